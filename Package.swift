@@ -1,0 +1,79 @@
+// swift-tools-version: 6.2
+// One package, one shared library. Arrows between the rooms run one way; ARCHITECTURE.md names them.
+import PackageDescription
+
+#if arch(x86_64)
+    let isX86 = true
+#else
+    let isX86 = false
+#endif
+
+/// Every module: Swift 6 mode (from the tools version), warnings are errors.
+let everywhere: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+/// Every module but the kernels also marks each unsafe expression.
+let strict: [SwiftSetting] = everywhere + [.strictMemorySafety()]
+
+/// The kernels: inputs have been checked at the boundary, so no traps; `-fno-math-errno` turns a vector square root
+/// into one instruction, and `-march` sets the code generator's target for Swift code too.
+func kernelSettings(_ clangFlags: [String], multiplyAdd: Bool) -> [SwiftSetting] {
+    let flags = (["-fno-math-errno"] + clangFlags).flatMap { ["-Xcc", $0] }
+    return everywhere + [.unsafeFlags(["-Ounchecked"] + flags, .when(configuration: .release))]
+        + (multiplyAdd ? [.define("MARTLET_FMA")] : [])
+}
+
+var kernelTargets: [Target] = [
+    .target(
+        name: "MartletKernels", dependencies: ["MartletKernelInterface"], path: "Sources/Kernels",
+        swiftSettings: kernelSettings([], multiplyAdd: !isX86))
+]
+if isX86 {
+    kernelTargets += [
+        .target(
+            name: "MartletKernelsAVX2", dependencies: ["MartletKernelInterface"], path: "Sources/KernelsAVX2",
+            swiftSettings: kernelSettings(["-march=x86-64-v3"], multiplyAdd: true)),
+        .target(
+            name: "MartletKernelsAVX512", dependencies: ["MartletKernelInterface"], path: "Sources/KernelsAVX512",
+            swiftSettings: kernelSettings(["-march=x86-64-v4", "-mprefer-vector-width=512"], multiplyAdd: true)),
+    ]
+}
+let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.name) }
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .library(name: "martlet", type: .dynamic, targets: ["Martlet"]),
+        .library(name: "MartletOptimizers", targets: ["MartletOptimizers"]),
+    ],
+    targets: [
+        // C: the published header as a module, and what Swift has no words for.
+        .systemLibrary(name: "CMartlet", path: "include"),
+        .systemLibrary(name: "CMachine", path: "Sources/CMachine"),
+
+        // The machine, the words of the kernels, and the two together.
+        .target(name: "MartletPlatform", dependencies: ["CMachine"], path: "Sources/Platform", swiftSettings: strict),
+        .target(name: "MartletKernelInterface", path: "Sources/KernelInterface", swiftSettings: strict),
+        .target(
+            name: "MartletCompute", dependencies: ["CMachine", "MartletPlatform", "MartletKernelInterface"] + kernelModules,
+            path: "Sources/Compute", swiftSettings: strict),
+
+        // The engines.
+        .target(name: "MartletCheckpoints", dependencies: ["MartletPlatform"], path: "Sources/Checkpoints", swiftSettings: strict),
+        .target(
+            name: "MartletOptimizers", dependencies: ["MartletCompute", "MartletCheckpoints"], path: "Sources/Optimizers",
+            swiftSettings: strict),
+
+        // The boundary.
+        .target(name: "MartletExports", dependencies: ["CMartlet", "MartletOptimizers"], path: "Sources/Exports", swiftSettings: strict),
+        .target(
+            name: "Martlet", dependencies: ["MartletExports"], path: "Sources/Martlet", exclude: ["exports.map"],
+            linkerSettings: [
+                .unsafeFlags(
+                    [
+                        "-static-stdlib", "-Xlinker", "-soname=libmartlet.so.0", "-Xlinker", "-z", "-Xlinker", "nodelete",
+                        "-Xlinker", "--gc-sections", "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/Martlet/exports.map",
+                        "-Xlinker", "--no-undefined-version",
+                    ], .when(platforms: [.linux], configuration: .release))
+            ]),
+    ] + kernelTargets
+)

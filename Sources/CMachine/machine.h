@@ -1,0 +1,66 @@
+/*
+ * What Swift has no words for: CPUID, the floating-point control register, and the spin-wait hint.
+ * Static inline functions only, so no C object is built. No policy: Platform and Compute decide.
+ */
+#ifndef MARTLET_MACHINE_H
+#define MARTLET_MACHINE_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+
+/* 1 where processor and system support x86-64-v3 (what the AVX2 kernels may use), else 0. */
+static inline int32_t machine_has_avx2(void) {
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    const uint32_t wanted1 = bit_FMA | bit_SSE3 | bit_SSSE3 | bit_SSE4_1 | bit_SSE4_2 | bit_MOVBE | bit_POPCNT | bit_OSXSAVE | bit_AVX | bit_F16C;
+    if ((c & wanted1) != wanted1) return 0;
+    uint32_t xcr0, high;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    if ((xcr0 & 0x6) != 0x6) return 0; /* the system saves xmm and ymm */
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    const uint32_t wanted7 = bit_BMI | bit_AVX2 | bit_BMI2;
+    if ((b & wanted7) != wanted7) return 0;
+    if (!__get_cpuid(0x80000001, &a, &b, &c, &d)) return 0;
+    return (c & bit_LZCNT) != 0;
+}
+
+/* 1 where processor and system support x86-64-v4 (what the AVX-512 kernels may use), else 0. */
+static inline int32_t machine_has_avx512(void) {
+    if (!machine_has_avx2()) return 0;
+    uint32_t a, b, c, d, xcr0, high;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    if ((xcr0 & 0xe6) != 0xe6) return 0; /* the system saves mask registers and zmm too */
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    const uint32_t wanted = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
+    return (b & wanted) == wanted;
+}
+
+static inline uint64_t machine_float_mode_get(void) { return _mm_getcsr(); }
+static inline void machine_float_mode_set(uint64_t mode) { _mm_setcsr((uint32_t)mode); }
+/* Round to nearest, every exception masked, no sticky bits; the second also flushes denormals. */
+static inline uint64_t machine_float_mode_exact(void) { return 0x1f80; }
+static inline uint64_t machine_float_mode_flush(void) { return 0x1f80 | 0x8040; }
+static inline void machine_pause(void) { _mm_pause(); }
+
+#elif defined(__aarch64__)
+
+static inline int32_t machine_has_avx2(void) { return 0; }
+static inline int32_t machine_has_avx512(void) { return 0; }
+static inline uint64_t machine_float_mode_get(void) {
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    return mode;
+}
+static inline void machine_float_mode_set(uint64_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
+static inline uint64_t machine_float_mode_exact(void) { return 0; }
+static inline uint64_t machine_float_mode_flush(void) { return 1u << 24; }
+static inline void machine_pause(void) { __asm__ volatile("yield"); }
+
+#else
+#error "Martlet knows x86-64 and arm64."
+#endif
+
+#endif

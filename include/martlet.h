@@ -1,0 +1,403 @@
+/*
+ * martlet.h - the Adam family of optimizers, as a C library.
+ *
+ * This header is the whole published interface and its manual. It compiles as C99 and later and as
+ * C++11 and later, and needs nothing but libmartlet.so.0.
+ *
+ * Intended usage, in the order of effort:
+ *
+ *   1. martlet_array_step      one fp32 array, one call
+ *   2. martlet_step            any number of arrays, types, strides and groups; all memory is yours
+ *   3. martlet_optimizer_...   a handle that owns the moments and borrows the parameters
+ *
+ * The three compute the same bits.
+ *
+ *     float weight[1000], grad[1000], state[2 * 1000] = {0};
+ *     int64_t step = 0;
+ *     martlet_config config;
+ *     martlet_config_init(&config, sizeof config, MARTLET_ADAM);
+ *     for (int epoch = 0; epoch < 100; epoch++) {
+ *         compute_gradient(weight, grad);
+ *         if (martlet_array_step(weight, grad, state, 1000, &step, &config) != MARTLET_OK)
+ *             puts(martlet_last_error());
+ *     }
+ */
+#ifndef MARTLET_H
+#define MARTLET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------------
+ * 1. Conventions
+ *
+ * Names       martlet_<noun>_<verb>. Arguments stand in the order handle, out-parameters (out_...),
+ *             inputs as (pointer, count), configuration.
+ * Errors      Every function that can fail returns a martlet_status: MARTLET_OK (0) or a negative
+ *             constant. martlet_last_error() then says which argument had which value and what was
+ *             wanted. On failure nothing the caller passed has changed. No argument that can be
+ *             checked ends the process; a pointer that is not NULL and points to memory the caller
+ *             does not own cannot be checked.
+ * Counts      are elements, never bytes, and int64_t; a negative count is an error.
+ * Structs     that carry struct_size must have it set to sizeof by the caller (the ..._init functions
+ *             do so). A size under the first published one is MARTLET_ERROR_STRUCT; a field beyond the
+ *             given size takes its default; bytes beyond the library's own size must be zero.
+ *             Reserved fields must be zero.
+ * Memory      Pointers are borrowed for the length of the call, except where a function says longer.
+ *             Elements must be aligned to their own size. A range that is written may overlap no
+ *             other range of the same call; ranges that are only read may overlap each other.
+ * Threads     Any function may be called from any thread. Different handles and different arrays may
+ *             be used at the same time. A second thread that enters a handle gets MARTLET_ERROR_BUSY.
+ *             Large calls are shared with worker threads of the library's own.
+ * fork        A forked child can use the library at once. A handle that another thread was inside at
+ *             the fork answers MARTLET_ERROR_INTERRUPTED in the child until it is destroyed.
+ * Numbers     The same inputs give the same bits for every thread count, instruction set, alignment
+ *             and language. A NaN result is a NaN everywhere; its sign and payload are not promised.
+ *             The host's rounding, flush and exception modes are as before after every call.
+ * ------------------------------------------------------------------------------------------------- */
+
+/* ---------------------------------------------------------------------------------------------------
+ * 2. Version
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_VERSION_MAJOR 0
+#define MARTLET_VERSION_MINOR 1
+#define MARTLET_VERSION_PATCH 0
+/* MAJOR * 10000 + MINOR * 100 + PATCH */
+#define MARTLET_VERSION 100
+/* The number in libmartlet.so.<ABI>: a program runs with any library of the same number that is not older. */
+#define MARTLET_ABI 0
+
+/* The version of the library that is loaded, to compare with MARTLET_VERSION. Cannot fail. Since 0.1. */
+int32_t martlet_version_get(void);
+/* The same as text, "0.1.0". Static storage. Cannot fail. Since 0.1. */
+const char *martlet_version_name(void);
+/* The library's ABI number, to compare with MARTLET_ABI. Cannot fail. Since 0.1. */
+int32_t martlet_abi_get(void);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 3. Status
+ * ------------------------------------------------------------------------------------------------- */
+
+typedef int32_t martlet_status;
+
+#define MARTLET_OK 0
+#define MARTLET_ERROR_ARGUMENT -1    /* a number is out of its range, or not known */
+#define MARTLET_ERROR_NULL -2        /* a pointer is NULL that must not be */
+#define MARTLET_ERROR_STRUCT -3      /* struct_size or a reserved field is wrong */
+#define MARTLET_ERROR_HANDLE -4      /* not a handle: NULL, destroyed, or never one */
+#define MARTLET_ERROR_TYPE -5        /* an element type that cannot stand here */
+#define MARTLET_ERROR_SHAPE -6       /* counts, ranks, sizes or strides that do not fit together */
+#define MARTLET_ERROR_OVERLAP -7     /* a written range overlaps another, or itself */
+#define MARTLET_ERROR_ALIGNMENT -8   /* a pointer is not a multiple of its element's size */
+#define MARTLET_ERROR_UNSUPPORTED -9 /* a field that this version does not serve */
+#define MARTLET_ERROR_MEMORY -10     /* the system gave no memory */
+#define MARTLET_ERROR_FILE -11       /* the system refused a file operation */
+#define MARTLET_ERROR_FORMAT -12     /* a file's content is not what it should be */
+#define MARTLET_ERROR_BUSY -13       /* another thread is inside this handle */
+#define MARTLET_ERROR_INTERRUPTED -14 /* another thread was inside this handle at the fork */
+
+/* The constant's own name, "MARTLET_ERROR_NULL"; "MARTLET_ERROR_?" for a number that is none.
+ * Static storage. Cannot fail. Since 0.1. */
+const char *martlet_status_name(martlet_status status);
+
+/* What went wrong in the latest failing call of this thread: function, argument, the value given and
+ * the one wanted. "" before the first failure. Never NULL; valid until the next failing call of this
+ * thread; at most 1,023 bytes of UTF-8. Since 0.1. */
+const char *martlet_last_error(void);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 4. The machine: threads and instruction sets
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_ISA_AUTO 0     /* the best that the machine has */
+#define MARTLET_ISA_BASELINE 1 /* SSE2 on x86-64, NEON on arm64 */
+#define MARTLET_ISA_AVX2 2     /* x86-64-v3: AVX2, FMA, F16C */
+#define MARTLET_ISA_AVX512 3   /* x86-64-v4: AVX-512 F, BW, CD, DQ, VL */
+
+typedef struct martlet_machine {
+    uint32_t struct_size;
+    int32_t isa;          /* MARTLET_ISA_... in force */
+    int32_t isa_best;     /* the best that processor and system support */
+    int32_t threads;      /* the thread count in force */
+    int32_t threads_default; /* the least of CPU affinity, cgroup quota and OMP_NUM_THREADS */
+    int32_t last_isa;     /* what this thread's latest step ran on; 0 before the first */
+    int32_t last_threads; /* how many threads did work in this thread's latest step; 0 before the first */
+    int32_t reserved;
+    int64_t chunk;        /* the least number of elements handed to a thread at once */
+} martlet_machine;
+
+/* Describes the machine and the settings in force. out_machine: struct_size bytes are written.
+ * Fails with STRUCT, and with ARGUMENT when MARTLET_ISA or MARTLET_NUM_THREADS in the environment
+ * holds a value that is unknown or that this machine lacks. Since 0.1. */
+martlet_status martlet_machine_get(martlet_machine *out_machine, size_t struct_size);
+
+/* Sets how many threads a call may use, 1 to 1,024; 0 returns to the default. Process-wide; a call
+ * under way keeps its own. Results do not depend on it. The default is MARTLET_NUM_THREADS where the
+ * environment sets it, else the least of CPU affinity, cgroup quota and OMP_NUM_THREADS. Since 0.1. */
+martlet_status martlet_threads_set(int32_t count);
+/* The thread count in force. Since 0.1. */
+martlet_status martlet_threads_get(int32_t *out_count);
+
+/* Chooses the instruction set, MARTLET_ISA_...; one that the machine lacks is an ARGUMENT error.
+ * Process-wide. Results do not depend on it. The default is MARTLET_ISA in the environment
+ * (baseline, avx2 or avx512), else the best. Since 0.1. */
+martlet_status martlet_isa_set(int32_t isa);
+
+/* Sets the least number of elements that is handed to a thread at once, 64 to 2^40; 0 returns to the
+ * default of 8,192. Process-wide; for tests and tuning. Results do not depend on it. Sleeping workers
+ * are woken for 32 times as many. Since 0.1. */
+martlet_status martlet_chunk_set(int64_t elements);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 5. Arrays
+ * ------------------------------------------------------------------------------------------------- */
+
+/* Element types. Arithmetic is in fp64 where any array of a parameter is fp64, else in fp32. */
+#define MARTLET_FP64 1
+#define MARTLET_FP32 2
+#define MARTLET_BF16 3
+#define MARTLET_FP16 4
+/* Reserved numbers; where an array of a step has one of these the answer is MARTLET_ERROR_UNSUPPORTED
+ * for the block-quantised types and MARTLET_ERROR_TYPE for the others. */
+#define MARTLET_INT8 5
+#define MARTLET_UINT8 6
+#define MARTLET_INT32 7
+#define MARTLET_INT64 8
+#define MARTLET_BOOL 9
+#define MARTLET_DYNAMIC8 10  /* block-quantised: signed 8-bit dynamic map */
+#define MARTLET_UDYNAMIC8 11 /* block-quantised: unsigned 8-bit dynamic map */
+#define MARTLET_LINEAR4 12   /* block-quantised: signed 4-bit linear map */
+#define MARTLET_ULINEAR4 13  /* block-quantised: unsigned 4-bit linear map */
+
+/* An array in the caller's memory: contiguous (rank 0), or laid out by sizes and strides. */
+typedef struct martlet_array {
+    void *data;             /* the first element; may be NULL where count is 0 */
+    int64_t count;          /* elements in all; with a rank, the product of sizes */
+    int32_t dtype;          /* MARTLET_FP64, ... */
+    int32_t rank;           /* 0: contiguous; 1 to 64: sizes and strides hold that many numbers */
+    const int64_t *sizes;   /* elements along each dimension, outermost first */
+    const int64_t *strides; /* elements between neighbours along each dimension; may be negative;
+                               0 (a repeated element) only in arrays that are read */
+    void *scales;           /* block-quantised types only: NULL */
+    int32_t block;          /* block-quantised types only: 0 */
+    int32_t scale_dtype;    /* block-quantised types only: 0 */
+    uint64_t reserved;      /* 0 */
+} martlet_array;            /* 64 bytes, for good */
+
+/* A parameter, its gradient and its state. */
+typedef struct martlet_parameter {
+    martlet_array value;      /* read and written */
+    martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient, and the
+                                 parameter is left as it is */
+    martlet_array *state;     /* the algorithm's slots in order (martlet_algorithm_slot_name), each of
+                                 value's count; read and written; zero before the first step */
+    int64_t state_count;      /* martlet_algorithm_slot_count */
+    int64_t *step;            /* steps taken, 0 at first; one more after a successful call. Parameters
+                                 may share one counter */
+    int32_t group;            /* index into the call's configs */
+    int32_t flags;            /* 0 */
+    uint64_t key, offset;     /* for rounding and shards: 0 */
+    const int64_t *rows;      /* for sparse gradients: NULL */
+    int64_t row_count;        /* for sparse gradients: 0 */
+    const char *name;         /* appears in error messages and files; may be NULL */
+    uint64_t reserved[7];     /* 0 */
+} martlet_parameter;          /* 256 bytes, for good */
+
+/* ---------------------------------------------------------------------------------------------------
+ * 6. Algorithms and hyperparameters
+ *
+ * Adam      Kingma, Ba: Adam: a method for stochastic optimization. ICLR 2015, algorithm 1.
+ *           g <- grad (negated with MARTLET_MAXIMIZE) + weight_decay * p
+ *           m <- m + (1 - beta1) (g - m)
+ *           v <- beta2 v + (1 - beta2) g^2
+ *           p <- p - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps)
+ * AdamW     Loshchilov, Hutter: Decoupled weight decay regularization. ICLR 2019, algorithm 2.
+ *           The same without weight_decay in g, and p <- (1 - lr weight_decay) p first.
+ * AMSGrad   Reddi, Kale, Kumar: On the convergence of Adam and beyond. ICLR 2018, algorithm 2:
+ *           sqrt of the largest v so far. MARTLET_AMSGRAD, with either.
+ *
+ * Slots: exp_avg (m), exp_avg_sq (v), and with MARTLET_AMSGRAD max_exp_avg_sq.
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_ADAM 1
+#define MARTLET_ADAMW 2
+
+/* Whose convention is followed where libraries differ. Defaults of hyperparameters are torch's in all. */
+#define MARTLET_SEMANTICS_TORCH 0 /* as written above; AMSGrad keeps the largest uncorrected v */
+#define MARTLET_SEMANTICS_KERAS 1 /* eps beside the uncorrected sqrt(v); Adam's decay is decoupled too */
+#define MARTLET_SEMANTICS_OPTAX 2 /* AMSGrad keeps the largest bias-corrected v */
+#define MARTLET_SEMANTICS_PAPER 3 /* AMSGrad without bias corrections; AdamW's decay is not scaled by lr:
+                                     p <- (1 - weight_decay) p */
+
+/* Flags of a config. */
+#define MARTLET_AMSGRAD 1u
+#define MARTLET_MAXIMIZE 2u
+/* Numbers too small for the normal range count as zero during the call (on x86-64 and arm64): on
+ * where eps is at least 1e-10, off below, unless one of these two says otherwise. A moment whose
+ * gradient stays zero otherwise ends as such a number, and slows every later step down. */
+#define MARTLET_FLUSH_DENORMALS 4u
+#define MARTLET_KEEP_DENORMALS 8u
+
+/* Hyperparameters by number, for martlet_optimizer_set and _get. */
+#define MARTLET_LR 1
+#define MARTLET_BETA1 2
+#define MARTLET_BETA2 3
+#define MARTLET_BETA3 4
+#define MARTLET_EPS 5
+#define MARTLET_WEIGHT_DECAY 6
+#define MARTLET_MOMENTUM 7
+
+/* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
+ * in range, a field that it does not read must be NaN. */
+typedef struct martlet_config {
+    uint32_t struct_size;
+    int32_t algorithm;    /* MARTLET_ADAM, ... */
+    int32_t semantics;    /* MARTLET_SEMANTICS_... */
+    uint32_t flags;       /* MARTLET_AMSGRAD, ... */
+    uint64_t seed;        /* for stochastic rounding: 0 */
+    double lr;            /* learning rate, 0 or more. Default 1e-3 */
+    double beta1;         /* decay rate of the first moment, 0 <= beta1 < 1. Default 0.9 */
+    double beta2;         /* decay rate of the second moment, 0 <= beta2 < 1. Default 0.999 */
+    double beta3;         /* not read by Adam */
+    double eps;           /* 0 or more. Default 1e-8 */
+    double weight_decay;  /* 0 or more. Default 0 (Adam), 0.01 (AdamW) */
+    double momentum;      /* not read by Adam */
+} martlet_config;
+
+/* Fills *out_config with the algorithm's defaults; writes struct_size bytes and none past them.
+ * Fails with NULL, STRUCT (struct_size under 80 or over 4,096) and ARGUMENT (no such algorithm).
+ * Since 0.1. */
+martlet_status martlet_config_init(martlet_config *out_config, size_t struct_size, int32_t algorithm);
+
+/* The algorithm's name, "adam"; NULL for a number that is none. Static storage. Since 0.1. */
+const char *martlet_algorithm_name(int32_t algorithm);
+/* How many state arrays a parameter needs under this config: 2 for Adam, 3 with AMSGrad. Since 0.1. */
+martlet_status martlet_algorithm_slot_count(int64_t *out_count, const martlet_config *config);
+/* The name of a slot, "exp_avg", counted from 0; NULL where there is none. Static storage. Since 0.1. */
+const char *martlet_algorithm_slot_name(int32_t algorithm, int32_t slot);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 7. Steps over the caller's own memory
+ * ------------------------------------------------------------------------------------------------- */
+
+typedef struct martlet_report {
+    uint32_t struct_size;
+    int32_t skipped;             /* parameters left as they were for want of a gradient */
+    double grad_norm;            /* NaN: not measured */
+    double update_norm;          /* NaN: not measured */
+    int64_t nonfinite_parameter; /* -1: not looked for */
+} martlet_report;
+
+/* Sets struct_size and "nothing measured" in the rest. Fails with NULL and STRUCT. Since 0.1. */
+martlet_status martlet_report_init(martlet_report *out_report, size_t struct_size);
+
+/* One step of every parameter.
+ *
+ * out_report   NULL, or a report with struct_size set; filled on success.
+ * parameters   count of them; values, states and step counters are written, nothing is kept.
+ * groups       group_count configs, one after another, all of one struct_size.
+ *
+ * Everything is checked before anything is written. Fails with NULL, ARGUMENT, STRUCT, TYPE, SHAPE,
+ * OVERLAP, ALIGNMENT, UNSUPPORTED and MEMORY. Since 0.1. */
+martlet_status martlet_step(martlet_report *out_report, const martlet_parameter *parameters, int64_t count,
+                            const martlet_config *groups, int64_t group_count);
+
+/* One step of one contiguous fp32 array.
+ *
+ * value    count elements, read and written
+ * grad     count elements, read
+ * state    martlet_algorithm_slot_count times count elements, one slot after another, read and
+ *          written; zero before the first step
+ * step     steps taken so far, 0 at first; one more after success
+ * config   hyperparameters; NULL for Adam with its defaults
+ *
+ * Fails as martlet_step does. Since 0.1. */
+martlet_status martlet_array_step(float *value, const float *grad, float *state, int64_t count, int64_t *step,
+                                  const martlet_config *config);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 8. Optimizer handles
+ *
+ * A handle owns moments and step counters and borrows the parameters' memory. The pointer's value is a
+ * token, never an address, and is never given out twice: a destroyed handle is always recognised.
+ * Every function here answers HANDLE for NULL, destroyed and foreign handles, BUSY while another
+ * thread is inside, and INTERRUPTED as section 1 says, beside the errors it names.
+ * ------------------------------------------------------------------------------------------------- */
+
+typedef struct martlet_optimizer martlet_optimizer;
+
+/* Makes an optimizer whose group 0 has this config. Destroy it with martlet_optimizer_destroy.
+ * Fails with NULL, MEMORY and the errors of a config. Since 0.1. */
+martlet_status martlet_optimizer_create(martlet_optimizer **out_optimizer, const martlet_config *config);
+
+/* Frees the optimizer and what it owns. NULL is no error. A handle that another thread is inside is
+ * left alone (BUSY). Since 0.1. */
+martlet_status martlet_optimizer_destroy(martlet_optimizer *optimizer);
+
+/* Makes an independent copy: groups, hyperparameters, moments and counters. Both borrow the same
+ * parameter memory. Since 0.1. */
+martlet_status martlet_optimizer_clone(martlet_optimizer *optimizer, martlet_optimizer **out_clone);
+
+/* Forgets every parameter, with its moments and counters, and returns the borrowed memory to the
+ * caller; groups and hyperparameters stay. Since 0.1. */
+martlet_status martlet_optimizer_reset(martlet_optimizer *optimizer);
+
+/* Adds a group of hyperparameters of the same algorithm; out_group (may be NULL) receives its index.
+ * Fails with NULL, MEMORY and the errors of a config. Since 0.1. */
+martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t *out_group, const martlet_config *config);
+
+/* Adds a parameter; out_index (may be NULL) receives its index, which counts from 0 in order of adding.
+ * Its value (memory, sizes, strides) and name are as in martlet_step; the value's memory is borrowed
+ * until reset or destroy, all else is copied. grad and step must be empty (data, step NULL).
+ * state_count 0 gives every moment the value's type; else state holds one entry for each slot, with
+ * data NULL and dtype the type wanted.
+ * A name must be unique; without one the parameter is called by its index. Since 0.1. */
+martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_index, const martlet_parameter *parameter);
+
+/* One step. grads: count entries, one for each parameter in order of adding; one whose data is NULL
+ * leaves its parameter as it is. out_report: NULL, or with struct_size set. Allocates nothing after
+ * the first step. Fails as martlet_step does. Since 0.1. */
+martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_report *out_report,
+                                      const martlet_array *grads, int64_t count);
+
+/* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of a group. Fails with ARGUMENT for a group, a
+ * number or a value out of range, and for one that the algorithm does not read. Since 0.1. */
+martlet_status martlet_optimizer_set(martlet_optimizer *optimizer, int32_t group, int32_t hyperparameter, double value);
+martlet_status martlet_optimizer_get(martlet_optimizer *optimizer, double *out_value, int32_t group, int32_t hyperparameter);
+
+/* How many parameters, and how many groups, the optimizer has. Since 0.1. */
+martlet_status martlet_optimizer_count(martlet_optimizer *optimizer, int64_t *out_count);
+martlet_status martlet_optimizer_group_count(martlet_optimizer *optimizer, int64_t *out_count);
+/* The bytes of state that the optimizer owns. Since 0.1. */
+martlet_status martlet_optimizer_size(martlet_optimizer *optimizer, int64_t *out_bytes);
+
+/* A moment of a parameter, counted from 0. _get: a view of the optimizer's own memory, contiguous in
+ * the order of the value's sizes; it may be read and written while no call is inside, until reset,
+ * load or destroy. _set: copies values in, from an array of the same count and type. Since 0.1. */
+martlet_status martlet_optimizer_state_get(martlet_optimizer *optimizer, martlet_array *out_array, int64_t parameter, int32_t slot);
+martlet_status martlet_optimizer_state_set(martlet_optimizer *optimizer, int64_t parameter, int32_t slot, const martlet_array *array);
+
+/* The steps that a parameter has taken, 0 or more. Since 0.1. */
+martlet_status martlet_optimizer_step_get(martlet_optimizer *optimizer, int64_t *out_step, int64_t parameter);
+martlet_status martlet_optimizer_step_set(martlet_optimizer *optimizer, int64_t parameter, int64_t step);
+
+/* Saves moments, counters and hyperparameters (not the parameters' values) as safetensors: tensors
+ * "<name>.<slot>" and "<name>.step". The file is written beside path, synced and renamed: a kill at
+ * any moment leaves the old file or the new one whole. path: UTF-8. Fails with NULL, MEMORY and FILE.
+ * Since 0.1. */
+martlet_status martlet_optimizer_save(martlet_optimizer *optimizer, const char *path);
+
+/* Loads what save wrote, into an optimizer with the same algorithm, the same number of groups and
+ * parameters of the same names, types and counts. Fails with FILE, FORMAT (not such a file, or one for
+ * other parameters), NULL and MEMORY, and then leaves the optimizer as it was. Since 0.1. */
+martlet_status martlet_optimizer_load(martlet_optimizer *optimizer, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MARTLET_H */
