@@ -1,11 +1,16 @@
 /*
- * What Swift has no words for: CPUID, the floating-point control register, and the spin-wait hint.
- * Static inline functions only, so no C object is built. No policy: Platform and Compute decide.
+ * What Swift has no words for: CPUID, the floating-point control register, the spin-wait hint, and a
+ * function of the C library that its Swift module leaves out. Static inline functions and declarations
+ * only, so no C object is built. No policy: Platform and Compute decide.
  */
 #ifndef MARTLET_MACHINE_H
 #define MARTLET_MACHINE_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* The C library declares sched_getaffinity for _GNU_SOURCE alone. process 0 is the calling thread. */
+int32_t machine_affinity_get(int32_t process, size_t byte_count, void *set) __asm__("sched_getaffinity");
 
 #if defined(__x86_64__)
 #include <cpuid.h>

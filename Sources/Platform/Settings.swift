@@ -1,0 +1,100 @@
+// The settings of the process: how many threads, which instruction set, how small a piece of work may be.
+// The defaults come from the environment and the machine, are worked out at the first use (never at load) and kept,
+// because getenv may not run beside a setenv. Reading a setting is one atomic load.
+
+import Glibc
+import Synchronization
+
+/// Process-wide settings. Any thread may read and write them at any time; a call under way keeps what it started with.
+/// Results depend on none of them.
+public enum Settings {
+    /// How many threads a call may use, 1 to 1,024.
+    ///
+    /// The default is `MARTLET_NUM_THREADS` where the environment sets it, else ``defaultThreads``.
+    /// Throws `.argument` when the environment's value is no number from 1 to 1,024 and none was set.
+    public static var threads: Int {
+        get throws(MartletError) {
+            let inForce = threadsInForce.load(ordering: .relaxed)
+            return inForce != 0 ? inForce : try defaultInForceThreads()
+        }
+    }
+
+    /// Sets ``threads``, 1 to 1,024; 0 returns to the default. Throws `.argument` for anything else.
+    public static func setThreads(_ count: Int) throws(MartletError) {
+        guard count >= 0, count <= Machine.mostThreads else {
+            throw MartletError(.argument, "threads is \(count); wanted is 1 to \(Machine.mostThreads), or 0 for the default")
+        }
+        threadsInForce.store(count, ordering: .relaxed)
+    }
+
+    /// The least of CPU affinity, cgroup quota and `OMP_NUM_THREADS`, worked out once; 1 to 1,024.
+    public static var defaultThreads: Int {
+        let known = machineThreads.load(ordering: .relaxed)
+        if known != 0 { return known }
+        let found = min(Machine.processorCount(), Environment.openMPThreads() ?? Machine.mostThreads)
+        machineThreads.store(found, ordering: .relaxed)
+        return found
+    }
+
+    /// The instruction set that kernels run on.
+    ///
+    /// The default is `MARTLET_ISA` (baseline, avx2 or avx512) where the environment sets it, else the best.
+    /// Throws `.argument` when the environment's value is unknown or not supported here and none was set.
+    public static var isa: InstructionSet {
+        get throws(MartletError) {
+            if let inForce = InstructionSet(rawValue: isaInForce.load(ordering: .relaxed)) { return inForce }
+            return try defaultInForceISA()
+        }
+    }
+
+    /// Sets ``isa``; nil returns to the default. Throws `.argument` for one that the machine lacks.
+    public static func setISA(_ isa: InstructionSet?) throws(MartletError) {
+        if let isa, !isa.isSupported {
+            throw MartletError(.argument, "isa is \(isa.name), which this machine lacks; its best is \(InstructionSet.best.name)")
+        }
+        isaInForce.store(isa?.rawValue ?? 0, ordering: .relaxed)
+    }
+
+    /// The least number of elements that is handed to a thread at once, 64 to 2^40; the default is 8,192.
+    public static var chunk: Int { chunkInForce.load(ordering: .relaxed) }
+
+    /// Sets ``chunk``, 64 to 2^40; 0 returns to the default. Throws `.argument` for anything else.
+    public static func setChunk(_ elements: Int) throws(MartletError) {
+        guard elements == 0 || (elements >= 64 && elements <= 1 << 40) else {
+            throw MartletError(.argument, "chunk is \(elements); wanted is 64 to 2^40, or 0 for the default of \(defaultChunk)")
+        }
+        chunkInForce.store(elements == 0 ? defaultChunk : elements, ordering: .relaxed)
+    }
+
+    private static var defaultChunk: Int { 8192 }
+
+    // 0 stands for "not known yet". Two threads that come here at once work out the same value.
+    private static let threadsInForce = Atomic<Int>(0)
+    private static let isaInForce = Atomic<Int32>(0)
+    private static let chunkInForce = Atomic<Int>(8192)
+    private static let machineThreads = Atomic<Int>(0)
+    private static let startingThreads = Atomic<Int>(0)
+    private static let startingISA = Atomic<Int32>(0)
+
+    private static func defaultInForceThreads() throws(MartletError) -> Int {
+        var value = startingThreads.load(ordering: .relaxed)
+        if value == 0 {
+            value = try Environment.threads() ?? defaultThreads
+            startingThreads.store(value, ordering: .relaxed)
+        }
+        // Another thread's setting made in the meantime stays.
+        _ = threadsInForce.compareExchange(expected: 0, desired: value, ordering: .relaxed)
+        return value
+    }
+
+    private static func defaultInForceISA() throws(MartletError) -> InstructionSet {
+        if let known = InstructionSet(rawValue: startingISA.load(ordering: .relaxed)) {
+            _ = isaInForce.compareExchange(expected: 0, desired: known.rawValue, ordering: .relaxed)
+            return known
+        }
+        let value = try Environment.isa() ?? .best
+        startingISA.store(value.rawValue, ordering: .relaxed)
+        _ = isaInForce.compareExchange(expected: 0, desired: value.rawValue, ordering: .relaxed)
+        return value
+    }
+}
