@@ -25,7 +25,7 @@ package enum ForkEpoch {
     private static func startWatching() {
         // Two threads may both register: the child then counts one fork as two, which is as good.
         let status = pthread_atfork(nil, nil) {
-            ForkEpoch.count.add(1, ordering: .relaxed)
+            ForkEpoch.count.wrappingAdd(1, ordering: .relaxed)
             ThreadPool.abandon()
         }
         if status == 0 { isWatched.store(1, ordering: .releasing) }

@@ -55,7 +55,7 @@ public enum Settings {
         isaInForce.store(isa?.rawValue ?? 0, ordering: .relaxed)
     }
 
-    /// The least number of elements that is handed to a thread at once, 64 to 2^40; the default is 8,192.
+    /// The least number of elements that is handed to a thread at once, 64 to 2^40; the default is 2,048.
     public static var chunk: Int { chunkInForce.load(ordering: .relaxed) }
 
     /// Sets ``chunk``, 64 to 2^40; 0 returns to the default. Throws `.argument` for anything else.
@@ -66,12 +66,12 @@ public enum Settings {
         chunkInForce.store(elements == 0 ? defaultChunk : elements, ordering: .relaxed)
     }
 
-    private static var defaultChunk: Int { 8192 }
+    private static var defaultChunk: Int { 2048 }
 
     // 0 stands for "not known yet". Two threads that come here at once work out the same value.
     private static let threadsInForce = Atomic<Int>(0)
     private static let isaInForce = Atomic<Int32>(0)
-    private static let chunkInForce = Atomic<Int>(8192)
+    private static let chunkInForce = Atomic<Int>(2048)
     private static let machineThreads = Atomic<Int>(0)
     private static let startingThreads = Atomic<Int>(0)
     private static let startingISA = Atomic<Int32>(0)

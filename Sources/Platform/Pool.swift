@@ -1,0 +1,211 @@
+// The pool's memory and the protocol between caller and workers. Lock-free but for one flag that says whose job is
+// shared, and that flag is only ever tried: nothing here can be inherited locked by a forked child.
+//
+// One word, the ticket, holds the job's generation and how many chunks are left to claim. A chunk is claimed by
+// exchanging the ticket for one less. The job's fields are read before the exchange and used only if it succeeds: the
+// ticket was then still of the job that they belong to, since fields change only after every chunk is done. So a
+// worker that comes late, however late, finds nothing left and touches nothing.
+
+import CMachine
+import Glibc
+import Synchronization
+
+/// What the caller wants done.
+@unsafe struct Job {
+    var body: ThreadPool.Body
+    var context: UnsafeMutableRawPointer
+    var chunks: Int
+    /// Workers with an index below this take part.
+    var helpers: Int
+}
+
+/// The word that chunks are claimed from: 36 bits of generation above 28 bits of chunks left.
+struct Ticket {
+    static var mostChunks: Int { 1 << 28 - 1 }
+    var word: UInt64
+
+    var left: Int { Int(word & UInt64(Ticket.mostChunks)) }
+    /// The ticket after one more chunk is claimed.
+    var claimed: Ticket { Ticket(word: word &- 1) }
+
+    /// The next job's ticket. A generation comes back after 2^36 jobs: half a day, if each takes a microsecond, during
+    /// which a late worker would have to stand between two instructions.
+    func next(chunks: Int) -> Ticket { Ticket(word: ((word >> 28 &+ 1) << 28) | UInt64(chunks)) }
+}
+
+/// A view of the pool's memory, which is mapped pages: everything that is shared is an atomic there, each group on cache
+/// lines of its own (two lines apart, since processors fetch them in pairs).
+@unsafe struct Pool {
+    private let base: UnsafeMutableRawPointer
+
+    init?(address: UInt) {
+        guard let base = unsafe UnsafeMutableRawPointer(bitPattern: address) else { return nil }
+        unsafe self.base = base
+    }
+
+    var address: UInt { unsafe UInt(bitPattern: base) }
+
+    /// Maps a pool without workers; nil where the system gives no memory. Pages are committed as they are touched.
+    static func make() -> Pool? {
+        let start = unsafe mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let start = unsafe start, unsafe start != MAP_FAILED else { return nil }
+        // Atomics of all-zero bytes are atomics of 0.
+        return unsafe Pool(address: UInt(bitPattern: start))
+    }
+
+    /// Unmaps a pool that no other thread has seen.
+    func unmake() { unsafe munmap(base, Pool.byteCount) }
+
+    // MARK: Layout
+
+    private static var slotsOffset: Int { 1024 }
+    private static var byteCount: Int { unsafe slotsOffset + Machine.mostThreads * WorkerSlot.stride }
+
+    private func word(_ offset: Int) -> UnsafeMutablePointer<Atomic<Int>> {
+        unsafe (base + offset).assumingMemoryBound(to: Atomic<Int>.self)
+    }
+
+    private var ticket: UnsafeMutablePointer<Atomic<UInt64>> {
+        unsafe base.assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+    /// Chunks that workers have done in the low half, workers that did some in the high half.
+    private var done: UnsafeMutablePointer<Atomic<Int>> { unsafe word(128) }
+    private var jobBody: UnsafeMutablePointer<Atomic<Int>> { unsafe word(256) }
+    private var jobContext: UnsafeMutablePointer<Atomic<Int>> { unsafe word(264) }
+    private var jobChunks: UnsafeMutablePointer<Atomic<Int>> { unsafe word(272) }
+    private var jobHelpers: UnsafeMutablePointer<Atomic<Int>> { unsafe word(280) }
+    private var owned: UnsafeMutablePointer<Atomic<Int>> { unsafe word(384) }
+    private var workers: UnsafeMutablePointer<Atomic<Int>> { unsafe word(392) }
+    private var holdOff: UnsafeMutablePointer<Atomic<Int>> { unsafe word(400) }
+    private var lastEnd: UnsafeMutablePointer<Atomic<Int>> { unsafe word(408) }
+    private var streak: UnsafeMutablePointer<Atomic<Int>> { unsafe word(416) }
+    private var awake: UnsafeMutablePointer<Atomic<Int>> { unsafe word(512) }
+
+    func slot(_ index: Int) -> WorkerSlot {
+        unsafe WorkerSlot(base: base + (Pool.slotsOffset + index * WorkerSlot.stride))
+    }
+
+    // MARK: The caller's side
+
+    /// Tries to make the caller the one whose job is shared.
+    func acquire() -> Bool {
+        unsafe owned.pointee.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged
+    }
+
+    func release() { unsafe owned.pointee.store(0, ordering: .releasing) }
+
+    var workerCount: Int { unsafe workers.pointee.load(ordering: .relaxed) }
+
+    /// Workers that are not asleep.
+    var awakeCount: Int { unsafe awake.pointee.load(ordering: .relaxed) }
+
+    func noteAwake() { unsafe awake.pointee.wrappingAdd(1, ordering: .relaxed) }
+    func noteAsleep() { unsafe awake.pointee.wrappingSubtract(1, ordering: .relaxed) }
+
+    /// Starts workers until there are `wanted`, or the system refuses; then leaves it at fewer for some jobs, since a
+    /// refusal is slow too.
+    func grow(to wanted: Int) {
+        var count = unsafe workerCount
+        guard count < wanted else { return }
+        let wait = unsafe holdOff.pointee.load(ordering: .relaxed)
+        guard wait == 0 else {
+            unsafe holdOff.pointee.store(wait - 1, ordering: .relaxed)
+            return
+        }
+        while count < wanted {
+            guard unsafe Worker.start(count, of: self) else {
+                unsafe holdOff.pointee.store(1000, ordering: .relaxed)
+                return
+            }
+            count += 1
+            unsafe workers.pointee.store(count, ordering: .relaxed)
+        }
+    }
+
+    /// Offers a job to the workers that look. The one before it must be done.
+    func publish(_ job: Job) {
+        unsafe done.pointee.store(0, ordering: .relaxed)
+        unsafe jobBody.pointee.store(unsafeBitCast(job.body, to: Int.self), ordering: .relaxed)
+        unsafe jobContext.pointee.store(Int(bitPattern: job.context), ordering: .relaxed)
+        unsafe jobChunks.pointee.store(job.chunks, ordering: .relaxed)
+        unsafe jobHelpers.pointee.store(job.helpers, ordering: .relaxed)
+        let last = unsafe Ticket(word: ticket.pointee.load(ordering: .relaxed))
+        // In one order with the workers' going to sleep: either the waker sees one asleep, or it sees this.
+        unsafe ticket.pointee.store(last.next(chunks: job.chunks).word, ordering: .sequentiallyConsistent)
+    }
+
+    /// Wakes the first `count` workers where they sleep.
+    func wake(_ count: Int) {
+        for index in unsafe 0..<min(count, workerCount) { unsafe slot(index).wake(in: self) }
+    }
+
+    /// Waits until workers have done `chunks` of the job; returns how many workers had a part in it.
+    func awaitHelpers(doing chunks: Int) -> Int {
+        var spins = 0
+        while true {
+            let word = unsafe done.pointee.load(ordering: .acquiring)
+            if word & 0xFFFF_FFFF == chunks { return word >> 32 }
+            machine_pause()
+            spins += 1
+            // A worker may have lost its processor to this very loop.
+            if spins > 2000 { sched_yield() }
+        }
+    }
+
+    /// Whether the caller's job is one of several that follow one another closely.
+    func isFollowedClosely() -> Bool {
+        // Workers that spin already need no waking.
+        if unsafe awakeCount > 0 { return false }
+        let gap = unsafe Clock.nanoseconds() &- lastEnd.pointee.load(ordering: .relaxed)
+        let count = unsafe gap < 25_000 ? streak.pointee.load(ordering: .relaxed) + 1 : 0
+        unsafe streak.pointee.store(count >= 8 ? 0 : count, ordering: .relaxed)
+        return count >= 8
+    }
+
+    func noteEnd() { unsafe lastEnd.pointee.store(Clock.nanoseconds(), ordering: .relaxed) }
+
+    // MARK: Either side
+
+    /// Claims chunks and does them until none is left; `index` is the worker's, nil for the caller. Returns how many.
+    /// A worker's are counted as done.
+    func work(as index: Int?) -> Int {
+        var count = 0
+        while let (job, chunk) = unsafe claim(as: index) {
+            unsafe job.body(job.context, chunk)
+            count += 1
+        }
+        if index != nil, count > 0 {
+            unsafe done.pointee.wrappingAdd(1 << 32 | count, ordering: .releasing)
+        }
+        return count
+    }
+
+    /// Whether chunks are left to claim, for whomever.
+    var hasWork: Bool { unsafe Ticket(word: ticket.pointee.load(ordering: .relaxed)).left > 0 }
+
+    /// The same, in one order with ``publish(_:)`` and the going to sleep.
+    var hasWorkBeforeSleep: Bool {
+        unsafe Ticket(word: ticket.pointee.load(ordering: .sequentiallyConsistent)).left > 0
+    }
+
+    private func claim(as index: Int?) -> (job: Job, chunk: Int)? {
+        var seen = unsafe Ticket(word: ticket.pointee.load(ordering: .acquiring))
+        while seen.left > 0 {
+            let helpers = unsafe jobHelpers.pointee.load(ordering: .relaxed)
+            if let index, index >= helpers { return nil }
+            let body = unsafe jobBody.pointee.load(ordering: .relaxed)
+            let chunks = unsafe jobChunks.pointee.load(ordering: .relaxed)
+            let address = unsafe jobContext.pointee.load(ordering: .relaxed)
+            guard let context = unsafe UnsafeMutableRawPointer(bitPattern: address) else { return nil }
+            let (exchanged, original) = unsafe ticket.pointee.compareExchange(
+                expected: seen.word, desired: seen.claimed.word, ordering: .acquiring)
+            if exchanged {
+                let body = unsafe unsafeBitCast(body, to: ThreadPool.Body.self)
+                let job = unsafe Job(body: body, context: context, chunks: chunks, helpers: helpers)
+                return unsafe (job, chunks - seen.left)
+            }
+            seen = Ticket(word: original)
+        }
+        return nil
+    }
+}
