@@ -1,0 +1,134 @@
+"""Turns the figures of compare.py into text, Markdown and a picture. It measures and judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cases
+
+INK, GREY, OURS, THEIRS, WALL = "#1b2a41", "#8a94a3", "#d1495b", "#9fb3c8", "#3d5a80"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that leaves three digits."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}" if seconds < 1000 * scale else f"{seconds / scale:.0f} {unit}"
+    return f"{seconds * 1e6:.2g} µs"
+
+
+def comparison(row: dict[str, Any]) -> str:
+    if "ratio" in row:
+        return f"{row['ratio']:.2f}"
+    if "slowdown" in row:
+        return f"{row['slowdown']:.2f} of normal"
+    return ""
+
+
+def aim(row: dict[str, Any]) -> str:
+    if "ceiling" in row:
+        return f"at most {row['ceiling']}"
+    return f"at least {row['target']}" if "target" in row else ""
+
+
+def mark(row: dict[str, Any]) -> str:
+    return {True: "pass", False: "MISS"}[row["pass"]] if "pass" in row else ""
+
+
+def case_lines(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    for row in result["rows"]:
+        if "failure" in row:
+            yield (row["peer"], "not measured", "", "", "", row["failure"])
+            continue
+        speed = f"{row['gigabytes_per_second']:.1f}"
+        yield (row["peer"], duration(row["seconds"]), speed, comparison(row), aim(row), mark(row))
+
+
+HEAD = ("", "a step", "GB/s", "times Martlet's", "wanted", "")
+
+
+def case_table(result: dict[str, Any]) -> str:
+    lines = [HEAD, *case_lines(result)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD) - 1)]
+    text = [result["title"]]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        text.append("  " + "  ".join([*cells, line[-1]]).rstrip())
+    return "\n".join(text) + "\n"
+
+
+def import_line(result: dict[str, Any]) -> str:
+    took, ceiling = duration(result["seconds"]), duration(result["ceiling"])
+    return f"import martlet adds {took} to numpy's import (wanted: at most {ceiling}): {mark(result)}\n"
+
+
+def everything(results: dict[str, Any]) -> list[dict[str, Any]]:
+    return results["cases"] + ([results["denormals"]] if "denormals" in results else [])
+
+
+def markdown(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    text = [f"{machine['processor']}, two threads, {results['rounds']} rounds, {machine['date']}.", ""]
+    versions = {version for result in everything(results) for version in result["versions"].values()}
+    text += ["Versions: " + ", ".join(sorted(versions)) + f", Python {machine['python']}.", ""]
+    for result in everything(results):
+        text += [f"**{result['title']}**", "", "| " + " | ".join(HEAD) + " |", "|---|---:|---:|---:|---:|---|"]
+        text += ["| " + " | ".join(line) + " |" for line in case_lines(result)]
+        text += [""]
+    if "import" in results:
+        text += [import_line(results["import"])]
+    return "\n".join(text)
+
+
+def verdict(results: dict[str, Any]) -> str:
+    judged = [row for result in everything(results) for row in result["rows"] if "pass" in row]
+    judged += [results["import"]] if "import" in results else []
+    met = sum(1 for row in judged if row["pass"])
+    return f"{met} of {len(judged)} targets met"
+
+
+def bar_colour(peer: str) -> str:
+    if peer.startswith(cases.MARTLET):
+        return OURS
+    return WALL if peer == cases.LIMIT else THEIRS
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """One panel a case: the time of a step, shortest on top, on a scale that starts at zero."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    panels = [result for result in everything(results) if any("seconds" in row for row in result["rows"])]
+    columns = 2 if len(panels) > 1 else 1
+    lines = -(-len(panels) // columns)
+    figure, axes = pyplot.subplots(lines, columns, figsize=(6.4 * columns, 2.7 * lines + 0.7), squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.axis("off")
+    for axis, result in zip(axes.flat, panels, strict=False):
+        rows = sorted((row for row in result["rows"] if "seconds" in row), key=lambda row: float(row["seconds"]))
+        names = [row["peer"] for row in rows]
+        axis.barh(names, [row["seconds"] for row in rows], color=[bar_colour(name) for name in names], height=0.72)
+        longest = rows[-1]["seconds"]
+        for place, row in enumerate(rows):
+            text = duration(row["seconds"])
+            text += f"   {row['ratio']:.1f}×" if "ratio" in row else ""
+            text += f"   {row['slowdown']:.1f}× its normal" if "slowdown" in row else ""
+            axis.text(row["seconds"] + longest * 0.015, place, text, va="center", fontsize=8.5, color=INK)
+        axis.invert_yaxis()
+        axis.set_xlim(0, longest * 1.32)
+        axis.set_title(result["title"], loc="left", fontsize=10, color=INK)
+        axis.tick_params(axis="y", length=0, labelsize=9, colors=INK)
+        axis.xaxis.set_visible(False)
+        for side in axis.spines.values():
+            side.set_visible(False)
+    figure.suptitle("Time of one fp32 Adam step, and how many times Martlet's it is", x=0.01, ha="left", color=INK)
+    machine = results["machine"]
+    note = f"{machine['processor']}, two threads, medians of {results['rounds']} rounds, {machine['date']}"
+    figure.text(0.01, 0.008, note, fontsize=8, color=GREY)
+    figure.tight_layout(rect=(0, 0.02, 1, 0.985))
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
