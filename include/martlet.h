@@ -149,8 +149,8 @@ martlet_status martlet_threads_get(int32_t *out_count);
 martlet_status martlet_isa_set(int32_t isa);
 
 /* Sets the least number of elements that is handed to a thread at once, 64 to 2^40; 0 returns to the
- * default of 8,192. Process-wide; for tests and tuning. Results do not depend on it. Sleeping workers
- * are woken for 32 times as many. Since 0.1. */
+ * default of 2,048. Process-wide; for tests and tuning. Results do not depend on it. Workers that are
+ * awake help with 4 times as many elements, and sleeping ones are woken for 128 times as many. Since 0.1. */
 martlet_status martlet_chunk_set(int64_t elements);
 
 /* ---------------------------------------------------------------------------------------------------

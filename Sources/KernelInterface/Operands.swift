@@ -2,14 +2,14 @@
 // storage type. Only addresses and types: shapes, strides and ownership end above the kernels.
 
 /// One array of a run: where its first element is and how it is stored.
-package struct Operand {
+@unsafe package struct Operand: BitwiseCopyable {
     package var base: UnsafeMutableRawPointer
     package var type: ElementType
 
     @inline(__always)
     package init(base: UnsafeMutableRawPointer, type: ElementType) {
         unsafe self.base = base
-        self.type = type
+        unsafe self.type = type
     }
 
     /// The same array, `count` elements further on.
@@ -20,9 +20,13 @@ package struct Operand {
 }
 
 /// The arrays of one run of elements, in the order value, gradient, state slots.
-package struct Operands {
+@unsafe package struct Operands: BitwiseCopyable {
     /// As many as any algorithm needs: value, gradient and four state slots.
     package static var capacity: Int { 6 }
+    /// The places of the value, of the gradient (the one array that is only read) and of the first state slot.
+    package static var value: Int { 0 }
+    package static var gradient: Int { 1 }
+    package static var state: Int { 2 }
 
     package var arrays: InlineArray<6, Operand>
     /// Arrays in use.
@@ -35,8 +39,8 @@ package struct Operands {
     @inline(__always)
     package init(arrays: InlineArray<6, Operand>, arrayCount: Int, count: Int, isDouble: Bool) {
         unsafe self.arrays = arrays
-        self.arrayCount = arrayCount
-        self.count = count
-        self.isDouble = isDouble
+        unsafe self.arrayCount = arrayCount
+        unsafe self.count = count
+        unsafe self.isDouble = isDouble
     }
 }

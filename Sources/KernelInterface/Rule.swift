@@ -12,7 +12,7 @@ package enum Rule: Int, CaseIterable {
 package typealias Sweep = @convention(c) (_ operands: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Void
 
 /// The kernels of one instruction set.
-package struct KernelTable {
+@unsafe package struct KernelTable {
     package var sweeps: InlineArray<1, Sweep>
 
     @inline(__always)

@@ -1,0 +1,154 @@
+// The work of one step: a list of runs of elements, cut into pieces whose bounds depend on sizes alone, and handed to
+// the threads. It knows neither what a parameter is nor what a rule does.
+import MartletKernelInterface
+import MartletPlatform
+
+/// One parameter's part of a step.
+@unsafe package struct WorkItem {
+    /// The arrays, from the first element on, and the element count.
+    package var operands: Operands
+    package var rule: Rule
+    /// The rule's coefficient struct; outlives the run.
+    package var coefficients: UnsafeRawPointer
+    package var mode: FloatingPointMode
+    /// How the arrays lie; nil where all are contiguous.
+    package var layout: Layout?
+
+    package init(
+        operands: Operands, rule: Rule, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?
+    ) {
+        unsafe self.operands = operands
+        unsafe self.rule = rule
+        unsafe self.coefficients = coefficients
+        unsafe self.mode = mode
+        unsafe self.layout = layout
+    }
+}
+
+/// Work items in memory that the caller provides, run together.
+@unsafe package struct WorkList {
+    /// An item and its first element's place among the elements of all items.
+    @unsafe private struct Entry {
+        var start: Int
+        var item: WorkItem
+    }
+
+    /// Bytes that one item needs.
+    package static var bytesPerItem: Int { unsafe MemoryLayout<Entry>.stride }
+
+    private let entries: UnsafeMutablePointer<Entry>
+    private var count = 0
+    private var elements = 0
+
+    /// An empty list over room for the items to come.
+    package init(memory: UnsafeMutableRawPointer) {
+        unsafe entries = memory.assumingMemoryBound(to: Entry.self)
+    }
+
+    /// Adds an item; one without elements is passed over.
+    package mutating func add(_ item: WorkItem) {
+        if unsafe item.operands.count == 0 { return }
+        unsafe (entries + count).initialize(to: Entry(start: elements, item: item))
+        unsafe count += 1
+        unsafe elements += item.operands.count
+    }
+
+    /// What one run of a list needs to know, shared with the threads by address.
+    @unsafe private struct Job {
+        var list: WorkList
+        var table: KernelTable
+        var pieceSize: Int
+    }
+
+    /// Runs every item and returns how many threads did work.
+    package func run(isa: InstructionSet, threads: Int, leastPiece: Int) -> Int {
+        if unsafe elements == 0 { return 0 }
+        // A count of pieces that lets threads even out, and a size that is worth the claim.
+        let pieceSize = unsafe max(leastPiece, (elements / 32 + 63) & ~63)
+        let pieces = unsafe (elements - 1) / pieceSize + 1
+        var job = unsafe Job(list: self, table: KernelChoice.table(for: isa), pieceSize: pieceSize)
+        return unsafe withUnsafeMutablePointer(to: &job) { job in
+            let context = UnsafeMutableRawPointer(job)
+            if unsafe threads == 1 || elements < 4 * leastPiece || pieces == 1 {
+                for piece in 0..<pieces { unsafe WorkList.runPiece(context, piece) }
+                return 1
+            }
+            return unsafe ThreadPool.run(
+                chunks: pieces, threads: threads, wake: elements / 128 >= leastPiece, body: WorkList.runPiece,
+                context: context)
+        }
+    }
+
+    private static let runPiece: @convention(c) (UnsafeMutableRawPointer, Int) -> Void = { context, piece in
+        let job = unsafe context.assumingMemoryBound(to: Job.self)
+        let first = unsafe piece * job.pointee.pieceSize
+        unsafe job.pointee.list.run(first..<min(first + job.pointee.pieceSize, job.pointee.list.elements), job.pointee.table)
+    }
+
+    /// Runs the elements of a range, counted over all items.
+    private func run(_ range: Range<Int>, _ table: KernelTable) {
+        var index = unsafe lastEntry(startingAtOrBefore: range.lowerBound)
+        var place = range.lowerBound
+        while place < range.upperBound {
+            let entry = unsafe entries + index
+            let first = unsafe place - entry.pointee.start
+            let length = unsafe min(entry.pointee.item.operands.count - first, range.upperBound - place)
+            unsafe entry.pointee.item.run(first..<first + length, table)
+            place += length
+            index += 1
+        }
+    }
+
+    private func lastEntry(startingAtOrBefore place: Int) -> Int {
+        var low = 0
+        var high = unsafe count
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if unsafe entries[middle].start <= place { low = middle } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension WorkItem {
+    /// Elements of a strided parameter that are gathered at a time.
+    private static var blockCount: Int { 512 }
+
+    /// Runs elements of this item, counted from its own first.
+    fileprivate func run(_ range: Range<Int>, _ table: KernelTable) {
+        let sweep = unsafe table.sweeps[rule.rawValue]
+        guard let layout = unsafe layout else {
+            var part = unsafe operands
+            for array in unsafe 0..<part.arrayCount {
+                unsafe part.arrays[array] = part.arrays[array].advanced(by: range.lowerBound)
+            }
+            unsafe part.count = range.count
+            unsafe withUnsafePointer(to: &part) { unsafe mode.run(sweep, $0, coefficients) }
+            return
+        }
+        // A block of each array, gathered into scratch of this thread's stack and scattered back.
+        let blockBytes = unsafe WorkItem.blockCount * 8
+        unsafe withUnsafeTemporaryAllocation(byteCount: blockBytes * Operands.capacity, alignment: 64) { scratch in
+            var block = unsafe operands
+            for array in unsafe 0..<block.arrayCount {
+                unsafe block.arrays[array].base = scratch.baseAddress! + array * blockBytes
+            }
+            var first = range.lowerBound
+            while first < range.upperBound {
+                unsafe block.count = min(WorkItem.blockCount, range.upperBound - first)
+                unsafe copy(.gather, layout, first: first, block: block)
+                unsafe withUnsafePointer(to: &block) { unsafe mode.run(sweep, $0, coefficients) }
+                unsafe copy(.scatter, layout, first: first, block: block)
+                unsafe first += block.count
+            }
+        }
+    }
+
+    private func copy(_ direction: Layout.Direction, _ layout: Layout, first: Int, block: Operands) {
+        for array in unsafe 0..<block.arrayCount where unsafe direction == .gather || array != Operands.gradient {
+            unsafe layout.copy(
+                direction, array: array, operands.arrays[array], first: first, count: block.count,
+                block: block.arrays[array].base)
+        }
+    }
+}

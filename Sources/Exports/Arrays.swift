@@ -1,0 +1,95 @@
+// martlet_array becomes the engines' ArrayView. Addresses, counts and shapes are checked by the engines; here, only
+// what the engines have no word for: types and fields that this version does not serve.
+import CMartlet
+import MartletOptimizers
+import MartletPlatform
+
+extension ArrayView {
+    init(_ array: martlet_array, _ subject: () -> String) throws(MartletError) {
+        guard let type = unsafe ElementType(rawValue: array.dtype) else { throw unsafe array.typeError(subject()) }
+        guard unsafe array.scales == nil && array.block == 0 && array.scale_dtype == 0 else {
+            throw MartletError(
+                .unsupported, "\(subject()) has scales, block or scale_dtype set; expected NULL and 0 for \(type)")
+        }
+        guard unsafe array.reserved == 0 else {
+            throw unsafe MartletError(.structure, "\(subject()).reserved is \(array.reserved); expected 0")
+        }
+        unsafe self.init(
+            base: array.data, count: Int(array.count), type: type, rank: Int(array.rank), sizes: array.sizes,
+            strides: array.strides)
+    }
+}
+
+extension martlet_array {
+    fileprivate func typeError(_ subject: String) -> MartletError {
+        let expected = "expected MARTLET_FP64, MARTLET_FP32, MARTLET_BF16 or MARTLET_FP16"
+        let isReserved = unsafe (MARTLET_DYNAMIC8...MARTLET_ULINEAR4).contains(dtype)
+        return unsafe MartletError(isReserved ? .unsupported : .type, "\(subject).dtype is \(dtype); \(expected)")
+    }
+
+    /// A view of memory that the library owns.
+    init(_ view: ArrayView) {
+        unsafe self.init()
+        unsafe data = view.base
+        unsafe count = Int64(view.count)
+        unsafe dtype = view.type.rawValue
+    }
+}
+
+extension martlet_parameter {
+    /// Throws where a field is set that this version does not serve.
+    func checkReserved(_ subject: @autoclosure () -> String) throws(MartletError) {
+        guard unsafe key == 0 && offset == 0 else {
+            throw MartletError(.unsupported, "\(subject()).key or offset is set; expected 0: nothing is rounded at random")
+        }
+        guard unsafe rows == nil && row_count == 0 else {
+            throw MartletError(.unsupported, "\(subject()).rows or row_count is set; expected NULL and 0: gradients are dense")
+        }
+        guard unsafe flags == 0 else {
+            throw unsafe MartletError(.unsupported, "\(subject()).flags is \(flags); expected 0")
+        }
+        let words = unsafe reserved
+        guard words.0 | words.1 | words.2 | words.3 | words.4 | words.5 | words.6 == 0 else {
+            throw MartletError(.structure, "\(subject()).reserved is set; expected 0")
+        }
+    }
+}
+
+extension martlet_parameter {
+    /// The dimensions that a plan needs room for; nothing is trusted but the addresses.
+    var rankRoom: Int {
+        var room = unsafe max(StepPlan.rankRoom(Int(value.rank)), StepPlan.rankRoom(Int(grad.rank)))
+        if let state = unsafe state, UInt(bitPattern: state) % 8 == 0 {
+            for slot in unsafe 0..<Int(min(max(state_count, 0), Int64(ParameterView.maximumStateCount))) {
+                room = unsafe max(room, StepPlan.rankRoom(Int(state[slot].rank)))
+            }
+        }
+        return room
+    }
+}
+
+extension ParameterView {
+    init(_ parameter: martlet_parameter, _ index: Int) throws(MartletError) {
+        try unsafe parameter.checkReserved("parameters[\(index)]")
+        func subject(_ field: String) -> String { "parameters[\(index)].\(field)" }
+        guard let step = unsafe parameter.step else {
+            throw MartletError(.null, "\(subject("step")) is NULL; expected the address of a step counter")
+        }
+        guard UInt(bitPattern: step) % 8 == 0 else {
+            throw MartletError(.alignment, "\(subject("step")) is at an address that is not a multiple of 8")
+        }
+        let count = unsafe parameter.state_count
+        guard unsafe count >= 0 && count <= Int64(ParameterView.maximumStateCount) else {
+            throw MartletError(
+                .argument, unsafe "\(subject("state_count")) is \(count); expected 0 to \(ParameterView.maximumStateCount)")
+        }
+        let value = try unsafe ArrayView(parameter.value) { subject("value") }
+        let gradient = try unsafe parameter.grad.data == nil ? .none : ArrayView(parameter.grad) { subject("grad") }
+        unsafe self.init(
+            value: value, gradient: gradient, step: step, group: Int(parameter.group), name: parameter.name)
+        unsafe stateCount = Int(count)
+        if count == 0 { return }
+        let arrays = try unsafe required(parameter.state, "parameters[\(index)].state")
+        for slot in 0..<Int(count) { unsafe state[slot] = try ArrayView(arrays[slot]) { subject("state[\(slot)]") } }
+    }
+}

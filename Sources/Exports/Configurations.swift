@@ -1,0 +1,67 @@
+// martlet_config becomes the engines' Configuration, and back.
+import CMartlet
+import MartletOptimizers
+import MartletPlatform
+
+extension Configuration {
+    /// Reads and checks a caller's config. `subject` is what messages call it.
+    init(_ config: UnsafePointer<martlet_config>, size: Int, _ subject: @autoclosure () -> String) throws(MartletError) {
+        let algorithm = try unsafe Algorithm(number: config.pointee.algorithm, "\(subject()).algorithm")
+        var raw = martlet_config(Configuration(algorithm))
+        try unsafe raw.read(config, size: size, subject())
+        guard let semantics = Semantics(rawValue: raw.semantics) else {
+            throw MartletError(.argument, "\(subject()).semantics is \(raw.semantics); expected MARTLET_SEMANTICS_...")
+        }
+        guard raw.flags & ~Flags.all.rawValue == 0 else {
+            throw MartletError(.argument, "\(subject()).flags is \(raw.flags); expected a sum of MARTLET_AMSGRAD and its like")
+        }
+        guard raw.seed == 0 else {
+            throw MartletError(.unsupported, "\(subject()).seed is \(raw.seed); expected 0: nothing is rounded at random")
+        }
+        self.init(algorithm)
+        self.semantics = semantics
+        flags = Flags(rawValue: raw.flags)
+        lr = raw.lr
+        beta1 = raw.beta1
+        beta2 = raw.beta2
+        beta3 = raw.beta3
+        eps = raw.eps
+        weightDecay = raw.weight_decay
+        momentum = raw.momentum
+        try check(subject())
+    }
+
+    /// Reads one config that stands alone.
+    init(_ config: UnsafePointer<martlet_config>?) throws(MartletError) {
+        let config = try unsafe required(config, "config")
+        let size = unsafe Int(config.pointee.struct_size)
+        try martlet_config.checkSize(size, "config->struct_size")
+        try unsafe self.init(config, size: size, "config")
+    }
+}
+
+extension martlet_config {
+    init(_ configuration: Configuration) {
+        self.init()
+        struct_size = UInt32(MemoryLayout<martlet_config>.size)
+        algorithm = configuration.algorithm.rawValue
+        semantics = configuration.semantics.rawValue
+        flags = configuration.flags.rawValue
+        lr = configuration.lr
+        beta1 = configuration.beta1
+        beta2 = configuration.beta2
+        beta3 = configuration.beta3
+        eps = configuration.eps
+        weight_decay = configuration.weightDecay
+        momentum = configuration.momentum
+    }
+}
+
+extension Algorithm {
+    init(number: Int32, _ subject: @autoclosure () -> String) throws(MartletError) {
+        guard let algorithm = Algorithm(rawValue: number) else {
+            throw MartletError(.argument, "\(subject()) is \(number); expected MARTLET_ADAM or another of its kind")
+        }
+        self = algorithm
+    }
+}

@@ -1,0 +1,181 @@
+// Handles: tokens that stand for objects of ours. A token holds the place of a slot and the slot's generation, which
+// goes up each time the slot is given back, so that no token is ever valid twice.
+//
+// One atomic word of a slot says everything: free, resting, or entered, and by which process of a line of forks. So
+// entering is one compare-and-exchange, a second thread sees that the handle is busy, destroying cannot race with use,
+// and there is no lock that a fork could leave locked.
+import Glibc
+import MartletPlatform
+import Synchronization
+
+/// What a slot's word says: generation in the upper 40 bits, the entering process's epoch in the next 22, the use.
+private struct SlotWord {
+    enum Use: UInt64 {
+        case free = 0
+        case resting = 1
+        case entered = 2
+    }
+
+    let raw: UInt64
+
+    init(raw: UInt64) { self.raw = raw }
+
+    init(generation: UInt64, epoch: UInt32 = 0, use: Use) {
+        raw = generation << 24 | UInt64(epoch & 0x3f_ffff) << 2 | use.rawValue
+    }
+
+    var generation: UInt64 { raw >> 24 }
+    var use: Use { Use(rawValue: raw & 3) ?? .free }
+    var epoch: UInt32 { UInt32(truncatingIfNeeded: raw >> 2) & 0x3f_ffff }
+}
+
+/// A place for one object.
+private struct Slot: ~Copyable {
+    let word: Atomic<UInt64>
+    /// The object, retained; in a free slot the index after that of the next free one.
+    let content: Atomic<UInt>
+}
+
+/// All handles of the process.
+enum HandleTable {
+    /// A slot that the calling thread is inside, and the object in it.
+    struct Entry {
+        fileprivate let index: Int
+        fileprivate let word: SlotWord
+        let object: AnyObject
+    }
+
+    private static var indexBits: UInt64 { 20 }
+    private static var slotCount: Int { 1 << indexBits }
+
+    /// The slots' address: a million of them, mapped at the first use, so that pages never used cost nothing.
+    private static let base = Atomic<UInt>(0)
+    /// Slots that were ever used.
+    private static let usedCount = Atomic<Int>(0)
+    /// The index after that of the first free slot, and in the upper half a count that makes each state of it unique.
+    private static let firstFree = Atomic<UInt64>(0)
+
+    /// Puts an object into a slot and returns its token.
+    static func add(_ object: AnyObject) throws(MartletError) -> OpaquePointer {
+        let slots = try unsafe slots()
+        guard let index = unsafe takeFreeIndex(slots) else {
+            throw MartletError(.memory, "\(slotCount) handles exist; expected fewer at a time")
+        }
+        let slot = unsafe slots + index
+        let generation = unsafe SlotWord(raw: slot.pointee.word.load(ordering: .relaxed)).generation + 1
+        unsafe slot.pointee.content.store(
+            UInt(bitPattern: Unmanaged.passRetained(object).toOpaque()), ordering: .relaxed)
+        unsafe slot.pointee.word.store(SlotWord(generation: generation, use: .resting).raw, ordering: .releasing)
+        return unsafe OpaquePointer(bitPattern: UInt(generation << indexBits | UInt64(index)))!
+    }
+
+    /// Enters a handle. Every entry must be left by `leave`.
+    static func enter(_ token: OpaquePointer?, _ name: StaticString) throws(MartletError) -> Entry {
+        let (slot, index, word) = try unsafe claim(token, name) {
+            SlotWord(generation: $0.generation, epoch: ForkEpoch.current, use: .entered)
+        }
+        let object = unsafe Unmanaged<AnyObject>.fromOpaque(
+            UnsafeRawPointer(bitPattern: slot.pointee.content.load(ordering: .relaxed))!)
+        return unsafe Entry(index: index, word: word, object: object.takeUnretainedValue())
+    }
+
+    /// Leaves a handle.
+    static func leave(_ entry: Entry) {
+        guard let slots = unsafe UnsafeMutablePointer<Slot>(bitPattern: base.load(ordering: .relaxed)) else { return }
+        unsafe slots[entry.index].word.store(
+            SlotWord(generation: entry.word.generation, use: .resting).raw, ordering: .releasing)
+    }
+
+    /// Takes a handle out for good and lets go of its object. An object that another thread was inside at a fork is
+    /// left as it is: it may be half changed.
+    static func remove(_ token: OpaquePointer?, _ name: StaticString) throws(MartletError) {
+        var wasInterrupted = false
+        let (slot, index, _) = try unsafe claim(token, name, evenInterrupted: true) {
+            wasInterrupted = $0.use == .entered
+            return SlotWord(generation: $0.generation, epoch: ForkEpoch.current, use: .entered)
+        }
+        let object = unsafe slot.pointee.content.load(ordering: .relaxed)
+        let generation = unsafe SlotWord(raw: slot.pointee.word.load(ordering: .relaxed)).generation
+        unsafe slot.pointee.word.store(SlotWord(generation: generation, use: .free).raw, ordering: .releasing)
+        unsafe giveBack(slot, index)
+        if !wasInterrupted { unsafe Unmanaged<AnyObject>.fromOpaque(UnsafeRawPointer(bitPattern: object)!).release() }
+    }
+
+    /// Finds a token's slot and changes its word in one go.
+    private static func claim(
+        _ token: OpaquePointer?, _ name: StaticString, evenInterrupted: Bool = false, _ next: (SlotWord) -> SlotWord
+    ) throws(MartletError) -> (UnsafeMutablePointer<Slot>, Int, SlotWord) {
+        let bits = UInt64(UInt(bitPattern: token))
+        guard bits != 0 else { throw MartletError(.handle, "\(name) is NULL; expected a handle") }
+        let index = Int(bits & (1 << indexBits - 1))
+        let unknown = MartletError(.handle, "\(name) is no handle, or one that was destroyed; expected a live handle")
+        guard index < usedCount.load(ordering: .acquiring),
+            let slots = unsafe UnsafeMutablePointer<Slot>(bitPattern: base.load(ordering: .relaxed))
+        else { throw unknown }
+        let slot = unsafe slots + index
+        while true {
+            let word = unsafe SlotWord(raw: slot.pointee.word.load(ordering: .acquiring))
+            guard word.generation == bits >> indexBits, word.use != .free else { throw unknown }
+            if word.use == .entered {
+                if word.epoch == ForkEpoch.current & 0x3f_ffff {
+                    throw MartletError(.busy, "another thread is inside \(name); expected one thread at a time")
+                }
+                guard evenInterrupted else {
+                    throw MartletError(
+                        .interrupted, "another thread was inside \(name) when this process was forked; destroy it")
+                }
+            }
+            let changed = next(word)
+            if unsafe slot.pointee.word.compareExchange(
+                expected: word.raw, desired: changed.raw, ordering: .acquiringAndReleasing
+            ).exchanged { return unsafe (slot, index, changed) }
+        }
+    }
+
+    // MARK: - Slots
+
+    private static func slots() throws(MartletError) -> UnsafeMutablePointer<Slot> {
+        if let known = unsafe UnsafeMutablePointer<Slot>(bitPattern: base.load(ordering: .acquiring)) {
+            return unsafe known
+        }
+        // Zero pages are slots of generation 0, free.
+        let bytes = slotCount * MemoryLayout<Slot>.stride
+        let memory = unsafe mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
+            throw MartletError(.memory, "the system gave no memory for handles")
+        }
+        let (isFirst, other) = base.compareExchange(
+            expected: 0, desired: UInt(bitPattern: memory), ordering: .acquiringAndReleasing)
+        if isFirst { return unsafe memory.assumingMemoryBound(to: Slot.self) }
+        unsafe munmap(memory, bytes)
+        return unsafe UnsafeMutablePointer(bitPattern: other)!
+    }
+
+    private static func takeFreeIndex(_ slots: UnsafeMutablePointer<Slot>) -> Int? {
+        var head = firstFree.load(ordering: .acquiring)
+        while UInt32(truncatingIfNeeded: head) != 0 {
+            let index = Int(UInt32(truncatingIfNeeded: head)) - 1
+            // The slot may be taken by another thread meanwhile; then the count has moved on and the exchange fails.
+            let next = unsafe UInt64(UInt32(truncatingIfNeeded: slots[index].content.load(ordering: .relaxed)))
+            let (exchanged, now) = firstFree.compareExchange(
+                expected: head, desired: (head >> 32 &+ 1) << 32 | next, ordering: .acquiringAndReleasing)
+            if exchanged { return index }
+            head = now
+        }
+        let index = usedCount.add(1, ordering: .acquiringAndReleasing).oldValue
+        if index < slotCount { return index }
+        usedCount.subtract(1, ordering: .relaxed)
+        return nil
+    }
+
+    private static func giveBack(_ slot: UnsafeMutablePointer<Slot>, _ index: Int) {
+        var head = firstFree.load(ordering: .relaxed)
+        while true {
+            unsafe slot.pointee.content.store(UInt(UInt32(truncatingIfNeeded: head)), ordering: .relaxed)
+            let (exchanged, now) = firstFree.compareExchange(
+                expected: head, desired: (head >> 32 &+ 1) << 32 | UInt64(index + 1), ordering: .acquiringAndReleasing)
+            if exchanged { return }
+            head = now
+        }
+    }
+}

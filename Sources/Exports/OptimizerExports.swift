@@ -1,0 +1,130 @@
+// The optimizer behind a handle: its life, its parameters and its steps. Hyperparameters, state and files are in
+// OptimizerStateExports.swift.
+import CMartlet
+import MartletOptimizers
+import MartletPlatform
+
+/// Enters an optimizer's handle for the length of `body`.
+func withOptimizer(
+    _ function: StaticString, _ handle: OpaquePointer?, _ body: (Optimizer) throws(MartletError) -> Void
+) -> martlet_status {
+    report(function) { () throws(MartletError) in
+        let entry = try unsafe HandleTable.enter(handle, "optimizer")
+        defer { HandleTable.leave(entry) }
+        guard let optimizer = entry.object as? Optimizer else {
+            throw MartletError(.handle, "optimizer is a handle of another kind; expected an optimizer")
+        }
+        try body(optimizer)
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_create")
+public func martlet_optimizer_create(
+    _ out_optimizer: UnsafeMutablePointer<OpaquePointer?>!, _ config: UnsafePointer<martlet_config>!
+) -> martlet_status {
+    report("martlet_optimizer_create") { () throws(MartletError) in
+        let target = try unsafe required(out_optimizer, "out_optimizer")
+        let optimizer = try Optimizer(unsafe Configuration(config))
+        unsafe target.pointee = try HandleTable.add(optimizer)
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_destroy")
+public func martlet_optimizer_destroy(_ optimizer: OpaquePointer!) -> martlet_status {
+    report("martlet_optimizer_destroy") { () throws(MartletError) in
+        if unsafe optimizer == nil { return }
+        try unsafe HandleTable.remove(optimizer, "optimizer")
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_clone")
+public func martlet_optimizer_clone(
+    _ optimizer: OpaquePointer!, _ out_clone: UnsafeMutablePointer<OpaquePointer?>!
+) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_clone", optimizer) { optimizer throws(MartletError) in
+        let target = try unsafe required(out_clone, "out_clone")
+        unsafe target.pointee = try HandleTable.add(try optimizer.clone())
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_reset")
+public func martlet_optimizer_reset(_ optimizer: OpaquePointer!) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_reset", optimizer) { optimizer throws(MartletError) in
+        optimizer.reset()
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_group_add")
+public func martlet_optimizer_group_add(
+    _ optimizer: OpaquePointer!, _ out_group: UnsafeMutablePointer<Int32>!, _ config: UnsafePointer<martlet_config>!
+) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_group_add", optimizer) { optimizer throws(MartletError) in
+        let target = try unsafe out_group == nil ? nil : required(out_group, "out_group")
+        let group = try optimizer.addGroup(unsafe Configuration(config))
+        unsafe target?.pointee = Int32(group)
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_add")
+public func martlet_optimizer_add(
+    _ optimizer: OpaquePointer!, _ out_index: UnsafeMutablePointer<Int64>!,
+    _ parameter: UnsafePointer<martlet_parameter>!
+) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_add", optimizer) { optimizer throws(MartletError) in
+        let target = try unsafe out_index == nil ? nil : required(out_index, "out_index")
+        let parameter = try unsafe required(parameter, "parameter").pointee
+        try unsafe parameter.checkReserved("parameter")
+        guard unsafe parameter.grad.data == nil && parameter.step == nil else {
+            throw MartletError(.argument, "parameter.grad.data or step is set; expected NULL: gradients come with each step")
+        }
+        let value = try unsafe ArrayView(parameter.value) { "parameter.value" }
+        let types = try unsafe parameter.stateTypes()
+        let index = try unsafe optimizer.add(
+            value, name: parameter.name.map { unsafe String(cString: $0) }, group: Int(parameter.group), stateTypes: types)
+        unsafe target?.pointee = Int64(index)
+    }
+}
+
+extension martlet_parameter {
+    /// The types asked for the state slots, or nil for the value's own.
+    fileprivate func stateTypes() throws(MartletError) -> [ElementType]? {
+        if unsafe state_count == 0 { return nil }
+        guard unsafe state_count > 0 && state_count <= Int64(ParameterView.maximumStateCount) else {
+            throw unsafe MartletError(
+                .argument, "parameter.state_count is \(state_count); expected 0 to \(ParameterView.maximumStateCount)")
+        }
+        let slots = try unsafe required(state, "parameter.state")
+        var types: [ElementType] = []
+        for slot in unsafe 0..<Int(state_count) {
+            let view = try unsafe ArrayView(slots[slot]) { "parameter.state[\(slot)]" }
+            guard unsafe view.base == nil else {
+                throw MartletError(.argument, "parameter.state[\(slot)].data is set; expected NULL: the optimizer owns the state")
+            }
+            unsafe types.append(view.type)
+        }
+        return types
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_step")
+public func martlet_optimizer_step(
+    _ optimizer: OpaquePointer!, _ out_report: UnsafeMutablePointer<martlet_report>!,
+    _ grads: UnsafePointer<martlet_array>!, _ count: Int64
+) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_step", optimizer) { optimizer throws(MartletError) in
+        let target = try unsafe ReportTarget(out_report)
+        guard count == Int64(optimizer.count) else {
+            throw MartletError(
+                .argument, "count is \(count); expected \(optimizer.count), one gradient for each parameter")
+        }
+        let grads = try unsafe count == 0 ? nil : required(grads, "grads")
+        var plan = try unsafe optimizer.makePlan(totalRank: (0..<Int(count)).reduce(0) { room, index in
+            unsafe room + StepPlan.rankRoom(Int(grads![index].rank))
+        })
+        for index in 0..<Int(count) {
+            let gradient = try unsafe grads![index].data == nil ? .none : ArrayView(grads![index]) { "grads[\(index)]" }
+            try unsafe optimizer.add(index, gradient: gradient, to: &plan)
+        }
+        unsafe target.write(martlet_report(try plan.run()))
+    }
+}

@@ -1,0 +1,107 @@
+// Steps over the caller's own memory. Each parameter is turned into the engines' words one after another, straight
+// into the plan: no copy of the list is made.
+import CMartlet
+import MartletOptimizers
+import MartletPlatform
+
+@implementation @_cdecl("martlet_report_init")
+public func martlet_report_init(_ out_report: UnsafeMutablePointer<martlet_report>!, _ struct_size: Int) -> martlet_status {
+    report("martlet_report_init") { () throws(MartletError) in
+        let target = try unsafe required(out_report, "out_report")
+        try martlet_report.checkSize(struct_size, "struct_size")
+        var empty = martlet_report(StepReport())
+        empty.struct_size = UInt32(struct_size)
+        unsafe empty.write(to: target, size: struct_size)
+    }
+}
+
+extension martlet_report {
+    init(_ report: StepReport) {
+        self.init(
+            struct_size: UInt32(MemoryLayout<martlet_report>.size), skipped: Int32(report.skipped), grad_norm: .nan,
+            update_norm: .nan, nonfinite_parameter: -1)
+    }
+}
+
+@implementation @_cdecl("martlet_step")
+public func martlet_step(
+    _ out_report: UnsafeMutablePointer<martlet_report>!, _ parameters: UnsafePointer<martlet_parameter>!, _ count: Int64,
+    _ groups: UnsafePointer<martlet_config>!, _ group_count: Int64
+) -> martlet_status {
+    report("martlet_step") { () throws(MartletError) in
+        let target = try unsafe ReportTarget(out_report)
+        try checkCount(count, "count")
+        try checkCount(group_count, "group_count")
+        let parameters = try unsafe count == 0 ? nil : required(parameters, "parameters")
+        let groups = try unsafe group_count == 0 ? nil : required(groups, "groups")
+        var totalRank = 0
+        for index in 0..<Int(count) { totalRank += unsafe parameters![index].rankRoom }
+        var plan = try unsafe StepPlan(
+            parameters: Int(count), groups: Int(group_count), totalRank: totalRank, spelling: .parameters)
+        if let groups = unsafe groups { try unsafe plan.addGroups(groups, Int(group_count)) }
+        for index in 0..<Int(count) { try unsafe plan.add(ParameterView(parameters![index], index)) }
+        unsafe target.write(martlet_report(try plan.run()))
+    }
+}
+
+/// Throws where a count of parameters or groups is none that a program could mean.
+func checkCount(_ count: Int64, _ name: StaticString) throws(MartletError) {
+    guard count >= 0 && count <= 1 << 24 else {
+        throw MartletError(.argument, "\(name) is \(count); expected 0 to 2^24")
+    }
+}
+
+extension StepPlan {
+    /// Adds configs that stand one after another, all of the first one's size.
+    fileprivate mutating func addGroups(_ groups: UnsafePointer<martlet_config>, _ count: Int) throws(MartletError) {
+        let size = unsafe Int(groups.pointee.struct_size)
+        try martlet_config.checkSize(size, "groups[0].struct_size")
+        guard size % MemoryLayout<martlet_config>.alignment == 0 else {
+            throw MartletError(.structure, "groups[0].struct_size is \(size); expected a multiple of 8")
+        }
+        for index in 0..<count {
+            let group = unsafe (UnsafeRawPointer(groups) + index * size).assumingMemoryBound(to: martlet_config.self)
+            guard unsafe group.pointee.struct_size == groups.pointee.struct_size else {
+                throw unsafe MartletError(
+                    .structure,
+                    "groups[\(index)].struct_size is \(group.pointee.struct_size); expected \(size), that of groups[0]")
+            }
+            try unsafe addGroup(Configuration(group, size: size, "groups[\(index)]"))
+        }
+    }
+}
+
+@implementation @_cdecl("martlet_array_step")
+public func martlet_array_step(
+    _ value: UnsafeMutablePointer<Float>!, _ grad: UnsafePointer<Float>!, _ state: UnsafeMutablePointer<Float>!,
+    _ count: Int64, _ step: UnsafeMutablePointer<Int64>!, _ config: UnsafePointer<martlet_config>!
+) -> martlet_status {
+    report("martlet_array_step") { () throws(MartletError) in
+        let step = try unsafe required(step, "step")
+        var configuration = Configuration(.adam)
+        if unsafe config != nil { configuration = try unsafe Configuration(config) }
+        guard count >= 0 && count <= 1 << 56 else {
+            throw MartletError(.shape, "count is \(count); expected 0 to 2^56")
+        }
+        guard unsafe count == 0 || grad != nil else {
+            throw MartletError(.null, "grad is NULL; expected the address of \(count) elements")
+        }
+        guard unsafe count == 0 || state != nil else {
+            throw MartletError(
+                .null, "state is NULL; expected the address of \(configuration.slotCount) times \(count) elements")
+        }
+        func view(_ base: UnsafeMutableRawPointer?) -> ArrayView {
+            unsafe ArrayView(base: base, count: Int(count), type: .fp32)
+        }
+        var parameter = unsafe ParameterView(
+            value: view(value), gradient: view(UnsafeMutablePointer(mutating: grad)), step: step)
+        unsafe parameter.stateCount = configuration.slotCount
+        for slot in 0..<configuration.slotCount {
+            unsafe parameter.state[slot] = view(state.map { unsafe $0 + slot * Int(count) })
+        }
+        var plan = try unsafe StepPlan(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
+        try unsafe plan.addGroup(configuration)
+        try unsafe plan.add(parameter)
+        _ = try unsafe plan.run()
+    }
+}

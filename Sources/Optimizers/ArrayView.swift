@@ -1,0 +1,82 @@
+// The caller's memory, as the engines see it: an address, a count, a type, and for arrays that are not contiguous
+// their sizes and strides. It owns nothing, and is checked by the step plan before anything is read.
+public import MartletKernelInterface
+public import MartletPlatform
+
+/// The element types of arrays.
+public typealias ElementType = MartletKernelInterface.ElementType
+/// What every throwing function of this module throws.
+public typealias MartletError = MartletPlatform.MartletError
+
+/// An array in memory that someone else owns.
+@frozen
+@unsafe public struct ArrayView {
+    /// The first element; nil only where `count` is 0, or for a gradient that is missing.
+    public var base: UnsafeMutableRawPointer?
+    /// Elements in all.
+    public var count: Int
+    public var type: ElementType
+    /// Dimensions described by `sizes` and `strides`; 0 for a contiguous array.
+    public var rank: Int
+    /// Elements along each dimension, outermost first.
+    public var sizes: UnsafePointer<Int64>?
+    /// Elements between neighbours along each dimension; may be negative.
+    public var strides: UnsafePointer<Int64>?
+
+    public init(
+        base: UnsafeMutableRawPointer?, count: Int, type: ElementType, rank: Int = 0,
+        sizes: UnsafePointer<Int64>? = nil, strides: UnsafePointer<Int64>? = nil
+    ) {
+        unsafe self.base = base
+        unsafe self.count = count
+        unsafe self.type = type
+        unsafe self.rank = rank
+        unsafe self.sizes = sizes
+        unsafe self.strides = strides
+    }
+
+    /// A contiguous array of Float.
+    public init(_ elements: UnsafeMutableBufferPointer<Float>) {
+        unsafe self.init(base: UnsafeMutableRawPointer(elements.baseAddress), count: elements.count, type: .fp32)
+    }
+
+    /// A contiguous array of Double.
+    public init(_ elements: UnsafeMutableBufferPointer<Double>) {
+        unsafe self.init(base: UnsafeMutableRawPointer(elements.baseAddress), count: elements.count, type: .fp64)
+    }
+
+    /// No array: a gradient that is missing.
+    public static var none: ArrayView { unsafe ArrayView(base: nil, count: 0, type: .fp32) }
+}
+
+/// A parameter with everything that one step of it reads and writes.
+@frozen
+@unsafe public struct ParameterView {
+    /// The most state slots of any algorithm.
+    public static var maximumStateCount: Int { 4 }
+
+    public var value: ArrayView
+    public var gradient: ArrayView
+    /// The algorithm's slots in order; as many as `stateCount` says.
+    public var state: InlineArray<4, ArrayView>
+    public var stateCount: Int
+    /// Steps taken. Read, and one more after the step. Parameters may share a counter.
+    public var step: UnsafeMutablePointer<Int64>
+    /// Index among the configurations of the call.
+    public var group: Int
+    /// For messages; may be nil.
+    public var name: UnsafePointer<CChar>?
+
+    public init(
+        value: ArrayView, gradient: ArrayView, step: UnsafeMutablePointer<Int64>, group: Int = 0,
+        name: UnsafePointer<CChar>? = nil
+    ) {
+        unsafe self.value = value
+        unsafe self.gradient = gradient
+        unsafe self.state = InlineArray(repeating: .none)
+        unsafe self.stateCount = 0
+        unsafe self.step = step
+        unsafe self.group = group
+        unsafe self.name = name
+    }
+}

@@ -1,0 +1,202 @@
+// An optimizer that owns moments and step counters and borrows the parameters' memory. Files are in
+// OptimizerCheckpoint.swift; the step itself is the same plan that stateless calls use.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+/// Groups of hyperparameters, parameters, and their state.
+///
+/// The memory of a parameter's value is borrowed from `add` until `reset` or the optimizer's end; gradients are borrowed
+/// for the length of a step. One thread at a time may be inside; different optimizers may be used at the same time.
+public final class Optimizer {
+    var configurations: [Configuration]
+    var entries: [ParameterEntry] = []
+    /// The sum of the values' ranks: room that every step needs.
+    private var valueRanks = 0
+
+    /// An optimizer whose group 0 has this configuration.
+    public init(_ configuration: Configuration) throws(MartletError) {
+        try configuration.check("config")
+        configurations = [configuration]
+    }
+
+    private init(copying other: Optimizer) throws(MartletError) {
+        configurations = other.configurations
+        entries.reserveCapacity(other.entries.count)
+        for entry in other.entries { entries.append(try entry.copy()) }
+        valueRanks = other.valueRanks
+    }
+
+    /// An independent copy; both borrow the same parameters.
+    public func clone() throws(MartletError) -> Optimizer {
+        try Optimizer(copying: self)
+    }
+
+    /// Forgets every parameter and its state, and returns the borrowed memory; groups stay.
+    public func reset() {
+        entries = []
+        valueRanks = 0
+    }
+
+    /// Adds a group of hyperparameters of the same algorithm, and returns its index.
+    public func addGroup(_ configuration: Configuration) throws(MartletError) -> Int {
+        try configuration.check("config")
+        guard configuration.algorithm == configurations[0].algorithm else {
+            throw MartletError(
+                .argument,
+                "config.algorithm is \(configuration.algorithm.name); expected \(configurations[0].algorithm.name), "
+                    + "the algorithm of group 0")
+        }
+        configurations.append(configuration)
+        return configurations.count - 1
+    }
+
+    /// Adds a parameter and returns its index, which counts from 0.
+    ///
+    /// - Parameters:
+    ///   - value: its memory is borrowed until `reset` or the optimizer's end; sizes and strides are copied.
+    ///   - name: unique; nil calls the parameter by its index.
+    ///   - stateTypes: an element type for each slot; nil gives every slot the value's.
+    public func add(
+        _ value: ArrayView, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
+    ) throws(MartletError) -> Int {
+        guard configurations.indices.contains(group) else {
+            throw MartletError(
+                .argument, "group is \(group); expected 0 ..< \(configurations.count), the count of groups")
+        }
+        let slots = configurations[group].slotCount
+        let types = unsafe stateTypes ?? Array(repeating: value.type, count: slots)
+        guard types.count == slots else {
+            throw MartletError(
+                .argument, "state_count is \(types.count); expected \(slots) for \(configurations[group].algorithm.name)")
+        }
+        let name = name ?? "\(entries.count)"
+        guard !name.isEmpty, !entries.contains(where: { $0.name == name }) else {
+            throw MartletError(.argument, "name is \"\(name)\"; expected one that is not empty and not in use")
+        }
+        var check = unsafe ParameterCheck(count: value.count)
+        let extent = try unsafe check.extent(of: value, .value, entries.count) { _ in "value" }
+        for entry in entries where unsafe entry.extent.overlaps(extent) {
+            throw MartletError(
+                .overlap, "value overlaps that of \"\(entry.name)\" in memory; expected written arrays to overlap nothing")
+        }
+        entries.append(try unsafe ParameterEntry(value: value, name: name, group: group, types: types, extent: extent))
+        unsafe valueRanks += value.rank
+        return entries.count - 1
+    }
+
+    /// Steps every parameter whose gradient is there; one gradient for each parameter, in order of adding.
+    @discardableResult
+    public func step(_ gradients: UnsafeBufferPointer<ArrayView>) throws(MartletError) -> StepReport {
+        guard gradients.count == entries.count else {
+            throw MartletError(
+                .argument, "count is \(gradients.count); expected \(entries.count), one gradient for each parameter")
+        }
+        var totalRank = 0
+        for index in gradients.indices { totalRank += unsafe StepPlan.rankRoom(gradients[index].rank) }
+        var plan = try unsafe makePlan(totalRank: totalRank)
+        for index in entries.indices { try unsafe add(index, gradient: gradients[index], to: &plan) }
+        return try unsafe plan.run()
+    }
+
+    /// A step to which every parameter is still to be added. `totalRank` sums `StepPlan.rankRoom` over the gradients.
+    package func makePlan(totalRank: Int) throws(MartletError) -> StepPlan {
+        var plan = try unsafe StepPlan(
+            parameters: entries.count, groups: configurations.count, totalRank: totalRank + valueRanks,
+            spelling: .gradients)
+        for configuration in configurations { try unsafe plan.addGroup(configuration) }
+        return unsafe plan
+    }
+
+    /// Adds a parameter, with this gradient, to a step.
+    package func add(_ index: Int, gradient: ArrayView, to plan: inout StepPlan) throws(MartletError) {
+        try unsafe plan.add(entries[index].view(gradient: gradient))
+    }
+
+    // MARK: - Hyperparameters
+
+    /// How many groups there are.
+    public var groupCount: Int { configurations.count }
+
+    /// Sets a hyperparameter of a group.
+    public func set(_ hyperparameter: Hyperparameter, to value: Double, group: Int = 0) throws(MartletError) {
+        try checkReads(hyperparameter, group)
+        try configurations[group].check(hyperparameter, value, "groups[\(group)]")
+        configurations[group][hyperparameter] = value
+    }
+
+    /// A hyperparameter of a group.
+    public func get(_ hyperparameter: Hyperparameter, group: Int = 0) throws(MartletError) -> Double {
+        try checkReads(hyperparameter, group)
+        return configurations[group][hyperparameter]
+    }
+
+    private func checkReads(_ hyperparameter: Hyperparameter, _ group: Int) throws(MartletError) {
+        guard configurations.indices.contains(group) else {
+            throw MartletError(
+                .argument, "group is \(group); expected 0 ..< \(configurations.count), the count of groups")
+        }
+        let algorithm = configurations[group].algorithm
+        guard algorithm.defaultValue(hyperparameter) != nil else {
+            throw MartletError(
+                .argument, "hyperparameter is \(hyperparameter.name); expected one that \(algorithm.name) reads")
+        }
+    }
+
+    // MARK: - State
+
+    /// How many parameters there are.
+    public var count: Int { entries.count }
+
+    /// Bytes of state that the optimizer owns.
+    public var stateBytes: Int { entries.reduce(0) { $0 + $1.stateBytes } }
+
+    /// A moment of a parameter, contiguous: the optimizer's own memory, good until `reset`, `load` or its end.
+    public func state(of parameter: Int, slot: Int) throws(MartletError) -> ArrayView {
+        let entry = try entry(parameter)
+        guard entry.slots.indices.contains(slot) else {
+            throw MartletError(.argument, "slot is \(slot); expected 0 ..< \(entry.slots.count)")
+        }
+        return unsafe entry.slots[slot].view
+    }
+
+    /// Copies values into a moment, from an array of the same count and type.
+    public func setState(of parameter: Int, slot: Int, to source: ArrayView) throws(MartletError) {
+        let target = try unsafe state(of: parameter, slot: slot)
+        guard unsafe source.type == target.type else {
+            throw unsafe MartletError(.type, "array.dtype is \(source.type); expected \(target.type), the slot's")
+        }
+        var check = unsafe ParameterCheck(count: target.count)
+        let extent = try unsafe check.extent(of: source, .gradient, 0) { _ in "array" }
+        guard unsafe source.count > 0 else { return }
+        let own = unsafe UInt(bitPattern: target.base)
+        guard unsafe extent.high <= own || own + UInt(target.count * target.type.size) <= extent.low else {
+            throw MartletError(.overlap, "array overlaps the slot itself; expected memory of its own")
+        }
+        unsafe Layout.withLayout(of: source) { layout in
+            let operand = unsafe Operand(base: source.base!, type: source.type)
+            unsafe layout.copy(.gather, array: 0, operand, first: 0, count: source.count, block: target.base!)
+        }
+    }
+
+    /// Steps that a parameter has taken.
+    public func stepCount(of parameter: Int) throws(MartletError) -> Int64 {
+        try entry(parameter).step
+    }
+
+    /// Sets the steps that a parameter has taken, 0 or more.
+    public func setStepCount(of parameter: Int, to count: Int64) throws(MartletError) {
+        let entry = try entry(parameter)
+        guard count >= 0 && count < .max else {
+            throw MartletError(.argument, "step is \(count); expected 0 ..< 2^63 - 1")
+        }
+        entry.step = count
+    }
+
+    private func entry(_ parameter: Int) throws(MartletError) -> ParameterEntry {
+        guard entries.indices.contains(parameter) else {
+            throw MartletError(.argument, "parameter is \(parameter); expected 0 ..< \(entries.count)")
+        }
+        return entries[parameter]
+    }
+}

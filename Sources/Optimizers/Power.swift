@@ -1,0 +1,26 @@
+// Powers of decay rates. The C library's pow may round differently from one processor to the next; this one uses only
+// operations that IEEE 754 fixes, so that every machine forms the same bias corrections.
+
+/// 1 - base^exponent, for a base in 0 ..< 1 and an exponent of at least 1, correct to a few units of 2^-53.
+///
+/// Squares and multiplies with an error term beside each product (Dekker: A floating-point technique for extending the
+/// available precision, 1971), since repeated rounding would show for exponents in the thousands.
+func oneMinusPower(_ base: Double, _ exponent: Int64) -> Double {
+    var result = (high: 1.0, low: 0.0)
+    var square = (high: base, low: 0.0)
+    var rest = exponent
+    while true {
+        if rest & 1 == 1 { result = product(result, square) }
+        rest >>= 1
+        if rest == 0 || result.high == 0 { break }
+        square = product(square, square)
+    }
+    return (1 - result.high) - result.low
+}
+
+private func product(_ a: (high: Double, low: Double), _ b: (high: Double, low: Double)) -> (high: Double, low: Double) {
+    let high = a.high * b.high
+    let low = (-high).addingProduct(a.high, b.high) + (a.high * b.low + a.low * b.high)
+    let sum = high + low
+    return (sum, low - (sum - high))
+}

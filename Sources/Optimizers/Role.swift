@@ -1,0 +1,36 @@
+// What messages call the parts of a step: "parameters[3].grad ("fc1.weight")" in a call that takes parameters,
+// "grads[3] ("fc1.weight")" in a call on an optimizer that owns the rest.
+
+/// An array of a parameter, or its step counter.
+enum Role: Equatable {
+    case value
+    case gradient
+    case state(Int)
+    case step
+}
+
+/// How the caller's arguments are spelled in messages.
+package enum Spelling {
+    /// An array of parameters, each with all its parts.
+    case parameters
+    /// Gradients alone; the parameters were added before.
+    case gradients
+    /// One array, its gradient and its state as arguments of their own.
+    case oneArray
+
+    func describe(_ role: Role, parameter: Int, name: UnsafePointer<CChar>?) -> String {
+        let suffix = unsafe name.map { unsafe " (\"\(String(cString: $0).prefix(80))\")" } ?? ""
+        let part =
+            switch role {
+            case .value: "value"
+            case .gradient: "grad"
+            case .state(let slot): "state[\(slot)]"
+            case .step: "step"
+            }
+        return switch self {
+        case .parameters: "parameters[\(parameter)].\(part)\(suffix)"
+        case .oneArray: part
+        case .gradients: role == .gradient ? "grads[\(parameter)]\(suffix)" : "parameter \(parameter)'s \(part)\(suffix)"
+        }
+    }
+}

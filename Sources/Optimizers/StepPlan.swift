@@ -1,0 +1,222 @@
+// One step, planned in full before anything is written: each parameter is checked and becomes an item of work, then
+// the memory of all of them is checked for overlaps, and only then does the work run.
+//
+// The plan lives in scratch memory of the calling thread that is kept between calls, so a steady loop allocates
+// nothing. What a shape or a type may be is ParameterCheck's affair.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+/// What a step did.
+@frozen
+public struct StepReport: Sendable {
+    /// Parameters left as they were for want of a gradient.
+    public var skipped = 0
+
+    package init(skipped: Int = 0) { self.skipped = skipped }
+}
+
+/// A step under construction.
+@unsafe package struct StepPlan {
+    /// A step counter and what it becomes.
+    @unsafe private struct Counter {
+        var address: UnsafeMutablePointer<Int64>
+        var next: Int64
+    }
+
+    private let record: ThreadRecord
+    private let configurations: UnsafeMutablePointer<Configuration>
+    private var configurationCount = 0
+    private let spelling: Spelling
+    private var work: WorkList
+    private var extents: ExtentList
+    private let coefficients: UnsafeMutableRawPointer
+    private let counters: UnsafeMutablePointer<Counter>
+    private var layoutNumbers: UnsafeMutablePointer<Int>
+    private var count = 0
+    private var counterCount = 0
+    private var skipped = 0
+    /// The group and step that the latest coefficients were formed for, and where they are.
+    private var latest = (group: -1, step: Int64(-1))
+    private var latestCoefficients: UnsafeMutableRawPointer
+
+    /// Arrays that a parameter may have, its step counter included.
+    private static var extentsPerParameter: Int { unsafe Operands.capacity + 1 }
+
+    /// An empty plan.
+    ///
+    /// - Parameters:
+    ///   - parameters: how many parameters will be added at most.
+    ///   - groups: how many groups will be added at most.
+    ///   - totalRank: the sum of `rankRoom` over the parameters.
+    package init(parameters: Int, groups: Int, totalRank: Int, spelling: Spelling) throws(MartletError) {
+        let room = Room(parameters: parameters, groups: groups, totalRank: totalRank)
+        guard let bytes = room.total, let record = ThreadRecord.current,
+            let memory = unsafe record.scratch(byteCount: bytes)
+        else {
+            throw MartletError(.memory, "no memory for a step of \(parameters) parameters")
+        }
+        unsafe self.record = record
+        unsafe self.spelling = spelling
+        unsafe configurations = (memory + room.configurations).assumingMemoryBound(to: Configuration.self)
+        unsafe work = WorkList(memory: memory)
+        unsafe extents = ExtentList(memory: memory + room.extents)
+        unsafe coefficients = memory + room.coefficients
+        unsafe latestCoefficients = coefficients
+        unsafe counters = (memory + room.counters).assumingMemoryBound(to: Counter.self)
+        unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
+    }
+
+    /// Where the parts of a plan lie in its memory.
+    private struct Room {
+        var configurations = 0
+        var extents = 0
+        var coefficients = 0
+        var counters = 0
+        var layouts = 0
+        var total: Int?
+
+        init(parameters: Int, groups: Int, totalRank: Int) {
+            var end: Int? = 0
+            func take(_ count: Int, _ size: Int) -> Int {
+                let start = end ?? 0
+                let (bytes, tooMany) = count.multipliedReportingOverflow(by: size)
+                let (next, tooFar) = start.addingReportingOverflow(bytes)
+                if tooMany || tooFar { end = nil } else { end = end.map { _ in next } }
+                return start
+            }
+            _ = unsafe take(parameters, WorkList.bytesPerItem)
+            extents = unsafe take(parameters, StepPlan.extentsPerParameter * MemoryLayout<Extent>.stride)
+            coefficients = take(parameters, Algorithm.maximumCoefficientBytes)
+            counters = unsafe take(parameters, MemoryLayout<Counter>.stride)
+            // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
+            layouts = unsafe take(totalRank, (Operands.capacity + 1) * MemoryLayout<Int>.stride)
+            total = end
+        }
+    }
+
+    /// Checks and adds a group; parameters refer to groups by their place.
+    package mutating func addGroup(_ configuration: Configuration) throws(MartletError) {
+        try configuration.check(unsafe "groups[\(configurationCount)]")
+        unsafe (configurations + configurationCount).initialize(to: configuration)
+        unsafe configurationCount += 1
+    }
+
+    /// Checks one parameter and adds its work. Its group must have been added. The plan is of no use after an error.
+    package mutating func add(_ parameter: ParameterView) throws(MartletError) {
+        let index = unsafe count
+        unsafe count += 1
+        let spelling = unsafe spelling
+        func describe(_ role: Role) -> String {
+            unsafe spelling.describe(role, parameter: index, name: parameter.name)
+        }
+        guard unsafe parameter.group >= 0 && parameter.group < configurationCount else {
+            throw unsafe MartletError(
+                .argument,
+                "parameters[\(index)].group is \(parameter.group); expected 0 ..< \(configurationCount), the count of groups")
+        }
+        let configuration = unsafe configurations + parameter.group
+        let slots = unsafe configuration.pointee.slotCount
+        guard unsafe parameter.stateCount == slots else {
+            throw unsafe MartletError(
+                .argument,
+                "parameters[\(index)].state_count is \(parameter.stateCount); expected \(slots) for "
+                    + "\(configuration.pointee.algorithm.name)")
+        }
+        var check = unsafe ParameterCheck(count: parameter.value.count)
+        unsafe extents.add(try check.extent(of: parameter.value, .value, index, describe))
+        for slot in 0..<slots {
+            unsafe extents.add(try check.extent(of: parameter.state[slot], .state(slot), index, describe))
+        }
+        let step = try unsafe nextStep(parameter.step, describe)
+        if unsafe parameter.gradient.base == nil && parameter.value.count > 0 {
+            unsafe skipped += 1
+            return
+        }
+        unsafe extents.add(try check.extent(of: parameter.gradient, .gradient, index, describe))
+        unsafe addCounter(unsafe parameter.step, step, index)
+        unsafe addWork(parameter, slots, step, check)
+    }
+
+    private func nextStep(
+        _ step: UnsafeMutablePointer<Int64>, _ describe: (Role) -> String
+    ) throws(MartletError) -> Int64 {
+        let taken = unsafe step.pointee
+        guard taken >= 0 && taken < .max else {
+            throw MartletError(.argument, "\(describe(.step)) is \(taken); expected 0 ..< 2^63 - 1 steps taken")
+        }
+        return taken + 1
+    }
+
+    private mutating func addCounter(_ step: UnsafeMutablePointer<Int64>, _ next: Int64, _ index: Int) {
+        // Parameters that share a counter usually stand together; such a counter is noted once.
+        if unsafe counterCount > 0, unsafe counters[counterCount - 1].address == step { return }
+        unsafe (counters + counterCount).initialize(to: Counter(address: step, next: next))
+        unsafe counterCount += 1
+        let low = UInt(bitPattern: step)
+        unsafe extents.add(
+            Extent(
+                low: low, high: low + 8, isWritten: true, role: .step, parameter: index, elementSize: 8, rank: 0, sizes: nil,
+                strides: nil))
+    }
+
+    private mutating func addWork(_ parameter: ParameterView, _ slots: Int, _ step: Int64, _ check: ParameterCheck) {
+        if unsafe parameter.value.count == 0 { return }
+        let configuration = unsafe configurations + parameter.group
+        if unsafe latest.group != parameter.group || latest.step != step {
+            unsafe latest = unsafe (parameter.group, step)
+            unsafe latestCoefficients = coefficients + (count - 1) * Algorithm.maximumCoefficientBytes
+            var request = unsafe CoefficientRequest(configuration: configuration, step: step, memory: latestCoefficients)
+            unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
+        }
+        let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
+        var arrays = unsafe InlineArray<6, Operand>(repeating: value)
+        unsafe arrays[Operands.gradient] = Operand(base: parameter.gradient.base!, type: parameter.gradient.type)
+        for index in 0..<slots {
+            unsafe arrays[Operands.state + index] = Operand(
+                base: parameter.state[index].base!, type: parameter.state[index].type)
+        }
+        let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers)
+        unsafe work.add(
+            WorkItem(
+                operands: Operands(
+                    arrays: arrays, arrayCount: Operands.state + slots, count: parameter.value.count,
+                    isDouble: check.isDouble),
+                rule: configuration.pointee.algorithm.rule, coefficients: latestCoefficients,
+                mode: configuration.pointee.flushesDenormals ? .flush : .exact, layout: layout))
+    }
+
+    /// Checks the memory of all parameters against each other, runs the work, and counts the steps.
+    package mutating func run() throws(MartletError) -> StepReport {
+        if let (first, second) = unsafe extents.conflict() {
+            let spelling = unsafe spelling
+            func describe(_ extent: Extent) -> String {
+                unsafe spelling.describe(extent.role, parameter: extent.parameter, name: nil)
+            }
+            throw unsafe MartletError(
+                .overlap,
+                "\(describe(first)) and \(describe(second)) overlap in memory; expected written arrays to overlap nothing")
+        }
+        let isa = try Settings.isa
+        let threads = unsafe work.run(isa: isa, threads: try Settings.threads, leastPiece: Settings.chunk)
+        unsafe record.lastISA = isa.rawValue
+        unsafe record.lastThreads = Int32(threads)
+        for index in unsafe 0..<counterCount {
+            unsafe counters[index].address.pointee = counters[index].next
+        }
+        return unsafe StepReport(skipped: skipped)
+    }
+}
+
+/// A step's coefficients, to be formed in a floating-point mode of our own.
+@unsafe private struct CoefficientRequest {
+    var configuration: UnsafePointer<Configuration>
+    var step: Int64
+    var memory: UnsafeMutableRawPointer
+
+    static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
+        let request = unsafe context.assumingMemoryBound(to: CoefficientRequest.self).pointee
+        unsafe request.configuration.pointee.algorithm.writeCoefficients(
+            request.configuration.pointee, step: request.step, to: request.memory)
+    }
+}
