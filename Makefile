@@ -1,0 +1,81 @@
+# What people type: each target calls the tool that does the work (SwiftPM, Python, cmake), and builds nothing itself.
+# Stamps and file times keep repeated runs quick. Python tools live in .venv, which Tests/environment.py fills.
+
+PYTHON ?= python3
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR ?=
+
+version_part = $(shell sed -n 's/^\#define MARTLET_VERSION_$(1) //p' include/martlet.h)
+VERSION := $(call version_part,MAJOR).$(call version_part,MINOR).$(call version_part,PATCH)
+ABI := $(shell sed -n 's/^\#define MARTLET_ABI //p' include/martlet.h)
+
+FOLDER := build/lib
+LIBRARY := $(FOLDER)/libmartlet.so.$(VERSION)
+SOURCES := Package.swift $(shell find -L Sources include -type f)
+VENV := .venv
+IN_VENV := MARTLET_LIBRARY=$(CURDIR)/$(FOLDER)/libmartlet.so.$(ABI) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python
+
+.PHONY: all lib test demo bench lint format install clean help
+.DELETE_ON_ERROR:
+
+all: lib
+
+help:
+	@echo 'make [lib]   the library, in $(FOLDER)            make demo    torch.optim.Adam against martlet.torch.Adam'
+	@echo 'make test    every test                        make bench   the benchmarks (make bench ARGS=--quick)'
+	@echo 'make lint    formatters and checkers           make format  lets the formatters rewrite the sources'
+	@echo 'make install PREFIX=/usr/local DESTDIR=        make clean   removes what was built'
+	@echo 'PYTHON=$(PYTHON) is the interpreter for tests, demo and benchmarks.'
+
+lib: $(LIBRARY)
+
+$(LIBRARY): $(SOURCES)
+	@.ci/swift-version
+	swift build -c release --product martlet
+	@mkdir -p $(FOLDER)
+	strip --strip-unneeded -o $@ .build/release/libmartlet.so
+	@ln -sf libmartlet.so.$(VERSION) $(FOLDER)/libmartlet.so.$(ABI)
+	@ln -sf libmartlet.so.$(ABI) $(FOLDER)/libmartlet.so
+
+# One stamp for each list of packages in bindings/python/pyproject.toml.
+$(VENV)/%.stamp: bindings/python/pyproject.toml Tests/environment.py
+	$(PYTHON) Tests/environment.py $(VENV) $*
+	@touch $@
+
+test: $(LIBRARY) $(VENV)/test.stamp
+	@Tests/run.sh $(CURDIR) $(FOLDER) $(VENV)
+
+demo: $(LIBRARY) $(VENV)/demo.stamp
+	@mkdir -p build/demo
+	$(IN_VENV) Examples/python/digits.py --output build/demo/digits.png
+
+bench: $(LIBRARY) $(VENV)/bench.stamp
+	$(IN_VENV) Benchmarks/compare.py $(ARGS)
+
+lint: $(VENV)/lint.stamp
+	@.ci/swift-version
+	@.ci/lint $(VENV)
+
+format: $(VENV)/lint.stamp
+	swift format --in-place --recursive Package.swift Sources Tests Examples
+	$(VENV)/bin/ruff check --fix --quiet .
+	$(VENV)/bin/ruff format .
+
+# How C programs find the library: bindings/c holds the templates.
+FILL = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' \
+	-e 's|@VERSION@|$(VERSION)|g' -e 's|@ABI@|$(ABI)|g'
+
+install: $(LIBRARY)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/Martlet $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/martlet.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
+	ln -sf libmartlet.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libmartlet.so.$(ABI)
+	ln -sf libmartlet.so.$(ABI) $(DESTDIR)$(LIBDIR)/libmartlet.so
+	$(FILL) bindings/c/martlet.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/martlet.pc
+	$(FILL) bindings/c/MartletConfig.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/Martlet/MartletConfig.cmake
+	$(FILL) bindings/c/MartletConfigVersion.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/Martlet/MartletConfigVersion.cmake
+
+clean:
+	rm -rf .build build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,94 @@
+"""Makes a virtual environment and installs a list of packages that bindings/python/pyproject.toml names.
+
+    environment.py FOLDER LIST
+
+LIST is an extra or a dependency group there. A torch that this interpreter can already import is used: the
+environment then sees the interpreter's own packages. The source tree's ``martlet`` becomes importable in it; nothing
+is built here. It needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "bindings" / "python"
+TORCH_SIZE = "PyPI's torch for x86-64 Linux brings CUDA libraries: about 5.5 GB on disk, some minutes to install. "
+TORCH_REMEDY = "To use another build, install it first where PYTHON can import it."
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10: pip brings its own
+        from pip._vendor import tomli as tomllib
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def requirements(name: str) -> list[str]:
+    """The packages of an extra or a dependency group, with the groups and extras that it includes."""
+    project = read_toml(SOURCE / "pyproject.toml")
+    extras = project["project"].get("optional-dependencies", {})  # type: ignore[attr-defined]
+    groups = project.get("dependency-groups", {})
+    lists = {**extras, **groups}  # type: ignore[dict-item]
+    if name not in lists:
+        sys.exit(f"{SOURCE / 'pyproject.toml'} has no list {name!r}, only {', '.join(sorted(lists))}")
+    found: list[str] = list(project["project"]["dependencies"])  # type: ignore[index]
+    for entry in lists[name]:
+        if isinstance(entry, dict):
+            found += requirements(entry["include-group"])
+        elif entry.startswith("martlet["):
+            for extra in entry[len("martlet[") : entry.index("]")].split(","):
+                found += requirements(extra.strip())
+        else:
+            found.append(entry)
+    return sorted(set(found))
+
+
+def is_torch(requirement: str) -> bool:
+    return requirement == "torch" or requirement.startswith(("torch>", "torch=", "torch ", "torch<", "torch~"))
+
+
+def run(*command: str | Path) -> None:
+    result = subprocess.run([str(part) for part in command])
+    if result.returncode != 0:
+        sys.exit(f"failed with status {result.returncode}: {' '.join(str(part) for part in command)}")
+
+
+def make(folder: Path) -> Path:
+    """The environment's interpreter; makes the environment where it does not exist."""
+    python = folder / "bin" / "python"
+    if python.exists():
+        return python
+    try:
+        # torch is only looked for, not imported: that takes seconds.
+        shared = importlib.util.find_spec("torch") is not None
+        venv.create(folder, with_pip=True, system_site_packages=shared)
+    except subprocess.CalledProcessError:
+        sys.exit("the virtual environment could not be made; on Debian and Ubuntu: apt-get install python3-venv")
+    return python
+
+
+def main() -> None:
+    folder, name = Path(sys.argv[1]), sys.argv[2]
+    packages = requirements(name)
+    python = make(folder)
+    site = subprocess.check_output(
+        [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+    ).strip()
+    (Path(site) / "martlet-source.pth").write_text(f"{SOURCE / 'src'}\n", encoding="utf-8")
+    probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+    if any(map(is_torch, packages)):
+        if subprocess.run([str(python), "-c", probe]).returncode == 0:
+            packages = [package for package in packages if not is_torch(package)]
+        else:
+            print(TORCH_SIZE + TORCH_REMEDY, flush=True)
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+
+
+if __name__ == "__main__":
+    main()

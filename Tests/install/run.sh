@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Installs into an empty prefix, and builds and runs program.c from there: through pkg-config and through cmake's
+# find_package. Whether DESTDIR is respected is looked at too. The library itself is tested elsewhere.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+for tool in make gcc pkg-config cmake; do
+    command -v "$tool" >/dev/null || { echo "$tool was not found; on Debian and Ubuntu: apt-get install $tool" >&2; exit 1; }
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+version=$(sed -n 's/^#define MARTLET_VERSION_[A-Z]* //p' "$root/include/martlet.h" | paste -sd.)
+unset MARTLET_LIBRARY
+
+expect() {
+    [ "$2" = "$3" ] || { printf '%s: got "%s", wanted "%s"\n' "$1" "$2" "$3" >&2; exit 1; }
+}
+
+prefix=$work/prefix
+make --silent -C "$root" install PREFIX="$prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
+files=$(cd "$prefix" && find . \( -type f -o -type l \) | sort | paste -sd' ')
+expect "installed files" "$files" "./include/martlet.h ./lib/cmake/Martlet/MartletConfig.cmake\
+ ./lib/cmake/Martlet/MartletConfigVersion.cmake ./lib/libmartlet.so ./lib/libmartlet.so.0\
+ ./lib/libmartlet.so.$version ./lib/pkgconfig/martlet.pc"
+if grep -rn '@[A-Z]*@' "$prefix/lib/cmake" "$prefix/lib/pkgconfig"; then echo "a placeholder was left" >&2; exit 1; fi
+
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+expect "pkg-config's version" "$(pkg-config --modversion martlet)" "$version"
+# shellcheck disable=SC2046
+gcc -std=c99 -Wall -Wextra -Wpedantic -Werror "$here/program.c" $(pkg-config --cflags --libs martlet) \
+    "-Wl,-rpath,$(pkg-config --variable=libdir martlet)" -lm -o "$work/by-pkg-config"
+expect "the program built through pkg-config" "$("$work/by-pkg-config")" "martlet $version, weight 0.990000"
+
+cmake -S "$here" -B "$work/by-cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log"
+cmake --build "$work/by-cmake" >>"$work/cmake.log" || { cat "$work/cmake.log"; exit 1; }
+expect "the program built through cmake" "$("$work/by-cmake/program")" "martlet $version, weight 0.990000"
+if cmake -S "$here" -B "$work/too-new" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=99 >"$work/cmake.log" 2>&1; then
+    echo "find_package(Martlet 99) was satisfied by $version" >&2
+    exit 1
+fi
+
+make --silent -C "$root" install PREFIX=/usr DESTDIR="$work/stage" >"$work/install.log"
+[ -f "$work/stage/usr/lib/libmartlet.so.$version" ] || { echo "DESTDIR was not respected" >&2; exit 1; }
+expect "prefix in the staged martlet.pc" "$(sed -n 's/^prefix=//p' "$work/stage/usr/lib/pkgconfig/martlet.pc")" /usr
+echo "7 passed, 0 failed"

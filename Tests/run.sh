@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Runs every suite, one after another, also after a failure, and ends with the plain line "suites: N passed, N failed".
+#   run.sh ROOT LIBRARY_FOLDER VENV
+# It sets up nothing: `make test` does.
+set -uo pipefail
+cd "$1" || exit 1
+library=$(cd "$2" && pwd)
+python=$(cd "$3/bin" && pwd)/python
+export MARTLET_LIBRARY=$library/libmartlet.so.0 SWIFT_BACKTRACE=enable=no
+unset MARTLET_ISA MARTLET_NUM_THREADS
+passed=0
+failures=()
+
+suite() {
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    if "$@"; then
+        passed=$((passed + 1))
+        printf '== %s: passed in %d s\n' "$name" $((SECONDS - start))
+    else
+        failures+=("$name")
+        printf '== %s: FAILED after %d s\n' "$name" $((SECONDS - start))
+    fi
+}
+
+suite "Swift" swift test -c release
+suite "kernels closed" "$python" Tests/kernels_closed.py
+suite "C" "$python" Tests/C/run.py --library "$library" --header include
+suite "install" Tests/install/run.sh
+suite "equivalence" "$python" Tests/equivalence/run.py
+suite "Python" "$python" -m pytest -q bindings/python/tests
+suite "examples" "$python" -m pytest -q Examples/python
+
+printf '\n'
+[ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+printf 'suites: %d passed, %d failed\n' "$passed" ${#failures[@]}
+[ ${#failures[@]} -eq 0 ]
