@@ -16,7 +16,7 @@ package enum Environment {
     /// `MARTLET_ISA`; nil where it is not set or empty.
     package static func isa() throws(MartletError) -> InstructionSet? {
         guard let text = unsafe value("MARTLET_ISA") else { return nil }
-        for isa in [InstructionSet.baseline, .avx2, .avx512] where unsafe strcmp(text, cString(isa.name)) == 0 {
+        for isa in [InstructionSet.baseline, .avx2, .avx512] where unsafe strcmp(text, isa.name.cString) == 0 {
             if isa.isSupported { return isa }
             throw MartletError(
                 .argument,
@@ -36,12 +36,8 @@ package enum Environment {
     }
 
     private static func value(_ name: StaticString) -> UnsafePointer<CChar>? {
-        guard let text = unsafe getenv(cString(name)), unsafe text[0] != 0 else { return nil }
+        guard let text = unsafe getenv(name.cString), unsafe text[0] != 0 else { return nil }
         return unsafe UnsafePointer(text)
-    }
-
-    private static func cString(_ text: StaticString) -> UnsafePointer<CChar> {
-        unsafe UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)
     }
 
     private static func isEnd(_ byte: UInt8) -> Bool { byte == 0 }
@@ -67,4 +63,9 @@ package enum Environment {
         let bytes = unsafe UnsafeRawBufferPointer(start: text, count: strnlen(text, 40))
         return unsafe String(decoding: bytes, as: UTF8.self)
     }
+}
+
+extension StaticString {
+    /// The text for C; literals end in a NUL.
+    var cString: UnsafePointer<CChar> { unsafe UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self) }
 }
