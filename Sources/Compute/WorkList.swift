@@ -74,7 +74,7 @@ import MartletPlatform
                 return 1
             }
             return unsafe ThreadPool.run(
-                chunks: pieces, threads: threads, wake: elements / 128 >= leastPiece, body: WorkList.runPiece,
+                chunks: pieces, threads: threads, wake: elements / 128 >= leastPiece, warm: true, body: WorkList.runPiece,
                 context: context)
         }
     }

@@ -95,25 +95,16 @@ public func martlet_optimizer_step_set(_ optimizer: OpaquePointer!, _ parameter:
     }
 }
 
-/// The text of a path.
-private func path(_ path: UnsafePointer<CChar>?) throws(MartletError) -> String {
-    let path = try unsafe String(validatingCString: required(path, "path"))
-    guard let path, !path.isEmpty else {
-        throw MartletError(.file, "path is \(path == nil ? "not UTF-8" : "empty"); expected the name of a file")
-    }
-    return path
-}
-
 @implementation @_cdecl("martlet_optimizer_save")
 public func martlet_optimizer_save(_ optimizer: OpaquePointer!, _ path: UnsafePointer<CChar>!) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_save", optimizer) { optimizer throws(MartletError) in
-        try optimizer.save(to: unsafe MartletExports.path(path))
+        try unsafe optimizer.save(to: required(path, "path"))
     }
 }
 
 @implementation @_cdecl("martlet_optimizer_load")
 public func martlet_optimizer_load(_ optimizer: OpaquePointer!, _ path: UnsafePointer<CChar>!) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_load", optimizer) { optimizer throws(MartletError) in
-        try optimizer.load(from: unsafe MartletExports.path(path))
+        try unsafe optimizer.load(from: required(path, "path"))
     }
 }

@@ -40,6 +40,14 @@ import MartletPlatform
         set { unsafe block.base.storeBytes(of: newValue, as: Int64.self) }
     }
 
+    /// The counter's address, good as long as this object.
+    var stepAddress: UnsafeMutableRawPointer { unsafe block.base }
+
+    /// Elements along each dimension; one dimension for a contiguous value.
+    var sizes: [Int] {
+        unsafe value.rank == 0 ? [value.count] : (0..<value.rank).map { unsafe Int(value.sizes![$0]) }
+    }
+
     /// The step counter, then sizes and strides, then the name with its NUL.
     private let block: ZeroedMemory
     private let value: ArrayView
