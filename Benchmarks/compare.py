@@ -183,9 +183,7 @@ def judge_denormals(result: dict[str, Any]) -> None:
 
 def measure_import(rounds: int) -> dict[str, Any]:
     """Seconds that ``import martlet`` takes after numpy's, each time in a fresh interpreter."""
-    program = (
-        "import numpy, time; start = time.perf_counter(); import martlet; print(time.perf_counter() - start)"
-    )
+    program = "import numpy, time; start = time.perf_counter(); import martlet; print(time.perf_counter() - start)"
     # The first one may have to compile bytecode and read the disk.
     runs = [float(subprocess.check_output([sys.executable, "-c", program])) for _ in range(rounds + 1)]
     seconds = statistics.median(runs[1:])
