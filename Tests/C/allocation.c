@@ -1,0 +1,219 @@
+/*
+ * Memory: no allocation between step 10 and step 1,000, by any of the three ways to step, with one and
+ * with two threads; and the n-th allocation of a call made to fail, for n = 1, 2, ... until the call gets
+ * by without: each failure is MARTLET_ERROR_MEMORY, changes nothing, and the call works when repeated.
+ * malloc_count.c must be preloaded. Memory that is mapped and not malloc'ed is not seen here.
+ */
+#include <sys/wait.h>
+
+#include "workload.h"
+
+extern void malloc_count_start(long at) __attribute__((weak));
+extern long malloc_count_stop(void) __attribute__((weak));
+
+/* ---- no allocation in steady state ---- */
+
+static void quiet(int32_t threads, int64_t scale) {
+    CHECK_OK(martlet_threads_set(threads));
+    struct workload *w = workload_create(scale, MARTLET_ADAM, MARTLET_AMSGRAD);
+    martlet_optimizer *optimizer = NULL;
+    martlet_array grads[WORKLOAD_TENSORS];
+    CHECK_OK(martlet_optimizer_create(&optimizer, &w->groups[0]));
+    for (int k = 0; k < WORKLOAD_TENSORS; k++) {
+        const martlet_parameter lent = {.value = w->parameters[k].value};
+        CHECK_OK(martlet_optimizer_add(optimizer, NULL, &lent));
+        grads[k] = w->parameters[k].grad;
+    }
+    const int64_t count = w->count[5];
+    float *flat = calloc((size_t)count, 5 * sizeof *flat);
+    int64_t step = 0;
+    martlet_report report;
+    CHECK_OK(martlet_report_init(&report, sizeof report));
+    workload_gradient(w);
+    static const char *const ways[] = {"martlet_step", "martlet_array_step", "martlet_optimizer_step"};
+    int32_t most = 0;
+    for (int way = 0; way < 3; way++)
+        for (int t = 1; t <= 1000; t++) {
+            if (t == 11) malloc_count_start(0);
+            martlet_status status;
+            if (way == 0) status = martlet_step(&report, w->parameters, WORKLOAD_TENSORS, w->groups, 2);
+            else if (way == 1) status = martlet_array_step(flat, flat + count, flat + 2 * count, count, &step, &w->groups[0]);
+            else {
+                status = martlet_optimizer_set(optimizer, 0, MARTLET_LR, 1e-3 / t);
+                if (status == MARTLET_OK) status = martlet_optimizer_step(optimizer, &report, grads, WORKLOAD_TENSORS);
+            }
+            if (t == 1000) {
+                const long seen = malloc_count_stop();
+                CHECK_SAYING(seen == 0, "%s with %d threads: %ld allocations", ways[way], threads, seen);
+            }
+            CHECK_OK(status);
+            martlet_machine machine = {0};
+            CHECK_OK(martlet_machine_get(&machine, sizeof machine));
+            if (machine.last_threads > most) most = machine.last_threads;
+        }
+    CHECK_SAYING(most == threads, "at most %d of %d threads worked", most, threads);
+    CHECK_OK(martlet_optimizer_destroy(optimizer));
+    workload_destroy(w);
+    free(flat);
+}
+
+/* ---- injected failures ---- */
+
+/* What the calls below work on; `path` holds a saved file. */
+struct scene {
+    martlet_optimizer *optimizer, *made;
+    float value[300], grad[300], state[900], more[300];
+    int64_t step;
+    martlet_array slots[3];
+    martlet_parameter parameter;
+    martlet_config config;
+    char path[64];
+};
+
+static void scene_start(struct scene *s) {
+    s->optimizer = s->made = NULL;
+    s->step = 0;
+    s->config = check_config(MARTLET_ADAM);
+    check_fill(s->value, 300, 1), check_fill(s->grad, 300, 2), check_fill(s->more, 300, 3);
+    memset(s->state, 0, sizeof s->state);
+    for (int k = 0; k < 3; k++) s->slots[k] = check_array(s->state + 300 * k, 300, MARTLET_FP32);
+    s->parameter = (martlet_parameter){.value = check_array(s->value, 300, MARTLET_FP32),
+                                       .grad = check_array(s->grad, 300, MARTLET_FP32),
+                                       .state = s->slots,
+                                       .state_count = 2,
+                                       .step = &s->step};
+    const martlet_parameter lent = {.value = s->parameter.value, .name = "first"};
+    CHECK_OK(martlet_optimizer_create(&s->optimizer, &s->config));
+    CHECK_OK(martlet_optimizer_add(s->optimizer, NULL, &lent));
+    CHECK_OK(martlet_optimizer_step(s->optimizer, NULL, &s->parameter.grad, 1));
+}
+
+static martlet_status call_create(struct scene *s) { return martlet_optimizer_create(&s->made, &s->config); }
+static martlet_status call_clone(struct scene *s) { return martlet_optimizer_clone(s->optimizer, &s->made); }
+static martlet_status call_group_add(struct scene *s) { return martlet_optimizer_group_add(s->optimizer, NULL, &s->config); }
+static martlet_status call_reset(struct scene *s) { return martlet_optimizer_reset(s->optimizer); }
+static martlet_status call_destroy(struct scene *s) { return martlet_optimizer_destroy(s->optimizer); }
+static martlet_status call_save(struct scene *s) { return martlet_optimizer_save(s->optimizer, s->path); }
+static martlet_status call_load(struct scene *s) { return martlet_optimizer_load(s->optimizer, s->path); }
+static martlet_status call_step(struct scene *s) { return martlet_step(NULL, &s->parameter, 1, &s->config, 1); }
+static martlet_status call_set(struct scene *s) { return martlet_optimizer_set(s->optimizer, 0, MARTLET_LR, 0.5); }
+static martlet_status call_array_step(struct scene *s) {
+    return martlet_array_step(s->value, s->grad, s->state, 300, &s->step, NULL);
+}
+static martlet_status call_handle_step(struct scene *s) {
+    return martlet_optimizer_step(s->optimizer, NULL, &s->parameter.grad, 1);
+}
+static martlet_status call_strided_step(struct scene *s) {
+    static const int64_t sizes[2] = {10, 15}, strides[2] = {30, 2};
+    martlet_array *arrays[2] = {&s->parameter.value, &s->parameter.grad};
+    for (int k = 0; k < 2; k++)
+        arrays[k]->count = 150, arrays[k]->rank = 2, arrays[k]->sizes = sizes, arrays[k]->strides = strides;
+    for (int k = 0; k < 2; k++) s->slots[k].count = 150;
+    return call_step(s);
+}
+static martlet_status call_add(struct scene *s) {
+    const martlet_parameter lent = {.value = check_array(s->more, 300, MARTLET_FP32), .name = "second"};
+    return martlet_optimizer_add(s->optimizer, NULL, &lent);
+}
+static martlet_status call_bad(struct scene *s) {
+    return martlet_optimizer_add(s->optimizer, NULL, &s->parameter) == MARTLET_OK ? MARTLET_ERROR_ARGUMENT : MARTLET_OK;
+}
+static martlet_status call_threads(struct scene *s) {
+    (void)s; /* grows the pool: more threads than before, and a call long enough to wake them */
+    static float long_arrays[4 * 600000];
+    int64_t step = 0;
+    martlet_status status = martlet_threads_set(5);
+    if (status != MARTLET_OK) return status;
+    return martlet_array_step(long_arrays, long_arrays + 600000, long_arrays + 1200000, 600000, &step, NULL);
+}
+
+static uint64_t scene_hash(struct scene *s) {
+    uint64_t hash = check_hash(0, s->value, sizeof s->value);
+    hash = check_hash(hash, s->state, sizeof s->state);
+    hash = check_hash(hash, &s->step, sizeof s->step);
+    int64_t numbers[3] = {-1, -1, -1};
+    CHECK_OK(martlet_optimizer_count(s->optimizer, &numbers[0]));
+    CHECK_OK(martlet_optimizer_group_count(s->optimizer, &numbers[1]));
+    CHECK_OK(martlet_optimizer_step_get(s->optimizer, &numbers[2], 0));
+    hash = check_hash(hash, numbers, sizeof numbers);
+    for (int32_t slot = 0; slot < 2; slot++) {
+        martlet_array view = {0};
+        CHECK_OK(martlet_optimizer_state_get(s->optimizer, &view, 0, slot));
+        hash = check_hash(hash, view.data, (size_t)view.count * 4);
+    }
+    return hash;
+}
+
+/* One process for each n. 0: the call got by; 1: failed as promised; 2: something else. */
+static int attempt(martlet_status (*call)(struct scene *), const char *name, long n, bool ends) {
+    fflush(NULL);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child != 0) {
+        int status = 0;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        CHECK_SAYING(WIFEXITED(status), "%s, allocation %ld fails: signal %d", name, n, WTERMSIG(status));
+        if (!WIFEXITED(status)) return 1;
+        CHECK_SAYING(WEXITSTATUS(status) < 2, "%s, allocation %ld fails: wrong", name, n);
+        return WEXITSTATUS(status);
+    }
+    alarm(20);
+    struct scene s;
+    memset(&s, 0, sizeof s);
+    scene_start(&s);
+    snprintf(s.path, sizeof s.path, "allocation.safetensors");
+    CHECK_OK(call_save(&s));
+    const uint64_t before = scene_hash(&s);
+    malloc_count_start(n);
+    const martlet_status status = call(&s);
+    const long seen = malloc_count_stop();
+    if (status == MARTLET_OK && seen < n) _exit(check_failures != 0 ? 2 : 0);
+    if (status == MARTLET_OK) _exit(check_failures != 0 ? 2 : 1); /* did without what it was refused */
+    CHECK_SAYING(status == MARTLET_ERROR_MEMORY, "%s: %s", martlet_status_name(status), martlet_last_error());
+    CHECK(strlen(martlet_last_error()) > 0);
+    CHECK(s.made == NULL);
+    if (!ends) CHECK(scene_hash(&s) == before);
+    CHECK_OK(call(&s));
+    _exit(check_failures != 0 ? 2 : 1);
+}
+
+static void injections(void) {
+    static const struct {
+        martlet_status (*call)(struct scene *);
+        const char *name;
+        bool ends;
+    } calls[] = {
+        {call_create, "create", false},       {call_clone, "clone", false},
+        {call_group_add, "group_add", false}, {call_add, "add", false},
+        {call_bad, "a refused add", false},   {call_reset, "reset", false},
+        {call_set, "set", false},             {call_destroy, "destroy", true},
+        {call_save, "save", false},           {call_load, "load", false},
+        {call_step, "step", false},           {call_strided_step, "a strided step", false},
+        {call_array_step, "array_step", false}, {call_handle_step, "a handle's step", false},
+        {call_threads, "a step with new threads", false},
+    };
+    long total = 0;
+    for (int k = 0; k < LENGTH(calls); k++) {
+        long n = 1;
+        while (n < 2000 && attempt(calls[k].call, calls[k].name, n, calls[k].ends) != 0) n++;
+        CHECK_SAYING(n < 2000, "%s never got by", calls[k].name);
+        total += n - 1;
+    }
+    printf("%ld allocations failed one by one in %d calls\n", total, LENGTH(calls));
+}
+
+int main(void) {
+    if (malloc_count_start == NULL || malloc_count_stop == NULL) {
+        fprintf(stderr, "malloc_count.so is not preloaded\n");
+        return 1;
+    }
+    malloc_count_start(0);
+    free(malloc(10));
+    CHECK(malloc_count_stop() == 1);
+    injections(); /* first: this process has not called the library yet, nor does it before the forks */
+    CHECK_OK(martlet_chunk_set(64));
+    quiet(1, 1);
+    quiet(2, 3);
+    quiet(2, 8);
+    return check_end();
+}

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""The hostile matrix: every parameter of every function in martlet.h, given what it should never be given.
+
+Reads the declarations and structs out of the header, lists (function, parameter, value) with the status that the
+header promises, writes them as C for hostile.c, builds that and runs it: one process for each case. A function
+without a good call in hostile.c does not compile; a parameter with fewer than five hostile values fails the run.
+Pointers that are not NULL and point to memory that is not the caller's are his fault, and are not here.
+
+    hostile.py --library build/lib --header include --build build/tests-c [--list] [-k text]
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hostile_values import values_for
+from run import Failure, Place, check_output
+
+HERE = Path(__file__).resolve().parent
+LEAST = 5
+
+
+class Parameter(NamedTuple):
+    type: str  # as declared, without const: "martlet_config *"
+    name: str
+
+
+class Function(NamedTuple):
+    returns: str
+    name: str
+    parameters: list[Parameter]
+
+
+class Case(NamedTuple):
+    function: Function
+    parameter: Parameter
+    value: str
+    code: str
+    expected: str
+
+
+def declarations(header: Path) -> list[Function]:
+    """Every function that the header declares."""
+    text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.DOTALL)
+    text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    found = []
+    for returns, name, inside in re.findall(r"\b([\w ]+?[\s*]+)(martlet_\w+)\(([^()]*)\)\s*;", text):
+        parameters = []
+        for part in (piece.strip() for piece in inside.split(",")):
+            if part == "void":
+                continue
+            match = re.fullmatch(r"(?:const )?([\w ]+?)\s*(\**)\s*(\w+)", part)
+            if match is None:
+                raise Failure(f"{name}: cannot read the parameter {part!r}")
+            parameters.append(Parameter(match[1] + (" " + match[2] if match[2] else ""), match[3]))
+        found.append(Function(" ".join(returns.split()), name, parameters))
+    return found
+
+
+def cases(functions: list[Function]) -> Iterator[Case]:
+    for function in functions:
+        for parameter in function.parameters:
+            for value, code, expected in values_for(function.name, parameter.type, parameter.name):
+                yield Case(function, parameter, value, code, expected)
+
+
+def generated(functions: list[Function], listed: list[Case]) -> str:
+    """The C that hostile.c includes: a struct of arguments and a call for each function, and the table of cases."""
+    lines = ["/* Written by hostile.py from martlet.h. */"]
+    for function in functions:
+        fields = " ".join(f"{p.type}{'' if p.type.endswith('*') else ' '}{p.name};" for p in function.parameters)
+        arguments = ", ".join(f"a->{p.name}" for p in function.parameters)
+        call = f"{function.name}({arguments})"
+        lines += [
+            f"struct call_{function.name} {{ {fields or 'int none;'} }};",
+            f"static void good_{function.name}(struct world *w, struct call_{function.name} *a);",
+            f"static martlet_status invoke_{function.name}(void *arguments) {{",
+            f"    struct call_{function.name} *a = arguments;",
+            "    (void)a;",
+        ]
+        if function.returns == "martlet_status":
+            lines.append(f"    return {call};")
+        elif function.returns.endswith("*"):
+            lines.append(f"    return text_status({call});")
+        else:
+            lines += [f"    (void){call};", "    return MARTLET_OK;"]
+        lines += [
+            "}",
+            f"static void prepare_{function.name}(struct world *w, void *a) {{ good_{function.name}(w, a); }}",
+        ]
+    for number, case in enumerate(listed):
+        lines += [
+            f"static void case_{number}(struct world *w, void *arguments) {{",
+            f"    struct call_{case.function.name} *a = arguments;",
+            f"    (void)w, (void)a;\n    {case.code}\n}}",
+        ]
+    lines.append("static const struct hostile_case cases[] = {")
+    for number, case in enumerate(listed):
+        text = ", ".join(c_text(part) for part in (case.function.name, case.parameter.name, case.value, case.expected))
+        name = case.function.name
+        lines.append(f"    {{{text}, prepare_{name}, invoke_{name}, case_{number}, sizeof(struct call_{name})}},")
+    # Functions without parameters are called too, with nothing hostile about it.
+    for function in functions:
+        if not function.parameters:
+            name = function.name
+            lines.append(f'    {{"{name}", "", "no parameter", "OK", prepare_{name}, invoke_{name}, NULL, 1}},')
+    return "\n".join([*lines, "};", ""])
+
+
+def c_text(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--library", type=Path, default=Path("build/lib"))
+    parser.add_argument("--header", type=Path, default=Path("include"))
+    parser.add_argument("--build", type=Path, default=Path("build/tests-c"))
+    parser.add_argument("--list", action="store_true", help="print the cases and do nothing")
+    parser.add_argument("-k", metavar="TEXT", default="", help="run only cases that contain this")
+    options = parser.parse_args()
+    functions = declarations(options.header / "martlet.h")
+    listed = list(cases(functions))
+    if options.list:
+        for case in listed:
+            print(f"{case.function.name}({case.parameter.name}): {case.value} -> {case.expected}")
+        return 0
+    poor = []
+    for function in functions:
+        for parameter in function.parameters:
+            number = sum(c.function is function and c.parameter is parameter for c in listed)
+            if number < LEAST:
+                poor.append(f"{function.name}({parameter.name}): {number} hostile values, at least {LEAST} wanted")
+    options.build.mkdir(parents=True, exist_ok=True)
+    (options.build / "hostile_cases.h").write_text(generated(functions, listed))
+    place = Place(options.library, options.header, options.build, "gcc")
+    program = place.compile(HERE / "hostile.c")
+    folder = place.folder("hostile")
+    try:
+        output = check_output([str(program), *([options.k] if options.k else [])], limit=280, cwd=folder)
+        status = 0
+    except Failure as failure:
+        output, status = str(failure), 1
+    print(output.rstrip())
+    for line in poor:
+        print(line)
+    parameters = sum(len(function.parameters) for function in functions)
+    print(f"{len(listed)} hostile cases for {parameters} parameters of {len(functions)} functions")
+    return 1 if status or poor or not functions else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Failure, subprocess.SubprocessError) as failure:
+        print(failure)
+        sys.exit(1)

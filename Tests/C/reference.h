@@ -1,0 +1,136 @@
+/*
+ * Adam and AdamW once more, element by element in plain C, from the equations in martlet.h: what the
+ * programs here hold the library's bits against. Slow on purpose, and nothing of the library is used;
+ * must be compiled with -ffp-contract=off. Contiguous arrays only; fp64 beside 16-bit types is left to
+ * the Swift tests.
+ */
+#ifndef REFERENCE_H
+#define REFERENCE_H
+
+#include "check.h"
+
+struct reference_coefficients {
+    double sign, l2, decay, beta1, one_minus_beta1, beta2, one_minus_beta2, max_scale, step_size, eps;
+    bool amsgrad;
+};
+
+static struct reference_coefficients reference_coefficients(const martlet_config *config, int64_t t) {
+    const bool adamw = config->algorithm == MARTLET_ADAMW, keras = config->semantics == MARTLET_SEMANTICS_KERAS;
+    const bool amsgrad = (config->flags & MARTLET_AMSGRAD) != 0;
+    const double c1 = (double)(1 - powl(config->beta1, (long double)t));
+    const double c2 = (double)(1 - powl(config->beta2, (long double)t));
+    struct reference_coefficients c = {
+        .sign = config->flags & MARTLET_MAXIMIZE ? -1 : 1,
+        .l2 = adamw || keras ? 0 : config->weight_decay,
+        .decay = adamw || keras ? 1 - config->lr * config->weight_decay : 1,
+        .beta1 = config->beta1,
+        .one_minus_beta1 = 1 - config->beta1,
+        .beta2 = config->beta2,
+        .one_minus_beta2 = 1 - config->beta2,
+        .max_scale = 1,
+        .step_size = config->lr * sqrt(c2) / c1,
+        .eps = keras ? config->eps : config->eps * sqrt(c2),
+        .amsgrad = amsgrad,
+    };
+    if (config->semantics == MARTLET_SEMANTICS_PAPER && adamw) c.decay = 1 - config->weight_decay;
+    if (amsgrad && config->semantics == MARTLET_SEMANTICS_OPTAX) {
+        c.max_scale = 1 / c2;
+        c.step_size = config->lr / c1;
+        c.eps = config->eps;
+    }
+    if (amsgrad && config->semantics == MARTLET_SEMANTICS_PAPER) {
+        c.step_size = config->lr;
+        c.eps = config->eps;
+    }
+    return c;
+}
+
+/* The rule on one element, in REAL. The three state numbers go in and out unrounded. */
+#define REFERENCE_RULE(NAME, REAL, SQRT)                                                                          \
+    static REAL NAME(REAL p, REAL g, REAL *m, REAL *v, REAL *max, const struct reference_coefficients *c) {      \
+        const REAL beta1 = (REAL)c->beta1, beta2 = (REAL)c->beta2;                                                \
+        g = g * (REAL)c->sign;                                                                                    \
+        if (c->l2 != 0) g = g + (REAL)c->l2 * p;                                                                  \
+        *m = c->one_minus_beta1 < 0.5 ? *m + (REAL)c->one_minus_beta1 * (g - *m) : g - beta1 * (g - *m);          \
+        *v = beta2 * *v + ((REAL)c->one_minus_beta2 * g) * g;                                                     \
+        REAL r = *v;                                                                                              \
+        if (c->amsgrad) {                                                                                         \
+            REAL scaled = (REAL)c->max_scale * *v;                                                                \
+            if (scaled > *max || scaled != scaled) *max = scaled; /* NaN wins, and a NaN in max stays */          \
+            r = *max;                                                                                             \
+        }                                                                                                         \
+        return (REAL)c->decay * p - (REAL)c->step_size * (*m / (SQRT(r) + (REAL)c->eps));                         \
+    }
+REFERENCE_RULE(reference_rule_float, float, sqrtf)
+REFERENCE_RULE(reference_rule_double, double, sqrt)
+
+UNUSED static double reference_load(const void *data, int64_t i, int32_t dtype) {
+    if (dtype == MARTLET_FP64) return ((const double *)data)[i];
+    if (dtype == MARTLET_FP32) return ((const float *)data)[i];
+    if (dtype == MARTLET_FP16) return (double)((const half *)data)[i];
+    uint32_t bits = (uint32_t)((const uint16_t *)data)[i] << 16;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+UNUSED static void reference_store(void *data, int64_t i, int32_t dtype, double value) {
+    if (dtype == MARTLET_FP64) {
+        ((double *)data)[i] = value;
+    } else if (dtype == MARTLET_FP32) {
+        ((float *)data)[i] = (float)value;
+    } else if (dtype == MARTLET_FP16) {
+        ((half *)data)[i] = (half)(float)value;
+    } else {
+        float narrow = (float)value;
+        uint32_t bits;
+        memcpy(&bits, &narrow, 4);
+        bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
+        ((uint16_t *)data)[i] = (uint16_t)(nan ? 0x7FC0u : (bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16);
+    }
+}
+
+static bool reference_flushes(const martlet_config *config) {
+    if (config->flags & MARTLET_FLUSH_DENORMALS) return true;
+    if (config->flags & MARTLET_KEEP_DENORMALS) return false;
+    return config->eps >= 1e-10;
+}
+
+__attribute__((noinline)) static void reference_loop(void *const data[5], const int32_t dtype[5], int64_t count,
+                                                     const struct reference_coefficients *c) {
+    bool wide = false;
+    for (int k = 0; k < (c->amsgrad ? 5 : 4); k++) wide = wide || dtype[k] == MARTLET_FP64;
+    for (int64_t i = 0; i < count; i++) {
+        double x[5] = {0};
+        for (int k = 0; k < (c->amsgrad ? 5 : 4); k++) x[k] = reference_load(data[k], i, dtype[k]);
+        if (wide) {
+            x[0] = reference_rule_double(x[0], x[1], &x[2], &x[3], &x[4], c);
+        } else {
+            float m = (float)x[2], v = (float)x[3], max = (float)x[4];
+            x[0] = reference_rule_float((float)x[0], (float)x[1], &m, &v, &max, c);
+            x[2] = m, x[3] = v, x[4] = max;
+        }
+        for (int k = 0; k < (c->amsgrad ? 5 : 4); k++)
+            if (k != 1) reference_store(data[k], i, dtype[k], x[k]);
+    }
+}
+
+/* Step number t over value, grad, m, v and (amsgrad) max. */
+UNUSED static void reference_step(void *const data[5], const int32_t dtype[5], int64_t count, int64_t t,
+                                  const martlet_config *config) {
+    const struct reference_coefficients c = reference_coefficients(config, t);
+    const uint64_t before = check_mode_get();
+    check_mode_set(CHECK_MODE_EXACT | (reference_flushes(config) ? CHECK_MODE_FLUSH : 0));
+    reference_loop(data, dtype, count, &c);
+    check_mode_set(before);
+}
+
+/* The same for fp32 arrays laid out as martlet_array_step has them. */
+UNUSED static void reference_array_step(float *value, const float *grad, float *state, int64_t count, int64_t t,
+                                        const martlet_config *config) {
+    void *const data[5] = {value, (void *)(uintptr_t)grad, state, state + count, state + 2 * count};
+    const int32_t dtype[5] = {MARTLET_FP32, MARTLET_FP32, MARTLET_FP32, MARTLET_FP32, MARTLET_FP32};
+    reference_step(data, dtype, count, t, config);
+}
+
+#endif

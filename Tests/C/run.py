@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Builds and runs every program in this folder and every C example, against the header and the library alone.
+
+    run.py --library build/lib --header include [-k name] [--build folder] [--list]
+
+Each test is compiled with all warnings as errors and run with a time limit, in an empty folder of its own. One line
+a test, then the plain line "N passed, N failed"; the exit status is 1 if any failed. It needs gcc and Python's own
+library; it does not build libmartlet.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+EXAMPLES = HERE.parent.parent / "Examples" / "C"
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+LANGUAGE = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-ffp-contract=off", "-pthread"]
+STANDARDS = [["-std=c99"], ["-std=c11"], ["-std=c17"], ["-x", "c++", "-std=c++11"]]
+ENVIRONMENT = {"MARTLET_ISA", "MARTLET_NUM_THREADS", "OMP_NUM_THREADS", "SWIFT_ROOT", "LD_PRELOAD"}
+
+
+class Failure(Exception):
+    """A test did not pass; the text says why."""
+
+
+class Place:
+    """Where things are: the library, the header, and a folder for what is built."""
+
+    def __init__(self, library: Path, header: Path, build: Path, compiler: str) -> None:
+        self.library = library.resolve()
+        self.header = header.resolve()
+        self.build = build.resolve()
+        self.compiler = compiler
+        self.shared_object = self.library / "libmartlet.so.0"
+
+    def compile(self, source: Path, *, name: str = "", link: bool = True, flags: tuple[str, ...] = ()) -> Path:
+        """The program made of one C file."""
+        program = self.build / (name or source.stem)
+        command = [self.compiler, *LANGUAGE, *WARNINGS, f"-I{self.header}", f"-I{self.build}", f"-I{source.parent}"]
+        command += [str(source), "-o", str(program), *flags]
+        if link:
+            command += [f"-L{self.library}", "-lmartlet", f"-Wl,-rpath,{self.library}"]
+        check_output([*command, "-lm", "-ldl"], limit=120)
+        return program
+
+    def folder(self, name: str) -> Path:
+        """An empty folder for a test to write in."""
+        path = self.build / "run" / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
+
+def check_output(command: list[str], *, limit: float, cwd: Path | None = None, extra: dict[str, str] | None = None) -> str:
+    """Runs a command in a clean environment; its output, or a Failure with the end of it."""
+    environment = {key: value for key, value in os.environ.items() if key not in ENVIRONMENT}
+    environment |= {"SWIFT_BACKTRACE": "enable=no", "LC_ALL": "C.UTF-8"} | (extra or {})
+    # A session of its own, so that whatever a test left behind ends with it.
+    process = subprocess.Popen(
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    try:
+        text = process.communicate(timeout=limit)[0].decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        text = process.communicate()[0].decode(errors="replace")
+        raise Failure(f"{Path(command[0]).name} was still running after {limit:.0f} s\n{tail(text)}") from None
+    if process.returncode != 0:
+        code = process.returncode
+        how = f"ended by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit status {code}"
+        raise Failure(f"{Path(command[0]).name}: {how}\n{tail(text)}")
+    return text
+
+
+def tail(text: str, lines: int = 60) -> str:
+    """The last lines of an output, indented."""
+    return "\n".join("      " + line for line in text.rstrip().splitlines()[-lines:])
+
+
+# Each test takes a Place and returns what its line shall say.
+
+
+def header(place: Place) -> str:
+    """header.c under every standard and compiler, and run once under each."""
+    compilers = [("gcc", "g++"), ("clang", "clang++")]
+    done = []
+    for c, cxx in compilers:
+        if shutil.which(c) is None:
+            continue
+        for standard in STANDARDS:
+            compiler = cxx if "c++" in standard and shutil.which(cxx) else c
+            program = place.build / "header"
+            command = [compiler, *standard, *WARNINGS, f"-I{place.header}", str(HERE / "header.c"), "-o", str(program)]
+            check_output([*command, f"-L{place.library}", "-lmartlet", f"-Wl,-rpath,{place.library}"], limit=60)
+            check_output([str(program)], limit=20)
+            done.append(f"{c} {standard[-1].removeprefix('-std=')}")
+    return ", ".join(done)
+
+
+def program(name: str, *, limit: float = 120, flags: tuple[str, ...] = (), preload: str = "", lines: int = 1):
+    """A test that is one C file: compiled, run, its last lines shown."""
+
+    def test(place: Place) -> str:
+        built = place.compile(HERE / f"{name}.c", flags=flags)
+        extra = {}
+        if preload:
+            shared = place.compile(
+                HERE / f"{preload}.c", name=f"{preload}.so", link=False, flags=("-shared", "-fPIC")
+            )
+            extra = {"LD_PRELOAD": str(shared)}
+        output = check_output([str(built)], limit=limit, cwd=place.folder(name), extra=extra)
+        return "; ".join(output.strip().splitlines()[-lines:])
+
+    return test
+
+
+def loading(place: Place) -> str:
+    built = place.compile(HERE / "loading.c", link=False)
+    output = check_output([str(built), str(place.shared_object)], limit=60, cwd=place.folder("loading"))
+    return output.strip().splitlines()[-1]
+
+
+def script(name: str, *, limit: float = 300):
+    """A test that is a Python file of this folder, which compiles what it needs itself."""
+
+    def test(place: Place) -> str:
+        command = [sys.executable, str(HERE / f"{name}.py"), "--library", str(place.library)]
+        command += ["--header", str(place.header), "--build", str(place.build)]
+        return check_output(command, limit=limit, cwd=place.folder(name)).strip().splitlines()[-1]
+
+    return test
+
+
+def example(source: Path):
+    def test(place: Place) -> str:
+        built = place.compile(source, name=f"example-{source.stem}")
+        output = check_output([str(built)], limit=60, cwd=place.folder(f"example-{source.stem}"))
+        return output.strip().splitlines()[-1]
+
+    return test
+
+
+def tests() -> dict[str, object]:
+    found = {
+        "header": header,
+        "symbols": script("symbols"),
+        "loading": loading,
+        "lifecycle": program("lifecycle"),
+        "modes": program("modes"),
+        "threads": program("threads", lines=3),
+        "fork": program("fork", limit=240, lines=3),
+        "allocation": program("allocation", preload="malloc_count", lines=3, limit=240),
+        "guard": program("guard", limit=240),
+        "save_kill": program("save_kill", lines=2),
+        "save_paths": program("save_paths"),
+        "corrupt": program("corrupt", lines=2),
+        "big": program("big", limit=240, lines=2),
+        "hostile": script("hostile"),
+    }
+    for source in sorted(EXAMPLES.glob("*.c")):
+        found[f"example-{source.stem}"] = example(source)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--library", type=Path, default=Path("build/lib"), help="folder that holds libmartlet.so.0")
+    parser.add_argument("--header", type=Path, default=Path("include"), help="folder that holds martlet.h")
+    parser.add_argument("--build", type=Path, default=Path("build/tests-c"), help="folder for what is compiled here")
+    parser.add_argument("-k", metavar="NAME", default="", help="only tests whose name contains this")
+    parser.add_argument("--list", action="store_true", help="print the names and do nothing")
+    options = parser.parse_args()
+    chosen = {name: test for name, test in tests().items() if options.k in name}
+    if options.list:
+        print("\n".join(chosen))
+        return 0
+    if not (options.library / "libmartlet.so.0").exists():
+        print(f"There is no {options.library / 'libmartlet.so.0'}: build it with `make lib`.", file=sys.stderr)
+        return 1
+    options.build.mkdir(parents=True, exist_ok=True)
+    place = Place(options.library, options.header, options.build, os.environ.get("CC", "gcc"))
+    failed = 0
+    for name, test in chosen.items():
+        started = time.monotonic()
+        try:
+            word, text = "ok", test(place)
+        except Failure as failure:
+            word, text = "FAILED", str(failure)
+            failed += 1
+        print(f"{word:6} {name:18} {time.monotonic() - started:6.1f} s  {text}", flush=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
