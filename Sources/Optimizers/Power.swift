@@ -12,10 +12,11 @@ func oneMinusPower(_ base: Double, _ exponent: Int64) -> Double {
     while true {
         if rest & 1 == 1 { result = product(result, square) }
         rest >>= 1
-        if rest == 0 || result.high == 0 { break }
+        if rest == 0 { return (1 - result.high) - result.low }
         square = product(square, square)
+        // What is left to multiply by is smaller than half of the last place of 1.
+        if square.high < 0x1p-60 { return 1 }
     }
-    return (1 - result.high) - result.low
 }
 
 private func product(_ a: (high: Double, low: Double), _ b: (high: Double, low: Double)) -> (high: Double, low: Double) {

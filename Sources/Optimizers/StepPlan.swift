@@ -86,6 +86,7 @@ public struct StepReport: Sendable {
                 return start
             }
             _ = unsafe take(parameters, WorkList.bytesPerItem)
+            configurations = take(groups, MemoryLayout<Configuration>.stride)
             extents = unsafe take(parameters, StepPlan.extentsPerParameter * MemoryLayout<Extent>.stride)
             coefficients = take(parameters, Algorithm.maximumCoefficientBytes)
             counters = unsafe take(parameters, MemoryLayout<Counter>.stride)
