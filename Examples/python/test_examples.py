@@ -1,0 +1,46 @@
+"""Runs every example of this folder as a user would: a script, in a process of its own, from an empty folder.
+
+An example that is not listed here fails the run. What the examples compute they assert themselves; here it is looked
+at that they end well and print what they promise.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+SAYS = {
+    "digits.py": "largest relative difference",
+    "residual_network.py": "test accuracy",
+    "numpy_training.py": "on the right side",
+    "worked_example.py": "10  0.0",
+    "convolutional_network.py": "the same bits",
+}
+
+
+@pytest.fixture(scope="module", params=SAYS)
+def ended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, Path]:
+    """An example's name, what it printed, and the folder it ran in."""
+    name: str = request.param
+    folder = tmp_path_factory.mktemp("example")
+    command = [sys.executable, str(HERE / name)]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return name, result.stdout, folder
+
+
+def test_runs(ended: tuple[str, str, Path]) -> None:
+    name, output, folder = ended
+    assert SAYS[name] in output
+    if name == "digits.py":
+        assert (folder / "digits.png").read_bytes().startswith(b"\x89PNG")
+    if name == "residual_network.py":
+        assert float(output.split("test accuracy ")[1].split()[0]) > 80
+
+
+def test_all_are_listed() -> None:
+    assert {path.name for path in HERE.glob("*.py")} == {*SAYS, Path(__file__).name}
