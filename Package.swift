@@ -39,6 +39,13 @@ if isX86 {
 }
 let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.name) }
 
+/// The tests of one room: Tests/<room>, in release like everything that is measured.
+func tests(_ room: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: "Martlet\(room)Tests", dependencies: ["Martlet\(room)" as Target.Dependency] + dependencies, path: "Tests/\(room)",
+        swiftSettings: everywhere)
+}
+
 let package = Package(
     name: "martlet",
     products: [
@@ -75,5 +82,12 @@ let package = Package(
                         "-Xlinker", "--no-undefined-version",
                     ], .when(platforms: [.linux], configuration: .release))
             ]),
+
+        tests("Platform", []),
+        tests("Kernels", ["MartletKernelInterface"] + kernelModules),
+        tests("Compute", ["CMachine", "MartletKernelInterface", "MartletPlatform"]),
+        tests("Checkpoints", []),
+        tests("Optimizers", ["CMachine", "MartletPlatform"]),
+        tests("Exports", ["CMartlet"]),
     ] + kernelTargets
 )
