@@ -42,8 +42,8 @@ let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.na
 /// The tests of one room: Tests/<room>, in release like everything that is measured.
 func tests(_ room: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
-        name: "Martlet\(room)Tests", dependencies: ["Martlet\(room)" as Target.Dependency] + dependencies, path: "Tests/\(room)",
-        swiftSettings: everywhere)
+        name: "Martlet\(room)Tests", dependencies: [.byName(name: "Martlet\(room)")] + dependencies,
+        path: "Tests/\(room)", swiftSettings: everywhere)
 }
 
 let package = Package(
