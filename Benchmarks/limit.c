@@ -86,7 +86,7 @@ static void pass_time(double seconds) {
 
 static double burst(long steps, double gap, int threads) {
     static long t;
-    pthread_t helper;
+    pthread_t helper = pthread_self();
     atomic_store(&quit, 0);
     atomic_store(&generation, 0);
     if (threads == 2 && pthread_create(&helper, NULL, help, NULL) != 0) exit(1);

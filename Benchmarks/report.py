@@ -65,7 +65,7 @@ def import_line(result: dict[str, Any]) -> str:
 
 
 def everything(results: dict[str, Any]) -> list[dict[str, Any]]:
-    return results["cases"] + ([results["denormals"]] if "denormals" in results else [])
+    return [*results["cases"], *([results["denormals"]] if "denormals" in results else [])]
 
 
 def markdown(results: dict[str, Any]) -> str:

@@ -46,13 +46,13 @@ def torch_step(optimizer: Any, denormal: bool) -> Step:
     return step
 
 
-def martlet_step(case: cases.Case, denormal: bool = False, **options: bool) -> Step:
+def martlet_step(case: cases.Case, denormal: bool = False, **options: Any) -> Step:
     import martlet.torch
 
     return torch_step(martlet.torch.Adam(torch_parameters(case, denormal), **options), denormal)
 
 
-def peer_step(case: cases.Case, denormal: bool = False, **options: bool) -> Step:
+def peer_step(case: cases.Case, denormal: bool = False, **options: Any) -> Step:
     import torch
 
     return torch_step(torch.optim.Adam(torch_parameters(case, denormal), **options), denormal)

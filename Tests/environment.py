@@ -9,11 +9,13 @@ is built here. It needs the standard library alone.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "bindings" / "python"
@@ -21,23 +23,22 @@ TORCH_SIZE = "PyPI's torch for x86-64 Linux brings CUDA libraries: about 5.5 GB 
 TORCH_REMEDY = "To use another build, install it first where PYTHON can import it."
 
 
-def read_toml(path: Path) -> dict[str, object]:
-    try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10: pip brings its own
-        from pip._vendor import tomli as tomllib
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+def read_toml(path: Path) -> dict[str, Any]:
+    # Python 3.10 has none of its own, but the one in pip.
+    name = "tomllib" if sys.version_info >= (3, 11) else "pip._vendor.tomli"
+    content: dict[str, Any] = importlib.import_module(name).loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def requirements(name: str) -> list[str]:
     """The packages of an extra or a dependency group, with the groups and extras that it includes."""
     project = read_toml(SOURCE / "pyproject.toml")
-    extras = project["project"].get("optional-dependencies", {})  # type: ignore[attr-defined]
+    extras = project["project"].get("optional-dependencies", {})
     groups = project.get("dependency-groups", {})
-    lists = {**extras, **groups}  # type: ignore[dict-item]
+    lists = {**extras, **groups}
     if name not in lists:
         sys.exit(f"{SOURCE / 'pyproject.toml'} has no list {name!r}, only {', '.join(sorted(lists))}")
-    found: list[str] = list(project["project"]["dependencies"])  # type: ignore[index]
+    found: list[str] = list(project["project"]["dependencies"])
     for entry in lists[name]:
         if isinstance(entry, dict):
             found += requirements(entry["include-group"])

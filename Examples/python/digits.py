@@ -92,7 +92,7 @@ def warm_up(make_optimizer: MakeOptimizer) -> None:
 
 def difference(theirs: Run, ours: Run) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The relative difference of the losses, step by step."""
-    return np.abs(ours.losses - theirs.losses) / np.maximum(np.abs(theirs.losses), 1e-12)
+    return np.asarray(np.abs(ours.losses - theirs.losses) / np.maximum(np.abs(theirs.losses), 1e-12))
 
 
 def ratio(theirs: Run, ours: Run) -> float:
@@ -115,7 +115,7 @@ def draw(theirs: Run, ours: Run, path: Path) -> None:
     from matplotlib import pyplot
 
     ink, grey, red, blue = "#1b2a41", "#8a94a3", "#d1495b", "#7a9cc6"
-    style = {"axes.edgecolor": grey, "axes.labelcolor": ink, "xtick.color": grey, "ytick.color": grey}
+    style: Any = {"axes.edgecolor": grey, "axes.labelcolor": ink, "xtick.color": grey, "ytick.color": grey}
     with pyplot.rc_context({**style, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         figure = pyplot.figure(figsize=(11, 6.4))
         grid = figure.add_gridspec(2, 2, width_ratios=(2.4, 1), height_ratios=(1.7, 1), hspace=0.36, wspace=0.22)
