@@ -77,7 +77,7 @@ let package = Package(
             linkerSettings: [
                 .unsafeFlags(
                     [
-                        "-static-stdlib", "-Xlinker", "-soname=libmartlet.so.0", "-Xlinker", "-z", "-Xlinker", "nodelete",
+                        "-static-stdlib", "-no-toolchain-stdlib-rpath", "-Xlinker", "-soname=libmartlet.so.0", "-Xlinker", "-z", "-Xlinker", "nodelete",
                         "-Xlinker", "--gc-sections", "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/Martlet/exports.map",
                         "-Xlinker", "--no-undefined-version",
                     ], .when(platforms: [.linux], configuration: .release))

@@ -24,6 +24,12 @@ private func lowHalves(_ words: SIMD16<UInt32>) -> SIMD16<UInt16> {
 }
 
 @inline(__always)
+private func number(_ bits: SIMD16<UInt32>) -> SIMD16<Float> { unsafeBitCast(bits, to: SIMD16<Float>.self) }
+
+@inline(__always)
+private func word(_ number: SIMD16<Float>) -> SIMD16<UInt32> { unsafeBitCast(number, to: SIMD16<UInt32>.self) }
+
+@inline(__always)
 private func doubles(_ floats: SIMD8<Float>) -> SIMD8<Double> {
     var doubles = SIMD8<Double>()
     for lane in 0..<8 { doubles[lane] = Double(floats[lane]) }
@@ -42,14 +48,14 @@ private func floats(_ doubles: SIMD8<Double>) -> SIMD8<Float> {
 /// bf16 is the upper half of fp32.
 @inline(__always)
 func floats(bf16 bits: SIMD16<UInt16>) -> SIMD16<Float> {
-    unsafeBitCast(words(bits) &<< 16, to: SIMD16<Float>.self)
+    number(words(bits) &<< 16)
 }
 
 /// Rounds to nearest, ties to even: adds just under half of the last place kept, or half where that place is odd.
 /// The sum would carry a NaN into another number, so NaN is tested first and made quiet.
 @inline(__always)
 func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
-    let bits = unsafeBitCast(numbers, to: SIMD16<UInt32>.self)
+    let bits = word(numbers)
     let upper = bits &>> 16
     let rounded = (bits &+ 0x7fff &+ (upper & 1)) &>> 16
     return lowHalves(rounded.replacing(with: upper | 0x40, where: numbers .!= numbers))
@@ -77,36 +83,36 @@ func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
 #else
 
     /// Moves the exponent's bias from 15 to 127. A denormal becomes 2^-14 + itself, less 2^-14, both of which are
-    /// normal in fp32, so that a flush mode leaves it alone.
+    /// normal in fp32, so that a flush mode leaves it alone. Comparisons are of floats: the standard library's integer
+    /// ones become loops here.
     @inline(__always)
     func floats(fp16 bits: SIMD16<UInt16>) -> SIMD16<Float> {
         let wide = words(bits)
         let shifted = (wide & 0x7fff) &<< 13
-        let exponent = unsafeBitCast(shifted & 0x0f80_0000, to: SIMD16<Int32>.self)
+        let scaled = number(shifted)
         let normal = shifted &+ 0x3800_0000
-        let denormal = unsafeBitCast(shifted &+ 0x3880_0000, to: SIMD16<Float>.self) - 0x1p-14
+        let denormal = word(number(shifted &+ 0x3880_0000) - 0x1p-14)
         let special = shifted &+ 0x7000_0000
-        return unsafeBitCast(
+        return number(
             normal
-                .replacing(with: unsafeBitCast(denormal, to: SIMD16<UInt32>.self), where: exponent .== 0)
-                .replacing(with: special, where: exponent .== 0x0f80_0000) | (wide & 0x8000) &<< 16,
-            to: SIMD16<Float>.self)
+                .replacing(with: denormal, where: scaled .< 0x1p-126)
+                .replacing(with: special, where: scaled .>= 0x1p-96) | (wide & 0x8000) &<< 16)
     }
 
     /// Rounds to nearest, ties to even. Below 2^-14 the sum with 1/2, whose last place is fp16's smallest denormal,
     /// does the rounding; above, the same integer sum as for bf16; from 65,520 on there is only infinity.
     @inline(__always)
     func fp16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
-        let bits = unsafeBitCast(numbers, to: SIMD16<UInt32>.self)
-        let size = bits & 0x7fff_ffff
-        let signed = unsafeBitCast(size, to: SIMD16<Int32>.self)
-        let normal = (size &- 0x3800_0000 &+ 0xfff &+ ((size &>> 13) & 1)) &>> 13
-        let denormal = unsafeBitCast(unsafeBitCast(size, to: SIMD16<Float>.self) + 0.5, to: SIMD16<UInt32>.self)
+        let bits = word(numbers)
+        let magnitude = bits & 0x7fff_ffff
+        let size = number(magnitude)
+        let normal = (magnitude &- 0x3800_0000 &+ 0xfff &+ ((magnitude &>> 13) & 1)) &>> 13
+        let denormal = word(size + 0.5) &- 0x3f00_0000
         let rounded =
             normal
-            .replacing(with: denormal &- 0x3f00_0000, where: signed .< 0x3880_0000)
-            .replacing(with: 0x7c00, where: signed .>= 0x477f_f000)
-            .replacing(with: (size &>> 13) & 0x3ff | 0x7e00, where: numbers .!= numbers)
+            .replacing(with: denormal, where: size .< 0x1p-14)
+            .replacing(with: 0x7c00, where: size .>= 65_520)
+            .replacing(with: (magnitude &>> 13) & 0x3ff | 0x7e00, where: numbers .!= numbers)
         return lowHalves(rounded | (bits &>> 16) & 0x8000)
     }
 
@@ -129,6 +135,16 @@ func floatsToOdd(_ numbers: SIMD8<Double>) -> SIMD8<Float> {
 
 // MARK: - Blocks
 
+/// Calls `body` with the first element of each grain.
+@inline(__always)
+private func eachGrain(_ count: Int, _ body: (Int) -> Void) {
+    var start = 0
+    while start < count {
+        body(start)
+        start += grain
+    }
+}
+
 extension FloatLanes {
     @inline(__always)
     static func isInPlace(_ type: ElementType) -> Bool {
@@ -141,11 +157,11 @@ extension FloatLanes {
     ) {
         switch type {
         case .bf16:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(floats(bf16: read(source + start * 2)), to: target + start * 4)
             }
         case .fp16:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(floats(fp16: read(source + start * 2)), to: target + start * 4)
             }
         case .fp32, .fp64:
@@ -159,11 +175,11 @@ extension FloatLanes {
     ) {
         switch type {
         case .bf16:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(bf16(read(source + start * 4)), to: target + start * 2)
             }
         case .fp16:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(fp16(read(source + start * 4)), to: target + start * 2)
             }
         case .fp32, .fp64:
@@ -184,15 +200,15 @@ extension DoubleLanes {
     ) {
         switch type {
         case .bf16:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(doubles: floats(bf16: read(source + start * 2)), to: target + start * 8)
             }
         case .fp16:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(doubles: floats(fp16: read(source + start * 2)), to: target + start * 8)
             }
         case .fp32:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(doubles: read(source + start * 4), to: target + start * 8)
             }
         case .fp64:
@@ -206,15 +222,15 @@ extension DoubleLanes {
     ) {
         switch type {
         case .bf16:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(bf16(readToOdd(source + start * 8)), to: target + start * 2)
             }
         case .fp16:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 write(fp16(readToOdd(source + start * 8)), to: target + start * 2)
             }
         case .fp32:
-            for start in stride(from: 0, to: count, by: grain) {
+            eachGrain(count) { start in
                 let low: SIMD8<Double> = read(source + start * 8)
                 let high: SIMD8<Double> = read(source + start * 8 + 64)
                 write(SIMD16(lowHalf: floats(low), highHalf: floats(high)), to: target + start * 4)

@@ -2,6 +2,7 @@
 // the metadata the algorithm and every group's hyperparameters as text. The parameters' values are not in it: they
 // belong to the caller, who has a way to save them.
 import MartletCheckpoints
+import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
@@ -150,7 +151,7 @@ extension Configuration {
     /// What the algorithm reads, as text that gives the same numbers back.
     fileprivate var text: [(key: String, value: String)] {
         [("semantics", "\(semantics.rawValue)"), ("flags", "\(flags.rawValue)")]
-            + Hyperparameter.allCases.filter { algorithm.defaultValue($0) != nil }.map { ("\($0.name)", "\(self[$0])") }
+            + Hyperparameter.allCases.filter { algorithm.defaultValue($0) != nil }.map { ("\($0.name)", NumberText.text(of: self[$0])) }
     }
 
     /// Sets what `text` gave under this key; false where the text is none of it.
@@ -163,11 +164,39 @@ extension Configuration {
             guard let bits = UInt32(text), bits & ~Flags.all.rawValue == 0 else { return false }
             flags = Flags(rawValue: bits)
         default:
-            guard let value = Double(text), let which = Hyperparameter.allCases.first(where: { "\($0.name)" == key }) else {
-                return false
-            }
+            guard let value = NumberText.value(of: text),
+                let which = Hyperparameter.allCases.first(where: { "\($0.name)" == key })
+            else { return false }
             self[which] = value
         }
         return true
     }
+}
+
+/// A number and its text, the shortest that gives the same number back. Turned into each other in a floating-point mode
+/// of our own: the host's may round another way, or trap.
+private struct NumberText {
+    private var value: Double?
+    private var text: String
+
+    static func text(of value: Double) -> String {
+        var number = NumberText(value: value, text: "")
+        unsafe withUnsafeMutablePointer(to: &number) { number in
+            unsafe FloatingPointMode.exact.call(
+                { unsafe $0.assumingMemoryBound(to: NumberText.self).pointee.format() }, UnsafeMutableRawPointer(number))
+        }
+        return number.text
+    }
+
+    static func value(of text: String) -> Double? {
+        var number = NumberText(value: nil, text: text)
+        unsafe withUnsafeMutablePointer(to: &number) { number in
+            unsafe FloatingPointMode.exact.call(
+                { unsafe $0.assumingMemoryBound(to: NumberText.self).pointee.parse() }, UnsafeMutableRawPointer(number))
+        }
+        return number.value
+    }
+
+    private mutating func format() { text = value.map { "\($0)" } ?? "" }
+    private mutating func parse() { value = Double(text) }
 }
