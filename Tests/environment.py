@@ -83,11 +83,8 @@ def main() -> None:
     ).strip()
     (Path(site) / "martlet-source.pth").write_text(f"{SOURCE / 'src'}\n", encoding="utf-8")
     probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
-    if any(map(is_torch, packages)):
-        if subprocess.run([str(python), "-c", probe]).returncode == 0:
-            packages = [package for package in packages if not is_torch(package)]
-        else:
-            print(TORCH_SIZE + TORCH_REMEDY, flush=True)
+    if any(map(is_torch, packages)) and subprocess.run([str(python), "-c", probe]).returncode != 0:
+        print(TORCH_SIZE + TORCH_REMEDY, flush=True)
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
 
 
