@@ -1,0 +1,121 @@
+"""The build hook of hatchling: builds the Swift library and puts it, with its header, into the wheel; puts the Swift
+package into the sdist, so that it builds in an empty folder.
+
+MARTLET_LIBRARY names a library that is already built, and is then taken as it is. It decides nothing about the Swift
+build itself: Package.swift does.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+LIBRARY = "libmartlet.so.0"
+SWIFT_MISSING = (
+    "martlet is written in Swift, and this is its source: building it needs the Swift compiler, 6.2 or later, and "
+    "'swift' was not found. Install it (https://www.swift.org/install/linux/), or let MARTLET_LIBRARY name a "
+    "libmartlet.so.0 that is already built."
+)
+# The newest symbol versions that a system of the manylinux_2_34 policy has.
+POLICY_GLIBC, POLICY_GLIBCXX = (2, 34), (3, 4, 29)
+
+
+class MartletBuildHook(BuildHookInterface[Any]):
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        root = project_root(Path(self.root))
+        if self.target_name == "sdist":
+            files = {str(path): place for path, place in swift_package(root)}
+            build_data["force_include"].update(files if root != Path(self.root) else {})
+            if root == Path(self.root):
+                self.build_config.target_config["include"] += ["/Package.swift", "/Sources", "/include", "/Tests"]
+            return
+        library = built_library(root)
+        if version == "editable":
+            place = root / "build" / "lib" / LIBRARY
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(library, place)
+            return
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform_tag(library)}"
+        build_data["force_include"].update(
+            {
+                str(library): f"martlet/lib/{LIBRARY}",
+                str(root / "include" / "martlet.h"): "martlet/include/martlet.h",
+            }
+        )
+
+
+def project_root(folder: Path) -> Path:
+    """Where Package.swift is: beside this file in an sdist, two folders up in a source tree."""
+    for root in (folder, folder.parent.parent):
+        if (root / "Package.swift").is_file() and (root / "include" / "martlet.h").is_file():
+            return root
+    sys.exit(
+        f"{folder} has no Package.swift, nor has {folder.parent.parent}: this is not a whole source tree of martlet"
+    )
+
+
+def swift_package(root: Path) -> Iterator[tuple[Path, str]]:
+    """The files that a Swift build reads, with their places. Linked folders are walked into: archives drop them."""
+    yield root / "Package.swift", "Package.swift"
+    if (root / "LICENSE").is_file():
+        yield root / "LICENSE", "LICENSE"
+    for top in ("Sources", "include", "Tests"):
+        for folder, subfolders, names in os.walk(root / top, followlinks=True):
+            subfolders[:] = [name for name in subfolders if name != "__pycache__"]
+            for name in names:
+                path = Path(folder, name)
+                place = path.relative_to(root)
+                if top != "Tests" or path.suffix == ".swift":
+                    yield path.resolve(), str(place)
+
+
+def built_library(root: Path) -> Path:
+    """The library, stripped. Builds it with SwiftPM unless MARTLET_LIBRARY names one."""
+    named = os.environ.get("MARTLET_LIBRARY")
+    if named:
+        if not Path(named).is_file():
+            sys.exit(f"MARTLET_LIBRARY names {named!r}, and there is no such file")
+        return Path(named).resolve()
+    if sys.platform != "linux":
+        sys.exit(f"martlet's Python package is built on Linux; this is {sys.platform}")
+    swift = shutil.which("swift")
+    if swift is None:
+        sys.exit(SWIFT_MISSING)
+    print("building libmartlet with SwiftPM: some minutes", file=sys.stderr, flush=True)
+    result = subprocess.run([swift, "build", "-c", "release", "--product", "martlet"], cwd=root)
+    if result.returncode != 0:
+        sys.exit(f"'swift build' failed with status {result.returncode}; its messages are above")
+    built = root / ".build" / "release" / "libmartlet.so"
+    stripped = root / "build" / "wheel" / LIBRARY
+    stripped.parent.mkdir(parents=True, exist_ok=True)
+    strip = shutil.which("strip")
+    if strip is None or subprocess.run([strip, "--strip-unneeded", "-o", str(stripped), str(built)]).returncode != 0:
+        shutil.copyfile(built, stripped)
+    return stripped
+
+
+def platform_tag(library: Path) -> str:
+    """manylinux_2_34 where the library asks for no newer symbols, else the plain platform, for this machine alone."""
+    content = library.read_bytes()
+    glibc = newest(content, rb"GLIBC_(\d+\.\d+(?:\.\d+)?)")
+    glibcxx = newest(content, rb"GLIBCXX_(\d+\.\d+(?:\.\d+)?)")
+    machine = platform.machine()
+    if glibc == POLICY_GLIBC and glibcxx <= POLICY_GLIBCXX:
+        return f"manylinux_2_34_{machine}"
+    return f"linux_{machine}"
+
+
+def newest(content: bytes, pattern: bytes) -> tuple[int, ...]:
+    """The newest symbol version that a pattern finds."""
+    return max((tuple(map(int, found.split(b"."))) for found in re.findall(pattern, content)), default=())

@@ -1,0 +1,81 @@
+"""Martlet: the Adam family of optimizers for numpy arrays, PyTorch tensors and C programs.
+
+    martlet.torch.Adam, AdamW       in place of torch.optim.Adam, AdamW, on CPU tensors
+    martlet.optim.Adam, AdamW       objects over numpy arrays
+    martlet.adam, adamw             plain functions over numpy arrays
+    martlet.adam_optimizer          the same with a step number, as adam_optimizer(parameters, gradients, t)
+
+Needs numpy alone; martlet.torch imports torch when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from martlet._errors import (
+    AlignmentError,
+    ArgumentError,
+    BusyError,
+    DTypeError,
+    FileError,
+    FormatError,
+    HandleError,
+    InterruptedStepError,
+    LibraryError,
+    MartletError,
+    OutOfMemoryError,
+    OverlapError,
+    ReadOnlyError,
+    ShapeError,
+    StructError,
+    UnsupportedError,
+)
+from martlet._machine import Machine, machine, set_isa
+from martlet._threads import get_num_threads, set_num_threads
+from martlet.functional import adam, adam_optimizer, adamw
+
+if TYPE_CHECKING:
+    from martlet import optim as optim
+    from martlet import torch as torch
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AlignmentError",
+    "ArgumentError",
+    "BusyError",
+    "DTypeError",
+    "FileError",
+    "FormatError",
+    "HandleError",
+    "InterruptedStepError",
+    "LibraryError",
+    "Machine",
+    "MartletError",
+    "OutOfMemoryError",
+    "OverlapError",
+    "ReadOnlyError",
+    "ShapeError",
+    "StructError",
+    "UnsupportedError",
+    "adam",
+    "adam_optimizer",
+    "adamw",
+    "get_num_threads",
+    "machine",
+    "optim",
+    "set_isa",
+    "set_num_threads",
+    "torch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("optim", "torch"):
+        return importlib.import_module(f"martlet.{name}")
+    raise AttributeError(f"module 'martlet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

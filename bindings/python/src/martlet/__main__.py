@@ -1,0 +1,73 @@
+"""python -m martlet info | config | bench: what this installation is, what C programs need of it, how fast it is here.
+
+info and config need numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import martlet
+from martlet import _ffi, _library
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m martlet", description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="info|config|bench")
+    commands.add_parser("info", help="version, library, instruction set, threads")
+    config = commands.add_parser("config", help="compiler and linker flags for C programs")
+    config.add_argument("--cflags", action="store_true", help="where the header is")
+    config.add_argument("--libs", action="store_true", help="where the library is")
+    bench = commands.add_parser("bench", help="time a step on this machine, beside torch's or numpy's")
+    bench.add_argument("--seconds", type=float, default=0.5, metavar="S", help="time for each row (default: 0.5)")
+    options = parser.parse_args(arguments)
+    if options.command == "info":
+        print(info())
+    elif options.command == "config":
+        print(flags(cflags=options.cflags or not options.libs, libs=options.libs or not options.cflags))
+    else:
+        from martlet import _bench
+
+        _bench.run(options.seconds)
+    return 0
+
+
+def info() -> str:
+    """A line for each fact."""
+    machine = martlet.machine()
+    torch = sys.modules.get("torch")
+    rows = {
+        "version": martlet.__version__,
+        "library": f"{_ffi.library_path} ({_ffi.martlet_version_name().decode()}, ABI {_ffi.martlet_abi_get()})",
+        "header": str(_include_folder() / "martlet.h"),
+        "instruction set": f"{machine.isa} (this machine's best: {machine.isa_best})",
+        "threads": f"{machine.threads} (this machine's default: {machine.threads_default})",
+        "least elements for a thread": str(machine.chunk),
+        "Python": sys.version.split()[0],
+        "numpy": sys.modules["numpy"].__version__,
+    }
+    if torch is not None:
+        rows["torch"] = str(torch.__version__)
+    width = max(map(len, rows))
+    return "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
+
+
+def flags(*, cflags: bool, libs: bool) -> str:
+    """What a C compiler needs to build against this installation; programs find the library again where it is."""
+    folder = _ffi.library_path.resolve().parent
+    words = [f"-I{_include_folder()}"] if cflags else []
+    if libs:
+        words += [f"-L{folder}", f"-l:{_library.FILE_NAME}", f"-Wl,-rpath,{folder}"]
+    return " ".join(words)
+
+
+def _include_folder() -> Path:
+    root = _library.source_root()
+    return root / "include" if root is not None else _library.PACKAGE_FOLDER / "include"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""numpy arrays at the boundary: what each must be before its address is taken, and how they pair into items.
+
+An in-place optimizer never copies an array silently, so whatever the library cannot read or write where it lies is
+refused, with the array's name, what it is and what to do. Nothing here steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from martlet import _ffi
+from martlet._call import Item
+from martlet._errors import AlignmentError, DTypeError, OverlapError, ReadOnlyError, ShapeError
+from martlet._layout import layouts
+
+_NUMBERS: dict[np.dtype[Any], int] = {
+    np.dtype(np.float64): _ffi.FP64,
+    np.dtype(np.float32): _ffi.FP32,
+    np.dtype(np.float16): _ffi.FP16,
+}
+_WANTED = "float64, float32, float16 or ml_dtypes.bfloat16"
+
+
+class View(NamedTuple):
+    """Where an array is and how it lies; strides in elements."""
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: int
+    strides: tuple[int, ...]
+
+
+def dtype_number(dtype: np.dtype[Any], name: str) -> int:
+    """The library's number for an element type."""
+    known = _NUMBERS.get(dtype)
+    if known is not None:
+        return known
+    if dtype.name == "bfloat16" and dtype.itemsize == 2 and dtype.isnative:
+        _NUMBERS[dtype] = _ffi.BF16
+        return _ffi.BF16
+    if not dtype.isnative and dtype.newbyteorder("=") in _NUMBERS:
+        raise DTypeError(
+            f"{name} has dtype {dtype.str!r}, which is not in this machine's byte order; convert it once: "
+            f"array.astype({dtype.newbyteorder('=').name!r})"
+        )
+    raise DTypeError(f"{name} has dtype {dtype.name}; wanted {_WANTED}: convert it once, array.astype('float32')")
+
+
+def view(array: Any, name: str, *, written: bool) -> View:
+    """Checks an array and says where it is. Raises the exception that names what is wrong with it."""
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(_not_an_array(array, name))
+    if isinstance(array, np.ma.MaskedArray):
+        raise DTypeError(f"{name} is a masked array, whose mask would be ignored; give its data: array.data")
+    dtype = dtype_number(array.dtype, name)
+    flags = array.flags
+    if written and not flags.writeable:
+        raise ReadOnlyError(
+            f"{name} is read-only, and a step would write it; give a writable array: array.copy(), or a memory map "
+            "opened with mode 'r+' or 'c'"
+        )
+    itemsize = array.itemsize
+    pointer: int = array.__array_interface__["data"][0]
+    if array.size and (not flags.aligned or pointer % itemsize):
+        raise AlignmentError(
+            f"{name} starts at address {pointer:#x}, or has strides {array.strides}, that are no multiples of its "
+            f"{itemsize}-byte elements; give an aligned copy: array.copy()"
+        )
+    strides = []
+    for size, stride in zip(array.shape, array.strides, strict=True):
+        if size > 1 and stride % itemsize and array.size:
+            raise AlignmentError(
+                f"{name} has strides {array.strides}, no multiples of its {itemsize}-byte elements; give a copy: "
+                "array.copy()"
+            )
+        if written and size > 1 and stride == 0 and array.size:
+            raise OverlapError(
+                f"{name} repeats its elements (strides {array.strides}), so writing one writes many; "
+                "give an array of its own: array.copy()"
+            )
+        strides.append(stride // itemsize)
+    return View(pointer, array.shape, dtype, tuple(strides))
+
+
+def _not_an_array(array: Any, name: str) -> str:
+    kind = f"{type(array).__module__}.{type(array).__qualname__}"
+    if kind.startswith("torch."):
+        return f"{name} is a {kind}; martlet.torch serves tensors, here wanted a numpy.ndarray"
+    if isinstance(array, np.generic | int | float):
+        return f"{name} is {array!r}, a {type(array).__name__}; wanted a numpy.ndarray: numpy.array({array!r})"
+    return f"{name} is a {kind}; wanted a numpy.ndarray: numpy.array(x) makes one"
+
+
+def gradient_view(gradient: Any, name: str, shape: tuple[int, ...]) -> View:
+    """Checks a gradient against its parameter's shape."""
+    seen = view(gradient, name, written=False)
+    if seen.shape != shape:
+        raise ShapeError(
+            f"{name} has shape {seen.shape}, and its parameter has {shape}; wanted the same: "
+            "reshape the gradient, or sum it over the axes that were broadcast"
+        )
+    return seen
+
+
+def new_state(value: np.ndarray[Any, Any], dtype: np.dtype[Any] | None) -> np.ndarray[Any, Any]:
+    """A state array of zeros for a parameter, in the parameter's order of axes."""
+    return np.zeros_like(value, dtype=dtype, subok=False)
+
+
+def state_dtype(given: Any, name: str = "state_dtype") -> np.dtype[Any] | None:
+    """The element type that was asked for the moments; None: each parameter's own."""
+    if given is None:
+        return None
+    try:
+        dtype: np.dtype[Any] = np.dtype(given)
+    except TypeError:
+        remedy = ": import ml_dtypes, and give ml_dtypes.bfloat16" if given == "bfloat16" else ""
+        raise DTypeError(f"{name} is {given!r}; wanted {_WANTED}{remedy}") from None
+    dtype_number(dtype, name)
+    return dtype
+
+
+def item(name: str, group: int, value: View, gradient: View | None, states: Sequence[View]) -> Item:
+    """Pairs a parameter with its arrays. Without a gradient the library leaves the parameter as it is."""
+    arrays = [value, gradient or value, *states]
+    lying = layouts(value.shape, [(array.dtype, array.strides) for array in arrays])
+    return Item(name, prod(value.shape), group, lying[0], lying[1], tuple(lying[2:]))
+
+
+def address(array: np.ndarray[Any, Any]) -> int:
+    """Where an array of ours starts."""
+    pointer: int = array.__array_interface__["data"][0]
+    return pointer

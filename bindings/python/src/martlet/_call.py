@@ -1,0 +1,186 @@
+"""One call of martlet_step, laid out in memory once and repeated with other addresses.
+
+The structs are written as 8-byte words at offsets that _ffi's declarations give. Nothing here knows numpy or torch;
+who uses it has checked the arrays, and keeps them alive during run().
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from os import register_at_fork
+from typing import NamedTuple, NoReturn
+
+from martlet import _ffi
+from martlet._config import Hyperparameters
+from martlet._errors import BusyError, InterruptedStepError
+from martlet._layout import Layout
+
+_PARAMETER_WORDS = _ffi.struct_size(_ffi.Parameter) // 8
+_ARRAY_WORDS = _ffi.struct_size(_ffi.Array) // 8
+_NEGATIVE = (1 << 64) - 1
+
+
+def _word(offset: int) -> int:
+    assert offset % 8 == 0
+    return offset // 8
+
+
+_DATA = _word(_ffi.Array.data.offset)
+_COUNT = _word(_ffi.Array.count.offset)
+_DTYPE_AND_RANK = _word(_ffi.Array.dtype.offset)
+_SIZES = _word(_ffi.Array.sizes.offset)
+_STRIDES = _word(_ffi.Array.strides.offset)
+_VALUE = _word(_ffi.Parameter.value.offset)
+_GRAD = _word(_ffi.Parameter.grad.offset)
+_STATE = _word(_ffi.Parameter.state.offset)
+_STATE_COUNT = _word(_ffi.Parameter.state_count.offset)
+_STEP = _word(_ffi.Parameter.step.offset)
+_GROUP = _word(_ffi.Parameter.group.offset)
+_NAME = _word(_ffi.Parameter.name.offset)
+
+
+class Item(NamedTuple):
+    """A parameter without addresses: what stays the same from call to call."""
+
+    name: str
+    size: int
+    group: int
+    value: Layout
+    grad: Layout
+    state: Sequence[Layout]
+
+
+class StepCall:
+    """Parameters, states and configs of a martlet_step call.
+
+    values   addresses of the parameters
+    states   for each item the address of its step counter (int64), followed by those of its state slots
+    grads    addresses of the gradients; 0 leaves an item that has elements as it is
+    """
+
+    __slots__ = ("_configs", "_grad_words", "_names", "_numbers", "_run", "_state_words", "_value_words", "_words")
+
+    def __init__(self, items: Sequence[Item], configs: _ffi.Configs, config_count: int) -> None:
+        state_count = sum(len(item.state) for item in items)
+        number_count = 2 * sum(len(layout.sizes) for item in items for layout in (item.value, item.grad, *item.state))
+        self._words = _ffi.Words(len(items) * _PARAMETER_WORDS + state_count * _ARRAY_WORDS)
+        self._numbers = _ffi.Words(number_count)
+        self._names = [_ffi.Text(item.name) for item in items]
+        self._configs = configs
+        self._value_words: list[int] = []
+        self._state_words: list[int] = []
+        self._grad_words: list[int] = []
+        self._lay_out(items)
+        self._run = _ffi.bound_step(self._words.address, len(items), configs.address, config_count)
+
+    def _lay_out(self, items: Sequence[Item]) -> None:
+        view = self._words.view
+        state = len(items) * _PARAMETER_WORDS
+        used = 0
+        for index, item in enumerate(items):
+            base = index * _PARAMETER_WORDS
+            view[base + _STATE] = self._words.address + 8 * state
+            view[base + _STATE_COUNT] = len(item.state)
+            view[base + _GROUP] = item.group
+            view[base + _NAME] = self._names[index].address
+            self._value_words.append(base + _VALUE + _DATA)
+            self._state_words.append(base + _STEP)
+            self._grad_words.append(base + _GRAD + _DATA)
+            used = self._write_array(base + _VALUE, item.size, item.value, used)
+            used = self._write_array(base + _GRAD, item.size, item.grad, used)
+            for layout in item.state:
+                used = self._write_array(state, item.size, layout, used)
+                self._state_words.append(state + _DATA)
+                state += _ARRAY_WORDS
+
+    def _write_array(self, base: int, count: int, layout: Layout, used: int) -> int:
+        view, numbers = self._words.view, self._numbers.view
+        rank = len(layout.sizes)
+        view[base + _COUNT] = count
+        view[base + _DTYPE_AND_RANK] = layout.dtype | rank << 32
+        if rank:
+            view[base + _SIZES] = self._numbers.address + 8 * used
+            view[base + _STRIDES] = self._numbers.address + 8 * (used + rank)
+            for place, value in enumerate((*layout.sizes, *layout.strides), used):
+                numbers[place] = value & _NEGATIVE
+        return used + 2 * rank
+
+    def point(self, values: Sequence[int], states: Sequence[int], grads: Sequence[int]) -> None:
+        """Sets all addresses."""
+        view = self._words.view
+        for word, pointer in zip(chain(self._value_words, self._state_words), chain(values, states), strict=True):
+            view[word] = pointer
+        self.point_grads(grads)
+
+    def point_grads(self, grads: Sequence[int]) -> None:
+        """Sets the gradients' addresses."""
+        view = self._words.view
+        for word, pointer in zip(self._grad_words, grads, strict=True):
+            view[word] = pointer
+
+    def run(self) -> None:
+        """Steps. Raises the exception of a failure; nothing has then changed."""
+        status = self._run()
+        if status:
+            raise _ffi.error_of(status)
+
+
+def write_configs(groups: Iterable[Hyperparameters]) -> tuple[_ffi.Configs, int]:
+    """The groups' hyperparameters as configs, and how many they are."""
+    rows = list(groups)
+    configs = _ffi.Configs(len(rows))
+    for index, row in enumerate(rows):
+        row.write(configs[index])
+    return configs, len(rows)
+
+
+class Gate:
+    """Lets one thread at a time into an optimizer, and tells a forked child when another thread was inside.
+
+    enter(False) says whether this thread may go in; then leave() lets it out. As a context manager it refuses itself.
+    """
+
+    __slots__ = ("__weakref__", "_interrupted", "_lock", "enter", "leave")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.enter = self._lock.acquire
+        self.leave = self._lock.release
+        self._interrupted = False
+        _gates.add(self)
+
+    def refuse(self) -> NoReturn:
+        """The exception for a thread that may not go in."""
+        if self._interrupted:
+            raise InterruptedStepError(
+                "the process was forked while another thread was inside this optimizer, so its parameters may be half "
+                "updated: load them and the optimizer again in the child"
+            )
+        raise BusyError(
+            "another thread is inside this optimizer: give each thread one of its own, or hold a lock around step()"
+        )
+
+    def __enter__(self) -> None:
+        if not self.enter(blocking=False):
+            self.refuse()
+
+    def __exit__(self, *exception: object) -> None:
+        self.leave()
+
+    def forked(self) -> None:
+        """In a forked child: whoever was inside is not here."""
+        self._interrupted = self._lock.locked()
+
+
+_gates: weakref.WeakSet[Gate] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for gate in list(_gates):
+        gate.forked()
+
+
+register_at_fork(after_in_child=_after_fork)

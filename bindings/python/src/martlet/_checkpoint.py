@@ -1,0 +1,74 @@
+"""Saves and loads a numpy optimizer's state through a native handle, so that the file is the library's own:
+safetensors, written whole or not at all, the same from every language.
+
+The handle lives for one call. It borrows the parameters' memory, which it neither reads nor writes here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from martlet import _arrays
+from martlet._config import Hyperparameters
+from martlet._entry import Entry
+from martlet._errors import DTypeError
+from martlet._handle import Handle
+
+
+def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | None) -> None:
+    """Writes every entry's moments and steps, and the groups' hyperparameters."""
+    name = _file_name(path)
+    with Handle(rows) as handle:
+        for index, entry in enumerate(entries):
+            states = _add(handle, entry, rows, dtype)
+            for slot, array in enumerate(states):
+                row_major = np.ascontiguousarray(array)
+                seen = _arrays.view(row_major, entry.name, written=False)
+                handle.write_state(index, slot, seen.pointer, array.size, seen.dtype)
+            handle.set_step(index, int(entry.counter))
+        handle.save(name)
+
+
+def load(
+    path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | None
+) -> list[Hyperparameters]:
+    """Reads a file into the entries, and returns the groups' hyperparameters. On failure nothing has changed."""
+    name = _file_name(path)
+    loaded = []
+    with Handle(rows) as handle:
+        shapes = [_add(handle, entry, rows, dtype) for entry in entries]
+        handle.load(name)
+        for index, (entry, states) in enumerate(zip(entries, shapes, strict=True)):
+            arrays = [np.empty(array.shape, array.dtype) for array in states]
+            for slot, array in enumerate(arrays):
+                handle.read_state(index, slot, _arrays.address(array), array.nbytes)
+            slots = rows[entry.group].slots
+            loaded.append((entry, handle.step(index), dict(zip(slots, arrays, strict=True))))
+        result = [handle.hyperparameters(group, row) for group, row in enumerate(rows)]
+    for entry, step, state in loaded:
+        entry.counter[()] = step
+        entry.state = state
+    return result
+
+
+def _add(
+    handle: Handle, entry: Entry, rows: Sequence[Hyperparameters], dtype: np.dtype[Any] | None
+) -> list[np.ndarray[Any, Any]]:
+    """Adds an entry to the handle; returns its moments, which are zeros before its first step."""
+    value = _arrays.view(entry.value, entry.name, written=True)
+    states = list(entry.ready_state(rows[entry.group].slots, dtype).values())
+    dtypes = [_arrays.dtype_number(array.dtype, entry.name) for array in states]
+    handle.add(entry.name, entry.group, value.pointer, value.dtype, value.shape, value.strides, dtypes)
+    return states
+
+
+def _file_name(path: Any) -> bytes:
+    try:
+        name = os.fspath(path)
+        return name if isinstance(name, bytes) else name.encode("utf-8")
+    except (TypeError, UnicodeEncodeError) as error:
+        raise DTypeError(f"path is {path!r}; wanted a file name in UTF-8: {error}") from error

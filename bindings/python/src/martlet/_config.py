@@ -1,0 +1,160 @@
+"""Hyperparameters: their names, spellings and ranges, and how they enter a martlet_config.
+
+Defaults come from the library, so that they are stated once. Ranges are checked here too, and first, because a user
+of torch expects torch's words for them. Nothing here knows arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any, NamedTuple
+
+from martlet import _ffi
+from martlet._errors import ArgumentError, DTypeError
+
+SEMANTICS = {
+    "torch": _ffi.SEMANTICS_TORCH,
+    "keras": _ffi.SEMANTICS_KERAS,
+    "optax": _ffi.SEMANTICS_OPTAX,
+    "paper": _ffi.SEMANTICS_PAPER,
+}
+
+
+class Hyperparameters(NamedTuple):
+    """One group's hyperparameters, as plain numbers."""
+
+    algorithm: int
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    amsgrad: bool = False
+    maximize: bool = False
+    semantics: str = "torch"
+    flush_denormals: bool | None = None
+
+    def write(self, config: _ffi.Config) -> None:
+        """Checks the numbers, then fills the struct."""
+        check(self.lr, (self.beta1, self.beta2), self.eps, self.weight_decay)
+        semantics = semantics_number(self.semantics)
+        config.struct_size = CONFIG_SIZE
+        config.algorithm = self.algorithm
+        config.semantics = semantics
+        config.flags = self.flags
+        config.seed = 0
+        config.lr = self.lr
+        config.beta1 = self.beta1
+        config.beta2 = self.beta2
+        config.eps = self.eps
+        config.weight_decay = self.weight_decay
+        config.beta3 = config.momentum = math.nan
+
+    @property
+    def flags(self) -> int:
+        flags = _ffi.AMSGRAD if self.amsgrad else 0
+        if self.maximize:
+            flags |= _ffi.MAXIMIZE
+        if self.flush_denormals is not None:
+            flags |= _ffi.FLUSH_DENORMALS if self.flush_denormals else _ffi.KEEP_DENORMALS
+        return flags
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the state arrays, in the library's order."""
+        return slot_names(self.algorithm)[: 3 if self.amsgrad else 2]
+
+
+CONFIG_SIZE = _ffi.struct_size(_ffi.Config)
+
+
+def defaults(algorithm: int) -> Hyperparameters:
+    """The library's own defaults."""
+    config = _ffi.Config()
+    _ffi.martlet_config_init(config, CONFIG_SIZE, algorithm)
+    return Hyperparameters(algorithm, config.lr, config.beta1, config.beta2, config.eps, config.weight_decay)
+
+
+def slot_names(algorithm: int) -> tuple[str, ...]:
+    """The names of all state arrays that the algorithm can have."""
+    names: list[str] = []
+    while (name := _ffi.martlet_algorithm_slot_name(algorithm, len(names))) is not None:
+        names.append(name.decode())
+    return tuple(names)
+
+
+def check(lr: Any, betas: Any, eps: Any, weight_decay: Any) -> None:
+    """Ranges, in torch's order and torch's words. A NaN is in no range."""
+    if not number(lr, "lr") >= 0.0:
+        raise ArgumentError(f"Invalid learning rate: {lr}")
+    if not number(eps, "eps") >= 0.0:
+        raise ArgumentError(f"Invalid epsilon value: {eps}")
+    for index, beta in enumerate(pair(betas)):
+        if not 0.0 <= number(beta, f"betas[{index}]") < 1.0:
+            raise ArgumentError(f"Invalid beta parameter at index {index}: {beta}")
+    if not number(weight_decay, "weight_decay") >= 0.0:
+        raise ArgumentError(f"Invalid weight_decay value: {weight_decay}")
+
+
+def number(value: Any, name: str) -> float:
+    """A real number as a float: Python's, numpy's, or a tensor or array of one element."""
+    if isinstance(value, Real):
+        return float(value)
+    if not isinstance(value, str | bytes | complex):
+        try:
+            return float(value)
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    raise DTypeError(f"{name} is {value!r} of type {type(value).__name__}; wanted a number")
+
+
+def pair(betas: Any) -> tuple[Any, Any]:
+    """betas as two values."""
+    try:
+        first, second = betas
+    except (TypeError, ValueError):
+        raise ArgumentError(f"betas is {betas!r}; wanted a pair of numbers, such as (0.9, 0.999)") from None
+    return first, second
+
+
+def semantics_number(name: Any) -> int:
+    """The constant for a semantics name."""
+    if isinstance(name, str) and name in SEMANTICS:
+        return SEMANTICS[name]
+    raise ArgumentError(f"Invalid semantics: {name!r}; wanted one of {', '.join(map(repr, SEMANTICS))}")
+
+
+def one_of(first: Any, second: Any, names: str, default: Any) -> Any:
+    """The value of an argument that has two spellings."""
+    if first is not None and second is not None:
+        raise DTypeError(f"{names} are two names of one argument: give one of them")
+    if first is not None:
+        return first
+    return default if second is None else second
+
+
+def spelled(
+    default: Hyperparameters,
+    *,
+    lr: Any = None,
+    learning_rate: Any = None,
+    betas: Any = None,
+    beta1: Any = None,
+    beta2: Any = None,
+    eps: Any = None,
+    epsilon: Any = None,
+    weight_decay: Any = None,
+) -> Hyperparameters:
+    """Merges both spellings of each hyperparameter with the defaults, and checks the ranges."""
+    if betas is not None and (beta1 is not None or beta2 is not None):
+        raise DTypeError("betas and beta1, beta2 are two names of one argument: give one of them")
+    if betas is None:
+        betas = (default.beta1 if beta1 is None else beta1, default.beta2 if beta2 is None else beta2)
+    lr = one_of(lr, learning_rate, "lr and learning_rate", default.lr)
+    eps = one_of(eps, epsilon, "eps and epsilon", default.eps)
+    weight_decay = default.weight_decay if weight_decay is None else weight_decay
+    check(lr, betas, eps, weight_decay)
+    return default._replace(
+        lr=float(lr), beta1=float(betas[0]), beta2=float(betas[1]), eps=float(eps), weight_decay=float(weight_decay)
+    )

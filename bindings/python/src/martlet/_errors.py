@@ -1,0 +1,89 @@
+"""The exceptions of Martlet: one for each status of martlet.h, and one for a library that cannot be loaded.
+
+Each also derives from the built-in exception that a user would catch. The texts come from the code that raises them.
+"""
+
+from __future__ import annotations
+
+
+class MartletError(Exception):
+    """The base of all of Martlet's exceptions."""
+
+
+class LibraryError(MartletError, ImportError):
+    """The native library is missing, does not load, or is of another version."""
+
+
+class ArgumentError(MartletError, ValueError):
+    """A number is out of its range, or not known."""
+
+
+class StructError(MartletError, ValueError):
+    """A struct's size or a reserved field is wrong: package and library do not fit together."""
+
+
+class HandleError(MartletError, ValueError):
+    """A handle was destroyed, or never was one."""
+
+
+class DTypeError(MartletError, TypeError):
+    """An array, or its element type, is of a kind that cannot stand where it does."""
+
+
+class ShapeError(MartletError, ValueError):
+    """Shapes, strides or numbers of arrays that do not fit together."""
+
+
+class OverlapError(MartletError, ValueError):
+    """Memory that is written overlaps other memory of the same call."""
+
+
+class AlignmentError(MartletError, ValueError):
+    """An array's elements do not start at multiples of their size."""
+
+
+class ReadOnlyError(MartletError, ValueError):
+    """An array that would be written is read-only."""
+
+
+class UnsupportedError(MartletError, NotImplementedError):
+    """Something that this version does not serve."""
+
+
+class OutOfMemoryError(MartletError, MemoryError):
+    """The system gave no memory."""
+
+
+class FileError(MartletError, OSError):
+    """The system refused a file operation."""
+
+
+class FormatError(MartletError, ValueError):
+    """A file's content, or a loaded state, is not what it should be."""
+
+
+class BusyError(MartletError, RuntimeError):
+    """Another thread is inside this optimizer."""
+
+
+class InterruptedStepError(MartletError, RuntimeError):
+    """The process was forked while another thread was inside this optimizer, so its memory is half updated."""
+
+
+# Keyed by the status constants of martlet.h.
+BY_STATUS: dict[int, type[MartletError]] = {
+    -1: ArgumentError,
+    -2: ArgumentError,
+    -3: StructError,
+    -4: HandleError,
+    -5: DTypeError,
+    -6: ShapeError,
+    -7: OverlapError,
+    -8: AlignmentError,
+    -9: UnsupportedError,
+    -10: OutOfMemoryError,
+    -11: FileError,
+    -12: FormatError,
+    -13: BusyError,
+    -14: InterruptedStepError,
+}

@@ -1,0 +1,103 @@
+"""A native optimizer for the length of a with block, by which checkpoints are written and read.
+
+It speaks in addresses and numbers; _checkpoint.py brings the numpy arrays, and keeps them alive. Not a public class:
+stepping goes through _call.py.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+
+from martlet import _ffi
+from martlet._config import Hyperparameters
+
+
+class Handle:
+    """close() frees it; so do the end of a with block and the garbage collector."""
+
+    def __init__(self, rows: Sequence[Hyperparameters]) -> None:
+        self._token = _ffi.HANDLE()
+        for index, row in enumerate(rows):
+            config = _ffi.Config()
+            row.write(config)
+            if index == 0:
+                _ffi.martlet_optimizer_create(self._token, config)
+                self._finalizer = weakref.finalize(self, _ffi.martlet_optimizer_destroy, self._token)
+            else:
+                _ffi.martlet_optimizer_group_add(self._token, None, config)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._finalizer()
+
+    def add(
+        self,
+        name: str,
+        group: int,
+        pointer: int,
+        dtype: int,
+        sizes: Sequence[int],
+        strides: Sequence[int],
+        state_dtypes: Sequence[int],
+    ) -> None:
+        """Adds a parameter; its memory is borrowed until close()."""
+        parameter = _ffi.Parameter()
+        count = 1
+        for size in sizes:
+            count *= size
+        parameter.value.data, parameter.value.count, parameter.value.dtype = pointer, count, dtype
+        if len(sizes):
+            parameter.value.rank = len(sizes)
+            parameter.value.sizes = _ffi.int64s(sizes)
+            parameter.value.strides = _ffi.int64s(strides)
+        slots = (_ffi.Array * len(state_dtypes))()
+        for slot, state_dtype in zip(slots, state_dtypes, strict=True):
+            slot.count, slot.dtype = count, state_dtype
+        parameter.state, parameter.state_count = slots, len(state_dtypes)
+        parameter.group = group
+        parameter.name = name.encode("utf-8", "replace")
+        _ffi.martlet_optimizer_add(self._token, None, parameter)
+
+    def write_state(self, parameter: int, slot: int, pointer: int, count: int, dtype: int) -> None:
+        """Copies contiguous elements into a moment."""
+        array = _ffi.Array()
+        array.data, array.count, array.dtype = pointer, count, dtype
+        _ffi.martlet_optimizer_state_set(self._token, parameter, slot, array)
+
+    def read_state(self, parameter: int, slot: int, pointer: int, size: int) -> None:
+        """Copies a moment, of that many bytes, to an address."""
+        array = _ffi.Array()
+        _ffi.martlet_optimizer_state_get(self._token, array, parameter, slot)
+        if size:
+            _ffi.copy_bytes(pointer, array.data, size)
+
+    def step(self, parameter: int) -> int:
+        """The steps that a parameter has taken."""
+        taken = _ffi.Int64()
+        _ffi.martlet_optimizer_step_get(self._token, taken, parameter)
+        return int(taken.value)
+
+    def set_step(self, parameter: int, step: int) -> None:
+        _ffi.martlet_optimizer_step_set(self._token, parameter, step)
+
+    def hyperparameters(self, group: int, row: Hyperparameters) -> Hyperparameters:
+        """row with the numbers that the handle has for that group."""
+        numbers = []
+        for which in (_ffi.LR, _ffi.BETA1, _ffi.BETA2, _ffi.EPS, _ffi.WEIGHT_DECAY):
+            value = _ffi.Double()
+            _ffi.martlet_optimizer_get(self._token, value, group, which)
+            numbers.append(value.value)
+        lr, beta1, beta2, eps, weight_decay = numbers
+        return row._replace(lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
+
+    def save(self, path: bytes) -> None:
+        _ffi.martlet_optimizer_save(self._token, path)
+
+    def load(self, path: bytes) -> None:
+        _ffi.martlet_optimizer_load(self._token, path)

@@ -1,0 +1,83 @@
+"""Finds libmartlet.so.0 and loads it.
+
+Looks, in this order, at the file that MARTLET_LIBRARY names, at the one inside an installed package, and at the one
+that a source tree has built. It declares no functions; that is _ffi.py's work.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+from martlet._errors import LibraryError
+
+ABI = 0
+FILE_NAME = f"libmartlet.so.{ABI}"
+PACKAGE_FOLDER = Path(__file__).resolve().parent
+
+_BACKTRACE = "SWIFT_BACKTRACE"
+
+
+def candidates() -> list[Path]:
+    """The places where the library may be, best first. A library that the user names is the only candidate."""
+    named = os.environ.get("MARTLET_LIBRARY")
+    if named:
+        return [Path(named)]
+    places = [PACKAGE_FOLDER / "lib" / FILE_NAME]
+    root = source_root()
+    if root is not None:
+        places.append(root / "build" / "lib" / FILE_NAME)
+    return places
+
+
+def source_root() -> Path | None:
+    """The top folder of a source tree, or None where this package is an installed one."""
+    for folder in PACKAGE_FOLDER.parents[:4]:
+        if (folder / "Package.swift").is_file() and (folder / "include" / "martlet.h").is_file():
+            return folder
+    return None
+
+
+def find() -> Path:
+    """The library's path. Raises LibraryError, which says where it was looked for and what to do."""
+    places = candidates()
+    for place in places:
+        if place.is_file():
+            return place
+    if os.environ.get("MARTLET_LIBRARY"):
+        raise LibraryError(
+            f"MARTLET_LIBRARY names {str(places[0])!r}, and there is no such file: correct it, or unset it to use the "
+            "library that came with the package"
+        )
+    raise LibraryError(
+        f"{FILE_NAME} was not found. Looked at: {', '.join(map(str, places))}. "
+        "In a source tree, 'make lib' builds it; elsewhere, reinstall the package, or let MARTLET_LIBRARY name the file"
+    )
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """Loads the library and compares its ABI number.
+
+    Swift's runtime may install signal handlers for its crash reports when it is loaded; unless the user asked for
+    them, SWIFT_BACKTRACE says no for as long as that takes.
+    """
+    asked = _BACKTRACE in os.environ
+    if not asked:
+        os.environ[_BACKTRACE] = "enable=no"
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise LibraryError(f"{path} could not be loaded: {error}") from error
+    finally:
+        if not asked:
+            del os.environ[_BACKTRACE]
+    try:
+        abi = library.martlet_abi_get()
+    except AttributeError as error:
+        raise LibraryError(f"{path} is not a Martlet library: it has no martlet_abi_get") from error
+    if abi != ABI:
+        raise LibraryError(
+            f"{path} has ABI {abi}, and this package needs ABI {ABI}: install package and library together"
+        )
+    return library

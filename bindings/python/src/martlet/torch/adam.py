@@ -1,0 +1,302 @@
+"""martlet.torch.Adam and AdamW: torch.optim.Optimizer subclasses whose step is one native call.
+
+Arguments, defaults, error texts, hooks and state names are torch's. How tensors become addresses is plan.py's work;
+how state enters and leaves a state_dict is state.py's.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import profiler
+from torch.optim import optimizer as torch_optimizer
+
+from martlet import _config, _threads
+from martlet._call import Gate
+from martlet._errors import ArgumentError, UnsupportedError
+from martlet.torch import state as states
+from martlet.torch.plan import Plan
+
+_PRE_HOOKS: dict[int, Any] = torch_optimizer._global_optimizer_pre_hooks
+_POST_HOOKS: dict[int, Any] = torch_optimizer._global_optimizer_post_hooks
+_OWN_OPTIONS = ("flush_denormals", "semantics", "state_dtype")
+_is_compiling = torch.compiler.is_compiling
+_num_threads = torch.get_num_threads
+
+
+class Adam(torch.optim.Optimizer):
+    """Adam, with the arguments and defaults of torch.optim.Adam; parameters and gradients on the CPU.
+
+    Beside torch's:
+
+    flush_denormals  whether numbers too small for the normal range count as zero during a step. None: yes where eps is
+                     at least 1e-10. False treats them exactly as torch does, and is slower once moments decay to them
+    semantics        whose convention is followed where libraries differ: "torch", "keras", "optax" or "paper"
+    state_dtype      torch.float64, float32, bfloat16 or float16 for the moments; None: each parameter's own type
+
+    foreach and fused are accepted and change nothing: every step is one fused call. differentiable and capturable are
+    not served. float64, float32, bfloat16, float16 and complex parameters of any strides are; gradients and moments
+    may have other types than their parameter. Threads: torch.get_num_threads(). One thread at a time may be inside.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+        flush_denormals: bool | None = None,
+        semantics: str = "torch",
+        state_dtype: torch.dtype | None = None,
+    ) -> None:
+        _config.check(_one_element(lr, "lr"), betas, eps, weight_decay)
+        _config.semantics_number(semantics)
+        states.check_state_dtype(state_dtype)
+        beta1, beta2 = (_one_element(beta, f"betas[{index}]") for index, beta in enumerate(betas))
+        if isinstance(beta1, Tensor) != isinstance(beta2, Tensor):
+            raise ArgumentError("betas must be either both floats or both Tensors")
+        if foreach and not capturable and isinstance(lr, Tensor):
+            raise ArgumentError("lr as a Tensor is not supported for capturable=False and foreach=True")
+        if fused and differentiable:
+            raise UnsupportedError("`fused` does not support `differentiable`")
+        if fused and foreach:
+            raise UnsupportedError("`fused` and `foreach` cannot be `True` together.")
+        defaults = {
+            "lr": lr,
+            "betas": (beta1, beta2),
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "flush_denormals": flush_denormals,
+            "semantics": semantics,
+            "state_dtype": state_dtype,
+        }
+        states.refuse_unserved(defaults)
+        self._plan: Plan | None = None
+        self._gate = Gate()
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds parameters with options of their own, as in torch; a parameter that appears twice is an error."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        try:
+            _check_group(group, len(self.param_groups) - 1)
+        except BaseException:
+            self.param_groups.pop()
+            raise
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Performs a single optimization step.
+
+        closure: reevaluates the model and returns the loss, which step then returns.
+        """
+        if _is_compiling():
+            return self._step_eagerly(closure)
+        if (
+            _PRE_HOOKS
+            or _POST_HOOKS
+            or self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or profiler._is_profiler_enabled
+        ):
+            return self._step_with_hooks(closure)
+        return self._step(closure)
+
+    # torch leaves a step alone that says it runs the hooks itself.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    @torch._disable_dynamo  # type: ignore[attr-defined]
+    def _step_eagerly(self, closure: Callable[[], Any] | None) -> Any:
+        return self._step_with_hooks(closure)
+
+    def _step_with_hooks(self, closure: Callable[[], Any] | None) -> Any:
+        """A step as torch.optim.Optimizer wraps it: recorded, between the global and the optimizer's own hooks."""
+        args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
+        kwargs: dict[str, Any] = {}
+        with profiler.record_function(f"Optimizer.step#{type(self).__name__}.step"):
+            for pre_hook in chain(_PRE_HOOKS.values(), self._optimizer_step_pre_hooks.values()):
+                changed = pre_hook(self, args, kwargs)
+                if changed is not None:
+                    if not (isinstance(changed, tuple) and len(changed) == 2):
+                        raise RuntimeError(
+                            f"{type(self).step} must return None or a tuple of (new_args, new_kwargs), "
+                            f"but got {changed}."
+                        )
+                    args, kwargs = changed
+            loss = Adam._step(*args, **kwargs)
+            self._optimizer_step_code()
+            for post_hook in chain(self._optimizer_step_post_hooks.values(), _POST_HOOKS.values()):
+                post_hook(self, args, kwargs)
+        return loss
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if (threads := _num_threads()) != _threads.followed:
+            _threads.follow(threads)
+        if "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
+            _refuse_scaling(self)
+        gate = self._gate
+        if not gate.enter(False):
+            gate.refuse()
+        try:
+            plan = self._plan
+            if plan is None or not plan.fits(self.param_groups, self.state):
+                self._plan = None
+                plan = Plan(self.param_groups, self.state)
+                plan.run()
+                plan.keep_state()
+                if plan.lasting:
+                    self._plan = plan
+            else:
+                plan.run()
+        finally:
+            gate.leave()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, loadable by torch.optim.Adam: "step" is a 0-d float32 tensor, beside "step_exact" (int64) past
+        2^24. Moments are the optimizer's own tensors."""
+        hooks = self._optimizer_state_dict_post_hooks
+        self._optimizer_state_dict_post_hooks = OrderedDict()
+        try:
+            packed = super().state_dict()
+        finally:
+            self._optimizer_state_dict_post_hooks = hooks
+        packed["state"] = {key: states.exported(entry) for key, entry in packed["state"].items()}
+        for hook in hooks.values():
+            changed = hook(self, packed)
+            if changed is not None:
+                packed = changed
+        return packed
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a state_dict of this class or of torch.optim.Adam or AdamW.
+
+        Moments are copied, and cast to state_dtype where one was given, else to the parameter's type as torch does.
+        Raises FormatError, and changes nothing, where shapes or groups do not fit.
+        """
+        state_dict = state_dict.copy()
+        hooks = self._optimizer_load_state_dict_pre_hooks
+        for hook in hooks.values():
+            changed = hook(self, state_dict)
+            if changed is not None:
+                state_dict = changed
+        if len(state_dict["param_groups"]) == len(self.param_groups):
+            state_dict["param_groups"] = [
+                {**{option: own[option] for option in _OWN_OPTIONS}, **group}
+                for own, group in zip(self.param_groups, state_dict["param_groups"], strict=True)
+            ]
+        state_dict["state"] = {key: states.shielded(entry) for key, entry in state_dict["state"].items()}
+        self._optimizer_load_state_dict_pre_hooks = OrderedDict()
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            self._optimizer_load_state_dict_pre_hooks = hooks
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        defaults = state.get("defaults") or self.defaults
+        for group in state["param_groups"]:
+            for option, value in defaults.items():
+                group.setdefault(option, value)
+        states.take_over(state["state"], state["param_groups"])
+        super().__setstate__(state)
+        self._plan = None
+        self._gate = Gate()
+
+
+class AdamW(Adam):
+    """AdamW, with the arguments and defaults of torch.optim.AdamW; the rest as in martlet.torch.Adam."""
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        flush_denormals: bool | None = None,
+        semantics: str = "torch",
+        state_dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+            flush_denormals=flush_denormals,
+            semantics=semantics,
+            state_dtype=state_dtype,
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True
+
+
+def _one_element(value: Any, name: str) -> Any:
+    if isinstance(value, Tensor) and value.numel() != 1:
+        raise ArgumentError(f"Tensor {name} must be 1-element")
+    return value
+
+
+def _refuse_scaling(optimizer: Any) -> None:
+    for name in ("grad_scale", "found_inf"):
+        if getattr(optimizer, name, None) is not None:
+            raise UnsupportedError(
+                f"optimizer.{name} is not supported: unscale the gradients before step(), as GradScaler does by itself"
+            )
+
+
+def _check_group(group: dict[str, Any], index: int) -> None:
+    _config.check(group["lr"], group["betas"], group["eps"], group["weight_decay"])
+    _config.semantics_number(group["semantics"])
+    states.check_state_dtype(group["state_dtype"])
+    states.refuse_unserved(group)
+    first: dict[Tensor, int] = {}
+    for place, parameter in enumerate(group["params"]):
+        if parameter in first:
+            raise ArgumentError(
+                f"{states.name_of(group, index, place)} is the same tensor as "
+                f"{states.name_of(group, index, first[parameter])}: give each parameter once"
+            )
+        first[parameter] = place

@@ -1,0 +1,97 @@
+"""Tensors at the boundary: what a parameter, a gradient and a moment must be before their addresses are taken.
+
+Refusals name the tensor, what it is, and what to do. Complex tensors pass as pairs of reals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from martlet import _ffi
+from martlet._call import Item
+from martlet._errors import DTypeError, OverlapError, ShapeError, UnsupportedError
+from martlet._layout import layouts
+
+DTYPES = {
+    torch.float64: _ffi.FP64,
+    torch.float32: _ffi.FP32,
+    torch.bfloat16: _ffi.BF16,
+    torch.float16: _ffi.FP16,
+}
+# A complex number is a pair of reals: torch treats it so in Adam, too.
+PAIRS = {torch.complex128: _ffi.FP64, torch.complex64: _ffi.FP32, torch.complex32: _ffi.FP16}
+_WANTED = "float64, float32, bfloat16, float16 or complex"
+_PLAIN_DISPATCH = torch.Tensor.__torch_dispatch__
+
+
+def check_tensor(tensor: Tensor, name: str) -> None:
+    """A dense CPU tensor of a served type, with memory of its own."""
+    if not isinstance(tensor, Tensor):
+        raise DTypeError(f"{name} is a {type(tensor).__name__}; wanted a tensor")
+    if tensor.layout != torch.strided:
+        raise UnsupportedError(f"{name} has layout {tensor.layout}; wanted torch.strided: tensor.to_dense()")
+    if not tensor.is_cpu:
+        raise UnsupportedError(
+            f"{name} is on device {str(tensor.device)!r}; martlet.torch steps on the CPU: move it, tensor.cpu(), or "
+            "use torch.optim there"
+        )
+    if tensor.dtype not in DTYPES and tensor.dtype not in PAIRS:
+        raise DTypeError(f"{name} has dtype {tensor.dtype}; wanted {_WANTED}")
+    if type(tensor).__torch_dispatch__ is not _PLAIN_DISPATCH:
+        raise UnsupportedError(
+            f"{name} is a {type(tensor).__name__}, a tensor subclass without plain memory; give its local, plain tensor"
+        )
+
+
+def check_written(tensor: Tensor, name: str) -> None:
+    """As check_tensor, and no element stands for several."""
+    check_tensor(tensor, name)
+    if any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)):
+        raise OverlapError(
+            f"{name} is expanded (sizes {tuple(tensor.shape)}, strides {tensor.stride()}), so writing one element "
+            "writes many; give a tensor of its own: tensor.clone()"
+        )
+
+
+def check_parameter(parameter: Tensor, name: str) -> None:
+    check_written(parameter, name)
+    if parameter.is_conj() or parameter.is_neg():
+        raise UnsupportedError(f"{name} is lazily conjugated or negated; give tensor.resolve_conj().resolve_neg()")
+
+
+def check_shape(tensor: Tensor, name: str, parameter: Tensor) -> None:
+    if tensor.shape != parameter.shape:
+        raise ShapeError(f"{name} has shape {tuple(tensor.shape)}, and the parameter has {tuple(parameter.shape)}")
+    if tensor.is_complex() != parameter.is_complex():
+        raise DTypeError(f"{name} has dtype {tensor.dtype}, and the parameter has {parameter.dtype}")
+
+
+def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | None:
+    """The gradient itself, or where its memory is not what it shows (lazy conjugates, negatives, zeros) a copy."""
+    if gradient is None:
+        return None
+    name = f"the gradient of {name}"
+    if gradient.is_sparse:
+        raise UnsupportedError("Adam does not support sparse gradients, please consider SparseAdam instead")
+    check_tensor(gradient, name)
+    check_shape(gradient, name, parameter)
+    if gradient.is_conj() or gradient.is_neg() or (gradient.numel() and not gradient.data_ptr()):
+        return gradient.detach().resolve_conj().resolve_neg().clone()
+    return gradient
+
+
+def lay_out(name: str, group: int, parameter: Tensor, gradient: Tensor | None, slots: Sequence[Tensor]) -> Item:
+    """Pairs a parameter with its arrays."""
+    tensors = [parameter, parameter if gradient is None else gradient, *slots]
+    shape = tuple(parameter.shape)
+    if parameter.is_complex():
+        arrays = [(PAIRS[tensor.dtype], (*(2 * stride for stride in tensor.stride()), 1)) for tensor in tensors]
+        lying = layouts((*shape, 2), arrays)
+        count = 2 * parameter.numel()
+    else:
+        lying = layouts(shape, [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors])
+        count = parameter.numel()
+    return Item(name, count, group, lying[0], lying[1], tuple(lying[2:]))
