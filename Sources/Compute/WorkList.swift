@@ -63,19 +63,19 @@ import MartletPlatform
     /// Runs every item and returns how many threads did work.
     package func run(isa: InstructionSet, threads: Int, leastPiece: Int) -> Int {
         if unsafe elements == 0 { return 0 }
+        let table = unsafe KernelChoice.table(for: isa)
+        if unsafe threads == 1 || elements < 4 * leastPiece {
+            unsafe run(0..<elements, table)
+            return 1
+        }
         // A count of pieces that lets threads even out, and a size that is worth the claim.
         let pieceSize = unsafe max(leastPiece, (elements / 32 + 63) & ~63)
         let pieces = unsafe (elements - 1) / pieceSize + 1
-        var job = unsafe Job(list: self, table: KernelChoice.table(for: isa), pieceSize: pieceSize)
+        var job = unsafe Job(list: self, table: table, pieceSize: pieceSize)
         return unsafe withUnsafeMutablePointer(to: &job) { job in
-            let context = UnsafeMutableRawPointer(job)
-            if unsafe threads == 1 || elements < 4 * leastPiece || pieces == 1 {
-                for piece in 0..<pieces { unsafe WorkList.runPiece(context, piece) }
-                return 1
-            }
-            return unsafe ThreadPool.run(
+            unsafe ThreadPool.run(
                 chunks: pieces, threads: threads, wake: elements / 128 >= leastPiece, warm: true, body: WorkList.runPiece,
-                context: context)
+                context: UnsafeMutableRawPointer(job))
         }
     }
 
