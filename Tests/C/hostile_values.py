@@ -26,7 +26,7 @@ HANDLES = {
     "the token + 1": "(void *)((intptr_t)w->optimizer + 1)",
     "the token + 2^32": "(void *)((intptr_t)w->optimizer + ((intptr_t)1 << 32))",
     "the token with its sign bit flipped": "(void *)((intptr_t)w->optimizer ^ INT64_MIN)",
-    "half of the token": "(void *)(intptr_t)(int32_t)((intptr_t)w->optimizer >> 32)",
+    "twice the token": "(void *)((intptr_t)w->optimizer * 2)",
 }
 
 
@@ -136,9 +136,9 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield "the counter lies in the value", f"{one}.step = {one}.value.data; *{one}.step = 0;", "OVERLAP"
     yield "the counter lies in the gradient", f"{one}.step = {one}.grad.data; *{one}.step = 0;", "OVERLAP"
     yield "the value lies in the parameters", f"{one}.value.data = &{one}; {one}.value.count = 8; {one}.grad.count = 8; " \
-        f"{one}.state[0].count = 8; {one}.state[1].count = 8;", "OVERLAP"  # fmt: skip
+        f"{one}.state[0].count = 8; {one}.state[1].count = 8;", "OVERLAP|OK"  # fmt: skip
     yield "the value lies in the groups", f"{one}.value.data = a->groups; {one}.value.count = 8; {one}.grad.count = 8; " \
-        f"{one}.state[0].count = 8; {one}.state[1].count = 8;", "OVERLAP"  # fmt: skip
+        f"{one}.state[0].count = 8; {one}.state[1].count = 8;", "OVERLAP|OK"  # fmt: skip
     yield "the counter is another's", f"{one}.step = {first}.step;", "OK"
     yield "the gradient is another's", f"{one}.grad = {first}.grad;", "OK"
     yield "an empty parameter", f"empty(&{one});", "OK"
@@ -216,7 +216,8 @@ def report_values() -> Iterator[Value]:
     yield from assign("a->out_report->struct_size", (0, 1, 31, 4097, "UINT32_MAX"), "STRUCT")
     yield "a longer report, tail not zero", "a->out_report->struct_size = 40; w->report.tail[7] = 1;", "STRUCT|OK"
     yield "fields that are not set", "memset((char *)a->out_report + 4, 0xAB, 28);", "OK"
-    yield "the report lies in a value", "a->out_report = (void *)w->value[0]; a->out_report->struct_size = 32;", "OVERLAP"
+    # Structs are no arrays: lying in one another may be accepted, but ends nothing.
+    yield "the report lies in a value", "a->out_report = (void *)w->value[0]; a->out_report->struct_size = 32;", "OVERLAP|OK"
 
 
 def out_values(kind: str, name: str, *, may_be_null: bool = False, size: str = "") -> Iterator[Value]:

@@ -95,7 +95,8 @@ static void every_mode(uint32_t flags, struct workload *w, martlet_optimizer *op
     for (int bit = 0; bit < 6; bit++) { /* a flag that the host had raised stays raised, alone */
         check_mode_set(CHECK_MODE_EXACT | 1u << bit);
         const uint64_t hash = run(w, optimizer, values);
-        CHECK_SAYING(check_mode_get() == (CHECK_MODE_EXACT | 1u << bit), "sticky bit %d", bit);
+        const uint64_t after = check_mode_get();
+        CHECK_SAYING(after == (CHECK_MODE_EXACT | 1u << bit), "sticky bit %d: %llx", bit, (unsigned long long)after);
         CHECK(hash == wanted);
     }
     fesetenv(FE_DFL_ENV);
