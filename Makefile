@@ -39,7 +39,7 @@ $(LIBRARY): $(SOURCES)
 	@ln -sf libmartlet.so.$(VERSION) $(FOLDER)/libmartlet.so.$(ABI)
 	@ln -sf libmartlet.so.$(ABI) $(FOLDER)/libmartlet.so
 
-# One stamp for each list of packages in bindings/python/pyproject.toml.
+# One stamp for each dependency group of bindings/python/pyproject.toml.
 $(VENV)/%.stamp: bindings/python/pyproject.toml Tests/environment.py
 	$(PYTHON) Tests/environment.py $(VENV) $*
 	@touch $@

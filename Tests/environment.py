@@ -1,8 +1,8 @@
-"""Makes a virtual environment and installs a list of packages that bindings/python/pyproject.toml names.
+"""Makes a virtual environment and installs packages that bindings/python/pyproject.toml names.
 
-    environment.py FOLDER LIST
+    environment.py FOLDER GROUP
 
-LIST is an extra or a dependency group there. A torch that this interpreter can already import is used: the
+GROUP is a dependency group there. A torch that this interpreter can already import is used: the
 environment then sees the interpreter's own packages. The source tree's ``martlet`` becomes importable in it; nothing
 is built here. It needs the standard library alone.
 """
@@ -14,6 +14,7 @@ import importlib.util
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +32,23 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def requirements(name: str) -> list[str]:
-    """The packages of an extra or a dependency group, with the groups and extras that it includes."""
-    project = read_toml(SOURCE / "pyproject.toml")
-    extras = project["project"].get("optional-dependencies", {})
-    groups = project.get("dependency-groups", {})
-    lists = {**extras, **groups}
-    if name not in lists:
-        sys.exit(f"{SOURCE / 'pyproject.toml'} has no list {name!r}, only {', '.join(sorted(lists))}")
-    found: list[str] = list(project["project"]["dependencies"])
-    for entry in lists[name]:
-        if isinstance(entry, dict):
-            found += requirements(entry["include-group"])
-        elif entry.startswith("martlet["):
-            for extra in entry[len("martlet[") : entry.index("]")].split(","):
-                found += requirements(extra.strip())
-        else:
-            found.append(entry)
-    return sorted(set(found))
+    """The packages of a dependency group, with the groups and the extras of ``martlet`` that it includes."""
+    content = read_toml(SOURCE / "pyproject.toml")
+    groups, extras = content["dependency-groups"], content["project"]["optional-dependencies"]
+    if name not in groups:
+        sys.exit(f"pyproject.toml has no dependency group {name!r}, only {', '.join(sorted(groups))}")
+
+    def expanded(entries: list[Any]) -> Iterator[str]:
+        for entry in entries:
+            if isinstance(entry, dict):
+                yield from expanded(groups[entry["include-group"]])
+            elif entry.startswith("martlet["):
+                for extra in entry[len("martlet[") : entry.index("]")].split(","):
+                    yield from expanded(extras[extra.strip()])
+            else:
+                yield entry
+
+    return sorted({*content["project"]["dependencies"], *expanded(groups[name])})
 
 
 def is_torch(requirement: str) -> bool:
