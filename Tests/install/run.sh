@@ -5,7 +5,9 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 for tool in make gcc pkg-config cmake; do
-    command -v "$tool" >/dev/null || { echo "$tool was not found; on Debian and Ubuntu: apt-get install $tool" >&2; exit 1; }
+    command -v "$tool" >/dev/null && continue
+    echo "$tool was not found; on Debian and Ubuntu: apt-get install $tool" >&2
+    exit 1
 done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -14,8 +16,12 @@ unset MARTLET_LIBRARY
 
 passed=0
 expect() {
-    [ "$2" = "$3" ] || { printf '%s: got "%s", wanted "%s"\n' "$1" "$2" "$3" >&2; echo "$passed passed, 1 failed"; exit 1; }
-    passed=$((passed + 1))
+    if [ "$2" = "$3" ]; then
+        passed=$((passed + 1))
+    else
+        printf '%s: got "%s", wanted "%s"\n%d passed, 1 failed\n' "$1" "$2" "$3" "$passed"
+        exit 1
+    fi
 }
 
 prefix=$work/prefix
@@ -36,10 +42,11 @@ expect "the program built through pkg-config" "$("$work/by-pkg-config")" "martle
 cmake -S "$here" -B "$work/by-cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log"
 cmake --build "$work/by-cmake" >>"$work/cmake.log" || { cat "$work/cmake.log"; exit 1; }
 expect "the program built through cmake" "$("$work/by-cmake/program")" "martlet $version, weight 0.990000"
-cmake -S "$here" -B "$work/too-new" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=99 >"$work/cmake.log" 2>&1 && met=yes || met=no
+met=yes
+cmake -S "$here" -B "$work/too-new" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=99 >"$work/cmake.log" 2>&1 || met=no
 expect "find_package(Martlet 99)" "$met" no
 
 make --silent -C "$root" install PREFIX=/usr DESTDIR="$work/stage" >"$work/install.log"
-expect "library under DESTDIR" "$(ls "$work/stage/usr/lib/libmartlet.so.$version")" "$work/stage/usr/lib/libmartlet.so.$version"
+expect "libraries under DESTDIR" "$(find "$work/stage/usr/lib" -type f -name "libmartlet.so.$version" | wc -l)" 1
 expect "prefix in the staged martlet.pc" "$(sed -n 's/^prefix=//p' "$work/stage/usr/lib/pkgconfig/martlet.pc")" /usr
 echo "$passed passed, 0 failed"
