@@ -140,21 +140,27 @@ func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, bytes:
     target.copyMemory(from: source, byteCount: bytes)
 }
 
-/// Memory on the stack for the arrays of a run that are not computed on in place: a block of each, and one grain of
-/// stored elements. Aligned to 64 bytes.
-struct Scratch {
-    /// Bytes of one block of one array: all of them together stay far inside the first-level cache.
+/// Memory on the stack, aligned to 64 bytes: a block of padding, then one for each of six arrays. It is `lines` times
+/// 64 bytes, a multiple of seven. Swift clears it first, so short runs take a small one.
+struct Scratch<let lines: Int> {
+    /// Bytes in each block.
     @inline(__always)
-    static var blockBytes: Int { 1024 }
+    static var blockBytes: Int { lines / 7 * 64 }
 
-    /// A block of padding, then one for each of six arrays.
-    private var lines = InlineArray<112, SIMD16<Float>>(repeating: .zero)
+    private var memory = InlineArray<lines, SIMD16<Float>>(repeating: .zero)
 
     @inline(__always)
     init() {}
 
     @inline(__always)
     mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
-        withUnsafeMutablePointer(to: &lines) { body(UnsafeMutableRawPointer($0)) }
+        withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
     }
 }
+
+/// Room for a grain of each array in the widest type.
+typealias GrainScratch = Scratch<14>
+
+/// Room for 512 elements of each array in fp32, 256 in fp64: long enough to hide the cost of changing from one loop to
+/// the next, and together well inside the first-level cache.
+typealias BlockScratch = Scratch<224>

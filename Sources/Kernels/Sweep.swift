@@ -42,30 +42,61 @@ enum Off: Switch {
     static var isOn: Bool { false }
 }
 
+/// The place of the gradient, the one array that is only read, in `Operands`.
+private let gradientPlace = 1
+
 /// Addresses of the arrays of a run, in the order of `Operands`.
 private typealias Addresses = InlineArray<6, UnsafeMutableRawPointer>
 
 /// Runs a rule over every element.
-@inline(never)
+@inline(__always)
 func sweep<Rule: UpdateRule>(_ type: Rule.Type, _ coefficients: Rule.Coefficients, _ operands: Operands) {
+    if isInPlace(type, operands) {
+        var scratch = GrainScratch()
+        walk(type, coefficients, operands, block: .max, &scratch)
+    } else if operands.count <= grain {
+        var scratch = GrainScratch()
+        walk(type, coefficients, operands, block: grain, &scratch)
+    } else {
+        var scratch = BlockScratch()
+        let size = Rule.Value.bytes / Rule.Value.width
+        walk(type, coefficients, operands, block: BlockScratch.blockBytes / size, &scratch)
+    }
+}
+
+/// Whether all arrays of a run are computed on where they are.
+@inline(__always)
+private func isInPlace<Rule: UpdateRule>(_ type: Rule.Type, _ operands: Operands) -> Bool {
+    for array in 0..<arrayCount(type) where !Rule.Value.isInPlace(operands.arrays[array].type) {
+        return false
+    }
+    return true
+}
+
+@inline(__always)
+private func arrayCount<Rule: UpdateRule>(_ type: Rule.Type) -> Int { 2 + Rule.slotCount }
+
+/// Walks a run, at most `block` elements at a time.
+@inline(never)
+private func walk<Rule: UpdateRule, let lines: Int>(
+    _ type: Rule.Type, _ coefficients: Rule.Coefficients, _ operands: Operands, block: Int,
+    _ scratch: inout Scratch<lines>
+) {
     let rule = Rule(coefficients)
-    let arrayCount = Operands.state + Rule.slotCount
-    var scratch = Scratch()
     scratch.withAddress { scratch in
-        let block = blockLength(Rule.Value.self, operands, arrayCount: arrayCount)
         var start = 0
         while start < operands.count {
             let left = operands.count - start
             // Fewer than a grain: everything is staged, so that the same vector code runs on the last elements.
             let length = left < grain ? left : min(left & ~(grain - 1), block)
             var addresses = Addresses(repeating: scratch)
-            for array in 0..<arrayCount {
+            for array in 0..<arrayCount(type) {
                 addresses[array] = stage(
                     Rule.Value.self, operands.arrays[array], from: start, length: length,
-                    in: scratch + (array + 1) * Scratch.blockBytes, padding: scratch)
+                    in: scratch + (array + 1) * Scratch<lines>.blockBytes, padding: scratch)
             }
             loop(rule, addresses, count: length)
-            for array in 0..<arrayCount where array != Operands.gradient {
+            for array in 0..<arrayCount(type) where array != gradientPlace {
                 unstage(
                     Rule.Value.self, operands.arrays[array], from: start, length: length,
                     in: addresses[array], padding: scratch)
@@ -73,15 +104,6 @@ func sweep<Rule: UpdateRule>(_ type: Rule.Type, _ coefficients: Rule.Coefficient
             start += length
         }
     }
-}
-
-/// Elements walked at a time: all of them if none are staged, otherwise as many as fill the scratch of one array.
-@inline(__always)
-private func blockLength<Value: Lanes>(_ value: Value.Type, _ operands: Operands, arrayCount: Int) -> Int {
-    for array in 0..<arrayCount where !Value.isInPlace(operands.arrays[array].type) {
-        return Scratch.blockBytes / (Value.bytes / Value.width)
-    }
-    return Int.max
 }
 
 /// The rule on whole lanes, the last of which may be padding.
