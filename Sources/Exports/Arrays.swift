@@ -76,7 +76,7 @@ extension ParameterView {
             throw MartletError(.null, "\(subject("step")) is NULL; expected the address of a step counter")
         }
         guard UInt(bitPattern: step) % 8 == 0 else {
-            throw MartletError(.alignment, "\(subject("step")) is at an address that is not a multiple of 8")
+            throw MartletError.misaligned(subject("step"), at: UInt(bitPattern: step), to: 8)
         }
         let count = unsafe parameter.state_count
         guard unsafe count >= 0 && count <= Int64(ParameterView.maximumStateCount) else {

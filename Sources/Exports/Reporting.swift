@@ -21,8 +21,8 @@ func required<Pointee>(
         throw MartletError(.null, "\(name()) is NULL; expected an address")
     }
     guard UInt(bitPattern: pointer) % UInt(MemoryLayout<Pointee>.alignment) == 0 else {
-        throw MartletError(
-            .alignment, "\(name()) is at an address that is not a multiple of \(MemoryLayout<Pointee>.alignment)")
+        throw MartletError.misaligned(
+            name(), at: UInt(bitPattern: pointer), to: MemoryLayout<Pointee>.alignment)
     }
     return unsafe pointer
 }

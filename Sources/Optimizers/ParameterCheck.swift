@@ -37,8 +37,7 @@ import MartletPlatform
         let size = unsafe array.type.size
         let address = unsafe UInt(bitPattern: array.base)
         guard address % UInt(size) == 0 else {
-            throw MartletError(
-                .alignment, "\(describe(role)).data is at an address that is not a multiple of \(size), its element's size")
+            throw MartletError.misaligned("\(describe(role)).data", at: address, to: size)
         }
         unsafe isDouble = unsafe isDouble || array.type == .fp64
         var reach = unsafe (below: 0, above: count * size)
@@ -48,7 +47,8 @@ import MartletPlatform
         let (low, under) = address.subtractingReportingOverflow(UInt(reach.below))
         let (high, over) = address.addingReportingOverflow(UInt(reach.above))
         guard !under && !over else {
-            throw MartletError(.shape, "\(describe(role)) reaches past the end of the address space")
+            throw MartletError(
+                .shape, unsafe "\(describe(role)) reaches past the end of the address space; expected \(count) elements that do not")
         }
         return unsafe Extent(
             low: count == 0 ? 0 : low, high: count == 0 ? 0 : high, isWritten: isWritten, role: role, parameter: parameter,
@@ -67,7 +67,8 @@ import MartletPlatform
                 .null, unsafe "\(describe()).\(array.sizes == nil ? "sizes" : "strides") is NULL; expected \(array.rank) numbers")
         }
         guard (UInt(bitPattern: sizes) | UInt(bitPattern: strides)) % 8 == 0 else {
-            throw MartletError(.alignment, "\(describe()).sizes or strides is at an address that is not a multiple of 8")
+            throw MartletError.misaligned(
+                "\(describe()).sizes or strides", at: UInt(bitPattern: sizes) | UInt(bitPattern: strides), to: 8)
         }
         var product = 1
         var isEmpty = false
@@ -84,7 +85,9 @@ import MartletPlatform
         }
         guard unsafe isEmpty ? count == 0 : !overflows && product == count else {
             throw MartletError(
-                .shape, unsafe "\(describe()).sizes have the product \(isEmpty ? 0 : product); expected \(count), the value's count")
+                .shape,
+                unsafe "\(describe()).sizes have the product \(isEmpty ? "0" : overflows ? "2^63 or more" : "\(product)"); "
+                    + "expected \(count), the value's count")
         }
         unsafe try agree(array, sizes, describe)
         if unsafe count == 0 { return (0, 0) }
@@ -125,7 +128,8 @@ import MartletPlatform
         let (bytesBelow, tooLow) = unsafe below.multipliedReportingOverflow(by: array.type.size)
         let (bytesAbove, tooHigh) = unsafe (above + 1).multipliedReportingOverflow(by: array.type.size)
         guard !overflows && !tooLow && !tooHigh else {
-            throw MartletError(.shape, "\(describe()).strides reach past the end of the address space")
+            throw MartletError(
+                .shape, "\(describe()).strides reach past the end of the address space; expected elements inside it")
         }
         return (bytesBelow, bytesAbove)
     }

@@ -45,4 +45,10 @@ public struct MartletError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 
     public var description: String { message }
+
+    /// The error of an address that its elements cannot have. `subject` is what the caller calls it.
+    package static func misaligned(_ subject: String, at address: UInt, to alignment: Int) -> MartletError {
+        MartletError(
+            .alignment, "\(subject) is at 0x\(String(address, radix: 16)); expected an address that is a multiple of \(alignment)")
+    }
 }
