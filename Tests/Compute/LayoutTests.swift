@@ -240,7 +240,8 @@ extension Layout {
             for index in range { Numbered.write(1000 + index, to: block.base + (index - low) * type.size, type) }
             let span = shape.span(1).count
             var expected = (0..<span).map { $0 - target.below }
-            for index in range { expected[shape.places[index][1] + target.below] = 1000 + index }
+            let places = shape.places
+            for index in range { expected[places[index][1] + target.below] = 1000 + index }
             withExtendedLifetime((target, block)) {
                 shape.withLayout { layout in
                     layout.copy(.scatter, array: 1, target.operand, first: low, count: range.count, block: block.base)

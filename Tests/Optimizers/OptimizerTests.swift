@@ -1,0 +1,402 @@
+// An optimizer that owns state: adding, groups, stepping, cloning and forgetting. Hyperparameters are in
+// HyperparameterTests, files in CheckpointTests.
+
+import MartletOptimizers
+import Testing
+
+extension Optimizer {
+    /// Adds a parameter's value.
+    @discardableResult
+    fileprivate func add(
+        _ parameter: Parameter, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
+    ) throws(MartletError) -> Int {
+        try add(parameter.view.value, name: name, group: group, stateTypes: stateTypes)
+    }
+
+    fileprivate func moments(_ parameter: Int, _ slot: Int) throws -> [Double] {
+        let view = try state(of: parameter, slot: slot)
+        return withExtendedLifetime(self) { (0..<view.count).map { view.get($0) } }
+    }
+}
+
+extension Parameter {
+    fileprivate var values: [Double] { withExtendedLifetime(self) { (0..<count).map { view.value.get($0) } } }
+}
+
+@Suite struct OptimizerTests {
+    @Test func adding() throws {
+        let parameters = [Parameter(seed: 1), Parameter(count: 5, .bf16, seed: 2), Parameter(count: 0, seed: 3)]
+        defer { extendLifetime(parameters) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        #expect(optimizer.count == 0 && optimizer.groupCount == 1 && optimizer.stateBytes == 0)
+        #expect(try optimizer.add(parameters[0]) == 0)
+        #expect(try optimizer.add(parameters[1], stateTypes: [.fp32, .fp64]) == 1)
+        #expect(try optimizer.add(parameters[2]) == 2)
+        #expect(optimizer.count == 3)
+        // Two moments and a counter of eight bytes each.
+        #expect(optimizer.stateBytes == (2 * 12 * 4 + 8) + (5 * 4 + 5 * 8 + 8) + 8)
+        let types = try (0..<2).map { try optimizer.state(of: 1, slot: $0).type }
+        #expect(types == [.fp32, .fp64])
+        #expect(try optimizer.state(of: 0, slot: 1).type == .fp32)
+        for parameter in 0..<2 {
+            for slot in 0..<2 { #expect(try optimizer.moments(parameter, slot).allSatisfy { $0 == 0 }) }
+        }
+        #expect(try optimizer.state(of: 0, slot: 0).count == 12)
+    }
+
+    @Test func amsgradHasThreeMoments() throws {
+        let parameter = Parameter(slots: 3)
+        let optimizer = try Optimizer(Configuration(.adamW) { $0.flags = .amsgrad })
+        try optimizer.add(parameter)
+        #expect(optimizer.stateBytes == 3 * 12 * 4 + 8)
+        _ = try optimizer.state(of: 0, slot: 2)
+        expectFailure(.argument, ["slot is 3", "0 ..< 3"]) { () throws(MartletError) in
+            try optimizer.state(of: 0, slot: 3)
+        }
+    }
+
+    /// What is refused leaves the optimizer as it was.
+    @Test func refusedAdditions() throws {
+        let (first, second) = (Parameter(seed: 1), Parameter(seed: 2))
+        defer { extendLifetime((first, second)) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        try optimizer.add(first, name: "weight")
+        func refuse(
+            _ kind: MartletError.Kind, _ words: [String], sourceLocation: SourceLocation = #_sourceLocation,
+            _ body: () throws(MartletError) -> Int
+        ) {
+            let bytes = optimizer.stateBytes
+            expectFailure(kind, words, sourceLocation: sourceLocation, body)
+            #expect(optimizer.count == 1 && optimizer.stateBytes == bytes, sourceLocation: sourceLocation)
+        }
+        refuse(.argument, ["name is \"weight\"", "not in use"]) { () throws(MartletError) in
+            try optimizer.add(second, name: "weight")
+        }
+        refuse(.argument, ["name is \"\""]) { () throws(MartletError) in try optimizer.add(second, name: "") }
+        for group in [-1, 1, .max] {
+            refuse(.argument, ["group is \(group)", "0 ..< 1"]) { () throws(MartletError) in
+                try optimizer.add(second, group: group)
+            }
+        }
+        for types in [[], [.fp32], [.fp32, .fp32, .fp32]] as [[ElementType]] {
+            refuse(.argument, ["state_count is \(types.count)", "2 for adam"]) { () throws(MartletError) in
+                try optimizer.add(second, stateTypes: types)
+            }
+        }
+        refuse(.overlap, ["\"weight\""]) { () throws(MartletError) in try optimizer.add(first, name: "again") }
+        refuse(.overlap, ["\"weight\""]) { () throws(MartletError) in
+            try optimizer.add(ArrayView(base: first.view.value.base! + 44, count: 5, type: .fp32))
+        }
+        refuse(.null, ["value.data is NULL", "3 elements"]) { () throws(MartletError) in
+            try optimizer.add(ArrayView(base: nil, count: 3, type: .fp32))
+        }
+        refuse(.shape, ["value.count is -1"]) { () throws(MartletError) in
+            try optimizer.add(ArrayView(base: second.view.value.base, count: -1, type: .fp32))
+        }
+        refuse(.overlap, ["value.strides[0] is 0"]) { () throws(MartletError) in
+            try optimizer.add(second.view.value.shaped([3, 4], [0, 1], in: second))
+        }
+        refuse(.shape, ["value.rank is 65"]) { () throws(MartletError) in
+            try optimizer.add(ArrayView(base: second.view.value.base, count: 12, type: .fp32, rank: 65))
+        }
+        // After all of that, it goes on.
+        #expect(try optimizer.add(second) == 1)
+        try optimizer.step([first.view.gradient, second.view.gradient])
+    }
+
+    /// Without a name a parameter is called by its index.
+    @Test func names() throws {
+        let parameters = (0..<3).map { Parameter(seed: UInt64($0)) }
+        defer { extendLifetime(parameters) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        try optimizer.add(parameters[0])
+        try optimizer.add(parameters[1], name: "schön \u{1F426}")
+        expectFailure(.argument, ["name is \"0\""]) { () throws(MartletError) in
+            try optimizer.add(parameters[2], name: "0")
+        }
+        let short = ArrayView(base: parameters[1].view.gradient.base, count: 5, type: .fp32)
+        expectFailure(.shape, ["grads[1] (\"schön \u{1F426}\").count is 5", "12"]) { () throws(MartletError) in
+            try optimizer.step([parameters[0].view.gradient, short])
+        }
+    }
+
+    /// Columns of one matrix are parameters of their own.
+    @Test func columns() throws {
+        let matrix = Parameter(count: 40)
+        defer { extendLifetime(matrix) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        func column(_ index: Int, width: Int) -> ArrayView {
+            ArrayView(base: matrix.view.value.base! + index * 4, count: 0, type: .fp32)
+                .shaped([10, width], [4, 1], in: matrix)
+        }
+        _ = try optimizer.add(column(0, width: 1))
+        _ = try optimizer.add(column(1, width: 2))
+        expectFailure(.overlap, ["\"1\""]) { () throws(MartletError) in try optimizer.add(column(2, width: 2)) }
+        _ = try optimizer.add(column(3, width: 1))
+        let before = matrix.values
+        let gradient = Parameter(count: 20)
+        try optimizer.step([
+            .none, ArrayView(base: gradient.view.gradient.base, count: 20, type: .fp32), .none,
+        ])
+        extendLifetime(gradient)
+        for (index, value) in matrix.values.enumerated() {
+            #expect((value != before[index]) == (index % 4 == 1 || index % 4 == 2))
+        }
+    }
+
+    @Test func gradientCounts() throws {
+        let parameter = Parameter()
+        let optimizer = try Optimizer(Configuration(.adam))
+        try optimizer.add(parameter)
+        let before = parameter.bytes
+        for gradients in [[], [parameter.view.gradient, parameter.view.gradient]] as [[ArrayView]] {
+            expectFailure(.argument, ["count is \(gradients.count)", "expected 1"]) { () throws(MartletError) in
+                try optimizer.step(gradients)
+            }
+        }
+        #expect(parameter.bytes == before)
+        #expect(try Optimizer(Configuration(.adam)).step([]).skipped == 0)
+    }
+
+    /// A missing gradient leaves value, moments and counter alone, and the report counts it.
+    @Test func missingGradients() throws {
+        let parameters = (0..<4).map { Parameter(seed: UInt64($0)) }
+        defer { extendLifetime(parameters) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        for parameter in parameters { try optimizer.add(parameter) }
+        try optimizer.step(parameters.map(\.view.gradient))
+        let values = parameters.map(\.values)
+        let moments = try (0..<4).map { try optimizer.moments($0, 0) }
+        let report = try optimizer.step([.none, parameters[1].view.gradient, .none, .none])
+        #expect(report.skipped == 3)
+        for index in 0..<4 {
+            #expect((parameters[index].values != values[index]) == (index == 1))
+            #expect(try (optimizer.moments(index, 0) != moments[index]) == (index == 1))
+            #expect(try optimizer.stepCount(of: index) == (index == 1 ? 2 : 1))
+        }
+        #expect(try optimizer.step([.none, .none, .none, .none]).skipped == 4)
+    }
+
+    @Test func gradientThatOverlapsAValue() throws {
+        let parameters = [Parameter(seed: 1), Parameter(seed: 2)]
+        let optimizer = try Optimizer(Configuration(.adam))
+        for parameter in parameters { try optimizer.add(parameter) }
+        let before = parameters.map(\.bytes)
+        expectFailure(.overlap, ["parameter 0's value", "grads[1]"]) { () throws(MartletError) in
+            try optimizer.step([parameters[0].view.gradient, parameters[0].view.value])
+        }
+        let moment = try optimizer.state(of: 1, slot: 0)
+        expectFailure(.overlap, ["parameter 1's state[0]", "grads[0]"]) { () throws(MartletError) in
+            try optimizer.step([moment, parameters[1].view.gradient])
+        }
+        #expect(parameters.map(\.bytes) == before)
+        #expect(try optimizer.stepCount(of: 0) == 0)
+    }
+
+    @Test func groups() throws {
+        let parameters = (0..<3).map { _ in Parameter(seed: 5) }
+        defer { extendLifetime(parameters) }
+        let optimizer = try Optimizer(Configuration(.adam) { $0.lr = 0 })
+        expectFailure(.argument, ["config.algorithm is adamw", "adam"]) { () throws(MartletError) in
+            try optimizer.addGroup(Configuration(.adamW))
+        }
+        expectFailure(.argument, ["config.lr is -1.0"]) { () throws(MartletError) in
+            try optimizer.addGroup(Configuration(.adam) { $0.lr = -1 })
+        }
+        #expect(optimizer.groupCount == 1)
+        #expect(try optimizer.addGroup(Configuration(.adam) { $0.lr = 0.5 }) == 1)
+        #expect(try optimizer.addGroup(Configuration(.adam) { ($0.lr, $0.flags) = (0.5, [.maximize, .amsgrad]) }) == 2)
+        #expect(optimizer.groupCount == 3)
+        let before = parameters[0].values
+        for index in 0..<3 { try optimizer.add(parameters[index], group: index) }
+        try optimizer.step(parameters.map(\.view.gradient))
+        #expect(parameters[0].values == before)
+        for index in 0..<12 {
+            let (down, up) = (parameters[1].values[index] - before[index], parameters[2].values[index] - before[index])
+            #expect(down != 0 && (down + up).magnitude < 1e-6)
+        }
+        try optimizer.set(.lr, to: 0.25, group: 0)
+        try optimizer.step(parameters.map(\.view.gradient))
+        #expect(parameters[0].values != before)
+    }
+
+    @Test func clones() throws {
+        let parameter = Parameter(count: 30, seed: 6)
+        defer { extendLifetime(parameter) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        _ = try optimizer.addGroup(Configuration(.adam) { $0.lr = 0.1 })
+        try optimizer.add(parameter, name: "w", group: 1, stateTypes: [.fp64, .fp32])
+        for _ in 0..<3 { try optimizer.step([parameter.view.gradient]) }
+        let clone = try optimizer.clone()
+        #expect(clone.count == 1 && clone.groupCount == 2 && clone.stateBytes == optimizer.stateBytes)
+        #expect(try clone.stepCount(of: 0) == 3)
+        let start = parameter.bytes
+        try optimizer.set(.lr, to: 0.2, group: 1)
+        #expect(try clone.get(.lr, group: 1) == 0.1)
+        try optimizer.set(.lr, to: 0.1, group: 1)
+        let moments = try clone.moments(0, 0)
+        try optimizer.step([parameter.view.gradient])
+        #expect(try clone.moments(0, 0) == moments && clone.stepCount(of: 0) == 3)
+        // From the same place the clone takes the same step.
+        let end = parameter.bytes
+        for (index, byte) in start.enumerated() {
+            parameter.memory.base.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+        }
+        try clone.step([parameter.view.gradient])
+        #expect(parameter.bytes == end && start != end)
+        #expect(try clone.moments(0, 0) == optimizer.moments(0, 0))
+        #expect(try clone.moments(0, 1) == optimizer.moments(0, 1))
+        // Both go on without the other.
+        optimizer.reset()
+        #expect(clone.count == 1)
+        try clone.step([parameter.view.gradient])
+        #expect(try clone.stepCount(of: 0) == 5)
+        expectFailure(.overlap, ["\"w\""]) { () throws(MartletError) in try clone.add(parameter, name: "v") }
+    }
+
+    @Test func cloneOfAShapedParameter() throws {
+        let parameter = Parameter(count: 12)
+        defer { extendLifetime(parameter) }
+        var clone: Optimizer?
+        do {
+            let optimizer = try Optimizer(Configuration(.adam))
+            _ = try optimizer.add(parameter.view.value.shaped([3, 2], [4, 2], in: parameter))
+            clone = try optimizer.clone()
+        }
+        // The original is gone; the clone has sizes and strides of its own.
+        let before = parameter.values
+        try clone?.step([ArrayView(base: parameter.view.gradient.base, count: 6, type: .fp32)])
+        for (index, value) in parameter.values.enumerated() { #expect((value != before[index]) == (index % 2 == 0)) }
+    }
+
+    @Test func reset() throws {
+        let parameter = Parameter()
+        defer { extendLifetime(parameter) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        _ = try optimizer.addGroup(Configuration(.adam) { $0.lr = 0.5 })
+        try optimizer.add(parameter, name: "w")
+        try optimizer.step([parameter.view.gradient])
+        optimizer.reset()
+        #expect(optimizer.count == 0 && optimizer.stateBytes == 0 && optimizer.groupCount == 2)
+        #expect(try optimizer.get(.lr, group: 1) == 0.5)
+        try optimizer.step([])
+        // The same memory and name may come again, and start from nothing.
+        #expect(try optimizer.add(parameter, name: "w") == 0)
+        #expect(try optimizer.stepCount(of: 0) == 0)
+        #expect(try optimizer.moments(0, 0).allSatisfy { $0 == 0 })
+    }
+
+    @Test func stepCounts() throws {
+        let parameter = Parameter()
+        let optimizer = try Optimizer(Configuration(.adam))
+        try optimizer.add(parameter)
+        for count in [0, 1, 1 << 24, 1 << 53, .max - 1] as [Int64] {
+            try optimizer.setStepCount(of: 0, to: count)
+            #expect(try optimizer.stepCount(of: 0) == count)
+            try optimizer.step([parameter.view.gradient])
+            #expect(try optimizer.stepCount(of: 0) == count + 1)
+        }
+        expectFailure(.argument, ["parameter 0's step", "\(Int64.max)"]) { () throws(MartletError) in
+            try optimizer.step([parameter.view.gradient])
+        }
+        for count in [-1, .min, .max] as [Int64] {
+            expectFailure(.argument, ["step is \(count)"]) { () throws(MartletError) in
+                try optimizer.setStepCount(of: 0, to: count)
+            }
+        }
+        for index in [-1, 1, .max] {
+            expectFailure(.argument, ["parameter is \(index)", "0 ..< 1"]) { () throws(MartletError) in
+                try optimizer.stepCount(of: index)
+            }
+            expectFailure(.argument, ["parameter is \(index)"]) { () throws(MartletError) in
+                try optimizer.setStepCount(of: index, to: 1)
+            }
+        }
+    }
+
+    @Test func settingState() throws {
+        let parameter = Parameter(count: 6)
+        let source = Parameter(count: 24, seed: 9)
+        defer { extendLifetime((parameter, source)) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        try optimizer.add(parameter)
+        try optimizer.setState(of: 0, slot: 0, to: ArrayView(base: source.view.value.base, count: 6, type: .fp32))
+        #expect(try optimizer.moments(0, 0) == Array(source.values[..<6]))
+        #expect(try optimizer.moments(0, 1).allSatisfy { $0 == 0 })
+        let strided = source.view.value.shaped([2, 3], [3, 4], in: source)
+        try optimizer.setState(of: 0, slot: 1, to: strided)
+        #expect(try optimizer.moments(0, 1) == [0, 4, 8, 3, 7, 11].map { source.values[$0] })
+        let before = try optimizer.moments(0, 1)
+        let refused: [(MartletError.Kind, String, ArrayView)] = [
+            (.shape, "array.count is 5", ArrayView(base: source.view.value.base, count: 5, type: .fp32)),
+            (.type, "array.dtype is bf16", ArrayView(base: source.view.value.base, count: 6, type: .bf16)),
+            (.null, "array.data is NULL", ArrayView(base: nil, count: 6, type: .fp32)),
+            (.overlap, "array", try optimizer.state(of: 0, slot: 1)),
+            (.shape, "array.rank is 65", ArrayView(base: source.view.value.base, count: 6, type: .fp32, rank: 65)),
+        ]
+        for (kind, words, array) in refused {
+            expectFailure(kind, [words]) { () throws(MartletError) in try optimizer.setState(of: 0, slot: 1, to: array)
+            }
+        }
+        for (index, slot) in [(0, -1), (0, 2), (1, 0), (-1, 0)] {
+            expectFailure(.argument, [index == 0 ? "slot is \(slot)" : "parameter is \(index)"]) {
+                () throws(MartletError) in try optimizer.setState(of: index, slot: slot, to: source.view.value)
+            }
+        }
+        #expect(try optimizer.moments(0, 1) == before)
+    }
+
+    /// Two hundred steps with groups, mixed types, missing gradients and a schedule: the same bits as stateless steps.
+    @Test func sameAsStatelessSteps() throws {
+        let configurations = [
+            Configuration(.adam) { $0.weightDecay = 0.01 },
+            Configuration(.adam) { ($0.flags, $0.beta1) = ([.amsgrad, .maximize], 0.4) },
+            Configuration(.adam) { ($0.semantics, $0.weightDecay) = (.keras, 0.1) },
+        ]
+        func make() -> [Parameter] {
+            [
+                Parameter(count: 100, seed: 1), Parameter(count: 3000, seed: 2),
+                Parameter(count: 77, .fp64, slots: 3, seed: 3),
+                Parameter(count: 65, .bf16, moments: [.fp32, .bf16], seed: 4),
+                Parameter(count: 64, .fp16, gradient: .fp32, moments: [.fp16, .fp32], seed: 5),
+                Parameter(count: 1, seed: 6),
+            ]
+        }
+        let groupOf = [0, 2, 1, 0, 2, 0]
+        let (owned, stateless) = (make(), make())
+        defer { extendLifetime((owned, stateless)) }
+        let optimizer = try Optimizer(configurations[0])
+        for group in 1...2 { #expect(try optimizer.addGroup(configurations[group]) == group) }
+        for (index, parameter) in owned.enumerated() {
+            stateless[index].view.group = groupOf[index]
+            let types = (0..<parameter.view.stateCount).map { parameter.view.state[$0].type }
+            try optimizer.add(parameter, name: "p\(index)", group: groupOf[index], stateTypes: types)
+        }
+        var scheduled = configurations
+        for t in 0..<200 {
+            let rate = 1e-2 / Double(1 + t)
+            scheduled[0].lr = rate
+            try optimizer.set(.lr, to: rate, group: 0)
+            var gradients: [ArrayView] = []
+            for index in owned.indices {
+                owned[index].randomizeGradient(seed: UInt64(t * 10 + index))
+                stateless[index].randomizeGradient(seed: UInt64(t * 10 + index))
+                let isMissing = (t + index) % 7 == 0
+                gradients.append(isMissing ? .none : owned[index].view.gradient)
+            }
+            let kept = stateless.map(\.view.gradient)
+            for index in stateless.indices where (t + index) % 7 == 0 { stateless[index].view.gradient = .none }
+            let reports = (try optimizer.step(gradients), try step(stateless, scheduled))
+            #expect(reports.0.skipped == reports.1.skipped)
+            for index in stateless.indices { stateless[index].view.gradient = kept[index] }
+        }
+        for index in owned.indices {
+            #expect(owned[index].values == stateless[index].values, "parameter \(index)")
+            #expect(try optimizer.stepCount(of: index) == stateless[index].counter)
+            for slot in 0..<stateless[index].view.stateCount {
+                let expected = (0..<stateless[index].count).map { stateless[index].view.state[slot].get($0) }
+                #expect(try optimizer.moments(index, slot) == expected, "parameter \(index), slot \(slot)")
+            }
+        }
+    }
+}

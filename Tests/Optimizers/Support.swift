@@ -1,0 +1,203 @@
+// What the tests of this room share: repeatable random numbers, parameters with memory of their own, and steps over
+// them that end in a report or in the error. No formulas: those stand in Reference.swift.
+
+import MartletOptimizers
+import Testing
+
+/// SplitMix64: the same numbers in every run.
+struct Generator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+/// Zero-filled bytes at an address of 64-byte alignment, freed with their owner.
+final class Memory {
+    let base: UnsafeMutableRawPointer
+    let byteCount: Int
+
+    init(byteCount: Int) {
+        self.byteCount = byteCount
+        base = .allocate(byteCount: max(byteCount, 1), alignment: 64)
+        base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    }
+
+    deinit { base.deallocate() }
+
+    var bytes: [UInt8] {
+        withExtendedLifetime(self) { Array(UnsafeRawBufferPointer(start: base, count: byteCount)) }
+    }
+}
+
+/// A contiguous parameter with its gradient, its moments and its counter, all in one block of memory with room between
+/// them. Tests change `view` to what they are about.
+final class Parameter {
+    let memory: Memory
+    let count: Int
+    var view: ParameterView
+    private var kept: [Memory] = []
+
+    init(
+        count: Int = 12, _ type: ElementType = .fp32, gradient: ElementType? = nil, moments: [ElementType]? = nil,
+        slots: Int = 2, seed: UInt64 = 1
+    ) {
+        let types = [type, gradient ?? type] + (moments ?? Array(repeating: type, count: slots))
+        let pitch = (count * 8 + 127) / 64 * 64
+        memory = Memory(byteCount: 64 + types.count * pitch)
+        self.count = count
+        let base = memory.base
+        func array(_ index: Int) -> ArrayView {
+            ArrayView(base: base + 64 + index * pitch, count: count, type: types[index])
+        }
+        view = ParameterView(
+            value: array(0), gradient: array(1), step: base.bindMemory(to: Int64.self, capacity: 1))
+        view.stateCount = types.count - 2
+        for slot in 0..<view.stateCount { view.state[slot] = array(2 + slot) }
+        var generator = Generator(seed: seed)
+        for index in 0..<count { view.value.set(index, Double.random(in: -1...1, using: &generator)) }
+        randomizeGradient(seed: seed &+ 1000)
+    }
+
+    func randomizeGradient(seed: UInt64) {
+        var generator = Generator(seed: seed)
+        for index in 0..<count { view.gradient.set(index, Double.random(in: -1...1, using: &generator)) }
+    }
+
+    var counter: Int64 {
+        get { withExtendedLifetime(self) { view.step.pointee } }
+        set { withExtendedLifetime(self) { view.step.pointee = newValue } }
+    }
+
+    var bytes: [UInt8] { memory.bytes }
+
+    /// Sizes or strides in memory that lives as long as this parameter.
+    func numbers(_ numbers: [Int]) -> UnsafePointer<Int64> {
+        let memory = Memory(byteCount: numbers.count * 8)
+        kept.append(memory)
+        for (index, number) in numbers.enumerated() {
+            memory.base.storeBytes(of: Int64(number), toByteOffset: index * 8, as: Int64.self)
+        }
+        return UnsafePointer(memory.base.bindMemory(to: Int64.self, capacity: numbers.count))
+    }
+
+    /// A name that lives as long as this parameter.
+    func named(_ name: String) -> Parameter {
+        let memory = Memory(byteCount: name.utf8.count + 1)
+        kept.append(memory)
+        for (index, byte) in name.utf8.enumerated() {
+            memory.base.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+        }
+        view.name = UnsafePointer(memory.base.bindMemory(to: CChar.self, capacity: name.utf8.count + 1))
+        return self
+    }
+}
+
+extension ArrayView {
+    /// This array with other sizes and strides.
+    func shaped(_ sizes: [Int], _ strides: [Int], in owner: Parameter) -> ArrayView {
+        ArrayView(
+            base: base, count: sizes.reduce(1, *), type: type, rank: sizes.count, sizes: owner.numbers(sizes),
+            strides: owner.numbers(strides))
+    }
+
+    /// Stores a number at a place counted in elements from `base`, rounded towards zero for bf16.
+    func set(_ place: Int, _ number: Double) {
+        guard let base else { return }
+        let address = base + place * type.size
+        switch type {
+        case .fp64: address.storeBytes(of: number, as: Double.self)
+        case .fp32: address.storeBytes(of: Float(number), as: Float.self)
+        case .bf16: address.storeBytes(of: UInt16(truncatingIfNeeded: Float(number).bitPattern >> 16), as: UInt16.self)
+        case .fp16: address.storeBytes(of: Float16(number), as: Float16.self)
+        }
+    }
+
+    /// The number at a place counted in elements from `base`.
+    func get(_ place: Int) -> Double {
+        guard let base else { return .nan }
+        let address = base + place * type.size
+        return switch type {
+        case .fp64: address.load(as: Double.self)
+        case .fp32: Double(address.load(as: Float.self))
+        case .bf16: Double(Float(bitPattern: UInt32(address.load(as: UInt16.self)) << 16))
+        case .fp16: Double(address.load(as: Float16.self))
+        }
+    }
+}
+
+/// A stateless step of these parameters.
+@discardableResult
+func step(
+    _ parameters: [Parameter], _ configurations: [Configuration] = [Configuration(.adam)]
+) throws(MartletError) -> StepReport {
+    defer { extendLifetime(parameters) }
+    let views = parameters.map(\.view)
+    return try views.withUnsafeBufferPointer { views throws(MartletError) in
+        try configurations.withUnsafeBufferPointer { configurations throws(MartletError) in
+            try MartletOptimizers.step(views, configurations)
+        }
+    }
+}
+
+extension Optimizer {
+    @discardableResult
+    func step(_ gradients: [ArrayView]) throws(MartletError) -> StepReport {
+        try gradients.withUnsafeBufferPointer { gradients throws(MartletError) in try step(gradients) }
+    }
+}
+
+/// The error of `body`, or nil.
+func failure<Result>(_ body: () throws(MartletError) -> Result) -> MartletError? {
+    do throws(MartletError) {
+        _ = try body()
+        return nil
+    } catch {
+        return error
+    }
+}
+
+/// Expects `body` to fail with this kind, in a message that holds all these words and says what was wanted.
+func expectFailure<Result>(
+    _ kind: MartletError.Kind, _ words: [String], sourceLocation: SourceLocation = #_sourceLocation,
+    _ body: () throws(MartletError) -> Result
+) {
+    let error = failure(body)
+    #expect(error?.kind == kind, "\(error?.message ?? "no error")", sourceLocation: sourceLocation)
+    // Where addresses or shapes are wrong, the message says in other words what was wanted.
+    let wanted =
+        words.contains { ["multiple", "address space", "sizes differ"].contains(where: $0.contains) }
+        ? [] : ["expected"]
+    for word in words + wanted {
+        #expect(
+            error?.message.contains(word) == true, "no \"\(word)\" in: \(error?.message ?? "no error")",
+            sourceLocation: sourceLocation)
+    }
+}
+
+/// Expects a step to be refused with this kind and these words, and every byte to be as before.
+func expectRefusal(
+    _ kind: MartletError.Kind, _ words: [String], _ parameters: [Parameter],
+    _ configurations: [Configuration] = [Configuration(.adam)], sourceLocation: SourceLocation = #_sourceLocation
+) {
+    let before = parameters.map(\.bytes)
+    expectFailure(kind, words, sourceLocation: sourceLocation) { () throws(MartletError) in
+        try step(parameters, configurations)
+    }
+    #expect(parameters.map(\.bytes) == before, "something was changed", sourceLocation: sourceLocation)
+}
+
+extension Configuration {
+    /// A configuration with some things changed.
+    init(_ algorithm: Algorithm, _ change: (inout Configuration) -> Void) {
+        self.init(algorithm)
+        change(&self)
+    }
+}
