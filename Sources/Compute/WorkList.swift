@@ -111,8 +111,10 @@ import MartletPlatform
 }
 
 extension WorkItem {
-    /// Elements of a strided parameter that are gathered at a time.
-    private static var blockCount: Int { 512 }
+    /// Elements of a strided parameter that are gathered at a time, and the bytes that they may take in one array. All
+    /// arrays together are 96 lines of 64 bytes: little for any thread's stack, and well inside the first-level cache.
+    private static var blockCount: Int { 128 }
+    private static var blockBytes: Int { 128 * 8 }
 
     /// Runs elements of this item, counted from its own first.
     fileprivate func run(_ range: Range<Int>, _ table: KernelTable) {
@@ -126,12 +128,16 @@ extension WorkItem {
             unsafe withUnsafePointer(to: &part) { unsafe mode.run(sweep, $0, coefficients) }
             return
         }
-        // A block of each array, gathered into scratch of this thread's stack and scattered back.
-        let blockBytes = unsafe WorkItem.blockCount * 8
-        unsafe withUnsafeTemporaryAllocation(byteCount: blockBytes * Operands.capacity, alignment: 64) { scratch in
+        unsafe runBlocks(range, layout, sweep)
+    }
+
+    /// Gathers a block of each array into scratch on this thread's stack, runs it, and scatters it back.
+    private func runBlocks(_ range: Range<Int>, _ layout: Layout, _ sweep: Sweep) {
+        var scratch = InlineArray<96, SIMD8<UInt64>>(repeating: .zero)
+        unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
             var block = unsafe operands
             for array in unsafe 0..<block.arrayCount {
-                unsafe block.arrays[array].base = scratch.baseAddress! + array * blockBytes
+                unsafe block.arrays[array].base = scratch.baseAddress! + array * WorkItem.blockBytes
             }
             var first = range.lowerBound
             while first < range.upperBound {

@@ -108,14 +108,16 @@ enum HandleTable {
         let bits = UInt64(UInt(bitPattern: token))
         guard bits != 0 else { throw MartletError(.handle, "\(name) is NULL; expected a handle") }
         let index = Int(bits & (1 << indexBits - 1))
-        let unknown = MartletError(.handle, "\(name) is no handle, or one that was destroyed; expected a live handle")
+        func unknown() -> MartletError {
+            MartletError(.handle, "\(name) is no handle, or one that was destroyed; expected a live handle")
+        }
         guard index < usedCount.load(ordering: .acquiring),
             let slots = unsafe UnsafeMutablePointer<Slot>(bitPattern: base.load(ordering: .relaxed))
-        else { throw unknown }
+        else { throw unknown() }
         let slot = unsafe slots + index
         while true {
             let word = unsafe SlotWord(raw: slot.pointee.word.load(ordering: .acquiring))
-            guard word.generation == bits >> indexBits, word.use != .free else { throw unknown }
+            guard word.generation == bits >> indexBits, word.use != .free else { throw unknown() }
             if word.use == .entered {
                 if word.epoch == ForkEpoch.current & 0x3f_ffff {
                     throw MartletError(.busy, "another thread is inside \(name); expected one thread at a time")
