@@ -1,5 +1,5 @@
 /*
- * Index arithmetic past 2^31 and 2^32. Arrays of 2^32 + 8 bf16 elements, 8 GB each, whose middle is one
+ * Index arithmetic past 2^31 and 2^32. Arrays of 2^31 + 8 bf16 elements, 4 GB each, whose middle is one
  * small piece of memory mapped over and over, so that only the ends are memory of their own: the ends
  * must have moved exactly once, which an index that wraps would not do. And a few elements with strides
  * of 2^31 + 1. The middle's bits mean nothing, since every element there is stepped many times over.
@@ -7,7 +7,7 @@
 #include "reference.h"
 
 #define PIECE ((int64_t)4 << 20)
-#define WRAPS (((int64_t)1 << 33) / PIECE)
+#define WRAPS (((int64_t)1 << 32) / PIECE)
 #define END 4096
 
 /* END bytes of own memory, then the repeated middle, then END bytes. */

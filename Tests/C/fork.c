@@ -97,7 +97,49 @@ static double seconds(clockid_t clock) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* How many CPU seconds a second a child spends on steps of 4 M elements: the best of several tries. */
+/* CPU seconds a second, and CPU seconds of the whole process for each of the calling thread's. */
+struct rates {
+    double wall, share, machine;
+};
+
+static void *spin(void *until) {
+    while (seconds(CLOCK_MONOTONIC) < *(const double *)until) continue;
+    return NULL;
+}
+
+/* What two threads that only spin get of this machine at the moment. */
+static double machine_rate(void) {
+    const double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
+    double until = wall + 0.05;
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, spin, &until) == 0);
+    spin(&until);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    return (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (seconds(CLOCK_MONOTONIC) - wall);
+}
+
+/* The best of several tries, each of ten steps of 4 M elements. */
+static struct rates step_rates(void) {
+    enum { count = 4000000, tries = 40 };
+    float *arrays = calloc(count, 4 * sizeof *arrays);
+    REQUIRE(arrays != NULL);
+    int64_t step = 0;
+    struct rates best = {0, 0, 0};
+    for (int k = 0; k < tries && best.wall < 1.5; k++) {
+        const double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), own = seconds(CLOCK_THREAD_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
+        for (int i = 0; i < 10; i++)
+            REQUIRE(martlet_array_step(arrays, arrays + count, arrays + 2 * count, count, &step, NULL) == MARTLET_OK);
+        const double spent = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+        best.wall = fmax(best.wall, spent / (seconds(CLOCK_MONOTONIC) - wall));
+        best.share = fmax(best.share, spent / (seconds(CLOCK_THREAD_CPUTIME_ID) - own));
+        best.machine = fmax(best.machine, machine_rate());
+    }
+    free(arrays);
+    return best;
+}
+
+/* A child's step must use 1.5 CPU seconds a second. Where other programs leave this machine's two threads
+ * less than that, the share of the work that was not the calling thread's is held against the same 1.5. */
 static void child_uses_threads(void) {
     cpu_set_t cores;
     REQUIRE(sched_getaffinity(0, sizeof cores, &cores) == 0);
@@ -105,30 +147,27 @@ static void child_uses_threads(void) {
         printf("left out: one core, so a child's threads cannot be measured\n");
         return;
     }
-    enum { count = 4000000, tries = 60 };
     CHECK_OK(martlet_threads_set(2));
-    CHECK(step_is_right(count, 1)); /* the parent's pool is there before the fork */
+    CHECK(step_is_right(4000000, 1)); /* the parent's pool is there before the fork */
     int pipes[2];
-    double best = 0;
+    struct rates rates = {0, 0, 0};
     REQUIRE(pipe(pipes) == 0);
     const pid_t child = fork_child();
     if (child == 0) {
-        float *arrays = calloc(count, 4 * sizeof *arrays);
-        int64_t step = 0;
-        double ratio = 0;
-        for (int k = 0; k < tries && ratio < 1.5; k++) {
-            const double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
-            for (int i = 0; i < 10; i++)
-                if (martlet_array_step(arrays, arrays + count, arrays + 2 * count, count, &step, NULL) != MARTLET_OK) _exit(1);
-            const double now = (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (seconds(CLOCK_MONOTONIC) - wall);
-            if (now > ratio) ratio = now;
-        }
-        _exit(write(pipes[1], &ratio, sizeof ratio) != sizeof ratio);
+        alarm(100);
+        rates = step_rates();
+        _exit(write(pipes[1], &rates, sizeof rates) != sizeof rates);
     }
     CHECK(wait_for(child) == 0);
-    REQUIRE(read(pipes[0], &best, sizeof best) == sizeof best);
-    CHECK_SAYING(best >= 1.5, "%.2f", best);
-    printf("a forked child's step used %.2f CPU seconds a second\n", best);
+    REQUIRE(read(pipes[0], &rates, sizeof rates) == sizeof rates);
+    if (rates.wall >= 1.5 || rates.machine >= 1.7) {
+        CHECK_SAYING(rates.wall >= 1.5, "%.2f where the machine gave %.2f", rates.wall, rates.machine);
+        printf("a forked child's step used %.2f CPU seconds a second\n", rates.wall);
+    } else {
+        CHECK_SAYING(rates.share >= 1.5, "%.2f", rates.share);
+        printf("the machine is busy (it gave two threads %.2f): a forked child's step used %.2f times its own thread\n",
+               rates.machine, rates.share);
+    }
     CHECK_OK(martlet_threads_set(0));
     close(pipes[0]), close(pipes[1]);
 }

@@ -1,6 +1,6 @@
 /*
  * A fixed piece of training for the programs that ask whether the bits stay the same: several tensors
- * of awkward sizes, two groups, fp32, bf16, fp16 and fp64, a few steps. One struct holds all of its
+ * of awkward sizes, two groups, fp32, bf16, fp16 and fp64, one of them stored backwards, a few steps. One struct holds all of its
  * memory, so that it can be started afresh, stepped and hashed.
  */
 #ifndef WORKLOAD_H
@@ -21,6 +21,8 @@ struct workload {
 
 static const int32_t workload_dtype[WORKLOAD_TENSORS] = {MARTLET_FP32, MARTLET_FP32, MARTLET_BF16,
                                                          MARTLET_FP16, MARTLET_FP64, MARTLET_FP32};
+
+static const int64_t workload_backwards = -1;
 
 /* Sets the starting values: memory comes from workload_create. */
 UNUSED static void workload_start(struct workload *w) {
@@ -72,6 +74,10 @@ UNUSED static struct workload *workload_create(int64_t scale, int32_t algorithm,
             .group = k % 2,
         };
     }
+    /* Tensor 3 is stored backwards: its first element is the last in memory. */
+    martlet_array *backwards = &w->parameters[3].value;
+    backwards->data = (half *)backwards->data + w->count[3] - 1;
+    backwards->rank = 1, backwards->sizes = &w->count[3], backwards->strides = &workload_backwards;
     workload_start(w);
     return w;
 }
