@@ -53,8 +53,8 @@ struct AdamRule<Value: Lanes, KeepsMaximum: Switch, AddsDecay: Switch, IsShort: 
 /// The table's entry: chooses the type computed in and the variant.
 @inline(__always)
 func adam(_ operands: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    let operands: Operands = read(operands)
-    let coefficients: AdamCoefficients = read(coefficients)
+    let operands: Operands = value(at: operands)
+    let coefficients: AdamCoefficients = value(at: coefficients)
     if operands.isDouble {
         adam(DoubleLanes.self, operands, coefficients)
     } else {

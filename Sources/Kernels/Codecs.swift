@@ -1,65 +1,72 @@
-// Codecs: how a storage type becomes elements that a rule computes on, and back. Each walks a block that stays in the
-// first-level cache. bf16 and fp16 keep their denormals whatever the processor's flush mode; a NaN stays a NaN.
-// No choice of what is staged (Sweep.swift), no loads or stores of its own (Lanes.swift).
+// Codecs: how stored elements become lanes that a rule computes on, and back, sixteen at a time and in registers: their
+// few instructions run while the processor divides. bf16 and fp16 keep their denormals whatever the processor's flush
+// mode; a NaN stays a NaN. No choice of types (Sweep.swift), no loads or stores of its own (Lanes.swift).
+//
+// Widths change lane by lane, and not by the standard library's generic conversions: those can be emitted as functions
+// of their own, under one name for every instruction set, of which the linker keeps any.
 
 import MartletKernelInterface
 
-// MARK: - Widths
+extension FloatLanes {
+    @inline(__always)
+    init(_ type: ElementType, in array: UnsafeRawPointer, at index: Int) {
+        switch type {
+        case .bf16: lanes = floats(bf16: read(array + index * 2))
+        case .fp16: lanes = floats(fp16: read(array + index * 2))
+        case .fp32, .fp64: lanes = read(array + index * 4)
+        }
+    }
 
-// Lane by lane, and not by the standard library's generic conversions: those can be emitted as functions of their own,
-// under one name for every instruction set, of which the linker keeps any. Each of these is one or two instructions.
-
-@inline(__always)
-private func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> {
-    var words = SIMD16<UInt32>()
-    for lane in 0..<16 { words[lane] = UInt32(truncatingIfNeeded: halves[lane]) }
-    return words
+    @inline(__always)
+    func store(_ type: ElementType, in array: UnsafeMutableRawPointer, at index: Int) {
+        switch type {
+        case .bf16: write(bf16(lanes), to: array + index * 2)
+        case .fp16: write(fp16(lanes), to: array + index * 2)
+        case .fp32, .fp64: write(lanes, to: array + index * 4)
+        }
+    }
 }
 
-@inline(__always)
-private func lowHalves(_ words: SIMD16<UInt32>) -> SIMD16<UInt16> {
-    var halves = SIMD16<UInt16>()
-    for lane in 0..<16 { halves[lane] = UInt16(truncatingIfNeeded: words[lane]) }
-    return halves
+extension DoubleLanes {
+    @inline(__always)
+    init(_ type: ElementType, in array: UnsafeRawPointer, at index: Int) {
+        switch type {
+        case .bf16: lanes = doubles(floats(bf16: read(array + index * 2)))
+        case .fp16: lanes = doubles(floats(fp16: read(array + index * 2)))
+        case .fp32: lanes = doubles(read(array + index * 4))
+        case .fp64: lanes = read(array + index * 8)
+        }
+    }
+
+    @inline(__always)
+    func store(_ type: ElementType, in array: UnsafeMutableRawPointer, at index: Int) {
+        switch type {
+        case .bf16: write(bf16(oddFloats(lanes)), to: array + index * 2)
+        case .fp16: write(fp16(oddFloats(lanes)), to: array + index * 2)
+        case .fp32: write(floats(lanes), to: array + index * 4)
+        case .fp64: write(lanes, to: array + index * 8)
+        }
+    }
 }
 
-@inline(__always)
-private func number(_ bits: SIMD16<UInt32>) -> SIMD16<Float> { unsafeBitCast(bits, to: SIMD16<Float>.self) }
-
-@inline(__always)
-private func word(_ number: SIMD16<Float>) -> SIMD16<UInt32> { unsafeBitCast(number, to: SIMD16<UInt32>.self) }
-
-@inline(__always)
-private func doubles(_ floats: SIMD8<Float>) -> SIMD8<Double> {
-    var doubles = SIMD8<Double>()
-    for lane in 0..<8 { doubles[lane] = Double(floats[lane]) }
-    return doubles
-}
-
-@inline(__always)
-private func floats(_ doubles: SIMD8<Double>) -> SIMD8<Float> {
-    var floats = SIMD8<Float>()
-    for lane in 0..<8 { floats[lane] = Float(doubles[lane]) }
-    return floats
-}
-
-// MARK: - Sixteen elements at a time
+// MARK: - bf16
 
 /// bf16 is the upper half of fp32.
 @inline(__always)
 func floats(bf16 bits: SIMD16<UInt16>) -> SIMD16<Float> {
-    number(words(bits) &<< 16)
+    floats(words(bits) &<< 16)
 }
 
 /// Rounds to nearest, ties to even: adds just under half of the last place kept, or half where that place is odd.
-/// The sum would carry a NaN into another number, so NaN is tested first and made quiet.
+/// That would carry some NaN into another number, so NaN is told apart by the number itself.
 @inline(__always)
 func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
-    let bits = word(numbers)
-    let upper = bits &>> 16
-    let rounded = (bits &+ 0x7fff &+ (upper & 1)) &>> 16
-    return lowHalves(rounded.replacing(with: upper | 0x40, where: numbers .!= numbers))
+    let bits = words(numbers)
+    let rounded = (bits &+ 0x7fff &+ ((bits &>> 16) & 1)) &>> 16
+    return halves(rounded.replacing(with: 0x7fc0, where: numbers .!= numbers))
 }
+
+// MARK: - fp16
 
 #if MARTLET_FMA
 
@@ -89,11 +96,11 @@ func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
     func floats(fp16 bits: SIMD16<UInt16>) -> SIMD16<Float> {
         let wide = words(bits)
         let shifted = (wide & 0x7fff) &<< 13
-        let scaled = number(shifted)
+        let scaled = floats(shifted)
         let normal = shifted &+ 0x3800_0000
-        let denormal = word(number(shifted &+ 0x3880_0000) - 0x1p-14)
+        let denormal = words(floats(shifted &+ 0x3880_0000) - 0x1p-14)
         let special = shifted &+ 0x7000_0000
-        return number(
+        return floats(
             normal
                 .replacing(with: denormal, where: scaled .< 0x1p-126)
                 .replacing(with: special, where: scaled .>= 0x1p-96) | (wide & 0x8000) &<< 16)
@@ -103,151 +110,70 @@ func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
     /// does the rounding; above, the same integer sum as for bf16; from 65,520 on there is only infinity.
     @inline(__always)
     func fp16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
-        let bits = word(numbers)
+        let bits = words(numbers)
         let magnitude = bits & 0x7fff_ffff
-        let size = number(magnitude)
+        let size = floats(magnitude)
         let normal = (magnitude &- 0x3800_0000 &+ 0xfff &+ ((magnitude &>> 13) & 1)) &>> 13
-        let denormal = word(size + 0.5) &- 0x3f00_0000
+        let denormal = words(size + 0.5) &- 0x3f00_0000
         let rounded =
             normal
             .replacing(with: denormal, where: size .< 0x1p-14)
             .replacing(with: 0x7c00, where: size .>= 65_520)
             .replacing(with: (magnitude &>> 13) & 0x3ff | 0x7e00, where: numbers .!= numbers)
-        return lowHalves(rounded | (bits &>> 16) & 0x8000)
+        return halves(rounded | (bits &>> 16) & 0x8000)
     }
 
 #endif
 
+// MARK: - fp64
+
+@inline(__always)
+private func doubles(_ numbers: SIMD16<Float>) -> SIMD16<Double> {
+    var doubles = SIMD16<Double>()
+    for lane in 0..<16 { doubles[lane] = Double(numbers[lane]) }
+    return doubles
+}
+
+@inline(__always)
+private func floats(_ numbers: SIMD16<Double>) -> SIMD16<Float> {
+    var floats = SIMD16<Float>()
+    for lane in 0..<16 { floats[lane] = Float(numbers[lane]) }
+    return floats
+}
+
 /// Rounds to fp32 so that rounding once more, to bf16 or fp16, gives what rounding once from fp64 would: toward zero,
 /// with the last bit set where anything was lost.
 @inline(__always)
-func floatsToOdd(_ numbers: SIMD8<Double>) -> SIMD8<Float> {
-    let nearest = floats(numbers)
-    let back = doubles(nearest)
-    let bits = unsafeBitCast(nearest, to: SIMD8<UInt32>.self)
-    var low = SIMD8<UInt32>()
-    for lane in 0..<8 {
-        let above = back[lane].magnitude > numbers[lane].magnitude
-        low[lane] = back[lane] == numbers[lane] ? bits[lane] : (above ? bits[lane] &- 1 : bits[lane]) | 1
+private func oddFloats(_ numbers: SIMD16<Double>) -> SIMD16<Float> {
+    var odd = SIMD16<Float>()
+    for lane in 0..<16 {
+        let nearest = Float(numbers[lane])
+        let back = Double(nearest)
+        let towardZero = nearest.bitPattern &- (back.magnitude > numbers[lane].magnitude ? 1 : 0)
+        odd[lane] = Float(bitPattern: towardZero | (back == numbers[lane] ? 0 : 1))
     }
-    return unsafeBitCast(low, to: SIMD8<Float>.self)
+    return odd
 }
 
-// MARK: - Blocks
-
-/// Calls `body` with the first element of each grain.
-@inline(__always)
-private func eachGrain(_ count: Int, _ body: (Int) -> Void) {
-    var start = 0
-    while start < count {
-        body(start)
-        start += grain
-    }
-}
-
-extension FloatLanes {
-    @inline(__always)
-    static func isInPlace(_ type: ElementType) -> Bool {
-        if case .fp32 = type { true } else { false }
-    }
-
-    @inline(never)
-    static func decode(
-        _ type: ElementType, from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int
-    ) {
-        switch type {
-        case .bf16:
-            eachGrain(count) { start in
-                write(floats(bf16: read(source + start * 2)), to: target + start * 4)
-            }
-        case .fp16:
-            eachGrain(count) { start in
-                write(floats(fp16: read(source + start * 2)), to: target + start * 4)
-            }
-        case .fp32, .fp64:
-            copy(source, to: target, bytes: count * 4)
-        }
-    }
-
-    @inline(never)
-    static func encode(
-        _ type: ElementType, from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int
-    ) {
-        switch type {
-        case .bf16:
-            eachGrain(count) { start in
-                write(bf16(read(source + start * 4)), to: target + start * 2)
-            }
-        case .fp16:
-            eachGrain(count) { start in
-                write(fp16(read(source + start * 4)), to: target + start * 2)
-            }
-        case .fp32, .fp64:
-            copy(source, to: target, bytes: count * 4)
-        }
-    }
-}
-
-extension DoubleLanes {
-    @inline(__always)
-    static func isInPlace(_ type: ElementType) -> Bool {
-        if case .fp64 = type { true } else { false }
-    }
-
-    @inline(never)
-    static func decode(
-        _ type: ElementType, from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int
-    ) {
-        switch type {
-        case .bf16:
-            eachGrain(count) { start in
-                write(doubles: floats(bf16: read(source + start * 2)), to: target + start * 8)
-            }
-        case .fp16:
-            eachGrain(count) { start in
-                write(doubles: floats(fp16: read(source + start * 2)), to: target + start * 8)
-            }
-        case .fp32:
-            eachGrain(count) { start in
-                write(doubles: read(source + start * 4), to: target + start * 8)
-            }
-        case .fp64:
-            copy(source, to: target, bytes: count * 8)
-        }
-    }
-
-    @inline(never)
-    static func encode(
-        _ type: ElementType, from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int
-    ) {
-        switch type {
-        case .bf16:
-            eachGrain(count) { start in
-                write(bf16(readToOdd(source + start * 8)), to: target + start * 2)
-            }
-        case .fp16:
-            eachGrain(count) { start in
-                write(fp16(readToOdd(source + start * 8)), to: target + start * 2)
-            }
-        case .fp32:
-            eachGrain(count) { start in
-                let low: SIMD8<Double> = read(source + start * 8)
-                let high: SIMD8<Double> = read(source + start * 8 + 64)
-                write(SIMD16(lowHalf: floats(low), highHalf: floats(high)), to: target + start * 4)
-            }
-        case .fp64:
-            copy(source, to: target, bytes: count * 8)
-        }
-    }
-}
+// MARK: - Bits
 
 @inline(__always)
-private func write(doubles numbers: SIMD16<Float>, to target: UnsafeMutableRawPointer) {
-    write(doubles(numbers.lowHalf), to: target)
-    write(doubles(numbers.highHalf), to: target + 64)
-}
+private func floats(_ bits: SIMD16<UInt32>) -> SIMD16<Float> { unsafeBitCast(bits, to: SIMD16<Float>.self) }
 
 @inline(__always)
-private func readToOdd(_ source: UnsafeRawPointer) -> SIMD16<Float> {
-    SIMD16(lowHalf: floatsToOdd(read(source)), highHalf: floatsToOdd(read(source + 64)))
+private func words(_ numbers: SIMD16<Float>) -> SIMD16<UInt32> { unsafeBitCast(numbers, to: SIMD16<UInt32>.self) }
+
+@inline(__always)
+private func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> {
+    var words = SIMD16<UInt32>()
+    for lane in 0..<16 { words[lane] = UInt32(truncatingIfNeeded: halves[lane]) }
+    return words
+}
+
+/// The lower half of each word.
+@inline(__always)
+private func halves(_ words: SIMD16<UInt32>) -> SIMD16<UInt16> {
+    var halves = SIMD16<UInt16>()
+    for lane in 0..<16 { halves[lane] = UInt16(truncatingIfNeeded: words[lane]) }
+    return halves
 }

@@ -1,5 +1,5 @@
-// The walk of a rule over one run of elements. Arrays stored in the type computed in are used where they are; the
-// others pass through blocks on the stack: decode, run the rule, encode. One pass through memory.
+// The walk of a rule over one run of elements: load sixteen of each array, decoded, run the rule, store, encoded. One
+// pass through memory. Runs whose arrays are all in the type computed in have a loop of their own, without decisions.
 // No equation (one file for each rule), no storage types (Codecs.swift), no threads, no floating-point mode.
 
 import MartletKernelInterface
@@ -42,123 +42,90 @@ enum Off: Switch {
     static var isOn: Bool { false }
 }
 
-/// The place of the gradient, the one array that is only read, in `Operands`.
+/// Arrays of a run, as in `Operands`: value, gradient (the one that is only read), state slots.
+private typealias Arrays = InlineArray<6, Operand>
 private let gradientPlace = 1
 
-/// Addresses of the arrays of a run, in the order of `Operands`.
-private typealias Addresses = InlineArray<6, UnsafeMutableRawPointer>
+@inline(__always)
+private func arrayCount<Rule: UpdateRule>(_ rule: Rule.Type) -> Int { 2 + Rule.slotCount }
 
 /// Runs a rule over every element.
 @inline(__always)
-func sweep<Rule: UpdateRule>(_ type: Rule.Type, _ coefficients: Rule.Coefficients, _ operands: Operands) {
-    if isInPlace(type, operands) {
-        var scratch = GrainScratch()
-        walk(type, coefficients, operands, block: .max, &scratch)
-    } else if operands.count <= grain {
-        var scratch = GrainScratch()
-        walk(type, coefficients, operands, block: grain, &scratch)
+func sweep<Rule: UpdateRule>(_ rule: Rule.Type, _ coefficients: Rule.Coefficients, _ operands: Operands) {
+    var isNative = true
+    for place in 0..<arrayCount(rule) where !isSame(operands.arrays[place].type, Rule.Value.native) { isNative = false }
+    if isNative {
+        walk(rule, On.self, coefficients, operands)
     } else {
-        var scratch = BlockScratch()
-        let size = Rule.Value.bytes / Rule.Value.width
-        walk(type, coefficients, operands, block: BlockScratch.blockBytes / size, &scratch)
+        walk(rule, Off.self, coefficients, operands)
     }
 }
 
-/// Whether all arrays of a run are computed on where they are.
 @inline(__always)
-private func isInPlace<Rule: UpdateRule>(_ type: Rule.Type, _ operands: Operands) -> Bool {
-    for array in 0..<arrayCount(type) where !Rule.Value.isInPlace(operands.arrays[array].type) {
-        return false
-    }
-    return true
-}
-
-@inline(__always)
-private func arrayCount<Rule: UpdateRule>(_ type: Rule.Type) -> Int { 2 + Rule.slotCount }
-
-/// Walks a run, at most `block` elements at a time.
-@inline(never)
-private func walk<Rule: UpdateRule, let lines: Int>(
-    _ type: Rule.Type, _ coefficients: Rule.Coefficients, _ operands: Operands, block: Int,
-    _ scratch: inout Scratch<lines>
+private func walk<Rule: UpdateRule, IsNative: Switch>(
+    _ rule: Rule.Type, _ isNative: IsNative.Type, _ coefficients: Rule.Coefficients, _ operands: Operands
 ) {
-    let rule = Rule(coefficients)
-    scratch.withAddress { scratch in
-        var start = 0
-        while start < operands.count {
-            let left = operands.count - start
-            // Fewer than a grain: everything is staged, so that the same vector code runs on the last elements.
-            let length = left < grain ? left : min(left & ~(grain - 1), block)
-            var addresses = Addresses(repeating: scratch)
-            for array in 0..<arrayCount(type) {
-                addresses[array] = stage(
-                    Rule.Value.self, operands.arrays[array], from: start, length: length,
-                    in: scratch + (array + 1) * Scratch<lines>.blockBytes, padding: scratch)
+    let rest = operands.count & (grain - 1)
+    let whole = operands.count - rest
+    if whole > 0 { loop(rule, isNative, coefficients, operands.arrays, count: whole) }
+    if rest > 0 {
+        // The last few elements stand among padding, so that the same vector code gives the same bits.
+        var scratch = GrainScratch()
+        scratch.withAddress { scratch in
+            var padded = operands.arrays
+            for place in 0..<arrayCount(rule) {
+                let size = padded[place].type.size
+                padded[place].base = scratch + place * GrainScratch.stride
+                copy(operands.arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
             }
-            loop(rule, addresses, count: length)
-            for array in 0..<arrayCount(type) where array != gradientPlace {
-                unstage(
-                    Rule.Value.self, operands.arrays[array], from: start, length: length,
-                    in: addresses[array], padding: scratch)
+            loop(rule, isNative, coefficients, padded, count: grain)
+            for place in 0..<arrayCount(rule) where place != gradientPlace {
+                let size = padded[place].type.size
+                copy(padded[place].base, to: operands.arrays[place].base + whole * size, bytes: rest * size)
             }
-            start += length
         }
     }
 }
 
-/// The rule on whole lanes, the last of which may be padding.
-@inline(__always)
-private func loop<Rule: UpdateRule>(_ rule: Rule, _ addresses: Addresses, count: Int) {
-    typealias Value = Rule.Value
-    let slots = Rule.slotCount
-    let (value, gradient) = (addresses[0], addresses[1])
-    let (first, second, third, fourth) = (addresses[2], addresses[3], addresses[4], addresses[5])
-    let bytes = count * (Value.bytes / Value.width)
-    var at = 0
-    while at < bytes {
-        let zero = Value(0)
-        var place = Place(
-            value: Value(from: value + at), gradient: Value(from: gradient + at),
-            first: slots > 0 ? Value(from: first + at) : zero, second: slots > 1 ? Value(from: second + at) : zero,
-            third: slots > 2 ? Value(from: third + at) : zero, fourth: slots > 3 ? Value(from: fourth + at) : zero)
-        rule.update(&place)
-        place.value.store(to: value + at)
-        if slots > 0 { place.first.store(to: first + at) }
-        if slots > 1 { place.second.store(to: second + at) }
-        if slots > 2 { place.third.store(to: third + at) }
-        if slots > 3 { place.fourth.store(to: fourth + at) }
-        at += Value.bytes
-    }
-}
-
-/// Where the rule finds elements `start ..< start + length` of an array: in place, or decoded to `block`.
-@inline(__always)
-private func stage<Value: Lanes>(
-    _ value: Value.Type, _ array: Operand, from start: Int, length: Int, in block: UnsafeMutableRawPointer,
-    padding: UnsafeMutableRawPointer
-) -> UnsafeMutableRawPointer {
-    let source = array.base + start * array.type.size
-    if length < grain {
-        copy(source, to: padding, bytes: length * array.type.size)
-        Value.decode(array.type, from: padding, to: block, count: grain)
-        return block
-    }
-    if Value.isInPlace(array.type) { return source }
-    Value.decode(array.type, from: source, to: block, count: length)
-    return block
-}
-
-/// Puts back what the rule left at `address`, unless that is the array itself.
-@inline(__always)
-private func unstage<Value: Lanes>(
-    _ value: Value.Type, _ array: Operand, from start: Int, length: Int, in address: UnsafeMutableRawPointer,
-    padding: UnsafeMutableRawPointer
+/// The rule on a whole number of grains.
+@inline(never)
+private func loop<Rule: UpdateRule, IsNative: Switch>(
+    _ type: Rule.Type, _ isNative: IsNative.Type, _ coefficients: Rule.Coefficients, _ arrays: Arrays, count: Int
 ) {
-    let target = array.base + start * array.type.size
-    if length < grain {
-        Value.encode(array.type, from: address, to: padding, count: grain)
-        copy(padding, to: target, bytes: length * array.type.size)
-    } else if !Value.isInPlace(array.type) {
-        Value.encode(array.type, from: address, to: target, count: length)
+    typealias Value = Rule.Value
+
+    @inline(__always)
+    func type(_ place: Int) -> ElementType { IsNative.isOn ? Value.native : arrays[place].type }
+    @inline(__always)
+    func load(_ place: Int, _ index: Int) -> Value {
+        place < arrayCount(Rule.self) ? Value(type(place), in: arrays[place].base, at: index) : Value(0)
+    }
+    @inline(__always)
+    func store(_ value: Value, _ place: Int, _ index: Int) {
+        if place < arrayCount(Rule.self) { value.store(type(place), in: arrays[place].base, at: index) }
+    }
+
+    let rule = Rule(coefficients)
+    var index = 0
+    while index < count {
+        var place = Place(
+            value: load(0, index), gradient: load(1, index),
+            first: load(2, index), second: load(3, index), third: load(4, index), fourth: load(5, index))
+        rule.update(&place)
+        store(place.value, 0, index)
+        store(place.first, 2, index)
+        store(place.second, 3, index)
+        store(place.third, 4, index)
+        store(place.fourth, 5, index)
+        index += grain
+    }
+}
+
+/// Whether two types are the same: `==` would be a generic function of the standard library.
+@inline(__always)
+private func isSame(_ a: ElementType, _ b: ElementType) -> Bool {
+    switch (a, b) {
+    case (.fp64, .fp64), (.fp32, .fp32), (.bf16, .bf16), (.fp16, .fp16): true
+    default: false
     }
 }
