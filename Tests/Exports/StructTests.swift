@@ -1,0 +1,270 @@
+// Structs that may grow: every size that a header had or may have, bytes that no call may touch, and fields that this
+// version does not serve.
+
+import CMartlet
+import Testing
+
+/// A struct that an init function fills, by its size and the function.
+private struct Sized: Sendable {
+    let name: String
+    let firstSize: Int
+    let fill: @Sendable (UnsafeMutableRawPointer, Int) -> martlet_status
+
+    static let all = [
+        Sized(name: "config", firstSize: 80) {
+            martlet_config_init($0.assumingMemoryBound(to: martlet_config.self), $1, MARTLET_ADAMW)
+        },
+        Sized(name: "report", firstSize: 32) {
+            martlet_report_init($0.assumingMemoryBound(to: martlet_report.self), $1)
+        },
+        Sized(name: "machine", firstSize: 40) {
+            martlet_machine_get($0.assumingMemoryBound(to: martlet_machine.self), $1)
+        },
+    ]
+}
+
+/// A config with `tail` bytes behind the fields that this version knows.
+private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = { _ in }) -> Memory {
+    let size = MemoryLayout<martlet_config>.size + tail
+    let memory = Memory(byteCount: size)
+    var config = makeConfig(MARTLET_ADAM, change)
+    config.struct_size = UInt32(size)
+    memory.base.storeBytes(of: config, as: martlet_config.self)
+    return memory
+}
+
+@Suite struct StructTests {
+    @Test func sizes() {
+        #expect(MemoryLayout<martlet_array>.size == 64 && MemoryLayout<martlet_parameter>.size == 256)
+        #expect(MemoryLayout<martlet_config>.size == 80 && MemoryLayout<martlet_report>.size == 32)
+        #expect(MemoryLayout<martlet_machine>.size == 40)
+    }
+
+    /// Fields as they should be, zeros behind them, and not a byte past struct_size.
+    @Test(arguments: [0, 1, 2, 3, 4, 8, 20, 500, 4016])
+    func initWritesItsSize(tail: Int) {
+        for sized in Sized.all {
+            let size = sized.firstSize + tail
+            if size > 4096 { continue }
+            let (plain, memory) = (Memory(byteCount: 80), Memory(byteCount: 5000, filledWith: 0xAA))
+            #expect(sized.fill(plain.base, sized.firstSize) == MARTLET_OK)
+            #expect(sized.fill(memory.base, size) == MARTLET_OK, "\(sized.name) of \(size)")
+            let bytes = memory.bytes
+            #expect(bytes[4..<sized.firstSize] == plain.bytes[4..<sized.firstSize], "\(sized.name) of \(size)")
+            #expect(withExtendedLifetime(memory) { memory.base.load(as: UInt32.self) } == UInt32(size))
+            #expect(bytes[sized.firstSize..<size].allSatisfy { $0 == 0 })
+            #expect(bytes[size...].allSatisfy { $0 == 0xAA }, "\(sized.name) of \(size): written past its size")
+        }
+    }
+
+    @Test func initRefusesOtherSizes() {
+        for sized in Sized.all {
+            for size in [0, 1, sized.firstSize - 1, 4097, 1 << 32, 1 << 32 + sized.firstSize, -1, .min, .max] {
+                let memory = Memory(byteCount: 5000, filledWith: 0xAA)
+                #expect(sized.fill(memory.base, size) == MARTLET_ERROR_STRUCT, "\(sized.name) of \(size)")
+                #expect(lastError.contains("struct_size is \(size)") && lastError.contains("\(sized.firstSize)"))
+                #expect(memory.bytes.allSatisfy { $0 == 0xAA })
+            }
+        }
+    }
+
+    @Test func initDefaults() {
+        for (algorithm, decay) in [(MARTLET_ADAM, 0.0), (MARTLET_ADAMW, 0.01)] {
+            let config = makeConfig(algorithm)
+            #expect(config.struct_size == 80 && config.algorithm == algorithm)
+            #expect(config.semantics == MARTLET_SEMANTICS_TORCH && config.flags == 0 && config.seed == 0)
+            #expect(config.lr == 1e-3 && config.beta1 == 0.9 && config.beta2 == 0.999 && config.eps == 1e-8)
+            #expect(config.weight_decay == decay && config.beta3.isNaN && config.momentum.isNaN)
+        }
+        var report = martlet_report()
+        #expect(martlet_report_init(&report, MemoryLayout<martlet_report>.size) == MARTLET_OK)
+        #expect(report.struct_size == 32 && report.skipped == 0 && report.nonfinite_parameter == -1)
+        #expect(report.grad_norm.isNaN && report.update_norm.isNaN)
+        for algorithm in [0, -1, 3, .max, .min] as [Int32] {
+            var config = martlet_config()
+            #expect(martlet_config_init(&config, 80, algorithm) == MARTLET_ERROR_ARGUMENT)
+            #expect(lastError.contains("algorithm is \(algorithm)") && config.struct_size == 0)
+        }
+    }
+
+    /// A struct from a newer header: accepted when what this version does not know is zero.
+    @Test(arguments: [1, 4, 8, 100, 4016])
+    func longConfigs(tail: Int) {
+        let memory = longConfig(tail)
+        let config: UnsafeMutablePointer<martlet_config> = memory.pointer()
+        defer { extendLifetime(memory) }
+        var (count, token): (Int64, OpaquePointer?) = (0, nil)
+        #expect(martlet_algorithm_slot_count(&count, config) == MARTLET_OK && count == 2)
+        #expect(martlet_optimizer_create(&token, config) == MARTLET_OK)
+        #expect(martlet_optimizer_group_add(token, nil, config) == MARTLET_OK)
+        for offset in Set([80, 80 + tail / 2, 80 + tail - 1]) {
+            memory.base.storeBytes(of: 1, toByteOffset: offset, as: UInt8.self)
+            var other: OpaquePointer?
+            #expect(martlet_optimizer_create(&other, config) == MARTLET_ERROR_STRUCT && other == nil)
+            #expect(lastError.contains("offset \(offset)"))
+            #expect(martlet_optimizer_group_add(token, nil, config) == MARTLET_ERROR_STRUCT)
+            #expect(martlet_algorithm_slot_count(&count, config) == MARTLET_ERROR_STRUCT)
+            memory.base.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
+        }
+        #expect(martlet_optimizer_group_count(token, &count) == MARTLET_OK && count == 2)
+        martlet_optimizer_destroy(token)
+    }
+
+    @Test func shortConfigs() {
+        for size in [0, 1, 79, 4097, .max] as [UInt32] {
+            var config = makeConfig { $0.struct_size = size }
+            var token: OpaquePointer?
+            #expect(martlet_optimizer_create(&token, &config) == MARTLET_ERROR_STRUCT && token == nil)
+            #expect(lastError.contains("config->struct_size is \(size)"))
+        }
+    }
+
+    /// Configs of a longer struct stand one behind the other by their own size.
+    @Test func longGroups() {
+        func values(_ size: Int, _ changes: [(inout martlet_config) -> Void], status: martlet_status) -> [[Float]] {
+            let memory = Memory(byteCount: size * changes.count)
+            for (index, change) in changes.enumerated() {
+                var config = makeConfig(MARTLET_ADAM) { $0.struct_size = UInt32(size) }
+                change(&config)
+                memory.base.storeBytes(of: config, toByteOffset: index * size, as: martlet_config.self)
+            }
+            let parameters = changes.indices.map { _ in (Floats(8, seed: 1), Floats(8, seed: 2), Floats(8), Floats(8)) }
+            var (states, steps) = ([martlet_array](), [Int64](repeating: 0, count: changes.count))
+            for parameter in parameters { states += [parameter.2.array, parameter.3.array] }
+            let found = states.withUnsafeMutableBufferPointer { states in
+                steps.withUnsafeMutableBufferPointer { steps in
+                    let items = parameters.enumerated().map { index, parameter in
+                        var item = makeParameter(parameter.0)
+                        item.grad = parameter.1.array
+                        (item.state, item.state_count) = (states.baseAddress! + 2 * index, 2)
+                        (item.step, item.group) = (steps.baseAddress! + index, Int32(index))
+                        return item
+                    }
+                    return martlet_step(nil, items, Int64(items.count), memory.pointer(), Int64(changes.count))
+                }
+            }
+            extendLifetime(memory)
+            #expect(found == status, "\(lastError)")
+            return parameters.map { $0.0.numbers }
+        }
+        let rates: [(inout martlet_config) -> Void] = [{ $0.lr = 0.1 }, { $0.lr = 0.2 }, { $0.lr = 0.3 }]
+        let plain = values(80, rates, status: MARTLET_OK)
+        #expect(Set(plain).count == 3)
+        #expect(values(96, rates, status: MARTLET_OK) == plain)
+        #expect(values(4096, rates, status: MARTLET_OK) == plain)
+        let untouched = Floats(8, seed: 1).numbers
+        for size in [81, 84] {
+            #expect(values(size, rates, status: MARTLET_ERROR_STRUCT).allSatisfy { $0 == untouched })
+        }
+        _ = values(88, [{ _ in }, { $0.struct_size = 80 }], status: MARTLET_ERROR_STRUCT)
+        #expect(lastError.contains("groups[1].struct_size is 80"))
+    }
+
+    /// A report of any size is filled to its size; a wrong one is refused before anything is written.
+    @Test func reports() {
+        let handle = Handle()
+        let values = Floats(4, seed: 1)
+        var (parameter, none) = (makeParameter(values), martlet_array())
+        martlet_optimizer_add(handle.token, nil, &parameter)
+        for size in [32, 33, 40, 4096] {
+            let memory = Memory(byteCount: 5000, filledWith: 0xAA)
+            let report: UnsafeMutablePointer<martlet_report> = memory.pointer()
+            report.pointee.struct_size = UInt32(size)
+            #expect(martlet_optimizer_step(handle.token, report, &none, 1) == MARTLET_OK)
+            #expect(report.pointee.struct_size == UInt32(size) && report.pointee.skipped == 1)
+            #expect(report.pointee.grad_norm.isNaN && report.pointee.nonfinite_parameter == -1)
+            #expect(memory.bytes[32..<size].allSatisfy { $0 == 0 } && memory.bytes[size...].allSatisfy { $0 == 0xAA })
+        }
+        let gradient = Floats(4, seed: 2)
+        var array = gradient.array
+        for size in [0, 31, 4097] as [UInt32] {
+            var report = martlet_report()
+            report.struct_size = size
+            #expect(martlet_optimizer_step(handle.token, &report, &array, 1) == MARTLET_ERROR_STRUCT)
+            #expect(lastError.contains("out_report->struct_size is \(size)"))
+            #expect(martlet_step(&report, nil, 0, nil, 0) == MARTLET_ERROR_STRUCT)
+        }
+        #expect(values.numbers == Floats(4, seed: 1).numbers)
+        extendLifetime(gradient)
+    }
+
+    @Test func misalignedStructs() {
+        let memory = Memory(byteCount: 200)
+        let config = memory.pointer(martlet_config.self, at: 4)
+        defer { extendLifetime(memory) }
+        var token: OpaquePointer?
+        #expect(martlet_config_init(config, 80, MARTLET_ADAM) == MARTLET_ERROR_ALIGNMENT)
+        #expect(martlet_optimizer_create(&token, config) == MARTLET_ERROR_ALIGNMENT)
+        #expect(martlet_report_init(memory.pointer(at: 4), 32) == MARTLET_ERROR_ALIGNMENT)
+        #expect(martlet_machine_get(memory.pointer(at: 1), 40) == MARTLET_ERROR_ALIGNMENT)
+        #expect(memory.bytes.allSatisfy { $0 == 0 })
+    }
+
+    @Test func configFields() {
+        let cases: [(martlet_status, String, (inout martlet_config) -> Void)] = [
+            (MARTLET_ERROR_ARGUMENT, "config.algorithm is 99", { $0.algorithm = 99 }),
+            (MARTLET_ERROR_ARGUMENT, "config.semantics is 4", { $0.semantics = 4 }),
+            (MARTLET_ERROR_ARGUMENT, "config.semantics is -1", { $0.semantics = -1 }),
+            (MARTLET_ERROR_ARGUMENT, "config.flags is 16", { $0.flags = 16 }),
+            (MARTLET_ERROR_ARGUMENT, "config.flags", { $0.flags = MARTLET_FLUSH_DENORMALS | MARTLET_KEEP_DENORMALS }),
+            (MARTLET_ERROR_UNSUPPORTED, "config.seed is 7", { $0.seed = 7 }),
+            (MARTLET_ERROR_ARGUMENT, "config.lr is nan", { $0.lr = .nan }),
+            (MARTLET_ERROR_ARGUMENT, "config.beta1 is 1.0", { $0.beta1 = 1 }),
+            (MARTLET_ERROR_ARGUMENT, "config.beta2 is -0.5", { $0.beta2 = -0.5 }),
+            (MARTLET_ERROR_ARGUMENT, "config.beta3 is 0.9", { $0.beta3 = 0.9 }),
+            (MARTLET_ERROR_ARGUMENT, "config.eps is inf", { $0.eps = .infinity }),
+            (MARTLET_ERROR_ARGUMENT, "config.weight_decay is -1.0", { $0.weight_decay = -1 }),
+            (MARTLET_ERROR_ARGUMENT, "config.momentum is 0.0", { $0.momentum = 0 }),
+        ]
+        for (status, words, change) in cases {
+            var config = makeConfig(MARTLET_ADAM, change)
+            var token: OpaquePointer?
+            #expect(martlet_optimizer_create(&token, &config) == status && token == nil, "\(words)")
+            #expect(lastError.hasPrefix("martlet_optimizer_create: ") && lastError.contains(words), "\(lastError)")
+            #expect(lastError.contains("expected"), "\(lastError)")
+        }
+    }
+
+    /// Fields that later versions will use are refused by name, in a parameter and in each of its arrays.
+    @Test func fieldsOfTheFuture() {
+        let one = Memory(byteCount: 8)
+        let address: UnsafeMutableRawPointer = one.base
+        defer { extendLifetime(one) }
+        let cases: [(martlet_status, String, (inout martlet_parameter) -> Void)] = [
+            (MARTLET_ERROR_UNSUPPORTED, "key or offset", { $0.key = 1 }),
+            (MARTLET_ERROR_UNSUPPORTED, "key or offset", { $0.offset = 1 }),
+            (
+                MARTLET_ERROR_UNSUPPORTED, "rows",
+                { $0.rows = UnsafePointer(address.assumingMemoryBound(to: Int64.self)) }
+            ),
+            (MARTLET_ERROR_UNSUPPORTED, "rows", { $0.row_count = 1 }),
+            (MARTLET_ERROR_UNSUPPORTED, "flags is 4", { $0.flags = 4 }),
+            (MARTLET_ERROR_STRUCT, "reserved", { $0.reserved.0 = 1 }),
+            (MARTLET_ERROR_STRUCT, "reserved", { $0.reserved.6 = 1 << 63 }),
+            (MARTLET_ERROR_STRUCT, "value.reserved is 3", { $0.value.reserved = 3 }),
+            (MARTLET_ERROR_UNSUPPORTED, "value has scales", { $0.value.scales = address }),
+            (MARTLET_ERROR_UNSUPPORTED, "value has scales", { $0.value.block = 64 }),
+            (MARTLET_ERROR_UNSUPPORTED, "value has scales", { $0.value.scale_dtype = 2 }),
+            (MARTLET_ERROR_TYPE, "value.dtype is 0", { $0.value.dtype = 0 }),
+            (MARTLET_ERROR_TYPE, "value.dtype is -2", { $0.value.dtype = -2 }),
+            (MARTLET_ERROR_TYPE, "value.dtype is 7", { $0.value.dtype = MARTLET_INT32 }),
+            (MARTLET_ERROR_TYPE, "value.dtype is 14", { $0.value.dtype = 14 }),
+            (MARTLET_ERROR_UNSUPPORTED, "value.dtype is 10", { $0.value.dtype = MARTLET_DYNAMIC8 }),
+            (MARTLET_ERROR_UNSUPPORTED, "value.dtype is 13", { $0.value.dtype = MARTLET_ULINEAR4 }),
+        ]
+        let handle = Handle()
+        let values = Floats(4, seed: 1)
+        defer { extendLifetime(values) }
+        for (status, words, change) in cases {
+            var parameter = makeParameter(values)
+            change(&parameter)
+            var index: Int64 = -5
+            #expect(martlet_optimizer_add(handle.token, &index, &parameter) == status, "\(words)")
+            #expect(lastError.contains("parameter") && lastError.contains(words), "\(lastError)")
+            #expect(lastError.contains("expected") && index == -5, "\(lastError)")
+            parameter.step = one.pointer()
+            var config = makeConfig()
+            #expect(martlet_step(nil, &parameter, 1, &config, 1) == status, "\(words)")
+        }
+    }
+}
