@@ -6,6 +6,7 @@ who uses it has checked the arrays, and keeps them alive during run().
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from typing import NamedTuple, NoReturn
 
 from martlet import _ffi
 from martlet._config import Hyperparameters
-from martlet._errors import BusyError, InterruptedStepError
+from martlet._errors import BusyError, InterruptedStepError, MartletError
 from martlet._layout import Layout
 
 _PARAMETER_WORDS = _ffi.struct_size(_ffi.Parameter) // 8
@@ -125,7 +126,17 @@ class StepCall:
         """Steps. Raises the exception of a failure; nothing has then changed."""
         status = self._run()
         if status:
-            raise _ffi.error_of(status)
+            raise self._error(status)
+
+    def _error(self, status: int) -> MartletError:
+        """The failure in the library's words, with the parameters' names for their numbers."""
+        error = _ffi.error_of(status)
+
+        def named(found: re.Match[str]) -> str:
+            name = self._names[int(found[1])].value
+            return f"{found[2]} of {name}" if found[2] else name
+
+        return type(error)(re.sub(r"\bparameters\[(\d+)\](?:\.(\w+(?:\[\d+\])?))?", named, str(error)))
 
 
 def write_configs(groups: Iterable[Hyperparameters]) -> tuple[_ffi.Configs, int]:

@@ -60,7 +60,7 @@ def parse_state(entry: Entry, given: Any) -> tuple[int, dict[str, NDArray]]:
         if slot not in given:
             continue
         try:
-            array = np.array(given[slot], order="K")
+            array = np.asarray(given[slot]).copy(order="K")
         except (TypeError, ValueError) as error:
             raise DTypeError(f"{entry.name}.{slot} cannot be read as a numpy array: {error}") from error
         if array.shape != entry.value.shape:

@@ -1,0 +1,167 @@
+"""Holds _ffi.py against include/martlet.h, both ways: constants, structs with their offsets, prototypes."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from martlet import _ffi, _library
+
+SCALARS: dict[str, Any] = {
+    "int32_t": ctypes.c_int32,
+    "uint32_t": ctypes.c_uint32,
+    "int64_t": ctypes.c_int64,
+    "uint64_t": ctypes.c_uint64,
+    "size_t": ctypes.c_size_t,
+    "double": ctypes.c_double,
+    "float": ctypes.c_float,
+    "martlet_status": ctypes.c_int32,
+}
+STRUCTS = {
+    "martlet_machine": _ffi.Machine,
+    "martlet_array": _ffi.Array,
+    "martlet_parameter": _ffi.Parameter,
+    "martlet_config": _ffi.Config,
+    "martlet_report": _ffi.Report,
+    "martlet_optimizer": _ffi.Optimizer,
+}
+
+
+def header_path() -> Path:
+    root = _library.source_root()
+    return root / "include" / "martlet.h" if root else _library.PACKAGE_FOLDER / "include" / "martlet.h"
+
+
+def header() -> str:
+    return re.sub(r"/\*.*?\*/", "", header_path().read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def constants() -> dict[str, int]:
+    found = re.findall(r"^#define MARTLET_(\w+) (-?\d+)u?\s*$", header(), flags=re.MULTILINE)
+    return {name: int(value) for name, value in found}
+
+
+def structs() -> dict[str, list[tuple[str, str, int, bool]]]:
+    """Struct name to fields: type, name, length (1 unless an array), whether it is a pointer."""
+    found = {}
+    for name, body in re.findall(r"typedef struct (\w+) \{(.*?)\} \w+;", header(), flags=re.DOTALL):
+        fields = []
+        for declaration in re.findall(r"([^;]+);", body):
+            kind, declarators = re.fullmatch(r"\s*(?:const )?(\w+)\s+(.*?)\s*", declaration, flags=re.DOTALL).groups()
+            for declarator in declarators.split(","):
+                star, field, length = re.fullmatch(r"\s*(\*?)\s*(\w+)(?:\[(\d+)\])?", declarator).groups()
+                fields.append((kind, field, int(length or 1), bool(star)))
+        found[name] = fields
+    return found
+
+
+def prototypes() -> dict[str, tuple[str, list[str]]]:
+    """Function name to the type of its result and those of its arguments, as written."""
+    text = re.sub(r"^\s*#.*$", "", header(), flags=re.MULTILINE)
+    text = re.sub(r"typedef struct \w+ \{.*?\} \w+;", "", text, flags=re.DOTALL)
+    found = {}
+    for result, name, arguments in re.findall(r"^([\w\s\*]+?)\b(martlet_\w+)\(([^)]*)\);", text, flags=re.MULTILINE):
+        kinds = [] if arguments.strip() == "void" else [plain(part) for part in arguments.split(",")]
+        found[name] = (" ".join(result.replace("const", "").split()).replace(" *", "*"), kinds)
+    return found
+
+
+def plain(argument: str) -> str:
+    """`const martlet_config *groups` as `martlet_config*`."""
+    words = argument.replace("const", "").replace("*", " * ").split()
+    return words[0] + "*" * words.count("*")
+
+
+def expected(kind: str) -> Any:
+    if kind == "char*":
+        return ctypes.c_char_p
+    if kind.endswith("*"):
+        return ctypes.POINTER(expected(kind[:-1]))
+    return SCALARS.get(kind) or STRUCTS[kind]
+
+
+def test_constants_are_the_headers() -> None:
+    ours = {
+        name: value
+        for name, value in vars(_ffi).items()
+        if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and type(value) is int
+    }
+    theirs = constants()
+    assert len(theirs) > 40
+    assert ours == theirs
+
+
+def test_every_struct_is_declared() -> None:
+    declared = {value for value in vars(_ffi).values() if isinstance(value, type(ctypes.Structure))}
+    declared.discard(ctypes.Structure)
+    assert declared == set(STRUCTS.values())
+    assert set(structs()) == set(STRUCTS) - {"martlet_optimizer"}
+
+
+@pytest.mark.parametrize("name", sorted(set(STRUCTS) - {"martlet_optimizer"}))
+def test_struct_fields_and_offsets(name: str) -> None:
+    structure = STRUCTS[name]
+    offset = alignment = 0
+    names = []
+    for kind, field, length, pointer in structs()[name]:
+        if pointer:
+            size = unit = 8
+        else:
+            unit = 8 if kind in STRUCTS else ctypes.sizeof(SCALARS[kind])
+            size = ctypes.sizeof(STRUCTS[kind]) if kind in STRUCTS else unit
+        offset = (offset + unit - 1) // unit * unit
+        alignment = max(alignment, unit)
+        descriptor = getattr(structure, field)
+        assert (descriptor.offset, descriptor.size) == (offset, size * length), field
+        names.append(field)
+        offset += size * length
+    assert [field[0] for field in structure._fields_] == names
+    assert ctypes.sizeof(structure) == (offset + alignment - 1) // alignment * alignment
+
+
+def test_sizes_that_are_fixed_for_good() -> None:
+    assert ctypes.sizeof(_ffi.Array) == 64
+    assert ctypes.sizeof(_ffi.Parameter) == 256
+    assert ctypes.sizeof(_ffi.Config) == 80
+
+
+def test_every_function_is_declared() -> None:
+    ours = {name for name in vars(_ffi) if name.startswith("martlet_")}
+    theirs = set(prototypes())
+    assert len(theirs) > 30
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("name", sorted(prototypes()))
+def test_prototype(name: str) -> None:
+    result, arguments = prototypes()[name]
+    function = getattr(_ffi, name)
+    assert function.restype is expected(result)
+    assert function.argtypes == [expected(kind) for kind in arguments]
+    checks = getattr(function, "errcheck", None) is _ffi._raise_on_failure
+    assert checks == (result == "martlet_status")
+
+
+def test_the_call_by_address_is_the_same_function() -> None:
+    address = ctypes.cast(_ffi.martlet_step, ctypes.c_void_p).value
+    assert ctypes.cast(_ffi._step_by_address, ctypes.c_void_p).value == address
+    sizes = [ctypes.sizeof(kind) for kind in _ffi.martlet_step.argtypes]
+    assert [ctypes.sizeof(kind) for kind in _ffi._step_by_address.argtypes] == sizes
+    assert _ffi._step_by_address.restype is _ffi.STATUS
+
+
+def test_each_status_has_an_exception() -> None:
+    statuses = {value for name, value in constants().items() if name.startswith("ERROR_")}
+    assert statuses == set(_ffi.BY_STATUS)
+
+
+def test_nothing_else_touches_ctypes() -> None:
+    folder = _library.PACKAGE_FOLDER
+    users = {
+        path.name for path in folder.rglob("*.py") if re.search(r"^\s*(import|from) ctypes", path.read_text(), re.M)
+    }
+    assert users == {"_ffi.py", "_library.py"}

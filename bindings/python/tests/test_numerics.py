@@ -1,0 +1,186 @@
+"""The numerics contract: errors against a longdouble oracle, each at most 1.05 of those of torch's default loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+import torch
+
+import martlet
+import martlet.torch
+
+ELEMENTS = 100_000
+LIMIT = 1.05
+
+
+def gradients(steps: int, dtype: torch.dtype) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(11)
+    return [torch.randn(ELEMENTS, generator=generator, dtype=torch.float64).to(dtype) for _ in range(steps)]
+
+
+def trained(cls: Any, grads: list[torch.Tensor], start: int, dtype: torch.dtype, **options: Any) -> dict[str, Any]:
+    """Both moments after all steps, and the last update: a parameter that starts each step at 0, with lr 1."""
+    parameter = torch.nn.Parameter(torch.zeros(ELEMENTS, dtype=dtype))
+    optimizer = cls([parameter], lr=1.0, **options)
+    if start:
+        parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+        state = optimizer.state_dict()
+        state["state"][0]["step"] = torch.tensor(float(start))
+        state["state"][0]["exp_avg"] = grads[0] * 0.1
+        state["state"][0]["exp_avg_sq"] = grads[0] ** 2 * 0.5
+        optimizer.load_state_dict(state)
+    for grad in grads:
+        with torch.no_grad():
+            parameter.zero_()
+        parameter.grad = grad.clone()
+        optimizer.step()
+    state = optimizer.state[parameter]
+    return {
+        "exp_avg": state["exp_avg"].double().numpy(),
+        "exp_avg_sq": state["exp_avg_sq"].double().numpy(),
+        "update": parameter.detach().double().numpy(),
+    }
+
+
+def expected(grads: list[torch.Tensor], start: int, eps: float = 1e-8) -> dict[str, Any]:
+    state = oracle.state_of((ELEMENTS,))
+    if start:
+        first = grads[0]
+        state |= {"t": start, "m": (first * 0.1).double().numpy().astype(oracle.LONG)}
+        state["v"] = (first**2 * 0.5).double().numpy().astype(oracle.LONG)
+    p = np.zeros(ELEMENTS)
+    for grad in grads:
+        p = oracle.adam_step(np.zeros(ELEMENTS), grad.double().numpy(), state, lr=1.0, eps=eps)
+    return {"exp_avg": state["m"], "exp_avg_sq": state["v"], "update": p}
+
+
+def errors(found: Any, wanted: Any) -> tuple[float, float]:
+    difference = np.abs(found.astype(oracle.LONG) - wanted)
+    return float(np.sqrt(np.mean(difference**2))), float(difference.max())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(("steps", "start"), [(1, 0), (2, 0), (10, 0), (50, 0), (3, 1000), (3, 10**6)])
+def test_no_less_exact_than_torch(dtype: torch.dtype, steps: int, start: int) -> None:
+    grads = gradients(steps, dtype)
+    wanted = expected(grads, start)
+    ours = trained(martlet.torch.Adam, grads, start, dtype)
+    theirs = trained(torch.optim.Adam, grads, start, dtype, foreach=False)
+    for key in wanted:
+        (rms, largest), (peer_rms, peer_largest) = errors(ours[key], wanted[key]), errors(theirs[key], wanted[key])
+        assert rms <= LIMIT * peer_rms, f"{key}: rms error {rms}, torch's {peer_rms}"
+        # A moment of 16 bits is rounded once by either: which of the two has the largest error is chance.
+        if dtype.itemsize > 2 or key == "update":
+            assert largest <= LIMIT * peer_largest, f"{key}: largest error {largest}, torch's {peer_largest}"
+
+
+def test_worked_example() -> None:
+    """theta 0, lr 0.01, ten steps on f(theta) = (theta - 1)^2, by hand: the first step is lr, whatever the gradient."""
+    theta, state = np.zeros(1), {}
+    seen = []
+    for t in range(1, 11):
+        theta = martlet.adam_optimizer(
+            theta, 2 * (theta - 1), t, learning_rate=0.01, beta1=0.9, beta2=0.999, state=state
+        )
+        seen.append(float(theta[0]))
+    m = v = 0.0
+    wanted, x = [], 0.0
+    for t in range(1, 11):
+        g = 2 * (x - 1)
+        m = 0.9 * m + 0.1 * g
+        v = 0.999 * v + 0.001 * g * g
+        x -= 0.01 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)) ** 0.5 + 1e-8)
+        wanted.append(x)
+    assert seen[0] == pytest.approx(0.01, rel=1e-7)
+    assert seen == pytest.approx(wanted, rel=1e-12)
+    assert wanted[-1] == pytest.approx(0.0996503, abs=1e-6)
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-30])
+def test_small_gradients_move_as_torchs_do(eps: float) -> None:
+    ours, theirs = (torch.nn.Parameter(torch.ones(64)) for _ in range(2))
+    mine = martlet.torch.Adam([ours], eps=eps)
+    peer = torch.optim.Adam([theirs], eps=eps, foreach=False)
+    for _ in range(5):
+        ours.grad, theirs.grad = torch.full((64,), 1e-21), torch.full((64,), 1e-21)
+        mine.step()
+        peer.step()
+    assert (theirs < 1).all()
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)
+
+
+def test_denormal_gradients_are_kept_on_request() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(64))
+    kept = martlet.torch.Adam([parameter], flush_denormals=False)
+    parameter.grad = torch.full((64,), 1e-40)
+    kept.step()
+    moment = kept.state[parameter]["exp_avg"]
+    np.testing.assert_allclose(moment.double().numpy(), 1e-41, rtol=1e-3)
+    flushed = martlet.torch.Adam([parameter], flush_denormals=True)
+    flushed.step()
+    assert (flushed.state[parameter]["exp_avg"] == 0).all()
+
+
+def test_denormals_through_numpy() -> None:
+    values, grads = np.zeros(64, np.float32), np.full(64, 1e-40, np.float32)
+    _, state = martlet.adam(values, grads, flush_denormals=False)
+    assert (state["exp_avg"] > 0).all()
+    _, state = martlet.adam(values, grads)
+    assert (state["exp_avg"] == 0).all()
+
+
+def test_nan_and_infinity_stay_where_they_are() -> None:
+    parameter = torch.nn.Parameter(torch.ones(100))
+    optimizer = martlet.torch.Adam([parameter])
+    grad = torch.ones(100)
+    grad[3], grad[50] = float("nan"), float("inf")
+    parameter.grad = grad
+    optimizer.step()
+    wrong = torch.isnan(parameter).nonzero().flatten().tolist()
+    reference = torch.nn.Parameter(torch.ones(100))
+    peer = torch.optim.Adam([reference], foreach=False)
+    reference.grad = grad
+    peer.step()
+    assert wrong == torch.isnan(reference).nonzero().flatten().tolist()
+    assert torch.isfinite(parameter).sum() == 98
+
+
+def test_step_counter_is_exact_past_two_to_the_24() -> None:
+    values, grads = np.zeros(4, np.float64), np.ones(4)
+    state = {"step": 2**24, "exp_avg": np.zeros(4), "exp_avg_sq": np.zeros(4)}
+    martlet.adam(values, grads, state)
+    assert state["step"] == 2**24 + 1
+
+
+@pytest.mark.parametrize("start", [2**24, 10**9 - 1])
+def test_far_steps_against_the_oracle(start: int) -> None:
+    generator = np.random.default_rng(0)
+    m, v, g = (generator.standard_normal(1000) for _ in range(3))
+    state: dict[str, Any] = {"step": start, "exp_avg": m.copy(), "exp_avg_sq": v * v}
+    values = np.zeros(1000)
+    martlet.adam(values, g, state, betas=(0.9, 0.9999999), lr=1.0)
+    wanted = {"t": start, "m": m.astype(oracle.LONG), "v": (v * v).astype(oracle.LONG)}
+    p = oracle.adam_step(np.zeros(1000), g, wanted, lr=1.0, betas=(0.9, 0.9999999))
+    np.testing.assert_allclose(values, p.astype(float), rtol=1e-12)
+    assert state["step"] == start + 1
+
+
+@pytest.mark.parametrize("default", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+def test_step_counter_under_another_default_dtype(default: torch.dtype) -> None:
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(default)
+    try:
+        parameter = torch.nn.Parameter(torch.ones(8, dtype=torch.float32))
+        optimizer = martlet.torch.Adam([parameter])
+        for _ in range(600):
+            parameter.grad = torch.ones(8, dtype=torch.float32)
+            optimizer.step()
+        assert optimizer.state[parameter]["step"].item() == 600
+        assert optimizer.state_dict()["state"][0]["step"].item() == 600
+        assert optimizer.state_dict()["state"][0]["step"].dtype == torch.float32
+    finally:
+        torch.set_default_dtype(previous)

@@ -1,0 +1,102 @@
+"""semantics= against the installed Keras and optax, in float64, over 300 steps; "paper" against the oracle."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+
+import martlet
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+jax = pytest.importorskip("jax")
+jax.config.update("jax_enable_x64", True)
+
+import keras  # noqa: E402
+import optax  # noqa: E402
+
+STEPS = 300
+SHAPE = (7, 5)
+ADAM = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-7}
+
+
+def start() -> np.ndarray[Any, Any]:
+    return np.random.default_rng(5).standard_normal(SHAPE)
+
+
+def gradient(p: np.ndarray[Any, Any], step: int) -> np.ndarray[Any, Any]:
+    """A noisy bowl; large at times, so that AMSGrad's maximum matters."""
+    noise = np.random.default_rng(step).standard_normal(SHAPE)
+    return 2 * (p - 0.5) + noise * (10 if step % 50 == 0 else 1)
+
+
+def ours(function: Any, **options: Any) -> np.ndarray[Any, Any]:
+    p, state = start(), {}
+    for step in range(STEPS):
+        function(p, gradient(p, step), state, **{**ADAM, **options})
+    return p
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.02])
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_keras(name: str, decay: float, amsgrad: bool) -> None:
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    try:
+        variable = keras.Variable(start(), dtype="float64")
+        peer = getattr(keras.optimizers, name)(
+            learning_rate=ADAM["lr"], beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=decay, amsgrad=amsgrad
+        )
+        peer.build([variable])
+        for step in range(STEPS):
+            p = np.asarray(variable.value)
+            peer.apply([keras.ops.convert_to_tensor(gradient(p, step), dtype="float64")], [variable])
+    finally:
+        keras.config.set_floatx(before)
+    function = martlet.adam if name == "Adam" else martlet.adamw
+    found = ours(function, semantics="keras", weight_decay=decay, amsgrad=amsgrad)
+    wanted = np.asarray(variable.value)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    other = ours(function, semantics="torch", weight_decay=decay, amsgrad=amsgrad)
+    assert np.abs(found - wanted).max() < np.abs(other - wanted).max()
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "amsgrad"])
+def test_optax(name: str) -> None:
+    options = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
+    if name == "adamw":
+        options["weight_decay"] = 0.02
+    peer = getattr(optax, name)(ADAM["lr"], **options)
+    p = jax.numpy.asarray(start())
+    state = peer.init(p)
+    for step in range(STEPS):
+        updates, state = peer.update(jax.numpy.asarray(gradient(np.asarray(p), step)), state, p)
+        p = optax.apply_updates(p, updates)
+    function = martlet.adamw if name == "adamw" else martlet.adam
+    own = {"weight_decay": 0.02} if name == "adamw" else {"amsgrad": name == "amsgrad"}
+    found = ours(function, semantics="optax", **own)
+    # optax forms 1 - beta^t in float32.
+    np.testing.assert_allclose(found, np.asarray(p), rtol=1e-4)
+    if name == "amsgrad":
+        other = ours(function, semantics="torch", **own)
+        assert np.abs(found - np.asarray(p)).max() < 0.1 * np.abs(other - np.asarray(p)).max()
+
+
+@pytest.mark.parametrize("semantics", ["torch", "keras", "optax", "paper"])
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.02])
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_every_convention_against_the_oracle(semantics: str, amsgrad: bool, decay: float, decoupled: bool) -> None:
+    function = martlet.adamw if decoupled else martlet.adam
+    found = ours(function, semantics=semantics, amsgrad=amsgrad, weight_decay=decay)
+    p, state = start(), oracle.state_of(SHAPE)
+    for step in range(STEPS):
+        p = oracle.adam_step(
+            p, gradient(p.astype(float), step), state, **ADAM, weight_decay=decay, decoupled=decoupled, amsgrad=amsgrad,
+            semantics=semantics,
+        )  # fmt: skip
+    np.testing.assert_allclose(found, p.astype(float), rtol=1e-10)

@@ -1,0 +1,255 @@
+"""Wrong input to martlet.torch: an exception that names the parameter, the value and the remedy; nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import martlet
+import martlet.torch
+
+NAN = float("nan")
+HYPERPARAMETERS: list[tuple[dict[str, Any], str]] = [
+    ({"lr": -1}, "Invalid learning rate: -1"),
+    ({"lr": NAN}, "Invalid learning rate: nan"),
+    ({"lr": torch.tensor(-1.0)}, "Invalid learning rate: -1.0"),
+    ({"eps": -1e-8}, "Invalid epsilon value: -1e-08"),
+    ({"eps": NAN}, "Invalid epsilon value: nan"),
+    ({"betas": (1.0, 0.999)}, "Invalid beta parameter at index 0: 1.0"),
+    ({"betas": (-0.1, 0.999)}, "Invalid beta parameter at index 0: -0.1"),
+    ({"betas": (0.9, 1.0)}, "Invalid beta parameter at index 1: 1.0"),
+    ({"betas": (0.9, NAN)}, "Invalid beta parameter at index 1: nan"),
+    ({"weight_decay": -1}, "Invalid weight_decay value: -1"),
+    ({"weight_decay": NAN}, "Invalid weight_decay value: nan"),
+    ({"lr": torch.ones(2)}, "Tensor lr must be 1-element"),
+    ({"betas": (0.9, torch.tensor(0.9))}, "betas must be either both floats or both Tensors"),
+    ({"semantics": "tensorflow"}, "Invalid semantics: 'tensorflow'"),
+]
+
+
+@pytest.mark.parametrize(("options", "text"), HYPERPARAMETERS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_hyperparameters(name: str, options: dict[str, Any], text: str) -> None:
+    parameter = nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError) as caught:  # noqa: PT011: the text is compared below
+        getattr(martlet.torch, name)([parameter], **options)
+    assert isinstance(caught.value, martlet.MartletError)
+    assert text.split(" -1.0")[0] in str(caught.value)
+    if "semantics" not in options:
+        with pytest.raises(ValueError) as peers:  # noqa: PT011
+            getattr(torch.optim, name)([parameter], **options)
+        assert str(peers.value) == str(caught.value)
+
+
+def test_hyperparameters_come_before_the_parameters() -> None:
+    with pytest.raises(ValueError, match="Invalid learning rate: -1"):
+        martlet.torch.Adam([], lr=-1)
+    with pytest.raises(ValueError, match="Invalid learning rate: nan"):
+        martlet.torch.Adam(["no tensor"], lr=NAN)
+
+
+def test_hyperparameters_of_a_group() -> None:
+    parameter = nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match="Invalid learning rate: -3"):
+        martlet.torch.Adam([{"params": [parameter], "lr": -3}])
+    optimizer = martlet.torch.Adam([parameter])
+    with pytest.raises(ValueError, match="Invalid epsilon"):
+        optimizer.add_param_group({"params": [nn.Parameter(torch.ones(1))], "eps": NAN})
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["first step", "later step"])
+def test_hyperparameters_that_turn_bad(warm: bool) -> None:
+    parameter = nn.Parameter(torch.ones(2))
+    optimizer = martlet.torch.Adam([parameter])
+    parameter.grad = torch.ones(2)
+    if warm:
+        optimizer.step()
+    before = parameter.detach().clone()
+    for value in (NAN, -1.0):
+        optimizer.param_groups[0]["lr"] = value
+        for _ in range(2):
+            with pytest.raises(ValueError, match="Invalid learning rate"):
+                optimizer.step()
+    assert torch.equal(parameter, before)
+    optimizer.param_groups[0]["lr"] = 1e-3
+    optimizer.step()
+    assert not torch.equal(parameter, before)
+
+
+@pytest.mark.parametrize("option", ["differentiable", "capturable"])
+def test_unsupported_options_are_named(option: str) -> None:
+    with pytest.raises(martlet.UnsupportedError, match=option):
+        martlet.torch.Adam([nn.Parameter(torch.ones(1))], **{option: True})
+    optimizer = martlet.torch.Adam([nn.Parameter(torch.ones(1))])
+    optimizer.param_groups[0][option] = True
+    with pytest.raises(martlet.UnsupportedError, match=option):
+        optimizer.step()
+
+
+def test_harmless_options_are_accepted() -> None:
+    parameter = nn.Parameter(torch.ones(1))
+    for options in ({"foreach": True}, {"fused": True}, {"foreach": False, "fused": False}):
+        martlet.torch.Adam([parameter], **options)
+    with pytest.raises(RuntimeError, match="cannot be `True` together"):
+        martlet.torch.Adam([parameter], fused=True, foreach=True)
+
+
+def test_what_torch_refuses_as_parameters() -> None:
+    with pytest.raises(ValueError, match="empty parameter list"):
+        martlet.torch.Adam([])
+    with pytest.raises(TypeError, match="iterable of Tensors or dicts"):
+        martlet.torch.Adam(torch.ones(3))
+    with pytest.raises(TypeError, match="can only optimize Tensors"):
+        martlet.torch.Adam([3.0])
+    with pytest.raises(ValueError, match="non-leaf"):
+        martlet.torch.Adam([torch.ones(2, requires_grad=True) * 2])
+    with pytest.raises(martlet.DTypeError, match="state_dtype"):
+        martlet.torch.Adam([nn.Parameter(torch.ones(1))], state_dtype=torch.int8)
+
+
+def test_a_parameter_twice() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    with (
+        pytest.warns(UserWarning, match="duplicate parameters"),
+        pytest.raises(ValueError, match=r"\['params'\]\[2\] is the same tensor as .*\['params'\]\[0\]"),
+    ):
+        martlet.torch.Adam([weight, nn.Parameter(torch.ones(1)), weight])
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        martlet.torch.Adam([{"params": [weight]}, {"params": [weight]}])
+
+
+class Dispatching(Tensor):
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return function(*args, **(kwargs or {}))
+
+
+def bad_gradient(change: Callable[[nn.Parameter], Tensor]) -> Callable[[nn.Parameter], None]:
+    def spoil(parameter: nn.Parameter) -> None:
+        parameter.grad.data = change(parameter)
+
+    return spoil
+
+
+def spoil_sparse(parameter: nn.Parameter) -> None:
+    parameter.grad = torch.eye(3).to_sparse()
+
+
+def spoil_expanded(parameter: nn.Parameter) -> None:
+    parameter.data = torch.ones(3, 1).expand(3, 3)
+
+
+def spoil_integer_moment(parameter: nn.Parameter) -> None:
+    optimizer = parameter.optimizer
+    optimizer.state[parameter]["exp_avg"] = torch.zeros(3, 3, dtype=torch.int32)
+
+
+def spoil_moment_shape(parameter: nn.Parameter) -> None:
+    parameter.optimizer.state[parameter]["exp_avg"] = torch.zeros(9)
+
+
+def spoil_moment_alias(parameter: nn.Parameter) -> None:
+    state = parameter.optimizer.state[parameter]
+    state["exp_avg"] = state["exp_avg_sq"]
+
+
+CASES: dict[str, tuple[Callable[[nn.Parameter], None], type[Exception], str]] = {
+    "sparse gradient": (spoil_sparse, RuntimeError, "does not support sparse gradients"),
+    "gradient of another shape": (
+        bad_gradient(lambda p: torch.ones(3)),
+        martlet.ShapeError,
+        r"gradient of .*shape \(3,\)",
+    ),
+    "integer gradient": (
+        bad_gradient(lambda p: torch.ones(3, 3, dtype=torch.int32)),
+        martlet.DTypeError,
+        "torch.int32",
+    ),
+    "expanded parameter": (spoil_expanded, martlet.OverlapError, "expanded"),
+    "integer moment": (spoil_integer_moment, martlet.DTypeError, "exp_avg of .*torch.int32"),
+    "moment of another shape": (spoil_moment_shape, martlet.ShapeError, r"exp_avg of .*shape \(9,\)"),
+    "two moments in one memory": (spoil_moment_alias, martlet.OverlapError, "overlap"),
+}
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["first step", "later step"])
+@pytest.mark.parametrize("case", CASES)
+def test_bad_tensors(case: str, warm: bool) -> None:
+    spoil, kind, text = CASES[case]
+    good, bad = nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(3, 3))
+    optimizer = martlet.torch.Adam([("layer.good", good), ("layer.bad", bad)])
+    if not warm and "moment" in case:
+        good.grad, bad.grad = torch.ones(4), torch.ones(3, 3)
+        optimizer.step()
+        optimizer = pickle_twin(optimizer, good, bad)
+    good.grad, bad.grad = torch.ones(4), torch.ones(3, 3)
+    if warm:
+        optimizer.step()
+        optimizer.step()
+    bad.optimizer = optimizer
+    before = good.detach().clone(), {p: int(state["step"]) for p, state in optimizer.state.items()}
+    spoil(bad)
+    for _ in range(2):
+        with pytest.raises(kind, match=text) as caught:
+            optimizer.step()
+        assert isinstance(caught.value, martlet.MartletError)
+        if case != "sparse gradient":
+            assert "layer.bad" in str(caught.value)
+    assert torch.equal(good, before[0])
+    assert {p: int(state["step"]) for p, state in optimizer.state.items()} == before[1]
+
+
+def pickle_twin(optimizer: Any, *parameters: nn.Parameter) -> Any:
+    """An optimizer with the same state that has not stepped yet."""
+    twin = martlet.torch.Adam([("layer.good", parameters[0]), ("layer.bad", parameters[1])])
+    twin.load_state_dict(optimizer.state_dict())
+    return twin
+
+
+def test_other_devices_are_named() -> None:
+    parameter = nn.Parameter(torch.empty(3, device="meta"))
+    parameter.grad = torch.empty(3, device="meta")
+    optimizer = martlet.torch.Adam([("embedding", parameter)])
+    with pytest.raises(
+        martlet.UnsupportedError, match="'embedding' is on device 'meta'; martlet.torch steps on the CPU"
+    ):
+        optimizer.step()
+
+
+def test_overlapping_parameters() -> None:
+    memory = torch.arange(10.0)
+    first, second = memory[:6].requires_grad_(), memory[4:].requires_grad_()
+    optimizer = martlet.torch.Adam([("left", first), ("right", second)])
+    first.grad, second.grad = torch.ones(6), torch.ones(6)
+    with pytest.raises(martlet.OverlapError, match="value of parameter 'left' and value of parameter 'right' overlap"):
+        optimizer.step()
+    assert torch.equal(memory, torch.arange(10.0))
+    assert not optimizer.state
+
+
+def test_gradient_that_is_the_parameter() -> None:
+    parameter = nn.Parameter(torch.ones(4))
+    parameter.grad = parameter.detach()
+    optimizer = martlet.torch.Adam([parameter])
+    with pytest.raises(martlet.OverlapError):
+        optimizer.step()
+    assert torch.equal(parameter, torch.ones(4))
+
+
+def test_integer_parameter() -> None:
+    with pytest.raises((TypeError, RuntimeError)):
+        parameter = nn.Parameter(torch.ones(3, dtype=torch.int32), requires_grad=False)
+        parameter.grad = torch.ones(3, dtype=torch.int32)
+        martlet.torch.Adam([parameter]).step()
+
+
+def test_wrapper_subclass_is_named() -> None:
+    parameter = torch.ones(3).as_subclass(Dispatching).requires_grad_()
+    parameter.grad = torch.ones(3)
+    with pytest.raises(martlet.UnsupportedError, match="Dispatching"):
+        martlet.torch.Adam([parameter]).step()
