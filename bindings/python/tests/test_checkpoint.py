@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -126,4 +125,4 @@ def test_the_file_replaces_whole(tmp_path: Path) -> None:
     take_step(optimizer, arrays, 9)
     optimizer.save(path)
     assert path.read_bytes() != first
-    assert os.listdir(tmp_path) == ["state"]
+    assert list(tmp_path.iterdir()) == [path]

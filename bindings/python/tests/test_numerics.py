@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 import torch
 
 import martlet
 import martlet.torch
+import oracle
 
 ELEMENTS = 100_000
 LIMIT = 1.05

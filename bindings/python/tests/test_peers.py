@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 
 import martlet
+import oracle
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 jax = pytest.importorskip("jax")

@@ -35,12 +35,12 @@ HYPERPARAMETERS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize("name", ["Adam", "AdamW"])
 def test_hyperparameters(name: str, options: dict[str, Any], text: str) -> None:
     parameter = nn.Parameter(torch.ones(2))
-    with pytest.raises(ValueError) as caught:  # noqa: PT011: the text is compared below
+    with pytest.raises(ValueError) as caught:
         getattr(martlet.torch, name)([parameter], **options)
     assert isinstance(caught.value, martlet.MartletError)
     assert text.split(" -1.0")[0] in str(caught.value)
     if "semantics" not in options:
-        with pytest.raises(ValueError) as peers:  # noqa: PT011
+        with pytest.raises(ValueError) as peers:
             getattr(torch.optim, name)([parameter], **options)
         assert str(peers.value) == str(caught.value)
 

@@ -9,7 +9,6 @@ import threading
 import warnings
 from typing import Any
 
-import models
 import pytest
 import torch
 from torch import nn
@@ -17,6 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 import martlet
 import martlet.torch
+import models
 from martlet import _threads
 
 
@@ -192,7 +192,7 @@ def test_missing_gradients_come_and_go() -> None:
         models.set_grads(ours, step)
         models.set_grads(theirs, step)
         for place in range(3):
-            if (step >> place) & 1 and step > 2 or step == 0 and place < 2:
+            if ((step >> place) & 1 and step > 2) or (step == 0 and place < 2):
                 ours[place].grad = theirs[place].grad = None
         mine.step()
         peer.step()

@@ -6,12 +6,12 @@ import inspect
 import itertools
 from typing import Any
 
-import models
 import pytest
 import torch
 from torch import nn
 
 import martlet.torch
+import models
 
 OPTIONS = [
     {"amsgrad": amsgrad, "maximize": maximize, "weight_decay": decay}

@@ -6,13 +6,13 @@ import copy
 import io
 from typing import Any
 
-import models
 import pytest
 import torch
 from torch import nn
 
 import martlet
 import martlet.torch
+import models
 
 
 def fresh(module: Any, name: str = "Adam", **options: Any) -> tuple[nn.Module, Any]:
@@ -53,7 +53,7 @@ def test_interchange_with_torch(name: str, to_torch: bool, amsgrad: bool) -> Non
 def test_there_and_back() -> None:
     model, optimizer = fresh(martlet.torch, flush_denormals=False, semantics="optax")
     models.train(model, optimizer, 3)
-    peer_model, peer = fresh(torch.optim)
+    _, peer = fresh(torch.optim)
     peer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     back_model, back = fresh(martlet.torch)
     back_model.load_state_dict(model.state_dict())
