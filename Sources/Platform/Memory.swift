@@ -12,7 +12,7 @@ import Glibc
 
     /// Throws `.memory` when the system gives none, or `byteCount` is negative.
     package init(byteCount: Int) throws(MartletError) {
-        guard byteCount >= 0 else { throw MartletError(.memory, "a size is beyond what a machine can address") }
+        guard byteCount >= 0, byteCount <= ZeroedMemory.most else { throw MartletError(.memory, "a size is beyond what a machine can address") }
         let isMapped = byteCount >= ZeroedMemory.hugePage
         guard let base = unsafe isMapped ? ZeroedMemory.map(byteCount) : ZeroedMemory.allocate(byteCount) else {
             throw MartletError(.memory, "the system gave no memory for \(byteCount) bytes")
@@ -40,7 +40,11 @@ import Glibc
     /// 500 MB is then a few hundred faults instead of 120,000.
     private static var hugePage: Int { 2 << 20 }
 
-    private static func pages(_ byteCount: Int) -> Int { (byteCount + 4095) & ~4095 }
+    /// Beyond any address space, and far enough from overflow to be rounded up.
+    private static var most: Int { 1 << 60 }
+
+    /// Up to whole pages, which have at most 64 KB.
+    private static func pages(_ byteCount: Int) -> Int { (byteCount + 0xFFFF) & ~0xFFFF }
 
     private static func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer? {
         var block: UnsafeMutableRawPointer?
@@ -51,14 +55,12 @@ import Glibc
 
     /// Pages that start at a multiple of a huge page: more is mapped, and both ends are given back.
     private static func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
-        let (wide, overflow) = byteCount.addingReportingOverflow(hugePage + 4096)
-        if overflow { return nil }
         let length = pages(byteCount)
-        let start = unsafe mmap(nil, pages(wide), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        let start = unsafe mmap(nil, length + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let start = unsafe start, unsafe start != MAP_FAILED else { return nil }
         let base = unsafe start.alignedUp(toMultipleOf: hugePage)
         let before = unsafe base - start
-        let behind = pages(wide) - before - length
+        let behind = hugePage - before
         if before > 0 { unsafe munmap(start, before) }
         if behind > 0 { unsafe munmap(base + length, behind) }
         unsafe madvise(base, length, Int32(MADV_HUGEPAGE))

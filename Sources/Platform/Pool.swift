@@ -20,17 +20,19 @@ import Synchronization
 }
 
 /// The word that chunks are claimed from: 36 bits of generation above 28 bits of chunks left.
-struct Ticket {
-    static var mostChunks: Int { 1 << 28 - 1 }
-    var word: UInt64
+package struct Ticket {
+    package static var mostChunks: Int { 1 << 28 - 1 }
+    package var word: UInt64
 
-    var left: Int { Int(word & UInt64(Ticket.mostChunks)) }
+    package init(word: UInt64) { self.word = word }
+
+    package var left: Int { Int(word & UInt64(Ticket.mostChunks)) }
     /// The ticket after one more chunk is claimed.
-    var claimed: Ticket { Ticket(word: word &- 1) }
+    package var claimed: Ticket { Ticket(word: word &- 1) }
 
     /// The next job's ticket. A generation comes back after 2^36 jobs: half a day, if each takes a microsecond, during
     /// which a late worker would have to stand between two instructions.
-    func next(chunks: Int) -> Ticket { Ticket(word: ((word >> 28 &+ 1) << 28) | UInt64(chunks)) }
+    package func next(chunks: Int) -> Ticket { Ticket(word: ((word >> 28 &+ 1) << 28) | UInt64(chunks)) }
 }
 
 /// A view of the pool's memory, which is mapped pages: everything that is shared is an atomic there, each group on cache

@@ -28,10 +28,10 @@ package enum ThreadPool {
     package static func run(
         chunks: Int, threads: Int, wake: Bool, warm: Bool = false, body: Body, context: UnsafeMutableRawPointer
     ) -> Int {
-        let helpers = min(threads, chunks, Machine.mostThreads) - 1
-        guard helpers > 0, chunks <= Ticket.mostChunks, let pool = unsafe pool(create: wake || warm), unsafe pool.acquire() else {
-            return unsafe runAlone(chunks: chunks, body: body, context: context)
-        }
+        let width = min(threads, chunks, Machine.mostThreads)
+        guard width > 1, chunks <= Ticket.mostChunks, let pool = unsafe pool(create: wake || warm), unsafe pool.acquire()
+        else { return unsafe runAlone(chunks: chunks, body: body, context: context) }
+        let helpers = width - 1
         defer { unsafe pool.release() }
         let wakes = unsafe wake || (warm && pool.isFollowedClosely())
         if wakes { unsafe pool.grow(to: helpers) }

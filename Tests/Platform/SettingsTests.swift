@@ -165,6 +165,9 @@ import Testing
         #expect(processors("0::/a/b\n", mountinfo(v2), files) == 3)
         #expect(processors("0::/a\n", mountinfo(v2), files) == 3)
         #expect(processors("0::/c\n", mountinfo(v2), files) == nil)
+        let wideTop = files.merging(["cpu.max": "500000 100000"]) { $1 }
+        #expect(processors("0::/a/b\n", mountinfo(v2), wideTop) == 3)
+        #expect(processors("0::/c\n", mountinfo(v2), wideTop) == 5)
     }
 
     @Test func version1() {

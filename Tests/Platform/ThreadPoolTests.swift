@@ -92,13 +92,37 @@ private struct Meeting: ~Copyable {
         #expect(ThreadPool.run(chunks: 0, threads: 4, wake: true, body: { _, _ in }, context: job.counts) == 0)
         #expect(ThreadPool.run(chunks: -1, threads: 4, wake: true, body: { _, _ in }, context: job.counts) == 0)
         #expect(job.isDoneOnce(chunks: 4, threads: 0, wake: true))
-        #expect(job.isDoneOnce(chunks: 4, threads: -7, wake: true))
+        #expect(job.isDoneOnce(chunks: 4, threads: .min, wake: true))
+    }
+
+    /// Two jobs never share a ticket, however alike they are, so a late worker's claim of the first cannot succeed.
+    @Test func ticketsDiffer() {
+        for start in [0, UInt64.max, 5 << 28] {
+            let first = Ticket(word: start).next(chunks: 3)
+            let second = first.claimed.claimed.claimed.next(chunks: 3)
+            #expect(first.left == 3 && second.left == 3)
+            #expect(Set([first.word, first.claimed.word, first.claimed.claimed.word]).count == 3)
+            #expect(first.claimed.claimed.claimed.left == 0)
+            #expect(first.word >> 28 != second.word >> 28)
+        }
+        #expect(Ticket(word: 0).next(chunks: Ticket.mostChunks).left == Ticket.mostChunks)
     }
 
     /// Threads really work at once, and the pool grows and shrinks with the count asked for.
     @Test func threadsMeet() {
         for threads in [2, 7, 3, 9, 1, 2] { #expect(Meeting.succeeds(threads: threads)) }
         #expect(ThreadPool.workerCount >= 8)
+    }
+
+    /// Workers that are awake from a wider job leave a narrower one alone.
+    @Test func noMoreThreadsThanAskedFor() {
+        let job = Traced(capacity: 64)
+        var failures = 0
+        for _ in 0..<500 {
+            _ = Meeting.succeeds(threads: 6)
+            for _ in 0..<20 where !job.isDoneOnce(chunks: 64, threads: 2, wake: true) { failures += 1 }
+        }
+        #expect(failures == 0)
     }
 
     @Test func severalCallers() {
