@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Checks that each twin of the kernels is closed, in a release build: Tests/kernels_closed.py [.build/release]
+
+The twins are one source compiled for three instruction sets. A function that two of them emit under the same weak name
+is one of which the linker keeps any, so AVX code could come to run where there is none. Checked are the objects (every
+weak function, and every function called, is the twin's own or on a short list) and the library (AVX instructions only
+inside the functions of the AVX twins). What the kernels compute is not looked at here.
+"""
+
+import collections
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+
+TWINS = {"x86_64": ["MartletKernels", "MartletKernelsAVX2", "MartletKernelsAVX512"]}
+ONE = ["MartletKernels"]
+# Weak functions that a kernel object may hold beside its own.
+WEAK_HELPERS: set[str] = set()
+# What a kernel object may call: libc's copies, the stack guard, and the words of the kernels.
+CALLED = {"memcpy", "memmove", "memset", "__stack_chk_fail"}
+INTERFACE = "MartletKernelInterface"
+
+AVX_REGISTER = re.compile(r"%(?:ymm\d|zmm\d|k[0-7]\b)")
+AVX512_REGISTER = re.compile(r"%(?:zmm\d|k[0-7]\b)")
+# Instructions with a VEX or EVEX prefix start with v; these few with v are older.
+OLD_V = re.compile(r"v(?:err|erw|mcall|mlaunch|mread|mwrite|mxoff|mxon|mresume|mfunc|mptr\w*|mclear)\b")
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def prefix(module: str) -> str:
+    """How the mangled names of a Swift module's functions start."""
+    return f"$s{len(module)}{module}"
+
+
+def check_object(twin: str, path: pathlib.Path, violations: list[str]) -> collections.Counter[str]:
+    counts: collections.Counter[str] = collections.Counter()
+    for line in run("readelf", "--symbols", "--wide", str(path)).splitlines():
+        fields = line.split()
+        if len(fields) != 8 or not fields[0].rstrip(":").isdigit():
+            continue
+        kind, binding, section, name = fields[3], fields[4], fields[6], fields[7]
+        own = name.startswith(prefix(twin))
+        if section == "UND":
+            counts["called or read"] += 1
+            if not (own or name in CALLED or name.startswith(prefix(INTERFACE)) or name == "_GLOBAL_OFFSET_TABLE_"):
+                violations.append(f"{path.name} of {twin} needs {name}")
+        elif kind == "FUNC":
+            counts["functions"] += 1
+            if binding == "WEAK":
+                counts["weak functions"] += 1
+            if binding != "LOCAL" and not own and not (binding == "WEAK" and name in WEAK_HELPERS):
+                violations.append(f"{path.name} of {twin} emits {name} ({binding.lower()})")
+    return counts
+
+
+def check_library(path: pathlib.Path, violations: list[str]) -> collections.Counter[str]:
+    counts: collections.Counter[str] = collections.Counter()
+    function = ""
+    users: dict[str, set[str]] = collections.defaultdict(set)
+    command = ["objdump", "--disassemble", "--no-show-raw-insn", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.endswith(">:\n"):
+                function = line[line.index("<") + 1 : -3]
+                counts["functions"] += 1
+            elif "\t" in line:
+                instruction = line.split("\t", 1)[1]
+                if AVX512_REGISTER.search(instruction):
+                    users[function].add("AVX-512")
+                elif AVX_REGISTER.search(instruction) or (instruction[0] == "v" and not OLD_V.match(instruction)):
+                    users[function].add("AVX")
+    if process.returncode != 0:
+        violations.append(f"objdump could not read {path}")
+    for function, used in users.items():
+        if function.startswith(prefix("MartletKernelsAVX512")):
+            counts["with AVX-512" if "AVX-512" in used else "with AVX"] += 1
+        elif function.startswith(prefix("MartletKernelsAVX2")) and used == {"AVX"}:
+            counts["with AVX"] += 1
+        else:
+            violations.append(f"{path.name}: {function} uses {' and '.join(sorted(used))}")
+    for wanted in ("with AVX", "with AVX-512"):
+        if not counts[wanted]:
+            violations.append(f"{path.name}: no function {wanted}; was it built with the kernels' flags?")
+    return counts
+
+
+def main() -> int:
+    folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".build/release")
+    violations: list[str] = []
+    for twin in TWINS.get(platform.machine(), ONE):
+        total: collections.Counter[str] = collections.Counter()
+        objects = sorted(folder.glob(f"{twin}.build/*.o"))
+        for path in objects:
+            total += check_object(twin, path, violations)
+        if not total["functions"]:
+            violations.append(f"{folder}/{twin}.build holds no function")
+        print(f"{twin}: {len(objects)} objects, " + ", ".join(f"{count} {what}" for what, count in total.items()))
+    if platform.machine() in TWINS:
+        counts = check_library(folder / "libmartlet.so", violations)
+        print("libmartlet.so: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+    else:
+        print(f"libmartlet.so: not looked into, since {platform.machine()} has one kernel module")
+    for violation in violations:
+        print(f"not closed: {violation}", file=sys.stderr)
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
