@@ -11,7 +11,7 @@
 #define END 4096
 
 /* END bytes of own memory, then the repeated middle, then END bytes. */
-static unsigned char *repeated(void) {
+static void *repeated(void) {
     const int file = memfd_create("piece", 0);
     REQUIRE(file >= 0 && ftruncate(file, PIECE) == 0);
     const size_t size = (size_t)(WRAPS * PIECE);
@@ -35,7 +35,7 @@ static void long_arrays(void) {
     uint16_t plain[5][END / 2] = {{0}};
     int32_t dtype[5] = {MARTLET_BF16, MARTLET_BF16, MARTLET_BF16, MARTLET_BF16, MARTLET_BF16};
     for (int k = 0; k < 4; k++) {
-        data[k] = (uint16_t *)repeated();
+        data[k] = repeated();
         if (k >= 2) continue;
         for (int64_t i = 0; i < END / 2; i++) reference_store(data[k], i, MARTLET_BF16, check_number((uint64_t)k, (uint64_t)i));
         for (int64_t i = 0; i < 8; i++) reference_store(data[k], tail + i, MARTLET_BF16, check_number((uint64_t)k + 7, (uint64_t)i));

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The hostile matrix: every parameter of every function in martlet.h, given what it should never be given.
 
-Reads the declarations and structs out of the header, lists (function, parameter, value) with the status that the
-header promises, writes them as C for hostile.c, builds that and runs it: one process for each case. A function
-without a good call in hostile.c does not compile; a parameter with fewer than five hostile values fails the run.
-Pointers that are not NULL and point to memory that is not the caller's are his fault, and are not here.
+Reads the declarations out of the header, lists (function, parameter, value) with the status that the header promises,
+writes them as a C file around hostile_world.h and hostile_run.h, builds it and runs it: one process for each case. A
+function without a good call in hostile_run.h does not compile; a parameter with fewer than five hostile values fails
+the run. Pointers that are not NULL and point to memory that is not the caller's are his fault, and are not here.
 
     hostile.py --library build/lib --header include --build build/tests-c [--list] [-k text]
 """
@@ -69,8 +69,8 @@ def cases(functions: list[Function]) -> Iterator[Case]:
 
 
 def generated(functions: list[Function], listed: list[Case]) -> str:
-    """The C that hostile.c includes: a struct of arguments and a call for each function, and the table of cases."""
-    lines = ["/* Written by hostile.py from martlet.h. */"]
+    """The C file: a struct of arguments and a call for each function, and the table of cases."""
+    lines = ["/* Written by hostile.py from martlet.h. */", '#include "hostile_world.h"']
     for function in functions:
         fields = " ".join(f"{p.type}{'' if p.type.endswith('*') else ' '}{p.name};" for p in function.parameters)
         arguments = ", ".join(f"a->{p.name}" for p in function.parameters)
@@ -108,7 +108,7 @@ def generated(functions: list[Function], listed: list[Case]) -> str:
         if not function.parameters:
             name = function.name
             lines.append(f'    {{"{name}", "", "no parameter", "OK", prepare_{name}, invoke_{name}, NULL, 1}},')
-    return "\n".join([*lines, "};", ""])
+    return "\n".join([*lines, "};", '#include "hostile_run.h"', ""])
 
 
 def c_text(text: str) -> str:
@@ -136,9 +136,10 @@ def main() -> int:
             if number < LEAST:
                 poor.append(f"{function.name}({parameter.name}): {number} hostile values, at least {LEAST} wanted")
     options.build.mkdir(parents=True, exist_ok=True)
-    (options.build / "hostile_cases.h").write_text(generated(functions, listed))
+    source = options.build / "hostile_cases.c"
+    source.write_text(generated(functions, listed))
     place = Place(options.library, options.header, options.build, "gcc")
-    program = place.compile(HERE / "hostile.c")
+    program = place.compile(source, name="hostile", flags=(f"-I{HERE}",))
     folder = place.folder("hostile")
     try:
         output = check_output([str(program), *([options.k] if options.k else [])], limit=280, cwd=folder)

@@ -1,8 +1,8 @@
 """What hostile.py gives to a parameter: for each declared type and name, the values it should never have.
 
 Each value is (what it is, the C statement that puts it into the call, the statuses that the header promises). In the
-statement `a` is the call's arguments, good until then, and `w` the memory behind them (struct world in hostile.c).
-Statuses are names without MARTLET_ERROR_, joined by |; ERROR is any failure, ANY also lets it succeed.
+statement `a` is the call's arguments, good until then, and `w` the memory behind them (hostile_world.h). Statuses are
+names without MARTLET_ERROR_, joined by |; ERROR is any failure, ANY also lets it succeed.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ Value = tuple[str, str, str]
 
 INT32 = ("INT32_MIN", "INT32_MAX")
 INT64 = ("INT64_MIN", "INT64_MAX")
+HUGE = ("INT64_MAX", "(int64_t)1 << 62", "(int64_t)1 << 61", "(int64_t)1 << 60")
 ODD_DOUBLES = ("NAN", "INFINITY", "-INFINITY", "-1.0", "-5e-324", "-1e308")
 HANDLES = {
     "NULL": "NULL",
@@ -135,10 +136,11 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield "the slots are another's", f"{one}.state = {first}.state;", "OVERLAP"
     yield "the counter lies in the value", f"{one}.step = {one}.value.data; *{one}.step = 0;", "OVERLAP"
     yield "the counter lies in the gradient", f"{one}.step = {one}.grad.data; *{one}.step = 0;", "OVERLAP"
-    yield "the value lies in the parameters", f"{one}.value.data = &{one}; {one}.value.count = 8; {one}.grad.count = 8; " \
-        f"{one}.state[0].count = 8; {one}.state[1].count = 8;", "OVERLAP|OK"  # fmt: skip
-    yield "the value lies in the groups", f"{one}.value.data = a->groups; {one}.value.count = 8; {one}.grad.count = 8; " \
-        f"{one}.state[0].count = 8; {one}.state[1].count = 8;", "OVERLAP|OK"  # fmt: skip
+    arrays = ("value", "grad", "state[0]", "state[1]")
+    short = " ".join(f"{one}.{array}.count = 8;" for array in arrays)
+    # Structs are no arrays: lying in one another may be accepted, but ends nothing.
+    yield "the value lies in the parameters", f"{one}.value.data = &{one}; {short}", "OVERLAP|OK"
+    yield "the value lies in the groups", f"{one}.value.data = a->groups; {short}", "OVERLAP|OK"
     yield "the counter is another's", f"{one}.step = {first}.step;", "OK"
     yield "the gradient is another's", f"{one}.grad = {first}.grad;", "OK"
     yield "an empty parameter", f"empty(&{one});", "OK"
@@ -216,8 +218,8 @@ def report_values() -> Iterator[Value]:
     yield from assign("a->out_report->struct_size", (0, 1, 31, 4097, "UINT32_MAX"), "STRUCT")
     yield "a longer report, tail not zero", "a->out_report->struct_size = 40; w->report.tail[7] = 1;", "STRUCT|OK"
     yield "fields that are not set", "memset((char *)a->out_report + 4, 0xAB, 28);", "OK"
-    # Structs are no arrays: lying in one another may be accepted, but ends nothing.
-    yield "the report lies in a value", "a->out_report = (void *)w->value[0]; a->out_report->struct_size = 32;", "OVERLAP|OK"
+    inside = "a->out_report = (void *)w->value[0]; a->out_report->struct_size = 32;"
+    yield "the report lies in a value", inside, "OVERLAP|OK"
 
 
 def out_values(kind: str, name: str, *, may_be_null: bool = False, size: str = "") -> Iterator[Value]:
@@ -261,7 +263,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
     elif function == "martlet_isa_set":
         yield from assign(target, (-1, 4, 100, 65537, *INT32), "ARGUMENT")
     elif function == "martlet_chunk_set":
-        yield from assign(target, (-1, 1, 63, "((int64_t)1 << 40) + 1", "((int64_t)1 << 32) * 65536", *INT64), "ARGUMENT")
+        yield from assign(target, (-1, 1, 63, "((int64_t)1 << 40) + 1", "(int64_t)1 << 48", *INT64), "ARGUMENT")
         yield from assign(target, (0, 64, "(int64_t)1 << 40"), "OK")
     elif name == "group":
         yield from assign(target, (-1, 2, 1000, 65536, *INT32), "ARGUMENT")
@@ -281,10 +283,10 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, ("INT64_MAX",), "ANY")
     elif function == "martlet_array_step":
         yield from assign(target, (-1, "INT64_MIN", "INT64_MIN + 1"), "SHAPE|ARGUMENT")
-        yield from assign(target, ("INT64_MAX", "(int64_t)1 << 62", "(int64_t)1 << 61", "(int64_t)1 << 60"), "SHAPE|ARGUMENT")
+        yield from assign(target, HUGE, "SHAPE|ARGUMENT")
         yield from assign(target, (0, 1), "OK")
     elif function == "martlet_step":
-        yield from assign(target, (-1, "INT64_MIN", "INT64_MAX", "(int64_t)1 << 62", "(int64_t)1 << 56"), "SHAPE|ARGUMENT")
+        yield from assign(target, (-1, "INT64_MIN", *HUGE, "(int64_t)1 << 56"), "SHAPE|ARGUMENT")
         yield from assign(target, (0,), "OK" if name == "count" else "ARGUMENT")
     elif function == "martlet_optimizer_step":
         yield from assign(target, (0, 1, 3, -1, *INT64, "(int64_t)1 << 32"), "SHAPE|ARGUMENT")
@@ -330,8 +332,8 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from report_values()
     elif kind.endswith("*") and name.startswith("out_"):
         optional = function.endswith(("group_add", "optimizer_add"))
-        sizes = {"martlet_config *": "a->struct_size", "martlet_machine *": "a->struct_size", "martlet_report *": "a->struct_size"}
-        yield from out_values(kind, name, may_be_null=optional, size=sizes.get(kind, ""))
+        sized = kind in ("martlet_config *", "martlet_machine *", "martlet_report *")
+        yield from out_values(kind, name, may_be_null=optional, size="a->struct_size" if sized else "")
     elif kind == "martlet_config *" and name == "groups":
         yield "NULL", "a->groups = NULL;", "NULL"
         yield from config_values("a->groups[1]", tail=False)

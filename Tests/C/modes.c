@@ -43,7 +43,8 @@ static void under(const char *name, struct workload *w, martlet_optimizer *optim
     CHECK_SAYING(after == mode, "%s: control word %llx became %llx", name, (unsigned long long)mode,
                  (unsigned long long)after);
     CHECK_SAYING(fegetround() == rounding && fegetexcept() == excepts, "%s", name);
-    CHECK_SAYING(fetestexcept(FE_ALL_EXCEPT) == 0, "%s: flags %x left behind", name, fetestexcept(FE_ALL_EXCEPT));
+    CHECK_SAYING(fetestexcept(FE_ALL_EXCEPT) == 0, "%s: flags %x left behind", name,
+                 (unsigned)fetestexcept(FE_ALL_EXCEPT));
     CHECK_SAYING(hash == wanted, "%s: other bits", name);
     fesetenv(FE_DFL_ENV);
 }

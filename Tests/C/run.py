@@ -57,7 +57,9 @@ class Place:
         return path
 
 
-def check_output(command: list[str], *, limit: float, cwd: Path | None = None, extra: dict[str, str] | None = None) -> str:
+def check_output(
+    command: list[str], *, limit: float, cwd: Path | None = None, extra: dict[str, str] | None = None
+) -> str:
     """Runs a command in a clean environment; its output, or a Failure with the end of it."""
     environment = {key: value for key, value in os.environ.items() if key not in ENVIRONMENT}
     environment |= {"SWIFT_BACKTRACE": "enable=no", "LC_ALL": "C.UTF-8"} | (extra or {})
@@ -111,9 +113,7 @@ def program(name: str, *, limit: float = 120, flags: tuple[str, ...] = (), prelo
         built = place.compile(HERE / f"{name}.c", flags=flags)
         extra = {}
         if preload:
-            shared = place.compile(
-                HERE / f"{preload}.c", name=f"{preload}.so", link=False, flags=("-shared", "-fPIC")
-            )
+            shared = place.compile(HERE / f"{preload}.c", name=f"{preload}.so", link=False, flags=("-shared", "-fPIC"))
             extra = {"LD_PRELOAD": str(shared)}
         output = check_output([str(built)], limit=limit, cwd=place.folder(name), extra=extra)
         return "; ".join(output.strip().splitlines()[-lines:])
