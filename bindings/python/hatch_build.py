@@ -77,7 +77,7 @@ def swift_package(root: Path) -> Iterator[tuple[Path, str]]:
                 path = Path(folder, name)
                 place = path.relative_to(root)
                 if top != "Tests" or path.suffix == ".swift":
-                    yield path.resolve(), str(place)
+                    yield path, str(place)
 
 
 def built_library(root: Path) -> Path:

@@ -1,0 +1,126 @@
+"""Wheel and sdist: what is in them, that they install and build in an empty folder, and what is said without Swift.
+
+The wheel of the source tree takes the library under test; the sdist compiles Swift, which takes some minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import martlet
+from martlet import _ffi
+
+PROJECT = Path(__file__).resolve().parent.parent
+ROOT = PROJECT.parent.parent
+STEP = (
+    "import numpy, martlet; from martlet import _ffi; p = numpy.zeros(3); martlet.adam(p, p + 1, lr=0.5); "
+    "assert abs(p + 0.5).max() < 1e-6; print(_ffi.library_path)"
+)
+
+def build(target: str, folder: Path, output: Path, library: Path | None, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "MARTLET_LIBRARY"}
+    if library is not None:
+        environment["MARTLET_LIBRARY"] = str(library)
+    if path is not None:
+        environment["PATH"] = path
+    return subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(output)],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def built(target: str, folder: Path, output: Path, library: Path | None = None) -> Path:
+    done = build(target, folder, output, library)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (made,) = output.iterdir()
+    return made
+
+
+def installed(wheel: Path, folder: Path) -> Path:
+    """Installs a wheel without its dependencies, and steps with it in a process that sees no other martlet."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(folder), str(wheel)],
+        check=True,
+    )  # fmt: skip
+    environment = {key: value for key, value in os.environ.items() if key not in ("MARTLET_LIBRARY", "PYTHONPATH")}
+    environment["PYTHONPATH"] = str(folder)
+    done = subprocess.run(
+        [sys.executable, "-c", STEP], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == folder / "martlet" / "lib" / "libmartlet.so.0"
+    done = subprocess.run(
+        [sys.executable, "-m", "martlet", "config", "--cflags"],
+        cwd=folder, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert Path(done.stdout.strip()[2:], "martlet.h").is_file()
+    return folder
+
+
+def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
+    wheel = built("wheel", PROJECT, tmp_path / "wheel", _ffi.library_path)
+    assert re.fullmatch(rf"martlet-{martlet.__version__}-py3-none-(manylinux_2_34|linux)_\w+\.whl", wheel.name)
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read(f"martlet-{martlet.__version__}.dist-info/METADATA").decode()
+    for wanted in ("martlet/lib/libmartlet.so.0", "martlet/include/martlet.h", "martlet/py.typed", "martlet/torch/adam.py"):
+        assert wanted in names
+    assert not [name for name in names if "test" in name or name.endswith(".swift")]
+    assert re.findall(r"^Requires-Dist: (\w+)[^;]*$", metadata, re.M) == ["numpy"]
+    assert "Requires-Python: >=3.10" in metadata
+    installed(wheel, tmp_path / "site")
+
+
+def test_tag_says_what_the_library_needs(tmp_path: Path) -> None:
+    sys.path.insert(0, str(PROJECT))
+    try:
+        import hatch_build
+    finally:
+        sys.path.remove(str(PROJECT))
+    for content, start in (
+        (b"GLIBC_2.34 GLIBC_2.2.5 GLIBCXX_3.4.29", "manylinux_2_34_"),
+        (b"GLIBC_2.38 GLIBCXX_3.4.29", "linux_"),
+        (b"GLIBC_2.34 GLIBCXX_3.4.31", "linux_"),
+        (b"GLIBC_2.17", "linux_"),
+    ):
+        library = tmp_path / "library"
+        library.write_bytes(content)
+        assert hatch_build.platform_tag(library).startswith(start)
+
+
+def test_sdist_builds_in_an_empty_folder(tmp_path: Path) -> None:
+    archive = built("sdist", PROJECT, tmp_path / "sdist")
+    empty = tmp_path / "empty"
+    with tarfile.open(archive) as packed:
+        assert not [member.name for member in packed if member.issym() or member.islnk()]
+        packed.extractall(empty, filter="data")
+    (folder,) = empty.iterdir()
+    for wanted in ("Package.swift", "include/martlet.h", "include/module.modulemap", "Sources/Martlet/exports.map"):
+        assert (folder / wanted).is_file()
+    for twin in ("KernelsAVX2", "KernelsAVX512"):
+        names = {path.name for path in (folder / "Sources" / twin).iterdir()}
+        assert names == {path.name for path in (ROOT / "Sources" / "Kernels").iterdir()}
+    assert not list(folder.rglob("*.so*"))
+    again = built("sdist", folder, tmp_path / "again")
+    with tarfile.open(archive) as first, tarfile.open(again) as second:
+        assert sorted(first.getnames()) == sorted(second.getnames())
+    wheel = built("wheel", folder, tmp_path / "wheel")
+    shutil.rmtree(folder / ".build")
+    installed(wheel, tmp_path / "site")
+
+
+def test_without_swift(tmp_path: Path) -> None:
+    done = build("wheel", PROJECT, tmp_path / "wheel", None, path=str(tmp_path))
+    assert done.returncode != 0
+    assert "'swift' was not found. Install it (https://www.swift.org/install/linux/)" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = build("wheel", PROJECT, tmp_path / "wheel", tmp_path / "no such library")
+    assert done.returncode != 0
+    assert "there is no such file" in done.stderr
