@@ -44,14 +44,14 @@ func groups(_ run: Int) -> [Configuration] {
 
 func hash(_ bytes: UnsafeRawBufferPointer) -> String {
     var value: UInt64 = 0xCBF2_9CE4_8422_2325
-    for unsafe byte in unsafe bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    for index in bytes.indices { value = unsafe (value ^ UInt64(bytes[index])) &* 0x100_0000_01B3 }
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
 }
 
 func describe(_ run: Int, _ tensor: Int, _ value: Array1, _ slots: [UnsafeRawBufferPointer]) {
     var line = unsafe "run \(run) tensor \(tensor) value \(hash(UnsafeRawBufferPointer(value)))"
-    for unsafe (name, slot) in unsafe zip(slotNames, slots) { line += unsafe " \(name) \(hash(slot))" }
+    for slot in slots.indices { line += unsafe " \(slotNames[slot]) \(hash(slots[slot]))" }
     print(line)
 }
 
@@ -104,7 +104,7 @@ func runMemory(_ run: Int) throws {
         }
     }
     for tensor in sizes.indices {
-        unsafe describe(run, tensor, values[tensor], states[tensor].map { unsafe UnsafeRawBufferPointer($0) })
+        unsafe describe(run, tensor, values[tensor], states[tensor].map { UnsafeRawBufferPointer($0) })
     }
 }
 
@@ -113,7 +113,7 @@ struct Trajectory {
     static func main() {
         do {
             for run in 0..<4 {
-                if unsafe CommandLine.arguments.last == "memory" { try runMemory(run) } else { try runHandles(run) }
+                if CommandLine.arguments.last == "memory" { try runMemory(run) } else { try runHandles(run) }
             }
         } catch let error as MartletError {
             print(error.message)
