@@ -151,7 +151,8 @@ struct Header: ~Copyable {
         try expect("}")
     }
 
-    private mutating func parseArray(_ element: (inout HeaderParser) throws(MartletError) -> Void) throws(MartletError) {
+    private mutating func parseArray(_ element: (inout HeaderParser) throws(MartletError) -> Void) throws(MartletError)
+    {
         try expect("[")
         if takes("]") { return }
         repeat { try element(&self) } while takes(",")

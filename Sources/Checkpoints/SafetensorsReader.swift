@@ -109,7 +109,8 @@ import MartletPlatform
             return order != 0 ? order : -suffix.count
         }
         let order = unsafe Bytes.compare(UnsafeRawBufferPointer(rebasing: name[..<wanted.count]), wanted)
-        return unsafe order != 0 ? order : Bytes.compare(UnsafeRawBufferPointer(rebasing: name[wanted.count...]), suffix)
+        return unsafe order != 0
+            ? order : Bytes.compare(UnsafeRawBufferPointer(rebasing: name[wanted.count...]), suffix)
     }
 
     // MARK: Opening
@@ -139,7 +140,8 @@ import MartletPlatform
             unsafe free(block)
             throw error
         }
-        return unsafe UnsafeMutableBufferPointer(start: block.bindMemory(to: UInt8.self, capacity: byteCount), count: byteCount)
+        return unsafe UnsafeMutableBufferPointer(
+            start: block.bindMemory(to: UInt8.self, capacity: byteCount), count: byteCount)
     }
 
     private static func checkedHeader(
@@ -166,7 +168,8 @@ import MartletPlatform
             let shape = unsafe UnsafeBufferPointer(rebasing: header.sizes.elements[start..<start + Int(entry.rank)])
             guard entry.begin == place else {
                 let what = entry.begin < place ? "overlaps the one before it" : "leaves a hole before it"
-                throw unsafe failure(entry, text, "starts at byte \(entry.begin) of the data and \(what), which ends at \(place)")
+                throw unsafe failure(
+                    entry, text, "starts at byte \(entry.begin) of the data and \(what), which ends at \(place)")
             }
             guard let byteCount = unsafe entry.type.byteCount(shape: shape) else {
                 throw unsafe failure(entry, text, "has a shape whose size in bytes is no number")
@@ -200,7 +203,8 @@ import MartletPlatform
         }
     }
 
-    private static func bytes(_ range: TextRange, in text: UnsafeMutableBufferPointer<UInt8>) -> UnsafeRawBufferPointer {
+    private static func bytes(_ range: TextRange, in text: UnsafeMutableBufferPointer<UInt8>) -> UnsafeRawBufferPointer
+    {
         let start = Int(range.start)
         return unsafe UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(text)[start..<start + Int(range.count)])
     }

@@ -55,7 +55,8 @@ import MartletPlatform
         try unsafe name.utf8Span.span.withUnsafeBytes { (name: UnsafeRawBufferPointer) throws(MartletError) in
             try unsafe shape.span.withUnsafeBufferPointer { (shape: UnsafeBufferPointer<Int>) throws(MartletError) in
                 try unsafe add(
-                    name: name, suffix: UnsafeRawBufferPointer(start: nil, count: 0), type: type, shape: shape, data: data,
+                    name: name, suffix: UnsafeRawBufferPointer(start: nil, count: 0), type: type, shape: shape,
+                    data: data,
                     byteCount: byteCount)
             }
         }
@@ -172,7 +173,9 @@ import MartletPlatform
         return header.take()
     }
 
-    private func append(_ tensor: Tensor, from begin: Int, to end: Int, to header: inout HeaderText) throws(MartletError) {
+    private func append(_ tensor: Tensor, from begin: Int, to end: Int, to header: inout HeaderText)
+        throws(MartletError)
+    {
         try unsafe header.append(string: bytes(tensor.name))
         try header.append(":{\"dtype\":\"")
         try header.append(tensor.type.name)
@@ -211,7 +214,8 @@ private struct HeaderText: ~Copyable {
     /// In quotes, with the escapes that JSON demands.
     mutating func append(string: UnsafeRawBufferPointer) throws(MartletError) {
         try append("\"")
-        for unsafe byte in unsafe string {
+        for index in 0..<string.count {
+            let byte = unsafe string[index]
             switch byte {
             case UInt8(ascii: "\""): try append("\\\"")
             case UInt8(ascii: "\\"): try append("\\\\")

@@ -61,7 +61,8 @@ package enum TensorType: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     /// the last byte would not be full.
     package func byteCount(shape: UnsafeBufferPointer<Int>) -> Int? {
         var bits = bitCount
-        for unsafe size in unsafe shape {
+        for index in 0..<shape.count {
+            let size = unsafe shape[index]
             let (product, overflow) = bits.multipliedReportingOverflow(by: size)
             if overflow || size < 0 { return nil }
             bits = product

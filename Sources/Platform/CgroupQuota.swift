@@ -46,7 +46,8 @@ package enum CgroupQuota {
             for line in groups.lines {
                 let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
                 guard fields.count == 3 else { continue }
-                let isThis = isV2 ? fields[0] == "0" && fields[1].isEmpty : fields[1].split(separator: ",").contains("cpu")
+                let isThis =
+                    isV2 ? fields[0] == "0" && fields[1].isEmpty : fields[1].split(separator: ",").contains("cpu")
                 guard isThis else { continue }
                 let path = fields[2] == "/" ? "" : fields[2]
                 if root == "/" { return path.hasPrefix("/..") ? "" : path }
@@ -59,7 +60,9 @@ package enum CgroupQuota {
 
         func limit(root: String, group: Substring) -> Int? {
             func numbers(_ file: String) -> [Int?] {
-                guard let text = KernelText(root, "\(point)\(group)/\(file)"), let line = text.lines.first else { return [] }
+                guard let text = KernelText(root, "\(point)\(group)/\(file)"), let line = text.lines.first else {
+                    return []
+                }
                 return line.split(separator: " ").map { Int($0) }
             }
             // v2: "max 100000" or "150000 100000"; v1: a file each, -1 for no limit.

@@ -7,10 +7,13 @@ package enum Environment {
     /// `MARTLET_NUM_THREADS`; nil where it is not set or empty.
     package static func threads() throws(MartletError) -> Int? {
         guard let text = unsafe value("MARTLET_NUM_THREADS") else { return nil }
-        if let number = unsafe leadingNumber(text, endsAt: isEnd), number >= 1, number <= Machine.mostThreads { return number }
+        if let number = unsafe leadingNumber(text, endsAt: isEnd), number >= 1, number <= Machine.mostThreads {
+            return number
+        }
         throw MartletError(
             .argument,
-            "MARTLET_NUM_THREADS in the environment is '\(unsafe excerpt(text))'; wanted is 1 to \(Machine.mostThreads)")
+            "MARTLET_NUM_THREADS in the environment is '\(unsafe excerpt(text))'; wanted is 1 to \(Machine.mostThreads)"
+        )
     }
 
     /// `MARTLET_ISA`; nil where it is not set or empty.
@@ -20,7 +23,8 @@ package enum Environment {
             if isa.isSupported { return isa }
             throw MartletError(
                 .argument,
-                "MARTLET_ISA in the environment is \(isa.name), which this machine lacks; its best is \(InstructionSet.best.name)")
+                "MARTLET_ISA in the environment is \(isa.name), which this machine lacks; its best is \(InstructionSet.best.name)"
+            )
         }
         throw MartletError(
             .argument,

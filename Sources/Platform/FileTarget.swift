@@ -92,7 +92,9 @@ import Synchronization
     // MARK: Steps of opening
 
     /// Copies `given` to `path`, and follows links until it names a file or nothing.
-    private static func resolve(_ given: UnsafePointer<CChar>, into path: UnsafeMutablePointer<CChar>) throws(MartletError) {
+    private static func resolve(_ given: UnsafePointer<CChar>, into path: UnsafeMutablePointer<CChar>)
+        throws(MartletError)
+    {
         let length = unsafe strnlen(given, pathLimit)
         guard length < pathLimit else { throw unsafe FileError.make(given, "could not be opened", ENAMETOOLONG) }
         guard length > 0 else { throw unsafe FileError.make(given, "could not be opened", ENOENT) }
@@ -107,7 +109,9 @@ import Synchronization
             }
             // A relative link counts from the folder that the link is in.
             let kept = unsafe link[0] == slash ? 0 : folderLength(path)
-            guard kept + count < pathLimit else { throw unsafe FileError.make(given, "could not be opened", ENAMETOOLONG) }
+            guard kept + count < pathLimit else {
+                throw unsafe FileError.make(given, "could not be opened", ENAMETOOLONG)
+            }
             unsafe memcpy(path + kept, link, count)
             unsafe path[kept + count] = 0
         }

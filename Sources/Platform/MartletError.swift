@@ -49,6 +49,7 @@ public struct MartletError: Error, Sendable, Equatable, CustomStringConvertible 
     /// The error of an address that its elements cannot have. `subject` is what the caller calls it.
     package static func misaligned(_ subject: String, at address: UInt, to alignment: Int) -> MartletError {
         MartletError(
-            .alignment, "\(subject) is at 0x\(String(address, radix: 16)); expected an address that is a multiple of \(alignment)")
+            .alignment,
+            "\(subject) is at 0x\(String(address, radix: 16)); expected an address that is a multiple of \(alignment)")
     }
 }

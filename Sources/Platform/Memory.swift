@@ -12,7 +12,9 @@ import Glibc
 
     /// Throws `.memory` when the system gives none, or `byteCount` is negative.
     package init(byteCount: Int) throws(MartletError) {
-        guard byteCount >= 0, byteCount <= ZeroedMemory.most else { throw MartletError(.memory, "a size is beyond what a machine can address") }
+        guard byteCount >= 0, byteCount <= ZeroedMemory.most else {
+            throw MartletError(.memory, "a size is beyond what a machine can address")
+        }
         let isMapped = byteCount >= ZeroedMemory.hugePage
         guard let base = unsafe isMapped ? ZeroedMemory.map(byteCount) : ZeroedMemory.allocate(byteCount) else {
             throw MartletError(.memory, "the system gave no memory for \(byteCount) bytes")

@@ -22,7 +22,8 @@ public enum Settings {
     /// Sets ``threads``, 1 to 1,024; 0 returns to the default. Throws `.argument` for anything else.
     public static func setThreads(_ count: Int) throws(MartletError) {
         guard count >= 0, count <= Machine.mostThreads else {
-            throw MartletError(.argument, "threads is \(count); wanted is 1 to \(Machine.mostThreads), or 0 for the default")
+            throw MartletError(
+                .argument, "threads is \(count); wanted is 1 to \(Machine.mostThreads), or 0 for the default")
         }
         threadsInForce.store(count, ordering: .relaxed)
     }
@@ -50,7 +51,8 @@ public enum Settings {
     /// Sets ``isa``; nil returns to the default. Throws `.argument` for one that the machine lacks.
     public static func setISA(_ isa: InstructionSet?) throws(MartletError) {
         if let isa, !isa.isSupported {
-            throw MartletError(.argument, "isa is \(isa.name), which this machine lacks; its best is \(InstructionSet.best.name)")
+            throw MartletError(
+                .argument, "isa is \(isa.name), which this machine lacks; its best is \(InstructionSet.best.name)")
         }
         isaInForce.store(isa?.rawValue ?? 0, ordering: .relaxed)
     }
@@ -61,7 +63,8 @@ public enum Settings {
     /// Sets ``chunk``, 64 to 2^40; 0 returns to the default. Throws `.argument` for anything else.
     public static func setChunk(_ elements: Int) throws(MartletError) {
         guard elements == 0 || (elements >= 64 && elements <= 1 << 40) else {
-            throw MartletError(.argument, "chunk is \(elements); wanted is 64 to 2^40, or 0 for the default of \(defaultChunk)")
+            throw MartletError(
+                .argument, "chunk is \(elements); wanted is 64 to 2^40, or 0 for the default of \(defaultChunk)")
         }
         chunkInForce.store(elements == 0 ? defaultChunk : elements, ordering: .relaxed)
     }

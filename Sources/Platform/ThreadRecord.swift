@@ -48,7 +48,8 @@ import Synchronization
 
     /// Keeps `parts`, one behind the other; what goes beyond 1,023 bytes is cut off at a whole character.
     package func setError(_ parts: String...) {
-        let text = unsafe (UnsafeMutableRawPointer(fields) + ThreadRecord.textOffset).assumingMemoryBound(to: UInt8.self)
+        let text = unsafe (UnsafeMutableRawPointer(fields) + ThreadRecord.textOffset).assumingMemoryBound(
+            to: UInt8.self)
         var length = 0
         fill: for part in parts {
             for byte in part.utf8 {

@@ -110,9 +110,15 @@ import Testing
         func add(_ writer: inout SafetensorsWriter, _ name: String, _ shape: [Int] = [1]) throws(MartletError) {
             try writer.add(name: name, type: .u8, shape: shape, data: byte, byteCount: 1)
         }
-        #expect(kind { (w) throws(MartletError) in try add(&w, "a"); try add(&w, "a") } == .argument)
+        #expect(
+            kind { (w) throws(MartletError) in
+                try add(&w, "a"); try add(&w, "a")
+            } == .argument)
         #expect(kind { (w) throws(MartletError) in try add(&w, "__metadata__") } == .argument)
-        #expect(kind { (w) throws(MartletError) in try w.addMetadata("k", "1"); try w.addMetadata("k", "2") } == .argument)
+        #expect(
+            kind { (w) throws(MartletError) in
+                try w.addMetadata("k", "1"); try w.addMetadata("k", "2")
+            } == .argument)
         for shape in [[2], [-1], [-1, -1], [.max, 2], [1 << 62, 1 << 62], Array(repeating: 1, count: 65)] {
             #expect(kind { (w) throws(MartletError) in try add(&w, "a", shape) } == .shape)
         }
@@ -123,7 +129,8 @@ import Testing
         #expect(
             kind { (w) throws(MartletError) in
                 try w.add(
-                    name: UnsafeRawBufferPointer(start: invalid, count: 2), suffix: UnsafeRawBufferPointer(start: nil, count: 0),
+                    name: UnsafeRawBufferPointer(start: invalid, count: 2),
+                    suffix: UnsafeRawBufferPointer(start: nil, count: 0),
                     type: .u8, shape: UnsafeBufferPointer(start: nil, count: 0), data: byte, byteCount: 1)
             } == .argument)
         #expect(access(folder["refused"], F_OK) != 0)
@@ -247,7 +254,8 @@ import Testing
     @Test func shapesThatLie() {
         let u8 = #""U8""#
         for shape in [
-            "[-1]", "[1.0]", "[1e0]", "[01]", "[+1]", "[0x1]", "[1,]", "[,1]", "[1 1]", "[[1]]", "[null]", "[\"1\"]", "1",
+            "[-1]", "[1.0]", "[1e0]", "[01]", "[+1]", "[0x1]", "[1,]", "[,1]", "[1 1]", "[[1]]", "[null]", "[\"1\"]",
+            "1",
             "[9223372036854775808]", "[18446744073709551617]", "[4294967296,4294967296]", "[9223372036854775807,3]",
             "[" + String(repeating: "1,", count: 64) + "1]", "null", "{}", "[", "[1",
         ] {
@@ -277,7 +285,8 @@ import Testing
 
     @Test func headersThatAreNone() {
         for header in [
-            " ", "[]", "null", "1", "\"\"", "{", "}", "{}}", "{}{}", "{},", "{} x", " {}", "\u{FEFF}{}", "{,}", #"{"a"}"#,
+            " ", "[]", "null", "1", "\"\"", "{", "}", "{}}", "{}{}", "{},", "{} x", " {}", "\u{FEFF}{}", "{,}",
+            #"{"a"}"#,
             #"{"a":}"#, #"{"a":1}"#, #"{"a":null}"#, #"{"a":[]}"#, #"{"a":{}}"#, #"{"a":{"dtype":"U8"}}"#, #"{a:{}}"#,
             #"{'a':{}}"#, #"{"__metadata__":null}"#, #"{"__metadata__":[]}"#, #"{"__metadata__":{"k":1}}"#,
             #"{"__metadata__":{"k":{}}}"#, #"{"__metadata__":{"k":null}}"#, #"{"__metadata__":{"k":"v",}}"#,
@@ -296,7 +305,9 @@ import Testing
             #expect(kind(fileBytes("{\"__metadata__\":{\"k\":\"\(text)")) == .format, "\(text)")
         }
         // Not UTF-8: a lone continuation, a cut sequence, too long a form, a surrogate, beyond the last character.
-        for bytes in [[0x80], [0xC3], [0xC0, 0x80], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xFF]]
+        for bytes in [
+            [0x80], [0xC3], [0xC0, 0x80], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xFF],
+        ]
             as [[UInt8]]
         {
             let header = Array(#"{"__metadata__":{"k":""#.utf8) + bytes + Array(#""}}"#.utf8)
@@ -353,6 +364,8 @@ import Testing
         #expect(
             message(fileBytes("{\(overlap)}", data: 7))
                 == "tensor 'b' starts at byte 3 of the data and overlaps the one before it, which ends at 4")
-        #expect(message(fileBytes("{}", length: 1 << 40)) == "the header's length is 1099511627776 bytes; the format allows 100000000")
+        #expect(
+            message(fileBytes("{}", length: 1 << 40))
+                == "the header's length is 1099511627776 bytes; the format allows 100000000")
     }
 }

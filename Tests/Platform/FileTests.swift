@@ -150,7 +150,9 @@ private func failure(_ body: () throws(MartletError) -> Void) -> MartletError? {
             var limits = rlimit(rlim_cur: rlim_t(limit), rlim_max: rlim_t(limit))
             if setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limits) != 0 { return 1 }
             let bytes = [UInt8](repeating: 1, count: 400_000)
-            guard let error = failure({ () throws(MartletError) in try replace(folder["file"], [1], bytes) }) else { return 2 }
+            guard let error = failure({ () throws(MartletError) in try replace(folder["file"], [1], bytes) }) else {
+                return 2
+            }
             // The signal is not left behind either.
             var pending = sigset_t()
             sigpending(&pending)
@@ -172,7 +174,9 @@ private func failure(_ body: () throws(MartletError) -> Void) -> MartletError? {
                 let other = [UInt8](repeating: UInt8(round), count: 1 << 20)
                 let parent = getppid()
                 let killer = inChildWithoutWaiting(after: useconds_t(round * 100), kill: getpid())
-                while getppid() == parent { _ = failure { () throws(MartletError) in try replace(folder["file"], other) } }
+                while getppid() == parent {
+                    _ = failure { () throws(MartletError) in try replace(folder["file"], other) }
+                }
                 return killer > 0 ? 0 : 1
             }
             #expect(code == 1000 + SIGKILL)

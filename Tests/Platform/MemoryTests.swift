@@ -17,13 +17,16 @@ import Testing
         memset(memory.base, 0xFF, byteCount)
     }
 
-    @Test(arguments: [-1, .min, .max, .max - 4096, .max - 3 << 20, 1 << 60, 1 << 60 + 1]) func tooLarge(byteCount: Int) {
+    @Test(arguments: [-1, .min, .max, .max - 4096, .max - 3 << 20, 1 << 60, 1 << 60 + 1]) func tooLarge(byteCount: Int)
+    {
         #expect(kind { () throws(MartletError) in _ = try ZeroedMemory(byteCount: byteCount).byteCount } == .memory)
     }
 
     @Test func productsThatOverflow() throws {
-        #expect(kind { () throws(MartletError) in _ = try ZeroedMemory(count: 1 << 61, stride: 8).byteCount } == .memory)
-        #expect(kind { () throws(MartletError) in _ = try ZeroedMemory(count: 1 << 62, stride: 4).byteCount } == .memory)
+        #expect(
+            kind { () throws(MartletError) in _ = try ZeroedMemory(count: 1 << 61, stride: 8).byteCount } == .memory)
+        #expect(
+            kind { () throws(MartletError) in _ = try ZeroedMemory(count: 1 << 62, stride: 4).byteCount } == .memory)
         #expect(kind { () throws(MartletError) in _ = try ZeroedMemory(count: -1, stride: 4).byteCount } == .memory)
         #expect(try ZeroedMemory(count: 3, stride: 8).byteCount == 24)
     }
