@@ -77,7 +77,8 @@ private struct Seen {
             for threads in [1, 3] {
                 let found = run(host, threads: threads)
                 #expect(found.mode == host)
-                #expect(found.bytes == reference, "mode \(host)")
+                let isSame = found.bytes == reference
+                #expect(isSame, "mode \(host)")
             }
         }
     }

@@ -247,7 +247,8 @@ extension Layout {
                     layout.copy(.scatter, array: 1, target.operand, first: low, count: range.count, block: block.base)
                 }
                 let found = (0..<span).map { Numbered.read(target.memory.base + $0 * type.size, type) }
-                #expect(found == expected)
+                let isSame = found == expected
+                #expect(isSame, "\(shape), \(range)")
             }
         }
     }

@@ -24,9 +24,9 @@ private let instructionSets = InstructionSet.allCases.filter(\.isSupported)
                 let arrays = Arrays(count: count + 40)
                 let items = [arrays.item(20..<20 + count, arrays.keep(.counting))]
                 for leastPiece in [64, 65, 100, 2048] {
-                    let found = visits(arrays, items, threads: threads, leastPiece: leastPiece)
                     let expected = (0..<count + 40).map { Float($0 >= 20 && $0 < 20 + count ? 1 : 0) }
-                    #expect(found == expected, "\(count) elements, pieces of \(leastPiece)")
+                    let isRight = visits(arrays, items, threads: threads, leastPiece: leastPiece) == expected
+                    #expect(isRight, "\(count) elements, pieces of \(leastPiece)")
                 }
             }
         }
@@ -48,7 +48,8 @@ private let instructionSets = InstructionSet.allCases.filter(\.isSupported)
         }
         #expect(items.count > 10_000)
         for leastPiece in [64, 2048] {
-            #expect(visits(arrays, items, threads: threads, leastPiece: leastPiece) == expected)
+            let isRight = visits(arrays, items, threads: threads, leastPiece: leastPiece) == expected
+            #expect(isRight, "pieces of \(leastPiece)")
         }
     }
 
@@ -69,7 +70,8 @@ private let instructionSets = InstructionSet.allCases.filter(\.isSupported)
                 for element in Swift.stride(from: place, to: place + width, by: stride) { expected[element] = 1 }
                 place += width
             }
-            #expect(visits(arrays, items, threads: threads, leastPiece: 64) == expected)
+            let isRight = visits(arrays, items, threads: threads, leastPiece: 64) == expected
+            #expect(isRight)
         }
     }
 
@@ -104,11 +106,13 @@ private let instructionSets = InstructionSet.allCases.filter(\.isSupported)
         let untouched = Arrays(count: 20_011)
         untouched.randomize(seed: 5)
         let reference = run(.baseline, 1, 1 << 30)
-        #expect(reference != untouched.bytes)
+        let isUntouched = reference == untouched.bytes
+        #expect(!isUntouched)
         for isa in instructionSets {
             for threads in [1, 2, 3, 7] {
                 for leastPiece in [64, 65, 777, 2048] {
-                    #expect(run(isa, threads, leastPiece) == reference, "\(isa) \(threads) \(leastPiece)")
+                    let isSame = run(isa, threads, leastPiece) == reference
+                    #expect(isSame, "\(isa), \(threads) threads, pieces of \(leastPiece)")
                 }
             }
         }

@@ -93,8 +93,9 @@ private struct StridedArray {
             let isSame = (0..<count).allSatisfy { plainViews[index].get($0) == views[index].get(places[$0]) }
             #expect(isSame, "array \(index), \(sizes), \(types)")
         }
-        #expect(arrays.map { $0?.others } == others, "bytes beside the elements were written")
-        #expect(arrays[1]?.memory.bytes == gradient, "the gradient was written")
+        let (areOthersSame, isGradientSame) = (arrays.map { $0?.others } == others, arrays[1]?.memory.bytes == gradient)
+        #expect(areOthersSame, "bytes beside the elements were written")
+        #expect(isGradientSame, "the gradient was written")
     }
 
     private static let configurations = [
@@ -164,6 +165,9 @@ private struct StridedArray {
         }
         try step(plain)
         try step(strided)
-        for index in shapes.indices { #expect(plain[index].bytes == strided[index].bytes, "\(shapes[index])") }
+        for index in shapes.indices {
+            let isSame = plain[index].bytes == strided[index].bytes
+            #expect(isSame, "\(shapes[index])")
+        }
     }
 }

@@ -154,6 +154,26 @@ extension Optimizer {
     }
 }
 
+extension Optimizer {
+    /// Adds a parameter's value.
+    @discardableResult
+    func add(
+        _ parameter: Parameter, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
+    ) throws(MartletError) -> Int {
+        try add(parameter.view.value, name: name, group: group, stateTypes: stateTypes)
+    }
+
+    /// A moment's numbers.
+    func moments(_ parameter: Int, _ slot: Int) throws -> [Double] {
+        let view = try state(of: parameter, slot: slot)
+        return withExtendedLifetime(self) { (0..<view.count).map { view.get($0) } }
+    }
+}
+
+extension Parameter {
+    var values: [Double] { withExtendedLifetime(self) { (0..<count).map { view.value.get($0) } } }
+}
+
 /// The error of `body`, or nil.
 func failure<Result>(_ body: () throws(MartletError) -> Result) -> MartletError? {
     do throws(MartletError) {
