@@ -7,13 +7,17 @@ import MartletKernelInterface
 /// Elements in one value of any lanes: one AVX-512 register of fp32.
 let grain = 16
 
-/// Sixteen neighbouring elements in the type a rule computes in. Operators round each lane once; none are fused.
+/// Sixteen neighbouring elements in the type a rule computes in. Operators round each lane once; the one fused
+/// operation has a name.
 protocol Lanes {
     /// The storage type that needs no conversion.
     static var native: ElementType { get }
 
     /// Every lane the same number, rounded once.
     init(_ number: Double)
+    /// Two numbers that add up to one in 0 ..< 1, to twice the precision. Neither is negative, and neither is 0 unless
+    /// the number is, so that an infinity times each is an infinity.
+    static func parts(_ number: Double) -> (Self, Self)
     /// Reads the sixteen elements from `index` on of an array stored as `type`.
     init(_ type: ElementType, in array: UnsafeRawPointer, at index: Int)
     /// Writes them, rounded once.
@@ -24,6 +28,8 @@ protocol Lanes {
     static func * (a: Self, b: Self) -> Self
     static func / (a: Self, b: Self) -> Self
     func squareRoot() -> Self
+    /// self + a * b, rounded once.
+    func addingProduct(_ a: Self, _ b: Self) -> Self
     /// The larger of both in each lane; NaN where either is NaN.
     func largest(_ other: Self) -> Self
 }
@@ -42,6 +48,14 @@ struct FloatLanes: Lanes {
     init(_ number: Double) { lanes = SIMD16(repeating: Float(number)) }
 
     @inline(__always)
+    static func parts(_ number: Double) -> (Self, Self) {
+        var high = Float(number)
+        if high == 0 { return (Self(0), Self(number)) }
+        if Double(high) >= number { high = Float(bitPattern: high.bitPattern - 1) }
+        return (Self(Double(high)), Self(number - Double(high)))
+    }
+
+    @inline(__always)
     static func + (a: Self, b: Self) -> Self { Self(lanes: a.lanes + b.lanes) }
 
     @inline(__always)
@@ -55,6 +69,18 @@ struct FloatLanes: Lanes {
 
     @inline(__always)
     func squareRoot() -> Self { Self(lanes: lanes.squareRoot()) }
+
+    @inline(__always)
+    func addingProduct(_ a: Self, _ b: Self) -> Self {
+        #if MARTLET_FMA
+            Self(lanes: lanes.addingProduct(a.lanes, b.lanes))
+        #else
+            Self(
+                lanes: SIMD16(
+                    lowHalf: fused(lanes.lowHalf, a.lanes.lowHalf, b.lanes.lowHalf),
+                    highHalf: fused(lanes.highHalf, a.lanes.highHalf, b.lanes.highHalf)))
+        #endif
+    }
 
     @inline(__always)
     func largest(_ other: Self) -> Self {
@@ -76,6 +102,13 @@ struct DoubleLanes: Lanes {
     init(_ number: Double) { lanes = SIMD16(repeating: number) }
 
     @inline(__always)
+    static func parts(_ number: Double) -> (Self, Self) {
+        if number == 0 { return (Self(0), Self(0)) }
+        let high = Double(bitPattern: number.bitPattern - 1)
+        return (Self(high), Self(number - high))
+    }
+
+    @inline(__always)
     static func + (a: Self, b: Self) -> Self { Self(lanes: a.lanes + b.lanes) }
 
     @inline(__always)
@@ -90,11 +123,40 @@ struct DoubleLanes: Lanes {
     @inline(__always)
     func squareRoot() -> Self { Self(lanes: lanes.squareRoot()) }
 
+    /// Without the instruction, a call of the C library for each lane: slow, and the same bits.
+    @inline(__always)
+    func addingProduct(_ a: Self, _ b: Self) -> Self { Self(lanes: lanes.addingProduct(a.lanes, b.lanes)) }
+
     @inline(__always)
     func largest(_ other: Self) -> Self {
         Self(lanes: lanes.replacing(with: other.lanes, where: (other.lanes .> lanes) .| (other.lanes .!= other.lanes)))
     }
 }
+
+#if !MARTLET_FMA
+
+    /// sum + a * b rounded once, where the processor has no instruction for it. The product is exact in fp64. Their sum is
+    /// rounded to odd there: where it is inexact and even, it moves by one place towards the exact one, so that rounding
+    /// to fp32 is the only rounding that counts (Boldo and Melquiond: Emulation of FMA and correctly rounded sums, 2008).
+    @inline(__always)
+    private func fused(_ sum: SIMD8<Float>, _ a: SIMD8<Float>, _ b: SIMD8<Float>) -> SIMD8<Float> {
+        let start = SIMD8<Double>(sum)
+        let product = SIMD8<Double>(a) * SIMD8<Double>(b)
+        let nearest = start + product
+        let back = nearest - start
+        let error = (start - (nearest - back)) + (product - back)
+        let bits = unsafeBitCast(nearest, to: SIMD8<UInt64>.self)
+        let one = SIMD8<UInt64>(repeating: 1)
+        // Away from zero where error and sum have one sign, else towards it.
+        let differs = (unsafeBitCast(error, to: SIMD8<UInt64>.self) ^ bits) &>> 63
+        let odd = bits &+ (one &- (differs &+ differs))
+        let isEven = unsafeBitCast(bits & one, to: SIMD8<Int64>.self) .== 0
+        let isInexact = (error .< 0) .| (error .> 0)
+        let chosen = bits.replacing(with: odd, where: isEven .& isInexact)
+        return SIMD8<Float>(unsafeBitCast(chosen, to: SIMD8<Double>.self))
+    }
+
+#endif
 
 // MARK: - Memory
 
