@@ -1,10 +1,12 @@
 // The pool's memory and the protocol between caller and workers. Lock-free but for one flag that says whose job is
 // shared, and that flag is only ever tried: nothing here can be inherited locked by a forked child.
 //
-// One word, the ticket, holds the job's generation and how many chunks are left to claim. A chunk is claimed by
-// exchanging the ticket for one less. The job's fields are read before the exchange and used only if it succeeds: the
-// ticket was then still of the job that they belong to, since fields change only after every chunk is done. So a
-// worker that comes late, however late, finds nothing left and touches nothing.
+// One word, the ticket, holds the job's generation and which chunks are left to claim: a range, from whose start the
+// caller takes and from whose end the workers do, so that in a loop each side meets the chunks, and the data in its
+// cache, that it had in the step before. A chunk is claimed by exchanging the ticket for one with less. The job's
+// fields are read before the exchange and used only if it succeeds: the ticket was then still of the job that they
+// belong to, since fields change only after every chunk is done. So a worker that comes late, however late, finds
+// nothing left and touches nothing.
 
 import CMachine
 import Glibc
@@ -14,21 +16,27 @@ import Synchronization
 @unsafe struct Job {
     var body: ThreadPool.Body
     var context: UnsafeMutableRawPointer
-    var chunks: Int
     /// Workers with an index below this take part.
     var helpers: Int
 }
 
-/// The word that chunks are claimed from: 36 bits of generation above 28 bits of chunks left.
+/// The word that chunks are claimed from: 36 bits of generation above the start and the end of the range of chunks left,
+/// 14 bits each.
 package struct Ticket {
-    package static var mostChunks: Int { 1 << 28 - 1 }
+    package static var mostChunks: Int { 1 << 14 - 1 }
     package var word: UInt64
 
     package init(word: UInt64) { self.word = word }
 
-    package var left: Int { Int(word & UInt64(Ticket.mostChunks)) }
-    /// The ticket after one more chunk is claimed.
-    package var claimed: Ticket { Ticket(word: word &- 1) }
+    /// The first chunk left, and the one after the last.
+    package var start: Int { Int(word >> 14) & Ticket.mostChunks }
+    package var end: Int { Int(word) & Ticket.mostChunks }
+    package var isEmpty: Bool { start == end }
+
+    /// The ticket after the chunk `start` is claimed.
+    package var withoutFirst: Ticket { Ticket(word: word &+ 1 << 14) }
+    /// The ticket after the chunk `end - 1` is claimed.
+    package var withoutLast: Ticket { Ticket(word: word &- 1) }
 
     /// The next job's ticket. A generation comes back after 2^36 jobs: half a day, if each takes a microsecond, during
     /// which a late worker would have to stand between two instructions.
@@ -74,7 +82,6 @@ package struct Ticket {
     private var done: UnsafeMutablePointer<Atomic<Int>> { unsafe word(128) }
     private var jobBody: UnsafeMutablePointer<Atomic<Int>> { unsafe word(256) }
     private var jobContext: UnsafeMutablePointer<Atomic<Int>> { unsafe word(264) }
-    private var jobChunks: UnsafeMutablePointer<Atomic<Int>> { unsafe word(272) }
     private var jobHelpers: UnsafeMutablePointer<Atomic<Int>> { unsafe word(280) }
     private var owned: UnsafeMutablePointer<Atomic<Int>> { unsafe word(384) }
     private var workers: UnsafeMutablePointer<Atomic<Int>> { unsafe word(392) }
@@ -125,15 +132,14 @@ package struct Ticket {
     }
 
     /// Offers a job to the workers that look. The one before it must be done.
-    func publish(_ job: Job) {
+    func publish(_ job: Job, chunks: Int) {
         unsafe done.pointee.store(0, ordering: .relaxed)
         unsafe jobBody.pointee.store(unsafeBitCast(job.body, to: Int.self), ordering: .relaxed)
         unsafe jobContext.pointee.store(Int(bitPattern: job.context), ordering: .relaxed)
-        unsafe jobChunks.pointee.store(job.chunks, ordering: .relaxed)
         unsafe jobHelpers.pointee.store(job.helpers, ordering: .relaxed)
         let last = unsafe Ticket(word: ticket.pointee.load(ordering: .relaxed))
         // In one order with the workers' going to sleep: either the waker sees one asleep, or it sees this.
-        unsafe ticket.pointee.store(last.next(chunks: job.chunks).word, ordering: .sequentiallyConsistent)
+        unsafe ticket.pointee.store(last.next(chunks: chunks).word, ordering: .sequentiallyConsistent)
     }
 
     /// Wakes the first `count` workers where they sleep.
@@ -183,28 +189,28 @@ package struct Ticket {
     }
 
     /// Whether chunks are left to claim, for whomever.
-    var hasWork: Bool { unsafe Ticket(word: ticket.pointee.load(ordering: .relaxed)).left > 0 }
+    var hasWork: Bool { unsafe !Ticket(word: ticket.pointee.load(ordering: .relaxed)).isEmpty }
 
     /// The same, in one order with ``publish(_:)`` and the going to sleep.
     var hasWorkBeforeSleep: Bool {
-        unsafe Ticket(word: ticket.pointee.load(ordering: .sequentiallyConsistent)).left > 0
+        unsafe !Ticket(word: ticket.pointee.load(ordering: .sequentiallyConsistent)).isEmpty
     }
 
     private func claim(as index: Int?) -> (job: Job, chunk: Int)? {
         var seen = unsafe Ticket(word: ticket.pointee.load(ordering: .acquiring))
-        while seen.left > 0 {
+        while !seen.isEmpty {
             let helpers = unsafe jobHelpers.pointee.load(ordering: .relaxed)
             if let index, index >= helpers { return nil }
             let body = unsafe jobBody.pointee.load(ordering: .relaxed)
-            let chunks = unsafe jobChunks.pointee.load(ordering: .relaxed)
             let address = unsafe jobContext.pointee.load(ordering: .relaxed)
             guard let context = unsafe UnsafeMutableRawPointer(bitPattern: address) else { return nil }
             let (exchanged, original) = unsafe ticket.pointee.compareExchange(
-                expected: seen.word, desired: seen.claimed.word, ordering: .acquiring)
+                expected: seen.word, desired: (index == nil ? seen.withoutFirst : seen.withoutLast).word,
+                ordering: .acquiring)
             if exchanged {
                 let body = unsafe unsafeBitCast(body, to: ThreadPool.Body.self)
-                let job = unsafe Job(body: body, context: context, chunks: chunks, helpers: helpers)
-                return unsafe (job, chunks - seen.left)
+                let job = unsafe Job(body: body, context: context, helpers: helpers)
+                return unsafe (job, index == nil ? seen.start : seen.end - 1)
             }
             seen = Ticket(word: original)
         }

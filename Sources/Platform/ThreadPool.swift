@@ -29,7 +29,8 @@ package enum ThreadPool {
         chunks: Int, threads: Int, wake: Bool, warm: Bool = false, body: Body, context: UnsafeMutableRawPointer
     ) -> Int {
         let width = min(threads, chunks, Machine.mostThreads)
-        guard width > 1, chunks <= Ticket.mostChunks, let pool = unsafe pool(create: wake || warm), unsafe pool.acquire()
+        guard width > 1, chunks <= Ticket.mostChunks, let pool = unsafe pool(create: wake || warm),
+            unsafe pool.acquire()
         else { return unsafe runAlone(chunks: chunks, body: body, context: context) }
         let helpers = width - 1
         defer { unsafe pool.release() }
@@ -39,7 +40,7 @@ package enum ThreadPool {
             defer { if warm { unsafe pool.noteEnd() } }
             return unsafe runAlone(chunks: chunks, body: body, context: context)
         }
-        unsafe pool.publish(Job(body: body, context: context, chunks: chunks, helpers: helpers))
+        unsafe pool.publish(Job(body: body, context: context, helpers: helpers), chunks: chunks)
         if wakes { unsafe pool.wake(helpers) }
         let own = unsafe pool.work(as: nil)
         return unsafe pool.awaitHelpers(doing: chunks - own) + (own > 0 ? 1 : 0)

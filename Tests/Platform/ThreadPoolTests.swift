@@ -77,7 +77,7 @@ private struct Meeting: ~Copyable {
 
     @Test func manyChunks() {
         let job = Traced(capacity: 100_000)
-        #expect(job.isDoneOnce(chunks: 100_000, threads: 3, wake: true))
+        #expect(job.isDoneOnce(chunks: Ticket.mostChunks, threads: 3, wake: true))
     }
 
     @Test func jobsThatFollowCloselyWakeWorkers() {
@@ -99,13 +99,16 @@ private struct Meeting: ~Copyable {
     @Test func ticketsDiffer() {
         for start in [0, UInt64.max, 5 << 28] {
             let first = Ticket(word: start).next(chunks: 3)
-            let second = first.claimed.claimed.claimed.next(chunks: 3)
-            #expect(first.left == 3 && second.left == 3)
-            #expect(Set([first.word, first.claimed.word, first.claimed.claimed.word]).count == 3)
-            #expect(first.claimed.claimed.claimed.left == 0)
+            let used = first.withoutFirst.withoutLast.withoutFirst
+            let second = used.next(chunks: 3)
+            #expect(first.start == 0 && first.end == 3 && second.start == 0 && second.end == 3)
+            #expect(first.withoutFirst.start == 1 && first.withoutLast.end == 2)
+            #expect(Set([first.word, first.withoutFirst.word, first.withoutLast.word, used.word]).count == 4)
+            #expect(used.isEmpty && !first.isEmpty)
             #expect(first.word >> 28 != second.word >> 28)
         }
-        #expect(Ticket(word: 0).next(chunks: Ticket.mostChunks).left == Ticket.mostChunks)
+        let largest = Ticket(word: 0).next(chunks: Ticket.mostChunks)
+        #expect(largest.start == 0 && largest.end == Ticket.mostChunks)
     }
 
     /// Threads really work at once, and the pool grows and shrinks with the count asked for.
@@ -179,7 +182,9 @@ private struct Meeting: ~Copyable {
                     guard pthread_self() != ThreadPoolTests.caller.load(ordering: .relaxed) else { return }
                     var mask = sigset_t()
                     pthread_sigmask(SIG_BLOCK, nil, &mask)
-                    let isBlocked = [SIGINT, SIGTERM, SIGUSR1, SIGPROF, SIGCHLD].allSatisfy { sigismember(&mask, $0) == 1 }
+                    let isBlocked = [SIGINT, SIGTERM, SIGUSR1, SIGPROF, SIGCHLD].allSatisfy {
+                        sigismember(&mask, $0) == 1
+                    }
                     let seen = context.assumingMemoryBound(to: Int.self)
                     seen[chunk] = max(seen[chunk], isBlocked ? 1 : 2)
                 }, context: ThreadPoolTests.marked(seen))
@@ -189,7 +194,9 @@ private struct Meeting: ~Copyable {
         #expect(!all.contains(2))
         var after = sigset_t()
         pthread_sigmask(SIG_BLOCK, nil, &after)
-        for signal in 1...31 as ClosedRange<Int32> { #expect(sigismember(&before, signal) == sigismember(&after, signal)) }
+        for signal in 1...31 as ClosedRange<Int32> {
+            #expect(sigismember(&before, signal) == sigismember(&after, signal))
+        }
     }
 
     private static let caller = Atomic<pthread_t>(0)
@@ -234,7 +241,9 @@ private struct Meeting: ~Copyable {
             let busy = TestThread {
                 guard let isOver = UnsafePointer<Atomic<Bool>>(bitPattern: address) else { return }
                 let job = Traced(capacity: 64)
-                while !isOver.pointee.load(ordering: .relaxed) { _ = job.isDoneOnce(chunks: 64, threads: 3, wake: true) }
+                while !isOver.pointee.load(ordering: .relaxed) {
+                    _ = job.isDoneOnce(chunks: 64, threads: 3, wake: true)
+                }
             }
             for _ in 0..<60 {
                 let code = inChild { Meeting.succeeds(threads: 3) ? 0 : 1 }
