@@ -45,14 +45,18 @@ static struct reference_coefficients reference_coefficients(const martlet_config
     return c;
 }
 
-/* The rule on one element, in REAL. The three state numbers go in and out unrounded. */
-#define REFERENCE_RULE(NAME, REAL, SQRT)                                                                          \
+/* The rule on one element, in REAL. The three state numbers go in and out unrounded. beta2 is held in two
+ * parts, the first of them below it, so that its own rounding does not add up over the steps; the moments'
+ * products are fused. */
+#define REFERENCE_RULE(NAME, REAL, SQRT, FMA, BELOW)                                                              \
     static REAL NAME(REAL p, REAL g, REAL *m, REAL *v, REAL *max, const struct reference_coefficients *c) {      \
-        const REAL beta1 = (REAL)c->beta1, beta2 = (REAL)c->beta2;                                                \
+        REAL beta2 = (REAL)c->beta2;                                                                              \
+        if (beta2 != 0 && (double)beta2 >= c->beta2) beta2 = BELOW(beta2, 0);                                     \
+        const REAL rest = (REAL)(c->beta2 - (double)beta2), short_way = (REAL)c->one_minus_beta1;                 \
         g = g * (REAL)c->sign;                                                                                    \
         if (c->l2 != 0) g = g + (REAL)c->l2 * p;                                                                  \
-        *m = c->one_minus_beta1 < 0.5 ? *m + (REAL)c->one_minus_beta1 * (g - *m) : g - beta1 * (g - *m);          \
-        *v = beta2 * *v + ((REAL)c->one_minus_beta2 * g) * g;                                                     \
+        *m = c->one_minus_beta1 < 0.5 ? FMA(short_way, g - *m, *m) : FMA((REAL) - c->beta1, g - *m, g);           \
+        *v = FMA(beta2, *v, FMA(rest, *v, ((REAL)c->one_minus_beta2 * g) * g));                                   \
         REAL r = *v;                                                                                              \
         if (c->amsgrad) {                                                                                         \
             REAL scaled = (REAL)c->max_scale * *v;                                                                \
@@ -61,8 +65,8 @@ static struct reference_coefficients reference_coefficients(const martlet_config
         }                                                                                                         \
         return (REAL)c->decay * p - (REAL)c->step_size * (*m / (SQRT(r) + (REAL)c->eps));                         \
     }
-REFERENCE_RULE(reference_rule_float, float, sqrtf)
-REFERENCE_RULE(reference_rule_double, double, sqrt)
+REFERENCE_RULE(reference_rule_float, float, sqrtf, fmaf, nextafterf)
+REFERENCE_RULE(reference_rule_double, double, sqrt, fma, nextafter)
 
 UNUSED static double reference_load(const void *data, int64_t i, int32_t dtype) {
     if (dtype == MARTLET_FP64) return ((const double *)data)[i];
@@ -90,6 +94,16 @@ UNUSED static void reference_store(void *data, int64_t i, int32_t dtype, double 
     }
 }
 
+/* For fp32 the very bits: a conversion would lose a denormal that the rule only passes on. */
+static float reference_load_float(const void *data, int64_t i, int32_t dtype) {
+    return dtype == MARTLET_FP32 ? ((const float *)data)[i] : (float)reference_load(data, i, dtype);
+}
+
+static void reference_store_float(void *data, int64_t i, int32_t dtype, float value) {
+    if (dtype == MARTLET_FP32) ((float *)data)[i] = value;
+    else reference_store(data, i, dtype, value);
+}
+
 static bool reference_flushes(const martlet_config *config) {
     if (config->flags & MARTLET_FLUSH_DENORMALS) return true;
     if (config->flags & MARTLET_KEEP_DENORMALS) return false;
@@ -100,18 +114,19 @@ __attribute__((noinline)) static void reference_loop(void *const data[5], const 
                                                      const struct reference_coefficients *c) {
     bool wide = false;
     for (int k = 0; k < (c->amsgrad ? 5 : 4); k++) wide = wide || dtype[k] == MARTLET_FP64;
+    const int arrays = c->amsgrad ? 5 : 4;
     for (int64_t i = 0; i < count; i++) {
         double x[5] = {0};
-        for (int k = 0; k < (c->amsgrad ? 5 : 4); k++) x[k] = reference_load(data[k], i, dtype[k]);
-        if (wide) {
-            x[0] = reference_rule_double(x[0], x[1], &x[2], &x[3], &x[4], c);
-        } else {
-            float m = (float)x[2], v = (float)x[3], max = (float)x[4];
-            x[0] = reference_rule_float((float)x[0], (float)x[1], &m, &v, &max, c);
-            x[2] = m, x[3] = v, x[4] = max;
+        float y[5] = {0};
+        for (int k = 0; k < arrays && wide; k++) x[k] = reference_load(data[k], i, dtype[k]);
+        for (int k = 0; k < arrays && !wide; k++) y[k] = reference_load_float(data[k], i, dtype[k]);
+        if (wide) x[0] = reference_rule_double(x[0], x[1], &x[2], &x[3], &x[4], c);
+        else y[0] = reference_rule_float(y[0], y[1], &y[2], &y[3], &y[4], c);
+        for (int k = 0; k < arrays; k++) {
+            if (k == 1) continue;
+            if (wide) reference_store(data[k], i, dtype[k], x[k]);
+            else reference_store_float(data[k], i, dtype[k], y[k]);
         }
-        for (int k = 0; k < (c->amsgrad ? 5 : 4); k++)
-            if (k != 1) reference_store(data[k], i, dtype[k], x[k]);
     }
 }
 

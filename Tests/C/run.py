@@ -153,6 +153,7 @@ def tests() -> dict[str, object]:
         "symbols": script("symbols"),
         "loading": loading,
         "lifecycle": program("lifecycle"),
+        "specials": program("specials"),
         "modes": program("modes"),
         "threads": program("threads", lines=3),
         "fork": program("fork", limit=240, lines=3),
