@@ -25,8 +25,8 @@ SWIFT_MISSING = (
     "'swift' was not found. Install it (https://www.swift.org/install/linux/), or let MARTLET_LIBRARY name a "
     "libmartlet.so.0 that is already built."
 )
-# The newest symbol versions that a system of the manylinux_2_34 policy has.
-POLICY_GLIBC, POLICY_GLIBCXX = (2, 34), (3, 4, 29)
+# A manylinux_2_X tag is for systems with glibc 2.X or later. From 2.34 on, those have at least this libstdc++, too.
+OLDEST_GLIBC, GLIBCXX = (2, 34), (3, 4, 29)
 
 
 class MartletBuildHook(BuildHookInterface[Any]):
@@ -106,13 +106,14 @@ def built_library(root: Path) -> Path:
 
 
 def platform_tag(library: Path) -> str:
-    """manylinux_2_34 where the library asks for no newer symbols, else the plain platform, for this machine alone."""
+    """manylinux_2_X with the newest glibc that the library asks for; where that says too little, the plain platform,
+    which is for this machine alone."""
     content = library.read_bytes()
     glibc = newest(content, rb"GLIBC_(\d+\.\d+(?:\.\d+)?)")
     glibcxx = newest(content, rb"GLIBCXX_(\d+\.\d+(?:\.\d+)?)")
     machine = platform.machine()
-    if glibc == POLICY_GLIBC and glibcxx <= POLICY_GLIBCXX:
-        return f"manylinux_2_34_{machine}"
+    if glibc >= OLDEST_GLIBC and glibcxx <= GLIBCXX:
+        return f"manylinux_{glibc[0]}_{glibc[1]}_{machine}"
     return f"linux_{machine}"
 
 

@@ -20,6 +20,7 @@ from martlet import _config, _threads
 from martlet._call import Gate
 from martlet._errors import ArgumentError, UnsupportedError
 from martlet.torch import state as states
+from martlet.torch.options import refuse_unserved
 from martlet.torch.plan import Plan
 
 _PRE_HOOKS: dict[int, Any] = torch_optimizer._global_optimizer_pre_hooks
@@ -91,7 +92,7 @@ class Adam(torch.optim.Optimizer):
             "semantics": semantics,
             "state_dtype": state_dtype,
         }
-        states.refuse_unserved(defaults)
+        refuse_unserved(defaults)
         self._plan: Plan | None = None
         self._gate = Gate()
         super().__init__(params, defaults)
@@ -164,15 +165,11 @@ class Adam(torch.optim.Optimizer):
             gate.refuse()
         try:
             plan = self._plan
-            if plan is None or not plan.fits(self.param_groups, self.state):
+            if plan is None or not plan.repeat(self.param_groups, self.state):
                 self._plan = None
                 plan = Plan(self.param_groups, self.state)
-                plan.run()
-                plan.keep_state()
-                if plan.lasting:
+                if plan.run_first():
                     self._plan = plan
-            else:
-                plan.run()
         finally:
             gate.leave()
         return loss
@@ -291,7 +288,7 @@ def _check_group(group: dict[str, Any], index: int) -> None:
     _config.check(group["lr"], group["betas"], group["eps"], group["weight_decay"])
     _config.semantics_number(group["semantics"])
     states.check_state_dtype(group["state_dtype"])
-    states.refuse_unserved(group)
+    refuse_unserved(group)
     first: dict[Tensor, int] = {}
     for place, parameter in enumerate(group["params"]):
         if parameter in first:

@@ -12,22 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet._errors import DTypeError, FormatError, ShapeError, UnsupportedError
+from martlet._errors import DTypeError, FormatError, ShapeError
 from martlet.torch.tensors import DTYPES, check_shape, check_written
 
 SLOTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 _FLOAT32_COUNTS_TO = 2**24
 _PAIR_OF = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
-
-
-def refuse_unserved(options: dict[str, Any]) -> None:
-    """The options of torch that a native step cannot honour."""
-    if options["differentiable"]:
-        raise UnsupportedError("differentiable=True is not supported: autograd cannot see into a native step")
-    if options["capturable"]:
-        raise UnsupportedError(
-            "capturable=True is not supported: it is for graphs of accelerators, and this steps on the CPU"
-        )
 
 
 def check_state_dtype(dtype: Any) -> None:
