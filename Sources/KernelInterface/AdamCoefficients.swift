@@ -1,5 +1,6 @@
 // The numbers that Adam's rule needs at one step, formed in Double by Optimizers/Adam.swift, where the equation and
-// its sources stand. A kernel rounds each of them once to the type it computes in.
+// its sources stand. A kernel rounds each of them once to the type it computes in, and keeps
+// beta2 and stepSize to twice its precision.
 
 /// Coefficients of one Adam step:
 /// ```
@@ -9,6 +10,7 @@
 /// r <- v, or with amsgrad: r <- max <- max(max, maxScale * v)
 /// p <- decay * p - stepSize * (m / (sqrt(r) + eps))
 /// ```
+/// A product that is added to m or v is not rounded before the sum (AdamRule.swift says where, and why).
 package struct AdamCoefficients: BitwiseCopyable {
     /// -1 to maximize, else 1; later also loss scale and clipping.
     package var gradientScale = 1.0

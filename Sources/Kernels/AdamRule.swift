@@ -12,10 +12,10 @@ import MartletKernelInterface
 /// One variant of the rule: each switch is a type, so that every variant is a loop of its own, without the terms that
 /// are off.
 struct AdamRule<Value: Lanes, KeepsMaximum: Switch, AddsDecay: Switch, IsShort: Switch>: UpdateRule {
-    private let gradientScale, l2, decay, minusBeta1, oneMinusBeta1, oneMinusBeta2, maxScale, stepSize, eps: Value
-    /// beta2 in two parts, of which the second holds what rounding the first loses: a decay rate of 0.999 that is off by
-    /// a millionth of a percent would show after a few hundred steps.
-    private let beta2, beta2Rest: Value
+    private let gradientScale, l2, decay, minusBeta1, oneMinusBeta1, oneMinusBeta2, maxScale, eps: Value
+    /// Each in two parts, of which the second holds what rounding the first loses: what is off in them is off in every
+    /// element and, for beta2, at every step.
+    private let beta2, beta2Rest, stepSize, stepSizeRest: Value
 
     @inline(__always)
     init(_ coefficients: AdamCoefficients) {
@@ -27,7 +27,7 @@ struct AdamRule<Value: Lanes, KeepsMaximum: Switch, AddsDecay: Switch, IsShort: 
         (beta2, beta2Rest) = Value.parts(coefficients.beta2)
         oneMinusBeta2 = Value(coefficients.oneMinusBeta2)
         maxScale = Value(coefficients.maxScale)
-        stepSize = Value(coefficients.stepSize)
+        (stepSize, stepSizeRest) = Value.parts(coefficients.stepSize)
         eps = Value(coefficients.eps)
     }
 
@@ -43,13 +43,14 @@ struct AdamRule<Value: Lanes, KeepsMaximum: Switch, AddsDecay: Switch, IsShort: 
         // Fused: apart, the product's rounding adds a sixth to the error of m.
         m = IsShort.isOn ? m.addingProduct(oneMinusBeta1, g - m) : g.addingProduct(minusBeta1, g - m)
         var v = place.second
-        v = ((oneMinusBeta2 * g) * g).addingProduct(beta2Rest, v).addingProduct(beta2, v)
+        v = (beta2Rest * v).addingProduct(oneMinusBeta2 * g, g).addingProduct(beta2, v)
         var r = v
         if KeepsMaximum.isOn {
             r = place.third.largest(maxScale * v)
             place.third = r
         }
-        place.value = decay * p - stepSize * (m / (r.squareRoot() + eps))
+        let direction = m / (r.squareRoot() + eps)
+        place.value = decay * p - (stepSizeRest * direction).addingProduct(stepSize, direction)
         place.first = m
         place.second = v
     }

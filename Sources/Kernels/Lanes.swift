@@ -15,7 +15,7 @@ protocol Lanes {
 
     /// Every lane the same number, rounded once.
     init(_ number: Double)
-    /// Two numbers that add up to one in 0 ..< 1, to twice the precision. Neither is negative, and neither is 0 unless
+    /// Two numbers that add up to one of at least 0, to twice the precision. Neither is negative, and neither is 0 unless
     /// the number is, so that an infinity times each is an infinity.
     static func parts(_ number: Double) -> (Self, Self)
     /// Reads the sixteen elements from `index` on of an array stored as `type`.

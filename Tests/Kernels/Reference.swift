@@ -79,22 +79,32 @@ struct AdamElement<Number: BinaryFloatingPoint> {
     var v: Number
     var max: Number
 
-    /// One step, in the order that AdamCoefficients states.
+    /// One step. Where the rule fuses a product with a sum, so does this.
     mutating func step(_ c: AdamCoefficients) {
         g = Number(c.gradientScale) * g
         if c.l2 != 0 { g = g + Number(c.l2) * p }
         if c.oneMinusBeta1 < 0.5 {
-            m = m + Number(c.oneMinusBeta1) * (g - m)
+            m = m.addingProduct(Number(c.oneMinusBeta1), g - m)
         } else {
-            m = g - Number(c.beta1) * (g - m)
+            m = g.addingProduct(-Number(c.beta1), g - m)
         }
-        v = Number(c.beta2) * v + (Number(c.oneMinusBeta2) * g) * g
+        let (beta2, beta2Rest) = Self.parts(c.beta2)
+        v = (beta2Rest * v).addingProduct(Number(c.oneMinusBeta2) * g, g).addingProduct(beta2, v)
         var r = v
         if c.amsgrad {
             let candidate = Number(c.maxScale) * v
             if candidate.isNaN || candidate > max { max = candidate }
             r = max
         }
-        p = Number(c.decay) * p - Number(c.stepSize) * (m / (r.squareRoot() + Number(c.eps)))
+        let (stepSize, stepSizeRest) = Self.parts(c.stepSize)
+        let direction = m / (r.squareRoot() + Number(c.eps))
+        p = Number(c.decay) * p - (stepSizeRest * direction).addingProduct(stepSize, direction)
+    }
+
+    /// A coefficient as two numbers: the largest one below it, and what is missing.
+    private static func parts(_ number: Double) -> (Number, Number) {
+        var below = Number(number)
+        if below > 0, Double(below) >= number { below = below.nextDown }
+        return (below, Number(number - Double(below)))
     }
 }
