@@ -46,7 +46,6 @@ static void world_create(struct world *w) {
         REQUIRE(martlet_optimizer_add(w->optimizer, NULL, &lent) == MARTLET_OK);
     }
     REQUIRE(martlet_optimizer_step(w->optimizer, NULL, w->grads, 2) == MARTLET_OK);
-    REQUIRE(martlet_optimizer_save(w->optimizer, w->path) == MARTLET_OK);
 }
 
 #define GOOD(name) static void good_martlet_##name(UNUSED struct world *w, UNUSED struct call_martlet_##name *a)
@@ -95,7 +94,10 @@ GOOD(optimizer_state_set) { a->optimizer = w->optimizer, a->parameter = 0, a->sl
 GOOD(optimizer_step_get) { a->optimizer = w->optimizer, a->out_step = &w->out_int64, a->parameter = 1; }
 GOOD(optimizer_step_set) { a->optimizer = w->optimizer, a->parameter = 1, a->step = 7; }
 GOOD(optimizer_save) { a->optimizer = w->optimizer, a->path = w->path; }
-GOOD(optimizer_load) { a->optimizer = w->optimizer, a->path = w->path; }
+GOOD(optimizer_load) {
+    REQUIRE(martlet_optimizer_save(w->optimizer, w->path) == MARTLET_OK);
+    a->optimizer = w->optimizer, a->path = w->path;
+}
 
 /* ---- before and after ---- */
 
@@ -204,7 +206,8 @@ static void run_case(const struct hostile_case *c) {
     c->prepare(&other, arguments);
     CHECK_OK(c->invoke(arguments));
     /* What an accepted call left in the handle can be saved and loaded, and stepped without harm. */
-    if (status == MARTLET_OK && strcmp(c->function, "martlet_optimizer_destroy") != 0) {
+    const bool keeps = strstr(c->function, "optimizer_") != NULL && strcmp(c->function, "martlet_optimizer_destroy") != 0;
+    if (status == MARTLET_OK && keeps) {
         CHECK_OK(martlet_optimizer_save(w.optimizer, "after.safetensors"));
         CHECK_OK(martlet_optimizer_load(w.optimizer, "after.safetensors"));
     }

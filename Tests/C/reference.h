@@ -45,25 +45,31 @@ static struct reference_coefficients reference_coefficients(const martlet_config
     return c;
 }
 
-/* The rule on one element, in REAL. The three state numbers go in and out unrounded. beta2 is held in two
- * parts, the first of them below it, so that its own rounding does not add up over the steps; the moments'
- * products are fused. */
+/* The rule on one element, in REAL. The three state numbers go in and out unrounded. beta2 and the step size are
+ * held in two parts, the first of them below the number; the moments' products are fused. */
 #define REFERENCE_RULE(NAME, REAL, SQRT, FMA, BELOW)                                                              \
+    static void NAME##_parts(double number, REAL *high, REAL *rest) {                                             \
+        *high = (REAL)number;                                                                                     \
+        if (*high != 0 && (double)*high >= number) *high = BELOW(*high, 0);                                       \
+        *rest = (REAL)(number - (double)*high);                                                                   \
+    }                                                                                                             \
     static REAL NAME(REAL p, REAL g, REAL *m, REAL *v, REAL *max, const struct reference_coefficients *c) {      \
-        REAL beta2 = (REAL)c->beta2;                                                                              \
-        if (beta2 != 0 && (double)beta2 >= c->beta2) beta2 = BELOW(beta2, 0);                                     \
-        const REAL rest = (REAL)(c->beta2 - (double)beta2), short_way = (REAL)c->one_minus_beta1;                 \
+        REAL beta2, beta2_rest, size, size_rest;                                                                  \
+        NAME##_parts(c->beta2, &beta2, &beta2_rest);                                                              \
+        NAME##_parts(c->step_size, &size, &size_rest);                                                            \
+        const REAL short_way = (REAL)c->one_minus_beta1;                                                          \
         g = g * (REAL)c->sign;                                                                                    \
         if (c->l2 != 0) g = g + (REAL)c->l2 * p;                                                                  \
         *m = c->one_minus_beta1 < 0.5 ? FMA(short_way, g - *m, *m) : FMA((REAL) - c->beta1, g - *m, g);           \
-        *v = FMA(beta2, *v, FMA(rest, *v, ((REAL)c->one_minus_beta2 * g) * g));                                   \
+        *v = FMA(beta2, *v, FMA((REAL)c->one_minus_beta2 * g, g, beta2_rest * *v));                               \
         REAL r = *v;                                                                                              \
         if (c->amsgrad) {                                                                                         \
             REAL scaled = (REAL)c->max_scale * *v;                                                                \
             if (scaled > *max || scaled != scaled) *max = scaled; /* NaN wins, and a NaN in max stays */          \
             r = *max;                                                                                             \
         }                                                                                                         \
-        return (REAL)c->decay * p - (REAL)c->step_size * (*m / (SQRT(r) + (REAL)c->eps));                         \
+        const REAL direction = *m / (SQRT(r) + (REAL)c->eps);                                                     \
+        return (REAL)c->decay * p - FMA(size, direction, size_rest * direction);                                  \
     }
 REFERENCE_RULE(reference_rule_float, float, sqrtf, fmaf, nextafterf)
 REFERENCE_RULE(reference_rule_double, double, sqrt, fma, nextafter)

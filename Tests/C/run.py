@@ -163,6 +163,7 @@ def tests() -> dict[str, object]:
         "save_paths": program("save_paths"),
         "corrupt": program("corrupt", lines=2),
         "big": program("big", limit=240, lines=2),
+        "fuzz": program("fuzz", lines=2),
         "hostile": script("hostile"),
     }
     for source in sorted(EXAMPLES.glob("*.c")):
