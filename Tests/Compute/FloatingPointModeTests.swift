@@ -2,6 +2,7 @@
 // and on the workers, rounding, flushing, traps and sticky bits alike.
 
 import CMachine
+import Glibc
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
@@ -90,7 +91,11 @@ private struct Seen {
         let items = [arrays.item(0..<arrays.count, arrays.keep(.ordinary), mode: .flush)]
         let modes = Memory(byteCount: 64 * 8)
         var most = 0
-        for _ in 0..<50 {
+        // Other tests use the pool too, and it serves one at a time.
+        let end = time(nil) + 60
+        var round = 0
+        while round < 50 || (most < 2 && time(nil) < end) {
+            round += 1
             most = max(most, arrays.run(items, threads: 4, leastPiece: 64))
             ThreadPool.run(
                 chunks: 64, threads: 4, wake: true,

@@ -1,4 +1,4 @@
-// Adam and AdamW against both references: all semantics, flags and decays.
+// Adam and AdamW against the textbook: all semantics, flags and decays; and numbers at the edges.
 
 import MartletOptimizers
 import Testing
@@ -24,63 +24,57 @@ private func configurations(lr: Double, beta1: Double, beta2: Double, eps: Doubl
 }
 
 @Suite struct AdamTests {
-    /// Bit for bit, with decay rates whose powers are exact, so that the corrections are known.
-    private func isExact<Scalar: BinaryFloatingPoint>(
-        _: Scalar.Type, _ type: ElementType, _ configuration: Configuration
-    ) throws -> Bool {
+    /// The largest difference of a run from the textbook, in values and moments. `corrections` gives 1 - beta^t.
+    private func difference(
+        _ type: ElementType, _ configuration: Configuration, steps: Int, corrections: (Int) -> (Double, Double)
+    ) throws -> Double {
         let slots = configuration.flags.contains(.amsgrad) ? 3 : 2
         let parameter = Parameter(count: 37, type, slots: slots, seed: 11)
         defer { extendLifetime(parameter) }
-        var elements = (0..<37).map { Element(value: Scalar(parameter.view.value.get($0))) }
-        var isExact = true
-        for t in 1...14 {
+        var elements = (0..<37).map { Textbook(value: parameter.view.value.get($0)) }
+        var worst = 0.0
+        for t in 1...steps {
             parameter.randomizeGradient(seed: UInt64(t))
-            var powers = (1.0, 1.0)
-            for _ in 1...t { powers = (powers.0 * configuration.beta1, powers.1 * configuration.beta2) }
+            let (c1, c2) = corrections(t)
             for index in elements.indices {
-                elements[index].step(
-                    Scalar(parameter.view.gradient.get(index)), configuration, correction1: 1 - powers.0,
-                    correction2: 1 - powers.1)
+                elements[index].step(parameter.view.gradient.get(index), configuration, c1, c2)
             }
             try step([parameter], [configuration])
             for (index, element) in elements.enumerated() {
-                isExact =
-                    isExact && parameter.view.value.get(index) == Double(element.value)
-                    && parameter.view.state[0].get(index) == Double(element.first)
-                    && parameter.view.state[1].get(index) == Double(element.second)
-                    && (slots == 2 || parameter.view.state[2].get(index) == Double(element.largest))
+                worst = max(worst, (parameter.view.value.get(index) - element.value).magnitude)
+                worst = max(worst, (parameter.view.state[0].get(index) - element.m).magnitude)
+                worst = max(worst, (parameter.view.state[1].get(index) - element.v).magnitude)
+                if slots == 3 { worst = max(worst, (parameter.view.state[2].get(index) - element.largest).magnitude) }
             }
         }
-        return isExact && parameter.counter == 14
+        #expect(parameter.counter == steps)
+        return worst
     }
 
+    /// Decay rates whose powers are exact, so that the corrections are known to the last bit.
     @Test(arguments: [(0.5, 0.75), (0.75, 0.875), (0.25, 0.5), (0, 0.875), (0.75, 0)])
-    func exact(beta1: Double, beta2: Double) throws {
+    func exactCorrections(beta1: Double, beta2: Double) throws {
+        func corrections(_ t: Int) -> (Double, Double) {
+            var powers = (1.0, 1.0)
+            for _ in 1...t { powers = (powers.0 * beta1, powers.1 * beta2) }
+            return (1 - powers.0, 1 - powers.1)
+        }
         for configuration in configurations(lr: 0.03, beta1: beta1, beta2: beta2, eps: 1e-3) {
-            #expect(try isExact(Float.self, .fp32, configuration), "fp32, \(configuration)")
-            #expect(try isExact(Double.self, .fp64, configuration), "fp64, \(configuration)")
+            let exact = try difference(.fp64, configuration, steps: 14, corrections: corrections)
+            #expect(exact < 1e-13, "fp64, \(configuration)")
+            let single = try difference(.fp32, configuration, steps: 14, corrections: corrections)
+            #expect(single < 2e-5, "fp32, \(configuration)")
         }
     }
 
-    /// Within rounding of the textbook form, with the usual decay rates.
+    /// The usual decay rates, over more steps.
     @Test(arguments: [(0.9, 0.999), (0.95, 0.98), (0.3, 0.9)])
-    func textbook(beta1: Double, beta2: Double) throws {
+    func usualRates(beta1: Double, beta2: Double) throws {
         for configuration in configurations(lr: 1e-2, beta1: beta1, beta2: beta2, eps: 1e-4) {
-            let parameter = Parameter(count: 20, .fp64, slots: configuration.flags.contains(.amsgrad) ? 3 : 2, seed: 12)
-            defer { extendLifetime(parameter) }
-            var elements = (0..<20).map { Textbook(value: parameter.view.value.get($0)) }
-            for t in 1...60 {
-                parameter.randomizeGradient(seed: UInt64(100 + t))
-                for index in elements.indices {
-                    elements[index].step(parameter.view.gradient.get(index), configuration, t: t)
-                }
-                try step([parameter], [configuration])
+            let found = try difference(.fp64, configuration, steps: 60) {
+                (oneMinusPower(beta1, $0), oneMinusPower(beta2, $0))
             }
-            let worst =
-                elements.enumerated().map { index, element in
-                    (parameter.view.value.get(index) - element.value).magnitude / max(element.value.magnitude, 0.01)
-                }.max() ?? .infinity
-            #expect(worst < 1e-12, "\(worst), \(configuration)")
+            #expect(found < 1e-13, "\(configuration)")
         }
     }
 

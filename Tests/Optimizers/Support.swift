@@ -211,7 +211,8 @@ func expectRefusal(
     expectFailure(kind, words, sourceLocation: sourceLocation) { () throws(MartletError) in
         try step(parameters, configurations)
     }
-    #expect(parameters.map(\.bytes) == before, "something was changed", sourceLocation: sourceLocation)
+    let isSame = parameters.map(\.bytes) == before
+    #expect(isSame, "something was changed", sourceLocation: sourceLocation)
 }
 
 extension Configuration {
