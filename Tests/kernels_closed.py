@@ -18,8 +18,9 @@ TWINS = {"x86_64": ["MartletKernels", "MartletKernelsAVX2", "MartletKernelsAVX51
 ONE = ["MartletKernels"]
 # Weak functions that a kernel object may hold beside its own.
 WEAK_HELPERS: set[str] = set()
-# What a kernel object may call: libc's copies, the stack guard, and the words of the kernels.
-CALLED = {"memcpy", "memmove", "memset", "__stack_chk_fail"}
+# What a kernel object may call: libc's copies, the stack guard, the fused multiply-add where there is no instruction
+# for it, and the words of the kernels.
+CALLED = {"memcpy", "memmove", "memset", "__stack_chk_fail", "fma"}
 INTERFACE = "MartletKernelInterface"
 
 AVX_REGISTER = re.compile(r"%(?:ymm\d|zmm\d|k[0-7]\b)")

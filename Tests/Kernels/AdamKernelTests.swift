@@ -1,6 +1,7 @@
 // Adam's kernels against the scalar reference, bit for bit: every combination of storage types, every variant of the
 // rule, sizes around the lanes' width, and numbers of every kind, at addresses aligned to the element alone.
 
+import CMachine
 import MartletKernelInterface
 import Testing
 
@@ -51,6 +52,52 @@ import Testing
             let types = Array(Self.types(combination).prefix(c.amsgrad ? 5 : 4))
             check(types, c, seed: combination * 8 + variant)
         }
+    }
+
+    /// In the mode that flushes denormals there is no scalar reference, since that would be arithmetic of the test's
+    /// own in that mode: the twins are held against each other, on numbers around the smallest normal one.
+    @Test(arguments: variants.indices, [ElementType.fp32, .fp64])
+    func twinsAgreeWhileFlushing(variant: Int, type: ElementType) {
+        let count = 20_001
+        let c = Self.variants[variant]
+        let least = type == .fp32 ? -126 : -1022
+        let places = c.amsgrad ? 5 : 4
+        let results = Twin.here.map { twin in
+            let arrays = (0..<places).map { place in
+                let array = StoredArray(type, count: count, shift: place)
+                for index in 0..<count {
+                    let bits = random(UInt64(variant * 8 + place), index)
+                    // Gradients also where their squares are on the edge.
+                    let exponent = (place == 1 && bits & 1 == 0 ? least / 2 : least) + Int((bits >> 8) % 40) - 26
+                    let significand = 1 + Double(bits >> 32) * 0x1p-32
+                    let sign: FloatingPointSign = place < 3 && bits & 2 == 0 ? .minus : .plus
+                    array[index] = type.encode(Double(sign: sign, exponent: exponent, significand: significand))
+                }
+                return array
+            }
+            Self.whileFlushing { twin.adam(arrays, count: count, isDouble: type == .fp64, c) }
+            return arrays
+        }
+        for (twin, arrays) in zip(Twin.here, results).dropFirst() {
+            let wrong = (0..<count).first { index in
+                !(0..<places).allSatisfy { type.isSame(arrays[$0][index], results[0][$0][index]) }
+            }
+            if let wrong {
+                Issue.record(
+                    """
+                    \(twin.rawValue), \(c), element \(wrong): \(arrays.map { $0[wrong] }), but \
+                    \(Twin.here[0].rawValue): \(results[0].map { $0[wrong] })
+                    """)
+            }
+        }
+    }
+
+    @inline(never)
+    private static func whileFlushing(_ body: () -> Void) {
+        let before = machine_float_mode_get()
+        machine_float_mode_set(machine_float_mode_flush())
+        body()
+        machine_float_mode_set(before)
     }
 
     /// One combination of types: all sizes, each twin, one reference, since elements do not depend on each other.
