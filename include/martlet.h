@@ -356,7 +356,7 @@ martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t
  * until reset or destroy, all else is copied. grad and step must be empty (data, step NULL).
  * state_count 0 gives every moment the value's type; else state holds one entry for each slot, with
  * data NULL and dtype the type wanted.
- * A name must be unique; without one the parameter is called by its index. Since 0.1. */
+ * A name must be unique and have 1 to 500 bytes; without one the parameter is called by its index. Since 0.1. */
 martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_index, const martlet_parameter *parameter);
 
 /* One step. grads: count entries, one for each parameter in order of adding; one whose data is NULL

@@ -11,6 +11,8 @@ import MartletPlatform
 public final class Optimizer {
     var configurations: [Configuration]
     var entries: [ParameterEntry] = []
+    /// The most bytes that a parameter's name may have.
+    public static var longestName: Int { 500 }
     /// The sum of the values' ranks: room that every step needs.
     private var valueRanks = 0
 
@@ -55,7 +57,7 @@ public final class Optimizer {
     ///
     /// - Parameters:
     ///   - value: its memory is borrowed until `reset` or the optimizer's end; sizes and strides are copied.
-    ///   - name: unique; nil calls the parameter by its index.
+    ///   - name: unique, 1 to 500 bytes; nil calls the parameter by its index.
     ///   - stateTypes: an element type for each slot; nil gives every slot the value's.
     public func add(
         _ value: ArrayView, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
@@ -71,8 +73,10 @@ public final class Optimizer {
                 .argument, "state_count is \(types.count); expected \(slots) for \(configurations[group].algorithm.name)")
         }
         let name = name ?? "\(entries.count)"
-        guard !name.isEmpty, !entries.contains(where: { $0.name == name }) else {
-            throw MartletError(.argument, "name is \"\(name)\"; expected one that is not empty and not in use")
+        guard !name.isEmpty, name.utf8.count <= Optimizer.longestName, !entries.contains(where: { $0.name == name }) else {
+            throw MartletError(
+                .argument, "name is \"\(name.prefix(80))\", \(name.utf8.count) bytes; expected 1 to \(Optimizer.longestName) "
+                    + "bytes that no other parameter is called by")
         }
         var check = unsafe ParameterCheck(count: value.count)
         let extent = try unsafe check.extent(of: value, .value, entries.count) { _ in "value" }

@@ -148,10 +148,16 @@ extension TensorType {
 }
 
 extension Configuration {
-    /// What the algorithm reads, as text that gives the same numbers back.
+    /// What the algorithm reads, as text. A hyperparameter stands there twice: in decimals for people, and as the bits of
+    /// its fp64, which are what is loaded: reading decimals depends on the host's rounding mode.
     fileprivate var text: [(key: String, value: String)] {
-        [("semantics", "\(semantics.rawValue)"), ("flags", "\(flags.rawValue)")]
-            + Hyperparameter.allCases.filter { algorithm.defaultValue($0) != nil }.map { ("\($0.name)", NumberText.text(of: self[$0])) }
+        var pairs = [("semantics", "\(semantics.rawValue)"), ("flags", "\(flags.rawValue)")]
+        for hyperparameter in Hyperparameter.allCases where algorithm.defaultValue(hyperparameter) != nil {
+            let value = self[hyperparameter]
+            pairs.append(("\(hyperparameter.name)", NumberText.text(of: value)))
+            pairs.append(("\(hyperparameter.name).bits", String(value.bitPattern, radix: 16)))
+        }
+        return pairs
     }
 
     /// Sets what `text` gave under this key; false where the text is none of it.
@@ -164,23 +170,22 @@ extension Configuration {
             guard let bits = UInt32(text), bits & ~Flags.all.rawValue == 0 else { return false }
             flags = Flags(rawValue: bits)
         default:
-            guard let value = NumberText.value(of: text),
-                let which = Hyperparameter.allCases.first(where: { "\($0.name)" == key })
-            else { return false }
-            self[which] = value
+            guard let which = Hyperparameter.allCases.first(where: { "\($0.name).bits" == key }) else { return true }
+            guard let bits = UInt64(text, radix: 16) else { return false }
+            self[which] = Double(bitPattern: bits)
         }
         return true
     }
 }
 
-/// A number and its text, the shortest that gives the same number back. Turned into each other in a floating-point mode
-/// of our own: the host's may round another way, or trap.
+/// The text of a number for people to read, formed in a floating-point mode of our own: the host's may round another way,
+/// or trap.
 private struct NumberText {
-    private var value: Double?
-    private var text: String
+    private var value: Double
+    private var text = ""
 
     static func text(of value: Double) -> String {
-        var number = NumberText(value: value, text: "")
+        var number = NumberText(value: value)
         unsafe withUnsafeMutablePointer(to: &number) { number in
             unsafe FloatingPointMode.exact.call(
                 { unsafe $0.assumingMemoryBound(to: NumberText.self).pointee.format() }, UnsafeMutableRawPointer(number))
@@ -188,15 +193,7 @@ private struct NumberText {
         return number.text
     }
 
-    static func value(of text: String) -> Double? {
-        var number = NumberText(value: nil, text: text)
-        unsafe withUnsafeMutablePointer(to: &number) { number in
-            unsafe FloatingPointMode.exact.call(
-                { unsafe $0.assumingMemoryBound(to: NumberText.self).pointee.parse() }, UnsafeMutableRawPointer(number))
-        }
-        return number.value
-    }
+    private init(value: Double) { self.value = value }
 
-    private mutating func format() { text = value.map { "\($0)" } ?? "" }
-    private mutating func parse() { value = Double(text) }
+    private mutating func format() { text = "\(value)" }
 }

@@ -71,7 +71,7 @@ struct scene {
     martlet_config config;
     float many[PARAMETERS][1];
     martlet_array grads[PARAMETERS];
-    char path[64], name[1200];
+    char path[64], name[500];
 };
 
 static void scene_start(struct scene *s) {
