@@ -32,8 +32,7 @@ STRUCTS = {
 
 
 def header_path() -> Path:
-    root = _library.source_root()
-    return root / "include" / "martlet.h" if root else _library.PACKAGE_FOLDER / "include" / "martlet.h"
+    return Path(_library.source_root() or _library.PACKAGE_FOLDER, "include", "martlet.h")
 
 
 def header() -> str:
@@ -160,7 +159,7 @@ def test_each_status_has_an_exception() -> None:
 
 
 def test_nothing_else_touches_ctypes() -> None:
-    folder = _library.PACKAGE_FOLDER
+    folder = Path(_library.PACKAGE_FOLDER)
     users = {
         path.name for path in folder.rglob("*.py") if re.search(r"^\s*(import|from) ctypes", path.read_text(), re.M)
     }

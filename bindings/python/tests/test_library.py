@@ -23,7 +23,7 @@ def test_versions_agree() -> None:
 
 def test_the_environment_names_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARTLET_LIBRARY", "/somewhere/else.so")
-    assert _library.candidates() == [Path("/somewhere/else.so")]
+    assert _library.candidates() == ["/somewhere/else.so"]
     with pytest.raises(martlet.LibraryError, match="MARTLET_LIBRARY names '/somewhere/else.so', and there is no such"):
         _library.find()
 
@@ -36,12 +36,13 @@ def test_order_of_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     (root / "include").mkdir()
     (root / "include" / "martlet.h").touch()
     (root / "Package.swift").touch()
-    monkeypatch.setattr(_library, "PACKAGE_FOLDER", package)
-    assert _library.candidates() == [package / "lib" / "libmartlet.so.0", root / "build" / "lib" / "libmartlet.so.0"]
+    monkeypatch.setattr(_library, "PACKAGE_FOLDER", str(package))
+    places = [package / "lib" / "libmartlet.so.0", root / "build" / "lib" / "libmartlet.so.0"]
+    assert _library.candidates() == list(map(str, places))
     with pytest.raises(martlet.LibraryError, match="was not found. Looked at: .*'make lib' builds it"):
         _library.find()
-    monkeypatch.setattr(_library, "PACKAGE_FOLDER", tmp_path / "site-packages" / "martlet")
-    assert _library.candidates() == [tmp_path / "site-packages" / "martlet" / "lib" / "libmartlet.so.0"]
+    monkeypatch.setattr(_library, "PACKAGE_FOLDER", str(tmp_path / "site-packages" / "martlet"))
+    assert _library.candidates() == [str(tmp_path / "site-packages" / "martlet" / "lib" / "libmartlet.so.0")]
 
 
 def test_a_missing_library_is_an_import_error(run_python: Any) -> None:

@@ -6,8 +6,8 @@ info and config need numpy alone.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from pathlib import Path
 
 import martlet
 from martlet import _ffi, _library
@@ -42,7 +42,7 @@ def info() -> str:
     rows = {
         "version": martlet.__version__,
         "library": f"{_ffi.library_path} ({_ffi.martlet_version_name().decode()}, ABI {_ffi.martlet_abi_get()})",
-        "header": str(_include_folder() / "martlet.h"),
+        "header": os.path.join(_include_folder(), "martlet.h"),
         "instruction set": f"{machine.isa} (this machine's best: {machine.isa_best})",
         "threads": f"{machine.threads} (this machine's default: {machine.threads_default})",
         "least elements for a thread": str(machine.chunk),
@@ -57,16 +57,15 @@ def info() -> str:
 
 def flags(*, cflags: bool, libs: bool) -> str:
     """What a C compiler needs to build against this installation; programs find the library again where it is."""
-    folder = _ffi.library_path.resolve().parent
+    folder = os.path.dirname(os.path.realpath(_ffi.library_path))
     words = [f"-I{_include_folder()}"] if cflags else []
     if libs:
         words += [f"-L{folder}", f"-l:{_library.FILE_NAME}", f"-Wl,-rpath,{folder}"]
     return " ".join(words)
 
 
-def _include_folder() -> Path:
-    root = _library.source_root()
-    return root / "include" if root is not None else _library.PACKAGE_FOLDER / "include"
+def _include_folder() -> str:
+    return os.path.join(_library.source_root() or _library.PACKAGE_FOLDER, "include")
 
 
 if __name__ == "__main__":

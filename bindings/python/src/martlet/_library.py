@@ -8,55 +8,58 @@ from __future__ import annotations
 
 import ctypes
 import os
-from pathlib import Path
 
 from martlet._errors import LibraryError
 
 ABI = 0
 FILE_NAME = f"libmartlet.so.{ABI}"
-PACKAGE_FOLDER = Path(__file__).resolve().parent
+# Paths are plain text here: importing pathlib costs more than loading the library.
+PACKAGE_FOLDER = os.path.dirname(os.path.realpath(__file__))
 
 _BACKTRACE = "SWIFT_BACKTRACE"
 
 
-def candidates() -> list[Path]:
+def candidates() -> list[str]:
     """The places where the library may be, best first. A library that the user names is the only candidate."""
     named = os.environ.get("MARTLET_LIBRARY")
     if named:
-        return [Path(named)]
-    places = [PACKAGE_FOLDER / "lib" / FILE_NAME]
+        return [named]
+    places = [os.path.join(PACKAGE_FOLDER, "lib", FILE_NAME)]
     root = source_root()
     if root is not None:
-        places.append(root / "build" / "lib" / FILE_NAME)
+        places.append(os.path.join(root, "build", "lib", FILE_NAME))
     return places
 
 
-def source_root() -> Path | None:
+def source_root() -> str | None:
     """The top folder of a source tree, or None where this package is an installed one."""
-    for folder in PACKAGE_FOLDER.parents[:4]:
-        if (folder / "Package.swift").is_file() and (folder / "include" / "martlet.h").is_file():
+    folder = PACKAGE_FOLDER
+    for _ in range(4):
+        folder = os.path.dirname(folder)
+        parts = (os.path.join(folder, "Package.swift"), os.path.join(folder, "include", "martlet.h"))
+        if all(map(os.path.isfile, parts)):
             return folder
     return None
 
 
-def find() -> Path:
+def find() -> str:
     """The library's path. Raises LibraryError, which says where it was looked for and what to do."""
     places = candidates()
     for place in places:
-        if place.is_file():
-            return place
+        if os.path.isfile(place):
+            return os.path.abspath(place)
     if os.environ.get("MARTLET_LIBRARY"):
         raise LibraryError(
-            f"MARTLET_LIBRARY names {str(places[0])!r}, and there is no such file: correct it, or unset it to use the "
+            f"MARTLET_LIBRARY names {places[0]!r}, and there is no such file: correct it, or unset it to use the "
             "library that came with the package"
         )
     raise LibraryError(
-        f"{FILE_NAME} was not found. Looked at: {', '.join(map(str, places))}. "
+        f"{FILE_NAME} was not found. Looked at: {', '.join(places)}. "
         "In a source tree, 'make lib' builds it; elsewhere, reinstall the package, or let MARTLET_LIBRARY name the file"
     )
 
 
-def load(path: Path) -> ctypes.CDLL:
+def load(path: str) -> ctypes.CDLL:
     """Loads the library and compares its ABI number.
 
     Swift's runtime may install signal handlers for its crash reports when it is loaded; unless the user asked for
@@ -66,7 +69,7 @@ def load(path: Path) -> ctypes.CDLL:
     if not asked:
         os.environ[_BACKTRACE] = "enable=no"
     try:
-        library = ctypes.CDLL(str(path))
+        library = ctypes.CDLL(path)
     except OSError as error:
         raise LibraryError(f"{path} could not be loaded: {error}") from error
     finally:

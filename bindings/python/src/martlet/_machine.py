@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from martlet import _ffi
 from martlet._errors import ArgumentError, DTypeError
@@ -21,8 +21,7 @@ _ISA_NUMBERS = {
 }
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """isa: the instruction set in force, "baseline", "avx2" or "avx512"; isa_best: the best that this machine has.
     threads: the thread count in force; threads_default: the least of CPU affinity, cgroup quota and OMP_NUM_THREADS.
     last_isa, last_threads: what this thread's latest step ran on, "none" and 0 before the first.
