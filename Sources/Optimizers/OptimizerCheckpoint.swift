@@ -46,14 +46,19 @@ extension Optimizer {
         let reader = try unsafe SafetensorsReader(path: path)
         let loaded = try configurations(in: reader)
         // Everything is read beside the optimizer's own state before any of it is put in place.
-        var states: [(slots: [StateSlot], step: Int64)] = []
-        for entry in entries { states.append(try entry.state(in: reader, loaded)) }
-        let expected = states.reduce(0) { $0 + $1.slots.count + 1 }
-        guard reader.count == expected else {
-            throw MartletError(.format, "the file has \(reader.count) tensors; expected \(expected) for these parameters")
+        do throws(MartletError) {
+            for entry in entries { entry.staged = try entry.state(in: reader, loaded) }
+            let expected = entries.reduce(0) { $0 + $1.slots.count + 1 }
+            guard reader.count == expected else {
+                throw MartletError(
+                    .format, "the file has \(reader.count) tensors; expected \(expected) for these parameters")
+            }
+        } catch {
+            for entry in entries { entry.staged = nil }
+            throw error
         }
         configurations = loaded
-        for (entry, state) in zip(entries, states) { entry.replace(slots: state.slots, step: state.step) }
+        for entry in entries { entry.adoptStaged() }
     }
 
     private func configurations(in reader: borrowing SafetensorsReader) throws(MartletError) -> [Configuration] {
@@ -103,7 +108,7 @@ extension ParameterEntry {
     /// Reads this parameter's state into memory of its own.
     fileprivate func state(
         in reader: borrowing SafetensorsReader, _ configurations: [Configuration]
-    ) throws(MartletError) -> (slots: [StateSlot], step: Int64) {
+    ) throws(MartletError) -> ParameterState {
         var loaded: [StateSlot] = []
         for (slot, name) in zip(slots, slotNames(configurations)) {
             let tensor = try find("\(self.name).\(name)", TensorType(slot.type), slot.byteCount, in: reader)
@@ -117,7 +122,7 @@ extension ParameterEntry {
         guard step >= 0 && step < .max else {
             throw MartletError(.format, "the file's \(name).step is \(step); expected 0 ..< 2^63 - 1")
         }
-        return (loaded, step)
+        return ParameterState(slots: loaded, step: step)
     }
 
     private func find(
@@ -148,19 +153,19 @@ extension TensorType {
 }
 
 extension Configuration {
-    /// What the algorithm reads, as text. A hyperparameter stands there twice: in decimals for people, and as the bits of
-    /// its fp64, which are what is loaded: reading decimals depends on the host's rounding mode.
+    /// What the algorithm reads, as text. A hyperparameter stands there twice: as the bits of its fp64, which are what is
+    /// loaded (reading decimals depends on the host's rounding mode), and in decimals for people.
     fileprivate var text: [(key: String, value: String)] {
         var pairs = [("semantics", "\(semantics.rawValue)"), ("flags", "\(flags.rawValue)")]
         for hyperparameter in Hyperparameter.allCases where algorithm.defaultValue(hyperparameter) != nil {
             let value = self[hyperparameter]
-            pairs.append(("\(hyperparameter.name)", NumberText.text(of: value)))
             pairs.append(("\(hyperparameter.name).bits", String(value.bitPattern, radix: 16)))
+            pairs.append(("\(hyperparameter.name)", NumberText.text(of: value)))
         }
         return pairs
     }
 
-    /// Sets what `text` gave under this key; false where the text is none of it.
+    /// Sets what `text` gave under this key; false where the text is none of it, or the decimals are not the bits'.
     fileprivate mutating func set(_ key: String, to text: String) -> Bool {
         switch key {
         case "semantics":
@@ -170,9 +175,12 @@ extension Configuration {
             guard let bits = UInt32(text), bits & ~Flags.all.rawValue == 0 else { return false }
             flags = Flags(rawValue: bits)
         default:
-            guard let which = Hyperparameter.allCases.first(where: { "\($0.name).bits" == key }) else { return true }
-            guard let bits = UInt64(text, radix: 16) else { return false }
-            self[which] = Double(bitPattern: bits)
+            for hyperparameter in Hyperparameter.allCases {
+                if key == "\(hyperparameter.name)" { return text == NumberText.text(of: self[hyperparameter]) }
+                guard key == "\(hyperparameter.name).bits" else { continue }
+                guard let bits = UInt64(text, radix: 16) else { return false }
+                self[hyperparameter] = Double(bitPattern: bits)
+            }
         }
         return true
     }

@@ -27,6 +27,12 @@ import MartletPlatform
     }
 }
 
+/// All that an optimizer keeps of a parameter between steps.
+struct ParameterState {
+    var slots: [StateSlot]
+    var step: Int64
+}
+
 /// A parameter of an optimizer. A class, so that its counter and its name have an address for the length of a step.
 @safe final class ParameterEntry {
     let name: String
@@ -86,10 +92,15 @@ import MartletPlatform
         return copy
     }
 
-    /// Puts other state in place, of the same types and counts.
-    func replace(slots: [StateSlot], step: Int64) {
-        self.slots = slots
-        self.step = step
+    /// State that has been read and is not in place yet.
+    var staged: ParameterState?
+
+    /// Puts staged state, of the same types and counts, in place.
+    func adoptStaged() {
+        guard let staged else { return }
+        slots = staged.slots
+        step = staged.step
+        self.staged = nil
     }
 
     var stateBytes: Int { slots.reduce(8) { $0 + $1.byteCount } }
