@@ -85,6 +85,7 @@ import Testing
     func longMessages(character: String) {
         let width = character.utf8.count
         let handle = Handle()
+        defer { extendLifetime(handle) }
         let values = Floats(4, seed: 1)
         defer { extendLifetime(values) }
         for padding in 0..<6 {
@@ -107,6 +108,7 @@ import Testing
     /// Names that are not UTF-8 still give a text that is.
     @Test func namesThatAreNoText() {
         let handle = Handle()
+        defer { extendLifetime(handle) }
         let (values, other) = (Floats(4), Floats(4))
         defer { extendLifetime((values, other)) }
         let name = [0xC3, 0x28, 0xFF, 0xF0, 0x9F, 0].map { CChar(bitPattern: $0) }

@@ -52,6 +52,7 @@ private final class Stateless {
             let slots = config.flags & MARTLET_AMSGRAD != 0 ? 3 : 2
             let (list, array) = (Stateless(count, seed: 1, slots: slots), Stateless(count, seed: 1, slots: slots))
             let (value, handle) = (Floats(count, seed: 1), Handle(config))
+            defer { extendLifetime((value, handle)) }
             var parameter = makeParameter(value)
             #expect(martlet_optimizer_add(handle.token, nil, &parameter) == MARTLET_OK)
             for round in 0..<60 as Range<UInt32> {
@@ -166,6 +167,7 @@ private final class Stateless {
     /// The life of an optimizer, with a name, a second group and moments of another type.
     @Test func optimizerCalls() {
         let handle = Handle(makeConfig { $0.lr = 0.5 })
+        defer { extendLifetime(handle) }
         var (group, index, count, number): (Int32, Int64, Int64, Double) = (-1, -1, -1, -1)
         var config = makeConfig { $0.lr = 0.25 }
         #expect(martlet_optimizer_group_add(handle.token, &group, &config) == MARTLET_OK && group == 1)
@@ -229,6 +231,7 @@ private final class Stateless {
     /// What add does not take: gradients, counters and state memory come from elsewhere.
     @Test func addRefusals() {
         let handle = Handle()
+        defer { extendLifetime(handle) }
         let (value, other) = (Floats(4, seed: 1), Floats(4))
         defer { extendLifetime((value, other)) }
         var parameter = makeParameter(value)

@@ -163,6 +163,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
     /// A report of any size is filled to its size; a wrong one is refused before anything is written.
     @Test func reports() {
         let handle = Handle()
+        defer { extendLifetime(handle) }
         let values = Floats(4, seed: 1)
         var (parameter, none) = (makeParameter(values), martlet_array())
         martlet_optimizer_add(handle.token, nil, &parameter)
@@ -253,6 +254,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             (MARTLET_ERROR_UNSUPPORTED, "value.dtype is 13", { $0.value.dtype = MARTLET_ULINEAR4 }),
         ]
         let handle = Handle()
+        defer { extendLifetime(handle) }
         let values = Floats(4, seed: 1)
         defer { extendLifetime(values) }
         for (status, words, change) in cases {
