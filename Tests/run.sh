@@ -25,6 +25,7 @@ suite() {
 }
 
 suite "Swift" swift test -c release
+suite "Swift example" swift run -c release --package-path Examples/Swift --scratch-path .build-example
 suite "kernels closed" "$python" Tests/kernels_closed.py
 suite "C" "$python" Tests/C/run.py --library "$library" --header include
 suite "install" Tests/install/run.sh

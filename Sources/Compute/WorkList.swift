@@ -74,7 +74,8 @@ import MartletPlatform
         var job = unsafe Job(list: self, table: table, pieceSize: pieceSize)
         return unsafe withUnsafeMutablePointer(to: &job) { job in
             unsafe ThreadPool.run(
-                chunks: pieces, threads: threads, wake: elements / 128 >= leastPiece, warm: true, body: WorkList.runPiece,
+                chunks: pieces, threads: threads, wake: elements / 128 >= leastPiece, warm: true,
+                body: WorkList.runPiece,
                 context: UnsafeMutableRawPointer(job))
         }
     }
@@ -82,7 +83,8 @@ import MartletPlatform
     private static let runPiece: @convention(c) (UnsafeMutableRawPointer, Int) -> Void = { context, piece in
         let job = unsafe context.assumingMemoryBound(to: Job.self)
         let first = unsafe piece * job.pointee.pieceSize
-        unsafe job.pointee.list.run(first..<min(first + job.pointee.pieceSize, job.pointee.list.elements), job.pointee.table)
+        unsafe job.pointee.list.run(
+            first..<min(first + job.pointee.pieceSize, job.pointee.list.elements), job.pointee.table)
     }
 
     /// Runs the elements of a range, counted over all items.

@@ -40,10 +40,12 @@ extension martlet_parameter {
     /// Throws where a field is set that this version does not serve.
     func checkReserved(_ subject: @autoclosure () -> String) throws(MartletError) {
         guard unsafe key == 0 && offset == 0 else {
-            throw MartletError(.unsupported, "\(subject()).key or offset is set; expected 0: nothing is rounded at random")
+            throw MartletError(
+                .unsupported, "\(subject()).key or offset is set; expected 0: nothing is rounded at random")
         }
         guard unsafe rows == nil && row_count == 0 else {
-            throw MartletError(.unsupported, "\(subject()).rows or row_count is set; expected NULL and 0: gradients are dense")
+            throw MartletError(
+                .unsupported, "\(subject()).rows or row_count is set; expected NULL and 0: gradients are dense")
         }
         guard unsafe flags == 0 else {
             throw unsafe MartletError(.unsupported, "\(subject()).flags is \(flags); expected 0")
@@ -81,7 +83,8 @@ extension ParameterView {
         let count = unsafe parameter.state_count
         guard unsafe count >= 0 && count <= Int64(ParameterView.maximumStateCount) else {
             throw MartletError(
-                .argument, unsafe "\(subject("state_count")) is \(count); expected 0 to \(ParameterView.maximumStateCount)")
+                .argument,
+                unsafe "\(subject("state_count")) is \(count); expected 0 to \(ParameterView.maximumStateCount)")
         }
         let value = try unsafe ArrayView(parameter.value) { subject("value") }
         let gradient = try unsafe parameter.grad.data == nil ? .none : ArrayView(parameter.grad) { subject("grad") }

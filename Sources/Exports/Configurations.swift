@@ -5,7 +5,8 @@ import MartletPlatform
 
 extension Configuration {
     /// Reads and checks a caller's config. `subject` is what messages call it.
-    init(_ config: UnsafePointer<martlet_config>, size: Int, _ subject: @autoclosure () -> String) throws(MartletError) {
+    init(_ config: UnsafePointer<martlet_config>, size: Int, _ subject: @autoclosure () -> String) throws(MartletError)
+    {
         let algorithm = try unsafe Algorithm(number: config.pointee.algorithm, "\(subject()).algorithm")
         var raw = martlet_config(Configuration(algorithm))
         try unsafe raw.read(config, size: size, subject())
@@ -13,10 +14,12 @@ extension Configuration {
             throw MartletError(.argument, "\(subject()).semantics is \(raw.semantics); expected MARTLET_SEMANTICS_...")
         }
         guard raw.flags & ~Flags.all.rawValue == 0 else {
-            throw MartletError(.argument, "\(subject()).flags is \(raw.flags); expected a sum of MARTLET_AMSGRAD and its like")
+            throw MartletError(
+                .argument, "\(subject()).flags is \(raw.flags); expected a sum of MARTLET_AMSGRAD and its like")
         }
         guard raw.seed == 0 else {
-            throw MartletError(.unsupported, "\(subject()).seed is \(raw.seed); expected 0: nothing is rounded at random")
+            throw MartletError(
+                .unsupported, "\(subject()).seed is \(raw.seed); expected 0: nothing is rounded at random")
         }
         self.init(algorithm)
         self.semantics = semantics

@@ -130,7 +130,9 @@ enum HandleTable {
             let changed = next(word)
             if unsafe slot.pointee.word.compareExchange(
                 expected: word.raw, desired: changed.raw, ordering: .acquiringAndReleasing
-            ).exchanged { return unsafe (slot, index, changed) }
+            ).exchanged {
+                return unsafe (slot, index, changed)
+            }
         }
     }
 

@@ -3,7 +3,9 @@ import CMartlet
 import MartletPlatform
 
 @implementation @_cdecl("martlet_machine_get")
-public func martlet_machine_get(_ out_machine: UnsafeMutablePointer<martlet_machine>!, _ struct_size: Int) -> martlet_status {
+public func martlet_machine_get(_ out_machine: UnsafeMutablePointer<martlet_machine>!, _ struct_size: Int)
+    -> martlet_status
+{
     report("martlet_machine_get") { () throws(MartletError) in
         let target = try unsafe required(out_machine, "out_machine")
         try martlet_machine.checkSize(struct_size, "struct_size")

@@ -75,12 +75,14 @@ public func martlet_optimizer_add(
         let parameter = try unsafe required(parameter, "parameter").pointee
         try unsafe parameter.checkReserved("parameter")
         guard unsafe parameter.grad.data == nil && parameter.step == nil else {
-            throw MartletError(.argument, "parameter.grad.data or step is set; expected NULL: gradients come with each step")
+            throw MartletError(
+                .argument, "parameter.grad.data or step is set; expected NULL: gradients come with each step")
         }
         let value = try unsafe ArrayView(parameter.value) { "parameter.value" }
         let types = try unsafe parameter.stateTypes()
         let index = try unsafe optimizer.add(
-            value, name: parameter.name.map { unsafe String(cString: $0) }, group: Int(parameter.group), stateTypes: types)
+            value, name: parameter.name.map { unsafe String(cString: $0) }, group: Int(parameter.group),
+            stateTypes: types)
         unsafe target?.pointee = Int64(index)
     }
 }
@@ -98,7 +100,8 @@ extension martlet_parameter {
         for slot in unsafe 0..<Int(state_count) {
             let view = try unsafe ArrayView(slots[slot]) { "parameter.state[\(slot)]" }
             guard unsafe view.base == nil else {
-                throw MartletError(.argument, "parameter.state[\(slot)].data is set; expected NULL: the optimizer owns the state")
+                throw MartletError(
+                    .argument, "parameter.state[\(slot)].data is set; expected NULL: the optimizer owns the state")
             }
             unsafe types.append(view.type)
         }
@@ -118,9 +121,10 @@ public func martlet_optimizer_step(
                 .argument, "count is \(count); expected \(optimizer.count), one gradient for each parameter")
         }
         let grads = try unsafe count == 0 ? nil : required(grads, "grads")
-        var plan = try unsafe optimizer.makePlan(totalRank: (0..<Int(count)).reduce(0) { room, index in
-            unsafe room + StepPlan.rankRoom(Int(grads![index].rank))
-        })
+        var plan = try unsafe optimizer.makePlan(
+            totalRank: (0..<Int(count)).reduce(0) { room, index in
+                unsafe room + StepPlan.rankRoom(Int(grads![index].rank))
+            })
         for index in 0..<Int(count) {
             let gradient = try unsafe grads![index].data == nil ? .none : ArrayView(grads![index]) { "grads[\(index)]" }
             try unsafe optimizer.add(index, gradient: gradient, to: &plan)

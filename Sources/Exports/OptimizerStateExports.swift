@@ -89,7 +89,8 @@ public func martlet_optimizer_step_get(
 }
 
 @implementation @_cdecl("martlet_optimizer_step_set")
-public func martlet_optimizer_step_set(_ optimizer: OpaquePointer!, _ parameter: Int64, _ step: Int64) -> martlet_status {
+public func martlet_optimizer_step_set(_ optimizer: OpaquePointer!, _ parameter: Int64, _ step: Int64) -> martlet_status
+{
     unsafe withOptimizer("martlet_optimizer_step_set", optimizer) { optimizer throws(MartletError) in
         try optimizer.setStepCount(of: Int(parameter), to: step)
     }

@@ -5,7 +5,9 @@ import MartletOptimizers
 import MartletPlatform
 
 @implementation @_cdecl("martlet_report_init")
-public func martlet_report_init(_ out_report: UnsafeMutablePointer<martlet_report>!, _ struct_size: Int) -> martlet_status {
+public func martlet_report_init(_ out_report: UnsafeMutablePointer<martlet_report>!, _ struct_size: Int)
+    -> martlet_status
+{
     report("martlet_report_init") { () throws(MartletError) in
         let target = try unsafe required(out_report, "out_report")
         try martlet_report.checkSize(struct_size, "struct_size")
@@ -25,7 +27,8 @@ extension martlet_report {
 
 @implementation @_cdecl("martlet_step")
 public func martlet_step(
-    _ out_report: UnsafeMutablePointer<martlet_report>!, _ parameters: UnsafePointer<martlet_parameter>!, _ count: Int64,
+    _ out_report: UnsafeMutablePointer<martlet_report>!, _ parameters: UnsafePointer<martlet_parameter>!,
+    _ count: Int64,
     _ groups: UnsafePointer<martlet_config>!, _ group_count: Int64
 ) -> martlet_status {
     report("martlet_step") { () throws(MartletError) in

@@ -40,10 +40,13 @@ extension SizedStruct {
     }
 
     /// Copies a caller's struct over defaults: fields beyond its size keep theirs. `self` holds the defaults.
-    mutating func read(_ source: UnsafeRawPointer, size: Int, _ subject: @autoclosure () -> String) throws(MartletError) {
-        for offset in min(size, Self.ownSize)..<size where unsafe source.load(fromByteOffset: offset, as: UInt8.self) != 0 {
+    mutating func read(_ source: UnsafeRawPointer, size: Int, _ subject: @autoclosure () -> String) throws(MartletError)
+    {
+        for offset in min(size, Self.ownSize)..<size
+        where unsafe source.load(fromByteOffset: offset, as: UInt8.self) != 0 {
             throw MartletError(
-                .structure, "\(subject()) has a byte set at offset \(offset), which this version does not know; expected 0")
+                .structure,
+                "\(subject()) has a byte set at offset \(offset), which this version does not know; expected 0")
         }
         unsafe withUnsafeMutableBytes(of: &self) { bytes in
             unsafe bytes.baseAddress!.copyMemory(from: source, byteCount: min(size, Self.ownSize))
@@ -55,7 +58,9 @@ extension SizedStruct {
         unsafe withUnsafeBytes(of: self) { bytes in
             unsafe target.copyMemory(from: bytes.baseAddress!, byteCount: min(size, Self.ownSize))
         }
-        for offset in min(size, Self.ownSize)..<size { unsafe target.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self) }
+        for offset in min(size, Self.ownSize)..<size {
+            unsafe target.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
+        }
     }
 }
 

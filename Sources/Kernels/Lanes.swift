@@ -147,12 +147,12 @@ struct DoubleLanes: Lanes {
         let error = (start - (nearest - back)) + (product - back)
         let bits = unsafeBitCast(nearest, to: SIMD8<UInt64>.self)
         let one = SIMD8<UInt64>(repeating: 1)
-        // Away from zero where error and sum have one sign, else towards it.
+        // Away from zero where error and sum have one sign, else towards it; not at all where the last bit is set. Only
+        // floats are compared: the standard library's comparisons of integers become loops over lanes.
         let differs = (unsafeBitCast(error, to: SIMD8<UInt64>.self) ^ bits) &>> 63
-        let odd = bits &+ (one &- (differs &+ differs))
-        let isEven = unsafeBitCast(bits & one, to: SIMD8<Int64>.self) .== 0
+        let step = (one &- (differs &+ differs)) & ((bits & one) &- one)
         let isInexact = (error .< 0) .| (error .> 0)
-        let chosen = bits.replacing(with: odd, where: isEven .& isInexact)
+        let chosen = bits &+ SIMD8<UInt64>(repeating: 0).replacing(with: step, where: isInexact)
         return SIMD8<Float>(unsafeBitCast(chosen, to: SIMD8<Double>.self))
     }
 

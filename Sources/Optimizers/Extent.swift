@@ -32,7 +32,9 @@
             let mine = unsafe reach(within: period)
             let others = unsafe other.reach(within: period)
             if mine > period || others > period { continue }
-            let gap = unsafe low >= other.low ? UInt64(low - other.low) % period : period - 1 - UInt64(other.low - low - 1) % period
+            let gap =
+                unsafe low >= other.low
+                ? UInt64(low - other.low) % period : period - 1 - UInt64(other.low - low - 1) % period
             if gap >= others && period - gap >= mine { return true }
         }
         return false

@@ -135,7 +135,8 @@ public struct Configuration: Sendable {
         }
         if flags.isSuperset(of: [.flushDenormals, .keepDenormals]) {
             throw MartletError(
-                .argument, "\(subject()).flags sets both FLUSH_DENORMALS and KEEP_DENORMALS; expected one of them at most")
+                .argument,
+                "\(subject()).flags sets both FLUSH_DENORMALS and KEEP_DENORMALS; expected one of them at most")
         }
     }
 

@@ -70,19 +70,23 @@ public final class Optimizer {
         let types = unsafe stateTypes ?? Array(repeating: value.type, count: slots)
         guard types.count == slots else {
             throw MartletError(
-                .argument, "state_count is \(types.count); expected \(slots) for \(configurations[group].algorithm.name)")
+                .argument,
+                "state_count is \(types.count); expected \(slots) for \(configurations[group].algorithm.name)")
         }
         let name = name ?? "\(entries.count)"
-        guard !name.isEmpty, name.utf8.count <= Optimizer.longestName, !entries.contains(where: { $0.name == name }) else {
+        guard !name.isEmpty, name.utf8.count <= Optimizer.longestName, !entries.contains(where: { $0.name == name })
+        else {
             throw MartletError(
-                .argument, "name is \"\(name.prefix(80))\", \(name.utf8.count) bytes; expected 1 to \(Optimizer.longestName) "
+                .argument,
+                "name is \"\(name.prefix(80))\", \(name.utf8.count) bytes; expected 1 to \(Optimizer.longestName) "
                     + "bytes that no other parameter is called by")
         }
         var check = unsafe ParameterCheck(count: value.count)
         let extent = try unsafe check.extent(of: value, .value, entries.count) { _ in "value" }
         for entry in entries where unsafe entry.extent.overlaps(extent) {
             throw MartletError(
-                .overlap, "value overlaps that of \"\(entry.name)\" in memory; expected written arrays to overlap nothing")
+                .overlap,
+                "value overlaps that of \"\(entry.name)\" in memory; expected written arrays to overlap nothing")
         }
         entries.append(try unsafe ParameterEntry(value: value, name: name, group: group, types: types, extent: extent))
         unsafe valueRanks += value.rank

@@ -33,7 +33,8 @@ extension Optimizer {
         for entry in entries {
             for (slot, name) in zip(entry.slots, entry.slotNames(configurations)) {
                 try unsafe writer.add(
-                    name: "\(entry.name).\(name)", type: TensorType(slot.type), shape: entry.sizes, data: slot.view.base,
+                    name: "\(entry.name).\(name)", type: TensorType(slot.type), shape: entry.sizes,
+                    data: slot.view.base,
                     byteCount: slot.byteCount)
             }
             try unsafe writer.add(
@@ -91,7 +92,8 @@ extension Optimizer {
             }
             guard configuration.slotCount == configurations[index].slotCount else {
                 throw MartletError(
-                    .format, "the file's group.\(index) keeps \(configuration.slotCount) moments; expected "
+                    .format,
+                    "the file's group.\(index) keeps \(configuration.slotCount) moments; expected "
                         + "\(configurations[index].slotCount)")
             }
             loaded.append(configuration)
@@ -196,7 +198,8 @@ private struct NumberText {
         var number = NumberText(value: value)
         unsafe withUnsafeMutablePointer(to: &number) { number in
             unsafe FloatingPointMode.exact.call(
-                { unsafe $0.assumingMemoryBound(to: NumberText.self).pointee.format() }, UnsafeMutableRawPointer(number))
+                { unsafe $0.assumingMemoryBound(to: NumberText.self).pointee.format() }, UnsafeMutableRawPointer(number)
+            )
         }
         return number.text
     }

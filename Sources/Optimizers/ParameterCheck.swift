@@ -29,10 +29,12 @@ import MartletPlatform
             throw unsafe MartletError(.shape, "\(describe(role)).count is \(array.count); expected 0 to 2^56")
         }
         guard unsafe array.count == count else {
-            throw MartletError(.shape, unsafe "\(describe(role)).count is \(array.count); expected \(count), the value's count")
+            throw MartletError(
+                .shape, unsafe "\(describe(role)).count is \(array.count); expected \(count), the value's count")
         }
         if unsafe count > 0 && array.base == nil {
-            throw MartletError(.null, unsafe "\(describe(role)).data is NULL; expected the address of \(count) elements")
+            throw MartletError(
+                .null, unsafe "\(describe(role)).data is NULL; expected the address of \(count) elements")
         }
         let size = unsafe array.type.size
         let address = unsafe UInt(bitPattern: array.base)
@@ -48,10 +50,13 @@ import MartletPlatform
         let (high, over) = address.addingReportingOverflow(UInt(reach.above))
         guard !under && !over else {
             throw MartletError(
-                .shape, unsafe "\(describe(role)) reaches past the end of the address space; expected \(count) elements that do not")
+                .shape,
+                unsafe "\(describe(role)) reaches past the end of the address space; expected \(count) elements that do not"
+            )
         }
         return unsafe Extent(
-            low: count == 0 ? 0 : low, high: count == 0 ? 0 : high, isWritten: isWritten, role: role, parameter: parameter,
+            low: count == 0 ? 0 : low, high: count == 0 ? 0 : high, isWritten: isWritten, role: role,
+            parameter: parameter,
             elementSize: size, rank: array.rank, sizes: array.sizes, strides: array.strides)
     }
 
@@ -60,11 +65,14 @@ import MartletPlatform
         _ array: ArrayView, _ isWritten: Bool, _ describe: () -> String
     ) throws(MartletError) -> (below: Int, above: Int) {
         guard unsafe array.rank > 0 && array.rank <= Layout.maximumRank else {
-            throw MartletError(.shape, unsafe "\(describe()).rank is \(array.rank); expected 0 to \(Layout.maximumRank)")
+            throw MartletError(
+                .shape, unsafe "\(describe()).rank is \(array.rank); expected 0 to \(Layout.maximumRank)")
         }
         guard let sizes = unsafe array.sizes, let strides = unsafe array.strides else {
             throw MartletError(
-                .null, unsafe "\(describe()).\(array.sizes == nil ? "sizes" : "strides") is NULL; expected \(array.rank) numbers")
+                .null,
+                unsafe "\(describe()).\(array.sizes == nil ? "sizes" : "strides") is NULL; expected \(array.rank) numbers"
+            )
         }
         guard (UInt(bitPattern: sizes) | UInt(bitPattern: strides)) % 8 == 0 else {
             throw MartletError.misaligned(
@@ -108,7 +116,9 @@ import MartletPlatform
             unsafe self.shaped = array
             return
         }
-        guard unsafe array.rank == shaped.rank, unsafe (0..<array.rank).allSatisfy({ unsafe sizes[$0] == shaped.sizes![$0] }) else {
+        guard unsafe array.rank == shaped.rank,
+            unsafe (0..<array.rank).allSatisfy({ unsafe sizes[$0] == shaped.sizes![$0] })
+        else {
             throw MartletError(.shape, "\(describe()).sizes differ from those of the parameter's other arrays")
         }
     }
@@ -120,7 +130,8 @@ import MartletPlatform
         var above = 0
         var overflows = false
         for dimension in unsafe 0..<array.rank {
-            let (span, tooFar) = unsafe Int(sizes[dimension] - 1).multipliedReportingOverflow(by: Int(strides[dimension]))
+            let (span, tooFar) = unsafe Int(sizes[dimension] - 1).multipliedReportingOverflow(
+                by: Int(strides[dimension]))
             overflows = unsafe overflows || tooFar || span.magnitude > UInt(maximumCount)
             if overflows { break }
             if span < 0 { below -= span } else { above += span }

@@ -19,7 +19,8 @@ func oneMinusPower(_ base: Double, _ exponent: Int64) -> Double {
     }
 }
 
-private func product(_ a: (high: Double, low: Double), _ b: (high: Double, low: Double)) -> (high: Double, low: Double) {
+private func product(_ a: (high: Double, low: Double), _ b: (high: Double, low: Double)) -> (high: Double, low: Double)
+{
     let high = a.high * b.high
     let low = (-high).addingProduct(a.high, b.high) + (a.high * b.low + a.low * b.high)
     let sum = high + low

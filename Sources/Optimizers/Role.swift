@@ -30,7 +30,8 @@ package enum Spelling {
         return switch self {
         case .parameters: "parameters[\(parameter)].\(part)\(suffix)"
         case .oneArray: part
-        case .gradients: role == .gradient ? "grads[\(parameter)]\(suffix)" : "parameter \(parameter)'s \(part)\(suffix)"
+        case .gradients:
+            role == .gradient ? "grads[\(parameter)]\(suffix)" : "parameter \(parameter)'s \(part)\(suffix)"
         }
     }
 }

@@ -114,7 +114,8 @@ public struct StepReport: Sendable {
         guard unsafe parameter.group >= 0 && parameter.group < configurationCount else {
             throw unsafe MartletError(
                 .argument,
-                "parameters[\(index)].group is \(parameter.group); expected 0 ..< \(configurationCount), the count of groups")
+                "parameters[\(index)].group is \(parameter.group); expected 0 ..< \(configurationCount), the count of groups"
+            )
         }
         let configuration = unsafe configurations + parameter.group
         let slots = unsafe configuration.pointee.slotCount
@@ -157,7 +158,8 @@ public struct StepReport: Sendable {
         let low = UInt(bitPattern: step)
         unsafe extents.add(
             Extent(
-                low: low, high: low + 8, isWritten: true, role: .step, parameter: index, elementSize: 8, rank: 0, sizes: nil,
+                low: low, high: low + 8, isWritten: true, role: .step, parameter: index, elementSize: 8, rank: 0,
+                sizes: nil,
                 strides: nil))
     }
 
@@ -167,7 +169,8 @@ public struct StepReport: Sendable {
         if unsafe latest.group != parameter.group || latest.step != step {
             unsafe latest = unsafe (parameter.group, step)
             unsafe latestCoefficients = coefficients + (count - 1) * Algorithm.maximumCoefficientBytes
-            var request = unsafe CoefficientRequest(configuration: configuration, step: step, memory: latestCoefficients)
+            var request = unsafe CoefficientRequest(
+                configuration: configuration, step: step, memory: latestCoefficients)
             unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
         }
         let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
@@ -196,7 +199,8 @@ public struct StepReport: Sendable {
             }
             throw unsafe MartletError(
                 .overlap,
-                "\(describe(first)) and \(describe(second)) overlap in memory; expected written arrays to overlap nothing")
+                "\(describe(first)) and \(describe(second)) overlap in memory; expected written arrays to overlap nothing"
+            )
         }
         let isa = try Settings.isa
         let threads = unsafe work.run(isa: isa, threads: try Settings.threads, leastPiece: Settings.chunk)
