@@ -194,6 +194,9 @@ def added_values(one: str) -> Iterator[Value]:
     for number in (0, 6):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
     yield from name_values(one, "ANY")
+    yield "a name of 500 bytes", f"{one}.name = long_text(500);", "OK"
+    yield "a name of 501 bytes", f"{one}.name = long_text(501);", "ARGUMENT"
+    yield "a name of no bytes", f'{one}.name = "";', "ARGUMENT"
     yield "a name that is taken", f'{one}.name = "first";', "ARGUMENT"
     yield "the name that an index takes", f'{one}.name = "1";', "ANY"
     yield "memory that is lent already", f"{one}.value.data = w->value[0];", "OVERLAP"
