@@ -1,5 +1,5 @@
-// A network with one hidden layer learns the sine, trained with AdamW. Shown: parameters in memory of one's own, two groups
-// (weights decay, biases do not), a learning-rate schedule, a checkpoint, and what an error looks like.
+// A network with one hidden layer learns the sine, trained with AdamW. Shown: parameters in memory of one's own, a
+// group that decays and one that does not, a learning-rate schedule, a checkpoint, and what an error looks like.
 //
 // The gradients are worked out by hand; Martlet takes the steps.
 import Glibc
