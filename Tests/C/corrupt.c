@@ -168,6 +168,20 @@ static void headers(void) {
     offer_entries(more, ENTRIES + 1, 88, true, "a hole");
 }
 
+/* The plain file with one piece of its metadata replaced, which must not load. */
+static void replaced(const char *piece, const char *by) {
+    char whole[sizeof metadata], rest[sizeof metadata];
+    char *place = strstr(metadata, piece);
+    CHECK_SAYING(place != NULL, "no %s in %s", piece, metadata);
+    if (place == NULL) return;
+    strcpy(whole, metadata);
+    strcpy(rest, place + strlen(piece));
+    strcpy(place, by);
+    strcat(place, rest);
+    offer_entries(plain, ENTRIES, 80, true, by);
+    strcpy(metadata, whole);
+}
+
 /* A counter below 0, and hyperparameters that no config would accept. */
 static void numbers(void) {
     static char text[8192];
@@ -187,19 +201,12 @@ static void numbers(void) {
         memcpy(bytes + at, &steps[k], 8);
         offer(bytes, (size_t)good_size, steps[k] < 0, "a counter", k);
     }
-    static const char *const wrong[] = {"nan", "inf", "-1.0", "", "x", "1e999", "0x", "1.0 ", "1,0"};
-    char *lr = strstr(metadata, "0.001");
-    CHECK_SAYING(lr != NULL, "%s", metadata);
-    if (lr == NULL) return;
-    for (int k = 0; k < LENGTH(wrong); k++) {
-        char rest[sizeof metadata], whole[sizeof metadata];
-        strcpy(whole, metadata);
-        strcpy(rest, lr + 5);
-        strcpy(lr, wrong[k]);
-        strcat(lr, rest);
-        offer_entries(plain, ENTRIES, 80, true, wrong[k]);
-        strcpy(metadata, whole);
-    }
+    /* The learning rate as text and as bits, 0.001, in the metadata. */
+    static const char *const wrong_text[] = {"nan", "inf", "-1.0", "", "x", "1e999", "0x", "1.0 ", "1,0"};
+    static const char *const wrong_bits[] = {"7ff8000000000000", "7ff0000000000000", "bf50624dd2f1a9fc", "", "x", "-1",
+                                             "3f50624dd2f1a9fc0", "3f50624dd2f1a9f ", "0x3f50624dd2f1a9"};
+    for (int k = 0; k < LENGTH(wrong_text); k++) replaced("0.001", wrong_text[k]);
+    for (int k = 0; k < LENGTH(wrong_bits); k++) replaced("3f50624dd2f1a9fc", wrong_bits[k]);
 }
 
 /* Text that a parser may trip over. */
