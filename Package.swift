@@ -92,7 +92,7 @@ let package = Package(
             ]),
 
         tests("Platform", []),
-        tests("Kernels", ["MartletKernelInterface"] + kernelModules.dropFirst()),
+        tests("Kernels", ["CMachine", "MartletKernelInterface"] + kernelModules.dropFirst()),
         tests("Compute", ["CMachine", "MartletKernelInterface", "MartletPlatform"]),
         tests("Checkpoints", []),
         tests("Optimizers", ["CMachine", "MartletPlatform"]),
