@@ -49,7 +49,8 @@ extern "C" {
  *             Reserved fields must be zero.
  * Memory      Pointers are borrowed for the length of the call, except where a function says longer.
  *             Elements must be aligned to their own size. A range that is written may overlap no
- *             other range of the same call; ranges that are only read may overlap each other.
+ *             other range of the same call; ranges that are only read may overlap each other. Overlaps
+ *             among arrays are found and refused; structs of the call are taken to be apart.
  * Threads     Any function may be called from any thread. Different handles and different arrays may
  *             be used at the same time. A second thread that enters a handle gets MARTLET_ERROR_BUSY.
  *             Large calls are shared with worker threads of the library's own.
@@ -95,7 +96,8 @@ typedef int32_t martlet_status;
 #define MARTLET_ERROR_OVERLAP -7     /* a written range overlaps another, or itself */
 #define MARTLET_ERROR_ALIGNMENT -8   /* a pointer is not a multiple of its element's size */
 #define MARTLET_ERROR_UNSUPPORTED -9 /* a field that this version does not serve */
-#define MARTLET_ERROR_MEMORY -10     /* the system gave no memory */
+#define MARTLET_ERROR_MEMORY -10     /* the system gave no memory, for anything that grows with what a caller passes;
+                                        a refused allocation of under 1 KB ends the process, outside of steps */
 #define MARTLET_ERROR_FILE -11       /* the system refused a file operation */
 #define MARTLET_ERROR_FORMAT -12     /* a file's content is not what it should be */
 #define MARTLET_ERROR_BUSY -13       /* another thread is inside this handle */
