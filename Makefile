@@ -84,4 +84,4 @@ install: $(LIBRARY)
 	$(FILL) bindings/c/MartletConfigVersion.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/Martlet/MartletConfigVersion.cmake
 
 clean:
-	rm -rf .build build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .build .build-* build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,6 +6,7 @@ at that they end well and print what they promise.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,9 @@ def ended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     name: str = request.param
     folder = tmp_path_factory.mktemp("example")
     command = [sys.executable, str(HERE / name)]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    # One thread: torch's threads wait for each other by spinning, which takes minutes on a machine that is shared.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     return name, result.stdout, folder
 
