@@ -80,29 +80,36 @@ import Testing
         #expect(martlet_last_error() == address)
     }
 
-    /// A message that would be longer than 1,023 bytes ends with its last whole character.
+    /// A message that would be longer than 1,023 bytes ends with its last whole character: here one that quotes a file,
+    /// a checkpoint with a long word where its format should be named.
     @Test(arguments: ["a", "é", "€", "\u{1F426}"])
     func longMessages(character: String) {
         let width = character.utf8.count
         let handle = Handle()
         defer { extendLifetime(handle) }
-        let values = Floats(4, seed: 1)
-        defer { extendLifetime(values) }
         for padding in 0..<6 {
-            let name = String(repeating: "x", count: padding) + String(repeating: character, count: 1500)
-            let other = Floats(4)
-            name.withCString { name in
-                var (first, second) = (makeParameter(values, name: name), makeParameter(other, name: name))
-                #expect(martlet_optimizer_add(handle.token, nil, &first) == MARTLET_OK)
-                #expect(martlet_optimizer_add(handle.token, nil, &second) == MARTLET_ERROR_ARGUMENT)
-            }
-            let whole = "martlet_optimizer_add: name is \"" + name
+            let word = String(repeating: "x", count: padding) + String(repeating: character, count: 1500)
+            #expect(loadFile(format: word, into: handle) == MARTLET_ERROR_FORMAT)
+            let whole = "martlet_optimizer_load: the file's format is \"" + word
             let bytes = strlen(martlet_last_error())
             #expect(bytes <= 1023 && bytes > 1023 - width, "\(bytes) bytes")
             #expect(String(validatingCString: martlet_last_error()) != nil, "not UTF-8")
-            #expect(whole.utf8.starts(with: lastError.utf8))
-            #expect(martlet_optimizer_reset(handle.token) == MARTLET_OK)
+            let isStart = whole.utf8.starts(with: lastError.utf8)
+            #expect(isStart, "\(lastError)")
         }
+    }
+
+    /// Loads a file without tensors whose metadata names this format.
+    private func loadFile(format: String, into handle: Handle) -> martlet_status {
+        var path = Array("/tmp/martlet-format-XXXXXX".utf8CString)
+        let file = mkstemp(&path)
+        defer { unlink(path) }
+        let header = "{\"__metadata__\":{\"format\":\"\(format)\"}}"
+        let length = UInt64(header.utf8.count)
+        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + Array(header.utf8)
+        #expect(write(file, bytes, bytes.count) == bytes.count)
+        close(file)
+        return martlet_optimizer_load(handle.token, path)
     }
 
     /// Names that are not UTF-8 still give a text that is.

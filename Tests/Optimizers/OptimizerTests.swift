@@ -50,7 +50,7 @@ import Testing
             expectFailure(kind, words, sourceLocation: sourceLocation, body)
             #expect(optimizer.count == 1 && optimizer.stateBytes == bytes, sourceLocation: sourceLocation)
         }
-        refuse(.argument, ["name is \"weight\"", "not in use"]) { () throws(MartletError) in
+        refuse(.argument, ["name is \"weight\"", "no other parameter"]) { () throws(MartletError) in
             try optimizer.add(second, name: "weight")
         }
         refuse(.argument, ["name is \"\""]) { () throws(MartletError) in try optimizer.add(second, name: "") }
@@ -95,10 +95,15 @@ import Testing
         expectFailure(.argument, ["name is \"0\""]) { () throws(MartletError) in
             try optimizer.add(parameters[2], name: "0")
         }
+        let longest = String(repeating: "é", count: 250)
+        expectFailure(.argument, ["name is \"éé", "501 bytes", "1 to 500"]) { () throws(MartletError) in
+            try optimizer.add(parameters[2], name: longest + "x")
+        }
         let short = ArrayView(base: parameters[1].view.gradient.base, count: 5, type: .fp32)
         expectFailure(.shape, ["grads[1] (\"schön \u{1F426}\").count is 5", "12"]) { () throws(MartletError) in
             try optimizer.step([parameters[0].view.gradient, short])
         }
+        #expect(try optimizer.add(parameters[2], name: longest) == 2)
     }
 
     /// Columns of one matrix are parameters of their own.
