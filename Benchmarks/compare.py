@@ -30,6 +30,8 @@ HERE = Path(__file__).resolve().parent
 WORKER_BYTES, ELEMENT_BYTES = 600 << 20, 20
 #: How long the threads of the last peer may spin before they sleep.
 SETTLE_SECONDS = 0.02
+IMPORT = "import"
+CASE_NAMES = [*(case.name for case in cases.CASES), cases.DENORMAL_CASE.name, IMPORT]
 
 
 class WorkerError(Exception):
@@ -213,7 +215,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure Martlet against its peers.")
     parser.add_argument("--quick", action="store_true", help="5 short rounds: the order of magnitude in a minute")
     parser.add_argument("--rounds", type=int, help="rounds of each case (15)")
-    parser.add_argument("--case", action="append", choices=[c.name for c in cases.CASES], help="only this one")
+    parser.add_argument("--case", action="append", choices=CASE_NAMES, help="only this one")
     parser.add_argument("--peer", action="append", choices=cases.PEERS, help="only against this one")
     parser.add_argument("--output", type=Path, default=HERE.parent / "build" / "bench", help="where the files go")
     return parser.parse_args()
@@ -229,20 +231,22 @@ def main() -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 
     results: dict[str, Any] = {"machine": machine(), "rounds": rounds, "cases": []}
+    wanted = chosen.case or CASE_NAMES
     for case in cases.CASES:
-        if chosen.case and case.name not in chosen.case:
+        if case.name not in wanted:
             continue
         groups = [[peer for peer in group if not chosen.peer or peer in chosen.peer] for group in batches(case)]
         parts = [measure(case, group, limit, rounds, seconds) for group in groups]
         results["cases"].append(summary(case, parts))
         print(report.case_table(results["cases"][-1]), flush=True)
-    if not chosen.case and not chosen.peer:
+    if cases.DENORMAL_CASE.name in wanted:
         part = measure(cases.DENORMAL_CASE, list(cases.DENORMAL_WORKERS[1:]), limit, rounds, seconds)
         results["denormals"] = summary(cases.DENORMAL_CASE, [part])
         judge_denormals(results["denormals"])
-        print(report.case_table(results["denormals"]))
+        print(report.case_table(results["denormals"]), flush=True)
+    if IMPORT in wanted:
         results["import"] = measure_import(rounds)
-        print(report.import_line(results["import"]))
+        print(report.import_line(results["import"]), flush=True)
     (chosen.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (chosen.output / "results.md").write_text(report.markdown(results))
     report.plot(results, chosen.output / "results.png")

@@ -7,7 +7,8 @@ import MartletPlatform
 
 /// What is to be written. Tensors' bytes are borrowed until ``write(to:)`` returns; names and text are copied.
 @safe package struct SafetensorsWriter: ~Copyable {
-    private struct Tensor: BitwiseCopyable {
+    // Not private: whoever destroys a writer, in another module, needs to see what its lists hold.
+    struct Tensor: BitwiseCopyable {
         var name: TextRange
         var type: TensorType
         var rank: UInt8
