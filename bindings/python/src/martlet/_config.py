@@ -7,6 +7,7 @@ of torch expects torch's words for them. Nothing here knows arrays.
 from __future__ import annotations
 
 import math
+from functools import cache
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -63,12 +64,13 @@ class Hyperparameters(NamedTuple):
     @property
     def slots(self) -> tuple[str, ...]:
         """The names of the state arrays, in the library's order."""
-        return slot_names(self.algorithm)[: 3 if self.amsgrad else 2]
+        return used_slots(self.algorithm, bool(self.amsgrad))
 
 
 CONFIG_SIZE = _ffi.struct_size(_ffi.Config)
 
 
+@cache
 def defaults(algorithm: int) -> Hyperparameters:
     """The library's own defaults."""
     config = _ffi.Config()
@@ -76,12 +78,23 @@ def defaults(algorithm: int) -> Hyperparameters:
     return Hyperparameters(algorithm, config.lr, config.beta1, config.beta2, config.eps, config.weight_decay)
 
 
+@cache
 def slot_names(algorithm: int) -> tuple[str, ...]:
-    """The names of all state arrays that the algorithm can have."""
+    """The names of all state arrays that the algorithm can have, in the library's order."""
     names: list[str] = []
     while (name := _ffi.martlet_algorithm_slot_name(algorithm, len(names))) is not None:
         names.append(name.decode())
     return tuple(names)
+
+
+@cache
+def used_slots(algorithm: int, amsgrad: bool) -> tuple[str, ...]:
+    """The names of the state arrays that a step uses: the first of slot_names."""
+    config, count = _ffi.Config(), _ffi.Int64()
+    _ffi.martlet_config_init(config, CONFIG_SIZE, algorithm)
+    config.flags |= _ffi.AMSGRAD if amsgrad else 0
+    _ffi.martlet_algorithm_slot_count(count, config)
+    return slot_names(algorithm)[: count.value]
 
 
 def check(lr: Any, betas: Any, eps: Any, weight_decay: Any) -> None:
