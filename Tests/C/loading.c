@@ -1,8 +1,12 @@
 /*
  * What opening the library does to the process: nothing that can be seen. Every signal's handler, the
  * alternate stack, threads, floating-point control, locale, umask, environment and output are compared
- * before and after dlopen, and again after a step on one thread. The library's path is the argument;
- * the program itself is not linked with it.
+ * before and after dlopen, and again after a hundred small steps. The library is loaded once in each of
+ * several children, since it is never unloaded and so opens but once in a process: in a plain host, in
+ * one that has set things itself, and with the variables set that make a Swift runtime install handlers
+ * for crashes, or say that it cannot. This program is not linked with the library, and not with Swift.
+ *
+ *   loading LIBRARY ROOT    ROOT holds what the runtime looks for there: libexec/swift/linux/swift-backtrace
  */
 #include <dlfcn.h>
 #include <dirent.h>
@@ -11,6 +15,7 @@
 #include <locale.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "check.h"
 
@@ -109,10 +114,8 @@ static off_t capture_finish(struct capture c) {
 
 typedef martlet_status (*step_function)(float *, const float *, float *, int64_t, int64_t *, const martlet_config *);
 
-/* `setting` is put into the environment first, or NULL. */
-static void load(const char *path, const char *setting) {
+static void load(const char *path) {
     struct surroundings before;
-    if (setting != NULL) putenv((char *)(uintptr_t)setting);
     look(&before);
     struct capture capture = capture_start();
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -137,18 +140,65 @@ static void load(const char *path, const char *setting) {
     compare(&before, "after dlclose");
 }
 
+/* What a host may have set itself: handlers, a stack for them, a rounding mode. */
+static void host_handler(int number) { (void)number; }
+
+static void host_settings(void) {
+    static char room[1 << 16];
+    const stack_t stack = {.ss_sp = room, .ss_size = sizeof room};
+    REQUIRE(sigaltstack(&stack, NULL) == 0);
+    struct sigaction action = {.sa_handler = host_handler, .sa_flags = SA_ONSTACK | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    REQUIRE(sigaction(SIGSEGV, &action, NULL) == 0 && sigaction(SIGFPE, &action, NULL) == 0);
+    signal(SIGUSR1, SIG_IGN);
+    fesetround(FE_UPWARD);
+}
+
+/* A host: the two variables that the Swift runtime reads (NULL: not set), and whether it sets things itself. */
+struct host {
+    const char *name, *root, *backtrace;
+    bool settings;
+};
+
+static void set(const char *variable, const char *value) {
+    REQUIRE((value == NULL ? unsetenv(variable) : setenv(variable, value, 1)) == 0);
+}
+
+/* In a child that has not loaded the library yet. */
+static int child(const struct host *host, const char *library) {
+    check_failures = check_count = 0;
+    set("SWIFT_ROOT", host->root);
+    set("SWIFT_BACKTRACE", host->backtrace);
+    if (host->settings) host_settings();
+    load(library);
+    if (check_failures != 0) fprintf(stderr, "those were in %s\n", host->name);
+    printf("%s: %d checks, %d failed\n", host->name, check_count, check_failures);
+    fflush(NULL);
+    return check_failures != 0;
+}
+
 int main(int argc, char **argv) {
-    REQUIRE(argc == 2);
+    REQUIRE(argc == 3);
     umask(027);
-    load(argv[1], NULL);
-    if (check_failures == 0) {
-        /* What the host had set itself stays too: a handler, a stack, a rounding mode. */
-        static char room[1 << 16];
-        const stack_t stack = {.ss_sp = room, .ss_size = sizeof room};
-        REQUIRE(sigaltstack(&stack, NULL) == 0);
-        signal(SIGUSR1, SIG_IGN);
-        fesetround(FE_UPWARD);
-        load(argv[1], "SWIFT_BACKTRACE=enable=yes");
+    const char *root = argv[2];
+    const struct host hosts[] = {
+        {"a plain host", NULL, NULL, false},
+        {"a host with handlers, a stack and a rounding mode of its own", NULL, NULL, true},
+        {"a host that knows a Swift toolchain", root, NULL, false},
+        {"the same with settings of its own", root, NULL, true},
+        {"a host that asks for backtraces", NULL, "enable=yes", false},
+        {"a host that asks for them and knows a toolchain", root, "enable=yes", false},
+        {"a host that asks for none", root, "enable=no", false},
+    };
+    for (int k = 0; k < LENGTH(hosts); k++) {
+        fflush(NULL);
+        const pid_t process = fork();
+        REQUIRE(process >= 0);
+        if (process == 0) _exit(child(&hosts[k], argv[1]));
+        int status = 0;
+        REQUIRE(waitpid(process, &status, 0) == process);
+        CHECK_SAYING(status == 0, "%s", hosts[k].name);
     }
+    printf("%d hosts, ", LENGTH(hosts));
     return check_end();
 }

@@ -123,7 +123,14 @@ def program(name: str, *, limit: float = 120, flags: tuple[str, ...] = (), prelo
 
 def loading(place: Place) -> str:
     built = place.compile(HERE / "loading.c", link=False)
-    output = check_output([str(built), str(place.shared_object)], limit=60, cwd=place.folder("loading"))
+    folder = place.folder("loading")
+    # As much of a Swift toolchain as makes a runtime turn its crash handlers on.
+    backtracer = folder / "toolchain" / "libexec" / "swift" / "linux" / "swift-backtrace"
+    backtracer.parent.mkdir(parents=True)
+    backtracer.write_text("#!/bin/sh\n")
+    backtracer.chmod(0o755)
+    command = [str(built), str(place.shared_object), str(folder / "toolchain")]
+    output = check_output(command, limit=60, cwd=folder)
     return output.strip().splitlines()[-1]
 
 
