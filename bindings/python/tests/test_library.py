@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +66,16 @@ def test_a_file_that_is_no_library(run_python: Any, tmp_path: Path) -> None:
 
 
 def test_a_library_of_another_abi_or_an_older_one(run_python: Any, tmp_path: Path) -> None:
-    for name, abi, version, text in (("new", 7, 100, "has ABI 7"), ("old", 0, 99, "lacks martlet_")):
+    cases = (
+        ("new", 7, 100, "has ABI 7"),
+        ("old", 0, 99, "is version 0.0.99, older than this package"),
+        ("part", 0, 100, "lacks martlet_"),
+    )
+    for name, abi, version, text in cases:
         source = tmp_path / f"{name}.c"
         source.write_text(
             f"int martlet_abi_get(void) {{ return {abi}; }} int martlet_version_get(void) {{ return {version}; }}"
+            'const char *martlet_version_name(void) { return "0.0.99"; }'
         )
         library = tmp_path / f"{name}.so"
         subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
@@ -144,6 +152,7 @@ def test_commands(run_python: Any, tmp_path: Path) -> None:
     info = command("info")
     for wanted in (martlet.__version__, str(_ffi.library_path), "instruction set", "threads", "header"):
         assert wanted in info
+    assert re.search(rf"^torch +{re.escape(metadata.version('torch'))}$", info, re.M)
     cflags, libs, both = command("config", "--cflags"), command("config", "--libs"), command("config")
     assert cflags.startswith("-I")
     assert both.split() == [*cflags.split(), *libs.split()]

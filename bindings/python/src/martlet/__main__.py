@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import metadata
 
 import martlet
 from martlet import _ffi, _library
@@ -38,7 +39,6 @@ def main(arguments: list[str] | None = None) -> int:
 def info() -> str:
     """A line for each fact."""
     machine = martlet.machine()
-    torch = sys.modules.get("torch")
     rows = {
         "version": martlet.__version__,
         "library": f"{_ffi.library_path} ({_ffi.martlet_version_name().decode()}, ABI {_ffi.martlet_abi_get()})",
@@ -49,8 +49,10 @@ def info() -> str:
         "Python": sys.version.split()[0],
         "numpy": sys.modules["numpy"].__version__,
     }
-    if torch is not None:
-        rows["torch"] = str(torch.__version__)
+    try:
+        rows["torch"] = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        rows["torch"] = "not installed; martlet.torch needs it"
     width = max(map(len, rows))
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
 

@@ -14,7 +14,7 @@ from itertools import chain
 from os import register_at_fork
 from typing import NamedTuple, NoReturn
 
-from martlet import _ffi
+from martlet import _ffi, _memory
 from martlet._config import Hyperparameters
 from martlet._errors import BusyError, InterruptedStepError, MartletError
 from martlet._layout import Layout
@@ -64,12 +64,12 @@ class StepCall:
 
     __slots__ = ("_configs", "_grad_words", "_names", "_numbers", "_run", "_state_words", "_value_words", "_words")
 
-    def __init__(self, items: Sequence[Item], configs: _ffi.Configs, config_count: int) -> None:
+    def __init__(self, items: Sequence[Item], configs: _memory.Configs, config_count: int) -> None:
         state_count = sum(len(item.state) for item in items)
         number_count = 2 * sum(len(layout.sizes) for item in items for layout in (item.value, item.grad, *item.state))
-        self._words = _ffi.Words(len(items) * _PARAMETER_WORDS + state_count * _ARRAY_WORDS)
-        self._numbers = _ffi.Words(number_count)
-        self._names = [_ffi.Text(item.name) for item in items]
+        self._words = _memory.Words(len(items) * _PARAMETER_WORDS + state_count * _ARRAY_WORDS)
+        self._numbers = _memory.Words(number_count)
+        self._names = [_memory.Text(item.name) for item in items]
         self._configs = configs
         self._value_words: list[int] = []
         self._state_words: list[int] = []
@@ -139,10 +139,10 @@ class StepCall:
         return type(error)(re.sub(r"\bparameters\[(\d+)\](?:\.(\w+(?:\[\d+\])?))?", named, str(error)))
 
 
-def write_configs(groups: Iterable[Hyperparameters]) -> tuple[_ffi.Configs, int]:
+def write_configs(groups: Iterable[Hyperparameters]) -> tuple[_memory.Configs, int]:
     """The groups' hyperparameters as configs, and how many they are."""
     rows = list(groups)
-    configs = _ffi.Configs(len(rows))
+    configs = _memory.Configs(len(rows))
     for index, row in enumerate(rows):
         row.write(configs[index])
     return configs, len(rows)

@@ -1,14 +1,14 @@
 """martlet.h, word for word: its constants, structs and prototypes, over ctypes.
 
-The only module that touches ctypes, apart from _library.py, which loads the library. A test holds it against the
-header both ways. Names are the header's, constants and types without their prefix. It checks no arguments: a function
+It touches ctypes, as do _library.py, which loads the library, and _memory.py. A test holds it against the header both
+ways. Names are the header's, constants and types without their prefix. It checks no arguments: a function
 that fails raises the exception of its status, with the library's own text.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from ctypes import (
     POINTER,
     Structure,
@@ -211,6 +211,14 @@ def _checked(name: str, *argtypes: Any) -> Any:
 
 martlet_version_get = _plain("martlet_version_get", c_int32)
 martlet_version_name = _plain("martlet_version_name", c_char_p)
+
+# Before the other functions, of which an older library may lack some.
+if martlet_version_get() < VERSION:
+    raise LibraryError(
+        f"{library_path} is version {martlet_version_name().decode()}, older than this package "
+        f"({VERSION_MAJOR}.{VERSION_MINOR}.{VERSION_PATCH}): install package and library together"
+    )
+
 martlet_abi_get = _plain("martlet_abi_get", c_int32)
 martlet_status_name = _plain("martlet_status_name", c_char_p, STATUS)
 martlet_last_error = _plain("martlet_last_error", c_char_p)
@@ -257,12 +265,6 @@ martlet_optimizer_step_set = _checked("martlet_optimizer_step_set", HANDLE, c_in
 martlet_optimizer_save = _checked("martlet_optimizer_save", HANDLE, c_char_p)
 martlet_optimizer_load = _checked("martlet_optimizer_load", HANDLE, c_char_p)
 
-if martlet_version_get() < VERSION:
-    raise LibraryError(
-        f"{library_path} is version {martlet_version_name().decode()}, older than this package "
-        f"({VERSION_MAJOR}.{VERSION_MINOR}.{VERSION_PATCH}): install package and library together"
-    )
-
 # A second declaration of martlet_step for a call that is repeated with the same addresses: ctypes converts a ready
 # c_void_p in half the time that a typed pointer takes.
 _step_by_address = _library_handle["martlet_step"]
@@ -280,51 +282,6 @@ def bound_step(parameters: int, count: int, configs: int, config_count: int) -> 
     )
 
 
-class Words:
-    """Zeroed 8-byte words at a fixed address, for structs that are written by number and not by field."""
-
-    __slots__ = ("_memory", "address", "view")
-
-    def __init__(self, count: int) -> None:
-        self._memory = (c_uint64 * max(count, 1))()
-        self.address = ctypes.addressof(self._memory)
-        self.view = memoryview(self._memory).cast("B").cast("Q")
-
-
-class Configs:
-    """An array of Config at a fixed address."""
-
-    __slots__ = ("_memory", "address")
-
-    def __init__(self, count: int) -> None:
-        self._memory = (Config * max(count, 1))()
-        self.address = ctypes.addressof(self._memory)
-
-    def __getitem__(self, index: int) -> Config:
-        return self._memory[index]
-
-
-class Text:
-    """A name as the library wants it: UTF-8, ended by a zero, at a fixed address."""
-
-    __slots__ = ("_memory", "address", "value")
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-        self._memory = ctypes.create_string_buffer(value.encode("utf-8", "replace").replace(b"\0", b"?"))
-        self.address = ctypes.addressof(self._memory)
-
-
 def struct_size(structure: type[Structure]) -> int:
     """sizeof."""
     return ctypes.sizeof(structure)
-
-
-def int64s(values: Sequence[int]) -> Any:
-    """A C array of int64."""
-    return (c_int64 * len(values))(*values)
-
-
-def copy_bytes(target: int, source: int, size: int) -> None:
-    """memcpy."""
-    ctypes.memmove(target, source, size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 
-from martlet import _ffi
+from martlet import _ffi, _memory
 from martlet._config import Hyperparameters
 
 
@@ -54,8 +54,8 @@ class Handle:
         parameter.value.data, parameter.value.count, parameter.value.dtype = pointer, count, dtype
         if len(sizes):
             parameter.value.rank = len(sizes)
-            parameter.value.sizes = _ffi.int64s(sizes)
-            parameter.value.strides = _ffi.int64s(strides)
+            parameter.value.sizes = _memory.int64s(sizes)
+            parameter.value.strides = _memory.int64s(strides)
         slots = (_ffi.Array * len(state_dtypes))()
         for slot, state_dtype in zip(slots, state_dtypes, strict=True):
             slot.count, slot.dtype = count, state_dtype
@@ -75,7 +75,7 @@ class Handle:
         array = _ffi.Array()
         _ffi.martlet_optimizer_state_get(self._token, array, parameter, slot)
         if size:
-            _ffi.copy_bytes(pointer, array.data, size)
+            _memory.copy_bytes(pointer, array.data, size)
 
     def step(self, parameter: int) -> int:
         """The steps that a parameter has taken."""
