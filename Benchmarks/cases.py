@@ -1,13 +1,13 @@
 """What is measured: the cases, their shapes, and the targets that the project holds itself to.
 
-A case is a list of tensor shapes, the pause between two steps, and for each peer the least ratio of its time to
-Martlet's that counts as a pass. "No slower" is 0.97, which leaves room for the spread of fifteen rounds.
-Nothing here runs or times anything.
+A case is a list of tensor shapes, the pause between two steps, how long a burst lasts, and for each peer the least
+ratio of its time to Martlet's that counts as a pass. "No slower" is 0.97, which leaves room for the spread of fifteen
+rounds. A case without targets is printed for information. Nothing here runs or times anything.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 
 Shape = tuple[int, ...]
@@ -19,6 +19,8 @@ FUSED = "torch fused"
 DEEPSPEED = "DeepSpeed CPUAdam"
 OPTAX = "optax jit"
 LIMIT = "limit"
+NUMPY_MARTLET = "martlet.optim"
+NUMPY = "numpy by hand"
 
 PEERS = (DEFAULT, FOREACH, FUSED, DEEPSPEED, OPTAX, LIMIT)
 
@@ -36,7 +38,10 @@ class Case:
     targets: dict[str, float]
     gap: float = 0.0
     peers: tuple[str, ...] = PEERS
-    labels: dict[str, str] = field(default_factory=dict)
+    #: Which worker is Martlet, against which the others are held.
+    own: str = MARTLET
+    #: Seconds of one burst: long enough for two steps of the largest case, and for the clock in the smallest.
+    seconds: float = 0.25
 
     @property
     def count(self) -> int:
@@ -72,6 +77,7 @@ CASES = (
         "GPT-2 shapes: 148 tensors, 124 M",
         gpt2_shapes(),
         {DEFAULT: 4.0, FUSED: 0.97, DEEPSPEED: 0.97, LIMIT: 0.95},
+        seconds=0.6,
     ),
     Case(
         "resnet18",
@@ -93,15 +99,21 @@ CASES = (
         gap=500e-6,
     ),
     Case("one", "one tensor of 1,000", ((1000,),), {FUSED: 5.0}),
+    Case("numpy-mlp", "numpy arrays, MLP shapes", MLP, {}, peers=(NUMPY,), own=NUMPY_MARTLET),
+    Case("numpy-one", "one numpy array of 1,000", ((1000,),), {}, peers=(NUMPY,), own=NUMPY_MARTLET),
 )
 
 #: Denormal gradients and moments against normal ones: the workers and what each of them holds.
 DENORMALS = "martlet, denormals"
 DENORMALS_KEPT = "martlet, denormals kept"
 FUSED_DENORMALS = "torch fused, denormals"
-DENORMAL_WORKERS = (MARTLET, DENORMALS, DENORMALS_KEPT, FUSED, FUSED_DENORMALS)
-DENORMAL_CASE = Case("denormals", "denormal gradients and moments, MLP shapes", MLP, {}, peers=DENORMAL_WORKERS)
+DENORMAL_PEERS = (DENORMALS, DENORMALS_KEPT, FUSED, FUSED_DENORMALS)
+DENORMAL_CASE = Case("denormals", "denormal gradients and moments, MLP shapes", MLP, {}, peers=DENORMAL_PEERS)
+#: Which of its workers is compared with which.
+DENORMAL_PAIRS = {DENORMALS: MARTLET, DENORMALS_KEPT: MARTLET, FUSED_DENORMALS: FUSED}
 #: Denormals with the flag on may cost this many times what normal numbers cost.
 DENORMAL_CEILING = 1.3
+#: A row whose ratios have quartiles farther apart than this part of their median is called noisy.
+NOISY = 0.1
 #: ``import martlet`` may add this much to numpy's import.
 IMPORT_CEILING = 0.060

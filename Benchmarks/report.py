@@ -33,26 +33,37 @@ def aim(row: dict[str, Any]) -> str:
     return f"at least {row['target']}" if "target" in row else ""
 
 
+def spread(row: dict[str, Any]) -> str:
+    return "{:.2f} to {:.2f}".format(*row["quartiles"]) if "quartiles" in row else ""
+
+
 def mark(row: dict[str, Any]) -> str:
-    return {True: "pass", False: "MISS"}[row["pass"]] if "pass" in row else ""
+    words = [{True: "pass", False: "MISS"}[row["pass"]]] if "pass" in row else []
+    return ", ".join([*words, *(["noisy"] if row.get("noisy") else [])])
 
 
 def case_lines(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for row in result["rows"]:
         if "failure" in row:
-            yield (row["peer"], "not measured", "", "", "", row["failure"])
+            yield (row["peer"], "not measured", "", "", "", aim(row), row["failure"])
             continue
         speed = f"{row['gigabytes_per_second']:.1f}"
-        yield (row["peer"], duration(row["seconds"]), speed, comparison(row), aim(row), mark(row))
+        yield (row["peer"], duration(row["seconds"]), speed, comparison(row), spread(row), aim(row), mark(row))
 
 
-HEAD = ("", "a step", "GB/s", "times Martlet's", "wanted", "")
+HEAD = ("", "a step", "GB/s", "times Martlet's", "quartiles", "wanted", "")
+
+
+def heading(result: dict[str, Any]) -> str:
+    """The case's title, and what Martlet ran it on."""
+    own = [row for row in result["rows"] if "isa" in row]
+    return f"{result['title']}" + (f" ({own[0]['peer']}: {own[0]['isa']}, threads: {own[0]['threads']})" if own else "")
 
 
 def case_table(result: dict[str, Any]) -> str:
     lines = [HEAD, *case_lines(result)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD) - 1)]
-    text = [result["title"]]
+    text = [heading(result)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
         text.append("  " + "  ".join([*cells, line[-1]]).rstrip())
@@ -72,21 +83,17 @@ def markdown(results: dict[str, Any]) -> str:
     machine = results["machine"]
     text = [f"{machine['processor']}, two threads, {results['rounds']} rounds, {machine['date']}.", ""]
     versions = {version for result in everything(results) for version in result["versions"].values()}
-    text += ["Versions: " + ", ".join(sorted(versions)) + f", Python {machine['python']}.", ""]
+    text += ["Versions: " + ", ".join(sorted(versions)) + f", Python {machine['python']}, {machine['gcc']}.", ""]
+    start, end = (", ".join(map(str, results["load"][when])) for when in ("start", "end"))
+    text += [f"Load averages: {start} at the start, {end} at the end. {results['verdict']}.", ""]
+    text += ["Ratios are medians of those within a round; noisy: their quartiles are over 10 % of it apart.", ""]
     for result in everything(results):
-        text += [f"**{result['title']}**", "", "| " + " | ".join(HEAD) + " |", "|---|---:|---:|---:|---:|---|"]
+        text += [f"**{heading(result)}**", "", "| " + " | ".join(HEAD) + " |", "|---|---:|---:|---:|---:|---:|---|"]
         text += ["| " + " | ".join(line) + " |" for line in case_lines(result)]
         text += [""]
     if "import" in results:
         text += [import_line(results["import"])]
     return "\n".join(text)
-
-
-def verdict(results: dict[str, Any]) -> str:
-    judged = [row for result in everything(results) for row in result["rows"] if "pass" in row]
-    judged += [results["import"]] if "import" in results else []
-    met = sum(1 for row in judged if row["pass"])
-    return f"{met} of {len(judged)} targets met"
 
 
 def bar_colour(peer: str) -> str:

@@ -1,0 +1,67 @@
+"""From the times of the rounds to medians, paired ratios and verdicts. It measures nothing and prints nothing."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import cases
+
+
+def paired(theirs: list[float], ours: list[float]) -> dict[str, Any]:
+    """The median of the ratios within each round, their quartiles, and whether these are too far apart to trust."""
+    ratios = [their / our for their, our in zip(theirs, ours, strict=True)]
+    median = statistics.median(ratios)
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return {"ratio": median, "quartiles": [low, high], "noisy": high - low > cases.NOISY * median}
+
+
+def summary(case: cases.Case, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rows of one case, from its batches: Martlet's own first, then a row for each peer, measured or not."""
+    rows: list[dict[str, Any]] = []
+    for part in parts:
+        own = part["times"].get(case.own)
+        for peer, times in part["times"].items():
+            if any(row["peer"] == peer for row in rows):
+                continue  # Martlet's own row comes from the first batch
+            row = {"peer": peer, "seconds": statistics.median(times), "rounds": times, **part["notes"][peer]}
+            row["gigabytes_per_second"] = case.count * cases.BYTES_PER_ELEMENT / row["seconds"] / 1e9
+            if own and peer != case.own:
+                row |= paired(times, own)
+            rows.append(row)
+        for peer, failure in part["failures"].items():
+            rows.append({"peer": peer, "failure": failure})
+    for row in rows:
+        if row["peer"] in case.targets:
+            row["target"] = case.targets[row["peer"]]
+            if "ratio" in row:
+                row["pass"] = row["ratio"] >= row["target"]
+    versions = {peer: version for part in parts for peer, version in part["versions"].items()}
+    return {"name": case.name, "title": case.title, "elements": case.count, "rows": rows, "versions": versions}
+
+
+def judge_denormals(result: dict[str, Any]) -> None:
+    """Replaces the ratios to Martlet's own time by those of interest: denormal numbers against normal ones."""
+    rows = {row["peer"]: row for row in result["rows"]}
+    for row in rows.values():
+        for key in ("ratio", "quartiles", "noisy"):
+            row.pop(key, None)
+    for peer, normal in cases.DENORMAL_PAIRS.items():
+        if "rounds" in rows.get(peer, {}) and "rounds" in rows.get(normal, {}):
+            found = paired(rows[peer]["rounds"], rows[normal]["rounds"])
+            rows[peer] |= {"slowdown": found.pop("ratio"), **found}
+    if cases.DENORMALS in rows:
+        row = rows[cases.DENORMALS]
+        row["ceiling"] = cases.DENORMAL_CEILING
+        if "slowdown" in row:
+            row["pass"] = row["slowdown"] <= row["ceiling"]
+
+
+def verdict(results: dict[str, Any]) -> str:
+    """How many of the targets that this run was to look at are met, missed, and left open."""
+    tables = [*results["cases"], *([results["denormals"]] if "denormals" in results else [])]
+    judged = [row for table in tables for row in table["rows"] if "target" in row or "ceiling" in row]
+    judged += [results["import"]] if "import" in results else []
+    met = sum(1 for row in judged if row.get("pass") is True)
+    missed = sum(1 for row in judged if row.get("pass") is False)
+    return f"targets: {met} met, {missed} missed, {len(judged) - met - missed} not measured"
