@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -54,12 +55,38 @@ def test_hyperparameters_come_before_the_parameters() -> None:
 
 def test_hyperparameters_of_a_group() -> None:
     parameter = nn.Parameter(torch.ones(2))
-    with pytest.raises(ValueError, match="Invalid learning rate: -3"):
+    with pytest.raises(martlet.ArgumentError, match=r"param_groups\[0\]: Invalid learning rate: -3"):
         martlet.torch.Adam([{"params": [parameter], "lr": -3}])
     optimizer = martlet.torch.Adam([parameter])
-    with pytest.raises(ValueError, match="Invalid epsilon"):
+    with pytest.raises(martlet.ArgumentError, match=r"param_groups\[1\]: Invalid epsilon"):
         optimizer.add_param_group({"params": [nn.Parameter(torch.ones(1))], "eps": NAN})
     assert len(optimizer.param_groups) == 1
+
+
+TURNED_BAD: list[tuple[str, Any, str]] = [
+    ("lr", NAN, "Invalid learning rate: nan"),
+    ("lr", -1.0, "Invalid learning rate: -1.0"),
+    ("lr", "fast", "lr is 'fast' of type str; wanted a number"),
+    ("betas", (0.9, 2.0), "Invalid beta parameter at index 1: 2.0"),
+    ("betas", 0.9, "betas is 0.9; wanted a pair"),
+    ("eps", NAN, "Invalid epsilon value: nan"),
+    ("weight_decay", None, "weight_decay is None"),
+    ("semantics", "tensorflow", "Invalid semantics"),
+    ("amsgrad", "False", "amsgrad is 'False' of type str; wanted True or False"),
+    ("maximize", None, "maximize is None"),
+    ("flush_denormals", "no", "flush_denormals is 'no' of type str; wanted True, False or None"),
+]
+
+
+@pytest.mark.parametrize("option", ["amsgrad", "maximize", "flush_denormals"])
+def test_a_text_is_no_switch(option: str) -> None:
+    parameters = [nn.Parameter(torch.ones(2))]
+    with pytest.raises(martlet.DTypeError, match=f"^{option} is 'False' of type str; wanted True"):
+        martlet.torch.AdamW(parameters, **{option: "False"})
+    with pytest.raises(martlet.DTypeError, match=rf"param_groups\[0\]: {option} is \[\]"):
+        martlet.torch.Adam([{"params": parameters, option: []}])
+    martlet.torch.AdamW(parameters, **{option: np.True_})
+    martlet.torch.AdamW(parameters, **{option: 0})
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["first step", "later step"])
@@ -70,13 +97,23 @@ def test_hyperparameters_that_turn_bad(warm: bool) -> None:
     if warm:
         optimizer.step()
     before = parameter.detach().clone()
-    for value in (NAN, -1.0):
-        optimizer.param_groups[0]["lr"] = value
+    group = optimizer.param_groups[0]
+    for option, value, text in TURNED_BAD:
+        good = group[option]
+        group[option] = value
         for _ in range(2):
-            with pytest.raises(ValueError, match="Invalid learning rate"):
+            with pytest.raises((ValueError, TypeError), match=rf"param_groups\[0\]: {text}") as caught:
                 optimizer.step()
+            assert isinstance(caught.value, martlet.MartletError)
+        group[option] = good
+    for option in [*group]:
+        if option in ("fused", "foreach", "params"):
+            continue
+        good = group.pop(option)
+        with pytest.raises(martlet.ArgumentError, match=rf"param_groups\[0\] has no '{option}'"):
+            optimizer.step()
+        group[option] = good
     assert torch.equal(parameter, before)
-    optimizer.param_groups[0]["lr"] = 1e-3
     optimizer.step()
     assert not torch.equal(parameter, before)
 
@@ -110,6 +147,37 @@ def test_what_torch_refuses_as_parameters() -> None:
         martlet.torch.Adam([torch.ones(2, requires_grad=True) * 2])
     with pytest.raises(martlet.DTypeError, match="state_dtype"):
         martlet.torch.Adam([nn.Parameter(torch.ones(1))], state_dtype=torch.int8)
+
+
+def test_parameters_that_are_none() -> None:
+    with pytest.raises(martlet.DTypeError, match="params is None; wanted an iterable of tensors"):
+        martlet.torch.Adam(None)
+    with pytest.raises(martlet.DTypeError, match=r"param_groups\[1\]\['params'\] is missing or None"):
+        martlet.torch.Adam([{"params": [nn.Parameter(torch.ones(1))]}, {"params": None}])
+    with pytest.raises(martlet.DTypeError, match=r"param_groups\[0\]\['params'\] is missing or None"):
+        martlet.torch.Adam([{"lr": 0.1}])
+    for params in (3.0, [3.0], [], torch.ones(3), [{"params": 3}], [torch.ones(2, requires_grad=True) * 2]):
+        with pytest.raises(martlet.MartletError) as caught:
+            martlet.torch.Adam(params)
+        with pytest.raises((TypeError, ValueError)) as peers:
+            torch.optim.Adam(params)
+        assert str(caught.value) == str(peers.value)
+        assert isinstance(caught.value, type(peers.value))
+
+
+@pytest.mark.filterwarnings("ignore:ComplexHalf")
+def test_complex_parameters_have_no_bfloat16_moments() -> None:
+    parameter = nn.Parameter(torch.ones(2, dtype=torch.complex64))
+    with pytest.raises(martlet.UnsupportedError, match="state_dtype=torch.bfloat16 is not supported for .*'phase'"):
+        martlet.torch.Adam([("phase", parameter)], state_dtype=torch.bfloat16)
+    optimizer = martlet.torch.Adam([parameter], state_dtype=torch.float16)
+    parameter.grad = torch.ones(2, dtype=torch.complex64)
+    optimizer.step()
+    assert optimizer.state[parameter]["exp_avg"].dtype == torch.complex32
+    optimizer.state.clear()
+    optimizer.param_groups[0]["state_dtype"] = torch.bfloat16
+    with pytest.raises(martlet.UnsupportedError, match="state_dtype=torch.bfloat16 is not supported"):
+        optimizer.step()
 
 
 def test_a_parameter_twice() -> None:
@@ -159,20 +227,24 @@ def spoil_moment_alias(parameter: nn.Parameter) -> None:
 
 
 CASES: dict[str, tuple[Callable[[nn.Parameter], None], type[Exception], str]] = {
-    "sparse gradient": (spoil_sparse, RuntimeError, "does not support sparse gradients"),
+    "sparse gradient": (
+        spoil_sparse,
+        RuntimeError,
+        r"does not support sparse gradients.*layer.bad.* use Embedding\(sparse=False\)",
+    ),
     "gradient of another shape": (
         bad_gradient(lambda p: torch.ones(3)),
         martlet.ShapeError,
-        r"gradient of .*shape \(3,\)",
+        r"gradient of .*shape \(3,\).*\(3, 3\): set it to None",
     ),
     "integer gradient": (
         bad_gradient(lambda p: torch.ones(3, 3, dtype=torch.int32)),
         martlet.DTypeError,
-        "torch.int32",
+        r"torch.int32; wanted .*: convert it, tensor.float\(\)",
     ),
     "expanded parameter": (spoil_expanded, martlet.OverlapError, "expanded"),
     "integer moment": (spoil_integer_moment, martlet.DTypeError, "exp_avg of .*torch.int32"),
-    "moment of another shape": (spoil_moment_shape, martlet.ShapeError, r"exp_avg of .*shape \(9,\)"),
+    "moment of another shape": (spoil_moment_shape, martlet.ShapeError, r"exp_avg of .*shape \(9,\).*: load a state"),
     "two moments in one memory": (spoil_moment_alias, martlet.OverlapError, "overlap"),
 }
 
@@ -198,8 +270,7 @@ def test_bad_tensors(case: str, warm: bool) -> None:
         with pytest.raises(kind, match=text) as caught:
             optimizer.step()
         assert isinstance(caught.value, martlet.MartletError)
-        if case != "sparse gradient":
-            assert "layer.bad" in str(caught.value)
+        assert "layer.bad" in str(caught.value)
     assert torch.equal(good, before[0])
     assert {p: int(state["step"]) for p, state in optimizer.state.items()} == before[1]
 
@@ -242,10 +313,12 @@ def test_gradient_that_is_the_parameter() -> None:
 
 
 def test_integer_parameter() -> None:
-    with pytest.raises((TypeError, RuntimeError)):
-        parameter = nn.Parameter(torch.ones(3, dtype=torch.int32), requires_grad=False)
-        parameter.grad = torch.ones(3, dtype=torch.int32)
-        martlet.torch.Adam([parameter]).step()
+    parameter = nn.Parameter(torch.ones(3, dtype=torch.int32), requires_grad=False)
+    parameter.grad = torch.ones(3, dtype=torch.int32)
+    optimizer = martlet.torch.Adam([("counts", parameter)])
+    with pytest.raises(martlet.DTypeError, match=r"'counts' has dtype torch.int32; wanted float64"):
+        optimizer.step()
+    assert not optimizer.state
 
 
 def test_wrapper_subclass_is_named() -> None:

@@ -179,12 +179,88 @@ def test_a_state_that_does_not_fit_changes_nothing() -> None:
     wrong["state"][0]["step"] = torch.tensor(-1.0)
     with pytest.raises(martlet.FormatError, match="step"):
         optimizer.load_state_dict(wrong)
-    with pytest.raises(ValueError, match="different number of parameter groups"):
+    with pytest.raises(martlet.FormatError, match="different number of parameter groups"):
         optimizer.load_state_dict({"state": {}, "param_groups": []})
     after = optimizer.state_dict()
     for key, entry in before["state"].items():
         for slot, tensor in entry.items():
             assert torch.equal(after["state"][key][slot], tensor)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_steps_stay_on_the_cpu_under_another_default_device(device: str) -> None:
+    parameter, other = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    parameter.grad = torch.ones(2)
+    optimizer, loaded = martlet.torch.Adam([parameter], lr=0.5), martlet.torch.Adam([other])
+    with torch.device(device):
+        optimizer.step()
+        optimizer.state[parameter]["step"].fill_(2**24)
+        optimizer.step()
+        saved = optimizer.state_dict()
+        loaded.load_state_dict(saved)
+    assert {key: value.device.type for key, value in saved["state"][0].items()} == dict.fromkeys(
+        ("step", "exp_avg", "exp_avg_sq", "step_exact"), "cpu"
+    )
+    assert optimizer.state[parameter]["step"].item() == loaded.state[other]["step"].item() == 2**24 + 1
+    optimizer.state[parameter]["step"] = torch.zeros((), dtype=torch.int64, device="meta")
+    with pytest.raises(martlet.FormatError, match=r"step of param_groups\[0\]\['params'\]\[0\]"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", ["Adamax", "RMSprop", "SGD", "Adagrad", "Adadelta"])
+def test_another_optimizers_state_dict_is_refused(name: str) -> None:
+    model, peer = models.network(), models.network()
+    other = getattr(torch.optim, name)(peer.parameters())
+    models.train(peer, other, 2)
+    optimizer = martlet.torch.Adam(model.parameters())
+    with pytest.raises(martlet.FormatError, match="another optimizer's"):
+        optimizer.load_state_dict(other.state_dict())
+    assert not optimizer.state
+
+
+def test_another_optimizers_state_in_adams_groups_is_refused() -> None:
+    model, optimizer = fresh(martlet.torch)
+    models.train(model, optimizer, 2)
+    good = optimizer.state_dict()
+    for missing in ("step", "exp_avg", "exp_avg_sq"):
+        wrong = copy.deepcopy(good)
+        del wrong["state"][1][missing]
+        with pytest.raises(martlet.FormatError, match=r"\['params'\]\[1\] has .*wanted step, exp_avg, exp_avg_sq"):
+            optimizer.load_state_dict(wrong)
+    wrong = copy.deepcopy(good)
+    wrong["state"][1] = {"mine": "kept"}
+    optimizer.load_state_dict(wrong)
+    models.train(model, optimizer, 1)
+
+
+def test_a_state_dict_that_is_none() -> None:
+    _, optimizer = fresh(martlet.torch)
+    good = optimizer.state_dict()
+    for wrong in (None, {}, {"state": {}}, {"param_groups": good["param_groups"]}, []):
+        with pytest.raises(martlet.FormatError, match="state_dict"):
+            optimizer.load_state_dict(wrong)
+    for option in ("params", "lr", "betas", "eps"):
+        wrong = copy.deepcopy(good)
+        del wrong["param_groups"][0][option]
+        with pytest.raises(martlet.FormatError, match=rf"param_groups\[0\] has no '{option}'"):
+            optimizer.load_state_dict(wrong)
+    wrong = copy.deepcopy(good)
+    wrong["param_groups"][0]["params"].pop()
+    with pytest.raises(martlet.FormatError, match="doesn't match the size of optimizer's group"):
+        optimizer.load_state_dict(wrong)
+
+
+def test_a_checkpoint_of_an_accelerator_says_how_to_go_on() -> None:
+    model, optimizer = fresh(martlet.torch)
+    models.train(model, optimizer, 2)
+    saved = optimizer.state_dict()
+    saved["param_groups"][0]["capturable"] = True
+    other_model, other = fresh(martlet.torch)
+    other.load_state_dict(saved)
+    with pytest.raises(martlet.UnsupportedError, match=r'param_groups\[0\].*set group\["capturable"\] = False'):
+        models.train(other_model, other, 1)
+    other.param_groups[0]["capturable"] = False
+    models.train(other_model, other, 1)
 
 
 def test_state_that_a_user_resets() -> None:

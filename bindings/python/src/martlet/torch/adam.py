@@ -1,32 +1,27 @@
 """martlet.torch.Adam and AdamW: torch.optim.Optimizer subclasses whose step is one native call.
 
-Arguments, defaults, error texts, hooks and state names are torch's. How tensors become addresses is plan.py's work;
-how state enters and leaves a state_dict is state.py's.
+Arguments, defaults, error texts, hooks and state names are torch's. How tensors become addresses is plan.py's work, how
+state enters and leaves a state_dict is state.py's, what surrounds a step is hooks.py's.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import profiler
-from torch.optim import optimizer as torch_optimizer
 
 from martlet import _config, _threads
 from martlet._call import Gate
-from martlet._errors import ArgumentError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, UnsupportedError
+from martlet.torch import options
 from martlet.torch import state as states
-from martlet.torch.options import refuse_unserved
+from martlet.torch.hooks import hooked
 from martlet.torch.plan import Plan
 
-_PRE_HOOKS: dict[int, Any] = torch_optimizer._global_optimizer_pre_hooks
-_POST_HOOKS: dict[int, Any] = torch_optimizer._global_optimizer_post_hooks
-_OWN_OPTIONS = ("flush_denormals", "semantics", "state_dtype")
-_is_compiling = torch.compiler.is_compiling
 _num_threads = torch.get_num_threads
 
 
@@ -65,8 +60,6 @@ class Adam(torch.optim.Optimizer):
         state_dtype: torch.dtype | None = None,
     ) -> None:
         _config.check(_one_element(lr, "lr"), betas, eps, weight_decay)
-        _config.semantics_number(semantics)
-        states.check_state_dtype(state_dtype)
         beta1, beta2 = (_one_element(beta, f"betas[{index}]") for index, beta in enumerate(betas))
         if isinstance(beta1, Tensor) != isinstance(beta2, Tensor):
             raise ArgumentError("betas must be either both floats or both Tensors")
@@ -92,66 +85,35 @@ class Adam(torch.optim.Optimizer):
             "semantics": semantics,
             "state_dtype": state_dtype,
         }
-        refuse_unserved(defaults)
+        options.check_options(defaults)
+        if params is None:
+            raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
         self._plan: Plan | None = None
         self._gate = Gate()
-        super().__init__(params, defaults)
+        with _torchs_errors_as_ours():
+            super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own, as in torch; a parameter that appears twice is an error."""
-        super().add_param_group(param_group)
+        index = len(self.param_groups)
+        if isinstance(param_group, dict) and param_group.get("params") is None:
+            raise DTypeError(f"param_groups[{index}]['params'] is missing or None; wanted an iterable of tensors")
+        with _torchs_errors_as_ours():
+            super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
-            _check_group(group, len(self.param_groups) - 1)
+            options.check_group(group, f"param_groups[{index}]")
+            _check_parameters(group, index)
         except BaseException:
             self.param_groups.pop()
             raise
 
+    @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Performs a single optimization step.
 
         closure: reevaluates the model and returns the loss, which step then returns.
         """
-        if _is_compiling():
-            return self._step_eagerly(closure)
-        if (
-            _PRE_HOOKS
-            or _POST_HOOKS
-            or self._optimizer_step_pre_hooks
-            or self._optimizer_step_post_hooks
-            or profiler._is_profiler_enabled
-        ):
-            return self._step_with_hooks(closure)
-        return self._step(closure)
-
-    # torch leaves a step alone that says it runs the hooks itself.
-    step.hooked = True  # type: ignore[attr-defined]
-
-    @torch._disable_dynamo  # type: ignore[attr-defined]
-    def _step_eagerly(self, closure: Callable[[], Any] | None) -> Any:
-        return self._step_with_hooks(closure)
-
-    def _step_with_hooks(self, closure: Callable[[], Any] | None) -> Any:
-        """A step as torch.optim.Optimizer wraps it: recorded, between the global and the optimizer's own hooks."""
-        args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
-        kwargs: dict[str, Any] = {}
-        with profiler.record_function(f"Optimizer.step#{type(self).__name__}.step"):
-            for pre_hook in chain(_PRE_HOOKS.values(), self._optimizer_step_pre_hooks.values()):
-                changed = pre_hook(self, args, kwargs)
-                if changed is not None:
-                    if not (isinstance(changed, tuple) and len(changed) == 2):
-                        raise RuntimeError(
-                            f"{type(self).step} must return None or a tuple of (new_args, new_kwargs), "
-                            f"but got {changed}."
-                        )
-                    args, kwargs = changed
-            loss = Adam._step(*args, **kwargs)
-            self._optimizer_step_code()
-            for post_hook in chain(self._optimizer_step_post_hooks.values(), _POST_HOOKS.values()):
-                post_hook(self, args, kwargs)
-        return loss
-
-    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -170,6 +132,10 @@ class Adam(torch.optim.Optimizer):
                 plan = Plan(self.param_groups, self.state)
                 if plan.run_first():
                     self._plan = plan
+        except (MartletError, LookupError):
+            # The fast path says less: where a group's options are to blame, the error names the group.
+            options.check_groups(self.param_groups)
+            raise
         finally:
             gate.leave()
         return loss
@@ -196,17 +162,19 @@ class Adam(torch.optim.Optimizer):
         Moments are copied, and cast to state_dtype where one was given, else to the parameter's type as torch does.
         Raises FormatError, and changes nothing, where shapes or groups do not fit.
         """
+        if not isinstance(state_dict, dict):
+            raise FormatError(f"the state_dict is a {type(state_dict).__name__}; wanted what state_dict() gave")
         state_dict = state_dict.copy()
         hooks = self._optimizer_load_state_dict_pre_hooks
         for hook in hooks.values():
             changed = hook(self, state_dict)
             if changed is not None:
                 state_dict = changed
-        if len(state_dict["param_groups"]) == len(self.param_groups):
-            state_dict["param_groups"] = [
-                {**{option: own[option] for option in _OWN_OPTIONS}, **group}
-                for own, group in zip(self.param_groups, state_dict["param_groups"], strict=True)
-            ]
+        states.check_packed(state_dict, self.param_groups)
+        state_dict["param_groups"] = [
+            {**{option: own[option] for option in options.OWN if option in own}, **group}
+            for own, group in zip(self.param_groups, state_dict["param_groups"], strict=True)
+        ]
         state_dict["state"] = {key: states.shielded(entry) for key, entry in state_dict["state"].items()}
         self._optimizer_load_state_dict_pre_hooks = OrderedDict()
         try:
@@ -284,16 +252,27 @@ def _refuse_scaling(optimizer: Any) -> None:
             )
 
 
-def _check_group(group: dict[str, Any], index: int) -> None:
-    _config.check(group["lr"], group["betas"], group["eps"], group["weight_decay"])
-    _config.semantics_number(group["semantics"])
-    states.check_state_dtype(group["state_dtype"])
-    refuse_unserved(group)
+@contextmanager
+def _torchs_errors_as_ours() -> Iterator[None]:
+    """What torch says of parameters and groups, in its words, as errors that are Martlet's too."""
+    try:
+        yield
+    except MartletError:
+        raise
+    except TypeError as error:
+        raise DTypeError(str(error)) from error
+    except ValueError as error:
+        raise ArgumentError(str(error)) from error
+
+
+def _check_parameters(group: dict[str, Any], index: int) -> None:
     first: dict[Tensor, int] = {}
     for place, parameter in enumerate(group["params"]):
+        name = states.name_of(group, index, place)
         if parameter in first:
             raise ArgumentError(
-                f"{states.name_of(group, index, place)} is the same tensor as "
-                f"{states.name_of(group, index, first[parameter])}: give each parameter once"
+                f"{name} is the same tensor as {states.name_of(group, index, first[parameter])}: give each parameter "
+                "once"
             )
         first[parameter] = place
+        states.moment_dtype(parameter, group["state_dtype"], name)

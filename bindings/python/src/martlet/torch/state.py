@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from martlet._errors import DTypeError, FormatError, ShapeError
-from martlet.torch.tensors import DTYPES, check_shape, check_written
+from martlet import _ffi
+from martlet._config import slot_names, used_slots
+from martlet._errors import FormatError, ShapeError, UnsupportedError
+from martlet._state_dict import exact_step
+from martlet.torch.tensors import check_shape, check_written
 
-SLOTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+SLOTS = slot_names(_ffi.ADAM)
+# What every state has; the rest may come later.
+_LEAST = ("step", *used_slots(_ffi.ADAM, False))
 _FLOAT32_COUNTS_TO = 2**24
 _PAIR_OF = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
-
-
-def check_state_dtype(dtype: Any) -> None:
-    if dtype is not None and dtype not in DTYPES:
-        raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")
 
 
 def name_of(group: dict[str, Any], index: int, place: int) -> str:
@@ -33,10 +34,23 @@ def name_of(group: dict[str, Any], index: int, place: int) -> str:
     return f"param_groups[{index}]['params'][{place}]"
 
 
-def moment(parameter: Tensor, dtype: torch.dtype | None) -> Tensor:
+def moment_dtype(parameter: Tensor, dtype: torch.dtype | None, name: str) -> torch.dtype:
+    """The type of a parameter's moments where state_dtype is dtype."""
+    if dtype is None:
+        return parameter.dtype
+    if not parameter.is_complex():
+        return dtype
+    if dtype not in _PAIR_OF:
+        raise UnsupportedError(
+            f"state_dtype={dtype} is not supported for {name}, which is complex: torch has no pairs of that type. Give "
+            "torch.float64, float32, float16 or None"
+        )
+    return _PAIR_OF[dtype]
+
+
+def moment(parameter: Tensor, dtype: torch.dtype | None, name: str = "a parameter") -> Tensor:
     """Zeros for a parameter, in its order of dimensions."""
-    if dtype is not None and parameter.is_complex():
-        dtype = _PAIR_OF.get(dtype, parameter.dtype)
+    dtype = moment_dtype(parameter, dtype, name)
     return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
 
 
@@ -45,10 +59,23 @@ def counter(value: Any, name: str) -> Tensor:
     if isinstance(value, Tensor):
         if value.dtype == torch.int64 and value.dim() == 0 and value.is_cpu and type(value) is Tensor:
             return value
-        value = value.item() if value.numel() == 1 else value
-    if isinstance(value, int | float) and 0 <= value < 2**62 and int(value) == value:
-        return torch.tensor(int(value), dtype=torch.int64)
+        value = value.item() if value.numel() == 1 and not value.is_meta else value
+    if isinstance(value, int | float | np.integer | np.floating) and 0 <= value < 2**62 and int(value) == value:
+        return _number(int(value), torch.int64)
     raise FormatError(f"the step of {name} is {value!r}; wanted the number of steps taken, 0 or more")
+
+
+def _number(value: float, dtype: torch.dtype) -> Tensor:
+    """A 0-d tensor on the CPU, whatever torch's default device is."""
+    return torch.tensor(value, dtype=dtype, device="cpu")
+
+
+def check_complete(entry: dict[str, Any], name: str) -> None:
+    """Refuses a state that has some of what a step needs, as other optimizers leave it."""
+    if any(key in entry for key in ("step", *SLOTS)) and not all(key in entry for key in _LEAST):
+        raise FormatError(
+            f"the state of {name} has {sorted(map(str, entry))}; wanted {', '.join(_LEAST)}: it is another optimizer's"
+        )
 
 
 def checked_slots(entry: dict[str, Any], slots: Sequence[str], parameter: Tensor, name: str) -> list[Tensor]:
@@ -57,7 +84,7 @@ def checked_slots(entry: dict[str, Any], slots: Sequence[str], parameter: Tensor
     for slot in slots:
         tensor = entry[slot]
         check_written(tensor, f"{slot} of {name}")
-        check_shape(tensor, f"{slot} of {name}", parameter)
+        check_shape(tensor, f"{slot} of {name}", parameter, "load a state of this model, or clear optimizer.state")
         tensors.append(tensor)
     return tensors
 
@@ -67,9 +94,9 @@ def exported(entry: Any) -> Any:
     if not isinstance(entry, dict) or "step" not in entry:
         return entry
     exact = int(entry["step"])
-    packed = {**entry, "step": torch.tensor(float(exact), dtype=torch.float32)}
+    packed = {**entry, "step": _number(float(exact), torch.float32)}
     if exact > _FLOAT32_COUNTS_TO:
-        packed["step_exact"] = torch.tensor(exact, dtype=torch.int64)
+        packed["step_exact"] = _number(exact, torch.int64)
     return packed
 
 
@@ -88,16 +115,34 @@ def shielded(entry: Any) -> Any:
         return entry
     packed = {key: Shield(value) if key in SLOTS else value for key, value in entry.items() if key != "step_exact"}
     if "step" in entry:
-        packed["step"] = Shield(_exact_step(entry["step"], entry.get("step_exact")))
+        packed["step"] = Shield(exact_step(entry["step"], entry.get("step_exact")))
     return packed
 
 
-def _exact_step(step: Any, exact: Any) -> Any:
-    """step_exact where it is what step was rounded from; another optimizer may have carried it along unchanged."""
-    if isinstance(exact, Tensor) and exact.dtype == torch.int64 and exact.numel() == 1:
-        rounded = torch.tensor(int(exact), dtype=torch.float32)
-        return int(exact) if float(rounded) == float(step) else step
-    return step
+def check_packed(packed: dict[str, Any], groups: Sequence[dict[str, Any]]) -> None:
+    """Refuses a state_dict that has other groups than the optimizer, or another optimizer's options."""
+    for key in ("state", "param_groups"):
+        if key not in packed:
+            raise FormatError(f"the state_dict has {sorted(map(str, packed))}; wanted state and param_groups")
+    loaded = packed["param_groups"]
+    if len(loaded) != len(groups):
+        raise FormatError(
+            f"loaded state dict has a different number of parameter groups: {len(loaded)}, and the optimizer has "
+            f"{len(groups)}; make the optimizer with the groups that were saved"
+        )
+    for index, (given, own) in enumerate(zip(loaded, groups, strict=True)):
+        for option in ("params", "lr", "betas", "eps"):
+            if option not in given:
+                raise FormatError(
+                    f"the loaded param_groups[{index}] has no {option!r}: it is another optimizer's; load a state_dict "
+                    "of Adam or AdamW"
+                )
+        if len(given["params"]) != len(own["params"]):
+            raise FormatError(
+                f"loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                f"param_groups[{index}] has {len(given['params'])} parameters, and the optimizer's has "
+                f"{len(own['params'])}; make the optimizer with the parameters that were saved"
+            )
 
 
 def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]]) -> None:
@@ -113,6 +158,7 @@ def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]]) -> None:
 
 
 def _taken_over(entry: dict[str, Any], parameter: Tensor, group: dict[str, Any], name: str) -> dict[str, Any]:
+    check_complete(entry, name)
     made = dict(entry)
     if "step" in entry:
         step = entry["step"]
@@ -126,10 +172,11 @@ def _taken_over(entry: dict[str, Any], parameter: Tensor, group: dict[str, Any],
             raise FormatError(f"{name}: {slot} is a {type(value).__name__}; wanted a tensor")
         if value.shape != parameter.shape:
             raise ShapeError(
-                f"{name}: {slot} has shape {tuple(value.shape)}, and the parameter has {tuple(parameter.shape)}"
+                f"{name}: {slot} has shape {tuple(value.shape)}, and the parameter has {tuple(parameter.shape)}; load "
+                "a state of this model"
             )
         if isinstance(held, Shield):
-            dtype = moment(parameter.new_empty(0), group.get("state_dtype")).dtype
+            dtype = moment_dtype(parameter, group.get("state_dtype"), name)
             value = value.detach().to(dtype=dtype, device=parameter.device, copy=True)
         made[slot] = value
     return made

@@ -39,7 +39,7 @@ def check_tensor(tensor: Tensor, name: str) -> None:
             "use torch.optim there"
         )
     if tensor.dtype not in DTYPES and tensor.dtype not in PAIRS:
-        raise DTypeError(f"{name} has dtype {tensor.dtype}; wanted {_WANTED}")
+        raise DTypeError(f"{name} has dtype {tensor.dtype}; wanted {_WANTED}: convert it, tensor.float()")
     if type(tensor).__torch_dispatch__ is not _PLAIN_DISPATCH:
         raise UnsupportedError(
             f"{name} is a {type(tensor).__name__}, a tensor subclass without plain memory; give its local, plain tensor"
@@ -62,22 +62,28 @@ def check_parameter(parameter: Tensor, name: str) -> None:
         raise UnsupportedError(f"{name} is lazily conjugated or negated; give tensor.resolve_conj().resolve_neg()")
 
 
-def check_shape(tensor: Tensor, name: str, parameter: Tensor) -> None:
+def check_shape(tensor: Tensor, name: str, parameter: Tensor, remedy: str) -> None:
+    """The parameter's shape, and complex where it is."""
     if tensor.shape != parameter.shape:
-        raise ShapeError(f"{name} has shape {tuple(tensor.shape)}, and the parameter has {tuple(parameter.shape)}")
+        raise ShapeError(
+            f"{name} has shape {tuple(tensor.shape)}, and the parameter has {tuple(parameter.shape)}: {remedy}"
+        )
     if tensor.is_complex() != parameter.is_complex():
-        raise DTypeError(f"{name} has dtype {tensor.dtype}, and the parameter has {parameter.dtype}")
+        raise DTypeError(f"{name} has dtype {tensor.dtype}, and the parameter has {parameter.dtype}: {remedy}")
 
 
 def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | None:
     """The gradient itself, or where its memory is not what it shows (lazy conjugates, negatives, zeros) a copy."""
     if gradient is None:
         return None
-    name = f"the gradient of {name}"
     if gradient.is_sparse:
-        raise UnsupportedError("Adam does not support sparse gradients, please consider SparseAdam instead")
+        raise UnsupportedError(
+            "Adam does not support sparse gradients, please consider SparseAdam instead: the gradient of "
+            f"{name} is sparse; use Embedding(sparse=False)"
+        )
+    name = f"the gradient of {name}"
     check_tensor(gradient, name)
-    check_shape(gradient, name, parameter)
+    check_shape(gradient, name, parameter, "set it to None, and let backward() make it anew")
     if gradient.is_conj() or gradient.is_neg() or (gradient.numel() and not gradient.data_ptr()):
         return gradient.detach().resolve_conj().resolve_neg().clone()
     return gradient
