@@ -17,7 +17,7 @@ SOURCES := Package.swift $(shell find -L Sources include -type f)
 VENV := .venv
 IN_VENV := MARTLET_LIBRARY=$(CURDIR)/$(FOLDER)/libmartlet.so.$(ABI) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python
 
-.PHONY: all lib test demo bench lint format install clean help
+.PHONY: all lib test suites demo bench lint format install clean help
 .DELETE_ON_ERROR:
 
 all: lib
@@ -44,20 +44,27 @@ $(VENV)/%.stamp: bindings/python/pyproject.toml Tests/environment.py
 	$(PYTHON) Tests/environment.py $(VENV) $*
 	@touch $@
 
-test: $(LIBRARY) $(VENV)/test.stamp
+# The tools come first: nobody should wait for the build to learn that cmake is missing.
+test:
+	@$(PYTHON) Tests/tools.py $(VENV)
+	@$(MAKE) --no-print-directory suites
+
+suites: $(LIBRARY) $(VENV)/test.stamp
 	@Tests/run.sh $(CURDIR) $(FOLDER) $(VENV)
 
 demo: $(LIBRARY) $(VENV)/demo.stamp
 	@mkdir -p build/demo
 	$(IN_VENV) Examples/python/digits.py --output build/demo/digits.png
 
-# DeepSpeed compiles its Adam at the first import; the benchmarks say so where that fails.
+# DeepSpeed compiles its Adam at the first import. Where it cannot be had, the benchmarks say so, and the next
+# `make bench` tries again.
 $(VENV)/deepspeed.stamp: $(VENV)/bench.stamp
-	-$(VENV)/bin/python -m pip install --quiet ninja py-cpuinfo setuptools wheel
-	-$(VENV)/bin/python -m pip install --quiet --no-build-isolation deepspeed
+	$(VENV)/bin/python -m pip install --quiet ninja py-cpuinfo setuptools wheel
+	$(VENV)/bin/python -m pip install --quiet --no-build-isolation deepspeed
 	@touch $@
 
-bench: $(LIBRARY) $(VENV)/deepspeed.stamp
+bench: $(LIBRARY) $(VENV)/bench.stamp
+	@$(MAKE) --no-print-directory $(VENV)/deepspeed.stamp || echo 'DeepSpeed could not be installed; the rest goes on.'
 	$(IN_VENV) Benchmarks/compare.py $(ARGS)
 
 lint: $(VENV)/lint.stamp
@@ -84,4 +91,4 @@ install: $(LIBRARY)
 	$(FILL) bindings/c/MartletConfigVersion.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/Martlet/MartletConfigVersion.cmake
 
 clean:
-	rm -rf .build .build-* build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .build .build-* build $(VENV) .mypy_cache .pytest_cache .ruff_cache

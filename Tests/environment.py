@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import shutil
 import subprocess
 import sys
 import venv
@@ -66,12 +67,17 @@ def make(folder: Path) -> Path:
     python = folder / "bin" / "python"
     if python.exists():
         return python
+    existed = folder.exists()
     try:
         # torch is only looked for, not imported: that takes seconds.
         shared = importlib.util.find_spec("torch") is not None
         venv.create(folder, with_pip=True, system_site_packages=shared)
-    except subprocess.CalledProcessError:
-        sys.exit("the virtual environment could not be made; on Debian and Ubuntu: apt-get install python3-venv")
+    except BaseException as error:
+        # What is left has an interpreter but no pip, and would pass for an environment the next time.
+        shutil.rmtree(folder if not existed else folder / "bin", ignore_errors=True)
+        if isinstance(error, subprocess.CalledProcessError):
+            sys.exit("the virtual environment could not be made; on Debian and Ubuntu: apt-get install python3-venv")
+        raise
     return python
 
 
@@ -84,9 +90,13 @@ def main() -> None:
     ).strip()
     (Path(site) / "martlet-source.pth").write_text(f"{SOURCE / 'src'}\n", encoding="utf-8")
     probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+    # Installing torch takes minutes: pip's progress is the sign of life.
+    volume = ["--quiet"]
     if any(map(is_torch, packages)) and subprocess.run([str(python), "-c", probe]).returncode != 0:
         print(TORCH_SIZE + TORCH_REMEDY, flush=True)
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+        volume = []
+    print(f"{folder}: installing what {name!r} needs, with pip", flush=True)
+    run(python, "-m", "pip", "install", *volume, "--disable-pip-version-check", *packages)
 
 
 if __name__ == "__main__":

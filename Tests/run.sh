@@ -42,6 +42,8 @@ suite "install" Tests/install/run.sh
 suite "equivalence" "$python" Tests/equivalence/run.py
 suite "Python" "$python" -m pytest -q bindings/python/tests
 suite "examples" "$python" -m pytest -q Examples/python
+suite "benchmarks" "$python" -m pytest -q Benchmarks
+suite "setup" "$python" -m pytest -q Tests/test_setup.py
 
 printf '\n'
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
