@@ -20,10 +20,10 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "libmartlet.so.0"
-SWIFT_MISSING = (
-    "martlet is written in Swift, and this is its source: building it needs the Swift compiler, 6.2 or later, and "
-    "'swift' was not found. Install it (https://www.swift.org/install/linux/), or let MARTLET_LIBRARY name a "
-    "libmartlet.so.0 that is already built."
+SWIFT_WANTED = (
+    "martlet is written in Swift, and this is its source: building it needs the Swift compiler, {needed} or later, and "
+    "{found}. Install it (https://www.swift.org/install/linux/), or let MARTLET_LIBRARY name a libmartlet.so.0 that is "
+    "already built."
 )
 # A manylinux_2_X tag is for systems with glibc 2.X or later. From 2.34 on, those have at least this libstdc++, too.
 OLDEST_GLIBC, GLIBCXX = (2, 34), (3, 4, 29)
@@ -40,10 +40,7 @@ class MartletBuildHook(BuildHookInterface[Any]):
             return
         library = built_library(root)
         if version == "editable":
-            place = root / "build" / "lib" / LIBRARY
-            if not place.exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(library, place)
+            put(library, root / "build" / "lib" / LIBRARY)
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag(library)}"
@@ -53,6 +50,10 @@ class MartletBuildHook(BuildHookInterface[Any]):
                 str(root / "include" / "martlet.h"): "martlet/include/martlet.h",
             }
         )
+        # hatchling itself takes a licence that lies beside pyproject.toml, as in an sdist.
+        if not (Path(self.root) / "LICENSE").is_file():
+            place = f"{self.build_config.builder.artifact_project_id}.dist-info/licenses/LICENSE"
+            build_data["force_include"][str(root / "LICENSE")] = place
 
 
 def project_root(folder: Path) -> Path:
@@ -80,6 +81,38 @@ def swift_package(root: Path) -> Iterator[tuple[Path, str]]:
                     yield path, str(place)
 
 
+def put(library: Path, place: Path) -> None:
+    """Makes ``place`` the library, whatever was there: under another name first, since programs may have it loaded.
+    Where ``place`` is a link, what it leads to is replaced."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    target = place.resolve()
+    if target == library.resolve():
+        return
+    fresh = target.with_name(f"{target.name}.{os.getpid()}")
+    shutil.copyfile(library, fresh)
+    fresh.replace(target)
+
+
+def swift_compiler(root: Path) -> str:
+    """Where swift is, if it is as new as Package.swift asks for in its first line."""
+    first = (root / "Package.swift").read_text(encoding="utf-8").splitlines()[0]
+    needed = first.rpartition(":")[2].strip()
+    swift = shutil.which("swift")
+    if swift is None:
+        sys.exit(SWIFT_WANTED.format(needed=needed, found="'swift' was not found"))
+    said = subprocess.run([swift, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"Swift version (\d+(?:\.\d+)+)", said)
+    # One that does not say its version is left to speak for itself.
+    if found and numbers(found[1]) < numbers(needed):
+        sys.exit(SWIFT_WANTED.format(needed=needed, found=f"{swift} is version {found[1]}"))
+    return swift
+
+
+def numbers(version: str | bytes) -> tuple[int, ...]:
+    text = version.decode() if isinstance(version, bytes) else version
+    return tuple(map(int, text.split(".")))
+
+
 def built_library(root: Path) -> Path:
     """The library, stripped. Builds it with SwiftPM unless MARTLET_LIBRARY names one."""
     named = os.environ.get("MARTLET_LIBRARY")
@@ -89,9 +122,7 @@ def built_library(root: Path) -> Path:
         return Path(named).resolve()
     if sys.platform != "linux":
         sys.exit(f"martlet's Python package is built on Linux; this is {sys.platform}")
-    swift = shutil.which("swift")
-    if swift is None:
-        sys.exit(SWIFT_MISSING)
+    swift = swift_compiler(root)
     print("building libmartlet with SwiftPM: some minutes", file=sys.stderr, flush=True)
     result = subprocess.run([swift, "build", "-c", "release", "--product", "martlet"], cwd=root)
     if result.returncode != 0:
@@ -119,4 +150,4 @@ def platform_tag(library: Path) -> str:
 
 def newest(content: bytes, pattern: bytes) -> tuple[int, ...]:
     """The newest symbol version that a pattern finds."""
-    return max((tuple(map(int, found.split(b"."))) for found in re.findall(pattern, content)), default=())
+    return max(map(numbers, re.findall(pattern, content)), default=())

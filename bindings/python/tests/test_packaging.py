@@ -72,7 +72,10 @@ def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
     assert re.fullmatch(rf"martlet-{martlet.__version__}-py3-none-manylinux_2_3[4-9]_\w+\.whl", wheel.name)
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-        metadata = archive.read(f"martlet-{martlet.__version__}.dist-info/METADATA").decode()
+        information = f"martlet-{martlet.__version__}.dist-info"
+        metadata = archive.read(f"{information}/METADATA").decode()
+        assert archive.read(f"{information}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+        assert f"{information}/licenses/LICENSE,sha256=" in archive.read(f"{information}/RECORD").decode()
     for wanted in (
         "martlet/lib/libmartlet.so.0",
         "martlet/include/martlet.h",
@@ -84,6 +87,29 @@ def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
     assert re.findall(r"^Requires-Dist: (\w+)[^;]*$", metadata, re.M) == ["numpy"]
     assert "Requires-Python: >=3.10" in metadata
     installed(wheel, tmp_path / "site")
+
+
+def test_editable_install_takes_the_library_that_was_built(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for name in ("Package.swift", "include", "bindings/python/src", "bindings/python/pyproject.toml",
+                 "bindings/python/hatch_build.py", "bindings/python/README.md"):  # fmt: skip
+        place = tree / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile)(ROOT / name, place)
+    lib = tree / "build" / "lib"
+    lib.mkdir(parents=True)
+    stale = lib / "libmartlet.so.0.1.0"
+    stale.write_bytes(b"stale")
+    (lib / "libmartlet.so.0").symlink_to(stale.name)
+    with stale.open("rb") as loaded:
+        built("wheel:editable", tree / "bindings" / "python", tmp_path / "wheel", _ffi.library_path)
+        assert loaded.read() == b"stale", "what a program has loaded was written to"
+    assert (lib / "libmartlet.so.0").is_symlink()
+    assert stale.read_bytes() == Path(_ffi.library_path).read_bytes()
+    before = stale.stat()
+    built("wheel:editable", tree / "bindings" / "python", tmp_path / "again", lib / "libmartlet.so.0")
+    assert stale.stat().st_ino == before.st_ino
+    assert sorted(path.name for path in lib.iterdir()) == ["libmartlet.so.0", stale.name]
 
 
 def test_tag_says_what_the_library_needs(tmp_path: Path) -> None:
@@ -120,6 +146,9 @@ def test_sdist_builds_in_an_empty_folder(tmp_path: Path) -> None:
     with tarfile.open(archive) as first, tarfile.open(again) as second:
         assert sorted(first.getnames()) == sorted(second.getnames())
     wheel = built("wheel", folder, tmp_path / "wheel")
+    with zipfile.ZipFile(wheel) as packed_wheel:
+        assert [name for name in packed_wheel.namelist() if name.endswith("/licenses/LICENSE")]
+        assert len(set(packed_wheel.namelist())) == len(packed_wheel.namelist())
     shutil.rmtree(folder / ".build")
     installed(wheel, tmp_path / "site")
 
@@ -128,6 +157,13 @@ def test_without_swift(tmp_path: Path) -> None:
     done = build("wheel", PROJECT, tmp_path / "wheel", None, path=str(tmp_path))
     assert done.returncode != 0
     assert "'swift' was not found. Install it (https://www.swift.org/install/linux/)" in done.stderr
+    assert "Traceback" not in done.stderr
+    swift = tmp_path / "swift"
+    swift.write_text("#!/bin/sh\necho 'Swift version 5.10.1 (swift-5.10.1-RELEASE)'\n")
+    swift.chmod(0o755)
+    done = build("wheel", PROJECT, tmp_path / "wheel", None, path=str(tmp_path))
+    assert done.returncode != 0
+    assert f"6.2 or later, and {swift} is version 5.10.1. Install it" in done.stderr
     assert "Traceback" not in done.stderr
     done = build("wheel", PROJECT, tmp_path / "wheel", tmp_path / "no such library")
     assert done.returncode != 0
