@@ -162,7 +162,7 @@ def tests() -> dict[str, object]:
         "lifecycle": program("lifecycle"),
         "specials": program("specials"),
         "modes": program("modes"),
-        "threads": program("threads", lines=3),
+        "threads": program("threads", lines=6),
         "fork": program("fork", limit=240, lines=3),
         "allocation": program("allocation", preload="malloc_count", lines=3, limit=240),
         "guard": program("guard", limit=240),
