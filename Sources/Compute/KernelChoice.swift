@@ -1,4 +1,5 @@
-// Which twin of the kernels runs. The tables are filled once, at the first use, and never change.
+// Which twin of the kernels runs. Nothing is kept: a table is a few pointers, and a variable that is filled at its first
+// use would bring a lock that a forked child could inherit locked.
 import MartletKernelInterface
 import MartletKernels
 import MartletPlatform
@@ -9,22 +10,16 @@ import MartletPlatform
 #endif
 
 package enum KernelChoice {
-    private static let baseline = unsafe MartletKernels.kernelTable()
-    #if arch(x86_64)
-        private static let avx2 = unsafe MartletKernelsAVX2.kernelTable()
-        private static let avx512 = unsafe MartletKernelsAVX512.kernelTable()
-    #endif
-
     /// The kernels compiled for an instruction set; which of them this machine can run, Platform knows.
     package static func table(for isa: InstructionSet) -> KernelTable {
         #if arch(x86_64)
             switch isa {
-            case .baseline: unsafe baseline
-            case .avx2: unsafe avx2
-            case .avx512: unsafe avx512
+            case .baseline: unsafe MartletKernels.kernelTable()
+            case .avx2: unsafe MartletKernelsAVX2.kernelTable()
+            case .avx512: unsafe MartletKernelsAVX512.kernelTable()
             }
         #else
-            baseline
+            unsafe MartletKernels.kernelTable()
         #endif
     }
 }

@@ -68,8 +68,7 @@ import MartletPlatform
             unsafe run(0..<elements, table)
             return 1
         }
-        // A count of pieces that lets threads even out, and a size that is worth the claim.
-        let pieceSize = unsafe max(leastPiece, (elements / 32 + 63) & ~63)
+        let pieceSize = unsafe WorkList.pieceSize(elements: elements, least: leastPiece)
         let pieces = unsafe (elements - 1) / pieceSize + 1
         var job = unsafe Job(list: self, table: table, pieceSize: pieceSize)
         return unsafe withUnsafeMutablePointer(to: &job) { job in
@@ -78,6 +77,13 @@ import MartletPlatform
                 body: WorkList.runPiece,
                 context: UnsafeMutableRawPointer(job))
         }
+    }
+
+    /// Elements of a piece: few enough that threads even out, whether two or hundreds, enough to be worth a claim, and
+    /// no more pieces than the pool can number.
+    private static func pieceSize(elements: Int, least: Int) -> Int {
+        let even = min(elements / 32, 1 << 16)
+        return max(least, (max(even, elements / 8192) + 63) & ~63)
     }
 
     private static let runPiece: @convention(c) (UnsafeMutableRawPointer, Int) -> Void = { context, piece in

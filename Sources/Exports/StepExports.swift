@@ -103,7 +103,7 @@ public func martlet_array_step(
             unsafe parameter.state[slot] = view(state.map { unsafe $0 + slot * Int(count) })
         }
         var plan = try unsafe StepPlan(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
-        try unsafe plan.addGroup(configuration)
+        unsafe plan.addGroup(configuration)
         try unsafe plan.add(parameter)
         _ = try unsafe plan.run()
     }

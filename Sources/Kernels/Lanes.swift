@@ -75,10 +75,7 @@ struct FloatLanes: Lanes {
         #if MARTLET_FMA
             Self(lanes: lanes.addingProduct(a.lanes, b.lanes))
         #else
-            Self(
-                lanes: SIMD16(
-                    lowHalf: fused(lanes.lowHalf, a.lanes.lowHalf, b.lanes.lowHalf),
-                    highHalf: fused(lanes.highHalf, a.lanes.highHalf, b.lanes.highHalf)))
+            Self(lanes: fused(lanes, a.lanes, b.lanes))
         #endif
     }
 
@@ -135,25 +132,69 @@ struct DoubleLanes: Lanes {
 
 #if !MARTLET_FMA
 
-    /// sum + a * b rounded once, where the processor has no instruction for it. The product is exact in fp64. Their sum is
-    /// rounded to odd there: where it is inexact and even, it moves by one place towards the exact one, so that rounding
-    /// to fp32 is the only rounding that counts (Boldo and Melquiond: Emulation of FMA and correctly rounded sums, 2008).
+    /// sum + a * b rounded once, where the processor has no instruction for it. The product is exact in fp64, and so the
+    /// sum is rounded there and again to fp32. The second rounding goes wrong only where the first lands halfway between
+    /// two numbers of fp32; such lanes, and those under its normal range, are rare and take a longer way.
     @inline(__always)
-    private func fused(_ sum: SIMD8<Float>, _ a: SIMD8<Float>, _ b: SIMD8<Float>) -> SIMD8<Float> {
-        let start = SIMD8<Double>(sum)
-        let product = SIMD8<Double>(a) * SIMD8<Double>(b)
+    private func fused(_ sum: SIMD16<Float>, _ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> {
+        let low = wide(sum.lowHalf) + wide(a.lowHalf) * wide(b.lowHalf)
+        let high = wide(sum.highHalf) + wide(a.highHalf) * wide(b.highHalf)
+        let doubts = doubt(low) | doubt(high)
+        let four = doubts.lowHalf | doubts.highHalf
+        let two = four.lowHalf | four.highHalf
+        if Int64(bitPattern: two.x | two.y) < 0 { return fusedToOdd(sum, a, b) }
+        return SIMD16(lowHalf: narrow(low), highHalf: narrow(high))
+    }
+
+    /// The sign bit is set in lanes that lie halfway between two numbers of fp32, or under its normal range. Differences
+    /// stand for comparisons, which the standard library makes loops over lanes for integers.
+    @inline(__always)
+    private func doubt(_ number: SIMD8<Double>) -> SIMD8<UInt64> {
+        let bits = unsafeBitCast(number, to: SIMD8<UInt64>.self)
+        let isHalfway = ((bits & 0x1FFF_FFFF) ^ 0x1000_0000) &- 1
+        let isSmall = (bits & 0x7FFF_FFFF_FFFF_FFFF) &- (897 << 52)
+        return isHalfway | isSmall
+    }
+
+    /// The same for any numbers: the sum is rounded to odd in fp64, which is to say that where it is inexact and even, it
+    /// moves by one place towards the exact one. Then rounding to fp32 is the only rounding that counts (Boldo and
+    /// Melquiond: Emulation of FMA and correctly rounded sums, 2008).
+    @inline(never)
+    private func fusedToOdd(_ sum: SIMD16<Float>, _ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> {
+        SIMD16(
+            lowHalf: fusedToOdd(sum.lowHalf, a.lowHalf, b.lowHalf),
+            highHalf: fusedToOdd(sum.highHalf, a.highHalf, b.highHalf))
+    }
+
+    @inline(__always)
+    private func fusedToOdd(_ sum: SIMD8<Float>, _ a: SIMD8<Float>, _ b: SIMD8<Float>) -> SIMD8<Float> {
+        let start = wide(sum)
+        let product = wide(a) * wide(b)
         let nearest = start + product
         let back = nearest - start
         let error = (start - (nearest - back)) + (product - back)
         let bits = unsafeBitCast(nearest, to: SIMD8<UInt64>.self)
         let one = SIMD8<UInt64>(repeating: 1)
-        // Away from zero where error and sum have one sign, else towards it; not at all where the last bit is set. Only
-        // floats are compared: the standard library's comparisons of integers become loops over lanes.
+        // Away from zero where error and sum have one sign, else towards it; not at all where the last bit is set.
         let differs = (unsafeBitCast(error, to: SIMD8<UInt64>.self) ^ bits) &>> 63
         let step = (one &- (differs &+ differs)) & ((bits & one) &- one)
         let isInexact = (error .< 0) .| (error .> 0)
         let chosen = bits &+ SIMD8<UInt64>(repeating: 0).replacing(with: step, where: isInexact)
-        return SIMD8<Float>(unsafeBitCast(chosen, to: SIMD8<Double>.self))
+        return narrow(unsafeBitCast(chosen, to: SIMD8<Double>.self))
+    }
+
+    // Lane by lane, since the standard library's conversions may become functions of their own; these become vectors.
+
+    @inline(__always)
+    private func wide(_ x: SIMD8<Float>) -> SIMD8<Double> {
+        SIMD8(
+            Double(x[0]), Double(x[1]), Double(x[2]), Double(x[3]), Double(x[4]), Double(x[5]), Double(x[6]),
+            Double(x[7]))
+    }
+
+    @inline(__always)
+    private func narrow(_ x: SIMD8<Double>) -> SIMD8<Float> {
+        SIMD8(Float(x[0]), Float(x[1]), Float(x[2]), Float(x[3]), Float(x[4]), Float(x[5]), Float(x[6]), Float(x[7]))
     }
 
 #endif

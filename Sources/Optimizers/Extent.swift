@@ -15,6 +15,8 @@
     var rank: Int
     var sizes: UnsafePointer<Int64>?
     var strides: UnsafePointer<Int64>?
+    /// The parameter's name, for messages.
+    var name: UnsafePointer<CChar>?
 
     /// Whether some byte belongs to both. Exact for contiguous arrays; interleaved arrays are recognised by a period
     /// that separates them, and called overlapping where none of their strides is such a period.
@@ -57,18 +59,32 @@
     }
 }
 
-/// Extents in memory that the caller provides, sorted and searched in place.
+/// Extents in memory that the caller provides, ordered and searched in place.
 @unsafe struct ExtentList {
-    let extents: UnsafeMutablePointer<Extent>
-    private(set) var count = 0
-
-    init(memory: UnsafeMutableRawPointer) {
-        unsafe extents = memory.assumingMemoryBound(to: Extent.self)
+    /// An extent's first byte and its place in the list: what is moved about to order them.
+    @unsafe private struct Key {
+        var low: UInt
+        var index: Int
     }
 
-    mutating func add(_ extent: Extent) {
+    private let extents: UnsafeMutablePointer<Extent>
+    private let order: UnsafeMutablePointer<Key>
+    private var count = 0
+
+    /// Bytes that one extent needs.
+    static var bytesPerExtent: Int { unsafe MemoryLayout<Extent>.stride + MemoryLayout<Key>.stride }
+
+    /// An empty list over room for `capacity` extents.
+    init(memory: UnsafeMutableRawPointer, capacity: Int) {
+        unsafe extents = memory.assumingMemoryBound(to: Extent.self)
+        unsafe order = (memory + capacity * MemoryLayout<Extent>.stride).assumingMemoryBound(to: Key.self)
+    }
+
+    mutating func add(_ extent: Extent, _ name: UnsafePointer<CChar>?) {
         if unsafe extent.low == extent.high { return }
         unsafe (extents + count).initialize(to: extent)
+        unsafe extents[count].name = unsafe name
+        unsafe (order + count).initialize(to: Key(low: extent.low, index: count))
         unsafe count += 1
     }
 
@@ -77,28 +93,29 @@
         unsafe sort()
         var highestRead: UInt = 0
         var highestWritten: UInt = 0
-        for index in unsafe 0..<count {
-            let extent = unsafe extents[index]
-            if unsafe extent.low < highestWritten || (extent.isWritten && extent.low < highestRead) {
+        for place in unsafe 0..<count {
+            let extent = unsafe extents + order[place].index
+            if unsafe extent.pointee.low < highestWritten
+                || (extent.pointee.isWritten && extent.pointee.low < highestRead)
+            {
                 // Some span overlaps another; only a look inside the arrays tells whether they share an element.
-                if let pair = unsafe pairwiseConflict() { return unsafe pair }
-                return nil
+                return unsafe pairwiseConflict()
             }
-            if unsafe extent.isWritten {
-                highestWritten = unsafe max(highestWritten, extent.high)
+            if unsafe extent.pointee.isWritten {
+                highestWritten = unsafe max(highestWritten, extent.pointee.high)
             } else {
-                highestRead = unsafe max(highestRead, extent.high)
+                highestRead = unsafe max(highestRead, extent.pointee.high)
             }
         }
         return nil
     }
 
     private func pairwiseConflict() -> (Extent, Extent)? {
-        for index in unsafe 0..<count {
-            let first = unsafe extents[index]
-            var next = index + 1
-            while unsafe next < count, unsafe extents[next].low < first.high {
-                let second = unsafe extents[next]
+        for place in unsafe 0..<count {
+            let first = unsafe extents[order[place].index]
+            var next = place + 1
+            while unsafe next < count, unsafe order[next].low < first.high {
+                let second = unsafe extents[order[next].index]
                 if unsafe (first.isWritten || second.isWritten) && first.overlaps(second) {
                     return unsafe (first, second)
                 }
@@ -108,12 +125,26 @@
         return nil
     }
 
-    /// Heapsort by the first byte: in place, no allocation, and never slow.
+    /// Sorts by the first byte, in place and without allocation: insertion for a few, heapsort, which is never slow, for
+    /// many.
     private func sort() {
+        if unsafe count <= 32 { return unsafe insertionSort() }
         for root in unsafe (0..<count / 2).reversed() { unsafe siftDown(root, count) }
-        for end in unsafe (1..<max(count, 1)).reversed() {
-            unsafe swap(&extents[0], &extents[end])
+        for end in unsafe (1..<count).reversed() {
+            unsafe swap(&order[0], &order[end])
             unsafe siftDown(0, end)
+        }
+    }
+
+    private func insertionSort() {
+        for place in unsafe 1..<max(count, 1) {
+            let key = unsafe order[place]
+            var hole = place
+            while unsafe hole > 0 && order[hole - 1].low > key.low {
+                unsafe order[hole] = order[hole - 1]
+                hole -= 1
+            }
+            unsafe order[hole] = key
         }
     }
 
@@ -121,9 +152,9 @@
         var root = start
         while 2 * root + 1 < end {
             var child = 2 * root + 1
-            if child + 1 < end, unsafe extents[child].low < extents[child + 1].low { child += 1 }
-            if unsafe extents[root].low >= extents[child].low { return }
-            unsafe swap(&extents[root], &extents[child])
+            if child + 1 < end, unsafe order[child].low < order[child + 1].low { child += 1 }
+            if unsafe order[root].low >= order[child].low { return }
+            unsafe swap(&order[root], &order[child])
             root = child
         }
     }

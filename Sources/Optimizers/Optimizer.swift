@@ -112,7 +112,7 @@ public final class Optimizer {
         var plan = try unsafe StepPlan(
             parameters: entries.count, groups: configurations.count, totalRank: totalRank + valueRanks,
             spelling: .gradients)
-        for configuration in configurations { try unsafe plan.addGroup(configuration) }
+        for configuration in configurations { unsafe plan.addGroup(configuration) }
         return unsafe plan
     }
 

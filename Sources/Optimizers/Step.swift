@@ -19,7 +19,10 @@ public func step(
     for index in parameters.indices { totalRank += unsafe StepPlan.rankRoom(parameters[index]) }
     var plan = try unsafe StepPlan(
         parameters: parameters.count, groups: configurations.count, totalRank: totalRank, spelling: .parameters)
-    for index in configurations.indices { try unsafe plan.addGroup(configurations[index]) }
+    for index in configurations.indices {
+        try unsafe configurations[index].check("groups[\(index)]")
+        unsafe plan.addGroup(configurations[index])
+    }
     for index in parameters.indices { try unsafe plan.add(parameters[index]) }
     return try unsafe plan.run()
 }

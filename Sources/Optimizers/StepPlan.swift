@@ -60,7 +60,8 @@ public struct StepReport: Sendable {
         unsafe self.spelling = spelling
         unsafe configurations = (memory + room.configurations).assumingMemoryBound(to: Configuration.self)
         unsafe work = WorkList(memory: memory)
-        unsafe extents = ExtentList(memory: memory + room.extents)
+        unsafe extents = ExtentList(
+            memory: memory + room.extents, capacity: parameters * StepPlan.extentsPerParameter)
         unsafe coefficients = memory + room.coefficients
         unsafe latestCoefficients = coefficients
         unsafe counters = (memory + room.counters).assumingMemoryBound(to: Counter.self)
@@ -87,7 +88,7 @@ public struct StepReport: Sendable {
             }
             _ = unsafe take(parameters, WorkList.bytesPerItem)
             configurations = take(groups, MemoryLayout<Configuration>.stride)
-            extents = unsafe take(parameters, StepPlan.extentsPerParameter * MemoryLayout<Extent>.stride)
+            extents = unsafe take(parameters, StepPlan.extentsPerParameter * ExtentList.bytesPerExtent)
             coefficients = take(parameters, Algorithm.maximumCoefficientBytes)
             counters = unsafe take(parameters, MemoryLayout<Counter>.stride)
             // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
@@ -96,9 +97,8 @@ public struct StepReport: Sendable {
         }
     }
 
-    /// Checks and adds a group; parameters refer to groups by their place.
-    package mutating func addGroup(_ configuration: Configuration) throws(MartletError) {
-        try configuration.check(unsafe "groups[\(configurationCount)]")
+    /// Adds a group, which has been checked; parameters refer to groups by their place.
+    package mutating func addGroup(_ configuration: Configuration) {
         unsafe (configurations + configurationCount).initialize(to: configuration)
         unsafe configurationCount += 1
     }
@@ -126,17 +126,18 @@ public struct StepReport: Sendable {
                     + "\(configuration.pointee.algorithm.name)")
         }
         var check = unsafe ParameterCheck(count: parameter.value.count)
-        unsafe extents.add(try check.extent(of: parameter.value, .value, index, describe))
+        try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
         for slot in 0..<slots {
-            unsafe extents.add(try check.extent(of: parameter.state[slot], .state(slot), index, describe))
+            try unsafe extents.add(
+                check.extent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
         }
         let step = try unsafe nextStep(parameter.step, describe)
         if unsafe parameter.gradient.base == nil && parameter.value.count > 0 {
             unsafe skipped += 1
             return
         }
-        unsafe extents.add(try check.extent(of: parameter.gradient, .gradient, index, describe))
-        unsafe addCounter(unsafe parameter.step, step, index)
+        try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
+        unsafe addCounter(parameter, step, index)
         unsafe addWork(parameter, slots, step, check)
     }
 
@@ -150,7 +151,8 @@ public struct StepReport: Sendable {
         return taken + 1
     }
 
-    private mutating func addCounter(_ step: UnsafeMutablePointer<Int64>, _ next: Int64, _ index: Int) {
+    private mutating func addCounter(_ parameter: ParameterView, _ next: Int64, _ index: Int) {
+        let step = unsafe parameter.step
         // Parameters that share a counter usually stand together; such a counter is noted once.
         if unsafe counterCount > 0, unsafe counters[counterCount - 1].address == step { return }
         unsafe (counters + counterCount).initialize(to: Counter(address: step, next: next))
@@ -159,8 +161,8 @@ public struct StepReport: Sendable {
         unsafe extents.add(
             Extent(
                 low: low, high: low + 8, isWritten: true, role: .step, parameter: index, elementSize: 8, rank: 0,
-                sizes: nil,
-                strides: nil))
+                sizes: nil, strides: nil),
+            parameter.name)
     }
 
     private mutating func addWork(_ parameter: ParameterView, _ slots: Int, _ step: Int64, _ check: ParameterCheck) {
@@ -195,7 +197,7 @@ public struct StepReport: Sendable {
         if let (first, second) = unsafe extents.conflict() {
             let spelling = unsafe spelling
             func describe(_ extent: Extent) -> String {
-                unsafe spelling.describe(extent.role, parameter: extent.parameter, name: nil)
+                unsafe spelling.describe(extent.role, parameter: extent.parameter, name: extent.name)
             }
             throw unsafe MartletError(
                 .overlap,

@@ -142,9 +142,24 @@ package struct Ticket {
         unsafe ticket.pointee.store(last.next(chunks: chunks).word, ordering: .sequentiallyConsistent)
     }
 
-    /// Wakes the first `count` workers where they sleep.
+    /// Wakes the first `count` workers where they sleep. A system call wakes one, so a woken worker wakes the two below
+    /// it in turn: the caller makes one call, and all are awake after a few.
     func wake(_ count: Int) {
-        for index in unsafe 0..<min(count, workerCount) { unsafe slot(index).wake(in: self) }
+        if count > 0 { unsafe wake(0, of: min(count, workerCount)) }
+    }
+
+    /// The part of a worker that has been woken.
+    func passOnWake(from index: Int) {
+        let count = unsafe min(jobHelpers.pointee.load(ordering: .relaxed), workerCount)
+        unsafe wake(2 * index + 1, of: count)
+        unsafe wake(2 * index + 2, of: count)
+    }
+
+    private func wake(_ index: Int, of count: Int) {
+        if index >= count { return }
+        if unsafe slot(index).wake(in: self) { return }
+        unsafe wake(2 * index + 1, of: count)
+        unsafe wake(2 * index + 2, of: count)
     }
 
     /// Waits until workers have done `chunks` of the job; returns how many workers had a part in it.

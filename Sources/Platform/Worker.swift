@@ -27,14 +27,15 @@ import Synchronization
 
     fileprivate func prepare() { unsafe sem_init(semaphore, 0, 0) }
 
-    /// Wakes the worker if it sleeps.
-    func wake(in pool: Pool) {
+    /// Wakes the worker if it sleeps; false where it does not.
+    func wake(in pool: Pool) -> Bool {
         guard unsafe isAsleep.pointee.load(ordering: .sequentiallyConsistent) == 1,
             unsafe isAsleep.pointee.compareExchange(expected: 1, desired: 0, ordering: .acquiringAndReleasing).exchanged
-        else { return }
+        else { return false }
         // Counted before the worker can go to sleep again.
         unsafe pool.noteAwake()
         unsafe sem_post(semaphore)
+        return true
     }
 
     fileprivate func announceSleep() { unsafe isAsleep.pointee.store(1, ordering: .sequentiallyConsistent) }
@@ -92,6 +93,7 @@ enum Worker {
             if unsafe pool.hasWorkBeforeSleep, unsafe pool.work(as: index) > 0, unsafe slot.cancelSleep() { continue }
             unsafe pool.noteAsleep()
             unsafe slot.sleep()
+            unsafe pool.passOnWake(from: index)
         }
     }
 
