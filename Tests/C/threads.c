@@ -81,7 +81,7 @@ static martlet_status slow_step(struct workload *w) {
 /* ---- the same bits ---- */
 
 /* How many steps of compared runs there were, and in how many every thread of the count took part. */
-static int taken[4][LENGTH(thread_counts)], together[4][LENGTH(thread_counts)];
+static int compared[4][LENGTH(thread_counts)], together[4][LENGTH(thread_counts)];
 
 static uint64_t counted_run(struct workload *w, int32_t isa, int k, bool slowly) {
     workload_start(w);
@@ -90,8 +90,9 @@ static uint64_t counted_run(struct workload *w, int32_t isa, int k, bool slowly)
         CHECK_OK(slowly ? slow_step(w) : workload_step(w));
         CHECK_OK(martlet_machine_get(&machine, sizeof machine));
         CHECK_SAYING(machine.last_isa == isa, "ran on %s", isa_names[machine.last_isa & 3]);
-        CHECK_SAYING(machine.last_threads >= 1 && machine.last_threads <= thread_counts[k], "%d worked", machine.last_threads);
-        taken[isa][k]++;
+        CHECK_SAYING(machine.last_threads >= 1 && machine.last_threads <= thread_counts[k], "%d worked",
+                     machine.last_threads);
+        compared[isa][k]++;
         together[isa][k] += machine.last_threads == thread_counts[k];
     }
     return workload_hash(w);
@@ -132,7 +133,7 @@ static void same_bits(void) {
     for (int k = 0; k < LENGTH(thread_counts); k++) printf("%9d", thread_counts[k]);
     for (int32_t isa = MARTLET_ISA_BASELINE; isa <= best; isa++) {
         printf("\n%-9s", isa_names[isa]);
-        for (int k = 0; k < LENGTH(thread_counts); k++) printf("%4d/%4d", together[isa][k], taken[isa][k]);
+        for (int k = 0; k < LENGTH(thread_counts); k++) printf("%4d/%4d", together[isa][k], compared[isa][k]);
     }
     printf("\n");
     for (int32_t isa = best + 1; isa <= MARTLET_ISA_AVX512; isa++) {
@@ -249,9 +250,8 @@ static void two_handles(void) {
 /* While one handle is in the middle of a step, all of a step of another must fit in: no lock is over both. */
 static void one_inside_the_other(void) {
     enum { count = 100000, small = 20000 };
-    float *value[2] = {malloc(count * sizeof(float)), malloc(small * sizeof(float))}, *grad = malloc(count * sizeof *grad);
+    float *value[2] = {calloc(count, sizeof(float)), calloc(small, sizeof(float))}, *grad = malloc(count * sizeof *grad);
     REQUIRE(value[0] != NULL && value[1] != NULL && grad != NULL);
-    memset(value[0], 0, count * sizeof(float)), memset(value[1], 0, small * sizeof(float));
     check_fill(grad, count, 2);
     atomic_int stop = 0;
     martlet_optimizer *other = lend(value[1], small);
@@ -264,7 +264,10 @@ static void one_inside_the_other(void) {
         long_user.wanted++;
         slow_begin(0, value[0], count * sizeof(float));
         REQUIRE(pthread_create(&thread, NULL, use, &long_user) == 0);
-        for (int i = 0; i < 1000 && martlet_optimizer_count(long_user.optimizer, &number) == MARTLET_OK; i++) usleep(100);
+        for (int i = 0; i < 1000; i++) {
+            if (martlet_optimizer_count(long_user.optimizer, &number) != MARTLET_OK) break;
+            usleep(100);
+        }
         const bool began = martlet_optimizer_count(long_user.optimizer, &number) == MARTLET_ERROR_BUSY;
         CHECK_OK(martlet_optimizer_step(other, NULL, &gradient, 1));
         CHECK_OK(martlet_optimizer_count(other, &number));
