@@ -1,10 +1,15 @@
-"""semantics= against the installed Keras and optax, in float64, over 300 steps; "paper" against the oracle."""
+"""semantics= against the installed Keras and optax, in float64, over 300 steps; "paper" against the oracle.
+
+eps is 1e-3, where the conventions for it are 1e-2 apart after 300 steps; at 1e-7 they would differ by 1e-6 only. Two
+float64 programs that mean the same differ by 1e-13 here, so the tolerance of 1e-9 leaves no room for another one.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -12,7 +17,6 @@ import martlet
 import oracle
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
-jax = pytest.importorskip("jax")
 jax.config.update("jax_enable_x64", True)
 
 import keras  # noqa: E402
@@ -20,7 +24,8 @@ import optax  # noqa: E402
 
 STEPS = 300
 SHAPE = (7, 5)
-ADAM = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-7}
+ADAM = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-3}
+TOLERANCE = 1e-9
 
 
 def start() -> np.ndarray[Any, Any]:
@@ -40,6 +45,13 @@ def ours(function: Any, **options: Any) -> np.ndarray[Any, Any]:
     return p
 
 
+def check_nearer(found: np.ndarray[Any, Any], other: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> None:
+    """found is the peer's; other, another convention's result, is at least 100 times as far away."""
+    np.testing.assert_allclose(found, wanted, rtol=TOLERANCE)
+    assert 100 * np.abs(found - wanted).max() < np.abs(other - wanted).max()
+    assert np.abs(other / wanted - 1).max() > 100 * TOLERANCE
+
+
 @pytest.mark.parametrize("amsgrad", [False, True])
 @pytest.mark.parametrize("decay", [0.0, 0.02])
 @pytest.mark.parametrize("name", ["Adam", "AdamW"])
@@ -49,7 +61,12 @@ def test_keras(name: str, decay: float, amsgrad: bool) -> None:
     try:
         variable = keras.Variable(start(), dtype="float64")
         peer = getattr(keras.optimizers, name)(
-            learning_rate=ADAM["lr"], beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=decay, amsgrad=amsgrad
+            learning_rate=ADAM["lr"],
+            beta_1=0.9,
+            beta_2=0.999,
+            epsilon=ADAM["eps"],
+            weight_decay=decay,
+            amsgrad=amsgrad,
         )
         peer.build([variable])
         for step in range(STEPS):
@@ -59,15 +76,14 @@ def test_keras(name: str, decay: float, amsgrad: bool) -> None:
         keras.config.set_floatx(before)
     function = martlet.adam if name == "Adam" else martlet.adamw
     found = ours(function, semantics="keras", weight_decay=decay, amsgrad=amsgrad)
-    wanted = np.asarray(variable.value)
-    np.testing.assert_allclose(found, wanted, rtol=1e-6)
     other = ours(function, semantics="torch", weight_decay=decay, amsgrad=amsgrad)
-    assert np.abs(found - wanted).max() < np.abs(other - wanted).max()
+    check_nearer(found, other, np.asarray(variable.value))
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "amsgrad"])
 def test_optax(name: str) -> None:
-    options = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
+    """Only in AMSGrad do optax and torch differ; in Adam and AdamW both differ from Keras."""
+    options = {"b1": 0.9, "b2": 0.999, "eps": ADAM["eps"]}
     if name == "adamw":
         options["weight_decay"] = 0.02
     peer = getattr(optax, name)(ADAM["lr"], **options)
@@ -79,11 +95,8 @@ def test_optax(name: str) -> None:
     function = martlet.adamw if name == "adamw" else martlet.adam
     own = {"weight_decay": 0.02} if name == "adamw" else {"amsgrad": name == "amsgrad"}
     found = ours(function, semantics="optax", **own)
-    # optax forms 1 - beta^t in float32.
-    np.testing.assert_allclose(found, np.asarray(p), rtol=1e-4)
-    if name == "amsgrad":
-        other = ours(function, semantics="torch", **own)
-        assert np.abs(found - np.asarray(p)).max() < 0.1 * np.abs(other - np.asarray(p)).max()
+    other = ours(function, semantics="torch" if name == "amsgrad" else "keras", **own)
+    check_nearer(found, other, np.asarray(p))
 
 
 @pytest.mark.parametrize("semantics", ["torch", "keras", "optax", "paper"])

@@ -188,13 +188,11 @@ def test_only_empty_parameters() -> None:
 
 
 def test_gradients_of_another_type() -> None:
-    parameter = torch.ones(6, dtype=torch.bfloat16)
+    parameter = torch.ones(6, dtype=torch.bfloat16).requires_grad_()
     gradient = torch.randn(6)
-    parameter.requires_grad_()
-    if not hasattr(parameter, "grad_dtype"):
-        return
-    parameter.grad_dtype = torch.float32
-    parameter.grad = gradient
+    parameter.grad = torch.ones_like(parameter)
+    parameter.grad.data = gradient
+    assert parameter.grad.dtype == torch.float32
     optimizer = martlet.torch.Adam([parameter], lr=0.5, state_dtype=torch.float32)
     optimizer.step()
     assert optimizer.state[parameter]["exp_avg"].dtype == torch.float32
