@@ -10,6 +10,8 @@ library; it does not build libmartlet.
 
 import argparse
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -106,12 +108,20 @@ def header(place: Place) -> str:
     return ", ".join(done)
 
 
-def program(name: str, *, limit: float = 120, flags: tuple[str, ...] = (), preload: str = "", lines: int = 1):
+def program(
+    name: str,
+    *,
+    limit: float = 120,
+    flags: tuple[str, ...] = (),
+    preload: str = "",
+    environment: dict[str, str] | None = None,
+    lines: int = 1,
+):
     """A test that is one C file: compiled, run, its last lines shown."""
 
     def test(place: Place) -> str:
         built = place.compile(HERE / f"{name}.c", flags=flags)
-        extra = {}
+        extra = dict(environment or {})
         if preload:
             shared = place.compile(HERE / f"{preload}.c", name=f"{preload}.so", link=False, flags=("-shared", "-fPIC"))
             extra = {"LD_PRELOAD": str(shared)}
@@ -132,6 +142,34 @@ def loading(place: Place) -> str:
     command = [str(built), str(place.shared_object), str(folder / "toolchain")]
     output = check_output(command, limit=60, cwd=folder)
     return output.strip().splitlines()[-1]
+
+
+# A C library that is told to take no fused multiply-add instruction, as on the oldest machines the baseline is for.
+NO_FMA = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX512F"}
+# Prints where in libm's file the function lies that `fma` stands for in this process.
+FMA_PLACE = """
+import ctypes
+address = ctypes.cast(ctypes.CDLL("libm.so.6").fma, ctypes.c_void_p).value
+for line in open("/proc/self/maps"):
+    first, last = (int(part, 16) for part in line.split()[0].split("-"))
+    if first <= address < last:
+        print(address - first + int(line.split()[2], 16), line.split()[-1])
+"""
+
+
+def without_fma(name: str, *, lines: int = 1):
+    """The test of a C file again, where the baseline's fma is the C library's own arithmetic."""
+    test = program(name, environment=NO_FMA, lines=lines)
+
+    def checked(place: Place) -> str:
+        if platform.machine() != "x86_64":
+            return "left out: the instruction is part of every such processor"
+        usual, other = (check_output([sys.executable, "-c", FMA_PLACE], limit=20, extra=e) for e in ({}, NO_FMA))
+        if usual == other and re.search(r"^flags\b.*\bfma\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            raise Failure(f"GLIBC_TUNABLES did not change which fma runs: {usual}")
+        return test(place)
+
+    return checked
 
 
 def script(name: str, *, limit: float = 300):
@@ -161,8 +199,10 @@ def tests() -> dict[str, object]:
         "loading": loading,
         "lifecycle": program("lifecycle"),
         "specials": program("specials"),
+        "specials-without-fma": without_fma("specials"),
         "modes": program("modes"),
         "threads": program("threads", lines=6),
+        "threads-without-fma": without_fma("threads", lines=6),
         "fork": program("fork", limit=240, lines=3),
         "allocation": program("allocation", preload="malloc_count", lines=3, limit=240),
         "guard": program("guard", limit=240),
@@ -203,7 +243,7 @@ def main() -> int:
         except Failure as failure:
             word, text = "FAILED", str(failure)
             failed += 1
-        print(f"{word:6} {name:18} {time.monotonic() - started:6.1f} s  {text}", flush=True)
+        print(f"{word:6} {name:20} {time.monotonic() - started:6.1f} s  {text}", flush=True)
     print(f"{len(chosen) - failed} passed, {failed} failed")
     return 1 if failed or not chosen else 0
 
