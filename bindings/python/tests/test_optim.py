@@ -313,7 +313,7 @@ def test_copies_go_on_alike(way: str) -> None:
         twin.load_state_dict(optimizer.state_dict())
     else:
         twin = copy.deepcopy(optimizer) if way == "deepcopy" else pickle.loads(pickle.dumps(optimizer))
-        theirs = [entry.value for entry in twin._entries]
+        theirs = [entry.value for entry in twin._parameters.entries]
     for step in range(4, 8):
         optimizer.step(grads(step))
         twin.step(grads(step))

@@ -90,12 +90,12 @@ def test_gradients(case: str) -> None:
     good, bad = np.zeros(4, np.float32), np.zeros(4, np.float32)
     with pytest.raises(kind, match=text) as caught:
         martlet.adam([good, bad], [good + 1, make()])
-    assert "grads[1]" in str(caught.value)
+    assert "the gradient of params[1]" in str(caught.value)
     optimizer = Adam([("good", good), ("bad", bad)])
     for _ in range(2):
         with pytest.raises(kind, match=text) as caught:
             optimizer.step([good + 1, make()])
-        assert "gradient of bad" in str(caught.value)
+        assert "the gradient of bad" in str(caught.value)
     assert (good == 0).all()
     assert optimizer.state_dict()["state"] == {}
     optimizer.step([good + 1, good + 1])
@@ -127,17 +127,17 @@ def test_twice() -> None:
 
 def test_numbers_of_gradients() -> None:
     optimizer = Adam([np.zeros(2), np.zeros(2)])
-    with pytest.raises(martlet.ShapeError, match="grads has 1 arrays, and the optimizer 2 parameters"):
+    with pytest.raises(martlet.ShapeError, match="grads has 1 arrays, and there are 2 parameters"):
         optimizer.step([np.ones(2)])
     with pytest.raises(martlet.ShapeError, match="3 arrays"):
         optimizer.step([np.ones(2)] * 3)
     with pytest.raises(martlet.ShapeError, match=r"lacks 'params\[1\]'"):
         optimizer.step({"params[0]": np.ones(2)})
-    with pytest.raises(martlet.ArgumentError, match="'w', which names no parameter"):
+    with pytest.raises(martlet.ShapeError, match="'w', which names no parameter"):
         optimizer.step({"w": np.ones(2)})
-    with pytest.raises(martlet.ShapeError, match=r"grads has keys \['a'\], and params has keys \['b'\]"):
+    with pytest.raises(martlet.ShapeError, match="grads lacks 'b'.*, and has 'a', which names no"):
         martlet.adam({"b": np.zeros(2)}, {"a": np.zeros(2)})
-    with pytest.raises(martlet.ShapeError, match="one array, and params has 2 arrays"):
+    with pytest.raises(martlet.ShapeError, match="grads is one array, and params is a list of 2 arrays"):
         martlet.adam([np.zeros(2)] * 2, np.zeros(2))
 
 
@@ -193,7 +193,7 @@ def test_states_given_to_functions() -> None:
     _, state = martlet.adam(array, grad)
     before = array.copy()
     for change, text in (
-        ({"exp_avg": np.zeros(2)}, r"state\['exp_avg'\] has shape \(2,\)"),
+        ({"exp_avg": np.zeros(2)}, r"'exp_avg' in state has shape \(2,\)"),
         ({"exp_avg": np.zeros(3, int)}, "int64"),
         ({"step": -1}, "wanted the number of steps taken"),
         ({"step": 1.5}, "wanted the number of steps taken"),

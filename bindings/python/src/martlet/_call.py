@@ -10,7 +10,6 @@ import re
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from os import register_at_fork
 from typing import NamedTuple, NoReturn
 
@@ -112,7 +111,14 @@ class StepCall:
     def point(self, values: Sequence[int], states: Sequence[int], grads: Sequence[int]) -> None:
         """Sets all addresses."""
         view = self._words.view
-        for word, pointer in zip(chain(self._value_words, self._state_words), chain(values, states), strict=True):
+        for word, pointer in zip(self._state_words, states, strict=True):
+            view[word] = pointer
+        self.point_arrays(values, grads)
+
+    def point_arrays(self, values: Sequence[int], grads: Sequence[int]) -> None:
+        """Sets the parameters' and the gradients' addresses."""
+        view = self._words.view
+        for word, pointer in zip(self._value_words, values, strict=True):
             view[word] = pointer
         self.point_grads(grads)
 

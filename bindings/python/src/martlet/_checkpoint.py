@@ -50,8 +50,7 @@ def load(
             loaded.append((entry, handle.step(index), dict(zip(slots, arrays, strict=True))))
         result = [handle.hyperparameters(group, row) for group, row in enumerate(rows)]
     for entry, step, state in loaded:
-        entry.counter[()] = step
-        entry.state = state
+        entry.take(step, state)
     return result
 
 
@@ -59,8 +58,10 @@ def _add(
     handle: Handle, entry: Entry, rows: Sequence[Hyperparameters], dtype: np.dtype[Any] | None
 ) -> list[np.ndarray[Any, Any]]:
     """Adds an entry to the handle; returns its moments, which are zeros before its first step."""
-    value = _arrays.view(entry.value, entry.name, written=True)
-    states = list(entry.ready_state(rows[entry.group].slots, dtype).values())
+    value = entry.view()
+    slots = rows[entry.group].slots
+    state = entry.ready_state(slots, dtype)
+    states = [state[slot] for slot in slots]
     dtypes = [_arrays.dtype_number(array.dtype, entry.name) for array in states]
     handle.add(entry.name, entry.group, value.pointer, value.dtype, value.shape, value.strides, dtypes)
     return states

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from martlet import _ffi
 from martlet._errors import ArgumentError, DTypeError
@@ -145,6 +147,16 @@ def one_of(first: Any, second: Any, names: str, default: Any) -> Any:
     if first is not None:
         return first
     return default if second is None else second
+
+
+def check_flags(amsgrad: Any, maximize: Any, flush_denormals: Any) -> None:
+    """A text such as "False" is true in Python, so only what is meant as yes or no is taken as such."""
+    for name, value in (("amsgrad", amsgrad), ("maximize", maximize), ("flush_denormals", flush_denormals)):
+        if value is None and name == "flush_denormals":
+            continue
+        if not isinstance(value, Integral | np.bool_) or value not in (0, 1):
+            wanted = "True, False or None" if name == "flush_denormals" else "True or False"
+            raise DTypeError(f"{name} is {value!r}; wanted {wanted}")
 
 
 def spelled(

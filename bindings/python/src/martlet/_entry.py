@@ -1,25 +1,28 @@
-"""A parameter of a numpy optimizer: its array, its place, and the moments that the optimizer keeps for it.
+"""A parameter of the numpy side: its array, its place, its step count, and the moments that are kept for it.
 
-Used by optim.py and _checkpoint.py; it checks loaded states and steps nothing.
+The only place that says what a step count and a moment must be. It steps nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from martlet import _arrays
-from martlet._errors import DTypeError, FormatError
+from martlet._call import Item
+from martlet._config import slot_names
+from martlet._errors import ArgumentError, DTypeError, FormatError, ShapeError
 
 NDArray = np.ndarray[Any, Any]
-SLOTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+MOST_STEPS = 2**62
 
 
 class Entry:
-    """name and group: for messages, files and hyperparameters. state: slot name to array; empty before the first step.
-    counter: steps taken, a 0-d int64 array that the library counts up."""
+    """name and group: for messages, files and hyperparameters. counter: steps taken, a 0-d int64 array that the library
+    counts up. state: slot name to array, empty before the first step; never changed, but replaced by another dict."""
 
     __slots__ = ("counter", "group", "name", "state", "value")
 
@@ -30,43 +33,115 @@ class Entry:
         self.state: dict[str, NDArray] = {}
         self.counter: NDArray = np.zeros((), dtype=np.int64)
 
-    def ready_state(self, slots: tuple[str, ...], dtype: np.dtype[Any] | None) -> dict[str, NDArray]:
-        """The slots in order; those that are not there yet as zeros, which the caller keeps once they were stepped."""
-        return {
-            slot: self.state[slot] if slot in self.state else _arrays.new_state(self.value, dtype) for slot in slots
-        }
+    def view(self) -> _arrays.View:
+        """Where the parameter is. Raises the exception that names what is wrong with it."""
+        return _arrays.view(self.value, self.name, written=True)
+
+    def ready_state(self, slots: Sequence[str], dtype: np.dtype[Any] | None) -> dict[str, NDArray]:
+        """The slots, first in this order; those that are not there yet as zeros, to be kept once they were stepped."""
+        made = {slot: self.state[slot] if slot in self.state else self._zeros(dtype) for slot in slots}
+        return self.state if made.keys() <= self.state.keys() else self.state | made
+
+    def lay_out(
+        self, gradient: Any, slots: Sequence[str], dtype: np.dtype[Any] | None
+    ) -> tuple[Item, list[int], dict[str, NDArray]]:
+        """Checks the arrays of a step; returns the item, the addresses of the counter and the slots, and the state."""
+        value = self.view()
+        seen = _arrays.gradient_view(gradient, f"the gradient of {self.name}", value.shape)
+        state = self.ready_state(slots, dtype)
+        views = [_arrays.view(state[slot], f"{slot} of {self.name}", written=True) for slot in slots]
+        item = _arrays.item(self.name, self.group, value, seen, views)
+        return item, [_arrays.address(self.counter), *(view.pointer for view in views)], state
+
+    def parse(
+        self, given: Any, algorithm: int, needed: Sequence[str], where: str, *, copy: bool
+    ) -> tuple[int, dict[str, NDArray]]:
+        """Checks a given state against the parameter: the steps taken, and the moments or copies of them.
+
+        needed: the slots that a state must have once a step was taken. where: what the state is called in messages.
+        """
+        if not isinstance(given, Mapping) or "step" not in given:
+            found = f"has {_keys(given)}" if isinstance(given, Mapping) else f"is a {type(given).__name__}"
+            raise FormatError(f"{where} {found}; wanted a dict with 'step' and {_quoted(needed)}")
+        step = step_count(given["step"], where)
+        slots = [slot for slot in slot_names(algorithm) if slot in given]
+        missing = [slot for slot in needed if slot not in slots]
+        if missing and (slots or step):
+            raise FormatError(
+                f"{where} lacks {_quoted(missing)}: it has {_keys(given)}, which another optimizer or another amsgrad "
+                "may have made; wanted all of them, or an empty dict to start afresh"
+            )
+        return step, {slot: self._moment(given[slot], f"{slot!r} in {where}", copy) for slot in slots}
+
+    def take(self, step: int, state: dict[str, NDArray]) -> None:
+        """Puts another step count and other moments in."""
+        self.counter[()] = step
+        self.state = state
 
     def export(self) -> dict[str, Any]:
         """A copy, in plain types."""
         return {"step": int(self.counter), **{slot: array.copy() for slot, array in self.state.items()}}
 
+    def _zeros(self, dtype: np.dtype[Any] | None) -> NDArray:
+        """In the parameter's order of axes."""
+        return np.zeros_like(self.value, dtype=dtype, subok=False)
 
-def memory_key(seen: _arrays.View, array: NDArray) -> Any:
-    """What tells one variable from another: its memory, or for an array without elements the object itself."""
-    return seen if array.size else id(array)
-
-
-def parse_state(entry: Entry, given: Any) -> tuple[int, dict[str, NDArray]]:
-    """Checks a loaded state against the parameter and copies it."""
-    if not isinstance(given, Mapping) or "step" not in given:
-        raise FormatError(
-            f"the state of {entry.name} is {type(given).__name__} without 'step'; wanted what state_dict() gave"
-        )
-    step = int(given["step"])
-    if not 0 <= step < 2**62:
-        raise FormatError(f"the state of {entry.name} has step {given['step']!r}; wanted the steps taken, 0 or more")
-    state = {}
-    for slot in SLOTS:
-        if slot not in given:
-            continue
+    def _moment(self, given: Any, where: str, copy: bool) -> NDArray:
         try:
-            array = np.asarray(given[slot]).copy(order="K")
-        except (TypeError, ValueError) as error:
-            raise DTypeError(f"{entry.name}.{slot} cannot be read as a numpy array: {error}") from error
-        if array.shape != entry.value.shape:
-            raise FormatError(f"{entry.name}.{slot} has shape {array.shape}, and the parameter has {entry.value.shape}")
-        _arrays.dtype_number(array.dtype, f"{entry.name}.{slot}")
-        state[slot] = array
-    if state and not {"exp_avg", "exp_avg_sq"} <= state.keys():
-        raise FormatError(f"the state of {entry.name} has {list(given)}; wanted step, exp_avg and exp_avg_sq")
-    return step, state
+            array: NDArray = np.asarray(given).copy(order="K") if copy else given
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise DTypeError(f"{where} cannot be read as a numpy array: {error}") from error
+        if isinstance(array, np.ndarray) and array.shape != self.value.shape:
+            raise FormatError(
+                f"{where} has shape {array.shape}, and its parameter, {self.name}, has {self.value.shape}; wanted the "
+                "state that was made for this parameter"
+            )
+        _arrays.view(array, where, written=True)
+        return array
+
+
+class Delta(Entry):
+    """A parameter of our own that starts each step at zero, so that a step leaves the change in it."""
+
+    __slots__ = ()
+
+    def __init__(self, gradient: Any) -> None:
+        seen = _arrays.view(gradient, "gradient", written=False)
+        super().__init__("update", np.zeros(seen.shape, dtype=gradient.dtype), 0)
+
+    def start(self, gradient: Any, weight_decay: float) -> None:
+        """Before each step."""
+        if weight_decay != 0:
+            raise ArgumentError(
+                "update() without parameters has nothing to decay: set weight_decay to 0, or give the parameters"
+            )
+        shape = getattr(gradient, "shape", self.value.shape)
+        if shape != self.value.shape:
+            raise ShapeError(
+                f"gradient has shape {shape}; this optimizer has been updating arrays of {self.value.shape}: make one "
+                "optimizer for each array"
+            )
+        self.value.fill(0)
+
+
+def step_count(value: Any, where: str) -> int:
+    """The number of steps taken, from a number of any kind, or an array or tensor of one element."""
+    try:
+        try:
+            count = operator.index(value)
+        except TypeError:
+            number = float(value)
+            count = int(number) if number.is_integer() else -1
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        count = -1
+    if isinstance(value, bool | np.bool_ | str) or not 0 <= count < MOST_STEPS:
+        raise FormatError(f"'step' in {where} is {value!r}; wanted the number of steps taken, an integer from 0 on")
+    return count
+
+
+def _keys(given: Mapping[Any, Any]) -> str:
+    return ", ".join(map(repr, given)) or "nothing"
+
+
+def _quoted(slots: Sequence[str]) -> str:
+    return ", ".join(map(repr, slots))

@@ -56,3 +56,12 @@ def int64s(values: Sequence[int]) -> Any:
 def copy_bytes(target: int, source: int, size: int) -> None:
     """memcpy."""
     ctypes.memmove(target, source, size)
+
+
+_byte_of = ctypes.c_char.from_buffer
+
+
+def buffer_address(owner: Any) -> int:
+    """Where the memory of a contiguous, writable object starts. What has none raises TypeError, ValueError or
+    BufferError."""
+    return ctypes.addressof(_byte_of(owner))

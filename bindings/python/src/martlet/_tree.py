@@ -1,0 +1,113 @@
+"""The structures that parameters and gradients come in: one array, a list or tuple, or a dict from keys to arrays.
+
+Gradients are paired with parameters by key where they are a dict, else by position, or come in pairs as in Keras.
+Nothing here looks at the arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from martlet._errors import ArgumentError, DTypeError, ShapeError
+
+_NAMED_AT_MOST = 5
+_MANY = (list, Mapping, Sequence)
+
+
+def keyed(tree: Any) -> dict[Any, Any]:
+    """The arrays of a structure under their keys; a lone array stands under None."""
+    if isinstance(tree, Mapping):
+        return dict(tree)
+    return dict(enumerate(tree)) if isinstance(tree, list | tuple) else {None: tree}
+
+
+def rebuilt(tree: Any, arrays: Mapping[Any, Any]) -> Any:
+    """Arrays under the keys of keyed(), in a structure of the caller's kind."""
+    kind = type(tree)
+    if isinstance(tree, Mapping):
+        return kind(arrays)
+    if isinstance(tree, list | tuple):
+        made = list(arrays.values())
+        return kind(*made) if hasattr(tree, "_fields") else kind(made)
+    return arrays[None]
+
+
+def label(name: str, key: Any) -> str:
+    """What the array under a key is called in messages."""
+    return name if key is None else f"{name}[{key!r}]"
+
+
+def listed(grads: Any) -> Any:
+    """Gradients as a structure that can be read more than once; a lone array in a list."""
+    if isinstance(grads, np.ndarray):
+        return [grads]
+    if isinstance(grads, _MANY):
+        return grads
+    if not isinstance(grads, Iterable):
+        raise DTypeError(f"grads is a {type(grads).__name__}; wanted a list or dict of numpy.ndarray, or one")
+    return list(grads)
+
+
+def in_order(grads: Any, keys: Collection[Any]) -> Sequence[Any]:
+    """The gradients of listed(), or of a dict, in the order of the parameters' keys."""
+    if not isinstance(grads, list) and isinstance(grads, Mapping):
+        if len(grads) != len(keys) or any(key not in grads for key in keys):
+            raise ShapeError(_difference(grads, keys))
+        return [grads[key] for key in keys]
+    if len(grads) != len(keys):
+        raise ShapeError(
+            f"grads has {len(grads)} arrays, and there are {len(keys)} parameters; wanted one for each, or None where "
+            "there is none"
+        )
+    return grads
+
+
+def paired(grads: Any, params: Any) -> Sequence[Any]:
+    """The gradients in the order of keyed(params), of which they must have the structure."""
+    if isinstance(params, Mapping) != isinstance(grads, Mapping) or _is_list(params) != _is_list(grads):
+        raise ShapeError(f"grads is {_kind(grads)}, and params is {_kind(params)}; wanted the same structure")
+    if not isinstance(params, list | tuple | Mapping):
+        return [grads]
+    return in_order(grads, list(keyed(params)))
+
+
+def gradient_pairs(grads_and_vars: Any) -> list[tuple[Any, Any]]:
+    """The pairs of apply_gradients, of which one at least has a gradient."""
+    wanted = "wanted pairs of (gradient, variable), such as zip(gradients, variables)"
+    if not isinstance(grads_and_vars, Iterable):
+        raise DTypeError(f"grads_and_vars is a {type(grads_and_vars).__name__}; {wanted}")
+    pairs = list(grads_and_vars)
+    for index, pair in enumerate(pairs):
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise DTypeError(f"grads_and_vars[{index}] is a {type(pair).__name__}; {wanted}")
+    if all(gradient is None for gradient, _ in pairs):
+        raise ArgumentError("apply_gradients: no gradient for any variable; wanted at least one that is not None")
+    return pairs
+
+
+def _is_list(tree: Any) -> bool:
+    return isinstance(tree, list | tuple)
+
+
+def _kind(tree: Any) -> str:
+    if isinstance(tree, Mapping):
+        return "a dict"
+    return f"a list of {len(tree)} arrays" if _is_list(tree) else "one array"
+
+
+def _difference(grads: Mapping[Any, Any], keys: Collection[Any]) -> str:
+    known = set(keys)
+    said = []
+    if missing := [key for key in keys if key not in grads]:
+        said.append(f"lacks {_some(missing)} (give None where a parameter has no gradient)")
+    if extra := [key for key in grads if key not in known]:
+        said.append(f"has {_some(extra)}, which {'names' if len(extra) == 1 else 'name'} no parameter")
+    return f"grads {', and '.join(said)}"
+
+
+def _some(keys: Sequence[Any]) -> str:
+    names = ", ".join(repr(key) for key in keys[:_NAMED_AT_MOST])
+    return names if len(keys) <= _NAMED_AT_MOST else f"{names} and {len(keys) - _NAMED_AT_MOST} more"
