@@ -37,11 +37,19 @@ def write_stand_in(folder: Path, count: int = 640) -> None:
 
 
 def read(paths: list[Path]) -> tuple[Tensor, Tensor]:
-    """Images, normalised by mean and standard deviation of each channel, and labels."""
+    """Images with values from 0 to 1, and labels."""
     records = np.concatenate([np.fromfile(path, dtype=np.uint8).reshape(-1, RECORD) for path in paths])
     images = torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / 255)
+    return images, torch.from_numpy(records[:, 0].astype(np.int64))
+
+
+def datasets(folder: Path) -> tuple[TensorDataset, TensorDataset]:
+    """For training and for the test; both normalised by mean and deviation of each channel of the training images."""
+    images, labels = read(sorted(folder.glob("data_batch_*.bin")))
+    test_images, test_labels = read([folder / "test_batch.bin"])
     mean, deviation = images.mean((0, 2, 3), keepdim=True), images.std((0, 2, 3), keepdim=True)
-    return (images - mean) / deviation, torch.from_numpy(records[:, 0].astype(np.int64))
+    train = TensorDataset((images - mean) / deviation, labels)
+    return train, TensorDataset((test_images - mean) / deviation, test_labels)
 
 
 class Residual(nn.Module):
@@ -71,8 +79,8 @@ def network() -> nn.Module:
 
 def main(folder: Path, epochs: int = 4) -> float:
     torch.manual_seed(1)
-    train = DataLoader(TensorDataset(*read(sorted(folder.glob("data_batch_*.bin")))), batch_size=64, shuffle=True)
-    test = DataLoader(TensorDataset(*read([folder / "test_batch.bin"])), batch_size=256)
+    train_set, test_set = datasets(folder)
+    train, test = DataLoader(train_set, batch_size=64, shuffle=True), DataLoader(test_set, batch_size=256)
     model = network()
     criterion = nn.CrossEntropyLoss()
     optimizer = Adam(model.parameters(), lr=3e-3)
@@ -90,7 +98,7 @@ def main(folder: Path, epochs: int = 4) -> float:
     model.eval()
     with torch.no_grad():
         right = sum(int((model(images).argmax(1) == labels).sum()) for images, labels in test)
-    accuracy = 100 * right / len(test.dataset)  # type: ignore[arg-type]
+    accuracy = 100 * right / len(test_set)
     print(f"test accuracy {accuracy:.1f} %")
     return accuracy
 

@@ -7,16 +7,20 @@ at that they end well and print what they promise.
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 HERE = Path(__file__).resolve().parent
 SAYS = {
     "digits.py": "largest relative difference",
     "residual_network.py": "test accuracy",
+    "softmax_regression.py": "test accuracy",
+    "data_parallel.py": "2 workers, the same bits in each",
     "numpy_training.py": "on the right side",
     "worked_example.py": "10  0.0",
     "convolutional_network.py": "the same bits",
@@ -43,6 +47,17 @@ def test_runs(ended: tuple[str, str, Path]) -> None:
         assert (folder / "digits.png").read_bytes().startswith(b"\x89PNG")
     if name == "residual_network.py":
         assert float(output.split("test accuracy ")[1].split()[0]) > 80
+
+
+def test_test_images_are_normalised_as_the_training_images(tmp_path: Path) -> None:
+    example = runpy.run_path(str(HERE / "residual_network.py"))
+    rng = np.random.default_rng(2)
+    for name, brightest in (("data_batch_1.bin", 255), ("test_batch.bin", 128)):
+        rng.integers(0, brightest, (50, example["RECORD"]), dtype=np.uint8).tofile(tmp_path / name)
+    train, test = (dataset.tensors[0].double() for dataset in example["datasets"](tmp_path))
+    assert abs(train.mean()) < 1e-3 and abs(train.std() - 1) < 1e-3
+    # A dark test set stays dark: 127 / 2 where the training images have 254 / 2, in units of their deviation.
+    assert abs(test.mean() - (63.5 - 127) / (255 / 12**0.5)) < 0.02 and abs(test.std() - 0.5) < 0.02
 
 
 def test_all_are_listed() -> None:
