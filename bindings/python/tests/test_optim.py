@@ -1,33 +1,18 @@
-"""martlet.optim and the plain functions over numpy arrays, against torch and against each other."""
+"""martlet.optim over numpy arrays, against torch and against the plain functions."""
 
 from __future__ import annotations
 
-import copy
 import inspect
-import pickle
 import threading
-from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 import torch
 
 import martlet
+from arrays import grads, values
 from martlet.optim import Adam, AdamOptimizer, AdamW
-
-SHAPES = [(6, 5), (5,), (), (2, 3, 4)]
-
-
-def values(dtype: Any = np.float32) -> list[np.ndarray[Any, Any]]:
-    generator = np.random.default_rng(1)
-    return [generator.standard_normal(shape).astype(dtype) for shape in SHAPES]
-
-
-def grads(step: int, dtype: Any = np.float32) -> list[np.ndarray[Any, Any]]:
-    generator = np.random.default_rng(100 + step)
-    return [generator.standard_normal(shape).astype(dtype) for shape in SHAPES]
 
 
 def torchs(name: str, steps: int, dtype: Any, **options: Any) -> list[np.ndarray[Any, Any]]:
@@ -133,138 +118,18 @@ def test_update_of_scenario_1() -> None:
     for _ in range(10):
         number += optimizer.update(2 * (number - 1))
     assert number == pytest.approx(0.0996503, abs=1e-6)
+    with pytest.raises(martlet.ShapeError, match=r"shape \(2,\); this optimizer has been updating arrays of \(\)"):
+        optimizer.update(np.ones(2))
+    for call in (
+        lambda: optimizer.step(np.ones(())),
+        lambda: optimizer.apply_gradients([(np.ones(2), theta)]),
+        lambda: optimizer.add_param_group({"params": theta}),
+        lambda: optimizer.build(theta),
+    ):
+        with pytest.raises(martlet.ArgumentError, match="has no parameters, and returns changes"):
+            call()
     with pytest.raises(martlet.ArgumentError, match="nothing to decay"):
         AdamW().update(np.ones(2))
-
-
-def test_adam_optimizer_of_scenario_2() -> None:
-    assert str(inspect.signature(martlet.adam_optimizer)).startswith(
-        "(parameters: 'P', gradients: 'Any', t: 'int', learning_rate: 'float' = 0.01, beta1: 'float' = 0.9, "
-        "beta2: 'float' = 0.9999, epsilon: 'float' = 1e-08, *, state:"
-    )
-    parameters = {"W": np.ones((2, 2)), "b": np.zeros(2)}
-    state: dict[str, Any] = {}
-    for t in range(1, 6):
-        gradients = {"W": np.ones((2, 2)), "b": np.ones(2)}
-        assert martlet.adam_optimizer(parameters, gradients, t, state=state) is parameters
-    np.testing.assert_allclose(parameters["W"], 1 - 0.05, rtol=1e-6)
-    assert state["W"]["step"] == 5
-    with pytest.raises(ValueError, match="t is 2, and state is None: from step 2 on Adam needs the moments"):
-        martlet.adam_optimizer(parameters, gradients, 2)
-    with pytest.raises(ValueError, match="state is empty"):
-        martlet.adam_optimizer(parameters, gradients, 2, state={})
-    with pytest.raises(ValueError, match="t is 9, and .* has taken 5 steps: wanted t = 6"):
-        martlet.adam_optimizer(parameters, gradients, 9, state=state)
-    for wrong in (0, -1, 1.5, True, "1"):
-        with pytest.raises(ValueError, match="wanted the number of this step"):
-            martlet.adam_optimizer(parameters, gradients, wrong, state=state)
-    one, given = np.ones(2), np.ones(2)
-    assert martlet.adam_optimizer(one, given, 1) is one
-
-
-def test_functions_keep_the_structure() -> None:
-    for make in (list, tuple):
-        params = make(values())
-        found, state = martlet.adam(params, make(grads(0)))
-        assert found is params
-        assert list(state) == [0, 1, 2, 3]
-    array = values()[0]
-    found, state = martlet.adamw(array, grads(0)[0], {})
-    assert found is array
-    assert state.keys() == {"step", "exp_avg", "exp_avg_sq"}
-    given: dict[str, Any] = {}
-    _, state = martlet.adam(array, grads(0)[0], given, amsgrad=True)
-    assert state is given
-    assert given.keys() == {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
-
-
-def test_copy_leaves_the_arguments() -> None:
-    params, state = {"w": np.ones(3)}, {}
-    martlet.adam(params, {"w": np.ones(3)}, state)
-    before = copy.deepcopy((params, state))
-    found, other = martlet.adam(params, {"w": np.ones(3)}, state, copy=True)
-    np.testing.assert_array_equal(params["w"], before[0]["w"])
-    assert state["w"]["step"] == 1
-    assert other["w"]["step"] == 2
-    np.testing.assert_array_equal(state["w"]["exp_avg"], before[1]["w"]["exp_avg"])
-    martlet.adam(params, {"w": np.ones(3)}, state)
-    np.testing.assert_array_equal(found["w"], params["w"])
-
-
-def test_explicit_step() -> None:
-    first, second = np.zeros(3), np.zeros(3)
-    _, state = martlet.adam(first, np.ones(3), step=10)
-    assert state["step"] == 10
-    expected = 1e-3 * (0.1 / (1 - 0.9**10)) / ((0.001 / (1 - 0.999**10)) ** 0.5 + 1e-8)
-    np.testing.assert_allclose(first, -expected, rtol=1e-9)
-    with pytest.raises(ValueError, match="step is 0"):
-        martlet.adam(second, np.ones(3), step=0)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
-@pytest.mark.parametrize("state_dtype", [None, np.float16, ml_dtypes.bfloat16, "float32", np.float64])
-def test_types(dtype: Any, state_dtype: Any) -> None:
-    ours, wide = values(dtype), [value.astype(np.float64) for value in values(dtype)]
-    optimizer = Adam(ours, lr=0.05, state_dtype=state_dtype)
-    reference = Adam(wide, lr=0.05)
-    for step in range(5):
-        optimizer.step(grads(step, dtype))
-        reference.step([grad.astype(np.float64) for grad in grads(step, dtype)])
-    for found, wanted in zip(ours, wide, strict=True):
-        np.testing.assert_allclose(found.astype(np.float64), wanted, rtol=0.05, atol=0.02)
-    stored = optimizer.state_dict()["state"][0]["exp_avg"].dtype
-    assert stored == np.dtype(dtype if state_dtype is None else state_dtype)
-
-
-def strided(kind: str) -> np.ndarray[Any, Any]:
-    generator = np.random.default_rng(3)
-    return {
-        "C": lambda: generator.standard_normal((4, 6)),
-        "F": lambda: np.asfortranarray(generator.standard_normal((4, 6))),
-        "transposed": lambda: generator.standard_normal((6, 4)).T,
-        "reversed": lambda: generator.standard_normal((4, 6))[::-1, ::-1],
-        "every other": lambda: generator.standard_normal((8, 12))[::2, ::-2],
-        "one column": lambda: generator.standard_normal((4, 6, 3))[..., 1],
-        "moved": lambda: np.moveaxis(generator.standard_normal((3, 6, 4)), 0, -1)[..., 0].T,
-    }[kind]()
-
-
-@pytest.mark.parametrize("grad_kind", ["C", "F", "reversed", "broadcast", "read-only"])
-@pytest.mark.parametrize("kind", ["C", "F", "transposed", "reversed", "every other", "one column", "moved"])
-def test_layouts(kind: str, grad_kind: str) -> None:
-    array = strided(kind)
-    plain = np.ascontiguousarray(array)
-    gradient = {
-        "C": lambda: strided("C"),
-        "F": lambda: strided("F"),
-        "reversed": lambda: strided("reversed"),
-        "broadcast": lambda: np.broadcast_to(np.arange(6.0), (4, 6)),
-        "read-only": lambda: np.frombuffer(strided("C").tobytes()).reshape(4, 6),
-    }[grad_kind]()
-    for _ in range(3):
-        optimizer, other = Adam([array], lr=0.1, amsgrad=True), Adam([plain], lr=0.1, amsgrad=True)
-        optimizer.step([gradient])
-        other.step([np.ascontiguousarray(gradient)])
-        assert np.array_equal(array, plain)
-
-
-def test_what_lies_between_stays() -> None:
-    memory = np.zeros(30)
-    Adam([memory[::3]], lr=1.0).step([np.ones(10)])
-    assert (memory[::3] == -1).all() or np.allclose(memory[::3], -1)
-    assert (memory[1::3] == 0).all()
-    assert (memory[2::3] == 0).all()
-
-
-def test_memory_maps(tmp_path: Path) -> None:
-    path = tmp_path / "weights.npy"
-    np.save(path, np.ones(100, np.float32))
-    mapped = np.load(path, mmap_mode="r+")
-    Adam([mapped], lr=0.5).step([np.ones(100, np.float32)])
-    mapped.flush()
-    np.testing.assert_allclose(np.load(path), 0.5, rtol=1e-6)
-    with pytest.raises(martlet.ReadOnlyError, match="read-only"):
-        Adam([np.load(path, mmap_mode="r")])
 
 
 def test_groups_and_names() -> None:
@@ -301,75 +166,6 @@ def test_bound_gradients_and_zero_grad() -> None:
         unbound.step()
 
 
-@pytest.mark.parametrize("way", ["state_dict", "deepcopy", "pickle"])
-def test_copies_go_on_alike(way: str) -> None:
-    ours = values()
-    optimizer = AdamW(ours, lr=0.01, amsgrad=True, semantics="keras", state_dtype="float64")
-    for step in range(4):
-        optimizer.step(grads(step))
-    if way == "state_dict":
-        theirs = [value.copy() for value in ours]
-        twin = AdamW(theirs, state_dtype="float64")
-        twin.load_state_dict(optimizer.state_dict())
-    else:
-        twin = copy.deepcopy(optimizer) if way == "deepcopy" else pickle.loads(pickle.dumps(optimizer))
-        theirs = [entry.value for entry in twin._parameters.entries]
-    for step in range(4, 8):
-        optimizer.step(grads(step))
-        twin.step(grads(step))
-    assert all(np.array_equal(a, b) and a is not b for a, b in zip(ours, theirs, strict=True))
-    assert twin.state_dict()["state"][3]["step"] == 8
-
-
-def test_state_dict_is_a_copy_in_plain_types() -> None:
-    ours = values()
-    optimizer = Adam(ours)
-    optimizer.step(grads(0))
-    state = optimizer.state_dict()
-    assert type(state["state"][0]["step"]) is int
-    assert type(state["state"][0]["exp_avg"]) is np.ndarray
-    state["state"][0]["exp_avg"][:] = 99
-    assert optimizer.state_dict()["state"][0]["exp_avg"].max() < 99
-
-
-def test_loads_torchs_state() -> None:
-    parameters = [torch.nn.Parameter(torch.from_numpy(np.array(value))) for value in values()]
-    peer = torch.optim.Adam(parameters, lr=0.02)
-    for parameter, grad in zip(parameters, grads(0), strict=True):
-        parameter.grad = torch.from_numpy(np.array(grad))
-    peer.step()
-    ours = [parameter.detach().numpy().copy() for parameter in parameters]
-    optimizer = Adam(ours)
-    optimizer.load_state_dict(peer.state_dict())
-    assert optimizer.lr == 0.02
-    for parameter, grad in zip(parameters, grads(1), strict=True):
-        parameter.grad = torch.from_numpy(np.array(grad))
-    peer.step()
-    optimizer.step(grads(1))
-    for found, parameter in zip(ours, parameters, strict=True):
-        np.testing.assert_allclose(found, parameter.detach().numpy(), rtol=1e-5, atol=1e-7)
-
-
-def test_states_that_do_not_fit() -> None:
-    optimizer = Adam(values())
-    optimizer.step(grads(0))
-    before = optimizer.state_dict()
-    for change, text in (
-        (lambda s: s["state"][1].update(exp_avg=np.zeros(2)), "shape"),
-        (lambda s: s["state"][1].update(exp_avg=np.zeros(5, np.int32)), "int32"),
-        (lambda s: s["state"][1].update(step=-4), "step"),
-        (lambda s: s["state"][1].pop("exp_avg_sq"), "exp_avg_sq"),
-        (lambda s: s["param_groups"].pop(), "groups"),
-        (lambda s: s["param_groups"][0].update(lr=float("nan")), "Invalid learning rate"),
-    ):
-        wrong = copy.deepcopy(before)
-        change(wrong)
-        with pytest.raises(martlet.MartletError, match=text):
-            optimizer.load_state_dict(wrong)
-    after = optimizer.state_dict()
-    assert all(np.array_equal(after["state"][k]["exp_avg"], before["state"][k]["exp_avg"]) for k in range(4))
-
-
 def test_two_threads_in_one_optimizer() -> None:
     array = np.ones(3_000_000, np.float32)
     optimizer = Adam([array])
@@ -394,9 +190,58 @@ def test_two_threads_in_one_optimizer() -> None:
     assert optimizer.state_dict()["state"][0]["step"] == 50 - len(busy)
 
 
-def test_empty_arrays() -> None:
-    empty, other = np.zeros((0, 3), np.float32), np.zeros(2, np.float32)
-    optimizer = Adam([empty, other], lr=0.1)
-    optimizer.step([np.zeros((0, 3), np.float32), np.ones(2, np.float32)])
-    np.testing.assert_allclose(other, -0.1, rtol=1e-6)
-    assert martlet.adam([], [])[0] == []
+def test_names_of_variables_that_were_taken_on() -> None:
+    first, second, third = np.zeros(2), np.zeros(2), np.zeros(2)
+    assert Adam({"var[0]": first}).state_dict()["param_groups"][0]["param_names"] == ["var[0]"]
+    optimizer = Adam(0.1)
+    optimizer.apply_gradients([(np.ones(2), first)])
+    optimizer.apply_gradients([(np.ones(2), second), (np.ones(2), first)])
+    optimizer.build([first, third])
+    assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["params[0]", "params[1]", "params[2]"]
+    with pytest.raises(martlet.ShapeError, match=r"gradient of params\[1\] has shape \(3,\)"):
+        optimizer.apply_gradients([(np.ones(3), second)])
+
+
+def test_bound_gradients_are_aligned_at_each_step() -> None:
+    array, late, bound = np.zeros(3), np.zeros(2), [np.ones(3)]
+    optimizer = Adam([array], lr=0.1, grads=bound)
+    optimizer.add_param_group({"params": [late]})
+    for call in (optimizer.step, optimizer.zero_grad):
+        with pytest.raises(martlet.ShapeError, match="grads has 1 arrays, and there are 2 parameters"):
+            call()
+    bound.append(np.ones(2))
+    optimizer.step()
+    np.testing.assert_allclose(late, -0.1, rtol=1e-6)
+    with pytest.raises(martlet.ShapeError, match=r"gradient of params\[0\] has shape \(2,\)"):
+        Adam([array], grads=[np.ones(2)])
+    fixed = np.ones(3)
+    fixed.flags.writeable = False
+    optimizer = Adam([array], grads=[fixed])
+    optimizer.step()
+    with pytest.raises(martlet.ReadOnlyError, match=r"gradient of params\[0\] is read-only"):
+        optimizer.zero_grad()
+
+
+def test_everything_waits_at_the_gate() -> None:
+    array = np.zeros(3)
+    optimizer = Adam(lr=0.1)
+    optimizer.build(array)
+    state = optimizer.state_dict()
+    calls = {
+        "step": lambda: optimizer.step(np.ones(3)),
+        "apply_gradients": lambda: optimizer.apply_gradients([(np.ones(3), array)]),
+        "update": lambda: optimizer.update(np.ones(3)),
+        "zero_grad": optimizer.zero_grad,
+        "build": lambda: optimizer.build(np.zeros(2)),
+        "add_param_group": lambda: optimizer.add_param_group({"params": np.zeros(2)}),
+        "state_dict": optimizer.state_dict,
+        "load_state_dict": lambda: optimizer.load_state_dict(state),
+        "save": lambda: optimizer.save("nowhere"),
+        "load": lambda: optimizer.load("nowhere"),
+    }
+    with optimizer._gate:
+        for name, call in calls.items():
+            with pytest.raises(martlet.BusyError):
+                call()
+                pytest.fail(name)
+    assert len(optimizer.param_groups) == 1

@@ -42,7 +42,8 @@ PARAMETERS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "number": (lambda: np.float32(1), TypeError, "wanted a numpy.ndarray: numpy.array"),
     "tensor": (lambda: torch.zeros(4), TypeError, "martlet.torch serves tensors"),
     "integers": (lambda: np.zeros(4, np.int32), TypeError, r"dtype int32; wanted .*astype\('float32'\)"),
-    "complex": (lambda: np.zeros(4, np.complex64), TypeError, "dtype complex64"),
+    "complex": (lambda: np.zeros(4, np.complex64), TypeError, r"dtype complex64.*array.view\('float32'\)"),
+    "wide complex": (lambda: np.zeros(4, np.complex128), TypeError, r"dtype complex128.*array.view\('float64'\)"),
     "longdouble": (lambda: np.zeros(4, np.longdouble), TypeError, "wanted float64, float32, float16"),
     "objects": (lambda: np.array([None] * 4), TypeError, "dtype object"),
     "big endian": (
@@ -123,6 +124,73 @@ def test_twice() -> None:
         Adam([{"params": [array]}, {"params": [array[:]]}])
     with pytest.raises(martlet.ArgumentError, match="named 'w'"):
         Adam([("w", array), ("w", np.zeros(3))])
+
+
+def test_memory_that_two_parameters_share() -> None:
+    array = np.zeros(4)
+    optimizer = Adam(lr=0.1)
+    optimizer.apply_gradients([(np.ones(4), array)])
+    text = r"params\[1\], of shape .*, overlaps params\[0\], of shape \(4,\)"
+    for part in (array.reshape(2, 2), array[1:], array[::-1], array[::2], array.view(np.float32)):
+        with pytest.raises(martlet.OverlapError, match=text):
+            optimizer.apply_gradients([(np.ones(part.shape), part)])
+        with pytest.raises(martlet.OverlapError, match=text):
+            Adam([array, part])
+    assert optimizer.state_dict()["state"][0]["step"] == 1
+    matrix = np.zeros((4, 3))
+    columns = Adam([*matrix.T, np.zeros(0), np.zeros(0)], lr=0.1)
+    columns.step([*np.ones((3, 4)), np.zeros(0), np.zeros(0)])
+    np.testing.assert_allclose(matrix, -0.1, rtol=1e-6)
+    with pytest.raises(martlet.OverlapError, match=r"overlaps params\[2\]"):
+        columns.add_param_group({"params": [matrix[:1, 2]]})
+
+
+def test_groups_that_turn_bad() -> None:
+    array = np.zeros(2)
+    for change, text in (
+        (lambda groups: groups[1].pop("lr"), r"param_groups\[1\] lacks 'lr'"),
+        (lambda groups: groups[1].update(lr=NAN), r"param_groups\[1\]: Invalid learning rate: nan"),
+        (lambda groups: groups[1].update(lr="x"), r"param_groups\[1\]: lr is 'x'"),
+        (lambda groups: groups[1].update(betas=[0.9, 2]), r"param_groups\[1\]: Invalid beta parameter at index 1"),
+        (lambda groups: groups[1].update(amsgrad="False"), r"param_groups\[1\]: amsgrad is 'False'; wanted True or"),
+        (lambda groups: groups[1].update(semantics="jax"), r"param_groups\[1\]: Invalid semantics"),
+        (lambda groups: groups.pop(), "param_groups has 1 groups, and the parameters are in 2"),
+        (lambda groups: groups.clear(), "param_groups has 0 groups"),
+    ):
+        optimizer = Adam([{"params": [array]}, {"params": [np.zeros(3)]}])
+        optimizer.step([np.zeros(2), np.zeros(3)])
+        change(optimizer.param_groups)
+        for call in (lambda: optimizer.step([np.ones(2), np.ones(3)]), lambda: optimizer.save("nowhere")):  # noqa: B023
+            with pytest.raises(martlet.MartletError, match=text):
+                call()
+    assert (array == 0).all()
+    optimizer = Adam([array])
+    optimizer.param_groups[0]["betas"] = betas = [0.9, 0.999]
+    optimizer.step([np.ones(2)])
+    betas[1] = 7
+    with pytest.raises(ValueError, match="index 1: 7"):
+        optimizer.step([np.ones(2)])
+
+
+def test_what_is_no_group_or_pair() -> None:
+    array = np.zeros(2)
+    for call, text in (
+        (lambda: Adam([{"params": None}]), r"param_groups\[0\]\['params'\] is None"),
+        (lambda: Adam("w"), "params is 'w'"),
+        (lambda: Adam([array]).add_param_group([array]), "wanted a dict with 'params'"),
+        (lambda: Adam().apply_gradients(None), "grads_and_vars is a NoneType; wanted pairs"),
+        (lambda: Adam().apply_gradients([array]), r"grads_and_vars\[0\] is a ndarray; wanted pairs"),
+        (lambda: Adam([array], amsgrad="False"), "amsgrad is 'False'; wanted True or False"),
+        (lambda: Adam([array], maximize=2), "maximize is 2"),
+        (lambda: martlet.adam(array, array + 1, flush_denormals="no"), "flush_denormals is 'no'; wanted True, False"),
+        (lambda: Adam([array]).step(5), "grads is a int"),
+    ):
+        with pytest.raises(martlet.DTypeError, match=text):
+            call()
+    with pytest.raises(martlet.ArgumentError, match="'momentum', which is no hyperparameter of adamw"):
+        martlet.optim.AdamW([{"params": [array], "momentum": 0.9}])
+    assert Adam(np.float32(0.25)).lr == 0.25
+    assert (array == 0).all()
 
 
 def test_numbers_of_gradients() -> None:

@@ -179,7 +179,7 @@ class Adam:
     @property
     def lr(self) -> float:
         """The learning rate of the first group; setting it sets every group's."""
-        return float(self.param_groups[0]["lr"])
+        return self._read_rows()[0].lr
 
     @lr.setter
     def lr(self, value: float) -> None:
