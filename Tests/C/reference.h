@@ -45,6 +45,25 @@ static struct reference_coefficients reference_coefficients(const martlet_config
     return c;
 }
 
+/* The fused product with denormals flushed, in words of its own: a C library that has no instruction for it computes
+ * with pieces of the numbers, which the flush mode would take away. The volatile copies hold each step to its mode. */
+#define REFERENCE_FMA(NAME, REAL, FMA)                                              \
+    static REAL NAME##_flushed(REAL number) {                                       \
+        return fpclassify(number) == FP_SUBNORMAL ? (number < 0 ? (REAL)-0.0 : 0) : number; \
+    }                                                                               \
+    static REAL NAME(REAL a, REAL b, REAL c) {                                      \
+        const uint64_t mode = check_mode_get();                                     \
+        volatile REAL x = a, y = b, z = c, result;                                  \
+        if ((mode & CHECK_MODE_FLUSH) == 0) return FMA(x, y, z);                    \
+        check_mode_set(CHECK_MODE_EXACT);                                           \
+        result = FMA(NAME##_flushed(x), NAME##_flushed(y), NAME##_flushed(z));      \
+        result = NAME##_flushed(result);                                            \
+        check_mode_set(mode);                                                       \
+        return result;                                                              \
+    }
+REFERENCE_FMA(reference_fma, double, fma)
+REFERENCE_FMA(reference_fmaf, float, fmaf)
+
 /* The rule on one element, in REAL. The three state numbers go in and out unrounded. beta2 and the step size are
  * held in two parts, the first of them below the number; the moments' products are fused. */
 #define REFERENCE_RULE(NAME, REAL, SQRT, FMA, BELOW)                                                              \
@@ -71,42 +90,47 @@ static struct reference_coefficients reference_coefficients(const martlet_config
         const REAL direction = *m / (SQRT(r) + (REAL)c->eps);                                                     \
         return (REAL)c->decay * p - FMA(size, direction, size_rest * direction);                                  \
     }
-REFERENCE_RULE(reference_rule_float, float, sqrtf, fmaf, nextafterf)
-REFERENCE_RULE(reference_rule_double, double, sqrt, fma, nextafter)
+REFERENCE_RULE(reference_rule_float, float, sqrtf, reference_fmaf, nextafterf)
+REFERENCE_RULE(reference_rule_double, double, sqrt, reference_fma, nextafter)
 
-UNUSED static double reference_load(const void *data, int64_t i, int32_t dtype) {
-    if (dtype == MARTLET_FP64) return ((const double *)data)[i];
-    if (dtype == MARTLET_FP32) return ((const float *)data)[i];
-    if (dtype == MARTLET_FP16) return (double)((const half *)data)[i];
-    uint32_t bits = (uint32_t)((const uint16_t *)data)[i] << 16;
+static float reference_bf16_load(uint16_t stored) {
+    uint32_t bits = (uint32_t)stored << 16;
     float value;
     memcpy(&value, &bits, 4);
     return value;
 }
 
-UNUSED static void reference_store(void *data, int64_t i, int32_t dtype, double value) {
-    if (dtype == MARTLET_FP64) {
-        ((double *)data)[i] = value;
-    } else if (dtype == MARTLET_FP32) {
-        ((float *)data)[i] = (float)value;
-    } else if (dtype == MARTLET_FP16) {
-        ((half *)data)[i] = (half)(float)value;
-    } else {
-        float narrow = (float)value;
-        uint32_t bits;
-        memcpy(&bits, &narrow, 4);
-        bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
-        ((uint16_t *)data)[i] = (uint16_t)(nan ? 0x7FC0u : (bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16);
-    }
+static uint16_t reference_bf16_store(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return 0x7FC0u;
+    return (uint16_t)((bits + 0x7FFFu + ((bits >> 16) & 1)) >> 16);
 }
 
-/* For fp32 the very bits: a conversion would lose a denormal that the rule only passes on. */
+UNUSED static double reference_load(const void *data, int64_t i, int32_t dtype) {
+    if (dtype == MARTLET_FP64) return ((const double *)data)[i];
+    if (dtype == MARTLET_FP32) return ((const float *)data)[i];
+    if (dtype == MARTLET_FP16) return (double)((const half *)data)[i];
+    return reference_bf16_load(((const uint16_t *)data)[i]);
+}
+
+UNUSED static void reference_store(void *data, int64_t i, int32_t dtype, double value) {
+    if (dtype == MARTLET_FP64) ((double *)data)[i] = value;
+    else if (dtype == MARTLET_FP32) ((float *)data)[i] = (float)value;
+    else if (dtype == MARTLET_FP16) ((half *)data)[i] = (half)(float)value;
+    else ((uint16_t *)data)[i] = reference_bf16_store((float)value);
+}
+
+/* For fp32 and bf16 the very bits: a conversion would lose a denormal that the rule only passes on. */
 static float reference_load_float(const void *data, int64_t i, int32_t dtype) {
-    return dtype == MARTLET_FP32 ? ((const float *)data)[i] : (float)reference_load(data, i, dtype);
+    if (dtype == MARTLET_FP32) return ((const float *)data)[i];
+    if (dtype == MARTLET_BF16) return reference_bf16_load(((const uint16_t *)data)[i]);
+    return (float)reference_load(data, i, dtype);
 }
 
 static void reference_store_float(void *data, int64_t i, int32_t dtype, float value) {
     if (dtype == MARTLET_FP32) ((float *)data)[i] = value;
+    else if (dtype == MARTLET_BF16) ((uint16_t *)data)[i] = reference_bf16_store(value);
     else reference_store(data, i, dtype, value);
 }
 
