@@ -7,6 +7,7 @@ import weakref
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import martlet
 import martlet.torch
@@ -32,12 +33,10 @@ def test_version_counters_of_parameters_without_gradient_stay() -> None:
     optimizer.step()
     optimizer.step()
     versions = first._version, second._version
-    moment = optimizer.state[first]["exp_avg"]._version
     second.grad = None
     optimizer.step()
     assert first._version > versions[0]
     assert second._version == versions[1]
-    assert optimizer.state[first]["exp_avg"]._version > moment
 
 
 def test_missing_gradients_come_and_go() -> None:
@@ -164,3 +163,79 @@ def test_add_param_group() -> None:
     with pytest.raises(ValueError, match="more than one parameter group"):
         optimizer.add_param_group({"params": [first]})
     assert len(optimizer.param_groups) == 2
+
+
+def test_pruned_layers() -> None:
+    """prune.remove() gives the parameter other memory."""
+    results = []
+    for module in (martlet.torch, torch.optim):
+        model = models.network()
+        prune.l1_unstructured(model[0], "weight", 0.4)
+        optimizer = module.Adam(model.parameters(), lr=0.01)
+        models.train(model, optimizer, 5)
+        prune.remove(model[0], "weight")
+        models.train(model, optimizer, 5, first=5)
+        results.append([p.detach() for p in model.parameters()])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_swapped_tensors() -> None:
+    """swap_tensors gives a parameter another tensor's memory and gradient, and leaves the object what it was."""
+    results = []
+    for module in (martlet.torch, torch.optim):
+        parameter, other = nn.Parameter(torch.ones(6)), nn.Parameter(torch.full((6,), 5.0))
+        optimizer = module.Adam([parameter], lr=0.1)
+        for step in range(6):
+            models.set_grads([parameter, other], step)
+            optimizer.step()
+            if step == 3:
+                torch.utils.swap_tensors(parameter, other)
+        results.append((parameter.detach(), other.detach()))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_conversion_by_swapping() -> None:
+    """model.to() under set_swap_module_params_on_conversion, where the parameter itself becomes another tensor."""
+    results = []
+    for swaps in (True, False):
+        torch.__future__.set_swap_module_params_on_conversion(swaps)
+        try:
+            model = models.network()
+            parameter = model[0].weight
+            optimizer = martlet.torch.Adam(model.parameters(), lr=0.01)
+            models.train(model, optimizer, 3)
+            optimizer.zero_grad()
+            model.to(torch.float64)
+            models.train(model, optimizer, 3, dtype=torch.float64)
+        finally:
+            torch.__future__.set_swap_module_params_on_conversion(False)
+        assert model[0].weight is parameter
+        assert optimizer.state[parameter]["step"].item() == 6
+        results.append([p.detach() for p in model.parameters()])
+    for swapped, assigned in zip(*results, strict=True):
+        assert swapped.dtype == torch.float64
+        assert torch.equal(swapped, assigned)
+
+
+@pytest.mark.parametrize("change", ["parameter", "moment", "type"])
+def test_what_shrinks_between_steps_is_refused(change: str) -> None:
+    """The address stays the same, and what lies behind it is less than before."""
+    memory = torch.ones(16)
+    parameter = nn.Parameter(memory[:8])
+    optimizer = martlet.torch.Adam([parameter], lr=0.1)
+    for _ in range(2):
+        parameter.grad = torch.ones(8)
+        optimizer.step()
+    moment = optimizer.state[parameter]["exp_avg"]
+    if change == "parameter":
+        parameter.data = parameter.data[:4]
+    elif change == "moment":
+        moment.data = moment.data[:4]
+    else:
+        moment.data = moment.data.view(torch.int32)
+    before = memory.clone()
+    with pytest.raises(martlet.MartletError):
+        optimizer.step()
+    assert torch.equal(memory, before)

@@ -39,7 +39,6 @@ _STATE = _word(_ffi.Parameter.state.offset)
 _STATE_COUNT = _word(_ffi.Parameter.state_count.offset)
 _STEP = _word(_ffi.Parameter.step.offset)
 _GROUP = _word(_ffi.Parameter.group.offset)
-_NAME = _word(_ffi.Parameter.name.offset)
 
 
 class Item(NamedTuple):
@@ -68,7 +67,8 @@ class StepCall:
         number_count = 2 * sum(len(layout.sizes) for item in items for layout in (item.value, item.grad, *item.state))
         self._words = _memory.Words(len(items) * _PARAMETER_WORDS + state_count * _ARRAY_WORDS)
         self._numbers = _memory.Words(number_count)
-        self._names = [_memory.Text(item.name) for item in items]
+        # The library is not told the names: here they stand for the numbers in its messages.
+        self._names = [item.name for item in items]
         self._configs = configs
         self._value_words: list[int] = []
         self._state_words: list[int] = []
@@ -85,7 +85,6 @@ class StepCall:
             view[base + _STATE] = self._words.address + 8 * state
             view[base + _STATE_COUNT] = len(item.state)
             view[base + _GROUP] = item.group
-            view[base + _NAME] = self._names[index].address
             self._value_words.append(base + _VALUE + _DATA)
             self._state_words.append(base + _STEP)
             self._grad_words.append(base + _GRAD + _DATA)
@@ -139,10 +138,10 @@ class StepCall:
         error = _ffi.error_of(status)
 
         def named(found: re.Match[str]) -> str:
-            name = self._names[int(found[1])].value
+            name = self._names[int(found[1])]
             return f"{found[2]} of {name}" if found[2] else name
 
-        return type(error)(re.sub(r"\bparameters\[(\d+)\](?:\.(\w+(?:\[\d+\])?))?", named, str(error)))
+        return type(error)(re.sub(r"\bparameters\[(\d+)\](?:\.(\w+(?:\[\d+\]|\.\w+)*))?", named, str(error)))
 
 
 def write_configs(groups: Iterable[Hyperparameters]) -> tuple[_memory.Configs, int]:

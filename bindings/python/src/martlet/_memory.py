@@ -37,17 +37,6 @@ class Configs:
         return self._memory[index]
 
 
-class Text:
-    """A name as the library wants it: UTF-8, ended by a zero, at a fixed address."""
-
-    __slots__ = ("_memory", "address", "value")
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-        self._memory = ctypes.create_string_buffer(value.encode("utf-8", "replace").replace(b"\0", b"?"))
-        self.address = ctypes.addressof(self._memory)
-
-
 def int64s(values: Sequence[int]) -> Any:
     """A C array of int64."""
     return (ctypes.c_int64 * len(values))(*values)

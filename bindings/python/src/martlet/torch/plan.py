@@ -2,8 +2,7 @@
 
 A plan is made from parameter groups and state. repeat() then looks, at each step, at all that can have changed since,
 in loops that run inside the interpreter's C code: the identities of groups and parameters, hyperparameters, each
-tensor's address, and how parameters and gradients lie. Whatever differs leads to another plan, never to a stale
-address. What a tensor must be is the business of tensors.py, what an option means that of options.py.
+tensor's address, and its type, shape and strides. Whatever differs leads to another plan, never to a stale address. What a tensor must be is the business of tensors.py, what an option means that of options.py.
 """
 
 from __future__ import annotations
@@ -21,14 +20,11 @@ from martlet._call import Item, StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet.torch import state as states
 from martlet.torch.options import Group, change_in_place, row_of
-from martlet.torch.tensors import check_parameter, lay_out, readable
+from martlet.torch.tensors import check_parameter, described, lay_out, readable, watcher
 
 _grad_of = attrgetter("grad")
-_kind_of = attrgetter("shape", "dtype", "is_cpu")
 _values_of = dict.values
 _address_of = Tensor.data_ptr
-_is_contiguous = Tensor.is_contiguous
-_strides_of = Tensor.stride
 _increment_version = torch.autograd.graph.increment_version
 
 Entry = dict[str, Any]
@@ -83,7 +79,7 @@ class Plan:
         self, entry: Entry, name: str, parameter: Tensor, dtype: torch.dtype | None, row: Hyperparameters
     ) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
-        fresh: Entry = {slot: states.moment(parameter, dtype) for slot in row.slots if slot not in entry}
+        fresh: Entry = {slot: states.moment(parameter, dtype, name) for slot in row.slots if slot not in entry}
         step = states.counter(entry.get("step") if "exp_avg" in entry else 0, name)
         if fresh or step is not entry["step"]:
             entry = {**entry, "step": step, **fresh}
@@ -98,26 +94,18 @@ class Plan:
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
         count = len(self._active)
-        seen = [
+        grads = [
             parameter if gradient is None else gradient
             for parameter, gradient in zip(self._active, self._grads, strict=True)
         ]
-        self._kinds = list(map(_kind_of, seen))
-        self._strides = list(map(_strides_of, [*seen, *self._active]))
-        self._contiguous = all(map(_is_contiguous, [*seen, *self._active]))
-        # A lazily negated tensor is a view of every second real, which shows in its strides, unless it has one element;
-        # a lazily conjugated one lies like any other complex tensor.
-        self._perhaps_lazy = [
-            place
-            for place, parameter in enumerate(self._active)
-            if parameter.numel() <= 1 or parameter.is_complex() or not parameter.is_contiguous()
-        ]
         self._moments_of = _moments_reader(self._slots)
         self._owned = [*self._active, *chain.from_iterable(self._moments)]
+        self._described = list(map(described, [*self._owned, *grads]))
+        self._are_as_before = watcher([*self._owned, *grads])
         self._addresses = list(map(_address_of, self._owned))
-        grads = [0 if gradient is None else gradient.data_ptr() for gradient in self._grads]
-        self._call.point(self._addresses[:count], self._addresses[count:], grads)
-        self._addresses += grads
+        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in self._grads]
+        self._call.point(self._addresses[:count], self._addresses[count:], addresses)
+        self._addresses += addresses
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
@@ -128,10 +116,8 @@ class Plan:
             self._state[parameter] = entry
         lasting = all(map(is_, self._grads, map(_grad_of, self._active)))
         self._made, self._grads = [], []
-        # The objects themselves are kept beside their identities, so that none of these numbers can be given out again;
-        # so are the moments, in _owned.
+        # Keeping the objects also keeps their identities from being given out again.
         self._kept = list(_objects(self._groups, self._state))
-        self._identities = list(map(id, self._kept))
         self._state_is_active = list(map(id, self._state)) == list(map(id, self._active))
         return lasting
 
@@ -139,34 +125,33 @@ class Plan:
         """Steps, with new gradients and hyperparameters. False, and nothing done, where another plan is needed."""
         active = self._active
         grads = list(map(_grad_of, active))
+        if not self._has_kept(groups, state):
+            return False
         try:
-            if list(map(id, _objects(groups, state))) != self._identities:
-                return False
             if self._options_change_in_place or list(map(list, map(_values_of, groups))) != self._options:
                 self._take_options(groups)
-            addresses = list(map(_address_of, chain(active, self._moments_in(state), grads)))
+            tensors = [*active, *self._moments_in(state), *grads]
+            addresses = list(map(_address_of, tensors))
+            if not self._are_as_before(*tensors):
+                return False
         except TypeError:
             return self._repeat_some(state, grads)
         except (LookupError, ValueError, RuntimeError):
             return False
-        if list(map(_kind_of, grads)) != self._kinds:
-            return False
-        if self._contiguous:
-            if not all(map(_is_contiguous, chain(grads, active))):
-                return False
-        elif list(map(_strides_of, chain(grads, active))) != self._strides:
-            return False
-        for place in self._perhaps_lazy:
-            if grads[place].is_neg() or grads[place].is_conj():
-                return False
         for parameter in self._idle:
             if parameter.grad is not None:
                 return False
         if addresses != self._addresses and not self._take_addresses(addresses):
             return False
         self._run()
-        _increment_version(self._owned)
+        _increment_version(active)
         return True
+
+    def _has_kept(self, groups: list[Group], state: State) -> bool:
+        """Whether these are the groups, the parameters and the owners of state that the plan was made for."""
+        kept = self._kept
+        objects = list(_objects(groups, state))
+        return len(objects) == len(kept) and all(map(is_, objects, kept))
 
     def _moments_in(self, state: State) -> Iterable[Tensor]:
         """What a step writes beside the parameters, in their order."""
@@ -198,39 +183,31 @@ class Plan:
 
     def _repeat_some(self, state: State, grads: list[Tensor | None]) -> bool:
         """repeat() where some parameters have no gradient this time."""
-        count = len(self._active)
-        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in grads]
-        for place, (parameter, gradient) in enumerate(zip(self._active, grads, strict=True)):
-            if parameter.stride() != self._strides[count + place] or (addresses[place] == 0) != (gradient is None):
+        owned = [*self._active, *self._moments_in(state)]
+        seen: list[Tensor | None] = [*owned, *grads]
+        addresses = [0 if tensor is None else tensor.data_ptr() for tensor in seen]
+        for tensor, description in zip(seen, self._described, strict=True):
+            if tensor is not None and described(tensor) != description:
                 return False
-            if gradient is None:
-                if not parameter.numel():
-                    return False
-            elif (
-                _kind_of(gradient) != self._kinds[place]
-                or gradient.stride() != self._strides[place]
-                or gradient.is_neg()
-                or gradient.is_conj()
-            ):
+        for parameter, gradient in zip(self._active, grads, strict=True):
+            if gradient is None and not parameter.numel():
                 return False
         if any(parameter.grad is not None for parameter in self._idle):
             return False
-        owned = list(map(_address_of, chain(self._active, self._moments_in(state))))
-        if owned != self._addresses[: len(self._owned)]:
+        if addresses[: len(owned)] != self._addresses[: len(owned)]:
             return False
-        self._addresses = owned + addresses
-        self._call.point_grads(addresses)
+        for gradient, address in zip(grads, addresses[len(owned) :], strict=True):
+            if gradient is not None and gradient.numel() and not address:
+                return False
+        self._addresses = addresses
+        self._call.point_grads(addresses[len(owned) :])
         self._run()
         _increment_version(self._written_by(grads))
         return True
 
     def _written_by(self, grads: list[Tensor | None]) -> list[Tensor]:
-        """What a run with these gradients writes."""
-        written: list[Tensor] = []
-        for parameter, moments, gradient in zip(self._active, self._moments, grads, strict=True):
-            if gradient is not None:
-                written += [parameter, *moments]
-        return written
+        """The parameters that a run with these gradients writes."""
+        return [parameter for parameter, gradient in zip(self._active, grads, strict=True) if gradient is not None]
 
 
 def _objects(groups: list[Group], state: dict[Any, Any]) -> Iterable[object]:

@@ -5,7 +5,8 @@ Refusals name the tensor, what it is, and what to do. Complex tensors pass as pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,9 @@ DTYPES = {
 PAIRS = {torch.complex128: _ffi.FP64, torch.complex64: _ffi.FP32, torch.complex32: _ffi.FP16}
 _WANTED = "float64, float32, bfloat16, float16 or complex"
 _PLAIN_DISPATCH = torch.Tensor.__torch_dispatch__
+# What torch.compile looks at its inputs with: all that described() tells, for many tensors in one call.
+_Guards = getattr(getattr(torch._C, "_dynamo", None), "guards", None)
+_TensorGuards: Any = getattr(_Guards, "TensorGuards", None)
 
 
 def check_tensor(tensor: Tensor, name: str) -> None:
@@ -101,3 +105,19 @@ def lay_out(name: str, group: int, parameter: Tensor, gradient: Tensor | None, s
         lying = layouts(shape, [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors])
         count = parameter.numel()
     return Item(name, count, group, lying[0], lying[1], tuple(lying[2:]))
+
+
+def described(tensor: Tensor) -> tuple[object, ...]:
+    """Everything but its address that a plan relies on."""
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.layout, tensor.is_conj(), tensor.is_neg()
+
+
+def watcher(tensors: Sequence[Tensor]) -> Callable[..., bool]:
+    """A function of as many tensors: whether each is still described as the one that stood in its place. Raises
+    TypeError or AttributeError for what is no tensor."""
+    if _TensorGuards is not None:
+        guards = _TensorGuards(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None)
+        check: Callable[..., bool] = guards.check
+        return check
+    known = list(map(described, tensors))
+    return lambda *seen: list(map(described, seen)) == known
