@@ -2,7 +2,8 @@
 
 A plan is made from parameter groups and state. repeat() then looks, at each step, at all that can have changed since,
 in loops that run inside the interpreter's C code: the identities of groups and parameters, hyperparameters, each
-tensor's address, and its type, shape and strides. Whatever differs leads to another plan, never to a stale address. What a tensor must be is the business of tensors.py, what an option means that of options.py.
+tensor's address, type, shape and strides. Whatever differs leads to another plan, never to a stale address. What a
+tensor must be is the business of tensors.py, what an option means that of options.py.
 """
 
 from __future__ import annotations
