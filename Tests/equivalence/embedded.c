@@ -69,6 +69,7 @@ int main(int argc, char **argv) {
     PyObject *path = must(PySys_GetObject("path"), "sys.path"), *folder = must(PyUnicode_FromString(argv[1]), "folder");
     if (PyList_Insert(path, 0, folder) != 0) failed("sys.path");
     Py_DECREF(folder);
+    check(martlet_chunk_set(CHUNK));
     PyObject *module = must(PyImport_ImportModule("trajectory"), "import trajectory");
     for (int run = 0; run < RUNS; run++) run_both(module, text, run);
     const int libraries = library_count();
@@ -78,6 +79,7 @@ int main(int argc, char **argv) {
     }
     Py_DECREF(module);
     if (Py_FinalizeEx() != 0) return 1;
+    fprintf(stderr, "threads %d\n", (int)trajectory_threads());
     fputs(text, stdout);
     return 0;
 }

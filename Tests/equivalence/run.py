@@ -4,15 +4,17 @@
     run.py [--library build/lib] [--header include] [--build build/equivalence] [--swift program]
 
 Swift (two ways), C (two ways), numpy, numpy functions, PyTorch, and C with Python embedded in it must print the same
-hashes of every final array. Then the numbers are held against oracle.py, within its bounds, beside torch.optim's own
-error. Needs numpy, torch, gcc, a libpython of this interpreter's version, and martlet importable; the Swift program
-is the product `equivalence` of the package, which is built here unless it is given.
+hashes of every final array, on this machine's own settings and again on the baseline instruction set with two threads,
+which must be seen to work together. Then the numbers are held against oracle.py, within its bounds, beside
+torch.optim's own error. Needs numpy, torch, gcc, a libpython of this interpreter's version, and martlet importable; the
+Swift program is the product `equivalence` of the package, which is built here unless it is given.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -27,11 +29,22 @@ ROOT = HERE.parent.parent
 WARNINGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
+# Where every program runs: what it is called, and what is added to the environment.
+SETTINGS = {
+    "this machine's settings": {},
+    "baseline, two threads": {"MARTLET_ISA": "baseline", "MARTLET_NUM_THREADS": "2"},
+}
+
+
 class Failure(Exception):
     """What went wrong, in words."""
 
 
 def output(command: list[str | Path], extra: dict[str, str] | None = None) -> str:
+    return both_outputs(command, extra)[0]
+
+
+def both_outputs(command: list[str | Path], extra: dict[str, str] | None = None) -> tuple[str, str]:
     done = subprocess.run(
         [str(part) for part in command],
         capture_output=True,
@@ -43,7 +56,7 @@ def output(command: list[str | Path], extra: dict[str, str] | None = None) -> st
         raise Failure(
             f"{Path(command[0]).name} failed ({done.returncode}):\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         )
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 def link_flags(library: Path) -> list[str]:
@@ -87,6 +100,12 @@ def programs(library: Path, header: Path, build: Path, swift: Path | None) -> It
         ["gcc", *flags, f"-I{header}", HERE / "embedded.c", "-o", embedded, *libpython_flags(), *link_flags(library)]
     )
     yield "C that embeds Python", [embedded, HERE]
+
+
+def threads_seen(said: str) -> int | None:
+    """The most threads that worked in one step, by a program's own word; the Swift ones do not say."""
+    found = re.search(r"^threads (\d+)$", said, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def compare(found: dict[str, str]) -> None:
@@ -140,9 +159,18 @@ def main() -> int:
     # The embedded interpreter finds what this one can import.
     extra = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     found = {}
-    for who, command in programs(library, options.header.resolve(), options.build.resolve(), options.swift):
-        found[who] = output(command, extra)
-        print(f"  {who}", flush=True)
+    commands = dict(programs(library, options.header.resolve(), options.build.resolve(), options.swift))
+    for where, setting in SETTINGS.items():
+        for who, command in commands.items():
+            name = f"{who}, {where}"
+            found[name], said = both_outputs(command, extra | setting)
+            threads = threads_seen(said)
+            print(f"  {name}" + (f": up to {threads} threads" if threads else ""), flush=True)
+            wanted = min(int(setting.get("MARTLET_NUM_THREADS", "1")), len(os.sched_getaffinity(0)))
+            if threads is None and not who.startswith("Swift"):
+                raise Failure(f"{name} did not say how many threads worked")
+            if threads is not None and threads < wanted:
+                raise Failure(f"{name}: {threads} threads worked together, {wanted} wanted")
     compare(found)
     print(f"the same bits {len(found)} times: 4 runs, 5 tensors, 2 groups, 200 steps")
     missed = accuracy()

@@ -1,7 +1,7 @@
 /*
  * The trajectory of trajectory.h from C, with the header and the library and nothing else: `handles`
  * (the library owns the moments) or `memory` (they are the program's). Prints the lines that run.py
- * compares.
+ * compares, and on stderr how many threads worked together.
  */
 #include "trajectory.h"
 
@@ -32,6 +32,7 @@ static void run_handles(char *text, int run) {
     for (int t = 1; t <= STEPS; t++) {
         for (int k = 0; k < TENSORS; k++) trajectory_fill(grad[k], k, t);
         check(martlet_optimizer_step(optimizer, NULL, grads, TENSORS));
+        trajectory_threads();
     }
     for (int k = 0; k < TENSORS; k++) {
         martlet_array views[3];
@@ -51,7 +52,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: trajectory handles|memory\n");
         return 2;
     }
+    check(martlet_chunk_set(CHUNK));
     for (int run = 0; run < RUNS; run++) (argv[1][0] == 'h' ? run_handles : run_memory)(text, run);
+    fprintf(stderr, "threads %d\n", (int)trajectory_threads());
     fputs(text, stdout);
     return 0;
 }

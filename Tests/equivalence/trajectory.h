@@ -1,8 +1,9 @@
 /*
  * The trajectory that every language computes: five tensors, two groups, 200 steps, with gradients from
- * integers and powers of two, so that each language has the very same ones. This is its C side, in two
- * ways: over handles and over the caller's memory. trajectory.py and trajectory.swift say the same in
- * their languages, and describe their result in the same lines.
+ * integers and powers of two, so that each language has the very same ones. The largest tensor is one
+ * that several threads share. This is its C side, in two ways: over handles and over the caller's memory.
+ * trajectory.py and swift/Trajectory.swift say the same in their languages, and describe their result in
+ * the same lines.
  */
 #ifndef TRAJECTORY_H
 #define TRAJECTORY_H
@@ -15,7 +16,8 @@
 
 #define TENSORS 5
 #define STEPS 200
-#define LARGEST 1009
+#define LARGEST 40009
+#define CHUNK 64 /* elements that are worth a thread, so that the largest tensor is worth several */
 #define RUNS 4
 
 static const int64_t tensor_sizes[TENSORS] = {1, 7, 64, 129, LARGEST};
@@ -43,6 +45,15 @@ static void check(martlet_status status) {
     if (status == MARTLET_OK) return;
     fprintf(stderr, "%s: %s\n", martlet_status_name(status), martlet_last_error());
     exit(1);
+}
+
+/* Called after each step: the most threads that one of them was shared by. */
+static int32_t trajectory_threads(void) {
+    static int32_t most;
+    martlet_machine machine;
+    check(martlet_machine_get(&machine, sizeof machine));
+    if (machine.last_threads > most) most = machine.last_threads;
+    return most;
 }
 
 static void trajectory_groups(martlet_config groups[2], int run) {
@@ -114,6 +125,7 @@ static void memory_start(struct trajectory_memory *m, int run) {
 static void memory_step(struct trajectory_memory *m, int t) {
     for (int k = 0; k < TENSORS; k++) trajectory_fill(m->grad[k], k, t);
     check(martlet_step(NULL, m->parameters, TENSORS, m->groups, 2));
+    trajectory_threads();
 }
 
 static void memory_describe(char *text, const struct trajectory_memory *m, int run) {

@@ -2,8 +2,8 @@
 
     trajectory.py numpy|functional|torch
 
-Prints the lines that run.py compares. embedded.c imports this file and drives its numpy run step by step; oracle.py
-takes the numbers and the configurations from here.
+Prints the lines that run.py compares, and on stderr how many threads worked together. embedded.c imports this file and
+drives its numpy run step by step; oracle.py takes the numbers and the configurations from here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-SIZES = (1, 7, 64, 129, 1009)
+SIZES = (1, 7, 64, 129, 40009)
 STEPS = 200
+CHUNK = 64  # elements that are worth a thread, so that the largest tensor is worth several
 RUNS = ((False, False), (False, True), (True, False), (True, True))  # (decoupled decay, AMSGrad)
 SLOTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 SECOND_GROUP = {"lr": 0.02, "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.05}
@@ -80,7 +81,7 @@ class FunctionalRun:
 
     def step(self, t: int) -> None:
         fresh = gradients(t)
-        for group, options in enumerate(({}, SECOND_GROUP)):
+        for group, options in ((1, SECOND_GROUP), (0, {})):  # the largest tensor last: its threads are looked at
             _, self.states[group] = self.function(
                 self.values[group::2], fresh[group::2], self.states[group], amsgrad=self.amsgrad, **options
             )
@@ -130,15 +131,23 @@ def describe(run: int, arrays: list[dict[str, np.ndarray]]) -> str:
 
 def whole(kind: Callable[[bool, bool], Any], run: int) -> list[dict[str, np.ndarray]]:
     """All steps of one run; its final arrays."""
+    import martlet
+    from martlet._machine import set_chunk
+
+    set_chunk(CHUNK)
     made = kind(*RUNS[run])
     for t in range(1, STEPS + 1):
         made.step(t)
+        threads.append(martlet.machine().last_threads)
     arrays: list[dict[str, np.ndarray]] = made.arrays()
     return arrays
 
+
+threads: list[int] = []  # how many worked, step by step
 
 KINDS = {"numpy": NumpyRun, "functional": FunctionalRun, "torch": TorchRun}
 
 if __name__ == "__main__":
     for number in range(len(RUNS)):
         print(describe(number, whole(KINDS[sys.argv[1]], number)), end="")
+    print("threads", max(threads), file=sys.stderr)

@@ -2,8 +2,9 @@
 // moments) or `memory` (they are the program's own). Prints the lines that run.py compares.
 import Glibc
 import MartletOptimizers
+import MartletPlatform
 
-let sizes = [1, 7, 64, 129, 1009]
+let sizes = [1, 7, 64, 129, 40009]
 let stepCount: Int32 = 200
 let slotNames = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
 
@@ -112,6 +113,7 @@ func runMemory(_ run: Int) throws {
 struct Trajectory {
     static func main() {
         do {
+            try Settings.setChunk(64)
             for run in 0..<4 {
                 if CommandLine.arguments.last == "memory" { try runMemory(run) } else { try runHandles(run) }
             }
