@@ -190,6 +190,21 @@ def test_two_threads_in_one_optimizer() -> None:
     assert optimizer.state_dict()["state"][0]["step"] == 50 - len(busy)
 
 
+def test_a_schedule() -> None:
+    ours, plain = values(), values()
+    state: dict[str, Any] = {}
+    optimizer = Adam([{"params": ours[:2]}, {"params": ours[2:]}])
+    for step in range(6):
+        optimizer.lr = lr = 0.1 / (1 + step // 2)
+        optimizer.param_groups[1]["betas"] = betas = (0.9, 0.99 if step < 3 else 0.9)
+        optimizer.step(grads(step))
+        given = list(zip(plain, grads(step), strict=True))
+        for place, (array, grad) in enumerate(given):
+            options = {"betas": betas} if place >= 2 else {}
+            martlet.adam(array, grad, state.setdefault(place, {}), lr=lr, **options)
+        assert all(np.array_equal(a, b) for a, b in zip(ours, plain, strict=True))
+
+
 def test_names_of_variables_that_were_taken_on() -> None:
     first, second, third = np.zeros(2), np.zeros(2), np.zeros(2)
     assert Adam({"var[0]": first}).state_dict()["param_groups"][0]["param_names"] == ["var[0]"]

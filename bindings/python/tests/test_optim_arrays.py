@@ -96,6 +96,7 @@ def test_a_repeated_step_follows_its_arrays() -> None:
     for gradient in (
         memory[:6],
         memory[6:12],
+        memory.view(np.float16)[1:13:2],
         memory[:6].astype(np.float64),
         memory[::4],
         memory[:6][::-1],
@@ -107,12 +108,15 @@ def test_a_repeated_step_follows_its_arrays() -> None:
             optimizer.step([gradient])
             martlet.adam(plain, gradient.copy(), state, lr=0.1)
             assert np.array_equal(array, plain)
-    with pytest.raises(martlet.ShapeError):
-        optimizer.step([memory[:6].reshape(2, 3)])
-    with pytest.raises(martlet.AlignmentError):
-        optimizer.step([np.zeros(25, np.uint8)[1:].view(np.float32)])
-    with pytest.raises(TypeError):
-        optimizer.step([np.ma.array(memory[:6])])
+    for wrong, kind, text in (
+        (memory[:6].reshape(2, 3), martlet.ShapeError, "wanted the same"),
+        (np.zeros(25, np.uint8)[1:].view(np.float32), martlet.AlignmentError, "give an aligned copy"),
+        (np.ma.array(memory[:6]), martlet.DTypeError, "is a masked array"),
+    ):
+        with pytest.raises(kind, match=text):
+            optimizer.step([wrong])
+        optimizer.step([memory[:6]])
+        martlet.adam(plain, memory[:6], state, lr=0.1)
     assert np.array_equal(array, plain)
 
 
