@@ -86,12 +86,16 @@ import MartletPlatform
         return (string(entry.key), string(entry.value))
     }
 
-    /// The text under `key`; nil where there is none.
-    package func metadata(_ key: String) -> String? {
+    /// The text under `key`, which is UTF-8 of any length; nil where there is none. Valid as long as the reader.
+    package func metadata(_ key: String) -> UnsafeRawBufferPointer? {
         unsafe key.utf8Span.span.withUnsafeBytes { wanted in
-            for index in 0..<header.metadata.count
-            where unsafe Bytes.areEqual(bytes(header.metadata[index].key), wanted) {
-                return string(header.metadata[index].value)
+            var low = 0
+            var high = header.metadata.count
+            while low < high {
+                let middle = low + (high - low) / 2
+                let order = unsafe Bytes.compare(bytes(header.metadata[middle].key), wanted)
+                if order == 0 { return unsafe bytes(header.metadata[middle].value) }
+                if order < 0 { low = middle + 1 } else { high = middle }
             }
             return nil
         }
@@ -215,9 +219,7 @@ import MartletPlatform
         unsafe MartletError(.format, "tensor '\(excerpt(entry.name, text))' \(what)")
     }
 
-    /// At most 80 bytes of a name, for a message.
     private static func excerpt(_ range: TextRange, _ text: UnsafeMutableBufferPointer<UInt8>) -> String {
-        let shown = TextRange(start: range.start, count: min(range.count, 80))
-        return unsafe String(decoding: bytes(shown, in: text), as: UTF8.self) + (shown.count < range.count ? "..." : "")
+        unsafe Bytes.excerpt(bytes(range, in: text))
     }
 }

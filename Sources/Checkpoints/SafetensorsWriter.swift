@@ -138,7 +138,7 @@ import MartletPlatform
 
     private func checkDifferent(_ one: TextRange, _ other: TextRange, _ what: StaticString) throws(MartletError) {
         guard unsafe Bytes.areEqual(bytes(one), bytes(other)) else { return }
-        let name = unsafe String(decoding: bytes(one).prefix(80), as: UTF8.self)
+        let name = unsafe Bytes.excerpt(bytes(one))
         throw MartletError(.argument, "\(what) '\(name)' was added twice")
     }
 

@@ -1,4 +1,5 @@
 // The element types that a safetensors file can name. Which of them an optimizer or a model can use is decided there.
+import MartletPlatform
 
 /// An element type of the format. The order is the format's own, from narrow to wide: a file's tensors stand widest
 /// first, so that each starts at a multiple of its element's size.

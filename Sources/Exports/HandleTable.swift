@@ -109,7 +109,9 @@ enum HandleTable {
         guard bits != 0 else { throw MartletError(.handle, "\(name) is NULL; expected a handle") }
         let index = Int(bits & (1 << indexBits - 1))
         func unknown() -> MartletError {
-            MartletError(.handle, "\(name) is no handle, or one that was destroyed; expected a live handle")
+            MartletError(
+                .handle,
+                "\(name) is 0x\(String(bits, radix: 16)), no handle or one that was destroyed; expected a live handle")
         }
         guard index < usedCount.load(ordering: .acquiring),
             let slots = unsafe UnsafeMutablePointer<Slot>(bitPattern: base.load(ordering: .relaxed))

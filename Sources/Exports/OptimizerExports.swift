@@ -1,6 +1,7 @@
 // The optimizer behind a handle: its life, its parameters and its steps. Hyperparameters, state and files are in
 // OptimizerStateExports.swift.
 import CMartlet
+import Glibc
 import MartletOptimizers
 import MartletPlatform
 
@@ -81,13 +82,18 @@ public func martlet_optimizer_add(
         let value = try unsafe ArrayView(parameter.value) { "parameter.value" }
         let types = try unsafe parameter.stateTypes()
         let index = try unsafe optimizer.add(
-            value, name: parameter.name.map { unsafe String(cString: $0) }, group: Int(parameter.group),
-            stateTypes: types)
+            value, name: parameter.nameBytes, group: Int(parameter.group), stateTypes: types, prefix: "parameter.")
         unsafe target?.pointee = Int64(index)
     }
 }
 
 extension martlet_parameter {
+    /// The name without its NUL, read no further than one byte past the longest that may be.
+    fileprivate var nameBytes: UnsafeRawBufferPointer? {
+        guard let name = unsafe name else { return nil }
+        return unsafe UnsafeRawBufferPointer(start: name, count: strnlen(name, Optimizer.longestName + 1))
+    }
+
     /// The types asked for the state slots, or nil for the value's own.
     fileprivate func stateTypes() throws(MartletError) -> [ElementType]? {
         if unsafe state_count == 0 { return nil }

@@ -9,8 +9,10 @@ import MartletPlatform
 /// The memory of a parameter's value is borrowed from `add` until `reset` or the optimizer's end; gradients are borrowed
 /// for the length of a step. One thread at a time may be inside; different optimizers may be used at the same time.
 public final class Optimizer {
-    var configurations: [Configuration]
-    var entries: [ParameterEntry] = []
+    var configurations = RawList<Configuration>()
+    private(set) var parameters = ParameterList()
+    private var names = NameTable()
+    private var borrowed = BorrowedMemory()
     /// The most bytes that a parameter's name may have.
     public static var longestName: Int { 500 }
     /// The sum of the values' ranks: room that every step needs.
@@ -19,13 +21,15 @@ public final class Optimizer {
     /// An optimizer whose group 0 has this configuration.
     public init(_ configuration: Configuration) throws(MartletError) {
         try configuration.check("config")
-        configurations = [configuration]
+        try configurations.append(configuration)
     }
 
     private init(copying other: Optimizer) throws(MartletError) {
-        configurations = other.configurations
-        entries.reserveCapacity(other.entries.count)
-        for entry in other.entries { entries.append(try entry.copy()) }
+        configurations = try other.configurations.copy()
+        names = try other.names.copy()
+        borrowed = try other.borrowed.copy()
+        try parameters.reserve(other.count)
+        for index in 0..<other.count { try parameters.append(try other.parameters[index].copy()) }
         valueRanks = other.valueRanks
     }
 
@@ -36,20 +40,23 @@ public final class Optimizer {
 
     /// Forgets every parameter and its state, and returns the borrowed memory; groups stay.
     public func reset() {
-        entries = []
+        parameters = ParameterList()
+        names = NameTable()
+        borrowed = BorrowedMemory()
         valueRanks = 0
     }
 
     /// Adds a group of hyperparameters of the same algorithm, and returns its index.
     public func addGroup(_ configuration: Configuration) throws(MartletError) -> Int {
         try configuration.check("config")
-        guard configuration.algorithm == configurations[0].algorithm else {
+        let algorithm = configurations[0].algorithm
+        guard configuration.algorithm == algorithm else {
             throw MartletError(
                 .argument,
-                "config.algorithm is \(configuration.algorithm.name); expected \(configurations[0].algorithm.name), "
+                "config.algorithm is \(configuration.algorithm.name); expected \(algorithm.name), "
                     + "the algorithm of group 0")
         }
-        configurations.append(configuration)
+        try configurations.append(configuration)
         return configurations.count - 1
     }
 
@@ -57,68 +64,126 @@ public final class Optimizer {
     ///
     /// - Parameters:
     ///   - value: its memory is borrowed until `reset` or the optimizer's end; sizes and strides are copied.
-    ///   - name: unique, 1 to 500 bytes; nil calls the parameter by its index.
+    ///   - name: unique, compared by its bytes in UTF-8, of which it has 1 to 500; nil calls the parameter by its index.
     ///   - stateTypes: an element type for each slot; nil gives every slot the value's.
     public func add(
         _ value: ArrayView, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
     ) throws(MartletError) -> Int {
-        guard configurations.indices.contains(group) else {
+        guard let name else {
+            return try unsafe add(value, name: nil, group: group, stateTypes: stateTypes, prefix: "")
+        }
+        return try unsafe name.utf8Span.span.withUnsafeBytes { (name: UnsafeRawBufferPointer) throws(MartletError) in
+            try unsafe add(value, name: name, group: group, stateTypes: stateTypes, prefix: "")
+        }
+    }
+
+    /// The same with a name of any bytes, one past the longest where it is longer. `prefix` stands before what messages
+    /// call the arguments.
+    package func add(
+        _ value: ArrayView, name: UnsafeRawBufferPointer?, group: Int, stateTypes: [ElementType]?, prefix: StaticString
+    ) throws(MartletError) -> Int {
+        guard group >= 0 && group < configurations.count else {
             throw MartletError(
-                .argument, "group is \(group); expected 0 ..< \(configurations.count), the count of groups")
+                .argument, "\(prefix)group is \(group); expected 0 ..< \(configurations.count), the count of groups")
         }
         let slots = configurations[group].slotCount
         let types = unsafe stateTypes ?? Array(repeating: value.type, count: slots)
         guard types.count == slots else {
             throw MartletError(
                 .argument,
-                "state_count is \(types.count); expected \(slots) for \(configurations[group].algorithm.name)")
+                "\(prefix)state_count is \(types.count); expected \(slots) for \(configurations[group].algorithm.name)")
         }
-        let name = name ?? "\(entries.count)"
-        guard !name.isEmpty, name.utf8.count <= Optimizer.longestName, !entries.contains(where: { $0.name == name })
-        else {
+        guard let name = unsafe name else {
+            return try unsafe "\(count)".utf8Span.span.withUnsafeBytes {
+                (digits: UnsafeRawBufferPointer) throws(MartletError) in
+                guard unsafe index(named: digits) == nil else {
+                    throw MartletError(
+                        .argument,
+                        "\(prefix)name is not given and the index \(count) is another parameter's name; "
+                            + "expected a name that no other parameter has")
+                }
+                return try unsafe add(value, digits, group, types, prefix)
+            }
+        }
+        try unsafe check(name: name, prefix)
+        return try unsafe add(value, name, group, types, prefix)
+    }
+
+    /// Throws where a name is too short or too long, no text, or another parameter's.
+    private func check(name: UnsafeRawBufferPointer, _ prefix: StaticString) throws(MartletError) {
+        let quoted = unsafe "\(prefix)name is \"\(Bytes.excerpt(name))\""
+        let most = Optimizer.longestName
+        guard name.count > 0 && name.count <= most else {
             throw MartletError(
-                .argument,
-                "name is \"\(name.prefix(80))\", \(name.utf8.count) bytes; expected 1 to \(Optimizer.longestName) "
-                    + "bytes that no other parameter is called by")
+                .argument, "\(quoted), \(name.count > most ? "more than \(most)" : "0") bytes; expected 1 to \(most)")
         }
+        if let place = unsafe Bytes.firstInvalid(name) {
+            throw MartletError(.argument, "\(quoted), which is not UTF-8 at byte \(place); expected UTF-8")
+        }
+        if let index = unsafe index(named: name) {
+            throw MartletError(
+                .argument, "\(quoted), the name of parameter \(index); expected a name that no other parameter has")
+        }
+    }
+
+    private func index(named name: UnsafeRawBufferPointer) -> Int? {
+        unsafe names.index(of: name, hash: NameTable.hash(name)) { index in unsafe parameters[index].name }
+    }
+
+    /// Adds a parameter whose name, group and types have been checked. What can fail comes before what changes anything.
+    private func add(
+        _ value: ArrayView, _ name: UnsafeRawBufferPointer, _ group: Int, _ types: [ElementType],
+        _ prefix: StaticString
+    ) throws(MartletError) -> Int {
+        let index = count
         var check = unsafe ParameterCheck(count: value.count)
-        let extent = try unsafe check.extent(of: value, .value, entries.count) { _ in "value" }
-        for entry in entries where unsafe entry.extent.overlaps(extent) {
-            throw MartletError(
-                .overlap,
-                "value overlaps that of \"\(entry.name)\" in memory; expected written arrays to overlap nothing")
+        let extent = try unsafe check.extent(of: value, .value, index) { _ in "\(prefix)value" }
+        let other = unsafe borrowed.parameter(sharing: extent.low, extent.high) { other in
+            unsafe parameters[other].extent.overlaps(extent)
         }
-        entries.append(try unsafe ParameterEntry(value: value, name: name, group: group, types: types, extent: extent))
+        if let other {
+            throw unsafe MartletError(
+                .overlap,
+                "\(prefix)value overlaps that of \"\(Bytes.excerpt(parameters[other].name))\" in memory; "
+                    + "expected written arrays to overlap nothing")
+        }
+        try parameters.reserve(1)
+        try names.reserve()
+        try borrowed.reserve()
+        let entry = try unsafe ParameterEntry(value: value, name: name, group: group, types: types, extent: extent)
+        try parameters.append(entry)
+        names.add(hash: entry.nameHash, index: index)
+        try unsafe borrowed.add(extent.low, extent.high, parameter: index)
         unsafe valueRanks += value.rank
-        return entries.count - 1
+        return index
     }
 
     /// Steps every parameter whose gradient is there; one gradient for each parameter, in order of adding.
     @discardableResult
     public func step(_ gradients: UnsafeBufferPointer<ArrayView>) throws(MartletError) -> StepReport {
-        guard gradients.count == entries.count else {
+        guard gradients.count == count else {
             throw MartletError(
-                .argument, "count is \(gradients.count); expected \(entries.count), one gradient for each parameter")
+                .argument, "count is \(gradients.count); expected \(count), one gradient for each parameter")
         }
         var totalRank = 0
         for index in gradients.indices { totalRank += unsafe StepPlan.rankRoom(gradients[index].rank) }
         var plan = try unsafe makePlan(totalRank: totalRank)
-        for index in entries.indices { try unsafe add(index, gradient: gradients[index], to: &plan) }
+        for index in 0..<count { try unsafe add(index, gradient: gradients[index], to: &plan) }
         return try unsafe plan.run()
     }
 
     /// A step to which every parameter is still to be added. `totalRank` sums `StepPlan.rankRoom` over the gradients.
     package func makePlan(totalRank: Int) throws(MartletError) -> StepPlan {
         var plan = try unsafe StepPlan(
-            parameters: entries.count, groups: configurations.count, totalRank: totalRank + valueRanks,
+            parameters: count, groups: configurations.count, totalRank: totalRank + valueRanks,
             spelling: .gradients)
-        for configuration in configurations { unsafe plan.addGroup(configuration) }
+        for index in 0..<configurations.count { unsafe plan.addGroup(configurations[index]) }
         return unsafe plan
     }
 
     /// Adds a parameter, with this gradient, to a step.
     package func add(_ index: Int, gradient: ArrayView, to plan: inout StepPlan) throws(MartletError) {
-        try unsafe plan.add(entries[index].view(gradient: gradient))
+        try unsafe plan.add(parameters[index].view(gradient: gradient))
     }
 
     // MARK: - Hyperparameters
@@ -140,7 +205,7 @@ public final class Optimizer {
     }
 
     private func checkReads(_ hyperparameter: Hyperparameter, _ group: Int) throws(MartletError) {
-        guard configurations.indices.contains(group) else {
+        guard group >= 0 && group < configurations.count else {
             throw MartletError(
                 .argument, "group is \(group); expected 0 ..< \(configurations.count), the count of groups")
         }
@@ -154,10 +219,10 @@ public final class Optimizer {
     // MARK: - State
 
     /// How many parameters there are.
-    public var count: Int { entries.count }
+    public var count: Int { parameters.count }
 
     /// Bytes of state that the optimizer owns.
-    public var stateBytes: Int { entries.reduce(0) { $0 + $1.stateBytes } }
+    public var stateBytes: Int { (0..<count).reduce(0) { $0 + parameters[$1].stateBytes } }
 
     /// A moment of a parameter, contiguous: the optimizer's own memory, good until `reset`, `load` or its end.
     public func state(of parameter: Int, slot: Int) throws(MartletError) -> ArrayView {
@@ -202,9 +267,9 @@ public final class Optimizer {
     }
 
     private func entry(_ parameter: Int) throws(MartletError) -> ParameterEntry {
-        guard entries.indices.contains(parameter) else {
-            throw MartletError(.argument, "parameter is \(parameter); expected 0 ..< \(entries.count)")
+        guard parameter >= 0 && parameter < count else {
+            throw MartletError(.argument, "parameter is \(parameter); expected 0 ..< \(count)")
         }
-        return entries[parameter]
+        return parameters[parameter]
     }
 }

@@ -27,19 +27,10 @@ extension Optimizer {
         try writer.addMetadata("format", "martlet.optimizer")
         try writer.addMetadata("algorithm", "\(configurations[0].algorithm.name)")
         try writer.addMetadata("groups", "\(configurations.count)")
-        for (index, configuration) in configurations.enumerated() {
-            for (key, value) in configuration.text { try writer.addMetadata("group.\(index).\(key)", value) }
+        for index in 0..<configurations.count {
+            for (key, value) in configurations[index].text { try writer.addMetadata("group.\(index).\(key)", value) }
         }
-        for entry in entries {
-            for (slot, name) in zip(entry.slots, entry.slotNames(configurations)) {
-                try unsafe writer.add(
-                    name: "\(entry.name).\(name)", type: TensorType(slot.type), shape: entry.sizes,
-                    data: slot.view.base,
-                    byteCount: slot.byteCount)
-            }
-            try unsafe writer.add(
-                name: "\(entry.name).step", type: .i64, shape: [], data: entry.stepAddress, byteCount: 8)
-        }
+        for index in 0..<count { try parameters[index].add(to: &writer, slotNames) }
         try unsafe writer.write(to: path)
     }
 
@@ -48,41 +39,39 @@ extension Optimizer {
         let loaded = try configurations(in: reader)
         // Everything is read beside the optimizer's own state before any of it is put in place.
         do throws(MartletError) {
-            for entry in entries { entry.staged = try entry.state(in: reader, loaded) }
-            let expected = entries.reduce(0) { $0 + $1.slots.count + 1 }
+            var expected = 0
+            for index in 0..<count {
+                let entry = parameters[index]
+                entry.staged = try entry.state(in: reader, slotNames)
+                expected += entry.slots.count + 1
+            }
             guard reader.count == expected else {
                 throw MartletError(
                     .format, "the file has \(reader.count) tensors; expected \(expected) for these parameters")
             }
         } catch {
-            for entry in entries { entry.staged = nil }
+            for index in 0..<count { parameters[index].staged = nil }
             throw error
         }
         configurations = loaded
-        for entry in entries { entry.adoptStaged() }
+        for index in 0..<count { parameters[index].adoptStaged() }
     }
 
-    private func configurations(in reader: borrowing SafetensorsReader) throws(MartletError) -> [Configuration] {
+    private var slotNames: [StaticString] { configurations[0].algorithm.slotNames }
+
+    private func configurations(in reader: borrowing SafetensorsReader) throws(MartletError) -> RawList<Configuration> {
         let algorithm = configurations[0].algorithm
-        let expected = [
-            ("format", "martlet.optimizer"), ("algorithm", "\(algorithm.name)"), ("groups", "\(configurations.count)"),
-        ]
-        for (key, value) in expected {
-            let found = reader.metadata(key)
-            guard found == value else {
-                throw MartletError(
-                    .format, "the file's \(key) is \(found.map { "\"\($0)\"" } ?? "missing"); expected \"\(value)\"")
-            }
-        }
-        var loaded: [Configuration] = []
-        for index in configurations.indices {
+        try expect("format", "martlet.optimizer", in: reader)
+        try expect("algorithm", "\(algorithm.name)", in: reader)
+        try expect("groups", "\(configurations.count)", in: reader)
+        var loaded = RawList<Configuration>()
+        for index in 0..<configurations.count {
             var configuration = Configuration(algorithm)
             for (key, _) in configurations[index].text {
                 let name = "group.\(index).\(key)"
-                let text = reader.metadata(name)
-                guard let text, configuration.set(key, to: text) else {
-                    throw MartletError(
-                        .format, "the file's \(name) is \(text.map { "\"\($0)\"" } ?? "missing"); expected a number")
+                let text = unsafe reader.metadata(name)
+                guard let text = unsafe text, unsafe configuration.set(key, to: text) else {
+                    throw MartletError(.format, unsafe "the file's \(name) is \(quoted(text)); expected a number")
                 }
             }
             do {
@@ -96,51 +85,91 @@ extension Optimizer {
                     "the file's group.\(index) keeps \(configuration.slotCount) moments; expected "
                         + "\(configurations[index].slotCount)")
             }
-            loaded.append(configuration)
+            try loaded.append(configuration)
         }
         return loaded
+    }
+
+    /// Throws where the file's text under a key is another one.
+    private func expect(
+        _ key: String, _ value: String, in reader: borrowing SafetensorsReader
+    ) throws(MartletError) {
+        let found = unsafe reader.metadata(key)
+        let isRight = unsafe value.utf8Span.span.withUnsafeBytes { value in
+            unsafe found.map { unsafe Bytes.areEqual($0, value) } ?? false
+        }
+        guard isRight else {
+            throw MartletError(.format, unsafe "the file's \(key) is \(quoted(found)); expected \"\(value)\"")
+        }
+    }
+
+    /// The beginning of a file's text, for a message.
+    private func quoted(_ text: UnsafeRawBufferPointer?) -> String {
+        unsafe text.map { unsafe "\"\(Bytes.excerpt($0))\"" } ?? "missing"
     }
 }
 
 extension ParameterEntry {
-    fileprivate func slotNames(_ configurations: [Configuration]) -> [StaticString] {
-        configurations[group].algorithm.slotNames
+    /// Adds this parameter's state to a file.
+    fileprivate func add(to writer: inout SafetensorsWriter, _ slotNames: [StaticString]) throws(MartletError) {
+        for (slot, slotName) in zip(slots, slotNames) {
+            try unsafe add(to: &writer, slotName, TensorType(slot.type), sizes, slot.view.base, slot.byteCount)
+        }
+        try unsafe add(to: &writer, "step", .i64, [], stepAddress, 8)
+    }
+
+    private func add(
+        to writer: inout SafetensorsWriter, _ part: StaticString, _ type: TensorType, _ shape: [Int],
+        _ data: UnsafeRawPointer?, _ byteCount: Int
+    ) throws(MartletError) {
+        let suffix = ".\(part)"
+        try unsafe suffix.utf8Span.span.withUnsafeBytes { (suffix: UnsafeRawBufferPointer) throws(MartletError) in
+            try unsafe shape.span.withUnsafeBufferPointer { (shape: UnsafeBufferPointer<Int>) throws(MartletError) in
+                try unsafe writer.add(
+                    name: name, suffix: suffix, type: type, shape: shape, data: data, byteCount: byteCount)
+            }
+        }
     }
 
     /// Reads this parameter's state into memory of its own.
     fileprivate func state(
-        in reader: borrowing SafetensorsReader, _ configurations: [Configuration]
+        in reader: borrowing SafetensorsReader, _ slotNames: [StaticString]
     ) throws(MartletError) -> ParameterState {
         var loaded: [StateSlot] = []
-        for (slot, name) in zip(slots, slotNames(configurations)) {
-            let tensor = try find("\(self.name).\(name)", TensorType(slot.type), slot.byteCount, in: reader)
+        for (slot, slotName) in zip(slots, slotNames) {
+            let tensor = try find(slotName, TensorType(slot.type), slot.byteCount, in: reader)
             let copy = try StateSlot(type: slot.type, count: slot.count)
             if let base = unsafe copy.view.base { try unsafe reader.read(tensor, into: base) }
             loaded.append(copy)
         }
-        let tensor = try find("\(name).step", .i64, 8, in: reader)
+        let tensor = try find("step", .i64, 8, in: reader)
         var step: Int64 = 0
         try unsafe reader.read(tensor, into: &step)
         guard step >= 0 && step < .max else {
-            throw MartletError(.format, "the file's \(name).step is \(step); expected 0 ..< 2^63 - 1")
+            throw MartletError(.format, "the file's \(tensorName("step")) is \(step); expected 0 ..< 2^63 - 1")
         }
         return ParameterState(slots: loaded, step: step)
     }
 
     private func find(
-        _ name: String, _ type: TensorType, _ byteCount: Int, in reader: borrowing SafetensorsReader
+        _ part: StaticString, _ type: TensorType, _ byteCount: Int, in reader: borrowing SafetensorsReader
     ) throws(MartletError) -> Int {
-        guard let index = reader.index(of: name) else {
-            throw MartletError(.format, "the file has no tensor \"\(name)\"")
+        let suffix = ".\(part)"
+        let index = unsafe suffix.utf8Span.span.withUnsafeBytes { unsafe reader.index(of: name, suffix: $0) }
+        guard let index else {
+            throw MartletError(.format, "the file has no tensor \"\(tensorName(part))\"")
         }
         guard reader.type(index) == type && reader.byteCount(index) == byteCount else {
             throw MartletError(
                 .format,
-                "the file's \"\(name)\" has \(reader.byteCount(index)) bytes of \(reader.type(index).name); "
-                    + "expected \(byteCount) of \(type.name)")
+                "the file's \"\(tensorName(part))\" has \(reader.byteCount(index)) bytes of "
+                    + "\(reader.type(index).name); expected \(byteCount) of \(type.name)")
         }
         return index
     }
+
+    /// What messages call a tensor of this parameter.
+    private func tensorName(_ part: StaticString) -> String { unsafe "\(Bytes.excerpt(name)).\(part)" }
 }
 
 extension TensorType {
@@ -168,7 +197,10 @@ extension Configuration {
     }
 
     /// Sets what `text` gave under this key; false where the text is none of it, or the decimals are not the bits'.
-    fileprivate mutating func set(_ key: String, to text: String) -> Bool {
+    fileprivate mutating func set(_ key: String, to bytes: UnsafeRawBufferPointer) -> Bool {
+        // No number that is written there is longer; a file's text may be of any length.
+        if bytes.count > 40 { return false }
+        let text = unsafe String(decoding: bytes, as: UTF8.self)
         switch key {
         case "semantics":
             guard let semantics = Int32(text).flatMap(Semantics.init(rawValue:)) else { return false }

@@ -10,6 +10,7 @@ import MartletPlatform
     private let count: Int
     /// The first array with a rank: all others with a rank must have its sizes.
     private var shaped: ArrayView?
+    private var shapedRole = Role.value
     /// Whether an array of fp64 has been seen.
     private(set) var isDouble = false
     /// The most elements of any array, and of any one dimension's reach: sums over 64 dimensions then fit an Int.
@@ -44,7 +45,7 @@ import MartletPlatform
         unsafe isDouble = unsafe isDouble || array.type == .fp64
         var reach = unsafe (below: 0, above: count * size)
         if unsafe array.rank != 0 {
-            reach = try unsafe strided(array, isWritten, { describe(role) })
+            reach = try unsafe strided(array, role, describe)
         }
         let (low, under) = address.subtractingReportingOverflow(UInt(reach.below))
         let (high, over) = address.addingReportingOverflow(UInt(reach.above))
@@ -62,8 +63,9 @@ import MartletPlatform
 
     /// Checks sizes and strides; returns the bytes reached below and above the first element's address.
     private mutating func strided(
-        _ array: ArrayView, _ isWritten: Bool, _ describe: () -> String
+        _ array: ArrayView, _ role: Role, _ describeRole: (Role) -> String
     ) throws(MartletError) -> (below: Int, above: Int) {
+        func describe() -> String { describeRole(role) }
         guard unsafe array.rank > 0 && array.rank <= Layout.maximumRank else {
             throw MartletError(
                 .shape, unsafe "\(describe()).rank is \(array.rank); expected 0 to \(Layout.maximumRank)")
@@ -97,10 +99,10 @@ import MartletPlatform
                 unsafe "\(describe()).sizes have the product \(isEmpty ? "0" : overflows ? "2^63 or more" : "\(product)"); "
                     + "expected \(count), the value's count")
         }
-        unsafe try agree(array, sizes, describe)
+        unsafe try agree(array, role, describeRole)
         if unsafe count == 0 { return (0, 0) }
         let reach = unsafe try ParameterCheck.reach(array, sizes, strides, describe)
-        if isWritten, let dimension = unsafe ParameterCheck.collision(array.rank, sizes, strides) {
+        if role != .gradient, let dimension = unsafe ParameterCheck.collision(array.rank, sizes, strides) {
             throw unsafe MartletError(
                 .overlap,
                 "\(describe()).strides[\(dimension)] is \(strides[dimension]), so that elements share memory; "
@@ -109,18 +111,27 @@ import MartletPlatform
         return reach
     }
 
-    private mutating func agree(
-        _ array: ArrayView, _ sizes: UnsafePointer<Int64>, _ describe: () -> String
-    ) throws(MartletError) {
+    /// Throws where an array has other sizes than the first that has any.
+    private mutating func agree(_ array: ArrayView, _ role: Role, _ describe: (Role) -> String) throws(MartletError) {
         guard let shaped = unsafe shaped else {
             unsafe self.shaped = array
+            unsafe shapedRole = role
             return
         }
         guard unsafe array.rank == shaped.rank,
-            unsafe (0..<array.rank).allSatisfy({ unsafe sizes[$0] == shaped.sizes![$0] })
+            unsafe (0..<array.rank).allSatisfy({ unsafe array.sizes![$0] == shaped.sizes![$0] })
         else {
-            throw MartletError(.shape, "\(describe()).sizes differ from those of the parameter's other arrays")
+            throw unsafe MartletError(
+                .shape,
+                "\(describe(role)).sizes are \(ParameterCheck.sizeText(array)); "
+                    + "expected \(ParameterCheck.sizeText(shaped)), those of \(describe(shapedRole))")
         }
+    }
+
+    /// Sizes for a message, "[3, 4]", the first eight of them.
+    private static func sizeText(_ array: ArrayView) -> String {
+        let shown = unsafe (0..<min(array.rank, 8)).map { unsafe "\(array.sizes![$0])" }.joined(separator: ", ")
+        return unsafe array.rank > 8 ? "[\(shown), ...], \(array.rank) in all" : "[\(shown)]"
     }
 
     private static func reach(

@@ -35,11 +35,86 @@ struct ParameterState {
 
 /// A parameter of an optimizer. A class, so that its counter and its name have an address for the length of a step.
 @safe final class ParameterEntry {
-    let name: String
     let group: Int
+    /// Of the name, as the table of names wants it.
+    let nameHash: UInt
     private(set) var slots: [StateSlot]
     /// The memory of the value, to hold against that of later parameters.
     let extent: Extent
+    /// State that has been read and is not in place yet.
+    var staged: ParameterState?
+
+    /// The step counter, then sizes and strides, then the name with its NUL.
+    private let block: ZeroedMemory
+    private let nameCount: Int
+    /// All that a step needs but the gradient.
+    private var view: ParameterView
+
+    init(
+        value: ArrayView, name: UnsafeRawBufferPointer, group: Int, extent: Extent
+    ) throws(MartletError) {
+        self.group = group
+        nameHash = unsafe NameTable.hash(name)
+        nameCount = name.count
+        let shapeBytes = unsafe value.rank * MemoryLayout<Int64>.stride
+        block = try ZeroedMemory(byteCount: 8 + 2 * shapeBytes + name.count + 1)
+        let sizes = unsafe (block.base + 8).assumingMemoryBound(to: Int64.self)
+        let strides = unsafe sizes + value.rank
+        for dimension in unsafe 0..<value.rank {
+            unsafe sizes[dimension] = value.sizes![dimension]
+            unsafe strides[dimension] = value.strides![dimension]
+        }
+        let text = unsafe block.base + 8 + 2 * shapeBytes
+        if let start = name.baseAddress { unsafe text.copyMemory(from: start, byteCount: name.count) }
+        let own = unsafe ArrayView(
+            base: value.base, count: value.count, type: value.type, rank: value.rank, sizes: sizes, strides: strides)
+        unsafe view = ParameterView(
+            value: own, gradient: .none, step: block.base.assumingMemoryBound(to: Int64.self), group: group,
+            name: UnsafePointer(text.assumingMemoryBound(to: CChar.self)))
+        var ownExtent = unsafe extent
+        unsafe ownExtent.sizes = UnsafePointer(sizes)
+        unsafe ownExtent.strides = UnsafePointer(strides)
+        unsafe self.extent = ownExtent
+        slots = []
+    }
+
+    /// Gives the parameter state of these types, all zero.
+    convenience init(
+        value: ArrayView, name: UnsafeRawBufferPointer, group: Int, types: [ElementType], extent: Extent
+    ) throws(MartletError) {
+        try unsafe self.init(value: value, name: name, group: group, extent: extent)
+        var slots: [StateSlot] = []
+        for type in types { unsafe slots.append(try StateSlot(type: type, count: value.count)) }
+        adopt(slots)
+    }
+
+    /// The same parameter with its own copy of the state.
+    func copy() throws(MartletError) -> ParameterEntry {
+        let copy = try unsafe ParameterEntry(value: view.value, name: name, group: group, extent: extent)
+        var copies: [StateSlot] = []
+        for slot in slots { copies.append(try slot.copy()) }
+        copy.adopt(copies)
+        copy.step = step
+        return copy
+    }
+
+    private func adopt(_ slots: [StateSlot]) {
+        self.slots = slots
+        unsafe view.stateCount = slots.count
+        for (index, slot) in slots.enumerated() { unsafe view.state[index] = slot.view }
+    }
+
+    /// Puts staged state, of the same types and counts, in place.
+    func adoptStaged() {
+        guard let staged else { return }
+        adopt(staged.slots)
+        step = staged.step
+        self.staged = nil
+    }
+
+    /// The bytes of the name; good as long as this object.
+    var name: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: view.name, count: nameCount) }
+
     /// Steps taken.
     var step: Int64 {
         get { unsafe block.base.load(as: Int64.self) }
@@ -51,68 +126,37 @@ struct ParameterState {
 
     /// Elements along each dimension; one dimension for a contiguous value.
     var sizes: [Int] {
-        unsafe value.rank == 0 ? [value.count] : (0..<value.rank).map { unsafe Int(value.sizes![$0]) }
-    }
-
-    /// The step counter, then sizes and strides, then the name with its NUL.
-    private let block: ZeroedMemory
-    private let value: ArrayView
-
-    init(
-        value: ArrayView, name: String, group: Int, types: [ElementType], extent: Extent
-    ) throws(MartletError) {
-        self.name = name
-        self.group = group
-        let shapeBytes = unsafe value.rank * MemoryLayout<Int64>.stride
-        block = try ZeroedMemory(byteCount: 8 + 2 * shapeBytes + name.utf8.count + 1)
-        let sizes = unsafe (block.base + 8).assumingMemoryBound(to: Int64.self)
-        let strides = unsafe sizes + value.rank
-        for dimension in unsafe 0..<value.rank {
-            unsafe sizes[dimension] = value.sizes![dimension]
-            unsafe strides[dimension] = value.strides![dimension]
-        }
-        let text = unsafe (block.base + 8 + 2 * shapeBytes).assumingMemoryBound(to: UInt8.self)
-        for (index, byte) in name.utf8.enumerated() { unsafe text[index] = byte }
-        unsafe self.value = ArrayView(
-            base: value.base, count: value.count, type: value.type, rank: value.rank, sizes: sizes, strides: strides)
-        var own = unsafe extent
-        unsafe own.sizes = UnsafePointer(sizes)
-        unsafe own.strides = UnsafePointer(strides)
-        unsafe self.extent = own
-        slots = []
-        for type in types { unsafe slots.append(try StateSlot(type: type, count: value.count)) }
-    }
-
-    /// The same parameter with its own copy of the state.
-    func copy() throws(MartletError) -> ParameterEntry {
-        let copy = try unsafe ParameterEntry(
-            value: value, name: name, group: group, types: [], extent: extent)
-        for slot in slots { copy.slots.append(try slot.copy()) }
-        copy.step = step
-        return copy
-    }
-
-    /// State that has been read and is not in place yet.
-    var staged: ParameterState?
-
-    /// Puts staged state, of the same types and counts, in place.
-    func adoptStaged() {
-        guard let staged else { return }
-        slots = staged.slots
-        step = staged.step
-        self.staged = nil
+        let value = unsafe view.value
+        return unsafe value.rank == 0 ? [value.count] : (0..<value.rank).map { unsafe Int(value.sizes![$0]) }
     }
 
     var stateBytes: Int { slots.reduce(8) { $0 + $1.byteCount } }
 
     /// Everything that a step needs.
     func view(gradient: ArrayView) -> ParameterView {
-        let shapeBytes = unsafe value.rank * MemoryLayout<Int64>.stride
-        var view = unsafe ParameterView(
-            value: value, gradient: gradient, step: block.base.assumingMemoryBound(to: Int64.self), group: group,
-            name: UnsafePointer((block.base + 8 + 2 * shapeBytes).assumingMemoryBound(to: CChar.self)))
-        for (index, slot) in slots.enumerated() { unsafe view.state[index] = slot.view }
-        unsafe view.stateCount = slots.count
+        var view = unsafe view
+        unsafe view.gradient = gradient
         return unsafe view
+    }
+}
+
+/// The parameters of an optimizer, in order of adding.
+@safe struct ParameterList: ~Copyable {
+    /// Retained here, released in the end.
+    private var entries = unsafe RawList<Unmanaged<ParameterEntry>>()
+
+    deinit { for index in unsafe 0..<entries.count { unsafe entries[index].release() } }
+
+    var count: Int { unsafe entries.count }
+
+    subscript(index: Int) -> ParameterEntry { unsafe entries[index].takeUnretainedValue() }
+
+    /// Makes room for `more` parameters. Throws `.memory`.
+    mutating func reserve(_ more: Int) throws(MartletError) { try unsafe entries.reserve(more) }
+
+    /// Adds a parameter; throws `.memory` where no room has been made and the system gives none.
+    mutating func append(_ entry: ParameterEntry) throws(MartletError) {
+        try unsafe entries.reserve(1)
+        try unsafe entries.append(Unmanaged.passRetained(entry))
     }
 }

@@ -1,5 +1,6 @@
 // What messages call the parts of a step: "parameters[3].grad ("fc1.weight")" in a call that takes parameters,
 // "grads[3] ("fc1.weight")" in a call on an optimizer that owns the rest.
+import MartletPlatform
 
 /// An array of a parameter, or its step counter.
 enum Role: Equatable {
@@ -19,7 +20,7 @@ package enum Spelling {
     case oneArray
 
     func describe(_ role: Role, parameter: Int, name: UnsafePointer<CChar>?) -> String {
-        let suffix = unsafe name.map { unsafe " (\"\(String(cString: $0).prefix(80))\")" } ?? ""
+        let suffix = unsafe name.map { unsafe " (\"\(Bytes.excerpt($0))\")" } ?? ""
         let part =
             switch role {
             case .value: "value"

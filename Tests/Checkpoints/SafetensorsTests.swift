@@ -88,8 +88,14 @@ import Testing
             }
         }
         for name in ["weight", "weight.stepp", "weight.ste", "zzz", "A", " "] { #expect(reader.index(of: name) == nil) }
-        #expect(reader.metadata("k") == "v")
+        #expect(reader.metadata("k").map { Array($0) } == Array("v".utf8))
         #expect(reader.metadata("K") == nil)
+        // Among many, in no order.
+        let keys = (0..<100).map { "key \($0 * 37 % 100)" }
+        try write([], keys.map { ($0, $0 + "!") }, to: "many")
+        let many = try SafetensorsReader(path: folder["many"])
+        for key in keys { #expect(many.metadata(key).map { Array($0) } == Array((key + "!").utf8)) }
+        for key in ["", "key", "key 100", "key 0 ", "z"] { #expect(many.metadata(key) == nil) }
     }
 
     @Test func refusedContents() {

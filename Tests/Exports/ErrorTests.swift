@@ -80,22 +80,37 @@ import Testing
         #expect(martlet_last_error() == address)
     }
 
-    /// A message that would be longer than 1,023 bytes ends with its last whole character: here one that quotes a file,
-    /// a checkpoint with a long word where its format should be named.
+    /// A message that would be longer than 1,023 bytes ends with its last whole character: here one that quotes a path of
+    /// bytes that are no text, each of which the message replaces by a character of three.
+    @Test func longMessages() {
+        let handle = Handle()
+        defer { extendLifetime(handle) }
+        for padding in 0..<6 {
+            let path = Array(repeating: CChar(0x78), count: padding) + Array(repeating: CChar(-1), count: 400 - padding)
+            #expect(martlet_optimizer_load(handle.token, path + [0]) == MARTLET_ERROR_FILE)
+            let whole =
+                "martlet_optimizer_load: file '" + String(repeating: "x", count: padding)
+                + String(repeating: "\u{FFFD}", count: 400 - padding)
+            let bytes = strlen(martlet_last_error())
+            #expect(bytes <= 1023 && bytes > 1020, "\(bytes) bytes")
+            #expect(String(validatingCString: martlet_last_error()) != nil, "not UTF-8")
+            let isStart = whole.utf8.starts(with: lastError.utf8)
+            #expect(isStart, "\(lastError)")
+        }
+    }
+
+    /// What a message quotes of a file is its beginning: at most 80 bytes, up to a whole character.
     @Test(arguments: ["a", "é", "€", "\u{1F426}"])
-    func longMessages(character: String) {
-        let width = character.utf8.count
+    func longText(character: String) {
         let handle = Handle()
         defer { extendLifetime(handle) }
         for padding in 0..<6 {
             let word = String(repeating: "x", count: padding) + String(repeating: character, count: 1500)
             #expect(loadFile(format: word, into: handle) == MARTLET_ERROR_FORMAT)
-            let whole = "martlet_optimizer_load: the file's format is \"" + word
-            let bytes = strlen(martlet_last_error())
-            #expect(bytes <= 1023 && bytes > 1023 - width, "\(bytes) bytes")
-            #expect(String(validatingCString: martlet_last_error()) != nil, "not UTF-8")
-            let isStart = whole.utf8.starts(with: lastError.utf8)
-            #expect(isStart, "\(lastError)")
+            let shown = padding + (80 - padding) / character.utf8.count
+            #expect(
+                lastError == "martlet_optimizer_load: the file's format is \"\(word.prefix(shown))...\"; "
+                    + "expected \"martlet.optimizer\"")
         }
     }
 
@@ -112,20 +127,73 @@ import Testing
         return martlet_optimizer_load(handle.token, path)
     }
 
-    /// Names that are not UTF-8 still give a text that is.
-    @Test func namesThatAreNoText() {
+    /// Names that are not UTF-8 are refused, with a text that is.
+    @Test(arguments: [[0xFF], [0xFE], [0xC3, 0x28, 0xFF, 0xF0, 0x9F], [0xED, 0xA0, 0x80], [0x61, 0xE2, 0x82]])
+    func namesThatAreNoText(bytes: [UInt8]) {
         let handle = Handle()
         defer { extendLifetime(handle) }
-        let (values, other) = (Floats(4), Floats(4))
-        defer { extendLifetime((values, other)) }
-        let name = [0xC3, 0x28, 0xFF, 0xF0, 0x9F, 0].map { CChar(bitPattern: $0) }
+        let values = Floats(4)
+        defer { extendLifetime(values) }
+        let name = bytes.map { CChar(bitPattern: $0) } + [0]
         name.withUnsafeBufferPointer { name in
-            var (first, second) = (
-                makeParameter(values, name: name.baseAddress), makeParameter(other, name: name.baseAddress)
-            )
-            #expect(martlet_optimizer_add(handle.token, nil, &first) == MARTLET_OK)
-            #expect(martlet_optimizer_add(handle.token, nil, &second) == MARTLET_ERROR_ARGUMENT)
+            var parameter = makeParameter(values, name: name.baseAddress)
+            #expect(martlet_optimizer_add(handle.token, nil, &parameter) == MARTLET_ERROR_ARGUMENT)
         }
+        #expect(lastError.contains("parameter.name is") && lastError.contains("not UTF-8"))
         #expect(String(validatingCString: martlet_last_error()) != nil)
+    }
+
+    /// A name is read as far as it must be: here it ends where the memory does, without a NUL.
+    @Test func namesWithoutAnEnd() {
+        let page = 1 << 16
+        let memory = mmap(nil, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
+        defer { munmap(memory, 2 * page) }
+        #expect(mprotect(memory + page, page, PROT_NONE) == 0)
+        memset(memory, 0x6E, page)
+        func name(_ count: Int) -> UnsafePointer<CChar> {
+            UnsafePointer((memory + page - count).assumingMemoryBound(to: CChar.self))
+        }
+        let handle = Handle()
+        let (values, gradient) = (Floats(4), Floats(3))
+        defer { extendLifetime((handle, values, gradient)) }
+        var parameter = makeParameter(values, name: name(501))
+        #expect(martlet_optimizer_add(handle.token, nil, &parameter) == MARTLET_ERROR_ARGUMENT)
+        #expect(lastError.contains("parameter.name is \"nnn") && lastError.contains("more than 500 bytes"))
+        // In a step's message 80 bytes of it.
+        var step: Int64 = 0
+        var config = makeConfig()
+        parameter = makeParameter(values, name: name(81))
+        parameter.grad = gradient.array
+        withUnsafeMutablePointer(to: &step) { step in
+            parameter.step = step
+            var slots = [Floats(4), Floats(4)].map(\.array)
+            slots.withUnsafeMutableBufferPointer { slots in
+                (parameter.state, parameter.state_count) = (slots.baseAddress, 2)
+                #expect(martlet_step(nil, &parameter, 1, &config, 1) == MARTLET_ERROR_SHAPE)
+            }
+        }
+        #expect(lastError.contains("(\"" + String(repeating: "n", count: 80) + "...\")"))
+    }
+
+    /// What `add` says of its arguments begins with the struct they stand in, and a bad handle's value is told.
+    @Test func spelling() {
+        let handle = Handle()
+        let values = Floats(4)
+        defer { extendLifetime((handle, values)) }
+        func add(_ words: String, _ change: (inout martlet_parameter) -> Void) {
+            var parameter = makeParameter(values)
+            change(&parameter)
+            #expect(martlet_optimizer_add(handle.token, nil, &parameter) != MARTLET_OK)
+            #expect(lastError.contains("martlet_optimizer_add: " + words), "\(lastError)")
+        }
+        add("parameter.group is 3") { $0.group = 3 }
+        add("parameter.value.count is -1") { $0.value.count = -1 }
+        add("parameter.value.dtype is 99") { $0.value.dtype = 99 }
+        add("parameter.state_count is 5") { $0.state_count = 5 }
+        let nothing = Memory(byteCount: 1)
+        defer { extendLifetime(nothing) }
+        add("parameter.name is \"\"") { $0.name = UnsafePointer(nothing.pointer()) }
+        #expect(martlet_optimizer_reset(OpaquePointer(bitPattern: 0xABC)) == MARTLET_ERROR_HANDLE)
+        #expect(lastError.contains("optimizer is 0xabc"))
     }
 }

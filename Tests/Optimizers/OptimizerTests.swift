@@ -96,14 +96,74 @@ import Testing
             try optimizer.add(parameters[2], name: "0")
         }
         let longest = String(repeating: "é", count: 250)
-        expectFailure(.argument, ["name is \"éé", "501 bytes", "1 to 500"]) { () throws(MartletError) in
+        expectFailure(.argument, ["name is \"éé", "more than 500 bytes", "1 to 500"]) { () throws(MartletError) in
             try optimizer.add(parameters[2], name: longest + "x")
         }
+        // By its bytes: the same letter, written in two ways, makes two names.
+        expectFailure(.argument, ["name is \"schön", "parameter 1"]) { () throws(MartletError) in
+            try optimizer.add(parameters[2], name: "schön \u{1F426}")
+        }
+        #expect(try optimizer.add(Parameter(count: 0), name: "scho\u{308}n \u{1F426}") == 2)
+        optimizer.reset()
+        try optimizer.add(parameters[0])
+        try optimizer.add(parameters[1], name: "schön \u{1F426}")
         let short = ArrayView(base: parameters[1].view.gradient.base, count: 5, type: .fp32)
         expectFailure(.shape, ["grads[1] (\"schön \u{1F426}\").count is 5", "12"]) { () throws(MartletError) in
             try optimizer.step([parameters[0].view.gradient, short])
         }
         #expect(try optimizer.add(parameters[2], name: longest) == 2)
+    }
+
+    /// An index that was given away as a name: the message does not quote a name that nobody gave.
+    @Test func indexThatIsAName() throws {
+        let parameters = (0..<2).map { Parameter(seed: UInt64($0)) }
+        defer { extendLifetime(parameters) }
+        let optimizer = try Optimizer(Configuration(.adam))
+        try optimizer.add(parameters[0], name: "1")
+        expectFailure(.argument, ["the index 1 is another parameter's name"]) { () throws(MartletError) in
+            try optimizer.add(parameters[1])
+        }
+    }
+
+    /// Thousands of names and places, in no order: each name and each overlap is found, and nothing else is.
+    @Test func manyParameters() throws {
+        let count = 3000
+        let memory = Parameter(count: 4 * count)
+        defer { extendLifetime(memory) }
+        let base = memory.view.value.base!
+        var generator = Generator(seed: 9)
+        let places = (0..<count).shuffled(using: &generator)
+        let optimizer = try Optimizer(Configuration(.adam))
+        func view(_ place: Int, offset: Int, count: Int) -> ArrayView {
+            ArrayView(base: base + 16 * place + 4 * offset, count: count, type: .fp32)
+        }
+        for (index, place) in places.enumerated() {
+            // Two of four elements each, the middle ones.
+            #expect(try optimizer.add(view(place, offset: 1, count: 2), name: "p\(place)") == index)
+            guard index % 97 == 0 else { continue }
+            let known = places[...index].randomElement(using: &generator)!
+            expectFailure(.argument, ["\"p\(known)\""]) { () throws(MartletError) in
+                try optimizer.add(view(place, offset: 3, count: 1), name: "p\(known)")
+            }
+            for (offset, length) in [(0, 2), (1, 1), (2, 1), (2, 2), (0, 4)] {
+                expectFailure(.overlap, ["\"p\(known)\""]) { () throws(MartletError) in
+                    try optimizer.add(view(known, offset: offset, count: length), name: "other")
+                }
+            }
+        }
+        // What is left free between them may still be added; all of it together may not.
+        expectFailure(.overlap, ["\"p"]) { () throws(MartletError) in
+            try optimizer.add(ArrayView(base: base, count: 4 * count, type: .fp32))
+        }
+        for place in places {
+            _ = try optimizer.add(view(place, offset: 0, count: 1), name: "a\(place)")
+            _ = try optimizer.add(view(place, offset: 3, count: 1), name: "b\(place)")
+        }
+        let clone = try optimizer.clone()
+        expectFailure(.overlap, ["\"p7\""]) { () throws(MartletError) in try clone.add(view(7, offset: 2, count: 1)) }
+        expectFailure(.argument, ["\"b7\""]) { () throws(MartletError) in
+            try clone.add(ArrayView(base: nil, count: 0, type: .fp32), name: "b7")
+        }
     }
 
     /// Columns of one matrix are parameters of their own.

@@ -149,11 +149,16 @@ private func expectRefusal(
 
     /// Arrays with a shape must have the same one; arrays without one go with any.
     @Test func shapesThatDiffer() throws {
-        expectRefusal(.shape, ["grad (\"fc1.weight\").sizes differ"]) {
+        expectRefusal(
+            .shape,
+            [
+                "grad (\"fc1.weight\").sizes are [4, 3]; expected [3, 4], those of parameters[1].value (\"fc1.weight\")"
+            ]
+        ) {
             $0.view.value = $0.view.value.shaped([3, 4], [4, 1], in: $0)
             $0.view.gradient = $0.view.gradient.shaped([4, 3], [3, 1], in: $0)
         }
-        expectRefusal(.shape, ["state[1] (\"fc1.weight\").sizes differ"]) {
+        expectRefusal(.shape, ["state[1] (\"fc1.weight\").sizes are [12]; expected [3, 4]", "state[0]"]) {
             $0.view.state[0] = $0.view.state[0].shaped([3, 4], [4, 1], in: $0)
             $0.view.state[1] = $0.view.state[1].shaped([12], [1], in: $0)
         }
