@@ -28,6 +28,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if UINTPTR_MAX < 0xFFFFFFFFFFFFFFFF
+#error "martlet.h describes a library for machines with addresses of 64 bits"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -45,15 +49,25 @@ extern "C" {
  * Counts      are elements, never bytes, and int64_t; a negative count is an error.
  * Structs     that carry struct_size must have it set to sizeof by the caller (the ..._init functions
  *             do so). A size under the first published one is MARTLET_ERROR_STRUCT; a field beyond the
- *             given size takes its default; bytes beyond the library's own size must be zero.
+ *             given size takes its default. Bytes beyond the library's own size must be zero where a
+ *             struct is read (martlet_config), and become zero where it is written (the others).
  *             Reserved fields must be zero.
  * Memory      Pointers are borrowed for the length of the call, except where a function says longer.
  *             Elements must be aligned to their own size. A range that is written may overlap no
  *             other range of the same call; ranges that are only read may overlap each other. Overlaps
- *             among arrays are found and refused; structs of the call are taken to be apart.
+ *             among arrays are found and refused; structs of the call are taken to be apart. Arrays
+ *             may interleave, as the columns of a matrix do, where some stride of one of them keeps
+ *             them apart; other interleavings, and a written array whose strides, sorted, do not each
+ *             step over all that the shorter ones reach, are refused even if no byte is shared.
+ *             A step allocates only where its thread has not made one before, or none of as many
+ *             parameters and dimensions; that memory stays with the thread until it ends.
+ * Limits      2^24 parameters and 2^24 groups in one call of martlet_step, 2^56 elements in an array,
+ *             2^20 handles at a time.
  * Threads     Any function may be called from any thread. Different handles and different arrays may
  *             be used at the same time. A second thread that enters a handle gets MARTLET_ERROR_BUSY.
- *             Large calls are shared with worker threads of the library's own.
+ *             Large calls are shared with worker threads of the library's own, one call at a time: a
+ *             call made meanwhile by another thread is done by that thread alone.
+ * Signals     No function may be called from a signal handler.
  * fork        A forked child can use the library at once. A handle that another thread was inside at
  *             the fork answers MARTLET_ERROR_INTERRUPTED in the child until it is destroyed.
  * Numbers     The same inputs give the same bits for every thread count, instruction set, alignment
@@ -87,21 +101,25 @@ int32_t martlet_abi_get(void);
 typedef int32_t martlet_status;
 
 #define MARTLET_OK 0
-#define MARTLET_ERROR_ARGUMENT -1    /* a number is out of its range, or not known */
-#define MARTLET_ERROR_NULL -2        /* a pointer is NULL that must not be */
-#define MARTLET_ERROR_STRUCT -3      /* struct_size or a reserved field is wrong */
-#define MARTLET_ERROR_HANDLE -4      /* not a handle: NULL, destroyed, or never one */
-#define MARTLET_ERROR_TYPE -5        /* an element type that cannot stand here */
-#define MARTLET_ERROR_SHAPE -6       /* counts, ranks, sizes or strides that do not fit together */
-#define MARTLET_ERROR_OVERLAP -7     /* a written range overlaps another, or itself */
-#define MARTLET_ERROR_ALIGNMENT -8   /* a pointer is not a multiple of its element's size */
-#define MARTLET_ERROR_UNSUPPORTED -9 /* a field that this version does not serve */
-#define MARTLET_ERROR_MEMORY -10     /* the system gave no memory, for anything that grows with what a caller passes;
-                                        a refused allocation of under 1 KB ends the process, outside of steps */
-#define MARTLET_ERROR_FILE -11       /* the system refused a file operation */
-#define MARTLET_ERROR_FORMAT -12     /* a file's content is not what it should be */
-#define MARTLET_ERROR_BUSY -13       /* another thread is inside this handle */
-#define MARTLET_ERROR_INTERRUPTED -14 /* another thread was inside this handle at the fork */
+#define MARTLET_ERROR_ARGUMENT (-1)     /* a number is out of its range, or not known; a name that cannot be */
+#define MARTLET_ERROR_NULL (-2)         /* a pointer is NULL that must not be */
+#define MARTLET_ERROR_STRUCT (-3)       /* struct_size or a reserved field is wrong */
+#define MARTLET_ERROR_HANDLE (-4)       /* not a handle: NULL, destroyed, or never one */
+#define MARTLET_ERROR_TYPE (-5)         /* an element type that cannot stand here */
+#define MARTLET_ERROR_SHAPE (-6)        /* counts, ranks, sizes or strides that do not fit together */
+#define MARTLET_ERROR_OVERLAP (-7)      /* a written range overlaps another, or itself */
+#define MARTLET_ERROR_ALIGNMENT (-8)    /* a pointer is not a multiple of its element's size */
+#define MARTLET_ERROR_UNSUPPORTED (-9)  /* a field that this version does not serve */
+#define MARTLET_ERROR_MEMORY (-10)      /* the system gave no memory; see below */
+#define MARTLET_ERROR_FILE (-11)        /* the system refused a file operation */
+#define MARTLET_ERROR_FORMAT (-12)      /* a file's content is not what it should be */
+#define MARTLET_ERROR_BUSY (-13)        /* another thread is inside this handle */
+#define MARTLET_ERROR_INTERRUPTED (-14) /* another thread was inside this handle at the fork */
+
+/* MARTLET_ERROR_MEMORY answers every refused allocation that grows with what a caller passes or a file
+ * holds. Objects of fixed size (a handle's, a parameter's) and the texts of errors take allocations of
+ * under 4 KB; where the system refuses one of these, the process ends. A step that succeeds,
+ * martlet_optimizer_set, _reset and _destroy make none of them. */
 
 /* The constant's own name, "MARTLET_ERROR_NULL"; "MARTLET_ERROR_?" for a number that is none.
  * Static storage. Cannot fail. Since 0.1. */
@@ -134,8 +152,9 @@ typedef struct martlet_machine {
 } martlet_machine;
 
 /* Describes the machine and the settings in force. out_machine: struct_size bytes are written.
- * Fails with STRUCT, and with ARGUMENT when MARTLET_ISA or MARTLET_NUM_THREADS in the environment
- * holds a value that is unknown or that this machine lacks. Since 0.1. */
+ * Fails with NULL, STRUCT, and with ARGUMENT when MARTLET_ISA or MARTLET_NUM_THREADS in the environment
+ * holds a value that is unknown or that this machine lacks; every step then fails with ARGUMENT too,
+ * until martlet_isa_set or martlet_threads_set says otherwise. Since 0.1. */
 martlet_status martlet_machine_get(martlet_machine *out_machine, size_t struct_size);
 
 /* Sets how many threads a call may use, 1 to 1,024; 0 returns to the default. Process-wide; a call
@@ -191,11 +210,14 @@ typedef struct martlet_array {
     uint64_t reserved;      /* 0 */
 } martlet_array;            /* 64 bytes, for good */
 
-/* A parameter, its gradient and its state. */
+/* A parameter, its gradient and its state. All arrays have value's count. Those with a rank have the same
+ * rank and the same sizes, and elements correspond by their place along the dimensions; an array of rank 0
+ * beside them holds its elements in row-major order over those sizes (the last dimension varies fastest). */
 typedef struct martlet_parameter {
     martlet_array value;      /* read and written */
-    martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient, and the
-                                 parameter is left as it is */
+    martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient: value, state and
+                                 step are left as they are (step, unless another parameter of the
+                                 call that has a gradient shares it) */
     martlet_array *state;     /* the algorithm's slots in order (martlet_algorithm_slot_name), each of
                                  value's count; read and written; zero before the first step */
     int64_t state_count;      /* martlet_algorithm_slot_count */
@@ -206,7 +228,7 @@ typedef struct martlet_parameter {
     uint64_t key, offset;     /* for rounding and shards: 0 */
     const int64_t *rows;      /* for sparse gradients: NULL */
     int64_t row_count;        /* for sparse gradients: 0 */
-    const char *name;         /* appears in error messages and files; may be NULL */
+    const char *name;         /* appears in error messages and files; ends with a NUL; may be NULL */
     uint64_t reserved[7];     /* 0 */
 } martlet_parameter;          /* 256 bytes, for good */
 
@@ -222,6 +244,12 @@ typedef struct martlet_parameter {
  *           The same without weight_decay in g, and p <- (1 - lr weight_decay) p first.
  * AMSGrad   Reddi, Kale, Kumar: On the convergence of Adam and beyond. ICLR 2018, algorithm 2:
  *           sqrt of the largest v so far. MARTLET_AMSGRAD, with either.
+ *
+ * Which products are fused, on every instruction set (product and sum are rounded once): the one in m,
+ * which is formed as m + (1 - beta1) (g - m) where 1 - beta1 is under 1/2, else as g - beta1 (g - m); both
+ * in v, ((1 - beta2) g) g and beta2 v; and the step size's with m / (sqrt(v) + eps), with the bias
+ * corrections inside the step size and eps. beta2 and the step size enter in two parts, so that rounding
+ * them to fp32 loses nothing. Everything else is rounded operation by operation.
  *
  * Slots: exp_avg (m), exp_avg_sq (v), and with MARTLET_AMSGRAD max_exp_avg_sq.
  * ------------------------------------------------------------------------------------------------- */
@@ -358,12 +386,14 @@ martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t
  * until reset or destroy, all else is copied. grad and step must be empty (data, step NULL).
  * state_count 0 gives every moment the value's type; else state holds one entry for each slot, with
  * data NULL and dtype the type wanted.
- * A name must be unique and have 1 to 500 bytes; without one the parameter is called by its index. Since 0.1. */
+ * A name must be UTF-8 of 1 to 500 bytes, and unique: names are compared byte by byte. Without one the
+ * parameter is called by its index in decimal digits, which must not be another's name either.
+ * Fails as martlet_step does. Since 0.1. */
 martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_index, const martlet_parameter *parameter);
 
 /* One step. grads: count entries, one for each parameter in order of adding; one whose data is NULL
- * leaves its parameter as it is. out_report: NULL, or with struct_size set. Allocates nothing after
- * the first step. Fails as martlet_step does. Since 0.1. */
+ * leaves its parameter as it is. out_report: NULL, or with struct_size set. Fails as martlet_step
+ * does. Since 0.1. */
 martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_report *out_report,
                                       const martlet_array *grads, int64_t count);
 
@@ -390,8 +420,10 @@ martlet_status martlet_optimizer_step_set(martlet_optimizer *optimizer, int64_t 
 
 /* Saves moments, counters and hyperparameters (not the parameters' values) as safetensors: tensors
  * "<name>.<slot>" and "<name>.step". The file is written beside path, synced and renamed: a kill at
- * any moment leaves the old file or the new one whole. path: UTF-8. Fails with NULL, MEMORY and FILE.
- * Since 0.1. */
+ * any moment leaves the old file or the new one whole. path: as the system's own calls take it. Fails
+ * with NULL, MEMORY, ARGUMENT (names and shapes that take more than the 100,000,000 bytes of the format's
+ * header) and FILE. Where the folder could not be synced, which the error's text says, the file is the
+ * new one already, but may not outlive a loss of power. Since 0.1. */
 martlet_status martlet_optimizer_save(martlet_optimizer *optimizer, const char *path);
 
 /* Loads what save wrote, into an optimizer with the same algorithm, the same number of groups and

@@ -59,11 +59,17 @@ static void quiet(int32_t threads, int64_t scale) {
 
 /* ---- injected failures ---- */
 
-#define PARAMETERS 100
+#define PARAMETERS 1000
+#define GROUPS 50
+#define GROWN 3000 /* parameters, and a tenth as many groups, that are added one by one */
 
 /* What the calls below work on; `path` holds a saved file where one is loaded. */
 struct scene {
     martlet_optimizer *optimizer, *made;
+    martlet_optimizer *grown, *other; /* for call_grow; of other parameters, for call_refused_load */
+    int64_t parameters;               /* of `optimizer`, PARAMETERS at most */
+    int64_t added, groups_added;      /* by call_grow so far */
+    int64_t wanted;                   /* parameters that it adds, GROWN at most */
     float value[300], grad[300], state[900], more[300];
     int64_t step;
     martlet_array slots[3];
@@ -74,8 +80,12 @@ struct scene {
     char path[64], name[500];
 };
 
-static void scene_start(struct scene *s) {
+/* One element, which no other parameter has, for the k-th parameter of call_grow. */
+static float grown_values[GROWN];
+
+static void scene_start(struct scene *s, int64_t parameters, int groups) {
     s->optimizer = s->made = NULL;
+    s->parameters = parameters;
     s->step = 0;
     s->config = check_config(MARTLET_ADAM);
     check_fill(s->value, 300, 1), check_fill(s->grad, 300, 2), check_fill(s->more, 300, 3);
@@ -91,13 +101,21 @@ static void scene_start(struct scene *s) {
     CHECK_OK(martlet_optimizer_add(s->optimizer, NULL, &lent));
     s->grads[0] = s->parameter.grad;
     memset(s->name, 'n', sizeof s->name - 1);
-    for (int k = 1; k < PARAMETERS; k++) { /* many, with long names, so that what grows with them is large */
-        s->name[0] = (char)k;
+    for (int k = 1; k < groups; k++) CHECK_OK(martlet_optimizer_group_add(s->optimizer, NULL, &s->config));
+    for (int k = 1; k < parameters; k++) { /* with long names, so that what grows with them is large */
+        for (int digit = 0, rest = k; digit < 4; digit++, rest /= 10) s->name[digit] = (char)('0' + rest % 10);
         const martlet_parameter one = {.value = check_array(s->many[k], 1, MARTLET_FP32), .name = s->name};
         s->grads[k] = check_array(s->many[0], 1, MARTLET_FP32);
         CHECK_OK(martlet_optimizer_add(s->optimizer, NULL, &one));
     }
-    CHECK_OK(martlet_optimizer_step(s->optimizer, NULL, s->grads, PARAMETERS));
+    CHECK_OK(martlet_optimizer_step(s->optimizer, NULL, s->grads, parameters));
+    CHECK_OK(martlet_optimizer_create(&s->grown, &s->config));
+    CHECK_OK(martlet_optimizer_create(&s->other, &s->config));
+    for (int k = 1; k < groups; k++) CHECK_OK(martlet_optimizer_group_add(s->other, NULL, &s->config));
+    CHECK_OK(martlet_optimizer_add(s->other, NULL, &lent));
+    s->name[1] = '!';
+    const martlet_parameter alien = {.value = check_array(s->more, 300, MARTLET_FP32), .name = s->name};
+    CHECK_OK(martlet_optimizer_add(s->other, NULL, &alien));
 }
 
 static martlet_status call_create(struct scene *s) { return martlet_optimizer_create(&s->made, &s->config); }
@@ -113,7 +131,49 @@ static martlet_status call_array_step(struct scene *s) {
     return martlet_array_step(s->value, s->grad, s->state, 300, &s->step, NULL);
 }
 static martlet_status call_handle_step(struct scene *s) {
-    return martlet_optimizer_step(s->optimizer, NULL, s->grads, PARAMETERS);
+    return martlet_optimizer_step(s->optimizer, NULL, s->grads, s->parameters);
+}
+
+/* A refusal is what these expect, and is passed on as OK; MEMORY is passed on, and all else is wrong. */
+static martlet_status refusal(martlet_status status, martlet_status wanted) {
+    if (status == wanted) return MARTLET_OK;
+    return status == MARTLET_ERROR_MEMORY ? status : MARTLET_ERROR_ARGUMENT;
+}
+static martlet_status call_refused_step(struct scene *s) {
+    const martlet_array gradient = s->grads[s->parameters - 1];
+    s->grads[s->parameters - 1].count = 7;
+    const martlet_status status = martlet_optimizer_step(s->optimizer, NULL, s->grads, s->parameters);
+    s->grads[s->parameters - 1] = gradient;
+    return refusal(status, MARTLET_ERROR_SHAPE);
+}
+static martlet_status call_overlapping_step(struct scene *s) {
+    const martlet_array gradient = s->grads[s->parameters - 1];
+    s->grads[s->parameters - 1] = check_array(s->many[s->parameters - 2], 1, MARTLET_FP32);
+    const martlet_status status = martlet_optimizer_step(s->optimizer, NULL, s->grads, s->parameters);
+    s->grads[s->parameters - 1] = gradient;
+    return refusal(status, MARTLET_ERROR_OVERLAP);
+}
+static martlet_status call_refused_load(struct scene *s) {
+    return refusal(martlet_optimizer_load(s->other, s->path), MARTLET_ERROR_FORMAT);
+}
+/* A file whose metadata is 2 MB long, where a word of some letters should stand. */
+static martlet_status call_hostile_load(struct scene *s) {
+    return refusal(martlet_optimizer_load(s->optimizer, s->path), MARTLET_ERROR_FORMAT);
+}
+/* Goes on where it was refused, and leaves what it has done. */
+static martlet_status call_grow(struct scene *s) {
+    for (; s->added < s->wanted; s->added++) {
+        char name[32];
+        snprintf(name, sizeof name, "parameter %d", (int)s->added);
+        const martlet_parameter one = {.value = check_array(grown_values + s->added, 1, MARTLET_FP32), .name = name};
+        const martlet_status status = martlet_optimizer_add(s->grown, NULL, &one);
+        if (status != MARTLET_OK) return status;
+    }
+    for (; s->groups_added < s->wanted / 10; s->groups_added++) {
+        const martlet_status status = martlet_optimizer_group_add(s->grown, NULL, &s->config);
+        if (status != MARTLET_OK) return status;
+    }
+    return MARTLET_OK;
 }
 static martlet_status call_strided_step(struct scene *s) {
     static const int64_t sizes[2] = {10, 15}, strides[2] = {30, 2};
@@ -148,6 +208,9 @@ static uint64_t scene_hash(struct scene *s) {
     CHECK_OK(martlet_optimizer_group_count(s->optimizer, &numbers[1]));
     CHECK_OK(martlet_optimizer_step_get(s->optimizer, &numbers[2], 0));
     hash = check_hash(hash, numbers, sizeof numbers);
+    CHECK_OK(martlet_optimizer_count(s->grown, &numbers[0]));
+    CHECK_OK(martlet_optimizer_group_count(s->grown, &numbers[1]));
+    CHECK(numbers[0] == s->added && numbers[1] == s->groups_added + 1);
     for (int32_t slot = 0; slot < 2; slot++) {
         martlet_array view = {0};
         CHECK_OK(martlet_optimizer_state_get(s->optimizer, &view, 0, slot));
@@ -156,10 +219,12 @@ static uint64_t scene_hash(struct scene *s) {
     return hash;
 }
 
-/* Allocations that grow with what the caller passes must be answered. The Swift runtime makes objects of
- * some dozen bytes as well, and ends the process where it cannot: those are counted and printed, and only
- * the calls of a training loop (`sturdy`) may have none. */
+/* Allocations that grow with what the caller passes must be answered: with many parameters and groups, each
+ * one of LARGE bytes and more. The Swift runtime makes objects and texts of less as well, and ends the process
+ * where it cannot: those are counted and printed, with fewer parameters, and the calls that a training loop
+ * makes (`sturdy`) may have none. The header leaves more room, 4 KB. */
 #define LARGE 1024
+#define FEW 100
 
 static const struct call {
     martlet_status (*call)(struct scene *);
@@ -177,11 +242,16 @@ static const struct call {
     {call_destroy, "destroy", true, true},
     {call_save, "save", false, false},
     {call_load, "load", false, false},
+    {call_refused_load, "a refused load", false, false},
+    {call_hostile_load, "a hostile load", false, false},
     {call_step, "step", true, false},
     {call_strided_step, "a strided step", true, false},
     {call_array_step, "array_step", true, false},
     {call_handle_step, "a handle's step", true, false},
+    {call_refused_step, "a refused step", false, false},
+    {call_overlapping_step, "an overlapping step", false, false},
     {call_threads, "a step with new threads", false, false},
+    {call_grow, "growth", false, false},
 };
 
 /* The beginning of what a child printed. */
@@ -190,6 +260,21 @@ static const char *said(int output) {
     const ssize_t size = pread(output, text, sizeof text - 1, 0);
     text[size > 0 ? size : 0] = 0;
     return text;
+}
+
+/* The file that a call loads. */
+static void write_file(const struct call *c, struct scene *s) {
+    if (c->call == call_load || c->call == call_refused_load) CHECK_OK(call_save(s));
+    if (c->call != call_hostile_load) return;
+    static const char start[] = "{\"__metadata__\":{\"format\":\"", end[] = "\"}}";
+    static char word[2000000];
+    memset(word, 'w', sizeof word);
+    const uint64_t length = sizeof start + sizeof word + sizeof end - 2;
+    FILE *file = fopen(s->path, "wb");
+    REQUIRE(file != NULL);
+    REQUIRE(fwrite(&length, 8, 1, file) == 1 && fwrite(start, sizeof start - 1, 1, file) == 1);
+    REQUIRE(fwrite(word, sizeof word, 1, file) == 1 && fwrite(end, sizeof end - 1, 1, file) == 1);
+    REQUIRE(fclose(file) == 0);
 }
 
 /* One process for each n. 0: the call got by; 1: failed as promised; 2: wrong; 3: the process ended. */
@@ -212,9 +297,10 @@ static int attempt(const struct call *c, long n, size_t least) {
     check_failures = 0;
     struct scene s;
     memset(&s, 0, sizeof s);
-    scene_start(&s);
+    scene_start(&s, least > 0 ? PARAMETERS : FEW, least > 0 ? GROUPS : 2);
     snprintf(s.path, sizeof s.path, "/dev/shm/martlet-allocation-%ld", (long)getpid()); /* no waiting for a disk */
-    if (c->call == call_load) CHECK_OK(call_save(&s));
+    write_file(c, &s);
+    s.wanted = least > 0 ? GROWN : 40;
     const uint64_t before = scene_hash(&s);
     malloc_count_start(n, least);
     const martlet_status status = c->call(&s);
@@ -226,7 +312,7 @@ static int attempt(const struct call *c, long n, size_t least) {
     CHECK(strlen(martlet_last_error()) > 0);
     CHECK(s.made == NULL);
     if (!c->ends) CHECK(scene_hash(&s) == before);
-    if (c->call == call_load) CHECK_OK(call_save(&s));
+    write_file(c, &s);
     CHECK_OK(c->call(&s));
     unlink(s.path);
     _exit(check_failures != 0 ? 2 : 1);

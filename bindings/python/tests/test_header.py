@@ -40,7 +40,7 @@ def header() -> str:
 
 
 def constants() -> dict[str, int]:
-    found = re.findall(r"^#define MARTLET_(\w+) (-?\d+)u?\s*$", header(), flags=re.MULTILINE)
+    found = re.findall(r"^#define MARTLET_(\w+) \(?(-?\d+)\)?u?\s*$", header(), flags=re.MULTILINE)
     return {name: int(value) for name, value in found}
 
 
