@@ -105,7 +105,16 @@ def header(place: Place) -> str:
             check_output([*command, f"-L{place.library}", "-lmartlet", f"-Wl,-rpath,{place.library}"], limit=60)
             check_output([str(program)], limit=20)
             done.append(f"{c} {standard[-1].removeprefix('-std=')}")
+    refuse_32_bits(place)
     return ", ".join(done)
+
+
+def refuse_32_bits(place: Place) -> None:
+    """A program of 32 bits is told so by the header, not by wrong offsets. Needs no C library of that width."""
+    command = [place.compiler, "-m32", "-ffreestanding", "-fsyntax-only", f"-I{place.header}", str(HERE / "header.c")]
+    said = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C.UTF-8"})
+    if platform.machine() == "x86_64" and "addresses of 64 bits" not in said.stderr:
+        raise Failure(f"the header was taken for 32 bits\n{tail(said.stderr)}")
 
 
 def program(
