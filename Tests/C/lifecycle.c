@@ -1,7 +1,7 @@
 /*
  * Every function of the header used as it is meant to be, and what it then must answer: versions,
  * settings, the three ways to step (equal bits, and equal to reference.h), handles from create to
- * destroy, clone, state, save and load. Wrong use is hostile.c's business.
+ * destroy, clone, state, save and load. Wrong use is hostile.py's business.
  */
 #include "reference.h"
 

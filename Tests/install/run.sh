@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs into an empty prefix, and builds and runs program.c from there: through pkg-config and through cmake's
-# find_package. Whether DESTDIR is respected is looked at too. The library itself is tested elsewhere.
+# find_package. The lines that README.md and Examples/C/README.md give are run as they stand, in an empty home. Whether
+# DESTDIR is respected is looked at too. The library itself is tested elsewhere.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -12,7 +13,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 version=$(sed -n 's/^#define MARTLET_VERSION_[A-Z]* //p' "$root/include/martlet.h" | paste -sd.)
-unset MARTLET_LIBRARY
+unset MARTLET_LIBRARY PKG_CONFIG_PATH LD_LIBRARY_PATH
 
 passed=0
 expect() {
@@ -49,4 +50,24 @@ expect "find_package(Martlet 99)" "$met" no
 make --silent -C "$root" install PREFIX=/usr DESTDIR="$work/stage" >"$work/install.log"
 expect "libraries under DESTDIR" "$(find "$work/stage/usr/lib" -type f -name "libmartlet.so.$version" | wc -l)" 1
 expect "prefix in the staged martlet.pc" "$(sed -n 's/^prefix=//p' "$work/stage/usr/lib/pkgconfig/martlet.pc")" /usr
+# lines FILE TEXT: the first block of shell lines in a page that contain a text.
+lines() {
+    awk -v text="$2" '/^```sh/ { block = ""; inside = 1; next }
+        /^```/ { if (inside && index(block, text)) { printf "%s", block; exit } inside = 0 }
+        inside { block = block $0 "\n" }' "$1"
+}
+
+mkdir -p "$work/home" "$work/clone/Examples/C"
+cp "$root"/Examples/C/*.c "$work/clone/Examples/C"
+install_line=$(lines "$root/README.md" "make install" | grep '^make install')
+(unset PKG_CONFIG_PATH; cd "$root" && HOME=$work/home bash -euc "$install_line") >"$work/install.log" 2>&1 ||
+    { cat "$work/install.log"; exit 1; }
+for page in README.md Examples/C/README.md; do
+    given=$(lines "$root/$page" PKG_CONFIG_PATH)
+    expect "lines about pkg-config in $page" "$(wc -l <<<"$given")" 3
+    folder=$work/clone/$(dirname "$page")
+    said=$(unset PKG_CONFIG_PATH; cd "$folder" && HOME=$work/home bash -euc "$given" 2>&1) || true
+    expect "what the lines of $page come to" "$(tail -n 1 <<<"$said" | cut -d" " -f5-7)" "y = 1.538"
+    rm -f "$folder/adam"
+done
 echo "$passed passed, 0 failed"
