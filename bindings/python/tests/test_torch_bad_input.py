@@ -72,16 +72,16 @@ TURNED_BAD: list[tuple[str, Any, str]] = [
     ("eps", NAN, "Invalid epsilon value: nan"),
     ("weight_decay", None, "weight_decay is None"),
     ("semantics", "tensorflow", "Invalid semantics"),
-    ("amsgrad", "False", "amsgrad is 'False' of type str; wanted True or False"),
+    ("amsgrad", "False", "amsgrad is 'False'; wanted True or False"),
     ("maximize", None, "maximize is None"),
-    ("flush_denormals", "no", "flush_denormals is 'no' of type str; wanted True, False or None"),
+    ("flush_denormals", "no", "flush_denormals is 'no'; wanted True, False or None"),
 ]
 
 
 @pytest.mark.parametrize("option", ["amsgrad", "maximize", "flush_denormals"])
 def test_a_text_is_no_switch(option: str) -> None:
     parameters = [nn.Parameter(torch.ones(2))]
-    with pytest.raises(martlet.DTypeError, match=f"^{option} is 'False' of type str; wanted True"):
+    with pytest.raises(martlet.DTypeError, match=f"^{option} is 'False'; wanted True"):
         martlet.torch.AdamW(parameters, **{option: "False"})
     with pytest.raises(martlet.DTypeError, match=rf"param_groups\[0\]: {option} is \[\]"):
         martlet.torch.Adam([{"params": parameters, option: []}])

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from martlet import _config, _ffi
 from martlet._config import Hyperparameters, number
 from martlet._errors import ArgumentError, DTypeError, MartletError, UnsupportedError
@@ -19,17 +17,16 @@ Group = dict[str, Any]
 
 # The options that torch.optim.Adam does not have.
 OWN = ("flush_denormals", "semantics", "state_dtype")
-_SWITCHES = ("amsgrad", "maximize", "decoupled_weight_decay")
-_READ = ("params", "lr", "betas", "eps", "weight_decay", "capturable", "differentiable", *_SWITCHES, *OWN)
+_READ = (
+    *("params", "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"),
+    *("capturable", "differentiable", "decoupled_weight_decay", *OWN),
+)
 
 
 def check_options(options: Group) -> None:
     """Ranges and kinds of all options that a step reads, before it reads them."""
     _config.check(options["lr"], options["betas"], options["eps"], options["weight_decay"])
-    for name in _SWITCHES:
-        switch(options[name], name)
-    if options["flush_denormals"] is not None:
-        switch(options["flush_denormals"], "flush_denormals", "True, False or None")
+    check_switches(options)
     _config.semantics_number(options["semantics"])
     check_state_dtype(options["state_dtype"])
     refuse_unserved(options)
@@ -57,29 +54,29 @@ def check_state_dtype(dtype: Any) -> None:
         raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")
 
 
-def switch(value: Any, name: str, wanted: str = "True or False") -> bool:
+def check_switches(options: Group) -> None:
     """True or False. A text is neither: "False" would count as true."""
-    if isinstance(value, int | np.bool_) and value in (0, 1):
-        return bool(value)
-    raise DTypeError(f"{name} is {value!r} of type {type(value).__name__}; wanted {wanted}")
+    amsgrad, maximize, flush = options["amsgrad"], options["maximize"], options["flush_denormals"]
+    if type(amsgrad) is not bool or type(maximize) is not bool or (flush is not None and type(flush) is not bool):
+        _config.check_flags(amsgrad, maximize, flush)
 
 
 def row_of(group: Group) -> Hyperparameters:
     """A parameter group's hyperparameters as plain numbers; their ranges are checked where they are written."""
     refuse_unserved(group)
+    check_switches(group)
     beta1, beta2 = _config.pair(group["betas"])
-    flush = group["flush_denormals"]
     return Hyperparameters(
-        _ffi.ADAMW if switch(group["decoupled_weight_decay"], "decoupled_weight_decay") else _ffi.ADAM,
+        _ffi.ADAMW if group["decoupled_weight_decay"] else _ffi.ADAM,
         number(group["lr"], "lr"),
         number(beta1, "betas[0]"),
         number(beta2, "betas[1]"),
         number(group["eps"], "eps"),
         number(group["weight_decay"], "weight_decay"),
-        switch(group["amsgrad"], "amsgrad"),
-        switch(group["maximize"], "maximize"),
+        bool(group["amsgrad"]),
+        bool(group["maximize"]),
         group["semantics"],
-        None if flush is None else switch(flush, "flush_denormals", "True, False or None"),
+        group["flush_denormals"],
     )
 
 
