@@ -38,6 +38,19 @@ def test_adam_optimizer_of_scenario_2() -> None:
     assert martlet.adam_optimizer(one, given, 1) is one
 
 
+def test_adam_optimizer_without_some_gradients() -> None:
+    """Each parameter counts its own steps, as in martlet.optim and torch."""
+    parameters, state = values(), {}
+    reference = values()
+    optimizer = martlet.optim.Adam(reference, lr=0.01, betas=(0.9, 0.9999))
+    for t, absent in enumerate([(), (1,), (1, 2), ()], 1):
+        given = [None if place in absent else grad for place, grad in enumerate(grads(t))]
+        martlet.adam_optimizer(parameters, given, t, state=state)
+        optimizer.step(given)
+        assert all(np.array_equal(a, b) for a, b in zip(parameters, reference, strict=True))
+    assert [state[place]["step"] for place in range(4)] == [4, 2, 3, 4]
+
+
 def test_functions_keep_the_structure() -> None:
     for make in (list, tuple):
         params = make(values())

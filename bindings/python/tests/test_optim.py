@@ -90,6 +90,16 @@ def test_apply_gradients_knows_a_fresh_view_again() -> None:
     assert {entry["step"] for entry in optimizer.state_dict()["state"].values()} == {3}
 
 
+def test_a_view_is_known_again_whatever_the_stride_of_one_element() -> None:
+    row = np.zeros((1, 3))
+    other = np.lib.stride_tricks.as_strided(row, row.shape, (80, 8))
+    assert other.strides != row.strides
+    optimizer = Adam(lr=0.1)
+    optimizer.apply_gradients([(np.ones((1, 3)), row)])
+    optimizer.apply_gradients([(np.ones((1, 3)), other)])
+    assert optimizer.state_dict()["state"][0]["step"] == 2
+
+
 def test_apply_gradients_skips_and_refuses() -> None:
     first, second = np.zeros(3), np.zeros(3)
     optimizer = Adam(lr=0.1)

@@ -172,4 +172,6 @@ def _share(first: Any, second: Any) -> bool:
 def _memory_key(entry: Entry) -> Any:
     """What tells one array from another: its memory, or for one without elements the object itself."""
     seen = entry.view()
-    return seen if entry.value.size else id(entry.value)
+    if not entry.value.size:
+        return id(entry.value)
+    return seen._replace(strides=tuple(s if size > 1 else 0 for size, s in zip(seen.shape, seen.strides, strict=True)))

@@ -102,12 +102,13 @@ def _difference(grads: Mapping[Any, Any], keys: Collection[Any]) -> str:
     known = set(keys)
     said = []
     if missing := [key for key in keys if key not in grads]:
-        said.append(f"lacks {_some(missing)} (give None where a parameter has no gradient)")
+        said.append(f"lacks {some(missing)} (give None where a parameter has no gradient)")
     if extra := [key for key in grads if key not in known]:
-        said.append(f"has {_some(extra)}, which {'names' if len(extra) == 1 else 'name'} no parameter")
+        said.append(f"has {some(extra)}, which {'names' if len(extra) == 1 else 'name'} no parameter")
     return f"grads {', and '.join(said)}"
 
 
-def _some(keys: Sequence[Any]) -> str:
+def some(keys: Sequence[Any]) -> str:
+    """Keys in a message: the first few, and how many more."""
     names = ", ".join(repr(key) for key in keys[:_NAMED_AT_MOST])
     return names if len(keys) <= _NAMED_AT_MOST else f"{names} and {len(keys) - _NAMED_AT_MOST} more"

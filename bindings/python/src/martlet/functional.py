@@ -149,9 +149,9 @@ def _take_step(
         params, state = _tree.rebuilt(params, values), deepcopy(state)
         states = _states_of(params, values, state)
     needed = used_slots(algorithm, bool(row.amsgrad))
-    entries = [
-        _entry_of(key, value, states.get(key), algorithm, needed, step, consecutive) for key, value in values.items()
-    ]
+    entries = [_entry_of(key, value, states.get(key), algorithm, needed) for key, value in values.items()]
+    if step is not None:
+        _set_step(entries, step, consecutive)
     stepper.take([row], entries, aligned)
     for key, entry, gradient in zip(values, entries, aligned, strict=True):
         if gradient is not None:
@@ -169,35 +169,38 @@ def _states_of(params: Any, values: Mapping[Any, Any], state: Any) -> dict[Any, 
     unknown = [key for key in state if key not in values]
     if unknown:
         raise FormatError(
-            f"state has {unknown[0]!r}, which is no key of params ({_some(values)}); wanted a dict from those keys to "
-            "states, as the step before returned it for the same structure"
+            f"state has {unknown[0]!r}, which is no key of params ({_tree.some(list(values))}); wanted a dict from "
+            "those keys to states, as the step before returned it for the same structure"
         )
     return dict(state)
 
 
-def _some(keys: Mapping[Any, Any]) -> str:
-    return ", ".join(map(repr, list(keys)[:5])) + (", ..." if len(keys) > 5 else "")
-
-
-def _entry_of(
-    key: Any, value: Any, given: Any, algorithm: int, needed: tuple[str, ...], step: Any, consecutive: bool
-) -> Entry:
-    """A parameter with its state, or a fresh one, at the number of steps before this one."""
+def _entry_of(key: Any, value: Any, given: Any, algorithm: int, needed: tuple[str, ...]) -> Entry:
+    """A parameter with its state, which may be fresh."""
     entry, where = Entry(_tree.label("params", key), value, 0), _tree.label("state", key)
     if given is not None and not isinstance(given, MutableMapping):
         raise FormatError(f"{where} is a {type(given).__name__}; wanted the dict that the step before filled")
     if given:
         entry.view()
         entry.take(*entry.parse(given, algorithm, needed, where, copy=False))
-    if step is not None:
-        number, taken = _step_number(step, "step"), int(entry.counter)
-        if consecutive and number != taken + 1:
-            raise ArgumentError(
-                f"t is {number}, and {where} has taken {taken} steps: wanted t = {taken + 1}. t counts the calls; to "
-                "start afresh, give an empty dict and t = 1"
-            )
-        entry.counter[()] = number - 1
     return entry
+
+
+def _set_step(entries: list[Entry], step: int, consecutive: bool) -> None:
+    """Puts the number of this step into effect, or, where it must follow the steps taken, checks that it does.
+
+    A parameter that had no gradient for a while has taken fewer steps than others.
+    """
+    number = _step_number(step, "step")
+    taken = max((int(entry.counter) for entry in entries), default=number - 1)
+    if not consecutive:
+        for entry in entries:
+            entry.counter[()] = number - 1
+    elif number != taken + 1:
+        raise ArgumentError(
+            f"t is {number}, and state has taken {taken} steps: wanted t = {taken + 1}. t counts the calls; to start "
+            "afresh, give an empty dict and t = 1"
+        )
 
 
 def _step_number(step: Any, name: str) -> int:
