@@ -4,7 +4,8 @@
 The twins are one source compiled for three instruction sets. A function that two of them emit under the same weak name
 is one of which the linker keeps any, so AVX code could come to run where there is none. Checked are the objects (every
 weak function, and every function called, is the twin's own or on a short list) and the library (AVX instructions only
-inside the functions of the AVX twins). What the kernels compute is not looked at here.
+inside the functions of the AVX twins). Of all the library's objects, that none calls swift_once, which starts a lazy
+value under a lock: a child forked meanwhile would wait for it forever. What the kernels compute is not looked at here.
 """
 
 import collections
@@ -59,6 +60,15 @@ def check_object(twin: str, path: pathlib.Path, violations: list[str]) -> collec
     return counts
 
 
+def check_lazy_values(folder: pathlib.Path, violations: list[str]) -> int:
+    """How many objects of the library's modules there are; none may call swift_once."""
+    objects = [path for path in sorted(folder.glob("Martlet*.build/*.o")) if not path.parent.stem.endswith("Tests")]
+    for path in objects:
+        if re.search(r" U swift_once$", run("nm", "--undefined-only", str(path)), re.MULTILINE):
+            violations.append(f"{path.name} of {path.parent.stem} calls swift_once")
+    return len(objects)
+
+
 def check_library(path: pathlib.Path, violations: list[str]) -> collections.Counter[str]:
     counts: collections.Counter[str] = collections.Counter()
     function = ""
@@ -102,6 +112,10 @@ def main() -> int:
         if not total["functions"]:
             violations.append(f"{folder}/{twin}.build holds no function")
         print(f"{twin}: {len(objects)} objects, " + ", ".join(f"{count} {what}" for what, count in total.items()))
+    modules = check_lazy_values(folder, violations)
+    print(f"all modules: {modules} objects looked into for lazy values")
+    if modules < 20:
+        violations.append(f"{folder} holds only {modules} objects")
     if platform.machine() in TWINS:
         counts = check_library(folder / "libmartlet.so", violations)
         print("libmartlet.so: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
