@@ -228,7 +228,8 @@ typedef struct martlet_parameter {
     uint64_t key, offset;     /* for rounding and shards: 0 */
     const int64_t *rows;      /* for sparse gradients: NULL */
     int64_t row_count;        /* for sparse gradients: 0 */
-    const char *name;         /* appears in error messages and files; ends with a NUL; may be NULL */
+    const char *name;         /* appears in files and, its first 80 bytes, in error messages; ends with a
+                                 NUL; may be NULL */
     uint64_t reserved[7];     /* 0 */
 } martlet_parameter;          /* 256 bytes, for good */
 

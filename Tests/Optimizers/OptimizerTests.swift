@@ -190,6 +190,27 @@ import Testing
         }
     }
 
+    /// A long array with gaps, and small ones in the gaps: the long one is found behind all that start after it.
+    @Test func gaps() throws {
+        let memory = Parameter(count: 6400)
+        defer { extendLifetime(memory) }
+        let base = memory.view.value.base!
+        let optimizer = try Optimizer(Configuration(.adam))
+        func view(_ place: Int, _ count: Int) -> ArrayView {
+            ArrayView(base: base + 4 * place, count: count, type: .fp32)
+        }
+        _ = try optimizer.add(view(0, 64).shaped([64], [100], in: memory), name: "long")
+        for gap in 0..<63 {
+            for part in 0..<3 { _ = try optimizer.add(view(100 * gap + 10 + 20 * part, 10), name: "\(gap) \(part)") }
+            expectFailure(.overlap, ["\"long\""]) { () throws(MartletError) in
+                try optimizer.add(view(100 * gap + 100, 1))
+            }
+            expectFailure(.overlap, ["\"\(gap) 1\""]) { () throws(MartletError) in
+                try optimizer.add(view(100 * gap + 39, 1))
+            }
+        }
+    }
+
     @Test func gradientCounts() throws {
         let parameter = Parameter()
         let optimizer = try Optimizer(Configuration(.adam))
