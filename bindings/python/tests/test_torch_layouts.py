@@ -239,3 +239,15 @@ def test_what_shrinks_between_steps_is_refused(change: str) -> None:
     with pytest.raises(martlet.MartletError):
         optimizer.step()
     assert torch.equal(memory, before)
+
+
+def test_a_moment_taken_out_of_the_state_is_refused() -> None:
+    parameter = nn.Parameter(torch.ones(8))
+    optimizer = martlet.torch.Adam([parameter], lr=0.1)
+    parameter.grad = torch.ones(8)
+    optimizer.step()
+    del optimizer.state[parameter]["exp_avg_sq"]
+    before = parameter.detach().clone()
+    with pytest.raises(martlet.FormatError, match="exp_avg_sq"):
+        optimizer.step()
+    assert torch.equal(parameter, before)

@@ -67,6 +67,7 @@ class Plan:
             self._idle.append(parameter)
             return None
         check_parameter(parameter, name)
+        states.check_complete(entry, name)
         gradient = readable(parameter.grad, parameter, name)
         entry = self._ready_entry(entry, name, parameter, dtype, row)
         slots = states.checked_slots(entry, row.slots, parameter, name)
