@@ -212,7 +212,7 @@ def tests() -> dict[str, object]:
         "modes": program("modes"),
         "threads": program("threads", lines=6),
         "threads-without-fma": without_fma("threads", lines=6),
-        "fork": program("fork", limit=240, lines=3),
+        "fork": program("fork", limit=240, lines=4),
         "allocation": program("allocation", preload="malloc_count", lines=3, limit=240),
         "guard": program("guard", limit=240),
         "save_kill": program("save_kill", lines=2),
