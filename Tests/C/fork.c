@@ -1,8 +1,9 @@
 /*
  * fork: a child can use the library at once, with threads of its own; forks during the very first use of
  * the library, and sixty while other threads are in the middle of calls, leave no child hanging; a handle
- * that was in use at the fork says so in the child. The CPU seconds of a child's step are measured as the best of several tries, because the
- * machine may be shared; on a machine with one core that part is left out and says so.
+ * that was in use at the fork says so in the child. The CPU seconds of a child's step are measured as the
+ * best of several tries, because the machine may be shared; on a machine with one core that part is left
+ * out and says so.
  */
 #include <pthread.h>
 #include <sched.h>
