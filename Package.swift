@@ -22,18 +22,19 @@ func kernelSettings(_ clangFlags: [String], multiplyAdd: Bool) -> [SwiftSetting]
         + (multiplyAdd ? [.define("MARTLET_FMA")] : [])
 }
 
+let kernelNeeds: [Target.Dependency] = ["CMachine", "MartletKernelInterface"]
 var kernelTargets: [Target] = [
     .target(
-        name: "MartletKernels", dependencies: ["MartletKernelInterface"], path: "Sources/Kernels",
+        name: "MartletKernels", dependencies: kernelNeeds, path: "Sources/Kernels",
         swiftSettings: kernelSettings([], multiplyAdd: !isX86))
 ]
 if isX86 {
     kernelTargets += [
         .target(
-            name: "MartletKernelsAVX2", dependencies: ["MartletKernelInterface"], path: "Sources/KernelsAVX2",
+            name: "MartletKernelsAVX2", dependencies: kernelNeeds, path: "Sources/KernelsAVX2",
             swiftSettings: kernelSettings(["-march=x86-64-v3"], multiplyAdd: true)),
         .target(
-            name: "MartletKernelsAVX512", dependencies: ["MartletKernelInterface"], path: "Sources/KernelsAVX512",
+            name: "MartletKernelsAVX512", dependencies: kernelNeeds, path: "Sources/KernelsAVX512",
             swiftSettings: kernelSettings(["-march=x86-64-v4", "-mprefer-vector-width=512"], multiplyAdd: true)),
     ]
 }
@@ -79,7 +80,8 @@ let package = Package(
             name: "MartletExports", dependencies: ["CMartlet", "MartletOptimizers"], path: "Sources/Exports",
             swiftSettings: strict),
         .target(
-            name: "Martlet", dependencies: ["MartletExports"], path: "Sources/Martlet", exclude: ["exports.map"],
+            name: "Martlet", dependencies: ["CMachine", "MartletExports"], path: "Sources/Martlet",
+            exclude: ["exports.map"],
             linkerSettings: [
                 .unsafeFlags(
                     [
@@ -98,7 +100,8 @@ let package = Package(
         tests("Optimizers", ["CMachine", "MartletPlatform"]),
         tests("Exports", ["CMartlet"]),
         .executableTarget(
-            name: "equivalence", dependencies: ["MartletOptimizers"], path: "Tests/equivalence/swift",
+            name: "equivalence", dependencies: ["MartletOptimizers", "MartletPlatform"],
+            path: "Tests/equivalence/swift",
             swiftSettings: everywhere),
     ] + kernelTargets
 )

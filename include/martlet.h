@@ -134,14 +134,14 @@ const char *martlet_last_error(void);
  * 4. The machine: threads and instruction sets
  * ------------------------------------------------------------------------------------------------- */
 
-#define MARTLET_ISA_AUTO 0     /* the best that the machine has */
+#define MARTLET_ISA_AUTO 0     /* the best for the step at hand: for a small one AVX2 may be that */
 #define MARTLET_ISA_BASELINE 1 /* SSE2 on x86-64, NEON on arm64 */
 #define MARTLET_ISA_AVX2 2     /* x86-64-v3: AVX2, FMA, F16C */
 #define MARTLET_ISA_AVX512 3   /* x86-64-v4: AVX-512 F, BW, CD, DQ, VL */
 
 typedef struct martlet_machine {
     uint32_t struct_size;
-    int32_t isa;          /* MARTLET_ISA_... in force */
+    int32_t isa;          /* MARTLET_ISA_...: the one set, else the machine's best */
     int32_t isa_best;     /* the best that processor and system support */
     int32_t threads;      /* the thread count in force */
     int32_t threads_default; /* the least of CPU affinity, cgroup quota and OMP_NUM_THREADS */

@@ -1,7 +1,7 @@
 /*
- * What Swift has no words for: CPUID, the floating-point control register, the spin-wait hint, and a
+ * What Swift has no words for: CPUID, the floating-point control register, hints to the processor, and a
  * function of the C library that its Swift module leaves out. Static inline functions and declarations
- * only, so no C object is built. No policy: Platform and Compute decide.
+ * only, so no C object is built. No policy: Platform, Kernels and Compute decide.
  */
 #ifndef MARTLET_MACHINE_H
 #define MARTLET_MACHINE_H
@@ -11,6 +11,15 @@
 
 /* The C library declares sched_getaffinity for _GNU_SOURCE alone. process 0 is the calling thread. */
 int32_t machine_affinity_get(int32_t process, size_t byte_count, void *set) __asm__("sched_getaffinity");
+
+/* The Swift runtime's settings for crash reports, all off, in place of the object that would read SWIFT_BACKTRACE and
+ * SWIFT_ROOT when the library is loaded, and install signal handlers. It stands in an object, as a weak definition,
+ * only where machine_backtraces is used: in the module Martlet. 128 bytes: more than the runtime's own. */
+__attribute__((weak)) const int32_t _swift_backtraceSettings[32] = {0};
+static inline int32_t machine_backtraces(void) { return _swift_backtraceSettings[1]; }
+
+/* Asks for a cache line to be fetched; any address will do, also one behind an array's end. */
+static inline __attribute__((always_inline)) void machine_prefetch(const void *address) { __builtin_prefetch(address); }
 
 #if defined(__x86_64__)
 #include <cpuid.h>

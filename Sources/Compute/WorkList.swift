@@ -39,6 +39,8 @@ import MartletPlatform
     private let entries: UnsafeMutablePointer<Entry>
     private var count = 0
     private var elements = 0
+    /// Whether some array is stored in another type than the one computed in.
+    private var converts = false
 
     /// An empty list over room for the items to come.
     package init(memory: UnsafeMutableRawPointer) {
@@ -51,6 +53,18 @@ import MartletPlatform
         unsafe (entries + count).initialize(to: Entry(start: elements, item: item))
         unsafe count += 1
         unsafe elements += item.operands.count
+        let native = unsafe item.operands.isDouble ? ElementType.fp64 : .fp32
+        for array in unsafe 0..<item.operands.arrayCount where unsafe item.operands.arrays[array].type != native {
+            unsafe converts = true
+        }
+    }
+
+    /// The instruction set for this work where none was asked for: the best, but AVX2 in place of AVX-512 for work that
+    /// takes less time than the slowness that wide registers begin and end with on many processors. Conversions gain
+    /// enough from them to be worth it.
+    package var suitableISA: InstructionSet {
+        let best = InstructionSet.best
+        return unsafe best == .avx512 && elements < 1 << 17 && !converts ? .avx2 : best
     }
 
     /// What one run of a list needs to know, shared with the threads by address.

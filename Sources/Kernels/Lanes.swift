@@ -2,6 +2,7 @@
 // every load and store of every loop is one of the functions below.
 // No arithmetic beyond one operator and one rounding each, no storage types (Codecs.swift), no equations.
 
+import CMachine
 import MartletKernelInterface
 
 /// Elements in one value of any lanes: one AVX-512 register of fp32.
@@ -122,7 +123,15 @@ struct DoubleLanes: Lanes {
 
     /// Without the instruction, a call of the C library for each lane: slow, and the same bits.
     @inline(__always)
-    func addingProduct(_ a: Self, _ b: Self) -> Self { Self(lanes: lanes.addingProduct(a.lanes, b.lanes)) }
+    func addingProduct(_ a: Self, _ b: Self) -> Self {
+        #if MARTLET_FMA
+            return Self(lanes: lanes.addingProduct(a.lanes, b.lanes))
+        #else
+            var sum = lanes
+            for lane in 0..<grain { sum[lane] = fused(sum[lane], a.lanes[lane], b.lanes[lane]) }
+            return Self(lanes: sum)
+        #endif
+    }
 
     @inline(__always)
     func largest(_ other: Self) -> Self {
@@ -183,6 +192,19 @@ struct DoubleLanes: Lanes {
         return narrow(unsafeBitCast(chosen, to: SIMD8<Double>.self))
     }
 
+    /// sum + a * b rounded once, in fp64. The C library's function works with pieces of the numbers, of which the least
+    /// are lost while small numbers count as zero. So a result that is small is worked out again from larger numbers,
+    /// and that counts unless it is below the normal range, too, where the mode decides.
+    @inline(never)
+    private func fused(_ sum: Double, _ a: Double, _ b: Double) -> Double {
+        let direct = sum.addingProduct(a, b)
+        guard direct.magnitude < 0x1p-800 && sum.magnitude < 0x1p-600 else { return direct }
+        let (less, more) = a.magnitude < b.magnitude ? (a, b) : (b, a)
+        let scaled = (sum * 0x1p400).addingProduct(less * 0x1p400, more) * 0x1p-400
+        let leastNormal = Double.leastNormalMagnitude
+        return direct.magnitude < leastNormal && scaled.magnitude < leastNormal ? direct : scaled
+    }
+
     // Lane by lane, since the standard library's conversions may become functions of their own; these become vectors.
 
     @inline(__always)
@@ -211,6 +233,15 @@ func read<Scalar: SIMDScalar>(_ address: UnsafeRawPointer) -> SIMD16<Scalar> {
 @inline(__always)
 func write<Scalar: SIMDScalar>(_ numbers: SIMD16<Scalar>, to address: UnsafeMutableRawPointer) {
     address.storeBytes(of: numbers, as: SIMD16<Scalar>.self)
+}
+
+/// Asks for the memory that a loop over an array will come to soon, 1 KB on: the processor's own prefetcher starts anew
+/// at every page of every array. Address and memory may be anything.
+@inline(__always)
+func prefetch(_ type: ElementType, in array: UnsafeRawPointer, at index: Int) {
+    let ahead = array + index * type.size + 1024
+    machine_prefetch(ahead)
+    if type.size * grain > 64 { machine_prefetch(ahead + 64) }
 }
 
 /// Copies bytes between places that do not overlap.

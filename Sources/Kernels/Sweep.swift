@@ -108,6 +108,7 @@ private func loop<Rule: UpdateRule, IsNative: Switch>(
     let rule = Rule(coefficients)
     var index = 0
     while index < count {
+        for place in 0..<arrayCount(Rule.self) { prefetch(type(place), in: arrays[place].base, at: index) }
         var place = Place(
             value: load(0, index), gradient: load(1, index),
             first: load(2, index), second: load(3, index), third: load(4, index), fourth: load(5, index))

@@ -1,1 +1,2 @@
-// The product target: no code, only the link settings of the manifest and exports.map beside this file.
+// The product target: the link settings of the manifest, exports.map beside this file, and CrashReports.swift, which is
+// about linking too. Nothing that computes.

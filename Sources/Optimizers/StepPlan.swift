@@ -204,7 +204,7 @@ public struct StepReport: Sendable {
                 "\(describe(first)) and \(describe(second)) overlap in memory; expected written arrays to overlap nothing"
             )
         }
-        let isa = try Settings.isa
+        let isa = unsafe try Settings.chosenISA ?? work.suitableISA
         let threads = unsafe work.run(isa: isa, threads: try Settings.threads, leastPiece: Settings.chunk)
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(threads)

@@ -37,24 +37,32 @@ public enum Settings {
         return found
     }
 
-    /// The instruction set that kernels run on.
-    ///
-    /// The default is `MARTLET_ISA` (baseline, avx2 or avx512) where the environment sets it, else the best.
-    /// Throws `.argument` when the environment's value is unknown or not supported here and none was set.
+    /// The best instruction set that kernels may run on: ``chosenISA``, else the machine's best. Throws as that does.
     public static var isa: InstructionSet {
+        get throws(MartletError) { try chosenISA ?? .best }
+    }
+
+    /// The instruction set that was asked for, by ``setISA(_:)`` or else by `MARTLET_ISA` (baseline, avx2 or avx512) in
+    /// the environment; nil where none was, and each call may take what suits it.
+    /// Throws `.argument` when the environment's value is unknown or not supported here and none was set.
+    public static var chosenISA: InstructionSet? {
         get throws(MartletError) {
-            if let inForce = InstructionSet(rawValue: isaInForce.load(ordering: .relaxed)) { return inForce }
-            return try defaultInForceISA()
+            if let set = InstructionSet(rawValue: setISANumber.load(ordering: .relaxed)) { return set }
+            let known = startingISA.load(ordering: .relaxed)
+            if known != 0 { return InstructionSet(rawValue: known) }
+            let found = try Environment.isa()
+            startingISA.store(found?.rawValue ?? -1, ordering: .relaxed)
+            return found
         }
     }
 
-    /// Sets ``isa``; nil returns to the default. Throws `.argument` for one that the machine lacks.
+    /// Sets ``chosenISA``; nil returns to the default. Throws `.argument` for one that the machine lacks.
     public static func setISA(_ isa: InstructionSet?) throws(MartletError) {
         if let isa, !isa.isSupported {
             throw MartletError(
                 .argument, "isa is \(isa.name), which this machine lacks; its best is \(InstructionSet.best.name)")
         }
-        isaInForce.store(isa?.rawValue ?? 0, ordering: .relaxed)
+        setISANumber.store(isa?.rawValue ?? 0, ordering: .relaxed)
     }
 
     /// The least number of elements that is handed to a thread at once, 64 to 2^40; the default is 2,048.
@@ -73,10 +81,11 @@ public enum Settings {
 
     // 0 stands for "not known yet". Two threads that come here at once work out the same value.
     private static let threadsInForce = Atomic<Int>(0)
-    private static let isaInForce = Atomic<Int32>(0)
+    private static let setISANumber = Atomic<Int32>(0)
     private static let chunkInForce = Atomic<Int>(2048)
     private static let machineThreads = Atomic<Int>(0)
     private static let startingThreads = Atomic<Int>(0)
+    /// -1 where the environment names none.
     private static let startingISA = Atomic<Int32>(0)
 
     private static func defaultInForceThreads() throws(MartletError) -> Int {
@@ -87,17 +96,6 @@ public enum Settings {
         }
         // Another thread's setting made in the meantime stays.
         _ = threadsInForce.compareExchange(expected: 0, desired: value, ordering: .relaxed)
-        return value
-    }
-
-    private static func defaultInForceISA() throws(MartletError) -> InstructionSet {
-        if let known = InstructionSet(rawValue: startingISA.load(ordering: .relaxed)) {
-            _ = isaInForce.compareExchange(expected: 0, desired: known.rawValue, ordering: .relaxed)
-            return known
-        }
-        let value = try Environment.isa() ?? .best
-        startingISA.store(value.rawValue, ordering: .relaxed)
-        _ = isaInForce.compareExchange(expected: 0, desired: value.rawValue, ordering: .relaxed)
         return value
     }
 }

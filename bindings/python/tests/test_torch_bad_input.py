@@ -326,3 +326,17 @@ def test_wrapper_subclass_is_named() -> None:
     parameter.grad = torch.ones(3)
     with pytest.raises(martlet.UnsupportedError, match="Dispatching"):
         martlet.torch.Adam([parameter]).step()
+
+
+@pytest.mark.parametrize(("option", "value"), [("lr", "x"), ("lr", -1.0), ("betas", (0.9, "x")), ("amsgrad", "False")])
+def test_options_that_go_wrong_between_steps(option: str, value: object) -> None:
+    parameter = nn.Parameter(torch.ones(8))
+    optimizer = martlet.torch.Adam([parameter], lr=0.1)
+    for _ in range(3):
+        parameter.grad = torch.ones(8)
+        optimizer.step()
+    optimizer.param_groups[0][option] = value
+    before = parameter.detach().clone()
+    with pytest.raises(martlet.MartletError, match=r"param_groups\[0\]"):
+        optimizer.step()
+    assert torch.equal(parameter, before)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import weakref
+from array import array
 from collections.abc import Iterable, Sequence
 from os import register_at_fork
 from typing import NamedTuple, NoReturn
@@ -60,7 +61,7 @@ class StepCall:
     grads    addresses of the gradients; 0 leaves an item that has elements as it is
     """
 
-    __slots__ = ("_configs", "_grad_words", "_names", "_numbers", "_run", "_state_words", "_value_words", "_words")
+    __slots__ = ("_configs", "_grad_view", "_names", "_numbers", "_run", "_state_words", "_value_view", "_words")
 
     def __init__(self, items: Sequence[Item], configs: _memory.Configs, config_count: int) -> None:
         state_count = sum(len(item.state) for item in items)
@@ -70,9 +71,11 @@ class StepCall:
         # The library is not told the names: here they stand for the numbers in its messages.
         self._names = [item.name for item in items]
         self._configs = configs
-        self._value_words: list[int] = []
+        # Structs stand one after another, so a field of all of them is a slice.
+        fields = self._words.view[: len(items) * _PARAMETER_WORDS]
+        self._value_view = fields[_VALUE + _DATA :: _PARAMETER_WORDS]
+        self._grad_view = fields[_GRAD + _DATA :: _PARAMETER_WORDS]
         self._state_words: list[int] = []
-        self._grad_words: list[int] = []
         self._lay_out(items)
         self._run = _ffi.bound_step(self._words.address, len(items), configs.address, config_count)
 
@@ -85,9 +88,7 @@ class StepCall:
             view[base + _STATE] = self._words.address + 8 * state
             view[base + _STATE_COUNT] = len(item.state)
             view[base + _GROUP] = item.group
-            self._value_words.append(base + _VALUE + _DATA)
             self._state_words.append(base + _STEP)
-            self._grad_words.append(base + _GRAD + _DATA)
             used = self._write_array(base + _VALUE, item.size, item.value, used)
             used = self._write_array(base + _GRAD, item.size, item.grad, used)
             for layout in item.state:
@@ -116,16 +117,12 @@ class StepCall:
 
     def point_arrays(self, values: Sequence[int], grads: Sequence[int]) -> None:
         """Sets the parameters' and the gradients' addresses."""
-        view = self._words.view
-        for word, pointer in zip(self._value_words, values, strict=True):
-            view[word] = pointer
+        self._value_view[:] = array("Q", values)
         self.point_grads(grads)
 
     def point_grads(self, grads: Sequence[int]) -> None:
         """Sets the gradients' addresses."""
-        view = self._words.view
-        for word, pointer in zip(self._grad_words, grads, strict=True):
-            view[word] = pointer
+        self._grad_view[:] = array("Q", grads)
 
     def run(self) -> None:
         """Steps. Raises the exception of a failure; nothing has then changed."""

@@ -8,7 +8,7 @@ tensor must be is the business of tensors.py, what an option means that of optio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from operator import attrgetter, is_, itemgetter
@@ -105,9 +105,8 @@ class Plan:
         self._described = list(map(described, [*self._owned, *grads]))
         self._are_as_before = watcher([*self._owned, *grads])
         self._addresses = list(map(_address_of, self._owned))
-        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in self._grads]
-        self._call.point(self._addresses[:count], self._addresses[count:], addresses)
-        self._addresses += addresses
+        self._grads_at = [0 if gradient is None else gradient.data_ptr() for gradient in self._grads]
+        self._call.point(self._addresses[:count], self._addresses[count:], self._grads_at)
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
@@ -129,12 +128,17 @@ class Plan:
         grads = list(map(_grad_of, active))
         if not self._has_kept(groups, state):
             return False
-        try:
-            if self._options_change_in_place or list(map(list, map(_values_of, groups))) != self._options:
+        if self._options_change_in_place or list(map(list, map(_values_of, groups))) != self._options:
+            try:
                 self._take_options(groups)
-            tensors = [*active, *self._moments_in(state), *grads]
-            addresses = list(map(_address_of, tensors))
-            if not self._are_as_before(*tensors):
+            except (LookupError, TypeError, ValueError):
+                return False  # making another plan says what is wrong
+        try:
+            owned = [*active, *self._moments_in(state)]
+            if list(map(_address_of, owned)) != self._addresses:
+                return False
+            addresses = list(map(_address_of, grads))
+            if not self._are_as_before(*owned, *grads):
                 return False
         except TypeError:
             return self._repeat_some(state, grads)
@@ -143,7 +147,7 @@ class Plan:
         for parameter in self._idle:
             if parameter.grad is not None:
                 return False
-        if addresses != self._addresses and not self._take_addresses(addresses):
+        if addresses != self._grads_at and not self._point_grads(grads, addresses):
             return False
         self._run()
         _increment_version(active)
@@ -151,9 +155,8 @@ class Plan:
 
     def _has_kept(self, groups: list[Group], state: State) -> bool:
         """Whether these are the groups, the parameters and the owners of state that the plan was made for."""
-        kept = self._kept
         objects = list(_objects(groups, state))
-        return len(objects) == len(kept) and all(map(is_, objects, kept))
+        return len(objects) == len(self._kept) and all(map(is_, objects, self._kept))
 
     def _moments_in(self, state: State) -> Iterable[Tensor]:
         """What a step writes beside the parameters, in their order."""
@@ -169,25 +172,12 @@ class Plan:
             row.write(self._configs[index])
         self._remember_options(groups)
 
-    def _take_addresses(self, addresses: list[int]) -> bool:
-        """Points the call at other gradients. False where anything else has moved, or a gradient has no memory."""
-        count = len(self._owned)
-        if addresses[:count] != self._addresses[:count]:
-            return False
-        grads = addresses[count:]
-        if 0 in grads and any(
-            not address and parameter.numel() for address, parameter in zip(grads, self._active, strict=True)
-        ):
-            return False
-        self._call.point_grads(grads)
-        self._addresses = addresses
-        return True
-
     def _repeat_some(self, state: State, grads: list[Tensor | None]) -> bool:
         """repeat() where some parameters have no gradient this time."""
         owned = [*self._active, *self._moments_in(state)]
+        if list(map(_address_of, owned)) != self._addresses:
+            return False
         seen: list[Tensor | None] = [*owned, *grads]
-        addresses = [0 if tensor is None else tensor.data_ptr() for tensor in seen]
         for tensor, description in zip(seen, self._described, strict=True):
             if tensor is not None and described(tensor) != description:
                 return False
@@ -196,15 +186,21 @@ class Plan:
                 return False
         if any(parameter.grad is not None for parameter in self._idle):
             return False
-        if addresses[: len(owned)] != self._addresses[: len(owned)]:
+        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in grads]
+        if not self._point_grads(grads, addresses):
             return False
-        for gradient, address in zip(grads, addresses[len(owned) :], strict=True):
-            if gradient is not None and gradient.numel() and not address:
-                return False
-        self._addresses = addresses
-        self._call.point_grads(addresses[len(owned) :])
         self._run()
         _increment_version(self._written_by(grads))
+        return True
+
+    def _point_grads(self, grads: Sequence[Tensor | None], addresses: list[int]) -> bool:
+        """Points the call at gradients. False where one that has elements has no memory."""
+        if 0 in addresses:
+            for gradient, address in zip(grads, addresses, strict=True):
+                if not address and gradient is not None and gradient.numel():
+                    return False
+        self._call.point_grads(addresses)
+        self._grads_at = addresses
         return True
 
     def _written_by(self, grads: list[Tensor | None]) -> list[Tensor]:
