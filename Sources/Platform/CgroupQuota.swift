@@ -11,13 +11,18 @@ package enum CgroupQuota {
     }
 
     private static func processors(root: KernelText) -> Int? {
-        guard let groups = unsafe KernelFile(root, "/proc/self/cgroup", "", ""),
-            let mounts = unsafe KernelFile(root, "/proc/self/mountinfo", "", "")
-        else { return nil }
+        unsafe KernelFile.withText(root, "/proc/self/cgroup") { groups in
+            unsafe KernelFile.withText(root, "/proc/self/mountinfo") { mounts in
+                unsafe least(root: root, groups: groups, mounts: mounts)
+            }
+        }
+    }
+
+    private static func least(root: KernelText, groups: KernelText, mounts: KernelText) -> Int? {
         var least: Int?
-        var lines = unsafe mounts.text
+        var lines = unsafe mounts
         while let line = unsafe lines.next("\n") {
-            guard let mount = unsafe Mount(line), var group = unsafe mount.group(among: groups.text) else { continue }
+            guard let mount = unsafe Mount(line), var group = unsafe mount.group(among: groups) else { continue }
             // From the group's own folder up to the mount point.
             while true {
                 if let limit = unsafe mount.limit(root, group) { least = min(least ?? limit, limit) }
@@ -70,18 +75,20 @@ package enum CgroupQuota {
 
         /// v2: "max 100000" or "150000 100000"; v1: a file each, -1 for no limit.
         func limit(_ root: KernelText, _ group: KernelText) -> Int? {
-            var quota: Int?
-            var period: Int?
-            if unsafe isV2 {
-                guard let file = unsafe KernelFile(root, point, group, "/cpu.max") else { return nil }
-                var line = unsafe file.text.firstLine
-                quota = unsafe line.next(" ")?.number
-                period = unsafe line.number
-            } else {
-                quota = unsafe KernelFile(root, point, group, "/cpu.cfs_quota_us")?.text.firstLine.number
-                period = unsafe KernelFile(root, point, group, "/cpu.cfs_period_us")?.text.firstLine.number
+            func number(_ file: KernelText) -> Int? {
+                unsafe KernelFile.withText(root, point, group, file) { unsafe $0.firstLine.number }
             }
-            guard let quota, let period, quota > 0, period > 0 else { return nil }
+            var pair: (quota: Int?, period: Int?)?
+            if unsafe isV2 {
+                pair = unsafe KernelFile.withText(root, point, group, "/cpu.max") { text in
+                    var line = unsafe text.firstLine
+                    let quota = unsafe line.next(" ")?.number
+                    return unsafe (quota, line.number)
+                }
+            } else {
+                pair = unsafe (number("/cpu.cfs_quota_us"), number("/cpu.cfs_period_us"))
+            }
+            guard let quota = pair?.quota, let period = pair?.period, quota > 0, period > 0 else { return nil }
             return max(1, quota / period + (quota % period > 0 ? 1 : 0))
         }
     }

@@ -83,31 +83,27 @@ import Glibc
     }
 }
 
-/// A file's content.
-@safe struct KernelFile: ~Copyable {
-    private let memory: UnsafeMutableRawPointer
-    private let length: Int
+/// Small text files of the kernel.
+enum KernelFile {
     private static var capacity: Int { 1 << 20 }
 
-    var text: KernelText { unsafe KernelText(bytes: UnsafeRawBufferPointer(start: memory, count: length)) }
-
-    /// Reads the file whose path is the three parts behind `root`; nil where it cannot be read or is longer than a
-    /// megabyte.
-    init?(_ root: KernelText, _ first: KernelText, _ second: KernelText, _ third: KernelText) {
-        guard let memory = unsafe malloc(KernelFile.capacity) else { return nil }
+    /// Calls `body` with the content of the file whose path is the three parts behind `root`; nil where it cannot be
+    /// read or is longer than a megabyte. The text is good for the length of the call.
+    static func withText<Result>(
+        _ root: KernelText, _ first: KernelText, _ second: KernelText = unsafe "", _ third: KernelText = unsafe "",
+        _ body: (KernelText) -> Result?
+    ) -> Result? {
+        guard let memory = unsafe malloc(capacity) else { return nil }
+        defer { unsafe free(memory) }
         // The path comes first, and the content then takes its place.
         var end = 0
-        unsafe root.append(to: memory, at: &end, below: KernelFile.capacity)
-        unsafe first.append(to: memory, at: &end, below: KernelFile.capacity)
-        unsafe second.append(to: memory, at: &end, below: KernelFile.capacity)
-        unsafe third.append(to: memory, at: &end, below: KernelFile.capacity)
+        unsafe root.append(to: memory, at: &end, below: capacity)
+        unsafe first.append(to: memory, at: &end, below: capacity)
+        unsafe second.append(to: memory, at: &end, below: capacity)
+        unsafe third.append(to: memory, at: &end, below: capacity)
         unsafe memory.storeBytes(of: 0, toByteOffset: end, as: UInt8.self)
-        guard let length = unsafe KernelFile.read(memory) else {
-            unsafe free(memory)
-            return nil
-        }
-        unsafe self.memory = unsafe memory
-        self.length = length
+        guard let length = unsafe read(memory) else { return nil }
+        return unsafe body(KernelText(bytes: UnsafeRawBufferPointer(start: memory, count: length)))
     }
 
     /// Replaces the path in `memory` by the file's content, and returns the content's length.
@@ -125,6 +121,4 @@ import Glibc
         }
         return nil
     }
-
-    deinit { unsafe free(memory) }
 }
