@@ -62,7 +62,7 @@ struct Network {
         let optimizer = try Optimizer(weights)
         let biasGroup = try optimizer.addGroup(biases)
         for (index, name) in names.enumerated() {
-            _ = try optimizer.add(ArrayView(parameters[index]), name: name, group: index % 2 == 1 ? biasGroup : 0)
+            try optimizer.add(ArrayView(parameters[index]), name: name, group: index % 2 == 1 ? biasGroup : 0)
         }
         return optimizer
     }

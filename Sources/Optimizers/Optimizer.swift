@@ -47,6 +47,7 @@ public final class Optimizer {
     }
 
     /// Adds a group of hyperparameters of the same algorithm, and returns its index.
+    @discardableResult
     public func addGroup(_ configuration: Configuration) throws(MartletError) -> Int {
         try configuration.check("config")
         let algorithm = configurations[0].algorithm
@@ -66,6 +67,7 @@ public final class Optimizer {
     ///   - value: its memory is borrowed until `reset` or the optimizer's end; sizes and strides are copied.
     ///   - name: unique, compared by its bytes in UTF-8, of which it has 1 to 500; nil calls the parameter by its index.
     ///   - stateTypes: an element type for each slot; nil gives every slot the value's.
+    @discardableResult
     public func add(
         _ value: ArrayView, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
     ) throws(MartletError) -> Int {

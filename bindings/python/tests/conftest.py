@@ -28,7 +28,7 @@ def run_python() -> Run:
         status: int = 0,
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "SWIFT_BACKTRACE": "enable=no", "MARTLET_LIBRARY": str(_ffi.library_path)}
+        environment = {**os.environ, "MARTLET_LIBRARY": str(_ffi.library_path)}
         environment["PYTHONPATH"] = os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])
         for name, value in (env or {}).items():
             if value is None:

@@ -16,7 +16,6 @@ FILE_NAME = f"libmartlet.so.{ABI}"
 # Paths are plain text here: importing pathlib costs more than loading the library.
 PACKAGE_FOLDER = os.path.dirname(os.path.realpath(__file__))
 
-_BACKTRACE = "SWIFT_BACKTRACE"
 
 
 def candidates() -> list[str]:
@@ -60,21 +59,11 @@ def find() -> str:
 
 
 def load(path: str) -> ctypes.CDLL:
-    """Loads the library and compares its ABI number.
-
-    Swift's runtime may install signal handlers for its crash reports when it is loaded; unless the user asked for
-    them, SWIFT_BACKTRACE says no for as long as that takes.
-    """
-    asked = _BACKTRACE in os.environ
-    if not asked:
-        os.environ[_BACKTRACE] = "enable=no"
+    """Loads the library and compares its ABI number."""
     try:
         library = ctypes.CDLL(path)
     except OSError as error:
         raise LibraryError(f"{path} could not be loaded: {error}") from error
-    finally:
-        if not asked:
-            del os.environ[_BACKTRACE]
     try:
         abi = library.martlet_abi_get()
     except AttributeError as error:
