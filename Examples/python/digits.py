@@ -153,7 +153,7 @@ def draw(theirs: Run, ours: Run, path: Path) -> None:
         columns = bars.bar(names, [run.step_microseconds for run in runs], color=[blue, red], width=0.6)
         texts = [f"{run.step_microseconds:.0f} µs" for run in runs]
         bars.bar_label(columns, texts, padding=4, color=ink, fontsize=11)
-        bars.set_title(f"Time in step(): a ratio of {ratio(theirs, ours):.1f}", loc="left", color=ink, fontsize=12)
+        bars.set_title(f"Time in step(): {ratio(theirs, ours):.1f} to 1", loc="left", color=ink, fontsize=12)
         bars.spines["left"].set_visible(False)
         bars.set_yticks([])
         bars.tick_params(axis="x", length=0, labelcolor=ink)

@@ -180,7 +180,7 @@ package struct Ticket {
         // Workers that spin already need no waking.
         if unsafe awakeCount > 0 { return false }
         let gap = unsafe Clock.nanoseconds() &- lastEnd.pointee.load(ordering: .relaxed)
-        let count = unsafe gap < 56_000 ? streak.pointee.load(ordering: .relaxed) + 1 : 0
+        let count = unsafe gap < 90_000 ? streak.pointee.load(ordering: .relaxed) + 1 : 0
         unsafe streak.pointee.store(count >= 8 ? 0 : count, ordering: .relaxed)
         return count >= 8
     }

@@ -19,7 +19,7 @@ package enum ThreadPool {
     ///   - wake: whether sleeping workers are woken and missing ones started, which costs about 50 us until they
     ///     work. Without it only workers that spin after earlier work take part.
     ///   - warm: whether, without `wake`, the workers are woken too once such jobs follow one another closely
-    ///     (several in a row, each less than 56 us behind the one before): the workers then spin from job to job.
+    ///     (several in a row, each less than 90 us behind the one before): the workers then spin from job to job.
     /// - Returns: how many threads did at least one chunk; 0 for no chunks.
     ///
     /// Any thread may call it, a body too. One job is shared at a time; who comes in the meantime does the work alone.

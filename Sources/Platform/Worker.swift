@@ -1,4 +1,4 @@
-// A worker thread: spins for work for about 60 us after its last, then sleeps on a semaphore until it is woken. It lives
+// A worker thread: spins for work for about 100 us after its last, then sleeps on a semaphore until it is woken. It lives
 // as long as the process. Signals that someone sends are blocked in it and go to the host's threads; those of a fault in
 // the worker itself are not, since the host's handlers want to see them.
 
@@ -103,13 +103,13 @@ enum Worker {
         }
     }
 
-    /// Works while there is work, and returns 60 us after the last.
+    /// Works while there is work, and returns 100 us after the last.
     private static func spin(on pool: Pool, as index: Int) {
-        var deadline = Clock.nanoseconds() + 60_000
+        var deadline = Clock.nanoseconds() + 100_000
         while true {
             // The clock costs as much as several looks at the ticket, so it is asked after some of them.
             for _ in 0..<32 {
-                if unsafe pool.hasWork, unsafe pool.work(as: index) > 0 { deadline = Clock.nanoseconds() + 60_000 }
+                if unsafe pool.hasWork, unsafe pool.work(as: index) > 0 { deadline = Clock.nanoseconds() + 100_000 }
                 machine_pause()
             }
             if Clock.nanoseconds() > deadline { return }
