@@ -43,7 +43,8 @@ let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.na
 /// The tests of one room: Tests/<room>, in release like everything that is measured.
 func tests(_ room: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
-        name: "Martlet\(room)Tests", dependencies: [.byName(name: "Martlet\(room)")] + dependencies,
+        name: "Martlet\(room)Tests",
+        dependencies: [.byName(name: "Martlet\(room)"), "MartletTestSupport"] + dependencies,
         path: "Tests/\(room)", swiftSettings: everywhere)
 }
 
@@ -93,6 +94,7 @@ let package = Package(
                     ], .when(platforms: [.linux], configuration: .release))
             ]),
 
+        .target(name: "MartletTestSupport", path: "Tests/Support", swiftSettings: everywhere),
         tests("Platform", []),
         tests("Kernels", ["CMachine", "MartletKernelInterface"] + kernelModules.dropFirst()),
         tests("Compute", ["CMachine", "MartletKernelInterface", "MartletPlatform"]),

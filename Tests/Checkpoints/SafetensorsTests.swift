@@ -4,6 +4,7 @@
 import Glibc
 import MartletCheckpoints
 import MartletPlatform
+import MartletTestSupport
 import Testing
 
 @Suite struct SafetensorsWriterTests {

@@ -1,48 +1,8 @@
-// What the tests of this room share: a folder of one's own, files put together by hand, and what a reader makes of them.
+// What the tests of this room share: files put together by hand, and what a reader makes of them.
 
 import Glibc
 import MartletCheckpoints
 import MartletPlatform
-
-/// A folder of flat files that goes with its owner.
-final class Folder {
-    let path: String
-
-    init() {
-        var template = Array("/tmp/martlet-test-XXXXXX".utf8CString)
-        path = String(cString: mkdtemp(&template))
-    }
-
-    deinit {
-        if let stream = opendir(path) {
-            while let entry = readdir(stream) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                unlink(path + "/" + name)
-            }
-            closedir(stream)
-        }
-        rmdir(path)
-    }
-
-    subscript(_ name: String) -> String { path + "/" + name }
-
-    func write(_ name: String, _ bytes: [UInt8]) {
-        let file = open(self[name], O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-        _ = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-        close(file)
-    }
-
-    func read(_ name: String) -> [UInt8] {
-        let file = open(self[name], O_RDONLY)
-        defer { close(file) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while case let count = Glibc.read(file, &buffer, buffer.count), count > 0 { bytes += buffer[..<count] }
-        return bytes
-    }
-}
 
 /// A tensor as read from a file.
 struct FoundTensor: Equatable {

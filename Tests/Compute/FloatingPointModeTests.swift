@@ -6,6 +6,7 @@ import Glibc
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
+import MartletTestSupport
 import Testing
 
 /// What a host may have set: rounding up, down and to zero, flushing, an open trap, and sticky bits.

@@ -3,6 +3,7 @@
 
 import MartletCompute
 import MartletKernelInterface
+import MartletTestSupport
 import Testing
 
 /// Sizes, and the strides of each array, as a caller might give them.

@@ -1,60 +1,11 @@
-// What the tests of this room share: repeatable random numbers, memory to work on, and Adam items over it.
-// No expectations.
+// What the tests of this room share: Adam items over memory, and coefficients that count visits. No expectations.
 
 import Glibc
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
+import MartletTestSupport
 import Synchronization
-
-/// SplitMix64: the same numbers in every run.
-struct Generator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
-/// Zero-filled bytes at an address of 64-byte alignment, freed with their owner.
-final class Memory {
-    let base: UnsafeMutableRawPointer
-    let byteCount: Int
-
-    init(byteCount: Int) {
-        self.byteCount = byteCount
-        base = .allocate(byteCount: max(byteCount, 1), alignment: 64)
-        base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
-    }
-
-    deinit { base.deallocate() }
-
-    var bytes: [UInt8] { contents(UInt8.self) }
-
-    /// A copy of the elements.
-    func contents<Element: BitwiseCopyable>(_ type: Element.Type) -> [Element] {
-        withElements(type) { Array($0) }
-    }
-
-    func fill<Element: BitwiseCopyable>(_ element: Element) {
-        withElements(Element.self) { $0.update(repeating: element) }
-    }
-
-    func withElements<Element: BitwiseCopyable, Result>(
-        _: Element.Type, _ body: (UnsafeMutableBufferPointer<Element>) -> Result
-    ) -> Result {
-        let count = byteCount / MemoryLayout<Element>.stride
-        return withExtendedLifetime(self) {
-            body(UnsafeMutableBufferPointer(start: base.bindMemory(to: Element.self, capacity: count), count: count))
-        }
-    }
-}
 
 /// Memory for work items: one array of Float each for value, gradient and two moments, all of one length; with it, what
 /// items refer to by address. It must outlive the run of its items, which `run` sees to.
@@ -158,29 +109,6 @@ extension AdamCoefficients {
         result.eps = 1e-8
         return result
     }
-}
-
-/// A thread that runs a closure.
-final class TestThread {
-    private final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    private var thread = pthread_t()
-
-    init(_ body: @escaping @Sendable () -> Void) {
-        let work = Unmanaged.passRetained(Work(body)).toOpaque()
-        pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
-                return nil
-            }, work)
-    }
-
-    func join() { pthread_join(thread, nil) }
 }
 
 /// What went wrong on other threads, where expectations belong to no test.

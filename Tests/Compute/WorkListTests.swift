@@ -3,6 +3,7 @@
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
+import MartletTestSupport
 import Testing
 
 private let instructionSets = InstructionSet.allCases.filter(\.isSupported)

@@ -2,6 +2,7 @@
 
 import CMartlet
 import Glibc
+import MartletTestSupport
 import Testing
 
 @Suite struct ErrorTests {
@@ -116,15 +117,13 @@ import Testing
 
     /// Loads a file without tensors whose metadata names this format.
     private func loadFile(format: String, into handle: Handle) -> martlet_status {
-        var path = Array("/tmp/martlet-format-XXXXXX".utf8CString)
-        let file = mkstemp(&path)
-        defer { unlink(path) }
+        let folder = Folder()
+        defer { extendLifetime(folder) }
         let header = "{\"__metadata__\":{\"format\":\"\(format)\"}}"
         let length = UInt64(header.utf8.count)
         let bytes = (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + Array(header.utf8)
-        #expect(write(file, bytes, bytes.count) == bytes.count)
-        close(file)
-        return martlet_optimizer_load(handle.token, path)
+        folder.write("file", bytes)
+        return martlet_optimizer_load(handle.token, folder["file"])
     }
 
     /// Names that are not UTF-8 are refused, with a text that is.

@@ -2,6 +2,7 @@
 
 import CMartlet
 import Glibc
+import MartletTestSupport
 import Testing
 
 /// Every function that takes a handle, called with good arguments beside it.

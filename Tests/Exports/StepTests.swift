@@ -1,6 +1,7 @@
 // The three ways to take a step from C, which compute the same bits, and the optimizer's functions beside them.
 
 import CMartlet
+import MartletTestSupport
 import Testing
 
 /// A parameter with gradient, moments and counter in memory of its own.

@@ -2,6 +2,7 @@
 // version does not serve.
 
 import CMartlet
+import MartletTestSupport
 import Testing
 
 /// A struct that an init function fills, by its size and the function.

@@ -1,31 +1,9 @@
-// What the tests of this room share: configs, handles, memory, threads and the text of the latest error. The functions
-// are called as C declares them; nothing of the engines is seen here.
+// What the tests of this room share: configs, handles, numbers and the text of the latest error. The functions are called
+// as C declares them; nothing of the engines is seen here.
 
 import CMartlet
 import Glibc
 import Synchronization
-
-/// Bytes at an address of 64-byte alignment, freed with their owner.
-final class Memory {
-    let base: UnsafeMutableRawPointer
-    let byteCount: Int
-
-    init(byteCount: Int, filledWith byte: UInt8 = 0) {
-        self.byteCount = byteCount
-        base = .allocate(byteCount: max(byteCount, 1), alignment: 64)
-        base.initializeMemory(as: UInt8.self, repeating: byte, count: byteCount)
-    }
-
-    deinit { base.deallocate() }
-
-    var bytes: [UInt8] {
-        withExtendedLifetime(self) { Array(UnsafeRawBufferPointer(start: base, count: byteCount)) }
-    }
-
-    func pointer<Element>(_: Element.Type = Element.self, at offset: Int = 0) -> UnsafeMutablePointer<Element> {
-        (base + offset).assumingMemoryBound(to: Element.self)
-    }
-}
 
 /// Floats in memory of their own: the same numbers for the same seed.
 final class Floats {
@@ -97,29 +75,6 @@ func makeParameter(_ values: Floats, name: UnsafePointer<CChar>? = nil) -> martl
     parameter.value = values.array
     parameter.name = name
     return parameter
-}
-
-/// A thread that runs a closure.
-final class TestThread {
-    private final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    private var thread = pthread_t()
-
-    init(_ body: @escaping @Sendable () -> Void) {
-        let work = Unmanaged.passRetained(Work(body)).toOpaque()
-        pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().body()
-                return nil
-            }, work)
-    }
-
-    func join() { pthread_join(thread, nil) }
 }
 
 /// What other threads count; expectations there would belong to no test.

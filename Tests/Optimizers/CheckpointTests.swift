@@ -3,20 +3,8 @@
 
 import Glibc
 import MartletOptimizers
+import MartletTestSupport
 import Testing
-
-/// A path of its own, removed in the end.
-private final class TemporaryFile {
-    let path: String
-
-    init() {
-        var template = Array("/tmp/martlet-optimizer-XXXXXX".utf8CString)
-        close(mkstemp(&template))
-        path = String(cString: template.dropLast().map { $0 } + [0])
-    }
-
-    deinit { unlink(path) }
-}
 
 @Suite struct CheckpointTests {
     /// A run's parameters: fp32, and bf16 with moments of other types, the first one strided.
@@ -35,7 +23,7 @@ private final class TemporaryFile {
     }
 
     @Test func continuedRun() throws {
-        let file = TemporaryFile()
+        let folder = Folder()
         let (whole, halves) = (Self.parameters(), Self.parameters())
         defer { extendLifetime((whole, halves)) }
         let first = try Self.optimizer(whole)
@@ -44,9 +32,9 @@ private final class TemporaryFile {
             if t == 10 {
                 try second.set(.lr, to: 0.03, group: 1)
                 try first.set(.lr, to: 0.03, group: 1)
-                try second.save(to: file.path)
+                try second.save(to: folder["file"])
                 second = try Self.optimizer(halves)
-                try second.load(from: file.path)
+                try second.load(from: folder["file"])
                 #expect(try second.get(.lr, group: 1) == 0.03 && second.stepCount(of: 1) == 10)
             }
             for parameters in [whole, halves] {
@@ -61,14 +49,14 @@ private final class TemporaryFile {
     }
 
     @Test func otherOptimizers() throws {
-        let file = TemporaryFile()
+        let folder = Folder()
         let parameters = Self.parameters()
         defer { extendLifetime(parameters) }
         let saved = try Self.optimizer(parameters)
         try saved.step(parameters.map(\.view.gradient))
-        try saved.save(to: file.path)
+        try saved.save(to: folder["file"])
         func refuse(_ words: [String], _ other: Optimizer, sourceLocation: SourceLocation = #_sourceLocation) throws {
-            let error = failure { () throws(MartletError) in try other.load(from: file.path) }
+            let error = failure { () throws(MartletError) in try other.load(from: folder["file"]) }
             #expect(error?.kind == .format, sourceLocation: sourceLocation)
             for word in words {
                 #expect(

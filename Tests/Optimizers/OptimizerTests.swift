@@ -2,6 +2,7 @@
 // HyperparameterTests, moments and counters in OptimizerStateTests, files in CheckpointTests.
 
 import MartletOptimizers
+import MartletTestSupport
 import Testing
 
 @Suite struct OptimizerTests {

@@ -3,6 +3,7 @@
 // arrays separates them as a period.
 
 import MartletOptimizers
+import MartletTestSupport
 import Testing
 
 /// An array by the bytes that it holds.

@@ -1,6 +1,7 @@
 // Which arrays of a step may lie in the same memory: none that is written with any other, element by element.
 
 import MartletOptimizers
+import MartletTestSupport
 import Testing
 
 /// A matrix of Float in one block, and parameters that are parts of it: values and nothing else overlap.

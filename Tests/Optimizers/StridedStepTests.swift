@@ -2,6 +2,7 @@
 // writes nothing beside the elements.
 
 import MartletOptimizers
+import MartletTestSupport
 import Testing
 
 /// An array with strides of its own, over memory filled with noise.

@@ -1,41 +1,9 @@
-// What the tests of this room share: repeatable random numbers, parameters with memory of their own, and steps over
-// them that end in a report or in the error. No formulas: those stand in Reference.swift.
+// What the tests of this room share: parameters with memory of their own, and steps over them that end in a report or in
+// the error. No formulas: those stand in Reference.swift.
 
 import MartletOptimizers
+import MartletTestSupport
 import Testing
-
-/// SplitMix64: the same numbers in every run.
-struct Generator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
-/// Zero-filled bytes at an address of 64-byte alignment, freed with their owner.
-final class Memory {
-    let base: UnsafeMutableRawPointer
-    let byteCount: Int
-
-    init(byteCount: Int) {
-        self.byteCount = byteCount
-        base = .allocate(byteCount: max(byteCount, 1), alignment: 64)
-        base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
-    }
-
-    deinit { base.deallocate() }
-
-    var bytes: [UInt8] {
-        withExtendedLifetime(self) { Array(UnsafeRawBufferPointer(start: base, count: byteCount)) }
-    }
-}
 
 /// A contiguous parameter with its gradient, its moments and its counter, all in one block of memory with room between
 /// them. Tests change `view` to what they are about.

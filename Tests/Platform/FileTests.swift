@@ -2,6 +2,7 @@
 
 import Glibc
 import MartletPlatform
+import MartletTestSupport
 import Testing
 
 /// Replaces `path` by `pieces`.

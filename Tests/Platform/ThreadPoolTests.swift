@@ -2,6 +2,7 @@
 
 import Glibc
 import MartletPlatform
+import MartletTestSupport
 import Synchronization
 import Testing
 
@@ -85,6 +86,24 @@ private struct Meeting: ~Copyable {
         var failures = 0
         for _ in 0..<20_000 where !job.isDoneOnce(chunks: 16, threads: 2, wake: false, warm: true) { failures += 1 }
         #expect(failures == 0)
+    }
+
+    /// In a child without workers, jobs that ask for no waking start and meet one if they follow closely, and never if
+    /// a millisecond lies between them.
+    @Test(arguments: [true, false])
+    func onlyJobsThatFollowCloselyWake(closely: Bool) {
+        let code = inChild {
+            let context = UnsafeMutableRawPointer.allocate(byteCount: 8, alignment: 8)
+            let body: ThreadPool.Body = { _, _ in for _ in 0..<200 { sched_yield() } }
+            for _ in 0..<(closely ? 2000 : 100) {
+                let worked = ThreadPool.run(
+                    chunks: 4, threads: 2, wake: false, warm: true, body: body, context: context)
+                if worked == 2 { return ThreadPool.workerCount > 0 ? 2 : 3 }
+                if !closely { usleep(1000) }
+            }
+            return ThreadPool.workerCount == 0 ? 0 : 1
+        }
+        #expect(code == (closely ? 2 : 0))
     }
 
     @Test func noChunksAndNoThreads() {

@@ -17,7 +17,6 @@ FILE_NAME = f"libmartlet.so.{ABI}"
 PACKAGE_FOLDER = os.path.dirname(os.path.realpath(__file__))
 
 
-
 def candidates() -> list[str]:
     """The places where the library may be, best first. A library that the user names is the only candidate."""
     named = os.environ.get("MARTLET_LIBRARY")
