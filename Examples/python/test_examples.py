@@ -20,7 +20,6 @@ SAYS = {
     "digits.py": "largest relative difference",
     "residual_network.py": "test accuracy",
     "softmax_regression.py": "test accuracy",
-    "data_parallel.py": "2 workers, the same bits in each",
     "numpy_training.py": "on the right side",
     "worked_example.py": "10  0.0",
     "convolutional_network.py": "the same bits",
