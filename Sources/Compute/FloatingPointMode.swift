@@ -27,6 +27,15 @@ package enum FloatingPointMode: UInt8 {
         machine_float_mode_set(host)
     }
 
+    /// Runs one piece of a request in this mode, on the calling thread.
+    @inline(never)
+    func run(_ kernel: PieceKernel, _ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+        let host = machine_float_mode_get()
+        machine_float_mode_set(controlWord)
+        unsafe kernel(request, piece, scratch)
+        machine_float_mode_set(host)
+    }
+
     /// Calls `body` on `context` in this mode, on the calling thread.
     @inline(never)
     package func call(_ body: @convention(c) (UnsafeMutableRawPointer) -> Void, _ context: UnsafeMutableRawPointer) {

@@ -100,7 +100,7 @@ import MartletPlatform
         return max(least, (max(even, elements / 8192) + 63) & ~63)
     }
 
-    private static let runPiece: @convention(c) (UnsafeMutableRawPointer, Int) -> Void = { context, piece in
+    private static let runPiece: ThreadPool.Body = { context, piece, _ in
         let job = unsafe context.assumingMemoryBound(to: Job.self)
         let first = unsafe piece * job.pointee.pieceSize
         unsafe job.pointee.list.run(

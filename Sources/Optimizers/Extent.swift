@@ -1,5 +1,6 @@
 // The bytes that an array reaches, and the proof that what is written overlaps nothing else. Arrays may interleave
 // (the columns of one matrix, say) as long as no element is shared.
+import MartletPlatform
 
 /// The span of memory of one array, with what is needed to look inside it.
 @unsafe struct Extent {
@@ -62,7 +63,7 @@
 /// Extents in memory that the caller provides, ordered and searched in place.
 @unsafe struct ExtentList {
     /// An extent's first byte and its place in the list: what is moved about to order them.
-    @unsafe private struct Key {
+    @unsafe private struct Key: BitwiseCopyable {
         var low: UInt
         var index: Int
     }
@@ -125,15 +126,10 @@
         return nil
     }
 
-    /// Sorts by the first byte, in place and without allocation: insertion for a few, heapsort, which is never slow, for
-    /// many.
+    /// Sorts by the first byte, in place and without allocation: by insertion where there are few.
     private func sort() {
         if unsafe count <= 32 { return unsafe insertionSort() }
-        for root in unsafe (0..<count / 2).reversed() { unsafe siftDown(root, count) }
-        for end in unsafe (1..<count).reversed() {
-            unsafe swap(&order[0], &order[end])
-            unsafe siftDown(0, end)
-        }
+        unsafe Bytes.sort(UnsafeMutableBufferPointer(start: order, count: count)) { unsafe $0.low < $1.low }
     }
 
     private func insertionSort() {
@@ -145,17 +141,6 @@
                 hole -= 1
             }
             unsafe order[hole] = key
-        }
-    }
-
-    private func siftDown(_ start: Int, _ end: Int) {
-        var root = start
-        while 2 * root + 1 < end {
-            var child = 2 * root + 1
-            if child + 1 < end, unsafe order[child].low < order[child + 1].low { child += 1 }
-            if unsafe order[root].low >= order[child].low { return }
-            unsafe swap(&order[root], &order[child])
-            root = child
         }
     }
 }

@@ -194,7 +194,7 @@ package struct Ticket {
     func work(as index: Int?) -> Int {
         var count = 0
         while let (job, chunk) = unsafe claim(as: index) {
-            unsafe job.body(job.context, chunk)
+            unsafe job.body(job.context, chunk, index.map { $0 + 1 } ?? 0)
             count += 1
         }
         if index != nil, count > 0 {

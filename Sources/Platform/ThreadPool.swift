@@ -8,8 +8,10 @@ import Glibc
 import Synchronization
 
 package enum ThreadPool {
-    /// One chunk of a job: the job's context and the chunk's number. Called on several threads at once.
-    package typealias Body = @convention(c) (_ context: UnsafeMutableRawPointer, _ chunk: Int) -> Void
+    /// One chunk of a job: the job's context, the chunk's number, and which of the job's threads it runs on (0 for the
+    /// caller, less than the threads asked for), so that each may have memory of its own. Called on several threads at
+    /// once.
+    package typealias Body = @convention(c) (_ context: UnsafeMutableRawPointer, _ chunk: Int, _ thread: Int) -> Void
 
     /// Calls `body` once for each of `chunks` numbers from 0 up, on the calling thread and workers, and returns when
     /// all are done.
@@ -60,7 +62,7 @@ package enum ThreadPool {
 
     private static func runAlone(chunks: Int, body: Body, context: UnsafeMutableRawPointer) -> Int {
         guard chunks > 0 else { return 0 }
-        for chunk in 0..<chunks { unsafe body(context, chunk) }
+        for chunk in 0..<chunks { unsafe body(context, chunk, 0) }
         return 1
     }
 

@@ -100,7 +100,7 @@ private struct Seen {
             most = max(most, arrays.run(items, threads: 4, leastPiece: 64))
             ThreadPool.run(
                 chunks: 64, threads: 4, wake: true,
-                body: { context, chunk in
+                body: { context, chunk, _ in
                     context.assumingMemoryBound(to: UInt64.self)[chunk] |= machine_float_mode_get()
                 }, context: modes.base)
         }

@@ -29,7 +29,7 @@ private final class Traced {
     func isDoneOnce(chunks: Int, threads limit: Int, wake: Bool, warm: Bool = false) -> Bool {
         let reported = ThreadPool.run(
             chunks: chunks, threads: limit, wake: wake, warm: warm,
-            body: { context, chunk in
+            body: { context, chunk, _ in
                 let job = Unmanaged<Traced>.fromOpaque(context).takeUnretainedValue()
                 job.counts[chunk].wrappingAdd(1, ordering: .relaxed)
                 job.threads[chunk] = pthread_self()
@@ -53,7 +53,7 @@ private struct Meeting: ~Copyable {
         let reported = withUnsafeMutablePointer(to: &meeting) { meeting in
             ThreadPool.run(
                 chunks: threads, threads: threads, wake: true,
-                body: { context, _ in
+                body: { context, _, _ in
                     let meeting = context.assumingMemoryBound(to: Meeting.self)
                     let wanted = meeting.pointee.wanted
                     meeting.pointee.arrived.wrappingAdd(1, ordering: .relaxed)
@@ -94,7 +94,7 @@ private struct Meeting: ~Copyable {
     func onlyJobsThatFollowCloselyWake(closely: Bool) {
         let code = inChild {
             let context = UnsafeMutableRawPointer.allocate(byteCount: 8, alignment: 8)
-            let body: ThreadPool.Body = { _, _ in for _ in 0..<200 { sched_yield() } }
+            let body: ThreadPool.Body = { _, _, _ in for _ in 0..<200 { sched_yield() } }
             for _ in 0..<(closely ? 2000 : 100) {
                 let worked = ThreadPool.run(
                     chunks: 4, threads: 2, wake: false, warm: true, body: body, context: context)
@@ -108,8 +108,8 @@ private struct Meeting: ~Copyable {
 
     @Test func noChunksAndNoThreads() {
         let job = Traced(capacity: 4)
-        #expect(ThreadPool.run(chunks: 0, threads: 4, wake: true, body: { _, _ in }, context: job.counts) == 0)
-        #expect(ThreadPool.run(chunks: -1, threads: 4, wake: true, body: { _, _ in }, context: job.counts) == 0)
+        #expect(ThreadPool.run(chunks: 0, threads: 4, wake: true, body: { _, _, _ in }, context: job.counts) == 0)
+        #expect(ThreadPool.run(chunks: -1, threads: 4, wake: true, body: { _, _, _ in }, context: job.counts) == 0)
         #expect(job.isDoneOnce(chunks: 4, threads: 0, wake: true))
         #expect(job.isDoneOnce(chunks: 4, threads: .min, wake: true))
     }
@@ -173,10 +173,10 @@ private struct Meeting: ~Copyable {
             for _ in 0..<1000 {
                 ThreadPool.run(
                     chunks: 8, threads: 3, wake: true,
-                    body: { context, _ in
+                    body: { context, _, _ in
                         ThreadPool.run(
                             chunks: 5, threads: 3, wake: true,
-                            body: { context, _ in
+                            body: { context, _, _ in
                                 let count = context.assumingMemoryBound(to: Atomic<Int>.self)
                                 count.pointee.wrappingAdd(1, ordering: .relaxed)
                             }, context: context)
@@ -196,7 +196,7 @@ private struct Meeting: ~Copyable {
         for _ in 0..<200 {
             ThreadPool.run(
                 chunks: 16, threads: 4, wake: true,
-                body: { context, chunk in
+                body: { context, chunk, _ in
                     usleep(10)
                     guard pthread_self() != ThreadPoolTests.caller.load(ordering: .relaxed) else { return }
                     var mask = sigset_t()

@@ -1,0 +1,66 @@
+// What one call computes with: the kernels, the threads and their scratch, settled when the call starts. Operations of
+// models go through here; the steps of optimizers have WorkList.swift.
+import MartletKernelInterface
+import MartletPlatform
+
+/// Runs operations piece by piece on the threads. Valid on the thread that made it, until that thread makes another or
+/// steps an optimizer, either of which may move the scratch.
+@unsafe package struct Execution {
+    package let table: KernelTable
+    package let isa: InstructionSet
+    private let threads: Int
+    private let mode: FloatingPointMode
+    private let scratch: UnsafeMutableRawPointer
+
+    /// With the settings in force. Throws `.argument` where the environment's are wrong, and `.memory`; nothing that is
+    /// done with it can fail afterwards.
+    package init(mode: FloatingPointMode) throws(MartletError) {
+        let threads = try Settings.threads
+        let isa = try Settings.isa
+        guard let scratch = unsafe ThreadRecord.current?.scratch(byteCount: threads * PieceScratch.byteCount) else {
+            throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
+        }
+        unsafe self.table = KernelChoice.table(for: isa)
+        unsafe self.isa = isa
+        unsafe self.threads = threads
+        unsafe self.mode = mode
+        unsafe self.scratch = scratch
+    }
+
+    /// What the threads need to know of a request.
+    @unsafe private struct Job {
+        var kernel: PieceKernel
+        var request: UnsafeRawPointer
+        var mode: FloatingPointMode
+        var scratch: UnsafeMutableRawPointer
+    }
+
+    /// Does every piece of a request.
+    ///
+    /// - Parameters:
+    ///   - nanoseconds: about how long one thread takes for all pieces, which decides who is woken for them.
+    package func run(_ kernel: PieceKernel, on request: UnsafeRawPointer, pieces: Int, nanoseconds: Int) {
+        var job = unsafe Job(kernel: kernel, request: request, mode: mode, scratch: scratch)
+        unsafe withUnsafeMutablePointer(to: &job) { job in
+            let context = UnsafeMutableRawPointer(job)
+            if unsafe threads == 1 || pieces == 1 || nanoseconds < Execution.leastShared {
+                for piece in 0..<pieces { unsafe Execution.runPiece(context, piece, 0) }
+                return
+            }
+            unsafe ThreadPool.run(
+                chunks: pieces, threads: threads, wake: nanoseconds >= Execution.leastWoken, warm: true,
+                body: Execution.runPiece, context: context)
+        }
+    }
+
+    /// Work that takes less is not worth handing to a thread that waits for some: a few microseconds pass until both
+    /// know of each other.
+    private static var leastShared: Int { 4_000 }
+    /// Work that takes more is worth waking threads, which takes some 50 us.
+    private static var leastWoken: Int { 150_000 }
+
+    private static let runPiece: ThreadPool.Body = { context, piece, thread in
+        let job = unsafe context.assumingMemoryBound(to: Job.self).pointee
+        unsafe job.mode.run(job.kernel, job.request, piece, job.scratch + thread * PieceScratch.byteCount)
+    }
+}
