@@ -31,8 +31,18 @@ package enum PieceScratch {
 @unsafe package struct KernelTable {
     package var sweeps: InlineArray<1, Sweep>
 
+    // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces.
+    package var product: PieceKernel
+    package var productSum: PieceKernel
+
     @inline(__always)
-    package init(adam: Sweep) {
+    package init(
+        adam: Sweep,
+        product: PieceKernel,
+        productSum: PieceKernel
+    ) {
         unsafe self.sweeps = [adam]
+        unsafe self.product = unsafe product
+        unsafe self.productSum = unsafe productSum
     }
 }

@@ -6,5 +6,8 @@ import MartletKernelInterface
 /// The kernels, compiled for the instruction set that this module's name says.
 @inline(never)
 package func kernelTable() -> KernelTable {
-    KernelTable(adam: { adam($0, $1) })
+    KernelTable(
+        adam: { adam($0, $1) },
+        product: { productPiece($0, $1, $2) },
+        productSum: { productSum($0, $1, $2) })
 }
