@@ -17,8 +17,9 @@ import MartletPlatform
     package init(mode: FloatingPointMode) throws(MartletError) {
         let threads = try Settings.threads
         let isa = try Settings.isa
-        guard let scratch = unsafe ThreadRecord.current?.scratch(
-            byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
+        guard
+            let scratch = unsafe ThreadRecord.current?.scratch(
+                byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
         else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }

@@ -34,15 +34,25 @@ package enum PieceScratch {
     // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces.
     package var product: PieceKernel
     package var productSum: PieceKernel
+    // Convolutions: pieces of the requests of their names.
+    package var slide: PieceKernel
+    package var weightPanels: PieceKernel
+    package var weightGradient: PieceKernel
 
     @inline(__always)
     package init(
         adam: Sweep,
         product: PieceKernel,
-        productSum: PieceKernel
+        productSum: PieceKernel,
+        slide: PieceKernel,
+        weightPanels: PieceKernel,
+        weightGradient: PieceKernel
     ) {
         unsafe self.sweeps = [adam]
         unsafe self.product = unsafe product
         unsafe self.productSum = unsafe productSum
+        unsafe self.slide = unsafe slide
+        unsafe self.weightPanels = unsafe weightPanels
+        unsafe self.weightGradient = unsafe weightGradient
     }
 }

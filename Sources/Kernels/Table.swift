@@ -9,5 +9,8 @@ package func kernelTable() -> KernelTable {
     KernelTable(
         adam: { adam($0, $1) },
         product: { productPiece($0, $1, $2) },
-        productSum: { productSum($0, $1, $2) })
+        productSum: { productSum($0, $1, $2) },
+        slide: { slidePiece($0, $1, $2) },
+        weightPanels: { weightPanelPiece($0, $1, $2) },
+        weightGradient: { weightGradientPiece($0, $1, $2) })
 }
