@@ -60,7 +60,7 @@ extension Execution {
     /// Does the gradient of weights; the request's pieces say nothing yet.
     func addUpWeights(_ request: WeightGradientRequest) {
         let whole = unsafe request.window
-        let plan = unsafe StripPlan(whole, positions: 512, columns: request.columns)
+        let plan = unsafe StripPlan(whole, positions: ConvolutionLimits.positions, columns: request.columns)
         var request = unsafe request
         unsafe request.window.pieceImages = plan.images
         unsafe request.window.pieceHeight = plan.height
@@ -93,6 +93,7 @@ extension Execution {
             unsafe request.outTap = window.depth * request.columns
             unsafe request.outRow = unsafe window.tapsAcross.count * request.outTap
         }
+        unsafe request.pieceColumns = min(request.pieceColumns, ConvolutionLimits.columns)
         // Else pieces that see all positions, for some of the weights each.
         if unsafe request.partials < min(wanted, 8) {
             unsafe request.pieceTapRows = 1

@@ -51,24 +51,27 @@ private struct ProductPlan {
         let work = rows.saturatingProduct(columns).saturatingProduct(max(inner, 1))
         let wanted = min(max(work / ProductPlan.leastPiece, 1), ProductPlan.mostPieces)
 
-        // Pieces about as high as wide, so that what is copied of the factors serves many products.
+        // Pieces about as high as wide, so that what is copied of the factors serves many products. Where the right
+        // factor is large, each piece reads long stretches of its rows, and as few pieces as may be read the same.
+        let isLarge = inner.saturatingProduct(columns) > 128 << 10
         var acrossColumns = 1
-        while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= 32,
+        while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= (isLarge ? 128 : 32),
             columns / acrossColumns > rows / (wanted / acrossColumns)
         {
             acrossColumns *= 2
         }
         pieceColumns = ((columns + acrossColumns - 1) / acrossColumns + 31) / 32 * 32
         columnPieces = (columns + pieceColumns - 1) / pieceColumns
-        let acrossRows = min(max(wanted / columnPieces, 1), (rows + 7) / 8)
+        let acrossRows = min(max(wanted / columnPieces, 1), max(rows / (isLarge ? 96 : 8), 1))
         pieceRows = (rows + acrossRows - 1) / acrossRows
         rowPieces = (rows + pieceRows - 1) / pieceRows
 
-        // Copying a factor pays where the copy is read often and the original lies far apart.
-        packsRight = unsafe pieceRows >= 64 && product.right.rowStride > 128
+        // Copying a factor pays where the copy is read often, and the original lies far apart.
+        packsRight = unsafe pieceRows >= 32 && product.right.rowStride > 64
         packsLeft =
-            unsafe min(pieceColumns, columns) >= 192
-            && max(product.left.rowStride, product.left.columnStride) > 128
+            unsafe product.left.columnStride == 1
+            ? pieceColumns >= 512 && product.left.rowStride & 1023 == 0
+            : pieceColumns >= 128 && product.left.columnStride > 128
         pieceInner = inner
         nanoseconds = work / 64 + rows.saturatingProduct(columns) / 8
 

@@ -214,7 +214,9 @@ package enum ConvolutionLimits {
     /// Runs of taps, or rows of positions, of one piece.
     @inline(__always)
     package static var segments: Int { 1024 }
-    /// Positions of a piece of a weight gradient whose columns are not whole sixteens.
+    /// Positions of a piece of a gradient of weights, and columns that it works out.
     @inline(__always)
-    package static var edgePositions: Int { 1024 }
+    package static var positions: Int { 256 }
+    @inline(__always)
+    package static var columns: Int { 256 }
 }

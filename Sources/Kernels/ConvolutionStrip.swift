@@ -79,7 +79,12 @@ enum StripMemory {
     static var strip: Int {
         (segments + ConvolutionLimits.segments * MemoryLayout<Segment>.stride + 63) / 64 * 64
     }
-    /// Behind the strip: the columns of a gradient that are not whole sixteens.
+    /// Behind the strip, for gradients of weights: what a tile sees, `leftStep` bytes from position to position, and
+    /// the gradient in panels.
     @inline(__always)
-    static var edge: Int { strip + ConvolutionLimits.stripBytes }
+    static var left: Int { strip + ConvolutionLimits.stripBytes + 64 }
+    @inline(__always)
+    static var leftStep: Int { 64 }
+    @inline(__always)
+    static var panels: Int { left + ConvolutionLimits.positions * leftStep }
 }

@@ -51,86 +51,88 @@ func weightGradientPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
     }
 }
 
-/// Adds what some positions contribute.
+/// Adds what some positions contribute: their gradient is copied into panels, and tile by tile what the taps see at them
+/// next to one another, since pixels lie at distances that collide in the first-level cache.
 @inline(__always)
 private func addPart(
     _ request: WeightGradientRequest, _ window: SlidingWindow, _ strip: Strip, column: Int, columns: Int,
     isFirst: Bool, to out: UnsafeMutableRawPointer, scratch: UnsafeMutableRawPointer
 ) {
     let pixels = scratch + StripMemory.strip
-    let edge = scratch + StripMemory.edge
     strip.fill(window, pixels)
-    let gradientStep = request.gradientPixel * 4
-    let position = (strip.firstImage * window.outHeight + strip.firstRow) * window.outWidth + strip.firstColumn
-    let gradient = UnsafeRawPointer(request.gradient + position * request.gradientPixel + column)
-    let whole = columns & (grain - 1) == 0 ? columns : columns / panelColumns * panelColumns
-    if whole < columns {
-        copyEdge(gradient + whole * 4, window, strip, columns: columns - whole, step: gradientStep, to: edge)
-    }
+    let positions = strip.images * strip.rows * strip.columns
+    let panelStride = positions * RightPanels.rowStride
+    copyGradient(request, window, strip, column: column, columns: columns, to: scratch + StripMemory.panels)
 
     let across = window.tapsAcross
     // Channels of neighbouring taps are rows of one block where they are neighbours in the result, too.
     let together = across.offsetStep == 1 && request.outTap == window.depth * request.outChannel ? across.count : 1
+    let rows = together * window.depth
     let outRow = request.outChannel * 4
-    var block = TileBlock(
+    let block = TileBlock(
         segments: UnsafeRawPointer(scratch + StripMemory.segments).assumingMemoryBound(to: Segment.self),
-        segmentCount: strip.images * strip.rows, leftRow: 4, leftStep: across.stride * strip.pixelBytes,
-        rightStep: gradientStep, outRow: outRow, startRow: 0, floor: -.infinity)
-    for isEdge in 0..<2 {
-        let count = isEdge == 0 ? whole : columns - whole
-        if count == 0 { continue }
-        block.rightStep = isEdge == 0 ? gradientStep : RightPanels.rowStride
-        writeRows(window, strip, rightStep: block.rightStep, isPacked: isEdge == 1, to: scratch + StripMemory.segments)
-        for y in 0..<window.tapsDown.count {
-            var x = 0
-            while x < across.count {
-                let place = out + (y * request.outRow + x * request.outTap) * 4 + isEdge * whole * 4
+        segmentCount: 1, leftRow: 4, leftStep: StripMemory.leftStep, rightStep: RightPanels.rowStride, outRow: outRow,
+        startRow: 0, floor: -.infinity)
+    put(Segment(left: 0, right: 0, count: positions), at: scratch + StripMemory.segments)
+    for y in 0..<window.tapsDown.count {
+        var x = 0
+        while x < across.count {
+            let seen =
+                pixels + y * window.tapsDown.offsetStep * strip.rowBytes
+                + x * across.offsetStep * strip.pixelBytes
+            let place = out + (y * request.outRow + x * request.outTap) * 4
+            var row = 0
+            while row < rows {
+                let count = tileRows(rows - row)
+                copySeen(seen + row * 4, window, strip, to: scratch + StripMemory.left)
+                let target = place + row * outRow
                 multiplyBlock(
-                    block, rows: together * window.depth, columns: count,
-                    left: pixels + y * window.tapsDown.offsetStep * strip.rowBytes
-                        + x * across.offsetStep * strip.pixelBytes,
-                    right: isEdge == 0 ? gradient : UnsafeRawPointer(edge), panelStride: panelColumns * 4,
-                    start: isFirst ? BlockStart(base: nil, row: 0) : BlockStart(base: place, row: outRow),
-                    out: place, scratch: scratch)
-                x += together
+                    block, rows: count, columns: columns, left: UnsafeRawPointer(scratch + StripMemory.left),
+                    right: UnsafeRawPointer(scratch + StripMemory.panels), panelStride: panelStride,
+                    start: isFirst ? BlockStart(base: nil, row: 0) : BlockStart(base: target, row: outRow),
+                    out: target, scratch: scratch)
+                row += count
+            }
+            x += together
+        }
+    }
+}
+
+/// Copies sixteen numbers from what is seen at each position; which of them count, the tile knows.
+@inline(never)
+private func copySeen(
+    _ seen: UnsafeRawPointer, _ window: SlidingWindow, _ strip: Strip, to target: UnsafeMutableRawPointer
+) {
+    let step = window.tapsAcross.stride * strip.pixelBytes
+    var place = target
+    for image in 0..<strip.images {
+        for row in 0..<strip.rows {
+            var from = seen + image * strip.imageBytes + row * window.tapsDown.stride * strip.rowBytes
+            for _ in 0..<strip.columns {
+                write(read(from) as SIMD16<Float>, to: place)
+                from += step
+                place += StripMemory.leftStep
             }
         }
     }
 }
 
-/// The rows of positions as segments.
-@inline(__always)
-private func writeRows(
-    _ window: SlidingWindow, _ strip: Strip, rightStep: Int, isPacked: Bool, to target: UnsafeMutableRawPointer
-) {
-    // Positions from one row to the next, and from one image to the next, of the gradient or of its packed columns.
-    let rowPositions = isPacked ? strip.columns : window.outWidth
-    let imagePositions = isPacked ? strip.rows * strip.columns : window.outHeight * window.outWidth
-    var place = target
-    for image in 0..<strip.images {
-        for row in 0..<strip.rows {
-            put(
-                Segment(
-                    left: image * strip.imageBytes + row * window.tapsDown.stride * strip.rowBytes,
-                    right: (image * imagePositions + row * rowPositions) * rightStep, count: strip.columns),
-                at: place)
-            place += MemoryLayout<Segment>.stride
-        }
-    }
-}
-
-/// Copies the last columns of the gradient, which tiles would read beyond its end.
+/// Copies the gradient at some positions into panels.
 @inline(never)
-private func copyEdge(
-    _ gradient: UnsafeRawPointer, _ window: SlidingWindow, _ strip: Strip, columns: Int, step: Int,
+private func copyGradient(
+    _ request: WeightGradientRequest, _ window: SlidingWindow, _ strip: Strip, column: Int, columns: Int,
     to target: UnsafeMutableRawPointer
 ) {
+    let positions = strip.images * strip.rows * strip.columns
+    let step = request.gradientPixel * 4
     var place = target
     for image in 0..<strip.images {
         for row in 0..<strip.rows {
-            let from = gradient + (image * window.outHeight + row) * window.outWidth * step
+            let y = (strip.firstImage + image) * window.outHeight + strip.firstRow + row
+            let position = y * window.outWidth + strip.firstColumn
             RightPanels.copyRows(
-                from, stride: step, inner: strip.columns, columns: columns, to: place, panelStride: 0)
+                UnsafeRawPointer(request.gradient + position * request.gradientPixel + column), stride: step,
+                inner: strip.columns, columns: columns, to: place, panelStride: positions * RightPanels.rowStride)
             place += strip.columns * RightPanels.rowStride
         }
     }

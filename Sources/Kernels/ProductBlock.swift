@@ -70,7 +70,7 @@ func multiplyBlock(
 /// How many of `rows` rows a tile takes when the rest is shared out as evenly as it goes, since tiles of few rows take
 /// as long as larger ones.
 @inline(__always)
-private func tileRows(_ rows: Int) -> Int {
+func tileRows(_ rows: Int) -> Int {
     let tiles = (rows + mostTileRows - 1) / mostTileRows
     return (rows + tiles - 1) / tiles
 }
