@@ -1,7 +1,9 @@
 // The functions that layers apply to each element, and the request for one of them or its gradient. Their arithmetic is
 // in Kernels/Activation.swift.
 
-package enum Activation: Int32, BitwiseCopyable, Sendable, CaseIterable {
+/// An activation; the raw values are those of martlet.h.
+@frozen
+public enum Activation: Int32, BitwiseCopyable, Sendable, CaseIterable {
     case linear = 0
     case relu
     case leakyReLU

@@ -132,7 +132,7 @@ final class BatchScores {
             gradient: gradient)
         let loss = unsafe execution.sum(count: count, x: rows.base) / Double(count)
         var metrics: InlineArray<4, Double> = [0, 0, 0, 0]
-        func mean(_ place: Int, _ rows: Int) { 
+        func mean(_ place: Int, _ rows: Int) {
             unsafe metrics[place] = execution.sum(count: rows, x: self.rows.base) / Double(rows)
         }
         for (place, metric) in [Metrics.accuracy, .topAccuracy].enumerated() where settings.metrics.contains(metric) {

@@ -39,6 +39,8 @@ package struct Outcome {
     package var score: Score
     package var validation: Score?
     package var isStopped = false
+
+    package init(score: Score) { self.score = score }
 }
 
 extension Model {
@@ -218,6 +220,29 @@ extension Trainer {
                     .argument, "y[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
             }
         }
+    }
+}
+
+extension Model {
+    /// Sets a hyperparameter of the optimizer. Throws `.order` before compile.
+    public func set(_ hyperparameter: Hyperparameter, to value: Double) throws(MartletError) {
+        try compiled().optimizer.set(hyperparameter, to: value)
+    }
+
+    /// A hyperparameter of the optimizer. Throws `.order` before compile.
+    public func get(_ hyperparameter: Hyperparameter) throws(MartletError) -> Double {
+        try compiled().optimizer.get(hyperparameter)
+    }
+
+    /// Training steps done since compile.
+    public func stepCount() throws(MartletError) -> Int64 { try compiled().step }
+
+    /// The Euclidean norm of the latest training step's gradient; NaN before the first.
+    public func gradientNorm() throws(MartletError) -> Double { try compiled().gradientNorm() }
+
+    /// The gradients' memory, in the order of the parameters'. Throws `.order` before compile.
+    public func gradientMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
+        unsafe try compiled().gradients.elements
     }
 }
 

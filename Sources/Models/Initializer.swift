@@ -74,7 +74,7 @@ public enum Initializer: Int32, Sendable, CaseIterable {
 }
 
 /// Random words one after another, drawn from a counter some hundreds at a time.
-struct WordStream: ~Copyable {
+@safe struct WordStream: ~Copyable {
     private let execution: Execution
     private let key: UInt64
     private let stream: UInt64

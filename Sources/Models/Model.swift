@@ -149,6 +149,16 @@ public final class Model {
         return unsafe statistics?.elements ?? UnsafeMutableBufferPointer(start: nil, count: 0)
     }
 
+    /// Elements of a node's parameters and statistics.
+    package func elementCounts(of node: Node) -> (parameters: Int, statistics: Int) {
+        var counts = (parameters: 0, statistics: 0)
+        for step in node.operations {
+            for array in graph.steps[step].operation.parameters { counts.parameters += array.shape.elementCount }
+            for array in graph.steps[step].operation.statistics { counts.statistics += array.shape.elementCount }
+        }
+        return counts
+    }
+
     // MARK: - Batches without training
 
     /// Memory for batches of as many samples, without what backward passes need.

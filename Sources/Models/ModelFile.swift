@@ -52,22 +52,25 @@ extension Model {
         state.add("epoch", Int(trainer.epoch))
         state.add("optimizer_step", trainer.optimizer.count == 0 ? 0 : Int(try trainer.optimizer.stepCount(of: 0)))
         try writer.addMetadata("state", state.text)
-        for (key, value) in trainer.optimizer.configurations[0].text { try writer.addMetadata("optimizer.\(key)", value) }
-        for (slot, name) in try moments(of: trainer) {
-            try add(to: &writer, slot, parameterViews, suffix: ".\(name)")
+        for (key, value) in trainer.optimizer.configurations[0].text {
+            try writer.addMetadata("optimizer.\(key)", value)
+        }
+        for moment in try moments(of: trainer) {
+            try unsafe add(to: &writer, moment.base, parameterViews, suffix: ".\(moment.name)")
         }
     }
 
-    /// The optimizer's moments, with their names.
-    private func moments(of trainer: Trainer) throws(MartletError) -> [(UnsafeMutablePointer<Float>, StaticString)] {
+    private func moments(of trainer: Trainer) throws(MartletError) -> [Moment] {
         let configuration = trainer.optimizer.configurations[0]
-        var moments: [(UnsafeMutablePointer<Float>, StaticString)] = unsafe []
-        if trainer.optimizer.count == 0 { return unsafe moments }
+        var moments: [Moment] = []
+        if trainer.optimizer.count == 0 { return moments }
         for slot in 0..<configuration.slotCount {
             guard let base = unsafe try trainer.optimizer.state(of: 0, slot: slot).base else { continue }
-            unsafe moments.append((base.assumingMemoryBound(to: Float.self), configuration.algorithm.slotNames[slot]))
+            unsafe moments.append(
+                Moment(
+                    base: base.assumingMemoryBound(to: Float.self), name: configuration.algorithm.slotNames[slot]))
         }
-        return unsafe moments
+        return moments
     }
 
     private func add(
@@ -90,6 +93,7 @@ extension Model {
 
     package static func load(from path: UnsafePointer<CChar>) throws(MartletError) -> Model {
         let file = try unsafe ModelReader(path: path)
+        try file.checkFormat()
         let general = try file.line("model")
         guard general.integer("version") == 1, let seed = general.integer("seed"),
             let count = general.integer("layers"), count >= 1, count < Model.mostNodes
@@ -99,14 +103,15 @@ extension Model {
             guard let size = general.integer("input\(place)") else { break }
             sizes.append(size)
         }
-        let model = try Model(input: try file.checked { () throws(MartletError) in try Shape(sizes, "the file's input") },
+        let model = try Model(
+            input: try file.checked { () throws(MartletError) in try Shape(sizes, "the file's input") },
             seed: UInt64(bitPattern: Int64(seed)))
         for index in 1...count {
             let line = try file.line("layer.\(index)")
             guard let layer = Layer(line, name: try file.text("layer.\(index).name", longest: Layer.longestName)) else {
                 throw file.wrong("layer.\(index)", line.text, "the numbers of a layer")
             }
-            try file.checked { () throws(MartletError) in
+            _ = try file.checked { () throws(MartletError) in
                 try model.add(layer, inputs: nil, prefix: "the file's layer.\(index).")
             }
         }
@@ -160,12 +165,18 @@ extension Model {
         let trainer = try file.checked { () throws(MartletError) in try Trainer(self, settings, configuration) }
         trainer.step = Int64(step)
         trainer.epoch = Int64(epoch)
-        let moments = unsafe try moments(of: trainer)
-        for (base, name) in unsafe moments { try unsafe file.read(base, parameterViews, suffix: ".\(name)") }
+        let moments = try moments(of: trainer)
+        for moment in moments { try unsafe file.read(moment.base, parameterViews, suffix: ".\(moment.name)") }
         if trainer.optimizer.count > 0 { try trainer.optimizer.setStepCount(of: 0, to: Int64(taken)) }
         self.trainer = trainer
-        return unsafe moments.count * parameterViews.count
+        return moments.count * parameterViews.count
     }
+}
+
+/// A moment of all parameters, in the order of their buffer.
+@safe private struct Moment {
+    let base: UnsafeMutablePointer<Float>
+    let name: StaticString
 }
 
 /// A file that may be a model's; every failure is `.format` but those of the system.
@@ -174,8 +185,13 @@ private struct ModelReader: ~Copyable {
 
     init(path: UnsafePointer<CChar>) throws(MartletError) {
         reader = try unsafe SafetensorsReader(path: path)
+    }
+
+    /// Throws where the file says that it is something else.
+    func checkFormat() throws(MartletError) {
         guard let format = unsafe reader.metadata("format"), unsafe Bytes.areEqual(format, "martlet.model") else {
-            throw MartletError(.format, "the file's format is not \"martlet.model\"; expected what a model's save wrote")
+            throw MartletError(
+                .format, "the file's format is not \"martlet.model\"; expected what a model's save wrote")
         }
     }
 
@@ -192,7 +208,8 @@ private struct ModelReader: ~Copyable {
             throw MartletError(.format, "the file has no \(key); expected what a model's save wrote")
         }
         guard let line = unsafe NumberLine(parsing: bytes) else {
-            throw MartletError(.format, "the file's \(key) is \"\(unsafe Bytes.excerpt(bytes))\"; expected named numbers")
+            throw MartletError(
+                .format, "the file's \(key) is \"\(unsafe Bytes.excerpt(bytes))\"; expected named numbers")
         }
         return line
     }
@@ -220,17 +237,20 @@ private struct ModelReader: ~Copyable {
     }
 
     /// Throws where the file has no tensor of this name and shape.
-    func check(_ name: String, _ shape: Shape, suffix: String) throws(MartletError) { _ = try find(name, shape, suffix) }
+    func check(_ name: String, _ shape: Shape, suffix: String) throws(MartletError) {
+        _ = try find(name, shape, suffix)
+    }
 
     private func find(_ name: String, _ shape: Shape, _ suffix: String) throws(MartletError) -> Int {
         guard let index = reader.index(of: name + suffix) else {
             throw MartletError(.format, "the file has no tensor \"\(name)\(suffix)\"")
         }
-        guard reader.type(index) == .f32, unsafe Array(reader.shape(index)) == shape.list else {
+        let sizes = unsafe Array(reader.shape(index))
+        guard reader.type(index) == .f32, sizes == shape.list else {
             throw MartletError(
                 .format,
-                "the file's \"\(name)\(suffix)\" is \(reader.type(index).name) "
-                    + "\(Shape.text(Array(unsafe reader.shape(index)))); expected F32 \(shape)")
+                "the file's \"\(name)\(suffix)\" is \(reader.type(index).name) \(Shape.text(sizes)); "
+                    + "expected F32 \(shape)")
         }
         return index
     }

@@ -100,9 +100,10 @@ final class Normalization: Operation {
     override func backward(_ pass: BackwardPass) {
         guard let out = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
-        let rows = unsafe forward.batch * input.outerCount
-        // The factor again, with a mean of 0, which stands nowhere: the gradient of a product.
-        unsafe forward.execution.scaleColumns(
-            rows: rows, columns: input.last, factor: forward.statistics + input.last, x: pass.gradient, y: out)
+        // Plain: such a layer stands first, as a rule, where nobody needs the input's gradient.
+        let factor = unsafe forward.statistics + input.last
+        for index in unsafe 0..<forward.batch * input.elementCount {
+            unsafe out[index] = pass.gradient[index] * factor[index % input.last]
+        }
     }
 }

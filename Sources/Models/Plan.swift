@@ -84,7 +84,8 @@ private struct Lifetimes {
                 values.append(stores.count)
                 stores.append(Store(first: index, last: index, perSample: operation.output.elementCount))
             }
-            extend(values[index + 1], to: operation.needsOutput ? end : index, pins: runsBackward && operation.needsOutput)
+            extend(
+                values[index + 1], to: operation.needsOutput ? end : index, pins: runsBackward && operation.needsOutput)
             saved.append(-1)
             let one = operation.savedCount(batch: 1)
             if one > 0 {
@@ -131,7 +132,8 @@ private struct Lifetimes {
             let (product, overflow) = store.perSample.multipliedReportingOverflow(by: batch)
             guard !overflow, product <= Shape.mostElements else {
                 throw MartletError(
-                    .shape, "a batch of \(batch) samples has a value of more than 2^40 elements; expected fewer samples")
+                    .shape, "a batch of \(batch) samples has a value of more than 2^40 elements; expected fewer samples"
+                )
             }
             // Whole cache lines.
             sizes.append((product + store.fixed + 15) & ~15)

@@ -66,6 +66,15 @@ public enum SampleType: Int32, Sendable {
         return wanted[0]
     }
 
+    /// Throws `.overlap` where these elements share memory with so many floats at an address.
+    package func checkApart(from target: UnsafeMutablePointer<Float>, count: Int) throws(MartletError) {
+        let (start, other) = unsafe (UInt(bitPattern: base), UInt(bitPattern: target))
+        let (end, otherEnd) = unsafe (start &+ UInt(self.count * type.size), other &+ UInt(count) * 4)
+        guard end <= other || otherEnd <= start else {
+            throw MartletError(.overlap, "out overlaps x; expected memory of its own")
+        }
+    }
+
     /// Throws `.null` and `.alignment`.
     func checkMemory(_ subject: String) throws(MartletError) {
         guard let base = unsafe base else {
@@ -118,8 +127,9 @@ public enum SampleType: Int32, Sendable {
     }
 
     /// Copies rows of so many bytes out of `source`.
-    func gather(_ source: UnsafeRawPointer, bytesPerRow: Int, to target: UnsafeMutableRawPointer, _ execution: Execution)
-    {
+    func gather(
+        _ source: UnsafeRawPointer, bytesPerRow: Int, to target: UnsafeMutableRawPointer, _ execution: Execution
+    ) {
         switch unsafe self {
         case .range(let start, let count):
             unsafe target.copyMemory(from: source + start * bytesPerRow, byteCount: count * bytesPerRow)

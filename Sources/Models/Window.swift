@@ -22,20 +22,11 @@ extension ImageWindow {
         let columns = try Span(
             size: input[1], window: layer.kernel.width, stride: stride.width, dilation: layer.dilation.width,
             padding: layer.padding, before: layer.pads[2], after: layer.pads[3], "\(subject)'s window is wider")
-        self.init()
-        height = input[0]
-        width = input[1]
-        channels = input[2]
-        outHeight = rows.count
-        outWidth = columns.count
-        kernelHeight = layer.kernel.height
-        kernelWidth = layer.kernel.width
-        strideHeight = stride.height
-        strideWidth = stride.width
-        dilationHeight = layer.dilation.height
-        dilationWidth = layer.dilation.width
-        padTop = rows.before
-        padLeft = columns.before
+        self.init(
+            batch: 0, height: input[0], width: input[1], channels: input[2], outHeight: rows.count,
+            outWidth: columns.count, kernelHeight: layer.kernel.height, kernelWidth: layer.kernel.width,
+            strideHeight: stride.height, strideWidth: stride.width, dilationHeight: layer.dilation.height,
+            dilationWidth: layer.dilation.width, padTop: rows.before, padLeft: columns.before)
     }
 
     /// The same geometry for a batch.
