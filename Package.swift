@@ -104,6 +104,7 @@ let package = Package(
         tests("Compute", ["CMachine", "MartletKernelInterface", "MartletPlatform"]),
         tests("Checkpoints", []),
         tests("Optimizers", ["CMachine", "MartletPlatform"]),
+        tests("Models", ["MartletPlatform", "MartletOptimizers"]),
         tests("Exports", ["CMartlet"]),
         .executableTarget(
             name: "equivalence", dependencies: ["MartletOptimizers", "MartletPlatform"],

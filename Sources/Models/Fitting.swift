@@ -34,11 +34,11 @@ public struct Loop {
 }
 
 /// What training or evaluating gave.
-package struct Outcome {
-    package var epochs = 0
-    package var score: Score
-    package var validation: Score?
-    package var isStopped = false
+public struct Outcome {
+    public var epochs = 0
+    public var score: Score
+    public var validation: Score?
+    public var isStopped = false
 
     package init(score: Score) { self.score = score }
 }
@@ -53,9 +53,7 @@ extension Model {
         self.trainer = trainer
     }
 
-    /// The trainer. Throws `.order` before compile.
-    package var isCompiled: Bool { trainer != nil }
-
+    /// Throws `.order` before compile.
     func compiled() throws(MartletError) -> Trainer {
         guard let trainer else {
             throw MartletError(.order, "the model is not compiled; expected compile to be called before")
@@ -64,7 +62,7 @@ extension Model {
     }
 
     /// One training step on one batch: the samples that `rows` names, or all.
-    package func train(
+    public func train(
         _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>?, rowCount: Int
     ) throws(MartletError) -> Score {
         let trainer = try compiled()
@@ -81,7 +79,7 @@ extension Model {
     }
 
     /// Trains for some epochs.
-    package func fit(
+    public func fit(
         _ x: Samples, _ y: Samples, validation: (x: Samples, y: Samples)?, _ loop: Loop
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
@@ -96,7 +94,7 @@ extension Model {
         }
         let batch = try batchSize(loop, most: trainer.settings.batchSize)
         try trainer.prepare(self)
-        var order = try unsafe Order(count: data.count)
+        var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
         var outcome = Outcome(score: Score(trainer.settings.metrics))
         let clock = Stopwatch()
         for epoch in 0..<loop.epochs {
@@ -105,7 +103,10 @@ extension Model {
             trainer.epoch += 1
             outcome.isStopped = try unsafe walk(data.count, batch, loop, clock, epoch: epoch, &outcome.score) {
                 (range, score) throws(MartletError) in
-                try unsafe trainer.train(self, data, order.rows(range), adding: &score)
+                let rows =
+                    unsafe loop.keepsOrder
+                    ? Rows.range(start: range.lowerBound, count: range.count) : order.rows(range)
+                try unsafe trainer.train(self, data, rows, adding: &score)
             }
             if outcome.isStopped { break }
             outcome.epochs = epoch + 1
@@ -122,7 +123,7 @@ extension Model {
     }
 
     /// Loss and metrics over all samples.
-    package func evaluate(_ x: Samples, _ y: Samples, _ loop: Loop) throws(MartletError) -> Outcome {
+    public func evaluate(_ x: Samples, _ y: Samples, _ loop: Loop) throws(MartletError) -> Outcome {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
         try unsafe trainer.checkLabels(data)
@@ -151,7 +152,7 @@ extension Model {
     }
 
     /// The output of every sample; true where the walk was stopped.
-    package func predict(_ x: Samples, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop) throws(MartletError)
+    public func predict(_ x: Samples, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop) throws(MartletError)
         -> Bool
     {
         try build()

@@ -129,11 +129,12 @@ public final class Model {
         trainer = fresh
     }
 
+    /// Initial values, worked out in a floating-point mode of our own.
     private func fill(_ buffer: FlatBuffer, _ views: [View], _ execution: Execution, streams: UInt64) {
-        for (index, view) in views.enumerated() {
-            unsafe Initializer.fill(
-                buffer.base + view.offset, view.array,
-                words: WordStream(execution, key: seed, stream: streams + UInt64(index)))
+        var filling = unsafe Filling(buffer: buffer, views: views, execution: execution, key: seed, streams: streams)
+        unsafe withUnsafeMutablePointer(to: &filling) { filling in
+            unsafe FloatingPointMode.exact.call(
+                { unsafe $0.assumingMemoryBound(to: Filling.self).pointee.run() }, UnsafeMutableRawPointer(filling))
         }
     }
 
@@ -168,6 +169,23 @@ public final class Model {
         let plan = try Plan(graph, input: input, batch: batch, isTraining: false)
         inference = plan
         return plan
+    }
+}
+
+/// A buffer that is given its initial values, each array from random numbers of its own.
+@unsafe private struct Filling {
+    let buffer: FlatBuffer
+    let views: [View]
+    let execution: Execution
+    let key: UInt64
+    let streams: UInt64
+
+    func run() {
+        for (index, view) in unsafe views.enumerated() {
+            unsafe Initializer.fill(
+                buffer.base + view.offset, view.array,
+                words: WordStream(execution, key: key, stream: streams + UInt64(index)))
+        }
     }
 }
 

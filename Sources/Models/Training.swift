@@ -119,9 +119,9 @@ struct Scoring {
 }
 
 /// Sums over samples, and the means that they give.
-package struct Score: Sendable {
-    package private(set) var samples = 0
-    package private(set) var batches = 0
+public struct Score: Sendable {
+    public private(set) var samples = 0
+    public private(set) var batches = 0
     private var loss = 0.0
     /// In the order of the bits of `Metrics`.
     private var sums: InlineArray<4, Double> = [0, 0, 0, 0]
@@ -136,11 +136,11 @@ package struct Score: Sendable {
         for index in 0..<4 { sums[index] += metrics[index] * Double(samples) }
     }
 
-    package var meanLoss: Double { loss / Double(samples) }
-    package var accuracy: Double { mean(0) }
-    package var topAccuracy: Double { mean(1) }
-    package var mse: Double { mean(2) }
-    package var mae: Double { mean(3) }
+    public var meanLoss: Double { loss / Double(samples) }
+    public var accuracy: Double { mean(0) }
+    public var topAccuracy: Double { mean(1) }
+    public var mse: Double { mean(2) }
+    public var mae: Double { mean(3) }
 
     private func mean(_ index: Int) -> Double {
         metrics.rawValue & 1 << UInt32(index) == 0 ? .nan : sums[index] / Double(samples)
