@@ -53,6 +53,8 @@ import MartletPlatform
 
 /// Memory to gather one batch of labelled samples, and to score each row.
 final class BatchScores {
+    /// The most samples.
+    let batch: Int
     private let inputs: FlatBuffer
     private let targets: FlatBuffer
     private let rows: FlatBuffer
@@ -61,6 +63,7 @@ final class BatchScores {
 
     /// Throws `.memory`, also where sizes overflow.
     init(_ model: Model, _ scoring: Scoring, batch: Int) throws(MartletError) {
+        self.batch = batch
         inputElements = model.input.elementCount
         outputElements = model.output.elementCount
         let (inputCount, tooLarge) = inputElements.multipliedReportingOverflow(by: batch)
