@@ -91,7 +91,7 @@ extension Model {
         guard loop.epochs >= 1 && loop.epochs <= Int(Int32.max) else {
             throw MartletError(.argument, "loop.epochs is \(loop.epochs); expected 1 to 2^31 - 1")
         }
-        let batch = min(try batchSize(loop), data.count)
+        let batch = unsafe min(try batchSize(loop), data.count)
         try trainer.plan(self, batch: batch)
         var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
         var outcome = Outcome(score: Score(trainer.settings.metrics))
@@ -126,7 +126,7 @@ extension Model {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
         try unsafe trainer.checkLabels(data)
-        let batch = min(try batchSize(loop), data.count)
+        let batch = unsafe min(try batchSize(loop), data.count)
         var outcome = Outcome(score: Score(trainer.settings.metrics))
         outcome.isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, &outcome.score) {
             (range, score) throws(MartletError) in
