@@ -62,6 +62,10 @@ package enum PieceScratch {
     package var rowAccuracy: PieceKernel
     package var rowErrors: PieceKernel
 
+    // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces.
+    package var product: PieceKernel
+    package var productSum: PieceKernel
+
     @inline(__always)
     package init(
         adam: Sweep,
@@ -93,7 +97,9 @@ package enum PieceScratch {
         batchNormBackward: PieceKernel,
         loss: PieceKernel,
         rowAccuracy: PieceKernel,
-        rowErrors: PieceKernel
+        rowErrors: PieceKernel,
+        product: PieceKernel,
+        productSum: PieceKernel
     ) {
         unsafe self.sweeps = [adam]
         unsafe self.activate = unsafe activate
@@ -125,5 +131,7 @@ package enum PieceScratch {
         unsafe self.loss = unsafe loss
         unsafe self.rowAccuracy = unsafe rowAccuracy
         unsafe self.rowErrors = unsafe rowErrors
+        unsafe self.product = unsafe product
+        unsafe self.productSum = unsafe productSum
     }
 }
