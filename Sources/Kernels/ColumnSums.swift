@@ -14,6 +14,12 @@ func loadReaching(_ count: Int, _ left: Int, _ address: UnsafePointer<Float>) ->
     left >= grain ? read(address) : load(min(count, left), address)
 }
 
+/// The same for integers.
+@inline(__always)
+func loadReaching(_ count: Int, _ left: Int, _ address: UnsafePointer<Int32>) -> SIMD16<Int32> {
+    left >= grain ? read(address) : load(min(count, left), address)
+}
+
 /// Where two sums in fp64 for each column of a part stand: each array as long as the columns, rounded up to sixteen.
 @inline(__always)
 func partialSums(_ base: UnsafeMutablePointer<Double>, part: Int, columns: Int) -> (
@@ -53,7 +59,7 @@ func columnSums(_ request: UnsafeRawPointer, _ part: Int, _ scratch: UnsafeMutab
 
 /// Sixteen columns of some rows, four rows at a time.
 @inline(__always)
-private func sumRows(
+func sumRows(
     _ x: UnsafePointer<Float>, _ start: Int, _ stop: Int, _ stride: Int, _ count: Int, _ left: Int
 ) -> Floats {
     var (a, b, c, d) = (Floats.zero, Floats.zero, Floats.zero, Floats.zero)

@@ -347,6 +347,25 @@ func store(_ count: Int, _ lanes: Floats, to address: UnsafeMutablePointer<Float
     if count >= grain { write(lanes, to: address) } else { storeFew(count, lanes, to: address) }
 }
 
+/// The same for integers.
+@inline(__always)
+func load(_ count: Int, _ address: UnsafePointer<Int32>) -> SIMD16<Int32> {
+    let numbers = UnsafeRawPointer(address).assumingMemoryBound(to: Float.self)
+    return unsafeBitCast(load(count, numbers), to: SIMD16<Int32>.self)
+}
+
+@inline(__always)
+func store(_ count: Int, _ lanes: SIMD16<Int32>, to address: UnsafeMutablePointer<Int32>) {
+    let numbers = UnsafeMutableRawPointer(address).assumingMemoryBound(to: Float.self)
+    store(count, unsafeBitCast(lanes, to: Floats.self), to: numbers)
+}
+
+/// Makes elements 0.
+@inline(__always)
+func fillZeros(_ address: UnsafeMutableRawPointer, count: Int) {
+    address.initializeMemory(as: UInt8.self, repeating: 0, count: count * 4)
+}
+
 /// The lanes, with those from `count` on replaced.
 @inline(__always)
 func keep(_ count: Int, _ lanes: Floats, otherwise rest: Float) -> Floats {
