@@ -1,4 +1,5 @@
-"""Holds _ffi.py and _ffi_models.py against include/martlet.h, both ways: constants, structs with their offsets, prototypes."""
+"""Holds _ffi.py and _ffi_models.py against include/martlet.h, both ways: constants, structs with their offsets,
+prototypes."""
 
 from __future__ import annotations
 
@@ -100,9 +101,7 @@ def expected(kind: str) -> Any:
 
 def test_constants_are_the_headers() -> None:
     ours = {
-        name: value
-        for name, value in DECLARED.items()
-        if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and type(value) is int
+        name: value for name, value in DECLARED.items() if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and type(value) is int
     }
     theirs = constants()
     assert len(theirs) > 40

@@ -101,6 +101,7 @@ class ModelToken(Structure):
 
 
 MODEL = POINTER(ModelToken)
+FLOATS = POINTER(c_float)
 
 
 class Layer(Structure):
