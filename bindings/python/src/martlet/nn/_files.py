@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from martlet import _ffi, _ffi_models
+from martlet import _ffi, _ffi_models, _samples
 from martlet._config import SEMANTICS, Hyperparameters
 from martlet._errors import FormatError
 from martlet._model import Model
+from martlet._samples import NDArray
 from martlet.nn import (
     _arguments,
     _formats,
     _header,
-    _inputs,
     activations,
     images,
     layers,
@@ -165,8 +165,8 @@ _MAKERS: dict[int, Any] = {
 class _Crossentropy(losses.SparseCategoricalCrossentropy):
     """A loaded cross-entropy: whether labels or rows of targets come, the data say."""
 
-    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> _inputs.NDArray:
-        found = _inputs.array(y, where)
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        found = _samples.array(y, where)
         if found.shape[1:] == shape and shape[-1] > 1:
             return losses.CategoricalCrossentropy().targets(found, where, shape)
         return super().targets(found, where, shape)

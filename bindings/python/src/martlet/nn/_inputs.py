@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _arrays, _ffi
+from martlet import _arrays, _ffi, _samples
 from martlet._errors import ArgumentError, DTypeError, ShapeError
 from martlet._model import Samples
-
-NDArray = np.ndarray[Any, Any]
+from martlet._samples import NDArray, array, samples
 
 _NUMBERS = {
     np.dtype(np.float32): _ffi.FP32,
@@ -23,33 +22,6 @@ _NUMBERS = {
     np.dtype(np.int64): _ffi.INT64,
     np.dtype(np.uint8): _ffi.UINT8,
 }
-
-
-def array(data: Any, where: str) -> NDArray:
-    """data as a numpy array of real numbers with an axis for the samples."""
-    if isinstance(data, np.ma.MaskedArray):
-        raise DTypeError(f"{where} is a masked array, whose mask would be ignored; give its data: array.data")
-    if data is None or isinstance(data, str | bytes):
-        raise DTypeError(f"{where} is {data!r}; wanted an array of numbers")
-    try:
-        found = np.asarray(data)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DTypeError(f"{where} is no array of numbers: {error}") from None
-    if found.dtype.kind not in "fiub" and found.dtype.name != "bfloat16":
-        raise DTypeError(f"{where} has dtype {found.dtype.name}; wanted real numbers")
-    if found.ndim == 0:
-        raise ShapeError(f"{where} is one number, {found[()]}; wanted an array whose first axis counts the samples")
-    if found.ndim > 9:
-        raise ShapeError(f"{where} has {found.ndim} axes; wanted at most 9, the samples' among them")
-    return found
-
-
-def samples(data: Any, where: str) -> NDArray:
-    """data as contiguous fp32, at least one sample."""
-    found = np.ascontiguousarray(array(data, where), np.float32)
-    if not found.size:
-        raise ShapeError(f"{where} has shape {found.shape}, which holds no samples; wanted at least one")
-    return found
 
 
 def fitting(data: Any, where: str, shape: tuple[int, ...], what: str = "the model reads") -> NDArray:
@@ -68,12 +40,7 @@ def fitting(data: Any, where: str, shape: tuple[int, ...], what: str = "the mode
 
 
 def refuse_nan(data: NDArray, where: str) -> None:
-    """The largest element of an array with a NaN is NaN, which takes no memory to find out."""
-    if data.dtype.kind == "f" and np.isnan(data.max()):
-        place = tuple(int(index) for index in np.unravel_index(np.isnan(data).argmax(), data.shape))
-        raise ArgumentError(
-            f"{where} holds a NaN, first at {place}; wanted numbers, or check=False to train on it as it is"
-        )
+    _samples.refuse_nan(data, where, ", or check=False to train on it as it is")
 
 
 def labels(data: Any, where: str, classes: int, places: tuple[int, ...] = ()) -> NDArray:
@@ -87,8 +54,7 @@ def labels(data: Any, where: str, classes: int, places: tuple[int, ...] = ()) ->
         )
         wanted = f"labels of shape {places} for each sample" if places else "one label for each sample"
         raise ShapeError(f"{where} has shape {found.shape}; wanted {wanted}{hint}")
-    if not found.size:
-        raise ShapeError(f"{where} has shape {found.shape}, which holds no labels; wanted at least one")
+    found = _samples.filled(found, where)
     if found.dtype.kind not in "iu":
         found = _whole(found, where)
     for extreme in (found.argmin(), found.argmax()):

@@ -13,11 +13,10 @@ import numpy as np
 
 from martlet import _arrays, _model
 from martlet._model import Bound, Model
+from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn._progress import Progress
 from martlet.nn.callbacks import Callbacks, Logs
-
-NDArray = _inputs.NDArray
 
 # Batches that one native call evaluates or predicts: enough to make the call cheap, and few enough for Ctrl-C.
 BATCHES_A_CALL = 16

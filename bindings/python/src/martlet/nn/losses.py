@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from martlet import _ffi_models
+from martlet import _ffi_models, _samples
 from martlet._errors import ShapeError
+from martlet._samples import NDArray
 from martlet.nn import _arguments, _inputs
 
 
@@ -26,7 +27,7 @@ class Loss:
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
-    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> _inputs.NDArray:
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
         """y as the library takes it, for a model with outputs of this shape."""
         return _inputs.fitting(y, where, shape, "the model gives")
 
@@ -40,7 +41,7 @@ class SparseCategoricalCrossentropy(Loss):
         self.origin = _origin(from_logits)
         self.label_smoothing = _smoothing(label_smoothing)
 
-    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> _inputs.NDArray:
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
         return _inputs.labels(y, where, shape[-1], shape[:-1])
 
 
@@ -53,8 +54,8 @@ class CategoricalCrossentropy(Loss):
         self.origin = _origin(from_logits)
         self.label_smoothing = _smoothing(label_smoothing)
 
-    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> _inputs.NDArray:
-        found = _inputs.array(y, where)
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        found = _samples.array(y, where)
         if found.ndim == 1 and shape != (1,):
             raise ShapeError(f"{where} has shape {found.shape}, and the model gives {shape}: wanted a row of targets "
                              "for each sample; labels are for sparse_categorical_crossentropy")  # fmt: skip
@@ -70,8 +71,8 @@ class BinaryCrossentropy(Loss):
         self.origin = _origin(from_logits)
         self.label_smoothing = _smoothing(label_smoothing)
 
-    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> _inputs.NDArray:
-        found = _inputs.array(y, where)
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        found = _samples.array(y, where)
         if shape == (1,) and found.dtype.kind in "iub":
             return _inputs.labels(found, where, 2)
         return super().targets(found, where, shape)
@@ -104,7 +105,7 @@ class NLL(Loss):
 
     number = _ffi_models.LOSS_NLL
 
-    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> _inputs.NDArray:
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
         return _inputs.labels(y, where, shape[-1], shape[:-1])
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _ffi_models
+from martlet import _ffi_models, _samples
 from martlet._errors import ArgumentError, DTypeError, ShapeError
-from martlet.nn import _arguments, _formats, _inputs
+from martlet.nn import _arguments, _formats
 from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer, NDArray
 
@@ -100,18 +100,13 @@ class Normalization(Layer):
 
     def adapt(self, data: Any) -> None:
         """Takes mean and variance from data: samples like those that the model will read, of the training set alone."""
-        x = _inputs.samples(data, "data")
+        x = _samples.filled(_samples.array(data, "data"), "data")
         if x.ndim == 1:
             x = x[:, None]
         axis = self._axis_of(x.ndim)
-        axes = tuple(index for index in range(x.ndim) if index != axis)
-        # float64, for the sums over many samples; one channel at a time would not do with less memory either.
-        mean = x.mean(axis=axes, dtype=np.float64)
-        variance = x.var(axis=axes, dtype=np.float64)
-        self._statistics = (
-            np.atleast_1d(mean).astype(np.float32),
-            np.atleast_1d(_factor(variance, "the variance of data")).astype(np.float32),
-        )
+        _samples.refuse_nan(x, "data")
+        mean, variance = _samples.moments(x, axis)
+        self._statistics = mean.astype(np.float32), _factor(variance, "the variance of data").astype(np.float32)
         if self._built is not None:
             self._write()
 

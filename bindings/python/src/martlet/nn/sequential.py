@@ -1,34 +1,31 @@
 """Sequential: layers one after another, trained and run in the library, with Keras's names and meanings.
 
-It brings together what its neighbours do: _build.py the native model, _compilation.py what compile was given,
-_inputs.py the data, _training.py the loops, _fit.py a whole training, _weights.py what it shows of its numbers.
+It brings together what its neighbours do: _stack.py the layers, _compilation.py what compile was given, _inputs.py the
+data, _training.py the loops, _fit.py a whole training.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from martlet._errors import DTypeError, OrderError
+from martlet import _samples
+from martlet._errors import OrderError
 from martlet._model import Model
+from martlet._samples import NDArray
 from martlet.nn import _arguments, _fit, _inputs, _progress, _training
-from martlet.nn._build import Built, NDArray
 from martlet.nn._compilation import Compilation
-from martlet.nn._layer import Layer
-from martlet.nn._summary import summary
+from martlet.nn._stack import Stack
 from martlet.nn._training import Data
-from martlet.nn._weights import Weights
 from martlet.nn.callbacks import Logs
 from martlet.nn.history import History
-from martlet.nn.layers import Input
 from martlet.nn.optimizers import Optimizer
 
 # Batches up to this size are planned for even where there are fewer samples, so that more may come later.
 _PLANNED = 1024
 
 
-class Sequential(Weights):
+class Sequential(Stack):
     """Layers one after another.
 
     layers   Input(shape), which may be left out, and layers; more come with add until the parameters are made
@@ -41,121 +38,16 @@ class Sequential(Weights):
     """
 
     def __init__(self, layers: Iterable[Any] | None = None, name: str | None = None, seed: int | None = None) -> None:
-        if isinstance(layers, str) or (layers is not None and not isinstance(layers, Iterable)):
-            raise DTypeError(f"layers is {layers!r}; wanted a list of layers")
-        self.name = "sequential" if name is None else name
-        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
+        super().__init__(layers, name, seed)
         self.stop_training = False
         self.history: History | None = None
-        self._layers: list[Layer] = []
-        self._input_shape: tuple[int, ...] | None = None
-        self._built: Built | None = None
         self._compilation: Compilation | None = None
         self._largest_batch = 0
-        for layer in layers or ():
-            self.add(layer)
-
-    def __repr__(self) -> str:
-        return f"<Sequential {self.name!r} of {len(self._layers)} layers>"
-
-    # ---- layers ----
-
-    @property
-    def layers(self) -> list[Layer]:
-        return [*self._layers]
-
-    def add(self, layer: Any) -> None:
-        """Adds a layer; first of all an Input may be added."""
-        if isinstance(layer, Input):
-            if self._layers or self._input_shape is not None:
-                raise OrderError(f"{layer!r} comes after {self!r} has its input; wanted first of all")
-            self._input_shape = layer.shape
-            return
-        if not isinstance(layer, Layer):
-            raise DTypeError(f"layers[{len(self._layers)}] is {layer!r}; wanted a layer of martlet.nn")
-        layer.check_free()
-        if not self._layers and layer.input_shape is not None and self._input_shape is None:
-            self._input_shape = layer.input_shape
-        if layer.name is None:
-            layer.name = self._free_name(layer.base_name())
-        if self._built is None and self._input_shape is not None:
-            self._built = Built(Model(self._input_shape, self.seed))
-        if self._built is not None:
-            self._built.add(layer, layer.name)
-        layer.take()
-        self._layers.append(layer)
-
-    def _free_name(self, base: str) -> str:
-        taken = {layer.name for layer in self._layers}
-        number = 0
-        while (name := f"{base}_{number}" if number else base) in taken:
-            number += 1
-        return name
-
-    def build(self, input_shape: Any) -> None:
-        """Lays the layers down for samples of this shape, the batch not among the sizes."""
-        shape = _arguments.shape(input_shape, "input_shape")
-        if self._built is not None:
-            if shape != self._built.input_shape:
-                raise OrderError(f"{self!r} reads samples of {self._built.input_shape} already, and not of {shape}")
-            return
-        built = Built(Model(shape, self.seed))
-        try:
-            for layer in self._layers:
-                built.add(layer, layer.name or layer.base_name())
-        except BaseException:
-            for layer in built.layers:
-                layer.leave()
-            raise
-        self._built = built
-
-    def adopt(self, built: Built) -> None:
-        """Takes a native model that was loaded, and its layers."""
-        for layer in built.layers:
-            layer.take()
-        self._layers, self._built, self._input_shape = [*built.layers], built, built.input_shape
-        built.finish()
 
     def resume(self, compilation: Compilation, largest_batch: int) -> None:
         """Takes what a native model that was loaded is compiled with."""
         compilation.optimizer.bind(self._ready().model)
         self._compilation, self._largest_batch = compilation, largest_batch
-
-    def _build_for(self, x: NDArray) -> Built:
-        if self._built is None:
-            self.build(x.shape[1:] or (1,))
-        return self._ready()
-
-    def _ready(self) -> Built:
-        """The native model with its parameters."""
-        built = self._laid()
-        built.finish()
-        return built
-
-    def _laid(self) -> Built:
-        """The native model with all layers that there are."""
-        if not self._layers:
-            raise OrderError(f"{self!r} has no layer; add one first")
-        if self._built is None:
-            raise OrderError(
-                f"{self!r} does not know its samples' shape yet: give the first layer input_shape=, or fit"
-            )
-        return self._built
-
-    @property
-    def input_shape(self) -> tuple[int | None, ...]:
-        return (None, *self._laid().input_shape)
-
-    @property
-    def output_shape(self) -> tuple[int | None, ...]:
-        return (None, *self._laid().output_shape)
-
-    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
-        """Prints a table of the layers, their shapes and parameters."""
-        self._laid()
-        summary(self.name, self._layers, print_fn)
-
-    # ---- training ----
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None) -> None:
         """Says what to train for; moments start at zero.
@@ -204,7 +96,7 @@ class Sequential(Weights):
     def _data(self, x: Any, y: Any, batch_size: int | None, check: bool, of: str = "") -> Data:
         """Samples and targets that fit, bound to the model. batch_size None: all of them are one batch."""
         compilation = self._compiled()
-        prepared = _inputs.samples(x, f"{of}x")
+        prepared = _samples.samples(x, f"{of}x")
         built = self._build_for(prepared)
         prepared = _inputs.fitting(prepared, f"{of}x", built.input_shape)
         targets = compilation.loss.targets(y, f"{of}y", built.output_shape)
@@ -283,7 +175,7 @@ class Sequential(Weights):
     def predict(self, x: Any, batch_size: int | None = 32, verbose: Any = 0) -> NDArray:
         """The output of every sample. Needs no compile. verbose is taken for Keras's sake, and shows nothing."""
         size = _arguments.batch_size(batch_size)
-        samples = _inputs.samples(x, "x")
+        samples = _samples.samples(x, "x")
         built = self._build_for(samples)
         return _training.predict(
             built.model, _inputs.fitting(samples, "x", built.input_shape), built.output_shape, size
