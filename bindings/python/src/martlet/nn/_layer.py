@@ -60,9 +60,14 @@ class Layer:
         """Remembers its place in a model."""
         self._built, self.name, self._node, self._output_shape = built, name, node, output_shape
 
-    def leave(self) -> None:
+    def unsettle(self) -> None:
         """Forgets a model that could not be built."""
         self._built = self._output_shape = None
+
+    def leave(self) -> None:
+        """Is free for another model, as its own was not made."""
+        self.unsettle()
+        self._taken = False
 
     def check_free(self) -> None:
         """Refuses a second place: a layer's weights are one model's."""

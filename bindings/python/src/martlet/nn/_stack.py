@@ -31,8 +31,13 @@ class Stack(Weights):
         self._layers: list[Layer] = []
         self._input_shape: tuple[int, ...] | None = None
         self._built: Built | None = None
-        for layer in layers or ():
-            self.add(layer)
+        try:
+            for layer in layers or ():
+                self.add(layer)
+        except BaseException:
+            for layer in self._layers:
+                layer.leave()
+            raise
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} of {len(self._layers)} layers>"
@@ -84,7 +89,7 @@ class Stack(Weights):
                 built.add(layer, layer.name or layer.base_name())
         except BaseException:
             for layer in built.layers:
-                layer.leave()
+                layer.unsettle()
             raise
         self._built = built
 
