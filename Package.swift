@@ -16,10 +16,10 @@ let strict: [SwiftSetting] = everywhere + [.strictMemorySafety()]
 
 /// The kernels: inputs have been checked at the boundary, so no traps; `-fno-math-errno` turns a vector square root
 /// into one instruction, and `-march` sets the code generator's target for Swift code too.
-func kernelSettings(_ clangFlags: [String], multiplyAdd: Bool) -> [SwiftSetting] {
+func kernelSettings(_ clangFlags: [String], multiplyAdd: Bool, wide: Bool = false) -> [SwiftSetting] {
     let flags = (["-fno-math-errno"] + clangFlags).flatMap { ["-Xcc", $0] }
     return everywhere + [.unsafeFlags(["-Ounchecked"] + flags, .when(configuration: .release))]
-        + (multiplyAdd ? [.define("MARTLET_FMA")] : [])
+        + (multiplyAdd ? [.define("MARTLET_FMA")] : []) + (wide ? [.define("MARTLET_WIDE")] : [])
 }
 
 let kernelNeeds: [Target.Dependency] = ["CMachine", "MartletKernelInterface"]
@@ -35,7 +35,8 @@ if isX86 {
             swiftSettings: kernelSettings(["-march=x86-64-v3"], multiplyAdd: true)),
         .target(
             name: "MartletKernelsAVX512", dependencies: kernelNeeds, path: "Sources/KernelsAVX512",
-            swiftSettings: kernelSettings(["-march=x86-64-v4", "-mprefer-vector-width=512"], multiplyAdd: true)),
+            swiftSettings: kernelSettings(
+                ["-march=x86-64-v4", "-mprefer-vector-width=512"], multiplyAdd: true, wide: true)),
     ]
 }
 let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.name) }
@@ -53,6 +54,7 @@ let package = Package(
     products: [
         .library(name: "martlet", type: .dynamic, targets: ["Martlet"]),
         .library(name: "MartletOptimizers", targets: ["MartletOptimizers"]),
+        .library(name: "MartletModels", targets: ["MartletModels"]),
     ],
     targets: [
         // C: the published header as a module, and what Swift has no words for.
@@ -75,10 +77,13 @@ let package = Package(
             name: "MartletOptimizers", dependencies: ["MartletCompute", "MartletCheckpoints"],
             path: "Sources/Optimizers",
             swiftSettings: strict),
+        .target(
+            name: "MartletModels", dependencies: ["MartletOptimizers"], path: "Sources/Models",
+            swiftSettings: strict),
 
         // The boundary.
         .target(
-            name: "MartletExports", dependencies: ["CMartlet", "MartletOptimizers"], path: "Sources/Exports",
+            name: "MartletExports", dependencies: ["CMartlet", "MartletModels"], path: "Sources/Exports",
             swiftSettings: strict),
         .target(
             name: "Martlet", dependencies: ["CMachine", "MartletExports"], path: "Sources/Martlet",
@@ -100,6 +105,7 @@ let package = Package(
         tests("Compute", ["CMachine", "MartletKernelInterface", "MartletPlatform"]),
         tests("Checkpoints", []),
         tests("Optimizers", ["CMachine", "MartletPlatform"]),
+        tests("Models", ["MartletPlatform", "MartletOptimizers"]),
         tests("Exports", ["CMartlet"]),
         .executableTarget(
             name: "equivalence", dependencies: ["MartletOptimizers", "MartletPlatform"],

@@ -17,7 +17,9 @@ import MartletPlatform
     package init(mode: FloatingPointMode) throws(MartletError) {
         let threads = try Settings.threads
         let isa = try Settings.isa
-        guard let scratch = unsafe ThreadRecord.current?.scratch(byteCount: threads * PieceScratch.byteCount) else {
+        guard let scratch = unsafe ThreadRecord.current?.scratch(
+            byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
+        else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }
         unsafe self.table = KernelChoice.table(for: isa)
@@ -26,6 +28,11 @@ import MartletPlatform
         unsafe self.mode = mode
         unsafe self.scratch = scratch
     }
+
+    /// `sharedByteCount` bytes that no piece is given as its own: for what one run leaves for the next. An operation may
+    /// use it until it returns.
+    package var shared: UnsafeMutableRawPointer { unsafe scratch + threads * PieceScratch.byteCount }
+    package static var sharedByteCount: Int { 4 << 20 }
 
     /// What the threads need to know of a request.
     @unsafe private struct Job {

@@ -121,7 +121,7 @@ public func martlet_optimizer_step(
     _ grads: UnsafePointer<martlet_array>!, _ count: Int64
 ) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_step", optimizer) { optimizer throws(MartletError) in
-        let target = try unsafe ReportTarget(out_report)
+        let target = try unsafe OptionalTarget(out_report, "out_report")
         guard count == Int64(optimizer.count) else {
             throw MartletError(
                 .argument, "count is \(count); expected \(optimizer.count), one gradient for each parameter")

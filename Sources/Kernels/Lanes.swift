@@ -272,3 +272,78 @@ struct GrainScratch {
         withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
     }
 }
+
+// MARK: - Products
+
+/// One number, at an address of any alignment.
+@inline(__always)
+func number(_ address: UnsafeRawPointer) -> Float { address.loadUnaligned(as: Float.self) }
+
+/// sum + a * b. In models, where each set of instructions has bits of its own, the baseline rounds twice.
+@inline(__always)
+func multiplyAdd(_ sum: SIMD16<Float>, _ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> {
+    #if MARTLET_FMA
+        sum.addingProduct(a, b)
+    #else
+        sum + a * b
+    #endif
+}
+
+/// Copies numbers between places that do not overlap.
+@inline(__always)
+func copyNumbers(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
+    var place = 0
+    while place + grain <= count {
+        write(read(source + place * 4) as SIMD16<Float>, to: target + place * 4)
+        place += grain
+    }
+    while place < count {
+        copy(source + place * 4, to: target + place * 4, bytes: 4)
+        place += 1
+    }
+}
+
+/// Makes numbers zeros.
+@inline(__always)
+func clearNumbers(_ target: UnsafeMutableRawPointer, count: Int) {
+    var place = 0
+    while place + grain <= count {
+        write(SIMD16<Float>(), to: target + place * 4)
+        place += grain
+    }
+    while place < count {
+        (target + place * 4).storeBytes(of: 0, as: Float.self)
+        place += 1
+    }
+}
+
+/// Writes one value of any kind to an address that is aligned for it.
+@inline(__always)
+func put<Value: BitwiseCopyable>(_ value: Value, at address: UnsafeMutableRawPointer) {
+    address.assumingMemoryBound(to: Value.self).pointee = value
+}
+
+/// Calls `body` with the address of a value on the stack.
+@inline(__always)
+func withAddress<Value: BitwiseCopyable>(of value: Value, _ body: (UnsafePointer<Value>) -> Void) {
+    withUnsafePointer(to: value) { body($0) }
+}
+
+/// Reads up to sixteen numbers; the lanes behind them are zeros.
+@inline(__always)
+func readSome(_ address: UnsafeRawPointer, count: Int) -> SIMD16<Float> {
+    if count >= grain { return read(address) }
+    var numbers = SIMD16<Float>()
+    for lane in 0..<count { numbers[lane] = number(address + lane * 4) }
+    return numbers
+}
+
+/// Writes the first of sixteen numbers.
+@inline(__always)
+func writeSome(_ numbers: SIMD16<Float>, to address: UnsafeMutableRawPointer, count: Int) {
+    if count >= grain {
+        write(numbers, to: address)
+    } else {
+        for lane in 0..<count { (address + lane * 4).storeBytes(of: numbers[lane], as: Float.self) }
+    }
+}

@@ -1,0 +1,92 @@
+// A product of two matrices of fp32, as a caller states it. Where memory lies and what happens to the sums, not how the
+// work is cut: Compute plans that.
+
+/// A factor of a product: its rows and columns lie apart by strides, counted in numbers, one of which is 1.
+@unsafe package struct Factor: BitwiseCopyable {
+    package var base: UnsafePointer<Float>
+    package var rowStride: Int
+    package var columnStride: Int
+
+    @inline(__always)
+    package init(base: UnsafePointer<Float>, rowStride: Int, columnStride: Int) {
+        unsafe self.base = unsafe base
+        unsafe self.rowStride = rowStride
+        unsafe self.columnStride = columnStride
+    }
+}
+
+/// What happens to a sum before it is stored.
+package enum Epilogue: Int32, BitwiseCopyable {
+    case none
+    case relu
+}
+
+/// out = epilogue(left · right + bias), or out += left · right where it accumulates. `out` overlaps nothing that is read.
+@unsafe package struct MatrixProduct: BitwiseCopyable {
+    /// Any of the sizes may be 0; sums of nothing are 0.
+    package var rows: Int
+    package var inner: Int
+    package var columns: Int
+    /// rows x inner
+    package var left: Factor
+    /// inner x columns
+    package var right: Factor
+    package var out: UnsafeMutablePointer<Float>
+    /// From one row of `out` to the next; columns lie side by side.
+    package var outStride: Int
+    /// One number for each column. Not used where the product accumulates, and neither is the epilogue.
+    package var bias: UnsafePointer<Float>?
+    package var epilogue: Epilogue
+    package var accumulates: Bool
+
+    @inline(__always)
+    package init(
+        rows: Int, inner: Int, columns: Int, left: Factor, right: Factor,
+        out: UnsafeMutablePointer<Float>, outStride: Int,
+        bias: UnsafePointer<Float>? = nil, epilogue: Epilogue = .none, accumulates: Bool = false
+    ) {
+        unsafe self.rows = rows
+        unsafe self.inner = inner
+        unsafe self.columns = columns
+        unsafe self.left = unsafe left
+        unsafe self.right = unsafe right
+        unsafe self.out = unsafe out
+        unsafe self.outStride = outStride
+        unsafe self.bias = unsafe bias
+        unsafe self.epilogue = epilogue
+        unsafe self.accumulates = accumulates
+    }
+}
+
+/// A product and how it is cut. Pieces are numbered row by row of a grid over the results.
+@unsafe package struct ProductRequest: BitwiseCopyable {
+    package var product: MatrixProduct
+    /// Rows and columns of a piece, but for the last ones; columns are a multiple of 32.
+    package var pieceRows: Int
+    package var pieceColumns: Int
+    /// Pieces side by side.
+    package var columnPieces: Int
+    /// Whether parts of the factors are copied together before they are read.
+    package var packsLeft: Bool
+    package var packsRight: Bool
+    /// How much of the inner index a piece takes, and pieces behind one another; each of these has a result of its own.
+    package var pieceInner: Int
+    package var innerPieces: Int
+    /// Results of inner pieces, `partialStride` numbers from one to the next, with rows and columns as in `out`.
+    package var partials: UnsafeMutablePointer<Float>?
+    package var partialStride: Int
+
+    @inline(__always)
+    package init(_ product: MatrixProduct) {
+        unsafe self.product = unsafe product
+        unsafe pieceRows = unsafe product.rows
+        unsafe pieceColumns = unsafe (product.columns + 31) / 32 * 32
+        unsafe columnPieces = 1
+        unsafe packsLeft = false
+        unsafe packsRight = false
+        unsafe pieceInner = unsafe product.inner
+        unsafe innerPieces = 1
+        unsafe partials = nil
+        unsafe partialStride = 0
+    }
+}
