@@ -50,7 +50,7 @@ def load_model(path: Any) -> Sequential:
     model.adopt(built)
     if "training" in found:
         training = _header.line(found, "training")
-        model.resume(_compilation(training, native, found), int(training["batch_size"]))
+        model.resume(_compilation(training, native, found))
     return model
 
 

@@ -70,7 +70,7 @@ def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
         try:
             logs = _training.train_epoch(data, rows, batch_size, columns, callbacks, model, progress)
             if validation is not None:
-                found = _training.evaluate(validation, min(batch_size, model._largest_batch), columns)
+                found = _training.evaluate(validation, batch_size, columns)
                 logs |= {f"val_{name}": value for name, value in found.items()}
             progress.end(samples, logs)
         finally:

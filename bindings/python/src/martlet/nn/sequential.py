@@ -21,9 +21,6 @@ from martlet.nn.callbacks import Logs
 from martlet.nn.history import History
 from martlet.nn.optimizers import Optimizer
 
-# Batches up to this size are planned for even where there are fewer samples, so that more may come later.
-_PLANNED = 1024
-
 
 class Sequential(Stack):
     """Layers one after another.
@@ -42,12 +39,12 @@ class Sequential(Stack):
         self.stop_training = False
         self.history: History | None = None
         self._compilation: Compilation | None = None
-        self._largest_batch = 0
+        self._is_ready = False
 
-    def resume(self, compilation: Compilation, largest_batch: int) -> None:
+    def resume(self, compilation: Compilation) -> None:
         """Takes what a native model that was loaded is compiled with."""
         compilation.optimizer.bind(self._ready().model)
-        self._compilation, self._largest_batch = compilation, largest_batch
+        self._compilation, self._is_ready = compilation, True
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None) -> None:
         """Says what to train for; moments start at zero.
@@ -62,7 +59,7 @@ class Sequential(Stack):
             compilation.optimizer.check_free()
         if before is not None:
             before.optimizer.release()
-        self._compilation, self._largest_batch = compilation, 0
+        self._compilation, self._is_ready = compilation, False
 
     @property
     def optimizer(self) -> Optimizer:
@@ -80,17 +77,13 @@ class Sequential(Stack):
         return self._compilation
 
     def _prepare(self, batch_size: int) -> Model:
-        """Compiles the native model for batches as large as this, where it is not."""
+        """Compiles the native model, where it is not, with memory for batches as large as this."""
         built, compilation = self._ready(), self._compiled()
-        if batch_size <= self._largest_batch:
-            return built.model
-        if self._largest_batch and built.model.step():
-            raise OrderError(f"batch_size is {batch_size}, and training began with at most {self._largest_batch}: "
-                             "a larger one would lose the moments; compile first")  # fmt: skip
-        compilation.check(built.output_shape)
-        built.model.compile(compilation.training(batch_size), compilation.optimizer.hyperparameters())
-        compilation.optimizer.bind(built.model)
-        self._largest_batch = batch_size
+        if not self._is_ready:
+            compilation.check(built.output_shape)
+            built.model.compile(compilation.training(batch_size), compilation.optimizer.hyperparameters())
+            compilation.optimizer.bind(built.model)
+            self._is_ready = True
         return built.model
 
     def _data(self, x: Any, y: Any, batch_size: int | None, check: bool, of: str = "") -> Data:
@@ -104,8 +97,7 @@ class Sequential(Stack):
         if check:
             _inputs.refuse_nan(prepared, f"{of}x")
             _inputs.refuse_nan(targets, f"{of}y")
-        largest = len(prepared) if batch_size is None else min(batch_size, max(len(prepared), _PLANNED))
-        return Data.of(self._prepare(largest), prepared, targets)
+        return Data.of(self._prepare(min(batch_size or len(prepared), len(prepared))), prepared, targets)
 
     def fit(
         self,
@@ -153,10 +145,10 @@ class Sequential(Stack):
         """The loss, or (loss, metric, ...) in the order of compile; with return_dict by their names."""
         size = _arguments.batch_size(batch_size)
         shown = _progress.level(verbose, alone=0)
-        data = self._data(x, y, self._largest_batch or size, check)
+        data = self._data(x, y, size, check)
         progress = _progress.Progress(shown, "evaluate", len(data.x))
         try:
-            logs = _training.evaluate(data, min(size, self._largest_batch), self._compiled().columns(), progress)
+            logs = _training.evaluate(data, size, self._compiled().columns(), progress)
             progress.end(len(data.x), logs)
         finally:
             progress.close()
@@ -187,14 +179,14 @@ class Sequential(Stack):
 
     def gradient_norm(self) -> float:
         """The Euclidean norm of the latest training step's gradient; NaN before the first."""
-        return self._ready().model.grad_norm() if self._largest_batch else float("nan")
+        return self._ready().model.grad_norm() if self._is_ready else float("nan")
 
     def save(self, path: Any) -> None:
         """Saves layers, weights and statistics, and after training began what it needs to go on to the bit. One
         safetensors file, which is whole at any moment; martlet.nn.load_model reads it, and so does C."""
         name = _arguments.file_name(path)
         built = self._ready()
-        if self._compilation is not None and not self._largest_batch:
+        if self._compilation is not None and not self._is_ready:
             self._prepare(32)
         built.model.save(name)
 
