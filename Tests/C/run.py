@@ -220,6 +220,13 @@ def tests() -> dict[str, object]:
         "corrupt": program("corrupt", lines=2),
         "big": program("big", limit=240, lines=2),
         "fuzz": program("fuzz", lines=2),
+        "matmul": program("matmul", lines=2),
+        "model_life": program("model_life"),
+        "model_progress": program("model_progress"),
+        "model_files": program("model_files", limit=240, lines=2),
+        "model_threads": program("model_threads", lines=2),
+        "model_fork": program("model_fork", lines=2),
+        "model_allocation": program("model_allocation", preload="malloc_count", lines=2),
         "hostile": script("hostile"),
     }
     for source in sorted(EXAMPLES.glob("*.c")):
