@@ -162,6 +162,7 @@ extension Model {
                 .shape,
                 "out_count is \(out.count); expected \(wanted), \(count) samples of \(output.elementCount) elements")
         }
+        try unsafe x.checkApart(from: target, count: wanted)
         let batch = min(try batchSize(loop), count)
         let source = unsafe base.assumingMemoryBound(to: Float.self)
         var score = Score([])

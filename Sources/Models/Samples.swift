@@ -80,7 +80,7 @@ public enum SampleType: Int32, Sendable {
     }
 
     /// Throws `.overlap` where these elements share memory with so many floats at an address.
-    package func checkApart(from target: UnsafeMutablePointer<Float>, count: Int) throws(MartletError) {
+    func checkApart(from target: UnsafeMutablePointer<Float>, count: Int) throws(MartletError) {
         let (start, other) = unsafe (UInt(bitPattern: base), UInt(bitPattern: target))
         let (end, otherEnd) = unsafe (start &+ UInt(self.count * type.size), other &+ UInt(count) * 4)
         guard end <= other || otherEnd <= start else {

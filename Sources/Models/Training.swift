@@ -58,7 +58,7 @@ public struct Training: Sendable {
             throw MartletError(.argument, "\(prefix)batch_size is \(batchSize); expected 1 to 2^31")
         }
         guard top >= 1 else { throw MartletError(.argument, "\(prefix)top is \(top); expected 1 or more") }
-        guard labelSmoothing >= 0 && labelSmoothing < 1 else {
+        guard labelSmoothing >= 0 && Float(labelSmoothing) < 1 else {
             throw MartletError(
                 .argument, "\(prefix)label_smoothing is \(labelSmoothing); expected 0 or more and less than 1")
         }
@@ -66,8 +66,8 @@ public struct Training: Sendable {
             throw MartletError(
                 .argument, "\(prefix)label_smoothing is \(labelSmoothing); expected 0: only cross-entropies read it")
         }
-        guard delta > 0 && delta.isFinite else {
-            throw MartletError(.argument, "\(prefix)delta is \(delta); expected a finite number over 0")
+        guard Float(delta) >= .leastNormalMagnitude && Float(delta).isFinite else {
+            throw MartletError(.argument, "\(prefix)delta is \(delta); expected a finite number of fp32 over 0")
         }
     }
 }
