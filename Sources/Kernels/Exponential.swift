@@ -1,6 +1,6 @@
 // The functions of analysis that models need, on sixteen lanes and of our own: exponential, logarithm, hyperbolic tangent,
-// the logistic function and the normal distribution. About one or two units in the last place, and right at infinities,
-// NaN and both ends of the range; Tests/Kernels holds each against fp64.
+// the logistic function (all within about two units in the last place) and the normal distribution (within eight). Right
+// at infinities, NaN and both ends of the range; the tests of Compute hold each against fp64.
 // Reductions and polynomials of exp, log and tanh are those of the Cephes library's single precision (Moshier, 1984 to
 // 1992). The normal distribution's tail is a polynomial of our own, fitted by Remez exchange. Nothing from libm.
 
