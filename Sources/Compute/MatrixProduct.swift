@@ -66,7 +66,8 @@ private struct ProductPlan {
 
         // Copying a factor pays where the copy is read often and the original lies far apart.
         packsRight = unsafe pieceRows >= 64 && product.right.rowStride > 128
-        packsLeft = unsafe min(pieceColumns, columns) >= 192
+        packsLeft =
+            unsafe min(pieceColumns, columns) >= 192
             && max(product.left.rowStride, product.left.columnStride) > 128
         pieceInner = inner
         nanoseconds = work / 64 + rows.saturatingProduct(columns) / 8

@@ -65,6 +65,10 @@ package enum PieceScratch {
     // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces.
     package var product: PieceKernel
     package var productSum: PieceKernel
+    // Convolutions: pieces of the requests of their names.
+    package var slide: PieceKernel
+    package var weightPanels: PieceKernel
+    package var weightGradient: PieceKernel
 
     @inline(__always)
     package init(
@@ -99,7 +103,10 @@ package enum PieceScratch {
         rowAccuracy: PieceKernel,
         rowErrors: PieceKernel,
         product: PieceKernel,
-        productSum: PieceKernel
+        productSum: PieceKernel,
+        slide: PieceKernel,
+        weightPanels: PieceKernel,
+        weightGradient: PieceKernel
     ) {
         unsafe self.sweeps = [adam]
         unsafe self.activate = unsafe activate
@@ -133,5 +140,8 @@ package enum PieceScratch {
         unsafe self.rowErrors = unsafe rowErrors
         unsafe self.product = unsafe product
         unsafe self.productSum = unsafe productSum
+        unsafe self.slide = unsafe slide
+        unsafe self.weightPanels = unsafe weightPanels
+        unsafe self.weightGradient = unsafe weightGradient
     }
 }

@@ -275,6 +275,12 @@ struct GrainScratch {
 
 // MARK: - Products
 
+/// Asks for one cache line, for use at once or (`far`) only after much else.
+@inline(__always)
+func fetch(_ address: UnsafeRawPointer) { machine_prefetch(address) }
+@inline(__always)
+func fetchFar(_ address: UnsafeRawPointer) { machine_prefetch_far(address) }
+
 /// One number, at an address of any alignment.
 @inline(__always)
 func number(_ address: UnsafeRawPointer) -> Float { address.loadUnaligned(as: Float.self) }

@@ -50,25 +50,20 @@ func multiplyBlock(
 ) {
     var block = block
     block.startRow = start.row
-    var column = 0
-    while column < columns {
-        let count = min(columns - column, panelColumns)
-        let right = right + column / panelColumns * panelStride
-        var startOfPanel: UnsafeRawPointer?
-        if let base = start.base { startOfPanel = base + column * 4 }
-        if count & 15 == 0 {
-            withAddress(of: block) { block in
-                walkPanel(
-                    block, rows: rows, columns: count, left: left, right: right,
-                    start: startOfPanel ?? UnsafeRawPointer(BlockScratch.zeros(scratch)), startRow: start.row,
-                    out: out + column * 4)
-            }
-        } else {
-            walkEdge(
-                block, rows: rows, columns: count, left: left, right: right, start: startOfPanel,
-                out: out + column * 4, scratch: scratch)
+    // The last columns, where they are not whole sixteens.
+    let rest = columns & 15 == 0 ? 0 : columns & (panelColumns - 1)
+    let whole = columns - rest
+    if whole > 0 {
+        withAddress(of: block) { block in
+            walk(
+                block, rows: rows, columns: whole, left: left, right: right, panelStride: panelStride,
+                start: start.base, zeros: BlockScratch.zeros(scratch), out: out)
         }
-        column += panelColumns
+    }
+    if rest > 0 {
+        walkEdge(
+            block, rows: rows, columns: rest, left: left, right: right + whole / panelColumns * panelStride,
+            start: advanced(start.base, by: whole * 4), out: out + whole * 4, scratch: scratch)
     }
 }
 
@@ -80,24 +75,38 @@ private func tileRows(_ rows: Int) -> Int {
     return (rows + tiles - 1) / tiles
 }
 
+/// Row by row of tiles, so that the rows of the left factor stay near while panel after panel streams by, and results
+/// are written side by side.
 @inline(__always)
-private func walkPanel(
+private func walk(
     _ block: UnsafePointer<TileBlock>, rows: Int, columns: Int, left: UnsafeRawPointer, right: UnsafeRawPointer,
-    start: UnsafeRawPointer, startRow: Int, out: UnsafeMutableRawPointer
+    panelStride: Int, start: UnsafeRawPointer?, zeros: UnsafeRawPointer, out: UnsafeMutableRawPointer
 ) {
     let leftRow = block.pointee.leftRow
+    let startRow = block.pointee.startRow
     let outRow = block.pointee.outRow
+    let startPanel = start == nil ? 0 : panelColumns * 4
     var row = 0
     while row < rows {
         let count = tileRows(rows - row)
-        tile(
-            rows: count, columns: columns, block, left + row * leftRow, right, start + row * startRow,
-            out + row * outRow)
+        var panel = right
+        var startOfTile = (start ?? zeros) + row * startRow
+        var place = out + row * outRow
+        var column = 0
+        while column < columns {
+            tile(
+                rows: count, columns: min(columns - column, panelColumns), block, left + row * leftRow, panel,
+                startOfTile, place)
+            panel += panelStride
+            startOfTile += startPanel
+            place += panelColumns * 4
+            column += panelColumns
+        }
         row += count
     }
 }
 
-/// The same for a panel whose columns are not whole sixteens.
+/// One panel whose columns are not whole sixteens.
 @inline(never)
 private func walkEdge(
     _ block: TileBlock, rows: Int, columns: Int, left: UnsafeRawPointer, right: UnsafeRawPointer,
@@ -127,4 +136,10 @@ private func walkEdge(
         }
         row += count
     }
+}
+
+@inline(__always)
+private func advanced(_ address: UnsafeRawPointer?, by bytes: Int) -> UnsafeRawPointer? {
+    if let address { return address + bytes }
+    return nil
 }

@@ -142,19 +142,24 @@ private func multiplyColumns(
     let columns = part.columns.count
     let rightColumn = product.right.columnStride * 4
     let rightRow = product.right.rowStride * 4
-    let right = UnsafeRawPointer(product.right.base) + part.columns.lowerBound * rightColumn
+    let right =
+        UnsafeRawPointer(product.right.base) + part.columns.lowerBound * rightColumn
         + part.inner.lowerBound * rightRow
     let panels = scratch + PieceMemory.right
+    let panelStride = RightPanels.rowStride * inner
     // Columns that are read where they lie.
     var plain = 0
     if product.right.columnStride != 1 {
-        RightPanels.copyColumns(right, stride: rightColumn, inner: inner, columns: columns, to: panels)
+        RightPanels.copyColumns(
+            right, stride: rightColumn, inner: inner, columns: columns, to: panels, panelStride: panelStride)
     } else if packsRight {
-        RightPanels.copyRows(right, stride: rightRow, inner: inner, columns: columns, to: panels)
+        RightPanels.copyRows(
+            right, stride: rightRow, inner: inner, columns: columns, to: panels, panelStride: panelStride)
     } else {
         plain = columns & (grain - 1) == 0 ? columns : columns / panelColumns * panelColumns
         RightPanels.copyRows(
-            right + plain * 4, stride: rightRow, inner: inner, columns: columns - plain, to: panels)
+            right + plain * 4, stride: rightRow, inner: inner, columns: columns - plain, to: panels,
+            panelStride: panelStride)
     }
 
     let segment = Segment(left: 0, right: 0, count: inner)
@@ -162,7 +167,8 @@ private func multiplyColumns(
     while row < part.rows.upperBound {
         let rows = packsLeft ? min(LeftBlock.rows, part.rows.upperBound - row) : part.rows.count
         withAddress(of: segment) { segment in
-            var left = UnsafeRawPointer(product.left.base) + row * product.left.rowStride * 4
+            var left =
+                UnsafeRawPointer(product.left.base) + row * product.left.rowStride * 4
                 + part.inner.lowerBound * product.left.columnStride * 4
             var block = TileBlock(
                 segments: segment, segmentCount: inner == 0 ? 0 : 1, leftRow: product.left.rowStride * 4,
@@ -192,7 +198,7 @@ private func multiplyColumns(
                 block.rightStep = RightPanels.rowStride
                 multiplyBlock(
                     block, rows: rows, columns: columns - plain, left: left, right: panels,
-                    panelStride: RightPanels.rowStride * inner, start: here, out: out + plain * 4, scratch: scratch)
+                    panelStride: panelStride, start: here, out: out + plain * 4, scratch: scratch)
             }
         }
         row += rows

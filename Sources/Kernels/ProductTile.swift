@@ -38,8 +38,8 @@ protocol TileColumns {
     init(at address: UnsafeRawPointer)
     /// self + factor * other, each product rounded where the instruction set has no other way.
     mutating func add(_ factor: Float, _ other: Self)
-    func finished(_ start: Self, floor: Float) -> Self
-    func store(to address: UnsafeMutableRawPointer)
+    /// Writes the larger of `floor` and the sum with what is at `start`.
+    func finish(_ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, _ floor: Float)
 }
 
 /// Sixteen columns.
@@ -59,13 +59,11 @@ struct Sixteen: TileColumns {
         lanes = multiplyAdd(lanes, SIMD16(repeating: factor), other.lanes)
     }
     @inline(__always)
-    func finished(_ start: Self, floor: Float) -> Self {
-        let sum = lanes + start.lanes
+    func finish(_ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, _ floor: Float) {
+        let sum = lanes + read(start)
         let least = SIMD16(repeating: floor)
-        return Self(lanes: sum.replacing(with: least, where: sum .< least))
+        write(sum.replacing(with: least, where: sum .< least), to: out)
     }
-    @inline(__always)
-    func store(to address: UnsafeMutableRawPointer) { write(lanes, to: address) }
 }
 
 /// Thirty-two columns.
@@ -93,13 +91,9 @@ struct ThirtyTwo: TileColumns {
         high.add(factor, other.high)
     }
     @inline(__always)
-    func finished(_ start: Self, floor: Float) -> Self {
-        Self(low: low.finished(start.low, floor: floor), high: high.finished(start.high, floor: floor))
-    }
-    @inline(__always)
-    func store(to address: UnsafeMutableRawPointer) {
-        low.store(to: address)
-        high.store(to: address + 64)
+    func finish(_ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, _ floor: Float) {
+        low.finish(start, out, floor)
+        high.finish(start + 64, out + 64, floor)
     }
 }
 
@@ -156,24 +150,21 @@ private struct TileSums<Rows: TileRows, Columns: TileColumns> {
     }
 
     @inline(__always)
-    func store(_ block: TileBlock, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer) {
-        @inline(__always)
-        func finish(_ row: Int, _ sums: Columns) {
-            sums.finished(Columns(at: start + row * block.startRow), floor: block.floor)
-                .store(to: out + row * block.outRow)
-        }
-        finish(0, row0)
-        if Rows.count > 1 { finish(1, row1) }
-        if Rows.count > 2 { finish(2, row2) }
-        if Rows.count > 3 { finish(3, row3) }
-        if Rows.count > 4 { finish(4, row4) }
-        if Rows.count > 5 { finish(5, row5) }
-        if Rows.count > 6 { finish(6, row6) }
-        if Rows.count > 7 { finish(7, row7) }
-        if Rows.count > 8 { finish(8, row8) }
-        if Rows.count > 9 { finish(9, row9) }
-        if Rows.count > 10 { finish(10, row10) }
-        if Rows.count > 11 { finish(11, row11) }
+    func store(
+        _ start: UnsafeRawPointer, _ startRow: Int, _ out: UnsafeMutableRawPointer, _ outRow: Int, _ floor: Float
+    ) {
+        row0.finish(start, out, floor)
+        if Rows.count > 1 { row1.finish(start + startRow, out + outRow, floor) }
+        if Rows.count > 2 { row2.finish(start + 2 * startRow, out + 2 * outRow, floor) }
+        if Rows.count > 3 { row3.finish(start + 3 * startRow, out + 3 * outRow, floor) }
+        if Rows.count > 4 { row4.finish(start + 4 * startRow, out + 4 * outRow, floor) }
+        if Rows.count > 5 { row5.finish(start + 5 * startRow, out + 5 * outRow, floor) }
+        if Rows.count > 6 { row6.finish(start + 6 * startRow, out + 6 * outRow, floor) }
+        if Rows.count > 7 { row7.finish(start + 7 * startRow, out + 7 * outRow, floor) }
+        if Rows.count > 8 { row8.finish(start + 8 * startRow, out + 8 * outRow, floor) }
+        if Rows.count > 9 { row9.finish(start + 9 * startRow, out + 9 * outRow, floor) }
+        if Rows.count > 10 { row10.finish(start + 10 * startRow, out + 10 * outRow, floor) }
+        if Rows.count > 11 { row11.finish(start + 11 * startRow, out + 11 * outRow, floor) }
     }
 }
 
@@ -185,25 +176,32 @@ private func tile<Rows: TileRows, Columns: TileColumns>(
     _: Rows.Type, _: Columns.Type, _ block: UnsafePointer<TileBlock>, _ left: UnsafeRawPointer,
     _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer
 ) {
-    let b: TileBlock = value(at: block)
+    // Field by field: a copy of the whole, just written, would wait until the writes have left the processor.
+    let leftRow = block.pointee.leftRow
+    let leftStep = block.pointee.leftStep
+    let rightStep = block.pointee.rightStep
+    let outRow = block.pointee.outRow
+    for row in 0..<Rows.count {
+        fetch(out + row * outRow)
+        if Columns.count > 16 { fetch(out + row * outRow + 64) }
+    }
     var sums = TileSums<Rows, Columns>()
-    var segment = UnsafeRawPointer(b.segments)
-    var segments = b.segmentCount
+    var segment = block.pointee.segments
+    var segments = block.pointee.segmentCount
     while segments > 0 {
-        let run: Segment = value(at: segment)
-        var left = left + run.left
-        var right = right + run.right
-        var count = run.count
+        var left = left + segment.pointee.left
+        var right = right + segment.pointee.right
+        var count = segment.pointee.count
         repeat {
-            sums.add(left, b.leftRow, Columns(at: right))
-            left += b.leftStep
-            right += b.rightStep
+            sums.add(left, leftRow, Columns(at: right))
+            left += leftStep
+            right += rightStep
             count -= 1
         } while count > 0
-        segment += MemoryLayout<Segment>.stride
+        segment += 1
         segments -= 1
     }
-    sums.store(b, start, out)
+    sums.store(start, block.pointee.startRow, out, outRow, block.pointee.floor)
 }
 
 /// The most rows of a tile.
