@@ -107,8 +107,8 @@ def test_channels_first_turns_images_once_in_and_once_out() -> None:
         [nn.Conv2D(4, 3, input_shape=(3, 8, 9)), nn.ReLU(), nn.BatchNormalization(), nn.MaxPooling2D(), nn.Dropout(0.1),
          nn.Conv2D(6, 2), nn.Flatten(), nn.Dense(5)]
     )  # fmt: skip
-    assert shapes(model) == [(None, *shape) for shape in
-                             [(4, 6, 7), (4, 6, 7), (4, 6, 7), (4, 3, 3), (4, 3, 3), (6, 2, 2), (24,), (5,)]]  # fmt: skip
+    seen = [(4, 6, 7), (4, 6, 7), (4, 6, 7), (4, 3, 3), (4, 3, 3), (6, 2, 2), (24,), (5,)]
+    assert shapes(model) == [(None, *shape) for shape in seen]
     turns = [name for name in nodes(model) if name.startswith("to_")]
     assert turns == ["to_channels_last_1", "to_channels_first_2"]
     assert model.layers[0].get_weights()[0].shape == (3, 3, 3, 4)
@@ -318,8 +318,12 @@ def test_a_layer_is_of_one_model() -> None:
 
 def test_calls_that_come_too_early_or_too_late() -> None:
     model = nn.Sequential([nn.Dense(2)])
-    for call in (model.get_weights, model.summary, model.parameters, lambda: model.save("x"), lambda: model.output_shape,
-                 model.layers[0].get_weights, lambda: model.layers[0].output_shape):  # fmt: skip
+    layer = model.layers[0]
+    calls: list[Callable[[], Any]] = [
+        model.get_weights, model.summary, model.parameters, lambda: model.save("x"), lambda: model.output_shape,
+        layer.get_weights, lambda: layer.output_shape,
+    ]  # fmt: skip
+    for call in calls:
         with pytest.raises(martlet.OrderError, match="input_shape="):
             call()
     with pytest.raises(martlet.OrderError, match="has no layer"):

@@ -50,8 +50,8 @@ class Built:
         self.graph.straighten()
         found: dict[int, list[tuple[View, NDArray]]] = {}
         for buffer in _BUFFERS:
-            numbers = self.numbers(buffer)
-            for view in self.model.views(buffer):
+            views, numbers = self.model.views(buffer), self.numbers(buffer)
+            for view in views:
                 array = numbers[view.offset : view.offset + view.size].reshape(view.sizes)
                 found.setdefault(view.node, []).append((view, array))
         self._views = found

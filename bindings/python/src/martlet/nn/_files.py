@@ -60,8 +60,9 @@ def _restore(built: Built, index: int, line: Line) -> None:
     if turn := _TURN.fullmatch(node.name):
         graph.turned = turn[1] == "to_channels_last"
         return
-    if built.layers and node.name == f"{built.layers[-1].name}_keepdims":
-        last = built.layers[-1]
+    last = built.layers[-1] if built.layers else None
+    if isinstance(last, images.GlobalAveragePooling2D) and node.name == f"{last.name}_keepdims":
+        last.keepdims, graph.turned = True, last.data_format == _formats.FIRST
         last.settle(built, node.name.removesuffix("_keepdims"), index - 1, graph.seen(node.sizes))
         return
     try:
