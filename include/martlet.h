@@ -769,7 +769,7 @@ typedef struct martlet_view {
 } martlet_view;           /* 128 bytes, for good */
 
 /* A buffer's address and elements. It may be read and written while no call is inside; it is the model's own and
- * valid until destroy, gradients until compile. out_data or out_count may be NULL. Since 0.1. */
+ * valid until destroy, gradients until compile or reset. out_data or out_count may be NULL. Since 0.1. */
 martlet_status martlet_model_buffer_get(martlet_model *model, float **out_data, int64_t *out_count, int32_t buffer);
 /* How many views a buffer has. Since 0.1. */
 martlet_status martlet_model_view_count(martlet_model *model, int64_t *out_count, int32_t buffer);
