@@ -108,7 +108,11 @@ SAME(MARTLET_BUFFER_PARAMETERS, 0);
 SAME(MARTLET_BUFFER_GRADIENTS, 1);
 SAME(MARTLET_BUFFER_STATISTICS, 2);
 
-/* Every function that is declared. */
+/* Every function that is declared, as what any function's address may become and come back from. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wunknown-warning-option"
+#pragma clang diagnostic ignored "-Wcast-function-type-strict"
+#endif
 typedef void (*any_function)(void);
 static const any_function functions[] = {
     (any_function)martlet_version_get,

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from hostile_values import INT32, INT64, Value, assign
 
 BELOW_ONE = (0, -1, *INT64)
+# What fp32 cannot hold: these numbers are used in it.
+TOO_NEAR_ONE = ("1.0", "0.9999999999999999", "0.99999999")
 NO_NUMBERS = ("NAN", "INFINITY", "-INFINITY", "-1.0", "-5e-324", "-1e308")
 BIG = ("((int64_t)1 << 30) + 1", "(int64_t)1 << 40", "(int64_t)1 << 62", "INT64_MAX")
 
@@ -44,12 +46,13 @@ def layer_values() -> Iterator[Value]:
     yield from assign("a->layer->units", (*BELOW_ONE, *BIG), "ARGUMENT")
     yield from assign("a->layer->units", (1, 1000, "(int64_t)1 << 30"), "ANY")
     yield from of_kind("ACTIVATION", "slope", NO_NUMBERS, "ARGUMENT", "a->layer->activation = 2;")
-    yield from of_kind("ACTIVATION", "slope", ("0.0", "5e-324", "1e308"), "OK", "a->layer->activation = 2;")
-    yield from of_kind("DROPOUT", "rate", (*NO_NUMBERS, "1.0", "1.0000000000000002", "2.0"), "ARGUMENT")
-    yield from of_kind("DROPOUT", "rate", ("0.0", "-0.0", "5e-324", "0.9999999999999999"), "OK")
+    yield from of_kind("ACTIVATION", "slope", ("0.0", "5e-324", "3e38"), "OK", "a->layer->activation = 2;")
+    yield from of_kind("ACTIVATION", "slope", ("1e39", "1e308"), "ARGUMENT", "a->layer->activation = 2;")
+    yield from of_kind("DROPOUT", "rate", (*NO_NUMBERS, *TOO_NEAR_ONE, "1.0000000000000002", "2.0"), "ARGUMENT")
+    yield from of_kind("DROPOUT", "rate", ("0.0", "-0.0", "5e-324", "0.9999999"), "OK")
     yield from of_kind("BATCH_NORM", "momentum", (*NO_NUMBERS, "1.0000000000000002"), "ARGUMENT")
     yield from of_kind("BATCH_NORM", "momentum", ("0.0", "1.0"), "OK")
-    yield from of_kind("BATCH_NORM", "epsilon", (*NO_NUMBERS, "0.0", "-0.0"), "ARGUMENT")
+    yield from of_kind("BATCH_NORM", "epsilon", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
     yield from window_values()
     yield from size_values()
     yield from name_values()
@@ -148,11 +151,11 @@ def training_values() -> Iterator[Value]:
     yield from assign(f"{one}metrics = 15; {one}top", (5, "INT32_MAX"), "ARGUMENT")
     yield from assign(f"{one}metrics = 15; {one}top", (1, 4), "OK")
     yield from assign(f"{one}reserved", (1, -1, *INT32), "STRUCT")
-    yield from assign(f"{one}label_smoothing", (*NO_NUMBERS, "1.0", "2.0"), "ARGUMENT")
-    yield from assign(f"{one}label_smoothing", ("0.0", "-0.0", "0.9999999999999999", "5e-324"), "OK")
+    yield from assign(f"{one}label_smoothing", (*NO_NUMBERS, *TOO_NEAR_ONE, "2.0"), "ARGUMENT")
+    yield from assign(f"{one}label_smoothing", ("0.0", "-0.0", "0.9999999", "5e-324"), "OK")
     for loss in (2, 4, 5, 6):
         yield from assign(f"{one}loss = {loss}; {one}label_smoothing", ("0.1",), "ARGUMENT")
-    yield from assign(f"{one}delta", (*NO_NUMBERS, "0.0", "-0.0"), "ARGUMENT")
+    yield from assign(f"{one}delta", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
 
 
 def input_values(name: str) -> Iterator[Value]:

@@ -27,13 +27,11 @@ static martlet_status call(enum way way, martlet_model *model, const struct netw
     if (status == MARTLET_OK) status = martlet_loop_init(&loop, sizeof loop);
     if (status != MARTLET_OK) return status;
     const int64_t sizes[] = {NETWORK_SAMPLES, elements}, strides[] = {elements, 1};
-    switch (way) {
+    switch ((int)way) {
     case TRAIN_ROWS: return martlet_model_train(model, &result, &x, &y, rows, LENGTH(rows));
-    case TRAIN_LAID: {
-        if (elements != 8) break; /* flat samples only: images have more sizes */
-        x.rank = 2, x.sizes = sizes, x.strides = strides;
+    case TRAIN_LAID:
+        if (elements == 8) x.rank = 2, x.sizes = sizes, x.strides = strides; /* images have more sizes */
         break;
-    }
     case TRAIN_TARGETS: y = check_array(targets, LENGTH(targets), MARTLET_FP32); break;
     case TRAIN_LONG: y = check_array(labels, LENGTH(labels), MARTLET_INT64); break;
     case PREDICT: return martlet_model_predict(model, out, LENGTH(out), &x, NULL);
