@@ -121,8 +121,9 @@ typedef int32_t martlet_status;
 
 /* MARTLET_ERROR_MEMORY answers every refused allocation that grows with what a caller passes or a file
  * holds. Objects of fixed size (a handle's, a parameter's) and the texts of errors take allocations of
- * under 4 KB; where the system refuses one of these, the process ends. A step that succeeds,
- * martlet_optimizer_set, _reset and _destroy make none of them. */
+ * under 4 KB, and what describes a model some 2 KB for each of its layers, 1,023 at most; where the system
+ * refuses one of these, the process ends. A step that succeeds, martlet_optimizer_set, _reset and _destroy
+ * make none of them, nor does a training step or prediction like one that its model has made before. */
 
 /* The constant's own name, "MARTLET_ERROR_NULL"; "MARTLET_ERROR_?" for a number that is none.
  * Static storage. Cannot fail. Since 0.1. */
@@ -609,7 +610,8 @@ martlet_status martlet_model_reset(martlet_model *model);
  *             one node, the one added last (UNSUPPORTED otherwise)
  * out_node    NULL, or receives its node's number
  *
- * Fails with NULL, STRUCT, ARGUMENT, SHAPE (the input's does not suit), ORDER and MEMORY. Since 0.1. */
+ * Fails with NULL, STRUCT, ARGUMENT (also for more than 1,023 layers), SHAPE (the input's does not suit),
+ * ORDER and MEMORY. Since 0.1. */
 martlet_status martlet_model_add(martlet_model *model, const martlet_layer *layer, const int32_t *inputs,
                                  int64_t input_count, int32_t *out_node);
 
