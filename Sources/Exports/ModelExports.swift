@@ -1,6 +1,6 @@
 // The model behind a handle: its life, its layers, and what lies where. Training is in ModelTrainingExports.swift.
 import CMartlet
-import Glibc
+import MartletCompute
 import MartletModels
 import MartletPlatform
 
@@ -10,7 +10,7 @@ func withModel(
     _ function: StaticString, _ handle: OpaquePointer?, mayBeInside: Bool = false,
     _ body: (Model) throws(MartletError) -> Void
 ) -> martlet_status {
-    report(function) { () throws(MartletError) in
+    reportExactly(function) { () throws(MartletError) in
         if let visit = unsafe ThreadRecord.current?.visit, unsafe visit.token == UInt(bitPattern: handle),
             let object = unsafe visit.object
         {
@@ -31,6 +31,13 @@ func withModel(
     }
 }
 
+/// `report`, in a floating-point mode of our own: models compute a little outside of kernels, too.
+private func reportExactly(_ function: StaticString, _ body: () throws(MartletError) -> Void) -> martlet_status {
+    let host = FloatingPointMode.exact.enter()
+    defer { host.restore() }
+    return report(function, body)
+}
+
 @implementation @_cdecl("martlet_layer_init")
 public func martlet_layer_init(_ out_layer: UnsafeMutablePointer<martlet_layer>!, _ struct_size: Int, _ kind: Int32)
     -> martlet_status
@@ -45,7 +52,7 @@ public func martlet_layer_init(_ out_layer: UnsafeMutablePointer<martlet_layer>!
 public func martlet_model_create(
     _ out_model: UnsafeMutablePointer<OpaquePointer?>!, _ sizes: UnsafePointer<Int64>!, _ rank: Int64, _ seed: UInt64
 ) -> martlet_status {
-    report("martlet_model_create") { () throws(MartletError) in
+    reportExactly("martlet_model_create") { () throws(MartletError) in
         let target = try unsafe required(out_model, "out_model")
         guard rank >= 1 && rank <= Int64(Shape.maximumRank) else {
             throw MartletError(.shape, "rank is \(rank); expected 1 to \(Shape.maximumRank)")
@@ -214,7 +221,7 @@ public func martlet_model_save(_ model: OpaquePointer!, _ path: UnsafePointer<CC
 public func martlet_model_load(
     _ out_model: UnsafeMutablePointer<OpaquePointer?>!, _ path: UnsafePointer<CChar>!
 ) -> martlet_status {
-    report("martlet_model_load") { () throws(MartletError) in
+    reportExactly("martlet_model_load") { () throws(MartletError) in
         let target = try unsafe required(out_model, "out_model")
         unsafe target.pointee = try HandleTable.add(try Model.load(from: required(path, "path")))
     }

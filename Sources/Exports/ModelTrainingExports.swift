@@ -1,5 +1,6 @@
 // Compile, train, fit, evaluate and predict of the model behind a handle.
 import CMartlet
+import MartletCompute
 import MartletModels
 import MartletOptimizers
 import MartletPlatform
@@ -78,9 +79,15 @@ extension martlet_loop {
     }
 }
 
+/// Whom a progress function belongs to: the model's handle, and the floating-point mode of the host.
+@unsafe private struct ProgressCaller {
+    let token: OpaquePointer?
+    let mode: FloatingPointMode.Host
+}
+
 extension Loop {
-    /// What a caller's loop says to a walk over `model`, whose handle is `token`.
-    fileprivate init(_ raw: martlet_loop, _ model: Model, _ token: OpaquePointer?) {
+    /// What a caller's loop says to a walk over `model`.
+    fileprivate init(_ raw: martlet_loop, _ model: Model, _ caller: ProgressCaller) {
         self.init()
         epochs = unsafe Int(raw.epochs)
         batchSize = unsafe Int(raw.batch_size)
@@ -88,7 +95,7 @@ extension Loop {
         guard let function = unsafe raw.progress else { return }
         let user = unsafe raw.user
         let object = unsafe Unmanaged.passUnretained(model).toOpaque()
-        let bits = UInt(bitPattern: token)
+        let bits = unsafe UInt(bitPattern: caller.token)
         progress = { progress in
             var report = martlet_progress()
             report.struct_size = UInt32(MemoryLayout<martlet_progress>.size)
@@ -101,8 +108,11 @@ extension Loop {
             let record = ThreadRecord.current
             let before = unsafe record?.visit ?? ThreadRecord.Visit()
             unsafe record?.visit = unsafe ThreadRecord.Visit(token: bits, object: object)
-            defer { unsafe record?.visit = unsafe before }
-            return unsafe function(user, &report) == 0
+            unsafe caller.mode.restore()
+            let answer = unsafe function(user, &report)
+            _ = FloatingPointMode.exact.enter()
+            unsafe record?.visit = unsafe before
+            return answer == 0
         }
     }
 }
@@ -142,7 +152,7 @@ public func martlet_model_fit(
     _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ x: UnsafePointer<martlet_array>!,
     _ y: UnsafePointer<martlet_array>!, _ loop: UnsafePointer<martlet_loop>!
 ) -> martlet_status {
-    let token = unsafe model
+    let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
     return unsafe withModel("martlet_model_fit", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
@@ -153,7 +163,7 @@ public func martlet_model_fit(
             )
         }
         let outcome = try unsafe model.fit(
-            Samples(x, "x"), Samples(y, "y"), validation: validation, Loop(raw, model, token))
+            Samples(x, "x"), Samples(y, "y"), validation: validation, Loop(raw, model, caller))
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }
     }
@@ -164,11 +174,11 @@ public func martlet_model_evaluate(
     _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ x: UnsafePointer<martlet_array>!,
     _ y: UnsafePointer<martlet_array>!, _ loop: UnsafePointer<martlet_loop>!
 ) -> martlet_status {
-    let token = unsafe model
+    let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
     return unsafe withModel("martlet_model_evaluate", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
-        let outcome = try unsafe model.evaluate(Samples(x, "x"), Samples(y, "y"), Loop(raw, model, token))
+        let outcome = try unsafe model.evaluate(Samples(x, "x"), Samples(y, "y"), Loop(raw, model, caller))
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }
     }
@@ -179,7 +189,7 @@ public func martlet_model_predict(
     _ model: OpaquePointer!, _ out: UnsafeMutablePointer<Float>!, _ out_count: Int64,
     _ x: UnsafePointer<martlet_array>!, _ loop: UnsafePointer<martlet_loop>!
 ) -> martlet_status {
-    let token = unsafe model
+    let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
     return unsafe withModel("martlet_model_predict", model, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out, "out")
         let raw = unsafe try martlet_loop.reading(loop)
@@ -187,7 +197,7 @@ public func martlet_model_predict(
             throw MartletError(.shape, "out_count is \(out_count); expected 0 to 2^56")
         }
         let isStopped = try unsafe model.predict(
-            Samples(x, "x"), into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)), Loop(raw, model, token))
+            Samples(x, "x"), into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)), Loop(raw, model, caller))
         if isStopped { throw stopped }
     }
 }

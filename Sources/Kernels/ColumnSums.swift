@@ -64,12 +64,21 @@ func sumRows(
 ) -> Floats {
     var (a, b, c, d) = (Floats.zero, Floats.zero, Floats.zero, Floats.zero)
     var row = start
-    while row + 4 <= stop && (row + 3) * stride + grain <= left {
+    while row + 4 <= stop {
         let place = x + row * stride
-        a += read(place)
-        b += read(place + stride)
-        c += read(place + 2 * stride)
-        d += read(place + 3 * stride)
+        let rest = left - row * stride
+        // The order of the sum is that of the rows alone, wherever the array ends.
+        if 3 * stride + grain <= rest {
+            a += read(place)
+            b += read(place + stride)
+            c += read(place + 2 * stride)
+            d += read(place + 3 * stride)
+        } else {
+            a += loadReaching(count, rest, place)
+            b += loadReaching(count, rest - stride, place + stride)
+            c += loadReaching(count, rest - 2 * stride, place + 2 * stride)
+            d += loadReaching(count, rest - 3 * stride, place + 3 * stride)
+        }
         row += 4
     }
     while row < stop {
