@@ -234,6 +234,7 @@ def tests() -> dict[str, object]:
         "model_progress": program("model_progress"),
         "model_guard": program("model_guard"),
         "model_modes": program("model_modes"),
+        "model_fuzz": program("model_fuzz"),
         "model_files": program("model_files", limit=240, lines=2),
         "model_threads": program("model_threads", lines=2),
         "model_fork": program("model_fork", lines=2),
