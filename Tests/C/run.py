@@ -232,6 +232,8 @@ def tests() -> dict[str, object]:
         "matmul": program("matmul", lines=2),
         "model_life": program("model_life"),
         "model_progress": program("model_progress"),
+        "model_batches": program("model_batches"),
+        "model_scores": program("model_scores"),
         "model_guard": program("model_guard"),
         "model_modes": program("model_modes"),
         "model_fuzz": program("model_fuzz"),
