@@ -224,7 +224,7 @@ def tests() -> dict[str, object]:
         "fork": program("fork", limit=240, lines=4),
         "allocation": program("allocation", preload="malloc_count", lines=3, limit=240),
         "guard": program("guard", limit=240),
-        "save_kill": program("save_kill", lines=2),
+        "save_kill": program("save_kill"),
         "save_paths": program("save_paths"),
         "corrupt": program("corrupt", lines=2),
         "big": program("big", limit=240, lines=2),
