@@ -2,7 +2,7 @@
  * Models in files: another process loads what this one saved and predicts the same bits; training that is cut
  * by a save and a load ends with the same bits as training that is not, with dropout, batch normalization
  * and shuffled samples; and files that are truncated, flipped bit by bit or edited are refused or load into
- * a model that works: none ends the process. Kills during a save are in save_kill.c, whose writer is the same.
+ * a model that works: none ends the process. Kills during a save are in save_kill.c.
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
