@@ -16,10 +16,10 @@ let strict: [SwiftSetting] = everywhere + [.strictMemorySafety()]
 
 /// The kernels: inputs have been checked at the boundary, so no traps; `-fno-math-errno` turns a vector square root
 /// into one instruction, and `-march` sets the code generator's target for Swift code too.
-func kernelSettings(_ clangFlags: [String], multiplyAdd: Bool) -> [SwiftSetting] {
+func kernelSettings(_ clangFlags: [String], multiplyAdd: Bool, wide: Bool = false) -> [SwiftSetting] {
     let flags = (["-fno-math-errno"] + clangFlags).flatMap { ["-Xcc", $0] }
     return everywhere + [.unsafeFlags(["-Ounchecked"] + flags, .when(configuration: .release))]
-        + (multiplyAdd ? [.define("MARTLET_FMA")] : [])
+        + (multiplyAdd ? [.define("MARTLET_FMA")] : []) + (wide ? [.define("MARTLET_WIDE")] : [])
 }
 
 let kernelNeeds: [Target.Dependency] = ["CMachine", "MartletKernelInterface"]
@@ -35,7 +35,8 @@ if isX86 {
             swiftSettings: kernelSettings(["-march=x86-64-v3"], multiplyAdd: true)),
         .target(
             name: "MartletKernelsAVX512", dependencies: kernelNeeds, path: "Sources/KernelsAVX512",
-            swiftSettings: kernelSettings(["-march=x86-64-v4", "-mprefer-vector-width=512"], multiplyAdd: true)),
+            swiftSettings: kernelSettings(
+                ["-march=x86-64-v4", "-mprefer-vector-width=512"], multiplyAdd: true, wide: true)),
     ]
 }
 let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.name) }

@@ -121,8 +121,9 @@ typedef int32_t martlet_status;
 
 /* MARTLET_ERROR_MEMORY answers every refused allocation that grows with what a caller passes or a file
  * holds. Objects of fixed size (a handle's, a parameter's) and the texts of errors take allocations of
- * under 4 KB; where the system refuses one of these, the process ends. A step that succeeds,
- * martlet_optimizer_set, _reset and _destroy make none of them. */
+ * under 4 KB, and what describes a model some 2 KB for each of its layers, 1,023 at most; where the system
+ * refuses one of these, the process ends. A step that succeeds, martlet_optimizer_set, _reset and _destroy
+ * make none of them, nor does a training step or prediction like one that its model has made before. */
 
 /* The constant's own name, "MARTLET_ERROR_NULL"; "MARTLET_ERROR_?" for a number that is none.
  * Static storage. Cannot fail. Since 0.1. */
@@ -609,7 +610,8 @@ martlet_status martlet_model_reset(martlet_model *model);
  *             one node, the one added last (UNSUPPORTED otherwise)
  * out_node    NULL, or receives its node's number
  *
- * Fails with NULL, STRUCT, ARGUMENT, SHAPE (the input's does not suit), ORDER and MEMORY. Since 0.1. */
+ * Fails with NULL, STRUCT, ARGUMENT (also for more than 1,023 layers), SHAPE (the input's does not suit),
+ * ORDER and MEMORY. Since 0.1. */
 martlet_status martlet_model_add(martlet_model *model, const martlet_layer *layer, const int32_t *inputs,
                                  int64_t input_count, int32_t *out_node);
 
@@ -636,7 +638,8 @@ typedef struct martlet_training {
     int32_t loss;           /* MARTLET_LOSS_... */
     int32_t from;           /* MARTLET_FROM_AUTO */
     uint32_t metrics;       /* MARTLET_METRIC_ACCURACY, ... or 0 */
-    int64_t batch_size;     /* the most samples in a training step, 1 or more. Default 32 */
+    int64_t batch_size;     /* samples in a training step, 1 to 2^31; smaller batches use the memory planned for
+                               it, a larger one plans anew. Default 32 */
     int32_t top;            /* of MARTLET_METRIC_TOP_ACCURACY. Default 5 */
     int32_t reserved;       /* 0 */
     double label_smoothing; /* 0 <= s < 1, of cross-entropies: targets become (1 - s) t + s / classes
@@ -684,8 +687,8 @@ martlet_status martlet_result_init(martlet_result *out_result, size_t struct_siz
  * rows         row_count samples that make up the batch, in this order; NULL and 0: all samples of x
  *
  * A loss that is not finite is no error: look at out_result. NaN in x is taken as it comes.
- * Fails with NULL, STRUCT, TYPE, SHAPE (no sample, more than batch_size, x and y do not fit), ARGUMENT (a
- * label or row out of range), ORDER (not compiled) and MEMORY; then nothing has changed. Since 0.1. */
+ * Fails with NULL, STRUCT, TYPE, SHAPE (no sample, x and y do not fit), ARGUMENT (a label or row out of
+ * range), ORDER (not compiled) and MEMORY; then nothing has changed. Since 0.1. */
 martlet_status martlet_model_train(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                    const martlet_array *y, const int64_t *rows, int64_t row_count);
 
@@ -710,7 +713,7 @@ typedef struct martlet_loop {
     uint32_t struct_size;
     uint32_t flags;
     int64_t epochs;     /* fit. Default 1 */
-    int64_t batch_size; /* 0, the default: that of compile (32 before it); at most that in fit and evaluate */
+    int64_t batch_size; /* 0, the default: that of compile (32 before it) */
     /* Called after each batch, on the calling thread, with struct_size set; NULL: not called. Nonzero ends the
      * call with MARTLET_STOPPED. Inside it this thread may call the functions of this model that get, count,
      * name, predict and save, and no other of this model's. It must return (no longjmp). */
@@ -768,7 +771,7 @@ typedef struct martlet_view {
 } martlet_view;           /* 128 bytes, for good */
 
 /* A buffer's address and elements. It may be read and written while no call is inside; it is the model's own and
- * valid until destroy, gradients until compile. out_data or out_count may be NULL. Since 0.1. */
+ * valid until destroy, gradients until compile or reset. out_data or out_count may be NULL. Since 0.1. */
 martlet_status martlet_model_buffer_get(martlet_model *model, float **out_data, int64_t *out_count, int32_t buffer);
 /* How many views a buffer has. Since 0.1. */
 martlet_status martlet_model_view_count(martlet_model *model, int64_t *out_count, int32_t buffer);

@@ -1,26 +1,91 @@
-// Products of matrices.
+// Products of matrices: how one is cut into pieces, and which parts of its factors are copied together first. All of it
+// follows from the shape alone, and none of it changes a bit of the results but the cutting of a long inner index.
+// The arithmetic is in Kernels/ProductPieces.swift.
 import MartletKernelInterface
 
 extension Execution {
-    /// Does a product; its sizes and addresses have been checked.
+    /// Does a product. Sizes and addresses have been checked.
     package func multiply(_ product: MatrixProduct) {
-        let p = unsafe product
-        for row in unsafe 0..<p.rows {
-            for column in unsafe 0..<p.columns {
-                var sum: Float = 0
-                for k in unsafe 0..<p.inner {
-                    unsafe sum +=
-                        p.left.base[row * p.left.rowStride + k * p.left.columnStride]
-                        * p.right.base[k * p.right.rowStride + column * p.right.columnStride]
-                }
-                let place = unsafe p.out + (row * p.outStride + column)
-                if unsafe p.accumulates {
-                    unsafe place.pointee += sum
-                } else {
-                    if let bias = unsafe p.bias { unsafe sum += bias[column] }
-                    unsafe place.pointee = unsafe p.epilogue == .relu && sum < 0 ? 0 : sum
-                }
-            }
+        guard unsafe product.rows > 0 && product.columns > 0 else { return }
+        let plan = unsafe ProductPlan(product)
+        var request = unsafe ProductRequest(product)
+        unsafe request.pieceRows = plan.pieceRows
+        unsafe request.pieceColumns = plan.pieceColumns
+        unsafe request.columnPieces = plan.columnPieces
+        unsafe request.packsLeft = plan.packsLeft
+        unsafe request.packsRight = plan.packsRight
+        let pieces = plan.rowPieces * plan.columnPieces
+        guard plan.innerPieces > 1 else {
+            unsafe run(table.product, on: &request, pieces: pieces, nanoseconds: plan.nanoseconds)
+            return
         }
+        unsafe request.pieceInner = plan.pieceInner
+        unsafe request.innerPieces = plan.innerPieces
+        unsafe request.partialStride = product.rows * product.columns
+        unsafe request.partials = shared.assumingMemoryBound(to: Float.self)
+        unsafe run(table.product, on: &request, pieces: pieces * plan.innerPieces, nanoseconds: plan.nanoseconds)
+        unsafe run(
+            table.productSum, on: &request, pieces: product.rows,
+            nanoseconds: product.rows * product.columns * plan.innerPieces / 8)
+    }
+}
+
+/// The cutting of one product.
+private struct ProductPlan {
+    var pieceRows: Int
+    var pieceColumns: Int
+    var rowPieces: Int
+    var columnPieces: Int
+    var packsLeft: Bool
+    var packsRight: Bool
+    var pieceInner: Int
+    var innerPieces = 1
+    var nanoseconds: Int
+
+    /// Products that are worth a piece of their own: some 5 us.
+    private static var leastPiece: Int { 400_000 }
+    private static var mostPieces: Int { 16 }
+
+    init(_ product: MatrixProduct) {
+        let (rows, columns, inner) = unsafe (product.rows, product.columns, product.inner)
+        let work = rows.saturatingProduct(columns).saturatingProduct(max(inner, 1))
+        let wanted = min(max(work / ProductPlan.leastPiece, 1), ProductPlan.mostPieces)
+
+        // Pieces about as high as wide, so that what is copied of the factors serves many products.
+        var acrossColumns = 1
+        while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= 32,
+            columns / acrossColumns > rows / (wanted / acrossColumns)
+        {
+            acrossColumns *= 2
+        }
+        pieceColumns = ((columns + acrossColumns - 1) / acrossColumns + 31) / 32 * 32
+        columnPieces = (columns + pieceColumns - 1) / pieceColumns
+        let acrossRows = min(max(wanted / columnPieces, 1), (rows + 7) / 8)
+        pieceRows = (rows + acrossRows - 1) / acrossRows
+        rowPieces = (rows + pieceRows - 1) / pieceRows
+
+        // Copying a factor pays where the copy is read often and the original lies far apart.
+        packsRight = unsafe pieceRows >= 64 && product.right.rowStride > 128
+        packsLeft =
+            unsafe min(pieceColumns, columns) >= 192
+            && max(product.left.rowStride, product.left.columnStride) > 128
+        pieceInner = inner
+        nanoseconds = work / 64 + rows.saturatingProduct(columns) / 8
+
+        // Few results, each a long sum.
+        let pieces = rowPieces * columnPieces
+        if inner >= 2048, pieces < wanted, rows.saturatingProduct(columns) <= 1 << 16 {
+            innerPieces = min(wanted / pieces, inner / 1024, unsafe Execution.sharedByteCount / (rows * columns * 4))
+            innerPieces = max(innerPieces, 1)
+            pieceInner = (inner + innerPieces - 1) / innerPieces
+            innerPieces = (inner + pieceInner - 1) / pieceInner
+        }
+    }
+}
+
+extension Int {
+    fileprivate func saturatingProduct(_ other: Int) -> Int {
+        let (product, overflow) = multipliedReportingOverflow(by: other)
+        return overflow ? .max / 4 : product
     }
 }

@@ -147,21 +147,20 @@ extension Samples {
         guard unsafe array.count >= 0 && array.count <= 1 << 56 else {
             throw unsafe MartletError(.shape, "\(name).count is \(array.count); expected 0 to 2^56")
         }
+        if unsafe array.rank != 0 { try unsafe array.checkContiguous(name) }
         unsafe self.init(
-            base: array.data, count: Int(array.count), type: type, sizes: try unsafe array.contiguousSizes(name))
+            base: array.data, count: Int(array.count), type: type, sizes: array.sizes, rank: Int(array.rank))
     }
 }
 
 extension martlet_array {
-    /// The sizes of an array whose strides are those of rows one after another; none for rank 0.
-    fileprivate func contiguousSizes(_ name: StaticString) throws(MartletError) -> [Int] {
-        if unsafe rank == 0 { return [] }
+    /// Throws where the strides are not those of rows one after another, or the sizes are not the count's.
+    fileprivate func checkContiguous(_ name: StaticString) throws(MartletError) {
         guard unsafe rank >= 1 && rank <= 64 else {
             throw unsafe MartletError(.shape, "\(name).rank is \(rank); expected 0 to 64")
         }
         let sizes = try unsafe required(sizes, "\(name).sizes")
         let strides = try unsafe required(strides, "\(name).strides")
-        var list: [Int] = []
         var product = 1
         for dimension in unsafe (0..<Int(rank)).reversed() {
             let size = unsafe Int(sizes[dimension])
@@ -177,12 +176,10 @@ extension martlet_array {
             let (next, overflow) = product.multipliedReportingOverflow(by: size)
             guard !overflow else { throw MartletError(.shape, "\(name).sizes multiply to more than 2^63") }
             product = next
-            list.insert(size, at: 0)
         }
         guard unsafe product == Int(count) else {
             throw unsafe MartletError(
                 .shape, "\(name).count is \(count); expected \(product), the product of its sizes")
         }
-        return list
     }
 }

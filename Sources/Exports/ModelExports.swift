@@ -25,7 +25,7 @@ func withModel(
         let entry = try unsafe HandleTable.enter(handle, "model")
         defer { HandleTable.leave(entry) }
         guard let model = entry.object as? Model else {
-            throw MartletError(.handle, "model is a handle of another kind; expected a model")
+            throw HandleTable.wrongKind("model")
         }
         try body(model)
     }
@@ -60,7 +60,7 @@ public func martlet_model_create(
 public func martlet_model_destroy(_ model: OpaquePointer!) -> martlet_status {
     report("martlet_model_destroy") { () throws(MartletError) in
         if unsafe model == nil { return }
-        try unsafe HandleTable.remove(model, "model")
+        try unsafe HandleTable.remove(model, "model", kind: Model.self)
     }
 }
 

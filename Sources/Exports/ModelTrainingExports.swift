@@ -186,10 +186,8 @@ public func martlet_model_predict(
         guard out_count >= 0 && out_count <= 1 << 56 else {
             throw MartletError(.shape, "out_count is \(out_count); expected 0 to 2^56")
         }
-        let samples = try unsafe Samples(x, "x")
-        try unsafe samples.checkApart(from: target, count: Int(out_count))
         let isStopped = try unsafe model.predict(
-            samples, into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)), Loop(raw, model, token))
+            Samples(x, "x"), into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)), Loop(raw, model, token))
         if isStopped { throw stopped }
     }
 }

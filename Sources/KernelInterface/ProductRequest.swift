@@ -57,3 +57,36 @@ package enum Epilogue: Int32, BitwiseCopyable {
         unsafe self.accumulates = accumulates
     }
 }
+
+/// A product and how it is cut. Pieces are numbered row by row of a grid over the results.
+@unsafe package struct ProductRequest: BitwiseCopyable {
+    package var product: MatrixProduct
+    /// Rows and columns of a piece, but for the last ones; columns are a multiple of 32.
+    package var pieceRows: Int
+    package var pieceColumns: Int
+    /// Pieces side by side.
+    package var columnPieces: Int
+    /// Whether parts of the factors are copied together before they are read.
+    package var packsLeft: Bool
+    package var packsRight: Bool
+    /// How much of the inner index a piece takes, and pieces behind one another; each of these has a result of its own.
+    package var pieceInner: Int
+    package var innerPieces: Int
+    /// Results of inner pieces, `partialStride` numbers from one to the next, with rows and columns as in `out`.
+    package var partials: UnsafeMutablePointer<Float>?
+    package var partialStride: Int
+
+    @inline(__always)
+    package init(_ product: MatrixProduct) {
+        unsafe self.product = unsafe product
+        unsafe pieceRows = unsafe product.rows
+        unsafe pieceColumns = unsafe (product.columns + 31) / 32 * 32
+        unsafe columnPieces = 1
+        unsafe packsLeft = false
+        unsafe packsRight = false
+        unsafe pieceInner = unsafe product.inner
+        unsafe innerPieces = 1
+        unsafe partials = nil
+        unsafe partialStride = 0
+    }
+}

@@ -62,6 +62,14 @@ package enum PieceScratch {
     package var rowAccuracy: PieceKernel
     package var rowErrors: PieceKernel
 
+    // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces.
+    package var product: PieceKernel
+    package var productSum: PieceKernel
+    // Convolutions: pieces of the requests of their names.
+    package var slide: PieceKernel
+    package var weightPanels: PieceKernel
+    package var weightGradient: PieceKernel
+
     @inline(__always)
     package init(
         adam: Sweep,
@@ -93,7 +101,12 @@ package enum PieceScratch {
         batchNormBackward: PieceKernel,
         loss: PieceKernel,
         rowAccuracy: PieceKernel,
-        rowErrors: PieceKernel
+        rowErrors: PieceKernel,
+        product: PieceKernel,
+        productSum: PieceKernel,
+        slide: PieceKernel,
+        weightPanels: PieceKernel,
+        weightGradient: PieceKernel
     ) {
         unsafe self.sweeps = [adam]
         unsafe self.activate = unsafe activate
@@ -125,5 +138,10 @@ package enum PieceScratch {
         unsafe self.loss = unsafe loss
         unsafe self.rowAccuracy = unsafe rowAccuracy
         unsafe self.rowErrors = unsafe rowErrors
+        unsafe self.product = unsafe product
+        unsafe self.productSum = unsafe productSum
+        unsafe self.slide = unsafe slide
+        unsafe self.weightPanels = unsafe weightPanels
+        unsafe self.weightGradient = unsafe weightGradient
     }
 }

@@ -272,3 +272,185 @@ struct GrainScratch {
         withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
     }
 }
+
+// MARK: - Products
+
+/// Asks for one cache line, for use at once or (`far`) only after much else.
+@inline(__always)
+func fetch(_ address: UnsafeRawPointer) { machine_prefetch(address) }
+@inline(__always)
+func fetchFar(_ address: UnsafeRawPointer) { machine_prefetch_far(address) }
+
+/// One number, at an address of any alignment.
+@inline(__always)
+func number(_ address: UnsafeRawPointer) -> Float { address.loadUnaligned(as: Float.self) }
+
+/// sum + a * b. In models, where each set of instructions has bits of its own, the baseline rounds twice.
+@inline(__always)
+func multiplyAdd(_ sum: SIMD16<Float>, _ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> {
+    #if MARTLET_FMA
+        sum.addingProduct(a, b)
+    #else
+        sum + a * b
+    #endif
+}
+
+/// Copies numbers between places that do not overlap.
+@inline(__always)
+func copyNumbers(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
+    var place = 0
+    while place + grain <= count {
+        write(read(source + place * 4) as SIMD16<Float>, to: target + place * 4)
+        place += grain
+    }
+    while place < count {
+        copy(source + place * 4, to: target + place * 4, bytes: 4)
+        place += 1
+    }
+}
+
+/// Makes numbers zeros.
+@inline(__always)
+func clearNumbers(_ target: UnsafeMutableRawPointer, count: Int) {
+    var place = 0
+    while place + grain <= count {
+        write(SIMD16<Float>(), to: target + place * 4)
+        place += grain
+    }
+    while place < count {
+        (target + place * 4).storeBytes(of: 0, as: Float.self)
+        place += 1
+    }
+}
+
+/// Calls `body` with the address of a value on the stack.
+@inline(__always)
+func withAddress<Value: BitwiseCopyable>(of value: Value, _ body: (UnsafePointer<Value>) -> Void) {
+    withUnsafePointer(to: value) { body($0) }
+}
+
+/// Reads up to sixteen numbers; the lanes behind them are zeros.
+@inline(__always)
+func readSome(_ address: UnsafeRawPointer, count: Int) -> SIMD16<Float> {
+    if count >= grain { return read(address) }
+    var numbers = SIMD16<Float>()
+    for lane in 0..<count { numbers[lane] = number(address + lane * 4) }
+    return numbers
+}
+
+/// Writes the first of sixteen numbers.
+@inline(__always)
+func writeSome(_ numbers: SIMD16<Float>, to address: UnsafeMutableRawPointer, count: Int) {
+    if count >= grain {
+        write(numbers, to: address)
+    } else {
+        for lane in 0..<count { (address + lane * 4).storeBytes(of: numbers[lane], as: Float.self) }
+    }
+}
+
+// MARK: - Elements and rows
+
+/// Sixteen neighbouring elements of a model's arrays.
+typealias Floats = SIMD16<Float>
+
+/// Each lane's number.
+@inline(__always)
+var laneNumbers: Floats { Floats(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
+
+/// Copies fewer than sixteen words, in up to four moves.
+@inline(__always)
+private func copyFew(_ count: Int, _ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer) {
+    var place = 0
+    if count & 8 != 0 {
+        target.storeBytes(of: source.loadUnaligned(as: SIMD8<UInt32>.self), as: SIMD8<UInt32>.self)
+        place = 32
+    }
+    if count & 4 != 0 {
+        let four = (source + place).loadUnaligned(as: SIMD4<UInt32>.self)
+        (target + place).storeBytes(of: four, as: SIMD4<UInt32>.self)
+        place += 16
+    }
+    if count & 2 != 0 {
+        let two = (source + place).loadUnaligned(as: UInt64.self)
+        (target + place).storeBytes(of: two, as: UInt64.self)
+        place += 8
+    }
+    if count & 1 != 0 {
+        let one = (source + place).loadUnaligned(as: UInt32.self)
+        (target + place).storeBytes(of: one, as: UInt32.self)
+    }
+}
+
+/// Fewer than sixteen elements; the other lanes are 0. A function of its own, as the next: a loop needs it once.
+@inline(never)
+private func loadFew(_ count: Int, _ address: UnsafePointer<Float>) -> Floats {
+    var lanes = Floats.zero
+    withUnsafeMutablePointer(to: &lanes) { copyFew(count, address, to: $0) }
+    return lanes
+}
+
+@inline(never)
+private func storeFew(_ count: Int, _ lanes: Floats, to address: UnsafeMutablePointer<Float>) {
+    withUnsafePointer(to: lanes) { copyFew(count, $0, to: address) }
+}
+
+/// The first `count` of sixteen elements; the other lanes are 0.
+@inline(__always)
+func load(_ count: Int, _ address: UnsafePointer<Float>) -> Floats {
+    count >= grain ? read(address) : loadFew(count, address)
+}
+
+/// Writes the first `count` lanes and touches nothing else.
+@inline(__always)
+func store(_ count: Int, _ lanes: Floats, to address: UnsafeMutablePointer<Float>) {
+    if count >= grain { write(lanes, to: address) } else { storeFew(count, lanes, to: address) }
+}
+
+/// The same for integers.
+@inline(__always)
+func load(_ count: Int, _ address: UnsafePointer<Int32>) -> SIMD16<Int32> {
+    let numbers = UnsafeRawPointer(address).assumingMemoryBound(to: Float.self)
+    return unsafeBitCast(load(count, numbers), to: SIMD16<Int32>.self)
+}
+
+@inline(__always)
+func store(_ count: Int, _ lanes: SIMD16<Int32>, to address: UnsafeMutablePointer<Int32>) {
+    let numbers = UnsafeMutableRawPointer(address).assumingMemoryBound(to: Float.self)
+    store(count, unsafeBitCast(lanes, to: Floats.self), to: numbers)
+}
+
+/// Makes elements 0.
+@inline(__always)
+func fillZeros(_ address: UnsafeMutableRawPointer, count: Int) {
+    address.initializeMemory(as: UInt8.self, repeating: 0, count: count * 4)
+}
+
+/// The lanes, with those from `count` on replaced.
+@inline(__always)
+func keep(_ count: Int, _ lanes: Floats, otherwise rest: Float) -> Floats {
+    if count >= grain { return lanes }
+    return lanes.replacing(with: rest, where: laneNumbers .>= Floats(repeating: Float(count)))
+}
+
+/// Writes one number of any kind.
+@inline(__always)
+func put<Value: BitwiseCopyable>(_ value: Value, at address: UnsafeMutableRawPointer) {
+    address.storeBytes(of: value, as: Value.self)
+}
+
+/// The sum of all lanes, in a fixed order.
+@inline(__always)
+func sum(_ lanes: Floats) -> Float {
+    let eight = lanes.lowHalf + lanes.highHalf
+    let four = eight.lowHalf + eight.highHalf
+    return (four.x + four.z) + (four.y + four.w)
+}
+
+/// The largest of all lanes; a NaN may count or not.
+@inline(__always)
+func largest(_ lanes: Floats) -> Float {
+    let eight = lanes.lowHalf.replacing(with: lanes.highHalf, where: lanes.highHalf .> lanes.lowHalf)
+    let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.highHalf .> eight.lowHalf)
+    let two = four.lowHalf.replacing(with: four.highHalf, where: four.highHalf .> four.lowHalf)
+    return two.y > two.x ? two.y : two.x
+}

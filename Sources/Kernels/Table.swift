@@ -36,5 +36,10 @@ package func kernelTable() -> KernelTable {
         batchNormBackward: { batchNormBackward($0, $1, $2) },
         loss: { loss($0, $1, $2) },
         rowAccuracy: { rowAccuracy($0, $1, $2) },
-        rowErrors: { rowErrors($0, $1, $2) })
+        rowErrors: { rowErrors($0, $1, $2) },
+        product: { productPiece($0, $1, $2) },
+        productSum: { productSum($0, $1, $2) },
+        slide: { slidePiece($0, $1, $2) },
+        weightPanels: { weightPanelPiece($0, $1, $2) },
+        weightGradient: { weightGradientPiece($0, $1, $2) })
 }

@@ -53,6 +53,8 @@ import MartletPlatform
 
 /// Memory to gather one batch of labelled samples, and to score each row.
 final class BatchScores {
+    /// The most samples.
+    let batch: Int
     private let inputs: FlatBuffer
     private let targets: FlatBuffer
     private let rows: FlatBuffer
@@ -61,6 +63,7 @@ final class BatchScores {
 
     /// Throws `.memory`, also where sizes overflow.
     init(_ model: Model, _ scoring: Scoring, batch: Int) throws(MartletError) {
+        self.batch = batch
         inputElements = model.input.elementCount
         outputElements = model.output.elementCount
         let (inputCount, tooLarge) = inputElements.multipliedReportingOverflow(by: batch)
@@ -132,21 +135,21 @@ final class BatchScores {
             gradient: gradient)
         let loss = unsafe execution.sum(count: count, x: rows.base) / Double(count)
         var metrics: InlineArray<4, Double> = [0, 0, 0, 0]
-        func mean(_ place: Int, _ rows: Int) {
+        func keepMean(_ place: Int, _ rows: Int) {
             unsafe metrics[place] = execution.sum(count: rows, x: self.rows.base) / Double(rows)
         }
-        for (place, metric) in [Metrics.accuracy, .topAccuracy].enumerated() where settings.metrics.contains(metric) {
+        for place in 0..<2 where settings.metrics.contains(place == 0 ? .accuracy : .topAccuracy) {
             unsafe execution.rowAccuracy(
                 rows: batch * scoring.accuracyRows, columns: scoring.accuracyColumns, output: output, labels: labels,
                 targets: targets, top: place == 0 ? 1 : settings.top, threshold: scoring.threshold, out: rows.base)
-            mean(place, batch * scoring.accuracyRows)
+            keepMean(place, batch * scoring.accuracyRows)
         }
-        for (place, metric) in [Metrics.mse, .mae].enumerated() where settings.metrics.contains(metric) {
-            guard let targets = unsafe targets else { continue }
+        guard let targets = unsafe targets else { return score.add(samples: batch, loss: loss, metrics: metrics) }
+        for place in 2..<4 where settings.metrics.contains(place == 2 ? .mse : .mae) {
             unsafe execution.rowErrors(
-                rows: batch, columns: outputElements, output: output, targets: targets, squared: place == 0,
+                rows: batch, columns: outputElements, output: output, targets: targets, squared: place == 2,
                 out: rows.base)
-            mean(2 + place, batch)
+            keepMean(place, batch)
         }
         score.add(samples: batch, loss: loss, metrics: metrics)
     }

@@ -49,7 +49,8 @@ extension Model {
         try training.check("training.")
         try build()
         let trainer = try Trainer(self, training, optimizer)
-        try trainer.prepare(self)
+        try trainer.plan(self, batch: training.batchSize)
+        try trainer.scores(self, batch: training.batchSize)
         self.trainer = trainer
     }
 
@@ -68,10 +69,8 @@ extension Model {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
         let rows = unsafe rows.map { unsafe Rows.list($0, count: rowCount) } ?? .range(start: 0, count: data.count)
-        let most = trainer.settings.batchSize
-        guard unsafe rows.count >= 1 && rows.count <= most else {
-            throw unsafe MartletError(
-                .shape, "the batch has \(rows.count) samples; expected 1 to \(most), the batch_size of compile")
+        guard unsafe rows.count >= 1 && rows.count <= Training.mostSamples else {
+            throw unsafe MartletError(.shape, "the batch has \(rows.count) samples; expected 1 to 2^31")
         }
         var score = Score(trainer.settings.metrics)
         try unsafe trainer.train(self, data, rows, adding: &score)
@@ -92,8 +91,8 @@ extension Model {
         guard loop.epochs >= 1 && loop.epochs <= Int(Int32.max) else {
             throw MartletError(.argument, "loop.epochs is \(loop.epochs); expected 1 to 2^31 - 1")
         }
-        let batch = try batchSize(loop, most: trainer.settings.batchSize)
-        try trainer.prepare(self)
+        let batch = unsafe min(try batchSize(loop), data.count)
+        try trainer.plan(self, batch: batch)
         var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
         var outcome = Outcome(score: Score(trainer.settings.metrics))
         let clock = Stopwatch()
@@ -127,7 +126,7 @@ extension Model {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
         try unsafe trainer.checkLabels(data)
-        let batch = try batchSize(loop, most: trainer.settings.batchSize)
+        let batch = unsafe min(try batchSize(loop), data.count)
         var outcome = Outcome(score: Score(trainer.settings.metrics))
         outcome.isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, &outcome.score) {
             (range, score) throws(MartletError) in
@@ -139,7 +138,7 @@ extension Model {
     private func evaluate(
         _ data: LabelledSamples, _ range: Range<Int>, _ batch: Int, _ trainer: Trainer, adding score: inout Score
     ) throws(MartletError) {
-        let scores = try trainer.prepare(self).scores
+        let scores = try trainer.scores(self, batch: batch)
         let plan = try inferencePlan(batch: batch)
         let execution = try unsafe Execution(mode: .flush)
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
@@ -163,7 +162,8 @@ extension Model {
                 .shape,
                 "out_count is \(out.count); expected \(wanted), \(count) samples of \(output.elementCount) elements")
         }
-        let batch = min(try batchSize(loop, most: 1 << 31), count)
+        try unsafe x.checkApart(from: target, count: wanted)
+        let batch = min(try batchSize(loop), count)
         let source = unsafe base.assumingMemoryBound(to: Float.self)
         var score = Score([])
         return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
@@ -177,10 +177,10 @@ extension Model {
         }
     }
 
-    private func batchSize(_ loop: Loop, most: Int) throws(MartletError) -> Int {
-        guard loop.batchSize >= 0 && loop.batchSize <= most else {
+    private func batchSize(_ loop: Loop) throws(MartletError) -> Int {
+        guard loop.batchSize >= 0 && loop.batchSize <= Training.mostSamples else {
             throw MartletError(
-                .argument, "loop.batch_size is \(loop.batchSize); expected 1 to \(most), or 0 for the default")
+                .argument, "loop.batch_size is \(loop.batchSize); expected 1 to 2^31, or 0 for the default")
         }
         return loop.batchSize == 0 ? trainer?.settings.batchSize ?? 32 : loop.batchSize
     }

@@ -147,9 +147,10 @@ public struct Layer: Sendable {
             try require(stride, "stride", atLeast: kind == .conv2D ? 1 : 0)
             try require(dilation, "dilation", atLeast: 1)
             for place in 0..<4 where padding == .explicit {
-                let reach = place < 2 ? kernel.height * dilation.height : kernel.width * dilation.width
-                guard pads[place] >= 0 && pads[place] < reach else {
-                    throw refuse("pads[\(place)]", pads[place], "0 ..< \(reach), the window's reach")
+                let reach =
+                    place < 2 ? (kernel.height - 1) * dilation.height : (kernel.width - 1) * dilation.width
+                guard pads[place] >= 0 && pads[place] <= reach else {
+                    throw refuse("pads[\(place)]", pads[place], "0 to \(reach), less than the window spans")
                 }
             }
             guard kind == .conv2D || dilation == Pair(1, 1) else {
@@ -159,13 +160,16 @@ public struct Layer: Sendable {
         if kind == .conv2D, groups < 1 || units % groups != 0 {
             throw refuse("groups", groups, "1 or more, and a divisor of units, which is \(units)")
         }
-        if kind == .dropout, !(rate >= 0 && rate < 1) { throw refuse("rate", rate, "0 or more and less than 1") }
-        if activation == .leakyReLU, !(slope >= 0 && slope.isFinite) {
-            throw refuse("slope", slope, "a finite number, 0 or more")
+        // In fp32, which they are used in.
+        if kind == .dropout, !(rate >= 0 && Float(rate) < 1) { throw refuse("rate", rate, "0 or more and less than 1") }
+        if activation == .leakyReLU, !(slope >= 0 && Float(slope).isFinite) {
+            throw refuse("slope", slope, "a finite number of fp32, 0 or more")
         }
         if kind == .batchNorm {
             guard momentum >= 0 && momentum <= 1 else { throw refuse("momentum", momentum, "0 to 1") }
-            guard epsilon > 0 && epsilon.isFinite else { throw refuse("epsilon", epsilon, "a finite number over 0") }
+            guard Float(epsilon) >= .leastNormalMagnitude && Float(epsilon).isFinite else {
+                throw refuse("epsilon", epsilon, "a finite number of fp32 over 0")
+            }
         }
         if let name { try Layer.check(name: name, prefix) }
     }

@@ -152,10 +152,9 @@ extension Model {
         let line = try file.line("training")
         guard let settings = Training(line) else { throw file.wrong("training", line.text, "the numbers of training") }
         let state = try file.line("state")
-        guard let algorithm: Algorithm = state.choice("algorithm"), let step = state.integer("step"), step >= 0,
-            let epoch = state.integer("epoch"), epoch >= 0, let taken = state.integer("optimizer_step"), taken >= 0,
-            taken < .max, step < .max, epoch < .max
-        else { throw file.wrong("state", state.text, "an algorithm, and counters of 0 or more") }
+        guard let algorithm: Algorithm = state.choice("algorithm"), let step = state.integer("step"), let epoch = state.integer("epoch"),
+            let taken = state.integer("optimizer_step"), [step, epoch, taken].allSatisfy({ $0 >= 0 && $0 <= 1 << 53 })
+        else { throw file.wrong("state", state.text, "an algorithm, and counters of 0 to 2^53") }
         var configuration = Configuration(algorithm)
         for (key, _) in configuration.text { try file.set(&configuration, key) }
         // Every moment's tensor must be there before memory is taken for it.

@@ -28,14 +28,18 @@ public enum SampleType: Int32, Sendable {
     /// Elements in all.
     let count: Int
     let type: SampleType
-    /// The array's sizes, the samples' number first; empty where the caller gave none.
-    let sizes: [Int]
+    /// The array's sizes, the samples' number first, `rank` of them; not read where the caller gave none and `rank` is 0.
+    let sizes: UnsafePointer<Int64>?
+    let rank: Int
 
-    public init(base: UnsafeRawPointer?, count: Int, type: SampleType, sizes: [Int] = []) {
-        unsafe self.base = base
+    public init(
+        base: UnsafeRawPointer?, count: Int, type: SampleType, sizes: UnsafePointer<Int64>? = nil, rank: Int = 0
+    ) {
+        unsafe self.base = unsafe base
         unsafe self.count = count
         unsafe self.type = type
-        unsafe self.sizes = sizes
+        unsafe self.sizes = unsafe sizes
+        unsafe self.rank = rank
     }
 
     public init(_ elements: UnsafeBufferPointer<Float>) {
@@ -57,17 +61,26 @@ public enum SampleType: Int32, Sendable {
                 .shape,
                 "\(subject) has \(count) elements; expected 1 or more samples of \(elements), the elements of \(shape)")
         }
-        let wanted = unsafe [count / elements] + shape.list
-        guard unsafe sizes.isEmpty || sizes == wanted else {
+        guard unsafe fits(shape) else {
             throw unsafe MartletError(
-                .shape, "\(subject) has the sizes \(Shape.text(sizes)); expected \(Shape.text(wanted))")
+                .shape,
+                "\(subject) has the sizes \(Shape.text((0..<rank).map { unsafe Int(sizes![$0]) })); "
+                    + "expected \(Shape.text([count / elements] + shape.list))")
         }
         try unsafe checkMemory(subject)
-        return wanted[0]
+        return unsafe count / elements
+    }
+
+    /// Whether the sizes, where there are some, are those of samples of a shape.
+    private func fits(_ shape: Shape) -> Bool {
+        guard let sizes = unsafe sizes, unsafe rank > 0 else { return true }
+        guard unsafe rank == shape.rank + 1 else { return false }
+        for dimension in 0..<shape.rank where unsafe Int(sizes[dimension + 1]) != shape[dimension] { return false }
+        return true
     }
 
     /// Throws `.overlap` where these elements share memory with so many floats at an address.
-    package func checkApart(from target: UnsafeMutablePointer<Float>, count: Int) throws(MartletError) {
+    func checkApart(from target: UnsafeMutablePointer<Float>, count: Int) throws(MartletError) {
         let (start, other) = unsafe (UInt(bitPattern: base), UInt(bitPattern: target))
         let (end, otherEnd) = unsafe (start &+ UInt(self.count * type.size), other &+ UInt(count) * 4)
         guard end <= other || otherEnd <= start else {

@@ -10,7 +10,8 @@ final class Trainer {
     let optimizer: Optimizer
     let gradients: FlatBuffer
     let scoring: Scoring
-    private var prepared: (plan: Plan, scores: BatchScores)?
+    private var plan: Plan?
+    private var scores: BatchScores?
     /// Training steps done: also what dropout's random numbers depend on.
     var step: Int64 = 0
     /// Epochs begun by `fit`, which the order of samples depends on.
@@ -35,23 +36,36 @@ final class Trainer {
         }
     }
 
-    /// Memory for the largest batch, made at the first use or by `compile`. Throws `.shape` and `.memory`.
+    /// Memory for training batches of as many samples, or for those that `compile` was told of where that is more. Throws
+    /// `.shape` and `.memory`.
     @discardableResult
-    func prepare(_ model: Model) throws(MartletError) -> (plan: Plan, scores: BatchScores) {
-        if let prepared { return prepared }
-        let plan = try Plan(model.graph, input: model.input, batch: settings.batchSize, isTraining: true)
-        let scores = try BatchScores(model, scoring, batch: settings.batchSize)
-        prepared = (plan, scores)
-        return (plan, scores)
+    func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
+        if let plan, plan.batch >= batch { return plan }
+        plan = nil
+        let made = try Plan(
+            model.graph, input: model.input, batch: max(batch, settings.batchSize), isTraining: true)
+        plan = made
+        return made
+    }
+
+    /// The same for what a batch is scored with.
+    @discardableResult
+    func scores(_ model: Model, batch: Int) throws(MartletError) -> BatchScores {
+        if let scores, scores.batch >= batch { return scores }
+        scores = nil
+        let made = try BatchScores(model, scoring, batch: max(batch, settings.batchSize))
+        scores = made
+        return made
     }
 
     /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything has changed.
     func train(_ model: Model, _ data: LabelledSamples, _ rows: Rows, adding score: inout Score) throws(MartletError) {
-        let (plan, scores) = try prepare(model)
+        let count = unsafe rows.count
+        let plan = try plan(model, batch: count)
+        let scores = try scores(model, batch: count)
         try unsafe rows.check(samples: data.count)
         let execution = try unsafe Execution(mode: .flush)
         let targets = try unsafe scores.take(data, rows, scoring, execution)
-        let count = unsafe rows.count
         let input = unsafe scores.input(data, rows, execution)
         unsafe model.forward(plan, execution, batch: count, input: input, isTraining: true, step: UInt64(step))
         let output = unsafe plan.value(model.graph.output, input: input)

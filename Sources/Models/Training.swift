@@ -40,7 +40,7 @@ public struct Training: Sendable {
     public var loss: LossKind
     public var from = OutputMeaning.auto
     public var metrics: Metrics = []
-    /// The most samples of a training step.
+    /// The samples of a training step that memory is planned for; a larger one plans anew.
     public var batchSize = 32
     /// Of top-k accuracy.
     public var top = 5
@@ -49,13 +49,16 @@ public struct Training: Sendable {
 
     public init(_ loss: LossKind) { self.loss = loss }
 
+    /// The most samples of any batch.
+    static var mostSamples: Int { 1 << 31 }
+
     /// Throws where a number is out of range; `prefix` stands before a field's name.
     package func check(_ prefix: String) throws(MartletError) {
-        guard batchSize >= 1 && batchSize <= 1 << 31 else {
+        guard batchSize >= 1 && batchSize <= Training.mostSamples else {
             throw MartletError(.argument, "\(prefix)batch_size is \(batchSize); expected 1 to 2^31")
         }
         guard top >= 1 else { throw MartletError(.argument, "\(prefix)top is \(top); expected 1 or more") }
-        guard labelSmoothing >= 0 && labelSmoothing < 1 else {
+        guard labelSmoothing >= 0 && Float(labelSmoothing) < 1 else {
             throw MartletError(
                 .argument, "\(prefix)label_smoothing is \(labelSmoothing); expected 0 or more and less than 1")
         }
@@ -63,8 +66,8 @@ public struct Training: Sendable {
             throw MartletError(
                 .argument, "\(prefix)label_smoothing is \(labelSmoothing); expected 0: only cross-entropies read it")
         }
-        guard delta > 0 && delta.isFinite else {
-            throw MartletError(.argument, "\(prefix)delta is \(delta); expected a finite number over 0")
+        guard Float(delta) >= .leastNormalMagnitude && Float(delta).isFinite else {
+            throw MartletError(.argument, "\(prefix)delta is \(delta); expected a finite number of fp32 over 0")
         }
     }
 }

@@ -1,0 +1,121 @@
+// Copies of parts of factors, in the order in which tiles read them. A left factor keeps its orientation, since tiles
+// read any: its rows or columns become neighbours, at distances that do not collide in the first-level cache. A right
+// factor becomes panels as wide as a tile, one row of a panel behind the other, and zeros where columns are missing.
+
+import MartletKernelInterface
+
+/// A copied part of a left factor.
+enum LeftBlock {
+    /// The most rows, and the most of the inner index, that are copied at a time.
+    @inline(__always)
+    static var rows: Int { 96 }
+    @inline(__always)
+    static var inner: Int { 256 }
+    /// Bytes from row to row, or from column to column where these are what lies together. An odd number of cache lines.
+    @inline(__always)
+    static var rowStride: Int { (inner + 16) * 4 }
+    @inline(__always)
+    static var columnStride: Int { (rows + 16) * 4 }
+    @inline(__always)
+    static var byteCount: Int { max(rows * rowStride, inner * columnStride) }
+
+    /// Copies `rows` runs of `inner` numbers that lie together, `stride` bytes apart.
+    @inline(never)
+    static func copyRows(
+        _ source: UnsafeRawPointer, stride: Int, rows: Int, inner: Int, to target: UnsafeMutableRawPointer
+    ) {
+        for row in 0..<rows { copyNumbers(source + row * stride, to: target + row * rowStride, count: inner) }
+    }
+
+    /// Copies `inner` runs of `rows` numbers that lie together.
+    @inline(never)
+    static func copyColumns(
+        _ source: UnsafeRawPointer, stride: Int, rows: Int, inner: Int, to target: UnsafeMutableRawPointer
+    ) {
+        for column in 0..<inner {
+            copyNumbers(source + column * stride, to: target + column * columnStride, count: rows)
+        }
+    }
+}
+
+/// A copied part of a right factor.
+enum RightPanels {
+    /// Bytes from row to row of a panel.
+    @inline(__always)
+    static var rowStride: Int { panelColumns * 4 }
+
+    /// Copies `inner` rows of `columns` columns that lie together, `stride` bytes apart: row by row, since that is the
+    /// order in which the processor fetches ahead.
+    @inline(never)
+    static func copyRows(
+        _ source: UnsafeRawPointer, stride: Int, inner: Int, columns: Int, to target: UnsafeMutableRawPointer,
+        panelStride: Int
+    ) {
+        let rest = columns & (panelColumns - 1)
+        for row in 0..<inner {
+            var from = source + row * stride
+            var to = target + row * rowStride
+            var left = columns
+            while left >= panelColumns {
+                copyNumbers(from, to: to, count: panelColumns)
+                from += rowStride
+                to += panelStride
+                left -= panelColumns
+            }
+            if rest > 0 {
+                copyNumbers(from, to: to, count: rest)
+                clearNumbers(to + rest * 4, count: panelColumns - rest)
+            }
+        }
+    }
+
+    /// Copies `columns` columns, `stride` bytes apart, of `inner` numbers that lie together.
+    @inline(never)
+    static func copyColumns(
+        _ source: UnsafeRawPointer, stride: Int, inner: Int, columns: Int, to target: UnsafeMutableRawPointer,
+        panelStride: Int
+    ) {
+        var column = 0
+        while column < columns {
+            let panel = target + column / panelColumns * panelStride + (column & (panelColumns - 1)) * 4
+            let from = source + column * stride
+            let count = min(columns - column, grain)
+            var row = 0
+            if count == grain {
+                while row + grain <= inner {
+                    transpose(from + row * 4, stride: stride, to: panel + row * rowStride, stride: rowStride)
+                    row += grain
+                }
+            }
+            while row < inner {
+                let place = panel + row * rowStride
+                for lane in 0..<grain {
+                    if lane < count {
+                        copy(from + lane * stride + row * 4, to: place + lane * 4, bytes: 4)
+                    } else {
+                        clearNumbers(place + lane * 4, count: 1)
+                    }
+                }
+                row += 1
+            }
+            column += grain
+        }
+        // The second half of a panel whose first is all that there is.
+        if panelColumns > grain, column & (panelColumns - 1) != 0 {
+            let panel = target + column / panelColumns * panelStride + grain * 4
+            for row in 0..<inner { clearNumbers(panel + row * rowStride, count: grain) }
+        }
+    }
+}
+
+/// Sixteen rows of sixteen numbers become columns. Strides are in bytes.
+@inline(never)
+private func transpose(
+    _ source: UnsafeRawPointer, stride: Int, to target: UnsafeMutableRawPointer, stride targetStride: Int
+) {
+    for row in 0..<grain {
+        for column in 0..<grain {
+            copy(source + row * stride + column * 4, to: target + column * targetStride + row * 4, bytes: 4)
+        }
+    }
+}
