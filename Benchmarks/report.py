@@ -22,6 +22,11 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e6:.2g} µs"
 
 
+def digits(number: float) -> str:
+    """With one digit after the point, or as many as show that it is not nothing."""
+    return f"{number:.1f}" if number >= 1 else f"{number:.2g}"
+
+
 def comparison(row: dict[str, Any]) -> str:
     if "ratio" in row:
         return f"{row['ratio']:.2f}"
@@ -52,8 +57,8 @@ def case_lines(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         if "failure" in row:
             yield (row["peer"], "not measured", "", "", "", "", aim(row), row["failure"])
             continue
-        share = f"{100 * row['share']:.3g} %" if "share" in row else ""
-        found = (row["peer"], duration(row["seconds"]), f"{row['speed']:.1f}", share)
+        share = f"{digits(100 * row['share'])} %" if "share" in row else ""
+        found = (row["peer"], duration(row["seconds"]), digits(row["speed"]), share)
         yield (*found, comparison(row), spread(row), aim(row), mark(row))
 
 

@@ -153,10 +153,7 @@ MAKERS: dict[str, Callable[[cases.Case], Peer]] = {
 }
 
 
-def make(peer: str, case: str) -> Peer:
-    """A peer, ready to take the steps of the case of this name."""
-    optimizer = {found.name: found for found in (*cases.CASES, cases.DENORMAL_CASE)}
-    return MAKERS[peer](optimizer[case]) if case in optimizer else models.make(peer, case)
+OPTIMIZER = {case.name: case for case in (*cases.CASES, cases.DENORMAL_CASE)}
 
 
 def version(peer: str) -> str:
@@ -165,15 +162,15 @@ def version(peer: str) -> str:
     return f"{package} {getattr(module, '__version__', '')}".strip()
 
 
-def notes() -> dict[str, object]:
-    """What Martlet's latest step ran on; a model's says no more than what it may use."""
+def notes(own_step: bool) -> dict[str, object]:
+    """What Martlet's latest step ran on; where that is part of a model's step, what this one may use."""
     martlet = sys.modules.get("martlet")
     if martlet is None:
         return {}
     machine = martlet.machine()
-    if machine.last_threads == 0:
-        return {"isa": machine.isa, "threads": machine.threads}
-    return {"isa": machine.last_isa, "threads": machine.last_threads}
+    if own_step:
+        return {"isa": machine.last_isa, "threads": machine.last_threads}
+    return {"isa": machine.isa, "threads": machine.threads}
 
 
 def main() -> None:
@@ -182,17 +179,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     peer: Peer | None = None
-    seconds = 0.0
+    seconds, optimizer = 0.0, True
     for line in sys.stdin:
         command, *arguments = line.split()
         answer: dict[str, object]
         try:
             if command == "load":
-                peer = make(name, arguments[0])
+                optimizer = arguments[0] in OPTIMIZER
+                peer = MAKERS[name](OPTIMIZER[arguments[0]]) if optimizer else models.make(name, arguments[0])
                 answer = {"ready": version(name)}
             elif command == "burst" and peer is not None:
                 seconds = burst(peer, float(arguments[0]), float(arguments[1]), seconds)
-                answer = {"seconds": seconds, **notes()}
+                answer = {"seconds": seconds, **notes(optimizer)}
             else:
                 break
         except Exception as error:  # a peer that cannot be built or imported is a line of the report
