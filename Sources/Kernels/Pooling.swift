@@ -26,7 +26,7 @@ private struct Corner {
 private func isInside(_ place: Int, _ size: Int) -> Bool { UInt(bitPattern: place) < UInt(bitPattern: size) }
 
 /// Channel numbers from `first` on.
-@inline(__always)
+@_transparent
 private func places(from first: Int) -> SIMD16<Int32> {
     SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &+ Int32(truncatingIfNeeded: first)
 }
@@ -59,7 +59,7 @@ func maxPool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
 }
 
 /// The largest of a window and its place in the image, for sixteen channels.
-@inline(__always)
+@_transparent
 private func largest(
     _ window: ImageWindow, _ corner: Corner, _ x: UnsafePointer<Float>, _ left: Int, _ channel: Int
 ) -> (Floats, SIMD16<Int32>) {
@@ -118,7 +118,7 @@ func maxPoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsaf
 
 /// Adds the gradient of sixteen channels to the tap that won: every tap takes the gradient or zeros, since lanes have no
 /// addresses of their own.
-@inline(__always)
+@_transparent
 private func deal(
     _ window: ImageWindow, _ corner: Corner, _ channel: Int, _ gradient: Floats, _ winner: SIMD16<Int32>,
     to y: UnsafeMutablePointer<Float>, _ left: Int
@@ -141,7 +141,7 @@ private func deal(
 }
 
 /// Adds to sixteen elements, or to as many as are left.
-@inline(__always)
+@_transparent
 private func add(_ share: Floats, to y: UnsafeMutablePointer<Float>, _ left: Int) {
     let count = min(left, grain)
     store(count, load(count, y) + share, to: y)
@@ -172,7 +172,7 @@ func averagePool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
     }
 }
 
-@inline(__always)
+@_transparent
 private func windowSum(
     _ window: ImageWindow, _ corner: Corner, _ x: UnsafePointer<Float>, _ left: Int, _ channel: Int
 ) -> Floats {
@@ -227,7 +227,7 @@ func averagePoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
     }
 }
 
-@inline(__always)
+@_transparent
 private func spread(
     _ window: ImageWindow, _ corner: Corner, _ channel: Int, _ share: Floats, to y: UnsafeMutablePointer<Float>,
     _ left: Int
