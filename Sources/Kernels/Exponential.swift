@@ -34,6 +34,14 @@ private func signed(_ magnitude: Floats, as sign: Floats) -> Floats {
     floats(words(magnitude) | (words(sign) & 0x8000_0000))
 }
 
+/// One or the other by the sign of x. In bits: a choice between results of long computations, made by a mask, has the
+/// compiler take them apart into lanes.
+@_transparent
+private func bySign(_ x: Floats, negative: Floats, positive: Floats) -> Floats {
+    let mask = unsafeBitCast(unsafeBitCast(x, to: SIMD16<Int32>.self) &>> 31, to: SIMD16<UInt32>.self)
+    return floats((words(negative) & mask) | (words(positive) & ~mask))
+}
+
 /// The polynomial's value by Horner's rule, its coefficient of the highest power first.
 @_transparent
 private func horner(_ x: Floats, _ sum: Floats, _ next: Float) -> Floats {
@@ -143,7 +151,7 @@ func logistic(_ x: Floats) -> Floats { logistic(x, exponential(-magnitude(x))) }
 
 @_transparent
 func logistic(_ x: Floats, _ exponential: Floats) -> Floats {
-    Floats(repeating: 1).replacing(with: exponential, where: x .< 0) / (1 + exponential)
+    bySign(x, negative: exponential, positive: Floats(repeating: 1)) / (1 + exponential)
 }
 
 /// The normal distribution at x, which is at most 20 from 0: the share of it below x, and e^(-x^2 / 2).
@@ -168,5 +176,5 @@ func normal(_ x: Floats) -> (below: Floats, bell: Floats) {
     p = horner(t, p, 0.099_521_456_5)
     p = horner(t, p, 0.099_746_329_7)
     let tail = bell * (t * p)
-    return ((1 - tail).replacing(with: tail, where: x .< 0), bell)
+    return (bySign(x, negative: tail, positive: 1 - tail), bell)
 }

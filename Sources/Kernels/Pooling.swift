@@ -64,8 +64,6 @@ private func largest(
     _ window: ImageWindow, _ corner: Corner, _ x: UnsafePointer<Float>, _ left: Int, _ channel: Int
 ) -> (Floats, SIMD16<Int32>) {
     var top = Floats(repeating: -.infinity)
-    var winner = SIMD16<Int32>(repeating: -1)
-    var isFirst = true
     for i in 0..<window.kernelHeight {
         let row = corner.row(window, i)
         if !isInside(row, window.height) { continue }
@@ -74,14 +72,24 @@ private func largest(
             if !isInside(column, window.width) { continue }
             let place = (row * window.width + column) * window.channels + channel
             let numbers = loadReaching(grain, left - place, x + place)
-            if isFirst {
-                (top, winner) = (numbers, places(from: place))
-                isFirst = false
-            } else {
-                let isLarger = (numbers .> top) .| (numbers .!= numbers)
-                top = top.replacing(with: numbers, where: isLarger)
-                winner = winner.replacing(with: places(from: place), where: isLarger)
-            }
+            top = top.replacing(with: numbers, where: (numbers .> top) .| (numbers .!= numbers))
+        }
+    }
+    // Then who it was: from the last to the first, those with the same bits. 0 is added, since -0 is the same as 0.
+    var winner = SIMD16<Int32>(repeating: -1)
+    let wanted = unsafeBitCast(top + 0, to: SIMD16<Int32>.self)
+    for i in stride(from: window.kernelHeight - 1, through: 0, by: -1) {
+        let row = corner.row(window, i)
+        if !isInside(row, window.height) { continue }
+        for j in stride(from: window.kernelWidth - 1, through: 0, by: -1) {
+            let column = corner.column(window, j)
+            if !isInside(column, window.width) { continue }
+            let place = (row * window.width + column) * window.channels + channel
+            let numbers = loadReaching(grain, left - place, x + place)
+            let difference = unsafeBitCast(numbers + 0, to: SIMD16<Int32>.self) ^ wanted
+            // All ones where they differ.
+            let mask = (difference | (0 &- difference)) &>> 31
+            winner = (winner & mask) | (places(from: place) & ~mask)
         }
     }
     return (top, winner)
