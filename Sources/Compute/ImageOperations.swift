@@ -4,7 +4,7 @@ import MartletKernelInterface
 
 extension Execution {
     /// The largest element of each window. `places` takes, for each output, which element of its image that is: the
-    /// first of equals; of NaN, which counts as largest, the last.
+    /// first of equals, and a NaN where there is one.
     package func maxPool(
         _ window: ImageWindow, image: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>,
         places: UnsafeMutablePointer<Int32>

@@ -37,7 +37,10 @@ private struct LeakyRectifier: ElementFunction {
 /// Beyond 20 the normal distribution is 0 or 1 and its density 0, and infinity must not meet it.
 private struct NormalUnit: ElementFunction {
     @inline(__always)
-    func value(_ x: Floats) -> Floats { x.replacing(with: -20, where: x .< -20) * normal(clamp(x, -20, 20)).below }
+    func value(_ x: Floats) -> Floats {
+        let low = x.replacing(with: -20, where: x .< -20)
+        return low * normal(low.replacing(with: 20, where: low .> 20)).below
+    }
     @inline(__always)
     func gradient(_ gradient: Floats, _ x: Floats) -> Floats {
         let x = clamp(x, -20, 20)

@@ -46,7 +46,7 @@ func batchNormMoments(_ request: UnsafeRawPointer, _ part: Int, _ scratch: Unsaf
 }
 
 /// Sums of differences from `base` and of their squares, for sixteen channels of some rows, two rows at a time.
-@inline(__always)
+@_transparent
 private func differences(
     _ x: UnsafePointer<Float>, _ base: Floats, _ start: Int, _ stop: Int, _ stride: Int, _ count: Int, _ left: Int
 ) -> (first: Floats, second: Floats) {

@@ -9,13 +9,13 @@ var blockRows: Int { 256 }
 
 /// Reads sixteen columns of a row, of which those from `count` on belong to what follows it, or are 0 where the array
 /// ends.
-@inline(__always)
+@_transparent
 func loadReaching(_ count: Int, _ left: Int, _ address: UnsafePointer<Float>) -> Floats {
     left >= grain ? read(address) : load(min(count, left), address)
 }
 
 /// The same for integers.
-@inline(__always)
+@_transparent
 func loadReaching(_ count: Int, _ left: Int, _ address: UnsafePointer<Int32>) -> SIMD16<Int32> {
     left >= grain ? read(address) : load(min(count, left), address)
 }
@@ -58,7 +58,7 @@ func columnSums(_ request: UnsafeRawPointer, _ part: Int, _ scratch: UnsafeMutab
 }
 
 /// Sixteen columns of some rows, four rows at a time.
-@inline(__always)
+@_transparent
 func sumRows(
     _ x: UnsafePointer<Float>, _ start: Int, _ stop: Int, _ stride: Int, _ count: Int, _ left: Int
 ) -> Floats {

@@ -78,7 +78,7 @@ struct ColumnScaling: ColumnFunction {
         shift = floatArray(scratch, 2)
     }
 
-    @inline(__always)
+    @_transparent
     func callAsFunction(_ x: Floats, _ other: Floats, _ column: Int) -> Floats {
         multiplyAdd(read(shift + column), x - read(mean + column), read(factor + column))
     }

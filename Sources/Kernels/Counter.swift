@@ -8,7 +8,7 @@
 import MartletKernelInterface
 
 /// Twenty rounds on sixteen counters at once.
-@inline(__always)
+@_transparent
 private func threefry(
     _ key: (UInt32, UInt32), _ first: SIMD16<UInt32>, _ second: SIMD16<UInt32>
 ) -> (SIMD16<UInt32>, SIMD16<UInt32>) {
@@ -62,7 +62,7 @@ private func streamKey(_ key: UInt64, _ stream: UInt64) -> (UInt32, UInt32) {
 }
 
 /// Words 32 q to 32 q + 31 of a stream.
-@inline(__always)
+@_transparent
 private func words(_ key: (UInt32, UInt32), _ q: UInt64) -> (SIMD16<UInt32>, SIMD16<UInt32>) {
     // Sixteen counters from a multiple of sixteen on: their upper halves are one.
     let (low, high) = halves(q &* 16)
@@ -104,7 +104,7 @@ func dropout(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
     // Numbers from 1 to 2 against 1 + rate: no subtraction loses anything.
     let rate = request.rate
     let factor = 1 / (1 - rate)
-    @inline(__always)
+    @_transparent
     func drop(_ index: Int, _ bits: SIMD16<UInt32>) {
         let count = min(end - index, grain)
         if count <= 0 { return }

@@ -10,7 +10,7 @@ private protocol ElementLoss {
 
 /// max(x, 0) - x z + log(1 + e^-|x|): -z log s(x) - (1 - z) log(1 - s(x)), where nothing overflows.
 private struct BinaryCrossEntropy: ElementLoss {
-    @inline(__always)
+    @_transparent
     func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
         let power = exponential(-magnitude(x))
         let positive = x.replacing(with: 0, where: x .< 0)
@@ -20,7 +20,7 @@ private struct BinaryCrossEntropy: ElementLoss {
 
 /// Of a probability, kept from 0 and 1; where it is, the derivative is 0.
 private struct BinaryCrossEntropyFromProbabilities: ElementLoss {
-    @inline(__always)
+    @_transparent
     func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
         let p = clamp(x, leastProbability, 1 - leastProbability)
         let loss = -(z * logarithm(p) + (1 - z) * logarithm(1 - p))
@@ -30,7 +30,7 @@ private struct BinaryCrossEntropyFromProbabilities: ElementLoss {
 }
 
 private struct SquaredError: ElementLoss {
-    @inline(__always)
+    @_transparent
     func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
         let error = x - z
         return (error * error, error + error)
@@ -38,7 +38,7 @@ private struct SquaredError: ElementLoss {
 }
 
 private struct AbsoluteError: ElementLoss {
-    @inline(__always)
+    @_transparent
     func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
         let error = x - z
         return (magnitude(error), error.replacing(with: 1, where: error .> 0).replacing(with: -1, where: error .< 0))
@@ -47,7 +47,7 @@ private struct AbsoluteError: ElementLoss {
 
 private struct Huber: ElementLoss {
     let delta: Float
-    @inline(__always)
+    @_transparent
     func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
         let error = x - z
         let size = magnitude(error)
@@ -72,6 +72,7 @@ func elementLoss(_ request: LossRequest, _ piece: Int) {
 @inline(never)
 private func rows<Loss: ElementLoss>(_ loss: Loss, _ request: LossRequest, _ piece: Int, smoothing: Float) {
     let columns = request.columns
+    let all = request.rows * columns
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
     let factor = 1 / (Float(request.rows) * Float(columns))
     // Sixteen rows of one column, or one row.
@@ -86,7 +87,7 @@ private func rows<Loss: ElementLoss>(_ loss: Loss, _ request: LossRequest, _ pie
             let place = row * columns + column
             var z = wanted(request, row, column, count)
             if smoothing != 0 { z = z * (1 - smoothing) + smoothing * 0.5 }
-            let result = loss(load(count, request.output + place), z)
+            let result = loss(load(count, request.output + place, left: all - place), z)
             total += keep(count, result.loss, otherwise: 0)
             if let gradient = request.gradient { store(count, result.slope * factor, to: gradient + place) }
             column += grain
@@ -101,9 +102,12 @@ private func rows<Loss: ElementLoss>(_ loss: Loss, _ request: LossRequest, _ pie
 }
 
 /// What sixteen outputs should be: targets, labels as numbers, or 1 in the label's column.
-@inline(__always)
+@_transparent
 private func wanted(_ request: LossRequest, _ row: Int, _ column: Int, _ count: Int) -> Floats {
-    if let targets = request.targets { return load(count, targets + row * request.columns + column) }
+    if let targets = request.targets {
+        let place = row * request.columns + column
+        return load(count, targets + place, left: request.rows * request.columns - place)
+    }
     guard let labels = request.labels else { return .zero }
     if request.columns == 1 { return numbers(count, labels + row) }
     let label: Int32 = value(at: labels + row)
@@ -111,7 +115,7 @@ private func wanted(_ request: LossRequest, _ row: Int, _ column: Int, _ count: 
 }
 
 /// Sixteen labels as numbers.
-@inline(__always)
+@_transparent
 func numbers(_ count: Int, _ labels: UnsafePointer<Int32>) -> Floats {
     let integers = load(count, labels)
     var numbers = Floats.zero

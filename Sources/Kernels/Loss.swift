@@ -9,6 +9,8 @@ struct RowTargets {
     let label: Int
     let targets: UnsafePointer<Float>?
     let share, uniform: Float
+    /// Elements of the array from the row on.
+    let left: Int
 
     @inline(__always)
     init(_ request: LossRequest, row: Int, uniform: Float) {
@@ -20,15 +22,16 @@ struct RowTargets {
         self.label = label
         targets = request.targets.map { $0 + row * request.columns }
         share = 1 - request.smoothing
+        left = (request.rows - row) * request.columns
         self.uniform = request.smoothing * uniform
     }
 
     /// Sixteen columns' targets; 0 from `count` on.
-    @inline(__always)
+    @_transparent
     func numbers(_ count: Int, at column: Int) -> Floats {
         var numbers: Floats
         if let targets {
-            numbers = load(count, targets + column)
+            numbers = load(count, targets + column, left: left - column)
         } else {
             numbers = Floats.zero.replacing(with: 1, where: laneNumbers .== Floats(repeating: Float(label - column)))
         }
@@ -73,12 +76,12 @@ private func crossEntropy(
     _ columns: Int, _ x: UnsafePointer<Float>, _ targets: RowTargets, _ gradient: UnsafeMutablePointer<Float>?,
     _ factor: Float
 ) -> Float {
-    let top = largest(columns, x)
+    let top = largest(columns, x, left: targets.left)
     var (powers, weights, products) = (Floats.zero, Floats.zero, Floats.zero)
     var column = 0
     while column < columns {
         let count = min(columns - column, grain)
-        let difference = load(count, x + column) - top
+        let difference = load(count, x + column, left: targets.left - column) - top
         let power = exponential(difference)
         let q = targets.numbers(count, at: column)
         powers += keep(count, power, otherwise: 0)
@@ -96,7 +99,8 @@ private func crossEntropy(
     while column < columns {
         let count = min(columns - column, grain)
         let q = targets.numbers(count, at: column)
-        store(count, load(count, gradient + column) * share - q * factor, to: gradient + column)
+        let power = load(count, gradient + column, left: targets.left - column)
+        store(count, power * share - q * factor, to: gradient + column)
         column += grain
     }
     return loss
@@ -111,7 +115,7 @@ private func crossEntropyFromProbabilities(
     var totals = Floats.zero
     var column = 0
     while column < columns {
-        totals += load(min(columns - column, grain), p + column)
+        totals += load(min(columns - column, grain), p + column, left: targets.left - column)
         column += grain
     }
     let total = sum(totals)
@@ -119,7 +123,7 @@ private func crossEntropyFromProbabilities(
     column = 0
     while column < columns {
         let count = min(columns - column, grain)
-        let ratio = load(count, p + column) / total
+        let ratio = load(count, p + column, left: targets.left - column) / total
         let clipped = clamp(ratio, leastProbability, 1 - leastProbability)
         let q = targets.numbers(count, at: column)
         losses -= q * logarithm(clipped)
@@ -135,7 +139,8 @@ private func crossEntropyFromProbabilities(
     column = 0
     while column < columns {
         let count = min(columns - column, grain)
-        store(count, (product - load(count, gradient + column)) * share, to: gradient + column)
+        let slope = load(count, gradient + column, left: targets.left - column)
+        store(count, (product - slope) * share, to: gradient + column)
         column += grain
     }
     return sum(losses)
@@ -156,7 +161,7 @@ private func negativeLogLikelihood(
     while column < columns {
         let count = min(columns - column, grain)
         let q = targets.numbers(count, at: column)
-        total -= (q * load(count, x + column)).replacing(with: 0, where: q .== 0)
+        total -= (q * load(count, x + column, left: targets.left - column)).replacing(with: 0, where: q .== 0)
         if let gradient { store(count, q * -factor, to: gradient + column) }
         column += grain
     }

@@ -7,6 +7,7 @@ import MartletKernelInterface
 func rowAccuracy(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: MetricRequest = value(at: request)
     let columns = request.columns
+    let all = request.cut.count * columns
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
     if columns == 1 { return binaryAccuracy(request, start, end) }
     for row in start..<end {
@@ -16,7 +17,7 @@ func rowAccuracy(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
             let number: Int32 = value(at: labels + row)
             label = Int(number)
         } else if let targets = request.targets {
-            label = firstLargest(columns, targets + row * columns)
+            label = firstLargest(columns, targets + row * columns, left: all - row * columns)
         }
         let own = number(x + label)
         // How many stand before it: the larger, NaN, and of equals those further to the front.
@@ -24,7 +25,8 @@ func rowAccuracy(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
         var column = 0
         while column < columns {
             let count = min(columns - column, grain)
-            let others = keep(count, load(count, x + column), otherwise: -.infinity)
+            let left = all - row * columns - column
+            let others = keep(count, load(count, x + column, left: left), otherwise: -.infinity)
             let isEarlier = laneNumbers .< Floats(repeating: Float(label - column))
             let isBefore = (others .> own) .| (others .!= others) .| ((others .== own) .& isEarlier)
             before += Floats.zero.replacing(with: 1, where: isBefore)
@@ -60,8 +62,8 @@ private func binaryAccuracy(_ request: MetricRequest, _ start: Int, _ end: Int) 
 
 /// The first column with the largest number; 0 where there is none.
 @inline(__always)
-private func firstLargest(_ columns: Int, _ x: UnsafePointer<Float>) -> Int {
-    let top = largest(columns, x)
+private func firstLargest(_ columns: Int, _ x: UnsafePointer<Float>, left: Int) -> Int {
+    let top = largest(columns, x, left: left)
     for column in 0..<columns where number(x + column) == top { return column }
     return 0
 }
@@ -71,6 +73,7 @@ func rowErrors(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutab
     let request: MetricRequest = value(at: request)
     guard let targets = request.targets else { return }
     let columns = request.columns
+    let all = request.cut.count * columns
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
     let step = columns == 1 ? grain : 1
     var row = start
@@ -81,7 +84,8 @@ func rowErrors(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutab
         while column < length {
             let count = min(length - column, grain)
             let place = row * columns + column
-            let error = load(count, request.output + place) - load(count, targets + place)
+            let left = all - place
+            let error = load(count, request.output + place, left: left) - load(count, targets + place, left: left)
             total += request.squared ? error * error : magnitude(error)
             column += grain
         }

@@ -26,7 +26,7 @@ private struct Corner {
 private func isInside(_ place: Int, _ size: Int) -> Bool { UInt(bitPattern: place) < UInt(bitPattern: size) }
 
 /// Channel numbers from `first` on.
-@inline(__always)
+@_transparent
 private func places(from first: Int) -> SIMD16<Int32> {
     SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &+ Int32(truncatingIfNeeded: first)
 }
@@ -59,13 +59,11 @@ func maxPool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
 }
 
 /// The largest of a window and its place in the image, for sixteen channels.
-@inline(__always)
+@_transparent
 private func largest(
     _ window: ImageWindow, _ corner: Corner, _ x: UnsafePointer<Float>, _ left: Int, _ channel: Int
 ) -> (Floats, SIMD16<Int32>) {
     var top = Floats(repeating: -.infinity)
-    var winner = SIMD16<Int32>(repeating: -1)
-    var isFirst = true
     for i in 0..<window.kernelHeight {
         let row = corner.row(window, i)
         if !isInside(row, window.height) { continue }
@@ -74,14 +72,24 @@ private func largest(
             if !isInside(column, window.width) { continue }
             let place = (row * window.width + column) * window.channels + channel
             let numbers = loadReaching(grain, left - place, x + place)
-            if isFirst {
-                (top, winner) = (numbers, places(from: place))
-                isFirst = false
-            } else {
-                let isLarger = (numbers .> top) .| (numbers .!= numbers)
-                top = top.replacing(with: numbers, where: isLarger)
-                winner = winner.replacing(with: places(from: place), where: isLarger)
-            }
+            top = top.replacing(with: numbers, where: (numbers .> top) .| (numbers .!= numbers))
+        }
+    }
+    // Then who it was: from the last to the first, those with the same bits. 0 is added, since -0 is the same as 0.
+    var winner = SIMD16<Int32>(repeating: -1)
+    let wanted = unsafeBitCast(top + 0, to: SIMD16<Int32>.self)
+    for i in stride(from: window.kernelHeight - 1, through: 0, by: -1) {
+        let row = corner.row(window, i)
+        if !isInside(row, window.height) { continue }
+        for j in stride(from: window.kernelWidth - 1, through: 0, by: -1) {
+            let column = corner.column(window, j)
+            if !isInside(column, window.width) { continue }
+            let place = (row * window.width + column) * window.channels + channel
+            let numbers = loadReaching(grain, left - place, x + place)
+            let difference = unsafeBitCast(numbers + 0, to: SIMD16<Int32>.self) ^ wanted
+            // All ones where they differ.
+            let mask = (difference | (0 &- difference)) &>> 31
+            winner = (winner & mask) | (places(from: place) & ~mask)
         }
     }
     return (top, winner)
@@ -118,7 +126,7 @@ func maxPoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsaf
 
 /// Adds the gradient of sixteen channels to the tap that won: every tap takes the gradient or zeros, since lanes have no
 /// addresses of their own.
-@inline(__always)
+@_transparent
 private func deal(
     _ window: ImageWindow, _ corner: Corner, _ channel: Int, _ gradient: Floats, _ winner: SIMD16<Int32>,
     to y: UnsafeMutablePointer<Float>, _ left: Int
@@ -141,7 +149,7 @@ private func deal(
 }
 
 /// Adds to sixteen elements, or to as many as are left.
-@inline(__always)
+@_transparent
 private func add(_ share: Floats, to y: UnsafeMutablePointer<Float>, _ left: Int) {
     let count = min(left, grain)
     store(count, load(count, y) + share, to: y)
@@ -172,7 +180,7 @@ func averagePool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
     }
 }
 
-@inline(__always)
+@_transparent
 private func windowSum(
     _ window: ImageWindow, _ corner: Corner, _ x: UnsafePointer<Float>, _ left: Int, _ channel: Int
 ) -> Floats {
@@ -227,7 +235,7 @@ func averagePoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
     }
 }
 
-@inline(__always)
+@_transparent
 private func spread(
     _ window: ImageWindow, _ corner: Corner, _ channel: Int, _ share: Floats, to y: UnsafeMutablePointer<Float>,
     _ left: Int

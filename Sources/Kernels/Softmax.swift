@@ -9,7 +9,14 @@ func softmax(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
     let columns = request.columns
     for row in request.cut.start(piece)..<request.cut.end(piece) {
         let (x, y) = (request.x + row * columns, request.y + row * columns)
-        let top = largest(columns, x)
+        let left = (request.rows - row) * columns
+        if columns <= grain {
+            let numbers = keep(columns, load(columns, x, left: left), otherwise: -.infinity)
+            let powers = exponential(numbers - largest(numbers))
+            store(columns, powers * (1 / sum(powers)), to: y)
+            continue
+        }
+        let top = largest(columns, x, left: left)
         let factor = 1 / exponentials(columns, x, less: top, to: y)
         var index = 0
         while index < columns {
@@ -22,12 +29,12 @@ func softmax(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
 
 /// The largest element of a row; a NaN may count or not.
 @inline(__always)
-func largest(_ columns: Int, _ x: UnsafePointer<Float>) -> Float {
+func largest(_ columns: Int, _ x: UnsafePointer<Float>, left: Int) -> Float {
     var top = Floats(repeating: -.infinity)
     var index = 0
     while index < columns {
         let count = min(columns - index, grain)
-        let numbers = keep(count, load(count, x + index), otherwise: -.infinity)
+        let numbers = keep(count, load(count, x + index, left: left - index), otherwise: -.infinity)
         top = top.replacing(with: numbers, where: numbers .> top)
         index += grain
     }
@@ -58,18 +65,22 @@ func softmaxBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsaf
     for row in request.cut.start(piece)..<request.cut.end(piece) {
         let (y, gradient) = (request.x + row * columns, request.second + row * columns)
         let out = request.y + row * columns
+        let left = (request.rows - row) * columns
         var total = Floats.zero
         var index = 0
         while index < columns {
             let count = min(columns - index, grain)
-            total = multiplyAdd(total, load(count, y + index), load(count, gradient + index))
+            let factor = load(count, y + index, left: left - index)
+            total = multiplyAdd(total, factor, load(count, gradient + index, left: left - index))
             index += grain
         }
         let product = sum(total)
         index = 0
         while index < columns {
             let count = min(columns - index, grain)
-            store(count, load(count, y + index) * (load(count, gradient + index) - product), to: out + index)
+            let factor = load(count, y + index, left: left - index)
+            let centred = load(count, gradient + index, left: left - index) - product
+            store(count, factor * centred, to: out + index)
             index += grain
         }
     }
