@@ -24,7 +24,7 @@ all: lib
 
 help:
 	@echo 'make [lib]   the library, in $(FOLDER)            make demo    torch.optim.Adam against martlet.torch.Adam'
-	@echo 'make test    every test                        make bench   the benchmarks (make bench ARGS=--quick)'
+	@echo 'make test    every test                        make bench   the benchmarks (ARGS=--quick; ARGS="--only models")'
 	@echo 'make lint    formatters and checkers           make format  lets the formatters rewrite the sources'
 	@echo 'make install PREFIX=/usr/local DESTDIR=        make clean   removes what was built'
 	@echo 'PYTHON=$(PYTHON) is the interpreter for tests, demo and benchmarks.'

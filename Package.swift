@@ -54,6 +54,7 @@ let package = Package(
     products: [
         .library(name: "martlet", type: .dynamic, targets: ["Martlet"]),
         .library(name: "MartletOptimizers", targets: ["MartletOptimizers"]),
+        .library(name: "MartletModels", targets: ["MartletModels"]),
     ],
     targets: [
         // C: the published header as a module, and what Swift has no words for.
@@ -76,10 +77,13 @@ let package = Package(
             name: "MartletOptimizers", dependencies: ["MartletCompute", "MartletCheckpoints"],
             path: "Sources/Optimizers",
             swiftSettings: strict),
+        .target(
+            name: "MartletModels", dependencies: ["MartletOptimizers"], path: "Sources/Models",
+            swiftSettings: strict),
 
         // The boundary.
         .target(
-            name: "MartletExports", dependencies: ["CMartlet", "MartletOptimizers"], path: "Sources/Exports",
+            name: "MartletExports", dependencies: ["CMartlet", "MartletModels"], path: "Sources/Exports",
             swiftSettings: strict),
         .target(
             name: "Martlet", dependencies: ["CMachine", "MartletExports"], path: "Sources/Martlet",
@@ -101,6 +105,7 @@ let package = Package(
         tests("Compute", ["CMachine", "MartletKernelInterface", "MartletPlatform"]),
         tests("Checkpoints", []),
         tests("Optimizers", ["CMachine", "MartletPlatform"]),
+        tests("Models", ["MartletPlatform", "MartletOptimizers"]),
         tests("Exports", ["CMartlet"]),
         .executableTarget(
             name: "equivalence", dependencies: ["MartletOptimizers", "MartletPlatform"],

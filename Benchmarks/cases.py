@@ -1,8 +1,9 @@
-"""What is measured: the cases, their shapes, and the targets that the project holds itself to.
+"""What is measured of the optimizer: the cases, their shapes, and the targets that the project holds itself to.
 
 A case is a list of tensor shapes, the pause between two steps, how long a burst lasts, and for each peer the least
 ratio of its time to Martlet's that counts as a pass. "No slower" is 0.97, which leaves room for the spread of fifteen
-rounds. A case without targets is printed for information. Nothing here runs or times anything.
+rounds. A case without targets is printed for information. The cases of models are in model_cases.py. Nothing here runs
+or times anything.
 """
 
 from __future__ import annotations
@@ -42,10 +43,29 @@ class Case:
     own: str = MARTLET
     #: Seconds of one burst: long enough for two steps of the largest case, and for the clock in the smallest.
     seconds: float = 0.25
+    #: No more rounds than these, where a step takes long.
+    rounds: int | None = None
+    #: The most seconds that Martlet's own step may take, where that is the target.
+    ceiling: float | None = None
+    #: What a time is the time of.
+    act: str = "a step"
 
     @property
     def count(self) -> int:
         return sum(prod(shape) for shape in self.shapes)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What a peer written in C is told of the case."""
+        return (self.count,)
+
+    #: What a step's speed is counted in, billions of it.
+    unit = "GB/s"
+
+    @property
+    def work(self) -> int:
+        """How much of that a step does."""
+        return self.count * BYTES_PER_ELEMENT
 
 
 def gpt2_shapes() -> tuple[Shape, ...]:

@@ -2,8 +2,8 @@
 
 Every peer runs in a process of its own (worker.py) and keeps its model ready; a round asks each, in an order of its
 own, for a burst of steps that lasts a fixed time, so that all of them see the same minutes of the machine. What is
-compared is the median over the rounds of the ratios within a round (judge.py). The limit is limit.c. Writes a table,
-JSON and a plot; changes no exit status: a busy machine is not a failed build.
+compared is the median over the rounds of the ratios within a round (judge.py). The limits are limit.c and peak.c.
+Writes tables, JSON and plots; changes no exit status: a busy machine is not a failed build.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,9 +23,12 @@ from tqdm import tqdm
 
 import cases
 import machine
+import model_cases
+import programs
 import report
 from judge import judge_denormals, summary, verdict
 from processes import Worker, WorkerError, close
+from programs import Programs
 
 HERE = Path(__file__).resolve().parent
 #: Bytes that a worker takes beside its arrays, and what gradients, moments and temporaries make of one parameter.
@@ -34,8 +36,13 @@ WORKER_BYTES, ELEMENT_BYTES = 600 << 20, 20
 #: How long the threads of the last peer may spin before they sleep.
 SETTLE_SECONDS = 0.02
 IMPORT = "import"
-ALL_PEERS = [*cases.PEERS, cases.NUMPY, *cases.DENORMAL_PAIRS]
-CASE_NAMES = [*(case.name for case in cases.CASES), cases.DENORMAL_CASE.name, IMPORT]
+#: The two parts, by what ``--only`` calls them.
+PARTS: dict[str, tuple[cases.Case, ...]] = {
+    "optimizer": (*cases.CASES, cases.DENORMAL_CASE),
+    "models": model_cases.CASES,
+}
+CASES = [case for part in PARTS.values() for case in part]
+ALL_PEERS = list(dict.fromkeys(peer for case in CASES for peer in case.peers))
 
 
 def batches(case: cases.Case) -> list[list[str]]:
@@ -45,7 +52,7 @@ def batches(case: cases.Case) -> list[list[str]]:
     return [list(case.peers[start : start + room]) for start in range(0, len(case.peers), room)]
 
 
-def measure(case: cases.Case, peers: list[str], limit: Path, rounds: int, seconds: float) -> dict[str, Any]:
+def measure(case: cases.Case, peers: list[str], programs: Programs, rounds: int, seconds: float) -> dict[str, Any]:
     """Seconds a step for Martlet and each of ``peers``, by round; a peer that fails is a line of text instead."""
     part: dict[str, dict[str, Any]] = {"times": {}, "notes": {}, "versions": {}, "failures": {}}
     workers: dict[str, Worker] = {}
@@ -57,7 +64,7 @@ def measure(case: cases.Case, peers: list[str], limit: Path, rounds: int, second
 
     try:
         for peer in [case.own, *peers]:
-            workers[peer] = Worker(peer, limit, case)
+            workers[peer] = Worker(peer, programs, case)
         for peer in tqdm(list(workers), desc=f"{case.name}: loading", leave=False):
             try:
                 part["versions"][peer] = workers[peer].loaded()
@@ -90,22 +97,23 @@ def measure_import(rounds: int) -> dict[str, Any]:
     return {"seconds": seconds, "ceiling": cases.IMPORT_CEILING, "pass": seconds <= cases.IMPORT_CEILING}
 
 
-def compile_limit(folder: Path) -> Path:
-    program = folder / "limit"
-    compiler = shutil.which("gcc") or sys.exit("the benchmarks need gcc for the limit: apt-get install gcc")
-    flags = ["-O3", "-march=native", "-fno-math-errno", "-pthread"]
-    subprocess.run([compiler, *flags, str(HERE / "limit.c"), "-lm", "-o", str(program)], check=True)
-    return program
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure Martlet against its peers.")
     parser.add_argument("--quick", action="store_true", help="5 short rounds: the order of magnitude in a minute")
     parser.add_argument("--rounds", type=int, help="rounds of each case (15)")
-    parser.add_argument("--case", action="append", choices=CASE_NAMES, help="only this one")
+    parser.add_argument("--only", choices=PARTS, help="only this part")
+    parser.add_argument(
+        "--case", action="append", choices=[*(case.name for case in CASES), IMPORT], help="only this one"
+    )
     parser.add_argument("--peer", action="append", choices=ALL_PEERS, help="only against this one")
     parser.add_argument("--output", type=Path, default=HERE.parent / "build" / "bench", help="where the files go")
     return parser.parse_args()
+
+
+def wanted(chosen: argparse.Namespace) -> list[cases.Case]:
+    """The cases that the command line asks for."""
+    found = PARTS[chosen.only] if chosen.only else CASES
+    return [case for case in found if not chosen.case or case.name in chosen.case]
 
 
 def main() -> None:
@@ -113,18 +121,18 @@ def main() -> None:
     rounds = chosen.rounds or (5 if chosen.quick else 15)
     shorter = 0.2 if chosen.quick else 1.0
     chosen.output.mkdir(parents=True, exist_ok=True)
-    limit = compile_limit(chosen.output)
+    found = programs.compile_all(chosen.output)
     # Two threads on two processors for everyone; the workers inherit this.
     os.sched_setaffinity(0, machine.processors(os.sched_getaffinity(0), 2))
 
     results: dict[str, Any] = {"machine": machine.description(), "rounds": rounds, "cases": []}
     results["load"] = {"start": machine.load()}
-    wanted = chosen.case or CASE_NAMES
-    for case in (*cases.CASES, cases.DENORMAL_CASE):
+    for case in wanted(chosen):
         groups = [[peer for peer in group if not chosen.peer or peer in chosen.peer] for group in batches(case)]
-        if case.name not in wanted or not any(groups):
+        if not any(groups):
             continue
-        parts = [measure(case, group, limit, rounds, case.seconds * shorter) for group in groups if group]
+        turns = min(rounds, case.rounds or rounds)
+        parts = [measure(case, group, found, turns, case.seconds * shorter) for group in groups if group]
         result = summary(case, parts)
         if case is cases.DENORMAL_CASE:
             judge_denormals(result)
@@ -132,15 +140,15 @@ def main() -> None:
         else:
             results["cases"].append(result)
         print(report.case_table(result), flush=True)
-    if IMPORT in wanted:
+    if IMPORT in (chosen.case or [IMPORT]) and chosen.only != "models":
         results["import"] = measure_import(rounds)
         print(report.import_line(results["import"]), flush=True)
     results["load"]["end"] = machine.load()
     results["verdict"] = verdict(results)
     (chosen.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (chosen.output / "results.md").write_text(report.markdown(results))
-    report.plot(results, chosen.output / "results.png")
-    print(f"written: {chosen.output}/results.json, results.md, results.png")
+    pictures = [path.name for path in report.plots(results, chosen.output)]
+    print(f"written, in {chosen.output}: {', '.join(['results.json', 'results.md', *pictures])}")
     print(results["verdict"])
 
 

@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 import cases
+import model_cases
 
 
 def paired(theirs: list[float], ours: list[float]) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def summary(case: cases.Case, parts: list[dict[str, Any]]) -> dict[str, Any]:
             if any(row["peer"] == peer for row in rows):
                 continue  # Martlet's own row comes from the first batch
             row = {"peer": peer, "seconds": statistics.median(times), "rounds": times, **part["notes"][peer]}
-            row["gigabytes_per_second"] = case.count * cases.BYTES_PER_ELEMENT / row["seconds"] / 1e9
+            row["speed"] = case.work / row["seconds"] / 1e9
             if own and peer != case.own:
                 row |= paired(times, own)
             rows.append(row)
@@ -36,8 +37,24 @@ def summary(case: cases.Case, parts: list[dict[str, Any]]) -> dict[str, Any]:
             row["target"] = case.targets[row["peer"]]
             if "ratio" in row:
                 row["pass"] = row["ratio"] >= row["target"]
+    judge_own(case, rows)
     versions = {peer: version for part in parts for peer, version in part["versions"].items()}
-    return {"name": case.name, "title": case.title, "elements": case.count, "rows": rows, "versions": versions}
+    about = {"name": case.name, "title": case.title, "elements": case.count, "unit": case.unit, "act": case.act}
+    return {**about, "rows": rows, "versions": versions}
+
+
+def judge_own(case: cases.Case, rows: list[dict[str, Any]]) -> None:
+    """What is said of times that are compared with no peer's: the share of the peak, and a most that they may be."""
+    measured = {row["peer"]: row["seconds"] for row in rows if "seconds" in row}
+    if model_cases.PEAK in measured:
+        for row in rows:
+            if "seconds" in row:
+                row["share"] = measured[model_cases.PEAK] / row["seconds"]
+    for row in rows:
+        if case.ceiling is not None and row["peer"] == case.own:
+            row["most_seconds"] = case.ceiling
+            if "seconds" in row:
+                row["pass"] = row["seconds"] <= case.ceiling
 
 
 def judge_denormals(result: dict[str, Any]) -> None:
@@ -60,7 +77,7 @@ def judge_denormals(result: dict[str, Any]) -> None:
 def verdict(results: dict[str, Any]) -> str:
     """How many of the targets that this run was to look at are met, missed, and left open."""
     tables = [*results["cases"], *([results["denormals"]] if "denormals" in results else [])]
-    judged = [row for table in tables for row in table["rows"] if "target" in row or "ceiling" in row]
+    judged = [row for table in tables for row in table["rows"] if row.keys() & {"target", "ceiling", "most_seconds"}]
     judged += [results["import"]] if "import" in results else []
     met = sum(1 for row in judged if row.get("pass") is True)
     missed = sum(1 for row in judged if row.get("pass") is False)

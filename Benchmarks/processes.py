@@ -1,7 +1,7 @@
 """The peers' processes, seen from compare.py: starting them, the pipe to each, and ending them.
 
 They load and end side by side, since a peer's imports take seconds, and are measured one at a time. What happens
-inside is worker.py's and limit.c's.
+inside is worker.py's and the C programs'.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cases
+from programs import Programs
 
 HERE = Path(__file__).resolve().parent
 
@@ -27,16 +28,16 @@ class WorkerError(Exception):
 class Worker:
     """A peer's process, and the pipe to it. The constructor does not wait for it: loaded() does."""
 
-    def __init__(self, peer: str, limit: Path, case: cases.Case) -> None:
+    def __init__(self, peer: str, programs: Programs, case: cases.Case) -> None:
         self.peer = peer
-        command = [str(limit)] if peer == cases.LIMIT else [sys.executable, str(HERE / "worker.py"), peer]
+        command = programs.get(peer) or [sys.executable, str(HERE / "worker.py"), peer]
         # Two threads for all; JAX takes as many as it has cores, so on a larger machine everyone gets two.
         environment = os.environ | {"OMP_NUM_THREADS": "2", "MARTLET_NUM_THREADS": "2", "JAX_PLATFORMS": "cpu"}
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log(), text=True, env=environment
         )
-        self.say(f"load {case.name} {case.count}")
+        self.say(" ".join(["load", case.name, *map(str, case.numbers)]))
 
     def say(self, line: str) -> None:
         assert self.process.stdin is not None

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import cases
+import model_cases
 
+#: What no peer can pass.
+WALLS = (cases.LIMIT, *model_cases.PEAKS)
 INK, GREY, OURS, THEIRS, WALL = "#1b2a41", "#8a94a3", "#d1495b", "#9fb3c8", "#3d5a80"
 
 
@@ -17,6 +20,11 @@ def duration(seconds: float) -> str:
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}" if seconds < 1000 * scale else f"{seconds / scale:.0f} {unit}"
     return f"{seconds * 1e6:.2g} µs"
+
+
+def digits(number: float) -> str:
+    """With one digit after the point, or as many as show that it is not nothing."""
+    return f"{number:.1f}" if number >= 1 else f"{number:.2g}"
 
 
 def comparison(row: dict[str, Any]) -> str:
@@ -30,6 +38,8 @@ def comparison(row: dict[str, Any]) -> str:
 def aim(row: dict[str, Any]) -> str:
     if "ceiling" in row:
         return f"at most {row['ceiling']}"
+    if "most_seconds" in row:
+        return f"at most {duration(row['most_seconds'])}"
     return f"at least {row['target']}" if "target" in row else ""
 
 
@@ -45,13 +55,20 @@ def mark(row: dict[str, Any]) -> str:
 def case_lines(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for row in result["rows"]:
         if "failure" in row:
-            yield (row["peer"], "not measured", "", "", "", aim(row), row["failure"])
+            yield (row["peer"], "not measured", "", "", "", "", aim(row), row["failure"])
             continue
-        speed = f"{row['gigabytes_per_second']:.1f}"
-        yield (row["peer"], duration(row["seconds"]), speed, comparison(row), spread(row), aim(row), mark(row))
+        share = f"{digits(100 * row['share'])} %" if "share" in row else ""
+        found = (row["peer"], duration(row["seconds"]), digits(row["speed"]), share)
+        yield (*found, comparison(row), spread(row), aim(row), mark(row))
 
 
-HEAD = ("", "a step", "GB/s", "times Martlet's", "quartiles", "wanted", "")
+def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The heads and the lines, without the shares of a peak where none was measured."""
+    head = ("", result["act"], result["unit"], "of peak", "times Martlet's", "quartiles", "wanted", "")
+    lines = [head, *case_lines(result)]
+    if any("share" in row for row in result["rows"]):
+        return lines
+    return [line[:3] + line[4:] for line in lines]
 
 
 def heading(result: dict[str, Any]) -> str:
@@ -61,8 +78,8 @@ def heading(result: dict[str, Any]) -> str:
 
 
 def case_table(result: dict[str, Any]) -> str:
-    lines = [HEAD, *case_lines(result)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD) - 1)]
+    lines = table(result)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:-1]
     text = [heading(result)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
@@ -88,8 +105,10 @@ def markdown(results: dict[str, Any]) -> str:
     text += [f"Load averages: {start} at the start, {end} at the end. {results['verdict']}.", ""]
     text += ["Ratios are medians of those within a round; noisy: their quartiles are over 10 % of it apart.", ""]
     for result in everything(results):
-        text += [f"**{heading(result)}**", "", "| " + " | ".join(HEAD) + " |", "|---|---:|---:|---:|---:|---:|---|"]
-        text += ["| " + " | ".join(line) + " |" for line in case_lines(result)]
+        head, *lines = table(result)
+        rule = "|---|" + "---:|" * (len(head) - 2) + "---|"
+        text += [f"**{heading(result)}**", "", "| " + " | ".join(head) + " |", rule]
+        text += ["| " + " | ".join(line) + " |" for line in lines]
         text += [""]
     if "import" in results:
         text += [import_line(results["import"])]
@@ -99,17 +118,30 @@ def markdown(results: dict[str, Any]) -> str:
 def bar_colour(peer: str) -> str:
     if peer.startswith(cases.MARTLET):
         return OURS
-    return WALL if peer == cases.LIMIT else THEIRS
+    return WALL if peer in WALLS else THEIRS
 
 
-def plot(results: dict[str, Any], path: Path) -> None:
+def plots(results: dict[str, Any], folder: Path) -> list[Path]:
+    """A picture of each part that has something to show."""
+    models = {case.name for case in model_cases.CASES}
+    panels = [result for result in everything(results) if any("seconds" in row for row in result["rows"])]
+    parts = {
+        "results.png": ("Times of one fp32 Adam step", [panel for panel in panels if panel["name"] not in models]),
+        "models.png": ("Times of models' work", [panel for panel in panels if panel["name"] in models]),
+    }
+    found = [(folder / name, title, chosen) for name, (title, chosen) in parts.items() if chosen]
+    for path, title, chosen in found:
+        plot(results, chosen, title, path)
+    return [path for path, _, _ in found]
+
+
+def plot(results: dict[str, Any], panels: list[dict[str, Any]], title: str, path: Path) -> None:
     """One panel a case: the time of a step, shortest on top, on a scale that starts at zero."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    panels = [result for result in everything(results) if any("seconds" in row for row in result["rows"])]
     columns = 2 if len(panels) > 1 else 1
     lines = -(-len(panels) // columns)
     figure, axes = pyplot.subplots(lines, columns, figsize=(6.4 * columns, 2.7 * lines + 0.7), squeeze=False)
@@ -132,7 +164,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
         axis.xaxis.set_visible(False)
         for side in axis.spines.values():
             side.set_visible(False)
-    figure.suptitle("Time of one fp32 Adam step, and how many times Martlet's it is", x=0.01, ha="left", color=INK)
+    figure.suptitle(f"{title}, and how many times Martlet's they are", x=0.01, ha="left", color=INK)
     machine = results["machine"]
     note = f"{machine['processor']}, two threads, medians of {results['rounds']} rounds, {machine['date']}"
     figure.text(0.01, 0.008, note, fontsize=8, color=GREY)

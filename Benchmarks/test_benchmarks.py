@@ -20,9 +20,11 @@ import cases
 import compare
 import judge
 import machine
+import peer
 import report
 import worker
 from processes import WorkerError
+from programs import Programs
 
 HERE = Path(__file__).resolve().parent
 CASE = cases.Case("made up", "made up", ((4,),), {cases.FUSED: 2.0, cases.DEFAULT: 3.0, cases.DEEPSPEED: 1.0})
@@ -70,7 +72,7 @@ class FakeWorker:
 
     order: list[str] = []  # noqa: RUF012
 
-    def __init__(self, peer: str, limit: Path, case: cases.Case) -> None:
+    def __init__(self, peer: str, programs: Programs, case: cases.Case) -> None:
         self.peer = peer
 
     def loaded(self) -> str:
@@ -88,7 +90,7 @@ def test_neighbours_change_from_round_to_round(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(compare, "close", lambda workers: None)
     monkeypatch.setattr(FakeWorker, "order", [])
     peers = [cases.MARTLET, *cases.PEERS]
-    found = compare.measure(CASE, list(cases.PEERS), Path(), 15, 0.0)
+    found = compare.measure(CASE, list(cases.PEERS), {}, 15, 0.0)
     assert found["failures"] == {cases.OPTAX: "the process ended"}
     assert set(found["times"]) == {*peers} - {cases.OPTAX}
     assert all(times == [1.0] * 15 for times in found["times"].values())
@@ -158,9 +160,9 @@ def test_between_steps_gradients_are_of_another_backward_pass() -> None:
 
 def test_gaps_are_not_timed() -> None:
     calls: list[str] = []
-    peer = worker.Peer(lambda: calls.append("step"), lambda: calls.append("renew"))
+    made = peer.Peer(lambda: calls.append("step"), lambda: calls.append("renew"))
     # A gap of a hundredth of a second, and a step that does nothing.
-    assert worker.burst_with_gaps(peer, 0.0, 0.01) < 0.01
+    assert peer.burst_with_gaps(made, 0.0, 0.01) < 0.01
     assert calls == ["renew", "step"] * 4
 
 

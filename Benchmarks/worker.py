@@ -1,9 +1,10 @@
 """One peer in a process of its own: ``python worker.py PEER``.
 
 Reads commands on standard input and answers each with one line of JSON on standard output:
-``load CASE COUNT`` builds the parameters and the optimizer, ``burst SECONDS GAP`` takes steps for about that long and
+``load CASE ...`` builds the parameters and the optimizer, ``burst SECONDS GAP`` takes steps for about that long and
 answers the seconds of one. While it waits it blocks on the read, so the cores belong to whoever is being measured.
-It compares nothing; compare.py does.
+The peers of the optimizer's cases are made here, those of the models' in models.py. It compares nothing; compare.py
+does.
 """
 
 from __future__ import annotations
@@ -13,21 +14,13 @@ import os
 import sys
 from collections.abc import Callable
 from itertools import count, cycle
-from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import cases
-
-Act = Callable[[], object]
-
-
-class Peer(NamedTuple):
-    """What a burst calls: the step that is timed, and what a backward pass would do before it, which is not."""
-
-    step: Act
-    renew: Act
+import models
+from peer import Peer, burst
 
 
 def torch_peer(make: Callable[[list[Any]], Any], case: cases.Case, denormal: bool = False) -> Peer:
@@ -114,7 +107,7 @@ def optim_peer(case: cases.Case) -> Peer:
 
     params, grads = arrays(case)
     optimizer = martlet.optim.Adam(params)
-    return Peer(lambda: optimizer.step(grads), lambda: None)
+    return Peer(lambda: optimizer.step(grads))
 
 
 def numpy_peer(case: cases.Case) -> Peer:
@@ -142,7 +135,7 @@ def numpy_peer(case: cases.Case) -> Peer:
             b /= a
             p -= b
 
-    return Peer(step, lambda: None)
+    return Peer(step)
 
 
 MAKERS: dict[str, Callable[[cases.Case], Peer]] = {
@@ -160,51 +153,7 @@ MAKERS: dict[str, Callable[[cases.Case], Peer]] = {
 }
 
 
-def pass_time(scratch: np.ndarray[Any, Any], seconds: float) -> None:
-    """What a training loop does between steps: work on one core, in other memory."""
-    end = perf_counter() + seconds
-    while perf_counter() < end:
-        np.add(scratch, 1, out=scratch)
-
-
-def burst(peer: Peer, seconds: float, gap: float, known: float) -> float:
-    """Seconds for one step, over about ``seconds`` of them; at least one is timed.
-
-    A tenth of that goes before and warms up, but not where one step is ``known`` to take longer than the whole burst.
-    """
-    if gap:
-        return burst_with_gaps(peer, seconds, gap)
-    step = peer.step
-    warm, taken, start = 0, 0.0, perf_counter()
-    while known < seconds and taken < seconds / 10:
-        step()
-        warm += 1
-        taken = perf_counter() - start
-    # The clock is read some fifty times a burst, so that it costs nothing where a step takes a few microseconds.
-    block = max(1, int(seconds / 50 * warm / taken)) if warm else 1
-    done, taken, start = 0, 0.0, perf_counter()
-    while taken < seconds:
-        for _ in range(block):
-            step()
-        done += block
-        taken = perf_counter() - start
-    return taken / done
-
-
-def burst_with_gaps(peer: Peer, seconds: float, gap: float) -> float:
-    """The same with other work and gradients of another backward pass before each step, none of it timed."""
-    scratch = np.zeros(65536, np.float32)
-    total, done = 0.0, -3  # three to warm up
-    end = perf_counter() + seconds
-    while done < 1 or perf_counter() < end:
-        pass_time(scratch, gap)
-        peer.renew()
-        start = perf_counter()
-        peer.step()
-        taken = perf_counter() - start
-        done += 1
-        total = total + taken if done > 0 else 0.0
-    return total / done
+OPTIMIZER = {case.name: case for case in (*cases.CASES, cases.DENORMAL_CASE)}
 
 
 def version(peer: str) -> str:
@@ -213,13 +162,15 @@ def version(peer: str) -> str:
     return f"{package} {getattr(module, '__version__', '')}".strip()
 
 
-def notes() -> dict[str, object]:
-    """What Martlet's latest step ran on."""
+def notes(own_step: bool) -> dict[str, object]:
+    """What Martlet's latest step ran on; where that is part of a model's step, what this one may use."""
     martlet = sys.modules.get("martlet")
     if martlet is None:
         return {}
     machine = martlet.machine()
-    return {"isa": machine.last_isa, "threads": machine.last_threads}
+    if own_step:
+        return {"isa": machine.last_isa, "threads": machine.last_threads}
+    return {"isa": machine.isa, "threads": machine.threads}
 
 
 def main() -> None:
@@ -228,18 +179,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     peer: Peer | None = None
-    seconds = 0.0
+    seconds, optimizer = 0.0, True
     for line in sys.stdin:
         command, *arguments = line.split()
         answer: dict[str, object]
         try:
             if command == "load":
-                known = {case.name: case for case in (*cases.CASES, cases.DENORMAL_CASE)}
-                peer = MAKERS[name](known[arguments[0]])
+                optimizer = arguments[0] in OPTIMIZER
+                peer = MAKERS[name](OPTIMIZER[arguments[0]]) if optimizer else models.make(name, arguments[0])
                 answer = {"ready": version(name)}
             elif command == "burst" and peer is not None:
                 seconds = burst(peer, float(arguments[0]), float(arguments[1]), seconds)
-                answer = {"seconds": seconds, **notes()}
+                answer = {"seconds": seconds, **notes(optimizer)}
             else:
                 break
         except Exception as error:  # a peer that cannot be built or imported is a line of the report

@@ -28,7 +28,7 @@ suite() {
 swift_tests() {
     local status=0 room
     swift build -c release --build-tests || return 1
-    for room in Platform Kernels Compute Checkpoints Optimizers Exports; do
+    for room in Platform Kernels Compute Checkpoints Optimizers Models Exports; do
         swift test -c release --skip-build --filter "Martlet${room}Tests" || status=1
     done
     # The kernels again where the C library takes no fused multiply-add instruction, as on the baseline's oldest machines.

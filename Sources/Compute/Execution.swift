@@ -15,11 +15,13 @@ import MartletPlatform
     /// With the settings in force. Throws `.argument` where the environment's are wrong, and `.memory`; nothing that is
     /// done with it can fail afterwards.
     package init(mode: FloatingPointMode) throws(MartletError) {
-        let threads = try Settings.threads
-        let isa = try Settings.isa
-        guard
-            let scratch = unsafe ThreadRecord.current?.scratch(
-                byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
+        unsafe try self.init(mode: mode, isa: Settings.isa, threads: Settings.threads)
+    }
+
+    /// With settings of its own; the machine must have the instruction set.
+    package init(mode: FloatingPointMode, isa: InstructionSet, threads: Int) throws(MartletError) {
+        guard let scratch = unsafe ThreadRecord.current?.scratch(
+            byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
         else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }

@@ -18,6 +18,27 @@ package enum FloatingPointMode: UInt8 {
         self == .flush ? machine_float_mode_flush() : machine_float_mode_exact()
     }
 
+    /// The calling thread's mode, whatever it is, to be put back by ``Host/restore()``.
+    package struct Host {
+        fileprivate let word: UInt64
+
+        @inline(never)
+        package func restore() { machine_float_mode_set(word) }
+    }
+
+    /// The calling thread's mode.
+    @inline(never)
+    package static func host() -> Host { Host(word: machine_float_mode_get()) }
+
+    /// Puts the calling thread into this mode, for arithmetic that is no kernel's. Returns what was before. Neither this
+    /// nor `restore` is inlined, and what is computed between them is kept in memory, so that nothing moves out.
+    @inline(never)
+    package func enter() -> Host {
+        let host = Host(word: machine_float_mode_get())
+        machine_float_mode_set(controlWord)
+        return host
+    }
+
     /// Runs one sweep over one run of elements in this mode, on the calling thread.
     @inline(never)
     func run(_ sweep: Sweep, _ operands: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {

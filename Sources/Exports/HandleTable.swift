@@ -87,18 +87,29 @@ enum HandleTable {
     }
 
     /// Takes a handle out for good and lets go of its object. An object that another thread was inside at a fork is
-    /// left as it is: it may be half changed.
-    static func remove(_ token: OpaquePointer?, _ name: StaticString) throws(MartletError) {
-        var wasInterrupted = false
-        let (slot, index, _) = try unsafe claim(token, name, evenInterrupted: true) {
-            wasInterrupted = $0.use == .entered
+    /// left as it is: it may be half changed. Throws `.handle` for a handle of another kind.
+    static func remove<Kind: AnyObject>(
+        _ token: OpaquePointer?, _ name: StaticString, kind: Kind.Type
+    ) throws(MartletError) {
+        var before = SlotWord(generation: 0, use: .free)
+        let (slot, index, word) = try unsafe claim(token, name, evenInterrupted: true) {
+            before = $0
             return SlotWord(generation: $0.generation, epoch: ForkEpoch.current, use: .entered)
         }
-        let object = unsafe slot.pointee.content.load(ordering: .relaxed)
-        let generation = unsafe SlotWord(raw: slot.pointee.word.load(ordering: .relaxed)).generation
-        unsafe slot.pointee.word.store(SlotWord(generation: generation, use: .free).raw, ordering: .releasing)
+        let address = unsafe UnsafeRawPointer(bitPattern: slot.pointee.content.load(ordering: .relaxed))!
+        let object = unsafe Unmanaged<AnyObject>.fromOpaque(address)
+        guard unsafe object.takeUnretainedValue() is Kind else {
+            unsafe slot.pointee.word.store(before.raw, ordering: .releasing)
+            throw HandleTable.wrongKind(name)
+        }
+        unsafe slot.pointee.word.store(SlotWord(generation: word.generation, use: .free).raw, ordering: .releasing)
         unsafe giveBack(slot, index)
-        if !wasInterrupted { unsafe Unmanaged<AnyObject>.fromOpaque(UnsafeRawPointer(bitPattern: object)!).release() }
+        if before.use != .entered { unsafe object.release() }
+    }
+
+    /// The error of a live handle that stands for something else.
+    static func wrongKind(_ name: StaticString) -> MartletError {
+        MartletError(.handle, "\(name) is a handle of another kind; expected one of a martlet_\(name)")
     }
 
     /// Finds a token's slot and changes its word in one go.

@@ -13,7 +13,7 @@ func withOptimizer(
         let entry = try unsafe HandleTable.enter(handle, "optimizer")
         defer { HandleTable.leave(entry) }
         guard let optimizer = entry.object as? Optimizer else {
-            throw MartletError(.handle, "optimizer is a handle of another kind; expected an optimizer")
+            throw HandleTable.wrongKind("optimizer")
         }
         try body(optimizer)
     }
@@ -34,7 +34,7 @@ public func martlet_optimizer_create(
 public func martlet_optimizer_destroy(_ optimizer: OpaquePointer!) -> martlet_status {
     report("martlet_optimizer_destroy") { () throws(MartletError) in
         if unsafe optimizer == nil { return }
-        try unsafe HandleTable.remove(optimizer, "optimizer")
+        try unsafe HandleTable.remove(optimizer, "optimizer", kind: Optimizer.self)
     }
 }
 
@@ -121,7 +121,7 @@ public func martlet_optimizer_step(
     _ grads: UnsafePointer<martlet_array>!, _ count: Int64
 ) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_step", optimizer) { optimizer throws(MartletError) in
-        let target = try unsafe ReportTarget(out_report)
+        let target = try unsafe OptionalTarget(out_report, "out_report")
         guard count == Int64(optimizer.count) else {
             throw MartletError(
                 .argument, "count is \(count); expected \(optimizer.count), one gradient for each parameter")

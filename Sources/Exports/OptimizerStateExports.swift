@@ -4,7 +4,7 @@ import MartletOptimizers
 import MartletPlatform
 
 extension Hyperparameter {
-    fileprivate init(number: Int32) throws(MartletError) {
+    init(number: Int32) throws(MartletError) {
         guard let hyperparameter = Hyperparameter(rawValue: number) else {
             throw MartletError(.argument, "hyperparameter is \(number); expected MARTLET_LR or another of its kind")
         }

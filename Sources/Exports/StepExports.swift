@@ -32,7 +32,7 @@ public func martlet_step(
     _ groups: UnsafePointer<martlet_config>!, _ group_count: Int64
 ) -> martlet_status {
     report("martlet_step") { () throws(MartletError) in
-        let target = try unsafe ReportTarget(out_report)
+        let target = try unsafe OptionalTarget(out_report, "out_report")
         try checkCount(count, "count")
         try checkCount(group_count, "group_count")
         let parameters = try unsafe count == 0 ? nil : required(parameters, "parameters")

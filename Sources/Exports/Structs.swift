@@ -7,22 +7,43 @@ import MartletPlatform
 protocol SizedStruct {
     /// The size that the first release published.
     static var firstSize: Int { get }
-    static var name: StaticString { get }
+    static var structName: StaticString { get }
+    var struct_size: UInt32 { get set }
 }
 
 extension martlet_config: SizedStruct {
     static var firstSize: Int { 80 }
-    static var name: StaticString { "martlet_config" }
+    static var structName: StaticString { "martlet_config" }
 }
 
 extension martlet_report: SizedStruct {
     static var firstSize: Int { 32 }
-    static var name: StaticString { "martlet_report" }
+    static var structName: StaticString { "martlet_report" }
+}
+
+extension martlet_layer: SizedStruct {
+    static var firstSize: Int { 248 }
+    static var structName: StaticString { "martlet_layer" }
+}
+
+extension martlet_training: SizedStruct {
+    static var firstSize: Int { 48 }
+    static var structName: StaticString { "martlet_training" }
+}
+
+extension martlet_result: SizedStruct {
+    static var firstSize: Int { 104 }
+    static var structName: StaticString { "martlet_result" }
+}
+
+extension martlet_loop: SizedStruct {
+    static var firstSize: Int { 56 }
+    static var structName: StaticString { "martlet_loop" }
 }
 
 extension martlet_machine: SizedStruct {
     static var firstSize: Int { 40 }
-    static var name: StaticString { "martlet_machine" }
+    static var structName: StaticString { "martlet_machine" }
 }
 
 extension SizedStruct {
@@ -35,7 +56,7 @@ extension SizedStruct {
         guard size >= firstSize && size <= largestSize else {
             throw MartletError(
                 .structure,
-                "\(subject()) is \(size); expected sizeof(\(name)), which is \(ownSize) in this version")
+                "\(subject()) is \(size); expected sizeof(\(structName)), which is \(ownSize) in this version")
         }
     }
 
@@ -53,6 +74,30 @@ extension SizedStruct {
         }
     }
 
+    /// A caller's struct over defaults of its own, which may depend on what it says.
+    static func reading(
+        _ pointer: UnsafePointer<Self>?, _ name: StaticString, over defaults: (Self) throws(MartletError) -> Self
+    ) throws(MartletError) -> Self {
+        let source = try unsafe required(pointer, "\(name)")
+        let size = unsafe Int(source.pointee.struct_size)
+        try checkSize(size, "\(name)->struct_size")
+        // Every field that the defaults may depend on is in the first published size.
+        var value = try unsafe defaults(source.pointee)
+        try unsafe value.read(source, size: size, "*\(name)")
+        return value
+    }
+
+    /// Fills a caller's struct with defaults.
+    static func fill(_ pointer: UnsafeMutablePointer<Self>?, _ name: StaticString, size: Int, with value: Self)
+        throws(MartletError)
+    {
+        let target = try unsafe required(pointer, "\(name)")
+        try checkSize(size, "struct_size")
+        var value = value
+        value.struct_size = UInt32(size)
+        unsafe value.write(to: target, size: size)
+    }
+
     /// Writes as many bytes as the caller's struct has; those beyond this version's become 0.
     func write(to target: UnsafeMutableRawPointer, size: Int) {
         unsafe withUnsafeBytes(of: self) { bytes in
@@ -64,22 +109,22 @@ extension SizedStruct {
     }
 }
 
-/// A report that the caller may have asked for.
-@unsafe struct ReportTarget {
-    private let target: UnsafeMutablePointer<martlet_report>?
+/// A struct that the caller may have asked for.
+@unsafe struct OptionalTarget<Struct: SizedStruct> {
+    private let target: UnsafeMutablePointer<Struct>?
     private let size: Int
 
     /// Checks the caller's struct before any work is done.
-    init(_ pointer: UnsafeMutablePointer<martlet_report>?) throws(MartletError) {
-        unsafe target = try pointer == nil ? nil : required(pointer, "out_report")
+    init(_ pointer: UnsafeMutablePointer<Struct>?, _ name: StaticString) throws(MartletError) {
+        unsafe target = try unsafe pointer == nil ? nil : required(pointer, "\(name)")
         unsafe size = target.map { unsafe Int($0.pointee.struct_size) } ?? 0
-        if unsafe target != nil { try martlet_report.checkSize(unsafe size, "out_report->struct_size") }
+        if unsafe target != nil { try Struct.checkSize(unsafe size, "\(name)->struct_size") }
     }
 
-    func write(_ report: martlet_report) {
+    func write(_ value: Struct) {
         guard let target = unsafe target else { return }
-        var report = report
-        unsafe report.struct_size = UInt32(size)
-        unsafe report.write(to: target, size: size)
+        var value = value
+        unsafe value.struct_size = UInt32(size)
+        unsafe value.write(to: target, size: size)
     }
 }

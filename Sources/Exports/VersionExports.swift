@@ -41,6 +41,8 @@ public func martlet_status_name(_ status: martlet_status) -> UnsafePointer<CChar
         case MARTLET_ERROR_FORMAT: "MARTLET_ERROR_FORMAT"
         case MARTLET_ERROR_BUSY: "MARTLET_ERROR_BUSY"
         case MARTLET_ERROR_INTERRUPTED: "MARTLET_ERROR_INTERRUPTED"
+        case MARTLET_STOPPED: "MARTLET_STOPPED"
+        case MARTLET_ERROR_ORDER: "MARTLET_ERROR_ORDER"
         default: "MARTLET_ERROR_?"
         }
     return unsafe cString(name)

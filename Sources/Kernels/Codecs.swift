@@ -128,14 +128,14 @@ func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
 // MARK: - fp64
 
 @inline(__always)
-private func doubles(_ numbers: SIMD16<Float>) -> SIMD16<Double> {
+func doubles(_ numbers: SIMD16<Float>) -> SIMD16<Double> {
     var doubles = SIMD16<Double>()
     for lane in 0..<16 { doubles[lane] = Double(numbers[lane]) }
     return doubles
 }
 
 @inline(__always)
-private func floats(_ numbers: SIMD16<Double>) -> SIMD16<Float> {
+func floats(_ numbers: SIMD16<Double>) -> SIMD16<Float> {
     var floats = SIMD16<Float>()
     for lane in 0..<16 { floats[lane] = Float(numbers[lane]) }
     return floats
@@ -158,10 +158,10 @@ private func oddFloats(_ numbers: SIMD16<Double>) -> SIMD16<Float> {
 // MARK: - Bits
 
 @inline(__always)
-private func floats(_ bits: SIMD16<UInt32>) -> SIMD16<Float> { unsafeBitCast(bits, to: SIMD16<Float>.self) }
+func floats(_ bits: SIMD16<UInt32>) -> SIMD16<Float> { unsafeBitCast(bits, to: SIMD16<Float>.self) }
 
 @inline(__always)
-private func words(_ numbers: SIMD16<Float>) -> SIMD16<UInt32> { unsafeBitCast(numbers, to: SIMD16<UInt32>.self) }
+func words(_ numbers: SIMD16<Float>) -> SIMD16<UInt32> { unsafeBitCast(numbers, to: SIMD16<UInt32>.self) }
 
 @inline(__always)
 private func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> {

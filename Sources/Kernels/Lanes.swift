@@ -323,12 +323,6 @@ func clearNumbers(_ target: UnsafeMutableRawPointer, count: Int) {
     }
 }
 
-/// Writes one value of any kind to an address that is aligned for it.
-@inline(__always)
-func put<Value: BitwiseCopyable>(_ value: Value, at address: UnsafeMutableRawPointer) {
-    address.assumingMemoryBound(to: Value.self).pointee = value
-}
-
 /// Calls `body` with the address of a value on the stack.
 @inline(__always)
 func withAddress<Value: BitwiseCopyable>(of value: Value, _ body: (UnsafePointer<Value>) -> Void) {
@@ -352,4 +346,126 @@ func writeSome(_ numbers: SIMD16<Float>, to address: UnsafeMutableRawPointer, co
     } else {
         for lane in 0..<count { (address + lane * 4).storeBytes(of: numbers[lane], as: Float.self) }
     }
+}
+
+// MARK: - Elements and rows
+
+/// Sixteen neighbouring elements of a model's arrays.
+typealias Floats = SIMD16<Float>
+
+/// Each lane's number.
+@_transparent
+var laneNumbers: Floats { Floats(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
+
+/// Copies fewer than sixteen words, in up to four moves. A function of its own, which is handed no lanes: those would
+/// come in registers of four.
+@inline(never)
+private func copyFew(_ count: Int, _ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer) {
+    var place = 0
+    if count & 8 != 0 {
+        target.storeBytes(of: source.loadUnaligned(as: SIMD8<UInt32>.self), as: SIMD8<UInt32>.self)
+        place = 32
+    }
+    if count & 4 != 0 {
+        let four = (source + place).loadUnaligned(as: SIMD4<UInt32>.self)
+        (target + place).storeBytes(of: four, as: SIMD4<UInt32>.self)
+        place += 16
+    }
+    if count & 2 != 0 {
+        let two = (source + place).loadUnaligned(as: UInt64.self)
+        (target + place).storeBytes(of: two, as: UInt64.self)
+        place += 8
+    }
+    if count & 1 != 0 {
+        let one = (source + place).loadUnaligned(as: UInt32.self)
+        (target + place).storeBytes(of: one, as: UInt32.self)
+    }
+}
+
+/// Fewer than sixteen elements; the other lanes are 0.
+@_transparent
+private func loadFew(_ count: Int, _ address: UnsafePointer<Float>) -> Floats {
+    var lanes = Floats.zero
+    withUnsafeMutablePointer(to: &lanes) { copyFew(count, address, to: $0) }
+    return lanes
+}
+
+/// The first `count` of sixteen elements; the other lanes are 0.
+@_transparent
+func load(_ count: Int, _ address: UnsafePointer<Float>) -> Floats {
+    count >= grain ? read(address) : loadFew(count, address)
+}
+
+/// The same where `left` elements of the array follow: short rows are read together with what comes behind them, which
+/// is faster than piece by piece.
+@_transparent
+func load(_ count: Int, _ address: UnsafePointer<Float>, left: Int) -> Floats {
+    left >= grain ? keep(count, read(address), otherwise: 0) : loadFew(count, address)
+}
+
+/// Writes the first `count` lanes and touches nothing else.
+@_transparent
+func store(_ count: Int, _ lanes: Floats, to address: UnsafeMutablePointer<Float>) {
+    if count >= grain {
+        write(lanes, to: address)
+    } else {
+        withUnsafePointer(to: lanes) { copyFew(count, $0, to: address) }
+    }
+}
+
+/// The same for integers.
+@_transparent
+func load(_ count: Int, _ address: UnsafePointer<Int32>) -> SIMD16<Int32> {
+    let numbers = UnsafeRawPointer(address).assumingMemoryBound(to: Float.self)
+    return unsafeBitCast(load(count, numbers), to: SIMD16<Int32>.self)
+}
+
+@_transparent
+func store(_ count: Int, _ lanes: SIMD16<Int32>, to address: UnsafeMutablePointer<Int32>) {
+    let numbers = UnsafeMutableRawPointer(address).assumingMemoryBound(to: Float.self)
+    store(count, unsafeBitCast(lanes, to: Floats.self), to: numbers)
+}
+
+/// Makes elements 0.
+@_transparent
+func fillZeros(_ address: UnsafeMutableRawPointer, count: Int) {
+    address.initializeMemory(as: UInt8.self, repeating: 0, count: count * 4)
+}
+
+/// The lanes, with those from `count` on replaced.
+@_transparent
+func keep(_ count: Int, _ lanes: Floats, otherwise rest: Float) -> Floats {
+    if count >= grain { return lanes }
+    return lanes.replacing(with: rest, where: laneNumbers .>= Floats(repeating: Float(count)))
+}
+
+/// Writes one number of any kind.
+@_transparent
+func put<Value: BitwiseCopyable>(_ value: Value, at address: UnsafeMutableRawPointer) {
+    address.storeBytes(of: value, as: Value.self)
+}
+
+/// The sum of all lanes, in a fixed order. Halves are put together lane by lane, here and below: the standard library's
+/// may become functions of their own.
+@_transparent
+func sum(_ x: Floats) -> Float {
+    let eight =
+        SIMD8(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7])
+        + SIMD8(x[8], x[9], x[10], x[11], x[12], x[13], x[14], x[15])
+    let four = SIMD4(eight[0], eight[1], eight[2], eight[3]) + SIMD4(eight[4], eight[5], eight[6], eight[7])
+    return (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// The largest of all lanes; a NaN may count or not.
+@_transparent
+func largest(_ x: Floats) -> Float {
+    let low = SIMD8(x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7])
+    let high = SIMD8(x[8], x[9], x[10], x[11], x[12], x[13], x[14], x[15])
+    let eight = low.replacing(with: high, where: high .> low)
+    let left = SIMD4(eight[0], eight[1], eight[2], eight[3])
+    let right = SIMD4(eight[4], eight[5], eight[6], eight[7])
+    let four = left.replacing(with: right, where: right .> left)
+    let one = four[2] > four[0] ? four[2] : four[0]
+    let two = four[3] > four[1] ? four[3] : four[1]
+    return two > one ? two : one
 }

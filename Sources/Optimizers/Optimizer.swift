@@ -9,7 +9,7 @@ import MartletPlatform
 /// The memory of a parameter's value is borrowed from `add` until `reset` or the optimizer's end; gradients are borrowed
 /// for the length of a step. One thread at a time may be inside; different optimizers may be used at the same time.
 public final class Optimizer {
-    var configurations = RawList<Configuration>()
+    package internal(set) var configurations = RawList<Configuration>()
     private(set) var parameters = ParameterList()
     private var names = NameTable()
     private var borrowed = BorrowedMemory()

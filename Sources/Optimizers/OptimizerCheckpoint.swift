@@ -186,7 +186,7 @@ extension TensorType {
 extension Configuration {
     /// What the algorithm reads, as text. A hyperparameter stands there twice: as the bits of its fp64, which are what is
     /// loaded (reading decimals depends on the host's rounding mode), and in decimals for people.
-    fileprivate var text: [(key: String, value: String)] {
+    package var text: [(key: String, value: String)] {
         var pairs = [("semantics", "\(semantics.rawValue)"), ("flags", "\(flags.rawValue)")]
         for hyperparameter in Hyperparameter.allCases where algorithm.defaultValue(hyperparameter) != nil {
             let value = self[hyperparameter]
@@ -197,7 +197,7 @@ extension Configuration {
     }
 
     /// Sets what `text` gave under this key; false where the text is none of it, or the decimals are not the bits'.
-    fileprivate mutating func set(_ key: String, to bytes: UnsafeRawBufferPointer) -> Bool {
+    package mutating func set(_ key: String, to bytes: UnsafeRawBufferPointer) -> Bool {
         // No number that is written there is longer; a file's text may be of any length.
         if bytes.count > 40 { return false }
         let text = unsafe String(decoding: bytes, as: UTF8.self)

@@ -33,6 +33,10 @@ public struct MartletError: Error, Sendable, Equatable, CustomStringConvertible 
         case busy = -13
         /// Another thread was inside this handle at the fork.
         case interrupted = -14
+        /// A progress function asked to stop.
+        case stopped = -15
+        /// A call came before one that it needs, or after one that forbids it.
+        case order = -16
     }
 
     public let kind: Kind

@@ -11,6 +11,7 @@ import Synchronization
         var lastThreads: Int32 = 0
         var scratch: UnsafeMutableRawPointer?
         var scratchByteCount = 0
+        var visit = unsafe Visit()
     }
 
     private let fields: UnsafeMutablePointer<Fields>
@@ -38,6 +39,26 @@ import Synchronization
     package var lastThreads: Int32 {
         get { unsafe fields.pointee.lastThreads }
         nonmutating set { unsafe fields.pointee.lastThreads = newValue }
+    }
+
+    /// A handle that the thread has entered, and from which it is calling the host back: calls of the host that only
+    /// look at the object may come in again.
+    @unsafe package struct Visit {
+        /// The handle's token; 0 where there is none.
+        package var token: UInt = 0
+        package var object: UnsafeMutableRawPointer?
+
+        package init() {}
+
+        package init(token: UInt, object: UnsafeMutableRawPointer) {
+            unsafe self.token = token
+            unsafe self.object = unsafe object
+        }
+    }
+
+    package var visit: Visit {
+        get { unsafe fields.pointee.visit }
+        nonmutating set { unsafe fields.pointee.visit = newValue }
     }
 
     /// The text of the latest error: UTF-8, at most 1,023 bytes and a NUL; "" before the first. Valid as long as the

@@ -26,7 +26,7 @@ static martlet_optimizer *checkpoint_create(void) {
     return optimizer;
 }
 
-static void checkpoint_train(martlet_optimizer *optimizer, int steps) {
+UNUSED static void checkpoint_train(martlet_optimizer *optimizer, int steps) {
     float grad[5];
     const martlet_array grads[CHECKPOINT_PARAMETERS] = {check_array(grad, 5, MARTLET_FP32), check_array(grad, 3, MARTLET_FP32)};
     for (int t = 0; t < steps; t++) {
@@ -36,7 +36,7 @@ static void checkpoint_train(martlet_optimizer *optimizer, int steps) {
 }
 
 /* Moments, counters and hyperparameters; 0 if one of them is beyond what it may be. */
-static uint64_t checkpoint_hash(martlet_optimizer *optimizer) {
+UNUSED static uint64_t checkpoint_hash(martlet_optimizer *optimizer) {
     uint64_t hash = 0;
     for (int64_t k = 0; k < CHECKPOINT_PARAMETERS; k++) {
         int64_t step = -1;

@@ -1,7 +1,9 @@
 /*
  * The header alone: compiled under every language standard that it promises, C and C++, with all
- * warnings as errors, and nothing included before it. Sizes and offsets that are fixed for good stand
- * here as array types, since C99 has no static assertion.
+ * warnings as errors, and nothing included before it. Sizes, offsets and numbers that are fixed for good
+ * stand here as array types, since C99 has no static assertion; and every function is taken by its
+ * address, so that one which is declared and not exported does not link. symbols.py sees to it that none
+ * is left out. What the functions do is not tested here.
  */
 #include "martlet.h"
 
@@ -10,6 +12,13 @@ typedef char parameter_is_256_bytes[sizeof(martlet_parameter) == 256 ? 1 : -1];
 typedef char config_is_80_bytes[sizeof(martlet_config) == 80 ? 1 : -1];
 typedef char report_is_32_bytes[sizeof(martlet_report) == 32 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
+typedef char layer_is_248_bytes[sizeof(martlet_layer) == 248 ? 1 : -1];
+typedef char training_is_48_bytes[sizeof(martlet_training) == 48 ? 1 : -1];
+typedef char result_is_104_bytes[sizeof(martlet_result) == 104 ? 1 : -1];
+typedef char progress_is_64_bytes[sizeof(martlet_progress) == 64 ? 1 : -1];
+typedef char loop_is_56_bytes[sizeof(martlet_loop) == 56 ? 1 : -1];
+typedef char view_is_128_bytes[sizeof(martlet_view) == 128 ? 1 : -1];
+typedef char node_is_128_bytes[sizeof(martlet_node) == 128 ? 1 : -1];
 
 typedef char data_is_at_0[offsetof(martlet_array, data) == 0 ? 1 : -1];
 typedef char count_is_at_8[offsetof(martlet_array, count) == 8 ? 1 : -1];
@@ -23,13 +32,156 @@ typedef char step_is_at_144[offsetof(martlet_parameter, step) == 144 ? 1 : -1];
 typedef char name_is_at_192[offsetof(martlet_parameter, name) == 192 ? 1 : -1];
 typedef char lr_is_at_24[offsetof(martlet_config, lr) == 24 ? 1 : -1];
 typedef char momentum_is_at_72[offsetof(martlet_config, momentum) == 72 ? 1 : -1];
+typedef char layer_units_is_at_16[offsetof(martlet_layer, units) == 16 ? 1 : -1];
+typedef char layer_kernel_is_at_24[offsetof(martlet_layer, kernel) == 24 ? 1 : -1];
+typedef char layer_stride_is_at_40[offsetof(martlet_layer, stride) == 40 ? 1 : -1];
+typedef char layer_pads_is_at_72[offsetof(martlet_layer, pads) == 72 ? 1 : -1];
+typedef char layer_groups_is_at_104[offsetof(martlet_layer, groups) == 104 ? 1 : -1];
+typedef char layer_padding_is_at_112[offsetof(martlet_layer, padding) == 112 ? 1 : -1];
+typedef char layer_sizes_is_at_120[offsetof(martlet_layer, sizes) == 120 ? 1 : -1];
+typedef char layer_rate_is_at_184[offsetof(martlet_layer, rate) == 184 ? 1 : -1];
+typedef char layer_kernel_initializer_is_at_216[offsetof(martlet_layer, kernel_initializer) == 216 ? 1 : -1];
+typedef char layer_kernel_value_is_at_224[offsetof(martlet_layer, kernel_value) == 224 ? 1 : -1];
+typedef char layer_name_is_at_240[offsetof(martlet_layer, name) == 240 ? 1 : -1];
+typedef char training_batch_size_is_at_16[offsetof(martlet_training, batch_size) == 16 ? 1 : -1];
+typedef char training_top_is_at_24[offsetof(martlet_training, top) == 24 ? 1 : -1];
+typedef char training_label_smoothing_is_at_32[offsetof(martlet_training, label_smoothing) == 32 ? 1 : -1];
+typedef char training_delta_is_at_40[offsetof(martlet_training, delta) == 40 ? 1 : -1];
+typedef char result_batches_is_at_8[offsetof(martlet_result, batches) == 8 ? 1 : -1];
+typedef char result_loss_is_at_24[offsetof(martlet_result, loss) == 24 ? 1 : -1];
+typedef char result_mae_is_at_56[offsetof(martlet_result, mae) == 56 ? 1 : -1];
+typedef char result_validation_loss_is_at_64[offsetof(martlet_result, validation_loss) == 64 ? 1 : -1];
+typedef char result_validation_mae_is_at_96[offsetof(martlet_result, validation_mae) == 96 ? 1 : -1];
+typedef char progress_batch_is_at_16[offsetof(martlet_progress, batch) == 16 ? 1 : -1];
+typedef char progress_samples_is_at_32[offsetof(martlet_progress, samples) == 32 ? 1 : -1];
+typedef char progress_loss_is_at_40[offsetof(martlet_progress, loss) == 40 ? 1 : -1];
+typedef char progress_seconds_is_at_56[offsetof(martlet_progress, seconds) == 56 ? 1 : -1];
+typedef char loop_epochs_is_at_8[offsetof(martlet_loop, epochs) == 8 ? 1 : -1];
+typedef char loop_batch_size_is_at_16[offsetof(martlet_loop, batch_size) == 16 ? 1 : -1];
+typedef char loop_progress_is_at_24[offsetof(martlet_loop, progress) == 24 ? 1 : -1];
+typedef char loop_user_is_at_32[offsetof(martlet_loop, user) == 32 ? 1 : -1];
+typedef char loop_validation_x_is_at_40[offsetof(martlet_loop, validation_x) == 40 ? 1 : -1];
+typedef char loop_validation_y_is_at_48[offsetof(martlet_loop, validation_y) == 48 ? 1 : -1];
+typedef char view_node_is_at_8[offsetof(martlet_view, node) == 8 ? 1 : -1];
+typedef char view_sizes_is_at_16[offsetof(martlet_view, sizes) == 16 ? 1 : -1];
+typedef char view_offset_is_at_80[offsetof(martlet_view, offset) == 80 ? 1 : -1];
+typedef char view_count_is_at_88[offsetof(martlet_view, count) == 88 ? 1 : -1];
+typedef char node_kind_is_at_8[offsetof(martlet_node, kind) == 8 ? 1 : -1];
+typedef char node_sizes_is_at_16[offsetof(martlet_node, sizes) == 16 ? 1 : -1];
+typedef char node_parameter_count_is_at_80[offsetof(martlet_node, parameter_count) == 80 ? 1 : -1];
+typedef char node_statistics_count_is_at_88[offsetof(martlet_node, statistics_count) == 88 ? 1 : -1];
 
 typedef char version_is_one_number[MARTLET_VERSION == MARTLET_VERSION_MAJOR * 10000 + MARTLET_VERSION_MINOR * 100 +
                                                            MARTLET_VERSION_PATCH ? 1 : -1];
 typedef char status_is_32_bits[sizeof(martlet_status) == 4 ? 1 : -1];
 
+/* Numbers that stand in files and in other languages: the first and the last of each run, each one of a sum of flags. */
+#define SAME(name, number) typedef char name##_is_its_number[(name) == (number) ? 1 : -1]
+SAME(MARTLET_STOPPED, -15);
+SAME(MARTLET_ERROR_ORDER, -16);
+SAME(MARTLET_TRANSPOSE_LEFT, 1);
+SAME(MARTLET_TRANSPOSE_RIGHT, 2);
+SAME(MARTLET_ACCUMULATE, 4);
+SAME(MARTLET_LAYER_INPUT, 0);
+SAME(MARTLET_LAYER_DENSE, 1);
+SAME(MARTLET_LAYER_ACTIVATION, 12);
+SAME(MARTLET_ACTIVATION_LINEAR, 0);
+SAME(MARTLET_ACTIVATION_SOFTMAX, 7);
+SAME(MARTLET_PADDING_VALID, 0);
+SAME(MARTLET_PADDING_EXPLICIT, 2);
+SAME(MARTLET_INITIALIZER_ZEROS, 0);
+SAME(MARTLET_INITIALIZER_NORMAL, 9);
+SAME(MARTLET_NO_BIAS, 1);
+SAME(MARTLET_NO_SCALE, 2);
+SAME(MARTLET_UNBIASED_VARIANCE, 4);
+SAME(MARTLET_COUNT_PADDING, 8);
+SAME(MARTLET_LOSS_CROSS_ENTROPY, 1);
+SAME(MARTLET_LOSS_HUBER, 6);
+SAME(MARTLET_FROM_AUTO, 0);
+SAME(MARTLET_FROM_PROBABILITIES, 2);
+SAME(MARTLET_METRIC_ACCURACY, 1);
+SAME(MARTLET_METRIC_TOP_ACCURACY, 2);
+SAME(MARTLET_METRIC_MSE, 4);
+SAME(MARTLET_METRIC_MAE, 8);
+SAME(MARTLET_KEEP_ORDER, 1);
+SAME(MARTLET_BUFFER_PARAMETERS, 0);
+SAME(MARTLET_BUFFER_GRADIENTS, 1);
+SAME(MARTLET_BUFFER_STATISTICS, 2);
+
+/* Every function that is declared, as what any function's address may become and come back from. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wunknown-warning-option"
+#pragma clang diagnostic ignored "-Wcast-function-type-strict"
+#endif
+typedef void (*any_function)(void);
+static const any_function functions[] = {
+    (any_function)martlet_version_get,
+    (any_function)martlet_version_name,
+    (any_function)martlet_abi_get,
+    (any_function)martlet_status_name,
+    (any_function)martlet_last_error,
+    (any_function)martlet_machine_get,
+    (any_function)martlet_threads_set,
+    (any_function)martlet_threads_get,
+    (any_function)martlet_isa_set,
+    (any_function)martlet_chunk_set,
+    (any_function)martlet_config_init,
+    (any_function)martlet_algorithm_name,
+    (any_function)martlet_algorithm_slot_count,
+    (any_function)martlet_algorithm_slot_name,
+    (any_function)martlet_report_init,
+    (any_function)martlet_step,
+    (any_function)martlet_array_step,
+    (any_function)martlet_optimizer_create,
+    (any_function)martlet_optimizer_destroy,
+    (any_function)martlet_optimizer_clone,
+    (any_function)martlet_optimizer_reset,
+    (any_function)martlet_optimizer_group_add,
+    (any_function)martlet_optimizer_add,
+    (any_function)martlet_optimizer_step,
+    (any_function)martlet_optimizer_set,
+    (any_function)martlet_optimizer_get,
+    (any_function)martlet_optimizer_count,
+    (any_function)martlet_optimizer_group_count,
+    (any_function)martlet_optimizer_size,
+    (any_function)martlet_optimizer_state_get,
+    (any_function)martlet_optimizer_state_set,
+    (any_function)martlet_optimizer_step_get,
+    (any_function)martlet_optimizer_step_set,
+    (any_function)martlet_optimizer_save,
+    (any_function)martlet_optimizer_load,
+    (any_function)martlet_matmul,
+    (any_function)martlet_layer_init,
+    (any_function)martlet_model_create,
+    (any_function)martlet_model_destroy,
+    (any_function)martlet_model_reset,
+    (any_function)martlet_model_add,
+    (any_function)martlet_training_init,
+    (any_function)martlet_model_compile,
+    (any_function)martlet_result_init,
+    (any_function)martlet_model_train,
+    (any_function)martlet_loop_init,
+    (any_function)martlet_model_fit,
+    (any_function)martlet_model_evaluate,
+    (any_function)martlet_model_predict,
+    (any_function)martlet_model_set,
+    (any_function)martlet_model_get,
+    (any_function)martlet_model_step_get,
+    (any_function)martlet_model_grad_norm_get,
+    (any_function)martlet_model_buffer_get,
+    (any_function)martlet_model_view_count,
+    (any_function)martlet_model_view_get,
+    (any_function)martlet_model_node_count,
+    (any_function)martlet_model_node_get,
+    (any_function)martlet_model_save,
+    (any_function)martlet_model_load,
+};
+
 int main(void) {
     martlet_config config;
+    size_t k;
+    for (k = 0; k < sizeof functions / sizeof functions[0]; k++)
+        if (functions[k] == NULL) return 1;
     if (martlet_version_get() != MARTLET_VERSION || martlet_abi_get() != MARTLET_ABI) return 1;
     return martlet_config_init(&config, sizeof config, MARTLET_ADAM) == MARTLET_OK ? 0 : 1;
 }

@@ -8,6 +8,7 @@
 #ifndef HOSTILE_RUN_H
 #define HOSTILE_RUN_H
 
+#include "hostile_model_run.h"
 #include "hostile_world.h"
 
 /* ---- good calls ---- */
@@ -46,9 +47,8 @@ static void world_create(struct world *w) {
         REQUIRE(martlet_optimizer_add(w->optimizer, NULL, &lent) == MARTLET_OK);
     }
     REQUIRE(martlet_optimizer_step(w->optimizer, NULL, w->grads, 2) == MARTLET_OK);
+    models_create(&w->m);
 }
-
-#define GOOD(name) static void good_martlet_##name(UNUSED struct world *w, UNUSED struct call_martlet_##name *a)
 
 GOOD(version_get) {}
 GOOD(version_name) {}
@@ -151,6 +151,7 @@ static void good_calls(void) {
     CHECK(memcmp(value[1], value[2], sizeof value[0]) == 0);
     CHECK(memcmp(state[0], state[1], sizeof state[0]) == 0);
     CHECK_OK(martlet_optimizer_destroy(optimizer));
+    models_work();
 }
 
 static bool expects(const char *expected, martlet_status status) {
@@ -183,10 +184,11 @@ static void run_case(const struct hostile_case *c) {
     static struct world w, before, other;
     static max_align_t arguments[16];
     REQUIRE(c->size <= sizeof arguments);
+    if (strstr(c->function, "model") != NULL || strstr(c->function, "matmul") != NULL) models_limit_memory();
     world_create(&w);
     c->prepare(&w, arguments);
     if (c->spoil != NULL) c->spoil(&w, arguments);
-    const uint64_t handle_before = handle_hash(w.optimizer);
+    const uint64_t handle_before = handle_hash(w.optimizer), models_before = models_hash(&w.m);
     memcpy(&before, &w, sizeof w);
     const martlet_status status = c->invoke(arguments);
     char message[2048];
@@ -195,6 +197,7 @@ static void run_case(const struct hostile_case *c) {
     if (status != MARTLET_OK) {
         CHECK_SAYING(memcmp(&w, &before, sizeof w) == 0, "%s", "the caller's memory was changed by a refused call");
         CHECK(handle_hash(w.optimizer) == handle_before);
+        CHECK_SAYING(models_hash(&w.m) == models_before, "%s", "a model was changed by a refused call");
         if (strstr(c->function, "name") == NULL) { /* those give NULL, not a message */
             CHECK_SAYING(strncmp(message, c->function, strlen(c->function)) == 0, "the message is: %s", message);
             CHECK_SAYING(is_utf8(message) && strlen(message) < 1024 && strlen(message) > strlen(c->function) + 10, "%s", message);
@@ -210,6 +213,13 @@ static void run_case(const struct hostile_case *c) {
     if (status == MARTLET_OK && keeps) {
         CHECK_OK(martlet_optimizer_save(w.optimizer, "after.safetensors"));
         CHECK_OK(martlet_optimizer_load(w.optimizer, "after.safetensors"));
+    }
+    if (status == MARTLET_OK && strstr(c->function, "model_") != NULL && strcmp(c->function, "martlet_model_destroy") != 0) {
+        martlet_model *loaded = NULL;
+        CHECK_OK(martlet_model_save(w.m.model, "after.safetensors"));
+        CHECK_OK(martlet_model_load(&loaded, "after.safetensors"));
+        CHECK_OK(martlet_model_train(loaded, NULL, &other.m.x, &other.m.y, other.m.rows, BATCH));
+        CHECK_OK(martlet_model_destroy(loaded));
     }
 }
 

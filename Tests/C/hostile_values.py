@@ -13,22 +13,26 @@ INT32 = ("INT32_MIN", "INT32_MAX")
 INT64 = ("INT64_MIN", "INT64_MAX")
 HUGE = ("INT64_MAX", "(int64_t)1 << 62", "(int64_t)1 << 61", "(int64_t)1 << 60")
 ODD_DOUBLES = ("NAN", "INFINITY", "-INFINITY", "-1.0", "-5e-324", "-1e308")
-HANDLES = {
-    "NULL": "NULL",
-    "1": "(void *)1",
-    "-1": "(void *)(intptr_t)-1",
-    "INT64_MAX": "(void *)(intptr_t)INT64_MAX",
-    "INT64_MIN": "(void *)(intptr_t)INT64_MIN",
-    "the address of an array": "(void *)w->value[0]",
-    "the address of the token": "(void *)&w->optimizer",
-    "the address of a function": "(void *)(uintptr_t)&martlet_version_get",
-    "a destroyed handle": "w->gone",
-    "a destroyed clone": "w->gone_clone",
-    "the token + 1": "(void *)((intptr_t)w->optimizer + 1)",
-    "the token + 2^32": "(void *)((intptr_t)w->optimizer + ((intptr_t)1 << 32))",
-    "the token with its sign bit flipped": "(void *)((intptr_t)w->optimizer ^ INT64_MIN)",
-    "twice the token": "(void *)((intptr_t)w->optimizer * 2)",
-}
+
+
+def handle_values(field: str, token: str, others: dict[str, str], *, null_is_fine: bool) -> Iterator[Value]:
+    """What is no handle: odd numbers, addresses, neighbours of the live token, and `others`, dead and foreign ones."""
+    odd = {
+        "NULL": "NULL",
+        "1": "(void *)1",
+        "-1": "(void *)(intptr_t)-1",
+        "INT64_MAX": "(void *)(intptr_t)INT64_MAX",
+        "INT64_MIN": "(void *)(intptr_t)INT64_MIN",
+        "the address of an array": "(void *)w->value[0]",
+        "the address of the token": f"(void *)&{token}",
+        "the address of a function": "(void *)(uintptr_t)&martlet_version_get",
+        "the token + 1": f"(void *)((intptr_t){token} + 1)",
+        "the token + 2^32": f"(void *)((intptr_t){token} + ((intptr_t)1 << 32))",
+        "the token with its sign bit flipped": f"(void *)((intptr_t){token} ^ INT64_MIN)",
+        "twice the token": f"(void *)((intptr_t){token} * 2)",
+    }
+    for what, value in (odd | others).items():
+        yield what, f"a->{field} = {value};", "OK" if what == "NULL" and null_is_fine else "HANDLE"
 
 
 def assign(target: str, values: tuple[object, ...], expected: str) -> Iterator[Value]:
@@ -331,9 +335,13 @@ def step_pointer_values() -> Iterator[Value]:
 def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
     """The hostile values of one declared parameter."""
     if kind == "martlet_optimizer *":
-        for what, value in HANDLES.items():
-            null_is_fine = what == "NULL" and function == "martlet_optimizer_destroy"
-            yield what, f"a->{name} = {value};", "OK" if null_is_fine else "HANDLE"
+        others = {
+            "a destroyed handle": "w->gone",
+            "a destroyed clone": "w->gone_clone",
+            "a model": "(void *)w->m.model",
+            "a model that is gone": "(void *)w->m.gone",
+        }
+        yield from handle_values(name, "w->optimizer", others, null_is_fine=function.endswith("_destroy"))
     elif name == "out_report" and not function.endswith("init"):
         yield from report_values()
     elif kind.endswith("*") and name.startswith("out_"):

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "hostile_model_world.h"
 #include "reference.h"
 
 #define COUNT 64 /* elements; even */
@@ -36,6 +37,7 @@ struct world {
     double out_double;
     char path[32];
     martlet_optimizer *optimizer, *gone, *gone_clone, *out_optimizer;
+    struct model_world m;
 };
 
 struct hostile_case {

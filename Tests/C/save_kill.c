@@ -1,9 +1,9 @@
 /*
- * A save that is killed: a child is stopped by ptrace at each system call of martlet_optimizer_save,
- * before it and after it, and killed there, once onto no file and once onto an existing one. What is
- * left must be no file or the old one, or the new one whole; and the next save must work beside what the
- * killed one left. The order write, sync, rename, sync of the folder is looked at too, since a kill does
- * not lose what a power failure would.
+ * A save that is killed: a child is stopped by ptrace at each system call of martlet_optimizer_save and of
+ * martlet_model_save, before it and after it, and killed there, once onto no file and once onto an existing
+ * one. What is left must be no file or the old one, or the new one whole; and the next save must work beside
+ * what the killed one left. The order write, sync, rename, sync of the folder is looked at too, since a kill
+ * does not lose what a power failure would.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -12,8 +12,69 @@
 #include <sys/wait.h>
 
 #include "checkpoint.h"
+#include "network.h"
 
 #define PATH "kill.safetensors"
+
+/* ---- what is saved: an optimizer, or a model, after some steps ---- */
+
+static bool of_model;
+
+union subject {
+    martlet_optimizer *optimizer;
+    martlet_model *model;
+};
+
+static union subject subject_create(int steps) {
+    union subject subject;
+    if (!of_model) {
+        subject.optimizer = checkpoint_create();
+        checkpoint_train(subject.optimizer, steps);
+        return subject;
+    }
+    struct network_data *data = network_data(8);
+    subject.model = network_dense(8, 5, 1);
+    network_compile(subject.model, 16);
+    CHECK_OK(network_fit(subject.model, data, steps, 0));
+    network_data_free(data);
+    return subject;
+}
+
+static martlet_status subject_save(union subject subject) {
+    return of_model ? martlet_model_save(subject.model, PATH) : martlet_optimizer_save(subject.optimizer, PATH);
+}
+
+static uint64_t subject_hash(union subject subject) {
+    return of_model ? network_hash(subject.model, false) : checkpoint_hash(subject.optimizer);
+}
+
+static void subject_destroy(union subject subject) {
+    CHECK_OK(of_model ? martlet_model_destroy(subject.model) : martlet_optimizer_destroy(subject.optimizer));
+}
+
+/* Trains, and saves if told to; the hash. */
+static uint64_t trained(int steps, bool saves) {
+    const union subject subject = subject_create(steps);
+    const uint64_t hash = subject_hash(subject);
+    if (saves) CHECK_OK(subject_save(subject));
+    subject_destroy(subject);
+    return hash;
+}
+
+/* The hash of what the file holds; 0 where there is none, which leaves an optimizer as it was. */
+static uint64_t file_hash(void) {
+    union subject subject = {NULL};
+    if (!of_model) subject = subject_create(1);
+    const uint64_t before = of_model ? 0 : subject_hash(subject);
+    const martlet_status status = of_model ? martlet_model_load(&subject.model, PATH) : martlet_optimizer_load(subject.optimizer, PATH);
+    CHECK_SAYING(status == MARTLET_OK || status == MARTLET_ERROR_FILE, "%s", martlet_last_error());
+    const uint64_t after = status != MARTLET_OK && of_model ? 0 : subject_hash(subject);
+    if (status != MARTLET_OK) CHECK(after == before);
+    if (!of_model || status == MARTLET_OK) subject_destroy(subject);
+    return status == MARTLET_OK ? after : 0;
+}
+
+/* ---- kills ---- */
 
 /* The child: everything ready, then one save under the parent's eye. */
 static pid_t start_save(int steps) {
@@ -22,11 +83,10 @@ static pid_t start_save(int steps) {
     REQUIRE(child >= 0);
     if (child != 0) return child;
     alarm(20);
-    martlet_optimizer *optimizer = checkpoint_create();
-    checkpoint_train(optimizer, steps);
+    const union subject subject = subject_create(steps);
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) _exit(90);
     raise(SIGSTOP);
-    _exit(martlet_optimizer_save(optimizer, PATH) == MARTLET_OK ? 0 : 91);
+    _exit(subject_save(subject) == MARTLET_OK ? 0 : 91);
 }
 
 /* Lets the save run to its n-th stop and kills it there. False when it ended first. `calls` (may be NULL)
@@ -75,42 +135,22 @@ static int clean(void) {
     return count;
 }
 
-static uint64_t hash_after(int steps) {
-    martlet_optimizer *optimizer = checkpoint_create();
-    checkpoint_train(optimizer, steps);
-    const uint64_t hash = checkpoint_hash(optimizer);
-    CHECK_OK(martlet_optimizer_destroy(optimizer));
-    return hash;
-}
-
 /* Kills at every stop. Returns how many there were. */
 static int kill_everywhere(bool existing) {
-    const uint64_t old = hash_after(3), new = hash_after(7);
+    const uint64_t old = trained(3, false), new = trained(7, false);
     int n = 1;
     bool old_seen = false, new_seen = false;
     for (;; n++) {
         clean();
-        martlet_optimizer *optimizer = checkpoint_create();
-        checkpoint_train(optimizer, 3);
-        if (existing) CHECK_OK(martlet_optimizer_save(optimizer, PATH));
+        if (existing) trained(3, true);
         const bool killed = save_until(7, n, NULL, NULL);
-        const uint64_t untouched = checkpoint_hash(optimizer);
         const bool there = access(PATH, F_OK) == 0;
+        const uint64_t hash = file_hash();
         CHECK_SAYING(there || !existing, "stop %d: the old file is gone", n);
-        if (there) {
-            CHECK_OK(martlet_optimizer_load(optimizer, PATH));
-            const uint64_t hash = checkpoint_hash(optimizer);
-            CHECK_SAYING(hash == new || (existing && hash == old), "stop %d: neither the old nor the new file", n);
-            old_seen = old_seen || hash == old;
-            new_seen = new_seen || hash == new;
-        } else {
-            CHECK_STATUS(martlet_optimizer_load(optimizer, PATH), MARTLET_ERROR_FILE);
-            CHECK(checkpoint_hash(optimizer) == untouched);
-            old_seen = true;
-        }
-        CHECK_OK(martlet_optimizer_save(optimizer, PATH));
-        CHECK_OK(martlet_optimizer_load(optimizer, PATH));
-        CHECK_OK(martlet_optimizer_destroy(optimizer));
+        CHECK_SAYING(there ? hash == new || (existing && hash == old) : hash == 0, "stop %d: neither the old nor the new file", n);
+        old_seen = old_seen || !there || hash == old;
+        new_seen = new_seen || hash == new;
+        CHECK(trained(5, true) == file_hash());
         if (!killed) break;
     }
     CHECK(old_seen && new_seen);
@@ -147,9 +187,12 @@ static void order(void) {
 }
 
 int main(void) {
-    order();
-    const int fresh = kill_everywhere(false), existing = kill_everywhere(true);
-    clean();
-    printf("killed at %d stops onto no file and at %d onto an old one\n", fresh, existing);
+    for (int kind = 0; kind < 2; kind++) {
+        of_model = kind == 1;
+        order();
+        const int fresh = kill_everywhere(false), existing = kill_everywhere(true);
+        clean();
+        printf("%s: killed at %d stops onto no file and at %d onto an old one; ", of_model ? "a model" : "an optimizer", fresh, existing);
+    }
     return check_end();
 }

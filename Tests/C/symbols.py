@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The library as the linker sees it, against the header: names, version, SONAME, needed libraries, size.
 
-Exported symbols must be the header's declarations, no more and no fewer. Reads ELF through nm, readelf and objdump.
+Exported symbols must be the header's declarations, no more and no fewer, and header.c must take each by its address.
+Reads ELF through nm and readelf.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
 VERSION = "MARTLET_0"
 NEEDED = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1"}
 LOADER = re.compile(r"ld-linux[\w-]*\.so\.\d")
@@ -42,7 +44,9 @@ def problems(library: Path, header: Path) -> list[str]:
     said = [f"declared in martlet.h, not exported: {name}" for name in sorted(wanted - found.keys())]
     said += [f"exported, not declared in martlet.h: {name}" for name in sorted(found.keys() - wanted)]
     said += [f"{name} has version {version!r}, not {VERSION}" for name, version in found.items() if version != VERSION]
-    if len(wanted) < 30:
+    taken = set(re.findall(r"\(any_function\)(martlet_\w+)", (HERE / "header.c").read_text()))
+    said += [f"declared in martlet.h, not taken by its address in header.c: {name}" for name in sorted(wanted - taken)]
+    if len(wanted) < 60:
         said.append(f"only {len(wanted)} declarations found in the header")
     dynamic = output("readelf", "-dW", str(library))
     names = re.findall(r"\(SONAME\).*\[(.*)\]", dynamic)

@@ -16,7 +16,8 @@ import Testing
             (MARTLET_ERROR_UNSUPPORTED, "MARTLET_ERROR_UNSUPPORTED"), (MARTLET_ERROR_MEMORY, "MARTLET_ERROR_MEMORY"),
             (MARTLET_ERROR_FILE, "MARTLET_ERROR_FILE"), (MARTLET_ERROR_FORMAT, "MARTLET_ERROR_FORMAT"),
             (MARTLET_ERROR_BUSY, "MARTLET_ERROR_BUSY"), (MARTLET_ERROR_INTERRUPTED, "MARTLET_ERROR_INTERRUPTED"),
-            (1, "MARTLET_ERROR_?"), (-15, "MARTLET_ERROR_?"), (.min, "MARTLET_ERROR_?"), (.max, "MARTLET_ERROR_?"),
+            (MARTLET_STOPPED, "MARTLET_STOPPED"), (MARTLET_ERROR_ORDER, "MARTLET_ERROR_ORDER"),
+            (1, "MARTLET_ERROR_?"), (-17, "MARTLET_ERROR_?"), (.min, "MARTLET_ERROR_?"), (.max, "MARTLET_ERROR_?"),
         ]
         for (status, name) in names { #expect(String(cString: martlet_status_name(status)) == name) }
     }

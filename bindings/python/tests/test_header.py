@@ -1,4 +1,5 @@
-"""Holds _ffi.py against include/martlet.h, both ways: constants, structs with their offsets, prototypes."""
+"""Holds _ffi.py and _ffi_models.py against include/martlet.h, both ways: constants, structs with their offsets,
+prototypes."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from martlet import _ffi, _library
+from martlet import _ffi, _ffi_models, _library
 
 SCALARS: dict[str, Any] = {
     "int32_t": ctypes.c_int32,
@@ -28,7 +29,17 @@ STRUCTS = {
     "martlet_config": _ffi.Config,
     "martlet_report": _ffi.Report,
     "martlet_optimizer": _ffi.Optimizer,
+    "martlet_layer": _ffi_models.Layer,
+    "martlet_training": _ffi_models.Training,
+    "martlet_result": _ffi_models.Result,
+    "martlet_progress": _ffi_models.Progress,
+    "martlet_loop": _ffi_models.Loop,
+    "martlet_view": _ffi_models.View,
+    "martlet_node": _ffi_models.Node,
+    "martlet_model": _ffi_models.ModelToken,
 }
+OPAQUE = {"martlet_optimizer", "martlet_model"}
+DECLARED = {**vars(_ffi), **vars(_ffi_models)}
 
 
 def header_path() -> Path:
@@ -50,6 +61,9 @@ def structs() -> dict[str, list[tuple[str, str, int, bool]]]:
     for name, body in re.findall(r"typedef struct (\w+) \{(.*?)\} \w+;", header(), flags=re.DOTALL):
         fields = []
         for declaration in re.findall(r"([^;]+);", body):
+            if called := re.search(r"\(\*(\w+)\)", declaration):
+                fields.append(("function", called[1], 1, True))
+                continue
             kind, declarators = re.fullmatch(r"\s*(?:const )?(\w+)\s+(.*?)\s*", declaration, flags=re.DOTALL).groups()
             for declarator in declarators.split(","):
                 star, field, length = re.fullmatch(r"\s*(\*?)\s*(\w+)(?:\[(\d+)\])?", declarator).groups()
@@ -78,6 +92,8 @@ def plain(argument: str) -> str:
 def expected(kind: str) -> Any:
     if kind == "char*":
         return ctypes.c_char_p
+    if kind == "void*":
+        return ctypes.c_void_p
     if kind.endswith("*"):
         return ctypes.POINTER(expected(kind[:-1]))
     return SCALARS.get(kind) or STRUCTS[kind]
@@ -85,9 +101,7 @@ def expected(kind: str) -> Any:
 
 def test_constants_are_the_headers() -> None:
     ours = {
-        name: value
-        for name, value in vars(_ffi).items()
-        if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and type(value) is int
+        name: value for name, value in DECLARED.items() if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and type(value) is int
     }
     theirs = constants()
     assert len(theirs) > 40
@@ -95,13 +109,13 @@ def test_constants_are_the_headers() -> None:
 
 
 def test_every_struct_is_declared() -> None:
-    declared = {value for value in vars(_ffi).values() if isinstance(value, type(ctypes.Structure))}
+    declared = {value for value in DECLARED.values() if isinstance(value, type(ctypes.Structure))}
     declared.discard(ctypes.Structure)
     assert declared == set(STRUCTS.values())
-    assert set(structs()) == set(STRUCTS) - {"martlet_optimizer"}
+    assert set(structs()) == set(STRUCTS) - OPAQUE
 
 
-@pytest.mark.parametrize("name", sorted(set(STRUCTS) - {"martlet_optimizer"}))
+@pytest.mark.parametrize("name", sorted(set(STRUCTS) - OPAQUE))
 def test_struct_fields_and_offsets(name: str) -> None:
     structure = STRUCTS[name]
     offset = alignment = 0
@@ -126,10 +140,18 @@ def test_sizes_that_are_fixed_for_good() -> None:
     assert ctypes.sizeof(_ffi.Array) == 64
     assert ctypes.sizeof(_ffi.Parameter) == 256
     assert ctypes.sizeof(_ffi.Config) == 80
+    assert ctypes.sizeof(_ffi_models.View) == 128
+    assert ctypes.sizeof(_ffi_models.Node) == 128
+
+
+def test_the_progress_function() -> None:
+    (declared,) = re.findall(r"int32_t \(\*progress\)\(([^)]*)\);", header())
+    assert _ffi_models.PROGRESS._restype_ is ctypes.c_int32
+    assert list(_ffi_models.PROGRESS._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
 
 
 def test_every_function_is_declared() -> None:
-    ours = {name for name in vars(_ffi) if name.startswith("martlet_")}
+    ours = {name for name in DECLARED if name.startswith("martlet_")}
     theirs = set(prototypes())
     assert len(theirs) > 30
     assert ours == theirs
@@ -138,23 +160,27 @@ def test_every_function_is_declared() -> None:
 @pytest.mark.parametrize("name", sorted(prototypes()))
 def test_prototype(name: str) -> None:
     result, arguments = prototypes()[name]
-    function = getattr(_ffi, name)
+    function = DECLARED[name]
     assert function.restype is expected(result)
     assert function.argtypes == [expected(kind) for kind in arguments]
     checks = getattr(function, "errcheck", None) is _ffi._raise_on_failure
     assert checks == (result == "martlet_status")
 
 
-def test_the_call_by_address_is_the_same_function() -> None:
-    address = ctypes.cast(_ffi.martlet_step, ctypes.c_void_p).value
-    assert ctypes.cast(_ffi._step_by_address, ctypes.c_void_p).value == address
-    sizes = [ctypes.sizeof(kind) for kind in _ffi.martlet_step.argtypes]
-    assert [ctypes.sizeof(kind) for kind in _ffi._step_by_address.argtypes] == sizes
-    assert _ffi._step_by_address.restype is _ffi.STATUS
+@pytest.mark.parametrize(
+    ("checked", "by_address"),
+    [(_ffi.martlet_step, _ffi._step_by_address), (_ffi_models.martlet_model_train, _ffi_models._train_by_address)],
+)
+def test_the_call_by_address_is_the_same_function(checked: Any, by_address: Any) -> None:
+    address = ctypes.cast(checked, ctypes.c_void_p).value
+    assert ctypes.cast(by_address, ctypes.c_void_p).value == address
+    sizes = [ctypes.sizeof(kind) for kind in checked.argtypes]
+    assert [ctypes.sizeof(kind) for kind in by_address.argtypes] == sizes
+    assert by_address.restype is _ffi.STATUS
 
 
 def test_each_status_has_an_exception() -> None:
-    statuses = {value for name, value in constants().items() if name.startswith("ERROR_")}
+    statuses = {value for name, value in constants().items() if name.startswith("ERROR_") or name == "STOPPED"}
     assert statuses == set(_ffi.BY_STATUS)
 
 
@@ -163,4 +189,4 @@ def test_nothing_else_touches_ctypes() -> None:
     users = {
         path.name for path in folder.rglob("*.py") if re.search(r"^\s*(import|from) ctypes", path.read_text(), re.M)
     }
-    assert users == {"_ffi.py", "_library.py", "_memory.py"}
+    assert users == {"_ffi.py", "_ffi_models.py", "_library.py", "_memory.py"}

@@ -1,9 +1,11 @@
-"""Martlet: the Adam family of optimizers for numpy arrays, PyTorch tensors and C programs.
+"""Martlet: the Adam family of optimizers for numpy arrays, PyTorch tensors and C programs, and small neural networks.
 
     martlet.torch.Adam, AdamW       in place of torch.optim.Adam, AdamW, on CPU tensors
     martlet.optim.Adam, AdamW       objects over numpy arrays
     martlet.adam, adamw             plain functions over numpy arrays
     martlet.adam_optimizer          the same with a step number, as adam_optimizer(parameters, gradients, t)
+    martlet.nn.Sequential           models with Keras's names, trained in the library
+    martlet.data                    batches, readers of data sets, scalers
 
 Needs numpy alone; martlet.torch imports torch when it is first used.
 """
@@ -24,10 +26,12 @@ from martlet._errors import (
     InterruptedStepError,
     LibraryError,
     MartletError,
+    OrderError,
     OutOfMemoryError,
     OverlapError,
     ReadOnlyError,
     ShapeError,
+    StoppedError,
     StructError,
     UnsupportedError,
 )
@@ -36,6 +40,8 @@ from martlet._threads import get_num_threads, set_num_threads
 from martlet.functional import adam, adam_optimizer, adamw
 
 if TYPE_CHECKING:
+    from martlet import data as data
+    from martlet import nn as nn
     from martlet import optim as optim
     from martlet import torch as torch
 
@@ -53,17 +59,21 @@ __all__ = [
     "LibraryError",
     "Machine",
     "MartletError",
+    "OrderError",
     "OutOfMemoryError",
     "OverlapError",
     "ReadOnlyError",
     "ShapeError",
+    "StoppedError",
     "StructError",
     "UnsupportedError",
     "adam",
     "adam_optimizer",
     "adamw",
+    "data",
     "get_num_threads",
     "machine",
+    "nn",
     "optim",
     "set_isa",
     "set_num_threads",
@@ -72,7 +82,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("optim", "torch"):
+    if name in ("data", "nn", "optim", "torch"):
         return importlib.import_module(f"martlet.{name}")
     raise AttributeError(f"module 'martlet' has no attribute {name!r}")
 

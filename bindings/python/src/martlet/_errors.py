@@ -63,11 +63,19 @@ class FormatError(MartletError, ValueError):
 
 
 class BusyError(MartletError, RuntimeError):
-    """Another thread is inside this optimizer."""
+    """Another thread is inside this optimizer or model."""
 
 
 class InterruptedStepError(MartletError, RuntimeError):
-    """The process was forked while another thread was inside this optimizer, so its memory is half updated."""
+    """The process was forked while another thread was inside it, so its memory is half updated."""
+
+
+class StoppedError(MartletError, RuntimeError):
+    """A progress function asked to stop."""
+
+
+class OrderError(MartletError, RuntimeError):
+    """A call came before one that it needs, or after one that forbids it."""
 
 
 # Keyed by the status constants of martlet.h.
@@ -86,4 +94,6 @@ BY_STATUS: dict[int, type[MartletError]] = {
     -12: FormatError,
     -13: BusyError,
     -14: InterruptedStepError,
+    -15: StoppedError,
+    -16: OrderError,
 }

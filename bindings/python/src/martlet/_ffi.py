@@ -1,8 +1,8 @@
-"""martlet.h, word for word: its constants, structs and prototypes, over ctypes.
+"""martlet.h to its section 8, word for word: its constants, structs and prototypes, over ctypes.
 
-It touches ctypes, as do _library.py, which loads the library, and _memory.py. A test holds it against the header both
-ways. Names are the header's, constants and types without their prefix. It checks no arguments: a function
-that fails raises the exception of its status, with the library's own text.
+It touches ctypes, as do _ffi_models.py, the rest of the header, _library.py, which loads the library, and _memory.py. A
+test holds both against the header both ways. Names are the header's, constants and types without their prefix. No
+arguments are checked here: a function that fails raises the exception of its status, with the library's own text.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ ERROR_FILE = -11
 ERROR_FORMAT = -12
 ERROR_BUSY = -13
 ERROR_INTERRUPTED = -14
+STOPPED = -15
+ERROR_ORDER = -16
 
 ISA_AUTO = 0
 ISA_BASELINE = 1

@@ -1,7 +1,7 @@
-"""Memory of our own at addresses that stay, for the library to read: words, configs, names.
+"""Memory at addresses that stay: words and configs of our own for the library to read, and views of the library's.
 
-Each object frees its memory when it is collected, so whoever hands out an address keeps the object. What the structs
-hold is _ffi.py's to say.
+Each object of our own frees its memory when it is collected, so whoever hands out an address keeps the object.
+What the structs hold is _ffi.py's to say.
 """
 
 from __future__ import annotations
@@ -54,3 +54,30 @@ def buffer_address(owner: Any) -> int:
     """Where the memory of a contiguous, writable object starts. What has none raises TypeError, ValueError or
     BufferError."""
     return ctypes.addressof(_byte_of(owner))
+
+
+def address_of(struct: Any) -> int:
+    """Where a struct, or an array of them, lies."""
+    return ctypes.addressof(struct)
+
+
+def pointer_value(pointer: Any) -> int:
+    """The address that a typed pointer holds; 0 for NULL."""
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+
+
+def doubles(struct: Any) -> memoryview[float]:
+    """A struct of 8-byte words as floats, in place."""
+    return memoryview(struct).cast("B").cast("d")
+
+
+def floats_at(address: int) -> Any:
+    """What a function that takes a float pointer is given for an address."""
+    return ctypes.c_float.from_address(address) if address else None
+
+
+def floats(address: int, count: int, owner: Any) -> Any:
+    """Foreign floats as an object with a buffer, which keeps their owner."""
+    block: Any = (ctypes.c_float * count).from_address(address)
+    block.owner = owner
+    return block

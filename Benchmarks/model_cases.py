@@ -1,0 +1,244 @@
+"""What is measured of models: training steps, matrix products, convolutions and a prediction, and their targets.
+
+Each counts the multiplications and additions that it needs, so that the table can say which share of the machine's
+peak a peer reaches; the optimizer's are left out, as they are few. A target against the faster of two peers is one
+against each. "No slower" is a ratio of 1. Nothing here runs or times anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from cases import DEFAULT, FUSED, MARTLET, Case, Shape
+
+MARTLET_C = "martlet from C"
+#: The two that compile a whole step.
+COMPILED = "torch.compile"
+JAX = "jax jit + optax"
+#: Torch's two layouts of images.
+FUSED_LAST = "torch fused, channels-last"
+CONTIGUOUS = "torch contiguous"
+CHANNELS_LAST = "torch channels-last"
+#: Multiply-adds in registers, and nothing else, on two threads and on one.
+PEAK = "peak, two threads"
+PEAK_ONE = "peak, one thread"
+PEAKS = (PEAK, PEAK_ONE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCase(Case):
+    """A case whose work is arithmetic."""
+
+    unit = "GFLOP/s"
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return (self.work, *self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """What a C program must know to do the same."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Network:
+    """3x3 convolutions of stride 1 with zeros at the border, then dense layers; ReLU after all but the last."""
+
+    #: Of one sample: features, or height, width and channels.
+    input: Shape
+    filters: tuple[int, ...]
+    units: tuple[int, ...]
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Kernels and biases as Keras has them: height, width, inputs, filters; inputs, units."""
+        shapes: list[Shape] = []
+        sizes = self.input
+        for filters in self.filters:
+            shapes += [(3, 3, sizes[-1], filters), (filters,)]
+            sizes = (*sizes[:-1], filters)
+        inputs = prod(sizes)
+        for units in self.units:
+            shapes += [(inputs, units), (units,)]
+            inputs = units
+        return tuple(shapes)
+
+    def forward_work(self) -> list[int]:
+        """Of one sample, layer by layer: two for each number of a kernel, at each of the places where it is used."""
+        places = prod(self.input[:-1]) if self.filters else 1
+        return [2 * prod(kernel) * (places if len(kernel) == 4 else 1) for kernel in self.shapes[::2]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(ModelCase):
+    """Steps on batches in memory, with Adam and cross-entropy of ten classes."""
+
+    network: Network
+    batch: int
+    #: Batches in an epoch, and epochs that one call of ``fit`` trains for.
+    batches: int
+    epochs: int
+
+    @property
+    def work(self) -> int:
+        """Each layer runs forward and makes its kernel's gradient; all but the first also make their input's."""
+        forward = self.network.forward_work()
+        return self.batch * (3 * sum(forward) - forward[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product(ModelCase):
+    """``martlet_matmul`` of rows x inner and inner x columns."""
+
+    rows: int
+    inner: int
+    columns: int
+    act: str = "a product"
+    peers: tuple[str, ...] = (DEFAULT, MARTLET_C, *PEAKS)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return (self.rows, self.inner, self.columns)
+
+    @property
+    def work(self) -> int:
+        return 2 * self.rows * self.inner * self.columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution(ModelCase):
+    """A 3x3 convolution without bias, forward and backward, in a network with the mean squared error as its loss.
+
+    ``inner``: a dense layer of one input gives the images, so that the convolution has to make their gradient too.
+    """
+
+    batch: int
+    channels: int
+    size: int
+    filters: int
+    inner: bool
+    peers: tuple[str, ...] = (CONTIGUOUS, CHANNELS_LAST, *PEAKS)
+
+    @property
+    def work(self) -> int:
+        once = 2 * self.batch * self.size**2 * 9 * self.channels * self.filters
+        return once * (3 if self.inner else 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(ModelCase):
+    """The output of one sample."""
+
+    network: Network
+    act: str = "a sample"
+    own: str = MARTLET_C
+    peers: tuple[str, ...] = (MARTLET, DEFAULT, *PEAKS)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return (*self.network.input, *self.network.units)
+
+    @property
+    def work(self) -> int:
+        return sum(self.network.forward_work())
+
+
+PERCEPTRON = Network((784,), (), (64, 10))
+
+
+def convolutional(size: int) -> Network:
+    """Two convolutions of 64 filters over three channels, and two dense layers."""
+    return Network((size, size, 3), (64, 64), (512, 10))
+
+
+def training(
+    name: str,
+    title: str,
+    network: Network,
+    targets: dict[str, float],
+    *,
+    batch: int,
+    batches: int,
+    epochs: int = 1,
+    rounds: int | None = None,
+) -> Training:
+    layouts = (FUSED_LAST,) if network.filters else ()
+    return Training(
+        name=name,
+        title=f"training step of the {title}, batch {batch}, inside fit",
+        shapes=network.shapes,
+        targets=targets,
+        network=network,
+        batch=batch,
+        batches=batches,
+        epochs=epochs,
+        rounds=rounds,
+        peers=(DEFAULT, FUSED, *layouts, COMPILED, JAX, *PEAKS),
+    )
+
+
+def product(rows: int, inner: int, columns: int, target: float) -> Product:
+    sizes = f"{rows}x{inner}x{columns}"
+    return Product(
+        name=f"matmul-{sizes}",
+        title=f"matrix product {sizes}, called from Python",
+        shapes=((rows, inner), (inner, columns), (rows, columns)),
+        targets={DEFAULT: target},
+        rows=rows,
+        inner=inner,
+        columns=columns,
+    )
+
+
+def convolution(batch: int, channels: int, size: int, filters: int, target: float | None, inner: bool) -> Convolution:
+    found = "both gradients" if inner else "the kernel's gradient"
+    return Convolution(
+        name=f"conv-{batch}x{channels}x{size}x{filters}" + ("" if inner else "-first"),
+        title=f"3x3 convolution, {batch} images of {size}x{size}, {channels} channels to {filters}: forward, {found}",
+        shapes=((batch, size, size, channels), (3, 3, channels, filters), (batch, size, size, filters)),
+        targets={CONTIGUOUS: target, CHANNELS_LAST: target} if target else {},
+        batch=batch,
+        channels=channels,
+        size=size,
+        filters=filters,
+        inner=inner,
+    )
+
+
+FASTEST = {COMPILED: 1.0, JAX: 1.0}
+
+CASES: tuple[ModelCase, ...] = (
+    training("train-mlp", "MLP 784-64-10", PERCEPTRON, {FUSED: 5.0, **FASTEST}, batch=32, batches=200, epochs=4),
+    training(
+        "train-conv-8", "conv net on 8x8 images", convolutional(8), {FUSED: 1.15, **FASTEST}, batch=64, batches=16
+    ),
+    training(
+        "train-conv-32",
+        "conv net on 32x32 images",
+        convolutional(32),
+        {FUSED: 1.5, **FASTEST},
+        batch=64,
+        batches=4,
+        rounds=7,
+    ),
+    product(2048, 2048, 2048, 0.95),
+    product(64, 784, 512, 1.0),
+    product(128, 512, 512, 1.0),
+    product(32, 784, 64, 1.0),
+    convolution(64, 64, 32, 64, 0.95, inner=True),
+    convolution(64, 3, 32, 64, 1.5, inner=True),
+    convolution(64, 3, 32, 64, None, inner=False),
+    convolution(64, 64, 8, 64, 0.95, inner=True),
+    convolution(32, 128, 16, 128, 0.85, inner=True),
+    Prediction(
+        name="predict",
+        title="prediction of one sample by the MLP 784-64-10, from C",
+        shapes=PERCEPTRON.shapes,
+        targets={},
+        network=PERCEPTRON,
+        ceiling=10e-6,
+    ),
+)

@@ -1,0 +1,185 @@
+// martlet_layer, martlet_training and martlet_array become the words of Models, and back.
+import CMartlet
+import MartletModels
+import MartletPlatform
+
+extension martlet_layer {
+    init(_ layer: Layer) {
+        unsafe self.init()
+        unsafe struct_size = UInt32(MemoryLayout<martlet_layer>.size)
+        unsafe kind = layer.kind.rawValue
+        unsafe activation = layer.activation.rawValue
+        unsafe flags = layer.flags.rawValue
+        unsafe units = Int64(layer.units)
+        unsafe kernel = layer.kernel.numbers
+        unsafe stride = layer.stride.numbers
+        unsafe dilation = layer.dilation.numbers
+        unsafe groups = Int64(layer.groups)
+        unsafe padding = layer.padding.rawValue
+        unsafe rate = layer.rate
+        unsafe slope = layer.slope
+        unsafe momentum = layer.momentum
+        unsafe epsilon = layer.epsilon
+        unsafe kernel_initializer = layer.kernelInitializer.rawValue
+        unsafe bias_initializer = layer.biasInitializer.rawValue
+    }
+}
+
+extension Pair {
+    fileprivate var numbers: (Int64, Int64) { (Int64(height), Int64(width)) }
+
+    fileprivate init(_ numbers: (Int64, Int64)) { self.init(Int(numbers.0), Int(numbers.1)) }
+}
+
+/// The value of a numbered choice. Throws where the number is none.
+func choice<Choice: RawRepresentable<Int32>>(
+    _ number: Int32, _ subject: @autoclosure () -> String, _ expected: StaticString
+) throws(MartletError) -> Choice {
+    guard let value = Choice(rawValue: number) else {
+        throw MartletError(.argument, "\(subject()) is \(number); expected \(expected)")
+    }
+    return value
+}
+
+extension Layer {
+    /// Reads a caller's layer; ranges are checked where it is added.
+    init(_ layer: UnsafePointer<martlet_layer>?) throws(MartletError) {
+        let raw = try unsafe martlet_layer.reading(layer, "layer") { raw throws(MartletError) in
+            unsafe martlet_layer(
+                Layer(try choice(raw.kind, "layer.kind", "MARTLET_LAYER_DENSE or another of its kind")))
+        }
+        self.init(try choice(unsafe raw.kind, "layer.kind", "MARTLET_LAYER_DENSE or another of its kind"))
+        activation = try unsafe choice(raw.activation, "layer.activation", "MARTLET_ACTIVATION_...")
+        padding = try unsafe choice(raw.padding, "layer.padding", "MARTLET_PADDING_...")
+        kernelInitializer = try unsafe choice(
+            raw.kernel_initializer, "layer.kernel_initializer", "MARTLET_INITIALIZER_...")
+        biasInitializer = try unsafe choice(raw.bias_initializer, "layer.bias_initializer", "MARTLET_INITIALIZER_...")
+        guard unsafe raw.flags & ~LayerFlags.all.rawValue == 0 else {
+            throw unsafe MartletError(
+                .argument, "layer.flags is \(raw.flags); expected a sum of MARTLET_NO_BIAS and its like")
+        }
+        flags = unsafe LayerFlags(rawValue: raw.flags)
+        units = unsafe Int(raw.units)
+        kernel = unsafe Pair(raw.kernel)
+        stride = unsafe Pair(raw.stride)
+        dilation = unsafe Pair(raw.dilation)
+        pads = unsafe [Int(raw.pads.0), Int(raw.pads.1), Int(raw.pads.2), Int(raw.pads.3)]
+        groups = unsafe Int(raw.groups)
+        if kind == .reshape || kind == .permute {
+            let all = unsafe [
+                raw.sizes.0, raw.sizes.1, raw.sizes.2, raw.sizes.3, raw.sizes.4, raw.sizes.5, raw.sizes.6, raw.sizes.7,
+            ]
+            guard unsafe raw.rank >= 1 && raw.rank <= 8 else {
+                throw unsafe MartletError(.shape, "layer.rank is \(raw.rank); expected 1 to 8")
+            }
+            sizes = unsafe all.prefix(Int(raw.rank)).map { Int($0) }
+        }
+        rate = unsafe raw.rate
+        slope = unsafe raw.slope
+        momentum = unsafe raw.momentum
+        epsilon = unsafe raw.epsilon
+        kernelValue = unsafe raw.kernel_value
+        biasValue = unsafe raw.bias_value
+        name = try unsafe raw.name.map { text throws(MartletError) in try unsafe Layer.name(text) }
+    }
+
+    /// Reads a name no further than one byte past the longest that may be.
+    private static func name(_ text: UnsafePointer<CChar>) throws(MartletError) -> String {
+        var count = 0
+        while count <= longestName, unsafe text[count] != 0 { count += 1 }
+        let bytes = unsafe UnsafeRawBufferPointer(start: text, count: count)
+        if let place = unsafe Bytes.firstInvalid(bytes), count <= longestName {
+            throw MartletError(.argument, "layer.name is not UTF-8 at byte \(place); expected UTF-8")
+        }
+        return unsafe String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension martlet_training {
+    init(_ training: Training) {
+        self.init(
+            struct_size: UInt32(MemoryLayout<martlet_training>.size), loss: training.loss.rawValue,
+            from: training.from.rawValue, metrics: training.metrics.rawValue, batch_size: Int64(training.batchSize),
+            top: Int32(training.top), reserved: 0, label_smoothing: training.labelSmoothing, delta: training.delta)
+    }
+}
+
+extension Training {
+    /// Reads a caller's training; ranges are checked by compile.
+    init(_ training: UnsafePointer<martlet_training>?) throws(MartletError) {
+        let expected: StaticString = "MARTLET_LOSS_CROSS_ENTROPY or another of its kind"
+        let raw = try unsafe martlet_training.reading(training, "training") { raw throws(MartletError) in
+            martlet_training(Training(try choice(raw.loss, "training.loss", expected)))
+        }
+        self.init(try choice(raw.loss, "training.loss", expected))
+        from = try choice(raw.from, "training.from", "MARTLET_FROM_...")
+        guard raw.metrics & ~Metrics.all.rawValue == 0 else {
+            throw MartletError(
+                .argument, "training.metrics is \(raw.metrics); expected a sum of MARTLET_METRIC_ACCURACY and its like")
+        }
+        guard raw.reserved == 0 else {
+            throw MartletError(.structure, "training.reserved is \(raw.reserved); expected 0")
+        }
+        metrics = Metrics(rawValue: raw.metrics)
+        batchSize = Int(raw.batch_size)
+        top = Int(raw.top)
+        labelSmoothing = raw.label_smoothing
+        delta = raw.delta
+    }
+}
+
+extension Samples {
+    /// Reads a caller's contiguous array.
+    init(_ pointer: UnsafePointer<martlet_array>?, _ name: StaticString) throws(MartletError) {
+        let array = try unsafe required(pointer, "\(name)").pointee
+        guard let type = unsafe SampleType(rawValue: array.dtype) else {
+            throw unsafe MartletError(
+                .type,
+                "\(name).dtype is \(array.dtype); expected MARTLET_FP32, or for labels MARTLET_INT32, MARTLET_INT64 or "
+                    + "MARTLET_UINT8")
+        }
+        guard unsafe array.scales == nil && array.block == 0 && array.scale_dtype == 0 else {
+            throw MartletError(.unsupported, "\(name) has scales, block or scale_dtype set; expected NULL and 0")
+        }
+        guard unsafe array.reserved == 0 else {
+            throw unsafe MartletError(.structure, "\(name).reserved is \(array.reserved); expected 0")
+        }
+        guard unsafe array.count >= 0 && array.count <= 1 << 56 else {
+            throw unsafe MartletError(.shape, "\(name).count is \(array.count); expected 0 to 2^56")
+        }
+        if unsafe array.rank != 0 { try unsafe array.checkContiguous(name) }
+        unsafe self.init(
+            base: array.data, count: Int(array.count), type: type, sizes: array.sizes, rank: Int(array.rank))
+    }
+}
+
+extension martlet_array {
+    /// Throws where the strides are not those of rows one after another, or the sizes are not the count's.
+    fileprivate func checkContiguous(_ name: StaticString) throws(MartletError) {
+        guard unsafe rank >= 1 && rank <= 64 else {
+            throw unsafe MartletError(.shape, "\(name).rank is \(rank); expected 0 to 64")
+        }
+        let sizes = try unsafe required(sizes, "\(name).sizes")
+        let strides = try unsafe required(strides, "\(name).strides")
+        var product = 1
+        for dimension in unsafe (0..<Int(rank)).reversed() {
+            let size = unsafe Int(sizes[dimension])
+            guard size >= 0 else {
+                throw MartletError(.shape, "\(name).sizes[\(dimension)] is \(size); expected 0 or more")
+            }
+            guard unsafe size <= 1 || Int(strides[dimension]) == product else {
+                throw unsafe MartletError(
+                    .shape,
+                    "\(name).strides[\(dimension)] is \(strides[dimension]); expected \(product): samples are contiguous"
+                )
+            }
+            let (next, overflow) = product.multipliedReportingOverflow(by: size)
+            guard !overflow else { throw MartletError(.shape, "\(name).sizes multiply to more than 2^63") }
+            product = next
+        }
+        guard unsafe product == Int(count) else {
+            throw unsafe MartletError(
+                .shape, "\(name).count is \(count); expected \(product), the product of its sizes")
+        }
+    }
+}

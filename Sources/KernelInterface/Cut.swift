@@ -1,0 +1,28 @@
+// How much work is cut into pieces: by its size alone, so that results depend neither on threads nor on what else runs.
+// Who does which piece is Compute's business.
+
+/// Numbered things, cut into runs of one size; the last may be shorter.
+package struct Cut: BitwiseCopyable {
+    package var count: Int
+    /// Things in each piece but the last.
+    package var size: Int
+
+    /// - Parameters:
+    ///   - size: things in a piece, more where there would be too many pieces to share.
+    ///   - most: the most pieces there may be.
+    @inline(__always)
+    package init(_ count: Int, by size: Int, most: Int = 4096) {
+        self.count = count
+        self.size = max(size, (count + most - 1) / most, 1)
+    }
+
+    @inline(__always)
+    package var pieces: Int { (count + size - 1) / size }
+
+    @inline(__always)
+    package func start(_ piece: Int) -> Int { piece * size }
+
+    /// The place behind the piece's last thing.
+    @inline(__always)
+    package func end(_ piece: Int) -> Int { min((piece + 1) * size, count) }
+}

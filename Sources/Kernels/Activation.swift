@@ -1,0 +1,131 @@
+// The activations and their gradients, element by element. What they are made of stands in Exponential.swift; softmax,
+// which looks at whole rows, in Softmax.swift. Each is a type, so that each is a loop of its own.
+
+import MartletKernelInterface
+
+/// A function and its gradient. `saved` is the output, or the input where the gradient needs that.
+private protocol ElementFunction {
+    func value(_ x: Floats) -> Floats
+    func gradient(_ gradient: Floats, _ saved: Floats) -> Floats
+}
+
+private struct Linear: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats { x }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ saved: Floats) -> Floats { gradient }
+}
+
+/// 0 below 0, where NaN is not.
+private struct Rectifier: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats { x.replacing(with: 0, where: x .< 0) }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ y: Floats) -> Floats { gradient.replacing(with: 0, where: y .<= 0) }
+}
+
+private struct LeakyRectifier: ElementFunction {
+    let slope: Floats
+    @inline(__always)
+    func value(_ x: Floats) -> Floats { x.replacing(with: x * slope, where: x .< 0) }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ y: Floats) -> Floats {
+        gradient.replacing(with: gradient * slope, where: y .<= 0)
+    }
+}
+
+/// Beyond 20 the normal distribution is 0 or 1 and its density 0, and infinity must not meet it.
+private struct NormalUnit: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats {
+        let low = x.replacing(with: -20, where: x .< -20)
+        return low * normal(low.replacing(with: 20, where: low .> 20)).below
+    }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ x: Floats) -> Floats {
+        let x = clamp(x, -20, 20)
+        let (below, bell) = normal(x)
+        return gradient * multiplyAdd(below, x, bell * 0.398_942_28)
+    }
+}
+
+/// The same for the logistic function, beyond 200.
+private struct LogisticUnit: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats { x.replacing(with: -200, where: x .< -200) * logistic(x) }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ x: Floats) -> Floats {
+        let x = clamp(x, -200, 200)
+        let s = logistic(x)
+        return gradient * (s * multiplyAdd(Floats(repeating: 1), x, 1 - s))
+    }
+}
+
+private struct Tangent: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats { hyperbolicTangent(x) }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ y: Floats) -> Floats { gradient * ((1 - y) * (1 + y)) }
+}
+
+private struct Logistic: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats { logistic(x) }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ y: Floats) -> Floats { gradient * (y * (1 - y)) }
+}
+
+/// y = f(x) on one piece.
+func activate(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: ActivationRequest = value(at: request)
+    switch request.activation {
+    case .linear, .softmax: values(Linear(), request, piece)
+    case .relu: values(Rectifier(), request, piece)
+    case .leakyReLU: values(LeakyRectifier(slope: Floats(repeating: request.slope)), request, piece)
+    case .gelu: values(NormalUnit(), request, piece)
+    case .silu: values(LogisticUnit(), request, piece)
+    case .tanh: values(Tangent(), request, piece)
+    case .sigmoid: values(Logistic(), request, piece)
+    }
+}
+
+/// y = gradient * f' on one piece.
+func activateBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: ActivationRequest = value(at: request)
+    switch request.activation {
+    case .linear, .softmax: values(Linear(), request, piece)
+    case .relu: gradients(Rectifier(), request, piece)
+    case .leakyReLU: gradients(LeakyRectifier(slope: Floats(repeating: request.slope)), request, piece)
+    case .gelu: gradients(NormalUnit(), request, piece)
+    case .silu: gradients(LogisticUnit(), request, piece)
+    case .tanh: gradients(Tangent(), request, piece)
+    case .sigmoid: gradients(Logistic(), request, piece)
+    }
+}
+
+@inline(never)
+private func values<Function: ElementFunction>(_ function: Function, _ request: ActivationRequest, _ piece: Int) {
+    let (x, y) = (request.x, request.y)
+    let end = request.cut.end(piece)
+    var index = request.cut.start(piece)
+    while index < end {
+        let count = min(end - index, grain)
+        prefetch(.fp32, in: x, at: index)
+        store(count, function.value(load(count, x + index)), to: y + index)
+        index += grain
+    }
+}
+
+@inline(never)
+private func gradients<Function: ElementFunction>(_ function: Function, _ request: ActivationRequest, _ piece: Int) {
+    let (x, saved, y) = (request.x, request.saved, request.y)
+    let end = request.cut.end(piece)
+    var index = request.cut.start(piece)
+    while index < end {
+        let count = min(end - index, grain)
+        prefetch(.fp32, in: x, at: index)
+        prefetch(.fp32, in: saved, at: index)
+        store(count, function.gradient(load(count, x + index), load(count, saved + index)), to: y + index)
+        index += grain
+    }
+}

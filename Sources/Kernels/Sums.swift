@@ -1,0 +1,47 @@
+// Sums of all elements of an array: a block of fixed size at a time, in fp64, and then the blocks in their order. The
+// infinite and NaN are found by what 0 times them adds up to.
+
+import MartletKernelInterface
+
+/// What one block comes to.
+func sums(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: SumRequest = value(at: request)
+    let x = request.x
+    let end = request.cut.end(piece)
+    var index = request.cut.start(piece)
+    var total = SIMD16<Double>.zero
+    var zeros = Floats.zero
+    while index < end {
+        let count = min(end - index, grain)
+        let numbers = load(count, x + index)
+        switch request.what {
+        case .sum: total += doubles(numbers)
+        case .squares:
+            let wide = doubles(numbers)
+            total += wide * wide
+        case .finite: zeros += numbers * 0
+        }
+        index += grain
+    }
+    if case .finite = request.what {
+        put(sum(zeros) == 0 ? 0.0 : 1.0, at: request.partial + piece)
+    } else {
+        put(sum(total), at: request.partial + piece)
+    }
+}
+
+@_transparent
+private func sum(_ x: SIMD16<Double>) -> Double {
+    let four =
+        SIMD4(x[0], x[1], x[2], x[3]) + SIMD4(x[4], x[5], x[6], x[7]) + SIMD4(x[8], x[9], x[10], x[11])
+        + SIMD4(x[12], x[13], x[14], x[15])
+    return (four[0] + four[2]) + (four[1] + four[3])
+}
+
+/// The blocks added up, in the first one's place.
+func total(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: SumRequest = value(at: request)
+    var total = 0.0
+    for piece in 0..<request.cut.pieces { total += value(at: request.partial + piece) }
+    put(total, at: request.partial)
+}

@@ -1,0 +1,49 @@
+// An activation, element by element or (softmax) over the last size: a layer of its own, or the last part of another.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+final class Activating: Operation {
+    private let activation: Activation
+    private let slope: Float
+    /// Whether the operation before computes the activation with its own output.
+    private let isDoneBefore: Bool
+
+    init(_ activation: Activation, slope: Double, input: Shape, isDoneBefore: Bool) {
+        self.activation = activation
+        self.slope = Float(slope)
+        self.isDoneBefore = isDoneBefore
+        super.init(input: input, output: input)
+    }
+
+    override var isFused: Bool { isDoneBefore }
+    override var needsInput: Bool { !needsOutput }
+    override var needsOutput: Bool { activation == .softmax || activation.derivesFromOutput }
+    override var runsInPlace: Bool { needsOutput }
+    override var gradientRunsInPlace: Bool { true }
+
+    override func forward(_ pass: ForwardPass) {
+        if activation == .softmax {
+            unsafe pass.execution.softmax(
+                rows: pass.batch * input.outerCount, columns: input.last, x: pass.input, y: pass.output)
+        } else {
+            unsafe pass.execution.activate(
+                activation, slope: slope, count: pass.batch * input.elementCount, x: pass.input, y: pass.output)
+        }
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        guard let out = unsafe pass.inputGradient else { return }
+        let forward = unsafe pass.forward
+        if activation == .softmax {
+            unsafe forward.execution.softmaxBackward(
+                rows: forward.batch * input.outerCount, columns: input.last, y: forward.output,
+                gradient: pass.gradient, out: out)
+        } else {
+            unsafe forward.execution.activateBackward(
+                activation, slope: slope, count: forward.batch * input.elementCount,
+                saved: activation.derivesFromOutput ? UnsafePointer(forward.output) : forward.input,
+                gradient: pass.gradient, out: out)
+        }
+    }
+}

@@ -1,0 +1,156 @@
+// A batch's labels or targets, gathered and checked, and the score of the model's output against them.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+/// Samples, and what each should give: as many of both, of shapes that suit the model.
+@unsafe struct LabelledSamples {
+    let x: Samples
+    let y: Samples
+    /// How many.
+    let count: Int
+
+    /// Throws `.type`, `.shape`, `.null` and `.alignment`. Labels' values are looked at when they are used.
+    init(_ x: Samples, _ y: Samples, _ model: Model, _ scoring: Scoring, _ names: (String, String) = ("x", "y"))
+        throws(MartletError)
+    {
+        unsafe self.x = unsafe x
+        unsafe self.y = unsafe y
+        let count = try unsafe x.sampleCount(of: model.input, names.0)
+        unsafe self.count = count
+        if unsafe y.type == .fp32 {
+            let targets = try unsafe y.sampleCount(of: model.output, names.1)
+            guard targets == count else {
+                throw MartletError(
+                    .shape, "\(names.1) has \(targets) samples; expected \(count), as many as \(names.0)")
+            }
+            return
+        }
+        guard scoring.takesLabels else {
+            throw unsafe MartletError(
+                .type,
+                "\(names.1).dtype is \(y.type); expected fp32: the loss takes targets of the output's shape "
+                    + "\(model.output)")
+        }
+        guard scoring.settings.metrics.isDisjoint(with: [.mse, .mae]) else {
+            throw unsafe MartletError(
+                .type, "\(names.1).dtype is \(y.type); expected fp32: the metrics MSE and MAE take targets")
+        }
+        guard unsafe y.count == count * scoring.rows else {
+            throw unsafe MartletError(
+                .shape,
+                "\(names.1) has \(y.count) labels; expected \(count * scoring.rows), \(scoring.rows) for each sample")
+        }
+        try unsafe y.checkMemory(names.1)
+    }
+}
+
+/// What a batch's output is held against.
+@unsafe enum Expected {
+    case labels(UnsafePointer<Int32>)
+    case targets(UnsafePointer<Float>)
+}
+
+/// Memory to gather one batch of labelled samples, and to score each row.
+final class BatchScores {
+    /// The most samples.
+    let batch: Int
+    private let inputs: FlatBuffer
+    private let targets: FlatBuffer
+    private let rows: FlatBuffer
+    private let inputElements: Int
+    private let outputElements: Int
+
+    /// Throws `.memory`, also where sizes overflow.
+    init(_ model: Model, _ scoring: Scoring, batch: Int) throws(MartletError) {
+        self.batch = batch
+        inputElements = model.input.elementCount
+        outputElements = model.output.elementCount
+        let (inputCount, tooLarge) = inputElements.multipliedReportingOverflow(by: batch)
+        let (outputCount, tooLong) = outputElements.multipliedReportingOverflow(by: batch)
+        guard !tooLarge, !tooLong else {
+            throw MartletError(.memory, "a batch of \(batch) samples is beyond what a machine can address")
+        }
+        inputs = try FlatBuffer(count: inputCount)
+        targets = try FlatBuffer(count: outputCount)
+        rows = try FlatBuffer(count: max(scoring.rows, scoring.accuracyRows) * batch)
+    }
+
+    /// The batch's samples: where they lie, if they are neighbours, else gathered.
+    func input(_ data: LabelledSamples, _ rows: Rows, _ execution: Execution) -> UnsafePointer<Float> {
+        guard let base = unsafe data.x.base else { return unsafe UnsafePointer(inputs.base) }
+        if case .range(let start, _) = unsafe rows {
+            return unsafe base.assumingMemoryBound(to: Float.self) + start * inputElements
+        }
+        unsafe rows.gather(base, bytesPerRow: inputElements * 4, to: inputs.base, execution)
+        return unsafe UnsafePointer(inputs.base)
+    }
+
+    /// The batch's labels or targets. Throws `.argument` for a label out of range.
+    func take(
+        _ data: LabelledSamples, _ rows: Rows, _ scoring: Scoring, _ execution: Execution
+    ) throws(MartletError) -> Expected {
+        guard let base = unsafe data.y.base else { return unsafe .targets(targets.base) }
+        if unsafe data.y.type == .fp32 {
+            unsafe rows.gather(base, bytesPerRow: outputElements * 4, to: targets.base, execution)
+            return unsafe .targets(targets.base)
+        }
+        let labels = unsafe UnsafeMutableRawPointer(targets.base).assumingMemoryBound(to: Int32.self)
+        let perSample = scoring.rows
+        for index in unsafe 0..<rows.count {
+            let first = unsafe rows.place(index) * perSample
+            for row in 0..<perSample {
+                let label = unsafe data.y.label(first + row)
+                guard label >= 0 && label < scoring.classes else {
+                    throw MartletError(
+                        .argument,
+                        "y[\(first + row)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
+                }
+                if scoring.settings.loss == .binaryCrossEntropy {
+                    unsafe targets.base[index * perSample + row] = Float(label)
+                } else {
+                    unsafe labels[index * perSample + row] = Int32(label)
+                }
+            }
+        }
+        return unsafe scoring.settings.loss == .binaryCrossEntropy ? .targets(targets.base) : .labels(labels)
+    }
+
+    /// Adds a batch's loss and metrics to `score`, and writes the gradient of its mean loss where one is wanted.
+    func score(
+        _ output: UnsafePointer<Float>, _ expected: Expected, batch: Int, gradient: UnsafeMutablePointer<Float>?,
+        _ scoring: Scoring, _ execution: Execution, adding score: inout Score
+    ) {
+        var labels: UnsafePointer<Int32>?
+        var targets: UnsafePointer<Float>?
+        switch unsafe expected {
+        case .labels(let pointer): unsafe labels = unsafe pointer
+        case .targets(let pointer): unsafe targets = unsafe pointer
+        }
+        let settings = scoring.settings
+        let count = batch * scoring.rows
+        unsafe execution.loss(
+            scoring.kernel, rows: count, columns: scoring.columns, output: output, labels: labels, targets: targets,
+            smoothing: Float(settings.labelSmoothing), delta: Float(settings.delta), rowLoss: rows.base,
+            gradient: gradient)
+        let loss = unsafe execution.sum(count: count, x: rows.base) / Double(count)
+        var metrics: InlineArray<4, Double> = [0, 0, 0, 0]
+        func keepMean(_ place: Int, _ rows: Int) {
+            unsafe metrics[place] = execution.sum(count: rows, x: self.rows.base) / Double(rows)
+        }
+        for place in 0..<2 where settings.metrics.contains(place == 0 ? .accuracy : .topAccuracy) {
+            unsafe execution.rowAccuracy(
+                rows: batch * scoring.accuracyRows, columns: scoring.accuracyColumns, output: output, labels: labels,
+                targets: targets, top: place == 0 ? 1 : settings.top, threshold: scoring.threshold, out: rows.base)
+            keepMean(place, batch * scoring.accuracyRows)
+        }
+        guard let targets = unsafe targets else { return score.add(samples: batch, loss: loss, metrics: metrics) }
+        for place in 2..<4 where settings.metrics.contains(place == 2 ? .mse : .mae) {
+            unsafe execution.rowErrors(
+                rows: batch, columns: outputElements, output: output, targets: targets, squared: place == 2,
+                out: rows.base)
+            keepMean(place, batch)
+        }
+        score.add(samples: batch, loss: loss, metrics: metrics)
+    }
+}

@@ -1,0 +1,44 @@
+// Elements set to 0 at random in training. The mask is not kept: the random numbers are those of a counter, so the
+// backward pass draws the same again.
+import MartletCompute
+import MartletPlatform
+
+final class Dropout: Operation {
+    private let rate: Float
+    /// Which of the model's operations this is, so that each has a mask of its own.
+    private let stream: UInt64
+
+    init(_ layer: Layer, input: Shape, stream: Int) {
+        rate = Float(layer.rate)
+        self.stream = UInt64(stream)
+        super.init(input: input, output: input)
+    }
+
+    override var runsInPlace: Bool { true }
+    override var gradientRunsInPlace: Bool { true }
+
+    /// One key for each seed and operation: SplitMix64's odd constant spreads the latter over the word.
+    private func key(_ seed: UInt64) -> UInt64 { seed &+ (stream &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
+
+    override func forward(_ pass: ForwardPass) {
+        let count = unsafe pass.batch * input.elementCount
+        if unsafe pass.isTraining && rate > 0 {
+            unsafe pass.execution.dropout(
+                count: count, rate: rate, key: key(pass.seed), step: pass.step, x: pass.input, y: pass.output)
+        } else if unsafe pass.input != UnsafePointer(pass.output) {
+            unsafe pass.output.update(from: pass.input, count: count)
+        }
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        guard let out = unsafe pass.inputGradient else { return }
+        let forward = unsafe pass.forward
+        let count = unsafe forward.batch * input.elementCount
+        if rate > 0 {
+            unsafe forward.execution.dropout(
+                count: count, rate: rate, key: key(forward.seed), step: forward.step, x: pass.gradient, y: out)
+        } else if unsafe pass.gradient != out {
+            unsafe out.update(from: pass.gradient, count: count)
+        }
+    }
+}

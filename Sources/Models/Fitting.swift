@@ -1,0 +1,291 @@
+// The calls that a user makes of a model: compile, train, fit, evaluate and predict, each a walk over batches.
+import Glibc
+import MartletCompute
+import MartletKernelInterface
+import MartletOptimizers
+import MartletPlatform
+
+/// How far a walk has come.
+public struct Progress: Sendable {
+    public var epoch = 0
+    public var epochs = 1
+    /// Batches done in this epoch, and in all of it.
+    public var batch = 0
+    public var batches = 0
+    /// Samples done in this epoch.
+    public var samples = 0
+    /// Means over this epoch's samples so far; NaN where there are none.
+    public var loss = Double.nan
+    public var accuracy = Double.nan
+    /// Since the call.
+    public var seconds = 0.0
+}
+
+/// How fit, evaluate and predict walk over their samples.
+public struct Loop {
+    public var epochs = 1
+    /// 0: that of `compile`, 32 before it.
+    public var batchSize = 0
+    public var keepsOrder = false
+    /// Called after each batch; false stops. Inside it the model may be read, and predict.
+    public var progress: ((Progress) -> Bool)?
+
+    public init() {}
+}
+
+/// What training or evaluating gave.
+public struct Outcome {
+    public var epochs = 0
+    public var score: Score
+    public var validation: Score?
+    public var isStopped = false
+
+    package init(score: Score) { self.score = score }
+}
+
+extension Model {
+    /// Makes the model ready to train: moments at zero, memory planned. May be called again.
+    public func compile(_ training: Training, optimizer: Configuration = Configuration(.adam)) throws(MartletError) {
+        try training.check("training.")
+        try build()
+        let trainer = try Trainer(self, training, optimizer)
+        try trainer.plan(self, batch: training.batchSize)
+        try trainer.scores(self, batch: training.batchSize)
+        self.trainer = trainer
+    }
+
+    /// Throws `.order` before compile.
+    func compiled() throws(MartletError) -> Trainer {
+        guard let trainer else {
+            throw MartletError(.order, "the model is not compiled; expected compile to be called before")
+        }
+        return trainer
+    }
+
+    /// One training step on one batch: the samples that `rows` names, or all.
+    public func train(
+        _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>?, rowCount: Int
+    ) throws(MartletError) -> Score {
+        let trainer = try compiled()
+        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        let rows = unsafe rows.map { unsafe Rows.list($0, count: rowCount) } ?? .range(start: 0, count: data.count)
+        guard unsafe rows.count >= 1 && rows.count <= Training.mostSamples else {
+            throw unsafe MartletError(.shape, "the batch has \(rows.count) samples; expected 1 to 2^31")
+        }
+        var score = Score(trainer.settings.metrics)
+        try unsafe trainer.train(self, data, rows, adding: &score)
+        return score
+    }
+
+    /// Trains for some epochs.
+    public func fit(
+        _ x: Samples, _ y: Samples, validation: (x: Samples, y: Samples)?, _ loop: Loop
+    ) throws(MartletError) -> Outcome {
+        let trainer = try compiled()
+        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        try unsafe trainer.checkLabels(data)
+        let held = try unsafe validation.map { pair throws(MartletError) in
+            try unsafe LabelledSamples(pair.x, pair.y, self, trainer.scoring, ("validation_x", "validation_y"))
+        }
+        if let held = unsafe held { try unsafe trainer.checkLabels(held) }
+        guard loop.epochs >= 1 && loop.epochs <= Int(Int32.max) else {
+            throw MartletError(.argument, "loop.epochs is \(loop.epochs); expected 1 to 2^31 - 1")
+        }
+        let batch = unsafe min(try batchSize(loop), data.count)
+        try trainer.plan(self, batch: batch)
+        var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
+        var outcome = Outcome(score: Score(trainer.settings.metrics))
+        let clock = Stopwatch()
+        for epoch in 0..<loop.epochs {
+            outcome.score = Score(trainer.settings.metrics)
+            if !loop.keepsOrder { try order.shuffle(seed: seed, epoch: UInt64(trainer.epoch)) }
+            trainer.epoch += 1
+            outcome.isStopped = try unsafe walk(data.count, batch, loop, clock, epoch: epoch, &outcome.score) {
+                (range, score) throws(MartletError) in
+                let rows =
+                    unsafe loop.keepsOrder
+                    ? Rows.range(start: range.lowerBound, count: range.count) : order.rows(range)
+                try unsafe trainer.train(self, data, rows, adding: &score)
+            }
+            if outcome.isStopped { break }
+            outcome.epochs = epoch + 1
+            if let held = unsafe held {
+                var score = Score(trainer.settings.metrics)
+                for start in stride(from: 0, to: unsafe held.count, by: batch) {
+                    let range = unsafe start..<min(start + batch, held.count)
+                    try unsafe evaluate(held, range, batch, trainer, adding: &score)
+                }
+                outcome.validation = score
+            }
+        }
+        return outcome
+    }
+
+    /// Loss and metrics over all samples.
+    public func evaluate(_ x: Samples, _ y: Samples, _ loop: Loop) throws(MartletError) -> Outcome {
+        let trainer = try compiled()
+        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        try unsafe trainer.checkLabels(data)
+        let batch = unsafe min(try batchSize(loop), data.count)
+        var outcome = Outcome(score: Score(trainer.settings.metrics))
+        outcome.isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, &outcome.score) {
+            (range, score) throws(MartletError) in
+            try unsafe evaluate(data, range, batch, trainer, adding: &score)
+        }
+        return outcome
+    }
+
+    private func evaluate(
+        _ data: LabelledSamples, _ range: Range<Int>, _ batch: Int, _ trainer: Trainer, adding score: inout Score
+    ) throws(MartletError) {
+        let scores = try trainer.scores(self, batch: batch)
+        let plan = try inferencePlan(batch: batch)
+        let execution = try unsafe Execution(mode: .flush)
+        let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
+        let targets = try unsafe scores.take(data, rows, trainer.scoring, execution)
+        let input = unsafe scores.input(data, rows, execution)
+        unsafe forward(plan, execution, batch: range.count, input: input, isTraining: false, step: 0)
+        unsafe scores.score(
+            plan.value(graph.output, input: input), targets, batch: range.count, gradient: nil, trainer.scoring,
+            execution, adding: &score)
+    }
+
+    /// The output of every sample; true where the walk was stopped.
+    public func predict(_ x: Samples, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop) throws(MartletError)
+        -> Bool
+    {
+        try build()
+        let count = try unsafe x.sampleCount(of: input, "x")
+        let (wanted, overflow) = count.multipliedReportingOverflow(by: output.elementCount)
+        guard !overflow, out.count == wanted, let target = out.baseAddress, let base = unsafe x.base else {
+            throw MartletError(
+                .shape,
+                "out_count is \(out.count); expected \(wanted), \(count) samples of \(output.elementCount) elements")
+        }
+        try unsafe x.checkApart(from: target, count: wanted)
+        let batch = min(try batchSize(loop), count)
+        let source = unsafe base.assumingMemoryBound(to: Float.self)
+        var score = Score([])
+        return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
+            let plan = try inferencePlan(batch: batch)
+            let execution = try unsafe Execution(mode: .flush)
+            let input = unsafe source + range.lowerBound * self.input.elementCount
+            unsafe forward(plan, execution, batch: range.count, input: input, isTraining: false, step: 0)
+            let elements = output.elementCount
+            unsafe (target + range.lowerBound * elements).update(
+                from: plan.value(graph.output, input: input), count: range.count * elements)
+        }
+    }
+
+    private func batchSize(_ loop: Loop) throws(MartletError) -> Int {
+        guard loop.batchSize >= 0 && loop.batchSize <= Training.mostSamples else {
+            throw MartletError(
+                .argument, "loop.batch_size is \(loop.batchSize); expected 1 to 2^31, or 0 for the default")
+        }
+        return loop.batchSize == 0 ? trainer?.settings.batchSize ?? 32 : loop.batchSize
+    }
+
+    /// Calls `body` on batch after batch, and the progress function after each; true where that asked to stop.
+    private func walk(
+        _ count: Int, _ batch: Int, _ loop: Loop, _ clock: Stopwatch, epoch: Int?, _ score: inout Score,
+        _ body: (Range<Int>, inout Score) throws(MartletError) -> Void
+    ) throws(MartletError) -> Bool {
+        var start = 0
+        while start < count {
+            let end = min(start + batch, count)
+            try body(start..<end, &score)
+            start = end
+            guard let report = loop.progress else { continue }
+            var progress = Progress()
+            progress.epoch = epoch ?? 0
+            progress.epochs = epoch == nil ? 1 : loop.epochs
+            progress.batch = (end - 1) / batch + 1
+            progress.batches = (count - 1) / batch + 1
+            progress.samples = end
+            if score.samples > 0 { (progress.loss, progress.accuracy) = (score.meanLoss, score.accuracy) }
+            progress.seconds = clock.seconds
+            if !report(progress) { return true }
+        }
+        return false
+    }
+}
+
+extension Trainer {
+    /// Throws where a label is none of the output's classes.
+    func checkLabels(_ data: LabelledSamples) throws(MartletError) {
+        if unsafe data.y.type == .fp32 { return }
+        for place in unsafe 0..<data.y.count {
+            let label = unsafe data.y.label(place)
+            guard label >= 0 && label < scoring.classes else {
+                throw MartletError(
+                    .argument, "y[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
+            }
+        }
+    }
+}
+
+extension Model {
+    /// Sets a hyperparameter of the optimizer. Throws `.order` before compile.
+    public func set(_ hyperparameter: Hyperparameter, to value: Double) throws(MartletError) {
+        try compiled().optimizer.set(hyperparameter, to: value)
+    }
+
+    /// A hyperparameter of the optimizer. Throws `.order` before compile.
+    public func get(_ hyperparameter: Hyperparameter) throws(MartletError) -> Double {
+        try compiled().optimizer.get(hyperparameter)
+    }
+
+    /// Training steps done since compile.
+    public func stepCount() throws(MartletError) -> Int64 { try compiled().step }
+
+    /// The Euclidean norm of the latest training step's gradient; NaN before the first.
+    public func gradientNorm() throws(MartletError) -> Double { try compiled().gradientNorm() }
+
+    /// The gradients' memory, in the order of the parameters'. Throws `.order` before compile.
+    public func gradientMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
+        unsafe try compiled().gradients.elements
+    }
+}
+
+/// The order in which an epoch takes the samples.
+private struct Order: ~Copyable {
+    private let memory: ZeroedMemory
+    private let count: Int
+
+    init(count: Int) throws(MartletError) {
+        memory = try ZeroedMemory(count: count, stride: 8)
+        self.count = count
+        let rows = unsafe rows
+        for index in 0..<count { unsafe rows[index] = Int64(index) }
+    }
+
+    private var rows: UnsafeMutablePointer<Int64> { unsafe memory.base.assumingMemoryBound(to: Int64.self) }
+
+    func rows(_ range: Range<Int>) -> Rows {
+        unsafe .list(UnsafePointer(rows) + range.lowerBound, count: range.count)
+    }
+
+    /// Every order alike (Fisher, Yates; Durstenfeld: Algorithm 235, 1964), from the epoch's own random numbers.
+    mutating func shuffle(seed: UInt64, epoch: UInt64) throws(MartletError) {
+        let rows = unsafe rows
+        var words = unsafe WordStream(try Execution(mode: .exact), key: seed, stream: 1 << 63 | epoch)
+        for index in 0..<count { unsafe rows[index] = Int64(index) }
+        for index in stride(from: count - 1, to: 0, by: -1) {
+            let other = Int(words.next(below: UInt64(index) + 1))
+            unsafe swap(&rows[index], &rows[other])
+        }
+    }
+}
+
+/// Seconds since it was made.
+private struct Stopwatch {
+    private let start = Stopwatch.now
+
+    var seconds: Double { Stopwatch.now - start }
+
+    private static var now: Double {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}

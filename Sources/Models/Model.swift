@@ -1,0 +1,199 @@
+// A model: a graph of nodes, and the flat buffers that hold its parameters and statistics. How it trains is in
+// Trainer.swift and Fitting.swift, where a batch's numbers lie in Plan.swift, files in ModelFile.swift.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+/// A network of layers over samples of one shape.
+///
+/// Layers are added first; the first call that needs parameters makes them, and none can be added after that. One thread
+/// at a time may be inside; different models may be used at the same time. Everything is fp32.
+public final class Model {
+    /// The most nodes of a model.
+    public static var mostNodes: Int { 1024 }
+
+    package private(set) var nodes: [Node]
+    private(set) var graph = Graph()
+    let seed: UInt64
+    /// What lies where in the flat buffers; empty until the model is built.
+    package private(set) var parameterViews: [View] = []
+    package private(set) var statisticViews: [View] = []
+    private(set) var parameters: FlatBuffer?
+    private(set) var statistics: FlatBuffer?
+    /// What training needs; nil until the model is compiled.
+    var trainer: Trainer?
+    /// Memory for the batches of predictions and evaluations.
+    private var inference: Plan?
+
+    /// A model of one node, the input. `seed` is that of initial values, dropout and the order of samples.
+    public init(input: Shape, seed: UInt64) throws(MartletError) {
+        self.seed = seed
+        nodes = [Node(name: try OwnedText("input"), layer: Layer(.input), inputs: [], output: input, operations: 0..<0)]
+    }
+
+    /// Adds a layer and returns its node's number.
+    ///
+    /// - Parameter inputs: the nodes that it reads; nil for the one added last. Only sequences are served.
+    @discardableResult
+    public func add(_ layer: Layer, inputs: [Int]? = nil) throws(MartletError) -> Int {
+        try add(layer, inputs: inputs, prefix: "layer.")
+    }
+
+    func add(_ layer: Layer, inputs: [Int]?, prefix: String) throws(MartletError) -> Int {
+        guard parameters == nil else {
+            throw MartletError(.order, "the model's parameters have been made; expected layers to be added before")
+        }
+        guard nodes.count < Model.mostNodes else {
+            throw MartletError(.argument, "the model has \(nodes.count) nodes; expected \(Model.mostNodes) at most")
+        }
+        let last = nodes.count - 1
+        let inputs = inputs ?? [last]
+        for (place, node) in inputs.enumerated() where node < 0 || node > last {
+            throw MartletError(.argument, "inputs[\(place)] is \(node); expected 0 ... \(last), a node of the model")
+        }
+        guard inputs == [last] else {
+            throw MartletError(
+                .unsupported, "inputs is \(Shape.text(inputs)); expected \(last) alone: models are sequences")
+        }
+        try layer.check(prefix)
+        let name = try freeName(for: layer, prefix)
+        let operations = try layer.operations(
+            on: nodes[last].output, stream: graph.steps.count, "layer \"\(name)\"")
+        let first = graph.steps.count
+        let text = try OwnedText(name)
+        for operation in operations { graph.append(operation) }
+        nodes.append(
+            Node(
+                name: text, layer: layer, inputs: inputs,
+                output: operations.last?.output ?? nodes[last].output, operations: first..<graph.steps.count))
+        return nodes.count - 1
+    }
+
+    /// The layer's name, or its kind's with a number that makes it the only one.
+    private func freeName(for layer: Layer, _ prefix: String) throws(MartletError) -> String {
+        if let name = layer.name {
+            guard !nodes.contains(where: { $0.name.string == name }) else {
+                throw MartletError(
+                    .argument, "\(prefix)name is \"\(name.prefix(80))\", another layer's; expected one of its own")
+            }
+            return name
+        }
+        var number = nodes.count { $0.layer.kind == layer.kind }
+        while true {
+            let name = number == 0 ? "\(layer.kind.name)" : "\(layer.kind.name)_\(number)"
+            if !nodes.contains(where: { $0.name.string == name }) { return name }
+            number += 1
+        }
+    }
+
+    // MARK: - Parameters
+
+    /// The shape of a sample, and of what the model gives for it.
+    public var input: Shape { nodes[0].output }
+    public var output: Shape { nodes[nodes.count - 1].output }
+
+    /// Makes and initialises parameters and statistics, where there are none yet.
+    func build() throws(MartletError) {
+        guard parameters == nil else { return }
+        guard nodes.count > 1 else {
+            throw MartletError(.order, "the model has no layer; expected one to be added before")
+        }
+        var made = (parameters: ViewList(), statistics: ViewList())
+        for (index, node) in nodes.enumerated() {
+            for step in node.operations {
+                graph.steps[step].firstParameter = made.parameters.count
+                graph.steps[step].firstStatistic = made.statistics.count
+                let operation = graph.steps[step].operation
+                for array in operation.parameters { try made.parameters.append(array, of: index, named: node.name) }
+                for array in operation.statistics { try made.statistics.append(array, of: index, named: node.name) }
+            }
+        }
+        let parameters = try FlatBuffer(count: made.parameters.count)
+        let statistics = try FlatBuffer(count: made.statistics.count)
+        let execution = try unsafe Execution(mode: .exact)
+        unsafe fill(parameters, made.parameters.views, execution, streams: 0)
+        unsafe fill(statistics, made.statistics.views, execution, streams: 1 << 32)
+        (parameterViews, statisticViews) = (made.parameters.views, made.statistics.views)
+        (self.parameters, self.statistics) = (parameters, statistics)
+    }
+
+    /// Parameters and statistics as in the beginning, and nothing left of training but its settings.
+    public func reset() throws(MartletError) {
+        guard let parameters, let statistics else { return }
+        let execution = try unsafe Execution(mode: .exact)
+        let fresh = try trainer.map { trainer throws(MartletError) in
+            try Trainer(self, trainer.settings, trainer.optimizer.configurations[0])
+        }
+        unsafe fill(parameters, parameterViews, execution, streams: 0)
+        unsafe fill(statistics, statisticViews, execution, streams: 1 << 32)
+        trainer = fresh
+    }
+
+    /// Initial values, worked out in a floating-point mode of our own.
+    private func fill(_ buffer: FlatBuffer, _ views: [View], _ execution: Execution, streams: UInt64) {
+        var filling = unsafe Filling(buffer: buffer, views: views, execution: execution, key: seed, streams: streams)
+        unsafe withUnsafeMutablePointer(to: &filling) { filling in
+            unsafe FloatingPointMode.exact.call(
+                { unsafe $0.assumingMemoryBound(to: Filling.self).pointee.run() }, UnsafeMutableRawPointer(filling))
+        }
+    }
+
+    /// The parameters' memory, the model's own. Throws `.order` and `.memory` where it cannot be made yet.
+    public func parameterMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
+        try build()
+        return unsafe parameters?.elements ?? UnsafeMutableBufferPointer(start: nil, count: 0)
+    }
+
+    /// The statistics' memory: moving means and the like, which no gradient changes.
+    public func statisticMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
+        try build()
+        return unsafe statistics?.elements ?? UnsafeMutableBufferPointer(start: nil, count: 0)
+    }
+
+    /// Elements of a node's parameters and statistics.
+    package func elementCounts(of node: Node) -> (parameters: Int, statistics: Int) {
+        var counts = (parameters: 0, statistics: 0)
+        for step in node.operations {
+            for array in graph.steps[step].operation.parameters { counts.parameters += array.shape.elementCount }
+            for array in graph.steps[step].operation.statistics { counts.statistics += array.shape.elementCount }
+        }
+        return counts
+    }
+
+    // MARK: - Batches without training
+
+    /// Memory for batches of as many samples, without what backward passes need.
+    func inferencePlan(batch: Int) throws(MartletError) -> Plan {
+        if let plan = inference, plan.batch >= batch { return plan }
+        inference = nil
+        let plan = try Plan(graph, input: input, batch: batch, isTraining: false)
+        inference = plan
+        return plan
+    }
+}
+
+/// A buffer that is given its initial values, each array from random numbers of its own.
+@unsafe private struct Filling {
+    let buffer: FlatBuffer
+    let views: [View]
+    let execution: Execution
+    let key: UInt64
+    let streams: UInt64
+
+    func run() {
+        for (index, view) in unsafe views.enumerated() {
+            unsafe Initializer.fill(
+                buffer.base + view.offset, view.array,
+                words: WordStream(execution, key: key, stream: streams + UInt64(index)))
+        }
+    }
+}
+
+/// A layer in its place.
+package struct Node {
+    package let name: OwnedText
+    package let layer: Layer
+    package let inputs: [Int]
+    package let output: Shape
+    let operations: Range<Int>
+}

@@ -1,0 +1,266 @@
+// A model as a safetensors file: its layers as lines of the metadata, parameters and statistics as tensors under their
+// views' names, and after compile the loss, the optimizer's hyperparameters, counters, and moments
+// ("dense/kernel.exp_avg"): enough to go on to the bit.
+import MartletCheckpoints
+import MartletCompute
+import MartletKernelInterface
+import MartletOptimizers
+import MartletPlatform
+
+extension Model {
+    /// Saves the model. A kill at any moment leaves the old file or the new one whole.
+    public func save(to path: String) throws(MartletError) {
+        try unsafe path.utf8CString.withUnsafeBufferPointer { path throws(MartletError) in
+            try unsafe save(to: path.baseAddress!)
+        }
+    }
+
+    /// Makes a model from what `save` wrote.
+    public static func load(from path: String) throws(MartletError) -> Model {
+        try unsafe path.utf8CString.withUnsafeBufferPointer { path throws(MartletError) in
+            try unsafe load(from: path.baseAddress!)
+        }
+    }
+
+    package func save(to path: UnsafePointer<CChar>) throws(MartletError) {
+        try build()
+        var writer = SafetensorsWriter()
+        try writer.addMetadata("format", Model.format)
+        var general = NumberLine()
+        general.add("version", 1)
+        general.add("seed", Int(Int64(bitPattern: seed)))
+        general.add("layers", nodes.count - 1)
+        for (place, size) in input.list.enumerated() { general.add("input\(place)", size) }
+        try writer.addMetadata("model", general.text)
+        for (index, node) in nodes.enumerated().dropFirst() {
+            try writer.addMetadata("layer.\(index)", node.layer.line.text)
+            try writer.addMetadata("layer.\(index).name", node.name.string)
+        }
+        try add(to: &writer, parameters, parameterViews, suffix: "")
+        try add(to: &writer, statistics, statisticViews, suffix: "")
+        if let trainer { try add(to: &writer, trainer) }
+        try unsafe writer.write(to: path)
+    }
+
+    private static var format: String { "martlet.model" }
+
+    private func add(to writer: inout SafetensorsWriter, _ trainer: Trainer) throws(MartletError) {
+        try writer.addMetadata("training", trainer.settings.line.text)
+        var state = NumberLine()
+        state.add("algorithm", Int(trainer.optimizer.configurations[0].algorithm.rawValue))
+        state.add("step", Int(trainer.step))
+        state.add("epoch", Int(trainer.epoch))
+        state.add("optimizer_step", trainer.optimizer.count == 0 ? 0 : Int(try trainer.optimizer.stepCount(of: 0)))
+        try writer.addMetadata("state", state.text)
+        for (key, value) in trainer.optimizer.configurations[0].text {
+            try writer.addMetadata("optimizer.\(key)", value)
+        }
+        for moment in try moments(of: trainer) {
+            try unsafe add(to: &writer, moment.base, parameterViews, suffix: ".\(moment.name)")
+        }
+    }
+
+    private func moments(of trainer: Trainer) throws(MartletError) -> [Moment] {
+        let configuration = trainer.optimizer.configurations[0]
+        var moments: [Moment] = []
+        if trainer.optimizer.count == 0 { return moments }
+        for slot in 0..<configuration.slotCount {
+            guard let base = unsafe try trainer.optimizer.state(of: 0, slot: slot).base else { continue }
+            unsafe moments.append(
+                Moment(
+                    base: base.assumingMemoryBound(to: Float.self), name: configuration.algorithm.slotNames[slot]))
+        }
+        return moments
+    }
+
+    private func add(
+        to writer: inout SafetensorsWriter, _ buffer: FlatBuffer?, _ views: [View], suffix: String
+    ) throws(MartletError) {
+        if let buffer { try unsafe add(to: &writer, buffer.base, views, suffix: suffix) }
+    }
+
+    private func add(
+        to writer: inout SafetensorsWriter, _ base: UnsafeMutablePointer<Float>, _ views: [View], suffix: String
+    ) throws(MartletError) {
+        for view in views {
+            try unsafe writer.add(
+                name: view.name.string + suffix, type: .f32, shape: view.shape.list, data: base + view.offset,
+                byteCount: 4 * view.shape.elementCount)
+        }
+    }
+
+    // MARK: - Loading
+
+    package static func load(from path: UnsafePointer<CChar>) throws(MartletError) -> Model {
+        let file = try unsafe ModelReader(path: path)
+        try file.checkFormat()
+        let general = try file.line("model")
+        guard general.integer("version") == 1, let seed = general.integer("seed"),
+            let count = general.integer("layers"), count >= 1, count < Model.mostNodes
+        else { throw file.wrong("model", general.text, "version 1, a seed, and 1 to \(Model.mostNodes - 1) layers") }
+        var sizes: [Int] = []
+        for place in 0..<Shape.maximumRank {
+            guard let size = general.integer("input\(place)") else { break }
+            sizes.append(size)
+        }
+        let model = try Model(
+            input: try file.checked { () throws(MartletError) in try Shape(sizes, "the file's input") },
+            seed: UInt64(bitPattern: Int64(seed)))
+        for index in 1...count {
+            let line = try file.line("layer.\(index)")
+            guard let layer = Layer(line, name: try file.text("layer.\(index).name", longest: Layer.longestName)) else {
+                throw file.wrong("layer.\(index)", line.text, "the numbers of a layer")
+            }
+            _ = try file.checked { () throws(MartletError) in
+                try model.add(layer, inputs: nil, prefix: "the file's layer.\(index).")
+            }
+        }
+        try model.read(file)
+        return model
+    }
+
+    /// Reads parameters, statistics, and what training needs. Memory is taken for what the file holds alone.
+    private func read(_ file: borrowing ModelReader) throws(MartletError) {
+        let views = try self.views()
+        for view in views { try file.check(view.0, view.1, suffix: "") }
+        var expected = views.count
+        try build()
+        try file.read(parameters, parameterViews)
+        try file.read(statistics, statisticViews)
+        if file.has("training") { expected += try readTraining(file) }
+        guard file.tensorCount == expected else {
+            throw MartletError(.format, "the file has \(file.tensorCount) tensors; expected \(expected) for its layers")
+        }
+    }
+
+    /// The names and shapes of all arrays, before there is memory for them.
+    private func views() throws(MartletError) -> [(String, Shape)] {
+        var views: [(String, Shape)] = []
+        for node in nodes {
+            for step in node.operations {
+                let operation = graph.steps[step].operation
+                for array in operation.parameters + operation.statistics {
+                    views.append(("\(node.name.string)/\(array.name)", array.shape))
+                }
+            }
+        }
+        return views
+    }
+
+    /// Compiles, and reads counters and moments; returns how many tensors that took.
+    private func readTraining(_ file: borrowing ModelReader) throws(MartletError) -> Int {
+        let line = try file.line("training")
+        guard let settings = Training(line) else { throw file.wrong("training", line.text, "the numbers of training") }
+        let state = try file.line("state")
+        guard let algorithm: Algorithm = state.choice("algorithm"), let step = state.integer("step"), let epoch = state.integer("epoch"),
+            let taken = state.integer("optimizer_step"), [step, epoch, taken].allSatisfy({ $0 >= 0 && $0 <= 1 << 53 })
+        else { throw file.wrong("state", state.text, "an algorithm, and counters of 0 to 2^53") }
+        var configuration = Configuration(algorithm)
+        for (key, _) in configuration.text { try file.set(&configuration, key) }
+        // Every moment's tensor must be there before memory is taken for it.
+        for name in algorithm.slotNames.prefix(configuration.slotCount) {
+            for view in parameterViews { try file.check(view.name.string, view.shape, suffix: ".\(name)") }
+        }
+        let trainer = try file.checked { () throws(MartletError) in try Trainer(self, settings, configuration) }
+        trainer.step = Int64(step)
+        trainer.epoch = Int64(epoch)
+        let moments = try moments(of: trainer)
+        for moment in moments { try unsafe file.read(moment.base, parameterViews, suffix: ".\(moment.name)") }
+        if trainer.optimizer.count > 0 { try trainer.optimizer.setStepCount(of: 0, to: Int64(taken)) }
+        self.trainer = trainer
+        return moments.count * parameterViews.count
+    }
+}
+
+/// A moment of all parameters, in the order of their buffer.
+@safe private struct Moment {
+    let base: UnsafeMutablePointer<Float>
+    let name: StaticString
+}
+
+/// A file that may be a model's; every failure is `.format` but those of the system.
+private struct ModelReader: ~Copyable {
+    private let reader: SafetensorsReader
+
+    init(path: UnsafePointer<CChar>) throws(MartletError) {
+        reader = try unsafe SafetensorsReader(path: path)
+    }
+
+    /// Throws where the file says that it is something else.
+    func checkFormat() throws(MartletError) {
+        guard let format = unsafe reader.metadata("format"), unsafe Bytes.areEqual(format, "martlet.model") else {
+            throw MartletError(
+                .format, "the file's format is not \"martlet.model\"; expected what a model's save wrote")
+        }
+    }
+
+    var tensorCount: Int { reader.count }
+
+    func has(_ key: String) -> Bool { unsafe reader.metadata(key) != nil }
+
+    func wrong(_ key: String, _ text: String, _ expected: String) -> MartletError {
+        MartletError(.format, "the file's \(key) is \"\(text.prefix(80))\"; expected \(expected)")
+    }
+
+    func line(_ key: String) throws(MartletError) -> NumberLine {
+        guard let bytes = unsafe reader.metadata(key) else {
+            throw MartletError(.format, "the file has no \(key); expected what a model's save wrote")
+        }
+        guard let line = unsafe NumberLine(parsing: bytes) else {
+            throw MartletError(
+                .format, "the file's \(key) is \"\(unsafe Bytes.excerpt(bytes))\"; expected named numbers")
+        }
+        return line
+    }
+
+    func text(_ key: String, longest: Int) throws(MartletError) -> String {
+        guard let bytes = unsafe reader.metadata(key), bytes.count <= longest else {
+            throw MartletError(.format, "the file's \(key) is missing or too long; expected \(longest) bytes at most")
+        }
+        return unsafe String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Runs `body`; what a user would be told of a wrong argument is told of the file.
+    func checked<Result>(_ body: () throws(MartletError) -> Result) throws(MartletError) -> Result {
+        do throws(MartletError) {
+            return try body()
+        } catch {
+            throw error.kind == .memory ? error : MartletError(.format, error.message)
+        }
+    }
+
+    func set(_ configuration: inout Configuration, _ key: String) throws(MartletError) {
+        guard let text = unsafe reader.metadata("optimizer.\(key)"), unsafe configuration.set(key, to: text) else {
+            throw MartletError(.format, "the file's optimizer.\(key) is missing or wrong; expected a number")
+        }
+    }
+
+    /// Throws where the file has no tensor of this name and shape.
+    func check(_ name: String, _ shape: Shape, suffix: String) throws(MartletError) {
+        _ = try find(name, shape, suffix)
+    }
+
+    private func find(_ name: String, _ shape: Shape, _ suffix: String) throws(MartletError) -> Int {
+        guard let index = reader.index(of: name + suffix) else {
+            throw MartletError(.format, "the file has no tensor \"\(name)\(suffix)\"")
+        }
+        let sizes = unsafe Array(reader.shape(index))
+        guard reader.type(index) == .f32, sizes == shape.list else {
+            throw MartletError(
+                .format,
+                "the file's \"\(name)\(suffix)\" is \(reader.type(index).name) \(Shape.text(sizes)); "
+                    + "expected F32 \(shape)")
+        }
+        return index
+    }
+
+    func read(_ buffer: FlatBuffer?, _ views: [View]) throws(MartletError) {
+        if let buffer { try unsafe read(buffer.base, views, suffix: "") }
+    }
+
+    func read(_ base: UnsafeMutablePointer<Float>, _ views: [View], suffix: String) throws(MartletError) {
+        for view in views {
+            try unsafe reader.read(try find(view.name.string, view.shape, suffix), into: base + view.offset)
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// Each channel brought to mean 0 and deviation 1: by the batch's own statistics and learned ones (batch normalization),
+// or by numbers that training leaves alone.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+/// y = scale (x - mean) / sqrt(variance + epsilon) + shift.
+final class BatchNorm: Operation {
+    private let layer: Layer
+    private let channels: Shape
+    private let hasScale: Bool
+    private let hasShift: Bool
+
+    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
+        self.layer = layer
+        channels = try Shape([input.last], subject)
+        hasScale = !layer.flags.contains(.noScale)
+        hasShift = !layer.flags.contains(.noBias)
+        super.init(input: input, output: input)
+    }
+
+    override var parameters: [ArrayDescription] {
+        let scale = ArrayDescription(name: "gamma", shape: channels, initializer: .constant, value: 1)
+        let shift = ArrayDescription(name: "beta", shape: channels)
+        return (hasScale ? [scale] : []) + (hasShift ? [shift] : [])
+    }
+
+    override var statistics: [ArrayDescription] {
+        [
+            ArrayDescription(name: "moving_mean", shape: channels),
+            ArrayDescription(name: "moving_variance", shape: channels, initializer: .constant, value: 1),
+        ]
+    }
+
+    override var needsInput: Bool { true }
+    override var gradientRunsInPlace: Bool { true }
+    override func savedCount(batch: Int) -> Int { 2 * input.last }
+
+    private func scale(_ base: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
+        unsafe hasScale ? base : nil
+    }
+
+    private func shift(_ base: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
+        unsafe hasShift ? base + (hasScale ? input.last : 0) : nil
+    }
+
+    override func forward(_ pass: ForwardPass) {
+        let rows = unsafe pass.batch * input.outerCount
+        if unsafe pass.isTraining {
+            unsafe pass.execution.batchNorm(
+                rows: rows, channels: input.last, momentum: Float(layer.momentum), epsilon: Float(layer.epsilon),
+                unbiased: layer.flags.contains(.unbiasedVariance), x: pass.input,
+                scale: scale(pass.parameters).map { unsafe UnsafePointer($0) },
+                shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, moving: pass.statistics,
+                saved: pass.saved, y: pass.output)
+        } else {
+            unsafe pass.execution.batchNormInference(
+                rows: rows, channels: input.last, epsilon: Float(layer.epsilon), x: pass.input,
+                scale: scale(pass.parameters).map { unsafe UnsafePointer($0) },
+                shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, moving: pass.statistics,
+                y: pass.output)
+        }
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        let forward = unsafe pass.forward
+        // Where nobody needs the input's gradient, it takes the place of the output's, which nobody needs any more.
+        unsafe forward.execution.batchNormBackward(
+            rows: forward.batch * input.outerCount, channels: input.last, x: forward.input,
+            scale: scale(forward.parameters).map { unsafe UnsafePointer($0) }, saved: forward.saved,
+            gradient: pass.gradient, scaleGradient: scale(pass.parameterGradients),
+            shiftGradient: shift(pass.parameterGradients), out: pass.inputGradient ?? pass.gradient)
+    }
+}
+
+/// y = (x - mean) factor.
+final class Normalization: Operation {
+    private let channels: Shape
+
+    init(input: Shape, _ subject: String) throws(MartletError) {
+        channels = try Shape([input.last], subject)
+        super.init(input: input, output: input)
+    }
+
+    override var statistics: [ArrayDescription] {
+        [
+            ArrayDescription(name: "mean", shape: channels),
+            ArrayDescription(name: "factor", shape: channels, initializer: .constant, value: 1),
+        ]
+    }
+
+    override var gradientRunsInPlace: Bool { true }
+
+    override func forward(_ pass: ForwardPass) {
+        unsafe pass.execution.normalize(
+            rows: pass.batch * input.outerCount, columns: input.last, mean: pass.statistics,
+            factor: pass.statistics + input.last, x: pass.input, y: pass.output)
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        guard let out = unsafe pass.inputGradient else { return }
+        let forward = unsafe pass.forward
+        // Plain: such a layer stands first, as a rule, where nobody needs the input's gradient.
+        let factor = unsafe forward.statistics + input.last
+        for index in unsafe 0..<forward.batch * input.elementCount {
+            unsafe out[index] = pass.gradient[index] * factor[index % input.last]
+        }
+    }
+}

@@ -1,0 +1,83 @@
+// Windows of an image made one number, each channel apart: the largest, the mean, or the mean of the whole image.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+/// The largest of each window. Which element that was is kept, so neither input nor output is needed again.
+final class MaxPooling: Operation {
+    private let window: ImageWindow
+
+    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
+        window = try ImageWindow(layer, input: input, subject)
+        super.init(
+            input: input, output: try Shape([window.outHeight, window.outWidth, input.last], "\(subject)'s output"))
+    }
+
+    override func savedCount(batch: Int) -> Int { batch * output.elementCount }
+
+    override func forward(_ pass: ForwardPass) {
+        unsafe pass.saved.withMemoryRebound(to: Int32.self, capacity: savedCount(batch: pass.batch)) { places in
+            unsafe pass.execution.maxPool(
+                window.over(pass.batch), image: pass.input, out: pass.output, places: places)
+        }
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        guard let inputGradient = unsafe pass.inputGradient else { return }
+        let forward = unsafe pass.forward
+        unsafe forward.saved.withMemoryRebound(to: Int32.self, capacity: savedCount(batch: forward.batch)) { places in
+            unsafe forward.execution.maxPoolBackward(
+                window.over(forward.batch), gradient: pass.gradient, places: places, imageGradient: inputGradient)
+        }
+    }
+}
+
+/// The mean of each window.
+final class AveragePooling: Operation {
+    private let window: ImageWindow
+    private let countsPadding: Bool
+
+    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
+        window = try ImageWindow(layer, input: input, subject)
+        countsPadding = layer.flags.contains(.countPadding)
+        super.init(
+            input: input, output: try Shape([window.outHeight, window.outWidth, input.last], "\(subject)'s output"))
+    }
+
+    override func forward(_ pass: ForwardPass) {
+        unsafe pass.execution.averagePool(
+            window.over(pass.batch), countsPadding: countsPadding, image: pass.input, out: pass.output)
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        guard let inputGradient = unsafe pass.inputGradient else { return }
+        let forward = unsafe pass.forward
+        unsafe forward.execution.averagePoolBackward(
+            window.over(forward.batch), countsPadding: countsPadding, gradient: pass.gradient,
+            imageGradient: inputGradient)
+    }
+}
+
+/// The mean of each channel.
+final class GlobalAveragePooling: Operation {
+    init(input: Shape, _ subject: String) throws(MartletError) {
+        guard input.rank == 3 else {
+            throw MartletError(
+                .shape, "\(subject)'s input is \(input); expected images: (height, width, channels)")
+        }
+        super.init(input: input, output: try Shape([input.last], "\(subject)'s output"))
+    }
+
+    override func forward(_ pass: ForwardPass) {
+        unsafe pass.execution.globalAverage(
+            batch: pass.batch, places: input.outerCount, channels: input.last, image: pass.input, out: pass.output)
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        guard let inputGradient = unsafe pass.inputGradient else { return }
+        let forward = unsafe pass.forward
+        unsafe forward.execution.globalAverageBackward(
+            batch: forward.batch, places: input.outerCount, channels: input.last, gradient: pass.gradient,
+            imageGradient: inputGradient)
+    }
+}

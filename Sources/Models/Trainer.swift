@@ -1,0 +1,133 @@
+// What a compiled model has beside its parameters: gradients, the optimizer that steps them, memory for batches; and one
+// training step. The loops over batches are in Fitting.swift.
+import MartletCompute
+import MartletKernelInterface
+import MartletOptimizers
+import MartletPlatform
+
+final class Trainer {
+    let settings: Training
+    let optimizer: Optimizer
+    let gradients: FlatBuffer
+    let scoring: Scoring
+    private var plan: Plan?
+    private var scores: BatchScores?
+    /// Training steps done: also what dropout's random numbers depend on.
+    var step: Int64 = 0
+    /// Epochs begun by `fit`, which the order of samples depends on.
+    var epoch: Int64 = 0
+
+    /// For a model that has been built. Throws `.argument`, `.memory`.
+    init(_ model: Model, _ settings: Training, _ configuration: Configuration) throws(MartletError) {
+        try settings.check("training.")
+        self.settings = settings
+        let last = model.nodes[model.nodes.count - 1].layer
+        scoring = Scoring(
+            settings, output: model.output, lastActivation: last.hasActivation ? last.activation : .linear)
+        guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
+            throw MartletError(
+                .argument,
+                "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
+        }
+        optimizer = try Optimizer(configuration)
+        gradients = try FlatBuffer(count: model.parameters?.count ?? 0)
+        if let parameters = model.parameters, parameters.count > 0 {
+            try unsafe optimizer.add(ArrayView(parameters.elements), name: "parameters")
+        }
+    }
+
+    /// Memory for training batches of as many samples, or for those that `compile` was told of where that is more. Throws
+    /// `.shape` and `.memory`.
+    @discardableResult
+    func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
+        if let plan, plan.batch >= batch { return plan }
+        plan = nil
+        let made = try Plan(
+            model.graph, input: model.input, batch: max(batch, settings.batchSize), isTraining: true)
+        plan = made
+        return made
+    }
+
+    /// The same for what a batch is scored with.
+    @discardableResult
+    func scores(_ model: Model, batch: Int) throws(MartletError) -> BatchScores {
+        if let scores, scores.batch >= batch { return scores }
+        scores = nil
+        let made = try BatchScores(model, scoring, batch: max(batch, settings.batchSize))
+        scores = made
+        return made
+    }
+
+    /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything has changed.
+    func train(_ model: Model, _ data: LabelledSamples, _ rows: Rows, adding score: inout Score) throws(MartletError) {
+        let count = unsafe rows.count
+        let plan = try plan(model, batch: count)
+        let scores = try scores(model, batch: count)
+        try unsafe rows.check(samples: data.count)
+        let execution = try unsafe Execution(mode: .flush)
+        let targets = try unsafe scores.take(data, rows, scoring, execution)
+        let input = unsafe scores.input(data, rows, execution)
+        unsafe model.forward(plan, execution, batch: count, input: input, isTraining: true, step: UInt64(step))
+        let output = unsafe plan.value(model.graph.output, input: input)
+        unsafe scores.score(
+            output, targets, batch: count, gradient: plan.gradient(model.graph.output), scoring, execution,
+            adding: &score)
+        unsafe backward(model, plan, execution, batch: count, input: input)
+        try stepOptimizer()
+        step += 1
+    }
+
+    private func backward(
+        _ model: Model, _ plan: Plan, _ execution: Execution, batch: Int, input: UnsafePointer<Float>
+    ) {
+        guard let parameters = model.parameters, let statistics = model.statistics else { return }
+        let steps = model.graph.steps
+        for index in steps.indices.reversed() {
+            guard let gradient = unsafe plan.gradient(index + 1) else { continue }
+            let pass = unsafe ForwardPass(
+                execution: execution, batch: batch, input: plan.value(steps[index].input, input: input),
+                output: plan.value(index + 1, input: input), saved: plan.saved(index),
+                parameters: parameters.base + steps[index].firstParameter,
+                statistics: statistics.base + steps[index].firstStatistic, isTraining: true, seed: model.seed,
+                step: UInt64(step))
+            unsafe steps[index].operation.backward(
+                BackwardPass(
+                    forward: pass, gradient: gradient, inputGradient: plan.gradient(steps[index].input),
+                    parameterGradients: gradients.base + steps[index].firstParameter))
+        }
+    }
+
+    private func stepOptimizer() throws(MartletError) {
+        if optimizer.count == 0 { return }
+        let gradient = unsafe ArrayView(gradients.elements)
+        try unsafe withUnsafePointer(to: gradient) { gradient throws(MartletError) in
+            _ = try unsafe optimizer.step(UnsafeBufferPointer(start: gradient, count: 1))
+        }
+    }
+
+    /// The Euclidean norm of the latest step's gradient; NaN before the first.
+    func gradientNorm() throws(MartletError) -> Double {
+        if step == 0 { return .nan }
+        let execution = try unsafe Execution(mode: .exact)
+        return unsafe execution.sumOfSquares(count: gradients.count, x: gradients.base).squareRoot()
+    }
+}
+
+extension Model {
+    /// Runs every operation over a batch.
+    func forward(
+        _ plan: Plan, _ execution: Execution, batch: Int, input: UnsafePointer<Float>, isTraining: Bool, step: UInt64
+    ) {
+        guard let parameters, let statistics else { return }
+        let steps = graph.steps
+        for index in steps.indices where !steps[index].operation.isView && !steps[index].operation.isFused {
+            let pass = unsafe ForwardPass(
+                execution: execution, batch: batch, input: plan.value(steps[index].input, input: input),
+                output: plan.value(index + 1, input: input), saved: plan.saved(index),
+                parameters: parameters.base + steps[index].firstParameter,
+                statistics: statistics.base + steps[index].firstStatistic, isTraining: isTraining, seed: seed,
+                step: step)
+            unsafe steps[index].operation.forward(pass)
+        }
+    }
+}

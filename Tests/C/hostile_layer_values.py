@@ -1,0 +1,188 @@
+"""What hostile.py gives as a layer, as a training, and as the sizes and nodes of a model.
+
+Values are as in hostile_values.py. A layer is added to a model of 8 x 8 x 3 images; `make_layer` of
+hostile_model_world.h turns the call's layer into a good one of another kind.
+"""
+
+from collections.abc import Iterator
+
+from hostile_values import INT32, INT64, Value, assign
+
+BELOW_ONE = (0, -1, *INT64)
+# What fp32 cannot hold: these numbers are used in it.
+TOO_NEAR_ONE = ("1.0", "0.9999999999999999", "0.99999999")
+NO_NUMBERS = ("NAN", "INFINITY", "-INFINITY", "-1.0", "-5e-324", "-1e308")
+BIG = ("((int64_t)1 << 30) + 1", "(int64_t)1 << 40", "(int64_t)1 << 62", "INT64_MAX")
+
+
+def of_kind(kind: str, field: str, values: tuple[object, ...], expected: str, more: str = "") -> Iterator[Value]:
+    """A layer of a kind with one field spoiled; `more` is done before."""
+    for value in values:
+        code = f"make_layer(&w->m, MARTLET_LAYER_{kind}); {more} a->layer->{field} = {value};"
+        yield f"{kind}: {more.replace('a->layer->', '')} {field} = {value}", code, expected
+
+
+def layer_values() -> Iterator[Value]:
+    yield "NULL", "a->layer = NULL;", "NULL"
+    yield "misaligned", "a->layer = (void *)((char *)at_page_end(NULL, 512) + 4);", "ALIGNMENT"
+    yield from assign("a->layer->struct_size", (0, 1, 247, 4097, 65536, "UINT32_MAX", "INT32_MAX"), "STRUCT")
+    yield "a longer layer whose tail is not zero", "a->layer->struct_size = 256; w->m.layer.tail[7] = 1;", "STRUCT"
+    yield "a longer layer, zero tail", "a->layer->struct_size = 256;", "OK"
+    yield "the longest layer, last byte set", "a->layer->struct_size = 4096; w->m.layer.tail[3847] = 1;", "STRUCT"
+    yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
+    yield from assign("a->layer->kind", (-1, 0, 13, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->activation", (-1, 8, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->flags", ("16u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->layer->flags", ("15u",), "ANY")
+    yield from assign("a->layer->padding", (-1, 3, *INT32), "ARGUMENT")
+    for field in ("kernel", "bias"):
+        yield from assign(f"a->layer->{field}_initializer", (-1, 10, 1000, *INT32), "ARGUMENT")
+        for number in (1, 8, 9):
+            chosen = f"a->layer->{field}_initializer = {number};"
+            for value in ("NAN", "INFINITY", "-INFINITY", "1e308", "-1e39"):
+                yield f"{field}: {number}, {value}", f"{chosen} a->layer->{field}_value = {value};", "ARGUMENT"
+            wanted = "OK" if number == 1 else "ARGUMENT"
+            yield f"{field}: {number}, -1", f"{chosen} a->layer->{field}_value = -1.0;", wanted
+    yield from assign("a->layer->units", (*BELOW_ONE, *BIG), "ARGUMENT")
+    yield from assign("a->layer->units", (1, 1000, "(int64_t)1 << 30"), "ANY")
+    yield from of_kind("ACTIVATION", "slope", NO_NUMBERS, "ARGUMENT", "a->layer->activation = 2;")
+    yield from of_kind("ACTIVATION", "slope", ("0.0", "5e-324", "3e38"), "OK", "a->layer->activation = 2;")
+    yield from of_kind("ACTIVATION", "slope", ("1e39", "1e308"), "ARGUMENT", "a->layer->activation = 2;")
+    yield from of_kind("DROPOUT", "rate", (*NO_NUMBERS, *TOO_NEAR_ONE, "1.0000000000000002", "2.0"), "ARGUMENT")
+    yield from of_kind("DROPOUT", "rate", ("0.0", "-0.0", "5e-324", "0.9999999"), "OK")
+    yield from of_kind("BATCH_NORM", "momentum", (*NO_NUMBERS, "1.0000000000000002"), "ARGUMENT")
+    yield from of_kind("BATCH_NORM", "momentum", ("0.0", "1.0"), "OK")
+    yield from of_kind("BATCH_NORM", "epsilon", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
+    yield from window_values()
+    yield from size_values()
+    yield from name_values()
+    for kind in ("MAX_POOL2D", "AVERAGE_POOL2D", "GLOBAL_AVERAGE_POOL2D", "CONV2D"):
+        code = f"make_layer(&w->m, MARTLET_LAYER_{kind}); a->model = w->m.flat;"
+        yield f"{kind} over samples that are no images", code, "SHAPE"
+    for kind in ("FLATTEN", "NORMALIZATION", "GLOBAL_AVERAGE_POOL2D", "RESHAPE", "PERMUTE"):
+        yield f"{kind}", f"make_layer(&w->m, MARTLET_LAYER_{kind});", "OK"
+
+
+def window_values() -> Iterator[Value]:
+    """Convolution and pools."""
+    for place in (0, 1):
+        for kind in ("CONV2D", "MAX_POOL2D", "AVERAGE_POOL2D"):
+            sizes = (*BELOW_ONE, (1 << 20) + 1, "(int64_t)1 << 62")
+            yield from of_kind(kind, f"kernel[{place}]", sizes, "ARGUMENT")
+            yield from of_kind(kind, f"kernel[{place}]", (9, 1 << 20), "SHAPE")
+            yield from of_kind(kind, f"kernel[{place}]", (1 << 20,), "ANY", "a->layer->padding = MARTLET_PADDING_SAME;")
+            yield from of_kind(kind, f"kernel[{place}]", (8,), "OK")
+            yield from of_kind(kind, f"stride[{place}]", (-1, *INT64, (1 << 20) + 1), "ARGUMENT")
+            yield from of_kind(kind, f"stride[{place}]", (1, 9, 1 << 20), "ANY")
+            yield from of_kind(kind, f"dilation[{place}]", (*BELOW_ONE, (1 << 20) + 1), "ARGUMENT")
+        yield from of_kind("CONV2D", f"stride[{place}]", (0,), "ARGUMENT")
+        yield from of_kind("CONV2D", f"dilation[{place}]", (4, 1 << 20), "SHAPE")
+        yield from of_kind("MAX_POOL2D", f"dilation[{place}]", (2, 1 << 20), "UNSUPPORTED")
+    for kind in ("CONV2D", "MAX_POOL2D", "AVERAGE_POOL2D"):
+        for place in range(4):
+            explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
+            yield from of_kind(kind, f"pads[{place}]", (-1, 3, *INT64, 1 << 20), "ARGUMENT", explicit)
+            yield from of_kind(kind, f"pads[{place}]", (1,), "OK", explicit)
+        yield from of_kind(kind, "pads[0]", (-1, 1 << 20), "ANY")
+    wide = "a->layer->padding = MARTLET_PADDING_EXPLICIT; a->layer->dilation[0] = 3;"
+    yield from of_kind("CONV2D", "pads[0]", (6,), "OK", wide)
+    yield from of_kind("CONV2D", "pads[0]", (7, 8), "ARGUMENT", wide)
+    yield from of_kind("CONV2D", "groups", (*BELOW_ONE, 4, 7, "(int64_t)1 << 62"), "ARGUMENT")
+    yield from of_kind("CONV2D", "groups", (2, 6), "SHAPE")
+    yield from of_kind("CONV2D", "groups", (3,), "OK")
+    yield from of_kind("CONV2D", "units", (*BELOW_ONE, *BIG), "ARGUMENT")
+    huge = "a->layer->padding = MARTLET_PADDING_SAME; a->layer->kernel[0] = a->layer->kernel[1] = 1 << 20;"
+    yield from of_kind("CONV2D", "units", (1, 6, "(int64_t)1 << 30"), "SHAPE", huge)
+
+
+def size_values() -> Iterator[Value]:
+    """Reshape and permute."""
+    for kind in ("RESHAPE", "PERMUTE"):
+        yield from of_kind(kind, "rank", (0, -1, 9, 64, *INT32), "SHAPE|ARGUMENT")
+    yield from of_kind("RESHAPE", "sizes[0]", (0, -2, 7, 193, *INT64, "(int64_t)1 << 62", -1), "SHAPE")
+    yield from of_kind("RESHAPE", "sizes[0]", (192, 1), "OK")
+    both = "a->layer->sizes[0] = (int64_t)1 << 32;"
+    yield from of_kind("RESHAPE", "sizes[1]", ("(int64_t)1 << 32", "-((int64_t)1 << 32)", 0, -1), "SHAPE", both)
+    yield from of_kind("RESHAPE", "sizes[1]", (-2,), "SHAPE", "a->layer->sizes[0] = -96;")
+    yield from of_kind("PERMUTE", "sizes[1]", (1, 2, 3, -1, *INT64, "(int64_t)1 << 32"), "SHAPE")
+    yield from of_kind("PERMUTE", "rank", (1, 2, 4, 8), "SHAPE")
+
+
+def name_values() -> Iterator[Value]:
+    yield "name is empty", 'a->layer->name = "";', "ARGUMENT"
+    for what, text in {
+        "a slash": "a/b",
+        "not UTF-8": "a\\xff\\xfe",
+        "half a character": "a\\xe2\\x82",
+        "a surrogate": "\\xed\\xa0\\x80",
+        "that of the input": "input",
+    }.items():
+        yield f"name is {what}", f'a->layer->name = "{text}";', "ARGUMENT"
+    yield "name of 201 bytes", "a->layer->name = long_text(201);", "ARGUMENT"
+    yield "name of a million bytes", "a->layer->name = long_text(1000000);", "ARGUMENT"
+    yield "name of 200 bytes", "a->layer->name = long_text(200);", "OK"
+    yield "name of 200 bytes at a page's end", "a->layer->name = at_page_end(long_text(200), 201);", "OK"
+    half = 'memcpy(w->m.name, long_text(199), 199); strcpy(w->m.name + 199, "\\xc3\\xa9"); a->layer->name = w->m.name;'
+    yield "name of 201 bytes, the last two one character", half, "ARGUMENT"
+    for text in ('\\"\\\\\\n\\x01\\x7f', "__metadata__", "dense.exp_avg", "%s%n", "dense_1"):
+        yield f"name is {text}", f'a->layer->name = "{text}";', "OK"
+    code = "add_dense(w->m.flat, 8); a->model = w->m.flat; a->inputs = NULL; a->input_count = 0;"
+    yield "name that is taken", f'{code} a->layer->name = "dense";', "ARGUMENT"
+    yield "a bad name, and an error", 'a->layer->name = "\\xff\\n%s%n"; a->layer->units = 0;', "ARGUMENT"
+
+
+def training_values() -> Iterator[Value]:
+    """What compile is told."""
+    one = "a->training->"
+    yield "NULL", "a->training = NULL;", "NULL"
+    yield "misaligned", "a->training = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
+    yield from assign(f"{one}struct_size", (0, 1, 47, 4097, 65536, "UINT32_MAX", "INT32_MAX"), "STRUCT")
+    yield "a longer struct whose tail is not zero", f"{one}struct_size = 56; w->m.training.tail[7] = 1;", "STRUCT"
+    yield "the longest struct, last byte set", f"{one}struct_size = 4096; w->m.training.tail[4047] = 1;", "STRUCT"
+    yield "the longest struct, zero tail", f"{one}struct_size = 4096;", "OK"
+    yield from assign(f"{one}loss", (0, -1, 7, 1000, *INT32), "ARGUMENT")
+    yield from assign(f"{one}loss", (2, 3, 4, 5, 6), "OK")
+    yield from assign(f"{one}from", (-1, 3, 1000, *INT32), "ARGUMENT")
+    yield from assign(f"{one}metrics", ("16u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign(f"{one}batch_size", (*BELOW_ONE, "((int64_t)1 << 31) + 1", "(int64_t)1 << 62"), "ARGUMENT")
+    yield from assign(f"{one}batch_size", ("(int64_t)1 << 31", "(int64_t)1 << 30"), "MEMORY|SHAPE")
+    yield from assign(f"{one}batch_size", (1, 1 << 16), "OK")
+    yield from assign(f"{one}top", (0, -1, "INT32_MIN"), "ARGUMENT")
+    yield from assign(f"{one}metrics = 15; {one}top", (5, "INT32_MAX"), "ARGUMENT")
+    yield from assign(f"{one}metrics = 15; {one}top", (1, 4), "OK")
+    yield from assign(f"{one}reserved", (1, -1, *INT32), "STRUCT")
+    yield from assign(f"{one}label_smoothing", (*NO_NUMBERS, *TOO_NEAR_ONE, "2.0"), "ARGUMENT")
+    yield from assign(f"{one}label_smoothing", ("0.0", "-0.0", "0.9999999", "5e-324"), "OK")
+    for loss in (2, 4, 5, 6):
+        yield from assign(f"{one}loss = {loss}; {one}label_smoothing", ("0.1",), "ARGUMENT")
+    yield from assign(f"{one}delta", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
+
+
+def input_values(name: str) -> Iterator[Value]:
+    """The sizes of create, and the nodes that a layer of add reads."""
+    target = f"a->{name}"
+    if name == "sizes":
+        yield "NULL", f"{target} = NULL;", "NULL"
+        for offset in (1, 4):
+            yield (
+                f"misaligned by {offset}",
+                f"{target} = (void *)((char *)at_page_end(NULL, 64) + {offset});",
+                "ALIGNMENT",
+            )
+        for place in (0, 2):
+            sizes = (0, -1, *INT64, "(int64_t)1 << 62", "((int64_t)1 << 40) + 1")
+            yield from assign(f"{target}[{place}]", sizes, "SHAPE")
+        yield "two negative ones", f"{target}[0] = -8; {target}[1] = -8;", "SHAPE"
+        code = f"{target}[0] = {target}[1] = (int64_t)1 << 32; a->rank = 2;"
+        yield "a product past 64 bits", code, "SHAPE"
+        yield "8 sizes", f"a->rank = 8; for (int k = 0; k < 8; k++) {target}[k] = 1;", "OK"
+        yield "the largest", f"{target}[0] = (int64_t)1 << 40; a->rank = 1;", "OK"
+        yield "just before a page's end", f"{target} = at_page_end((char *)w->m.input, 24);", "OK"
+        return
+    yield "NULL with a count", f"{target} = NULL;", "NULL"
+    for offset in (1, 2):
+        yield f"misaligned by {offset}", f"{target} = (void *)((char *)w->scratch + {offset});", "ALIGNMENT"
+    yield from assign(f"{target}[0]", (-1, 1, 2, 1000, *INT32), "ARGUMENT")
+    code = "add_dense(w->m.flat, 8); a->model = w->m.flat; a->inputs[0] = 0;"
+    yield "not the one added last", code, "UNSUPPORTED"
+    yield "just before a page's end", f"{target} = memset(at_page_end(NULL, 4), 0, 4);", "OK"

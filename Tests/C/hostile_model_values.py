@@ -1,0 +1,282 @@
+"""What hostile.py gives to the parameters of the model functions and the matrix product.
+
+Values are as in hostile_values.py; `w->m` is the struct of hostile_model_world.h. Layers and training are in
+hostile_layer_values.py, matrices in hostile_product_values.py.
+"""
+
+from collections.abc import Iterator
+
+from hostile_layer_values import input_values, layer_values, training_values
+from hostile_product_values import matmul_values
+from hostile_values import (
+    INT32,
+    INT64,
+    ODD_DOUBLES,
+    Value,
+    assign,
+    config_values,
+    handle_values,
+    out_values,
+    path_values,
+)
+
+HUGE = ("INT64_MAX", "(int64_t)1 << 62", "((int64_t)1 << 56) + 1")
+OTHERS = {
+    "a destroyed model": "w->m.gone",
+    "an optimizer": "(void *)w->optimizer",
+    "an optimizer that is gone": "(void *)w->gone",
+}
+# What must have been called before, by the names of functions without "martlet_model_".
+NEED_LAYER = {"compile", "predict", "save", "buffer_get", "view_count", "view_get"}
+NEED_COMPILE = {"train", "fit", "evaluate", "set", "get", "step_get", "grad_norm_get"}
+
+
+def serves(function: str) -> bool:
+    """Whether a function's values are here."""
+    inits = ("layer_init", "training_init", "result_init", "loop_init", "matmul")
+    return function.startswith("martlet_model_") or function.removeprefix("martlet_") in inits
+
+
+def model_values(function: str) -> Iterator[Value]:
+    """The handle."""
+    yield from handle_values("model", "w->m.model", OTHERS, null_is_fine=function.endswith("_destroy"))
+    verb = function.removeprefix("martlet_model_")
+    if verb in NEED_LAYER:
+        for model in ("flat", "image"):
+            yield f"a model without a layer, {model}", f"a->model = w->m.{model};", "ORDER"
+    if verb in NEED_COMPILE:
+        for model in ("plain", "flat", "image"):
+            yield f"a model that is not compiled, {model}", f"a->model = w->m.{model};", "ORDER"
+    if verb in ("buffer_get", "view_count", "view_get"):
+        gradients = "a->model = w->m.plain; a->buffer = MARTLET_BUFFER_GRADIENTS;"
+        yield "gradients of a model that is not compiled", gradients, "ORDER"
+    if verb == "add":
+        for model in ("model", "plain"):
+            code = f"a->model = w->m.{model}; a->inputs = NULL; a->input_count = 0;"
+            yield f"a model whose parameters are made, {model}", code, "ORDER"
+    if verb in ("compile", "buffer_get", "predict"):
+        for units in ("1 << 30", "1 << 27"):
+            code = f"add_dense(w->m.flat, {units}); a->model = w->m.flat;"
+            if verb == "buffer_get":
+                code += " a->buffer = MARTLET_BUFFER_PARAMETERS;"
+            yield f"a layer of {units} units", code, "MEMORY|SHAPE"
+    if verb == "reset":
+        yield "a model without a layer", "a->model = w->m.flat;", "OK"
+
+
+def samples_values(array: str, *, labels: bool) -> Iterator[Value]:
+    """The fields that samples, labels and targets share; x is of fp32, y (`labels`) of INT32."""
+    yield from assign(f"{array}.data", ("NULL",), "NULL")
+    for offset in (1, 2, 3):
+        yield f"{array}.data misaligned by {offset}", f"{array}.data = (char *)w->scratch + {offset};", "ALIGNMENT"
+    yield from assign(f"{array}.count", (-1, -1000, *INT64, *HUGE, "-((int64_t)1 << 56)"), "SHAPE")
+    yield from assign(f"{array}.count", (0, 1, f"{array}.count - 1", f"{array}.count + 1"), "SHAPE")
+    yield from assign(f"{array}.dtype", (0, -1, 14, 1000, *INT32), "TYPE")
+    yield from assign(f"{array}.dtype", (1, 3, 4, 5, 9), "TYPE")
+    yield from assign(f"{array}.dtype", (10, 11, 12, 13), "TYPE|UNSUPPORTED")
+    if not labels:
+        yield from assign(f"{array}.dtype", ("MARTLET_INT32", "MARTLET_INT64", "MARTLET_UINT8"), "TYPE")
+    yield from assign(f"{array}.rank", (-1, 65, 1 << 20, *INT32), "SHAPE")
+    good = f"lay(&w->m, &{array});"
+    yield f"{array} with sizes", good, "OK"
+    yield f"{array}.sizes = NULL", f"{good} {array}.sizes = NULL;", "NULL"
+    yield f"{array}.strides = NULL", f"{good} {array}.strides = NULL;", "NULL"
+    for field in ("sizes", "strides"):
+        code = f"{good} {array}.{field} = (int64_t *)((char *)at_page_end(NULL, 64) + 4);"
+        yield f"{array}.{field} misaligned", code, "ALIGNMENT"
+    for size in (0, -1, 1, "SAMPLES - 1", "INT64_MAX", "INT64_MIN", "(int64_t)1 << 62", "(int64_t)1 << 32"):
+        yield f"{array}.sizes[0] = {size}", f"{good} w->m.sizes[0] = {size};", "SHAPE"
+    code = f"{good} w->m.sizes[0] = -2; w->m.sizes[1] = -{array}.count / 2;"
+    yield f"{array}.sizes: two negative ones", code, "SHAPE"
+    code = f"{good} w->m.sizes[0] = (int64_t)1 << 33; w->m.sizes[1] = (int64_t)1 << 31;"
+    yield f"{array}.sizes: a product past 64 bits", code, "SHAPE"
+    for stride in (0, -1, 3, *INT64, "(int64_t)1 << 62"):
+        yield f"{array}.strides[0] = {stride}", f"{good} w->m.strides[0] = {stride};", "SHAPE"
+    code = f"{array}.rank = 64; {array}.sizes = w->sizes; {array}.strides = w->strides;"
+    yield f"{array}.rank = 64, zeros", code, "SHAPE"
+    yield from assign(f"{array}.scales", ("(void *)w->scratch", "&w->path"), "UNSUPPORTED")
+    yield from assign(f"{array}.block", (1, -1, *INT32), "UNSUPPORTED")
+    yield from assign(f"{array}.scale_dtype", (1, -1, *INT32), "UNSUPPORTED")
+    yield from assign(f"{array}.reserved", (1, "UINT64_MAX", "(uint64_t)1 << 63"), "STRUCT")
+
+
+def x_values(function: str) -> Iterator[Value]:
+    yield "NULL", "a->x = NULL;", "NULL"
+    yield "misaligned", "a->x = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
+    yield from samples_values("(*a->x)", labels=False)
+    code = "lay(&w->m, a->x); w->m.sizes[0] = w->m.strides[0] = FEATURES; w->m.sizes[1] = SAMPLES;"
+    yield "sizes the wrong way round", code + " w->m.strides[0] = SAMPLES;", "SHAPE"
+    yield "one sample less", "a->x->count -= FEATURES;", "SHAPE"
+    yield "one sample more", "a->x->count += FEATURES; a->x->data = w->scratch;", "SHAPE"
+    for what in ("NAN", "INFINITY", "-INFINITY", "1e-45f", "3e38f", "-0.0f"):
+        yield f"an element is {what}", f"((float *)a->x->data)[3 * FEATURES] = {what};", "OK"
+    if function == "martlet_model_predict":
+        yield "the output", "a->x->data = w->m.out;", "OVERLAP"
+        yield "ends in the output", "a->x->data = (char *)w->m.out - SAMPLES * FEATURES * 4 + 4;", "OVERLAP"
+
+
+def y_values() -> Iterator[Value]:
+    yield "NULL", "a->y = NULL;", "NULL"
+    yield "misaligned", "a->y = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
+    yield from samples_values("(*a->y)", labels=True)
+    types = {
+        "MARTLET_INT32": (-1, "CLASSES", *INT32, 1 << 20),
+        "MARTLET_INT64": (-1, "CLASSES", *INT64, "(int64_t)1 << 32", "-((int64_t)1 << 32)", "((int64_t)1 << 32) + 1"),
+        "MARTLET_UINT8": ("CLASSES", 128, 255),
+    }
+    for dtype, values in types.items():
+        yield f"{dtype}", f"label_as(&w->m, a->y, {dtype}, 1);", "OK"
+        for value in values:
+            yield f"{dtype}, a label of {value}", f"label_as(&w->m, a->y, {dtype}, {value});", "ARGUMENT"
+        code = f"label_as(&w->m, a->y, {dtype}, 1); a->y->count"
+        yield f"{dtype}, too few", f"{code} -= 1;", "SHAPE"
+        yield f"{dtype}, none", f"{code} = 0;", "SHAPE"
+    fp32 = "a->y->dtype = MARTLET_FP32; a->y->data = w->m.targets; a->y->count ="
+    yield "targets", f"{fp32} SAMPLES * CLASSES;", "OK"
+    for count in ("SAMPLES", "SAMPLES * CLASSES - 1", "SAMPLES * CLASSES - CLASSES", "0", "CLASSES", "INT64_MAX"):
+        yield f"{count} targets", f"{fp32} {count};", "SHAPE"
+    for what in ("NAN", "INFINITY", "-1.0f", "3e38f"):
+        yield f"a target is {what}", f"{fp32} SAMPLES * CLASSES; w->m.targets[5] = {what};", "OK"
+    yield "targets that are the samples", "*a->y = *a->x; a->y->count = SAMPLES * CLASSES;", "OK"
+
+
+def rows_values(name: str) -> Iterator[Value]:
+    if name == "rows":
+        yield "NULL with a count", "a->rows = NULL;", "NULL"
+        yield "NULL and 0", "a->rows = NULL; a->row_count = 0;", "OK"
+        for offset in (1, 4):
+            yield f"misaligned by {offset}", f"a->rows = (void *)((char *)w->scratch + {offset});", "ALIGNMENT"
+        for value in (-1, "SAMPLES", *INT64, "(int64_t)1 << 32", "-((int64_t)1 << 32) + 1", "(int64_t)1 << 61"):
+            for place in (0, 3):
+                yield f"rows[{place}] = {value}", f"a->rows[{place}] = {value};", "ARGUMENT"
+        yield "all the same", "a->rows[0] = a->rows[1] = a->rows[2] = a->rows[3] = 11;", "OK"
+        yield "at a page's end", "a->rows = memset(at_page_end(NULL, 32), 0, 32);", "OK"
+    else:
+        yield from assign("a->row_count", (0, -1, *INT64, "((int64_t)1 << 31) + 1", "(int64_t)1 << 61"), "SHAPE")
+        yield from assign("a->row_count", (1, 3, "BATCH + 1"), "OK")
+
+
+def loop_values(function: str) -> Iterator[Value]:
+    """The loop of fit, evaluate and predict."""
+    yield "NULL", "a->loop = NULL;", "OK"
+    yield "misaligned", "a->loop = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
+    yield from assign("a->loop->struct_size", (0, 1, 55, 4097, 65536, "UINT32_MAX"), "STRUCT")
+    yield "a longer loop whose tail is not zero", "a->loop->struct_size = 64; w->m.loop.tail[7] = 1;", "STRUCT"
+    yield "the longest loop, last byte set", "a->loop->struct_size = 4096; w->m.loop.tail[4039] = 1;", "STRUCT"
+    yield "the longest loop, zero tail", "a->loop->struct_size = 4096;", "OK"
+    yield from assign("a->loop->flags", ("2u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->loop->flags", ("MARTLET_KEEP_ORDER",), "OK")
+    epochs = (0, -1, *INT64, "(int64_t)1 << 31", "(int64_t)1 << 62")
+    yield from assign("a->loop->epochs", epochs, "ARGUMENT" if function.endswith("fit") else "ANY")
+    most = "((int64_t)1 << 31) + 1"
+    yield from assign("a->loop->batch_size", (-1, most, *INT64, "(int64_t)1 << 62"), "ARGUMENT")
+    yield from assign("a->loop->batch_size", (1, 3, "BATCH + 1", "SAMPLES + 1"), "OK")
+    yield from assign("a->loop->batch_size", ("(int64_t)1 << 31", "(int64_t)1 << 28"), "OK|MEMORY")
+    if not function.endswith("fit"):
+        return
+    yield "validation_x alone", "a->loop->validation_x = &w->m.x;", "NULL"
+    yield "validation_y alone", "a->loop->validation_y = &w->m.y;", "NULL"
+    both = "a->loop->validation_x = &w->array, a->loop->validation_y = &w->out_array;"
+    both += " w->array = w->m.x, w->out_array = w->m.y;"
+    yield "validation by the samples themselves", both, "OK"
+    yield "validation_x.dtype", f"{both} w->array.dtype = MARTLET_FP64;", "TYPE"
+    yield "validation_x.count", f"{both} w->array.count -= 1;", "SHAPE"
+    yield "validation_x.data", f"{both} w->array.data = NULL;", "NULL"
+    yield "validation_y.count", f"{both} w->out_array.count -= 1;", "SHAPE"
+    yield "validation_y.data", f"{both} w->out_array.data = (char *)w->scratch + 1;", "ALIGNMENT"
+    yield "validation_y.reserved", f"{both} w->out_array.reserved = 1;", "STRUCT"
+    label = f"{both} w->out_array.dtype = MARTLET_INT64; w->out_array.data = w->m.labels64; w->m.labels64[11]"
+    for value in (-1, "CLASSES", "(int64_t)1 << 32"):
+        yield f"a validation label of {value}", f"{label} = {value};", "ARGUMENT"
+
+
+def result_values() -> Iterator[Value]:
+    yield "NULL", "a->out_result = NULL;", "OK"
+    yield from assign("a->out_result->struct_size", (0, 1, 103, 4097, "UINT32_MAX"), "STRUCT")
+    yield "a longer result", "a->out_result->struct_size = 112; w->m.result.tail[7] = 1;", "OK"
+    yield "fields that are not set", "memset((char *)a->out_result + 4, 0xAB, 100);", "OK"
+    yield "misaligned", "a->out_result = (void *)((char *)at_page_end(NULL, 256) + 4);", "ALIGNMENT"
+    inside = "a->out_result = (void *)w->m.inputs; a->out_result->struct_size = 104;"
+    yield "the result lies in the samples", inside, "OVERLAP|OK"
+
+
+def out_floats() -> Iterator[Value]:
+    """The output of predict."""
+    yield "NULL", "a->out = NULL;", "NULL"
+    for offset in (1, 2, 3):
+        yield f"misaligned by {offset}", f"a->out = (void *)((char *)w->scratch + {offset});", "ALIGNMENT"
+    yield "the samples", "a->out = w->m.inputs;", "OVERLAP"
+    yield "the last of the samples", "a->out = w->m.inputs + SAMPLES * FEATURES - 1;", "OVERLAP"
+    yield "ends in the samples", "a->out = w->m.inputs - SAMPLES * CLASSES + 1;", "OVERLAP"
+    yield "at a page's end", "a->out = at_page_end(NULL, SAMPLES * CLASSES * 4);", "OK"
+
+
+def number_values(function: str, name: str) -> Iterator[Value]:
+    """Numbers by value."""
+    target = f"a->{name}"
+    if name == "struct_size":
+        yield from assign(target, (0, 1, 4, 47, 4097, "SIZE_MAX", "SIZE_MAX / 2", "(size_t)1 << 32"), "STRUCT")
+    elif name == "kind":
+        yield from assign(target, (-1, 13, 1000, *INT32), "ARGUMENT")
+    elif name == "loss":
+        yield from assign(target, (0, -1, 7, 1000, *INT32), "ARGUMENT")
+    elif name == "rank":
+        yield from assign(target, (0, -1, 9, 64, *INT64, "(int64_t)1 << 32"), "SHAPE")
+    elif name == "seed":
+        yield from assign(target, (0, "UINT64_MAX", "(uint64_t)1 << 63"), "OK")
+    elif name == "input_count":
+        yield from assign(target, (-1, *INT64, "(int64_t)1 << 32", 1025), "ARGUMENT|UNSUPPORTED")
+        yield "two", "a->input_count = 2;", "UNSUPPORTED"
+        yield "none", "a->input_count = 0; a->inputs = NULL;", "OK"
+    elif name == "out_count":
+        yield from assign(
+            target, (0, 1, -1, "SAMPLES * CLASSES - 1", "SAMPLES * CLASSES + 1", *INT64, *HUGE), "SHAPE|OVERLAP"
+        )
+    elif name == "buffer":
+        yield from assign(target, (-1, 3, 1000, 1 << 16, *INT32), "ARGUMENT")
+    elif name == "index":
+        yield from assign(target, (-1, 6, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
+    elif name == "hyperparameter":
+        yield from assign(target, (0, -1, 4, 7, 8, 1000, *INT32), "ARGUMENT")
+    elif name == "value":
+        for number in ("MARTLET_LR", "MARTLET_BETA1", "MARTLET_EPS", "MARTLET_WEIGHT_DECAY"):
+            for value in ODD_DOUBLES:
+                yield f"{number} {value}", f"a->hyperparameter = {number}; {target} = {value};", "ARGUMENT"
+        for value in ("1.0", "1e308"):
+            yield f"MARTLET_BETA2 {value}", f"a->hyperparameter = MARTLET_BETA2; {target} = {value};", "ARGUMENT"
+
+
+def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
+    """The hostile values of one declared parameter."""
+    if function == "martlet_matmul":
+        yield from matmul_values(name)
+    elif kind == "martlet_model *":
+        yield from model_values(function)
+    elif name == "out_result" and not function.endswith("init"):
+        yield from result_values()
+    elif kind.endswith("*") and name.startswith("out_"):
+        optional = function.endswith(("_add", "buffer_get"))
+        yield from out_values(kind, name, may_be_null=optional, size="a->struct_size" if "init" in function else "")
+    elif kind == "martlet_layer *":
+        yield from layer_values()
+    elif kind == "martlet_training *":
+        yield from training_values()
+    elif kind == "martlet_config *":
+        yield "NULL", "a->optimizer = NULL;", "OK"
+        yield from config_values("(*a->optimizer)", tail=True)
+    elif kind == "martlet_loop *":
+        yield from loop_values(function)
+    elif name in ("sizes", "inputs"):
+        yield from input_values(name)
+    elif name == "x":
+        yield from x_values(function)
+    elif name == "y":
+        yield from y_values()
+    elif name in ("rows", "row_count"):
+        yield from rows_values(name)
+    elif name == "out":
+        yield from out_floats()
+    elif kind == "char *":
+        yield from path_values(function)
+    else:
+        yield from number_values(function, name)

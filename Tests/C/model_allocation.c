@@ -1,0 +1,175 @@
+/*
+ * Memory of models: a steady training step, evaluation and prediction allocate nothing, with any labels, with
+ * one and with two threads; and the n-th allocation of LARGE bytes and more of a call made to fail, for
+ * n = 1, 2, ... until the call gets by without: a failure is MARTLET_ERROR_MEMORY, changes nothing, and the
+ * call works when repeated. malloc_count.c must be preloaded. What is mapped and not malloc'ed is not seen here.
+ */
+#include <sys/wait.h>
+
+#include "network.h"
+
+extern void malloc_count_start(long at, size_t least) __attribute__((weak));
+extern long malloc_count_stop(void) __attribute__((weak));
+
+/* ---- no allocation in steady state ---- */
+
+enum way { TRAIN, TRAIN_ROWS, TRAIN_LAID, TRAIN_TARGETS, TRAIN_LONG, PREDICT, PREDICT_BATCH, EVALUATE, SET, WAYS };
+static const char *const way_names[WAYS] = {"train", "train rows", "train with sizes", "train on targets", "train on INT64",
+                                            "predict", "predict in batches", "evaluate", "set"};
+
+static martlet_status call(enum way way, martlet_model *model, const struct network_data *data, int64_t elements) {
+    static float out[NETWORK_SAMPLES * NETWORK_CLASSES], targets[NETWORK_SAMPLES * NETWORK_CLASSES];
+    static int64_t labels[NETWORK_SAMPLES], rows[] = {3, 1, 4, 1, 5, 9, 2, 6};
+    martlet_array x = data->x, y = data->y;
+    martlet_result result;
+    martlet_loop loop;
+    martlet_status status = martlet_result_init(&result, sizeof result);
+    if (status == MARTLET_OK) status = martlet_loop_init(&loop, sizeof loop);
+    if (status != MARTLET_OK) return status;
+    const int64_t sizes[] = {NETWORK_SAMPLES, elements}, strides[] = {elements, 1};
+    switch ((int)way) {
+    case TRAIN_ROWS: return martlet_model_train(model, &result, &x, &y, rows, LENGTH(rows));
+    case TRAIN_LAID:
+        if (elements == 8) x.rank = 2, x.sizes = sizes, x.strides = strides; /* images have more sizes */
+        break;
+    case TRAIN_TARGETS: y = check_array(targets, LENGTH(targets), MARTLET_FP32); break;
+    case TRAIN_LONG: y = check_array(labels, LENGTH(labels), MARTLET_INT64); break;
+    case PREDICT: return martlet_model_predict(model, out, LENGTH(out), &x, NULL);
+    case PREDICT_BATCH: loop.batch_size = 7; return martlet_model_predict(model, out, LENGTH(out), &x, &loop);
+    case EVALUATE: return martlet_model_evaluate(model, &result, &x, &y, &loop);
+    case SET: return martlet_model_set(model, MARTLET_LR, 1e-3);
+    default: break;
+    }
+    return martlet_model_train(model, &result, &x, &y, NULL, 0);
+}
+
+static void quiet(int32_t threads, bool image) {
+    const int64_t elements = image ? 12 * 12 * 2 : 8;
+    struct network_data *data = network_data(elements);
+    martlet_model *model = image ? network_image(1) : network_dense(8, 6, 1);
+    CHECK_OK(martlet_threads_set(threads));
+    network_compile(model, NETWORK_SAMPLES);
+    for (enum way way = 0; way < WAYS; way++) {
+        for (int k = 0; k < 50; k++) {
+            if (k == 3) malloc_count_start(0, 0);
+            const martlet_status status = call(way, model, data, elements);
+            if (status != MARTLET_OK) malloc_count_stop();
+            CHECK_OK(status);
+        }
+        const long seen = malloc_count_stop();
+        CHECK_SAYING(seen == 0, "%s, %d threads, %s: %ld allocations in 47 calls", way_names[way], threads, image ? "images" : "dense", seen);
+    }
+    CHECK_OK(martlet_model_destroy(model));
+    network_data_free(data);
+}
+
+/* ---- injected failures ---- */
+
+#define LARGE 4096 /* the header's word for what is answered */
+
+struct scene {
+    martlet_model *model, *made;
+    struct network_data *data;
+    martlet_training training;
+    char path[64];
+};
+
+static martlet_status call_compile(struct scene *s) { return martlet_model_compile(s->model, &s->training, NULL); }
+static martlet_status call_fit(struct scene *s) { return network_fit(s->model, s->data, 1, 0); }
+static martlet_status call_train(struct scene *s) { return martlet_model_train(s->model, NULL, &s->data->x, &s->data->y, NULL, 0); }
+static martlet_status call_evaluate(struct scene *s) { return martlet_model_evaluate(s->model, NULL, &s->data->x, &s->data->y, NULL); }
+static martlet_status call_save(struct scene *s) { return martlet_model_save(s->model, s->path); }
+static martlet_status call_load(struct scene *s) { return martlet_model_load(&s->made, s->path); }
+static martlet_status call_reset(struct scene *s) { return martlet_model_reset(s->model); }
+static martlet_status call_predict(struct scene *s) {
+    static float out[NETWORK_SAMPLES * NETWORK_CLASSES];
+    return martlet_model_predict(s->model, out, LENGTH(out), &s->data->x, NULL);
+}
+/* A model from nothing to its parameters; given back where that fails. */
+static martlet_status call_create(struct scene *s) {
+    const int64_t features = 2000;
+    const martlet_layer layer = network_layer(MARTLET_LAYER_DENSE, 300, MARTLET_ACTIVATION_RELU);
+    martlet_model *model = NULL;
+    martlet_status status = martlet_model_create(&model, &features, 1, 1);
+    for (int k = 0; k < 4 && status == MARTLET_OK; k++) status = martlet_model_add(model, &layer, NULL, 0, NULL);
+    if (status == MARTLET_OK) status = martlet_model_buffer_get(model, NULL, NULL, MARTLET_BUFFER_PARAMETERS);
+    if (status == MARTLET_OK) s->made = model;
+    else if (model != NULL) CHECK_OK(martlet_model_destroy(model));
+    return status;
+}
+
+static const struct {
+    martlet_status (*call)(struct scene *);
+    const char *name;
+    bool compiled; /* before the call */
+} calls[] = {{call_create, "create", false}, {call_compile, "compile", false}, {call_predict, "predict", false},
+             {call_compile, "another compile", true}, {call_fit, "fit", true}, {call_train, "train", true},
+             {call_evaluate, "evaluate", true}, {call_predict, "predict", true}, {call_save, "save", true},
+             {call_load, "load", true}, {call_reset, "reset", true}};
+
+static uint64_t scene_hash(const struct scene *s, bool compiled) { return network_hash(s->model, compiled); }
+
+/* One process for each n. 0: the call got by; 1: failed as promised; 2: wrong; 3: the process ended. */
+static int attempt(int number, long n) {
+    fflush(NULL);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child != 0) {
+        int status = 0;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        return WIFSIGNALED(status) ? 3 : WEXITSTATUS(status);
+    }
+    alarm(20);
+    check_failures = 0;
+    struct scene s = {.model = network_image(1), .data = network_data(12 * 12 * 2)};
+    const bool compiled = calls[number].compiled;
+    snprintf(s.path, sizeof s.path, "/dev/shm/martlet-model-%ld", (long)getpid()); /* no waiting for a disk */
+    CHECK_OK(martlet_training_init(&s.training, sizeof s.training, MARTLET_LOSS_CROSS_ENTROPY));
+    if (compiled) CHECK_OK(call_compile(&s));
+    if (compiled) CHECK_OK(call_save(&s));
+    const uint64_t before = scene_hash(&s, compiled);
+    malloc_count_start(n, LARGE);
+    const martlet_status status = calls[number].call(&s);
+    const long seen = malloc_count_stop();
+    unlink(s.path);
+    if (status == MARTLET_OK) _exit(check_failures != 0 ? 2 : seen < n ? 0 : 1); /* or did without what it was refused */
+    CHECK_STATUS(status, MARTLET_ERROR_MEMORY);
+    CHECK(strlen(martlet_last_error()) > 0 && s.made == NULL);
+    CHECK_SAYING(scene_hash(&s, compiled) == before, "%s, allocation %ld: the model was changed", calls[number].name, n);
+    if (calls[number].call == call_load) CHECK_OK(call_save(&s));
+    CHECK_OK(calls[number].call(&s));
+    unlink(s.path);
+    _exit(check_failures != 0 ? 2 : 1);
+}
+
+static void injections(void) {
+    long total = 0;
+    for (int k = 0; k < LENGTH(calls); k++) {
+        int verdict = 1;
+        long n = 1;
+        for (; n < 200 && (verdict = attempt(k, n)) != 0; n++)
+            CHECK_SAYING(verdict == 1, "%s: allocation %ld of %d bytes or more %s", calls[k].name, n, LARGE,
+                         verdict == 3 ? "ends the process" : "is answered wrongly");
+        CHECK_SAYING(n < 200, "%s never got by", calls[k].name);
+        total += n - 1;
+    }
+    printf("%ld large allocations failed one by one in %d calls\n", total, LENGTH(calls));
+}
+
+int main(void) {
+    if (malloc_count_start == NULL || malloc_count_stop == NULL) {
+        fprintf(stderr, "malloc_count.so is not preloaded\n");
+        return 1;
+    }
+    alarm(110);
+    malloc_count_start(0, 0);
+    void *volatile memory = malloc(10);
+    free(memory);
+    CHECK(malloc_count_stop() == 1);
+    injections(); /* first: this process has not called the library yet, nor does it before the forks */
+    for (int32_t threads = 1; threads <= 2; threads++) {
+        quiet(threads, false);
+        quiet(threads, true);
+    }
+    return check_end();
+}

@@ -1,0 +1,205 @@
+/*
+ * Models put together at random: layers of every kind with random windows, strides, dilations, groups, sizes and
+ * activations, most of which do not suit what is before them and are refused. What stands is trained: its
+ * gradient must be the slope of its loss along a random direction (by central differences, so only to a few
+ * parts in a hundred), its predictions must not depend on batches or threads, and a file must carry them.
+ * An argument is the seed to begin with; a failure names its own.
+ */
+#include "network.h"
+
+#define DEFAULT_SEEDS 1500
+#define BATCH 6
+#define MOST 4000 /* elements of a sample at the end, and parameters in all: no test of speed */
+
+static uint64_t seed, counter;
+static int refused, built, sloped;
+
+static int64_t pick(int64_t least, int64_t most) {
+    return least + (int64_t)(check_bits(seed, counter++) % (uint64_t)(most - least + 1));
+}
+
+/* Smooth ones, so that a difference is a slope. */
+static int32_t pick_activation(void) {
+    static const int32_t some[] = {MARTLET_ACTIVATION_LINEAR, MARTLET_ACTIVATION_GELU, MARTLET_ACTIVATION_SILU, MARTLET_ACTIVATION_TANH,
+                                   MARTLET_ACTIVATION_SIGMOID, MARTLET_ACTIVATION_SOFTMAX};
+    return some[pick(0, LENGTH(some) - 1)];
+}
+
+static martlet_layer pick_layer(void) {
+    martlet_layer layer = network_layer((int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_ACTIVATION), pick(1, 9), pick_activation());
+    if (layer.kind == MARTLET_LAYER_CONV2D || layer.kind == MARTLET_LAYER_MAX_POOL2D || layer.kind == MARTLET_LAYER_AVERAGE_POOL2D) {
+        const bool convolves = layer.kind == MARTLET_LAYER_CONV2D;
+        for (int k = 0; k < 2; k++) {
+            layer.kernel[k] = pick(1, 4);
+            layer.stride[k] = convolves ? pick(1, 3) : pick(1, 4);
+            if (convolves && pick(0, 3) == 0) layer.dilation[k] = pick(1, 3);
+        }
+        layer.padding = (int32_t)pick(0, 2);
+        if (layer.padding == MARTLET_PADDING_EXPLICIT)
+            for (int k = 0; k < 4; k++) layer.pads[k] = pick(0, (layer.kernel[k / 2] - 1) * layer.dilation[k / 2]);
+        if (convolves && pick(0, 2) == 0) layer.groups = pick(1, 4), layer.units = layer.groups * pick(1, 3);
+        if (layer.kind == MARTLET_LAYER_AVERAGE_POOL2D && pick(0, 1)) layer.flags = MARTLET_COUNT_PADDING;
+    }
+    if (layer.kind == MARTLET_LAYER_DENSE || layer.kind == MARTLET_LAYER_CONV2D) layer.flags = pick(0, 3) == 0 ? MARTLET_NO_BIAS : 0;
+    if (layer.kind == MARTLET_LAYER_BATCH_NORM) layer.flags = (uint32_t)pick(0, 7), layer.epsilon = 0.05;
+    if (layer.kind == MARTLET_LAYER_DROPOUT) layer.rate = 0; /* or each step would be another function */
+    if (layer.kind == MARTLET_LAYER_PERMUTE || layer.kind == MARTLET_LAYER_RESHAPE) {
+        layer.rank = (int32_t)pick(1, 4);
+        for (int k = 0; k < layer.rank; k++) layer.sizes[k] = k;
+        for (int k = layer.rank - 1; k > 0; k--) {
+            const int64_t other = pick(0, k), size = layer.sizes[k];
+            layer.sizes[k] = layer.sizes[other], layer.sizes[other] = size;
+        }
+        if (layer.kind == MARTLET_LAYER_RESHAPE)
+            for (int k = 0; k < layer.rank; k++) layer.sizes[k] = layer.sizes[k] == 0 ? -1 : pick(1, 4);
+    }
+    layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_GLOROT_UNIFORM, MARTLET_INITIALIZER_LECUN_NORMAL);
+    return layer;
+}
+
+/* NULL where the seed gave nothing worth training. */
+static martlet_model *make(int64_t *elements, int64_t *outputs) {
+    const int64_t rank = pick(0, 2) == 0 ? 1 : 3, sizes[3] = {pick(1, 11), pick(1, 11), pick(1, 7)};
+    martlet_model *model = NULL;
+    martlet_node node;
+    int64_t parameters = 0, layers = 0;
+    CHECK_OK(martlet_model_create(&model, sizes, rank, seed));
+    for (int64_t k = 0, tries = pick(3, 14); k < tries; k++) {
+        const martlet_layer layer = pick_layer();
+        const martlet_status status = martlet_model_add(model, &layer, NULL, 0, NULL);
+        const bool expected = status == MARTLET_OK || status == MARTLET_ERROR_SHAPE || status == MARTLET_ERROR_UNSUPPORTED;
+        CHECK_SAYING(expected, "seed %llu: %s: %s", (unsigned long long)seed, martlet_status_name(status), martlet_last_error());
+        refused += status != MARTLET_OK;
+        layers += status == MARTLET_OK;
+    }
+    *elements = rank == 1 ? sizes[0] : sizes[0] * sizes[1] * sizes[2];
+    *outputs = 1;
+    for (int64_t k = 0; k <= layers; k++) {
+        CHECK_OK(martlet_model_node_get(model, &node, k));
+        parameters += node.parameter_count;
+    }
+    for (int d = 0; d < node.rank; d++) *outputs *= node.sizes[d];
+    if (layers > 0 && *outputs <= MOST && parameters <= MOST) return model;
+    CHECK_OK(martlet_model_destroy(model));
+    return NULL;
+}
+
+/* The loss in training of a batch with some parameters, by a step of length 0. */
+static double loss_at(martlet_model *model, float *parameters, const float *values, int64_t count, const martlet_array *x, const martlet_array *y) {
+    martlet_result result;
+    CHECK_OK(martlet_result_init(&result, sizeof result));
+    if (count > 0) memcpy(parameters, values, (size_t)count * sizeof *values);
+    CHECK_OK(martlet_model_train(model, &result, x, y, NULL, 0));
+    return result.loss;
+}
+
+/* A gradient of softmax after softmax, of a dead unit or of nearly nothing drowns in rounding; there must be enough others. */
+static void slope(martlet_model *model, const martlet_array *x, const martlet_array *y) {
+    float *parameters = NULL, *gradients = NULL;
+    int64_t count = 0;
+    CHECK_OK(martlet_model_buffer_get(model, &parameters, &count, MARTLET_BUFFER_PARAMETERS));
+    CHECK_OK(martlet_model_buffer_get(model, &gradients, NULL, MARTLET_BUFFER_GRADIENTS));
+    if (count == 0) return;
+    float *start = malloc((size_t)count * 2 * sizeof *start), *moved = start + count;
+    REQUIRE(start != NULL);
+    memcpy(start, parameters, (size_t)count * sizeof *start);
+    const double loss = loss_at(model, parameters, start, count, x, y);
+    double along = 0, norm = 0, length = 0;
+    for (int64_t i = 0; i < count; i++) { /* mostly along the gradient, so that there is a slope to see */
+        const double g = (double)gradients[i];
+        norm += g * g;
+    }
+    norm = sqrt(norm);
+    CHECK_SAYING(isfinite(loss) && isfinite(norm), "seed %llu: loss %g, gradient %g", (unsigned long long)seed, loss, norm);
+    double *direction = malloc((size_t)count * sizeof *direction);
+    REQUIRE(direction != NULL);
+    for (int64_t i = 0; i < count; i++) {
+        direction[i] = (norm > 0 ? (double)gradients[i] / norm : 0) + check_number(seed + 1, (uint64_t)i) / 2 / sqrt((double)count);
+        along += direction[i] * (double)gradients[i];
+        length += direction[i] * direction[i];
+    }
+    /* Two widths, the wider one for slopes that rounding drowns; a kink of a max-pool may spoil one of them. */
+    double best = INFINITY, given = 0;
+    for (int width = 0; width < 3 && norm > 1e-3; width++) {
+        const double h = (width == 0 ? 0.01 : width == 1 ? 0.03 : 0.002) / sqrt(length);
+        double sides[2];
+        for (int side = 0; side < 2; side++) {
+            for (int64_t i = 0; i < count; i++) moved[i] = (float)((double)start[i] + (side == 0 ? h : -h) * direction[i]);
+            sides[side] = loss_at(model, parameters, moved, count, x, y);
+        }
+        const double difference = (sides[0] - sides[1]) / (2 * h);
+        if (fabs(difference - along) < best) best = fabs(difference - along), given = difference;
+    }
+    if (norm > 1e-3) {
+        const double room = 0.05 * fabs(along) + 2e-4 * (1 + fabs(loss));
+        CHECK_SAYING(best <= room, "seed %llu: slope %g, by the gradient %g", (unsigned long long)seed, given, along);
+        sloped++;
+    }
+    memcpy(parameters, start, (size_t)count * sizeof *start);
+    free(start), free(direction);
+}
+
+/* Predictions one by one, in batches, on three threads and from a file. */
+static void predictions(martlet_model *model, int64_t outputs, const martlet_array *x) {
+    const size_t size = (size_t)(BATCH * outputs) * sizeof(float);
+    float *first = malloc(size), *other = malloc(size);
+    martlet_loop loop;
+    martlet_model *loaded = NULL;
+    REQUIRE(first != NULL && other != NULL);
+    CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+    CHECK_OK(martlet_model_predict(model, first, BATCH * outputs, x, &loop));
+    for (int64_t batch = 1; batch <= 4; batch += 3) {
+        loop.batch_size = batch;
+        CHECK_OK(martlet_threads_set((int32_t)batch));
+        CHECK_OK(martlet_model_predict(model, other, BATCH * outputs, x, &loop));
+        CHECK_SAYING(memcmp(first, other, size) == 0, "seed %llu: other bits in batches of %ld", (unsigned long long)seed, (long)batch);
+    }
+    CHECK_OK(martlet_threads_set(1));
+    CHECK_OK(martlet_model_save(model, "/dev/shm/martlet-model-fuzz"));
+    CHECK_OK(martlet_model_load(&loaded, "/dev/shm/martlet-model-fuzz"));
+    CHECK_OK(martlet_model_predict(loaded, other, BATCH * outputs, x, NULL));
+    CHECK_SAYING(memcmp(first, other, size) == 0, "seed %llu: other bits from a file", (unsigned long long)seed);
+    CHECK_OK(martlet_model_destroy(loaded));
+    free(first), free(other);
+}
+
+static void one(void) {
+    int64_t elements = 0, outputs = 0;
+    martlet_model *model = make(&elements, &outputs);
+    if (model == NULL) return;
+    martlet_training training;
+    martlet_config config = check_config(MARTLET_ADAM);
+    float *numbers = malloc((size_t)(BATCH * (elements + outputs)) * sizeof *numbers), *targets = numbers + BATCH * elements;
+    REQUIRE(numbers != NULL);
+    for (int64_t i = 0; i < BATCH * elements; i++) numbers[i] = (float)check_number(seed + 2, (uint64_t)i) * 0.5f;
+    for (int64_t i = 0; i < BATCH * outputs; i++) targets[i] = (float)check_number(seed + 3, (uint64_t)i);
+    const martlet_array x = check_array(numbers, BATCH * elements, MARTLET_FP32), y = check_array(targets, BATCH * outputs, MARTLET_FP32);
+    CHECK_OK(martlet_training_init(&training, sizeof training, pick(0, 2) ? MARTLET_LOSS_MSE : MARTLET_LOSS_HUBER));
+    training.batch_size = pick(1, BATCH);
+    config.lr = 0;
+    CHECK_OK(martlet_model_compile(model, &training, &config));
+    slope(model, &x, &y);
+    CHECK_OK(martlet_model_set(model, MARTLET_LR, 0.01));
+    for (int k = 0; k < 3; k++) CHECK(isfinite(loss_at(model, NULL, NULL, 0, &x, &y)));
+    predictions(model, outputs, &x);
+    CHECK_OK(martlet_model_destroy(model));
+    free(numbers);
+    built++;
+}
+
+int main(int argc, char **argv) {
+    const uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 1 ? 1 : DEFAULT_SEEDS;
+    alarm(110);
+    martlet_machine machine = {0};
+    REQUIRE(martlet_machine_get(&machine, sizeof machine) == MARTLET_OK);
+    CHECK_OK(martlet_threads_set(1));
+    for (seed = first; seed < first + count; seed++) {
+        counter = 0;
+        CHECK_OK(martlet_isa_set(1 + (int32_t)(seed % (uint64_t)machine.isa_best)));
+        one();
+    }
+    unlink("/dev/shm/martlet-model-fuzz");
+    CHECK(argc > 1 || (built > DEFAULT_SEEDS / 3 && sloped > DEFAULT_SEEDS / 5));
+    printf("%d layers refused, %d models trained, %d slopes; ", refused, built, sloped);
+    return check_end();
+}

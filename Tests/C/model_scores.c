@@ -1,0 +1,234 @@
+/*
+ * Losses and metrics against fp64: every loss, from logits and from probabilities, of labels and of targets,
+ * with label smoothing, over one output, several, and rows of several; and the loss's gradient against
+ * differences of the reference. The model is a dense layer whose kernel is the unit matrix, so that its output
+ * is the activation of its input plus the bias, and the bias's gradient is that of the output.
+ */
+#include "network.h"
+
+#define SAMPLES 23
+#define MOST_CLASSES 19
+
+struct setting {
+    int32_t loss, from, activation;
+    bool labels;
+    int64_t rows, classes; /* of a sample's output */
+    double smoothing, delta;
+    uint32_t metrics;
+    int32_t top;
+};
+
+static float inputs[SAMPLES * 3 * MOST_CLASSES], targets[SAMPLES * 3 * MOST_CLASSES];
+static int32_t labels[SAMPLES * 3];
+static int settings;
+
+/* ---- the reference ---- */
+
+static void activate(double *x, int64_t count, int32_t activation) {
+    double sum = 0;
+    for (int64_t k = 0; k < count; k++) {
+        if (activation == MARTLET_ACTIVATION_SIGMOID) x[k] = 1 / (1 + exp(-x[k]));
+        if (activation == MARTLET_ACTIVATION_SOFTMAX) sum += exp(x[k]);
+    }
+    for (int64_t k = 0; k < count && activation == MARTLET_ACTIVATION_SOFTMAX; k++) x[k] = exp(x[k]) / sum;
+}
+
+static double clamp(double p) { return fmin(fmax(p, 1e-7), 1 - 1e-7); }
+
+/* The loss of `count` outputs against as many targets. */
+static double row_loss(const struct setting *s, const double *out, const double *target, int64_t count, bool probabilities) {
+    double loss = 0, sum = 0, largest = -INFINITY;
+    for (int64_t k = 0; k < count; k++) largest = fmax(largest, out[k]);
+    for (int64_t k = 0; k < count; k++) sum += probabilities ? out[k] : exp(out[k] - largest);
+    for (int64_t k = 0; k < count; k++) {
+        const double d = out[k] - target[k];
+        double t = target[k];
+        switch (s->loss) {
+        case MARTLET_LOSS_CROSS_ENTROPY:
+            t = (1 - s->smoothing) * t + s->smoothing / (double)count;
+            loss -= t * (probabilities ? log(clamp(out[k] / sum)) : out[k] - largest - log(sum));
+            break;
+        case MARTLET_LOSS_NLL: loss -= t * out[k]; break;
+        case MARTLET_LOSS_BINARY_CROSS_ENTROPY: {
+            t = (1 - s->smoothing) * t + s->smoothing / 2;
+            const double p = probabilities ? clamp(out[k]) : 1 / (1 + exp(-out[k]));
+            loss -= (t * log(p) + (1 - t) * log1p(-p)) / (double)count;
+            break;
+        }
+        case MARTLET_LOSS_MSE: loss += d * d / (double)count; break;
+        case MARTLET_LOSS_MAE: loss += fabs(d) / (double)count; break;
+        default: loss += (fabs(d) <= s->delta ? d * d / 2 : s->delta * (fabs(d) - s->delta / 2)) / (double)count; break;
+        }
+    }
+    return loss;
+}
+
+struct reference {
+    double loss, accuracy, top, mse, mae;
+};
+
+/* Everything over all samples, with a bias. */
+static struct reference reckon(const struct setting *s, const double *bias) {
+    struct reference r = {0, 0, 0, 0, 0};
+    const bool categorical = s->loss == MARTLET_LOSS_CROSS_ENTROPY || s->loss == MARTLET_LOSS_NLL;
+    const bool probabilities = s->from == MARTLET_FROM_AUTO ? s->activation != MARTLET_ACTIVATION_LINEAR : s->from == MARTLET_FROM_PROBABILITIES;
+    const bool binary = s->loss == MARTLET_LOSS_BINARY_CROSS_ENTROPY;
+    const int64_t elements = s->rows * s->classes;
+    for (int64_t n = 0; n < SAMPLES; n++) {
+        double out[3 * MOST_CLASSES], target[3 * MOST_CLASSES];
+        for (int64_t row = 0; row < s->rows; row++) {
+            for (int64_t c = 0; c < s->classes; c++) {
+                const int64_t k = row * s->classes + c;
+                out[k] = (double)inputs[n * elements + k] + bias[c];
+                target[k] = s->labels ? (s->classes == 1 && binary ? labels[n * s->rows + row] : labels[n * s->rows + row] == c) : (double)targets[n * elements + k];
+            }
+            activate(out + row * s->classes, s->classes, s->activation);
+        }
+        const int64_t loss_rows = categorical ? s->rows : 1, accuracy_classes = binary ? 1 : s->classes, accuracy_rows = elements / accuracy_classes;
+        for (int64_t row = 0; row < loss_rows; row++)
+            r.loss += row_loss(s, out + row * (elements / loss_rows), target + row * (elements / loss_rows), elements / loss_rows, probabilities) /
+                      (double)(loss_rows * SAMPLES);
+        for (int64_t row = 0; row < accuracy_rows; row++) {
+            const double *o = out + row * accuracy_classes, *t = target + row * accuracy_classes, share = 1 / (double)(accuracy_rows * SAMPLES);
+            int64_t best = 0, larger = 0;
+            if (accuracy_classes == 1) {
+                const double threshold = probabilities || !binary ? 0.5 : 0;
+                r.accuracy += (o[0] > threshold) == (t[0] > 0.5) ? share : 0;
+                r.top += share;
+                continue;
+            }
+            for (int64_t c = 1; c < accuracy_classes; c++) best = t[c] > t[best] ? c : best;
+            for (int64_t c = 0; c < accuracy_classes; c++) larger += o[c] > o[best];
+            r.accuracy += larger == 0 ? share : 0;
+            r.top += larger < s->top ? share : 0;
+        }
+        for (int64_t k = 0; k < elements; k++) {
+            r.mse += (out[k] - target[k]) * (out[k] - target[k]) / (double)(elements * SAMPLES);
+            r.mae += fabs(out[k] - target[k]) / (double)(elements * SAMPLES);
+        }
+    }
+    return r;
+}
+
+/* ---- the model ---- */
+
+static void near(const struct setting *s, const char *what, double given, double wanted, double room) {
+    CHECK_SAYING(fabs(given - wanted) <= room * (1 + fabs(wanted)), "loss %d, from %d, activation %d, %s, %ld x %ld, smoothing %g: %s is %.8g, wanted %.8g",
+                 s->loss, s->from, s->activation, s->labels ? "labels" : "targets", (long)s->rows, (long)s->classes, s->smoothing, what, given, wanted);
+}
+
+static martlet_model *make(const struct setting *s, const double *bias) {
+    martlet_model *model = NULL;
+    martlet_training training;
+    float *parameters = NULL;
+    CHECK_OK(martlet_model_create(&model, (int64_t[]){s->rows, s->classes}, 2, 0));
+    network_add(model, MARTLET_LAYER_DENSE, s->classes, s->activation);
+    CHECK_OK(martlet_model_buffer_get(model, &parameters, NULL, MARTLET_BUFFER_PARAMETERS));
+    for (int64_t i = 0; i < s->classes; i++) {
+        for (int64_t j = 0; j < s->classes; j++) parameters[i * s->classes + j] = i == j;
+        parameters[s->classes * s->classes + i] = (float)bias[i];
+    }
+    CHECK_OK(martlet_training_init(&training, sizeof training, s->loss));
+    training.from = s->from, training.metrics = s->metrics, training.top = s->top, training.batch_size = SAMPLES;
+    training.label_smoothing = s->smoothing, training.delta = s->delta;
+    CHECK_OK(martlet_model_compile(model, &training, NULL));
+    return model;
+}
+
+static void one(const struct setting *s) {
+    double bias[MOST_CLASSES], moved[MOST_CLASSES];
+    const int64_t elements = s->rows * s->classes;
+    for (int c = 0; c < MOST_CLASSES; c++) bias[c] = moved[c] = check_number(8, (uint64_t)c) / 4;
+    check_fill(inputs, LENGTH(inputs), 1);
+    for (int k = 0; k < LENGTH(inputs); k++) inputs[k] += (float)k * 1e-6f; /* no two alike: who comes first is not asked */
+    for (int k = 0; k < LENGTH(labels); k++) labels[k] = (int32_t)(check_bits(2, (uint64_t)k) % (uint64_t)(s->classes == 1 ? 2 : s->classes));
+    for (int64_t row = 0; row < SAMPLES * s->rows; row++) { /* distributions for cross-entropies, numbers for the others */
+        float sum = 0, *t = targets + row * s->classes;
+        for (int64_t c = 0; c < s->classes; c++) sum += t[c] = (float)(check_number(3, (uint64_t)(row * s->classes + c)) + 2.1) / 4.2f;
+        for (int64_t c = 0; c < s->classes && s->loss == MARTLET_LOSS_CROSS_ENTROPY; c++) t[c] /= sum;
+    }
+    martlet_model *model = make(s, bias);
+    const martlet_array x = check_array(inputs, SAMPLES * elements, MARTLET_FP32);
+    const martlet_array y = s->labels ? check_array(labels, SAMPLES * s->rows, MARTLET_INT32) : check_array(targets, SAMPLES * elements, MARTLET_FP32);
+    martlet_result result, trained;
+    martlet_loop loop;
+    CHECK_OK(martlet_result_init(&result, sizeof result));
+    CHECK_OK(martlet_result_init(&trained, sizeof trained));
+    CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+    loop.batch_size = 5; /* the last batch is smaller, and counts less */
+    CHECK_OK(martlet_model_evaluate(model, &result, &x, &y, &loop));
+    const struct reference wanted = reckon(s, bias);
+    near(s, "the loss", result.loss, wanted.loss, 2e-5);
+    if (s->metrics & MARTLET_METRIC_ACCURACY) near(s, "accuracy", result.accuracy, wanted.accuracy, 1e-6);
+    if (s->metrics & MARTLET_METRIC_TOP_ACCURACY) near(s, "top accuracy", result.top_accuracy, wanted.top, 1e-6);
+    if (s->metrics & MARTLET_METRIC_MSE) near(s, "mse", result.mse, wanted.mse, 1e-5);
+    if (s->metrics & MARTLET_METRIC_MAE) near(s, "mae", result.mae, wanted.mae, 1e-5);
+    CHECK(isnan(result.accuracy) == !(s->metrics & 1) && isnan(result.top_accuracy) == !(s->metrics & 2));
+    CHECK(isnan(result.mse) == !(s->metrics & 4) && isnan(result.mae) == !(s->metrics & 8));
+    CHECK_OK(martlet_model_train(model, &trained, &x, &y, NULL, 0));
+    near(s, "the loss in training", trained.loss, wanted.loss, 2e-5);
+    float *gradients = NULL;
+    CHECK_OK(martlet_model_buffer_get(model, &gradients, NULL, MARTLET_BUFFER_GRADIENTS));
+    for (int64_t c = 0; c < s->classes; c++) {
+        moved[c] = bias[c] + 1e-6;
+        const double above = reckon(s, moved).loss;
+        moved[c] = bias[c] - 1e-6;
+        const double slope = (above - reckon(s, moved).loss) / 2e-6;
+        moved[c] = bias[c];
+        near(s, "a gradient", (double)gradients[s->classes * s->classes + c], slope, 1e-4);
+    }
+    CHECK_OK(martlet_model_destroy(model));
+    settings++;
+}
+
+static void every(void) {
+    static const int64_t classes[] = {2, 5, 10, 16, 17, MOST_CLASSES};
+    static const double smoothings[] = {0, 0.1};
+    const uint32_t both = MARTLET_METRIC_ACCURACY | MARTLET_METRIC_TOP_ACCURACY, all = both | MARTLET_METRIC_MSE | MARTLET_METRIC_MAE;
+    for (int k = 0; k < LENGTH(classes); k++)
+        for (int64_t rows = 1; rows <= 3; rows += 2)
+            for (int as_labels = 0; as_labels < 2; as_labels++) {
+                struct setting s = {MARTLET_LOSS_CROSS_ENTROPY, MARTLET_FROM_AUTO, 0, as_labels, rows, classes[k], 0, 1, as_labels ? both : all, 2};
+                for (int smooth = 0; smooth < 2; smooth++) {
+                    s.smoothing = smoothings[smooth];
+                    s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
+                    s.activation = MARTLET_ACTIVATION_SOFTMAX, one(&s);
+                    s.from = MARTLET_FROM_LOGITS, one(&s); /* of what softmax gave */
+                    s.activation = MARTLET_ACTIVATION_SIGMOID, s.from = MARTLET_FROM_PROBABILITIES, one(&s); /* whose sum is not 1 */
+                    s.from = MARTLET_FROM_AUTO;
+                }
+                s.smoothing = 0, s.loss = MARTLET_LOSS_NLL, s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
+                if (as_labels) continue;
+                for (s.loss = MARTLET_LOSS_MSE; s.loss <= MARTLET_LOSS_HUBER; s.loss++) {
+                    s.delta = 0.5 + (double)k / 4;
+                    s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
+                    s.activation = MARTLET_ACTIVATION_SIGMOID, one(&s);
+                }
+                s.loss = MARTLET_LOSS_BINARY_CROSS_ENTROPY, s.metrics = all & ~MARTLET_METRIC_TOP_ACCURACY;
+                for (int smooth = 0; smooth < 2; smooth++) {
+                    s.smoothing = smoothings[smooth];
+                    s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
+                    s.activation = MARTLET_ACTIVATION_SIGMOID, one(&s);
+                }
+            }
+    for (int as_labels = 0; as_labels < 2; as_labels++) { /* one output that says yes or no */
+        struct setting s = {MARTLET_LOSS_BINARY_CROSS_ENTROPY, MARTLET_FROM_AUTO, 0, as_labels, 1, 1, 0, 1, MARTLET_METRIC_ACCURACY, 1};
+        s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
+        s.activation = MARTLET_ACTIVATION_SIGMOID, one(&s);
+        s.smoothing = 0.2, one(&s);
+        s.loss = MARTLET_LOSS_MSE, s.smoothing = 0;
+        if (!as_labels) one(&s);
+    }
+}
+
+int main(void) {
+    alarm(110);
+    martlet_machine machine = {0};
+    REQUIRE(martlet_machine_get(&machine, sizeof machine) == MARTLET_OK);
+    for (int32_t isa = MARTLET_ISA_BASELINE; isa <= machine.isa_best; isa++) {
+        CHECK_OK(martlet_isa_set(isa));
+        every();
+    }
+    printf("%d settings on %d instruction sets; ", settings, machine.isa_best);
+    return check_end();
+}

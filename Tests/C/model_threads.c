@@ -1,0 +1,168 @@
+/*
+ * Models and threads: training and prediction give the same bits for 1, 2, 3 and 7 threads and again in a
+ * second and third run, on every instruction set of this machine, for dense and image models large enough to
+ * be shared; two threads in one model, of which one is told BUSY; and different models at once.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "network.h"
+
+static const int32_t thread_counts[] = {1, 2, 3, 7};
+
+/* ---- the same bits ---- */
+
+struct outcome {
+    uint64_t numbers, output;
+    double loss;
+};
+
+/* A wide model, so that each product is worth sharing; or the one for images. */
+static martlet_model *make(int kind) { return kind == 0 ? network_dense(300, 700, 5) : network_image(5); }
+
+static struct outcome one_run(int kind, const struct network_data *data) {
+    struct outcome outcome = {0, 0, 0};
+    martlet_model *model = make(kind);
+    martlet_result result;
+    network_compile(model, NETWORK_SAMPLES);
+    CHECK_OK(martlet_result_init(&result, sizeof result));
+    CHECK_OK(network_fit(model, data, 6, 0));
+    CHECK_OK(martlet_model_evaluate(model, &result, &data->x, &data->y, NULL));
+    outcome.numbers = network_hash(model, true);
+    outcome.output = network_output(model, data);
+    outcome.loss = result.loss;
+    CHECK_OK(martlet_model_destroy(model));
+    return outcome;
+}
+
+static int runs;
+
+static void same_bits(void) {
+    martlet_machine machine = {0};
+    CHECK_OK(martlet_machine_get(&machine, sizeof machine));
+    for (int kind = 0; kind < 2; kind++) {
+        struct network_data *data = network_data(kind == 0 ? 300 : 12 * 12 * 2);
+        for (int32_t isa = MARTLET_ISA_BASELINE; isa <= machine.isa_best; isa++) {
+            struct outcome wanted = {0, 0, 0};
+            CHECK_OK(martlet_isa_set(isa));
+            for (int run = 0; run < 3 * LENGTH(thread_counts); run++) {
+                const int32_t threads = thread_counts[run % LENGTH(thread_counts)];
+                CHECK_OK(martlet_threads_set(threads));
+                const struct outcome given = one_run(kind, data);
+                if (run == 0) wanted = given;
+                CHECK(given.loss == given.loss && given.loss > 0);
+                CHECK_SAYING(memcmp(&given, &wanted, sizeof given) == 0, "model %d, set %d, %d threads: other bits", kind, isa, threads);
+                runs++;
+            }
+        }
+        network_data_free(data);
+    }
+    CHECK_OK(martlet_isa_set(MARTLET_ISA_AUTO));
+    CHECK_OK(martlet_threads_set(0));
+}
+
+/* ---- two threads in one model ---- */
+
+struct shared {
+    martlet_model *model;
+    const struct network_data *data;
+    atomic_int inside, leave;
+};
+
+/* Waits inside the progress function until the other thread has seen enough. */
+static int32_t wait_inside(void *user, const martlet_progress *progress) {
+    struct shared *shared = user;
+    (void)progress;
+    atomic_store(&shared->inside, 1);
+    while (!atomic_load(&shared->leave)) sched_yield();
+    return 0;
+}
+
+static void *fit_slowly(void *user) {
+    struct shared *shared = user;
+    martlet_loop loop;
+    CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+    loop.progress = wait_inside, loop.user = user;
+    CHECK_OK(martlet_model_fit(shared->model, NULL, &shared->data->x, &shared->data->y, &loop));
+    return NULL;
+}
+
+static void busy(void) {
+    struct network_data *data = network_data(8);
+    struct shared shared = {.model = network_dense(8, 6, 1), .data = data};
+    martlet_model *alone = network_dense(8, 6, 1);
+    network_compile(shared.model, 32), network_compile(alone, 32);
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, fit_slowly, &shared) == 0);
+    while (!atomic_load(&shared.inside)) sched_yield();
+    martlet_training training;
+    martlet_node node;
+    int64_t number = 0;
+    double value = 0;
+    float out[NETWORK_SAMPLES * NETWORK_CLASSES], *memory = NULL;
+    const martlet_layer layer = network_layer(MARTLET_LAYER_FLATTEN, 0, MARTLET_ACTIVATION_LINEAR);
+    CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_MSE));
+    martlet_model *const m = shared.model;
+    const martlet_status given[] = {
+        martlet_model_train(m, NULL, &data->x, &data->y, NULL, 0), network_fit(m, data, 1, 0),
+        martlet_model_evaluate(m, NULL, &data->x, &data->y, NULL), martlet_model_predict(m, out, LENGTH(out), &data->x, NULL),
+        martlet_model_compile(m, &training, NULL),                 martlet_model_add(m, &layer, NULL, 0, NULL),
+        martlet_model_reset(m),                                    martlet_model_destroy(m),
+        martlet_model_set(m, MARTLET_LR, 0.5),                     martlet_model_get(m, &value, MARTLET_LR),
+        martlet_model_step_get(m, &number),                        martlet_model_grad_norm_get(m, &value),
+        martlet_model_buffer_get(m, &memory, NULL, 0),             martlet_model_view_count(m, &number, 0),
+        martlet_model_node_count(m, &number),                      martlet_model_node_get(m, &node, 0),
+        martlet_model_save(m, "busy.safetensors"),
+    };
+    for (int k = 0; k < LENGTH(given); k++)
+        CHECK_SAYING(given[k] == MARTLET_ERROR_BUSY, "call %d gave %s", k, martlet_status_name(given[k]));
+    CHECK_OK(network_fit(alone, data, 1, 0)); /* another model is not */
+    atomic_store(&shared.leave, 1);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    CHECK(network_hash(shared.model, true) == network_hash(alone, true));
+    CHECK_OK(martlet_model_destroy(shared.model));
+    CHECK_OK(martlet_model_destroy(alone));
+    network_data_free(data);
+}
+
+/* ---- different models at once ---- */
+
+struct worker {
+    int kind;
+    struct outcome wanted;
+};
+
+static void *train_often(void *user) {
+    const struct worker *worker = user;
+    struct network_data *data = network_data(worker->kind == 0 ? 300 : 12 * 12 * 2);
+    for (int k = 0; k < 6; k++) {
+        const struct outcome given = one_run(worker->kind, data);
+        CHECK(memcmp(&given, &worker->wanted, sizeof given) == 0);
+    }
+    network_data_free(data);
+    return NULL;
+}
+
+static void at_once(void) {
+    struct worker workers[5] = {{0, {0, 0, 0}}};
+    pthread_t threads[LENGTH(workers)];
+    CHECK_OK(martlet_threads_set(3));
+    for (int k = 0; k < LENGTH(workers); k++) {
+        workers[k].kind = k % 2;
+        struct network_data *data = network_data(workers[k].kind == 0 ? 300 : 12 * 12 * 2);
+        workers[k].wanted = one_run(workers[k].kind, data);
+        network_data_free(data);
+    }
+    for (int k = 0; k < LENGTH(workers); k++) REQUIRE(pthread_create(&threads[k], NULL, train_often, &workers[k]) == 0);
+    for (int k = 0; k < LENGTH(workers); k++) REQUIRE(pthread_join(threads[k], NULL) == 0);
+}
+
+int main(void) {
+    alarm(110);
+    same_bits();
+    busy();
+    at_once();
+    printf("%d trainings compared\n", runs);
+    return check_end();
+}

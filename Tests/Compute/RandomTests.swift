@@ -1,0 +1,121 @@
+// Random words against the generator's published answers and a plain form of it, dropout against those words, and the
+// operations that only move numbers.
+
+import MartletCompute
+import MartletTestSupport
+import Testing
+
+@Suite struct RandomTests {
+    /// Threefry-2x32 with 20 rounds as its paper states it.
+    static func threefry(_ key: (UInt32, UInt32), _ counter: (UInt32, UInt32)) -> (UInt32, UInt32) {
+        let rotations: [UInt32] = [13, 15, 26, 6, 17, 29, 16, 24]
+        let keys = [key.0, key.1, 0x1BD1_1BDA ^ key.0 ^ key.1]
+        var (a, b) = (counter.0 &+ keys[0], counter.1 &+ keys[1])
+        for round in 0..<20 {
+            let rotation = rotations[round % 8]
+            a = a &+ b
+            b = ((b << rotation) | (b >> (32 - rotation))) ^ a
+            if round % 4 == 3 {
+                let number = round / 4 + 1
+                a = a &+ keys[number % 3]
+                b = b &+ keys[(number + 1) % 3] &+ UInt32(number)
+            }
+        }
+        return (a, b)
+    }
+
+    static func word(key: UInt64, stream: UInt64, _ index: UInt64) -> UInt32 {
+        func halves(_ number: UInt64) -> (UInt32, UInt32) { (UInt32(truncatingIfNeeded: number), UInt32(number >> 32)) }
+        let counter = (index >> 5) &* 16 &+ (index & 15)
+        let (a, b) = threefry(threefry(halves(key), halves(stream)), halves(counter))
+        return index & 16 == 0 ? a : b
+    }
+
+    /// The known answers of Random123 (its file kat_vectors, "threefry2x32 20").
+    @Test func plainFormGivesTheKnownAnswers() {
+        #expect(Self.threefry((0, 0), (0, 0)) == (0x6b20_0159, 0x99ba_4efe))
+        #expect(Self.threefry((.max, .max), (.max, .max)) == (0x1cb9_96fc, 0xbb00_2be7))
+        #expect(Self.threefry((0x1319_8a2e, 0x0370_7344), (0x243f_6a88, 0x85a3_08d3)) == (0xc492_3a9c, 0x483d_f7a0))
+    }
+
+    @Test(arguments: [0, 1, 31, 32, 1000, 1 << 37 - 40, .max - 50] as [UInt64]) func words(first: UInt64) throws {
+        for (key, stream): (UInt64, UInt64) in [(0, 0), (0x0123_4567_89ab_cdef, 1 << 40 + 3)] {
+            for count in [0, 1, 31, 32, 33, 100, 20_000] {
+                let wanted = (0..<UInt64(count)).map { Self.word(key: key, stream: stream, first &+ $0) }
+                try Twins.each { execution in
+                    let out = Fenced<UInt32>(repeating: 7, count: count)
+                    execution.randomWords(key: key, stream: stream, first: first, count: count, out: out.pointer)
+                    let isSame = out.numbers == wanted
+                    #expect(isSame, "\(execution.isa.name), \(count) words from \(first)")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [0, 0.25, 0.5, 0.9] as [Float]) func dropout(rate: Float) throws {
+        for count in [0, 1, 15, 16, 17, 31, 32, 33, 100_001] {
+            let x = randomFloats(count, seed: 3)
+            let wanted = x.indices.map { index in
+                let number = Float(Self.word(key: 11, stream: 5, UInt64(index)) >> 9) * 0x1p-23
+                return number >= rate ? x[index] * (1 / (1 - rate)) : 0
+            }
+            let kept = Double(wanted.filter { $0 != 0 }.count)
+            let spread = 5 * (Double(count) * Double(rate) * Double(1 - rate)).squareRoot()
+            #expect(abs(kept - Double(count) * Double(1 - rate)) <= spread + 1)
+            try Twins.each { execution in
+                let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: count))
+                execution.dropout(count: count, rate: rate, key: 11, step: 5, x: input.pointer, y: y.pointer)
+                #expect(y.numbers == wanted, "\(execution.isa.name), \(count)")
+                execution.dropout(count: count, rate: rate, key: 11, step: 5, x: input.pointer, y: input.pointer)
+                #expect(input.numbers == wanted)
+            }
+        }
+    }
+
+    @Test func threadsDoNotChangeBits() throws {
+        let x = randomFloats(300_000, seed: 8)
+        try Twins.expectSameBits { execution in
+            let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
+            execution.dropout(count: x.count, rate: 0.3, key: 1, step: 2, x: input.pointer, y: y.pointer)
+            return [y.numbers]
+        }
+    }
+
+    @Test(arguments: [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+    func permutes(order: (Int, Int, Int)) throws {
+        let (batch, sizes) = (3, [4, 5, 18])
+        let x = (0..<batch * 360).map { Float($0) }
+        let orders = [order.0, order.1, order.2]
+        var wanted: [Float] = []
+        for image in 0..<batch {
+            for i in 0..<sizes[orders[0]] {
+                for j in 0..<sizes[orders[1]] {
+                    for k in 0..<sizes[orders[2]] {
+                        var place = [0, 0, 0]
+                        (place[orders[0]], place[orders[1]], place[orders[2]]) = (i, j, k)
+                        wanted.append(Float(image * 360 + (place[0] * sizes[1] + place[1]) * sizes[2] + place[2]))
+                    }
+                }
+            }
+        }
+        try Twins.each { execution in
+            let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
+            execution.permute(
+                batch: batch, sizes: (sizes[0], sizes[1], sizes[2]), order: order, x: input.pointer, y: y.pointer)
+            #expect(y.numbers == wanted)
+        }
+    }
+
+    @Test(arguments: [(0, 4), (5, 0), (7, 1), (100, 12), (3, 70_001)]) func gathers(count: Int, bytes: Int) throws {
+        let table = (0..<20 * bytes).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+        let rows = (0..<count).map { Int64(($0 * 13 + 5) % 20) }
+        let wanted = rows.flatMap { Array(table[Int($0) * bytes..<(Int($0) + 1) * bytes]) }
+        try Twins.each { execution in
+            let (from, to) = (Fenced<UInt8>(table), Fenced<UInt8>(repeating: 7, count: count * bytes))
+            let chosen = Fenced<Int64>(rows)
+            execution.gather(rows: chosen.pointer, count: count, bytesPerRow: bytes, from: from.pointer, to: to.pointer)
+            let isSame = to.numbers == wanted
+            #expect(isSame)
+        }
+    }
+}

@@ -1,0 +1,275 @@
+"""Sections 9 to 11 of martlet.h, word for word: the matrix product, layers, models.
+
+What _ffi.py is for the rest of the header, and under the same test. It is apart so that a program that only steps
+does not load it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from ctypes import (
+    POINTER,
+    Structure,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
+from functools import partial
+
+from martlet import _ffi
+from martlet._ffi import _checked
+
+TRANSPOSE_LEFT = 1
+TRANSPOSE_RIGHT = 2
+ACCUMULATE = 4
+
+LAYER_INPUT = 0
+LAYER_DENSE = 1
+LAYER_CONV2D = 2
+LAYER_MAX_POOL2D = 3
+LAYER_AVERAGE_POOL2D = 4
+LAYER_GLOBAL_AVERAGE_POOL2D = 5
+LAYER_FLATTEN = 6
+LAYER_RESHAPE = 7
+LAYER_PERMUTE = 8
+LAYER_DROPOUT = 9
+LAYER_BATCH_NORM = 10
+LAYER_NORMALIZATION = 11
+LAYER_ACTIVATION = 12
+
+ACTIVATION_LINEAR = 0
+ACTIVATION_RELU = 1
+ACTIVATION_LEAKY_RELU = 2
+ACTIVATION_GELU = 3
+ACTIVATION_SILU = 4
+ACTIVATION_TANH = 5
+ACTIVATION_SIGMOID = 6
+ACTIVATION_SOFTMAX = 7
+
+PADDING_VALID = 0
+PADDING_SAME = 1
+PADDING_EXPLICIT = 2
+
+INITIALIZER_ZEROS = 0
+INITIALIZER_CONSTANT = 1
+INITIALIZER_GLOROT_UNIFORM = 2
+INITIALIZER_GLOROT_NORMAL = 3
+INITIALIZER_HE_UNIFORM = 4
+INITIALIZER_HE_NORMAL = 5
+INITIALIZER_LECUN_UNIFORM = 6
+INITIALIZER_LECUN_NORMAL = 7
+INITIALIZER_UNIFORM = 8
+INITIALIZER_NORMAL = 9
+
+NO_BIAS = 1
+NO_SCALE = 2
+UNBIASED_VARIANCE = 4
+COUNT_PADDING = 8
+
+LOSS_CROSS_ENTROPY = 1
+LOSS_NLL = 2
+LOSS_BINARY_CROSS_ENTROPY = 3
+LOSS_MSE = 4
+LOSS_MAE = 5
+LOSS_HUBER = 6
+
+FROM_AUTO = 0
+FROM_LOGITS = 1
+FROM_PROBABILITIES = 2
+
+METRIC_ACCURACY = 1
+METRIC_TOP_ACCURACY = 2
+METRIC_MSE = 4
+METRIC_MAE = 8
+
+KEEP_ORDER = 1
+
+BUFFER_PARAMETERS = 0
+BUFFER_GRADIENTS = 1
+BUFFER_STATISTICS = 2
+
+
+class ModelToken(Structure):
+    """Opaque: a pointer to it is a token."""
+
+
+MODEL = POINTER(ModelToken)
+FLOATS = POINTER(c_float)
+
+
+class Layer(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("activation", c_int32),
+        ("flags", c_uint32),
+        ("units", c_int64),
+        ("kernel", c_int64 * 2),
+        ("stride", c_int64 * 2),
+        ("dilation", c_int64 * 2),
+        ("pads", c_int64 * 4),
+        ("groups", c_int64),
+        ("padding", c_int32),
+        ("rank", c_int32),
+        ("sizes", c_int64 * 8),
+        ("rate", c_double),
+        ("slope", c_double),
+        ("momentum", c_double),
+        ("epsilon", c_double),
+        ("kernel_initializer", c_int32),
+        ("bias_initializer", c_int32),
+        ("kernel_value", c_double),
+        ("bias_value", c_double),
+        ("name", c_char_p),
+    ]
+
+
+class Training(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("loss", c_int32),
+        ("from", c_int32),
+        ("metrics", c_uint32),
+        ("batch_size", c_int64),
+        ("top", c_int32),
+        ("reserved", c_int32),
+        ("label_smoothing", c_double),
+        ("delta", c_double),
+    ]
+
+
+class Result(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("epochs", c_int32),
+        ("batches", c_int64),
+        ("samples", c_int64),
+        ("loss", c_double),
+        ("accuracy", c_double),
+        ("top_accuracy", c_double),
+        ("mse", c_double),
+        ("mae", c_double),
+        ("validation_loss", c_double),
+        ("validation_accuracy", c_double),
+        ("validation_top_accuracy", c_double),
+        ("validation_mse", c_double),
+        ("validation_mae", c_double),
+    ]
+
+
+class Progress(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("epoch", c_int32),
+        ("epochs", c_int32),
+        ("reserved", c_int32),
+        ("batch", c_int64),
+        ("batches", c_int64),
+        ("samples", c_int64),
+        ("loss", c_double),
+        ("accuracy", c_double),
+        ("seconds", c_double),
+    ]
+
+
+# What a loop calls after each batch. Python's loops are Python's own, so that none is called from here.
+PROGRESS = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(Progress))
+
+
+class Loop(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("epochs", c_int64),
+        ("batch_size", c_int64),
+        ("progress", PROGRESS),
+        ("user", c_void_p),
+        ("validation_x", POINTER(_ffi.Array)),
+        ("validation_y", POINTER(_ffi.Array)),
+    ]
+
+
+class View(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("node", c_int32),
+        ("rank", c_int32),
+        ("sizes", c_int64 * 8),
+        ("offset", c_int64),
+        ("count", c_int64),
+        ("reserved", c_uint64 * 4),
+    ]
+
+
+class Node(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("kind", c_int32),
+        ("rank", c_int32),
+        ("sizes", c_int64 * 8),
+        ("parameter_count", c_int64),
+        ("statistics_count", c_int64),
+        ("reserved", c_uint64 * 4),
+    ]
+
+
+martlet_matmul = _checked(
+    "martlet_matmul", POINTER(c_float), POINTER(c_float), POINTER(c_float), c_int64, c_int64, c_int64, c_uint32
+)
+martlet_layer_init = _checked("martlet_layer_init", POINTER(Layer), c_size_t, c_int32)
+martlet_model_create = _checked("martlet_model_create", POINTER(MODEL), POINTER(c_int64), c_int64, c_uint64)
+martlet_model_destroy = _checked("martlet_model_destroy", MODEL)
+martlet_model_reset = _checked("martlet_model_reset", MODEL)
+martlet_model_add = _checked("martlet_model_add", MODEL, POINTER(Layer), POINTER(c_int32), c_int64, POINTER(c_int32))
+martlet_training_init = _checked("martlet_training_init", POINTER(Training), c_size_t, c_int32)
+martlet_model_compile = _checked("martlet_model_compile", MODEL, POINTER(Training), POINTER(_ffi.Config))
+martlet_result_init = _checked("martlet_result_init", POINTER(Result), c_size_t)
+martlet_model_train = _checked(
+    "martlet_model_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(c_int64), c_int64
+)
+martlet_loop_init = _checked("martlet_loop_init", POINTER(Loop), c_size_t)
+martlet_model_fit = _checked(
+    "martlet_model_fit", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(Loop)
+)
+martlet_model_evaluate = _checked(
+    "martlet_model_evaluate", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(Loop)
+)
+martlet_model_predict = _checked(
+    "martlet_model_predict", MODEL, POINTER(c_float), c_int64, POINTER(_ffi.Array), POINTER(Loop)
+)
+martlet_model_set = _checked("martlet_model_set", MODEL, c_int32, c_double)
+martlet_model_get = _checked("martlet_model_get", MODEL, POINTER(c_double), c_int32)
+martlet_model_step_get = _checked("martlet_model_step_get", MODEL, POINTER(c_int64))
+martlet_model_grad_norm_get = _checked("martlet_model_grad_norm_get", MODEL, POINTER(c_double))
+martlet_model_buffer_get = _checked(
+    "martlet_model_buffer_get", MODEL, POINTER(POINTER(c_float)), POINTER(c_int64), c_int32
+)
+martlet_model_view_count = _checked("martlet_model_view_count", MODEL, POINTER(c_int64), c_int32)
+martlet_model_view_get = _checked("martlet_model_view_get", MODEL, POINTER(View), c_int32, c_int64)
+martlet_model_node_count = _checked("martlet_model_node_count", MODEL, POINTER(c_int64))
+martlet_model_node_get = _checked("martlet_model_node_get", MODEL, POINTER(Node), c_int64)
+martlet_model_save = _checked("martlet_model_save", MODEL, c_char_p)
+martlet_model_load = _checked("martlet_model_load", POINTER(MODEL), c_char_p)
+
+
+# A second declaration of martlet_model_train, for a call that is repeated on the same arrays: ctypes converts plain
+# integers and ready c_void_p in half the time that typed pointers take.
+_train_by_address = _ffi._library_handle["martlet_model_train"]
+_train_by_address.restype = _ffi.STATUS
+_train_by_address.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int64]
+
+
+def bound_train(model: int, result: int, x: int, y: int) -> Callable[[int, int], int]:
+    """martlet_model_train with all but its rows fixed: called with the rows' address and count, it returns the status
+    and raises nothing.
+
+    model: the token. result, x, y: addresses of a Result and two Arrays, which the caller keeps alive.
+    """
+    return partial(_train_by_address, c_void_p(model), c_void_p(result), c_void_p(x), c_void_p(y))

@@ -1,0 +1,232 @@
+"""A native model: a typed face of the martlet_model_ functions.
+
+It speaks in addresses, numbers and names; martlet.nn brings the numpy arrays and keeps them alive. No ctypes object
+leaves it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from martlet import _ffi, _ffi_models, _memory
+from martlet._config import Hyperparameters
+
+# Where a Result's numbers stand among its 8-byte words.
+_WORDS = {field[0]: getattr(_ffi_models.Result, field[0]).offset // 8 for field in _ffi_models.Result._fields_}
+LOSS = _WORDS["loss"]
+ACCURACY = _WORDS["accuracy"]
+TOP_ACCURACY = _WORDS["top_accuracy"]
+MSE = _WORDS["mse"]
+MAE = _WORDS["mae"]
+
+
+class Samples(NamedTuple):
+    """Where contiguous samples, or their targets, lie: from address on, `each` elements to one."""
+
+    address: int
+    samples: int
+    each: int
+    dtype: int
+
+
+class Training(NamedTuple):
+    """What martlet_training says."""
+
+    loss: int
+    origin: int = _ffi_models.FROM_AUTO
+    metrics: int = 0
+    batch_size: int = 32
+    top: int = 5
+    label_smoothing: float = 0.0
+    delta: float = 1.0
+
+
+class Node(NamedTuple):
+    """A layer as the library sees it; sizes are those of one sample of its output."""
+
+    name: str
+    kind: int
+    sizes: tuple[int, ...]
+    parameter_count: int
+    statistics_count: int
+
+
+class View(NamedTuple):
+    """Where an array lies in a buffer, in elements."""
+
+    name: str
+    node: int
+    sizes: tuple[int, ...]
+    offset: int
+    size: int
+
+
+class Model:
+    """A handle. close() frees it, and so does the garbage collector."""
+
+    def __init__(self, sizes: Sequence[int], seed: int) -> None:
+        token = _ffi_models.MODEL()
+        _ffi_models.martlet_model_create(token, _memory.int64s(sizes), len(sizes), seed)
+        self._own(token)
+
+    def _own(self, token: Any) -> None:
+        self._token = token
+        self._finalizer = weakref.finalize(self, _ffi_models.martlet_model_destroy, token)
+        # At exit the system takes the memory back, and a thread may still be inside.
+        self._finalizer.atexit = False
+
+    @classmethod
+    def load(cls, path: bytes) -> Model:
+        token = _ffi_models.MODEL()
+        _ffi_models.martlet_model_load(token, path)
+        model = cls.__new__(cls)
+        model._own(token)
+        return model
+
+    def close(self) -> None:
+        self._finalizer()
+
+    def save(self, path: bytes) -> None:
+        _ffi_models.martlet_model_save(self._token, path)
+
+    # ---- layers ----
+
+    def add(self, kind: int, name: str, fields: Mapping[str, Any]) -> int:
+        """Adds a layer after the one added last; fields are those of martlet_layer. Returns its node."""
+        layer, node = _ffi_models.Layer(), _ffi.Int32()
+        _ffi_models.martlet_layer_init(layer, _ffi.struct_size(_ffi_models.Layer), kind)
+        for field, value in fields.items():
+            if isinstance(value, tuple):
+                array = getattr(layer, field)
+                for index, element in enumerate(value):
+                    array[index] = element
+            else:
+                setattr(layer, field, value)
+        layer.name = name.encode("utf-8", "surrogatepass")
+        _ffi_models.martlet_model_add(self._token, layer, None, 0, node)
+        return int(node.value)
+
+    def node_count(self) -> int:
+        count = _ffi.Int64()
+        _ffi_models.martlet_model_node_count(self._token, count)
+        return int(count.value)
+
+    def node(self, index: int) -> Node:
+        node = _ffi_models.Node()
+        _ffi_models.martlet_model_node_get(self._token, node, index)
+        return Node(
+            (node.name or b"").decode("utf-8", "replace"),
+            node.kind,
+            tuple(node.sizes[: node.rank]),
+            node.parameter_count,
+            node.statistics_count,
+        )
+
+    # ---- numbers ----
+
+    def buffer(self, which: int) -> tuple[int, int]:
+        """A buffer's address and count of floats."""
+        address, count = _ffi_models.FLOATS(), _ffi.Int64()
+        _ffi_models.martlet_model_buffer_get(self._token, address, count, which)
+        return _memory.pointer_value(address), int(count.value)
+
+    def views(self, which: int) -> list[View]:
+        count, found = _ffi.Int64(), []
+        _ffi_models.martlet_model_view_count(self._token, count, which)
+        for index in range(count.value):
+            view = _ffi_models.View()
+            _ffi_models.martlet_model_view_get(self._token, view, which, index)
+            name = (view.name or b"").decode("utf-8", "replace")
+            found.append(View(name, view.node, tuple(view.sizes[: view.rank]), view.offset, view.count))
+        return found
+
+    def reset(self) -> None:
+        _ffi_models.martlet_model_reset(self._token)
+
+    # ---- training ----
+
+    def compile(self, training: Training, optimizer: Hyperparameters) -> None:
+        struct, config = _ffi_models.Training(), _ffi.Config()
+        _ffi_models.martlet_training_init(struct, _ffi.struct_size(_ffi_models.Training), training.loss)
+        setattr(struct, "from", training.origin)
+        struct.metrics, struct.batch_size, struct.top = training.metrics, training.batch_size, training.top
+        struct.label_smoothing, struct.delta = training.label_smoothing, training.delta
+        optimizer.write(config)
+        _ffi_models.martlet_model_compile(self._token, struct, config)
+
+    def set(self, hyperparameter: int, value: float) -> None:
+        _ffi_models.martlet_model_set(self._token, hyperparameter, value)
+
+    def get(self, hyperparameter: int) -> float:
+        value = _ffi.Double()
+        _ffi_models.martlet_model_get(self._token, value, hyperparameter)
+        return float(value.value)
+
+    def step(self) -> int:
+        """Training steps since compile."""
+        step = _ffi.Int64()
+        _ffi_models.martlet_model_step_get(self._token, step)
+        return int(step.value)
+
+    def grad_norm(self) -> float:
+        """The Euclidean norm of the latest training step's gradient."""
+        norm = _ffi.Double()
+        _ffi_models.martlet_model_grad_norm_get(self._token, norm)
+        return float(norm.value)
+
+    def predict(self, out: int, out_count: int, x: Samples, first: int, count: int, batch_size: int) -> None:
+        """Writes the outputs of samples first to first + count to out, the address of out_count floats."""
+        loop = _ffi_models.Loop()
+        _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
+        loop.batch_size = batch_size
+        _ffi_models.martlet_model_predict(self._token, _memory.floats_at(out), out_count, _part(x, first, count), loop)
+
+
+class Bound:
+    """A model bound to samples and targets: what a training loop calls for each batch.
+
+    numbers   what the latest call gave, as 8-byte floats: numbers[LOSS], numbers[ACCURACY], ...
+    train     trains on a batch, given the address and count of its rows; returns the status and raises nothing
+    """
+
+    def __init__(self, model: Model, x: Samples, y: Samples) -> None:
+        self._model, self._x, self._y = model, x, y
+        self._result = _ffi_models.Result()
+        _ffi_models.martlet_result_init(self._result, _ffi.struct_size(_ffi_models.Result))
+        self.numbers = _memory.doubles(self._result)
+        self._arrays = _part(x, 0, x.samples), _part(y, 0, y.samples)
+        self.train: Callable[[int, int], int] = _ffi_models.bound_train(
+            _memory.pointer_value(model._token), *map(_memory.address_of, (self._result, *self._arrays))
+        )
+
+    def train_all(self) -> None:
+        """Trains on all samples as one batch."""
+        status = self.train(0, 0)
+        if status:
+            raise _ffi.error_of(status)
+
+    def evaluate(self, first: int, count: int, batch_size: int) -> None:
+        """Fills numbers with loss and metrics over count samples from the first on."""
+        loop = _ffi_models.Loop()
+        _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
+        loop.batch_size = batch_size
+        x, y = _part(self._x, first, count), _part(self._y, first, count)
+        _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)
+
+
+def error_of(status: int) -> Exception:
+    """The exception for a status that Bound.train returned."""
+    return _ffi.error_of(status)
+
+
+_ITEM_SIZES = {_ffi.FP32: 4, _ffi.INT32: 4, _ffi.INT64: 8, _ffi.UINT8: 1}
+
+
+def _part(samples: Samples, first: int, count: int) -> Any:
+    """Samples first to first + count as a contiguous array."""
+    array = _ffi.Array()
+    array.data = samples.address + first * samples.each * _ITEM_SIZES[samples.dtype]
+    array.count, array.dtype = count * samples.each, samples.dtype
+    return array

@@ -1,0 +1,155 @@
+"""Shuffled batches of numpy arrays, fetched by a thread ahead of who uses them.
+
+For training loops of one's own and for arrays that are slow to read, such as memory maps; Sequential.fit needs none.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from martlet._errors import ArgumentError, DTypeError, ShapeError
+from martlet._samples import NDArray
+
+
+class Batches:
+    """Iterates over (x, y) in batches; each iteration is an epoch in an order of its own.
+
+    x, y         arrays of as many samples, of any types; without y batches are arrays of x alone
+    batch_size   samples in each batch; the last may have fewer, or is left out with drop_last
+    shuffle      a new order in each epoch, else the arrays' own
+    seed         of the orders, 0 to 2^64 - 1; None: a random one, which .seed tells
+    prefetch     batches that a thread makes ready ahead; 0: none, and no thread
+
+    The thread belongs to an iteration and ends with it: at its end, when the iterator is closed, or when nothing refers
+    to it. A forked child goes on where its parent was, without a thread.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        drop_last: bool = False,
+        prefetch: int = 2,
+    ) -> None:
+        self._arrays = [_array(x, "x")] if y is None else [_array(x, "x"), _array(y, "y")]
+        if len({len(array) for array in self._arrays}) > 1:
+            raise ShapeError(f"x has {len(self._arrays[0])} samples and y has {len(self._arrays[1])}; wanted as many")
+        self.samples = len(self._arrays[0])
+        self.batch_size = _whole(batch_size, "batch_size", 1)
+        self.prefetch = _whole(prefetch, "prefetch", 0)
+        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else _whole(seed, "seed", 0)
+        if self.seed >= 2**64:
+            raise ArgumentError(f"seed is {seed}; wanted 0 to 2^64 - 1")
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        if self.drop_last:
+            return self.samples // self.batch_size
+        return -(-self.samples // self.batch_size)
+
+    def __iter__(self) -> Epoch:
+        # The epoch counts in Philox's third word: neighbouring counters would give overlapping streams.
+        bits = np.random.Philox(key=self.seed, counter=[0, 0, self.epoch, 0])
+        rows = np.random.Generator(bits).permutation(self.samples) if self.shuffle else np.arange(self.samples)
+        self.epoch += 1
+        arrays, size = self._arrays, self.batch_size
+
+        def fetch(batch: int) -> Any:
+            chosen = rows[batch * size : (batch + 1) * size]
+            parts = tuple(array[chosen] for array in arrays)
+            return parts if len(parts) > 1 else parts[0]
+
+        return Epoch(fetch, len(self), self.prefetch)
+
+
+class Epoch(Iterator[Any]):
+    """One pass over the batches. close() ends it early."""
+
+    def __init__(self, fetch: Callable[[int], Any], count: int, prefetch: int) -> None:
+        self._fetch, self._count, self._next = fetch, count, 0
+        self._process = os.getpid()
+        self._ready: SimpleQueue[Any] | None = None
+        if prefetch and count:
+            self._ready, self._slots = SimpleQueue(), threading.Semaphore(prefetch)
+            stop = threading.Event()
+            self._end = weakref.finalize(self, _stop, self._process, stop, self._slots)
+            arguments = (fetch, count, self._ready, self._slots, stop)
+            threading.Thread(target=_work, args=arguments, name="martlet-batches", daemon=True).start()
+
+    def __iter__(self) -> Epoch:
+        return self
+
+    def __next__(self) -> Any:
+        if self._next >= self._count:
+            self.close()
+            raise StopIteration
+        if self._ready is None or self._process != os.getpid():  # a forked child has the queue, but no thread
+            batch = self._fetch(self._next)
+        else:
+            batch, error = self._ready.get()
+            self._slots.release()
+            if error is not None:
+                self.close()
+                raise error
+        self._next += 1
+        return batch
+
+    def close(self) -> None:
+        """Ends the iteration, and its thread."""
+        self._next = self._count
+        if self._ready is not None:
+            self._end()
+
+
+def _work(
+    fetch: Callable[[int], Any], count: int, ready: SimpleQueue[Any], slots: threading.Semaphore, stop: threading.Event
+) -> None:
+    """The thread: makes batches ready as long as there are slots for them. It does not know the iterator, so that one
+    that nobody refers to is collected."""
+    for batch in range(count):
+        slots.acquire()
+        if stop.is_set():
+            return
+        try:
+            ready.put((fetch(batch), None))
+        except Exception as error:
+            ready.put((None, error))
+            return
+
+
+def _stop(process: int, stop: threading.Event, slots: threading.Semaphore) -> None:
+    """Ends the thread. A forked child has none, and must not touch locks that it may have held."""
+    if process != os.getpid():
+        return
+    stop.set()
+    slots.release()
+
+
+def _array(data: Any, where: str) -> NDArray:
+    found = np.asarray(data)
+    if found.ndim == 0 or found.dtype.kind == "O":
+        raise DTypeError(f"{where} is {type(data).__name__}; wanted an array whose first axis counts the samples")
+    if not len(found):
+        raise ShapeError(f"{where} has shape {found.shape}, which holds no samples; wanted at least one")
+    return found
+
+
+def _whole(value: Any, where: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted a whole number")
+    if value < least:
+        raise ArgumentError(f"{where} is {value}; wanted {least} or more")
+    return int(value)

@@ -1,0 +1,171 @@
+"""Readers of data sets as they are handed around: IDX, the format of MNIST, and the binary version of CIFAR-10.
+
+Nothing is downloaded. What a file says of itself is held against its length before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from martlet._errors import ArgumentError, DTypeError, FileError, FormatError
+from martlet._samples import NDArray
+
+Pair = tuple[NDArray, NDArray]
+
+_IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_CIFAR_RECORD = 1 + 3 * 32 * 32
+# The most bytes that deflate makes of one, and what a file has beside them.
+_DEFLATE = 1032
+_PIECE = 1 << 20
+
+
+def read_idx(path: Any) -> NDArray:
+    """An IDX file as an array of its own type and shape; compressed by gzip or not."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if file.read(2) != b"\x1f\x8b":
+                file.seek(0)
+                return _idx(file, path, size)
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) as packed:
+                return _idx(packed, path, size * _DEFLATE)  # type: ignore[arg-type]
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FormatError(f"{_name(path)} is damaged: {error}") from None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _idx(file: BinaryIO, path: Any, most: int) -> NDArray:
+    """most: the bytes that there can be."""
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _IDX_TYPES:
+        raise FormatError(f"{_name(path)} begins with {start.hex() or 'nothing'}; wanted 0000, an IDX type and a rank")
+    dtype, rank = np.dtype(_IDX_TYPES[start[2]]), start[3]
+    sizes = file.read(4 * rank)
+    if rank == 0 or len(sizes) < 4 * rank:
+        raise FormatError(f"{_name(path)} ends in its header; wanted {rank or 'at least one'} sizes")
+    shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+    wanted = prod(shape) * dtype.itemsize
+    if wanted > most - 4 - 4 * rank:
+        raise FormatError(f"{_name(path)} says that it holds {shape} numbers, {wanted:,} bytes; there are fewer")
+    content = bytearray()
+    while len(content) <= wanted and (piece := file.read(min(_PIECE, wanted + 1 - len(content)))):
+        content += piece
+    if len(content) != wanted:
+        fewer = f"there are {len(content):,}" if len(content) < wanted else "there are more"
+        raise FormatError(f"{_name(path)} says that it holds {shape} numbers, {wanted:,} bytes; {fewer}")
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def load_mnist_idx(folder_or_files: Any) -> Any:
+    """MNIST, or a set of its form, from IDX files.
+
+    A folder gives (x_train, y_train), (x_test, y_test) from the four files by their usual names, compressed or not; a
+    pair of files, images and labels, gives (x, y). Images are uint8 of (samples, height, width), labels uint8.
+    """
+    if _is_sequence(folder_or_files):
+        if len(folder_or_files) != 2:
+            raise ArgumentError(f"folder_or_files has {len(folder_or_files)} files; wanted images and labels")
+        return _images_and_labels(*folder_or_files)
+    folder = _folder(folder_or_files)
+    return tuple(
+        _images_and_labels(
+            _found(folder, f"{part}-images", "idx3-ubyte"), _found(folder, f"{part}-labels", "idx1-ubyte")
+        )
+        for part in ("train", "t10k")
+    )
+
+
+def _images_and_labels(images: Any, labels: Any) -> Pair:
+    x, y = read_idx(images), read_idx(labels)
+    if x.ndim != 3 or x.dtype != np.uint8:
+        raise FormatError(f"{_name(images)} holds {x.dtype} of shape {x.shape}; wanted uint8 images, of rank 3")
+    if y.ndim != 1 or y.dtype != np.uint8:
+        raise FormatError(f"{_name(labels)} holds {y.dtype} of shape {y.shape}; wanted uint8 labels, of rank 1")
+    if len(x) != len(y):
+        raise FormatError(f"{_name(images)} holds {len(x)} images and {_name(labels)} {len(y)} labels; wanted as many")
+    return x, y
+
+
+def _found(folder: Path, start: str, end: str) -> Path:
+    names = [f"{start}{dash}{end}{packed}" for dash in "-." for packed in ("", ".gz")]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileError(f"{folder} has none of {', '.join(names)}")
+
+
+def read_cifar10(folder_or_files: Any, data_format: str = "channels_last") -> Any:
+    """CIFAR-10's binary version.
+
+    A folder gives (x_train, y_train), (x_test, y_test) from data_batch_*.bin and test_batch.bin; a file or several give
+    (x, y). Images are uint8 of (samples, 32, 32, 3), or (samples, 3, 32, 32) with data_format "channels_first"; labels
+    are uint8.
+    """
+    if data_format not in ("channels_last", "channels_first"):
+        raise ArgumentError(f'data_format is {data_format!r}; wanted "channels_last" or "channels_first"')
+    if _is_sequence(folder_or_files):
+        return _cifar(list(folder_or_files), data_format)
+    if Path(folder_or_files).is_file():
+        return _cifar([folder_or_files], data_format)
+    folder = _folder(folder_or_files)
+    train, test = sorted(folder.glob("data_batch_*.bin")), folder / "test_batch.bin"
+    if not train or not test.is_file():
+        raise FileError(f"{folder} lacks {'test_batch.bin' if train else 'data_batch_1.bin'}; wanted data_batch_*.bin "
+                        "and test_batch.bin")  # fmt: skip
+    return _cifar(train, data_format), _cifar([test], data_format)
+
+
+def _cifar(paths: Sequence[Any], data_format: str) -> Pair:
+    if not paths:
+        raise ArgumentError("folder_or_files is empty; wanted at least one file")
+    records = []
+    for path in paths:
+        try:
+            content = np.fromfile(path, np.uint8)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if not content.size or content.size % _CIFAR_RECORD:
+            raise FormatError(
+                f"{_name(path)} has {content.size:,} bytes; wanted records of {_CIFAR_RECORD:,}, one or more"
+            )
+        records.append(content.reshape(-1, _CIFAR_RECORD))
+        if (wrong := records[-1][:, 0] > 9).any():
+            record = int(wrong.argmax())
+            raise FormatError(f"{_name(path)} has label {records[-1][record, 0]} in record {record}; wanted 0 to 9")
+    joined = np.concatenate(records)
+    images = joined[:, 1:].reshape(-1, 3, 32, 32)
+    if data_format == "channels_last":
+        images = images.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(images), joined[:, 0].copy()
+
+
+def _is_sequence(given: Any) -> bool:
+    return isinstance(given, list | tuple)
+
+
+def _folder(given: Any) -> Path:
+    try:
+        folder = Path(os.fsdecode(given))
+    except TypeError:
+        raise DTypeError(f"folder_or_files is {given!r}; wanted a folder, or files") from None
+    if not folder.is_dir():
+        raise FileError(f"{folder} is no folder")
+    return folder
+
+
+def _name(path: Any) -> str:
+    return os.fsdecode(path)
+
+
+def _unreadable(path: Any, error: OSError) -> FileError:
+    return FileError(f"{_name(path)}: {error.strerror or error}")

@@ -1,0 +1,72 @@
+"""A model once the shape of its samples is known: the native handle, its nodes, and its numbers as numpy arrays.
+
+Parameters are made when they are first asked for; from then on no layer can be added. What layers are is _layer.py's
+and its neighbours' business; training is _training.py's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from martlet import _ffi_models, _memory
+from martlet._model import Model, View
+from martlet.nn._graph import Graph
+
+if TYPE_CHECKING:
+    from martlet.nn._layer import Layer
+
+NDArray = np.ndarray[Any, np.dtype[np.float32]]
+_BUFFERS = (_ffi_models.BUFFER_PARAMETERS, _ffi_models.BUFFER_STATISTICS)
+
+
+class Built:
+    """A native model and the layers that were laid down in it."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.graph = Graph(model)
+        self.layers: list[Layer] = []
+        self._views: dict[int, list[tuple[View, NDArray]]] | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.model.node(0).sizes
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """As the user sees it."""
+        return self.graph.shape
+
+    def add(self, layer: Layer, name: str) -> None:
+        layer.build(self, self.graph, name)
+        self.layers.append(layer)
+
+    def finish(self) -> None:
+        """Makes the parameters, if there are none yet."""
+        if self._views is not None:
+            return
+        self.graph.straighten()
+        found: dict[int, list[tuple[View, NDArray]]] = {}
+        for buffer in _BUFFERS:
+            views, numbers = self.model.views(buffer), self.numbers(buffer)
+            for view in views:
+                array = numbers[view.offset : view.offset + view.size].reshape(view.sizes)
+                found.setdefault(view.node, []).append((view, array))
+        self._views = found
+        for layer in self.layers:
+            layer.ready()
+
+    def views(self, node: int) -> list[tuple[View, NDArray]]:
+        """A node's weights, where they lie: parameters, then statistics."""
+        self.finish()
+        assert self._views is not None
+        return self._views.get(node, [])
+
+    def numbers(self, buffer: int) -> NDArray:
+        """A whole buffer, where it lies. The array keeps the model."""
+        address, count = self.model.buffer(buffer)
+        if not count:
+            return np.empty(0, np.float32)
+        return np.frombuffer(_memory.floats(address, count, self.model), np.float32)

@@ -1,0 +1,49 @@
+"""What compile was given: loss, metrics and optimizer, as the library takes them and as results are named.
+
+It knows no layers; when the library hears of it is _training.py's business.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from martlet import _ffi_models, _model
+from martlet._errors import UnsupportedError
+from martlet._model import Training
+from martlet.nn import losses, metrics, optimizers
+
+
+class Compilation(NamedTuple):
+    """A loss, metrics and an optimizer."""
+
+    loss: losses.Loss
+    metrics: list[metrics.Metric]
+    optimizer: optimizers.Optimizer
+
+    @classmethod
+    def of(cls, optimizer: Any, loss: Any, wanted: Any) -> Compilation:
+        return cls(losses.get(loss), metrics.get(wanted), optimizers.get(optimizer))
+
+    def training(self, batch_size: int) -> Training:
+        flags, top = 0, 5
+        for metric in self.metrics:
+            flags |= metric.flag
+            if metric.flag == _ffi_models.METRIC_TOP_ACCURACY:
+                top = metric.k
+        loss = self.loss
+        return Training(loss.number, loss.origin, flags, batch_size, top, loss.label_smoothing, loss.delta)
+
+    def columns(self) -> list[tuple[str, int]]:
+        """The names of what is reported, and where the library's results have it."""
+        return [("loss", _model.LOSS), *((metric.name, metric.word) for metric in self.metrics)]
+
+    def check(self, outputs: tuple[int, ...]) -> None:
+        """Refuses what would be computed otherwise than its name says."""
+        each = self.loss.number == _ffi_models.LOSS_BINARY_CROSS_ENTROPY or outputs[-1] == 1
+        for metric in self.metrics:
+            if metric.name == "binary_accuracy" and not each:
+                raise UnsupportedError(f"metric 'binary_accuracy' of outputs {outputs} needs binary_crossentropy, and "
+                                       f"the loss is {self.loss!r}")  # fmt: skip
+            if metric.name in ("categorical_accuracy", "sparse_categorical_accuracy") and each:
+                raise UnsupportedError(f"metric {metric.name!r} of outputs {outputs} needs a categorical loss, and the "
+                                       f"loss is {self.loss!r}")  # fmt: skip

@@ -1,0 +1,209 @@
+"""load_model: a Sequential from what save wrote, by Python or any other language.
+
+The library makes the model; here layers, loss, metrics and optimizer get their Python objects. A file has no names of
+metrics, and does not tell sparse labels from rows of targets, so those are the plain ones, and both are taken.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from martlet import _ffi, _ffi_models, _samples
+from martlet._config import SEMANTICS, Hyperparameters
+from martlet._errors import FormatError
+from martlet._model import Model
+from martlet._samples import NDArray
+from martlet.nn import (
+    _arguments,
+    _formats,
+    _header,
+    activations,
+    images,
+    layers,
+    losses,
+    normalizations,
+    optimizers,
+)
+from martlet.nn import metrics as metrics_module
+from martlet.nn._build import Built
+from martlet.nn._compilation import Compilation
+from martlet.nn._graph import TURNS
+from martlet.nn._header import Line
+from martlet.nn._layer import Layer
+from martlet.nn.initializers import Initializer
+from martlet.nn.sequential import Sequential
+
+_TURN = re.compile(rf"({'|'.join(TURNS)})_\d+")
+
+
+def load_model(path: Any) -> Sequential:
+    """Makes a model from what save wrote; where it was training, it goes on to the bit."""
+    name = _arguments.file_name(path)
+    native = Model.load(name)
+    found = _header.metadata(name)
+    general = _header.line(found, "model")
+    model = Sequential(seed=int(general.get("seed", 0)) % 2**64)
+    built = Built(native)
+    for index in range(1, native.node_count()):
+        _restore(built, index, _header.line(found, f"layer.{index}"))
+    model.adopt(built)
+    if "training" in found:
+        training = _header.line(found, "training")
+        model.resume(_compilation(training, native, found))
+    return model
+
+
+def _restore(built: Built, index: int, line: Line) -> None:
+    """A Python layer for a node of the file."""
+    node, graph = built.model.node(index), built.graph
+    if turn := _TURN.fullmatch(node.name):
+        graph.turned = turn[1] == "to_channels_last"
+        return
+    last = built.layers[-1] if built.layers else None
+    if isinstance(last, images.GlobalAveragePooling2D) and node.name == f"{last.name}_keepdims":
+        last.keepdims, graph.turned = True, last.data_format == _formats.FIRST
+        last.settle(built, node.name.removesuffix("_keepdims"), index - 1, graph.seen(node.sizes))
+        return
+    try:
+        layer = _MAKERS[node.kind](line, _formats.FIRST if graph.turned else _formats.LAST)
+    except (LookupError, TypeError, ValueError) as error:
+        raise FormatError(f"the file's layer.{index} is no layer of this version: {error!r}") from None
+    if len(node.sizes) != 3:
+        graph.forget_turn()
+    layer.settle(built, node.name, index, graph.seen(node.sizes))
+    built.layers.append(layer)
+
+
+def _weighted(line: Line) -> dict[str, Any]:
+    return {
+        "activation": _activation(line),
+        "use_bias": not line["flags"] & _ffi_models.NO_BIAS,
+        "kernel_initializer": Initializer(line["kernel_initializer"], line["kernel_value"]),
+        "bias_initializer": Initializer(line["bias_initializer"], line["bias_value"]),
+    }
+
+
+def _activation(line: Line) -> str:
+    (name,) = (name for name, number in activations.NUMBERS.items() if number == line["activation"])
+    return name
+
+
+def _sizes(line: Line) -> tuple[int, ...]:
+    return tuple(line[f"size{place}"] for place in range(8) if f"size{place}" in line)
+
+
+def _padding(line: Line) -> Any:
+    top, bottom, left, right = line["pads"]
+    return ("valid", "same", ((top, bottom), (left, right)))[line["padding"]]
+
+
+def _dense(line: Line, data_format: str) -> Layer:
+    return layers.Dense(line["units"], **_weighted(line))
+
+
+def _conv2d(line: Line, data_format: str) -> Layer:
+    return images.Conv2D(
+        line["units"], line["kernel"], line["stride"], _padding(line), data_format, line["dilation"], line["groups"],
+        **_weighted(line),
+    )  # fmt: skip
+
+
+def _pool(line: Line) -> dict[str, Any]:
+    strides = None if line["stride"] == (0, 0) else line["stride"]
+    return {"pool_size": line["kernel"], "strides": strides, "padding": _padding(line)}
+
+
+def _max_pool(line: Line, data_format: str) -> Layer:
+    return images.MaxPooling2D(**_pool(line), data_format=data_format)
+
+
+def _average_pool(line: Line, data_format: str) -> Layer:
+    counts = bool(line["flags"] & _ffi_models.COUNT_PADDING)
+    return images.AveragePooling2D(**_pool(line), data_format=data_format, count_padding=counts)
+
+
+def _batch_norm(line: Line, data_format: str) -> Layer:
+    flags = line["flags"]
+    layer = normalizations.BatchNormalization(
+        momentum=line["momentum"],
+        epsilon=line["epsilon"],
+        center=not flags & _ffi_models.NO_BIAS,
+        scale=not flags & _ffi_models.NO_SCALE,
+        unbiased_variance=bool(flags & _ffi_models.UNBIASED_VARIANCE),
+    )
+    layer.data_format = data_format
+    return layer
+
+
+def _normalization(line: Line, data_format: str) -> Layer:
+    layer = normalizations.Normalization()
+    layer.data_format = data_format
+    return layer
+
+
+def _activation_layer(line: Line, data_format: str) -> Layer:
+    name = _activation(line)
+    return layers.LeakyReLU(line["slope"]) if name == "leaky_relu" else layers.Activation(name)
+
+
+_MAKERS: dict[int, Any] = {
+    _ffi_models.LAYER_DENSE: _dense,
+    _ffi_models.LAYER_CONV2D: _conv2d,
+    _ffi_models.LAYER_MAX_POOL2D: _max_pool,
+    _ffi_models.LAYER_AVERAGE_POOL2D: _average_pool,
+    _ffi_models.LAYER_GLOBAL_AVERAGE_POOL2D: lambda line, data_format: images.GlobalAveragePooling2D(data_format),
+    _ffi_models.LAYER_FLATTEN: lambda line, data_format: layers.Flatten(),
+    _ffi_models.LAYER_RESHAPE: lambda line, data_format: layers.Reshape(_sizes(line)),
+    _ffi_models.LAYER_PERMUTE: lambda line, data_format: layers.Permute([axis + 1 for axis in _sizes(line)]),
+    _ffi_models.LAYER_DROPOUT: lambda line, data_format: layers.Dropout(line["rate"]),
+    _ffi_models.LAYER_BATCH_NORM: _batch_norm,
+    _ffi_models.LAYER_NORMALIZATION: _normalization,
+    _ffi_models.LAYER_ACTIVATION: _activation_layer,
+}
+
+
+class _Crossentropy(losses.SparseCategoricalCrossentropy):
+    """A loaded cross-entropy: whether labels or rows of targets come, the data say."""
+
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        found = _samples.array(y, where)
+        if found.shape[1:] == shape and shape[-1] > 1:
+            return losses.CategoricalCrossentropy().targets(found, where, shape)
+        return super().targets(found, where, shape)
+
+
+_LOSSES: dict[int, type[losses.Loss]] = {
+    _ffi_models.LOSS_CROSS_ENTROPY: _Crossentropy,
+    _ffi_models.LOSS_NLL: losses.NLL,
+    _ffi_models.LOSS_BINARY_CROSS_ENTROPY: losses.BinaryCrossentropy,
+    _ffi_models.LOSS_MSE: losses.MeanSquaredError,
+    _ffi_models.LOSS_MAE: losses.MeanAbsoluteError,
+    _ffi_models.LOSS_HUBER: losses.Huber,
+}
+
+
+def _compilation(line: Line, native: Model, found: dict[str, str]) -> Compilation:
+    """Loss, metrics and optimizer of a file."""
+    try:
+        loss = _LOSSES[line["loss"]]()
+        loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
+        known = (
+            metrics_module.Accuracy(),
+            metrics_module.TopK(line["top"]),
+            metrics_module.MeanSquaredError("mse"),
+            metrics_module.MeanAbsoluteError("mae"),
+        )
+        algorithm = _header.line(found, "state")["algorithm"]
+        flags, semantics = int(found["optimizer.flags"]), int(found["optimizer.semantics"])
+        (convention,) = (name for name, number in SEMANTICS.items() if number == semantics)
+    except (LookupError, TypeError, ValueError) as error:
+        raise FormatError(f"the file's training is none of this version: {error!r}") from None
+    flush = {_ffi.FLUSH_DENORMALS: True, _ffi.KEEP_DENORMALS: False}
+    row = Hyperparameters(
+        algorithm, native.get(_ffi.LR), native.get(_ffi.BETA1), native.get(_ffi.BETA2), native.get(_ffi.EPS),
+        native.get(_ffi.WEIGHT_DECAY), bool(flags & _ffi.AMSGRAD), bool(flags & _ffi.MAXIMIZE), convention,
+        flush.get(flags & (_ffi.FLUSH_DENORMALS | _ffi.KEEP_DENORMALS)),
+    )  # fmt: skip
+    wanted = [metric for metric in known if metric.flag & line["metrics"]]
+    return Compilation(loss, wanted, optimizers.of(row))

@@ -1,0 +1,98 @@
+"""A whole training: what fit was asked for, and the loop over epochs. A single epoch is _training.py's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from martlet._errors import ArgumentError, DTypeError
+from martlet.nn import _arguments, _progress, _training
+from martlet.nn._training import Data
+from martlet.nn.callbacks import Callbacks, Logs
+from martlet.nn.history import History
+
+if TYPE_CHECKING:
+    from martlet.nn.sequential import Sequential
+
+
+class Options(NamedTuple):
+    """fit's arguments but x and y, checked."""
+
+    batch_size: int
+    epochs: int
+    verbose: int
+    callbacks: Any
+    validation_split: float
+    validation_data: Any
+    shuffle: bool
+    initial_epoch: int
+    check: bool
+
+    @classmethod
+    def checked(
+        cls, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any, validation_split: Any, validation_data: Any,
+        shuffle: Any, initial_epoch: Any, check: Any,
+    ) -> Options:  # fmt: skip
+        if validation_data is not None and (not isinstance(validation_data, list | tuple) or len(validation_data) != 2):
+            raise DTypeError("validation_data is no pair; wanted (x, y)")
+        return cls(
+            _arguments.batch_size(batch_size),
+            _arguments.integer(epochs, "epochs", 0),
+            _progress.level(verbose),
+            callbacks,
+            _arguments.within(validation_split, "validation_split", 0, 1, open_end=True),
+            validation_data,
+            _arguments.flag(shuffle, "shuffle"),
+            _arguments.integer(initial_epoch, "initial_epoch", 0),
+            _arguments.flag(check, "check"),
+        )
+
+
+def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
+    """Trains from initial_epoch to epochs."""
+    data, validation = _split(model, x, y, options)
+    samples, batch_size = len(data.x), options.batch_size
+    history = History()
+    params = {"epochs": options.epochs, "batch_size": batch_size, "samples": samples, "verbose": options.verbose,
+              "steps": -(-samples // batch_size)}  # fmt: skip
+    callbacks = Callbacks(options.callbacks, history, model, params)
+    model.history, model.stop_training = history, False
+    columns = model._compiled().columns()
+    in_order = np.arange(samples, dtype=np.int64)
+    logs: Logs = {}
+    callbacks.train_begin()
+    for epoch in range(options.initial_epoch, options.epochs):
+        callbacks.epoch_begin(epoch)
+        step = model.optimizer.iterations
+        rows = _training.order(model.seed, step, samples) if options.shuffle else in_order
+        progress = _progress.Progress(options.verbose, f"Epoch {epoch + 1}/{options.epochs}", samples)
+        try:
+            logs = _training.train_epoch(data, rows, batch_size, columns, callbacks, model, progress)
+            if validation is not None:
+                found = _training.evaluate(validation, batch_size, columns)
+                logs |= {f"val_{name}": value for name, value in found.items()}
+            progress.end(samples, logs)
+        finally:
+            progress.close()
+        callbacks.epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    callbacks.train_end(logs)
+    return history
+
+
+def _split(model: Sequential, x: Any, y: Any, options: Options) -> tuple[Data, Data | None]:
+    """Data to train on, and to validate with."""
+    data = model._data(x, y, options.batch_size, options.check)
+    if options.validation_data is not None:
+        given = options.validation_data
+        return data, model._data(given[0], given[1], options.batch_size, options.check, "validation_")
+    if not options.validation_split:
+        return data, None
+    kept = int(len(data.x) * (1 - options.validation_split))
+    if not 0 < kept < len(data.x):
+        raise ArgumentError(f"validation_split is {options.validation_split} of {len(data.x)} samples, which leaves "
+                            f"{kept} to train on; wanted at least one on either side")  # fmt: skip
+    native = model._ready().model
+    return Data.of(native, data.x[:kept], data.y[:kept]), Data.of(native, data.x[kept:], data.y[kept:])

@@ -1,0 +1,92 @@
+"""Samples and targets as the library takes them: contiguous, fp32 or whole-number labels, of shapes that fit.
+
+What is not so already is converted once, into a copy. Every error names the argument, what was given and what was
+wanted. Nothing here knows models.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from martlet import _arrays, _ffi, _samples
+from martlet._errors import ArgumentError, DTypeError, ShapeError
+from martlet._model import Samples
+from martlet._samples import NDArray, array, samples
+
+_NUMBERS = {
+    np.dtype(np.float32): _ffi.FP32,
+    np.dtype(np.int32): _ffi.INT32,
+    np.dtype(np.int64): _ffi.INT64,
+    np.dtype(np.uint8): _ffi.UINT8,
+}
+
+
+def fitting(data: Any, where: str, shape: tuple[int, ...], what: str = "the model reads") -> NDArray:
+    """The same, checked against the shape of one sample."""
+    found = samples(data, where)
+    if found.ndim == 1 and shape == (1,):
+        return found[:, None]
+    if found.shape[1:] != shape:
+        hint = ""
+        if found.shape == shape:
+            hint = f"; for one sample give {where}[None]"
+        elif prod(found.shape[1:]) == prod(shape):
+            hint = f"; {where}.reshape({(-1, *shape)}) has it"
+        raise ShapeError(f"{where} has samples of shape {found.shape[1:]}, and {what} {shape}{hint}")
+    return found
+
+
+def refuse_nan(data: NDArray, where: str) -> None:
+    _samples.refuse_nan(data, where, ", or check=False to train on it as it is")
+
+
+def labels(data: Any, where: str, classes: int, places: tuple[int, ...] = ()) -> NDArray:
+    """Whole numbers from 0 to classes - 1, one for each sample, or for each of its places."""
+    found = array(data, where)
+    if found.shape[1:] == (*places, 1):
+        found = found[..., 0]
+    if found.shape[1:] != places:
+        hint = (
+            f": {where}.argmax(axis=-1) has them, or take a categorical loss" if found.ndim == len(places) + 2 else ""
+        )
+        wanted = f"labels of shape {places} for each sample" if places else "one label for each sample"
+        raise ShapeError(f"{where} has shape {found.shape}; wanted {wanted}{hint}")
+    found = _samples.filled(found, where)
+    if found.dtype.kind not in "iu":
+        found = _whole(found, where)
+    for extreme in (found.argmin(), found.argmax()):
+        label = found.reshape(-1)[extreme]
+        if not 0 <= label < classes:
+            raise ArgumentError(f"{where} holds label {label} at {_place(extreme, found)}; wanted 0 to {classes - 1}, "
+                                f"the classes that the model tells apart")  # fmt: skip
+    return np.ascontiguousarray(found, found.dtype if found.dtype in _NUMBERS else np.int64)
+
+
+def _whole(found: NDArray, where: str) -> NDArray:
+    """Labels that came as floats or truth values."""
+    refuse_nan(found, where)
+    with np.errstate(invalid="ignore"):
+        whole = found.astype(np.int64)
+    if (whole != found).any():
+        place = (whole != found).argmax()
+        raise DTypeError(f"{where} holds {found.reshape(-1)[place]} at {_place(place, found)}; wanted labels, which "
+                         "are whole numbers")  # fmt: skip
+    return whole
+
+
+def _place(index: Any, found: NDArray) -> str:
+    place = tuple(int(axis) for axis in np.unravel_index(index, found.shape))
+    return f"sample {place[0]}" if len(place) == 1 else f"{place}"
+
+
+def placed(data: NDArray) -> Samples:
+    """Where an array lies, as the library is told. The caller keeps the array."""
+    return Samples(_arrays.address(data), len(data), prod(data.shape[1:]), _NUMBERS[data.dtype])
+
+
+def same_length(x: NDArray, y: NDArray, of: str = "") -> None:
+    if len(x) != len(y):
+        raise ShapeError(f"{of}x has {len(x)} samples and {of}y has {len(y)}; wanted as many")

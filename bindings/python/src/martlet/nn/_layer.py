@@ -1,0 +1,154 @@
+"""What all layers share: a name, a place in one model, and weights as numpy arrays.
+
+A layer is a description until its model is built, and computes nothing itself.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from martlet._errors import DTypeError, OrderError, ShapeError
+from martlet._model import Node, View
+from martlet.nn import _arguments, _formats
+from martlet.nn._graph import Graph
+
+if TYPE_CHECKING:
+    from martlet.nn._build import Built
+
+NDArray = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Layer:
+    """A step of a model.
+
+    name          unique in its model; None: the class's, with a number where there are several
+    input_shape   of the first layer: the sizes of one sample, the batch not among them
+    """
+
+    def __init__(self, name: str | None = None, input_shape: Any = None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise DTypeError(f"name is {name!r} of type {type(name).__name__}; wanted text")
+        self.name = name
+        self.input_shape = None if input_shape is None else _arguments.shape(input_shape, f"input_shape of {self}")
+        self._built: Built | None = None
+        self._taken = False
+        self._node = 0
+        self._output_shape: tuple[int, ...] | None = None
+
+    def __repr__(self) -> str:
+        given = getattr(self, "name", None)
+        return f"<{type(self).__name__}{f' {given!r}' if given else ''}>"
+
+    @classmethod
+    def base_name(cls) -> str:
+        """The class's name as Keras spells it: MaxPooling2D as max_pooling2d."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def lay(self, graph: Graph, name: str) -> int:
+        """Adds the layer's nodes; returns the one that has its weights."""
+        raise NotImplementedError
+
+    def build(self, built: Built, graph: Graph, name: str) -> None:
+        """Takes its place in a model."""
+        node = self.lay(graph, name)
+        self.settle(built, name, node, graph.shape)
+
+    def settle(self, built: Built, name: str, node: int, output_shape: tuple[int, ...]) -> None:
+        """Remembers its place in a model."""
+        self._built, self.name, self._node, self._output_shape = built, name, node, output_shape
+
+    def unsettle(self) -> None:
+        """Forgets a model that could not be built."""
+        self._built = self._output_shape = None
+
+    def leave(self) -> None:
+        """Is free for another model, as its own was not made."""
+        self.unsettle()
+        self._taken = False
+
+    def check_free(self) -> None:
+        """Refuses a second place: a layer's weights are one model's."""
+        if self._taken:
+            raise OrderError(f"{self!r} is in a model already; make another one")
+
+    def take(self) -> None:
+        """Marks it as some model's."""
+        self._taken = True
+
+    @property
+    def node_index(self) -> int:
+        """The node that has its weights."""
+        return self._node
+
+    def ready(self) -> None:
+        """Called once the weights have been made."""
+
+    # ---- what a model's user asks ----
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """The sizes of its output, with None for the batch."""
+        if self._output_shape is None:
+            raise OrderError(f"{self} has no shape yet: give the model's first layer input_shape=, or fit")
+        return (None, *self._output_shape)
+
+    def node(self) -> Node:
+        return self._place().model.node(self._node)
+
+    def count_params(self) -> int:
+        """Elements of its weights, those that training leaves alone among them."""
+        node = self.node()
+        return node.parameter_count + node.statistics_count
+
+    @property
+    def weight_names(self) -> list[str]:
+        """What get_weights returns, by name."""
+        return [view.name for view, _ in self._views()]
+
+    def get_weights(self) -> list[NDArray]:
+        """Copies of its weights: kernel and bias, or of BatchNormalization gamma, beta, moving mean and variance."""
+        return [array.copy() for _, array in self._views()]
+
+    def set_weights(self, weights: Any) -> None:
+        """Replaces its weights with arrays of the shapes that get_weights returns."""
+        views = self._views()
+        for (_, array), value in zip(views, matched(weights, views, f"layer {self.name!r}"), strict=True):
+            array[...] = value
+
+    def _views(self) -> list[tuple[View, NDArray]]:
+        return self._place().views(self._node)
+
+    def _place(self) -> Built:
+        if self._built is None:
+            raise OrderError(f"{self} is in no built model, so it has no weights yet: give the model's first layer "
+                             "input_shape=, or fit")  # fmt: skip
+        return self._built
+
+
+def matched(weights: Any, views: list[tuple[View, NDArray]], owner: str) -> list[NDArray]:
+    """Weights as arrays, checked against the views that they shall fill; nothing is written."""
+    if isinstance(weights, np.ndarray) or not isinstance(weights, list | tuple):
+        raise DTypeError(f"weights of {owner} are {type(weights).__name__}; wanted a list of arrays")
+    if len(weights) != len(views):
+        raise ShapeError(f"{owner} has {len(views)} weights, and {len(weights)} were given")
+    arrays = []
+    for (view, array), value in zip(views, weights, strict=True):
+        try:
+            given = np.asarray(value, np.float32)
+        except (TypeError, ValueError) as error:
+            raise DTypeError(f"weight {view.name!r} of {owner}: {error}; wanted an array of numbers") from None
+        if given.shape != array.shape:
+            raise ShapeError(f"weight {view.name!r} of {owner} has shape {array.shape}, and {given.shape} was given")
+        arrays.append(given)
+    return arrays
+
+
+class ImageLayer(Layer):
+    """A layer over images, whose sizes the user sees in the order of data_format."""
+
+    def __init__(self, data_format: Any, name: str | None, input_shape: Any) -> None:
+        super().__init__(name, input_shape)
+        self.data_format = _formats.resolved(data_format, f"data_format of {self}")

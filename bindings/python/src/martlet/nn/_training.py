@@ -1,0 +1,111 @@
+"""The loops over batches: an epoch of training, and evaluation, in Python over native calls.
+
+Ctrl-C is seen between two batches, and the model is then as it is after its latest step. A batch costs a few
+microseconds here: the structs are made once for each fit, and a batch is two numbers.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from martlet import _arrays, _model
+from martlet._model import Bound, Model
+from martlet._samples import NDArray
+from martlet.nn import _inputs
+from martlet.nn._progress import Progress
+from martlet.nn.callbacks import Callbacks, Logs
+
+# Batches that one native call evaluates or predicts: enough to make the call cheap, and few enough for Ctrl-C.
+BATCHES_A_CALL = 16
+
+
+class Data(NamedTuple):
+    """Samples and targets that fit a model, and the model bound to them."""
+
+    x: NDArray
+    y: NDArray
+    bound: Bound
+
+    @classmethod
+    def of(cls, model: Model, x: NDArray, y: NDArray) -> Data:
+        return cls(x, y, Bound(model, _inputs.placed(x), _inputs.placed(y)))
+
+
+def order(seed: int, step: int, samples: int) -> NDArray:
+    """The order of an epoch's samples, which depends on the model's seed and the steps it has taken, so that a model
+    that was saved and loaded goes on with the same."""
+    # The step counts in Philox's third word: neighbouring counters would give overlapping streams.
+    generator = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, step, 0]))
+    return generator.permutation(samples)
+
+
+def train_epoch(
+    data: Data,
+    rows: NDArray,
+    batch_size: int,
+    columns: list[tuple[str, int]],
+    callbacks: Callbacks,
+    model: object,
+    progress: Progress,
+) -> Logs:
+    """Trains on the rows in their order; returns the means over their samples."""
+    train, numbers = data.bound.train, data.bound.numbers
+    begin, end = callbacks.batch_begin, callbacks.batch_end
+    words = [word for _, word in columns]
+    sums = [0.0] * len(words)
+    indices = range(len(words))
+    address, samples, due = _arrays.address(rows), len(rows), progress.due
+    done = 0
+    # Python-level hooks cost a few hundred nanoseconds each, so batches have them only where somebody listens.
+    for batch, start in enumerate(range(0, samples, batch_size)):
+        for hook in begin:
+            hook(batch, {})
+        count = min(batch_size, samples - start)
+        status = train(address + 8 * start, count)
+        if status:
+            raise _model.error_of(status)
+        for index in indices:
+            sums[index] += numbers[words[index]] * count
+        done += count
+        if end:
+            for hook in end:
+                hook(batch, _means(columns, sums, done))
+            if getattr(model, "stop_training", False):
+                break
+        if perf_counter() >= due:
+            progress.show(done, _means(columns, sums, done))
+            due = progress.due
+    return _means(columns, sums, done)
+
+
+def evaluate(data: Data, batch_size: int, columns: list[tuple[str, int]], progress: Progress | None = None) -> Logs:
+    """Loss and metrics, as means over all samples."""
+    numbers, samples = data.bound.numbers, len(data.x)
+    sums = [0.0] * len(columns)
+    stride = batch_size * BATCHES_A_CALL
+    for start in range(0, samples, stride):
+        count = min(stride, samples - start)
+        data.bound.evaluate(start, count, batch_size)
+        for index, (_, word) in enumerate(columns):
+            sums[index] += numbers[word] * count
+        if progress is not None and perf_counter() >= progress.due:
+            progress.show(start + count, _means(columns, sums, start + count))
+    return _means(columns, sums, samples)
+
+
+def predict(model: Model, x: NDArray, outputs: tuple[int, ...], batch_size: int) -> NDArray:
+    """The output of every sample."""
+    out = np.empty((len(x), *outputs), np.float32)
+    place, each = _inputs.placed(x), out[0].size
+    address, stride = _arrays.address(out), batch_size * BATCHES_A_CALL
+    for start in range(0, len(x), stride):
+        count = min(stride, len(x) - start)
+        model.predict(address + 4 * each * start, each * count, place, start, count, batch_size)
+    return out
+
+
+def _means(columns: list[tuple[str, int]], sums: list[float], samples: int) -> Logs:
+    return {name: total / max(samples, 1) for (name, _), total in zip(columns, sums, strict=True)}

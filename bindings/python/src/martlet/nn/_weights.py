@@ -1,0 +1,57 @@
+"""What a model shows of its numbers: weights as lists of arrays, and its buffers as flat arrays.
+
+They are the library's own memory, which arrays that are handed out keep alive.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet import _ffi_models
+from martlet.nn._build import Built, NDArray
+from martlet.nn._layer import Layer, matched
+
+
+class Weights:
+    """Access to a model's numbers. Not for use by itself."""
+
+    _layers: list[Layer]
+
+    def _ready(self) -> Built:
+        raise NotImplementedError
+
+    def _laid(self) -> Built:
+        raise NotImplementedError
+
+    def _all(self) -> list[Any]:
+        built = self._ready()
+        return [pair for layer in self._layers for pair in built.views(layer.node_index)]
+
+    def get_weights(self) -> list[NDArray]:
+        """Copies of all layers' weights, in the order of the layers: kernel, bias; gamma, beta, moving mean, moving
+        variance."""
+        return [array.copy() for _, array in self._all()]
+
+    def set_weights(self, weights: Any) -> None:
+        """Replaces all weights with arrays of the shapes that get_weights returns. Moments stay as they are."""
+        views = self._all()
+        for (_, array), value in zip(views, matched(weights, views, repr(self)), strict=True):
+            array[...] = value
+
+    def count_params(self) -> int:
+        """Elements of all weights."""
+        self._laid()
+        return sum(layer.count_params() for layer in self._layers)
+
+    def parameters(self) -> NDArray:
+        """All that training changes, flat, where it lies: writing it changes the model."""
+        return self._ready().numbers(_ffi_models.BUFFER_PARAMETERS)
+
+    def statistics(self) -> NDArray:
+        """Moving means and variances and the like, flat, where they lie."""
+        return self._ready().numbers(_ffi_models.BUFFER_STATISTICS)
+
+    def gradients(self) -> NDArray:
+        """The latest training step's gradients, flat, in the order of parameters: a copy, as the library frees them
+        when the model is compiled again."""
+        return self._ready().numbers(_ffi_models.BUFFER_GRADIENTS).copy()

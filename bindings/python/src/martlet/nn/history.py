@@ -1,0 +1,52 @@
+"""What fit returns: the numbers of each epoch, and a picture of them.
+
+The picture needs matplotlib, which nothing else here does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet.nn.callbacks import Callback
+
+
+class History(Callback):
+    """history holds a list for each name ("loss", "accuracy", "val_loss", ...) with a number for each epoch; epoch the
+    epochs' numbers, from 0; params what fit was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.epoch.append(epoch)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+
+    def plot(self, path: Any = None) -> Any:
+        """Draws loss and metrics over the epochs, training and validation together; returns the figure.
+
+        path: a file to write it to, as PNG where the name does not say otherwise.
+        """
+        try:
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError("History.plot needs matplotlib: pip install 'martlet[nn]'") from error
+        names = [name for name in self.history if not name.startswith("val_")]
+        figure = Figure(figsize=(5 * max(len(names), 1), 3.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        for column, name in enumerate(names):
+            axes = figure.add_subplot(1, len(names), column + 1)
+            for key, label in ((name, "training"), (f"val_{name}", "validation")):
+                if key in self.history:
+                    # An epoch of training is known by its end.
+                    axes.plot([epoch + 1 for epoch in self.epoch], self.history[key], marker=".", label=label)
+            axes.set_xlabel("epoch")
+            axes.set_title(name)
+            axes.grid(alpha=0.3)
+            axes.legend()
+        if path is not None:
+            figure.savefig(path)
+        return figure

@@ -1,0 +1,169 @@
+"""Layers over images: Conv2D, the pools, GlobalAveragePooling2D.
+
+Names, arguments and defaults are Keras's; padding may also be given in numbers, as in torch. A kernel's shape is
+(height, width, channels / groups, filters) whatever the data format, as in Keras.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet import _ffi_models
+from martlet._errors import DTypeError, UnsupportedError
+from martlet.nn import _arguments, _formats, activations, initializers
+from martlet.nn._graph import Graph
+from martlet.nn._layer import ImageLayer
+from martlet.nn.layers import activated, weighted
+
+
+class Conv2D(ImageLayer):
+    """activation(cross-correlation of x with kernel + bias).
+
+    filters         channels of the output
+    kernel_size     height and width of the window, or one number for both; so strides and dilation_rate
+    padding         "valid": none; "same": the output has ceil(size / stride); or zeros at the border: one number,
+                    (height, width), or ((top, bottom), (left, right)), each less than the window that dilation spans
+    data_format     "channels_last", "channels_first", or None: what set_data_format said
+    groups          divides channels and filters
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = (1, 1),
+        groups: int = 1,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        name: str | None = None,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(data_format, name, input_shape)
+        self.filters = _arguments.integer(filters, f"filters of {self}")
+        self.kernel_size = _arguments.pair(kernel_size, f"kernel_size of {self}")
+        self.strides = _arguments.pair(strides, f"strides of {self}")
+        self.padding = padding
+        self._padding = padded(padding, f"padding of {self}")
+        self.dilation_rate = _arguments.pair(dilation_rate, f"dilation_rate of {self}")
+        self.groups = _arguments.integer(groups, f"groups of {self}")
+        self.activation = activations.get(activation, f"activation of {self}")
+        self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
+        self.kernel_initializer = initializers.get(kernel_initializer, f"kernel_initializer of {self}")
+        self.bias_initializer = initializers.get(bias_initializer, f"bias_initializer of {self}")
+        if self.activation == "softmax" and self.data_format == _formats.FIRST:
+            raise UnsupportedError(f"activation of {self} is softmax, which is over the last axis: a row of a "
+                                   "channels_first image; put a Softmax layer after it if that is meant")  # fmt: skip
+
+    def lay(self, graph: Graph, name: str) -> int:
+        graph.image(self.data_format, name)
+        return graph.add(
+            _ffi_models.LAYER_CONV2D,
+            name,
+            units=self.filters,
+            kernel=self.kernel_size,
+            stride=self.strides,
+            dilation=self.dilation_rate,
+            groups=self.groups,
+            **self._padding,
+            **activated(self.activation),
+            **weighted(self),
+        )
+
+
+class Pool(ImageLayer):
+    """A window that moves over each channel apart. Not for use by itself."""
+
+    _kind = 0
+    _flags = 0
+
+    def __init__(
+        self,
+        pool_size: Any = (2, 2),
+        strides: Any = None,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(data_format, name, input_shape)
+        self.pool_size = _arguments.pair(pool_size, f"pool_size of {self}")
+        self.strides = self.pool_size if strides is None else _arguments.pair(strides, f"strides of {self}")
+        self.padding = padding
+        self._padding = padded(padding, f"padding of {self}")
+
+    def lay(self, graph: Graph, name: str) -> int:
+        graph.image(self.data_format, name)
+        window = {"kernel": self.pool_size, "stride": self.strides, "flags": self._flags}
+        return graph.add(self._kind, name, **window, **self._padding)
+
+
+class MaxPooling2D(Pool):
+    """The largest element of each window. strides: None for the window's own size."""
+
+    _kind = _ffi_models.LAYER_MAX_POOL2D
+
+
+class AveragePooling2D(Pool):
+    """The mean of each window. count_padding: zeros at the border count too, as torch has it by default."""
+
+    _kind = _ffi_models.LAYER_AVERAGE_POOL2D
+
+    def __init__(
+        self,
+        pool_size: Any = (2, 2),
+        strides: Any = None,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        input_shape: Any = None,
+        count_padding: bool = False,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, name, input_shape)
+        self.count_padding = _arguments.flag(count_padding, f"count_padding of {self}")
+        self._flags = _ffi_models.COUNT_PADDING if self.count_padding else 0
+
+
+class GlobalAveragePooling2D(ImageLayer):
+    """The mean of each channel; with keepdims as an image of one pixel."""
+
+    def __init__(
+        self,
+        data_format: str | None = None,
+        keepdims: bool = False,
+        name: str | None = None,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(data_format, name, input_shape)
+        self.keepdims = _arguments.flag(keepdims, f"keepdims of {self}")
+
+    def lay(self, graph: Graph, name: str) -> int:
+        graph.image(self.data_format, name)
+        node = graph.add(_ffi_models.LAYER_GLOBAL_AVERAGE_POOL2D, name)
+        if self.keepdims:
+            graph.add(_ffi_models.LAYER_RESHAPE, f"{name}_keepdims", rank=3, sizes=(1, 1, -1))
+        else:
+            graph.forget_turn()
+        return node
+
+
+MaxPool2D = MaxPooling2D
+AvgPool2D = AveragePooling2D
+
+
+def padded(padding: Any, where: str) -> dict[str, Any]:
+    """The fields of a layer's padding."""
+    if isinstance(padding, str):
+        names = {"valid": _ffi_models.PADDING_VALID, "same": _ffi_models.PADDING_SAME}
+        return {"padding": _arguments.one_of(padding, names, where)}
+    if isinstance(padding, list | tuple) and any(isinstance(side, list | tuple) for side in padding):
+        if len(padding) != 2:
+            raise DTypeError(f"{where} is {padding!r}; wanted ((top, bottom), (left, right))")
+        sides = [_arguments.pair(side, f"{where}[{index}]", 0) for index, side in enumerate(padding)]
+    else:
+        sides = [(number, number) for number in _arguments.pair(padding, where, 0)]
+    return {"padding": _ffi_models.PADDING_EXPLICIT, "pads": (*sides[0], *sides[1])}

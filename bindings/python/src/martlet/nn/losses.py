@@ -1,0 +1,142 @@
+"""Losses by Keras's names, or as objects with their arguments.
+
+The library computes them: their equations stand in martlet.h. from_logits=None, the default, looks at the model: its
+output is probabilities where the last activation is softmax or sigmoid, and logits otherwise (Keras's default is
+False).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from martlet import _ffi_models, _samples
+from martlet._errors import ShapeError
+from martlet._samples import NDArray
+from martlet.nn import _arguments, _inputs
+
+
+class Loss:
+    """What training makes small. Not for use by itself."""
+
+    number = 0
+    origin = _ffi_models.FROM_AUTO
+    label_smoothing = 0.0
+    delta = 1.0
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        """y as the library takes it, for a model with outputs of this shape."""
+        return _inputs.fitting(y, where, shape, "the model gives")
+
+
+class SparseCategoricalCrossentropy(Loss):
+    """-log p[label], the mean over the samples; y holds a whole number for each."""
+
+    number = _ffi_models.LOSS_CROSS_ENTROPY
+
+    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
+        self.origin = _origin(from_logits)
+        self.label_smoothing = _smoothing(label_smoothing)
+
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        return _inputs.labels(y, where, shape[-1], shape[:-1])
+
+
+class CategoricalCrossentropy(Loss):
+    """-sum t log p, the mean over the samples; y holds a probability for each class, such as one-hot rows."""
+
+    number = _ffi_models.LOSS_CROSS_ENTROPY
+
+    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
+        self.origin = _origin(from_logits)
+        self.label_smoothing = _smoothing(label_smoothing)
+
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        found = _samples.array(y, where)
+        if found.ndim == 1 and shape != (1,):
+            raise ShapeError(f"{where} has shape {found.shape}, and the model gives {shape}: wanted a row of targets "
+                             "for each sample; labels are for sparse_categorical_crossentropy")  # fmt: skip
+        return super().targets(found, where, shape)
+
+
+class BinaryCrossentropy(Loss):
+    """The mean of -t log p - (1 - t) log(1 - p); y holds 0, 1 or a probability for each output."""
+
+    number = _ffi_models.LOSS_BINARY_CROSS_ENTROPY
+
+    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
+        self.origin = _origin(from_logits)
+        self.label_smoothing = _smoothing(label_smoothing)
+
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        found = _samples.array(y, where)
+        if shape == (1,) and found.dtype.kind in "iub":
+            return _inputs.labels(found, where, 2)
+        return super().targets(found, where, shape)
+
+
+class MeanSquaredError(Loss):
+    """The mean of (x - t)^2."""
+
+    number = _ffi_models.LOSS_MSE
+
+
+class MeanAbsoluteError(Loss):
+    """The mean of |x - t|."""
+
+    number = _ffi_models.LOSS_MAE
+
+
+class Huber(Loss):
+    """The mean of d^2 / 2 where d = |x - t| <= delta, else of delta (d - delta / 2)."""
+
+    number = _ffi_models.LOSS_HUBER
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = _arguments.within(delta, "delta of Huber", math.ulp(0.0), math.inf)
+
+
+class NLL(Loss):
+    """-x[label], the mean over the samples, where the model gives log-probabilities; y holds a whole number for each
+    sample."""
+
+    number = _ffi_models.LOSS_NLL
+
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        return _inputs.labels(y, where, shape[-1], shape[:-1])
+
+
+_NAMES: dict[str, type[Loss]] = {
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "binary_crossentropy": BinaryCrossentropy,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
+    "nll": NLL,
+}
+
+
+def get(given: Any) -> Loss:
+    """The loss that a name, a class or an object stands for."""
+    if isinstance(given, Loss):
+        return given
+    if isinstance(given, type) and issubclass(given, Loss) and given is not Loss:
+        return given()
+    return _arguments.one_of(given, _NAMES, "loss")()
+
+
+def _origin(from_logits: Any) -> int:
+    if from_logits is None:
+        return _ffi_models.FROM_AUTO
+    logits = _arguments.flag(from_logits, "from_logits")
+    return _ffi_models.FROM_LOGITS if logits else _ffi_models.FROM_PROBABILITIES
+
+
+def _smoothing(given: Any) -> float:
+    return _arguments.within(given, "label_smoothing", 0, 1, open_end=True)

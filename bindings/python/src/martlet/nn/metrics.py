@@ -1,0 +1,80 @@
+"""Metrics by Keras's names, or as objects: what is reported beside the loss.
+
+The library computes them, as means over the samples. "accuracy" is right for the loss by itself: of one output it asks
+on which side of 1/2 (of 0 for logits) it is, of several which is the largest.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from martlet import _ffi_models, _model
+from martlet._errors import ArgumentError, DTypeError, UnsupportedError
+from martlet.nn import _arguments
+
+
+class Metric(NamedTuple):
+    """One of the library's metrics under the name that it has in a history."""
+
+    name: str
+    flag: int
+    word: int
+    k: int = 5
+
+
+def TopK(k: int = 5, name: str = "top_k_categorical_accuracy") -> Metric:  # noqa: N802
+    """The share of samples whose label is among the k largest outputs."""
+    return Metric(name, _ffi_models.METRIC_TOP_ACCURACY, _model.TOP_ACCURACY, _arguments.integer(k, "k of TopK"))
+
+
+def Accuracy(name: str = "accuracy") -> Metric:  # noqa: N802
+    """The share of samples that are classified rightly."""
+    return Metric(name, _ffi_models.METRIC_ACCURACY, _model.ACCURACY)
+
+
+def MeanSquaredError(name: str = "mean_squared_error") -> Metric:  # noqa: N802
+    """The mean of (x - t)^2."""
+    return Metric(name, _ffi_models.METRIC_MSE, _model.MSE)
+
+
+def MeanAbsoluteError(name: str = "mean_absolute_error") -> Metric:  # noqa: N802
+    """The mean of |x - t|."""
+    return Metric(name, _ffi_models.METRIC_MAE, _model.MAE)
+
+
+_NAMES: dict[str, Any] = {
+    "accuracy": Accuracy,
+    "acc": Accuracy,
+    "sparse_categorical_accuracy": Accuracy,
+    "categorical_accuracy": Accuracy,
+    "binary_accuracy": Accuracy,
+    "top_k_categorical_accuracy": TopK,
+    "sparse_top_k_categorical_accuracy": TopK,
+    "mse": MeanSquaredError,
+    "mean_squared_error": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "mean_absolute_error": MeanAbsoluteError,
+}
+
+
+def get(given: Any) -> list[Metric]:
+    """The metrics that names and objects stand for, each under the name given."""
+    if given is None:
+        return []
+    if isinstance(given, str | Metric):
+        given = [given]
+    if not isinstance(given, list | tuple):
+        raise DTypeError(f'metrics is {given!r}; wanted a list of names, as in ["accuracy"]')
+    found = [
+        metric if isinstance(metric, Metric)
+        else _arguments.one_of(metric, _NAMES, f"metrics[{index}]")(name=metric)
+        for index, metric in enumerate(given)
+    ]  # fmt: skip
+    names = [metric.name for metric in found]
+    for name in names:
+        if names.count(name) > 1 or name == "loss":
+            raise ArgumentError(f"metrics holds {name!r}, which is {'the' if name == 'loss' else 'also another'} "
+                                "loss's or metric's name; wanted names of their own")  # fmt: skip
+    if len({metric.k for metric in found if metric.flag == _ffi_models.METRIC_TOP_ACCURACY}) > 1:
+        raise UnsupportedError("metrics holds several TopK with different k; one k at a time is served")
+    return found

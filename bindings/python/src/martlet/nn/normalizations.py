@@ -1,0 +1,158 @@
+"""BatchNormalization, and Normalization with statistics that are computed once, from training data.
+
+Both work on each channel apart: the last size of a sample, or the first of a channels_first image.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from martlet import _ffi_models, _samples
+from martlet._errors import ArgumentError, DTypeError, ShapeError
+from martlet.nn import _arguments, _formats
+from martlet.nn._graph import Graph
+from martlet.nn._layer import Layer, NDArray
+
+# Keras's: what a deviation is at least before it divides.
+_LEAST_DEVIATION = 1e-7
+
+
+class BatchNormalization(Layer):
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta (Ioffe and Szegedy, 2015).
+
+    axis                 of the channels, the batch being axis 0: -1 for the last one, or for the first of an image
+                         where layers before it, or set_data_format, are channels_first; 1 says so itself
+    momentum             the moving statistics become momentum times themselves plus (1 - momentum) times the batch's
+                         (torch's momentum is 1 minus this one)
+    epsilon              more than 0
+    center, scale        whether there is a beta, and a gamma
+    unbiased_variance    the moving variance is a sample's, divided by n - 1, as torch's
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        name: str | None = None,
+        input_shape: Any = None,
+        unbiased_variance: bool = False,
+    ) -> None:
+        super().__init__(name, input_shape)
+        self.axis = _arguments.integer(axis, f"axis of {self}", -8)
+        self.momentum = _arguments.within(momentum, f"momentum of {self}", 0, 1)
+        self.epsilon = _arguments.within(epsilon, f"epsilon of {self}", 0, math.inf)
+        if self.epsilon == 0:
+            raise ArgumentError(f"epsilon of {self} is 0; wanted more than 0")
+        self.center = _arguments.flag(center, f"center of {self}")
+        self.scale = _arguments.flag(scale, f"scale of {self}")
+        self.unbiased_variance = _arguments.flag(unbiased_variance, f"unbiased_variance of {self}")
+        self.data_format = _formats.get_data_format()
+
+    def lay(self, graph: Graph, name: str) -> int:
+        graph.channels(self.axis, self.data_format, name)
+        flags = 0 if self.center else _ffi_models.NO_BIAS
+        flags |= 0 if self.scale else _ffi_models.NO_SCALE
+        flags |= _ffi_models.UNBIASED_VARIANCE if self.unbiased_variance else 0
+        return graph.add(_ffi_models.LAYER_BATCH_NORM, name, flags=flags, momentum=self.momentum, epsilon=self.epsilon)
+
+
+class Normalization(Layer):
+    """(x - mean) / sqrt(variance) for each channel, with statistics that training leaves alone and files keep.
+
+    axis             of the channels, as BatchNormalization's; None: one mean and variance for all
+    mean, variance   the statistics, a number or one for each channel; without them adapt computes them
+    factor           in place of variance: what x - mean is multiplied by
+
+    Its weights are mean and factor, one number for each channel.
+    """
+
+    def __init__(
+        self,
+        axis: int | None = -1,
+        mean: Any = None,
+        variance: Any = None,
+        name: str | None = None,
+        input_shape: Any = None,
+        factor: Any = None,
+    ) -> None:
+        super().__init__(name, input_shape)
+        self.axis = None if axis is None else _arguments.integer(axis, f"axis of {self}", -8)
+        self.data_format = _formats.get_data_format()
+        self._statistics: tuple[NDArray, NDArray] | None = None
+        if mean is None and variance is None and factor is None:
+            return
+        if mean is None or (variance is None) == (factor is None):
+            raise ArgumentError(
+                f"{self} lacks a statistic, or has one too many; wanted mean and variance, or mean and factor, or none"
+            )
+        means = _numbers(mean, f"mean of {self}")
+        if factor is None:
+            factors = _factor(_numbers(variance, f"variance of {self}"), f"variance of {self}")
+        else:
+            factors = _numbers(factor, f"factor of {self}")
+        self._statistics = means.astype(np.float32), factors.astype(np.float32)
+
+    def adapt(self, data: Any) -> None:
+        """Takes mean and variance from data: samples like those that the model will read, of the training set alone."""
+        x = _samples.filled(_samples.array(data, "data"), "data")
+        if x.ndim == 1:
+            x = x[:, None]
+        axis = self._axis_of(x.ndim)
+        _samples.refuse_nan(x, "data")
+        mean, variance = _samples.moments(x, axis)
+        self._statistics = mean.astype(np.float32), _factor(variance, "the variance of data").astype(np.float32)
+        if self._built is not None:
+            self._write()
+
+    def _axis_of(self, rank: int) -> int | None:
+        if self.axis is None:
+            return None
+        first = self.axis == -1 and rank == 4 and self.data_format == _formats.FIRST
+        axis = 1 if first else self.axis % rank if -rank <= self.axis < rank else 0
+        if axis == 0:
+            raise ShapeError(f"axis of {self} is {self.axis}, and data has {rank} axes; wanted -1 or 1 to {rank - 1}")
+        return axis
+
+    def lay(self, graph: Graph, name: str) -> int:
+        graph.channels(-1 if self.axis is None else self.axis, self.data_format, name)
+        channels = graph.sizes[-1]
+        for numbers in self._statistics or ():
+            if numbers.size not in (1, channels):
+                raise ShapeError(f"layer {name!r} has statistics of {numbers.size} channels, and reads samples of "
+                                 f"shape {graph.shape} with {channels}")  # fmt: skip
+        return graph.add(_ffi_models.LAYER_NORMALIZATION, name)
+
+    def ready(self) -> None:
+        """Writes the statistics into the model that was built."""
+        if self._statistics is not None:
+            self._write()
+
+    def _write(self) -> None:
+        assert self._statistics is not None
+        views = [array for _, array in self._views()]
+        for array, numbers in zip(views, self._statistics, strict=True):
+            if numbers.size not in (1, array.size):
+                raise ShapeError(f"layer {self.name!r} has {array.size} channels, and data has {numbers.size}")
+            array[...] = numbers
+
+
+def _numbers(given: Any, where: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    try:
+        numbers = np.asarray(given, np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise DTypeError(f"{where} is {given!r}; wanted a number, or one for each channel") from None
+    if not numbers.size or not np.isfinite(numbers).all():
+        raise ArgumentError(f"{where} is {given!r}; wanted finite numbers")
+    return numbers
+
+
+def _factor(variance: Any, where: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if np.min(variance) < 0:
+        raise ArgumentError(f"{where} is {np.min(variance)}; wanted 0 or more")
+    return np.asarray(1 / np.maximum(np.sqrt(variance), _LEAST_DEVIATION))

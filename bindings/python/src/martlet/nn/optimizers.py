@@ -1,0 +1,167 @@
+"""Adam and AdamW for models: Keras's names, defaults and conventions; torch's spellings of arguments are taken too.
+
+An optimizer here is hyperparameters: the library keeps the moments, in the model. martlet.optim has optimizers over
+arrays, whose hyperparameters and convention compile takes as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet import _config, _ffi, _groups
+from martlet._config import Hyperparameters
+from martlet._errors import ArgumentError, DTypeError, OrderError
+from martlet._model import Model
+from martlet.nn import _arguments
+
+
+def _hyperparameter(field: str, number: int, doc: str) -> Any:
+    def read(self: Optimizer) -> float:
+        return float(getattr(self.hyperparameters(), field))
+
+    def write(self: Optimizer, value: float) -> None:
+        number_given = _arguments.real(_config.number(value, field), field)
+        row = Hyperparameters._make(number_given if name == field else old for name, old in self._row._asdict().items())
+        _config.check(row.lr, (row.beta1, row.beta2), row.eps, row.weight_decay)
+        if self._model is not None:
+            self._model.set(number, number_given)
+        self._row = row
+
+    return property(read, write, doc=doc)
+
+
+class Optimizer:
+    """Hyperparameters of a model's training. They can be read and set at any time."""
+
+    learning_rate = _hyperparameter("lr", _ffi.LR, "The learning rate, 0 or more.")
+    lr = learning_rate
+    beta_1 = _hyperparameter("beta1", _ffi.BETA1, "The decay rate of the first moment, 0 <= beta_1 < 1.")
+    beta_2 = _hyperparameter("beta2", _ffi.BETA2, "The decay rate of the second moment, 0 <= beta_2 < 1.")
+    epsilon = _hyperparameter("eps", _ffi.EPS, "Added to the denominator, 0 or more.")
+    weight_decay = _hyperparameter("weight_decay", _ffi.WEIGHT_DECAY, "0 or more.")
+
+    def __init__(self, row: Hyperparameters) -> None:
+        self._row = row
+        self._model: Model | None = None
+
+    def __repr__(self) -> str:
+        row = self.hyperparameters()
+        return (f"<{type(self).__name__} learning_rate={row.lr:g} beta_1={row.beta1:g} beta_2={row.beta2:g} "
+                f"epsilon={row.eps:g} weight_decay={row.weight_decay:g}>")  # fmt: skip
+
+    @property
+    def iterations(self) -> int:
+        """Training steps taken since compile."""
+        return 0 if self._model is None else self._model.step()
+
+    def hyperparameters(self) -> Hyperparameters:
+        return self._row
+
+    def bind(self, model: Model) -> None:
+        """From here on the numbers are the model's too."""
+        if self._model is not model:
+            self.check_free()
+        self._model = model
+
+    def check_free(self) -> None:
+        """Refuses to train two models, whose numbers it could not both be."""
+        if self._model is not None:
+            raise OrderError(f"{self!r} trains a model already; make another one")
+
+    def release(self) -> None:
+        """Its model has been compiled with another optimizer."""
+        self._model = None
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015), by Keras's convention: epsilon stands beside the uncorrected root of the second
+    moment, and weight_decay is decoupled.
+
+    learning_rate (or lr)                              default 0.001
+    beta_1, beta_2 (or beta1 and beta2, or betas)      default 0.9, 0.999
+    epsilon (or eps)                                   default 1e-7
+    amsgrad                                            divide by the largest second moment so far
+    weight_decay                                       None for 0
+    maximize                                           climb instead of descend
+    semantics                                          "keras", or whose convention else: "torch", "optax", "paper"
+    flush_denormals                                    whether numbers too small for the normal range count as zero;
+                                                       None: yes where epsilon is at least 1e-10
+    """
+
+    _algorithm = _ffi.ADAM
+
+    def __init__(
+        self,
+        learning_rate: float | None = None,
+        beta_1: float | None = None,
+        beta_2: float | None = None,
+        epsilon: float | None = None,
+        amsgrad: bool = False,
+        weight_decay: float | None = None,
+        *,
+        lr: float | None = None,
+        betas: tuple[float, float] | None = None,
+        beta1: float | None = None,
+        beta2: float | None = None,
+        eps: float | None = None,
+        maximize: bool = False,
+        semantics: str = "keras",
+        flush_denormals: bool | None = None,
+    ) -> None:
+        default = Hyperparameters(self._algorithm, 1e-3, 0.9, 0.999, 1e-7, 0.0)
+        given = {
+            "lr": lr, "learning_rate": learning_rate, "betas": betas, "eps": eps, "epsilon": epsilon,
+            "beta1": _config.one_of(beta1, beta_1, "beta1 and beta_1", None),
+            "beta2": _config.one_of(beta2, beta_2, "beta2 and beta_2", None),
+            "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize, "semantics": semantics,
+            "flush_denormals": flush_denormals,
+        }  # fmt: skip
+        super().__init__(_groups.completed(default, given))
+
+
+class AdamW(Adam):
+    """AdamW (Loshchilov and Hutter, 2019): arguments as Adam's, in Keras's order; weight_decay is 0.004 by default."""
+
+    _algorithm = _ffi.ADAMW
+
+    def __init__(
+        self,
+        learning_rate: float | None = None,
+        weight_decay: float | None = 0.004,
+        beta_1: float | None = None,
+        beta_2: float | None = None,
+        epsilon: float | None = None,
+        amsgrad: bool = False,
+        **others: Any,
+    ) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, **others)
+
+
+_NAMES: dict[str, type[Adam]] = {"adam": Adam, "adamw": AdamW}
+
+
+def get(given: Any) -> Optimizer:
+    """The optimizer that a name, a class, an object or one of martlet.optim's stands for."""
+    if isinstance(given, Optimizer):
+        return given
+    if isinstance(given, type) and issubclass(given, Adam):
+        return given()
+    if isinstance(given, str):
+        return _arguments.one_of(given, _NAMES, "optimizer")()
+    algorithm: Any = getattr(given, "_algorithm", None)
+    groups: Any = getattr(given, "param_groups", None)
+    if algorithm in (_ffi.ADAM, _ffi.ADAMW) and type(given).__module__.startswith("martlet."):
+        if len(groups or ()) > 1:
+            raise ArgumentError(f"optimizer has {len(groups)} groups, and a model has one")
+        (group,) = groups or (given.defaults,)
+        return of(_groups.check_group(algorithm, group, "optimizer"))
+    raise DTypeError(
+        f"optimizer is {given!r}; wanted {_arguments.listed(_NAMES)}, or a martlet.nn or martlet.optim Adam"
+    )
+
+
+def of(row: Hyperparameters) -> Optimizer:
+    """An optimizer with these hyperparameters."""
+    made = (Adam if row.algorithm == _ffi.ADAM else AdamW)()
+    made._row = row
+    return made

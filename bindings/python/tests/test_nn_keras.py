@@ -1,0 +1,134 @@
+"""Models beside Keras's, with the same spelling, weights and batches: one step, and statistics of whole trainings."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+
+from martlet import nn
+from networks import digits_like
+
+
+def mlp(library: Any) -> Any:
+    """Scenario 3, in either library's words, which are the same."""
+    return library.Sequential(
+        [library.Input(shape=(20,)), library.Dense(24, activation="relu"), library.Dense(10)]
+    )  # fmt: skip
+
+
+def convolutional(library: Any) -> Any:
+    return library.Sequential(
+        [
+            library.Input(shape=(8, 8, 3)),
+            library.Conv2D(6, 3, padding="same", activation="relu"),
+            library.BatchNormalization(),
+            library.MaxPooling2D(),
+            library.Conv2D(8, (3, 2), strides=2, padding="same"),
+            library.LeakyReLU(),
+            library.Flatten(),
+            library.Dense(16, activation="silu", kernel_initializer="he_normal"),
+            library.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+class Keras:
+    """Keras's names in one place, as martlet.nn has them."""
+
+    Sequential, Input = keras.Sequential, keras.Input
+    Dense, Conv2D, MaxPooling2D = keras.layers.Dense, keras.layers.Conv2D, keras.layers.MaxPooling2D
+    BatchNormalization, LeakyReLU, Flatten = (
+        keras.layers.BatchNormalization, keras.layers.LeakyReLU, keras.layers.Flatten,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["mlp", "convolutional"])
+def test_a_step_beside_kerass(name: str) -> None:
+    build = {"mlp": mlp, "convolutional": convolutional}[name]
+    ours, theirs = build(nn), build(Keras)
+    x, y = digits_like(40, ours.input_shape[1:])
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+    ours.compile(nn.Adam(learning_rate=0.01), "sparse_categorical_crossentropy", ["accuracy"])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=name == "mlp")
+    theirs.compile(keras.optimizers.Adam(learning_rate=0.01), loss, metrics=["accuracy"])
+    np.testing.assert_allclose(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-5)
+    for _ in range(3):
+        mine, wanted = ours.train_on_batch(x, y), theirs.train_on_batch(x, y)
+        np.testing.assert_allclose(mine[0], wanted[0], rtol=2e-3)
+    if name == "convolutional":
+        # Statistics of the first layer's output, which changed by three steps of about 0.01 in each weight.
+        for index in (4, 5):
+            np.testing.assert_allclose(ours.get_weights()[index], theirs.get_weights()[index], rtol=2e-2, atol=1e-3)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), rtol=5e-2, atol=5e-3)
+
+
+def test_weights_have_kerass_order_and_shapes() -> None:
+    ours, theirs = convolutional(nn), convolutional(Keras)
+    assert [weight.shape for weight in ours.get_weights()] == [weight.shape for weight in theirs.get_weights()]
+    for mine, wanted in zip(ours.layers, theirs.layers, strict=True):
+        assert [weight.shape for weight in mine.get_weights()] == [weight.shape for weight in wanted.get_weights()]
+        assert mine.output_shape == tuple(wanted.output.shape)
+    assert ours.count_params() == theirs.count_params()
+
+
+def test_defaults_are_kerass() -> None:
+    for ours, theirs in ((nn.Adam(), keras.optimizers.Adam()), (nn.AdamW(), keras.optimizers.AdamW())):
+        assert abs(ours.learning_rate - float(theirs.learning_rate)) < 1e-9
+        assert (ours.beta_1, ours.beta_2, ours.epsilon) == (theirs.beta_1, theirs.beta_2, theirs.epsilon)
+        assert ours.weight_decay == (theirs.weight_decay or 0)
+        assert ours.hyperparameters().amsgrad == theirs.amsgrad
+    ours, theirs = nn.BatchNormalization(), keras.layers.BatchNormalization()
+    assert (ours.momentum, ours.epsilon, ours.center, ours.scale) == (
+        theirs.momentum, theirs.epsilon, theirs.center, theirs.scale,
+    )  # fmt: skip
+
+
+def test_activations_and_normalization_are_kerass() -> None:
+    x = np.linspace(-4, 4, 60).reshape(10, 6).astype(np.float32)
+    for name in ("relu", "leaky_relu", "gelu", "silu", "swish", "tanh", "sigmoid", "softmax", "linear"):
+        ours = nn.Sequential([nn.Activation(name, input_shape=(6,))])
+        np.testing.assert_allclose(ours.predict(x), keras.layers.Activation(name)(x), rtol=1e-5, atol=1e-6)
+    mine, wanted = nn.Normalization(), keras.layers.Normalization()
+    mine.adapt(x)
+    wanted.adapt(x)
+    np.testing.assert_allclose(nn.Sequential([nn.Input((6,)), mine]).predict(x), wanted(x), rtol=1e-5, atol=1e-6)
+
+
+def test_adam_by_kerass_convention() -> None:
+    """One parameter, many steps of our gradients: Keras's optimizer takes the same ones."""
+    x, y = digits_like(40, (20,))
+    ours = mlp(nn)
+    ours.compile(nn.Adam(0.01, epsilon=1e-3), "sparse_categorical_crossentropy")
+    variable = keras.Variable(ours.parameters().copy())
+    optimizer = keras.optimizers.Adam(0.01, epsilon=1e-3)
+    for _ in range(30):
+        ours.train_on_batch(x, y)
+        optimizer.apply([keras.ops.convert_to_tensor(ours.gradients())], [variable])
+    np.testing.assert_allclose(ours.parameters(), keras.ops.convert_to_numpy(variable.value), rtol=1e-3, atol=5e-6)
+
+
+def test_from_logits() -> None:
+    x, y = digits_like(40, (20,))
+    logits = nn.Sequential([nn.Dense(10, input_shape=(20,))], seed=1)
+    output = logits.predict(x)
+    probabilities = nn.Sequential([nn.Dense(10, activation="softmax", input_shape=(20,))])
+    probabilities.set_weights(logits.get_weights())
+    wanted = float(keras.losses.SparseCategoricalCrossentropy(from_logits=True)(y, output))
+    for model, given in ((logits, None), (logits, True), (probabilities, None), (probabilities, False)):
+        model.compile("adam", nn.SparseCategoricalCrossentropy(from_logits=given))
+        assert abs(model.evaluate(x, y, verbose=0) / wanted - 1) < 1e-5
+    # Keras clips and divides what is said to be probabilities.
+    logits.compile("adam", nn.SparseCategoricalCrossentropy(from_logits=False))
+    positive = abs(output)
+    shifted = nn.Sequential([nn.Activation("linear", input_shape=(10,))])
+    shifted.compile("adam", nn.SparseCategoricalCrossentropy(from_logits=False))
+    wanted = float(keras.losses.SparseCategoricalCrossentropy(from_logits=False)(y, positive))
+    assert abs(shifted.evaluate(positive, y, verbose=0) / wanted - 1) < 1e-5
