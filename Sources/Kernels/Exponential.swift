@@ -176,5 +176,8 @@ func normal(_ x: Floats) -> (below: Floats, bell: Floats) {
     p = horner(t, p, 0.099_521_456_5)
     p = horner(t, p, 0.099_746_329_7)
     let tail = bell * (t * p)
-    return (bySign(x, negative: tail, positive: 1 - tail), bell)
+    // The tail below 0, and what it leaves of 1 above, again in bits.
+    let isBelow = unsafeBitCast(unsafeBitCast(x, to: SIMD16<Int32>.self) &>> 31, to: SIMD16<UInt32>.self)
+    let whole = floats(~isBelow & 0x3F80_0000)
+    return (whole + floats(words(tail) ^ (~isBelow & 0x8000_0000)), bell)
 }
