@@ -20,8 +20,9 @@ import MartletPlatform
 
     /// With settings of its own; the machine must have the instruction set.
     package init(mode: FloatingPointMode, isa: InstructionSet, threads: Int) throws(MartletError) {
-        guard let scratch = unsafe ThreadRecord.current?.scratch(
-            byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
+        guard
+            let scratch = unsafe ThreadRecord.current?.scratch(
+                byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
         else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }

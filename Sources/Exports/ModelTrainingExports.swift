@@ -197,7 +197,8 @@ public func martlet_model_predict(
             throw MartletError(.shape, "out_count is \(out_count); expected 0 to 2^56")
         }
         let isStopped = try unsafe model.predict(
-            Samples(x, "x"), into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)), Loop(raw, model, caller))
+            Samples(x, "x"), into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)),
+            Loop(raw, model, caller))
         if isStopped { throw stopped }
     }
 }

@@ -152,7 +152,8 @@ extension Model {
         let line = try file.line("training")
         guard let settings = Training(line) else { throw file.wrong("training", line.text, "the numbers of training") }
         let state = try file.line("state")
-        guard let algorithm: Algorithm = state.choice("algorithm"), let step = state.integer("step"), let epoch = state.integer("epoch"),
+        guard let algorithm: Algorithm = state.choice("algorithm"), let step = state.integer("step"),
+            let epoch = state.integer("epoch"),
             let taken = state.integer("optimizer_step"), [step, epoch, taken].allSatisfy({ $0 >= 0 && $0 <= 1 << 53 })
         else { throw file.wrong("state", state.text, "an algorithm, and counters of 0 to 2^53") }
         var configuration = Configuration(algorithm)

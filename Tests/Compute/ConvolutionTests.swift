@@ -117,24 +117,24 @@ private struct Trial {
     /// Pads are top, bottom, left, right.
     private static var trials: [Trial] {
         [
-        trial(2, (8, 8), 5, filters: 7, kernel: (3, 3), pad: (1, 1, 1, 1)),
-        trial(2, (16, 32), 16, filters: 32, kernel: (3, 3), pad: (1, 1, 1, 1)),
-        trial(3, (9, 11), 3, filters: 64, kernel: (3, 3), pad: (1, 1, 1, 1)),
-        trial(2, (12, 10), 6, filters: 8, kernel: (3, 2), stride: (2, 3), pad: (1, 1, 0, 1)),
-        trial(2, (13, 13), 8, filters: 12, kernel: (3, 3), stride: (2, 2), dilation: (2, 1), pad: (2, 2, 1, 1)),
-        trial(1, (7, 7), 4, filters: 4, kernel: (5, 5), pad: (2, 2, 2, 2), groups: 4),
-        trial(2, (10, 10), 8, filters: 6, kernel: (3, 3), stride: (2, 2), pad: (1, 1, 1, 1), groups: 2),
-        trial(2, (6, 6), 40, filters: 33, kernel: (1, 1)),
-        trial(2, (9, 9), 12, filters: 20, kernel: (1, 1), stride: (2, 2)),
-        trial(1, (16, 16), 4, filters: 6, kernel: (3, 3), dilation: (4, 3), pad: (4, 4, 3, 3)),
-        trial(1, (5, 5), 3, filters: 3, kernel: (7, 7), pad: (3, 3, 3, 3)),
-        trial(2, (6, 5), 3, filters: 4, kernel: (2, 2), stride: (3, 3)),
-        trial(40, (4, 4), 8, filters: 8, kernel: (3, 3), pad: (1, 1, 1, 1)),
-        // Images that fit only part by part, channels in two parts, and padding larger than the image.
-        trial(1, (3, 700), 300, filters: 5, kernel: (3, 5), stride: (1, 2), dilation: (1, 2), pad: (1, 1, 1, 1)),
-        trial(1, (5, 5), 600, filters: 20, kernel: (3, 3), pad: (1, 1, 1, 1)),
-        trial(1, (30, 30), 2, filters: 3, kernel: (3, 3), pad: (40, 0, 0, 17)),
-        trial(1, (40, 36), 1, filters: 2, kernel: (36, 33)),
+            trial(2, (8, 8), 5, filters: 7, kernel: (3, 3), pad: (1, 1, 1, 1)),
+            trial(2, (16, 32), 16, filters: 32, kernel: (3, 3), pad: (1, 1, 1, 1)),
+            trial(3, (9, 11), 3, filters: 64, kernel: (3, 3), pad: (1, 1, 1, 1)),
+            trial(2, (12, 10), 6, filters: 8, kernel: (3, 2), stride: (2, 3), pad: (1, 1, 0, 1)),
+            trial(2, (13, 13), 8, filters: 12, kernel: (3, 3), stride: (2, 2), dilation: (2, 1), pad: (2, 2, 1, 1)),
+            trial(1, (7, 7), 4, filters: 4, kernel: (5, 5), pad: (2, 2, 2, 2), groups: 4),
+            trial(2, (10, 10), 8, filters: 6, kernel: (3, 3), stride: (2, 2), pad: (1, 1, 1, 1), groups: 2),
+            trial(2, (6, 6), 40, filters: 33, kernel: (1, 1)),
+            trial(2, (9, 9), 12, filters: 20, kernel: (1, 1), stride: (2, 2)),
+            trial(1, (16, 16), 4, filters: 6, kernel: (3, 3), dilation: (4, 3), pad: (4, 4, 3, 3)),
+            trial(1, (5, 5), 3, filters: 3, kernel: (7, 7), pad: (3, 3, 3, 3)),
+            trial(2, (6, 5), 3, filters: 4, kernel: (2, 2), stride: (3, 3)),
+            trial(40, (4, 4), 8, filters: 8, kernel: (3, 3), pad: (1, 1, 1, 1)),
+            // Images that fit only part by part, channels in two parts, and padding larger than the image.
+            trial(1, (3, 700), 300, filters: 5, kernel: (3, 5), stride: (1, 2), dilation: (1, 2), pad: (1, 1, 1, 1)),
+            trial(1, (5, 5), 600, filters: 20, kernel: (3, 3), pad: (1, 1, 1, 1)),
+            trial(1, (30, 30), 2, filters: 3, kernel: (3, 3), pad: (40, 0, 0, 17)),
+            trial(1, (40, 36), 1, filters: 2, kernel: (36, 33)),
         ]
     }
 

@@ -10,44 +10,66 @@ import Testing
     private static let stacks: [(String, [Int], [Layer])] = [
         ("dense", [5], [.dense(7), .dense(3)]),
         ("relu", [5], [.dense(16, activation: .relu), .dense(16, activation: .relu), .dense(3)]),
-        ("other activations", [6], [
-            .dense(8, activation: .tanh), .dense(8, activation: .gelu), .dense(8, activation: .sigmoid),
-            .dense(8, activation: .silu), layer(.dense) { ($0.units, $0.activation, $0.slope) = (8, .leakyReLU, 0.2) },
-            .dense(3),
-        ]),
+        (
+            "other activations", [6],
+            [
+                .dense(8, activation: .tanh), .dense(8, activation: .gelu), .dense(8, activation: .sigmoid),
+                .dense(8, activation: .silu),
+                layer(.dense) { ($0.units, $0.activation, $0.slope) = (8, .leakyReLU, 0.2) },
+                .dense(3),
+            ]
+        ),
         ("softmax within", [6], [.dense(8, activation: .softmax), .dense(3)]),
-        ("gelu before dropout", [6], [
-            .dense(8, activation: .gelu), layer(.dropout) { $0.rate = 0.3 }, .dense(8, activation: .relu),
-            layer(.dropout) { $0.rate = 0.3 }, .dense(3),
-        ]),
-        ("batch norm", [6], [
-            .dense(8), layer(.batchNorm) { $0.activation = .relu }, .dense(8), layer(.batchNorm),
-            layer(.activation) { $0.activation = .tanh }, .dense(3),
-        ]),
+        (
+            "gelu before dropout", [6],
+            [
+                .dense(8, activation: .gelu), layer(.dropout) { $0.rate = 0.3 }, .dense(8, activation: .relu),
+                layer(.dropout) { $0.rate = 0.3 }, .dense(3),
+            ]
+        ),
+        (
+            "batch norm", [6],
+            [
+                .dense(8), layer(.batchNorm) { $0.activation = .relu }, .dense(8), layer(.batchNorm),
+                layer(.activation) { $0.activation = .tanh }, .dense(3),
+            ]
+        ),
         ("normalization", [6], [.dense(8), layer(.normalization), .dense(3)]),
         ("dense over the last size", [3, 4], [.dense(5, activation: .tanh), layer(.flatten), .dense(3)]),
-        ("images", [7, 6, 2], [
-            .conv2D(5, Pair(3, 3), padding: .same, activation: .relu), layer(.maxPool2D),
-            .conv2D(4, Pair(2, 3), activation: .tanh), layer(.flatten), .dense(3),
-        ]),
-        ("strides, groups, dilation", [9, 8, 4], [
-            layer(.conv2D) {
-                ($0.units, $0.kernel, $0.stride, $0.groups) = (6, Pair(3, 2), Pair(2, 2), 2)
-                ($0.padding, $0.pads) = (.explicit, [1, 2, 0, 1])
-            },
-            layer(.conv2D) { ($0.units, $0.kernel, $0.dilation, $0.padding) = (5, Pair(2, 2), Pair(2, 1), .same) },
-            layer(.batchNorm), layer(.globalAveragePool2D), .dense(3),
-        ]),
-        ("pools", [8, 8, 3], [
-            .conv2D(4, Pair(3, 3), padding: .same),
-            layer(.averagePool2D) { ($0.kernel, $0.stride, $0.padding) = (Pair(3, 3), Pair(2, 2), .same) },
-            layer(.maxPool2D) { ($0.kernel, $0.stride) = (Pair(2, 2), Pair(1, 1)) },
-            layer(.reshape) { $0.sizes = [-1] }, .dense(3),
-        ]),
-        ("permute", [4, 3, 5], [
-            .dense(4), layer(.permute) { $0.sizes = [2, 0, 1] }, .dense(6, activation: .tanh),
-            layer(.permute) { $0.sizes = [1, 0, 2] }, layer(.flatten), .dense(3),
-        ]),
+        (
+            "images", [7, 6, 2],
+            [
+                .conv2D(5, Pair(3, 3), padding: .same, activation: .relu), layer(.maxPool2D),
+                .conv2D(4, Pair(2, 3), activation: .tanh), layer(.flatten), .dense(3),
+            ]
+        ),
+        (
+            "strides, groups, dilation", [9, 8, 4],
+            [
+                layer(.conv2D) {
+                    ($0.units, $0.kernel, $0.stride, $0.groups) = (6, Pair(3, 2), Pair(2, 2), 2)
+                    ($0.padding, $0.pads) = (.explicit, [1, 2, 0, 1])
+                },
+                layer(.conv2D) { ($0.units, $0.kernel, $0.dilation, $0.padding) = (5, Pair(2, 2), Pair(2, 1), .same) },
+                layer(.batchNorm), layer(.globalAveragePool2D), .dense(3),
+            ]
+        ),
+        (
+            "pools", [8, 8, 3],
+            [
+                .conv2D(4, Pair(3, 3), padding: .same),
+                layer(.averagePool2D) { ($0.kernel, $0.stride, $0.padding) = (Pair(3, 3), Pair(2, 2), .same) },
+                layer(.maxPool2D) { ($0.kernel, $0.stride) = (Pair(2, 2), Pair(1, 1)) },
+                layer(.reshape) { $0.sizes = [-1] }, .dense(3),
+            ]
+        ),
+        (
+            "permute", [4, 3, 5],
+            [
+                .dense(4), layer(.permute) { $0.sizes = [2, 0, 1] }, .dense(6, activation: .tanh),
+                layer(.permute) { $0.sizes = [1, 0, 2] }, layer(.flatten), .dense(3),
+            ]
+        ),
     ]
 
     @Test(arguments: stacks.indices)
@@ -87,7 +109,9 @@ import Testing
         }
         let cosine = dot / (own * other).squareRoot()
         #expect(cosine > 0.999, "\(name): the gradients' cosine is \(cosine)")
-        #expect(abs((own / other).squareRoot() - 1) < 0.01, "\(name): their lengths' ratio is \((own / other).squareRoot())")
+        #expect(
+            abs((own / other).squareRoot() - 1) < 0.01, "\(name): their lengths' ratio is \((own / other).squareRoot())"
+        )
     }
 
     /// A small batch in the memory of a large one, neighbours in a batch, and the whole at once give the same mean.

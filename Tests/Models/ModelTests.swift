@@ -17,16 +17,22 @@ import Testing
     }
 
     @Test func inferShapes() throws {
-        let model = try model([28, 28, 1], [
-            .conv2D(8, Pair(3, 3), padding: .same), layer(.maxPool2D), .conv2D(16, Pair(3, 3)),
-            layer(.averagePool2D) { ($0.kernel, $0.padding) = (Pair(5, 5), .same) }, layer(.permute) { $0.sizes = [2, 0, 1] },
-            layer(.reshape) { $0.sizes = [-1, 3] }, layer(.flatten), .dense(10, activation: .softmax),
-        ])
-        let shapes = [[28, 28, 1], [28, 28, 8], [14, 14, 8], [12, 12, 16], [3, 3, 16], [16, 3, 3], [48, 3], [144], [10]]
+        let model = try model(
+            [28, 28, 1],
+            [
+                .conv2D(8, Pair(3, 3), padding: .same), layer(.maxPool2D), .conv2D(16, Pair(3, 3)),
+                layer(.averagePool2D) { ($0.kernel, $0.padding) = (Pair(5, 5), .same) },
+                layer(.permute) { $0.sizes = [2, 0, 1] },
+                layer(.reshape) { $0.sizes = [-1, 3] }, layer(.flatten), .dense(10, activation: .softmax),
+            ])
+        let shapes = [
+            [28, 28, 1], [28, 28, 8], [14, 14, 8], [12, 12, 16], [3, 3, 16], [16, 3, 3], [48, 3], [144], [10],
+        ]
         #expect(model.nodes.map { $0.output.list } == shapes)
-        #expect(model.nodes.map { $0.name.string } == [
-            "input", "conv2d", "max_pool2d", "conv2d_1", "average_pool2d", "permute", "reshape", "flatten", "dense",
-        ])
+        #expect(
+            model.nodes.map { $0.name.string } == [
+                "input", "conv2d", "max_pool2d", "conv2d_1", "average_pool2d", "permute", "reshape", "flatten", "dense",
+            ])
         #expect(try model.parameters.count == 80 + 8 * 9 * 16 + 16 + 1450)
     }
 
@@ -36,10 +42,13 @@ import Testing
             ([8, 8, 3], layer(.conv2D) { ($0.units, $0.kernel, $0.groups) = (4, Pair(1, 1), 2) }, .shape),
             ([8, 8, 3], layer(.conv2D) { ($0.units, $0.kernel, $0.groups) = (4, Pair(1, 1), 3) }, .argument),
             ([5], layer(.globalAveragePool2D), .shape), ([5], layer(.reshape) { $0.sizes = [2, 3] }, .shape),
-            ([6], layer(.reshape) { $0.sizes = [-1, -1] }, .shape), ([6], layer(.reshape) { $0.sizes = [-1, 4] }, .shape),
-            ([2, 3], layer(.permute) { $0.sizes = [0, 0] }, .shape), ([5], .dense(0), .argument), ([5], .dense(-1), .argument),
+            ([6], layer(.reshape) { $0.sizes = [-1, -1] }, .shape),
+            ([6], layer(.reshape) { $0.sizes = [-1, 4] }, .shape),
+            ([2, 3], layer(.permute) { $0.sizes = [0, 0] }, .shape), ([5], .dense(0), .argument),
+            ([5], .dense(-1), .argument),
             ([5], layer(.dropout) { $0.rate = 1 }, .argument), ([5], layer(.dropout) { $0.rate = .nan }, .argument),
-            ([5], layer(.batchNorm) { $0.epsilon = 0 }, .argument), ([5], layer(.batchNorm) { $0.momentum = 2 }, .argument),
+            ([5], layer(.batchNorm) { $0.epsilon = 0 }, .argument),
+            ([5], layer(.batchNorm) { $0.momentum = 2 }, .argument),
             ([1 << 38], .dense(1 << 30), .shape),
         ]
         for (input, layer, kind) in cases {

@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test func kindsAreTheHeadersNumbers() {
-        #expect(MartletError.Kind.allCases.map(\.rawValue) == Array(-14 ... -1).reversed())
+        #expect(MartletError.Kind.allCases.map(\.rawValue) == Array(-16 ... -1).reversed())
     }
 
     @Test func defaults() {
