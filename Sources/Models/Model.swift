@@ -189,11 +189,19 @@ public final class Model {
     }
 }
 
-/// A layer in its place.
-package struct Node {
+/// A layer in its place: an object, so that no list of nodes is a large allocation.
+package final class Node {
     package let name: OwnedText
     package let layer: Layer
     package let inputs: [Int]
     package let output: Shape
     let operations: Range<Int>
+
+    init(name: OwnedText, layer: Layer, inputs: [Int], output: Shape, operations: Range<Int>) {
+        self.name = name
+        self.layer = layer
+        self.inputs = inputs
+        self.output = output
+        self.operations = operations
+    }
 }
