@@ -1,7 +1,7 @@
 """Scenario 4's network as a Martlet model: two convolutions and two dense layers on 8x8 images of three channels.
 
-scikit-learn's digits, one channel, are repeated to three, as torch users hold them: (channels, height, width). Training
-stops early on a validation set, and the best epoch's weights are what is tested, over three random splits.
+scikit-learn's digits, one channel, are repeated to three, as torch users hold them: (channels, height, width). One split
+keeps a fifth of the images for the test; three networks learn from the rest, each from its own seed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from martlet.nn import Conv2D, Dense, EarlyStopping, Flatten, Input, Sequential, set_data_format
+from martlet.nn import Conv2D, Dense, Flatten, Input, Sequential, set_data_format
 
-EPOCHS, BATCH, SEEDS = 12, 64, (0, 1, 2)
+EPOCHS, BATCH, SEEDS, SPLIT = 15, 64, (0, 1, 2), 2
 
 
 def network(seed: int) -> Sequential:
@@ -31,28 +31,25 @@ def network(seed: int) -> Sequential:
     )
 
 
-def splits(seed: int) -> Any:
+def split() -> Any:
     """Training and test images, pixels from 0 to 1, and their labels."""
     images, labels = load_digits(return_X_y=True)
     channels = np.repeat(images.reshape(-1, 1, 8, 8) / 16, 3, axis=1)
-    return train_test_split(channels, labels, test_size=0.2, random_state=seed, stratify=labels)
+    return train_test_split(channels, labels, test_size=0.2, random_state=SPLIT, stratify=labels)
 
 
 def main() -> None:
     set_data_format("channels_first")
     network(0).summary()
     accuracies = []
+    x_train, x_test, y_train, y_test = split()
     for seed in SEEDS:
-        x_train, x_test, y_train, y_test = splits(seed)
         model = network(seed)
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        history = model.fit(
-            x_train, y_train, epochs=EPOCHS, batch_size=BATCH, verbose=0, validation_split=0.1,
-            callbacks=[EarlyStopping("val_accuracy", patience=5, restore_best_weights=True)],
-        )  # fmt: skip
+        history = model.fit(x_train, y_train, epochs=EPOCHS, batch_size=BATCH, verbose=0)
         loss, accuracy = model.evaluate(x_test, y_test)
         accuracies.append(accuracy)
-        print(f"seed {seed}: {len(history.epoch)} epochs, test loss {loss:.4f}, test accuracy {accuracy:.4f}")
+        print(f"seed {seed}: training loss {history.history['loss'][-1]:.4f}, test {loss:.4f}, accuracy {accuracy:.4f}")
     print(f"least test accuracy {min(accuracies):.4f}")
     assert min(accuracies) >= 0.985, "the digits were not learned"
 
