@@ -1,7 +1,7 @@
 """Scenario 4's network as a Martlet model: two convolutions and two dense layers on 8x8 images of three channels.
 
-scikit-learn's digits, one channel, are repeated to three, as torch users hold them: (channels, height, width). One split
-keeps a fifth of the images for the test; three networks learn from the rest, each from its own seed.
+scikit-learn's digits, one channel, are repeated to three, as torch users hold them: (channels, height, width). One
+split keeps a fifth of the images for the test; three networks learn from the rest, each from its own seed.
 """
 
 from __future__ import annotations
