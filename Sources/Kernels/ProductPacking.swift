@@ -83,6 +83,10 @@ enum RightPanels {
             var row = 0
             if count == grain {
                 while row + grain <= inner {
+                    // What comes two blocks later, in these columns or the next.
+                    let later = row + 2 * grain
+                    let near = later < inner ? from + later * 4 : from + grain * stride + (later - inner) * 4
+                    for lane in 0..<grain { fetch(near + lane * stride) }
                     transpose(from + row * 4, stride: stride, to: panel + row * rowStride, stride: rowStride)
                     row += grain
                 }
@@ -104,18 +108,6 @@ enum RightPanels {
         if panelColumns > grain, column & (panelColumns - 1) != 0 {
             let panel = target + column / panelColumns * panelStride + grain * 4
             for row in 0..<inner { clearNumbers(panel + row * rowStride, count: grain) }
-        }
-    }
-}
-
-/// Sixteen rows of sixteen numbers become columns. Strides are in bytes.
-@inline(never)
-private func transpose(
-    _ source: UnsafeRawPointer, stride: Int, to target: UnsafeMutableRawPointer, stride targetStride: Int
-) {
-    for row in 0..<grain {
-        for column in 0..<grain {
-            copy(source + row * stride + column * 4, to: target + column * targetStride + row * 4, bytes: 4)
         }
     }
 }
