@@ -90,11 +90,11 @@ def _refuse(data: NDArray, where: str, otherwise: str, infinite: bool) -> None:
     if data.dtype.kind != "f" and not _is_bfloat16(data):
         return
     with np.errstate(invalid="ignore"):  # bfloat16 warns of NaN
-        extremes = np.array([data.max(), data.min()] if infinite else [data.max()], np.float64)
-    if np.isnan(extremes).any():
+        extremes = [data.max(), data.min()] if infinite else [data.max()]
+    if any(np.isnan(extreme) for extreme in extremes):
         place, _ = _first(data, np.isnan(data))
         raise ArgumentError(f"{where} holds a NaN, first at {place}; wanted numbers{otherwise}")
-    if infinite and np.isinf(extremes).any():
+    if infinite and any(np.isinf(extreme) for extreme in extremes):
         place, number = _first(data, np.isinf(data))
         raise ArgumentError(f"{where} holds {number}, first at {place}; wanted finite numbers{otherwise}")
 
