@@ -156,14 +156,50 @@ def test_leaving_with_an_iteration_open(run_python: Any) -> None:
     [
         ((X, Y[:-1]), martlet.ShapeError, "x has 25 samples and y has 24"),
         ((X[:0],), martlet.ShapeError, r"x has shape \(0, 2\), which holds no samples"),
-        ((3.0,), martlet.DTypeError, "x is float; wanted an array"),
+        ((3.0,), martlet.ShapeError, "x is one number, 3.0; wanted an array"),
+        ((None,), martlet.DTypeError, "x is None; wanted an array"),
+        ((X, [[1, 2], [3]]), martlet.DTypeError, "y is no array of numbers: "),
+        ((np.array([1, "a", None], object),), martlet.DTypeError, "x has dtype object, from ndarray; wanted an array"),
+        (({"a": 1},), martlet.DTypeError, "x has dtype object, from dict; wanted an array"),
+        ((np.ma.masked_array(X, X > 3),), martlet.DTypeError, "x is a masked array, whose mask would be ignored"),
         ((X, Y, 0), martlet.ArgumentError, "batch_size is 0; wanted 1 or more"),
         ((X, Y, 2.5), martlet.DTypeError, "batch_size is 2.5 of type float"),
-        ((X, Y, 2, True, -1), martlet.ArgumentError, "seed is -1; wanted 0 or more"),
+        ((X, Y, 2, True, -1), martlet.ArgumentError, "seed is -1; wanted 0 to 2"),
         ((X, Y, 2, True, 2**64), martlet.ArgumentError, "seed is .*; wanted 0 to"),
         ((X, Y, 2, True, 1, False, -1), martlet.ArgumentError, "prefetch is -1; wanted 0 or more"),
+        ((X, Y, 2, "False"), martlet.DTypeError, "shuffle is 'False'; wanted True or False"),
+        ((X, Y, 2, True, 1, "no"), martlet.DTypeError, "drop_last is 'no'; wanted True or False"),
+        (
+            (X, Y, 26, True, 1, True),
+            martlet.ArgumentError,
+            "batch_size is 26 and x has 25 samples, .*wanted at most 25",
+        ),
     ],
 )
 def test_bad_input(arguments: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         Batches(*arguments)
+
+
+def test_a_wrong_epoch() -> None:
+    batches = Batches(X, Y, 25, seed=1)
+    for wrong, error in ((-1, martlet.ArgumentError), (2**64, martlet.ArgumentError), ("1", martlet.DTypeError)):
+        batches.epoch = wrong  # type: ignore[assignment]
+        with pytest.raises(error, match=f"epoch is {wrong!r}"):
+            iter(batches)
+        assert batches.epoch == wrong
+
+
+def test_epoch_repeats_an_order() -> None:
+    batches = Batches(Y, batch_size=25, seed=1, drop_last=True)
+    orders = [next(iter(batches)).tolist() for _ in range(3)]
+    assert batches.epoch == 3
+    batches.epoch = 1
+    assert next(iter(batches)).tolist() == orders[1] != orders[2]
+
+
+def test_any_element_type() -> None:
+    days = np.arange("2020-01-01", "2020-01-09", dtype="datetime64[D]")
+    words = np.array(["one", "two"] * 4)
+    for x, y in Batches(days, words, 3, shuffle=False):
+        assert x.dtype == days.dtype and y.dtype == words.dtype and len(x) == len(y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,10 @@ def test_mnist_that_does_not_fit(tmp_path: Path) -> None:
         load_mnist_idx((images, more))
     with pytest.raises(martlet.FileError, match="has none of train-images-idx3-ubyte, train-images-idx3-ubyte.gz"):
         load_mnist_idx(tmp_path)
-    with pytest.raises(martlet.FileError, match="is no folder"):
+    with pytest.raises(martlet.FileError, match="nowhere: No such file or folder"):
         load_mnist_idx(tmp_path / "nowhere")
+    with pytest.raises(martlet.FileError, match="images is no folder; wanted one, or a list of files"):
+        load_mnist_idx(images)
     with pytest.raises(martlet.ArgumentError, match="has 1 files; wanted images and labels"):
         load_mnist_idx([images])
     with pytest.raises(martlet.DTypeError, match="folder_or_files is 3"):
@@ -83,7 +86,17 @@ HOSTILE = {
     "truncated": (GOOD[:-1], "there are fewer"),
     "longer": (GOOD + b"x", "there are more"),
     "huge": (GOOD[:4] + struct.pack(">3I", *[2**32 - 1] * 3) + GOOD[16:], "there are fewer"),
-    "rank 255": (bytes([0, 0, 8, 255]) + struct.pack(">255I", *[2**32 - 1] * 255), "there are fewer"),
+    "rank 255": (
+        bytes([0, 0, 8, 255]) + struct.pack(">255I", *[2**32 - 1] * 255),
+        "its rank is 255; wanted at most 32",
+    ),
+    "rank 100": (bytes([0, 0, 8, 100]) + struct.pack(">100I", *[1] * 100) + b"x", "its rank is 100; wanted at most 32"),
+    "rank 33": (bytes([0, 0, 8, 33]) + struct.pack(">33I", *[1] * 33) + b"x", "its rank is 33; wanted at most 32"),
+    "huge and empty": (GOOD[:4] + struct.pack(">3I", 2**32 - 1, 2**32 - 1, 0), "wanted sizes that an array can have"),
+    "doubles, huge and empty": (
+        bytes([0, 0, 14, 3]) + struct.pack(">3I", 2**31, 2**29, 0),
+        "wanted sizes that an array can have",
+    ),
 }
 
 
@@ -141,6 +154,44 @@ def test_missing_file(tmp_path: Path) -> None:
         read_idx(tmp_path / "nowhere")
     with pytest.raises(OSError):
         read_cifar10([tmp_path / "nowhere"])
+
+
+READERS: list[Any] = [read_idx, load_mnist_idx, read_cifar10]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("wrong", [None, 3, 987, 2.5, True, (path for path in "ab"), {"a": 1}])
+def test_no_path(reader: Any, wrong: Any) -> None:
+    with pytest.raises(martlet.DTypeError, match=r"(path|folder_or_files) is .*; wanted a (file|folder)"):
+        reader(wrong)
+    if reader is not read_idx:
+        with pytest.raises(martlet.DTypeError, match=r"folder_or_files\[1\] is .*; wanted a file name"):
+            reader(["a", wrong])
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_paths_that_cannot_be(reader: Any, tmp_path: Path) -> None:
+    for wrong in ("", "a\0b"):
+        with pytest.raises(martlet.ArgumentError, match=r"(path|folder_or_files) is .*; wanted a (file|folder)"):
+            reader(wrong)
+    for missing in (tmp_path / "data_batch_1.bin", os.fsencode(tmp_path / "nowhere"), "x" * 5000):
+        with pytest.raises(martlet.FileError, match="No such file or|File name too long"):
+            reader(missing)
+
+
+def test_a_descriptor_stays_open(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(GOOD)
+    with open(path, "rb") as file:
+        with pytest.raises(martlet.DTypeError, match="path is"):
+            read_idx(file.fileno())
+        assert file.read(4) == GOOD[:4]
+
+
+def test_most_axes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes([0, 0, 8, 32]) + struct.pack(">32I", *[1] * 32) + b"x")
+    assert read_idx(path).shape == (1,) * 32
 
 
 def records(count: int) -> np.ndarray[Any, Any]:

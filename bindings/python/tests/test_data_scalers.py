@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from sklearn import preprocessing
 
 import martlet
-from martlet import _samples
+from martlet import _samples, nn
 from martlet.data import MinMaxScaler, Standardizer
 
 RNG = np.random.default_rng(2)
@@ -55,6 +56,76 @@ def test_a_constant_channel() -> None:
     data = np.stack([np.arange(5.0), np.full(5, 7.0)], axis=1)
     assert (Standardizer().fit_transform(data)[:, 1] == 0).all()
     assert (MinMaxScaler((2, 4)).fit_transform(data)[:, 1] == 2).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(1000, 1), (300_001, 3)])
+def test_a_constant_that_sums_do_not_keep(dtype: Any, shape: tuple[int, int]) -> None:
+    """The mean of many 0.1 is not 0.1, and what is left of them is no deviation."""
+    data = np.full(shape, 0.1, dtype)
+    scaler = Standardizer().fit(data)
+    assert (scaler.deviation == 0).all() and (scaler.mean == data[0]).all()
+    assert (scaler.transform(data) == 0).all()
+    close(scaler.transform(data + dtype(1e-5)), np.full(shape, 1e-5))
+    assert (scaler.layer(input_shape=shape[1:]) is not None) and scaler.inverse_transform([[0.0] * shape[1]])[0, 0] > 0
+
+
+def test_one_rounding_is_no_deviation() -> None:
+    data = np.where(np.arange(100_000) % 2, 0.1, np.nextafter(0.1, 1))[:, None]
+    assert Standardizer().fit(data).deviation == 0
+    close(Standardizer().fit_transform(0.1 + 1e-9 * (np.arange(1000) % 2)[:, None]).std(), 1)
+
+
+TIMES = np.array([[1.7e9], [1.7e9 + 10], [1.7e9 + 20]])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_large_offsets_are_kept(dtype: Any) -> None:
+    times = TIMES.astype(dtype)
+    scaler = Standardizer()
+    close(scaler.fit_transform(times), preprocessing.StandardScaler().fit_transform(TIMES))
+    assert (scaler.inverse_transform(scaler.transform(times)) - TIMES < 1e-5).all()
+    limits = MinMaxScaler((2, 4))
+    assert limits.fit_transform(times).ravel().tolist() == [2, 3, 4]
+    for fitted in (scaler, limits):
+        with pytest.raises(martlet.ArgumentError, match="the data that fit saw need .* in channel 0, .*2\\^22"):
+            fitted.layer()
+    assert MinMaxScaler((2, 4)).fit_transform(np.full((3, 1), 1e12)).ravel().tolist() == [2, 2, 2]
+
+
+def test_what_a_layer_can_do_is_done_alike() -> None:
+    """Where float32 holds the data, transform gives the layer's bits."""
+    for data in (FEATURES.astype(np.float32), (FEATURES * 10).astype(np.int16), FEATURES.astype(np.float16)):
+        for scaler in (Standardizer().fit(FEATURES), MinMaxScaler((-1, 3)).fit(FEATURES)):
+            model = nn.Sequential([scaler.layer(input_shape=(6,))])
+            assert (model.predict(data) == scaler.transform(data)).all()
+    constant = Standardizer().fit(np.full((3, 1), 1e9))
+    assert (nn.Sequential([constant.layer(input_shape=(1,))]).predict(np.full((3, 1), 1e9)) == 0).all()
+    for large in (1e39, 1e-39):
+        with pytest.raises(martlet.ArgumentError, match="float32 is too coarse"):
+            Standardizer().fit([[large], [2 * large]]).layer()
+    close(Standardizer().fit_transform([[1e-40], [3e-40]]), [[-1], [1]])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("make", [Standardizer, MinMaxScaler])
+def test_what_is_not_finite(make: Any) -> None:
+    scaler = make().fit(FEATURES)
+    before = scaler.transform(FEATURES)
+    for wrong, says in ((np.nan, "a NaN"), (np.inf, "inf"), (-np.inf, "-inf")):
+        for dtype in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16):
+            data = FEATURES.astype(dtype)
+            data[7, 3] = wrong
+            for call in (scaler.fit, scaler.transform, scaler.inverse_transform):
+                with pytest.raises(martlet.ArgumentError, match=rf"x holds {says}, first at \(7, 3\)"):
+                    call(data)
+    with pytest.raises(martlet.ArgumentError, match="numbers in channel 0 whose spread float64 does not hold"):
+        scaler.fit([[-1.5e308] * 6, [1.5e308] * 6])
+    with pytest.raises(martlet.ArgumentError, match="beyond float32 on the new scale"):
+        scaler.transform(np.full((1, 6), 1e300))
+    with pytest.raises(martlet.ArgumentError, match="beyond float32 on the new scale"):
+        scaler.transform(np.full((1, 6), 3e38, np.float32))
+    assert (scaler.transform(FEATURES) == before).all()
 
 
 def test_only_training_data_count() -> None:

@@ -14,21 +14,32 @@ from typing import Any
 
 import numpy as np
 
-from martlet._errors import ArgumentError, DTypeError, ShapeError
+from martlet import _samples
+from martlet._errors import ArgumentError, ShapeError
 from martlet._samples import NDArray
 
 
 class Batches:
     """Iterates over (x, y) in batches; each iteration is an epoch in an order of its own.
 
-    x, y         arrays of as many samples, of any types; without y batches are arrays of x alone
+    x, y         arrays of as many samples, of any element types but Python objects; a batch is (x[rows], y[rows]),
+                 copies of (batch_size, *sample), or without y that of x alone
     batch_size   samples in each batch; the last may have fewer, or is left out with drop_last
     shuffle      a new order in each epoch, else the arrays' own
     seed         of the orders, 0 to 2^64 - 1; None: a random one, which .seed tells
+    drop_last    every batch has batch_size samples; there must be as many
     prefetch     batches that a thread makes ready ahead; 0: none, and no thread
 
+    epoch is the number of the next iteration's epoch, 0 at first; seed and epoch give the order, so setting it repeats
+    one, or goes on where another process was. samples is how many there are.
+
+    Arguments that cannot be are a DTypeError, ShapeError or ArgumentError. What reading the arrays raises, in the
+    thread too, is raised by the iteration at the batch that it befell, and ends it.
+
     The thread belongs to an iteration and ends with it: at its end, when the iterator is closed, or when nothing refers
-    to it. A forked child goes on where its parent was, without a thread.
+    to it. It reads x and y, which must stay as they are so long. Several iterations may go on at once, each used by one
+    thread at a time; start them, and set epoch, in one thread. A forked child goes on where its parent was, without a
+    thread.
     """
 
     def __init__(
@@ -41,17 +52,22 @@ class Batches:
         drop_last: bool = False,
         prefetch: int = 2,
     ) -> None:
-        self._arrays = [_array(x, "x")] if y is None else [_array(x, "x"), _array(y, "y")]
+        from martlet.nn import _arguments  # here, since who only reads files needs nothing of models
+
+        self._arrays = [_filled(x, "x")] if y is None else [_filled(x, "x"), _filled(y, "y")]
         if len({len(array) for array in self._arrays}) > 1:
             raise ShapeError(f"x has {len(self._arrays[0])} samples and y has {len(self._arrays[1])}; wanted as many")
         self.samples = len(self._arrays[0])
-        self.batch_size = _whole(batch_size, "batch_size", 1)
-        self.prefetch = _whole(prefetch, "prefetch", 0)
-        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else _whole(seed, "seed", 0)
-        if self.seed >= 2**64:
-            raise ArgumentError(f"seed is {seed}; wanted 0 to 2^64 - 1")
-        self.shuffle = shuffle
-        self.drop_last = drop_last
+        self.batch_size = _arguments.integer(batch_size, "batch_size")
+        self.prefetch = _arguments.integer(prefetch, "prefetch", 0)
+        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
+        self.shuffle = _arguments.flag(shuffle, "shuffle")
+        self.drop_last = _arguments.flag(drop_last, "drop_last")
+        if self.drop_last and self.batch_size > self.samples:
+            raise ArgumentError(
+                f"batch_size is {self.batch_size} and x has {self.samples} samples, so that drop_last would leave no "
+                f"batch; wanted at most {self.samples}"
+            )
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -61,10 +77,13 @@ class Batches:
         return -(-self.samples // self.batch_size)
 
     def __iter__(self) -> Epoch:
+        from martlet.nn import _arguments
+
+        epoch = _arguments.integer(self.epoch, "epoch", 0)
         # The epoch counts in Philox's third word: neighbouring counters would give overlapping streams.
-        bits = np.random.Philox(key=self.seed, counter=[0, 0, self.epoch, 0])
+        bits = np.random.Philox(key=self.seed, counter=[0, 0, epoch, 0])
         rows = np.random.Generator(bits).permutation(self.samples) if self.shuffle else np.arange(self.samples)
-        self.epoch += 1
+        self.epoch = epoch + 1
         arrays, size = self._arrays, self.batch_size
 
         def fetch(batch: int) -> Any:
@@ -138,18 +157,5 @@ def _stop(process: int, stop: threading.Event, slots: threading.Semaphore) -> No
     slots.release()
 
 
-def _array(data: Any, where: str) -> NDArray:
-    found = np.asarray(data)
-    if found.ndim == 0 or found.dtype.kind == "O":
-        raise DTypeError(f"{where} is {type(data).__name__}; wanted an array whose first axis counts the samples")
-    if not len(found):
-        raise ShapeError(f"{where} has shape {found.shape}, which holds no samples; wanted at least one")
-    return found
-
-
-def _whole(value: Any, where: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted a whole number")
-    if value < least:
-        raise ArgumentError(f"{where} is {value}; wanted {least} or more")
-    return int(value)
+def _filled(data: Any, where: str) -> NDArray:
+    return _samples.filled(_samples.any_array(data, where), where)

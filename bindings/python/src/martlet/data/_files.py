@@ -25,44 +25,51 @@ _CIFAR_RECORD = 1 + 3 * 32 * 32
 # The most bytes that deflate makes of one, and what a file has beside them.
 _DEFLATE = 1032
 _PIECE = 1 << 20
+# The most axes that every version of numpy takes.
+_AXES = 32
 
 
 def read_idx(path: Any) -> NDArray:
     """An IDX file as an array of its own type and shape; compressed by gzip or not."""
+    name = _name(path, "path")
     try:
-        with open(path, "rb") as file:
+        with open(name, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if file.read(2) != b"\x1f\x8b":
                 file.seek(0)
-                return _idx(file, path, size)
+                return _idx(file, name, size)
             file.seek(0)
             with gzip.GzipFile(fileobj=file) as packed:
-                return _idx(packed, path, size * _DEFLATE)  # type: ignore[arg-type]
+                return _idx(packed, name, size * _DEFLATE)  # type: ignore[arg-type]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FormatError(f"{_name(path)} is damaged: {error}") from None
+        raise FormatError(f"{name} is damaged: {error}") from None
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(name, error) from error
 
 
-def _idx(file: BinaryIO, path: Any, most: int) -> NDArray:
+def _idx(file: BinaryIO, name: str, most: int) -> NDArray:
     """most: the bytes that there can be."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _IDX_TYPES:
-        raise FormatError(f"{_name(path)} begins with {start.hex() or 'nothing'}; wanted 0000, an IDX type and a rank")
+        raise FormatError(f"{name} begins with {start.hex() or 'nothing'}; wanted 0000, an IDX type and a rank")
     dtype, rank = np.dtype(_IDX_TYPES[start[2]]), start[3]
+    if rank > _AXES:
+        raise FormatError(f"{name} says that its rank is {rank}; wanted at most {_AXES}")
     sizes = file.read(4 * rank)
     if rank == 0 or len(sizes) < 4 * rank:
-        raise FormatError(f"{_name(path)} ends in its header; wanted {rank or 'at least one'} sizes")
+        raise FormatError(f"{name} ends in its header; wanted {rank or 'at least one'} sizes")
     shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
     wanted = prod(shape) * dtype.itemsize
     if wanted > most - 4 - 4 * rank:
-        raise FormatError(f"{_name(path)} says that it holds {shape} numbers, {wanted:,} bytes; there are fewer")
+        raise FormatError(f"{name} says that it holds {shape} numbers, {wanted:,} bytes; there are fewer")
+    if prod(size for size in shape if size) * dtype.itemsize >= 2**63:  # which numpy refuses for an empty array too
+        raise FormatError(f"{name} says that it holds {shape} numbers; wanted sizes that an array can have")
     content = bytearray()
     while len(content) <= wanted and (piece := file.read(min(_PIECE, wanted + 1 - len(content)))):
         content += piece
     if len(content) != wanted:
         fewer = f"there are {len(content):,}" if len(content) < wanted else "there are more"
-        raise FormatError(f"{_name(path)} says that it holds {shape} numbers, {wanted:,} bytes; {fewer}")
+        raise FormatError(f"{name} says that it holds {shape} numbers, {wanted:,} bytes; {fewer}")
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -75,7 +82,7 @@ def load_mnist_idx(folder_or_files: Any) -> Any:
     if _is_sequence(folder_or_files):
         if len(folder_or_files) != 2:
             raise ArgumentError(f"folder_or_files has {len(folder_or_files)} files; wanted images and labels")
-        return _images_and_labels(*folder_or_files)
+        return _images_and_labels(*_names(folder_or_files))
     folder = _folder(folder_or_files)
     return tuple(
         _images_and_labels(
@@ -85,22 +92,22 @@ def load_mnist_idx(folder_or_files: Any) -> Any:
     )
 
 
-def _images_and_labels(images: Any, labels: Any) -> Pair:
+def _images_and_labels(images: str, labels: str) -> Pair:
     x, y = read_idx(images), read_idx(labels)
     if x.ndim != 3 or x.dtype != np.uint8:
-        raise FormatError(f"{_name(images)} holds {x.dtype} of shape {x.shape}; wanted uint8 images, of rank 3")
+        raise FormatError(f"{images} holds {x.dtype} of shape {x.shape}; wanted uint8 images, of rank 3")
     if y.ndim != 1 or y.dtype != np.uint8:
-        raise FormatError(f"{_name(labels)} holds {y.dtype} of shape {y.shape}; wanted uint8 labels, of rank 1")
+        raise FormatError(f"{labels} holds {y.dtype} of shape {y.shape}; wanted uint8 labels, of rank 1")
     if len(x) != len(y):
-        raise FormatError(f"{_name(images)} holds {len(x)} images and {_name(labels)} {len(y)} labels; wanted as many")
+        raise FormatError(f"{images} holds {len(x)} images and {labels} {len(y)} labels; wanted as many")
     return x, y
 
 
-def _found(folder: Path, start: str, end: str) -> Path:
+def _found(folder: Path, start: str, end: str) -> str:
     names = [f"{start}{dash}{end}{packed}" for dash in "-." for packed in ("", ".gz")]
     for name in names:
-        if (folder / name).is_file():
-            return folder / name
+        if os.path.isfile(folder / name):
+            return str(folder / name)
     raise FileError(f"{folder} has none of {', '.join(names)}")
 
 
@@ -114,34 +121,32 @@ def read_cifar10(folder_or_files: Any, data_format: str = "channels_last") -> An
     if data_format not in ("channels_last", "channels_first"):
         raise ArgumentError(f'data_format is {data_format!r}; wanted "channels_last" or "channels_first"')
     if _is_sequence(folder_or_files):
-        return _cifar(list(folder_or_files), data_format)
-    if Path(folder_or_files).is_file():
-        return _cifar([folder_or_files], data_format)
-    folder = _folder(folder_or_files)
-    train, test = sorted(folder.glob("data_batch_*.bin")), folder / "test_batch.bin"
-    if not train or not test.is_file():
+        return _cifar(_names(folder_or_files), data_format)
+    if os.path.isfile(given := _name(folder_or_files, "folder_or_files", "a folder, a file or a list of files")):
+        return _cifar([given], data_format)
+    folder = _folder(given)
+    train, test = sorted(str(path) for path in folder.glob("data_batch_*.bin")), str(folder / "test_batch.bin")
+    if not train or not os.path.isfile(test):
         raise FileError(f"{folder} lacks {'test_batch.bin' if train else 'data_batch_1.bin'}; wanted data_batch_*.bin "
                         "and test_batch.bin")  # fmt: skip
     return _cifar(train, data_format), _cifar([test], data_format)
 
 
-def _cifar(paths: Sequence[Any], data_format: str) -> Pair:
-    if not paths:
+def _cifar(names: Sequence[str], data_format: str) -> Pair:
+    if not names:
         raise ArgumentError("folder_or_files is empty; wanted at least one file")
     records = []
-    for path in paths:
+    for name in names:
         try:
-            content = np.fromfile(path, np.uint8)
+            content = np.fromfile(name, np.uint8)
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise _unreadable(name, error) from error
         if not content.size or content.size % _CIFAR_RECORD:
-            raise FormatError(
-                f"{_name(path)} has {content.size:,} bytes; wanted records of {_CIFAR_RECORD:,}, one or more"
-            )
+            raise FormatError(f"{name} has {content.size:,} bytes; wanted records of {_CIFAR_RECORD:,}, one or more")
         records.append(content.reshape(-1, _CIFAR_RECORD))
         if (wrong := records[-1][:, 0] > 9).any():
             record = int(wrong.argmax())
-            raise FormatError(f"{_name(path)} has label {records[-1][record, 0]} in record {record}; wanted 0 to 9")
+            raise FormatError(f"{name} has label {records[-1][record, 0]} in record {record}; wanted 0 to 9")
     joined = np.concatenate(records)
     images = joined[:, 1:].reshape(-1, 3, 32, 32)
     if data_format == "channels_last":
@@ -153,19 +158,29 @@ def _is_sequence(given: Any) -> bool:
     return isinstance(given, list | tuple)
 
 
-def _folder(given: Any) -> Path:
+def _name(path: Any, where: str, wanted: str = "a file name") -> str:
+    """A path as text. A number, which open would take for a file that is open already, is none."""
     try:
-        folder = Path(os.fsdecode(given))
+        name = os.fsdecode(path)
     except TypeError:
-        raise DTypeError(f"folder_or_files is {given!r}; wanted a folder, or files") from None
-    if not folder.is_dir():
-        raise FileError(f"{folder} is no folder")
-    return folder
+        raise DTypeError(f"{where} is {path!r}; wanted {wanted}") from None
+    if not name or "\0" in name:
+        raise ArgumentError(f"{where} is {path!r}; wanted {wanted}")
+    return name
 
 
-def _name(path: Any) -> str:
-    return os.fsdecode(path)
+def _names(paths: Sequence[Any]) -> list[str]:
+    return [_name(path, f"folder_or_files[{index}]") for index, path in enumerate(paths)]
 
 
-def _unreadable(path: Any, error: OSError) -> FileError:
-    return FileError(f"{_name(path)}: {error.strerror or error}")
+def _folder(given: Any) -> Path:
+    name = _name(given, "folder_or_files", "a folder, or a list of files")
+    if not os.path.exists(name):
+        raise FileError(f"{name}: No such file or folder")
+    if not os.path.isdir(name):
+        raise FileError(f"{name} is no folder; wanted one, or a list of files")
+    return Path(name)
+
+
+def _unreadable(name: str, error: OSError) -> FileError:
+    return FileError(f"{name}: {error.strerror or error}")
