@@ -3,7 +3,9 @@
  * of calls, layers that do not suit their input, sizes no machine has memory for, reset to the beginning,
  * and thousands of models at a time. What training computes is not asked here.
  */
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "network.h"
 
@@ -80,8 +82,8 @@ static void nodes(void) {
 static void names(void) {
     martlet_model *model = NULL;
     martlet_node node;
-    static const char *const given[] = {NULL, "dense_1", NULL, "dense", NULL, "\xC3\xA9t\xC3\xA9", "a name of its own"};
-    static const char *const wanted[] = {"dense", "dense_1", "dense_2", NULL, "dense_3", "\xC3\xA9t\xC3\xA9", "a name of its own"};
+    static const char *const given[] = {NULL, "dense_1", NULL, "dense", NULL, "\xC3\xA9t\xC3\xA9", "e\xCC\x81t\xC3\xA9", "a name of its own"};
+    static const char *const wanted[] = {"dense", "dense_1", "dense_2", NULL, "dense_3", "\xC3\xA9t\xC3\xA9", "e\xCC\x81t\xC3\xA9", "a name of its own"};
     CHECK_OK(martlet_model_create(&model, (int64_t[]){4}, 1, 0));
     int32_t index = 0;
     for (int k = 0; k < LENGTH(given); k++) {
@@ -206,6 +208,81 @@ static void order(void) {
     network_data_free(data);
 }
 
+/* A call that fails before it needs parameters makes none: layers can be added as before. */
+static void unchanged(void) {
+    martlet_model *model = NULL;
+    martlet_view view;
+    martlet_training training;
+    float x[8] = {0}, out[NETWORK_CLASSES];
+    const martlet_array sample = check_array(x, 8, MARTLET_FP32);
+    CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY));
+    training.metrics = MARTLET_METRIC_TOP_ACCURACY, training.top = 50;
+    CHECK_OK(martlet_model_create(&model, (int64_t[]){8}, 1, 0));
+    network_add(model, MARTLET_LAYER_DENSE, 3, MARTLET_ACTIVATION_LINEAR);
+    CHECK_STATUS(martlet_model_predict(model, out, 99, &sample, NULL), MARTLET_ERROR_SHAPE);
+    network_add(model, MARTLET_LAYER_DENSE, 3, MARTLET_ACTIVATION_LINEAR);
+    CHECK_STATUS(martlet_model_compile(model, &training, NULL), MARTLET_ERROR_ARGUMENT);
+    network_add(model, MARTLET_LAYER_DENSE, 3, MARTLET_ACTIVATION_LINEAR);
+    CHECK_STATUS(martlet_model_save(model, "missing/folder/model"), MARTLET_ERROR_FILE);
+    network_add(model, MARTLET_LAYER_DENSE, 3, MARTLET_ACTIVATION_LINEAR);
+    CHECK_STATUS(martlet_model_view_get(model, &view, MARTLET_BUFFER_PARAMETERS, 8), MARTLET_ERROR_ARGUMENT);
+    network_add(model, MARTLET_LAYER_DENSE, 3, MARTLET_ACTIVATION_LINEAR);
+    CHECK_OK(martlet_model_view_get(model, &view, MARTLET_BUFFER_PARAMETERS, 9));
+    const martlet_layer layer = network_layer(MARTLET_LAYER_FLATTEN, 0, MARTLET_ACTIVATION_LINEAR);
+    CHECK_STATUS(martlet_model_add(model, &layer, NULL, 0, NULL), MARTLET_ERROR_ORDER);
+    CHECK_OK(martlet_model_destroy(model));
+}
+
+static martlet_model *huge_windows(int64_t side, int average) {
+    martlet_model *model = NULL;
+    CHECK_OK(martlet_model_create(&model, (int64_t[]){side, side, 1}, 3, 0));
+    martlet_layer layer = network_layer(average ? MARTLET_LAYER_AVERAGE_POOL2D : MARTLET_LAYER_MAX_POOL2D, 0, MARTLET_ACTIVATION_LINEAR);
+    layer.kernel[0] = layer.kernel[1] = 1 << 20, layer.stride[0] = layer.stride[1] = 1;
+    layer.padding = MARTLET_PADDING_SAME;
+    CHECK_OK(martlet_model_add(model, &layer, NULL, 0, NULL));
+    return model;
+}
+
+/* Windows far larger than their image see all of it wherever they stand, in no time. */
+static void windows(void) {
+    float x[8 * 8], out[8 * 8];
+    double sum = 0, largest = -INFINITY;
+    check_fill(x, LENGTH(x), 3);
+    for (int k = 0; k < LENGTH(x); k++) sum += (double)x[k], largest = fmax(largest, (double)x[k]);
+    const martlet_array image = check_array(x, LENGTH(x), MARTLET_FP32);
+    for (int average = 0; average < 2; average++) {
+        martlet_model *model = huge_windows(8, average);
+        CHECK_OK(martlet_model_predict(model, out, LENGTH(out), &image, NULL));
+        const double wanted = average ? sum / LENGTH(x) : largest;
+        for (int k = 0; k < LENGTH(out); k++) CHECK_SAYING(fabs((double)out[k] - wanted) < 1e-5, "%g, wanted %g", (double)out[k], wanted);
+        CHECK_OK(martlet_model_destroy(model));
+    }
+    /* Outputs times taps that no number holds: slow, and never the end of the process but by the alarm. */
+    fflush(NULL);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        const int64_t side = 4096;
+        float *large = calloc((size_t)(side * side), 2 * sizeof *large);
+        const martlet_array samples = check_array(large, side * side, MARTLET_FP32);
+        martlet_model *model = large == NULL ? NULL : huge_windows(side, 1);
+        if (model == NULL) _exit(1);
+        alarm(1);
+        _exit(martlet_model_predict(model, large + side * side, side * side, &samples, NULL) != MARTLET_OK);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_SAYING(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM), "status %d", status);
+    /* A max-pool keeps places in 32 bits. */
+    for (int64_t channels = 1; channels <= 2; channels++) {
+        martlet_model *model = NULL;
+        const martlet_layer layer = network_layer(MARTLET_LAYER_MAX_POOL2D, 0, MARTLET_ACTIVATION_LINEAR);
+        CHECK_OK(martlet_model_create(&model, (int64_t[]){1 << 16, 1 << 15, channels}, 3, 0));
+        CHECK_STATUS(martlet_model_add(model, &layer, NULL, 0, NULL), channels == 1 ? MARTLET_OK : MARTLET_ERROR_SHAPE);
+        CHECK_OK(martlet_model_destroy(model));
+    }
+}
+
 /* ---- the beginning, again ---- */
 
 /* Initial values depend on the seed and the layers alone; reset, and compiling anew, do what they say. */
@@ -280,6 +357,8 @@ int main(void) {
     unsuitable();
     huge();
     order();
+    unchanged();
+    windows();
     beginnings();
     many();
     return check_end();
