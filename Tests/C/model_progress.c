@@ -133,6 +133,11 @@ static void validated(const struct network_data *data) {
     CHECK_OK(martlet_model_fit(w.model, &result, &data->x, &data->y, &loop));
     CHECK_OK(martlet_model_evaluate(w.model, &after, &x, &y, NULL));
     CHECK(result.validation_loss == after.loss && result.validation_accuracy == after.accuracy);
+    int32_t wrong[20] = {0, NETWORK_CLASSES};
+    const martlet_array labels = check_array(wrong, 20, MARTLET_INT32);
+    loop.validation_y = &labels;
+    CHECK_STATUS(martlet_model_fit(w.model, NULL, &data->x, &data->y, &loop), MARTLET_ERROR_ARGUMENT);
+    CHECK_SAYING(strstr(martlet_last_error(), "loop.validation_y[1] is 5") != NULL, "%s", martlet_last_error());
     CHECK(after.samples == 20 && after.batches == 2 && isnan(after.validation_loss) && w.calls == 9);
     watch_destroy(&w);
 }
