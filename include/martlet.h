@@ -72,7 +72,8 @@ extern "C" {
  * fork        A forked child can use the library at once. A handle that another thread was inside at
  *             the fork answers MARTLET_ERROR_INTERRUPTED in the child until it is destroyed.
  * Numbers     The same inputs give the same bits for every thread count, alignment and language, in steps of
- *             optimizers also for every instruction set. A NaN result is a NaN everywhere; its sign and payload are not promised.
+ *             optimizers also for every instruction set. A NaN result is a NaN everywhere; its sign and
+ *             payload are not promised.
  *             The host's rounding, flush and exception modes are as before after every call.
  * ------------------------------------------------------------------------------------------------- */
 
@@ -742,8 +743,9 @@ martlet_status martlet_loop_init(martlet_loop *out_loop, size_t struct_size);
 
 /* Trains for some epochs: shuffles, and steps batch by batch; the last batch of an epoch may be smaller. x and y
  * as in martlet_model_train, of any count of samples; loop: NULL for the defaults. out_result is also filled
- * on MARTLET_STOPPED. Everything is checked before the first step. Fails with NULL, STRUCT, TYPE, SHAPE, ALIGNMENT,
- * UNSUPPORTED, ARGUMENT (a label out of range, a field of loop), ORDER (not compiled) and MEMORY. Since 0.1. */
+ * on MARTLET_STOPPED; an epoch stopped at its last batch is finished, but not validated. Everything is checked
+ * before the first step. Fails with NULL, STRUCT, TYPE, SHAPE, ALIGNMENT, UNSUPPORTED, ARGUMENT (a label out of
+ * range, a field of loop), ORDER (not compiled) and MEMORY. Since 0.1. */
 martlet_status martlet_model_fit(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                  const martlet_array *y, const martlet_loop *loop);
 
@@ -811,8 +813,8 @@ martlet_status martlet_model_node_count(martlet_model *model, int64_t *out_count
 /* One of them. Fails with ARGUMENT and NULL. Since 0.1. */
 martlet_status martlet_model_node_get(martlet_model *model, martlet_node *out_node, int64_t index);
 
-/* Saves the layers and what each reads, parameters and statistics, and after compile what training needs to go on to the bit: the
- * loss, the optimizer's hyperparameters and moments, counters. A safetensors file, written as
+/* Saves the layers and what each reads, parameters and statistics, and after compile what training needs to go
+ * on to the bit: the loss, the optimizer's hyperparameters and moments, counters. A safetensors file, written as
  * martlet_optimizer_save does. Fails with NULL, FILE, ORDER (no layer) and MEMORY. Since 0.1. */
 martlet_status martlet_model_save(martlet_model *model, const char *path);
 

@@ -194,7 +194,7 @@ public struct Layer: Sendable {
         guard flagsRead.isSuperset(of: flags) else {
             throw MartletError(
                 .argument,
-                "\(prefix)flags is \(flags.rawValue); expected bits of \(flagsRead.rawValue), those that \(kind.name) reads"
+                "\(prefix)flags is \(flags.rawValue); expected bits of \(flagsRead.rawValue), as \(kind.name) reads"
             )
         }
         for place in 0..<4 where padding != .explicit && pads[place] != 0 {
