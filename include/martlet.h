@@ -51,7 +51,7 @@ extern "C" {
  * Structs     that carry struct_size must have it set to sizeof by the caller (the ..._init functions
  *             do so). A size under the first published one is MARTLET_ERROR_STRUCT; a field beyond the
  *             given size takes its default. Bytes beyond the library's own size must be zero where a
- *             struct is read (martlet_config), and become zero where it is written (the others).
+ *             struct is read (a config, layer, training or loop), and become zero where it is written.
  *             Reserved fields must be zero.
  * Memory      Pointers are borrowed for the length of the call, except where a function says longer.
  *             Elements must be aligned to their own size. A range that is written may overlap no
@@ -71,8 +71,9 @@ extern "C" {
  * Signals     No function may be called from a signal handler.
  * fork        A forked child can use the library at once. A handle that another thread was inside at
  *             the fork answers MARTLET_ERROR_INTERRUPTED in the child until it is destroyed.
- * Numbers     The same inputs give the same bits for every thread count, instruction set, alignment
- *             and language. A NaN result is a NaN everywhere; its sign and payload are not promised.
+ * Numbers     The same inputs give the same bits for every thread count, alignment and language, in steps of
+ *             optimizers also for every instruction set. A NaN result is a NaN everywhere; its sign and
+ *             payload are not promised.
  *             The host's rounding, flush and exception modes are as before after every call.
  * ------------------------------------------------------------------------------------------------- */
 
@@ -169,7 +170,8 @@ martlet_status martlet_threads_set(int32_t count);
 martlet_status martlet_threads_get(int32_t *out_count);
 
 /* Chooses the instruction set, MARTLET_ISA_...; one that the machine lacks is an ARGUMENT error.
- * Process-wide. Results do not depend on it. The default is MARTLET_ISA in the environment
+ * Process-wide. Steps of optimizers give the same bits on each; products and models need not. The default
+ * is MARTLET_ISA in the environment
  * (baseline, avx2 or avx512), else the best. Since 0.1. */
 martlet_status martlet_isa_set(int32_t isa);
 
@@ -471,7 +473,8 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  * AVERAGE_POOL2D         the mean of each window; zeros at the border count with MARTLET_COUNT_PADDING
  * GLOBAL_AVERAGE_POOL2D  the mean of each channel: channels
  * FLATTEN, RESHAPE       the same elements in the same order with other sizes
- * PERMUTE                the sizes in another order, elements moved along
+ * PERMUTE                the sizes in another order, elements moved along; dimensions that stay neighbours count
+ *                        as one, and at most three of these change places (UNSUPPORTED otherwise)
  * DROPOUT                in training each element is 0 with probability rate, else x / (1 - rate).
  *                        Srivastava et al., JMLR 15, 2014
  * BATCH_NORM             y = activation(scale (x - mean) / sqrt(variance + epsilon) + shift) for each channel
@@ -530,17 +533,18 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
 #define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL2D: as torch does by default */
 
-/* A layer's description. martlet_layer_init sets the defaults of its kind; fields that a kind does not
- * read keep them. */
+/* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
+ * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read
+ * are passed over. A shape has at most 2^40 elements, the input of MAX_POOL2D 2^31. */
 typedef struct martlet_layer {
     uint32_t struct_size;
     int32_t kind;               /* MARTLET_LAYER_DENSE, ... */
     int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, CONV2D, BATCH_NORM, ACTIVATION */
     uint32_t flags;             /* MARTLET_NO_BIAS, ... */
-    int64_t units;              /* DENSE: outputs; CONV2D: filters. 1 or more; no default */
-    int64_t kernel[2];          /* CONV2D (no default), pools (2, 2): height and width of the window */
-    int64_t stride[2];          /* CONV2D: 1, 1; pools: 0, 0, which means the window's */
-    int64_t dilation[2];        /* CONV2D: 1, 1 */
+    int64_t units;              /* DENSE: outputs; CONV2D: filters. 1 to 2^30; no default */
+    int64_t kernel[2];          /* CONV2D (no default), pools (2, 2): height and width of the window, to 2^20 */
+    int64_t stride[2];          /* CONV2D: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
+    int64_t dilation[2];        /* CONV2D: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
     int64_t pads[4];            /* with MARTLET_PADDING_EXPLICIT: top, bottom, left, right; less than the
                                    window that dilation spans */
     int64_t groups;             /* CONV2D: 1; divides channels and units */
@@ -579,13 +583,17 @@ martlet_status martlet_layer_init(martlet_layer *out_layer, size_t struct_size, 
  *     martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY);
  *     training.metrics = MARTLET_METRIC_ACCURACY;
  *     martlet_model_compile(model, &training, NULL);
+ *     martlet_array x = {.data = images, .count = 60000 * 784, .dtype = MARTLET_FP32};
+ *     martlet_array y = {.data = digits, .count = 60000, .dtype = MARTLET_UINT8};
+ *     martlet_result result;
+ *     martlet_result_init(&result, sizeof result);
  *     martlet_model_fit(model, &result, &x, &y, NULL);
  *     martlet_model_save(model, "digits.safetensors");
  *
  * A handle owns its parameters, their gradients, its statistics and its optimizer. As with optimizers,
  * its value is a token that is never given out twice, and every function here answers HANDLE, BUSY and
- * INTERRUPTED beside the errors it names. The first call that needs parameters makes and initialises
- * them: from then on no layer can be added (ORDER).
+ * INTERRUPTED beside the errors it names. The first call that needs parameters, and succeeds, makes and
+ * initialises them: from then on no layer can be added (ORDER).
  *
  * The same seed, data and calls give the same bits for any thread count on one instruction set. Numbers
  * too small for the normal range count as zero. A training step allocates nothing once one of its thread
@@ -601,7 +609,9 @@ martlet_status martlet_model_create(martlet_model **out_model, const int64_t *si
 /* Frees the model and what it owns. NULL is no error. Since 0.1. */
 martlet_status martlet_model_destroy(martlet_model *model);
 
-/* Forgets training: initial values, moments, counters and statistics are as in the beginning. Since 0.1. */
+/* Forgets training: initial values, moments, counters and statistics are as in the beginning, also the mean
+ * and factor of NORMALIZATION that were written into their buffer. What compile was told stays, and
+ * hyperparameters stay as martlet_model_set left them. Fails with MEMORY. Since 0.1. */
 martlet_status martlet_model_reset(martlet_model *model);
 
 /* Adds a layer.
@@ -610,8 +620,8 @@ martlet_status martlet_model_reset(martlet_model *model);
  *             one node, the one added last (UNSUPPORTED otherwise)
  * out_node    NULL, or receives its node's number
  *
- * Fails with NULL, STRUCT, ARGUMENT (also for more than 1,023 layers), SHAPE (the input's does not suit),
- * ORDER and MEMORY. Since 0.1. */
+ * Fails with NULL, STRUCT, ARGUMENT (also for more than 1,023 layers), SHAPE (the input's does not suit, or
+ * there are more than 2^40 elements), UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
 martlet_status martlet_model_add(martlet_model *model, const martlet_layer *layer, const int32_t *inputs,
                                  int64_t input_count, int32_t *out_node);
 
@@ -623,14 +633,17 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 #define MARTLET_LOSS_HUBER 6                /* mean of d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2) */
 
 /* What the output is to a cross-entropy. */
-#define MARTLET_FROM_AUTO 0          /* probabilities where the last activation is softmax or sigmoid, else logits */
+#define MARTLET_FROM_AUTO 0          /* probabilities where the last layer's activation is softmax or sigmoid, else
+                                        logits; FLATTEN, RESHAPE, PERMUTE and DROPOUT behind it do not count */
 #define MARTLET_FROM_LOGITS 1
 #define MARTLET_FROM_PROBABILITIES 2 /* divided by their sum, and kept within 1e-7 of 0 and 1, as Keras does */
 
-#define MARTLET_METRIC_ACCURACY 1u     /* the largest output is the label's; of one output: it is on the label's side
-                                          of 1/2 (of 0 for logits) */
-#define MARTLET_METRIC_TOP_ACCURACY 2u /* the label is among the `top` largest */
-#define MARTLET_METRIC_MSE 4u
+#define MARTLET_METRIC_ACCURACY 1u     /* in each row, the last size, the largest output is the label's, or where the
+                                          largest target is; of one output: it is on the label's side of 1/2. With
+                                          BINARY_CROSS_ENTROPY each output counts by itself: it is on the target's
+                                          side of 1/2, of 0 for logits */
+#define MARTLET_METRIC_TOP_ACCURACY 2u /* the label is among the `top` largest of its row */
+#define MARTLET_METRIC_MSE 4u          /* this and MAE take targets; labels are an error (TYPE) */
 #define MARTLET_METRIC_MAE 8u
 
 typedef struct martlet_training {
@@ -660,7 +673,7 @@ martlet_status martlet_model_compile(martlet_model *model, const martlet_trainin
 /* What training or evaluating gave: means over all samples looked at. */
 typedef struct martlet_result {
     uint32_t struct_size;
-    int32_t epochs;      /* finished */
+    int32_t epochs;      /* finished: all samples of each were trained on */
     int64_t batches;     /* of the last epoch */
     int64_t samples;     /* of the last epoch */
     double loss;         /* of the last epoch: each batch's as it was before its step */
@@ -682,11 +695,13 @@ martlet_status martlet_result_init(martlet_result *out_result, size_t struct_siz
  *
  * out_result   NULL, or a result with struct_size set; filled on success
  * x            the samples, fp32, contiguous (rank 0, or any rank whose strides are row-major)
- * y            what they should give: one INT32, INT64 or UINT8 label for each sample (cross-entropy and
- *              NLL; also BINARY_CROSS_ENTROPY of one output), or fp32 targets of the output's sizes
+ * y            what they should give: INT32, INT64 or UINT8 labels, one for each row of the output, which is
+ *              its last size (cross-entropy and NLL; also BINARY_CROSS_ENTROPY of one output); or fp32 targets
+ *              of the output's sizes. With a rank, the first size is the number of samples
  * rows         row_count samples that make up the batch, in this order; NULL and 0: all samples of x
  *
- * A loss that is not finite is no error: look at out_result. NaN in x is taken as it comes.
+ * The loss is the mean over all rows of the batch, and its gradient is what the step follows. A loss that is
+ * not finite is no error: look at out_result. NaN in x is taken as it comes.
  * Fails with NULL, STRUCT, TYPE, SHAPE (no sample, x and y do not fit), ARGUMENT (a label or row out of
  * range), ORDER (not compiled) and MEMORY; then nothing has changed. Since 0.1. */
 martlet_status martlet_model_train(martlet_model *model, martlet_result *out_result, const martlet_array *x,
@@ -728,19 +743,23 @@ martlet_status martlet_loop_init(martlet_loop *out_loop, size_t struct_size);
 
 /* Trains for some epochs: shuffles, and steps batch by batch; the last batch of an epoch may be smaller. x and y
  * as in martlet_model_train, of any count of samples; loop: NULL for the defaults. out_result is also filled
- * on MARTLET_STOPPED. Everything is checked before the first step. Since 0.1. */
+ * on MARTLET_STOPPED; an epoch stopped at its last batch is finished, but not validated. Everything is checked
+ * before the first step. Fails with NULL, STRUCT, TYPE, SHAPE, ALIGNMENT, UNSUPPORTED, ARGUMENT (a label out of
+ * range, a field of loop), ORDER (not compiled) and MEMORY. Since 0.1. */
 martlet_status martlet_model_fit(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                  const martlet_array *y, const martlet_loop *loop);
 
-/* Loss and metrics over all samples, nothing changed. Arguments and errors as in martlet_model_fit. Since 0.1. */
+/* Loss and metrics over all samples, nothing changed. Arguments and errors as in martlet_model_fit; of loop only
+ * batch_size and progress are used. Since 0.1. */
 martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                       const martlet_array *y, const martlet_loop *loop);
 
 /* The output of every sample.
  *
- * out   out_count floats: samples times the output's elements; may not overlap x
+ * out    out_count floats: samples times the output's elements; may not overlap x (OVERLAP)
+ * loop   as in martlet_model_evaluate
  *
- * Fails as martlet_model_fit does, but needs no compile. Since 0.1. */
+ * Fails as martlet_model_fit does, and needs no compile; ORDER: there is no layer. Since 0.1. */
 martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t out_count, const martlet_array *x,
                                      const martlet_loop *loop);
 
@@ -752,7 +771,8 @@ martlet_status martlet_model_get(martlet_model *model, double *out_value, int32_
 /* Training steps done since compile. Since 0.1. */
 martlet_status martlet_model_step_get(martlet_model *model, int64_t *out_step);
 
-/* The Euclidean norm of the latest training step's gradient; NaN before the first. Since 0.1. */
+/* The Euclidean norm of the latest training step's gradient; NaN before the first since compile, reset or load,
+ * since a file holds no gradients. Since 0.1. */
 martlet_status martlet_model_grad_norm_get(martlet_model *model, double *out_norm);
 
 /* A model's numbers lie in three flat buffers; views say what lies where. */
@@ -793,8 +813,8 @@ martlet_status martlet_model_node_count(martlet_model *model, int64_t *out_count
 /* One of them. Fails with ARGUMENT and NULL. Since 0.1. */
 martlet_status martlet_model_node_get(martlet_model *model, martlet_node *out_node, int64_t index);
 
-/* Saves the layers, parameters and statistics, and after compile what training needs to go on to the bit: the
- * loss, the optimizer's hyperparameters and moments, counters. A safetensors file, written as
+/* Saves the layers and what each reads, parameters and statistics, and after compile what training needs to go
+ * on to the bit: the loss, the optimizer's hyperparameters and moments, counters. A safetensors file, written as
  * martlet_optimizer_save does. Fails with NULL, FILE, ORDER (no layer) and MEMORY. Since 0.1. */
 martlet_status martlet_model_save(martlet_model *model, const char *path);
 

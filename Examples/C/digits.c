@@ -32,7 +32,21 @@ static void check(martlet_status status) {
     exit(1);
 }
 
-/* Lines of 64 pixels of 0 to 16 and the digit; every fifth image is kept for the test. */
+/* A line of 64 pixels of 0 to 16 and the digit; false where it is something else. */
+static int read_image(struct images *images, const char *line) {
+    for (int k = 0; k < PIXELS; k++) {
+        char *end;
+        const float pixel = strtof(line, &end);
+        if (end == line || *end != ',' || !(pixel >= 0 && pixel <= 16)) return 0;
+        images->pixels[images->count][k] = pixel / 16;
+        line = end + 1;
+    }
+    if (*line < '0' || *line > '9') return 0;
+    images->digits[images->count++] = (uint8_t)(*line - '0');
+    return 1;
+}
+
+/* One image a line; every fifth image is kept for the test. */
 static void read_images(const char *path) {
     char line[512];
     FILE *file = fopen(path, "r");
@@ -43,9 +57,10 @@ static void read_images(const char *path) {
     for (int i = 0; fgets(line, sizeof line, file) != NULL && i < IMAGES;) {
         if (line[0] == '#') continue;
         struct images *images = i++ % 5 == 0 ? &test : &training;
-        char *place = line;
-        for (int k = 0; k < PIXELS; k++, place++) images->pixels[images->count][k] = strtof(place, &place) / 16;
-        images->digits[images->count++] = (uint8_t)atoi(place);
+        if (!read_image(images, line)) {
+            fprintf(stderr, "%s: image %d is not %d pixels of 0 to 16 and a digit\n", path, i, PIXELS);
+            exit(1);
+        }
     }
     fclose(file);
 }

@@ -7,7 +7,7 @@ extension Execution {
     /// n - 1). Writes mean and 1 / sqrt(variance + epsilon) to `saved`, and moves `moving`, mean and variance, towards
     /// the batch's: moving = momentum * moving + (1 - momentum) * batch, where `unbiased` takes the variance of n - 1.
     package func batchNorm(
-        rows: Int, channels: Int, momentum: Float, epsilon: Float, unbiased: Bool, x: UnsafePointer<Float>,
+        rows: Int, channels: Int, momentum: Double, epsilon: Float, unbiased: Bool, x: UnsafePointer<Float>,
         scale: UnsafePointer<Float>?, shift: UnsafePointer<Float>?, moving: UnsafeMutablePointer<Float>,
         saved: UnsafeMutablePointer<Float>, y: UnsafeMutablePointer<Float>
     ) {

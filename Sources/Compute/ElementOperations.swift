@@ -65,13 +65,14 @@ extension Execution {
         }
     }
 
-    /// y = (x - mean) * factor, with one mean and one factor for each column.
+    /// y = (x - mean) * factor, with one factor, and unless it is nil one mean, for each column. x and y may be one array.
     package func normalize(
-        rows: Int, columns: Int, mean: UnsafePointer<Float>, factor: UnsafePointer<Float>, x: UnsafePointer<Float>,
+        rows: Int, columns: Int, mean: UnsafePointer<Float>?, factor: UnsafePointer<Float>, x: UnsafePointer<Float>,
         y: UnsafeMutablePointer<Float>
     ) {
         var request = unsafe RowsRequest(
-            rows: rows, columns: columns, x: x, second: mean, third: factor, y: y, elements: 16_384)
+            rows: rows, columns: columns, x: x, second: mean ?? factor, third: factor, y: y, elements: 16_384)
+        unsafe request.hasSecond = unsafe mean != nil
         let pieces = unsafe request.cut.pieces
         unsafe run(table.normalize, on: &request, pieces: pieces, nanoseconds: rows * columns / 6)
     }
@@ -104,9 +105,6 @@ extension Execution {
 
     /// The sum of their squares, likewise.
     package func sumOfSquares(count: Int, x: UnsafePointer<Float>) -> Double { unsafe total(.squares, count, x) }
-
-    /// Whether no element is infinite or NaN.
-    package func isFinite(count: Int, x: UnsafePointer<Float>) -> Bool { unsafe total(.finite, count, x) == 0 }
 
     private func total(_ what: SumRequest.What, _ count: Int, _ x: UnsafePointer<Float>) -> Double {
         let partial = unsafe shared.assumingMemoryBound(to: Double.self)

@@ -50,8 +50,10 @@ extension Execution {
         let window = unsafe request.window
         let outputs = window.batch * window.outHeight * window.outWidth
         let groups = (window.channels + 15) / 16
-        let taps = window.kernelHeight * window.kernelWidth
-        unsafe run(kernel, on: &request, pieces: pieces, nanoseconds: outputs * groups * (taps + 4))
+        // At most every output with every place of the image, which may be more than a number can hold.
+        let taps = min(window.kernelHeight, window.height) * min(window.kernelWidth, window.width)
+        let (nanoseconds, isBeyond) = (outputs * groups).multipliedReportingOverflow(by: taps + 4)
+        unsafe run(kernel, on: &request, pieces: pieces, nanoseconds: isBeyond ? .max : nanoseconds)
     }
 
     /// The average over the `places` (height x width) of each image: [batch, places, channels] to [batch, channels].

@@ -11,14 +11,8 @@ func withModel(
     _ body: (Model) throws(MartletError) -> Void
 ) -> martlet_status {
     reportExactly(function) { () throws(MartletError) in
-        if let visit = unsafe ThreadRecord.current?.visit, unsafe visit.token == UInt(bitPattern: handle),
-            let object = unsafe visit.object
-        {
-            guard mayBeInside else {
-                throw MartletError(
-                    .order,
-                    "the model is calling a progress function; expected a call that only looks at it, or predicts")
-            }
+        if let object = unsafe visited(handle) {
+            guard mayBeInside else { throw duringProgress }
             try body(unsafe Unmanaged<Model>.fromOpaque(object).takeUnretainedValue())
             return
         }
@@ -29,6 +23,16 @@ func withModel(
         }
         try body(model)
     }
+}
+
+/// The model behind a handle, where this thread is in a progress function that it calls, at whatever depth.
+private func visited(_ handle: OpaquePointer?) -> UnsafeMutableRawPointer? {
+    unsafe ThreadRecord.current?.visited(token: UInt(bitPattern: handle))
+}
+
+private var duringProgress: MartletError {
+    MartletError(
+        .order, "the model is calling a progress function; expected a call that only looks at it, or predicts")
 }
 
 /// `report`, in a floating-point mode of our own: models compute a little outside of kernels, too.
@@ -67,6 +71,7 @@ public func martlet_model_create(
 public func martlet_model_destroy(_ model: OpaquePointer!) -> martlet_status {
     report("martlet_model_destroy") { () throws(MartletError) in
         if unsafe model == nil { return }
+        guard unsafe visited(model) == nil else { throw duringProgress }
         try unsafe HandleTable.remove(model, "model", kind: Model.self)
     }
 }
@@ -117,9 +122,11 @@ extension Model {
         }
     }
 
-    fileprivate func views(_ kind: BufferKind) throws(MartletError) -> [View] {
-        _ = unsafe try memory(kind)
-        return kind == .statistics ? statisticViews : parameterViews
+    /// A buffer's views, or those of a buffer that is not the model's before it is kept.
+    fileprivate func views(_ kind: BufferKind) throws(MartletError) -> (views: [View], built: Built) {
+        if kind == .gradients { _ = unsafe try gradientMemory() }
+        let built = try made()
+        return (kind == .statistics ? built.statisticViews : built.parameterViews, built)
     }
 }
 
@@ -143,7 +150,9 @@ public func martlet_model_view_count(
 ) -> martlet_status {
     unsafe withModel("martlet_model_view_count", model, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_count, "out_count")
-        unsafe target.pointee = Int64(try model.views(BufferKind(number: buffer)).count)
+        let (views, built) = try model.views(BufferKind(number: buffer))
+        model.keep(built)
+        unsafe target.pointee = Int64(views.count)
     }
 }
 
@@ -153,10 +162,11 @@ public func martlet_model_view_get(
 ) -> martlet_status {
     unsafe withModel("martlet_model_view_get", model, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_view, "out_view")
-        let views = try model.views(BufferKind(number: buffer))
+        let (views, built) = try model.views(BufferKind(number: buffer))
         guard index >= 0 && index < Int64(views.count) else {
             throw MartletError(.argument, "index is \(index); expected 0 ..< \(views.count)")
         }
+        model.keep(built)
         let view = views[Int(index)]
         var raw = unsafe martlet_view()
         unsafe raw.name = unsafe UnsafePointer(view.name.start)

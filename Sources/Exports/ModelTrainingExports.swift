@@ -106,13 +106,15 @@ extension Loop {
             report.samples = Int64(progress.samples)
             (report.loss, report.accuracy, report.seconds) = (progress.loss, progress.accuracy, progress.seconds)
             let record = ThreadRecord.current
-            let before = unsafe record?.visit ?? ThreadRecord.Visit()
-            unsafe record?.visit = unsafe ThreadRecord.Visit(token: bits, object: object)
-            unsafe caller.mode.restore()
-            let answer = unsafe function(user, &report)
-            _ = FloatingPointMode.exact.enter()
-            unsafe record?.visit = unsafe before
-            return answer == 0
+            let visit = unsafe ThreadRecord.Visit(token: bits, object: object, before: record?.visit)
+            return unsafe withUnsafePointer(to: visit) { visit in
+                unsafe record?.visit = unsafe visit
+                unsafe caller.mode.restore()
+                let answer = unsafe function(user, &report)
+                _ = FloatingPointMode.exact.enter()
+                unsafe record?.visit = unsafe visit.pointee.before
+                return answer == 0
+            }
         }
     }
 }

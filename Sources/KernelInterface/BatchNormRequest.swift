@@ -15,7 +15,7 @@
     /// The channels of this run.
     package var firstChannel = 0
     package var channelCount = 0
-    package var momentum: Float = 0
+    package var momentum = 0.0
     package var epsilon: Float = 0
     package var unbiased = false
     package var x: UnsafePointer<Float>

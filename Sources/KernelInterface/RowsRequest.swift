@@ -8,6 +8,8 @@
     package var x: UnsafePointer<Float>
     /// softmaxBackward: the gradient. normalize: one mean for each column.
     package var second: UnsafePointer<Float>
+    /// normalize: whether there are means; 0 otherwise.
+    package var hasSecond = true
     /// normalize: one factor for each column.
     package var third: UnsafePointer<Float>
     package var y: UnsafeMutablePointer<Float>

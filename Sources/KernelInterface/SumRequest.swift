@@ -1,8 +1,8 @@
-// The request for one number that all elements of an array give: a sum, a sum of squares, or whether all are finite.
+// The request for one number that all elements of an array give: a sum, or a sum of squares.
 // The arithmetic is in Kernels/Sums.swift.
 
 @unsafe package struct SumRequest: BitwiseCopyable {
-    package enum What: Int32, BitwiseCopyable { case sum, squares, finite }
+    package enum What: Int32, BitwiseCopyable { case sum, squares }
 
     package var what: What
     package var x: UnsafePointer<Float>

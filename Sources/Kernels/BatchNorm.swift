@@ -76,7 +76,7 @@ func batchNormStatistics(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
     guard let saved = request.saved, let moving = request.moving, request.rows > 0 else { return }
     let channels = request.channels
     let rows = Double(request.rows)
-    let momentum = Double(request.momentum)
+    let momentum = request.momentum
     let correction = request.unbiased ? rows / max(rows - 1, 1) : 1
     var channel = 0
     while channel < request.channelCount {

@@ -98,9 +98,13 @@ func normalize(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutab
     var column = 0
     while column < request.columns {
         let columns = min(request.columns - column, ColumnWalk.most)
-        copy(request.second + column, to: scaling.mean, bytes: columns * 4)
+        if request.hasSecond {
+            copy(request.second + column, to: scaling.mean, bytes: columns * 4)
+        } else {
+            fillZeros(scaling.mean, count: columns)
+        }
         copy(request.third + column, to: scaling.factor, bytes: columns * 4)
-        for index in 0..<columns { put(Float(0), at: scaling.shift + index) }
+        fillZeros(scaling.shift, count: columns)
         scale(scaling, column: column, columns: columns, of: request.columns, rows: start, end, request.x, request.y)
         column += columns
     }

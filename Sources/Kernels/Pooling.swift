@@ -4,26 +4,41 @@
 
 import MartletKernelInterface
 
-/// One output's window: where its rows and columns of the image lie.
+/// The places of the image, along one dimension, that a window has taps on.
+private struct Taps {
+    /// Those from `first` on below `end`, `step` apart.
+    let first, end, step: Int
+
+    /// A window may be far larger than its image: what of it lies outside is left out here and not tap by tap.
+    @inline(__always)
+    init(from start: Int, taps: Int, apart: Int, size: Int) {
+        step = apart
+        end = min(start + taps * apart, size)
+        first = start >= 0 ? start : apart == 1 ? 0 : start + (apart - 1 - start) / apart * apart
+    }
+
+    @inline(__always)
+    var count: Int { first < end ? (end - first - 1) / step + 1 : 0 }
+
+    /// Where the last one lies; before `first` where there is none.
+    @inline(__always)
+    var last: Int { first + (count - 1) * step }
+}
+
+/// One output's window: which rows and columns of the image it sees.
 private struct Corner {
-    let top, left: Int
+    let rows, columns: Taps
 
     @inline(__always)
     init(_ window: ImageWindow, _ row: Int, _ column: Int) {
-        top = row * window.strideHeight - window.padTop
-        left = column * window.strideWidth - window.padLeft
+        rows = Taps(
+            from: row * window.strideHeight - window.padTop, taps: window.kernelHeight, apart: window.dilationHeight,
+            size: window.height)
+        columns = Taps(
+            from: column * window.strideWidth - window.padLeft, taps: window.kernelWidth, apart: window.dilationWidth,
+            size: window.width)
     }
-
-    /// The row or column of a tap; outside the image it is not below its size, taken as a number without sign.
-    @inline(__always)
-    func row(_ window: ImageWindow, _ tap: Int) -> Int { top + tap * window.dilationHeight }
-
-    @inline(__always)
-    func column(_ window: ImageWindow, _ tap: Int) -> Int { left + tap * window.dilationWidth }
 }
-
-@inline(__always)
-private func isInside(_ place: Int, _ size: Int) -> Bool { UInt(bitPattern: place) < UInt(bitPattern: size) }
 
 /// Channel numbers from `first` on.
 @_transparent
@@ -64,33 +79,33 @@ private func largest(
     _ window: ImageWindow, _ corner: Corner, _ x: UnsafePointer<Float>, _ left: Int, _ channel: Int
 ) -> (Floats, SIMD16<Int32>) {
     var top = Floats(repeating: -.infinity)
-    for i in 0..<window.kernelHeight {
-        let row = corner.row(window, i)
-        if !isInside(row, window.height) { continue }
-        for j in 0..<window.kernelWidth {
-            let column = corner.column(window, j)
-            if !isInside(column, window.width) { continue }
+    var row = corner.rows.first
+    while row < corner.rows.end {
+        var column = corner.columns.first
+        while column < corner.columns.end {
             let place = (row * window.width + column) * window.channels + channel
             let numbers = loadReaching(grain, left - place, x + place)
             top = top.replacing(with: numbers, where: (numbers .> top) .| (numbers .!= numbers))
+            column += corner.columns.step
         }
+        row += corner.rows.step
     }
     // Then who it was: from the last to the first, those with the same bits. 0 is added, since -0 is the same as 0.
     var winner = SIMD16<Int32>(repeating: -1)
     let wanted = unsafeBitCast(top + 0, to: SIMD16<Int32>.self)
-    for i in stride(from: window.kernelHeight - 1, through: 0, by: -1) {
-        let row = corner.row(window, i)
-        if !isInside(row, window.height) { continue }
-        for j in stride(from: window.kernelWidth - 1, through: 0, by: -1) {
-            let column = corner.column(window, j)
-            if !isInside(column, window.width) { continue }
+    row = corner.rows.last
+    while row >= corner.rows.first {
+        var column = corner.columns.last
+        while column >= corner.columns.first {
             let place = (row * window.width + column) * window.channels + channel
             let numbers = loadReaching(grain, left - place, x + place)
             let difference = unsafeBitCast(numbers + 0, to: SIMD16<Int32>.self) ^ wanted
             // All ones where they differ.
             let mask = (difference | (0 &- difference)) &>> 31
             winner = (winner & mask) | (places(from: place) & ~mask)
+            column -= corner.columns.step
         }
+        row -= corner.rows.step
     }
     return (top, winner)
 }
@@ -131,12 +146,10 @@ private func deal(
     _ window: ImageWindow, _ corner: Corner, _ channel: Int, _ gradient: Floats, _ winner: SIMD16<Int32>,
     to y: UnsafeMutablePointer<Float>, _ left: Int
 ) {
-    for i in 0..<window.kernelHeight {
-        let row = corner.row(window, i)
-        if !isInside(row, window.height) { continue }
-        for j in 0..<window.kernelWidth {
-            let column = corner.column(window, j)
-            if !isInside(column, window.width) { continue }
+    var row = corner.rows.first
+    while row < corner.rows.end {
+        var column = corner.columns.first
+        while column < corner.columns.end {
             let place = (row * window.width + column) * window.channels + channel
             // All ones where the tap is the winner, else zeros: one less than a difference of 0 has its sign. Places are
             // not negative where there is a tap inside.
@@ -144,7 +157,9 @@ private func deal(
             let mask = unsafeBitCast((difference &- 1) &>> 31, to: SIMD16<UInt32>.self)
             let share = floats(words(gradient) & mask)
             add(share, to: y + place, left - place)
+            column += corner.columns.step
         }
+        row += corner.rows.step
     }
 }
 
@@ -185,15 +200,15 @@ private func windowSum(
     _ window: ImageWindow, _ corner: Corner, _ x: UnsafePointer<Float>, _ left: Int, _ channel: Int
 ) -> Floats {
     var total = Floats.zero
-    for i in 0..<window.kernelHeight {
-        let row = corner.row(window, i)
-        if !isInside(row, window.height) { continue }
-        for j in 0..<window.kernelWidth {
-            let column = corner.column(window, j)
-            if !isInside(column, window.width) { continue }
+    var row = corner.rows.first
+    while row < corner.rows.end {
+        var column = corner.columns.first
+        while column < corner.columns.end {
             let place = (row * window.width + column) * window.channels + channel
             total += loadReaching(grain, left - place, x + place)
+            column += corner.columns.step
         }
+        row += corner.rows.step
     }
     return total
 }
@@ -202,10 +217,7 @@ private func windowSum(
 @inline(__always)
 private func divisor(_ window: ImageWindow, _ corner: Corner, _ countsPadding: Bool) -> Int {
     if countsPadding { return window.kernelHeight * window.kernelWidth }
-    var (rows, columns) = (0, 0)
-    for i in 0..<window.kernelHeight where isInside(corner.row(window, i), window.height) { rows += 1 }
-    for j in 0..<window.kernelWidth where isInside(corner.column(window, j), window.width) { columns += 1 }
-    return max(rows * columns, 1)
+    return max(corner.rows.count * corner.columns.count, 1)
 }
 
 /// Spreads each output's gradient over its window, on one piece's images.
@@ -240,14 +252,14 @@ private func spread(
     _ window: ImageWindow, _ corner: Corner, _ channel: Int, _ share: Floats, to y: UnsafeMutablePointer<Float>,
     _ left: Int
 ) {
-    for i in 0..<window.kernelHeight {
-        let row = corner.row(window, i)
-        if !isInside(row, window.height) { continue }
-        for j in 0..<window.kernelWidth {
-            let column = corner.column(window, j)
-            if !isInside(column, window.width) { continue }
+    var row = corner.rows.first
+    while row < corner.rows.end {
+        var column = corner.columns.first
+        while column < corner.columns.end {
             let place = (row * window.width + column) * window.channels + channel
             add(share, to: y + place, left - place)
+            column += corner.columns.step
         }
+        row += corner.rows.step
     }
 }

@@ -1,5 +1,5 @@
-// Sums of all elements of an array: a block of fixed size at a time, in fp64, and then the blocks in their order. The
-// infinite and NaN are found by what 0 times them adds up to.
+// Sums of all elements of an array, or of their squares: a block of fixed size at a time, in fp64, and then the blocks in
+// their order.
 
 import MartletKernelInterface
 
@@ -10,7 +10,6 @@ func sums(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRaw
     let end = request.cut.end(piece)
     var index = request.cut.start(piece)
     var total = SIMD16<Double>.zero
-    var zeros = Floats.zero
     while index < end {
         let count = min(end - index, grain)
         let numbers = load(count, x + index)
@@ -19,15 +18,10 @@ func sums(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRaw
         case .squares:
             let wide = doubles(numbers)
             total += wide * wide
-        case .finite: zeros += numbers * 0
         }
         index += grain
     }
-    if case .finite = request.what {
-        put(sum(zeros) == 0 ? 0.0 : 1.0, at: request.partial + piece)
-    } else {
-        put(sum(total), at: request.partial + piece)
-    }
+    put(sum(total), at: request.partial + piece)
 }
 
 @_transparent

@@ -9,6 +9,8 @@ import MartletPlatform
     let y: Samples
     /// How many.
     let count: Int
+    /// What messages call `y`.
+    private let labelName: String
 
     /// Throws `.type`, `.shape`, `.null` and `.alignment`. Labels' values are looked at when they are used.
     init(_ x: Samples, _ y: Samples, _ model: Model, _ scoring: Scoring, _ names: (String, String) = ("x", "y"))
@@ -16,6 +18,7 @@ import MartletPlatform
     {
         unsafe self.x = unsafe x
         unsafe self.y = unsafe y
+        unsafe labelName = names.1
         let count = try unsafe x.sampleCount(of: model.input, names.0)
         unsafe self.count = count
         if unsafe y.type == .fp32 {
@@ -36,12 +39,33 @@ import MartletPlatform
             throw unsafe MartletError(
                 .type, "\(names.1).dtype is \(y.type); expected fp32: the metrics MSE and MAE take targets")
         }
-        guard unsafe y.count == count * scoring.rows else {
+        let (wanted, isBeyond) = count.multipliedReportingOverflow(by: scoring.rows)
+        guard unsafe !isBeyond && y.count == wanted else {
             throw unsafe MartletError(
-                .shape,
-                "\(names.1) has \(y.count) labels; expected \(count * scoring.rows), \(scoring.rows) for each sample")
+                .shape, "\(names.1) has \(y.count) labels; expected \(scoring.rows) for each of \(count) samples")
+        }
+        if let sizes = unsafe y.sizes, unsafe y.rank > 0, unsafe Int(sizes[0]) != count {
+            throw unsafe MartletError(
+                .shape, "\(names.1).sizes[0] is \(sizes[0]); expected \(count), the samples of \(names.0)")
         }
         try unsafe y.checkMemory(names.1)
+    }
+
+    /// The label at a place. Throws `.argument` where it is none of the output's classes.
+    func label(_ place: Int, _ scoring: Scoring) throws(MartletError) -> Int {
+        let label = unsafe y.label(place)
+        guard label >= 0 && label < scoring.classes else {
+            throw unsafe MartletError(
+                .argument,
+                "\(labelName)[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
+        }
+        return label
+    }
+
+    /// Throws `.argument` where a label is none of the output's classes.
+    func checkLabels(_ scoring: Scoring) throws(MartletError) {
+        if unsafe y.type == .fp32 { return }
+        for place in unsafe 0..<y.count { _ = try unsafe label(place, scoring) }
     }
 }
 
@@ -100,12 +124,7 @@ final class BatchScores {
         for index in unsafe 0..<rows.count {
             let first = unsafe rows.place(index) * perSample
             for row in 0..<perSample {
-                let label = unsafe data.y.label(first + row)
-                guard label >= 0 && label < scoring.classes else {
-                    throw MartletError(
-                        .argument,
-                        "y[\(first + row)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
-                }
+                let label = try unsafe data.label(first + row, scoring)
                 if scoring.settings.loss == .binaryCrossEntropy {
                     unsafe targets.base[index * perSample + row] = Float(label)
                 } else {

@@ -10,6 +10,7 @@ final class Convolution: Operation {
     private let hasBias: Bool
     private let layer: Layer
     private let kernel: Shape
+    private let bias: Shape
     private var epilogue = Epilogue.none
 
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
@@ -24,12 +25,12 @@ final class Convolution: Operation {
         }
         kernel = try Shape(
             [layer.kernel.height, layer.kernel.width, input.last / groups, filters], "\(subject)'s kernel")
+        bias = try Shape([filters], "\(subject)'s bias")
         let output = try Shape([window.outHeight, window.outWidth, filters], "\(subject)'s output")
         super.init(input: input, output: output)
     }
 
     override var parameters: [ArrayDescription] {
-        guard let bias = try? Shape([filters]) else { return [] }
         let area = kernel[0] * kernel[1]
         let first = ArrayDescription(
             name: "kernel", shape: kernel, initializer: layer.kernelInitializer, value: layer.kernelValue,

@@ -8,6 +8,8 @@ final class Dense: Operation {
     private let units: Int
     private let hasBias: Bool
     private let layer: Layer
+    private let kernel: Shape
+    private let bias: Shape
     private var epilogue = Epilogue.none
 
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
@@ -15,12 +17,12 @@ final class Dense: Operation {
         inputs = input.last
         units = layer.units
         hasBias = !layer.flags.contains(.noBias)
+        kernel = try Shape([inputs, units], "\(subject)'s kernel")
+        bias = try Shape([units], "\(subject)'s bias")
         super.init(input: input, output: try input.replacingLast(with: units, "\(subject)'s output"))
-        _ = try Shape([inputs, units], "\(subject)'s kernel")
     }
 
     override var parameters: [ArrayDescription] {
-        guard let kernel = try? Shape([inputs, units]), let bias = try? Shape([units]) else { return [] }
         let first = ArrayDescription(
             name: "kernel", shape: kernel, initializer: layer.kernelInitializer, value: layer.kernelValue,
             fanIn: inputs, fanOut: units)

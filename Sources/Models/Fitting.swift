@@ -47,10 +47,11 @@ extension Model {
     /// Makes the model ready to train: moments at zero, memory planned. May be called again.
     public func compile(_ training: Training, optimizer: Configuration = Configuration(.adam)) throws(MartletError) {
         try training.check("training.")
-        try build()
-        let trainer = try Trainer(self, training, optimizer)
+        let built = try made()
+        let trainer = try Trainer(self, built.parameters, training, optimizer)
         try trainer.plan(self, batch: training.batchSize)
         try trainer.scores(self, batch: training.batchSize)
+        keep(built)
         self.trainer = trainer
     }
 
@@ -83,16 +84,21 @@ extension Model {
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
-        try unsafe trainer.checkLabels(data)
+        try unsafe data.checkLabels(trainer.scoring)
         let held = try unsafe validation.map { pair throws(MartletError) in
-            try unsafe LabelledSamples(pair.x, pair.y, self, trainer.scoring, ("validation_x", "validation_y"))
+            try unsafe LabelledSamples(
+                pair.x, pair.y, self, trainer.scoring, ("loop.validation_x", "loop.validation_y"))
         }
-        if let held = unsafe held { try unsafe trainer.checkLabels(held) }
+        if let held = unsafe held { try unsafe held.checkLabels(trainer.scoring) }
         guard loop.epochs >= 1 && loop.epochs <= Int(Int32.max) else {
             throw MartletError(.argument, "loop.epochs is \(loop.epochs); expected 1 to 2^31 - 1")
         }
         let batch = unsafe min(try batchSize(loop), data.count)
+        // Everything that could fail later, with the model half trained.
         try trainer.plan(self, batch: batch)
+        try trainer.scores(self, batch: batch)
+        if unsafe held != nil { _ = try inferencePlan(batch: batch) }
+        _ = try unsafe Execution(mode: .flush)
         var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
         var outcome = Outcome(score: Score(trainer.settings.metrics))
         let clock = Stopwatch()
@@ -107,8 +113,8 @@ extension Model {
                     ? Rows.range(start: range.lowerBound, count: range.count) : order.rows(range)
                 try unsafe trainer.train(self, data, rows, adding: &score)
             }
+            if unsafe outcome.score.samples == data.count { outcome.epochs = epoch + 1 }
             if outcome.isStopped { break }
-            outcome.epochs = epoch + 1
             if let held = unsafe held {
                 var score = Score(trainer.settings.metrics)
                 for start in stride(from: 0, to: unsafe held.count, by: batch) {
@@ -125,7 +131,7 @@ extension Model {
     public func evaluate(_ x: Samples, _ y: Samples, _ loop: Loop) throws(MartletError) -> Outcome {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
-        try unsafe trainer.checkLabels(data)
+        try unsafe data.checkLabels(trainer.scoring)
         let batch = unsafe min(try batchSize(loop), data.count)
         var outcome = Outcome(score: Score(trainer.settings.metrics))
         outcome.isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, &outcome.score) {
@@ -154,7 +160,7 @@ extension Model {
     public func predict(_ x: Samples, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop) throws(MartletError)
         -> Bool
     {
-        try build()
+        try checkLayers()
         let count = try unsafe x.sampleCount(of: input, "x")
         let (wanted, overflow) = count.multipliedReportingOverflow(by: output.elementCount)
         guard !overflow, out.count == wanted, let target = out.baseAddress, let base = unsafe x.base else {
@@ -164,6 +170,8 @@ extension Model {
         }
         try unsafe x.checkApart(from: target, count: wanted)
         let batch = min(try batchSize(loop), count)
+        _ = try inferencePlan(batch: batch)
+        try build()
         let source = unsafe base.assumingMemoryBound(to: Float.self)
         var score = Score([])
         return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
@@ -207,20 +215,6 @@ extension Model {
             if !report(progress) { return true }
         }
         return false
-    }
-}
-
-extension Trainer {
-    /// Throws where a label is none of the output's classes.
-    func checkLabels(_ data: LabelledSamples) throws(MartletError) {
-        if unsafe data.y.type == .fp32 { return }
-        for place in unsafe 0..<data.y.count {
-            let label = unsafe data.y.label(place)
-            guard label >= 0 && label < scoring.classes else {
-                throw MartletError(
-                    .argument, "y[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
-            }
-        }
     }
 }
 

@@ -17,9 +17,19 @@ struct Graph {
     /// The number of the last value, the model's output.
     var output: Int { steps.count }
 
-    /// An operation that reads what the last one gives.
-    mutating func append(_ operation: Operation) {
-        steps.append(GraphStep(operation: operation, input: output))
+    /// Adds an operation that reads a value; returns the number of the one it gives. Training serves values that one
+    /// operation reads: gradients of several are not added up.
+    mutating func append(_ operation: Operation, reading value: Int) -> Int {
+        steps.append(GraphStep(operation: operation, input: value))
+        return steps.count
+    }
+
+    /// For each value the last operation that reads it; for the output the loss, which comes after all.
+    var lastReaders: [Int] {
+        var readers = Array(repeating: -1, count: steps.count + 1)
+        for (index, step) in steps.enumerated() { readers[step.input] = index }
+        readers[output] = steps.count
+        return readers
     }
 
     /// For each value whether training needs its gradient: some operation before it has parameters.

@@ -137,6 +137,7 @@ public struct Layer: Sendable {
                 throw refuse("\(field)[\(place)]", size, "\(least) to 2^20")
             }
         }
+        try checkUnread(prefix)
         if kind == .dense || kind == .conv2D {
             guard units >= 1 && units <= 1 << 30 else { throw refuse("units", units, "1 to 2^30") }
             try kernelInitializer.check(kernelValue, prefix + "kernel_value")
@@ -174,12 +175,41 @@ public struct Layer: Sendable {
         if let name { try Layer.check(name: name, prefix) }
     }
 
-    private static func check(name: String, _ prefix: String) throws(MartletError) {
-        let count = name.utf8.count
-        guard count >= 1 && count <= longestName && !name.utf8.contains(UInt8(ascii: "/")) else {
+    /// The flags that the kind reads.
+    private var flagsRead: LayerFlags {
+        switch kind {
+        case .dense, .conv2D: .noBias
+        case .batchNorm: [.noBias, .noScale, .unbiasedVariance]
+        case .averagePool2D: .countPadding
+        default: []
+        }
+    }
+
+    /// Throws where a choice is made that the kind would pass over: an activation, flags, or pads.
+    private func checkUnread(_ prefix: String) throws(MartletError) {
+        guard hasActivation || activation == .linear else {
+            throw MartletError(
+                .argument, "\(prefix)activation is \(activation); expected linear: \(kind.name) reads none")
+        }
+        guard flagsRead.isSuperset(of: flags) else {
             throw MartletError(
                 .argument,
-                "\(prefix)name is \"\(name.prefix(80))\"; expected 1 to \(longestName) bytes without '/'")
+                "\(prefix)flags is \(flags.rawValue); expected bits of \(flagsRead.rawValue), as \(kind.name) reads"
+            )
+        }
+        for place in 0..<4 where padding != .explicit && pads[place] != 0 {
+            throw MartletError(
+                .argument, "\(prefix)pads[\(place)] is \(pads[place]); expected 0, since padding is not explicit")
+        }
+    }
+
+    private static func check(name: String, _ prefix: String) throws(MartletError) {
+        let count = name.utf8.count
+        let isWhole = !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+        guard count >= 1 && count <= longestName && isWhole else {
+            throw MartletError(
+                .argument,
+                "\(prefix)name is \"\(name.prefix(80))\"; expected 1 to \(longestName) bytes without '/' and NUL")
         }
     }
 }

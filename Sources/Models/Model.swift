@@ -15,11 +15,8 @@ public final class Model {
     package private(set) var nodes: [Node]
     private(set) var graph = Graph()
     let seed: UInt64
-    /// What lies where in the flat buffers; empty until the model is built.
-    package private(set) var parameterViews: [View] = []
-    package private(set) var statisticViews: [View] = []
-    private(set) var parameters: FlatBuffer?
-    private(set) var statistics: FlatBuffer?
+    /// Parameters and statistics; nil until a call needs them.
+    private(set) var built: Built?
     /// What training needs; nil until the model is compiled.
     var trainer: Trainer?
     /// Memory for the batches of predictions and evaluations.
@@ -40,7 +37,7 @@ public final class Model {
     }
 
     func add(_ layer: Layer, inputs: [Int]?, prefix: String) throws(MartletError) -> Int {
-        guard parameters == nil else {
+        guard built == nil else {
             throw MartletError(.order, "the model's parameters have been made; expected layers to be added before")
         }
         guard nodes.count < Model.mostNodes else {
@@ -55,24 +52,25 @@ public final class Model {
             throw MartletError(
                 .unsupported, "inputs is \(Shape.text(inputs)); expected \(last) alone: models are sequences")
         }
+        let source = nodes[inputs[0]]
         try layer.check(prefix)
         let name = try freeName(for: layer, prefix)
-        let operations = try layer.operations(
-            on: nodes[last].output, stream: graph.steps.count, "layer \"\(name)\"")
+        let operations = try layer.operations(on: source.output, stream: graph.steps.count, "layer \"\(name)\"")
         let first = graph.steps.count
         let text = try OwnedText(name)
-        for operation in operations { graph.append(operation) }
+        var value = source.value
+        for operation in operations { value = graph.append(operation, reading: value) }
         nodes.append(
             Node(
-                name: text, layer: layer, inputs: inputs,
-                output: operations.last?.output ?? nodes[last].output, operations: first..<graph.steps.count))
+                name: text, layer: layer, inputs: inputs, output: operations.last?.output ?? source.output,
+                operations: first..<graph.steps.count))
         return nodes.count - 1
     }
 
     /// The layer's name, or its kind's with a number that makes it the only one.
     private func freeName(for layer: Layer, _ prefix: String) throws(MartletError) -> String {
         if let name = layer.name {
-            guard !nodes.contains(where: { $0.name.string == name }) else {
+            guard isFree(name) else {
                 throw MartletError(
                     .argument, "\(prefix)name is \"\(name.prefix(80))\", another layer's; expected one of its own")
             }
@@ -81,9 +79,14 @@ public final class Model {
         var number = nodes.count { $0.layer.kind == layer.kind }
         while true {
             let name = number == 0 ? "\(layer.kind.name)" : "\(layer.kind.name)_\(number)"
-            if !nodes.contains(where: { $0.name.string == name }) { return name }
+            if isFree(name) { return name }
             number += 1
         }
+    }
+
+    /// Whether no layer has the name, byte by byte: Swift's own comparison takes two spellings of a letter for one.
+    private func isFree(_ name: String) -> Bool {
+        !nodes.contains { $0.name.string.utf8.elementsEqual(name.utf8) }
     }
 
     // MARK: - Parameters
@@ -92,12 +95,29 @@ public final class Model {
     public var input: Shape { nodes[0].output }
     public var output: Shape { nodes[nodes.count - 1].output }
 
-    /// Makes and initialises parameters and statistics, where there are none yet.
-    func build() throws(MartletError) {
-        guard parameters == nil else { return }
+    /// The activation that the output has: that of the last layer which is more than a move of elements.
+    var lastActivation: Activation {
+        var node = nodes[nodes.count - 1]
+        while true {
+            switch node.layer.kind {
+            case .flatten, .reshape, .permute, .dropout: node = nodes[node.inputs[0]]
+            default: return node.layer.hasActivation ? node.layer.activation : .linear
+            }
+        }
+    }
+
+    /// Throws `.order` where there is no layer.
+    func checkLayers() throws(MartletError) {
         guard nodes.count > 1 else {
             throw MartletError(.order, "the model has no layer; expected one to be added before")
         }
+    }
+
+    /// The parameters and statistics, or initialised ones that the model does not have before they are kept: a call that
+    /// fails between the two leaves it as it was.
+    package func made() throws(MartletError) -> Built {
+        if let built { return built }
+        try checkLayers()
         var made = (parameters: ViewList(), statistics: ViewList())
         for (index, node) in nodes.enumerated() {
             for step in node.operations {
@@ -113,19 +133,31 @@ public final class Model {
         let execution = try unsafe Execution(mode: .exact)
         unsafe fill(parameters, made.parameters.views, execution, streams: 0)
         unsafe fill(statistics, made.statistics.views, execution, streams: 1 << 32)
-        (parameterViews, statisticViews) = (made.parameters.views, made.statistics.views)
-        (self.parameters, self.statistics) = (parameters, statistics)
+        return Built(
+            parameters: parameters, statistics: statistics, parameterViews: made.parameters.views,
+            statisticViews: made.statistics.views)
+    }
+
+    /// Makes them the model's.
+    package func keep(_ built: Built) { self.built = built }
+
+    /// Makes and initialises parameters and statistics, where there are none yet.
+    @discardableResult
+    func build() throws(MartletError) -> Built {
+        let built = try made()
+        keep(built)
+        return built
     }
 
     /// Parameters and statistics as in the beginning, and nothing left of training but its settings.
     public func reset() throws(MartletError) {
-        guard let parameters, let statistics else { return }
+        guard let built else { return }
         let execution = try unsafe Execution(mode: .exact)
         let fresh = try trainer.map { trainer throws(MartletError) in
-            try Trainer(self, trainer.settings, trainer.optimizer.configurations[0])
+            try Trainer(self, built.parameters, trainer.settings, trainer.optimizer.configurations[0])
         }
-        unsafe fill(parameters, parameterViews, execution, streams: 0)
-        unsafe fill(statistics, statisticViews, execution, streams: 1 << 32)
+        unsafe fill(built.parameters, built.parameterViews, execution, streams: 0)
+        unsafe fill(built.statistics, built.statisticViews, execution, streams: 1 << 32)
         trainer = fresh
     }
 
@@ -140,14 +172,12 @@ public final class Model {
 
     /// The parameters' memory, the model's own. Throws `.order` and `.memory` where it cannot be made yet.
     public func parameterMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
-        try build()
-        return unsafe parameters?.elements ?? UnsafeMutableBufferPointer(start: nil, count: 0)
+        unsafe try build().parameters.elements
     }
 
     /// The statistics' memory: moving means and the like, which no gradient changes.
     public func statisticMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
-        try build()
-        return unsafe statistics?.elements ?? UnsafeMutableBufferPointer(start: nil, count: 0)
+        unsafe try build().statistics.elements
     }
 
     /// Elements of a node's parameters and statistics.
@@ -189,6 +219,21 @@ public final class Model {
     }
 }
 
+/// The flat buffers of a model, and what lies where in them.
+package final class Built {
+    let parameters: FlatBuffer
+    let statistics: FlatBuffer
+    package let parameterViews: [View]
+    package let statisticViews: [View]
+
+    init(parameters: FlatBuffer, statistics: FlatBuffer, parameterViews: [View], statisticViews: [View]) {
+        self.parameters = parameters
+        self.statistics = statistics
+        self.parameterViews = parameterViews
+        self.statisticViews = statisticViews
+    }
+}
+
 /// A layer in its place: an object, so that no list of nodes is a large allocation.
 package final class Node {
     package let name: OwnedText
@@ -196,6 +241,9 @@ package final class Node {
     package let inputs: [Int]
     package let output: Shape
     let operations: Range<Int>
+
+    /// The number of the value that it gives, among those of the graph.
+    var value: Int { operations.upperBound }
 
     init(name: OwnedText, layer: Layer, inputs: [Int], output: Shape, operations: Range<Int>) {
         self.name = name

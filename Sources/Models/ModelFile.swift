@@ -23,9 +23,9 @@ extension Model {
     }
 
     package func save(to path: UnsafePointer<CChar>) throws(MartletError) {
-        try build()
+        let built = try made()
         var writer = SafetensorsWriter()
-        try writer.addMetadata("format", Model.format)
+        try writer.addMetadata("format", "\(Model.format)")
         var general = NumberLine()
         general.add("version", 1)
         general.add("seed", Int(Int64(bitPattern: seed)))
@@ -33,18 +33,23 @@ extension Model {
         for (place, size) in input.list.enumerated() { general.add("input\(place)", size) }
         try writer.addMetadata("model", general.text)
         for (index, node) in nodes.enumerated().dropFirst() {
-            try writer.addMetadata("layer.\(index)", node.layer.line.text)
+            var line = node.layer.line
+            line.add("inputs", node.inputs)
+            try writer.addMetadata("layer.\(index)", line.text)
             try writer.addMetadata("layer.\(index).name", node.name.string)
         }
-        try add(to: &writer, parameters, parameterViews, suffix: "")
-        try add(to: &writer, statistics, statisticViews, suffix: "")
-        if let trainer { try add(to: &writer, trainer) }
+        try unsafe add(to: &writer, built.parameters.base, built.parameterViews, suffix: "")
+        try unsafe add(to: &writer, built.statistics.base, built.statisticViews, suffix: "")
+        if let trainer { try add(to: &writer, trainer, built.parameterViews) }
         try unsafe writer.write(to: path)
+        keep(built)
     }
 
-    private static var format: String { "martlet.model" }
+    fileprivate static var format: StaticString { "martlet.model" }
 
-    private func add(to writer: inout SafetensorsWriter, _ trainer: Trainer) throws(MartletError) {
+    private func add(
+        to writer: inout SafetensorsWriter, _ trainer: Trainer, _ views: [View]
+    ) throws(MartletError) {
         try writer.addMetadata("training", trainer.settings.line.text)
         var state = NumberLine()
         state.add("algorithm", Int(trainer.optimizer.configurations[0].algorithm.rawValue))
@@ -56,7 +61,7 @@ extension Model {
             try writer.addMetadata("optimizer.\(key)", value)
         }
         for moment in try moments(of: trainer) {
-            try unsafe add(to: &writer, moment.base, parameterViews, suffix: ".\(moment.name)")
+            try unsafe add(to: &writer, moment.base, views, suffix: ".\(moment.name)")
         }
     }
 
@@ -71,12 +76,6 @@ extension Model {
                     base: base.assumingMemoryBound(to: Float.self), name: configuration.algorithm.slotNames[slot]))
         }
         return moments
-    }
-
-    private func add(
-        to writer: inout SafetensorsWriter, _ buffer: FlatBuffer?, _ views: [View], suffix: String
-    ) throws(MartletError) {
-        if let buffer { try unsafe add(to: &writer, buffer.base, views, suffix: suffix) }
     }
 
     private func add(
@@ -112,7 +111,7 @@ extension Model {
                 throw file.wrong("layer.\(index)", line.text, "the numbers of a layer")
             }
             _ = try file.checked { () throws(MartletError) in
-                try model.add(layer, inputs: nil, prefix: "the file's layer.\(index).")
+                try model.add(layer, inputs: line.integers("inputs"), prefix: "the file's layer.\(index).")
             }
         }
         try model.read(file)
@@ -124,10 +123,10 @@ extension Model {
         let views = try self.views()
         for view in views { try file.check(view.0, view.1, suffix: "") }
         var expected = views.count
-        try build()
-        try file.read(parameters, parameterViews)
-        try file.read(statistics, statisticViews)
-        if file.has("training") { expected += try readTraining(file) }
+        let built = try build()
+        try unsafe file.read(built.parameters.base, built.parameterViews, suffix: "")
+        try unsafe file.read(built.statistics.base, built.statisticViews, suffix: "")
+        if file.has("training") { expected += try readTraining(file, built) }
         guard file.tensorCount == expected else {
             throw MartletError(.format, "the file has \(file.tensorCount) tensors; expected \(expected) for its layers")
         }
@@ -148,7 +147,8 @@ extension Model {
     }
 
     /// Compiles, and reads counters and moments; returns how many tensors that took.
-    private func readTraining(_ file: borrowing ModelReader) throws(MartletError) -> Int {
+    private func readTraining(_ file: borrowing ModelReader, _ built: Built) throws(MartletError) -> Int {
+        let views = built.parameterViews
         let line = try file.line("training")
         guard let settings = Training(line) else { throw file.wrong("training", line.text, "the numbers of training") }
         let state = try file.line("state")
@@ -160,16 +160,18 @@ extension Model {
         for (key, _) in configuration.text { try file.set(&configuration, key) }
         // Every moment's tensor must be there before memory is taken for it.
         for name in algorithm.slotNames.prefix(configuration.slotCount) {
-            for view in parameterViews { try file.check(view.name.string, view.shape, suffix: ".\(name)") }
+            for view in views { try file.check(view.name.string, view.shape, suffix: ".\(name)") }
         }
-        let trainer = try file.checked { () throws(MartletError) in try Trainer(self, settings, configuration) }
+        let trainer = try file.checked { () throws(MartletError) in
+            try Trainer(self, built.parameters, settings, configuration)
+        }
         trainer.step = Int64(step)
         trainer.epoch = Int64(epoch)
         let moments = try moments(of: trainer)
-        for moment in moments { try unsafe file.read(moment.base, parameterViews, suffix: ".\(moment.name)") }
+        for moment in moments { try unsafe file.read(moment.base, views, suffix: ".\(moment.name)") }
         if trainer.optimizer.count > 0 { try trainer.optimizer.setStepCount(of: 0, to: Int64(taken)) }
         self.trainer = trainer
-        return moments.count * parameterViews.count
+        return moments.count * views.count
     }
 }
 
@@ -189,9 +191,9 @@ private struct ModelReader: ~Copyable {
 
     /// Throws where the file says that it is something else.
     func checkFormat() throws(MartletError) {
-        guard let format = unsafe reader.metadata("format"), unsafe Bytes.areEqual(format, "martlet.model") else {
+        guard let format = unsafe reader.metadata("format"), unsafe Bytes.areEqual(format, Model.format) else {
             throw MartletError(
-                .format, "the file's format is not \"martlet.model\"; expected what a model's save wrote")
+                .format, "the file's format is not \"\(Model.format)\"; expected what a model's save wrote")
         }
     }
 
@@ -253,10 +255,6 @@ private struct ModelReader: ~Copyable {
                     + "expected F32 \(shape)")
         }
         return index
-    }
-
-    func read(_ buffer: FlatBuffer?, _ views: [View]) throws(MartletError) {
-        if let buffer { try unsafe read(buffer.base, views, suffix: "") }
     }
 
     func read(_ base: UnsafeMutablePointer<Float>, _ views: [View], suffix: String) throws(MartletError) {

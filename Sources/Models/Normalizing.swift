@@ -48,7 +48,7 @@ final class BatchNorm: Operation {
         let rows = unsafe pass.batch * input.outerCount
         if unsafe pass.isTraining {
             unsafe pass.execution.batchNorm(
-                rows: rows, channels: input.last, momentum: Float(layer.momentum), epsilon: Float(layer.epsilon),
+                rows: rows, channels: input.last, momentum: layer.momentum, epsilon: Float(layer.epsilon),
                 unbiased: layer.flags.contains(.unbiasedVariance), x: pass.input,
                 scale: scale(pass.parameters).map { unsafe UnsafePointer($0) },
                 shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, moving: pass.statistics,
@@ -100,10 +100,8 @@ final class Normalization: Operation {
     override func backward(_ pass: BackwardPass) {
         guard let out = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
-        // Plain: such a layer stands first, as a rule, where nobody needs the input's gradient.
-        let factor = unsafe forward.statistics + input.last
-        for index in unsafe 0..<forward.batch * input.elementCount {
-            unsafe out[index] = pass.gradient[index] * factor[index % input.last]
-        }
+        unsafe forward.execution.normalize(
+            rows: forward.batch * input.outerCount, columns: input.last, mean: nil,
+            factor: forward.statistics + input.last, x: pass.gradient, y: out)
     }
 }

@@ -11,7 +11,9 @@ struct NumberLine {
 
     init() {}
 
-    mutating func add(_ key: String, _ values: Int...) {
+    mutating func add(_ key: String, _ values: Int...) { add(key, values) }
+
+    mutating func add(_ key: String, _ values: [Int]) {
         add(key, values.map { "\($0)" }.joined(separator: ","))
     }
 

@@ -53,6 +53,8 @@ private struct Lifetimes {
         /// Floats for one sample, and whatever the batch.
         var perSample: Int
         var fixed = 0
+        /// The last forward operation that reads a value that lies here.
+        var lastReader = -1
         /// Whether some backward pass reads what was written, so that nothing may be written over it.
         var isPinned = false
         var offset = -1
@@ -68,6 +70,7 @@ private struct Lifetimes {
     init(_ graph: Graph, isTraining: Bool) {
         let count = graph.steps.count
         let needsGradient = graph.needsGradient
+        let lastReaders = graph.lastReaders
         gradients = Array(repeating: -1, count: count + 1)
         for (index, step) in graph.steps.enumerated() {
             let operation = step.operation
@@ -76,7 +79,7 @@ private struct Lifetimes {
             let given = values[step.input]
             // What is read now, and what the backward pass reads again.
             extend(given, to: operation.needsInput ? end : index, pins: runsBackward && operation.needsInput)
-            let isWritable = given >= 0 && !stores[given].isPinned
+            let isWritable = given >= 0 && !stores[given].isPinned && stores[given].lastReader <= index
             if operation.isView || operation.isFused || (operation.runsInPlace && isWritable) {
                 values.append(given)
                 if given >= 0 { stores[given].perSample = max(stores[given].perSample, operation.output.elementCount) }
@@ -84,6 +87,8 @@ private struct Lifetimes {
                 values.append(stores.count)
                 stores.append(Store(first: index, last: index, perSample: operation.output.elementCount))
             }
+            let store = values[index + 1]
+            if store >= 0 { stores[store].lastReader = max(stores[store].lastReader, lastReaders[index + 1]) }
             extend(
                 values[index + 1], to: operation.needsOutput ? end : index, pins: runsBackward && operation.needsOutput)
             saved.append(-1)

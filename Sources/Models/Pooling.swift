@@ -9,6 +9,10 @@ final class MaxPooling: Operation {
 
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
         window = try ImageWindow(layer, input: input, subject)
+        // Places in an image are kept in 32 bits.
+        guard input.elementCount <= 1 << 31 else {
+            throw MartletError(.shape, "\(subject)'s input is \(input); expected 2^31 elements at most")
+        }
         super.init(
             input: input, output: try Shape([window.outHeight, window.outWidth, input.last], "\(subject)'s output"))
     }

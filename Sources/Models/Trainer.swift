@@ -16,24 +16,24 @@ final class Trainer {
     var step: Int64 = 0
     /// Epochs begun by `fit`, which the order of samples depends on.
     var epoch: Int64 = 0
+    /// Whether the gradients are those of a step.
+    private var hasStepped = false
 
-    /// For a model that has been built. Throws `.argument`, `.memory`.
-    init(_ model: Model, _ settings: Training, _ configuration: Configuration) throws(MartletError) {
+    /// For a model with these parameters. Throws `.argument`, `.memory`.
+    init(
+        _ model: Model, _ parameters: FlatBuffer, _ settings: Training, _ configuration: Configuration
+    ) throws(MartletError) {
         try settings.check("training.")
         self.settings = settings
-        let last = model.nodes[model.nodes.count - 1].layer
-        scoring = Scoring(
-            settings, output: model.output, lastActivation: last.hasActivation ? last.activation : .linear)
+        scoring = Scoring(settings, output: model.output, lastActivation: model.lastActivation)
         guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
             throw MartletError(
                 .argument,
                 "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
         }
         optimizer = try Optimizer(configuration)
-        gradients = try FlatBuffer(count: model.parameters?.count ?? 0)
-        if let parameters = model.parameters, parameters.count > 0 {
-            try unsafe optimizer.add(ArrayView(parameters.elements), name: "parameters")
-        }
+        gradients = try FlatBuffer(count: parameters.count)
+        if parameters.count > 0 { try unsafe optimizer.add(ArrayView(parameters.elements), name: "parameters") }
     }
 
     /// Memory for training batches of as many samples, or for those that `compile` was told of where that is more. Throws
@@ -75,21 +75,18 @@ final class Trainer {
         unsafe backward(model, plan, execution, batch: count, input: input)
         try stepOptimizer()
         step += 1
+        hasStepped = true
     }
 
     private func backward(
         _ model: Model, _ plan: Plan, _ execution: Execution, batch: Int, input: UnsafePointer<Float>
     ) {
-        guard let parameters = model.parameters, let statistics = model.statistics else { return }
+        guard let built = model.built else { return }
         let steps = model.graph.steps
         for index in steps.indices.reversed() {
             guard let gradient = unsafe plan.gradient(index + 1) else { continue }
-            let pass = unsafe ForwardPass(
-                execution: execution, batch: batch, input: plan.value(steps[index].input, input: input),
-                output: plan.value(index + 1, input: input), saved: plan.saved(index),
-                parameters: parameters.base + steps[index].firstParameter,
-                statistics: statistics.base + steps[index].firstStatistic, isTraining: true, seed: model.seed,
-                step: UInt64(step))
+            let pass = unsafe model.pass(
+                index, built, plan, execution, batch: batch, input: input, isTraining: true, step: UInt64(step))
             unsafe steps[index].operation.backward(
                 BackwardPass(
                     forward: pass, gradient: gradient, inputGradient: plan.gradient(steps[index].input),
@@ -105,9 +102,9 @@ final class Trainer {
         }
     }
 
-    /// The Euclidean norm of the latest step's gradient; NaN before the first.
+    /// The Euclidean norm of the latest step's gradient; NaN before the first that this trainer made.
     func gradientNorm() throws(MartletError) -> Double {
-        if step == 0 { return .nan }
+        if !hasStepped { return .nan }
         let execution = try unsafe Execution(mode: .exact)
         return unsafe execution.sumOfSquares(count: gradients.count, x: gradients.base).squareRoot()
     }
@@ -118,16 +115,25 @@ extension Model {
     func forward(
         _ plan: Plan, _ execution: Execution, batch: Int, input: UnsafePointer<Float>, isTraining: Bool, step: UInt64
     ) {
-        guard let parameters, let statistics else { return }
+        guard let built else { return }
         let steps = graph.steps
         for index in steps.indices where !steps[index].operation.isView && !steps[index].operation.isFused {
-            let pass = unsafe ForwardPass(
-                execution: execution, batch: batch, input: plan.value(steps[index].input, input: input),
-                output: plan.value(index + 1, input: input), saved: plan.saved(index),
-                parameters: parameters.base + steps[index].firstParameter,
-                statistics: statistics.base + steps[index].firstStatistic, isTraining: isTraining, seed: seed,
-                step: step)
-            unsafe steps[index].operation.forward(pass)
+            unsafe steps[index].operation.forward(
+                pass(
+                    index, built, plan, execution, batch: batch, input: input, isTraining: isTraining, step: step))
         }
+    }
+
+    /// What one operation computes forward with.
+    fileprivate func pass(
+        _ index: Int, _ built: Built, _ plan: Plan, _ execution: Execution, batch: Int, input: UnsafePointer<Float>,
+        isTraining: Bool, step: UInt64
+    ) -> ForwardPass {
+        let place = graph.steps[index]
+        return unsafe ForwardPass(
+            execution: execution, batch: batch, input: plan.value(place.input, input: input),
+            output: plan.value(index + 1, input: input), saved: plan.saved(index),
+            parameters: built.parameters.base + place.firstParameter,
+            statistics: built.statistics.base + place.firstStatistic, isTraining: isTraining, seed: seed, step: step)
     }
 }

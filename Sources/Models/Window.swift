@@ -49,15 +49,17 @@ private struct Span {
         _ tooLarge: String
     ) throws(MartletError) {
         let reach = (window - 1) * dilation + 1
+        // Pads count where they are asked for; elsewhere they are any numbers.
+        let padded = padding == .explicit ? size + before + after : size
         switch padding {
         case .valid: (self.before, count) = (0, Span.places(size, reach, stride))
-        case .explicit: (self.before, count) = (before, Span.places(size + before + after, reach, stride))
+        case .explicit: (self.before, count) = (before, Span.places(padded, reach, stride))
         case .same:
             count = (size - 1) / stride + 1
             self.before = max((count - 1) * stride + reach - size, 0) / 2
         }
         guard count >= 1 else {
-            throw MartletError(.shape, "\(tooLarge) (\(reach)) than its padded input (\(size + before + after))")
+            throw MartletError(.shape, "\(tooLarge) (\(reach)) than its padded input (\(padded))")
         }
     }
 

@@ -1,7 +1,8 @@
 // The one error type of the library: what kind of failure, and a sentence for the person who reads it.
 // Which function failed and which status number the caller of C sees are the boundary's business.
 
-/// Why a call failed. Thrown before anything the caller passed has changed.
+/// Why a call failed. Thrown before anything the caller passed has changed; but `.stopped` ends a walk where it is, with
+/// what has been done so far.
 public struct MartletError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The kinds of failure; the raw values are the status numbers of `martlet.h`.
     public enum Kind: Int32, Sendable, CaseIterable {

@@ -11,7 +11,7 @@ import Synchronization
         var lastThreads: Int32 = 0
         var scratch: UnsafeMutableRawPointer?
         var scratchByteCount = 0
-        var visit = unsafe Visit()
+        var visit: UnsafePointer<Visit>?
     }
 
     private let fields: UnsafeMutablePointer<Fields>
@@ -44,21 +44,33 @@ import Synchronization
     /// A handle that the thread has entered, and from which it is calling the host back: calls of the host that only
     /// look at the object may come in again.
     @unsafe package struct Visit {
-        /// The handle's token; 0 where there is none.
-        package var token: UInt = 0
-        package var object: UnsafeMutableRawPointer?
+        /// The handle's token.
+        package let token: UInt
+        package let object: UnsafeMutableRawPointer
+        /// The visit during which this one began.
+        package let before: UnsafePointer<Visit>?
 
-        package init() {}
-
-        package init(token: UInt, object: UnsafeMutableRawPointer) {
+        package init(token: UInt, object: UnsafeMutableRawPointer, before: UnsafePointer<Visit>?) {
             unsafe self.token = token
             unsafe self.object = unsafe object
+            unsafe self.before = unsafe before
         }
     }
 
-    package var visit: Visit {
+    /// The latest of the visits under way, which lie on the thread's stack; nil where there is none.
+    package var visit: UnsafePointer<Visit>? {
         get { unsafe fields.pointee.visit }
-        nonmutating set { unsafe fields.pointee.visit = newValue }
+        nonmutating set { unsafe fields.pointee.visit = unsafe newValue }
+    }
+
+    /// What the thread is calling the host back from under a token; nil where it is not.
+    package func visited(token: UInt) -> UnsafeMutableRawPointer? {
+        var next = unsafe visit
+        while let visit = unsafe next {
+            if unsafe visit.pointee.token == token { return unsafe visit.pointee.object }
+            unsafe next = unsafe visit.pointee.before
+        }
+        return nil
     }
 
     /// The text of the latest error: UTF-8, at most 1,023 bytes and a NUL; "" before the first. Valid as long as the

@@ -33,7 +33,22 @@ def layer_values() -> Iterator[Value]:
     yield from assign("a->layer->kind", (-1, 0, 13, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 8, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->flags", ("16u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
-    yield from assign("a->layer->flags", ("15u",), "ANY")
+    for kind, flags in {
+        "DENSE": 1,
+        "CONV2D": 1,
+        "BATCH_NORM": 7,
+        "AVERAGE_POOL2D": 8,
+        "MAX_POOL2D": 0,
+        "DROPOUT": 0,
+        "FLATTEN": 0,
+        "NORMALIZATION": 0,
+        "GLOBAL_AVERAGE_POOL2D": 0,
+        "ACTIVATION": 0,
+    }.items():
+        for bit in (1, 2, 4, 8):
+            yield from of_kind(kind, "flags", (f"{bit}u",), "OK" if flags & bit else "ARGUMENT")
+        if kind not in ("DENSE", "CONV2D", "BATCH_NORM", "ACTIVATION"):
+            yield from of_kind(kind, "activation", (1, 7), "ARGUMENT")
     yield from assign("a->layer->padding", (-1, 3, *INT32), "ARGUMENT")
     for field in ("kernel", "bias"):
         yield from assign(f"a->layer->{field}_initializer", (-1, 10, 1000, *INT32), "ARGUMENT")
@@ -83,7 +98,12 @@ def window_values() -> Iterator[Value]:
             explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
             yield from of_kind(kind, f"pads[{place}]", (-1, 3, *INT64, 1 << 20), "ARGUMENT", explicit)
             yield from of_kind(kind, f"pads[{place}]", (1,), "OK", explicit)
-        yield from of_kind(kind, "pads[0]", (-1, 1 << 20), "ANY")
+        for place in range(4):
+            yield from of_kind(kind, f"pads[{place}]", (-1, 1, 1 << 20, *INT64), "ARGUMENT")
+        wide = "a->layer->kernel[0] = 9; a->layer->pads[1] = 1;"
+        yield from of_kind(kind, "pads[0]", ("INT64_MAX",), "ARGUMENT", wide)
+        wide += " a->layer->padding = MARTLET_PADDING_SAME;"
+        yield from of_kind(kind, "pads[0]", ("INT64_MAX",), "ARGUMENT", wide)
     wide = "a->layer->padding = MARTLET_PADDING_EXPLICIT; a->layer->dilation[0] = 3;"
     yield from of_kind("CONV2D", "pads[0]", (6,), "OK", wide)
     yield from of_kind("CONV2D", "pads[0]", (7, 8), "ARGUMENT", wide)

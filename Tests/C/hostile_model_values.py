@@ -131,6 +131,11 @@ def y_values() -> Iterator[Value]:
         code = f"label_as(&w->m, a->y, {dtype}, 1); a->y->count"
         yield f"{dtype}, too few", f"{code} -= 1;", "SHAPE"
         yield f"{dtype}, none", f"{code} = 0;", "SHAPE"
+    for sizes in ("1, w->m.sizes[1] = SAMPLES", "SAMPLES / 2, w->m.sizes[1] = 2"):
+        code = f"lay(&w->m, a->y); w->m.sizes[0] = {sizes}; w->m.strides[0] = w->m.sizes[1];"
+        yield f"labels whose first size is {sizes}", code, "SHAPE"
+    code = "a->x->count = (int64_t)1 << 56; a->model = rows_model(&w->m); a->x->data = w->m.inputs;"
+    yield "samples times rows of the output past 64 bits", code, "SHAPE"
     fp32 = "a->y->dtype = MARTLET_FP32; a->y->data = w->m.targets; a->y->count ="
     yield "targets", f"{fp32} SAMPLES * CLASSES;", "OK"
     for count in ("SAMPLES", "SAMPLES * CLASSES - 1", "SAMPLES * CLASSES - CLASSES", "0", "CLASSES", "INT64_MAX"):

@@ -71,6 +71,19 @@ UNUSED static void add_dense(martlet_model *model, int64_t units) {
     REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
 }
 
+/* A compiled model of one feature whose output has 1,024 rows. */
+UNUSED static martlet_model *rows_model(struct model_world *m) {
+    martlet_model *model = NULL;
+    martlet_layer layer;
+    REQUIRE(martlet_model_create(&model, (const int64_t[]){1}, 1, 0) == MARTLET_OK);
+    add_dense(model, 1024);
+    REQUIRE(martlet_layer_init(&layer, sizeof layer, MARTLET_LAYER_RESHAPE) == MARTLET_OK);
+    layer.rank = 2, layer.sizes[0] = 1024, layer.sizes[1] = 1;
+    REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
+    REQUIRE(martlet_model_compile(model, &m->training.training, NULL) == MARTLET_OK);
+    return model;
+}
+
 /* Gives an array of a world's samples its sizes: the samples' number, then that of each one's elements. */
 UNUSED static void lay(struct model_world *m, martlet_array *array) {
     array->rank = 2;

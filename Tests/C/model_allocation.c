@@ -76,6 +76,13 @@ struct scene {
 
 static martlet_status call_compile(struct scene *s) { return martlet_model_compile(s->model, &s->training, NULL); }
 static martlet_status call_fit(struct scene *s) { return network_fit(s->model, s->data, 1, 0); }
+/* With more samples in a batch than compile was told of, and validation: nothing may fail once a step was made. */
+static martlet_status call_fit_validating(struct scene *s) {
+    martlet_loop loop;
+    REQUIRE(martlet_loop_init(&loop, sizeof loop) == MARTLET_OK);
+    loop.batch_size = 20, loop.validation_x = &s->data->x, loop.validation_y = &s->data->y;
+    return martlet_model_fit(s->model, NULL, &s->data->x, &s->data->y, &loop);
+}
 static martlet_status call_train(struct scene *s) { return martlet_model_train(s->model, NULL, &s->data->x, &s->data->y, NULL, 0); }
 static martlet_status call_evaluate(struct scene *s) { return martlet_model_evaluate(s->model, NULL, &s->data->x, &s->data->y, NULL); }
 static martlet_status call_save(struct scene *s) { return martlet_model_save(s->model, s->path); }
@@ -103,13 +110,15 @@ static const struct {
     const char *name;
     bool compiled; /* before the call */
 } calls[] = {{call_create, "create", false}, {call_compile, "compile", false}, {call_predict, "predict", false},
-             {call_compile, "another compile", true}, {call_fit, "fit", true}, {call_train, "train", true},
+             {call_compile, "another compile", true}, {call_fit, "fit", true}, {call_fit_validating, "fit with validation", true},
+             {call_train, "train", true},
              {call_evaluate, "evaluate", true}, {call_predict, "predict", true}, {call_save, "save", true},
              {call_load, "load", true}, {call_reset, "reset", true}};
 
 static uint64_t scene_hash(const struct scene *s, bool compiled) { return network_hash(s->model, compiled); }
 
-/* One process for each n. 0: the call got by; 1: failed as promised; 2: wrong; 3: the process ended. */
+/* One process for each n. 0: the call got by; 1: failed as promised; 2: wrong; 3: the process ended; 4: the call did
+ * without what it was refused. */
 static int attempt(int number, long n) {
     fflush(NULL);
     const pid_t child = fork();
@@ -132,7 +141,7 @@ static int attempt(int number, long n) {
     const martlet_status status = calls[number].call(&s);
     const long seen = malloc_count_stop();
     unlink(s.path);
-    if (status == MARTLET_OK) _exit(check_failures != 0 ? 2 : seen < n ? 0 : 1); /* or did without what it was refused */
+    if (status == MARTLET_OK) _exit(check_failures != 0 ? 2 : seen < n ? 0 : 4);
     CHECK_STATUS(status, MARTLET_ERROR_MEMORY);
     CHECK(strlen(martlet_last_error()) > 0 && s.made == NULL);
     CHECK_SAYING(scene_hash(&s, compiled) == before, "%s, allocation %ld: the model was changed", calls[number].name, n);
@@ -149,7 +158,7 @@ static void injections(void) {
         long n = 1;
         for (; n < 200 && (verdict = attempt(k, n)) != 0; n++)
             CHECK_SAYING(verdict == 1, "%s: allocation %ld of %d bytes or more %s", calls[k].name, n, LARGE,
-                         verdict == 3 ? "ends the process" : "is answered wrongly");
+                         verdict == 3 ? "ends the process" : verdict == 4 ? "is answered with OK" : "is answered wrongly");
         CHECK_SAYING(n < 200, "%s never got by", calls[k].name);
         total += n - 1;
     }

@@ -43,6 +43,9 @@ static void other_process(const char *program, bool image) {
     martlet_model *loaded = NULL;
     CHECK_OK(martlet_model_load(&loaded, PATH));
     CHECK(network_hash(loaded, false) == network_hash(model, false));
+    double norm = 0;
+    CHECK_OK(martlet_model_grad_norm_get(loaded, &norm));
+    CHECK_SAYING(isnan(norm), "a norm of %g of no step", norm);
     char kind[4], output[32], numbers[32];
     snprintf(kind, sizeof kind, "%d", image);
     snprintf(output, sizeof output, "%llx", (unsigned long long)network_output(model, data));
@@ -251,6 +254,14 @@ static void lies(void) {
         edited(piece, by, false);
         edited(piece, "", true);
     }
+    edited("\"dropout\"", "\"drop\\u0000ut\"", true); /* C would read half of the name */
+    edited(" pads=0,0,0,0", " pads=9223372036854775807,1,0,0", true);
+    edited(" inputs=0", "", false); /* the layer before, where a file does not say */
+    edited(" inputs=1", " inputs=0", true);
+    edited(" inputs=2", " inputs=2,2", true);
+    edited(" inputs=3", " inputs=4", true);
+    edited(" inputs=3", " inputs=-1", true);
+    edited(" inputs=3", " inputs=9223372036854775807", true);
     static const char *const rates[] = {"0x7ff8000000000000", "0x3ff0000000000000", "0xbfe0000000000000", "0x7ff0000000000000"};
     for (int k = 0; k < LENGTH(rates); k++) { /* dropout's: NaN, 1, below 0, infinite */
         char piece[1024], by[1100];
@@ -277,6 +288,9 @@ int main(int argc, char **argv) {
     martlet_model *model = network_dense(8, 3, 1);
     network_compile(model, 16);
     CHECK_OK(network_fit(model, samples, 2, 0));
+    double norm = 0;
+    CHECK_OK(martlet_model_grad_norm_get(model, &norm));
+    CHECK(norm > 0);
     CHECK_OK(martlet_model_save(model, PATH));
     CHECK_OK(martlet_model_destroy(model));
     good_size = checkpoint_read(PATH, good, sizeof good);

@@ -1,6 +1,6 @@
 /*
  * The progress function: what it is told, what may be called inside it and what may not, and how it stops a
- * fit, an evaluation and a prediction. The model is consistent after each of them: its output is that of a
+ * fit, an evaluation and a prediction; also where the progress function of one model trains another. The model is consistent after each of them: its output is that of a
  * model which was never interrupted, and training goes on.
  */
 #include "network.h"
@@ -15,8 +15,6 @@ struct watch {
     uint64_t output; /* of a prediction made inside, where `inside` */
     bool inside, refuse;
 };
-
-static bool is_order_or_busy(martlet_status status) { return status == MARTLET_ERROR_ORDER || status == MARTLET_ERROR_BUSY; }
 
 /* Everything that looks at the model works inside, and predicts what it will after the call. */
 static void look(struct watch *w) {
@@ -58,7 +56,7 @@ static void change(struct watch *w) {
         martlet_model_set(w->model, MARTLET_LR, 0.5),               martlet_model_destroy(w->model),
     };
     for (int k = 0; k < LENGTH(given); k++)
-        CHECK_SAYING(is_order_or_busy(given[k]), "call %d gave %s", k, martlet_status_name(given[k]));
+        CHECK_SAYING(given[k] == MARTLET_ERROR_ORDER, "call %d gave %s", k, martlet_status_name(given[k]));
     CHECK(strlen(martlet_last_error()) > 20);
 }
 
@@ -135,6 +133,11 @@ static void validated(const struct network_data *data) {
     CHECK_OK(martlet_model_fit(w.model, &result, &data->x, &data->y, &loop));
     CHECK_OK(martlet_model_evaluate(w.model, &after, &x, &y, NULL));
     CHECK(result.validation_loss == after.loss && result.validation_accuracy == after.accuracy);
+    int32_t wrong[20] = {0, NETWORK_CLASSES};
+    const martlet_array labels = check_array(wrong, 20, MARTLET_INT32);
+    loop.validation_y = &labels;
+    CHECK_STATUS(martlet_model_fit(w.model, NULL, &data->x, &data->y, &loop), MARTLET_ERROR_ARGUMENT);
+    CHECK_SAYING(strstr(martlet_last_error(), "loop.validation_y[1] is 5") != NULL, "%s", martlet_last_error());
     CHECK(after.samples == 20 && after.batches == 2 && isnan(after.validation_loss) && w.calls == 9);
     watch_destroy(&w);
 }
@@ -161,6 +164,44 @@ static void inside(const struct network_data *data) {
     watch_destroy(&w), watch_destroy(&quiet);
 }
 
+/* Inside the progress function of the inner model, whose fit runs in that of the outer one: both are looked at, and
+ * neither may be changed. */
+static int32_t within_two(void *user, const martlet_progress *progress) {
+    struct watch *w = user;
+    martlet_model *const models[] = {w->model, w->other};
+    (void)progress;
+    w->calls++;
+    for (int k = 0; k < 2; k++) {
+        int64_t step = -1;
+        CHECK_OK(martlet_model_step_get(models[k], &step));
+        network_output(models[k], w->data);
+        CHECK_STATUS(martlet_model_destroy(models[k]), MARTLET_ERROR_ORDER);
+        CHECK_STATUS(martlet_model_reset(models[k]), MARTLET_ERROR_ORDER);
+        CHECK_STATUS(network_fit(models[k], w->data, 1, 0), MARTLET_ERROR_ORDER);
+    }
+    return 0;
+}
+
+static int32_t within_one(void *user, const martlet_progress *progress) {
+    struct watch *w = user;
+    martlet_loop loop = loop_of(w, 1);
+    (void)progress;
+    loop.progress = within_two;
+    CHECK_OK(martlet_model_fit(w->other, NULL, &w->data->x, &w->data->y, &loop));
+    CHECK_STATUS(martlet_model_destroy(w->model), MARTLET_ERROR_ORDER);
+    CHECK_OK(martlet_model_set(w->other, MARTLET_LR, 1e-3)); /* the inner one is free again */
+    return 0;
+}
+
+static void nested(const struct network_data *data) {
+    struct watch w = watch_create(data, false, false, 0);
+    martlet_loop loop = loop_of(&w, 1);
+    loop.progress = within_one;
+    CHECK_OK(martlet_model_fit(w.model, NULL, &data->x, &data->y, &loop));
+    CHECK(w.calls == 9);
+    watch_destroy(&w);
+}
+
 /* ---- stopping ---- */
 
 static void stopped(const struct network_data *data) {
@@ -175,7 +216,7 @@ static void stopped(const struct network_data *data) {
         CHECK_STATUS(martlet_model_fit(w.model, &result, &data->x, &data->y, &loop), wanted);
         const int done = stop <= 6 ? stop : 6, last = (done - 1) % 3 + 1;
         CHECK(w.calls == done && result.batches == last && result.samples == (last == 3 ? NETWORK_SAMPLES : last * BATCH));
-        CHECK_SAYING(result.epochs == (stop <= 6 ? (done - 1) / 3 : 2), "stop %d: %d epochs", stop, result.epochs);
+        CHECK_SAYING(result.epochs == done / 3, "stop %d: %d epochs", stop, result.epochs);
         CHECK(result.loss == w.seen[done - 1].loss && isnan(result.validation_loss));
         int64_t step = 0;
         CHECK_OK(martlet_model_step_get(w.model, &step));
@@ -214,6 +255,7 @@ int main(void) {
     counted(data);
     validated(data);
     inside(data);
+    nested(data);
     stopped(data);
     network_data_free(data);
     return check_end();

@@ -221,6 +221,36 @@ static void every(void) {
     }
 }
 
+/* What the output is to a cross-entropy does not change with layers that only move elements. */
+static void moved(void) {
+    static const int32_t behind[] = {MARTLET_LAYER_FLATTEN, MARTLET_LAYER_RESHAPE, MARTLET_LAYER_PERMUTE, MARTLET_LAYER_DROPOUT};
+    double losses[LENGTH(behind) + 1];
+    check_fill(inputs, LENGTH(inputs), 1);
+    memset(labels, 0, sizeof labels);
+    const martlet_array x = check_array(inputs, 6, MARTLET_FP32), y = check_array(labels, 2, MARTLET_INT32);
+    for (int activation = MARTLET_ACTIVATION_SIGMOID; activation <= MARTLET_ACTIVATION_SOFTMAX; activation++)
+        for (int k = LENGTH(behind); k >= 0; k--) {
+            martlet_model *model = NULL;
+            martlet_training training;
+            martlet_result result;
+            CHECK_OK(martlet_model_create(&model, (int64_t[]){3}, 1, 0));
+            network_add(model, MARTLET_LAYER_DENSE, 3, activation);
+            for (int layers = 0; layers < 2 && k < LENGTH(behind); layers++) {
+                martlet_layer layer = network_layer(behind[k], 0, MARTLET_ACTIVATION_LINEAR);
+                if (behind[k] == MARTLET_LAYER_RESHAPE || behind[k] == MARTLET_LAYER_PERMUTE) layer.rank = 1;
+                if (behind[k] == MARTLET_LAYER_RESHAPE) layer.sizes[0] = 3;
+                CHECK_OK(martlet_model_add(model, &layer, NULL, 0, NULL));
+            }
+            CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY));
+            CHECK_OK(martlet_model_compile(model, &training, NULL));
+            CHECK_OK(martlet_result_init(&result, sizeof result));
+            CHECK_OK(martlet_model_evaluate(model, &result, &x, &y, NULL));
+            losses[k] = result.loss;
+            CHECK_SAYING(losses[k] == losses[LENGTH(behind)], "kind %d: %g, wanted %g", k < LENGTH(behind) ? behind[k] : 0, losses[k], losses[LENGTH(behind)]);
+            CHECK_OK(martlet_model_destroy(model));
+        }
+}
+
 int main(void) {
     alarm(110);
     martlet_machine machine = {0};
@@ -229,6 +259,7 @@ int main(void) {
         CHECK_OK(martlet_isa_set(isa));
         every();
     }
+    moved();
     printf("%d settings on %d instruction sets; ", settings, machine.isa_best);
     return check_end();
 }

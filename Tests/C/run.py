@@ -231,6 +231,7 @@ def tests() -> dict[str, object]:
         "fuzz": program("fuzz", lines=2),
         "matmul": program("matmul", lines=2),
         "model_life": program("model_life"),
+        "model_limits": program("model_limits"),
         "model_progress": program("model_progress"),
         "model_batches": program("model_batches"),
         "model_scores": program("model_scores"),

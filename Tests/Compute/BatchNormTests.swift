@@ -37,7 +37,7 @@ import Testing
         }
         let (scale, shift) = (randomFloats(channels, seed: 2), randomFloats(channels, seed: 3))
         let before = randomFloats(2 * channels, seed: 4).map(\.magnitude)
-        let (epsilon, momentum): (Float, Float) = (1e-3, 0.9)
+        let (epsilon, momentum): (Float, Double) = (1e-3, 0.9)
         let statistics = Statistics(x.map { Double($0) }, channels)
         let inverses = statistics.variances.map { 1 / ($0 + Double(epsilon)).squareRoot() }
         let wanted = x.indices.map { index in
@@ -47,7 +47,7 @@ import Testing
         }
         let correction = unbiased ? Double(rows) / Double(max(rows - 1, 1)) : 1
         let batch = statistics.means + statistics.variances.map { $0 * correction }
-        let moved = zip(before, batch).map { Double(momentum) * Double($0) + (1 - Double(momentum)) * $1 }
+        let moved = zip(before, batch).map { momentum * Double($0) + (1 - momentum) * $1 }
         try Twins.each { execution in
             let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
             let (moving, saved) = (FencedFloats(before), FencedFloats(repeating: 7, count: 2 * channels))
@@ -64,6 +64,12 @@ import Testing
             execution.batchNorm(
                 rows: rows, channels: channels, momentum: momentum, epsilon: epsilon, unbiased: unbiased,
                 x: input.pointer, scale: nil, shift: nil, moving: moving.pointer, saved: saved.pointer, y: y.pointer)
+            // A momentum that fp32 takes for 1.
+            let slow = FencedFloats(repeating: 0, count: 2 * channels)
+            execution.batchNorm(
+                rows: rows, channels: channels, momentum: 0.99999999, epsilon: epsilon, unbiased: unbiased,
+                x: input.pointer, scale: nil, shift: nil, moving: slow.pointer, saved: saved.pointer, y: y.pointer)
+            expectClose(slow.numbers, batch.map { (1 - 0.99999999) * $0 }, "\(execution.isa.name), slowly")
             let plain = x.indices.map { (Double(x[$0]) - statistics.means[$0 % channels]) * inverses[$0 % channels] }
             expectClose(
                 y.numbers, plain, relative: 1e-5, absolute: rows < 8 ? 3e-4 : 5e-5, "\(execution.isa.name), plain")

@@ -79,6 +79,10 @@ import Testing
                 rows: rows, columns: columns, mean: means.pointer, factor: factors.pointer, x: input.pointer,
                 y: out.pointer)
             expectClose(out.numbers, exact, relative: 1e-6, absolute: 1e-5, "\(execution.isa.name)")
+            execution.normalize(
+                rows: rows, columns: columns, mean: nil, factor: factors.pointer, x: input.pointer, y: input.pointer)
+            let scaled = x.indices.map { Double(x[$0]) * Double(factor[$0 % columns]) }
+            expectClose(input.numbers, scaled, relative: 1e-6, absolute: 1e-5, "\(execution.isa.name), no mean")
         }
     }
 
@@ -90,14 +94,6 @@ import Testing
             let input = FencedFloats(x)
             #expect(abs(execution.sum(count: count, x: input.pointer) - exact) <= 1e-12 * squares)
             #expect(abs(execution.sumOfSquares(count: count, x: input.pointer) - squares) <= 1e-12 * squares)
-            #expect(execution.isFinite(count: count, x: input.pointer))
-            for (place, number): (Int, Float) in [(0, .nan), (count / 2, .infinity), (count - 1, -.infinity)]
-            where count > 0 {
-                let before = input.pointer[place]
-                input.pointer[place] = number
-                #expect(!execution.isFinite(count: count, x: input.pointer))
-                input.pointer[place] = before
-            }
         }
     }
 
