@@ -206,7 +206,8 @@ def test_a_bar_where_tqdm_is(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_lines_where_tqdm_is_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    for name in ("tqdm", "tqdm.auto"):
+        monkeypatch.setitem(sys.modules, name, None)
     compiled().fit(X, Y, verbose=1)
     assert capsys.readouterr().out.startswith("Epoch 1/1 - ")
 

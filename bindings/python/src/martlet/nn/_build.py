@@ -28,6 +28,8 @@ class Built:
         self.model = model
         self.graph = Graph(model)
         self.layers: list[Layer] = []
+        self.gives_channels_first = False
+        """The output is an image whose sizes are turned to (channels, height, width) at the end."""
         self._views: dict[int, list[tuple[View, NDArray]]] | None = None
 
     @property
@@ -40,13 +42,14 @@ class Built:
         return self.graph.shape
 
     def add(self, layer: Layer, name: str) -> None:
-        layer.build(self, self.graph, name)
+        layer._enter(self, self.graph, name)
         self.layers.append(layer)
 
     def finish(self) -> None:
         """Makes the parameters, if there are none yet."""
         if self._views is not None:
             return
+        self.gives_channels_first |= self.graph.turned
         self.graph.straighten()
         found: dict[int, list[tuple[View, NDArray]]] = {}
         for buffer in _BUFFERS:
@@ -56,7 +59,9 @@ class Built:
                 found.setdefault(view.node, []).append((view, array))
         self._views = found
         for layer in self.layers:
-            layer.ready()
+            layer._filled()
+        # No layer can come from here on. A model that nobody refers to is freed at once, as it is in no cycle.
+        self.layers.clear()
 
     def views(self, node: int) -> list[tuple[View, NDArray]]:
         """A node's weights, where they lie: parameters, then statistics."""
