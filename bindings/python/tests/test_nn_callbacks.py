@@ -87,16 +87,6 @@ def test_monitoring_what_is_not_there() -> None:
         run(nn.EarlyStopping(), [1.0], "loss")
 
 
-def test_checkpoints(tmp_path: Path) -> None:
-    model, _ = run(nn.ModelCheckpoint("m-{epoch:02d}-{val_loss:.1f}"), [3, 4])
-    assert model.saved == ["m-01-3.0", "m-02-4.0"]
-    best = nn.ModelCheckpoint(tmp_path / "best", save_best_only=True)
-    model, _ = run(best, [3, 4, 2, math.nan, 2])
-    assert model.saved == [str(tmp_path / "best")] * 2
-    with pytest.raises(martlet.ArgumentError, match="cannot be filled in .*; there are 'epoch', 'val_loss'"):
-        run(nn.ModelCheckpoint("m-{accuracy}"), [3])
-
-
 def test_terminate_on_nan(capsys: pytest.CaptureFixture[str]) -> None:
     for value, stops in ((1.0, False), (math.nan, True), (math.inf, True)):
         callback, model = nn.TerminateOnNaN(), Fake()

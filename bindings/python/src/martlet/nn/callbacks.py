@@ -128,7 +128,7 @@ class EarlyStopping(Monitor):
     monitor                 "val_loss", or another name of logs
     min_delta               what counts as better is better by more than this
     mode                    "min", "max", or "auto": max for accuracies, else min
-    baseline                patience also runs out over epochs that are not better than this number
+    baseline                epochs that are not better than this number count against patience too
     restore_best_weights    at the end the model gets the weights (not the moments) of its best epoch
     start_from_epoch        epochs before this one are not looked at
     """
@@ -164,12 +164,12 @@ class EarlyStopping(Monitor):
         better = self.improves(value)
         if self.restore_best_weights and (better or self.best_weights is None):
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+        self.wait += 1
         if better:
             self.best, self.best_epoch = value, epoch
-        if better and self.betters(value, self.baseline):
-            self.wait = 0
+            if self.betters(value, self.baseline):
+                self.wait = 0
             return
-        self.wait += 1
         if self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
