@@ -27,19 +27,17 @@ class Built:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.graph = Graph(model)
+        self.input_shape = model.node(0).sizes
+        self._final_shape: tuple[int, ...] | None = None
         self.layers: list[Layer] = []
         self.gives_channels_first = False
         """The output is an image whose sizes are turned to (channels, height, width) at the end."""
         self._views: dict[int, list[tuple[View, NDArray]]] | None = None
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        return self.model.node(0).sizes
-
-    @property
     def output_shape(self) -> tuple[int, ...]:
         """As the user sees it."""
-        return self.graph.shape
+        return self.graph.shape if self._final_shape is None else self._final_shape
 
     def add(self, layer: Layer, name: str) -> None:
         layer._enter(self, self.graph, name)
@@ -57,7 +55,7 @@ class Built:
             for view in views:
                 array = numbers[view.offset : view.offset + view.size].reshape(view.sizes)
                 found.setdefault(view.node, []).append((view, array))
-        self._views = found
+        self._views, self._final_shape = found, self.graph.shape
         for layer in self.layers:
             layer._filled()
         # No layer can come from here on. A model that nobody refers to is freed at once, as it is in no cycle.

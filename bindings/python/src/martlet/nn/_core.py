@@ -28,7 +28,18 @@ class Input:
 
 
 class Dense(Layer):
-    """activation(x kernel + bias) over the last size. Weights: kernel, inputs x units; bias, units."""
+    """activation(x kernel + bias) over the last size: (..., inputs) becomes (..., units).
+
+    units                units of the output, 1 or more
+    activation           "relu", "leaky_relu" (slope 0.2), "gelu" (exact), "silu" or "swish", "tanh", "sigmoid",
+                         "softmax" (over the last size), or None or "linear": none
+    use_bias             whether there is a bias
+    kernel_initializer   "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+    bias_initializer     "lecun_normal", "zeros", "ones", "constant", "random_normal", "random_uniform", or an object
+                         of martlet.nn.initializers, such as RandomNormal(stddev=0.1)
+
+    Weights: kernel, (inputs, units); bias, (units,). Arguments that cannot be raise ArgumentError or DTypeError.
+    """
 
     def __init__(
         self,
@@ -55,7 +66,7 @@ class Dense(Layer):
 
 
 class Activation(Layer):
-    """activation(x), by its name. "softmax" is over the last size."""
+    """activation(x), by one of the names that Dense lists. The shape stays."""
 
     def __init__(self, activation: str, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__(name, input_shape)

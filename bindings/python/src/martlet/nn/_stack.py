@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
@@ -84,14 +84,16 @@ class Stack(Weights):
         for layer in self._layers:
             layer._unsettle()
 
-    @contextmanager
-    def _tentative(self) -> Iterator[None]:
+    def _tentative(self) -> AbstractContextManager[None]:
         """Where what follows fails, a model that it built is forgotten, and with it the shape of the samples."""
-        fresh = self._built is None
+        return self._forgetting() if self._built is None else nullcontext()
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if fresh and self._built is not None:
+            if self._built is not None:
                 self._forget()
             raise
 

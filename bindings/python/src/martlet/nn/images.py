@@ -25,6 +25,10 @@ class Conv2D(ImageLayer):
                     (height, width), or ((top, bottom), (left, right)), each less than the window that dilation spans
     data_format     "channels_last", "channels_first", or None: what set_data_format said
     groups          divides channels and filters
+    activation, use_bias, kernel_initializer, bias_initializer    as Dense's
+
+    (height, width, channels) becomes (rows, columns, filters). Weights: kernel, (height, width, channels / groups,
+    filters); bias, (filters,). A window larger than the padded image raises ShapeError when the model is built.
     """
 
     def __init__(
