@@ -232,7 +232,8 @@ class Sequential(Stack):
 
         path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
         The file is whole at any moment: a kill leaves the old one or the new one. martlet.nn.load_model reads it, and
-        so does C. Raises FileError where the system refuses, and OrderError before the shape of the samples is known.
+        so does C, to which it says all but names of metrics and classes of layers. Raises FileError where the system
+        refuses, and OrderError before the shape of the samples is known.
         """
         name = _arguments.file_name(path)
         with self._owner:
