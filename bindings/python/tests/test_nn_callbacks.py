@@ -11,7 +11,7 @@ import pytest
 
 import martlet
 from martlet import nn
-from martlet.nn.callbacks import Callbacks
+from martlet.nn._listeners import Callbacks
 from networks import digits_like, mlp
 
 
@@ -85,16 +85,6 @@ def test_early_stopping_climbs_for_accuracies() -> None:
 def test_monitoring_what_is_not_there() -> None:
     with pytest.warns(UserWarning, match="EarlyStopping watches 'val_loss', which is not reported; there are 'loss'"):
         run(nn.EarlyStopping(), [1.0], "loss")
-
-
-def test_checkpoints(tmp_path: Path) -> None:
-    model, _ = run(nn.ModelCheckpoint("m-{epoch:02d}-{val_loss:.1f}"), [3, 4])
-    assert model.saved == ["m-01-3.0", "m-02-4.0"]
-    best = nn.ModelCheckpoint(tmp_path / "best", save_best_only=True)
-    model, _ = run(best, [3, 4, 2, math.nan, 2])
-    assert model.saved == [str(tmp_path / "best")] * 2
-    with pytest.raises(martlet.ArgumentError, match="cannot be filled in .*; there are 'epoch', 'val_loss'"):
-        run(nn.ModelCheckpoint("m-{accuracy}"), [3])
 
 
 def test_terminate_on_nan(capsys: pytest.CaptureFixture[str]) -> None:

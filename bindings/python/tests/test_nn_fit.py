@@ -12,7 +12,7 @@ import pytest
 
 import martlet
 from martlet import nn
-from martlet.nn import _progress, _training
+from martlet.nn import _progress
 from networks import digits_like, mlp
 
 X, Y = digits_like(100, (20,))
@@ -86,20 +86,12 @@ def test_batches_may_grow_and_keep_the_moments() -> None:
     assert (grown.parameters() == known.parameters()).all()
 
 
-def test_order_is_the_seeds_and_the_steps() -> None:
-    def orders(seed: int, epochs: int) -> list[list[int]]:
-        return [_training.order(seed, 4 * epoch, 100).tolist() for epoch in range(epochs)]
-
-    first, second = orders(3, 2)
-    assert sorted(first) == sorted(second) == list(range(100)) and first != second
-    assert orders(3, 2) == [first, second] and orders(4, 1)[0] != first
-    one, two, three = compiled(7), compiled(7), compiled(7)
-    one.fit(X, Y, epochs=2, verbose=0)
-    two.fit(X, Y, epochs=1, verbose=0)
-    two.fit(X, Y, epochs=2, initial_epoch=1, verbose=0)
-    assert (one.parameters() == two.parameters()).all()
-    three.fit(X, Y, epochs=2, verbose=0, shuffle=False)
-    assert (one.parameters() != three.parameters()).any()
+def test_batches_larger_than_the_library_takes() -> None:
+    model = compiled()
+    history = model.fit(X, Y, batch_size=2**31 + 1, validation_split=0.2, verbose=0).history
+    assert list(history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
+    assert model.evaluate(X, Y, batch_size=2**40, verbose=0) == model.evaluate(X, Y, batch_size=100, verbose=0)
+    assert (model.predict(X, batch_size=2**40) == model.predict(X)).all()
 
 
 def test_every_sample_once_an_epoch() -> None:
@@ -206,7 +198,8 @@ def test_a_bar_where_tqdm_is(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_lines_where_tqdm_is_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tqdm", None)
+    for name in ("tqdm", "tqdm.auto"):
+        monkeypatch.setitem(sys.modules, name, None)
     compiled().fit(X, Y, verbose=1)
     assert capsys.readouterr().out.startswith("Epoch 1/1 - ")
 

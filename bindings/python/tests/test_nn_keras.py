@@ -132,3 +132,22 @@ def test_from_logits() -> None:
     shifted.compile("adam", nn.SparseCategoricalCrossentropy(from_logits=False))
     wanted = float(keras.losses.SparseCategoricalCrossentropy(from_logits=False)(y, positive))
     assert abs(shifted.evaluate(positive, y, verbose=0) / wanted - 1) < 1e-5
+
+
+@pytest.mark.parametrize("values", [[3, 2.5, 2.2, 0.5, 1], [3, 1.9, 1.8, 1.7], [3, 1.9, 1.95, 1.95, 0], [1, 2, 3, 4]])
+@pytest.mark.parametrize("options", [{"baseline": 2}, {}, {"baseline": 1.85, "min_delta": 0.2}])
+def test_early_stopping_is_kerass(values: list[float], options: Any) -> None:
+    class Model:
+        stop_training = False
+
+    seen = []
+    for library in (nn, keras.callbacks):
+        callback, model = library.EarlyStopping(patience=2, mode="min", **options), Model()
+        callback.set_model(model)
+        callback.on_train_begin()
+        for epoch, value in enumerate(values):
+            callback.on_epoch_end(epoch, {"val_loss": value})
+            if model.stop_training:
+                break
+        seen.append(epoch)
+    assert seen[0] == seen[1]

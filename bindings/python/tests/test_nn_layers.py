@@ -181,7 +181,12 @@ def test_views_outlive_their_model() -> None:
     [
         ([np.zeros((2, 3))], martlet.ShapeError, "has 2 weights, and 1 were given"),
         ([np.zeros((3, 2)), np.zeros(3)], martlet.ShapeError, r"'dense/kernel' of .* has shape \(2, 3\), and \(3, 2\)"),
-        ([np.zeros((2, 3)), ["a"] * 3], martlet.DTypeError, "'dense/bias' of .*wanted an array of numbers"),
+        (
+            [np.zeros((2, 3)), ["a"] * 3],
+            martlet.DTypeError,
+            "'dense/bias' of .*its dtype is str.*wanted an array of real numbers",
+        ),
+        ([np.full((2, 3), 1j), np.zeros(3)], martlet.DTypeError, "'dense/kernel' of .*its dtype is complex128"),
         (np.zeros((2, 3)), martlet.DTypeError, "wanted a list of arrays"),
     ],
 )
@@ -204,8 +209,8 @@ def test_initializers() -> None:
         assert abs(uniform.var() / variance - 1) < 0.05 and abs(normal.var() / variance - 1) < 0.05
         assert abs(uniform).max() <= np.float32((3 * variance) ** 0.5) < abs(normal).max()
     assert (kernel("zeros") == 0).all() and (kernel("ones") == 1).all() and (kernel(nn.Constant(0.5)) == 0.5).all()
-    assert abs(kernel(nn.RandomNormal(0.3)).std() / 0.3 - 1) < 0.05
-    limited = kernel(nn.RandomUniform(0.2))
+    assert abs(kernel(nn.RandomNormal(stddev=0.3)).std() / 0.3 - 1) < 0.05
+    limited = kernel(nn.RandomUniform(-0.2, 0.2))
     assert 0.19 < abs(limited).max() <= np.float32(0.2)
     assert (kernel("glorot_uniform") == kernel(nn.GlorotUniform())).all()
 
@@ -257,7 +262,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.Normalization(mean=1, variance=-1), martlet.ArgumentError, "variance of <Normalization> is -1.0"),
     (lambda: nn.Normalization(mean="a", variance=1), martlet.DTypeError, "mean of <Normalization> is 'a'"),
     (lambda: nn.Normalization(mean=np.nan, variance=1), martlet.ArgumentError, "wanted finite numbers"),
-    (lambda: nn.RandomNormal(-1), martlet.ArgumentError, "stddev is -1"),
+    (lambda: nn.RandomNormal(stddev=-1), martlet.ArgumentError, "stddev is -1"),
     (lambda: nn.Constant("a"), martlet.DTypeError, "value is 'a'"),  # type: ignore[arg-type]
     (lambda: nn.set_data_format("first"), martlet.ArgumentError, "data_format is 'first'"),
     (lambda: nn.Sequential("ab"), martlet.DTypeError, "layers is 'ab'"),

@@ -124,19 +124,22 @@ def test_threads_with_models_of_their_own() -> None:
 
 def test_a_second_thread_is_refused() -> None:
     """Both train; each call succeeds or raises BusyError, and every step that was counted was taken."""
-    x, y = digits_like(320, (20,))
+    x, y = digits_like(20_000, (20,))  # milliseconds for a step, in which the other thread comes
     model = mlp()
     model.compile("adam", "sparse_categorical_crossentropy")
     model.train_on_batch(x, y)
     done: list[int] = []
+    refused: list[int] = []
+    barrier = threading.Barrier(2)
 
     def work() -> None:
-        for _ in range(300):
+        for _ in range(50):
+            barrier.wait()
             try:
                 model.train_on_batch(x, y)
                 done.append(1)
             except martlet.BusyError:
-                pass
+                refused.append(1)
 
     workers = [threading.Thread(target=work) for _ in range(2)]
     for worker in workers:
@@ -144,6 +147,7 @@ def test_a_second_thread_is_refused() -> None:
     for worker in workers:
         worker.join()
     assert model.optimizer.iterations == 1 + len(done)
+    assert refused and len(done) + len(refused) == 100
 
 
 def test_exit_while_a_thread_trains(run_python: Any) -> None:

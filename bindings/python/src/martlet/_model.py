@@ -1,17 +1,19 @@
 """A native model: a typed face of the martlet_model_ functions.
 
 It speaks in addresses, numbers and names; martlet.nn brings the numpy arrays and keeps them alive. No ctypes object
-leaves it.
+leaves it. Each call is its owner's; who holds the owner through several keeps other threads out between them.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from martlet import _ffi, _ffi_models, _memory
 from martlet._config import Hyperparameters
+from martlet._owner import Owner
 
 # Where a Result's numbers stand among its 8-byte words.
 _WORDS = {field[0]: getattr(_ffi_models.Result, field[0]).offset // 8 for field in _ffi_models.Result._fields_}
@@ -63,36 +65,53 @@ class View(NamedTuple):
     size: int
 
 
-class Model:
-    """A handle. close() frees it, and so does the garbage collector."""
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
-    def __init__(self, sizes: Sequence[int], seed: int) -> None:
+
+def _alone(
+    method: Callable[Concatenate[Model, _Arguments], _Result],
+) -> Callable[Concatenate[Model, _Arguments], _Result]:
+    """A method that one thread at a time is inside of."""
+
+    @wraps(method)
+    def call(model: Model, /, *given: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        with model.owner:
+            return method(model, *given, **named)
+
+    return call
+
+
+class Model:
+    """A handle, which the garbage collector frees. owner says who is inside, and may be shared with what stands for
+    the model before and after."""
+
+    def __init__(self, sizes: Sequence[int], seed: int, owner: Owner | None = None) -> None:
         token = _ffi_models.MODEL()
         _ffi_models.martlet_model_create(token, _memory.int64s(sizes), len(sizes), seed)
-        self._own(token)
+        self._own(token, owner)
 
-    def _own(self, token: Any) -> None:
-        self._token = token
+    def _own(self, token: Any, owner: Owner | None) -> None:
+        self._token, self.owner = token, owner or Owner()
         self._finalizer = weakref.finalize(self, _ffi_models.martlet_model_destroy, token)
         # At exit the system takes the memory back, and a thread may still be inside.
         self._finalizer.atexit = False
 
     @classmethod
-    def load(cls, path: bytes) -> Model:
+    def load(cls, path: bytes, owner: Owner | None = None) -> Model:
         token = _ffi_models.MODEL()
         _ffi_models.martlet_model_load(token, path)
         model = cls.__new__(cls)
-        model._own(token)
+        model._own(token, owner)
         return model
 
-    def close(self) -> None:
-        self._finalizer()
-
+    @_alone
     def save(self, path: bytes) -> None:
         _ffi_models.martlet_model_save(self._token, path)
 
     # ---- layers ----
 
+    @_alone
     def add(self, kind: int, name: str, fields: Mapping[str, Any]) -> int:
         """Adds a layer after the one added last; fields are those of martlet_layer. Returns its node."""
         layer, node = _ffi_models.Layer(), _ffi.Int32()
@@ -108,11 +127,13 @@ class Model:
         _ffi_models.martlet_model_add(self._token, layer, None, 0, node)
         return int(node.value)
 
+    @_alone
     def node_count(self) -> int:
         count = _ffi.Int64()
         _ffi_models.martlet_model_node_count(self._token, count)
         return int(count.value)
 
+    @_alone
     def node(self, index: int) -> Node:
         node = _ffi_models.Node()
         _ffi_models.martlet_model_node_get(self._token, node, index)
@@ -126,12 +147,14 @@ class Model:
 
     # ---- numbers ----
 
+    @_alone
     def buffer(self, which: int) -> tuple[int, int]:
         """A buffer's address and count of floats."""
         address, count = _ffi_models.FLOATS(), _ffi.Int64()
         _ffi_models.martlet_model_buffer_get(self._token, address, count, which)
         return _memory.pointer_value(address), int(count.value)
 
+    @_alone
     def views(self, which: int) -> list[View]:
         count, found = _ffi.Int64(), []
         _ffi_models.martlet_model_view_count(self._token, count, which)
@@ -142,11 +165,9 @@ class Model:
             found.append(View(name, view.node, tuple(view.sizes[: view.rank]), view.offset, view.count))
         return found
 
-    def reset(self) -> None:
-        _ffi_models.martlet_model_reset(self._token)
-
     # ---- training ----
 
+    @_alone
     def compile(self, training: Training, optimizer: Hyperparameters) -> None:
         struct, config = _ffi_models.Training(), _ffi.Config()
         _ffi_models.martlet_training_init(struct, _ffi.struct_size(_ffi_models.Training), training.loss)
@@ -156,26 +177,31 @@ class Model:
         optimizer.write(config)
         _ffi_models.martlet_model_compile(self._token, struct, config)
 
+    @_alone
     def set(self, hyperparameter: int, value: float) -> None:
         _ffi_models.martlet_model_set(self._token, hyperparameter, value)
 
+    @_alone
     def get(self, hyperparameter: int) -> float:
         value = _ffi.Double()
         _ffi_models.martlet_model_get(self._token, value, hyperparameter)
         return float(value.value)
 
+    @_alone
     def step(self) -> int:
         """Training steps since compile."""
         step = _ffi.Int64()
         _ffi_models.martlet_model_step_get(self._token, step)
         return int(step.value)
 
+    @_alone
     def grad_norm(self) -> float:
         """The Euclidean norm of the latest training step's gradient."""
         norm = _ffi.Double()
         _ffi_models.martlet_model_grad_norm_get(self._token, norm)
         return float(norm.value)
 
+    @_alone
     def predict(self, out: int, out_count: int, x: Samples, first: int, count: int, batch_size: int) -> None:
         """Writes the outputs of samples first to first + count to out, the address of out_count floats."""
         loop = _ffi_models.Loop()

@@ -8,7 +8,7 @@
 Everything is float32. Needs numpy alone; progress bars need tqdm, History.plot matplotlib.
 """
 
-from martlet.nn import callbacks, initializers, losses, metrics, optimizers
+from martlet.nn import callbacks, initializers, layers, losses, metrics, optimizers
 from martlet.nn._files import load_model
 from martlet.nn._formats import get_data_format, set_data_format
 from martlet.nn._layer import Layer
@@ -122,6 +122,7 @@ __all__ = [
     "callbacks",
     "get_data_format",
     "initializers",
+    "layers",
     "load_model",
     "losses",
     "metrics",

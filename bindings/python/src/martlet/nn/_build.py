@@ -27,26 +27,27 @@ class Built:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.graph = Graph(model)
+        self.input_shape = model.node(0).sizes
+        self._final_shape: tuple[int, ...] | None = None
         self.layers: list[Layer] = []
+        self.gives_channels_first = False
+        """The output is an image whose sizes are turned to (channels, height, width) at the end."""
         self._views: dict[int, list[tuple[View, NDArray]]] | None = None
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return self.model.node(0).sizes
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         """As the user sees it."""
-        return self.graph.shape
+        return self.graph.shape if self._final_shape is None else self._final_shape
 
     def add(self, layer: Layer, name: str) -> None:
-        layer.build(self, self.graph, name)
+        layer._enter(self, self.graph, name)
         self.layers.append(layer)
 
     def finish(self) -> None:
         """Makes the parameters, if there are none yet."""
         if self._views is not None:
             return
+        self.gives_channels_first |= self.graph.turned
         self.graph.straighten()
         found: dict[int, list[tuple[View, NDArray]]] = {}
         for buffer in _BUFFERS:
@@ -54,9 +55,11 @@ class Built:
             for view in views:
                 array = numbers[view.offset : view.offset + view.size].reshape(view.sizes)
                 found.setdefault(view.node, []).append((view, array))
-        self._views = found
+        self._views, self._final_shape = found, self.graph.shape
         for layer in self.layers:
-            layer.ready()
+            layer._filled()
+        # No layer can come from here on. A model that nobody refers to is freed at once, as it is in no cycle.
+        self.layers.clear()
 
     def views(self, node: int) -> list[tuple[View, NDArray]]:
         """A node's weights, where they lie: parameters, then statistics."""

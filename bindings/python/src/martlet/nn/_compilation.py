@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from martlet import _ffi_models, _model
 from martlet._errors import UnsupportedError
 from martlet._model import Training
+from martlet._samples import NDArray
 from martlet.nn import losses, metrics, optimizers
 
 
@@ -22,7 +25,13 @@ class Compilation(NamedTuple):
 
     @classmethod
     def of(cls, optimizer: Any, loss: Any, wanted: Any) -> Compilation:
-        return cls(losses.get(loss), metrics.get(wanted), optimizers.get(optimizer))
+        found = cls(losses.get(loss), metrics.get(wanted), optimizers.get(optimizer))
+        for metric in found.metrics:
+            if found.loss.takes_labels and metric.compares_numbers:
+                raise UnsupportedError(f"metric {metric.name!r} compares the output with numbers, and the targets of "
+                                       f"{found.loss!r} are labels; wanted a loss of targets, such as "
+                                       "categorical_crossentropy with one-hot rows")  # fmt: skip
+        return found
 
     def training(self, batch_size: int) -> Training:
         flags, top = 0, 5
@@ -37,8 +46,18 @@ class Compilation(NamedTuple):
         """The names of what is reported, and where the library's results have it."""
         return [("loss", _model.LOSS), *((metric.name, metric.word) for metric in self.metrics)]
 
-    def check(self, outputs: tuple[int, ...]) -> None:
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        """y as the library takes it, for a model with outputs of this shape."""
+        found = self.loss.targets(y, where, shape)
+        if found.dtype.kind in "iu" and any(metric.compares_numbers for metric in self.metrics):
+            return np.ascontiguousarray(found.reshape(-1, *shape), np.float32)  # of one output, 0 or 1
+        return found
+
+    def check(self, outputs: tuple[int, ...], channels_first: bool) -> None:
         """Refuses what would be computed otherwise than its name says."""
+        if channels_first and self.loss.is_categorical:
+            raise UnsupportedError(f"{self.loss!r} is over the last axis, and the output {outputs} is a channels_first "
+                                   "image; wanted a Permute((2, 3, 1)) at the end, or channels_last")  # fmt: skip
         each = self.loss.number == _ffi_models.LOSS_BINARY_CROSS_ENTROPY or outputs[-1] == 1
         for metric in self.metrics:
             if metric.name == "binary_accuracy" and not each:

@@ -1,23 +1,24 @@
 """load_model: a Sequential from what save wrote, by Python or any other language.
 
-The library makes the model; here layers, loss, metrics and optimizer get their Python objects. A file has no names of
-metrics, and does not tell sparse labels from rows of targets, so those are the plain ones, and both are taken.
+The library makes the model; here layers, loss, metrics and optimizer get their Python objects. What Python wrote has
+notes (_notes.py); of other files metrics have their plain names and order, and labels and rows of targets are taken.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from martlet import _ffi, _ffi_models, _samples
 from martlet._config import SEMANTICS, Hyperparameters
 from martlet._errors import FormatError
-from martlet._model import Model
+from martlet._model import Model, Node
+from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import (
     _arguments,
     _formats,
     _header,
+    _notes,
     activations,
     images,
     layers,
@@ -28,51 +29,89 @@ from martlet.nn import (
 from martlet.nn import metrics as metrics_module
 from martlet.nn._build import Built
 from martlet.nn._compilation import Compilation
-from martlet.nn._graph import TURNS
+from martlet.nn._graph import TURNS, turn_of
 from martlet.nn._header import Line
 from martlet.nn._layer import Layer
 from martlet.nn.initializers import Initializer
+from martlet.nn.metrics import Metric
 from martlet.nn.sequential import Sequential
-
-_TURN = re.compile(rf"({'|'.join(TURNS)})_\d+")
 
 
 def load_model(path: Any) -> Sequential:
-    """Makes a model from what save wrote; where it was training, it goes on to the bit."""
+    """Makes a model from what save wrote; where it was training, it goes on to the bit.
+
+    Weights, statistics, the loss, metrics with their names and order, the optimizer's numbers, moments and counters
+    come back, and layers with their classes and arguments. What does not: set_data_format, callbacks, and what classes
+    of one's own add.
+
+    A file that C or Swift wrote has no names of metrics: they are "accuracy", "top_k_categorical_accuracy", "mse",
+    "mae", in this order, and a cross-entropy takes labels and rows of targets.
+
+    Raises FileError where the system refuses, and FormatError where the file is no model, or not whole.
+    """
     name = _arguments.file_name(path)
-    native = Model.load(name)
+    owner = Owner()
+    native = Model.load(name, owner)
     found = _header.metadata(name)
+    notes = _notes.read(found)
     general = _header.line(found, "model")
-    model = Sequential(seed=int(general.get("seed", 0)) % 2**64)
+    model = Sequential(name=notes.get("name"), seed=int(general.get("seed", 0)) % 2**64)
+    model._owner = owner
     built = Built(native)
     for index in range(1, native.node_count()):
-        _restore(built, index, _header.line(found, f"layer.{index}"))
-    model.adopt(built)
+        _restore(built, index, _header.line(found, f"layer.{index}"), notes)
+    model._adopt(built)
     if "training" in found:
         training = _header.line(found, "training")
-        model.resume(_compilation(training, native, found))
+        model._resume(_compilation(training, native, found, notes))
     return model
 
 
-def _restore(built: Built, index: int, line: Line) -> None:
+def _restore(built: Built, index: int, line: Line, notes: dict[str, Any]) -> None:
     """A Python layer for a node of the file."""
     node, graph = built.model.node(index), built.graph
-    if turn := _TURN.fullmatch(node.name):
-        graph.turned = turn[1] == "to_channels_last"
+    turn = turn_of(node.name)
+    if turn and node.kind == _ffi_models.LAYER_PERMUTE and _sizes(line) == TURNS[turn]:
+        graph.turned = turn == "to_channels_last"
+        built.gives_channels_first = not graph.turned
         return
+    built.gives_channels_first = False
     last = built.layers[-1] if built.layers else None
-    if isinstance(last, images.GlobalAveragePooling2D) and node.name == f"{last.name}_keepdims":
+    if isinstance(last, images.GlobalAveragePooling2D) and _keeps_dims(last, node, line):
         last.keepdims, graph.turned = True, last.data_format == _formats.FIRST
-        last.settle(built, node.name.removesuffix("_keepdims"), index - 1, graph.seen(node.sizes))
+        last._settle(built, str(last.name), index - 1, graph.seen(node.sizes))
         return
     try:
         layer = _MAKERS[node.kind](line, _formats.FIRST if graph.turned else _formats.LAST)
+        layer = _noted(layer, notes.get("layers", {}).get(node.name, {}))
     except (LookupError, TypeError, ValueError) as error:
         raise FormatError(f"the file's layer.{index} is no layer of this version: {error!r}") from None
     if len(node.sizes) != 3:
         graph.forget_turn()
-    layer.settle(built, node.name, index, graph.seen(node.sizes))
+    layer._settle(built, node.name, index, graph.seen(node.sizes))
     built.layers.append(layer)
+
+
+def _keeps_dims(last: images.GlobalAveragePooling2D, node: Node, line: Line) -> bool:
+    """Whether a node is the second one of a layer with keepdims."""
+    is_image = node.kind == _ffi_models.LAYER_RESHAPE and _sizes(line) == (1, 1, -1)
+    return is_image and not last.keepdims and node.name in last._hidden_names()
+
+
+def _noted(layer: Layer, note: dict[str, Any]) -> Layer:
+    """The layer of the class, and with the axis, that Python's notes say."""
+    if isinstance(layer, normalizations.BatchNormalization | normalizations.Normalization) and "axis" in note:
+        layer.axis = type(layer)(note["axis"]).axis
+    if not isinstance(layer, layers.Activation):
+        return layer
+    name, wanted = layer.activation, note.get("class")
+    if wanted == "Activation" and (name != "leaky_relu" or layer.slope == activations.SLOPE):
+        return layers.Activation(name)
+    if wanted == "ReLU" and name in ("relu", "leaky_relu"):
+        return layers.ReLU(negative_slope=layer.slope if name == "leaky_relu" else 0.0)
+    if wanted == "Softmax" and name == "softmax":
+        return layers.Softmax()
+    return layer
 
 
 def _weighted(line: Line) -> dict[str, Any]:
@@ -166,11 +205,17 @@ _MAKERS: dict[int, Any] = {
 class _Crossentropy(losses.SparseCategoricalCrossentropy):
     """A loaded cross-entropy: whether labels or rows of targets come, the data say."""
 
+    takes_labels = False  # it may
+
     def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
         found = _samples.array(y, where)
         if found.shape[1:] == shape and shape[-1] > 1:
             return losses.CategoricalCrossentropy().targets(found, where, shape)
         return super().targets(found, where, shape)
+
+    def check(self, targets: NDArray, where: str) -> None:
+        if targets.dtype.kind == "f":
+            losses.CategoricalCrossentropy().check(targets, where)
 
 
 _LOSSES: dict[int, type[losses.Loss]] = {
@@ -183,17 +228,42 @@ _LOSSES: dict[int, type[losses.Loss]] = {
 }
 
 
-def _compilation(line: Line, native: Model, found: dict[str, str]) -> Compilation:
-    """Loss, metrics and optimizer of a file."""
-    try:
-        loss = _LOSSES[line["loss"]]()
-        loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
-        known = (
+_CROSSENTROPIES: dict[Any, type[losses.Loss]] = {
+    kind.__name__: kind for kind in (losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy)
+}
+
+
+def _loss(line: Line, notes: dict[str, Any]) -> losses.Loss:
+    plain = _LOSSES[line["loss"]]
+    return (_CROSSENTROPIES.get(notes.get("loss"), plain) if plain is _Crossentropy else plain)()
+
+
+def _metrics(line: Line, notes: dict[str, Any]) -> list[Metric]:
+    """The metrics that the library computes, under the names of the notes."""
+    known = {
+        metric.flag: metric
+        for metric in (
             metrics_module.Accuracy(),
             metrics_module.TopK(line["top"]),
             metrics_module.MeanSquaredError("mse"),
             metrics_module.MeanAbsoluteError("mae"),
         )
+    }
+    plain = [metric for metric in known.values() if metric.flag & line["metrics"]]
+    if "metrics" not in notes:
+        return plain
+    found = metrics_module.get([known[flag]._replace(name=name) for name, flag in notes["metrics"]])
+    if {metric.flag for metric in found} != {metric.flag for metric in plain}:
+        raise ValueError(f"its metrics are {notes['metrics']}")
+    return found
+
+
+def _compilation(line: Line, native: Model, found: dict[str, str], notes: dict[str, Any]) -> Compilation:
+    """Loss, metrics and optimizer of a file."""
+    try:
+        loss = _loss(line, notes)
+        loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
+        wanted = _metrics(line, notes)
         algorithm = _header.line(found, "state")["algorithm"]
         flags, semantics = int(found["optimizer.flags"]), int(found["optimizer.semantics"])
         (convention,) = (name for name, number in SEMANTICS.items() if number == semantics)
@@ -205,5 +275,4 @@ def _compilation(line: Line, native: Model, found: dict[str, str]) -> Compilatio
         native.get(_ffi.WEIGHT_DECAY), bool(flags & _ffi.AMSGRAD), bool(flags & _ffi.MAXIMIZE), convention,
         flush.get(flags & (_ffi.FLUSH_DENORMALS | _ffi.KEEP_DENORMALS)),
     )  # fmt: skip
-    wanted = [metric for metric in known if metric.flag & line["metrics"]]
     return Compilation(loss, wanted, optimizers.of(row))

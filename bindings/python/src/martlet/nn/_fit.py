@@ -8,8 +8,9 @@ import numpy as np
 
 from martlet._errors import ArgumentError, DTypeError
 from martlet.nn import _arguments, _progress, _training
+from martlet.nn._listeners import Callbacks
 from martlet.nn._training import Data
-from martlet.nn.callbacks import Callbacks, Logs
+from martlet.nn.callbacks import Logs
 from martlet.nn.history import History
 
 if TYPE_CHECKING:
@@ -51,12 +52,14 @@ class Options(NamedTuple):
 
 def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
     """Trains from initial_epoch to epochs."""
-    data, validation = _split(model, x, y, options)
-    samples, batch_size = len(data.x), options.batch_size
+    _refuse_batches(x, y)
     history = History()
-    params = {"epochs": options.epochs, "batch_size": batch_size, "samples": samples, "verbose": options.verbose,
-              "steps": -(-samples // batch_size)}  # fmt: skip
-    callbacks = Callbacks(options.callbacks, history, model, params)
+    with model._tentative():
+        data, validation = _split(model, x, y, options)
+        samples, batch_size = len(data.x), options.batch_size
+        params = {"epochs": options.epochs, "batch_size": batch_size, "samples": samples, "verbose": options.verbose,
+                  "steps": -(-samples // batch_size)}  # fmt: skip
+        callbacks = Callbacks(options.callbacks, history, model, params)
     model.history, model.stop_training = history, False
     columns = model._compiled().columns()
     in_order = np.arange(samples, dtype=np.int64)
@@ -68,11 +71,12 @@ def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
         rows = _training.order(model.seed, step, samples) if options.shuffle else in_order
         progress = _progress.Progress(options.verbose, f"Epoch {epoch + 1}/{options.epochs}", samples)
         try:
-            logs = _training.train_epoch(data, rows, batch_size, columns, callbacks, model, progress)
+            logs, done = _training.train_epoch(data, rows, batch_size, columns, callbacks, model, progress)
+            progress.pause(done, logs)
             if validation is not None:
                 found = _training.evaluate(validation, batch_size, columns)
                 logs |= {f"val_{name}": value for name, value in found.items()}
-            progress.end(samples, logs)
+            progress.end(logs)
         finally:
             progress.close()
         callbacks.epoch_end(epoch, logs)
@@ -80,6 +84,13 @@ def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
             break
     callbacks.train_end(logs)
     return history
+
+
+def _refuse_batches(x: Any, y: Any) -> None:
+    """What gives batches, such as martlet.data.Batches, comes without y."""
+    if y is None and not hasattr(x, "__array__") and not isinstance(x, list | tuple) and hasattr(x, "__iter__"):
+        raise DTypeError(f"x is {x!r}, without y; wanted arrays x and y: for batches of one's own call "
+                         "train_on_batch(x, y) with each")  # fmt: skip
 
 
 def _split(model: Sequential, x: Any, y: Any, options: Options) -> tuple[Data, Data | None]:

@@ -7,6 +7,7 @@ is moved. What a layer adds is the layer's own business (_layer.py and the modul
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from martlet import _ffi_models
@@ -16,6 +17,15 @@ from martlet.nn import _formats
 
 # What the nodes that turn images are called, each with a number after it.
 TURNS = {"to_channels_last": (1, 2, 0), "to_channels_first": (2, 0, 1)}
+
+
+_NAME = re.compile(rf"({'|'.join(TURNS)})_[0-9]+")
+
+
+def turn_of(name: str) -> str | None:
+    """Which of TURNS a node of this name may be."""
+    found = _NAME.fullmatch(name)
+    return found[1] if found else None
 
 
 class Graph:

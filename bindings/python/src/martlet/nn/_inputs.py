@@ -43,6 +43,15 @@ def refuse_nan(data: NDArray, where: str) -> None:
     _samples.refuse_nan(data, where, ", or check=False to train on it as it is")
 
 
+def refuse_improbable(data: NDArray, where: str) -> None:
+    """Raises for targets that are no probabilities."""
+    for extreme in (data.argmin(), data.argmax()):
+        target = data.reshape(-1)[extreme]
+        if not 0 <= target <= 1:
+            raise ArgumentError(f"{where} holds {target} at {_place(extreme, data)}; wanted probabilities, 0 to 1, or "
+                                "check=False to train on it as it is")  # fmt: skip
+
+
 def labels(data: Any, where: str, classes: int, places: tuple[int, ...] = ()) -> NDArray:
     """Whole numbers from 0 to classes - 1, one for each sample, or for each of its places."""
     found = array(data, where)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from martlet._errors import DTypeError, OrderError, ShapeError
+from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, UnsupportedError
 from martlet._model import Node, View
 from martlet.nn import _arguments, _formats
 from martlet.nn._graph import Graph
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 NDArray = np.ndarray[Any, np.dtype[np.float32]]
 
 
+def _refuse_freezing(self: Any, value: Any) -> None:
+    if not _arguments.flag(value, f"trainable of {self!r}"):
+        raise UnsupportedError(f"trainable of {self!r} is False; wanted True: training changes all weights but "
+                               "statistics")  # fmt: skip
+
+
+trainable = property(lambda self: True, _refuse_freezing, doc="True: no weights can be kept from training.")
+
+
 class Layer:
     """A step of a model.
 
@@ -28,62 +37,71 @@ class Layer:
     input_shape   of the first layer: the sizes of one sample, the batch not among them
     """
 
+    trainable = trainable
+
     def __init__(self, name: str | None = None, input_shape: Any = None) -> None:
         if name is not None and not isinstance(name, str):
             raise DTypeError(f"name is {name!r} of type {type(name).__name__}; wanted text")
+        if name is not None and "\0" in name:
+            raise ArgumentError(f"name is {name!r}, which holds a zero character; wanted a name without")
         self.name = name
         self.input_shape = None if input_shape is None else _arguments.shape(input_shape, f"input_shape of {self}")
         self._built: Built | None = None
         self._taken = False
-        self._node = 0
+        self._node = 0  # the one that has its weights
         self._output_shape: tuple[int, ...] | None = None
 
     def __repr__(self) -> str:
         given = getattr(self, "name", None)
         return f"<{type(self).__name__}{f' {given!r}' if given else ''}>"
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._taken:
+            raise UnsupportedError(f"{self!r} is in a model and cannot be copied or pickled: make another one and give "
+                                   "it get_weights()'s arrays, or save the model")  # fmt: skip
+        return super().__reduce_ex__(protocol)
+
     @classmethod
-    def base_name(cls) -> str:
+    def _base_name(cls) -> str:
         """The class's name as Keras spells it: MaxPooling2D as max_pooling2d."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
-    def lay(self, graph: Graph, name: str) -> int:
+    def _lay(self, graph: Graph, name: str) -> int:
         """Adds the layer's nodes; returns the one that has its weights."""
         raise NotImplementedError
 
-    def build(self, built: Built, graph: Graph, name: str) -> None:
+    def _enter(self, built: Built, graph: Graph, name: str) -> None:
         """Takes its place in a model."""
-        node = self.lay(graph, name)
-        self.settle(built, name, node, graph.shape)
+        node = self._lay(graph, name)
+        self._settle(built, name, node, graph.shape)
 
-    def settle(self, built: Built, name: str, node: int, output_shape: tuple[int, ...]) -> None:
+    def _settle(self, built: Built, name: str, node: int, output_shape: tuple[int, ...]) -> None:
         """Remembers its place in a model."""
         self._built, self.name, self._node, self._output_shape = built, name, node, output_shape
 
-    def unsettle(self) -> None:
+    def _unsettle(self) -> None:
         """Forgets a model that could not be built."""
         self._built = self._output_shape = None
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """Is free for another model, as its own was not made."""
-        self.unsettle()
+        self._unsettle()
         self._taken = False
 
-    def check_free(self) -> None:
+    def _check_free(self) -> None:
         """Refuses a second place: a layer's weights are one model's."""
         if self._taken:
             raise OrderError(f"{self!r} is in a model already; make another one")
 
-    def take(self) -> None:
+    def _hidden_names(self) -> list[str]:
+        """Names of nodes beside its own."""
+        return []
+
+    def _take(self) -> None:
         """Marks it as some model's."""
         self._taken = True
 
-    @property
-    def node_index(self) -> int:
-        """The node that has its weights."""
-        return self._node
-
-    def ready(self) -> None:
+    def _filled(self) -> None:
         """Called once the weights have been made."""
 
     # ---- what a model's user asks ----
@@ -95,12 +113,12 @@ class Layer:
             raise OrderError(f"{self} has no shape yet: give the model's first layer input_shape=, or fit")
         return (None, *self._output_shape)
 
-    def node(self) -> Node:
+    def _described(self) -> Node:
         return self._place().model.node(self._node)
 
     def count_params(self) -> int:
         """Elements of its weights, those that training leaves alone among them."""
-        node = self.node()
+        node = self._described()
         return node.parameter_count + node.statistics_count
 
     @property
@@ -110,13 +128,15 @@ class Layer:
 
     def get_weights(self) -> list[NDArray]:
         """Copies of its weights: kernel and bias, or of BatchNormalization gamma, beta, moving mean and variance."""
-        return [array.copy() for _, array in self._views()]
+        with self._place().model.owner:
+            return [array.copy() for _, array in self._views()]
 
     def set_weights(self, weights: Any) -> None:
         """Replaces its weights with arrays of the shapes that get_weights returns."""
-        views = self._views()
-        for (_, array), value in zip(views, matched(weights, views, f"layer {self.name!r}"), strict=True):
-            array[...] = value
+        with self._place().model.owner:
+            views = self._views()
+            for (_, array), value in zip(views, matched(weights, views, f"layer {self.name!r}"), strict=True):
+                array[...] = value
 
     def _views(self) -> list[tuple[View, NDArray]]:
         return self._place().views(self._node)
@@ -137,9 +157,12 @@ def matched(weights: Any, views: list[tuple[View, NDArray]], owner: str) -> list
     arrays = []
     for (view, array), value in zip(views, weights, strict=True):
         try:
-            given = np.asarray(value, np.float32)
-        except (TypeError, ValueError) as error:
-            raise DTypeError(f"weight {view.name!r} of {owner}: {error}; wanted an array of numbers") from None
+            found = np.asarray(value)
+            if found.dtype.kind not in "fiub" and found.dtype.name != "bfloat16":
+                raise TypeError(f"its dtype is {found.dtype.name}")
+            given = found.astype(np.float32, copy=False)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise DTypeError(f"weight {view.name!r} of {owner}: {error}; wanted an array of real numbers") from None
         if given.shape != array.shape:
             raise ShapeError(f"weight {view.name!r} of {owner} has shape {array.shape}, and {given.shape} was given")
         arrays.append(given)

@@ -6,10 +6,13 @@ verbose: "auto" is a bar on a terminal and lines elsewhere; 0 nothing; 1 a bar; 
 from __future__ import annotations
 
 import sys
+from numbers import Integral
 from time import perf_counter
 from typing import Any
 
-from martlet._errors import ArgumentError
+import numpy as np
+
+from martlet._errors import ArgumentError, DTypeError
 
 # A bar is drawn ten times a second, which eyes can follow and training does not notice.
 _BETWEEN = 0.1
@@ -20,6 +23,8 @@ def level(verbose: Any, *, alone: int = 2) -> int:
     if isinstance(verbose, str) and verbose == "auto":
         terminal = sys.stderr is not None and sys.stderr.isatty()
         return 1 if terminal and _bar_class() is not None else alone
+    if not isinstance(verbose, str | Integral | np.bool_):
+        raise DTypeError(f'verbose is {verbose!r} of type {type(verbose).__name__}; wanted "auto", 0, 1 or 2')
     if verbose not in (0, 1, 2):
         raise ArgumentError(f'verbose is {verbose!r}; wanted "auto", 0, 1 or 2')
     return 2 if verbose == 1 and _bar_class() is None else int(verbose)
@@ -27,7 +32,7 @@ def level(verbose: Any, *, alone: int = 2) -> int:
 
 def _bar_class() -> Any:
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
     except ImportError:
         return None
     return tqdm
@@ -39,12 +44,16 @@ def written(logs: dict[str, float]) -> str:
 
 
 class Progress:
-    """One pass over samples. due: when it next wants to be shown, on the clock of perf_counter."""
+    """One pass over samples: show while it goes on, pause when it is over, end when all is known that is shown of it.
+
+    due: when it next wants to be shown, on the clock of perf_counter.
+    """
 
     def __init__(self, verbose: int, title: str, samples: int) -> None:
         self._verbose, self._title, self._samples = verbose, title, samples
         self._start = perf_counter()
-        self._shown = 0
+        self._over = self._start
+        self._shown = self._done = 0
         self.due = float("inf")
         self._bar: Any = None
         if verbose == 1:
@@ -58,13 +67,23 @@ class Progress:
         self._shown = done
         self.due = perf_counter() + _BETWEEN
 
-    def end(self, done: int, logs: dict[str, float]) -> None:
-        """Draws the bar for the last time, or prints the line."""
+    def pause(self, done: int, logs: dict[str, float]) -> None:
+        """After the last batch: what comes from here on, such as validation, is not counted in samples a second."""
+        self._over = perf_counter()
+        self._done = done
         if self._bar is not None:
             self.show(done, logs)
+            self._paused = self._bar._time()
+
+    def end(self, logs: dict[str, float]) -> None:
+        """Draws the bar for the last time, or prints the line."""
+        if self._bar is not None:
+            self._bar.start_t += self._bar._time() - self._paused
+            self._bar.set_postfix_str(written(logs))
         elif self._verbose == 2:
-            seconds = max(perf_counter() - self._start, 1e-9)
-            print(f"{self._title} - {seconds:.1f} s - {done / seconds:.0f} samples/s - {written(logs)}", flush=True)
+            seconds = max(self._over - self._start, 1e-9)
+            speed = f"{seconds:.1f} s - {self._done / seconds:.0f} samples/s"
+            print(f"{self._title} - {speed} - {written(logs)}", flush=True)
 
     def close(self) -> None:
         if self._bar is not None:

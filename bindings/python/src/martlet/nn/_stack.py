@@ -6,22 +6,29 @@ What Sequential is but for training: adding, building, shapes, the table. _build
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
 
-from martlet._errors import DTypeError, OrderError
+from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
 from martlet._model import Model
+from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import _arguments
 from martlet.nn._build import Built
-from martlet.nn._layer import Layer
+from martlet.nn._core import Input
+from martlet.nn._graph import turn_of
+from martlet.nn._layer import Layer, trainable
 from martlet.nn._summary import summary
 from martlet.nn._weights import Weights
-from martlet.nn.layers import Input
+
+Self = TypeVar("Self", bound="Stack")
 
 
 class Stack(Weights):
     """A list of layers that becomes a model. Not for use by itself."""
+
+    trainable = trainable
 
     def __init__(self, layers: Iterable[Any] | None = None, name: str | None = None, seed: int | None = None) -> None:
         if isinstance(layers, str) or (layers is not None and not isinstance(layers, Iterable)):
@@ -31,22 +38,84 @@ class Stack(Weights):
         self._layers: list[Layer] = []
         self._input_shape: tuple[int, ...] | None = None
         self._built: Built | None = None
+        self._owner = Owner()
+        self._closed = False
         try:
             for layer in layers or ():
                 self.add(layer)
         except BaseException:
             for layer in self._layers:
-                layer.leave()
+                layer._leave()
             raise
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} of {len(self._layers)} layers>"
+
+    # ---- its life ----
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise UnsupportedError(f"{self!r} cannot be copied or pickled: save(path) and martlet.nn.load_model(path) make "
+                               "another one with the same weights and moments")  # fmt: skip
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the memory back, at once where no array from parameters or statistics is in use any more. No call that
+        needs weights works from there on; closing twice is nothing. `with` closes at its end."""
+        with self._owner:
+            self._refuse_in_fit("close")
+            self._forget()
+            self._closed = True
+
+    def _refuse_in_fit(self, call: str) -> None:
+        """Raises where a training is going on, which the call would pull the ground from under."""
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise OrderError(f"{self!r} is closed; make another one, or load it")
+
+    def _forget(self) -> None:
+        """Gives the native model up."""
+        self._built = None
+        for layer in self._layers:
+            layer._unsettle()
+
+    def _tentative(self) -> AbstractContextManager[None]:
+        """Where what follows fails, a model that it built is forgotten, and with it the shape of the samples."""
+        return self._forgetting() if self._built is None else nullcontext()
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            if self._built is not None:
+                self._forget()
+            raise
 
     # ---- layers ----
 
     @property
     def layers(self) -> list[Layer]:
         return [*self._layers]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of this name, or the one at this place."""
+        if (name is None) == (index is None):
+            raise ArgumentError(f"name is {name!r} and index {index!r}; wanted one of them")
+        if index is not None:
+            place = _arguments.integer(index, "index", -len(self._layers))
+            if place >= len(self._layers):
+                raise ArgumentError(f"index is {index}; wanted less than {len(self._layers)}")
+            return self._layers[place]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        raise ArgumentError(f"name is {name!r}; wanted one of {_arguments.listed(x.name for x in self._layers)}")
 
     def add(self, layer: Any) -> None:
         """Adds a layer; first of all an Input may be added."""
@@ -57,17 +126,27 @@ class Stack(Weights):
             return
         if not isinstance(layer, Layer):
             raise DTypeError(f"layers[{len(self._layers)}] is {layer!r}; wanted a layer of martlet.nn")
-        layer.check_free()
-        if not self._layers and layer.input_shape is not None and self._input_shape is None:
-            self._input_shape = layer.input_shape
-        if layer.name is None:
-            layer.name = self._free_name(layer.base_name())
-        if self._built is None and self._input_shape is not None:
-            self._built = Built(Model(self._input_shape, self.seed))
-        if self._built is not None:
-            self._built.add(layer, layer.name)
-        layer.take()
+        self._refuse_closed()
+        layer._check_free()
+        shape, built = self._input_shape, self._built
+        if not self._layers and shape is None:
+            shape = layer.input_shape
+        name = self._free_name(layer._base_name()) if layer.name is None else layer.name
+        self._refuse_reserved(name)
+        with self._owner:
+            if built is None and shape is not None:
+                built = Built(Model(shape, self.seed, self._owner))
+            if built is not None:
+                built.add(layer, name)
+        layer.name, self._input_shape, self._built = name, shape, built
+        layer._take()
         self._layers.append(layer)
+
+    def _refuse_reserved(self, name: str) -> None:
+        """Names of nodes that files have without a layer."""
+        hidden = [name for layer in self._layers for name in layer._hidden_names()]
+        if turn_of(name) or name in hidden:
+            raise ArgumentError(f"name is {name!r}, which the model itself uses in its files; wanted another one")
 
     def _free_name(self, base: str) -> str:
         taken = {layer.name for layer in self._layers}
@@ -79,24 +158,26 @@ class Stack(Weights):
     def build(self, input_shape: Any) -> None:
         """Lays the layers down for samples of this shape, the batch not among the sizes."""
         shape = _arguments.shape(input_shape, "input_shape")
+        self._refuse_closed()
         if self._built is not None:
             if shape != self._built.input_shape:
                 raise OrderError(f"{self!r} reads samples of {self._built.input_shape} already, and not of {shape}")
             return
-        built = Built(Model(shape, self.seed))
-        try:
-            for layer in self._layers:
-                built.add(layer, layer.name or layer.base_name())
-        except BaseException:
-            for layer in built.layers:
-                layer.unsettle()
-            raise
-        self._built = built
+        with self._owner:
+            built = Built(Model(shape, self.seed, self._owner))
+            try:
+                for layer in self._layers:
+                    built.add(layer, layer.name or layer._base_name())
+            except BaseException:
+                for layer in built.layers:
+                    layer._unsettle()
+                raise
+            self._built = built
 
-    def adopt(self, built: Built) -> None:
+    def _adopt(self, built: Built) -> None:
         """Takes a native model that was loaded, and its layers."""
         for layer in built.layers:
-            layer.take()
+            layer._take()
         self._layers, self._built, self._input_shape = [*built.layers], built, built.input_shape
         built.finish()
 
@@ -113,6 +194,7 @@ class Stack(Weights):
 
     def _laid(self) -> Built:
         """The native model with all layers that there are."""
+        self._refuse_closed()
         if not self._layers:
             raise OrderError(f"{self!r} has no layer; add one first")
         if self._built is None:
@@ -131,5 +213,6 @@ class Stack(Weights):
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Prints a table of the layers, their shapes and parameters."""
-        self._laid()
-        summary(self.name, self._layers, print_fn)
+        with self._owner:
+            self._laid()
+            summary(self.name, self._layers, print_fn)

@@ -13,7 +13,7 @@ def summary(name: str, layers: list[Layer], print_fn: Callable[[str], Any]) -> N
     rows = [("Layer (type)", "Output shape", "Parameters")]
     trained = fixed = 0
     for layer in layers:
-        node = layer.node()
+        node = layer._described()
         rows.append((f"{layer.name} ({type(layer).__name__})", str(layer.output_shape), f"{layer.count_params():,}"))
         trained, fixed = trained + node.parameter_count, fixed + node.statistics_count
     first, second, third = (max(len(row[column]) for row in rows) for column in range(3))

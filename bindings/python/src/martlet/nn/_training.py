@@ -7,7 +7,7 @@ microseconds here: the structs are made once for each fit, and a batch is two nu
 from __future__ import annotations
 
 from time import perf_counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,12 @@ from martlet import _arrays, _model
 from martlet._model import Bound, Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
+from martlet.nn._listeners import Callbacks
 from martlet.nn._progress import Progress
-from martlet.nn.callbacks import Callbacks, Logs
+from martlet.nn.callbacks import Logs
+
+if TYPE_CHECKING:
+    from martlet.nn.sequential import Sequential
 
 # Batches that one native call evaluates or predicts: enough to make the call cheap, and few enough for Ctrl-C.
 BATCHES_A_CALL = 16
@@ -36,10 +40,13 @@ class Data(NamedTuple):
 
 def order(seed: int, step: int, samples: int) -> NDArray:
     """The order of an epoch's samples, which depends on the model's seed and the steps it has taken, so that a model
-    that was saved and loaded goes on with the same."""
+    that was saved and loaded goes on with the same.
+
+    numpy promises Philox's bits for all of its versions, and what its permutation makes of them for one alone.
+    """
     # The step counts in Philox's third word: neighbouring counters would give overlapping streams.
-    generator = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, step, 0]))
-    return generator.permutation(samples)
+    keys = np.random.Philox(key=seed, counter=[0, 0, step, 0]).random_raw(samples)
+    return np.argsort(keys, kind="stable").astype(np.int64, copy=False)
 
 
 def train_epoch(
@@ -48,10 +55,11 @@ def train_epoch(
     batch_size: int,
     columns: list[tuple[str, int]],
     callbacks: Callbacks,
-    model: object,
+    model: Sequential,
     progress: Progress,
-) -> Logs:
-    """Trains on the rows in their order; returns the means over their samples."""
+) -> tuple[Logs, int]:
+    """Trains on the rows in their order, or until the model's stop_training says so; returns the means over the samples
+    that were trained on, and how many there were."""
     train, numbers = data.bound.train, data.bound.numbers
     begin, end = callbacks.batch_begin, callbacks.batch_end
     words = [word for _, word in columns]
@@ -73,18 +81,19 @@ def train_epoch(
         if end:
             for hook in end:
                 hook(batch, _means(columns, sums, done))
-            if getattr(model, "stop_training", False):
-                break
+        if model.stop_training:
+            break
         if perf_counter() >= due:
             progress.show(done, _means(columns, sums, done))
             due = progress.due
-    return _means(columns, sums, done)
+    return _means(columns, sums, done), done
 
 
 def evaluate(data: Data, batch_size: int, columns: list[tuple[str, int]], progress: Progress | None = None) -> Logs:
     """Loss and metrics, as means over all samples."""
     numbers, samples = data.bound.numbers, len(data.x)
     sums = [0.0] * len(columns)
+    batch_size = min(batch_size, samples)
     stride = batch_size * BATCHES_A_CALL
     for start in range(0, samples, stride):
         count = min(stride, samples - start)
@@ -99,6 +108,7 @@ def evaluate(data: Data, batch_size: int, columns: list[tuple[str, int]], progre
 def predict(model: Model, x: NDArray, outputs: tuple[int, ...], batch_size: int) -> NDArray:
     """The output of every sample."""
     out = np.empty((len(x), *outputs), np.float32)
+    batch_size = min(batch_size, len(x))
     place, each = _inputs.placed(x), out[0].size
     address, stride = _arrays.address(out), batch_size * BATCHES_A_CALL
     for start in range(0, len(x), stride):

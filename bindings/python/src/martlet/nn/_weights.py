@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from martlet import _ffi_models
+from martlet._owner import Owner
 from martlet.nn._build import Built, NDArray
 from martlet.nn._layer import Layer, matched
 
@@ -16,6 +17,7 @@ class Weights:
     """Access to a model's numbers. Not for use by itself."""
 
     _layers: list[Layer]
+    _owner: Owner
 
     def _ready(self) -> Built:
         raise NotImplementedError
@@ -25,18 +27,20 @@ class Weights:
 
     def _all(self) -> list[Any]:
         built = self._ready()
-        return [pair for layer in self._layers for pair in built.views(layer.node_index)]
+        return [pair for layer in self._layers for pair in built.views(layer._node)]
 
     def get_weights(self) -> list[NDArray]:
         """Copies of all layers' weights, in the order of the layers: kernel, bias; gamma, beta, moving mean, moving
         variance."""
-        return [array.copy() for _, array in self._all()]
+        with self._owner:
+            return [array.copy() for _, array in self._all()]
 
     def set_weights(self, weights: Any) -> None:
         """Replaces all weights with arrays of the shapes that get_weights returns. Moments stay as they are."""
-        views = self._all()
-        for (_, array), value in zip(views, matched(weights, views, repr(self)), strict=True):
-            array[...] = value
+        with self._owner:
+            views = self._all()
+            for (_, array), value in zip(views, matched(weights, views, repr(self)), strict=True):
+                array[...] = value
 
     def count_params(self) -> int:
         """Elements of all weights."""
@@ -44,7 +48,8 @@ class Weights:
         return sum(layer.count_params() for layer in self._layers)
 
     def parameters(self) -> NDArray:
-        """All that training changes, flat, where it lies: writing it changes the model."""
+        """All that training changes, flat, where it lies: writing it changes the model. Nothing keeps another thread's
+        training from changing it meanwhile; get_weights does."""
         return self._ready().numbers(_ffi_models.BUFFER_PARAMETERS)
 
     def statistics(self) -> NDArray:
@@ -54,4 +59,5 @@ class Weights:
     def gradients(self) -> NDArray:
         """The latest training step's gradients, flat, in the order of parameters: a copy, as the library frees them
         when the model is compiled again."""
-        return self._ready().numbers(_ffi_models.BUFFER_GRADIENTS).copy()
+        with self._owner:
+            return self._ready().numbers(_ffi_models.BUFFER_GRADIENTS).copy()

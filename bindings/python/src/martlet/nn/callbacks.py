@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
+import string
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from martlet._errors import ArgumentError, DTypeError
+from martlet._errors import ArgumentError, DTypeError, FileError
 from martlet.nn import _arguments
 
 Logs = dict[str, float]
@@ -23,8 +25,9 @@ Logs = dict[str, float]
 class Callback:
     """The base of all callbacks. model and params are set before training begins.
 
-    logs holds the loss and the metrics: at a batch's end the epoch's means so far, at an epoch's end also those of the
-    validation data, with "val_" before their names. self.model.stop_training = True ends training.
+    logs is a dict of the loss and the metrics, or empty or None: at a batch's end the epoch's means so far, at an
+    epoch's end also those of the validation data, with "val_" before their names. self.model.stop_training = True ends
+    training after the running batch.
     """
 
     def __init__(self) -> None:
@@ -37,22 +40,22 @@ class Callback:
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
 
-    def on_train_begin(self, logs: Logs) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         """Before the first epoch."""
 
-    def on_train_end(self, logs: Logs) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         """After the last epoch."""
 
-    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Before an epoch, counted from 0."""
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """After an epoch and its validation."""
 
-    def on_train_batch_begin(self, batch: int, logs: Logs) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Before a training step, counted from 0 in each epoch."""
 
-    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """After a training step."""
 
 
@@ -86,23 +89,37 @@ class Monitor(Callback):
             raise ArgumentError(f'mode is {mode!r}; wanted "auto", "min" or "max"')
         self.monitor = monitor
         self.min_delta = abs(_arguments.real(min_delta, "min_delta"))
-        climbs = mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "acc")))
-        self._sign = -1.0 if climbs else 1.0
+        self.mode = mode
         self.best: float | None = None
 
-    def value(self, logs: Logs) -> float | None:
+    @property
+    def _sign(self) -> float:
+        """What makes smaller better: -1 for what climbs. The model's own metrics it knows, others go by their names."""
+        if self.mode != "auto":
+            return -1.0 if self.mode == "max" else 1.0
+        name = self.monitor.removeprefix("val_")
+        metrics, accuracies = self.model._accuracies() if hasattr(self.model, "_accuracies") else ((), ())
+        climbs = name in accuracies if name in metrics else name.endswith(("accuracy", "acc"))
+        return -1.0 if climbs else 1.0
+
+    def value(self, logs: Any) -> float | None:
         """What is watched; None, with a warning, where it is not reported."""
+        logs = logs or {}
         if self.monitor not in logs:
             warnings.warn(f"{type(self).__name__} watches {self.monitor!r}, which is not reported; there are "
                           f"{', '.join(map(repr, logs))}", stacklevel=3)  # fmt: skip
             return None
-        return logs[self.monitor]
+        return float(logs[self.monitor])
 
     def improves(self, value: float) -> bool:
         """Whether value is better than the best by more than min_delta. The first number is; NaN never."""
+        return self.betters(value, self.best)
+
+    def betters(self, value: float, other: float | None) -> bool:
+        """The same against any number."""
         if math.isnan(value):
             return False
-        return self.best is None or self._sign * value < self._sign * self.best - self.min_delta
+        return other is None or self._sign * value < self._sign * other - self.min_delta
 
 
 class EarlyStopping(Monitor):
@@ -111,6 +128,7 @@ class EarlyStopping(Monitor):
     monitor                 "val_loss", or another name of logs
     min_delta               what counts as better is better by more than this
     mode                    "min", "max", or "auto": max for accuracies, else min
+    baseline                epochs that are not better than this number count against patience too
     restore_best_weights    at the end the model gets the weights (not the moments) of its best epoch
     start_from_epoch        epochs before this one are not looked at
     """
@@ -122,37 +140,41 @@ class EarlyStopping(Monitor):
         patience: int = 0,
         verbose: int = 0,
         mode: str = "auto",
+        baseline: float | None = None,
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.patience = _arguments.integer(patience, "patience", 0)
         self.verbose = verbose
+        self.baseline = None if baseline is None else _arguments.real(baseline, "baseline")
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = _arguments.integer(start_from_epoch, "start_from_epoch", 0)
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights: Any = None
 
-    def on_train_begin(self, logs: Logs) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         value = self.value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
         better = self.improves(value)
         if self.restore_best_weights and (better or self.best_weights is None):
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
-        if better:
-            self.best, self.best_epoch, self.wait = value, epoch, 0
-            return
         self.wait += 1
+        if better:
+            self.best, self.best_epoch = value, epoch
+            if self.betters(value, self.baseline):
+                self.wait = 0
+            return
         if self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
-    def on_train_end(self, logs: Logs) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         if self.stopped_epoch and self.verbose:
             print(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
@@ -162,7 +184,8 @@ class EarlyStopping(Monitor):
 class ModelCheckpoint(Monitor):
     """Saves the model after each epoch, to go on from or to load.
 
-    filepath          where; may hold names of logs and the epoch, counted from 1: "model-{epoch:02d}-{val_loss:.3f}"
+    filepath          where; may hold names of logs and the epoch, counted from 1: "model-{epoch:02d}-{val_loss:.3f}";
+                      a folder that is missing is made
     monitor, mode     as EarlyStopping's
     save_best_only    only when the number has got better
     """
@@ -176,33 +199,61 @@ class ModelCheckpoint(Monitor):
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode)
-        _arguments.file_name(filepath)
-        self.filepath = filepath
+        self.filepath = _template(os.fsdecode(_arguments.file_name(filepath)))
         self.verbose = verbose
         self.save_best_only = save_best_only
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
+        if "{" not in os.path.dirname(self.filepath):
+            self._make_folder(self.filepath)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.save_best_only:
             value = self.value(logs)
             if value is None or not self.improves(value):
                 return
             self.best = value
-        try:
-            path = str(self.filepath).format(epoch=epoch + 1, **logs)
-        except (KeyError, IndexError, ValueError) as error:
-            raise ArgumentError(f"filepath {str(self.filepath)!r} cannot be filled in ({error}); there are 'epoch', "
-                                f"{', '.join(map(repr, logs))}") from None  # fmt: skip
+        path = self._path(epoch, logs or {})
+        self._make_folder(path)
         self.model.save(path)
         if self.verbose:
             print(f"Epoch {epoch + 1}: saved {path}")
+
+    def _path(self, epoch: int, logs: Any) -> str:
+        try:
+            return self.filepath.format(**{**logs, "epoch": epoch + 1})
+        except (LookupError, ValueError, TypeError) as error:
+            raise ArgumentError(f"filepath {self.filepath!r} cannot be filled in ({error}); there are 'epoch', "
+                                f"{', '.join(map(repr, logs))}") from None  # fmt: skip
+
+    def _make_folder(self, path: str) -> None:
+        try:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        except OSError as error:
+            raise FileError(f"filepath {self.filepath!r}: the folder of {path!r} cannot be made: "
+                            f"{error.strerror}") from error  # fmt: skip
+
+
+def _template(path: str) -> str:
+    """A file name with fields, checked as far as can be before there are numbers for them."""
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(path) if field is not None]
+        if not all(field.isidentifier() for field in fields):
+            raise ValueError("a field has no name or more than one")
+        path.format(**{**dict.fromkeys(fields, 1.0), "epoch": 1})
+    except (LookupError, ValueError, TypeError) as error:
+        raise ArgumentError(f"filepath {path!r} cannot be filled in ({error}); wanted fields such as {{epoch:02d}} and "
+                            "{val_loss:.3f}") from None  # fmt: skip
+    return path
 
 
 class TerminateOnNaN(Callback):
     """Stops when the loss is NaN or infinite."""
 
-    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
-        if not math.isfinite(logs["loss"]):
-            print(f"Batch {batch}: loss is {logs['loss']}, training ends")
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            print(f"Batch {batch}: loss is {loss}, training ends")
             self.model.stop_training = True
 
 
@@ -217,7 +268,7 @@ class GradientNorm(Callback):
         self.tolerance = _arguments.within(tolerance, "tolerance", 0, math.inf)
         self.norm = math.nan
 
-    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.norm = self.model.gradient_norm()
         if self.norm < self.tolerance:
             self.model.stop_training = True
@@ -238,7 +289,7 @@ class LearningRateScheduler(Callback):
         except (TypeError, ValueError):
             self._takes_rate = False
 
-    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = self.model.optimizer
         rate = self.schedule(epoch, optimizer.learning_rate) if self._takes_rate else self.schedule(epoch)
         if not isinstance(rate, float | np.floating | int) or isinstance(rate, bool):
@@ -247,50 +298,6 @@ class LearningRateScheduler(Callback):
         if self.verbose:
             print(f"Epoch {epoch + 1}: learning rate {float(rate):g}")
 
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        logs["learning_rate"] = self.model.optimizer.learning_rate
-
-
-class Callbacks:
-    """Several callbacks as one. last hears of everything after the others, who may add to logs."""
-
-    def __init__(self, given: Any, last: Callback, model: Any, params: dict[str, Any]) -> None:
-        if given is None:
-            given = []
-        elif isinstance(given, Callback):
-            given = [given]
-        if not isinstance(given, list | tuple):
-            raise DTypeError(f"callbacks is {given!r}; wanted a list of callbacks")
-        for index, callback in enumerate(given):
-            if not isinstance(callback, Callback):
-                raise DTypeError(f"callbacks[{index}] is {callback!r}; wanted a martlet.nn.Callback")
-        self._all = [*given, last]
-        for callback in self._all:
-            callback.set_model(model)
-            callback.set_params(params)
-        self.batch_begin = self._listening("on_train_batch_begin")
-        self.batch_end = self._listening("on_train_batch_end")
-
-    def _listening(self, name: str) -> list[Callable[[int, Logs], None]]:
-        """Those that override a method, in the class or in the object."""
-        return [
-            getattr(callback, name)
-            for callback in self._all
-            if name in vars(callback) or getattr(type(callback), name) is not getattr(Callback, name)
-        ]
-
-    def train_begin(self) -> None:
-        for callback in self._all:
-            callback.on_train_begin({})
-
-    def train_end(self, logs: Logs) -> None:
-        for callback in self._all:
-            callback.on_train_end(logs)
-
-    def epoch_begin(self, epoch: int) -> None:
-        for callback in self._all:
-            callback.on_epoch_begin(epoch, {})
-
-    def epoch_end(self, epoch: int, logs: Logs) -> None:
-        for callback in self._all:
-            callback.on_epoch_end(epoch, logs)
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = self.model.optimizer.learning_rate

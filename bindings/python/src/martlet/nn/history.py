@@ -18,11 +18,14 @@ class History(Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        self._epochs: dict[str, list[int]] = {}
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.epoch.append(epoch)
-        for name, value in logs.items():
+        for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+            # A callback may add a number in some epochs alone.
+            self._epochs.setdefault(name, []).append(epoch)
 
     def plot(self, path: Any = None) -> Any:
         """Draws loss and metrics over the epochs, training and validation together; returns the figure.
@@ -42,7 +45,12 @@ class History(Callback):
             for key, label in ((name, "training"), (f"val_{name}", "validation")):
                 if key in self.history:
                     # An epoch of training is known by its end.
-                    axes.plot([epoch + 1 for epoch in self.epoch], self.history[key], marker=".", label=label)
+                    axes.plot(
+                        [epoch + 1 for epoch in self._epochs.get(key, self.epoch)],
+                        self.history[key],
+                        marker=".",
+                        label=label,
+                    )
             axes.set_xlabel("epoch")
             axes.set_title(name)
             axes.grid(alpha=0.3)

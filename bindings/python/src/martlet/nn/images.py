@@ -1,7 +1,7 @@
 """Layers over images: Conv2D, the pools, GlobalAveragePooling2D.
 
-Names, arguments and defaults are Keras's; padding may also be given in numbers, as in torch. A kernel's shape is
-(height, width, channels / groups, filters) whatever the data format, as in Keras.
+Their arguments are Keras's by name and default, as far as they are listed; padding may also be given in numbers, as in
+torch. A kernel's shape is (height, width, channels / groups, filters) whatever the data format, as in Keras.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 from martlet import _ffi_models
 from martlet._errors import DTypeError, UnsupportedError
 from martlet.nn import _arguments, _formats, activations, initializers
+from martlet.nn._core import activated, weighted
 from martlet.nn._graph import Graph
 from martlet.nn._layer import ImageLayer
-from martlet.nn.layers import activated, weighted
 
 
 class Conv2D(ImageLayer):
@@ -25,6 +25,10 @@ class Conv2D(ImageLayer):
                     (height, width), or ((top, bottom), (left, right)), each less than the window that dilation spans
     data_format     "channels_last", "channels_first", or None: what set_data_format said
     groups          divides channels and filters
+    activation, use_bias, kernel_initializer, bias_initializer    as Dense's
+
+    (height, width, channels) becomes (rows, columns, filters). Weights: kernel, (height, width, channels / groups,
+    filters); bias, (filters,). A window larger than the padded image raises ShapeError when the model is built.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class Conv2D(ImageLayer):
             raise UnsupportedError(f"activation of {self} is softmax, which is over the last axis: a row of a "
                                    "channels_first image; put a Softmax layer after it if that is meant")  # fmt: skip
 
-    def lay(self, graph: Graph, name: str) -> int:
+    def _lay(self, graph: Graph, name: str) -> int:
         graph.image(self.data_format, name)
         return graph.add(
             _ffi_models.LAYER_CONV2D,
@@ -96,7 +100,7 @@ class Pool(ImageLayer):
         self.padding = padding
         self._padding = padded(padding, f"padding of {self}")
 
-    def lay(self, graph: Graph, name: str) -> int:
+    def _lay(self, graph: Graph, name: str) -> int:
         graph.image(self.data_format, name)
         window = {"kernel": self.pool_size, "stride": self.strides, "flags": self._flags}
         return graph.add(self._kind, name, **window, **self._padding)
@@ -141,14 +145,22 @@ class GlobalAveragePooling2D(ImageLayer):
         super().__init__(data_format, name, input_shape)
         self.keepdims = _arguments.flag(keepdims, f"keepdims of {self}")
 
-    def lay(self, graph: Graph, name: str) -> int:
+    def _lay(self, graph: Graph, name: str) -> int:
         graph.image(self.data_format, name)
         node = graph.add(_ffi_models.LAYER_GLOBAL_AVERAGE_POOL2D, name)
         if self.keepdims:
-            graph.add(_ffi_models.LAYER_RESHAPE, f"{name}_keepdims", rank=3, sizes=(1, 1, -1))
+            graph.add(_ffi_models.LAYER_RESHAPE, self._hidden_name(name), rank=3, sizes=(1, 1, -1))
         else:
             graph.forget_turn()
         return node
+
+    @staticmethod
+    def _hidden_name(name: str | None) -> str:
+        """Of the node that makes an image of the means."""
+        return f"{name}_keepdims"
+
+    def _hidden_names(self) -> list[str]:
+        return [self._hidden_name(self.name)]
 
 
 MaxPool2D = MaxPooling2D

@@ -1,7 +1,7 @@
 """How kernels and biases start: by name, as in Keras, or as one of these objects.
 
-The library draws the numbers, from the model's seed. What the schemes are, and after whom they are named, stands in
-martlet.h.
+The library draws the numbers, from the model's seed, so none takes Keras's seed=. What the schemes are, and after whom
+they are named, stands in martlet.h.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from martlet import _ffi_models
+from martlet._errors import UnsupportedError
 from martlet.nn import _arguments
 
 
@@ -24,14 +25,20 @@ def Constant(value: float = 0.0) -> Initializer:  # noqa: N802
     return Initializer(_ffi_models.INITIALIZER_CONSTANT, _arguments.real(value, "value"))
 
 
-def RandomNormal(stddev: float = 0.05) -> Initializer:  # noqa: N802
-    """Normal, mean 0, with this deviation (0 or more)."""
+def RandomNormal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:  # noqa: N802
+    """Normal with this deviation (0 or more). mean is Keras's argument; only 0 is served."""
+    if _arguments.real(mean, "mean of RandomNormal") != 0:
+        raise UnsupportedError(f"mean of RandomNormal is {mean}, and only 0 is served")
     return Initializer(_ffi_models.INITIALIZER_NORMAL, _arguments.within(stddev, "stddev", 0, float("inf")))
 
 
-def RandomUniform(limit: float = 0.05) -> Initializer:  # noqa: N802
-    """Uniform from -limit to limit (0 or more)."""
-    return Initializer(_ffi_models.INITIALIZER_UNIFORM, _arguments.within(limit, "limit", 0, float("inf")))
+def RandomUniform(minval: float = -0.05, maxval: float = 0.05) -> Initializer:  # noqa: N802
+    """Uniform from minval to maxval. Only intervals around 0 are served: minval is -maxval."""
+    most = _arguments.within(maxval, "maxval of RandomUniform", 0, float("inf"))
+    if _arguments.real(minval, "minval of RandomUniform") != -most:
+        raise UnsupportedError(f"minval of RandomUniform is {minval} and maxval {maxval}; only intervals around 0 are "
+                               f"served: wanted minval {-most:g}")  # fmt: skip
+    return Initializer(_ffi_models.INITIALIZER_UNIFORM, most)
 
 
 def Zeros() -> Initializer:  # noqa: N802

@@ -1,178 +1,46 @@
-"""Layers over samples of any shape: Dense, activations, Dropout, and those that move elements or rename sizes.
+"""Every layer under one name, as in Keras: from martlet.nn.layers import Conv2D. They are made in modules beside."""
 
-Names, arguments and defaults are Keras's. Images have images.py, normalisation normalizations.py.
-"""
-
-from __future__ import annotations
-
-import math
-from collections.abc import Sequence
-from typing import Any
-
-from martlet import _ffi_models
-from martlet._errors import ShapeError, UnsupportedError
-from martlet.nn import _arguments, activations, initializers
-from martlet.nn._graph import Graph
+from martlet.nn._core import (
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    LeakyReLU,
+    Permute,
+    ReLU,
+    Reshape,
+    Softmax,
+)
 from martlet.nn._layer import Layer
+from martlet.nn.images import (
+    AveragePooling2D,
+    AvgPool2D,
+    Conv2D,
+    GlobalAveragePooling2D,
+    MaxPool2D,
+    MaxPooling2D,
+)
+from martlet.nn.normalizations import BatchNormalization, Normalization
 
-
-class Input:
-    """What a model reads: the sizes of one sample, the batch not among them. The first entry of a Sequential."""
-
-    def __init__(self, shape: Any) -> None:
-        self.shape = _arguments.shape(shape, "shape of Input")
-
-    def __repr__(self) -> str:
-        return f"Input(shape={self.shape})"
-
-
-class Dense(Layer):
-    """activation(x kernel + bias) over the last size. Weights: kernel, inputs x units; bias, units."""
-
-    def __init__(
-        self,
-        units: int,
-        activation: str | None = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        name: str | None = None,
-        input_shape: Any = None,
-    ) -> None:
-        super().__init__(name, input_shape)
-        self.units = _arguments.integer(units, f"units of {self}")
-        self.activation = activations.get(activation, f"activation of {self}")
-        self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
-        self.kernel_initializer = initializers.get(kernel_initializer, f"kernel_initializer of {self}")
-        self.bias_initializer = initializers.get(bias_initializer, f"bias_initializer of {self}")
-
-    def lay(self, graph: Graph, name: str) -> int:
-        graph.straighten()
-        return graph.add(
-            _ffi_models.LAYER_DENSE, name, units=self.units, **activated(self.activation), **weighted(self)
-        )
-
-
-class Activation(Layer):
-    """activation(x), by its name. "softmax" is over the last size."""
-
-    def __init__(self, activation: str, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name, input_shape)
-        self.activation = activations.get(activation, f"activation of {self}")
-        self.slope = activations.SLOPE
-
-    def lay(self, graph: Graph, name: str) -> int:
-        if self.activation == "softmax":
-            graph.straighten()
-        return graph.add(_ffi_models.LAYER_ACTIVATION, name, **activated(self.activation, self.slope))
-
-
-class ReLU(Activation):
-    """max(x, 0); with negative_slope that times x where x < 0."""
-
-    def __init__(
-        self,
-        max_value: float | None = None,
-        negative_slope: float = 0.0,
-        threshold: float = 0.0,
-        name: str | None = None,
-        input_shape: Any = None,
-    ) -> None:
-        super().__init__("relu", name, input_shape)
-        if max_value is not None or threshold != 0:
-            raise UnsupportedError(f"{self}: max_value and threshold are not served; wanted None and 0")
-        self.slope = _arguments.within(negative_slope, f"negative_slope of {self}", 0, math.inf)
-        if self.slope:
-            self.activation = "leaky_relu"
-
-
-class LeakyReLU(Activation):
-    """x, or negative_slope x where x < 0. torch's default slope is 0.01."""
-
-    def __init__(self, negative_slope: float = 0.3, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__("leaky_relu", name, input_shape)
-        self.slope = _arguments.within(negative_slope, f"negative_slope of {self}", 0, math.inf)
-
-
-class Softmax(Activation):
-    """exp(x) / sum exp(x) over the last size."""
-
-    def __init__(self, axis: int = -1, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__("softmax", name, input_shape)
-        self.axis = axis
-
-    def lay(self, graph: Graph, name: str) -> int:
-        if self.axis not in (-1, len(graph.sizes)):
-            raise UnsupportedError(f"layer {name!r}: axis is {self.axis!r}, and only the last one, -1, is served")
-        return super().lay(graph, name)
-
-
-class Dropout(Layer):
-    """In training each element becomes 0 with probability rate, and x / (1 - rate) otherwise (Srivastava et al.,
-    2014). Which ones is drawn from the model's seed."""
-
-    def __init__(self, rate: float, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name, input_shape)
-        self.rate = _arguments.within(rate, f"rate of {self}", 0, 1, open_end=True)
-
-    def lay(self, graph: Graph, name: str) -> int:
-        return graph.add(_ffi_models.LAYER_DROPOUT, name, rate=self.rate)
-
-
-class Flatten(Layer):
-    """All elements of a sample in one row, in the order in which its user sees them: channels_first images channel by
-    channel, as in torch (Keras turns them first)."""
-
-    def lay(self, graph: Graph, name: str) -> int:
-        graph.straighten()
-        return graph.add(_ffi_models.LAYER_FLATTEN, name)
-
-
-class Reshape(Layer):
-    """The same elements with other sizes, of which one may be -1: what is left."""
-
-    def __init__(self, target_shape: Sequence[int], name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name, input_shape)
-        where = f"target_shape of {self}"
-        given = [size if size == -1 else 1 for size in target_shape] if isinstance(target_shape, list | tuple) else []
-        _arguments.shape([1 if size == -1 else size for size in target_shape] if given else target_shape, where)
-        self.target_shape = tuple(int(size) for size in target_shape)
-
-    def lay(self, graph: Graph, name: str) -> int:
-        graph.straighten()
-        return graph.add(_ffi_models.LAYER_RESHAPE, name, rank=len(self.target_shape), sizes=self.target_shape)
-
-
-class Permute(Layer):
-    """The sizes in another order: dims names, from 1, the input's dimension that each of the output's is."""
-
-    def __init__(self, dims: Sequence[int], name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name, input_shape)
-        self.dims = _arguments.shape(dims, f"dims of {self}")
-        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ShapeError(f"dims of {self} is {self.dims}; wanted each of 1 to {len(self.dims)} once")
-
-    def lay(self, graph: Graph, name: str) -> int:
-        graph.straighten()
-        sizes = tuple(dimension - 1 for dimension in self.dims)
-        return graph.add(_ffi_models.LAYER_PERMUTE, name, rank=len(sizes), sizes=sizes)
-
-
-def activated(activation: str, slope: float = activations.SLOPE) -> dict[str, Any]:
-    """The fields of a layer's activation."""
-    fields: dict[str, Any] = {"activation": activations.NUMBERS[activation]}
-    if activation == "leaky_relu":
-        fields["slope"] = slope
-    return fields
-
-
-def weighted(layer: Any) -> dict[str, Any]:
-    """The fields of a layer's kernel and bias."""
-    kernel, bias = layer.kernel_initializer, layer.bias_initializer
-    return {
-        "flags": 0 if layer.use_bias else _ffi_models.NO_BIAS,
-        "kernel_initializer": kernel.number,
-        "kernel_value": kernel.value,
-        "bias_initializer": bias.number,
-        "bias_value": bias.value,
-    }
+__all__ = [
+    "Activation",
+    "AveragePooling2D",
+    "AvgPool2D",
+    "BatchNormalization",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "Input",
+    "Layer",
+    "LeakyReLU",
+    "MaxPool2D",
+    "MaxPooling2D",
+    "Normalization",
+    "Permute",
+    "ReLU",
+    "Reshape",
+    "Softmax",
+]

@@ -23,6 +23,12 @@ class Loss:
     origin = _ffi_models.FROM_AUTO
     label_smoothing = 0.0
     delta = 1.0
+    takes_labels = False
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether the output's last axis counts classes."""
+        return self.number in (_ffi_models.LOSS_CROSS_ENTROPY, _ffi_models.LOSS_NLL)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -31,11 +37,15 @@ class Loss:
         """y as the library takes it, for a model with outputs of this shape."""
         return _inputs.fitting(y, where, shape, "the model gives")
 
+    def check(self, targets: NDArray, where: str) -> None:
+        """Raises for targets that the loss has no meaning for."""
+
 
 class SparseCategoricalCrossentropy(Loss):
     """-log p[label], the mean over the samples; y holds a whole number for each."""
 
     number = _ffi_models.LOSS_CROSS_ENTROPY
+    takes_labels = True
 
     def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
         self.origin = _origin(from_logits)
@@ -61,6 +71,9 @@ class CategoricalCrossentropy(Loss):
                              "for each sample; labels are for sparse_categorical_crossentropy")  # fmt: skip
         return super().targets(found, where, shape)
 
+    def check(self, targets: NDArray, where: str) -> None:
+        _inputs.refuse_improbable(targets, where)
+
 
 class BinaryCrossentropy(Loss):
     """The mean of -t log p - (1 - t) log(1 - p); y holds 0, 1 or a probability for each output."""
@@ -76,6 +89,9 @@ class BinaryCrossentropy(Loss):
         if shape == (1,) and found.dtype.kind in "iub":
             return _inputs.labels(found, where, 2)
         return super().targets(found, where, shape)
+
+    def check(self, targets: NDArray, where: str) -> None:
+        _inputs.refuse_improbable(targets, where)
 
 
 class MeanSquaredError(Loss):
@@ -101,9 +117,14 @@ class Huber(Loss):
 
 class NLL(Loss):
     """-x[label], the mean over the samples, where the model gives log-probabilities; y holds a whole number for each
-    sample."""
+    sample.
+
+    No activation gives log-probabilities: it is for outputs that are such by themselves. What torch does with
+    LogSoftmax and NLLLoss is SparseCategoricalCrossentropy of a last layer without activation.
+    """
 
     number = _ffi_models.LOSS_NLL
+    takes_labels = True
 
     def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
         return _inputs.labels(y, where, shape[-1], shape[:-1])

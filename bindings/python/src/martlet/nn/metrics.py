@@ -21,6 +21,16 @@ class Metric(NamedTuple):
     word: int
     k: int = 5
 
+    @property
+    def climbs(self) -> bool:
+        """Whether larger is better."""
+        return self.flag in (_ffi_models.METRIC_ACCURACY, _ffi_models.METRIC_TOP_ACCURACY)
+
+    @property
+    def compares_numbers(self) -> bool:
+        """Whether it needs targets of the output's shape, where labels will not do."""
+        return self.flag in (_ffi_models.METRIC_MSE, _ffi_models.METRIC_MAE)
+
 
 def TopK(k: int = 5, name: str = "top_k_categorical_accuracy") -> Metric:  # noqa: N802
     """The share of samples whose label is among the k largest outputs."""
@@ -65,6 +75,11 @@ def get(given: Any) -> list[Metric]:
         given = [given]
     if not isinstance(given, list | tuple):
         raise DTypeError(f'metrics is {given!r}; wanted a list of names, as in ["accuracy"]')
+    for index, metric in enumerate(given):
+        if callable(metric):
+            name = getattr(metric, "__name__", repr(metric))
+            raise DTypeError(f"metrics[{index}] is {metric!r}; wanted a name or a metric, as in {name}() if that is "
+                             "one of martlet.nn's: the library calls no functions")  # fmt: skip
     found = [
         metric if isinstance(metric, Metric)
         else _arguments.one_of(metric, _NAMES, f"metrics[{index}]")(name=metric)

@@ -54,7 +54,7 @@ class BatchNormalization(Layer):
         self.unbiased_variance = _arguments.flag(unbiased_variance, f"unbiased_variance of {self}")
         self.data_format = _formats.get_data_format()
 
-    def lay(self, graph: Graph, name: str) -> int:
+    def _lay(self, graph: Graph, name: str) -> int:
         graph.channels(self.axis, self.data_format, name)
         flags = 0 if self.center else _ffi_models.NO_BIAS
         flags |= 0 if self.scale else _ffi_models.NO_SCALE
@@ -106,9 +106,13 @@ class Normalization(Layer):
         axis = self._axis_of(x.ndim)
         _samples.refuse_nan(x, "data")
         mean, variance = _samples.moments(x, axis)
-        self._statistics = mean.astype(np.float32), _factor(variance, "the variance of data").astype(np.float32)
-        if self._built is not None:
-            self._write()
+        statistics = mean.astype(np.float32), _factor(variance, "the variance of data").astype(np.float32)
+        if self._built is None:
+            self._statistics = statistics
+            return
+        with self._built.model.owner:
+            self._write(statistics)
+            self._statistics = statistics
 
     def _axis_of(self, rank: int) -> int | None:
         if self.axis is None:
@@ -119,7 +123,7 @@ class Normalization(Layer):
             raise ShapeError(f"axis of {self} is {self.axis}, and data has {rank} axes; wanted -1 or 1 to {rank - 1}")
         return axis
 
-    def lay(self, graph: Graph, name: str) -> int:
+    def _lay(self, graph: Graph, name: str) -> int:
         graph.channels(-1 if self.axis is None else self.axis, self.data_format, name)
         channels = graph.sizes[-1]
         for numbers in self._statistics or ():
@@ -128,17 +132,17 @@ class Normalization(Layer):
                                  f"shape {graph.shape} with {channels}")  # fmt: skip
         return graph.add(_ffi_models.LAYER_NORMALIZATION, name)
 
-    def ready(self) -> None:
+    def _filled(self) -> None:
         """Writes the statistics into the model that was built."""
         if self._statistics is not None:
-            self._write()
+            self._write(self._statistics)
 
-    def _write(self) -> None:
-        assert self._statistics is not None
+    def _write(self, statistics: tuple[NDArray, NDArray]) -> None:
         views = [array for _, array in self._views()]
-        for array, numbers in zip(views, self._statistics, strict=True):
+        for array, numbers in zip(views, statistics, strict=True):
             if numbers.size not in (1, array.size):
                 raise ShapeError(f"layer {self.name!r} has {array.size} channels, and data has {numbers.size}")
+        for array, numbers in zip(views, statistics, strict=True):
             array[...] = numbers
 
 

@@ -6,6 +6,8 @@ arrays, whose hyperparameters and convention compile takes as well.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 from martlet import _config, _ffi, _groups
@@ -23,15 +25,16 @@ def _hyperparameter(field: str, number: int, doc: str) -> Any:
         number_given = _arguments.real(_config.number(value, field), field)
         row = Hyperparameters._make(number_given if name == field else old for name, old in self._row._asdict().items())
         _config.check(row.lr, (row.beta1, row.beta2), row.eps, row.weight_decay)
-        if self._model is not None:
-            self._model.set(number, number_given)
+        if (model := self._trains()) is not None:
+            model.set(number, number_given)
         self._row = row
 
     return property(read, write, doc=doc)
 
 
 class Optimizer:
-    """Hyperparameters of a model's training. They can be read and set at any time."""
+    """Hyperparameters of a model's training. They can be read and set at any time, but set by no other thread than the
+    one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet."""
 
     learning_rate = _hyperparameter("lr", _ffi.LR, "The learning rate, 0 or more.")
     lr = learning_rate
@@ -42,7 +45,10 @@ class Optimizer:
 
     def __init__(self, row: Hyperparameters) -> None:
         self._row = row
-        self._model: Model | None = None
+        self._model: weakref.ref[Model] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_row": self._row, "_model": None}
 
     def __repr__(self) -> str:
         row = self.hyperparameters()
@@ -52,25 +58,32 @@ class Optimizer:
     @property
     def iterations(self) -> int:
         """Training steps taken since compile."""
-        return 0 if self._model is None else self._model.step()
+        model = self._trains()
+        return 0 if model is None else model.step()
 
     def hyperparameters(self) -> Hyperparameters:
         return self._row
 
-    def bind(self, model: Model) -> None:
-        """From here on the numbers are the model's too."""
-        if self._model is not model:
-            self.check_free()
-        self._model = model
+    def _trains(self) -> Model | None:
+        """The model whose numbers these are; none where it is gone."""
+        return None if self._model is None else self._model()
 
-    def check_free(self) -> None:
+    def _bind(self, model: Model) -> None:
+        """From here on the numbers are the model's too."""
+        self._check_free(model)
+        self._model = weakref.ref(model)
+
+    def _check_free(self, model: Model | None) -> None:
         """Refuses to train two models, whose numbers it could not both be."""
-        if self._model is not None:
+        if self._trains() not in (None, model):
+            gc.collect()  # of a model that nobody can reach any more
+        if self._trains() not in (None, model):
             raise OrderError(f"{self!r} trains a model already; make another one")
 
-    def release(self) -> None:
-        """Its model has been compiled with another optimizer."""
-        self._model = None
+    def _release(self, model: Model | None) -> None:
+        """This model has been compiled anew, or is given up."""
+        if self._trains() is model:
+            self._model = None
 
 
 class Adam(Optimizer):

@@ -13,7 +13,7 @@ from martlet import _samples
 from martlet._errors import OrderError
 from martlet._model import Model
 from martlet._samples import NDArray
-from martlet.nn import _arguments, _fit, _inputs, _progress, _training
+from martlet.nn import _arguments, _fit, _inputs, _notes, _progress, _training
 from martlet.nn._compilation import Compilation
 from martlet.nn._stack import Stack
 from martlet.nn._training import Data
@@ -29,9 +29,13 @@ class Sequential(Stack):
     name     what summary calls it
     seed     of initial values, dropout and the order of samples, 0 to 2^64 - 1; None: a random one, which .seed tells
 
-    What one sample looks like is said by Input, by input_shape= of the first layer, or by the first data seen. One
-    thread at a time may be inside a model; a second one gets BusyError. The same seed, data and calls give the same
-    bits for any number of threads on one instruction set.
+    What one sample looks like is said by Input, by input_shape= of the first layer, or by the first data seen; data
+    that cannot be used say nothing. The same seed, data and calls give the same bits for any number of threads on one
+    instruction set, whatever numpy's version.
+
+    One thread at a time may be inside a model, for the whole of a call, fit too: a second one gets BusyError at once,
+    and the first goes on. What reads or writes weights counts. The thread that is inside may call more, as callbacks
+    do: all but compile and close. with Sequential(...) as model frees the memory at its end, and so does close().
     """
 
     def __init__(self, layers: Iterable[Any] | None = None, name: str | None = None, seed: int | None = None) -> None:
@@ -39,11 +43,11 @@ class Sequential(Stack):
         self.stop_training = False
         self.history: History | None = None
         self._compilation: Compilation | None = None
-        self._is_ready = False
+        self._is_ready = self._is_fitting = False
 
-    def resume(self, compilation: Compilation) -> None:
+    def _resume(self, compilation: Compilation) -> None:
         """Takes what a native model that was loaded is compiled with."""
-        compilation.optimizer.bind(self._ready().model)
+        compilation.optimizer._bind(self._ready().model)
         self._compilation, self._is_ready = compilation, True
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None) -> None:
@@ -52,14 +56,36 @@ class Sequential(Stack):
         optimizer   "adam", "adamw", a martlet.nn.Adam or AdamW, or one of martlet.optim, whose numbers are taken
         loss        a name, such as "sparse_categorical_crossentropy", or an object, such as Huber(0.5)
         metrics     names or objects, such as ["accuracy", TopK(3)]; a history has them under the name given
+
+        Raises ArgumentError or DTypeError for what is not known, UnsupportedError for what does not go together, and
+        OrderError inside fit, or where the optimizer trains another model.
         """
         compilation = Compilation.of(optimizer, loss, metrics)
-        before = self._compilation
-        if before is None or before.optimizer is not compilation.optimizer:
-            compilation.optimizer.check_free()
-        if before is not None:
-            before.optimizer.release()
-        self._compilation, self._is_ready = compilation, False
+        with self._owner:
+            self._refuse_in_fit("compile")
+            native = self._native()
+            compilation.optimizer._check_free(native)
+            if self._compilation is not None:
+                self._compilation.optimizer._release(native)
+            self._compilation, self._is_ready = compilation, False
+
+    def _native(self) -> Model | None:
+        return None if self._built is None else self._built.model
+
+    def _refuse_in_fit(self, call: str) -> None:
+        if self._is_fitting:
+            raise OrderError(f"{call} came inside fit of {self!r}; set stop_training = True and call it after fit")
+
+    def _forget(self) -> None:
+        if self._compilation is not None and self._built is not None:
+            self._compilation.optimizer._release(self._built.model)
+        self._is_ready = False
+        super()._forget()
+
+    def _accuracies(self) -> tuple[set[str], set[str]]:
+        """The names of the metrics, and of those among them that are better when larger."""
+        metrics = self._compiled().metrics
+        return {metric.name for metric in metrics}, {metric.name for metric in metrics if metric.climbs}
 
     @property
     def optimizer(self) -> Optimizer:
@@ -80,9 +106,10 @@ class Sequential(Stack):
         """Compiles the native model, where it is not, with memory for batches as large as this."""
         built, compilation = self._ready(), self._compiled()
         if not self._is_ready:
-            compilation.check(built.output_shape)
+            compilation.check(built.output_shape, built.gives_channels_first)
+            compilation.optimizer._check_free(built.model)
             built.model.compile(compilation.training(batch_size), compilation.optimizer.hyperparameters())
-            compilation.optimizer.bind(built.model)
+            compilation.optimizer._bind(built.model)
             self._is_ready = True
         return built.model
 
@@ -90,19 +117,21 @@ class Sequential(Stack):
         """Samples and targets that fit, bound to the model. batch_size None: all of them are one batch."""
         compilation = self._compiled()
         prepared = _samples.samples(x, f"{of}x")
-        built = self._build_for(prepared)
-        prepared = _inputs.fitting(prepared, f"{of}x", built.input_shape)
-        targets = compilation.loss.targets(y, f"{of}y", built.output_shape)
-        _inputs.same_length(prepared, targets, of)
-        if check:
-            _inputs.refuse_nan(prepared, f"{of}x")
-            _inputs.refuse_nan(targets, f"{of}y")
-        return Data.of(self._prepare(min(batch_size or len(prepared), len(prepared))), prepared, targets)
+        with self._tentative():
+            built = self._build_for(prepared)
+            prepared = _inputs.fitting(prepared, f"{of}x", built.input_shape)
+            targets = compilation.targets(y, f"{of}y", built.output_shape)
+            _inputs.same_length(prepared, targets, of)
+            if check:
+                _inputs.refuse_nan(prepared, f"{of}x")
+                _inputs.refuse_nan(targets, f"{of}y")
+                compilation.loss.check(targets, f"{of}y")
+            return Data.of(self._prepare(min(batch_size or len(prepared), len(prepared))), prepared, targets)
 
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = 32,
         epochs: int = 1,
         verbose: Any = "auto",
@@ -124,54 +153,71 @@ class Sequential(Stack):
         validation_split   this share of the samples, the last ones, is held back and evaluated after each epoch
         validation_data    (x, y) to evaluate after each epoch
         shuffle            samples in a new order in each epoch, by the model's seed and the steps it has taken
-        check              whether x and y are searched for NaN, once
+        check              whether x and y are searched, once, for numbers that no training can use
 
         Ctrl-C ends it between two steps, with KeyboardInterrupt; model, optimizer and self.history are then as after
-        the last step.
+        the last step. Raises OrderError before compile, DTypeError, ShapeError or ArgumentError for data or arguments
+        that cannot be, with nothing trained, and BusyError where another thread is inside.
         """
-        return _fit.fit(self, x, y, _fit.Options.checked(
+        options = _fit.Options.checked(
             batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, initial_epoch, check
-        ))  # fmt: skip
+        )
+        with self._owner:
+            outer, self._is_fitting = self._is_fitting, True
+            try:
+                return _fit.fit(self, x, y, options)
+            finally:
+                self._is_fitting = outer
 
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = 32,
         verbose: Any = "auto",
         return_dict: bool = False,
         check: bool = True,
     ) -> Any:
-        """The loss, or (loss, metric, ...) in the order of compile; with return_dict by their names."""
+        """Means over all samples: the loss, or (loss, metric, ...) in the order of compile; with return_dict by their
+        names. Arguments and errors as fit's."""
         size = _arguments.batch_size(batch_size)
         shown = _progress.level(verbose, alone=0)
-        data = self._data(x, y, size, check)
-        progress = _progress.Progress(shown, "evaluate", len(data.x))
-        try:
-            logs = _training.evaluate(data, size, self._compiled().columns(), progress)
-            progress.end(len(data.x), logs)
-        finally:
-            progress.close()
+        with self._owner:
+            data = self._data(x, y, size, check)
+            progress = _progress.Progress(shown, "evaluate", len(data.x))
+            try:
+                logs = _training.evaluate(data, size, self._compiled().columns(), progress)
+                progress.pause(len(data.x), logs)
+                progress.end(logs)
+            finally:
+                progress.close()
         return _returned(logs, return_dict)
 
     def train_on_batch(self, x: Any, y: Any, return_dict: bool = False, check: bool = True) -> Any:
-        """One step on all samples as one batch; returns what evaluate does, as it was before the step."""
-        data = self._data(x, y, None, check)
-        data.bound.train_all()
-        return _returned({name: data.bound.numbers[word] for name, word in self._compiled().columns()}, return_dict)
+        """One step on all samples as one batch; returns what evaluate does, as it was before the step. Errors as
+        fit's; on failure no step was taken."""
+        with self._owner:
+            data = self._data(x, y, None, check)
+            data.bound.train_all()
+            found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
+        return _returned(found, return_dict)
 
     def test_on_batch(self, x: Any, y: Any, return_dict: bool = False, check: bool = True) -> Any:
         """What evaluate returns, of one batch."""
         return self.evaluate(x, y, verbose=0, return_dict=return_dict, check=check)
 
     def predict(self, x: Any, batch_size: int | None = 32, verbose: Any = 0) -> NDArray:
-        """The output of every sample. Needs no compile. verbose is taken for Keras's sake, and shows nothing."""
+        """The output of every sample: a new float32 array (samples, *output_shape without its batch). Needs no compile.
+
+        batch_size bounds memory alone: the output does not depend on it. verbose is taken for Keras's sake, and shows
+        nothing. Raises DTypeError or ShapeError where x cannot be read, and BusyError.
+        """
         size = _arguments.batch_size(batch_size)
         samples = _samples.samples(x, "x")
-        built = self._build_for(samples)
-        return _training.predict(
-            built.model, _inputs.fitting(samples, "x", built.input_shape), built.output_shape, size
-        )
+        with self._owner, self._tentative():
+            built = self._build_for(samples)
+            fitting = _inputs.fitting(samples, "x", built.input_shape)
+            return _training.predict(built.model, fitting, built.output_shape, size)
 
     def __call__(self, x: Any) -> NDArray:
         """The output of every sample, as predict."""
@@ -182,13 +228,20 @@ class Sequential(Stack):
         return self._ready().model.grad_norm() if self._is_ready else float("nan")
 
     def save(self, path: Any) -> None:
-        """Saves layers, weights and statistics, and after training began what it needs to go on to the bit. One
-        safetensors file, which is whole at any moment; martlet.nn.load_model reads it, and so does C."""
+        """Saves layers, weights and statistics, and once compiled what training needs to go on to the bit.
+
+        path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
+        The file is whole at any moment: a kill leaves the old one or the new one. martlet.nn.load_model reads it, and
+        so does C, to which it says all but names of metrics and classes of layers. Raises FileError where the system
+        refuses, and OrderError before the shape of the samples is known.
+        """
         name = _arguments.file_name(path)
-        built = self._ready()
-        if self._compilation is not None and not self._is_ready:
-            self._prepare(32)
-        built.model.save(name)
+        with self._owner:
+            built = self._ready()
+            if self._compilation is not None and not self._is_ready:
+                self._prepare(32)
+            built.model.save(name)
+            _notes.write(name, _notes.of(self.name, self._layers, self._compilation))
 
 
 def _returned(logs: Logs, return_dict: bool) -> Any:

@@ -1,0 +1,99 @@
+"""What a saved model tells Python alone: its name, the metrics' names and order, whether targets are labels, and which
+class a layer is.
+
+The library has no words for these. They are one more entry of the file's metadata, which it does not look at; a file
+without them is as good, and what a file says is checked like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import struct
+import tempfile
+from typing import Any
+
+from martlet._errors import FileError, FormatError
+from martlet.nn._compilation import Compilation
+from martlet.nn._layer import Layer
+
+_KEY = "python"
+# Of a layer: what the library's own words leave open.
+_ARGUMENTS = ("axis",)
+
+
+def of(name: str, layers: list[Layer], compilation: Compilation | None) -> dict[str, Any]:
+    """The notes on a model, as JSON takes them."""
+    notes: dict[str, Any] = {"name": str(name), "layers": {layer.name: _of_layer(layer) for layer in layers}}
+    if compilation is not None:
+        notes["loss"] = type(compilation.loss).__name__
+        notes["metrics"] = [[metric.name, metric.flag] for metric in compilation.metrics]
+    return notes
+
+
+def _of_layer(layer: Layer) -> dict[str, Any]:
+    found = {"class": type(layer).__name__}
+    return found | {name: getattr(layer, name) for name in _ARGUMENTS if hasattr(layer, name)}
+
+
+def read(metadata: dict[str, str]) -> dict[str, Any]:
+    """The notes in a file's metadata, of the kinds that they must be; empty ones where there are none."""
+    if _KEY not in metadata:
+        return {}
+    try:
+        notes = json.loads(metadata[_KEY])
+        layers, metrics = notes["layers"], notes.get("metrics", [])
+        if not all(isinstance(layer["class"], str) for layer in layers.values()):
+            raise ValueError("a layer has no class")
+        if not all(isinstance(name, str) and isinstance(flag, int) for name, flag in metrics):
+            raise ValueError("a metric has no name")
+        if not isinstance(notes["name"], str) or not isinstance(notes.get("loss", ""), str):
+            raise ValueError("the model or its loss has no name")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise FormatError(f"the file's {_KEY} is none of this version: {error!r}") from None
+    return dict(notes)
+
+
+def write(path: bytes, notes: dict[str, Any]) -> None:
+    """Adds notes to the file that the library wrote, which stays whole at any moment, without them or with."""
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    try:
+        status = os.stat(target)
+        if not stat.S_ISREG(status.st_mode):
+            return
+        descriptor, temporary = tempfile.mkstemp(b".tmp", b".martlet.", folder)
+        try:
+            with open(descriptor, "wb") as new, open(target, "rb") as old:
+                _keep_owner(descriptor, status)
+                new.write(_header(old, notes))
+                shutil.copyfileobj(old, new, 1 << 20)
+                new.flush()
+                os.fsync(descriptor)
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise FileError(f"{os.fsdecode(path)}: {error.strerror}; the file is whole, but lacks what Python alone reads: "
+                        "names of metrics, classes of layers") from error  # fmt: skip
+
+
+def _keep_owner(descriptor: int, status: os.stat_result) -> None:
+    with contextlib.suppress(PermissionError):  # only the superuser may give files away
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+
+
+def _header(file: Any, notes: dict[str, Any]) -> bytes:
+    """The header of a safetensors file with one more entry, padded as the format wants it; the file is left at its
+    tensors."""
+    (length,) = struct.unpack("<Q", file.read(8))
+    header = json.loads(file.read(length))
+    header["__metadata__"][_KEY] = json.dumps(notes, separators=(",", ":"))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text

@@ -1,0 +1,162 @@
+"""What a saved model tells Python beside the library's own words: names, order, classes; and who may use which name."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import martlet
+from martlet import nn
+from networks import digits_like, mlp
+
+X, Y = digits_like(80, (20,))
+ROWS = np.eye(10)[Y]
+
+
+def again(model: nn.Sequential, folder: Path) -> nn.Sequential:
+    model.save(folder / "model")
+    return nn.load_model(folder / "model")
+
+
+@pytest.mark.parametrize(
+    ("loss", "metrics"),
+    [
+        ("categorical_crossentropy", ["mae", "mse"]),
+        ("categorical_crossentropy", ["mean_squared_error", nn.TopK(3, "top3"), "mae", "categorical_accuracy"]),
+        ("sparse_categorical_crossentropy", [nn.TopK(2, "top2"), "acc"]),
+        ("sparse_categorical_crossentropy", []),
+        ("mse", ["mae"]),
+    ],
+)
+def test_metrics_keep_their_names_and_order(loss: str, metrics: Any, tmp_path: Path) -> None:
+    model = mlp()
+    model.compile("adam", loss, metrics)
+    y = Y if loss.startswith("sparse") else ROWS
+    model.fit(X, y, verbose=0)
+    other = again(model, tmp_path)
+    assert other.metrics_names == model.metrics_names
+    assert other.evaluate(X, y, verbose=0) == model.evaluate(X, y, verbose=0)
+    first, second = (built.fit(X, y, verbose=0).history for built in (model, other))
+    assert list(first) == list(second) and first == second
+
+
+def test_what_a_loss_takes_comes_back(tmp_path: Path) -> None:
+    for loss, right, wrong in (
+        ("categorical_crossentropy", ROWS, Y), ("sparse_categorical_crossentropy", Y, ROWS),
+    ):  # fmt: skip
+        model = mlp()
+        model.compile("adam", loss)
+        for built in (model, again(model, tmp_path)):
+            built.evaluate(X, right, verbose=0)
+            with pytest.raises(martlet.ShapeError):
+                built.evaluate(X, wrong, verbose=0)
+
+
+def test_classes_and_axes_come_back(tmp_path: Path) -> None:
+    model = nn.Sequential(
+        [nn.Normalization(axis=None, mean=3, variance=4, input_shape=(6, 5, 3)), nn.BatchNormalization(axis=3),
+         nn.ReLU(), nn.ReLU(negative_slope=0.1), nn.LeakyReLU(0.2), nn.Activation("leaky_relu"), nn.Flatten(),
+         nn.Dense(4), nn.Activation("softmax"), nn.Softmax()], seed=1, name="of many kinds",
+    )  # fmt: skip
+    other = again(model, tmp_path)
+    assert other.name == "of many kinds"
+    assert [type(layer) for layer in other.layers] == [type(layer) for layer in model.layers]
+    assert [getattr(layer, "slope", None) for layer in other.layers] == [
+        getattr(layer, "slope", None) for layer in model.layers
+    ]
+    assert other.layers[0].axis is None and other.layers[1].axis == 3  # type: ignore[attr-defined]
+    x = digits_like(8, (6, 5, 3))[0]
+    assert (other.predict(x) == model.predict(x)).all()
+    for built in (model, other):
+        built.layers[0].adapt(x)  # type: ignore[attr-defined]
+    assert (other.predict(x) == model.predict(x)).all()
+    content = (tmp_path / "model").read_bytes()
+    model = nn.load_model(tmp_path / "model")
+    model.save(tmp_path / "model")
+    assert (tmp_path / "model").read_bytes() == content
+
+
+def test_a_layer_may_have_a_name_like_the_models_own(tmp_path: Path) -> None:
+    """A file of the library's own, whose layers have names that Python's hidden nodes could have."""
+    from martlet import _ffi_models, _model
+
+    native = _model.Model((4, 4, 3), 3)
+    native.add(_ffi_models.LAYER_DENSE, "to_channels_last_1", {"units": 4})
+    native.add(_ffi_models.LAYER_PERMUTE, "to_channels_first_1", {"rank": 3, "sizes": (1, 0, 2)})
+    native.add(_ffi_models.LAYER_GLOBAL_AVERAGE_POOL2D, "g", {})
+    native.add(_ffi_models.LAYER_DENSE, "g_keepdims", {"units": 3})
+    native.save(os.fsencode(tmp_path / "model"))
+    model = nn.load_model(tmp_path / "model")
+    assert [layer.name for layer in model.layers] == ["to_channels_last_1", "to_channels_first_1", "g", "g_keepdims"]
+    assert model.output_shape == (None, 3)
+
+
+def test_names_that_the_model_needs_itself() -> None:
+    for name in ("to_channels_last_1", "to_channels_first_12"):
+        with pytest.raises(martlet.ArgumentError, match=f"name is '{name}', which the model itself uses"):
+            nn.Sequential([nn.Dense(4, name=name)])
+    model = nn.Sequential([nn.GlobalAveragePooling2D(name="g"), nn.Dense(4, name="g_keep")])
+    with pytest.raises(martlet.ArgumentError, match="name is 'g_keepdims'"):
+        model.add(nn.Dense(3, name="g_keepdims"))
+    assert len(model.layers) == 2
+    with pytest.raises(martlet.ArgumentError, match="holds a zero character"):
+        nn.Dense(3, name="a\0b")
+
+
+def test_the_file_stays_what_it_was(tmp_path: Path) -> None:
+    """A safetensors file of the same mode, through links, with nothing left beside it."""
+    model = mlp()
+    model.compile("adam", "mse", ["mae"])
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    model.save(link)
+    assert link.is_symlink() and stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert sorted(os.listdir(tmp_path)) == ["link", "target"]
+    (length,) = struct.unpack("<Q", target.read_bytes()[:8])
+    assert length % 8 == 0
+    for name, weight in zip(("dense/kernel", "dense/bias"), model.get_weights(), strict=False):
+        assert (load_file(target)[name] == weight).all()
+
+
+HOSTILE = [
+    {"metrics": [["loss", 8]]},
+    {"metrics": [["mae", 8], ["mae", 8]]},
+    {"metrics": []},
+    {"metrics": [["mae", 8], ["mse", 4]]},
+    {"metrics": [["mae", 64]]},
+    {"metrics": [["mae"]]},
+    {"metrics": 3},
+    {"metrics": [["mae", "8"]]},
+    {"loss": []},
+    {"name": 3},
+    {"layers": []},
+    {"layers": {"n": {}}},
+    {"layers": {"n": {"class": "Normalization", "axis": "first"}}},
+]
+
+
+@pytest.mark.parametrize("index", range(len(HOSTILE)))
+def test_notes_that_cannot_be(index: int, tmp_path: Path) -> None:
+    model = nn.Sequential([nn.Normalization(name="n", input_shape=(20,)), nn.Dense(10)])
+    model.compile("adam", "mse", ["mae"])
+    path = tmp_path / "model"
+    model.save(path)
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    notes = json.loads(header["__metadata__"]["python"])
+    header["__metadata__"]["python"] = json.dumps(notes | HOSTILE[index])
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+    with pytest.raises(martlet.FormatError):
+        nn.load_model(path)

@@ -1,0 +1,192 @@
+"""Threads and a model: whoever is inside goes on, and the others are told so at once."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import martlet
+from martlet import nn
+from networks import digits_like, mlp
+
+X, Y = digits_like(320, (20,))
+
+
+def compiled() -> nn.Sequential:
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    return model
+
+
+def refused_in_a_thread(call: Callable[[], Any]) -> bool:
+    """Whether the call raises BusyError in another thread."""
+    found: list[Any] = []
+
+    def work() -> None:
+        try:
+            found.append(call())
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return isinstance(found[0], martlet.BusyError)
+
+
+CALLS: list[Callable[[nn.Sequential], Any]] = [
+    lambda model: model.predict(X),
+    lambda model: model.evaluate(X, Y, verbose=0),
+    lambda model: model.fit(X, Y, verbose=0),
+    lambda model: model.train_on_batch(X, Y),
+    lambda model: model.get_weights(),
+    lambda model: model.set_weights(mlp().get_weights()),
+    lambda model: model.layers[0].get_weights(),
+    lambda model: model.layers[0].set_weights(mlp().layers[0].get_weights()),
+    lambda model: model.gradients(),
+    lambda model: model.compile("adam", "mse"),
+    lambda model: model.summary(print_fn=str),
+    lambda model: model.save("/nowhere/at/all"),
+    lambda model: model.close(),
+    lambda model: model.optimizer.iterations,
+    lambda model: setattr(model.optimizer, "learning_rate", 1.0),
+]
+
+
+def test_fit_keeps_every_other_thread_out_and_goes_on() -> None:
+    """Between two steps, where the library itself would let them in."""
+    wanted, model = compiled(), compiled()
+    wanted.fit(X, Y, epochs=2, verbose=0)
+    refused: list[list[bool]] = []
+
+    def ask(batch: int, logs: Any) -> None:
+        refused.append([refused_in_a_thread(lambda call=call: call(model)) for call in CALLS])  # type: ignore[misc]
+
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[nn.LambdaCallback(on_train_batch_end=ask)])
+    assert len(refused) == 20 and all(all(answers) for answers in refused)
+    assert (model.parameters() == wanted.parameters()).all()
+    assert not any(refused_in_a_thread(lambda call=call: call(compiled())) for call in CALLS)  # type: ignore[misc]
+    assert not refused_in_a_thread(lambda: model.predict(X))
+
+
+def test_the_thread_inside_may_call_more() -> None:
+    model = compiled()
+    seen: list[Any] = []
+
+    def look(epoch: int, logs: Any) -> None:
+        seen.append((model.predict(X).shape, model.evaluate(X, Y, verbose=0), model.optimizer.iterations))
+        model.set_weights(model.get_weights())
+        model.optimizer.learning_rate = 0.01
+
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[nn.LambdaCallback(on_epoch_end=look)])
+    assert [step for _, _, step in seen] == [10, 20]
+
+
+def test_an_error_lets_go() -> None:
+    model = compiled()
+    with pytest.raises(martlet.ShapeError):
+        model.fit(X[:, :3], Y, verbose=0)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X, Y, verbose=0, callbacks=[nn.LambdaCallback(on_epoch_begin=lambda *_: 1 // 0)])
+    assert not refused_in_a_thread(lambda: model.predict(X))
+
+
+def test_fit_survives_threads_that_predict_all_the_time() -> None:
+    wanted, model = compiled(), compiled()
+    wanted.fit(X, Y, epochs=40, verbose=0)
+    barrier, over, refusals = threading.Barrier(3), threading.Event(), [0, 0]
+
+    def work(index: int) -> None:
+        barrier.wait()
+        while not over.is_set():
+            try:
+                model.predict(X)
+            except martlet.BusyError:
+                refusals[index] += 1
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(2)]
+    for worker in workers:
+        worker.start()
+    # Before the first step the model is free, and a thread may be in it.
+    waiting = True
+    barrier.wait()
+    while waiting:
+        try:
+            model.fit(X, Y, epochs=40, verbose=0)
+            waiting = False
+        except martlet.BusyError:
+            pass
+    over.set()
+    for worker in workers:
+        worker.join()
+    assert sum(refusals) > 0
+    assert model.optimizer.iterations == 400 and (model.parameters() == wanted.parameters()).all()
+
+
+def test_a_forked_child_is_held_by_no_thread_of_its_parents(run_python: Any) -> None:
+    run_python(
+        """
+import os, signal, threading
+import numpy as np
+from martlet import nn
+model = nn.Sequential([nn.Dense(10, input_shape=(20,))], seed=1)
+model.compile("adam", "sparse_categorical_crossentropy")
+x, y = np.zeros((64, 20)), np.zeros(64, int)
+inside, over = threading.Event(), threading.Event()
+def wait(epoch, logs):
+    inside.set()
+    over.wait()
+thread = threading.Thread(target=lambda: model.fit(x, y, verbose=0, callbacks=[nn.LambdaCallback(on_epoch_end=wait)]))
+thread.start()
+inside.wait()
+pid = os.fork()
+if pid == 0:
+    signal.alarm(60)
+    model.fit(x, y, verbose=0)
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+over.set()
+thread.join()
+def fork(epoch, logs):
+    pid = os.fork()
+    if pid:
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    else:
+        signal.alarm(60)
+        model.predict(x)
+model.fit(x, y, verbose=0, callbacks=[nn.LambdaCallback(on_epoch_end=fork)])
+model.predict(x)
+"""
+    )
+
+
+def test_weights_are_read_whole() -> None:
+    """One thread writes all weights, another reads them: never a mixture."""
+    model = mlp()
+    ones = [np.full_like(weight, 1) for weight in model.get_weights()]
+    twos = [np.full_like(weight, 2) for weight in ones]
+    model.set_weights(ones)
+    over, mixtures = threading.Event(), []
+
+    def read() -> None:
+        while not over.is_set():
+            try:
+                found = {number for weight in model.get_weights() for number in np.unique(weight)}
+            except martlet.BusyError:
+                continue
+            if len(found) > 1:
+                mixtures.append(found)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(300):
+        with contextlib.suppress(martlet.BusyError):
+            model.set_weights((ones, twos)[turn % 2])
+    over.set()
+    reader.join()
+    assert not mixtures
