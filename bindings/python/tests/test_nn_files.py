@@ -179,6 +179,8 @@ def test_adapt_before_and_after_building() -> None:
     for data, error, says in (
         (X[:, :3], martlet.ShapeError, "has 20 channels, and data has 3"),
         (np.full((3, 20), np.nan), martlet.ArgumentError, "data holds a NaN"),
+        (np.full((3, 20), -np.inf), martlet.ArgumentError, "data holds -inf"),
+        (np.full((3, 20), 1e300), martlet.ArgumentError, "data has a mean that float32 does not hold"),
         (X[:0], martlet.ShapeError, "data has shape"),
     ):
         with pytest.raises(error, match=says):

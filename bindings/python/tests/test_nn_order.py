@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from martlet import nn
-from martlet.nn import _training
+from martlet import _samples, nn
 from networks import digits_like, mlp
 
 X, Y = digits_like(100, (20,))
@@ -17,7 +16,7 @@ def compiled(seed: int) -> nn.Sequential:
 
 def test_order_is_the_seeds_and_the_steps() -> None:
     def orders(seed: int, epochs: int) -> list[list[int]]:
-        return [_training.order(seed, 4 * epoch, 100).tolist() for epoch in range(epochs)]
+        return [_samples.order(seed, 4 * epoch, 100).tolist() for epoch in range(epochs)]
 
     first, second = orders(3, 2)
     assert sorted(first) == sorted(second) == list(range(100)) and first != second
@@ -49,4 +48,4 @@ def philox(key: int, step: int, count: int) -> list[int]:
 def test_order_depends_on_no_version_of_numpy() -> None:
     for seed, step, samples in ((3, 0, 10), (2**64 - 1, 12345, 37), (0, 1, 1)):
         keys = philox(seed, step, samples)
-        assert _training.order(seed, step, samples).tolist() == sorted(range(samples), key=keys.__getitem__)
+        assert _samples.order(seed, step, samples).tolist() == sorted(range(samples), key=keys.__getitem__)

@@ -143,3 +143,14 @@ def extremes(x: NDArray, axis: int | None) -> tuple[Float64, Float64]:
     """The least and the largest number of each channel."""
     least = np.min([part.min(axis=0) for part in _chunks(x, axis)], axis=0)
     return least, np.max([part.max(axis=0) for part in _chunks(x, axis)], axis=0)
+
+
+def order(seed: int, step: int, samples: int) -> NDArray:
+    """An order of samples for a seed and a step: an epoch of Batches, or the training steps that a model has taken, so
+    that a model that was saved and loaded goes on with the same.
+
+    numpy promises Philox's bits for all of its versions, and what its permutation makes of them for one alone.
+    """
+    # The step counts in Philox's third word: neighbouring counters would give overlapping streams.
+    keys = np.random.Philox(key=seed, counter=[0, 0, step, 0]).random_raw(samples)
+    return np.argsort(keys, kind="stable").astype(np.int64, copy=False)

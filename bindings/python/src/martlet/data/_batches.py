@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _samples
+from martlet import _arguments, _samples
 from martlet._errors import ArgumentError, ShapeError
 from martlet._samples import NDArray
 
@@ -52,8 +52,6 @@ class Batches:
         drop_last: bool = False,
         prefetch: int = 2,
     ) -> None:
-        from martlet.nn import _arguments  # here, since who only reads files needs nothing of models
-
         self._arrays = [_filled(x, "x")] if y is None else [_filled(x, "x"), _filled(y, "y")]
         if len({len(array) for array in self._arrays}) > 1:
             raise ShapeError(f"x has {len(self._arrays[0])} samples and y has {len(self._arrays[1])}; wanted as many")
@@ -77,12 +75,8 @@ class Batches:
         return -(-self.samples // self.batch_size)
 
     def __iter__(self) -> Epoch:
-        from martlet.nn import _arguments
-
         epoch = _arguments.integer(self.epoch, "epoch", 0)
-        # The epoch counts in Philox's third word: neighbouring counters would give overlapping streams.
-        bits = np.random.Philox(key=self.seed, counter=[0, 0, epoch, 0])
-        rows = np.random.Generator(bits).permutation(self.samples) if self.shuffle else np.arange(self.samples)
+        rows = _samples.order(self.seed, epoch, self.samples) if self.shuffle else np.arange(self.samples)
         self.epoch = epoch + 1
         arrays, size = self._arrays, self.batch_size
 

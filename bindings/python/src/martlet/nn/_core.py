@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from martlet import _ffi_models
+from martlet import _arguments, _ffi_models
 from martlet._errors import ShapeError, UnsupportedError
-from martlet.nn import _arguments, activations, initializers
+from martlet.nn import activations, initializers
 from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi, _ffi_models, _samples
+from martlet import _arguments, _ffi, _ffi_models, _samples
 from martlet._config import SEMANTICS, Hyperparameters
 from martlet._errors import FormatError
 from martlet._model import Model, Node
 from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import (
-    _arguments,
     _formats,
     _header,
     _notes,

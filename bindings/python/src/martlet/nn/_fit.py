@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from martlet import _arguments, _samples
 from martlet._errors import ArgumentError, DTypeError
-from martlet.nn import _arguments, _progress, _training
+from martlet.nn import _progress, _training
 from martlet.nn._listeners import Callbacks
 from martlet.nn._training import Data
 from martlet.nn.callbacks import Logs
@@ -68,7 +69,7 @@ def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
     for epoch in range(options.initial_epoch, options.epochs):
         callbacks.epoch_begin(epoch)
         step = model.optimizer.iterations
-        rows = _training.order(model.seed, step, samples) if options.shuffle else in_order
+        rows = _samples.order(model.seed, step, samples) if options.shuffle else in_order
         progress = _progress.Progress(options.verbose, f"Epoch {epoch + 1}/{options.epochs}", samples)
         try:
             logs, done = _training.train_epoch(data, rows, batch_size, columns, callbacks, model, progress)

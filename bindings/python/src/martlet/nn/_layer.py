@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, UnsupportedError
 from martlet._model import Node, View
-from martlet.nn import _arguments, _formats
+from martlet.nn import _formats
 from martlet.nn._graph import Graph
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
+from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
 from martlet._model import Model
 from martlet._owner import Owner
 from martlet._samples import NDArray
-from martlet.nn import _arguments
 from martlet.nn._build import Built
 from martlet.nn._core import Input
 from martlet.nn._graph import turn_of

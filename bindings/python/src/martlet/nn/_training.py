@@ -38,17 +38,6 @@ class Data(NamedTuple):
         return cls(x, y, Bound(model, _inputs.placed(x), _inputs.placed(y)))
 
 
-def order(seed: int, step: int, samples: int) -> NDArray:
-    """The order of an epoch's samples, which depends on the model's seed and the steps it has taken, so that a model
-    that was saved and loaded goes on with the same.
-
-    numpy promises Philox's bits for all of its versions, and what its permutation makes of them for one alone.
-    """
-    # The step counts in Philox's third word: neighbouring counters would give overlapping streams.
-    keys = np.random.Philox(key=seed, counter=[0, 0, step, 0]).random_raw(samples)
-    return np.argsort(keys, kind="stable").astype(np.int64, copy=False)
-
-
 def train_epoch(
     data: Data,
     rows: NDArray,

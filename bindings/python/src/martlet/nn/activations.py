@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi_models
+from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError
-from martlet.nn import _arguments
 
 NUMBERS = {
     "linear": _ffi_models.ACTIVATION_LINEAR,

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, FileError
-from martlet.nn import _arguments
 
 Logs = dict[str, float]
 

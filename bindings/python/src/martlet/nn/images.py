@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi_models
+from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, UnsupportedError
-from martlet.nn import _arguments, _formats, activations, initializers
+from martlet.nn import _formats, activations, initializers
 from martlet.nn._core import activated, weighted
 from martlet.nn._graph import Graph
 from martlet.nn._layer import ImageLayer

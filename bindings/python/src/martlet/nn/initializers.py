@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from martlet import _ffi_models
+from martlet import _arguments, _ffi_models
 from martlet._errors import UnsupportedError
-from martlet.nn import _arguments
 
 
 class Initializer(NamedTuple):

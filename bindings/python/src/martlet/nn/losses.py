@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from martlet import _ffi_models, _samples
+from martlet import _arguments, _ffi_models, _samples
 from martlet._errors import ShapeError
 from martlet._samples import NDArray
-from martlet.nn import _arguments, _inputs
+from martlet.nn import _inputs
 
 
 class Loss:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from martlet import _ffi_models, _model
+from martlet import _arguments, _ffi_models, _model
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
-from martlet.nn import _arguments
 
 
 class Metric(NamedTuple):

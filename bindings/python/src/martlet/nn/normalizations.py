@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _ffi_models, _samples
+from martlet import _arguments, _ffi_models, _samples
 from martlet._errors import ArgumentError, DTypeError, ShapeError
-from martlet.nn import _arguments, _formats
+from martlet.nn import _formats
 from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer, NDArray
 
@@ -104,9 +104,13 @@ class Normalization(Layer):
         if x.ndim == 1:
             x = x[:, None]
         axis = self._axis_of(x.ndim)
-        _samples.refuse_nan(x, "data")
-        mean, variance = _samples.moments(x, axis)
-        statistics = mean.astype(np.float32), _factor(variance, "the variance of data").astype(np.float32)
+        _samples.refuse_nonfinite(x, "data")
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, variance = _samples.moments(x, axis)
+            statistics = mean.astype(np.float32), _factor(variance, "the variance of data").astype(np.float32)
+        for numbers, what in zip(statistics, ("mean", "factor"), strict=True):
+            if not np.isfinite(numbers).all():
+                raise ArgumentError(f"data has a {what} that float32 does not hold; wanted numbers of a smaller size")
         if self._built is None:
             self._statistics = statistics
             return

@@ -10,11 +10,10 @@ import gc
 import weakref
 from typing import Any
 
-from martlet import _config, _ffi, _groups
+from martlet import _arguments, _config, _ffi, _groups
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Model
-from martlet.nn import _arguments
 
 
 def _hyperparameter(field: str, number: int, doc: str) -> Any:

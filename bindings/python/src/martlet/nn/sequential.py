@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from martlet import _samples
+from martlet import _arguments, _samples
 from martlet._errors import OrderError
 from martlet._model import Model
 from martlet._samples import NDArray
-from martlet.nn import _arguments, _fit, _inputs, _notes, _progress, _training
+from martlet.nn import _fit, _inputs, _notes, _progress, _training
 from martlet.nn._compilation import Compilation
 from martlet.nn._stack import Stack
 from martlet.nn._training import Data
