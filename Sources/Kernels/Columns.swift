@@ -101,10 +101,10 @@ func normalize(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutab
         if request.hasSecond {
             copy(request.second + column, to: scaling.mean, bytes: columns * 4)
         } else {
-            fillZeros(scaling.mean, count: columns)
+            clearNumbers(scaling.mean, count: columns)
         }
         copy(request.third + column, to: scaling.factor, bytes: columns * 4)
-        fillZeros(scaling.shift, count: columns)
+        clearNumbers(scaling.shift, count: columns)
         scale(scaling, column: column, columns: columns, of: request.columns, rows: start, end, request.x, request.y)
         column += columns
     }

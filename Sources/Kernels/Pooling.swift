@@ -119,7 +119,7 @@ func maxPoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsaf
     let image = window.height * window.width * channels
     let outputs = window.outHeight * window.outWidth * channels
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
-    fillZeros(request.y + start * image, count: (end - start) * image)
+    clearNumbers(request.y + start * image, count: (end - start) * image)
     for number in start..<end {
         let y = request.y + number * image
         let left = (end - number) * image
@@ -228,7 +228,7 @@ func averagePoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
     let image = window.height * window.width * channels
     let outputs = window.outHeight * window.outWidth * channels
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
-    fillZeros(request.y + start * image, count: (end - start) * image)
+    clearNumbers(request.y + start * image, count: (end - start) * image)
     for number in start..<end {
         let y = request.y + number * image
         let left = (end - number) * image

@@ -70,22 +70,22 @@ func productSum(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
     let request: ProductRequest = value(at: request)
     let product = request.product
     guard let partials = request.partials else { return }
-    let from = UnsafeRawPointer(partials + piece * product.columns)
-    let out = UnsafeMutableRawPointer(product.out + piece * product.outStride)
+    let from = partials + piece * product.columns
+    let out = product.out + piece * product.outStride
     var column = 0
     while column < product.columns {
         let count = min(grain, product.columns - column)
-        var sum = readSome(from + column * 4, count: count)
+        var sum = load(count, from + column)
         for partial in 1..<request.innerPieces {
-            sum += readSome(from + (partial * request.partialStride + column) * 4, count: count)
+            sum += load(count, from + partial * request.partialStride + column)
         }
         if product.accumulates {
-            sum = readSome(out + column * 4, count: count) + sum
+            sum = load(count, out + column) + sum
         } else {
-            if let bias = product.bias { sum += readSome(UnsafeRawPointer(bias + column), count: count) }
+            if let bias = product.bias { sum += load(count, bias + column) }
             sum = sum.replacing(with: 0, where: sum .< SIMD16(repeating: floor(of: product)))
         }
-        writeSome(sum, to: out + column * 4, count: count)
+        store(count, sum, to: out + column)
         column += grain
     }
 }

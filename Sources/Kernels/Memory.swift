@@ -1,0 +1,176 @@
+// How kernels touch memory, and the only file of theirs that does: every load and store of every loop is one of the
+// functions below. Addresses may have any alignment.
+
+import CMachine
+import MartletKernelInterface
+
+/// Reads sixteen numbers from an address of any alignment.
+@inline(__always)
+func read<Scalar: SIMDScalar>(_ address: UnsafeRawPointer) -> SIMD16<Scalar> {
+    address.loadUnaligned(as: SIMD16<Scalar>.self)
+}
+
+/// Writes sixteen numbers to an address of any alignment.
+@inline(__always)
+func write<Scalar: SIMDScalar>(_ numbers: SIMD16<Scalar>, to address: UnsafeMutableRawPointer) {
+    address.storeBytes(of: numbers, as: SIMD16<Scalar>.self)
+}
+
+/// Asks for the memory that a loop over an array will come to soon, 1 KB on: the processor's own prefetcher starts anew
+/// at every page of every array. Address and memory may be anything.
+@inline(__always)
+func prefetch(_ type: ElementType, in array: UnsafeRawPointer, at index: Int) {
+    let ahead = array + index * type.size + 1024
+    machine_prefetch(ahead)
+    if type.size * grain > 64 { machine_prefetch(ahead + 64) }
+}
+
+/// Copies bytes between places that do not overlap.
+@inline(__always)
+func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, bytes: Int) {
+    target.copyMemory(from: source, byteCount: bytes)
+}
+
+/// What a pointer that came through the table points at.
+@inline(__always)
+func value<Value>(at address: UnsafeRawPointer) -> Value {
+    address.assumingMemoryBound(to: Value.self).pointee
+}
+
+/// Memory on the stack for sixteen elements of each of six arrays, as wide as they come.
+struct GrainScratch {
+    /// Bytes for one array.
+    @inline(__always)
+    static var stride: Int { 128 }
+
+    private var memory = InlineArray<12, SIMD16<Float>>(repeating: .zero)
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
+        withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
+    }
+}
+
+/// Asks for one cache line, for use at once or (`far`) only after much else.
+@inline(__always)
+func fetch(_ address: UnsafeRawPointer) { machine_prefetch(address) }
+@inline(__always)
+func fetchFar(_ address: UnsafeRawPointer) { machine_prefetch_far(address) }
+
+/// One number, at an address of any alignment.
+@inline(__always)
+func number(_ address: UnsafeRawPointer) -> Float { address.loadUnaligned(as: Float.self) }
+
+/// Copies numbers between places that do not overlap.
+@inline(__always)
+func copyNumbers(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
+    var place = 0
+    while place + grain <= count {
+        write(read(source + place * 4) as SIMD16<Float>, to: target + place * 4)
+        place += grain
+    }
+    while place < count {
+        copy(source + place * 4, to: target + place * 4, bytes: 4)
+        place += 1
+    }
+}
+
+/// Makes numbers zeros.
+@inline(__always)
+func clearNumbers(_ target: UnsafeMutableRawPointer, count: Int) {
+    var place = 0
+    while place + grain <= count {
+        write(SIMD16<Float>(), to: target + place * 4)
+        place += grain
+    }
+    while place < count {
+        (target + place * 4).storeBytes(of: 0, as: Float.self)
+        place += 1
+    }
+}
+
+/// Calls `body` with the address of a value on the stack.
+@inline(__always)
+func withAddress<Value: BitwiseCopyable>(of value: Value, _ body: (UnsafePointer<Value>) -> Void) {
+    withUnsafePointer(to: value) { body($0) }
+}
+
+// MARK: - Fewer than sixteen
+
+/// Copies fewer than sixteen words, in up to four moves. A function of its own, which is handed no lanes: those would
+/// come in registers of four.
+@inline(never)
+private func copyFew(_ count: Int, _ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer) {
+    var place = 0
+    if count & 8 != 0 {
+        target.storeBytes(of: source.loadUnaligned(as: SIMD8<UInt32>.self), as: SIMD8<UInt32>.self)
+        place = 32
+    }
+    if count & 4 != 0 {
+        let four = (source + place).loadUnaligned(as: SIMD4<UInt32>.self)
+        (target + place).storeBytes(of: four, as: SIMD4<UInt32>.self)
+        place += 16
+    }
+    if count & 2 != 0 {
+        let two = (source + place).loadUnaligned(as: UInt64.self)
+        (target + place).storeBytes(of: two, as: UInt64.self)
+        place += 8
+    }
+    if count & 1 != 0 {
+        let one = (source + place).loadUnaligned(as: UInt32.self)
+        (target + place).storeBytes(of: one, as: UInt32.self)
+    }
+}
+
+/// Fewer than sixteen elements; the other lanes are 0.
+@_transparent
+private func loadFew(_ count: Int, _ address: UnsafePointer<Float>) -> Floats {
+    var lanes = Floats.zero
+    withUnsafeMutablePointer(to: &lanes) { copyFew(count, address, to: $0) }
+    return lanes
+}
+
+/// The first `count` of sixteen elements; the other lanes are 0.
+@_transparent
+func load(_ count: Int, _ address: UnsafePointer<Float>) -> Floats {
+    count >= grain ? read(address) : loadFew(count, address)
+}
+
+/// The same where `left` elements of the array follow: short rows are read together with what comes behind them, which
+/// is faster than piece by piece.
+@_transparent
+func load(_ count: Int, _ address: UnsafePointer<Float>, left: Int) -> Floats {
+    left >= grain ? keep(count, read(address), otherwise: 0) : loadFew(count, address)
+}
+
+/// Writes the first `count` lanes and touches nothing else.
+@_transparent
+func store(_ count: Int, _ lanes: Floats, to address: UnsafeMutablePointer<Float>) {
+    if count >= grain {
+        write(lanes, to: address)
+    } else {
+        withUnsafePointer(to: lanes) { copyFew(count, $0, to: address) }
+    }
+}
+
+/// The same for integers.
+@_transparent
+func load(_ count: Int, _ address: UnsafePointer<Int32>) -> SIMD16<Int32> {
+    let numbers = UnsafeRawPointer(address).assumingMemoryBound(to: Float.self)
+    return unsafeBitCast(load(count, numbers), to: SIMD16<Int32>.self)
+}
+
+@_transparent
+func store(_ count: Int, _ lanes: SIMD16<Int32>, to address: UnsafeMutablePointer<Int32>) {
+    let numbers = UnsafeMutableRawPointer(address).assumingMemoryBound(to: Float.self)
+    store(count, unsafeBitCast(lanes, to: Floats.self), to: numbers)
+}
+
+/// Writes one number of any kind.
+@_transparent
+func put<Value: BitwiseCopyable>(_ value: Value, at address: UnsafeMutableRawPointer) {
+    address.storeBytes(of: value, as: Value.self)
+}
