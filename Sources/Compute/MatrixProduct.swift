@@ -66,8 +66,9 @@ private struct ProductPlan {
         pieceRows = (rows + acrossRows - 1) / acrossRows
         rowPieces = (rows + pieceRows - 1) / pieceRows
 
-        // Copying a factor pays where the copy is read often, and the original lies far apart.
-        packsRight = unsafe pieceRows >= 32 && product.right.rowStride > 64
+        // Copying a factor pays where the copy is read often, and the original lies far apart or in slow memory.
+        let isFar = inner.saturatingProduct(columns) > 1 << 20
+        packsRight = unsafe pieceRows > (isFar ? 31 : 128) && product.right.rowStride > 64
         packsLeft =
             unsafe product.left.columnStride == 1
             ? pieceColumns >= 512 && product.left.rowStride & 1023 == 0
