@@ -50,6 +50,12 @@ extension Execution {
                     outStride: window.channels))
             return
         }
+        if groups == 1, let images = window.foldedImages(filters: filters) {
+            unsafe fold(
+                window, images: images, filters: filters, gradient: gradient, weights: weights,
+                imageGradient: imageGradient)
+            return
+        }
         let (depth, columns) = (filters / groups, window.channels / groups)
         for phaseDown in 0..<min(window.strideHeight, window.height) {
             for phaseAcross in 0..<min(window.strideWidth, window.width) {
@@ -72,6 +78,34 @@ extension Execution {
                             tap: columns * filters, depth: 1, column: filters))
                 }
             }
+        }
+    }
+
+    /// The same for few channels, which would leave most lanes of a walk idle: some images at a time, a product works out
+    /// what each position hands to all taps and channels, and each image collects it.
+    private func fold(
+        _ window: ImageWindow, images: Int, filters: Int, gradient: UnsafePointer<Float>,
+        weights: UnsafePointer<Float>, imageGradient: UnsafeMutablePointer<Float>
+    ) {
+        let parts = unsafe shared.assumingMemoryBound(to: Float.self)
+        var part = window
+        var image = 0
+        while image < window.batch {
+            part.batch = min(images, window.batch - image)
+            unsafe multiply(
+                MatrixProduct(
+                    rows: part.positions, inner: filters, columns: window.partCount,
+                    left: Factor(
+                        base: gradient + image * window.outHeight * window.outWidth * filters, rowStride: filters,
+                        columnStride: 1),
+                    right: Factor(base: weights, rowStride: 1, columnStride: filters), out: parts,
+                    outStride: window.partCount))
+            let pixels = window.height * window.width * window.channels
+            var request = unsafe FoldRequest(
+                window: part, parts: parts, imageGradient: imageGradient + image * pixels)
+            unsafe run(
+                table.fold, on: &request, pieces: part.batch, nanoseconds: part.positions * window.partCount)
+            image += part.batch
         }
     }
 
@@ -110,6 +144,17 @@ extension Execution {
 extension ImageWindow {
     /// Positions in all images.
     fileprivate var positions: Int { batch * outHeight * outWidth }
+
+    /// Numbers that a position hands to the pixels that it sees.
+    fileprivate var partCount: Int { kernelHeight * kernelWidth * channels }
+
+    /// How many images are folded at a time: as many as there is shared memory for the parts of, where channels are few
+    /// and the product that makes the parts is worth it; else nil.
+    fileprivate func foldedImages(filters: Int) -> Int? {
+        guard positions > 0, channels <= 8, partCount >= 16, partCount <= 512, filters >= 16, filters <= 1024 else { return nil }
+        let images = unsafe Execution.sharedByteCount / 4 / (partCount * outHeight * outWidth)
+        return images == 0 ? nil : images
+    }
 
     /// Whether each position sees the one pixel that it stands on.
     fileprivate var isPointwise: Bool {

@@ -206,6 +206,21 @@ package struct TapLine: BitwiseCopyable {
     package var columnPieces: Int { unsafe (columns + pieceColumns - 1) / pieceColumns }
 }
 
+/// Image gradients put together from what each position hands to each pixel that it saw; one piece for each image.
+@unsafe package struct FoldRequest: BitwiseCopyable {
+    package var window: ImageWindow
+    /// For each position one row of `kernelHeight * kernelWidth * channels` numbers.
+    package var parts: UnsafePointer<Float>
+    package var imageGradient: UnsafeMutablePointer<Float>
+
+    @inline(__always)
+    package init(window: ImageWindow, parts: UnsafePointer<Float>, imageGradient: UnsafeMutablePointer<Float>) {
+        unsafe self.window = window
+        unsafe self.parts = unsafe parts
+        unsafe self.imageGradient = unsafe imageGradient
+    }
+}
+
 /// What pieces of convolutions may hold in their scratch.
 package enum ConvolutionLimits {
     /// Bytes of the part of the images that a piece sees.

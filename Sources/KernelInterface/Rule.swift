@@ -65,6 +65,7 @@ package enum PieceScratch {
     // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces.
     package var product: PieceKernel
     package var productSum: PieceKernel
+    package var fold: PieceKernel
     // Convolutions: pieces of the requests of their names.
     package var slide: PieceKernel
     package var weightPanels: PieceKernel
@@ -104,6 +105,7 @@ package enum PieceScratch {
         rowErrors: PieceKernel,
         product: PieceKernel,
         productSum: PieceKernel,
+        fold: PieceKernel,
         slide: PieceKernel,
         weightPanels: PieceKernel,
         weightGradient: PieceKernel
@@ -140,6 +142,7 @@ package enum PieceScratch {
         unsafe self.rowErrors = unsafe rowErrors
         unsafe self.product = unsafe product
         unsafe self.productSum = unsafe productSum
+        unsafe self.fold = unsafe fold
         unsafe self.slide = unsafe slide
         unsafe self.weightPanels = unsafe weightPanels
         unsafe self.weightGradient = unsafe weightGradient

@@ -39,6 +39,7 @@ package func kernelTable() -> KernelTable {
         rowErrors: { rowErrors($0, $1, $2) },
         product: { productPiece($0, $1, $2) },
         productSum: { productSum($0, $1, $2) },
+        fold: { foldPiece($0, $1, $2) },
         slide: { slidePiece($0, $1, $2) },
         weightPanels: { weightPanelPiece($0, $1, $2) },
         weightGradient: { weightGradientPiece($0, $1, $2) })

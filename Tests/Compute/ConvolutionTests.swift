@@ -119,6 +119,8 @@ private struct Trial {
         [
             trial(2, (8, 8), 5, filters: 7, kernel: (3, 3), pad: (1, 1, 1, 1)),
             trial(2, (16, 32), 16, filters: 32, kernel: (3, 3), pad: (1, 1, 1, 1)),
+            trial(2, (13, 12), 3, filters: 16, kernel: (3, 2), stride: (2, 3), dilation: (2, 3), pad: (2, 1, 3, 0)),
+            trial(11, (64, 64), 3, filters: 16, kernel: (3, 3), pad: (1, 1, 1, 1)),
             trial(3, (9, 11), 3, filters: 64, kernel: (3, 3), pad: (1, 1, 1, 1)),
             trial(2, (12, 10), 6, filters: 8, kernel: (3, 2), stride: (2, 3), pad: (1, 1, 0, 1)),
             trial(2, (13, 13), 8, filters: 12, kernel: (3, 3), stride: (2, 2), dilation: (2, 1), pad: (2, 2, 1, 1)),
