@@ -151,7 +151,9 @@ extension ImageWindow {
     /// How many images are folded at a time: as many as there is shared memory for the parts of, where channels are few
     /// and the product that makes the parts is worth it; else nil.
     fileprivate func foldedImages(filters: Int) -> Int? {
-        guard positions > 0, channels <= 8, partCount >= 16, partCount <= 512, filters >= 16, filters <= 1024 else { return nil }
+        guard positions > 0, channels <= 8, partCount >= 16, partCount <= 512, filters >= 16, filters <= 1024 else {
+            return nil
+        }
         let images = unsafe Execution.sharedByteCount / 4 / (partCount * outHeight * outWidth)
         return images == 0 ? nil : images
     }
