@@ -119,9 +119,12 @@ private final class Stateless {
         }
         refuse(
             MARTLET_ERROR_OVERLAP, ["value", "grad"], martlet_array_step(value, value + 3, state, 9, &one.step, nil))
+        // In memory of their own, where the gradient cannot lie between them.
+        let room = Floats(64, seed: 3)
         refuse(
             MARTLET_ERROR_OVERLAP, ["state[1]", "value"],
-            martlet_array_step(value, gradient, value - 17, 9, &one.step, nil))
+            martlet_array_step(room.base + 32, gradient, room.base + 15, 9, &one.step, nil))
+        extendLifetime(room)
         let misaligned = UnsafeMutableRawPointer(value) + 2
         refuse(
             MARTLET_ERROR_ALIGNMENT, ["value", "4"],
