@@ -54,11 +54,9 @@ struct GrainScratch {
     }
 }
 
-/// Asks for one cache line, for use at once or (`far`) only after much else.
+/// Asks for one cache line.
 @inline(__always)
 func fetch(_ address: UnsafeRawPointer) { machine_prefetch(address) }
-@inline(__always)
-func fetchFar(_ address: UnsafeRawPointer) { machine_prefetch_far(address) }
 
 /// One number, at an address of any alignment.
 @inline(__always)

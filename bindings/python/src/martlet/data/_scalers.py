@@ -5,6 +5,7 @@ layer() gives them as a layer, which a model begins with and its file keeps; the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ _FARTHEST = 2.0**22
 _FLOAT32 = np.finfo(np.float32)
 
 
-class Scaler:
+class Scaler(ABC):
     """(x - origin) factor + low for each channel. Not for use by itself.
 
     axis   of the channels, the samples being axis 0: -1 for the last one, 1 for channels_first images; None: one
@@ -60,8 +61,9 @@ class Scaler:
             self._refused = f"(x - {mean[channel]:.9g}) * {factor[channel]:.9g} in channel {channel}"
         self._numbers = origin, factor
 
+    @abstractmethod
     def _fit(self, x: NDArray, axis: int | None) -> None:
-        raise NotImplementedError
+        """Takes the statistics of an array of finite numbers."""
 
     def fit(self, x: Any) -> Any:
         """Takes the statistics from x, the training data. Returns itself."""

@@ -6,6 +6,7 @@ A layer is a description until its model is built, and computes nothing itself.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def _refuse_freezing(self: Any, value: Any) -> None:
 trainable = property(lambda self: True, _refuse_freezing, doc="True: no weights can be kept from training.")
 
 
-class Layer:
+class Layer(ABC):
     """A step of a model.
 
     name          unique in its model; None: the class's, with a number where there are several
@@ -67,9 +68,9 @@ class Layer:
         """The class's name as Keras spells it: MaxPooling2D as max_pooling2d."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
+    @abstractmethod
     def _lay(self, graph: Graph, name: str) -> int:
         """Adds the layer's nodes; returns the one that has its weights."""
-        raise NotImplementedError
 
     def _enter(self, built: Built, graph: Graph, name: str) -> None:
         """Takes its place in a model."""
@@ -102,8 +103,8 @@ class Layer:
         """Marks it as some model's."""
         self._taken = True
 
-    def _filled(self) -> None:
-        """Called once the weights have been made."""
+    def _filled(self) -> None:  # noqa: B027
+        """Called once the weights have been made. Most layers have nothing to do then."""
 
     # ---- what a model's user asks ----
 

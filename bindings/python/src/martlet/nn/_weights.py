@@ -5,6 +5,7 @@ They are the library's own memory, which arrays that are handed out keep alive.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from martlet import _ffi_models
@@ -13,17 +14,19 @@ from martlet.nn._build import Built, NDArray
 from martlet.nn._layer import Layer, matched
 
 
-class Weights:
+class Weights(ABC):
     """Access to a model's numbers. Not for use by itself."""
 
     _layers: list[Layer]
     _owner: Owner
 
+    @abstractmethod
     def _ready(self) -> Built:
-        raise NotImplementedError
+        """The model, with its parameters made."""
 
+    @abstractmethod
     def _laid(self) -> Built:
-        raise NotImplementedError
+        """The model, with its layers known."""
 
     def _all(self) -> list[Any]:
         built = self._ready()
