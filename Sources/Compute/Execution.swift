@@ -22,7 +22,7 @@ import MartletPlatform
     package init(mode: FloatingPointMode, isa: InstructionSet, threads: Int) throws(MartletError) {
         guard
             let scratch = unsafe ThreadRecord.current?.scratch(
-                byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
+                byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount + Execution.panelByteCount)
         else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }
@@ -37,6 +37,8 @@ import MartletPlatform
     /// use it until it returns.
     package var shared: UnsafeMutableRawPointer { unsafe scratch + threads * PieceScratch.byteCount }
     package static var sharedByteCount: Int { 4 << 20 }
+    /// `panelByteCount` bytes more, which products alone use.
+    var panels: UnsafeMutableRawPointer { unsafe shared + Execution.sharedByteCount }
 
     /// What the threads need to know of a request.
     @unsafe private struct Job {

@@ -1,19 +1,20 @@
 // Products of matrices: how one is cut into pieces, and which parts of its factors are copied together first. All of it
 // follows from the shape alone, and none of it changes a bit of the results but the cutting of a long inner index.
-// The arithmetic is in Kernels/ProductPieces.swift.
+// The arithmetic is in Kernels/ProductPieces.swift and, for large products, Kernels/ProductSteps.swift.
 import MartletKernelInterface
 
 extension Execution {
     /// Does a product. Sizes and addresses have been checked.
     package func multiply(_ product: MatrixProduct) {
         guard unsafe product.rows > 0 && product.columns > 0 else { return }
+        if unsafe goesInSteps(product) { return unsafe multiplyInSteps(product) }
         let plan = unsafe ProductPlan(product)
         var request = unsafe ProductRequest(product)
         unsafe request.pieceRows = plan.pieceRows
         unsafe request.pieceColumns = plan.pieceColumns
         unsafe request.columnPieces = plan.columnPieces
         unsafe request.packsLeft = plan.packsLeft
-        unsafe request.packsRight = plan.packsRight
+        unsafe request.copiesRight = plan.copiesRight
         let pieces = plan.rowPieces * plan.columnPieces
         guard plan.innerPieces > 1 else {
             unsafe run(table.product, on: &request, pieces: pieces, nanoseconds: plan.nanoseconds)
@@ -30,6 +31,34 @@ extension Execution {
     }
 }
 
+extension Execution {
+    /// The columns of a step, whose part of the right factor stays in the last cache, and what that part takes.
+    private static var stepColumns: Int { 2048 }
+    package static var panelByteCount: Int { unsafe ProductLimits.inner * stepColumns * 4 }
+
+    /// Whether both factors are worth copying, each number only once for each step that reads it.
+    private func goesInSteps(_ product: MatrixProduct) -> Bool {
+        unsafe product.rows >= 512 && product.columns >= 256 && product.inner >= 256
+    }
+
+    private func multiplyInSteps(_ product: MatrixProduct) {
+        let columns = unsafe Cut(product.columns, evenlyBy: Execution.stepColumns, grain: 32)
+        let inner = unsafe Cut(product.inner, evenlyBy: ProductLimits.inner)
+        for columnStep in 0..<columns.pieces {
+            for innerStep in 0..<inner.pieces {
+                var step = unsafe ProductStep(
+                    product, columns: columns.range(columnStep), inner: inner.range(innerStep), panels: panels)
+                let size = unsafe step.inner.count * step.columns.count
+                let (columnCut, rowCut) = unsafe (step.columnCut, step.rowCut)
+                unsafe run(table.productPanels, on: &step, pieces: columnCut.pieces, nanoseconds: size / 4)
+                unsafe run(
+                    table.productRows, on: &step, pieces: rowCut.pieces,
+                    nanoseconds: product.rows.saturatingProduct(size) / 64)
+            }
+        }
+    }
+}
+
 /// The cutting of one product.
 private struct ProductPlan {
     var pieceRows: Int
@@ -37,7 +66,7 @@ private struct ProductPlan {
     var rowPieces: Int
     var columnPieces: Int
     var packsLeft: Bool
-    var packsRight: Bool
+    var copiesRight: Bool
     var pieceInner: Int
     var innerPieces = 1
     var nanoseconds: Int
@@ -66,9 +95,8 @@ private struct ProductPlan {
         pieceRows = (rows + acrossRows - 1) / acrossRows
         rowPieces = (rows + pieceRows - 1) / pieceRows
 
-        // Copying a factor pays where the copy is read often, and the original lies far apart or in slow memory.
-        let isFar = inner.saturatingProduct(columns) > 1 << 20
-        packsRight = unsafe pieceRows > (isFar ? 31 : 128) && product.right.rowStride > 64
+        // Copying a factor pays where the copy is read again, and the original lies far apart or in slow memory.
+        copiesRight = unsafe pieceRows > 12 && product.right.rowStride > 64
         packsLeft =
             unsafe product.left.columnStride == 1
             ? pieceColumns >= 512 && product.left.rowStride & 1023 == 0

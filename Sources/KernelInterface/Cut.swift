@@ -16,6 +16,16 @@ package struct Cut: BitwiseCopyable {
         self.size = max(size, (count + most - 1) / most, 1)
     }
 
+    /// As few pieces as hold at most `most` things each, as even as they go where their sizes are multiples of `grain`,
+    /// which `most` is too.
+    @inline(__always)
+    package init(_ count: Int, evenlyBy most: Int, grain: Int = 1) {
+        self.count = count
+        let pieces = max((count + most - 1) / most, 1)
+        let each = max((count + pieces - 1) / pieces, 1)
+        size = (each + grain - 1) / grain * grain
+    }
+
     @inline(__always)
     package var pieces: Int { (count + size - 1) / size }
 
@@ -25,4 +35,7 @@ package struct Cut: BitwiseCopyable {
     /// The place behind the piece's last thing.
     @inline(__always)
     package func end(_ piece: Int) -> Int { min((piece + 1) * size, count) }
+
+    @inline(__always)
+    package func range(_ piece: Int) -> Range<Int> { start(piece)..<end(piece) }
 }

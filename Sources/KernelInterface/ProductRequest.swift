@@ -66,9 +66,10 @@ package enum Epilogue: Int32, BitwiseCopyable {
     package var pieceColumns: Int
     /// Pieces side by side.
     package var columnPieces: Int
-    /// Whether parts of the factors are copied together before they are read.
+    /// Whether parts of the left factor are copied together before they are read.
     package var packsLeft: Bool
-    package var packsRight: Bool
+    /// Whether the first to read a part of the right factor copies it for the others.
+    package var copiesRight: Bool
     /// How much of the inner index a piece takes, and pieces behind one another; each of these has a result of its own.
     package var pieceInner: Int
     package var innerPieces: Int
@@ -83,10 +84,60 @@ package enum Epilogue: Int32, BitwiseCopyable {
         unsafe pieceColumns = unsafe (product.columns + 31) / 32 * 32
         unsafe columnPieces = 1
         unsafe packsLeft = false
-        unsafe packsRight = false
+        unsafe copiesRight = false
         unsafe pieceInner = unsafe product.inner
         unsafe innerPieces = 1
         unsafe partials = nil
         unsafe partialStride = 0
     }
+}
+
+/// How products are cut beyond pieces. All of it is the same for any product, so that every result is the same sum in the
+/// same order, however the rest of the work is cut.
+package enum ProductLimits {
+    /// The most of the inner index that is added up at once.
+    @inline(__always)
+    package static var inner: Int { 256 }
+    /// The most rows of a left factor that are copied together.
+    @inline(__always)
+    package static var rows: Int { 96 }
+    /// The columns of a right factor that stay in the second-level cache, for one block of the inner index.
+    @inline(__always)
+    package static var columns: Int { 512 }
+}
+
+/// A part of a large product, over one block of the inner index: all threads copy the right factor's part first, and then
+/// work out rows.
+@unsafe package struct ProductStep: BitwiseCopyable {
+    package var product: MatrixProduct
+    private var firstColumn: Int
+    private var endColumn: Int
+    private var firstInner: Int
+    private var endInner: Int
+    /// Where the copy lies, for as many columns as are a multiple of 32.
+    package var panels: UnsafeMutableRawPointer
+
+    @inline(__always)
+    package init(
+        _ product: MatrixProduct, columns: Range<Int>, inner: Range<Int>, panels: UnsafeMutableRawPointer
+    ) {
+        unsafe self.product = unsafe product
+        unsafe firstColumn = columns.lowerBound
+        unsafe endColumn = columns.upperBound
+        unsafe firstInner = inner.lowerBound
+        unsafe endInner = inner.upperBound
+        unsafe self.panels = unsafe panels
+    }
+
+    @inline(__always)
+    package var columns: Range<Int> { unsafe firstColumn..<endColumn }
+    @inline(__always)
+    package var inner: Range<Int> { unsafe firstInner..<endInner }
+
+    /// The pieces of the copying.
+    @inline(__always)
+    package var columnCut: Cut { unsafe Cut(columns.count, by: 128) }
+    /// The pieces of the rest.
+    @inline(__always)
+    package var rowCut: Cut { unsafe Cut(product.rows, by: ProductLimits.rows) }
 }

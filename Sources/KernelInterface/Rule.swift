@@ -62,9 +62,12 @@ package enum PieceScratch {
     package var rowAccuracy: PieceKernel
     package var rowErrors: PieceKernel
 
-    // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces.
+    // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces; of a `ProductStep`, one
+    // piece of the copying, and one of the rest.
     package var product: PieceKernel
     package var productSum: PieceKernel
+    package var productPanels: PieceKernel
+    package var productRows: PieceKernel
     package var fold: PieceKernel
     // Convolutions: pieces of the requests of their names.
     package var slide: PieceKernel
@@ -105,6 +108,8 @@ package enum PieceScratch {
         rowErrors: PieceKernel,
         product: PieceKernel,
         productSum: PieceKernel,
+        productPanels: PieceKernel,
+        productRows: PieceKernel,
         fold: PieceKernel,
         slide: PieceKernel,
         weightPanels: PieceKernel,
@@ -142,6 +147,8 @@ package enum PieceScratch {
         unsafe self.rowErrors = unsafe rowErrors
         unsafe self.product = unsafe product
         unsafe self.productSum = unsafe productSum
+        unsafe self.productPanels = unsafe productPanels
+        unsafe self.productRows = unsafe productRows
         unsafe self.fold = unsafe fold
         unsafe self.slide = unsafe slide
         unsafe self.weightPanels = unsafe weightPanels

@@ -54,9 +54,17 @@ struct GrainScratch {
     }
 }
 
-/// Asks for one cache line.
+/// Asks for one cache line, for use at once or (`far`) only after much else.
 @inline(__always)
 func fetch(_ address: UnsafeRawPointer) { machine_prefetch(address) }
+@inline(__always)
+func fetchFar(_ address: UnsafeRawPointer) { machine_prefetch_far(address) }
+
+/// The address itself, which the compiler cannot know to be another one's neighbour.
+@inline(__always)
+func opaque(_ address: UnsafeRawPointer) -> UnsafeRawPointer {
+    UnsafeRawPointer(bitPattern: machine_opaque(UInt(bitPattern: address))).unsafelyUnwrapped
+}
 
 /// One number, at an address of any alignment.
 @inline(__always)

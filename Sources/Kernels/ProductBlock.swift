@@ -17,6 +17,13 @@ struct BlockStart {
         self.base = base
         self.row = row
     }
+
+    /// The same for a part of the block.
+    @inline(__always)
+    func at(row: Int, column: Int) -> BlockStart {
+        guard let base else { return self }
+        return BlockStart(base: base + row * self.row + column * 4, row: self.row)
+    }
 }
 
 /// Memory for what a block needs beside its factors: a row of zeros, and a tile of starts and one of results.
@@ -42,11 +49,14 @@ enum BlockScratch {
 ///   - block: the segments and strides; `startRow` is set here.
 ///   - panelStride: bytes from one panel of `panelColumns` columns of the right factor to the next. Every panel can be
 ///     read for as many columns as its tile has, whole sixteens.
+///   - copy: where the right factor is copied to, as ``RightPanels``, by the first row of tiles, for the others to read;
+///     nil to read it where it lies. The columns are whole sixteens then, and there is one segment.
 ///   - scratch: prepared `BlockScratch`.
 @inline(never)
 func multiplyBlock(
     _ block: TileBlock, rows: Int, columns: Int, left: UnsafeRawPointer, right: UnsafeRawPointer, panelStride: Int,
-    start: BlockStart, out: UnsafeMutableRawPointer, scratch: UnsafeMutableRawPointer
+    start: BlockStart, out: UnsafeMutableRawPointer, copy: UnsafeMutableRawPointer? = nil,
+    scratch: UnsafeMutableRawPointer
 ) {
     var block = block
     block.startRow = start.row
@@ -54,16 +64,20 @@ func multiplyBlock(
     let rest = columns & 15 == 0 ? 0 : columns & (panelColumns - 1)
     let whole = columns - rest
     if whole > 0 {
+        var walk = TileWalk(
+            rows: rows, columns: whole, left: left, right: right, panelStride: panelStride,
+            start: start.base ?? UnsafeRawPointer(BlockScratch.zeros(scratch)),
+            startPanel: start.base == nil ? 0 : panelColumns * 4, out: out,
+            copy: copy ?? scratch)
+        if copy != nil { walk.copyRow(&block) }
         withAddress(of: block) { block in
-            walk(
-                block, rows: rows, columns: whole, left: left, right: right, panelStride: panelStride,
-                start: start.base, zeros: BlockScratch.zeros(scratch), out: out)
+            while walk.rows > 0 { walk.row(InPlace.self, block) }
         }
     }
     if rest > 0 {
         walkEdge(
             block, rows: rows, columns: rest, left: left, right: right + whole / panelColumns * panelStride,
-            start: advanced(start.base, by: whole * 4), out: out + whole * 4, scratch: scratch)
+            start: start.at(row: 0, column: whole).base, out: out + whole * 4, scratch: scratch)
     }
 }
 
@@ -77,32 +91,52 @@ func tileRows(_ rows: Int) -> Int {
 
 /// Row by row of tiles, so that the rows of the left factor stay near while panel after panel streams by, and results
 /// are written side by side.
-@inline(__always)
-private func walk(
-    _ block: UnsafePointer<TileBlock>, rows: Int, columns: Int, left: UnsafeRawPointer, right: UnsafeRawPointer,
-    panelStride: Int, start: UnsafeRawPointer?, zeros: UnsafeRawPointer, out: UnsafeMutableRawPointer
-) {
-    let leftRow = block.pointee.leftRow
-    let startRow = block.pointee.startRow
-    let outRow = block.pointee.outRow
-    let startPanel = start == nil ? 0 : panelColumns * 4
-    var row = 0
-    while row < rows {
-        let count = tileRows(rows - row)
+private struct TileWalk {
+    /// Those that are left to do; the addresses are theirs.
+    var rows: Int
+    let columns: Int
+    var left: UnsafeRawPointer
+    var right: UnsafeRawPointer
+    var panelStride: Int
+    var start: UnsafeRawPointer
+    /// From panel to panel of what is added.
+    let startPanel: Int
+    var out: UnsafeMutableRawPointer
+    let copy: UnsafeMutableRawPointer
+
+    /// One row of tiles.
+    @inline(__always)
+    mutating func row<Reading: TileReading>(_ reading: Reading.Type, _ block: UnsafePointer<TileBlock>) {
+        let count = tileRows(rows)
+        let copyStride = Reading.copies ? block.pointee.segments.pointee.count * RightPanels.rowStride : 0
         var panel = right
-        var startOfTile = (start ?? zeros) + row * startRow
-        var place = out + row * outRow
+        var startOfTile = start
+        var place = out
+        var target = copy
         var column = 0
         while column < columns {
             tile(
-                rows: count, columns: min(columns - column, panelColumns), block, left + row * leftRow, panel,
-                startOfTile, place)
+                reading, rows: count, columns: min(columns - column, panelColumns), block, left, panel, startOfTile,
+                place, target)
             panel += panelStride
             startOfTile += startPanel
             place += panelColumns * 4
+            target += copyStride
             column += panelColumns
         }
-        row += count
+        rows -= count
+        left += count * block.pointee.leftRow
+        start += count * block.pointee.startRow
+        out += count * block.pointee.outRow
+    }
+
+    /// The first row of tiles, which copies the right factor, and turns to the copy what comes after it.
+    @inline(__always)
+    mutating func copyRow(_ block: inout TileBlock) {
+        withAddress(of: block) { row(Copying.self, $0) }
+        right = UnsafeRawPointer(copy)
+        panelStride = block.segments.pointee.count * RightPanels.rowStride
+        block.rightStep = RightPanels.rowStride
     }
 }
 
@@ -129,17 +163,13 @@ private func walkEdge(
             }
         }
         withAddress(of: inner) {
-            tile(rows: count, columns: whole, $0, left + row * block.leftRow, right, starts, results)
+            tile(
+                InPlace.self, rows: count, columns: whole, $0, left + row * block.leftRow, right, starts, results,
+                scratch)
         }
         for place in 0..<count {
             copyNumbers(results + place * whole * 4, to: out + (row + place) * block.outRow, count: columns)
         }
         row += count
     }
-}
-
-@inline(__always)
-private func advanced(_ address: UnsafeRawPointer?, by bytes: Int) -> UnsafeRawPointer? {
-    if let address { return address + bytes }
-    return nil
 }

@@ -6,25 +6,26 @@ import MartletKernelInterface
 
 /// A copied part of a left factor.
 enum LeftBlock {
-    /// The most rows, and the most of the inner index, that are copied at a time.
-    @inline(__always)
-    static var rows: Int { 96 }
-    @inline(__always)
-    static var inner: Int { 256 }
     /// Bytes from row to row, or from column to column where these are what lies together. An odd number of cache lines.
     @inline(__always)
-    static var rowStride: Int { (inner + 16) * 4 }
+    static var rowStride: Int { (ProductLimits.inner + 16) * 4 }
     @inline(__always)
-    static var columnStride: Int { (rows + 16) * 4 }
+    static var columnStride: Int { (ProductLimits.rows + 16) * 4 }
     @inline(__always)
-    static var byteCount: Int { max(rows * rowStride, inner * columnStride) }
+    static var byteCount: Int { max(ProductLimits.rows * rowStride, ProductLimits.inner * columnStride) }
 
     /// Copies `rows` runs of `inner` numbers that lie together, `stride` bytes apart.
     @inline(never)
     static func copyRows(
         _ source: UnsafeRawPointer, stride: Int, rows: Int, inner: Int, to target: UnsafeMutableRawPointer
     ) {
-        for row in 0..<rows { copyNumbers(source + row * stride, to: target + row * rowStride, count: inner) }
+        for row in 0..<rows {
+            let from = source + row * stride
+            if row + 2 < rows {
+                for line in 0..<(inner + 15) / 16 { fetch(from + 2 * stride + line * 64) }
+            }
+            copyNumbers(from, to: target + row * rowStride, count: inner)
+        }
     }
 
     /// Copies `inner` runs of `rows` numbers that lie together.
@@ -38,11 +39,57 @@ enum LeftBlock {
     }
 }
 
+/// A part of a left factor: where it is, and its strides in bytes.
+struct LeftPart {
+    private(set) var base: UnsafeRawPointer
+    private(set) var row: Int
+    private(set) var step: Int
+
+    @inline(__always)
+    init(_ factor: Factor, row: Int, inner: Int) {
+        self.row = factor.rowStride * 4
+        step = factor.columnStride * 4
+        base = UnsafeRawPointer(factor.base) + row * self.row + inner * step
+    }
+
+    /// The same numbers copied together, in a ``LeftBlock``.
+    @inline(__always)
+    func copied(rows: Int, inner: Int, to target: UnsafeMutableRawPointer) -> LeftPart {
+        var part = self
+        part.base = UnsafeRawPointer(target)
+        if step == 4 {
+            LeftBlock.copyRows(base, stride: row, rows: rows, inner: inner, to: target)
+            part.row = LeftBlock.rowStride
+        } else {
+            LeftBlock.copyColumns(base, stride: step, rows: rows, inner: inner, to: target)
+            part.step = LeftBlock.columnStride
+        }
+        return part
+    }
+}
+
 /// A copied part of a right factor.
 enum RightPanels {
     /// Bytes from row to row of a panel.
     @inline(__always)
     static var rowStride: Int { panelColumns * 4 }
+
+    /// Copies `inner` rows of `columns` columns of a factor, from `source` on, to panels one behind the other.
+    @inline(__always)
+    static func copyPart(
+        _ source: UnsafeRawPointer, _ factor: Factor, inner: Int, columns: Int, to target: UnsafeMutableRawPointer
+    ) {
+        let panelStride = rowStride * inner
+        if factor.columnStride == 1 {
+            copyRows(
+                source, stride: factor.rowStride * 4, inner: inner, columns: columns, to: target,
+                panelStride: panelStride)
+        } else {
+            copyColumns(
+                source, stride: factor.columnStride * 4, inner: inner, columns: columns, to: target,
+                panelStride: panelStride)
+        }
+    }
 
     /// Copies `inner` rows of `columns` columns that lie together, `stride` bytes apart: row by row, since that is the
     /// order in which the processor fetches ahead.

@@ -4,31 +4,6 @@
 
 import MartletKernelInterface
 
-/// The inner index in blocks: as few as hold at most 256 each, as even as they go.
-struct InnerBlocks {
-    let count: Int
-    private let size: Int
-    private let inner: Int
-
-    @inline(__always)
-    init(_ inner: Int) {
-        self.inner = inner
-        count = max(1, (inner + LeftBlock.inner - 1) / LeftBlock.inner)
-        size = (inner + count - 1) / count
-    }
-
-    @inline(__always)
-    func start(_ block: Int) -> Int { min(block * size, inner) }
-    @inline(__always)
-    func end(_ block: Int) -> Int { min((block + 1) * size, inner) }
-}
-
-/// How much of a right factor is copied at a time.
-private enum Chunk {
-    @inline(__always)
-    static var columns: Int { 512 }
-}
-
 /// Part of a product.
 struct ProductPart {
     var rows: Range<Int>
@@ -60,8 +35,7 @@ func productPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMu
         product.epilogue = .none
     }
     BlockScratch.prepare(scratch)
-    multiplyPart(
-        product, part, packsLeft: request.packsLeft, packsRight: request.packsRight, scratch: scratch)
+    multiplyPart(request, product, part, scratch: scratch)
 }
 
 /// What follows inner pieces: their results are added up in order. One piece for each of the rows.
@@ -83,124 +57,138 @@ func productSum(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
             sum = load(count, out + column) + sum
         } else {
             if let bias = product.bias { sum += load(count, bias + column) }
-            sum = sum.replacing(with: 0, where: sum .< SIMD16(repeating: floor(of: product)))
+            sum = sum.replacing(with: 0, where: sum .< SIMD16(repeating: BlockEnds.floor(of: product)))
         }
         store(count, sum, to: out + column)
         column += grain
     }
 }
 
-@inline(__always)
-private func floor(of product: MatrixProduct) -> Float {
-    switch product.epilogue {
-    case .none: -.infinity
-    case .relu: product.accumulates ? -.infinity : 0
+/// What is added to a product's sums over one block of the inner index, and what they become at least.
+struct BlockEnds {
+    /// For the first row and column.
+    let start: BlockStart
+    let floor: Float
+
+    @inline(__always)
+    init(_ product: MatrixProduct, isFirst: Bool, isLast: Bool) {
+        if product.accumulates || !isFirst {
+            start = BlockStart(base: UnsafeRawPointer(product.out), row: product.outStride * 4)
+        } else if let bias = product.bias {
+            start = BlockStart(base: UnsafeRawPointer(bias), row: 0)
+        } else {
+            start = BlockStart(base: nil, row: 0)
+        }
+        floor = isLast ? Self.floor(of: product) : -.infinity
+    }
+
+    @inline(__always)
+    static func floor(of product: MatrixProduct) -> Float {
+        switch product.epilogue {
+        case .none: -.infinity
+        case .relu: product.accumulates ? -.infinity : 0
+        }
     }
 }
 
 /// Multiplies one part after another of the inner index.
 @inline(__always)
 private func multiplyPart(
-    _ product: MatrixProduct, _ part: ProductPart, packsLeft: Bool, packsRight: Bool, scratch: UnsafeMutableRawPointer
+    _ request: ProductRequest, _ product: MatrixProduct, _ part: ProductPart, scratch: UnsafeMutableRawPointer
 ) {
-    let blocks = InnerBlocks(part.inner.count)
-    for index in 0..<blocks.count {
+    let blocks = Cut(part.inner.count, evenlyBy: ProductLimits.inner)
+    let last = max(blocks.pieces, 1) - 1
+    for index in 0...last {
+        let ends = BlockEnds(product, isFirst: index == 0, isLast: index == last)
         let inner = part.inner.lowerBound + blocks.start(index)..<part.inner.lowerBound + blocks.end(index)
-        var start = BlockStart(base: nil, row: 0)
-        if product.accumulates || index > 0 {
-            start = BlockStart(base: UnsafeRawPointer(product.out), row: product.outStride * 4)
-        } else if let bias = product.bias {
-            start = BlockStart(base: UnsafeRawPointer(bias), row: 0)
-        }
         var column = part.columns.lowerBound
         while column < part.columns.upperBound {
-            let columns = column..<min(column + Chunk.columns, part.columns.upperBound)
+            let columns = column..<min(column + ProductLimits.columns, part.columns.upperBound)
             multiplyColumns(
-                product, ProductPart(rows: part.rows, columns: columns, inner: inner), start,
-                floor: index == blocks.count - 1 ? floor(of: product) : -.infinity, packsLeft: packsLeft,
-                packsRight: packsRight, scratch: scratch)
+                request, product, ProductPart(rows: part.rows, columns: columns, inner: inner), ends, scratch: scratch)
             column = columns.upperBound
         }
     }
 }
 
 /// The memory of a piece: what blocks need, the copied left factor, the copied right one.
-private enum PieceMemory {
+enum PieceMemory {
     @inline(__always)
     static var left: Int { (BlockScratch.byteCount + 63) / 64 * 64 }
     @inline(__always)
     static var right: Int { left + LeftBlock.byteCount }
 }
 
+/// The right factor of some columns over one block of the inner index: the first columns where they lie or copied by
+/// their first reader, the rest copied at once.
+private struct RightPart {
+    let base: UnsafeRawPointer
+    let rowStride: Int
+    let panels: UnsafeMutableRawPointer
+    let panelStride: Int
+    /// The first columns: those that tiles can read where they lie.
+    let plain: Int
+
+    @inline(__always)
+    init(_ factor: Factor, _ part: ProductPart, panels: UnsafeMutableRawPointer) {
+        let columnStride = factor.columnStride * 4
+        let columns = part.columns.count
+        let inner = part.inner.count
+        rowStride = factor.rowStride * 4
+        base =
+            UnsafeRawPointer(factor.base) + part.columns.lowerBound * columnStride + part.inner.lowerBound * rowStride
+        self.panels = panels
+        panelStride = RightPanels.rowStride * inner
+        if factor.columnStride != 1 {
+            plain = 0
+        } else {
+            plain = columns & (grain - 1) == 0 ? columns : columns / panelColumns * panelColumns
+        }
+        RightPanels.copyPart(
+            base + plain * columnStride, factor, inner: inner, columns: columns - plain,
+            to: panels + plain / panelColumns * panelStride)
+    }
+}
+
 /// Multiplies one chunk of columns over one block of the inner index.
 @inline(never)
 private func multiplyColumns(
-    _ product: MatrixProduct, _ part: ProductPart, _ start: BlockStart, floor: Float, packsLeft: Bool,
-    packsRight: Bool, scratch: UnsafeMutableRawPointer
+    _ request: ProductRequest, _ product: MatrixProduct, _ part: ProductPart, _ ends: BlockEnds,
+    scratch: UnsafeMutableRawPointer
 ) {
     let inner = part.inner.count
     let columns = part.columns.count
-    let rightColumn = product.right.columnStride * 4
-    let rightRow = product.right.rowStride * 4
-    let right =
-        UnsafeRawPointer(product.right.base) + part.columns.lowerBound * rightColumn
-        + part.inner.lowerBound * rightRow
-    let panels = scratch + PieceMemory.right
-    let panelStride = RightPanels.rowStride * inner
-    // Columns that are read where they lie.
-    var plain = 0
-    if product.right.columnStride != 1 {
-        RightPanels.copyColumns(
-            right, stride: rightColumn, inner: inner, columns: columns, to: panels, panelStride: panelStride)
-    } else if packsRight {
-        RightPanels.copyRows(
-            right, stride: rightRow, inner: inner, columns: columns, to: panels, panelStride: panelStride)
-    } else {
-        plain = columns & (grain - 1) == 0 ? columns : columns / panelColumns * panelColumns
-        RightPanels.copyRows(
-            right + plain * 4, stride: rightRow, inner: inner, columns: columns - plain, to: panels,
-            panelStride: panelStride)
-    }
-
+    let right = RightPart(product.right, part, panels: scratch + PieceMemory.right)
+    let copies = request.copiesRight && inner > 0 && part.rows.count > mostTileRows
+    var isCopied = false
     let segment = Segment(left: 0, right: 0, count: inner)
     var row = part.rows.lowerBound
     while row < part.rows.upperBound {
-        let rows = packsLeft ? min(LeftBlock.rows, part.rows.upperBound - row) : part.rows.count
+        let rows = request.packsLeft ? min(ProductLimits.rows, part.rows.upperBound - row) : part.rows.count
         withAddress(of: segment) { segment in
-            var left =
-                UnsafeRawPointer(product.left.base) + row * product.left.rowStride * 4
-                + part.inner.lowerBound * product.left.columnStride * 4
+            var left = LeftPart(product.left, row: row, inner: part.inner.lowerBound)
+            if request.packsLeft { left = left.copied(rows: rows, inner: inner, to: scratch + PieceMemory.left) }
             var block = TileBlock(
-                segments: segment, segmentCount: inner == 0 ? 0 : 1, leftRow: product.left.rowStride * 4,
-                leftStep: product.left.columnStride * 4, rightStep: rightRow, outRow: product.outStride * 4,
-                startRow: 0, floor: floor)
-            if packsLeft {
-                let copied = scratch + PieceMemory.left
-                if product.left.columnStride == 1 {
-                    LeftBlock.copyRows(left, stride: block.leftRow, rows: rows, inner: inner, to: copied)
-                    block.leftRow = LeftBlock.rowStride
-                } else {
-                    LeftBlock.copyColumns(left, stride: block.leftStep, rows: rows, inner: inner, to: copied)
-                    block.leftStep = LeftBlock.columnStride
-                }
-                left = UnsafeRawPointer(copied)
-            }
+                segments: segment, segmentCount: inner == 0 ? 0 : 1, leftRow: left.row, leftStep: left.step,
+                rightStep: right.rowStride, outRow: product.outStride * 4, startRow: 0, floor: ends.floor)
             let out = UnsafeMutableRawPointer(product.out + row * product.outStride + part.columns.lowerBound)
-            var here = start
-            if let base = start.base { here.base = base + row * start.row + part.columns.lowerBound * 4 }
-            if plain > 0 {
+            let start = ends.start.at(row: row, column: part.columns.lowerBound)
+            if right.plain > 0, !isCopied {
                 multiplyBlock(
-                    block, rows: rows, columns: plain, left: left, right: right, panelStride: panelColumns * 4,
-                    start: here, out: out, scratch: scratch)
+                    block, rows: rows, columns: right.plain, left: left.base, right: right.base,
+                    panelStride: panelColumns * 4, start: start, out: out, copy: copies ? right.panels : nil,
+                    scratch: scratch)
             }
-            if plain < columns {
-                if let base = here.base { here.base = base + plain * 4 }
+            let done = isCopied ? 0 : right.plain
+            if done < columns {
                 block.rightStep = RightPanels.rowStride
                 multiplyBlock(
-                    block, rows: rows, columns: columns - plain, left: left, right: panels,
-                    panelStride: panelStride, start: here, out: out + plain * 4, scratch: scratch)
+                    block, rows: rows, columns: columns - done, left: left.base,
+                    right: right.panels + done / panelColumns * right.panelStride, panelStride: right.panelStride,
+                    start: start.at(row: 0, column: done), out: out + done * 4, scratch: scratch)
             }
         }
+        isCopied = copies
         row += rows
     }
 }

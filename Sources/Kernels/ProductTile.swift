@@ -3,6 +3,7 @@
 // index that a list of segments names, so packed, plain, transposed and sliding factors all come here.
 // No blocks, no packing, no edges: whoever calls gives addresses of whole tiles.
 
+import CMachine
 import MartletKernelInterface
 
 /// A run of the inner index: where its factors begin, in bytes from the tile's own, and how long it is; at least 1.
@@ -36,6 +37,7 @@ protocol TileColumns {
     static var count: Int { get }
     static var zero: Self { get }
     init(at address: UnsafeRawPointer)
+    func store(to address: UnsafeMutableRawPointer)
     /// self + factor * other, each product rounded where the instruction set has no other way.
     mutating func add(_ factor: Float, _ other: Self)
     /// Writes the larger of `floor` and the sum with what is at `start`.
@@ -54,6 +56,8 @@ struct Sixteen: TileColumns {
     init(lanes: SIMD16<Float>) { self.lanes = lanes }
     @inline(__always)
     init(at address: UnsafeRawPointer) { lanes = read(address) }
+    @inline(__always)
+    func store(to address: UnsafeMutableRawPointer) { write(lanes, to: address) }
     @inline(__always)
     mutating func add(_ factor: Float, _ other: Self) {
         lanes = multiplyAdd(lanes, SIMD16(repeating: factor), other.lanes)
@@ -84,6 +88,11 @@ struct ThirtyTwo: TileColumns {
     init(at address: UnsafeRawPointer) {
         low = Sixteen(at: address)
         high = Sixteen(at: address + 64)
+    }
+    @inline(__always)
+    func store(to address: UnsafeMutableRawPointer) {
+        low.store(to: address)
+        high.store(to: address + 64)
     }
     @inline(__always)
     mutating func add(_ factor: Float, _ other: Self) {
@@ -134,19 +143,19 @@ private struct TileSums<Rows: TileRows, Columns: TileColumns> {
 
     /// Adds the products of one column of the left factor and one row of the right one.
     @inline(__always)
-    mutating func add(_ left: UnsafeRawPointer, _ stride: Int, _ right: Columns) {
-        row0.add(number(left), right)
-        if Rows.count > 1 { row1.add(number(left + stride), right) }
-        if Rows.count > 2 { row2.add(number(left + 2 * stride), right) }
-        if Rows.count > 3 { row3.add(number(left + 3 * stride), right) }
-        if Rows.count > 4 { row4.add(number(left + 4 * stride), right) }
-        if Rows.count > 5 { row5.add(number(left + 5 * stride), right) }
-        if Rows.count > 6 { row6.add(number(left + 6 * stride), right) }
-        if Rows.count > 7 { row7.add(number(left + 7 * stride), right) }
-        if Rows.count > 8 { row8.add(number(left + 8 * stride), right) }
-        if Rows.count > 9 { row9.add(number(left + 9 * stride), right) }
-        if Rows.count > 10 { row10.add(number(left + 10 * stride), right) }
-        if Rows.count > 11 { row11.add(number(left + 11 * stride), right) }
+    mutating func add(_ left: LeftColumn, _ right: Columns) {
+        row0.add(number(left.row0), right)
+        if Rows.count > 1 { row1.add(number(left.row0 + left.stride), right) }
+        if Rows.count > 2 { row2.add(number(left.row0 + 2 * left.stride), right) }
+        if Rows.count > 3 { row3.add(number(left.row3), right) }
+        if Rows.count > 4 { row4.add(number(left.row3 + left.stride), right) }
+        if Rows.count > 5 { row5.add(number(left.row3 + 2 * left.stride), right) }
+        if Rows.count > 6 { row6.add(number(left.row6), right) }
+        if Rows.count > 7 { row7.add(number(left.row6 + left.stride), right) }
+        if Rows.count > 8 { row8.add(number(left.row6 + 2 * left.stride), right) }
+        if Rows.count > 9 { row9.add(number(left.row9), right) }
+        if Rows.count > 10 { row10.add(number(left.row9 + left.stride), right) }
+        if Rows.count > 11 { row11.add(number(left.row9 + 2 * left.stride), right) }
     }
 
     @inline(__always)
@@ -168,13 +177,48 @@ private struct TileSums<Rows: TileRows, Columns: TileColumns> {
     }
 }
 
+/// One column of a tile's rows of the left factor: every third row has an address of its own, since the processor
+/// reaches two more from it without an addition.
+private struct LeftColumn {
+    var row0: UnsafeRawPointer
+    var row3: UnsafeRawPointer
+    var row6: UnsafeRawPointer
+    var row9: UnsafeRawPointer
+    let stride: Int
+
+    @inline(__always)
+    init(_ left: UnsafeRawPointer, _ stride: Int) {
+        self.stride = stride
+        row0 = left
+        row3 = left + 3 * stride
+        row6 = left + 6 * stride
+        row9 = left + 9 * stride
+    }
+
+    @inline(__always)
+    mutating func advance(_ step: Int) {
+        row0 = opaque(row0 + step)
+        row3 = opaque(row3 + step)
+        row6 = opaque(row6 + step)
+        row9 = opaque(row9 + step)
+    }
+}
+
 // MARK: - The tile
+
+/// What becomes of the right factor's rows beside their products.
+protocol TileReading { static var copies: Bool { get } }
+/// Nothing.
+enum InPlace: TileReading { @inline(__always) static var copies: Bool { false } }
+/// They are copied to a panel, and asked for ahead, since nobody has read them before.
+enum Copying: TileReading { @inline(__always) static var copies: Bool { true } }
 
 /// out = max(floor, start + left · right) for a tile of so many rows and columns.
 @inline(never)
-private func tile<Rows: TileRows, Columns: TileColumns>(
-    _: Rows.Type, _: Columns.Type, _ block: UnsafePointer<TileBlock>, _ left: UnsafeRawPointer,
-    _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer
+private func tile<Rows: TileRows, Columns: TileColumns, Reading: TileReading>(
+    _: Rows.Type, _: Columns.Type, _: Reading.Type, _ block: UnsafePointer<TileBlock>, _ left: UnsafeRawPointer,
+    _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
+    _ copy: UnsafeMutableRawPointer
 ) {
     // Field by field: a copy of the whole, just written, would wait until the writes have left the processor.
     let leftRow = block.pointee.leftRow
@@ -189,15 +233,37 @@ private func tile<Rows: TileRows, Columns: TileColumns>(
     var segment = block.pointee.segments
     var segments = block.pointee.segmentCount
     while segments > 0 {
-        var left = left + segment.pointee.left
+        var column = LeftColumn(left + segment.pointee.left, leftRow)
         var right = right + segment.pointee.right
         var count = segment.pointee.count
-        repeat {
-            sums.add(left, leftRow, Columns(at: right))
-            left += leftStep
-            right += rightStep
-            count -= 1
-        } while count > 0
+        if Reading.copies {
+            var copy = copy
+            while count > 0 {
+                let columns = Columns(at: right)
+                fetch(right + 8 * rightStep)
+                fetchFar(right + 40 * rightStep)
+                if Columns.count > 16 {
+                    fetch(right + 8 * rightStep + 64)
+                    fetchFar(right + 40 * rightStep + 64)
+                }
+                sums.add(column, columns)
+                columns.store(to: copy)
+                column.advance(leftStep)
+                right += rightStep
+                copy += panelColumns * 4
+                count -= 1
+            }
+        }
+        // Two at a time: the loop itself takes a part of what the processor can do in a step.
+        while count > 1 {
+            sums.add(column, Columns(at: right))
+            column.advance(leftStep)
+            sums.add(column, Columns(at: right + rightStep))
+            column.advance(leftStep)
+            right += 2 * rightStep
+            count -= 2
+        }
+        if count > 0 { sums.add(column, Columns(at: right)) }
         segment += 1
         segments -= 1
     }
@@ -227,45 +293,48 @@ var panelColumns: Int {
 }
 
 /// The tile of `rows` rows, 1 to `mostTileRows`, and of sixteen columns, or of thirty-two where the set has such tiles.
+/// `copy` is the panel that ``Copying`` writes; its block has one segment.
 @inline(__always)
-func tile(
-    rows: Int, columns: Int, _ block: UnsafePointer<TileBlock>, _ left: UnsafeRawPointer,
-    _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer
+func tile<Reading: TileReading>(
+    _ reading: Reading.Type, rows: Int, columns: Int, _ block: UnsafePointer<TileBlock>, _ left: UnsafeRawPointer,
+    _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
+    _ copy: UnsafeMutableRawPointer
 ) {
     #if MARTLET_WIDE
         if columns > 16 {
-            tile(rows, ThirtyTwo.self, block, left, right, start, out)
+            tile(rows, ThirtyTwo.self, reading, block, left, right, start, out, copy)
             return
         }
     #endif
-    tile(rows, Sixteen.self, block, left, right, start, out)
+    tile(rows, Sixteen.self, reading, block, left, right, start, out, copy)
 }
 
 @inline(__always)
-private func tile<Columns: TileColumns>(
-    _ rows: Int, _ columns: Columns.Type, _ block: UnsafePointer<TileBlock>, _ left: UnsafeRawPointer,
-    _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer
+private func tile<Columns: TileColumns, Reading: TileReading>(
+    _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
+    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
+    _ copy: UnsafeMutableRawPointer
 ) {
     switch rows {
-    case 1: tile(Rows1.self, columns, block, left, right, start, out)
+    case 1: tile(Rows1.self, columns, reading, block, left, right, start, out, copy)
     #if MARTLET_FMA
-        case 2: tile(Rows2.self, columns, block, left, right, start, out)
-        case 3: tile(Rows3.self, columns, block, left, right, start, out)
-        case 4: tile(Rows4.self, columns, block, left, right, start, out)
-        case 5: tile(Rows5.self, columns, block, left, right, start, out)
+        case 2: tile(Rows2.self, columns, reading, block, left, right, start, out, copy)
+        case 3: tile(Rows3.self, columns, reading, block, left, right, start, out, copy)
+        case 4: tile(Rows4.self, columns, reading, block, left, right, start, out, copy)
+        case 5: tile(Rows5.self, columns, reading, block, left, right, start, out, copy)
     #endif
     #if MARTLET_WIDE
-        case 6: tile(Rows6.self, columns, block, left, right, start, out)
-        case 7: tile(Rows7.self, columns, block, left, right, start, out)
-        case 8: tile(Rows8.self, columns, block, left, right, start, out)
-        case 9: tile(Rows9.self, columns, block, left, right, start, out)
-        case 10: tile(Rows10.self, columns, block, left, right, start, out)
-        case 11: tile(Rows11.self, columns, block, left, right, start, out)
-        default: tile(Rows12.self, columns, block, left, right, start, out)
+        case 6: tile(Rows6.self, columns, reading, block, left, right, start, out, copy)
+        case 7: tile(Rows7.self, columns, reading, block, left, right, start, out, copy)
+        case 8: tile(Rows8.self, columns, reading, block, left, right, start, out, copy)
+        case 9: tile(Rows9.self, columns, reading, block, left, right, start, out, copy)
+        case 10: tile(Rows10.self, columns, reading, block, left, right, start, out, copy)
+        case 11: tile(Rows11.self, columns, reading, block, left, right, start, out, copy)
+        default: tile(Rows12.self, columns, reading, block, left, right, start, out, copy)
     #elseif MARTLET_FMA
-        default: tile(Rows6.self, columns, block, left, right, start, out)
+        default: tile(Rows6.self, columns, reading, block, left, right, start, out, copy)
     #else
-        default: tile(Rows2.self, columns, block, left, right, start, out)
+        default: tile(Rows2.self, columns, reading, block, left, right, start, out, copy)
     #endif
     }
 }

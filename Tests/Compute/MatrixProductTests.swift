@@ -139,8 +139,18 @@ private struct Trial {
         }
     }
 
+    /// Products so large that all threads copy the right factor first: steps and rows that end within a block.
+    @Test(arguments: Twins.here) func largeOnesAgreeWithSumsInDouble(isa: InstructionSet) throws {
+        let shapes = [(513, 300, 291), (520, 257, 288), (600, 256, 260), (512, 513, 256), (515, 256, 2100)]
+        for (number, shape) in shapes.enumerated() {
+            let trial = Self.trial(shape, number & 1 == 1, number & 2 == 2, kind: number, seed: number)
+            let mistake = trial.mistake(in: try trial.run(isa, threads: 2))
+            #expect(mistake == nil, "\(isa) \(shape): \(mistake ?? "")")
+        }
+    }
+
     @Test(arguments: Twins.here) func threadsDoNotChangeABit(isa: InstructionSet) throws {
-        let shapes = Self.shapes + [(64, 784, 100), (150, 300, 700), (784, 32, 64), (40, 9000, 50)]
+        let shapes = Self.shapes + [(64, 784, 100), (150, 300, 700), (784, 32, 64), (40, 9000, 50), (530, 300, 270)]
         for (number, shape) in shapes.enumerated() {
             let trial = Self.trial(shape, number & 1 == 1, number & 2 == 2, kind: number % 5, seed: number)
             let expected = try trial.run(isa, threads: 1).memory.bytes
