@@ -20,8 +20,6 @@ static inline int32_t machine_backtraces(void) { return _swift_backtraceSettings
 
 /* Asks for a cache line to be fetched; any address will do, also one behind an array's end. */
 static inline __attribute__((always_inline)) void machine_prefetch(const void *address) { __builtin_prefetch(address); }
-/* The same, but not into the first-level cache. */
-static inline __attribute__((always_inline)) void machine_prefetch_far(const void *address) { __builtin_prefetch(address, 0, 2); }
 
 /* The address itself, of which the compiler knows nothing more. */
 static inline __attribute__((always_inline)) uintptr_t machine_opaque(uintptr_t address) {

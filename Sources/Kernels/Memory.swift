@@ -1,5 +1,5 @@
-// How kernels touch memory, and the only file of theirs that does: every load and store of every loop is one of the
-// functions below. Addresses may have any alignment.
+// How kernels touch arrays, and the only file of theirs that does: every load and store of a number is one of the functions
+// below. Addresses may have any alignment.
 
 import CMachine
 import MartletKernelInterface
@@ -54,11 +54,9 @@ struct GrainScratch {
     }
 }
 
-/// Asks for one cache line, for use at once or (`far`) only after much else.
+/// Asks for one cache line.
 @inline(__always)
 func fetch(_ address: UnsafeRawPointer) { machine_prefetch(address) }
-@inline(__always)
-func fetchFar(_ address: UnsafeRawPointer) { machine_prefetch_far(address) }
 
 /// The address itself, which the compiler cannot know to be another one's neighbour.
 @inline(__always)
