@@ -108,7 +108,7 @@ let package = Package(
         tests("Models", ["MartletPlatform", "MartletOptimizers"]),
         tests("Exports", ["CMartlet"]),
         .executableTarget(
-            name: "equivalence", dependencies: ["MartletOptimizers", "MartletPlatform"],
+            name: "equivalence", dependencies: ["MartletModels", "MartletOptimizers", "MartletPlatform"],
             path: "Tests/equivalence/swift",
             swiftSettings: everywhere),
     ] + kernelTargets

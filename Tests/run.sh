@@ -37,8 +37,13 @@ swift_tests() {
     return $status
 }
 
+swift_examples() {
+    local run=(swift run -c release --package-path Examples/Swift --scratch-path .build-example)
+    "${run[@]}" sine && "${run[@]}" digits Examples/C/digits.csv
+}
+
 suite "Swift" swift_tests
-suite "Swift example" swift run -c release --package-path Examples/Swift --scratch-path .build-example
+suite "Swift examples" swift_examples
 suite "kernels closed" "$python" Tests/kernels_closed.py
 suite "C" "$python" Tests/C/run.py --library "$library" --header include
 suite "install" Tests/install/run.sh

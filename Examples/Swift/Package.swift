@@ -1,14 +1,19 @@
 // swift-tools-version: 6.2
-// A program of its own that uses Martlet as any Swift package would. Elsewhere the dependency is the repository's
+// Programs of their own that use Martlet as any Swift package would. Elsewhere the dependency is the repository's
 // address instead of a path.
 import PackageDescription
 
+func example(_ name: String, _ source: String, _ product: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: [.product(name: product, package: "martlet")], path: ".",
+        exclude: ["README.md"] + ["Digits.swift", "Sine.swift"].filter { $0 != source }, sources: [source])
+}
+
 let package = Package(
-    name: "sine",
+    name: "examples",
     dependencies: [.package(name: "martlet", path: "../..")],
     targets: [
-        .executableTarget(
-            name: "sine", dependencies: [.product(name: "MartletOptimizers", package: "martlet")], path: ".",
-            exclude: ["README.md"], sources: ["Sine.swift"])
+        example("sine", "Sine.swift", "MartletOptimizers"),
+        example("digits", "Digits.swift", "MartletModels"),
     ]
 )

@@ -6,7 +6,8 @@
 Swift (two ways), C (two ways), numpy, numpy functions, PyTorch, and C with Python embedded in it must print the same
 hashes of every final array, on this machine's own settings and again on the baseline instruction set with two threads,
 which must be seen to work together. Then the numbers are held against oracle.py, within its bounds, beside
-torch.optim's own error. Needs numpy, torch, gcc, a libpython of this interpreter's version, and martlet importable; the
+torch.optim's own error. And one network, trained from Swift, C and Python, must end with the same bits in each of these
+settings; what it ends with may differ between instruction sets. Needs numpy, torch, gcc, a libpython of this interpreter's version, and martlet importable; the
 Swift program is the product `equivalence` of the package, which is built here unless it is given.
 """
 
@@ -83,9 +84,8 @@ def swift_program() -> Path:
     return Path(folder) / "equivalence"
 
 
-def programs(library: Path, header: Path, build: Path, swift: Path | None) -> Iterator[tuple[str, list[str | Path]]]:
+def programs(library: Path, header: Path, build: Path, swift: Path) -> Iterator[tuple[str, list[str | Path]]]:
     """Every way to compute the trajectory: what it is called, and the command."""
-    swift = swift or swift_program()
     yield "Swift, handles", [swift, "handles"]
     yield "Swift, memory", [swift, "memory"]
     trajectory, embedded = build / "trajectory", build / "embedded"
@@ -102,18 +102,27 @@ def programs(library: Path, header: Path, build: Path, swift: Path | None) -> It
     yield "C that embeds Python", [embedded, HERE]
 
 
+def networks(library: Path, header: Path, build: Path, swift: Path) -> Iterator[tuple[str, list[str | Path]]]:
+    """Every way to train the network."""
+    yield "Swift", [swift, "network"]
+    network = build / "network"
+    output(["gcc", *WARNINGS, f"-I{header}", HERE / "network.c", "-o", network, *link_flags(library)])
+    yield "C", [network]
+    yield "Python", [sys.executable, HERE / "network.py"]
+
+
 def threads_seen(said: str) -> int | None:
     """The most threads that worked in one step, by a program's own word; the Swift ones do not say."""
     found = re.search(r"^threads (\d+)$", said, re.MULTILINE)
     return int(found[1]) if found else None
 
 
-def compare(found: dict[str, str]) -> None:
-    """Throws where one differs from the first, naming the first line that does."""
+def compare(found: dict[str, str], count: int) -> None:
+    """Throws where one differs from the first, which prints so many lines, naming the first line that does."""
     (first, wanted), *others = found.items()
     lines = wanted.splitlines()
-    if len(lines) != 20 or len(set(lines)) != 20:
-        raise Failure(f"{first} printed {len(lines)} lines, {len(set(lines))} different ones; 20 wanted")
+    if len(lines) != count or len(set(lines)) != count:
+        raise Failure(f"{first} printed {len(lines)} lines, {len(set(lines))} different ones; {count} wanted")
     for who, text in others:
         for ours, theirs in zip(lines, text.splitlines(), strict=False):
             if ours != theirs:
@@ -159,7 +168,8 @@ def main() -> int:
     # The embedded interpreter finds what this one can import.
     extra = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     found = {}
-    commands = dict(programs(library, options.header.resolve(), options.build.resolve(), options.swift))
+    where_all_is = (library, options.header.resolve(), options.build.resolve(), options.swift or swift_program())
+    commands = dict(programs(*where_all_is))
     for where, setting in SETTINGS.items():
         for who, command in commands.items():
             name = f"{who}, {where}"
@@ -171,8 +181,13 @@ def main() -> int:
                 raise Failure(f"{name} did not say how many threads worked")
             if threads is not None and threads < wanted:
                 raise Failure(f"{name}: {threads} threads worked together, {wanted} wanted")
-    compare(found)
+    compare(found, 20)
     print(f"the same bits {len(found)} times: 4 runs, 5 tensors, 2 groups, 200 steps")
+    commands = dict(networks(*where_all_is))
+    for where, setting in SETTINGS.items():
+        found = {f"{who}, {where}": output(command, extra | setting) for who, command in commands.items()}
+        compare(found, 5)
+        print(f"  a network from {', '.join(commands)}, {where}: the same bits")
     missed = accuracy()
     print(f"\nequivalence: {'passed' if missed == 0 else f'{missed} bounds missed'}")
     return 1 if missed else 0

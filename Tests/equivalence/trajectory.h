@@ -107,7 +107,7 @@ static martlet_array trajectory_array(float *data, int64_t count) {
     return array;
 }
 
-static void memory_start(struct trajectory_memory *m, int run) {
+static inline void memory_start(struct trajectory_memory *m, int run) {
     memset(m, 0, sizeof *m);
     trajectory_groups(m->groups, run);
     for (int k = 0; k < TENSORS; k++) {
@@ -122,13 +122,13 @@ static void memory_start(struct trajectory_memory *m, int run) {
     }
 }
 
-static void memory_step(struct trajectory_memory *m, int t) {
+static inline void memory_step(struct trajectory_memory *m, int t) {
     for (int k = 0; k < TENSORS; k++) trajectory_fill(m->grad[k], k, t);
     check(martlet_step(NULL, m->parameters, TENSORS, m->groups, 2));
     trajectory_threads();
 }
 
-static void memory_describe(char *text, const struct trajectory_memory *m, int run) {
+static inline void memory_describe(char *text, const struct trajectory_memory *m, int run) {
     for (int k = 0; k < TENSORS; k++) {
         const float *const slots[3] = {m->state[k][0], m->state[k][1], m->state[k][2]};
         trajectory_describe(text, run, k, m->value[k], slots);

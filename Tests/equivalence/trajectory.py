@@ -41,8 +41,12 @@ def gradients(t: int) -> list[np.ndarray]:
 
 
 def fnv(array: np.ndarray) -> str:
+    return fnv_of(np.ascontiguousarray(array, dtype="<f4").tobytes())
+
+
+def fnv_of(numbers: bytes) -> str:
     value = 0xCBF29CE484222325
-    for byte in np.ascontiguousarray(array, dtype="<f4").tobytes():
+    for byte in numbers:
         value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
     return f"{value:016x}"
 

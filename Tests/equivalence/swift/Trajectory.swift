@@ -1,5 +1,5 @@
 // The trajectory of trajectory.h from Swift, through the MartletOptimizers product: `handles` (an Optimizer owns the
-// moments) or `memory` (they are the program's own). Prints the lines that run.py compares.
+// moments) or `memory` (they are the program's own). Prints the lines that run.py compares. `network` is Network.swift's.
 import Glibc
 import MartletOptimizers
 import MartletPlatform
@@ -113,6 +113,7 @@ func runMemory(_ run: Int) throws {
 struct Trajectory {
     static func main() {
         do {
+            if CommandLine.arguments.last == "network" { return try runNetwork() }
             try Settings.setChunk(64)
             for run in 0..<4 {
                 if CommandLine.arguments.last == "memory" { try runMemory(run) } else { try runHandles(run) }
