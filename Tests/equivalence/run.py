@@ -7,8 +7,9 @@ Swift (two ways), C (two ways), numpy, numpy functions, PyTorch, and C with Pyth
 hashes of every final array, on this machine's own settings and again on the baseline instruction set with two threads,
 which must be seen to work together. Then the numbers are held against oracle.py, within its bounds, beside
 torch.optim's own error. And one network, trained from Swift, C and Python, must end with the same bits in each of these
-settings; what it ends with may differ between instruction sets. Needs numpy, torch, gcc, a libpython of this interpreter's version, and martlet importable; the
-Swift program is the product `equivalence` of the package, which is built here unless it is given.
+settings; what it ends with may differ between instruction sets. Needs numpy, torch, gcc, a libpython of this
+interpreter's version, and martlet importable; the Swift program is the product `equivalence` of the package, which is
+built here unless it is given.
 """
 
 from __future__ import annotations
