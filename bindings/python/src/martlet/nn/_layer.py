@@ -130,12 +130,12 @@ class Layer(ABC):
 
     def get_weights(self) -> list[NDArray]:
         """Copies of its weights: kernel and bias, or of BatchNormalization gamma, beta, moving mean and variance."""
-        with self._place().model.owner:
+        with self._place().model.owner.inside():
             return [array.copy() for _, array in self._views()]
 
     def set_weights(self, weights: Any) -> None:
         """Replaces its weights with arrays of the shapes that get_weights returns."""
-        with self._place().model.owner:
+        with self._place().model.owner.inside():
             views = self._views()
             for (_, array), value in zip(views, matched(weights, views, f"layer {self.name!r}"), strict=True):
                 array[...] = value

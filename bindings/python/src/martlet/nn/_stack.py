@@ -66,7 +66,7 @@ class Stack(Weights):
     def close(self) -> None:
         """Gives the memory back, at once where no array from parameters or statistics is in use any more. No call that
         needs weights works from there on; closing twice is nothing. `with` closes at its end."""
-        with self._owner:
+        with self._owner.inside():
             self._refuse_in_fit("close")
             self._forget()
             self._closed = True
@@ -133,7 +133,7 @@ class Stack(Weights):
             shape = layer.input_shape
         name = self._free_name(layer._base_name()) if layer.name is None else layer.name
         self._refuse_reserved(name)
-        with self._owner:
+        with self._owner.inside():
             if built is None and shape is not None:
                 built = Built(Model(shape, self.seed, self._owner))
             if built is not None:
@@ -163,7 +163,7 @@ class Stack(Weights):
             if shape != self._built.input_shape:
                 raise OrderError(f"{self!r} reads samples of {self._built.input_shape} already, and not of {shape}")
             return
-        with self._owner:
+        with self._owner.inside():
             built = Built(Model(shape, self.seed, self._owner))
             try:
                 for layer in self._layers:
@@ -213,6 +213,6 @@ class Stack(Weights):
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Prints a table of the layers, their shapes and parameters."""
-        with self._owner:
+        with self._owner.inside():
             self._laid()
             summary(self.name, self._layers, print_fn)

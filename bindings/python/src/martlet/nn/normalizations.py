@@ -114,7 +114,7 @@ class Normalization(Layer):
         if self._built is None:
             self._statistics = statistics
             return
-        with self._built.model.owner:
+        with self._built.model.owner.inside():
             self._write(statistics)
             self._statistics = statistics
 

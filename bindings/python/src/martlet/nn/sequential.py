@@ -12,6 +12,7 @@ from typing import Any
 from martlet import _arguments, _samples
 from martlet._errors import OrderError
 from martlet._model import Model
+from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import _fit, _inputs, _notes, _progress, _training
 from martlet.nn._compilation import Compilation
@@ -43,7 +44,8 @@ class Sequential(Stack):
         self.stop_training = False
         self.history: History | None = None
         self._compilation: Compilation | None = None
-        self._is_ready = self._is_fitting = False
+        self._training = Owner()
+        self._is_ready = False
 
     def _resume(self, compilation: Compilation) -> None:
         """Takes what a native model that was loaded is compiled with."""
@@ -61,7 +63,7 @@ class Sequential(Stack):
         OrderError inside fit, or where the optimizer trains another model.
         """
         compilation = Compilation.of(optimizer, loss, metrics)
-        with self._owner:
+        with self._owner.inside():
             self._refuse_in_fit("compile")
             native = self._native()
             compilation.optimizer._check_free(native)
@@ -73,7 +75,7 @@ class Sequential(Stack):
         return None if self._built is None else self._built.model
 
     def _refuse_in_fit(self, call: str) -> None:
-        if self._is_fitting:
+        if self._training.is_held:
             raise OrderError(f"{call} came inside fit of {self!r}; set stop_training = True and call it after fit")
 
     def _forget(self) -> None:
@@ -162,12 +164,8 @@ class Sequential(Stack):
         options = _fit.Options.checked(
             batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, initial_epoch, check
         )
-        with self._owner:
-            outer, self._is_fitting = self._is_fitting, True
-            try:
-                return _fit.fit(self, x, y, options)
-            finally:
-                self._is_fitting = outer
+        with self._owner.inside(), self._training.inside():
+            return _fit.fit(self, x, y, options)
 
     def evaluate(
         self,
@@ -182,7 +180,7 @@ class Sequential(Stack):
         names. Arguments and errors as fit's."""
         size = _arguments.batch_size(batch_size)
         shown = _progress.level(verbose, alone=0)
-        with self._owner:
+        with self._owner.inside():
             data = self._data(x, y, size, check)
             progress = _progress.Progress(shown, "evaluate", len(data.x))
             try:
@@ -196,7 +194,7 @@ class Sequential(Stack):
     def train_on_batch(self, x: Any, y: Any, return_dict: bool = False, check: bool = True) -> Any:
         """One step on all samples as one batch; returns what evaluate does, as it was before the step. Errors as
         fit's; on failure no step was taken."""
-        with self._owner:
+        with self._owner.inside():
             data = self._data(x, y, None, check)
             data.bound.train_all()
             found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
@@ -214,7 +212,7 @@ class Sequential(Stack):
         """
         size = _arguments.batch_size(batch_size)
         samples = _samples.samples(x, "x")
-        with self._owner, self._tentative():
+        with self._owner.inside(), self._tentative():
             built = self._build_for(samples)
             fitting = _inputs.fitting(samples, "x", built.input_shape)
             return _training.predict(built.model, fitting, built.output_shape, size)
@@ -236,7 +234,7 @@ class Sequential(Stack):
         refuses, and OrderError before the shape of the samples is known.
         """
         name = _arguments.file_name(path)
-        with self._owner:
+        with self._owner.inside():
             built = self._ready()
             if self._compilation is not None and not self._is_ready:
                 self._prepare(32)
