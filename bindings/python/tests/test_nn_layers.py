@@ -294,7 +294,7 @@ def test_bad_arguments(index: int) -> None:
         (lambda: [nn.Reshape((3, 3), input_shape=(8,))], martlet.ShapeError, "reshape"),
         (lambda: [nn.Permute((2, 1), input_shape=(8,))], martlet.ShapeError, "permute"),
         (lambda: [nn.Dense(2, name="a/b", input_shape=(8,))], martlet.ArgumentError, "a/b"),
-        (lambda: [nn.Dense(2, name="a", input_shape=(8,)), nn.Dense(2, name="a")], martlet.ArgumentError, '"a"'),
+        (lambda: [nn.Dense(2, name="a", input_shape=(8,)), nn.Dense(2, name="a")], martlet.ArgumentError, "another"),
         (lambda: [nn.Softmax(axis=1, input_shape=(8, 3))], martlet.UnsupportedError, "axis is 1"),
         (
             lambda: [nn.Normalization(mean=[1, 2], variance=[1, 2], input_shape=(3,))],

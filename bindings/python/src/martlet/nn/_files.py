@@ -94,7 +94,7 @@ def _restore(built: Built, index: int, line: Line, notes: dict[str, Any]) -> Non
 def _keeps_dims(last: images.GlobalAveragePooling2D, node: Node, line: Line) -> bool:
     """Whether a node is the second one of a layer with keepdims."""
     is_image = node.kind == _ffi_models.LAYER_RESHAPE and _sizes(line) == (1, 1, -1)
-    return is_image and not last.keepdims and node.name in last._hidden_names()
+    return is_image and not last.keepdims and node.name in last._hidden_names(str(last.name))
 
 
 def _noted(layer: Layer, note: dict[str, Any]) -> Layer:

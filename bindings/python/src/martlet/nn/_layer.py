@@ -37,6 +37,8 @@ class Layer(ABC):
 
     name          unique in its model; None: the class's, with a number where there are several
     input_shape   of the first layer: the sizes of one sample, the batch not among them
+
+    What it was given are its attributes, which can be set until it is in a model: OrderError.
     """
 
     trainable = trainable
@@ -46,7 +48,7 @@ class Layer(ABC):
             raise DTypeError(f"name is {name!r} of type {type(name).__name__}; wanted text")
         if name is not None and "\0" in name:
             raise ArgumentError(f"name is {name!r}, which holds a zero character; wanted a name without")
-        self.name = name
+        self._name = self._given_name = name
         self.input_shape = None if input_shape is None else _arguments.shape(input_shape, f"input_shape of {self}")
         self._built: Built | None = None
         self._taken = False
@@ -56,6 +58,17 @@ class Layer(ABC):
     def __repr__(self) -> str:
         given = getattr(self, "name", None)
         return f"<{type(self).__name__}{f' {given!r}' if given else ''}>"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = vars(self)
+        if name in own and not name.startswith("_") and own.get("_taken"):
+            raise OrderError(f"{name} of {self!r} was read when a model took the layer; set it before")
+        super().__setattr__(name, value)
+
+    @property
+    def name(self) -> str | None:
+        """What its model knows it by; None before it is in one, where none was given."""
+        return self._name
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._taken:
@@ -79,29 +92,29 @@ class Layer(ABC):
 
     def _settle(self, built: Built, name: str, node: int, output_shape: tuple[int, ...]) -> None:
         """Remembers its place in a model."""
-        self._built, self.name, self._node, self._output_shape = built, name, node, output_shape
+        self._built, self._name, self._node, self._output_shape = built, name, node, output_shape
 
     def _unsettle(self) -> None:
         """Forgets a model that could not be built."""
         self._built = self._output_shape = None
 
     def _leave(self) -> None:
-        """Is free for another model, as its own was not made."""
+        """Is free for another model, as its own was not made or lets it go."""
         self._unsettle()
-        self._taken = False
+        self._name, self._taken = self._given_name, False
 
     def _check_free(self) -> None:
         """Refuses a second place: a layer's weights are one model's."""
         if self._taken:
             raise OrderError(f"{self!r} is in a model already; make another one")
 
-    def _hidden_names(self) -> list[str]:
-        """Names of nodes beside its own."""
+    def _hidden_names(self, name: str) -> list[str]:
+        """Of a layer of this name: names of nodes beside its own."""
         return []
 
-    def _take(self) -> None:
-        """Marks it as some model's."""
-        self._taken = True
+    def _take(self, name: str) -> None:
+        """Marks it as some model's, in which it has this name."""
+        self._name, self._taken = name, True
 
     def _filled(self) -> None:  # noqa: B027
         """Called once the weights have been made. Most layers have nothing to do then."""

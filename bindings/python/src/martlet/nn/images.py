@@ -155,12 +155,12 @@ class GlobalAveragePooling2D(ImageLayer):
         return node
 
     @staticmethod
-    def _hidden_name(name: str | None) -> str:
+    def _hidden_name(name: str) -> str:
         """Of the node that makes an image of the means."""
         return f"{name}_keepdims"
 
-    def _hidden_names(self) -> list[str]:
-        return [self._hidden_name(self.name)]
+    def _hidden_names(self, name: str) -> list[str]:
+        return [self._hidden_name(name)]
 
 
 MaxPool2D = MaxPooling2D
