@@ -95,7 +95,7 @@ def test_layers_come_back(tmp_path: Path) -> None:
         assert type(mine) is type(theirs) and config(mine) == config(theirs)
     assert other.count_params() == model.count_params()
     lines: list[str] = []
-    other.summary(lines.append)
+    other.summary(print_fn=lines.append)
     assert len(lines) == 1 + 2 + 14 + 1
     with pytest.raises(martlet.OrderError, match="is not compiled"):
         other.fit(X, Y)

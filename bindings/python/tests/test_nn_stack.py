@@ -76,3 +76,28 @@ def test_what_was_read_is_fixed() -> None:
     x = np.ones((1, 2), np.float32)
     kernel = (model.predict(x), model.get_weights()[0])
     np.testing.assert_allclose(kernel[0], np.tanh(x @ kernel[1]), rtol=1e-5)
+
+
+def test_pop() -> None:
+    model = nn.Sequential([nn.Input((3, 4, 4)), nn.Conv2D(2, 3, **FIRST), nn.Flatten(), nn.Dense(3)], seed=1)
+    last = model.pop()
+    assert last.name is None and nodes(model)[-1] == "flatten" and model.output_shape == (None, 8)
+    model.add(nn.Dense(5))
+    wanted = nn.Sequential([nn.Input((3, 4, 4)), nn.Conv2D(2, 3, **FIRST), nn.Flatten(), nn.Dense(5)], seed=1)
+    assert all((mine == other).all() for mine, other in zip(model.get_weights(), wanted.get_weights(), strict=True))
+    with pytest.raises(martlet.OrderError, match="has its parameters"):
+        model.pop()
+    other = nn.Sequential([nn.Dense(4, input_shape=(2,))])
+    other.pop()
+    with pytest.raises(martlet.OrderError, match="has no layer to take away"):
+        other.pop()
+    other.add(last)
+    assert last.name == "dense" and other.predict(np.zeros((1, 7))).shape == (1, 3)
+
+
+def test_a_summary_before_there_is_a_shape() -> None:
+    lines: list[str] = []
+    model = nn.Sequential([nn.Dense(4), nn.Dense(3, name="last")])
+    model.summary(print_fn=lines.append)
+    assert [line.split() for line in lines[3:]] == [["dense", "(Dense)", "?", "?"], ["last", "(Dense)", "?", "?"],
+                                                    ["Parameters:", "?"]]  # fmt: skip

@@ -158,6 +158,23 @@ class Stack(Weights):
             self._layers.append(layer)
             self._input_shape, self._built = shape, built
 
+    def pop(self) -> Layer:
+        """Takes the last layer away and returns it, free for another model. Raises OrderError where there is none, or
+        where parameters have been made."""
+        with self._owner.inside():
+            self._refuse_closed()
+            if not self._layers:
+                raise OrderError(f"{self!r} has no layer to take away")
+            if self._built is not None and self._built.is_finished:
+                raise OrderError(f"{self!r} has its parameters, and its layers are fixed; make another one")
+            layer = self._layers.pop()
+            layer._leave()
+            if not self._layers and layer.input_shape is not None:
+                self._input_shape = self._built = None
+            elif self._built is not None:
+                self._built = self._laid_down(self._built.input_shape)
+            return layer
+
     def _refuse_taken(self, name: str, more: list[str]) -> None:
         """Refuses a layer of this name, and of nodes of more names, where nodes have them, with a layer or without."""
         names = [layer.name for layer in self._layers]
@@ -239,8 +256,8 @@ class Stack(Weights):
     def output_shape(self) -> tuple[int | None, ...]:
         return (None, *self._laid().output_shape)
 
-    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
-        """Prints a table of the layers, their shapes and parameters."""
+    def summary(self, *, print_fn: Callable[[str], Any] = print) -> None:
+        """Prints a table of the layers, their shapes and parameters, "?" before the shape of the samples is known."""
         with self._owner.inside():
-            self._laid()
+            self._refuse_closed()
             summary(self.name, self._layers, print_fn)
