@@ -43,7 +43,7 @@ class Layer(ABC):
 
     trainable = trainable
 
-    def __init__(self, name: str | None = None, input_shape: Any = None) -> None:
+    def __init__(self, *, name: str | None = None, input_shape: Any = None) -> None:
         if name is not None and not isinstance(name, str):
             raise DTypeError(f"name is {name!r} of type {type(name).__name__}; wanted text")
         if name is not None and "\0" in name:
@@ -188,5 +188,5 @@ class ImageLayer(Layer):
     """A layer over images, whose sizes the user sees in the order of data_format."""
 
     def __init__(self, data_format: Any, name: str | None, input_shape: Any) -> None:
-        super().__init__(name, input_shape)
+        super().__init__(name=name, input_shape=input_shape)
         self.data_format = _formats.resolved(data_format, f"data_format of {self}")

@@ -30,7 +30,9 @@ class Stack(Weights):
 
     trainable = trainable
 
-    def __init__(self, layers: Iterable[Any] | None = None, name: str | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self, layers: Iterable[Any] | None = None, *, name: str | None = None, seed: int | None = None
+    ) -> None:
         if isinstance(layers, str) or (layers is not None and not isinstance(layers, Iterable)):
             raise DTypeError(f"layers is {layers!r}; wanted a list of layers")
         self._name = "sequential" if name is None else name

@@ -47,7 +47,7 @@ class SparseCategoricalCrossentropy(Loss):
     number = _ffi_models.LOSS_CROSS_ENTROPY
     takes_labels = True
 
-    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(self, from_logits: bool | None = None, *, label_smoothing: float = 0.0) -> None:
         self.origin = _origin(from_logits)
         self.label_smoothing = _smoothing(label_smoothing)
 
