@@ -16,6 +16,7 @@ from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, U
 from martlet._model import Node, View
 from martlet.nn import _formats
 from martlet.nn._graph import Graph
+from martlet.nn._subclasses import is_martlets, refuse_methods
 
 if TYPE_CHECKING:
     from martlet.nn._build import Built
@@ -38,10 +39,18 @@ class Layer(ABC):
     name          unique in its model; None: the class's, with a number where there are several
     input_shape   of the first layer: the sizes of one sample, the batch not among them
 
-    What it was given are its attributes, which can be set until it is in a model: OrderError.
+    What it was given are its attributes, which can be set until it is in a model: OrderError. A class of one's own may
+    add to one of martlet.nn's, but not compute: UnsupportedError.
     """
 
     trainable = trainable
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_methods(cls, "call", "__call__", "build", "compute_output_shape")
+        if cls._lay is Layer._lay and not is_martlets(cls):
+            raise UnsupportedError(f"class {cls.__name__} says nothing that the library computes; wanted a subclass of "
+                                   "one of martlet.nn's layers")  # fmt: skip
 
     def __init__(self, *, name: str | None = None, input_shape: Any = None) -> None:
         if name is not None and not isinstance(name, str):

@@ -19,6 +19,7 @@ from martlet.nn._compilation import Compilation
 from martlet.nn._hooks import Logs
 from martlet.nn._listeners import Callbacks
 from martlet.nn._stack import Stack
+from martlet.nn._subclasses import refuse_methods
 from martlet.nn._training import Data
 from martlet.nn.history import History
 from martlet.nn.optimizers import Optimizer
@@ -39,6 +40,10 @@ class Sequential(Stack):
     and the first goes on. What reads or writes weights counts. The thread that is inside may call more, as callbacks
     do: all but compile and close. with Sequential(...) as model frees the memory at its end, and so does close().
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_methods(cls, "call", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 
     def __init__(
         self, layers: Iterable[Any] | None = None, *, name: str | None = None, seed: int | None = None
