@@ -172,6 +172,11 @@ COMPILE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"loss": "mse", "metrics": ["auc"]}, martlet.ArgumentError, r"metrics\[0\] is 'auc'"),
     ({"loss": "mse", "metrics": 3}, martlet.DTypeError, "metrics is 3"),
     ({"loss": "mse", "metrics": ["mae", "mae"]}, martlet.ArgumentError, "metrics holds 'mae'"),
+    ({"loss": "mse", "metrics": [nn.TopK(2, 3)]}, martlet.DTypeError, r"name of metrics\[0\] is 3 of type int"),
+    ({"loss": "mse", "metrics": [nn.TopK(2, "")]}, martlet.ArgumentError, r"name of metrics\[0\] is ''"),
+    ({"loss": "mse", "metrics": ["mae", nn.TopK(2, "val_loss")]}, martlet.ArgumentError, r"metrics\[1\] is 'val_loss'"),
+    ({"loss": "mse", "metrics": [nn.TopK(2, "learning_rate")]}, martlet.ArgumentError, "is 'learning_rate', which a"),
+    ({"loss": "mse", "metrics": [nn.TopK(2, "loss")]}, martlet.ArgumentError, "is 'loss', which a history has"),
     ({"loss": "mse", "metrics": [nn.TopK(2, "a"), nn.TopK(3, "b")]}, martlet.UnsupportedError, "one k at a time"),
 ]
 
