@@ -128,6 +128,18 @@ def test_the_file_stays_what_it_was(tmp_path: Path) -> None:
         assert (load_file(target)[name] == weight).all()
 
 
+def test_labels_where_a_metric_compares_numbers(tmp_path: Path) -> None:
+    """A file that does not say what comes, as C and Swift write it."""
+    model = mlp()
+    model.compile("adam", "categorical_crossentropy", ["mae"])
+    model._prepare(8).save(os.fsencode(tmp_path / "model"))
+    other = nn.load_model(tmp_path / "model")
+    for y in (Y, Y[:75], Y[:, None]):
+        with pytest.raises(martlet.UnsupportedError, match="'mae' compares the output with numbers, and the"):
+            other.evaluate(X[: len(y)], y)
+    assert other.evaluate(X, ROWS) == model.evaluate(X, ROWS)
+
+
 HOSTILE = [
     {"metrics": [["loss", 8]]},
     {"metrics": [["mae", 8], ["mae", 8]]},
