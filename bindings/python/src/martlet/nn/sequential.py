@@ -6,11 +6,12 @@ data, _training.py the loops, _fit.py a whole training.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from martlet import _arguments, _samples
-from martlet._errors import OrderError, UnsupportedError
+from martlet._errors import FileError, OrderError, UnsupportedError
 from martlet._model import Model
 from martlet._owner import Owner
 from martlet._samples import NDArray
@@ -266,21 +267,23 @@ class Sequential(Stack):
         """The Euclidean norm of the latest training step's gradient; NaN before the first."""
         return self._ready().model.grad_norm() if self._is_ready else float("nan")
 
-    def save(self, path: Any) -> None:
+    def save(self, path: Any, overwrite: bool = True) -> None:
         """Saves layers, weights and statistics, and once compiled what training needs to go on to the bit.
 
         path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
-        The file is whole at any moment: a kill leaves the old one or the new one. martlet.nn.load_model reads it, and
-        so does C, to which it says all but names of metrics and classes of layers. Raises FileError where the system
-        refuses, and OrderError before the shape of the samples is known.
+        The file is whole at any moment: a kill leaves the old one or the new one, and perhaps a folder .martlet.*
+        beside it. martlet.nn.load_model reads it, and so does C, to which it says all but names of metrics and classes
+        of layers. Raises FileError where the system refuses, or where there is a file and overwrite is False, and
+        OrderError before the shape of the samples is known.
         """
         name = _arguments.file_name(path)
+        if not _arguments.flag(overwrite, "overwrite") and os.path.lexists(name):
+            raise FileError(f"{os.fsdecode(name)} is there already, and overwrite is False")
         with self._owner.inside():
             built = self._ready()
             if self._compilation is not None and not self._is_ready:
                 self._prepare(32)
-            built.model.save(name)
-            _notes.write(name, _notes.of(self.name, self._layers, self._compilation))
+            _notes.save(name, built.model.save, _notes.of(self.name, self._layers, self._compilation))
 
 
 def _returned(logs: Logs, return_dict: bool) -> Any:
