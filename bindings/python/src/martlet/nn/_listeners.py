@@ -33,12 +33,16 @@ class Callbacks:
         last: Callback | None = None,
     ) -> Callbacks:  # fmt: skip
         """With params of a call. last hears of everything after the others, who may add to logs."""
+        if given is None and last is None:
+            return _NONE
         params = {"epochs": epochs, "batch_size": batch_size, "samples": samples, "verbose": verbose,
                   "steps": -(-samples // batch_size)}  # fmt: skip
         return cls(given, model, params, last)
 
     def hooks(self, name: str) -> list[Callable[..., Any]]:
         """A method of those that override it or what it calls, in the class or in the object."""
+        if not self._all:
+            return []
         names = (name, ALIASES[name]) if name in ALIASES else (name,)
         return [
             getattr(callback, name)
@@ -50,3 +54,7 @@ class Callbacks:
         """Calls a method of all."""
         for callback in self._all:
             getattr(callback, name)(*given)
+
+
+# For calls of a few microseconds.
+_NONE = Callbacks(None, None, {})
