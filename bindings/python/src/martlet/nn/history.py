@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet.nn._hooks import Callback
+from martlet.nn.callbacks import Callback
 
 
 class History(Callback):
