@@ -39,9 +39,8 @@ class Options(NamedTuple):
     ) -> Options:  # fmt: skip
         if validation_data is not None and (not isinstance(validation_data, list | tuple) or len(validation_data) != 2):
             raise DTypeError("validation_data is no pair; wanted (x, y)")
-        size = _arguments.batch_size(batch_size)
         return cls(
-            size,
+            _arguments.batch_size(batch_size),
             _arguments.integer(epochs, "epochs", 0),
             _progress.level(verbose),
             callbacks,
@@ -49,7 +48,7 @@ class Options(NamedTuple):
             validation_data,
             _arguments.flag(shuffle, "shuffle"),
             _arguments.integer(initial_epoch, "initial_epoch", 0),
-            size if validation_batch_size is None
+            _arguments.batch_size(batch_size) if validation_batch_size is None
             else _arguments.integer(validation_batch_size, "validation_batch_size"),
             _arguments.flag(check, "check"),
         )  # fmt: skip
@@ -91,13 +90,6 @@ def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
     return history
 
 
-def refuse_weights(**given: Any) -> None:
-    """Raises for weights of samples or classes, which Keras has."""
-    for name, weights in given.items():
-        if weights is not None:
-            raise UnsupportedError(f"{name} is given, and every sample counts the same here; wanted None")
-
-
 def _refuse_batches(x: Any, y: Any) -> None:
     """What gives batches, such as martlet.data.Batches, comes without y."""
     if y is None and not hasattr(x, "__array__") and not isinstance(x, list | tuple) and hasattr(x, "__iter__"):
@@ -119,3 +111,10 @@ def _split(model: Sequential, x: Any, y: Any, options: Options) -> tuple[Data, D
                             f"{kept} to train on; wanted at least one on either side")  # fmt: skip
     native = model._ready().model
     return Data.of(native, data.x[:kept], data.y[:kept]), Data.of(native, data.x[kept:], data.y[kept:])
+
+
+def refuse_weights(**given: Any) -> None:
+    """Raises for weights of samples or classes, which Keras has."""
+    for name, weights in given.items():
+        if weights is not None:
+            raise UnsupportedError(f"{name} is given, and every sample counts the same here; wanted None")
