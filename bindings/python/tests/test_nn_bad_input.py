@@ -172,6 +172,11 @@ COMPILE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"loss": "mse", "metrics": ["auc"]}, martlet.ArgumentError, r"metrics\[0\] is 'auc'"),
     ({"loss": "mse", "metrics": 3}, martlet.DTypeError, "metrics is 3"),
     ({"loss": "mse", "metrics": ["mae", "mae"]}, martlet.ArgumentError, "metrics holds 'mae'"),
+    ({"loss": "mse", "metrics": [nn.TopK(2, 3)]}, martlet.DTypeError, r"name of metrics\[0\] is 3 of type int"),
+    ({"loss": "mse", "metrics": [nn.TopK(2, "")]}, martlet.ArgumentError, r"name of metrics\[0\] is ''"),
+    ({"loss": "mse", "metrics": ["mae", nn.TopK(2, "val_loss")]}, martlet.ArgumentError, r"metrics\[1\] is 'val_loss'"),
+    ({"loss": "mse", "metrics": [nn.TopK(2, "learning_rate")]}, martlet.ArgumentError, "is 'learning_rate', which a"),
+    ({"loss": "mse", "metrics": [nn.TopK(2, "loss")]}, martlet.ArgumentError, "is 'loss', which a history has"),
     ({"loss": "mse", "metrics": [nn.TopK(2, "a"), nn.TopK(3, "b")]}, martlet.UnsupportedError, "one k at a time"),
 ]
 
@@ -220,6 +225,7 @@ def test_bad_numbers_of_losses_and_optimizers() -> None:
         ({"validation_split": 1.0}, martlet.ArgumentError, "validation_split is 1.0; wanted 0 or more and less than 1"),
         ({"validation_split": 0.999}, martlet.ArgumentError, "validation_split is 0.999 of 40 samples, which leaves 0"),
         ({"callbacks": 3}, martlet.DTypeError, "callbacks is 3; wanted a list"),
+        ({"validation_batch_size": 0}, martlet.ArgumentError, "validation_batch_size is 0; wanted 1 or more"),
     ],
 )
 def test_bad_options_of_fit(options: dict[str, Any], error: type[Exception], says: str) -> None:
@@ -228,6 +234,36 @@ def test_bad_options_of_fit(options: dict[str, Any], error: type[Exception], say
     with pytest.raises(error, match=says):
         model.fit(X, Y, **{"verbose": 0, **options})
     assert model.optimizer.iterations == 0
+
+
+def test_arguments_of_kerass_that_mean_nothing_here() -> None:
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    ones = np.ones(40)
+    calls: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+        (model.fit, {"sample_weight": ones}), (model.fit, {"class_weight": {0: 1.0}}),
+        (model.evaluate, {"sample_weight": ones}), (model.train_on_batch, {"sample_weight": ones}),
+        (model.train_on_batch, {"class_weight": {}}), (model.test_on_batch, {"sample_weight": ones}),
+    ]  # fmt: skip
+    for call, given in calls:
+        with pytest.raises(martlet.UnsupportedError, match=f"{next(iter(given))} is given, .*; wanted None"):
+            call(X, Y, **given)
+        call(X[:5], Y[:5], **dict.fromkeys(given))
+    step = model.optimizer.iterations
+    for flag in ("False", ones[:3]):
+        for call in (model.evaluate, model.train_on_batch, model.test_on_batch):
+            with pytest.raises(martlet.DTypeError, match="return_dict is .*; wanted True or False"):
+                call(X, Y, return_dict=flag)
+    with pytest.raises(martlet.UnsupportedError, match="sample_weight is given"):
+        model.train_on_batch(X, Y, ones)
+    assert model.optimizer.iterations == step
+    with pytest.raises(martlet.UnsupportedError, match="training is True"):
+        model(X, training=True)
+    for training in (False, None):
+        assert (model(X, training=training) == model.predict(X)).all()
+    with pytest.raises(martlet.ArgumentError, match="wanted one of them"):
+        nn.Dense(3, input_shape=(3,), input_dim=3)
+    assert nn.Sequential([nn.Dense(3, input_dim=4)]).input_shape == (None, 4)
 
 
 def test_before_compile() -> None:

@@ -134,10 +134,10 @@ def test_only_those_who_listen_are_called_for_batches() -> None:
         def on_train_batch_begin(self, batch: int, logs: Any) -> None:
             pass
 
-    quiet = Callbacks([nn.EarlyStopping(), nn.LambdaCallback()], nn.History(), Fake(), {})
-    assert not quiet.batch_begin and not quiet.batch_end
-    loud = Callbacks([Own(), nn.LambdaCallback(on_train_batch_end=lambda *_: None)], nn.History(), Fake(), {})
-    assert len(loud.batch_begin) == len(loud.batch_end) == 1
+    quiet = Callbacks([nn.EarlyStopping(), nn.LambdaCallback()], Fake(), {}, nn.History())
+    assert not quiet.hooks("on_train_batch_begin") and not quiet.hooks("on_train_batch_end")
+    loud = Callbacks([Own(), nn.LambdaCallback(on_batch_end=lambda *_: None)], Fake(), {}, nn.History())
+    assert len(loud.hooks("on_train_batch_begin")) == len(loud.hooks("on_train_batch_end")) == 1
 
 
 X, Y = digits_like(96, (20,))
@@ -225,6 +225,7 @@ def test_an_exception_in_a_callback_ends_fit() -> None:
         (lambda: nn.GradientNorm(-1), martlet.ArgumentError, "tolerance is -1"),
         (lambda: nn.LearningRateScheduler(0.1), martlet.DTypeError, "schedule is 0.1"),
         (lambda: nn.LambdaCallback(3), martlet.DTypeError, "on_epoch_begin is 3; wanted a function"),
+        (lambda: nn.LambdaCallback(on_epoch=print), martlet.ArgumentError, "on_epoch is no method of Callback"),
         (lambda: nn.ModelCheckpoint(3.5), martlet.DTypeError, "path is 3.5; wanted a file name"),
         (lambda: fitted(3), martlet.DTypeError, r"callbacks\[0\] is 3; wanted a martlet.nn.Callback"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ np.save({str(tmp_path / "out.npy")!r}, model.predict(x))
 
 def config(layer: nn.Layer) -> dict[str, Any]:
     """What a layer was given."""
-    skipped = {"input_shape", "_built", "_taken", "_node", "_statistics", "data_format", "padding"}
+    skipped = {"input_shape", "_given_name", "_built", "_taken", "_node", "_statistics", "data_format", "padding"}
     return {name: value for name, value in vars(layer).items() if name not in skipped}
 
 
@@ -95,7 +96,7 @@ def test_layers_come_back(tmp_path: Path) -> None:
         assert type(mine) is type(theirs) and config(mine) == config(theirs)
     assert other.count_params() == model.count_params()
     lines: list[str] = []
-    other.summary(lines.append)
+    other.summary(print_fn=lines.append)
     assert len(lines) == 1 + 2 + 14 + 1
     with pytest.raises(martlet.OrderError, match="is not compiled"):
         other.fit(X, Y)
@@ -221,6 +222,24 @@ def test_hostile_files(tmp_path: Path) -> None:
             nn.load_model(path)
     path.write_bytes(content)
     nn.load_model(path)
+
+
+@pytest.mark.parametrize("text", ["0x7ff0000000000000", "0x7ff8000000000000", "0x3ff0000000000000", "-1", "0x5"])
+def test_a_seed_is_the_librarys(text: str, tmp_path: Path) -> None:
+    """It reads any number's bits; dropout tells which ones it took."""
+    path = tmp_path / "model"
+    model = nn.Sequential([nn.Dropout(0.5, input_shape=(64,)), nn.Dense(10)], seed=int(text, 0) % 2**64)
+    model.save(path)
+    header, data = parts(path)
+    header["__metadata__"]["model"] = re.sub("seed=[^ ]*", f"seed={text}", header["__metadata__"]["model"])
+    path.write_bytes(put_together(header, data))
+    other = nn.load_model(path)
+    assert other.seed == model.seed
+    x, y = digits_like(32, (64,))
+    for built in (model, other):
+        built.compile("adam", "sparse_categorical_crossentropy")
+        built.fit(x, y, verbose=0)
+    assert (model.parameters() == other.parameters()).all()
 
 
 def test_files_that_cannot_be(tmp_path: Path) -> None:

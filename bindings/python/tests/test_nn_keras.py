@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any
 
@@ -42,7 +43,7 @@ def convolutional(library: Any) -> Any:
 class Keras:
     """Keras's names in one place, as martlet.nn has them."""
 
-    Sequential, Input = keras.Sequential, keras.Input
+    Sequential, Input, callbacks = keras.Sequential, keras.Input, keras.callbacks
     Dense, Conv2D, MaxPooling2D = keras.layers.Dense, keras.layers.Conv2D, keras.layers.MaxPooling2D
     BatchNormalization, LeakyReLU, Flatten = (
         keras.layers.BatchNormalization, keras.layers.LeakyReLU, keras.layers.Flatten,
@@ -151,3 +152,68 @@ def test_early_stopping_is_kerass(values: list[float], options: Any) -> None:
                 break
         seen.append(epoch)
     assert seen[0] == seen[1]
+
+
+def positional(function: Any) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+
+
+def test_what_has_no_name_means_what_it_does_in_keras() -> None:
+    """What Keras has not, or elsewhere, is taken by name alone."""
+    pairs = {
+        name: (ours, getattr(getattr(keras, module), name, None))
+        for module in ("layers", "losses", "callbacks", "optimizers", "initializers")
+        for name, ours in vars(getattr(nn, module)).items()
+        if name[0].isupper() and name not in ("Optimizer", "Initializer")
+    }
+    for name in ("fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "summary", "get_layer", "pop"):
+        pairs[name] = (getattr(nn.Sequential, name), getattr(keras.Sequential, name))
+    compared = {name: pair for name, pair in pairs.items() if pair[1] is not None}
+    assert len(compared) > 45
+    for name, (ours, theirs) in compared.items():
+        found = positional(ours)
+        assert found == positional(theirs)[: len(found)], name
+    assert positional(nn.Sequential) == ["layers"]
+
+
+HOOKS = [
+    f"on_{what}_{when}"
+    for what in ("train", "epoch", "train_batch", "batch", "test", "test_batch", "predict", "predict_batch")
+    for when in ("begin", "end")
+]
+
+
+def heard(library: Any, names: list[str]) -> list[Any]:
+    """What a callback that overrides these methods hears of."""
+    calls: list[Any] = []
+
+    def method(name: str) -> Any:
+        def hear(self: Any, *given: Any, **named: Any) -> None:
+            *index, logs = [*given, *named.values()]
+            sizes = {key: np.shape(value) for key, value in logs.items()}
+            calls.append((name, [int(number) for number in index], sizes))
+
+        return hear
+
+    callback = type("Witness", (library.callbacks.Callback,), {name: method(name) for name in names})()
+    x, y = digits_like(10, (20,))
+    model = mlp(library)
+    model.compile("adam", "mse")
+    targets = np.eye(10)[y]
+    model.fit(x, targets, 4, 2, callbacks=[callback], validation_data=(x[:6], targets[:6]),
+              validation_batch_size=5, verbose=0)  # fmt: skip
+    model.evaluate(x, targets, 4, 0, callbacks=[callback])
+    model.predict(x, 4, 0, callbacks=[callback])
+    model.train_on_batch(x, targets)
+    model.test_on_batch(x, targets)
+    return calls
+
+
+def test_callbacks_hear_what_they_hear_in_keras() -> None:
+    aliases = ["on_batch_begin", "on_batch_end"]
+    named, alike = heard(Keras, HOOKS), heard(Keras, aliases)
+    assert named == heard(nn, HOOKS) and alike == heard(nn, aliases) and alike
+    for name in HOOKS:
+        calls = [call for call in (alike if name in aliases else named) if call[0] == name]
+        assert heard(nn, [name]) == calls and calls

@@ -128,6 +128,58 @@ def test_the_file_stays_what_it_was(tmp_path: Path) -> None:
         assert (load_file(target)[name] == weight).all()
 
 
+def test_a_kill_while_saving_leaves_the_old_file_or_the_new_one(tmp_path: Path, run_python: Any) -> None:
+    """Whichever of the system's calls it comes before."""
+    path = tmp_path / "model"
+    model = mlp()
+    model.compile("adam", "mse", ["mae", nn.TopK(2, "top2")])
+    model.save(path)
+    before = path.read_bytes()
+    model.fit(X, ROWS, verbose=0)
+    model.save(tmp_path / "new")
+    after = (tmp_path / "new").read_bytes()
+    for call in ("mkdir", "fchmod", "fsync", "replace", "open", "rmdir"):
+        path.write_bytes(before)
+        run_python(
+            f"""
+import os
+from martlet import nn
+model = nn.load_model({os.fspath(tmp_path / "new")!r})
+os.{call} = lambda *given, **named: os._exit(9)
+model.save({os.fspath(path)!r})
+""",
+            status=9,
+        )
+        assert path.read_bytes() == (after if call in ("open", "rmdir") else before)
+        assert nn.load_model(path).metrics_names == ["loss", "mae", "top2"]
+
+
+def test_a_file_that_may_not_be_replaced(tmp_path: Path) -> None:
+    model = mlp()
+    model.save(tmp_path / "model", overwrite=False)
+    content = (tmp_path / "model").read_bytes()
+    with pytest.raises(martlet.FileError, match="model is there already, and overwrite is False"):
+        nn.Sequential([nn.Dense(3, input_shape=(3,))]).save(tmp_path / "model", overwrite=False)
+    for name in (tmp_path, os.fspath(tmp_path / "new") + "/", "/dev/null", tmp_path / "no" / "folder"):
+        with pytest.raises(martlet.FileError):
+            model.save(name)
+    with pytest.raises(martlet.DTypeError, match="overwrite is 'no'"):
+        model.save(tmp_path / "model", "no")  # type: ignore[arg-type]
+    assert (tmp_path / "model").read_bytes() == content and os.listdir(tmp_path) == ["model"]
+
+
+def test_labels_where_a_metric_compares_numbers(tmp_path: Path) -> None:
+    """A file that does not say what comes, as C and Swift write it."""
+    model = mlp()
+    model.compile("adam", "categorical_crossentropy", ["mae"])
+    model._prepare(8).save(os.fsencode(tmp_path / "model"))
+    other = nn.load_model(tmp_path / "model")
+    for y in (Y, Y[:75], Y[:, None]):
+        with pytest.raises(martlet.UnsupportedError, match="'mae' compares the output with numbers, and the"):
+            other.evaluate(X[: len(y)], y)
+    assert other.evaluate(X, ROWS) == model.evaluate(X, ROWS)
+
+
 HOSTILE = [
     {"metrics": [["loss", 8]]},
     {"metrics": [["mae", 8], ["mae", 8]]},

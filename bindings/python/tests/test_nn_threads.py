@@ -165,6 +165,47 @@ model.predict(x)
     )
 
 
+def test_ctrl_c_at_any_moment_lets_go(run_python: Any) -> None:
+    """Also where the exception, and with it every frame that it came through, is kept."""
+    run_python(
+        """
+import random, signal, threading
+import numpy as np
+from martlet import nn
+model = nn.Sequential([nn.Dense(10, input_shape=(20,))], seed=1)
+model.compile("adam", "sparse_categorical_crossentropy")
+x, y = np.zeros((8, 20), np.float32), np.zeros(8, int)
+look = nn.LambdaCallback(on_train_batch_end=lambda batch, logs: model.get_weights())
+calls = [model.get_weights, lambda: model.train_on_batch(x, y), lambda: model.fit(x, y, verbose=0, callbacks=look)]
+random.seed(1)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+answers = []
+def enter():
+    try:
+        answers.append(model.predict(x).shape)
+    except Exception as error:
+        answers.append(error)
+for call in calls:
+    call()
+kept = None
+for turn in range(600):
+    call = calls[turn % 3]
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-4, 5e-4))
+        while True:
+            call()
+    except KeyboardInterrupt as error:
+        kept = error
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+model.compile("adam", "mse")
+wrong = [answer for answer in answers if not isinstance(answer, tuple)]
+assert len(answers) == 600 and not wrong, (len(wrong), wrong[0])
+"""
+    )
+
+
 def test_weights_are_read_whole() -> None:
     """One thread writes all weights, another reads them: never a mixture."""
     model = mlp()

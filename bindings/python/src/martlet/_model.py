@@ -76,7 +76,7 @@ def _alone(
 
     @wraps(method)
     def call(model: Model, /, *given: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
-        with model.owner:
+        with model.owner.inside():
             return method(model, *given, **named)
 
     return call

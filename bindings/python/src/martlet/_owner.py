@@ -2,49 +2,72 @@
 
 The library refuses a second thread too, but knows single calls alone. Python's fit is many of them, and a thread that
 came in between two would be let in, and the training refused. It is no lock: nobody waits.
+
+Nothing is undone at a call's end, which Ctrl-C could keep from being done: what says that a thread is inside is an
+object that lives on the stack of the call's frame, and no longer.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-import weakref
-from types import TracebackType
+from _thread import RLock, get_ident
+from collections.abc import Callable
+from weakref import WeakSet, ref
 
 from martlet._errors import BusyError
 
 
 class Owner:
-    """Entered by `with`; the thread inside may enter again, as callbacks do. Another one gets BusyError at once."""
+    """`with owner.inside():` for what one thread at a time may do; the thread inside may enter again, as callbacks do.
+    Another one gets BusyError at once."""
 
     def __init__(self) -> None:
-        # setdefault is one step for all threads. Ctrl-C between two lines leaves it to this thread, which goes on.
-        self._held: dict[str, int] = {}
-        self._depth = 0
+        self._forget()
         _owners.add(self)
 
-    def __enter__(self) -> Owner:
-        if self._held.setdefault("thread", threading.get_ident()) != threading.get_ident():
-            raise BusyError("another thread is inside this model; wanted one at a time")
-        self._depth += 1
-        return self
+    def _forget(self) -> None:
+        # Held for a moment, in which a finalizer or a signal's handler may enter on the same thread.
+        self._turn = RLock()
+        self._claim: tuple[int, Callable[[], RLock | None]] = 0, _nothing
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._depth -= 1
-        if self._depth <= 0:
-            self._depth = 0
-            self._held.clear()
+    def inside(self) -> RLock:
+        """What must be entered at once, and kept nowhere else: the thread is inside until it is gone.
+
+        It is a lock for the sake of `with` alone, whose two halves are then no Python that could be interrupted.
+        """
+        me, (thread, held) = get_ident(), self._claim
+        if thread == me and held() is not None:
+            return RLock()
+        token = RLock()
+        try:
+            with self._turn:
+                thread, held = self._claim
+                if held() is None:
+                    self._claim = me, ref(token)
+                elif thread != me:
+                    raise BusyError("another thread is inside this model; wanted one at a time")
+            return token
+        finally:
+            del token  # An error's traceback keeps this frame.
+
+    @property
+    def is_held(self) -> bool:
+        """Whether some thread is inside."""
+        return self._claim[1]() is not None
 
     def forget_others(self) -> None:
         """In a forked child: threads that are not there hold nothing. The library knows what they left undone."""
-        if self._held.get("thread") != threading.get_ident():
-            self._held.clear()
-            self._depth = 0
+        claim = self._claim
+        self._forget()
+        if claim[0] == get_ident():
+            self._claim = claim
 
 
-_owners: weakref.WeakSet[Owner] = weakref.WeakSet()
+def _nothing() -> None:
+    """What a reference to nothing gives."""
+
+
+_owners: WeakSet[Owner] = WeakSet()
 
 
 def _after_fork() -> None:

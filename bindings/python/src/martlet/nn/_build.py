@@ -43,9 +43,14 @@ class Built:
         layer._enter(self, self.graph, name)
         self.layers.append(layer)
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether there are parameters."""
+        return self._views is not None
+
     def finish(self) -> None:
         """Makes the parameters, if there are none yet."""
-        if self._views is not None:
+        if self.is_finished:
             return
         self.gives_channels_first |= self.graph.turned
         self.graph.straighten()

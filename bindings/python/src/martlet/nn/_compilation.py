@@ -5,6 +5,7 @@ It knows no layers; when the library hears of it is _training.py's business.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,12 +27,17 @@ class Compilation(NamedTuple):
     @classmethod
     def of(cls, optimizer: Any, loss: Any, wanted: Any) -> Compilation:
         found = cls(losses.get(loss), metrics.get(wanted), optimizers.get(optimizer))
-        for metric in found.metrics:
-            if found.loss.takes_labels and metric.compares_numbers:
-                raise UnsupportedError(f"metric {metric.name!r} compares the output with numbers, and the targets of "
-                                       f"{found.loss!r} are labels; wanted a loss of targets, such as "
-                                       "categorical_crossentropy with one-hot rows")  # fmt: skip
+        if found.loss.takes_labels:
+            found._refuse_comparing()
         return found
+
+    def _refuse_comparing(self) -> None:
+        """Refuses metrics that need numbers where there are labels."""
+        for metric in self.metrics:
+            if metric.compares_numbers:
+                raise UnsupportedError(f"metric {metric.name!r} compares the output with numbers, and the targets of "
+                                       f"{self.loss!r} are labels; wanted a loss of targets, such as "
+                                       "categorical_crossentropy with one-hot rows")  # fmt: skip
 
     def training(self, batch_size: int) -> Training:
         flags, top = 0, 5
@@ -50,6 +56,8 @@ class Compilation(NamedTuple):
         """y as the library takes it, for a model with outputs of this shape."""
         found = self.loss.targets(y, where, shape)
         if found.dtype.kind in "iu" and any(metric.compares_numbers for metric in self.metrics):
+            if prod(shape) != 1:
+                self._refuse_comparing()
             return np.ascontiguousarray(found.reshape(-1, *shape), np.float32)  # of one output, 0 or 1
         return found
 

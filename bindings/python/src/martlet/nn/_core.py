@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from martlet import _arguments, _ffi_models
-from martlet._errors import ShapeError, UnsupportedError
+from martlet._errors import ArgumentError, ShapeError, UnsupportedError
 from martlet.nn import activations, initializers
 from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer
@@ -37,6 +37,7 @@ class Dense(Layer):
     kernel_initializer   "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
     bias_initializer     "lecun_normal", "zeros", "ones", "constant", "random_normal", "random_uniform", or an object
                          of martlet.nn.initializers, such as RandomNormal(stddev=0.1)
+    input_dim            of the first layer: input_shape with this one size
 
     Weights: kernel, (inputs, units); bias, (units,). Arguments that cannot be raise ArgumentError or DTypeError.
     """
@@ -48,10 +49,16 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        *,
         name: str | None = None,
         input_shape: Any = None,
+        input_dim: int | None = None,
     ) -> None:
-        super().__init__(name, input_shape)
+        if input_dim is not None:
+            if input_shape is not None:
+                raise ArgumentError(f"input_shape is {input_shape!r} and input_dim {input_dim!r}; wanted one of them")
+            input_shape = (input_dim,)
+        super().__init__(name=name, input_shape=input_shape)
         self.units = _arguments.integer(units, f"units of {self}")
         self.activation = activations.get(activation, f"activation of {self}")
         self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
@@ -68,8 +75,8 @@ class Dense(Layer):
 class Activation(Layer):
     """activation(x), by one of the names that Dense lists. The shape stays."""
 
-    def __init__(self, activation: str, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name, input_shape)
+    def __init__(self, activation: str, *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__(name=name, input_shape=input_shape)
         self.activation = activations.get(activation, f"activation of {self}")
         self.slope = activations.SLOPE
 
@@ -87,10 +94,11 @@ class ReLU(Activation):
         max_value: float | None = None,
         negative_slope: float = 0.0,
         threshold: float = 0.0,
+        *,
         name: str | None = None,
         input_shape: Any = None,
     ) -> None:
-        super().__init__("relu", name, input_shape)
+        super().__init__("relu", name=name, input_shape=input_shape)
         if max_value is not None or threshold != 0:
             raise UnsupportedError(f"{self}: max_value and threshold are not served; wanted None and 0")
         self.slope = _arguments.within(negative_slope, f"negative_slope of {self}", 0, math.inf)
@@ -101,16 +109,16 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """x, or negative_slope x where x < 0. torch's default slope is 0.01."""
 
-    def __init__(self, negative_slope: float = 0.3, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__("leaky_relu", name, input_shape)
+    def __init__(self, negative_slope: float = 0.3, *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__("leaky_relu", name=name, input_shape=input_shape)
         self.slope = _arguments.within(negative_slope, f"negative_slope of {self}", 0, math.inf)
 
 
 class Softmax(Activation):
     """exp(x) / sum exp(x) over the last size."""
 
-    def __init__(self, axis: int = -1, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__("softmax", name, input_shape)
+    def __init__(self, axis: int = -1, *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__("softmax", name=name, input_shape=input_shape)
         self.axis = axis
 
     def _lay(self, graph: Graph, name: str) -> int:
@@ -123,8 +131,8 @@ class Dropout(Layer):
     """In training each element becomes 0 with probability rate, and x / (1 - rate) otherwise (Srivastava et al.,
     2014). Which ones is drawn from the model's seed."""
 
-    def __init__(self, rate: float, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name, input_shape)
+    def __init__(self, rate: float, *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__(name=name, input_shape=input_shape)
         self.rate = _arguments.within(rate, f"rate of {self}", 0, 1, open_end=True)
 
     def _lay(self, graph: Graph, name: str) -> int:
@@ -143,8 +151,8 @@ class Flatten(Layer):
 class Reshape(Layer):
     """The same elements with other sizes, of which one may be -1: what is left."""
 
-    def __init__(self, target_shape: Sequence[int], name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name, input_shape)
+    def __init__(self, target_shape: Sequence[int], *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__(name=name, input_shape=input_shape)
         where = f"target_shape of {self}"
         given = [size if size == -1 else 1 for size in target_shape] if isinstance(target_shape, list | tuple) else []
         _arguments.shape([1 if size == -1 else size for size in target_shape] if given else target_shape, where)
@@ -158,8 +166,8 @@ class Reshape(Layer):
 class Permute(Layer):
     """The sizes in another order: dims names, from 1, the input's dimension that each of the output's is."""
 
-    def __init__(self, dims: Sequence[int], name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name, input_shape)
+    def __init__(self, dims: Sequence[int], *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__(name=name, input_shape=input_shape)
         self.dims = _arguments.shape(dims, f"dims of {self}")
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ShapeError(f"dims of {self} is {self.dims}; wanted each of 1 to {len(self.dims)} once")

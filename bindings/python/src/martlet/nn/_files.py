@@ -53,8 +53,7 @@ def load_model(path: Any) -> Sequential:
     native = Model.load(name, owner)
     found = _header.metadata(name)
     notes = _notes.read(found)
-    general = _header.line(found, "model")
-    model = Sequential(name=notes.get("name"), seed=int(general.get("seed", 0)) % 2**64)
+    model = Sequential(name=notes.get("name"), seed=_header.bits(found, "model", "seed"))
     model._owner = owner
     built = Built(native)
     for index in range(1, native.node_count()):
@@ -94,7 +93,7 @@ def _restore(built: Built, index: int, line: Line, notes: dict[str, Any]) -> Non
 def _keeps_dims(last: images.GlobalAveragePooling2D, node: Node, line: Line) -> bool:
     """Whether a node is the second one of a layer with keepdims."""
     is_image = node.kind == _ffi_models.LAYER_RESHAPE and _sizes(line) == (1, 1, -1)
-    return is_image and not last.keepdims and node.name in last._hidden_names()
+    return is_image and not last.keepdims and node.name in last._hidden_names(str(last.name))
 
 
 def _noted(layer: Layer, note: dict[str, Any]) -> Layer:
@@ -205,6 +204,9 @@ class _Crossentropy(losses.SparseCategoricalCrossentropy):
     """A loaded cross-entropy: whether labels or rows of targets come, the data say."""
 
     takes_labels = False  # it may
+
+    def __repr__(self) -> str:
+        return "SparseCategoricalCrossentropy()"
 
     def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
         found = _samples.array(y, where)

@@ -41,7 +41,20 @@ def line(found: dict[str, str], key: str) -> Line:
     try:
         return dict(_field(word) for word in found[key].split(" "))
     except (LookupError, ValueError, struct.error):
-        raise FormatError(f"the file's {key} is {found.get(key, '')[:80]!r}; wanted named numbers") from None
+        raise _no_numbers(found, key) from None
+
+
+def bits(found: dict[str, str], key: str, name: str) -> int:
+    """The 64 bits of a number of an entry, as the library reads them: of a whole number or, in hexadecimal, any."""
+    try:
+        (text, *_) = [word.removeprefix(f"{name}=") for word in found[key].split(" ") if word.startswith(f"{name}=")]
+        return int(text, 16 if text.startswith("0x") else 10) % 2**64
+    except (LookupError, ValueError):
+        raise _no_numbers(found, key) from None
+
+
+def _no_numbers(found: dict[str, str], key: str) -> FormatError:
+    return FormatError(f"the file's {key} is {found.get(key, '')[:80]!r}; wanted named numbers")
 
 
 def _field(word: str) -> tuple[str, Any]:

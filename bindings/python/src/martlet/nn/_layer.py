@@ -16,6 +16,7 @@ from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, U
 from martlet._model import Node, View
 from martlet.nn import _formats
 from martlet.nn._graph import Graph
+from martlet.nn._subclasses import is_martlets, refuse_methods
 
 if TYPE_CHECKING:
     from martlet.nn._build import Built
@@ -37,16 +38,26 @@ class Layer(ABC):
 
     name          unique in its model; None: the class's, with a number where there are several
     input_shape   of the first layer: the sizes of one sample, the batch not among them
+
+    What it was given are its attributes, which can be set until it is in a model: OrderError. A class of one's own may
+    add to one of martlet.nn's, but not compute: UnsupportedError.
     """
 
     trainable = trainable
 
-    def __init__(self, name: str | None = None, input_shape: Any = None) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_methods(cls, "call", "__call__", "build", "compute_output_shape")
+        if cls._lay is Layer._lay and not is_martlets(cls):
+            raise UnsupportedError(f"class {cls.__name__} says nothing that the library computes; wanted a subclass of "
+                                   "one of martlet.nn's layers")  # fmt: skip
+
+    def __init__(self, *, name: str | None = None, input_shape: Any = None) -> None:
         if name is not None and not isinstance(name, str):
             raise DTypeError(f"name is {name!r} of type {type(name).__name__}; wanted text")
         if name is not None and "\0" in name:
             raise ArgumentError(f"name is {name!r}, which holds a zero character; wanted a name without")
-        self.name = name
+        self._name = self._given_name = name
         self.input_shape = None if input_shape is None else _arguments.shape(input_shape, f"input_shape of {self}")
         self._built: Built | None = None
         self._taken = False
@@ -56,6 +67,17 @@ class Layer(ABC):
     def __repr__(self) -> str:
         given = getattr(self, "name", None)
         return f"<{type(self).__name__}{f' {given!r}' if given else ''}>"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = vars(self)
+        if name in own and not name.startswith("_") and own.get("_taken"):
+            raise OrderError(f"{name} of {self!r} was read when a model took the layer; set it before")
+        super().__setattr__(name, value)
+
+    @property
+    def name(self) -> str | None:
+        """What its model knows it by; None before it is in one, where none was given."""
+        return self._name
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self._taken:
@@ -79,29 +101,29 @@ class Layer(ABC):
 
     def _settle(self, built: Built, name: str, node: int, output_shape: tuple[int, ...]) -> None:
         """Remembers its place in a model."""
-        self._built, self.name, self._node, self._output_shape = built, name, node, output_shape
+        self._built, self._name, self._node, self._output_shape = built, name, node, output_shape
 
     def _unsettle(self) -> None:
         """Forgets a model that could not be built."""
         self._built = self._output_shape = None
 
     def _leave(self) -> None:
-        """Is free for another model, as its own was not made."""
+        """Is free for another model, as its own was not made or lets it go."""
         self._unsettle()
-        self._taken = False
+        self._name, self._taken = self._given_name, False
 
     def _check_free(self) -> None:
         """Refuses a second place: a layer's weights are one model's."""
         if self._taken:
             raise OrderError(f"{self!r} is in a model already; make another one")
 
-    def _hidden_names(self) -> list[str]:
-        """Names of nodes beside its own."""
+    def _hidden_names(self, name: str) -> list[str]:
+        """Of a layer of this name: names of nodes beside its own."""
         return []
 
-    def _take(self) -> None:
-        """Marks it as some model's."""
-        self._taken = True
+    def _take(self, name: str) -> None:
+        """Marks it as some model's, in which it has this name."""
+        self._name, self._taken = name, True
 
     def _filled(self) -> None:  # noqa: B027
         """Called once the weights have been made. Most layers have nothing to do then."""
@@ -130,12 +152,12 @@ class Layer(ABC):
 
     def get_weights(self) -> list[NDArray]:
         """Copies of its weights: kernel and bias, or of BatchNormalization gamma, beta, moving mean and variance."""
-        with self._place().model.owner:
+        with self._place().model.owner.inside():
             return [array.copy() for _, array in self._views()]
 
     def set_weights(self, weights: Any) -> None:
         """Replaces its weights with arrays of the shapes that get_weights returns."""
-        with self._place().model.owner:
+        with self._place().model.owner.inside():
             views = self._views()
             for (_, array), value in zip(views, matched(weights, views, f"layer {self.name!r}"), strict=True):
                 array[...] = value
@@ -175,5 +197,5 @@ class ImageLayer(Layer):
     """A layer over images, whose sizes the user sees in the order of data_format."""
 
     def __init__(self, data_format: Any, name: str | None, input_shape: Any) -> None:
-        super().__init__(name, input_shape)
+        super().__init__(name=name, input_shape=input_shape)
         self.data_format = _formats.resolved(data_format, f"data_format of {self}")

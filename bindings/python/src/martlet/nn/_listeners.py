@@ -1,4 +1,4 @@
-"""All callbacks of one training as one, which _fit.py and _training.py call."""
+"""All callbacks of one call as one, which _fit.py and _training.py call."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from martlet._errors import DTypeError
-from martlet.nn.callbacks import Callback, Logs
+from martlet.nn._hooks import ALIASES, Callback
 
 
 class Callbacks:
-    """Several callbacks as one. last hears of everything after the others, who may add to logs."""
+    """Several callbacks as one, each called for what it overrides."""
 
-    def __init__(self, given: Any, last: Callback, model: Any, params: dict[str, Any]) -> None:
+    def __init__(self, given: Any, model: Any, params: dict[str, Any], last: Callback | None = None) -> None:
         if given is None:
             given = []
         elif isinstance(given, Callback):
@@ -22,33 +22,39 @@ class Callbacks:
         for index, callback in enumerate(given):
             if not isinstance(callback, Callback):
                 raise DTypeError(f"callbacks[{index}] is {callback!r}; wanted a martlet.nn.Callback")
-        self._all = [*given, last]
+        self._all = [*given] if last is None else [*given, last]
         for callback in self._all:
             callback.set_model(model)
             callback.set_params(params)
-        self.batch_begin = self._listening("on_train_batch_begin")
-        self.batch_end = self._listening("on_train_batch_end")
 
-    def _listening(self, name: str) -> list[Callable[[int, Logs], None]]:
-        """Those that override a method, in the class or in the object."""
+    @classmethod
+    def of(
+        cls, given: Any, model: Any, batch_size: int, samples: int, verbose: int, epochs: int = 1,
+        last: Callback | None = None,
+    ) -> Callbacks:  # fmt: skip
+        """With params of a call. last hears of everything after the others, who may add to logs."""
+        if given is None and last is None:
+            return _NONE
+        params = {"epochs": epochs, "batch_size": batch_size, "samples": samples, "verbose": verbose,
+                  "steps": -(-samples // batch_size)}  # fmt: skip
+        return cls(given, model, params, last)
+
+    def hooks(self, name: str) -> list[Callable[..., Any]]:
+        """A method of those that override it or what it calls, in the class or in the object."""
+        if not self._all:
+            return []
+        names = (name, ALIASES[name]) if name in ALIASES else (name,)
         return [
             getattr(callback, name)
             for callback in self._all
-            if name in vars(callback) or getattr(type(callback), name) is not getattr(Callback, name)
+            if any(own in vars(callback) or getattr(type(callback), own) is not getattr(Callback, own) for own in names)
         ]
 
-    def train_begin(self) -> None:
+    def call(self, name: str, *given: Any) -> None:
+        """Calls a method of all."""
         for callback in self._all:
-            callback.on_train_begin({})
+            getattr(callback, name)(*given)
 
-    def train_end(self, logs: Logs) -> None:
-        for callback in self._all:
-            callback.on_train_end(logs)
 
-    def epoch_begin(self, epoch: int) -> None:
-        for callback in self._all:
-            callback.on_epoch_begin(epoch, {})
-
-    def epoch_end(self, epoch: int, logs: Logs) -> None:
-        for callback in self._all:
-            callback.on_epoch_end(epoch, logs)
+# For calls of a few microseconds.
+_NONE = Callbacks(None, None, {})

@@ -14,6 +14,7 @@ import shutil
 import stat
 import struct
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from martlet._errors import FileError, FormatError
@@ -57,35 +58,50 @@ def read(metadata: dict[str, str]) -> dict[str, Any]:
     return dict(notes)
 
 
-def write(path: bytes, notes: dict[str, Any]) -> None:
-    """Adds notes to the file that the library wrote, which stays whole at any moment, without them or with."""
+def save(path: bytes, write: Callable[[bytes], None], notes: dict[str, Any]) -> None:
+    """Has the library write a file, and puts it with notes in path's place, which holds the old file or this one whole
+    at any moment."""
     target = os.path.realpath(path)
-    folder = os.path.dirname(target)
     try:
-        status = os.stat(target)
-        if not stat.S_ISREG(status.st_mode):
+        status = os.stat(target) if os.path.exists(target) else None
+        if path.endswith(b"/") or (status is not None and not _is_writable(target, status)):
+            write(path)  # which says what is wrong with it
             return
-        descriptor, temporary = tempfile.mkstemp(b".tmp", b".martlet.", folder)
-        try:
-            with open(descriptor, "wb") as new, open(target, "rb") as old:
-                _keep_owner(descriptor, status)
+        with tempfile.TemporaryDirectory(prefix=b".martlet.", dir=os.path.dirname(target)) as folder:
+            plain, noted = os.path.join(folder, b"plain"), os.path.join(folder, b"noted")
+            write(plain)
+            with open(plain, "rb") as old, open(noted, "xb") as new:
+                _keep_owner(new.fileno(), status or os.fstat(old.fileno()))
                 new.write(_header(old, notes))
                 shutil.copyfileobj(old, new, 1 << 20)
                 new.flush()
-                os.fsync(descriptor)
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+                os.fsync(new.fileno())
+            os.replace(noted, target)
+        _sync(os.path.dirname(target))
+    except FileError:
+        raise
     except OSError as error:
-        raise FileError(f"{os.fsdecode(path)}: {error.strerror}; the file is whole, but lacks what Python alone reads: "
-                        "names of metrics, classes of layers") from error  # fmt: skip
+        raise FileError(f"{os.fsdecode(path)}: {error.strerror}") from error
+
+
+def _is_writable(target: bytes, status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and os.access(target, os.W_OK, effective_ids=True)
 
 
 def _keep_owner(descriptor: int, status: os.stat_result) -> None:
     with contextlib.suppress(PermissionError):  # only the superuser may give files away
         os.fchown(descriptor, status.st_uid, status.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+
+
+def _sync(folder: bytes) -> None:
+    """Makes a new name last through a power cut, where the file system can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _header(file: Any, notes: dict[str, Any]) -> bytes:

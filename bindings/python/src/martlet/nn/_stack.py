@@ -30,11 +30,13 @@ class Stack(Weights):
 
     trainable = trainable
 
-    def __init__(self, layers: Iterable[Any] | None = None, name: str | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self, layers: Iterable[Any] | None = None, *, name: str | None = None, seed: int | None = None
+    ) -> None:
         if isinstance(layers, str) or (layers is not None and not isinstance(layers, Iterable)):
             raise DTypeError(f"layers is {layers!r}; wanted a list of layers")
-        self.name = "sequential" if name is None else name
-        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
+        self._name = "sequential" if name is None else name
+        self._seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
         self._layers: list[Layer] = []
         self._input_shape: tuple[int, ...] | None = None
         self._built: Built | None = None
@@ -47,6 +49,16 @@ class Stack(Weights):
             for layer in self._layers:
                 layer._leave()
             raise
+
+    @property
+    def name(self) -> str:
+        """What summary calls it."""
+        return self._name
+
+    @property
+    def seed(self) -> int:
+        """Of initial values, dropout and the order of samples."""
+        return self._seed
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} of {len(self._layers)} layers>"
@@ -66,7 +78,7 @@ class Stack(Weights):
     def close(self) -> None:
         """Gives the memory back, at once where no array from parameters or statistics is in use any more. No call that
         needs weights works from there on; closing twice is nothing. `with` closes at its end."""
-        with self._owner:
+        with self._owner.inside():
             self._refuse_in_fit("close")
             self._forget()
             self._closed = True
@@ -132,21 +144,51 @@ class Stack(Weights):
         if not self._layers and shape is None:
             shape = layer.input_shape
         name = self._free_name(layer._base_name()) if layer.name is None else layer.name
-        self._refuse_reserved(name)
-        with self._owner:
+        self._refuse_taken(name, layer._hidden_names(name))
+        with self._owner.inside():
             if built is None and shape is not None:
-                built = Built(Model(shape, self.seed, self._owner))
+                built = self._laid_down(shape)
             if built is not None:
-                built.add(layer, name)
-        layer.name, self._input_shape, self._built = name, shape, built
-        layer._take()
-        self._layers.append(layer)
+                try:
+                    built.add(layer, name)
+                except BaseException:
+                    # Some of its nodes may be there.
+                    if self._built is not None and not built.is_finished:
+                        self._built = self._laid_down(built.input_shape)
+                    raise
+            layer._take(name)
+            self._layers.append(layer)
+            self._input_shape, self._built = shape, built
 
-    def _refuse_reserved(self, name: str) -> None:
-        """Names of nodes that files have without a layer."""
-        hidden = [name for layer in self._layers for name in layer._hidden_names()]
+    def pop(self) -> Layer:
+        """Takes the last layer away and returns it, free for another model. Raises OrderError where there is none, or
+        where parameters have been made."""
+        with self._owner.inside():
+            self._refuse_closed()
+            if not self._layers:
+                raise OrderError(f"{self!r} has no layer to take away")
+            if self._built is not None and self._built.is_finished:
+                raise OrderError(f"{self!r} has its parameters, and its layers are fixed; make another one")
+            layer = self._layers.pop()
+            layer._leave()
+            if not self._layers and layer.input_shape is not None:
+                self._input_shape = self._built = None
+            elif self._built is not None:
+                self._built = self._laid_down(self._built.input_shape)
+            return layer
+
+    def _refuse_taken(self, name: str, more: list[str]) -> None:
+        """Refuses a layer of this name, and of nodes of more names, where nodes have them, with a layer or without."""
+        names = [layer.name for layer in self._layers]
+        hidden = [node for layer in self._layers for node in layer._hidden_names(str(layer.name))]
+        if name in names:
+            raise ArgumentError(f"name is {name!r}, another layer's of {self!r}; wanted one of its own")
         if turn_of(name) or name in hidden:
             raise ArgumentError(f"name is {name!r}, which the model itself uses in its files; wanted another one")
+        for node in more:
+            if node in names:
+                raise ArgumentError(f"name is {name!r}, for which the model needs {node!r} in its files, another "
+                                    "layer's; wanted another one")  # fmt: skip
 
     def _free_name(self, base: str) -> str:
         taken = {layer.name for layer in self._layers}
@@ -163,21 +205,26 @@ class Stack(Weights):
             if shape != self._built.input_shape:
                 raise OrderError(f"{self!r} reads samples of {self._built.input_shape} already, and not of {shape}")
             return
-        with self._owner:
-            built = Built(Model(shape, self.seed, self._owner))
-            try:
-                for layer in self._layers:
-                    built.add(layer, layer.name or layer._base_name())
-            except BaseException:
-                for layer in built.layers:
-                    layer._unsettle()
-                raise
-            self._built = built
+        with self._owner.inside():
+            self._built = self._laid_down(shape)
+
+    def _laid_down(self, shape: tuple[int, ...]) -> Built:
+        """A new native model with all layers that there are."""
+        built = Built(Model(shape, self.seed, self._owner))
+        try:
+            for layer in self._layers:
+                built.add(layer, str(layer.name))
+        except BaseException:
+            for layer in self._layers:
+                layer._unsettle()
+            self._built = None
+            raise
+        return built
 
     def _adopt(self, built: Built) -> None:
         """Takes a native model that was loaded, and its layers."""
         for layer in built.layers:
-            layer._take()
+            layer._take(str(layer.name))
         self._layers, self._built, self._input_shape = [*built.layers], built, built.input_shape
         built.finish()
 
@@ -211,8 +258,8 @@ class Stack(Weights):
     def output_shape(self) -> tuple[int | None, ...]:
         return (None, *self._laid().output_shape)
 
-    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
-        """Prints a table of the layers, their shapes and parameters."""
-        with self._owner:
-            self._laid()
+    def summary(self, *, print_fn: Callable[[str], Any] = print) -> None:
+        """Prints a table of the layers, their shapes and parameters, "?" before the shape of the samples is known."""
+        with self._owner.inside():
+            self._refuse_closed()
             summary(self.name, self._layers, print_fn)

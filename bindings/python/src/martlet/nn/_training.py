@@ -6,8 +6,9 @@ microseconds here: the structs are made once for each fit, and a batch is two nu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +16,9 @@ from martlet import _arrays, _model
 from martlet._model import Bound, Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
+from martlet.nn._hooks import Logs
 from martlet.nn._listeners import Callbacks
 from martlet.nn._progress import Progress
-from martlet.nn.callbacks import Logs
 
 if TYPE_CHECKING:
     from martlet.nn.sequential import Sequential
@@ -50,7 +51,7 @@ def train_epoch(
     """Trains on the rows in their order, or until the model's stop_training says so; returns the means over the samples
     that were trained on, and how many there were."""
     train, numbers = data.bound.train, data.bound.numbers
-    begin, end = callbacks.batch_begin, callbacks.batch_end
+    begin, end = callbacks.hooks("on_train_batch_begin"), callbacks.hooks("on_train_batch_end")
     words = [word for _, word in columns]
     sums = [0.0] * len(words)
     indices = range(len(words))
@@ -78,32 +79,58 @@ def train_epoch(
     return _means(columns, sums, done), done
 
 
-def evaluate(data: Data, batch_size: int, columns: list[tuple[str, int]], progress: Progress | None = None) -> Logs:
+def evaluate(
+    data: Data,
+    batch_size: int,
+    columns: list[tuple[str, int]],
+    callbacks: Callbacks,
+    progress: Progress | None = None,
+) -> Logs:
     """Loss and metrics, as means over all samples."""
     numbers, samples = data.bound.numbers, len(data.x)
+    begin, end = callbacks.hooks("on_test_batch_begin"), callbacks.hooks("on_test_batch_end")
     sums = [0.0] * len(columns)
     batch_size = min(batch_size, samples)
-    stride = batch_size * BATCHES_A_CALL
-    for start in range(0, samples, stride):
+    stride = _stride(batch_size, begin or end)
+    callbacks.call("on_test_begin", {})
+    for batch, start in enumerate(range(0, samples, stride)):
+        for hook in begin:
+            hook(batch, {})
         count = min(stride, samples - start)
         data.bound.evaluate(start, count, batch_size)
         for index, (_, word) in enumerate(columns):
             sums[index] += numbers[word] * count
+        for hook in end:
+            hook(batch, _means(columns, sums, start + count))
         if progress is not None and perf_counter() >= progress.due:
             progress.show(start + count, _means(columns, sums, start + count))
-    return _means(columns, sums, samples)
+    found = _means(columns, sums, samples)
+    callbacks.call("on_test_end", found)
+    return found
 
 
-def predict(model: Model, x: NDArray, outputs: tuple[int, ...], batch_size: int) -> NDArray:
+def predict(model: Model, x: NDArray, outputs: tuple[int, ...], batch_size: int, callbacks: Callbacks) -> NDArray:
     """The output of every sample."""
+    begin, end = callbacks.hooks("on_predict_batch_begin"), callbacks.hooks("on_predict_batch_end")
     out = np.empty((len(x), *outputs), np.float32)
     batch_size = min(batch_size, len(x))
     place, each = _inputs.placed(x), out[0].size
-    address, stride = _arrays.address(out), batch_size * BATCHES_A_CALL
-    for start in range(0, len(x), stride):
+    address, stride = _arrays.address(out), _stride(batch_size, begin or end)
+    callbacks.call("on_predict_begin", {})
+    for batch, start in enumerate(range(0, len(x), stride)):
+        for hook in begin:
+            hook(batch, {})
         count = min(stride, len(x) - start)
         model.predict(address + 4 * each * start, each * count, place, start, count, batch_size)
+        for hook in end:
+            hook(batch, {"outputs": out[start : start + count]})
+    callbacks.call("on_predict_end", {})
     return out
+
+
+def _stride(batch_size: int, hooks: Sequence[Any]) -> int:
+    """Samples of a native call: one batch where somebody wants to hear of each."""
+    return batch_size if hooks else batch_size * BATCHES_A_CALL
 
 
 def _means(columns: list[tuple[str, int]], sums: list[float], samples: int) -> Logs:

@@ -35,12 +35,12 @@ class Weights(ABC):
     def get_weights(self) -> list[NDArray]:
         """Copies of all layers' weights, in the order of the layers: kernel, bias; gamma, beta, moving mean, moving
         variance."""
-        with self._owner:
+        with self._owner.inside():
             return [array.copy() for _, array in self._all()]
 
     def set_weights(self, weights: Any) -> None:
         """Replaces all weights with arrays of the shapes that get_weights returns. Moments stay as they are."""
-        with self._owner:
+        with self._owner.inside():
             views = self._all()
             for (_, array), value in zip(views, matched(weights, views, repr(self)), strict=True):
                 array[...] = value
@@ -62,5 +62,5 @@ class Weights(ABC):
     def gradients(self) -> NDArray:
         """The latest training step's gradients, flat, in the order of parameters: a copy, as the library frees them
         when the model is compiled again."""
-        with self._owner:
+        with self._owner.inside():
             return self._ready().numbers(_ffi_models.BUFFER_GRADIENTS).copy()

@@ -1,7 +1,7 @@
 """What fit calls between its steps: Keras's callbacks, and one that stops at a gradient's norm.
 
-A callback overrides what it wants to hear of; batches cost nothing where none listens to them. Raising out of a
-callback ends fit, and leaves the model as it is after its latest step.
+What a callback may hear of is _hooks.py's business. Raising out of a callback ends fit, and leaves the model as it is
+after its latest step.
 """
 
 from __future__ import annotations
@@ -18,66 +18,9 @@ import numpy as np
 
 from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, FileError
-
-Logs = dict[str, float]
-
-
-class Callback:
-    """The base of all callbacks. model and params are set before training begins.
-
-    logs is a dict of the loss and the metrics, or empty or None: at a batch's end the epoch's means so far, at an
-    epoch's end also those of the validation data, with "val_" before their names. self.model.stop_training = True ends
-    training after the running batch.
-    """
-
-    def __init__(self) -> None:
-        self.model: Any = None
-        self.params: dict[str, Any] = {}
-
-    def set_model(self, model: Any) -> None:
-        self.model = model
-
-    def set_params(self, params: dict[str, Any]) -> None:
-        self.params = params
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Before the first epoch."""
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """After the last epoch."""
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Before an epoch, counted from 0."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """After an epoch and its validation."""
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Before a training step, counted from 0 in each epoch."""
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """After a training step."""
-
-
-class LambdaCallback(Callback):
-    """Functions in the places of methods: LambdaCallback(on_epoch_end=lambda epoch, logs: print(logs))."""
-
-    def __init__(
-        self,
-        on_epoch_begin: Callable[[int, Logs], Any] | None = None,
-        on_epoch_end: Callable[[int, Logs], Any] | None = None,
-        on_train_begin: Callable[[Logs], Any] | None = None,
-        on_train_end: Callable[[Logs], Any] | None = None,
-        on_train_batch_begin: Callable[[int, Logs], Any] | None = None,
-        on_train_batch_end: Callable[[int, Logs], Any] | None = None,
-    ) -> None:
-        super().__init__()
-        for name, function in {**locals()}.items():
-            if not name.startswith("on_") or function is None:
-                continue
-            if not callable(function):
-                raise DTypeError(f"{name} is {function!r}; wanted a function")
-            setattr(self, name, function)
+from martlet.nn._hooks import Callback as Callback
+from martlet.nn._hooks import LambdaCallback as LambdaCallback
+from martlet.nn._hooks import Logs as Logs
 
 
 class Monitor(Callback):
@@ -196,6 +139,7 @@ class ModelCheckpoint(Monitor):
         monitor: str = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
+        *,
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode)

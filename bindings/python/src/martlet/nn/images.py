@@ -44,6 +44,7 @@ class Conv2D(ImageLayer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        *,
         name: str | None = None,
         input_shape: Any = None,
     ) -> None:
@@ -91,6 +92,7 @@ class Pool(ImageLayer):
         strides: Any = None,
         padding: Any = "valid",
         data_format: str | None = None,
+        *,
         name: str | None = None,
         input_shape: Any = None,
     ) -> None:
@@ -123,11 +125,12 @@ class AveragePooling2D(Pool):
         strides: Any = None,
         padding: Any = "valid",
         data_format: str | None = None,
+        *,
         name: str | None = None,
         input_shape: Any = None,
         count_padding: bool = False,
     ) -> None:
-        super().__init__(pool_size, strides, padding, data_format, name, input_shape)
+        super().__init__(pool_size, strides, padding, data_format, name=name, input_shape=input_shape)
         self.count_padding = _arguments.flag(count_padding, f"count_padding of {self}")
         self._flags = _ffi_models.COUNT_PADDING if self.count_padding else 0
 
@@ -139,6 +142,7 @@ class GlobalAveragePooling2D(ImageLayer):
         self,
         data_format: str | None = None,
         keepdims: bool = False,
+        *,
         name: str | None = None,
         input_shape: Any = None,
     ) -> None:
@@ -155,12 +159,12 @@ class GlobalAveragePooling2D(ImageLayer):
         return node
 
     @staticmethod
-    def _hidden_name(name: str | None) -> str:
+    def _hidden_name(name: str) -> str:
         """Of the node that makes an image of the means."""
         return f"{name}_keepdims"
 
-    def _hidden_names(self) -> list[str]:
-        return [self._hidden_name(self.name)]
+    def _hidden_names(self, name: str) -> list[str]:
+        return [self._hidden_name(name)]
 
 
 MaxPool2D = MaxPooling2D

@@ -11,19 +11,24 @@ import math
 from typing import Any
 
 from martlet import _arguments, _ffi_models, _samples
-from martlet._errors import ShapeError
+from martlet._errors import ShapeError, UnsupportedError
 from martlet._samples import NDArray
 from martlet.nn import _inputs
+from martlet.nn._subclasses import refuse_methods
 
 
 class Loss:
-    """What training makes small. Not for use by itself."""
+    """What training makes small. Not for use by itself: the library computes those of this module alone."""
 
     number = 0
     origin = _ffi_models.FROM_AUTO
     label_smoothing = 0.0
     delta = 1.0
     takes_labels = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_methods(cls, "call", "__call__")
 
     @property
     def is_categorical(self) -> bool:
@@ -47,7 +52,7 @@ class SparseCategoricalCrossentropy(Loss):
     number = _ffi_models.LOSS_CROSS_ENTROPY
     takes_labels = True
 
-    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(self, from_logits: bool | None = None, *, label_smoothing: float = 0.0) -> None:
         self.origin = _origin(from_logits)
         self.label_smoothing = _smoothing(label_smoothing)
 
@@ -145,11 +150,14 @@ _NAMES: dict[str, type[Loss]] = {
 
 def get(given: Any) -> Loss:
     """The loss that a name, a class or an object stands for."""
-    if isinstance(given, Loss):
-        return given
-    if isinstance(given, type) and issubclass(given, Loss) and given is not Loss:
-        return given()
-    return _arguments.one_of(given, _NAMES, "loss")()
+    if isinstance(given, type) and issubclass(given, Loss):
+        given = given()
+    if not isinstance(given, Loss):
+        return _arguments.one_of(given, _NAMES, "loss")()
+    if not given.number:
+        raise UnsupportedError(f"loss is {given!r}, which the library does not compute; wanted one of "
+                               f"{_arguments.listed(_NAMES)}")  # fmt: skip
+    return given
 
 
 def _origin(from_logits: Any) -> int:

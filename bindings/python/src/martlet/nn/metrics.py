@@ -85,10 +85,21 @@ def get(given: Any) -> list[Metric]:
         for index, metric in enumerate(given)
     ]  # fmt: skip
     names = [metric.name for metric in found]
-    for name in names:
-        if names.count(name) > 1 or name == "loss":
-            raise ArgumentError(f"metrics holds {name!r}, which is {'the' if name == 'loss' else 'also another'} "
-                                "loss's or metric's name; wanted names of their own")  # fmt: skip
+    for index, name in enumerate(names):
+        _check_name(name, f"metrics[{index}]")
+        if names.count(name) > 1:
+            raise ArgumentError(
+                f"metrics holds {name!r}, which is also another metric's name; wanted names of their own"
+            )
     if len({metric.k for metric in found if metric.flag == _ffi_models.METRIC_TOP_ACCURACY}) > 1:
         raise UnsupportedError("metrics holds several TopK with different k; one k at a time is served")
     return found
+
+
+def _check_name(name: Any, where: str) -> None:
+    """Refuses what no history and no file could have beside its own names."""
+    if not isinstance(name, str):
+        raise DTypeError(f"name of {where} is {name!r} of type {type(name).__name__}; wanted text")
+    if not name or name in ("loss", "learning_rate") or name.startswith("val_"):
+        raise ArgumentError(f"name of {where} is {name!r}, which a history has for something else, or nothing; wanted "
+                            "a name of its own")  # fmt: skip

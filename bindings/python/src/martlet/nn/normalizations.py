@@ -39,11 +39,12 @@ class BatchNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
+        *,
         name: str | None = None,
         input_shape: Any = None,
         unbiased_variance: bool = False,
     ) -> None:
-        super().__init__(name, input_shape)
+        super().__init__(name=name, input_shape=input_shape)
         self.axis = _arguments.integer(axis, f"axis of {self}", -8)
         self.momentum = _arguments.within(momentum, f"momentum of {self}", 0, 1)
         self.epsilon = _arguments.within(epsilon, f"epsilon of {self}", 0, math.inf)
@@ -77,11 +78,12 @@ class Normalization(Layer):
         axis: int | None = -1,
         mean: Any = None,
         variance: Any = None,
+        *,
         name: str | None = None,
         input_shape: Any = None,
         factor: Any = None,
     ) -> None:
-        super().__init__(name, input_shape)
+        super().__init__(name=name, input_shape=input_shape)
         self.axis = None if axis is None else _arguments.integer(axis, f"axis of {self}", -8)
         self.data_format = _formats.get_data_format()
         self._statistics: tuple[NDArray, NDArray] | None = None
@@ -114,7 +116,7 @@ class Normalization(Layer):
         if self._built is None:
             self._statistics = statistics
             return
-        with self._built.model.owner:
+        with self._built.model.owner.inside():
             self._write(statistics)
             self._statistics = statistics
 

@@ -6,18 +6,22 @@ data, _training.py the loops, _fit.py a whole training.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from martlet import _arguments, _samples
-from martlet._errors import OrderError
+from martlet._errors import FileError, OrderError, UnsupportedError
 from martlet._model import Model
+from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import _fit, _inputs, _notes, _progress, _training
 from martlet.nn._compilation import Compilation
+from martlet.nn._hooks import Logs
+from martlet.nn._listeners import Callbacks
 from martlet.nn._stack import Stack
+from martlet.nn._subclasses import refuse_methods
 from martlet.nn._training import Data
-from martlet.nn.callbacks import Logs
 from martlet.nn.history import History
 from martlet.nn.optimizers import Optimizer
 
@@ -38,12 +42,19 @@ class Sequential(Stack):
     do: all but compile and close. with Sequential(...) as model frees the memory at its end, and so does close().
     """
 
-    def __init__(self, layers: Iterable[Any] | None = None, name: str | None = None, seed: int | None = None) -> None:
-        super().__init__(layers, name, seed)
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_methods(cls, "call", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
+
+    def __init__(
+        self, layers: Iterable[Any] | None = None, *, name: str | None = None, seed: int | None = None
+    ) -> None:
+        super().__init__(layers, name=name, seed=seed)
         self.stop_training = False
         self.history: History | None = None
         self._compilation: Compilation | None = None
-        self._is_ready = self._is_fitting = False
+        self._training = Owner()
+        self._is_ready = False
 
     def _resume(self, compilation: Compilation) -> None:
         """Takes what a native model that was loaded is compiled with."""
@@ -61,7 +72,7 @@ class Sequential(Stack):
         OrderError inside fit, or where the optimizer trains another model.
         """
         compilation = Compilation.of(optimizer, loss, metrics)
-        with self._owner:
+        with self._owner.inside():
             self._refuse_in_fit("compile")
             native = self._native()
             compilation.optimizer._check_free(native)
@@ -73,7 +84,7 @@ class Sequential(Stack):
         return None if self._built is None else self._built.model
 
     def _refuse_in_fit(self, call: str) -> None:
-        if self._is_fitting:
+        if self._training.is_held:
             raise OrderError(f"{call} came inside fit of {self!r}; set stop_training = True and call it after fit")
 
     def _forget(self) -> None:
@@ -139,35 +150,40 @@ class Sequential(Stack):
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
+        class_weight: None = None,
+        sample_weight: None = None,
         initial_epoch: int = 0,
+        *,
+        validation_batch_size: int | None = None,
         check: bool = True,
     ) -> History:
         """Trains; returns what was reported for each epoch.
 
-        x                  samples; converted once to contiguous float32, into a copy where they are not so already
-        y                  a whole-number label for each, or targets, as the loss wants
-        batch_size         samples in a step; an epoch's last batch may have fewer
-        epochs             the number of the last epoch, and so of all of them where initial_epoch is 0
-        verbose            "auto": a bar on a terminal, else lines; 0: nothing; 1: a bar; 2: a line for each epoch
-        callbacks          a list of martlet.nn.Callback
-        validation_split   this share of the samples, the last ones, is held back and evaluated after each epoch
-        validation_data    (x, y) to evaluate after each epoch
-        shuffle            samples in a new order in each epoch, by the model's seed and the steps it has taken
-        check              whether x and y are searched, once, for numbers that no training can use
+        x                       samples; converted once to contiguous float32, into a copy where they are not so already
+        y                       a whole-number label for each, or targets, as the loss wants
+        batch_size              samples in a step; an epoch's last batch may have fewer
+        epochs                  the number of the last epoch, and so of all of them where initial_epoch is 0
+        verbose                 "auto": a bar on a terminal, else lines; 0: nothing; 1: a bar; 2: a line for each epoch
+        callbacks               a list of martlet.nn.Callback
+        validation_split        this share of the samples, the last ones, is held back and evaluated after each epoch
+        validation_data         (x, y) to evaluate after each epoch
+        shuffle                 samples in a new order in each epoch, by the model's seed and the steps it has taken
+        class_weight            None: every sample counts the same, as here everywhere; else UnsupportedError
+        sample_weight           the same
+        validation_batch_size   samples that are evaluated at once; None: batch_size
+        check                   whether x and y are searched, once, for numbers that no training can use
 
         Ctrl-C ends it between two steps, with KeyboardInterrupt; model, optimizer and self.history are then as after
         the last step. Raises OrderError before compile, DTypeError, ShapeError or ArgumentError for data or arguments
         that cannot be, with nothing trained, and BusyError where another thread is inside.
         """
+        _fit.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         options = _fit.Options.checked(
-            batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, initial_epoch, check
-        )
-        with self._owner:
-            outer, self._is_fitting = self._is_fitting, True
-            try:
-                return _fit.fit(self, x, y, options)
-            finally:
-                self._is_fitting = outer
+            batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, initial_epoch,
+            validation_batch_size, check,
+        )  # fmt: skip
+        with self._owner.inside(), self._training.inside():
+            return _fit.fit(self, x, y, options)
 
     def evaluate(
         self,
@@ -175,38 +191,57 @@ class Sequential(Stack):
         y: Any = None,
         batch_size: int | None = 32,
         verbose: Any = "auto",
+        sample_weight: None = None,
+        *,
+        callbacks: Any = None,
         return_dict: bool = False,
         check: bool = True,
     ) -> Any:
         """Means over all samples: the loss, or (loss, metric, ...) in the order of compile; with return_dict by their
         names. Arguments and errors as fit's."""
+        _fit.refuse_weights(sample_weight=sample_weight)
+        is_dict = _arguments.flag(return_dict, "return_dict")
         size = _arguments.batch_size(batch_size)
         shown = _progress.level(verbose, alone=0)
-        with self._owner:
+        with self._owner.inside():
             data = self._data(x, y, size, check)
+            heard = Callbacks.of(callbacks, self, size, len(data.x), shown)
             progress = _progress.Progress(shown, "evaluate", len(data.x))
             try:
-                logs = _training.evaluate(data, size, self._compiled().columns(), progress)
+                logs = _training.evaluate(data, size, self._compiled().columns(), heard, progress)
                 progress.pause(len(data.x), logs)
                 progress.end(logs)
             finally:
                 progress.close()
-        return _returned(logs, return_dict)
+        return _returned(logs, is_dict)
 
-    def train_on_batch(self, x: Any, y: Any, return_dict: bool = False, check: bool = True) -> Any:
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: None = None,
+        class_weight: None = None,
+        return_dict: bool = False,
+        *,
+        check: bool = True,
+    ) -> Any:
         """One step on all samples as one batch; returns what evaluate does, as it was before the step. Errors as
         fit's; on failure no step was taken."""
-        with self._owner:
+        _fit.refuse_weights(sample_weight=sample_weight, class_weight=class_weight)
+        is_dict = _arguments.flag(return_dict, "return_dict")
+        with self._owner.inside():
             data = self._data(x, y, None, check)
             data.bound.train_all()
             found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
-        return _returned(found, return_dict)
+        return _returned(found, is_dict)
 
-    def test_on_batch(self, x: Any, y: Any, return_dict: bool = False, check: bool = True) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any, sample_weight: None = None, return_dict: bool = False, *, check: bool = True
+    ) -> Any:
         """What evaluate returns, of one batch."""
-        return self.evaluate(x, y, verbose=0, return_dict=return_dict, check=check)
+        return self.evaluate(x, y, None, 0, sample_weight, return_dict=return_dict, check=check)
 
-    def predict(self, x: Any, batch_size: int | None = 32, verbose: Any = 0) -> NDArray:
+    def predict(self, x: Any, batch_size: int | None = 32, verbose: Any = 0, *, callbacks: Any = None) -> NDArray:
         """The output of every sample: a new float32 array (samples, *output_shape without its batch). Needs no compile.
 
         batch_size bounds memory alone: the output does not depend on it. verbose is taken for Keras's sake, and shows
@@ -214,34 +249,41 @@ class Sequential(Stack):
         """
         size = _arguments.batch_size(batch_size)
         samples = _samples.samples(x, "x")
-        with self._owner, self._tentative():
+        with self._owner.inside(), self._tentative():
             built = self._build_for(samples)
             fitting = _inputs.fitting(samples, "x", built.input_shape)
-            return _training.predict(built.model, fitting, built.output_shape, size)
+            heard = Callbacks.of(callbacks, self, size, len(fitting), 0)
+            return _training.predict(built.model, fitting, built.output_shape, size, heard)
 
-    def __call__(self, x: Any) -> NDArray:
-        """The output of every sample, as predict."""
+    def __call__(self, x: Any, training: bool | None = False) -> NDArray:
+        """The output of every sample, as predict. training=True raises UnsupportedError: train_on_batch trains."""
+        if training is not None and _arguments.flag(training, "training"):
+            raise UnsupportedError(
+                "training is True, and a call computes outputs alone; wanted False, or train_on_batch"
+            )
         return self.predict(x)
 
     def gradient_norm(self) -> float:
         """The Euclidean norm of the latest training step's gradient; NaN before the first."""
         return self._ready().model.grad_norm() if self._is_ready else float("nan")
 
-    def save(self, path: Any) -> None:
+    def save(self, path: Any, overwrite: bool = True) -> None:
         """Saves layers, weights and statistics, and once compiled what training needs to go on to the bit.
 
         path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
-        The file is whole at any moment: a kill leaves the old one or the new one. martlet.nn.load_model reads it, and
-        so does C, to which it says all but names of metrics and classes of layers. Raises FileError where the system
-        refuses, and OrderError before the shape of the samples is known.
+        The file is whole at any moment: a kill leaves the old one or the new one, and perhaps a folder .martlet.*
+        beside it. martlet.nn.load_model reads it, and so does C, to which it says all but names of metrics and classes
+        of layers. Raises FileError where the system refuses, or where there is a file and overwrite is False, and
+        OrderError before the shape of the samples is known.
         """
         name = _arguments.file_name(path)
-        with self._owner:
+        if not _arguments.flag(overwrite, "overwrite") and os.path.lexists(name):
+            raise FileError(f"{os.fsdecode(name)} is there already, and overwrite is False")
+        with self._owner.inside():
             built = self._ready()
             if self._compilation is not None and not self._is_ready:
                 self._prepare(32)
-            built.model.save(name)
-            _notes.write(name, _notes.of(self.name, self._layers, self._compilation))
+            _notes.save(name, built.model.save, _notes.of(self.name, self._layers, self._compilation))
 
 
 def _returned(logs: Logs, return_dict: bool) -> Any:
