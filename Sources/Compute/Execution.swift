@@ -3,6 +3,19 @@
 import MartletKernelInterface
 import MartletPlatform
 
+/// What a call takes from the settings of the process. Read once when the call starts: a call of many batches keeps its
+/// instruction set and its threads, whatever is set meanwhile.
+package struct ExecutionSettings {
+    package let isa: InstructionSet
+    package let threads: Int
+
+    /// Those in force. Throws `.argument` where the environment's are wrong.
+    package init() throws(MartletError) {
+        isa = try Settings.isa
+        threads = try Settings.threads
+    }
+}
+
 /// Runs operations piece by piece on the threads. Valid on the thread that made it, until that thread makes another or
 /// steps an optimizer, either of which may move the scratch.
 @unsafe package struct Execution {
@@ -15,7 +28,13 @@ import MartletPlatform
     /// With the settings in force. Throws `.argument` where the environment's are wrong, and `.memory`; nothing that is
     /// done with it can fail afterwards.
     package init(mode: FloatingPointMode) throws(MartletError) {
-        unsafe try self.init(mode: mode, isa: Settings.isa, threads: Settings.threads)
+        unsafe try self.init(mode: mode, ExecutionSettings())
+    }
+
+    /// The same with settings that were read before. Throws `.memory`, and not after an execution with the same settings
+    /// was made on this thread: scratch never shrinks.
+    package init(mode: FloatingPointMode, _ settings: ExecutionSettings) throws(MartletError) {
+        unsafe try self.init(mode: mode, isa: settings.isa, threads: settings.threads)
     }
 
     /// With settings of its own; the machine must have the instruction set.

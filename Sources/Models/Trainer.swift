@@ -59,12 +59,14 @@ final class Trainer {
     }
 
     /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything has changed.
-    func train(_ model: Model, _ data: LabelledSamples, _ rows: Rows, adding score: inout Score) throws(MartletError) {
+    func train(
+        _ model: Model, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings, adding score: inout Score
+    ) throws(MartletError) {
         let count = unsafe rows.count
         let plan = try plan(model, batch: count)
         let scores = try scores(model, batch: count)
         try unsafe rows.check(samples: data.count)
-        let execution = try unsafe Execution(mode: .flush)
+        let execution = try unsafe Execution(mode: .flush, machine)
         let targets = try unsafe scores.take(data, rows, scoring, execution)
         let input = unsafe scores.input(data, rows, execution)
         unsafe model.forward(plan, execution, batch: count, input: input, isTraining: true, step: UInt64(step))
@@ -73,7 +75,7 @@ final class Trainer {
             output, targets, batch: count, gradient: plan.gradient(model.graph.output), scoring, execution,
             adding: &score)
         unsafe backward(model, plan, execution, batch: count, input: input)
-        try stepOptimizer()
+        try stepOptimizer(machine)
         step += 1
         hasStepped = true
     }
@@ -94,11 +96,12 @@ final class Trainer {
         }
     }
 
-    private func stepOptimizer() throws(MartletError) {
+    private func stepOptimizer(_ machine: ExecutionSettings) throws(MartletError) {
         if optimizer.count == 0 { return }
         let gradient = unsafe ArrayView(gradients.elements)
         try unsafe withUnsafePointer(to: gradient) { gradient throws(MartletError) in
-            _ = try unsafe optimizer.step(UnsafeBufferPointer(start: gradient, count: 1))
+            _ = try unsafe optimizer.step(
+                UnsafeBufferPointer(start: gradient, count: 1), threads: machine.threads)
         }
     }
 

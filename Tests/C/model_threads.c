@@ -62,6 +62,51 @@ static void same_bits(void) {
     CHECK_OK(martlet_threads_set(0));
 }
 
+/* ---- settings that change under way ---- */
+
+static int32_t change_settings(void *user, const martlet_progress *progress) {
+    const int *number = user;
+    if (progress->batch != 2 || progress->epoch != 0) return 0;
+    CHECK_OK(martlet_isa_set(*number % 2 == 0 ? MARTLET_ISA_BASELINE : MARTLET_ISA_AUTO));
+    CHECK_OK(martlet_threads_set(*number / 2 == 0 ? 1 : 3));
+    return 0;
+}
+
+/* A fit, an evaluation and a prediction keep the instruction set that they started with. */
+static void kept_settings(void) {
+    struct network_data *data = network_data(300);
+    uint64_t wanted[2] = {0, 0};
+    for (int number = -2; number < 4; number++) {
+        martlet_model *model = make(0);
+        martlet_loop loop;
+        martlet_result result;
+        float out[NETWORK_SAMPLES * NETWORK_CLASSES];
+        const int first = (number + 2) % 2;
+        CHECK_OK(martlet_isa_set(first == 0 ? MARTLET_ISA_AUTO : MARTLET_ISA_BASELINE));
+        CHECK_OK(martlet_threads_set(2));
+        CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+        CHECK_OK(martlet_result_init(&result, sizeof result));
+        network_compile(model, 8);
+        loop.epochs = 2, loop.user = &number, loop.validation_x = &data->x, loop.validation_y = &data->y;
+        if (number >= 0) loop.progress = change_settings;
+        CHECK_OK(martlet_model_fit(model, &result, &data->x, &data->y, &loop));
+        uint64_t hash = network_hash(model, true);
+        hash = check_hash(hash, &result, sizeof result);
+        CHECK_OK(martlet_isa_set(first == 0 ? MARTLET_ISA_AUTO : MARTLET_ISA_BASELINE));
+        CHECK_OK(martlet_model_evaluate(model, &result, &data->x, &data->y, &loop));
+        hash = check_hash(hash, &result, sizeof result);
+        CHECK_OK(martlet_isa_set(first == 0 ? MARTLET_ISA_AUTO : MARTLET_ISA_BASELINE));
+        CHECK_OK(martlet_model_predict(model, out, LENGTH(out), &data->x, &loop));
+        hash = check_hash(hash, out, sizeof out);
+        if (number < 0) wanted[first] = hash;
+        CHECK_SAYING(hash == wanted[first], "set %d, change %d: other bits", first, number);
+        CHECK_OK(martlet_model_destroy(model));
+    }
+    CHECK_OK(martlet_isa_set(MARTLET_ISA_AUTO));
+    CHECK_OK(martlet_threads_set(0));
+    network_data_free(data);
+}
+
 /* ---- two threads in one model ---- */
 
 struct shared {
@@ -161,6 +206,7 @@ static void at_once(void) {
 int main(void) {
     alarm(110);
     same_bits();
+    kept_settings();
     busy();
     at_once();
     printf("%d trainings compared\n", runs);
