@@ -195,7 +195,7 @@ public final class Model {
     /// Memory for batches of as many samples, without what backward passes need.
     func inferencePlan(batch: Int) throws(MartletError) -> Plan {
         if let plan = inference, plan.batch >= batch { return plan }
-        inference = nil
+        // The one there is stays until the larger one is made: a call under way, or the next, may need it.
         let plan = try Plan(graph, input: input, batch: batch, isTraining: false)
         inference = plan
         return plan

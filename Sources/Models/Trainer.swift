@@ -37,11 +37,10 @@ final class Trainer {
     }
 
     /// Memory for training batches of as many samples, or for those that `compile` was told of where that is more. Throws
-    /// `.shape` and `.memory`.
+    /// `.shape` and `.memory`; what was planned before is kept then.
     @discardableResult
     func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
         if let plan, plan.batch >= batch { return plan }
-        plan = nil
         let made = try Plan(
             model.graph, input: model.input, batch: max(batch, settings.batchSize), isTraining: true)
         plan = made
@@ -52,7 +51,6 @@ final class Trainer {
     @discardableResult
     func scores(_ model: Model, batch: Int) throws(MartletError) -> BatchScores {
         if let scores, scores.batch >= batch { return scores }
-        scores = nil
         let made = try BatchScores(model, scoring, batch: max(batch, settings.batchSize))
         scores = made
         return made
