@@ -49,6 +49,10 @@ def layer_values() -> Iterator[Value]:
             yield from of_kind(kind, "flags", (f"{bit}u",), "OK" if flags & bit else "ARGUMENT")
         if kind not in ("DENSE", "CONV2D", "BATCH_NORM", "ACTIVATION"):
             yield from of_kind(kind, "activation", (1, 7), "ARGUMENT")
+        if kind not in ("CONV2D", "AVERAGE_POOL2D", "MAX_POOL2D"):
+            explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
+            yield from of_kind(kind, "pads[0]", (1, "INT64_MIN"), "ARGUMENT", explicit)
+            yield from of_kind(kind, "pads[3]", (7,), "ARGUMENT", explicit)
     yield from assign("a->layer->padding", (-1, 3, *INT32), "ARGUMENT")
     for field in ("kernel", "bias"):
         yield from assign(f"a->layer->{field}_initializer", (-1, 10, 1000, *INT32), "ARGUMENT")
