@@ -634,7 +634,8 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 
 /* What the output is to a cross-entropy. */
 #define MARTLET_FROM_AUTO 0          /* probabilities where the last layer's activation is softmax or sigmoid, else
-                                        logits; FLATTEN, RESHAPE, PERMUTE and DROPOUT behind it do not count */
+                                        logits; pools, FLATTEN, RESHAPE, PERMUTE, DROPOUT and a linear
+                                        ACTIVATION behind it do not count */
 #define MARTLET_FROM_LOGITS 1
 #define MARTLET_FROM_PROBABILITIES 2 /* divided by their sum, and kept within 1e-7 of 0 and 1, as Keras does */
 

@@ -95,12 +95,15 @@ public final class Model {
     public var input: Shape { nodes[0].output }
     public var output: Shape { nodes[nodes.count - 1].output }
 
-    /// The activation that the output has: that of the last layer which is more than a move of elements.
+    /// The activation that the output has: that of the last layer which does more than to move elements, drop some, or
+    /// pool them, none of which makes probabilities anything else.
     var lastActivation: Activation {
         var node = nodes[nodes.count - 1]
         while true {
             switch node.layer.kind {
-            case .flatten, .reshape, .permute, .dropout: node = nodes[node.inputs[0]]
+            case .flatten, .reshape, .permute, .dropout, .maxPool2D, .averagePool2D, .globalAveragePool2D:
+                node = nodes[node.inputs[0]]
+            case .activation where node.layer.activation == .linear: node = nodes[node.inputs[0]]
             default: return node.layer.hasActivation ? node.layer.activation : .linear
             }
         }
