@@ -682,7 +682,8 @@ typedef struct martlet_result {
     double top_accuracy;
     double mse;
     double mae;
-    double validation_loss;     /* NaN without validation data; so are the next four */
+    double validation_loss;     /* after the last epoch; NaN without validation data, and where that epoch was
+                                   stopped. So are the next four */
     double validation_accuracy;
     double validation_top_accuracy;
     double validation_mse;

@@ -36,7 +36,9 @@ public struct Loop {
 /// What training or evaluating gave.
 public struct Outcome {
     public var epochs = 0
+    /// Of the last epoch that was begun.
     public var score: Score
+    /// After that epoch; nil without data for it, and where the epoch was stopped.
     public var validation: Score?
     public var isStopped = false
 
