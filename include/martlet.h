@@ -758,7 +758,8 @@ martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_
 
 /* The output of every sample.
  *
- * out    out_count floats: samples times the output's elements; may not overlap x (OVERLAP)
+ * out    out_count floats: samples times the output's elements; may not overlap x, nor the model's parameters
+ *        and statistics (OVERLAP)
  * loop   as in martlet_model_evaluate
  *
  * Fails as martlet_model_fit does, and needs no compile; ORDER: there is no layer. Since 0.1. */

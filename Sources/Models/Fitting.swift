@@ -174,7 +174,11 @@ extension Model {
                 .shape,
                 "out_count is \(out.count); expected \(wanted), \(count) samples of \(output.elementCount) elements")
         }
-        try unsafe x.checkApart(from: target, count: wanted)
+        try unsafe x.checkApart(from: target, count: wanted, "x")
+        if let built {
+            try unsafe Samples(built.parameters).checkApart(from: target, count: wanted, "the model's parameters")
+            try unsafe Samples(built.statistics).checkApart(from: target, count: wanted, "the model's statistics")
+        }
         let batch = min(try batchSize(loop), count)
         _ = try inferencePlan(batch: batch)
         let machine = try ExecutionSettings()
