@@ -647,10 +647,12 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 #define MARTLET_METRIC_MSE 4u          /* this and MAE take targets; labels are an error (TYPE) */
 #define MARTLET_METRIC_MAE 8u
 
+/* A from, label_smoothing or delta that the loss does not read is an error where it differs from its default
+ * (ARGUMENT); top without its metric is passed over. */
 typedef struct martlet_training {
     uint32_t struct_size;
     int32_t loss;           /* MARTLET_LOSS_... */
-    int32_t from;           /* MARTLET_FROM_AUTO */
+    int32_t from;           /* of CROSS_ENTROPY and BINARY_CROSS_ENTROPY. Default MARTLET_FROM_AUTO */
     uint32_t metrics;       /* MARTLET_METRIC_ACCURACY, ... or 0 */
     int64_t batch_size;     /* samples in a training step, 1 to 2^31; smaller batches use the memory planned for
                                it, a larger one plans anew. Default 32 */

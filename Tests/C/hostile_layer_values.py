@@ -179,7 +179,13 @@ def training_values() -> Iterator[Value]:
     yield from assign(f"{one}label_smoothing", ("0.0", "-0.0", "0.9999999", "5e-324"), "OK")
     for loss in (2, 4, 5, 6):
         yield from assign(f"{one}loss = {loss}; {one}label_smoothing", ("0.1",), "ARGUMENT")
-    yield from assign(f"{one}delta", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
+    huber = f"{one}loss = MARTLET_LOSS_HUBER; {one}delta"
+    yield from assign(huber, (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
+    yield from assign(huber, ("0.5", "3e38"), "OK")
+    for loss in (1, 2, 3, 4, 5):
+        yield from assign(f"{one}loss = {loss}; {one}delta", ("0.5", "7.0", *NO_NUMBERS), "ARGUMENT")
+    for loss in (2, 4, 5, 6):
+        yield from assign(f"{one}loss = {loss}; {one}from", (1, 2), "ARGUMENT")
 
 
 def input_values(name: str) -> Iterator[Value]:
