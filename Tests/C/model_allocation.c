@@ -46,9 +46,10 @@ static martlet_status call(enum way way, martlet_model *model, const struct netw
 }
 
 static void quiet(int32_t threads, bool image) {
-    const int64_t elements = image ? 12 * 12 * 2 : 8;
+    const int64_t side = threads == 1 ? NETWORK_SIDE : NETWORK_SHARED_SIDE, elements = image ? NETWORK_PIXELS(side) : 8;
     struct network_data *data = network_data(elements);
-    martlet_model *model = image ? network_image(1) : network_dense(8, 6, 1);
+    martlet_model *model = image ? network_image_of(side, 1) : network_dense(8, 6, 1);
+    const double before = check_worker_seconds();
     CHECK_OK(martlet_threads_set(threads));
     network_compile(model, NETWORK_SAMPLES);
     for (enum way way = 0; way < WAYS; way++) {
@@ -61,6 +62,7 @@ static void quiet(int32_t threads, bool image) {
         const long seen = malloc_count_stop();
         CHECK_SAYING(seen == 0, "%s, %d threads, %s: %ld allocations in 47 calls", way_names[way], threads, image ? "images" : "dense", seen);
     }
+    CHECK_SAYING(threads == 1 || !image || check_worker_seconds() > before + 1e-4, "%d threads, and no worker worked", threads);
     CHECK_OK(martlet_model_destroy(model));
     network_data_free(data);
 }
