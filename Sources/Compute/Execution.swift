@@ -22,6 +22,7 @@ package struct ExecutionSettings {
     package let table: KernelTable
     package let isa: InstructionSet
     private let threads: Int
+    private let sharesAll: Bool
     private let mode: FloatingPointMode
     private let scratch: UnsafeMutableRawPointer
 
@@ -38,7 +39,12 @@ package struct ExecutionSettings {
     }
 
     /// With settings of its own; the machine must have the instruction set.
-    package init(mode: FloatingPointMode, isa: InstructionSet, threads: Int) throws(MartletError) {
+    ///
+    /// - Parameter sharesAll: whether threads are woken for every run of more than one piece, however short: for tests,
+    ///   whose arrays are small.
+    package init(
+        mode: FloatingPointMode, isa: InstructionSet, threads: Int, sharesAll: Bool = false
+    ) throws(MartletError) {
         guard
             let scratch = unsafe ThreadRecord.current?.scratch(
                 byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
@@ -48,6 +54,7 @@ package struct ExecutionSettings {
         unsafe self.table = KernelChoice.table(for: isa)
         unsafe self.isa = isa
         unsafe self.threads = threads
+        unsafe self.sharesAll = sharesAll
         unsafe self.mode = mode
         unsafe self.scratch = scratch
     }
@@ -73,12 +80,12 @@ package struct ExecutionSettings {
         var job = unsafe Job(kernel: kernel, request: request, mode: mode, scratch: scratch)
         unsafe withUnsafeMutablePointer(to: &job) { job in
             let context = UnsafeMutableRawPointer(job)
-            if unsafe threads == 1 || pieces == 1 || nanoseconds < Execution.leastShared {
+            if unsafe threads == 1 || pieces == 1 || (nanoseconds < Execution.leastShared && !sharesAll) {
                 for piece in 0..<pieces { unsafe Execution.runPiece(context, piece, 0) }
                 return
             }
             unsafe ThreadPool.run(
-                chunks: pieces, threads: threads, wake: nanoseconds >= Execution.leastWoken, warm: true,
+                chunks: pieces, threads: threads, wake: sharesAll || nanoseconds >= Execution.leastWoken, warm: true,
                 body: Execution.runPiece, context: context)
         }
     }

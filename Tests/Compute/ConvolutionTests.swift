@@ -82,7 +82,7 @@ private struct Trial {
     func run(_ isa: InstructionSet, threads: Int, isReLU: Bool) throws -> [[Float]] {
         let outputs = [gradient, image, weights].map { Memory(byteCount: $0.byteCount) }
         for output in outputs { output.fill(Float.nan) }
-        let execution = try Execution(mode: .exact, isa: isa, threads: threads)
+        let execution = try Execution(mode: .exact, isa: isa, threads: threads, sharesAll: true)
         execution.convolve(
             window, filters: filters, groups: groups, image: image.pointer(), weights: weights.pointer(),
             bias: isReLU ? UnsafePointer(bias.pointer()) : nil, epilogue: isReLU ? .relu : .none,
