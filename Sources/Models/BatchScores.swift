@@ -130,15 +130,10 @@ final class BatchScores {
         for index in unsafe 0..<rows.count {
             let first = unsafe rows.place(index) * perSample
             for row in 0..<perSample {
-                let label = try unsafe data.label(first + row, scoring)
-                if scoring.settings.loss == .binaryCrossEntropy {
-                    unsafe targets.base[index * perSample + row] = Float(label)
-                } else {
-                    unsafe labels[index * perSample + row] = Int32(label)
-                }
+                unsafe labels[index * perSample + row] = Int32(try unsafe data.label(first + row, scoring))
             }
         }
-        return unsafe scoring.settings.loss == .binaryCrossEntropy ? .targets(targets.base) : .labels(labels)
+        return unsafe .labels(labels)
     }
 
     /// Adds a batch's loss and metrics to `score`, and writes the gradient of its mean loss where one is wanted.
