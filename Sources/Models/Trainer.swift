@@ -19,11 +19,11 @@ final class Trainer {
     /// Whether the gradients are those of a step.
     private var hasStepped = false
 
-    /// For a model with these parameters. Throws `.argument`, `.memory`.
+    /// For a model with these parameters. The settings have been checked by themselves; whether they suit the model is
+    /// looked at here. Throws `.argument`, `.memory`.
     init(
         _ model: Model, _ parameters: FlatBuffer, _ settings: Training, _ configuration: Configuration
     ) throws(MartletError) {
-        try settings.check("training.")
         self.settings = settings
         scoring = Scoring(settings, output: model.output, lastActivation: model.lastActivation)
         guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
