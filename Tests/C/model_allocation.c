@@ -269,7 +269,7 @@ static void no_addresses(void) {
     CHECK(exhausted(0, -1) == 0);
     for (int way = 0; way < LENGTH(names); way++) {
         int refused = 0, verdict = 1;
-        for (long more = 0; verdict == 1 && more < 256l << 20; more += 6l << 20, refused++) {
+        for (long more = 0; verdict == 1 && more < 256l << 20; more += 12l << 20, refused++) {
             verdict = exhausted(way, more);
             CHECK_SAYING(verdict <= 1, "%s with %ld MB: %s", names[way], more >> 20, verdict == 3 ? "the process ended" : "answered wrongly");
         }

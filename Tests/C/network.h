@@ -11,7 +11,7 @@
 #define NETWORK_SAMPLES 40
 #define NETWORK_CLASSES 5
 #define NETWORK_SIDE 12         /* of images */
-#define NETWORK_SHARED_SIDE 100 /* of images whose layers are work enough to wake threads for */
+#define NETWORK_SHARED_SIDE 60  /* of images whose layers are work enough to wake threads for */
 #define NETWORK_PIXELS(side) ((side) * (side) * 2)
 
 UNUSED static martlet_layer network_layer(int32_t kind, int64_t units, int32_t activation) {
