@@ -170,9 +170,9 @@ martlet_status martlet_threads_set(int32_t count);
 martlet_status martlet_threads_get(int32_t *out_count);
 
 /* Chooses the instruction set, MARTLET_ISA_...; one that the machine lacks is an ARGUMENT error.
- * Process-wide. Steps of optimizers give the same bits on each; products and models need not. The default
- * is MARTLET_ISA in the environment
- * (baseline, avx2 or avx512), else the best. Since 0.1. */
+ * Process-wide; a call under way keeps its own. Steps of optimizers give the same bits on each; products
+ * and models need not. The default is MARTLET_ISA in the environment (baseline, avx2 or avx512), else the
+ * best. Since 0.1. */
 martlet_status martlet_isa_set(int32_t isa);
 
 /* Sets the least number of elements that is handed to a thread at once, 64 to 2^40; 0 returns to the
@@ -591,9 +591,10 @@ martlet_status martlet_layer_init(martlet_layer *out_layer, size_t struct_size, 
  *     martlet_model_save(model, "digits.safetensors");
  *
  * A handle owns its parameters, their gradients, its statistics and its optimizer. As with optimizers,
- * its value is a token that is never given out twice, and every function here answers HANDLE, BUSY and
- * INTERRUPTED beside the errors it names. The first call that needs parameters, and succeeds, makes and
- * initialises them: from then on no layer can be added (ORDER).
+ * its value is a token that is never given out twice. Beside the errors it names, every function here
+ * answers HANDLE, BUSY and INTERRUPTED, ALIGNMENT for a misaligned pointer, and where it computes something
+ * (load does), ARGUMENT for a wrong MARTLET_ISA or MARTLET_NUM_THREADS in the environment. The first call
+ * that needs parameters, and succeeds, makes and initialises them: from then on no layer can be added (ORDER).
  *
  * The same seed, data and calls give the same bits for any thread count on one instruction set. Numbers
  * too small for the normal range count as zero. A training step allocates nothing once one of its thread
@@ -634,7 +635,8 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 
 /* What the output is to a cross-entropy. */
 #define MARTLET_FROM_AUTO 0          /* probabilities where the last layer's activation is softmax or sigmoid, else
-                                        logits; FLATTEN, RESHAPE, PERMUTE and DROPOUT behind it do not count */
+                                        logits; pools, FLATTEN, RESHAPE, PERMUTE, DROPOUT and a linear
+                                        ACTIVATION behind it do not count */
 #define MARTLET_FROM_LOGITS 1
 #define MARTLET_FROM_PROBABILITIES 2 /* divided by their sum, and kept within 1e-7 of 0 and 1, as Keras does */
 
@@ -646,13 +648,16 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 #define MARTLET_METRIC_MSE 4u          /* this and MAE take targets; labels are an error (TYPE) */
 #define MARTLET_METRIC_MAE 8u
 
+/* A from, label_smoothing or delta that the loss does not read is an error where it differs from its default
+ * (ARGUMENT); top without its metric is passed over. */
 typedef struct martlet_training {
     uint32_t struct_size;
     int32_t loss;           /* MARTLET_LOSS_... */
-    int32_t from;           /* MARTLET_FROM_AUTO */
+    int32_t from;           /* of CROSS_ENTROPY and BINARY_CROSS_ENTROPY. Default MARTLET_FROM_AUTO */
     uint32_t metrics;       /* MARTLET_METRIC_ACCURACY, ... or 0 */
     int64_t batch_size;     /* samples in a training step, 1 to 2^31; smaller batches use the memory planned for
-                               it, a larger one plans anew. Default 32 */
+                               it, a larger one plans anew, and only then gives the old plan's back.
+                               Default 32 */
     int32_t top;            /* of MARTLET_METRIC_TOP_ACCURACY. Default 5 */
     int32_t reserved;       /* 0 */
     double label_smoothing; /* 0 <= s < 1, of cross-entropies: targets become (1 - s) t + s / classes
@@ -666,7 +671,8 @@ martlet_status martlet_training_init(martlet_training *out_training, size_t stru
 
 /* Makes the model ready to train: parameters are made if there are none yet, moments start at zero, and
  * memory for batches is planned once. optimizer: NULL for Adam with its defaults. May be called again.
- * Fails with NULL, STRUCT, ARGUMENT, SHAPE, ORDER (no layer) and MEMORY. Since 0.1. */
+ * Fails with NULL, STRUCT, ARGUMENT, SHAPE, UNSUPPORTED (a field of optimizer), ORDER (no layer) and MEMORY.
+ * Since 0.1. */
 martlet_status martlet_model_compile(martlet_model *model, const martlet_training *training,
                                      const martlet_config *optimizer);
 
@@ -681,7 +687,8 @@ typedef struct martlet_result {
     double top_accuracy;
     double mse;
     double mae;
-    double validation_loss;     /* NaN without validation data; so are the next four */
+    double validation_loss;     /* after the last epoch; NaN without validation data, and where that epoch was
+                                   stopped. So are the next four */
     double validation_accuracy;
     double validation_top_accuracy;
     double validation_mse;
@@ -694,16 +701,20 @@ martlet_status martlet_result_init(martlet_result *out_result, size_t struct_siz
 /* One training step on one batch.
  *
  * out_result   NULL, or a result with struct_size set; filled on success
- * x            the samples, fp32, contiguous (rank 0, or any rank whose strides are row-major)
- * y            what they should give: INT32, INT64 or UINT8 labels, one for each row of the output, which is
- *              its last size (cross-entropy and NLL; also BINARY_CROSS_ENTROPY of one output); or fp32 targets
- *              of the output's sizes. With a rank, the first size is the number of samples
+ * x            the samples, fp32, contiguous: rank 0, or the number of samples and then the input's sizes
+ * y            what they should give, contiguous: INT32, INT64 or UINT8 labels, one for each row of the output,
+ *              which is its last size, of 2^31 - 1 classes at most (cross-entropy and NLL; also
+ *              BINARY_CROSS_ENTROPY of one output); with a rank, the first size is the number of samples. Or
+ *              fp32 targets: rank 0, or the number of samples and then the output's sizes
  * rows         row_count samples that make up the batch, in this order; NULL and 0: all samples of x
  *
- * The loss is the mean over all rows of the batch, and its gradient is what the step follows. A loss that is
- * not finite is no error: look at out_result. NaN in x is taken as it comes.
- * Fails with NULL, STRUCT, TYPE, SHAPE (no sample, x and y do not fit), ARGUMENT (a label or row out of
- * range), ORDER (not compiled) and MEMORY; then nothing has changed. Since 0.1. */
+ * The loss is the mean over all rows of the batch, and its gradient is what the step follows. NaN and
+ * infinities in x and in targets are taken as they come, here and in fit, evaluate and predict: that is
+ * chosen, since to look for them is another pass over all samples. One of them can make the loss and every
+ * parameter NaN; a loss that is not finite is no error: look at out_result, or at the samples before.
+ * Fails with NULL, STRUCT, TYPE, SHAPE (no sample, x and y do not fit), ALIGNMENT, UNSUPPORTED (an array's
+ * scales; labels of more classes), ARGUMENT (a label or row out of range), ORDER (not compiled) and MEMORY;
+ * then nothing has changed. Since 0.1. */
 martlet_status martlet_model_train(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                    const martlet_array *y, const int64_t *rows, int64_t row_count);
 
@@ -731,7 +742,7 @@ typedef struct martlet_loop {
     int64_t batch_size; /* 0, the default: that of compile (32 before it) */
     /* Called after each batch, on the calling thread, with struct_size set; NULL: not called. Nonzero ends the
      * call with MARTLET_STOPPED. Inside it this thread may call the functions of this model that get, count,
-     * name, predict and save, and no other of this model's. It must return (no longjmp). */
+     * predict and save, and no other of this model's. It must return (no longjmp). */
     int32_t (*progress)(void *user, const martlet_progress *progress);
     void *user;
     const martlet_array *validation_x; /* fit: evaluated after each epoch; NULL, NULL: nothing is */
@@ -756,23 +767,24 @@ martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_
 
 /* The output of every sample.
  *
- * out    out_count floats: samples times the output's elements; may not overlap x (OVERLAP)
+ * out    out_count floats: samples times the output's elements; may not overlap x, nor the model's parameters
+ *        and statistics (OVERLAP)
  * loop   as in martlet_model_evaluate
  *
  * Fails as martlet_model_fit does, and needs no compile; ORDER: there is no layer. Since 0.1. */
 martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t out_count, const martlet_array *x,
                                      const martlet_loop *loop);
 
-/* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of the model's optimizer. Fails with ARGUMENT, and with
- * ORDER before compile. Since 0.1. */
+/* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of the model's optimizer. Fails with ARGUMENT, with ORDER
+ * before compile, and where it reads with NULL. Since 0.1. */
 martlet_status martlet_model_set(martlet_model *model, int32_t hyperparameter, double value);
 martlet_status martlet_model_get(martlet_model *model, double *out_value, int32_t hyperparameter);
 
-/* Training steps done since compile. Since 0.1. */
+/* Training steps done since compile. Fails with NULL, and with ORDER before compile. Since 0.1. */
 martlet_status martlet_model_step_get(martlet_model *model, int64_t *out_step);
 
 /* The Euclidean norm of the latest training step's gradient; NaN before the first since compile, reset or load,
- * since a file holds no gradients. Since 0.1. */
+ * since a file holds no gradients. Fails with NULL, ORDER (not compiled) and MEMORY. Since 0.1. */
 martlet_status martlet_model_grad_norm_get(martlet_model *model, double *out_norm);
 
 /* A model's numbers lie in three flat buffers; views say what lies where. */
@@ -791,11 +803,13 @@ typedef struct martlet_view {
 } martlet_view;           /* 128 bytes, for good */
 
 /* A buffer's address and elements. It may be read and written while no call is inside; it is the model's own and
- * valid until destroy, gradients until compile or reset. out_data or out_count may be NULL. Since 0.1. */
+ * valid until destroy, gradients until compile or reset. out_data or out_count may be NULL. Fails with ARGUMENT
+ * (no such buffer), ORDER (no layer; gradients before compile), SHAPE (more than 2^40 parameters) and MEMORY.
+ * Since 0.1. */
 martlet_status martlet_model_buffer_get(martlet_model *model, float **out_data, int64_t *out_count, int32_t buffer);
-/* How many views a buffer has. Since 0.1. */
+/* How many views a buffer has. Fails as martlet_model_buffer_get does, and with NULL. Since 0.1. */
 martlet_status martlet_model_view_count(martlet_model *model, int64_t *out_count, int32_t buffer);
-/* One of them, counted from 0. Since 0.1. */
+/* One of them, counted from 0. Fails as martlet_model_view_count does; ARGUMENT: there is none. Since 0.1. */
 martlet_status martlet_model_view_get(martlet_model *model, martlet_view *out_view, int32_t buffer, int64_t index);
 
 typedef struct martlet_node {
@@ -808,7 +822,7 @@ typedef struct martlet_node {
     uint64_t reserved[4];     /* 0 */
 } martlet_node;               /* 128 bytes, for good */
 
-/* How many nodes there are, the input among them. Since 0.1. */
+/* How many nodes there are, the input among them. Fails with NULL. Since 0.1. */
 martlet_status martlet_model_node_count(martlet_model *model, int64_t *out_count);
 /* One of them. Fails with ARGUMENT and NULL. Since 0.1. */
 martlet_status martlet_model_node_get(martlet_model *model, martlet_node *out_node, int64_t index);

@@ -54,9 +54,9 @@ extension Execution {
         unsafe request.scaleGradient = unsafe scaleGradient
         unsafe request.shiftGradient = unsafe shiftGradient
         // What the sums come to is needed by the pass over the elements, a slab of channels at a time.
-        for first in unsafe stride(from: 0, to: channels, by: BatchNormRequest.slab) {
+        for first in stride(from: 0, to: channels, by: ColumnParts.slab) {
             unsafe request.firstChannel = first
-            unsafe request.channelCount = min(channels - first, BatchNormRequest.slab)
+            unsafe request.channelCount = min(channels - first, ColumnParts.slab)
             let (count, parts, pieces) = unsafe (request.channelCount, request.parts.pieces, request.cut.pieces)
             unsafe run(table.batchNormGradientSums, on: &request, pieces: parts, nanoseconds: rows * count / 6)
             unsafe run(table.batchNormGradientTotals, on: &request, pieces: 1, nanoseconds: count * parts / 4)
@@ -66,9 +66,9 @@ extension Execution {
 
     private func sums(_ part: PieceKernel, _ total: PieceKernel, _ request: inout BatchNormRequest) {
         let (rows, channels) = unsafe (request.rows, request.channels)
-        for first in unsafe stride(from: 0, to: channels, by: BatchNormRequest.slab) {
+        for first in stride(from: 0, to: channels, by: ColumnParts.slab) {
             unsafe request.firstChannel = first
-            unsafe request.channelCount = min(channels - first, BatchNormRequest.slab)
+            unsafe request.channelCount = min(channels - first, ColumnParts.slab)
             let (count, parts) = unsafe (request.channelCount, request.parts.pieces)
             unsafe run(part, on: &request, pieces: parts, nanoseconds: rows * count / 6)
             unsafe run(total, on: &request, pieces: 1, nanoseconds: count * parts / 4)

@@ -82,16 +82,30 @@ extension TapLine {
     }
 
     /// The taps through which pixels `phase`, `phase + stride`, ... of the image reached a result, in the order of the
-    /// results: tap k of pixel p belongs to result (p + pad - k * dilation) / stride, where that is a whole number.
+    /// results: tap k of pixel p belongs to result (p + pad - k * dilation) / stride, where that is a whole number. There
+    /// is a line for each pair of phases, so the taps are solved for and not searched for.
     init(backwardOf kernel: Int, stride: Int, dilation: Int, pad: Int, phase: Int) {
         self.init(count: 0, firstIndex: 0, indexStep: 0, firstOffset: 0, offsetStep: 0, stride: 1)
-        for k in (0..<kernel).reversed() {
-            let distance = phase + pad - k * dilation
-            guard distance % stride == 0 else { continue }
-            let offset = distance / stride
-            if count == 0 { (firstIndex, firstOffset) = (k, offset) }
-            if count == 1 { (indexStep, offsetStep) = (k - firstIndex, offset - firstOffset) }
-            count += 1
+        let (divisor, factor) = Self.divide(dilation, stride)
+        let (period, distance) = (stride / divisor, phase + pad)
+        guard distance % divisor == 0 else { return }
+        let least = distance / divisor % period * factor % period
+        guard least < kernel else { return }
+        count = (kernel - 1 - least) / period + 1
+        firstIndex = least + (count - 1) * period
+        firstOffset = (distance - firstIndex * dilation) / stride
+        if count > 1 { (indexStep, offsetStep) = (-period, period * dilation / stride) }
+    }
+
+    /// The greatest common divisor of two numbers over 0, and the factor from 0 up to b / divisor that makes a the divisor
+    /// and multiples of b (Euclid).
+    private static func divide(_ a: Int, _ b: Int) -> (divisor: Int, factor: Int) {
+        var (old, new) = ((rest: a, factor: 1), (rest: b, factor: 0))
+        while new.rest != 0 {
+            let quotient = old.rest / new.rest
+            (old, new) = (new, (old.rest - quotient * new.rest, old.factor - quotient * new.factor))
         }
+        let period = b / old.rest
+        return (old.rest, (old.factor % period + period) % period)
     }
 }

@@ -56,9 +56,9 @@ extension Execution {
     package func columnSums(rows: Int, columns: Int, x: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>) {
         let partial = unsafe shared.assumingMemoryBound(to: Double.self)
         var request = unsafe ColumnSumsRequest(rows: rows, columns: columns, x: x, y: out, partial: partial)
-        for first in unsafe stride(from: 0, to: columns, by: BatchNormRequest.slab) {
+        for first in stride(from: 0, to: columns, by: ColumnParts.slab) {
             unsafe request.firstColumn = first
-            unsafe request.columnCount = min(columns - first, BatchNormRequest.slab)
+            unsafe request.columnCount = min(columns - first, ColumnParts.slab)
             let (count, parts) = unsafe (request.columnCount, request.parts.pieces)
             unsafe run(table.columnSums, on: &request, pieces: parts, nanoseconds: rows * count / 8)
             unsafe run(table.columnTotals, on: &request, pieces: 1, nanoseconds: count * parts / 8)

@@ -3,23 +3,48 @@
 import MartletKernelInterface
 import MartletPlatform
 
+/// What a call takes from the settings of the process. Read once when the call starts: a call of many batches keeps its
+/// instruction set and its threads, whatever is set meanwhile.
+package struct ExecutionSettings {
+    package let isa: InstructionSet
+    package let threads: Int
+
+    /// Those in force. Throws `.argument` where the environment's are wrong.
+    package init() throws(MartletError) {
+        isa = try Settings.isa
+        threads = try Settings.threads
+    }
+}
+
 /// Runs operations piece by piece on the threads. Valid on the thread that made it, until that thread makes another or
 /// steps an optimizer, either of which may move the scratch.
 @unsafe package struct Execution {
     package let table: KernelTable
     package let isa: InstructionSet
     private let threads: Int
+    private let sharesAll: Bool
     private let mode: FloatingPointMode
     private let scratch: UnsafeMutableRawPointer
 
     /// With the settings in force. Throws `.argument` where the environment's are wrong, and `.memory`; nothing that is
     /// done with it can fail afterwards.
     package init(mode: FloatingPointMode) throws(MartletError) {
-        unsafe try self.init(mode: mode, isa: Settings.isa, threads: Settings.threads)
+        unsafe try self.init(mode: mode, ExecutionSettings())
+    }
+
+    /// The same with settings that were read before. Throws `.memory`, and not after an execution with the same settings
+    /// was made on this thread: scratch never shrinks.
+    package init(mode: FloatingPointMode, _ settings: ExecutionSettings) throws(MartletError) {
+        unsafe try self.init(mode: mode, isa: settings.isa, threads: settings.threads)
     }
 
     /// With settings of its own; the machine must have the instruction set.
-    package init(mode: FloatingPointMode, isa: InstructionSet, threads: Int) throws(MartletError) {
+    ///
+    /// - Parameter sharesAll: whether threads are woken for every run of more than one piece, however short: for tests,
+    ///   whose arrays are small.
+    package init(
+        mode: FloatingPointMode, isa: InstructionSet, threads: Int, sharesAll: Bool = false
+    ) throws(MartletError) {
         guard
             let scratch = unsafe ThreadRecord.current?.scratch(
                 byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount + Execution.panelByteCount)
@@ -29,6 +54,7 @@ import MartletPlatform
         unsafe self.table = KernelChoice.table(for: isa)
         unsafe self.isa = isa
         unsafe self.threads = threads
+        unsafe self.sharesAll = sharesAll
         unsafe self.mode = mode
         unsafe self.scratch = scratch
     }
@@ -56,12 +82,12 @@ import MartletPlatform
         var job = unsafe Job(kernel: kernel, request: request, mode: mode, scratch: scratch)
         unsafe withUnsafeMutablePointer(to: &job) { job in
             let context = UnsafeMutableRawPointer(job)
-            if unsafe threads == 1 || pieces == 1 || nanoseconds < Execution.leastShared {
+            if unsafe threads == 1 || pieces == 1 || (nanoseconds < Execution.leastShared && !sharesAll) {
                 for piece in 0..<pieces { unsafe Execution.runPiece(context, piece, 0) }
                 return
             }
             unsafe ThreadPool.run(
-                chunks: pieces, threads: threads, wake: nanoseconds >= Execution.leastWoken, warm: true,
+                chunks: pieces, threads: threads, wake: sharesAll || nanoseconds >= Execution.leastWoken, warm: true,
                 body: Execution.runPiece, context: context)
         }
     }

@@ -3,13 +3,6 @@
 // in Kernels/BatchNorm.swift.
 
 @unsafe package struct BatchNormRequest: BitwiseCopyable {
-    /// Channels whose sums are worked out in one run: their partial sums fit the shared scratch.
-    @inline(__always)
-    package static var slab: Int { 2048 }
-    /// The most runs of rows that partial sums are kept for.
-    @inline(__always)
-    package static var mostParts: Int { 32 }
-
     package var rows: Int
     package var channels: Int
     /// The channels of this run.
@@ -31,7 +24,7 @@
     package var y: UnsafeMutablePointer<Float>
     /// For each part of the rows, two sums in fp64 for each channel of the run.
     package var partial: UnsafeMutablePointer<Double>
-    /// The runs of rows that partial sums are kept for.
+    /// The runs of rows that partial sums are kept for (``ColumnParts``).
     package var parts: Cut
     /// The runs of rows of the elements' pass.
     package var cut: Cut
@@ -45,33 +38,7 @@
         unsafe self.x = unsafe x
         unsafe self.y = unsafe y
         unsafe self.partial = unsafe partial
-        let width = max(channels, 1)
-        let blocks = unsafe Cut(
-            (rows + 255) / 256, by: 16_384 / (256 * min(width, 64)), most: BatchNormRequest.mostParts)
-        unsafe parts = Cut(rows, by: blocks.size * 256)
-        unsafe cut = Cut(channels == 0 ? 0 : rows, by: 16_384 / width)
-    }
-}
-
-/// Sums of columns: partial sums over parts of the rows, then the total, as for batch normalisation.
-@unsafe package struct ColumnSumsRequest: BitwiseCopyable {
-    package var columns: Int
-    package var firstColumn = 0
-    package var columnCount = 0
-    package var x: UnsafePointer<Float>
-    package var y: UnsafeMutablePointer<Float>
-    package var partial: UnsafeMutablePointer<Double>
-    package var parts: Cut
-
-    package init(
-        rows: Int, columns: Int, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>,
-        partial: UnsafeMutablePointer<Double>
-    ) {
-        unsafe self.columns = columns
-        unsafe self.x = unsafe x
-        unsafe self.y = unsafe y
-        unsafe self.partial = unsafe partial
-        let request = unsafe BatchNormRequest(rows: rows, channels: columns, x: x, y: y, partial: partial)
-        unsafe parts = unsafe request.parts
+        unsafe parts = ColumnParts.cut(rows: rows, columns: channels)
+        unsafe cut = Cut(channels == 0 ? 0 : rows, by: 16_384 / max(channels, 1))
     }
 }

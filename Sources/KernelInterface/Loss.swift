@@ -22,7 +22,8 @@ package enum Loss: Int32, BitwiseCopyable, Sendable, CaseIterable {
     package var rows: Int
     package var columns: Int
     package var output: UnsafePointer<Float>
-    /// The right column of each row, or, with one column, the number wanted. Exactly one of labels and targets.
+    /// The right column of each row; to losses of single elements, which take them of one column alone, the number
+    /// wanted. Exactly one of labels and targets.
     package var labels: UnsafePointer<Int32>?
     package var targets: UnsafePointer<Float>?
     package var smoothing: Float

@@ -1,6 +1,6 @@
-// Requests over a matrix of rows x columns, contiguous by rows: softmax and its gradient, sums of columns,
-// normalisation by column, averages over an image. Each operation says which fields it reads; their arithmetic is in
-// Kernels.
+// Requests over a matrix of rows x columns, contiguous by rows: softmax and its gradient, normalisation by
+// column, averages over an image. Each operation says which fields it reads; their arithmetic is in Kernels. Sums of
+// columns are in ColumnSumsRequest.swift.
 
 @unsafe package struct RowsRequest: BitwiseCopyable {
     package var rows: Int

@@ -97,11 +97,16 @@ func batchNormStatistics(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
         store(count, floats(1 / (variance + Double(request.epsilon)).squareRoot()), to: saved + channels + place)
         let oldMean = doubles(load(count, moving + place))
         let oldVariance = doubles(load(count, moving + channels + place))
-        store(count, floats(oldMean * momentum + mean * (1 - momentum)), to: moving + place)
-        let variances = oldVariance * momentum + variance * correction * (1 - momentum)
-        store(count, floats(variances), to: moving + channels + place)
+        store(count, floats(moved(oldMean, mean, momentum)), to: moving + place)
+        store(count, floats(moved(oldVariance, variance * correction, momentum)), to: moving + channels + place)
         channel += grain
     }
+}
+
+/// An old statistic moved towards a batch's. The one that counts nothing is left out: 0 times infinity would be NaN.
+@_transparent
+private func moved(_ old: SIMD16<Double>, _ new: SIMD16<Double>, _ momentum: Double) -> SIMD16<Double> {
+    momentum == 0 ? new : momentum == 1 ? old : old * momentum + new * (1 - momentum)
 }
 
 /// The elements, in training.

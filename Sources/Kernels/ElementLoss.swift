@@ -101,7 +101,7 @@ private func rows<Loss: ElementLoss>(_ loss: Loss, _ request: LossRequest, _ pie
     }
 }
 
-/// What sixteen outputs should be: targets, labels as numbers, or 1 in the label's column.
+/// What sixteen outputs should be: targets, or where each row is of one column, labels as numbers.
 @_transparent
 private func wanted(_ request: LossRequest, _ row: Int, _ column: Int, _ count: Int) -> Floats {
     if let targets = request.targets {
@@ -109,9 +109,7 @@ private func wanted(_ request: LossRequest, _ row: Int, _ column: Int, _ count: 
         return load(count, targets + place, left: request.rows * request.columns - place)
     }
     guard let labels = request.labels else { return .zero }
-    if request.columns == 1 { return numbers(count, labels + row) }
-    let label: Int32 = value(at: labels + row)
-    return Floats.zero.replacing(with: 1, where: laneNumbers .== Floats(repeating: Float(Int(label) - column)))
+    return numbers(count, labels + row)
 }
 
 /// Sixteen labels as numbers.

@@ -12,7 +12,7 @@ import MartletPlatform
     /// What messages call `y`.
     private let labelName: String
 
-    /// Throws `.type`, `.shape`, `.null` and `.alignment`. Labels' values are looked at when they are used.
+    /// Throws `.type`, `.shape`, `.unsupported`, `.null` and `.alignment`. Labels' values are looked at when they are used.
     init(_ x: Samples, _ y: Samples, _ model: Model, _ scoring: Scoring, _ names: (String, String) = ("x", "y"))
         throws(MartletError)
     {
@@ -34,6 +34,12 @@ import MartletPlatform
                 .type,
                 "\(names.1).dtype is \(y.type); expected fp32: the loss takes targets of the output's shape "
                     + "\(model.output)")
+        }
+        guard scoring.classes <= Int(Int32.max) else {
+            throw unsafe MartletError(
+                .unsupported,
+                "\(names.1).dtype is \(y.type); expected fp32: the output has \(scoring.classes) classes, and labels "
+                    + "are served up to 2^31 - 1 of them")
         }
         guard scoring.settings.metrics.isDisjoint(with: [.mse, .mae]) else {
             throw unsafe MartletError(
@@ -124,15 +130,10 @@ final class BatchScores {
         for index in unsafe 0..<rows.count {
             let first = unsafe rows.place(index) * perSample
             for row in 0..<perSample {
-                let label = try unsafe data.label(first + row, scoring)
-                if scoring.settings.loss == .binaryCrossEntropy {
-                    unsafe targets.base[index * perSample + row] = Float(label)
-                } else {
-                    unsafe labels[index * perSample + row] = Int32(label)
-                }
+                unsafe labels[index * perSample + row] = Int32(try unsafe data.label(first + row, scoring))
             }
         }
-        return unsafe scoring.settings.loss == .binaryCrossEntropy ? .targets(targets.base) : .labels(labels)
+        return unsafe .labels(labels)
     }
 
     /// Adds a batch's loss and metrics to `score`, and writes the gradient of its mean loss where one is wanted.

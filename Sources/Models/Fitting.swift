@@ -36,7 +36,9 @@ public struct Loop {
 /// What training or evaluating gave.
 public struct Outcome {
     public var epochs = 0
+    /// Of the last epoch that was begun.
     public var score: Score
+    /// After that epoch; nil without data for it, and where the epoch was stopped.
     public var validation: Score?
     public var isStopped = false
 
@@ -74,7 +76,7 @@ extension Model {
             throw unsafe MartletError(.shape, "the batch has \(rows.count) samples; expected 1 to 2^31")
         }
         var score = Score(trainer.settings.metrics)
-        try unsafe trainer.train(self, data, rows, adding: &score)
+        try unsafe trainer.train(self, data, rows, ExecutionSettings(), adding: &score)
         return score
     }
 
@@ -98,28 +100,30 @@ extension Model {
         try trainer.plan(self, batch: batch)
         try trainer.scores(self, batch: batch)
         if unsafe held != nil { _ = try inferencePlan(batch: batch) }
-        _ = try unsafe Execution(mode: .flush)
+        let machine = try ExecutionSettings()
+        _ = try unsafe Execution(mode: .flush, machine)
         var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
         var outcome = Outcome(score: Score(trainer.settings.metrics))
         let clock = Stopwatch()
         for epoch in 0..<loop.epochs {
             outcome.score = Score(trainer.settings.metrics)
-            if !loop.keepsOrder { try order.shuffle(seed: seed, epoch: UInt64(trainer.epoch)) }
+            outcome.validation = nil
+            if !loop.keepsOrder { try order.shuffle(seed: seed, epoch: UInt64(trainer.epoch), machine) }
             trainer.epoch += 1
             outcome.isStopped = try unsafe walk(data.count, batch, loop, clock, epoch: epoch, &outcome.score) {
                 (range, score) throws(MartletError) in
                 let rows =
                     unsafe loop.keepsOrder
                     ? Rows.range(start: range.lowerBound, count: range.count) : order.rows(range)
-                try unsafe trainer.train(self, data, rows, adding: &score)
+                try unsafe trainer.train(self, data, rows, machine, adding: &score)
             }
             if unsafe outcome.score.samples == data.count { outcome.epochs = epoch + 1 }
             if outcome.isStopped { break }
             if let held = unsafe held {
                 var score = Score(trainer.settings.metrics)
-                for start in stride(from: 0, to: unsafe held.count, by: batch) {
-                    let range = unsafe start..<min(start + batch, held.count)
-                    try unsafe evaluate(held, range, batch, trainer, adding: &score)
+                _ = try unsafe walk(held.count, batch, Loop(), clock, epoch: nil, &score) {
+                    (range, score) throws(MartletError) in
+                    try unsafe evaluate(held, range, batch, trainer, machine, adding: &score)
                 }
                 outcome.validation = score
             }
@@ -133,20 +137,22 @@ extension Model {
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
         try unsafe data.checkLabels(trainer.scoring)
         let batch = unsafe min(try batchSize(loop), data.count)
+        let machine = try ExecutionSettings()
         var outcome = Outcome(score: Score(trainer.settings.metrics))
         outcome.isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, &outcome.score) {
             (range, score) throws(MartletError) in
-            try unsafe evaluate(data, range, batch, trainer, adding: &score)
+            try unsafe evaluate(data, range, batch, trainer, machine, adding: &score)
         }
         return outcome
     }
 
     private func evaluate(
-        _ data: LabelledSamples, _ range: Range<Int>, _ batch: Int, _ trainer: Trainer, adding score: inout Score
+        _ data: LabelledSamples, _ range: Range<Int>, _ batch: Int, _ trainer: Trainer, _ machine: ExecutionSettings,
+        adding score: inout Score
     ) throws(MartletError) {
         let scores = try trainer.scores(self, batch: batch)
         let plan = try inferencePlan(batch: batch)
-        let execution = try unsafe Execution(mode: .flush)
+        let execution = try unsafe Execution(mode: .flush, machine)
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
         let targets = try unsafe scores.take(data, rows, trainer.scoring, execution)
         let input = unsafe scores.input(data, rows, execution)
@@ -168,15 +174,20 @@ extension Model {
                 .shape,
                 "out_count is \(out.count); expected \(wanted), \(count) samples of \(output.elementCount) elements")
         }
-        try unsafe x.checkApart(from: target, count: wanted)
+        try unsafe x.checkApart(from: target, count: wanted, "x")
+        if let built {
+            try unsafe Samples(built.parameters).checkApart(from: target, count: wanted, "the model's parameters")
+            try unsafe Samples(built.statistics).checkApart(from: target, count: wanted, "the model's statistics")
+        }
         let batch = min(try batchSize(loop), count)
         _ = try inferencePlan(batch: batch)
+        let machine = try ExecutionSettings()
         try build()
         let source = unsafe base.assumingMemoryBound(to: Float.self)
         var score = Score([])
         return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
             let plan = try inferencePlan(batch: batch)
-            let execution = try unsafe Execution(mode: .flush)
+            let execution = try unsafe Execution(mode: .flush, machine)
             let input = unsafe source + range.lowerBound * self.input.elementCount
             unsafe forward(plan, execution, batch: range.count, input: input, isTraining: false, step: 0)
             let elements = output.elementCount
@@ -260,9 +271,9 @@ private struct Order: ~Copyable {
     }
 
     /// Every order alike (Fisher, Yates; Durstenfeld: Algorithm 235, 1964), from the epoch's own random numbers.
-    mutating func shuffle(seed: UInt64, epoch: UInt64) throws(MartletError) {
+    mutating func shuffle(seed: UInt64, epoch: UInt64, _ machine: ExecutionSettings) throws(MartletError) {
         let rows = unsafe rows
-        var words = unsafe WordStream(try Execution(mode: .exact), key: seed, stream: 1 << 63 | epoch)
+        var words = unsafe WordStream(try Execution(mode: .exact, machine), key: seed, stream: 1 << 63 | epoch)
         for index in 0..<count { unsafe rows[index] = Int64(index) }
         for index in stride(from: count - 1, to: 0, by: -1) {
             let other = Int(words.next(below: UInt64(index) + 1))

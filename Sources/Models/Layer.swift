@@ -143,7 +143,7 @@ public struct Layer: Sendable {
             try kernelInitializer.check(kernelValue, prefix + "kernel_value")
             try biasInitializer.check(biasValue, prefix + "bias_value")
         }
-        if kind == .conv2D || kind == .maxPool2D || kind == .averagePool2D {
+        if slidesWindow {
             try require(kernel, "kernel", atLeast: 1)
             try require(stride, "stride", atLeast: kind == .conv2D ? 1 : 0)
             try require(dilation, "dilation", atLeast: 1)
@@ -175,6 +175,9 @@ public struct Layer: Sendable {
         if let name { try Layer.check(name: name, prefix) }
     }
 
+    /// Whether the kind reads a window, and how an image is padded for it.
+    private var slidesWindow: Bool { kind == .conv2D || kind == .maxPool2D || kind == .averagePool2D }
+
     /// The flags that the kind reads.
     private var flagsRead: LayerFlags {
         switch kind {
@@ -197,9 +200,11 @@ public struct Layer: Sendable {
                 "\(prefix)flags is \(flags.rawValue); expected bits of \(flagsRead.rawValue), as \(kind.name) reads"
             )
         }
-        for place in 0..<4 where padding != .explicit && pads[place] != 0 {
+        for place in 0..<4 where !(slidesWindow && padding == .explicit) && pads[place] != 0 {
             throw MartletError(
-                .argument, "\(prefix)pads[\(place)] is \(pads[place]); expected 0, since padding is not explicit")
+                .argument,
+                "\(prefix)pads[\(place)] is \(pads[place]); expected 0: "
+                    + (slidesWindow ? "padding is not explicit" : "\(kind.name) reads none"))
         }
     }
 

@@ -95,12 +95,15 @@ public final class Model {
     public var input: Shape { nodes[0].output }
     public var output: Shape { nodes[nodes.count - 1].output }
 
-    /// The activation that the output has: that of the last layer which is more than a move of elements.
+    /// The activation that the output has: that of the last layer which does more than to move elements, drop some, or
+    /// pool them, none of which makes probabilities anything else.
     var lastActivation: Activation {
         var node = nodes[nodes.count - 1]
         while true {
             switch node.layer.kind {
-            case .flatten, .reshape, .permute, .dropout: node = nodes[node.inputs[0]]
+            case .flatten, .reshape, .permute, .dropout, .maxPool2D, .averagePool2D, .globalAveragePool2D:
+                node = nodes[node.inputs[0]]
+            case .activation where node.layer.activation == .linear: node = nodes[node.inputs[0]]
             default: return node.layer.hasActivation ? node.layer.activation : .linear
             }
         }
@@ -118,24 +121,31 @@ public final class Model {
     package func made() throws(MartletError) -> Built {
         if let built { return built }
         try checkLayers()
-        var made = (parameters: ViewList(), statistics: ViewList())
+        let laid = try laidOut()
+        let parameters = try FlatBuffer(count: laid.parameters.count)
+        let statistics = try FlatBuffer(count: laid.statistics.count)
+        let execution = try unsafe Execution(mode: .exact)
+        unsafe fill(parameters, laid.parameters.views, execution, streams: 0)
+        unsafe fill(statistics, laid.statistics.views, execution, streams: 1 << 32)
+        return Built(
+            parameters: parameters, statistics: statistics, parameterViews: laid.parameters.views,
+            statisticViews: laid.statistics.views)
+    }
+
+    /// Where each array of each layer lies, and under which name: worked out before there is memory for them. Throws
+    /// `.shape` and `.memory`.
+    func laidOut() throws(MartletError) -> (parameters: ViewList, statistics: ViewList) {
+        var laid = (parameters: ViewList(), statistics: ViewList())
         for (index, node) in nodes.enumerated() {
             for step in node.operations {
-                graph.steps[step].firstParameter = made.parameters.count
-                graph.steps[step].firstStatistic = made.statistics.count
+                graph.steps[step].firstParameter = laid.parameters.count
+                graph.steps[step].firstStatistic = laid.statistics.count
                 let operation = graph.steps[step].operation
-                for array in operation.parameters { try made.parameters.append(array, of: index, named: node.name) }
-                for array in operation.statistics { try made.statistics.append(array, of: index, named: node.name) }
+                for array in operation.parameters { try laid.parameters.append(array, of: index, named: node.name) }
+                for array in operation.statistics { try laid.statistics.append(array, of: index, named: node.name) }
             }
         }
-        let parameters = try FlatBuffer(count: made.parameters.count)
-        let statistics = try FlatBuffer(count: made.statistics.count)
-        let execution = try unsafe Execution(mode: .exact)
-        unsafe fill(parameters, made.parameters.views, execution, streams: 0)
-        unsafe fill(statistics, made.statistics.views, execution, streams: 1 << 32)
-        return Built(
-            parameters: parameters, statistics: statistics, parameterViews: made.parameters.views,
-            statisticViews: made.statistics.views)
+        return laid
     }
 
     /// Makes them the model's.
@@ -195,7 +205,7 @@ public final class Model {
     /// Memory for batches of as many samples, without what backward passes need.
     func inferencePlan(batch: Int) throws(MartletError) -> Plan {
         if let plan = inference, plan.batch >= batch { return plan }
-        inference = nil
+        // The one there is stays until the larger one is made: a call under way, or the next, may need it.
         let plan = try Plan(graph, input: input, batch: batch, isTraining: false)
         inference = plan
         return plan

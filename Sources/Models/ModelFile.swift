@@ -120,9 +120,10 @@ extension Model {
 
     /// Reads parameters, statistics, and what training needs. Memory is taken for what the file holds alone.
     private func read(_ file: borrowing ModelReader) throws(MartletError) {
-        let views = try self.views()
-        for view in views { try file.check(view.0, view.1, suffix: "") }
-        var expected = views.count
+        let laid = try file.checked { () throws(MartletError) in try laidOut() }
+        try file.check(laid.parameters.views, suffix: "")
+        try file.check(laid.statistics.views, suffix: "")
+        var expected = laid.parameters.views.count + laid.statistics.views.count
         let built = try build()
         try unsafe file.read(built.parameters.base, built.parameterViews, suffix: "")
         try unsafe file.read(built.statistics.base, built.statisticViews, suffix: "")
@@ -130,20 +131,6 @@ extension Model {
         guard file.tensorCount == expected else {
             throw MartletError(.format, "the file has \(file.tensorCount) tensors; expected \(expected) for its layers")
         }
-    }
-
-    /// The names and shapes of all arrays, before there is memory for them.
-    private func views() throws(MartletError) -> [(String, Shape)] {
-        var views: [(String, Shape)] = []
-        for node in nodes {
-            for step in node.operations {
-                let operation = graph.steps[step].operation
-                for array in operation.parameters + operation.statistics {
-                    views.append(("\(node.name.string)/\(array.name)", array.shape))
-                }
-            }
-        }
-        return views
     }
 
     /// Compiles, and reads counters and moments; returns how many tensors that took.
@@ -160,10 +147,11 @@ extension Model {
         for (key, _) in configuration.text { try file.set(&configuration, key) }
         // Every moment's tensor must be there before memory is taken for it.
         for name in algorithm.slotNames.prefix(configuration.slotCount) {
-            for view in views { try file.check(view.name.string, view.shape, suffix: ".\(name)") }
+            try file.check(views, suffix: ".\(name)")
         }
         let trainer = try file.checked { () throws(MartletError) in
-            try Trainer(self, built.parameters, settings, configuration)
+            try settings.check("training.")
+            return try Trainer(self, built.parameters, settings, configuration)
         }
         trainer.step = Int64(step)
         trainer.epoch = Int64(epoch)
@@ -238,9 +226,9 @@ private struct ModelReader: ~Copyable {
         }
     }
 
-    /// Throws where the file has no tensor of this name and shape.
-    func check(_ name: String, _ shape: Shape, suffix: String) throws(MartletError) {
-        _ = try find(name, shape, suffix)
+    /// Throws where the file lacks a tensor of the name and shape of one of them.
+    func check(_ views: [View], suffix: String) throws(MartletError) {
+        for view in views { _ = try find(view.name.string, view.shape, suffix) }
     }
 
     private func find(_ name: String, _ shape: Shape, _ suffix: String) throws(MartletError) -> Int {

@@ -6,7 +6,6 @@ import MartletPlatform
 final class Plan {
     /// The most samples.
     let batch: Int
-    let isTraining: Bool
     /// The place of each value; -1 for the input and what is a view of it, which lies with the caller.
     private let values: [Int]
     /// The place of each value's gradient; -1 where none is needed.
@@ -18,7 +17,6 @@ final class Plan {
     /// Throws `.shape` where the batch is too large to count its bytes, and `.memory`.
     init(_ graph: Graph, input: Shape, batch: Int, isTraining: Bool) throws(MartletError) {
         self.batch = batch
-        self.isTraining = isTraining
         var lifetimes = Lifetimes(graph, isTraining: isTraining)
         let count = try lifetimes.place(graph, batch: batch)
         values = lifetimes.values.map { lifetimes.offset(of: $0) }

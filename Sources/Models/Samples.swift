@@ -50,6 +50,10 @@ public enum SampleType: Int32, Sendable {
         unsafe self.init(base: UnsafeRawPointer(labels.baseAddress), count: labels.count, type: .int32)
     }
 
+    init(_ buffer: FlatBuffer) {
+        unsafe self.init(base: UnsafeRawPointer(buffer.base), count: buffer.count, type: .fp32)
+    }
+
     /// How many samples of a shape these are. Throws `.type`, `.shape`, `.null` and `.alignment`.
     func sampleCount(of shape: Shape, _ subject: String) throws(MartletError) -> Int {
         guard unsafe type == .fp32 else {
@@ -80,11 +84,13 @@ public enum SampleType: Int32, Sendable {
     }
 
     /// Throws `.overlap` where these elements share memory with so many floats at an address.
-    func checkApart(from target: UnsafeMutablePointer<Float>, count: Int) throws(MartletError) {
+    func checkApart(
+        from target: UnsafeMutablePointer<Float>, count: Int, _ subject: String
+    ) throws(MartletError) {
         let (start, other) = unsafe (UInt(bitPattern: base), UInt(bitPattern: target))
         let (end, otherEnd) = unsafe (start &+ UInt(self.count * type.size), other &+ UInt(count) * 4)
         guard end <= other || otherEnd <= start else {
-            throw MartletError(.overlap, "out overlaps x; expected memory of its own")
+            throw MartletError(.overlap, "out overlaps \(subject); expected memory of its own")
         }
     }
 

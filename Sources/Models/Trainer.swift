@@ -19,11 +19,11 @@ final class Trainer {
     /// Whether the gradients are those of a step.
     private var hasStepped = false
 
-    /// For a model with these parameters. Throws `.argument`, `.memory`.
+    /// For a model with these parameters. The settings have been checked by themselves; whether they suit the model is
+    /// looked at here. Throws `.argument`, `.memory`.
     init(
         _ model: Model, _ parameters: FlatBuffer, _ settings: Training, _ configuration: Configuration
     ) throws(MartletError) {
-        try settings.check("training.")
         self.settings = settings
         scoring = Scoring(settings, output: model.output, lastActivation: model.lastActivation)
         guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
@@ -37,11 +37,10 @@ final class Trainer {
     }
 
     /// Memory for training batches of as many samples, or for those that `compile` was told of where that is more. Throws
-    /// `.shape` and `.memory`.
+    /// `.shape` and `.memory`; what was planned before is kept then.
     @discardableResult
     func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
         if let plan, plan.batch >= batch { return plan }
-        plan = nil
         let made = try Plan(
             model.graph, input: model.input, batch: max(batch, settings.batchSize), isTraining: true)
         plan = made
@@ -52,19 +51,20 @@ final class Trainer {
     @discardableResult
     func scores(_ model: Model, batch: Int) throws(MartletError) -> BatchScores {
         if let scores, scores.batch >= batch { return scores }
-        scores = nil
         let made = try BatchScores(model, scoring, batch: max(batch, settings.batchSize))
         scores = made
         return made
     }
 
     /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything has changed.
-    func train(_ model: Model, _ data: LabelledSamples, _ rows: Rows, adding score: inout Score) throws(MartletError) {
+    func train(
+        _ model: Model, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings, adding score: inout Score
+    ) throws(MartletError) {
         let count = unsafe rows.count
         let plan = try plan(model, batch: count)
         let scores = try scores(model, batch: count)
         try unsafe rows.check(samples: data.count)
-        let execution = try unsafe Execution(mode: .flush)
+        let execution = try unsafe Execution(mode: .flush, machine)
         let targets = try unsafe scores.take(data, rows, scoring, execution)
         let input = unsafe scores.input(data, rows, execution)
         unsafe model.forward(plan, execution, batch: count, input: input, isTraining: true, step: UInt64(step))
@@ -73,7 +73,7 @@ final class Trainer {
             output, targets, batch: count, gradient: plan.gradient(model.graph.output), scoring, execution,
             adding: &score)
         unsafe backward(model, plan, execution, batch: count, input: input)
-        try stepOptimizer()
+        try stepOptimizer(machine)
         step += 1
         hasStepped = true
     }
@@ -94,11 +94,12 @@ final class Trainer {
         }
     }
 
-    private func stepOptimizer() throws(MartletError) {
+    private func stepOptimizer(_ machine: ExecutionSettings) throws(MartletError) {
         if optimizer.count == 0 { return }
         let gradient = unsafe ArrayView(gradients.elements)
         try unsafe withUnsafePointer(to: gradient) { gradient throws(MartletError) in
-            _ = try unsafe optimizer.step(UnsafeBufferPointer(start: gradient, count: 1))
+            _ = try unsafe optimizer.step(
+                UnsafeBufferPointer(start: gradient, count: 1), threads: machine.threads)
         }
     }
 

@@ -66,8 +66,16 @@ public struct Training: Sendable {
             throw MartletError(
                 .argument, "\(prefix)label_smoothing is \(labelSmoothing); expected 0: only cross-entropies read it")
         }
+        guard from == .auto || loss == .crossEntropy || loss == .binaryCrossEntropy else {
+            throw MartletError(
+                .argument,
+                "\(prefix)from is \(from); expected auto: only CROSS_ENTROPY and BINARY_CROSS_ENTROPY read it")
+        }
         guard Float(delta) >= .leastNormalMagnitude && Float(delta).isFinite else {
             throw MartletError(.argument, "\(prefix)delta is \(delta); expected a finite number of fp32 over 0")
+        }
+        guard delta == 1 || loss == .huber else {
+            throw MartletError(.argument, "\(prefix)delta is \(delta); expected 1, the default: only HUBER reads it")
         }
     }
 }

@@ -163,6 +163,12 @@ public final class Optimizer {
     /// Steps every parameter whose gradient is there; one gradient for each parameter, in order of adding.
     @discardableResult
     public func step(_ gradients: UnsafeBufferPointer<ArrayView>) throws(MartletError) -> StepReport {
+        try unsafe step(gradients, threads: nil)
+    }
+
+    /// The same on as many threads; nil for the setting in force.
+    @discardableResult
+    package func step(_ gradients: UnsafeBufferPointer<ArrayView>, threads: Int?) throws(MartletError) -> StepReport {
         guard gradients.count == count else {
             throw MartletError(
                 .argument, "count is \(gradients.count); expected \(count), one gradient for each parameter")
@@ -171,7 +177,7 @@ public final class Optimizer {
         for index in gradients.indices { totalRank += unsafe StepPlan.rankRoom(gradients[index].rank) }
         var plan = try unsafe makePlan(totalRank: totalRank)
         for index in 0..<count { try unsafe add(index, gradient: gradients[index], to: &plan) }
-        return try unsafe plan.run()
+        return try unsafe plan.run(threads: threads)
     }
 
     /// A step to which every parameter is still to be added. `totalRank` sums `StepPlan.rankRoom` over the gradients.

@@ -192,8 +192,9 @@ public struct StepReport: Sendable {
                 mode: configuration.pointee.flushesDenormals ? .flush : .exact, layout: layout))
     }
 
-    /// Checks the memory of all parameters against each other, runs the work, and counts the steps.
-    package mutating func run() throws(MartletError) -> StepReport {
+    /// Checks the memory of all parameters against each other, runs the work on as many threads (nil: the setting in
+    /// force), and counts the steps.
+    package mutating func run(threads: Int? = nil) throws(MartletError) -> StepReport {
         if let (first, second) = unsafe extents.conflict() {
             let spelling = unsafe spelling
             func describe(_ extent: Extent) -> String {
@@ -205,9 +206,10 @@ public struct StepReport: Sendable {
             )
         }
         let isa = unsafe try Settings.chosenISA ?? work.suitableISA
-        let threads = unsafe work.run(isa: isa, threads: try Settings.threads, leastPiece: Settings.chunk)
+        let most = if let threads { threads } else { try Settings.threads }
+        let working = unsafe work.run(isa: isa, threads: most, leastPiece: Settings.chunk)
         unsafe record.lastISA = isa.rawValue
-        unsafe record.lastThreads = Int32(threads)
+        unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<counterCount {
             unsafe counters[index].address.pointee = counters[index].next
         }

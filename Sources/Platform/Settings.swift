@@ -6,7 +6,7 @@ import Glibc
 import Synchronization
 
 /// Process-wide settings. Any thread may read and write them at any time; a call under way keeps what it started with.
-/// Results depend on none of them.
+/// Results of models and products depend on the instruction set; on nothing else here, and those of optimizers on none.
 public enum Settings {
     /// How many threads a call may use, 1 to 1,024.
     ///

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "martlet.h"
@@ -106,6 +107,15 @@ UNUSED static martlet_config check_config(int32_t algorithm) {
     martlet_config config;
     REQUIRE(martlet_config_init(&config, sizeof config, algorithm) == MARTLET_OK);
     return config;
+}
+
+/* ---- threads ---- */
+
+/* Seconds that all other threads of the process have worked, those that have ended too. */
+UNUSED static double check_worker_seconds(void) {
+    struct timespec all = {0, 0}, own = {0, 0};
+    REQUIRE(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &all) == 0 && clock_gettime(CLOCK_THREAD_CPUTIME_ID, &own) == 0);
+    return (double)(all.tv_sec - own.tv_sec) + (double)(all.tv_nsec - own.tv_nsec) * 1e-9;
 }
 
 /* ---- memory ---- */

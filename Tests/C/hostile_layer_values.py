@@ -49,6 +49,10 @@ def layer_values() -> Iterator[Value]:
             yield from of_kind(kind, "flags", (f"{bit}u",), "OK" if flags & bit else "ARGUMENT")
         if kind not in ("DENSE", "CONV2D", "BATCH_NORM", "ACTIVATION"):
             yield from of_kind(kind, "activation", (1, 7), "ARGUMENT")
+        if kind not in ("CONV2D", "AVERAGE_POOL2D", "MAX_POOL2D"):
+            explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
+            yield from of_kind(kind, "pads[0]", (1, "INT64_MIN"), "ARGUMENT", explicit)
+            yield from of_kind(kind, "pads[3]", (7,), "ARGUMENT", explicit)
     yield from assign("a->layer->padding", (-1, 3, *INT32), "ARGUMENT")
     for field in ("kernel", "bias"):
         yield from assign(f"a->layer->{field}_initializer", (-1, 10, 1000, *INT32), "ARGUMENT")
@@ -175,7 +179,13 @@ def training_values() -> Iterator[Value]:
     yield from assign(f"{one}label_smoothing", ("0.0", "-0.0", "0.9999999", "5e-324"), "OK")
     for loss in (2, 4, 5, 6):
         yield from assign(f"{one}loss = {loss}; {one}label_smoothing", ("0.1",), "ARGUMENT")
-    yield from assign(f"{one}delta", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
+    huber = f"{one}loss = MARTLET_LOSS_HUBER; {one}delta"
+    yield from assign(huber, (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
+    yield from assign(huber, ("0.5", "3e38"), "OK")
+    for loss in (1, 2, 3, 4, 5):
+        yield from assign(f"{one}loss = {loss}; {one}delta", ("0.5", "7.0", *NO_NUMBERS), "ARGUMENT")
+    for loss in (2, 4, 5, 6):
+        yield from assign(f"{one}loss = {loss}; {one}from", (1, 2), "ARGUMENT")
 
 
 def input_values(name: str) -> Iterator[Value]:

@@ -214,6 +214,10 @@ def out_floats() -> Iterator[Value]:
     yield "the last of the samples", "a->out = w->m.inputs + SAMPLES * FEATURES - 1;", "OVERLAP"
     yield "ends in the samples", "a->out = w->m.inputs - SAMPLES * CLASSES + 1;", "OVERLAP"
     yield "at a page's end", "a->out = at_page_end(NULL, SAMPLES * CLASSES * 4);", "OK"
+    for buffer in ("PARAMETERS", "STATISTICS"):
+        get = f"REQUIRE(martlet_model_buffer_get(w->m.model, &a->out, NULL, MARTLET_BUFFER_{buffer}) == MARTLET_OK);"
+        yield f"the model's {buffer}", get, "OVERLAP"
+        yield f"ends in the model's {buffer}", f"{get} a->out -= SAMPLES * CLASSES - 1;", "OVERLAP"
 
 
 def number_values(function: str, name: str) -> Iterator[Value]:

@@ -2,8 +2,10 @@
  * Memory of models: a steady training step, evaluation and prediction allocate nothing, with any labels, with
  * one and with two threads; and the n-th allocation of LARGE bytes and more of a call made to fail, for
  * n = 1, 2, ... until the call gets by without: a failure is MARTLET_ERROR_MEMORY, changes nothing, and the
- * call works when repeated. malloc_count.c must be preloaded. What is mapped and not malloc'ed is not seen here.
+ * call works when repeated. malloc_count.c must be preloaded. What is mapped and not malloc'ed fails under limits on
+ * the process's addresses, in which a larger batch is refused and a batch like the one before is not.
  */
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "network.h"
@@ -44,9 +46,10 @@ static martlet_status call(enum way way, martlet_model *model, const struct netw
 }
 
 static void quiet(int32_t threads, bool image) {
-    const int64_t elements = image ? 12 * 12 * 2 : 8;
+    const int64_t side = threads == 1 ? NETWORK_SIDE : NETWORK_SHARED_SIDE, elements = image ? NETWORK_PIXELS(side) : 8;
     struct network_data *data = network_data(elements);
-    martlet_model *model = image ? network_image(1) : network_dense(8, 6, 1);
+    martlet_model *model = image ? network_image_of(side, 1) : network_dense(8, 6, 1);
+    const double before = check_worker_seconds();
     CHECK_OK(martlet_threads_set(threads));
     network_compile(model, NETWORK_SAMPLES);
     for (enum way way = 0; way < WAYS; way++) {
@@ -59,6 +62,7 @@ static void quiet(int32_t threads, bool image) {
         const long seen = malloc_count_stop();
         CHECK_SAYING(seen == 0, "%s, %d threads, %s: %ld allocations in 47 calls", way_names[way], threads, image ? "images" : "dense", seen);
     }
+    CHECK_SAYING(threads == 1 || !image || check_worker_seconds() > before + 1e-4, "%d threads, and no worker worked", threads);
     CHECK_OK(martlet_model_destroy(model));
     network_data_free(data);
 }
@@ -165,6 +169,114 @@ static void injections(void) {
     printf("%ld large allocations failed one by one in %d calls\n", total, LENGTH(calls));
 }
 
+/* ---- no more addresses ---- */
+
+#define WIDE 250
+#define PLANNED 4000 /* samples of a batch that memory is planned for: several MB, which are mapped */
+#define LARGER 16000
+
+static martlet_model *wide;
+static float wide_x[LARGER * WIDE], wide_y[LARGER * WIDE];
+
+/* From here on the process gets so many bytes of addresses more, at most. */
+static void limit_to(long more) {
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    REQUIRE(file != NULL && fscanf(file, "%ld", &pages) == 1 && fclose(file) == 0);
+    struct rlimit room;
+    REQUIRE(getrlimit(RLIMIT_AS, &room) == 0);
+    room.rlim_cur = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + more);
+    REQUIRE(setrlimit(RLIMIT_AS, &room) == 0);
+}
+
+/* train, evaluate or predict, with so many samples in the batch. */
+static martlet_status wide_call(int way, int64_t samples) {
+    static float out[LARGER * WIDE];
+    const martlet_array x = check_array(wide_x, samples * WIDE, MARTLET_FP32), y = check_array(wide_y, samples * WIDE, MARTLET_FP32);
+    martlet_loop loop;
+    REQUIRE(martlet_loop_init(&loop, sizeof loop) == MARTLET_OK);
+    loop.batch_size = samples;
+    return way == 0   ? martlet_model_train(wide, NULL, &x, &y, NULL, 0)
+           : way == 1 ? martlet_model_evaluate(wide, NULL, &x, &y, &loop)
+                      : martlet_model_predict(wide, out, samples * WIDE, &x, &loop);
+}
+
+/* Inside a fit that validates: no addresses are left, a larger prediction fails, and a thread count is set that would need
+ * more scratch. What the fit needs it has. */
+static int32_t exhaust(void *user, const martlet_progress *progress) {
+    int *batches = user;
+    CHECK(progress->samples > 0);
+    if ((*batches)++ > 0) return 0;
+    limit_to(0);
+    CHECK_STATUS(wide_call(2, LARGER), MARTLET_ERROR_MEMORY);
+    CHECK_OK(martlet_threads_set(1000));
+    return 0;
+}
+
+static int exhausted_fit(void) {
+    const martlet_array x = check_array(wide_x, PLANNED * WIDE, MARTLET_FP32), y = check_array(wide_y, PLANNED * WIDE, MARTLET_FP32);
+    martlet_loop loop;
+    int batches = 0;
+    int64_t steps = 0;
+    CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+    loop.epochs = 2, loop.batch_size = PLANNED / 2, loop.progress = exhaust, loop.user = &batches;
+    loop.validation_x = &x, loop.validation_y = &y;
+    CHECK_OK(martlet_model_fit(wide, NULL, &x, &y, &loop));
+    CHECK_OK(martlet_model_step_get(wide, &steps));
+    CHECK(batches == 4 && steps == 4);
+    return 0;
+}
+
+/* 0: the larger batch got by; 1: it was refused, and the call that worked before works again. */
+static int exhausted_call(int way, long more) {
+    CHECK_OK(wide_call(way, PLANNED));
+    limit_to(more);
+    const martlet_status status = wide_call(way, LARGER);
+    if (status == MARTLET_OK) return 0;
+    CHECK_STATUS(status, MARTLET_ERROR_MEMORY);
+    limit_to(0);
+    CHECK_OK(wide_call(way, PLANNED));
+    return 1;
+}
+
+/* One of the two in a process of its own. */
+static int exhausted(int way, long more) {
+    fflush(NULL);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child != 0) {
+        int status = 0;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        return WIFSIGNALED(status) ? 3 : WEXITSTATUS(status);
+    }
+    martlet_training training;
+    check_failures = 0;
+    alarm(20);
+    CHECK_OK(martlet_threads_set(1));
+    CHECK_OK(martlet_model_create(&wide, (int64_t[]){WIDE}, 1, 0));
+    network_add(wide, MARTLET_LAYER_DENSE, WIDE, MARTLET_ACTIVATION_TANH);
+    CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_MSE));
+    training.batch_size = PLANNED;
+    CHECK_OK(martlet_model_compile(wide, &training, NULL));
+    void *volatile memory = malloc(100000); /* small things need no addresses after this */
+    free(memory);
+    const int verdict = more < 0 ? exhausted_fit() : exhausted_call(way, more);
+    _exit(check_failures != 0 ? 2 : verdict);
+}
+
+static void no_addresses(void) {
+    static const char *const names[] = {"train", "evaluate", "predict"};
+    CHECK(exhausted(0, -1) == 0);
+    for (int way = 0; way < LENGTH(names); way++) {
+        int refused = 0, verdict = 1;
+        for (long more = 0; verdict == 1 && more < 256l << 20; more += 12l << 20, refused++) {
+            verdict = exhausted(way, more);
+            CHECK_SAYING(verdict <= 1, "%s with %ld MB: %s", names[way], more >> 20, verdict == 3 ? "the process ended" : "answered wrongly");
+        }
+        CHECK_SAYING(verdict == 0 && refused >= 3, "%s was refused %d times", names[way], refused);
+    }
+}
+
 int main(void) {
     if (malloc_count_start == NULL || malloc_count_stop == NULL) {
         fprintf(stderr, "malloc_count.so is not preloaded\n");
@@ -175,6 +287,7 @@ int main(void) {
     void *volatile memory = malloc(10);
     free(memory);
     CHECK(malloc_count_stop() == 1);
+    no_addresses();
     injections(); /* first: this process has not called the library yet, nor does it before the forks */
     for (int32_t threads = 1; threads <= 2; threads++) {
         quiet(threads, false);

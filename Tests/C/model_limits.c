@@ -1,6 +1,7 @@
 /*
- * Models at the edge of what can be: sizes no machine has memory for, windows far larger than their images, and
- * outputs times taps past 64 bits. Each is refused or served, and none ends the process.
+ * Models at the edge of what can be: sizes no machine has memory for, more classes than labels can name, windows and
+ * strides far larger than their images, and outputs times taps past 64 bits. Each is refused or served, and none ends
+ * the process or goes on for ever.
  */
 #include <signal.h>
 #include <sys/resource.h>
@@ -87,8 +88,61 @@ static void windows(void) {
     }
 }
 
+/* One label of 64 bits for more classes than labels of 32 bits can name. Takes addresses, and hardly any memory. */
+static void classes(void) {
+    const int64_t count = ((int64_t)1 << 31) + 64;
+    int64_t label = ((int64_t)1 << 31) + 5;
+    martlet_model *model = NULL;
+    martlet_training training;
+    float *samples = mmap(NULL, (size_t)count * sizeof *samples, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK_OK(martlet_model_create(&model, &count, 1, 0));
+    network_add(model, MARTLET_LAYER_FLATTEN, 0, MARTLET_ACTIVATION_LINEAR);
+    CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY));
+    training.batch_size = 1;
+    const martlet_status compiled = martlet_model_compile(model, &training, NULL);
+    if (samples == MAP_FAILED || compiled == MARTLET_ERROR_MEMORY) {
+        printf("no room for 2^31 classes; ");
+    } else {
+        CHECK_STATUS(compiled, MARTLET_OK);
+        const martlet_array x = check_array(samples, count, MARTLET_FP32), y = check_array(&label, 1, MARTLET_INT64);
+        CHECK_STATUS(martlet_model_train(model, NULL, &x, &y, NULL, 0), MARTLET_ERROR_UNSUPPORTED);
+        CHECK_STATUS(martlet_model_fit(model, NULL, &x, &y, NULL), MARTLET_ERROR_UNSUPPORTED);
+        CHECK_STATUS(martlet_model_evaluate(model, NULL, &x, &y, NULL), MARTLET_ERROR_UNSUPPORTED);
+    }
+    if (samples != MAP_FAILED) munmap(samples, (size_t)count * sizeof *samples);
+    CHECK_OK(martlet_model_destroy(model));
+}
+
+/* A kernel and a stride far larger than the image: the image's gradient, which has a walk for each of 65,536 phases, asks
+ * of each which of a million taps reach it. Batch normalisation before makes that gradient wanted. */
+static void strides(void) {
+    const int64_t side = 256;
+    martlet_model *model = NULL;
+    martlet_training training;
+    float *x = calloc((size_t)(side * side), sizeof *x), *gradients = NULL, y = 1;
+    REQUIRE(x != NULL);
+    check_fill(x, side * side, 3);
+    CHECK_OK(martlet_model_create(&model, (int64_t[]){side, side, 1}, 3, 0));
+    network_add(model, MARTLET_LAYER_BATCH_NORM, 0, MARTLET_ACTIVATION_LINEAR);
+    martlet_layer layer = network_layer(MARTLET_LAYER_CONV2D, 1, MARTLET_ACTIVATION_LINEAR);
+    layer.kernel[0] = 1 << 20, layer.kernel[1] = 1, layer.stride[0] = layer.stride[1] = side;
+    layer.padding = MARTLET_PADDING_SAME;
+    CHECK_OK(martlet_model_add(model, &layer, NULL, 0, NULL));
+    CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_MSE));
+    training.batch_size = 1;
+    CHECK_OK(martlet_model_compile(model, &training, NULL));
+    const martlet_array samples = check_array(x, side * side, MARTLET_FP32), targets = check_array(&y, 1, MARTLET_FP32);
+    CHECK_OK(martlet_model_train(model, NULL, &samples, &targets, NULL, 0));
+    CHECK_OK(martlet_model_buffer_get(model, &gradients, NULL, MARTLET_BUFFER_GRADIENTS));
+    CHECK(gradients[0] != 0); /* of the scale: what the image's gradient comes to */
+    CHECK_OK(martlet_model_destroy(model));
+    free(x);
+}
+
 int main(void) {
     alarm(110);
+    classes();
+    strides();
     const struct rlimit room = {(rlim_t)4 << 30, (rlim_t)4 << 30}; /* what is out of proportion fails */
     REQUIRE(setrlimit(RLIMIT_AS, &room) == 0);
     huge();

@@ -28,8 +28,8 @@ static int32_t look(void *user, const martlet_progress *progress) {
 /* Makes, trains, scores, saves and loads a model, and multiplies. */
 static void run(struct outcome *outcome, bool image) {
     static const int32_t initializers[] = {MARTLET_INITIALIZER_GLOROT_UNIFORM, MARTLET_INITIALIZER_HE_NORMAL, MARTLET_INITIALIZER_NORMAL};
-    struct network_data *data = network_data(image ? 12 * 12 * 2 : 8);
-    martlet_model *model = image ? network_image(5) : NULL, *loaded = NULL;
+    struct network_data *data = network_data(image ? NETWORK_PIXELS(NETWORK_SHARED_SIDE) : 8);
+    martlet_model *model = image ? network_image_of(NETWORK_SHARED_SIDE, 5) : NULL, *loaded = NULL;
     martlet_training training;
     martlet_loop loop;
     float product[20];
@@ -117,7 +117,9 @@ int main(void) {
     for (int32_t threads = 1; threads <= 2; threads++) {
         CHECK_OK(martlet_threads_set(threads));
         every_mode(false);
+        const double before = check_worker_seconds();
         every_mode(true);
+        CHECK_SAYING(threads == 1 || check_worker_seconds() > before + 1e-4, "%d threads, and no worker worked", threads);
     }
     CHECK(progress_calls > 0);
     return check_end();

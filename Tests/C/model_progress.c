@@ -133,12 +133,19 @@ static void validated(const struct network_data *data) {
     CHECK_OK(martlet_model_fit(w.model, &result, &data->x, &data->y, &loop));
     CHECK_OK(martlet_model_evaluate(w.model, &after, &x, &y, NULL));
     CHECK(result.validation_loss == after.loss && result.validation_accuracy == after.accuracy);
+    CHECK(w.calls == 9);
+    for (int stop = 2; stop <= 6; stop++) { /* in the first epoch, at its end, and in the second, which was not validated */
+        w.calls = 0, w.stop_at = stop;
+        CHECK_STATUS(martlet_model_fit(w.model, &result, &data->x, &data->y, &loop), MARTLET_STOPPED);
+        CHECK_SAYING(isnan(result.validation_loss) && isnan(result.validation_accuracy), "stopped at %d: %g", stop, result.validation_loss);
+    }
+    w.calls = 0, w.stop_at = 0;
     int32_t wrong[20] = {0, NETWORK_CLASSES};
     const martlet_array labels = check_array(wrong, 20, MARTLET_INT32);
     loop.validation_y = &labels;
     CHECK_STATUS(martlet_model_fit(w.model, NULL, &data->x, &data->y, &loop), MARTLET_ERROR_ARGUMENT);
     CHECK_SAYING(strstr(martlet_last_error(), "loop.validation_y[1] is 5") != NULL, "%s", martlet_last_error());
-    CHECK(after.samples == 20 && after.batches == 2 && isnan(after.validation_loss) && w.calls == 9);
+    CHECK(after.samples == 20 && after.batches == 2 && isnan(after.validation_loss) && w.calls == 0);
     watch_destroy(&w);
 }
 

@@ -200,10 +200,11 @@ static void every(void) {
                 s.smoothing = 0, s.loss = MARTLET_LOSS_NLL, s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
                 if (as_labels) continue;
                 for (s.loss = MARTLET_LOSS_MSE; s.loss <= MARTLET_LOSS_HUBER; s.loss++) {
-                    s.delta = 0.5 + (double)k / 4;
+                    s.delta = s.loss == MARTLET_LOSS_HUBER ? 0.5 + (double)k / 4 : 1;
                     s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
                     s.activation = MARTLET_ACTIVATION_SIGMOID, one(&s);
                 }
+                s.delta = 1;
                 s.loss = MARTLET_LOSS_BINARY_CROSS_ENTROPY, s.metrics = all & ~MARTLET_METRIC_TOP_ACCURACY;
                 for (int smooth = 0; smooth < 2; smooth++) {
                     s.smoothing = smoothings[smooth];
@@ -221,34 +222,45 @@ static void every(void) {
     }
 }
 
-/* What the output is to a cross-entropy does not change with layers that only move elements. */
+/* What the output is to a cross-entropy does not change with layers behind the last activation that move, drop or pool
+ * elements, or are linear: each of these keeps a 1 x 1 image of three channels as it is. Any other layer counts. */
 static void moved(void) {
-    static const int32_t behind[] = {MARTLET_LAYER_FLATTEN, MARTLET_LAYER_RESHAPE, MARTLET_LAYER_PERMUTE, MARTLET_LAYER_DROPOUT};
-    double losses[LENGTH(behind) + 1];
+    static const struct {
+        int32_t kind;
+        bool counts;
+    } behind[] = {{MARTLET_LAYER_FLATTEN, false},        {MARTLET_LAYER_RESHAPE, false},
+                  {MARTLET_LAYER_PERMUTE, false},        {MARTLET_LAYER_DROPOUT, false},
+                  {MARTLET_LAYER_MAX_POOL2D, false},     {MARTLET_LAYER_AVERAGE_POOL2D, false},
+                  {MARTLET_LAYER_GLOBAL_AVERAGE_POOL2D, false}, {MARTLET_LAYER_ACTIVATION, false},
+                  {MARTLET_LAYER_NORMALIZATION, true}};
     check_fill(inputs, LENGTH(inputs), 1);
     memset(labels, 0, sizeof labels);
     const martlet_array x = check_array(inputs, 6, MARTLET_FP32), y = check_array(labels, 2, MARTLET_INT32);
-    for (int activation = MARTLET_ACTIVATION_SIGMOID; activation <= MARTLET_ACTIVATION_SOFTMAX; activation++)
-        for (int k = LENGTH(behind); k >= 0; k--) {
+    for (int activation = MARTLET_ACTIVATION_SIGMOID; activation <= MARTLET_ACTIVATION_SOFTMAX; activation++) {
+        double alone = 0;
+        for (int k = -1; k < LENGTH(behind); k++) {
             martlet_model *model = NULL;
             martlet_training training;
             martlet_result result;
-            CHECK_OK(martlet_model_create(&model, (int64_t[]){3}, 1, 0));
+            CHECK_OK(martlet_model_create(&model, (int64_t[]){1, 1, 3}, 3, 0));
             network_add(model, MARTLET_LAYER_DENSE, 3, activation);
-            for (int layers = 0; layers < 2 && k < LENGTH(behind); layers++) {
-                martlet_layer layer = network_layer(behind[k], 0, MARTLET_ACTIVATION_LINEAR);
-                if (behind[k] == MARTLET_LAYER_RESHAPE || behind[k] == MARTLET_LAYER_PERMUTE) layer.rank = 1;
-                if (behind[k] == MARTLET_LAYER_RESHAPE) layer.sizes[0] = 3;
+            const int32_t kind = k < 0 ? 0 : behind[k].kind;
+            for (int layers = 0; layers < (kind == MARTLET_LAYER_GLOBAL_AVERAGE_POOL2D ? 1 : 2) && k >= 0; layers++) {
+                martlet_layer layer = network_layer(kind, 0, MARTLET_ACTIVATION_LINEAR);
+                if (kind == MARTLET_LAYER_MAX_POOL2D || kind == MARTLET_LAYER_AVERAGE_POOL2D) layer.kernel[0] = layer.kernel[1] = 1;
+                if (kind == MARTLET_LAYER_RESHAPE) layer.rank = 1, layer.sizes[0] = 3;
+                if (kind == MARTLET_LAYER_PERMUTE) layer.rank = 3, layer.sizes[0] = 1, layer.sizes[2] = 2;
                 CHECK_OK(martlet_model_add(model, &layer, NULL, 0, NULL));
             }
             CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY));
             CHECK_OK(martlet_model_compile(model, &training, NULL));
             CHECK_OK(martlet_result_init(&result, sizeof result));
             CHECK_OK(martlet_model_evaluate(model, &result, &x, &y, NULL));
-            losses[k] = result.loss;
-            CHECK_SAYING(losses[k] == losses[LENGTH(behind)], "kind %d: %g, wanted %g", k < LENGTH(behind) ? behind[k] : 0, losses[k], losses[LENGTH(behind)]);
+            if (k < 0) alone = result.loss;
+            else CHECK_SAYING((result.loss == alone) != behind[k].counts, "kind %d: %g, alone %g", kind, result.loss, alone);
             CHECK_OK(martlet_model_destroy(model));
         }
+    }
 }
 
 int main(void) {

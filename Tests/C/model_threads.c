@@ -1,7 +1,7 @@
 /*
  * Models and threads: training and prediction give the same bits for 1, 2, 3 and 7 threads and again in a
  * second and third run, on every instruction set of this machine, for dense and image models large enough to
- * be shared; two threads in one model, of which one is told BUSY; and different models at once.
+ * be shared, with workers that are seen to work; a call that keeps its settings; two threads in one model, of which one is told BUSY; and different models at once.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -19,7 +19,9 @@ struct outcome {
 };
 
 /* A wide model, so that each product is worth sharing; or the one for images. */
-static martlet_model *make(int kind) { return kind == 0 ? network_dense(300, 700, 5) : network_image(5); }
+static martlet_model *make(int kind) { return kind == 0 ? network_dense(300, 700, 5) : network_image_of(NETWORK_SHARED_SIDE, 5); }
+
+static struct network_data *data_of(int kind) { return network_data(kind == 0 ? 300 : NETWORK_PIXELS(NETWORK_SHARED_SIDE)); }
 
 static struct outcome one_run(int kind, const struct network_data *data) {
     struct outcome outcome = {0, 0, 0};
@@ -42,14 +44,16 @@ static void same_bits(void) {
     martlet_machine machine = {0};
     CHECK_OK(martlet_machine_get(&machine, sizeof machine));
     for (int kind = 0; kind < 2; kind++) {
-        struct network_data *data = network_data(kind == 0 ? 300 : 12 * 12 * 2);
+        struct network_data *data = data_of(kind);
         for (int32_t isa = MARTLET_ISA_BASELINE; isa <= machine.isa_best; isa++) {
             struct outcome wanted = {0, 0, 0};
             CHECK_OK(martlet_isa_set(isa));
             for (int run = 0; run < 3 * LENGTH(thread_counts); run++) {
                 const int32_t threads = thread_counts[run % LENGTH(thread_counts)];
                 CHECK_OK(martlet_threads_set(threads));
+                const double before = check_worker_seconds();
                 const struct outcome given = one_run(kind, data);
+                CHECK_SAYING(threads == 1 || check_worker_seconds() > before + 1e-4, "model %d, set %d: %d threads, and no worker worked", kind, isa, threads);
                 if (run == 0) wanted = given;
                 CHECK(given.loss == given.loss && given.loss > 0);
                 CHECK_SAYING(memcmp(&given, &wanted, sizeof given) == 0, "model %d, set %d, %d threads: other bits", kind, isa, threads);
@@ -60,6 +64,51 @@ static void same_bits(void) {
     }
     CHECK_OK(martlet_isa_set(MARTLET_ISA_AUTO));
     CHECK_OK(martlet_threads_set(0));
+}
+
+/* ---- settings that change under way ---- */
+
+static int32_t change_settings(void *user, const martlet_progress *progress) {
+    const int *number = user;
+    if (progress->batch != 2 || progress->epoch != 0) return 0;
+    CHECK_OK(martlet_isa_set(*number % 2 == 0 ? MARTLET_ISA_BASELINE : MARTLET_ISA_AUTO));
+    CHECK_OK(martlet_threads_set(*number / 2 == 0 ? 1 : 3));
+    return 0;
+}
+
+/* A fit, an evaluation and a prediction keep the instruction set that they started with. */
+static void kept_settings(void) {
+    struct network_data *data = network_data(300);
+    uint64_t wanted[2] = {0, 0};
+    for (int number = -2; number < 4; number++) {
+        martlet_model *model = make(0);
+        martlet_loop loop;
+        martlet_result result;
+        float out[NETWORK_SAMPLES * NETWORK_CLASSES];
+        const int first = (number + 2) % 2;
+        CHECK_OK(martlet_isa_set(first == 0 ? MARTLET_ISA_AUTO : MARTLET_ISA_BASELINE));
+        CHECK_OK(martlet_threads_set(2));
+        CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+        CHECK_OK(martlet_result_init(&result, sizeof result));
+        network_compile(model, 8);
+        loop.epochs = 2, loop.user = &number, loop.validation_x = &data->x, loop.validation_y = &data->y;
+        if (number >= 0) loop.progress = change_settings;
+        CHECK_OK(martlet_model_fit(model, &result, &data->x, &data->y, &loop));
+        uint64_t hash = network_hash(model, true);
+        hash = check_hash(hash, &result, sizeof result);
+        CHECK_OK(martlet_isa_set(first == 0 ? MARTLET_ISA_AUTO : MARTLET_ISA_BASELINE));
+        CHECK_OK(martlet_model_evaluate(model, &result, &data->x, &data->y, &loop));
+        hash = check_hash(hash, &result, sizeof result);
+        CHECK_OK(martlet_isa_set(first == 0 ? MARTLET_ISA_AUTO : MARTLET_ISA_BASELINE));
+        CHECK_OK(martlet_model_predict(model, out, LENGTH(out), &data->x, &loop));
+        hash = check_hash(hash, out, sizeof out);
+        if (number < 0) wanted[first] = hash;
+        CHECK_SAYING(hash == wanted[first], "set %d, change %d: other bits", first, number);
+        CHECK_OK(martlet_model_destroy(model));
+    }
+    CHECK_OK(martlet_isa_set(MARTLET_ISA_AUTO));
+    CHECK_OK(martlet_threads_set(0));
+    network_data_free(data);
 }
 
 /* ---- two threads in one model ---- */
@@ -135,7 +184,7 @@ struct worker {
 
 static void *train_often(void *user) {
     const struct worker *worker = user;
-    struct network_data *data = network_data(worker->kind == 0 ? 300 : 12 * 12 * 2);
+    struct network_data *data = data_of(worker->kind);
     for (int k = 0; k < 6; k++) {
         const struct outcome given = one_run(worker->kind, data);
         CHECK(memcmp(&given, &worker->wanted, sizeof given) == 0);
@@ -150,7 +199,7 @@ static void at_once(void) {
     CHECK_OK(martlet_threads_set(3));
     for (int k = 0; k < LENGTH(workers); k++) {
         workers[k].kind = k % 2;
-        struct network_data *data = network_data(workers[k].kind == 0 ? 300 : 12 * 12 * 2);
+        struct network_data *data = data_of(workers[k].kind);
         workers[k].wanted = one_run(workers[k].kind, data);
         network_data_free(data);
     }
@@ -161,6 +210,7 @@ static void at_once(void) {
 int main(void) {
     alarm(110);
     same_bits();
+    kept_settings();
     busy();
     at_once();
     printf("%d trainings compared\n", runs);

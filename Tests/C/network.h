@@ -10,6 +10,9 @@
 
 #define NETWORK_SAMPLES 40
 #define NETWORK_CLASSES 5
+#define NETWORK_SIDE 12         /* of images */
+#define NETWORK_SHARED_SIDE 60  /* of images whose layers are work enough to wake threads for */
+#define NETWORK_PIXELS(side) ((side) * (side) * 2)
 
 UNUSED static martlet_layer network_layer(int32_t kind, int64_t units, int32_t activation) {
     martlet_layer layer;
@@ -42,10 +45,10 @@ UNUSED static martlet_model *network_dense(int64_t features, int64_t hidden, uin
     return model;
 }
 
-/* Every kind of layer, over images of 12 x 12 x 2. */
-UNUSED static martlet_model *network_image(uint64_t seed) {
+/* Every kind of layer, over images of NETWORK_PIXELS(side) numbers. */
+UNUSED static martlet_model *network_image_of(int64_t side, uint64_t seed) {
     martlet_model *model = NULL;
-    REQUIRE(martlet_model_create(&model, (const int64_t[]){12, 12, 2}, 3, seed) == MARTLET_OK);
+    REQUIRE(martlet_model_create(&model, (const int64_t[]){side, side, 2}, 3, seed) == MARTLET_OK);
     network_add(model, MARTLET_LAYER_NORMALIZATION, 0, MARTLET_ACTIVATION_LINEAR);
     network_convolve(model, 6, MARTLET_PADDING_SAME);
     network_add(model, MARTLET_LAYER_MAX_POOL2D, 0, MARTLET_ACTIVATION_LINEAR);
@@ -64,6 +67,8 @@ UNUSED static martlet_model *network_image(uint64_t seed) {
     network_add(model, MARTLET_LAYER_DENSE, NETWORK_CLASSES, MARTLET_ACTIVATION_LINEAR);
     return model;
 }
+
+UNUSED static martlet_model *network_image(uint64_t seed) { return network_image_of(NETWORK_SIDE, seed); }
 
 UNUSED static void network_compile(martlet_model *model, int64_t batch_size) {
     martlet_training training;

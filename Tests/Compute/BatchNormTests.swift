@@ -76,6 +76,36 @@ import Testing
         }
     }
 
+    /// A statistic that counts nothing does not reach the other, be it an infinity: momentum 1 keeps the old ones, and
+    /// momentum 0 takes the batch's.
+    @Test func leavesOutWhatCountsNothing() throws {
+        let (rows, channels) = (5, 19)
+        let x = randomFloats(rows * channels, seed: 1)
+        let before = randomFloats(2 * channels, seed: 2).map(\.magnitude)
+        let statistics = Statistics(x.map { Double($0) }, channels)
+        var broken = x
+        broken[channels + 3] = .infinity
+        try Twins.each { execution in
+            func moved(_ x: [Float], from old: [Float], momentum: Double) -> [Float] {
+                let (input, moving) = (FencedFloats(x), FencedFloats(old))
+                let (saved, y) = (
+                    FencedFloats(repeating: 7, count: 2 * channels), FencedFloats(repeating: 7, count: x.count)
+                )
+                execution.batchNorm(
+                    rows: rows, channels: channels, momentum: momentum, epsilon: 1e-3, unbiased: false,
+                    x: input.pointer, scale: nil, shift: nil, moving: moving.pointer, saved: saved.pointer,
+                    y: y.pointer)
+                return moving.numbers
+            }
+            #expect(moved(broken, from: before, momentum: 1) == before)
+            let after = moved(broken, from: before, momentum: 0)
+            #expect(!after[3].isFinite && !after[channels + 3].isFinite)
+            expectClose(
+                moved(x, from: after, momentum: 0), statistics.means + statistics.variances, relative: 1e-6,
+                "\(execution.isa.name)")
+        }
+    }
+
     @Test(arguments: shapes) func uses(shape: (rows: Int, channels: Int)) throws {
         let (rows, channels) = shape
         let x = randomFloats(rows * channels, seed: 31, scale: 3)

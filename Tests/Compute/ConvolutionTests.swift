@@ -82,7 +82,7 @@ private struct Trial {
     func run(_ isa: InstructionSet, threads: Int, isReLU: Bool) throws -> [[Float]] {
         let outputs = [gradient, image, weights].map { Memory(byteCount: $0.byteCount) }
         for output in outputs { output.fill(Float.nan) }
-        let execution = try Execution(mode: .exact, isa: isa, threads: threads)
+        let execution = try Execution(mode: .exact, isa: isa, threads: threads, sharesAll: true)
         execution.convolve(
             window, filters: filters, groups: groups, image: image.pointer(), weights: weights.pointer(),
             bias: isReLU ? UnsafePointer(bias.pointer()) : nil, epilogue: isReLU ? .relu : .none,
@@ -131,6 +131,9 @@ private struct Trial {
             trial(1, (16, 16), 4, filters: 6, kernel: (3, 3), dilation: (4, 3), pad: (4, 4, 3, 3)),
             trial(1, (5, 5), 3, filters: 3, kernel: (7, 7), pad: (3, 3, 3, 3)),
             trial(2, (6, 5), 3, filters: 4, kernel: (2, 2), stride: (3, 3)),
+            // Strides and dilations with one divisor in common, and with none.
+            trial(2, (30, 33), 3, filters: 5, kernel: (5, 7), stride: (6, 5), dilation: (4, 3), pad: (7, 3, 2, 9)),
+            trial(2, (31, 26), 3, filters: 5, kernel: (9, 2), stride: (4, 12), dilation: (6, 8), pad: (11, 30, 0, 1)),
             trial(40, (4, 4), 8, filters: 8, kernel: (3, 3), pad: (1, 1, 1, 1)),
             // Images that fit only part by part, channels in two parts, and padding larger than the image.
             trial(1, (3, 700), 300, filters: 5, kernel: (3, 5), stride: (1, 2), dilation: (1, 2), pad: (1, 1, 1, 1)),

@@ -43,12 +43,14 @@ enum Twins {
         for isa in here { try body(Execution(mode: .exact, isa: isa, threads: 1)) }
     }
 
-    /// Expects the same bits of every number of threads, on each of them.
+    /// Expects the same bits of every number of threads, on each of them. Threads share whatever has two pieces.
     static func expectSameBits(_ body: (Execution) -> [[Float]]) throws {
         for isa in here {
             let one = try body(Execution(mode: .exact, isa: isa, threads: 1)).map { $0.map(\.bitPattern) }
             for threads in [2, 3, 7] {
-                let more = try body(Execution(mode: .exact, isa: isa, threads: threads)).map { $0.map(\.bitPattern) }
+                let more = try body(Execution(mode: .exact, isa: isa, threads: threads, sharesAll: true)).map {
+                    $0.map(\.bitPattern)
+                }
                 let isSame = more == one
                 #expect(isSame, "\(isa.name): \(threads) threads give other bits than one")
             }
