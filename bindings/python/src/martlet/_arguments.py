@@ -18,13 +18,15 @@ from martlet._errors import ArgumentError, DTypeError
 Choice = TypeVar("Choice")
 
 
-def integer(value: Any, where: str, least: int = 1) -> int:
-    """A whole number, least or more."""
+def integer(value: Any, where: str, least: int = 1, most: int = 2**63 - 1) -> int:
+    """A whole number from least to most."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted a whole number")
     number = int(value)
-    if number < least or number >= 2**63:
+    if number < least:
         raise ArgumentError(f"{where} is {value}; wanted {least} or more")
+    if number > most:
+        raise ArgumentError(f"{where} is more than {most}; wanted {least} to {most}")
     return number
 
 
@@ -32,9 +34,13 @@ def real(value: Any, where: str, wanted: str = "a finite number") -> float:
     """A finite number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted a number")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ArgumentError(f"{where} is beyond float64's range; wanted {wanted}") from None
+    if not math.isfinite(number):
         raise ArgumentError(f"{where} is {value}; wanted {wanted}")
-    return float(value)
+    return number
 
 
 def within(value: Any, where: str, least: float, most: float, *, open_end: bool = False) -> float:

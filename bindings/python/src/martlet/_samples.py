@@ -63,11 +63,11 @@ def filled(found: NDArray, where: str) -> NDArray:
 
 
 def samples(data: Any, where: str) -> NDArray:
-    """data as contiguous fp32, at least one sample. Infinities stay; a number beyond fp32 must not become one."""
+    """data as contiguous, aligned fp32, at least one sample. Infinities stay; numbers beyond fp32 are refused."""
     found = filled(array(data, where), where)
     try:
-        with np.errstate(over="raise"):
-            return np.ascontiguousarray(found, np.float32)
+        with np.errstate(all="ignore", over="raise"):
+            return np.require(found, np.float32, ["C", "A"])
     except FloatingPointError:
         place, number = _first(found, np.isfinite(found) & (np.abs(found) > _LARGEST))
         raise ArgumentError(

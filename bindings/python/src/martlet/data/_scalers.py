@@ -99,7 +99,8 @@ class Scaler(ABC):
     def _in_float32(self) -> tuple[NDArray, NDArray]:
         """The layer's mean and factor."""
         origin, factor = self._checked()
-        return (origin - self._low / factor).astype(np.float32), factor.astype(np.float32)
+        with np.errstate(all="ignore"):  # what float32 does not hold was refused, or is used in float64
+            return (origin - self._low / factor).astype(np.float32), factor.astype(np.float32)
 
     def transform(self, x: Any) -> NDArray:
         """x on the scale of what fit saw, as float32 of x's shape.
@@ -114,7 +115,7 @@ class Scaler(ABC):
         _refuse_nonfinite(data)
         scaled = np.empty(data.shape, np.float32)
         try:
-            with np.errstate(over="raise"):
+            with np.errstate(all="ignore", over="raise"):
                 for part in _samples.parts(data):
                     if single:
                         scaled[part] = (data[part].astype(np.float32) - origin) * factor
@@ -200,6 +201,8 @@ class MinMaxScaler(Scaler):
             low, high = (float(end) for end in range)
         except (TypeError, ValueError):
             raise DTypeError(f"range is {range!r}; wanted two numbers, such as (0, 1)") from None
+        except OverflowError:
+            raise ArgumentError("range is beyond float64's; wanted two finite numbers, the lower one first") from None
         if not -np.inf < low < high < np.inf:
             raise ArgumentError(f"range is {range!r}; wanted two finite numbers, the lower one first")
         self.range = low, high

@@ -134,7 +134,8 @@ class Layer(ABC):
             return [array.copy() for _, array in self._views()]
 
     def set_weights(self, weights: Any) -> None:
-        """Replaces its weights with arrays of the shapes that get_weights returns."""
+        """Replaces its weights with arrays of the shapes that get_weights returns. Raises DTypeError, ShapeError or
+        ArgumentError for others, and for finite numbers that float32 does not hold, with nothing written."""
         with self._place().model.owner:
             views = self._views()
             for (_, array), value in zip(views, matched(weights, views, f"layer {self.name!r}"), strict=True):
@@ -162,11 +163,14 @@ def matched(weights: Any, views: list[tuple[View, NDArray]], owner: str) -> list
             found = np.asarray(value)
             if found.dtype.kind not in "fiub" and found.dtype.name != "bfloat16":
                 raise TypeError(f"its dtype is {found.dtype.name}")
-            given = found.astype(np.float32, copy=False)
+            with np.errstate(all="ignore"):
+                given = found.astype(np.float32, copy=False)
         except (TypeError, ValueError, RuntimeError) as error:
             raise DTypeError(f"weight {view.name!r} of {owner}: {error}; wanted an array of real numbers") from None
         if given.shape != array.shape:
             raise ShapeError(f"weight {view.name!r} of {owner} has shape {array.shape}, and {given.shape} was given")
+        if (np.isinf(given) & np.isfinite(found)).any():
+            raise ArgumentError(f"weight {view.name!r} of {owner} holds numbers that float32 does not")
         arrays.append(given)
     return arrays
 

@@ -32,8 +32,9 @@ class Metric(NamedTuple):
 
 
 def TopK(k: int = 5, name: str = "top_k_categorical_accuracy") -> Metric:  # noqa: N802
-    """The share of samples whose label is among the k largest outputs."""
-    return Metric(name, _ffi_models.METRIC_TOP_ACCURACY, _model.TOP_ACCURACY, _arguments.integer(k, "k of TopK"))
+    """The share of samples whose label is among the k largest outputs; k is 1 to 2^31 - 1."""
+    k = _arguments.integer(k, "k of TopK", most=2**31 - 1)
+    return Metric(name, _ffi_models.METRIC_TOP_ACCURACY, _model.TOP_ACCURACY, k)
 
 
 def Accuracy(name: str = "accuracy") -> Metric:  # noqa: N802
