@@ -27,7 +27,8 @@ class Scaler(ABC):
     """(x - origin) factor + low for each channel. Not for use by itself.
 
     axis   of the channels, the samples being axis 0: -1 for the last one, 1 for channels_first images; None: one
-           statistic for everything
+           statistic for everything, as in Standardizer(axis=None) for images without channels, (samples, height,
+           width), whose last axis is a row's pixels
 
     Statistics are float64. x is an array of finite real numbers: anything else is a DTypeError, ShapeError or
     ArgumentError that says where, and leaves the scaler as it was. A scaler that is fitted may be used by several
