@@ -23,10 +23,9 @@ def integer(value: Any, where: str, least: int = 1, most: int = 2**63 - 1) -> in
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted a whole number")
     number = int(value)
-    if number < least:
-        raise ArgumentError(f"{where} is {value}; wanted {least} or more")
-    if number > most:
-        raise ArgumentError(f"{where} is more than {most}; wanted {least} to {most}")
+    if not least <= number <= most:
+        shown = number if number.bit_length() < 128 else f"a number of {number.bit_length()} bits"
+        raise ArgumentError(f"{where} is {shown}; wanted {least} {'or more' if number < least else f'to {most}'}")
     return number
 
 
@@ -80,6 +79,13 @@ def shape(value: Any, where: str) -> tuple[int, ...]:
     if not 1 <= len(value) <= 8:
         raise ArgumentError(f"{where} is {tuple(value)}; wanted 1 to 8 sizes, the batch not among them")
     return tuple(integer(size, f"{where}[{index}]") for index, size in enumerate(value))
+
+
+def text(value: Any, where: str) -> str:
+    """A text."""
+    if not isinstance(value, str):
+        raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted text")
+    return value
 
 
 def one_of(value: Any, choices: Mapping[str, Choice], where: str) -> Choice:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from martlet import _arguments, _ffi_models
@@ -111,7 +112,7 @@ class Softmax(Activation):
 
     def __init__(self, axis: int = -1, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__("softmax", name, input_shape)
-        self.axis = axis
+        self.axis = _arguments.integer(axis, f"axis of {self}", -8)
 
     def _lay(self, graph: Graph, name: str) -> int:
         if self.axis not in (-1, len(graph.sizes)):
@@ -146,8 +147,9 @@ class Reshape(Layer):
     def __init__(self, target_shape: Sequence[int], name: str | None = None, input_shape: Any = None) -> None:
         super().__init__(name, input_shape)
         where = f"target_shape of {self}"
-        given = [size if size == -1 else 1 for size in target_shape] if isinstance(target_shape, list | tuple) else []
-        _arguments.shape([1 if size == -1 else size for size in target_shape] if given else target_shape, where)
+        given = list(target_shape) if isinstance(target_shape, list | tuple) else []
+        known = [1 if isinstance(size, Integral) and size == -1 else size for size in given]
+        _arguments.shape(known or target_shape, where)
         self.target_shape = tuple(int(size) for size in target_shape)
 
     def _lay(self, graph: Graph, name: str) -> int:
