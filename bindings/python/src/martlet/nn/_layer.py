@@ -134,8 +134,7 @@ class Layer(ABC):
             return [array.copy() for _, array in self._views()]
 
     def set_weights(self, weights: Any) -> None:
-        """Replaces its weights with arrays of the shapes that get_weights returns. Raises DTypeError, ShapeError or
-        ArgumentError for others, and for finite numbers that float32 does not hold, with nothing written."""
+        """Replaces its weights with arrays of the shapes that get_weights returns."""
         with self._place().model.owner:
             views = self._views()
             for (_, array), value in zip(views, matched(weights, views, f"layer {self.name!r}"), strict=True):
@@ -152,7 +151,11 @@ class Layer(ABC):
 
 
 def matched(weights: Any, views: list[tuple[View, NDArray]], owner: str) -> list[NDArray]:
-    """Weights as arrays, checked against the views that they shall fill; nothing is written."""
+    """Weights as arrays, checked against the views that they shall fill; nothing is written.
+
+    Raises DTypeError for what is no list of arrays of real numbers, ShapeError for other shapes than the views', and
+    ArgumentError for finite numbers that float32 does not hold.
+    """
     if isinstance(weights, np.ndarray) or not isinstance(weights, list | tuple):
         raise DTypeError(f"weights of {owner} are {type(weights).__name__}; wanted a list of arrays")
     if len(weights) != len(views):
