@@ -64,6 +64,8 @@ NO_FLAGS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.EarlyStopping(monitor=3), martlet.DTypeError, "monitor is 3 of type int; wanted text"),
     (lambda: nn.Conv2D(2, 3, data_format=TWO), martlet.ArgumentError, "data_format of <Conv2D> is array"),
     (lambda: nn.Softmax(axis=TWO), martlet.DTypeError, "axis of <Softmax> is array"),
+    (lambda: nn.Sequential(name=object()), martlet.DTypeError, "name is <object .* of type object; wanted text"),
+    (lambda: compiled().predict(X, verbose="x"), martlet.ArgumentError, "verbose is 'x'; wanted \"auto\", 0, 1 or 2"),
     (lambda: nn.Reshape((TWO, 2)), martlet.DTypeError, r"target_shape of <Reshape>\[0\] is array"),
 ]
 
