@@ -107,6 +107,7 @@ def test_training_leaves_them_and_a_file_keeps_them(tmp_path: Path) -> None:
         (np.full((3, 6), np.inf), martlet.ArgumentError, "data holds inf"),
         ("abc", martlet.DTypeError, "data is 'abc'"),
         (np.full((3, 6), 1e300), martlet.ArgumentError, "data has a mean that float32 does not hold"),
+        ([[-1e200] * 6, [1e200] * 6], martlet.ArgumentError, "the variance of data is inf; wanted at most"),
     ],
 )
 def test_bad_data_change_nothing(data: Any, error: type[Exception], says: str, built: bool) -> None:
@@ -136,6 +137,7 @@ def test_data_without_the_axis() -> None:
     [
         ({"mean": [1e300], "variance": [1]}, "<Normalization> has a mean that float32 does not hold"),
         ({"mean": [0], "factor": [1e300]}, "<Normalization> has a factor that float32 does not hold"),
+        ({"mean": [0], "variance": [1e100]}, r"variance of <Normalization> is 1e\+100; wanted at most 1e\+75"),
         ({"mean": 10**400, "factor": 1}, "mean of <Normalization> is beyond float64's range"),
     ],
 )

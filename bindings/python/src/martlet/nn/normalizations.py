@@ -19,6 +19,8 @@ from martlet.nn._layer import Layer, NDArray
 
 # Keras's: what a deviation is at least before it divides.
 _LEAST_DEVIATION = 1e-7
+# One over its root is still a normal number of float32.
+_LARGEST_VARIANCE = 1e75
 
 
 class BatchNormalization(Layer):
@@ -181,4 +183,6 @@ def _in_float32(statistics: tuple[Float64, Float64], owner: str) -> tuple[NDArra
 def _factor(variance: Any, where: str) -> Float64:
     if np.min(variance) < 0:
         raise ArgumentError(f"{where} is {np.min(variance)}; wanted 0 or more")
+    if np.max(variance) > _LARGEST_VARIANCE:
+        raise ArgumentError(f"{where} is {np.max(variance)}; wanted at most {_LARGEST_VARIANCE:g}")
     return np.asarray(1 / np.maximum(np.sqrt(variance), _LEAST_DEVIATION))
