@@ -116,7 +116,8 @@ class Softmax(Activation):
 
     def __init__(self, axis: int = -1, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__("softmax", name, input_shape)
-        self.axis = _arguments.integer(axis, f"axis of {self}", -8)
+        self.axis = axis
+        _arguments.integer(axis, f"axis of {self}", -8)
 
     def _lay(self, graph: Graph, name: str) -> int:
         if self.axis not in (-1, len(graph.sizes)):
