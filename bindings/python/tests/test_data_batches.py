@@ -190,6 +190,15 @@ def test_a_wrong_epoch() -> None:
         assert batches.epoch == wrong
 
 
+def test_what_the_constructor_checked_stays_as_it_is() -> None:
+    batches = Batches(X, Y, 8, True, 7, True, 1)
+    for name, value in (("batch_size", 8), ("shuffle", True), ("seed", 7), ("drop_last", True), ("prefetch", 1)):
+        assert getattr(batches, name) == value
+        with pytest.raises(AttributeError):
+            setattr(batches, name, 0)
+    assert len(list(batches)) == 3
+
+
 def test_epoch_repeats_an_order() -> None:
     batches = Batches(Y, batch_size=25, seed=1, drop_last=True)
     orders = [next(iter(batches)).tolist() for _ in range(3)]

@@ -201,18 +201,24 @@ def records(count: int) -> np.ndarray[Any, Any]:
 
 
 def test_cifar10(tmp_path: Path) -> None:
-    content = [records(5), records(3), records(2)]
-    for name, part in zip(("data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"), content, strict=True):
+    content = [records(5), records(3), records(1), records(4), records(2), records(2)]
+    names = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"]
+    for name, part in zip(names, content, strict=True):
         part.tofile(tmp_path / name)
     (x_train, y_train), (x_test, y_test) = read_cifar10(tmp_path)
-    assert x_train.shape == (8, 32, 32, 3) and x_test.shape == (2, 32, 32, 3) and x_train.dtype == np.uint8
-    assert y_train.tolist() == [*content[0][:, 0], *content[1][:, 0]] and y_test.tolist() == [*content[2][:, 0]]
+    assert x_train.shape == (15, 32, 32, 3) and x_test.shape == (2, 32, 32, 3) and x_train.dtype == np.uint8
+    assert (y_train == np.concatenate(content[:5])[:, 0]).all() and (y_test == content[5][:, 0]).all()
     # A record: the label, then the red plane, row by row, the green and the blue one.
     assert x_train[6, 3, 5, 1] == content[1][1, 1 + 1024 + 3 * 32 + 5]
     first, labels = read_cifar10(tmp_path / "test_batch.bin", data_format="channels_first")
     assert (first == x_test.transpose(0, 3, 1, 2)).all() and (labels == y_test).all()
     both, _ = read_cifar10([tmp_path / "data_batch_1.bin", tmp_path / "data_batch_2.bin"])
-    assert (both == x_train).all()
+    assert (both == x_train[:8]).all()
+    for name in names:  # half a download is no data set
+        (tmp_path / name).rename(tmp_path / "away")
+        with pytest.raises(martlet.FileError, match=f"lacks {name}; wanted data_batch_1.bin to data_batch_5.bin"):
+            read_cifar10(tmp_path)
+        (tmp_path / "away").rename(tmp_path / name)
 
 
 def test_hostile_cifar10(tmp_path: Path) -> None:
@@ -226,9 +232,10 @@ def test_hostile_cifar10(tmp_path: Path) -> None:
     wrong.tofile(path)
     with pytest.raises(martlet.FormatError, match="has label 10 in record 2; wanted 0 to 9"):
         read_cifar10([path])
-    with pytest.raises(martlet.FileError, match="lacks test_batch.bin"):
+    with pytest.raises(martlet.FileError, match="lacks data_batch_2.bin"):
         read_cifar10(tmp_path)
-    with pytest.raises(martlet.ArgumentError, match="data_format is 'NHWC'"):
-        read_cifar10(path, "NHWC")
+    for data_format in ("NHWC", np.array(["channels_last"] * 2)):
+        with pytest.raises(martlet.ArgumentError, match="data_format is "):
+            read_cifar10(path, data_format)
     with pytest.raises(martlet.ArgumentError, match="is empty"):
         read_cifar10([])

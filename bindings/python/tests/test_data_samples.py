@@ -1,4 +1,4 @@
-"""What is refused of samples before the library reads them: what float32 does not hold, NaN and infinity."""
+"""What becomes of samples before the library reads them: what is copied, what is refused, and what is not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 import martlet
 from martlet import _samples, nn
+from martlet.data import MinMaxScaler, Standardizer
 
 RNG = np.random.default_rng(3)
 X, Y = RNG.normal(size=(40, 6)), RNG.normal(size=(40, 2))
@@ -58,3 +59,45 @@ def test_refuse_nan_leaves_infinite_labels_to_who_reads_labels() -> None:
             _samples.refuse_nan(np.array([1, np.nan], dtype), "y")
         with pytest.raises(martlet.ArgumentError, match="y holds -inf"):
             _samples.refuse_nonfinite(np.array([1, -np.inf], dtype), "y")
+
+
+def unaligned(data: Any) -> Any:
+    """The same numbers one byte beyond where they should lie, contiguous."""
+    found = np.frombuffer(b"\0" + data.tobytes(), data.dtype, offset=1).reshape(data.shape)
+    assert not found.flags.aligned and found.flags.c_contiguous
+    return found
+
+
+@pytest.mark.parametrize("kind", ["x", "targets", "labels"])
+def test_unaligned_arrays_are_copied(kind: str) -> None:
+    x, y = X.astype(np.float32), Y.astype(np.float32)
+    loss = "mse"
+    if kind == "labels":
+        y, loss = np.arange(len(x)) % 2, "sparse_categorical_crossentropy"
+    given = (unaligned(x), y) if kind == "x" else (x, unaligned(y))
+    found = []
+    for one in ((x, y), given):
+        built = model()
+        built.compile("adam", loss)
+        history = built.fit(*one, validation_data=one, verbose=0).history
+        found.append((built.parameters().tobytes(), history, built.evaluate(*one, verbose=0)))
+        assert (built.predict(one[0]) == built.predict(x)).all()
+    assert found[0] == found[1]
+
+
+def test_numpy_told_to_raise() -> None:
+    """np.seterr(all="raise") makes no errors of numbers that are merely small."""
+    small = np.full((4, 6), 1e-300)
+    built = nn.Sequential([nn.Normalization(input_shape=(6,)), nn.Dense(2)], seed=1)
+    built.compile("adam", "mse")
+    scaler = Standardizer().fit(small)
+    with np.errstate(all="raise"):
+        built.fit(small, Y[:4], verbose=0)
+        built.set_weights([weight.astype(np.float64) * 1e-300 for weight in built.get_weights()])
+        nn.Normalization().adapt(small)
+        built.layers[0].adapt(small + np.arange(4)[:, None] * 1e-300)  # type: ignore[attr-defined]
+        scaler.layer()
+        assert (scaler.transform(small) == 0).all()
+        assert (MinMaxScaler().fit([[0.0], [1.0]]).transform([[1e-300]]) == 0).all()
+        with pytest.raises(martlet.ArgumentError, match="x holds 9.9.*, which float32 does not"):
+            built.predict(1 / small)

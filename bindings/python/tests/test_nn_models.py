@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import martlet
 from martlet import nn
@@ -172,9 +173,15 @@ def test_a_layer_that_cannot_be_added_fixes_nothing() -> None:
 def test_batches_are_for_train_on_batch() -> None:
     model = mlp()
     model.compile("adam", LOSS)
-    for given in (Batches(X, Y), iter([(X, Y)])):
-        with pytest.raises(martlet.DTypeError, match=r"call train_on_batch\(x, y\) with each"):
-            model.fit(given)
+    tensors = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    for given in (Batches(X, Y), iter([(X, Y)]), tensors):
+        for call in (model.fit, model.evaluate, model.predict):
+            with pytest.raises(
+                martlet.DTypeError, match=r"x is <.*goes in batch by batch, with train_on_batch\(x, y\)"
+            ):
+                call(given)
+    with pytest.raises(martlet.DTypeError, match=r"validation_data is no pair; wanted \(x, y\), arrays of"):
+        model.fit(X, Y, validation_data=Batches(X, Y))
     with pytest.raises(martlet.DTypeError, match="y is None"):
         model.fit(X)
 

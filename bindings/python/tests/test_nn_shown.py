@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,6 +120,37 @@ def test_a_number_of_some_epochs_is_plotted_where_it_was() -> None:
     assert list(extra.lines[0].get_xdata()) == [2, 4] and list(extra.lines[0].get_ydata()) == [10.0, 30.0]
 
 
-def test_no_terminal_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_terminal_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    assert _progress.level(True) == (1 if _progress._bar_class() else 2)
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    for verbose in (1, "auto"):
+        model.fit(X, Y, verbose=verbose)
+        assert capsys.readouterr().out.startswith("Epoch 1/1 - ")
+    model.evaluate(X, Y, verbose=1)
+    assert capsys.readouterr().out.startswith("evaluate - ")
+
+
+def test_a_plot_is_written_where_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    history = model.fit(X, Y, verbose=0)
+    for path, start in (
+        ("curve", b"\x89PNG"),
+        (Path("a.PNG"), b"\x89PNG"),
+        (b"curve.svg", b"<?xml"),
+        ("run.1/c", b"\x89PNG"),
+    ):
+        Path("run.1").mkdir(exist_ok=True)
+        history.plot(path)
+        assert Path(os.fsdecode(path)).read_bytes().startswith(start)
+    assert len(list(tmp_path.iterdir())) == 4
+    for wrong, error in (
+        ("no/where.png", martlet.FileError),
+        ("a.zip", martlet.ArgumentError),
+        (3, martlet.DTypeError),
+    ):
+        with pytest.raises(error):
+            history.plot(wrong)

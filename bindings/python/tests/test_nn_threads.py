@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import random
+import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -207,27 +211,41 @@ assert len(answers) == 600 and not wrong, (len(wrong), wrong[0])
 
 
 def test_weights_are_read_whole() -> None:
-    """One thread writes all weights, another reads them: never a mixture."""
-    model = mlp()
+    """One thread writes all weights, another reads them: never a mixture. They come at any moment of each other's calls
+    until they have got through, and were refused, often enough."""
+    model = nn.Sequential([nn.Dense(700, input_shape=(700,)), nn.Dense(700)])
     ones = [np.full_like(weight, 1) for weight in model.get_weights()]
     twos = [np.full_like(weight, 2) for weight in ones]
     model.set_weights(ones)
-    over, mixtures = threading.Event(), []
+    deadline = time.monotonic() + 60
+    pause = functools.partial(random.Random(1).uniform, 0, 0.002)
+    reads, writes, refusals, mixtures = 0, 0, 0, []
 
     def read() -> None:
-        while not over.is_set():
+        nonlocal reads, refusals
+        while min(reads, writes, refusals) < 50 and time.monotonic() < deadline:
+            time.sleep(pause())
             try:
-                found = {number for weight in model.get_weights() for number in np.unique(weight)}
+                found = {number for weight in model.get_weights() for number in (weight.flat[0], weight.flat[-1])}
             except martlet.BusyError:
+                refusals += 1
                 continue
+            reads += 1
             if len(found) > 1:
                 mixtures.append(found)
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    for turn in range(300):
-        with contextlib.suppress(martlet.BusyError):
-            model.set_weights((ones, twos)[turn % 2])
-    over.set()
-    reader.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # Python changes threads between any two lines
+    try:
+        reader = threading.Thread(target=read)
+        reader.start()
+        while reader.is_alive():
+            time.sleep(pause())
+            with contextlib.suppress(martlet.BusyError):
+                model.set_weights((ones, twos)[writes % 2])
+                writes += 1
+        reader.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert not mixtures
+    assert min(reads, writes, refusals) >= 50

@@ -18,13 +18,14 @@ from martlet._errors import ArgumentError, DTypeError
 Choice = TypeVar("Choice")
 
 
-def integer(value: Any, where: str, least: int = 1) -> int:
-    """A whole number, least or more."""
+def integer(value: Any, where: str, least: int = 1, most: int = 2**63 - 1) -> int:
+    """A whole number from least to most."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
         raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted a whole number")
     number = int(value)
-    if number < least or number >= 2**63:
-        raise ArgumentError(f"{where} is {value}; wanted {least} or more")
+    if not least <= number <= most:
+        shown = number if number.bit_length() < 128 else f"a number of {number.bit_length()} bits"
+        raise ArgumentError(f"{where} is {shown}; wanted {least} {'or more' if number < least else f'to {most}'}")
     return number
 
 
@@ -32,9 +33,13 @@ def real(value: Any, where: str, wanted: str = "a finite number") -> float:
     """A finite number."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted a number")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ArgumentError(f"{where} is beyond float64's range; wanted {wanted}") from None
+    if not math.isfinite(number):
         raise ArgumentError(f"{where} is {value}; wanted {wanted}")
-    return float(value)
+    return number
 
 
 def within(value: Any, where: str, least: float, most: float, *, open_end: bool = False) -> float:
@@ -74,6 +79,13 @@ def shape(value: Any, where: str) -> tuple[int, ...]:
     if not 1 <= len(value) <= 8:
         raise ArgumentError(f"{where} is {tuple(value)}; wanted 1 to 8 sizes, the batch not among them")
     return tuple(integer(size, f"{where}[{index}]") for index, size in enumerate(value))
+
+
+def text(value: Any, where: str) -> str:
+    """A text."""
+    if not isinstance(value, str):
+        raise DTypeError(f"{where} is {value!r} of type {type(value).__name__}; wanted text")
+    return value
 
 
 def one_of(value: Any, choices: Mapping[str, Choice], where: str) -> Choice:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,11 +114,11 @@ def check(lr: Any, betas: Any, eps: Any, weight_decay: Any) -> None:
 
 def number(value: Any, name: str) -> float:
     """A real number as a float: Python's, numpy's, or a tensor or array of one element."""
-    if isinstance(value, Real):
-        return float(value)
     if not isinstance(value, str | bytes | complex):
         try:
             return float(value)
+        except OverflowError:
+            raise ArgumentError(f"{name} is beyond float64's range; wanted a number") from None
         except (TypeError, ValueError, RuntimeError):
             pass
     raise DTypeError(f"{name} is {value!r} of type {type(value).__name__}; wanted a number")

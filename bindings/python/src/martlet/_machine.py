@@ -54,7 +54,8 @@ def machine() -> Machine:
 def set_isa(isa: str) -> None:
     """Chooses the instruction set for the whole process: "auto" (the best), "baseline", "avx2" or "avx512".
 
-    Results do not depend on it. One that the machine lacks is an ArgumentError.
+    Results of optimizers do not depend on it; those of models do, in their last bits. One that the machine lacks is an
+    ArgumentError.
     """
     if not isinstance(isa, str):
         raise DTypeError(f"isa is {isa!r}; wanted one of {', '.join(map(repr, _ISA_NUMBERS))}")

@@ -15,6 +15,9 @@ from martlet import _ffi, _ffi_models, _memory
 from martlet._config import Hyperparameters
 from martlet._owner import Owner
 
+# The exception for a status that Bound.train returned.
+error_of = _ffi.error_of
+
 # Where a Result's numbers stand among its 8-byte words.
 _WORDS = {field[0]: getattr(_ffi_models.Result, field[0]).offset // 8 for field in _ffi_models.Result._fields_}
 LOSS = _WORDS["loss"]
@@ -240,11 +243,6 @@ class Bound:
         loop.batch_size = batch_size
         x, y = _part(self._x, first, count), _part(self._y, first, count)
         _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)
-
-
-def error_of(status: int) -> Exception:
-    """The exception for a status that Bound.train returned."""
-    return _ffi.error_of(status)
 
 
 _ITEM_SIZES = {_ffi.FP32: 4, _ffi.INT32: 4, _ffi.INT64: 8, _ffi.UINT8: 1}

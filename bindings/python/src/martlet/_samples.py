@@ -5,7 +5,7 @@ Shared by martlet.nn and martlet.data. Nothing here knows models, or keeps anyth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,16 +63,29 @@ def filled(found: NDArray, where: str) -> NDArray:
 
 
 def samples(data: Any, where: str) -> NDArray:
-    """data as contiguous fp32, at least one sample. Infinities stay; a number beyond fp32 must not become one."""
-    found = filled(array(data, where), where)
+    """data as contiguous, aligned fp32, at least one sample. Infinities stay; numbers beyond fp32 are refused."""
     try:
-        with np.errstate(over="raise"):
-            return np.ascontiguousarray(found, np.float32)
+        found = filled(array(data, where), where)
+    except DTypeError:
+        _refuse_batches(data, where)
+        raise
+    try:
+        with np.errstate(all="ignore", over="raise"):
+            return np.require(found, np.float32, ["C", "A"])
     except FloatingPointError:
         place, number = _first(found, np.isfinite(found) & (np.abs(found) > _LARGEST))
         raise ArgumentError(
             f"{where} holds {number}, first at {place}, which float32 does not; wanted at most {_LARGEST:.3g}"
         ) from None
+
+
+def _refuse_batches(data: Any, where: str) -> None:
+    """Says what to do with batches, such as martlet.data.Batches, which models take one by one alone."""
+    if hasattr(data, "__array__") or isinstance(data, str | bytes | list | tuple | Mapping):
+        return
+    if hasattr(data, "__iter__") or hasattr(data, "__getitem__"):
+        raise DTypeError(f"{where} is {data!r}; wanted an array of numbers: what gives batches goes in batch by batch, "
+                         "with train_on_batch(x, y), test_on_batch(x, y) or predict(x)")  # fmt: skip
 
 
 def refuse_nan(data: NDArray, where: str, otherwise: str = "") -> None:

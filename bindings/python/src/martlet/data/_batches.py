@@ -31,7 +31,8 @@ class Batches:
     prefetch     batches that a thread makes ready ahead; 0: none, and no thread
 
     epoch is the number of the next iteration's epoch, 0 at first; seed and epoch give the order, so setting it repeats
-    one, or goes on where another process was. samples is how many there are.
+    one, or goes on where another process was. samples is how many there are. What the constructor was given can be read
+    and not set.
 
     Arguments that cannot be are a DTypeError, ShapeError or ArgumentError. What reading the arrays raises, in the
     thread too, is raised by the iteration at the batch that it befell, and ends it.
@@ -56,17 +57,42 @@ class Batches:
         if len({len(array) for array in self._arrays}) > 1:
             raise ShapeError(f"x has {len(self._arrays[0])} samples and y has {len(self._arrays[1])}; wanted as many")
         self.samples = len(self._arrays[0])
-        self.batch_size = _arguments.integer(batch_size, "batch_size")
-        self.prefetch = _arguments.integer(prefetch, "prefetch", 0)
-        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
-        self.shuffle = _arguments.flag(shuffle, "shuffle")
-        self.drop_last = _arguments.flag(drop_last, "drop_last")
+        self._batch_size = _arguments.integer(batch_size, "batch_size")
+        self._prefetch = _arguments.integer(prefetch, "prefetch", 0)
+        self._seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
+        self._shuffle = _arguments.flag(shuffle, "shuffle")
+        self._drop_last = _arguments.flag(drop_last, "drop_last")
         if self.drop_last and self.batch_size > self.samples:
             raise ArgumentError(
                 f"batch_size is {self.batch_size} and x has {self.samples} samples, so that drop_last would leave no "
                 f"batch; wanted at most {self.samples}"
             )
         self.epoch = 0
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in each batch."""
+        return self._batch_size
+
+    @property
+    def prefetch(self) -> int:
+        """Batches that are made ready ahead."""
+        return self._prefetch
+
+    @property
+    def seed(self) -> int:
+        """Of the orders."""
+        return self._seed
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether each epoch has a new order."""
+        return self._shuffle
+
+    @property
+    def drop_last(self) -> bool:
+        """Whether every batch has batch_size samples."""
+        return self._drop_last
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -78,7 +104,7 @@ class Batches:
         epoch = _arguments.integer(self.epoch, "epoch", 0)
         rows = _samples.order(self.seed, epoch, self.samples) if self.shuffle else np.arange(self.samples)
         self.epoch = epoch + 1
-        arrays, size = self._arrays, self.batch_size
+        arrays, size = self._arrays, self._batch_size
 
         def fetch(batch: int) -> Any:
             chosen = rows[batch * size : (batch + 1) * size]

@@ -77,7 +77,8 @@ def load_mnist_idx(folder_or_files: Any) -> Any:
     """MNIST, or a set of its form, from IDX files.
 
     A folder gives (x_train, y_train), (x_test, y_test) from the four files by their usual names, compressed or not; a
-    pair of files, images and labels, gives (x, y). Images are uint8 of (samples, height, width), labels uint8.
+    pair of files, images and labels, gives (x, y). Images are uint8 of (samples, height, width), labels uint8. A scaler
+    takes the last axis for channels, which these have not: Standardizer(axis=None) scales the images as they are.
     """
     if _is_sequence(folder_or_files):
         if len(folder_or_files) != 2:
@@ -114,22 +115,23 @@ def _found(folder: Path, start: str, end: str) -> str:
 def read_cifar10(folder_or_files: Any, data_format: str = "channels_last") -> Any:
     """CIFAR-10's binary version.
 
-    A folder gives (x_train, y_train), (x_test, y_test) from data_batch_*.bin and test_batch.bin; a file or several give
-    (x, y). Images are uint8 of (samples, 32, 32, 3), or (samples, 3, 32, 32) with data_format "channels_first"; labels
-    are uint8.
+    A folder gives (x_train, y_train), (x_test, y_test) from data_batch_1.bin to data_batch_5.bin and test_batch.bin, of
+    which none may lack; a file or several give (x, y). Images are uint8 of (samples, 32, 32, 3), or (samples, 3, 32,
+    32) with data_format "channels_first"; labels are uint8.
     """
-    if data_format not in ("channels_last", "channels_first"):
+    if not isinstance(data_format, str) or data_format not in ("channels_last", "channels_first"):
         raise ArgumentError(f'data_format is {data_format!r}; wanted "channels_last" or "channels_first"')
     if _is_sequence(folder_or_files):
         return _cifar(_names(folder_or_files), data_format)
     if os.path.isfile(given := _name(folder_or_files, "folder_or_files", "a folder, a file or a list of files")):
         return _cifar([given], data_format)
     folder = _folder(given)
-    train, test = sorted(str(path) for path in folder.glob("data_batch_*.bin")), str(folder / "test_batch.bin")
-    if not train or not os.path.isfile(test):
-        raise FileError(f"{folder} lacks {'test_batch.bin' if train else 'data_batch_1.bin'}; wanted data_batch_*.bin "
-                        "and test_batch.bin")  # fmt: skip
-    return _cifar(train, data_format), _cifar([test], data_format)
+    train, test = [folder / f"data_batch_{number}.bin" for number in range(1, 6)], folder / "test_batch.bin"
+    for path in (*train, test):
+        if not path.is_file():
+            raise FileError(f"{folder} lacks {path.name}; wanted data_batch_1.bin to data_batch_5.bin and "
+                            "test_batch.bin, or a list of the files that are meant")  # fmt: skip
+    return _cifar([str(path) for path in train], data_format), _cifar([str(test)], data_format)
 
 
 def _cifar(names: Sequence[str], data_format: str) -> Pair:

@@ -27,7 +27,8 @@ class Scaler(ABC):
     """(x - origin) factor + low for each channel. Not for use by itself.
 
     axis   of the channels, the samples being axis 0: -1 for the last one, 1 for channels_first images; None: one
-           statistic for everything
+           statistic for everything, as in Standardizer(axis=None) for images without channels, (samples, height,
+           width), whose last axis is a row's pixels
 
     Statistics are float64. x is an array of finite real numbers: anything else is a DTypeError, ShapeError or
     ArgumentError that says where, and leaves the scaler as it was. A scaler that is fitted may be used by several
@@ -99,7 +100,8 @@ class Scaler(ABC):
     def _in_float32(self) -> tuple[NDArray, NDArray]:
         """The layer's mean and factor."""
         origin, factor = self._checked()
-        return (origin - self._low / factor).astype(np.float32), factor.astype(np.float32)
+        with np.errstate(all="ignore"):  # what float32 does not hold was refused, or is used in float64
+            return (origin - self._low / factor).astype(np.float32), factor.astype(np.float32)
 
     def transform(self, x: Any) -> NDArray:
         """x on the scale of what fit saw, as float32 of x's shape.
@@ -114,7 +116,7 @@ class Scaler(ABC):
         _refuse_nonfinite(data)
         scaled = np.empty(data.shape, np.float32)
         try:
-            with np.errstate(over="raise"):
+            with np.errstate(all="ignore", over="raise"):
                 for part in _samples.parts(data):
                     if single:
                         scaled[part] = (data[part].astype(np.float32) - origin) * factor
@@ -200,6 +202,8 @@ class MinMaxScaler(Scaler):
             low, high = (float(end) for end in range)
         except (TypeError, ValueError):
             raise DTypeError(f"range is {range!r}; wanted two numbers, such as (0, 1)") from None
+        except OverflowError:
+            raise ArgumentError("range is beyond float64's; wanted two finite numbers, the lower one first") from None
         if not -np.inf < low < high < np.inf:
             raise ArgumentError(f"range is {range!r}; wanted two finite numbers, the lower one first")
         self.range = low, high

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from martlet import _arguments, _ffi_models
@@ -73,7 +74,7 @@ class Dense(Layer):
 
 
 class Activation(Layer):
-    """activation(x), by one of the names that Dense lists. The shape stays."""
+    """activation(x), by one of the names that Dense lists. The shape stays; softmax is over the last size."""
 
     def __init__(self, activation: str, *, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__(name=name, input_shape=input_shape)
@@ -87,7 +88,10 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """max(x, 0); with negative_slope that times x where x < 0."""
+    """max(x, 0); with negative_slope, 0 or more, that times x where x < 0. The shape stays.
+
+    max_value and threshold are Keras's arguments; others than None and 0 raise UnsupportedError.
+    """
 
     def __init__(
         self,
@@ -107,7 +111,7 @@ class ReLU(Activation):
 
 
 class LeakyReLU(Activation):
-    """x, or negative_slope x where x < 0. torch's default slope is 0.01."""
+    """x, or negative_slope x where x < 0; the slope is 0 or more. torch's default is 0.01. The shape stays."""
 
     def __init__(self, negative_slope: float = 0.3, *, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__("leaky_relu", name=name, input_shape=input_shape)
@@ -115,11 +119,13 @@ class LeakyReLU(Activation):
 
 
 class Softmax(Activation):
-    """exp(x) / sum exp(x) over the last size."""
+    """exp(x) / sum exp(x) over the last size. The shape stays. Another axis than the last raises UnsupportedError when
+    the model is built."""
 
     def __init__(self, axis: int = -1, *, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__("softmax", name=name, input_shape=input_shape)
         self.axis = axis
+        _arguments.integer(axis, f"axis of {self}", -8)
 
     def _lay(self, graph: Graph, name: str) -> int:
         if self.axis not in (-1, len(graph.sizes)):
@@ -129,7 +135,7 @@ class Softmax(Activation):
 
 class Dropout(Layer):
     """In training each element becomes 0 with probability rate, and x / (1 - rate) otherwise (Srivastava et al.,
-    2014). Which ones is drawn from the model's seed."""
+    2014). Which ones is drawn from the model's seed. rate is 0 or more and less than 1. The shape stays."""
 
     def __init__(self, rate: float, *, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__(name=name, input_shape=input_shape)
@@ -141,7 +147,7 @@ class Dropout(Layer):
 
 class Flatten(Layer):
     """All elements of a sample in one row, in the order in which its user sees them: channels_first images channel by
-    channel, as in torch (Keras turns them first)."""
+    channel, as in torch (Keras turns them first): (a, b, ...) becomes (a b ...,)."""
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.straighten()
@@ -149,13 +155,18 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The same elements with other sizes, of which one may be -1: what is left."""
+    """The same elements with other sizes, of which one may be -1: what is left.
+
+    Reshape((2, -1)) makes (2, 6) of (3, 4). There are 1 to 8 sizes, the batch not among them. Another number of
+    elements raises ShapeError when the model is built.
+    """
 
     def __init__(self, target_shape: Sequence[int], *, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__(name=name, input_shape=input_shape)
         where = f"target_shape of {self}"
-        given = [size if size == -1 else 1 for size in target_shape] if isinstance(target_shape, list | tuple) else []
-        _arguments.shape([1 if size == -1 else size for size in target_shape] if given else target_shape, where)
+        given = list(target_shape) if isinstance(target_shape, list | tuple) else []
+        known = [1 if isinstance(size, Integral) and size == -1 else size for size in given]
+        _arguments.shape(known or target_shape, where)
         self.target_shape = tuple(int(size) for size in target_shape)
 
     def _lay(self, graph: Graph, name: str) -> int:
@@ -164,7 +175,12 @@ class Reshape(Layer):
 
 
 class Permute(Layer):
-    """The sizes in another order: dims names, from 1, the input's dimension that each of the output's is."""
+    """The sizes in another order: dims names, from 1, the input's dimension that each of the output's is.
+
+    Permute((3, 1, 2)) makes (c, a, b) of (a, b, c): a channels_first image of a channels_last one. dims that are not
+    each of 1 to their number once raise ShapeError, and so does an input of another number of sizes, when the model is
+    built.
+    """
 
     def __init__(self, dims: Sequence[int], *, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__(name=name, input_shape=input_shape)

@@ -38,7 +38,7 @@ class Options(NamedTuple):
         shuffle: Any, initial_epoch: Any, validation_batch_size: Any, check: Any,
     ) -> Options:  # fmt: skip
         if validation_data is not None and (not isinstance(validation_data, list | tuple) or len(validation_data) != 2):
-            raise DTypeError("validation_data is no pair; wanted (x, y)")
+            raise DTypeError("validation_data is no pair; wanted (x, y), arrays of samples and targets")
         return cls(
             _arguments.batch_size(batch_size),
             _arguments.integer(epochs, "epochs", 0),
@@ -56,7 +56,6 @@ class Options(NamedTuple):
 
 def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
     """Trains from initial_epoch to epochs."""
-    _refuse_batches(x, y)
     history = History()
     with model._tentative():
         data, validation = _split(model, x, y, options)
@@ -88,13 +87,6 @@ def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
             break
     callbacks.call("on_train_end", logs)
     return history
-
-
-def _refuse_batches(x: Any, y: Any) -> None:
-    """What gives batches, such as martlet.data.Batches, comes without y."""
-    if y is None and not hasattr(x, "__array__") and not isinstance(x, list | tuple) and hasattr(x, "__iter__"):
-        raise DTypeError(f"x is {x!r}, without y; wanted arrays x and y: for batches of one's own call "
-                         "train_on_batch(x, y) with each")  # fmt: skip
 
 
 def _split(model: Sequential, x: Any, y: Any, options: Options) -> tuple[Data, Data | None]:

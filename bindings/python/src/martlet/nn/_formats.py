@@ -29,6 +29,6 @@ def resolved(data_format: Any, where: str = "data_format") -> str:
     """The format asked for, or the default where that is None."""
     if data_format is None:
         return _default
-    if data_format in (LAST, FIRST):
-        return str(data_format)
+    if isinstance(data_format, str) and data_format in (LAST, FIRST):
+        return data_format
     raise ArgumentError(f'{where} is {data_format!r}; wanted "{LAST}" or "{FIRST}"')

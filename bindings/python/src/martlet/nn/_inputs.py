@@ -1,4 +1,4 @@
-"""Samples and targets as the library takes them: contiguous, fp32 or whole-number labels, of shapes that fit.
+"""Samples and targets as the library takes them: contiguous, aligned, fp32 or whole-number labels, of shapes that fit.
 
 What is not so already is converted once, into a copy. Every error names the argument, what was given and what was
 wanted. Nothing here knows models.
@@ -71,7 +71,7 @@ def labels(data: Any, where: str, classes: int, places: tuple[int, ...] = ()) ->
         if not 0 <= label < classes:
             raise ArgumentError(f"{where} holds label {label} at {_place(extreme, found)}; wanted 0 to {classes - 1}, "
                                 f"the classes that the model tells apart")  # fmt: skip
-    return np.ascontiguousarray(found, found.dtype if found.dtype in _NUMBERS else np.int64)
+    return np.require(found, found.dtype if found.dtype in _NUMBERS else np.int64, ["C", "A"])
 
 
 def _whole(found: NDArray, where: str) -> NDArray:

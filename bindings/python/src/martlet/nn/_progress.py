@@ -1,6 +1,7 @@
 """What fit and evaluate show: a bar by tqdm where that is installed, or a line for each epoch.
 
-verbose: "auto" is a bar on a terminal and lines elsewhere; 0 nothing; 1 a bar; 2 lines.
+verbose: "auto" is a bar on a terminal and lines elsewhere; 0 nothing; 1 a bar, or lines where no stderr is open for it;
+2 lines.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ _BETWEEN = 0.1
 def level(verbose: Any, *, alone: int = 2) -> int:
     """0, 1 or 2. alone: what "auto" is where nobody looks at a terminal."""
     if isinstance(verbose, str) and verbose == "auto":
-        terminal = sys.stderr is not None and sys.stderr.isatty()
-        return 1 if terminal and _bar_class() is not None else alone
+        return 1 if _can_draw() and sys.stderr.isatty() else alone
     if not isinstance(verbose, str | Integral | np.bool_):
         raise DTypeError(f'verbose is {verbose!r} of type {type(verbose).__name__}; wanted "auto", 0, 1 or 2')
     if verbose not in (0, 1, 2):
         raise ArgumentError(f'verbose is {verbose!r}; wanted "auto", 0, 1 or 2')
-    return 2 if verbose == 1 and _bar_class() is None else int(verbose)
+    return 2 if verbose == 1 and not _can_draw() else int(verbose)
+
+
+def _can_draw() -> bool:
+    return sys.stderr is not None and _bar_class() is not None
 
 
 def _bar_class() -> Any:

@@ -42,6 +42,7 @@ class Stack(Weights):
         self._built: Built | None = None
         self._owner = Owner()
         self._closed = False
+        _arguments.text(self.name, "name")
         try:
             for layer in layers or ():
                 self.add(layer)

@@ -51,12 +51,15 @@ class Weights(ABC):
         return sum(layer.count_params() for layer in self._layers)
 
     def parameters(self) -> NDArray:
-        """All that training changes, flat, where it lies: writing it changes the model. Nothing keeps another thread's
-        training from changing it meanwhile; get_weights does."""
+        """All that training changes, flat, where it lies: writing it changes the model. float32 (count,), in the order
+        of get_weights without the statistics. Nothing keeps another thread's training from changing it meanwhile;
+        get_weights does. Raises OrderError before the samples' shape is known."""
         return self._ready().numbers(_ffi_models.BUFFER_PARAMETERS)
 
     def statistics(self) -> NDArray:
-        """Moving means and variances and the like, flat, where they lie."""
+        """What training does not step, flat, where it lies: of each BatchNormalization its moving mean and variance, of
+        each Normalization its mean and factor, in the order of the layers. float32 (count,), (0,) where there are
+        none. Raises OrderError before the samples' shape is known."""
         return self._ready().numbers(_ffi_models.BUFFER_STATISTICS)
 
     def gradients(self) -> NDArray:

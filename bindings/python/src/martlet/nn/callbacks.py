@@ -12,9 +12,8 @@ import os
 import string
 import warnings
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
-
-import numpy as np
 
 from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, FileError
@@ -28,11 +27,9 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         super().__init__()
-        if mode not in ("auto", "min", "max"):
-            raise ArgumentError(f'mode is {mode!r}; wanted "auto", "min" or "max"')
-        self.monitor = monitor
+        self.monitor = _arguments.text(monitor, "monitor")
         self.min_delta = abs(_arguments.real(min_delta, "min_delta"))
-        self.mode = mode
+        self.mode = _arguments.one_of(mode, {name: name for name in ("auto", "min", "max")}, "mode")
         self.best: float | None = None
 
     @property
@@ -91,7 +88,7 @@ class EarlyStopping(Monitor):
         self.patience = _arguments.integer(patience, "patience", 0)
         self.verbose = verbose
         self.baseline = None if baseline is None else _arguments.real(baseline, "baseline")
-        self.restore_best_weights = restore_best_weights
+        self.restore_best_weights = _arguments.flag(restore_best_weights, "restore_best_weights")
         self.start_from_epoch = _arguments.integer(start_from_epoch, "start_from_epoch", 0)
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights: Any = None
@@ -145,7 +142,7 @@ class ModelCheckpoint(Monitor):
         super().__init__(monitor, mode)
         self.filepath = _template(os.fsdecode(_arguments.file_name(filepath)))
         self.verbose = verbose
-        self.save_best_only = save_best_only
+        self.save_best_only = _arguments.flag(save_best_only, "save_best_only")
 
     def on_train_begin(self, logs: Any = None) -> None:
         if "{" not in os.path.dirname(self.filepath):
@@ -219,7 +216,8 @@ class GradientNorm(Callback):
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate before each epoch, to schedule(epoch, learning_rate) or schedule(epoch)."""
+    """Sets the learning rate before each epoch, to schedule(epoch, learning_rate) or schedule(epoch): a number, or an
+    array of no axes."""
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
@@ -235,12 +233,13 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         optimizer = self.model.optimizer
-        rate = self.schedule(epoch, optimizer.learning_rate) if self._takes_rate else self.schedule(epoch)
-        if not isinstance(rate, float | np.floating | int) or isinstance(rate, bool):
+        rate: Any = self.schedule(epoch, optimizer.learning_rate) if self._takes_rate else self.schedule(epoch)
+        number = rate.item() if getattr(rate, "ndim", None) == 0 else rate
+        if not isinstance(number, Real) or isinstance(number, bool):
             raise DTypeError(f"schedule({epoch}) gave {rate!r}; wanted a number")
-        optimizer.learning_rate = float(rate)
+        optimizer.learning_rate = number
         if self.verbose:
-            print(f"Epoch {epoch + 1}: learning rate {float(rate):g}")
+            print(f"Epoch {epoch + 1}: learning rate {optimizer.learning_rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:

@@ -5,8 +5,11 @@ The picture needs matplotlib, which nothing else here does.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from martlet import _arguments
+from martlet._errors import ArgumentError, FileError
 from martlet.nn.callbacks import Callback
 
 
@@ -30,8 +33,10 @@ class History(Callback):
     def plot(self, path: Any = None) -> Any:
         """Draws loss and metrics over the epochs, training and validation together; returns the figure.
 
-        path: a file to write it to, as PNG where the name does not say otherwise.
+        path: a file to write it to, in the format that its suffix says, or as PNG where it has none. Raises FileError
+        where the system refuses it, and ArgumentError for a suffix that matplotlib does not know.
         """
+        target = None if path is None else os.fsdecode(_arguments.file_name(path))
         try:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
@@ -55,6 +60,18 @@ class History(Callback):
             axes.set_title(name)
             axes.grid(alpha=0.3)
             axes.legend()
-        if path is not None:
-            figure.savefig(path)
+        if target is not None:
+            _write(figure, target)
         return figure
+
+
+def _write(figure: Any, path: str) -> None:
+    suffix = os.path.splitext(path)[1].removeprefix(".").lower() or "png"
+    known = figure.canvas.get_supported_filetypes()
+    if suffix not in known:
+        raise ArgumentError(f"path is {path!r}; wanted no suffix or one of {', '.join(known)}")
+    try:
+        with open(path, "wb") as file:  # matplotlib itself would add a suffix
+            figure.savefig(file, format=suffix)
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}") from error

@@ -27,8 +27,9 @@ class Conv2D(ImageLayer):
     groups          divides channels and filters
     activation, use_bias, kernel_initializer, bias_initializer    as Dense's
 
-    (height, width, channels) becomes (rows, columns, filters). Weights: kernel, (height, width, channels / groups,
-    filters); bias, (filters,). A window larger than the padded image raises ShapeError when the model is built.
+    (height, width, channels) becomes (rows, columns, filters), with channels_first (filters, rows, columns) of
+    (channels, height, width). Weights: kernel, (height, width, channels / groups, filters); bias, (filters,). A window
+    larger than the padded image raises ShapeError when the model is built.
     """
 
     def __init__(
@@ -81,7 +82,15 @@ class Conv2D(ImageLayer):
 
 
 class Pool(ImageLayer):
-    """A window that moves over each channel apart. Not for use by itself."""
+    """A window that moves over each channel apart. Not for use by itself.
+
+    pool_size      height and width of the window, or one number for both; so strides, None being the window's own size
+    padding        as Conv2D's, each border less than the window; what it adds counts in no window
+    data_format    as Conv2D's
+
+    (height, width, channels) becomes (rows, columns, channels), with channels_first (channels, rows, columns) of
+    (channels, height, width). A window larger than the padded image raises ShapeError when the model is built.
+    """
 
     _kind = 0
     _flags = 0
@@ -109,13 +118,15 @@ class Pool(ImageLayer):
 
 
 class MaxPooling2D(Pool):
-    """The largest element of each window. strides: None for the window's own size."""
+    """The largest element of each window: (height, width, channels) becomes (rows, columns, channels). Arguments and
+    errors as Pool's."""
 
     _kind = _ffi_models.LAYER_MAX_POOL2D
 
 
 class AveragePooling2D(Pool):
-    """The mean of each window. count_padding: zeros at the border count too, as torch has it by default."""
+    """The mean of each window: (height, width, channels) becomes (rows, columns, channels). Arguments and errors as
+    Pool's; count_padding: zeros at the border count too, as torch has it by default."""
 
     _kind = _ffi_models.LAYER_AVERAGE_POOL2D
 
@@ -136,7 +147,11 @@ class AveragePooling2D(Pool):
 
 
 class GlobalAveragePooling2D(ImageLayer):
-    """The mean of each channel; with keepdims as an image of one pixel."""
+    """The mean of each channel: (height, width, channels), or (channels, height, width) with channels_first, becomes
+    (channels,); with keepdims an image of one pixel, (1, 1, channels) or (channels, 1, 1).
+
+    data_format is as Conv2D's. Samples that are no images raise ShapeError when the model is built.
+    """
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """Losses by Keras's names, or as objects with their arguments.
 
 The library computes them: their equations stand in martlet.h. from_logits=None, the default, looks at the model: its
-output is probabilities where the last activation is softmax or sigmoid, and logits otherwise (Keras's default is
-False).
+output is probabilities where the last activation is softmax or sigmoid, also with a pool, Flatten, Dropout, Reshape,
+Permute or a linear activation behind it, and logits otherwise (Keras's default is False).
 """
 
 from __future__ import annotations
@@ -60,14 +60,21 @@ class SparseCategoricalCrossentropy(Loss):
         return _inputs.labels(y, where, shape[-1], shape[:-1])
 
 
-class CategoricalCrossentropy(Loss):
-    """-sum t log p, the mean over the samples; y holds a probability for each class, such as one-hot rows."""
-
-    number = _ffi_models.LOSS_CROSS_ENTROPY
+class OfProbabilities(Loss):
+    """A cross-entropy whose y holds probabilities. Not for use by itself."""
 
     def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
         self.origin = _origin(from_logits)
         self.label_smoothing = _smoothing(label_smoothing)
+
+    def check(self, targets: NDArray, where: str) -> None:
+        _inputs.refuse_improbable(targets, where)
+
+
+class CategoricalCrossentropy(OfProbabilities):
+    """-sum t log p, the mean over the samples; y holds a probability for each class, such as one-hot rows."""
+
+    number = _ffi_models.LOSS_CROSS_ENTROPY
 
     def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
         found = _samples.array(y, where)
@@ -76,27 +83,17 @@ class CategoricalCrossentropy(Loss):
                              "for each sample; labels are for sparse_categorical_crossentropy")  # fmt: skip
         return super().targets(found, where, shape)
 
-    def check(self, targets: NDArray, where: str) -> None:
-        _inputs.refuse_improbable(targets, where)
 
-
-class BinaryCrossentropy(Loss):
+class BinaryCrossentropy(OfProbabilities):
     """The mean of -t log p - (1 - t) log(1 - p); y holds 0, 1 or a probability for each output."""
 
     number = _ffi_models.LOSS_BINARY_CROSS_ENTROPY
-
-    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
-        self.origin = _origin(from_logits)
-        self.label_smoothing = _smoothing(label_smoothing)
 
     def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
         found = _samples.array(y, where)
         if shape == (1,) and found.dtype.kind in "iub":
             return _inputs.labels(found, where, 2)
         return super().targets(found, where, shape)
-
-    def check(self, targets: NDArray, where: str) -> None:
-        _inputs.refuse_improbable(targets, where)
 
 
 class MeanSquaredError(Loss):

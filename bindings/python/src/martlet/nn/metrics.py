@@ -1,7 +1,10 @@
 """Metrics by Keras's names, or as objects: what is reported beside the loss.
 
-The library computes them, as means over the samples. "accuracy" is right for the loss by itself: of one output it asks
-on which side of 1/2 (of 0 for logits) it is, of several which is the largest.
+The library computes them, as means over the samples. "accuracy" is right for the loss by itself: with
+binary_crossentropy it asks of each output by itself whether it is on the target's side of 1/2 (of 0 for logits), so it
+does of a single output whatever the loss, and else which of the outputs is the largest. Keras asks for the largest of
+several outputs with binary_crossentropy too, and holds the side of a single one against the target as it is: there
+targets other than 0 and 1 are never met.
 """
 
 from __future__ import annotations
@@ -32,8 +35,9 @@ class Metric(NamedTuple):
 
 
 def TopK(k: int = 5, name: str = "top_k_categorical_accuracy") -> Metric:  # noqa: N802
-    """The share of samples whose label is among the k largest outputs."""
-    return Metric(name, _ffi_models.METRIC_TOP_ACCURACY, _model.TOP_ACCURACY, _arguments.integer(k, "k of TopK"))
+    """The share of samples whose label is among the k largest outputs; k is 1 to 2^31 - 1."""
+    k = _arguments.integer(k, "k of TopK", most=2**31 - 1)
+    return Metric(name, _ffi_models.METRIC_TOP_ACCURACY, _model.TOP_ACCURACY, k)
 
 
 def Accuracy(name: str = "accuracy") -> Metric:  # noqa: N802

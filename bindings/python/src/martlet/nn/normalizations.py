@@ -12,12 +12,15 @@ import numpy as np
 
 from martlet import _arguments, _ffi_models, _samples
 from martlet._errors import ArgumentError, DTypeError, ShapeError
+from martlet._samples import Float64
 from martlet.nn import _formats
 from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer, NDArray
 
 # Keras's: what a deviation is at least before it divides.
 _LEAST_DEVIATION = 1e-7
+# One over its root is still a normal number of float32.
+_LARGEST_VARIANCE = 1e75
 
 
 class BatchNormalization(Layer):
@@ -30,6 +33,9 @@ class BatchNormalization(Layer):
     epsilon              more than 0
     center, scale        whether there is a beta, and a gamma
     unbiased_variance    the moving variance is a sample's, divided by n - 1, as torch's
+
+    The shape stays. Weights: gamma, where scale; beta, where center; moving mean; moving variance: (channels,) each.
+    An axis that the samples have not raises ShapeError when the model is built.
     """
 
     def __init__(
@@ -70,7 +76,8 @@ class Normalization(Layer):
     mean, variance   the statistics, a number or one for each channel; without them adapt computes them
     factor           in place of variance: what x - mean is multiplied by
 
-    Its weights are mean and factor, one number for each channel.
+    The shape stays. Weights: mean, (channels,); factor, (channels,): 1 / sqrt(variance), at most 1e7. Statistics that
+    are no finite numbers, or that float32 does not hold, raise ArgumentError; of another number of channels ShapeError.
     """
 
     def __init__(
@@ -98,21 +105,22 @@ class Normalization(Layer):
             factors = _factor(_numbers(variance, f"variance of {self}"), f"variance of {self}")
         else:
             factors = _numbers(factor, f"factor of {self}")
-        self._statistics = means.astype(np.float32), factors.astype(np.float32)
+        self._statistics = _in_float32((means, factors), f"{self}")
 
     def adapt(self, data: Any) -> None:
-        """Takes mean and variance from data: samples like those that the model will read, of the training set alone."""
+        """Takes mean and variance from data: samples like those that the model will read, of the training set alone.
+
+        Raises ShapeError for data without such an axis or with other channels than the model's, and DTypeError or
+        ArgumentError for data that are no finite numbers; the statistics are then as they were.
+        """
         x = _samples.filled(_samples.array(data, "data"), "data")
         if x.ndim == 1:
             x = x[:, None]
         axis = self._axis_of(x.ndim)
         _samples.refuse_nonfinite(x, "data")
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):  # what overflows is found afterwards
             mean, variance = _samples.moments(x, axis)
-            statistics = mean.astype(np.float32), _factor(variance, "the variance of data").astype(np.float32)
-        for numbers, what in zip(statistics, ("mean", "factor"), strict=True):
-            if not np.isfinite(numbers).all():
-                raise ArgumentError(f"data has a {what} that float32 does not hold; wanted numbers of a smaller size")
+            statistics = _in_float32((mean, _factor(variance, "the variance of data")), "data")
         if self._built is None:
             self._statistics = statistics
             return
@@ -152,17 +160,31 @@ class Normalization(Layer):
             array[...] = numbers
 
 
-def _numbers(given: Any, where: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _numbers(given: Any, where: str) -> Float64:
     try:
         numbers = np.asarray(given, np.float64).reshape(-1)
     except (TypeError, ValueError):
         raise DTypeError(f"{where} is {given!r}; wanted a number, or one for each channel") from None
+    except OverflowError:
+        raise ArgumentError(f"{where} is beyond float64's range; wanted finite numbers") from None
     if not numbers.size or not np.isfinite(numbers).all():
         raise ArgumentError(f"{where} is {given!r}; wanted finite numbers")
     return numbers
 
 
-def _factor(variance: Any, where: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _in_float32(statistics: tuple[Float64, Float64], owner: str) -> tuple[NDArray, NDArray]:
+    """Mean and factor as the model keeps them."""
+    with np.errstate(all="ignore"):
+        mean, factor = (numbers.astype(np.float32) for numbers in statistics)
+    for numbers, what in ((mean, "mean"), (factor, "factor")):
+        if not np.isfinite(numbers).all():
+            raise ArgumentError(f"{owner} has a {what} that float32 does not hold; wanted numbers of a smaller size")
+    return mean, factor
+
+
+def _factor(variance: Any, where: str) -> Float64:
     if np.min(variance) < 0:
         raise ArgumentError(f"{where} is {np.min(variance)}; wanted 0 or more")
+    if np.max(variance) > _LARGEST_VARIANCE:
+        raise ArgumentError(f"{where} is {np.max(variance)}; wanted at most {_LARGEST_VARIANCE:g}")
     return np.asarray(1 / np.maximum(np.sqrt(variance), _LEAST_DEVIATION))

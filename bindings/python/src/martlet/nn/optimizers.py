@@ -16,13 +16,16 @@ from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Model
 
 
-def _hyperparameter(field: str, number: int, doc: str) -> Any:
+def _hyperparameter(name: str, field: str, number: int, doc: str) -> Any:
     def read(self: Optimizer) -> float:
         return float(getattr(self.hyperparameters(), field))
 
     def write(self: Optimizer, value: float) -> None:
-        number_given = _arguments.real(_config.number(value, field), field)
-        row = Hyperparameters._make(number_given if name == field else old for name, old in self._row._asdict().items())
+        if field == "lr":
+            _refuse_schedule(value, name)
+        number_given = _arguments.real(_config.number(value, name), name)
+        changed: dict[str, Any] = {field: number_given}
+        row = self._row._replace(**changed)
         _config.check(row.lr, (row.beta1, row.beta2), row.eps, row.weight_decay)
         if (model := self._trains()) is not None:
             model.set(number, number_given)
@@ -35,12 +38,12 @@ class Optimizer:
     """Hyperparameters of a model's training. They can be read and set at any time, but set by no other thread than the
     one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet."""
 
-    learning_rate = _hyperparameter("lr", _ffi.LR, "The learning rate, 0 or more.")
-    lr = learning_rate
-    beta_1 = _hyperparameter("beta1", _ffi.BETA1, "The decay rate of the first moment, 0 <= beta_1 < 1.")
-    beta_2 = _hyperparameter("beta2", _ffi.BETA2, "The decay rate of the second moment, 0 <= beta_2 < 1.")
-    epsilon = _hyperparameter("eps", _ffi.EPS, "Added to the denominator, 0 or more.")
-    weight_decay = _hyperparameter("weight_decay", _ffi.WEIGHT_DECAY, "0 or more.")
+    learning_rate = _hyperparameter("learning_rate", "lr", _ffi.LR, "The learning rate, 0 or more.")
+    lr = _hyperparameter("lr", "lr", _ffi.LR, "The learning rate, 0 or more.")
+    beta_1 = _hyperparameter("beta_1", "beta1", _ffi.BETA1, "The decay rate of the first moment, 0 <= beta_1 < 1.")
+    beta_2 = _hyperparameter("beta_2", "beta2", _ffi.BETA2, "The decay rate of the second moment, 0 <= beta_2 < 1.")
+    epsilon = _hyperparameter("epsilon", "eps", _ffi.EPS, "Added to the denominator, 0 or more.")
+    weight_decay = _hyperparameter("weight_decay", "weight_decay", _ffi.WEIGHT_DECAY, "0 or more.")
 
     def __init__(self, row: Hyperparameters) -> None:
         self._row = row
@@ -89,7 +92,7 @@ class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015), by Keras's convention: epsilon stands beside the uncorrected root of the second
     moment, and weight_decay is decoupled.
 
-    learning_rate (or lr)                              default 0.001
+    learning_rate (or lr)                              default 0.001; a schedule is a callback, LearningRateScheduler
     beta_1, beta_2 (or beta1 and beta2, or betas)      default 0.9, 0.999
     epsilon (or eps)                                   default 1e-7
     amsgrad                                            divide by the largest second moment so far
@@ -120,6 +123,8 @@ class Adam(Optimizer):
         semantics: str = "keras",
         flush_denormals: bool | None = None,
     ) -> None:
+        _refuse_schedule(learning_rate, "learning_rate")
+        _refuse_schedule(lr, "lr")
         default = Hyperparameters(self._algorithm, 1e-3, 0.9, 0.999, 1e-7, 0.0)
         given = {
             "lr": lr, "learning_rate": learning_rate, "betas": betas, "eps": eps, "epsilon": epsilon,
@@ -170,6 +175,13 @@ def get(given: Any) -> Optimizer:
     raise DTypeError(
         f"optimizer is {given!r}; wanted {_arguments.listed(_NAMES)}, or a martlet.nn or martlet.optim Adam"
     )
+
+
+def _refuse_schedule(rate: Any, name: str) -> None:
+    """Says where a learning rate that changes belongs."""
+    if callable(rate):
+        raise DTypeError(f"{name} is {rate!r}; wanted a number: fit's callback LearningRateScheduler(schedule) sets it "
+                         "before each epoch")  # fmt: skip
 
 
 def of(row: Hyperparameters) -> Optimizer:

@@ -248,6 +248,7 @@ class Sequential(Stack):
         nothing. Raises DTypeError or ShapeError where x cannot be read, and BusyError.
         """
         size = _arguments.batch_size(batch_size)
+        _progress.level(verbose)
         samples = _samples.samples(x, "x")
         with self._owner.inside(), self._tentative():
             built = self._build_for(samples)
