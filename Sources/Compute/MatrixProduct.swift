@@ -81,10 +81,13 @@ private struct ProductPlan {
         let wanted = min(max(work / ProductPlan.leastPiece, 1), ProductPlan.mostPieces)
 
         // Pieces about as high as wide, so that what is copied of the factors serves many products. Where the right
-        // factor is large, each piece reads long stretches of its rows, and as few pieces as may be read the same.
+        // factor is large, each piece reads long stretches of its rows, and as few pieces as may be read the same: of
+        // very long sums all of its rows, since there are pieces enough along them.
         let isLarge = inner.saturatingProduct(columns) > 128 << 10
+        let areFew = rows.saturatingProduct(columns) <= 1 << 16
+        let narrowest = areFew && inner >= 8192 ? columns : isLarge ? 128 : 32
         var acrossColumns = 1
-        while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= (isLarge ? 128 : 32),
+        while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= narrowest,
             columns / acrossColumns > rows / (wanted / acrossColumns)
         {
             acrossColumns *= 2
@@ -95,8 +98,11 @@ private struct ProductPlan {
         pieceRows = (rows + acrossRows - 1) / acrossRows
         rowPieces = (rows + pieceRows - 1) / pieceRows
 
-        // Copying a factor pays where the copy is read again, and the original lies far apart or in slow memory.
-        copiesRight = unsafe pieceRows > 12 && product.right.rowStride > 64
+        // Copying a factor pays where the copy is read again, and the original lies far apart, in slow memory, or so that
+        // each vector begins in one cache line and ends in the next.
+        let right = unsafe product.right
+        let isSplit = unsafe UInt(bitPattern: right.base) & 63 != 0 || right.rowStride & 15 != 0
+        copiesRight = unsafe pieceRows > 12 && (right.rowStride > 64 || isSplit)
         packsLeft =
             unsafe product.left.columnStride == 1
             ? pieceColumns >= 512 && product.left.rowStride & 1023 == 0
@@ -106,7 +112,7 @@ private struct ProductPlan {
 
         // Few results, each a long sum.
         let pieces = rowPieces * columnPieces
-        if inner >= 2048, pieces < wanted, rows.saturatingProduct(columns) <= 1 << 16 {
+        if inner >= 2048, pieces < wanted, areFew {
             innerPieces = min(wanted / pieces, inner / 1024, unsafe Execution.sharedByteCount / (rows * columns * 4))
             innerPieces = max(innerPieces, 1)
             pieceInner = (inner + innerPieces - 1) / innerPieces
