@@ -8,6 +8,7 @@ extension Execution {
     package func multiply(_ product: MatrixProduct) {
         guard unsafe product.rows > 0 && product.columns > 0 else { return }
         if unsafe goesInSteps(product) { return unsafe multiplyInSteps(product) }
+        if unsafe isTurned(product) { return unsafe multiplyTurned(product) }
         let plan = unsafe ProductPlan(product)
         var request = unsafe ProductRequest(product)
         unsafe request.pieceRows = plan.pieceRows
@@ -56,6 +57,26 @@ extension Execution {
                     nanoseconds: product.rows.saturatingProduct(size) / 64)
             }
         }
+    }
+}
+
+extension Execution {
+    /// Whether the product's transpose is worked out: where the right factor is transposed and too large to be turned for
+    /// few rows, which fit into the scratch.
+    private func isTurned(_ product: MatrixProduct) -> Bool {
+        unsafe product.right.columnStride != 1 && product.right.columnStride & 1023 != 0 && product.rows >= 16
+            && product.rows <= ProductLimits.rows && product.columns >= 1024 && product.inner >= 64
+            && (product.rows + 31) / 32 * 32 * product.inner <= ProductLimits.inner * ProductLimits.columns
+            && !product.accumulates && product.bias == nil && product.epilogue == .none
+    }
+
+    private func multiplyTurned(_ product: MatrixProduct) {
+        var request = unsafe ProductRequest(product)
+        let cut = unsafe Cut(product.columns, by: 8 * ProductLimits.rows)
+        unsafe request.pieceColumns = cut.size
+        unsafe run(
+            table.productTurned, on: &request, pieces: cut.pieces,
+            nanoseconds: product.columns.saturatingProduct(product.rows * product.inner) / 64)
     }
 }
 

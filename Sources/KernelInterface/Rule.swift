@@ -62,10 +62,12 @@ package enum PieceScratch {
     package var rowAccuracy: PieceKernel
     package var rowErrors: PieceKernel
 
-    // Products: of a `ProductRequest`, one piece of it, and one row of the sum of inner pieces; of a `ProductStep`, one
+    // Products: of a `ProductRequest`, one piece of it, one row of the sum of inner pieces, and one piece by way of the
+    // transpose; of a `ProductStep`, one
     // piece of the copying, and one of the rest.
     package var product: PieceKernel
     package var productSum: PieceKernel
+    package var productTurned: PieceKernel
     package var productPanels: PieceKernel
     package var productRows: PieceKernel
     package var fold: PieceKernel
@@ -108,6 +110,7 @@ package enum PieceScratch {
         rowErrors: PieceKernel,
         product: PieceKernel,
         productSum: PieceKernel,
+        productTurned: PieceKernel,
         productPanels: PieceKernel,
         productRows: PieceKernel,
         fold: PieceKernel,
@@ -147,6 +150,7 @@ package enum PieceScratch {
         unsafe self.rowErrors = unsafe rowErrors
         unsafe self.product = unsafe product
         unsafe self.productSum = unsafe productSum
+        unsafe self.productTurned = unsafe productTurned
         unsafe self.productPanels = unsafe productPanels
         unsafe self.productRows = unsafe productRows
         unsafe self.fold = unsafe fold

@@ -9,7 +9,7 @@ import MartletKernelInterface
 struct BlockStart {
     /// Nil for nothing.
     var base: UnsafeRawPointer?
-    /// Bytes from one row to the next; 0 where all rows get the same.
+    /// Bytes from one row to the next; 0 where all rows get the same, or nothing.
     var row: Int
 
     @inline(__always)

@@ -39,6 +39,7 @@ package func kernelTable() -> KernelTable {
         rowErrors: { rowErrors($0, $1, $2) },
         product: { productPiece($0, $1, $2) },
         productSum: { productSum($0, $1, $2) },
+        productTurned: { productTurned($0, $1, $2) },
         productPanels: { productPanels($0, $1, $2) },
         productRows: { productRows($0, $1, $2) },
         fold: { foldPiece($0, $1, $2) },

@@ -101,7 +101,7 @@ private struct Trial {
     static let shapes = [
         (0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (2, 3, 5), (6, 7, 16), (7, 5, 17), (12, 20, 32), (13, 256, 33),
         (11, 257, 31), (25, 2, 70), (1, 300, 64), (33, 513, 48), (97, 70, 130), (70, 40, 600), (200, 30, 200),
-        (5, 2100, 12), (3, 5000, 40),
+        (5, 2100, 12), (3, 5000, 40), (33, 70, 1030), (80, 300, 1100),
     ]
 
     private static func trial(
@@ -150,7 +150,11 @@ private struct Trial {
     }
 
     @Test(arguments: Twins.here) func threadsDoNotChangeABit(isa: InstructionSet) throws {
-        let shapes = Self.shapes + [(64, 784, 100), (150, 300, 700), (784, 32, 64), (40, 9000, 50), (530, 300, 270)]
+        let shapes =
+            Self.shapes + [
+                (64, 784, 100), (150, 300, 700), (784, 32, 64), (40, 9000, 50), (530, 300, 270), (7, 9000, 100),
+                (64, 300, 2050),
+            ]
         for (number, shape) in shapes.enumerated() {
             let trial = Self.trial(shape, number & 1 == 1, number & 2 == 2, kind: number % 5, seed: number)
             let expected = try trial.run(isa, threads: 1).memory.bytes
@@ -177,7 +181,10 @@ private struct Trial {
                 let out = try trial.run(isa, threads: 2)
                 return (0..<shape.0).flatMap { row in (0..<shape.2).map { out[row, $0].bitPattern } }
             }
-            for layout in 1..<4 { #expect(results[layout] == results[0], "\(isa) \(shape) layout \(layout)") }
+            for layout in 1..<4 {
+                let isSame = results[layout] == results[0]
+                #expect(isSame, "\(isa) \(shape) layout \(layout)")
+            }
         }
     }
 
