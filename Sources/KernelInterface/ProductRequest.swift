@@ -137,7 +137,10 @@ package enum ProductLimits {
     /// The pieces of the copying.
     @inline(__always)
     package var columnCut: Cut { unsafe Cut(columns.count, by: 128) }
-    /// The pieces of the rest.
+    /// The pieces of the rest: an even number of about the same size, since threads wait for one another at a step's end.
     @inline(__always)
-    package var rowCut: Cut { unsafe Cut(product.rows, by: ProductLimits.rows) }
+    package var rowCut: Cut {
+        let pieces = unsafe (Cut(product.rows, by: ProductLimits.rows).pieces + 1) / 2 * 2
+        return unsafe Cut(product.rows, by: (product.rows + pieces - 1) / pieces)
+    }
 }
