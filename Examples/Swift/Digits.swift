@@ -23,7 +23,7 @@ struct Images {
 /// One image a line, 64 pixels from 0 to 16 and the digit; every fifth image is kept for the test.
 func readImages(_ path: String) -> (training: Images, test: Images) {
     guard let file = fopen(path, "r") else {
-        fatalError("\(path) is not here: run this in Examples/Swift, or say where it is")
+        stop("\(path) cannot be opened: run this in Examples/Swift, or say where it is")
     }
     defer { fclose(file) }
     var images = (training: Images(), test: Images())
@@ -31,7 +31,9 @@ func readImages(_ path: String) -> (training: Images, test: Images) {
     while let line = readLine(of: file) {
         if line.hasPrefix("#") { continue }
         let numbers = line.split(separator: ",").compactMap { Float($0) }
-        guard numbers.count == pixelCount + 1 else { fatalError("\(path): line \"\(line)\" is no image") }
+        guard numbers.count == pixelCount + 1 && numbers.allSatisfy({ $0 >= 0 && $0 <= 16 }) else {
+            stop("\(path): image \(index + 1) is not \(pixelCount) pixels of 0 to 16 and a digit")
+        }
         func add(to images: inout Images) {
             images.pixels += numbers.dropLast().map { $0 / 16 }
             images.digits.append(Int32(numbers[pixelCount]))
@@ -40,6 +42,11 @@ func readImages(_ path: String) -> (training: Images, test: Images) {
         index += 1
     }
     return images
+}
+
+func stop(_ reason: String) -> Never {
+    print(reason)
+    exit(1)
 }
 
 func readLine(of file: UnsafeMutablePointer<FILE>) -> String? {

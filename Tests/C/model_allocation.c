@@ -121,17 +121,22 @@ static const struct {
 
 static uint64_t scene_hash(const struct scene *s, bool compiled) { return network_hash(s->model, compiled); }
 
-/* One process for each n. 0: the call got by; 1: failed as promised; 2: wrong; 3: the process ended; 4: the call did
- * without what it was refused. */
-static int attempt(int number, long n) {
+/* Forks: -1 in the child; in the parent, which waits for it, its exit status, or 3 where a signal ended it. */
+static int forked(void) {
     fflush(NULL);
     const pid_t child = fork();
     REQUIRE(child >= 0);
-    if (child != 0) {
-        int status = 0;
-        REQUIRE(waitpid(child, &status, 0) == child);
-        return WIFSIGNALED(status) ? 3 : WEXITSTATUS(status);
-    }
+    if (child == 0) return -1;
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return WIFSIGNALED(status) ? 3 : WEXITSTATUS(status);
+}
+
+/* One process for each n. 0: the call got by; 1: failed as promised; 2: wrong; 3: the process ended; 4: the call did
+ * without what it was refused. */
+static int attempt(int number, long n) {
+    const int ended = forked();
+    if (ended >= 0) return ended;
     alarm(20);
     check_failures = 0;
     struct scene s = {.model = network_image(1), .data = network_data(12 * 12 * 2)};
@@ -241,14 +246,8 @@ static int exhausted_call(int way, long more) {
 
 /* One of the two in a process of its own. */
 static int exhausted(int way, long more) {
-    fflush(NULL);
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child != 0) {
-        int status = 0;
-        REQUIRE(waitpid(child, &status, 0) == child);
-        return WIFSIGNALED(status) ? 3 : WEXITSTATUS(status);
-    }
+    const int ended = forked();
+    if (ended >= 0) return ended;
     martlet_training training;
     check_failures = 0;
     alarm(20);
