@@ -25,7 +25,7 @@ extension Execution {
             unsafe slide(
                 SlideRequest(
                     window: SlidingWindow(window, image + group * depth, depth: depth), weights: weights,
-                    weightStride: 0, weightPanel: 0, columns: columns, out: out + group * columns,
+                    columns: columns, out: out + group * columns,
                     outImage: window.outHeight * window.outWidth * filters, outRow: window.outWidth * filters,
                     outPixel: filters, bias: bias.map { unsafe $0 + group * columns }, accumulates: false,
                     epilogue: epilogue),
@@ -67,7 +67,7 @@ extension Execution {
                     let pixel = phaseDown * window.width + phaseAcross
                     unsafe slide(
                         SlideRequest(
-                            window: walk, weights: weights, weightStride: 0, weightPanel: 0, columns: columns,
+                            window: walk, weights: weights, columns: columns,
                             out: imageGradient + pixel * window.channels + group * columns,
                             outImage: window.height * window.width * window.channels,
                             outRow: window.strideHeight * window.width * window.channels,

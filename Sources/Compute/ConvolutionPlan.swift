@@ -59,7 +59,7 @@ struct StripPlan {
     private func isPossible(_ window: SlidingWindow) -> Bool {
         unsafe bytes(window) <= ConvolutionLimits.stripBytes
             && tapsDown * tapsAcross <= ConvolutionLimits.segments
-            && tapsDown * tapsAcross * depth * 128 <= Execution.sharedByteCount
+            && ProductLimits.panelBytes(inner: tapsDown * tapsAcross * depth) <= Execution.sharedByteCount
     }
 
     private func isGood(_ window: SlidingWindow, _ positions: Int) -> Bool {

@@ -25,14 +25,16 @@ extension Execution {
             unsafe request.accumulates = !isFirst
             unsafe request.epilogue = isLast ? epilogue : .none
             var column = 0
-            let most = unsafe Execution.sharedByteCount / (window.inner * 128) * 32
+            let most =
+                unsafe Execution.sharedByteCount / ProductLimits.panelBytes(inner: window.inner)
+                * ProductLimits.panelColumns
             while column < columns {
                 let count = min(columns - column, most)
                 unsafe request.columns = count
                 unsafe request.out = out + column
                 unsafe request.bias = bias.map { unsafe $0 + column }
                 let start = unsafe source.base + channel * source.depth + column * source.column
-                unsafe copyPanels(&request, start, source)
+                unsafe copyPanels(request, start, source)
                 unsafe run(
                     table.slide, on: &request, pieces: window.pieces,
                     nanoseconds: window.batch * window.outHeight * window.outWidth * window.inner * count / 64)
@@ -42,15 +44,12 @@ extension Execution {
     }
 
     /// Copies the weights of a walk into panels, in the shared scratch.
-    private func copyPanels(_ request: inout SlideRequest, _ base: UnsafePointer<Float>, _ source: WeightSource) {
+    private func copyPanels(_ request: SlideRequest, _ base: UnsafePointer<Float>, _ source: WeightSource) {
         let window = unsafe request.window
-        let panelColumns = unsafe isa == .avx512 ? 32 : 16
         var copy = unsafe WeightPanelRequest(
             weights: base, tapsDown: window.tapsDown, tapsAcross: window.tapsAcross, rowStride: source.row,
             tapStride: source.tap, depth: window.depth, columns: request.columns, depthStride: source.depth,
             columnStride: source.column, panels: shared.assumingMemoryBound(to: Float.self))
-        unsafe request.weightStride = panelColumns
-        unsafe request.weightPanel = unsafe window.inner * panelColumns
         let perNumber = unsafe source.column == 1 ? 4 : 1
         unsafe run(
             table.weightPanels, on: &copy, pieces: window.tapsDown.count * window.tapsAcross.count,

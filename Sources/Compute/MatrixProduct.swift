@@ -43,7 +43,7 @@ extension Execution {
     }
 
     private func multiplyInSteps(_ product: MatrixProduct) {
-        let columns = unsafe Cut(product.columns, evenlyBy: Execution.stepColumns, grain: 32)
+        let columns = unsafe Cut(product.columns, evenlyBy: Execution.stepColumns, grain: ProductLimits.panelColumns)
         let inner = unsafe Cut(product.inner, evenlyBy: ProductLimits.inner)
         for columnStep in 0..<columns.pieces {
             for innerStep in 0..<inner.pieces {
@@ -65,14 +65,14 @@ extension Execution {
     /// few rows, which fit into the scratch.
     private func isTurned(_ product: MatrixProduct) -> Bool {
         unsafe product.right.columnStride != 1 && product.right.columnStride & 1023 != 0 && product.rows >= 16
-            && product.rows <= ProductLimits.rows && product.columns >= 1024 && product.inner >= 64
-            && (product.rows + 31) / 32 * 32 * product.inner <= ProductLimits.inner * ProductLimits.columns
+            && product.rows <= ProductLimits.turned && product.columns >= 1024 && product.inner >= 64
+            && ProductLimits.wholePanels(product.rows) * product.inner <= ProductLimits.inner * ProductLimits.columns
             && !product.accumulates && product.bias == nil && product.epilogue == .none
     }
 
     private func multiplyTurned(_ product: MatrixProduct) {
         var request = unsafe ProductRequest(product)
-        let cut = unsafe Cut(product.columns, by: 8 * ProductLimits.rows)
+        let cut = unsafe Cut(product.columns, by: 8 * ProductLimits.turned)
         unsafe request.pieceColumns = cut.size
         unsafe run(
             table.productTurned, on: &request, pieces: cut.pieces,
@@ -106,14 +106,14 @@ private struct ProductPlan {
         // very long sums all of its rows, since there are pieces enough along them.
         let isLarge = inner.saturatingProduct(columns) > 128 << 10
         let areFew = rows.saturatingProduct(columns) <= 1 << 16
-        let narrowest = areFew && inner >= 8192 ? columns : isLarge ? 128 : 32
+        let narrowest = areFew && inner >= 8192 ? columns : isLarge ? 128 : ProductLimits.panelColumns
         var acrossColumns = 1
         while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= narrowest,
             columns / acrossColumns > rows / (wanted / acrossColumns)
         {
             acrossColumns *= 2
         }
-        pieceColumns = ((columns + acrossColumns - 1) / acrossColumns + 31) / 32 * 32
+        pieceColumns = ProductLimits.wholePanels((columns + acrossColumns - 1) / acrossColumns)
         columnPieces = (columns + pieceColumns - 1) / pieceColumns
         let acrossRows = min(max(wanted / columnPieces, 1), max(rows / (isLarge ? 96 : 8), 1))
         pieceRows = (rows + acrossRows - 1) / acrossRows

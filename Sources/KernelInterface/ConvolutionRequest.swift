@@ -91,11 +91,8 @@ package struct TapLine: BitwiseCopyable {
 /// is there if it accumulates, else the bias.
 @unsafe package struct SlideRequest: BitwiseCopyable {
     package var window: SlidingWindow
-    /// One row for each tap and channel, in the order of taps; `weightStride` numbers from row to row of a panel of
-    /// columns, `weightPanel` from panel to panel.
+    /// As a `WeightPanelRequest` makes them: one row for each tap and channel, in the order of taps.
     package var weights: UnsafePointer<Float>
-    package var weightStride: Int
-    package var weightPanel: Int
     package var columns: Int
     package var out: UnsafeMutablePointer<Float>
     package var outImage: Int
@@ -107,14 +104,12 @@ package struct TapLine: BitwiseCopyable {
 
     @inline(__always)
     package init(
-        window: SlidingWindow, weights: UnsafePointer<Float>, weightStride: Int, weightPanel: Int, columns: Int,
-        out: UnsafeMutablePointer<Float>, outImage: Int, outRow: Int, outPixel: Int, bias: UnsafePointer<Float>?,
+        window: SlidingWindow, weights: UnsafePointer<Float>, columns: Int, out: UnsafeMutablePointer<Float>,
+        outImage: Int, outRow: Int, outPixel: Int, bias: UnsafePointer<Float>?,
         accumulates: Bool, epilogue: Epilogue
     ) {
         unsafe self.window = unsafe window
         unsafe self.weights = unsafe weights
-        unsafe self.weightStride = weightStride
-        unsafe self.weightPanel = weightPanel
         unsafe self.columns = columns
         unsafe self.out = unsafe out
         unsafe self.outImage = outImage
@@ -177,7 +172,7 @@ package struct TapLine: BitwiseCopyable {
     package var outRow: Int
     package var outTap: Int
     package var outChannel: Int
-    /// How the rows of taps and the columns are cut; columns in multiples of 32.
+    /// How the rows of taps and the columns are cut; columns in multiples of the widest panel's.
     package var pieceTapRows: Int
     package var pieceColumns: Int
 
@@ -197,7 +192,7 @@ package struct TapLine: BitwiseCopyable {
         unsafe partials = 1
         unsafe partialStride = 0
         unsafe pieceTapRows = unsafe window.tapsDown.count
-        unsafe pieceColumns = (columns + 31) / 32 * 32
+        unsafe pieceColumns = ProductLimits.wholePanels(columns)
     }
 
     @inline(__always)

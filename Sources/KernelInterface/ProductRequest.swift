@@ -61,7 +61,7 @@ package enum Epilogue: Int32, BitwiseCopyable {
 /// A product and how it is cut. Pieces are numbered row by row of a grid over the results.
 @unsafe package struct ProductRequest: BitwiseCopyable {
     package var product: MatrixProduct
-    /// Rows and columns of a piece, but for the last ones; columns are a multiple of 32.
+    /// Rows and columns of a piece, but for the last ones; columns are whole panels, the widest ones.
     package var pieceRows: Int
     package var pieceColumns: Int
     /// Pieces side by side.
@@ -81,7 +81,7 @@ package enum Epilogue: Int32, BitwiseCopyable {
     package init(_ product: MatrixProduct) {
         unsafe self.product = unsafe product
         unsafe pieceRows = unsafe product.rows
-        unsafe pieceColumns = unsafe (product.columns + 31) / 32 * 32
+        unsafe pieceColumns = unsafe ProductLimits.wholePanels(product.columns)
         unsafe columnPieces = 1
         unsafe packsLeft = false
         unsafe copiesRight = false
@@ -100,10 +100,25 @@ package enum ProductLimits {
     package static var inner: Int { 256 }
     /// The most rows of a left factor that are copied together.
     @inline(__always)
-    package static var rows: Int { 96 }
+    package static var rows: Int { 192 }
     /// The columns of a right factor that stay in the second-level cache, for one block of the inner index.
     @inline(__always)
     package static var columns: Int { 512 }
+    /// The rows of a product that is worked out as its transpose, and the columns of one that are worked out together.
+    @inline(__always)
+    package static var turned: Int { 96 }
+
+    /// The columns of the widest panel of a copied right factor; instruction sets with fewer registers have narrower ones.
+    @inline(__always)
+    package static var panelColumns: Int { 64 }
+    /// The columns of as many of the widest panels as hold so many.
+    @inline(__always)
+    package static func wholePanels(_ columns: Int) -> Int {
+        (columns + panelColumns - 1) / panelColumns * panelColumns
+    }
+    /// The bytes of the widest panel over so much of the inner index.
+    @inline(__always)
+    package static func panelBytes(inner: Int) -> Int { inner * panelColumns * 4 }
 }
 
 /// A part of a large product, over one block of the inner index: all threads copy the right factor's part first, and then
@@ -114,7 +129,7 @@ package enum ProductLimits {
     private var endColumn: Int
     private var firstInner: Int
     private var endInner: Int
-    /// Where the copy lies, for as many columns as are a multiple of 32.
+    /// Where the copy lies, for whole panels of columns, the widest ones.
     package var panels: UnsafeMutableRawPointer
 
     @inline(__always)

@@ -13,12 +13,13 @@ func slidePiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
     BlockScratch.prepare(scratch)
     let pixels = scratch + StripMemory.strip
     let segments = scratch + StripMemory.segments
-    let segmentCount = writeTaps(request, strip, to: segments)
+    let panels = RightPanels(columns: request.columns, inner: window.inner)
+    let segmentCount = writeTaps(window, strip, panels, to: segments)
     if segmentCount > 0 { strip.fill(window, pixels) }
 
     let block = TileBlock(
         segments: UnsafeRawPointer(segments).assumingMemoryBound(to: Segment.self), segmentCount: segmentCount,
-        leftRow: window.tapsAcross.stride * strip.pixelBytes, leftStep: 4, rightStep: request.weightStride * 4,
+        leftRow: window.tapsAcross.stride * strip.pixelBytes, leftStep: 4, rightStep: panels.rowStride,
         outRow: request.outPixel * 4, startRow: 0, floor: floor(of: request))
     for image in 0..<strip.images {
         for row in 0..<strip.rows {
@@ -34,7 +35,7 @@ func slidePiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
             multiplyBlock(
                 block, rows: strip.columns, columns: request.columns,
                 left: pixels + image * strip.imageBytes + row * window.tapsDown.stride * strip.rowBytes,
-                right: UnsafeRawPointer(request.weights), panelStride: request.weightPanel * 4, start: start,
+                right: UnsafeRawPointer(request.weights), panelStride: panels.panelStride, start: start,
                 out: UnsafeMutableRawPointer(place), scratch: scratch)
         }
     }
@@ -50,20 +51,20 @@ private func floor(of request: SlideRequest) -> Float {
 
 /// The taps as segments: those of one kernel row that look at neighbouring pixels are one. Returns how many.
 @inline(__always)
-private func writeTaps(_ request: SlideRequest, _ strip: Strip, to target: UnsafeMutableRawPointer) -> Int {
-    let window = request.window
+private func writeTaps(
+    _ window: SlidingWindow, _ strip: Strip, _ panels: RightPanels, to target: UnsafeMutableRawPointer
+) -> Int {
     let (down, across) = (window.tapsDown, window.tapsAcross)
     // Neighbours in one segment, and segments in a kernel row.
     let together = across.offsetStep == 1 || across.count == 1 ? across.count : 1
     let runs = together == 0 ? 0 : across.count / together
-    let rowBytes = request.weightStride * 4
     var place = target
     for y in 0..<down.count {
         for x in 0..<runs {
             put(
                 Segment(
                     left: y * down.offsetStep * strip.rowBytes + x * across.offsetStep * strip.pixelBytes,
-                    right: (y * across.count + x) * window.depth * rowBytes, count: together * window.depth),
+                    right: (y * across.count + x) * window.depth * panels.rowStride, count: together * window.depth),
                 at: place)
             place += MemoryLayout<Segment>.stride
         }

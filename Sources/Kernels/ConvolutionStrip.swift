@@ -85,6 +85,9 @@ enum StripMemory {
     static var left: Int { strip + ConvolutionLimits.stripBytes + 64 }
     @inline(__always)
     static var leftStep: Int { 64 }
+    /// How many rows of a product that is at most: tiles of any width divide them evenly.
+    @inline(__always)
+    static var leftRows: Int { 12 }
     @inline(__always)
     static var panels: Int { left + ConvolutionLimits.positions * leftStep }
 }

@@ -12,16 +12,14 @@ func weightPanelPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsa
     let y = down.firstIndex + piece / across.count * down.indexStep
     let x = across.firstIndex + piece % across.count * across.indexStep
     let source = UnsafeRawPointer(request.weights + y * request.rowStride + x * request.tapStride)
-    let target = UnsafeMutableRawPointer(request.panels) + piece * request.depth * RightPanels.rowStride
-    let panelStride = down.count * across.count * request.depth * RightPanels.rowStride
+    let panels = RightPanels(columns: request.columns, inner: down.count * across.count * request.depth)
+    let target = UnsafeMutableRawPointer(request.panels) + piece * request.depth * panels.rowStride
     if request.columnStride == 1 {
-        RightPanels.copyRows(
-            source, stride: request.depthStride * 4, inner: request.depth, columns: request.columns, to: target,
-            panelStride: panelStride)
+        panels.copyRows(
+            source, stride: request.depthStride * 4, inner: request.depth, columns: request.columns, to: target)
     } else {
-        RightPanels.copyColumns(
-            source, stride: request.columnStride * 4, inner: request.depth, columns: request.columns, to: target,
-            panelStride: panelStride)
+        panels.copyColumns(
+            source, stride: request.columnStride * 4, inner: request.depth, columns: request.columns, to: target)
     }
 }
 
@@ -61,8 +59,8 @@ private func addPart(
     let pixels = scratch + StripMemory.strip
     strip.fill(window, pixels)
     let positions = strip.images * strip.rows * strip.columns
-    let panelStride = positions * RightPanels.rowStride
-    copyGradient(request, window, strip, column: column, columns: columns, to: scratch + StripMemory.panels)
+    let panels = RightPanels(columns: columns, inner: positions)
+    copyGradient(request, window, strip, panels, column: column, columns: columns, to: scratch + StripMemory.panels)
 
     let across = window.tapsAcross
     // Channels of neighbouring taps are rows of one block where they are neighbours in the result, too.
@@ -71,7 +69,7 @@ private func addPart(
     let outRow = request.outChannel * 4
     let block = TileBlock(
         segments: UnsafeRawPointer(scratch + StripMemory.segments).assumingMemoryBound(to: Segment.self),
-        segmentCount: 1, leftRow: 4, leftStep: StripMemory.leftStep, rightStep: RightPanels.rowStride, outRow: outRow,
+        segmentCount: 1, leftRow: 4, leftStep: StripMemory.leftStep, rightStep: panels.rowStride, outRow: outRow,
         startRow: 0, floor: -.infinity)
     put(Segment(left: 0, right: 0, count: positions), at: scratch + StripMemory.segments)
     for y in 0..<window.tapsDown.count {
@@ -83,12 +81,12 @@ private func addPart(
             let place = out + (y * request.outRow + x * request.outTap) * 4
             var row = 0
             while row < rows {
-                let count = tileRows(rows - row)
+                let count = evenRows(rows - row, most: StripMemory.leftRows)
                 copySeen(seen + row * 4, window, strip, to: scratch + StripMemory.left)
                 let target = place + row * outRow
                 multiplyBlock(
                     block, rows: count, columns: columns, left: UnsafeRawPointer(scratch + StripMemory.left),
-                    right: UnsafeRawPointer(scratch + StripMemory.panels), panelStride: panelStride,
+                    right: UnsafeRawPointer(scratch + StripMemory.panels), panelStride: panels.panelStride,
                     start: isFirst ? BlockStart(base: nil, row: 0) : BlockStart(base: target, row: outRow),
                     out: target, scratch: scratch)
                 row += count
@@ -120,20 +118,19 @@ private func copySeen(
 /// Copies the gradient at some positions into panels.
 @inline(never)
 private func copyGradient(
-    _ request: WeightGradientRequest, _ window: SlidingWindow, _ strip: Strip, column: Int, columns: Int,
-    to target: UnsafeMutableRawPointer
+    _ request: WeightGradientRequest, _ window: SlidingWindow, _ strip: Strip, _ panels: RightPanels, column: Int,
+    columns: Int, to target: UnsafeMutableRawPointer
 ) {
-    let positions = strip.images * strip.rows * strip.columns
     let step = request.gradientPixel * 4
     var place = target
     for image in 0..<strip.images {
         for row in 0..<strip.rows {
             let y = (strip.firstImage + image) * window.outHeight + strip.firstRow + row
             let position = y * window.outWidth + strip.firstColumn
-            RightPanels.copyRows(
+            panels.copyRows(
                 UnsafeRawPointer(request.gradient + position * request.gradientPixel + column), stride: step,
-                inner: strip.columns, columns: columns, to: place, panelStride: positions * RightPanels.rowStride)
-            place += strip.columns * RightPanels.rowStride
+                inner: strip.columns, columns: columns, to: place)
+            place += strip.columns * panels.rowStride
         }
     }
 }

@@ -7,6 +7,10 @@ import MartletKernelInterface
 /// Elements in one value of any lanes: one AVX-512 register of fp32.
 let grain = 16
 
+/// The least multiple of `grain` that is `count` or more.
+@inline(__always)
+func wholeGrains(_ count: Int) -> Int { (count + grain - 1) & ~(grain - 1) }
+
 /// Sixteen neighbouring elements in the type a rule computes in. Operators round each lane once; the one fused
 /// operation has a name.
 protocol Lanes {

@@ -29,18 +29,22 @@ struct BlockStart {
 /// Memory for what a block needs beside its factors: a row of zeros, and a tile of starts and one of results.
 enum BlockScratch {
     @inline(__always)
-    private static var tileBytes: Int { mostTileRows * panelColumns * 4 }
+    private static var zeroBytes: Int { panelColumns * 4 }
     @inline(__always)
-    static var byteCount: Int { 128 + 2 * tileBytes }
+    private static var tileBytes: Int { mostTileSums * 4 }
+    @inline(__always)
+    static var byteCount: Int { zeroBytes + 2 * tileBytes }
 
     @inline(__always)
-    static func prepare(_ scratch: UnsafeMutableRawPointer) { clearNumbers(scratch, count: 32) }
+    static func prepare(_ scratch: UnsafeMutableRawPointer) { clearNumbers(scratch, count: panelColumns) }
     @inline(__always)
     static func zeros(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer { scratch }
     @inline(__always)
-    static func starts(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer { scratch + 128 }
+    static func starts(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer { scratch + zeroBytes }
     @inline(__always)
-    static func results(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer { scratch + 128 + tileBytes }
+    static func results(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        scratch + zeroBytes + tileBytes
+    }
 }
 
 /// out = max(floor, start + left · right).
@@ -58,85 +62,103 @@ func multiplyBlock(
     start: BlockStart, out: UnsafeMutableRawPointer, copy: UnsafeMutableRawPointer? = nil,
     scratch: UnsafeMutableRawPointer
 ) {
+    let copies = RightPanels(columns: columns, inner: copy == nil ? 0 : block.segments.pointee.count)
     var block = block
     block.startRow = start.row
-    // The last columns, where they are not whole sixteens.
-    let rest = columns & 15 == 0 ? 0 : columns & (panelColumns - 1)
-    let whole = columns - rest
-    if whole > 0 {
-        var walk = TileWalk(
-            rows: rows, columns: whole, left: left, right: right, panelStride: panelStride,
-            start: start.base ?? UnsafeRawPointer(BlockScratch.zeros(scratch)),
-            startPanel: start.base == nil ? 0 : panelColumns * 4, out: out,
-            copy: copy ?? scratch)
-        if copy != nil { walk.copyRow(&block) }
-        withAddress(of: block) { block in
-            while walk.rows > 0 { walk.row(InPlace.self, block) }
-        }
-    }
-    if rest > 0 {
+    block.copyStep = copies.rowStride
+    // Whole panels, then what is narrower but whole sixteens, or the columns that are neither.
+    let edge = columns == wholeGrains(columns) ? 0 : columns & (panelColumns - 1)
+    let panels = columns / panelColumns * panelColumns
+    var walk = TileWalk(
+        rows: rows, columns: panels, left: left, right: right, panelStride: panelStride,
+        start: start.base ?? UnsafeRawPointer(BlockScratch.zeros(scratch)),
+        startPanel: start.base == nil ? 0 : panelColumns * 4, out: out, copy: copy, copyStride: copies.panelStride)
+    if panels > 0 { walk.run(block) }
+    if edge > 0 {
         walkEdge(
-            block, rows: rows, columns: rest, left: left, right: right + whole / panelColumns * panelStride,
-            start: start.at(row: 0, column: whole).base, out: out + whole * 4, scratch: scratch)
+            block, rows: rows, columns: edge, left: left, right: right + panels / panelColumns * panelStride,
+            start: start.at(row: 0, column: panels).base, out: out + panels * 4, scratch: scratch)
+    } else if panels < columns {
+        walk.skip(to: columns)
+        walk.run(block)
     }
 }
 
-/// How many of `rows` rows a tile takes when the rest is shared out as evenly as it goes, since tiles of few rows take
-/// as long as larger ones.
+/// How many of `rows` rows go together, at most `most`, when the rest is shared out as evenly as it goes, since tiles of
+/// few rows take as long as larger ones.
 @inline(__always)
-func tileRows(_ rows: Int) -> Int {
-    let tiles = (rows + mostTileRows - 1) / mostTileRows
-    return (rows + tiles - 1) / tiles
+func evenRows(_ rows: Int, most: Int) -> Int {
+    let shares = (rows + most - 1) / most
+    return (rows + shares - 1) / shares
 }
 
 /// Row by row of tiles, so that the rows of the left factor stay near while panel after panel streams by, and results
-/// are written side by side.
+/// are written side by side. The tiles are as wide as panels, or as all columns where these are fewer.
 private struct TileWalk {
-    /// Those that are left to do; the addresses are theirs.
-    var rows: Int
-    let columns: Int
-    var left: UnsafeRawPointer
+    let rows: Int
+    var columns: Int
+    let left: UnsafeRawPointer
     var right: UnsafeRawPointer
-    var panelStride: Int
+    let panelStride: Int
     var start: UnsafeRawPointer
     /// From panel to panel of what is added.
     let startPanel: Int
     var out: UnsafeMutableRawPointer
-    let copy: UnsafeMutableRawPointer
+    /// Nil where nothing is copied.
+    var copy: UnsafeMutableRawPointer?
+    /// From panel to panel of the copy.
+    let copyStride: Int
 
-    /// One row of tiles.
+    /// Turns to the columns behind these.
     @inline(__always)
-    mutating func row<Reading: TileReading>(_ reading: Reading.Type, _ block: UnsafePointer<TileBlock>) {
-        let count = tileRows(rows)
-        let copyStride = Reading.copies ? block.pointee.segments.pointee.count * RightPanels.rowStride : 0
-        var panel = right
-        var startOfTile = start
-        var place = out
+    mutating func skip(to end: Int) {
+        let panels = columns / panelColumns
+        right += panels * panelStride
+        start += panels * startPanel
+        out += columns * 4
+        if let copy { self.copy = copy + panels * copyStride }
+        columns = end - columns
+    }
+
+    /// All rows; the first of tiles copies the right factor, and the others read the copy.
+    @inline(__always)
+    func run(_ block: TileBlock) {
+        var row = 0
+        var block = block
+        var right = (base: right, panelStride: panelStride)
+        if let copy {
+            withAddress(of: block) { row = tiles(Copying.self, $0, row, right, copy) }
+            block.rightStep = block.copyStep
+            right = (UnsafeRawPointer(copy), copyStride)
+        }
+        withAddress(of: block) {
+            while row < rows { row = tiles(InPlace.self, $0, row, right, out) }
+        }
+    }
+
+    /// One row of tiles, from row `row` on. Returns where the next begins.
+    @inline(__always)
+    private func tiles<Reading: TileReading>(
+        _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>, _ row: Int,
+        _ right: (base: UnsafeRawPointer, panelStride: Int), _ copy: UnsafeMutableRawPointer
+    ) -> Int {
+        let width = min(columns, panelColumns)
+        let count = evenRows(rows - row, most: mostTileRows(columns: width))
+        let left = left + row * block.pointee.leftRow
+        var panel = right.base
+        var start = start + row * block.pointee.startRow
+        var place = out + row * block.pointee.outRow
         var target = copy
         var column = 0
         while column < columns {
-            tile(
-                reading, rows: count, columns: min(columns - column, panelColumns), block, left, panel, startOfTile,
-                place, target)
-            panel += panelStride
-            startOfTile += startPanel
-            place += panelColumns * 4
+            tile(reading, rows: count, columns: width, block, left, panel, start, place, target)
+            panel += right.panelStride
+            start += startPanel
+            place += width * 4
             target += copyStride
-            column += panelColumns
+            column += width
         }
-        rows -= count
-        left += count * block.pointee.leftRow
-        start += count * block.pointee.startRow
-        out += count * block.pointee.outRow
-    }
-
-    /// The first row of tiles, which copies the right factor, and turns to the copy what comes after it.
-    @inline(__always)
-    mutating func copyRow(_ block: inout TileBlock) {
-        withAddress(of: block) { row(Copying.self, $0) }
-        right = UnsafeRawPointer(copy)
-        panelStride = block.segments.pointee.count * RightPanels.rowStride
-        block.rightStep = RightPanels.rowStride
+        return row + count
     }
 }
 
@@ -146,17 +168,17 @@ private func walkEdge(
     _ block: TileBlock, rows: Int, columns: Int, left: UnsafeRawPointer, right: UnsafeRawPointer,
     start: UnsafeRawPointer?, out: UnsafeMutableRawPointer, scratch: UnsafeMutableRawPointer
 ) {
-    let whole = columns > 16 ? 32 : 16
+    let whole = wholeGrains(columns)
     let starts = BlockScratch.starts(scratch)
     let results = BlockScratch.results(scratch)
     var inner = block
     inner.outRow = whole * 4
     inner.startRow = block.startRow == 0 ? 0 : whole * 4
-    clearNumbers(starts, count: mostTileRows * panelColumns)
+    clearNumbers(starts, count: mostTileSums)
     if let start, block.startRow == 0 { copyNumbers(start, to: starts, count: columns) }
     var row = 0
     while row < rows {
-        let count = tileRows(rows - row)
+        let count = evenRows(rows - row, most: mostTileRows(columns: whole))
         if let start, block.startRow != 0 {
             for place in 0..<count {
                 copyNumbers(start + (row + place) * block.startRow, to: starts + place * whole * 4, count: columns)

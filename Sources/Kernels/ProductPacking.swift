@@ -1,6 +1,6 @@
 // Copies of parts of factors, in the order in which tiles read them. A left factor keeps its orientation, since tiles
 // read any: its rows or columns become neighbours, at distances that do not collide in the first-level cache. A right
-// factor becomes panels as wide as a tile, one row of a panel behind the other, and zeros where columns are missing.
+// factor becomes panels as wide as a tile, one row of a panel behind the other, with zeros up to whole sixteens of columns.
 
 import MartletKernelInterface
 
@@ -68,35 +68,41 @@ struct LeftPart {
     }
 }
 
-/// A copied part of a right factor.
-enum RightPanels {
-    /// Bytes from row to row of a panel.
-    @inline(__always)
-    static var rowStride: Int { panelColumns * 4 }
+/// How a copied part of a right factor lies: panel behind panel, each as wide as a full tile, or as all columns where
+/// these are fewer.
+struct RightPanels {
+    /// Bytes from row to row of a panel, and from panel to panel.
+    let rowStride: Int
+    let panelStride: Int
 
-    /// Copies `inner` rows of `columns` columns of a factor, from `source` on, to panels one behind the other.
+    /// For `columns` columns of `inner` rows.
     @inline(__always)
-    static func copyPart(
+    init(columns: Int, inner: Int) {
+        rowStride = min(wholeGrains(columns), panelColumns) * 4
+        panelStride = rowStride * inner
+    }
+
+    /// Bytes from the first panel to the one that begins with column `column`.
+    @inline(__always)
+    func offset(column: Int) -> Int { column / panelColumns * panelStride }
+
+    /// Copies `inner` rows of `columns` columns of a factor, from `source` on, into panels from `target` on.
+    @inline(__always)
+    func fill(
         _ source: UnsafeRawPointer, _ factor: Factor, inner: Int, columns: Int, to target: UnsafeMutableRawPointer
     ) {
-        let panelStride = rowStride * inner
         if factor.columnStride == 1 {
-            copyRows(
-                source, stride: factor.rowStride * 4, inner: inner, columns: columns, to: target,
-                panelStride: panelStride)
+            copyRows(source, stride: factor.rowStride * 4, inner: inner, columns: columns, to: target)
         } else {
-            copyColumns(
-                source, stride: factor.columnStride * 4, inner: inner, columns: columns, to: target,
-                panelStride: panelStride)
+            copyColumns(source, stride: factor.columnStride * 4, inner: inner, columns: columns, to: target)
         }
     }
 
     /// Copies `inner` rows of `columns` columns that lie together, `stride` bytes apart: row by row, since that is the
     /// order in which the processor fetches ahead.
     @inline(never)
-    static func copyRows(
-        _ source: UnsafeRawPointer, stride: Int, inner: Int, columns: Int, to target: UnsafeMutableRawPointer,
-        panelStride: Int
+    func copyRows(
+        _ source: UnsafeRawPointer, stride: Int, inner: Int, columns: Int, to target: UnsafeMutableRawPointer
     ) {
         let rest = columns & (panelColumns - 1)
         for row in 0..<inner {
@@ -105,26 +111,25 @@ enum RightPanels {
             var left = columns
             while left >= panelColumns {
                 copyNumbers(from, to: to, count: panelColumns)
-                from += rowStride
+                from += panelColumns * 4
                 to += panelStride
                 left -= panelColumns
             }
             if rest > 0 {
                 copyNumbers(from, to: to, count: rest)
-                clearNumbers(to + rest * 4, count: panelColumns - rest)
+                clearNumbers(to + rest * 4, count: wholeGrains(rest) - rest)
             }
         }
     }
 
     /// Copies `columns` columns, `stride` bytes apart, of `inner` numbers that lie together.
     @inline(never)
-    static func copyColumns(
-        _ source: UnsafeRawPointer, stride: Int, inner: Int, columns: Int, to target: UnsafeMutableRawPointer,
-        panelStride: Int
+    func copyColumns(
+        _ source: UnsafeRawPointer, stride: Int, inner: Int, columns: Int, to target: UnsafeMutableRawPointer
     ) {
         var column = 0
         while column < columns {
-            let panel = target + column / panelColumns * panelStride + (column & (panelColumns - 1)) * 4
+            let panel = target + offset(column: column) + (column & (panelColumns - 1)) * 4
             let from = source + column * stride
             let count = min(columns - column, grain)
             var row = 0
@@ -150,11 +155,6 @@ enum RightPanels {
                 row += 1
             }
             column += grain
-        }
-        // The second half of a panel whose first is all that there is.
-        if panelColumns > grain, column & (panelColumns - 1) != 0 {
-            let panel = target + column / panelColumns * panelStride + grain * 4
-            for row in 0..<inner { clearNumbers(panel + row * rowStride, count: grain) }
         }
     }
 }

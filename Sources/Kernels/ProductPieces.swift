@@ -124,29 +124,29 @@ enum PieceMemory {
 private struct RightPart {
     let base: UnsafeRawPointer
     let rowStride: Int
-    let panels: UnsafeMutableRawPointer
-    let panelStride: Int
+    let copy: UnsafeMutableRawPointer
+    let panels: RightPanels
     /// The first columns: those that tiles can read where they lie.
     let plain: Int
 
     @inline(__always)
-    init(_ factor: Factor, _ part: ProductPart, panels: UnsafeMutableRawPointer) {
+    init(_ factor: Factor, _ part: ProductPart, copy: UnsafeMutableRawPointer) {
         let columnStride = factor.columnStride * 4
         let columns = part.columns.count
         let inner = part.inner.count
         rowStride = factor.rowStride * 4
         base =
             UnsafeRawPointer(factor.base) + part.columns.lowerBound * columnStride + part.inner.lowerBound * rowStride
-        self.panels = panels
-        panelStride = RightPanels.rowStride * inner
+        self.copy = copy
+        panels = RightPanels(columns: columns, inner: inner)
         if factor.columnStride != 1 {
             plain = 0
         } else {
-            plain = columns & (grain - 1) == 0 ? columns : columns / panelColumns * panelColumns
+            plain = columns == wholeGrains(columns) ? columns : columns / panelColumns * panelColumns
         }
-        RightPanels.copyPart(
+        panels.fill(
             base + plain * columnStride, factor, inner: inner, columns: columns - plain,
-            to: panels + plain / panelColumns * panelStride)
+            to: copy + panels.offset(column: plain))
     }
 }
 
@@ -158,8 +158,8 @@ private func multiplyColumns(
 ) {
     let inner = part.inner.count
     let columns = part.columns.count
-    let right = RightPart(product.right, part, panels: scratch + PieceMemory.right)
-    let copies = request.copiesRight && inner > 0 && part.rows.count > mostTileRows
+    let right = RightPart(product.right, part, copy: scratch + PieceMemory.right)
+    let copies = request.copiesRight && inner > 0 && part.rows.count > mostTileRows(columns: columns)
     var isCopied = false
     let segment = Segment(left: 0, right: 0, count: inner)
     var row = part.rows.lowerBound
@@ -176,15 +176,15 @@ private func multiplyColumns(
             if right.plain > 0, !isCopied {
                 multiplyBlock(
                     block, rows: rows, columns: right.plain, left: left.base, right: right.base,
-                    panelStride: panelColumns * 4, start: start, out: out, copy: copies ? right.panels : nil,
+                    panelStride: panelColumns * 4, start: start, out: out, copy: copies ? right.copy : nil,
                     scratch: scratch)
             }
             let done = isCopied ? 0 : right.plain
             if done < columns {
-                block.rightStep = RightPanels.rowStride
+                block.rightStep = right.panels.rowStride
                 multiplyBlock(
                     block, rows: rows, columns: columns - done, left: left.base,
-                    right: right.panels + done / panelColumns * right.panelStride, panelStride: right.panelStride,
+                    right: right.copy + right.panels.offset(column: done), panelStride: right.panels.panelStride,
                     start: start.at(row: 0, column: done), out: out + done * 4, scratch: scratch)
             }
         }

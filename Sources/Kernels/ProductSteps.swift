@@ -10,12 +10,13 @@ func productPanels(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
     let step: ProductStep = value(at: request)
     let right = step.product.right
     let columns = step.columnCut.range(piece)
+    let panels = RightPanels(columns: step.columns.count, inner: step.inner.count)
     let source =
         UnsafeRawPointer(right.base) + (step.columns.lowerBound + columns.lowerBound) * right.columnStride * 4
         + step.inner.lowerBound * right.rowStride * 4
-    RightPanels.copyPart(
+    panels.fill(
         source, right, inner: step.inner.count, columns: columns.count,
-        to: step.panels + columns.lowerBound / panelColumns * RightPanels.rowStride * step.inner.count)
+        to: step.panels + panels.offset(column: columns.lowerBound))
 }
 
 /// One piece of the rest: some rows, for all columns of the step.
@@ -39,21 +40,22 @@ private func multiplyRows(_ step: ProductStep, _ rows: Range<Int>, _ scratch: Un
     let inner = step.inner.count
     let left = LeftPart(product.left, row: rows.lowerBound, inner: step.inner.lowerBound)
         .copied(rows: rows.count, inner: inner, to: scratch + PieceMemory.left)
+    let panels = RightPanels(columns: step.columns.count, inner: inner)
     let ends = BlockEnds(
         product, isFirst: step.inner.lowerBound == 0, isLast: step.inner.upperBound == product.inner)
     let segment = Segment(left: 0, right: 0, count: inner)
     withAddress(of: segment) { segment in
         let block = TileBlock(
             segments: segment, segmentCount: 1, leftRow: left.row, leftStep: left.step,
-            rightStep: RightPanels.rowStride, outRow: product.outStride * 4, startRow: 0, floor: ends.floor)
+            rightStep: panels.rowStride, outRow: product.outStride * 4, startRow: 0, floor: ends.floor)
         var column = 0
         while column < step.columns.count {
             let place = step.columns.lowerBound + column
             multiplyBlock(
                 block, rows: rows.count, columns: min(ProductLimits.columns, step.columns.count - column),
                 left: left.base,
-                right: step.panels + column / panelColumns * RightPanels.rowStride * inner,
-                panelStride: RightPanels.rowStride * inner, start: ends.start.at(row: rows.lowerBound, column: place),
+                right: step.panels + panels.offset(column: column), panelStride: panels.panelStride,
+                start: ends.start.at(row: rows.lowerBound, column: place),
                 out: UnsafeMutableRawPointer(product.out + rows.lowerBound * product.outStride + place),
                 scratch: scratch)
             column += ProductLimits.columns

@@ -1,5 +1,5 @@
-// The innermost loop of products and convolutions: the sums of one tile, up to twelve rows by thirty-two columns, held in
-// registers from the first product to the last. Both factors are read where they lie, by strides, in runs of the inner
+// The innermost loop of products and convolutions: the sums of one tile, twelve rows by thirty-two columns or fewer rows
+// by up to sixty-four, held in registers from the first product to the last. Both factors are read where they lie, by strides, in runs of the inner
 // index that a list of segments names, so packed, plain, transposed and sliding factors all come here.
 // No blocks, no packing, no edges: whoever calls gives addresses of whole tiles.
 
@@ -21,6 +21,8 @@ struct TileBlock: BitwiseCopyable {
     var leftStep: Int
     /// From one row of the right factor to the next; its columns lie side by side.
     var rightStep: Int
+    /// The same of its copy, where one is made.
+    var copyStep = 0
     /// From one row of the results to the next.
     var outRow: Int
     /// From one row of what is added to the sums to the next; 0 where it is the same for all.
@@ -49,8 +51,7 @@ private func tile<Rows: TileRows, Columns: TileColumns, Reading: TileReading>(
     let rightStep = block.pointee.rightStep
     let outRow = block.pointee.outRow
     for row in 0..<Rows.count {
-        fetch(out + row * outRow)
-        if Columns.count > 16 { fetch(out + row * outRow + 64) }
+        Columns.ask(for: out + row * outRow)
     }
     var sums = TileSums<Rows, Columns>()
     var segment = block.pointee.segments
@@ -61,15 +62,15 @@ private func tile<Rows: TileRows, Columns: TileColumns, Reading: TileReading>(
         var count = segment.pointee.count
         if Reading.copies {
             var copy = copy
+            let copyStep = block.pointee.copyStep
             while count > 0 {
                 let columns = Columns(at: right)
-                fetch(right + 8 * rightStep)
-                if Columns.count > 16 { fetch(right + 8 * rightStep + 64) }
+                Columns.ask(for: right + 8 * rightStep)
                 sums.add(column, columns)
                 columns.store(to: copy)
                 column.advance(leftStep)
                 right += rightStep
-                copy += panelColumns * 4
+                copy += copyStep
                 count -= 1
             }
         }
@@ -89,11 +90,11 @@ private func tile<Rows: TileRows, Columns: TileColumns, Reading: TileReading>(
     sums.store(start, block.pointee.startRow, out, outRow, block.pointee.floor)
 }
 
-/// The most rows of a tile.
+/// The most rows of a tile of so many columns, up to a panel's: as many sums as there are registers beside the factors'.
 @inline(__always)
-var mostTileRows: Int {
+func mostTileRows(columns: Int) -> Int {
     #if MARTLET_WIDE
-        12
+        columns > 48 ? 6 : columns > 32 ? 8 : 12
     #elseif MARTLET_FMA
         6
     #else
@@ -101,17 +102,23 @@ var mostTileRows: Int {
     #endif
 }
 
-/// The columns of a full tile, and of a panel of a packed right factor.
+/// The most sums of a tile.
+@inline(__always)
+var mostTileSums: Int { panelColumns * mostTileRows(columns: panelColumns) }
+
+/// The columns of a full tile, and of a panel of a copied right factor. Processors load about one vector of this set while
+/// they multiply two, so the widest tile is the fastest: it loads ten for its twenty-four products, one of twelve rows
+/// fourteen.
 @inline(__always)
 var panelColumns: Int {
     #if MARTLET_WIDE
-        32
+        ProductLimits.panelColumns
     #else
         16
     #endif
 }
 
-/// The tile of `rows` rows, 1 to `mostTileRows`, and of sixteen columns, or of thirty-two where the set has such tiles.
+/// The tile of `rows` rows, 1 to `mostTileRows`, and of `columns` columns, whole sixteens up to `panelColumns`.
 /// `copy` is the panel that ``Copying`` writes; its block has one segment.
 @inline(__always)
 func tile<Reading: TileReading>(
@@ -120,40 +127,72 @@ func tile<Reading: TileReading>(
     _ copy: UnsafeMutableRawPointer
 ) {
     #if MARTLET_WIDE
-        if columns > 16 {
-            tile(rows, ThirtyTwo.self, reading, block, left, right, start, out, copy)
-            return
+        switch columns / grain {
+        case 1: twelve(rows, Sixteen.self, reading, block, left, right, start, out, copy)
+        case 2: twelve(rows, ThirtyTwo.self, reading, block, left, right, start, out, copy)
+        case 3: eight(rows, FortyEight.self, reading, block, left, right, start, out, copy)
+        default: six(rows, SixtyFour.self, reading, block, left, right, start, out, copy)
         }
+    #elseif MARTLET_FMA
+        six(rows, Sixteen.self, reading, block, left, right, start, out, copy)
+    #else
+        two(rows, Sixteen.self, reading, block, left, right, start, out, copy)
     #endif
-    tile(rows, Sixteen.self, reading, block, left, right, start, out, copy)
 }
 
+// A tile of up to two, six, eight or twelve rows.
+
 @inline(__always)
-private func tile<Columns: TileColumns, Reading: TileReading>(
+private func two<Columns: TileColumns, Reading: TileReading>(
     _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
     _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
     _ copy: UnsafeMutableRawPointer
 ) {
     switch rows {
     case 1: tile(Rows1.self, columns, reading, block, left, right, start, out, copy)
-    #if MARTLET_FMA
-        case 2: tile(Rows2.self, columns, reading, block, left, right, start, out, copy)
-        case 3: tile(Rows3.self, columns, reading, block, left, right, start, out, copy)
-        case 4: tile(Rows4.self, columns, reading, block, left, right, start, out, copy)
-        case 5: tile(Rows5.self, columns, reading, block, left, right, start, out, copy)
-    #endif
-    #if MARTLET_WIDE
-        case 6: tile(Rows6.self, columns, reading, block, left, right, start, out, copy)
-        case 7: tile(Rows7.self, columns, reading, block, left, right, start, out, copy)
-        case 8: tile(Rows8.self, columns, reading, block, left, right, start, out, copy)
-        case 9: tile(Rows9.self, columns, reading, block, left, right, start, out, copy)
-        case 10: tile(Rows10.self, columns, reading, block, left, right, start, out, copy)
-        case 11: tile(Rows11.self, columns, reading, block, left, right, start, out, copy)
-        default: tile(Rows12.self, columns, reading, block, left, right, start, out, copy)
-    #elseif MARTLET_FMA
-        default: tile(Rows6.self, columns, reading, block, left, right, start, out, copy)
-    #else
-        default: tile(Rows2.self, columns, reading, block, left, right, start, out, copy)
-    #endif
+    default: tile(Rows2.self, columns, reading, block, left, right, start, out, copy)
+    }
+}
+
+@inline(__always)
+private func six<Columns: TileColumns, Reading: TileReading>(
+    _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
+    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
+    _ copy: UnsafeMutableRawPointer
+) {
+    switch rows {
+    case 3: tile(Rows3.self, columns, reading, block, left, right, start, out, copy)
+    case 4: tile(Rows4.self, columns, reading, block, left, right, start, out, copy)
+    case 5: tile(Rows5.self, columns, reading, block, left, right, start, out, copy)
+    case 6: tile(Rows6.self, columns, reading, block, left, right, start, out, copy)
+    default: two(rows, columns, reading, block, left, right, start, out, copy)
+    }
+}
+
+@inline(__always)
+private func eight<Columns: TileColumns, Reading: TileReading>(
+    _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
+    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
+    _ copy: UnsafeMutableRawPointer
+) {
+    switch rows {
+    case 7: tile(Rows7.self, columns, reading, block, left, right, start, out, copy)
+    case 8: tile(Rows8.self, columns, reading, block, left, right, start, out, copy)
+    default: six(rows, columns, reading, block, left, right, start, out, copy)
+    }
+}
+
+@inline(__always)
+private func twelve<Columns: TileColumns, Reading: TileReading>(
+    _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
+    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
+    _ copy: UnsafeMutableRawPointer
+) {
+    switch rows {
+    case 9: tile(Rows9.self, columns, reading, block, left, right, start, out, copy)
+    case 10: tile(Rows10.self, columns, reading, block, left, right, start, out, copy)
+    case 11: tile(Rows11.self, columns, reading, block, left, right, start, out, copy)
+    case 12: tile(Rows12.self, columns, reading, block, left, right, start, out, copy)
+    default: eight(rows, columns, reading, block, left, right, start, out, copy)
     }
 }

@@ -12,26 +12,21 @@ func productTurned(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
     let product = request.product
     let left = product.left
     let turned = Factor(base: left.base, rowStride: left.columnStride, columnStride: left.rowStride)
-    let rows = (product.rows + panelColumns - 1) / panelColumns * panelColumns
+    let rows = wholeGrains(product.rows)
     BlockScratch.prepare(scratch)
-    // The left factor in panels, block of the inner index behind block.
-    let panels = scratch + PieceMemory.right
+    let panels = RightPanels(columns: product.rows, inner: product.inner)
+    let copy = scratch + PieceMemory.right
+    panels.fill(left.base, turned, inner: product.inner, columns: product.rows, to: copy)
     let blocks = Cut(product.inner, evenlyBy: ProductLimits.inner)
-    for index in 0..<blocks.pieces {
-        let inner = blocks.range(index)
-        RightPanels.copyPart(
-            UnsafeRawPointer(left.base) + inner.lowerBound * left.columnStride * 4, turned, inner: inner.count,
-            columns: product.rows, to: panels + inner.lowerBound * rows * 4)
-    }
     let end = min((piece + 1) * request.pieceColumns, product.columns)
     var column = piece * request.pieceColumns
     while column < end {
-        let count = min(ProductLimits.rows, end - column)
+        let count = min(ProductLimits.turned, end - column)
         let results = scratch + PieceMemory.left
         for index in 0..<blocks.pieces {
             multiplyTurned(
-                product, columns: column..<column + count, inner: blocks.range(index), rows: rows,
-                panels + blocks.start(index) * rows * 4, to: results, scratch)
+                product, columns: column..<column + count, inner: blocks.range(index), rows: rows, panels, copy,
+                to: results, scratch)
         }
         turnBack(
             results, stride: rows * 4, rows: product.rows, columns: count,
@@ -43,8 +38,8 @@ func productTurned(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
 /// Adds the products of one block of the inner index to the results of some columns, each a row here.
 @inline(__always)
 private func multiplyTurned(
-    _ product: MatrixProduct, columns: Range<Int>, inner: Range<Int>, rows: Int, _ panels: UnsafeRawPointer,
-    to results: UnsafeMutableRawPointer, _ scratch: UnsafeMutableRawPointer
+    _ product: MatrixProduct, columns: Range<Int>, inner: Range<Int>, rows: Int, _ panels: RightPanels,
+    _ copy: UnsafeRawPointer, to results: UnsafeMutableRawPointer, _ scratch: UnsafeMutableRawPointer
 ) {
     let right = product.right
     let isFirst = inner.lowerBound == 0
@@ -52,12 +47,12 @@ private func multiplyTurned(
     withAddress(of: Segment(left: 0, right: 0, count: inner.count)) { segment in
         let block = TileBlock(
             segments: segment, segmentCount: 1, leftRow: right.columnStride * 4, leftStep: right.rowStride * 4,
-            rightStep: RightPanels.rowStride, outRow: rows * 4, startRow: 0, floor: -.infinity)
+            rightStep: panels.rowStride, outRow: rows * 4, startRow: 0, floor: -.infinity)
         multiplyBlock(
             block, rows: columns.count, columns: rows,
             left: UnsafeRawPointer(right.base) + columns.lowerBound * block.leftRow + inner.lowerBound * block.leftStep,
-            right: panels, panelStride: RightPanels.rowStride * inner.count, start: start, out: results,
-            scratch: scratch)
+            right: copy + inner.lowerBound * panels.rowStride, panelStride: panels.panelStride, start: start,
+            out: results, scratch: scratch)
     }
 }
 

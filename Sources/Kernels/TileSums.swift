@@ -7,6 +7,8 @@
 protocol TileColumns {
     static var count: Int { get }
     static var zero: Self { get }
+    /// Asks for what is at an address, which need not be readable.
+    static func ask(for address: UnsafeRawPointer)
     init(at address: UnsafeRawPointer)
     func store(to address: UnsafeMutableRawPointer)
     /// self + factor * other, each product rounded where the instruction set has no other way.
@@ -23,6 +25,8 @@ struct Sixteen: TileColumns {
     static var count: Int { 16 }
     @inline(__always)
     static var zero: Self { Self(lanes: SIMD16()) }
+    @inline(__always)
+    static func ask(for address: UnsafeRawPointer) { fetch(address) }
     @inline(__always)
     init(lanes: SIMD16<Float>) { self.lanes = lanes }
     @inline(__always)
@@ -41,41 +45,52 @@ struct Sixteen: TileColumns {
     }
 }
 
-/// Thirty-two columns.
-struct ThirtyTwo: TileColumns {
-    var low: Sixteen
-    var high: Sixteen
+/// Some columns and, beside them, more.
+struct Beside<Left: TileColumns, Right: TileColumns>: TileColumns {
+    var left: Left
+    var right: Right
 
     @inline(__always)
-    static var count: Int { 32 }
+    private static var leftBytes: Int { Left.count * 4 }
     @inline(__always)
-    static var zero: Self { Self(low: .zero, high: .zero) }
+    static var count: Int { Left.count + Right.count }
     @inline(__always)
-    init(low: Sixteen, high: Sixteen) {
-        self.low = low
-        self.high = high
+    static var zero: Self { Self(left: .zero, right: .zero) }
+    @inline(__always)
+    static func ask(for address: UnsafeRawPointer) {
+        Left.ask(for: address)
+        Right.ask(for: address + leftBytes)
+    }
+    @inline(__always)
+    init(left: Left, right: Right) {
+        self.left = left
+        self.right = right
     }
     @inline(__always)
     init(at address: UnsafeRawPointer) {
-        low = Sixteen(at: address)
-        high = Sixteen(at: address + 64)
+        left = Left(at: address)
+        right = Right(at: address + Self.leftBytes)
     }
     @inline(__always)
     func store(to address: UnsafeMutableRawPointer) {
-        low.store(to: address)
-        high.store(to: address + 64)
+        left.store(to: address)
+        right.store(to: address + Self.leftBytes)
     }
     @inline(__always)
     mutating func add(_ factor: Float, _ other: Self) {
-        low.add(factor, other.low)
-        high.add(factor, other.high)
+        left.add(factor, other.left)
+        right.add(factor, other.right)
     }
     @inline(__always)
     func finish(_ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, _ floor: Float) {
-        low.finish(start, out, floor)
-        high.finish(start + 64, out + 64, floor)
+        left.finish(start, out, floor)
+        right.finish(start + Self.leftBytes, out + Self.leftBytes, floor)
     }
 }
+
+typealias ThirtyTwo = Beside<Sixteen, Sixteen>
+typealias FortyEight = Beside<ThirtyTwo, Sixteen>
+typealias SixtyFour = Beside<ThirtyTwo, ThirtyTwo>
 
 // MARK: - Rows
 
