@@ -115,7 +115,10 @@ private struct ProductPlan {
         }
         pieceColumns = ProductLimits.wholePanels((columns + acrossColumns - 1) / acrossColumns)
         columnPieces = (columns + pieceColumns - 1) / pieceColumns
-        let acrossRows = min(max(wanted / columnPieces, 1), max(rows / (isLarge ? 96 : 8), 1))
+        // Each piece reads its columns of the right factor for all its rows, so there are some rows in each: for small
+        // products two pieces, and more where there are 32 rows for each, an even number since most machines' are.
+        let mostAcross = isLarge ? rows / 96 : rows >= 16 ? max((rows / 32 + 1) / 2 * 2, 2) : 1
+        let acrossRows = max(min(wanted / columnPieces, mostAcross), 1)
         pieceRows = (rows + acrossRows - 1) / acrossRows
         rowPieces = (rows + pieceRows - 1) / pieceRows
 
