@@ -97,7 +97,7 @@ extension Execution {
         if unsafe request.partials < min(wanted, 8) {
             unsafe request.pieceTapRows = 1
             if unsafe request.partials * request.tapRowPieces < wanted {
-                unsafe request.pieceColumns = min(request.pieceColumns, 64)
+                unsafe request.pieceColumns = min(request.pieceColumns, ProductLimits.panelColumns)
             }
         }
         let pieces = unsafe request.partials * request.tapRowPieces * request.columnPieces

@@ -21,7 +21,7 @@ package struct ExecutionSettings {
 @unsafe package struct Execution {
     package let table: KernelTable
     package let isa: InstructionSet
-    private let threads: Int
+    let threads: Int
     private let sharesAll: Bool
     private let mode: FloatingPointMode
     private let scratch: UnsafeMutableRawPointer

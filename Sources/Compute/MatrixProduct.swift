@@ -1,5 +1,5 @@
-// Products of matrices: how one is cut into pieces, and which parts of its factors are copied together first. All of it
-// follows from the shape alone, and none of it changes a bit of the results but the cutting of a long inner index.
+// Products of matrices: how one is cut into pieces, and which parts of its factors are copied together first. None of it
+// changes a bit of the results but the cutting of a long inner index, which follows from the shape alone.
 // The arithmetic is in Kernels/ProductPieces.swift and, for large products, Kernels/ProductSteps.swift.
 import MartletKernelInterface
 
@@ -9,7 +9,7 @@ extension Execution {
         guard unsafe product.rows > 0 && product.columns > 0 else { return }
         if unsafe goesInSteps(product) { return unsafe multiplyInSteps(product) }
         if unsafe isTurned(product) { return unsafe multiplyTurned(product) }
-        let plan = unsafe ProductPlan(product)
+        let plan = unsafe ProductPlan(product, threads: threads)
         var request = unsafe ProductRequest(product)
         unsafe request.pieceRows = plan.pieceRows
         unsafe request.pieceColumns = plan.pieceColumns
@@ -45,10 +45,15 @@ extension Execution {
     private func multiplyInSteps(_ product: MatrixProduct) {
         let columns = unsafe Cut(product.columns, evenlyBy: Execution.stepColumns, grain: ProductLimits.panelColumns)
         let inner = unsafe Cut(product.inner, evenlyBy: ProductLimits.inner)
+        // As many pieces of rows for each thread, since threads wait for one another at a step's end.
+        let fewest = unsafe Cut(product.rows, by: ProductLimits.rows).pieces
+        let rowPieces = unsafe min((fewest + threads - 1) / threads * threads, max(product.rows / 32, fewest))
+        let pieceRows = unsafe (product.rows + rowPieces - 1) / rowPieces
         for columnStep in 0..<columns.pieces {
             for innerStep in 0..<inner.pieces {
                 var step = unsafe ProductStep(
-                    product, columns: columns.range(columnStep), inner: inner.range(innerStep), panels: panels)
+                    product, columns: columns.range(columnStep), inner: inner.range(innerStep), pieceRows: pieceRows,
+                    panels: panels)
                 let size = unsafe step.inner.count * step.columns.count
                 let (columnCut, rowCut) = unsafe (step.columnCut, step.rowCut)
                 unsafe run(table.productPanels, on: &step, pieces: columnCut.pieces, nanoseconds: size / 4)
@@ -65,14 +70,14 @@ extension Execution {
     /// few rows, which fit into the scratch.
     private func isTurned(_ product: MatrixProduct) -> Bool {
         unsafe product.right.columnStride != 1 && product.right.columnStride & 1023 != 0 && product.rows >= 16
-            && product.rows <= ProductLimits.turned && product.columns >= 1024 && product.inner >= 64
+            && product.rows <= ProductLimits.turnedRows && product.columns >= 1024 && product.inner >= 64
             && ProductLimits.wholePanels(product.rows) * product.inner <= ProductLimits.inner * ProductLimits.columns
             && !product.accumulates && product.bias == nil && product.epilogue == .none
     }
 
     private func multiplyTurned(_ product: MatrixProduct) {
         var request = unsafe ProductRequest(product)
-        let cut = unsafe Cut(product.columns, by: 8 * ProductLimits.turned)
+        let cut = unsafe Cut(product.columns, by: 8 * ProductLimits.turnedRows)
         unsafe request.pieceColumns = cut.size
         unsafe run(
             table.productTurned, on: &request, pieces: cut.pieces,
@@ -96,7 +101,7 @@ private struct ProductPlan {
     private static var leastPiece: Int { 400_000 }
     private static var mostPieces: Int { 16 }
 
-    init(_ product: MatrixProduct) {
+    init(_ product: MatrixProduct, threads: Int) {
         let (rows, columns, inner) = unsafe (product.rows, product.columns, product.inner)
         let work = rows.saturatingProduct(columns).saturatingProduct(max(inner, 1))
         let wanted = min(max(work / ProductPlan.leastPiece, 1), ProductPlan.mostPieces)
@@ -109,20 +114,21 @@ private struct ProductPlan {
         let narrowest = areFew && inner >= 8192 ? columns : isLarge ? 128 : ProductLimits.panelColumns
         var acrossColumns = 1
         while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= narrowest,
-            columns / acrossColumns > rows / (wanted / acrossColumns)
+            columns / acrossColumns > rows / (wanted / acrossColumns),
+            ProductPlan.isEven(columns, into: acrossColumns * 2)
         {
             acrossColumns *= 2
         }
-        pieceColumns = ProductLimits.wholePanels((columns + acrossColumns - 1) / acrossColumns)
-        columnPieces = (columns + pieceColumns - 1) / pieceColumns
-        // Each piece reads its columns of the right factor for all its rows, so there are some rows in each: for small
-        // products two pieces, and more where there are 32 rows for each, an even number since most machines' are.
-        let mostAcross = isLarge ? rows / 96 : rows >= 16 ? max((rows / 32 + 1) / 2 * 2, 2) : 1
-        let acrossRows = max(min(wanted / columnPieces, mostAcross), 1)
+        (pieceColumns, columnPieces) = ProductPlan.cut(columns, into: acrossColumns)
+        // Each piece reads its columns of the right factor again, so it takes some rows; an even number of pieces, since
+        // two threads are the fewest that share.
+        let mostAcross = isLarge ? rows / 96 : rows >= 16 ? max(rows / 32, 2) : 1
+        var acrossRows = max(min(wanted / columnPieces, mostAcross), 1)
+        if acrossRows > 1 { acrossRows += acrossRows % 2 }
         pieceRows = (rows + acrossRows - 1) / acrossRows
         rowPieces = (rows + pieceRows - 1) / pieceRows
 
-        // Copying a factor pays where the copy is read again, and the original lies far apart, in slow memory, or so that
+        // Copying a factor pays where the copy is read twice and more, and the original lies far apart, in slow memory, or so that
         // each vector begins in one cache line and ends in the next.
         let right = unsafe product.right
         let isSplit = unsafe UInt(bitPattern: right.base) & 63 != 0 || right.rowStride & 15 != 0
@@ -142,6 +148,24 @@ private struct ProductPlan {
             pieceInner = (inner + innerPieces - 1) / innerPieces
             innerPieces = (inner + pieceInner - 1) / pieceInner
         }
+        // More threads than that share the rows further, which changes no sum.
+        let busy = min(threads, wanted)
+        if innerPieces == 1, pieces < busy, rows > 8 {
+            pieceRows = max((rows * columnPieces + busy - 1) / busy, 8)
+            rowPieces = (rows + pieceRows - 1) / pieceRows
+        }
+    }
+
+    /// The columns of a piece, whole panels, and how many pieces there are, where `pieces` are wanted.
+    private static func cut(_ columns: Int, into pieces: Int) -> (size: Int, pieces: Int) {
+        let size = ProductLimits.wholePanels((columns + pieces - 1) / pieces)
+        return (size, (columns + size - 1) / size)
+    }
+
+    /// Whether so many pieces take about the same time, though they are whole panels but for the last.
+    private static func isEven(_ columns: Int, into pieces: Int) -> Bool {
+        let cut = cut(columns, into: pieces)
+        return columns * 5 > cut.size * cut.pieces * 4
     }
 }
 

@@ -172,7 +172,7 @@ package struct TapLine: BitwiseCopyable {
     package var outRow: Int
     package var outTap: Int
     package var outChannel: Int
-    /// How the rows of taps and the columns are cut; columns in multiples of the widest panel's.
+    /// How the rows of taps and the columns are cut; columns are whole panels, the widest ones.
     package var pieceTapRows: Int
     package var pieceColumns: Int
 

@@ -104,11 +104,12 @@ package enum ProductLimits {
     /// The columns of a right factor that stay in the second-level cache, for one block of the inner index.
     @inline(__always)
     package static var columns: Int { 512 }
-    /// The rows of a product that is worked out as its transpose, and the columns of one that are worked out together.
+    /// The most rows of a product that is worked out as its transpose, and the columns that are worked out together.
     @inline(__always)
-    package static var turned: Int { 96 }
+    package static var turnedRows: Int { 96 }
 
     /// The columns of the widest panel of a copied right factor; instruction sets with fewer registers have narrower ones.
+    /// Wherever columns are cut, it is at a multiple of this.
     @inline(__always)
     package static var panelColumns: Int { 64 }
     /// The columns of as many of the widest panels as hold so many.
@@ -129,18 +130,21 @@ package enum ProductLimits {
     private var endColumn: Int
     private var firstInner: Int
     private var endInner: Int
+    private var pieceRows: Int
     /// Where the copy lies, for whole panels of columns, the widest ones.
     package var panels: UnsafeMutableRawPointer
 
     @inline(__always)
     package init(
-        _ product: MatrixProduct, columns: Range<Int>, inner: Range<Int>, panels: UnsafeMutableRawPointer
+        _ product: MatrixProduct, columns: Range<Int>, inner: Range<Int>, pieceRows: Int,
+        panels: UnsafeMutableRawPointer
     ) {
         unsafe self.product = unsafe product
         unsafe firstColumn = columns.lowerBound
         unsafe endColumn = columns.upperBound
         unsafe firstInner = inner.lowerBound
         unsafe endInner = inner.upperBound
+        unsafe self.pieceRows = pieceRows
         unsafe self.panels = unsafe panels
     }
 
@@ -151,11 +155,8 @@ package enum ProductLimits {
 
     /// The pieces of the copying.
     @inline(__always)
-    package var columnCut: Cut { unsafe Cut(columns.count, by: 128) }
-    /// The pieces of the rest: an even number of about the same size, since threads wait for one another at a step's end.
+    package var columnCut: Cut { unsafe Cut(columns.count, by: 2 * ProductLimits.panelColumns) }
+    /// The pieces of the rest.
     @inline(__always)
-    package var rowCut: Cut {
-        let pieces = unsafe (Cut(product.rows, by: ProductLimits.rows).pieces + 1) / 2 * 2
-        return unsafe Cut(product.rows, by: (product.rows + pieces - 1) / pieces)
-    }
+    package var rowCut: Cut { unsafe Cut(product.rows, by: pieceRows) }
 }

@@ -11,9 +11,9 @@ package enum Rule: Int, CaseIterable {
 /// A C function pointer, so that a table is plain data: calling it retains nothing.
 package typealias Sweep = @convention(c) (_ operands: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Void
 
-/// A kernel that does one piece of a request: an operation of models, whose struct says how many pieces it has. Which
-/// pieces there are depends on shapes alone; they write apart from one another, and may be done in any order, on any
-/// threads.
+/// A kernel that does one piece of a request: an operation of models, whose struct says how many pieces it has. What
+/// is summed in one piece depends on shapes alone; pieces write apart from one another, and may be done in any order, on
+/// any threads.
 ///
 /// `scratch` is `PieceScratch.byteCount` bytes of the thread's own, aligned to 64, with any content.
 package typealias PieceKernel =

@@ -85,7 +85,7 @@ enum StripMemory {
     static var left: Int { strip + ConvolutionLimits.stripBytes + 64 }
     @inline(__always)
     static var leftStep: Int { 64 }
-    /// How many rows of a product that is at most: tiles of any width divide them evenly.
+    /// The most rows of a product for which that is copied at once; tiles of any width share them evenly.
     @inline(__always)
     static var leftRows: Int { 12 }
     @inline(__always)

@@ -49,8 +49,8 @@ func weightGradientPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
     }
 }
 
-/// Adds what some positions contribute: their gradient is copied into panels, and tile by tile what the taps see at them
-/// next to one another, since pixels lie at distances that collide in the first-level cache.
+/// Adds what some positions contribute: their gradient is copied into panels, and some rows at a time what the taps see at
+/// them next to one another, since pixels lie at distances that collide in the first-level cache.
 @inline(__always)
 private func addPart(
     _ request: WeightGradientRequest, _ window: SlidingWindow, _ strip: Strip, column: Int, columns: Int,
@@ -96,7 +96,7 @@ private func addPart(
     }
 }
 
-/// Copies sixteen numbers from what is seen at each position; which of them count, the tile knows.
+/// Copies sixteen numbers from what is seen at each position; which of them count, the block knows.
 @inline(never)
 private func copySeen(
     _ seen: UnsafeRawPointer, _ window: SlidingWindow, _ strip: Strip, to target: UnsafeMutableRawPointer

@@ -62,17 +62,17 @@ func multiplyBlock(
     start: BlockStart, out: UnsafeMutableRawPointer, copy: UnsafeMutableRawPointer? = nil,
     scratch: UnsafeMutableRawPointer
 ) {
-    let copies = RightPanels(columns: columns, inner: copy == nil ? 0 : block.segments.pointee.count)
+    let copyPanels = RightPanels(columns: columns, inner: copy == nil ? 0 : block.segments.pointee.count)
     var block = block
     block.startRow = start.row
-    block.copyStep = copies.rowStride
+    block.copyStep = copyPanels.rowStride
     // Whole panels, then what is narrower but whole sixteens, or the columns that are neither.
     let edge = columns == wholeGrains(columns) ? 0 : columns & (panelColumns - 1)
     let panels = columns / panelColumns * panelColumns
     var walk = TileWalk(
         rows: rows, columns: panels, left: left, right: right, panelStride: panelStride,
         start: start.base ?? UnsafeRawPointer(BlockScratch.zeros(scratch)),
-        startPanel: start.base == nil ? 0 : panelColumns * 4, out: out, copy: copy, copyStride: copies.panelStride)
+        startPanel: start.base == nil ? 0 : panelColumns * 4, out: out, copy: copy, copyStride: copyPanels.panelStride)
     if panels > 0 { walk.run(block) }
     if edge > 0 {
         walkEdge(

@@ -82,7 +82,7 @@ struct RightPanels {
         panelStride = rowStride * inner
     }
 
-    /// Bytes from the first panel to the one that begins with column `column`.
+    /// Bytes from the first panel to the one that holds column `column`.
     @inline(__always)
     func offset(column: Int) -> Int { column / panelColumns * panelStride }
 

@@ -1,6 +1,7 @@
 // The innermost loop of products and convolutions: the sums of one tile, twelve rows by thirty-two columns or fewer rows
-// by up to sixty-four, held in registers from the first product to the last. Both factors are read where they lie, by strides, in runs of the inner
-// index that a list of segments names, so packed, plain, transposed and sliding factors all come here.
+// by up to sixty-four, held in registers from the first product to the last. Both factors are read where they lie, by
+// strides, in runs of the inner index that a list of segments names, so packed, plain, transposed and sliding factors all
+// come here.
 // No blocks, no packing, no edges: whoever calls gives addresses of whole tiles.
 
 import MartletKernelInterface
@@ -90,7 +91,7 @@ private func tile<Rows: TileRows, Columns: TileColumns, Reading: TileReading>(
     sums.store(start, block.pointee.startRow, out, outRow, block.pointee.floor)
 }
 
-/// The most rows of a tile of so many columns, up to a panel's: as many sums as there are registers beside the factors'.
+/// The most rows of a tile of so many columns, up to a panel's, so that its sums and what it reads stay in registers.
 @inline(__always)
 func mostTileRows(columns: Int) -> Int {
     #if MARTLET_WIDE
@@ -106,8 +107,8 @@ func mostTileRows(columns: Int) -> Int {
 @inline(__always)
 var mostTileSums: Int { panelColumns * mostTileRows(columns: panelColumns) }
 
-/// The columns of a full tile, and of a panel of a copied right factor. Processors load about one vector of this set while
-/// they multiply two, so the widest tile is the fastest: it loads ten for its twenty-four products, one of twelve rows
+/// The columns of a full tile, and of a panel of a copied right factor. With AVX-512 the widest tile is the fastest, since
+/// it loads least: ten vectors for twenty-four products of vectors, where one of twelve rows by thirty-two columns loads
 /// fourteen.
 @inline(__always)
 var panelColumns: Int {
@@ -140,7 +141,7 @@ func tile<Reading: TileReading>(
     #endif
 }
 
-// A tile of up to two, six, eight or twelve rows.
+// A tile of up to two, six, eight or twelve rows: the most that `mostTileRows` gives for its columns.
 
 @inline(__always)
 private func two<Columns: TileColumns, Reading: TileReading>(

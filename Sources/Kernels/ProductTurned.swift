@@ -21,7 +21,7 @@ func productTurned(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
     let end = min((piece + 1) * request.pieceColumns, product.columns)
     var column = piece * request.pieceColumns
     while column < end {
-        let count = min(ProductLimits.turned, end - column)
+        let count = min(ProductLimits.turnedRows, end - column)
         let results = scratch + PieceMemory.left
         for index in 0..<blocks.pieces {
             multiplyTurned(
