@@ -97,7 +97,7 @@ package enum Epilogue: Int32, BitwiseCopyable {
 package enum ProductLimits {
     /// The most of the inner index that is added up at once.
     @inline(__always)
-    package static var inner: Int { 256 }
+    package static var inner: Int { 288 }
     /// The most rows of a left factor that are copied together.
     @inline(__always)
     package static var rows: Int { 192 }
