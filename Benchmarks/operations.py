@@ -49,7 +49,8 @@ def torch_product(case: Product) -> Peer:
 
     torch.set_num_threads(2)
     left, right = map(torch.from_numpy, factors(case))
-    # Numpy's memory for the results too, as Martlet has: it begins 16 bytes behind a cache line, torch's on one.
+    # Numpy's memory for the results too, as Martlet has: where arrays are large it begins 16 bytes behind a cache line,
+    # and torch's on one.
     out = torch.from_numpy(np.empty((case.rows, case.columns), np.float32))
     return Peer(partial(torch.matmul, left, right, out=out))
 

@@ -47,7 +47,7 @@ package struct ExecutionSettings {
     ) throws(MartletError) {
         guard
             let scratch = unsafe ThreadRecord.current?.scratch(
-                byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount + Execution.panelByteCount)
+                byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
         else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }
@@ -63,8 +63,6 @@ package struct ExecutionSettings {
     /// use it until it returns.
     package var shared: UnsafeMutableRawPointer { unsafe scratch + threads * PieceScratch.byteCount }
     package static var sharedByteCount: Int { 4 << 20 }
-    /// `panelByteCount` bytes more, which products alone use.
-    var panels: UnsafeMutableRawPointer { unsafe shared + Execution.sharedByteCount }
 
     /// What the threads need to know of a request.
     @unsafe private struct Job {

@@ -97,10 +97,10 @@ package enum Epilogue: Int32, BitwiseCopyable {
 package enum ProductLimits {
     /// The most of the inner index that is added up at once.
     @inline(__always)
-    package static var inner: Int { 288 }
+    package static var inner: Int { 352 }
     /// The most rows of a left factor that are copied together.
     @inline(__always)
-    package static var rows: Int { 192 }
+    package static var rows: Int { 96 }
     /// The columns of a right factor that stay in the second-level cache, for one block of the inner index.
     @inline(__always)
     package static var columns: Int { 512 }
@@ -120,43 +120,4 @@ package enum ProductLimits {
     /// The bytes of the widest panel over so much of the inner index.
     @inline(__always)
     package static func panelBytes(inner: Int) -> Int { inner * panelColumns * 4 }
-}
-
-/// A part of a large product, over one block of the inner index: all threads copy the right factor's part first, and then
-/// work out rows.
-@unsafe package struct ProductStep: BitwiseCopyable {
-    package var product: MatrixProduct
-    private var firstColumn: Int
-    private var endColumn: Int
-    private var firstInner: Int
-    private var endInner: Int
-    private var pieceRows: Int
-    /// Where the copy lies, for whole panels of columns, the widest ones.
-    package var panels: UnsafeMutableRawPointer
-
-    @inline(__always)
-    package init(
-        _ product: MatrixProduct, columns: Range<Int>, inner: Range<Int>, pieceRows: Int,
-        panels: UnsafeMutableRawPointer
-    ) {
-        unsafe self.product = unsafe product
-        unsafe firstColumn = columns.lowerBound
-        unsafe endColumn = columns.upperBound
-        unsafe firstInner = inner.lowerBound
-        unsafe endInner = inner.upperBound
-        unsafe self.pieceRows = pieceRows
-        unsafe self.panels = unsafe panels
-    }
-
-    @inline(__always)
-    package var columns: Range<Int> { unsafe firstColumn..<endColumn }
-    @inline(__always)
-    package var inner: Range<Int> { unsafe firstInner..<endInner }
-
-    /// The pieces of the copying.
-    @inline(__always)
-    package var columnCut: Cut { unsafe Cut(columns.count, by: 2 * ProductLimits.panelColumns) }
-    /// The pieces of the rest.
-    @inline(__always)
-    package var rowCut: Cut { unsafe Cut(product.rows, by: pieceRows) }
 }

@@ -63,13 +63,10 @@ package enum PieceScratch {
     package var rowErrors: PieceKernel
 
     // Products: of a `ProductRequest`, one piece of it, one row of the sum of inner pieces, and one piece by way of the
-    // transpose; of a `ProductStep`, one
-    // piece of the copying, and one of the rest.
+    // transpose.
     package var product: PieceKernel
     package var productSum: PieceKernel
     package var productTurned: PieceKernel
-    package var productPanels: PieceKernel
-    package var productRows: PieceKernel
     package var fold: PieceKernel
     // Convolutions: pieces of the requests of their names.
     package var slide: PieceKernel
@@ -111,8 +108,6 @@ package enum PieceScratch {
         product: PieceKernel,
         productSum: PieceKernel,
         productTurned: PieceKernel,
-        productPanels: PieceKernel,
-        productRows: PieceKernel,
         fold: PieceKernel,
         slide: PieceKernel,
         weightPanels: PieceKernel,
@@ -151,8 +146,6 @@ package enum PieceScratch {
         unsafe self.product = unsafe product
         unsafe self.productSum = unsafe productSum
         unsafe self.productTurned = unsafe productTurned
-        unsafe self.productPanels = unsafe productPanels
-        unsafe self.productRows = unsafe productRows
         unsafe self.fold = unsafe fold
         unsafe self.slide = unsafe slide
         unsafe self.weightPanels = unsafe weightPanels

@@ -151,7 +151,8 @@ private struct TileWalk {
         var target = copy
         var column = 0
         while column < columns {
-            tile(reading, rows: count, columns: width, block, left, panel, start, place, target)
+            Tile(block: block, left: left, right: panel, start: start, out: place, copy: target)
+                .run(reading, rows: count, columns: width)
             panel += right.panelStride
             start += startPanel
             place += width * 4
@@ -185,9 +186,8 @@ private func walkEdge(
             }
         }
         withAddress(of: inner) {
-            tile(
-                InPlace.self, rows: count, columns: whole, $0, left + row * block.leftRow, right, starts, results,
-                scratch)
+            Tile(block: $0, left: left + row * block.leftRow, right: right, start: starts, out: results, copy: scratch)
+                .run(InPlace.self, rows: count, columns: whole)
         }
         for place in 0..<count {
             copyNumbers(results + place * whole * 4, to: out + (row + place) * block.outRow, count: columns)

@@ -39,7 +39,8 @@ enum InPlace: TileReading { @inline(__always) static var copies: Bool { false } 
 /// They are copied to a panel, and asked for ahead, since nobody has read them before.
 enum Copying: TileReading { @inline(__always) static var copies: Bool { true } }
 
-/// out = max(floor, start + left · right) for a tile of so many rows and columns.
+/// out = max(floor, start + left · right) for a tile of so many rows and columns. Six addresses, and not a ``Tile``: that
+/// is what goes in registers.
 @inline(never)
 private func tile<Rows: TileRows, Columns: TileColumns, Reading: TileReading>(
     _: Rows.Type, _: Columns.Type, _: Reading.Type, _ block: UnsafePointer<TileBlock>, _ left: UnsafeRawPointer,
@@ -119,81 +120,86 @@ var panelColumns: Int {
     #endif
 }
 
-/// The tile of `rows` rows, 1 to `mostTileRows`, and of `columns` columns, whole sixteens up to `panelColumns`.
-/// `copy` is the panel that ``Copying`` writes; its block has one segment.
-@inline(__always)
-func tile<Reading: TileReading>(
-    _ reading: Reading.Type, rows: Int, columns: Int, _ block: UnsafePointer<TileBlock>, _ left: UnsafeRawPointer,
-    _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
-    _ copy: UnsafeMutableRawPointer
-) {
-    #if MARTLET_WIDE
-        switch columns / grain {
-        case 1: twelve(rows, Sixteen.self, reading, block, left, right, start, out, copy)
-        case 2: twelve(rows, ThirtyTwo.self, reading, block, left, right, start, out, copy)
-        case 3: eight(rows, FortyEight.self, reading, block, left, right, start, out, copy)
-        default: six(rows, SixtyFour.self, reading, block, left, right, start, out, copy)
+/// One tile: its block, where its factors and results lie, and what is added.
+struct Tile {
+    let block: UnsafePointer<TileBlock>
+    let left: UnsafeRawPointer
+    let right: UnsafeRawPointer
+    let start: UnsafeRawPointer
+    let out: UnsafeMutableRawPointer
+    /// The panel that ``Copying`` writes; its block has one segment.
+    let copy: UnsafeMutableRawPointer
+
+    /// Works out `rows` rows, 1 to `mostTileRows`, and `columns` columns, whole sixteens up to `panelColumns`.
+    @inline(__always)
+    func run<Reading: TileReading>(_ reading: Reading.Type, rows: Int, columns: Int) {
+        #if MARTLET_WIDE
+            switch columns / grain {
+            case 1: twelve(rows, Sixteen.self, reading)
+            case 2: twelve(rows, ThirtyTwo.self, reading)
+            case 3: eight(rows, FortyEight.self, reading)
+            default: six(rows, SixtyFour.self, reading)
+            }
+        #elseif MARTLET_FMA
+            six(rows, Sixteen.self, reading)
+        #else
+            two(rows, Sixteen.self, reading)
+        #endif
+    }
+
+    // A tile of up to two, six, eight or twelve rows: the most that `mostTileRows` gives for its columns.
+
+    @inline(__always)
+    private func two<Columns: TileColumns, Reading: TileReading>(
+        _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type
+    ) {
+        switch rows {
+        case 1: run(Rows1.self, columns, reading)
+        default: run(Rows2.self, columns, reading)
         }
-    #elseif MARTLET_FMA
-        six(rows, Sixteen.self, reading, block, left, right, start, out, copy)
-    #else
-        two(rows, Sixteen.self, reading, block, left, right, start, out, copy)
-    #endif
-}
-
-// A tile of up to two, six, eight or twelve rows: the most that `mostTileRows` gives for its columns.
-
-@inline(__always)
-private func two<Columns: TileColumns, Reading: TileReading>(
-    _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
-    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
-    _ copy: UnsafeMutableRawPointer
-) {
-    switch rows {
-    case 1: tile(Rows1.self, columns, reading, block, left, right, start, out, copy)
-    default: tile(Rows2.self, columns, reading, block, left, right, start, out, copy)
     }
-}
 
-@inline(__always)
-private func six<Columns: TileColumns, Reading: TileReading>(
-    _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
-    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
-    _ copy: UnsafeMutableRawPointer
-) {
-    switch rows {
-    case 3: tile(Rows3.self, columns, reading, block, left, right, start, out, copy)
-    case 4: tile(Rows4.self, columns, reading, block, left, right, start, out, copy)
-    case 5: tile(Rows5.self, columns, reading, block, left, right, start, out, copy)
-    case 6: tile(Rows6.self, columns, reading, block, left, right, start, out, copy)
-    default: two(rows, columns, reading, block, left, right, start, out, copy)
+    @inline(__always)
+    private func six<Columns: TileColumns, Reading: TileReading>(
+        _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type
+    ) {
+        switch rows {
+        case 3: run(Rows3.self, columns, reading)
+        case 4: run(Rows4.self, columns, reading)
+        case 5: run(Rows5.self, columns, reading)
+        case 6: run(Rows6.self, columns, reading)
+        default: two(rows, columns, reading)
+        }
     }
-}
 
-@inline(__always)
-private func eight<Columns: TileColumns, Reading: TileReading>(
-    _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
-    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
-    _ copy: UnsafeMutableRawPointer
-) {
-    switch rows {
-    case 7: tile(Rows7.self, columns, reading, block, left, right, start, out, copy)
-    case 8: tile(Rows8.self, columns, reading, block, left, right, start, out, copy)
-    default: six(rows, columns, reading, block, left, right, start, out, copy)
+    @inline(__always)
+    private func eight<Columns: TileColumns, Reading: TileReading>(
+        _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type
+    ) {
+        switch rows {
+        case 7: run(Rows7.self, columns, reading)
+        case 8: run(Rows8.self, columns, reading)
+        default: six(rows, columns, reading)
+        }
     }
-}
 
-@inline(__always)
-private func twelve<Columns: TileColumns, Reading: TileReading>(
-    _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type, _ block: UnsafePointer<TileBlock>,
-    _ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ start: UnsafeRawPointer, _ out: UnsafeMutableRawPointer,
-    _ copy: UnsafeMutableRawPointer
-) {
-    switch rows {
-    case 9: tile(Rows9.self, columns, reading, block, left, right, start, out, copy)
-    case 10: tile(Rows10.self, columns, reading, block, left, right, start, out, copy)
-    case 11: tile(Rows11.self, columns, reading, block, left, right, start, out, copy)
-    case 12: tile(Rows12.self, columns, reading, block, left, right, start, out, copy)
-    default: eight(rows, columns, reading, block, left, right, start, out, copy)
+    @inline(__always)
+    private func twelve<Columns: TileColumns, Reading: TileReading>(
+        _ rows: Int, _ columns: Columns.Type, _ reading: Reading.Type
+    ) {
+        switch rows {
+        case 9: run(Rows9.self, columns, reading)
+        case 10: run(Rows10.self, columns, reading)
+        case 11: run(Rows11.self, columns, reading)
+        case 12: run(Rows12.self, columns, reading)
+        default: eight(rows, columns, reading)
+        }
+    }
+
+    @inline(__always)
+    private func run<Rows: TileRows, Columns: TileColumns, Reading: TileReading>(
+        _ rows: Rows.Type, _ columns: Columns.Type, _ reading: Reading.Type
+    ) {
+        tile(rows, columns, reading, block, left, right, start, out, copy)
     }
 }

@@ -40,8 +40,6 @@ package func kernelTable() -> KernelTable {
         product: { productPiece($0, $1, $2) },
         productSum: { productSum($0, $1, $2) },
         productTurned: { productTurned($0, $1, $2) },
-        productPanels: { productPanels($0, $1, $2) },
-        productRows: { productRows($0, $1, $2) },
         fold: { foldPiece($0, $1, $2) },
         slide: { slidePiece($0, $1, $2) },
         weightPanels: { weightPanelPiece($0, $1, $2) },
