@@ -87,6 +87,7 @@ extension Execution {
         _ window: ImageWindow, images: Int, filters: Int, gradient: UnsafePointer<Float>,
         weights: UnsafePointer<Float>, imageGradient: UnsafeMutablePointer<Float>
     ) {
+        // Sums over so few filters are not cut, so the product leaves this memory to its results.
         let parts = unsafe shared.assumingMemoryBound(to: Float.self)
         var part = window
         var image = 0

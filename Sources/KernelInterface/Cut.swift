@@ -1,4 +1,5 @@
-// How much work is cut into pieces: by its size alone, so that results depend neither on threads nor on what else runs.
+// How work is cut into pieces. What is summed together is cut by its size alone, so that results depend neither on
+// threads nor on what else runs.
 // Who does which piece is Compute's business.
 
 /// Numbered things, cut into runs of one size; the last may be shorter.

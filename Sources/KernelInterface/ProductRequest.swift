@@ -98,7 +98,7 @@ package enum ProductLimits {
     /// The most of the inner index that is added up at once.
     @inline(__always)
     package static var inner: Int { 352 }
-    /// The most rows of a left factor that are copied together.
+    /// The most rows of a transposed left factor that are copied together.
     @inline(__always)
     package static var rows: Int { 96 }
     /// The columns of a right factor that stay in the second-level cache, for one block of the inner index.

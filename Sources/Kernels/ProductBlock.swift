@@ -50,7 +50,7 @@ enum BlockScratch {
 /// out = max(floor, start + left · right).
 ///
 /// - Parameters:
-///   - block: the segments and strides; `startRow` is set here.
+///   - block: the segments and strides; `startRow` and `copyStep` are set here.
 ///   - panelStride: bytes from one panel of `panelColumns` columns of the right factor to the next. Every panel can be
 ///     read for as many columns as its tile has, whole sixteens.
 ///   - copy: where the right factor is copied to, as ``RightPanels``, by the first row of tiles, for the others to read;

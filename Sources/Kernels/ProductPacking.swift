@@ -1,42 +1,16 @@
-// Copies of parts of factors, in the order in which tiles read them. A left factor keeps its orientation, since tiles
-// read any: its rows or columns become neighbours, at distances that do not collide in the first-level cache. A right
+// Copies of parts of factors, in the order in which tiles read them. A left factor that is transposed stays so, since
+// tiles read either: its columns become neighbours, at distances that do not collide in the first-level cache. A right
 // factor becomes panels as wide as a tile, one row of a panel behind the other, with zeros up to whole sixteens of columns.
 
 import MartletKernelInterface
 
-/// A copied part of a left factor.
+/// A copied part of a left factor whose columns lie together each.
 enum LeftBlock {
-    /// Bytes from row to row, or from column to column where these are what lies together. An odd number of cache lines.
-    @inline(__always)
-    static var rowStride: Int { (ProductLimits.inner + 16) * 4 }
+    /// Bytes from column to column: an odd number of cache lines.
     @inline(__always)
     static var columnStride: Int { (ProductLimits.rows + 16) * 4 }
     @inline(__always)
-    static var byteCount: Int { max(ProductLimits.rows * rowStride, ProductLimits.inner * columnStride) }
-
-    /// Copies `rows` runs of `inner` numbers that lie together, `stride` bytes apart.
-    @inline(never)
-    static func copyRows(
-        _ source: UnsafeRawPointer, stride: Int, rows: Int, inner: Int, to target: UnsafeMutableRawPointer
-    ) {
-        for row in 0..<rows {
-            let from = source + row * stride
-            if row + 2 < rows {
-                for line in 0..<(inner + 15) / 16 { fetch(from + 2 * stride + line * 64) }
-            }
-            copyNumbers(from, to: target + row * rowStride, count: inner)
-        }
-    }
-
-    /// Copies `inner` runs of `rows` numbers that lie together.
-    @inline(never)
-    static func copyColumns(
-        _ source: UnsafeRawPointer, stride: Int, rows: Int, inner: Int, to target: UnsafeMutableRawPointer
-    ) {
-        for column in 0..<inner {
-            copyNumbers(source + column * stride, to: target + column * columnStride, count: rows)
-        }
-    }
+    static var byteCount: Int { ProductLimits.inner * columnStride }
 }
 
 /// A part of a left factor: where it is, and its strides in bytes.
@@ -52,18 +26,15 @@ struct LeftPart {
         base = UnsafeRawPointer(factor.base) + row * self.row + inner * step
     }
 
-    /// The same numbers copied together, in a ``LeftBlock``.
-    @inline(__always)
+    /// The same numbers copied together, as a ``LeftBlock``: `inner` columns of `rows` numbers that lie together.
+    @inline(never)
     func copied(rows: Int, inner: Int, to target: UnsafeMutableRawPointer) -> LeftPart {
+        for column in 0..<inner {
+            copyNumbers(base + column * step, to: target + column * LeftBlock.columnStride, count: rows)
+        }
         var part = self
         part.base = UnsafeRawPointer(target)
-        if step == 4 {
-            LeftBlock.copyRows(base, stride: row, rows: rows, inner: inner, to: target)
-            part.row = LeftBlock.rowStride
-        } else {
-            LeftBlock.copyColumns(base, stride: step, rows: rows, inner: inner, to: target)
-            part.step = LeftBlock.columnStride
-        }
+        part.step = LeftBlock.columnStride
         return part
     }
 }

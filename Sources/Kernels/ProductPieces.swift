@@ -1,6 +1,6 @@
-// One piece of a product: its results block by block, with parts of the factors copied where that pays. The inner index
-// is cut by its length alone, so that every result is the same sum in the same order whatever the strategy.
-// Which strategy, and which pieces, Compute decides.
+// One piece of a product: its results block by block, with parts of the factors copied where that pays. A piece's part of
+// the inner index is cut by its length alone, so that every result is the same sum in the same order whatever is copied.
+// Which pieces, and what is copied, Compute decides.
 
 import MartletKernelInterface
 
@@ -159,7 +159,7 @@ private func multiplyColumns(
     let inner = part.inner.count
     let columns = part.columns.count
     let right = RightPart(product.right, part, copy: scratch + PieceMemory.right)
-    let copies = request.copiesRight && inner > 0 && part.rows.count > mostTileRows(columns: columns)
+    let copies = request.copiesRight && inner > 0 && part.rows.count > mostTileRows(columns: min(columns, panelColumns))
     var isCopied = false
     let segment = Segment(left: 0, right: 0, count: inner)
     var row = part.rows.lowerBound

@@ -47,7 +47,7 @@ static void one(struct shape s, uint32_t flags) {
     double *wanted = malloc((size_t)(count + 1) * 2 * sizeof *wanted), *room = wanted + count;
     REQUIRE(first != NULL && wanted != NULL);
     expect(wanted, room, out, left, right, s, flags);
-    static const int32_t threads[] = {1, 2, 3, 7};
+    static const int32_t threads[] = {1, 2, 3, 7, 64};
     for (int t = 0; t < LENGTH(threads); t++) {
         CHECK_OK(martlet_threads_set(threads[t]));
         check_fill(out, count, 3);
@@ -71,7 +71,7 @@ static void shapes(void) {
                                         {6, 16, 16}, {7, 17, 33}, {12, 32, 48}, {13, 64, 31}, {31, 127, 65}, {64, 784, 10},
                                         {33, 1000, 10}, {128, 256, 64}, {97, 259, 131}, {1, 1024, 1024}, {1024, 3, 5}, {5, 3, 1025},
                                         {256, 600, 256}, {14, 5000, 15}, {33, 70, 1030}, {80, 300, 1100}, {513, 260, 291},
-                                        {64, 9000, 100}, {70, 40, 80}, {30, 300, 112}, {13, 20, 60}, {7, 353, 20}};
+                                        {64, 9000, 100}, {70, 40, 80}, {30, 300, 112}, {13, 20, 60}, {7, 353, 20}, {257, 353, 1024}};
     for (int k = 0; k < LENGTH(some); k++)
         for (uint32_t flags = 0; flags < 8; flags++) one(some[k], flags);
     for (int64_t n = 1; n <= 40; n++) one((struct shape){n, (n * 7) % 41 + 1, (n * 11) % 43 + 1}, (uint32_t)n % 8);

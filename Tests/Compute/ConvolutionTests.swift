@@ -128,7 +128,7 @@ private struct Trial {
             trial(2, (10, 10), 8, filters: 6, kernel: (3, 3), stride: (2, 2), pad: (1, 1, 1, 1), groups: 2),
             trial(2, (6, 6), 40, filters: 33, kernel: (1, 1)),
             trial(2, (6, 7), 5, filters: 100, kernel: (3, 3), pad: (1, 1, 1, 1)),
-            trial(2, (5, 5), 18, filters: 300, kernel: (2, 3), groups: 1),
+            trial(2, (5, 5), 18, filters: 300, kernel: (2, 3)),
             trial(1, (5, 4), 20, filters: 160, kernel: (3, 3), pad: (1, 1, 1, 1), groups: 2),
             trial(2, (9, 9), 12, filters: 20, kernel: (1, 1), stride: (2, 2)),
             trial(1, (16, 16), 4, filters: 6, kernel: (3, 3), dilation: (4, 3), pad: (4, 4, 3, 3)),

@@ -55,7 +55,7 @@ private struct Trial {
         var generator = Generator(seed: 0)
         let out = Matrix(start.rows, start.columns, gap: 3, &generator)
         out.memory.base.copyMemory(from: start.memory.base, byteCount: start.memory.byteCount)
-        let execution = try Execution(mode: .exact, isa: isa, threads: threads)
+        let execution = try Execution(mode: .exact, isa: isa, threads: threads, sharesAll: true)
         execution.multiply(
             MatrixProduct(
                 rows: left.rows, inner: left.columns, columns: right.columns, left: left.factor, right: right.factor,
@@ -140,9 +140,10 @@ private struct Trial {
         }
     }
 
-    /// Products so large that their pieces are as wide as what stays near, with rests in rows, columns and blocks.
+    /// Products so large that their pieces are as wide as what stays near, with rests in rows, columns and blocks, and one
+    /// of few rows and a long sum.
     @Test(arguments: Twins.here) func largeOnesAgreeWithSumsInDouble(isa: InstructionSet) throws {
-        let shapes = [(257, 353, 260), (515, 300, 291), (300, 705, 520), (260, 256, 1100)]
+        let shapes = [(257, 353, 260), (515, 300, 291), (256, 352, 1024), (300, 256, 1100), (16, 2100, 1040)]
         for (number, shape) in shapes.enumerated() {
             for layout in 0..<4 {
                 let kind = number + layout
@@ -163,7 +164,7 @@ private struct Trial {
         for (number, shape) in shapes.enumerated() {
             let trial = Self.trial(shape, number & 1 == 1, number & 2 == 2, kind: number % 5, seed: number)
             let expected = try trial.run(isa, threads: 1).memory.bytes
-            for threads in [1, 2, 3, 7] {
+            for threads in [1, 2, 3, 7, 64] {
                 let isSame = try trial.run(isa, threads: threads).memory.bytes == expected
                 #expect(isSame, "\(isa) \(shape) on \(threads) threads")
             }
@@ -172,7 +173,7 @@ private struct Trial {
 
     /// The sum of each result is the same one in every layout of the factors.
     @Test(arguments: Twins.here) func layoutsDoNotChangeABit(isa: InstructionSet) throws {
-        for shape in Self.shapes {
+        for shape in Self.shapes + [(16, 2100, 1040), (257, 353, 260)] {
             let results = try (0..<4).map { layout in
                 var generator = Generator(seed: 1)
                 let left = Matrix(shape.0, shape.1, isTransposed: layout & 1 == 1, &generator)

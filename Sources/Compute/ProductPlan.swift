@@ -1,0 +1,141 @@
+// How a product is cut into pieces, and which parts of its factors are copied together first. None of it changes a bit of
+// the results but the cutting of a long inner index, which follows from the shape alone.
+// Nothing runs here, and no address is read: MatrixProduct.swift does what is planned.
+import MartletKernelInterface
+
+/// The cutting of one product.
+package struct ProductPlan {
+    package private(set) var rows: Cut
+    package private(set) var columns: Cut
+    /// Pieces behind one another, each with a result of its own. The only cut that bits depend on, so that neither threads
+    /// nor layouts have a say.
+    package private(set) var inner: Cut
+    /// Whether parts of the left factor are copied together before they are read.
+    package let packsLeft: Bool
+    /// Whether the first to read a part of the right factor copies it for the others.
+    package let copiesRight: Bool
+    /// About how long one thread takes.
+    package let nanoseconds: Int
+
+    /// Products that are worth a piece of their own: some 5 us.
+    private static var leastPiece: Int { 400_000 }
+    private static var mostPieces: Int { 16 }
+
+    package init(_ product: MatrixProduct, threads: Int) {
+        let size = unsafe ProductSize(product)
+        let wanted = min(max(size.work / ProductPlan.leastPiece, 1), ProductPlan.mostPieces)
+        (rows, columns) =
+            size.isLarge ? ProductPlan.largeCuts(size, threads: threads) : ProductPlan.cuts(size, wanted: wanted)
+        inner = Cut(size.inner, by: size.inner)
+        nanoseconds = size.work / 64 + size.results / 8
+        let pieces = rows.pieces * columns.pieces
+        if size.areFew, size.inner >= 2048, pieces < wanted {
+            // Each result is a long sum.
+            let room = unsafe Execution.sharedByteCount / (size.results * 4)
+            let innerPieces = max(min(wanted / pieces, size.inner / 1024, room), 1)
+            inner = Cut(size.inner, by: (size.inner + innerPieces - 1) / innerPieces)
+        }
+        let busy = min(threads, wanted)
+        let forEachRow = columns.pieces * max(inner.pieces, 1)
+        if rows.pieces * forEachRow < busy, size.rows >= 16 {
+            // More threads than pieces share the rows further.
+            rows = Cut(size.rows, by: max((size.rows * forEachRow + busy - 1) / busy, 8))
+        }
+
+        // Copying a factor pays where the copy is read twice and more, and the original lies far apart, in slow memory, or
+        // so that each vector begins in one cache line and ends in the next.
+        let right = unsafe product.right
+        let isSplit = unsafe UInt(bitPattern: right.base) & 63 != 0 || right.rowStride & 15 != 0
+        copiesRight = unsafe rows.size > 12 && (right.rowStride > 64 || isSplit)
+        packsLeft = unsafe product.left.columnStride > 128 && columns.size >= 128
+    }
+}
+
+extension ProductPlan {
+    /// Pieces about as high as wide, so that what is copied of the factors serves many products. Where the right factor is
+    /// large, each piece reads long stretches of its rows, and as few pieces as may be read the same: of very long sums all
+    /// of its rows, since there are pieces enough along them.
+    private static func cuts(_ size: ProductSize, wanted: Int) -> (rows: Cut, columns: Cut) {
+        let (rows, columns) = (size.rows, size.columns)
+        let readsMuch = size.inner.saturatingProduct(columns) > 128 << 10
+        let narrowest = size.areFew && size.inner >= 8192 ? columns : readsMuch ? 128 : ProductLimits.panelColumns
+        var acrossColumns = 1
+        while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= narrowest,
+            columns / acrossColumns > rows / (wanted / acrossColumns),
+            isEven(columns, into: acrossColumns * 2)
+        {
+            acrossColumns *= 2
+        }
+        let columnCut = cut(columns, into: acrossColumns)
+        // Each piece reads its columns of the right factor again, so it takes some rows; an even number of pieces, though
+        // it be one too many, since two threads are the fewest that share.
+        let mostAcross = readsMuch ? rows / leastRows : rows >= 16 ? max(rows / 32, 2) : 1
+        var acrossRows = max(min(wanted / columnCut.pieces, mostAcross), 1)
+        if acrossRows > 1 { acrossRows += acrossRows % 2 }
+        return (Cut(rows, by: (rows + acrossRows - 1) / acrossRows), columnCut)
+    }
+
+    /// The columns of a piece, whole panels, where `pieces` pieces are wanted.
+    private static func cut(_ columns: Int, into pieces: Int) -> Cut {
+        Cut(columns, by: ProductLimits.wholePanels((columns + pieces - 1) / pieces))
+    }
+
+    /// Whether so many pieces take about the same time, though they are whole panels but for the last.
+    private static func isEven(_ columns: Int, into pieces: Int) -> Bool {
+        let cut = cut(columns, into: pieces)
+        return columns * 5 > cut.size * cut.pieces * 4
+    }
+
+    /// The fewest rows that are worth copying the right factor for, and the fewest where threads would else have none.
+    private static var leastRows: Int { 96 }
+    private static var leastSharedRows: Int { 32 }
+
+    /// Of a large product each piece takes the columns that stay near, or half of these where columns are few, and as many
+    /// rows as it can, since it copies the right factor. Each of several threads gets two pieces or more, and where these
+    /// are few, as many as the others.
+    private static func largeCuts(_ size: ProductSize, threads: Int) -> (rows: Cut, columns: Cut) {
+        let widest = size.columns < 2 * ProductLimits.columns ? ProductLimits.columns / 2 : ProductLimits.columns
+        let columns = Cut(size.columns, evenlyBy: widest, grain: ProductLimits.panelColumns)
+        guard threads > 1, columns.pieces < 8 * threads else { return (Cut(size.rows, by: size.rows), columns) }
+        // So many pieces above one another, or a multiple, are as many for each thread.
+        let even = threads / greatestCommonDivisor(columns.pieces, threads)
+        let twice = (2 * threads + columns.pieces - 1) / columns.pieces
+        let most = size.rows / leastRows
+        let across =
+            even > most
+            ? min(even, size.rows / leastSharedRows) : min((twice + even - 1) / even, most / even) * even
+        return (Cut(size.rows, by: (size.rows + across - 1) / across), columns)
+    }
+
+    private static func greatestCommonDivisor(_ first: Int, _ second: Int) -> Int {
+        second == 0 ? first : greatestCommonDivisor(second, first % second)
+    }
+}
+
+/// What a plan depends on but for where factors lie.
+struct ProductSize {
+    var rows: Int
+    var inner: Int
+    var columns: Int
+
+    init(_ product: MatrixProduct) {
+        rows = unsafe product.rows
+        inner = unsafe product.inner
+        columns = unsafe product.columns
+    }
+
+    var results: Int { rows.saturatingProduct(columns) }
+    /// Multiplications.
+    var work: Int { results.saturatingProduct(max(inner, 1)) }
+    /// So few results that parts of a long sum are worth results of their own.
+    var areFew: Bool { results <= 1 << 16 }
+    /// So large that each thread's part is worth copying a part of the right factor for.
+    var isLarge: Bool { rows >= 256 && columns >= 256 && inner >= 256 && !areFew }
+}
+
+extension Int {
+    fileprivate func saturatingProduct(_ other: Int) -> Int {
+        let (product, overflow) = multipliedReportingOverflow(by: other)
+        return overflow ? .max / 4 : product
+    }
+}
