@@ -141,6 +141,6 @@ int main(void) {
         specials();
         overlaps();
     }
-    printf("%d products on %d instruction sets and with four thread counts\n", products, machine.isa_best);
+    printf("%d products on %d instruction sets and with five thread counts\n", products, machine.isa_best);
     return check_end();
 }
