@@ -3,6 +3,7 @@ leaves the model as it was."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,27 @@ def labels(label: Any, dtype: Any = np.int64) -> Any:
     y = Y.astype(dtype)
     y[3] = label
     return y
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "way"),
+    [
+        ((32, 31, 3), (3, 32, 31), r"x.transpose\(\(0, 2, 3, 1\)\) has it"),
+        ((3, 32, 31), (32, 31, 3), r"x.transpose\(\(0, 3, 1, 2\)\) has it"),
+        ((32, 32, 3), (3, 32, 32), r"x.transpose\(\(0, 2, 3, 1\)\) has it"),
+        ((4, 6), (6, 4), r"x.transpose\(\(0, 2, 1\)\) has it"),
+        ((8, 8, 1), (64,), r"x.reshape\(\(-1, 8, 8, 1\)\) has it"),
+        ((8, 8, 1), (8, 8), r"x.reshape\(\(-1, 8, 8, 1\)\) has it"),
+        ((4, 6), (3, 8), r"reads \(4, 6\)$"),
+    ],
+)
+def test_the_way_to_the_shape_keeps_pixels_in_place(wanted: Any, given: Any, way: str) -> None:
+    model = nn.Sequential([nn.Flatten(input_shape=wanted), nn.Dense(2)])
+    with pytest.raises(martlet.ShapeError, match=way) as caught:
+        model.predict(np.zeros((5, *given), np.float32))
+    found = re.search(r"x\.(transpose|reshape)\((\(.*?\))\)", str(caught.value))
+    if found:
+        assert getattr(np.zeros((5, *given)), found[1])(eval(found[2])).shape == (5, *wanted)
 
 
 DATA: list[tuple[Any, Any, type[Exception], str]] = [

@@ -49,7 +49,7 @@ def test_the_three_ways_to_say_the_input() -> None:
     for make in layers:
         four.add(make())
     three.predict(np.zeros((1, 4)))
-    four.build((4,))
+    four.build((None, 4))
     assert shapes(one) == shapes(two) == shapes(three) == shapes(four) == [(None, 3), (None, 2)]
 
 
@@ -289,6 +289,11 @@ def test_bad_arguments(index: int) -> None:
             r"layer 'conv2d' reads samples of shape \(8,\)",
         ),
         (lambda: [nn.Conv2D(2, 9, input_shape=(8, 8, 1))], martlet.ShapeError, "conv2d"),
+        (
+            lambda: [nn.Input((20,)), nn.Dense(3, input_shape=(9,))],
+            martlet.ShapeError,
+            r"input_shape is \(9,\), and the model's input \(20,\)",
+        ),
         (lambda: [nn.Conv2D(4, 3, groups=3, input_shape=(8, 8, 3))], martlet.ArgumentError, "groups"),
         (lambda: [nn.Conv2D(2, 3, padding=3, input_shape=(8, 8, 1))], martlet.ArgumentError, "pads"),
         (lambda: [nn.Reshape((3, 3), input_shape=(8,))], martlet.ShapeError, "reshape"),
@@ -333,9 +338,12 @@ def test_calls_that_come_too_early_or_too_late() -> None:
             call()
     with pytest.raises(martlet.OrderError, match="has no layer"):
         nn.Sequential().get_weights()
-    model.build((3,))
+    for shape, message in (((3,), "as in"), (3, "as in"), ((None, None), r"\[0\] is None"), ((-1, 3), r"\[0\] is -1")):
+        with pytest.raises(martlet.MartletError, match=f"input_shape.*{message}"):
+            model.build(shape)
+    model.build((None, 3))
     with pytest.raises(martlet.OrderError, match=r"reads samples of \(3,\) already, and not of \(4,\)"):
-        model.build((4,))
+        model.build((32, 4))
     model.get_weights()
     with pytest.raises(martlet.OrderError):
         model.add(nn.Dense(2))

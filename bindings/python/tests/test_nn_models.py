@@ -107,7 +107,7 @@ def test_close() -> None:
     gc.collect()
     assert native() is None
     for call in (lambda: model.predict(X), lambda: model.fit(X, Y), model.get_weights, model.summary,
-                 lambda: model.build((20,)), lambda: model.add(nn.Dense(3)), lambda: model.save("x")):  # fmt: skip
+                 lambda: model.build((None, 20)), lambda: model.add(nn.Dense(3)), lambda: model.save("x")):  # fmt: skip
         with pytest.raises(martlet.OrderError, match="is closed"):
             call()
     with pytest.raises(martlet.OrderError, match="is in no built model"):
@@ -118,10 +118,12 @@ def test_a_model_is_freed_without_the_collector() -> None:
     gc.disable()
     try:
         model = mlp()
-        model.predict(X)
+        model.compile("adam", LOSS)
+        history = model.fit(X, Y, epochs=1, verbose=0)
+        assert history.model is model and pickle.loads(pickle.dumps(history)).history == history.history
         native = weakref.ref(model._laid().model)
         del model
-        assert native() is None
+        assert native() is None and history.model is None
     finally:
         gc.enable()
 

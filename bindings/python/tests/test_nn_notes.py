@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import struct
 from pathlib import Path
@@ -143,6 +144,7 @@ def test_a_kill_while_saving_leaves_the_old_file_or_the_new_one(tmp_path: Path, 
         run_python(
             f"""
 import os
+import shutil
 from martlet import nn
 model = nn.load_model({os.fspath(tmp_path / "new")!r})
 os.{call} = lambda *given, **named: os._exit(9)
@@ -195,6 +197,31 @@ HOSTILE = [
     {"layers": {"n": {}}},
     {"layers": {"n": {"class": "Normalization", "axis": "first"}}},
 ]
+
+
+@pytest.mark.parametrize("moment", ["mkdir", "rmtree"])
+def test_an_interrupted_save_leaves_nothing_behind(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C just as the folder was made, and while it is taken away."""
+    module = {"mkdir": os, "rmtree": shutil}[moment]
+    do, calls = getattr(module, moment), []
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        calls.append(arguments)
+        if moment == "mkdir":
+            do(*arguments, **options)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        if moment == "rmtree":
+            do(*arguments, **options)
+
+    model = mlp()
+    model.save(tmp_path / "m")
+    monkeypatch.setattr(module, moment, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.save(tmp_path / "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
 @pytest.mark.parametrize("index", range(len(HOSTILE)))

@@ -32,6 +32,20 @@ def test_checkpoints(tmp_path: Path) -> None:
         run(nn.ModelCheckpoint("m-{accuracy}"), [3])
 
 
+def test_a_checkpoint_is_not_replaced_by_a_model_of_nan(tmp_path: Path) -> None:
+    class Spoil(nn.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 2:
+                self.model.set_weights([weight * math.nan for weight in self.model.get_weights()])
+
+    callbacks = [Spoil(), nn.TerminateOnNaN(), nn.ModelCheckpoint(tmp_path / "m", monitor="loss")]
+    with pytest.warns(UserWarning, match="epoch 3: the loss is nan, so the model is not saved"):
+        history = compiled().fit(X, Y, verbose=0, epochs=5, callbacks=callbacks)
+    assert len(history.epoch) == 3
+    saved = nn.load_model(tmp_path / "m")
+    assert all(map(math.isfinite, saved.parameters())) and saved.optimizer.iterations == 6
+
+
 def test_paths_of_every_kind(tmp_path: Path) -> None:
     for path in (b"bytes", Path("path"), "text"):
         callback = nn.ModelCheckpoint(path)

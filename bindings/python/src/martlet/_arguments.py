@@ -122,6 +122,8 @@ def file_name(path: Any) -> bytes:
         name = os.fsencode(path)
     except TypeError:
         raise DTypeError(f"path is {path!r}; wanted a file name") from None
+    if not name:
+        raise ArgumentError(f"path is {path!r}; wanted a file name")
     if b"\0" in name:
         raise ArgumentError(f"path {path!r} holds a zero byte, which no file name can")
     return name

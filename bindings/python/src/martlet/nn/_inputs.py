@@ -30,13 +30,22 @@ def fitting(data: Any, where: str, shape: tuple[int, ...], what: str = "the mode
     if found.ndim == 1 and shape == (1,):
         return found[:, None]
     if found.shape[1:] != shape:
-        hint = ""
-        if found.shape == shape:
-            hint = f"; for one sample give {where}[None]"
-        elif prod(found.shape[1:]) == prod(shape):
-            hint = f"; {where}.reshape({(-1, *shape)}) has it"
-        raise ShapeError(f"{where} has samples of shape {found.shape[1:]}, and {what} {shape}{hint}")
+        raise ShapeError(f"{where} has samples of shape {found.shape[1:]}, and {what} {shape}"
+                         f"{_way(found.shape, where, shape)}")  # fmt: skip
     return found
+
+
+def _way(found: tuple[int, ...], where: str, shape: tuple[int, ...]) -> str:
+    """How to come from an array to samples of a shape, where numbers need not guess which they are."""
+    sizes = found[1:]
+    if found == shape:
+        return f"; for one sample give {where}[None]"
+    if sorted(sizes) == sorted(shape):
+        axes = [axis + 1 for axis in range(len(sizes))]
+        order = [axes.pop(next(place for place, axis in enumerate(axes) if found[axis] == size)) for size in shape]
+        return f"; {where}.transpose({(0, *order)}) has it"
+    is_flat = len(sizes) == 1 or len(shape) == 1 or [size for size in sizes if size > 1] == [s for s in shape if s > 1]
+    return f"; {where}.reshape({(-1, *shape)}) has it" if is_flat and prod(sizes) == prod(shape) else ""
 
 
 def refuse_nan(data: NDArray, where: str) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import stat
 import struct
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from martlet._errors import FileError, FormatError
@@ -67,7 +67,7 @@ def save(path: bytes, write: Callable[[bytes], None], notes: dict[str, Any]) -> 
         if path.endswith(b"/") or (status is not None and not _is_writable(target, status)):
             write(path)  # which says what is wrong with it
             return
-        with tempfile.TemporaryDirectory(prefix=b".martlet.", dir=os.path.dirname(target)) as folder:
+        with _folder(os.path.dirname(target)) as folder:
             plain, noted = os.path.join(folder, b"plain"), os.path.join(folder, b"noted")
             write(plain)
             with open(plain, "rb") as old, open(noted, "xb") as new:
@@ -82,6 +82,21 @@ def save(path: bytes, write: Callable[[bytes], None], notes: dict[str, Any]) -> 
         raise
     except OSError as error:
         raise FileError(f"{os.fsdecode(path)}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _folder(parent: bytes) -> Iterator[bytes]:
+    """A folder of one's own that is gone afterwards, also where Ctrl-C comes while it is made or taken away."""
+    folder = os.path.join(parent, b".martlet." + secrets.token_hex(8).encode())
+    try:
+        os.mkdir(folder, 0o700)
+        yield folder
+    finally:
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def _is_writable(target: bytes, status: os.stat_result) -> bool:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from martlet import _arguments
-from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, UnsupportedError
 from martlet._model import Model
 from martlet._owner import Owner
 from martlet._samples import NDArray
@@ -142,7 +142,10 @@ class Stack(Weights):
         self._refuse_closed()
         layer._check_free()
         shape, built = self._input_shape, self._built
-        if not self._layers and shape is None:
+        if not self._layers and layer.input_shape is not None:
+            if shape not in (None, layer.input_shape):
+                raise ShapeError(f"input_shape is {layer.input_shape}, and the model's input {shape}; "
+                                 "wanted one of them, or both the same")  # fmt: skip
             shape = layer.input_shape
         name = self._free_name(layer._base_name()) if layer.name is None else layer.name
         self._refuse_taken(name, layer._hidden_names(name))
@@ -199,8 +202,15 @@ class Stack(Weights):
         return name
 
     def build(self, input_shape: Any) -> None:
-        """Lays the layers down for samples of this shape, the batch not among the sizes."""
-        shape = _arguments.shape(input_shape, "input_shape")
+        """Lays the layers down for batches of this shape, whose first size is the batch's, None or any, as in Keras."""
+        if not isinstance(input_shape, tuple | list) or len(input_shape) < 2:
+            raise ShapeError(f"input_shape is {input_shape!r}; wanted the batch's size or None, and a sample's sizes, "
+                             "as in (None, 20)")  # fmt: skip
+        if input_shape[0] is not None:
+            _arguments.integer(input_shape[0], "input_shape[0]")
+        self._build(_arguments.shape(input_shape[1:], "input_shape[1:]"))
+
+    def _build(self, shape: tuple[int, ...]) -> None:
         self._refuse_closed()
         if self._built is not None:
             if shape != self._built.input_shape:
@@ -231,7 +241,7 @@ class Stack(Weights):
 
     def _build_for(self, x: NDArray) -> Built:
         if self._built is None:
-            self.build(x.shape[1:] or (1,))
+            self._build(x.shape[1:] or (1,))
         return self._ready()
 
     def _ready(self) -> Built:

@@ -122,7 +122,8 @@ class EarlyStopping(Monitor):
 
 
 class ModelCheckpoint(Monitor):
-    """Saves the model after each epoch, to go on from or to load.
+    """Saves the model after each epoch, to go on from or to load. An epoch whose loss is NaN or infinite is not saved,
+    with a warning, so that the file before it stays.
 
     filepath          where; may hold names of logs and the epoch, counted from 1: "model-{epoch:02d}-{val_loss:.3f}";
                       a folder that is missing is made
@@ -149,12 +150,16 @@ class ModelCheckpoint(Monitor):
             self._make_folder(self.filepath)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = logs or {}
+        if not math.isfinite(logs.get("loss", 0.0)):
+            warnings.warn(f"epoch {epoch + 1}: the loss is {logs['loss']}, so the model is not saved", stacklevel=2)
+            return
         if self.save_best_only:
             value = self.value(logs)
             if value is None or not self.improves(value):
                 return
             self.best = value
-        path = self._path(epoch, logs or {})
+        path = self._path(epoch, logs)
         self._make_folder(path)
         self.model.save(path)
         if self.verbose:

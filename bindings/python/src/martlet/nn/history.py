@@ -6,6 +6,7 @@ The picture needs matplotlib, which nothing else here does.
 from __future__ import annotations
 
 import os
+import weakref
 from typing import Any
 
 from martlet import _arguments
@@ -17,11 +18,25 @@ class History(Callback):
     """history holds a list for each name ("loss", "accuracy", "val_loss", ...) with a number for each epoch; epoch the
     epochs' numbers, from 0; params what fit was asked for."""
 
+    _model: weakref.ref[Any] | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
         self._epochs: dict[str, list[int]] = {}
+
+    @property
+    def model(self) -> Any:
+        """The model that was trained, while there is one: it has its history, so its history does not keep it."""
+        return None if self._model is None else self._model()
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._model = None if model is None else weakref.ref(model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.epoch.append(epoch)
