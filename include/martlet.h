@@ -712,9 +712,10 @@ martlet_status martlet_result_init(martlet_result *out_result, size_t struct_siz
  * infinities in x and in targets are taken as they come, here and in fit, evaluate and predict: that is
  * chosen, since to look for them is another pass over all samples. One of them can make the loss and every
  * parameter NaN; a loss that is not finite is no error: look at out_result, or at the samples before.
- * Fails with NULL, STRUCT, TYPE, SHAPE (no sample, x and y do not fit), ALIGNMENT, UNSUPPORTED (an array's
- * scales; labels of more classes), ARGUMENT (a label or row out of range), ORDER (not compiled) and MEMORY;
- * then nothing has changed. Since 0.1. */
+ * Fails with NULL, STRUCT, TYPE, SHAPE (no sample, x and y do not fit), ALIGNMENT, OVERLAP (x, y or rows with
+ * the model's parameters, gradients or statistics, which the step writes), UNSUPPORTED (an array's scales;
+ * labels of more classes), ARGUMENT (a label or row out of range), ORDER (not compiled) and MEMORY; then
+ * nothing has changed. Since 0.1. */
 martlet_status martlet_model_train(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                    const martlet_array *y, const int64_t *rows, int64_t row_count);
 
@@ -755,13 +756,14 @@ martlet_status martlet_loop_init(martlet_loop *out_loop, size_t struct_size);
 /* Trains for some epochs: shuffles, and steps batch by batch; the last batch of an epoch may be smaller. x and y
  * as in martlet_model_train, of any count of samples; loop: NULL for the defaults. out_result is also filled
  * on MARTLET_STOPPED; an epoch stopped at its last batch is finished, but not validated. Everything is checked
- * before the first step. Fails with NULL, STRUCT, TYPE, SHAPE, ALIGNMENT, UNSUPPORTED, ARGUMENT (a label out of
- * range, a field of loop), ORDER (not compiled) and MEMORY. Since 0.1. */
+ * before the first step. Fails with NULL, STRUCT, TYPE, SHAPE, ALIGNMENT, OVERLAP (x, y or validation data with
+ * the model's parameters, gradients or statistics), UNSUPPORTED, ARGUMENT (a label out of range, a field of
+ * loop), ORDER (not compiled) and MEMORY. Since 0.1. */
 martlet_status martlet_model_fit(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                  const martlet_array *y, const martlet_loop *loop);
 
 /* Loss and metrics over all samples, nothing changed. Arguments and errors as in martlet_model_fit; of loop only
- * batch_size and progress are used. Since 0.1. */
+ * batch_size and progress are used, and x and y may lie in the model's buffers, which are only read. Since 0.1. */
 martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                       const martlet_array *y, const martlet_loop *loop);
 

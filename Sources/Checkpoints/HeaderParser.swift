@@ -170,7 +170,7 @@ struct Header: ~Copyable {
             number = sum
             place += 1
         }
-        guard place > start else { throw failure("wanted is a whole number, 0 or more") }
+        guard place > start else { throw failure("expected a whole number, 0 or more") }
         if place - start > 1, unsafe text[start] == 0x30 { throw failure("a number starts with a needless 0") }
         return number
     }
@@ -268,7 +268,7 @@ struct Header: ~Copyable {
     }
 
     private mutating func expect(_ character: Unicode.Scalar) throws(MartletError) {
-        guard takes(character) else { throw failure("wanted is '\(character)'") }
+        guard takes(character) else { throw failure("expected '\(character)'") }
     }
 
     private func bytes(_ range: TextRange) -> UnsafeMutableBufferPointer<UInt8> {

@@ -129,14 +129,14 @@ extension Training {
 }
 
 extension Samples {
-    /// Reads a caller's contiguous array.
-    init(_ pointer: UnsafePointer<martlet_array>?, _ name: StaticString) throws(MartletError) {
+    /// Reads a caller's contiguous array; `mayBeLabels` says whether integers could do.
+    init(
+        _ pointer: UnsafePointer<martlet_array>?, _ name: StaticString, mayBeLabels: Bool = false
+    ) throws(MartletError) {
         let array = try unsafe required(pointer, "\(name)").pointee
         guard let type = unsafe SampleType(rawValue: array.dtype) else {
-            throw unsafe MartletError(
-                .type,
-                "\(name).dtype is \(array.dtype); expected MARTLET_FP32, or for labels MARTLET_INT32, MARTLET_INT64 or "
-                    + "MARTLET_UINT8")
+            let labels = mayBeLabels ? ", or for labels MARTLET_INT32, MARTLET_INT64 or MARTLET_UINT8" : ""
+            throw unsafe MartletError(.type, "\(name).dtype is \(array.dtype); expected MARTLET_FP32\(labels)")
         }
         guard unsafe array.scales == nil && array.block == 0 && array.scale_dtype == 0 else {
             throw MartletError(.unsupported, "\(name) has scales, block or scale_dtype set; expected NULL and 0")

@@ -144,7 +144,8 @@ public func martlet_model_train(
             throw MartletError(.null, "rows is NULL; expected \(row_count) rows")
         }
         let rows = try unsafe rows == nil ? nil : required(UnsafePointer(rows!), "rows")
-        let score = try unsafe model.train(Samples(x, "x"), Samples(y, "y"), rows: rows, rowCount: Int(row_count))
+        let score = try unsafe model.train(
+            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), rows: rows, rowCount: Int(row_count))
         unsafe target.write(martlet_result(Outcome(score: score)))
     }
 }
@@ -161,11 +162,12 @@ public func martlet_model_fit(
         var validation: (x: Samples, y: Samples)?
         if unsafe raw.validation_x != nil || raw.validation_y != nil {
             unsafe validation = try (
-                Samples(raw.validation_x, "loop.validation_x"), Samples(raw.validation_y, "loop.validation_y")
+                Samples(raw.validation_x, "loop.validation_x"),
+                Samples(raw.validation_y, "loop.validation_y", mayBeLabels: true)
             )
         }
         let outcome = try unsafe model.fit(
-            Samples(x, "x"), Samples(y, "y"), validation: validation, Loop(raw, model, caller))
+            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), validation: validation, Loop(raw, model, caller))
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }
     }
@@ -180,7 +182,8 @@ public func martlet_model_evaluate(
     return unsafe withModel("martlet_model_evaluate", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
-        let outcome = try unsafe model.evaluate(Samples(x, "x"), Samples(y, "y"), Loop(raw, model, caller))
+        let outcome = try unsafe model.evaluate(
+            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), Loop(raw, model, caller))
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }
     }

@@ -9,8 +9,8 @@ import MartletPlatform
     let y: Samples
     /// How many.
     let count: Int
-    /// What messages call `y`.
-    private let labelName: String
+    /// What messages call `x` and `y`.
+    private let names: (x: String, y: String)
 
     /// Throws `.type`, `.shape`, `.unsupported`, `.null` and `.alignment`. Labels' values are looked at when they are used.
     init(_ x: Samples, _ y: Samples, _ model: Model, _ scoring: Scoring, _ names: (String, String) = ("x", "y"))
@@ -18,7 +18,7 @@ import MartletPlatform
     {
         unsafe self.x = unsafe x
         unsafe self.y = unsafe y
-        unsafe labelName = names.1
+        unsafe self.names = names
         let count = try unsafe x.sampleCount(of: model.input, names.0)
         unsafe self.count = count
         if unsafe y.type == .fp32 {
@@ -63,9 +63,15 @@ import MartletPlatform
         guard label >= 0 && label < scoring.classes else {
             throw unsafe MartletError(
                 .argument,
-                "\(labelName)[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
+                "\(names.y)[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
         }
         return label
+    }
+
+    /// Throws `.overlap` where some of them lie in what training writes.
+    func checkApart(from model: Model, _ trainer: Trainer) throws(MartletError) {
+        try unsafe model.checkApart(x, names.x, trainer)
+        try unsafe model.checkApart(y, names.y, trainer)
     }
 
     /// Throws `.argument` where a label is none of the output's classes.

@@ -65,15 +65,29 @@ extension Model {
         return trainer
     }
 
+    /// Throws `.overlap` where samples share memory with the model's parameters or statistics, or with the gradients of
+    /// `trainer`: all that a caller has the address of.
+    func checkApart(_ samples: Samples, _ subject: String, _ trainer: Trainer? = nil) throws(MartletError) {
+        guard let built else { return }
+        try unsafe samples.checkApart(from: Samples(built.parameters), subject, "the model's parameters")
+        try unsafe samples.checkApart(from: Samples(built.statistics), subject, "the model's statistics")
+        guard let trainer else { return }
+        try unsafe samples.checkApart(from: Samples(trainer.gradients), subject, "the model's gradients")
+    }
+
     /// One training step on one batch: the samples that `rows` names, or all.
     public func train(
         _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>?, rowCount: Int
     ) throws(MartletError) -> Score {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        try unsafe data.checkApart(from: self, trainer)
         let rows = unsafe rows.map { unsafe Rows.list($0, count: rowCount) } ?? .range(start: 0, count: data.count)
         guard unsafe rows.count >= 1 && rows.count <= Training.mostSamples else {
             throw unsafe MartletError(.shape, "the batch has \(rows.count) samples; expected 1 to 2^31")
+        }
+        if case .list(let list, let count) = unsafe rows {
+            try unsafe checkApart(Samples(base: UnsafeRawPointer(list), count: count, type: .int64), "rows", trainer)
         }
         var score = Score(trainer.settings.metrics)
         try unsafe trainer.train(self, data, rows, ExecutionSettings(), adding: &score)
@@ -86,12 +100,16 @@ extension Model {
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        try unsafe data.checkApart(from: self, trainer)
         try unsafe data.checkLabels(trainer.scoring)
         let held = try unsafe validation.map { pair throws(MartletError) in
             try unsafe LabelledSamples(
                 pair.x, pair.y, self, trainer.scoring, ("loop.validation_x", "loop.validation_y"))
         }
-        if let held = unsafe held { try unsafe held.checkLabels(trainer.scoring) }
+        if let held = unsafe held {
+            try unsafe held.checkApart(from: self, trainer)
+            try unsafe held.checkLabels(trainer.scoring)
+        }
         guard loop.epochs >= 1 && loop.epochs <= Int(Int32.max) else {
             throw MartletError(.argument, "loop.epochs is \(loop.epochs); expected 1 to 2^31 - 1")
         }
@@ -174,11 +192,9 @@ extension Model {
                 .shape,
                 "out_count is \(out.count); expected \(wanted), \(count) samples of \(output.elementCount) elements")
         }
-        try unsafe x.checkApart(from: target, count: wanted, "x")
-        if let built {
-            try unsafe Samples(built.parameters).checkApart(from: target, count: wanted, "the model's parameters")
-            try unsafe Samples(built.statistics).checkApart(from: target, count: wanted, "the model's statistics")
-        }
+        let written = unsafe Samples(UnsafeBufferPointer(out))
+        try unsafe written.checkApart(from: x, "out", "x")
+        try unsafe checkApart(written, "out")
         let batch = min(try batchSize(loop), count)
         _ = try inferencePlan(batch: batch)
         let machine = try ExecutionSettings()

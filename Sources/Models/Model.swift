@@ -223,8 +223,7 @@ public final class Model {
     func run() {
         for (index, view) in unsafe views.enumerated() {
             unsafe Initializer.fill(
-                buffer.base + view.offset, view.array,
-                words: WordStream(execution, key: key, stream: streams + UInt64(index)))
+                buffer.base + view.offset, view.array, execution, key: key, stream: streams + UInt64(index))
         }
     }
 }

@@ -83,14 +83,13 @@ public enum SampleType: Int32, Sendable {
         return true
     }
 
-    /// Throws `.overlap` where these elements share memory with so many floats at an address.
-    func checkApart(
-        from target: UnsafeMutablePointer<Float>, count: Int, _ subject: String
-    ) throws(MartletError) {
-        let (start, other) = unsafe (UInt(bitPattern: base), UInt(bitPattern: target))
-        let (end, otherEnd) = unsafe (start &+ UInt(self.count * type.size), other &+ UInt(count) * 4)
-        guard end <= other || otherEnd <= start else {
-            throw MartletError(.overlap, "out overlaps \(subject); expected memory of its own")
+    /// Throws `.overlap` where these elements share memory with others.
+    func checkApart(from other: Samples, _ subject: String, _ otherSubject: String) throws(MartletError) {
+        let (start, otherStart) = unsafe (UInt(bitPattern: base), UInt(bitPattern: other.base))
+        let end = unsafe start &+ UInt(count * type.size)
+        let otherEnd = unsafe otherStart &+ UInt(other.count * other.type.size)
+        guard end <= otherStart || otherEnd <= start else {
+            throw MartletError(.overlap, "\(subject) overlaps \(otherSubject); expected memory of its own")
         }
     }
 

@@ -12,7 +12,7 @@ package enum Environment {
         }
         throw MartletError(
             .argument,
-            "MARTLET_NUM_THREADS in the environment is '\(unsafe excerpt(text))'; wanted is 1 to \(Machine.mostThreads)"
+            "MARTLET_NUM_THREADS in the environment is '\(unsafe excerpt(text))'; expected 1 to \(Machine.mostThreads)"
         )
     }
 
@@ -28,7 +28,7 @@ package enum Environment {
         }
         throw MartletError(
             .argument,
-            "MARTLET_ISA in the environment is '\(unsafe excerpt(text))'; wanted is baseline, avx2 or avx512")
+            "MARTLET_ISA in the environment is '\(unsafe excerpt(text))'; expected baseline, avx2 or avx512")
     }
 
     /// The first number of `OMP_NUM_THREADS`, which may be a list by nesting level; nil where there is none, since an

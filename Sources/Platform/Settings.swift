@@ -23,7 +23,7 @@ public enum Settings {
     public static func setThreads(_ count: Int) throws(MartletError) {
         guard count >= 0, count <= Machine.mostThreads else {
             throw MartletError(
-                .argument, "threads is \(count); wanted is 1 to \(Machine.mostThreads), or 0 for the default")
+                .argument, "threads is \(count); expected 1 to \(Machine.mostThreads), or 0 for the default")
         }
         threadsInForce.store(count, ordering: .relaxed)
     }
@@ -72,7 +72,7 @@ public enum Settings {
     public static func setChunk(_ elements: Int) throws(MartletError) {
         guard elements == 0 || (elements >= 64 && elements <= 1 << 40) else {
             throw MartletError(
-                .argument, "chunk is \(elements); wanted is 64 to 2^40, or 0 for the default of \(defaultChunk)")
+                .argument, "chunk is \(elements); expected 64 to 2^40, or 0 for the default of \(defaultChunk)")
         }
         chunkInForce.store(elements == 0 ? defaultChunk : elements, ordering: .relaxed)
     }

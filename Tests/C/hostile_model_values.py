@@ -113,9 +113,28 @@ def x_values(function: str) -> Iterator[Value]:
     if function == "martlet_model_predict":
         yield "the output", "a->x->data = w->m.out;", "OVERLAP"
         yield "ends in the output", "a->x->data = (char *)w->m.out - SAMPLES * FEATURES * 4 + 4;", "OVERLAP"
+    else:
+        yield from buffer_places("a->x->data", "SAMPLES * FEATURES * 4", function)
 
 
-def y_values() -> Iterator[Value]:
+def buffer_places(target: str, size: str, function: str, before: str = "") -> Iterator[Value]:
+    """Inputs of so many bytes that lie in the model's own numbers, which training writes and evaluate only reads."""
+    if function == "martlet_model_evaluate":
+        get = "REQUIRE(martlet_model_buffer_get(w->m.model, &w->m.data, NULL, MARTLET_BUFFER_GRADIENTS) == MARTLET_OK);"
+        yield "the model's GRADIENTS", f"{before}{get} {target} = (void *)w->m.data;", "OK|ARGUMENT"
+        return
+    for buffer in ("PARAMETERS", "GRADIENTS", "STATISTICS"):
+        get = "int64_t count; "
+        get += f"REQUIRE(martlet_model_buffer_get(w->m.model, &w->m.data, &count, MARTLET_BUFFER_{buffer}) == MARTLET_OK);"
+        yield f"the model's {buffer}", f"{before}{get} {target} = (void *)w->m.data;", "OVERLAP"
+        last = "(void *)(((uintptr_t)(w->m.data + count) - 8) & ~(uintptr_t)7)"
+        yield f"begins in the model's {buffer}", f"{before}{get} {target} = {last};", "OVERLAP"
+        ends = f"(void *)((uintptr_t)w->m.data - {size} + 8)"
+        yield f"ends in the model's {buffer}", f"{before}{get} {target} = {ends};", "OVERLAP"
+
+
+def y_values(function: str) -> Iterator[Value]:
+    yield from buffer_places("a->y->data", "SAMPLES * 4", function)
     yield "NULL", "a->y = NULL;", "NULL"
     yield "misaligned", "a->y = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
     yield from samples_values("(*a->y)", labels=True)
@@ -154,6 +173,7 @@ def rows_values(name: str) -> Iterator[Value]:
         for value in (-1, "SAMPLES", *INT64, "(int64_t)1 << 32", "-((int64_t)1 << 32) + 1", "(int64_t)1 << 61"):
             for place in (0, 3):
                 yield f"rows[{place}] = {value}", f"a->rows[{place}] = {value};", "ARGUMENT"
+        yield from buffer_places("a->rows", "BATCH * 8", "martlet_model_train")
         yield "all the same", "a->rows[0] = a->rows[1] = a->rows[2] = a->rows[3] = 11;", "OK"
         yield "at a page's end", "a->rows = memset(at_page_end(NULL, 32), 0, 32);", "OK"
     else:
@@ -184,6 +204,8 @@ def loop_values(function: str) -> Iterator[Value]:
     both = "a->loop->validation_x = &w->array, a->loop->validation_y = &w->out_array;"
     both += " w->array = w->m.x, w->out_array = w->m.y;"
     yield "validation by the samples themselves", both, "OK"
+    yield from buffer_places("w->array.data", "SAMPLES * FEATURES * 4", function, both)
+    yield from buffer_places("w->out_array.data", "SAMPLES * 4", function, both)
     yield "validation_x.dtype", f"{both} w->array.dtype = MARTLET_FP64;", "TYPE"
     yield "validation_x.count", f"{both} w->array.count -= 1;", "SHAPE"
     yield "validation_x.data", f"{both} w->array.data = NULL;", "NULL"
@@ -280,7 +302,7 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
     elif name == "x":
         yield from x_values(function)
     elif name == "y":
-        yield from y_values()
+        yield from y_values(function)
     elif name in ("rows", "row_count"):
         yield from rows_values(name)
     elif name == "out":

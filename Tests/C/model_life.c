@@ -177,6 +177,32 @@ static void order(void) {
     network_data_free(data);
 }
 
+/* What an array is refused for is said of it by its name, and as it is used. */
+static void named(void) {
+    martlet_model *model = network_dense(8, 7, 3);
+    struct network_data *data = network_data(8);
+    float *numbers = NULL;
+    int64_t rows[1] = {0};
+    martlet_array x = data->x, y = data->y;
+    network_compile(model, 8);
+    x.dtype = y.dtype = MARTLET_FP64;
+    CHECK_STATUS(martlet_model_train(model, NULL, &x, &data->y, NULL, 0), MARTLET_ERROR_TYPE);
+    CHECK_SAYING(strstr(martlet_last_error(), "x.dtype is 1; expected MARTLET_FP32") != NULL, "%s", martlet_last_error());
+    CHECK_SAYING(strstr(martlet_last_error(), "label") == NULL, "%s", martlet_last_error());
+    CHECK_STATUS(martlet_model_train(model, NULL, &data->x, &y, NULL, 0), MARTLET_ERROR_TYPE);
+    CHECK_SAYING(strstr(martlet_last_error(), "y.dtype is 1; expected MARTLET_FP32, or for labels MARTLET_INT32") != NULL, "%s", martlet_last_error());
+    CHECK_OK(martlet_model_buffer_get(model, &numbers, NULL, MARTLET_BUFFER_GRADIENTS));
+    x = data->x, x.data = numbers, y = data->y, y.data = numbers;
+    CHECK_STATUS(martlet_model_train(model, NULL, &x, &data->y, rows, 1), MARTLET_ERROR_OVERLAP);
+    CHECK_SAYING(strstr(martlet_last_error(), "x overlaps the model's gradients") != NULL, "%s", martlet_last_error());
+    CHECK_STATUS(martlet_model_train(model, NULL, &data->x, &data->y, (int64_t *)(void *)numbers, 1), MARTLET_ERROR_OVERLAP);
+    CHECK_SAYING(strstr(martlet_last_error(), "rows overlaps the model's gradients") != NULL, "%s", martlet_last_error());
+    CHECK_STATUS(martlet_model_fit(model, NULL, &data->x, &y, NULL), MARTLET_ERROR_OVERLAP);
+    CHECK_SAYING(strstr(martlet_last_error(), "y overlaps the model's gradients") != NULL, "%s", martlet_last_error());
+    CHECK_OK(martlet_model_destroy(model));
+    network_data_free(data);
+}
+
 /* A call that fails before it needs parameters makes none: layers can be added as before. */
 static void unchanged(void) {
     martlet_model *model = NULL;
@@ -275,6 +301,7 @@ int main(void) {
     names();
     unsuitable();
     order();
+    named();
     unchanged();
     beginnings();
     many();

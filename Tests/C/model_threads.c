@@ -1,7 +1,9 @@
 /*
  * Models and threads: training and prediction give the same bits for 1, 2, 3 and 7 threads and again in a
  * second and third run, on every instruction set of this machine, for dense and image models large enough to
- * be shared, with workers that are seen to work; a call that keeps its settings; two threads in one model, of which one is told BUSY; and different models at once.
+ * be shared, with workers that are seen to work; initial values, which are those of one thread that draws them
+ * in order; a call that keeps its settings; two threads in one model, of which one is told BUSY; and different
+ * models at once.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -63,6 +65,92 @@ static void same_bits(void) {
         network_data_free(data);
     }
     CHECK_OK(martlet_isa_set(MARTLET_ISA_AUTO));
+    CHECK_OK(martlet_threads_set(0));
+}
+
+/* ---- initial values ---- */
+
+#define WIDE_INPUTS 700
+#define WIDE_UNITS 1001
+
+struct words {
+    uint32_t key[2], pair[16][2];
+    uint64_t used;
+};
+
+/* Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, 2011). */
+static void threefry(uint32_t out[2], const uint32_t key[2], uint64_t counter) {
+    static const int turns[] = {13, 15, 26, 6, 17, 29, 16, 24};
+    const uint32_t keys[3] = {key[0], key[1], 0x1BD11BDA ^ key[0] ^ key[1]};
+    uint32_t a = (uint32_t)counter + keys[0], b = (uint32_t)(counter >> 32) + keys[1];
+    for (uint32_t round = 0; round < 20; round++) {
+        a += b;
+        b = (b << turns[round % 8] | b >> (32 - turns[round % 8])) ^ a;
+        if (round % 4 == 3) a += keys[(round / 4 + 1) % 3], b += keys[(round / 4 + 2) % 3] + round / 4 + 1;
+    }
+    out[0] = a, out[1] = b;
+}
+
+static uint32_t next_word(struct words *words) {
+    const uint64_t place = words->used++ % 32, first = (words->used - 1) / 32 * 16;
+    for (uint64_t k = 0; place == 0 && k < 16; k++) threefry(words->pair[k], words->key, first + k);
+    return words->pair[place % 16][place / 16];
+}
+
+static double next_unit(struct words *words) {
+    const uint64_t high = next_word(words) >> 5, low = next_word(words) >> 6;
+    return (double)(high << 26 | low) * 0x1p-53;
+}
+
+static double next_normal(struct words *words) {
+    const double radius = sqrt(-2 * log(1 - next_unit(words)));
+    return radius * cos(2 * 3.14159265358979323846 * next_unit(words));
+}
+
+/* A kernel's values as the words of its stream give them one after another. */
+static void draw(float *out, int32_t initializer, double value, uint64_t seed) {
+    struct words words = {.used = 0};
+    threefry(words.key, (const uint32_t[]){(uint32_t)seed, (uint32_t)(seed >> 32)}, 0);
+    const double variance = 2.0 / (WIDE_INPUTS + WIDE_UNITS);
+    for (int k = 0; k < WIDE_INPUTS * WIDE_UNITS; k++) {
+        double number = value;
+        if (initializer == MARTLET_INITIALIZER_UNIFORM) number = (2 * next_unit(&words) - 1) * value;
+        if (initializer == MARTLET_INITIALIZER_GLOROT_UNIFORM) number = (2 * next_unit(&words) - 1) * sqrt(3 * variance);
+        if (initializer == MARTLET_INITIALIZER_NORMAL) number = next_normal(&words) * value;
+        if (initializer == MARTLET_INITIALIZER_GLOROT_NORMAL) {
+            do number = next_normal(&words);
+            while (fabs(number) > 2);
+            number *= sqrt(variance) / 0.87962566103423978; /* what cutting leaves of a deviation */
+        }
+        out[k] = (float)number;
+    }
+}
+
+/* Threads share the drawing, and each number is the one that its place in the stream gives. */
+static void initial_values(void) {
+    static const int32_t initializers[] = {MARTLET_INITIALIZER_CONSTANT, MARTLET_INITIALIZER_UNIFORM, MARTLET_INITIALIZER_GLOROT_UNIFORM,
+                                           MARTLET_INITIALIZER_NORMAL, MARTLET_INITIALIZER_GLOROT_NORMAL};
+    static float wanted[WIDE_INPUTS * WIDE_UNITS];
+    const uint64_t seed = 0x123456789AB;
+    for (int kind = 0; kind < LENGTH(initializers); kind++) {
+        draw(wanted, initializers[kind], 0.3, seed);
+        for (int run = 0; run < LENGTH(thread_counts); run++) {
+            martlet_model *model = NULL;
+            float *data = NULL;
+            martlet_layer layer = network_layer(MARTLET_LAYER_DENSE, WIDE_UNITS, MARTLET_ACTIVATION_LINEAR);
+            layer.kernel_initializer = initializers[kind], layer.kernel_value = 0.3;
+            CHECK_OK(martlet_threads_set(thread_counts[run]));
+            CHECK_OK(martlet_model_create(&model, (int64_t[]){WIDE_INPUTS}, 1, seed));
+            CHECK_OK(martlet_model_add(model, &layer, NULL, 0, NULL));
+            const double before = check_worker_seconds();
+            CHECK_OK(martlet_model_buffer_get(model, &data, NULL, MARTLET_BUFFER_PARAMETERS));
+            const bool is_shared = check_worker_seconds() > before + 1e-4;
+            const bool is_long = kind >= 3; /* enough for a worker to come, however busy the machine */
+            CHECK_SAYING(run == 0 || !is_long || is_shared, "initializer %d: %d threads, and no worker worked", initializers[kind], thread_counts[run]);
+            CHECK_SAYING(memcmp(data, wanted, sizeof wanted) == 0, "initializer %d, %d threads: other bits", initializers[kind], thread_counts[run]);
+            CHECK_OK(martlet_model_destroy(model));
+        }
+    }
     CHECK_OK(martlet_threads_set(0));
 }
 
@@ -210,6 +298,7 @@ static void at_once(void) {
 int main(void) {
     alarm(110);
     same_bits();
+    initial_values();
     kept_settings();
     busy();
     at_once();

@@ -366,7 +366,7 @@ import Testing
                 return error.message
             }
         }
-        #expect(message(fileBytes("{\"a\" 1}")) == "header, byte 5: wanted is ':'")
+        #expect(message(fileBytes("{\"a\" 1}")) == "header, byte 5: expected ':'")
         let overlap = tensor(#""U8""#, "[4]", "[0,4]", "a") + "," + tensor(#""U8""#, "[4]", "[3,7]", "b")
         #expect(
             message(fileBytes("{\(overlap)}", data: 7))

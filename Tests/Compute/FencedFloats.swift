@@ -84,7 +84,7 @@ func expectClose(
     for (index, (number, wanted)) in zip(numbers, exact).enumerated() {
         if wanted.isNaN && number.isNaN || Double(number) == wanted { continue }
         if !(abs(Double(number) - wanted) <= max(absolute, relative * abs(wanted))) {
-            Issue.record("\(what()): number \(index) is \(number), wanted is \(wanted)", sourceLocation: sourceLocation)
+            Issue.record("\(what()): number \(index) is \(number), expected \(wanted)", sourceLocation: sourceLocation)
             return
         }
     }
