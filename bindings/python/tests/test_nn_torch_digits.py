@@ -65,8 +65,8 @@ def test_losses_are_torchs_until_rounding_parts_them(seed: int) -> None:
 def test_losses_stay_as_near_the_true_ones_as_torchs() -> None:
     """100 steps: the median distance from torch's fp64 curve is at most three times that of torch's fp32 one.
 
-    Seed 1's curves part latest of the three, so that an error shows most. Three, because where rounding parts the
-    curves is chance: the same steps with other instruction sets give other medians.
+    Seed 1 of the three is the one where torch's two curves part latest, so that an error shows most. Three lies between
+    what was measured (1.2) and what small errors give: 3.9 with a beta2 of 0.998, 18 with an epsilon of 1e-7.
     """
     ours, single, double = curves(1, 100)
     assert np.median(abs(ours / double - 1)) < 3 * np.median(abs(single / double - 1))
