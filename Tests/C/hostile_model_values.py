@@ -125,7 +125,9 @@ def buffer_places(target: str, size: str, function: str, before: str = "") -> It
         return
     for buffer in ("PARAMETERS", "GRADIENTS", "STATISTICS"):
         get = "int64_t count; "
-        get += f"REQUIRE(martlet_model_buffer_get(w->m.model, &w->m.data, &count, MARTLET_BUFFER_{buffer}) == MARTLET_OK);"
+        get += (
+            f"REQUIRE(martlet_model_buffer_get(w->m.model, &w->m.data, &count, MARTLET_BUFFER_{buffer}) == MARTLET_OK);"
+        )
         yield f"the model's {buffer}", f"{before}{get} {target} = (void *)w->m.data;", "OVERLAP"
         last = "(void *)(((uintptr_t)(w->m.data + count) - 8) & ~(uintptr_t)7)"
         yield f"begins in the model's {buffer}", f"{before}{get} {target} = {last};", "OVERLAP"

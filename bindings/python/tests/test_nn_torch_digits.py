@@ -4,7 +4,7 @@
 decides its sign, and Adam divides by the root of squares that are still small: such a step parts two curves for good.
 torch's own fp32 losses leave its fp64 ones by more than 1e-4 after 6 to 30 steps, and by up to 10 % within 100. (The
 small network of test_nn_torch.py keeps 1e-4 over 100 steps.) So two things are asked: until such a step, the losses are
-torch's; after it, they are no farther from the true ones than torch's.
+torch's; after it, they are about as near the true ones as torch's are.
 """
 
 from __future__ import annotations
