@@ -35,6 +35,9 @@ class Adam(torch.optim.Optimizer):
     semantics        whose convention is followed where libraries differ: "torch", "keras", "optax" or "paper"
     state_dtype      torch.float64, float32, bfloat16 or float16 for the moments; None: each parameter's own type
 
+    These three stand in param_groups, defaults and state_dict only where they are not None or "torch". Each may be
+    given or set for one group: group["semantics"] = "optax".
+
     foreach and fused are accepted and change nothing: every step is one fused call. differentiable and capturable are
     not served. float64, float32, bfloat16, float16 and complex parameters of any strides are; gradients and moments
     may have other types than their parameter. Threads: torch.get_num_threads(). One thread at a time may be inside.
@@ -60,7 +63,7 @@ class Adam(torch.optim.Optimizer):
         state_dtype: torch.dtype | None = None,
     ) -> None:
         _config.check(_one_element(lr, "lr"), betas, eps, weight_decay)
-        beta1, beta2 = (_one_element(beta, f"betas[{index}]") for index, beta in enumerate(betas))
+        beta1, beta2 = (_scalar(_one_element(beta, f"betas[{index}]")) for index, beta in enumerate(betas))
         if isinstance(beta1, Tensor) != isinstance(beta2, Tensor):
             raise ArgumentError("betas must be either both floats or both Tensors")
         if foreach and not capturable and isinstance(lr, Tensor):
@@ -86,6 +89,7 @@ class Adam(torch.optim.Optimizer):
             "state_dtype": state_dtype,
         }
         options.check_options(defaults)
+        options.drop_defaults(defaults)
         if params is None:
             raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
         self._plan: Plan | None = None
@@ -103,6 +107,7 @@ class Adam(torch.optim.Optimizer):
         group = self.param_groups[-1]
         try:
             options.check_group(group, f"param_groups[{index}]")
+            options.drop_defaults(group)
             _check_parameters(group, index)
         except BaseException:
             self.param_groups.pop()
@@ -150,6 +155,8 @@ class Adam(torch.optim.Optimizer):
         finally:
             self._optimizer_state_dict_post_hooks = hooks
         packed["state"] = {key: states.exported(entry) for key, entry in packed["state"].items()}
+        for group in packed["param_groups"]:
+            options.drop_defaults(group)
         for hook in hooks.values():
             changed = hook(self, packed)
             if changed is not None:
@@ -160,6 +167,7 @@ class Adam(torch.optim.Optimizer):
         """Takes over a state_dict of this class or of torch.optim.Adam or AdamW.
 
         Moments are copied, and cast to state_dtype where one was given, else to the parameter's type as torch does.
+        Options beyond torch's that it does not have stay as they are.
         Raises FormatError, and changes nothing, where shapes or groups do not fit.
         """
         if not isinstance(state_dict, dict):
@@ -172,7 +180,7 @@ class Adam(torch.optim.Optimizer):
                 state_dict = changed
         states.check_packed(state_dict, self.param_groups)
         state_dict["param_groups"] = [
-            {**{option: own[option] for option in options.OWN if option in own}, **group}
+            {**group, **{option: own[option] for option in options.OWN if option in own and option not in group}}
             for own, group in zip(self.param_groups, state_dict["param_groups"], strict=True)
         ]
         state_dict["state"] = {key: states.shielded(entry) for key, entry in state_dict["state"].items()}
@@ -186,7 +194,9 @@ class Adam(torch.optim.Optimizer):
         defaults = state.get("defaults") or self.defaults
         for group in state["param_groups"]:
             for option, value in defaults.items():
-                group.setdefault(option, value)
+                if option not in options.OWN:
+                    group.setdefault(option, value)
+            options.drop_defaults(group)
         states.take_over(state["state"], state["param_groups"])
         super().__setstate__(state)
         self._plan = None
@@ -244,6 +254,11 @@ def _one_element(value: Any, name: str) -> Any:
     return value
 
 
+def _scalar(value: Any) -> Any:
+    """A tensor of one element as a 0-d one, which is how torch keeps betas."""
+    return value.squeeze() if isinstance(value, Tensor) and value.dim() else value
+
+
 def _refuse_scaling(optimizer: Any) -> None:
     for name in ("grad_scale", "found_inf"):
         if getattr(optimizer, name, None) is not None:
@@ -275,4 +290,4 @@ def _check_parameters(group: dict[str, Any], index: int) -> None:
                 "once"
             )
         first[parameter] = place
-        states.moment_dtype(parameter, group["state_dtype"], name)
+        states.moment_dtype(parameter, options.own(group, "state_dtype"), name)

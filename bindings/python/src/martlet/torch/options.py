@@ -15,20 +15,34 @@ from martlet.torch.tensors import DTYPES
 
 Group = dict[str, Any]
 
-# The options that torch.optim.Adam does not have.
-OWN = ("flush_denormals", "semantics", "state_dtype")
+# The options that torch.optim.Adam does not have, and what they are in a group that does not say. They stand in a group
+# only where they are something else, so that groups and state_dicts have torch's keys: tools that save and load by key
+# (torch.distributed.checkpoint) then find in one class's files what the other looks for.
+OWN: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
 _READ = (
     *("params", "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"),
-    *("capturable", "differentiable", "decoupled_weight_decay", *OWN),
+    *("capturable", "differentiable", "decoupled_weight_decay"),
 )
+
+
+def own(options: Group, option: str) -> Any:
+    """An option of ours, which a group may leave out."""
+    return options.get(option, OWN[option])
+
+
+def drop_defaults(options: Group) -> None:
+    """Takes the options of ours out that are what they would be without."""
+    for option, default in OWN.items():
+        if option in options and type(options[option]) is type(default) and options[option] == default:
+            del options[option]
 
 
 def check_options(options: Group) -> None:
     """Ranges and kinds of all options that a step reads, before it reads them."""
     _config.check(options["lr"], options["betas"], options["eps"], options["weight_decay"])
     check_switches(options)
-    _config.semantics_number(options["semantics"])
-    check_state_dtype(options["state_dtype"])
+    _config.semantics_number(own(options, "semantics"))
+    check_state_dtype(own(options, "state_dtype"))
     refuse_unserved(options)
 
 
@@ -56,7 +70,7 @@ def check_state_dtype(dtype: Any) -> None:
 
 def check_switches(options: Group) -> None:
     """True or False. A text is neither: "False" would count as true."""
-    amsgrad, maximize, flush = options["amsgrad"], options["maximize"], options["flush_denormals"]
+    amsgrad, maximize, flush = options["amsgrad"], options["maximize"], own(options, "flush_denormals")
     if type(amsgrad) is not bool or type(maximize) is not bool or (flush is not None and type(flush) is not bool):
         _config.check_flags(amsgrad, maximize, flush)
 
@@ -75,8 +89,8 @@ def row_of(group: Group) -> Hyperparameters:
         number(group["weight_decay"], "weight_decay"),
         bool(group["amsgrad"]),
         bool(group["maximize"]),
-        group["semantics"],
-        group["flush_denormals"],
+        own(group, "semantics"),
+        own(group, "flush_denormals"),
     )
 
 

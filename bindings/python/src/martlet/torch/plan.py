@@ -20,7 +20,7 @@ from torch import Tensor
 from martlet._call import Item, StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet.torch import state as states
-from martlet.torch.options import Group, change_in_place, row_of
+from martlet.torch.options import Group, change_in_place, own, row_of
 from martlet.torch.tensors import check_parameter, described, lay_out, readable, watcher
 
 _grad_of = attrgetter("grad")
@@ -51,7 +51,7 @@ class Plan:
         for index, group in enumerate(groups):
             for place, parameter in enumerate(group["params"]):
                 name = states.name_of(group, index, place)
-                item = self._take_in(name, index, parameter, group["state_dtype"], rows[index])
+                item = self._take_in(name, index, parameter, own(group, "state_dtype"), rows[index])
                 if item is not None:
                     items.append(item)
         self._call = StepCall(items, self._configs, count)
