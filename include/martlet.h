@@ -63,7 +63,8 @@ extern "C" {
  *             A step allocates only where its thread has not made one before, or none of as many
  *             parameters and dimensions; that memory stays with the thread until it ends.
  * Limits      2^24 parameters and 2^24 groups in one call of martlet_step, 2^56 elements in an array,
- *             2^20 handles at a time.
+ *             2^20 handles at a time. Steps and epochs are counted to 2^63 - 1, in memory and in files; a
+ *             call that would count further is refused (ARGUMENT).
  * Threads     Any function may be called from any thread. Different handles and different arrays may
  *             be used at the same time. A second thread that enters a handle gets MARTLET_ERROR_BUSY.
  *             Large calls are shared with worker threads of the library's own, one call at a time: a

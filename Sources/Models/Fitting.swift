@@ -89,6 +89,7 @@ extension Model {
         if case .list(let list, let count) = unsafe rows {
             try unsafe checkApart(Samples(base: UnsafeRawPointer(list), count: count, type: .int64), "rows", trainer)
         }
+        try trainer.checkCounters(epochs: 0, batches: 1)
         var score = Score(trainer.settings.metrics)
         try unsafe trainer.train(self, data, rows, ExecutionSettings(), adding: &score)
         return score
@@ -115,6 +116,7 @@ extension Model {
         }
         let batch = unsafe min(try batchSize(loop), data.count)
         // Everything that could fail later, with the model half trained.
+        try trainer.checkCounters(epochs: loop.epochs, batches: unsafe (data.count - 1) / batch + 1)
         try trainer.plan(self, batch: batch)
         try trainer.scores(self, batch: batch)
         if unsafe held != nil { _ = try inferencePlan(batch: batch) }

@@ -55,7 +55,7 @@ extension Model {
         state.add("algorithm", Int(trainer.optimizer.configurations[0].algorithm.rawValue))
         state.add("step", Int(trainer.step))
         state.add("epoch", Int(trainer.epoch))
-        state.add("optimizer_step", trainer.optimizer.count == 0 ? 0 : Int(try trainer.optimizer.stepCount(of: 0)))
+        state.add("optimizer_step", Int(try trainer.optimizerStep()))
         try writer.addMetadata("state", state.text)
         for (key, value) in trainer.optimizer.configurations[0].text {
             try writer.addMetadata("optimizer.\(key)", value)
@@ -141,8 +141,8 @@ extension Model {
         let state = try file.line("state")
         guard let algorithm: Algorithm = state.choice("algorithm"), let step = state.integer("step"),
             let epoch = state.integer("epoch"),
-            let taken = state.integer("optimizer_step"), [step, epoch, taken].allSatisfy({ $0 >= 0 && $0 <= 1 << 53 })
-        else { throw file.wrong("state", state.text, "an algorithm, and counters of 0 to 2^53") }
+            let taken = state.integer("optimizer_step"), [step, epoch, taken].allSatisfy({ $0 >= 0 })
+        else { throw file.wrong("state", state.text, "an algorithm, and counters of 0 or more") }
         var configuration = Configuration(algorithm)
         for (key, _) in configuration.text { try file.set(&configuration, key) }
         // Every moment's tensor must be there before memory is taken for it.

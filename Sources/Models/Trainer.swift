@@ -94,6 +94,24 @@ final class Trainer {
         }
     }
 
+    /// Steps that the optimizer has taken; 0 where there is nothing to step.
+    func optimizerStep() throws(MartletError) -> Int64 {
+        optimizer.count == 0 ? 0 : try optimizer.stepCount(of: 0)
+    }
+
+    /// Throws `.argument` where so many epochs of so many batches would take a counter past 2^63 - 1: a file may have set
+    /// it to anything up to there.
+    func checkCounters(epochs: Int, batches: Int) throws(MartletError) {
+        let (steps, overflow) = max(epochs, 1).multipliedReportingOverflow(by: batches)
+        let taken = max(step, try optimizerStep())
+        guard !overflow && steps <= .max - taken && epochs <= .max - epoch else {
+            throw MartletError(
+                .argument,
+                "the model has taken \(taken) steps in \(epoch) epochs; expected less, so that this call's do not go past "
+                    + "2^63 - 1")
+        }
+    }
+
     private func stepOptimizer(_ machine: ExecutionSettings) throws(MartletError) {
         if optimizer.count == 0 { return }
         let gradient = unsafe ArrayView(gradients.elements)

@@ -268,9 +268,7 @@ public final class Optimizer {
     /// Sets the steps that a parameter has taken, 0 or more.
     public func setStepCount(of parameter: Int, to count: Int64) throws(MartletError) {
         let entry = try entry(parameter)
-        guard count >= 0 && count < .max else {
-            throw MartletError(.argument, "step is \(count); expected 0 ..< 2^63 - 1")
-        }
+        guard count >= 0 else { throw MartletError(.argument, "step is \(count); expected 0 or more") }
         entry.step = count
     }
 

@@ -145,8 +145,8 @@ extension ParameterEntry {
         let tensor = try find("step", .i64, 8, in: reader)
         var step: Int64 = 0
         try unsafe reader.read(tensor, into: &step)
-        guard step >= 0 && step < .max else {
-            throw MartletError(.format, "the file's \(tensorName("step")) is \(step); expected 0 ..< 2^63 - 1")
+        guard step >= 0 else {
+            throw MartletError(.format, "the file's \(tensorName("step")) is \(step); expected 0 or more")
         }
         return ParameterState(slots: loaded, step: step)
     }

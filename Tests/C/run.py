@@ -227,6 +227,7 @@ def tests() -> dict[str, object]:
         "save_kill": program("save_kill"),
         "save_paths": program("save_paths"),
         "corrupt": program("corrupt", lines=2),
+        "counters": program("counters"),
         "big": program("big", limit=240, lines=2),
         "fuzz": program("fuzz", lines=2),
         "matmul": program("matmul", lines=2),

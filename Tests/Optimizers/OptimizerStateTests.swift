@@ -18,7 +18,8 @@ import Testing
         expectFailure(.argument, ["parameter 0's step", "\(Int64.max)"]) { () throws(MartletError) in
             try optimizer.step([parameter.view.gradient])
         }
-        for count in [-1, .min, .max] as [Int64] {
+        try optimizer.setStepCount(of: 0, to: .max)
+        for count in [-1, .min] as [Int64] {
             expectFailure(.argument, ["step is \(count)"]) { () throws(MartletError) in
                 try optimizer.setStepCount(of: 0, to: count)
             }

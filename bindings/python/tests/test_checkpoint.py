@@ -126,3 +126,40 @@ def test_the_file_replaces_whole(tmp_path: Path) -> None:
     optimizer.save(path)
     assert path.read_bytes() != first
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("steps", [2**53 - 1, 2**53, 2**53 + 1, 2**62 - 1, 2**62, 2**63 - 2, 2**63 - 1])
+def test_steps_to_the_end_of_what_is_counted(steps: int, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    optimizer, arrays = stepped()
+    state = optimizer.state_dict()
+    for entry in state["state"].values():
+        entry["step"] = steps
+    optimizer.load_state_dict(state)
+    optimizer.save(path)
+    optimizer.load(path)
+    if steps < 2**63 - 1:
+        take_step(optimizer, arrays, 3)
+        steps += 1
+        optimizer.load_state_dict(optimizer.state_dict())
+    if steps == 2**63 - 1:
+        with pytest.raises(martlet.ArgumentError, match="9223372036854775807"):
+            take_step(optimizer, arrays, 4)
+    optimizer.save(path)
+    optimizer.load(path)
+    assert [entry["step"] for entry in optimizer.state_dict()["state"].values()] == [steps] * 3
+    for beyond in (2**63, 2.0**63, -1):
+        state["state"][0]["step"] = beyond
+        with pytest.raises(martlet.FormatError, match="'step'"):
+            optimizer.load_state_dict(state)
+
+
+def test_names_that_no_file_could_hold(tmp_path: Path) -> None:
+    for name in ("", "a" * 501, "é" * 251, "a\0b", "\ud800"):
+        for named in ([(name, np.zeros(3))], {name: np.zeros(3)}):
+            with pytest.raises(martlet.ArgumentError, match="1 to 500 bytes"):
+                Adam(named)
+    for name in ("é" * 250, "a" * 500, "e\u0301", " ", "__metadata__", "a.step"):
+        optimizer = Adam({name: np.zeros(3)})
+        optimizer.save(tmp_path / "state")
+        optimizer.load(tmp_path / "state")

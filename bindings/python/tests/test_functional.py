@@ -88,6 +88,10 @@ def test_explicit_step() -> None:
     np.testing.assert_allclose(first, -expected, rtol=1e-9)
     with pytest.raises(ValueError, match="step is 0"):
         martlet.adam(second, np.ones(3), step=0)
+    _, state = martlet.adam(second, np.ones(3), step=2**63 - 1)
+    assert state["step"] == 2**63 - 1
+    with pytest.raises(ValueError, match=f"step is {2**63}"):
+        martlet.adam(second, np.ones(3), step=2**63)
 
 
 def test_copy_keeps_every_state() -> None:

@@ -17,7 +17,8 @@ from martlet._config import slot_names
 from martlet._errors import ArgumentError, DTypeError, FormatError, ShapeError
 
 NDArray = np.ndarray[Any, Any]
-MOST_STEPS = 2**62
+MOST_STEPS = 2**63 - 1  # what the library counts to, in memory and in files
+LONGEST_NAME = 500  # in bytes
 
 
 class Entry:
@@ -124,6 +125,19 @@ class Delta(Entry):
         self.value.fill(0)
 
 
+def check_name(name: str) -> None:
+    """Raises ArgumentError for a name under which no file could hold the parameter's state."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if not 1 <= size <= LONGEST_NAME or "\0" in name:
+        raise ArgumentError(
+            f"a parameter is named {name[:80]!r}; wanted 1 to {LONGEST_NAME} bytes of UTF-8 without NUL: files hold "
+            "its state under its name"
+        )
+
+
 def step_count(value: Any, where: str) -> int:
     """The number of steps taken, from a number of any kind, or an array or tensor of one element."""
     try:
@@ -134,7 +148,7 @@ def step_count(value: Any, where: str) -> int:
             count = int(number) if number.is_integer() else -1
     except (TypeError, ValueError, OverflowError, RuntimeError):
         count = -1
-    if isinstance(value, bool | np.bool_ | str) or not 0 <= count < MOST_STEPS:
+    if isinstance(value, bool | np.bool_ | str) or not 0 <= count <= MOST_STEPS:
         raise FormatError(f"'step' in {where} is {value!r}; wanted the number of steps taken, an integer from 0 on")
     return count
 

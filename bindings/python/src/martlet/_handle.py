@@ -61,7 +61,7 @@ class Handle:
             slot.count, slot.dtype = count, state_dtype
         parameter.state, parameter.state_count = slots, len(state_dtypes)
         parameter.group = group
-        parameter.name = name.encode("utf-8", "replace")
+        parameter.name = name.encode()
         _ffi.martlet_optimizer_add(self._token, None, parameter)
 
     def write_state(self, parameter: int, slot: int, pointer: int, count: int, dtype: int) -> None:

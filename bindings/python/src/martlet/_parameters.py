@@ -13,7 +13,7 @@ import numpy as np
 
 from martlet import _tree
 from martlet._arrays import View, gradient_view, view
-from martlet._entry import Entry
+from martlet._entry import Entry, check_name
 from martlet._errors import ArgumentError, OverlapError
 from martlet._groups import check_count
 
@@ -44,6 +44,7 @@ class Parameters:
         made = Parameters(())
         for name, array in named:
             entry = Entry(f"params[{len(self.entries) + len(made.entries)}]" if name is None else name, array, group)
+            check_name(entry.name)
             key = _memory_key(entry)
             for known in (self, made):
                 known._refuse_twin(entry, key)

@@ -204,6 +204,6 @@ def _set_step(entries: list[Entry], step: int, consecutive: bool) -> None:
 
 
 def _step_number(step: Any, name: str) -> int:
-    if isinstance(step, bool) or not isinstance(step, int | np.integer) or not 1 <= step < MOST_STEPS:
+    if isinstance(step, bool) or not isinstance(step, int | np.integer) or not 1 <= step <= MOST_STEPS:
         raise ArgumentError(f"{name} is {step!r}; wanted the number of this step, an integer from 1 on")
     return int(step)
