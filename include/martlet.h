@@ -69,6 +69,8 @@ extern "C" {
  *             be used at the same time. A second thread that enters a handle gets MARTLET_ERROR_BUSY.
  *             Large calls are shared with worker threads of the library's own, one call at a time: a
  *             call made meanwhile by another thread is done by that thread alone.
+ * Stack       A thread of 64 KB of stack may call every function: none takes more than 32 KB, whatever the
+ *             sizes and counts, the error or the file.
  * Signals     No function may be called from a signal handler.
  * fork        A forked child can use the library at once. A handle that another thread was inside at
  *             the fork answers MARTLET_ERROR_INTERRUPTED in the child until it is destroyed.
@@ -572,8 +574,9 @@ martlet_status martlet_layer_init(martlet_layer *out_layer, size_t struct_size, 
 /* ---------------------------------------------------------------------------------------------------
  * 11. Models
  *
+ *     const int64_t sizes[] = {784};
  *     martlet_model *model;
- *     martlet_model_create(&model, (int64_t[]){784}, 1, seed);
+ *     martlet_model_create(&model, sizes, 1, seed);
  *     martlet_layer layer;
  *     martlet_layer_init(&layer, sizeof layer, MARTLET_LAYER_DENSE);
  *     layer.units = 64, layer.activation = MARTLET_ACTIVATION_RELU;
@@ -584,8 +587,8 @@ martlet_status martlet_layer_init(martlet_layer *out_layer, size_t struct_size, 
  *     martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY);
  *     training.metrics = MARTLET_METRIC_ACCURACY;
  *     martlet_model_compile(model, &training, NULL);
- *     martlet_array x = {.data = images, .count = 60000 * 784, .dtype = MARTLET_FP32};
- *     martlet_array y = {.data = digits, .count = 60000, .dtype = MARTLET_UINT8};
+ *     martlet_array x = {images, 60000 * 784, MARTLET_FP32, 0, NULL, NULL, NULL, 0, 0, 0};
+ *     martlet_array y = {digits, 60000, MARTLET_UINT8, 0, NULL, NULL, NULL, 0, 0, 0};
  *     martlet_result result;
  *     martlet_result_init(&result, sizeof result);
  *     martlet_model_fit(model, &result, &x, &y, NULL);
@@ -744,7 +747,9 @@ typedef struct martlet_loop {
     int64_t batch_size; /* 0, the default: that of compile (32 before it) */
     /* Called after each batch, on the calling thread, with struct_size set; NULL: not called. Nonzero ends the
      * call with MARTLET_STOPPED. Inside it this thread may call the functions of this model that get, count,
-     * predict and save, and no other of this model's. It must return (no longjmp). */
+     * predict and save, and no other of this model's. It must return: nothing may be thrown out of it, nor may it
+     * jump (longjmp). What C++ wants to throw it keeps as a std::exception_ptr, returns nonzero, and throws
+     * behind the call: Examples/C/schedule.cpp. */
     int32_t (*progress)(void *user, const martlet_progress *progress);
     void *user;
     const martlet_array *validation_x; /* fit: evaluated after each epoch; NULL, NULL: nothing is */
@@ -756,10 +761,12 @@ martlet_status martlet_loop_init(martlet_loop *out_loop, size_t struct_size);
 
 /* Trains for some epochs: shuffles, and steps batch by batch; the last batch of an epoch may be smaller. x and y
  * as in martlet_model_train, of any count of samples; loop: NULL for the defaults. out_result is also filled
- * on MARTLET_STOPPED; an epoch stopped at its last batch is finished, but not validated. Everything is checked
- * before the first step. Fails with NULL, STRUCT, TYPE, SHAPE, ALIGNMENT, OVERLAP (x, y or validation data with
- * the model's parameters, gradients or statistics), UNSUPPORTED, ARGUMENT (a label out of range, a field of
- * loop), ORDER (not compiled) and MEMORY. Since 0.1. */
+ * on MARTLET_STOPPED; an epoch stopped at its last batch is finished, but not validated. Fits one after another
+ * give the bits of one fit of all their epochs, so a schedule sets MARTLET_LR between them (martlet_model_set);
+ * early stopping belongs in the progress function (Examples/C/stopping.c). Everything is checked before the first
+ * step. Fails with NULL, STRUCT, TYPE, SHAPE, ALIGNMENT, OVERLAP (x, y or validation data with the model's
+ * parameters, gradients or statistics), UNSUPPORTED, ARGUMENT (a label out of range, a field of loop), ORDER (not
+ * compiled) and MEMORY. Since 0.1. */
 martlet_status martlet_model_fit(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                  const martlet_array *y, const martlet_loop *loop);
 

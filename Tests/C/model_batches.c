@@ -199,6 +199,38 @@ static void odd_samples(void) {
     destroy(model);
 }
 
+/* ---- fits one after another ---- */
+
+/* The model after six epochs in fits of so many each, where `rate` falls after the third. */
+static uint64_t in_fits(const int64_t *epochs, int64_t fits, double rate, martlet_result *result) {
+    martlet_model *model = make(16);
+    martlet_loop loop;
+    CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+    CHECK_OK(martlet_result_init(result, sizeof *result));
+    loop.batch_size = 12;
+    loop.validation_x = &data->x, loop.validation_y = &data->y;
+    for (int64_t k = 0, done = 0; k < fits; done += epochs[k++]) {
+        loop.epochs = epochs[k];
+        CHECK_OK(martlet_model_set(model, MARTLET_LR, done < 3 ? 0.01 : rate));
+        CHECK_OK(martlet_model_fit(model, result, &data->x, &data->y, &loop));
+    }
+    result->epochs = 6; /* it counts its own fit's */
+    const uint64_t hash = network_hash(model, true);
+    destroy(model);
+    return hash;
+}
+
+/* With dropout, batch normalization, shuffled samples and a small last batch. */
+static void schedules(void) {
+    martlet_result one, other;
+    const uint64_t whole = in_fits((int64_t[]){6}, 1, 0.01, &one);
+    CHECK(in_fits((int64_t[]){1, 1, 1, 1, 1, 1}, 6, 0.01, &other) == whole && memcmp(&one, &other, sizeof one) == 0);
+    CHECK(in_fits((int64_t[]){2, 4}, 2, 0.01, &other) == whole && memcmp(&one, &other, sizeof one) == 0);
+    const uint64_t halves = in_fits((int64_t[]){3, 3}, 2, 0.002, &one);
+    CHECK(halves != whole);
+    CHECK(in_fits((int64_t[]){1, 1, 1, 1, 1, 1}, 6, 0.002, &other) == halves && memcmp(&one, &other, sizeof one) == 0);
+}
+
 int main(void) {
     alarm(110);
     data = network_data(FEATURES);
@@ -206,6 +238,7 @@ int main(void) {
     labels();
     plans();
     orders();
+    schedules();
     odd_samples();
     network_data_free(data);
     return check_end();

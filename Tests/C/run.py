@@ -23,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent.parent / "Examples" / "C"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 LANGUAGE = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-ffp-contract=off", "-pthread"]
+CXX_LANGUAGE = ["-std=c++11", "-O1", "-g", "-pthread"]
+CXX = {"gcc": "g++", "clang": "clang++"}
 STANDARDS = [["-std=c99"], ["-std=c11"], ["-std=c17"], ["-x", "c++", "-std=c++11"]]
 ENVIRONMENT = {"MARTLET_ISA", "MARTLET_NUM_THREADS", "OMP_NUM_THREADS", "SWIFT_ROOT", "LD_PRELOAD"}
 
@@ -42,9 +44,11 @@ class Place:
         self.shared_object = self.library / "libmartlet.so.0"
 
     def compile(self, source: Path, *, name: str = "", link: bool = True, flags: tuple[str, ...] = ()) -> Path:
-        """The program made of one C file."""
+        """The program made of one C or C++ file."""
         program = self.build / (name or source.stem)
-        command = [self.compiler, *LANGUAGE, *WARNINGS, f"-I{self.header}", f"-I{self.build}", f"-I{source.parent}"]
+        is_c = source.suffix == ".c"
+        command = [self.compiler if is_c else CXX.get(self.compiler, "c++"), *(LANGUAGE if is_c else CXX_LANGUAGE)]
+        command += [*WARNINGS, f"-I{self.header}", f"-I{self.build}", f"-I{source.parent}"]
         command += [str(source), "-o", str(program), *flags]
         if link:
             command += [f"-L{self.library}", "-lmartlet", f"-Wl,-rpath,{self.library}"]
@@ -93,9 +97,8 @@ def tail(text: str, lines: int = 60) -> str:
 
 def header(place: Place) -> str:
     """header.c under every standard and compiler, and run once under each."""
-    compilers = [("gcc", "g++"), ("clang", "clang++")]
     done = []
-    for c, cxx in compilers:
+    for c, cxx in CXX.items():
         if shutil.which(c) is None:
             continue
         for standard in STANDARDS:
@@ -213,6 +216,7 @@ def example(source: Path):
 def tests() -> dict[str, object]:
     found = {
         "header": header,
+        "manual": script("manual"),
         "symbols": script("symbols"),
         "loading": loading,
         "lifecycle": program("lifecycle"),
@@ -230,6 +234,7 @@ def tests() -> dict[str, object]:
         "counters": program("counters"),
         "big": program("big", limit=240, lines=2),
         "fuzz": program("fuzz", lines=2),
+        "stack": program("stack"),
         "matmul": program("matmul", lines=2),
         "model_life": program("model_life"),
         "model_limits": program("model_limits"),
@@ -245,7 +250,7 @@ def tests() -> dict[str, object]:
         "model_allocation": program("model_allocation", preload="malloc_count", lines=2),
         "hostile": script("hostile"),
     }
-    for source in sorted(EXAMPLES.glob("*.c")):
+    for source in sorted([*EXAMPLES.glob("*.c"), *EXAMPLES.glob("*.cpp")]):
         found[f"example-{source.stem}"] = example(source)
     return found
 
