@@ -186,8 +186,7 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_bar_where_tqdm_is(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("tqdm")
+def test_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     model = compiled()
     model.fit(X, Y, epochs=2, verbose=1)
     model.evaluate(X, Y, verbose=1)
@@ -195,13 +194,6 @@ def test_a_bar_where_tqdm_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.out == ""
     for word in ("Epoch 1/2", "Epoch 2/2", "evaluate", "100%", "samples/s", "loss: ", "accuracy: "):
         assert word in shown.err
-
-
-def test_lines_where_tqdm_is_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("tqdm", "tqdm.auto"):
-        monkeypatch.setitem(sys.modules, name, None)
-    compiled().fit(X, Y, verbose=1)
-    assert capsys.readouterr().out.startswith("Epoch 1/1 - ")
 
 
 def test_auto_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +206,7 @@ def test_auto_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     assert _progress.level("auto") == 2
     monkeypatch.setattr(sys, "stderr", Terminal())
-    assert _progress.level("auto") == (1 if _progress._bar_class() else 2)
+    assert _progress.level("auto") == 1
 
 
 def test_plot(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
     model.fit(x, y, epochs=10, batch_size=32)
     loss, accuracy = model.evaluate(x_test, y_test)
 
-Everything is float32. Needs numpy alone; progress bars need tqdm, History.plot matplotlib.
+Everything is float32. Needs numpy alone; History.plot needs matplotlib.
 """
 
 from martlet.nn import callbacks, initializers, layers, losses, metrics, optimizers
