@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from martlet import _forks
 from martlet._errors import (
     AlignmentError,
     ArgumentError,
@@ -83,7 +84,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in ("data", "nn", "optim", "torch"):
-        return importlib.import_module(f"martlet.{name}")
+        with _forks.held_off:
+            return importlib.import_module(f"martlet.{name}")
     raise AttributeError(f"module 'martlet' has no attribute {name!r}")
 
 

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.ma import MaskedArray
 
 from martlet import _ffi
 from martlet._call import Item
@@ -61,7 +62,7 @@ def view(array: Any, name: str, *, written: bool) -> View:
     """Checks an array and says where it is. Raises the exception that names what is wrong with it."""
     if not isinstance(array, np.ndarray):
         raise DTypeError(_not_an_array(array, name))
-    if isinstance(array, np.ma.MaskedArray):
+    if isinstance(array, MaskedArray):
         raise DTypeError(f"{name} is a masked array, whose mask would be ignored; give its data: array.data")
     dtype = dtype_number(array.dtype, name)
     flags = array.flags

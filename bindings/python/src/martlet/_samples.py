@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.ma import MaskedArray
+from numpy.random import Philox
 
 from martlet._errors import ArgumentError, DTypeError, ShapeError
 
@@ -23,7 +25,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 def any_array(data: Any, where: str) -> NDArray:
     """data as a numpy array of any element type but Python objects, with an axis for the samples."""
-    if isinstance(data, np.ma.MaskedArray):
+    if isinstance(data, MaskedArray):
         raise DTypeError(f"{where} is a masked array, whose mask would be ignored; give its data: array.data")
     if data is None or isinstance(data, str | bytes):
         raise DTypeError(f"{where} is {data!r}; wanted an array of numbers")
@@ -165,5 +167,5 @@ def order(seed: int, step: int, samples: int) -> NDArray:
     numpy promises Philox's bits for all of its versions, and what its permutation makes of them for one alone.
     """
     # The step counts in Philox's third word: neighbouring counters would give overlapping streams.
-    keys = np.random.Philox(key=seed, counter=[0, 0, step, 0]).random_raw(samples)
+    keys = Philox(key=seed, counter=[0, 0, step, 0]).random_raw(samples)
     return np.argsort(keys, kind="stable").astype(np.int64, copy=False)

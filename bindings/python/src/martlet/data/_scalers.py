@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from martlet import _samples
+from martlet import _forks, _samples
 from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError
 from martlet._samples import Float64, NDArray
 
@@ -148,7 +148,8 @@ class Scaler(ABC):
         mean is more than 2^22 of its deviations (for MinMaxScaler: widths) from 0, or whose statistics float32 does
         not hold, is an ArgumentError; subtract such an offset beforehand, or give transform(x) to the model.
         """
-        from martlet.nn import Normalization
+        with _forks.held_off:
+            from martlet.nn import Normalization
 
         self._checked()
         if self._refused is not None:

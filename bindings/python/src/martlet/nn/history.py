@@ -9,7 +9,7 @@ import os
 import weakref
 from typing import Any
 
-from martlet import _arguments
+from martlet import _arguments, _forks
 from martlet._errors import ArgumentError, FileError
 from martlet.nn.callbacks import Callback
 
@@ -52,6 +52,10 @@ class History(Callback):
         where the system refuses it, and ArgumentError for a suffix that matplotlib does not know.
         """
         target = None if path is None else os.fsdecode(_arguments.file_name(path))
+        with _forks.held_off:  # matplotlib imports parts of itself while it draws
+            return self._drawn(target)
+
+    def _drawn(self, target: str | None) -> Any:
         try:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet import _config, _threads
+from martlet import _config, _forks, _threads
 from martlet._call import Gate
 from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, UnsupportedError
 from martlet.torch import options
@@ -94,7 +94,7 @@ class Adam(torch.optim.Optimizer):
             raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
         self._plan: Plan | None = None
         self._gate = Gate()
-        with _torchs_errors_as_ours():
+        with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
             super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
