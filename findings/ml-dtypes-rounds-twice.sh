@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# ml_dtypes turns float64 into bfloat16 by way of float32, so it rounds twice: a number just above the middle between two
-# bfloat16 values goes to the farther one. One would expect one rounding to nearest, as numpy rounds float64 to float16.
+# ml_dtypes turns float64 into bfloat16 by way of float32, so it rounds twice: a number just above the middle between
+# two bfloat16 values goes to the farther one. One would expect one rounding to nearest, as numpy rounds float64 to
+# float16.
 exec "$(dirname "$0")/python-with" ml_dtypes==0.6.0 numpy==2.4.6 <<'PROGRAM'
 import ml_dtypes
 import numpy as np

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# torch.distributed.checkpoint's get_optimizer_state_dict, called before the first step, takes a step with gradients of
-# zero to make the state. It is counted and hooks see it, so Adam's bias correction is one step ahead: the first real step
-# is 0.744 as long. One would expect that reading a state changes nothing.
+# torch.distributed.checkpoint's get_optimizer_state_dict, called before the first step, takes a step with gradients
+# of zero to make the state. It is counted and hooks see it, so Adam's bias correction is one step ahead: the first
+# real step is 0.744 as long. One would expect that reading a state changes nothing.
 exec "$(dirname "$0")/python-with" torch==2.15.0 numpy==2.4.6 <<'PROGRAM'
 import torch
 from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
@@ -18,6 +18,6 @@ for asked in False, True:
     model.weight.grad = torch.ones(1, 1)
     optimizer.step()
     moved[asked] = start - model.weight.item()
-    print(f"asked for the state first: {asked}; moved by {moved[asked]:.4f} in a step, {len(steps)} steps seen by a hook")
+    print(f"asked for the state first: {asked}; moved by {moved[asked]:.4f} in a step; a hook saw {len(steps)} steps")
 assert abs(moved[False] - 0.1) < 1e-5 and abs(moved[True] - 0.0744) < 1e-4
 PROGRAM

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# With bfloat16 parameters torch's Adam keeps bfloat16 moments, in which 0.999 times a number rounds back to it: after one
-# gradient of 1 and 2,000 of 0 the second moment is what it was. Exact arithmetic leaves 0.135 of it, so the steps that
-# follow are 2.7 times too short.
+# With bfloat16 parameters torch's Adam keeps bfloat16 moments, in which 0.999 times a number rounds back to it: after
+# one gradient of 1 and 2,000 of 0 the second moment is what it was. Exact arithmetic leaves 0.135 of it, so the steps
+# that follow are 2.7 times too short.
 exec "$(dirname "$0")/python-with" torch==2.15.0 numpy==2.4.6 <<'PROGRAM'
 import torch
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# torch's SGD with Nesterov momentum and foreach=True writes its update into the caller's gradients: p.grad is 1.9 times
-# what it was after the first step. Its default loop leaves them. Who reads a gradient's norm after the step, or adds the
-# next gradient to it, gets another number by a flag that is about speed.
+# torch's SGD with Nesterov momentum and foreach=True writes its update into the caller's gradients: p.grad is 1.9
+# times what it was after the first step. Its default loop leaves them. Who reads a gradient's norm after the step, or
+# adds the next gradient to it, gets another number by a flag that is about speed.
 exec "$(dirname "$0")/python-with" torch==2.15.0 numpy==2.4.6 <<'PROGRAM'
 import torch
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# torch's OneCycleLR cycles momentum by default in whatever has the option: RMSprop without momentum that has taken a step
-# gets 0.95, and its next step raises KeyError: 'momentum_buffer', since buffers are made at a parameter's first step only.
-# SGD that had no momentum silently has it from then on.
+# torch's OneCycleLR cycles momentum by default in whatever has the option: RMSprop without momentum that has taken a
+# step gets 0.95, and its next step raises KeyError: 'momentum_buffer', since buffers are made at a parameter's first
+# step only. SGD that had no momentum silently has it from then on.
 exec "$(dirname "$0")/python-with" torch==2.15.0 numpy==2.4.6 <<'PROGRAM'
 import torch
 
