@@ -7,16 +7,13 @@ who uses it has checked the arrays, and keeps them alive during run().
 from __future__ import annotations
 
 import re
-import threading
-import weakref
 from array import array
 from collections.abc import Iterable, Sequence
-from os import register_at_fork
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from martlet import _ffi, _memory
 from martlet._config import Hyperparameters
-from martlet._errors import BusyError, InterruptedStepError, MartletError
+from martlet._errors import MartletError
 from martlet._layout import Layout
 
 _PARAMETER_WORDS = _ffi.struct_size(_ffi.Parameter) // 8
@@ -148,52 +145,3 @@ def write_configs(groups: Iterable[Hyperparameters]) -> tuple[_memory.Configs, i
     for index, row in enumerate(rows):
         row.write(configs[index])
     return configs, len(rows)
-
-
-class Gate:
-    """Lets one thread at a time into an optimizer, and tells a forked child when another thread was inside.
-
-    enter(False) says whether this thread may go in; then leave() lets it out. As a context manager it refuses itself.
-    """
-
-    __slots__ = ("__weakref__", "_interrupted", "_lock", "enter", "leave")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.enter = self._lock.acquire
-        self.leave = self._lock.release
-        self._interrupted = False
-        _gates.add(self)
-
-    def refuse(self) -> NoReturn:
-        """The exception for a thread that may not go in."""
-        if self._interrupted:
-            raise InterruptedStepError(
-                "the process was forked while another thread was inside this optimizer, so its parameters may be half "
-                "updated: load them and the optimizer again in the child"
-            )
-        raise BusyError(
-            "another thread is inside this optimizer: give each thread one of its own, or hold a lock around step()"
-        )
-
-    def __enter__(self) -> None:
-        if not self.enter(blocking=False):
-            self.refuse()
-
-    def __exit__(self, *exception: object) -> None:
-        self.leave()
-
-    def forked(self) -> None:
-        """In a forked child: whoever was inside is not here."""
-        self._interrupted = self._lock.locked()
-
-
-_gates: weakref.WeakSet[Gate] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for gate in list(_gates):
-        gate.forked()
-
-
-register_at_fork(after_in_child=_after_fork)

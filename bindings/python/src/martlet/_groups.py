@@ -142,6 +142,7 @@ class Rows:
         except (LookupError, TypeError, ValueError):
             seen = []
         check_count(groups, wanted)
+        self._seen = None  # A signal's handler may end this between the two.
         self._rows = [
             check_group(self._algorithm, group, f"param_groups[{index}]") for index, group in enumerate(groups)
         ]

@@ -1,10 +1,9 @@
-"""Who is inside a model: one thread at a time, for as long as a call of Python's lasts.
+"""Who is inside an optimizer or a model: one thread at a time. It is no lock: nobody waits.
 
-The library refuses a second thread too, but knows single calls alone. Python's fit is many of them, and a thread that
-came in between two would be let in, and the training refused. It is no lock: nobody waits.
-
-Nothing is undone at a call's end, which Ctrl-C could keep from being done: what says that a thread is inside is an
-object that lives on the stack of the call's frame, and no longer.
+Nothing has to be undone at a call's end, which an exception of a signal's handler, as Ctrl-C raises one, could keep
+from being done. What says that a thread is inside is an object, a turn, which the call's frame alone refers to: where
+it is not handed back it ends with the frame, and what it claims with it. An error's traceback keeps whatever a frame
+has a name for, so functions here take a turn's name away before they are left.
 """
 
 from __future__ import annotations
@@ -12,67 +11,155 @@ from __future__ import annotations
 import os
 from _thread import RLock, get_ident
 from collections.abc import Callable
-from weakref import WeakSet, ref
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from weakref import ref
 
-from martlet._errors import BusyError
+from martlet._errors import BusyError, InterruptedStepError, MartletError
+
+_Self = TypeVar("_Self")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
-class Owner:
+class _Claim(ref[RLock]):
+    """To be inside, while the turn lives. A turn is a lock for the sake of `with` alone, whose two halves are then no
+    Python that could be interrupted."""
+
+    __slots__ = ("thread",)
+
+    thread: int
+
+
+class _Line:
+    """The claims in the order in which they came: the first one's thread is inside.
+
+    append and remove are one step each, for all threads and for signals.
+    """
+
+    __slots__ = ("__weakref__", "_claims")
+
+    def __init__(self) -> None:
+        self._claims: list[_Claim] = []
+        _lines[ref(self, _lines.pop)] = None
+
+    def _claim(self, turn: RLock, thread: int) -> bool:
+        """Whether the thread, this one, is inside now, with the turn."""
+        try:
+            claim = _Claim(turn, self._claims.remove)
+            claim.thread = thread
+            self._claims.append(claim)
+            return self._claims[0] is claim
+        finally:
+            del turn
+
+    def forked(self) -> None:
+        """In a forked child: the other threads are not there."""
+        raise NotImplementedError
+
+
+class Gate(_Line):
+    """Lets a thread into an optimizer for one call, which cannot be entered again from inside.
+
+    turn = gate.enter()
+    try: ...
+    finally: gate.leave(turn)
+
+    A turn that is handed back is the next call's, since making one takes longer than all of this.
+    """
+
+    __slots__ = ("_interrupted", "_resting", "leave")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._interrupted = False
+        self._resting: list[RLock] = []
+        self.leave: Callable[[RLock], None] = self._resting.append
+
+    def enter(self) -> RLock:
+        """Raises BusyError where somebody is inside, and InterruptedStepError where another thread was at a fork."""
+        try:
+            return self._resting.pop()
+        except IndexError:
+            pass
+        turn = RLock()
+        try:
+            if not self._interrupted and self._claim(turn, get_ident()):
+                return turn
+        finally:
+            del turn
+        raise self._refusal()
+
+    def _refusal(self) -> MartletError:
+        if self._interrupted:
+            return InterruptedStepError(
+                "the process was forked while another thread was inside this optimizer, so its parameters may be half "
+                "updated: load them and the optimizer again in the child"
+            )
+        return BusyError(
+            "another thread is inside this optimizer: give each thread one of its own, or hold a lock around step()"
+        )
+
+    def forked(self) -> None:
+        self._interrupted = bool(self._claims) and not self._resting
+        del self._claims[1:]
+
+
+def gated(
+    method: Callable[Concatenate[_Self, _Arguments], _Result],
+) -> Callable[Concatenate[_Self, _Arguments], _Result]:
+    """A method for which its object's _gate is entered."""
+
+    @wraps(method)
+    def call(self: Any, /, *given: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        gate: Gate = self._gate
+        turn = gate.enter()
+        try:
+            return method(self, *given, **named)
+        finally:
+            gate.leave(turn)
+
+    return call
+
+
+class Owner(_Line):
     """`with owner.inside():` for what one thread at a time may do; the thread inside may enter again, as callbacks do.
     Another one gets BusyError at once."""
 
-    def __init__(self) -> None:
-        self._forget()
-        _owners.add(self)
-
-    def _forget(self) -> None:
-        # Held for a moment, in which a finalizer or a signal's handler may enter on the same thread.
-        self._turn = RLock()
-        self._claim: tuple[int, Callable[[], RLock | None]] = 0, _nothing
+    __slots__ = ()
 
     def inside(self) -> RLock:
-        """What must be entered at once, and kept nowhere else: the thread is inside until it is gone.
-
-        It is a lock for the sake of `with` alone, whose two halves are then no Python that could be interrupted.
-        """
-        me, (thread, held) = get_ident(), self._claim
-        if thread == me and held() is not None:
-            return RLock()
-        token = RLock()
+        """What must be entered at once, and kept nowhere else: the thread is inside until it is gone."""
+        me = get_ident()
+        for first in self._claims[:1]:
+            if first.thread == me:
+                return RLock()
+        turn = RLock()
         try:
-            with self._turn:
-                thread, held = self._claim
-                if held() is None:
-                    self._claim = me, ref(token)
-                elif thread != me:
-                    raise BusyError("another thread is inside this model; wanted one at a time")
-            return token
+            if self._claim(turn, me):
+                return turn
         finally:
-            del token  # An error's traceback keeps this frame.
+            del turn
+        raise BusyError("another thread is inside this model; wanted one at a time")
 
     @property
     def is_held(self) -> bool:
         """Whether some thread is inside."""
-        return self._claim[1]() is not None
+        return bool(self._claims)
 
-    def forget_others(self) -> None:
-        """In a forked child: threads that are not there hold nothing. The library knows what they left undone."""
-        claim = self._claim
-        self._forget()
-        if claim[0] == get_ident():
-            self._claim = claim
+    def forked(self) -> None:
+        """The library knows what the others left undone."""
+        me = get_ident()
+        self._claims[:] = [claim for claim in self._claims[:1] if claim.thread == me]
 
 
-def _nothing() -> None:
-    """What a reference to nothing gives."""
-
-
-_owners: WeakSet[Owner] = WeakSet()
+_lines: dict[ref[_Line], None] = {}
 
 
 def _after_fork() -> None:
-    for owner in list(_owners):
-        owner.forget_others()
+    for line in [made() for made in list(_lines)]:
+        if line is not None:
+            line.forked()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -17,6 +17,7 @@ from martlet._arrays import address
 from martlet._call import StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
+from martlet._errors import MartletError
 
 # All of an array but its address that a call depends on. Equal kinds need no second look.
 _read_kind = attrgetter("__class__", "dtype", "shape", "strides", "flags.aligned")
@@ -66,8 +67,9 @@ class Stepper:
             return False
         addresses = list(map(address, chain(values, grads)))
         if addresses != self._addresses:
-            self._addresses = addresses
+            self._addresses = []  # A signal's handler may end this between the two.
             call.point_arrays(addresses[: len(values)], addresses[len(values) :])
+            self._addresses = addresses
         call.run()
         return True
 
@@ -83,9 +85,21 @@ class Stepper:
         values_at, grads_at = list(map(address, values)), list(map(address, grads))
         call = StepCall(items, *write_configs(rows))
         call.point(values_at, states_at, grads_at)
-        call.run()
-        for entry, state in zip(entries, states, strict=True):
-            entry.state = state
-        self._call, self._rows, self._values, self._states = call, rows, values, states
+        self._run_first(call, entries, states)
+        self._rows, self._values, self._states = rows, values, states
         self._kinds = [*map(_written_kind, values), *map(_read_kind, grads)]
         self._addresses = values_at + grads_at
+        self._call = call  # last of all: from here on it is repeated
+
+    @staticmethod
+    def _run_first(call: StepCall, entries: list[Entry], states: list[dict[str, Any]]) -> None:
+        """Steps with these states, which the entries have before, since a signal's handler may end this right after."""
+        before = [entry.state for entry in entries]
+        try:
+            for entry, state in zip(entries, states, strict=True):
+                entry.state = state
+            call.run()
+        except MartletError:
+            for entry, state in zip(entries, before, strict=True):
+                entry.state = state
+            raise

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from martlet import _arrays, _checkpoint, _ffi, _groups, _state_dict, _tree
-from martlet._call import Gate
 from martlet._config import Hyperparameters, check, defaults, one_of
 from martlet._entry import Delta, Entry
 from martlet._errors import ArgumentError, FormatError
+from martlet._owner import Gate, gated
 from martlet._parameters import BoundGradients, Parameters
 from martlet._stepping import Stepper
 
@@ -91,6 +91,7 @@ class Adam:
 
     # ---- stepping ----
 
+    @gated
     def step(self, grads: Any = None) -> None:
         """Updates every parameter.
 
@@ -99,10 +100,9 @@ class Adam:
         """
         if grads is None and self._bound is None:
             raise ArgumentError("step() has no gradients: give them, step(grads), or bind them, Adam(..., grads=...)")
-        with self._gate:
-            self._refuse_changes("step()")
-            aligned = self._parameters.aligned(grads) if self._bound is None or grads is not None else self._bound()
-            self._stepper.take(self._read_rows(), self._parameters.entries, aligned)
+        self._refuse_changes("step()")
+        aligned = self._parameters.aligned(grads) if self._bound is None or grads is not None else self._bound()
+        self._stepper.take(self._read_rows(), self._parameters.entries, aligned)
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, NDArray]]) -> None:
         """Updates the variables of (gradient, variable) pairs, as in Keras.
@@ -110,12 +110,14 @@ class Adam:
         An optimizer that was made without parameters takes on each variable when it first sees it; one is known
         again by its memory, so a fresh view of the same array is the same variable.
         """
-        pairs = _tree.gradient_pairs(grads_and_vars)
-        with self._gate:
-            self._refuse_changes("apply_gradients")
-            found, new = self._parameters.of_variables([variable for _, variable in pairs], self._open)
-            self._stepper.take(self._read_rows(), found, [gradient for gradient, _ in pairs])
-            self._keep(new)
+        self._apply(_tree.gradient_pairs(grads_and_vars))
+
+    @gated
+    def _apply(self, pairs: list[tuple[Any, Any]]) -> None:
+        self._refuse_changes("apply_gradients")
+        found, new = self._parameters.of_variables([variable for _, variable in pairs], self._open)
+        self._stepper.take(self._read_rows(), found, [gradient for gradient, _ in pairs])
+        self._keep(new)
 
     def update(self, gradient: Any) -> Any:
         """Updates the parameters by a gradient and returns them; one array for one parameter.
@@ -128,53 +130,57 @@ class Adam:
             self.step(gradient)
             values = [entry.value for entry in self._parameters.entries]
             return values[0] if len(values) == 1 else values
-        with self._gate:
-            rows = self._read_rows()
-            number = isinstance(gradient, int | float)
-            array = np.asarray(gradient, dtype=np.float64) if number else gradient
-            delta = self._delta or Delta(array)
-            delta.start(array, rows[0].weight_decay)
-            self._stepper.take(rows, [delta], [array])
-            if self._delta is None:
-                self._keep([delta])
-                self._delta = delta
-            return float(delta.value) if number else delta.value.copy()
+        return self._change(gradient)
 
+    @gated
+    def _change(self, gradient: Any) -> Any:
+        """update() without parameters."""
+        rows = self._read_rows()
+        number = isinstance(gradient, int | float)
+        array = np.asarray(gradient, dtype=np.float64) if number else gradient
+        delta = self._delta or Delta(array)
+        delta.start(array, rows[0].weight_decay)
+        self._stepper.take(rows, [delta], [array])
+        if self._delta is None:
+            self._keep([delta])
+            self._delta = delta
+        return float(delta.value) if number else delta.value.copy()
+
+    @gated
     def zero_grad(self) -> None:
         """Sets the gradient arrays that were given to the constructor to zero. Without them there is nothing to do."""
-        with self._gate:
-            if self._bound is not None:
-                self._bound.clear()
+        if self._bound is not None:
+            self._bound.clear()
 
     def _read_rows(self) -> list[Hyperparameters]:
         return self._rows.read(self.param_groups, self._parameters.group_count)
 
     # ---- parameters ----
 
+    @gated
     def build(self, variables: Any) -> None:
         """Takes on variables without a step, as in Keras, so that a state can be loaded; those it knows are left.
 
         variables: as params of an optimizer that was made without parameters.
         """
-        with self._gate:
-            self._refuse_changes("build")
-            if not self._open:
-                raise ArgumentError("build is for an optimizer that was made without parameters: use add_param_group")
-            named = _groups.named_arrays(variables, "variables")
-            unknown = [pair for pair in named if self._parameters.find(pair[1], "variables") is None]
-            self._keep(self._parameters.new(unknown, 0))
+        self._refuse_changes("build")
+        if not self._open:
+            raise ArgumentError("build is for an optimizer that was made without parameters: use add_param_group")
+        named = _groups.named_arrays(variables, "variables")
+        unknown = [pair for pair in named if self._parameters.find(pair[1], "variables") is None]
+        self._keep(self._parameters.new(unknown, 0))
 
+    @gated
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Adds parameters with hyperparameters of their own: {"params": [...], "lr": ...}."""
-        with self._gate:
-            self._refuse_changes("add_param_group")
-            index = len(self.param_groups)
-            where = f"param_groups[{index}]"
-            base = _groups.check_group(self._algorithm, self.defaults, "defaults")
-            row = _groups.new_group(base, group, where)
-            new = self._parameters.new(_groups.named_arrays(group["params"], f"{where}['params']"), index)
-            self._parameters.add(new)
-            self.param_groups.append({"params": tuple(entry.value for entry in new), **_groups.as_group(row)})
+        self._refuse_changes("add_param_group")
+        index = len(self.param_groups)
+        where = f"param_groups[{index}]"
+        base = _groups.check_group(self._algorithm, self.defaults, "defaults")
+        row = _groups.new_group(base, group, where)
+        new = self._parameters.new(_groups.named_arrays(group["params"], f"{where}['params']"), index)
+        self._parameters.add(new)
+        self.param_groups.append({"params": tuple(entry.value for entry in new), **_groups.as_group(row)})
 
     @property
     def lr(self) -> float:
@@ -203,52 +209,52 @@ class Adam:
 
     # ---- state ----
 
+    @gated
     def state_dict(self) -> dict[str, Any]:
         """Moments, step counts and hyperparameters: copies, as numpy arrays and plain types.
 
         {"state": {0: {"step": 3, "exp_avg": array, "exp_avg_sq": array}, ...}, "param_groups": [{"lr": ..., "params":
         [0, ...], "param_names": [...]}]}, as in torch.
         """
-        with self._gate:
-            return _state_dict.pack(self.param_groups, self._parameters.by_group(self.param_groups))
+        return _state_dict.pack(self.param_groups, self._parameters.by_group(self.param_groups))
 
+    @gated
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over what state_dict() gave, or torch.optim's of the same parameters. Arrays are copied.
 
         Raises FormatError, and changes nothing, where it does not fit the parameters. An optimizer that was made
         without parameters takes them on first: build(variables).
         """
-        with self._gate:
-            rows, loaded = _state_dict.unpack(
-                state_dict, self._algorithm, self.param_groups, self._parameters.by_group(self.param_groups)
-            )
-            for entry, step, state in loaded:
-                entry.take(step, state)
-            for group, row in zip(self.param_groups, rows, strict=True):
-                group.update(_groups.as_group(row))
+        rows, loaded = _state_dict.unpack(
+            state_dict, self._algorithm, self.param_groups, self._parameters.by_group(self.param_groups)
+        )
+        for entry, step, state in loaded:
+            entry.take(step, state)
+        for group, row in zip(self.param_groups, rows, strict=True):
+            group.update(_groups.as_group(row))
 
+    @gated
     def save(self, path: Any) -> None:
         """Writes moments, step counts and hyperparameters as safetensors; a kill leaves the old file or the new one.
 
         The parameters' values are not in it. Takes a second copy of the moments for as long as it runs.
         """
-        with self._gate:
-            rows = self._read_rows()
-            _checkpoint.save(path, rows, self._parameters.entries, self._stepper.state_dtype)
+        rows = self._read_rows()
+        _checkpoint.save(path, rows, self._parameters.entries, self._stepper.state_dtype)
 
+    @gated
     def load(self, path: Any) -> None:
         """Reads what save() wrote, into an optimizer with parameters of the same names, shapes and types.
 
         One that was made without parameters takes them on first: build(variables).
         """
-        with self._gate:
-            entries = self._parameters.entries
-            if not entries:
-                raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")
-            rows = self._read_rows()
-            rows = _checkpoint.load(path, rows, entries, self._stepper.state_dtype)
-            for group, row in zip(self.param_groups, rows, strict=True):
-                group.update(_groups.as_group(row))
+        entries = self._parameters.entries
+        if not entries:
+            raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")
+        rows = self._read_rows()
+        rows = _checkpoint.load(path, rows, entries, self._stepper.state_dtype)
+        for group, row in zip(self.param_groups, rows, strict=True):
+            group.update(_groups.as_group(row))
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_gate", "_rows", "_stepper")

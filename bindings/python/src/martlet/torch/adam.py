@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from martlet import _config, _forks, _threads
-from martlet._call import Gate
 from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, UnsupportedError
+from martlet._owner import Gate
 from martlet.torch import options
 from martlet.torch import state as states
 from martlet.torch.hooks import hooked
@@ -128,8 +128,7 @@ class Adam(torch.optim.Optimizer):
         if "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
             _refuse_scaling(self)
         gate = self._gate
-        if not gate.enter(False):
-            gate.refuse()
+        turn = gate.enter()
         try:
             plan = self._plan
             if plan is None or not plan.repeat(self.param_groups, self.state):
@@ -142,7 +141,7 @@ class Adam(torch.optim.Optimizer):
             options.check_groups(self.param_groups)
             raise
         finally:
-            gate.leave()
+            gate.leave(turn)
         return loss
 
     def state_dict(self) -> dict[str, Any]:
