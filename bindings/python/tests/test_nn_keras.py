@@ -154,6 +154,25 @@ def test_early_stopping_is_kerass(values: list[float], options: Any) -> None:
     assert seen[0] == seen[1]
 
 
+def test_modes_are_needed_where_keras_needs_them() -> None:
+    x, y = digits_like(40, (20,))
+    refused: dict[str, list[bool]] = {}
+    for model, callbacks in ((mlp(nn), nn), (mlp(Keras), keras.callbacks)):
+        model.compile("adam", "mse", metrics=["accuracy", "mae"])
+        model.fit(x, np.eye(10)[y], verbose=0)
+        for monitor in ("loss", "val_loss", "accuracy", "val_mae", "val_f1", "auc", "my_accuracy", "learning_rate"):
+            stopping = callbacks.EarlyStopping(monitor)
+            stopping.set_model(model)
+            try:
+                stopping.on_train_begin()
+                stopping.on_epoch_end(0, {monitor: 1.0})
+                refused.setdefault(monitor, []).append(False)
+            except ValueError as error:
+                refused.setdefault(monitor, []).append("max" in str(error))
+    assert all(ours == theirs for ours, theirs in refused.values()), refused
+    assert refused["auc"][0] and not refused["val_mae"][0]
+
+
 def positional(function: Any) -> list[str]:
     parameters = inspect.signature(function).parameters.values()
     return [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import martlet
@@ -90,6 +91,33 @@ def test_auto_knows_the_models_metrics(metric: Any, climbs: bool) -> None:
         assert stopping.improves(0.5)
         stopping.best = 0.5
         assert stopping.improves(0.6) == climbs and stopping.improves(0.4) != climbs
+
+
+@pytest.mark.parametrize(
+    "monitor", ["val_f1", "auc", "val_recall", "r2", "my_accuracy", "learning_rate", "val_val_loss"]
+)
+def test_auto_refuses_what_it_does_not_know_before_anything_is_trained(monitor: str, tmp_path: Path) -> None:
+    class Own(nn.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logs[monitor] = [0.5, 0.9, 0.7][epoch]
+
+    for make in (
+        lambda **mode: nn.EarlyStopping(monitor, patience=9, restore_best_weights=True, **mode),
+        lambda **mode: nn.ModelCheckpoint(tmp_path / "best", monitor, save_best_only=True, **mode),
+    ):
+        model = compiled()
+        before = model.get_weights()
+        with pytest.raises(martlet.ArgumentError, match=f'{monitor!r}, and mode is .*; wanted mode="max" where larger'):
+            model.fit(X, Y, verbose=0, callbacks=[make()])
+        assert model.optimizer.iterations == 0 and all(map(np.array_equal, before, model.get_weights()))
+        for mode, best in (("max", 1), ("min", 0)):
+            kept: list[Any] = []
+            keep = nn.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(model.get_weights()))  # noqa: B023
+            watching = make(mode=mode)
+            model.fit(X, Y, verbose=0, epochs=3, callbacks=[Own(), keep, watching])
+            found = model if isinstance(watching, nn.EarlyStopping) else nn.load_model(tmp_path / "best")
+            assert all(map(np.array_equal, kept[best], found.get_weights()))
+    nn.ModelCheckpoint(tmp_path / "all", monitor).on_train_begin()  # it saves all, and looks at nothing
 
 
 @pytest.mark.parametrize(

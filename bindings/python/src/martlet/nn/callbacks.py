@@ -17,6 +17,7 @@ from typing import Any
 
 from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, FileError
+from martlet.nn import metrics
 from martlet.nn._hooks import Callback as Callback
 from martlet.nn._hooks import LambdaCallback as LambdaCallback
 from martlet.nn._hooks import Logs as Logs
@@ -34,13 +35,20 @@ class Monitor(Callback):
 
     @property
     def _sign(self) -> float:
-        """What makes smaller better: -1 for what climbs. The model's own metrics it knows, others go by their names."""
+        """What makes smaller better: -1 for what climbs."""
         if self.mode != "auto":
             return -1.0 if self.mode == "max" else 1.0
-        name = self.monitor.removeprefix("val_")
-        metrics, accuracies = self.model._accuracies() if hasattr(self.model, "_accuracies") else ((), ())
-        climbs = name in accuracies if name in metrics else name.endswith(("accuracy", "acc"))
+        compilation = getattr(self.model, "_compilation", None)
+        climbs = metrics.climbs(self.monitor.removeprefix("val_"), compilation.metrics if compilation else ())
+        if climbs is None:
+            raise ArgumentError(f'{type(self).__name__} watches {self.monitor!r}, and mode is "auto", which knows the '
+                                'loss and the metrics that the library computes alone; wanted mode="max" where larger '
+                                'is better, else mode="min"')  # fmt: skip
         return -1.0 if climbs else 1.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Refuses, before there is anything to lose, a number of which nobody knows when it is better."""
+        _ = self._sign
 
     def value(self, logs: Any) -> float | None:
         """What is watched; None, with a warning, where it is not reported."""
@@ -67,7 +75,8 @@ class EarlyStopping(Monitor):
 
     monitor                 "val_loss", or another name of logs
     min_delta               what counts as better is better by more than this
-    mode                    "min", "max", or "auto": max for accuracies, else min
+    mode                    "min", "max", or "auto": what is better for the loss or a metric that the library computes.
+                            Another number, such as a callback's own "val_f1", needs one of the two: ArgumentError
     baseline                epochs that are not better than this number count against patience too
     restore_best_weights    at the end the model gets the weights (not the moments) of its best epoch
     start_from_epoch        epochs before this one are not looked at
@@ -94,6 +103,7 @@ class EarlyStopping(Monitor):
         self.best_weights: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
+        super().on_train_begin(logs)
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
 
@@ -146,6 +156,8 @@ class ModelCheckpoint(Monitor):
         self.save_best_only = _arguments.flag(save_best_only, "save_best_only")
 
     def on_train_begin(self, logs: Any = None) -> None:
+        if self.save_best_only:
+            super().on_train_begin(logs)
         if "{" not in os.path.dirname(self.filepath):
             self._make_folder(self.filepath)
 

@@ -9,6 +9,7 @@ targets other than 0 and 1 are never met.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from martlet import _arguments, _ffi_models, _model
@@ -68,6 +69,17 @@ _NAMES: dict[str, Any] = {
     "mae": MeanAbsoluteError,
     "mean_absolute_error": MeanAbsoluteError,
 }
+
+
+def climbs(name: str, among: Iterable[Metric] = ()) -> bool | None:
+    """Whether numbers of this name are better when larger: those of the loss, of the metrics among, which may have any
+    names, and of metrics that go by their own. None: nobody knows."""
+    for metric in among:
+        if metric.name == name:
+            return metric.climbs
+    if name == "loss":
+        return False
+    return _NAMES[name]().climbs if name in _NAMES else None
 
 
 def get(given: Any) -> list[Metric]:

@@ -93,11 +93,6 @@ class Sequential(Stack):
         self._is_ready = False
         super()._forget()
 
-    def _accuracies(self) -> tuple[set[str], set[str]]:
-        """The names of the metrics, and of those among them that are better when larger."""
-        metrics = self._compiled().metrics
-        return {metric.name for metric in metrics}, {metric.name for metric in metrics if metric.climbs}
-
     @property
     def optimizer(self) -> Optimizer:
         """The optimizer that compile was given; its learning_rate can be read and set."""
