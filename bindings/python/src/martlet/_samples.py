@@ -12,7 +12,8 @@ import numpy as np
 from numpy.ma import MaskedArray
 from numpy.random import Philox
 
-from martlet._errors import ArgumentError, DTypeError, ShapeError
+from martlet import _tables
+from martlet._errors import ArgumentError, DTypeError, MartletError, ShapeError
 
 NDArray = np.ndarray[Any, Any]
 Float64 = np.ndarray[Any, np.dtype[np.float64]]
@@ -30,8 +31,10 @@ def any_array(data: Any, where: str) -> NDArray:
     if data is None or isinstance(data, str | bytes):
         raise DTypeError(f"{where} is {data!r}; wanted an array of numbers")
     try:
-        found = np.asarray(data)
-    except (TypeError, ValueError, RuntimeError) as error:
+        found = np.asarray(_tables.as_numpy(data, where))
+    except MartletError:
+        raise
+    except Exception as error:  # other libraries' objects say it in their own words
         raise DTypeError(f"{where} is no array of numbers: {error}") from None
     if found.dtype.hasobject:
         raise DTypeError(
@@ -83,7 +86,8 @@ def samples(data: Any, where: str) -> NDArray:
 
 def _refuse_batches(data: Any, where: str) -> None:
     """Says what to do with batches, such as martlet.data.Batches, which models take one by one alone."""
-    if hasattr(data, "__array__") or isinstance(data, str | bytes | list | tuple | Mapping):
+    is_known = hasattr(data, "__array__") or isinstance(data, str | bytes | list | tuple | Mapping)
+    if is_known or _tables.library_of(data):
         return
     if hasattr(data, "__iter__") or hasattr(data, "__getitem__"):
         raise DTypeError(f"{where} is {data!r}; wanted an array of numbers: what gives batches goes in batch by batch, "

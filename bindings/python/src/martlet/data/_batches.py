@@ -22,8 +22,8 @@ from martlet._samples import NDArray
 class Batches:
     """Iterates over (x, y) in batches; each iteration is an epoch in an order of its own.
 
-    x, y         arrays of as many samples, of any element types but Python objects; a batch is (x[rows], y[rows]),
-                 copies of (batch_size, *sample), or without y that of x alone
+    x, y         arrays of as many samples, of any element types but Python objects, or tables, as fit takes them; a
+                 batch is (x[rows], y[rows]), copies of (batch_size, *sample), or without y that of x alone
     batch_size   samples in each batch; the last may have fewer, or is left out with drop_last
     shuffle      a new order in each epoch, else the arrays' own
     seed         of the orders, 0 to 2^64 - 1; None: a random one, which .seed tells

@@ -154,7 +154,8 @@ class Sequential(Stack):
     ) -> History:
         """Trains; returns what was reported for each epoch.
 
-        x                       samples; converted once to contiguous float32, into a copy where they are not so already
+        x                       samples: an array, lists, or a table of pandas, polars or pyarrow whose columns are
+                                numbers; converted once to contiguous float32, into a copy where they are not so already
         y                       a whole-number label for each, or targets, as the loss wants
         batch_size              samples in a step; an epoch's last batch may have fewer
         epochs                  the number of the last epoch, and so of all of them where initial_epoch is 0
