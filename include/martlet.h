@@ -637,12 +637,18 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 #define MARTLET_LOSS_MAE 5                  /* mean of |x - t| */
 #define MARTLET_LOSS_HUBER 6                /* mean of d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2) */
 
-/* What the output is to a cross-entropy. */
+/* What the output is to a cross-entropy. Where that is probabilities which a softmax gives under CROSS_ENTROPY, or
+ * a sigmoid under BINARY_CROSS_ENTROPY, the loss is worked out together with the activation, from what that
+ * is applied to: it has no bounds then, and its gradient is p - t however far a wrong answer leads. So it is for
+ * an activation of a layer as for one by itself, also with FLATTEN, RESHAPE, a linear ACTIVATION or a DROPOUT of
+ * rate 0 behind it; a row of the loss must be a row of the softmax, or a part of one. Predictions and metrics
+ * are of the probabilities. */
 #define MARTLET_FROM_AUTO 0          /* probabilities where the last layer's activation is softmax or sigmoid, else
                                         logits; pools, FLATTEN, RESHAPE, PERMUTE, DROPOUT and a linear
                                         ACTIVATION behind it do not count */
 #define MARTLET_FROM_LOGITS 1
-#define MARTLET_FROM_PROBABILITIES 2 /* divided by their sum, and kept within 1e-7 of 0 and 1, as Keras does */
+#define MARTLET_FROM_PROBABILITIES 2 /* any others than those are divided by their sum, and kept within 1e-7 of 0 and
+                                        1, where the gradient is 0, as Keras does */
 
 #define MARTLET_METRIC_ACCURACY 1u     /* in each row, the last size, the largest output is the label's, or where the
                                           largest target is; of one output: it is on the label's side of 1/2. With

@@ -4,7 +4,7 @@ import MartletKernelInterface
 import MartletPlatform
 
 final class Activating: Operation {
-    private let activation: Activation
+    let activation: Activation
     private let slope: Float
     /// Whether the operation before computes the activation with its own output.
     private let isDoneBefore: Bool
@@ -16,6 +16,7 @@ final class Activating: Operation {
         super.init(input: input, output: input)
     }
 
+    override var isView: Bool { activation == .linear }
     override var isFused: Bool { isDoneBefore }
     override var needsInput: Bool { !needsOutput }
     override var needsOutput: Bool { activation == .softmax || activation.derivesFromOutput }

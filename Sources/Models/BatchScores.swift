@@ -85,6 +85,14 @@ import MartletPlatform
 @unsafe enum Expected {
     case labels(UnsafePointer<Int32>)
     case targets(UnsafePointer<Float>)
+
+    var labels: UnsafePointer<Int32>? {
+        if case .labels(let labels) = unsafe self { unsafe labels } else { nil }
+    }
+
+    var targets: UnsafePointer<Float>? {
+        if case .targets(let targets) = unsafe self { unsafe targets } else { nil }
+    }
 }
 
 /// Memory to gather one batch of labelled samples, and to score each row.
@@ -142,41 +150,43 @@ final class BatchScores {
         return unsafe .labels(labels)
     }
 
-    /// Adds a batch's loss and metrics to `score`, and writes the gradient of its mean loss where one is wanted.
-    func score(
-        _ output: UnsafePointer<Float>, _ expected: Expected, batch: Int, gradient: UnsafeMutablePointer<Float>?,
-        _ scoring: Scoring, _ execution: Execution, adding score: inout Score
-    ) {
-        var labels: UnsafePointer<Int32>?
-        var targets: UnsafePointer<Float>?
-        switch unsafe expected {
-        case .labels(let pointer): unsafe labels = unsafe pointer
-        case .targets(let pointer): unsafe targets = unsafe pointer
-        }
+    /// A batch's mean loss; `value` is what ``Scoring/value`` says. Writes its gradient where one is wanted.
+    func loss(
+        _ value: UnsafePointer<Float>, _ expected: Expected, batch: Int, gradient: UnsafeMutablePointer<Float>?,
+        _ scoring: Scoring, _ execution: Execution
+    ) -> Double {
         let settings = scoring.settings
         let count = batch * scoring.rows
         unsafe execution.loss(
-            scoring.kernel, rows: count, columns: scoring.columns, output: output, labels: labels, targets: targets,
-            smoothing: Float(settings.labelSmoothing), delta: Float(settings.delta), rowLoss: rows.base,
-            gradient: gradient)
-        let loss = unsafe execution.sum(count: count, x: rows.base) / Double(count)
+            scoring.kernel, rows: count, columns: scoring.columns, output: value, labels: expected.labels,
+            targets: expected.targets, smoothing: Float(settings.labelSmoothing), delta: Float(settings.delta),
+            rowLoss: rows.base, gradient: gradient)
+        return unsafe execution.sum(count: count, x: rows.base) / Double(count)
+    }
+
+    /// A batch's metrics, in the order of the bits of `Metrics`; 0 for those that are not asked for.
+    func metrics(
+        _ output: UnsafePointer<Float>, _ expected: Expected, batch: Int, _ scoring: Scoring, _ execution: Execution
+    ) -> InlineArray<4, Double> {
+        let settings = scoring.settings
         var metrics: InlineArray<4, Double> = [0, 0, 0, 0]
         func keepMean(_ place: Int, _ rows: Int) {
             unsafe metrics[place] = execution.sum(count: rows, x: self.rows.base) / Double(rows)
         }
         for place in 0..<2 where settings.metrics.contains(place == 0 ? .accuracy : .topAccuracy) {
             unsafe execution.rowAccuracy(
-                rows: batch * scoring.accuracyRows, columns: scoring.accuracyColumns, output: output, labels: labels,
-                targets: targets, top: place == 0 ? 1 : settings.top, threshold: scoring.threshold, out: rows.base)
+                rows: batch * scoring.accuracyRows, columns: scoring.accuracyColumns, output: output,
+                labels: expected.labels, targets: expected.targets, top: place == 0 ? 1 : settings.top,
+                threshold: scoring.threshold, out: rows.base)
             keepMean(place, batch * scoring.accuracyRows)
         }
-        guard let targets = unsafe targets else { return score.add(samples: batch, loss: loss, metrics: metrics) }
+        guard let targets = unsafe expected.targets else { return metrics }
         for place in 2..<4 where settings.metrics.contains(place == 2 ? .mse : .mae) {
             unsafe execution.rowErrors(
                 rows: batch, columns: outputElements, output: output, targets: targets, squared: place == 2,
                 out: rows.base)
             keepMean(place, batch)
         }
-        score.add(samples: batch, loss: loss, metrics: metrics)
+        return metrics
     }
 }

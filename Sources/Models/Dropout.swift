@@ -14,6 +14,7 @@ final class Dropout: Operation {
         super.init(input: input, output: input)
     }
 
+    override var isView: Bool { rate == 0 }
     override var runsInPlace: Bool { true }
     override var gradientRunsInPlace: Bool { true }
 
@@ -22,7 +23,7 @@ final class Dropout: Operation {
 
     override func forward(_ pass: ForwardPass) {
         let count = unsafe pass.batch * input.elementCount
-        if unsafe pass.isTraining && rate > 0 {
+        if unsafe pass.isTraining {
             unsafe pass.execution.dropout(
                 count: count, rate: rate, key: key(pass.seed), step: pass.step, x: pass.input, y: pass.output)
         } else if unsafe pass.input != UnsafePointer(pass.output) {
@@ -33,12 +34,8 @@ final class Dropout: Operation {
     override func backward(_ pass: BackwardPass) {
         guard let out = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
-        let count = unsafe forward.batch * input.elementCount
-        if rate > 0 {
-            unsafe forward.execution.dropout(
-                count: count, rate: rate, key: key(forward.seed), step: forward.step, x: pass.gradient, y: out)
-        } else if unsafe pass.gradient != out {
-            unsafe out.update(from: pass.gradient, count: count)
-        }
+        unsafe forward.execution.dropout(
+            count: forward.batch * input.elementCount, rate: rate, key: key(forward.seed), step: forward.step,
+            x: pass.gradient, y: out)
     }
 }

@@ -176,10 +176,9 @@ extension Model {
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
         let targets = try unsafe scores.take(data, rows, trainer.scoring, execution)
         let input = unsafe scores.input(data, rows, execution)
-        unsafe forward(plan, execution, batch: range.count, input: input, isTraining: false, step: 0)
-        unsafe scores.score(
-            plan.value(graph.output, input: input), targets, batch: range.count, gradient: nil, trainer.scoring,
-            execution, adding: &score)
+        unsafe self.score(
+            plan, scores, trainer.scoring, execution, batch: range.count, input: input, targets, isTraining: false,
+            step: 0, adding: &score)
     }
 
     /// The output of every sample; true where the walk was stopped.
@@ -207,7 +206,8 @@ extension Model {
             let plan = try inferencePlan(batch: batch)
             let execution = try unsafe Execution(mode: .flush, machine)
             let input = unsafe source + range.lowerBound * self.input.elementCount
-            unsafe forward(plan, execution, batch: range.count, input: input, isTraining: false, step: 0)
+            unsafe forward(
+                plan, execution, graph.steps.indices, batch: range.count, input: input, isTraining: false, step: 0)
             let elements = output.elementCount
             unsafe (target + range.lowerBound * elements).update(
                 from: plan.value(graph.output, input: input), count: range.count * elements)

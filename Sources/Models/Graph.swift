@@ -1,5 +1,6 @@
 // The operations of a model in the order in which they run, and which values they pass on. Value 0 is the input; each
 // operation gives one more.
+import MartletKernelInterface
 
 /// An operation in its place.
 struct GraphStep {
@@ -30,6 +31,16 @@ struct Graph {
         for (index, step) in steps.enumerated() { readers[step.input] = index }
         readers[output] = steps.count
         return readers
+    }
+
+    /// What an activation is applied to, where the output is what that gives, or a view of it; else nil.
+    func input(of activation: Activation) -> (value: Int, shape: Shape)? {
+        var value = output
+        while value > 0, steps[value - 1].operation.isView { value = steps[value - 1].input }
+        guard value > 0, let last = steps[value - 1].operation as? Activating, last.activation == activation else {
+            return nil
+        }
+        return (steps[value - 1].input, last.input)
     }
 
     /// For each value whether training needs its gradient: some operation before it has parameters.

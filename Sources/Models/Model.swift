@@ -206,7 +206,7 @@ public final class Model {
     func inferencePlan(batch: Int) throws(MartletError) -> Plan {
         if let plan = inference, plan.batch >= batch { return plan }
         // The one there is stays until the larger one is made: a call under way, or the next, may need it.
-        let plan = try Plan(graph, input: input, batch: batch, isTraining: false)
+        let plan = try Plan(graph, batch: batch, scored: nil)
         inference = plan
         return plan
     }

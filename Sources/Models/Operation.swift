@@ -57,7 +57,7 @@ class Operation {
     /// What it does not change by gradients.
     var statistics: [ArrayDescription] { [] }
 
-    /// Whether the output is the input's memory: nothing is computed.
+    /// Whether the output is the input's memory: nothing is computed, forward or backward.
     var isView: Bool { false }
     /// Whether the output may take the input's place in memory. Only where the operation before does not need its own
     /// output for its backward pass.

@@ -15,9 +15,11 @@ final class Plan {
     private let memory: FlatBuffer
 
     /// Throws `.shape` where the batch is too large to count its bytes, and `.memory`.
-    init(_ graph: Graph, input: Shape, batch: Int, isTraining: Bool) throws(MartletError) {
+    ///
+    /// - Parameter scored: the value that the loss reads and gives the gradient of; nil where nothing is trained.
+    init(_ graph: Graph, batch: Int, scored: Int?) throws(MartletError) {
         self.batch = batch
-        var lifetimes = Lifetimes(graph, isTraining: isTraining)
+        var lifetimes = Lifetimes(graph, scored: scored)
         let count = try lifetimes.place(graph, batch: batch)
         values = lifetimes.values.map { lifetimes.offset(of: $0) }
         gradients = lifetimes.gradients.map { lifetimes.offset(of: $0) }
@@ -43,7 +45,8 @@ final class Plan {
 
 /// Which memory each value, gradient and kept array needs, and when.
 ///
-/// Time runs through the forward operations (0 ..< n), the loss (n), and the backward ones (operation i at 2 n - i).
+/// Time runs through the forward operations (0 ..< n) and the backward ones (operation i at 2 n - i). The loss comes
+/// before the first operation behind the value that it reads, and metrics at n.
 private struct Lifetimes {
     private struct Store {
         var first: Int
@@ -65,14 +68,14 @@ private struct Lifetimes {
 
     func offset(of store: Int) -> Int { store < 0 ? -1 : stores[store].offset }
 
-    init(_ graph: Graph, isTraining: Bool) {
+    init(_ graph: Graph, scored: Int?) {
         let count = graph.steps.count
         let needsGradient = graph.needsGradient
         let lastReaders = graph.lastReaders
         gradients = Array(repeating: -1, count: count + 1)
         for (index, step) in graph.steps.enumerated() {
             let operation = step.operation
-            let runsBackward = isTraining && needsGradient[index + 1]
+            let runsBackward = index < scored ?? 0 && needsGradient[index + 1]
             let end = runsBackward ? 2 * count - index : index
             let given = values[step.input]
             // What is read now, and what the backward pass reads again.
@@ -98,16 +101,17 @@ private struct Lifetimes {
             }
         }
         extend(values[count], to: count, pins: false)
-        if isTraining { addGradients(graph, needsGradient) }
+        if let scored { addGradients(graph, needsGradient, from: scored) }
     }
 
     /// Gradients, from the loss back: each begins where the operation that reads its value runs backward.
-    private mutating func addGradients(_ graph: Graph, _ needsGradient: [Bool]) {
+    private mutating func addGradients(_ graph: Graph, _ needsGradient: [Bool], from scored: Int) {
+        guard needsGradient[scored] else { return }
         let count = graph.steps.count
-        guard needsGradient[count] else { return }
-        gradients[count] = stores.count
-        stores.append(Store(first: count, last: count, perSample: graph.steps[count - 1].operation.output.elementCount))
-        for index in (0..<count).reversed() where needsGradient[index + 1] {
+        gradients[scored] = stores.count
+        let perSample = graph.steps[scored - 1].operation.output.elementCount
+        stores.append(Store(first: scored, last: scored, perSample: perSample))
+        for index in (0..<scored).reversed() where needsGradient[index + 1] {
             let step = graph.steps[index]
             let time = 2 * count - index
             extend(gradients[index + 1], to: time, pins: false)

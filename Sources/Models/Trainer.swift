@@ -25,7 +25,7 @@ final class Trainer {
         _ model: Model, _ parameters: FlatBuffer, _ settings: Training, _ configuration: Configuration
     ) throws(MartletError) {
         self.settings = settings
-        scoring = Scoring(settings, output: model.output, lastActivation: model.lastActivation)
+        scoring = Scoring(settings, model)
         guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
             throw MartletError(
                 .argument,
@@ -41,8 +41,7 @@ final class Trainer {
     @discardableResult
     func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
         if let plan, plan.batch >= batch { return plan }
-        let made = try Plan(
-            model.graph, input: model.input, batch: max(batch, settings.batchSize), isTraining: true)
+        let made = try Plan(model.graph, batch: max(batch, settings.batchSize), scored: scoring.value)
         plan = made
         return made
     }
@@ -67,10 +66,8 @@ final class Trainer {
         let execution = try unsafe Execution(mode: .flush, machine)
         let targets = try unsafe scores.take(data, rows, scoring, execution)
         let input = unsafe scores.input(data, rows, execution)
-        unsafe model.forward(plan, execution, batch: count, input: input, isTraining: true, step: UInt64(step))
-        let output = unsafe plan.value(model.graph.output, input: input)
-        unsafe scores.score(
-            output, targets, batch: count, gradient: plan.gradient(model.graph.output), scoring, execution,
+        unsafe model.score(
+            plan, scores, scoring, execution, batch: count, input: input, targets, isTraining: true, step: UInt64(step),
             adding: &score)
         unsafe backward(model, plan, execution, batch: count, input: input)
         try stepOptimizer(machine)
@@ -83,7 +80,7 @@ final class Trainer {
     ) {
         guard let built = model.built else { return }
         let steps = model.graph.steps
-        for index in steps.indices.reversed() {
+        for index in steps.indices.reversed() where !steps[index].operation.isView {
             guard let gradient = unsafe plan.gradient(index + 1) else { continue }
             let pass = unsafe model.pass(
                 index, built, plan, execution, batch: batch, input: input, isTraining: true, step: UInt64(step))
@@ -130,13 +127,35 @@ final class Trainer {
 }
 
 extension Model {
-    /// Runs every operation over a batch.
+    /// Runs a batch forward, and adds its loss and metrics to `score`; writes the gradient of its mean loss where the
+    /// plan has a place for it.
+    func score(
+        _ plan: Plan, _ scores: BatchScores, _ scoring: Scoring, _ execution: Execution, batch: Int,
+        input: UnsafePointer<Float>, _ expected: Expected, isTraining: Bool, step: UInt64, adding score: inout Score
+    ) {
+        func run(_ steps: Range<Int>) {
+            unsafe forward(
+                plan, execution, steps, batch: batch, input: input, isTraining: isTraining, step: step)
+        }
+        run(0..<scoring.value)
+        let loss = unsafe scores.loss(
+            plan.value(scoring.value, input: input), expected, batch: batch, gradient: plan.gradient(scoring.value),
+            scoring, execution)
+        // What is behind the loss, metrics alone read.
+        if !scoring.settings.metrics.isEmpty { run(scoring.value..<graph.output) }
+        let metrics = unsafe scores.metrics(
+            plan.value(graph.output, input: input), expected, batch: batch, scoring, execution)
+        score.add(samples: batch, loss: loss, metrics: metrics)
+    }
+
+    /// Runs some operations over a batch, whose values before them are there.
     func forward(
-        _ plan: Plan, _ execution: Execution, batch: Int, input: UnsafePointer<Float>, isTraining: Bool, step: UInt64
+        _ plan: Plan, _ execution: Execution, _ range: Range<Int>, batch: Int, input: UnsafePointer<Float>,
+        isTraining: Bool, step: UInt64
     ) {
         guard let built else { return }
         let steps = graph.steps
-        for index in steps.indices where !steps[index].operation.isView && !steps[index].operation.isFused {
+        for index in range where !steps[index].operation.isView && !steps[index].operation.isFused {
             unsafe steps[index].operation.forward(
                 pass(
                     index, built, plan, execution, batch: batch, input: input, isTraining: isTraining, step: step))

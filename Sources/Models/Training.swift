@@ -84,6 +84,10 @@ public struct Training: Sendable {
 struct Scoring {
     let settings: Training
     let kernel: Loss
+    /// The value that the loss reads: the output, or where that is a softmax or sigmoid under its own cross-entropy, what
+    /// the activation is applied to. The logarithm of both together is exact however far one class leads, and its
+    /// gradient never vanishes while the answer is wrong.
+    let value: Int
     /// The loss's rows in one sample, and elements in each.
     let rows: Int
     let columns: Int
@@ -93,27 +97,43 @@ struct Scoring {
     /// What a single output must exceed to say yes.
     let threshold: Float
 
-    init(_ settings: Training, output: Shape, lastActivation: Activation) {
+    init(_ settings: Training, _ model: Model) {
         self.settings = settings
+        let (output, lastActivation) = (model.output, model.lastActivation)
         let isProbability =
             settings.from == .auto
             ? lastActivation == .softmax || lastActivation == .sigmoid : settings.from == .probabilities
+        let isCategorical = settings.loss == .crossEntropy || settings.loss == .nll
+        columns = isCategorical ? output.last : output.elementCount
+        rows = output.elementCount / columns
+        let logits = isProbability ? Scoring.logits(settings.loss, columns, model.graph) : nil
+        value = logits ?? model.graph.output
+        let takesProbability = isProbability && logits == nil
         kernel =
             switch settings.loss {
-            case .crossEntropy: isProbability ? .crossEntropyFromProbabilities : .crossEntropy
+            case .crossEntropy: takesProbability ? .crossEntropyFromProbabilities : .crossEntropy
             case .nll: .nll
-            case .binaryCrossEntropy: isProbability ? .binaryCrossEntropyFromProbabilities : .binaryCrossEntropy
+            case .binaryCrossEntropy: takesProbability ? .binaryCrossEntropyFromProbabilities : .binaryCrossEntropy
             case .mse: .mse
             case .mae: .mae
             case .huber: .huber
             }
-        let isCategorical = settings.loss == .crossEntropy || settings.loss == .nll
-        columns = isCategorical ? output.last : output.elementCount
-        rows = output.elementCount / columns
         let isBinary = settings.loss == .binaryCrossEntropy
         accuracyColumns = isBinary ? 1 : output.last
         accuracyRows = output.elementCount / accuracyColumns
         threshold = isProbability || !isBinary ? 0.5 : 0
+    }
+
+    /// The value whose softmax or sigmoid the loss takes the logarithm of, row by row of so many columns. A row may be a
+    /// part of one that softmax was applied to: divided by its sum, it is the softmax of that part.
+    private static func logits(_ loss: LossKind, _ columns: Int, _ graph: Graph) -> Int? {
+        switch loss {
+        case .crossEntropy:
+            guard let (value, shape) = graph.input(of: .softmax), shape.last % columns == 0 else { return nil }
+            return value
+        case .binaryCrossEntropy: return graph.input(of: .sigmoid)?.value
+        case .nll, .mse, .mae, .huber: return nil
+        }
     }
 
     /// Whether labels may stand for targets: one for each row; for the binary loss, of one output, 0 or 1.

@@ -20,6 +20,16 @@ import Testing
             ]
         ),
         ("softmax within", [6], [.dense(8, activation: .softmax), .dense(3)]),
+        ("softmax under its loss", [5], [.dense(7, activation: .relu), .dense(3, activation: .softmax)]),
+        (
+            "softmax as a layer under its loss", [2, 3],
+            [
+                .dense(3, activation: .relu), layer(.flatten), .dense(3, activation: .relu),
+                layer(.activation) { $0.activation = .softmax }, layer(.reshape) { $0.sizes = [3] },
+                layer(.dropout) { $0.rate = 0 }, layer(.activation),
+            ]
+        ),
+        ("softmax that is dropped", [5], [.dense(3, activation: .softmax), layer(.dropout) { $0.rate = 0.3 }]),
         (
             "gelu before dropout", [6],
             [
@@ -119,7 +129,7 @@ import Testing
 
     /// A small batch in the memory of a large one, neighbours in a batch, and the whole at once give the same mean.
     @Test func addUpOverBatches() throws {
-        let model = try model([7, 6, 2], GradientTests.stacks[8].2)
+        let model = try model([7, 6, 2], GradientTests.stacks.first { $0.0 == "images" }?.2 ?? [])
         var training = Training(.crossEntropy)
         var still = Configuration(.adam)
         still.lr = 0

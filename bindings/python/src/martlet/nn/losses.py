@@ -3,6 +3,11 @@
 The library computes them: their equations stand in martlet.h. from_logits=None, the default, looks at the model: its
 output is probabilities where the last activation is softmax or sigmoid, also with a pool, Flatten, Dropout, Reshape,
 Permute or a linear activation behind it, and logits otherwise (Keras's default is False).
+
+A softmax under a categorical cross-entropy, and a sigmoid under the binary one, are worked out together with the loss,
+however they are spelled: the gradient is p - t however far a wrong answer leads, as without the activation. Predictions
+and metrics are of the probabilities. Probabilities that come otherwise, such as those of a pool or of the other of the
+two activations, are kept within 1e-7 of 0 and 1, and give no gradient where they are.
 """
 
 from __future__ import annotations
