@@ -17,7 +17,7 @@ SOURCES := Package.swift $(shell find -L Sources include -type f)
 VENV := .venv
 IN_VENV := MARTLET_LIBRARY=$(CURDIR)/$(FOLDER)/libmartlet.so.$(ABI) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python
 
-.PHONY: all lib test suites demo bench lint format install clean help
+.PHONY: all lib test suites demo curves bench measurements lint format install clean help
 .DELETE_ON_ERROR:
 
 all: lib
@@ -33,7 +33,7 @@ lib: $(LIBRARY)
 
 $(LIBRARY): $(SOURCES)
 	@.ci/swift-version
-	swift build -c release --product martlet
+	@.ci/heartbeat 'building the library' swift build -c release --product martlet
 	@mkdir -p $(FOLDER)
 	strip --strip-unneeded -o $@ .build/release/libmartlet.so
 	@ln -sf libmartlet.so.$(VERSION) $(FOLDER)/libmartlet.so.$(ABI)
@@ -41,18 +41,24 @@ $(LIBRARY): $(SOURCES)
 
 # One stamp for each dependency group of bindings/python/pyproject.toml.
 $(VENV)/%.stamp: bindings/python/pyproject.toml Tests/environment.py
-	$(PYTHON) Tests/environment.py $(VENV) $*
+	@.ci/heartbeat 'installing Python packages' $(PYTHON) Tests/environment.py $(VENV) $*
 	@touch $@
 
-# The tools come first: nobody should wait for the build to learn that cmake is missing.
+# What is to come is said first, and the tools are looked for: nobody should wait for the build to learn that cmake is
+# missing, or that gigabytes follow.
 test:
 	@$(PYTHON) Tests/tools.py $(VENV)
+	@$(PYTHON) Tests/environment.py --ahead $(VENV) test
 	@$(MAKE) --no-print-directory suites
 
 suites: $(LIBRARY) $(VENV)/test.stamp
-	@Tests/run.sh $(CURDIR) $(FOLDER) $(VENV)
+	@.ci/heartbeat 'testing' Tests/run.sh $(CURDIR) $(FOLDER) $(VENV)
 
-demo: $(LIBRARY) $(VENV)/demo.stamp
+demo:
+	@$(PYTHON) Tests/environment.py --ahead $(VENV) demo
+	@$(MAKE) --no-print-directory curves
+
+curves: $(LIBRARY) $(VENV)/demo.stamp
 	@mkdir -p build/demo
 	$(IN_VENV) Examples/python/digits.py --output build/demo/digits.png
 
@@ -63,7 +69,11 @@ $(VENV)/deepspeed.stamp: $(VENV)/bench.stamp
 	$(VENV)/bin/python -m pip install --quiet --no-build-isolation deepspeed
 	@touch $@
 
-bench: $(LIBRARY) $(VENV)/bench.stamp
+bench:
+	@$(PYTHON) Tests/environment.py --ahead $(VENV) bench
+	@$(MAKE) --no-print-directory measurements
+
+measurements: $(LIBRARY) $(VENV)/bench.stamp
 	@$(MAKE) --no-print-directory $(VENV)/deepspeed.stamp || echo 'DeepSpeed could not be installed; the rest goes on.'
 	$(IN_VENV) Benchmarks/compare.py $(ARGS)
 

@@ -41,6 +41,14 @@ if isX86 {
 }
 let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.name) }
 
+/// An example of Examples/Swift as a target of this package, so that the tests build it without the library a second
+/// time. Examples/Swift/Package.swift is what a package of one's own has.
+func example(_ name: String, _ source: String, _ dependency: Target.Dependency) -> Target {
+    .executableTarget(
+        name: "example-\(name)", dependencies: [dependency], path: "Examples/Swift", sources: [source],
+        swiftSettings: everywhere)
+}
+
 /// The tests of one room: Tests/<room>, in release like everything that is measured.
 func tests(_ room: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
@@ -111,5 +119,7 @@ let package = Package(
             name: "equivalence", dependencies: ["MartletModels", "MartletOptimizers", "MartletPlatform"],
             path: "Tests/equivalence/swift",
             swiftSettings: everywhere),
+        example("sine", "Sine.swift", "MartletOptimizers"),
+        example("digits", "Digits.swift", "MartletModels"),
     ] + kernelTargets
 )

@@ -1,10 +1,11 @@
 """Makes a virtual environment and installs packages that bindings/python/pyproject.toml names.
 
     environment.py FOLDER GROUP
+    environment.py --ahead FOLDER GROUP     says what is to come, and does nothing
 
-GROUP is a dependency group there. A torch that this interpreter can already import is used: the
-environment then sees the interpreter's own packages. The source tree's ``martlet`` becomes importable in it; nothing
-is built here. It needs the standard library alone.
+GROUP is a dependency group there. A torch that this interpreter can already import is used: the environment then sees
+all packages that the interpreter sees, behind its own, also where that is itself one of a virtual environment. The
+source tree's ``martlet`` becomes importable in it; nothing is built here. It needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "bindings" / "python"
-TORCH_SIZE = "PyPI's torch for x86-64 Linux brings CUDA libraries: about 5.5 GB on disk, some minutes to install. "
+#: What the commands that need an environment take, on two cores, beside PyTorch.
+AHEAD = {
+    "demo": "builds the library (2 to 4 minutes), and trains twice (seconds). Disk: 0.5 GB in .build and .venv",
+    "test": "takes about 20 minutes, of which 5 build. Disk: 2 GB in .build and .venv; downloads 0.4 GB from PyPI",
+    "bench": "builds the library (2 to 4 minutes), and measures for about 20. Disk: 1 GB in .build and .venv",
+}
+TORCH_SIZE = "PyPI's torch for x86-64 Linux brings CUDA libraries: 3 GB to download, 5.5 GB on disk, some minutes. "
 TORCH_REMEDY = "To use another build, install it first where PYTHON can import it."
 
 
@@ -62,6 +69,30 @@ def run(*command: str | Path) -> None:
         sys.exit(f"failed with status {result.returncode}: {' '.join(str(part) for part in command)}")
 
 
+def has_torch(python: Path | None = None) -> bool:
+    """Whether an interpreter, or this one, finds torch. It is only looked for, not imported: that takes seconds."""
+    if python is None:
+        return importlib.util.find_spec("torch") is not None
+    probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+    return subprocess.run([str(python), "-c", probe]).returncode == 0
+
+
+def say_ahead(folder: Path, name: str) -> None:
+    """What making the environment and using it will take."""
+    python = folder / "bin" / "python"
+    print(f"make {name} {AHEAD[name]}.", flush=True)
+    if has_torch(python if python.exists() else None):
+        print(f"PyTorch: the one that {python if python.exists() else sys.executable} can import.", flush=True)
+    else:
+        print(f"PyTorch will be installed in {folder}. {TORCH_SIZE}{TORCH_REMEDY}", flush=True)
+
+
+def site_folder(python: Path) -> Path:
+    """Where an environment's own packages are."""
+    probe = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(subprocess.check_output([str(python), "-c", probe], text=True).strip())
+
+
 def make(folder: Path) -> Path:
     """The environment's interpreter; makes the environment where it does not exist."""
     python = folder / "bin" / "python"
@@ -69,9 +100,12 @@ def make(folder: Path) -> Path:
         return python
     existed = folder.exists()
     try:
-        # torch is only looked for, not imported: that takes seconds.
-        shared = importlib.util.find_spec("torch") is not None
-        venv.create(folder, with_pip=True, system_site_packages=shared)
+        venv.create(folder, with_pip=True)
+        if has_torch():
+            # In a virtual environment system_site_packages would mean those of the interpreter that it was made from.
+            seen = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+            lines = [f"import site; site.addsitedir({path!r})\n" for path in seen]
+            (site_folder(python) / "packages-of-python.pth").write_text("".join(lines), encoding="utf-8")
     except BaseException as error:
         # What is left has an interpreter but no pip, and would pass for an environment the next time.
         shutil.rmtree(folder if not existed else folder / "bin", ignore_errors=True)
@@ -82,17 +116,17 @@ def make(folder: Path) -> Path:
 
 
 def main() -> None:
-    folder, name = Path(sys.argv[1]), sys.argv[2]
+    *options, place, name = sys.argv[1:]
+    folder = Path(place)
+    if options == ["--ahead"]:
+        say_ahead(folder, name)
+        return
     packages = requirements(name)
     python = make(folder)
-    site = subprocess.check_output(
-        [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-    ).strip()
-    (Path(site) / "martlet-source.pth").write_text(f"{SOURCE / 'src'}\n", encoding="utf-8")
-    probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+    (site_folder(python) / "martlet-source.pth").write_text(f"{SOURCE / 'src'}\n", encoding="utf-8")
     # Installing torch takes minutes: pip's progress is the sign of life.
     volume = ["--quiet"]
-    if any(map(is_torch, packages)) and subprocess.run([str(python), "-c", probe]).returncode != 0:
+    if any(map(is_torch, packages)) and not has_torch(python):
         print(TORCH_SIZE + TORCH_REMEDY, flush=True)
         volume = []
     print(f"{folder}: installing what {name!r} needs, with pip", flush=True)

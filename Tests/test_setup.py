@@ -49,10 +49,61 @@ def test_parts_of_the_interpreter_are_looked_for(tmp_path: Path, monkeypatch: py
     assert tools.faults(tmp_path / "venv")[1] == ["python3-dev", "libpython3-dev"]
 
 
-def test_a_makefile_looks_for_tools_before_it_builds() -> None:
+def test_a_makefile_looks_for_tools_and_says_what_is_to_come_before_it_builds() -> None:
     done = subprocess.run(["make", "-n", "-B", "test"], cwd=HERE.parent, capture_output=True, text=True, check=True)
-    places = [done.stdout.index(text) for text in ("Tests/tools.py", "swift build", "Tests/run.sh")]
+    steps = ("Tests/tools.py", "environment.py --ahead", "swift build", "Tests/run.sh")
+    places = [done.stdout.index(text) for text in steps]
     assert places == sorted(places)
+    for name in environment.AHEAD:
+        done = subprocess.run(["make", "-n", "-B", name], cwd=HERE.parent, capture_output=True, text=True, check=True)
+        assert done.stdout.index(f"--ahead .venv {name}") < done.stdout.index("swift build")
+
+
+@pytest.mark.parametrize("has_torch", [False, True])
+def test_what_is_to_come_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], has_torch: bool
+) -> None:
+    monkeypatch.setattr(environment, "has_torch", lambda python=None: has_torch)
+    monkeypatch.setattr(sys, "argv", ["environment.py", "--ahead", str(tmp_path / "venv"), "test"])
+    environment.main()
+    said = capsys.readouterr().out
+    assert said.startswith("make test takes about 20 minutes") and not (tmp_path / "venv").exists()
+    assert ("5.5 GB" in said) == (not has_torch)
+    assert (sys.executable in said) == has_torch
+
+
+def test_packages_of_a_virtual_environment_are_seen_behind_the_own_ones(tmp_path: Path) -> None:
+    """PyTorch is not installed a second time because PYTHON is that of a virtual environment."""
+    users, ours = tmp_path / "users", tmp_path / "ours"
+    venv.create(users, with_pip=False)
+    site = environment.site_folder(users / "bin" / "python")
+    for package in "torch", "shared":
+        (site / package).mkdir()
+        (site / package / "__init__.py").write_text("owner = 'the user'")
+    make = "import sys, pathlib, environment; environment.make(pathlib.Path(sys.argv[1]))"
+    subprocess.run([str(users / "bin" / "python"), "-c", make, str(ours)], cwd=HERE, check=True)
+    python = ours / "bin" / "python"
+    assert environment.has_torch(python)
+    own = environment.site_folder(python) / "shared"
+    own.mkdir()
+    (own / "__init__.py").write_text("owner = 'the tests'")
+    program = "import pip, shared, torch; print(torch.owner, shared.owner, pip.__file__, sep='; ')"
+    seen = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=True).stdout
+    assert seen.startswith(f"the user; the tests; {ours}")
+
+
+def test_a_command_that_takes_long_is_said_to_be_at_work(tmp_path: Path) -> None:
+    heartbeat = HERE.parent / ".ci" / "heartbeat"
+    # Every 25 seconds is too long for a test: the same script, faster.
+    faster = tmp_path / "heartbeat"
+    text = heartbeat.read_text().replace("-t 25", "-t 0.2")
+    assert text != heartbeat.read_text()
+    faster.write_text(text)
+    command = ["bash", str(faster), "waiting", "bash", "-c", "sleep 0.7; echo done; exit 3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 3
+    *ticks, last = done.stdout.splitlines()
+    assert last == "done" and len(ticks) >= 2 and all(tick.startswith("... waiting for ") for tick in ticks)
 
 
 @pytest.mark.parametrize("error", [subprocess.CalledProcessError(1, "ensurepip"), KeyboardInterrupt()])
