@@ -13,23 +13,26 @@ ABI := $(shell sed -n 's/^\#define MARTLET_ABI //p' include/martlet.h)
 
 FOLDER := build/lib
 LIBRARY := $(FOLDER)/libmartlet.so.$(VERSION)
+ARCHIVE := $(FOLDER)/libmartlet.a
+PACKAGE := $(FOLDER)/cmake/Martlet/MartletConfig.cmake
 SOURCES := Package.swift $(shell find -L Sources include -type f)
 VENV := .venv
 IN_VENV := MARTLET_LIBRARY=$(CURDIR)/$(FOLDER)/libmartlet.so.$(ABI) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python
 
-.PHONY: all lib test suites demo curves bench measurements lint format install clean help
+.PHONY: all lib test suites demo curves bench measurements lint format install uninstall clean help
 .DELETE_ON_ERROR:
 
 all: lib
 
 help:
-	@echo 'make [lib]   the library, in $(FOLDER)            make demo    torch.optim.Adam against martlet.torch.Adam'
+	@echo 'make [lib]   the libraries, in $(FOLDER)          make demo    torch.optim.Adam against martlet.torch.Adam'
 	@echo 'make test    every test                        make bench   the benchmarks (ARGS=--quick; ARGS="--only models")'
 	@echo 'make lint    formatters and checkers           make format  lets the formatters rewrite the sources'
-	@echo 'make install PREFIX=/usr/local DESTDIR=        make clean   removes what was built'
+	@echo 'make install PREFIX=/usr/local DESTDIR=        make uninstall, with the same folders, undoes it'
+	@echo 'make clean   removes what was built'
 	@echo 'PYTHON=$(PYTHON) is the interpreter for tests, demo and benchmarks.'
 
-lib: $(LIBRARY)
+lib: $(LIBRARY) $(ARCHIVE) $(PACKAGE)
 
 $(LIBRARY): $(SOURCES)
 	@.ci/swift-version
@@ -51,7 +54,7 @@ test:
 	@$(PYTHON) Tests/environment.py --ahead $(VENV) test
 	@$(MAKE) --no-print-directory suites
 
-suites: $(LIBRARY) $(VENV)/test.stamp
+suites: lib $(VENV)/test.stamp
 	@.ci/heartbeat 'testing' Tests/run.sh $(CURDIR) $(FOLDER) $(VENV)
 
 demo:
@@ -86,19 +89,25 @@ format: $(VENV)/lint.stamp
 	$(VENV)/bin/ruff check --fix --quiet .
 	$(VENV)/bin/ruff format .
 
-# How C programs find the library: bindings/c holds the templates.
-FILL = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' \
-	-e 's|@VERSION@|$(VERSION)|g' -e 's|@ABI@|$(ABI)|g'
+# How C programs find the library: bindings/c holds the templates, and the script that fills them.
+INSTALL = bindings/c/install.sh $(1) $(FOLDER) $(VERSION) $(ABI)
 
-install: $(LIBRARY)
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/Martlet $(DESTDIR)$(INCLUDEDIR)
-	install -m 644 include/martlet.h $(DESTDIR)$(INCLUDEDIR)
-	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
-	ln -sf libmartlet.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libmartlet.so.$(ABI)
-	ln -sf libmartlet.so.$(ABI) $(DESTDIR)$(LIBDIR)/libmartlet.so
-	$(FILL) bindings/c/martlet.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/martlet.pc
-	$(FILL) bindings/c/MartletConfig.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/Martlet/MartletConfig.cmake
-	$(FILL) bindings/c/MartletConfigVersion.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/Martlet/MartletConfigVersion.cmake
+$(ARCHIVE): $(LIBRARY) bindings/c/archive.sh
+	bindings/c/archive.sh .build/release Sources/Martlet/exports.map $@
+
+$(PACKAGE): include/martlet.h $(wildcard bindings/c/*)
+	$(call INSTALL,cmake)
+
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export LIBDIR := $(LIBDIR)
+install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
+install uninstall: export DESTDIR := $(DESTDIR)
+
+install: $(LIBRARY) $(ARCHIVE)
+	@$(call INSTALL,install)
+
+uninstall:
+	@$(call INSTALL,uninstall)
 
 clean:
 	rm -rf .build .build-* build $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -25,6 +25,7 @@ COMMANDS = {
     "make": "make",
     "strip": "binutils",
     "nm": "binutils",
+    "objcopy": "binutils",
     "objdump": "binutils",
     "readelf": "binutils",
     "cmake": "cmake",

@@ -20,6 +20,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "libmartlet.so.0"
+# Templates in bindings/c, which `make install` fills too.
+CMAKE = ("MartletConfig.cmake.in", "MartletConfigVersion.cmake.in")
 SWIFT_WANTED = (
     "martlet is written in Swift, and this is its source: building it needs the Swift compiler, {needed} or later, and "
     "{found}. Install it (https://www.swift.org/install/linux/), or let MARTLET_LIBRARY name a libmartlet.so.0 that is "
@@ -36,11 +38,16 @@ class MartletBuildHook(BuildHookInterface[Any]):
             files = {str(path): place for path, place in swift_package(root)}
             build_data["force_include"].update(files if root != Path(self.root) else {})
             if root == Path(self.root):
-                self.build_config.target_config["include"] += ["/Package.swift", "/Sources", "/include", "/Tests"]
+                tops = ("Package.swift", "Sources", "include", "Tests", "bindings")
+                self.build_config.target_config["include"] += [f"/{top}" for top in tops]
             return
         library = built_library(root)
         if version == "editable":
-            put(library, root / "build" / "lib" / LIBRARY)
+            folder = root / "build" / "lib"
+            put(library, folder / LIBRARY)
+            for place, text in cmake_package(root, "../../../../include"):
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                (folder / place).write_text(text, encoding="utf-8")
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag(library)}"
@@ -50,6 +57,11 @@ class MartletBuildHook(BuildHookInterface[Any]):
                 str(root / "include" / "martlet.h"): "martlet/include/martlet.h",
             }
         )
+        for place, text in cmake_package(root, "../../../include"):
+            file = root / "build" / "wheel" / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            build_data["force_include"][str(file)] = f"martlet/lib/{place}"
         # hatchling itself takes a licence that lies beside pyproject.toml, as in an sdist.
         if not (Path(self.root) / "LICENSE").is_file():
             place = f"{self.build_config.builder.artifact_project_id}.dist-info/licenses/LICENSE"
@@ -67,10 +79,12 @@ def project_root(folder: Path) -> Path:
 
 
 def swift_package(root: Path) -> Iterator[tuple[Path, str]]:
-    """The files that a Swift build reads, with their places. Linked folders are walked into: archives drop them."""
+    """The files that a build reads, with their places. Linked folders are walked into: archives drop them."""
     yield root / "Package.swift", "Package.swift"
     if (root / "LICENSE").is_file():
         yield root / "LICENSE", "LICENSE"
+    for template in CMAKE:
+        yield root / "bindings" / "c" / template, f"bindings/c/{template}"
     for top in ("Sources", "include", "Tests"):
         for folder, subfolders, names in os.walk(root / top, followlinks=True):
             subfolders[:] = [name for name in subfolders if name != "__pycache__"]
@@ -79,6 +93,18 @@ def swift_package(root: Path) -> Iterator[tuple[Path, str]]:
                 place = path.relative_to(root)
                 if top != "Tests" or path.suffix == ".swift":
                     yield path, str(place)
+
+
+def cmake_package(root: Path, include: str) -> Iterator[tuple[str, str]]:
+    """The CMake package, as places beside the library and texts. include: the header's folder, seen from there."""
+    header = (root / "include" / "martlet.h").read_text(encoding="utf-8")
+    number = dict(re.findall(r"^#define MARTLET_(VERSION_MAJOR|VERSION_MINOR|VERSION_PATCH|ABI) (\d+)", header, re.M))
+    version = ".".join(number[f"VERSION_{part}"] for part in ("MAJOR", "MINOR", "PATCH"))
+    for template in CMAKE:
+        text = (root / "bindings" / "c" / template).read_text(encoding="utf-8")
+        for name, value in (("ABI", number["ABI"]), ("VERSION", version), ("INCLUDE", include)):
+            text = text.replace(f"@{name}@", value)
+        yield f"cmake/Martlet/{template.removesuffix('.in')}", text
 
 
 def put(library: Path, place: Path) -> None:

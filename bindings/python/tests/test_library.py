@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -156,6 +157,16 @@ def test_commands(run_python: Any, tmp_path: Path) -> None:
     cflags, libs, both = command("config", "--cflags"), command("config", "--libs"), command("config")
     assert cflags.startswith("-I")
     assert both.split() == [*cflags.split(), *libs.split()]
+    lonely = tmp_path / "a library"
+    lonely.mkdir()
+    shutil.copy(_ffi.library_path, lonely / "libmartlet.so.0")
+    done = subprocess.run(
+        [sys.executable, "-m", "martlet", "config", "--cmake"],
+        env=os.environ | {"MARTLET_LIBRARY": str(lonely / "libmartlet.so.0")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"there is no {lonely}/cmake/Martlet" in done.stderr
     table = command("bench", "--seconds", "0.01")
     assert "MLP 784-64-10" in table
     assert "martlet.torch" in table

@@ -59,12 +59,26 @@ def installed(wheel: Path, folder: Path) -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()) == folder / "martlet" / "lib" / "libmartlet.so.0"
-    done = subprocess.run(
-        [sys.executable, "-m", "martlet", "config", "--cflags"],
-        cwd=folder, env=environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert Path(done.stdout.strip()[2:], "martlet.h").is_file()
+    serves_c_programs(folder, environment)
     return folder
+
+
+def serves_c_programs(folder: Path, environment: dict[str, str]) -> None:
+    """Builds a program with what `config` says of an installed wheel: through a shell, which undoes its quotes, and
+    through cmake where that is to be had."""
+    config = f"'{sys.executable}' -m martlet config"
+    source = ROOT / "Tests" / "install"
+    script = f"""
+        eval cc "'{source}/program.c'" $({config} --cflags --libs) -o program && ./program
+        command -v cmake >/dev/null || exit 0
+        cmake -S '{source}' -B built -DMartlet_DIR="$({config} --cmake)" >log && cmake --build built >>log || exit 1
+        ./built/program
+    """
+    done = subprocess.run(
+        ["bash", "-uc", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(done.stdout.splitlines()) == {f"martlet {martlet.__version__}, weight 0.990000"}
 
 
 def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
@@ -78,6 +92,8 @@ def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
         assert f"{information}/licenses/LICENSE,sha256=" in archive.read(f"{information}/RECORD").decode()
     for wanted in (
         "martlet/lib/libmartlet.so.0",
+        "martlet/lib/cmake/Martlet/MartletConfig.cmake",
+        "martlet/lib/cmake/Martlet/MartletConfigVersion.cmake",
         "martlet/include/martlet.h",
         "martlet/py.typed",
         "martlet/torch/adam.py",
@@ -86,12 +102,12 @@ def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
     assert not [name for name in names if "test" in name or name.endswith(".swift")]
     assert re.findall(r"^Requires-Dist: (\w+)[^;]*$", metadata, re.M) == ["numpy"]
     assert "Requires-Python: >=3.10" in metadata
-    installed(wheel, tmp_path / "site")
+    installed(wheel, tmp_path / "a site")
 
 
 def test_editable_install_takes_the_library_that_was_built(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    for name in ("Package.swift", "include", "bindings/python/src", "bindings/python/pyproject.toml",
+    for name in ("Package.swift", "include", "bindings/c", "bindings/python/src", "bindings/python/pyproject.toml",
                  "bindings/python/hatch_build.py", "bindings/python/README.md"):  # fmt: skip
         place = tree / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +125,10 @@ def test_editable_install_takes_the_library_that_was_built(tmp_path: Path) -> No
     before = stale.stat()
     built("wheel:editable", tree / "bindings" / "python", tmp_path / "again", lib / "libmartlet.so.0")
     assert stale.stat().st_ino == before.st_ino
-    assert sorted(path.name for path in lib.iterdir()) == ["libmartlet.so.0", stale.name]
+    assert sorted(path.name for path in lib.iterdir()) == ["cmake", "libmartlet.so.0", stale.name]
+    package = lib / "cmake" / "Martlet"
+    (include,) = re.findall(r'"\$\{martlet_here\}/([./]+/include)"', (package / "MartletConfig.cmake").read_text())
+    assert (package / include / "martlet.h").samefile(tree / "include" / "martlet.h")
 
 
 def test_tag_says_what_the_library_needs(tmp_path: Path) -> None:
@@ -136,7 +155,8 @@ def test_sdist_builds_in_an_empty_folder(tmp_path: Path) -> None:
         assert not [member.name for member in packed if member.issym() or member.islnk()]
         packed.extractall(empty, filter="data")
     (folder,) = empty.iterdir()
-    for wanted in ("Package.swift", "include/martlet.h", "include/module.modulemap", "Sources/Martlet/exports.map"):
+    for wanted in ("Package.swift", "include/martlet.h", "include/module.modulemap", "Sources/Martlet/exports.map",
+                   "bindings/c/MartletConfig.cmake.in"):  # fmt: skip
         assert (folder / wanted).is_file()
     for twin in ("KernelsAVX2", "KernelsAVX512"):
         names = {path.name for path in (folder / "Sources" / twin).iterdir()}

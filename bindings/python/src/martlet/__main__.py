@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from importlib import metadata
 
@@ -22,13 +23,18 @@ def main(arguments: list[str] | None = None) -> int:
     config = commands.add_parser("config", help="compiler and linker flags for C programs")
     config.add_argument("--cflags", action="store_true", help="where the header is")
     config.add_argument("--libs", action="store_true", help="where the library is")
+    config.add_argument("--cmake", action="store_true", help="the folder of the CMake package, for -DMartlet_DIR")
     bench = commands.add_parser("bench", help="time a step on this machine, beside torch's or numpy's")
     bench.add_argument("--seconds", type=float, default=0.5, metavar="S", help="time for each row (default: 0.5)")
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(info())
     elif options.command == "config":
-        print(flags(cflags=options.cflags or not options.libs, libs=options.libs or not options.cflags))
+        every = not (options.cflags or options.libs or options.cmake)
+        if every or options.cflags or options.libs:
+            print(flags(cflags=every or options.cflags, libs=every or options.libs))
+        if options.cmake:
+            print(cmake_folder())
     else:
         from martlet import _bench
 
@@ -58,12 +64,30 @@ def info() -> str:
 
 
 def flags(*, cflags: bool, libs: bool) -> str:
-    """What a C compiler needs to build against this installation; programs find the library again where it is."""
-    folder = os.path.dirname(os.path.realpath(_ffi.library_path))
+    """What a C compiler needs to build against this installation; programs find the library again where it is.
+
+    Words are quoted as a shell wants them; those with blanks ask for eval, as pkg-config's do.
+    """
+    folder = _library_folder()
     words = [f"-I{_include_folder()}"] if cflags else []
     if libs:
         words += [f"-L{folder}", f"-l:{_library.FILE_NAME}", f"-Wl,-rpath,{folder}"]
-    return " ".join(words)
+    return shlex.join(words)
+
+
+def cmake_folder() -> str:
+    """Where MartletConfig.cmake is, beside the library."""
+    folder = os.path.join(_library_folder(), "cmake", "Martlet")
+    if not os.path.isfile(os.path.join(folder, "MartletConfig.cmake")):
+        sys.exit(
+            f"there is no {folder}, where a wheel and an installed library have MartletConfig.cmake: in a source tree, "
+            "'make lib' writes it"
+        )
+    return folder
+
+
+def _library_folder() -> str:
+    return os.path.dirname(os.path.realpath(_ffi.library_path))
 
 
 def _include_folder() -> str:
