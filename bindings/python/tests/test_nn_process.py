@@ -232,3 +232,31 @@ def test_models_are_freed() -> None:
         once()
     gc.collect()
     assert memory() - before < 50_000_000  # 20 models have 320 MB
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [(call, what) for call in ("fit", "evaluate") for what in ("x", "y", "whole")]
+    + [("predict", "x"), ("predict", "whole")],
+)
+def test_arrays_stay_where_they_are_inside_a_call(call: str, what: str) -> None:
+    """A callback cannot take the memory from under the library, and can again once the call is over."""
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    whole, y = np.zeros((4096, 20), np.float32), np.zeros(4096, np.int64)
+    x = whole[:] if what == "whole" else whole
+    changed = y if what == "y" else whole
+
+    def resize(batch: int, logs: Any) -> None:
+        changed.resize((2, *changed.shape[1:]), refcheck=False)
+
+    listener = nn.LambdaCallback(**{f"on_{name}_batch_end": resize for name in ("train", "test", "predict")})
+    with pytest.raises(ValueError, match="cannot resize an array that references or is referenced"):
+        if call == "fit":
+            model.fit(x, y, verbose=0, callbacks=[listener])
+        elif call == "evaluate":
+            model.evaluate(x, y, verbose=0, callbacks=[listener])
+        else:
+            model.predict(x, callbacks=[listener])
+    assert len(changed) == 4096
+    resize(0, None)

@@ -6,9 +6,10 @@ refused, with the array's name, what it is and what to do. Nothing here steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 from numpy.ma import MaskedArray
@@ -91,7 +92,38 @@ def view(array: Any, name: str, *, written: bool) -> View:
                 "give an array of its own: array.copy()"
             )
         strides.append(stride // itemsize)
-    return View(pointer, array.shape, dtype, tuple(strides))
+    seen = View(pointer, array.shape, dtype, tuple(strides))
+    if not lies_in_base(array):
+        raise OverlapError(
+            f"{name} is a view of an array that was resized, and lies in memory that is no longer that array's; take "
+            "the view again"
+        )
+    return seen
+
+
+def lies_in_base(array: np.ndarray[Any, Any]) -> bool:
+    """Whether an array is inside of the one of which it is a view, if it is: numpy lets an array be resized that has
+    views, and takes the memory from under them."""
+    base = array.base
+    if not isinstance(base, np.ndarray) or not array.size:
+        return True
+    (start, end), (first, last) = extent(base), extent(array)
+    return start <= first and last <= end
+
+
+def extents(bases: Iterable[Any]) -> dict[int, tuple[int, int]]:
+    """Under their identities where arrays start, and how long they are. What is no array has no entry."""
+    arrays = {id(base): base for base in bases if isinstance(base, np.ndarray)}
+    return {key: (address(array), array.nbytes) for key, array in arrays.items()}
+
+
+def extent(array: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """The addresses at which an array's elements start and end."""
+    start = address(array)
+    if not array.size:
+        return start, start
+    steps = [(size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)]
+    return start + sum(step for step in steps if step < 0), start + sum(s for s in steps if s > 0) + array.itemsize
 
 
 def _not_an_array(array: Any, name: str) -> str:
@@ -141,3 +173,26 @@ def address(array: np.ndarray[Any, Any]) -> int:
     except (TypeError, ValueError, BufferError):
         pointer: int = array.__array_interface__["data"][0]
         return pointer
+
+
+def writable_address(array: np.ndarray[Any, Any]) -> int:
+    """The same of one that is not read-only."""
+    try:
+        return buffer_address(array)  # of writable ones alone
+    except (TypeError, ValueError, BufferError):
+        pointer: int
+        pointer, is_read_only = array.__array_interface__["data"]
+        if is_read_only:
+            raise ReadOnlyError("it is read-only") from None
+        return pointer
+
+
+def held(array: np.ndarray[Any, Any]) -> list[Any]:
+    """What keeps an array, which is kept itself, where it is, for as long as this is: numpy resizes none that is
+    referred to weakly, and one of which it is a view could take the memory from under it."""
+    found = []
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        found.append(ref(owner))
+        owner = owner.base
+    return found

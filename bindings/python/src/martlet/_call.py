@@ -110,12 +110,12 @@ class StepCall:
         view = self._words.view
         for word, pointer in zip(self._state_words, states, strict=True):
             view[word] = pointer
-        self.point_arrays(values, grads)
-
-    def point_arrays(self, values: Sequence[int], grads: Sequence[int]) -> None:
-        """Sets the parameters' and the gradients' addresses."""
-        self._value_view[:] = array("Q", values)
+        self.point_values(values)
         self.point_grads(grads)
+
+    def point_values(self, values: Sequence[int]) -> None:
+        """Sets the parameters' addresses."""
+        self._value_view[:] = array("Q", values)
 
     def point_grads(self, grads: Sequence[int]) -> None:
         """Sets the gradients' addresses."""

@@ -23,9 +23,12 @@ LONGEST_NAME = 500  # in bytes
 
 class Entry:
     """name and group: for messages, files and hyperparameters. counter: steps taken, a 0-d int64 array that the library
-    counts up. state: slot name to array, empty before the first step; never changed, but replaced by another dict."""
+    counts up. state: slot name to array, empty before the first step; never changed, but replaced by keep().
 
-    __slots__ = ("counter", "group", "name", "state", "value")
+    value is the caller's, who may give it other memory, another shape or type at any time.
+    """
+
+    __slots__ = ("_kept_for", "counter", "group", "name", "state", "value")
 
     def __init__(self, name: str, value: NDArray, group: int) -> None:
         self.name = name
@@ -33,23 +36,43 @@ class Entry:
         self.group = group
         self.state: dict[str, NDArray] = {}
         self.counter: NDArray = np.zeros((), dtype=np.int64)
+        self._kept_for: Any = None
 
     def view(self) -> _arrays.View:
         """Where the parameter is. Raises the exception that names what is wrong with it."""
         return _arrays.view(self.value, self.name, written=True)
 
     def ready_state(self, slots: Sequence[str], dtype: np.dtype[Any] | None) -> dict[str, NDArray]:
-        """The slots, first in this order; those that are not there yet as zeros, to be kept once they were stepped."""
+        """The slots, first in this order; those that are not there yet as zeros, to be kept once they were stepped.
+
+        Raises the exception that says how the parameter has changed, where they were made for another one.
+        """
+        self._check_unchanged()
         made = {slot: self.state[slot] if slot in self.state else self._zeros(dtype) for slot in slots}
         return self.state if made.keys() <= self.state.keys() else self.state | made
+
+    def keep(self, state: dict[str, NDArray]) -> None:
+        """Puts moments in, which are for the parameter as it is now."""
+        self._kept_for = self.value.dtype, self.value.shape
+        self.state = state
+
+    def _check_unchanged(self) -> None:
+        if not self.state:
+            return
+        dtype, shape = self._kept_for
+        back = "change it back, or make another optimizer"
+        if self.value.shape != shape:
+            raise ShapeError(f"{self.name} has shape {self.value.shape}, and its moments were made for {shape}; {back}")
+        if self.value.dtype != dtype:
+            raise DTypeError(f"{self.name} has dtype {self.value.dtype}, and its moments were made for {dtype}; {back}")
 
     def lay_out(
         self, gradient: Any, slots: Sequence[str], dtype: np.dtype[Any] | None
     ) -> tuple[Item, list[int], dict[str, NDArray]]:
         """Checks the arrays of a step; returns the item, the addresses of the counter and the slots, and the state."""
         value = self.view()
-        seen = _arrays.gradient_view(gradient, f"the gradient of {self.name}", value.shape)
         state = self.ready_state(slots, dtype)
+        seen = _arrays.gradient_view(gradient, f"the gradient of {self.name}", value.shape)
         views = [_arrays.view(state[slot], f"{slot} of {self.name}", written=True) for slot in slots]
         item = _arrays.item(self.name, self.group, value, seen, views)
         return item, [_arrays.address(self.counter), *(view.pointer for view in views)], state
@@ -77,7 +100,7 @@ class Entry:
     def take(self, step: int, state: dict[str, NDArray]) -> None:
         """Puts another step count and other moments in."""
         self.counter[()] = step
-        self.state = state
+        self.keep(state)
 
     def export(self) -> dict[str, Any]:
         """A copy, in plain types."""

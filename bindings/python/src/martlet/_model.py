@@ -28,12 +28,14 @@ MAE = _WORDS["mae"]
 
 
 class Samples(NamedTuple):
-    """Where contiguous samples, or their targets, lie: from address on, `each` elements to one."""
+    """Where contiguous samples, or their targets, lie: from address on, `each` elements to one. hold is what keeps them
+    there for as long as it lives."""
 
     address: int
     samples: int
     each: int
     dtype: int
+    hold: object
 
 
 class Training(NamedTuple):

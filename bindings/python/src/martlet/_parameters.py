@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from martlet import _tree
-from martlet._arrays import View, gradient_view, view
-from martlet._entry import Entry, check_name
+from martlet._arrays import address, extent, gradient_view, view
+from martlet._entry import Entry, NDArray, check_name
 from martlet._errors import ArgumentError, OverlapError
 from martlet._groups import check_count
 
@@ -35,17 +35,32 @@ class Parameters:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.entries,)
 
+    def look_again(self) -> None:
+        """Before arrays are found by their memory: those that are kept may have another one by now."""
+        keys = [_memory_key(entry.value) for entry in self.entries]
+        if keys != list(self._by_memory):
+            self._by_memory = dict(zip(keys, self.entries, strict=True))
+            self._spans = _Spans()
+            for entry in self.entries:
+                self._spans.add(entry)
+
     def find(self, array: Any, name: str) -> Entry | None:
         """The entry of an array, or None. Raises the exception that names what is wrong with the array."""
-        return self._by_object.get(id(array)) or self._by_memory.get(_memory_key(Entry(name, array, 0)))
+        known = self._by_object.get(id(array))
+        if known is None:
+            view(array, name, written=True)
+            known = self._by_memory.get(_memory_key(array))
+        return known
 
     def new(self, named: Iterable[tuple[str | None, Any]], group: int) -> list[Entry]:
         """Entries for arrays, named and checked, to be kept with add() once all else has succeeded."""
+        self.look_again()
         made = Parameters(())
         for name, array in named:
             entry = Entry(f"params[{len(self.entries) + len(made.entries)}]" if name is None else name, array, group)
             check_name(entry.name)
-            key = _memory_key(entry)
+            entry.view()
+            key = _memory_key(array)
             for known in (self, made):
                 known._refuse_twin(entry, key)
             made.add([entry])
@@ -53,6 +68,8 @@ class Parameters:
 
     def of_variables(self, variables: Sequence[Any], may_be_new: bool) -> tuple[list[Entry], list[Entry]]:
         """The entries of apply_gradients' variables, each once, and those among them that are not kept yet."""
+        if any(id(variable) not in self._by_object for variable in variables):
+            self.look_again()
         found = [self.find(variable, f"grads_and_vars[{index}][1]") for index, variable in enumerate(variables)]
         known = [entry for entry in found if entry is not None]
         if len(set(map(id, known))) < len(known):
@@ -74,7 +91,7 @@ class Parameters:
             self.by_name[entry.name] = entry
             self.group_count = max(self.group_count, entry.group + 1)
             self._by_object[id(entry.value)] = entry
-            self._by_memory[_memory_key(entry)] = entry
+            self._by_memory[_memory_key(entry.value)] = entry
             self._spans.add(entry)
 
     def by_group(self, groups: Sequence[Any]) -> list[list[Entry]]:
@@ -134,7 +151,7 @@ class _Spans:
         self._longest = 0
 
     def add(self, entry: Entry) -> None:
-        start, end = _span(entry.view(), entry.value.itemsize)
+        start, end = extent(entry.value)
         if start == end:
             return
         insort(self._starts, (start, len(self._entries)))
@@ -143,7 +160,7 @@ class _Spans:
 
     def sharing(self, entry: Entry) -> Entry | None:
         """An entry that shares an element's memory. Columns of one matrix lie between each other, and share none."""
-        start, end = _span(entry.view(), entry.value.itemsize)
+        start, end = extent(entry.value)
         if start == end:
             return None
         first = bisect_left(self._starts, (start - self._longest, 0))
@@ -154,14 +171,6 @@ class _Spans:
         return None
 
 
-def _span(seen: View, itemsize: int) -> tuple[int, int]:
-    if 0 in seen.shape:
-        return seen.pointer, seen.pointer
-    steps = [(size - 1) * stride * itemsize for size, stride in zip(seen.shape, seen.strides, strict=True)]
-    low = seen.pointer + sum(step for step in steps if step < 0)
-    return low, seen.pointer + sum(step for step in steps if step > 0) + itemsize
-
-
 def _share(first: Any, second: Any) -> bool:
     try:
         return np.shares_memory(first, second, max_work=_OVERLAP_WORK)
@@ -170,9 +179,9 @@ def _share(first: Any, second: Any) -> bool:
         return False
 
 
-def _memory_key(entry: Entry) -> Any:
+def _memory_key(array: NDArray) -> Any:
     """What tells one array from another: its memory, or for one without elements the object itself."""
-    seen = entry.view()
-    if not entry.value.size:
-        return id(entry.value)
-    return seen._replace(strides=tuple(s if size > 1 else 0 for size, s in zip(seen.shape, seen.strides, strict=True)))
+    if not array.size:
+        return id(array)
+    strides = tuple(stride if size > 1 else 0 for size, stride in zip(array.shape, array.strides, strict=True))
+    return address(array), array.dtype, array.shape, strides

@@ -7,37 +7,50 @@ thread may step, is decided before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
-from operator import attrgetter, is_
+from operator import attrgetter, is_, mod
 from typing import Any
 
 import numpy as np
 
-from martlet._arrays import address
+from martlet._arrays import address, extents, lies_in_base, writable_address
 from martlet._call import StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
-from martlet._errors import MartletError
+from martlet._errors import MartletError, ReadOnlyError
 
-# All of an array but its address that a call depends on. Equal kinds need no second look.
-_read_kind = attrgetter("__class__", "dtype", "shape", "strides", "flags.aligned")
-_written_kind = attrgetter("__class__", "dtype", "shape", "strides", "flags.behaved")
+# What a call depends on beside an array's address. Whether it is aligned follows from these and the address.
+_kind = attrgetter("__class__", "dtype", "shape", "strides")
+_base_of = attrgetter("base")
 _state_of = attrgetter("state")
 
 
 class Stepper:
     """take() is one step. state_dtype: the element type of new moments; None: each parameter's own."""
 
-    __slots__ = ("_addresses", "_call", "_kinds", "_rows", "_states", "_values", "state_dtype")
+    __slots__ = (
+        "_alignments",
+        "_call",
+        "_extents",
+        "_grads_at",
+        "_kinds",
+        "_rows",
+        "_states",
+        "_values",
+        "_values_at",
+        "state_dtype",
+    )
 
     def __init__(self, state_dtype: np.dtype[Any] | None) -> None:
         self.state_dtype = state_dtype
         self._call: StepCall | None = None
         self._rows: list[Hyperparameters] = []
-        self._values: list[Any] = []
         self._states: list[dict[str, Any]] = []
+        self._values: list[Any] = []
         self._kinds: list[Any] = []
-        self._addresses: list[int] = []
+        self._values_at: list[int] = []
+        self._grads_at: list[int] = []
+        self._alignments: tuple[list[int], list[int]] = [], []
+        self._extents: dict[int, tuple[int, int]] = {}
 
     def take(self, rows: list[Hyperparameters], entries: Sequence[Entry], grads: Sequence[Any]) -> None:
         """Steps the entries whose gradient is not None. What is wrong raises before anything is written.
@@ -59,18 +72,34 @@ class Stepper:
         # A state dict is one entry's own, and another one where its arrays are others.
         if not all(map(is_, self._states, map(_state_of, entries))):
             return False
+        arrays = [*values, *grads]
         try:
-            kinds = [*map(_written_kind, values), *map(_read_kind, grads)]
-        except AttributeError:
+            if list(map(_kind, arrays)) != self._kinds:
+                return False
+            values_at, grads_at = list(map(writable_address, values)), list(map(address, grads))
+            bases = [base for base in map(_base_of, arrays) if base is not None]
+        except (AttributeError, ReadOnlyError):
             return False
-        if kinds != self._kinds:
+        as_before = values_at == self._values_at and grads_at == self._grads_at
+        if bases and not (as_before and extents(bases) == self._extents) and not all(map(lies_in_base, arrays)):
             return False
-        addresses = list(map(address, chain(values, grads)))
-        if addresses != self._addresses:
-            self._addresses = []  # A signal's handler may end this between the two.
-            call.point_arrays(addresses[: len(values)], addresses[len(values) :])
-            self._addresses = addresses
+        if not as_before and not self._point(call, values_at, grads_at):
+            return False
         call.run()
+        return True
+
+    def _point(self, call: StepCall, values_at: list[int], grads_at: list[int]) -> bool:
+        """False, and nothing done, where an array is not aligned."""
+        values_aligned, grads_aligned = self._alignments
+        if any(map(mod, values_at, values_aligned)) or any(map(mod, grads_at, grads_aligned)):
+            return False
+        self._grads_at = []  # A signal's handler may end this before all is said.
+        if values_at != self._values_at:
+            self._values_at = []
+            call.point_values(values_at)
+            self._values_at = values_at
+        call.point_grads(grads_at)
+        self._grads_at = grads_at
         return True
 
     def _take_first(self, rows: list[Hyperparameters], entries: list[Entry], grads: list[Any]) -> None:
@@ -82,14 +111,21 @@ class Stepper:
             items.append(item)
             states_at += at
         values = [entry.value for entry in entries]
-        values_at, grads_at = list(map(address, values)), list(map(address, grads))
         call = StepCall(items, *write_configs(rows))
-        call.point(values_at, states_at, grads_at)
+        call.point(list(map(address, values)), states_at, list(map(address, grads)))
         self._run_first(call, entries, states)
-        self._rows, self._values, self._states = rows, values, states
-        self._kinds = [*map(_written_kind, values), *map(_read_kind, grads)]
-        self._addresses = values_at + grads_at
+        self._remember(values, grads)
+        self._rows, self._states = rows, states
         self._call = call  # last of all: from here on it is repeated
+
+    def _remember(self, values: list[Any], grads: list[Any]) -> None:
+        """How the arrays of the call lie. They are looked at again at each step."""
+        arrays = [*values, *grads]
+        self._values = values
+        self._kinds = list(map(_kind, arrays))
+        self._values_at, self._grads_at = list(map(address, values)), list(map(address, grads))
+        self._alignments = _alignments(values), _alignments(grads)
+        self._extents = extents([array.base for array in arrays])
 
     @staticmethod
     def _run_first(call: StepCall, entries: list[Entry], states: list[dict[str, Any]]) -> None:
@@ -97,9 +133,14 @@ class Stepper:
         before = [entry.state for entry in entries]
         try:
             for entry, state in zip(entries, states, strict=True):
-                entry.state = state
+                entry.keep(state)
             call.run()
         except MartletError:
             for entry, state in zip(entries, before, strict=True):
-                entry.state = state
+                entry.keep(state)
             raise
+
+
+def _alignments(arrays: list[Any]) -> list[int]:
+    """What the arrays' addresses must be multiples of."""
+    return [array.itemsize if array.size else 1 for array in arrays]

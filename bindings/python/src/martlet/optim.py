@@ -167,6 +167,7 @@ class Adam:
         if not self._open:
             raise ArgumentError("build is for an optimizer that was made without parameters: use add_param_group")
         named = _groups.named_arrays(variables, "variables")
+        self._parameters.look_again()
         unknown = [pair for pair in named if self._parameters.find(pair[1], "variables") is None]
         self._keep(self._parameters.new(unknown, 0))
 

@@ -102,7 +102,7 @@ def _place(index: Any, found: NDArray) -> str:
 
 def placed(data: NDArray) -> Samples:
     """Where an array lies, as the library is told. The caller keeps the array."""
-    return Samples(_arrays.address(data), len(data), prod(data.shape[1:]), _NUMBERS[data.dtype])
+    return Samples(_arrays.address(data), len(data), prod(data.shape[1:]), _NUMBERS[data.dtype], _arrays.held(data))
 
 
 def same_length(x: NDArray, y: NDArray, of: str = "") -> None:
