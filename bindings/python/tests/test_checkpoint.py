@@ -109,7 +109,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         optimizer.load(tmp_path / "missing")
     with pytest.raises(martlet.FileError):
         optimizer.save(tmp_path / "no folder" / "state")
-    for path_like in (3, None, "nul\udcff"):
+    for path_like in (3, None):
         with pytest.raises(TypeError, match="path"):
             optimizer.save(path_like)
     after = optimizer.state_dict()

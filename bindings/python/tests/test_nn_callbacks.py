@@ -226,7 +226,7 @@ def test_an_exception_in_a_callback_ends_fit() -> None:
         (lambda: nn.LearningRateScheduler(0.1), martlet.DTypeError, "schedule is 0.1"),
         (lambda: nn.LambdaCallback(3), martlet.DTypeError, "on_epoch_begin is 3; wanted a function"),
         (lambda: nn.LambdaCallback(on_epoch=print), martlet.ArgumentError, "on_epoch is no method of Callback"),
-        (lambda: nn.ModelCheckpoint(3.5), martlet.DTypeError, "path is 3.5; wanted a file name"),
+        (lambda: nn.ModelCheckpoint(3.5), martlet.DTypeError, "filepath is 3.5; wanted a file name"),
         (lambda: fitted(3), martlet.DTypeError, r"callbacks\[0\] is 3; wanted a martlet.nn.Callback"),
     ],
 )

@@ -116,14 +116,17 @@ def listed(names: Any) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-def file_name(path: Any) -> bytes:
-    """A path as the system takes it."""
+def file_name(path: Any, where: str = "path", wanted: str = "a file name") -> bytes:
+    """A path, as text, bytes or an object that has one, as the system takes it. A number, which open would take for a
+    file that is open already, is none."""
     try:
         name = os.fsencode(path)
     except TypeError:
-        raise DTypeError(f"path is {path!r}; wanted a file name") from None
+        raise DTypeError(f"{where} is {path!r}; wanted {wanted}") from None
+    except UnicodeEncodeError as error:
+        raise ArgumentError(f"{where} is {path!r}, which cannot be said in bytes ({error}); wanted {wanted}") from None
     if not name:
-        raise ArgumentError(f"path is {path!r}; wanted a file name")
+        raise ArgumentError(f"{where} is {path!r}; wanted {wanted}")
     if b"\0" in name:
-        raise ArgumentError(f"path {path!r} holds a zero byte, which no file name can")
+        raise ArgumentError(f"{where} is {path!r}, which holds a zero byte; wanted {wanted}")
     return name

@@ -6,22 +6,21 @@ The handle lives for one call. It borrows the parameters' memory, which it neith
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from martlet import _arrays
+from martlet._arguments import file_name
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
-from martlet._errors import DTypeError
 from martlet._handle import Handle
 
 
 def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | None) -> None:
     """Writes every entry's moments and steps, and the groups' hyperparameters."""
-    name = _file_name(path)
+    name = file_name(path)
     with Handle(rows) as handle:
         for index, entry in enumerate(entries):
             states = _add(handle, entry, rows, dtype)
@@ -37,7 +36,7 @@ def load(
     path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | None
 ) -> list[Hyperparameters]:
     """Reads a file into the entries, and returns the groups' hyperparameters. On failure nothing has changed."""
-    name = _file_name(path)
+    name = file_name(path)
     loaded = []
     with Handle(rows) as handle:
         shapes = [_add(handle, entry, rows, dtype) for entry in entries]
@@ -65,11 +64,3 @@ def _add(
     dtypes = [_arrays.dtype_number(array.dtype, entry.name) for array in states]
     handle.add(entry.name, entry.group, value.pointer, value.dtype, value.shape, value.strides, dtypes)
     return states
-
-
-def _file_name(path: Any) -> bytes:
-    try:
-        name = os.fspath(path)
-        return name if isinstance(name, bytes) else name.encode("utf-8")
-    except (TypeError, UnicodeEncodeError) as error:
-        raise DTypeError(f"path is {path!r}; wanted a file name in UTF-8: {error}") from error

@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from martlet._errors import ArgumentError, DTypeError, FileError, FormatError
+from martlet import _arguments
+from martlet._errors import ArgumentError, FileError, FormatError
 from martlet._samples import NDArray
 
 Pair = tuple[NDArray, NDArray]
@@ -161,14 +162,7 @@ def _is_sequence(given: Any) -> bool:
 
 
 def _name(path: Any, where: str, wanted: str = "a file name") -> str:
-    """A path as text. A number, which open would take for a file that is open already, is none."""
-    try:
-        name = os.fsdecode(path)
-    except TypeError:
-        raise DTypeError(f"{where} is {path!r}; wanted {wanted}") from None
-    if not name or "\0" in name:
-        raise ArgumentError(f"{where} is {path!r}; wanted {wanted}")
-    return name
+    return os.fsdecode(_arguments.file_name(path, where, wanted))
 
 
 def _names(paths: Sequence[Any]) -> list[str]:

@@ -151,7 +151,7 @@ class ModelCheckpoint(Monitor):
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode)
-        self.filepath = _template(os.fsdecode(_arguments.file_name(filepath)))
+        self.filepath = _template(os.fsdecode(_arguments.file_name(filepath, "filepath")))
         self.verbose = verbose
         self.save_best_only = _arguments.flag(save_best_only, "save_best_only")
 
