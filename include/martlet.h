@@ -239,7 +239,15 @@ typedef struct martlet_parameter {
     int64_t row_count;        /* for sparse gradients: 0 */
     const char *name;         /* appears in files and, its first 80 bytes, in error messages; ends with a
                                  NUL; may be NULL */
-    uint64_t reserved[7];     /* 0 */
+    void *step_shown;         /* NULL, or a number of its own that shows the steps taken to others, as the
+                                 state of other frameworks does; step stays exact where it rounds. Where a
+                                 call finds another number there than it would have shown for step, somebody
+                                 has changed it: the step goes on from it, step is set to its whole part,
+                                 and a fraction goes into the bias corrections. It must be over -1 and
+                                 under 2^63 then, else ARGUMENT. Parameters may share one */
+    int32_t step_shown_dtype; /* MARTLET_FP32 or MARTLET_FP64; 0 where step_shown is NULL */
+    int32_t step_reserved;    /* 0 */
+    uint64_t reserved[5];     /* 0 */
 } martlet_parameter;          /* 256 bytes, for good */
 
 /* ---------------------------------------------------------------------------------------------------
@@ -393,7 +401,7 @@ martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t
 
 /* Adds a parameter; out_index (may be NULL) receives its index, which counts from 0 in order of adding.
  * Its value (memory, sizes, strides) and name are as in martlet_step; the value's memory is borrowed
- * until reset or destroy, all else is copied. grad and step must be empty (data, step NULL).
+ * until reset or destroy, all else is copied. grad, step and step_shown must be empty (data, step NULL).
  * state_count 0 gives every moment the value's type; else state holds one entry for each slot, with
  * data NULL and dtype the type wanted.
  * A name must be UTF-8 of 1 to 500 bytes, and unique: names are compared byte by byte. Without one the

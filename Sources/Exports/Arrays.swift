@@ -51,7 +51,7 @@ extension martlet_parameter {
             throw unsafe MartletError(.unsupported, "\(subject()).flags is \(flags); expected 0")
         }
         let words = unsafe reserved
-        guard words.0 | words.1 | words.2 | words.3 | words.4 | words.5 | words.6 == 0 else {
+        guard unsafe words.0 | words.1 | words.2 | words.3 | words.4 == 0 && step_reserved == 0 else {
             throw MartletError(.structure, "\(subject()).reserved is set; expected 0")
         }
     }
@@ -67,6 +67,30 @@ extension martlet_parameter {
             }
         }
         return room
+    }
+}
+
+extension martlet_parameter {
+    /// The number that shows the steps taken; nil where there is none.
+    func shownStep(_ subject: (String) -> String) throws(MartletError) -> ShownStep? {
+        guard let address = unsafe step_shown else {
+            guard unsafe step_shown_dtype == 0 else {
+                throw unsafe MartletError(
+                    .type, "\(subject("step_shown_dtype")) is \(step_shown_dtype); expected 0 where step_shown is NULL")
+            }
+            return nil
+        }
+        let type = unsafe ElementType(rawValue: step_shown_dtype)
+        guard let type, type == .fp32 || type == .fp64 else {
+            throw unsafe MartletError(
+                .type, "\(subject("step_shown_dtype")) is \(step_shown_dtype); expected MARTLET_FP32 or MARTLET_FP64")
+        }
+        guard UInt(bitPattern: address) % UInt(type.size) == 0 else {
+            throw MartletError.misaligned(subject("step_shown"), at: UInt(bitPattern: address), to: type.size)
+        }
+        return type == .fp32
+            ? unsafe .float(address.assumingMemoryBound(to: Float.self))
+            : unsafe .double(address.assumingMemoryBound(to: Double.self))
     }
 }
 
@@ -90,6 +114,7 @@ extension ParameterView {
         let gradient = try unsafe parameter.grad.data == nil ? .none : ArrayView(parameter.grad) { subject("grad") }
         unsafe self.init(
             value: value, gradient: gradient, step: step, group: Int(parameter.group), name: parameter.name)
+        unsafe shownStep = try parameter.shownStep(subject)
         unsafe stateCount = Int(count)
         if count == 0 { return }
         let arrays = try unsafe required(parameter.state, "parameters[\(index)].state")

@@ -75,9 +75,13 @@ public func martlet_optimizer_add(
         let target = try unsafe out_index == nil ? nil : required(out_index, "out_index")
         let parameter = try unsafe required(parameter, "parameter").pointee
         try unsafe parameter.checkReserved("parameter")
-        guard unsafe parameter.grad.data == nil && parameter.step == nil else {
+        guard
+            unsafe parameter.grad.data == nil && parameter.step == nil && parameter.step_shown == nil
+                && parameter.step_shown_dtype == 0
+        else {
             throw MartletError(
-                .argument, "parameter.grad.data or step is set; expected NULL: gradients come with each step")
+                .argument,
+                "parameter.grad.data, step or step_shown is set; expected NULL: gradients come with each step")
         }
         let value = try unsafe ArrayView(parameter.value) { "parameter.value" }
         let types = try unsafe parameter.stateTypes()

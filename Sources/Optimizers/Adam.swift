@@ -31,7 +31,7 @@ enum Adam: AlgorithmDefinition {
         flags.contains(.amsgrad) ? 3 : 2
     }
 
-    static func coefficients(_ configuration: Configuration, step: Int64) -> AdamCoefficients {
+    static func coefficients(_ configuration: Configuration, step: StepNumber) -> AdamCoefficients {
         var result = commonCoefficients(configuration, step: step)
         if configuration.semantics == .keras {
             // Keras has one decay for both, the decoupled one.
@@ -46,7 +46,7 @@ enum Adam: AlgorithmDefinition {
     ///
     /// The division by sqrt(c2) is moved out of the loop: lr / c1 * m / (sqrt(r) / sqrt(c2) + eps) equals
     /// lr sqrt(c2) / c1 * m / (sqrt(r) + eps sqrt(c2)), with two roundings fewer.
-    fileprivate static func commonCoefficients(_ configuration: Configuration, step: Int64) -> AdamCoefficients {
+    fileprivate static func commonCoefficients(_ configuration: Configuration, step: StepNumber) -> AdamCoefficients {
         let correction1 = oneMinusPower(configuration.beta1, step)
         let correction2 = oneMinusPower(configuration.beta2, step)
         var result = AdamCoefficients()
@@ -95,7 +95,7 @@ enum AdamW: AlgorithmDefinition {
         Adam.slotCount(flags: flags)
     }
 
-    static func coefficients(_ configuration: Configuration, step: Int64) -> AdamCoefficients {
+    static func coefficients(_ configuration: Configuration, step: StepNumber) -> AdamCoefficients {
         var result = Adam.commonCoefficients(configuration, step: step)
         // Loshchilov and Hutter scale the decay by the schedule alone; the libraries scale it by lr.
         result.decay = 1 - (configuration.semantics == .paper ? 1 : configuration.lr) * configuration.weightDecay

@@ -35,7 +35,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     var rule: Rule { definition.rule }
 
     /// Writes the rule's coefficient struct for one step. `memory` holds at least `maximumCoefficientBytes`.
-    func writeCoefficients(_ configuration: Configuration, step: Int64, to memory: UnsafeMutableRawPointer) {
+    func writeCoefficients(_ configuration: Configuration, step: StepNumber, to memory: UnsafeMutableRawPointer) {
         unsafe definition.writeCoefficients(configuration, step: step, to: memory)
     }
 
@@ -53,11 +53,12 @@ protocol AlgorithmDefinition {
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double?
     static func slotCount(flags: Flags) -> Int
     /// The numbers of one step, counted from 1, formed in Double.
-    static func coefficients(_ configuration: Configuration, step: Int64) -> Coefficients
+    static func coefficients(_ configuration: Configuration, step: StepNumber) -> Coefficients
 }
 
 extension AlgorithmDefinition {
-    static func writeCoefficients(_ configuration: Configuration, step: Int64, to memory: UnsafeMutableRawPointer) {
+    static func writeCoefficients(_ configuration: Configuration, step: StepNumber, to memory: UnsafeMutableRawPointer)
+    {
         unsafe memory.storeBytes(of: coefficients(configuration, step: step), as: Coefficients.self)
     }
 }

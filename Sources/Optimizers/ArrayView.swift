@@ -62,6 +62,9 @@ public typealias MartletError = MartletPlatform.MartletError
     public var stateCount: Int
     /// Steps taken. Read, and one more after the step. Parameters may share a counter.
     public var step: UnsafeMutablePointer<Int64>
+    /// A number that shows the count; nil: none. Where a step finds another number there than the count, somebody has
+    /// changed it, and the step goes on from it: over -1, under 2^63, fractions included. Parameters may share one.
+    public var shownStep: ShownStep?
     /// Index among the configurations of the call.
     public var group: Int
     /// For messages; may be nil.
@@ -76,6 +79,7 @@ public typealias MartletError = MartletPlatform.MartletError
         unsafe self.state = InlineArray(repeating: .none)
         unsafe self.stateCount = 0
         unsafe self.step = step
+        unsafe self.shownStep = nil
         unsafe self.group = group
         unsafe self.name = name
     }

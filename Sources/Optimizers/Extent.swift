@@ -23,7 +23,10 @@ import MartletPlatform
     /// that separates them, and called overlapping where none of their strides is such a period.
     func overlaps(_ other: Extent) -> Bool {
         if unsafe high <= other.low || other.high <= low { return false }
-        if unsafe role == .step && other.role == .step { return unsafe low != other.low }
+        // Parameters may share a counter, but no part of one.
+        if unsafe role == other.role && (role == .step || role == .shownStep) {
+            return unsafe low != other.low || high != other.high
+        }
         return unsafe !isSeparated(from: other, periodsOf: self) && !isSeparated(from: other, periodsOf: other)
     }
 
@@ -60,7 +63,7 @@ import MartletPlatform
     }
 }
 
-/// Extents in memory that the caller provides, ordered and searched in place.
+/// Extents in memory that the caller provides, ordered and searched there.
 @unsafe struct ExtentList {
     /// An extent's first byte and its place in the list: what is moved about to order them.
     @unsafe private struct Key: BitwiseCopyable {
@@ -69,16 +72,21 @@ import MartletPlatform
     }
 
     private let extents: UnsafeMutablePointer<Extent>
-    private let order: UnsafeMutablePointer<Key>
+    private var order: UnsafeMutablePointer<Key>
+    /// As many keys again, to merge into.
+    private var spare: UnsafeMutablePointer<Key>
     private var count = 0
 
     /// Bytes that one extent needs.
-    static var bytesPerExtent: Int { unsafe MemoryLayout<Extent>.stride + MemoryLayout<Key>.stride }
+    static var bytesPerExtent: Int { unsafe MemoryLayout<Extent>.stride + 2 * MemoryLayout<Key>.stride }
+    /// Keys that are put in order one by one.
+    private static var runLength: Int { 16 }
 
     /// An empty list over room for `capacity` extents.
     init(memory: UnsafeMutableRawPointer, capacity: Int) {
         unsafe extents = memory.assumingMemoryBound(to: Extent.self)
         unsafe order = (memory + capacity * MemoryLayout<Extent>.stride).assumingMemoryBound(to: Key.self)
+        unsafe spare = order + capacity
     }
 
     mutating func add(_ extent: Extent, _ name: UnsafePointer<CChar>?) {
@@ -126,17 +134,40 @@ import MartletPlatform
         return nil
     }
 
-    /// Sorts by the first byte, in place and without allocation: by insertion where there are few.
-    private func sort() {
-        if unsafe count <= 32 { return unsafe insertionSort() }
-        unsafe Bytes.sort(UnsafeMutableBufferPointer(start: order, count: count)) { unsafe $0.low < $1.low }
+    /// Sorts by the first byte, with no bad case: runs by insertion, which are then merged two by two.
+    private mutating func sort() {
+        for start in unsafe stride(from: 0, to: count, by: ExtentList.runLength) {
+            unsafe insertionSort(start..<min(start + ExtentList.runLength, count))
+        }
+        var width = unsafe ExtentList.runLength
+        while unsafe width < count {
+            for start in unsafe stride(from: 0, to: count, by: 2 * width) {
+                unsafe merge(start, min(start + width, count), min(start + 2 * width, count))
+            }
+            unsafe (order, spare) = (spare, order)
+            width *= 2
+        }
     }
 
-    private func insertionSort() {
-        for place in unsafe 1..<max(count, 1) {
+    /// Merges order[start..<middle] and order[middle..<end] into the spare keys.
+    private func merge(_ start: Int, _ middle: Int, _ end: Int) {
+        var (left, right) = (start, middle)
+        for place in start..<end {
+            if unsafe right == end || (left < middle && order[left].low <= order[right].low) {
+                unsafe spare[place] = order[left]
+                left += 1
+            } else {
+                unsafe spare[place] = order[right]
+                right += 1
+            }
+        }
+    }
+
+    private func insertionSort(_ run: Range<Int>) {
+        for place in run.dropFirst() {
             let key = unsafe order[place]
             var hole = place
-            while unsafe hole > 0 && order[hole - 1].low > key.low {
+            while unsafe hole > run.lowerBound && order[hole - 1].low > key.low {
                 unsafe order[hole] = order[hole - 1]
                 hole -= 1
             }

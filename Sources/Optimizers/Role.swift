@@ -2,12 +2,13 @@
 // "grads[3] ("fc1.weight")" in a call on an optimizer that owns the rest.
 import MartletPlatform
 
-/// An array of a parameter, or its step counter.
+/// An array of a parameter, its step counter, or the number that shows it.
 enum Role: Equatable {
     case value
     case gradient
     case state(Int)
     case step
+    case shownStep
 }
 
 /// How the caller's arguments are spelled in messages.
@@ -27,6 +28,7 @@ package enum Spelling {
             case .gradient: "grad"
             case .state(let slot): "state[\(slot)]"
             case .step: "step"
+            case .shownStep: "step_shown"
             }
         return switch self {
         case .parameters: "parameters[\(parameter)].\(part)\(suffix)"

@@ -18,12 +18,6 @@ public struct StepReport: Sendable {
 
 /// A step under construction.
 @unsafe package struct StepPlan {
-    /// A step counter and what it becomes.
-    @unsafe private struct Counter {
-        var address: UnsafeMutablePointer<Int64>
-        var next: Int64
-    }
-
     private let record: ThreadRecord
     private let configurations: UnsafeMutablePointer<Configuration>
     private var configurationCount = 0
@@ -31,17 +25,17 @@ public struct StepReport: Sendable {
     private var work: WorkList
     private var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
-    private let counters: UnsafeMutablePointer<Counter>
+    private let counters: UnsafeMutablePointer<StepCounter>
     private var layoutNumbers: UnsafeMutablePointer<Int>
     private var count = 0
     private var counterCount = 0
     private var skipped = 0
     /// The group and step that the latest coefficients were formed for, and where they are.
-    private var latest = (group: -1, step: Int64(-1))
+    private var latest = (group: -1, step: StepNumber(whole: -1))
     private var latestCoefficients: UnsafeMutableRawPointer
 
-    /// Arrays that a parameter may have, its step counter included.
-    private static var extentsPerParameter: Int { unsafe Operands.capacity + 1 }
+    /// Arrays that a parameter may have, its step counter and the number that shows it included.
+    private static var extentsPerParameter: Int { unsafe Operands.capacity + 2 }
 
     /// An empty plan.
     ///
@@ -64,7 +58,7 @@ public struct StepReport: Sendable {
             memory: memory + room.extents, capacity: parameters * StepPlan.extentsPerParameter)
         unsafe coefficients = memory + room.coefficients
         unsafe latestCoefficients = coefficients
-        unsafe counters = (memory + room.counters).assumingMemoryBound(to: Counter.self)
+        unsafe counters = (memory + room.counters).assumingMemoryBound(to: StepCounter.self)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
     }
 
@@ -90,7 +84,7 @@ public struct StepReport: Sendable {
             configurations = take(groups, MemoryLayout<Configuration>.stride)
             extents = unsafe take(parameters, StepPlan.extentsPerParameter * ExtentList.bytesPerExtent)
             coefficients = take(parameters, Algorithm.maximumCoefficientBytes)
-            counters = unsafe take(parameters, MemoryLayout<Counter>.stride)
+            counters = unsafe take(parameters, MemoryLayout<StepCounter>.stride)
             // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
             layouts = unsafe take(totalRank, (Operands.capacity + 1) * MemoryLayout<Int>.stride)
             total = end
@@ -131,41 +125,35 @@ public struct StepReport: Sendable {
             try unsafe extents.add(
                 check.extent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
         }
-        let step = try unsafe nextStep(parameter.step, describe)
         if unsafe parameter.gradient.base == nil && parameter.value.count > 0 {
             unsafe skipped += 1
             return
         }
         try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
-        unsafe addCounter(parameter, step, index)
-        unsafe addWork(parameter, slots, step, check)
+        let counter = try unsafe StepCounter(parameter, describe)
+        unsafe addCounter(counter, index, parameter.name)
+        unsafe addWork(parameter, slots, counter.next, check)
     }
 
-    private func nextStep(
-        _ step: UnsafeMutablePointer<Int64>, _ describe: (Role) -> String
-    ) throws(MartletError) -> Int64 {
-        let taken = unsafe step.pointee
-        guard taken >= 0 && taken < .max else {
-            throw MartletError(.argument, "\(describe(.step)) is \(taken); expected 0 ..< 2^63 - 1 steps taken")
-        }
-        return taken + 1
-    }
-
-    private mutating func addCounter(_ parameter: ParameterView, _ next: Int64, _ index: Int) {
-        let step = unsafe parameter.step
+    private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
         // Parameters that share a counter usually stand together; such a counter is noted once.
-        if unsafe counterCount > 0, unsafe counters[counterCount - 1].address == step { return }
-        unsafe (counters + counterCount).initialize(to: Counter(address: step, next: next))
+        if unsafe counterCount > 0, unsafe counters[counterCount - 1].isSame(as: counter) { return }
+        unsafe (counters + counterCount).initialize(to: counter)
         unsafe counterCount += 1
-        let low = UInt(bitPattern: step)
-        unsafe extents.add(
-            Extent(
-                low: low, high: low + 8, isWritten: true, role: .step, parameter: index, elementSize: 8, rank: 0,
-                sizes: nil, strides: nil),
-            parameter.name)
+        func note(_ role: Role, _ bytes: (low: UInt, count: Int)) {
+            unsafe extents.add(
+                Extent(
+                    low: bytes.low, high: bytes.low + UInt(bytes.count), isWritten: true, role: role, parameter: index,
+                    elementSize: bytes.count, rank: 0, sizes: nil, strides: nil),
+                name)
+        }
+        unsafe note(.step, (UInt(bitPattern: counter.address), 8))
+        if let shown = unsafe counter.shown { unsafe note(.shownStep, shown.bytes) }
     }
 
-    private mutating func addWork(_ parameter: ParameterView, _ slots: Int, _ step: Int64, _ check: ParameterCheck) {
+    private mutating func addWork(
+        _ parameter: ParameterView, _ slots: Int, _ step: StepNumber, _ check: ParameterCheck
+    ) {
         if unsafe parameter.value.count == 0 { return }
         let configuration = unsafe configurations + parameter.group
         if unsafe latest.group != parameter.group || latest.step != step {
@@ -210,9 +198,7 @@ public struct StepReport: Sendable {
         let working = unsafe work.run(isa: isa, threads: most, leastPiece: Settings.chunk)
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
-        for index in unsafe 0..<counterCount {
-            unsafe counters[index].address.pointee = counters[index].next
-        }
+        for index in unsafe 0..<counterCount { unsafe counters[index].write() }
         return unsafe StepReport(skipped: skipped)
     }
 }
@@ -220,7 +206,7 @@ public struct StepReport: Sendable {
 /// A step's coefficients, to be formed in a floating-point mode of our own.
 @unsafe private struct CoefficientRequest {
     var configuration: UnsafePointer<Configuration>
-    var step: Int64
+    var step: StepNumber
     var memory: UnsafeMutableRawPointer
 
     static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in

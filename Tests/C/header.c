@@ -29,6 +29,8 @@ typedef char strides_is_at_32[offsetof(martlet_array, strides) == 32 ? 1 : -1];
 typedef char grad_is_at_64[offsetof(martlet_parameter, grad) == 64 ? 1 : -1];
 typedef char state_is_at_128[offsetof(martlet_parameter, state) == 128 ? 1 : -1];
 typedef char step_is_at_144[offsetof(martlet_parameter, step) == 144 ? 1 : -1];
+typedef char step_shown_is_at_200[offsetof(martlet_parameter, step_shown) == 200 ? 1 : -1];
+typedef char reserved_is_at_216[offsetof(martlet_parameter, reserved) == 216 ? 1 : -1];
 typedef char name_is_at_192[offsetof(martlet_parameter, name) == 192 ? 1 : -1];
 typedef char lr_is_at_24[offsetof(martlet_config, lr) == 24 ? 1 : -1];
 typedef char momentum_is_at_72[offsetof(martlet_config, momentum) == 72 ? 1 : -1];

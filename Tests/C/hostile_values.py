@@ -130,7 +130,8 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
     yield from assign(f"{one}.rows", ("w->sizes", "(void *)&w->path"), "UNSUPPORTED")
     yield from assign(f"{one}.row_count", (1, -1, *INT64), "UNSUPPORTED")
-    for number in (0, 3, 6):
+    yield from step_shown_values(one)
+    for number in (0, 3, 4):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
     yield from name_values(one, "OK", "OK")
     first = one.replace("[1]", "[0]")
@@ -152,6 +153,34 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield "the counter is another's", f"{one}.step = {first}.step;", "OK"
     yield "the gradient is another's", f"{one}.grad = {first}.grad;", "OK"
     yield "an empty parameter", f"empty(&{one});", "OK"
+
+
+def step_shown_values(one: str) -> Iterator[Value]:
+    """The number that shows a parameter's steps, and its type."""
+    yield from assign(f"{one}.step_shown_dtype", (1, 2, -1, *INT32), "TYPE")
+    yield from assign(f"{one}.step_reserved", (1, -1, *INT32), "STRUCT")
+    shown = f"{one}.step_shown = w->scratch; {one}.step_shown_dtype"
+    for dtype in (0, -1, 3, 4, 7, 8, 10, 14, 1000, *INT32):
+        yield f"step_shown with dtype {dtype}", f"{shown} = {dtype};", "TYPE"
+    for dtype, name, size in ((1, "double", 8), (2, "float", 4)):
+        for value in ("0", "-0.0", "1", "3.75", "-0.5", "16777217", "9e18", "5e-324", "1e-45"):
+            yield f"{name} step_shown is {value}", f"{shown} = {dtype}; *({name} *)w->scratch = ({name}){value};", "OK"
+        for value in ("-1", "-2.5", "NAN", "INFINITY", "-INFINITY", "9223372036854775808.0", "1e38"):
+            code = f"{shown} = {dtype}; *({name} *)w->scratch = ({name}){value};"
+            yield f"{name} step_shown is {value}", code, "ARGUMENT"
+        for offset in (1, size // 2):
+            code = f"{shown} = {dtype}; {one}.step_shown = (char *)w->scratch + {offset};"
+            yield f"{name} step_shown misaligned by {offset}", code, "ALIGNMENT"
+        at_end = f"at_page_end(NULL, {size})"
+        yield f"{name} step_shown at a page's end", f"{shown} = {dtype}; {one}.step_shown = {at_end};", "OK"
+        for place in ("value.data", "grad.data", "state[1].data", "step"):
+            code = f"{shown} = {dtype}; {one}.step_shown = {one}.{place};"
+            yield f"{name} step_shown is {place}", code, "OVERLAP|ARGUMENT"
+        code = f"{shown} = {dtype}; {one}.step_shown = w->scratch;"
+        yield f"{name} step_shown shared", code.replace("[1].", "[0].") + code, "OK"
+    first = one.replace("[1]", "[0]")
+    code = f"{shown} = 2; {first}.step_shown = w->scratch; {first}.step_shown_dtype = 1;"
+    yield "step_shown shared in two types", code, "OVERLAP"
 
 
 def name_values(one: str, wrong: str, odd: str) -> Iterator[Value]:
@@ -199,8 +228,11 @@ def added_values(one: str) -> Iterator[Value]:
     yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
     yield from assign(f"{one}.rows", ("w->sizes",), "UNSUPPORTED")
     yield from assign(f"{one}.row_count", (1, -1, *INT64), "UNSUPPORTED")
-    for number in (0, 6):
+    for number in (0, 4):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
+    yield from assign(f"{one}.step_reserved", (1, -1), "STRUCT")
+    yield from assign(f"{one}.step_shown", ("w->scratch", "(void *)1"), "ARGUMENT")
+    yield from assign(f"{one}.step_shown_dtype", (1, 2, -1, 1000), "ARGUMENT")
     yield from name_values(one, "ARGUMENT", "ANY")
     yield "a name of 500 bytes", f"{one}.name = long_text(500);", "OK"
     yield "a name of 501 bytes", f"{one}.name = long_text(501);", "ARGUMENT"

@@ -9,6 +9,28 @@
 
 #define STEPS 5
 
+/* Steps whose counts are shown as a fraction, and past what an fp32 can show. */
+static uint64_t run_shown(void) {
+    float values[64], grad[64], state[128] = {0}, shown[2] = {2.75f, 16777216.0f};
+    int64_t counts[2] = {5, 16777217};
+    const martlet_config config = check_config(MARTLET_ADAM);
+    check_fill(values, 64, 3);
+    check_fill(grad, 64, 4);
+    for (int k = 0; k < 2; k++) {
+        martlet_array slots[2] = {check_array(state, 64, MARTLET_FP32), check_array(state + 64, 64, MARTLET_FP32)};
+        const martlet_parameter parameter = {.value = check_array(values, 64, MARTLET_FP32),
+                                             .grad = check_array(grad, 64, MARTLET_FP32),
+                                             .state = slots,
+                                             .state_count = 2,
+                                             .step = &counts[k],
+                                             .step_shown = &shown[k],
+                                             .step_shown_dtype = MARTLET_FP32};
+        for (int t = 0; t < STEPS; t++) CHECK_OK(martlet_step(NULL, &parameter, 1, &config, 1));
+    }
+    CHECK(counts[0] == 7 && counts[1] == 16777217 + STEPS);
+    return check_hash(check_hash(3, shown, sizeof shown), values, sizeof values);
+}
+
 /* A training run with every way to step, with denormal, huge and zero numbers among the values. */
 static uint64_t run(struct workload *w, martlet_optimizer *optimizer, float *values) {
     float grad[64], state[128] = {0};
@@ -20,7 +42,7 @@ static uint64_t run(struct workload *w, martlet_optimizer *optimizer, float *val
     }
     for (int t = 0; t < STEPS; t++) CHECK_OK(martlet_array_step(values, grad, state, 64, &step, NULL));
     uint64_t hash = check_hash(workload_run(w, STEPS), state, sizeof state);
-    hash = check_hash(hash, values, 64 * sizeof *values);
+    hash = check_hash(hash, values, 64 * sizeof *values) ^ run_shown();
 
     const martlet_array grads[1] = {check_array(grad, 64, MARTLET_FP32)};
     double lr = 0;

@@ -37,10 +37,15 @@ _STATE = _word(_ffi.Parameter.state.offset)
 _STATE_COUNT = _word(_ffi.Parameter.state_count.offset)
 _STEP = _word(_ffi.Parameter.step.offset)
 _GROUP = _word(_ffi.Parameter.group.offset)
+_STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
+_STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
 
 
 class Item(NamedTuple):
-    """A parameter without addresses: what stays the same from call to call."""
+    """A parameter without addresses: what stays the same from call to call.
+
+    step_shown: the element type of the number that shows its step counter; 0: it has none.
+    """
 
     name: str
     size: int
@@ -48,13 +53,15 @@ class Item(NamedTuple):
     value: Layout
     grad: Layout
     state: Sequence[Layout]
+    step_shown: int = 0
 
 
 class StepCall:
     """Parameters, states and configs of a martlet_step call.
 
     values   addresses of the parameters
-    states   for each item the address of its step counter (int64), followed by those of its state slots
+    states   for each item the address of its step counter (int64), then of the number that shows it where it has
+             one, then those of its state slots
     grads    addresses of the gradients; 0 leaves an item that has elements as it is
     """
 
@@ -86,6 +93,9 @@ class StepCall:
             view[base + _STATE_COUNT] = len(item.state)
             view[base + _GROUP] = item.group
             self._state_words.append(base + _STEP)
+            if item.step_shown:
+                view[base + _STEP_SHOWN_DTYPE] = item.step_shown
+                self._state_words.append(base + _STEP_SHOWN)
             used = self._write_array(base + _VALUE, item.size, item.value, used)
             used = self._write_array(base + _GRAD, item.size, item.grad, used)
             for layout in item.state:
@@ -133,7 +143,8 @@ class StepCall:
 
         def named(found: re.Match[str]) -> str:
             name = self._names[int(found[1])]
-            return f"{found[2]} of {name}" if found[2] else name
+            # A user knows one step count, and the number that shows it is that.
+            return f"{found[2].replace('step_shown', 'step')} of {name}" if found[2] else name
 
         return type(error)(re.sub(r"\bparameters\[(\d+)\](?:\.(\w+(?:\[\d+\]|\.\w+)*))?", named, str(error)))
 

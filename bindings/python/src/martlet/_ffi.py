@@ -136,7 +136,10 @@ class Parameter(Structure):
         ("rows", POINTER(c_int64)),
         ("row_count", c_int64),
         ("name", c_char_p),
-        ("reserved", c_uint64 * 7),
+        ("step_shown", c_void_p),
+        ("step_shown_dtype", c_int32),
+        ("step_reserved", c_int32),
+        ("reserved", c_uint64 * 5),
     ]
 
 
