@@ -214,6 +214,8 @@ def test_step_counter_under_another_default_dtype(default: torch.dtype) -> None:
             optimizer.step()
         assert optimizer.state[parameter]["step"].item() == 600
         assert optimizer.state_dict()["state"][0]["step"].item() == 600
-        assert optimizer.state_dict()["state"][0]["step"].dtype == torch.float32
+        peer = torch.optim.Adam([parameter])
+        peer.step()
+        assert optimizer.state_dict()["state"][0]["step"].dtype == peer.state_dict()["state"][0]["step"].dtype
     finally:
         torch.set_default_dtype(previous)

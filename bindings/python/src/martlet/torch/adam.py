@@ -1,7 +1,8 @@
 """martlet.torch.Adam and AdamW: torch.optim.Optimizer subclasses whose step is one native call.
 
-Arguments, defaults, error texts, hooks and state names are torch's. How tensors become addresses is plan.py's work, how
-state enters and leaves a state_dict is state.py's, what surrounds a step is hooks.py's.
+Arguments, defaults, error texts, hooks and state names are torch's. How tensors become addresses is plan.py's work,
+what state is that of state.py, how it enters and leaves a state_dict that of state_dict.py, what surrounds a step that
+of hooks.py.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,10 +21,13 @@ from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError
 from martlet._owner import Gate
 from martlet.torch import options
 from martlet.torch import state as states
+from martlet.torch import state_dict as state_dicts
 from martlet.torch.hooks import hooked
 from martlet.torch.plan import Plan
 
 _num_threads = torch.get_num_threads
+# What a pickled optimizer has beside torch's, where a count of steps is more than its "step" can show.
+_EXACT = "exact_steps"
 
 
 class Adam(torch.optim.Optimizer):
@@ -93,6 +98,7 @@ class Adam(torch.optim.Optimizer):
         if params is None:
             raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
         self._plan: Plan | None = None
+        self._counts: states.Counts = {}
         self._gate = Gate()
         with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
             super().__init__(params, defaults)
@@ -133,7 +139,7 @@ class Adam(torch.optim.Optimizer):
             plan = self._plan
             if plan is None or not plan.repeat(self.param_groups, self.state):
                 self._plan = None
-                plan = Plan(self.param_groups, self.state)
+                plan = Plan(self.param_groups, self.state, self._counts)
                 if plan.run_first():
                     self._plan = plan
         except (MartletError, LookupError):
@@ -145,15 +151,26 @@ class Adam(torch.optim.Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's, loadable by torch.optim.Adam: "step" is a 0-d float32 tensor, beside "step_exact" (int64) past
-        2^24. Moments are the optimizer's own tensors."""
+        """As torch's, loadable by torch.optim.Adam, with "step_exact" (int64) beside a "step" (float32) past 2^24.
+
+        A copy: later steps do not change it, nor does changing it, or loading it into another optimizer, change this
+        one. It takes as much memory as the moments; optimizer.state has the moments themselves.
+        """
         hooks = self._optimizer_state_dict_post_hooks
         self._optimizer_state_dict_post_hooks = OrderedDict()
         try:
             packed = super().state_dict()
         finally:
             self._optimizer_state_dict_post_hooks = hooks
-        packed["state"] = {key: states.exported(entry) for key, entry in packed["state"].items()}
+        parameters = dict(enumerate(chain.from_iterable(group["params"] for group in self.param_groups)))
+        counts: dict[Any, Any] = self._counts
+        packed = {
+            "state": {
+                key: state_dicts.handed_out(entry, counts.get(parameters.get(key)))
+                for key, entry in packed["state"].items()
+            },
+            "param_groups": state_dicts.snapshot(packed["param_groups"]),
+        }
         for group in packed["param_groups"]:
             options.drop_defaults(group)
         for hook in hooks.values():
@@ -162,42 +179,48 @@ class Adam(torch.optim.Optimizer):
                 packed = changed
         return packed
 
+    @torch._disable_dynamo  # type: ignore[attr-defined]
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over a state_dict of this class or of torch.optim.Adam or AdamW.
 
-        Moments are copied, and cast to state_dtype where one was given, else to the parameter's type as torch does.
-        Options beyond torch's that it does not have stay as they are.
-        Raises FormatError, and changes nothing, where shapes or groups do not fit.
+        Everything is copied. Moments are cast to state_dtype where one was given, else to the parameter's type as torch
+        does. Options beyond torch's that it does not have stay as they are, and entries for no parameter of this
+        optimizer are carried along. Raises FormatError, and changes nothing, where shapes or groups do not fit.
         """
         if not isinstance(state_dict, dict):
             raise FormatError(f"the state_dict is a {type(state_dict).__name__}; wanted what state_dict() gave")
         state_dict = state_dict.copy()
-        hooks = self._optimizer_load_state_dict_pre_hooks
-        for hook in hooks.values():
-            changed = hook(self, state_dict)
+        for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = pre_hook(self, state_dict)
             if changed is not None:
                 state_dict = changed
-        states.check_packed(state_dict, self.param_groups)
-        state_dict["param_groups"] = [
-            {**group, **{option: own[option] for option in options.OWN if option in own and option not in group}}
-            for own, group in zip(self.param_groups, state_dict["param_groups"], strict=True)
-        ]
-        state_dict["state"] = {key: states.shielded(entry) for key, entry in state_dict["state"].items()}
-        self._optimizer_load_state_dict_pre_hooks = OrderedDict()
-        try:
-            super().load_state_dict(state_dict)
-        finally:
-            self._optimizer_load_state_dict_pre_hooks = hooks
+        state_dicts.check_packed(state_dict, self.param_groups)
+        groups = state_dicts.loaded_groups(state_dict["param_groups"], self.param_groups)
+        self.__setstate__({"state": state_dicts.loaded_state(state_dict, groups), "param_groups": groups})
+        for post_hook in self._optimizer_load_state_dict_post_hooks.values():
+            post_hook(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        exact = {
+            parameter: count
+            for parameter, counter in self._counts.items()
+            if (count := state_dicts.exact_count(self.state.get(parameter), counter)) is not None
+        }
+        return {**state, _EXACT: exact} if exact else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        exact = state.pop(_EXACT, {})
         defaults = state.get("defaults") or self.defaults
         for group in state["param_groups"]:
             for option, value in defaults.items():
                 if option not in options.OWN:
                     group.setdefault(option, value)
             options.drop_defaults(group)
-        states.take_over(state["state"], state["param_groups"])
+        counts = states.take_over(state["state"], state["param_groups"])
         super().__setstate__(state)
+        self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
         self._plan = None
         self._gate = Gate()
 

@@ -33,14 +33,19 @@ State = dict[Any, Any]
 
 
 class Plan:
-    """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot."""
+    """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot.
 
-    def __init__(self, groups: list[Group], state: State) -> None:
+    counts: the optimizer's counters. run_first() leaves those in it that are counted from then on.
+    """
+
+    def __init__(self, groups: list[Group], state: State, counts: states.Counts) -> None:
         rows = [row_of(group) for group in groups]
         self._configs, count = write_configs(rows)
         self._groups = list(groups)
         self._remember_options(groups)
         self._state = state
+        self._all_counts = counts
+        self._counts: states.Counts = {}
         self._made: list[tuple[Tensor, Entry]] = []
         self._idle: list[Tensor] = []
         self._active: list[Tensor] = []
@@ -51,16 +56,14 @@ class Plan:
         for index, group in enumerate(groups):
             for place, parameter in enumerate(group["params"]):
                 name = states.name_of(group, index, place)
-                item = self._take_in(name, index, parameter, own(group, "state_dtype"), rows[index])
+                item = self._take_in(name, index, parameter, group, rows[index])
                 if item is not None:
                     items.append(item)
         self._call = StepCall(items, self._configs, count)
         self._run = self._call.run
         self._remember_layout()
 
-    def _take_in(
-        self, name: str, group: int, parameter: Tensor, dtype: torch.dtype | None, row: Hyperparameters
-    ) -> Item | None:
+    def _take_in(self, name: str, index: int, parameter: Tensor, group: Group, row: Hyperparameters) -> Item | None:
         """Checks a parameter with its gradient and state. None: it has neither, and nothing is to be done."""
         entry: Entry = self._state.get(parameter) or {}
         if parameter.grad is None and ("exp_avg" not in entry or not parameter.numel()):
@@ -69,24 +72,28 @@ class Plan:
         check_parameter(parameter, name)
         states.check_complete(entry, name)
         gradient = readable(parameter.grad, parameter, name)
-        entry = self._ready_entry(entry, name, parameter, dtype, row)
+        entry = self._ready_entry(entry, name, parameter, group, row)
         slots = states.checked_slots(entry, row.slots, parameter, name)
         self._active.append(parameter)
         self._grads.append(gradient)
         self._slots.append(row.slots)
         self._moments.append([entry["step"], *slots])
-        return lay_out(name, group, parameter, gradient, slots)
+        return lay_out(name, index, parameter, gradient, entry["step"], slots)
 
-    def _ready_entry(
-        self, entry: Entry, name: str, parameter: Tensor, dtype: torch.dtype | None, row: Hyperparameters
-    ) -> Entry:
+    def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, row: Hyperparameters) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
+        dtype = own(group, "state_dtype")
         fresh: Entry = {slot: states.moment(parameter, dtype, name) for slot in row.slots if slot not in entry}
-        step = states.counter(entry.get("step") if "exp_avg" in entry else 0, name)
-        if fresh or step is not entry["step"]:
-            entry = {**entry, "step": step, **fresh}
-            self._made.append((parameter, entry))
-        return entry
+        given = entry["step"] if "exp_avg" in entry else 0
+        step, exact = states.shown_step(given, states.step_dtype(group), name)
+        # A counter that is not what the step shows gives way to it in the library.
+        count = self._all_counts.get(parameter) if exact is None else None
+        self._counts[parameter] = count or states.counter(exact or 0)
+        if not fresh and step is given:
+            return entry
+        added = {"step": step, **fresh}
+        self._made.append((parameter, added))
+        return {**entry, **added}
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = list(map(list, map(_values_of, groups)))
@@ -106,15 +113,25 @@ class Plan:
         self._are_as_before = watcher([*self._owned, *grads])
         self._addresses = list(map(_address_of, self._owned))
         self._grads_at = [0 if gradient is None else gradient.data_ptr() for gradient in self._grads]
-        self._call.point(self._addresses[:count], self._addresses[count:], self._grads_at)
+        states_at: list[int] = []
+        for counter, moments in zip(self._counts.values(), self._moments, strict=True):
+            states_at += [counter.buffer_info()[0], *map(_address_of, moments)]
+        self._call.point(self._addresses[:count], states_at, self._grads_at)
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
         repeated, since a gradient had to be copied to be read."""
         self._run()
         _increment_version(self._written_by(self._grads))
-        for parameter, entry in self._made:
-            self._state[parameter] = entry
+        for parameter, added in self._made:
+            entry = self._state.get(parameter)
+            if entry is None:
+                self._state[parameter] = added
+            else:
+                entry.update(added)  # in place: who holds the entry sees it there
+        self._all_counts.update(self._counts)
+        for parameter in self._all_counts.keys() - self._counts.keys():
+            del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, map(_grad_of, self._active)))
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
@@ -174,9 +191,12 @@ class Plan:
 
     def _repeat_some(self, state: State, grads: list[Tensor | None]) -> bool:
         """repeat() where some parameters have no gradient this time."""
-        owned = [*self._active, *self._moments_in(state)]
-        if list(map(_address_of, owned)) != self._addresses:
-            return False
+        try:
+            owned = [*self._active, *self._moments_in(state)]
+            if list(map(_address_of, owned)) != self._addresses:
+                return False
+        except (LookupError, TypeError, ValueError, RuntimeError):
+            return False  # something else stands where a tensor did
         seen: list[Tensor | None] = [*owned, *grads]
         for tensor, description in zip(seen, self._described, strict=True):
             if tensor is not None and described(tensor) != description:

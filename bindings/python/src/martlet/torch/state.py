@@ -1,12 +1,15 @@
-"""State of the torch optimizers: made, checked, exported to a state_dict and taken over from one.
+"""State of the torch optimizers while they train: what is in it, made and checked.
 
-Inside, "step" is a 0-d int64 tensor that the library counts up; outside, it is torch's 0-d float32 one. Moments have
-torch's names. Nothing here steps.
+It is torch's: moments under torch's names, and "step", one float32 (float64 where that is torch's default type). The
+library counts steps in an integer beside it, since float32 stands still at 2^24, and shows the count in "step" at each
+step; where it finds another number there, somebody has changed it, and it goes on from that. How state leaves and comes
+back is state_dict.py's work. Nothing here steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +19,22 @@ from torch import Tensor
 from martlet import _ffi
 from martlet._config import slot_names, used_slots
 from martlet._errors import FormatError, ShapeError, UnsupportedError
-from martlet._state_dict import exact_step
 from martlet.torch.tensors import check_shape, check_written
 
 SLOTS = slot_names(_ffi.ADAM)
 # What every state has; the rest may come later.
 _LEAST = ("step", *used_slots(_ffi.ADAM, False))
-_FLOAT32_COUNTS_TO = 2**24
+# The types that a count can be shown in, and how far they show each.
+SHOWN = {torch.float32: 2**24, torch.float64: 2**53}
 _PAIR_OF = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
+
+# By parameter, the exact number of its steps, in an array that the library counts up.
+Counts = dict[Tensor, "array[int]"]
+
+
+def counter(count: int) -> array[int]:
+    """Memory for one int64."""
+    return array("q", [count])
 
 
 def name_of(group: dict[str, Any], index: int, place: int) -> str:
@@ -54,18 +65,34 @@ def moment(parameter: Tensor, dtype: torch.dtype | None, name: str = "a paramete
     return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
 
 
-def counter(value: Any, name: str) -> Tensor:
-    """A step count, given as a number or a tensor, as the 0-d int64 tensor that the library counts up."""
-    if isinstance(value, Tensor):
-        if value.dtype == torch.int64 and value.dim() == 0 and value.is_cpu and type(value) is Tensor:
-            return value
-        value = value.item() if value.numel() == 1 and not value.is_meta else value
-    if isinstance(value, int | float | np.integer | np.floating) and 0 <= value < 2**62 and int(value) == value:
-        return _number(int(value), torch.int64)
+def step_dtype(group: dict[str, Any]) -> torch.dtype:
+    """The type of a new step count: torch's own choice."""
+    return torch.float64 if torch.get_default_dtype() == torch.float64 and not group.get("fused") else torch.float32
+
+
+def shown_step(value: Any, dtype: torch.dtype, name: str) -> tuple[Tensor, int | None]:
+    """A step count, given as a number or a tensor, as a tensor in which the library can show it: the one given where it
+    can be that, else one of dtype, and then the exact count where a whole number was given."""
+    if (
+        type(value) is Tensor
+        and value.dtype in SHOWN
+        and value.numel() == 1
+        and value.is_cpu
+        and value.layout == torch.strided
+        and not value.is_neg()
+    ):
+        return value, None
+    try:
+        number = value.item() if isinstance(value, Tensor) else value
+        if isinstance(number, int | float | np.integer | np.floating) and -1 < number < 2**63:
+            exact = int(number)
+            return number_tensor(number, dtype), exact if exact == number else None
+    except (RuntimeError, TypeError):
+        pass  # a tensor of several elements, or without memory
     raise FormatError(f"the step of {name} is {value!r}; wanted the number of steps taken, 0 or more")
 
 
-def _number(value: float, dtype: torch.dtype) -> Tensor:
+def number_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     """A 0-d tensor on the CPU, whatever torch's default device is."""
     return torch.tensor(value, dtype=dtype, device="cpu")
 
@@ -89,83 +116,38 @@ def checked_slots(entry: dict[str, Any], slots: Sequence[str], parameter: Tensor
     return tensors
 
 
-def exported(entry: Any) -> Any:
-    """One parameter's state as torch has it."""
-    if not isinstance(entry, dict) or "step" not in entry:
-        return entry
-    exact = int(entry["step"])
-    packed = {**entry, "step": _number(float(exact), torch.float32)}
-    if exact > _FLOAT32_COUNTS_TO:
-        packed["step_exact"] = _number(exact, torch.int64)
-    return packed
+def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]]) -> Counts:
+    """Turns loaded or unpickled states into what a step works on, in place. Checks all of them first.
 
-
-class Shield:
-    """Carries a value past torch's load_state_dict, which would cast it to the parameter's type."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def shielded(entry: Any) -> Any:
-    """One parameter's loaded state with its exact step as "step", and its moments kept from torch's cast."""
-    if not isinstance(entry, dict):
-        return entry
-    packed = {key: Shield(value) if key in SLOTS else value for key, value in entry.items() if key != "step_exact"}
-    if "step" in entry:
-        packed["step"] = Shield(exact_step(entry["step"], entry.get("step_exact")))
-    return packed
-
-
-def check_packed(packed: dict[str, Any], groups: Sequence[dict[str, Any]]) -> None:
-    """Refuses a state_dict that has other groups than the optimizer, or another optimizer's options."""
-    for key in ("state", "param_groups"):
-        if key not in packed:
-            raise FormatError(f"the state_dict has {sorted(map(str, packed))}; wanted state and param_groups")
-    loaded = packed["param_groups"]
-    if len(loaded) != len(groups):
-        raise FormatError(
-            f"loaded state dict has a different number of parameter groups: {len(loaded)}, and the optimizer has "
-            f"{len(groups)}; make the optimizer with the groups that were saved"
-        )
-    for index, (given, own) in enumerate(zip(loaded, groups, strict=True)):
-        for option in ("params", "lr", "betas", "eps"):
-            if option not in given:
-                raise FormatError(
-                    f"the loaded param_groups[{index}] has no {option!r}: it is another optimizer's; load a state_dict "
-                    "of Adam or AdamW"
-                )
-        if len(given["params"]) != len(own["params"]):
-            raise FormatError(
-                f"loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-                f"param_groups[{index}] has {len(given['params'])} parameters, and the optimizer's has "
-                f"{len(own['params'])}; make the optimizer with the parameters that were saved"
-            )
-
-
-def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]]) -> None:
-    """Turns loaded or unpickled states into what a step works on, in place. Checks all of them first."""
+    Returns the counters of the steps that were given exactly.
+    """
     ready = []
+    counts: Counts = {}
     for index, group in enumerate(groups):
         for place, parameter in enumerate(group["params"]):
             entry = state.get(parameter)
             if entry:
-                ready.append((parameter, _taken_over(entry, parameter, group, name_of(group, index, place))))
+                name = name_of(group, index, place)
+                ready.append((parameter, _taken_over(entry, parameter, group, name, counts)))
     for parameter, entry in ready:
         state[parameter] = entry
+    return counts
 
 
-def _taken_over(entry: dict[str, Any], parameter: Tensor, group: dict[str, Any], name: str) -> dict[str, Any]:
-    check_complete(entry, name)
+def _taken_over(entry: Any, parameter: Tensor, group: dict[str, Any], name: str, counts: Counts) -> dict[str, Any]:
+    if not isinstance(entry, Mapping):
+        raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
     made = dict(entry)
-    if "step" in entry:
-        step = entry["step"]
-        made["step"] = counter(step.value if isinstance(step, Shield) else step, name)
+    check_complete(made, name)
+    if "step" in made:
+        made["step"], exact = shown_step(made["step"], step_dtype(group), name)
+        taken = made["step"].item()
+        if not -1 < taken <= 2**63:
+            raise FormatError(f"the step of {name} is {taken}; wanted the number of steps taken, 0 or more")
+        if exact is not None:
+            counts[parameter] = counter(exact)
     for slot in SLOTS:
-        held = entry.get(slot)
-        value = held.value if isinstance(held, Shield) else held
+        value = made.get(slot)
         if value is None:
             continue
         if not isinstance(value, Tensor):
@@ -175,8 +157,4 @@ def _taken_over(entry: dict[str, Any], parameter: Tensor, group: dict[str, Any],
                 f"{name}: {slot} has shape {tuple(value.shape)}, and the parameter has {tuple(parameter.shape)}; load "
                 "a state of this model"
             )
-        if isinstance(held, Shield):
-            dtype = moment_dtype(parameter, group.get("state_dtype"), name)
-            value = value.detach().to(dtype=dtype, device=parameter.device, copy=True)
-        made[slot] = value
     return made

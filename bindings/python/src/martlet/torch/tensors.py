@@ -93,7 +93,9 @@ def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | 
     return gradient
 
 
-def lay_out(name: str, group: int, parameter: Tensor, gradient: Tensor | None, slots: Sequence[Tensor]) -> Item:
+def lay_out(
+    name: str, group: int, parameter: Tensor, gradient: Tensor | None, step: Tensor, slots: Sequence[Tensor]
+) -> Item:
     """Pairs a parameter with its arrays."""
     tensors = [parameter, parameter if gradient is None else gradient, *slots]
     shape = tuple(parameter.shape)
@@ -104,7 +106,7 @@ def lay_out(name: str, group: int, parameter: Tensor, gradient: Tensor | None, s
     else:
         lying = layouts(shape, [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors])
         count = parameter.numel()
-    return Item(name, count, group, lying[0], lying[1], tuple(lying[2:]))
+    return Item(name, count, group, lying[0], lying[1], tuple(lying[2:]), DTYPES[step.dtype])
 
 
 def described(tensor: Tensor) -> tuple[object, ...]:
