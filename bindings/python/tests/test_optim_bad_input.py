@@ -178,12 +178,12 @@ def test_what_is_no_group_or_pair() -> None:
         (lambda: Adam([{"params": None}]), r"param_groups\[0\]\['params'\] is None"),
         (lambda: Adam("w"), "params is 'w'"),
         (lambda: Adam([array]).add_param_group([array]), "wanted a dict with 'params'"),
-        (lambda: Adam().apply_gradients(None), "grads_and_vars is a NoneType; wanted pairs"),
+        (lambda: Adam().apply_gradients(None), "grads_and_vars is None; wanted pairs"),
         (lambda: Adam().apply_gradients([array]), r"grads_and_vars\[0\] is a ndarray; wanted pairs"),
         (lambda: Adam([array], amsgrad="False"), "amsgrad is 'False'; wanted True or False"),
         (lambda: Adam([array], maximize=2), "maximize is 2"),
         (lambda: martlet.adam(array, array + 1, flush_denormals="no"), "flush_denormals is 'no'; wanted True, False"),
-        (lambda: Adam([array]).step(5), "grads is a int"),
+        (lambda: Adam([array]).step(5), r"the gradient of params\[0\] is 5, one number, .* shape \(2,\)"),
     ):
         with pytest.raises(martlet.DTypeError, match=text):
             call()

@@ -19,6 +19,7 @@ from martlet._call import Item
 from martlet._errors import AlignmentError, DTypeError, OverlapError, ReadOnlyError, ShapeError
 from martlet._layout import layouts
 from martlet._memory import buffer_address
+from martlet._tree import NUMBERS
 
 _NUMBERS: dict[np.dtype[Any], int] = {
     np.dtype(np.float64): _ffi.FP64,
@@ -130,13 +131,17 @@ def _not_an_array(array: Any, name: str) -> str:
     kind = f"{type(array).__module__}.{type(array).__qualname__}"
     if kind.startswith("torch."):
         return f"{name} is a {kind}; martlet.torch serves tensors, here wanted a numpy.ndarray"
-    if isinstance(array, np.generic | int | float):
+    if isinstance(array, NUMBERS):
         return f"{name} is {array!r}, a {type(array).__name__}; wanted a numpy.ndarray: numpy.array({array!r})"
     return f"{name} is a {kind}; wanted a numpy.ndarray: numpy.array(x) makes one"
 
 
 def gradient_view(gradient: Any, name: str, shape: tuple[int, ...]) -> View:
     """Checks a gradient against its parameter's shape."""
+    if isinstance(gradient, NUMBERS):
+        raise DTypeError(
+            f"{name} is {gradient!r}, one number, and its parameter has shape {shape}; wanted a numpy.ndarray of it"
+        )
     seen = view(gradient, name, written=False)
     if seen.shape != shape:
         raise ShapeError(
@@ -144,6 +149,17 @@ def gradient_view(gradient: Any, name: str, shape: tuple[int, ...]) -> View:
             "reshape the gradient, or sum it over the axes that were broadcast"
         )
     return seen
+
+
+def of_one_number(gradient: Any, value: Any) -> Any:
+    """The gradient of a parameter of one element as an array of its shape, where it is a number, as numpy's reductions
+    give them, or an array without axes. Any other gradient as it is."""
+    is_number = isinstance(gradient, NUMBERS) or (isinstance(gradient, np.ndarray) and not gradient.shape)
+    if not is_number or not isinstance(value, np.ndarray) or value.size != 1:
+        return gradient
+    array = np.asarray(gradient)
+    wide = array.dtype.kind in "iu" or array.dtype == np.longdouble
+    return array.astype(np.float64 if wide else array.dtype, copy=False).reshape(value.shape)
 
 
 def state_dtype(given: Any, name: str = "state_dtype") -> np.dtype[Any] | None:

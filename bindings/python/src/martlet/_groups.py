@@ -5,13 +5,13 @@ A group is a dict as in torch. Nothing here looks at the arrays, keeps state or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from martlet import _config, _ffi
+from martlet import _config, _ffi, _tree
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError
 
@@ -54,9 +54,9 @@ def named_arrays(params: Any, name: str) -> list[tuple[str | None, Any]]:
 
 
 def _listed(params: Any, name: str) -> list[Any]:
-    if isinstance(params, str | bytes) or not isinstance(params, Iterable):
-        raise DTypeError(f"{name} is {params!r}, a {type(params).__name__}; wanted numpy.ndarray, or a list of them")
-    return list(params)
+    listed = _tree.many(params, name, "numpy.ndarray, or a list of them")
+    _tree.refuse_numbers(listed, name)
+    return listed
 
 
 def completed(default: Hyperparameters, given: Group) -> Hyperparameters:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet._arrays import address, extents, lies_in_base, writable_address
+from martlet._arrays import address, extents, lies_in_base, of_one_number, writable_address
 from martlet._call import StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
@@ -60,8 +60,9 @@ class Stepper:
         if self._repeat(rows, entries, grads):
             return
         pairs = [pair for pair in zip(entries, grads, strict=True) if pair[1] is not None]
-        some, given = [entry for entry, _ in pairs], [gradient for _, gradient in pairs]
-        if len(some) == len(entries) or not self._repeat(rows, some, given):
+        some, given = [entry for entry, _ in pairs], [of_one_number(gradient, entry.value) for entry, gradient in pairs]
+        is_same = len(some) == len(entries) and all(map(is_, given, grads))
+        if is_same or not self._repeat(rows, some, given):
             self._take_first(rows, some, given)
 
     def _repeat(self, rows: list[Hyperparameters], entries: Sequence[Entry], grads: Sequence[Any]) -> bool:

@@ -7,6 +7,7 @@ Nothing here looks at the arrays.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ import numpy as np
 from martlet._errors import ArgumentError, DTypeError, ShapeError
 
 _NAMED_AT_MOST = 5
-_MANY = (list, Mapping, Sequence)
+# Python's numbers, and what numpy's reductions give.
+NUMBERS = (Real, np.generic)
+_STRUCTURES = (list, np.ndarray, Mapping, *NUMBERS)
 
 
 def keyed(tree: Any) -> dict[Any, Any]:
     """The arrays of a structure under their keys; a lone array stands under None."""
     if isinstance(tree, Mapping):
         return dict(tree)
+    refuse_numbers(tree, "params")
     return dict(enumerate(tree)) if isinstance(tree, list | tuple) else {None: tree}
 
 
@@ -41,14 +45,17 @@ def label(name: str, key: Any) -> str:
 
 
 def listed(grads: Any) -> Any:
-    """Gradients as a structure that can be read more than once; a lone array in a list."""
-    if isinstance(grads, np.ndarray):
-        return [grads]
-    if isinstance(grads, _MANY):
+    """Gradients as a structure that can be read more than once; a lone array or number stays one."""
+    if isinstance(grads, _STRUCTURES):
         return grads
-    if not isinstance(grads, Iterable):
-        raise DTypeError(f"grads is a {type(grads).__name__}; wanted a list or dict of numpy.ndarray, or one")
-    return list(grads)
+    return many(grads, "grads", "a list or dict of numpy.ndarray, or one")
+
+
+def many(given: Any, name: str, wanted: str) -> list[Any]:
+    """What can be read one by one as a list. A tensor's rows and a text's letters are not meant, though they can be."""
+    if isinstance(given, str | bytes) or hasattr(given, "__array__") or not isinstance(given, Iterable):
+        raise DTypeError(f"{name} is {kind(given)}; wanted {wanted}")
+    return given if isinstance(given, list) else list(given)
 
 
 def in_order(grads: Any, keys: Collection[Any]) -> Sequence[Any]:
@@ -57,18 +64,25 @@ def in_order(grads: Any, keys: Collection[Any]) -> Sequence[Any]:
         if len(grads) != len(keys) or any(key not in grads for key in keys):
             raise ShapeError(_difference(grads, keys))
         return [grads[key] for key in keys]
+    if not isinstance(grads, list | tuple):
+        if len(keys) != 1:
+            raise ShapeError(f"grads is {kind(grads)}, and there are {len(keys)} parameters; wanted a list of arrays, "
+                             "one for each")  # fmt: skip
+        return [grads]
     if len(grads) != len(keys):
-        raise ShapeError(
-            f"grads has {len(grads)} arrays, and there are {len(keys)} parameters; wanted one for each, or None where "
-            "there is none"
-        )
+        wanted = "one for each, or None where there is none"
+        if are_numbers(grads):
+            raise ShapeError(f"grads is {kind(grads)}, and there are {len(keys)} parameters; wanted a list of arrays, "
+                             f"{wanted}: [numpy.array(grads)] for one parameter")  # fmt: skip
+        raise ShapeError(f"grads has {len(grads)} arrays, and there are {len(keys)} parameters; wanted {wanted}")
     return grads
 
 
 def paired(grads: Any, params: Any) -> Sequence[Any]:
     """The gradients in the order of keyed(params), of which they must have the structure."""
     if isinstance(params, Mapping) != isinstance(grads, Mapping) or _is_list(params) != _is_list(grads):
-        raise ShapeError(f"grads is {_kind(grads)}, and params is {_kind(params)}; wanted the same structure")
+        hint = ": numpy.array(grads)" if are_numbers(grads) and isinstance(params, np.ndarray) else ""
+        raise ShapeError(f"grads is {kind(grads)}, and params is {kind(params)}; wanted the same structure{hint}")
     if not isinstance(params, list | tuple | Mapping):
         return [grads]
     return in_order(grads, list(keyed(params)))
@@ -77,9 +91,7 @@ def paired(grads: Any, params: Any) -> Sequence[Any]:
 def gradient_pairs(grads_and_vars: Any) -> list[tuple[Any, Any]]:
     """The pairs of apply_gradients, of which one at least has a gradient."""
     wanted = "wanted pairs of (gradient, variable), such as zip(gradients, variables)"
-    if not isinstance(grads_and_vars, Iterable):
-        raise DTypeError(f"grads_and_vars is a {type(grads_and_vars).__name__}; {wanted}")
-    pairs = list(grads_and_vars)
+    pairs = many(grads_and_vars, "grads_and_vars", wanted.removeprefix("wanted "))
     for index, pair in enumerate(pairs):
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise DTypeError(f"grads_and_vars[{index}] is a {type(pair).__name__}; {wanted}")
@@ -92,10 +104,31 @@ def _is_list(tree: Any) -> bool:
     return isinstance(tree, list | tuple)
 
 
-def _kind(tree: Any) -> str:
-    if isinstance(tree, Mapping):
+def are_numbers(given: Any) -> bool:
+    """Whether it is a list of numbers where a list of arrays is meant."""
+    return _is_list(given) and bool(given) and all(isinstance(item, NUMBERS) for item in given)
+
+
+def refuse_numbers(given: Any, name: str) -> None:
+    """Raises for a list of numbers where a list of arrays is wanted."""
+    if are_numbers(given):
+        raise DTypeError(f"{name} is {kind(given)}; wanted numpy.ndarray, or a list of them: numpy.array({name})")
+
+
+def kind(given: Any) -> str:
+    """What something is, in a message."""
+    if isinstance(given, Mapping):
         return "a dict"
-    return f"a list of {len(tree)} arrays" if _is_list(tree) else "one array"
+    if _is_list(given):
+        return f"a list of {len(given)} {'numbers' if are_numbers(given) else 'arrays'}"
+    if isinstance(given, np.ndarray):
+        return "one array"
+    if isinstance(given, NUMBERS):
+        return "one number"
+    if given is None or isinstance(given, str | bytes):
+        return repr(given)
+    name = type(given).__qualname__
+    return f"a torch.{name}, as martlet.torch serves them" if type(given).__module__ == "torch" else f"a {name}"
 
 
 def _difference(grads: Mapping[Any, Any], keys: Collection[Any]) -> str:

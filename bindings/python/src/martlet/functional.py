@@ -47,7 +47,8 @@ def adam(
 
     params   a numpy array, or a list, tuple or dict of them: float64, float32, float16 or ml_dtypes.bfloat16, of any
              layout, writable; updated in place
-    grads    the same structure with arrays of the same shapes, only read. None leaves its parameter as it is
+    grads    the same structure with arrays of the same shapes, only read; a number will do for a parameter of one
+             element. None leaves its parameter as it is
     state    what the step before returned. None or an empty dict: the first step; an empty dict is filled.
              For one array a dict with "step", "exp_avg", "exp_avg_sq" (and "max_exp_avg_sq" with amsgrad);
              for several, a dict of such dicts, under the list's indices or the dict's keys. Updated in place

@@ -96,7 +96,8 @@ class Adam:
         """Updates every parameter.
 
         grads: the gradients in the order of the parameters, or a dict from their names, or one array where there is
-        one parameter; only read. Left out: the arrays that were given to the constructor as grads.
+        one parameter; only read. A number will do for a parameter of one element. Left out: the arrays that were given
+        to the constructor as grads.
         """
         if grads is None and self._bound is None:
             raise ArgumentError("step() has no gradients: give them, step(grads), or bind them, Adam(..., grads=...)")
@@ -136,7 +137,7 @@ class Adam:
     def _change(self, gradient: Any) -> Any:
         """update() without parameters."""
         rows = self._read_rows()
-        number = isinstance(gradient, int | float)
+        number = isinstance(gradient, _tree.NUMBERS)
         array = np.asarray(gradient, dtype=np.float64) if number else gradient
         delta = self._delta or Delta(array)
         delta.start(array, rows[0].weight_decay)
