@@ -222,7 +222,7 @@ def test_plot(tmp_path: Path) -> None:
 def test_plot_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     history = compiled().fit(X, Y, verbose=0)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'martlet\[nn\]'"):
+    with pytest.raises(ImportError, match=r"pip install matplotlib, or in a clone .* './bindings/python\[nn\]'"):
         history.plot()
 
 

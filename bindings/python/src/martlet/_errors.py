@@ -78,6 +78,10 @@ class OrderError(MartletError, RuntimeError):
     """A call came before one that it needs, or after one that forbids it."""
 
 
+class EarlyAttributeError(OrderError, AttributeError):
+    """An attribute was read before there is one, so that hasattr says no."""
+
+
 # Keyed by the status constants of martlet.h.
 BY_STATUS: dict[int, type[MartletError]] = {
     -1: ArgumentError,

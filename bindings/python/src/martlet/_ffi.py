@@ -8,6 +8,7 @@ arguments are checked here: a function that fails raises the exception of its st
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable
 from ctypes import (
     POINTER,
@@ -185,9 +186,10 @@ _library_handle = _library.load(library_path)
 
 
 def error_of(status: int) -> MartletError:
-    """The exception for a status that this thread's latest call returned."""
-    text = martlet_last_error() or martlet_status_name(status)
-    return BY_STATUS.get(status, MartletError)(text.decode("utf-8", "replace"))
+    """The exception for a status that this thread's latest call returned, in the library's words but for the C function
+    and the struct that they begin with."""
+    text = (martlet_last_error() or martlet_status_name(status)).decode("utf-8", "replace")
+    return BY_STATUS.get(status, MartletError)(re.sub(r"^martlet_\w+: (?:(?:training|loop)\.)?", "", text))
 
 
 def _raise_on_failure(status: int, function: Any, arguments: Any) -> int:

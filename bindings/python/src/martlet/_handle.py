@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 
-from martlet import _ffi, _memory
+from martlet import _ffi, _memory, _reading
 from martlet._config import Hyperparameters
 
 
@@ -100,4 +100,5 @@ class Handle:
         _ffi.martlet_optimizer_save(self._token, path)
 
     def load(self, path: bytes) -> None:
-        _ffi.martlet_optimizer_load(self._token, path)
+        with _reading.naming(path, "what an optimizer's save wrote"):
+            _ffi.martlet_optimizer_load(self._token, path)

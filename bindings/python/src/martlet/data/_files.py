@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from martlet import _arguments
+from martlet import _arguments, _reading
 from martlet._errors import ArgumentError, FileError, FormatError
 from martlet._samples import NDArray
 
@@ -52,7 +52,9 @@ def _idx(file: BinaryIO, name: str, most: int) -> NDArray:
     """most: the bytes that there can be."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _IDX_TYPES:
-        raise FormatError(f"{name} begins with {start.hex() or 'nothing'}; wanted 0000, an IDX type and a rank")
+        found = _reading.kind(start)
+        what = f"is {found}" if found else f"begins with {start.hex() or 'nothing'}"
+        raise FormatError(f"{name} {what}; wanted an IDX file, which begins with 0000, a type and a rank")
     dtype, rank = np.dtype(_IDX_TYPES[start[2]]), start[3]
     if rank > _AXES:
         raise FormatError(f"{name} says that its rank is {rank}; wanted at most {_AXES}")
@@ -145,7 +147,9 @@ def _cifar(names: Sequence[str], data_format: str) -> Pair:
         except OSError as error:
             raise _unreadable(name, error) from error
         if not content.size or content.size % _CIFAR_RECORD:
-            raise FormatError(f"{name} has {content.size:,} bytes; wanted records of {_CIFAR_RECORD:,}, one or more")
+            found = _reading.kind(content[:4].tobytes())
+            what = f"is {found}" if found else f"has {content.size:,} bytes"
+            raise FormatError(f"{name} {what}; wanted the binary version, records of {_CIFAR_RECORD:,}, one or more")
         records.append(content.reshape(-1, _CIFAR_RECORD))
         if (wrong := records[-1][:, 0] > 9).any():
             record = int(wrong.argmax())

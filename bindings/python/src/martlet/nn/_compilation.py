@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from martlet import _ffi_models, _model
-from martlet._errors import UnsupportedError
+from martlet._errors import ArgumentError, UnsupportedError
 from martlet._model import Training
 from martlet._samples import NDArray
 from martlet.nn import losses, metrics, optimizers
+from martlet.nn._build import Built
 
 
 class Compilation(NamedTuple):
@@ -61,13 +62,18 @@ class Compilation(NamedTuple):
             return np.ascontiguousarray(found.reshape(-1, *shape), np.float32)  # of one output, 0 or 1
         return found
 
-    def check(self, outputs: tuple[int, ...], channels_first: bool) -> None:
-        """Refuses what would be computed otherwise than its name says."""
-        if channels_first and self.loss.is_categorical:
+    def check(self, built: Built) -> None:
+        """Refuses, for a model with layers such as these, what would be computed otherwise than its name says."""
+        outputs = built.output_shape
+        if (built.gives_channels_first or built.graph.turned) and self.loss.is_categorical:
             raise UnsupportedError(f"{self.loss!r} is over the last axis, and the output {outputs} is a channels_first "
                                    "image; wanted a Permute((2, 3, 1)) at the end, or channels_last")  # fmt: skip
         each = self.loss.number == _ffi_models.LOSS_BINARY_CROSS_ENTROPY or outputs[-1] == 1
         for metric in self.metrics:
+            most = 1 if each else outputs[-1]
+            if metric.flag == _ffi_models.METRIC_TOP_ACCURACY and metric.k > most:
+                raise ArgumentError(f"k of metric {metric.name!r} is {metric.k}, and the outputs {outputs} tell {most} "
+                                    f"apart; wanted TopK(k) with k at most {most}")  # fmt: skip
             if metric.name == "binary_accuracy" and not each:
                 raise UnsupportedError(f"metric 'binary_accuracy' of outputs {outputs} needs binary_crossentropy, and "
                                        f"the loss is {self.loss!r}")  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _arguments, _ffi, _ffi_models, _samples
+from martlet import _arguments, _ffi, _ffi_models, _reading, _samples
 from martlet._config import SEMANTICS, Hyperparameters
 from martlet._errors import FormatError
 from martlet._model import Model, Node
@@ -49,6 +49,11 @@ def load_model(path: Any) -> Sequential:
     Raises FileError where the system refuses, and FormatError where the file is no model, or not whole.
     """
     name = _arguments.file_name(path)
+    with _reading.naming(name, "a file that a model's save wrote; other libraries' weights go in by set_weights"):
+        return _loaded(name)
+
+
+def _loaded(name: bytes) -> Sequential:
     owner = Owner()
     native = Model.load(name, owner)
     found = _header.metadata(name)

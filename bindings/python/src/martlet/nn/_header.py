@@ -33,7 +33,7 @@ def metadata(path: bytes) -> dict[str, str]:
     except OSError as error:
         raise FileError(f"{os.fsdecode(path)}: {error.strerror}") from error
     except (struct.error, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
-        raise FormatError(f"{os.fsdecode(path)} is no model that save wrote: {error}") from None
+        raise FormatError(f"no model that save wrote: {error}") from None
 
 
 def line(found: dict[str, str], key: str) -> Line:

@@ -24,9 +24,14 @@ class Callback:
     on_predict_... of the callbacks that they are given. A name that Keras has not is never called.
     """
 
+    model: Any = None
+
     def __init__(self) -> None:
-        self.model: Any = None
         self.params: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is pickled, has no model, and gets one from its next fit."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("model", "_model")}
 
     def set_model(self, model: Any) -> None:
         self.model = model

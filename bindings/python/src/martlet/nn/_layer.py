@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from martlet import _arguments
-from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, ShapeError, UnsupportedError
 from martlet._model import Node, View
 from martlet.nn import _formats
+from martlet.nn._early import early
 from martlet.nn._graph import Graph
 from martlet.nn._subclasses import is_martlets, refuse_methods
 
@@ -44,6 +45,14 @@ class Layer(ABC):
     """
 
     trainable = trainable
+    # The library's words for what are other arguments here.
+    _words: ClassVar[dict[str, str]] = {
+        "kernel_value": "kernel_initializer",
+        "bias_value": "bias_initializer",
+        "slope": "negative_slope",
+        "stride": "strides",
+        "pads": "padding",
+    }
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -96,8 +105,20 @@ class Layer(ABC):
 
     def _enter(self, built: Built, graph: Graph, name: str) -> None:
         """Takes its place in a model."""
-        node = self._lay(graph, name)
+        try:
+            node = self._lay(graph, name)
+        except MartletError as error:
+            raise type(error)(self._spoken(str(error), name)) from None
         self._settle(built, name, node, graph.shape)
+
+    def _spoken(self, text: str, name: str) -> str:
+        """What the library says of one of its layers, by the names of this one's arguments."""
+
+        def argument(found: re.Match[str]) -> str:
+            return f"{self._words.get(found[1], found[1])} of layer {name!r}"
+
+        text = re.sub(r"\blayer\.(\w+)(\[\d\])?", argument, text)
+        return text.replace("divisor of units", f"divisor of {self._words.get('units', 'units')}")
 
     def _settle(self, built: Built, name: str, node: int, output_shape: tuple[int, ...]) -> None:
         """Remembers its place in a model."""
@@ -131,6 +152,7 @@ class Layer(ABC):
     # ---- what a model's user asks ----
 
     @property
+    @early
     def output_shape(self) -> tuple[int | None, ...]:
         """The sizes of its output, with None for the batch."""
         if self._output_shape is None:
@@ -146,6 +168,7 @@ class Layer(ABC):
         return node.parameter_count + node.statistics_count
 
     @property
+    @early
     def weight_names(self) -> list[str]:
         """What get_weights returns, by name."""
         return [view.name for view, _ in self._views()]

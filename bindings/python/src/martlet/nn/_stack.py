@@ -17,6 +17,7 @@ from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn._build import Built
 from martlet.nn._core import Input
+from martlet.nn._early import early
 from martlet.nn._graph import turn_of
 from martlet.nn._layer import Layer, trainable
 from martlet.nn._summary import summary
@@ -262,10 +263,12 @@ class Stack(Weights):
         return self._built
 
     @property
+    @early
     def input_shape(self) -> tuple[int | None, ...]:
         return (None, *self._laid().input_shape)
 
     @property
+    @early
     def output_shape(self) -> tuple[int | None, ...]:
         return (None, *self._laid().output_shape)
 

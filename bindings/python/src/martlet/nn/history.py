@@ -35,9 +35,6 @@ class History(Callback):
     def model(self, model: Any) -> None:
         self._model = None if model is None else weakref.ref(model)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_model"}
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
@@ -60,7 +57,8 @@ class History(Callback):
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
         except ImportError as error:
-            raise ImportError("History.plot needs matplotlib: pip install 'martlet[nn]'") from error
+            raise ImportError("History.plot needs matplotlib: pip install matplotlib, or in a clone of Martlet "
+                              "pip install './bindings/python[nn]'") from error  # fmt: skip
         names = [name for name in self.history if not name.startswith("val_")]
         figure = Figure(figsize=(5 * max(len(names), 1), 3.6), layout="constrained")
         FigureCanvasAgg(figure)

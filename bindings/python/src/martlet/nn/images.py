@@ -32,6 +32,8 @@ class Conv2D(ImageLayer):
     larger than the padded image raises ShapeError when the model is built.
     """
 
+    _words = ImageLayer._words | {"units": "filters", "kernel": "kernel_size", "dilation": "dilation_rate"}
+
     def __init__(
         self,
         filters: int,
@@ -94,6 +96,7 @@ class Pool(ImageLayer):
 
     _kind = 0
     _flags = 0
+    _words = ImageLayer._words | {"kernel": "pool_size"}
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import _fit, _inputs, _notes, _progress, _training
 from martlet.nn._compilation import Compilation
+from martlet.nn._early import early
 from martlet.nn._hooks import Logs
 from martlet.nn._listeners import Callbacks
 from martlet.nn._stack import Stack
@@ -76,9 +77,17 @@ class Sequential(Stack):
             self._refuse_in_fit("compile")
             native = self._native()
             compilation.optimizer._check_free(native)
+            if self._built is not None:
+                compilation.check(self._built)
             if self._compilation is not None:
                 self._compilation.optimizer._release(native)
             self._compilation, self._is_ready = compilation, False
+
+    def _build(self, shape: tuple[int, ...]) -> None:
+        with self._tentative():
+            super()._build(shape)
+            if self._compilation is not None and self._built is not None:
+                self._compilation.check(self._built)
 
     def _native(self) -> Model | None:
         return None if self._built is None else self._built.model
@@ -94,11 +103,13 @@ class Sequential(Stack):
         super()._forget()
 
     @property
+    @early
     def optimizer(self) -> Optimizer:
         """The optimizer that compile was given; its learning_rate can be read and set."""
         return self._compiled().optimizer
 
     @property
+    @early
     def metrics_names(self) -> list[str]:
         """The names of what is reported: "loss", and the metrics'."""
         return [name for name, _ in self._compiled().columns()]
@@ -112,7 +123,7 @@ class Sequential(Stack):
         """Compiles the native model, where it is not, with memory for batches as large as this."""
         built, compilation = self._ready(), self._compiled()
         if not self._is_ready:
-            compilation.check(built.output_shape, built.gives_channels_first)
+            compilation.check(built)
             compilation.optimizer._check_free(built.model)
             built.model.compile(compilation.training(batch_size), compilation.optimizer.hyperparameters())
             compilation.optimizer._bind(built.model)
