@@ -133,6 +133,8 @@ DENORMAL_CASE = Case("denormals", "denormal gradients and moments, MLP shapes", 
 DENORMAL_PAIRS = {DENORMALS: MARTLET, DENORMALS_KEPT: MARTLET, FUSED_DENORMALS: FUSED}
 #: Denormals with the flag on may cost this many times what normal numbers cost.
 DENORMAL_CEILING = 1.3
+#: Where others take more than this part of the processors while a case runs, nothing is judged.
+QUIET = 0.05
 #: A row whose ratios have quartiles farther apart than this part of their median is called noisy.
 NOISY = 0.1
 #: ``import martlet`` may add this much to numpy's import.

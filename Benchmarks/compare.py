@@ -25,10 +25,12 @@ import cases
 import machine
 import model_cases
 import programs
+import readme
 import report
-from judge import judge_denormals, summary, verdict
+from judge import alone_ratios, is_quiet, judge_denormals, summary, verdict
 from processes import Worker, WorkerError, close
 from programs import Programs
+from quiet import Watch
 
 HERE = Path(__file__).resolve().parent
 #: Bytes that a worker takes beside its arrays, and what gradients, moments and temporaries make of one parameter.
@@ -52,9 +54,14 @@ def batches(case: cases.Case) -> list[list[str]]:
     return [list(case.peers[start : start + room]) for start in range(0, len(case.peers), room)]
 
 
-def measure(case: cases.Case, peers: list[str], programs: Programs, rounds: int, seconds: float) -> dict[str, Any]:
-    """Seconds a step for Martlet and each of ``peers``, by round; a peer that fails is a line of text instead."""
-    part: dict[str, dict[str, Any]] = {"times": {}, "notes": {}, "versions": {}, "failures": {}}
+def measure(
+    case: cases.Case, peers: list[str], programs: Programs, rounds: int, seconds: float, alone: bool = False
+) -> dict[str, Any]:
+    """Seconds a step for Martlet and each of ``peers``, by round; a peer that fails is a line of text instead.
+
+    others: which part of the processors other processes took meanwhile. alone: on one thread, in processor time.
+    """
+    part: dict[str, Any] = {"times": {}, "notes": {}, "versions": {}, "failures": {}}
     workers: dict[str, Worker] = {}
 
     def failed(peer: str, error: WorkerError) -> None:
@@ -64,7 +71,7 @@ def measure(case: cases.Case, peers: list[str], programs: Programs, rounds: int,
 
     try:
         for peer in [case.own, *peers]:
-            workers[peer] = Worker(peer, programs, case)
+            workers[peer] = Worker(peer, programs, case, alone)
         for peer in tqdm(list(workers), desc=f"{case.name}: loading", leave=False):
             try:
                 part["versions"][peer] = workers[peer].loaded()
@@ -72,6 +79,7 @@ def measure(case: cases.Case, peers: list[str], programs: Programs, rounds: int,
                 part["times"][peer] = []
             except WorkerError as error:
                 failed(peer, error)
+        watch = Watch(os.sched_getaffinity(0), lambda: [worker.process.pid for worker in workers.values()])
         for turn in tqdm(range(rounds), desc=case.name, leave=False):
             # A new order in each round, so that none always comes after the same neighbour; the same in every run.
             for peer in random.Random(turn).sample(sorted(workers), len(workers)):
@@ -83,9 +91,19 @@ def measure(case: cases.Case, peers: list[str], programs: Programs, rounds: int,
                     continue
                 part["times"][peer].append(answer.pop("seconds"))
                 part["notes"][peer] = answer
+        part["others"] = watch.others()
     finally:
         close(workers.values())
     return part
+
+
+def beside_others(
+    case: cases.Case, groups: list[list[str]], programs: Programs, rounds: int, seconds: float
+) -> dict[str, float]:
+    """Ratios to Martlet on one thread in processor time, by peer, for a machine that was not quiet."""
+    # Peers that are programs know the wall's clock alone.
+    some = [] if case.own in programs else [[peer for peer in group if peer not in programs] for group in groups]
+    return alone_ratios(case, [measure(case, group, programs, rounds, seconds, alone=True) for group in some if group])
 
 
 def measure_import(rounds: int) -> dict[str, Any]:
@@ -134,6 +152,11 @@ def main() -> None:
         turns = min(rounds, case.rounds or rounds)
         parts = [measure(case, group, found, turns, case.seconds * shorter) for group in groups if group]
         result = summary(case, parts)
+        if not is_quiet(result):
+            alone = beside_others(case, groups, found, min(turns, 5), case.seconds * shorter)
+            for row in result["rows"]:
+                if row["peer"] in alone:
+                    row["alone"] = alone[row["peer"]]
         if case is cases.DENORMAL_CASE:
             judge_denormals(result)
             results["denormals"] = result
@@ -147,8 +170,9 @@ def main() -> None:
     results["verdict"] = verdict(results)
     (chosen.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (chosen.output / "results.md").write_text(report.markdown(results))
+    (chosen.output / "readme.md").write_text(readme.markdown(results))
     pictures = [path.name for path in report.plots(results, chosen.output)]
-    print(f"written, in {chosen.output}: {', '.join(['results.json', 'results.md', *pictures])}")
+    print(f"written, in {chosen.output}: {', '.join(['results.json', 'results.md', 'readme.md', *pictures])}")
     print(results["verdict"])
 
 

@@ -40,7 +40,31 @@ def summary(case: cases.Case, parts: list[dict[str, Any]]) -> dict[str, Any]:
     judge_own(case, rows)
     versions = {peer: version for part in parts for peer, version in part["versions"].items()}
     about = {"name": case.name, "title": case.title, "elements": case.count, "unit": case.unit, "act": case.act}
-    return {**about, "rows": rows, "versions": versions}
+    result = {**about, "rows": rows, "versions": versions, "others": max(part["others"] for part in parts)}
+    forget_verdicts(result)
+    return result
+
+
+def is_quiet(result: dict[str, Any]) -> bool:
+    """Whether others left the processors alone while this was measured."""
+    return bool(result["others"] <= cases.QUIET)
+
+
+def forget_verdicts(result: dict[str, Any]) -> None:
+    """Judges nothing of what was measured beside others."""
+    if not is_quiet(result):
+        for row in result["rows"]:
+            row.pop("pass", None)
+
+
+def alone_ratios(case: cases.Case, parts: list[dict[str, Any]]) -> dict[str, float]:
+    """The ratios of a measurement on one thread, by peer."""
+    return {
+        peer: paired(times, part["times"][case.own])["ratio"]
+        for part in parts
+        for peer, times in part["times"].items()
+        if peer != case.own and case.own in part["times"]
+    }
 
 
 def judge_own(case: cases.Case, rows: list[dict[str, Any]]) -> None:
@@ -72,6 +96,7 @@ def judge_denormals(result: dict[str, Any]) -> None:
         row["ceiling"] = cases.DENORMAL_CEILING
         if "slowdown" in row:
             row["pass"] = row["slowdown"] <= row["ceiling"]
+    forget_verdicts(result)
 
 
 def verdict(results: dict[str, Any]) -> str:
@@ -81,4 +106,12 @@ def verdict(results: dict[str, Any]) -> str:
     judged += [results["import"]] if "import" in results else []
     met = sum(1 for row in judged if row.get("pass") is True)
     missed = sum(1 for row in judged if row.get("pass") is False)
-    return f"targets: {met} met, {missed} missed, {len(judged) - met - missed} not measured"
+    beside = sum(
+        1
+        for table in tables
+        if not is_quiet(table)
+        for row in table["rows"]
+        if "seconds" in row and row.keys() & {"target", "ceiling", "most_seconds"}
+    )
+    text = f"targets: {met} met, {missed} missed, {len(judged) - met - missed - beside} not measured"
+    return text + (f", {beside} not judged, since the machine was not quiet" if beside else "")

@@ -16,7 +16,7 @@ import numpy as np
 import cases
 import model_cases
 from model_cases import Training
-from peer import Peer
+from peer import Peer, threads
 
 LEARNING_RATE = 1e-3
 CLASSES = 10
@@ -72,7 +72,7 @@ def torch_peer(case: Training, fused: bool | None = None, last: bool = False, co
     the fused one, which is no slower than a compiled one."""
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads())
     torch.manual_seed(1)
     found, labels = samples(case)
     x, y = torch.from_numpy(found), torch.from_numpy(labels)

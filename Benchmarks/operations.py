@@ -13,7 +13,7 @@ import cases
 import model_cases
 from model_cases import Convolution, Prediction, Product
 from networks import torch_network
-from peer import Peer
+from peer import Peer, threads
 
 
 def factors(case: Product) -> tuple[Any, Any]:
@@ -47,7 +47,7 @@ def martlet_product(case: Product) -> Peer:
 def torch_product(case: Product) -> Peer:
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads())
     left, right = map(torch.from_numpy, factors(case))
     # Numpy's memory for the results too, as Martlet has: where arrays are large it begins 16 bytes behind a cache line,
     # and torch's on one.
@@ -85,7 +85,7 @@ def torch_convolution(case: Convolution, last: bool = False) -> Peer:
     """Forward, loss and backward; no optimizer."""
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads())
     torch.manual_seed(1)
     layout = torch.channels_last if last else torch.contiguous_format
     found, targets = map(torch.from_numpy, images(case))
@@ -124,7 +124,7 @@ def martlet_prediction(case: Prediction) -> Peer:
 def torch_prediction(case: Prediction) -> Peer:
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads())
     network, x = torch_network(case.network), torch.from_numpy(sample(case))
 
     def predict() -> None:

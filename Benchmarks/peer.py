@@ -1,14 +1,19 @@
-"""What a worker holds of its peer, and how long a step of it takes. worker.py and models.py make them."""
+"""What a worker holds of its peer, and how long a step of it takes. worker.py and models.py make them.
+
+Time is the wall's, or with MARTLET_BENCH_CLOCK=cpu the processor's, which other processes hardly change.
+"""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Act = Callable[[], object]
+clock = time.process_time if os.environ.get("MARTLET_BENCH_CLOCK") == "cpu" else time.perf_counter
 
 
 class Peer(NamedTuple):
@@ -20,10 +25,15 @@ class Peer(NamedTuple):
     steps: int = 1
 
 
+def threads() -> int:
+    """How many threads this worker may use: what processes.py has told it."""
+    return int(os.environ.get("OMP_NUM_THREADS", "2"))
+
+
 def pass_time(scratch: np.ndarray[Any, Any], seconds: float) -> None:
     """What a training loop does between steps: work on one core, in other memory."""
-    end = perf_counter() + seconds
-    while perf_counter() < end:
+    end = clock() + seconds
+    while clock() < end:
         np.add(scratch, 1, out=scratch)
 
 
@@ -35,19 +45,19 @@ def burst(peer: Peer, seconds: float, gap: float, known: float) -> float:
     if gap:
         return burst_with_gaps(peer, seconds, gap)
     step = peer.step
-    warm, taken, start = 0, 0.0, perf_counter()
+    warm, taken, start = 0, 0.0, clock()
     while known * peer.steps < seconds and taken < seconds / 10:
         step()
         warm += 1
-        taken = perf_counter() - start
+        taken = clock() - start
     # The clock is read some fifty times a burst, so that it costs nothing where a step takes a few microseconds.
     block = max(1, int(seconds / 50 * warm / taken)) if warm else 1
-    done, taken, start = 0, 0.0, perf_counter()
+    done, taken, start = 0, 0.0, clock()
     while taken < seconds:
         for _ in range(block):
             step()
         done += block
-        taken = perf_counter() - start
+        taken = clock() - start
     return taken / (done * peer.steps)
 
 
@@ -55,13 +65,13 @@ def burst_with_gaps(peer: Peer, seconds: float, gap: float) -> float:
     """The same with other work and gradients of another backward pass before each step, none of it timed."""
     scratch = np.zeros(65536, np.float32)
     total, done = 0.0, -3  # three to warm up
-    end = perf_counter() + seconds
-    while done < 1 or perf_counter() < end:
+    end = clock() + seconds
+    while done < 1 or clock() < end:
         pass_time(scratch, gap)
         peer.renew()
-        start = perf_counter()
+        start = clock()
         peer.step()
-        taken = perf_counter() - start
+        taken = clock() - start
         done += 1
         total = total + taken if done > 0 else 0.0
     return total / done

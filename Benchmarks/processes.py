@@ -26,17 +26,24 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A peer's process, and the pipe to it. The constructor does not wait for it: loaded() does."""
+    """A peer's process, and the pipe to it. The constructor does not wait for it: loaded() does.
 
-    def __init__(self, peer: str, programs: Programs, case: cases.Case) -> None:
+    alone: one thread on one processor, whose time is the processor's and not the wall's.
+    """
+
+    def __init__(self, peer: str, programs: Programs, case: cases.Case, alone: bool = False) -> None:
         self.peer = peer
         command = programs.get(peer) or [sys.executable, str(HERE / "worker.py"), peer]
-        # Two threads for all; JAX takes as many as it has cores, so on a larger machine everyone gets two.
-        environment = os.environ | {"OMP_NUM_THREADS": "2", "MARTLET_NUM_THREADS": "2", "JAX_PLATFORMS": "cpu"}
+        # Two threads for all; JAX takes as many as it has cores, so everyone has as many processors as threads.
+        threads = "1" if alone else "2"
+        environment = os.environ | {"OMP_NUM_THREADS": threads, "MARTLET_NUM_THREADS": threads, "JAX_PLATFORMS": "cpu"}
+        environment["MARTLET_BENCH_CLOCK"] = "cpu" if alone else "wall"
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log(), text=True, env=environment
         )
+        if alone:
+            os.sched_setaffinity(self.process.pid, {min(os.sched_getaffinity(0))})
         self.say(" ".join(["load", case.name, *map(str, case.numbers)]))
 
     def say(self, line: str) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 import cases
 import model_cases
+from judge import is_quiet
 
+#: The ratio that other processes hardly change.
+ALONE = "on one thread, in processor time"
 #: What no peer can pass.
 WALLS = (cases.LIMIT, *model_cases.PEAKS)
 INK, GREY, OURS, THEIRS, WALL = "#1b2a41", "#8a94a3", "#d1495b", "#9fb3c8", "#3d5a80"
@@ -55,20 +58,21 @@ def mark(row: dict[str, Any]) -> str:
 def case_lines(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for row in result["rows"]:
         if "failure" in row:
-            yield (row["peer"], "not measured", "", "", "", "", aim(row), row["failure"])
+            yield (row["peer"], "not measured", "", "", "", "", "", aim(row), row["failure"])
             continue
+        alone = f"{row['alone']:.2f}" if "alone" in row else ""
         share = f"{digits(100 * row['share'])} %" if "share" in row else ""
         found = (row["peer"], duration(row["seconds"]), digits(row["speed"]), share)
-        yield (*found, comparison(row), spread(row), aim(row), mark(row))
+        yield (*found, comparison(row), spread(row), alone, aim(row), mark(row))
 
 
 def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The heads and the lines, without the shares of a peak where none was measured."""
-    head = ("", result["act"], result["unit"], "of peak", "times Martlet's", "quartiles", "wanted", "")
+    """The heads and the lines, without the columns that have nothing to say."""
+    head = ("", result["act"], result["unit"], "of peak", "times Martlet's", "quartiles", ALONE, "wanted", "")
     lines = [head, *case_lines(result)]
-    if any("share" in row for row in result["rows"]):
-        return lines
-    return [line[:3] + line[4:] for line in lines]
+    empty = {3: "share", 6: "alone"}
+    left_out = [place for place, key in empty.items() if not any(key in row for row in result["rows"])]
+    return [tuple(cell for place, cell in enumerate(line) if place not in left_out) for line in lines]
 
 
 def heading(result: dict[str, Any]) -> str:
@@ -77,10 +81,16 @@ def heading(result: dict[str, Any]) -> str:
     return f"{result['title']}" + (f" ({own[0]['peer']}: {own[0]['isa']}, threads: {own[0]['threads']})" if own else "")
 
 
+def others(result: dict[str, Any]) -> str:
+    """What else ran, and what follows."""
+    text = f"other processes took {100 * result['others']:.0f} % of the processors meanwhile"
+    return text if is_quiet(result) else f"{text}: not quiet, so nothing is judged"
+
+
 def case_table(result: dict[str, Any]) -> str:
     lines = table(result)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)][:-1]
-    text = [heading(result)]
+    text = [heading(result), f"  {others(result)}"]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
         text.append("  " + "  ".join([*cells, line[-1]]).rstrip())
@@ -107,7 +117,7 @@ def markdown(results: dict[str, Any]) -> str:
     for result in everything(results):
         head, *lines = table(result)
         rule = "|---|" + "---:|" * (len(head) - 2) + "---|"
-        text += [f"**{heading(result)}**", "", "| " + " | ".join(head) + " |", rule]
+        text += [f"**{heading(result)}**", "", f"{others(result)}.", "", "| " + " | ".join(head) + " |", rule]
         text += ["| " + " | ".join(line) + " |" for line in lines]
         text += [""]
     if "import" in results:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import compare
 import judge
 import machine
 import peer
+import quiet
+import readme
 import report
 import worker
 from processes import WorkerError
@@ -34,7 +37,8 @@ def part(**times: list[float]) -> dict[str, Any]:
     named = {name.replace("_", " "): found for name, found in times.items()}
     notes: dict[str, dict[str, Any]] = {name: {} for name in named}
     notes[cases.MARTLET] = {"isa": "avx2", "threads": 1}
-    return {"times": named, "notes": notes, "versions": {}, "failures": {cases.DEEPSPEED: "ImportError: none"}}
+    failures = {cases.DEEPSPEED: "ImportError: none"}
+    return {"times": named, "notes": notes, "versions": {}, "failures": failures, "others": 0.01}
 
 
 def test_ratios_are_paired_and_a_wide_spread_is_called_noisy() -> None:
@@ -55,10 +59,66 @@ def test_a_peer_that_could_not_be_measured_stays_in_the_count() -> None:
     assert "martlet: avx2, threads: 1" in text and "not measured" in text and "ImportError: none" in text
 
 
+def test_nothing_is_judged_beside_others() -> None:
+    beside = {**part(martlet=[1.0, 1.0], torch_fused=[1000.0, 1000.0], torch=[2.9, 2.9]), "others": 0.06}
+    result = judge.summary(CASE, [beside])
+    assert not any("pass" in row for row in result["rows"])
+    assert judge.verdict({"cases": [result]}) == (
+        "targets: 0 met, 0 missed, 1 not measured, 2 not judged, since the machine was not quiet"
+    )
+    alone = {**part(martlet=[1.0, 1.0, 2.0], torch_fused=[3.0, 3.0, 7.0]), "others": 0.5}
+    assert judge.alone_ratios(CASE, [alone]) == {cases.FUSED: 3.0}
+    result["rows"][1]["alone"] = 3.0
+    text = report.case_table(result)
+    assert "other processes took 6 % of the processors meanwhile: not quiet, so nothing is judged" in text
+    assert report.ALONE in text and "3.00" in text and "pass" not in text
+    quiet = report.case_table(judge.summary(CASE, [part(martlet=[1.0], torch=[4.0])]))
+    assert "other processes took 1 % of the processors meanwhile\n" in quiet and report.ALONE not in quiet
+
+
+STAT = """cpu  999999 0 0 0 0 0 0 0 0 0
+cpu0 {} 10 20 100000 5000 3 2 {} 7 0
+cpu1 1000 0 0 0 0 0 0 0 0 0
+cpu3 {} 0 0 0 0 0 0 0 0 0
+intr 1 2 3
+"""
+
+
+def test_others_are_what_the_processors_did_and_we_did_not(tmp_path: Path) -> None:
+    def proc(user: int, steal: int, other: int, ours: int) -> None:
+        (tmp_path / "proc/17").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "proc/stat").write_text(STAT.format(user, steal, other))
+        (tmp_path / "proc/17/stat").write_text(f"17 (a) b) c) R 1 1 1 0 -1 0 0 0 0 0 {ours} 50 0 0 20 0 1 0 0\n")
+
+    ticks = quiet.TICKS
+    proc(100, 5, 40, 0)
+    assert quiet.busy_seconds([0], tmp_path) == (100 + 10 + 20 + 3 + 2 + 5) / ticks
+    assert quiet.busy_seconds([0, 3], tmp_path) == (140 + 40) / ticks
+    assert quiet.process_seconds(17, tmp_path) == 50 / ticks and quiet.process_seconds(18, tmp_path) == 0.0
+    now = [0.0]
+    watch = quiet.Watch(
+        [0, 3],
+        lambda: [17],
+        clock=lambda: now[0],
+        busy=lambda processors: quiet.busy_seconds(processors, tmp_path),
+        own=lambda processes: sum(quiet.process_seconds(process, tmp_path) for process in processes),
+    )
+    now[0] = 10.0
+    # Of 20 processor seconds 8 were ours, 1 another process's, and 2 went to the host's other machines.
+    proc(100 + 8 * ticks, 5 + 2 * ticks, 40 + ticks, 8 * ticks)
+    assert watch.others() == pytest.approx(3 / 20)
+
+
+def test_our_own_work_and_that_of_children_is_not_others(tmp_path: Path) -> None:
+    before = quiet.own_seconds([])
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.2: pass"], check=True)
+    assert quiet.own_seconds([]) - before >= 0.2
+
+
 def test_denormals_are_held_against_the_normal_numbers_of_the_same_peer() -> None:
     names = (cases.MARTLET, cases.DENORMALS, cases.DENORMALS_KEPT, cases.FUSED, cases.FUSED_DENORMALS)
     times = dict(zip(names, ([1.0], [1.2], [30.0], [10.0], [20.0]), strict=True))
-    made = {"times": times, "notes": {name: {} for name in names}, "versions": {}, "failures": {}}
+    made = {"times": times, "notes": {name: {} for name in names}, "versions": {}, "failures": {}, "others": 0}
     result = judge.summary(cases.DENORMAL_CASE, [made])
     judge.judge_denormals(result)
     slowdowns = {row["peer"]: row["slowdown"] for row in result["rows"] if "slowdown" in row}
@@ -72,8 +132,9 @@ class FakeWorker:
 
     order: list[str] = []  # noqa: RUF012
 
-    def __init__(self, peer: str, programs: Programs, case: cases.Case) -> None:
+    def __init__(self, peer: str, programs: Programs, case: cases.Case, alone: bool) -> None:
         self.peer = peer
+        self.process = types.SimpleNamespace(pid=os.getpid())
 
     def loaded(self) -> str:
         return self.peer
@@ -200,3 +261,13 @@ def test_a_short_run_writes_all_its_files(tmp_path: Path) -> None:
     assert {"start", "end"} == set(results["load"]) and "gcc" in results["machine"]["gcc"]
     assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
     assert "numpy by hand" in (tmp_path / "results.md").read_text()
+    head, _, row, *_ = (tmp_path / "readme.md").read_text().splitlines()
+    assert head == "| shapes | Martlet | torch's default | torch fused | CPUAdam | C loop |"
+    assert row.startswith("| the same, with other work between steps") and row.count("| - ") == 3
+
+
+def test_readmes_tables_name_cases_that_there_are() -> None:
+    names = {case.name for case in compare.CASES}
+    for table in readme.TABLES:
+        assert set(table.rows) <= names
+        assert f"| {' | '.join([table.head, *table.columns])} |" in (HERE.parent / "README.md").read_text()

@@ -20,14 +20,14 @@ import numpy as np
 
 import cases
 import models
-from peer import Peer, burst
+from peer import Peer, burst, threads
 
 
 def torch_peer(make: Callable[[list[Any]], Any], case: cases.Case, denormal: bool = False) -> Peer:
     """A torch optimizer over the case's shapes; with ``denormal`` gradients and moments are under the normal range."""
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads())
     torch.manual_seed(1)
     parameters, gradients = [], []
     for shape in case.shapes:

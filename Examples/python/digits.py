@@ -1,7 +1,7 @@
 """The demo: one classifier, trained twice from the same seed, with torch.optim.Adam and with martlet.torch.Adam.
 
 Trains a small network on scikit-learn's digits (1,797 images of 8x8), prints how far the two loss curves are apart,
-both accuracies on the held-out fifth and the time that each optimizer took inside the loop, and draws a picture.
+both accuracies on the held-out fifth and the median time of each optimizer's steps, and draws a picture.
 Exits with status 1 if the curves differ by more than 1e-5 relative over the first 50 steps, or an accuracy is under
 0.97. It is a comparison, not a benchmark: Benchmarks/ measures speed.
 """
@@ -39,12 +39,14 @@ class Run:
     name: str
     losses: np.ndarray[Any, np.dtype[np.float64]]
     accuracy: float
-    optimizer_seconds: float
+    #: Inside the optimizer, step by step.
+    step_seconds: list[float]
     seconds: float
 
     @property
     def step_microseconds(self) -> float:
-        return self.optimizer_seconds / len(self.losses) * 1e6
+        """The median: what else the machine does lengthens some steps a hundredfold."""
+        return float(np.median(self.step_seconds)) * 1e6
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -64,7 +66,7 @@ def train(name: str, make_optimizer: MakeOptimizer) -> Run:
     optimizer = make_optimizer(model.parameters())
     criterion = nn.CrossEntropyLoss()
     losses: list[float] = []
-    optimizer_seconds = 0.0
+    step_seconds: list[float] = []
     start = perf_counter()
     for _ in tqdm(range(EPOCHS), desc=name, unit="epoch"):
         order = torch.randperm(len(train_x))
@@ -75,12 +77,12 @@ def train(name: str, make_optimizer: MakeOptimizer) -> Run:
             loss.backward()
             before = perf_counter()
             optimizer.step()
-            optimizer_seconds += perf_counter() - before
+            step_seconds.append(perf_counter() - before)
             losses.append(loss.item())
     seconds = perf_counter() - start
     with torch.no_grad():
         accuracy = (model(test_x).argmax(1) == test_y).float().mean().item()
-    return Run(name, np.array(losses), accuracy, optimizer_seconds, seconds)
+    return Run(name, np.array(losses), accuracy, step_seconds, seconds)
 
 
 def warm_up(make_optimizer: MakeOptimizer) -> None:
@@ -95,10 +97,6 @@ def difference(theirs: Run, ours: Run) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(np.abs(ours.losses - theirs.losses) / np.maximum(np.abs(theirs.losses), 1e-12))
 
 
-def ratio(theirs: Run, ours: Run) -> float:
-    return theirs.optimizer_seconds / ours.optimizer_seconds
-
-
 def smooth(losses: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The mean of each loss and those before it, SMOOTHED at most."""
     sums = np.concatenate([[0.0], np.cumsum(losses)])
@@ -108,7 +106,7 @@ def smooth(losses: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.
 
 
 def draw(theirs: Run, ours: Run, path: Path) -> None:
-    """The curves on top of each other, their difference, and the time inside the optimizer."""
+    """The curves on top of each other, and the time inside the optimizer."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -117,51 +115,33 @@ def draw(theirs: Run, ours: Run, path: Path) -> None:
     ink, grey, red, blue = "#1b2a41", "#8a94a3", "#d1495b", "#7a9cc6"
     style: Any = {"axes.edgecolor": grey, "axes.labelcolor": ink, "xtick.color": grey, "ytick.color": grey}
     with pyplot.rc_context({**style, "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = pyplot.figure(figsize=(11, 6.4))
-        grid = figure.add_gridspec(2, 2, width_ratios=(2.4, 1), height_ratios=(1.7, 1), hspace=0.36, wspace=0.22)
-        curves, gaps, bars = (
-            figure.add_subplot(grid[0, 0]),
-            figure.add_subplot(grid[1, 0]),
-            figure.add_subplot(grid[:, 1]),
-        )
+        figure, (curves, bars) = pyplot.subplots(1, 2, figsize=(11, 4.6), width_ratios=(2.4, 1))
         steps = np.arange(1, len(ours.losses) + 1)
-
-        curves.plot(steps, theirs.losses, color=blue, linewidth=0.5, alpha=0.35)
-        curves.plot(steps, smooth(theirs.losses), color=blue, linewidth=5, alpha=0.8, label=theirs.name)
-        curves.plot(steps, smooth(ours.losses), color=red, linewidth=1.2, label=ours.name)
+        curves.plot(steps, smooth(theirs.losses), color=blue, linewidth=6, alpha=0.7, label=theirs.name)
+        curves.plot(steps, smooth(ours.losses), color=red, linewidth=1.4, label=ours.name)
         curves.set_yscale("log")
         curves.set_ylabel(f"training loss, mean of {SMOOTHED} steps")
+        curves.set_xlabel("step")
         curves.set_title("The same curve", loc="left", color=ink, fontsize=12)
         curves.legend(frameon=False, loc="upper right", labelcolor=ink)
-
-        gap = difference(theirs, ours)
-        gaps.plot(steps[gap > 0], gap[gap > 0], ".", color=red, markersize=2)
-        gaps.axhline(TOLERANCE, color=ink, linewidth=0.9, linestyle=(0, (4, 3)))
-        gaps.axvspan(0, COMPARED_STEPS, color=blue, alpha=0.25, linewidth=0)
-        text = (
-            f"limit over the first {COMPARED_STEPS} steps; {np.count_nonzero(gap == 0)} of {len(gap)} losses are equal"
-        )
-        gaps.text(len(steps), TOLERANCE * 1.5, text, ha="right", color=ink, fontsize=9)
-        gaps.set_yscale("log")
-        gaps.set_ylim(top=TOLERANCE * 8)
-        gaps.set_ylabel("relative difference")
-        gaps.set_xlabel("step")
-        gaps.set_title("How far apart", loc="left", color=ink, fontsize=12)
 
         runs = [theirs, ours]
         names = [run.name.replace(".Adam", "\n.Adam") for run in runs]
         columns = bars.bar(names, [run.step_microseconds for run in runs], color=[blue, red], width=0.6)
         texts = [f"{run.step_microseconds:.0f} µs" for run in runs]
         bars.bar_label(columns, texts, padding=4, color=ink, fontsize=11)
-        bars.set_title(f"Time in step(): {ratio(theirs, ours):.1f} to 1", loc="left", color=ink, fontsize=12)
+        bars.set_title("Time of a step(), median", loc="left", color=ink, fontsize=12)
         bars.spines["left"].set_visible(False)
         bars.set_yticks([])
+        bars.margins(y=0.12)
         bars.tick_params(axis="x", length=0, labelcolor=ink)
 
         note = f"digits, 64-128-64-10, batch {BATCH}, {EPOCHS} epochs; "
-        note += f"accuracy on the held-out fifth {theirs.accuracy:.4f} and {ours.accuracy:.4f}"
-        figure.text(0.125, 0.012, note, color=grey, fontsize=9)
-        figure.savefig(path, dpi=130, bbox_inches="tight", facecolor="white")
+        note += f"accuracy on the held-out fifth {theirs.accuracy:.4f} and {ours.accuracy:.4f}; "
+        note += "times as they were in this run: for a comparison, make bench"
+        figure.tight_layout(rect=(0, 0.05, 1, 1), w_pad=3)
+        figure.text(0.012, 0.015, note, color=grey, fontsize=9)
+        figure.savefig(path, dpi=130, facecolor="white")
         pyplot.close(figure)
 
 
@@ -175,17 +155,13 @@ def main() -> int:
     gap = difference(theirs, ours)
     first = float(gap[:COMPARED_STEPS].max())
 
-    print(f"{'':20}{'accuracy':>10}{'in the optimizer':>18}{'a step':>10}{'in all':>10}")
+    print(f"{'':20}{'accuracy':>10}{'median step':>14}{'in all':>10}")
     for run in (theirs, ours):
-        print(
-            f"{run.name:20}{run.accuracy:10.4f}{run.optimizer_seconds * 1e3:15.1f} ms"
-            f"{run.step_microseconds:7.1f} µs{run.seconds:8.2f} s"
-        )
+        print(f"{run.name:20}{run.accuracy:10.4f}{run.step_microseconds:11.1f} µs{run.seconds:8.2f} s")
     print(
         f"largest relative difference of the losses: {first:.1e} in the first {COMPARED_STEPS} steps, "
         f"{gap.max():.1e} in all"
     )
-    print(f"time in the optimizer: torch's is {ratio(theirs, ours):.1f} times Martlet's")
     output.parent.mkdir(parents=True, exist_ok=True)
     draw(theirs, ours, output)
     print(f"picture: {output}")

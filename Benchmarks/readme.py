@@ -1,0 +1,135 @@
+"""The tables of speed in README.md, as compare.py has measured them: build/bench/readme.md, to be pasted as it is.
+
+A column is a peer, a row a case; what was not measured is a dash. It measures and judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import cases
+import model_cases
+from report import digits, duration
+
+Rows = dict[str, dict[str, Any]]
+
+
+def time(rows: Rows, own: str) -> str:
+    return duration(rows[own]["seconds"])
+
+
+def share(rows: Rows, own: str) -> str:
+    """Of what two threads reach with multiply-adds in registers alone."""
+    return f"{100 * rows[own]['share']:.0f} %" if "share" in rows[own] else "-"
+
+
+def times(peer: str) -> Callable[[Rows, str], str]:
+    """A peer's time as a multiple of Martlet's."""
+
+    def found(rows: Rows, own: str) -> str:
+        ratio = rows.get(peer, {}).get("ratio")
+        return "-" if ratio is None else digits(ratio) if ratio >= 2 else f"{ratio:.2f}"
+
+    return found
+
+
+class Table(NamedTuple):
+    head: str
+    #: The first column's text for each case.
+    rows: dict[str, str]
+    columns: dict[str, Callable[[Rows, str], str]]
+
+
+TABLES = (
+    Table(
+        "shapes",
+        {
+            "gpt2": "GPT-2: 148 tensors, 124 M elements",
+            "resnet18": "ResNet-18: 62 tensors, 11.7 M",
+            "mlp": "perceptron 784-64-10: 4 tensors, 51 thousand",
+            "mlp-training": "the same, with other work between steps, as in training",
+            "one": "one tensor of 1,000",
+        },
+        {
+            "Martlet": time,
+            "torch's default": times(cases.DEFAULT),
+            "torch fused": times(cases.FUSED),
+            "CPUAdam": times(cases.DEEPSPEED),
+            "C loop": times(cases.LIMIT),
+        },
+    ),
+    Table(
+        "training step, Adam inside `fit`",
+        {
+            "train-mlp": "perceptron 784-64-10, batch 32",
+            "train-conv-8": "two convolutions, two dense layers, 8x8x3, batch 64",
+            "train-conv-32": "the same network on 32x32x3",
+        },
+        {
+            "Martlet": time,
+            "of peak": share,
+            "torch's default": times(cases.DEFAULT),
+            "torch fused": times(cases.FUSED),
+            "torch.compile": times(model_cases.COMPILED),
+            "JAX + optax": times(model_cases.JAX),
+        },
+    ),
+    Table(
+        "3x3 convolution, forward and both gradients",
+        {
+            "conv-64x64x32x64": "64 images of 32x32, 64 channels to 64",
+            "conv-64x3x32x64": "64 images of 32x32, 3 channels to 64",
+            "conv-64x64x8x64": "64 images of 8x8, 64 channels to 64",
+            "conv-32x128x16x128": "32 images of 16x16, 128 channels to 128",
+        },
+        {
+            "Martlet": time,
+            "of peak": share,
+            "torch contiguous": times(model_cases.CONTIGUOUS),
+            "torch channels-last": times(model_cases.CHANNELS_LAST),
+        },
+    ),
+    Table(
+        "product",
+        {f"matmul-{sizes}": sizes for sizes in ("2048x2048x2048", "64x784x512", "128x512x512", "32x784x64")},
+        {
+            "Martlet from Python": time,
+            "of peak": share,
+            "from C": times(model_cases.MARTLET_C),
+            "torch": times(cases.DEFAULT),
+        },
+    ),
+    Table(
+        "one sample",
+        {"predict": "perceptron 784-64-10"},
+        {"Martlet from C": time, "from Python": times(cases.MARTLET), "torch": times(cases.DEFAULT)},
+    ),
+)
+
+
+def lines(table: Table, results: dict[str, dict[str, Any]]) -> list[str]:
+    """A table in Markdown; nothing where none of its cases was measured."""
+    measured = [name for name in table.rows if name in results]
+    if not measured:
+        return []
+    found = [line([table.head, *table.columns]), "|---|" + "---:|" * len(table.columns)]
+    for name in measured:
+        rows = {row["peer"]: row for row in results[name]["rows"] if "seconds" in row}
+        own = results[name]["rows"][0]["peer"]
+        cells = [column(rows, own) for column in table.columns.values()]
+        found.append(line([table.rows[name], *cells]))
+    return [*found, ""]
+
+
+def line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """All tables, and how quiet the machine was."""
+    by_name = {result["name"]: result for result in results["cases"]}
+    most = max((result["others"] for result in results["cases"]), default=0.0)
+    text = [text for table in TABLES for text in lines(table, by_name)]
+    text.append(f"Other processes took at most {100 * most:.0f} % of the processors during a case.")
+    return "\n".join(text) + "\n"
