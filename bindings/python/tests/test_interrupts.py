@@ -6,9 +6,15 @@ step count are those of whole steps.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+
+from martlet import _ffi, _ffi_models, data, nn
+from martlet.optim import Adam
 
 HUNT = """
 import os, random, signal, tempfile, threading
@@ -174,3 +180,52 @@ assert (nn.load_model(path).parameters() == model.parameters()).all()
 model.compile("adam", "mse")
 """
     )
+
+
+@pytest.mark.parametrize("prefetch", [1, 2])
+def test_batches_go_on_where_they_were(prefetch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the one that had been fetched is lost with the exception."""
+    x = np.arange(10)
+    batches = iter(data.Batches(x, batch_size=1, shuffle=False, prefetch=prefetch))
+    found = [int(next(batches)[0]) for _ in range(3)]
+    ready: Any = batches._ready
+
+    class Interrupted:
+        def get(self) -> None:
+            ready.get()
+            raise KeyboardInterrupt
+
+    batches._ready = Interrupted()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    found += [int(batch[0]) for batch in batches]
+    assert found == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("module", "made", "call"),
+    [
+        (_ffi, "martlet_optimizer_create", lambda: Adam([np.zeros(2)]).save("nowhere")),
+        (_ffi_models, "martlet_model_create", lambda: nn.Sequential([nn.Dense(2, input_shape=(3,))])),
+    ],
+)
+def test_a_handle_that_was_just_made_is_freed(
+    module: Any, made: str, call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, destroyed = getattr(module, made), made.replace("create", "destroy")
+    destroy, freed = getattr(module, destroyed), []
+
+    def interrupted(*arguments: Any) -> None:
+        create(*arguments)
+        raise KeyboardInterrupt
+
+    def noted(token: Any) -> None:
+        freed.append(bool(token))
+        destroy(token)
+
+    monkeypatch.setattr(module, made, interrupted)
+    monkeypatch.setattr(module, destroyed, noted)
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    gc.collect()
+    assert freed == [True]

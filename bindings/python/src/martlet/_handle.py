@@ -18,12 +18,13 @@ class Handle:
 
     def __init__(self, rows: Sequence[Hyperparameters]) -> None:
         self._token = _ffi.HANDLE()
+        # Before there is one, so that a signal's handler cannot end this with one that nobody frees.
+        self._finalizer = weakref.finalize(self, _ffi.martlet_optimizer_destroy, self._token)
         for index, row in enumerate(rows):
             config = _ffi.Config()
             row.write(config)
             if index == 0:
                 _ffi.martlet_optimizer_create(self._token, config)
-                self._finalizer = weakref.finalize(self, _ffi.martlet_optimizer_destroy, self._token)
             else:
                 _ffi.martlet_optimizer_group_add(self._token, None, config)
 

@@ -92,22 +92,21 @@ class Model:
     the model before and after."""
 
     def __init__(self, sizes: Sequence[int], seed: int, owner: Owner | None = None) -> None:
-        token = _ffi_models.MODEL()
-        _ffi_models.martlet_model_create(token, _memory.int64s(sizes), len(sizes), seed)
-        self._own(token, owner)
+        self._prepare(owner)
+        _ffi_models.martlet_model_create(self._token, _memory.int64s(sizes), len(sizes), seed)
 
-    def _own(self, token: Any, owner: Owner | None) -> None:
-        self._token, self.owner = token, owner or Owner()
-        self._finalizer = weakref.finalize(self, _ffi_models.martlet_model_destroy, token)
+    def _prepare(self, owner: Owner | None) -> None:
+        """Before there is a handle, so that a signal's handler cannot leave one that nobody frees."""
+        self._token, self.owner = _ffi_models.MODEL(), owner or Owner()
+        self._finalizer = weakref.finalize(self, _ffi_models.martlet_model_destroy, self._token)
         # At exit the system takes the memory back, and a thread may still be inside.
         self._finalizer.atexit = False
 
     @classmethod
     def load(cls, path: bytes, owner: Owner | None = None) -> Model:
-        token = _ffi_models.MODEL()
-        _ffi_models.martlet_model_load(token, path)
         model = cls.__new__(cls)
-        model._own(token, owner)
+        model._prepare(owner)
+        _ffi_models.martlet_model_load(model._token, path)
         return model
 
     @_alone

@@ -121,6 +121,7 @@ class Epoch(Iterator[Any]):
         self._fetch, self._count, self._next = fetch, count, 0
         self._process = os.getpid()
         self._ready: SimpleQueue[Any] | None = None
+        self._end: Callable[[], object] | None = None
         if prefetch and count:
             self._ready, self._slots = SimpleQueue(), threading.Semaphore(prefetch)
             stop = threading.Event()
@@ -138,8 +139,11 @@ class Epoch(Iterator[Any]):
         if self._ready is None or self._process != os.getpid():  # a forked child has the queue, but no thread
             batch = self._fetch(self._next)
         else:
-            batch, error = self._ready.get()
+            # A signal's handler may end this, and a batch be lost on its way: the rest then comes without the thread.
+            ready, self._ready = self._ready, None
+            batch, error = ready.get()
             self._slots.release()
+            self._ready = ready
             if error is not None:
                 self.close()
                 raise error
@@ -149,7 +153,7 @@ class Epoch(Iterator[Any]):
     def close(self) -> None:
         """Ends the iteration, and its thread."""
         self._next = self._count
-        if self._ready is not None:
+        if self._end is not None:
             self._end()
 
 
