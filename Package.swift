@@ -68,6 +68,7 @@ let package = Package(
         // C: the published header as a module, and what Swift has no words for.
         .systemLibrary(name: "CMartlet", path: "include"),
         .systemLibrary(name: "CMachine", path: "Sources/CMachine"),
+        .target(name: "CGlibc", path: "Sources/CGlibc", publicHeadersPath: "."),
 
         // The machine, the words of the kernels, and the two together.
         .target(name: "MartletPlatform", dependencies: ["CMachine"], path: "Sources/Platform", swiftSettings: strict),
@@ -94,7 +95,7 @@ let package = Package(
             name: "MartletExports", dependencies: ["CMartlet", "MartletModels"], path: "Sources/Exports",
             swiftSettings: strict),
         .target(
-            name: "Martlet", dependencies: ["CMachine", "MartletExports"], path: "Sources/Martlet",
+            name: "Martlet", dependencies: ["CMachine", "CGlibc", "MartletExports"], path: "Sources/Martlet",
             exclude: ["exports.map"],
             linkerSettings: [
                 .unsafeFlags(
@@ -103,7 +104,10 @@ let package = Package(
                         "-Xlinker", "-z", "-Xlinker", "nodelete",
                         "-Xlinker", "--gc-sections", "-Xlinker",
                         "--version-script=\(Context.packageDirectory)/Sources/Martlet/exports.map",
-                        "-Xlinker", "--no-undefined-version",
+                        "-Xlinker", "--no-undefined-version", "-Xlinker", "-z", "-Xlinker", "defs",
+                        // What CGlibc asks for lies in these two before glibc 2.34.
+                        "-Xlinker", "--push-state", "-Xlinker", "--no-as-needed", "-Xlinker", "-l:libpthread.so.0",
+                        "-Xlinker", "-l:libdl.so.2", "-Xlinker", "--pop-state",
                     ], .when(platforms: [.linux], configuration: .release))
             ]),
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 VERSION = "MARTLET_0"
-NEEDED = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1"}
+NEEDED = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "libstdc++.so.6", "libgcc_s.so.1"}
 LOADER = re.compile(r"ld-linux[\w-]*\.so\.\d")
 LARGEST = 10 * 1000 * 1000
 

@@ -27,8 +27,11 @@ SWIFT_WANTED = (
     "{found}. Install it (https://www.swift.org/install/linux/), or let MARTLET_LIBRARY name a libmartlet.so.0 that is "
     "already built."
 )
-# A manylinux_2_X tag is for systems with glibc 2.X or later. From 2.34 on, those have at least this libstdc++, too.
-OLDEST_GLIBC, GLIBCXX = (2, 34), (3, 4, 29)
+# What a manylinux_2_X tag promises beside glibc 2.X: the newest versions of libstdc++ and libgcc_s there.
+BESIDE_GLIBC = {
+    (2, 27): {"GLIBCXX": (3, 4, 24), "CXXABI": (1, 3, 11), "GCC": (7, 0, 0)},
+    (2, 34): {"GLIBCXX": (3, 4, 29), "CXXABI": (1, 3, 13), "GCC": (7, 0, 0)},
+}
 
 
 class MartletBuildHook(BuildHookInterface[Any]):
@@ -163,17 +166,16 @@ def built_library(root: Path) -> Path:
 
 
 def platform_tag(library: Path) -> str:
-    """manylinux_2_X with the newest glibc that the library asks for; where that says too little, the plain platform,
-    which is for this machine alone."""
+    """manylinux_2_X with the oldest glibc that has what the library asks for; where that says too little, the plain
+    platform, which is for this machine alone."""
     content = library.read_bytes()
-    glibc = newest(content, rb"GLIBC_(\d+\.\d+(?:\.\d+)?)")
-    glibcxx = newest(content, rb"GLIBCXX_(\d+\.\d+(?:\.\d+)?)")
-    machine = platform.machine()
-    if glibc >= OLDEST_GLIBC and glibcxx <= GLIBCXX:
-        return f"manylinux_{glibc[0]}_{glibc[1]}_{machine}"
+    glibc, machine = newest(content, "GLIBC"), platform.machine()
+    for oldest, beside in BESIDE_GLIBC.items():
+        if glibc and all(newest(content, name) <= version for name, version in beside.items()):
+            return "manylinux_{}_{}_".format(*max(glibc, oldest)) + machine
     return f"linux_{machine}"
 
 
-def newest(content: bytes, pattern: bytes) -> tuple[int, ...]:
-    """The newest symbol version that a pattern finds."""
-    return max(map(numbers, re.findall(pattern, content)), default=())
+def newest(content: bytes, name: str) -> tuple[int, ...]:
+    """The newest version of a library's symbols that is named."""
+    return max(map(numbers, re.findall(rf"\b{name}_(\d+(?:\.\d+)+)".encode(), content)), default=())
