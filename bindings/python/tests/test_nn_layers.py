@@ -295,7 +295,7 @@ def test_bad_arguments(index: int) -> None:
             r"input_shape is \(9,\), and the model's input \(20,\)",
         ),
         (lambda: [nn.Conv2D(4, 3, groups=3, input_shape=(8, 8, 3))], martlet.ArgumentError, "groups"),
-        (lambda: [nn.Conv2D(2, 3, padding=3, input_shape=(8, 8, 1))], martlet.ArgumentError, "pads"),
+        (lambda: [nn.Conv2D(2, 3, padding=3, input_shape=(8, 8, 1))], martlet.ArgumentError, "padding of layer"),
         (lambda: [nn.Reshape((3, 3), input_shape=(8,))], martlet.ShapeError, "reshape"),
         (lambda: [nn.Permute((2, 1), input_shape=(8,))], martlet.ShapeError, "permute"),
         (lambda: [nn.Dense(2, name="a/b", input_shape=(8,))], martlet.ArgumentError, "a/b"),

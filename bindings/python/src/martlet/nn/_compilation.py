@@ -62,18 +62,27 @@ class Compilation(NamedTuple):
             return np.ascontiguousarray(found.reshape(-1, *shape), np.float32)  # of one output, 0 or 1
         return found
 
+    def _asks_each(self, outputs: tuple[int, ...]) -> bool:
+        """Whether an accuracy asks of each output by itself, and not which is the largest."""
+        return self.loss.number == _ffi_models.LOSS_BINARY_CROSS_ENTROPY or outputs[-1] == 1
+
+    def check_top(self, built: Built) -> None:
+        """Refuses to look for the label among more outputs than there are."""
+        most = 1 if self._asks_each(built.output_shape) else built.output_shape[-1]
+        for metric in self.metrics:
+            if metric.flag == _ffi_models.METRIC_TOP_ACCURACY and metric.k > most:
+                raise ArgumentError(f"k of metric {metric.name!r} is {metric.k}, and the outputs {built.output_shape} "
+                                    f"tell {most} apart; wanted TopK(k) with k at most {most}")  # fmt: skip
+
     def check(self, built: Built) -> None:
         """Refuses, for a model with layers such as these, what would be computed otherwise than its name says."""
         outputs = built.output_shape
-        if (built.gives_channels_first or built.graph.turned) and self.loss.is_categorical:
+        if built.gives_channels_first and self.loss.is_categorical:
             raise UnsupportedError(f"{self.loss!r} is over the last axis, and the output {outputs} is a channels_first "
                                    "image; wanted a Permute((2, 3, 1)) at the end, or channels_last")  # fmt: skip
-        each = self.loss.number == _ffi_models.LOSS_BINARY_CROSS_ENTROPY or outputs[-1] == 1
+        self.check_top(built)
+        each = self._asks_each(outputs)
         for metric in self.metrics:
-            most = 1 if each else outputs[-1]
-            if metric.flag == _ffi_models.METRIC_TOP_ACCURACY and metric.k > most:
-                raise ArgumentError(f"k of metric {metric.name!r} is {metric.k}, and the outputs {outputs} tell {most} "
-                                    f"apart; wanted TopK(k) with k at most {most}")  # fmt: skip
             if metric.name == "binary_accuracy" and not each:
                 raise UnsupportedError(f"metric 'binary_accuracy' of outputs {outputs} needs binary_crossentropy, and "
                                        f"the loss is {self.loss!r}")  # fmt: skip

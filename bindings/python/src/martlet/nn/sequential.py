@@ -78,7 +78,7 @@ class Sequential(Stack):
             native = self._native()
             compilation.optimizer._check_free(native)
             if self._built is not None:
-                compilation.check(self._built)
+                compilation.check_top(self._built)
             if self._compilation is not None:
                 self._compilation.optimizer._release(native)
             self._compilation, self._is_ready = compilation, False
@@ -87,7 +87,7 @@ class Sequential(Stack):
         with self._tentative():
             super()._build(shape)
             if self._compilation is not None and self._built is not None:
-                self._compilation.check(self._built)
+                self._compilation.check_top(self._built)
 
     def _native(self) -> Model | None:
         return None if self._built is None else self._built.model
