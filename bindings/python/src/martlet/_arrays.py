@@ -203,12 +203,7 @@ def writable_address(array: np.ndarray[Any, Any]) -> int:
         return pointer
 
 
-def held(array: np.ndarray[Any, Any]) -> list[Any]:
+def held(array: np.ndarray[Any, Any]) -> object:
     """What keeps an array, which is kept itself, where it is, for as long as this is: numpy resizes none that is
     referred to weakly, and one of which it is a view could take the memory from under it."""
-    found = []
-    owner: Any = array
-    while isinstance(owner, np.ndarray):
-        found.append(ref(owner))
-        owner = owner.base
-    return found
+    return ref(array), held(array.base) if isinstance(array.base, np.ndarray) else None

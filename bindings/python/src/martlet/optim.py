@@ -44,7 +44,8 @@ class Adam:
                                      None: yes where eps is at least 1e-10
     grads                            gradient arrays for step() without arguments, which zero_grad() clears: as step's
 
-    A parameter's gradient may be of another type and layout. None for a gradient leaves its parameter as it is.
+    A parameter's gradient may be of another type and layout. None for a gradient leaves its parameter as it is. Arrays
+    may move, and are looked at again at each step: a parameter that no longer fits its moments is an error.
     Wrong arguments raise a MartletError that is also a ValueError or a TypeError, before anything is written.
     One thread at a time may be inside an optimizer; a second one gets BusyError.
     """
