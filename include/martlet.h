@@ -2,7 +2,7 @@
  * martlet.h - the Adam family of optimizers and small neural networks, as a C library.
  *
  * This header is the whole published interface and its manual. It compiles as C99 and later and as
- * C++11 and later, and needs nothing but libmartlet.so.0.
+ * C++11 and later, and needs nothing but libmartlet.so.0, or libmartlet.a.
  *
  * Intended usage, in the order of effort:
  *

@@ -59,15 +59,19 @@ package enum TensorType: UInt8, CaseIterable, BitwiseCopyable, Sendable {
     }
 
     /// The bytes that a tensor of this type and shape takes; nil where they cannot be counted, a size is negative or
-    /// the last byte would not be full.
+    /// the last byte would not be full. A size of 0 leaves none, whatever stands before it.
     package func byteCount(shape: UnsafeBufferPointer<Int>) -> Int? {
         var bits = bitCount
+        var (isEmpty, isTooLarge) = (false, false)
         for index in 0..<shape.count {
             let size = unsafe shape[index]
+            if size < 0 { return nil }
             let (product, overflow) = bits.multipliedReportingOverflow(by: size)
-            if overflow || size < 0 { return nil }
+            isEmpty = isEmpty || size == 0
+            isTooLarge = isTooLarge || overflow
             bits = product
         }
-        return bits % 8 == 0 ? bits / 8 : nil
+        if isEmpty { return 0 }
+        return !isTooLarge && bits % 8 == 0 ? bits / 8 : nil
     }
 }
