@@ -14,10 +14,10 @@ libraries=()
 for name in swiftCore swiftGlibc swiftSynchronization swift_Builtin_float swiftSwiftOnoneSupport; do
     libraries+=("$runtime/lib$name.a")
 done
-# Groups are dissolved: of two groups of one name, this object's and a program's, a linker keeps one, and the other's
-# functions, whose names are local here, would be gone.
 # CGlibc asks for what an older libc.so.6 has, and a program may be linked with another, or with libc.a.
 grep -v /CGlibc.build/ "$built/martlet.product/Objects.LinkFileList" >"$work/objects"
+# Groups are dissolved: of two groups of one name, this object's and a program's, a linker keeps one, and the other's
+# functions, whose names are local here, would be gone.
 ld -r --force-group-allocation -o "$work/all.o" @"$work/objects" \
     "$runtime/$(uname -m)/swiftrt.o" --start-group "${libraries[@]}" --end-group
 objcopy --keep-global-symbols="$work/names" "$work/all.o" "$work/own.o"
