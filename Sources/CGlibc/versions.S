@@ -1,7 +1,7 @@
-// Where glibc has given a function a newer version, the library asks for the one that glibc 2.27 already had, and so loads
-// there whatever system it was built on. The linker finds each name here before the C library's own; it stays inside the
-// library, and goes on to the older function, which does the same. bindings/python/tests/test_manylinux.py fails where
-// one is missing. Only x86-64 has versions so old, and libmartlet.a is without these: it is linked where it runs.
+// Where glibc has given a function a newer version, the library asks for the one that glibc 2.27 already had, and so
+// loads there, built on a later system too. The linker finds each name here before the C library's own; it stays inside
+// the library, and goes on to the older function, which does the same. bindings/python/tests/test_manylinux.py fails
+// where one is missing. Only x86-64 has versions so old, and libmartlet.a is without these: it is linked where it runs.
 #if defined(__x86_64__) && defined(__linux__)
 
 .macro inside name
@@ -47,8 +47,8 @@ older dlerror
 older dlopen
 older dlsym
 
-// 2.33: functions of their own, where the C library's headers had inline ones around these two, whose first argument says
-// which struct stat is meant.
+// 2.33: functions of their own, where the C library's headers had inline ones around these two, whose first argument
+// says which struct stat is meant.
     .symver older_fxstat, __fxstat@GLIBC_2.2.5
     inside fstat
     movq %rsi, %rdx
