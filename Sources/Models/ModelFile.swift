@@ -10,16 +10,12 @@ import MartletPlatform
 extension Model {
     /// Saves the model. A kill at any moment leaves the old file or the new one whole.
     public func save(to path: String) throws(MartletError) {
-        try unsafe path.utf8CString.withUnsafeBufferPointer { path throws(MartletError) in
-            try unsafe save(to: path.baseAddress!)
-        }
+        try unsafe path.withFileName { path throws(MartletError) in try unsafe save(to: path) }
     }
 
     /// Makes a model from what `save` wrote.
     public static func load(from path: String) throws(MartletError) -> Model {
-        try unsafe path.utf8CString.withUnsafeBufferPointer { path throws(MartletError) in
-            try unsafe load(from: path.baseAddress!)
-        }
+        try unsafe path.withFileName { path throws(MartletError) in try unsafe load(from: path) }
     }
 
     package func save(to path: UnsafePointer<CChar>) throws(MartletError) {

@@ -9,17 +9,13 @@ import MartletPlatform
 extension Optimizer {
     /// Saves moments, counters and hyperparameters. A kill at any moment leaves the old file or the new one whole.
     public func save(to path: String) throws(MartletError) {
-        try unsafe path.utf8CString.withUnsafeBufferPointer { path throws(MartletError) in
-            try unsafe save(to: path.baseAddress!)
-        }
+        try unsafe path.withFileName { path throws(MartletError) in try unsafe save(to: path) }
     }
 
     /// Loads what `save` wrote, into an optimizer with the same algorithm, as many groups, and parameters of the same
     /// names, types and counts. On an error nothing has changed.
     public func load(from path: String) throws(MartletError) {
-        try unsafe path.utf8CString.withUnsafeBufferPointer { path throws(MartletError) in
-            try unsafe load(from: path.baseAddress!)
-        }
+        try unsafe path.withFileName { path throws(MartletError) in try unsafe load(from: path) }
     }
 
     package func save(to path: UnsafePointer<CChar>) throws(MartletError) {

@@ -127,6 +127,14 @@ import Testing
         #expect(second.nodes.map { $0.name.string } == first.nodes.map { $0.name.string })
     }
 
+    @Test func namesThatNoFileCanHave() throws {
+        let folder = Folder()
+        let model = try model([2], [.dense(4)], seed: 5)
+        #expect(throws: MartletError.self) { try model.save(to: folder.path + "/a\0b") }
+        #expect(throws: MartletError.self) { try Model.load(from: folder.path + "/a\0b") }
+        #expect(throws: MartletError.self) { try Model.load(from: folder.path + "/a") }
+    }
+
     @Test func startsAgainFromTheSeed() throws {
         let (x, y) = clouds(100, seed: 31)
         let model = try model([2], [.dense(8, activation: .tanh), .dense(4)], seed: 9)

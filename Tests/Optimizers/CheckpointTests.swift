@@ -88,4 +88,13 @@ import Testing
             #expect(failure { () throws(MartletError) in try optimizer.load(from: path) }?.kind == .file)
         }
     }
+    /// The system would read them to the zero character, and write the file "a".
+    @Test func namesThatNoFileCanHave() throws {
+        let folder = Folder()
+        let optimizer = try Optimizer(Configuration(.adam))
+        let error = failure { () throws(MartletError) in try optimizer.save(to: folder["a\0b"]) }
+        #expect(error?.kind == .argument && error?.message.contains("zero character") == true)
+        #expect(failure { () throws(MartletError) in try optimizer.load(from: folder["a\0b"]) }?.kind == .argument)
+        #expect(failure { () throws(MartletError) in try optimizer.load(from: folder["a"]) }?.kind == .file)
+    }
 }
