@@ -163,3 +163,17 @@ def test_names_that_no_file_could_hold(tmp_path: Path) -> None:
         optimizer = Adam({name: np.zeros(3)})
         optimizer.save(tmp_path / "state")
         optimizer.load(tmp_path / "state")
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_header_whose_length_begins_like_a_pickle(protocol: int, tmp_path: Path) -> None:
+    optimizer, _ = stepped()
+    path = tmp_path / "state"
+    optimizer.save(path)
+    whole = path.read_bytes()
+    tensors = whole[8 + int.from_bytes(whole[:8], "little") :]
+    header = b'{"__metadata__":{}}'.ljust(0x80 + (protocol << 8))
+    path.write_bytes(len(header).to_bytes(8, "little") + header + tensors)
+    with pytest.raises(martlet.FormatError) as raised:
+        optimizer.load(path)
+    assert "pickle" not in str(raised.value)

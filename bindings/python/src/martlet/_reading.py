@@ -27,12 +27,14 @@ def kind(start: bytes) -> str | None:
 
 
 def kind_of(path: str | bytes) -> str | None:
-    """The same of a file; None too where it cannot be read."""
+    """The same of a file; None too where it cannot be read, and of a safetensors file: a length of its header stands
+    first, which may begin like any of the others."""
     try:
         with open(path, "rb") as file:
-            return kind(file.read(4))
+            start = file.read(9)
     except OSError:
         return None
+    return None if start[8:] == b"{" else kind(start)
 
 
 @contextmanager
