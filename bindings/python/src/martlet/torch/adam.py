@@ -43,6 +43,8 @@ class Adam(torch.optim.Optimizer):
     These three stand in param_groups, defaults and state_dict only where they are not None or "torch". Each may be
     given or set for one group: group["semantics"] = "optax".
 
+    optimizer.state is torch's too: what is done to it, in place or by replacement, takes effect at the next step.
+
     foreach and fused are accepted and change nothing: every step is one fused call. differentiable and capturable are
     not served. float64, float32, bfloat16, float16 and complex parameters of any strides are; gradients and moments
     may have other types than their parameter. Threads: torch.get_num_threads(). One thread at a time may be inside.
