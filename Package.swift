@@ -57,6 +57,12 @@ func tests(_ room: String, _ dependencies: [Target.Dependency]) -> Target {
         path: "Tests/\(room)", swiftSettings: everywhere)
 }
 
+/// What the Swift runtime locks with; Sources/Martlet/RuntimeLocks.swift stands in for each.
+let runtimeLocks = [
+    "pthread_mutex_lock", "pthread_mutex_unlock", "__cxa_guard_acquire", "__cxa_guard_release",
+    "_ZN5swift14threading_impl9once_slowERNS0_6once_tEPFvPvES3_",
+]
+
 let package = Package(
     name: "martlet",
     products: [
@@ -95,9 +101,10 @@ let package = Package(
             name: "MartletExports", dependencies: ["CMartlet", "MartletModels"], path: "Sources/Exports",
             swiftSettings: strict),
         .target(
-            name: "Martlet", dependencies: ["CMachine", "CGlibc", "MartletExports"], path: "Sources/Martlet",
-            exclude: ["exports.map"],
+            name: "Martlet", dependencies: ["CMachine", "CGlibc", "MartletPlatform", "MartletExports"],
+            path: "Sources/Martlet", exclude: ["exports.map"], swiftSettings: strict,
             linkerSettings: [
+                .unsafeFlags(runtimeLocks.flatMap { ["-Xlinker", "--wrap=\($0)"] }, .when(platforms: [.linux])),
                 .unsafeFlags(
                     [
                         "-static-stdlib", "-no-toolchain-stdlib-rpath", "-Xlinker", "-soname=libmartlet.so.0",

@@ -29,6 +29,23 @@ AVX512_REGISTER = re.compile(r"%(?:zmm\d|k[0-7]\b)")
 # Instructions with a VEX or EVEX prefix start with v; these few with v are older.
 OLD_V = re.compile(r"v(?:err|erw|mcall|mlaunch|mread|mwrite|mxoff|mxon|mresume|mfunc|mptr\w*|mclear)\b")
 
+# Functions of the C and C++ libraries that lock or wait (syscall: that is how a futex is reached), and who may call them:
+# the stand-ins of Martlet/RuntimeLocks.swift; a worker, which no child has; and what asks the system for random bytes.
+WAITS = re.compile(
+    r"pthread_(mutex|rwlock|cond|spin|barrier)_\w*(lock|wait)|pthread_(once|join)|__cxa_guard_\w+|call_once|(mtx|cnd)_\w+"
+    r"|sem_\w*wait|syscall|_ZNK?St\w*(mutex|condition_variable|once|thread\w*join)\w*"
+)
+STAND_IN = r"__wrap_\w+|\$s7Martlet\w+"
+MAY_WAIT = {
+    "pthread_mutex_lock": STAND_IN,
+    "pthread_mutex_unlock": STAND_IN,
+    "__cxa_guard_acquire": STAND_IN,
+    "__cxa_guard_release": STAND_IN,
+    "sem_wait": r"\$s15MartletPlatform6Worker\w+",
+    "syscall": r"swift_stdlib_random(\.cold\.\d+)?|syscall@plt",
+}
+PLT_CALL = re.compile(r"<(\w+)@plt>")
+
 
 def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -69,10 +86,25 @@ def check_lazy_values(folder: pathlib.Path, violations: list[str]) -> int:
     return len(objects)
 
 
+def check_waits(path: pathlib.Path, callers: dict[str, set[str]], violations: list[str]) -> None:
+    """`callers` holds, for each function that the library imports and calls, by which of its functions."""
+    for line in run("nm", "--dynamic", "--undefined-only", str(path)).splitlines():
+        name = line.split()[-1].partition("@")[0]
+        if WAITS.fullmatch(name) and name not in MAY_WAIT:
+            violations.append(f"{path.name} imports {name}")
+    for name, who in MAY_WAIT.items():
+        if not callers[name]:
+            violations.append(f"{path.name}: nothing was seen to call {name}")
+        for caller in sorted(callers[name]):
+            if not re.fullmatch(who, caller):
+                violations.append(f"{path.name}: {caller} calls {name}")
+
+
 def check_library(path: pathlib.Path, violations: list[str]) -> collections.Counter[str]:
     counts: collections.Counter[str] = collections.Counter()
     function = ""
     users: dict[str, set[str]] = collections.defaultdict(set)
+    callers: dict[str, set[str]] = collections.defaultdict(set)
     command = ["objdump", "--disassemble", "--no-show-raw-insn", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -84,10 +116,13 @@ def check_library(path: pathlib.Path, violations: list[str]) -> collections.Coun
                 instruction = line.split("\t", 1)[1]
                 if AVX512_REGISTER.search(instruction):
                     users[function].add("AVX-512")
+                elif called := PLT_CALL.search(instruction):
+                    callers[called[1]].add(function)
                 elif AVX_REGISTER.search(instruction) or (instruction[0] == "v" and not OLD_V.match(instruction)):
                     users[function].add("AVX")
     if process.returncode != 0:
         violations.append(f"objdump could not read {path}")
+    check_waits(path, callers, violations)
     for function, used in users.items():
         if function.startswith(prefix("MartletKernelsAVX512")):
             counts["with AVX-512" if "AVX-512" in used else "with AVX"] += 1

@@ -72,8 +72,10 @@ extern "C" {
  * Stack       A thread of 64 KB of stack may call every function: none takes more than 32 KB, whatever the
  *             sizes and counts, the error or the file.
  * Signals     No function may be called from a signal handler.
- * fork        A forked child can use the library at once. A handle that another thread was inside at
- *             the fork answers MARTLET_ERROR_INTERRUPTED in the child until it is destroyed.
+ * fork        A forked child can use the library at once, also if the fork fell into another thread's
+ *             first calls: it waits for the microseconds in which one of them holds a lock. A handle
+ *             that another thread was inside at the fork answers MARTLET_ERROR_INTERRUPTED in the child
+ *             until it is destroyed.
  * Numbers     The same inputs give the same bits for every thread count, alignment and language, in steps of
  *             optimizers also for every instruction set. A NaN result is a NaN everywhere; its sign and
  *             payload are not promised.

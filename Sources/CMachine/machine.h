@@ -18,6 +18,12 @@ int32_t machine_affinity_get(int32_t process, size_t byte_count, void *set) __as
 __attribute__((weak)) const int32_t _swift_backtraceSettings[32] = {0};
 static inline int32_t machine_backtraces(void) { return _swift_backtraceSettings[1]; }
 
+/* What the linker has replaced in the library (Martlet/RuntimeLocks.swift), by the names under which the originals are left. */
+int32_t machine_mutex_lock(void *mutex) __asm__("__real_pthread_mutex_lock");
+int32_t machine_mutex_unlock(void *mutex) __asm__("__real_pthread_mutex_unlock");
+int32_t machine_guard_acquire(void *guarded) __asm__("__real___cxa_guard_acquire");
+void machine_guard_release(void *guarded) __asm__("__real___cxa_guard_release");
+
 /* Asks for a cache line to be fetched; any address will do, also one behind an array's end. */
 static inline __attribute__((always_inline)) void machine_prefetch(const void *address) { __builtin_prefetch(address); }
 

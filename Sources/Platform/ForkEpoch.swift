@@ -23,11 +23,15 @@ package enum ForkEpoch {
 
     @inline(never)
     private static func startWatching() {
-        // Two threads may both register: the child then counts one fork as two, which is as good.
-        let status = pthread_atfork(nil, nil) {
-            ForkEpoch.count.wrappingAdd(1, ordering: .relaxed)
-            ThreadPool.abandon()
-        }
+        // Two threads may both register: the child then counts one fork as two, which is as good, and a gate that the
+        // second handler finds closed is the first one's.
+        let status = pthread_atfork(
+            { ForkGate.close() }, { ForkGate.open() },
+            {
+                ForkGate.openInChild()
+                ForkEpoch.count.wrappingAdd(1, ordering: .relaxed)
+                ThreadPool.abandon()
+            })
         if status == 0 { isWatched.store(1, ordering: .releasing) }
     }
 }
