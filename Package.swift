@@ -115,7 +115,7 @@ let package = Package(
                         // What CGlibc asks for lies in these two before glibc 2.34.
                         "-Xlinker", "--push-state", "-Xlinker", "--no-as-needed", "-Xlinker", "-l:libpthread.so.0",
                         "-Xlinker", "-l:libdl.so.2", "-Xlinker", "--pop-state",
-                    ], .when(platforms: [.linux], configuration: .release))
+                    ], .when(platforms: [.linux], configuration: .release)),
             ]),
 
         .target(name: "MartletTestSupport", path: "Tests/Support", swiftSettings: everywhere),

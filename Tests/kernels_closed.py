@@ -29,8 +29,8 @@ AVX512_REGISTER = re.compile(r"%(?:zmm\d|k[0-7]\b)")
 # Instructions with a VEX or EVEX prefix start with v; these few with v are older.
 OLD_V = re.compile(r"v(?:err|erw|mcall|mlaunch|mread|mwrite|mxoff|mxon|mresume|mfunc|mptr\w*|mclear)\b")
 
-# Functions of the C and C++ libraries that lock or wait (syscall: that is how a futex is reached), and who may call them:
-# the stand-ins of Martlet/RuntimeLocks.swift; a worker, which no child has; and what asks the system for random bytes.
+# Functions of the C and C++ libraries that lock or wait (syscall: that is how a futex is reached), and who may call
+# them: the stand-ins of Martlet/RuntimeLocks.swift; a worker, which no child has; what asks for random bytes.
 WAITS = re.compile(
     r"pthread_(mutex|rwlock|cond|spin|barrier)_\w*(lock|wait)|pthread_(once|join)|__cxa_guard_\w+|call_once|(mtx|cnd)_\w+"
     r"|sem_\w*wait|syscall|_ZNK?St\w*(mutex|condition_variable|once|thread\w*join)\w*"
@@ -41,10 +41,10 @@ MAY_WAIT = {
     "pthread_mutex_unlock": STAND_IN,
     "__cxa_guard_acquire": STAND_IN,
     "__cxa_guard_release": STAND_IN,
-    "sem_wait": r"\$s15MartletPlatform6Worker\w+",
+    "sem_wait": r"\$s15MartletPlatform6Worker\w+|sem_wait",
     "syscall": r"swift_stdlib_random(\.cold\.\d+)?|syscall@plt",
 }
-PLT_CALL = re.compile(r"<(\w+)@plt>")
+CALL = re.compile(r"\b(?:call|jmp)\S*\s.*<(\w+)(?:@plt)?>")
 
 
 def run(*command: str) -> str:
@@ -116,7 +116,7 @@ def check_library(path: pathlib.Path, violations: list[str]) -> collections.Coun
                 instruction = line.split("\t", 1)[1]
                 if AVX512_REGISTER.search(instruction):
                     users[function].add("AVX-512")
-                elif called := PLT_CALL.search(instruction):
+                elif called := CALL.search(instruction):
                     callers[called[1]].add(function)
                 elif AVX_REGISTER.search(instruction) or (instruction[0] == "v" and not OLD_V.match(instruction)):
                     users[function].add("AVX")

@@ -18,7 +18,7 @@ int32_t machine_affinity_get(int32_t process, size_t byte_count, void *set) __as
 __attribute__((weak)) const int32_t _swift_backtraceSettings[32] = {0};
 static inline int32_t machine_backtraces(void) { return _swift_backtraceSettings[1]; }
 
-/* What the linker has replaced in the library (Martlet/RuntimeLocks.swift), by the names under which the originals are left. */
+/* The originals of what the linker replaces in the library: Martlet/RuntimeLocks.swift. */
 int32_t machine_mutex_lock(void *mutex) __asm__("__real_pthread_mutex_lock");
 int32_t machine_mutex_unlock(void *mutex) __asm__("__real_pthread_mutex_unlock");
 int32_t machine_guard_acquire(void *guarded) __asm__("__real___cxa_guard_acquire");

@@ -72,7 +72,7 @@ static void *on_a_thread(void *calls) {
     return NULL;
 }
 
-/* The calls on two threads at once: the child may have threads of its own, and meets what its parent's main thread was. */
+/* The calls on two threads at once: a child may have threads of its own. */
 static void twice(void (*calls)(void)) {
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, on_a_thread, &calls) == 0);

@@ -3,12 +3,14 @@
 
     run.py --library build/lib --header include [-k name] [--build folder] [--list]
 
-Each test is compiled with all warnings as errors and run with a time limit, in an empty folder of its own. One line
-a test, then the plain line "N passed, N failed"; the exit status is 1 if any failed. It needs gcc and Python's own
-library; it does not build libmartlet.
+Each test is compiled with all warnings as errors, by gcc and, where it is there, by clang, and run with a time limit,
+in an empty folder of its own; what spends its time in the library is run as gcc compiled it alone. One line a test,
+then the plain line "N passed, N failed"; the exit status is 1 if any failed. It needs gcc and Python's own library; it
+does not build libmartlet. CC names one compiler to use instead.
 """
 
 import argparse
+import contextlib
 import os
 import platform
 import re
@@ -16,7 +18,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -27,6 +31,8 @@ CXX_LANGUAGE = ["-std=c++11", "-O1", "-g", "-pthread"]
 CXX = {"gcc": "g++", "clang": "clang++"}
 STANDARDS = [["-std=c99"], ["-std=c11"], ["-std=c17"], ["-x", "c++", "-std=c++11"]]
 ENVIRONMENT = {"MARTLET_ISA", "MARTLET_NUM_THREADS", "OMP_NUM_THREADS", "SWIFT_ROOT", "LD_PRELOAD"}
+MEMORY = Path("/dev/shm")
+IN_MEMORY = "martlet-tests-"
 
 
 class Failure(Exception):
@@ -34,13 +40,14 @@ class Failure(Exception):
 
 
 class Place:
-    """Where things are: the library, the header, and a folder for what is built."""
+    """Where things are: the library, the header, and a folder for what one compiler builds."""
 
-    def __init__(self, library: Path, header: Path, build: Path, compiler: str) -> None:
+    def __init__(self, library: Path, header: Path, build: Path, compiler: str, *, is_first: bool) -> None:
         self.library = library.resolve()
         self.header = header.resolve()
         self.build = build.resolve()
         self.compiler = compiler
+        self.is_first = is_first
         self.shared_object = self.library / "libmartlet.so.0"
 
     def compile(self, source: Path, *, name: str = "", link: bool = True, flags: tuple[str, ...] = ()) -> Path:
@@ -61,6 +68,13 @@ class Place:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         return path
+
+    @contextlib.contextmanager
+    def folder_in_memory(self) -> Iterator[Path]:
+        """An empty folder that saving does not wait for a disk in. It goes with all that is in it, also what a process
+        left that was ended in the middle."""
+        with tempfile.TemporaryDirectory(prefix=IN_MEMORY, dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as path:
+            yield Path(path)
 
 
 def check_output(
@@ -92,11 +106,14 @@ def tail(text: str, lines: int = 60) -> str:
     return "\n".join("      " + line for line in text.rstrip().splitlines()[-lines:])
 
 
-# Each test takes a Place and returns what its line shall say.
+# A test takes a Place and returns what its line shall say; None where it is not for another than the first compiler.
+Test = Callable[[Place], str | None]
 
 
-def header(place: Place) -> str:
+def header(place: Place) -> str | None:
     """header.c under every standard and compiler, and run once under each."""
+    if not place.is_first:
+        return None
     done = []
     for c, cxx in CXX.items():
         if shutil.which(c) is None:
@@ -128,16 +145,22 @@ def program(
     preload: str = "",
     environment: dict[str, str] | None = None,
     lines: int = 1,
-):
-    """A test that is one C file: compiled, run, its last lines shown."""
+    once: bool = False,
+    in_memory: bool = False,
+) -> Test:
+    """A test that is one C file: compiled, run, its last lines shown. `once`: only what the first compiler made is run.
+    `in_memory`: its folder is there."""
 
     def test(place: Place) -> str:
         built = place.compile(HERE / f"{name}.c", flags=flags)
+        if once and not place.is_first:
+            return "compiled"
         extra = dict(environment or {})
         if preload:
             shared = place.compile(HERE / f"{preload}.c", name=f"{preload}.so", link=False, flags=("-shared", "-fPIC"))
             extra = {"LD_PRELOAD": str(shared)}
-        output = check_output([str(built)], limit=limit, cwd=place.folder(name), extra=extra)
+        with place.folder_in_memory() if in_memory else contextlib.nullcontext(place.folder(name)) as folder:
+            output = check_output([str(built)], limit=limit, cwd=folder, extra=extra)
         return "; ".join(output.strip().splitlines()[-lines:])
 
     return test
@@ -169,11 +192,13 @@ for line in open("/proc/self/maps"):
 """
 
 
-def without_fma(name: str, *, lines: int = 1):
+def without_fma(name: str, *, lines: int = 1) -> Test:
     """The test of a C file again, where the baseline's fma is the C library's own arithmetic."""
     test = program(name, environment=NO_FMA, lines=lines)
 
-    def checked(place: Place) -> str:
+    def checked(place: Place) -> str | None:
+        if not place.is_first:
+            return None
         if platform.machine() != "x86_64":
             return "left out: the instruction is part of every such processor"
         usual, other = (check_output([sys.executable, "-c", FMA_PLACE], limit=20, extra=e) for e in ({}, NO_FMA))
@@ -184,10 +209,12 @@ def without_fma(name: str, *, lines: int = 1):
     return checked
 
 
-def script(name: str, *, limit: float = 300):
+def script(name: str, *, limit: float = 300) -> Test:
     """A test that is a Python file of this folder, which compiles what it needs itself."""
 
-    def test(place: Place) -> str:
+    def test(place: Place) -> str | None:
+        if not place.is_first:
+            return None
         command = [sys.executable, str(HERE / f"{name}.py"), "--library", str(place.library)]
         command += ["--header", str(place.header), "--build", str(place.build)]
         return check_output(command, limit=limit, cwd=place.folder(name)).strip().splitlines()[-1]
@@ -195,7 +222,7 @@ def script(name: str, *, limit: float = 300):
     return test
 
 
-def example(source: Path):
+def example(source: Path) -> Test:
     def test(place: Place) -> str:
         built = place.compile(source, name=f"example-{source.stem}")
         folder = place.folder(f"example-{source.stem}")
@@ -213,8 +240,8 @@ def example(source: Path):
     return test
 
 
-def tests() -> dict[str, object]:
-    found = {
+def tests() -> dict[str, Test]:
+    found: dict[str, Test] = {
         "header": header,
         "manual": script("manual"),
         "symbols": script("symbols"),
@@ -223,16 +250,17 @@ def tests() -> dict[str, object]:
         "specials": program("specials"),
         "specials-without-fma": without_fma("specials"),
         "modes": program("modes"),
-        "threads": program("threads", lines=6),
+        "threads": program("threads", lines=6, once=True),
         "threads-without-fma": without_fma("threads", lines=6),
-        "fork": program("fork", limit=240, lines=4),
-        "allocation": program("allocation", preload="malloc_count", lines=3, limit=240),
-        "guard": program("guard", limit=240),
+        "fork": program("fork", limit=240, lines=4, once=True),
+        "fork_first": program("fork_first", limit=240),
+        "allocation": program("allocation", preload="malloc_count", lines=3, limit=240, once=True, in_memory=True),
+        "guard": program("guard", limit=240, once=True),
         "save_kill": program("save_kill"),
         "save_paths": program("save_paths"),
         "corrupt": program("corrupt", lines=2),
         "counters": program("counters"),
-        "big": program("big", limit=240, lines=2),
+        "big": program("big", limit=240, lines=2, once=True),
         "fuzz": program("fuzz", lines=2),
         "stack": program("stack"),
         "matmul": program("matmul", lines=2),
@@ -243,11 +271,11 @@ def tests() -> dict[str, object]:
         "model_scores": program("model_scores"),
         "model_guard": program("model_guard"),
         "model_modes": program("model_modes"),
-        "model_fuzz": program("model_fuzz"),
+        "model_fuzz": program("model_fuzz", in_memory=True),
         "model_files": program("model_files", limit=240, lines=2),
         "model_threads": program("model_threads", lines=2),
         "model_fork": program("model_fork", lines=2),
-        "model_allocation": program("model_allocation", preload="malloc_count", lines=2),
+        "model_allocation": program("model_allocation", preload="malloc_count", lines=2, once=True, in_memory=True),
         "hostile": script("hostile"),
     }
     for source in sorted([*EXAMPLES.glob("*.c"), *EXAMPLES.glob("*.cpp")]):
@@ -270,19 +298,41 @@ def main() -> int:
     if not (options.library / "libmartlet.so.0").exists():
         print(f"There is no {options.library / 'libmartlet.so.0'}: build it with `make lib`.", file=sys.stderr)
         return 1
-    options.build.mkdir(parents=True, exist_ok=True)
-    place = Place(options.library, options.header, options.build, os.environ.get("CC", "gcc"))
-    failed = 0
-    for name, test in chosen.items():
-        started = time.monotonic()
-        try:
-            word, text = "ok", test(place)
-        except Failure as failure:
-            word, text = "FAILED", str(failure)
-            failed += 1
-        print(f"{word:6} {name:20} {time.monotonic() - started:6.1f} s  {text}", flush=True)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    return 1 if failed or not chosen else 0
+    # Ended from outside, it still removes what lies in memory.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    passed = failed = 0
+    for compiler in compilers():
+        is_first = compiler == compilers()[0]
+        build = options.build if is_first else options.build / compiler
+        build.mkdir(parents=True, exist_ok=True)
+        place = Place(options.library, options.header, build, compiler, is_first=is_first)
+        for name, test in chosen.items():
+            started, before = time.monotonic(), left_in_memory()
+            try:
+                word, text = "ok", test(place)
+                if left := left_in_memory() - before:
+                    raise Failure(f"left in {MEMORY}: {', '.join(sorted(left))}")
+            except Failure as failure:
+                word, text = "FAILED", str(failure)
+            if text is None:
+                continue
+            passed, failed = (passed + 1, failed) if word == "ok" else (passed, failed + 1)
+            title = name if is_first else f"{name}, {compiler}"
+            print(f"{word:6} {title:20} {time.monotonic() - started:6.1f} s  {text}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+def compilers() -> list[str]:
+    """The first does all tests, the other those that are C programs."""
+    if "CC" in os.environ:
+        return [os.environ["CC"]]
+    return ["gcc", *(["clang"] if shutil.which("clang") else [])]
+
+
+def left_in_memory() -> set[str]:
+    """Files of ours in memory, but for the folders that a run of this script makes and removes."""
+    return {path.name for path in MEMORY.glob("martlet*") if not path.name.startswith(IN_MEMORY)}
 
 
 if __name__ == "__main__":

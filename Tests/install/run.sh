@@ -84,7 +84,7 @@ flags=$(pkg-config --cflags --libs martlet-static)
 quietly eval "g++ -std=c++11 '$root/Examples/C/schedule.cpp' $flags -Wl,--gc-sections -o '$work/schedule'"
 quietly "$work/schedule"
 quietly eval "gcc -shared -fPIC '$here/program.c' $flags -o '$work/program.so'"
-for test in lifecycle model_life; do
+for test in lifecycle model_life fork_first; do
     quietly eval "gcc -std=c11 -D_GNU_SOURCE -ffp-contract=off -pthread '$root/Tests/C/$test.c' $flags -o '$work/$test'"
     (mkdir -p "$work/run" && cd "$work/run" && SWIFT_BACKTRACE=enable=no quietly "$work/$test")
 done

@@ -16,9 +16,11 @@ for name in swiftCore swiftGlibc swiftSynchronization swift_Builtin_float swiftS
 done
 # CGlibc asks for what an older libc.so.6 has, and a program may be linked with another, or with libc.a.
 grep -v /CGlibc.build/ "$built/martlet.product/Objects.LinkFileList" >"$work/objects"
+# What stands in for the runtime's locks, as in the shared library.
+mapfile -t wraps < <(nm --defined-only "$built"/Martlet.build/*.o | sed -n 's/^.* T __wrap_/--wrap=/p')
 # Groups are dissolved: of two groups of one name, this object's and a program's, a linker keeps one, and the other's
 # functions, whose names are local here, would be gone.
-ld -r --force-group-allocation -o "$work/all.o" @"$work/objects" \
+ld -r --force-group-allocation "${wraps[@]}" -o "$work/all.o" @"$work/objects" \
     "$runtime/$(uname -m)/swiftrt.o" --start-group "${libraries[@]}" --end-group
 objcopy --keep-global-symbols="$work/names" "$work/all.o" "$work/own.o"
 objcopy --strip-unneeded "$work/own.o" "$work/martlet.o"
