@@ -41,7 +41,7 @@ class MartletBuildHook(BuildHookInterface[Any]):
             files = {str(path): place for path, place in swift_package(root)}
             build_data["force_include"].update(files if root != Path(self.root) else {})
             if root == Path(self.root):
-                tops = ("Package.swift", "Sources", "include", "Tests", "bindings")
+                tops = ("Package.swift", "Sources", "include", "Tests", "Examples", "bindings")
                 self.build_config.target_config["include"] += [f"/{top}" for top in tops]
             return
         library = built_library(root)
@@ -88,13 +88,13 @@ def swift_package(root: Path) -> Iterator[tuple[Path, str]]:
         yield root / "LICENSE", "LICENSE"
     for template in CMAKE:
         yield root / "bindings" / "c" / template, f"bindings/c/{template}"
-    for top in ("Sources", "include", "Tests"):
+    for top in ("Sources", "include", "Tests", "Examples/Swift"):
         for folder, subfolders, names in os.walk(root / top, followlinks=True):
             subfolders[:] = [name for name in subfolders if name != "__pycache__"]
             for name in names:
                 path = Path(folder, name)
                 place = path.relative_to(root)
-                if top != "Tests" or path.suffix == ".swift":
+                if top in ("Sources", "include") or path.suffix == ".swift":
                     yield path, str(place)
 
 
