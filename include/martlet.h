@@ -292,6 +292,10 @@ typedef struct martlet_parameter {
  * gradient stays zero otherwise ends as such a number, and slows every later step down. */
 #define MARTLET_FLUSH_DENORMALS 4u
 #define MARTLET_KEEP_DENORMALS 8u
+/* Hyperparameters may be any finite numbers, as schedules of other libraries leave them: a negative rate,
+ * a beta of 1 or more. A step of a parameter is then an ARGUMENT error where they give no finite step
+ * size, as a beta1 of 1 does, whose bias correction is 0. */
+#define MARTLET_WIDE_RANGES 16u
 
 /* Hyperparameters by number, for martlet_optimizer_set and _get. */
 #define MARTLET_LR 1
@@ -303,7 +307,7 @@ typedef struct martlet_parameter {
 #define MARTLET_MOMENTUM 7
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
- * in range, a field that it does not read must be NaN. */
+ * in range (or any finite one, with MARTLET_WIDE_RANGES), a field that it does not read must be NaN. */
 typedef struct martlet_config {
     uint32_t struct_size;
     int32_t algorithm;    /* MARTLET_ADAM, ... */

@@ -30,4 +30,10 @@ package struct AdamCoefficients: BitwiseCopyable {
     package var eps = 0.0
 
     package init() {}
+
+    /// Whether finite hyperparameters have given finite coefficients.
+    package var areFinite: Bool {
+        decay.isFinite && oneMinusBeta1.isFinite && oneMinusBeta2.isFinite && maxScale.isFinite && stepSize.isFinite
+            && eps.isFinite
+    }
 }

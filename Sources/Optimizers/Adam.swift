@@ -31,6 +31,8 @@ enum Adam: AlgorithmDefinition {
         flags.contains(.amsgrad) ? 3 : 2
     }
 
+    static func areFinite(_ coefficients: AdamCoefficients) -> Bool { coefficients.areFinite }
+
     static func coefficients(_ configuration: Configuration, step: StepNumber) -> AdamCoefficients {
         var result = commonCoefficients(configuration, step: step)
         if configuration.semantics == .keras {
@@ -94,6 +96,8 @@ enum AdamW: AlgorithmDefinition {
     static func slotCount(flags: Flags) -> Int {
         Adam.slotCount(flags: flags)
     }
+
+    static func areFinite(_ coefficients: AdamCoefficients) -> Bool { coefficients.areFinite }
 
     static func coefficients(_ configuration: Configuration, step: StepNumber) -> AdamCoefficients {
         var result = Adam.commonCoefficients(configuration, step: step)

@@ -34,8 +34,11 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// The rule that carries the algorithm out.
     var rule: Rule { definition.rule }
 
-    /// Writes the rule's coefficient struct for one step. `memory` holds at least `maximumCoefficientBytes`.
-    func writeCoefficients(_ configuration: Configuration, step: StepNumber, to memory: UnsafeMutableRawPointer) {
+    /// Writes the rule's coefficient struct for one step, and says whether all of it are finite numbers. `memory` holds
+    /// at least `maximumCoefficientBytes`.
+    func writeCoefficients(
+        _ configuration: Configuration, step: StepNumber, to memory: UnsafeMutableRawPointer
+    ) -> Bool {
         unsafe definition.writeCoefficients(configuration, step: step, to: memory)
     }
 
@@ -54,11 +57,15 @@ protocol AlgorithmDefinition {
     static func slotCount(flags: Flags) -> Int
     /// The numbers of one step, counted from 1, formed in Double.
     static func coefficients(_ configuration: Configuration, step: StepNumber) -> Coefficients
+    static func areFinite(_ coefficients: Coefficients) -> Bool
 }
 
 extension AlgorithmDefinition {
-    static func writeCoefficients(_ configuration: Configuration, step: StepNumber, to memory: UnsafeMutableRawPointer)
-    {
-        unsafe memory.storeBytes(of: coefficients(configuration, step: step), as: Coefficients.self)
+    static func writeCoefficients(
+        _ configuration: Configuration, step: StepNumber, to memory: UnsafeMutableRawPointer
+    ) -> Bool {
+        let coefficients = coefficients(configuration, step: step)
+        unsafe memory.storeBytes(of: coefficients, as: Coefficients.self)
+        return areFinite(coefficients)
     }
 }

@@ -27,16 +27,18 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     }
 
     /// Whether a value may stand here, for an algorithm that reads it.
-    func accepts(_ value: Double) -> Bool {
-        switch self {
+    func accepts(_ value: Double, _ flags: Flags) -> Bool {
+        if flags.contains(.wideRanges) { return value.isFinite }
+        return switch self {
         case .lr, .eps, .weightDecay: value >= 0 && value.isFinite
         case .beta1, .beta2, .beta3, .momentum: value >= 0 && value < 1
         }
     }
 
     /// The range in words, for messages.
-    var range: StaticString {
-        switch self {
+    func range(_ flags: Flags) -> StaticString {
+        if flags.contains(.wideRanges) { return "a finite number" }
+        return switch self {
         case .lr, .eps, .weightDecay: "a finite number, 0 or more"
         case .beta1, .beta2, .beta3, .momentum: "0 or more and less than 1"
         }
@@ -66,8 +68,10 @@ public struct Flags: OptionSet, Sendable {
     public static let flushDenormals = Flags(rawValue: 4)
     /// Keep them.
     public static let keepDenormals = Flags(rawValue: 8)
+    /// Take any finite number for a hyperparameter, and refuse a step where they give no finite coefficients.
+    public static let wideRanges = Flags(rawValue: 16)
 
-    package static let all: Flags = [.amsgrad, .maximize, .flushDenormals, .keepDenormals]
+    package static let all: Flags = [.amsgrad, .maximize, .flushDenormals, .keepDenormals, .wideRanges]
 }
 
 /// A group's algorithm and everything it is told.
@@ -140,15 +144,25 @@ public struct Configuration: Sendable {
         }
     }
 
+    /// The error for a step that these hyperparameters give no finite numbers for.
+    func undefined(_ subject: String, step: StepNumber) -> MartletError {
+        let number = step.fraction == 0 ? "\(step.whole)" : "\(Double(step.whole) + step.fraction)"
+        return MartletError(
+            .argument,
+            "\(subject) has no step \(number) with lr \(lr), beta1 \(beta1), beta2 \(beta2), eps \(eps), "
+                + "weight_decay \(weightDecay); expected a finite step size, so a beta1 to the power \(number) other than 1 "
+                + "and a beta2 to that power of 1 at most")
+    }
+
     /// Throws where this algorithm cannot take a value for a hyperparameter.
     package func check(
         _ hyperparameter: Hyperparameter, _ value: Double, _ subject: @autoclosure () -> String
     ) throws(MartletError) {
         let isRead = algorithm.defaultValue(hyperparameter) != nil
-        if isRead ? hyperparameter.accepts(value) : value.isNaN { return }
+        if isRead ? hyperparameter.accepts(value, flags) : value.isNaN { return }
         throw MartletError(
             .argument,
             "\(subject()).\(hyperparameter.name) is \(value); expected "
-                + (isRead ? "\(hyperparameter.range)" : "NaN: \(algorithm.name) does not read it"))
+                + (isRead ? "\(hyperparameter.range(flags))" : "NaN: \(algorithm.name) does not read it"))
     }
 }

@@ -1,7 +1,8 @@
 // Powers of decay rates. The C library's pow may round differently from one processor to the next; this one uses only
 // operations that IEEE 754 fixes, so that every machine forms the same bias corrections.
 
-/// 1 - base^exponent, for a base in 0 ..< 1 and an exponent over 0, correct to a few units of 2^-53.
+/// 1 - base^exponent, for an exponent over 0, correct to a few units of 2^-53 for a base in 0 ..< 1. Not a number where
+/// the power is none, or beyond Double's range.
 ///
 /// Squares and multiplies with an error term beside each product (Dekker: A floating-point technique for extending the
 /// available precision, 1971), since repeated rounding would show for exponents in the thousands.

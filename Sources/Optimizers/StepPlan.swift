@@ -132,7 +132,7 @@ public struct StepReport: Sendable {
         try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
         let counter = try unsafe StepCounter(parameter, describe)
         unsafe addCounter(counter, index, parameter.name)
-        unsafe addWork(parameter, slots, counter.next, check)
+        try unsafe addWork(parameter, slots, counter.next, check)
     }
 
     private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
@@ -153,7 +153,7 @@ public struct StepReport: Sendable {
 
     private mutating func addWork(
         _ parameter: ParameterView, _ slots: Int, _ step: StepNumber, _ check: ParameterCheck
-    ) {
+    ) throws(MartletError) {
         if unsafe parameter.value.count == 0 { return }
         let configuration = unsafe configurations + parameter.group
         if unsafe latest.group != parameter.group || latest.step != step {
@@ -162,6 +162,9 @@ public struct StepReport: Sendable {
             var request = unsafe CoefficientRequest(
                 configuration: configuration, step: step, memory: latestCoefficients)
             unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
+            if unsafe !request.areFinite && configuration.pointee.flags.contains(.wideRanges) {
+                throw unsafe configuration.pointee.undefined("parameters[\(count - 1)]", step: step)
+            }
         }
         let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
         var arrays = unsafe InlineArray<6, Operand>(repeating: value)
@@ -208,10 +211,12 @@ public struct StepReport: Sendable {
     var configuration: UnsafePointer<Configuration>
     var step: StepNumber
     var memory: UnsafeMutableRawPointer
+    var areFinite = true
 
     static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
-        let request = unsafe context.assumingMemoryBound(to: CoefficientRequest.self).pointee
-        unsafe request.configuration.pointee.algorithm.writeCoefficients(
-            request.configuration.pointee, step: request.step, to: request.memory)
+        let request = unsafe context.assumingMemoryBound(to: CoefficientRequest.self)
+        let configuration = unsafe request.pointee.configuration.pointee
+        unsafe request.pointee.areFinite = unsafe configuration.algorithm.writeCoefficients(
+            configuration, step: request.pointee.step, to: request.pointee.memory)
     }
 }

@@ -52,7 +52,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         yield "a struct size between fields", f"{config}.struct_size = 81; w->config.tail[0] = 1;", "STRUCT"
     yield from assign(f"{config}.algorithm", (0, -1, 3, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{config}.flags", ("16u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
+    yield from assign(f"{config}.flags", ("32u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
     yield from assign(f"{config}.seed", (1, "UINT64_MAX", "(uint64_t)1 << 32", 42, "INT64_MAX"), "UNSUPPORTED")
     for field in ("lr", "beta1", "beta2", "eps", "weight_decay"):
         yield from assign(f"{config}.{field}", ODD_DOUBLES, "ARGUMENT")

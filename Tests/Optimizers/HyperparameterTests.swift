@@ -103,6 +103,50 @@ private func isTaken(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool 
         }
     }
 
+    /// With wide ranges any finite number is taken.
+    @Test(arguments: Algorithm.allCases, [Hyperparameter.lr, .beta1, .beta2, .eps, .weightDecay])
+    func wideRanges(algorithm: Algorithm, hyperparameter: Hyperparameter) throws {
+        for value in candidates {
+            let configuration = Configuration(algorithm) {
+                $0.flags = .wideRanges
+                $0[hyperparameter] = value
+            }
+            if value.isFinite {
+                try configuration.check("config")
+                let optimizer = try Optimizer(configuration)
+                try optimizer.set(hyperparameter, to: -value)
+            } else {
+                expectFailure(.argument, ["config.\(hyperparameter.name) is \(value)", "a finite number"]) {
+                    () throws(MartletError) in try configuration.check("config")
+                }
+            }
+        }
+    }
+
+    /// A step whose bias corrections are no numbers to divide by, or have no root, is refused before it writes.
+    @Test func stepsWithoutNumbers() throws {
+        for (beta1, beta2, count) in [(1, 0.5, 1), (-1, 0.5, 2), (0.5, 1.5, 1), (0.5, -1.5, 2), (1e200, 0.5, 2)] {
+            let parameter = Parameter()
+            parameter.counter = Int64(count) - 1
+            let configuration = Configuration(.adam) {
+                $0.flags = .wideRanges
+                ($0.beta1, $0.beta2) = (beta1, beta2)
+            }
+            expectRefusal(
+                .argument, ["parameters[0] has no step \(count)", "beta1 \(beta1)", "beta2 \(beta2)"], [parameter],
+                [configuration])
+        }
+        for (beta1, beta2, count) in [(-1, 0.5, 1), (1.5, 1, 7), (0.5, -1.5, 1), (-1.5, -0.5, 2)] {
+            let parameter = Parameter()
+            parameter.counter = Int64(count) - 1
+            let configuration = Configuration(.adam) {
+                $0.flags = .wideRanges
+                ($0.lr, $0.eps, $0.beta1, $0.beta2) = (-1, -1, beta1, beta2)
+            }
+            try step([parameter], [configuration])
+        }
+    }
+
     @Test func contradictingFlags() {
         let both = Configuration(.adam) { $0.flags = [.flushDenormals, .keepDenormals] }
         expectFailure(.argument, ["config.flags", "FLUSH_DENORMALS", "KEEP_DENORMALS"]) { () throws(MartletError) in

@@ -5,12 +5,15 @@ import MartletOptimizers
 import Testing
 
 /// 1 / (1 - base^exponent) as a step forms it.
-private func inverse(_ base: Double, _ exponent: Int64) throws -> Double {
+private func inverse(_ base: Double, _ exponent: Int64, _ flags: Flags = []) throws -> Double {
     let parameter = Parameter(count: 1, .fp64)
     for array in [parameter.view.gradient, parameter.view.state[0], parameter.view.state[1]] { array.set(0, 1) }
     parameter.view.value.set(0, 0)
     parameter.counter = exponent - 1
-    try step([parameter], [Configuration(.adam) { ($0.lr, $0.beta1, $0.beta2, $0.eps) = (1, base, 0, 0) }])
+    let configuration = Configuration(.adam) {
+        ($0.flags, $0.lr, $0.beta1, $0.beta2, $0.eps) = (flags, 1, base, 0, 0)
+    }
+    try step([parameter], [configuration])
     return withExtendedLifetime(parameter) { -parameter.view.value.get(0) }
 }
 
@@ -49,6 +52,19 @@ private func inverse(_ base: Double, _ exponent: Int64) throws -> Double {
         #expect(try inverse(1 - 0x1p-53, 1) == 0x1p53)
         #expect(try inverse(0.9, 1) == 1 / (1 - 0.9))
         #expect(try inverse(0.999, 1) == 1 / (1 - 0.999))
+    }
+
+    /// The same for bases that wide ranges allow.
+    @Test func beyondTheUsualBases() throws {
+        for (base, most) in [(-0.5, 53), (-0.75, 25), (1.5, 30), (-1.25, 20), (3, 30)] {
+            var power = 1.0
+            for exponent in 1...most {
+                power *= base
+                let found = try inverse(base, Int64(exponent), .wideRanges)
+                #expect(found == 1 / (1 - power), "\(base) to the \(exponent)")
+            }
+        }
+        #expect(try inverse(-0.5, 1 << 40, .wideRanges) == 1)
     }
 
     /// Corrections grow to 1 and stay there: never 0, never negative, never beyond.

@@ -236,3 +236,10 @@ def test_callbacks_hear_what_they_hear_in_keras() -> None:
     for name in HOOKS:
         calls = [call for call in (alike if name in aliases else named) if call[0] == name]
         assert heard(nn, [name]) == calls and calls
+
+
+def test_no_weight_decay() -> None:
+    """As in Keras: none for Adam, and for AdamW an error."""
+    assert nn.Adam(weight_decay=None).weight_decay == 0
+    with pytest.raises(TypeError, match="weight_decay is None; wanted a number"):
+        nn.AdamW(weight_decay=None)  # type: ignore[arg-type]

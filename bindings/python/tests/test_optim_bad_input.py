@@ -286,3 +286,14 @@ def test_settings() -> None:
         martlet.set_isa("sse9")
     with pytest.raises(TypeError):
         martlet.set_isa(3)
+
+
+@pytest.mark.parametrize("kind", [martlet.optim.Adam, martlet.optim.AdamW, martlet.adam, martlet.adamw])
+def test_weight_decay_of_none(kind: Any) -> None:
+    """It could mean none as well as the default."""
+    array = np.ones(2)
+    arguments = ([array],) if isinstance(kind, type) else (array, np.ones(2))
+    with pytest.raises(TypeError, match="weight_decay is None"):
+        kind(*arguments, weight_decay=None)
+    assert (array == 1).all()
+    kind(*arguments, lr=None, betas=None, eps=None)

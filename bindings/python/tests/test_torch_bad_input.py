@@ -55,8 +55,8 @@ def test_hyperparameters_come_before_the_parameters() -> None:
 
 def test_hyperparameters_of_a_group() -> None:
     parameter = nn.Parameter(torch.ones(2))
-    with pytest.raises(martlet.ArgumentError, match=r"param_groups\[0\]: Invalid learning rate: -3"):
-        martlet.torch.Adam([{"params": [parameter], "lr": -3}])
+    with pytest.raises(martlet.ArgumentError, match=r"param_groups\[0\]: Invalid learning rate: inf"):
+        martlet.torch.Adam([{"params": [parameter], "lr": float("inf")}])
     optimizer = martlet.torch.Adam([parameter])
     with pytest.raises(martlet.ArgumentError, match=r"param_groups\[1\]: Invalid epsilon"):
         optimizer.add_param_group({"params": [nn.Parameter(torch.ones(1))], "eps": NAN})
@@ -65,9 +65,9 @@ def test_hyperparameters_of_a_group() -> None:
 
 TURNED_BAD: list[tuple[str, Any, str]] = [
     ("lr", NAN, "Invalid learning rate: nan"),
-    ("lr", -1.0, "Invalid learning rate: -1.0"),
+    ("lr", float("-inf"), "Invalid learning rate: -inf"),
     ("lr", "fast", "lr is 'fast' of type str; wanted a number"),
-    ("betas", (0.9, 2.0), "Invalid beta parameter at index 1: 2.0"),
+    ("betas", (0.9, NAN), "Invalid beta parameter at index 1: nan"),
     ("betas", 0.9, "betas is 0.9; wanted a pair"),
     ("eps", NAN, "Invalid epsilon value: nan"),
     ("weight_decay", None, "weight_decay is None"),
@@ -108,10 +108,10 @@ def test_hyperparameters_that_turn_bad(warm: bool) -> None:
         group.clear()
         group.update(good_group)
     for option in [*group]:
-        if option in ("fused", "foreach", "params"):
+        if option in ("fused", "foreach", "capturable", "params"):
             continue
         good = group.pop(option)
-        with pytest.raises(martlet.ArgumentError, match=rf"param_groups\[0\] has no '{option}'"):
+        with pytest.raises(martlet.MissingError, match=rf"^param_groups\[0\] has no '{option}'"):
             optimizer.step()
         group[option] = good
     assert torch.equal(parameter, before)
@@ -119,20 +119,12 @@ def test_hyperparameters_that_turn_bad(warm: bool) -> None:
     assert not torch.equal(parameter, before)
 
 
-@pytest.mark.parametrize("option", ["differentiable", "capturable"])
-def test_unsupported_options_are_named(option: str) -> None:
-    with pytest.raises(martlet.UnsupportedError, match=option):
-        martlet.torch.Adam([nn.Parameter(torch.ones(1))], **{option: True})
-    optimizer = martlet.torch.Adam([nn.Parameter(torch.ones(1))])
-    optimizer.param_groups[0][option] = True
-    with pytest.raises(martlet.UnsupportedError, match=option):
-        optimizer.step()
-
-
 def test_harmless_options_are_accepted() -> None:
     parameter = nn.Parameter(torch.ones(1))
-    for options in ({"foreach": True}, {"fused": True}, {"foreach": False, "fused": False}):
-        martlet.torch.Adam([parameter], **options)
+    for options in ({"foreach": True}, {"fused": True}, {"foreach": False, "fused": False}, {"capturable": True}):
+        optimizer = martlet.torch.Adam([parameter], **options)
+        parameter.grad = torch.ones(1)
+        optimizer.step()
     with pytest.raises(RuntimeError, match="cannot be `True` together"):
         martlet.torch.Adam([parameter], fused=True, foreach=True)
 
@@ -155,7 +147,7 @@ def test_parameters_that_are_none() -> None:
         martlet.torch.Adam(None)
     with pytest.raises(martlet.DTypeError, match=r"param_groups\[1\]\['params'\] is missing or None"):
         martlet.torch.Adam([{"params": [nn.Parameter(torch.ones(1))]}, {"params": None}])
-    with pytest.raises(martlet.DTypeError, match=r"param_groups\[0\]\['params'\] is missing or None"):
+    with pytest.raises(martlet.MissingError, match=r"param_groups\[0\]\['params'\] is missing or None"):
         martlet.torch.Adam([{"lr": 0.1}])
     for params in (3.0, [3.0], [], torch.ones(3), [{"params": 3}], [torch.ones(2, requires_grad=True) * 2]):
         with pytest.raises(martlet.MartletError) as caught:
@@ -179,17 +171,6 @@ def test_complex_parameters_have_no_bfloat16_moments() -> None:
     optimizer.param_groups[0]["state_dtype"] = torch.bfloat16
     with pytest.raises(martlet.UnsupportedError, match="state_dtype=torch.bfloat16 is not supported"):
         optimizer.step()
-
-
-def test_a_parameter_twice() -> None:
-    weight = nn.Parameter(torch.ones(2))
-    with (
-        pytest.warns(UserWarning, match="duplicate parameters"),
-        pytest.raises(ValueError, match=r"\['params'\]\[2\] is the same tensor as .*\['params'\]\[0\]"),
-    ):
-        martlet.torch.Adam([weight, nn.Parameter(torch.ones(1)), weight])
-    with pytest.raises(ValueError, match="more than one parameter group"):
-        martlet.torch.Adam([{"params": [weight]}, {"params": [weight]}])
 
 
 class Dispatching(Tensor):
@@ -329,7 +310,7 @@ def test_wrapper_subclass_is_named() -> None:
         martlet.torch.Adam([parameter]).step()
 
 
-@pytest.mark.parametrize(("option", "value"), [("lr", "x"), ("lr", -1.0), ("betas", (0.9, "x")), ("amsgrad", "False")])
+@pytest.mark.parametrize(("option", "value"), [("lr", "x"), ("lr", NAN), ("betas", (0.9, "x")), ("amsgrad", "False")])
 def test_options_that_go_wrong_between_steps(option: str, value: object) -> None:
     parameter = nn.Parameter(torch.ones(8))
     optimizer = martlet.torch.Adam([parameter], lr=0.1)

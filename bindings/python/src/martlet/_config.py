@@ -24,6 +24,15 @@ SEMANTICS = {
 }
 
 
+class _Omitted:
+    def __repr__(self) -> str:
+        return "<its default>"
+
+
+# Stands where no weight_decay was given. None would say "no decay" to one reader and "the default" to another.
+OMITTED: Any = _Omitted()
+
+
 class Hyperparameters(NamedTuple):
     """One group's hyperparameters, as plain numbers."""
 
@@ -37,10 +46,12 @@ class Hyperparameters(NamedTuple):
     maximize: bool = False
     semantics: str = "torch"
     flush_denormals: bool | None = None
+    # Whether the numbers may lie anywhere, as torch takes them at a step.
+    wide: bool = False
 
     def write(self, config: _ffi.Config) -> None:
         """Checks the numbers, then fills the struct."""
-        check(self.lr, (self.beta1, self.beta2), self.eps, self.weight_decay)
+        check(self.lr, (self.beta1, self.beta2), self.eps, self.weight_decay, self.wide)
         semantics = semantics_number(self.semantics)
         config.struct_size = CONFIG_SIZE
         config.algorithm = self.algorithm
@@ -59,6 +70,8 @@ class Hyperparameters(NamedTuple):
         flags = _ffi.AMSGRAD if self.amsgrad else 0
         if self.maximize:
             flags |= _ffi.MAXIMIZE
+        if self.wide:
+            flags |= _ffi.WIDE_RANGES
         if self.flush_denormals is not None:
             flags |= _ffi.FLUSH_DENORMALS if self.flush_denormals else _ffi.KEEP_DENORMALS
         return flags
@@ -99,16 +112,21 @@ def used_slots(algorithm: int, amsgrad: bool) -> tuple[str, ...]:
     return slot_names(algorithm)[: count.value]
 
 
-def check(lr: Any, betas: Any, eps: Any, weight_decay: Any) -> None:
-    """Ranges, in torch's order and torch's words. A NaN is in no range."""
-    if not number(lr, "lr") >= 0.0:
+def check(lr: Any, betas: Any, eps: Any, weight_decay: Any, wide: bool = False) -> None:
+    """Ranges, in torch's order and torch's words; wide: any finite number. A NaN is in no range."""
+
+    def fits(value: Any, name: str, below: float = math.inf) -> bool:
+        given = number(value, name)
+        return math.isfinite(given) if wide else 0.0 <= given < below
+
+    if not fits(lr, "lr"):
         raise ArgumentError(f"Invalid learning rate: {lr}")
-    if not number(eps, "eps") >= 0.0:
+    if not fits(eps, "eps"):
         raise ArgumentError(f"Invalid epsilon value: {eps}")
     for index, beta in enumerate(pair(betas)):
-        if not 0.0 <= number(beta, f"betas[{index}]") < 1.0:
+        if not fits(beta, f"betas[{index}]", 1.0):
             raise ArgumentError(f"Invalid beta parameter at index {index}: {beta}")
-    if not number(weight_decay, "weight_decay") >= 0.0:
+    if not fits(weight_decay, "weight_decay"):
         raise ArgumentError(f"Invalid weight_decay value: {weight_decay}")
 
 
@@ -128,8 +146,9 @@ def pair(betas: Any) -> tuple[Any, Any]:
     """betas as two values."""
     try:
         first, second = betas
-    except (TypeError, ValueError):
-        raise ArgumentError(f"betas is {betas!r}; wanted a pair of numbers, such as (0.9, 0.999)") from None
+    except (TypeError, ValueError) as error:
+        kind = DTypeError if isinstance(error, TypeError) else ArgumentError
+        raise kind(f"betas is {betas!r}; wanted a pair of numbers, such as (0.9, 0.999)") from None
     return first, second
 
 
@@ -169,7 +188,7 @@ def spelled(
     beta2: Any = None,
     eps: Any = None,
     epsilon: Any = None,
-    weight_decay: Any = None,
+    weight_decay: Any = OMITTED,
 ) -> Hyperparameters:
     """Merges both spellings of each hyperparameter with the defaults, and checks the ranges."""
     if betas is not None and (beta1 is not None or beta2 is not None):
@@ -178,7 +197,7 @@ def spelled(
         betas = (default.beta1 if beta1 is None else beta1, default.beta2 if beta2 is None else beta2)
     lr = one_of(lr, learning_rate, "lr and learning_rate", default.lr)
     eps = one_of(eps, epsilon, "eps and epsilon", default.eps)
-    weight_decay = default.weight_decay if weight_decay is None else weight_decay
+    weight_decay = default.weight_decay if weight_decay is OMITTED else weight_decay
     check(lr, betas, eps, weight_decay)
     return default._replace(
         lr=float(lr), beta1=float(betas[0]), beta2=float(betas[1]), eps=float(eps), weight_decay=float(weight_decay)

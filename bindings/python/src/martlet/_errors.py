@@ -1,6 +1,7 @@
 """The exceptions of Martlet: one for each status of martlet.h, and one for a library that cannot be loaded.
 
-Each also derives from the built-in exception that a user would catch. The texts come from the code that raises them.
+Each also derives from the built-in exceptions that a user would catch: numpy raises TypeError and ValueError for arrays
+that do not fit, torch RuntimeError. The texts come from the code that raises them.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ class HandleError(MartletError, ValueError):
     """A handle was destroyed, or never was one."""
 
 
-class DTypeError(MartletError, TypeError):
+class DTypeError(MartletError, TypeError, RuntimeError):
     """An array, or its element type, is of a kind that cannot stand where it does."""
 
 
-class ShapeError(MartletError, ValueError):
+class ShapeError(MartletError, ValueError, RuntimeError):
     """Shapes, strides or numbers of arrays that do not fit together."""
 
 
-class OverlapError(MartletError, ValueError):
+class OverlapError(MartletError, ValueError, RuntimeError):
     """Memory that is written overlaps other memory of the same call."""
 
 
@@ -60,6 +61,13 @@ class FileError(MartletError, OSError):
 
 class FormatError(MartletError, ValueError):
     """A file's content, or a loaded state, is not what it should be."""
+
+
+class MissingError(ArgumentError, FormatError, KeyError):
+    """A group, a state or a state_dict lacks an entry."""
+
+    # KeyError's shows a text as a literal.
+    __str__ = Exception.__str__
 
 
 class BusyError(MartletError, RuntimeError):

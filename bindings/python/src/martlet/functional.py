@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from martlet import _arrays, _ffi, _groups, _tree
-from martlet._config import defaults, used_slots
+from martlet._config import OMITTED, defaults, used_slots
 from martlet._entry import MOST_STEPS, Entry
 from martlet._errors import ArgumentError, FormatError
 from martlet._stepping import Stepper
@@ -31,7 +31,7 @@ def adam(
     lr: float | None = None,
     betas: tuple[float, float] | None = None,
     eps: float | None = None,
-    weight_decay: float | None = None,
+    weight_decay: float = OMITTED,
     amsgrad: bool = False,
     maximize: bool = False,
     semantics: str = "torch",
@@ -75,7 +75,7 @@ def adamw(
     lr: float | None = None,
     betas: tuple[float, float] | None = None,
     eps: float | None = None,
-    weight_decay: float | None = None,
+    weight_decay: float = OMITTED,
     amsgrad: bool = False,
     maximize: bool = False,
     semantics: str = "torch",

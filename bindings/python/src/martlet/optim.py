@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from martlet import _arrays, _checkpoint, _ffi, _groups, _state_dict, _tree
-from martlet._config import Hyperparameters, check, defaults, one_of
+from martlet._config import OMITTED, Hyperparameters, check, defaults, one_of
 from martlet._entry import Delta, Entry
 from martlet._errors import ArgumentError, FormatError
 from martlet._owner import Gate, gated
@@ -58,7 +58,7 @@ class Adam:
         lr: float | None = None,
         betas: tuple[float, float] | None = None,
         eps: float | None = None,
-        weight_decay: float | None = None,
+        weight_decay: float = OMITTED,
         amsgrad: bool = False,
         *,
         maximize: bool = False,

@@ -130,8 +130,8 @@ class Adam(Optimizer):
             "lr": lr, "learning_rate": learning_rate, "betas": betas, "eps": eps, "epsilon": epsilon,
             "beta1": _config.one_of(beta1, beta_1, "beta1 and beta_1", None),
             "beta2": _config.one_of(beta2, beta_2, "beta2 and beta_2", None),
-            "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize, "semantics": semantics,
-            "flush_denormals": flush_denormals,
+            "weight_decay": 0.0 if weight_decay is None else weight_decay, "amsgrad": amsgrad, "maximize": maximize,
+            "semantics": semantics, "flush_denormals": flush_denormals,
         }  # fmt: skip
         super().__init__(_groups.completed(default, given))
 
@@ -144,13 +144,15 @@ class AdamW(Adam):
     def __init__(
         self,
         learning_rate: float | None = None,
-        weight_decay: float | None = 0.004,
+        weight_decay: float = 0.004,
         beta_1: float | None = None,
         beta_2: float | None = None,
         epsilon: float | None = None,
         amsgrad: bool = False,
         **others: Any,
     ) -> None:
+        if weight_decay is None:
+            raise DTypeError("weight_decay is None; wanted a number: AdamW without decay is Adam")
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, **others)
 
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from martlet import _config, _forks, _threads
-from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, MissingError, UnsupportedError
 from martlet._owner import Gate
-from martlet.torch import options
+from martlet.torch import differentiable, options
 from martlet.torch import state as states
 from martlet.torch import state_dict as state_dicts
 from martlet.torch.hooks import hooked
@@ -45,9 +45,10 @@ class Adam(torch.optim.Optimizer):
 
     optimizer.state is torch's too: what is done to it, in place or by replacement, takes effect at the next step.
 
-    foreach and fused are accepted and change nothing: every step is one fused call. differentiable and capturable are
-    not served. float64, float32, bfloat16, float16 and complex parameters of any strides are; gradients and moments
-    may have other types than their parameter. Threads: torch.get_num_threads(). One thread at a time may be inside.
+    foreach, fused and capturable are accepted and change nothing: every step is one fused call, which no graph holds.
+    Groups with differentiable=True are stepped by torch itself. float64, float32, bfloat16, float16 and complex
+    parameters of any strides are served; gradients and moments may have other types than their parameter. Threads:
+    torch.get_num_threads(). One thread at a time may be inside.
     """
 
     def __init__(
@@ -106,10 +107,12 @@ class Adam(torch.optim.Optimizer):
             super().__init__(params, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds parameters with options of their own, as in torch; a parameter that appears twice is an error."""
+        """Adds parameters with options of their own, as in torch. A parameter that the group has twice is stepped once,
+        with a warning; one that another group has is an error."""
         index = len(self.param_groups)
         if isinstance(param_group, dict) and param_group.get("params") is None:
-            raise DTypeError(f"param_groups[{index}]['params'] is missing or None; wanted an iterable of tensors")
+            kind = DTypeError if "params" in param_group else MissingError
+            raise kind(f"param_groups[{index}]['params'] is missing or None; wanted an iterable of tensors")
         with _torchs_errors_as_ours():
             super().add_param_group(param_group)
         group = self.param_groups[-1]
@@ -142,6 +145,7 @@ class Adam(torch.optim.Optimizer):
             if plan is None or not plan.repeat(self.param_groups, self.state):
                 self._plan = None
                 plan = Plan(self.param_groups, self.state, self._counts)
+                differentiable.take_step(self.param_groups, self.state, self.defaults["differentiable"])
                 if plan.run_first():
                     self._plan = plan
         except (MartletError, LookupError):
@@ -305,13 +309,5 @@ def _torchs_errors_as_ours() -> Iterator[None]:
 
 
 def _check_parameters(group: dict[str, Any], index: int) -> None:
-    first: dict[Tensor, int] = {}
-    for place, parameter in enumerate(group["params"]):
-        name = states.name_of(group, index, place)
-        if parameter in first:
-            raise ArgumentError(
-                f"{name} is the same tensor as {states.name_of(group, index, first[parameter])}: give each parameter "
-                "once"
-            )
-        first[parameter] = place
+    for parameter, name in states.named(group, index).items():
         states.moment_dtype(parameter, options.own(group, "state_dtype"), name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from martlet import _config, _ffi
 from martlet._config import Hyperparameters, number
-from martlet._errors import ArgumentError, DTypeError, MartletError, UnsupportedError
+from martlet._errors import DTypeError, MartletError, MissingError
 from martlet.torch.tensors import DTYPES
 
 Group = dict[str, Any]
@@ -21,7 +21,7 @@ Group = dict[str, Any]
 OWN: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
 _READ = (
     *("params", "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"),
-    *("capturable", "differentiable", "decoupled_weight_decay"),
+    *("differentiable", "decoupled_weight_decay"),
 )
 
 
@@ -38,19 +38,19 @@ def drop_defaults(options: Group) -> None:
 
 
 def check_options(options: Group) -> None:
-    """Ranges and kinds of all options that a step reads, before it reads them."""
-    _config.check(options["lr"], options["betas"], options["eps"], options["weight_decay"])
+    """Kinds of all options that a step reads, before it reads them. Numbers may be any that arithmetic is defined for:
+    torch holds those of its constructor alone to ranges, and schedules go beyond them."""
+    _config.check(options["lr"], options["betas"], options["eps"], options["weight_decay"], wide=True)
     check_switches(options)
     _config.semantics_number(own(options, "semantics"))
     check_state_dtype(own(options, "state_dtype"))
-    refuse_unserved(options)
 
 
 def check_group(group: Group, where: str) -> None:
     """As check_options, for a parameter group, which the errors name."""
     for option in _READ:
         if option not in group:
-            raise ArgumentError(f"{where} has no {option!r}, which a step reads: put it back, group[{option!r}] = ...")
+            raise MissingError(f"{where} has no {option!r}, which a step reads: put it back, group[{option!r}] = ...")
     try:
         check_options(group)
     except MartletError as error:
@@ -76,8 +76,7 @@ def check_switches(options: Group) -> None:
 
 
 def row_of(group: Group) -> Hyperparameters:
-    """A parameter group's hyperparameters as plain numbers; their ranges are checked where they are written."""
-    refuse_unserved(group)
+    """A parameter group's hyperparameters as plain numbers, which are checked where they are written."""
     check_switches(group)
     beta1, beta2 = _config.pair(group["betas"])
     return Hyperparameters(
@@ -91,21 +90,8 @@ def row_of(group: Group) -> Hyperparameters:
         bool(group["maximize"]),
         own(group, "semantics"),
         own(group, "flush_denormals"),
+        wide=True,
     )
-
-
-def refuse_unserved(options: Group) -> None:
-    """The options of torch that a native step cannot honour."""
-    if options["differentiable"]:
-        raise UnsupportedError(
-            "differentiable=True is not supported, since autograd cannot see into a native step: set "
-            'group["differentiable"] = False, or use torch.optim'
-        )
-    if options["capturable"]:
-        raise UnsupportedError(
-            "capturable=True is not supported: it is for graphs of accelerators, and this steps on the CPU. Where it "
-            'was loaded with a checkpoint, set group["capturable"] = False'
-        )
 
 
 def change_in_place(group: Group) -> bool:

@@ -24,6 +24,7 @@ from martlet.torch.options import Group, change_in_place, own, row_of
 from martlet.torch.tensors import check_parameter, described, lay_out, readable, watcher
 
 _grad_of = attrgetter("grad")
+_is_differentiable = itemgetter("differentiable")
 _values_of = dict.values
 _address_of = Tensor.data_ptr
 _increment_version = torch.autograd.graph.increment_version
@@ -54,8 +55,9 @@ class Plan:
         self._grads: list[Tensor | None] = []
         items = []
         for index, group in enumerate(groups):
-            for place, parameter in enumerate(group["params"]):
-                name = states.name_of(group, index, place)
+            if group["differentiable"]:
+                continue  # torch steps it
+            for parameter, name in states.named(group, index).items():
                 item = self._take_in(name, index, parameter, group, rows[index])
                 if item is not None:
                     items.append(item)
@@ -120,7 +122,7 @@ class Plan:
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
-        repeated, since a gradient had to be copied to be read."""
+        repeated, since a gradient had to be copied to be read, or torch steps a group."""
         self._run()
         _increment_version(self._written_by(self._grads))
         for parameter, added in self._made:
@@ -133,6 +135,7 @@ class Plan:
         for parameter in self._all_counts.keys() - self._counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, map(_grad_of, self._active)))
+        lasting = lasting and not any(map(_is_differentiable, self._groups))
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = list(_objects(self._groups, self._state))
@@ -182,7 +185,7 @@ class Plan:
 
     def _take_options(self, groups: list[Group]) -> None:
         """Writes changed hyperparameters into the configs. Raises LookupError where they need other state."""
-        if [bool(group["amsgrad"]) for group in groups] != self._amsgrad:
+        if [bool(group["amsgrad"]) for group in groups] != self._amsgrad or any(map(_is_differentiable, groups)):
             raise LookupError
         rows = [row_of(group) for group in groups]
         for index, row in enumerate(rows):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from martlet import _ffi
 from martlet._config import slot_names, used_slots
-from martlet._errors import FormatError, ShapeError, UnsupportedError
+from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedError
 from martlet.torch.tensors import check_shape, check_written
 
 SLOTS = slot_names(_ffi.ADAM)
@@ -43,6 +43,14 @@ def name_of(group: dict[str, Any], index: int, place: int) -> str:
     if names:
         return f"parameter {names[place]!r}"
     return f"param_groups[{index}]['params'][{place}]"
+
+
+def named(group: dict[str, Any], index: int) -> dict[Tensor, str]:
+    """What messages call each parameter of a group, which may have one twice."""
+    names: dict[Tensor, str] = {}
+    for place, parameter in enumerate(group["params"]):
+        names.setdefault(parameter, name_of(group, index, place))
+    return names
 
 
 def moment_dtype(parameter: Tensor, dtype: torch.dtype | None, name: str) -> torch.dtype:
@@ -100,7 +108,7 @@ def number_tensor(value: Any, dtype: torch.dtype) -> Tensor:
 def check_complete(entry: dict[str, Any], name: str) -> None:
     """Refuses a state that has some of what a step needs, as other optimizers leave it."""
     if any(key in entry for key in ("step", *SLOTS)) and not all(key in entry for key in _LEAST):
-        raise FormatError(
+        raise MissingError(
             f"the state of {name} has {sorted(map(str, entry))}; wanted {', '.join(_LEAST)}: it is another optimizer's"
         )
 
@@ -124,10 +132,9 @@ def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]]) -> Counts
     ready = []
     counts: Counts = {}
     for index, group in enumerate(groups):
-        for place, parameter in enumerate(group["params"]):
+        for parameter, name in named(group, index).items():
             entry = state.get(parameter)
             if entry:
-                name = name_of(group, index, place)
                 ready.append((parameter, _taken_over(entry, parameter, group, name, counts)))
     for parameter, entry in ready:
         state[parameter] = entry

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet._errors import FormatError
+from martlet._errors import FormatError, MissingError
 from martlet._state_dict import exact_step
 from martlet.torch import state as states
 from martlet.torch.options import OWN, Group
@@ -68,6 +68,9 @@ def check_packed(packed: Any, groups: Sequence[Group]) -> None:
     """Refuses what is no state_dict, or has other groups than the optimizer, or another optimizer's options."""
     if not isinstance(packed, dict):
         raise FormatError(f"the state_dict is a {type(packed).__name__}; wanted what state_dict() gave")
+    for key in ("state", "param_groups"):
+        if key not in packed:
+            raise MissingError(f"the state_dict has {sorted(map(str, packed))}; wanted state and param_groups")
     loaded, state = packed.get("param_groups"), packed.get("state")
     if not isinstance(loaded, list | tuple) or not isinstance(state, Mapping):
         raise FormatError(
@@ -81,7 +84,7 @@ def check_packed(packed: Any, groups: Sequence[Group]) -> None:
     for index, (given, own) in enumerate(zip(loaded, groups, strict=True)):
         for option in ("params", "lr", "betas", "eps"):
             if option not in given:
-                raise FormatError(
+                raise MissingError(
                     f"the loaded param_groups[{index}] has no {option!r}: it is another optimizer's; load a state_dict "
                     "of Adam or AdamW"
                 )

@@ -76,15 +76,20 @@ def check_shape(tensor: Tensor, name: str, parameter: Tensor, remedy: str) -> No
         raise DTypeError(f"{name} has dtype {tensor.dtype}, and the parameter has {parameter.dtype}: {remedy}")
 
 
-def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | None:
-    """The gradient itself, or where its memory is not what it shows (lazy conjugates, negatives, zeros) a copy."""
-    if gradient is None:
-        return None
+def refuse_sparse(gradient: Tensor, name: str) -> None:
+    """As torch's class does, in its words."""
     if gradient.is_sparse:
         raise UnsupportedError(
             "Adam does not support sparse gradients, please consider SparseAdam instead: the gradient of "
             f"{name} is sparse; use Embedding(sparse=False)"
         )
+
+
+def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | None:
+    """The gradient itself, or where its memory is not what it shows (lazy conjugates, negatives, zeros) a copy."""
+    if gradient is None:
+        return None
+    refuse_sparse(gradient, name)
     name = f"the gradient of {name}"
     check_tensor(gradient, name)
     check_shape(gradient, name, parameter, "set it to None, and let backward() make it anew")
