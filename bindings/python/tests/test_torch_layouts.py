@@ -224,7 +224,7 @@ def test_conversion_by_swapping() -> None:
 def test_what_shrinks_between_steps_is_refused(change: str, guarded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address stays the same, and what lies behind it is less than before; also where torch has no guards."""
     if not guarded:
-        monkeypatch.setattr(martlet.torch.tensors, "_TensorGuards", None)
+        monkeypatch.setattr(martlet.torch.watch, "_TensorGuards", None)
     memory = torch.ones(16)
     parameter = nn.Parameter(memory[:8])
     optimizer = martlet.torch.Adam([parameter], lr=0.1)

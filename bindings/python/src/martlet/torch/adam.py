@@ -7,7 +7,7 @@ of hooks.py.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet import _config, _forks, _threads
+from martlet import _forks, _threads
 from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, MissingError, UnsupportedError
 from martlet._owner import Gate
 from martlet.torch import differentiable, options
@@ -51,6 +51,9 @@ class Adam(torch.optim.Optimizer):
     torch.get_num_threads(). One thread at a time may be inside.
     """
 
+    # The state that load_state_dict has just made.
+    _loading: defaultdict[Any, Any] | None = None
+
     def __init__(
         self,
         params: Any,
@@ -70,19 +73,11 @@ class Adam(torch.optim.Optimizer):
         semantics: str = "torch",
         state_dtype: torch.dtype | None = None,
     ) -> None:
-        _config.check(_one_element(lr, "lr"), betas, eps, weight_decay)
-        beta1, beta2 = (_scalar(_one_element(beta, f"betas[{index}]")) for index, beta in enumerate(betas))
-        if isinstance(beta1, Tensor) != isinstance(beta2, Tensor):
-            raise ArgumentError("betas must be either both floats or both Tensors")
-        if foreach and not capturable and isinstance(lr, Tensor):
-            raise ArgumentError("lr as a Tensor is not supported for capturable=False and foreach=True")
-        if fused and differentiable:
-            raise UnsupportedError("`fused` does not support `differentiable`")
-        if fused and foreach:
-            raise UnsupportedError("`fused` and `foreach` cannot be `True` together.")
+        options.check_arguments(lr, betas, eps, weight_decay)
+        options.check_switched(lr, foreach, capturable, differentiable, fused)
         defaults = {
             "lr": lr,
-            "betas": (beta1, beta2),
+            "betas": tuple(map(options.scalar, betas)),
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
@@ -124,6 +119,22 @@ class Adam(torch.optim.Optimizer):
             self.param_groups.pop()
             raise
 
+    @property
+    def state(self) -> defaultdict[Any, Any]:
+        """Moments and step counts by parameter, as in torch: what steps read and write, to be looked at and changed.
+
+        Steps know their own moments. From here on somebody else has them too, and each step looks for what has become
+        of them.
+        """
+        self._is_private = False
+        return self._states
+
+    @state.setter
+    def state(self, value: defaultdict[Any, Any]) -> None:
+        # The first one is what torch's constructor makes.
+        self._is_private = "_states" not in self.__dict__
+        self._states = value
+
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Performs a single optimization step.
@@ -142,10 +153,11 @@ class Adam(torch.optim.Optimizer):
         turn = gate.enter()
         try:
             plan = self._plan
-            if plan is None or not plan.repeat(self.param_groups, self.state):
+            state, is_private = self._states, self._is_private
+            if plan is None or not plan.repeat(self.param_groups, state, is_private):
                 self._plan = None
-                plan = Plan(self.param_groups, self.state, self._counts)
-                differentiable.take_step(self.param_groups, self.state, self.defaults["differentiable"])
+                plan = Plan(self.param_groups, state, self._counts, is_private)
+                differentiable.take_step(self.param_groups, state, self.defaults["differentiable"])
                 if plan.run_first():
                     self._plan = plan
         except (MartletError, LookupError):
@@ -162,12 +174,16 @@ class Adam(torch.optim.Optimizer):
         A copy: later steps do not change it, nor does changing it, or loading it into another optimizer, change this
         one. It takes as much memory as the moments; optimizer.state has the moments themselves.
         """
-        hooks = self._optimizer_state_dict_post_hooks
-        self._optimizer_state_dict_post_hooks = OrderedDict()
+        for pre_hook in self._optimizer_state_dict_pre_hooks.values():
+            pre_hook(self)
+        hooks = self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks
+        is_private = self._is_private
+        self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = OrderedDict(), OrderedDict()
         try:
             packed = super().state_dict()
         finally:
-            self._optimizer_state_dict_post_hooks = hooks
+            self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = hooks
+        self._is_private = is_private  # a copy is all that leaves here
         parameters = dict(enumerate(chain.from_iterable(group["params"] for group in self.param_groups)))
         counts: dict[Any, Any] = self._counts
         packed = {
@@ -179,7 +195,7 @@ class Adam(torch.optim.Optimizer):
         }
         for group in packed["param_groups"]:
             options.drop_defaults(group)
-        for hook in hooks.values():
+        for hook in self._optimizer_state_dict_post_hooks.values():
             changed = hook(self, packed)
             if changed is not None:
                 packed = changed
@@ -202,7 +218,11 @@ class Adam(torch.optim.Optimizer):
                 state_dict = changed
         state_dicts.check_packed(state_dict, self.param_groups)
         groups = state_dicts.loaded_groups(state_dict["param_groups"], self.param_groups)
-        self.__setstate__({"state": state_dicts.loaded_state(state_dict, groups), "param_groups": groups})
+        self._loading = state_dicts.loaded_state(state_dict, groups)
+        try:
+            self.__setstate__({"state": self._loading, "param_groups": groups})
+        finally:
+            self._loading = None
         for post_hook in self._optimizer_load_state_dict_post_hooks.values():
             post_hook(self)
 
@@ -225,6 +245,9 @@ class Adam(torch.optim.Optimizer):
                     group.setdefault(option, value)
             options.drop_defaults(group)
         counts = states.take_over(state["state"], state["param_groups"])
+        self.state = state.pop("state")
+        # Who gave it may hold it, unless it was made for this.
+        self._is_private = self._states is self._loading
         super().__setstate__(state)
         self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
         self._plan = None
@@ -274,17 +297,6 @@ class AdamW(Adam):
         super().__setstate__(state)
         for group in self.param_groups:
             group["decoupled_weight_decay"] = True
-
-
-def _one_element(value: Any, name: str) -> Any:
-    if isinstance(value, Tensor) and value.numel() != 1:
-        raise ArgumentError(f"Tensor {name} must be 1-element")
-    return value
-
-
-def _scalar(value: Any) -> Any:
-    """A tensor of one element as a 0-d one, which is how torch keeps betas."""
-    return value.squeeze() if isinstance(value, Tensor) and value.dim() else value
 
 
 def _refuse_scaling(optimizer: Any) -> None:

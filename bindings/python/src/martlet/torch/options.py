@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from torch import Tensor
+
 from martlet import _config, _ffi
 from martlet._config import Hyperparameters, number
-from martlet._errors import DTypeError, MartletError, MissingError
+from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
 from martlet.torch.tensors import DTYPES
 
 Group = dict[str, Any]
@@ -35,6 +37,35 @@ def drop_defaults(options: Group) -> None:
     for option, default in OWN.items():
         if option in options and type(options[option]) is type(default) and options[option] == default:
             del options[option]
+
+
+def check_arguments(lr: Any, betas: Any, eps: Any, weight_decay: Any) -> None:
+    """What torch asks of its constructor's numbers."""
+    _config.check(_one_element(lr, "lr"), betas, eps, weight_decay)
+    first, second = (_one_element(beta, f"betas[{index}]") for index, beta in enumerate(betas))
+    if isinstance(first, Tensor) != isinstance(second, Tensor):
+        raise ArgumentError("betas must be either both floats or both Tensors")
+
+
+def check_switched(lr: Any, foreach: Any, capturable: Any, differentiable: Any, fused: Any) -> None:
+    """What torch says of switches that do not go together."""
+    if foreach and not capturable and isinstance(lr, Tensor):
+        raise ArgumentError("lr as a Tensor is not supported for capturable=False and foreach=True")
+    if fused and differentiable:
+        raise UnsupportedError("`fused` does not support `differentiable`")
+    if fused and foreach:
+        raise UnsupportedError("`fused` and `foreach` cannot be `True` together.")
+
+
+def _one_element(value: Any, name: str) -> Any:
+    if isinstance(value, Tensor) and value.numel() != 1:
+        raise ArgumentError(f"Tensor {name} must be 1-element")
+    return value
+
+
+def scalar(value: Any) -> Any:
+    """A tensor of one element as a 0-d one, which is how torch keeps betas."""
+    return value.squeeze() if isinstance(value, Tensor) and value.dim() else value
 
 
 def check_options(options: Group) -> None:

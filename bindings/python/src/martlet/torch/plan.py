@@ -8,7 +8,7 @@ tensor must be is the business of tensors.py, what an option means that of optio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from operator import attrgetter, is_, itemgetter
@@ -21,11 +21,11 @@ from martlet._call import Item, StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet.torch import state as states
 from martlet.torch.options import Group, change_in_place, own, row_of
-from martlet.torch.tensors import check_parameter, described, lay_out, readable, watcher
+from martlet.torch.tensors import check_parameter, lay_out, readable
+from martlet.torch.watch import Watch
 
 _grad_of = attrgetter("grad")
 _is_differentiable = itemgetter("differentiable")
-_values_of = dict.values
 _address_of = Tensor.data_ptr
 _increment_version = torch.autograd.graph.increment_version
 
@@ -36,10 +36,12 @@ State = dict[Any, Any]
 class Plan:
     """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot.
 
-    counts: the optimizer's counters. run_first() leaves those in it that are counted from then on.
+    counts: the optimizer's counters. run_first() leaves those in it that are counted from then on. is_private: whether
+    nobody else can have the moments, so that a repeated step need not look at them.
     """
 
-    def __init__(self, groups: list[Group], state: State, counts: states.Counts) -> None:
+    def __init__(self, groups: list[Group], state: State, counts: states.Counts, is_private: bool) -> None:
+        self._is_private = is_private
         rows = [row_of(group) for group in groups]
         self._configs, count = write_configs(rows)
         self._groups = list(groups)
@@ -98,27 +100,31 @@ class Plan:
         return {**entry, **added}
 
     def _remember_options(self, groups: list[Group]) -> None:
-        self._options = list(map(list, map(_values_of, groups)))
+        self._options = [list(group.values()) for group in groups]
         self._amsgrad = [bool(group["amsgrad"]) for group in groups]
         self._options_change_in_place = any(map(change_in_place, groups))
 
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
-        count = len(self._active)
         grads = [
             parameter if gradient is None else gradient
             for parameter, gradient in zip(self._active, self._grads, strict=True)
         ]
+        moments = list(chain.from_iterable(self._moments))
         self._moments_of = _moments_reader(self._slots)
-        self._owned = [*self._active, *chain.from_iterable(self._moments)]
-        self._described = list(map(described, [*self._owned, *grads]))
-        self._are_as_before = watcher([*self._owned, *grads])
-        self._addresses = list(map(_address_of, self._owned))
-        self._grads_at = [0 if gradient is None else gradient.data_ptr() for gradient in self._grads]
+        owned = self._active if self._is_private else [*self._active, *moments]
+        self._watch = Watch([*owned, *grads])
+        self._owned_count = len(owned)
+        self._has_shifts = any(self._watch.shifts[len(owned) :])
+        self._starts = _starts_of([*owned, *self._grads])
         states_at: list[int] = []
-        for counter, moments in zip(self._counts.values(), self._moments, strict=True):
-            states_at += [counter.buffer_info()[0], *map(_address_of, moments)]
-        self._call.point(self._addresses[:count], states_at, self._grads_at)
+        for counter, own_moments in zip(self._counts.values(), self._moments, strict=True):
+            states_at += [counter.buffer_info()[0], *map(_address_of, own_moments)]
+        self._call.point(
+            list(map(_address_of, self._active)),
+            states_at,
+            [0 if gradient is None else gradient.data_ptr() for gradient in self._grads],
+        )
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
@@ -138,36 +144,31 @@ class Plan:
         lasting = lasting and not any(map(_is_differentiable, self._groups))
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
-        self._kept = list(_objects(self._groups, self._state))
+        self._kept = [(group, list(group["params"])) for group in self._groups]
+        self._owners = list(self._state)
         self._state_is_active = list(map(id, self._state)) == list(map(id, self._active))
         return lasting
 
-    def repeat(self, groups: list[Group], state: State) -> bool:
+    def repeat(self, groups: list[Group], state: State, is_private: bool) -> bool:
         """Steps, with new gradients and hyperparameters. False, and nothing done, where another plan is needed."""
-        active = self._active
-        grads = list(map(_grad_of, active))
-        if not self._has_kept(groups, state):
+        if is_private is not self._is_private or not self._has_kept(groups, state):
             return False
-        if self._options_change_in_place or list(map(list, map(_values_of, groups))) != self._options:
+        if self._options_change_in_place or [list(group.values()) for group in groups] != self._options:
             try:
                 self._take_options(groups)
             except (LookupError, TypeError, ValueError):
                 return False  # making another plan says what is wrong
+        active = self._active
         try:
-            owned = [*active, *self._moments_in(state)]
-            if list(map(_address_of, owned)) != self._addresses:
-                return False
-            addresses = list(map(_address_of, grads))
-            if not self._are_as_before(*owned, *grads):
-                return False
-        except TypeError:
-            return self._repeat_some(state, grads)
+            tensors = [*active, *(() if is_private else self._moments_in(state)), *map(_grad_of, active)]
+            starts = self._watch.starts(tensors)
+        except (TypeError, AttributeError):
+            return self._repeat_some(state)
         except (LookupError, ValueError, RuntimeError):
             return False
-        for parameter in self._idle:
-            if parameter.grad is not None:
-                return False
-        if addresses != self._grads_at and not self._point_grads(grads, addresses):
+        if starts is None or (self._idle and any(map(_has_grad, self._idle))):
+            return False
+        if starts != self._starts and not self._point(starts, tensors):
             return False
         self._run()
         _increment_version(active)
@@ -175,8 +176,12 @@ class Plan:
 
     def _has_kept(self, groups: list[Group], state: State) -> bool:
         """Whether these are the groups, the parameters and the owners of state that the plan was made for."""
-        objects = list(_objects(groups, state))
-        return len(objects) == len(self._kept) and all(map(is_, objects, self._kept))
+        if len(groups) != len(self._kept):
+            return False
+        for group, (known, parameters) in zip(groups, self._kept, strict=True):
+            if group is not known or not _are_same(group["params"], parameters):
+                return False
+        return self._is_private or _are_same(state, self._owners)
 
     def _moments_in(self, state: State) -> Iterable[Tensor]:
         """What a step writes beside the parameters, in their order."""
@@ -192,38 +197,38 @@ class Plan:
             row.write(self._configs[index])
         self._remember_options(groups)
 
-    def _repeat_some(self, state: State, grads: list[Tensor | None]) -> bool:
+    def _repeat_some(self, state: State) -> bool:
         """repeat() where some parameters have no gradient this time."""
+        grads = list(map(_grad_of, self._active))
         try:
-            owned = [*self._active, *self._moments_in(state)]
-            if list(map(_address_of, owned)) != self._addresses:
+            tensors = [*self._active, *(() if self._is_private else self._moments_in(state)), *grads]
+            if not self._watch.are_alike(tensors):
                 return False
-        except (LookupError, TypeError, ValueError, RuntimeError):
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError):
             return False  # something else stands where a tensor did
-        seen: list[Tensor | None] = [*owned, *grads]
-        for tensor, description in zip(seen, self._described, strict=True):
-            if tensor is not None and described(tensor) != description:
-                return False
         for parameter, gradient in zip(self._active, grads, strict=True):
             if gradient is None and not parameter.numel():
                 return False
-        if any(parameter.grad is not None for parameter in self._idle):
-            return False
-        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in grads]
-        if not self._point_grads(grads, addresses):
+        if any(map(_has_grad, self._idle)) or not self._point(_starts_of(tensors), tensors):
             return False
         self._run()
         _increment_version(self._written_by(grads))
         return True
 
-    def _point_grads(self, grads: Sequence[Tensor | None], addresses: list[int]) -> bool:
-        """Points the call at gradients. False where one that has elements has no memory."""
-        if 0 in addresses:
-            for gradient, address in zip(grads, addresses, strict=True):
-                if not address and gradient is not None and gradient.numel():
+    def _point(self, starts: list[int], tensors: Sequence[Tensor | None]) -> bool:
+        """Points the call at gradients that lie elsewhere now. False where anything else does, or has no memory."""
+        count = self._owned_count
+        if starts[:count] != self._starts[:count]:
+            return False
+        if 0 in starts:
+            for start, tensor in zip(starts, tensors, strict=True):
+                if not start and tensor is not None and tensor.numel():
                     return False
-        self._call.point_grads(addresses)
-        self._grads_at = addresses
+        at = starts[count:]
+        if self._has_shifts:
+            at = [start and start + shift for start, shift in zip(at, self._watch.shifts[count:], strict=True)]
+        self._call.point_grads(at)
+        self._starts = starts
         return True
 
     def _written_by(self, grads: list[Tensor | None]) -> list[Tensor]:
@@ -231,11 +236,18 @@ class Plan:
         return [parameter for parameter, gradient in zip(self._active, grads, strict=True) if gradient is not None]
 
 
-def _objects(groups: list[Group], state: dict[Any, Any]) -> Iterable[object]:
-    """The groups, each followed by its parameters, and the parameters that have state."""
-    if len(groups) == 1:
-        return chain(groups, groups[0]["params"], state)
-    return chain(*chain.from_iterable(((group,), group["params"]) for group in groups), state)
+def _has_grad(parameter: Tensor) -> bool:
+    return parameter.grad is not None
+
+
+def _starts_of(tensors: Iterable[Tensor | None]) -> list[int]:
+    """Where the tensors' storages start; 0 for none."""
+    return [0 if tensor is None else tensor.untyped_storage().data_ptr() for tensor in tensors]
+
+
+def _are_same(given: Collection[object], known: Sequence[object]) -> bool:
+    """Whether they have the same objects."""
+    return len(given) == len(known) and all(map(is_, given, known))
 
 
 def _moments_reader(slots: list[tuple[str, ...]]) -> Callable[[Iterable[Entry]], Iterable[tuple[Tensor, ...]]]:

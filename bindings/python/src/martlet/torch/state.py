@@ -19,7 +19,7 @@ from torch import Tensor
 from martlet import _ffi
 from martlet._config import slot_names, used_slots
 from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedError
-from martlet.torch.tensors import check_shape, check_written
+from martlet.torch.tensors import check_memory, check_shape, check_written
 
 SLOTS = slot_names(_ffi.ADAM)
 # What every state has; the rest may come later.
@@ -89,6 +89,7 @@ def shown_step(value: Any, dtype: torch.dtype, name: str) -> tuple[Tensor, int |
         and value.layout == torch.strided
         and not value.is_neg()
     ):
+        check_memory(value, f"the step of {name}")
         return value, None
     try:
         number = value.item() if isinstance(value, Tensor) else value

@@ -109,7 +109,7 @@ def loaded_groups(given: Sequence[Group], own: Sequence[Group]) -> list[Group]:
     return groups
 
 
-def loaded_state(packed: dict[str, Any], groups: Sequence[Group]) -> dict[Any, Any]:
+def loaded_state(packed: dict[str, Any], groups: Sequence[Group]) -> defaultdict[Any, Any]:
     """Copies of the loaded states under their parameters; what is under no parameter's key is carried along as it is.
 
     groups: those that loaded_groups gave.
@@ -118,7 +118,7 @@ def loaded_state(packed: dict[str, Any], groups: Sequence[Group]) -> dict[Any, A
     for index, (given, group) in enumerate(zip(packed["param_groups"], groups, strict=True)):
         for place, (key, parameter) in enumerate(zip(given["params"], group["params"], strict=True)):
             owners[key] = parameter, group, states.name_of(group, index, place)
-    state: dict[Any, Any] = defaultdict(dict)
+    state: defaultdict[Any, Any] = defaultdict(dict)
     for key, entry in packed["state"].items():
         if key not in owners:
             state[key] = snapshot(entry)

@@ -5,8 +5,7 @@ Refusals name the tensor, what it is, and what to do. Complex tensors pass as pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -26,9 +25,6 @@ DTYPES = {
 PAIRS = {torch.complex128: _ffi.FP64, torch.complex64: _ffi.FP32, torch.complex32: _ffi.FP16}
 _WANTED = "float64, float32, bfloat16, float16 or complex"
 _PLAIN_DISPATCH = torch.Tensor.__torch_dispatch__
-# What torch.compile looks at its inputs with: all that described() tells, for many tensors in one call.
-_Guards = getattr(getattr(torch._C, "_dynamo", None), "guards", None)
-_TensorGuards: Any = getattr(_Guards, "TensorGuards", None)
 
 
 def check_tensor(tensor: Tensor, name: str) -> None:
@@ -47,6 +43,21 @@ def check_tensor(tensor: Tensor, name: str) -> None:
     if type(tensor).__torch_dispatch__ is not _PLAIN_DISPATCH:
         raise UnsupportedError(
             f"{name} is a {type(tensor).__name__}, a tensor subclass without plain memory; give its local, plain tensor"
+        )
+    check_memory(tensor, name)
+
+
+def check_memory(tensor: Tensor, name: str) -> None:
+    """Its storage has all the bytes that its sizes and strides reach."""
+    if not tensor.numel() or tensor._is_zerotensor():
+        return
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    needed = (tensor.storage_offset() + last + 1) * tensor.itemsize
+    held = tensor.untyped_storage().nbytes()
+    if held < needed or not tensor.data_ptr():
+        raise ShapeError(
+            f"{name} has a storage of {held} bytes, and its sizes and strides reach {needed}: it was freed or shrunk, "
+            "as offloading does; bring its values back before step()"
         )
 
 
@@ -93,7 +104,7 @@ def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | 
     name = f"the gradient of {name}"
     check_tensor(gradient, name)
     check_shape(gradient, name, parameter, "set it to None, and let backward() make it anew")
-    if gradient.is_conj() or gradient.is_neg() or (gradient.numel() and not gradient.data_ptr()):
+    if gradient.is_conj() or gradient.is_neg() or gradient._is_zerotensor():
         return gradient.detach().resolve_conj().resolve_neg().clone()
     return gradient
 
@@ -112,19 +123,3 @@ def lay_out(
         lying = layouts(shape, [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors])
         count = parameter.numel()
     return Item(name, count, group, lying[0], lying[1], tuple(lying[2:]), DTYPES[step.dtype])
-
-
-def described(tensor: Tensor) -> tuple[object, ...]:
-    """Everything but its address that a plan relies on."""
-    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device, tensor.layout, tensor.is_conj(), tensor.is_neg()
-
-
-def watcher(tensors: Sequence[Tensor]) -> Callable[..., bool]:
-    """A function of as many tensors: whether each is still described as the one that stood in its place. Raises
-    TypeError or AttributeError for what is no tensor."""
-    if _TensorGuards is not None:
-        guards = _TensorGuards(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None)
-        check: Callable[..., bool] = guards.check
-        return check
-    known = list(map(described, tensors))
-    return lambda *seen: list(map(described, seen)) == known
