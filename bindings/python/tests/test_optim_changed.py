@@ -188,6 +188,24 @@ def test_a_view_of_an_array_that_was_resized(way: Way, which: str) -> None:
     assert params[0][0] == pytest.approx(0.8, abs=0.01)
 
 
+class Kind(np.ndarray[Any, Any]):
+    """A view of one has it as its base, and not the array that has the memory."""
+
+
+@pytest.mark.parametrize("steps_before", [0, 2])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_view_of_a_view_of_an_array_that_was_resized(way: Way, steps_before: int) -> None:
+    owner = np.ones(1 << 20)
+    array = owner.view(Kind)[1:1001:2].view(np.ndarray)
+    assert isinstance(array.base, Kind)
+    step, _ = way([array])
+    for _ in range(steps_before):
+        step([np.ones(500)])
+    owner.resize(2, refcheck=False)
+    with pytest.raises(martlet.OverlapError, match="is a view of an array that was resized"):
+        step([np.ones(500)])
+
+
 def test_a_parameter_that_moved_is_found_by_its_new_memory_alone() -> None:
     """Another array may lie where it was."""
     array = np.ones(4)

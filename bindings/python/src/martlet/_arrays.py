@@ -103,19 +103,24 @@ def view(array: Any, name: str, *, written: bool) -> View:
 
 
 def lies_in_base(array: np.ndarray[Any, Any]) -> bool:
-    """Whether an array is inside of the one of which it is a view, if it is: numpy lets an array be resized that has
-    views, and takes the memory from under them."""
+    """Whether an array is inside of the one of which it is a view, if it is, and that one of its own: numpy lets an
+    array be resized that has views, and takes the memory from under them."""
     base = array.base
     if not isinstance(base, np.ndarray) or not array.size:
         return True
     (start, end), (first, last) = extent(base), extent(array)
-    return start <= first and last <= end
+    return start <= first and last <= end and lies_in_base(base)
 
 
 def extents(bases: Iterable[Any]) -> dict[int, tuple[int, int]]:
-    """Under their identities where arrays start, and how long they are. What is no array has no entry."""
-    arrays = {id(base): base for base in bases if isinstance(base, np.ndarray)}
-    return {key: (address(array), array.nbytes) for key, array in arrays.items()}
+    """Under their identities where arrays, and those of which they are views, start, and how long they are. What is no
+    array has no entry."""
+    found: dict[int, tuple[int, int]] = {}
+    for base in bases:
+        while isinstance(base, np.ndarray) and id(base) not in found:
+            found[id(base)] = address(base), base.nbytes
+            base = base.base
+    return found
 
 
 def extent(array: np.ndarray[Any, Any]) -> tuple[int, int]:
