@@ -77,6 +77,7 @@ def test_whole_tables() -> None:
         assert found.dtype == np.float64 and (found == columns).all()
         found = any_array(table[["a", "b"]] if hasattr(table, "iloc") else table.select(["a", "b"]), "x")
         assert found.dtype == np.int64 and (found == columns[:, :2]).all()
+    assert (any_array(arrow.Tensor.from_numpy(columns), "x") == columns).all()
     same = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], columns=["a", "a"])
     assert (any_array(same, "x") == [[1, 2], [3, 4]]).all()
     assert (any_array(same.astype("Float64"), "x") == [[1, 2], [3, 4]]).all()

@@ -114,7 +114,7 @@ def _of_polars(column: Any) -> Numbers | None:
 def _of_arrow(column: Any) -> Numbers | None:
     types = sys.modules["pyarrow"].types
     checks = (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal)
-    if not any(check(column.type) for check in checks):
+    if not hasattr(column, "is_null") or not any(check(column.type) for check in checks):
         return None
     return np.asarray(column.is_null()), np.asarray(column.drop_null())
 
