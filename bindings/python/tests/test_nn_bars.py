@@ -115,6 +115,24 @@ def test_a_moving_bar_is_one_row(columns: int) -> None:
     assert columns < 60 or line.endswith("loss: 0.1235 - 正答率: 0.5 - e\u0301: 1")
 
 
+def test_a_stream_that_can_be_written_to_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class Stream:
+        def write(self, text: str) -> None:
+            written.append(text)
+
+        def flush(self) -> None:
+            pass
+
+    monkeypatch.setattr(sys, "stderr", Stream())
+    assert (_progress.level("auto"), _progress.level(1)) == (2, 1)
+    progress = _progress.Progress(1, "title", 100)
+    progress.show(50, {"loss": 1.0})
+    progress.end({"loss": 1.0})
+    assert "title  50%|" in written[1] and written[-1] == "\n"
+
+
 def test_a_bar_where_letters_are_ascii(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with open(tmp_path / "err", "w", encoding="ascii") as file:
         monkeypatch.setattr(sys, "stderr", file)

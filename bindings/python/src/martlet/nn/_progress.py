@@ -26,7 +26,7 @@ _WIDTH, _NARROWEST = 20, 4
 def level(verbose: Any, *, alone: int = 2) -> int:
     """0, 1 or 2. alone: what "auto" is where nobody looks at a terminal."""
     if isinstance(verbose, str) and verbose == "auto":
-        return 1 if _can_draw() and sys.stderr.isatty() else alone
+        return 1 if _can_draw() and getattr(sys.stderr, "isatty", bool)() else alone
     if not isinstance(verbose, str | Integral | np.bool_):
         raise DTypeError(f'verbose is {verbose!r} of type {type(verbose).__name__}; wanted "auto", 0, 1 or 2')
     if verbose not in (0, 1, 2):
@@ -35,7 +35,8 @@ def level(verbose: Any, *, alone: int = 2) -> int:
 
 
 def _can_draw() -> bool:
-    return sys.stderr is not None and not sys.stderr.closed
+    # A program's own stream may have write and flush alone.
+    return sys.stderr is not None and not getattr(sys.stderr, "closed", False)
 
 
 def written(logs: dict[str, float]) -> str:
