@@ -42,7 +42,7 @@ class Failure(Exception):
 class Place:
     """Where things are: the library, the header, and a folder for what one compiler builds."""
 
-    def __init__(self, library: Path, header: Path, build: Path, compiler: str, *, is_first: bool) -> None:
+    def __init__(self, library: Path, header: Path, build: Path, compiler: str, *, is_first: bool = True) -> None:
         self.library = library.resolve()
         self.header = header.resolve()
         self.build = build.resolve()
@@ -255,15 +255,15 @@ def tests() -> dict[str, Test]:
         "fork": program("fork", limit=240, lines=4, once=True),
         "fork_first": program("fork_first", limit=240),
         "allocation": program("allocation", preload="malloc_count", lines=3, limit=240, once=True, in_memory=True),
-        "guard": program("guard", limit=240, once=True),
+        "guard": program("guard", limit=240),
         "save_kill": program("save_kill"),
         "save_paths": program("save_paths"),
         "corrupt": program("corrupt", lines=2),
         "counters": program("counters"),
-        "big": program("big", limit=240, lines=2, once=True),
+        "big": program("big", limit=240, lines=2),
         "fuzz": program("fuzz", lines=2),
         "stack": program("stack"),
-        "matmul": program("matmul", lines=2),
+        "matmul": program("matmul", lines=2, once=True),
         "model_life": program("model_life"),
         "model_limits": program("model_limits"),
         "model_progress": program("model_progress"),
@@ -272,8 +272,8 @@ def tests() -> dict[str, Test]:
         "model_guard": program("model_guard"),
         "model_modes": program("model_modes"),
         "model_fuzz": program("model_fuzz", in_memory=True),
-        "model_files": program("model_files", limit=240, lines=2),
-        "model_threads": program("model_threads", lines=2),
+        "model_files": program("model_files", limit=240, lines=2, once=True),
+        "model_threads": program("model_threads", lines=2, once=True),
         "model_fork": program("model_fork", lines=2),
         "model_allocation": program("model_allocation", preload="malloc_count", lines=2, once=True, in_memory=True),
         "hostile": script("hostile"),
