@@ -226,9 +226,9 @@ typedef struct martlet_array {
  * beside them holds its elements in row-major order over those sizes (the last dimension varies fastest). */
 typedef struct martlet_parameter {
     martlet_array value;      /* read and written */
-    martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient: value, state and
-                                 step are left as they are (step, unless another parameter of the
-                                 call that has a gradient shares it) */
+    martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient: value, state,
+                                 step and what step_shown points to are left as they are (unless another
+                                 parameter of the call that has a gradient shares the last two) */
     martlet_array *state;     /* the algorithm's slots in order (martlet_algorithm_slot_name), each of
                                  value's count; read and written; zero before the first step */
     int64_t state_count;      /* martlet_algorithm_slot_count */
@@ -241,12 +241,13 @@ typedef struct martlet_parameter {
     int64_t row_count;        /* for sparse gradients: 0 */
     const char *name;         /* appears in files and, its first 80 bytes, in error messages; ends with a
                                  NUL; may be NULL */
-    void *step_shown;         /* NULL, or a number of its own that shows the steps taken to others, as the
-                                 state of other frameworks does; step stays exact where it rounds. Where a
-                                 call finds another number there than it would have shown for step, somebody
-                                 has changed it: the step goes on from it, step is set to its whole part,
-                                 and a fraction goes into the bias corrections. It must be over -1 and
-                                 under 2^63 then, else ARGUMENT. Parameters may share one */
+    void *step_shown;         /* NULL, or a number in the caller's memory that shows the steps taken to
+                                 others, as the state of other frameworks does; written after each step,
+                                 rounded where step is too large for it. Where a call finds another number
+                                 there than it would have shown for step, somebody has changed it: it is
+                                 what counts, one is added to it, step becomes its whole part, and a
+                                 fraction goes into the bias corrections. It must be over -1 and under
+                                 2^63 then, else ARGUMENT. Parameters may share one */
     int32_t step_shown_dtype; /* MARTLET_FP32 or MARTLET_FP64; 0 where step_shown is NULL */
     int32_t step_reserved;    /* 0 */
     uint64_t reserved[5];     /* 0 */
@@ -353,7 +354,8 @@ martlet_status martlet_report_init(martlet_report *out_report, size_t struct_siz
 /* One step of every parameter.
  *
  * out_report   NULL, or a report with struct_size set; filled on success.
- * parameters   count of them; values, states and step counters are written, nothing is kept.
+ * parameters   count of them; values, states, step counters and what shows them are written, nothing is
+ *              kept.
  * groups       group_count configs, one after another, all of one struct_size.
  *
  * Everything is checked before anything is written. Fails with NULL, ARGUMENT, STRUCT, TYPE, SHAPE,

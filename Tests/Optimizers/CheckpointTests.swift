@@ -88,6 +88,7 @@ import Testing
             #expect(failure { () throws(MartletError) in try optimizer.load(from: path) }?.kind == .file)
         }
     }
+
     /// The system would read them to the zero character, and write the file "a".
     @Test func namesThatNoFileCanHave() throws {
         let folder = Folder()
