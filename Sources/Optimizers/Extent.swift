@@ -23,11 +23,13 @@ import MartletPlatform
     /// that separates them, and called overlapping where none of their strides is such a period.
     func overlaps(_ other: Extent) -> Bool {
         if unsafe high <= other.low || other.high <= low { return false }
-        // Parameters may share a counter, but no part of one.
-        if unsafe role == other.role && (role == .step || role == .shownStep) {
-            return unsafe low != other.low || high != other.high
-        }
+        if unsafe isSharedCounter(with: other) { return false }
         return unsafe !isSeparated(from: other, periodsOf: self) && !isSeparated(from: other, periodsOf: other)
+    }
+
+    /// Whether both are one and the same counter: parameters may share it, but no part of one.
+    func isSharedCounter(with other: Extent) -> Bool {
+        unsafe role == other.role && (role == .step || role == .shownStep) && low == other.low && high == other.high
     }
 
     /// Whether one of an array's strides, taken as a period, keeps the two arrays in different parts of it.
@@ -123,6 +125,8 @@ import MartletPlatform
         for place in unsafe 0..<count {
             let first = unsafe extents[order[place].index]
             var next = place + 1
+            // What conflicts with a counter conflicts with its next sharer too, and there may be many of them.
+            if unsafe next < count && first.isSharedCounter(with: extents[order[next].index]) { continue }
             while unsafe next < count, unsafe order[next].low < first.high {
                 let second = unsafe extents[order[next].index]
                 if unsafe (first.isWritten || second.isWritten) && first.overlaps(second) {

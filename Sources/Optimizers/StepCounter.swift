@@ -94,7 +94,7 @@ struct StepNumber: Equatable {
         guard unsafe reading.isValid else {
             throw MartletError(
                 .argument,
-                unsafe "\(describe(.shownStep)) is \(shown.value(bits)); expected the number of steps taken, over -1 and under 2^63"
+                unsafe "\(describe(.shownStep)) is \(reading.value); expected the number of steps taken, over -1 and under 2^63"
             )
         }
         unsafe next = reading.next
@@ -107,9 +107,9 @@ struct StepNumber: Equatable {
         if let shown = unsafe shown { unsafe shown.store(nextBits) }
     }
 
-    /// Whether two parameters keep their count in the same place.
+    /// Whether two parameters keep their count in the same place, and show it in the same one.
     func isSame(as other: StepCounter) -> Bool {
-        unsafe address == other.address && shown?.bytes.low == other.shown?.bytes.low
+        unsafe address == other.address && (shown?.bytes ?? (0, 0)) == (other.shown?.bytes ?? (0, 0))
     }
 }
 
@@ -120,6 +120,7 @@ struct StepNumber: Equatable {
     let taken: Int64
     var next: StepNumber
     var nextBits: UInt64 = 0
+    var value = 0.0
     var isValid = true
 
     static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
@@ -128,6 +129,7 @@ struct StepNumber: Equatable {
 
     private mutating func read() {
         let value = unsafe shown.value(bits)
+        unsafe self.value = value
         if unsafe value == shown.value(shown.bits(of: taken)) {
             unsafe nextBits = shown.bits(of: next.whole)
             return

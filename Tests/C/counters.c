@@ -50,6 +50,35 @@ static void optimizers(int64_t count) {
     CHECK_OK(martlet_optimizer_destroy(optimizer));
 }
 
+/* ---- many parameters that share counters ---- */
+
+/* So many that nobody would wait for a look at each pair of them. */
+static void shared(void) {
+    enum { COUNT = 200000 };
+    martlet_parameter *parameters = calloc(COUNT, sizeof *parameters);
+    martlet_array *state = calloc(2 * COUNT, sizeof *state);
+    float *memory = calloc(4 * COUNT, sizeof *memory), shown = 0;
+    int64_t steps[2] = {0};
+    const martlet_config config = check_config(MARTLET_ADAM);
+    REQUIRE(parameters != NULL && state != NULL && memory != NULL);
+    for (int64_t k = 0; k < COUNT; k++) {
+        martlet_parameter *parameter = &parameters[k];
+        for (int slot = 0; slot < 2; slot++) state[2 * k + slot] = check_array(&memory[4 * k + slot], 1, MARTLET_FP32);
+        parameter->value = check_array(&memory[4 * k + 2], 1, MARTLET_FP32);
+        parameter->grad = check_array(&memory[4 * k + 3], 1, MARTLET_FP32);
+        parameter->state = &state[2 * k], parameter->state_count = 2;
+        parameter->step = &steps[k % 2], parameter->step_shown = &shown, parameter->step_shown_dtype = MARTLET_FP32;
+    }
+    CHECK_OK(martlet_step(NULL, parameters, COUNT, &config, 1));
+    CHECK(steps[0] == 1 && steps[1] == 1 && shown == 1);
+    parameters[0].grad.data = &shown;
+    CHECK_STATUS(martlet_step(NULL, parameters, COUNT, &config, 1), MARTLET_ERROR_OVERLAP);
+    parameters[0].grad.data = steps;
+    CHECK_STATUS(martlet_step(NULL, parameters, COUNT, &config, 1), MARTLET_ERROR_OVERLAP);
+    CHECK(steps[0] == 1 && steps[1] == 1 && shown == 1);
+    free(parameters), free(state), free(memory);
+}
+
 /* ---- models: no call sets their counters, a file does ---- */
 
 /* The file's counters, as they stand in it, replaced. */
@@ -126,6 +155,7 @@ static void models(const struct network_data *data, int64_t steps, int64_t epoch
 int main(void) {
     alarm(60);
     struct network_data *data = network_data(8);
+    shared();
     for (int k = 0; k < LENGTH(counts); k++) {
         optimizers(counts[k]);
         models(data, counts[k], counts[k], counts[k]);

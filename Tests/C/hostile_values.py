@@ -181,6 +181,7 @@ def step_shown_values(one: str) -> Iterator[Value]:
     first = one.replace("[1]", "[0]")
     code = f"{shown} = 2; {first}.step_shown = w->scratch; {first}.step_shown_dtype = 1;"
     yield "step_shown shared in two types", code, "OVERLAP"
+    yield "step_shown in two types of one counter", f"{code} {one}.step = {first}.step;", "OVERLAP"
 
 
 def name_values(one: str, wrong: str, odd: str) -> Iterator[Value]:

@@ -9,8 +9,10 @@
 
 #define STEPS 5
 
-/* Steps whose counts are shown as a fraction, and past what an fp32 can show. */
+/* Steps whose counts are shown as a fraction, and past what an fp32 can show; then what shows no count is refused, a NaN
+ * that raises an exception where it is converted. */
 static uint64_t run_shown(void) {
+    const uint32_t signaling = 0x7F800001;
     float values[64], grad[64], state[128] = {0}, shown[2] = {2.75f, 16777216.0f};
     int64_t counts[2] = {5, 16777217};
     const martlet_config config = check_config(MARTLET_ADAM);
@@ -26,6 +28,10 @@ static uint64_t run_shown(void) {
                                              .step_shown = &shown[k],
                                              .step_shown_dtype = MARTLET_FP32};
         for (int t = 0; t < STEPS; t++) CHECK_OK(martlet_step(NULL, &parameter, 1, &config, 1));
+        const float kept = shown[k];
+        memcpy(&shown[k], &signaling, sizeof signaling);
+        CHECK_STATUS(martlet_step(NULL, &parameter, 1, &config, 1), MARTLET_ERROR_ARGUMENT);
+        shown[k] = kept;
     }
     CHECK(counts[0] == 7 && counts[1] == 16777217 + STEPS);
     return check_hash(check_hash(3, shown, sizeof shown), values, sizeof values);
