@@ -131,6 +131,7 @@ let package = Package(
             path: "Tests/equivalence/swift",
             swiftSettings: everywhere),
         example("sine", "Sine.swift", "MartletOptimizers"),
+        example("quick", "Quick.swift", "MartletModels"),
         example("digits", "Digits.swift", "MartletModels"),
     ] + kernelTargets
 )

@@ -40,7 +40,7 @@ swift_tests() {
 # Built with the tests above; their own manifest has to name products that there are.
 swift_examples() {
     swift package --package-path Examples/Swift --scratch-path .build-example show-dependencies >/dev/null &&
-        .build/release/example-sine && .build/release/example-digits Examples/C/digits.csv
+        .build/release/example-quick && .build/release/example-sine && .build/release/example-digits Examples/C/digits.csv
 }
 
 suite "Swift" swift_tests
@@ -52,7 +52,7 @@ suite "equivalence" "$python" Tests/equivalence/run.py
 suite "Python" "$python" -m pytest -q bindings/python/tests
 suite "examples" "$python" -m pytest -q Examples/python
 suite "benchmarks" "$python" -m pytest -q Benchmarks
-suite "setup" "$python" -m pytest -q Tests/test_setup.py
+suite "setup" "$python" -m pytest -q Tests/test_setup.py Tests/test_readme.py
 
 printf '\n'
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"

@@ -11,13 +11,6 @@ struct Images {
     /// One image behind the other, from 0 to 1.
     var pixels: [Float] = []
     var digits: [Int32] = []
-
-    /// What the library reads while `body` runs: it borrows the arrays and copies nothing.
-    func withSamples<Result>(_ body: (_ x: Samples, _ y: Samples) throws -> Result) rethrows -> Result {
-        try pixels.withUnsafeBufferPointer { pixels in
-            try digits.withUnsafeBufferPointer { try body(Samples(pixels), Samples($0)) }
-        }
-    }
 }
 
 /// One image a line, 64 pixels from 0 to 16 and the digit; every fifth image is kept for the test.
@@ -79,18 +72,14 @@ func train(_ model: Model, on images: Images) throws {
         }
         return true
     }
-    _ = try images.withSamples { x, y in try model.fit(x, y, validation: nil, loop) }
+    try model.fit(images.pixels, images.digits, loop)
 }
 
 func rounded(_ number: Double) -> Double { (number * 1e4).rounded() / 1e4 }
 
 /// A number made of every bit of the network's output.
 func fingerprint(_ model: Model, of images: Images) throws -> UInt64 {
-    var out = [Float](repeating: 0, count: images.digits.count * classCount)
-    _ = try images.withSamples { x, _ in
-        try out.withUnsafeMutableBufferPointer { try model.predict(x, into: $0, Loop()) }
-    }
-    return out.withUnsafeBytes { bytes in
+    try model.predict(images.pixels).withUnsafeBytes { bytes in
         bytes.reduce(0xCBF2_9CE4_8422_2325) { hash, byte in (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
     }
 }
@@ -108,7 +97,7 @@ struct Digits {
         try model.save(to: path)
         let loaded = try Model.load(from: path)
         let (before, after) = (try fingerprint(model, of: images.test), try fingerprint(loaded, of: images.test))
-        let accuracy = try images.test.withSamples { x, y in try loaded.evaluate(x, y, Loop()).score.accuracy }
+        let accuracy = try loaded.evaluate(images.test.pixels, images.test.digits).score.accuracy
         print("\(rounded(accuracy)) of the test images are read right")
         print("the output's fingerprint is \(String(before, radix: 16)), and \(String(after, radix: 16)) when loaded")
         if !(accuracy >= 0.97 && before == after) { exit(1) }

@@ -6,7 +6,8 @@ import PackageDescription
 func example(_ name: String, _ source: String, _ product: String) -> Target {
     .executableTarget(
         name: name, dependencies: [.product(name: product, package: "martlet")], path: ".",
-        exclude: ["README.md"] + ["Digits.swift", "Sine.swift"].filter { $0 != source }, sources: [source])
+        exclude: ["README.md"] + ["Digits.swift", "Quick.swift", "Sine.swift"].filter { $0 != source },
+        sources: [source])
 }
 
 let package = Package(
@@ -14,6 +15,7 @@ let package = Package(
     dependencies: [.package(name: "martlet", path: "../..")],
     targets: [
         example("sine", "Sine.swift", "MartletOptimizers"),
+        example("quick", "Quick.swift", "MartletModels"),
         example("digits", "Digits.swift", "MartletModels"),
     ]
 )

@@ -82,8 +82,7 @@ struct Sine {
             for group in 0..<optimizer.groupCount { try optimizer.set(.lr, to: rate, group: group) }
             let loss = network.loss()
             if step % 400 == 0 { print("step \(step)  loss \(loss)") }
-            let gradients = network.gradients.map { ArrayView($0) }
-            try gradients.withUnsafeBufferPointer { gradients in _ = try optimizer.step(gradients) }
+            try optimizer.step(network.gradients.map { ArrayView($0) })
             if step == steps / 2 {
                 // Stop here, and go on with an optimizer that knows only the file.
                 try optimizer.save(to: path)

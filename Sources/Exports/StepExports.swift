@@ -93,18 +93,6 @@ public func martlet_array_step(
             throw MartletError(
                 .null, "state is NULL; expected the address of \(configuration.slotCount) times \(count) elements")
         }
-        func view(_ base: UnsafeMutableRawPointer?) -> ArrayView {
-            unsafe ArrayView(base: base, count: Int(count), type: .fp32)
-        }
-        var parameter = unsafe ParameterView(
-            value: view(value), gradient: view(UnsafeMutablePointer(mutating: grad)), step: step)
-        unsafe parameter.stateCount = configuration.slotCount
-        for slot in 0..<configuration.slotCount {
-            unsafe parameter.state[slot] = view(state.map { unsafe $0 + slot * Int(count) })
-        }
-        var plan = try unsafe StepPlan(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
-        unsafe plan.addGroup(configuration)
-        try unsafe plan.add(parameter)
-        _ = try unsafe plan.run()
+        try unsafe MartletOptimizers.step(value, grad, state, count: Int(count), step, configuration)
     }
 }

@@ -76,8 +76,9 @@ extension Model {
     }
 
     /// One training step on one batch: the samples that `rows` names, or all.
+    @discardableResult
     public func train(
-        _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>?, rowCount: Int
+        _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
     ) throws(MartletError) -> Score {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
@@ -95,9 +96,10 @@ extension Model {
         return score
     }
 
-    /// Trains for some epochs.
+    /// Trains for some epochs. `validation`: samples that are evaluated after each.
+    @discardableResult
     public func fit(
-        _ x: Samples, _ y: Samples, validation: (x: Samples, y: Samples)?, _ loop: Loop
+        _ x: Samples, _ y: Samples, validation: (x: Samples, y: Samples)? = nil, _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
@@ -152,7 +154,7 @@ extension Model {
     }
 
     /// Loss and metrics over all samples.
-    public func evaluate(_ x: Samples, _ y: Samples, _ loop: Loop) throws(MartletError) -> Outcome {
+    public func evaluate(_ x: Samples, _ y: Samples, _ loop: Loop = Loop()) throws(MartletError) -> Outcome {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
         try unsafe data.checkLabels(trainer.scoring)
@@ -182,9 +184,10 @@ extension Model {
     }
 
     /// The output of every sample; true where the walk was stopped.
-    public func predict(_ x: Samples, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop) throws(MartletError)
-        -> Bool
-    {
+    @discardableResult
+    public func predict(
+        _ x: Samples, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop = Loop()
+    ) throws(MartletError) -> Bool {
         try checkLayers()
         let count = try unsafe x.sampleCount(of: input, "x")
         let (wanted, overflow) = count.multipliedReportingOverflow(by: output.elementCount)

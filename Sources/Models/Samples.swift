@@ -42,12 +42,9 @@ public enum SampleType: Int32, Sendable {
         unsafe self.rank = rank
     }
 
-    public init(_ elements: UnsafeBufferPointer<Float>) {
-        unsafe self.init(base: UnsafeRawPointer(elements.baseAddress), count: elements.count, type: .fp32)
-    }
-
-    public init(_ labels: UnsafeBufferPointer<Int32>) {
-        unsafe self.init(base: UnsafeRawPointer(labels.baseAddress), count: labels.count, type: .int32)
+    public init<Number: SampleNumber>(_ elements: UnsafeBufferPointer<Number>) {
+        unsafe self.init(
+            base: UnsafeRawPointer(elements.baseAddress), count: elements.count, type: Number.sampleType)
     }
 
     init(_ buffer: FlatBuffer) {

@@ -166,6 +166,12 @@ public final class Optimizer {
         try unsafe step(gradients, threads: nil)
     }
 
+    /// The same with an array of gradients.
+    @discardableResult
+    public func step(_ gradients: [ArrayView]) throws(MartletError) -> StepReport {
+        try unsafe gradients.withUnsafeBufferPointer { (gradients) throws(MartletError) in try unsafe step(gradients) }
+    }
+
     /// The same on as many threads; nil for the setting in force.
     @discardableResult
     package func step(_ gradients: UnsafeBufferPointer<ArrayView>, threads: Int?) throws(MartletError) -> StepReport {

@@ -27,6 +27,61 @@ public func step(
     return try unsafe plan.run()
 }
 
+/// Steps one array by itself. The same bits as an optimizer that has it as its only parameter.
+///
+/// - Parameters:
+///   - value: updated in place.
+///   - gradient: one number for each of `value`.
+///   - state: the algorithm's slots, one behind the other. Empty before the first step, which makes it.
+///   - stepCount: steps taken; 0 before the first one, and one more after each.
+/// - Throws: `MartletError`; nothing has changed then.
+public func step(
+    _ value: inout [Float], gradient: [Float], state: inout [Float], stepCount: inout Int64,
+    _ configuration: Configuration = Configuration(.adam)
+) throws(MartletError) {
+    try configuration.check("configuration")
+    let (wanted, count) = (configuration.slotCount * value.count, value.count)
+    guard gradient.count == count else {
+        throw MartletError(.shape, "gradient has \(gradient.count) elements; expected \(count), as value has")
+    }
+    guard state.isEmpty || state.count == wanted else {
+        throw MartletError(
+            .shape, "state has \(state.count) elements; expected none, or \(configuration.slotCount) times \(count)")
+    }
+    var kept = state.isEmpty ? [Float](repeating: 0, count: wanted) : state
+    // One reference less, so that the next line does not copy.
+    state = []
+    defer { if !kept.isEmpty { state = kept } }
+    try unsafe value.withUnsafeMutableBufferPointer { (value) throws(MartletError) in
+        try unsafe gradient.withUnsafeBufferPointer { (gradient) throws(MartletError) in
+            try unsafe kept.withUnsafeMutableBufferPointer { (kept) throws(MartletError) in
+                try unsafe step(
+                    value.baseAddress, gradient.baseAddress, kept.baseAddress, count: count, &stepCount, configuration)
+            }
+        }
+    }
+}
+
+/// Steps one fp32 array whose slots lie one behind the other.
+package func step(
+    _ value: UnsafeMutablePointer<Float>?, _ gradient: UnsafePointer<Float>?, _ state: UnsafeMutablePointer<Float>?,
+    count: Int, _ step: UnsafeMutablePointer<Int64>, _ configuration: Configuration
+) throws(MartletError) {
+    func view(_ base: UnsafeMutablePointer<Float>?) -> ArrayView {
+        unsafe ArrayView(base: base, count: count, type: .fp32)
+    }
+    var parameter = unsafe ParameterView(
+        value: view(value), gradient: view(UnsafeMutablePointer(mutating: gradient)), step: step)
+    unsafe parameter.stateCount = configuration.slotCount
+    for slot in 0..<configuration.slotCount {
+        unsafe parameter.state[slot] = view(state.map { unsafe $0 + slot * count })
+    }
+    var plan = try unsafe StepPlan(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
+    unsafe plan.addGroup(configuration)
+    try unsafe plan.add(parameter)
+    _ = try unsafe plan.run()
+}
+
 extension StepPlan {
     /// The dimensions of a parameter that a plan must have room for.
     package static func rankRoom(_ parameter: ParameterView) -> Int {

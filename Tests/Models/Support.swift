@@ -31,36 +31,6 @@ func layer(_ kind: LayerKind, _ change: (inout Layer) -> Void = { _ in }) -> Lay
 }
 
 extension Model {
-    /// One training step on all of x.
-    @discardableResult
-    func train(_ x: [Float], _ y: [Int32]) throws -> Score {
-        try x.withUnsafeBufferPointer { x in
-            try y.withUnsafeBufferPointer { y in try train(Samples(x), Samples(y), rows: nil, rowCount: 0) }
-        }
-    }
-
-    @discardableResult
-    func train(_ x: [Float], targets: [Float]) throws -> Score {
-        try x.withUnsafeBufferPointer { x in
-            try targets.withUnsafeBufferPointer { y in try train(Samples(x), Samples(y), rows: nil, rowCount: 0) }
-        }
-    }
-
-    @discardableResult
-    func fit(_ x: [Float], _ y: [Int32], _ loop: Loop = Loop()) throws -> Outcome {
-        try x.withUnsafeBufferPointer { x in
-            try y.withUnsafeBufferPointer { y in try fit(Samples(x), Samples(y), validation: nil, loop) }
-        }
-    }
-
-    func predict(_ x: [Float], _ loop: Loop = Loop()) throws -> [Float] {
-        var out = [Float](repeating: .nan, count: x.count / input.elementCount * output.elementCount)
-        try x.withUnsafeBufferPointer { x in
-            try out.withUnsafeMutableBufferPointer { out in _ = try predict(Samples(x), into: out, loop) }
-        }
-        return out
-    }
-
     var parameters: [Float] {
         get throws { Array(try parameterMemory()) }
     }
