@@ -45,7 +45,9 @@ let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.na
 /// time. Examples/Swift/Package.swift is what a package of one's own has.
 func example(_ name: String, _ source: String, _ dependency: Target.Dependency) -> Target {
     .executableTarget(
-        name: "example-\(name)", dependencies: [dependency], path: "Examples/Swift", sources: [source],
+        name: "example-\(name)", dependencies: [dependency], path: "Examples/Swift",
+        exclude: ["Package.swift", "README.md", "Digits.swift", "Quick.swift", "Sine.swift"].filter { $0 != source },
+        sources: [source],
         swiftSettings: everywhere)
 }
 

@@ -183,13 +183,13 @@ import Testing
         let x = numbers(12 * 3, seed: 3)
         let labels = labels(12, classes: 2, seed: 4)
         func trained<Label: SampleNumber>(_ y: [Label]) throws -> (loss: Double, outputs: [Float]) {
-            let model = try model([3], [.dense(4, activation: .tanh), .dense(2)])
-            try model.compile(Training(.crossEntropy))
+            let network = try model([3], [.dense(4, activation: .tanh), .dense(2)])
+            try network.compile(Training(.crossEntropy))
             var loop = Loop()
             loop.epochs = 2
-            let outcome = try model.fit(x, y, validation: (x, y), loop)
-            #expect(outcome.validation?.meanLoss == (try model.evaluate(x, y)).score.meanLoss)
-            return (outcome.score.meanLoss, try model.predict(x))
+            let outcome = try network.fit(x, y, validation: (x, y), loop)
+            #expect(outcome.validation?.meanLoss == (try network.evaluate(x, y)).score.meanLoss)
+            return (outcome.score.meanLoss, try network.predict(x))
         }
         let wanted = try trained(labels)
         #expect(wanted.outputs.count == 24 && !wanted.outputs.contains { $0.isNaN })
@@ -197,13 +197,13 @@ import Testing
         #expect(try trained(labels.map(Int64.init)) == wanted)
         #expect(try trained(labels.map(UInt8.init)) == wanted)
 
-        let model = try model([3], [.dense(2)])
-        #expect(error { try model.predict([1, 2, 3, 4]) }?.kind == .shape)
-        #expect(error { try model.predict([]) }?.kind == .shape)
-        #expect(error { try model.train([1, 2, 3], [0]) }?.kind == .order)
+        let network = try model([3], [.dense(2)])
+        #expect(error { _ = try network.predict([1, 2, 3, 4]) }?.kind == .shape)
+        #expect(error { _ = try network.predict([]) }?.kind == .shape)
+        #expect(error { try network.train([1, 2, 3], [0]) }?.kind == .order)
         #expect(try multiply([1, 2, 3, 4], [5, 6], rows: 2, inner: 2, columns: 1) == [17, 39])
-        #expect(error { try multiply([1, 2, 3], [5, 6], rows: 2, inner: 2, columns: 1) }?.kind == .shape)
-        #expect(error { try multiply([], [], rows: .max, inner: 0, columns: .max) }?.kind == .shape)
-        #expect(error { try multiply([], [], rows: -1, inner: 0, columns: 0) }?.kind == .shape)
+        #expect(error { _ = try multiply([1, 2, 3], [5, 6], rows: 2, inner: 2, columns: 1) }?.kind == .shape)
+        #expect(error { _ = try multiply([], [], rows: .max, inner: 0, columns: .max) }?.kind == .shape)
+        #expect(error { _ = try multiply([], [], rows: -1, inner: 0, columns: 0) }?.kind == .shape)
     }
 }
