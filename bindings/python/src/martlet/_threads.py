@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 
 from martlet import _ffi
-from martlet._errors import DTypeError
+from martlet._errors import ArgumentError, DTypeError
 
+# What the library takes.
+_MOST = 1024
 # The count of torch's that has been taken over or overruled; martlet.torch compares it at each step.
 followed: int | None = None
 # Whether a user set the count here, or in the environment, so that torch's count is not taken over until it changes.
@@ -25,7 +27,9 @@ def set_num_threads(count: int) -> None:
     global explicit, followed
     if isinstance(count, bool) or not isinstance(count, int):
         raise DTypeError(f"count is {count!r}; wanted an integer from 0 to 1,024")
-    _ffi.martlet_threads_set(max(-1, min(count, 2**31 - 1)))
+    if not 0 <= count <= _MOST:
+        raise ArgumentError(f"count is {count}; wanted 1 to {_MOST:,}, or 0 for the default")
+    _ffi.martlet_threads_set(count)
     explicit = count != 0
     followed = None
 
@@ -41,6 +45,6 @@ def follow(count: int) -> None:
     """Takes over torch's count, unless a user's word for this package is the later one."""
     global explicit, followed
     if not (explicit and followed is None):
-        _ffi.martlet_threads_set(min(count, 1024))
+        _ffi.martlet_threads_set(min(count, _MOST))
         explicit = False
     followed = count
