@@ -48,10 +48,12 @@ public func step(
         throw MartletError(
             .shape, "state has \(state.count) elements; expected none, or \(configuration.slotCount) times \(count)")
     }
-    var kept = state.isEmpty ? [Float](repeating: 0, count: wanted) : state
-    // One reference less, so that the next line does not copy.
+    let isFirst = state.isEmpty
+    var kept = isFirst ? [Float](repeating: 0, count: wanted) : state
+    // One reference less, so that nothing is copied where it is written.
     state = []
-    defer { if !kept.isEmpty { state = kept } }
+    var isDone = false
+    defer { if isDone || !isFirst { state = kept } }
     try unsafe value.withUnsafeMutableBufferPointer { (value) throws(MartletError) in
         try unsafe gradient.withUnsafeBufferPointer { (gradient) throws(MartletError) in
             try unsafe kept.withUnsafeMutableBufferPointer { (kept) throws(MartletError) in
@@ -60,6 +62,7 @@ public func step(
             }
         }
     }
+    isDone = true
 }
 
 /// Steps one fp32 array whose slots lie one behind the other.
