@@ -143,6 +143,32 @@ def test_nothing_of_the_inside_stays_in_the_state() -> None:
     assert isinstance(entry["pair"], Pair) and entry["pair"].second == 2
 
 
+@pytest.mark.parametrize(
+    "wrong", [None, 3.0, torch.ones(3).to_sparse(), torch.ones(3, device="meta"), torch.ones(2)], ids=repr
+)
+def test_a_moment_that_no_step_could_use_is_refused_when_it_is_loaded(wrong: Any) -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = martlet.torch.Adam([parameter])
+    parameter.grad = torch.ones(3)
+    optimizer.step()
+    before = optimizer.state_dict()
+    given = optimizer.state_dict()
+    given["state"][0]["exp_avg"] = wrong
+    with pytest.raises(martlet.MartletError, match="exp_avg"):
+        optimizer.load_state_dict(given)
+    assert torch.equal(optimizer.state_dict()["state"][0]["exp_avg"], before["state"][0]["exp_avg"])
+    optimizer.step()
+
+
+@pytest.mark.parametrize("wrong", [5, {"params": 5}, {"params": [[1]]}], ids=repr)
+def test_groups_that_are_none_are_refused(wrong: Any) -> None:
+    optimizer = martlet.torch.Adam([torch.nn.Parameter(torch.ones(3))])
+    given = optimizer.state_dict()
+    given["param_groups"] = [{**given["param_groups"][0], **wrong} if isinstance(wrong, dict) else wrong]
+    with pytest.raises(martlet.FormatError, match=r"param_groups\[0\]"):
+        optimizer.load_state_dict(given)
+
+
 @pytest.mark.parametrize("wrong", [5, "text", [torch.ones(2)], torch.ones(2), ("step", 1)], ids=str)
 def test_an_entry_that_is_no_dict_is_refused(wrong: Any) -> None:
     model, optimizer = trained()

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from martlet._call import Item, StepCall, write_configs
 from martlet._config import Hyperparameters
+from martlet._errors import MartletError
 from martlet.torch import state as states
 from martlet.torch.options import Group, change_in_place, own, row_of
 from martlet.torch.tensors import check_parameter, lay_out, readable
@@ -129,14 +130,22 @@ class Plan:
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
         repeated, since a gradient had to be copied to be read, or torch steps a group."""
-        self._run()
-        _increment_version(self._written_by(self._grads))
+        # Put in before it is stepped: what Ctrl-C leaves is a state of zeros at worst, and never a step without one.
+        held = [(parameter, self._state.get(parameter)) for parameter, _ in self._made]
+        before = [(parameter, None if entry is None else dict(entry)) for parameter, entry in held]
         for parameter, added in self._made:
-            entry = self._state.get(parameter)
-            if entry is None:
-                self._state[parameter] = added
-            else:
-                entry.update(added)  # in place: who holds the entry sees it there
+            self._state.setdefault(parameter, {}).update(added)  # in place: who holds the entry sees it there
+        try:
+            self._run()
+        except MartletError:
+            for parameter, entry in before:
+                if entry is None:
+                    del self._state[parameter]
+                else:
+                    self._state[parameter].clear()
+                    self._state[parameter].update(entry)
+            raise
+        _increment_version(self._written_by(self._grads))
         self._all_counts.update(self._counts)
         for parameter in self._all_counts.keys() - self._counts.keys():
             del self._all_counts[parameter]
@@ -193,6 +202,7 @@ class Plan:
         if [bool(group["amsgrad"]) for group in groups] != self._amsgrad or any(map(_is_differentiable, groups)):
             raise LookupError
         rows = [row_of(group) for group in groups]
+        self._options = []  # nothing is remembered of what is half written
         for index, row in enumerate(rows):
             row.write(self._configs[index])
         self._remember_options(groups)
@@ -227,6 +237,7 @@ class Plan:
         at = starts[count:]
         if self._has_shifts:
             at = [start and start + shift for start, shift in zip(at, self._watch.shifts[count:], strict=True)]
+        self._starts = []  # nothing is remembered of what is half pointed
         self._call.point_grads(at)
         self._starts = starts
         return True

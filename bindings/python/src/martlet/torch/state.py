@@ -142,6 +142,15 @@ def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]]) -> Counts
     return counts
 
 
+def check_moment(value: Any, slot: str, name: str) -> None:
+    """Refuses what is given as a moment and can be none."""
+    if not isinstance(value, Tensor):
+        raise FormatError(f"{name}: {slot} is a {type(value).__name__}; wanted a tensor")
+    if value.layout != torch.strided or value.is_meta:
+        kind = "on the meta device" if value.is_meta else f"of layout {value.layout}"
+        raise FormatError(f"{name}: {slot} is {kind}; wanted a dense tensor that has memory")
+
+
 def _taken_over(entry: Any, parameter: Tensor, group: dict[str, Any], name: str, counts: Counts) -> dict[str, Any]:
     if not isinstance(entry, Mapping):
         raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
@@ -155,11 +164,10 @@ def _taken_over(entry: Any, parameter: Tensor, group: dict[str, Any], name: str,
         if exact is not None:
             counts[parameter] = counter(exact)
     for slot in SLOTS:
-        value = made.get(slot)
-        if value is None:
+        if slot not in made:
             continue
-        if not isinstance(value, Tensor):
-            raise FormatError(f"{name}: {slot} is a {type(value).__name__}; wanted a tensor")
+        value = made[slot]
+        check_moment(value, slot, name)
         if value.shape != parameter.shape:
             raise ShapeError(
                 f"{name}: {slot} has shape {tuple(value.shape)}, and the parameter has {tuple(parameter.shape)}; load "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -82,16 +82,23 @@ def check_packed(packed: Any, groups: Sequence[Group]) -> None:
             f"{len(groups)}; make the optimizer with the groups that were saved"
         )
     for index, (given, own) in enumerate(zip(loaded, groups, strict=True)):
+        if not isinstance(given, Mapping):
+            raise FormatError(f"the loaded param_groups[{index}] is a {type(given).__name__}; wanted a dict")
         for option in ("params", "lr", "betas", "eps"):
             if option not in given:
                 raise MissingError(
                     f"the loaded param_groups[{index}] has no {option!r}: it is another optimizer's; load a state_dict "
                     "of Adam or AdamW"
                 )
-        if len(given["params"]) != len(own["params"]):
+        params = given["params"]
+        if not isinstance(params, list | tuple) or not all(isinstance(key, Hashable) for key in params):
+            raise FormatError(
+                f"the loaded param_groups[{index}]['params'] is {params!r}; wanted a list of keys of state"
+            )
+        if len(params) != len(own["params"]):
             raise FormatError(
                 f"loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-                f"param_groups[{index}] has {len(given['params'])} parameters, and the optimizer's has "
+                f"param_groups[{index}] has {len(params)} parameters, and the optimizer's has "
                 f"{len(own['params'])}; make the optimizer with the parameters that were saved"
             )
 
@@ -143,7 +150,8 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str) -> Any
 
     made = {}
     for key, value in entry.items():
-        if key in states.SLOTS and isinstance(value, Tensor):
+        if key in states.SLOTS:
+            states.check_moment(value, key, name)
             made[key] = moved(value, states.moment_dtype(parameter, group.get("state_dtype"), name))
         elif key == "step":
             made[key] = snapshot(exact_step(value, entry.get("step_exact")))
