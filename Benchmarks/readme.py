@@ -119,7 +119,11 @@ def lines(table: Table, results: dict[str, dict[str, Any]]) -> list[str]:
         own = results[name]["rows"][0]["peer"]
         cells = [column(rows, own) for column in table.columns.values()]
         found.append(line([table.rows[name], *cells]))
-    return [*found, ""]
+    # The first ratio says what the others are.
+    first = next(place for place, column in enumerate(table.columns.values()) if column not in (time, share))
+    cells = found[2].split(" | ")
+    cells[first + 1] += " times that" if first + 2 < len(cells) else ""
+    return [found[0], found[1], " | ".join(cells), *found[3:], ""]
 
 
 def line(cells: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 // A model's calls over Swift arrays: samples and labels are read where they lie, and what is worked out comes back as an
 // array. What each computes, throws and promises is said at the call of the same name over Samples. Memory for what comes
-// back is Swift's own, which ends the process where there is none.
+// back is Swift's own, of which it is asked first whether there is any.
 import MartletPlatform
 
 /// A number that an array of samples, labels or targets may hold: Float for samples and targets, an integer for labels.
@@ -49,7 +49,7 @@ extension Model {
         // An output of no element, or a count that is no multiple, is refused below.
         let (count, overflow) = (x.count / max(1, input.elementCount)).multipliedReportingOverflow(
             by: output.elementCount)
-        var out = [Float](repeating: .nan, count: overflow ? 0 : count)
+        var out = try results(overflow ? 0 : count)
         try unsafe withSamples(x, [Float]()) { (x, _) throws(MartletError) in
             try unsafe out.withUnsafeMutableBufferPointer { (target) throws(MartletError) in
                 _ = try unsafe predict(x, into: target, loop)
@@ -70,9 +70,15 @@ private func withSamples<Target: SampleNumber, Result>(
     }
 }
 
+/// Room for what comes back, NaN throughout. Throws `.memory` where the system gives none: an array would end the process.
+private func results(_ count: Int) throws(MartletError) -> [Float] {
+    _ = try ZeroedMemory(count: count, stride: MemoryLayout<Float>.stride)
+    return [Float](repeating: .nan, count: count)
+}
+
 /// The matrix product of arrays, row after row: left is rows x inner, right inner x columns, and the result rows x columns.
 ///
-/// Throws `.shape` where an array has another count than its sizes say.
+/// Throws `.shape` where an array has another count than its sizes say, and `.memory`.
 public func multiply(_ left: [Float], _ right: [Float], rows: Int, inner: Int, columns: Int) throws(MartletError)
     -> [Float]
 {
@@ -86,7 +92,7 @@ public func multiply(_ left: [Float], _ right: [Float], rows: Int, inner: Int, c
     guard !overflow, count <= 1 << 56 else {
         throw MartletError(.shape, "out is \(rows) x \(columns); expected 2^56 elements at most")
     }
-    var out = [Float](repeating: 0, count: count)
+    var out = try results(count)
     try unsafe left.withUnsafeBufferPointer { (left) throws(MartletError) in
         try unsafe right.withUnsafeBufferPointer { (right) throws(MartletError) in
             try unsafe out.withUnsafeMutableBufferPointer { (out) throws(MartletError) in

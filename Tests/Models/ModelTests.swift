@@ -205,5 +205,7 @@ import Testing
         #expect(error { _ = try multiply([1, 2, 3], [5, 6], rows: 2, inner: 2, columns: 1) }?.kind == .shape)
         #expect(error { _ = try multiply([], [], rows: .max, inner: 0, columns: .max) }?.kind == .shape)
         #expect(error { _ = try multiply([], [], rows: -1, inner: 0, columns: 0) }?.kind == .shape)
+        #expect(error { _ = try multiply([], [], rows: 1 << 28, inner: 0, columns: 1 << 28) }?.kind == .memory)
+        #expect(try multiply([], [], rows: 2, inner: 0, columns: 1) == [0, 0])
     }
 }
