@@ -1,4 +1,4 @@
-"""README's code, held to what is run: its Swift block stands as it is in an example, which `make test` builds and runs."""
+"""README's code, held to what is run: its Swift block stands as it is in an example that `make test` runs."""
 
 from __future__ import annotations
 
