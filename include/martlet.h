@@ -797,7 +797,7 @@ martlet_status martlet_model_fit(martlet_model *model, martlet_result *out_resul
 martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                       const martlet_array *y, const martlet_loop *loop);
 
-/* The output of every sample.
+/* The output of every sample: the same to the bit whatever batch the sample comes in, by itself or among others.
  *
  * out    out_count floats: samples times the output's elements; may not overlap x, nor the model's parameters
  *        and statistics (OVERLAP)

@@ -124,7 +124,7 @@ extension Execution {
                 rows: rows, inner: 0, columns: columns, left: nothing, right: nothing, out: out, outStride: outStride))
         unsafe request.partials = unsafe partials
         unsafe request.partialStride = partialStride
-        unsafe request.innerPieces = count
+        unsafe request.partialCount = count
         unsafe run(table.productSum, on: &request, pieces: rows, nanoseconds: rows * columns * count / 8)
     }
 

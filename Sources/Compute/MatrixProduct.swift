@@ -7,9 +7,8 @@ extension Execution {
     /// Does a product. Sizes and addresses have been checked.
     package func multiply(_ product: MatrixProduct) {
         guard unsafe product.rows > 0 && product.columns > 0 else { return }
+        if unsafe isTurned(product) { return unsafe multiplyTurned(product) }
         let plan = unsafe ProductPlan(product, threads: threads)
-        // A sum that is cut is cut in every layout.
-        if plan.inner.pieces == 1, unsafe isTurned(product) { return unsafe multiplyTurned(product) }
         var request = unsafe ProductRequest(product)
         unsafe request.pieceRows = plan.rows.size
         unsafe request.pieceColumns = plan.columns.size
@@ -22,13 +21,24 @@ extension Execution {
             return
         }
         unsafe request.pieceInner = plan.inner.size
-        unsafe request.innerPieces = plan.inner.pieces
         unsafe request.partialStride = product.rows * product.columns
         unsafe request.partials = shared.assumingMemoryBound(to: Float.self)
-        unsafe run(table.product, on: &request, pieces: pieces * plan.inner.pieces, nanoseconds: plan.nanoseconds)
-        unsafe run(
-            table.productSum, on: &request, pieces: product.rows,
-            nanoseconds: product.rows * product.columns * plan.inner.pieces / 8)
+        let blocks = unsafe ProductLimits.blocks(of: product.inner)
+        // As many inner pieces at a time as there is memory for the results of.
+        for first in stride(from: 0, to: plan.inner.pieces, by: plan.innerAtOnce) {
+            let last = min(first + plan.innerAtOnce, plan.inner.pieces) - 1
+            unsafe request.innerStart = plan.inner.start(first)
+            unsafe request.innerEnd = plan.inner.end(last)
+            unsafe request.innerPieces = last - first + 1
+            let count = unsafe request.innerEnd - request.innerStart
+            unsafe request.partialCount = (count + blocks.size - 1) / blocks.size
+            unsafe run(
+                table.product, on: &request, pieces: pieces * request.innerPieces,
+                nanoseconds: plan.nanoseconds / plan.inner.pieces * request.innerPieces)
+            unsafe run(
+                table.productSum, on: &request, pieces: product.rows,
+                nanoseconds: product.rows * product.columns * request.partialCount / 8)
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 // How a product is cut into pieces, and which parts of its factors are copied together first. None of it changes a bit of
-// the results but the cutting of a long inner index, which follows from the shape alone.
+// the results: a row's are the same in a product of many rows and by itself, for any layout and number of threads.
 // Nothing runs here, and no address is read: MatrixProduct.swift does what is planned.
 import MartletKernelInterface
 
@@ -7,9 +7,10 @@ import MartletKernelInterface
 package struct ProductPlan {
     package private(set) var rows: Cut
     package private(set) var columns: Cut
-    /// Pieces behind one another, each with a result of its own. The only cut that bits depend on, so that neither threads
-    /// nor layouts have a say.
+    /// Pieces behind one another, whole blocks of the inner index, each of which has results of its own where these pieces
+    /// are several; and how many pieces there is memory for at once.
     package private(set) var inner: Cut
+    package private(set) var innerAtOnce = 1
     /// Whether parts of the left factor are copied together before they are read.
     package let packsLeft: Bool
     /// Whether the first to read a part of the right factor copies it for the others.
@@ -25,17 +26,22 @@ package struct ProductPlan {
         let size = unsafe ProductSize(product)
         let wanted = min(max(size.work / ProductPlan.leastPiece, 1), ProductPlan.mostPieces)
         (rows, columns) =
-            size.isLarge ? ProductPlan.largeCuts(size, threads: threads) : ProductPlan.cuts(size, wanted: wanted)
+            size.isLarge
+            ? ProductPlan.largeCuts(size, threads: threads)
+            : ProductPlan.cuts(size, wanted: wanted, threads: threads)
         inner = Cut(size.inner, by: size.inner)
         nanoseconds = size.work / 64 + size.results / 8
         let pieces = rows.pieces * columns.pieces
-        if size.areFew, size.inner >= 2048, pieces < wanted {
-            // Each result is a long sum.
-            let room = unsafe Execution.sharedByteCount / (size.results * 4)
-            let innerPieces = max(min(wanted / pieces, size.inner / 1024, room), 1)
-            inner = Cut(size.inner, by: (size.inner + innerPieces - 1) / innerPieces)
-        }
         let busy = min(threads, wanted)
+        if size.areFew, size.inner >= 2048, pieces < busy, size.partialsStayNear || size.rows < 16 {
+            // Each result is a long sum, and rows are too few to share, or the results of its blocks are little memory.
+            let blocks = ProductLimits.blocks(of: size.inner)
+            let room = unsafe min(Execution.sharedByteCount / (size.results * 4), blocks.pieces)
+            let innerPieces = min((wanted + pieces - 1) / pieces, room)
+            let blocksEach = (room + innerPieces - 1) / innerPieces
+            inner = Cut(size.inner, by: blocksEach * blocks.size)
+            innerAtOnce = room / blocksEach
+        }
         let forEachRow = columns.pieces * max(inner.pieces, 1)
         if rows.pieces * forEachRow < busy, size.rows >= 16 {
             // More threads than pieces share the rows further.
@@ -54,11 +60,13 @@ package struct ProductPlan {
 extension ProductPlan {
     /// Pieces about as high as wide, so that what is copied of the factors serves many products. Where the right factor is
     /// large, each piece reads long stretches of its rows, and as few pieces as may be read the same: of very long sums all
-    /// of its rows, since there are pieces enough along them.
-    private static func cuts(_ size: ProductSize, wanted: Int) -> (rows: Cut, columns: Cut) {
+    /// of its rows, since there are pieces enough along them, or where their results would be much memory, each thread a
+    /// stretch of its own.
+    private static func cuts(_ size: ProductSize, wanted: Int, threads: Int) -> (rows: Cut, columns: Cut) {
         let (rows, columns) = (size.rows, size.columns)
         let readsMuch = size.inner.saturatingProduct(columns) > 128 << 10
-        let narrowest = size.areFew && size.inner >= 8192 ? columns : readsMuch ? 128 : ProductLimits.panelColumns
+        let stretch = size.partialsStayNear ? columns : max(columns / threads, ProductLimits.panelColumns)
+        let narrowest = size.areFew && size.inner >= 8192 ? stretch : readsMuch ? 128 : ProductLimits.panelColumns
         var acrossColumns = 1
         while acrossColumns * 2 <= wanted, columns / (acrossColumns * 2) >= narrowest,
             columns / acrossColumns > rows / (wanted / acrossColumns),
@@ -129,6 +137,8 @@ struct ProductSize {
     var work: Int { results.saturatingProduct(max(inner, 1)) }
     /// So few results that parts of a long sum are worth results of their own.
     var areFew: Bool { results <= 1 << 16 }
+    /// Whether the results of all blocks of the inner index stay in the fast caches.
+    var partialsStayNear: Bool { results.saturatingProduct(ProductLimits.blocks(of: inner).pieces) <= 1 << 18 }
     /// So large that each thread's part is worth copying a part of the right factor for.
     var isLarge: Bool { rows >= 256 && columns >= 256 && inner >= 256 && !areFew }
 }

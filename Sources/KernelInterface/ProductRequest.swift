@@ -70,11 +70,16 @@ package enum Epilogue: Int32, BitwiseCopyable {
     package var packsLeft: Bool
     /// Whether the first to read a part of the right factor copies it for the others.
     package var copiesRight: Bool
-    /// How much of the inner index a piece takes, and pieces behind one another; each of these has a result of its own.
+    /// The part of the inner index that is worked out at once.
+    package var innerStart: Int
+    package var innerEnd: Int
+    /// How much of it a piece takes, whole blocks, and pieces behind one another.
     package var pieceInner: Int
     package var innerPieces: Int
-    /// Results of inner pieces, `partialStride` numbers from one to the next, with rows and columns as in `out`.
+    /// Where there are several of these, each block has results of its own, with rows and columns as in `out`: how many
+    /// they are, and numbers from one to the next.
     package var partials: UnsafeMutablePointer<Float>?
+    package var partialCount: Int
     package var partialStride: Int
 
     @inline(__always)
@@ -85,9 +90,12 @@ package enum Epilogue: Int32, BitwiseCopyable {
         unsafe columnPieces = 1
         unsafe packsLeft = false
         unsafe copiesRight = false
+        unsafe innerStart = 0
+        unsafe innerEnd = unsafe product.inner
         unsafe pieceInner = unsafe product.inner
         unsafe innerPieces = 1
         unsafe partials = nil
+        unsafe partialCount = 0
         unsafe partialStride = 0
     }
 }
@@ -95,9 +103,12 @@ package enum Epilogue: Int32, BitwiseCopyable {
 /// How products are cut beyond pieces. All of it is the same for any product, so that every result is the same sum in the
 /// same order, however the rest of the work is cut.
 package enum ProductLimits {
-    /// The most of the inner index that is added up at once.
+    /// The most of the inner index that is added up in registers.
     @inline(__always)
     package static var inner: Int { 352 }
+    /// The blocks of an inner index. Every result is the sum of its blocks' sums, one after another.
+    @inline(__always)
+    package static func blocks(of inner: Int) -> Cut { Cut(inner, evenlyBy: ProductLimits.inner) }
     /// The most rows of a transposed left factor that are copied together.
     @inline(__always)
     package static var rows: Int { 96 }

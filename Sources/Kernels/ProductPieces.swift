@@ -1,5 +1,6 @@
-// One piece of a product: its results block by block, with parts of the factors copied where that pays. A piece's part of
-// the inner index is cut by its length alone, so that every result is the same sum in the same order whatever is copied.
+// One piece of a product: its results block by block, with parts of the factors copied where that pays. The inner index
+// is cut into blocks by its length alone, so that every result is the same sum in the same order whatever is copied and
+// whoever works out which block.
 // Which pieces, and what is copied, Compute decides.
 
 import MartletKernelInterface
@@ -22,13 +23,12 @@ func productPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMu
     let columnPiece = inPlane - rowPiece * request.columnPieces
     let row = rowPiece * request.pieceRows
     let column = columnPiece * request.pieceColumns
-    let inner = innerPiece * request.pieceInner
+    let inner = request.innerStart + innerPiece * request.pieceInner
     let part = ProductPart(
         rows: row..<min(row + request.pieceRows, product.rows),
         columns: column..<min(column + request.pieceColumns, product.columns),
-        inner: inner..<min(inner + request.pieceInner, product.inner))
-    if let partials = request.partials {
-        product.out = partials + innerPiece * request.partialStride
+        inner: inner..<min(inner + request.pieceInner, request.innerEnd))
+    if request.partials != nil {
         product.outStride = product.columns
         product.accumulates = false
         product.bias = nil
@@ -38,7 +38,7 @@ func productPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMu
     multiplyPart(request, product, part, scratch: scratch)
 }
 
-/// What follows inner pieces: their results are added up in order. One piece for each of the rows.
+/// What follows inner pieces: the results of blocks are added up in order. One piece for each of the rows.
 @inline(never)
 func productSum(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: ProductRequest = value(at: request)
@@ -46,20 +46,18 @@ func productSum(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
     guard let partials = request.partials else { return }
     let from = partials + piece * product.columns
     let out = product.out + piece * product.outStride
+    let ends = BlockEnds(product, isFirst: request.innerStart == 0, isLast: request.innerEnd == product.inner)
+    let start = ends.start.at(row: piece, column: 0).base?.assumingMemoryBound(to: Float.self)
+    let least = Floats(repeating: ends.floor)
     var column = 0
     while column < product.columns {
         let count = min(grain, product.columns - column)
         var sum = load(count, from + column)
-        for partial in 1..<request.innerPieces {
+        if let start { sum += load(count, start + column) }
+        for partial in 1..<request.partialCount {
             sum += load(count, from + partial * request.partialStride + column)
         }
-        if product.accumulates {
-            sum = load(count, out + column) + sum
-        } else {
-            if let bias = product.bias { sum += load(count, bias + column) }
-            sum = sum.replacing(with: 0, where: sum .< SIMD16(repeating: BlockEnds.floor(of: product)))
-        }
-        store(count, sum, to: out + column)
+        store(count, sum.replacing(with: least, where: sum .< least), to: out + column)
         column += grain
     }
 }
@@ -83,7 +81,7 @@ struct BlockEnds {
     }
 
     @inline(__always)
-    static func floor(of product: MatrixProduct) -> Float {
+    private static func floor(of product: MatrixProduct) -> Float {
         switch product.epilogue {
         case .none: -.infinity
         case .relu: product.accumulates ? -.infinity : 0
@@ -91,16 +89,23 @@ struct BlockEnds {
     }
 }
 
-/// Multiplies one part after another of the inner index.
+/// Multiplies one block after another of the inner index.
 @inline(__always)
 private func multiplyPart(
     _ request: ProductRequest, _ product: MatrixProduct, _ part: ProductPart, scratch: UnsafeMutableRawPointer
 ) {
-    let blocks = Cut(part.inner.count, evenlyBy: ProductLimits.inner)
+    let blocks = ProductLimits.blocks(of: product.inner)
     let last = max(blocks.pieces, 1) - 1
-    for index in 0...last {
-        let ends = BlockEnds(product, isFirst: index == 0, isLast: index == last)
-        let inner = part.inner.lowerBound + blocks.start(index)..<part.inner.lowerBound + blocks.end(index)
+    var product = product
+    var inner = part.inner.lowerBound..<part.inner.lowerBound
+    repeat {
+        let index = inner.upperBound / blocks.size
+        inner = blocks.range(index)
+        var ends = BlockEnds(product, isFirst: index == 0, isLast: index == last)
+        if let partials = request.partials {
+            product.out = partials + (index - request.innerStart / blocks.size) * request.partialStride
+            ends = BlockEnds(product, isFirst: true, isLast: true)
+        }
         var column = part.columns.lowerBound
         while column < part.columns.upperBound {
             let columns = column..<min(column + ProductLimits.columns, part.columns.upperBound)
@@ -108,7 +113,7 @@ private func multiplyPart(
                 request, product, ProductPart(rows: part.rows, columns: columns, inner: inner), ends, scratch: scratch)
             column = columns.upperBound
         }
-    }
+    } while inner.upperBound < part.inner.upperBound
 }
 
 /// The memory of a piece: what blocks need, the copied left factor, the copied right one.

@@ -17,7 +17,7 @@ func productTurned(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
     let panels = RightPanels(columns: product.rows, inner: product.inner)
     let copy = scratch + PieceMemory.right
     panels.fill(left.base, turned, inner: product.inner, columns: product.rows, to: copy)
-    let blocks = Cut(product.inner, evenlyBy: ProductLimits.inner)
+    let blocks = ProductLimits.blocks(of: product.inner)
     let end = min((piece + 1) * request.pieceColumns, product.columns)
     var column = piece * request.pieceColumns
     while column < end {

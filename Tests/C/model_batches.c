@@ -1,7 +1,7 @@
 /*
  * What a batch is: rows in any order and more than once, labels of every type, batches larger and smaller than
- * planned, the order that fit takes samples in, epochs that add up over calls, and samples that are not
- * finite. Each is held against the same done in another way. What a loss is, is asked in model_scores.c.
+ * planned, the order that fit takes samples in, epochs that add up over calls, predictions that are each sample's
+ * own, and samples that are not finite. Each is held against the same done in another way. What a loss is, is asked in model_scores.c.
  */
 #include "network.h"
 
@@ -153,6 +153,38 @@ static void orders(void) {
     CHECK(memcmp(shuffled.taken, again.taken, sizeof again.taken) == 0); /* epochs go on where the last call ended */
 }
 
+/* ---- predictions in batches ---- */
+
+/* A sample's prediction is its own, also where sums are so long that they are cut, on one thread and on more. */
+static void alone(void) {
+    static const int64_t inners[] = {100, 2048, 5000}, units[] = {3, 70, 1030};
+    enum { samples = 33 };
+    static float inputs[samples * 5000], by_itself[samples * 2], together[samples * 2];
+    check_fill(inputs, LENGTH(inputs), 9);
+    for (int k = 0; k < LENGTH(inners) * LENGTH(units); k++) {
+        const int64_t inner = inners[k / 3], width = units[k % 3];
+        const martlet_array x = check_array(inputs, samples * inner, MARTLET_FP32);
+        martlet_model *model = NULL;
+        martlet_loop loop;
+        CHECK_OK(martlet_model_create(&model, &inner, 1, 4));
+        network_add(model, MARTLET_LAYER_DENSE, width, MARTLET_ACTIVATION_RELU);
+        network_add(model, MARTLET_LAYER_DENSE, 2, MARTLET_ACTIVATION_SOFTMAX);
+        CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+        loop.batch_size = 1;
+        CHECK_OK(martlet_threads_set(1));
+        CHECK_OK(martlet_model_predict(model, by_itself, samples * 2, &x, &loop));
+        for (int32_t threads = 1; threads <= 3; threads++)
+            for (loop.batch_size = 2; loop.batch_size <= samples; loop.batch_size = loop.batch_size * 2 + 1) {
+                CHECK_OK(martlet_threads_set(threads));
+                CHECK_OK(martlet_model_predict(model, together, samples * 2, &x, &loop));
+                CHECK_SAYING(memcmp(by_itself, together, samples * 2 * sizeof(float)) == 0, "%ld x %ld in batches of %ld on %d threads", (long)inner, (long)width,
+                             (long)loop.batch_size, threads);
+            }
+        destroy(model);
+    }
+    CHECK_OK(martlet_threads_set(0));
+}
+
 /* ---- what is not finite, and where x may lie ---- */
 
 static void odd_samples(void) {
@@ -239,6 +271,7 @@ int main(void) {
     plans();
     orders();
     schedules();
+    alone();
     odd_samples();
     network_data_free(data);
     return check_end();

@@ -159,7 +159,8 @@ private struct Trial {
             Self.shapes + [
                 (64, 784, 100), (150, 300, 700), (784, 32, 64), (40, 9000, 50), (530, 300, 270), (7, 9000, 100),
                 (260, 300, 1300),
-                (64, 300, 2050),
+                // More blocks of the inner index than there is memory for the results of at once.
+                (64, 300, 2050), (15, 26_000, 1000),
             ]
         for (number, shape) in shapes.enumerated() {
             let trial = Self.trial(shape, number & 1 == 1, number & 2 == 2, kind: number % 5, seed: number)
@@ -167,6 +168,29 @@ private struct Trial {
             for threads in [1, 2, 3, 7, 64] {
                 let isSame = try trial.run(isa, threads: threads).memory.bytes == expected
                 #expect(isSame, "\(isa) \(shape) on \(threads) threads")
+            }
+        }
+    }
+
+    /// A row's results are the same by itself and among others, however many, on one thread and on several.
+    @Test(arguments: Twins.here) func rowsDoNotDependOnOthers(isa: InstructionSet) throws {
+        for (inner, columns) in [(353, 40), (2048, 10), (2100, 1040), (3000, 65), (9000, 100), (20_000, 33)] {
+            for (number, rows) in [2, 7, 13, 33, 300].enumerated() {
+                let trial = Self.trial((rows, inner, columns), false, false, kind: number, seed: number)
+                let whole = try trial.run(isa, threads: 1 + number % 3)
+                for row in [0, rows / 2, rows - 1] {
+                    var generator = Generator(seed: 0)
+                    let left = Matrix(1, inner, &generator)
+                    let start = Matrix(1, columns, gap: 3, &generator)
+                    for k in 0..<inner { left[0, k] = trial.left[row, k] }
+                    for column in 0..<columns { start[0, column] = trial.start[row, column] }
+                    let alone = try Trial(
+                        left: left, right: trial.right, start: start, bias: trial.bias, epilogue: trial.epilogue,
+                        accumulates: trial.accumulates
+                    ).run(isa, threads: 1 + row % 3)
+                    let isSame = (0..<columns).allSatisfy { alone[0, $0].bitPattern == whole[row, $0].bitPattern }
+                    #expect(isSame, "\(isa) row \(row) of \(rows) x \(inner) x \(columns)")
+                }
             }
         }
     }

@@ -53,14 +53,19 @@ import Testing
         }
     }
 
-    @Test func threadsDoNotCutSums() {
+    @Test func sumsAreCutBetweenBlocksAndFitIntoMemory() {
         for rows in Self.sizes {
             for columns in Self.sizes {
                 for inner in [2047, 2048, 9000, 100_000] {
-                    let pieces = [1, 2, 7, 64].map {
-                        Self.plan(rows: rows, inner: inner, columns: columns, threads: $0).inner.size
+                    for threads in [1, 2, 7, 64] {
+                        let plan = Self.plan(rows: rows, inner: inner, columns: columns, threads: threads)
+                        guard plan.inner.pieces > 1 else { continue }
+                        let blocks = ProductLimits.blocks(of: inner)
+                        let blocksAtOnce = plan.innerAtOnce * plan.inner.size / blocks.size
+                        #expect(plan.inner.size % blocks.size == 0, "\(rows) x \(inner) x \(columns)")
+                        #expect(plan.innerAtOnce >= 1)
+                        #expect(blocksAtOnce * rows * columns * 4 <= Execution.sharedByteCount)
                     }
-                    #expect(Set(pieces).count == 1, "\(rows) x \(inner) x \(columns)")
                 }
             }
         }
