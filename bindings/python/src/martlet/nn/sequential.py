@@ -252,7 +252,7 @@ class Sequential(Stack):
         """The output of every sample: a new float32 array (samples, *output_shape without its batch). Needs no compile.
 
         batch_size bounds memory alone: a sample's output is the same to the bit in any batch, and by itself. verbose is
-        taken for Keras's sake, and shows nothing. Raises DTypeError or ShapeError where x cannot be read, and BusyError.
+        taken for Keras's sake and shows nothing. Raises DTypeError or ShapeError where x cannot be read, and BusyError.
         """
         size = _arguments.batch_size(batch_size)
         _progress.level(verbose)
