@@ -25,7 +25,7 @@ SOURCE = ROOT / "bindings" / "python"
 #: What the commands that need an environment take, on two cores, beside PyTorch.
 AHEAD = {
     "demo": "builds the library (2 to 4 minutes), and trains twice (seconds). Disk: 0.5 GB in .build and .venv",
-    "test": "takes about 20 minutes, of which 5 build. Disk: 2 GB in .build and .venv; downloads 0.4 GB from PyPI",
+    "test": "takes about 15 minutes, of which 3 build. Disk: 2 GB in .build and .venv; downloads 0.4 GB from PyPI",
     "bench": "builds the library (2 to 4 minutes), and measures for about 20. Disk: 1 GB in .build and .venv",
 }
 TORCH_SIZE = "PyPI's torch for x86-64 Linux brings CUDA libraries: 3 GB to download, 5.5 GB on disk, some minutes. "

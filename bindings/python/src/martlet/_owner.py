@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from _thread import RLock, get_ident
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -31,7 +32,7 @@ class _Claim(ref[RLock]):
     thread: int
 
 
-class _Line:
+class _Line(ABC):
     """The claims in the order in which they came: the first one's thread is inside.
 
     append and remove are one step each, for all threads and for signals.
@@ -53,9 +54,9 @@ class _Line:
         finally:
             del turn
 
+    @abstractmethod
     def forked(self) -> None:
         """In a forked child: the other threads are not there."""
-        raise NotImplementedError
 
 
 class Gate(_Line):
