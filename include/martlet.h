@@ -229,8 +229,8 @@ typedef struct martlet_parameter {
     martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient: value, state,
                                  step and what step_shown points to are left as they are (unless another
                                  parameter of the call that has a gradient shares the last two) */
-    martlet_array *state;     /* the algorithm's slots in order (martlet_algorithm_slot_name), each of
-                                 value's count; read and written; zero before the first step */
+    martlet_array *state;     /* the algorithm's slots in order (martlet_slot_get), of as many numbers as their
+                                 kind says; read and written. Zero before the first step */
     int64_t state_count;      /* martlet_algorithm_slot_count */
     int64_t *step;            /* steps taken, 0 at first; one more after a successful call. Parameters
                                  may share one counter */
@@ -285,20 +285,34 @@ typedef struct martlet_parameter {
 #define MARTLET_SEMANTICS_PAPER 3 /* AMSGrad without bias corrections; AdamW's decay is not scaled by lr:
                                      p <- (1 - weight_decay) p */
 
-/* Flags of a config. */
+/* Flags of a config. One that the algorithm does not read (martlet_algorithm_flags) is an ARGUMENT error. */
 #define MARTLET_AMSGRAD 1u
 #define MARTLET_MAXIMIZE 2u
-/* Numbers too small for the normal range count as zero during the call (on x86-64 and arm64): on
- * where eps is at least 1e-10, off below, unless one of these two says otherwise. A moment whose
- * gradient stays zero otherwise ends as such a number, and slows every later step down. */
+/* Numbers too small for the normal range count as zero during the call (on x86-64 and arm64): off where eps
+ * is under 1e-10, on with any other and in algorithms without one, unless one of these two says otherwise. A
+ * moment whose gradient stays zero otherwise ends as such a number, and slows every later step down. */
 #define MARTLET_FLUSH_DENORMALS 4u
 #define MARTLET_KEEP_DENORMALS 8u
 /* Hyperparameters may be any finite numbers, as schedules of other libraries leave them: a negative rate,
  * a beta of 1 or more. A step of a parameter is then an ARGUMENT error where they give no finite step
  * size, as a beta1 of 1 does, whose bias correction is 0. */
 #define MARTLET_WIDE_RANGES 16u
+/* Weight decay. Without any of these it is added to the gradient (L2: g <- g + weight_decay p), but for
+ * AdamW and with MARTLET_SEMANTICS_KERAS, which decouple it always: p <- (1 - lr weight_decay) p.
+ *   DECOUPLED  so everywhere. Loshchilov, Hutter: Decoupled weight decay regularization. ICLR 2019
+ *   CAUTIOUS   so, in those elements alone that the step moves the way the decay does. Chen, Li, Liang, Su,
+ *              Xie, Wang, Liu, Liu: Cautious weight decay. arXiv:2510.12402
+ *   CORRECTED  so, with lr^2 / lr_max for lr, where lr_max is the largest lr of any step so far and a slot of
+ *              the state. Defazio: Why gradients rapidly increase near the end of training. arXiv:2506.02285 */
+#define MARTLET_DECOUPLED_DECAY 32u
+#define MARTLET_CAUTIOUS_DECAY 64u
+#define MARTLET_CORRECTED_DECAY 128u
+/* What these change stands beside the algorithms that read them. */
+#define MARTLET_NESTEROV 256u
+#define MARTLET_CENTERED 512u
+#define MARTLET_RECTIFY 1024u
 
-/* Hyperparameters by number, for martlet_optimizer_set and _get. */
+/* Hyperparameters by number, for martlet_optimizer_set and _get: the fields of martlet_config in order. */
 #define MARTLET_LR 1
 #define MARTLET_BETA1 2
 #define MARTLET_BETA2 3
@@ -306,23 +320,82 @@ typedef struct martlet_parameter {
 #define MARTLET_EPS 5
 #define MARTLET_WEIGHT_DECAY 6
 #define MARTLET_MOMENTUM 7
+#define MARTLET_DAMPENING 8
+#define MARTLET_ALPHA 9
+#define MARTLET_RHO 10
+#define MARTLET_LR_DECAY 11
+#define MARTLET_INITIAL_ACCUMULATOR_VALUE 12
+#define MARTLET_ETAMINUS 13
+#define MARTLET_ETAPLUS 14
+#define MARTLET_STEP_SIZE_MIN 15
+#define MARTLET_STEP_SIZE_MAX 16
+#define MARTLET_LAMBD 17
+#define MARTLET_T0 18
+#define MARTLET_MOMENTUM_DECAY 19
+#define MARTLET_FINAL_LR 20
+#define MARTLET_GAMMA 21
+#define MARTLET_EPS_ROOT 22
+#define MARTLET_EPS2 23
+#define MARTLET_BETA2_DECAY 24
+#define MARTLET_CLIPPING_THRESHOLD 25
+#define MARTLET_R 26
+#define MARTLET_WEIGHT_LR_POWER 27
+#define MARTLET_WARMUP_STEPS 28
+#define MARTLET_ALPHA_WARMUP 29
+#define MARTLET_BETA3_WARMUP 30
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
- * in range (or any finite one, with MARTLET_WIDE_RANGES), a field that it does not read must be NaN. */
+ * in range (or any finite one, with MARTLET_WIDE_RANGES), a field that it does not read must be NaN.
+ * Defaults are the algorithm's; martlet_config_init writes them. */
 typedef struct martlet_config {
     uint32_t struct_size;
-    int32_t algorithm;    /* MARTLET_ADAM, ... */
-    int32_t semantics;    /* MARTLET_SEMANTICS_... */
-    uint32_t flags;       /* MARTLET_AMSGRAD, ... */
-    uint64_t seed;        /* for stochastic rounding: 0 */
-    double lr;            /* learning rate, 0 or more. Default 1e-3 */
-    double beta1;         /* decay rate of the first moment, 0 <= beta1 < 1. Default 0.9 */
-    double beta2;         /* decay rate of the second moment, 0 <= beta2 < 1. Default 0.999 */
-    double beta3;         /* not read by Adam */
-    double eps;           /* 0 or more. Default 1e-8 */
-    double weight_decay;  /* 0 or more. Default 0 (Adam), 0.01 (AdamW) */
-    double momentum;      /* not read by Adam */
+    int32_t algorithm;                /* MARTLET_ADAM, ... */
+    int32_t semantics;                /* MARTLET_SEMANTICS_... */
+    uint32_t flags;                   /* MARTLET_AMSGRAD, ... */
+    uint64_t seed;                    /* for stochastic rounding: 0 */
+    double lr;                        /* learning rate, 0 or more */
+    double beta1;                     /* decay rate of the first moment, 0 <= beta1 < 1 */
+    double beta2;                     /* decay rate of the second moment, 0 <= beta2 < 1 */
+    double beta3;                     /* decay rate of a third moment, 0 <= beta3 < 1 */
+    double eps;                       /* added to a divisor, 0 or more */
+    double weight_decay;              /* 0 or more */
+    double momentum;                  /* 0 <= momentum < 1 */
+    double dampening;                 /* 1 - dampening is the gradient's weight in the momentum */
+    double alpha;                     /* 0 or more; its meaning is the algorithm's */
+    double rho;                       /* decay rate of averages, 0 to 1 */
+    double lr_decay;                  /* 0 or more */
+    double initial_accumulator_value; /* of the sum of squares, 0 or more */
+    double etaminus;                  /* factor of a step size after a change of sign, 0 < etaminus < 1 */
+    double etaplus;                   /* factor of a step size after none, more than 1 */
+    double step_size_min;             /* 0 or more */
+    double step_size_max;             /* 0 or more */
+    double lambd;                     /* 0 or more */
+    double t0;                        /* a step, 0 or more */
+    double momentum_decay;            /* 0 or more */
+    double final_lr;                  /* 0 or more */
+    double gamma;                     /* 0 <= gamma < 1 */
+    double eps_root;                  /* added under a root, 0 or more */
+    double eps2;                      /* 0 or more */
+    double beta2_decay;               /* power of the step, 0 or less */
+    double clipping_threshold;        /* 1 or more */
+    double r;                         /* power of the step */
+    double weight_lr_power;           /* power of the rate */
+    double warmup_steps;              /* 0 or more */
+    double alpha_warmup;              /* steps, 0 or more */
+    double beta3_warmup;              /* steps, 0 or more */
 } martlet_config;
+
+/* What kinds of slots there are: how many numbers one has for a parameter. */
+#define MARTLET_SLOT_ELEMENTS 0 /* one for each of value, laid out as value's sizes say */
+#define MARTLET_SLOT_SCALAR 1   /* one, contiguous, in fp64 or fp32 */
+
+/* A piece of a parameter's state. */
+typedef struct martlet_slot {
+    const char *name;     /* "exp_avg"; static storage */
+    int32_t kind;         /* MARTLET_SLOT_... */
+    int32_t dtype;        /* the usual element type; 0: value's */
+    uint64_t reserved[2]; /* 0 */
+} martlet_slot;           /* 32 bytes, for good */
 
 /* Fills *out_config with the algorithm's defaults; writes struct_size bytes and none past them.
  * Fails with NULL, STRUCT (struct_size under 80 or over 4,096) and ARGUMENT (no such algorithm).
@@ -331,10 +404,16 @@ martlet_status martlet_config_init(martlet_config *out_config, size_t struct_siz
 
 /* The algorithm's name, "adam"; NULL for a number that is none. Static storage. Since 0.1. */
 const char *martlet_algorithm_name(int32_t algorithm);
-/* How many state arrays a parameter needs under this config: 2 for Adam, 3 with AMSGrad. Since 0.1. */
+/* The flags that the algorithm reads, as a sum; 0 for a number that is none. Since 0.1. */
+uint32_t martlet_algorithm_flags(int32_t algorithm);
+/* The name of a hyperparameter, "lr", which is martlet_config's field's; NULL for a number that is none.
+ * Static storage. Since 0.1. */
+const char *martlet_hyperparameter_name(int32_t hyperparameter);
+/* How many slots of state a parameter has under this config: 2 for Adam, 3 with AMSGrad. Since 0.1. */
 martlet_status martlet_algorithm_slot_count(int64_t *out_count, const martlet_config *config);
-/* The name of a slot, "exp_avg", counted from 0; NULL where there is none. Static storage. Since 0.1. */
-const char *martlet_algorithm_slot_name(int32_t algorithm, int32_t slot);
+/* Describes a slot of this config, counted from 0, slots of elements first. Fails with NULL, the errors of a
+ * config, and ARGUMENT where there is no such slot. Since 0.1. */
+martlet_status martlet_slot_get(martlet_slot *out_slot, const martlet_config *config, int32_t slot);
 
 /* ---------------------------------------------------------------------------------------------------
  * 7. Steps over the caller's own memory
@@ -367,8 +446,8 @@ martlet_status martlet_step(martlet_report *out_report, const martlet_parameter 
  *
  * value    count elements, read and written
  * grad     count elements, read
- * state    martlet_algorithm_slot_count times count elements, one slot after another, read and
- *          written; zero before the first step
+ * state    the slots of the config (martlet_slot_get), one after another: count elements each, and one for
+ *          a scalar; read and written; zero before the first step
  * step     steps taken so far, 0 at first; one more after success
  * config   hyperparameters; NULL for Adam with its defaults
  *
@@ -403,15 +482,15 @@ martlet_status martlet_optimizer_clone(martlet_optimizer *optimizer, martlet_opt
  * caller; groups and hyperparameters stay. Since 0.1. */
 martlet_status martlet_optimizer_reset(martlet_optimizer *optimizer);
 
-/* Adds a group of hyperparameters of the same algorithm; out_group (may be NULL) receives its index.
+/* Adds a group with an algorithm and hyperparameters of its own; out_group (may be NULL) receives its index.
  * Fails with NULL, MEMORY and the errors of a config. Since 0.1. */
 martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t *out_group, const martlet_config *config);
 
 /* Adds a parameter; out_index (may be NULL) receives its index, which counts from 0 in order of adding.
  * Its value (memory, sizes, strides) and name are as in martlet_step; the value's memory is borrowed
  * until reset or destroy, all else is copied. grad, step and step_shown must be empty (data, step NULL).
- * state_count 0 gives every moment the value's type; else state holds one entry for each slot, with
- * data NULL and dtype the type wanted.
+ * state_count 0 gives every moment the value's type, and scalars fp64; else state holds one entry for each
+ * slot, with data NULL and dtype the type wanted.
  * A name must be UTF-8 of 1 to 500 bytes, and unique: names are compared byte by byte. Without one the
  * parameter is called by its index in decimal digits, which must not be another's name either.
  * Fails as martlet_step does. Since 0.1. */

@@ -6,7 +6,7 @@ import MartletPlatform
 /// One parameter's part of a step.
 @unsafe package struct WorkItem {
     /// The arrays, from the first element on, and the element count.
-    package var operands: Operands
+    package var run: Run
     package var rule: Rule
     /// The rule's coefficient struct; outlives the run.
     package var coefficients: UnsafeRawPointer
@@ -15,9 +15,9 @@ import MartletPlatform
     package var layout: Layout?
 
     package init(
-        operands: Operands, rule: Rule, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?
+        run: Run, rule: Rule, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?
     ) {
-        unsafe self.operands = operands
+        unsafe self.run = run
         unsafe self.rule = rule
         unsafe self.coefficients = coefficients
         unsafe self.mode = mode
@@ -49,12 +49,12 @@ import MartletPlatform
 
     /// Adds an item; one without elements is passed over.
     package mutating func add(_ item: WorkItem) {
-        if unsafe item.operands.count == 0 { return }
+        if unsafe item.run.count == 0 { return }
         unsafe (entries + count).initialize(to: Entry(start: elements, item: item))
         unsafe count += 1
-        unsafe elements += item.operands.count
-        let native = unsafe item.operands.isDouble ? ElementType.fp64 : .fp32
-        for array in unsafe 0..<item.operands.arrayCount where unsafe item.operands.arrays[array].type != native {
+        unsafe elements += item.run.count
+        let native = unsafe item.run.isDouble ? ElementType.fp64 : .fp32
+        for array in unsafe 0..<item.run.arrayCount where unsafe item.run.arrays[array].type != native {
             unsafe converts = true
         }
     }
@@ -114,7 +114,7 @@ import MartletPlatform
         while place < range.upperBound {
             let entry = unsafe entries + index
             let first = unsafe place - entry.pointee.start
-            let length = unsafe min(entry.pointee.item.operands.count - first, range.upperBound - place)
+            let length = unsafe min(entry.pointee.item.run.count - first, range.upperBound - place)
             unsafe entry.pointee.item.run(first..<first + length, table)
             place += length
             index += 1
@@ -142,7 +142,7 @@ extension WorkItem {
     fileprivate func run(_ range: Range<Int>, _ table: KernelTable) {
         let sweep = unsafe table.sweeps[rule.rawValue]
         guard let layout = unsafe layout else {
-            var part = unsafe operands
+            var part = unsafe run
             for array in unsafe 0..<part.arrayCount {
                 unsafe part.arrays[array] = part.arrays[array].advanced(by: range.lowerBound)
             }
@@ -157,7 +157,7 @@ extension WorkItem {
     private func runBlocks(_ range: Range<Int>, _ layout: Layout, _ sweep: Sweep) {
         var scratch = InlineArray<96, SIMD8<UInt64>>(repeating: .zero)
         unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
-            var block = unsafe operands
+            var block = unsafe run
             for array in unsafe 0..<block.arrayCount {
                 unsafe block.arrays[array].base = scratch.baseAddress! + array * WorkItem.blockBytes
             }
@@ -172,10 +172,10 @@ extension WorkItem {
         }
     }
 
-    private func copy(_ direction: Layout.Direction, _ layout: Layout, first: Int, block: Operands) {
-        for array in unsafe 0..<block.arrayCount where unsafe direction == .gather || array != Operands.gradient {
+    private func copy(_ direction: Layout.Direction, _ layout: Layout, first: Int, block: Run) {
+        for array in unsafe 0..<block.arrayCount where unsafe direction == .gather || array != Run.gradient {
             unsafe layout.copy(
-                direction, array: array, operands.arrays[array], first: first, count: block.count,
+                direction, array: array, run.arrays[array], first: first, count: block.count,
                 block: block.arrays[array].base)
         }
     }

@@ -24,13 +24,7 @@ extension Configuration {
         self.init(algorithm)
         self.semantics = semantics
         flags = Flags(rawValue: raw.flags)
-        lr = raw.lr
-        beta1 = raw.beta1
-        beta2 = raw.beta2
-        beta3 = raw.beta3
-        eps = raw.eps
-        weightDecay = raw.weight_decay
-        momentum = raw.momentum
+        unsafe values.copy(from: &raw)
         try check(subject())
     }
 
@@ -50,13 +44,28 @@ extension martlet_config {
         algorithm = configuration.algorithm.rawValue
         semantics = configuration.semantics.rawValue
         flags = configuration.flags.rawValue
-        lr = configuration.lr
-        beta1 = configuration.beta1
-        beta2 = configuration.beta2
-        beta3 = configuration.beta3
-        eps = configuration.eps
-        weight_decay = configuration.weightDecay
-        momentum = configuration.momentum
+        var values = configuration.values
+        unsafe values.copy(to: &self)
+    }
+}
+
+extension InlineArray<32, Double> {
+    /// Where a config's doubles begin: they stand in the order of their numbers.
+    private static var offset: Int { 24 }
+    private static var byteCount: Int { MemoryLayout<martlet_config>.size - offset }
+
+    fileprivate mutating func copy(from config: UnsafeMutablePointer<martlet_config>) {
+        unsafe withUnsafeMutableBytes(of: &self) { bytes in
+            unsafe bytes.baseAddress!.copyMemory(
+                from: UnsafeRawPointer(config) + Self.offset, byteCount: Self.byteCount)
+        }
+    }
+
+    fileprivate mutating func copy(to config: UnsafeMutablePointer<martlet_config>) {
+        unsafe withUnsafeBytes(of: &self) { bytes in
+            unsafe (UnsafeMutableRawPointer(config) + Self.offset).copyMemory(
+                from: bytes.baseAddress!, byteCount: Self.byteCount)
+        }
     }
 }
 

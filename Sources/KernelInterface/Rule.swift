@@ -6,10 +6,10 @@ package enum Rule: Int, CaseIterable {
     case adam = 0
 }
 
-/// A rule's loop over one run of elements: reads `Operands` and the rule's own coefficient struct.
+/// A rule's loop over one run of elements: reads `Run` and the rule's own coefficient struct.
 ///
 /// A C function pointer, so that a table is plain data: calling it retains nothing.
-package typealias Sweep = @convention(c) (_ operands: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Void
+package typealias Sweep = @convention(c) (_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Void
 
 /// A kernel that does one piece of a request: an operation of models, whose struct says how many pieces it has. What
 /// is summed in one piece depends on shapes alone; pieces write apart from one another, and may be done in any order, on

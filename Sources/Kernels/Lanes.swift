@@ -36,6 +36,10 @@ protocol Lanes {
     func addingProduct(_ a: Self, _ b: Self) -> Self
     /// The larger of both in each lane; NaN where either is NaN.
     func largest(_ other: Self) -> Self
+    /// One or the other, in all lanes.
+    static func choose(_ isFirst: Bool, _ first: Self, _ second: Self) -> Self
+    /// `chosen` in the lanes where this and `other` are both over 0 or both under it, else `rest`.
+    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self
 }
 
 /// Sixteen elements in fp32.
@@ -86,6 +90,17 @@ struct FloatLanes: Lanes {
     @inline(__always)
     func largest(_ other: Self) -> Self {
         Self(lanes: lanes.replacing(with: other.lanes, where: (other.lanes .> lanes) .| (other.lanes .!= other.lanes)))
+    }
+
+    @inline(__always)
+    static func choose(_ isFirst: Bool, _ first: Self, _ second: Self) -> Self {
+        Self(lanes: isFirst ? first.lanes : second.lanes)
+    }
+
+    @inline(__always)
+    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
+        let isSame = ((lanes .> 0) .& (other.lanes .> 0)) .| ((lanes .< 0) .& (other.lanes .< 0))
+        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isSame))
     }
 }
 
@@ -139,6 +154,17 @@ struct DoubleLanes: Lanes {
     @inline(__always)
     func largest(_ other: Self) -> Self {
         Self(lanes: lanes.replacing(with: other.lanes, where: (other.lanes .> lanes) .| (other.lanes .!= other.lanes)))
+    }
+
+    @inline(__always)
+    static func choose(_ isFirst: Bool, _ first: Self, _ second: Self) -> Self {
+        Self(lanes: isFirst ? first.lanes : second.lanes)
+    }
+
+    @inline(__always)
+    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
+        let isSame = ((lanes .> 0) .& (other.lanes .> 0)) .| ((lanes .< 0) .& (other.lanes .< 0))
+        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isSame))
     }
 }
 

@@ -54,6 +54,19 @@ struct GrainScratch {
     }
 }
 
+/// Memory on the stack for 256 elements of fp64 of each of six arrays.
+struct DoubleScratch {
+    private var memory = InlineArray<96, SIMD16<Double>>(repeating: .zero)
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
+        withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
+    }
+}
+
 /// Asks for one cache line.
 @inline(__always)
 func fetch(_ address: UnsafeRawPointer) { machine_prefetch(address) }

@@ -1,13 +1,15 @@
 // The walk of a rule over one run of elements: load sixteen of each array, decoded, run the rule, store, encoded. One
-// pass through memory. Runs whose arrays are all in the type computed in have a loop of their own, without decisions.
-// No equation (one file for each rule), no storage types (Codecs.swift), no threads, no floating-point mode.
+// pass through memory. Runs whose arrays are all in the type computed in have a loop of their own, without decisions;
+// in fp64 it is the only one, and what is stored otherwise comes to it by way of blocks (Blocks.swift).
+// No equation (Rules), no storage types (Codecs.swift), no threads, no floating-point mode.
 
 import MartletKernelInterface
 
-/// The elements that a rule sees at one place of a run. Slots it does not use are not loaded or stored.
+/// The elements that a rule sees at one place of a run: the gradient with all that the run's terms add to it, the value
+/// before any decay. Slots it does not use are not loaded or stored.
 struct Place<Value: Lanes> {
-    var value: Value
-    var gradient: Value
+    let value: Value
+    let gradient: Value
     var first: Value
     var second: Value
     var third: Value
@@ -17,17 +19,18 @@ struct Place<Value: Lanes> {
 /// An element-wise update; a value of a conforming type holds one step's coefficients as lanes.
 protocol UpdateRule {
     associatedtype Value: Lanes
-    associatedtype Coefficients
+    associatedtype Coefficients: BitwiseCopyable
 
     /// Rounds each coefficient once to the type computed in.
     init(_ coefficients: Coefficients)
     /// State slots that are read and written.
     static var slotCount: Int { get }
-    /// One step: replaces the value and the slots in use.
-    func update(_ place: inout Place<Value>)
+    /// One step: replaces the slots in use, and returns what the value goes down by.
+    func update(_ place: inout Place<Value>) -> Value
 }
 
-/// A choice made outside the loop, as a type.
+/// A choice made outside the loop, as a type: for an array that is there or not. What is only arithmetic is a choice
+/// between lanes.
 protocol Switch {
     static var isOn: Bool { get }
 }
@@ -42,46 +45,95 @@ enum Off: Switch {
     static var isOn: Bool { false }
 }
 
-/// Arrays of a run, as in `Operands`: value, gradient (the one that is only read), state slots.
-private typealias Arrays = InlineArray<6, Operand>
-private let gradientPlace = 1
+/// `RunTerms` as lanes.
+private struct Terms<Value: Lanes> {
+    let gradientScale, l2, decay: Value
+    let addsDecay, isCautious: Bool
 
-@inline(__always)
-private func arrayCount<Rule: UpdateRule>(_ rule: Rule.Type) -> Int { 2 + Rule.slotCount }
+    @inline(__always)
+    init(_ terms: RunTerms) {
+        gradientScale = Value(terms.gradientScale)
+        l2 = Value(terms.l2)
+        decay = Value(terms.decay)
+        addsDecay = terms.l2 != 0
+        isCautious = terms.isCautious != 0
+    }
 
-/// Runs a rule over every element.
-@inline(__always)
-func sweep<Rule: UpdateRule>(_ rule: Rule.Type, _ coefficients: Rule.Coefficients, _ operands: Operands) {
-    var isNative = true
-    for place in 0..<arrayCount(rule) where !isSame(operands.arrays[place].type, Rule.Value.native) { isNative = false }
-    if isNative {
-        walk(rule, On.self, coefficients, operands)
-    } else {
-        walk(rule, Off.self, coefficients, operands)
+    /// What a rule takes for the gradient. A term that is off is not there, since 0 * inf would be NaN.
+    @inline(__always)
+    func gradient(_ gradient: Value, of value: Value) -> Value {
+        let scaled = gradient * gradientScale
+        return Value.choose(addsDecay, scaled + l2 * value, scaled)
+    }
+
+    @inline(__always)
+    func value(_ value: Value, after step: Value) -> Value {
+        if isCautious { return step.keepingSign(of: value, decay, otherwise: Value(1)) * value - step }
+        return decay * value - step
     }
 }
 
+/// Arrays of a run, as in `Run`: value, gradient (the one that is only read), state slots.
+typealias Arrays = InlineArray<6, Operand>
+let gradientPlace = 1
+
 @inline(__always)
-private func walk<Rule: UpdateRule, IsNative: Switch>(
-    _ rule: Rule.Type, _ isNative: IsNative.Type, _ coefficients: Rule.Coefficients, _ operands: Operands
+func arrayCount<Rule: UpdateRule>(_ rule: Rule.Type) -> Int { 2 + Rule.slotCount }
+
+/// Which of its variants a rule is asked for.
+@inline(__always)
+func variant(_ coefficients: UnsafeRawPointer) -> Int {
+    let terms: RunTerms = value(at: coefficients)
+    return terms.variant
+}
+
+/// Runs a rule over every element, in the type that the run asks for.
+@inline(__always)
+func sweep<InFloat: UpdateRule, InDouble: UpdateRule>(
+    _ inFloat: InFloat.Type, _ inDouble: InDouble.Type, _ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer
+) where InFloat.Value == FloatLanes, InDouble.Value == DoubleLanes {
+    let run: Run = value(at: run)
+    if run.isDouble {
+        if isNative(inDouble, run) {
+            walk(inDouble, On.self, coefficients, run.arrays, count: run.count)
+        } else {
+            walkBlocks(inDouble, coefficients, run)
+        }
+    } else if isNative(inFloat, run) {
+        walk(inFloat, On.self, coefficients, run.arrays, count: run.count)
+    } else {
+        walk(inFloat, Off.self, coefficients, run.arrays, count: run.count)
+    }
+}
+
+/// Whether every array is stored in the type computed in.
+@inline(__always)
+private func isNative<Rule: UpdateRule>(_ rule: Rule.Type, _ run: Run) -> Bool {
+    for place in 0..<arrayCount(rule) where !isSame(run.arrays[place].type, Rule.Value.native) { return false }
+    return true
+}
+
+@inline(__always)
+func walk<Rule: UpdateRule, IsNative: Switch>(
+    _ rule: Rule.Type, _ isNative: IsNative.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, count: Int
 ) {
-    let rest = operands.count & (grain - 1)
-    let whole = operands.count - rest
-    if whole > 0 { loop(rule, isNative, coefficients, operands.arrays, count: whole) }
+    let rest = count & (grain - 1)
+    let whole = count - rest
+    if whole > 0 { loop(rule, isNative, coefficients, arrays, count: whole) }
     if rest > 0 {
         // The last few elements stand among padding, so that the same vector code gives the same bits.
         var scratch = GrainScratch()
         scratch.withAddress { scratch in
-            var padded = operands.arrays
+            var padded = arrays
             for place in 0..<arrayCount(rule) {
                 let size = padded[place].type.size
                 padded[place].base = scratch + place * GrainScratch.stride
-                copy(operands.arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
+                copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
             }
             loop(rule, isNative, coefficients, padded, count: grain)
             for place in 0..<arrayCount(rule) where place != gradientPlace {
                 let size = padded[place].type.size
-                copy(padded[place].base, to: operands.arrays[place].base + whole * size, bytes: rest * size)
+                copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
             }
         }
     }
@@ -90,7 +142,7 @@ private func walk<Rule: UpdateRule, IsNative: Switch>(
 /// The rule on a whole number of grains.
 @inline(never)
 private func loop<Rule: UpdateRule, IsNative: Switch>(
-    _ type: Rule.Type, _ isNative: IsNative.Type, _ coefficients: Rule.Coefficients, _ arrays: Arrays, count: Int
+    _ type: Rule.Type, _ isNative: IsNative.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, count: Int
 ) {
     typealias Value = Rule.Value
 
@@ -105,15 +157,17 @@ private func loop<Rule: UpdateRule, IsNative: Switch>(
         if place < arrayCount(Rule.self) { value.store(type(place), in: arrays[place].base, at: index) }
     }
 
-    let rule = Rule(coefficients)
+    let terms = Terms<Value>(value(at: coefficients))
+    let rule = Rule(value(at: coefficients + StepCoefficients.ruleOffset))
     var index = 0
     while index < count {
         for place in 0..<arrayCount(Rule.self) { prefetch(type(place), in: arrays[place].base, at: index) }
+        let value = load(0, index)
         var place = Place(
-            value: load(0, index), gradient: load(1, index),
+            value: value, gradient: terms.gradient(load(1, index), of: value),
             first: load(2, index), second: load(3, index), third: load(4, index), fourth: load(5, index))
-        rule.update(&place)
-        store(place.value, 0, index)
+        let step = rule.update(&place)
+        store(terms.value(value, after: step), 0, index)
         store(place.first, 2, index)
         store(place.second, 3, index)
         store(place.third, 4, index)

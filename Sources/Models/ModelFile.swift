@@ -57,7 +57,12 @@ extension Model {
             try writer.addMetadata("optimizer.\(key)", value)
         }
         for moment in try moments(of: trainer) {
-            try unsafe add(to: &writer, moment.base, views, suffix: ".\(moment.name)")
+            if moment.isScalar {
+                try unsafe writer.add(
+                    name: "optimizer.\(moment.name)", type: .f64, shape: [], data: moment.base, byteCount: 8)
+            } else {
+                try unsafe add(to: &writer, moment.numbers, views, suffix: ".\(moment.name)")
+            }
         }
     }
 
@@ -65,11 +70,9 @@ extension Model {
         let configuration = trainer.optimizer.configurations[0]
         var moments: [Moment] = []
         if trainer.optimizer.count == 0 { return moments }
-        for slot in 0..<configuration.slotCount {
-            guard let base = unsafe try trainer.optimizer.state(of: 0, slot: slot).base else { continue }
-            unsafe moments.append(
-                Moment(
-                    base: base.assumingMemoryBound(to: Float.self), name: configuration.algorithm.slotNames[slot]))
+        for (index, slot) in configuration.slots.enumerated() {
+            guard let base = unsafe try trainer.optimizer.state(of: 0, slot: index).base else { continue }
+            unsafe moments.append(Moment(base: base, name: slot.name, isScalar: slot.kind == .scalar))
         }
         return moments
     }
@@ -142,8 +145,8 @@ extension Model {
         var configuration = Configuration(algorithm)
         for (key, _) in configuration.text { try file.set(&configuration, key) }
         // Every moment's tensor must be there before memory is taken for it.
-        for name in algorithm.slotNames.prefix(configuration.slotCount) {
-            try file.check(views, suffix: ".\(name)")
+        for slot in configuration.slots where slot.kind == .elements {
+            try file.check(views, suffix: ".\(slot.name)")
         }
         let trainer = try file.checked { () throws(MartletError) in
             try settings.check("training.")
@@ -152,17 +155,26 @@ extension Model {
         trainer.step = Int64(step)
         trainer.epoch = Int64(epoch)
         let moments = try moments(of: trainer)
-        for moment in moments { try unsafe file.read(moment.base, views, suffix: ".\(moment.name)") }
+        for moment in moments {
+            if moment.isScalar {
+                try unsafe file.readScalar(moment.base, "optimizer.\(moment.name)")
+            } else {
+                try unsafe file.read(moment.numbers, views, suffix: ".\(moment.name)")
+            }
+        }
         if trainer.optimizer.count > 0 { try trainer.optimizer.setStepCount(of: 0, to: Int64(taken)) }
         self.trainer = trainer
-        return moments.count * views.count
+        return moments.reduce(0) { $0 + ($1.isScalar ? 1 : views.count) }
     }
 }
 
-/// A moment of all parameters, in the order of their buffer.
+/// A slot of all parameters: a moment, in the order of their buffer, or a scalar in fp64.
 @safe private struct Moment {
-    let base: UnsafeMutablePointer<Float>
+    let base: UnsafeMutableRawPointer
     let name: StaticString
+    let isScalar: Bool
+
+    var numbers: UnsafeMutablePointer<Float> { unsafe base.assumingMemoryBound(to: Float.self) }
 }
 
 /// A file that may be a model's; every failure is `.format` but those of the system.
@@ -239,6 +251,14 @@ private struct ModelReader: ~Copyable {
                     + "expected F32 \(shape)")
         }
         return index
+    }
+
+    /// Reads one number of fp64.
+    func readScalar(_ base: UnsafeMutableRawPointer, _ name: String) throws(MartletError) {
+        guard let index = reader.index(of: name), reader.type(index) == .f64, reader.byteCount(index) == 8 else {
+            throw MartletError(.format, "the file has no F64 tensor \"\(name)\" of one number")
+        }
+        try unsafe reader.read(index, into: base)
     }
 
     func read(_ base: UnsafeMutablePointer<Float>, _ views: [View], suffix: String) throws(MartletError) {

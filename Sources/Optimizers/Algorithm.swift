@@ -18,54 +18,111 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// The name in messages and files.
     public var name: StaticString { definition.name }
 
-    /// The names of all state slots, those that only some flags ask for last.
-    public var slotNames: [StaticString] { definition.slotNames }
-
     /// The default of a hyperparameter; nil where the algorithm does not read it.
     public func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         definition.defaultValue(hyperparameter)
     }
 
-    /// State arrays that a parameter needs under these flags.
-    public func slotCount(flags: Flags) -> Int {
-        definition.slotCount(flags: flags)
-    }
+    /// The defaults by the hyperparameters' numbers, which count from 1; NaN where it does not read one.
+    var defaults: InlineArray<32, Double> { definition.defaults }
+
+    /// The flags that it reads.
+    public var flags: Flags { definition.allFlags }
+
+    /// The flags that it has unless told otherwise.
+    public var defaultFlags: Flags { definition.defaultFlags }
+
+    func slots(_ configuration: Configuration) -> Slots { definition.allSlots(configuration) }
 
     /// The rule that carries the algorithm out.
     var rule: Rule { definition.rule }
 
-    /// Writes the rule's coefficient struct for one step, and says whether all of it are finite numbers. `memory` holds
-    /// at least `maximumCoefficientBytes`.
+    /// Writes what the kernels need for one step, moves the progress on, and says whether all numbers are finite.
+    /// `memory` holds `StepCoefficients.capacity` bytes.
     func writeCoefficients(
-        _ configuration: Configuration, step: StepNumber, to memory: UnsafeMutableRawPointer
+        _ configuration: Configuration, _ progress: inout Progress, to memory: UnsafeMutableRawPointer
     ) -> Bool {
-        unsafe definition.writeCoefficients(configuration, step: step, to: memory)
+        unsafe definition.writeCoefficients(configuration, &progress, to: memory)
     }
-
-    /// Room that the coefficients of any algorithm fit in.
-    static var maximumCoefficientBytes: Int { 128 }
 }
 
 /// What an algorithm says about itself.
 protocol AlgorithmDefinition {
+    /// A struct of Double and Int alone, which fits behind `RunTerms` in `StepCoefficients.capacity` bytes.
     associatedtype Coefficients: BitwiseCopyable
 
     static var name: StaticString { get }
-    static var slotNames: [StaticString] { get }
     static var rule: Rule { get }
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double?
-    static func slotCount(flags: Flags) -> Int
-    /// The numbers of one step, counted from 1, formed in Double.
-    static func coefficients(_ configuration: Configuration, step: StepNumber) -> Coefficients
-    static func areFinite(_ coefficients: Coefficients) -> Bool
+    /// The flags that it reads beside those that every algorithm reads.
+    static var flags: Flags { get }
+    static var defaultFlags: Flags { get }
+    /// Adds the slots that it keeps.
+    static func addSlots(_ configuration: Configuration, to slots: inout Slots)
+    /// The numbers of one step, formed in Double. The terms come with the algorithm's scale of the gradient and with
+    /// weight decay as flags and semantics say; what an algorithm does otherwise it changes there.
+    static func coefficients(
+        _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
+    ) -> Coefficients
 }
 
 extension AlgorithmDefinition {
+    static var flags: Flags { [] }
+    static var defaultFlags: Flags { [] }
+
+    static var defaults: InlineArray<32, Double> {
+        var defaults = InlineArray<32, Double>(repeating: .nan)
+        for hyperparameter in Hyperparameter.allCases {
+            if let value = defaultValue(hyperparameter) { defaults[hyperparameter.place] = value }
+        }
+        return defaults
+    }
+
+    static var readsDecay: Bool { defaultValue(.weightDecay) != nil }
+
+    static var allFlags: Flags { flags.union(.everywhere).union(readsDecay ? .decays : []) }
+
+    static func allSlots(_ configuration: Configuration) -> Slots {
+        var slots = Slots()
+        addSlots(configuration, to: &slots)
+        if configuration.flags.contains(.correctedDecay) { slots.add(scalar: "lr_max") }
+        return slots
+    }
+
     static func writeCoefficients(
-        _ configuration: Configuration, step: StepNumber, to memory: UnsafeMutableRawPointer
+        _ configuration: Configuration, _ progress: inout Progress, to memory: UnsafeMutableRawPointer
     ) -> Bool {
-        let coefficients = coefficients(configuration, step: step)
-        unsafe memory.storeBytes(of: coefficients, as: Coefficients.self)
-        return areFinite(coefficients)
+        var terms = RunTerms()
+        terms.gradientScale = configuration.flags.contains(.maximize) ? -1 : 1
+        if readsDecay { addDecay(configuration, &progress, to: &terms) }
+        let coefficients = coefficients(configuration, &progress, &terms)
+        unsafe memory.storeBytes(of: terms, as: RunTerms.self)
+        unsafe (memory + StepCoefficients.ruleOffset).storeBytes(of: coefficients, as: Coefficients.self)
+        return areFinite(terms) && areFinite(coefficients)
+    }
+
+    /// Weight decay in the gradient (L2), or decoupled from it (Loshchilov and Hutter, arXiv:1711.05101). Cautious decay
+    /// (arXiv:2510.12402) is decoupled. Corrected decay (Defazio, arXiv:2506.02285) is lr^2 over the largest lr so far.
+    private static func addDecay(_ configuration: Configuration, _ progress: inout Progress, to terms: inout RunTerms) {
+        let decay = configuration.weightDecay
+        guard configuration.decouplesDecay else {
+            terms.l2 = decay
+            return
+        }
+        var rate = configuration.lr
+        if configuration.flags.contains(.correctedDecay) {
+            let place = allSlots(configuration).scalarCount - 1
+            progress.scalars[place] = max(progress.scalars[place], rate)
+            rate = progress.scalars[place] == 0 ? 0 : rate * (rate / progress.scalars[place])
+        }
+        terms.decay = 1 - rate * decay
+        terms.isCautious = configuration.flags.contains(.cautiousDecay) ? 1 : 0
+    }
+
+    /// Whether every number of a struct is finite; an Int, which lies there too, has the bits of one.
+    private static func areFinite<Numbers: BitwiseCopyable>(_ numbers: Numbers) -> Bool {
+        unsafe withUnsafeBytes(of: numbers) { bytes in
+            unsafe bytes.withMemoryRebound(to: Double.self) { unsafe $0.allSatisfy(\.isFinite) }
+        }
     }
 }

@@ -46,17 +46,10 @@ public final class Optimizer {
         valueRanks = 0
     }
 
-    /// Adds a group of hyperparameters of the same algorithm, and returns its index.
+    /// Adds a group with an algorithm and hyperparameters of its own, and returns its index.
     @discardableResult
     public func addGroup(_ configuration: Configuration) throws(MartletError) -> Int {
         try configuration.check("config")
-        let algorithm = configurations[0].algorithm
-        guard configuration.algorithm == algorithm else {
-            throw MartletError(
-                .argument,
-                "config.algorithm is \(configuration.algorithm.name); expected \(algorithm.name), "
-                    + "the algorithm of group 0")
-        }
         try configurations.append(configuration)
         return configurations.count - 1
     }
@@ -88,12 +81,17 @@ public final class Optimizer {
             throw MartletError(
                 .argument, "\(prefix)group is \(group); expected 0 ..< \(configurations.count), the count of groups")
         }
-        let slots = configurations[group].slotCount
-        let types = unsafe stateTypes ?? Array(repeating: value.type, count: slots)
-        guard types.count == slots else {
+        let slots = configurations[group].slots
+        let types = stateTypes ?? slots.map { unsafe $0.kind == .scalar ? .fp64 : value.type }
+        guard types.count == slots.count else {
             throw MartletError(
                 .argument,
-                "\(prefix)state_count is \(types.count); expected \(slots) for \(configurations[group].algorithm.name)")
+                "\(prefix)state_count is \(types.count); expected \(slots.count) for "
+                    + "\(configurations[group].algorithm.name)")
+        }
+        for (slot, type) in zip(slots, types) where slot.kind == .scalar && type != .fp64 && type != .fp32 {
+            throw MartletError(
+                .type, "\(prefix)state's \(slot.name) has dtype \(type); expected fp64 or fp32: it is a scalar")
         }
         guard let name = unsafe name else {
             return try unsafe "\(count)".utf8Span.span.withUnsafeBytes {
@@ -104,11 +102,11 @@ public final class Optimizer {
                         "\(prefix)name is not given and the index \(count) is another parameter's name; "
                             + "expected a name that no other parameter has")
                 }
-                return try unsafe add(value, digits, group, types, prefix)
+                return try unsafe add(value, digits, group, slots, types, prefix)
             }
         }
         try unsafe check(name: name, prefix)
-        return try unsafe add(value, name, group, types, prefix)
+        return try unsafe add(value, name, group, slots, types, prefix)
     }
 
     /// Throws where a name is too short or too long, no text, or another parameter's.
@@ -134,7 +132,7 @@ public final class Optimizer {
 
     /// Adds a parameter whose name, group and types have been checked. What can fail comes before what changes anything.
     private func add(
-        _ value: ArrayView, _ name: UnsafeRawBufferPointer, _ group: Int, _ types: [ElementType],
+        _ value: ArrayView, _ name: UnsafeRawBufferPointer, _ group: Int, _ slots: Slots, _ types: [ElementType],
         _ prefix: StaticString
     ) throws(MartletError) -> Int {
         let index = count
@@ -152,7 +150,7 @@ public final class Optimizer {
         try parameters.reserve(1)
         try names.reserve()
         try borrowed.reserve()
-        let entry = try unsafe ParameterEntry(value: value, name: name, group: group, types: types, extent: extent)
+        let entry = try unsafe ParameterEntry(value: value, name: name, group: group, slots: slots, types: types, extent: extent)
         try parameters.append(entry)
         names.add(hash: entry.nameHash, index: index)
         try unsafe borrowed.add(extent.low, extent.high, parameter: index)

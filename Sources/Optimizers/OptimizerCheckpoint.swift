@@ -24,9 +24,13 @@ extension Optimizer {
         try writer.addMetadata("algorithm", "\(configurations[0].algorithm.name)")
         try writer.addMetadata("groups", "\(configurations.count)")
         for index in 0..<configurations.count {
-            for (key, value) in configurations[index].text { try writer.addMetadata("group.\(index).\(key)", value) }
+            let configuration = configurations[index]
+            if configuration.algorithm != configurations[0].algorithm {
+                try writer.addMetadata("group.\(index).algorithm", "\(configuration.algorithm.name)")
+            }
+            for (key, value) in configuration.text { try writer.addMetadata("group.\(index).\(key)", value) }
         }
-        for index in 0..<count { try parameters[index].add(to: &writer, slotNames) }
+        for index in 0..<count { try parameters[index].add(to: &writer, slots(of: index)) }
         try unsafe writer.write(to: path)
     }
 
@@ -38,7 +42,7 @@ extension Optimizer {
             var expected = 0
             for index in 0..<count {
                 let entry = parameters[index]
-                entry.staged = try entry.state(in: reader, slotNames)
+                entry.staged = try entry.state(in: reader, slots(of: index))
                 expected += entry.slots.count + 1
             }
             guard reader.count == expected else {
@@ -53,15 +57,18 @@ extension Optimizer {
         for index in 0..<count { parameters[index].adoptStaged() }
     }
 
-    private var slotNames: [StaticString] { configurations[0].algorithm.slotNames }
+    private func slots(of parameter: Int) -> Slots { configurations[parameters[parameter].group].slots }
 
     private func configurations(in reader: borrowing SafetensorsReader) throws(MartletError) -> RawList<Configuration> {
-        let algorithm = configurations[0].algorithm
         try expect("format", "martlet.optimizer", in: reader)
-        try expect("algorithm", "\(algorithm.name)", in: reader)
+        try expect("algorithm", "\(configurations[0].algorithm.name)", in: reader)
         try expect("groups", "\(configurations.count)", in: reader)
         var loaded = RawList<Configuration>()
         for index in 0..<configurations.count {
+            let algorithm = configurations[index].algorithm
+            if algorithm != configurations[0].algorithm {
+                try expect("group.\(index).algorithm", "\(algorithm.name)", in: reader)
+            }
             var configuration = Configuration(algorithm)
             for (key, _) in configurations[index].text {
                 let name = "group.\(index).\(key)"
@@ -75,11 +82,10 @@ extension Optimizer {
             } catch {
                 throw MartletError(.format, error.message)
             }
-            guard configuration.slotCount == configurations[index].slotCount else {
+            let (found, expected) = (configuration.slots, configurations[index].slots)
+            guard found.names == expected.names else {
                 throw MartletError(
-                    .format,
-                    "the file's group.\(index) keeps \(configuration.slotCount) moments; expected "
-                        + "\(configurations[index].slotCount)")
+                    .format, "the file's group.\(index) keeps \(found.names); expected \(expected.names)")
             }
             try loaded.append(configuration)
         }
@@ -107,9 +113,11 @@ extension Optimizer {
 
 extension ParameterEntry {
     /// Adds this parameter's state to a file.
-    fileprivate func add(to writer: inout SafetensorsWriter, _ slotNames: [StaticString]) throws(MartletError) {
-        for (slot, slotName) in zip(slots, slotNames) {
-            try unsafe add(to: &writer, slotName, TensorType(slot.type), sizes, slot.view.base, slot.byteCount)
+    fileprivate func add(to writer: inout SafetensorsWriter, _ described: Slots) throws(MartletError) {
+        for (slot, description) in zip(slots, described) {
+            let shape = description.kind == .scalar ? [] : sizes
+            try unsafe add(
+                to: &writer, description.name, TensorType(slot.type), shape, slot.view.base, slot.byteCount)
         }
         try unsafe add(to: &writer, "step", .i64, [], stepAddress, 8)
     }
@@ -129,11 +137,11 @@ extension ParameterEntry {
 
     /// Reads this parameter's state into memory of its own.
     fileprivate func state(
-        in reader: borrowing SafetensorsReader, _ slotNames: [StaticString]
+        in reader: borrowing SafetensorsReader, _ described: Slots
     ) throws(MartletError) -> ParameterState {
         var loaded: [StateSlot] = []
-        for (slot, slotName) in zip(slots, slotNames) {
-            let tensor = try find(slotName, TensorType(slot.type), slot.byteCount, in: reader)
+        for (slot, description) in zip(slots, described) {
+            let tensor = try find(description.name, TensorType(slot.type), slot.byteCount, in: reader)
             let copy = try StateSlot(type: slot.type, count: slot.count)
             if let base = unsafe copy.view.base { try unsafe reader.read(tensor, into: base) }
             loaded.append(copy)

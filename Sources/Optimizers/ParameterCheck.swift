@@ -61,6 +61,23 @@ import MartletPlatform
             elementSize: size, rank: array.rank, sizes: array.sizes, strides: array.strides)
     }
 
+    /// The same for a scalar slot.
+    static func scalarExtent(
+        of array: ArrayView, _ role: Role, _ parameter: Int, _ describe: (Role) -> String
+    ) throws(MartletError) -> Extent {
+        guard unsafe array.count == 1 && array.rank == 0 else {
+            throw unsafe MartletError(
+                .shape,
+                "\(describe(role)).count is \(array.count) and its rank \(array.rank); expected 1 and 0: it is a scalar")
+        }
+        guard unsafe array.type == .fp64 || array.type == .fp32 else {
+            throw unsafe MartletError(
+                .type, "\(describe(role)).dtype is \(array.type); expected fp64 or fp32: it is a scalar")
+        }
+        var check = unsafe ParameterCheck(count: 1)
+        return try unsafe check.extent(of: array, role, parameter, describe)
+    }
+
     /// Checks sizes and strides; returns the bytes reached below and above the first element's address.
     private mutating func strided(
         _ array: ArrayView, _ role: Role, _ describeRole: (Role) -> String
@@ -179,16 +196,16 @@ import MartletPlatform
     /// How the arrays lie, or nil where each of them is contiguous in the same order.
     func layout(of parameter: ParameterView, slots: Int, numbers: inout UnsafeMutablePointer<Int>) -> Layout? {
         guard let shaped = unsafe shaped else { return nil }
-        let arrayCount = unsafe Operands.state + slots
+        let arrayCount = unsafe Run.state + slots
         var layout = unsafe Layout(numbers: numbers, rank: shaped.rank, arrayCount: arrayCount)
         unsafe numbers += Layout.numberCount(rank: shaped.rank, arrayCount: arrayCount)
         for dimension in unsafe 0..<shaped.rank { unsafe layout[size: dimension] = Int(shaped.sizes![dimension]) }
         for index in 0..<arrayCount {
             let array =
                 switch index {
-                case unsafe Operands.value: unsafe parameter.value
-                case unsafe Operands.gradient: unsafe parameter.gradient
-                default: unsafe parameter.state[index - Operands.state]
+                case unsafe Run.value: unsafe parameter.value
+                case unsafe Run.gradient: unsafe parameter.gradient
+                default: unsafe parameter.state[index - Run.state]
                 }
             if unsafe array.rank == 0 {
                 unsafe layout.setContiguous(array: index)

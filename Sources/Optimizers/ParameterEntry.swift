@@ -78,13 +78,16 @@ struct ParameterState {
         slots = []
     }
 
-    /// Gives the parameter state of these types, all zero.
+    /// Gives the parameter these slots in these types, all zero.
     convenience init(
-        value: ArrayView, name: UnsafeRawBufferPointer, group: Int, types: [ElementType], extent: Extent
+        value: ArrayView, name: UnsafeRawBufferPointer, group: Int, slots wanted: Slots, types: [ElementType],
+        extent: Extent
     ) throws(MartletError) {
         try unsafe self.init(value: value, name: name, group: group, extent: extent)
         var slots: [StateSlot] = []
-        for type in types { unsafe slots.append(try StateSlot(type: type, count: value.count)) }
+        for (slot, type) in zip(wanted, types) {
+            unsafe slots.append(try StateSlot(type: type, count: slot.count(for: value.count)))
+        }
         adopt(slots)
     }
 

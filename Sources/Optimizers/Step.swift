@@ -32,7 +32,7 @@ public func step(
 /// - Parameters:
 ///   - value: updated in place.
 ///   - gradient: one number for each of `value`.
-///   - state: the algorithm's slots, one behind the other. Empty before the first step, which makes it.
+///   - state: the algorithm's slots, one behind the other, those of elements first. Empty before the first step, which makes it.
 ///   - stepCount: steps taken; 0 before the first one, and one more after each.
 /// - Throws: `MartletError`; nothing has changed then.
 public func step(
@@ -40,13 +40,13 @@ public func step(
     _ configuration: Configuration = Configuration(.adam)
 ) throws(MartletError) {
     try configuration.check("configuration")
-    let (wanted, count) = (configuration.slotCount * value.count, value.count)
+    let (wanted, count) = (configuration.slots.count(for: value.count), value.count)
     guard gradient.count == count else {
         throw MartletError(.shape, "gradient has \(gradient.count) elements; expected \(count), as value has")
     }
     guard state.isEmpty || state.count == wanted else {
         throw MartletError(
-            .shape, "state has \(state.count) elements; expected none, or \(configuration.slotCount) times \(count)")
+            .shape, "state has \(state.count) elements; expected none, or \(wanted)")
     }
     let isFirst = state.isEmpty
     var kept = isFirst ? [Float](repeating: 0, count: wanted) : state
@@ -75,9 +75,13 @@ package func step(
     }
     var parameter = unsafe ParameterView(
         value: view(value), gradient: view(UnsafeMutablePointer(mutating: gradient)), step: step)
-    unsafe parameter.stateCount = configuration.slotCount
-    for slot in 0..<configuration.slotCount {
-        unsafe parameter.state[slot] = view(state.map { unsafe $0 + slot * count })
+    let slots = configuration.slots
+    unsafe parameter.stateCount = slots.count
+    var place = 0
+    for (index, slot) in slots.enumerated() {
+        unsafe parameter.state[index] = ArrayView(
+            base: state.map { unsafe $0 + place }, count: slot.count(for: count), type: .fp32)
+        place += slot.count(for: count)
     }
     var plan = try unsafe StepPlan(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
     unsafe plan.addGroup(configuration)

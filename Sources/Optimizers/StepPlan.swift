@@ -19,23 +19,31 @@ public struct StepReport: Sendable {
 /// A step under construction.
 @unsafe package struct StepPlan {
     private let record: ThreadRecord
-    private let configurations: UnsafeMutablePointer<Configuration>
-    private var configurationCount = 0
+    private let groups: UnsafeMutablePointer<Group>
+    private var groupCount = 0
     private let spelling: Spelling
     private var work: WorkList
     private var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
     private let counters: UnsafeMutablePointer<StepCounter>
+    private let scalars: UnsafeMutablePointer<ScalarSlots>
     private var layoutNumbers: UnsafeMutablePointer<Int>
     private var count = 0
     private var counterCount = 0
+    private var scalarsCount = 0
     private var skipped = 0
-    /// The group and step that the latest coefficients were formed for, and where they are.
-    private var latest = (group: -1, step: StepNumber(whole: -1))
+    /// What the latest coefficients were formed for, and where they are.
+    private var latest = unsafe (group: -1, step: StepNumber(whole: -1), scalars: ScalarSlots())
     private var latestCoefficients: UnsafeMutableRawPointer
 
-    /// Arrays that a parameter may have, its step counter and the number that shows it included.
-    private static var extentsPerParameter: Int { unsafe Operands.capacity + 2 }
+    /// A configuration, and what follows from it.
+    fileprivate struct Group {
+        let configuration: Configuration
+        let slots: Slots
+    }
+
+    /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.
+    private static var extentsPerParameter: Int { unsafe 2 + ParameterView.maximumStateCount + 2 }
 
     /// An empty plan.
     ///
@@ -52,22 +60,24 @@ public struct StepReport: Sendable {
         }
         unsafe self.record = record
         unsafe self.spelling = spelling
-        unsafe configurations = (memory + room.configurations).assumingMemoryBound(to: Configuration.self)
+        unsafe self.groups = (memory + room.groups).assumingMemoryBound(to: Group.self)
         unsafe work = WorkList(memory: memory)
         unsafe extents = ExtentList(
             memory: memory + room.extents, capacity: parameters * StepPlan.extentsPerParameter)
         unsafe coefficients = memory + room.coefficients
         unsafe latestCoefficients = coefficients
         unsafe counters = (memory + room.counters).assumingMemoryBound(to: StepCounter.self)
+        unsafe scalars = (memory + room.scalars).assumingMemoryBound(to: ScalarSlots.self)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
     }
 
     /// Where the parts of a plan lie in its memory.
     private struct Room {
-        var configurations = 0
+        var groups = 0
         var extents = 0
         var coefficients = 0
         var counters = 0
+        var scalars = 0
         var layouts = 0
         var total: Int?
 
@@ -81,20 +91,21 @@ public struct StepReport: Sendable {
                 return start
             }
             _ = unsafe take(parameters, WorkList.bytesPerItem)
-            configurations = take(groups, MemoryLayout<Configuration>.stride)
+            self.groups = take(groups, MemoryLayout<Group>.stride)
             extents = unsafe take(parameters, StepPlan.extentsPerParameter * ExtentList.bytesPerExtent)
-            coefficients = take(parameters, Algorithm.maximumCoefficientBytes)
+            coefficients = take(parameters, StepCoefficients.capacity)
             counters = unsafe take(parameters, MemoryLayout<StepCounter>.stride)
+            scalars = unsafe take(parameters, MemoryLayout<ScalarSlots>.stride)
             // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
-            layouts = unsafe take(totalRank, (Operands.capacity + 1) * MemoryLayout<Int>.stride)
+            layouts = unsafe take(totalRank, (Run.capacity + 1) * MemoryLayout<Int>.stride)
             total = end
         }
     }
 
     /// Adds a group, which has been checked; parameters refer to groups by their place.
     package mutating func addGroup(_ configuration: Configuration) {
-        unsafe (configurations + configurationCount).initialize(to: configuration)
-        unsafe configurationCount += 1
+        unsafe (groups + groupCount).initialize(to: Group(configuration: configuration, slots: configuration.slots))
+        unsafe groupCount += 1
     }
 
     /// Checks one parameter and adds its work. Its group must have been added. The plan is of no use after an error.
@@ -105,25 +116,29 @@ public struct StepReport: Sendable {
         func describe(_ role: Role) -> String {
             unsafe spelling.describe(role, parameter: index, name: parameter.name)
         }
-        guard unsafe parameter.group >= 0 && parameter.group < configurationCount else {
+        guard unsafe parameter.group >= 0 && parameter.group < groupCount else {
             throw unsafe MartletError(
                 .argument,
-                "parameters[\(index)].group is \(parameter.group); expected 0 ..< \(configurationCount), the count of groups"
+                "parameters[\(index)].group is \(parameter.group); expected 0 ..< \(groupCount), the count of groups"
             )
         }
-        let configuration = unsafe configurations + parameter.group
-        let slots = unsafe configuration.pointee.slotCount
-        guard unsafe parameter.stateCount == slots else {
+        let group = unsafe groups + parameter.group
+        guard unsafe parameter.stateCount == group.pointee.slots.count else {
             throw unsafe MartletError(
                 .argument,
-                "parameters[\(index)].state_count is \(parameter.stateCount); expected \(slots) for "
-                    + "\(configuration.pointee.algorithm.name)")
+                "parameters[\(index)].state_count is \(parameter.stateCount); expected \(group.pointee.slots.count) for "
+                    + "\(group.pointee.configuration.algorithm.name)")
         }
+        let slots = unsafe group.pointee.slots
         var check = unsafe ParameterCheck(count: parameter.value.count)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
-        for slot in 0..<slots {
+        for slot in 0..<slots.elementCount {
             try unsafe extents.add(
                 check.extent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
+        }
+        for slot in slots.elementCount..<slots.count {
+            try unsafe extents.add(
+                ParameterCheck.scalarExtent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
         }
         if unsafe parameter.gradient.base == nil && parameter.value.count > 0 {
             unsafe skipped += 1
@@ -132,7 +147,7 @@ public struct StepReport: Sendable {
         try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
         let counter = try unsafe StepCounter(parameter, describe)
         unsafe addCounter(counter, index, parameter.name)
-        try unsafe addWork(parameter, slots, counter.next, check)
+        try unsafe addWork(parameter, group, counter.next, check)
     }
 
     private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
@@ -152,35 +167,51 @@ public struct StepReport: Sendable {
     }
 
     private mutating func addWork(
-        _ parameter: ParameterView, _ slots: Int, _ step: StepNumber, _ check: ParameterCheck
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber, _ check: ParameterCheck
     ) throws(MartletError) {
         if unsafe parameter.value.count == 0 { return }
-        let configuration = unsafe configurations + parameter.group
-        if unsafe latest.group != parameter.group || latest.step != step {
-            unsafe latest = unsafe (parameter.group, step)
-            unsafe latestCoefficients = coefficients + (count - 1) * Algorithm.maximumCoefficientBytes
-            var request = unsafe CoefficientRequest(
-                configuration: configuration, step: step, memory: latestCoefficients)
-            unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
-            if unsafe !request.areFinite && configuration.pointee.flags.contains(.wideRanges) {
-                throw unsafe configuration.pointee.undefined("parameters[\(count - 1)]", step: step)
-            }
-        }
+        try unsafe formCoefficients(parameter, group, step)
+        let slots = unsafe group.pointee.slots.elementCount
+        let configuration = unsafe group.pointee.configuration
         let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
         var arrays = unsafe InlineArray<6, Operand>(repeating: value)
-        unsafe arrays[Operands.gradient] = Operand(base: parameter.gradient.base!, type: parameter.gradient.type)
+        unsafe arrays[Run.gradient] = Operand(base: parameter.gradient.base!, type: parameter.gradient.type)
         for index in 0..<slots {
-            unsafe arrays[Operands.state + index] = Operand(
+            unsafe arrays[Run.state + index] = Operand(
                 base: parameter.state[index].base!, type: parameter.state[index].type)
         }
         let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers)
         unsafe work.add(
             WorkItem(
-                operands: Operands(
-                    arrays: arrays, arrayCount: Operands.state + slots, count: parameter.value.count,
+                run: Run(
+                    arrays: arrays, arrayCount: Run.state + slots, count: parameter.value.count,
                     isDouble: check.isDouble),
-                rule: configuration.pointee.algorithm.rule, coefficients: latestCoefficients,
-                mode: configuration.pointee.flushesDenormals ? .flush : .exact, layout: layout))
+                rule: configuration.algorithm.rule, coefficients: latestCoefficients,
+                mode: configuration.flushesDenormals ? .flush : .exact, layout: layout))
+    }
+
+    /// Forms a parameter's coefficients, unless they are those of the one before, and notes what becomes of its scalars.
+    private mutating func formCoefficients(
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber
+    ) throws(MartletError) {
+        let slots = unsafe group.pointee.slots
+        var own = unsafe slots.scalarCount == 0 ? ScalarSlots() : ScalarSlots(parameter, slots)
+        if unsafe latest.group == parameter.group && latest.step == step && own.isAlike(latest.scalars) {
+            unsafe own.follow(latest.scalars)
+        } else {
+            unsafe latestCoefficients = coefficients + (count - 1) * StepCoefficients.capacity
+            var request = unsafe CoefficientRequest(
+                group: group, step: step, scalars: own, memory: latestCoefficients)
+            unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
+            if unsafe !request.areFinite && group.pointee.configuration.flags.contains(.wideRanges) {
+                throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
+            }
+            unsafe own = request.scalars
+            unsafe latest = unsafe (parameter.group, step, own)
+        }
+        if slots.scalarCount == 0 { return }
+        unsafe (scalars + scalarsCount).initialize(to: own)
+        unsafe scalarsCount += 1
     }
 
     /// Checks the memory of all parameters against each other, runs the work on as many threads (nil: the setting in
@@ -201,6 +232,7 @@ public struct StepReport: Sendable {
         let working = unsafe work.run(isa: isa, threads: most, leastPiece: Settings.chunk)
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
+        for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
         for index in unsafe 0..<counterCount { unsafe counters[index].write() }
         return unsafe StepReport(skipped: skipped)
     }
@@ -208,15 +240,19 @@ public struct StepReport: Sendable {
 
 /// A step's coefficients, to be formed in a floating-point mode of our own.
 @unsafe private struct CoefficientRequest {
-    var configuration: UnsafePointer<Configuration>
-    var step: StepNumber
+    let group: UnsafeMutablePointer<StepPlan.Group>
+    let step: StepNumber
+    var scalars: ScalarSlots
     var memory: UnsafeMutableRawPointer
     var areFinite = true
 
     static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
         let request = unsafe context.assumingMemoryBound(to: CoefficientRequest.self)
-        let configuration = unsafe request.pointee.configuration.pointee
-        unsafe request.pointee.areFinite = unsafe configuration.algorithm.writeCoefficients(
-            configuration, step: request.pointee.step, to: request.pointee.memory)
+        let group = unsafe request.pointee.group
+        var progress = unsafe Progress(step: request.pointee.step)
+        unsafe request.pointee.scalars.read(into: &progress, group.pointee.slots)
+        unsafe request.pointee.areFinite = unsafe group.pointee.configuration.algorithm.writeCoefficients(
+            group.pointee.configuration, &progress, to: request.pointee.memory)
+        unsafe request.pointee.scalars.take(progress)
     }
 }

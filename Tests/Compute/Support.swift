@@ -71,7 +71,7 @@ final class Arrays {
             layout = made
         }
         return WorkItem(
-            operands: Operands(arrays: arrays, arrayCount: 4, count: count, isDouble: false), rule: .adam,
+            run: Run(arrays: arrays, arrayCount: 4, count: count, isDouble: false), rule: .adam,
             coefficients: coefficients, mode: mode, layout: layout)
     }
 

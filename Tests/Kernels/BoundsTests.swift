@@ -8,8 +8,8 @@ import Testing
     @Test(arguments: Twin.here)
     func touchesNothingOutsideTheRun(twin: Twin) throws {
         let pages = try (0..<5).map { _ in try #require(FencedPage()) }
-        var c = AdamCoefficients()
-        c.amsgrad = true
+        var terms = RunTerms()
+        terms.variant = 1
         let all = ElementType.allCases
         for rotation in 0..<8 {
             // All of one type, then mixed.
@@ -23,9 +23,9 @@ import Testing
                         for index in 0..<count { StoredArray.set(base, type, index, type.encode(0.25)) }
                         arrays[place] = Operand(base: base, type: type)
                     }
-                    let operands = Operands(
+                    let run = Run(
                         arrays: arrays, arrayCount: 5, count: count, isDouble: types.contains(where: { $0 == .fp64 }))
-                    twin.adam(operands, c)
+                    twin.sweep(.adam, run, terms, AdamCoefficients())
                     for index in 0..<count {
                         #expect(StoredArray.bits(arrays[1].base, types[1], index) == types[1].encode(0.25))
                     }

@@ -36,16 +36,25 @@ enum Twin: String, CaseIterable, Sendable {
         #endif
     }
 
-    /// One step of Adam on the first `count` elements of some arrays, in the order value, gradient, states.
-    func adam(_ arrays: [StoredArray], count: Int, isDouble: Bool, _ coefficients: AdamCoefficients) {
+    /// One step of a rule on the first `count` elements of some arrays, in the order value, gradient, states.
+    func sweep<Coefficients: BitwiseCopyable>(
+        _ rule: Rule, _ arrays: [StoredArray], count: Int, isDouble: Bool, _ terms: RunTerms,
+        _ coefficients: Coefficients
+    ) {
         var places = InlineArray<6, Operand>(repeating: arrays[0].operand)
         for (place, array) in arrays.enumerated() { places[place] = array.operand }
-        adam(Operands(arrays: places, arrayCount: arrays.count, count: count, isDouble: isDouble), coefficients)
+        let run = Run(arrays: places, arrayCount: arrays.count, count: count, isDouble: isDouble)
+        sweep(rule, run, terms, coefficients)
     }
 
-    func adam(_ operands: Operands, _ coefficients: AdamCoefficients) {
-        withUnsafePointer(to: operands) { operands in
-            withUnsafePointer(to: coefficients) { table.sweeps[Rule.adam.rawValue](operands, $0) }
+    func sweep<Coefficients: BitwiseCopyable>(
+        _ rule: Rule, _ run: Run, _ terms: RunTerms, _ coefficients: Coefficients
+    ) {
+        withUnsafeTemporaryAllocation(byteCount: StepCoefficients.capacity, alignment: 64) { memory in
+            let start = memory.baseAddress!
+            start.storeBytes(of: terms, as: RunTerms.self)
+            (start + StepCoefficients.ruleOffset).storeBytes(of: coefficients, as: Coefficients.self)
+            withUnsafePointer(to: run) { table.sweeps[rule.rawValue]($0, start) }
         }
     }
 }

@@ -53,17 +53,14 @@ class Hyperparameters(NamedTuple):
         """Checks the numbers, then fills the struct."""
         check(self.lr, (self.beta1, self.beta2), self.eps, self.weight_decay, self.wide)
         semantics = semantics_number(self.semantics)
-        config.struct_size = CONFIG_SIZE
-        config.algorithm = self.algorithm
+        _ffi.martlet_config_init(config, CONFIG_SIZE, self.algorithm)
         config.semantics = semantics
-        config.flags = self.flags
-        config.seed = 0
+        config.flags |= self.flags
         config.lr = self.lr
         config.beta1 = self.beta1
         config.beta2 = self.beta2
         config.eps = self.eps
         config.weight_decay = self.weight_decay
-        config.beta3 = config.momentum = math.nan
 
     @property
     def flags(self) -> int:
@@ -96,10 +93,7 @@ def defaults(algorithm: int) -> Hyperparameters:
 @cache
 def slot_names(algorithm: int) -> tuple[str, ...]:
     """The names of all state arrays that the algorithm can have, in the library's order."""
-    names: list[str] = []
-    while (name := _ffi.martlet_algorithm_slot_name(algorithm, len(names))) is not None:
-        names.append(name.decode())
-    return tuple(names)
+    return used_slots(algorithm, True)
 
 
 @cache
@@ -109,7 +103,13 @@ def used_slots(algorithm: int, amsgrad: bool) -> tuple[str, ...]:
     _ffi.martlet_config_init(config, CONFIG_SIZE, algorithm)
     config.flags |= _ffi.AMSGRAD if amsgrad else 0
     _ffi.martlet_algorithm_slot_count(count, config)
-    return slot_names(algorithm)[: count.value]
+    slot = _ffi.Slot()
+
+    def name(index: int) -> str:
+        _ffi.martlet_slot_get(slot, config, index)
+        return slot.name.decode()
+
+    return tuple(map(name, range(count.value)))
 
 
 def check(lr: Any, betas: Any, eps: Any, weight_decay: Any, wide: bool = False) -> None:

@@ -159,6 +159,38 @@ class Config(Structure):
         ("eps", c_double),
         ("weight_decay", c_double),
         ("momentum", c_double),
+        ("dampening", c_double),
+        ("alpha", c_double),
+        ("rho", c_double),
+        ("lr_decay", c_double),
+        ("initial_accumulator_value", c_double),
+        ("etaminus", c_double),
+        ("etaplus", c_double),
+        ("step_size_min", c_double),
+        ("step_size_max", c_double),
+        ("lambd", c_double),
+        ("t0", c_double),
+        ("momentum_decay", c_double),
+        ("final_lr", c_double),
+        ("gamma", c_double),
+        ("eps_root", c_double),
+        ("eps2", c_double),
+        ("beta2_decay", c_double),
+        ("clipping_threshold", c_double),
+        ("r", c_double),
+        ("weight_lr_power", c_double),
+        ("warmup_steps", c_double),
+        ("alpha_warmup", c_double),
+        ("beta3_warmup", c_double),
+    ]
+
+
+class Slot(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("kind", c_int32),
+        ("dtype", c_int32),
+        ("reserved", c_uint64 * 2),
     ]
 
 
@@ -240,7 +272,9 @@ martlet_chunk_set = _checked("martlet_chunk_set", c_int64)
 martlet_config_init = _checked("martlet_config_init", POINTER(Config), c_size_t, c_int32)
 martlet_algorithm_name = _plain("martlet_algorithm_name", c_char_p, c_int32)
 martlet_algorithm_slot_count = _checked("martlet_algorithm_slot_count", POINTER(c_int64), POINTER(Config))
-martlet_algorithm_slot_name = _plain("martlet_algorithm_slot_name", c_char_p, c_int32, c_int32)
+martlet_algorithm_flags = _plain("martlet_algorithm_flags", c_uint32, c_int32)
+martlet_hyperparameter_name = _plain("martlet_hyperparameter_name", c_char_p, c_int32)
+martlet_slot_get = _checked("martlet_slot_get", POINTER(Slot), POINTER(Config), c_int32)
 
 martlet_report_init = _checked("martlet_report_init", POINTER(Report), c_size_t)
 martlet_step = _checked("martlet_step", POINTER(Report), POINTER(Parameter), c_int64, POINTER(Config), c_int64)

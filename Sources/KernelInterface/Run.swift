@@ -1,5 +1,6 @@
 // What a rule works on: a run of consecutive elements of a parameter, its gradient and its state, each with its own
-// storage type. Only addresses and types: shapes, strides and ownership end above the kernels.
+// storage type, and the numbers that every rule has beside its own. Only addresses and types: shapes, strides and
+// ownership end above the kernels.
 
 /// One array of a run: where its first element is and how it is stored.
 @unsafe package struct Operand: BitwiseCopyable {
@@ -20,7 +21,7 @@
 }
 
 /// The arrays of one run of elements, in the order value, gradient, state slots.
-@unsafe package struct Operands: BitwiseCopyable {
+@unsafe package struct Run: BitwiseCopyable {
     /// As many as any algorithm needs: value, gradient and four state slots.
     package static var capacity: Int { 6 }
     /// The places of the value, of the gradient (the one array that is only read) and of the first state slot.
@@ -43,4 +44,37 @@
         unsafe self.count = count
         unsafe self.isDouble = isDouble
     }
+}
+
+/// The numbers of one step that belong to no rule in particular:
+/// ```
+/// g <- gradientScale * grad  [+ l2 * p]
+/// s <- what the rule makes of g, p and the state
+/// p <- decay * p - s                             (decayed only where s and p have one sign, if isCautious)
+/// ```
+/// Like every struct of coefficients it has fields of Double and Int alone.
+package struct RunTerms: BitwiseCopyable {
+    /// -1 to maximize, else 1.
+    package var gradientScale = 1.0
+    /// Weight decay that is added to the gradient; 0 computes no such term.
+    package var l2 = 0.0
+    /// Factor of the parameter: 1 without decoupled weight decay.
+    package var decay = 1.0
+    /// 1: decay only where it moves an element the way in which the step moves it.
+    package var isCautious = 0
+    /// Which arrays the rule reads and writes, where it has a choice: a number of the rule's own.
+    package var variant = 0
+
+    package init() {}
+}
+
+/// A step's coefficients in memory: `RunTerms`, then the rule's own struct.
+package enum StepCoefficients {
+    /// Where the rule's own struct begins.
+    package static var ruleOffset: Int {
+        @inline(__always) get { 64 }
+    }
+
+    /// Bytes that the coefficients of any rule fit in.
+    package static var capacity: Int { 256 }
 }

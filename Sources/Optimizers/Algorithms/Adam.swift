@@ -13,8 +13,8 @@ import MartletKernelInterface
 
 enum Adam: AlgorithmDefinition {
     static let name: StaticString = "adam"
-    static let slotNames: [StaticString] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
     static let rule = Rule.adam
+    static let flags: Flags = [.amsgrad]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {
@@ -23,41 +23,30 @@ enum Adam: AlgorithmDefinition {
         case .beta2: 0.999
         case .eps: 1e-8
         case .weightDecay: 0
-        case .beta3, .momentum: nil
+        default: nil
         }
     }
 
-    static func slotCount(flags: Flags) -> Int {
-        flags.contains(.amsgrad) ? 3 : 2
+    static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
+        slots.add("exp_avg")
+        slots.add("exp_avg_sq")
+        if configuration.flags.contains(.amsgrad) { slots.add("max_exp_avg_sq") }
     }
 
-    static func areFinite(_ coefficients: AdamCoefficients) -> Bool { coefficients.areFinite }
-
-    static func coefficients(_ configuration: Configuration, step: StepNumber) -> AdamCoefficients {
-        var result = commonCoefficients(configuration, step: step)
-        if configuration.semantics == .keras {
-            // Keras has one decay for both, the decoupled one.
-            result.decay = 1 - configuration.lr * configuration.weightDecay
-        } else {
-            result.l2 = configuration.weightDecay
-        }
-        return result
-    }
-
-    /// All but weight decay.
-    ///
     /// The division by sqrt(c2) is moved out of the loop: lr / c1 * m / (sqrt(r) / sqrt(c2) + eps) equals
     /// lr sqrt(c2) / c1 * m / (sqrt(r) + eps sqrt(c2)), with two roundings fewer.
-    fileprivate static func commonCoefficients(_ configuration: Configuration, step: StepNumber) -> AdamCoefficients {
-        let correction1 = oneMinusPower(configuration.beta1, step)
-        let correction2 = oneMinusPower(configuration.beta2, step)
+    static func coefficients(
+        _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
+    ) -> AdamCoefficients {
+        let correction1 = oneMinusPower(configuration.beta1, progress.step)
+        let correction2 = oneMinusPower(configuration.beta2, progress.step)
+        let keepsMaximum = configuration.flags.contains(.amsgrad)
+        terms.variant = keepsMaximum ? 1 : 0
         var result = AdamCoefficients()
-        result.gradientScale = configuration.flags.contains(.maximize) ? -1 : 1
         result.beta1 = configuration.beta1
         result.oneMinusBeta1 = 1 - configuration.beta1
         result.beta2 = configuration.beta2
         result.oneMinusBeta2 = 1 - configuration.beta2
-        result.amsgrad = configuration.flags.contains(.amsgrad)
         result.stepSize = configuration.lr * correction2.squareRoot() / correction1
         result.eps = configuration.eps * correction2.squareRoot()
         switch configuration.semantics {
@@ -67,14 +56,14 @@ enum Adam: AlgorithmDefinition {
             // eps stands beside the uncorrected root ("epsilon hat" in section 2 of Kingma and Ba).
             result.eps = configuration.eps
         case .optax:
-            if result.amsgrad {
+            if keepsMaximum {
                 // The largest corrected second moment is kept, so the root needs no correction.
                 result.maxScale = 1 / correction2
                 result.stepSize = configuration.lr / correction1
                 result.eps = configuration.eps
             }
         case .paper:
-            if result.amsgrad {
+            if keepsMaximum {
                 // Reddi et al. correct no bias.
                 result.stepSize = configuration.lr
                 result.eps = configuration.eps
@@ -86,23 +75,23 @@ enum Adam: AlgorithmDefinition {
 
 enum AdamW: AlgorithmDefinition {
     static let name: StaticString = "adamw"
-    static let slotNames = Adam.slotNames
     static let rule = Adam.rule
+    static let flags = Adam.flags
+    static let defaultFlags: Flags = [.decoupledDecay]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         hyperparameter == .weightDecay ? 0.01 : Adam.defaultValue(hyperparameter)
     }
 
-    static func slotCount(flags: Flags) -> Int {
-        Adam.slotCount(flags: flags)
+    static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
+        Adam.addSlots(configuration, to: &slots)
     }
 
-    static func areFinite(_ coefficients: AdamCoefficients) -> Bool { coefficients.areFinite }
-
-    static func coefficients(_ configuration: Configuration, step: StepNumber) -> AdamCoefficients {
-        var result = Adam.commonCoefficients(configuration, step: step)
+    static func coefficients(
+        _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
+    ) -> AdamCoefficients {
         // Loshchilov and Hutter scale the decay by the schedule alone; the libraries scale it by lr.
-        result.decay = 1 - (configuration.semantics == .paper ? 1 : configuration.lr) * configuration.weightDecay
-        return result
+        if configuration.semantics == .paper { terms.decay = 1 - configuration.weightDecay }
+        return Adam.coefficients(configuration, &progress, &terms)
     }
 }

@@ -1,0 +1,59 @@
+// Adam's update (Kingma and Ba, arXiv:1412.6980), with the maximum of AMSGrad (Reddi, Kale and Kumar, arXiv:1904.09237),
+// as arithmetic on lanes:
+//     m = m + (1 - beta1) * (g - m),  or g - beta1 * (g - m) where 1 - beta1 is a half or more
+//     v = beta2 * v + ((1 - beta2) * g) * g
+//     r = v,  or with AMSGrad: r = max = largest(max, maxScale * v)
+//     step = stepSize * (m / (sqrt(r) + eps))
+
+import MartletKernelInterface
+
+struct AdamRule<Value: Lanes, KeepsMaximum: Switch>: UpdateRule {
+    private let isShort: Bool
+    /// beta1 and oneMinusBeta1, of which one is used.
+    private let minusBeta1, oneMinusBeta1, oneMinusBeta2, maxScale, eps: Value
+    /// Each in two parts, of which the second holds what rounding the first loses: what is off in them is off in every
+    /// element and, for beta2, at every step.
+    private let beta2, beta2Rest, stepSize, stepSizeRest: Value
+
+    @inline(__always)
+    init(_ coefficients: AdamCoefficients) {
+        isShort = coefficients.oneMinusBeta1 < 0.5
+        minusBeta1 = Value(-coefficients.beta1)
+        oneMinusBeta1 = Value(coefficients.oneMinusBeta1)
+        (beta2, beta2Rest) = Value.parts(coefficients.beta2)
+        oneMinusBeta2 = Value(coefficients.oneMinusBeta2)
+        maxScale = Value(coefficients.maxScale)
+        (stepSize, stepSizeRest) = Value.parts(coefficients.stepSize)
+        eps = Value(coefficients.eps)
+    }
+
+    @inline(__always)
+    static var slotCount: Int { KeepsMaximum.isOn ? 3 : 2 }
+
+    @inline(__always)
+    func update(_ place: inout Place<Value>) -> Value {
+        let g = place.gradient
+        var m = place.first
+        // Fused: apart, the product's rounding adds a sixth to the error of m.
+        m = Value.choose(isShort, m, g).addingProduct(Value.choose(isShort, oneMinusBeta1, minusBeta1), g - m)
+        var v = place.second
+        v = (beta2Rest * v).addingProduct(oneMinusBeta2 * g, g).addingProduct(beta2, v)
+        var r = v
+        if KeepsMaximum.isOn {
+            r = place.third.largest(maxScale * v)
+            place.third = r
+        }
+        let direction = m / (r.squareRoot() + eps)
+        place.first = m
+        place.second = v
+        return (stepSizeRest * direction).addingProduct(stepSize, direction)
+    }
+}
+
+func adam(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    if variant(coefficients) == 0 {
+        sweep(AdamRule<FloatLanes, Off>.self, AdamRule<DoubleLanes, Off>.self, run, coefficients)
+    } else {
+        sweep(AdamRule<FloatLanes, On>.self, AdamRule<DoubleLanes, On>.self, run, coefficients)
+    }
+}

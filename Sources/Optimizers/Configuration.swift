@@ -1,0 +1,160 @@
+// A group's algorithm and everything that it is told: numbers, flags, a convention. NaN means unused.
+import MartletPlatform
+
+/// Whose convention is followed where libraries differ; the raw values are those of martlet.h.
+@frozen
+public enum Semantics: Int32, Sendable, CaseIterable {
+    case torch = 0
+    case keras = 1
+    case optax = 2
+    case paper = 3
+}
+
+/// Switches of a group; the raw values are those of martlet.h.
+@frozen
+public struct Flags: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Divide by the largest second moment so far.
+    public static let amsgrad = Flags(rawValue: 1)
+    /// Climb instead of descend.
+    public static let maximize = Flags(rawValue: 2)
+    /// Count numbers below the normal range as zero during the step.
+    public static let flushDenormals = Flags(rawValue: 4)
+    /// Keep them.
+    public static let keepDenormals = Flags(rawValue: 8)
+    /// Take any finite number for a hyperparameter, and refuse a step where they give no finite coefficients.
+    public static let wideRanges = Flags(rawValue: 16)
+
+    /// Decay the parameter itself instead of adding the decay to the gradient. AdamW always does.
+    public static let decoupledDecay = Flags(rawValue: 32)
+    /// The same, only where the decay and the step move an element the same way.
+    public static let cautiousDecay = Flags(rawValue: 64)
+    /// Decoupled decay by lr^2 over the largest lr so far, in place of lr.
+    public static let correctedDecay = Flags(rawValue: 128)
+    /// Look ahead along the momentum.
+    public static let nesterov = Flags(rawValue: 256)
+    /// Divide by the root of the variance, not of the mean square.
+    public static let centered = Flags(rawValue: 512)
+    /// Rectify the rate while the second moment has seen few gradients.
+    public static let rectify = Flags(rawValue: 1024)
+
+    /// Those that every algorithm reads.
+    package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges]
+    /// Those of algorithms that read weight_decay.
+    package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
+
+    package static let all = Flags(rawValue: (1 << 11) - 1)
+
+    /// One of them; nil where there is none.
+    var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
+
+    /// The name of a single flag in martlet.h, without MARTLET_.
+    var name: StaticString {
+        switch self {
+        case .amsgrad: "AMSGRAD"
+        case .maximize: "MAXIMIZE"
+        case .flushDenormals: "FLUSH_DENORMALS"
+        case .keepDenormals: "KEEP_DENORMALS"
+        case .wideRanges: "WIDE_RANGES"
+        case .decoupledDecay: "DECOUPLED_DECAY"
+        case .cautiousDecay: "CAUTIOUS_DECAY"
+        case .correctedDecay: "CORRECTED_DECAY"
+        case .nesterov: "NESTEROV"
+        case .centered: "CENTERED"
+        case .rectify: "RECTIFY"
+        default: "an unknown flag"
+        }
+    }
+}
+
+/// A group's algorithm and everything it is told.
+@frozen
+public struct Configuration: Sendable {
+    public var algorithm: Algorithm
+    public var semantics = Semantics.torch
+    public var flags: Flags
+    /// Hyperparameters by their numbers, which count from 1; NaN where the algorithm does not read one.
+    package var values: InlineArray<32, Double>
+
+    /// An algorithm with its defaults.
+    public init(_ algorithm: Algorithm) {
+        self.algorithm = algorithm
+        flags = algorithm.defaultFlags
+        values = algorithm.defaults
+    }
+
+    public subscript(hyperparameter: Hyperparameter) -> Double {
+        get { values[hyperparameter.place] }
+        set { values[hyperparameter.place] = newValue }
+    }
+
+    // Those of nearly every algorithm, by name.
+    public var lr: Double { get { self[.lr] } set { self[.lr] = newValue } }
+    public var beta1: Double { get { self[.beta1] } set { self[.beta1] = newValue } }
+    public var beta2: Double { get { self[.beta2] } set { self[.beta2] = newValue } }
+    public var eps: Double { get { self[.eps] } set { self[.eps] = newValue } }
+    public var weightDecay: Double { get { self[.weightDecay] } set { self[.weightDecay] = newValue } }
+    public var momentum: Double { get { self[.momentum] } set { self[.momentum] = newValue } }
+
+    /// Whether numbers below the normal range count as zero. With an eps under 1e-10 the default is no: a second moment
+    /// flushed to zero would then leave almost nothing to divide by.
+    package var flushesDenormals: Bool {
+        flags.contains(.flushDenormals) || (!(eps < 1e-10) && !flags.contains(.keepDenormals))
+    }
+
+    /// Whether weight decay stays out of the gradient. Keras knows no other.
+    var decouplesDecay: Bool {
+        semantics == .keras || algorithm == .adamW || !flags.isDisjoint(with: .decays)
+    }
+
+    /// What a parameter keeps between steps.
+    public var slots: Slots { algorithm.slots(self) }
+
+    /// Throws where a value is out of range or set in vain. `subject` is what messages call this configuration.
+    package func check(_ subject: @autoclosure () -> String) throws(MartletError) {
+        let defaults = algorithm.defaults
+        for hyperparameter in Hyperparameter.allCases {
+            try check(hyperparameter, self[hyperparameter], isRead: !defaults[hyperparameter.place].isNaN, subject())
+        }
+        if flags.isSuperset(of: [.flushDenormals, .keepDenormals]) {
+            throw MartletError(
+                .argument,
+                "\(subject()).flags sets both FLUSH_DENORMALS and KEEP_DENORMALS; expected one of them at most")
+        }
+        if let flag = flags.subtracting(algorithm.flags).first {
+            throw MartletError(
+                .argument, "\(subject()).flags sets \(flag.name); expected only flags that \(algorithm.name) reads")
+        }
+    }
+
+    /// The error for a step that these hyperparameters give no finite numbers for.
+    func undefined(_ subject: String, step: StepNumber) -> MartletError {
+        let number = step.fraction == 0 ? "\(step.whole)" : "\(Double(step.whole) + step.fraction)"
+        let read = Hyperparameter.allCases.filter { algorithm.defaultValue($0) != nil }
+        return MartletError(
+            .argument,
+            "\(subject) has no step \(number) with \(read.map { "\($0.name) \(self[$0])" }.joined(separator: ", ")); "
+                + "expected numbers that give a finite step, so a beta1 to the power \(number) other than 1 "
+                + "and a beta2 to that power of 1 at most")
+    }
+
+    /// Throws where this algorithm cannot take a value for a hyperparameter.
+    package func check(
+        _ hyperparameter: Hyperparameter, _ value: Double, _ subject: @autoclosure () -> String
+    ) throws(MartletError) {
+        try check(hyperparameter, value, isRead: algorithm.defaultValue(hyperparameter) != nil, subject())
+    }
+
+    private func check(
+        _ hyperparameter: Hyperparameter, _ value: Double, isRead: Bool, _ subject: @autoclosure () -> String
+    ) throws(MartletError) {
+        let range = hyperparameter.range(flags)
+        if isRead ? range.contains(value) : value.isNaN { return }
+        throw MartletError(
+            .argument,
+            "\(subject()).\(hyperparameter.name) is \(value); expected "
+                + (isRead ? "\(range.words)" : "NaN: \(algorithm.name) does not read it"))
+    }
+}

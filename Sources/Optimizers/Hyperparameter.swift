@@ -1,0 +1,114 @@
+// The numbers that a user may choose, each once: its name and its range. Which of them an algorithm reads, and its
+// defaults, stand in the algorithm's own file.
+
+/// A hyperparameter by number; the raw values are those of martlet.h, and the order is that of martlet_config's fields.
+@frozen
+public enum Hyperparameter: Int32, Sendable, CaseIterable {
+    case lr = 1
+    case beta1 = 2
+    case beta2 = 3
+    case beta3 = 4
+    case eps = 5
+    case weightDecay = 6
+    case momentum = 7
+    case dampening = 8
+    case alpha = 9
+    case rho = 10
+    case lrDecay = 11
+    case initialAccumulatorValue = 12
+    case etaMinus = 13
+    case etaPlus = 14
+    case stepSizeMinimum = 15
+    case stepSizeMaximum = 16
+    case lambd = 17
+    case t0 = 18
+    case momentumDecay = 19
+    case finalLR = 20
+    case gamma = 21
+    case epsRoot = 22
+    case eps2 = 23
+    case beta2Decay = 24
+    case clippingThreshold = 25
+    case r = 26
+    case weightLRPower = 27
+    case warmupSteps = 28
+    case alphaWarmup = 29
+    case beta3Warmup = 30
+
+    /// Its place among the fields of martlet_config.
+    package var place: Int { Int(rawValue) - 1 }
+
+    private var row: (name: StaticString, range: Range) {
+        switch self {
+        case .lr: ("lr", .nonNegative)
+        case .beta1: ("beta1", .decay)
+        case .beta2: ("beta2", .decay)
+        case .beta3: ("beta3", .decay)
+        case .eps: ("eps", .nonNegative)
+        case .weightDecay: ("weight_decay", .nonNegative)
+        case .momentum: ("momentum", .decay)
+        case .dampening: ("dampening", .finite)
+        case .alpha: ("alpha", .nonNegative)
+        case .rho: ("rho", .fraction)
+        case .lrDecay: ("lr_decay", .nonNegative)
+        case .initialAccumulatorValue: ("initial_accumulator_value", .nonNegative)
+        case .etaMinus: ("etaminus", .inside)
+        case .etaPlus: ("etaplus", .aboveOne)
+        case .stepSizeMinimum: ("step_size_min", .nonNegative)
+        case .stepSizeMaximum: ("step_size_max", .nonNegative)
+        case .lambd: ("lambd", .nonNegative)
+        case .t0: ("t0", .nonNegative)
+        case .momentumDecay: ("momentum_decay", .nonNegative)
+        case .finalLR: ("final_lr", .nonNegative)
+        case .gamma: ("gamma", .decay)
+        case .epsRoot: ("eps_root", .nonNegative)
+        case .eps2: ("eps2", .nonNegative)
+        case .beta2Decay: ("beta2_decay", .nonPositive)
+        case .clippingThreshold: ("clipping_threshold", .aboveOrOne)
+        case .r: ("r", .finite)
+        case .weightLRPower: ("weight_lr_power", .finite)
+        case .warmupSteps: ("warmup_steps", .nonNegative)
+        case .alphaWarmup: ("alpha_warmup", .nonNegative)
+        case .beta3Warmup: ("beta3_warmup", .nonNegative)
+        }
+    }
+
+    /// The field's name in martlet.h and in messages.
+    public var name: StaticString { row.name }
+
+    /// What a value may be, for an algorithm that reads it.
+    func range(_ flags: Flags) -> Range { flags.contains(.wideRanges) ? .finite : row.range }
+
+    /// A set of numbers, none of which is infinite.
+    enum Range {
+        case finite, nonNegative, nonPositive, decay, fraction, inside, aboveOne, aboveOrOne
+
+        func contains(_ value: Double) -> Bool {
+            guard value.isFinite else { return false }
+            return switch self {
+            case .finite: true
+            case .nonNegative: value >= 0
+            case .nonPositive: value <= 0
+            case .decay: value >= 0 && value < 1
+            case .fraction: value >= 0 && value <= 1
+            case .inside: value > 0 && value < 1
+            case .aboveOne: value > 1
+            case .aboveOrOne: value >= 1
+            }
+        }
+
+        /// For messages.
+        var words: StaticString {
+            switch self {
+            case .finite: "a finite number"
+            case .nonNegative: "a finite number, 0 or more"
+            case .nonPositive: "a finite number, 0 or less"
+            case .decay: "0 or more and less than 1"
+            case .fraction: "0 to 1"
+            case .inside: "more than 0 and less than 1"
+            case .aboveOne: "a finite number, more than 1"
+            case .aboveOrOne: "a finite number, 1 or more"
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// The scalars that a parameter keeps between steps, and what a step makes of them: worked out before anything is
+// written, like its counter.
+import MartletCompute
+import MartletKernelInterface
+
+/// The scalar slots of one parameter.
+@unsafe struct ScalarSlots {
+    private var arrays: InlineArray<4, Operand>
+    /// As stored, before the step and after it. Bits are compared and stored as such, so that the host's rounding and
+    /// traps have no say.
+    private var before = InlineArray<4, UInt64>(repeating: 0)
+    private var after = InlineArray<4, UInt64>(repeating: 0)
+    private(set) var count = 0
+
+    /// None: for a parameter that has not been looked at.
+    init() {
+        unsafe arrays = InlineArray(
+            repeating: Operand(base: UnsafeMutableRawPointer(bitPattern: 8)!, type: .fp64))
+    }
+
+    /// Reads those of a parameter that has been checked.
+    init(_ parameter: ParameterView, _ slots: Slots) {
+        unsafe self.init()
+        for slot in slots.elementCount..<slots.count {
+            let array = unsafe parameter.state[slot]
+            unsafe arrays[count] = Operand(base: array.base!, type: array.type)
+            unsafe before[count] = ScalarSlots.bits(arrays[count])
+            unsafe count += 1
+        }
+    }
+
+    /// Whether a step makes the same of both.
+    func isAlike(_ other: ScalarSlots) -> Bool {
+        for index in unsafe 0..<count {
+            if unsafe arrays[index].type != other.arrays[index].type || before[index] != other.before[index] {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Takes what a step made of a parameter that is alike.
+    mutating func follow(_ other: ScalarSlots) { unsafe after = other.after }
+
+    /// Before the step, as numbers. To be called in a floating-point mode of our own, like `take`.
+    func read(into progress: inout Progress, _ slots: Slots) {
+        for index in unsafe 0..<count {
+            let bits = unsafe before[index]
+            progress.scalars[index] =
+                progress.isFirst
+                ? slots[slots.elementCount + index].start
+                : unsafe arrays[index].type == .fp64
+                    ? Double(bitPattern: bits) : Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
+        }
+    }
+
+    /// Takes what the step has made of them, rounded once.
+    mutating func take(_ progress: Progress) {
+        for index in unsafe 0..<count {
+            let number = progress.scalars[index]
+            unsafe after[index] =
+                arrays[index].type == .fp64 ? number.bitPattern : UInt64(Float(number).bitPattern)
+        }
+    }
+
+    /// Stores what `take` took.
+    func write() {
+        for index in unsafe 0..<count {
+            if unsafe arrays[index].type == .fp64 {
+                unsafe arrays[index].base.storeBytes(of: after[index], as: UInt64.self)
+            } else {
+                unsafe arrays[index].base.storeBytes(of: UInt32(truncatingIfNeeded: after[index]), as: UInt32.self)
+            }
+        }
+    }
+
+    private static func bits(_ array: Operand) -> UInt64 {
+        unsafe array.type == .fp64
+            ? array.base.load(as: UInt64.self) : UInt64(array.base.load(as: UInt32.self))
+    }
+}
