@@ -34,8 +34,14 @@ protocol Lanes {
     func squareRoot() -> Self
     /// self + a * b, rounded once.
     func addingProduct(_ a: Self, _ b: Self) -> Self
+    /// Without the sign.
+    var magnitude: Self { get }
     /// The larger of both in each lane; NaN where either is NaN.
     func largest(_ other: Self) -> Self
+    /// The smaller of both in each lane; NaN where either is NaN.
+    func smallest(_ other: Self) -> Self
+    /// One of three in each lane, as this is over, under or equal to 0; this itself where it is NaN.
+    func bySign(over: Self, under: Self, zero: Self) -> Self
     /// One or the other, in all lanes.
     static func choose(_ isFirst: Bool, _ first: Self, _ second: Self) -> Self
     /// `chosen` in the lanes where this and `other` are both over 0 or both under it, else `rest`.
@@ -79,6 +85,11 @@ struct FloatLanes: Lanes {
     func squareRoot() -> Self { Self(lanes: lanes.squareRoot()) }
 
     @inline(__always)
+    var magnitude: Self {
+        Self(lanes: unsafeBitCast(unsafeBitCast(lanes, to: SIMD16<UInt32>.self) & 0x7fff_ffff, to: SIMD16<Float>.self))
+    }
+
+    @inline(__always)
     func addingProduct(_ a: Self, _ b: Self) -> Self {
         #if MARTLET_FMA
             Self(lanes: lanes.addingProduct(a.lanes, b.lanes))
@@ -90,6 +101,18 @@ struct FloatLanes: Lanes {
     @inline(__always)
     func largest(_ other: Self) -> Self {
         Self(lanes: lanes.replacing(with: other.lanes, where: (other.lanes .> lanes) .| (other.lanes .!= other.lanes)))
+    }
+
+    @inline(__always)
+    func smallest(_ other: Self) -> Self {
+        Self(lanes: lanes.replacing(with: other.lanes, where: (other.lanes .< lanes) .| (other.lanes .!= other.lanes)))
+    }
+
+    @inline(__always)
+    func bySign(over: Self, under: Self, zero: Self) -> Self {
+        Self(
+            lanes: lanes.replacing(with: over.lanes, where: lanes .> 0).replacing(with: under.lanes, where: lanes .< 0)
+                .replacing(with: zero.lanes, where: lanes .== 0))
     }
 
     @inline(__always)
@@ -139,6 +162,12 @@ struct DoubleLanes: Lanes {
     @inline(__always)
     func squareRoot() -> Self { Self(lanes: lanes.squareRoot()) }
 
+    @inline(__always)
+    var magnitude: Self {
+        let bits = unsafeBitCast(lanes, to: SIMD16<UInt64>.self) & 0x7fff_ffff_ffff_ffff
+        return Self(lanes: unsafeBitCast(bits, to: SIMD16<Double>.self))
+    }
+
     /// Without the instruction, a call of the C library for each lane: slow, and the same bits.
     @inline(__always)
     func addingProduct(_ a: Self, _ b: Self) -> Self {
@@ -154,6 +183,18 @@ struct DoubleLanes: Lanes {
     @inline(__always)
     func largest(_ other: Self) -> Self {
         Self(lanes: lanes.replacing(with: other.lanes, where: (other.lanes .> lanes) .| (other.lanes .!= other.lanes)))
+    }
+
+    @inline(__always)
+    func smallest(_ other: Self) -> Self {
+        Self(lanes: lanes.replacing(with: other.lanes, where: (other.lanes .< lanes) .| (other.lanes .!= other.lanes)))
+    }
+
+    @inline(__always)
+    func bySign(over: Self, under: Self, zero: Self) -> Self {
+        Self(
+            lanes: lanes.replacing(with: over.lanes, where: lanes .> 0).replacing(with: under.lanes, where: lanes .< 0)
+                .replacing(with: zero.lanes, where: lanes .== 0))
     }
 
     @inline(__always)

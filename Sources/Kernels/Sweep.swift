@@ -27,6 +27,13 @@ protocol UpdateRule {
     static var slotCount: Int { get }
     /// One step: replaces the slots in use, and returns what the value goes down by.
     func update(_ place: inout Place<Value>) -> Value
+    /// What is left to do once the new value is known.
+    func finish(_ place: inout Place<Value>, _ value: Value)
+}
+
+extension UpdateRule {
+    @inline(__always)
+    func finish(_ place: inout Place<Value>, _ value: Value) {}
 }
 
 /// A choice made outside the loop, as a type: for an array that is there or not. What is only arithmetic is a choice
@@ -162,12 +169,13 @@ private func loop<Rule: UpdateRule, IsNative: Switch>(
     var index = 0
     while index < count {
         for place in 0..<arrayCount(Rule.self) { prefetch(type(place), in: arrays[place].base, at: index) }
-        let value = load(0, index)
+        let old = load(0, index)
         var place = Place(
-            value: value, gradient: terms.gradient(load(1, index), of: value),
+            value: old, gradient: terms.gradient(load(1, index), of: old),
             first: load(2, index), second: load(3, index), third: load(4, index), fourth: load(5, index))
-        let step = rule.update(&place)
-        store(terms.value(value, after: step), 0, index)
+        let new = terms.value(old, after: rule.update(&place))
+        rule.finish(&place, new)
+        store(new, 0, index)
         store(place.first, 2, index)
         store(place.second, 3, index)
         store(place.third, 4, index)
