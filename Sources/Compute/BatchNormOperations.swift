@@ -20,9 +20,9 @@ extension Execution {
         unsafe request.shift = unsafe shift
         unsafe request.moving = unsafe moving
         unsafe request.saved = unsafe saved
-        unsafe sums(table.batchNormMoments, table.batchNormStatistics, &request)
+        unsafe sums(.batchNormMoments, .batchNormStatistics, &request)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.batchNormApply, on: &request, pieces: pieces, nanoseconds: rows * channels / 6)
+        unsafe run(.batchNormApply, on: &request, pieces: pieces, nanoseconds: rows * channels / 6)
     }
 
     /// The same with mean and variance that are given.
@@ -37,7 +37,7 @@ extension Execution {
         unsafe request.shift = unsafe shift
         unsafe request.moving = UnsafeMutablePointer(mutating: moving)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.batchNormInference, on: &request, pieces: pieces, nanoseconds: rows * channels / 6)
+        unsafe run(.batchNormInference, on: &request, pieces: pieces, nanoseconds: rows * channels / 6)
     }
 
     /// The gradients of `batchNorm`, from its input and what it saved. `out` may be `gradient`.
@@ -58,13 +58,13 @@ extension Execution {
             unsafe request.firstChannel = first
             unsafe request.channelCount = min(channels - first, ColumnParts.slab)
             let (count, parts, pieces) = unsafe (request.channelCount, request.parts.pieces, request.cut.pieces)
-            unsafe run(table.batchNormGradientSums, on: &request, pieces: parts, nanoseconds: rows * count / 6)
-            unsafe run(table.batchNormGradientTotals, on: &request, pieces: 1, nanoseconds: count * parts / 4)
-            unsafe run(table.batchNormBackward, on: &request, pieces: pieces, nanoseconds: rows * count / 5)
+            unsafe run(.batchNormGradientSums, on: &request, pieces: parts, nanoseconds: rows * count / 6)
+            unsafe run(.batchNormGradientTotals, on: &request, pieces: 1, nanoseconds: count * parts / 4)
+            unsafe run(.batchNormBackward, on: &request, pieces: pieces, nanoseconds: rows * count / 5)
         }
     }
 
-    private func sums(_ part: PieceKernel, _ total: PieceKernel, _ request: inout BatchNormRequest) {
+    private func sums(_ part: Kernel, _ total: Kernel, _ request: inout BatchNormRequest) {
         let (rows, channels) = unsafe (request.rows, request.channels)
         for first in stride(from: 0, to: channels, by: ColumnParts.slab) {
             unsafe request.firstChannel = first

@@ -105,7 +105,7 @@ extension Execution {
             var request = unsafe FoldRequest(
                 window: part, parts: parts, imageGradient: imageGradient + image * pixels)
             unsafe run(
-                table.fold, on: &request, pieces: part.batch, nanoseconds: part.positions * window.partCount)
+                .fold, on: &request, pieces: part.batch, nanoseconds: part.positions * window.partCount)
             image += part.batch
         }
     }

@@ -12,7 +12,7 @@ extension Execution {
         unsafe request.window.pieceHeight = plan.height
         unsafe request.window.pieceWidth = plan.width
         guard unsafe whole.inner > 0 else {
-            unsafe run(table.slide, on: &request, pieces: request.window.pieces, nanoseconds: 1 << 20)
+            unsafe run(.slide, on: &request, pieces: request.window.pieces, nanoseconds: 1 << 20)
             return
         }
         unsafe request.weights = UnsafePointer(shared.assumingMemoryBound(to: Float.self))
@@ -36,7 +36,7 @@ extension Execution {
                 let start = unsafe source.base + channel * source.depth + column * source.column
                 unsafe copyPanels(request, start, source)
                 unsafe run(
-                    table.slide, on: &request, pieces: window.pieces,
+                    .slide, on: &request, pieces: window.pieces,
                     nanoseconds: window.batch * window.outHeight * window.outWidth * window.inner * count / 64)
                 column += count
             }
@@ -52,7 +52,7 @@ extension Execution {
             columnStride: source.column, panels: shared.assumingMemoryBound(to: Float.self))
         let perNumber = unsafe source.column == 1 ? 4 : 1
         unsafe run(
-            table.weightPanels, on: &copy, pieces: window.tapsDown.count * window.tapsAcross.count,
+            .weightPanels, on: &copy, pieces: window.tapsDown.count * window.tapsAcross.count,
             nanoseconds: window.inner * request.columns / perNumber)
     }
 
@@ -101,7 +101,7 @@ extension Execution {
             }
         }
         let pieces = unsafe request.partials * request.tapRowPieces * request.columnPieces
-        unsafe run(table.weightGradient, on: &request, pieces: pieces, nanoseconds: work / 64)
+        unsafe run(.weightGradient, on: &request, pieces: pieces, nanoseconds: work / 64)
         guard unsafe request.partials > 1 else { return }
         for y in 0..<(unsafe window.tapsDown.count) {
             for x in 0..<(unsafe window.tapsAcross.count) {
@@ -125,7 +125,7 @@ extension Execution {
         unsafe request.partials = unsafe partials
         unsafe request.partialStride = partialStride
         unsafe request.partialCount = count
-        unsafe run(table.productSum, on: &request, pieces: rows, nanoseconds: rows * columns * count / 8)
+        unsafe run(.productSum, on: &request, pieces: rows, nanoseconds: rows * columns * count / 8)
     }
 
     /// Calls `body` for all taps and channels of a walk, as many at a time as the plan says: with the window of these,

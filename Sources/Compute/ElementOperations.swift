@@ -10,7 +10,7 @@ extension Execution {
         var request = unsafe ActivationRequest(activation, slope: slope, count: count, x: x, saved: x, y: y)
         let pieces = unsafe request.cut.pieces
         unsafe run(
-            table.activate, on: &request, pieces: pieces, nanoseconds: count * Execution.cost(activation) / 16)
+            .activate, on: &request, pieces: pieces, nanoseconds: count * Execution.cost(activation) / 16)
     }
 
     /// out = gradient * f'. `saved` is the output, or the input, as `derivesFromOutput` says; `out` may be `gradient`.
@@ -22,7 +22,7 @@ extension Execution {
             activation, slope: slope, count: count, x: gradient, saved: saved, y: out)
         let pieces = unsafe request.cut.pieces
         let cost = unsafe activation.derivesFromOutput ? 3 : Execution.cost(activation)
-        unsafe run(table.activateBackward, on: &request, pieces: pieces, nanoseconds: count * cost / 16)
+        unsafe run(.activateBackward, on: &request, pieces: pieces, nanoseconds: count * cost / 16)
     }
 
     /// About how many nanoseconds sixteen elements take.
@@ -38,7 +38,7 @@ extension Execution {
     package func softmax(rows: Int, columns: Int, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>) {
         var request = unsafe RowsRequest(rows: rows, columns: columns, x: x, second: x, third: x, y: y, elements: 4096)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.softmax, on: &request, pieces: pieces, nanoseconds: rows * (columns + 20))
+        unsafe run(.softmax, on: &request, pieces: pieces, nanoseconds: rows * (columns + 20))
     }
 
     /// out = y * (gradient - sum of y * gradient) in each row. `out` may be `gradient`.
@@ -49,7 +49,7 @@ extension Execution {
         var request = unsafe RowsRequest(
             rows: rows, columns: columns, x: y, second: gradient, third: y, y: out, elements: 8192)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.softmaxBackward, on: &request, pieces: pieces, nanoseconds: rows * (columns / 2 + 20))
+        unsafe run(.softmaxBackward, on: &request, pieces: pieces, nanoseconds: rows * (columns / 2 + 20))
     }
 
     /// The sum of each column, in fp64 over blocks of 256 rows.
@@ -60,8 +60,8 @@ extension Execution {
             unsafe request.firstColumn = first
             unsafe request.columnCount = min(columns - first, ColumnParts.slab)
             let (count, parts) = unsafe (request.columnCount, request.parts.pieces)
-            unsafe run(table.columnSums, on: &request, pieces: parts, nanoseconds: rows * count / 8)
-            unsafe run(table.columnTotals, on: &request, pieces: 1, nanoseconds: count * parts / 8)
+            unsafe run(.columnSums, on: &request, pieces: parts, nanoseconds: rows * count / 8)
+            unsafe run(.columnTotals, on: &request, pieces: 1, nanoseconds: count * parts / 8)
         }
     }
 
@@ -74,7 +74,7 @@ extension Execution {
             rows: rows, columns: columns, x: x, second: mean ?? factor, third: factor, y: y, elements: 16_384)
         unsafe request.hasSecond = unsafe mean != nil
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.normalize, on: &request, pieces: pieces, nanoseconds: rows * columns / 6)
+        unsafe run(.normalize, on: &request, pieces: pieces, nanoseconds: rows * columns / 6)
     }
 
     /// Keeps an element where the random number of (key, step, its index) is at least `rate`, times 1 / (1 - rate), and
@@ -87,7 +87,7 @@ extension Execution {
         unsafe request.x = unsafe x
         unsafe request.y = unsafe y
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.dropout, on: &request, pieces: pieces, nanoseconds: count)
+        unsafe run(.dropout, on: &request, pieces: pieces, nanoseconds: count)
     }
 
     /// Random words of a counter: word `first + i` of the stream depends on the key, the stream and its number alone.
@@ -97,7 +97,7 @@ extension Execution {
         unsafe request.first = first
         unsafe request.words = unsafe out
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.randomWords, on: &request, pieces: pieces, nanoseconds: count)
+        unsafe run(.randomWords, on: &request, pieces: pieces, nanoseconds: count)
     }
 
     /// The sum of all elements, in fp64, over fixed blocks in a fixed order.
@@ -110,8 +110,8 @@ extension Execution {
         let partial = unsafe shared.assumingMemoryBound(to: Double.self)
         var request = unsafe SumRequest(what, count: count, x: x, partial: partial)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.sums, on: &request, pieces: pieces, nanoseconds: count / 8)
-        unsafe run(table.total, on: &request, pieces: 1, nanoseconds: pieces)
+        unsafe run(.sums, on: &request, pieces: pieces, nanoseconds: count / 8)
+        unsafe run(.total, on: &request, pieces: 1, nanoseconds: pieces)
         return unsafe partial.pointee
     }
 }

@@ -19,7 +19,6 @@ package struct ExecutionSettings {
 /// Runs operations piece by piece on the threads. Valid on the thread that made it, until that thread makes another or
 /// steps an optimizer, either of which may move the scratch.
 @unsafe package struct Execution {
-    package let table: KernelTable
     package let isa: InstructionSet
     let threads: Int
     private let sharesAll: Bool
@@ -51,7 +50,6 @@ package struct ExecutionSettings {
         else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }
-        unsafe self.table = KernelChoice.table(for: isa)
         unsafe self.isa = isa
         unsafe self.threads = threads
         unsafe self.sharesAll = sharesAll
@@ -73,6 +71,11 @@ package struct ExecutionSettings {
     }
 
     /// Does every piece of a request.
+    package func run(_ kernel: Kernel, on request: UnsafeRawPointer, pieces: Int, nanoseconds: Int) {
+        unsafe run(isa.kernel(kernel), on: request, pieces: pieces, nanoseconds: nanoseconds)
+    }
+
+    /// The same by a function that is no kernel.
     ///
     /// - Parameters:
     ///   - nanoseconds: about how long one thread takes for all pieces, which decides who is woken for them.

@@ -11,7 +11,7 @@ extension Execution {
     ) {
         let request = unsafe PoolRequest(
             window, countsPadding: false, x: image, y: out, places: places, isBackward: false)
-        unsafe pool(table.maxPool, request)
+        unsafe pool(.maxPool, request)
     }
 
     /// Adds each output's gradient to the element that it came from. `imageGradient` is overwritten.
@@ -22,7 +22,7 @@ extension Execution {
         let request = unsafe PoolRequest(
             window, countsPadding: false, x: gradient, y: imageGradient, places: UnsafeMutablePointer(mutating: places),
             isBackward: true)
-        unsafe pool(table.maxPoolBackward, request)
+        unsafe pool(.maxPoolBackward, request)
     }
 
     /// The average of each window; places in the padding are 0, and counted or not.
@@ -31,7 +31,7 @@ extension Execution {
     ) {
         let request = unsafe PoolRequest(
             window, countsPadding: countsPadding, x: image, y: out, places: nil, isBackward: false)
-        unsafe pool(table.averagePool, request)
+        unsafe pool(.averagePool, request)
     }
 
     /// Spreads each output's gradient over its window. `imageGradient` is overwritten.
@@ -41,10 +41,10 @@ extension Execution {
     ) {
         let request = unsafe PoolRequest(
             window, countsPadding: countsPadding, x: gradient, y: imageGradient, places: nil, isBackward: true)
-        unsafe pool(table.averagePoolBackward, request)
+        unsafe pool(.averagePoolBackward, request)
     }
 
-    private func pool(_ kernel: PieceKernel, _ request: PoolRequest) {
+    private func pool(_ kernel: Kernel, _ request: PoolRequest) {
         var request = unsafe request
         let pieces = unsafe request.cut.pieces
         let window = unsafe request.window
@@ -63,7 +63,7 @@ extension Execution {
         var request = unsafe GlobalAverageRequest(batch: batch, places: places, channels: channels, x: image, y: out)
         let pieces = unsafe request.cut.pieces
         unsafe run(
-            table.globalAverage, on: &request, pieces: pieces, nanoseconds: batch * places * (channels / 16 + 1))
+            .globalAverage, on: &request, pieces: pieces, nanoseconds: batch * places * (channels / 16 + 1))
     }
 
     /// Gives each place its share of the image's gradient. `imageGradient` is overwritten.
@@ -75,7 +75,7 @@ extension Execution {
             batch: batch, places: places, channels: channels, x: gradient, y: imageGradient)
         let pieces = unsafe request.cut.pieces
         unsafe run(
-            table.globalAverageBackward, on: &request, pieces: pieces,
+            .globalAverageBackward, on: &request, pieces: pieces,
             nanoseconds: batch * places * (channels / 16 + 1))
     }
 
@@ -88,7 +88,7 @@ extension Execution {
         var request = unsafe PermuteRequest(batch: batch, sizes: sizes, order: order, x: x, y: y)
         let pieces = unsafe request.cut.pieces
         unsafe run(
-            table.permute, on: &request, pieces: pieces, nanoseconds: batch * sizes.0 * sizes.1 * sizes.2)
+            .permute, on: &request, pieces: pieces, nanoseconds: batch * sizes.0 * sizes.1 * sizes.2)
     }
 
     /// Row `i` of `to` becomes row `rows[i]` of `from`.
@@ -97,6 +97,6 @@ extension Execution {
     ) {
         var request = unsafe GatherRequest(rows: rows, count: count, bytesPerRow: bytesPerRow, from: from, to: to)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.gather, on: &request, pieces: pieces, nanoseconds: count * (bytesPerRow / 8 + 20))
+        unsafe run(.gather, on: &request, pieces: pieces, nanoseconds: count * (bytesPerRow / 8 + 20))
     }
 }

@@ -19,7 +19,7 @@ extension Execution {
             loss, rows: rows, columns: columns, output: output, labels: labels, targets: targets,
             smoothing: smoothing, delta: delta, rowLoss: rowLoss, gradient: gradient)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.loss, on: &request, pieces: pieces, nanoseconds: rows * (2 * columns + 30))
+        unsafe run(.loss, on: &request, pieces: pieces, nanoseconds: rows * (2 * columns + 30))
     }
 
     /// 1 for each row whose label, or the first largest of its targets, is among the `top` largest outputs, else 0. Of
@@ -33,7 +33,7 @@ extension Execution {
             rows: rows, columns: columns, output: output, labels: labels, targets: targets, top: top,
             threshold: threshold, squared: false, out: out)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.rowAccuracy, on: &request, pieces: pieces, nanoseconds: rows * (columns / 4 + 20))
+        unsafe run(.rowAccuracy, on: &request, pieces: pieces, nanoseconds: rows * (columns / 4 + 20))
     }
 
     /// The mean of the squared errors of each row, or of their magnitudes.
@@ -45,6 +45,6 @@ extension Execution {
             rows: rows, columns: columns, output: output, labels: nil, targets: targets, top: 1, threshold: 0,
             squared: squared, out: out)
         let pieces = unsafe request.cut.pieces
-        unsafe run(table.rowErrors, on: &request, pieces: pieces, nanoseconds: rows * (columns / 4 + 20))
+        unsafe run(.rowErrors, on: &request, pieces: pieces, nanoseconds: rows * (columns / 4 + 20))
     }
 }

@@ -17,7 +17,7 @@ extension Execution {
         unsafe request.copiesRight = plan.copiesRight
         let pieces = plan.rows.pieces * plan.columns.pieces
         guard plan.inner.pieces > 1 else {
-            unsafe run(table.product, on: &request, pieces: pieces, nanoseconds: plan.nanoseconds)
+            unsafe run(.product, on: &request, pieces: pieces, nanoseconds: plan.nanoseconds)
             return
         }
         unsafe request.pieceInner = plan.inner.size
@@ -33,10 +33,10 @@ extension Execution {
             let count = unsafe request.innerEnd - request.innerStart
             unsafe request.partialCount = (count + blocks.size - 1) / blocks.size
             unsafe run(
-                table.product, on: &request, pieces: pieces * request.innerPieces,
+                .product, on: &request, pieces: pieces * request.innerPieces,
                 nanoseconds: plan.nanoseconds / plan.inner.pieces * request.innerPieces)
             unsafe run(
-                table.productSum, on: &request, pieces: product.rows,
+                .productSum, on: &request, pieces: product.rows,
                 nanoseconds: product.rows * product.columns * request.partialCount / 8)
         }
     }
@@ -59,7 +59,7 @@ extension Execution {
             product.columns, by: min((strips + threads - 1) / threads, 8) * ProductLimits.turnedRows)
         unsafe request.pieceColumns = cut.size
         unsafe run(
-            table.productTurned, on: &request, pieces: cut.pieces,
+            .productTurned, on: &request, pieces: cut.pieces,
             nanoseconds: ProductSize(product).work / 64)
     }
 }

@@ -70,21 +70,20 @@ import MartletPlatform
     /// What one run of a list needs to know, shared with the threads by address.
     @unsafe private struct Job {
         var list: WorkList
-        var table: KernelTable
+        var isa: InstructionSet
         var pieceSize: Int
     }
 
     /// Runs every item and returns how many threads did work.
     package func run(isa: InstructionSet, threads: Int, leastPiece: Int) -> Int {
         if unsafe elements == 0 { return 0 }
-        let table = unsafe KernelChoice.table(for: isa)
         if unsafe threads == 1 || elements < 4 * leastPiece {
-            unsafe run(0..<elements, table)
+            unsafe run(0..<elements, isa)
             return 1
         }
         let pieceSize = unsafe WorkList.pieceSize(elements: elements, least: leastPiece)
         let pieces = unsafe (elements - 1) / pieceSize + 1
-        var job = unsafe Job(list: self, table: table, pieceSize: pieceSize)
+        var job = unsafe Job(list: self, isa: isa, pieceSize: pieceSize)
         return unsafe withUnsafeMutablePointer(to: &job) { job in
             unsafe ThreadPool.run(
                 chunks: pieces, threads: threads, wake: elements / 128 >= leastPiece, warm: true,
@@ -104,18 +103,23 @@ import MartletPlatform
         let job = unsafe context.assumingMemoryBound(to: Job.self)
         let first = unsafe piece * job.pointee.pieceSize
         unsafe job.pointee.list.run(
-            first..<min(first + job.pointee.pieceSize, job.pointee.list.elements), job.pointee.table)
+            first..<min(first + job.pointee.pieceSize, job.pointee.list.elements), job.pointee.isa)
     }
 
     /// Runs the elements of a range, counted over all items.
-    private func run(_ range: Range<Int>, _ table: KernelTable) {
+    private func run(_ range: Range<Int>, _ isa: InstructionSet) {
         var index = unsafe lastEntry(startingAtOrBefore: range.lowerBound)
         var place = range.lowerBound
         while place < range.upperBound {
             let entry = unsafe entries + index
             let first = unsafe place - entry.pointee.start
+<<<<<<< HEAD
             let length = unsafe min(entry.pointee.item.run.count - first, range.upperBound - place)
             unsafe entry.pointee.item.run(first..<first + length, table)
+=======
+            let length = unsafe min(entry.pointee.item.operands.count - first, range.upperBound - place)
+            unsafe entry.pointee.item.run(first..<first + length, isa)
+>>>>>>> origin/main
             place += length
             index += 1
         }
@@ -139,8 +143,8 @@ extension WorkItem {
     private static var blockBytes: Int { 128 * 8 }
 
     /// Runs elements of this item, counted from its own first.
-    fileprivate func run(_ range: Range<Int>, _ table: KernelTable) {
-        let sweep = unsafe table.sweeps[rule.rawValue]
+    fileprivate func run(_ range: Range<Int>, _ isa: InstructionSet) {
+        let sweep = unsafe isa.sweep(rule)
         guard let layout = unsafe layout else {
             var part = unsafe run
             for array in unsafe 0..<part.arrayCount {

@@ -5,7 +5,7 @@ import MartletKernelInterface
 
 /// One image of a `FoldRequest`. Each pixel adds up its taps in their order.
 @inline(never)
-func foldPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+func fold(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: FoldRequest = value(at: request)
     let window = request.window
     let columns = window.kernelHeight * window.kernelWidth * window.channels

@@ -6,7 +6,7 @@ import MartletKernelInterface
 
 /// One piece of a `SlideRequest`.
 @inline(never)
-func slidePiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+func slide(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: SlideRequest = value(at: request)
     let window = request.window
     let strip = Strip(window, piece: piece)

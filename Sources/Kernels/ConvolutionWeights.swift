@@ -6,7 +6,7 @@ import MartletKernelInterface
 
 /// One tap of a `WeightPanelRequest`.
 @inline(never)
-func weightPanelPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+func weightPanels(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: WeightPanelRequest = value(at: request)
     let (down, across) = (request.tapsDown, request.tapsAcross)
     let y = down.firstIndex + piece / across.count * down.indexStep
@@ -25,7 +25,7 @@ func weightPanelPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsa
 
 /// One piece of a `WeightGradientRequest`.
 @inline(never)
-func weightGradientPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+func weightGradient(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: WeightGradientRequest = value(at: request)
     let partial = piece % request.partials
     let inPlane = piece / request.partials

@@ -31,7 +31,7 @@ func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, bytes:
     target.copyMemory(from: source, byteCount: bytes)
 }
 
-/// What a pointer that came through the table points at.
+/// What an untyped pointer, as kernels are handed them, points at.
 @inline(__always)
 func value<Value>(at address: UnsafeRawPointer) -> Value {
     address.assumingMemoryBound(to: Value.self).pointee

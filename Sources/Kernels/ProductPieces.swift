@@ -14,7 +14,7 @@ struct ProductPart {
 
 /// One piece of a `ProductRequest`.
 @inline(never)
-func productPiece(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+func product(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: ProductRequest = value(at: request)
     var product = request.product
     let inPlane = piece / request.innerPieces

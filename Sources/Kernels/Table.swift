@@ -1,47 +1,73 @@
-// The table of this instruction set's kernels: the one symbol that other modules see. Which table a machine can run is
+// This instruction set's kernels by their numbers: the two symbols that other modules see. Which set a machine can run is
 // Compute's choice.
 
 import MartletKernelInterface
 
-/// The kernels, compiled for the instruction set that this module's name says.
+/// A rule's loop, compiled for the instruction set that this module's name says.
 @inline(never)
-package func kernelTable() -> KernelTable {
-    KernelTable(
-        adam: { adam($0, $1) },
-        activate: { activate($0, $1, $2) },
-        activateBackward: { activateBackward($0, $1, $2) },
-        softmax: { softmax($0, $1, $2) },
-        softmaxBackward: { softmaxBackward($0, $1, $2) },
-        columnSums: { columnSums($0, $1, $2) },
-        columnTotals: { columnTotals($0, $1, $2) },
-        normalize: { normalize($0, $1, $2) },
-        dropout: { dropout($0, $1, $2) },
-        randomWords: { randomWords($0, $1, $2) },
-        sums: { sums($0, $1, $2) },
-        total: { total($0, $1, $2) },
-        maxPool: { maxPool($0, $1, $2) },
-        maxPoolBackward: { maxPoolBackward($0, $1, $2) },
-        averagePool: { averagePool($0, $1, $2) },
-        averagePoolBackward: { averagePoolBackward($0, $1, $2) },
-        globalAverage: { globalAverage($0, $1, $2) },
-        globalAverageBackward: { globalAverageBackward($0, $1, $2) },
-        permute: { permute($0, $1, $2) },
-        gather: { gather($0, $1, $2) },
-        batchNormMoments: { batchNormMoments($0, $1, $2) },
-        batchNormStatistics: { batchNormStatistics($0, $1, $2) },
-        batchNormApply: { batchNormApply($0, $1, $2) },
-        batchNormInference: { batchNormInference($0, $1, $2) },
-        batchNormGradientSums: { batchNormGradientSums($0, $1, $2) },
-        batchNormGradientTotals: { batchNormGradientTotals($0, $1, $2) },
-        batchNormBackward: { batchNormBackward($0, $1, $2) },
-        loss: { loss($0, $1, $2) },
-        rowAccuracy: { rowAccuracy($0, $1, $2) },
-        rowErrors: { rowErrors($0, $1, $2) },
-        product: { productPiece($0, $1, $2) },
-        productSum: { productSum($0, $1, $2) },
-        productTurned: { productTurned($0, $1, $2) },
-        fold: { foldPiece($0, $1, $2) },
-        slide: { slidePiece($0, $1, $2) },
-        weightPanels: { weightPanelPiece($0, $1, $2) },
-        weightGradient: { weightGradientPiece($0, $1, $2) })
+package func sweep(_ rule: Rule) -> Sweep {
+    switch rule {
+    case .adam: adam
+    case .sgd: sgd
+    case .rmsprop: rmsprop
+    case .adagrad: adagrad
+    case .adadelta: adadelta
+    case .rprop: rprop
+    case .asgd: asgd
+    case .adamax: adamax
+    case .nadam: nadam
+    case .radam: radam
+    case .adaBound: adaBound
+    case .adaBelief: adaBelief
+    case .adan: adan
+    case .lion: lion
+    case .adEMAMix: adEMAMix
+    case .simplifiedAdEMAMix: simplifiedAdEMAMix
+    case .adopt: adopt
+    case .laProp: laProp
+    case .scheduleFree: scheduleFree
+    }
+}
+
+/// The kernel of an operation, likewise.
+@inline(never)
+package func kernel(_ kernel: Kernel) -> PieceKernel {
+    switch kernel {
+    case .activate: activate
+    case .activateBackward: activateBackward
+    case .softmax: softmax
+    case .softmaxBackward: softmaxBackward
+    case .columnSums: columnSums
+    case .columnTotals: columnTotals
+    case .normalize: normalize
+    case .dropout: dropout
+    case .randomWords: randomWords
+    case .sums: sums
+    case .total: total
+    case .maxPool: maxPool
+    case .maxPoolBackward: maxPoolBackward
+    case .averagePool: averagePool
+    case .averagePoolBackward: averagePoolBackward
+    case .globalAverage: globalAverage
+    case .globalAverageBackward: globalAverageBackward
+    case .permute: permute
+    case .gather: gather
+    case .batchNormMoments: batchNormMoments
+    case .batchNormStatistics: batchNormStatistics
+    case .batchNormApply: batchNormApply
+    case .batchNormInference: batchNormInference
+    case .batchNormGradientSums: batchNormGradientSums
+    case .batchNormGradientTotals: batchNormGradientTotals
+    case .batchNormBackward: batchNormBackward
+    case .loss: loss
+    case .rowAccuracy: rowAccuracy
+    case .rowErrors: rowErrors
+    case .product: product
+    case .productSum: productSum
+    case .productTurned: productTurned
+    case .slide: slide
+    case .weightPanels: weightPanels
+    case .weightGradient: weightGradient
+    case .fold: fold
+    }
 }

@@ -57,7 +57,7 @@ public enum Initializer: Int32, Sendable, CaseIterable {
         let distribution = array.initializer.distribution(
             value: array.value, fanIn: array.fanIn, fanOut: array.fanOut)
         let count = array.shape.elementCount
-        var draws = unsafe Draws(distribution, execution.table.randomWords, key: key, stream: stream)
+        var draws = unsafe Draws(distribution, execution.isa.kernel(.randomWords), key: key, stream: stream)
         guard case .normal(_, isCut: true) = distribution else {
             unsafe draws.target = unsafe memory
             unsafe draws.run(count, execution)

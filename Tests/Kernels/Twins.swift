@@ -1,4 +1,4 @@
-// The twins of the kernels as the tests call them: through their tables, where the machine can run them.
+// The twins of the kernels as the tests call them: through their switches, where the machine can run them.
 
 import CMachine
 import MartletKernelInterface
@@ -24,15 +24,15 @@ enum Twin: String, CaseIterable, Sendable {
         }
     }
 
-    private var table: KernelTable {
+    private func sweep(_ rule: Rule) -> Sweep {
         #if arch(x86_64)
             switch self {
-            case .baseline: MartletKernels.kernelTable()
-            case .avx2: MartletKernelsAVX2.kernelTable()
-            case .avx512: MartletKernelsAVX512.kernelTable()
+            case .baseline: MartletKernels.sweep(rule)
+            case .avx2: MartletKernelsAVX2.sweep(rule)
+            case .avx512: MartletKernelsAVX512.sweep(rule)
             }
         #else
-            MartletKernels.kernelTable()
+            MartletKernels.sweep(rule)
         #endif
     }
 
@@ -54,7 +54,7 @@ enum Twin: String, CaseIterable, Sendable {
             let start = memory.baseAddress!
             start.storeBytes(of: terms, as: RunTerms.self)
             (start + StepCoefficients.ruleOffset).storeBytes(of: coefficients, as: Coefficients.self)
-            withUnsafePointer(to: run) { table.sweeps[rule.rawValue]($0, start) }
+            withUnsafePointer(to: run) { sweep(rule)($0, start) }
         }
     }
 }

@@ -1,0 +1,32 @@
+// Adadelta as in torch.optim.Adadelta. Equation and source: Kernels/Rules/AdadeltaRule.swift.
+import MartletKernelInterface
+
+enum Adadelta: AlgorithmDefinition {
+    static let name: StaticString = "adadelta"
+    static let rule = Rule.adadelta
+
+    static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
+        switch hyperparameter {
+        case .lr: 1
+        case .rho: 0.9
+        case .eps: 1e-6
+        case .weightDecay: 0
+        default: nil
+        }
+    }
+
+    static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
+        slots.add("square_avg")
+        slots.add("acc_delta")
+    }
+
+    static func coefficients(
+        _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
+    ) -> AdadeltaCoefficients {
+        var result = AdadeltaCoefficients()
+        result.rho = configuration[.rho]
+        result.rate = configuration.lr
+        result.eps = configuration.eps
+        return result
+    }
+}

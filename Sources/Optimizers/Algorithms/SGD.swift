@@ -1,0 +1,51 @@
+// Gradient descent, with momentum, dampening and Nesterov's look ahead as in torch.optim.SGD. Keras and optax keep the rate
+// inside the momentum, so that a change of the rate is felt later: semantics "keras". Equation and sources:
+// Kernels/Rules/SGDRule.swift.
+import MartletKernelInterface
+
+enum SGD: AlgorithmDefinition {
+    static let name: StaticString = "sgd"
+    static let rule = Rule.sgd
+    static let flags: Flags = [.nesterov]
+
+    static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
+        switch hyperparameter {
+        case .lr: 1e-3
+        case .momentum: 0
+        case .dampening: 0
+        case .weightDecay: 0
+        default: nil
+        }
+    }
+
+    static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
+        if configuration.momentum != 0 { slots.add("momentum_buffer") }
+    }
+
+    static func problem(_ configuration: Configuration) -> String? {
+        guard configuration.flags.contains(.nesterov) else { return nil }
+        return configuration.momentum == 0 || configuration[.dampening] != 0
+            ? "flags sets NESTEROV with momentum \(configuration.momentum) and dampening \(configuration[.dampening]); "
+                + "expected a momentum over 0 and a dampening of 0" : nil
+    }
+
+    static func coefficients(
+        _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
+    ) -> SGDCoefficients {
+        var result = SGDCoefficients()
+        let keepsMomentum = configuration.momentum != 0
+        terms.variant = keepsMomentum ? 1 : 0
+        result.momentum = configuration.momentum
+        result.isNesterov = configuration.flags.contains(.nesterov) ? 1 : 0
+        if configuration.semantics == .keras && keepsMomentum {
+            result.inner = configuration.lr
+            result.look = configuration.lr
+            result.outer = 1
+        } else {
+            result.inner = 1 - configuration[.dampening]
+            result.outer = configuration.lr
+            result.isFirst = progress.isFirst ? 1 : 0
+        }
+        return result
+    }
+}
