@@ -277,6 +277,26 @@ typedef struct martlet_parameter {
 
 #define MARTLET_ADAM 1
 #define MARTLET_ADAMW 2
+#define MARTLET_SGD 3
+#define MARTLET_RMSPROP 4
+#define MARTLET_ADAGRAD 5
+#define MARTLET_ADADELTA 6
+#define MARTLET_RPROP 7
+#define MARTLET_ASGD 8
+#define MARTLET_ADAMAX 9
+#define MARTLET_NADAM 10
+#define MARTLET_RADAM 11
+#define MARTLET_ADABOUND 12
+#define MARTLET_ADABELIEF 13
+#define MARTLET_ADAN 14
+#define MARTLET_LION 15
+#define MARTLET_ADEMAMIX 16
+#define MARTLET_SIMPLIFIED_ADEMAMIX 17
+#define MARTLET_ADOPT 18
+#define MARTLET_LAPROP 19
+#define MARTLET_SCHEDULE_FREE_SGD 20
+#define MARTLET_SCHEDULE_FREE_ADAMW 21
+#define MARTLET_SCHEDULE_FREE_RADAM 22
 
 /* Whose convention is followed where libraries differ. Defaults of hyperparameters are torch's in all. */
 #define MARTLET_SEMANTICS_TORCH 0 /* as written above; AMSGrad keeps the largest uncorrected v */

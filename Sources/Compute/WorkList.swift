@@ -113,13 +113,8 @@ import MartletPlatform
         while place < range.upperBound {
             let entry = unsafe entries + index
             let first = unsafe place - entry.pointee.start
-<<<<<<< HEAD
             let length = unsafe min(entry.pointee.item.run.count - first, range.upperBound - place)
-            unsafe entry.pointee.item.run(first..<first + length, table)
-=======
-            let length = unsafe min(entry.pointee.item.operands.count - first, range.upperBound - place)
             unsafe entry.pointee.item.run(first..<first + length, isa)
->>>>>>> origin/main
             place += length
             index += 1
         }

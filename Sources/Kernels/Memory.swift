@@ -43,7 +43,10 @@ struct GrainScratch {
     @inline(__always)
     static var stride: Int { 128 }
 
-    private var memory = InlineArray<12, SIMD16<Float>>(repeating: .zero)
+    // Written out: `repeating:` may become a function of its own.
+    private var memory: InlineArray<12, SIMD16<Float>> = [
+        .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero,
+    ]
 
     @inline(__always)
     init() {}
@@ -56,7 +59,18 @@ struct GrainScratch {
 
 /// Memory on the stack for 256 elements of fp64 of each of six arrays.
 struct DoubleScratch {
-    private var memory = InlineArray<96, SIMD16<Double>>(repeating: .zero)
+    /// 256 elements.
+    private typealias Block = InlineArray<16, SIMD16<Double>>
+    private static var zeros: Block {
+        @inline(__always) get {
+            [
+                .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero,
+                .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero,
+            ]
+        }
+    }
+
+    private var memory: InlineArray<6, Block> = [zeros, zeros, zeros, zeros, zeros, zeros]
 
     @inline(__always)
     init() {}

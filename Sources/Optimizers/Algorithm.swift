@@ -7,11 +7,51 @@ import MartletKernelInterface
 public enum Algorithm: Int32, Sendable, CaseIterable {
     case adam = 1
     case adamW = 2
+    case sgd = 3
+    case rmsprop = 4
+    case adagrad = 5
+    case adadelta = 6
+    case rprop = 7
+    case asgd = 8
+    case adamax = 9
+    case nadam = 10
+    case radam = 11
+    case adaBound = 12
+    case adaBelief = 13
+    case adan = 14
+    case lion = 15
+    case adEMAMix = 16
+    case simplifiedAdEMAMix = 17
+    case adopt = 18
+    case laProp = 19
+    case scheduleFreeSGD = 20
+    case scheduleFreeAdamW = 21
+    case scheduleFreeRAdam = 22
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
         case .adam: Adam.self
         case .adamW: AdamW.self
+        case .sgd: SGD.self
+        case .rmsprop: RMSprop.self
+        case .adagrad: Adagrad.self
+        case .adadelta: Adadelta.self
+        case .rprop: Rprop.self
+        case .asgd: ASGD.self
+        case .adamax: Adamax.self
+        case .nadam: NAdam.self
+        case .radam: RAdam.self
+        case .adaBound: AdaBound.self
+        case .adaBelief: AdaBelief.self
+        case .adan: Adan.self
+        case .lion: Lion.self
+        case .adEMAMix: AdEMAMix.self
+        case .simplifiedAdEMAMix: SimplifiedAdEMAMix.self
+        case .adopt: ADOPT.self
+        case .laProp: LaProp.self
+        case .scheduleFreeSGD: ScheduleFreeSGD.self
+        case .scheduleFreeAdamW: ScheduleFreeAdamW.self
+        case .scheduleFreeRAdam: ScheduleFreeRAdam.self
         }
     }
 
@@ -31,6 +71,9 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
 
     /// The flags that it has unless told otherwise.
     public var defaultFlags: Flags { definition.defaultFlags }
+
+    /// What is wrong with numbers and flags that are right by themselves.
+    func problem(_ configuration: Configuration) -> String? { definition.problem(configuration) }
 
     func slots(_ configuration: Configuration) -> Slots { definition.allSlots(configuration) }
 
@@ -57,6 +100,10 @@ protocol AlgorithmDefinition {
     /// The flags that it reads beside those that every algorithm reads.
     static var flags: Flags { get }
     static var defaultFlags: Flags { get }
+    /// The ways of weight decay that it may be asked for.
+    static var decayFlags: Flags { get }
+    /// What is wrong with numbers and flags that are right by themselves; nil: nothing.
+    static func problem(_ configuration: Configuration) -> String?
     /// Adds the slots that it keeps.
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
     /// The numbers of one step, formed in Double. The terms come with the algorithm's scale of the gradient and with
@@ -80,7 +127,10 @@ extension AlgorithmDefinition {
 
     static var readsDecay: Bool { defaultValue(.weightDecay) != nil }
 
-    static var allFlags: Flags { flags.union(.everywhere).union(readsDecay ? .decays : []) }
+    static var decayFlags: Flags { readsDecay ? .decays : [] }
+    static func problem(_ configuration: Configuration) -> String? { nil }
+
+    static var allFlags: Flags { flags.union(.everywhere).union(decayFlags) }
 
     static func allSlots(_ configuration: Configuration) -> Slots {
         var slots = Slots()

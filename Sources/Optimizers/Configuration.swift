@@ -91,12 +91,30 @@ public struct Configuration: Sendable {
     }
 
     // Those of nearly every algorithm, by name.
-    public var lr: Double { get { self[.lr] } set { self[.lr] = newValue } }
-    public var beta1: Double { get { self[.beta1] } set { self[.beta1] = newValue } }
-    public var beta2: Double { get { self[.beta2] } set { self[.beta2] = newValue } }
-    public var eps: Double { get { self[.eps] } set { self[.eps] = newValue } }
-    public var weightDecay: Double { get { self[.weightDecay] } set { self[.weightDecay] = newValue } }
-    public var momentum: Double { get { self[.momentum] } set { self[.momentum] = newValue } }
+    public var lr: Double {
+        get { self[.lr] }
+        set { self[.lr] = newValue }
+    }
+    public var beta1: Double {
+        get { self[.beta1] }
+        set { self[.beta1] = newValue }
+    }
+    public var beta2: Double {
+        get { self[.beta2] }
+        set { self[.beta2] = newValue }
+    }
+    public var eps: Double {
+        get { self[.eps] }
+        set { self[.eps] = newValue }
+    }
+    public var weightDecay: Double {
+        get { self[.weightDecay] }
+        set { self[.weightDecay] = newValue }
+    }
+    public var momentum: Double {
+        get { self[.momentum] }
+        set { self[.momentum] = newValue }
+    }
 
     /// Whether numbers below the normal range count as zero. With an eps under 1e-10 the default is no: a second moment
     /// flushed to zero would then leave almost nothing to divide by.
@@ -127,6 +145,7 @@ public struct Configuration: Sendable {
             throw MartletError(
                 .argument, "\(subject()).flags sets \(flag.name); expected only flags that \(algorithm.name) reads")
         }
+        if let problem = algorithm.problem(self) { throw MartletError(.argument, "\(subject()).\(problem)") }
     }
 
     /// The error for a step that these hyperparameters give no finite numbers for.

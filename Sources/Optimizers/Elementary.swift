@@ -2,7 +2,8 @@
 // use only operations that IEEE 754 fixes, so that every machine forms the same coefficients.
 
 /// ln 2 in two parts, the first of few enough bits that a multiple by an exponent is exact.
-private let (ln2High, ln2Low) = (0x1.62e42fefa38p-1, 0x1.ef35793c7673p-45)
+private var ln2High: Double { 0x1.62e42fefa38p-1 }
+private var ln2Low: Double { 0x1.ef35793c7673p-45 }
 
 /// The natural logarithm of a positive number, to a unit or two of the last place; -inf of 0, NaN below.
 func logarithm(_ x: Double) -> Double {

@@ -150,7 +150,8 @@ public final class Optimizer {
         try parameters.reserve(1)
         try names.reserve()
         try borrowed.reserve()
-        let entry = try unsafe ParameterEntry(value: value, name: name, group: group, slots: slots, types: types, extent: extent)
+        let entry = try unsafe ParameterEntry(
+            value: value, name: name, group: group, slots: slots, types: types, extent: extent)
         try parameters.append(entry)
         names.add(hash: entry.nameHash, index: index)
         try unsafe borrowed.add(extent.low, extent.high, parameter: index)

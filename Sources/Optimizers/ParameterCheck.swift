@@ -68,7 +68,8 @@ import MartletPlatform
         guard unsafe array.count == 1 && array.rank == 0 else {
             throw unsafe MartletError(
                 .shape,
-                "\(describe(role)).count is \(array.count) and its rank \(array.rank); expected 1 and 0: it is a scalar")
+                "\(describe(role)).count is \(array.count) and its rank \(array.rank); expected 1 and 0: it is a scalar"
+            )
         }
         guard unsafe array.type == .fp64 || array.type == .fp32 else {
             throw unsafe MartletError(
