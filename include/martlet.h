@@ -475,6 +475,22 @@ martlet_status martlet_step(martlet_report *out_report, const martlet_parameter 
 martlet_status martlet_array_step(float *value, const float *grad, float *state, int64_t count, int64_t *step,
                                   const martlet_config *config);
 
+/* For bindings whose own loops are slow: asks each of many objects of the host the same questions, such as
+ * where the memory of a framework's tensor is, before a step with it.
+ *
+ * martlet_question  a function of the host's: writes its answer about an object, at most 8 bytes, and
+ *                   returns 0; another number where it has none. It must neither throw nor jump
+ * objects           handed to the questions, and not looked at; each may be NULL
+ * out_answers       question_count times object_count numbers: what questions[q] says of objects[k] is
+ *                   written to out_answers[q * object_count + k]
+ *
+ * Asks one question after another, each in the order of the objects, on the calling thread. Fails with
+ * NULL, ALIGNMENT, and with ARGUMENT for a question_count over 2^24 or an object_count over 2^32, and where
+ * a question returns another number than 0: none is asked after it, and the answers before it stand. Since 0.1. */
+typedef int32_t (*martlet_question)(void *object, void *out_answer);
+martlet_status martlet_answers_get(int64_t *out_answers, const martlet_question *questions, int64_t question_count,
+                                   void *const *objects, int64_t object_count);
+
 /* ---------------------------------------------------------------------------------------------------
  * 8. Optimizer handles
  *

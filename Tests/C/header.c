@@ -134,6 +134,7 @@ static const any_function functions[] = {
     (any_function)martlet_report_init,
     (any_function)martlet_step,
     (any_function)martlet_array_step,
+    (any_function)martlet_answers_get,
     (any_function)martlet_optimizer_create,
     (any_function)martlet_optimizer_destroy,
     (any_function)martlet_optimizer_clone,

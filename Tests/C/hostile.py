@@ -62,7 +62,7 @@ def declarations(header: Path) -> list[Function]:
         for part in (piece.strip() for piece in inside.split(",")):
             if part == "void":
                 continue
-            match = re.fullmatch(r"(?:const )?([\w ]+?)\s*(\**)\s*(\w+)", part)
+            match = re.fullmatch(r"(?:const )?([\w ]+?)\s*(\**)\s*(\w+)", part.replace("*const *", "**"))
             if match is None:
                 raise Failure(f"{name}: cannot read the parameter {part!r}")
             parameters.append(Parameter(match[1] + (" " + match[2] if match[2] else ""), match[3]))

@@ -74,6 +74,11 @@ GOOD(array_step) {
     a->value = w->value[0], a->grad = w->grad[0], a->state = w->state[0];
     a->count = COUNT, a->step = &w->steps[0], a->config = &w->config.config;
 }
+GOOD(answers_get) {
+    w->questions[0] = w->questions[1] = own_address;
+    a->out_answers = w->answers, a->questions = w->questions, a->question_count = 2;
+    a->objects = w->objects, a->object_count = 3;
+}
 GOOD(optimizer_create) { a->out_optimizer = &w->out_optimizer, a->config = &w->config.config; }
 GOOD(optimizer_destroy) { a->optimizer = w->optimizer; }
 GOOD(optimizer_clone) { a->optimizer = w->optimizer, a->out_clone = &w->out_optimizer; }

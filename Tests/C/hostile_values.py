@@ -364,9 +364,36 @@ def step_pointer_values() -> Iterator[Value]:
         yield f"misaligned by {offset}", f"a->step = (void *)((char *)at_page_end(NULL, 16) + {offset});", "ALIGNMENT"
 
 
+def answers_values(kind: str, name: str) -> Iterator[Value]:
+    """The arguments of martlet_answers_get: two questions to three objects."""
+    target = f"a->{name}"
+    if name.endswith("_count"):
+        yield from assign(target, (-1, "INT64_MIN", *HUGE, "((int64_t)1 << 32) + 1"), "ARGUMENT")
+        yield from assign(target, (0, 1), "OK")
+        return
+    size = f"sizeof *{target} * (size_t)({'6' if name == 'out_answers' else f'{target[:-1]}_count'})"
+    yield from out_values(kind, name, size=size) if name == "out_answers" else read_values(target, size)
+    if name == "questions":
+        for index in range(2):
+            yield f"questions[{index}] = NULL", f"w->questions[{index}] = NULL;", "NULL"
+        yield "a question without an answer", "w->questions[0] = no_answer;", "ARGUMENT"
+    if name == "objects":
+        yield from assign("w->objects[1]", ("NULL", "(void *)1", "(void *)(intptr_t)-1"), "OK")
+
+
+def read_values(target: str, size: str) -> Iterator[Value]:
+    """A pointer to what is read, of so many bytes."""
+    yield "NULL", f"{target} = NULL;", "NULL"
+    for offset in (1, 2, 3, 4):
+        yield f"misaligned by {offset}", f"{target} = (void *)((char *)w->scratch + {offset});", "ALIGNMENT"
+    yield "just before a page's end", f"{target} = memcpy(at_page_end(NULL, {size}), {target}, {size});", "OK"
+
+
 def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
     """The hostile values of one declared parameter."""
-    if kind == "martlet_optimizer *":
+    if function == "martlet_answers_get":
+        yield from answers_values(kind, name)
+    elif kind == "martlet_optimizer *":
         others = {
             "a destroyed handle": "w->gone",
             "a destroyed clone": "w->gone_clone",

@@ -36,6 +36,9 @@ struct world {
     int32_t out_int32;
     double out_double;
     char path[32];
+    martlet_question questions[2];
+    void *objects[3];
+    int64_t answers[6];
     martlet_optimizer *optimizer, *gone, *gone_clone, *out_optimizer;
     struct model_world m;
 };
@@ -49,6 +52,17 @@ struct hostile_case {
 };
 
 /* ---- what the spoiling statements use ---- */
+
+/* Two questions, of which the second has no answer. */
+UNUSED static int32_t own_address(void *object, void *out_answer) {
+    memcpy(out_answer, &object, sizeof object);
+    return 0;
+}
+
+UNUSED static int32_t no_answer(void *object, void *out_answer) {
+    (void)object, (void)out_answer;
+    return INT32_MIN;
+}
 
 UNUSED static martlet_status text_status(const char *text) {
     return text == NULL ? MARTLET_ERROR_ARGUMENT : strlen(text) < 1024 ? MARTLET_OK : MARTLET_ERROR_FORMAT;

@@ -260,6 +260,7 @@ def tests() -> dict[str, Test]:
         "save_paths": program("save_paths"),
         "corrupt": program("corrupt", lines=2),
         "counters": program("counters"),
+        "answers": program("answers"),
         "big": program("big", limit=240, lines=2),
         "fuzz": program("fuzz", lines=2),
         "stack": program("stack"),

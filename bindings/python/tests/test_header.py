@@ -21,6 +21,7 @@ SCALARS: dict[str, Any] = {
     "double": ctypes.c_double,
     "float": ctypes.c_float,
     "martlet_status": ctypes.c_int32,
+    "martlet_question": _ffi.QUESTION,
 }
 STRUCTS = {
     "martlet_machine": _ffi.Machine,
@@ -150,6 +151,12 @@ def test_the_progress_function() -> None:
     assert list(_ffi_models.PROGRESS._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
 
 
+def test_the_question_function() -> None:
+    (declared,) = re.findall(r"typedef int32_t \(\*martlet_question\)\(([^)]*)\);", header())
+    assert _ffi.QUESTION._restype_ is ctypes.c_int32
+    assert list(_ffi.QUESTION._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
+
+
 def test_every_function_is_declared() -> None:
     ours = {name for name in DECLARED if name.startswith("martlet_")}
     theirs = set(prototypes())
@@ -169,7 +176,11 @@ def test_prototype(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("checked", "by_address"),
-    [(_ffi.martlet_step, _ffi._step_by_address), (_ffi_models.martlet_model_train, _ffi_models._train_by_address)],
+    [
+        (_ffi.martlet_step, _ffi._step_by_address),
+        (_ffi.martlet_answers_get, _ffi._answers_by_address),
+        (_ffi_models.martlet_model_train, _ffi_models._train_by_address),
+    ],
 )
 def test_the_call_by_address_is_the_same_function(checked: Any, by_address: Any) -> None:
     address = ctypes.cast(checked, ctypes.c_void_p).value

@@ -227,7 +227,11 @@ CASES: dict[str, tuple[Callable[[nn.Parameter], None], type[Exception], str]] = 
     "expanded parameter": (spoil_expanded, martlet.OverlapError, "expanded"),
     "integer moment": (spoil_integer_moment, martlet.DTypeError, "exp_avg of .*torch.int32"),
     "moment of another shape": (spoil_moment_shape, martlet.ShapeError, r"exp_avg of .*shape \(9,\).*: load a state"),
-    "two moments in one memory": (spoil_moment_alias, martlet.OverlapError, "overlap"),
+    "two moments in one memory": (
+        spoil_moment_alias,
+        martlet.OverlapError,
+        "exp_avg of .* and exp_avg_sq of .* overlap",
+    ),
 }
 
 

@@ -18,10 +18,20 @@ from torch import Tensor, nn
 
 import martlet
 import martlet.torch
+from martlet.torch import watch
 
 COUNT = 5000
 # torch imports its compiler with the first optimizer: once, and not in each child.
 torch.optim.Adam([nn.Parameter(torch.ones(1))])
+
+
+@pytest.fixture(autouse=True, params=["asked", "mapped"])
+def way_of_looking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By torch's C functions, and by torch's Python as where it lacks them."""
+    if request.param == "mapped":
+        monkeypatch.setattr(watch, "_QUESTIONS", None)
+
+
 ROLES = ["gradient", "parameter", "exp_avg", "exp_avg_sq"]
 
 
@@ -243,3 +253,35 @@ def test_a_gradient_that_is_brought_back() -> None:
         scene.goes_on()
 
     in_a_child(case)
+
+
+def test_where_tensors_lie() -> None:
+    """As torch says, of whatever lies there now."""
+
+    def case() -> None:
+        memory = torch.zeros(64)
+        tensors = [
+            *(memory[3:9], memory[9:30].view(3, 7).T, torch.zeros(()), torch.zeros(2, 3, dtype=torch.complex64)),
+            *(torch.zeros(5, dtype=torch.bfloat16)[1:], nn.Parameter(torch.zeros(3))),
+        ]
+        watched = watch.watch(tensors)
+        seen = watched.addresses(tensors)
+        assert seen == [tensor.data_ptr() for tensor in tensors]
+        assert watched.addresses(tensors) is seen
+        tensors[0] = memory.clone()[3:9]
+        with torch.no_grad():
+            torch.utils.swap_tensors(tensors[2], torch.ones(()))
+            torch.utils.swap_tensors(tensors[5], nn.Parameter(torch.ones(3)))
+        moved = watched.addresses(tensors)
+        assert moved == [tensor.data_ptr() for tensor in tensors] != seen
+        assert watched.addresses([*tensors[:4], torch.zeros(4, dtype=torch.bfloat16), tensors[5]]) is None
+        free(tensors[3])
+        assert watched.addresses(tensors) is None
+
+    in_a_child(case)
+
+
+def test_this_torch_has_the_functions_to_ask(request: pytest.FixtureRequest) -> None:
+    tensor = torch.zeros(3)
+    asks = isinstance(watch.watch([tensor]), watch._Asking)
+    assert asks == ("asked" in request.node.name)

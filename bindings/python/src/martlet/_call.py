@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from martlet import _ffi, _memory
-from martlet._config import Hyperparameters
+from martlet._config import Hyperparameters, slot_names
 from martlet._errors import MartletError
 from martlet._layout import Layout
 
@@ -143,8 +143,11 @@ class StepCall:
 
         def named(found: re.Match[str]) -> str:
             name = self._names[int(found[1])]
-            # A user knows one step count, and the number that shows it is that.
-            return f"{found[2].replace('step_shown', 'step')} of {name}" if found[2] else name
+            if not found[2]:
+                return name
+            # A user knows one step count, which the number is that shows it, and moments by their names.
+            field = re.sub(r"^state\[(\d+)\]", lambda slot: slot_names(_ffi.ADAM)[int(slot[1])], found[2])
+            return f"{field.replace('step_shown', 'step')} of {name}"
 
         return type(error)(re.sub(r"\bparameters\[(\d+)\](?:\.(\w+(?:\[\d+\]|\.\w+)*))?", named, str(error)))
 

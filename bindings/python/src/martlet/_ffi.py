@@ -11,6 +11,7 @@ import ctypes
 import re
 from collections.abc import Callable
 from ctypes import (
+    CFUNCTYPE,
     POINTER,
     Structure,
     c_char_p,
@@ -213,6 +214,7 @@ Int32 = c_int32
 Int64 = c_int64
 Double = c_double
 HANDLE = POINTER(Optimizer)
+QUESTION = CFUNCTYPE(c_int32, c_void_p, c_void_p)
 
 library_path = _library.find()
 _library_handle = _library.load(library_path)
@@ -287,6 +289,9 @@ martlet_array_step = _checked(
     POINTER(c_int64),
     POINTER(Config),
 )
+martlet_answers_get = _checked(
+    "martlet_answers_get", POINTER(c_int64), POINTER(QUESTION), c_int64, POINTER(c_void_p), c_int64
+)
 
 martlet_optimizer_create = _checked("martlet_optimizer_create", POINTER(HANDLE), POINTER(Config))
 martlet_optimizer_destroy = _checked("martlet_optimizer_destroy", HANDLE)
@@ -307,11 +312,15 @@ martlet_optimizer_step_set = _checked("martlet_optimizer_step_set", HANDLE, c_in
 martlet_optimizer_save = _checked("martlet_optimizer_save", HANDLE, c_char_p)
 martlet_optimizer_load = _checked("martlet_optimizer_load", HANDLE, c_char_p)
 
-# A second declaration of martlet_step for a call that is repeated with the same addresses: ctypes converts a ready
+# Second declarations of two functions for calls that are repeated with the same addresses: ctypes converts a ready
 # c_void_p in half the time that a typed pointer takes.
 _step_by_address = _library_handle["martlet_step"]
 _step_by_address.restype = STATUS
 _step_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64]
+# The interpreter keeps its lock during this one.
+_answers_by_address = ctypes.PyDLL(None, handle=_library_handle._handle)["martlet_answers_get"]
+_answers_by_address.restype = STATUS
+_answers_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64]
 
 
 def bound_step(parameters: int, count: int, configs: int, config_count: int) -> Callable[[], int]:
@@ -322,6 +331,16 @@ def bound_step(parameters: int, count: int, configs: int, config_count: int) -> 
     return partial(
         _step_by_address, None, c_void_p(parameters), c_int64(count), c_void_p(configs), c_int64(config_count)
     )
+
+
+def bound_answers(answers: int, questions: int, question_count: int, objects: int, count: int) -> Callable[[], int]:
+    """martlet_answers_get with its arguments fixed, during which no other thread runs Python: returns the status and
+    raises nothing.
+
+    answers, questions, objects: addresses of the three arrays, which the caller keeps alive.
+    """
+    given = c_void_p(answers), c_void_p(questions), c_int64(question_count), c_void_p(objects), c_int64(count)
+    return partial(_answers_by_address, *given)
 
 
 def struct_size(structure: type[Structure]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterable
 
 from martlet._errors import LibraryError
 
@@ -72,3 +73,13 @@ def load(path: str) -> ctypes.CDLL:
             f"{path} has ABI {abi}, and this package needs ABI {ABI}: install package and library together"
         )
     return library
+
+
+def functions(path: str, names: Iterable[str]) -> list[int] | None:
+    """The addresses of functions of another library that is loaded, or of one that it needs. None: it lacks some."""
+    library = ctypes.CDLL(path)
+    try:
+        found = [ctypes.cast(library[name], ctypes.c_void_p).value for name in names]
+    except AttributeError:
+        return None
+    return [address for address in found if address]

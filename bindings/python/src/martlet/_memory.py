@@ -42,6 +42,11 @@ def int64s(values: Sequence[int]) -> Any:
     return (ctypes.c_int64 * len(values))(*values)
 
 
+def addresses(values: Sequence[int]) -> Any:
+    """A C array of addresses. A list is assigned to a slice of it in half the time that an array.array is made in."""
+    return (ctypes.c_uint64 * len(values))(*values)
+
+
 def copy_bytes(target: int, source: int, size: int) -> None:
     """memcpy."""
     ctypes.memmove(target, source, size)
