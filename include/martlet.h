@@ -256,23 +256,88 @@ typedef struct martlet_parameter {
 /* ---------------------------------------------------------------------------------------------------
  * 6. Algorithms and hyperparameters
  *
- * Adam      Kingma, Ba: Adam: a method for stochastic optimization. ICLR 2015, algorithm 1.
- *           g <- grad (negated with MARTLET_MAXIMIZE) + weight_decay * p
- *           m <- m + (1 - beta1) (g - m)
- *           v <- beta2 v + (1 - beta2) g^2
- *           p <- p - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps)
- * AdamW     Loshchilov, Hutter: Decoupled weight decay regularization. ICLR 2019, algorithm 2.
- *           The same without weight_decay in g, and p <- (1 - lr weight_decay) p first.
- * AMSGrad   Reddi, Kale, Kumar: On the convergence of Adam and beyond. ICLR 2018, algorithm 2:
- *           sqrt of the largest v so far. MARTLET_AMSGRAD, with either.
+ * Every algorithm is given g, the gradient (negated with MARTLET_MAXIMIZE), with weight_decay p added to it
+ * unless the decay is decoupled (flags, below). t counts steps from 1, ^ is a power, and everything is worked
+ * out element by element. In brackets: the slots, and what of them is a scalar.
  *
- * Which products are fused, on every instruction set (product and sum are rounded once): the one in m,
- * which is formed as m + (1 - beta1) (g - m) where 1 - beta1 is under 1/2, else as g - beta1 (g - m); both
- * in v, ((1 - beta2) g) g and beta2 v; and the step size's with m / (sqrt(v) + eps), with the bias
- * corrections inside the step size and eps. beta2 and the step size enter in two parts, so that rounding
- * them to fp32 loses nothing. Everything else is rounded operation by operation.
+ * Adam      [exp_avg m, exp_avg_sq v; with AMSGRAD max_exp_avg_sq r]
+ *           m <- m + (1 - beta1) (g - m);  v <- beta2 v + (1 - beta2) g^2
+ *           p <- p - lr / c1 m / (sqrt(v / c2) + eps),  c1 = 1 - beta1^t,  c2 = 1 - beta2^t
+ *           AMSGRAD: r <- max(r, v) in v's place. Kingma, Ba: Adam: a method for stochastic optimization. ICLR
+ *           2015, algorithm 1. Reddi, Kale, Kumar: On the convergence of Adam and beyond. ICLR 2018, algorithm 2
+ * AdamW     the same; its decay is decoupled. Loshchilov, Hutter: Decoupled weight decay regularization. ICLR
+ *           2019, algorithm 2
+ * SGD       [with a momentum: momentum_buffer b]
+ *           b <- momentum b + (1 - dampening) g, at the first step g;  p <- p - lr b
+ *           NESTEROV: p <- p - lr (g + momentum b), for a dampening of 0 alone. Without a momentum b is g.
+ *           Sutskever, Martens, Dahl, Hinton: On the importance of initialization and momentum in deep learning.
+ *           ICML 2013
+ * RMSprop   [square_avg v; with a momentum momentum_buffer b; with CENTERED grad_avg a]
+ *           v <- alpha v + (1 - alpha) g^2;  u = g / (sqrt(v) + eps);  p <- p - lr u
+ *           CENTERED: a <- alpha a + (1 - alpha) g, and v - a^2 in v's place. With a momentum: b <- momentum b + u
+ *           in u's place. Tieleman, Hinton: Lecture 6.5, 2012. Graves: Generating sequences with recurrent neural
+ *           networks. arXiv:1308.0850
+ * Adagrad   [sum s] s <- s + g^2, from initial_accumulator_value;  p <- p - lr / (1 + (t - 1) lr_decay) g /
+ *           (sqrt(s) + eps). Duchi, Hazan, Singer: Adaptive subgradient methods. JMLR 12, 2011
+ * Adadelta  [square_avg v, acc_delta d]
+ *           v <- rho v + (1 - rho) g^2;  u = sqrt(d + eps) / sqrt(v + eps) g;  d <- rho d + (1 - rho) u^2
+ *           p <- p - lr u. Zeiler: Adadelta. arXiv:1212.5701, algorithm 1
+ * Rprop     [prev q, step_size z] z, lr at first, times etaplus where g q > 0 and etaminus where g q < 0, kept
+ *           between step_size_min and step_size_max; where g q < 0, g = 0 from here;  q <- g
+ *           p <- p - sign(g) z. Riedmiller, Braun: A direct adaptive method for faster backpropagation learning.
+ *           ICNN 1993
+ * ASGD      [ax a; scalars eta, mu] p <- (1 - lambd eta) p - eta g;  a <- a + mu (p - a)
+ *           then eta = lr / (1 + lambd lr t)^alpha and mu = 1 / max(1, t - t0) for the next step; lr and 1 at
+ *           first. Polyak, Juditsky: Acceleration of stochastic approximation by averaging. 1992
+ * Adamax    [exp_avg m, exp_inf u] m as Adam's;  u <- max(beta2 u, |g| + eps);  p <- p - lr / c1 m / u
+ *           Kingma, Ba, algorithm 2
+ * NAdam     [exp_avg m, exp_avg_sq v; scalar mu_product M] m, v as Adam's;  M <- M mu_t
+ *           p <- p - lr ((1 - mu_t) / (1 - M) g + mu_(t+1) / (1 - M mu_(t+1)) m) / (sqrt(v / c2) + eps)
+ *           mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2). Dozat: Incorporating Nesterov momentum into Adam. 2016
+ * RAdam     [exp_avg m, exp_avg_sq v] m, v as Adam's;  rho = R - 2 t beta2^t / c2,  R = 2 / (1 - beta2) - 1
+ *           rho > 5: p <- p - lr / c1 m sqrt(c2) / (sqrt(v) + eps) F,
+ *           F = sqrt((rho - 4) (rho - 2) R / ((R - 4) (R - 2) rho));  else p <- p - lr / c1 m
+ *           Liu, Jiang, He, Chen, Liu, Gao, Han: On the variance of the adaptive learning rate. arXiv:1908.03265
+ * AdaBound  [exp_avg m, exp_avg_sq v; with AMSGRAD max_exp_avg_sq r; scalar base_lr: the first step's lr]
+ *           m, v, r as Adam's;  p <- p - clamp(lr sqrt(c2) / c1 / (sqrt(v) + eps), f (1 - 1 / (gamma t + 1)),
+ *           f (1 + 1 / (gamma t))) m,  f = final_lr lr / base_lr. With AMSGRAD: AMSBound. Luo, Xiong, Liu, Sun:
+ *           Adaptive gradient methods with dynamic bound of learning rate. ICLR 2019
+ * AdaBelief [exp_avg m, exp_avg_var s; with AMSGRAD max_exp_avg_var]
+ *           m as Adam's;  s <- beta2 s + (1 - beta2) (g - m)^2 + eps_root
+ *           p <- p - lr / c1 m / (sqrt(s / c2) + eps);  RECTIFY, a default: as RAdam's, from rho >= 5 on. Decoupled
+ *           by default. Zhuang et al.: AdaBelief optimizer. NeurIPS 2020
+ * Adan      [exp_avg m, exp_avg_sq n, exp_avg_diff w, neg_pre_grad: -g of the step before]
+ *           d = g less the step's before, 0 at first;  m <- beta1 m + (1 - beta1) g;  w <- beta2 w + (1 - beta2) d
+ *           n <- beta3 n + (1 - beta3) (g + beta2 d)^2
+ *           p <- (p - lr (m / c1 + beta2 w / c2) / (sqrt(n / c3) + eps)) / (1 + lr weight_decay)
+ *           Xie, Zhou, Li, Lin, Yan: Adan. arXiv:2208.06677. Its decay is never added to g
+ * Lion      [exp_avg m] p <- p - lr sign(beta1 m + (1 - beta1) g);  m <- beta2 m + (1 - beta2) g. Decoupled by
+ *           default. Chen et al.: Symbolic discovery of optimization algorithms. arXiv:2302.06675
+ * AdEMAMix  [exp_avg_fast m, exp_avg_slow n, exp_avg_sq v] m, v as Adam's;  n <- beta3 n + (1 - beta3) g
+ *           p <- p - lr (m / c1 + alpha n) / (sqrt(v / c2) + eps). alpha grows in a line over alpha_warmup steps,
+ *           beta3's half-life from beta1's over beta3_warmup steps. Decoupled by default. Pagliardini, Ablin,
+ *           Grangier: The AdEMAMix optimizer. arXiv:2409.03137
+ * Simplified AdEMAMix  [exp_avg m, exp_avg_sq v] m <- beta1 m + g;  v as Adam's
+ *           p <- p - lr (m + alpha g) / (sqrt(v / c2) + eps). Decoupled by default. Morwani, Vyas, Zhang, Kakade:
+ *           Connections between Schedule-Free optimizers, AdEMAMix, and accelerated SGD variants. arXiv:2502.02431
+ * ADOPT     [exp_avg m, exp_avg_sq v] at the first step v = g^2, and p stays. Later n = g / max(sqrt(v), eps),
+ *           kept within +-(t - 1)^(1/4);  m <- m + (1 - beta1) (n - m);  p <- p - lr m;  then v as Adam's
+ *           Taniguchi et al.: ADOPT. arXiv:2411.02853, algorithm 2
+ * LaProp    [exp_avg m, exp_avg_sq v; scalar exp_avg_lr_1 e] v as Adam's;  e <- beta1 e + (1 - beta1) lr
+ *           m <- beta1 m + (1 - beta1) lr g / (sqrt(v / c2) + eps);  p <- p - lr m / e. Decoupled by default.
+ *           Ziyin, Wang, Ueda: LaProp. arXiv:2002.04839
+ * Schedule-Free  [z, p at first; AdamW and RAdam: exp_avg_sq v; scalars weight_sum, lr_max]
+ *           u = g (SGD), g / (sqrt(v / c2) + eps) with v as Adam's and weight_decay p added behind the quotient
+ *           w = t^r lr_max^weight_lr_power;  c = w / the sum of all w;  z' = z - lr u
+ *           p <- p + c (z - p) - lr (1 - beta1 (1 - c)) u, with momentum for beta1 in SGD. lr grows in a line over
+ *           warmup_steps; RAdam's is rectified instead, and 0 while rho <= 4. p is where gradients are taken; the
+ *           trained point is p + (1 - 1 / beta1) (z - p). Defazio et al.: The road less scheduled. arXiv:2405.15682
  *
- * Slots: exp_avg (m), exp_avg_sq (v), and with MARTLET_AMSGRAD max_exp_avg_sq.
+ * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
+ * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
+ * ((1 - beta) g) g, with beta in two parts, so that rounding it to fp32 loses nothing. Adam's step size is in
+ * two parts too. Bias corrections are inside the step size and eps, formed in fp64. Everything else is rounded
+ * operation by operation.
  * ------------------------------------------------------------------------------------------------- */
 
 #define MARTLET_ADAM 1
@@ -298,12 +363,20 @@ typedef struct martlet_parameter {
 #define MARTLET_SCHEDULE_FREE_ADAMW 21
 #define MARTLET_SCHEDULE_FREE_RADAM 22
 
-/* Whose convention is followed where libraries differ. Defaults of hyperparameters are torch's in all. */
-#define MARTLET_SEMANTICS_TORCH 0 /* as written above; AMSGrad keeps the largest uncorrected v */
-#define MARTLET_SEMANTICS_KERAS 1 /* eps beside the uncorrected sqrt(v); Adam's decay is decoupled too */
-#define MARTLET_SEMANTICS_OPTAX 2 /* AMSGrad keeps the largest bias-corrected v */
-#define MARTLET_SEMANTICS_PAPER 3 /* AMSGrad without bias corrections; AdamW's decay is not scaled by lr:
-                                     p <- (1 - weight_decay) p */
+/* Whose convention is followed where libraries differ; where none is named, all are as written above. Defaults
+ * of hyperparameters are those of torch, or of the algorithm's own code, in all.
+ *   KERAS  decay is always decoupled. Adam: eps beside the uncorrected sqrt(v). SGD with a momentum and RMSprop
+ *          with one: lr inside b. RMSprop, Adagrad: sqrt(v + eps). Adamax: u <- max(beta2 u, |g|), u + eps.
+ *          NAdam: a momentum_decay of 1
+ *   OPTAX  AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr inside b.
+ *          NAdam: beta1 for each mu_t. RAdam: from rho >= 5 on, eps beside the corrected root. Adan: 1 - beta2 for
+ *          the beta2 that d and w are multiplied by
+ *   PAPER  AMSGrad without bias corrections. AdamW's decay is not scaled by lr: p <- (1 - weight_decay) p. RAdam:
+ *          from rho >= 5 on. LaProp: lr outside of m, p <- p - lr / c1 m */
+#define MARTLET_SEMANTICS_TORCH 0
+#define MARTLET_SEMANTICS_KERAS 1
+#define MARTLET_SEMANTICS_OPTAX 2
+#define MARTLET_SEMANTICS_PAPER 3
 
 /* Flags of a config. One that the algorithm does not read (martlet_algorithm_flags) is an ARGUMENT error. */
 #define MARTLET_AMSGRAD 1u
