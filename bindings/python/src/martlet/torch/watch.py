@@ -67,7 +67,7 @@ class Watch(ABC):
 class _Asking(Watch):
     """Asks torch's own functions where tensors lie, all in one call of the library."""
 
-    __slots__ = ("_addresses", "_answers", "_ask", "_latest", "_lent", "_objects", "_rest")
+    __slots__ = ("_addresses", "_answers", "_ask", "_found", "_latest", "_lent", "_objects", "_rest")
 
     def __init__(self, tensors: Sequence[Tensor], questions: Sequence[int]) -> None:
         super().__init__(tensors)
@@ -82,6 +82,7 @@ class _Asking(Watch):
             *(_memory.address_of(asked), len(questions)),
             *(_memory.address_of(handles), count),
         )
+        self._found = memoryview(self._answers).cast("Q")[:count]
         self._lent = handles, asked
         self._rest = 8 * count
         self._ask()
@@ -101,9 +102,11 @@ class _Asking(Watch):
         return self._addresses
 
     def _note(self) -> None:
-        found = memoryview(self._answers[: self._rest]).cast("Q")
-        # An element without memory is as far from address 0 as from its storage's start.
-        self._addresses = [at if at != shift else 0 for at, shift in zip(found, self._shifts, strict=True)]
+        self._addresses = self._found.tolist()
+        if any(self._shifts):
+            # An element without memory is as far from address 0 as from its storage's start.
+            found = zip(self._addresses, self._shifts, strict=True)
+            self._addresses = [at if at != shift else 0 for at, shift in found]
         self._latest = bytes(self._answers)
 
 
