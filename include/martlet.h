@@ -611,6 +611,16 @@ martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_
 martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_report *out_report,
                                       const martlet_array *grads, int64_t count);
 
+/* What an optimizer's parameters are ready for. */
+#define MARTLET_TRAINING 0
+#define MARTLET_EVALUATION 1
+
+/* Moves the parameters of Schedule-Free groups from where gradients are taken to the trained point, or back;
+ * others, and those that were never stepped, stay as they are. The mode is TRAINING at first, and saved with the
+ * state. A step in EVALUATION is an ORDER error. Fails with ARGUMENT (mode; a momentum or beta1 of 0 of such a
+ * group, which keeps no average) and MEMORY. Since 0.1. */
+martlet_status martlet_optimizer_mode_set(martlet_optimizer *optimizer, int32_t mode);
+
 /* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of a group. Fails with ARGUMENT for a group, a
  * number or a value out of range, and for one that the algorithm does not read. Since 0.1. */
 martlet_status martlet_optimizer_set(martlet_optimizer *optimizer, int32_t group, int32_t hyperparameter, double value);

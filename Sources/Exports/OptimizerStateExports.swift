@@ -31,6 +31,16 @@ public func martlet_optimizer_get(
     }
 }
 
+@implementation @_cdecl("martlet_optimizer_mode_set")
+public func martlet_optimizer_mode_set(_ optimizer: OpaquePointer!, _ mode: Int32) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_mode_set", optimizer) { optimizer throws(MartletError) in
+        guard let mode = OptimizerMode(rawValue: mode) else {
+            throw MartletError(.argument, "mode is \(mode); expected MARTLET_TRAINING or MARTLET_EVALUATION")
+        }
+        try optimizer.setMode(mode)
+    }
+}
+
 @implementation @_cdecl("martlet_optimizer_count")
 public func martlet_optimizer_count(
     _ optimizer: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!

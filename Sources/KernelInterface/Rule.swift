@@ -4,7 +4,7 @@
 /// The update rules that kernels implement.
 package enum Rule: CaseIterable {
     case adam, sgd, rmsprop, adagrad, adadelta, rprop, asgd, adamax, nadam, radam, adaBound, adaBelief, adan, lion
-    case adEMAMix, simplifiedAdEMAMix, adopt, laProp, scheduleFree
+    case adEMAMix, simplifiedAdEMAMix, adopt, laProp, scheduleFree, interpolation
 }
 
 /// A rule's loop over one run of elements: reads a `Run`, and coefficients as `StepCoefficients` says.

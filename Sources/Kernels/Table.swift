@@ -26,6 +26,7 @@ package func sweep(_ rule: Rule) -> Sweep {
     case .adopt: adopt
     case .laProp: laProp
     case .scheduleFree: scheduleFree
+    case .interpolation: interpolation
     }
 }
 

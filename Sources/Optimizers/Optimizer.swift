@@ -13,6 +13,8 @@ public final class Optimizer {
     private(set) var parameters = ParameterList()
     private var names = NameTable()
     private var borrowed = BorrowedMemory()
+    /// Which point Schedule-Free parameters are at.
+    public internal(set) var mode = OptimizerMode.training
     /// The most bytes that a parameter's name may have.
     public static var longestName: Int { 500 }
     /// The sum of the values' ranks: room that every step needs.
@@ -31,6 +33,7 @@ public final class Optimizer {
         try parameters.reserve(other.count)
         for index in 0..<other.count { try parameters.append(try other.parameters[index].copy()) }
         valueRanks = other.valueRanks
+        mode = other.mode
     }
 
     /// An independent copy; both borrow the same parameters.
@@ -187,6 +190,9 @@ public final class Optimizer {
 
     /// A step to which every parameter is still to be added. `totalRank` sums `StepPlan.rankRoom` over the gradients.
     package func makePlan(totalRank: Int) throws(MartletError) -> StepPlan {
+        guard mode == .training else {
+            throw MartletError(.order, "the optimizer is set to evaluation; expected training, where gradients are taken")
+        }
         var plan = try unsafe StepPlan(
             parameters: count, groups: configurations.count, totalRank: totalRank + valueRanks,
             spelling: .gradients)

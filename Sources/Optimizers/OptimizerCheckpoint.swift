@@ -23,6 +23,7 @@ extension Optimizer {
         try writer.addMetadata("format", "martlet.optimizer")
         try writer.addMetadata("algorithm", "\(configurations[0].algorithm.name)")
         try writer.addMetadata("groups", "\(configurations.count)")
+        if mode == .evaluation { try writer.addMetadata("mode", "evaluation") }
         for index in 0..<configurations.count {
             let configuration = configurations[index]
             if configuration.algorithm != configurations[0].algorithm {
@@ -54,6 +55,7 @@ extension Optimizer {
             throw error
         }
         configurations = loaded
+        mode = unsafe reader.metadata("mode") == nil ? .training : .evaluation
         for index in 0..<count { parameters[index].adoptStaged() }
     }
 
