@@ -19,7 +19,7 @@ SOURCES := Package.swift $(shell find -L Sources include -type f)
 VENV := .venv
 IN_VENV := MARTLET_LIBRARY=$(CURDIR)/$(FOLDER)/libmartlet.so.$(ABI) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python
 
-.PHONY: all lib test suites demo curves bench measurements lint format install uninstall clean help
+.PHONY: all lib test suites demo curves bench measurements parity table lint format install uninstall clean help
 .DELETE_ON_ERROR:
 
 all: lib
@@ -27,6 +27,7 @@ all: lib
 help:
 	@echo 'make [lib]   the libraries, in $(FOLDER)          make demo    torch.optim.Adam against martlet.torch.Adam'
 	@echo 'make test    every test                        make bench   the benchmarks (ARGS=--quick; ARGS="--only models")'
+	@echo 'make parity  the errors of every algorithm beside those of other libraries, in docs/parity.md'
 	@echo 'make lint    formatters and checkers           make format  lets the formatters rewrite the sources'
 	@echo 'make install PREFIX=/usr/local DESTDIR=        make uninstall, with the same folders, undoes it'
 	@echo 'make clean   removes what was built'
@@ -79,6 +80,13 @@ bench:
 measurements: $(LIBRARY) $(VENV)/bench.stamp
 	@$(MAKE) --no-print-directory $(VENV)/deepspeed.stamp || echo 'DeepSpeed could not be installed; the rest goes on.'
 	$(IN_VENV) Benchmarks/compare.py $(ARGS)
+
+parity:
+	@$(PYTHON) Tests/environment.py --ahead $(VENV) parity
+	@$(MAKE) --no-print-directory table
+
+table: $(LIBRARY) $(VENV)/parity.stamp
+	$(IN_VENV) bindings/python/tests/parity.py --write
 
 lint: $(VENV)/lint.stamp
 	@.ci/swift-version

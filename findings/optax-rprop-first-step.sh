@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# optax.rprop does not move at its first step: the sign of the gradient times the previous one, which is 0, is 0.
-# torch's moves by the learning rate, and is one growth of the step size ahead from then on: the same name and
-# defaults, two paths.
+# optax.rprop does not move at its first step: it makes each step's move one step late, with the sign of the gradient
+# before, unless the sign has changed since. torch's moves by the learning rate at once: the same name and defaults, two
+# paths.
 exec "$(dirname "$0")/python-with" optax==0.2.8 jax==0.10.2 torch==2.15.0 numpy==2.4.6 <<'PROGRAM'
 import jax.numpy as jnp
 import optax

@@ -10,7 +10,7 @@ import torch
 
 import martlet
 import martlet.torch
-import oracle
+import oracles
 
 ELEMENTS = 100_000
 LIMIT = 1.05
@@ -36,7 +36,7 @@ class Trained:
 
 
 def errors(found: Any, wanted: Any) -> tuple[float, float]:
-    difference = np.abs(found.astype(oracle.LONG) - wanted)
+    difference = np.abs(found.astype(oracles.LONG) - wanted)
     return float(np.sqrt(np.mean(difference**2))), float(difference.max())
 
 
@@ -64,15 +64,16 @@ def test_no_less_exact_than_torch(dtype: torch.dtype, counts: tuple[int, ...], o
         Trained(martlet.torch.Adam, dtype, **options),
         Trained(torch.optim.Adam, dtype, foreach=False, **options),
     )
-    state = oracle.state_of((ELEMENTS,))
+    state = oracles.State((ELEMENTS,))
     for step in range(1, max(counts) + 1):
         grad = draw(generator, dtype)
         ours.step(grad)
         theirs.step(grad)
-        update = oracle.adam_step(np.zeros(ELEMENTS), grad.double().numpy(), state, lr=1.0, **options)
+        exact_grad = grad.double().numpy()
+        update = oracles.step(oracles.adam, np.zeros(ELEMENTS), exact_grad, state, step, lr=1.0, **options)
         if step not in counts:
             continue
-        wanted = {"exp_avg": state["m"], "exp_avg_sq": state["v"], "update": update}
+        wanted = {"exp_avg": state["exp_avg"], "exp_avg_sq": state["exp_avg_sq"], "update": update}
         mine, peers = ours.found(), theirs.found()
         for key, exact in wanted.items():
             (rms, largest), (peer_rms, peer_largest) = errors(mine[key], exact), errors(peers[key], exact)
@@ -90,25 +91,25 @@ def test_sixteen_bits_are_computed_in_more_and_rounded_once(dtype: torch.dtype, 
     """From the moments as stored, each step's results are the exact ones but for the rounding to the stored type."""
     generator = torch.Generator().manual_seed(7)
     trained = Trained(martlet.torch.Adam, dtype)
-    state = oracle.state_of((ELEMENTS,))
-    for _ in range(20):
+    state = oracles.State((ELEMENTS,))
+    for step in range(1, 21):
         grad = draw(generator, dtype)
         trained.step(grad)
-        exact_grad = grad.double().numpy().astype(oracle.LONG)
+        exact_grad = grad.double().numpy().astype(oracles.LONG)
         # A few roundings of fp32; where m almost cancels, those of its terms are much of it.
-        lost = 2.0**-23 * (np.abs(state["m"]) + np.abs(exact_grad))
-        update = oracle.adam_step(np.zeros(ELEMENTS), exact_grad, state, lr=1.0)
+        lost = 2.0**-23 * (np.abs(state["exp_avg"]) + np.abs(exact_grad))
+        update = oracles.step(oracles.adam, np.zeros(ELEMENTS), exact_grad, state, step, lr=1.0)
         found = trained.found()
         slack = {
             "exp_avg": lost,
-            "exp_avg_sq": 2.0**-22 * state["v"],
-            "update": (2.0**-21 + lost / np.abs(state["m"])) * np.abs(update),
+            "exp_avg_sq": 2.0**-22 * state["exp_avg_sq"],
+            "update": (2.0**-21 + lost / np.abs(state["exp_avg"])) * np.abs(update),
         }
-        for key, exact in {"exp_avg": state["m"], "exp_avg_sq": state["v"], "update": update}.items():
-            place = np.exp2(np.maximum(np.frexp(exact)[1] - precision, least).astype(oracle.LONG))
-            error = np.abs(found[key].astype(oracle.LONG) - exact)
+        for key, exact in {**state, "update": update}.items():
+            place = np.exp2(np.maximum(np.frexp(exact)[1] - precision, least).astype(oracles.LONG))
+            error = np.abs(found[key].astype(oracles.LONG) - exact)
             assert (error <= place / 2 + slack[key]).all(), key
-        state |= {"m": found["exp_avg"].astype(oracle.LONG), "v": found["exp_avg_sq"].astype(oracle.LONG)}
+        state |= {slot: found[slot].astype(oracles.LONG) for slot in state}
 
 
 def test_worked_example() -> None:
@@ -196,8 +197,9 @@ def test_far_steps_against_the_oracle(start: int) -> None:
     state: dict[str, Any] = {"step": start, "exp_avg": m.copy(), "exp_avg_sq": v * v}
     values = np.zeros(1000)
     martlet.adam(values, g, state, betas=(0.9, 0.9999999), lr=1.0)
-    wanted = {"t": start, "m": m.astype(oracle.LONG), "v": (v * v).astype(oracle.LONG)}
-    p = oracle.adam_step(np.zeros(1000), g, wanted, lr=1.0, betas=(0.9, 0.9999999))
+    wanted = oracles.State((1000,))
+    wanted |= {"exp_avg": m.astype(oracles.LONG), "exp_avg_sq": (v * v).astype(oracles.LONG)}
+    p = oracles.step(oracles.adam, np.zeros(1000), g, wanted, start + 1, lr=1.0, betas=(0.9, 0.9999999))
     np.testing.assert_allclose(values, p.astype(float), rtol=1e-12)
     assert state["step"] == start + 1
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import martlet
-import oracle
+import oracles
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 jax.config.update("jax_enable_x64", True)
@@ -106,10 +106,9 @@ def test_optax(name: str) -> None:
 def test_every_convention_against_the_oracle(semantics: str, amsgrad: bool, decay: float, decoupled: bool) -> None:
     function = martlet.adamw if decoupled else martlet.adam
     found = ours(function, semantics=semantics, amsgrad=amsgrad, weight_decay=decay)
-    p, state = start(), oracle.state_of(SHAPE)
+    p, state = start(), oracles.State(SHAPE)
+    options = {**ADAM, "weight_decay": decay, "decoupled_weight_decay": decoupled, "amsgrad": amsgrad}
     for step in range(STEPS):
-        p = oracle.adam_step(
-            p, gradient(p.astype(float), step), state, **ADAM, weight_decay=decay, decoupled=decoupled, amsgrad=amsgrad,
-            semantics=semantics,
-        )  # fmt: skip
+        grad = gradient(p.astype(float), step)
+        p = oracles.step(oracles.adam, p, grad, state, step + 1, semantics=semantics, **options)
     np.testing.assert_allclose(found, p.astype(float), rtol=1e-10)

@@ -1,0 +1,73 @@
+"""What all rules share: the state, and one step around a rule, with its weight decay and its sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+LONG = np.longdouble
+Array = np.ndarray[Any, Any]
+Rule = Callable[..., Any]
+#: Rules whose references have weight decay inside the equation.
+OWN_DECAY: set[Rule] = set()
+
+
+class State(dict[str, Any]):
+    """What a rule keeps between steps. An array that nobody has set yet is zeros in the parameter's shape."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __missing__(self, name: str) -> Array:
+        return np.zeros(self.shape, LONG)
+
+
+def exact(value: Any) -> Any:
+    """A number as longdouble, so that 1 - 0.999 has no error of double; what is no number stays."""
+    if isinstance(value, tuple):
+        return tuple(map(exact, value))
+    return LONG(value) if isinstance(value, float) else value
+
+
+def step(
+    rule: Rule,
+    p: Array,
+    g: Array,
+    s: State,
+    t: int,
+    *,
+    lr: float,
+    weight_decay: float = 0.0,
+    decoupled_weight_decay: bool = False,
+    cautious_weight_decay: bool = False,
+    corrected_weight_decay: bool = False,
+    maximize: bool = False,
+    semantics: str = "torch",
+    **options: Any,
+) -> Array:
+    """The parameter after step `t`, counted from 1, in longdouble. `rule` gives what is subtracted; None where nothing
+    moves at all, by decay neither.
+
+    Decoupled weight decay (https://arxiv.org/abs/1711.05101) takes lr * weight_decay * p off; "paper" leaves lr out,
+    and Keras knows no other decay. Corrected (https://arxiv.org/abs/2506.02285): lr^2 over the largest lr so far in
+    lr's place. Cautious: only where the update goes towards zero as well.
+    """
+    p, g = p.astype(LONG), g.astype(LONG)
+    g = -g if maximize else g
+    rate, decay = LONG(lr), LONG(weight_decay)
+    options = {name: exact(value) for name, value in options.items()}
+    if semantics != "torch":
+        options["semantics"] = semantics
+    if rule in OWN_DECAY:
+        return p - rule(p, g, s, t, rate, weight_decay=decay, **options)
+    decoupled = decoupled_weight_decay or semantics == "keras"
+    update = rule(p, g if decoupled or decay == 0 else g + decay * p, s, t, rate, **options)
+    if not decoupled or update is None:
+        return p if update is None else p - update
+    s["largest_rate"] = max(rate, s.get("largest_rate", rate))
+    if corrected_weight_decay:
+        rate = rate * rate / s["largest_rate"]
+    lost = (1 if semantics == "paper" else rate) * decay * p
+    return p - update - (np.where(update * p > 0, lost, 0) if cautious_weight_decay else lost)

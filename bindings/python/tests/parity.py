@@ -1,0 +1,273 @@
+"""How exact Martlet is, and other libraries are: each one's largest and rms error against oracles in longdouble.
+
+    parity.py         prints the table of docs/parity.md
+    parity.py --write writes it; not, and status 1, where a row fails
+
+An error is that of a parameter after one of the steps, relative to the largest magnitude that the element had on its
+way. The rows are in parity_rows.py; rules that martlet.torch does not have are measured for the peers alone.
+test_parity_table.py holds the table by a short form of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import martlet.torch
+import oracles
+from parity_rows import ALGORITHMS, ROWS, Row
+from peers import PEERS, Run, TorchRun
+
+Array = np.ndarray[Any, Any]
+STEPS = 300
+SHAPES = ((40, 36), (480,))
+#: Where torch has the rule, Martlet's error may be this much of torch's.
+OF_TORCH = 1.05
+#: Wherever the tests lie in the repository; elsewhere there is no table.
+TABLE = Path(__file__).resolve().parents[3] / "docs" / "parity.md"
+
+
+def rate(row: Row, t: int) -> float:
+    """Half the rate, from step 10 on a tenth and up to all of it at step 100, and down half a cosine until 300."""
+    down = 0.525 + 0.475 * float(np.cos(np.pi * max(t - 100, 0) / 200))
+    parts = {"constant": 1.0, "falling": down, "changing": 0.5 if t < 10 else 0.1 + t / 111 if t < 100 else down}
+    return ALGORITHMS[row.algorithm].lr * parts[row.rates]
+
+
+@functools.cache
+def start() -> list[Array]:
+    """Small numbers, as weights are; but no nearer to 0 than 1 where weight decay will be nearly all that moves them:
+    around 0 such a one swings, and its sign hangs on the last bit.
+    """
+    made = []
+    for k, shape in enumerate(SHAPES):
+        noise = np.random.default_rng(k).standard_normal(shape)
+        far = np.isin(kinds(shape), (2, 6, 7))
+        made.append(np.where(far, noise + np.copysign(1, noise), 0.05 * noise).astype(np.float32))
+    return made
+
+
+def kinds(shape: tuple[int, ...]) -> Array:
+    return np.arange(np.prod(shape)).reshape(shape) % 8
+
+
+@functools.cache
+def gradients(t: int, denormals: bool) -> list[Array]:
+    """The same for everybody, in float32. Every eighth element gets ordinary noise with a drift; the next to it small;
+    of eps's size; large; of any size; seldom any; denormal; always zero.
+    """
+    generator = np.random.default_rng(1000 + t)
+    made = []
+    for shape in SHAPES:
+        noise = generator.standard_normal(shape) + 0.3
+        seldom = generator.random(shape) < 0.2
+        scales = [
+            1,
+            1e-3,
+            1e-8,
+            1e4,
+            10 ** generator.uniform(-9, 3, shape),
+            np.where(seldom, 1, 0),
+            1e-39 * denormals,
+            0,
+        ]
+        made.append((noise * np.select([kinds(shape) == k for k in range(8)], scales)).astype(np.float32))
+    return made
+
+
+def begun(dtype: Any) -> list[Array]:
+    return [array.astype(dtype) for array in start()]
+
+
+class Exact(NamedTuple):
+    """What the oracle gives at each step, and the largest magnitudes until then."""
+
+    values: list[list[Array]]
+    scales: list[list[Array]]
+
+
+_last: dict[tuple[str, str, int], Exact] = {}
+
+
+def exact(row: Row, steps: int) -> Exact:
+    """The oracle's way; that of the last row is kept, since the next is often the same for another peer."""
+    key = (*row.case, steps)
+    if key not in _last:
+        _last.clear()
+        _last[key] = computed(row, steps)
+    return _last[key]
+
+
+def computed(row: Row, steps: int) -> Exact:
+    algorithm = ALGORITHMS[row.algorithm]
+    options = {**algorithm.options, **algorithm.named, **row.options}
+    p = [array.astype(oracles.LONG) for array in start()]
+    states = [oracles.State(array.shape) for array in p]
+    values: list[list[Array]] = []
+    scales = [[np.zeros(array.shape) if row.slot else np.abs(array) for array in p]]
+    for t in range(1, steps + 1):
+        lr = rate(row, t)
+        p = [
+            oracles.step(algorithm.rule, *arrays, t, lr=lr, **options)
+            for arrays in zip(p, gradients(t, row.denormals), states, strict=True)
+        ]
+        values.append([state[row.slot] for state in states] if row.slot else p)
+        scales.append([np.maximum(a, np.abs(b)) for a, b in zip(scales[-1], values[-1], strict=True)])
+    return Exact(values, scales[1:])
+
+
+class Errors(NamedTuple):
+    largest: float
+    rms: float
+
+
+def errors(row: Row, run: Run, dtype: Any, steps: int) -> Errors:
+    oracle = exact(row, steps)
+    largest, squares, count = 0.0, 0.0, 0
+    for t in range(1, steps + 1):
+        run.step(t, [grad.astype(dtype) for grad in gradients(t, row.denormals)])
+        for found, value, scale in zip(run.values(row.slot), oracle.values[t - 1], oracle.scales[t - 1], strict=True):
+            error = np.abs(found.astype(oracles.LONG) - value) / np.where(scale > 0, scale, 1)
+            error = np.where(np.isfinite(found), error, np.inf)
+            largest = max(largest, float(error.max()))
+            squares += float(np.sum(error * error))
+            count += error.size
+    return Errors(largest, float(np.sqrt(squares / count)))
+
+
+def of_peer(row: Row, steps: int = STEPS, dtype: Any = np.float32) -> Errors:
+    options = {**ALGORITHMS[row.algorithm].options, **row.options}
+    options.pop("semantics", None)
+    name = row.call or row.algorithm
+    run = PEERS[row.peer].start(name, begun(dtype), lambda t: rate(row, t), options, row.own)
+    return errors(row, run, dtype, steps)
+
+
+def martlets(row: Row, dtype: Any = np.float32) -> Run | None:
+    """None where martlet.torch has no such class, no such option, or not these semantics."""
+    if not hasattr(martlet.torch, row.algorithm):
+        return None
+    options = {**ALGORITHMS[row.algorithm].options, **row.options}
+    if options.keys() - inspect.signature(getattr(martlet.torch, row.algorithm)).parameters.keys():
+        return None
+    try:
+        return TorchRun(martlet.torch, row.algorithm, begun(dtype), lambda t: rate(row, t), options)
+    except ValueError:
+        if "semantics" not in options:
+            raise
+        return None
+
+
+def of_martlet(row: Row, steps: int = STEPS, dtype: Any = np.float32) -> Errors | None:
+    run = martlets(row, dtype)
+    return None if run is None else errors(row, run, dtype, steps)
+
+
+def shown(value: float) -> str:
+    return f"{value:.1e}"
+
+
+class Line(NamedTuple):
+    """A row of the table."""
+
+    row: Row
+    peer: Errors | None
+    ours: Errors | None
+
+    def text(self) -> str:
+        peers = [shown(value) for value in self.peer] if self.peer else ["not installed", ""]
+        ours = [shown(value) for value in self.ours] if self.ours else ["", ""]
+        note = f"differs: {self.row.differs}" if self.row.differs else self.row.note
+        return f"| {' | '.join([*self.row.case, self.row.peer, *peers, *ours, note])} |"
+
+
+def lines(steps: int = STEPS) -> Iterator[Line]:
+    for row in ROWS:
+        yield Line(row, of_peer(row, steps) if PEERS[row.peer].version() else None, of_martlet(row, steps))
+
+
+def cells(text: str) -> list[list[str]]:
+    """The rows of a table, without its two lines of headings."""
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines() if line.startswith("|")][2:]
+
+
+def bounds(text: str) -> dict[tuple[str, str], float]:
+    """Martlet's largest error for each case, as a table has it: no step, so no fewer steps, may have a larger one."""
+    return {(row[0], row[1]): float(row[5]) for row in cells(text) if row[5]}
+
+
+def faults(line: Line, before: dict[tuple[str, str], float]) -> list[str]:
+    """What is wrong with a row: worse than it was, gone, or behind torch."""
+    where, bound = ": ".join(line.row.case), before.get(line.row.case)
+    if line.ours is None:
+        return [] if bound is None else [f"{where}: martlet.torch does not have it; the table has an error of {bound}"]
+    said = []
+    if bound is not None and float(shown(line.ours.largest)) > bound:
+        said.append(f"{where}: Martlet's largest error is {shown(line.ours.largest)}; the table has {bound}")
+    if line.row.peer == "torch" and line.peer is not None:
+        for word, ours, torchs in zip(Errors._fields, line.ours, line.peer, strict=True):
+            if not ours <= OF_TORCH * torchs:
+                said.append(f"{where}: Martlet's {word} error is {ours:.3g}, torch's {torchs:.3g}")
+    return said
+
+
+HEAD = """# Parity
+
+Each row runs one algorithm for {steps} steps in float32, in another library and in Martlet (`martlet.torch`), beside an
+oracle in numpy's longdouble that is written from the reference named in its
+[source](../bindings/python/tests/oracles). An error is that of a parameter after a step, relative to the largest
+magnitude that the element had on its way: the largest over all elements and steps, and the root of the mean of squares.
+Half a unit in the last place of float32 is 6e-8.
+
+All get the same: {elements} elements in a matrix and a vector, gradients from 1e-9 to 1e4 in size, sparse ones,
+denormal ones and zeros, and learning rates that fall, rise and fall again. Options that are not named are those of
+torch, or of the rule's reference, for everybody. "differs" says that the library computes something else than the
+reference: its error is then how far that leads within {steps} steps, and Martlet's is that against the reference. With
+`semantics` the oracle and Martlet follow the library named there.
+
+`make parity` writes this table, and fails where Martlet's error grew or is more than {of_torch} of torch's; `make test`
+runs a short form. Columns are empty where Martlet does not have the algorithm or the option.
+
+Versions: {versions}.
+
+| algorithm | options | library | its error: largest | rms | Martlet's: largest | rms | |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def head() -> str:
+    versions = {peer.package: peer.version() or "not installed" for peer in PEERS.values()}
+    return HEAD.format(
+        steps=STEPS,
+        elements=f"{sum(array.size for array in start()):,}",
+        of_torch=OF_TORCH,
+        versions=", ".join(f"{name} {number}" for name, number in versions.items()),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--write", action="store_true", help=f"write {TABLE.parent.name}/{TABLE.name}")
+    write = parser.parse_args().write
+    before = bounds(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
+    text, said = head(), []
+    for line in lines():
+        text += line.text() + "\n"
+        said += faults(line, before)
+        print(line.text(), flush=True)
+    print(*said, sep="\n", file=sys.stderr)
+    if write and not said:
+        TABLE.parent.mkdir(exist_ok=True)
+        TABLE.write_text(text, encoding="utf-8")
+    return 1 if said else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

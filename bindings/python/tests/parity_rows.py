@@ -1,0 +1,270 @@
+"""The rows of the parity table: each algorithm, its options, and who else has it.
+
+A new rule is one oracle, one line in `ALGORITHMS` and one row for each peer in `ROWS`. Options have the words of torch,
+or of the rule's reference; what a library calls them is in peers.py, and what only one library is told in its row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import oracles
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A rule with what is the same in all its rows: a rate, the options that everybody is told, and those that are in
+    its name (AdamW's decoupling).
+    """
+
+    rule: oracles.Rule
+    lr: float
+    options: dict[str, Any]
+    named: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    algorithm: str
+    peer: str
+    options: dict[str, Any] = field(default_factory=dict)
+    #: The peer's name for the algorithm, and what it is told in its own words. None takes one of our words away.
+    call: str = ""
+    own: dict[str, Any] = field(default_factory=dict)
+    #: What the peer computes that the reference does not: its error says how far away that leads.
+    differs: str = ""
+    note: str = ""
+    #: How the learning rate goes: "changing", "falling" or "constant".
+    rates: str = "changing"
+    #: An array of the state that is looked at instead of the parameter.
+    slot: str | None = None
+    #: Whether some gradients are denormal.
+    denormals: bool = True
+    #: How near the peer comes to the oracle in float64.
+    exact: float = 2e-11
+
+    @property
+    def case(self) -> tuple[str, str]:
+        """What is the same for all peers of one computation: the algorithm, and its options in words."""
+        said = [key if value is True else f"{key} {value}" for key, value in self.options.items()]
+        said += [f"{self.rates} rate"] * (self.rates != "changing") + [f"its {self.slot}"] * (self.slot is not None)
+        said += ["no denormal gradients"] * (not self.denormals)
+        return self.algorithm, ", ".join(said) or "defaults"
+
+
+ADAM = {"betas": (0.9, 0.999), "eps": 1e-8}
+NO_DECAY = {"weight_decay": 0.0}
+DECOUPLED = {"decoupled_weight_decay": True}
+
+ALGORITHMS = {
+    "SGD": Algorithm(oracles.sgd, 1e-2, {}),
+    "RMSprop": Algorithm(oracles.rmsprop, 1e-2, {"alpha": 0.99, "eps": 1e-8}),
+    "Adagrad": Algorithm(oracles.adagrad, 1e-2, {"eps": 1e-10, "initial_accumulator_value": 0.0}),
+    "Adadelta": Algorithm(oracles.adadelta, 1.0, {"rho": 0.9, "eps": 1e-6}),
+    "Rprop": Algorithm(oracles.rprop, 1e-2, {"etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0)}),
+    "ASGD": Algorithm(oracles.asgd, 1e-2, {"lambd": 1e-4, "alpha": 0.75, "t0": 1e6}),
+    "Adam": Algorithm(oracles.adam, 1e-3, ADAM),
+    "AdamW": Algorithm(oracles.adam, 1e-3, ADAM, DECOUPLED),
+    "Adamax": Algorithm(oracles.adamax, 2e-3, ADAM),
+    "NAdam": Algorithm(oracles.nadam, 2e-3, {**ADAM, "momentum_decay": 4e-3}),
+    "RAdam": Algorithm(oracles.radam, 1e-3, ADAM),
+    "AdaBound": Algorithm(oracles.adabound, 1e-3, {**ADAM, "final_lr": 0.1, "gamma": 1e-3}),
+    "AdaBelief": Algorithm(oracles.adabelief, 1e-3, {"betas": (0.9, 0.999), "eps": 1e-16}),
+    "LaProp": Algorithm(oracles.laprop, 4e-4, {"betas": (0.9, 0.999), "eps": 1e-15}),
+    "ADOPT": Algorithm(oracles.adopt, 1e-3, {"betas": (0.9, 0.9999), "eps": 1e-6}),
+    "Adan": Algorithm(oracles.adan, 1e-3, {"betas": (0.98, 0.92, 0.99), "eps": 1e-8, **NO_DECAY}),
+    "Lion": Algorithm(oracles.lion, 1e-4, {"betas": (0.9, 0.99)}),
+    "AdEMAMix": Algorithm(oracles.ademamix, 1e-3, {"betas": (0.9, 0.999, 0.9999), "eps": 1e-8, "alpha": 5.0}),
+    "SimplifiedAdEMAMix": Algorithm(
+        oracles.simplified_ademamix, 1e-4, {"betas": (0.99, 0.95), "eps": 1e-8, "alpha": 0.0}
+    ),
+    "SGDScheduleFree": Algorithm(oracles.schedule_free_sgd, 1.0, {"momentum": 0.9, **NO_DECAY}),
+    "AdamWScheduleFree": Algorithm(oracles.schedule_free_adamw, 2.5e-3, {**ADAM, **NO_DECAY}),
+    "RAdamScheduleFree": Algorithm(oracles.schedule_free_radam, 2.5e-3, {**ADAM, **NO_DECAY}),
+    "Adafactor": Algorithm(
+        oracles.adafactor, 1e-2, {"eps": (2.0**-23, 1e-3), "beta2_decay": -0.8, "d": 1.0}, DECOUPLED
+    ),
+}
+
+L2 = {"weight_decay": 0.1}
+APART = {**L2, **DECOUPLED}
+UP = {"weight_decay": 0.1, "maximize": True}
+EPS = {"eps": 1e-3}
+KERAS = {"semantics": "keras", "eps": 1e-3}
+OPTAX = {"semantics": "optax", "eps": 1e-3}
+DECAY = {"alpha": None, "decay": 0.99}  # optax's word for RMSprop's alpha
+NO_MAX = {"amsgrad": None}
+NO_PSI = {"momentum_decay": None}
+NO_ETAS = {"etas": None, "step_sizes": None, "fixed_rate": True}
+NOT_APART = {"weight_decouple": False}
+B12 = {"betas": None, "b1": 0.9, "b2": 0.999}
+SQUARES = "adds 1e-15 to the squares"
+ROOT = "has eps inside the root"
+FLUSHED = "XLA takes denormal gradients for 0"
+MOMENTUM = {"momentum": 0.9}
+
+CLASSIC = [
+    Row("SGD", "torch"),
+    Row("SGD", "torch", {**UP, **MOMENTUM, "dampening": 0.5}),
+    Row("SGD", "torch", {**L2, **MOMENTUM, "nesterov": True}),
+    Row("SGD", "optax", {**MOMENTUM, "nesterov": True}, "sgd"),
+    Row("SGD", "Keras", {"semantics": "keras", **L2, **MOMENTUM, "nesterov": True}),
+    Row("SGD", "Keras", MOMENTUM, differs="keeps the rate inside the buffer"),
+    Row("RMSprop", "torch"),
+    Row("RMSprop", "torch", {**UP, **MOMENTUM, "centered": True}),
+    Row("RMSprop", "Keras", {**KERAS, **L2, **MOMENTUM, "centered": True}),
+    Row("RMSprop", "optax", {**OPTAX, **MOMENTUM}, "rmsprop", DECAY),
+    Row("RMSprop", "optax", EPS, "rmsprop", DECAY, differs=ROOT),
+    Row("Adagrad", "torch"),
+    Row("Adagrad", "torch", {**UP, "lr_decay": 0.01, "initial_accumulator_value": 0.1}),
+    Row("Adagrad", "Keras", {**KERAS, **L2, "initial_accumulator_value": 0.1}),
+    Row("Adagrad", "optax", {**OPTAX, "initial_accumulator_value": 0.1}, "adagrad"),
+    Row("Adagrad", "optax", EPS, "adagrad", differs=ROOT),
+    Row("Adadelta", "torch"),
+    Row("Adadelta", "torch", UP),
+    Row("Adadelta", "Keras"),
+    Row("Adadelta", "optax", L2, "adadelta"),
+    Row("Rprop", "torch", denormals=False),
+    Row("Rprop", "torch", {"maximize": True, "etas": (0.6, 1.1), "step_sizes": (1e-5, 0.1)}, denormals=False),
+    Row("Rprop", "torch", note="the product of two denormal gradients is 0"),
+    Row("Rprop", "optax", {"semantics": "optax"}, "rprop", NO_ETAS, denormals=False),
+    Row("Rprop", "optax", {}, "rprop", NO_ETAS, denormals=False, differs="makes each step's move one step late"),
+    Row("ASGD", "torch"),
+    Row("ASGD", "torch", {**UP, "lambd": 0.01, "t0": 20.0}),
+    Row("ASGD", "torch", {**UP, "lambd": 0.01, "t0": 20.0}, slot="ax"),
+    Row("Lion", "lion-pytorch"),
+    Row("Lion", "lion-pytorch", APART),
+    Row("Lion", "timm", {**APART, "maximize": True}),
+    Row("Lion", "timm", {**APART, "corrected_weight_decay": True}, rates="falling"),
+    Row("Lion", "Keras", APART, note=FLUSHED),
+    Row("Lion", "optax", APART, "lion", note=FLUSHED),
+    Row("Lion", "pytorch_optimizer", APART),
+]
+
+ADAMS = [
+    Row("Adam", "torch"),
+    Row("Adam", "torch", UP),
+    Row("Adam", "torch", {**L2, "amsgrad": True}),
+    Row("Adam", "torch", EPS),
+    Row("Adam", "optax", EPS, "adam"),
+    Row("Adam", "Keras", {**KERAS, **L2}),
+    Row("Adam", "Keras", EPS, differs="adds eps before the squares are corrected"),
+    Row("Adam", "Keras", {**KERAS, "amsgrad": True}),
+    Row("Adam", "optax", {**OPTAX, "amsgrad": True}, "amsgrad", NO_MAX),
+    Row("Adam", "optax", {**EPS, "amsgrad": True}, "amsgrad", NO_MAX, differs="takes the maximum of corrected squares"),
+    Row("AdamW", "torch", L2),
+    Row("AdamW", "torch", {**UP, "amsgrad": True}),
+    Row("AdamW", "torch", {**EPS, **L2}),
+    Row("AdamW", "optax", {**EPS, **L2}, "adamw"),
+    Row("AdamW", "Keras", {**KERAS, **L2}),
+    Row("AdamW", "timm", L2, "AdamWLegacy"),
+    Row(
+        "AdamW",
+        "pytorch_optimizer",
+        {**KERAS, **L2, "corrected_weight_decay": True},
+        "AdamC",
+        {"corrected_weight_decay": None, "normalized": True},
+        rates="falling",
+        exact=1e-7,
+        note=SQUARES,
+    ),
+    Row("Adamax", "torch"),
+    Row("Adamax", "torch", UP),
+    Row("Adamax", "optax", EPS, "adamax"),
+    Row("Adamax", "Keras", {**KERAS, **L2}),
+    Row("Adamax", "Keras", EPS, differs="has eps outside the maximum"),
+    Row("Adamax", "pytorch_optimizer", APART, "AdaMax"),
+    Row("NAdam", "torch"),
+    Row("NAdam", "torch", UP),
+    Row("NAdam", "torch", APART),
+    Row("NAdam", "Keras", {"semantics": "keras", **L2}, "Nadam", NO_PSI),
+    Row("NAdam", "Keras", {}, "Nadam", NO_PSI, differs="momentum grows with t, torch's with t * momentum_decay"),
+    Row("NAdam", "optax", {"semantics": "optax"}, "nadam", NO_PSI),
+    Row("NAdam", "optax", {}, "nadam", NO_PSI, differs="momentum does not grow; each term corrected by itself"),
+    Row("NAdam", "timm", {"semantics": "timm", **APART}, "NAdamW", NO_PSI),
+    Row("NAdam", "timm", APART, "NAdamW", NO_PSI, differs="momentum does not grow; the sum corrected"),
+    Row("RAdam", "torch"),
+    Row("RAdam", "torch", UP),
+    Row("RAdam", "torch", APART),
+    Row("RAdam", "optax", OPTAX, "radam"),
+    Row("RAdam", "optax", EPS, "radam", differs="adds eps after the squares are corrected"),
+    Row("RAdam", "pytorch_optimizer", APART, own={"degenerated_to_sgd": True}),
+    Row("RAdam", "pytorch_optimizer", {"semantics": "paper"}, own={"degenerated_to_sgd": False}),
+    Row("RAdam", "pytorch_optimizer", own={"degenerated_to_sgd": False}, differs="stands still until it rectifies"),
+    Row("AdaBound", "pytorch_optimizer", EPS, own=NOT_APART, exact=1e-7, note=SQUARES),
+    Row("AdaBound", "pytorch_optimizer", {**EPS, **UP, "amsbound": True}, own=NOT_APART, exact=1e-7, note=SQUARES),
+    Row("AdaBound", "pytorch_optimizer", {**EPS, **APART}, exact=1e-7, note=SQUARES),
+    Row("AdaBound", "pytorch_optimizer", own=NOT_APART, differs=SQUARES),
+    Row("AdaBelief", "adabelief-pytorch", own={"rectify": False}),
+    Row("AdaBelief", "adabelief-pytorch", {**APART, "rectify": True}),
+    Row("AdaBelief", "adabelief-pytorch", {**L2, "amsgrad": True}, own={"rectify": False, **NOT_APART}),
+    Row("AdaBelief", "optax", {}, "adabelief", {"eps_root": 1e-16}),
+    Row("AdaBelief", "pytorch_optimizer", APART),
+    Row("AdaBelief", "timm", {**APART, "rectify": True}),
+    Row("LaProp", "timm", rates="constant"),
+    Row("LaProp", "timm", differs="keeps the rate in the momentum, and divides by an average of rates"),
+    Row("LaProp", "pytorch_optimizer", EPS, differs="has the rate as timm, and eps before the squares are corrected"),
+]
+
+NEWER = [
+    Row("ADOPT", "timm", L2, "Adopt", {"clip_exp": 0.25}),
+    Row("ADOPT", "timm", APART, "Adopt", {"clip_exp": 0.25, "decoupled": True}),
+    Row("ADOPT", "optax.contrib", {}, "adopt"),
+    Row("ADOPT", "timm", {}, "Adopt", differs="clips at (t - 1)^0.333"),
+    Row("ADOPT", "pytorch_optimizer", differs="clips at t^(1/4), the reference at (t - 1)^(1/4)"),
+    Row(
+        "ADOPT",
+        "pytorch_optimizer",
+        APART,
+        own={"clip_lambda": lambda t: (t - 1) ** 0.25},
+        differs="decays at the first step, where the reference only looks",
+    ),
+    Row("Adan", "timm", L2),
+    Row("Adan", "timm", {**L2, "no_prox": True}),
+    Row("Adan", "pytorch_optimizer", L2, own=NOT_APART),
+    Row("Adan", "optax", {"semantics": "optax", **L2}, "adan", {"eps_root": 0.0}),
+    Row("Adan", "optax", {}, "adan", {"eps_root": 0.0}, differs="weighs the difference with 1 - beta2, not beta2"),
+    Row("AdEMAMix", "pytorch_optimizer", APART),
+    Row("AdEMAMix", "pytorch_optimizer", {"t_alpha_beta3": 200}),
+    Row("AdEMAMix", "optax.contrib", APART, "ademamix"),
+    Row("SimplifiedAdEMAMix", "optax.contrib", {"alpha": 0.5}, "simplified_ademamix"),
+    Row("SimplifiedAdEMAMix", "optax.contrib", APART, "simplified_ademamix"),
+    Row(
+        "SimplifiedAdEMAMix",
+        "pytorch_optimizer",
+        {"alpha": 0.5},
+        differs="averages the momentum, and divides by 1 - beta2^t once too often",
+    ),
+    Row("SGDScheduleFree", "schedulefree", {"weight_decay": 0.01}),
+    Row("SGDScheduleFree", "schedulefree", {"weight_decay": 0.01}, slot="x"),
+    Row("AdamWScheduleFree", "schedulefree", L2),
+    Row("AdamWScheduleFree", "schedulefree", {**L2, "warmup_steps": 20, "r": 0.5}),
+    Row("AdamWScheduleFree", "schedulefree", {**L2, "warmup_steps": 20, "r": 0.5}, slot="x"),
+    Row("AdamWScheduleFree", "pytorch_optimizer", {**EPS, **L2}, "ScheduleFreeAdamW", exact=1e-7, note=SQUARES),
+    Row("AdamWScheduleFree", "pytorch_optimizer", L2, "ScheduleFreeAdamW", differs=SQUARES),
+    Row("AdamWScheduleFree", "optax.contrib", L2, "schedule_free_adamw", B12, rates="constant"),
+    Row("AdamWScheduleFree", "optax.contrib", L2, "schedule_free_adamw", B12, differs="weighs with the next rate"),
+    Row("AdamWScheduleFree", "Keras", {}, "ScheduleFreeAdamW", rates="constant"),
+    Row("AdamWScheduleFree", "Keras", {}, "ScheduleFreeAdamW", differs="weighs all steps alike"),
+    Row("RAdamScheduleFree", "schedulefree", L2),
+    Row("RAdamScheduleFree", "schedulefree", {**L2, "silent_sgd_phase": False}),
+    Row("RAdamScheduleFree", "pytorch_optimizer", L2, "ScheduleFreeRAdam"),
+    Row(
+        "RAdamScheduleFree",
+        "pytorch_optimizer",
+        {**L2, "silent_sgd_phase": False},
+        "ScheduleFreeRAdam",
+        differs="takes its plain steps at rate 1",
+    ),
+    Row("Adafactor", "torch"),
+    Row("Adafactor", "torch", UP),
+    Row(
+        "Adafactor",
+        "Keras",
+        own={"epsilon": None, "beta2_decay": None, "d": None},
+        differs="adds eps[0] to the squares; torch bounds with it from below",
+    ),
+]
+
+ROWS = [*CLASSIC, *ADAMS, *NEWER]

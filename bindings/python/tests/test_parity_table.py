@@ -1,0 +1,60 @@
+"""docs/parity.md by a short form of it: the oracles against torch, Martlet against both and against its own figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import parity
+from parity_rows import ROWS, Row
+
+STEPS = 40
+#: In the repository only: not where the tests came by themselves.
+TEXT = parity.TABLE.read_text(encoding="utf-8") if parity.TABLE.exists() else ""
+BOUNDS = parity.bounds(TEXT)
+TORCH = [row for row in ROWS if row.peer == "torch"]
+OURS = {row.case: row for row in ROWS if row.case in BOUNDS or parity.martlets(row) is not None}
+
+
+def name(row: Row) -> str:
+    return ", ".join(row.case)
+
+
+@pytest.mark.parametrize("row", TORCH, ids=name)
+def test_an_oracle_is_torchs_rule(row: Row) -> None:
+    assert parity.of_peer(row, STEPS, np.float64).largest <= row.exact
+
+
+@pytest.mark.parametrize("row", [row for row in TORCH if row.case in OURS], ids=name)
+def test_martlet_is_as_exact_as_torch(row: Row) -> None:
+    assert parity.faults(parity.Line(row, parity.of_peer(row, STEPS), parity.of_martlet(row, STEPS)), {}) == []
+
+
+@pytest.mark.parametrize("row", OURS.values(), ids=name)
+def test_no_row_is_worse_than_the_table(row: Row) -> None:
+    assert parity.faults(parity.Line(row, None, parity.of_martlet(row, STEPS)), BOUNDS) == []
+
+
+@pytest.mark.skipif(not TEXT, reason="docs/parity.md is in the repository only")
+def test_the_table_has_these_rows() -> None:
+    found = [row[:3] for row in parity.cells(TEXT)]
+    assert found == [[*row.case, row.peer] for row in ROWS], "make parity writes the table anew"
+
+
+def test_what_is_found_fault_with() -> None:
+    """A larger error than the table's, a rule that is gone, and more than 1.05 of torch's."""
+    row = next(row for row in TORCH if row.algorithm == "Adam")
+    torchs, ours, more = (parity.Errors(largest, 2e-7) for largest in (1.23e-6, 1.24e-6, 1.4e-6))
+    before = parity.bounds("\n".join(["| heading |", "|---|", parity.Line(row, torchs, ours).text()]))
+    assert before == {row.case: 1.2e-6}
+    assert parity.faults(parity.Line(row, torchs, ours), before) == []
+    worse, behind = parity.faults(parity.Line(row, torchs, more), before)
+    assert worse.endswith("is 1.4e-06; the table has 1.2e-06") and behind.endswith("is 1.4e-06, torch's 1.23e-06")
+    assert len(parity.faults(parity.Line(row, torchs, None), before)) == 1
+    assert len(parity.faults(parity.Line(row, torchs, parity.Errors(float("nan"), float("nan"))), {})) == 2
+
+
+def test_another_rule_is_seen() -> None:
+    """What the table says differs is far outside of what is allowed, also in the short form."""
+    row = next(row for row in ROWS if row.peer == "Keras" and row.algorithm == "Adam" and row.differs)
+    assert parity.of_peer(row, STEPS).largest > 1e-2
