@@ -49,7 +49,8 @@ extension Optimizer {
         guard beta != 0 || mode == .training else {
             throw MartletError(
                 .argument,
-                "a group of \(configuration.algorithm.name) has a momentum of 0; expected more: its average is not kept")
+                "a group of \(configuration.algorithm.name) has a momentum of 0; expected more: its average is not kept"
+            )
         }
         return mode == .evaluation ? 1 - 1 / beta : 1 - beta
     }
