@@ -8,7 +8,8 @@ extension Configuration {
     init(_ config: UnsafePointer<martlet_config>, size: Int, _ subject: @autoclosure () -> String) throws(MartletError)
     {
         let algorithm = try unsafe Algorithm(number: config.pointee.algorithm, "\(subject()).algorithm")
-        var raw = martlet_config(Configuration(algorithm))
+        let defaults = Configuration(algorithm)
+        var raw = martlet_config(defaults)
         try unsafe raw.read(config, size: size, subject())
         guard let semantics = Semantics(rawValue: raw.semantics) else {
             throw MartletError(.argument, "\(subject()).semantics is \(raw.semantics); expected MARTLET_SEMANTICS_...")
@@ -21,7 +22,7 @@ extension Configuration {
             throw MartletError(
                 .unsupported, "\(subject()).seed is \(raw.seed); expected 0: nothing is rounded at random")
         }
-        self.init(algorithm)
+        self = defaults
         self.semantics = semantics
         flags = Flags(rawValue: raw.flags)
         unsafe values.copy(from: &raw)

@@ -4,14 +4,14 @@ import MartletKernelInterface
 
 /// An average with a decay rate.
 struct Average<Value: Lanes> {
-    private let isShort: Bool
+    private let isShort: Choice<Value>
     private let weight, minusBeta: Value
     /// beta in two parts, of which the second holds what rounding the first loses: it would be lost at every step.
     private let beta, betaRest: Value
 
     @inline(__always)
     init(_ beta: Double) {
-        isShort = 1 - beta < 0.5
+        isShort = Choice(1 - beta < 0.5)
         weight = Value(1 - beta)
         minusBeta = Value(-beta)
         (self.beta, betaRest) = Value.parts(beta)

@@ -22,7 +22,7 @@ where Rule.Value == DoubleLanes {
             for place in 0..<arrayCount(rule) {
                 convert(run.arrays[place].advanced(by: first), to: block[place], count: count)
             }
-            walk(rule, On.self, coefficients, block, count: count)
+            walk(rule, General<On>.self, coefficients, block, count: count)
             for place in 0..<arrayCount(rule) where place != gradientPlace {
                 convert(block[place], to: run.arrays[place].advanced(by: first), count: count)
             }

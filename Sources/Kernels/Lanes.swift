@@ -43,9 +43,21 @@ protocol Lanes {
     /// One of three in each lane, as this is over, under or equal to 0; this itself where it is NaN.
     func bySign(over: Self, under: Self, zero: Self) -> Self
     /// One or the other, in all lanes.
-    static func choose(_ isFirst: Bool, _ first: Self, _ second: Self) -> Self
+    static func choose(_ isFirst: Choice<Self>, _ first: Self, _ second: Self) -> Self
+    /// A mask that is the same in all lanes.
+    associatedtype Mask
+    static func mask(_ isSet: Bool) -> Mask
     /// `chosen` in the lanes where this and `other` are both over 0 or both under it, else `rest`.
     func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self
+}
+
+/// A choice that is the same for all elements, between two ways of arithmetic that are both gone: a branch in a loop
+/// costs more than the way that is not taken.
+struct Choice<Value: Lanes> {
+    let mask: Value.Mask
+
+    @inline(__always)
+    init(_ isFirst: Bool) { mask = Value.mask(isFirst) }
 }
 
 /// Sixteen elements in fp32.
@@ -116,8 +128,11 @@ struct FloatLanes: Lanes {
     }
 
     @inline(__always)
-    static func choose(_ isFirst: Bool, _ first: Self, _ second: Self) -> Self {
-        Self(lanes: isFirst ? first.lanes : second.lanes)
+    static func mask(_ isSet: Bool) -> SIMDMask<SIMD16<Int32>> { SIMDMask<SIMD16<Int32>>(repeating: isSet) }
+
+    @inline(__always)
+    static func choose(_ isFirst: Choice<Self>, _ first: Self, _ second: Self) -> Self {
+        Self(lanes: second.lanes.replacing(with: first.lanes, where: isFirst.mask))
     }
 
     @inline(__always)
@@ -198,8 +213,11 @@ struct DoubleLanes: Lanes {
     }
 
     @inline(__always)
-    static func choose(_ isFirst: Bool, _ first: Self, _ second: Self) -> Self {
-        Self(lanes: isFirst ? first.lanes : second.lanes)
+    static func mask(_ isSet: Bool) -> SIMDMask<SIMD16<Int64>> { SIMDMask<SIMD16<Int64>>(repeating: isSet) }
+
+    @inline(__always)
+    static func choose(_ isFirst: Choice<Self>, _ first: Self, _ second: Self) -> Self {
+        Self(lanes: second.lanes.replacing(with: first.lanes, where: isFirst.mask))
     }
 
     @inline(__always)

@@ -52,17 +52,48 @@ enum Off: Switch {
     static var isOn: Bool { false }
 }
 
+/// What a loop is compiled for.
+protocol LoopKind {
+    /// All arrays are stored in the type computed in.
+    static var isNative: Bool { get }
+    /// Whether the run's terms are looked at as the loop runs: then it takes any, and else no decay, or decay in the
+    /// gradient, and none with caution.
+    static var takesAnyTerms: Bool { get }
+    static var addsDecay: Bool { get }
+}
+
+/// The loops that most runs take: no decision in them, since each would cost a few parts in a hundred.
+enum Plain<AddsDecay: Switch>: LoopKind {
+    @inline(__always)
+    static var isNative: Bool { true }
+    @inline(__always)
+    static var takesAnyTerms: Bool { false }
+    @inline(__always)
+    static var addsDecay: Bool { AddsDecay.isOn }
+}
+
+/// The loop that takes all others.
+enum General<IsNative: Switch>: LoopKind {
+    @inline(__always)
+    static var isNative: Bool { IsNative.isOn }
+    @inline(__always)
+    static var takesAnyTerms: Bool { true }
+    @inline(__always)
+    static var addsDecay: Bool { true }
+}
+
 /// `RunTerms` as lanes.
-private struct Terms<Value: Lanes> {
+private struct Terms<Value: Lanes, Kind: LoopKind> {
     let gradientScale, l2, decay: Value
-    let addsDecay, isCautious: Bool
+    let addsDecay: Choice<Value>
+    let isCautious: Bool
 
     @inline(__always)
     init(_ terms: RunTerms) {
         gradientScale = Value(terms.gradientScale)
         l2 = Value(terms.l2)
         decay = Value(terms.decay)
-        addsDecay = terms.l2 != 0
+        addsDecay = Choice(terms.l2 != 0)
         isCautious = terms.isCautious != 0
     }
 
@@ -70,12 +101,16 @@ private struct Terms<Value: Lanes> {
     @inline(__always)
     func gradient(_ gradient: Value, of value: Value) -> Value {
         let scaled = gradient * gradientScale
-        return Value.choose(addsDecay, scaled + l2 * value, scaled)
+        if !Kind.addsDecay { return scaled }
+        let sum = scaled + l2 * value
+        return Kind.takesAnyTerms ? Value.choose(addsDecay, sum, scaled) : sum
     }
 
     @inline(__always)
     func value(_ value: Value, after step: Value) -> Value {
-        if isCautious { return step.keepingSign(of: value, decay, otherwise: Value(1)) * value - step }
+        if Kind.takesAnyTerms && isCautious {
+            return step.keepingSign(of: value, decay, otherwise: Value(1)) * value - step
+        }
         return decay * value - step
     }
 }
@@ -100,16 +135,19 @@ func sweep<InFloat: UpdateRule, InDouble: UpdateRule>(
     _ inFloat: InFloat.Type, _ inDouble: InDouble.Type, _ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer
 ) where InFloat.Value == FloatLanes, InDouble.Value == DoubleLanes {
     let run: Run = value(at: run)
+    let terms: RunTerms = value(at: coefficients)
     if run.isDouble {
         if isNative(inDouble, run) {
-            walk(inDouble, On.self, coefficients, run.arrays, count: run.count)
+            walk(inDouble, General<On>.self, coefficients, run.arrays, count: run.count)
         } else {
             walkBlocks(inDouble, coefficients, run)
         }
-    } else if isNative(inFloat, run) {
-        walk(inFloat, On.self, coefficients, run.arrays, count: run.count)
+    } else if !isNative(inFloat, run) || terms.isCautious != 0 {
+        walk(inFloat, General<Off>.self, coefficients, run.arrays, count: run.count)
+    } else if terms.l2 != 0 {
+        walk(inFloat, Plain<On>.self, coefficients, run.arrays, count: run.count)
     } else {
-        walk(inFloat, Off.self, coefficients, run.arrays, count: run.count)
+        walk(inFloat, Plain<Off>.self, coefficients, run.arrays, count: run.count)
     }
 }
 
@@ -121,12 +159,12 @@ private func isNative<Rule: UpdateRule>(_ rule: Rule.Type, _ run: Run) -> Bool {
 }
 
 @inline(__always)
-func walk<Rule: UpdateRule, IsNative: Switch>(
-    _ rule: Rule.Type, _ isNative: IsNative.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, count: Int
+func walk<Rule: UpdateRule, Kind: LoopKind>(
+    _ rule: Rule.Type, _ kind: Kind.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, count: Int
 ) {
     let rest = count & (grain - 1)
     let whole = count - rest
-    if whole > 0 { loop(rule, isNative, coefficients, arrays, count: whole) }
+    if whole > 0 { loop(rule, kind, coefficients, arrays, count: whole) }
     if rest > 0 {
         // The last few elements stand among padding, so that the same vector code gives the same bits.
         var scratch = GrainScratch()
@@ -137,7 +175,7 @@ func walk<Rule: UpdateRule, IsNative: Switch>(
                 padded[place].base = scratch + place * GrainScratch.stride
                 copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
             }
-            loop(rule, isNative, coefficients, padded, count: grain)
+            loop(rule, kind, coefficients, padded, count: grain)
             for place in 0..<arrayCount(rule) where place != gradientPlace {
                 let size = padded[place].type.size
                 copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
@@ -148,13 +186,13 @@ func walk<Rule: UpdateRule, IsNative: Switch>(
 
 /// The rule on a whole number of grains.
 @inline(never)
-private func loop<Rule: UpdateRule, IsNative: Switch>(
-    _ type: Rule.Type, _ isNative: IsNative.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, count: Int
+private func loop<Rule: UpdateRule, Kind: LoopKind>(
+    _ type: Rule.Type, _ kind: Kind.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, count: Int
 ) {
     typealias Value = Rule.Value
 
     @inline(__always)
-    func type(_ place: Int) -> ElementType { IsNative.isOn ? Value.native : arrays[place].type }
+    func type(_ place: Int) -> ElementType { Kind.isNative ? Value.native : arrays[place].type }
     @inline(__always)
     func load(_ place: Int, _ index: Int) -> Value {
         place < arrayCount(Rule.self) ? Value(type(place), in: arrays[place].base, at: index) : Value(0)
@@ -164,7 +202,7 @@ private func loop<Rule: UpdateRule, IsNative: Switch>(
         if place < arrayCount(Rule.self) { value.store(type(place), in: arrays[place].base, at: index) }
     }
 
-    let terms = Terms<Value>(value(at: coefficients))
+    let terms = Terms<Value, Kind>(value(at: coefficients))
     let rule = Rule(value(at: coefficients + StepCoefficients.ruleOffset))
     var index = 0
     while index < count {

@@ -133,8 +133,11 @@ public struct Configuration: Sendable {
     /// Throws where a value is out of range or set in vain. `subject` is what messages call this configuration.
     package func check(_ subject: @autoclosure () -> String) throws(MartletError) {
         let defaults = algorithm.defaults
-        for hyperparameter in Hyperparameter.allCases {
-            try check(hyperparameter, self[hyperparameter], isRead: !defaults[hyperparameter.place].isNaN, subject())
+        for place in 0..<Hyperparameter.count {
+            let isRead = !defaults[place].isNaN
+            if !isRead && values[place].isNaN { continue }
+            let hyperparameter = Hyperparameter(rawValue: Int32(place + 1))!
+            try check(hyperparameter, values[place], isRead: isRead, subject())
         }
         if flags.isSuperset(of: [.flushDenormals, .keepDenormals]) {
             throw MartletError(

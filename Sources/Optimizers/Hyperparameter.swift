@@ -35,6 +35,9 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     case alphaWarmup = 29
     case beta3Warmup = 30
 
+    /// How many there are.
+    static var count: Int { 30 }
+
     /// Its place among the fields of martlet_config.
     package var place: Int { Int(rawValue) - 1 }
 

@@ -191,7 +191,8 @@ public final class Optimizer {
     /// A step to which every parameter is still to be added. `totalRank` sums `StepPlan.rankRoom` over the gradients.
     package func makePlan(totalRank: Int) throws(MartletError) -> StepPlan {
         guard mode == .training else {
-            throw MartletError(.order, "the optimizer is set to evaluation; expected training, where gradients are taken")
+            throw MartletError(
+                .order, "the optimizer is set to evaluation; expected training, where gradients are taken")
         }
         var plan = try unsafe StepPlan(
             parameters: count, groups: configurations.count, totalRank: totalRank + valueRanks,

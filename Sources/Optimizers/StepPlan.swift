@@ -40,6 +40,8 @@ public struct StepReport: Sendable {
     fileprivate struct Group {
         let configuration: Configuration
         let slots: Slots
+        let rule: Rule
+        let mode: FloatingPointMode
     }
 
     /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.
@@ -104,7 +106,10 @@ public struct StepReport: Sendable {
 
     /// Adds a group, which has been checked; parameters refer to groups by their place.
     package mutating func addGroup(_ configuration: Configuration) {
-        unsafe (groups + groupCount).initialize(to: Group(configuration: configuration, slots: configuration.slots))
+        unsafe (groups + groupCount).initialize(
+            to: Group(
+                configuration: configuration, slots: configuration.slots, rule: configuration.algorithm.rule,
+                mode: configuration.flushesDenormals ? .flush : .exact))
         unsafe groupCount += 1
     }
 
@@ -129,14 +134,14 @@ public struct StepReport: Sendable {
                 "parameters[\(index)].state_count is \(parameter.stateCount); expected \(group.pointee.slots.count) for "
                     + "\(group.pointee.configuration.algorithm.name)")
         }
-        let slots = unsafe group.pointee.slots
+        let (elementSlots, allSlots) = unsafe (group.pointee.slots.elementCount, group.pointee.slots.count)
         var check = unsafe ParameterCheck(count: parameter.value.count)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
-        for slot in 0..<slots.elementCount {
+        for slot in 0..<elementSlots {
             try unsafe extents.add(
                 check.extent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
         }
-        for slot in slots.elementCount..<slots.count {
+        for slot in elementSlots..<allSlots {
             try unsafe extents.add(
                 ParameterCheck.scalarExtent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
         }
@@ -172,7 +177,6 @@ public struct StepReport: Sendable {
         if unsafe parameter.value.count == 0 { return }
         try unsafe formCoefficients(parameter, group, step)
         let slots = unsafe group.pointee.slots.elementCount
-        let configuration = unsafe group.pointee.configuration
         let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
         var arrays = unsafe InlineArray<6, Operand>(repeating: value)
         unsafe arrays[Run.gradient] = Operand(base: parameter.gradient.base!, type: parameter.gradient.type)
@@ -186,32 +190,40 @@ public struct StepReport: Sendable {
                 run: Run(
                     arrays: arrays, arrayCount: Run.state + slots, count: parameter.value.count,
                     isDouble: check.isDouble),
-                rule: configuration.algorithm.rule, coefficients: latestCoefficients,
-                mode: configuration.flushesDenormals ? .flush : .exact, layout: layout))
+                rule: group.pointee.rule, coefficients: latestCoefficients, mode: group.pointee.mode,
+                layout: layout))
     }
 
     /// Forms a parameter's coefficients, unless they are those of the one before, and notes what becomes of its scalars.
     private mutating func formCoefficients(
         _ parameter: ParameterView, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber
     ) throws(MartletError) {
-        let slots = unsafe group.pointee.slots
-        var own = unsafe slots.scalarCount == 0 ? ScalarSlots() : ScalarSlots(parameter, slots)
-        if unsafe latest.group == parameter.group && latest.step == step && own.isAlike(latest.scalars) {
+        let isSame = unsafe latest.group == parameter.group && latest.step == step
+        if unsafe group.pointee.slots.scalarCount == 0 {
+            if !isSame { _ = try unsafe formAnew(parameter, group, step, ScalarSlots()) }
+            return
+        }
+        var own = unsafe ScalarSlots(parameter, group.pointee.slots)
+        if unsafe isSame && own.isAlike(latest.scalars) {
             unsafe own.follow(latest.scalars)
         } else {
-            unsafe latestCoefficients = coefficients + (count - 1) * StepCoefficients.capacity
-            var request = unsafe CoefficientRequest(
-                group: group, step: step, scalars: own, memory: latestCoefficients)
-            unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
-            if unsafe !request.areFinite && group.pointee.configuration.flags.contains(.wideRanges) {
-                throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
-            }
-            unsafe own = request.scalars
-            unsafe latest = unsafe (parameter.group, step, own)
+            unsafe own = try formAnew(parameter, group, step, own)
         }
-        if slots.scalarCount == 0 { return }
         unsafe (scalars + scalarsCount).initialize(to: own)
         unsafe scalarsCount += 1
+    }
+
+    private mutating func formAnew(
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber, _ scalars: ScalarSlots
+    ) throws(MartletError) -> ScalarSlots {
+        unsafe latestCoefficients = coefficients + (count - 1) * StepCoefficients.capacity
+        var request = unsafe CoefficientRequest(group: group, step: step, scalars: scalars, memory: latestCoefficients)
+        unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
+        if unsafe !request.areFinite && group.pointee.configuration.flags.contains(.wideRanges) {
+            throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
+        }
+        unsafe latest = unsafe (parameter.group, step, request.scalars)
+        return unsafe request.scalars
     }
 
     /// Checks the memory of all parameters against each other, runs the work on as many threads (nil: the setting in

@@ -10,7 +10,7 @@ import MartletKernelInterface
 struct ADOPTRule<Value: Lanes>: UpdateRule {
     private let first, second: Average<Value>
     private let rate, eps, clip, minusClip: Value
-    private let isFirst: Bool
+    private let isFirst: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: ADOPTCoefficients) {
@@ -20,7 +20,7 @@ struct ADOPTRule<Value: Lanes>: UpdateRule {
         eps = Value(coefficients.eps)
         clip = Value(coefficients.clip)
         minusClip = Value(-coefficients.clip)
-        isFirst = coefficients.isFirst != 0
+        isFirst = Choice(coefficients.isFirst != 0)
     }
 
     @inline(__always)

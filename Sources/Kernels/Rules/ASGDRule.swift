@@ -7,13 +7,13 @@ import MartletKernelInterface
 
 struct ASGDRule<Value: Lanes>: UpdateRule {
     private let rate, weight: Value
-    private let restarts: Bool
+    private let restarts: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: ASGDCoefficients) {
         rate = Value(coefficients.rate)
         weight = Value(coefficients.weight)
-        restarts = coefficients.weight == 1
+        restarts = Choice(coefficients.weight == 1)
     }
 
     @inline(__always)

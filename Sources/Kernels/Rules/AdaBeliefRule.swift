@@ -10,7 +10,7 @@ import MartletKernelInterface
 struct AdaBeliefRule<Value: Lanes, KeepsMaximum: Switch>: UpdateRule {
     private let first, second: Average<Value>
     private let rate, inner, outer: Value
-    private let isAdaptive: Bool
+    private let isAdaptive: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: AdaBeliefCoefficients) {
@@ -19,7 +19,7 @@ struct AdaBeliefRule<Value: Lanes, KeepsMaximum: Switch>: UpdateRule {
         rate = Value(coefficients.rate)
         inner = Value(coefficients.inner)
         outer = Value(coefficients.outer)
-        isAdaptive = coefficients.isAdaptive != 0
+        isAdaptive = Choice(coefficients.isAdaptive != 0)
     }
 
     @inline(__always)

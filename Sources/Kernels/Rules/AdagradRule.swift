@@ -6,15 +6,15 @@ import MartletKernelInterface
 
 struct AdagradRule<Value: Lanes>: UpdateRule {
     private let rate, eps, start: Value
-    private let isFirst, isEpsInside: Bool
+    private let isFirst, isEpsInside: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: AdagradCoefficients) {
         rate = Value(coefficients.rate)
         eps = Value(coefficients.eps)
         start = Value(coefficients.start)
-        isFirst = coefficients.isFirst != 0
-        isEpsInside = coefficients.isEpsInside != 0
+        isFirst = Choice(coefficients.isFirst != 0)
+        isEpsInside = Choice(coefficients.isEpsInside != 0)
     }
 
     @inline(__always)

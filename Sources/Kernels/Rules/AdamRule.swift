@@ -7,9 +7,7 @@
 
 import MartletKernelInterface
 
-struct AdamRule<Value: Lanes, KeepsMaximum: Switch>: UpdateRule {
-    private let isShort: Bool
-    /// beta1 and oneMinusBeta1, of which one is used.
+struct AdamRule<Value: Lanes, KeepsMaximum: Switch, IsShort: Switch>: UpdateRule {
     private let minusBeta1, oneMinusBeta1, oneMinusBeta2, maxScale, eps: Value
     /// Each in two parts, of which the second holds what rounding the first loses: what is off in them is off in every
     /// element and, for beta2, at every step.
@@ -17,7 +15,6 @@ struct AdamRule<Value: Lanes, KeepsMaximum: Switch>: UpdateRule {
 
     @inline(__always)
     init(_ coefficients: AdamCoefficients) {
-        isShort = coefficients.oneMinusBeta1 < 0.5
         minusBeta1 = Value(-coefficients.beta1)
         oneMinusBeta1 = Value(coefficients.oneMinusBeta1)
         (beta2, beta2Rest) = Value.parts(coefficients.beta2)
@@ -35,7 +32,7 @@ struct AdamRule<Value: Lanes, KeepsMaximum: Switch>: UpdateRule {
         let g = place.gradient
         var m = place.first
         // Fused: apart, the product's rounding adds a sixth to the error of m.
-        m = Value.choose(isShort, m, g).addingProduct(Value.choose(isShort, oneMinusBeta1, minusBeta1), g - m)
+        m = IsShort.isOn ? m.addingProduct(oneMinusBeta1, g - m) : g.addingProduct(minusBeta1, g - m)
         var v = place.second
         v = (beta2Rest * v).addingProduct(oneMinusBeta2 * g, g).addingProduct(beta2, v)
         var r = v
@@ -51,9 +48,21 @@ struct AdamRule<Value: Lanes, KeepsMaximum: Switch>: UpdateRule {
 }
 
 func adam(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    if variant(coefficients) == 0 {
-        sweep(AdamRule<FloatLanes, Off>.self, AdamRule<DoubleLanes, Off>.self, run, coefficients)
-    } else {
-        sweep(AdamRule<FloatLanes, On>.self, AdamRule<DoubleLanes, On>.self, run, coefficients)
+    let own: AdamCoefficients = value(at: coefficients + StepCoefficients.ruleOffset)
+    switch (variant(coefficients) != 0, own.oneMinusBeta1 < 0.5) {
+    case (false, false): adam(Off.self, Off.self, run, coefficients)
+    case (false, true): adam(Off.self, On.self, run, coefficients)
+    case (true, false): adam(On.self, Off.self, run, coefficients)
+    case (true, true): adam(On.self, On.self, run, coefficients)
     }
+}
+
+@inline(__always)
+private func adam<KeepsMaximum: Switch, IsShort: Switch>(
+    _ keepsMaximum: KeepsMaximum.Type, _ isShort: IsShort.Type, _ run: UnsafeRawPointer,
+    _ coefficients: UnsafeRawPointer
+) {
+    sweep(
+        AdamRule<FloatLanes, KeepsMaximum, IsShort>.self, AdamRule<DoubleLanes, KeepsMaximum, IsShort>.self, run,
+        coefficients)
 }

@@ -11,7 +11,7 @@ import MartletKernelInterface
 struct AdanRule<Value: Lanes>: UpdateRule {
     private let first, second, third: Average<Value>
     private let look, rate, differenceRate, eps: Value
-    private let isFirst: Bool
+    private let isFirst: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: AdanCoefficients) {
@@ -22,7 +22,7 @@ struct AdanRule<Value: Lanes>: UpdateRule {
         rate = Value(coefficients.rate)
         differenceRate = Value(coefficients.differenceRate)
         eps = Value(coefficients.eps)
-        isFirst = coefficients.isFirst != 0
+        isFirst = Choice(coefficients.isFirst != 0)
     }
 
     @inline(__always)

@@ -8,7 +8,7 @@ import MartletKernelInterface
 struct RAdamRule<Value: Lanes>: UpdateRule {
     private let first, second: Average<Value>
     private let rate, eps: Value
-    private let isAdaptive: Bool
+    private let isAdaptive: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: RAdamCoefficients) {
@@ -16,7 +16,7 @@ struct RAdamRule<Value: Lanes>: UpdateRule {
         second = Average(coefficients.beta2)
         rate = Value(coefficients.rate)
         eps = Value(coefficients.eps)
-        isAdaptive = coefficients.isAdaptive != 0
+        isAdaptive = Choice(coefficients.isAdaptive != 0)
     }
 
     @inline(__always)

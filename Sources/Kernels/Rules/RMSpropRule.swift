@@ -10,7 +10,7 @@ import MartletKernelInterface
 struct RMSpropRule<Value: Lanes, KeepsMomentum: Switch, IsCentered: Switch>: UpdateRule {
     private let average: Average<Value>
     private let momentum, inner, outer, eps: Value
-    private let isEpsInside: Bool
+    private let isEpsInside: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: RMSpropCoefficients) {
@@ -19,7 +19,7 @@ struct RMSpropRule<Value: Lanes, KeepsMomentum: Switch, IsCentered: Switch>: Upd
         inner = Value(coefficients.inner)
         outer = Value(coefficients.outer)
         eps = Value(coefficients.eps)
-        isEpsInside = coefficients.isEpsInside != 0
+        isEpsInside = Choice(coefficients.isEpsInside != 0)
     }
 
     @inline(__always)

@@ -8,7 +8,7 @@ import MartletKernelInterface
 
 struct RpropRule<Value: Lanes>: UpdateRule {
     private let smaller, larger, minimum, maximum, start: Value
-    private let isFirst: Bool
+    private let isFirst: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: RpropCoefficients) {
@@ -17,7 +17,7 @@ struct RpropRule<Value: Lanes>: UpdateRule {
         minimum = Value(coefficients.minimum)
         maximum = Value(coefficients.maximum)
         start = Value(coefficients.start)
-        isFirst = coefficients.isFirst != 0
+        isFirst = Choice(coefficients.isFirst != 0)
     }
 
     @inline(__always)

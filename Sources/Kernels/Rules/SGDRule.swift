@@ -7,7 +7,7 @@ import MartletKernelInterface
 
 struct SGDRule<Value: Lanes, KeepsMomentum: Switch>: UpdateRule {
     private let momentum, inner, look, outer: Value
-    private let isFirst, isNesterov: Bool
+    private let isFirst, isNesterov: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: SGDCoefficients) {
@@ -15,8 +15,8 @@ struct SGDRule<Value: Lanes, KeepsMomentum: Switch>: UpdateRule {
         inner = Value(coefficients.inner)
         look = Value(coefficients.look)
         outer = Value(coefficients.outer)
-        isFirst = coefficients.isFirst != 0
-        isNesterov = coefficients.isNesterov != 0
+        isFirst = Choice(coefficients.isFirst != 0)
+        isNesterov = Choice(coefficients.isNesterov != 0)
     }
 
     @inline(__always)

@@ -10,7 +10,7 @@ import MartletKernelInterface
 struct ScheduleFreeRule<Value: Lanes, KeepsSquares: Switch>: UpdateRule {
     private let second: Average<Value>
     private let rootScale, eps, l2, c, valueRate, rate: Value
-    private let isAdaptive, isFirst, addsDecay: Bool
+    private let isAdaptive, isFirst, addsDecay: Choice<Value>
 
     @inline(__always)
     init(_ coefficients: ScheduleFreeCoefficients) {
@@ -21,9 +21,9 @@ struct ScheduleFreeRule<Value: Lanes, KeepsSquares: Switch>: UpdateRule {
         c = Value(coefficients.c)
         valueRate = Value(coefficients.valueRate)
         rate = Value(coefficients.rate)
-        isAdaptive = coefficients.isAdaptive != 0
-        isFirst = coefficients.isFirst != 0
-        addsDecay = coefficients.l2 != 0
+        isAdaptive = Choice(coefficients.isAdaptive != 0)
+        isFirst = Choice(coefficients.isFirst != 0)
+        addsDecay = Choice(coefficients.l2 != 0)
     }
 
     @inline(__always)
