@@ -23,6 +23,15 @@ protocol RuleReference: SendableMetatype {
     static func update<Number: BinaryFloatingPoint>(
         _ element: inout Element<Number>, _ c: Coefficients, variant: Int
     ) -> Number
+    /// What is left to do once the new value is known.
+    static func finish<Number: BinaryFloatingPoint>(
+        _ element: inout Element<Number>, _ c: Coefficients, value: Number)
+}
+
+extension RuleReference {
+    static func finish<Number: BinaryFloatingPoint>(
+        _ element: inout Element<Number>, _ c: Coefficients, value: Number
+    ) {}
 }
 
 /// A variant of a rule with coefficients for it.
@@ -34,6 +43,13 @@ struct RuleCase<Coefficients: Sendable>: Sendable {
     init(variant: Int = 0, slots: [SlotNumbers], _ coefficients: Coefficients) {
         (self.variant, self.slots, self.coefficients) = (variant, slots, coefficients)
     }
+}
+
+/// Coefficients with some of them set.
+func with<Coefficients>(_ coefficients: Coefficients, _ change: (inout Coefficients) -> Void) -> Coefficients {
+    var coefficients = coefficients
+    change(&coefficients)
+    return coefficients
 }
 
 /// What numbers a slot holds between steps.
@@ -50,8 +66,30 @@ func parts<Number: BinaryFloatingPoint>(_ number: Double, as type: Number.Type) 
     return (below, Number(number - Double(below)))
 }
 
+/// An exponential average with one more number, by the shorter way from one of the two.
+func average<Number: BinaryFloatingPoint>(_ beta: Double, _ old: Number, _ new: Number) -> Number {
+    1 - beta < 0.5
+        ? old.addingProduct(Number(1 - beta), new - old) : new.addingProduct(Number(-beta), new - old)
+}
+
+/// One with one more square.
+func average<Number: BinaryFloatingPoint>(_ beta: Double, _ old: Number, square root: Number) -> Number {
+    let (high, rest) = parts(beta, as: Number.self)
+    return (rest * old).addingProduct(Number(1 - beta) * root, root).addingProduct(high, old)
+}
+
 /// The larger number; NaN where either is.
 func largest<Number: BinaryFloatingPoint>(_ a: Number, _ b: Number) -> Number { b.isNaN || b > a ? b : a }
+
+/// A number moved into a range; NaN stays.
+func clamped<Number: BinaryFloatingPoint>(_ number: Number, _ low: Number, _ high: Number) -> Number {
+    number < low ? low : number > high ? high : number
+}
+
+/// -1, 0 or 1; NaN stays.
+func sign<Number: BinaryFloatingPoint>(_ number: Number) -> Number {
+    number > 0 ? 1 : number < 0 ? -1 : number == 0 ? 0 : number
+}
 
 // MARK: - What surrounds a rule
 
@@ -74,6 +112,7 @@ extension RuleReference {
         let step = update(&element, c, variant: terms.variant)
         let isDecayed = terms.isCautious == 0 || step > 0 && value > 0 || step < 0 && value < 0
         let after = (isDecayed ? Number(terms.decay) * value : value) - step
+        finish(&element, c, value: after)
         return types.indices.map { place in
             switch place {
             case 0: types[0].encode(Double(after))

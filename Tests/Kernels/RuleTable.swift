@@ -4,7 +4,26 @@ import MartletKernelInterface
 import Testing
 
 let ruleTable: [RuleRow] = [
-    rows(of: AdamReference.self)
+    rows(of: AdamReference.self),
+    rows(of: SGDReference.self),
+    rows(of: RMSpropReference.self),
+    rows(of: AdagradReference.self),
+    rows(of: AdadeltaReference.self),
+    rows(of: RpropReference.self),
+    rows(of: ASGDReference.self),
+    rows(of: AdamaxReference.self),
+    rows(of: NAdamReference.self),
+    rows(of: RAdamReference.self),
+    rows(of: AdaBoundReference.self),
+    rows(of: AdaBeliefReference.self),
+    rows(of: AdanReference.self),
+    rows(of: LionReference.self),
+    rows(of: AdEMAMixReference.self),
+    rows(of: SimplifiedAdEMAMixReference.self),
+    rows(of: ADOPTReference.self),
+    rows(of: LaPropReference.self),
+    rows(of: ScheduleFreeReference.self),
+    rows(of: InterpolationReference.self),
 ].flatMap { $0 }
 
 /// A rule's reference with one of its cases, of which the types are hidden.
@@ -29,7 +48,7 @@ struct RuleRow: Sendable, CustomTestStringConvertible {
 private func rows<Reference: RuleReference>(of reference: Reference.Type) -> [RuleRow] {
     Reference.cases.enumerated().map { index, one in
         let (variant, coefficients) = (one.variant, one.coefficients)
-        @Sendable func with(_ terms: RunTerms) -> RunTerms {
+        @Sendable func chosen(_ terms: RunTerms) -> RunTerms {
             var terms = terms
             terms.variant = variant
             return terms
@@ -37,7 +56,7 @@ private func rows<Reference: RuleReference>(of reference: Reference.Type) -> [Ru
         return RuleRow(
             testDescription: "\(Reference.rule), variant \(variant), case \(index)", rule: Reference.rule,
             variant: variant, slots: one.slots,
-            sweep: { $0.sweep(Reference.rule, $1, with($2), coefficients) },
-            step: { Reference.step($0, $1, with($2), coefficients) })
+            sweep: { $0.sweep(Reference.rule, $1, chosen($2), coefficients) },
+            step: { Reference.step($0, $1, chosen($2), coefficients) })
     }
 }

@@ -20,12 +20,8 @@ enum AdamReference: RuleReference {
         _ element: inout Element<Number>, _ c: AdamCoefficients, variant: Int
     ) -> Number {
         let g = element.gradient
-        var (m, v) = (element.slots[0], element.slots[1])
-        m =
-            c.oneMinusBeta1 < 0.5
-            ? m.addingProduct(Number(c.oneMinusBeta1), g - m) : g.addingProduct(-Number(c.beta1), g - m)
-        let (beta2, beta2Rest) = parts(c.beta2, as: Number.self)
-        v = (beta2Rest * v).addingProduct(Number(c.oneMinusBeta2) * g, g).addingProduct(beta2, v)
+        let m = average(c.beta1, element.slots[0], g)
+        let v = average(c.beta2, element.slots[1], square: g)
         (element.slots[0], element.slots[1]) = (m, v)
         var r = v
         if variant == 1 {
