@@ -11,33 +11,16 @@ extension Execution {
         scale: UnsafePointer<Float>?, shift: UnsafePointer<Float>?, moving: UnsafeMutablePointer<Float>,
         saved: UnsafeMutablePointer<Float>, y: UnsafeMutablePointer<Float>
     ) {
-        let partial = unsafe shared.assumingMemoryBound(to: Double.self)
-        var request = unsafe BatchNormRequest(rows: rows, channels: channels, x: x, y: y, partial: partial)
-        unsafe request.momentum = momentum
-        unsafe request.epsilon = epsilon
-        unsafe request.unbiased = unbiased
-        unsafe request.scale = unsafe scale
-        unsafe request.shift = unsafe shift
-        unsafe request.moving = unsafe moving
-        unsafe request.saved = unsafe saved
-        unsafe sums(.batchNormMoments, .batchNormStatistics, &request)
-        let pieces = unsafe request.cut.pieces
-        unsafe run(.batchNormApply, on: &request, pieces: pieces, nanoseconds: rows * channels / 6)
-    }
-
-    /// The same with mean and variance that are given.
-    package func batchNormInference(
-        rows: Int, channels: Int, epsilon: Float, x: UnsafePointer<Float>, scale: UnsafePointer<Float>?,
-        shift: UnsafePointer<Float>?, moving: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>
-    ) {
-        let partial = unsafe shared.assumingMemoryBound(to: Double.self)
-        var request = unsafe BatchNormRequest(rows: rows, channels: channels, x: x, y: y, partial: partial)
-        unsafe request.epsilon = epsilon
-        unsafe request.scale = unsafe scale
-        unsafe request.shift = unsafe shift
-        unsafe request.moving = UnsafeMutablePointer(mutating: moving)
-        let pieces = unsafe request.cut.pieces
-        unsafe run(.batchNormInference, on: &request, pieces: pieces, nanoseconds: rows * channels / 6)
+        unsafe forEachSlab(rows: rows, columns: channels) { slab in
+            unsafe run(BatchNormMomentsRequest(slab, x: x))
+            unsafe run(
+                BatchNormStatisticsRequest(
+                    slab, momentum: momentum, epsilon: epsilon, unbiased: unbiased, moving: moving, saved: saved))
+        }
+        unsafe run(
+            BatchNormApplyRequest(
+                rows: rows, channels: channels, statistics: saved, epsilon: nil, x: x, scale: scale, shift: shift, y: y)
+        )
     }
 
     /// The gradients of `batchNorm`, from its input and what it saved. `out` may be `gradient`.
@@ -46,32 +29,13 @@ extension Execution {
         gradient: UnsafePointer<Float>, scaleGradient: UnsafeMutablePointer<Float>?,
         shiftGradient: UnsafeMutablePointer<Float>?, out: UnsafeMutablePointer<Float>
     ) {
-        let partial = unsafe shared.assumingMemoryBound(to: Double.self)
-        var request = unsafe BatchNormRequest(rows: rows, channels: channels, x: x, y: out, partial: partial)
-        unsafe request.scale = unsafe scale
-        unsafe request.saved = UnsafeMutablePointer(mutating: saved)
-        unsafe request.gradient = unsafe gradient
-        unsafe request.scaleGradient = unsafe scaleGradient
-        unsafe request.shiftGradient = unsafe shiftGradient
-        // What the sums come to is needed by the pass over the elements, a slab of channels at a time.
-        for first in stride(from: 0, to: channels, by: ColumnParts.slab) {
-            unsafe request.firstChannel = first
-            unsafe request.channelCount = min(channels - first, ColumnParts.slab)
-            let (count, parts, pieces) = unsafe (request.channelCount, request.parts.pieces, request.cut.pieces)
-            unsafe run(.batchNormGradientSums, on: &request, pieces: parts, nanoseconds: rows * count / 6)
-            unsafe run(.batchNormGradientTotals, on: &request, pieces: 1, nanoseconds: count * parts / 4)
-            unsafe run(.batchNormBackward, on: &request, pieces: pieces, nanoseconds: rows * count / 5)
-        }
-    }
-
-    private func sums(_ part: Kernel, _ total: Kernel, _ request: inout BatchNormRequest) {
-        let (rows, channels) = unsafe (request.rows, request.channels)
-        for first in stride(from: 0, to: channels, by: ColumnParts.slab) {
-            unsafe request.firstChannel = first
-            unsafe request.channelCount = min(channels - first, ColumnParts.slab)
-            let (count, parts) = unsafe (request.channelCount, request.parts.pieces)
-            unsafe run(part, on: &request, pieces: parts, nanoseconds: rows * count / 6)
-            unsafe run(total, on: &request, pieces: 1, nanoseconds: count * parts / 4)
+        unsafe forEachSlab(rows: rows, columns: channels) { slab in
+            unsafe run(BatchNormGradientSumsRequest(slab, x: x, saved: saved, gradient: gradient))
+            unsafe run(
+                BatchNormGradientTotalsRequest(
+                    slab, saved: saved, scaleGradient: scaleGradient, shiftGradient: shiftGradient))
+            unsafe run(
+                BatchNormBackwardRequest(slab, x: x, scale: scale, saved: saved, gradient: gradient, out: out))
         }
     }
 }

@@ -102,10 +102,7 @@ extension Execution {
                     right: Factor(base: weights, rowStride: 1, columnStride: filters), out: parts,
                     outStride: window.partCount))
             let pixels = window.height * window.width * window.channels
-            var request = unsafe FoldRequest(
-                window: part, parts: parts, imageGradient: imageGradient + image * pixels)
-            unsafe run(
-                .fold, on: &request, pieces: part.batch, nanoseconds: part.positions * window.partCount)
+            unsafe run(FoldRequest(window: part, parts: parts, imageGradient: imageGradient + image * pixels))
             image += part.batch
         }
     }
@@ -143,12 +140,6 @@ extension Execution {
 }
 
 extension ImageWindow {
-    /// Positions in all images.
-    fileprivate var positions: Int { batch * outHeight * outWidth }
-
-    /// Numbers that a position hands to the pixels that it sees.
-    fileprivate var partCount: Int { kernelHeight * kernelWidth * channels }
-
     /// How many images are folded at a time: as many as there is shared memory for the parts of, where channels are few
     /// and the product that makes the parts is worth it; else nil.
     fileprivate func foldedImages(filters: Int) -> Int? {

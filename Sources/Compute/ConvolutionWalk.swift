@@ -12,7 +12,7 @@ extension Execution {
         unsafe request.window.pieceHeight = plan.height
         unsafe request.window.pieceWidth = plan.width
         guard unsafe whole.inner > 0 else {
-            unsafe run(.slide, on: &request, pieces: request.window.pieces, nanoseconds: 1 << 20)
+            unsafe run(request)
             return
         }
         unsafe request.weights = UnsafePointer(shared.assumingMemoryBound(to: Float.self))
@@ -35,9 +35,7 @@ extension Execution {
                 unsafe request.bias = bias.map { unsafe $0 + column }
                 let start = unsafe source.base + channel * source.depth + column * source.column
                 unsafe copyPanels(request, start, source)
-                unsafe run(
-                    .slide, on: &request, pieces: window.pieces,
-                    nanoseconds: window.batch * window.outHeight * window.outWidth * window.inner * count / 64)
+                unsafe run(request)
                 column += count
             }
         }
@@ -46,14 +44,11 @@ extension Execution {
     /// Copies the weights of a walk into panels, in the shared scratch.
     private func copyPanels(_ request: SlideRequest, _ base: UnsafePointer<Float>, _ source: WeightSource) {
         let window = unsafe request.window
-        var copy = unsafe WeightPanelRequest(
-            weights: base, tapsDown: window.tapsDown, tapsAcross: window.tapsAcross, rowStride: source.row,
-            tapStride: source.tap, depth: window.depth, columns: request.columns, depthStride: source.depth,
-            columnStride: source.column, panels: shared.assumingMemoryBound(to: Float.self))
-        let perNumber = unsafe source.column == 1 ? 4 : 1
         unsafe run(
-            .weightPanels, on: &copy, pieces: window.tapsDown.count * window.tapsAcross.count,
-            nanoseconds: window.inner * request.columns / perNumber)
+            WeightPanelsRequest(
+                weights: base, tapsDown: window.tapsDown, tapsAcross: window.tapsAcross, rowStride: source.row,
+                tapStride: source.tap, depth: window.depth, columns: request.columns, depthStride: source.depth,
+                columnStride: source.column, panels: shared.assumingMemoryBound(to: Float.self)))
     }
 
     /// Does the gradient of weights; the request's pieces say nothing yet.
@@ -78,8 +73,7 @@ extension Execution {
     private func addUpPart(_ request: inout WeightGradientRequest) {
         let window = unsafe request.window
         let weights = unsafe window.inner * request.columns
-        let work = unsafe window.batch * window.outHeight * window.outWidth * weights
-        let wanted = min(max(work / 2_000_000, 1), 16)
+        let wanted = unsafe min(max(request.work / 2_000_000, 1), 16)
         let out = unsafe request.out
         let (outRow, outTap, outChannel) = unsafe (request.outRow, request.outTap, request.outChannel)
         // Results of their own for some positions each, as many as there is room for, and added up at the end.
@@ -100,8 +94,7 @@ extension Execution {
                 unsafe request.pieceColumns = min(request.pieceColumns, ProductLimits.panelColumns)
             }
         }
-        let pieces = unsafe request.partials * request.tapRowPieces * request.columnPieces
-        unsafe run(.weightGradient, on: &request, pieces: pieces, nanoseconds: work / 64)
+        unsafe run(request)
         guard unsafe request.partials > 1 else { return }
         for y in 0..<(unsafe window.tapsDown.count) {
             for x in 0..<(unsafe window.tapsAcross.count) {
@@ -119,13 +112,11 @@ extension Execution {
         to out: UnsafeMutablePointer<Float>, outStride: Int
     ) {
         let nothing = unsafe Factor(base: partials, rowStride: 1, columnStride: 1)
-        var request = unsafe ProductRequest(
-            MatrixProduct(
-                rows: rows, inner: 0, columns: columns, left: nothing, right: nothing, out: out, outStride: outStride))
-        unsafe request.partials = unsafe partials
-        unsafe request.partialStride = partialStride
-        unsafe request.partialCount = count
-        unsafe run(.productSum, on: &request, pieces: rows, nanoseconds: rows * columns * count / 8)
+        let product = unsafe MatrixProduct(
+            rows: rows, inner: 0, columns: columns, left: nothing, right: nothing, out: out, outStride: outStride)
+        unsafe run(
+            ProductSumRequest(
+                product, partials: partials, count: count, stride: partialStride, isFirst: true, isLast: true))
     }
 
     /// Calls `body` for all taps and channels of a walk, as many at a time as the plan says: with the window of these,

@@ -71,11 +71,14 @@ package struct ExecutionSettings {
     }
 
     /// Does every piece of a request.
-    package func run(_ kernel: Kernel, on request: UnsafeRawPointer, pieces: Int, nanoseconds: Int) {
-        unsafe run(isa.kernel(kernel), on: request, pieces: pieces, nanoseconds: nanoseconds)
+    package func run<Request: PieceRequest>(_ request: Request) {
+        unsafe withUnsafePointer(to: request) { address in
+            unsafe run(
+                isa.kernel(Request.kernel), on: address, pieces: request.pieces, nanoseconds: request.nanoseconds)
+        }
     }
 
-    /// The same by a function that is no kernel.
+    /// Does as many pieces of a request by any function.
     ///
     /// - Parameters:
     ///   - nanoseconds: about how long one thread takes for all pieces, which decides who is woken for them.

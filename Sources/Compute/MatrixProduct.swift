@@ -9,35 +9,25 @@ extension Execution {
         guard unsafe product.rows > 0 && product.columns > 0 else { return }
         if unsafe isTurned(product) { return unsafe multiplyTurned(product) }
         let plan = unsafe ProductPlan(product, threads: threads)
-        var request = unsafe ProductRequest(product)
-        unsafe request.pieceRows = plan.rows.size
-        unsafe request.pieceColumns = plan.columns.size
-        unsafe request.columnPieces = plan.columns.pieces
-        unsafe request.packsLeft = plan.packsLeft
-        unsafe request.copiesRight = plan.copiesRight
-        let pieces = plan.rows.pieces * plan.columns.pieces
-        guard plan.inner.pieces > 1 else {
-            unsafe run(.product, on: &request, pieces: pieces, nanoseconds: plan.nanoseconds)
-            return
-        }
-        unsafe request.pieceInner = plan.inner.size
-        unsafe request.partialStride = product.rows * product.columns
-        unsafe request.partials = shared.assumingMemoryBound(to: Float.self)
+        var request = unsafe ProductRequest(
+            product, rows: plan.rows, columns: plan.columns, inner: plan.inner, packsLeft: plan.packsLeft,
+            copiesRight: plan.copiesRight, nanoseconds: plan.nanoseconds)
+        let pieces = plan.inner.pieces
+        if pieces <= 1 { return unsafe run(request) }
+        let partials = unsafe shared.assumingMemoryBound(to: Float.self)
+        unsafe request.partials = partials
         let blocks = unsafe ProductLimits.blocks(of: product.inner)
         // As many inner pieces at a time as there is memory for the results of.
-        for first in stride(from: 0, to: plan.inner.pieces, by: plan.innerAtOnce) {
-            let last = min(first + plan.innerAtOnce, plan.inner.pieces) - 1
-            unsafe request.innerStart = plan.inner.start(first)
-            unsafe request.innerEnd = plan.inner.end(last)
+        for first in stride(from: 0, to: pieces, by: plan.innerAtOnce) {
+            let last = min(first + plan.innerAtOnce, pieces) - 1
+            unsafe request.firstInner = first
             unsafe request.innerPieces = last - first + 1
-            let count = unsafe request.innerEnd - request.innerStart
-            unsafe request.partialCount = (count + blocks.size - 1) / blocks.size
+            unsafe run(request)
+            let count = plan.inner.end(last) - plan.inner.start(first)
             unsafe run(
-                .product, on: &request, pieces: pieces * request.innerPieces,
-                nanoseconds: plan.nanoseconds / plan.inner.pieces * request.innerPieces)
-            unsafe run(
-                .productSum, on: &request, pieces: product.rows,
-                nanoseconds: product.rows * product.columns * request.partialCount / 8)
+                ProductSumRequest(
+                    product, partials: partials, count: (count + blocks.size - 1) / blocks.size,
+                    stride: request.partialStride, isFirst: first == 0, isLast: last == pieces - 1))
         }
     }
 }
@@ -53,13 +43,9 @@ extension Execution {
     }
 
     private func multiplyTurned(_ product: MatrixProduct) {
-        var request = unsafe ProductRequest(product)
         let strips = unsafe (product.columns + ProductLimits.turnedRows - 1) / ProductLimits.turnedRows
-        let cut = unsafe Cut(
+        let columns = unsafe Cut(
             product.columns, by: min((strips + threads - 1) / threads, 8) * ProductLimits.turnedRows)
-        unsafe request.pieceColumns = cut.size
-        unsafe run(
-            .productTurned, on: &request, pieces: cut.pieces,
-            nanoseconds: ProductSize(product).work / 64)
+        unsafe run(ProductTurnedRequest(product, columns: columns, nanoseconds: ProductSize(product).work / 64))
     }
 }

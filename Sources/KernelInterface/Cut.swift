@@ -4,31 +4,40 @@
 
 /// Numbered things, cut into runs of one size; the last may be shorter.
 package struct Cut: BitwiseCopyable {
-    package var count: Int
+    package let count: Int
     /// Things in each piece but the last.
-    package var size: Int
+    package let size: Int
+    package let pieces: Int
+
+    @inline(__always)
+    private init(_ count: Int, size: Int) {
+        self.count = count
+        self.size = size
+        pieces = (count + size - 1) / size
+    }
 
     /// - Parameters:
     ///   - size: things in a piece, more where there would be too many pieces to share.
     ///   - most: the most pieces there may be.
     @inline(__always)
     package init(_ count: Int, by size: Int, most: Int = 4096) {
-        self.count = count
-        self.size = max(size, (count + most - 1) / most, 1)
+        self.init(count, size: max(size, (count + most - 1) / most, 1))
+    }
+
+    /// Rows of so many columns each, about `elements` elements in a piece. Rows of nothing are no rows.
+    @inline(__always)
+    package init(_ rows: Int, of columns: Int, about elements: Int) {
+        self.init(columns == 0 ? 0 : rows, by: elements / max(columns, 1))
     }
 
     /// As few pieces as hold at most `most` things each, as even as they go where their sizes are multiples of `grain`,
     /// which `most` is too.
     @inline(__always)
     package init(_ count: Int, evenlyBy most: Int, grain: Int = 1) {
-        self.count = count
         let pieces = max((count + most - 1) / most, 1)
         let each = max((count + pieces - 1) / pieces, 1)
-        size = (each + grain - 1) / grain * grain
+        self.init(count, size: (each + grain - 1) / grain * grain)
     }
-
-    @inline(__always)
-    package var pieces: Int { (count + size - 1) / size }
 
     @inline(__always)
     package func start(_ piece: Int) -> Int { piece * size }

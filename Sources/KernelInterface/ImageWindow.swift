@@ -41,4 +41,11 @@ package struct ImageWindow: BitwiseCopyable {
         self.padTop = padTop
         self.padLeft = padLeft
     }
+
+    /// Positions in all images.
+    @inline(__always)
+    package var positions: Int { batch * outHeight * outWidth }
+    /// Numbers that a position sees.
+    @inline(__always)
+    package var partCount: Int { kernelHeight * kernelWidth * channels }
 }

@@ -1,29 +1,39 @@
-// The kernels of models' operations by number, and what one is and may use. Requests say which they are for; the twins
-// of the kernels name the functions in their Table.swift.
+// The kernels of models' operations by number, what one is and may use, and what it is asked. Each request is a struct in
+// a file of its name; the twins of the kernels name the functions in their Table.swift.
 
 /// The kernels of models' operations.
-package enum Kernel: CaseIterable {
+package enum Kernel {
     // Elements, rows and images.
-    case activate, activateBackward
+    case activation, activationBackward
     case softmax, softmaxBackward
-    case columnSums, columnTotals
-    case normalize
+    case normalization
     case dropout, randomWords
     case sums, total
+    case columnSums, columnTotals
+    case batchNormMoments, batchNormStatistics, batchNormApply
+    case batchNormGradientSums, batchNormGradientTotals, batchNormBackward
     case maxPool, maxPoolBackward
     case averagePool, averagePoolBackward
     case globalAverage, globalAverageBackward
     case permute, gather
-    case batchNormMoments, batchNormStatistics, batchNormApply, batchNormInference
-    case batchNormGradientSums, batchNormGradientTotals, batchNormBackward
     case loss, rowAccuracy, rowErrors
     // Products and convolutions.
     case product, productSum, productTurned
     case slide, weightPanels, weightGradient, fold
 }
 
-/// A kernel that does one piece of a request: an operation of models, whose struct says how many pieces it has. What
-/// is summed in one piece depends on shapes alone; pieces write apart from one another, and may be done in any order, on
+/// An operation of models, or a part of one that runs by itself: where its arrays lie, the kernel that does it, and how it
+/// is cut. Sizes and addresses have been checked; arrays are contiguous fp32 where nothing else is said, and what is read
+/// overlaps nothing that is written, but where it says so.
+package protocol PieceRequest: BitwiseCopyable {
+    static var kernel: Kernel { get }
+    /// How many pieces there are.
+    var pieces: Int { get }
+    /// About how long one thread takes for all of them, which decides who is woken.
+    var nanoseconds: Int { get }
+}
+
+/// A kernel: does one piece of a request of its own type. What is summed in one piece depends on shapes alone; pieces write apart from one another, and may be done in any order, on
 /// any threads.
 ///
 /// `scratch` is `PieceScratch.byteCount` bytes of the thread's own, aligned to 64, with any content. A C function

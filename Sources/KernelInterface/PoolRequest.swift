@@ -1,32 +1,105 @@
-// The request for pooling over images and its gradient. The arithmetic is in Kernels/Pooling.swift.
+// The requests for pooling over images, channels-last, and its gradients. The arithmetic is in Kernels/Pooling.swift.
 
-@unsafe package struct PoolRequest: BitwiseCopyable {
-    package var window: ImageWindow
-    /// averagePool: whether places in the padding count in the divisor.
-    package var countsPadding: Bool
-    /// The image, or the gradient of what came out.
-    package var x: UnsafePointer<Float>
-    /// What comes out, or the image's gradient.
-    package var y: UnsafeMutablePointer<Float>
-    /// maxPool: for each output which element of its image it came from; -1 for a window wholly in the padding.
-    package var places: UnsafeMutablePointer<Int32>?
-    /// Forward: runs of rows of all outputs. Backward: runs of images.
-    package var cut: Cut
+/// The largest element of each window.
+@unsafe package struct MaxPoolRequest: PieceRequest {
+    package static var kernel: Kernel { .maxPool }
+    package let window: ImageWindow
+    package let image: UnsafePointer<Float>
+    package let out: UnsafeMutablePointer<Float>
+    /// For each output which element of its image it is: the first of equals, and a NaN where there is one; -1 for a
+    /// window wholly in the padding.
+    package let places: UnsafeMutablePointer<Int32>
+    package let cut: Cut
 
     package init(
-        _ window: ImageWindow, countsPadding: Bool, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>,
-        places: UnsafeMutablePointer<Int32>?, isBackward: Bool
+        _ window: ImageWindow, image: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>,
+        places: UnsafeMutablePointer<Int32>
     ) {
-        unsafe self.window = window
-        unsafe self.countsPadding = countsPadding
-        unsafe self.x = unsafe x
-        unsafe self.y = unsafe y
-        unsafe self.places = unsafe places
-        let image = max(window.height * window.width * window.channels, 1)
-        let row = max(window.outWidth * window.channels, 1)
-        unsafe cut =
-            isBackward
-            ? Cut(window.batch, by: 16_384 / image)
-            : Cut(window.batch * window.outHeight, by: max(1, 8192 / row))
+        unsafe (self.window, self.image, self.out, self.places) = unsafe (window, image, out, places)
+        unsafe cut = window.outputRows
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe window.nanoseconds }
+}
+
+/// Adds each output's gradient to the element that it came from. `imageGradient` is overwritten.
+@unsafe package struct MaxPoolBackwardRequest: PieceRequest {
+    package static var kernel: Kernel { .maxPoolBackward }
+    package let window: ImageWindow
+    package let gradient: UnsafePointer<Float>
+    package let places: UnsafePointer<Int32>
+    package let imageGradient: UnsafeMutablePointer<Float>
+    package let cut: Cut
+
+    package init(
+        _ window: ImageWindow, gradient: UnsafePointer<Float>, places: UnsafePointer<Int32>,
+        imageGradient: UnsafeMutablePointer<Float>
+    ) {
+        unsafe (self.window, self.gradient, self.places) = unsafe (window, gradient, places)
+        unsafe self.imageGradient = unsafe imageGradient
+        unsafe cut = window.images
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe window.nanoseconds }
+}
+
+/// The average of each window; places in the padding are 0, and counted or not.
+@unsafe package struct AveragePoolRequest: PieceRequest {
+    package static var kernel: Kernel { .averagePool }
+    package let window: ImageWindow
+    package let countsPadding: Bool
+    package let image: UnsafePointer<Float>
+    package let out: UnsafeMutablePointer<Float>
+    package let cut: Cut
+
+    package init(
+        _ window: ImageWindow, countsPadding: Bool, image: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>
+    ) {
+        unsafe (self.window, self.countsPadding, self.image, self.out) = unsafe (window, countsPadding, image, out)
+        unsafe cut = window.outputRows
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe window.nanoseconds }
+}
+
+/// Spreads each output's gradient over its window. `imageGradient` is overwritten.
+@unsafe package struct AveragePoolBackwardRequest: PieceRequest {
+    package static var kernel: Kernel { .averagePoolBackward }
+    package let window: ImageWindow
+    package let countsPadding: Bool
+    package let gradient: UnsafePointer<Float>
+    package let imageGradient: UnsafeMutablePointer<Float>
+    package let cut: Cut
+
+    package init(
+        _ window: ImageWindow, countsPadding: Bool, gradient: UnsafePointer<Float>,
+        imageGradient: UnsafeMutablePointer<Float>
+    ) {
+        unsafe (self.window, self.countsPadding, self.gradient) = unsafe (window, countsPadding, gradient)
+        unsafe self.imageGradient = unsafe imageGradient
+        unsafe cut = window.images
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe window.nanoseconds }
+}
+
+extension ImageWindow {
+    /// Runs of rows of all outputs.
+    fileprivate var outputRows: Cut { Cut(batch * outHeight, by: 8192 / max(outWidth * channels, 1)) }
+
+    /// Runs of images.
+    fileprivate var images: Cut { Cut(batch, by: 16_384 / max(height * width * channels, 1)) }
+
+    /// About how long pooling takes: at most every output with every place of the image, which may be more than a number
+    /// can hold.
+    fileprivate var nanoseconds: Int {
+        let taps = min(kernelHeight, height) * min(kernelWidth, width)
+        let groups = batch * outHeight * outWidth * ((channels + 15) / 16)
+        let (nanoseconds, isBeyond) = groups.multipliedReportingOverflow(by: taps + 4)
+        return isBeyond ? .max : nanoseconds
     }
 }

@@ -1,134 +1,80 @@
-// A product of two matrices of fp32, as a caller states it. Where memory lies and what happens to the sums, not how the
-// work is cut: Compute plans that.
+// The requests that a product of matrices becomes: its pieces, the sums of what inner pieces give, or pieces of its
+// transpose. Compute/ProductPlan.swift says how they are cut; the arithmetic is in Kernels/ProductPieces.swift and
+// Kernels/ProductTurned.swift.
 
-/// A factor of a product: its rows and columns lie apart by strides, counted in numbers, one of which is 1.
-@unsafe package struct Factor: BitwiseCopyable {
-    package var base: UnsafePointer<Float>
-    package var rowStride: Int
-    package var columnStride: Int
-
-    @inline(__always)
-    package init(base: UnsafePointer<Float>, rowStride: Int, columnStride: Int) {
-        unsafe self.base = unsafe base
-        unsafe self.rowStride = rowStride
-        unsafe self.columnStride = columnStride
-    }
-}
-
-/// What happens to a sum before it is stored.
-package enum Epilogue: Int32, BitwiseCopyable {
-    case none
-    case relu
-}
-
-/// out = epilogue(left · right + bias), or out += left · right where it accumulates. `out` overlaps nothing that is read.
-@unsafe package struct MatrixProduct: BitwiseCopyable {
-    /// Any of the sizes may be 0; sums of nothing are 0.
-    package var rows: Int
-    package var inner: Int
-    package var columns: Int
-    /// rows x inner
-    package var left: Factor
-    /// inner x columns
-    package var right: Factor
-    package var out: UnsafeMutablePointer<Float>
-    /// From one row of `out` to the next; columns lie side by side.
-    package var outStride: Int
-    /// One number for each column. Not used where the product accumulates, and neither is the epilogue.
-    package var bias: UnsafePointer<Float>?
-    package var epilogue: Epilogue
-    package var accumulates: Bool
-
-    @inline(__always)
-    package init(
-        rows: Int, inner: Int, columns: Int, left: Factor, right: Factor,
-        out: UnsafeMutablePointer<Float>, outStride: Int,
-        bias: UnsafePointer<Float>? = nil, epilogue: Epilogue = .none, accumulates: Bool = false
-    ) {
-        unsafe self.rows = rows
-        unsafe self.inner = inner
-        unsafe self.columns = columns
-        unsafe self.left = unsafe left
-        unsafe self.right = unsafe right
-        unsafe self.out = unsafe out
-        unsafe self.outStride = outStride
-        unsafe self.bias = unsafe bias
-        unsafe self.epilogue = epilogue
-        unsafe self.accumulates = accumulates
-    }
-}
-
-/// A product and how it is cut. Pieces are numbered row by row of a grid over the results.
-@unsafe package struct ProductRequest: BitwiseCopyable {
+/// A product and how it is cut. Pieces are numbered row by row of a grid over the results, and in each place of it along
+/// the inner index.
+@unsafe package struct ProductRequest: PieceRequest {
+    package static var kernel: Kernel { .product }
     package var product: MatrixProduct
-    /// Rows and columns of a piece, but for the last ones; columns are whole panels, the widest ones.
-    package var pieceRows: Int
-    package var pieceColumns: Int
-    /// Pieces side by side.
-    package var columnPieces: Int
+    package var rows: Cut
+    /// Whole panels, the widest ones.
+    package var columns: Cut
+    /// Whole blocks of the inner index, of which the run's are `innerPieces` from `firstInner` on.
+    package var inner: Cut
+    package var firstInner = 0
+    package var innerPieces = 1
     /// Whether parts of the left factor are copied together before they are read.
     package var packsLeft: Bool
     /// Whether the first to read a part of the right factor copies it for the others.
     package var copiesRight: Bool
-    /// The part of the inner index that is worked out at once.
-    package var innerStart: Int
-    package var innerEnd: Int
-    /// How much of it a piece takes, whole blocks, and pieces behind one another.
-    package var pieceInner: Int
-    package var innerPieces: Int
-    /// Where there are several of these, each block has results of its own, with rows and columns as in `out`: how many
-    /// they are, and numbers from one to the next.
+    /// Where inner pieces are several, each block has results of its own, with rows and columns as in `out`: the first
+    /// ones, of the run's first block.
     package var partials: UnsafeMutablePointer<Float>?
-    package var partialCount: Int
-    package var partialStride: Int
+    /// For all inner pieces.
+    package var wholeNanoseconds: Int
 
-    @inline(__always)
-    package init(_ product: MatrixProduct) {
-        unsafe self.product = unsafe product
-        unsafe pieceRows = unsafe product.rows
-        unsafe pieceColumns = unsafe ProductLimits.wholePanels(product.columns)
-        unsafe columnPieces = 1
-        unsafe packsLeft = false
-        unsafe copiesRight = false
-        unsafe innerStart = 0
-        unsafe innerEnd = unsafe product.inner
-        unsafe pieceInner = unsafe product.inner
-        unsafe innerPieces = 1
-        unsafe partials = nil
-        unsafe partialCount = 0
-        unsafe partialStride = 0
+    package init(
+        _ product: MatrixProduct, rows: Cut, columns: Cut, inner: Cut, packsLeft: Bool, copiesRight: Bool,
+        nanoseconds: Int
+    ) {
+        unsafe (self.product, self.rows, self.columns, self.inner) = unsafe (product, rows, columns, inner)
+        unsafe (self.packsLeft, self.copiesRight) = (packsLeft, copiesRight)
+        unsafe wholeNanoseconds = nanoseconds
     }
+
+    package var pieces: Int { unsafe rows.pieces * columns.pieces * innerPieces }
+    package var nanoseconds: Int { unsafe wholeNanoseconds / max(inner.pieces, 1) * innerPieces }
+
+    /// From the results of one block to those of the next.
+    @inline(__always)
+    package var partialStride: Int { unsafe product.rows * product.columns }
 }
 
-/// How products are cut beyond pieces. All of it is the same for any product, so that every result is the same sum in the
-/// same order, however the rest of the work is cut.
-package enum ProductLimits {
-    /// The most of the inner index that is added up in registers.
-    @inline(__always)
-    package static var inner: Int { 352 }
-    /// The blocks of an inner index. Every result is the sum of its blocks' sums, one after another.
-    @inline(__always)
-    package static func blocks(of inner: Int) -> Cut { Cut(inner, evenlyBy: ProductLimits.inner) }
-    /// The most rows of a transposed left factor that are copied together.
-    @inline(__always)
-    package static var rows: Int { 96 }
-    /// The columns of a right factor that stay in the second-level cache, for one block of the inner index.
-    @inline(__always)
-    package static var columns: Int { 512 }
-    /// The most rows of a product that is worked out as its transpose, and the columns that are worked out together.
-    @inline(__always)
-    package static var turnedRows: Int { 96 }
+/// Results of blocks added up in order; one piece for each row.
+@unsafe package struct ProductSumRequest: PieceRequest {
+    package static var kernel: Kernel { .productSum }
+    /// Where the sums go, and what becomes of them. Its factors are not read.
+    package let product: MatrixProduct
+    /// The first results, how many there are, and numbers from one to the next.
+    package let partials: UnsafePointer<Float>
+    package let count: Int
+    package let stride: Int
+    /// Whether these are the product's first blocks, and its last.
+    package let isFirst: Bool
+    package let isLast: Bool
 
-    /// The columns of the widest panel of a copied right factor; instruction sets with fewer registers have narrower ones.
-    /// Wherever columns are cut, it is at a multiple of this.
-    @inline(__always)
-    package static var panelColumns: Int { 64 }
-    /// The columns of as many of the widest panels as hold so many.
-    @inline(__always)
-    package static func wholePanels(_ columns: Int) -> Int {
-        (columns + panelColumns - 1) / panelColumns * panelColumns
+    package init(
+        _ product: MatrixProduct, partials: UnsafePointer<Float>, count: Int, stride: Int, isFirst: Bool, isLast: Bool
+    ) {
+        unsafe (self.product, self.partials, self.count, self.stride) = unsafe (product, partials, count, stride)
+        unsafe (self.isFirst, self.isLast) = (isFirst, isLast)
     }
-    /// The bytes of the widest panel over so much of the inner index.
-    @inline(__always)
-    package static func panelBytes(inner: Int) -> Int { inner * panelColumns * 4 }
+
+    package var pieces: Int { unsafe product.rows }
+    package var nanoseconds: Int { unsafe product.rows * product.columns * count / 8 }
+}
+
+/// A product of few rows and a transposed right factor, worked out as its transpose; pieces are runs of columns.
+@unsafe package struct ProductTurnedRequest: PieceRequest {
+    package static var kernel: Kernel { .productTurned }
+    package let product: MatrixProduct
+    package let columns: Cut
+    package let nanoseconds: Int
+
+    package init(_ product: MatrixProduct, columns: Cut, nanoseconds: Int) {
+        unsafe (self.product, self.columns, self.nanoseconds) = unsafe (product, columns, nanoseconds)
+    }
+
+    package var pieces: Int { unsafe columns.pieces }
 }

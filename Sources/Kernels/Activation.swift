@@ -76,24 +76,25 @@ private struct Logistic: ElementFunction {
 }
 
 /// y = f(x) on one piece.
-func activate(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+func activation(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: ActivationRequest = value(at: request)
+    let (x, y, elements) = (request.x, request.y, request.cut.range(piece))
     switch request.activation {
-    case .linear, .softmax: values(Linear(), request, piece)
-    case .relu: values(Rectifier(), request, piece)
-    case .leakyReLU: values(LeakyRectifier(slope: Floats(repeating: request.slope)), request, piece)
-    case .gelu: values(NormalUnit(), request, piece)
-    case .silu: values(LogisticUnit(), request, piece)
-    case .tanh: values(Tangent(), request, piece)
-    case .sigmoid: values(Logistic(), request, piece)
+    case .linear, .softmax: values(Linear(), x, y, elements)
+    case .relu: values(Rectifier(), x, y, elements)
+    case .leakyReLU: values(LeakyRectifier(slope: Floats(repeating: request.slope)), x, y, elements)
+    case .gelu: values(NormalUnit(), x, y, elements)
+    case .silu: values(LogisticUnit(), x, y, elements)
+    case .tanh: values(Tangent(), x, y, elements)
+    case .sigmoid: values(Logistic(), x, y, elements)
     }
 }
 
-/// y = gradient * f' on one piece.
-func activateBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: ActivationRequest = value(at: request)
+/// out = gradient * f' on one piece.
+func activationBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: ActivationBackwardRequest = value(at: request)
     switch request.activation {
-    case .linear, .softmax: values(Linear(), request, piece)
+    case .linear, .softmax: values(Linear(), request.gradient, request.out, request.cut.range(piece))
     case .relu: gradients(Rectifier(), request, piece)
     case .leakyReLU: gradients(LeakyRectifier(slope: Floats(repeating: request.slope)), request, piece)
     case .gelu: gradients(NormalUnit(), request, piece)
@@ -104,12 +105,12 @@ func activateBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsa
 }
 
 @inline(never)
-private func values<Function: ElementFunction>(_ function: Function, _ request: ActivationRequest, _ piece: Int) {
-    let (x, y) = (request.x, request.y)
-    let end = request.cut.end(piece)
-    var index = request.cut.start(piece)
-    while index < end {
-        let count = min(end - index, grain)
+private func values<Function: ElementFunction>(
+    _ function: Function, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ elements: Range<Int>
+) {
+    var index = elements.lowerBound
+    while index < elements.upperBound {
+        let count = min(elements.upperBound - index, grain)
         prefetch(.fp32, in: x, at: index)
         store(count, function.value(load(count, x + index)), to: y + index)
         index += grain
@@ -117,15 +118,17 @@ private func values<Function: ElementFunction>(_ function: Function, _ request: 
 }
 
 @inline(never)
-private func gradients<Function: ElementFunction>(_ function: Function, _ request: ActivationRequest, _ piece: Int) {
-    let (x, saved, y) = (request.x, request.saved, request.y)
+private func gradients<Function: ElementFunction>(
+    _ function: Function, _ request: ActivationBackwardRequest, _ piece: Int
+) {
+    let (saved, gradient, out) = (request.saved, request.gradient, request.out)
     let end = request.cut.end(piece)
     var index = request.cut.start(piece)
     while index < end {
         let count = min(end - index, grain)
-        prefetch(.fp32, in: x, at: index)
+        prefetch(.fp32, in: gradient, at: index)
         prefetch(.fp32, in: saved, at: index)
-        store(count, function.gradient(load(count, x + index), load(count, saved + index)), to: y + index)
+        store(count, function.gradient(load(count, gradient + index), load(count, saved + index)), to: out + index)
         index += grain
     }
 }

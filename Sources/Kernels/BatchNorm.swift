@@ -9,21 +9,22 @@ import MartletKernelInterface
 
 /// Mean and sum of squared differences from it, of one part of the rows.
 func batchNormMoments(_ request: UnsafeRawPointer, _ part: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: BatchNormRequest = value(at: request)
-    let (first, end) = (request.parts.start(part), request.parts.end(part))
-    let all = request.rows * request.channels
-    let (means, squares) = partialSums(request.partial, part: part, columns: request.channelCount)
+    let request: BatchNormMomentsRequest = value(at: request)
+    let slab = request.slab
+    let (first, end) = (slab.parts.start(part), slab.parts.end(part))
+    let all = slab.rows * slab.columns
+    let (means, squares) = partialSums(slab, part: part)
     var row = first
     while row < end {
         let stop = min(row + blockRows, end)
         var channel = 0
-        while channel < request.channelCount {
-            let count = min(request.channelCount - channel, grain)
-            let start = request.firstChannel + channel
+        while channel < slab.count {
+            let count = min(slab.count - channel, grain)
+            let start = slab.first + channel
             // Differences from the block's first row: their squares lose little, wherever the mean is.
             let x = request.x + start
-            let base = loadReaching(count, all - start - row * request.channels, x + row * request.channels)
-            let sums = differences(x, base, row, stop, request.channels, count, all - start)
+            let base = loadReaching(count, all - start - row * slab.columns, x + row * slab.columns)
+            let sums = differences(x, base, row, stop, slab.columns, count, all - start)
             let size = Double(stop - row)
             let shifted = doubles(sums.first) / size
             let mean = doubles(base) + shifted
@@ -72,22 +73,24 @@ private func differences(
 
 /// Puts the parts together; writes what is saved and moves the moving statistics.
 func batchNormStatistics(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: BatchNormRequest = value(at: request)
-    guard let saved = request.saved, let moving = request.moving, request.rows > 0 else { return }
-    let channels = request.channels
-    let rows = Double(request.rows)
+    let request: BatchNormStatisticsRequest = value(at: request)
+    let slab = request.slab
+    guard slab.rows > 0 else { return }
+    let (moving, saved) = (request.moving, request.saved)
+    let channels = slab.columns
+    let rows = Double(slab.rows)
     let momentum = request.momentum
     let correction = request.unbiased ? rows / max(rows - 1, 1) : 1
     var channel = 0
-    while channel < request.channelCount {
-        let count = min(request.channelCount - channel, grain)
-        let place = request.firstChannel + channel
+    while channel < slab.count {
+        let count = min(slab.count - channel, grain)
+        let place = slab.first + channel
         var mean = SIMD16<Double>.zero
         var square = SIMD16<Double>.zero
-        for part in 0..<request.parts.pieces {
-            let (means, squares) = partialSums(request.partial, part: part, columns: request.channelCount)
-            let before = Double(request.parts.start(part))
-            let size = Double(request.parts.end(part)) - before
+        for part in 0..<slab.parts.pieces {
+            let (means, squares) = partialSums(slab, part: part)
+            let before = Double(slab.parts.start(part))
+            let size = Double(slab.parts.end(part)) - before
             let distance = read(means + channel) - mean
             mean += distance * (size / (before + size))
             square += read(squares + channel) + distance * distance * (before * size / (before + size))
@@ -109,26 +112,9 @@ private func moved(_ old: SIMD16<Double>, _ new: SIMD16<Double>, _ momentum: Dou
     momentum == 0 ? new : momentum == 1 ? old : old * momentum + new * (1 - momentum)
 }
 
-/// The elements, in training.
+/// The elements of one piece's rows.
 func batchNormApply(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: BatchNormRequest = value(at: request)
-    guard let saved = request.saved else { return }
-    apply(request, piece, scratch, mean: saved, deviations: saved + request.channels, areVariances: false)
-}
-
-/// The elements, with given statistics.
-func batchNormInference(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: BatchNormRequest = value(at: request)
-    guard let moving = request.moving else { return }
-    apply(request, piece, scratch, mean: moving, deviations: moving + request.channels, areVariances: true)
-}
-
-/// `deviations` holds 1 / deviation, or variances.
-@inline(never)
-private func apply(
-    _ request: BatchNormRequest, _ piece: Int, _ scratch: UnsafeMutableRawPointer, mean: UnsafePointer<Float>,
-    deviations: UnsafePointer<Float>, areVariances: Bool
-) {
+    let request: BatchNormApplyRequest = value(at: request)
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
     let scaling = ColumnScaling(scratch)
     var first = 0
@@ -137,13 +123,13 @@ private func apply(
         var channel = 0
         while channel < channels {
             let count = min(channels - channel, grain)
-            let place = first + channel
-            var factor = load(count, deviations + place)
-            if areVariances { factor = 1 / (factor + request.epsilon).squareRoot() }
-            if let scale = request.scale { factor = factor * load(count, scale + place) }
+            let mean = request.statistics + first + channel
+            var factor = load(count, mean + request.channels)
+            if let epsilon = request.epsilon { factor = 1 / (factor + epsilon).squareRoot() }
+            if let scale = request.scale { factor = factor * load(count, scale + first + channel) }
             var shift = Floats.zero
-            if let given = request.shift { shift = load(count, given + place) }
-            write(load(count, mean + place), to: scaling.mean + channel)
+            if let given = request.shift { shift = load(count, given + first + channel) }
+            write(load(count, mean), to: scaling.mean + channel)
             write(factor, to: scaling.factor + channel)
             write(shift, to: scaling.shift + channel)
             channel += grain

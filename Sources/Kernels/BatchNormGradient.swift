@@ -5,19 +5,20 @@ import MartletKernelInterface
 
 /// Sums of dy and of dy * (x - mean), of one part of the rows.
 func batchNormGradientSums(_ request: UnsafeRawPointer, _ part: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: BatchNormRequest = value(at: request)
-    guard let saved = request.saved, let gradient = request.gradient else { return }
-    let (first, end) = (request.parts.start(part), request.parts.end(part))
-    let stride = request.channels
-    let (sums, products) = partialSums(request.partial, part: part, columns: request.channelCount)
+    let request: BatchNormGradientSumsRequest = value(at: request)
+    let slab = request.slab
+    let (saved, gradient) = (request.saved, request.gradient)
+    let (first, end) = (slab.parts.start(part), slab.parts.end(part))
+    let stride = slab.columns
+    let (sums, products) = partialSums(slab, part: part)
     var row = first
     while row < end {
         let stop = min(row + blockRows, end)
         var channel = 0
-        while channel < request.channelCount {
-            let count = min(request.channelCount - channel, grain)
-            let start = request.firstChannel + channel
-            let left = request.rows * stride - start
+        while channel < slab.count {
+            let count = min(slab.count - channel, grain)
+            let start = slab.first + channel
+            let left = slab.rows * stride - start
             let mean = load(count, saved + start)
             let (x, dy) = (request.x + start, gradient + start)
             var (a, b, c, d) = (Floats.zero, Floats.zero, Floats.zero, Floats.zero)
@@ -53,24 +54,25 @@ func batchNormGradientSums(_ request: UnsafeRawPointer, _ part: Int, _ scratch: 
 
 /// The gradients of scale and shift; leaves the sums of all rows in the first part's place.
 func batchNormGradientTotals(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: BatchNormRequest = value(at: request)
-    guard let saved = request.saved else { return }
+    let request: BatchNormGradientTotalsRequest = value(at: request)
+    let slab = request.slab
+    let saved = request.saved
     var channel = 0
-    while channel < request.channelCount {
-        let count = min(request.channelCount - channel, grain)
-        let place = request.firstChannel + channel
+    while channel < slab.count {
+        let count = min(slab.count - channel, grain)
+        let place = slab.first + channel
         var (sum, product) = (SIMD16<Double>.zero, SIMD16<Double>.zero)
-        for part in 0..<request.parts.pieces {
-            let (sums, products) = partialSums(request.partial, part: part, columns: request.channelCount)
+        for part in 0..<slab.parts.pieces {
+            let (sums, products) = partialSums(slab, part: part)
             sum += read(sums + channel)
             product += read(products + channel)
         }
-        let (sums, products) = partialSums(request.partial, part: 0, columns: request.channelCount)
+        let (sums, products) = partialSums(slab, part: 0)
         write(sum, to: sums + channel)
         write(product, to: products + channel)
         if let shiftGradient = request.shiftGradient { store(count, floats(sum), to: shiftGradient + place) }
         if let scaleGradient = request.scaleGradient {
-            let inverse = doubles(load(count, saved + request.channels + place))
+            let inverse = doubles(load(count, saved + slab.columns + place))
             store(count, floats(product * inverse), to: scaleGradient + place)
         }
         channel += grain
@@ -102,16 +104,17 @@ private struct GradientScaling: ColumnFunction {
 
 /// The elements of the run's channels.
 func batchNormBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: BatchNormRequest = value(at: request)
-    guard let saved = request.saved, let gradient = request.gradient else { return }
+    let request: BatchNormBackwardRequest = value(at: request)
+    let slab = request.slab
+    let saved = request.saved
     let function = GradientScaling(scratch)
-    let (sums, products) = partialSums(request.partial, part: 0, columns: request.channelCount)
-    let rows = Double(request.rows)
+    let (sums, products) = partialSums(slab, part: 0)
+    let rows = Double(slab.rows)
     var channel = 0
-    while channel < request.channelCount {
-        let count = min(request.channelCount - channel, grain)
-        let place = request.firstChannel + channel
-        let inverse = load(count, saved + request.channels + place)
+    while channel < slab.count {
+        let count = min(slab.count - channel, grain)
+        let place = slab.first + channel
+        let inverse = load(count, saved + slab.columns + place)
         let wide = doubles(inverse)
         var factor = inverse
         if let scale = request.scale { factor = factor * load(count, scale + place) }
@@ -121,15 +124,13 @@ func batchNormBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Uns
         write(floats(read(products + channel) * wide * wide / rows), to: function.slope + channel)
         channel += grain
     }
-    elements(function, request, piece, gradient)
+    elements(function, request, piece)
 }
 
 @inline(never)
-private func elements(
-    _ function: GradientScaling, _ request: BatchNormRequest, _ piece: Int, _ gradient: UnsafePointer<Float>
-) {
+private func elements(_ function: GradientScaling, _ request: BatchNormBackwardRequest, _ piece: Int) {
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
-    let (channels, all) = (request.channelCount, request.channels)
+    let (channels, all) = (request.slab.count, request.slab.columns)
     let shape = ColumnWalk(columns: channels)
     let isWhole = channels == all
     if isWhole {
@@ -141,7 +142,7 @@ private func elements(
     // All rows at once, or one by one where other channels stand between them.
     let step = isWhole ? max(end - start, 1) : 1
     for row in stride(from: start, to: end, by: step) {
-        let place = row * all + request.firstChannel
-        walk(function, shape, count: step * channels, gradient + place, request.x + place, request.y + place)
+        let place = row * all + request.slab.first
+        walk(function, shape, count: step * channels, request.gradient + place, request.x + place, request.out + place)
     }
 }

@@ -4,7 +4,7 @@
 import MartletKernelInterface
 
 /// Elements that are fetched at a time: with all of a run's arrays, well inside the first-level cache.
-private let blockCount = 256
+private let blockCount = 128
 
 /// Runs a rule over every element by way of scratch on the stack.
 @inline(__always)

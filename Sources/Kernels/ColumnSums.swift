@@ -22,33 +22,32 @@ func loadReaching(_ count: Int, _ left: Int, _ address: UnsafePointer<Int32>) ->
 
 /// Where two sums in fp64 for each column of a part stand: each array as long as the columns, rounded up to sixteen.
 @inline(__always)
-func partialSums(_ base: UnsafeMutablePointer<Double>, part: Int, columns: Int) -> (
-    UnsafeMutablePointer<Double>, UnsafeMutablePointer<Double>
-) {
-    let width = (columns + grain - 1) & ~(grain - 1)
-    let first = base + part * 2 * width
+func partialSums(_ slab: ColumnSlab, part: Int) -> (UnsafeMutablePointer<Double>, UnsafeMutablePointer<Double>) {
+    let width = (slab.count + grain - 1) & ~(grain - 1)
+    let first = slab.partial + part * 2 * width
     return (first, first + width)
 }
 
 /// One part's sums.
 func columnSums(_ request: UnsafeRawPointer, _ part: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: ColumnSumsRequest = value(at: request)
-    let columns = request.columns
-    let end = request.parts.end(part)
-    let all = request.parts.count * columns
-    let (sums, _) = partialSums(request.partial, part: part, columns: request.columnCount)
+    let slab = request.slab
+    let columns = slab.columns
+    let end = slab.parts.end(part)
+    let all = slab.rows * columns
+    let (sums, _) = partialSums(slab, part: part)
     var column = 0
-    while column < request.columnCount {
+    while column < slab.count {
         write(SIMD16<Double>.zero, to: sums + column)
         column += grain
     }
-    var row = request.parts.start(part)
+    var row = slab.parts.start(part)
     while row < end {
         let stop = min(row + blockRows, end)
         column = 0
-        while column < request.columnCount {
-            let count = min(request.columnCount - column, grain)
-            let start = request.firstColumn + column
+        while column < slab.count {
+            let count = min(slab.count - column, grain)
+            let start = slab.first + column
             let total = sumRows(request.x + start, row, stop, columns, count, all - start)
             write(read(sums + column) + doubles(total), to: sums + column)
             column += grain
@@ -90,15 +89,16 @@ func sumRows(
 
 /// The parts added up.
 func columnTotals(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: ColumnSumsRequest = value(at: request)
+    let request: ColumnTotalsRequest = value(at: request)
+    let slab = request.slab
     var column = 0
-    while column < request.columnCount {
-        let count = min(request.columnCount - column, grain)
+    while column < slab.count {
+        let count = min(slab.count - column, grain)
         var total = SIMD16<Double>.zero
-        for part in 0..<request.parts.pieces {
-            total += read(partialSums(request.partial, part: part, columns: request.columnCount).0 + column)
+        for part in 0..<slab.parts.pieces {
+            total += read(partialSums(slab, part: part).0 + column)
         }
-        store(count, floats(total), to: request.y + request.firstColumn + column)
+        store(count, floats(total), to: request.out + slab.first + column)
         column += grain
     }
 }

@@ -91,19 +91,19 @@ func floatArray(_ scratch: UnsafeMutableRawPointer, _ number: Int) -> UnsafeMuta
 }
 
 /// y = (x - mean) * factor on one piece's rows.
-func normalize(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: RowsRequest = value(at: request)
+func normalization(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: NormalizationRequest = value(at: request)
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
     let scaling = ColumnScaling(scratch)
     var column = 0
     while column < request.columns {
         let columns = min(request.columns - column, ColumnWalk.most)
-        if request.hasSecond {
-            copy(request.second + column, to: scaling.mean, bytes: columns * 4)
+        if let mean = request.mean {
+            copy(mean + column, to: scaling.mean, bytes: columns * 4)
         } else {
             clearNumbers(scaling.mean, count: columns)
         }
-        copy(request.third + column, to: scaling.factor, bytes: columns * 4)
+        copy(request.factor + column, to: scaling.factor, bytes: columns * 4)
         clearNumbers(scaling.shift, count: columns)
         scale(scaling, column: column, columns: columns, of: request.columns, rows: start, end, request.x, request.y)
         column += columns

@@ -8,7 +8,7 @@ import MartletKernelInterface
 func fold(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: FoldRequest = value(at: request)
     let window = request.window
-    let columns = window.kernelHeight * window.kernelWidth * window.channels
+    let columns = window.partCount
     let parts = request.parts + piece * window.outHeight * window.outWidth * columns
     for y in 0..<window.height {
         let row = request.imageGradient + (piece * window.height + y) * window.width * window.channels

@@ -4,10 +4,10 @@
 
 import MartletKernelInterface
 
-/// One tap of a `WeightPanelRequest`.
+/// One tap of a `WeightPanelsRequest`.
 @inline(never)
 func weightPanels(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: WeightPanelRequest = value(at: request)
+    let request: WeightPanelsRequest = value(at: request)
     let (down, across) = (request.tapsDown, request.tapsAcross)
     let y = down.firstIndex + piece / across.count * down.indexStep
     let x = across.firstIndex + piece % across.count * across.indexStep

@@ -72,8 +72,7 @@ private func words(_ key: (UInt32, UInt32), _ q: UInt64) -> (SIMD16<UInt32>, SIM
 
 /// The words of one piece. Its first may stand anywhere among 32.
 func randomWords(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: RandomRequest = value(at: request)
-    guard let out = request.words else { return }
+    let request: RandomWordsRequest = value(at: request)
     let key = streamKey(request.key, request.stream)
     let start = request.cut.start(piece)
     let end = request.cut.end(piece)
@@ -84,12 +83,12 @@ func randomWords(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
         let count = min(32 - skipped, end - index)
         let (first, second) = words(key, number >> 5)
         if count == 32 {
-            write(first, to: out + index)
-            write(second, to: out + index + grain)
+            write(first, to: request.out + index)
+            write(second, to: request.out + index + grain)
         } else {
             write(first, to: scratch)
             write(second, to: scratch + 64)
-            copy(scratch + skipped * 4, to: out + index, bytes: count * 4)
+            copy(scratch + skipped * 4, to: request.out + index, bytes: count * 4)
         }
         index += count
     }
@@ -97,9 +96,9 @@ func randomWords(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
 
 /// Keeps elements whose random number, of 23 bits, is at least the rate.
 func dropout(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: RandomRequest = value(at: request)
-    guard let x = request.x, let y = request.y else { return }
-    let key = streamKey(request.key, request.stream)
+    let request: DropoutRequest = value(at: request)
+    let (x, y) = (request.x, request.y)
+    let key = streamKey(request.key, request.step)
     let end = request.cut.end(piece)
     // Numbers from 1 to 2 against 1 + rate: no subtraction loses anything.
     let rate = request.rate

@@ -7,7 +7,7 @@ func globalAverage(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
     let request: GlobalAverageRequest = value(at: request)
     let (places, channels) = (request.places, request.channels)
     for image in request.cut.start(piece)..<request.cut.end(piece) {
-        let x = request.x + image * places * channels
+        let x = request.image + image * places * channels
         // Where later images follow, lanes may reach into them.
         let left = (request.cut.count - image) * places * channels
         var channel = 0
@@ -20,7 +20,7 @@ func globalAverage(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
                 total += sumRows(x + channel, place, stop, channels, count, left - channel)
                 place = stop
             }
-            store(count, total * (1 / Float(places)), to: request.y + image * channels + channel)
+            store(count, total * (1 / Float(places)), to: request.out + image * channels + channel)
             channel += grain
         }
     }
@@ -28,13 +28,13 @@ func globalAverage(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
 
 /// Each place's share of the gradients, on one piece's images.
 func globalAverageBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: GlobalAverageRequest = value(at: request)
+    let request: GlobalAverageBackwardRequest = value(at: request)
     let (places, channels) = (request.places, request.channels)
     let factor = 1 / Float(places)
     let row = floatArray(scratch, 0)
     for image in request.cut.start(piece)..<request.cut.end(piece) {
-        let gradient = request.x + image * channels
-        let y = request.y + image * places * channels
+        let gradient = request.gradient + image * channels
+        let y = request.imageGradient + image * places * channels
         var first = 0
         while first < channels {
             let columns = min(channels - first, ColumnWalk.most)

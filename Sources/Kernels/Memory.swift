@@ -57,17 +57,12 @@ struct GrainScratch {
     }
 }
 
-/// Memory on the stack for 256 elements of fp64 of each of six arrays.
+/// Memory on the stack for 128 elements of fp64 of each of six arrays.
 struct DoubleScratch {
-    /// 256 elements.
-    private typealias Block = InlineArray<16, SIMD16<Double>>
+    /// 128 elements.
+    private typealias Block = InlineArray<8, SIMD16<Double>>
     private static var zeros: Block {
-        @inline(__always) get {
-            [
-                .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero,
-                .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero,
-            ]
-        }
+        @inline(__always) get { [.zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero] }
     }
 
     private var memory: InlineArray<6, Block> = [zeros, zeros, zeros, zeros, zeros, zeros]

@@ -5,7 +5,7 @@ import MartletKernelInterface
 
 /// 1 for each row whose label is among the largest outputs, else 0.
 func rowAccuracy(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: MetricRequest = value(at: request)
+    let request: RowAccuracyRequest = value(at: request)
     let columns = request.columns
     let all = request.cut.count * columns
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
@@ -39,7 +39,7 @@ func rowAccuracy(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
 
 /// Sixteen rows of one column at once: yes and no.
 @inline(__always)
-private func binaryAccuracy(_ request: MetricRequest, _ start: Int, _ end: Int) {
+private func binaryAccuracy(_ request: RowAccuracyRequest, _ start: Int, _ end: Int) {
     var row = start
     while row < end {
         let count = min(end - row, grain)
@@ -70,8 +70,7 @@ private func firstLargest(_ columns: Int, _ x: UnsafePointer<Float>, left: Int) 
 
 /// The mean of the squared errors of each row, or of their magnitudes.
 func rowErrors(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: MetricRequest = value(at: request)
-    guard let targets = request.targets else { return }
+    let request: RowErrorsRequest = value(at: request)
     let columns = request.columns
     let all = request.cut.count * columns
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
@@ -85,7 +84,8 @@ func rowErrors(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutab
             let count = min(length - column, grain)
             let place = row * columns + column
             let left = all - place
-            let error = load(count, request.output + place, left: left) - load(count, targets + place, left: left)
+            let error =
+                load(count, request.output + place, left: left) - load(count, request.targets + place, left: left)
             total += request.squared ? error * error : magnitude(error)
             column += grain
         }

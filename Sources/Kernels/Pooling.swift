@@ -48,15 +48,14 @@ private func places(from first: Int) -> SIMD16<Int32> {
 
 /// The largest element of each window, on one piece's rows of outputs.
 func maxPool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: PoolRequest = value(at: request)
-    guard let winners = request.places else { return }
+    let request: MaxPoolRequest = value(at: request)
     let window = request.window
     let channels = window.channels
     let image = window.height * window.width * channels
     let pieceEnd = request.cut.end(piece) * window.outWidth * channels
     for line in request.cut.start(piece)..<request.cut.end(piece) {
         let number = line / window.outHeight
-        let x = request.x + number * image
+        let x = request.image + number * image
         let left = (window.batch - number) * image
         for column in 0..<window.outWidth {
             let corner = Corner(window, line % window.outHeight, column)
@@ -65,8 +64,8 @@ func maxPool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
             while channel < channels {
                 let (top, winner) = largest(window, corner, x, left, channel)
                 let room = min(pieceEnd - place - channel, grain)
-                store(room, top, to: request.y + place + channel)
-                store(room, winner, to: winners + place + channel)
+                store(room, top, to: request.out + place + channel)
+                store(room, winner, to: request.places + place + channel)
                 channel += grain
             }
         }
@@ -112,16 +111,15 @@ private func largest(
 
 /// Adds each output's gradient to the place it came from, on one piece's images.
 func maxPoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: PoolRequest = value(at: request)
-    guard let winners = request.places else { return }
+    let request: MaxPoolBackwardRequest = value(at: request)
     let window = request.window
     let channels = window.channels
     let image = window.height * window.width * channels
     let outputs = window.outHeight * window.outWidth * channels
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
-    clearNumbers(request.y + start * image, count: (end - start) * image)
+    clearNumbers(request.imageGradient + start * image, count: (end - start) * image)
     for number in start..<end {
-        let y = request.y + number * image
+        let y = request.imageGradient + number * image
         let left = (end - number) * image
         for line in 0..<window.outHeight * window.outWidth {
             let corner = Corner(window, line / window.outWidth, line % window.outWidth)
@@ -130,8 +128,8 @@ func maxPoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsaf
                 let few = min(channels - channel, grain)
                 let place = number * outputs + line * channels + channel
                 let room = window.batch * outputs - place
-                let gradient = keep(few, loadReaching(few, room, request.x + place), otherwise: 0)
-                let winner = loadReaching(few, room, winners + place)
+                let gradient = keep(few, loadReaching(few, room, request.gradient + place), otherwise: 0)
+                let winner = loadReaching(few, room, request.places + place)
                 deal(window, corner, channel, gradient, winner, to: y, left)
                 channel += grain
             }
@@ -172,14 +170,14 @@ private func add(_ share: Floats, to y: UnsafeMutablePointer<Float>, _ left: Int
 
 /// The average of each window, on one piece's rows of outputs.
 func averagePool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: PoolRequest = value(at: request)
+    let request: AveragePoolRequest = value(at: request)
     let window = request.window
     let channels = window.channels
     let image = window.height * window.width * channels
     let pieceEnd = request.cut.end(piece) * window.outWidth * channels
     for line in request.cut.start(piece)..<request.cut.end(piece) {
         let number = line / window.outHeight
-        let x = request.x + number * image
+        let x = request.image + number * image
         let left = (window.batch - number) * image
         for column in 0..<window.outWidth {
             let corner = Corner(window, line % window.outHeight, column)
@@ -188,7 +186,7 @@ func averagePool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
             var channel = 0
             while channel < channels {
                 let total = windowSum(window, corner, x, left, channel)
-                store(min(pieceEnd - place - channel, grain), total * factor, to: request.y + place + channel)
+                store(min(pieceEnd - place - channel, grain), total * factor, to: request.out + place + channel)
                 channel += grain
             }
         }
@@ -222,15 +220,15 @@ private func divisor(_ window: ImageWindow, _ corner: Corner, _ countsPadding: B
 
 /// Spreads each output's gradient over its window, on one piece's images.
 func averagePoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: PoolRequest = value(at: request)
+    let request: AveragePoolBackwardRequest = value(at: request)
     let window = request.window
     let channels = window.channels
     let image = window.height * window.width * channels
     let outputs = window.outHeight * window.outWidth * channels
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
-    clearNumbers(request.y + start * image, count: (end - start) * image)
+    clearNumbers(request.imageGradient + start * image, count: (end - start) * image)
     for number in start..<end {
-        let y = request.y + number * image
+        let y = request.imageGradient + number * image
         let left = (end - number) * image
         for line in 0..<window.outHeight * window.outWidth {
             let corner = Corner(window, line / window.outWidth, line % window.outWidth)
@@ -239,7 +237,7 @@ func averagePoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
             while channel < channels {
                 let few = min(channels - channel, grain)
                 let place = number * outputs + line * channels + channel
-                let gradient = loadReaching(few, window.batch * outputs - place, request.x + place)
+                let gradient = loadReaching(few, window.batch * outputs - place, request.gradient + place)
                 spread(window, corner, channel, keep(few, gradient * factor, otherwise: 0), to: y, left)
                 channel += grain
             }

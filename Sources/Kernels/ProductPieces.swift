@@ -19,15 +19,11 @@ func product(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
     var product = request.product
     let inPlane = piece / request.innerPieces
     let innerPiece = piece - inPlane * request.innerPieces
-    let rowPiece = inPlane / request.columnPieces
-    let columnPiece = inPlane - rowPiece * request.columnPieces
-    let row = rowPiece * request.pieceRows
-    let column = columnPiece * request.pieceColumns
-    let inner = request.innerStart + innerPiece * request.pieceInner
+    let rowPiece = inPlane / request.columns.pieces
+    let columnPiece = inPlane - rowPiece * request.columns.pieces
     let part = ProductPart(
-        rows: row..<min(row + request.pieceRows, product.rows),
-        columns: column..<min(column + request.pieceColumns, product.columns),
-        inner: inner..<min(inner + request.pieceInner, request.innerEnd))
+        rows: request.rows.range(rowPiece), columns: request.columns.range(columnPiece),
+        inner: request.inner.range(request.firstInner + innerPiece))
     if request.partials != nil {
         product.outStride = product.columns
         product.accumulates = false
@@ -38,15 +34,14 @@ func product(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
     multiplyPart(request, product, part, scratch: scratch)
 }
 
-/// What follows inner pieces: the results of blocks are added up in order. One piece for each of the rows.
+/// One row of a `ProductSumRequest`.
 @inline(never)
 func productSum(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: ProductRequest = value(at: request)
+    let request: ProductSumRequest = value(at: request)
     let product = request.product
-    guard let partials = request.partials else { return }
-    let from = partials + piece * product.columns
+    let from = request.partials + piece * product.columns
     let out = product.out + piece * product.outStride
-    let ends = BlockEnds(product, isFirst: request.innerStart == 0, isLast: request.innerEnd == product.inner)
+    let ends = BlockEnds(product, isFirst: request.isFirst, isLast: request.isLast)
     let start = ends.start.at(row: piece, column: 0).base?.assumingMemoryBound(to: Float.self)
     let least = Floats(repeating: ends.floor)
     var column = 0
@@ -54,8 +49,8 @@ func productSum(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
         let count = min(grain, product.columns - column)
         var sum = load(count, from + column)
         if let start { sum += load(count, start + column) }
-        for partial in 1..<request.partialCount {
-            sum += load(count, from + partial * request.partialStride + column)
+        for partial in 1..<request.count {
+            sum += load(count, from + partial * request.stride + column)
         }
         store(count, sum.replacing(with: least, where: sum .< least), to: out + column)
         column += grain
@@ -96,6 +91,7 @@ private func multiplyPart(
 ) {
     let blocks = ProductLimits.blocks(of: product.inner)
     let last = max(blocks.pieces, 1) - 1
+    let firstOfRun = request.inner.start(request.firstInner) / blocks.size
     var product = product
     var inner = part.inner.lowerBound..<part.inner.lowerBound
     repeat {
@@ -103,7 +99,7 @@ private func multiplyPart(
         inner = blocks.range(index)
         var ends = BlockEnds(product, isFirst: index == 0, isLast: index == last)
         if let partials = request.partials {
-            product.out = partials + (index - request.innerStart / blocks.size) * request.partialStride
+            product.out = partials + (index - firstOfRun) * request.partialStride
             ends = BlockEnds(product, isFirst: true, isLast: true)
         }
         var column = part.columns.lowerBound

@@ -5,10 +5,10 @@
 
 import MartletKernelInterface
 
-/// One piece of a `ProductRequest`: some columns of the results, for all rows.
+/// One piece of a `ProductTurnedRequest`: some columns of the results, for all rows.
 @inline(never)
 func productTurned(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: ProductRequest = value(at: request)
+    let request: ProductTurnedRequest = value(at: request)
     let product = request.product
     let left = product.left
     let turned = Factor(base: left.base, rowStride: left.columnStride, columnStride: left.rowStride)
@@ -18,8 +18,8 @@ func productTurned(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeM
     let copy = scratch + PieceMemory.right
     panels.fill(left.base, turned, inner: product.inner, columns: product.rows, to: copy)
     let blocks = ProductLimits.blocks(of: product.inner)
-    let end = min((piece + 1) * request.pieceColumns, product.columns)
-    var column = piece * request.pieceColumns
+    let end = request.columns.end(piece)
+    var column = request.columns.start(piece)
     while column < end {
         let count = min(ProductLimits.turnedRows, end - column)
         let results = scratch + PieceMemory.left

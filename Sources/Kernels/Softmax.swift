@@ -5,11 +5,11 @@ import MartletKernelInterface
 
 /// y = e^(x - largest) / sum, on one piece's rows. x and y may be one array.
 func softmax(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: RowsRequest = value(at: request)
+    let request: SoftmaxRequest = value(at: request)
     let columns = request.columns
     for row in request.cut.start(piece)..<request.cut.end(piece) {
         let (x, y) = (request.x + row * columns, request.y + row * columns)
-        let left = (request.rows - row) * columns
+        let left = (request.cut.count - row) * columns
         if columns <= grain {
             let numbers = keep(columns, load(columns, x, left: left), otherwise: -.infinity)
             let powers = exponential(numbers - largest(numbers))
@@ -60,12 +60,12 @@ func exponentials(
 
 /// out = y * (gradient - sum of y * gradient), on one piece's rows. out and gradient may be one array.
 func softmaxBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: RowsRequest = value(at: request)
+    let request: SoftmaxBackwardRequest = value(at: request)
     let columns = request.columns
     for row in request.cut.start(piece)..<request.cut.end(piece) {
-        let (y, gradient) = (request.x + row * columns, request.second + row * columns)
-        let out = request.y + row * columns
-        let left = (request.rows - row) * columns
+        let (y, gradient) = (request.y + row * columns, request.gradient + row * columns)
+        let out = request.out + row * columns
+        let left = (request.cut.count - row) * columns
         var total = Floats.zero
         var index = 0
         while index < columns {

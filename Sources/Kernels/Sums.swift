@@ -5,7 +5,7 @@ import MartletKernelInterface
 
 /// What one block comes to.
 func sums(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: SumRequest = value(at: request)
+    let request: SumsRequest = value(at: request)
     let x = request.x
     let end = request.cut.end(piece)
     var index = request.cut.start(piece)
@@ -14,7 +14,7 @@ func sums(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRaw
         let count = min(end - index, grain)
         let numbers = load(count, x + index)
         switch request.what {
-        case .sum: total += doubles(numbers)
+        case .elements: total += doubles(numbers)
         case .squares:
             let wide = doubles(numbers)
             total += wide * wide
@@ -34,8 +34,8 @@ private func sum(_ x: SIMD16<Double>) -> Double {
 
 /// The blocks added up, in the first one's place.
 func total(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: SumRequest = value(at: request)
+    let request: TotalRequest = value(at: request)
     var total = 0.0
-    for piece in 0..<request.cut.pieces { total += value(at: request.partial + piece) }
+    for block in 0..<request.count { total += value(at: request.partial + block) }
     put(total, at: request.partial)
 }

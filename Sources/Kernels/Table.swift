@@ -34,17 +34,23 @@ package func sweep(_ rule: Rule) -> Sweep {
 @inline(never)
 package func kernel(_ kernel: Kernel) -> PieceKernel {
     switch kernel {
-    case .activate: activate
-    case .activateBackward: activateBackward
+    case .activation: activation
+    case .activationBackward: activationBackward
     case .softmax: softmax
     case .softmaxBackward: softmaxBackward
-    case .columnSums: columnSums
-    case .columnTotals: columnTotals
-    case .normalize: normalize
+    case .normalization: normalization
     case .dropout: dropout
     case .randomWords: randomWords
     case .sums: sums
     case .total: total
+    case .columnSums: columnSums
+    case .columnTotals: columnTotals
+    case .batchNormMoments: batchNormMoments
+    case .batchNormStatistics: batchNormStatistics
+    case .batchNormApply: batchNormApply
+    case .batchNormGradientSums: batchNormGradientSums
+    case .batchNormGradientTotals: batchNormGradientTotals
+    case .batchNormBackward: batchNormBackward
     case .maxPool: maxPool
     case .maxPoolBackward: maxPoolBackward
     case .averagePool: averagePool
@@ -53,13 +59,6 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .globalAverageBackward: globalAverageBackward
     case .permute: permute
     case .gather: gather
-    case .batchNormMoments: batchNormMoments
-    case .batchNormStatistics: batchNormStatistics
-    case .batchNormApply: batchNormApply
-    case .batchNormInference: batchNormInference
-    case .batchNormGradientSums: batchNormGradientSums
-    case .batchNormGradientTotals: batchNormGradientTotals
-    case .batchNormBackward: batchNormBackward
     case .loss: loss
     case .rowAccuracy: rowAccuracy
     case .rowErrors: rowErrors

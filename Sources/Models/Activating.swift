@@ -25,11 +25,13 @@ final class Activating: Operation {
 
     override func forward(_ pass: ForwardPass) {
         if activation == .softmax {
-            unsafe pass.execution.softmax(
-                rows: pass.batch * input.outerCount, columns: input.last, x: pass.input, y: pass.output)
+            unsafe pass.execution.run(
+                SoftmaxRequest(
+                    rows: pass.batch * input.outerCount, columns: input.last, x: pass.input, y: pass.output))
         } else {
-            unsafe pass.execution.activate(
-                activation, slope: slope, count: pass.batch * input.elementCount, x: pass.input, y: pass.output)
+            unsafe pass.execution.run(
+                ActivationRequest(
+                    activation, slope: slope, count: pass.batch * input.elementCount, x: pass.input, y: pass.output))
         }
     }
 
@@ -37,14 +39,16 @@ final class Activating: Operation {
         guard let out = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
         if activation == .softmax {
-            unsafe forward.execution.softmaxBackward(
-                rows: forward.batch * input.outerCount, columns: input.last, y: forward.output,
-                gradient: pass.gradient, out: out)
+            unsafe forward.execution.run(
+                SoftmaxBackwardRequest(
+                    rows: forward.batch * input.outerCount, columns: input.last, y: forward.output,
+                    gradient: pass.gradient, out: out))
         } else {
-            unsafe forward.execution.activateBackward(
-                activation, slope: slope, count: forward.batch * input.elementCount,
-                saved: activation.derivesFromOutput ? UnsafePointer(forward.output) : forward.input,
-                gradient: pass.gradient, out: out)
+            unsafe forward.execution.run(
+                ActivationBackwardRequest(
+                    activation, slope: slope, count: forward.batch * input.elementCount,
+                    saved: activation.derivesFromOutput ? UnsafePointer(forward.output) : forward.input,
+                    gradient: pass.gradient, out: out))
         }
     }
 }

@@ -157,10 +157,11 @@ final class BatchScores {
     ) -> Double {
         let settings = scoring.settings
         let count = batch * scoring.rows
-        unsafe execution.loss(
-            scoring.kernel, rows: count, columns: scoring.columns, output: value, labels: expected.labels,
-            targets: expected.targets, smoothing: Float(settings.labelSmoothing), delta: Float(settings.delta),
-            rowLoss: rows.base, gradient: gradient)
+        unsafe execution.run(
+            LossRequest(
+                scoring.kernel, rows: count, columns: scoring.columns, output: value, labels: expected.labels,
+                targets: expected.targets, smoothing: Float(settings.labelSmoothing), delta: Float(settings.delta),
+                rowLoss: rows.base, gradient: gradient))
         return unsafe execution.sum(count: count, x: rows.base) / Double(count)
     }
 
@@ -174,17 +175,19 @@ final class BatchScores {
             unsafe metrics[place] = execution.sum(count: rows, x: self.rows.base) / Double(rows)
         }
         for place in 0..<2 where settings.metrics.contains(place == 0 ? .accuracy : .topAccuracy) {
-            unsafe execution.rowAccuracy(
-                rows: batch * scoring.accuracyRows, columns: scoring.accuracyColumns, output: output,
-                labels: expected.labels, targets: expected.targets, top: place == 0 ? 1 : settings.top,
-                threshold: scoring.threshold, out: rows.base)
+            unsafe execution.run(
+                RowAccuracyRequest(
+                    rows: batch * scoring.accuracyRows, columns: scoring.accuracyColumns, output: output,
+                    labels: expected.labels, targets: expected.targets, top: place == 0 ? 1 : settings.top,
+                    threshold: scoring.threshold, out: rows.base))
             keepMean(place, batch * scoring.accuracyRows)
         }
         guard let targets = unsafe expected.targets else { return metrics }
         for place in 2..<4 where settings.metrics.contains(place == 2 ? .mse : .mae) {
-            unsafe execution.rowErrors(
-                rows: batch, columns: outputElements, output: output, targets: targets, squared: place == 2,
-                out: rows.base)
+            unsafe execution.run(
+                RowErrorsRequest(
+                    rows: batch, columns: outputElements, output: output, targets: targets, squared: place == 2,
+                    out: rows.base))
             keepMean(place, batch)
         }
         return metrics

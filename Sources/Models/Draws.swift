@@ -105,9 +105,8 @@ enum Distribution {
         let (each, end) = unsafe (distribution.words, cut.end(piece))
         for start in unsafe stride(from: cut.start(piece), to: end, by: block) {
             let count = min(block, end - start)
-            var request = unsafe RandomRequest(key: key, stream: stream, count: count * each)
-            unsafe request.first = UInt64((first + start) * each)
-            unsafe request.words = unsafe words
+            var request = unsafe RandomWordsRequest(
+                key: key, stream: stream, first: UInt64((first + start) * each), count: count * each, out: words)
             unsafe randomWords(&request, 0, scratch)
             for draw in 0..<count { unsafe body(words + draw * each) }
         }
@@ -140,7 +139,8 @@ enum Distribution {
         if used == 256 {
             unsafe withUnsafeMutablePointer(to: &buffer) { buffer in
                 unsafe buffer.withMemoryRebound(to: UInt32.self, capacity: 256) { words in
-                    unsafe execution.randomWords(key: key, stream: stream, first: first, count: 256, out: words)
+                    unsafe execution.run(
+                        RandomWordsRequest(key: key, stream: stream, first: first, count: 256, out: words))
                 }
             }
             first += 256

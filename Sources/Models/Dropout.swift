@@ -1,6 +1,7 @@
 // Elements set to 0 at random in training. The mask is not kept: the random numbers are those of a counter, so the
 // backward pass draws the same again.
 import MartletCompute
+import MartletKernelInterface
 import MartletPlatform
 
 final class Dropout: Operation {
@@ -24,8 +25,9 @@ final class Dropout: Operation {
     override func forward(_ pass: ForwardPass) {
         let count = unsafe pass.batch * input.elementCount
         if unsafe pass.isTraining {
-            unsafe pass.execution.dropout(
-                count: count, rate: rate, key: key(pass.seed), step: pass.step, x: pass.input, y: pass.output)
+            unsafe pass.execution.run(
+                DropoutRequest(
+                    count: count, rate: rate, key: key(pass.seed), step: pass.step, x: pass.input, y: pass.output))
         } else if unsafe pass.input != UnsafePointer(pass.output) {
             unsafe pass.output.update(from: pass.input, count: count)
         }
@@ -34,8 +36,9 @@ final class Dropout: Operation {
     override func backward(_ pass: BackwardPass) {
         guard let out = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
-        unsafe forward.execution.dropout(
-            count: forward.batch * input.elementCount, rate: rate, key: key(forward.seed), step: forward.step,
-            x: pass.gradient, y: out)
+        unsafe forward.execution.run(
+            DropoutRequest(
+                count: forward.batch * input.elementCount, rate: rate, key: key(forward.seed), step: forward.step,
+                x: pass.gradient, y: out))
     }
 }

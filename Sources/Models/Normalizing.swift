@@ -54,11 +54,11 @@ final class BatchNorm: Operation {
                 shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, moving: pass.statistics,
                 saved: pass.saved, y: pass.output)
         } else {
-            unsafe pass.execution.batchNormInference(
-                rows: rows, channels: input.last, epsilon: Float(layer.epsilon), x: pass.input,
-                scale: scale(pass.parameters).map { unsafe UnsafePointer($0) },
-                shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, moving: pass.statistics,
-                y: pass.output)
+            unsafe pass.execution.run(
+                BatchNormApplyRequest(
+                    rows: rows, channels: input.last, statistics: pass.statistics, epsilon: Float(layer.epsilon),
+                    x: pass.input, scale: scale(pass.parameters).map { unsafe UnsafePointer($0) },
+                    shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, y: pass.output))
         }
     }
 
@@ -92,16 +92,18 @@ final class Normalization: Operation {
     override var gradientRunsInPlace: Bool { true }
 
     override func forward(_ pass: ForwardPass) {
-        unsafe pass.execution.normalize(
-            rows: pass.batch * input.outerCount, columns: input.last, mean: pass.statistics,
-            factor: pass.statistics + input.last, x: pass.input, y: pass.output)
+        unsafe pass.execution.run(
+            NormalizationRequest(
+                rows: pass.batch * input.outerCount, columns: input.last, mean: pass.statistics,
+                factor: pass.statistics + input.last, x: pass.input, y: pass.output))
     }
 
     override func backward(_ pass: BackwardPass) {
         guard let out = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
-        unsafe forward.execution.normalize(
-            rows: forward.batch * input.outerCount, columns: input.last, mean: nil,
-            factor: forward.statistics + input.last, x: pass.gradient, y: out)
+        unsafe forward.execution.run(
+            NormalizationRequest(
+                rows: forward.batch * input.outerCount, columns: input.last, mean: nil,
+                factor: forward.statistics + input.last, x: pass.gradient, y: out))
     }
 }

@@ -21,8 +21,8 @@ final class MaxPooling: Operation {
 
     override func forward(_ pass: ForwardPass) {
         unsafe pass.saved.withMemoryRebound(to: Int32.self, capacity: savedCount(batch: pass.batch)) { places in
-            unsafe pass.execution.maxPool(
-                window.over(pass.batch), image: pass.input, out: pass.output, places: places)
+            unsafe pass.execution.run(
+                MaxPoolRequest(window.over(pass.batch), image: pass.input, out: pass.output, places: places))
         }
     }
 
@@ -30,8 +30,9 @@ final class MaxPooling: Operation {
         guard let inputGradient = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
         unsafe forward.saved.withMemoryRebound(to: Int32.self, capacity: savedCount(batch: forward.batch)) { places in
-            unsafe forward.execution.maxPoolBackward(
-                window.over(forward.batch), gradient: pass.gradient, places: places, imageGradient: inputGradient)
+            unsafe forward.execution.run(
+                MaxPoolBackwardRequest(
+                    window.over(forward.batch), gradient: pass.gradient, places: places, imageGradient: inputGradient))
         }
     }
 }
@@ -49,16 +50,18 @@ final class AveragePooling: Operation {
     }
 
     override func forward(_ pass: ForwardPass) {
-        unsafe pass.execution.averagePool(
-            window.over(pass.batch), countsPadding: countsPadding, image: pass.input, out: pass.output)
+        unsafe pass.execution.run(
+            AveragePoolRequest(
+                window.over(pass.batch), countsPadding: countsPadding, image: pass.input, out: pass.output))
     }
 
     override func backward(_ pass: BackwardPass) {
         guard let inputGradient = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
-        unsafe forward.execution.averagePoolBackward(
-            window.over(forward.batch), countsPadding: countsPadding, gradient: pass.gradient,
-            imageGradient: inputGradient)
+        unsafe forward.execution.run(
+            AveragePoolBackwardRequest(
+                window.over(forward.batch), countsPadding: countsPadding, gradient: pass.gradient,
+                imageGradient: inputGradient))
     }
 }
 
@@ -73,15 +76,17 @@ final class GlobalAveragePooling: Operation {
     }
 
     override func forward(_ pass: ForwardPass) {
-        unsafe pass.execution.globalAverage(
-            batch: pass.batch, places: input.outerCount, channels: input.last, image: pass.input, out: pass.output)
+        unsafe pass.execution.run(
+            GlobalAverageRequest(
+                batch: pass.batch, places: input.outerCount, channels: input.last, image: pass.input, out: pass.output))
     }
 
     override func backward(_ pass: BackwardPass) {
         guard let inputGradient = unsafe pass.inputGradient else { return }
         let forward = unsafe pass.forward
-        unsafe forward.execution.globalAverageBackward(
-            batch: forward.batch, places: input.outerCount, channels: input.last, gradient: pass.gradient,
-            imageGradient: inputGradient)
+        unsafe forward.execution.run(
+            GlobalAverageBackwardRequest(
+                batch: forward.batch, places: input.outerCount, channels: input.last, gradient: pass.gradient,
+                imageGradient: inputGradient))
     }
 }

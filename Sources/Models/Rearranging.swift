@@ -1,5 +1,6 @@
 // The same elements with other sizes (flatten, reshape: nothing moves), or in another order (permute).
 import MartletCompute
+import MartletKernelInterface
 import MartletPlatform
 
 final class Reshaping: Operation {
@@ -81,12 +82,13 @@ final class Permutation: Operation {
     }
 
     override func forward(_ pass: ForwardPass) {
-        unsafe pass.execution.permute(batch: pass.batch, sizes: sizes, order: order, x: pass.input, y: pass.output)
+        unsafe pass.execution.run(
+            PermuteRequest(batch: pass.batch, sizes: sizes, order: order, x: pass.input, y: pass.output))
     }
 
     override func backward(_ pass: BackwardPass) {
         guard let out = unsafe pass.inputGradient else { return }
-        unsafe pass.forward.execution.permute(
-            batch: pass.forward.batch, sizes: backSizes, order: backOrder, x: pass.gradient, y: out)
+        unsafe pass.forward.execution.run(
+            PermuteRequest(batch: pass.forward.batch, sizes: backSizes, order: backOrder, x: pass.gradient, y: out))
     }
 }

@@ -149,7 +149,8 @@ public enum SampleType: Int32, Sendable {
         case .range(let start, let count):
             unsafe target.copyMemory(from: source + start * bytesPerRow, byteCount: count * bytesPerRow)
         case .list(let rows, let count):
-            unsafe execution.gather(rows: rows, count: count, bytesPerRow: bytesPerRow, from: source, to: target)
+            unsafe execution.run(
+                GatherRequest(rows: rows, count: count, bytesPerRow: bytesPerRow, from: source, to: target))
         }
     }
 }

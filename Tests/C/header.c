@@ -9,7 +9,8 @@
 
 typedef char array_is_64_bytes[sizeof(martlet_array) == 64 ? 1 : -1];
 typedef char parameter_is_256_bytes[sizeof(martlet_parameter) == 256 ? 1 : -1];
-typedef char config_is_80_bytes[sizeof(martlet_config) == 80 ? 1 : -1];
+typedef char config_is_264_bytes[sizeof(martlet_config) == 264 ? 1 : -1];
+typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_32_bytes[sizeof(martlet_report) == 32 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
 typedef char layer_is_248_bytes[sizeof(martlet_layer) == 248 ? 1 : -1];
@@ -33,7 +34,9 @@ typedef char step_shown_is_at_200[offsetof(martlet_parameter, step_shown) == 200
 typedef char reserved_is_at_216[offsetof(martlet_parameter, reserved) == 216 ? 1 : -1];
 typedef char name_is_at_192[offsetof(martlet_parameter, name) == 192 ? 1 : -1];
 typedef char lr_is_at_24[offsetof(martlet_config, lr) == 24 ? 1 : -1];
-typedef char momentum_is_at_72[offsetof(martlet_config, momentum) == 72 ? 1 : -1];
+typedef char beta3_warmup_is_at_256[offsetof(martlet_config, beta3_warmup) == 24 + 8 * (MARTLET_BETA3_WARMUP - 1) ? 1 : -1];
+typedef char slot_kind_is_at_8[offsetof(martlet_slot, kind) == 8 ? 1 : -1];
+typedef char slot_dtype_is_at_12[offsetof(martlet_slot, dtype) == 12 ? 1 : -1];
 typedef char layer_units_is_at_16[offsetof(martlet_layer, units) == 16 ? 1 : -1];
 typedef char layer_kernel_is_at_24[offsetof(martlet_layer, kernel) == 24 ? 1 : -1];
 typedef char layer_stride_is_at_40[offsetof(martlet_layer, stride) == 40 ? 1 : -1];
@@ -81,6 +84,12 @@ typedef char status_is_32_bits[sizeof(martlet_status) == 4 ? 1 : -1];
 #define SAME(name, number) typedef char name##_is_its_number[(name) == (number) ? 1 : -1]
 SAME(MARTLET_STOPPED, -15);
 SAME(MARTLET_ERROR_ORDER, -16);
+SAME(MARTLET_AMSGRAD, 1);
+SAME(MARTLET_WIDE_RANGES, 16);
+SAME(MARTLET_DECOUPLED_DECAY, 32);
+SAME(MARTLET_RECTIFY, 1024);
+SAME(MARTLET_SLOT_ELEMENTS, 0);
+SAME(MARTLET_SLOT_SCALAR, 1);
 SAME(MARTLET_TRANSPOSE_LEFT, 1);
 SAME(MARTLET_TRANSPOSE_RIGHT, 2);
 SAME(MARTLET_ACCUMULATE, 4);
@@ -129,8 +138,10 @@ static const any_function functions[] = {
     (any_function)martlet_chunk_set,
     (any_function)martlet_config_init,
     (any_function)martlet_algorithm_name,
+    (any_function)martlet_algorithm_flags,
+    (any_function)martlet_hyperparameter_name,
     (any_function)martlet_algorithm_slot_count,
-    (any_function)martlet_algorithm_slot_name,
+    (any_function)martlet_slot_get,
     (any_function)martlet_report_init,
     (any_function)martlet_step,
     (any_function)martlet_array_step,

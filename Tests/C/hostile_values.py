@@ -12,6 +12,12 @@ Value = tuple[str, str, str]
 INT32 = ("INT32_MIN", "INT32_MAX")
 INT64 = ("INT64_MIN", "INT64_MAX")
 HUGE = ("INT64_MAX", "(int64_t)1 << 62", "(int64_t)1 << 61", "(int64_t)1 << 60")
+# Fields of a config that Adam does not read.
+UNREAD = (
+    *("beta3", "momentum", "dampening", "alpha", "rho", "lr_decay", "initial_accumulator_value", "etaminus", "etaplus"),
+    *("step_size_min", "step_size_max", "lambd", "t0", "momentum_decay", "final_lr", "gamma", "eps_root", "eps2"),
+    *("beta2_decay", "clipping_threshold", "r", "weight_lr_power", "warmup_steps", "alpha_warmup", "beta3_warmup"),
+)
 ODD_DOUBLES = ("NAN", "INFINITY", "-INFINITY", "-1.0", "-5e-324", "-1e308")
 
 
@@ -45,20 +51,28 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
     """Every field of a config. `tail`: the config has room behind it for a longer struct."""
     yield from assign(f"{config}.struct_size", (0, 1, 79, 4097, 65536, "UINT32_MAX", "INT32_MAX"), "STRUCT")
     if tail:
-        yield "a longer struct whose tail is not zero", f"{config}.struct_size = 88; w->config.tail[7] = 1;", "STRUCT"
-        yield "a longer struct, zero tail", f"{config}.struct_size = 88;", "OK"
-        yield "the longest struct, last byte set", f"{config}.struct_size = 4096; w->config.tail[4015] = 1;", "STRUCT"
+        longer = f"{config}.struct_size = sizeof(martlet_config) + 8;"
+        yield "a longer struct whose tail is not zero", f"{longer} w->config.tail[7] = 1;", "STRUCT"
+        yield "a longer struct, zero tail", longer, "OK"
+        last = "w->config.tail[4095 - sizeof(martlet_config)] = 1;"
+        yield "the longest struct, last byte set", f"{config}.struct_size = 4096; {last}", "STRUCT"
         yield "the longest struct, zero tail", f"{config}.struct_size = 4096;", "OK"
-        yield "a struct size between fields", f"{config}.struct_size = 81; w->config.tail[0] = 1;", "STRUCT"
-    yield from assign(f"{config}.algorithm", (0, -1, 3, 1000, *INT32), "ARGUMENT")
+        odd = f"{config}.struct_size = sizeof(martlet_config) + 1;"
+        yield "a struct size between fields", f"{odd} w->config.tail[0] = 1;", "STRUCT"
+        yield "the first header's struct", f"{config}.struct_size = 80;", "OK"
+        yield "a struct that ends inside a field", f"{config}.struct_size = 83; {config}.dampening = 1;", "OK"
+        yield "a field beyond the struct", f"{config}.struct_size = 80; {config}.dampening = 1;", "OK"
+    yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{config}.flags", ("32u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
+    yield from assign(f"{config}.flags", ("2048u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
+    for flag in ("NESTEROV", "CENTERED", "RECTIFY"):
+        yield f"MARTLET_{flag}, which Adam does not read", f"{config}.flags |= MARTLET_{flag};", "ARGUMENT"
     yield from assign(f"{config}.seed", (1, "UINT64_MAX", "(uint64_t)1 << 32", 42, "INT64_MAX"), "UNSUPPORTED")
     for field in ("lr", "beta1", "beta2", "eps", "weight_decay"):
         yield from assign(f"{config}.{field}", ODD_DOUBLES, "ARGUMENT")
     for field in ("beta1", "beta2"):
         yield from assign(f"{config}.{field}", ("1.0", "1.0000000000000002", "2.0", "1e308"), "ARGUMENT")
-    for field in ("beta3", "momentum"):
+    for field in UNREAD:
         yield from assign(f"{config}.{field}", ("0.0", "-0.0", "0.9", "INFINITY", "5e-324"), "ARGUMENT")
     for field in ("lr", "eps", "weight_decay"):
         yield from assign(f"{config}.{field}", ("0.0", "-0.0", "5e-324", "1e308"), "OK")
@@ -298,8 +312,8 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
     elif name == "struct_size":
         yield from assign(target, (0, 1, 4, 31, 4097, "SIZE_MAX", "SIZE_MAX / 2", "(size_t)1 << 32"), "STRUCT")
     elif name in ("algorithm", "slot"):
-        values = (-1, -1000, 3, 1000, 65536, *INT32) if name == "slot" else (0, -1, 3, 1000, *INT32)
-        yield from assign(target, values, "ARGUMENT")
+        values = (-1, -1000, 3, 1000, 65536, *INT32) if name == "slot" else (0, -1, 1000, *INT32)
+        yield from assign(target, values, "OK" if function == "martlet_algorithm_flags" else "ARGUMENT")
     elif function == "martlet_threads_set":
         yield from assign(target, (-1, 1025, 65536, *INT32), "ARGUMENT")
         yield from assign(target, (0, 1, 1024), "OK")
@@ -311,7 +325,8 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
     elif name == "group":
         yield from assign(target, (-1, 2, 1000, 65536, *INT32), "ARGUMENT")
     elif name == "hyperparameter":
-        yield from assign(target, (0, -1, 4, 7, 8, 1000, *INT32), "ARGUMENT")
+        values = (0, -1, 31, 1000, *INT32)
+        yield from assign(target, values if function.endswith("_name") else (4, 7, 8, 30, *values), "ARGUMENT")
     elif kind == "double":
         for number in ("MARTLET_LR", "MARTLET_BETA1", "MARTLET_EPS", "MARTLET_WEIGHT_DECAY"):
             for value in ODD_DOUBLES:
@@ -419,7 +434,7 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
             # A counting of slots needs no more of a config than the other calls do, and no less.
             yield value[0].replace(config, name), value[1], value[2]
         if function == "martlet_optimizer_group_add":
-            yield "another algorithm", f"{config}.algorithm = MARTLET_ADAMW;", "ARGUMENT"
+            yield "another algorithm", f"{config}.algorithm = MARTLET_ADAMW;", "OK"
             yield "another number of slots", f"{config}.flags = MARTLET_AMSGRAD;", "ANY"
     elif kind == "martlet_parameter *" and name == "parameters":
         yield "NULL", "a->parameters = NULL;", "NULL"

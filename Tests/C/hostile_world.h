@@ -31,6 +31,7 @@ struct world {
     martlet_config groups[2];
     float value[2][COUNT], grad[2][COUNT], state[2][3 * COUNT], more[COUNT], scratch[8 * COUNT];
     martlet_array slots[2][3], grads[2], array, out_array;
+    martlet_slot out_slot;
     martlet_parameter parameters[2], added;
     int64_t steps[2], sizes[64], strides[64], out_int64;
     int32_t out_int32;

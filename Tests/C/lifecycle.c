@@ -68,8 +68,8 @@ static void configs(void) {
         CHECK_OK(martlet_config_init(&room.config, sizeof room.config, algorithm));
         for (int i = 0; i < 16; i++) CHECK(room.tail[i] == 0xAB);
         const martlet_config *c = &room.config;
-        CHECK(c->struct_size == 80 && c->algorithm == algorithm && c->semantics == MARTLET_SEMANTICS_TORCH);
-        CHECK(c->flags == 0 && c->seed == 0);
+        CHECK(c->struct_size == sizeof(martlet_config) && c->algorithm == algorithm && c->semantics == MARTLET_SEMANTICS_TORCH);
+        CHECK(c->flags == (algorithm == MARTLET_ADAM ? 0 : MARTLET_DECOUPLED_DECAY) && c->seed == 0);
         CHECK(c->lr == 1e-3 && c->beta1 == 0.9 && c->beta2 == 0.999 && c->eps == 1e-8);
         CHECK(c->weight_decay == (algorithm == MARTLET_ADAM ? 0 : 0.01));
         CHECK(isnan(c->beta3) && isnan(c->momentum));
@@ -85,14 +85,20 @@ static void configs(void) {
         room.config.flags = MARTLET_AMSGRAD;
         CHECK_OK(martlet_algorithm_slot_count(&slots, c));
         CHECK(slots == 3);
-        CHECK(strcmp(martlet_algorithm_slot_name(algorithm, 0), "exp_avg") == 0);
-        CHECK(strcmp(martlet_algorithm_slot_name(algorithm, 1), "exp_avg_sq") == 0);
-        CHECK(strcmp(martlet_algorithm_slot_name(algorithm, 2), "max_exp_avg_sq") == 0);
-        CHECK(martlet_algorithm_slot_name(algorithm, 3) == NULL);
+        const char *const names[3] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
+        for (int32_t s = 0; s < 3; s++) {
+            martlet_slot slot;
+            memset(&slot, 0xAB, sizeof slot);
+            CHECK_OK(martlet_slot_get(&slot, c, s));
+            CHECK(strcmp(slot.name, names[s]) == 0 && slot.kind == MARTLET_SLOT_ELEMENTS && slot.dtype == 0);
+            CHECK(slot.reserved[0] == 0 && slot.reserved[1] == 0);
+        }
     }
     CHECK(strcmp(martlet_algorithm_name(MARTLET_ADAM), "adam") == 0);
     CHECK(strcmp(martlet_algorithm_name(MARTLET_ADAMW), "adamw") == 0);
-    CHECK(martlet_algorithm_name(3) == NULL);
+    CHECK(martlet_algorithm_name(0) == NULL && martlet_algorithm_flags(0) == 0);
+    CHECK(martlet_algorithm_flags(MARTLET_ADAM) & MARTLET_AMSGRAD);
+    CHECK(strcmp(martlet_hyperparameter_name(MARTLET_BETA3_WARMUP), "beta3_warmup") == 0);
 
     martlet_report report;
     memset(&report, 0xAB, sizeof report);

@@ -24,7 +24,7 @@ import Testing
 
     static func values(_ execution: Execution, _ activation: Activation, _ x: [Float]) -> [Float] {
         let (input, output) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
-        execution.activate(activation, slope: slope, count: x.count, x: input.pointer, y: output.pointer)
+        execution.run(ActivationRequest(activation, slope: slope, count: x.count, x: input.pointer, y: output.pointer))
         #expect(input.numbers.map(\.bitPattern) == x.map(\.bitPattern))
         return output.numbers
     }
@@ -84,8 +84,9 @@ import Testing
             let whole = Self.values(execution, activation, all)
             for count in [0, 1, 2, 7, 8, 15, 16, 17, 31, 33, 8191, 8192, 8193, 16_399, 70_001] {
                 let inPlace = FencedFloats(Array(all.prefix(count)))
-                execution.activate(
-                    activation, slope: Self.slope, count: count, x: inPlace.pointer, y: inPlace.pointer)
+                execution.run(
+                    ActivationRequest(
+                        activation, slope: Self.slope, count: count, x: inPlace.pointer, y: inPlace.pointer))
                 let isSame = inPlace.numbers == Array(whole.prefix(count))
                 #expect(isSame, "\(execution.isa.name), \(count) elements")
             }
@@ -107,14 +108,16 @@ import Testing
         try Twins.each { execution in
             let (input, gradient) = (FencedFloats(saved), FencedFloats(upstream))
             let out = FencedFloats(repeating: 7, count: x.count)
-            execution.activateBackward(
-                activation, slope: Self.slope, count: x.count, saved: input.pointer, gradient: gradient.pointer,
-                out: out.pointer)
+            execution.run(
+                ActivationBackwardRequest(
+                    activation, slope: Self.slope, count: x.count, saved: input.pointer, gradient: gradient.pointer,
+                    out: out.pointer))
             // What is derived from a rounded output is as far off as that.
             expectClose(out.numbers, exact, relative: 1e-6, absolute: 3e-7, "\(execution.isa.name) \(activation)")
-            execution.activateBackward(
-                activation, slope: Self.slope, count: x.count, saved: input.pointer, gradient: gradient.pointer,
-                out: gradient.pointer)
+            execution.run(
+                ActivationBackwardRequest(
+                    activation, slope: Self.slope, count: x.count, saved: input.pointer, gradient: gradient.pointer,
+                    out: gradient.pointer))
             #expect(gradient.numbers == out.numbers)
         }
     }
@@ -127,9 +130,10 @@ import Testing
                 (.leakyReLU, [2, 0.2, 2, 0.2]),
             ] {
                 let gradient = FencedFloats(repeating: 2, count: 4)
-                execution.activateBackward(
-                    activation, slope: Self.slope, count: 4, saved: saved.pointer, gradient: gradient.pointer,
-                    out: gradient.pointer)
+                execution.run(
+                    ActivationBackwardRequest(
+                        activation, slope: Self.slope, count: 4, saved: saved.pointer, gradient: gradient.pointer,
+                        out: gradient.pointer))
                 expectClose(gradient.numbers, wanted.map { Double($0) }, "\(activation)")
             }
         }

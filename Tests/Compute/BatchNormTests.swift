@@ -1,5 +1,6 @@
 // Batch normalisation against its definition in Double, and its gradients against central differences.
 
+import MartletKernelInterface
 import MartletCompute
 import MartletTestSupport
 import Testing
@@ -120,9 +121,10 @@ import Testing
         try Twins.each { execution in
             let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
             let (statistics, scales, shifts) = (FencedFloats(moving), FencedFloats(scale), FencedFloats(shift))
-            execution.batchNormInference(
-                rows: rows, channels: channels, epsilon: 1e-3, x: input.pointer, scale: scales.pointer,
-                shift: shifts.pointer, moving: statistics.pointer, y: y.pointer)
+            execution.run(
+                BatchNormApplyRequest(
+                    rows: rows, channels: channels, statistics: statistics.pointer, epsilon: 1e-3, x: input.pointer,
+                    scale: scales.pointer, shift: shifts.pointer, y: y.pointer))
             expectClose(y.numbers, wanted, relative: 2e-6, absolute: 1e-5, "\(execution.isa.name)")
             #expect(statistics.numbers == moving)
         }

@@ -75,11 +75,12 @@ import Testing
             let (x, rowLoss) = (FencedFloats(output), FencedFloats(repeating: 7, count: rows))
             let gradient = FencedFloats(repeating: 7, count: output.count)
             let (numbers, classes) = (targets.map { FencedFloats($0) }, labels.map { Fenced<Int32>($0) })
-            execution.loss(
-                loss, rows: rows, columns: columns, output: x.pointer,
-                labels: classes.map { UnsafePointer($0.pointer) }, targets: numbers.map { UnsafePointer($0.pointer) },
-                smoothing: smoothing, delta: delta, rowLoss: rowLoss.pointer,
-                gradient: wantsGradient ? gradient.pointer : nil)
+            execution.run(
+                LossRequest(
+                    loss, rows: rows, columns: columns, output: x.pointer,
+                    labels: classes.map { UnsafePointer($0.pointer) },
+                    targets: numbers.map { UnsafePointer($0.pointer) }, smoothing: smoothing, delta: delta,
+                    rowLoss: rowLoss.pointer, gradient: wantsGradient ? gradient.pointer : nil))
             return (rowLoss.numbers, gradient.numbers)
         }
     }
@@ -279,13 +280,15 @@ import Testing
         try Twins.each { execution in
             let (output, out) = (FencedFloats(x), FencedFloats(repeating: 7, count: rows))
             let (classes, numbers) = (Fenced<Int32>(labels), FencedFloats(targets))
-            execution.rowAccuracy(
-                rows: rows, columns: columns, output: output.pointer, labels: classes.pointer, targets: nil, top: top,
-                threshold: 0, out: out.pointer)
+            execution.run(
+                RowAccuracyRequest(
+                    rows: rows, columns: columns, output: output.pointer, labels: classes.pointer, targets: nil,
+                    top: top, threshold: 0, out: out.pointer))
             #expect(out.numbers == wanted, "\(execution.isa.name)")
-            execution.rowAccuracy(
-                rows: rows, columns: columns, output: output.pointer, labels: nil, targets: numbers.pointer, top: top,
-                threshold: 0, out: out.pointer)
+            execution.run(
+                RowAccuracyRequest(
+                    rows: rows, columns: columns, output: output.pointer, labels: nil, targets: numbers.pointer,
+                    top: top, threshold: 0, out: out.pointer))
             #expect(out.numbers == wanted, "\(execution.isa.name)")
         }
     }
@@ -299,13 +302,15 @@ import Testing
         try Twins.each { execution in
             let (output, out) = (FencedFloats(x), FencedFloats(repeating: 7, count: rows))
             let (classes, numbers) = (Fenced<Int32>(labels), FencedFloats(labels.map { Float($0) }))
-            execution.rowAccuracy(
-                rows: rows, columns: 1, output: output.pointer, labels: classes.pointer, targets: nil, top: 1,
-                threshold: threshold, out: out.pointer)
+            execution.run(
+                RowAccuracyRequest(
+                    rows: rows, columns: 1, output: output.pointer, labels: classes.pointer, targets: nil, top: 1,
+                    threshold: threshold, out: out.pointer))
             #expect(out.numbers == wanted)
-            execution.rowAccuracy(
-                rows: rows, columns: 1, output: output.pointer, labels: nil, targets: numbers.pointer, top: 1,
-                threshold: threshold, out: out.pointer)
+            execution.run(
+                RowAccuracyRequest(
+                    rows: rows, columns: 1, output: output.pointer, labels: nil, targets: numbers.pointer, top: 1,
+                    threshold: threshold, out: out.pointer))
             #expect(out.numbers == wanted)
         }
     }
@@ -323,9 +328,10 @@ import Testing
         try Twins.each { execution in
             let (output, targets) = (FencedFloats(x), FencedFloats(z))
             let out = FencedFloats(repeating: 7, count: rows)
-            execution.rowErrors(
-                rows: rows, columns: columns, output: output.pointer, targets: targets.pointer, squared: squared,
-                out: out.pointer)
+            execution.run(
+                RowErrorsRequest(
+                    rows: rows, columns: columns, output: output.pointer, targets: targets.pointer, squared: squared,
+                    out: out.pointer))
             expectClose(out.numbers, wanted, "\(execution.isa.name)")
         }
     }

@@ -93,13 +93,14 @@ import Testing
         try Twins.each { execution in
             let (x, y) = (FencedFloats(image), FencedFloats(repeating: 7, count: outSize))
             let winners = Fenced<Int32>(repeating: 7, count: outSize)
-            execution.maxPool(window, image: x.pointer, out: y.pointer, places: winners.pointer)
+            execution.run(MaxPoolRequest(window, image: x.pointer, out: y.pointer, places: winners.pointer))
             let isSame = zip(y.numbers, wanted).allSatisfy { $0 == $1 || $0.isNaN && $1.isNaN }
             #expect(isSame, "\(execution.isa.name), \(window)")
             #expect(winners.numbers == places, "\(execution.isa.name), \(window)")
             let (gradient, out) = (FencedFloats(upstream), FencedFloats(repeating: 7, count: size))
-            execution.maxPoolBackward(
-                window, gradient: gradient.pointer, places: winners.pointer, imageGradient: out.pointer)
+            execution.run(
+                MaxPoolBackwardRequest(
+                    window, gradient: gradient.pointer, places: winners.pointer, imageGradient: out.pointer))
             expectClose(out.numbers, gradients, "\(execution.isa.name), \(window)")
         }
     }
@@ -119,11 +120,12 @@ import Testing
         }
         try Twins.each { execution in
             let (x, y) = (FencedFloats(image), FencedFloats(repeating: 7, count: outSize))
-            execution.averagePool(window, countsPadding: countsPadding, image: x.pointer, out: y.pointer)
+            execution.run(AveragePoolRequest(window, countsPadding: countsPadding, image: x.pointer, out: y.pointer))
             expectClose(y.numbers, wanted, "\(execution.isa.name), \(window)")
             let (gradient, out) = (FencedFloats(upstream), FencedFloats(repeating: 7, count: size))
-            execution.averagePoolBackward(
-                window, countsPadding: countsPadding, gradient: gradient.pointer, imageGradient: out.pointer)
+            execution.run(
+                AveragePoolBackwardRequest(
+                    window, countsPadding: countsPadding, gradient: gradient.pointer, imageGradient: out.pointer))
             expectClose(out.numbers, gradients, "\(execution.isa.name), \(window)")
         }
     }
@@ -141,12 +143,15 @@ import Testing
         }
         try Twins.each { execution in
             let (x, y) = (FencedFloats(image), FencedFloats(repeating: 7, count: batch * channels))
-            execution.globalAverage(batch: batch, places: places, channels: channels, image: x.pointer, out: y.pointer)
+            execution.run(
+                GlobalAverageRequest(
+                    batch: batch, places: places, channels: channels, image: x.pointer, out: y.pointer))
             expectClose(y.numbers, wanted, "\(execution.isa.name)")
             let (gradient, out) = (FencedFloats(upstream), FencedFloats(repeating: 7, count: image.count))
-            execution.globalAverageBackward(
-                batch: batch, places: places, channels: channels, gradient: gradient.pointer, imageGradient: out.pointer
-            )
+            execution.run(
+                GlobalAverageBackwardRequest(
+                    batch: batch, places: places, channels: channels, gradient: gradient.pointer,
+                    imageGradient: out.pointer))
             expectClose(out.numbers, gradients, absolute: 1e-9, "\(execution.isa.name)")
         }
     }
@@ -160,11 +165,15 @@ import Testing
         try Twins.expectSameBits { execution in
             let (x, y) = (FencedFloats(image), FencedFloats(repeating: 7, count: outSize))
             let (winners, out) = (Fenced<Int32>(repeating: 7, count: outSize), FencedFloats(repeating: 7, count: size))
-            execution.maxPool(window, image: x.pointer, out: y.pointer, places: winners.pointer)
-            execution.maxPoolBackward(window, gradient: y.pointer, places: winners.pointer, imageGradient: out.pointer)
+            execution.run(MaxPoolRequest(window, image: x.pointer, out: y.pointer, places: winners.pointer))
+            execution.run(
+                MaxPoolBackwardRequest(
+                    window, gradient: y.pointer, places: winners.pointer, imageGradient: out.pointer))
             let largest = [y.numbers, out.numbers]
-            execution.averagePool(window, countsPadding: false, image: x.pointer, out: y.pointer)
-            execution.averagePoolBackward(window, countsPadding: false, gradient: y.pointer, imageGradient: out.pointer)
+            execution.run(AveragePoolRequest(window, countsPadding: false, image: x.pointer, out: y.pointer))
+            execution.run(
+                AveragePoolBackwardRequest(
+                    window, countsPadding: false, gradient: y.pointer, imageGradient: out.pointer))
             return largest + [y.numbers, out.numbers]
         }
     }

@@ -1,6 +1,7 @@
 // Random words against the generator's published answers and a plain form of it, dropout against those words, and the
 // operations that only move numbers.
 
+import MartletKernelInterface
 import MartletCompute
 import MartletTestSupport
 import Testing
@@ -44,7 +45,8 @@ import Testing
                 let wanted = (0..<UInt64(count)).map { Self.word(key: key, stream: stream, first &+ $0) }
                 try Twins.each { execution in
                     let out = Fenced<UInt32>(repeating: 7, count: count)
-                    execution.randomWords(key: key, stream: stream, first: first, count: count, out: out.pointer)
+                    execution.run(
+                        RandomWordsRequest(key: key, stream: stream, first: first, count: count, out: out.pointer))
                     let isSame = out.numbers == wanted
                     #expect(isSame, "\(execution.isa.name), \(count) words from \(first)")
                 }
@@ -64,9 +66,11 @@ import Testing
             #expect(abs(kept - Double(count) * Double(1 - rate)) <= spread + 1)
             try Twins.each { execution in
                 let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: count))
-                execution.dropout(count: count, rate: rate, key: 11, step: 5, x: input.pointer, y: y.pointer)
+                execution.run(
+                    DropoutRequest(count: count, rate: rate, key: 11, step: 5, x: input.pointer, y: y.pointer))
                 #expect(y.numbers == wanted, "\(execution.isa.name), \(count)")
-                execution.dropout(count: count, rate: rate, key: 11, step: 5, x: input.pointer, y: input.pointer)
+                execution.run(
+                    DropoutRequest(count: count, rate: rate, key: 11, step: 5, x: input.pointer, y: input.pointer))
                 #expect(input.numbers == wanted)
             }
         }
@@ -76,7 +80,7 @@ import Testing
         let x = randomFloats(300_000, seed: 8)
         try Twins.expectSameBits { execution in
             let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
-            execution.dropout(count: x.count, rate: 0.3, key: 1, step: 2, x: input.pointer, y: y.pointer)
+            execution.run(DropoutRequest(count: x.count, rate: 0.3, key: 1, step: 2, x: input.pointer, y: y.pointer))
             return [y.numbers]
         }
     }
@@ -100,8 +104,9 @@ import Testing
         }
         try Twins.each { execution in
             let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
-            execution.permute(
-                batch: batch, sizes: (sizes[0], sizes[1], sizes[2]), order: order, x: input.pointer, y: y.pointer)
+            execution.run(
+                PermuteRequest(
+                    batch: batch, sizes: (sizes[0], sizes[1], sizes[2]), order: order, x: input.pointer, y: y.pointer))
             #expect(y.numbers == wanted)
         }
     }
@@ -113,7 +118,9 @@ import Testing
         try Twins.each { execution in
             let (from, to) = (Fenced<UInt8>(table), Fenced<UInt8>(repeating: 7, count: count * bytes))
             let chosen = Fenced<Int64>(rows)
-            execution.gather(rows: chosen.pointer, count: count, bytesPerRow: bytes, from: from.pointer, to: to.pointer)
+            execution.run(
+                GatherRequest(
+                    rows: chosen.pointer, count: count, bytesPerRow: bytes, from: from.pointer, to: to.pointer))
             let isSame = to.numbers == wanted
             #expect(isSame)
         }

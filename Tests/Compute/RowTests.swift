@@ -1,6 +1,7 @@
 // Softmax, sums of columns and of everything, and normalisation by column, against fp64.
 
 import Glibc
+import MartletKernelInterface
 import MartletCompute
 import MartletTestSupport
 import Testing
@@ -34,13 +35,14 @@ import Testing
         }
         try Twins.each { execution in
             let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
-            execution.softmax(rows: rows, columns: columns, x: input.pointer, y: y.pointer)
+            execution.run(SoftmaxRequest(rows: rows, columns: columns, x: input.pointer, y: y.pointer))
             expectClose(y.numbers, exact, relative: 3e-6, absolute: 1e-37, "\(execution.isa.name), softmax")
-            execution.softmax(rows: rows, columns: columns, x: input.pointer, y: input.pointer)
+            execution.run(SoftmaxRequest(rows: rows, columns: columns, x: input.pointer, y: input.pointer))
             #expect(input.numbers == y.numbers)
             let gradient = FencedFloats(upstream)
-            execution.softmaxBackward(
-                rows: rows, columns: columns, y: y.pointer, gradient: gradient.pointer, out: gradient.pointer)
+            execution.run(
+                SoftmaxBackwardRequest(
+                    rows: rows, columns: columns, y: y.pointer, gradient: gradient.pointer, out: gradient.pointer))
             expectClose(gradient.numbers, gradients, relative: 1e-5, absolute: 1e-6, "\(execution.isa.name), gradient")
         }
     }
@@ -51,7 +53,7 @@ import Testing
             let x = FencedFloats([
                 0, -infinity, 0, 3e38, 3e38, -3e38, 1, .nan, 2, infinity, 0, 0, -infinity, -infinity, -infinity,
             ])
-            execution.softmax(rows: 5, columns: 3, x: x.pointer, y: x.pointer)
+            execution.run(SoftmaxRequest(rows: 5, columns: 3, x: x.pointer, y: x.pointer))
             #expect(Array(x.numbers.prefix(6)) == [0.5, 0, 0.5, 0.5, 0.5, 0])
             let isNaN = x.numbers.suffix(9).allSatisfy(\.isNaN)
             #expect(isNaN)
@@ -75,12 +77,15 @@ import Testing
         try Twins.each { execution in
             let (input, out) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
             let (means, factors) = (FencedFloats(mean), FencedFloats(factor))
-            execution.normalize(
-                rows: rows, columns: columns, mean: means.pointer, factor: factors.pointer, x: input.pointer,
-                y: out.pointer)
+            execution.run(
+                NormalizationRequest(
+                    rows: rows, columns: columns, mean: means.pointer, factor: factors.pointer, x: input.pointer,
+                    y: out.pointer))
             expectClose(out.numbers, exact, relative: 1e-6, absolute: 1e-5, "\(execution.isa.name)")
-            execution.normalize(
-                rows: rows, columns: columns, mean: nil, factor: factors.pointer, x: input.pointer, y: input.pointer)
+            execution.run(
+                NormalizationRequest(
+                    rows: rows, columns: columns, mean: nil, factor: factors.pointer, x: input.pointer,
+                    y: input.pointer))
             let scaled = x.indices.map { Double(x[$0]) * Double(factor[$0 % columns]) }
             expectClose(input.numbers, scaled, relative: 1e-6, absolute: 1e-5, "\(execution.isa.name), no mean")
         }
@@ -103,7 +108,7 @@ import Testing
         try Twins.expectSameBits { execution in
             let (input, out) = (FencedFloats(x), FencedFloats(x))
             let sums = FencedFloats(repeating: 0, count: columns)
-            execution.softmax(rows: rows, columns: columns, x: input.pointer, y: out.pointer)
+            execution.run(SoftmaxRequest(rows: rows, columns: columns, x: input.pointer, y: out.pointer))
             execution.columnSums(rows: rows, columns: columns, x: input.pointer, out: sums.pointer)
             let total = Float(execution.sum(count: x.count, x: input.pointer))
             return [out.numbers, sums.numbers, [total]]

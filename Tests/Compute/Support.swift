@@ -45,8 +45,9 @@ final class Arrays {
 
     /// A place for coefficients that lives as long as the arrays.
     func keep(_ coefficients: AdamCoefficients) -> UnsafeRawPointer {
-        let memory = Memory(byteCount: MemoryLayout<AdamCoefficients>.stride)
-        memory.base.storeBytes(of: coefficients, as: AdamCoefficients.self)
+        let memory = Memory(byteCount: StepCoefficients.capacity)
+        memory.base.storeBytes(of: RunTerms(), as: RunTerms.self)
+        (memory.base + StepCoefficients.ruleOffset).storeBytes(of: coefficients, as: AdamCoefficients.self)
         kept.append(memory)
         return UnsafeRawPointer(memory.base)
     }
@@ -104,7 +105,6 @@ extension AdamCoefficients {
         result.oneMinusBeta1 = 1 - 0.9
         result.beta2 = 0.999
         result.oneMinusBeta2 = 1 - 0.999
-        result.l2 = 0.01
         result.stepSize = 0.003
         result.eps = 1e-8
         return result

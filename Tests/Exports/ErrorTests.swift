@@ -30,22 +30,35 @@ import Testing
     }
 
     @Test func algorithmNames() {
-        func text(_ pointer: UnsafePointer<CChar>?) -> String? { pointer.map { String(cString: $0) } }
         #expect(text(martlet_algorithm_name(MARTLET_ADAM)) == "adam")
         #expect(text(martlet_algorithm_name(MARTLET_ADAMW)) == "adamw")
-        for algorithm in [0, 3, -1, .max, .min] as [Int32] {
-            #expect(martlet_algorithm_name(algorithm) == nil && martlet_algorithm_slot_name(algorithm, 0) == nil)
+        for algorithm in [0, -1, .max, .min] as [Int32] {
+            #expect(martlet_algorithm_name(algorithm) == nil && martlet_algorithm_flags(algorithm) == 0)
         }
+    }
+
+    @Test func slots() {
+        let names = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "lr_max"]
         for algorithm in [MARTLET_ADAM, MARTLET_ADAMW] {
-            let names = (-1...3).map { text(martlet_algorithm_slot_name(algorithm, $0)) }
-            #expect(names == [nil, "exp_avg", "exp_avg_sq", "max_exp_avg_sq", nil])
-            #expect(
-                martlet_algorithm_slot_name(algorithm, .max) == nil
-                    && martlet_algorithm_slot_name(algorithm, .min) == nil)
+            for (flags, kept) in [
+                (0, [0, 1]), (MARTLET_AMSGRAD, [0, 1, 2]), (MARTLET_CORRECTED_DECAY, [0, 1, 3]),
+                (MARTLET_AMSGRAD | MARTLET_CORRECTED_DECAY, [0, 1, 2, 3]),
+            ] {
+                var config = makeConfig(algorithm) { $0.flags = flags }
+                var (slot, count) = (martlet_slot(), Int64(0))
+                #expect(martlet_algorithm_slot_count(&count, &config) == MARTLET_OK && count == kept.count)
+                for (index, name) in kept.enumerated() {
+                    #expect(martlet_slot_get(&slot, &config, Int32(index)) == MARTLET_OK)
+                    #expect(text(slot.name) == names[name])
+                    #expect(slot.kind == (name == 3 ? MARTLET_SLOT_SCALAR : MARTLET_SLOT_ELEMENTS))
+                    #expect(slot.dtype == (name == 3 ? MARTLET_FP64 : 0) && slot.reserved == (0, 0))
+                }
+                for index in [-1, Int32(kept.count), .max, .min] {
+                    #expect(martlet_slot_get(&slot, &config, index) == MARTLET_ERROR_ARGUMENT)
+                    #expect(lastError.contains("slot is \(index); expected 0 ..< \(kept.count)"))
+                }
+            }
         }
-        var count: Int64 = 0
-        var config = makeConfig(MARTLET_ADAM) { $0.flags = MARTLET_AMSGRAD }
-        #expect(martlet_algorithm_slot_count(&count, &config) == MARTLET_OK && count == 3)
     }
 
     /// "" on a thread that never failed, whatever other threads did; and each thread keeps its own.
@@ -189,7 +202,7 @@ import Testing
         add("parameter.group is 3") { $0.group = 3 }
         add("parameter.value.count is -1") { $0.value.count = -1 }
         add("parameter.value.dtype is 99") { $0.value.dtype = 99 }
-        add("parameter.state_count is 5") { $0.state_count = 5 }
+        add("parameter.state_count is 7") { $0.state_count = 7 }
         let nothing = Memory(byteCount: 1)
         defer { extendLifetime(nothing) }
         add("parameter.name is \"\"") { $0.name = UnsafePointer(nothing.pointer()) }

@@ -44,6 +44,8 @@ final class Floats {
 /// The text of this thread's latest error.
 var lastError: String { String(cString: martlet_last_error()) }
 
+func text(_ pointer: UnsafePointer<CChar>?) -> String? { pointer.map { String(cString: $0) } }
+
 func makeConfig(_ algorithm: Int32 = MARTLET_ADAM, _ change: (inout martlet_config) -> Void = { _ in })
     -> martlet_config
 {

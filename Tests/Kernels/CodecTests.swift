@@ -43,7 +43,7 @@ import Testing
         for bits in all { value[bits] = UInt64(bits) }
         let rest = (0..<3).map { StoredArray(other, count: all.count, shift: $0) }
         for array in rest { for index in all { array[index] = 0 } }
-        twin.adam([value] + rest, count: all.count, isDouble: other == .fp64, stillness)
+        twin.sweep(.adam, Run([value] + rest, count: all.count), RunTerms(), stillness)
         return Array(all.filter { !type.isSame(value[$0], UInt64($0)) }.prefix(4))
     }
 
@@ -60,7 +60,7 @@ import Testing
                 for array in arrays { array[index] = 0 }
                 arrays[1][index] = UInt64(index)
             }
-            twin.adam(arrays, count: all.count, isDouble: other == .fp64, c)
+            twin.sweep(.adam, Run(arrays, count: all.count), RunTerms(), c)
             let wrong = all.first { index in
                 // g - 0 * (g - m): an infinity becomes NaN, and -0 becomes 0.
                 let exact = format.decode(UInt16(index))
@@ -144,15 +144,15 @@ import Testing
     /// Rounds numbers to a type: as the maximum of AMSGrad, which starts at minus infinity, of second moments that a
     /// gradient of 0 leaves alone.
     private func rounded(_ twin: Twin, _ type: ElementType, from wide: ElementType, _ bits: [UInt64]) -> [UInt64] {
-        var c = Self.stillness
-        c.amsgrad = true
+        var terms = RunTerms()
+        terms.variant = 1
         let arrays = [wide, wide, wide, wide, type].map { StoredArray($0, count: bits.count, shift: 2) }
         for index in bits.indices {
             for place in 0..<3 { arrays[place][index] = 0 }
             arrays[3][index] = bits[index]
             arrays[4][index] = type.encode(-.infinity)
         }
-        twin.adam(arrays, count: bits.count, isDouble: wide == .fp64, c)
+        twin.sweep(.adam, Run(arrays, count: bits.count), terms, Self.stillness)
         return bits.indices.map { arrays[4][$0] }
     }
 }

@@ -1,9 +1,7 @@
-// What the kernels are held against, one element at a time and written from the definitions: the storage types by exact
-// arithmetic in Double, Adam's rule as its equation stands. Slow and plain on purpose; shares nothing with the kernels.
+// What the codecs are held against, one element at a time and written from the definitions: the storage types by exact
+// arithmetic in Double. Slow and plain on purpose; shares nothing with the kernels.
 
 import MartletKernelInterface
-
-// MARK: - Storage types
 
 /// A binary format of 16 bits: `fraction` stored bits after the point, and the exponent of its smallest normal number.
 struct SmallFormat {
@@ -67,44 +65,4 @@ extension ElementType {
 
     /// Whether two elements are the same bits, or both NaN.
     func isSame(_ a: UInt64, _ b: UInt64) -> Bool { a == b || decode(a).isNaN && decode(b).isNaN }
-}
-
-// MARK: - Adam
-
-/// One element's numbers.
-struct AdamElement<Number: BinaryFloatingPoint> {
-    var p: Number
-    var g: Number
-    var m: Number
-    var v: Number
-    var max: Number
-
-    /// One step. Where the rule fuses a product with a sum, so does this.
-    mutating func step(_ c: AdamCoefficients) {
-        g = Number(c.gradientScale) * g
-        if c.l2 != 0 { g = g + Number(c.l2) * p }
-        if c.oneMinusBeta1 < 0.5 {
-            m = m.addingProduct(Number(c.oneMinusBeta1), g - m)
-        } else {
-            m = g.addingProduct(-Number(c.beta1), g - m)
-        }
-        let (beta2, beta2Rest) = Self.parts(c.beta2)
-        v = (beta2Rest * v).addingProduct(Number(c.oneMinusBeta2) * g, g).addingProduct(beta2, v)
-        var r = v
-        if c.amsgrad {
-            let candidate = Number(c.maxScale) * v
-            if candidate.isNaN || candidate > max { max = candidate }
-            r = max
-        }
-        let (stepSize, stepSizeRest) = Self.parts(c.stepSize)
-        let direction = m / (r.squareRoot() + Number(c.eps))
-        p = Number(c.decay) * p - (stepSizeRest * direction).addingProduct(stepSize, direction)
-    }
-
-    /// A coefficient as two numbers: the largest one below it, and what is missing.
-    private static func parts(_ number: Double) -> (Number, Number) {
-        var below = Number(number)
-        if below > 0, Double(below) >= number { below = below.nextDown }
-        return (below, Number(number - Double(below)))
-    }
 }

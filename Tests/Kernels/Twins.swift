@@ -36,17 +36,7 @@ enum Twin: String, CaseIterable, Sendable {
         #endif
     }
 
-    /// One step of a rule on the first `count` elements of some arrays, in the order value, gradient, states.
-    func sweep<Coefficients: BitwiseCopyable>(
-        _ rule: Rule, _ arrays: [StoredArray], count: Int, isDouble: Bool, _ terms: RunTerms,
-        _ coefficients: Coefficients
-    ) {
-        var places = InlineArray<6, Operand>(repeating: arrays[0].operand)
-        for (place, array) in arrays.enumerated() { places[place] = array.operand }
-        let run = Run(arrays: places, arrayCount: arrays.count, count: count, isDouble: isDouble)
-        sweep(rule, run, terms, coefficients)
-    }
-
+    /// One step of a rule over a run.
     func sweep<Coefficients: BitwiseCopyable>(
         _ rule: Rule, _ run: Run, _ terms: RunTerms, _ coefficients: Coefficients
     ) {
@@ -57,6 +47,18 @@ enum Twin: String, CaseIterable, Sendable {
             withUnsafePointer(to: run) { sweep(rule)($0, start) }
         }
     }
+}
+
+extension Run {
+    /// Arrays in the order value, gradient, slots.
+    init(_ operands: [Operand], count: Int) {
+        var arrays = InlineArray<6, Operand>(repeating: operands[0])
+        for (place, operand) in operands.enumerated() { arrays[place] = operand }
+        let isDouble = operands.contains { $0.type == .fp64 }
+        self.init(arrays: arrays, arrayCount: operands.count, count: count, isDouble: isDouble)
+    }
+
+    init(_ arrays: [StoredArray], count: Int) { self.init(arrays.map(\.operand), count: count) }
 }
 
 @Suite struct TwinTests {

@@ -6,7 +6,7 @@ import Testing
 /// Every combination of algorithm, convention, AMSGrad, direction and decay, with these hyperparameters.
 private func configurations(lr: Double, beta1: Double, beta2: Double, eps: Double) -> [Configuration] {
     var result: [Configuration] = []
-    for algorithm in Algorithm.allCases {
+    for algorithm in [Algorithm.adam, .adamW] {
         for semantics in Semantics.allCases {
             for flags in [[], [.amsgrad], [.maximize], [.amsgrad, .maximize]] as [Flags] {
                 for decay in [0, 0.0625, 0.3] {

@@ -10,9 +10,9 @@ import Testing
         let gradient = start.map { 0.5 - $0 }
         var (value, state, steps) = (start, [Float](), Int64(0))
         for _ in 0..<3 { try step(&value, gradient: gradient, state: &state, stepCount: &steps, group) }
-        #expect(steps == 3 && state.count == group.slotCount * count)
+        #expect(steps == 3 && state.count == group.slots.count * count)
 
-        var (same, slots, taken) = (start, [Float](repeating: 0, count: group.slotCount * count), Int64(0))
+        var (same, slots, taken) = (start, [Float](repeating: 0, count: group.slots.count * count), Int64(0))
         for _ in 0..<3 { try step(&same, gradient: gradient, state: &slots, stepCount: &taken, group) }
         #expect(same == value && slots == state)
 

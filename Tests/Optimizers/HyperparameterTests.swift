@@ -7,34 +7,59 @@ private let candidates: [Double] = [
     .nan, .infinity, -.infinity, -1, -1e-300, -0.0, 0, 1e-300, 0.5, 1 - 0x1p-53, 1, 1 + 0x1p-52, 2, 1e300,
 ]
 
-/// Whether Adam and AdamW take a value, said without the library.
-private func isTaken(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool {
-    switch hyperparameter {
-    case .lr, .eps, .weightDecay: !value.isNaN && value >= 0 && value != .infinity
-    case .beta1, .beta2: value >= 0 && value < 1
-    case .beta3, .momentum: value.isNaN
+/// Whether an algorithm that reads it takes a value, said without the library.
+private func isInRange(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool {
+    if !value.isFinite { return false }
+    return switch hyperparameter {
+    case .dampening, .r, .weightLRPower: true
+    case .beta1, .beta2, .beta3, .momentum, .gamma: value >= 0 && value < 1
+    case .rho: value >= 0 && value <= 1
+    case .etaMinus: value > 0 && value < 1
+    case .etaPlus: value > 1
+    case .clippingThreshold: value >= 1
+    case .beta2Decay: value <= 0
+    default: value >= 0
     }
 }
 
+private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _ value: Double) -> Bool {
+    algorithm.defaultValue(hyperparameter) == nil ? value.isNaN : isInRange(hyperparameter, value)
+}
+
 @Suite struct HyperparameterTests {
-    @Test func defaults() throws {
-        for algorithm in Algorithm.allCases {
-            let configuration = Configuration(algorithm)
-            try configuration.check("config")
-            #expect(configuration.lr == 1e-3)
-            #expect(configuration.beta1 == 0.9)
-            #expect(configuration.beta2 == 0.999)
-            #expect(configuration.eps == 1e-8)
-            #expect(configuration.weightDecay == (algorithm == .adam ? 0 : 0.01))
-            #expect(configuration.beta3.isNaN && configuration.momentum.isNaN)
-            #expect(configuration.semantics == .torch && configuration.flags == [])
-            #expect(configuration.slotCount == 2)
+    @Test(arguments: [Algorithm.adam, .adamW])
+    func defaultsOfAdam(algorithm: Algorithm) {
+        let configuration = Configuration(algorithm)
+        #expect(configuration.lr == 1e-3)
+        #expect(configuration.beta1 == 0.9)
+        #expect(configuration.beta2 == 0.999)
+        #expect(configuration.eps == 1e-8)
+        #expect(configuration.weightDecay == (algorithm == .adam ? 0 : 0.01))
+        for other in Hyperparameter.allCases where ![.lr, .beta1, .beta2, .eps, .weightDecay].contains(other) {
+            #expect(configuration[other].isNaN)
         }
-        #expect(Configuration(.adam) { $0.flags = .amsgrad }.slotCount == 3)
-        #expect(Algorithm.allCases.map { "\($0.name)" } == ["adam", "adamw"])
-        for algorithm in Algorithm.allCases {
-            #expect(algorithm.slotNames.map { "\($0)" } == ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"])
+        #expect(configuration.flags == (algorithm == .adam ? [] : .decoupledDecay))
+        #expect(configuration.slots.map { "\($0.name)" } == ["exp_avg", "exp_avg_sq"])
+        let amsgrad = Configuration(algorithm) { $0.flags = .amsgrad }
+        #expect(amsgrad.slots.map { "\($0.name)" } == ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"])
+    }
+
+    @Test(arguments: Algorithm.allCases)
+    func defaults(algorithm: Algorithm) throws {
+        let configuration = Configuration(algorithm)
+        try configuration.check("config")
+        #expect(configuration.semantics == .torch)
+        for hyperparameter in Hyperparameter.allCases {
+            let value = configuration[hyperparameter]
+            #expect(isTaken(algorithm, hyperparameter, value), "\(hyperparameter) \(value)")
         }
+    }
+
+    @Test func names() {
+        let names = Algorithm.allCases.map { "\($0.name)" } + Hyperparameter.allCases.map { "\($0.name)" }
+        #expect(Set(names).count == names.count && names.starts(with: ["adam", "adamw"]))
+        #expect(
+            names.allSatisfy { $0.utf8.allSatisfy { $0 > 0x60 && $0 < 0x7B || $0 > 0x2F && $0 < 0x3A || $0 == 0x5F } })
     }
 
     @Test(arguments: Algorithm.allCases, Hyperparameter.allCases)
@@ -43,9 +68,9 @@ private func isTaken(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool 
             var configuration = Configuration(algorithm)
             configuration[hyperparameter] = value
             let words = ["\(hyperparameter.name) is \(value)"]
-            if isTaken(hyperparameter, value) {
+            if isTaken(algorithm, hyperparameter, value) {
                 try configuration.check("config")
-                try step([Parameter()], [configuration])
+                try step([Parameter(for: configuration)], [configuration])
                 _ = try Optimizer(configuration)
             } else {
                 expectFailure(.argument, words + ["config."]) { () throws(MartletError) in
@@ -55,7 +80,8 @@ private func isTaken(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool 
                     try Optimizer(configuration)
                 }
                 expectRefusal(
-                    .argument, words + ["groups[1]."], [Parameter()], [Configuration(algorithm), configuration])
+                    .argument, words + ["groups[1]."], [Parameter(for: configuration)],
+                    [Configuration(algorithm), configuration])
             }
         }
     }
@@ -64,13 +90,13 @@ private func isTaken(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool 
     func settingOne(algorithm: Algorithm, hyperparameter: Hyperparameter) throws {
         let optimizer = try Optimizer(Configuration(algorithm))
         #expect(try optimizer.addGroup(Configuration(algorithm)) == 1)
-        let isRead = hyperparameter != .beta3 && hyperparameter != .momentum
+        let isRead = algorithm.defaultValue(hyperparameter) != nil
         for value in candidates {
             if !isRead {
                 expectFailure(.argument, ["\(hyperparameter.name)"]) { () throws(MartletError) in
                     try optimizer.set(hyperparameter, to: value, group: 1)
                 }
-            } else if isTaken(hyperparameter, value) {
+            } else if isTaken(algorithm, hyperparameter, value) {
                 try optimizer.set(hyperparameter, to: value, group: 1)
                 #expect(try optimizer.get(hyperparameter, group: 1) == value)
             } else {

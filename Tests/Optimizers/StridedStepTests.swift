@@ -111,7 +111,7 @@ private struct StridedArray {
         for round in 0..<400 {
             let rank = Int.random(in: 1...5, using: &generator)
             let sizes = (0..<rank).map { _ in Int.random(in: 1...4, using: &generator) }
-            let arrayCount = 2 + configuration.slotCount
+            let arrayCount = 2 + configuration.slots.count
             let isMixed = Bool.random(using: &generator)
             let types = (0..<arrayCount).map { _ in
                 isMixed ? ElementType.allCases[Int.random(in: 0..<4, using: &generator)] : .fp32
@@ -125,7 +125,7 @@ private struct StridedArray {
     @Test(arguments: [[511], [512], [513], [1025], [3, 700], [70, 1, 71], [4, 5, 6, 7, 8]])
     func largerShapes(sizes: [Int]) throws {
         for (index, configuration) in Self.configurations.enumerated() {
-            let arrayCount = 2 + configuration.slotCount
+            let arrayCount = 2 + configuration.slots.count
             for types in [Array(repeating: ElementType.fp32, count: arrayCount), [.bf16, .fp32, .fp32, .fp64, .fp16]] {
                 try compare(
                     sizes, Array(types[..<arrayCount]), shaped: Array(repeating: true, count: arrayCount),

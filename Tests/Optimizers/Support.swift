@@ -15,15 +15,17 @@ final class Parameter {
 
     init(
         count: Int = 12, _ type: ElementType = .fp32, gradient: ElementType? = nil, moments: [ElementType]? = nil,
-        slots: Int = 2, seed: UInt64 = 1
+        slots: Int = 2, scalars: [ElementType] = [], seed: UInt64 = 1
     ) {
-        let types = [type, gradient ?? type] + (moments ?? Array(repeating: type, count: slots))
+        let types = [type, gradient ?? type] + (moments ?? Array(repeating: type, count: slots)) + scalars
+        let firstScalar = types.count - scalars.count
         let pitch = (count * 8 + 127) / 64 * 64
         memory = Memory(byteCount: 64 + types.count * pitch)
         self.count = count
         let base = memory.base
         func array(_ index: Int) -> ArrayView {
-            ArrayView(base: base + 64 + index * pitch, count: count, type: types[index])
+            ArrayView(
+                base: base + 64 + index * pitch, count: index < firstScalar ? count : 1, type: types[index])
         }
         view = ParameterView(
             value: array(0), gradient: array(1), step: base.bindMemory(to: Int64.self, capacity: 1))
@@ -32,6 +34,14 @@ final class Parameter {
         var generator = Generator(seed: seed)
         for index in 0..<count { view.value.set(index, Double.random(in: -1...1, using: &generator)) }
         randomizeGradient(seed: seed &+ 1000)
+    }
+
+    /// With the state that a configuration keeps.
+    convenience init(for configuration: Configuration, count: Int = 12, _ type: ElementType = .fp32, seed: UInt64 = 1) {
+        let slots = configuration.slots
+        self.init(
+            count: count, type, slots: slots.elementCount,
+            scalars: Array(repeating: .fp64, count: slots.scalarCount), seed: seed)
     }
 
     func randomizeGradient(seed: UInt64) {

@@ -175,22 +175,27 @@ def shown(value: float) -> str:
 
 
 class Line(NamedTuple):
-    """A row of the table."""
+    """A row of the table, and what the peer's float64 is away from the oracle."""
 
     row: Row
     peer: Errors | None
     ours: Errors | None
+    wide: Errors | None = None
 
     def text(self) -> str:
-        peers = [shown(value) for value in self.peer] if self.peer else ["not installed", ""]
+        peers = [shown(value) for value in self.peer] if self.peer else ["not installed" * bool(self.row.peer), ""]
         ours = [shown(value) for value in self.ours] if self.ours else ["", ""]
         note = f"differs: {self.row.differs}" if self.row.differs else self.row.note
-        return f"| {' | '.join([*self.row.case, self.row.peer, *peers, *ours, note])} |"
+        return f"| {' | '.join([*self.row.case, self.row.peer or 'none', *peers, *ours, note])} |"
 
 
-def lines(steps: int = STEPS) -> Iterator[Line]:
+def lines() -> Iterator[Line]:
     for row in ROWS:
-        yield Line(row, of_peer(row, steps) if PEERS[row.peer].version() else None, of_martlet(row, steps))
+        there = row.peer and PEERS[row.peer].version()
+        peers = [of_peer(row, STEPS, dtype) if there else None for dtype in (np.float32, np.float64)]
+        ours = of_martlet(row, STEPS)
+        if row.peer or ours:
+            yield Line(row, peers[0], ours, peers[1])
 
 
 def cells(text: str) -> list[list[str]]:
@@ -204,11 +209,16 @@ def bounds(text: str) -> dict[tuple[str, str], float]:
 
 
 def faults(line: Line, before: dict[tuple[str, str], float]) -> list[str]:
-    """What is wrong with a row: worse than it was, gone, or behind torch."""
+    """What is wrong with a row: the peer has another rule than is said; Martlet is worse than it was, gone, or behind
+    torch.
+    """
     where, bound = ": ".join(line.row.case), before.get(line.row.case)
-    if line.ours is None:
-        return [] if bound is None else [f"{where}: martlet.torch does not have it; the table has an error of {bound}"]
     said = []
+    if line.wide is not None and (line.wide.largest > line.row.exact) != bool(line.row.differs):
+        said.append(f"{where}: in float64 {line.row.peer} is {shown(line.wide.largest)} away from the oracle")
+    if line.ours is None:
+        gone = f"{where}: martlet.torch does not have it; the table has an error of {bound}"
+        return said + [gone] * (bound is not None)
     if bound is not None and float(shown(line.ours.largest)) > bound:
         said.append(f"{where}: Martlet's largest error is {shown(line.ours.largest)}; the table has {bound}")
     if line.row.peer == "torch" and line.peer is not None:
@@ -230,7 +240,7 @@ All get the same: {elements} elements in a matrix and a vector, gradients from 1
 denormal ones and zeros, and learning rates that fall, rise and fall again. Options that are not named are those of
 torch, or of the rule's reference, for everybody. "differs" says that the library computes something else than the
 reference: its error is then how far that leads within {steps} steps, and Martlet's is that against the reference. With
-`semantics` the oracle and Martlet follow the library named there.
+`semantics` the oracle and Martlet follow the library named there. No library: nobody else has the option.
 
 `make parity` writes this table, and fails where Martlet's error grew or is more than {of_torch} of torch's; `make test`
 runs a short form. Columns are empty where Martlet does not have the algorithm or the option.

@@ -24,6 +24,10 @@ class Algorithm:
     named: dict[str, Any] = field(default_factory=dict)
 
 
+#: In a peer's place: the oracle alone, where no library has the option.
+ALONE = ""
+
+
 @dataclass(frozen=True)
 class Row:
     algorithm: str
@@ -95,6 +99,7 @@ KERAS = {"semantics": "keras", "eps": 1e-3}
 OPTAX = {"semantics": "optax", "eps": 1e-3}
 DECAY = {"alpha": None, "decay": 0.99}  # optax's word for RMSprop's alpha
 NO_MAX = {"amsgrad": None}
+UNCORRECTED = {"bias_correction_mu": False, "bias_correction_nu": False}
 NO_PSI = {"momentum_decay": None}
 NO_ETAS = {"etas": None, "step_sizes": None, "fixed_rate": True}
 NOT_APART = {"weight_decouple": False}
@@ -108,6 +113,7 @@ CLASSIC = [
     Row("SGD", "torch"),
     Row("SGD", "torch", {**UP, **MOMENTUM, "dampening": 0.5}),
     Row("SGD", "torch", {**L2, **MOMENTUM, "nesterov": True}),
+    Row("SGD", "timm", {**APART, **MOMENTUM, "nesterov": True}, "SGDW"),
     Row("SGD", "optax", {**MOMENTUM, "nesterov": True}, "sgd"),
     Row("SGD", "Keras", {"semantics": "keras", **L2, **MOMENTUM, "nesterov": True}),
     Row("SGD", "Keras", MOMENTUM, differs="keeps the rate inside the buffer"),
@@ -125,6 +131,7 @@ CLASSIC = [
     Row("Adadelta", "torch", UP),
     Row("Adadelta", "Keras"),
     Row("Adadelta", "optax", L2, "adadelta"),
+    Row("Adadelta", "pytorch_optimizer", APART, "AdaDelta"),
     Row("Rprop", "torch", denormals=False),
     Row("Rprop", "torch", {"maximize": True, "etas": (0.6, 1.1), "step_sizes": (1e-5, 0.1)}, denormals=False),
     Row("Rprop", "torch", note="the product of two denormal gradients is 0"),
@@ -140,6 +147,7 @@ CLASSIC = [
     Row("Lion", "Keras", APART, note=FLUSHED),
     Row("Lion", "optax", APART, "lion", note=FLUSHED),
     Row("Lion", "pytorch_optimizer", APART),
+    Row("Lion", ALONE, {**APART, "cautious_weight_decay": True}),
 ]
 
 ADAMS = [
@@ -152,6 +160,7 @@ ADAMS = [
     Row("Adam", "Keras", EPS, differs="adds eps before the squares are corrected"),
     Row("Adam", "Keras", {**KERAS, "amsgrad": True}),
     Row("Adam", "optax", {**OPTAX, "amsgrad": True}, "amsgrad", NO_MAX),
+    Row("Adam", "optax", {"semantics": "paper", "amsgrad": True}, "amsgrad", {**NO_MAX, **UNCORRECTED}),
     Row("Adam", "optax", {**EPS, "amsgrad": True}, "amsgrad", NO_MAX, differs="takes the maximum of corrected squares"),
     Row("AdamW", "torch", L2),
     Row("AdamW", "torch", {**UP, "amsgrad": True}),
@@ -169,9 +178,13 @@ ADAMS = [
         exact=1e-7,
         note=SQUARES,
     ),
+    Row("AdamW", ALONE, {**L2, "corrected_weight_decay": True}),
+    Row("AdamW", ALONE, {**L2, "cautious_weight_decay": True}),
+    Row("AdamW", ALONE, {**L2, "corrected_weight_decay": True, "cautious_weight_decay": True, "maximize": True}),
     Row("Adamax", "torch"),
     Row("Adamax", "torch", UP),
     Row("Adamax", "optax", EPS, "adamax"),
+    Row("Adamax", "optax", APART, "adamaxw"),
     Row("Adamax", "Keras", {**KERAS, **L2}),
     Row("Adamax", "Keras", EPS, differs="has eps outside the maximum"),
     Row("Adamax", "pytorch_optimizer", APART, "AdaMax"),
@@ -199,6 +212,12 @@ ADAMS = [
     Row("AdaBelief", "adabelief-pytorch", own={"rectify": False}),
     Row("AdaBelief", "adabelief-pytorch", {**APART, "rectify": True}),
     Row("AdaBelief", "adabelief-pytorch", {**L2, "amsgrad": True}, own={"rectify": False, **NOT_APART}),
+    Row(
+        "AdaBelief",
+        "adabelief-pytorch",
+        {**APART, "rectify": True, "amsgrad": True},
+        differs="AMSGrad does nothing while it rectifies",
+    ),
     Row("AdaBelief", "optax", {}, "adabelief", {"eps_root": 1e-16}),
     Row("AdaBelief", "pytorch_optimizer", APART),
     Row("AdaBelief", "timm", {**APART, "rectify": True}),
@@ -264,6 +283,14 @@ NEWER = [
         "Keras",
         own={"epsilon": None, "beta2_decay": None, "d": None},
         differs="adds eps[0] to the squares; torch bounds with it from below",
+    ),
+    Row(
+        "Adafactor",
+        "optax",
+        {},
+        "adafactor",
+        {"beta2_decay": None, "d": None, "eps": 2.0**-46, "min_dim_size_to_factor": 1},
+        differs="adds eps[0] to the squares",
     ),
 ]
 

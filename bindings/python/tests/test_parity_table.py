@@ -38,7 +38,8 @@ def test_no_row_is_worse_than_the_table(row: Row) -> None:
 @pytest.mark.skipif(not TEXT, reason="docs/parity.md is in the repository only")
 def test_the_table_has_these_rows() -> None:
     found = [row[:3] for row in parity.cells(TEXT)]
-    assert found == [[*row.case, row.peer] for row in ROWS], "make parity writes the table anew"
+    rows = [row for row in ROWS if row.peer or row.case in OURS]
+    assert found == [[*row.case, row.peer or "none"] for row in rows], "make parity writes the table anew"
 
 
 def test_what_is_found_fault_with() -> None:
