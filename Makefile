@@ -26,7 +26,7 @@ all: lib
 
 help:
 	@echo 'make [lib]   the libraries, in $(FOLDER)          make demo    torch.optim.Adam against martlet.torch.Adam'
-	@echo 'make test    every test                        make bench   the benchmarks (ARGS=--quick; ARGS="--only models")'
+	@echo 'make test    every test                        make bench   the benchmarks (ARGS=--quick; ARGS="--only family")'
 	@echo 'make parity  the errors of every algorithm beside those of other libraries, in docs/parity.md'
 	@echo 'make lint    formatters and checkers           make format  lets the formatters rewrite the sources'
 	@echo 'make install PREFIX=/usr/local DESTDIR=        make uninstall, with the same folders, undoes it'
@@ -66,8 +66,10 @@ curves: $(LIBRARY) $(VENV)/demo.stamp
 	@mkdir -p build/demo
 	$(IN_VENV) Examples/python/digits.py --output build/demo/digits.png
 
-# DeepSpeed compiles its Adam at the first import. Where it cannot be had, the benchmarks say so, and the next
-# `make bench` tries again.
+# Peers that the benchmarks can do without: where these cannot be had, the report says so, and the next `make bench` tries
+# again. DeepSpeed compiles its Adam at the first import.
+$(VENV)/optimizers.stamp: $(VENV)/bench.stamp
+
 $(VENV)/deepspeed.stamp: $(VENV)/bench.stamp
 	$(VENV)/bin/python -m pip install --quiet ninja py-cpuinfo setuptools wheel
 	$(VENV)/bin/python -m pip install --quiet --no-build-isolation deepspeed
@@ -79,6 +81,7 @@ bench:
 
 measurements: $(LIBRARY) $(VENV)/bench.stamp
 	@$(MAKE) --no-print-directory $(VENV)/deepspeed.stamp || echo 'DeepSpeed could not be installed; the rest goes on.'
+	@$(MAKE) --no-print-directory $(VENV)/optimizers.stamp || echo 'Other optimizers could not be installed; the rest goes on.'
 	$(IN_VENV) Benchmarks/compare.py $(ARGS)
 
 parity:

@@ -2,14 +2,15 @@
 
 A case is a list of tensor shapes, the pause between two steps, how long a burst lasts, and for each peer the least
 ratio of its time to Martlet's that counts as a pass. "No slower" is 0.97, which leaves room for the spread of fifteen
-rounds. A case without targets is printed for information. The cases of models are in model_cases.py. Nothing here runs
-or times anything.
+rounds. A case without targets is printed for information. The cases of the family are in family_cases.py, those of
+models in model_cases.py. Nothing here runs or times anything.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 Shape = tuple[int, ...]
 
@@ -59,8 +60,16 @@ class Case:
         """What a peer written in C is told of the case."""
         return (self.count,)
 
+    @property
+    def element_bytes(self) -> int:
+        """What gradients, state and temporaries take of memory for one element."""
+        return 20
+
     #: What a step's speed is counted in, billions of it.
     unit = "GB/s"
+    #: The peer that nobody can pass, where a table says which share of it each peer reaches, and how it says that.
+    bound: ClassVar[str | None] = None
+    share_of = ""
 
     @property
     def work(self) -> int:

@@ -2,8 +2,8 @@
 
 Every peer runs in a process of its own (worker.py) and keeps its model ready; a round asks each, in an order of its
 own, for a burst of steps that lasts a fixed time, so that all of them see the same minutes of the machine. What is
-compared is the median over the rounds of the ratios within a round (judge.py). The limits are limit.c and peak.c.
-Writes tables, JSON and plots; changes no exit status: a busy machine is not a failed build.
+compared is the median over the rounds of the ratios within a round (judge.py). The limits are limit.c, stream.c
+and peak.c. Writes tables, JSON and plots; changes no exit status: a busy machine is not a failed build.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 import cases
+import family_cases
 import machine
 import model_cases
 import programs
@@ -33,14 +34,15 @@ from programs import Programs
 from quiet import Watch
 
 HERE = Path(__file__).resolve().parent
-#: Bytes that a worker takes beside its arrays, and what gradients, moments and temporaries make of one parameter.
-WORKER_BYTES, ELEMENT_BYTES = 600 << 20, 20
+#: Bytes that a worker takes beside its arrays.
+WORKER_BYTES = 600 << 20
 #: How long the threads of the last peer may spin before they sleep.
 SETTLE_SECONDS = 0.02
 IMPORT = "import"
-#: The two parts, by what ``--only`` calls them.
+#: The parts, by what ``--only`` calls them.
 PARTS: dict[str, tuple[cases.Case, ...]] = {
     "optimizer": (*cases.CASES, cases.DENORMAL_CASE),
+    "family": family_cases.CASES,
     "models": model_cases.CASES,
 }
 CASES = [case for part in PARTS.values() for case in part]
@@ -49,7 +51,7 @@ ALL_PEERS = list(dict.fromkeys(peer for case in CASES for peer in case.peers))
 
 def batches(case: cases.Case) -> list[list[str]]:
     """The peers in groups that fit into memory beside Martlet; each group is measured with Martlet in its rounds."""
-    each = WORKER_BYTES + case.count * ELEMENT_BYTES
+    each = WORKER_BYTES + case.count * case.element_bytes
     room = max(1, int(machine.available_bytes() * 0.9 / each) - 1)
     return [list(case.peers[start : start + room]) for start in range(0, len(case.peers), room)]
 
@@ -163,7 +165,7 @@ def main() -> None:
         else:
             results["cases"].append(result)
         print(report.case_table(result), flush=True)
-    if IMPORT in (chosen.case or [IMPORT]) and chosen.only != "models":
+    if IMPORT in (chosen.case or [IMPORT]) and chosen.only in (None, "optimizer"):
         results["import"] = measure_import(rounds)
         print(report.import_line(results["import"]), flush=True)
     results["load"]["end"] = machine.load()

@@ -6,7 +6,6 @@ import statistics
 from typing import Any
 
 import cases
-import model_cases
 
 
 def paired(theirs: list[float], ours: list[float]) -> dict[str, Any]:
@@ -40,6 +39,7 @@ def summary(case: cases.Case, parts: list[dict[str, Any]]) -> dict[str, Any]:
     judge_own(case, rows)
     versions = {peer: version for part in parts for peer, version in part["versions"].items()}
     about = {"name": case.name, "title": case.title, "elements": case.count, "unit": case.unit, "act": case.act}
+    about["share_of"] = case.share_of
     result = {**about, "rows": rows, "versions": versions, "others": max(part["others"] for part in parts)}
     forget_verdicts(result)
     return result
@@ -68,12 +68,11 @@ def alone_ratios(case: cases.Case, parts: list[dict[str, Any]]) -> dict[str, flo
 
 
 def judge_own(case: cases.Case, rows: list[dict[str, Any]]) -> None:
-    """What is said of times that are compared with no peer's: the share of the peak, and a most that they may be."""
-    measured = {row["peer"]: row["seconds"] for row in rows if "seconds" in row}
-    if model_cases.PEAK in measured:
-        for row in rows:
-            if "seconds" in row:
-                row["share"] = measured[model_cases.PEAK] / row["seconds"]
+    """What is said beside the ratios: the share of what bounds the times, and a most that they may be."""
+    bound = next((row["rounds"] for row in rows if row["peer"] == case.bound and "rounds" in row), None)
+    for row in rows:
+        if bound is not None and "rounds" in row:
+            row["share"] = paired(bound, row["rounds"])["ratio"]
     for row in rows:
         if case.ceiling is not None and row["peer"] == case.own:
             row["most_seconds"] = case.ceiling

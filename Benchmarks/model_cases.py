@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import ClassVar
 
 from cases import DEFAULT, FUSED, MARTLET, Case, Shape
 
@@ -32,6 +33,8 @@ class ModelCase(Case):
     """A case whose work is arithmetic."""
 
     unit = "GFLOP/s"
+    bound: ClassVar[str | None] = PEAK
+    share_of = "of peak"
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -18,7 +18,10 @@ MAKERS: dict[type[model_cases.ModelCase], dict[str, Callable[[Any], Peer]]] = {
 }
 
 
+CASES = {case.name: case for case in model_cases.CASES}
+
+
 def make(peer: str, name: str) -> Peer:
     """A peer, ready to take the steps of the case of this name."""
-    case = next(case for case in model_cases.CASES if case.name == name)
+    case = CASES[name]
     return MAKERS[type(case)][peer](case)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import cases
+import family_cases
 import model_cases
 
 HERE = Path(__file__).resolve().parent
@@ -32,12 +33,13 @@ def compile_program(source: str, folder: Path, *options: str) -> Path:
 
 def compile_all(folder: Path) -> Programs:
     """Every peer that is a program, compiled into the folder."""
-    limit, peak = compile_program("limit.c", folder), compile_program("peak.c", folder)
+    limit, stream, peak = (compile_program(source, folder) for source in ("limit.c", "stream.c", "peak.c"))
     found = library()
     linked = [f"-I{HERE.parent / 'include'}", str(found), f"-Wl,-rpath,{found.parent}"]
     calls = compile_program("calls.c", folder, *linked)
     return {
         cases.LIMIT: [str(limit)],
+        family_cases.STREAM: [str(stream)],
         model_cases.PEAK: [str(peak), "2"],
         model_cases.PEAK_ONE: [str(peak), "1"],
         model_cases.MARTLET_C: [str(calls)],

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import cases
+import family_cases
 import model_cases
-from report import digits, duration
+from report import WALLS, digits, duration
 
 Rows = dict[str, dict[str, Any]]
 
@@ -20,7 +21,7 @@ def time(rows: Rows, own: str) -> str:
 
 
 def share(rows: Rows, own: str) -> str:
-    """Of what two threads reach with multiply-adds in registers alone."""
+    """Of what bounds the case: what multiply-adds in registers alone reach, or the bytes' way through memory."""
     return f"{100 * rows[own]['share']:.0f} %" if "share" in rows[own] else "-"
 
 
@@ -32,6 +33,24 @@ def times(peer: str) -> Callable[[Rows, str], str]:
         return "-" if ratio is None else digits(ratio) if ratio >= 2 else f"{ratio:.2f}"
 
     return found
+
+
+def others(rows: Rows, own: str) -> list[str]:
+    """The peers that were measured, the fastest first; a limit is none of them."""
+    found = [peer for peer in rows if "ratio" in rows[peer] and peer not in WALLS]
+    return sorted(found, key=lambda peer: float(rows[peer]["ratio"]))
+
+
+def fastest(rows: Rows, own: str) -> str:
+    return next(iter(others(rows, own)), "-")
+
+
+def its_time(rows: Rows, own: str) -> str:
+    return times(fastest(rows, own))(rows, own)
+
+
+#: Columns that are no ratio of times.
+PLAIN = (time, share, fastest)
 
 
 class Table(NamedTuple):
@@ -58,6 +77,11 @@ TABLES = (
             "CPUAdam": times(cases.DEEPSPEED),
             "C loop": times(cases.LIMIT),
         },
+    ),
+    Table(
+        "algorithms",
+        {case.name: f"{case.algorithm.name}, {case.model}" for case in family_cases.CASES},
+        {"Martlet": time, "of limit": share, "fastest other": fastest, "times Martlet's": its_time},
     ),
     Table(
         "training step, Adam inside `fit`",
@@ -120,7 +144,7 @@ def lines(table: Table, results: dict[str, dict[str, Any]]) -> list[str]:
         cells = [column(rows, own) for column in table.columns.values()]
         found.append(line([table.rows[name], *cells]))
     # The first ratio says what the others are.
-    first = next(place for place, column in enumerate(table.columns.values()) if column not in (time, share))
+    first = next(place for place, column in enumerate(table.columns.values()) if column not in PLAIN)
     cells = found[2].split(" | ")
     cells[first + 1] += " times that" if first + 2 < len(cells) else ""
     return [found[0], found[1], " | ".join(cells), *found[3:], ""]

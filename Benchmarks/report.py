@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import cases
+import family_cases
 import model_cases
 from judge import is_quiet
 
 #: The ratio that other processes hardly change.
 ALONE = "on one thread, in processor time"
 #: What no peer can pass.
-WALLS = (cases.LIMIT, *model_cases.PEAKS)
+WALLS = (cases.LIMIT, family_cases.STREAM, *model_cases.PEAKS)
 INK, GREY, OURS, THEIRS, WALL = "#1b2a41", "#8a94a3", "#d1495b", "#9fb3c8", "#3d5a80"
 
 
@@ -68,7 +69,7 @@ def case_lines(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def table(result: dict[str, Any]) -> list[tuple[str, ...]]:
     """The heads and the lines, without the columns that have nothing to say."""
-    head = ("", result["act"], result["unit"], "of peak", "times Martlet's", "quartiles", ALONE, "wanted", "")
+    head = ("", result["act"], result["unit"], result["share_of"], "times Martlet's", "quartiles", ALONE, "wanted", "")
     lines = [head, *case_lines(result)]
     empty = {3: "share", 6: "alone"}
     left_out = [place for place, key in empty.items() if not any(key in row for row in result["rows"])]
@@ -133,13 +134,17 @@ def bar_colour(peer: str) -> str:
 
 def plots(results: dict[str, Any], folder: Path) -> list[Path]:
     """A picture of each part that has something to show."""
-    models = {case.name for case in model_cases.CASES}
     panels = [result for result in everything(results) if any("seconds" in row for row in result["rows"])]
     parts = {
-        "results.png": ("Times of one fp32 Adam step", [panel for panel in panels if panel["name"] not in models]),
-        "models.png": ("Times of models' work", [panel for panel in panels if panel["name"] in models]),
+        "results.png": ("Times of one fp32 Adam step", (*cases.CASES, cases.DENORMAL_CASE)),
+        "family.png": ("Times of one fp32 step", family_cases.CASES),
+        "models.png": ("Times of models' work", model_cases.CASES),
     }
-    found = [(folder / name, title, chosen) for name, (title, chosen) in parts.items() if chosen]
+    found = []
+    for name, (title, part) in parts.items():
+        names = {case.name for case in part}
+        if chosen := [panel for panel in panels if panel["name"] in names]:
+            found.append((folder / name, title, chosen))
     for path, title, chosen in found:
         plot(results, chosen, title, path)
     return [path for path, _, _ in found]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 
+import adam
 import cases
 import compare
 import judge
@@ -25,7 +26,6 @@ import peer
 import quiet
 import readme
 import report
-import worker
 from processes import WorkerError
 from programs import Programs
 
@@ -208,7 +208,7 @@ def test_between_steps_gradients_are_of_another_backward_pass() -> None:
         held.extend(parameters)
         return torch.optim.SGD(parameters, lr=0.0)
 
-    peer = worker.torch_peer(make, cases.Case("", "", ((5, 3), (2,)), {}, gap=1e-6))
+    peer = adam.torch_peer(make, cases.Case("", "", ((5, 3), (2,)), {}, gap=1e-6))
     seen: list[Any] = [[parameter.grad for parameter in held]]
     for _ in range(4):
         peer.renew()
@@ -230,15 +230,15 @@ def test_gaps_are_not_timed() -> None:
 def test_the_numpy_peer_takes_the_same_steps() -> None:
     case = cases.Case("", "", ((3, 4), (5,)), {})
     made: list[list[Any]] = []
-    arrays = worker.arrays
+    arrays = adam.arrays
 
     def kept(case: cases.Case) -> Any:
         made.append(arrays(case)[0])
         return made[-1], arrays(case)[1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "arrays", kept)
-        for peer in (worker.optim_peer(case), worker.numpy_peer(case)):
+        patch.setattr(adam, "arrays", kept)
+        for peer in (adam.optim_peer(case), adam.numpy_peer(case)):
             for _ in range(5):
                 peer.step()
     for ours, theirs, start in zip(*made, arrays(case)[0], strict=True):
@@ -266,8 +266,13 @@ def test_a_short_run_writes_all_its_files(tmp_path: Path) -> None:
     assert row.startswith("| the same, with other work between steps") and row.count("| - ") == 3
 
 
-def test_readmes_tables_name_cases_that_there_are() -> None:
+def test_readmes_tables_are_made_from_cases_that_there_are() -> None:
     names = {case.name for case in compare.CASES}
+    made = set()
     for table in readme.TABLES:
         assert set(table.rows) <= names
-        assert f"| {' | '.join([table.head, *table.columns])} |" in (HERE.parent / "README.md").read_text()
+        made.add(f"| {' | '.join([table.head, *table.columns])} |")
+    _, speed = (HERE.parent / "README.md").read_text().split("## Speed")
+    lines = speed.splitlines()
+    heads = {lines[place - 1] for place, line in enumerate(lines) if line.startswith("|---")}
+    assert len(heads) > 4 and heads <= made

@@ -63,6 +63,8 @@ enum Adam: AlgorithmDefinition {
                 result.eps = configuration.eps
             }
         case .paper:
+            // Loshchilov and Hutter scale decoupled decay by the schedule alone; the libraries scale it by lr.
+            if configuration.decouplesDecay { terms.decay = 1 - configuration.weightDecay }
             if keepsMaximum {
                 // Reddi et al. correct no bias.
                 result.stepSize = configuration.lr
@@ -90,8 +92,6 @@ enum AdamW: AlgorithmDefinition {
     static func coefficients(
         _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
     ) -> AdamCoefficients {
-        // Loshchilov and Hutter scale the decay by the schedule alone; the libraries scale it by lr.
-        if configuration.semantics == .paper { terms.decay = 1 - configuration.weightDecay }
-        return Adam.coefficients(configuration, &progress, &terms)
+        Adam.coefficients(configuration, &progress, &terms)
     }
 }

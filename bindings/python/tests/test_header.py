@@ -29,6 +29,7 @@ STRUCTS = {
     "martlet_parameter": _ffi.Parameter,
     "martlet_config": _ffi.Config,
     "martlet_report": _ffi.Report,
+    "martlet_slot": _ffi.Slot,
     "martlet_optimizer": _ffi.Optimizer,
     "martlet_layer": _ffi_models.Layer,
     "martlet_training": _ffi_models.Training,
@@ -140,7 +141,8 @@ def test_struct_fields_and_offsets(name: str) -> None:
 def test_sizes_that_are_fixed_for_good() -> None:
     assert ctypes.sizeof(_ffi.Array) == 64
     assert ctypes.sizeof(_ffi.Parameter) == 256
-    assert ctypes.sizeof(_ffi.Config) == 80
+    assert ctypes.sizeof(_ffi.Config) == 264
+    assert ctypes.sizeof(_ffi.Slot) == 32
     assert ctypes.sizeof(_ffi_models.View) == 128
     assert ctypes.sizeof(_ffi_models.Node) == 128
 

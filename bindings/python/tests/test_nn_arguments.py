@@ -33,7 +33,7 @@ BEYOND_FLOAT64: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Huber(LARGE), "delta of Huber"),
     (lambda: nn.EarlyStopping(min_delta=-LARGE), "min_delta"),
     (lambda: nn.RandomUniform(-LARGE, LARGE), "maxval of RandomUniform"),
-    (lambda: nn.Adam(LARGE), "lr"),
+    (lambda: nn.Adam(LARGE), "learning_rate"),
     (lambda: martlet.optim.Adam([], betas=(0.5, LARGE)), r"betas\[1\]"),
     (lambda: setattr(compiled().optimizer, "learning_rate", LARGE), "l"),
     (lambda: compiled().fit(X, Y, validation_split=LARGE, verbose=0), "validation_split"),

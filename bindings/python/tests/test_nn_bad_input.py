@@ -189,7 +189,7 @@ COMPILE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({}, martlet.DTypeError, "loss is None"),
     ({"loss": "hinge"}, martlet.ArgumentError, "loss is 'hinge'; wanted one of \"sparse_categorical_crossentropy\""),
     ({"loss": 3}, martlet.DTypeError, "loss is 3 of type int"),
-    ({"loss": "mse", "optimizer": "sgd"}, martlet.ArgumentError, 'optimizer is \'sgd\'; wanted one of "adam", "adamw"'),
+    ({"loss": "mse", "optimizer": "sdg"}, martlet.ArgumentError, 'optimizer is \'sdg\'; wanted one of "adam", "adamw"'),
     ({"loss": "mse", "optimizer": 3}, martlet.DTypeError, "optimizer is 3"),
     ({"loss": "mse", "metrics": ["auc"]}, martlet.ArgumentError, r"metrics\[0\] is 'auc'"),
     ({"loss": "mse", "metrics": 3}, martlet.DTypeError, "metrics is 3"),

@@ -1,8 +1,8 @@
 """Martlet: the Adam family of optimizers for numpy arrays, PyTorch tensors and C programs, and small neural networks.
 
-    martlet.torch.Adam, AdamW       in place of torch.optim.Adam, AdamW, on CPU tensors
-    martlet.optim.Adam, AdamW       objects over numpy arrays
-    martlet.adam, adamw             plain functions over numpy arrays
+    martlet.torch.Adam, SGD, ...    in place of torch.optim.Adam, SGD, ..., on CPU tensors
+    martlet.optim.Adam, SGD, ...    objects over numpy arrays
+    martlet.adam, sgd, ...          plain functions over numpy arrays
     martlet.adam_optimizer          the same with a step number, as adam_optimizer(parameters, gradients, t)
     martlet.nn.Sequential           models with Keras's names, trained in the library
     martlet.data                    batches, readers of data sets, scalers
@@ -39,7 +39,8 @@ from martlet._errors import (
 )
 from martlet._machine import Machine, machine, set_isa
 from martlet._threads import get_num_threads, set_num_threads
-from martlet.functional import adam, adam_optimizer, adamw
+from martlet.functional import *  # noqa: F403 - one name for each algorithm
+from martlet.functional import __all__ as _functions
 
 if TYPE_CHECKING:
     from martlet import data as data
@@ -70,9 +71,6 @@ __all__ = [
     "StoppedError",
     "StructError",
     "UnsupportedError",
-    "adam",
-    "adam_optimizer",
-    "adamw",
     "data",
     "get_num_threads",
     "machine",
@@ -81,6 +79,7 @@ __all__ = [
     "set_isa",
     "set_num_threads",
     "torch",
+    *_functions,
 ]
 
 

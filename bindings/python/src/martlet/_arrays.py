@@ -180,11 +180,20 @@ def state_dtype(given: Any, name: str = "state_dtype") -> np.dtype[Any] | None:
     return dtype
 
 
-def item(name: str, group: int, value: View, gradient: View | None, states: Sequence[View]) -> Item:
+def item(
+    name: str,
+    group: int,
+    value: View,
+    gradient: View | None,
+    states: Sequence[View],
+    scalars: Sequence[View],
+    slots: Sequence[str],
+) -> Item:
     """Pairs a parameter with its arrays. Without a gradient the library leaves the parameter as it is."""
     arrays = [value, gradient or value, *states]
     lying = layouts(value.shape, [(array.dtype, array.strides) for array in arrays])
-    return Item(name, prod(value.shape), group, lying[0], lying[1], tuple(lying[2:]))
+    types = tuple(scalar.dtype for scalar in scalars)
+    return Item(name, prod(value.shape), group, lying[0], lying[1], tuple(lying[2:]), types, slots)
 
 
 def address(array: np.ndarray[Any, Any]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from martlet import _ffi, _memory
-from martlet._config import Hyperparameters, slot_names
+from martlet._config import Hyperparameters
 from martlet._errors import MartletError
 from martlet._layout import Layout
 
@@ -44,6 +44,8 @@ _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
 class Item(NamedTuple):
     """A parameter without addresses: what stays the same from call to call.
 
+    state: its slots of elements; scalars: the element types of its slots of one number, which come behind those; slots:
+    the names of both.
     step_shown: the element type of the number that shows its step counter; 0: it has none.
     """
 
@@ -53,6 +55,8 @@ class Item(NamedTuple):
     value: Layout
     grad: Layout
     state: Sequence[Layout]
+    scalars: Sequence[int]
+    slots: Sequence[str]
     step_shown: int = 0
 
 
@@ -68,12 +72,12 @@ class StepCall:
     __slots__ = ("_configs", "_grad_view", "_names", "_numbers", "_run", "_state_words", "_value_view", "_words")
 
     def __init__(self, items: Sequence[Item], configs: _memory.Configs, config_count: int) -> None:
-        state_count = sum(len(item.state) for item in items)
+        state_count = sum(len(item.state) + len(item.scalars) for item in items)
         number_count = 2 * sum(len(layout.sizes) for item in items for layout in (item.value, item.grad, *item.state))
         self._words = _memory.Words(len(items) * _PARAMETER_WORDS + state_count * _ARRAY_WORDS)
         self._numbers = _memory.Words(number_count)
         # The library is not told the names: here they stand for the numbers in its messages.
-        self._names = [item.name for item in items]
+        self._names = [(item.name, item.slots) for item in items]
         self._configs = configs
         # Structs stand one after another, so a field of all of them is a slice.
         fields = self._words.view[: len(items) * _PARAMETER_WORDS]
@@ -90,7 +94,7 @@ class StepCall:
         for index, item in enumerate(items):
             base = index * _PARAMETER_WORDS
             view[base + _STATE] = self._words.address + 8 * state
-            view[base + _STATE_COUNT] = len(item.state)
+            view[base + _STATE_COUNT] = len(item.state) + len(item.scalars)
             view[base + _GROUP] = item.group
             self._state_words.append(base + _STEP)
             if item.step_shown:
@@ -98,8 +102,9 @@ class StepCall:
                 self._state_words.append(base + _STEP_SHOWN)
             used = self._write_array(base + _VALUE, item.size, item.value, used)
             used = self._write_array(base + _GRAD, item.size, item.grad, used)
-            for layout in item.state:
-                used = self._write_array(state, item.size, layout, used)
+            slots = [(item.size, layout) for layout in item.state] + [(1, Layout(dtype)) for dtype in item.scalars]
+            for size, layout in slots:
+                used = self._write_array(state, size, layout, used)
                 self._state_words.append(state + _DATA)
                 state += _ARRAY_WORDS
 
@@ -142,11 +147,11 @@ class StepCall:
         error = _ffi.error_of(status)
 
         def named(found: re.Match[str]) -> str:
-            name = self._names[int(found[1])]
+            name, slots = self._names[int(found[1])]
             if not found[2]:
                 return name
             # A user knows one step count, which the number is that shows it, and moments by their names.
-            field = re.sub(r"^state\[(\d+)\]", lambda slot: slot_names(_ffi.ADAM)[int(slot[1])], found[2])
+            field = re.sub(r"^state\[(\d+)\]", lambda slot: slots[int(slot[1])], found[2])
             return f"{field.replace('step_shown', 'step')} of {name}"
 
         return type(error)(re.sub(r"\bparameters\[(\d+)\](?:\.(\w+(?:\[\d+\]|\.\w+)*))?", named, str(error)))

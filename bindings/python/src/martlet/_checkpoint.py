@@ -45,7 +45,7 @@ def load(
             arrays = [np.empty(array.shape, array.dtype) for array in states]
             for slot, array in enumerate(arrays):
                 handle.read_state(index, slot, _arrays.address(array), array.nbytes)
-            slots = rows[entry.group].slots
+            slots = rows[entry.group].slots.names
             loaded.append((entry, handle.step(index), dict(zip(slots, arrays, strict=True))))
         result = [handle.hyperparameters(group, row) for group, row in enumerate(rows)]
     for entry, step, state in loaded:
@@ -60,7 +60,7 @@ def _add(
     value = entry.view()
     slots = rows[entry.group].slots
     state = entry.ready_state(slots, dtype)
-    states = [state[slot] for slot in slots]
-    dtypes = [_arrays.dtype_number(array.dtype, entry.name) for array in states]
-    handle.add(entry.name, entry.group, value.pointer, value.dtype, value.shape, value.strides, dtypes)
+    states = [state[slot] for slot in slots.names]
+    kinds = [(array.size, _arrays.dtype_number(array.dtype, entry.name)) for array in states]
+    handle.add(entry.name, entry.group, value.pointer, value.dtype, value.shape, value.strides, kinds)
     return states

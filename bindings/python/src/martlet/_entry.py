@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from martlet import _arrays
+from martlet._algorithms import UNCOUNTED, Slots, all_slots
 from martlet._call import Item
-from martlet._config import slot_names
 from martlet._errors import ArgumentError, DTypeError, FormatError, ShapeError
 
 NDArray = np.ndarray[Any, Any]
@@ -23,7 +23,8 @@ LONGEST_NAME = 500  # in bytes
 
 class Entry:
     """name and group: for messages, files and hyperparameters. counter: steps taken, a 0-d int64 array that the library
-    counts up. state: slot name to array, empty before the first step; never changed, but replaced by keep().
+    counts up. state: slot name to array, of the parameter's shape or, for a single number, 0-d of float64; empty before
+    the first step; never changed, but replaced by keep().
 
     value is the caller's, who may give it other memory, another shape or type at any time.
     """
@@ -42,13 +43,15 @@ class Entry:
         """Where the parameter is. Raises the exception that names what is wrong with it."""
         return _arrays.view(self.value, self.name, written=True)
 
-    def ready_state(self, slots: Sequence[str], dtype: np.dtype[Any] | None) -> dict[str, NDArray]:
+    def ready_state(self, slots: Slots, dtype: np.dtype[Any] | None) -> dict[str, NDArray]:
         """The slots, first in this order; those that are not there yet as zeros, to be kept once they were stepped.
 
         Raises the exception that says how the parameter has changed, where they were made for another one.
         """
         self._check_unchanged()
-        made = {slot: self.state[slot] if slot in self.state else self._zeros(dtype) for slot in slots}
+        made = {slot: self.state[slot] if slot in self.state else self._zeros(dtype) for slot in slots.elements}
+        for slot in slots.scalars:
+            made[slot] = self.state[slot] if slot in self.state else np.zeros(())
         return self.state if made.keys() <= self.state.keys() else self.state | made
 
     def keep(self, state: dict[str, NDArray]) -> None:
@@ -67,35 +70,44 @@ class Entry:
             raise DTypeError(f"{self.name} has dtype {self.value.dtype}, and its moments were made for {dtype}; {back}")
 
     def lay_out(
-        self, gradient: Any, slots: Sequence[str], dtype: np.dtype[Any] | None
+        self, gradient: Any, slots: Slots, dtype: np.dtype[Any] | None
     ) -> tuple[Item, list[int], dict[str, NDArray]]:
         """Checks the arrays of a step; returns the item, the addresses of the counter and the slots, and the state."""
         value = self.view()
         state = self.ready_state(slots, dtype)
         seen = _arrays.gradient_view(gradient, f"the gradient of {self.name}", value.shape)
-        views = [_arrays.view(state[slot], f"{slot} of {self.name}", written=True) for slot in slots]
-        item = _arrays.item(self.name, self.group, value, seen, views)
+        views = [_arrays.view(state[slot], f"{slot} of {self.name}", written=True) for slot in slots.names]
+        count = len(slots.elements)
+        item = _arrays.item(self.name, self.group, value, seen, views[:count], views[count:], slots.names)
         return item, [_arrays.address(self.counter), *(view.pointer for view in views)], state
 
     def parse(
-        self, given: Any, algorithm: int, needed: Sequence[str], where: str, *, copy: bool
+        self, given: Any, algorithm: int, needed: Slots, where: str, *, copy: bool
     ) -> tuple[int, dict[str, NDArray]]:
         """Checks a given state against the parameter: the steps taken, and the moments or copies of them.
 
         needed: the slots that a state must have once a step was taken. where: what the state is called in messages.
         """
+        if isinstance(given, Mapping) and algorithm in UNCOUNTED:
+            given = {"step": 1, **given}
         if not isinstance(given, Mapping) or "step" not in given:
             found = f"has {_keys(given)}" if isinstance(given, Mapping) else f"is a {type(given).__name__}"
-            raise FormatError(f"{where} {found}; wanted a dict with 'step' and {_quoted(needed)}")
+            wanted = " and ".join(filter(None, ["'step'", _quoted(needed.names)]))
+            raise FormatError(f"{where} {found}; wanted a dict with {wanted}")
         step = step_count(given["step"], where)
-        slots = [slot for slot in slot_names(algorithm) if slot in given]
-        missing = [slot for slot in needed if slot not in slots]
+        known = all_slots(algorithm)
+        slots = [slot for slot in known.names if slot in given and given[slot] is not None]
+        missing = [slot for slot in needed.names if slot not in slots]
         if missing and (slots or step):
             raise FormatError(
                 f"{where} lacks {_quoted(missing)}: it has {_keys(given)}, which another optimizer or another amsgrad "
                 "may have made; wanted all of them, or an empty dict to start afresh"
             )
-        return step, {slot: self._moment(given[slot], f"{slot!r} in {where}", copy) for slot in slots}
+        state: dict[str, NDArray] = {}
+        for slot in slots:
+            take = self._moment if slot in known.elements else _scalar
+            state[slot] = take(given[slot], f"{slot!r} in {where}", copy)
+        return step, state
 
     def take(self, step: int, state: dict[str, NDArray]) -> None:
         """Puts another step count and other moments in."""
@@ -159,6 +171,16 @@ def check_name(name: str) -> None:
             f"a parameter is named {name[:80]!r}; wanted 1 to {LONGEST_NAME} bytes of UTF-8 without NUL: files hold "
             "its state under its name"
         )
+
+
+def _scalar(given: Any, where: str, copy: bool) -> NDArray:
+    """A number of a state, given as an array, a tensor or a plain number."""
+    if not copy and type(given) is np.ndarray and given.dtype == np.float64 and given.ndim == 0:
+        return given
+    try:
+        return np.array(float(given))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DTypeError(f"{where} is {given!r}; wanted a number") from error
 
 
 def step_count(value: Any, where: str) -> int:

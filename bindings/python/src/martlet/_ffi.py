@@ -75,6 +75,26 @@ ULINEAR4 = 13
 
 ADAM = 1
 ADAMW = 2
+SGD = 3
+RMSPROP = 4
+ADAGRAD = 5
+ADADELTA = 6
+RPROP = 7
+ASGD = 8
+ADAMAX = 9
+NADAM = 10
+RADAM = 11
+ADABOUND = 12
+ADABELIEF = 13
+ADAN = 14
+LION = 15
+ADEMAMIX = 16
+SIMPLIFIED_ADEMAMIX = 17
+ADOPT = 18
+LAPROP = 19
+SCHEDULE_FREE_SGD = 20
+SCHEDULE_FREE_ADAMW = 21
+SCHEDULE_FREE_RADAM = 22
 
 SEMANTICS_TORCH = 0
 SEMANTICS_KERAS = 1
@@ -86,6 +106,12 @@ MAXIMIZE = 2
 FLUSH_DENORMALS = 4
 KEEP_DENORMALS = 8
 WIDE_RANGES = 16
+DECOUPLED_DECAY = 32
+CAUTIOUS_DECAY = 64
+CORRECTED_DECAY = 128
+NESTEROV = 256
+CENTERED = 512
+RECTIFY = 1024
 
 LR = 1
 BETA1 = 2
@@ -94,6 +120,35 @@ BETA3 = 4
 EPS = 5
 WEIGHT_DECAY = 6
 MOMENTUM = 7
+DAMPENING = 8
+ALPHA = 9
+RHO = 10
+LR_DECAY = 11
+INITIAL_ACCUMULATOR_VALUE = 12
+ETAMINUS = 13
+ETAPLUS = 14
+STEP_SIZE_MIN = 15
+STEP_SIZE_MAX = 16
+LAMBD = 17
+T0 = 18
+MOMENTUM_DECAY = 19
+FINAL_LR = 20
+GAMMA = 21
+EPS_ROOT = 22
+EPS2 = 23
+BETA2_DECAY = 24
+CLIPPING_THRESHOLD = 25
+R = 26
+WEIGHT_LR_POWER = 27
+WARMUP_STEPS = 28
+ALPHA_WARMUP = 29
+BETA3_WARMUP = 30
+
+SLOT_ELEMENTS = 0
+SLOT_SCALAR = 1
+
+TRAINING = 0
+EVALUATION = 1
 
 
 class Machine(Structure):
@@ -300,6 +355,7 @@ martlet_optimizer_reset = _checked("martlet_optimizer_reset", HANDLE)
 martlet_optimizer_group_add = _checked("martlet_optimizer_group_add", HANDLE, POINTER(c_int32), POINTER(Config))
 martlet_optimizer_add = _checked("martlet_optimizer_add", HANDLE, POINTER(c_int64), POINTER(Parameter))
 martlet_optimizer_step = _checked("martlet_optimizer_step", HANDLE, POINTER(Report), POINTER(Array), c_int64)
+martlet_optimizer_mode_set = _checked("martlet_optimizer_mode_set", HANDLE, c_int32)
 martlet_optimizer_set = _checked("martlet_optimizer_set", HANDLE, c_int32, c_int32, c_double)
 martlet_optimizer_get = _checked("martlet_optimizer_get", HANDLE, POINTER(c_double), c_int32, c_int32)
 martlet_optimizer_mode_set = _checked("martlet_optimizer_mode_set", HANDLE, c_int32)

@@ -6,20 +6,19 @@ A group is a dict as in torch. Nothing here looks at the arrays, keeps state or 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from martlet import _config, _ffi, _tree
-from martlet._config import Hyperparameters
+from martlet import _algorithms, _ffi, _spellings, _tree
+from martlet._config import Hyperparameters, semantics_number
 from martlet._errors import ArgumentError, DTypeError, MartletError
 
-SPELLINGS = ("lr", "learning_rate", "betas", "beta1", "beta2", "eps", "epsilon", "weight_decay")
-FLAGS = ("amsgrad", "maximize", "semantics", "flush_denormals")
-OPTIONS = ("lr", "betas", "eps", "weight_decay", *FLAGS)
 _NAMES = ("params", "param_names")
-_values_of = itemgetter(*OPTIONS)
+# What stands in a group only where it is not the algorithm's own way: how weight decay works.
+_OPTIONAL = ("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay")
+_DENORMALS = _ffi.FLUSH_DENORMALS | _ffi.KEEP_DENORMALS
 _PLAIN = (int, float, str, type(None))
 
 Group = Mapping[str, Any]
@@ -59,20 +58,65 @@ def _listed(params: Any, name: str) -> list[Any]:
     return listed
 
 
+class Keys:
+    """What the groups of one algorithm look like: the keys of all options, and of those that each group has."""
+
+    def __init__(self, algorithm: int) -> None:
+        kind = _algorithms.of(algorithm)
+        numbers, flags = _spellings.number_keys(algorithm), _spellings.flag_keys(algorithm)
+        self.all = (*numbers, *flags, "semantics", "flush_denormals")
+        self.needed = tuple(key for key in self.all if key not in _OPTIONAL)
+        # In any spelling.
+        self.known = {*self.all, *kind.places}
+        self.known |= {alias for alias, name in _spellings.ALIASES.items() if name in self.known}
+        self.reader = _spellings.Reader(algorithm, self.needed, _OPTIONAL)
+
+
+@cache
+def keys(algorithm: int) -> Keys:
+    """Those of an algorithm."""
+    return Keys(algorithm)
+
+
 def completed(default: Hyperparameters, given: Group) -> Hyperparameters:
-    """Hyperparameters in either spelling, over defaults. Other keys of given are left alone."""
-    row = _config.spelled(default, **{key: given[key] for key in SPELLINGS if key in given})
-    return _checked(row._replace(**{key: given[key] for key in FLAGS if key in given}))
+    """Hyperparameters in any spelling, over defaults. Other keys of given are left alone."""
+    kind, said, values = _algorithms.of(default.algorithm), {}, {}
+    for name, called, value in _spellings.given_numbers(kind, given):
+        said[name], values[name] = value, _spellings.number(value, called)
+    flags = {_spellings.ALIASES.get(key, key): value for key, value in given.items() if value is not None}
+    row = default.changed(values)
+    row = row._replace(flags=_flags(row, flags), semantics=flags.get("semantics", row.semantics))
+    semantics_number(row.semantics)
+    row.check(said)
+    return row
+
+
+def _flags(row: Hyperparameters, given: Group) -> int:
+    """The flags of a row with those that were given."""
+    flags = row.flags
+    for key in _spellings.flag_keys(row.algorithm):
+        if key in given:
+            bit = _spellings.FLAGS[key]
+            flags = flags | bit if _spellings.flag(given[key], key) else flags & ~bit
+    if "flush_denormals" in given:
+        flags = flags & ~_DENORMALS | _spellings.denormal_flags(given["flush_denormals"])
+    return flags
+
+
+def refuse_unknown(algorithm: int, given: Group, where: str) -> None:
+    """Raises for an option that the algorithm does not read."""
+    known = keys(algorithm)
+    unknown = [key for key in given if key not in known.known and key not in _NAMES]
+    if unknown:
+        name = _algorithms.of(algorithm).name
+        raise ArgumentError(f"{where} has {unknown[0]!r}, which is no hyperparameter of {name}; wanted {known.all}")
 
 
 def new_group(default: Hyperparameters, group: Any, where: str) -> Hyperparameters:
     """The hyperparameters of a group that a user adds."""
     if not isinstance(group, Mapping) or "params" not in group:
         raise DTypeError(f"{where} is {group!r}; wanted a dict with 'params'")
-    unknown = [key for key in group if key not in (*_NAMES, *SPELLINGS, *FLAGS)]
-    if unknown:
-        name = _ffi.martlet_algorithm_name(default.algorithm).decode()
-        raise ArgumentError(f"{where} has {unknown[0]!r}, which is no hyperparameter of {name}; wanted {OPTIONS}")
+    refuse_unknown(default.algorithm, group, where)
     try:
         return completed(default, group)
     except MartletError as error:
@@ -81,37 +125,38 @@ def new_group(default: Hyperparameters, group: Any, where: str) -> Hyperparamete
 
 def check_group(algorithm: int, group: Any, where: str) -> Hyperparameters:
     """A whole group's hyperparameters, checked."""
-    missing = [key for key in OPTIONS if key not in group] if isinstance(group, Mapping) else ["lr"]
+    needed, reader = keys(algorithm).needed, keys(algorithm).reader
+    missing = [key for key in needed if key not in group] if isinstance(group, Mapping) else ["lr"]
     if missing:
-        raise ArgumentError(f"{where} lacks {missing[0]!r}; wanted a dict with {', '.join(map(repr, OPTIONS))}")
+        raise ArgumentError(f"{where} lacks {missing[0]!r}; wanted a dict with {', '.join(map(repr, needed))}")
     try:
-        lr, betas, eps, weight_decay, *flags = _values_of(group)
-        beta1, beta2 = _config.pair(betas)
-        row = Hyperparameters(
-            algorithm,
-            _config.number(lr, "lr"),
-            _config.number(beta1, "betas[0]"),
-            _config.number(beta2, "betas[1]"),
-            _config.number(eps, "eps"),
-            _config.number(weight_decay, "weight_decay"),
-            *flags,
-        )
-        return _checked(row)
+        values = reader.values(group)
+        flags = reader.bits(group) | _spellings.denormal_flags(group["flush_denormals"])
+        row = Hyperparameters(algorithm, values, flags, group["semantics"])
+        row.check()
+        return row
     except MartletError as error:
         raise type(error)(f"{where}: {error}") from None
 
 
-def _checked(row: Hyperparameters) -> Hyperparameters:
-    _config.check(row.lr, (row.beta1, row.beta2), row.eps, row.weight_decay)
-    _config.semantics_number(row.semantics)
-    _config.check_flags(row.amsgrad, row.maximize, row.flush_denormals)
-    return row
-
-
 def as_group(row: Hyperparameters) -> dict[str, Any]:
     """Hyperparameters as a group's items."""
-    values = (row.lr, (row.beta1, row.beta2), row.eps, row.weight_decay, *(getattr(row, flag) for flag in FLAGS))
-    return dict(zip(OPTIONS, values, strict=True))
+    kind, known = _algorithms.of(row.algorithm), keys(row.algorithm)
+    several = _spellings.lists(kind)
+    group: dict[str, Any] = {}
+    for key in known.all:
+        if key in several:
+            group[key] = tuple(getattr(row, name) for name in several[key])
+        elif key not in _OPTIONAL or getattr(row, key) != bool(_spellings.FLAGS[key] & kind.default_flags):
+            group[key] = getattr(row, key)
+    return group
+
+
+def put(group: dict[str, Any], row: Hyperparameters) -> None:
+    """Gives a group these hyperparameters."""
+    for key in _OPTIONAL:
+        group.pop(key, None)
+    group.update(as_group(row))
 
 
 def check_count(groups: Sequence[Any], wanted: int) -> None:
@@ -136,7 +181,7 @@ class Rows:
     def read(self, groups: Sequence[Any], wanted: int) -> list[Hyperparameters]:
         """wanted: how many groups the parameters are in."""
         try:
-            seen = list(map(_values_of, groups))
+            seen = [dict(group) for group in groups]
             if seen == self._seen:
                 return self._rows
         except (LookupError, TypeError, ValueError):
@@ -150,7 +195,8 @@ class Rows:
         return self._rows
 
 
-def _is_plain(values: tuple[Any, ...]) -> bool:
+def _is_plain(group: Group) -> bool:
     """Whether no value can change while it stays the same object, as an array's can."""
-    betas = values[1]
-    return type(betas) is tuple and all(isinstance(value, _PLAIN) for value in (*values[:1], *values[2:], *betas))
+    options = [value for key, value in group.items() if key not in _NAMES]
+    several = [part for value in options if type(value) is tuple for part in value]
+    return all(isinstance(value, _PLAIN) for value in (*several, *(one for one in options if type(one) is not tuple)))

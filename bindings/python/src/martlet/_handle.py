@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 
-from martlet import _ffi, _memory, _reading
+from martlet import _algorithms, _ffi, _memory, _reading
 from martlet._config import Hyperparameters
 
 
@@ -45,9 +45,9 @@ class Handle:
         dtype: int,
         sizes: Sequence[int],
         strides: Sequence[int],
-        state_dtypes: Sequence[int],
+        states: Sequence[tuple[int, int]],
     ) -> None:
-        """Adds a parameter; its memory is borrowed until close()."""
+        """Adds a parameter; its memory is borrowed until close(). states: count and type of each slot."""
         parameter = _ffi.Parameter()
         count = 1
         for size in sizes:
@@ -57,10 +57,10 @@ class Handle:
             parameter.value.rank = len(sizes)
             parameter.value.sizes = _memory.int64s(sizes)
             parameter.value.strides = _memory.int64s(strides)
-        slots = (_ffi.Array * len(state_dtypes))()
-        for slot, state_dtype in zip(slots, state_dtypes, strict=True):
-            slot.count, slot.dtype = count, state_dtype
-        parameter.state, parameter.state_count = slots, len(state_dtypes)
+        slots = (_ffi.Array * len(states))()
+        for slot, (slot_count, dtype_of_slot) in zip(slots, states, strict=True):
+            slot.count, slot.dtype = slot_count, dtype_of_slot
+        parameter.state, parameter.state_count = slots, len(states)
         parameter.group = group
         parameter.name = name.encode()
         _ffi.martlet_optimizer_add(self._token, None, parameter)
@@ -89,13 +89,11 @@ class Handle:
 
     def hyperparameters(self, group: int, row: Hyperparameters) -> Hyperparameters:
         """row with the numbers that the handle has for that group."""
-        numbers = []
-        for which in (_ffi.LR, _ffi.BETA1, _ffi.BETA2, _ffi.EPS, _ffi.WEIGHT_DECAY):
-            value = _ffi.Double()
-            _ffi.martlet_optimizer_get(self._token, value, group, which)
-            numbers.append(value.value)
-        lr, beta1, beta2, eps, weight_decay = numbers
-        return row._replace(lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
+        numbers, value = {}, _ffi.Double()
+        for name in _algorithms.of(row.algorithm).places:
+            _ffi.martlet_optimizer_get(self._token, value, group, _algorithms.HYPERPARAMETERS[name])
+            numbers[name] = value.value
+        return row.changed(numbers)
 
     def save(self, path: bytes) -> None:
         _ffi.martlet_optimizer_save(self._token, path)

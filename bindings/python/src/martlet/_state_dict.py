@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from martlet._config import Hyperparameters, used_slots
+from martlet import _spellings
+from martlet._algorithms import least_slots
+from martlet._config import Hyperparameters
 from martlet._entry import Entry
 from martlet._errors import FormatError
-from martlet._groups import OPTIONS, check_group
+from martlet._groups import check_group, keys
 
 NO_PARAMETERS = (
     "this optimizer has no parameters: take them on first, optimizer.build(variables), or where update(gradient) is "
@@ -53,7 +55,7 @@ def unpack(
     given: Any, algorithm: int, groups: Sequence[Mapping[str, Any]], members: Sequence[Sequence[Entry]]
 ) -> tuple[list[Hyperparameters], Loaded]:
     """The groups' hyperparameters, and each entry with its steps and copies of its moments."""
-    loaded, state = _parts(given)
+    loaded, state = _parts(given, algorithm)
     counts, own_counts = [len(group["params"]) for group in loaded], list(map(len, members))
     if counts != own_counts:
         remedy = "" if any(own_counts) else f"; {NO_PARAMETERS}"
@@ -63,20 +65,20 @@ def unpack(
     rows = [
         check_group(
             algorithm,
-            {key: group.get(key, own.get(key)) for key in OPTIONS},
+            {key: source[key] for key in keys(algorithm).all for source in (own, group) if key in source},
             f"param_groups[{index}] of the loaded state",
         )
         for index, (group, own) in enumerate(zip(loaded, groups, strict=True))
     ]
-    keys = [key for group in loaded for key in group["params"]]
-    unknown = [key for key in state if key not in keys]
+    places = [key for group in loaded for key in group["params"]]
+    unknown = [key for key in state if key not in places]
     if unknown:
         raise FormatError(f"the loaded state has a state for {unknown[0]!r}, which is in none of its param_groups")
     entries = [entry for row in members for entry in row]
-    return rows, [_unpacked(entry, state.get(key), algorithm) for key, entry in zip(keys, entries, strict=True)]
+    return rows, [_unpacked(entry, state.get(key), algorithm) for key, entry in zip(places, entries, strict=True)]
 
 
-def _parts(given: Any) -> tuple[list[Mapping[str, Any]], Mapping[Any, Any]]:
+def _parts(given: Any, algorithm: int) -> tuple[list[Mapping[str, Any]], Mapping[Any, Any]]:
     """param_groups and state, which are what they should be."""
     wanted = "wanted what state_dict() gave: a dict with 'state' and 'param_groups'"
     if not isinstance(given, Mapping):
@@ -87,10 +89,11 @@ def _parts(given: Any) -> tuple[list[Mapping[str, Any]], Mapping[Any, Any]]:
     for index, group in enumerate(groups):
         if not isinstance(group, Mapping) or not isinstance(group.get("params"), list | tuple):
             raise FormatError(f"param_groups[{index}] of the loaded state is {group!r}; wanted a dict with 'params'")
-        if not all(option in group for option in ("lr", "betas", "eps")):
+        wanted_keys = [key for key in _spellings.number_keys(algorithm) if key != "weight_decay"]
+        if not all(key in group for key in wanted_keys):
             raise FormatError(
-                f"param_groups[{index}] of the loaded state has {', '.join(map(repr, group))}; wanted 'lr', 'betas' "
-                "and 'eps': it is another optimizer's"
+                f"param_groups[{index}] of the loaded state has {', '.join(map(repr, group))}; wanted "
+                f"{', '.join(map(repr, wanted_keys))}: it is another optimizer's"
             )
     return list(groups), state
 
@@ -100,5 +103,4 @@ def _unpacked(entry: Entry, given: Any, algorithm: int) -> tuple[Entry, int, dic
         return entry, 0, {}
     if isinstance(given, Mapping) and "step" in given:
         given = {**given, "step": exact_step(given["step"], given.get("step_exact"))}
-    needed = used_slots(algorithm, False)
-    return entry, *entry.parse(given, algorithm, needed, f"the state of {entry.name}", copy=True)
+    return entry, *entry.parse(given, algorithm, least_slots(algorithm), f"the state of {entry.name}", copy=True)

@@ -106,8 +106,9 @@ class Stepper:
     def _take_first(self, rows: list[Hyperparameters], entries: list[Entry], grads: list[Any]) -> None:
         self._call = None
         states, items, states_at = [], [], []
+        slots = [row.slots for row in rows]
         for entry, gradient in zip(entries, grads, strict=True):
-            item, at, state = entry.lay_out(gradient, rows[entry.group].slots, self.state_dtype)
+            item, at, state = entry.lay_out(gradient, slots[entry.group], self.state_dtype)
             states.append(state)
             items.append(item)
             states_at += at

@@ -1,4 +1,4 @@
-"""Adam as plain functions over numpy arrays.
+"""Algorithms as plain functions over numpy arrays.
 
 Arrays are updated in place; the moments are in a dict that the caller keeps. martlet.optim has objects that keep it,
 and groups of hyperparameters; martlet.torch serves tensors.
@@ -8,87 +8,128 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from martlet import _arrays, _ffi, _groups, _tree
-from martlet._config import OMITTED, defaults, used_slots
+from martlet import _algorithms, _arrays, _ffi, _groups, _signatures, _spellings, _tree
+from martlet._algorithms import Slots
+from martlet._config import defaults
 from martlet._entry import MOST_STEPS, Entry
-from martlet._errors import ArgumentError, FormatError
+from martlet._errors import ArgumentError, DTypeError, FormatError
 from martlet._stepping import Stepper
+
+__all__ = [
+    "adabelief",
+    "adabound",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adam_optimizer",
+    "adamax",
+    "adamw",
+    "adan",
+    "ademamix",
+    "adopt",
+    "asgd",
+    "laprop",
+    "lion",
+    "nadam",
+    "radam",
+    "rmsprop",
+    "rprop",
+    "schedule_free_adamw",
+    "schedule_free_radam",
+    "schedule_free_sgd",
+    "sgd",
+    "simplified_ademamix",
+]
 
 P = TypeVar("P")
 State = MutableMapping[Any, Any]
 
 
-def adam(
-    params: P,
-    grads: Any,
-    state: State | None = None,
-    *,
-    step: int | None = None,
-    lr: float | None = None,
-    betas: tuple[float, float] | None = None,
-    eps: float | None = None,
-    weight_decay: float = OMITTED,
-    amsgrad: bool = False,
-    maximize: bool = False,
-    semantics: str = "torch",
-    state_dtype: Any = None,
-    flush_denormals: bool | None = None,
-    copy: bool = False,
-    learning_rate: float | None = None,
-    beta1: float | None = None,
-    beta2: float | None = None,
-    epsilon: float | None = None,
-) -> tuple[P, State]:
-    """One step of Adam; returns (params, state).
+class StepFunction(Protocol):
+    """One step of an algorithm, as a plain function."""
+
+    def __call__(
+        self,
+        params: P,
+        grads: Any,
+        state: State | None = None,
+        *,
+        step: int | None = None,
+        copy: bool = False,
+        **hyperparameters: Any,
+    ) -> tuple[P, State]: ...
+
+
+_DOC = """One step of {name}; returns (params, state).
 
     params   a numpy array, or a list, tuple or dict of them: float64, float32, float16 or ml_dtypes.bfloat16, of any
              layout, writable; updated in place
     grads    the same structure with arrays of the same shapes, only read; a number will do for a parameter of one
              element. None leaves its parameter as it is
     state    what the step before returned. None or an empty dict: the first step; an empty dict is filled.
-             For one array a dict with "step", "exp_avg", "exp_avg_sq" (and "max_exp_avg_sq" with amsgrad);
+             For one array a dict with "step"{slots};
              for several, a dict of such dicts, under the list's indices or the dict's keys. Updated in place
     step     the number of this step, 1 at first, for the bias corrections. None: one more than state has taken
     copy     True leaves params and state as they are, and returns copies
-    lr (or learning_rate) 1e-3, betas (or beta1 and beta2) (0.9, 0.999), eps (or epsilon) 1e-8, weight_decay 0
-             hyperparameters and their defaults; weight_decay is added to the gradient
-    amsgrad, maximize, semantics ("torch", "keras", "optax", "paper"), flush_denormals
-             as in martlet.optim.Adam
     state_dtype  element type of new moments; None: each parameter's own
+
+    Hyperparameters and flags are those of martlet.optim's class of the algorithm.
 
     Everything is checked before anything is written; what is wrong raises a MartletError that is also a ValueError or
     a TypeError.
     """
-    return _take_step(_ffi.ADAM, **locals())
 
 
-def adamw(
-    params: P,
-    grads: Any,
-    state: State | None = None,
-    *,
-    step: int | None = None,
-    lr: float | None = None,
-    betas: tuple[float, float] | None = None,
-    eps: float | None = None,
-    weight_decay: float = OMITTED,
-    amsgrad: bool = False,
-    maximize: bool = False,
-    semantics: str = "torch",
-    state_dtype: Any = None,
-    flush_denormals: bool | None = None,
-    copy: bool = False,
-    learning_rate: float | None = None,
-    beta1: float | None = None,
-    beta2: float | None = None,
-    epsilon: float | None = None,
-) -> tuple[P, State]:
-    """One step of AdamW: adam with weight_decay (default 0.01) taken off the parameter, not added to the gradient."""
-    return _take_step(_ffi.ADAMW, **locals())
+def _function_of(algorithm: int) -> StepFunction:
+    """The step of an algorithm, with its hyperparameters and flags."""
+    kind = _algorithms.of(algorithm)
+    usual = {key: bool(_spellings.FLAGS[key] & kind.default_flags) for key in _spellings.flag_keys(algorithm)}
+    taken = {"step": None, "copy": False, **dict.fromkeys(_spellings.number_keys(algorithm)), **usual}
+    taken |= {"semantics": "torch", "state_dtype": None, "flush_denormals": None}
+    taken |= dict.fromkeys(sorted(_groups.keys(algorithm).known - taken.keys()))
+    if "weight_decay" in taken:
+        taken["weight_decay"] = _spellings.OMITTED
+
+    def function(params: P, grads: Any, state: State | None = None, **options: Any) -> tuple[P, State]:
+        for option in options:
+            if option not in taken:
+                known = ", ".join(taken)
+                raise DTypeError(f"{function.__name__} got an unexpected argument {option!r}; it takes {known}")
+        return _take_step(algorithm, params, grads, state, **options)
+
+    _signatures.show(function, taken)
+    function.__name__ = function.__qualname__ = kind.name
+    slots = "".join(f', "{slot}"' for slot in _algorithms.least_slots(algorithm).names)
+    function.__doc__ = _DOC.format(name=kind.name, slots=slots)
+    return function
+
+
+adabelief = _function_of(_ffi.ADABELIEF)
+adabound = _function_of(_ffi.ADABOUND)
+adadelta = _function_of(_ffi.ADADELTA)
+adagrad = _function_of(_ffi.ADAGRAD)
+adam = _function_of(_ffi.ADAM)
+adamax = _function_of(_ffi.ADAMAX)
+adamw = _function_of(_ffi.ADAMW)
+adan = _function_of(_ffi.ADAN)
+ademamix = _function_of(_ffi.ADEMAMIX)
+adopt = _function_of(_ffi.ADOPT)
+asgd = _function_of(_ffi.ASGD)
+laprop = _function_of(_ffi.LAPROP)
+lion = _function_of(_ffi.LION)
+nadam = _function_of(_ffi.NADAM)
+radam = _function_of(_ffi.RADAM)
+rmsprop = _function_of(_ffi.RMSPROP)
+rprop = _function_of(_ffi.RPROP)
+schedule_free_adamw = _function_of(_ffi.SCHEDULE_FREE_ADAMW)
+schedule_free_radam = _function_of(_ffi.SCHEDULE_FREE_RADAM)
+schedule_free_sgd = _function_of(_ffi.SCHEDULE_FREE_SGD)
+sgd = _function_of(_ffi.SGD)
+simplified_ademamix = _function_of(_ffi.SIMPLIFIED_ADEMAMIX)
 
 
 def adam_optimizer(
@@ -149,7 +190,7 @@ def _take_step(
         values = {key: array.copy() if isinstance(array, np.ndarray) else array for key, array in values.items()}
         params, state = _tree.rebuilt(params, values), deepcopy(state)
         states = _states_of(params, values, state)
-    needed = used_slots(algorithm, bool(row.amsgrad))
+    needed = row.slots
     entries = [_entry_of(key, value, states.get(key), algorithm, needed) for key, value in values.items()]
     if step is not None:
         _set_step(entries, step, consecutive)
@@ -176,7 +217,7 @@ def _states_of(params: Any, values: Mapping[Any, Any], state: Any) -> dict[Any, 
     return dict(state)
 
 
-def _entry_of(key: Any, value: Any, given: Any, algorithm: int, needed: tuple[str, ...]) -> Entry:
+def _entry_of(key: Any, value: Any, given: Any, algorithm: int, needed: Slots) -> Entry:
     """A parameter with its state, which may be fresh."""
     entry, where = Entry(_tree.label("params", key), value, 0), _tree.label("state", key)
     if given is not None and not isinstance(given, MutableMapping):

@@ -66,11 +66,12 @@ from martlet.nn.losses import (
 )
 from martlet.nn.metrics import TopK
 from martlet.nn.normalizations import BatchNormalization, Normalization
-from martlet.nn.optimizers import Adam, AdamW
+from martlet.nn.optimizers import SGD, Adam, AdamW
 from martlet.nn.sequential import Sequential
 
 __all__ = [
     "NLL",
+    "SGD",
     "Activation",
     "Adam",
     "AdamW",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _arguments, _ffi, _ffi_models, _reading, _samples
+from martlet import _algorithms, _arguments, _ffi_models, _reading, _samples
 from martlet._config import SEMANTICS, Hyperparameters
 from martlet._errors import FormatError
 from martlet._model import Model, Node
@@ -275,10 +275,6 @@ def _compilation(line: Line, native: Model, found: dict[str, str], notes: dict[s
         (convention,) = (name for name, number in SEMANTICS.items() if number == semantics)
     except (LookupError, TypeError, ValueError) as error:
         raise FormatError(f"the file's training is none of this version: {error!r}") from None
-    flush = {_ffi.FLUSH_DENORMALS: True, _ffi.KEEP_DENORMALS: False}
-    row = Hyperparameters(
-        algorithm, native.get(_ffi.LR), native.get(_ffi.BETA1), native.get(_ffi.BETA2), native.get(_ffi.EPS),
-        native.get(_ffi.WEIGHT_DECAY), bool(flags & _ffi.AMSGRAD), bool(flags & _ffi.MAXIMIZE), convention,
-        flush.get(flags & (_ffi.FLUSH_DENORMALS | _ffi.KEEP_DENORMALS)),
-    )  # fmt: skip
+    numbers = [_algorithms.HYPERPARAMETERS[name] for name in _algorithms.of(algorithm).places]
+    row = Hyperparameters(algorithm, tuple(map(native.get, numbers)), flags, convention)
     return Compilation(loss, wanted, optimizers.of(row))

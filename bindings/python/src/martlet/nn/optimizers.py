@@ -1,4 +1,4 @@
-"""Adam and AdamW for models: Keras's names, defaults and conventions; torch's spellings of arguments are taken too.
+"""Optimizers for models: Keras's names, defaults and conventions; torch's spellings of arguments are taken too.
 
 An optimizer here is hyperparameters: the library keeps the moments, in the model. martlet.optim has optimizers over
 arrays, whose hyperparameters and convention compile takes as well.
@@ -8,44 +8,88 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from martlet import _arguments, _config, _ffi, _groups
-from martlet._config import Hyperparameters
+from martlet import _algorithms, _arguments, _ffi, _groups, _signatures, _spellings, optim
+from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Model
 
+_SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
+# Keras's names of hyperparameters.
+_KERAS = {name: alias for alias, name in _spellings.ALIASES.items()}
 
-def _hyperparameter(name: str, field: str, number: int, doc: str) -> Any:
+
+def _hyperparameter(name: str, field: str) -> Any:
     def read(self: Optimizer) -> float:
         return float(getattr(self.hyperparameters(), field))
 
     def write(self: Optimizer, value: float) -> None:
         if field == "lr":
             _refuse_schedule(value, name)
-        number_given = _arguments.real(_config.number(value, name), name)
-        changed: dict[str, Any] = {field: number_given}
-        row = self._row._replace(**changed)
-        _config.check(row.lr, (row.beta1, row.beta2), row.eps, row.weight_decay)
+        number = _arguments.real(_spellings.number(value, name), name)
+        row = self._row.changed({field: number})
+        row.check({field: value})
         if (model := self._trains()) is not None:
-            model.set(number, number_given)
+            model.set(_algorithms.HYPERPARAMETERS[field], number)
         self._row = row
 
-    return property(read, write, doc=doc)
+    return property(read, write, doc=f"martlet_config's {field}, as martlet.h describes it.")
 
 
 class Optimizer:
     """Hyperparameters of a model's training. They can be read and set at any time, but set by no other thread than the
-    one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet."""
+    one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet.
 
-    learning_rate = _hyperparameter("learning_rate", "lr", _ffi.LR, "The learning rate, 0 or more.")
-    lr = _hyperparameter("lr", "lr", _ffi.LR, "The learning rate, 0 or more.")
-    beta_1 = _hyperparameter("beta_1", "beta1", _ffi.BETA1, "The decay rate of the first moment, 0 <= beta_1 < 1.")
-    beta_2 = _hyperparameter("beta_2", "beta2", _ffi.BETA2, "The decay rate of the second moment, 0 <= beta_2 < 1.")
-    epsilon = _hyperparameter("epsilon", "eps", _ffi.EPS, "Added to the denominator, 0 or more.")
-    weight_decay = _hyperparameter("weight_decay", "weight_decay", _ffi.WEIGHT_DECAY, "0 or more.")
+    Every hyperparameter of the algorithm is an attribute under its name and Keras's: learning_rate and lr, epsilon and
+    eps, beta_1 and beta1. Each class takes these arguments beside its own:
 
-    def __init__(self, row: Hyperparameters) -> None:
+    maximize                   climb instead of descend
+    semantics                  "keras", or whose convention else: "torch", "optax", "paper"
+    flush_denormals            whether numbers too small for the normal range count as zero; None: yes, but where
+                               epsilon is under 1e-10
+    decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay
+                               as in martlet.optim.Optimizer; Keras's convention decouples it always
+    """
+
+    _algorithm: int
+    # What a constructor takes beside the arguments that it states, with defaults.
+    _options: dict[str, Any]
+    _defaults: Hyperparameters
+
+    def __init_subclass__(cls, algorithm: int | None = None, **keras: float) -> None:
+        """keras: the defaults of Keras that are not the library's."""
+        super().__init_subclass__()
+        if algorithm is None:
+            return
+        cls._algorithm = algorithm
+        cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras")
+        cls._options = {**_SHARED, **{key: getattr(cls._defaults, key) for key in _spellings.flag_keys(algorithm)}}
+        cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
+        _signatures.show(cls.__init__, cls._options)
+        for field in _algorithms.of(algorithm).places:
+            for name in {field, _KERAS.get(field, field)}:
+                setattr(cls, name, _hyperparameter(name, field))
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        """given: the locals() of a class's constructor."""
+        arguments = _signatures.arguments(given, self._options, type(self).__name__)
+        for name in ("learning_rate", "lr"):
+            _refuse_schedule(arguments.get(name), name)
+        if arguments.get("weight_decay", 0) is None:
+            del arguments["weight_decay"]
+        self._start(_groups.completed(self._defaults, arguments))
+
+    @classmethod
+    def _of(cls, row: Hyperparameters) -> Optimizer:
+        """One with these hyperparameters."""
+        made = cls.__new__(cls)
+        made._start(row)
+        return made
+
+    def _start(self, row: Hyperparameters) -> None:
         self._row = row
         self._model: weakref.ref[Model] | None = None
 
@@ -54,8 +98,8 @@ class Optimizer:
 
     def __repr__(self) -> str:
         row = self.hyperparameters()
-        return (f"<{type(self).__name__} learning_rate={row.lr:g} beta_1={row.beta1:g} beta_2={row.beta2:g} "
-                f"epsilon={row.eps:g} weight_decay={row.weight_decay:g}>")  # fmt: skip
+        numbers = [f"{_KERAS.get(name, name)}={getattr(row, name):g}" for name in _algorithms.of(row.algorithm).places]
+        return f"<{' '.join([type(self).__name__, *numbers])}>"
 
     @property
     def iterations(self) -> int:
@@ -88,7 +132,7 @@ class Optimizer:
             self._model = None
 
 
-class Adam(Optimizer):
+class Adam(Optimizer, algorithm=_ffi.ADAM, eps=1e-7):
     """Adam (Kingma and Ba, 2015), by Keras's convention: epsilon stands beside the uncorrected root of the second
     moment, and weight_decay is decoupled.
 
@@ -97,13 +141,9 @@ class Adam(Optimizer):
     epsilon (or eps)                                   default 1e-7
     amsgrad                                            divide by the largest second moment so far
     weight_decay                                       None for 0
-    maximize                                           climb instead of descend
-    semantics                                          "keras", or whose convention else: "torch", "optax", "paper"
-    flush_denormals                                    whether numbers too small for the normal range count as zero;
-                                                       None: yes where epsilon is at least 1e-10
-    """
 
-    _algorithm = _ffi.ADAM
+    What else there is is Optimizer's.
+    """
 
     def __init__(
         self,
@@ -113,33 +153,13 @@ class Adam(Optimizer):
         epsilon: float | None = None,
         amsgrad: bool = False,
         weight_decay: float | None = None,
-        *,
-        lr: float | None = None,
-        betas: tuple[float, float] | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        eps: float | None = None,
-        maximize: bool = False,
-        semantics: str = "keras",
-        flush_denormals: bool | None = None,
+        **options: Any,
     ) -> None:
-        _refuse_schedule(learning_rate, "learning_rate")
-        _refuse_schedule(lr, "lr")
-        default = Hyperparameters(self._algorithm, 1e-3, 0.9, 0.999, 1e-7, 0.0)
-        given = {
-            "lr": lr, "learning_rate": learning_rate, "betas": betas, "eps": eps, "epsilon": epsilon,
-            "beta1": _config.one_of(beta1, beta_1, "beta1 and beta_1", None),
-            "beta2": _config.one_of(beta2, beta_2, "beta2 and beta_2", None),
-            "weight_decay": 0.0 if weight_decay is None else weight_decay, "amsgrad": amsgrad, "maximize": maximize,
-            "semantics": semantics, "flush_denormals": flush_denormals,
-        }  # fmt: skip
-        super().__init__(_groups.completed(default, given))
+        super().__init__(locals())
 
 
-class AdamW(Adam):
+class AdamW(Adam, algorithm=_ffi.ADAMW, eps=1e-7, weight_decay=0.004):
     """AdamW (Loshchilov and Hutter, 2019): arguments as Adam's, in Keras's order; weight_decay is 0.004 by default."""
-
-    _algorithm = _ffi.ADAMW
 
     def __init__(
         self,
@@ -149,34 +169,76 @@ class AdamW(Adam):
         beta_2: float | None = None,
         epsilon: float | None = None,
         amsgrad: bool = False,
-        **others: Any,
+        **options: Any,
     ) -> None:
         if weight_decay is None:
             raise DTypeError("weight_decay is None; wanted a number: AdamW without decay is Adam")
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, **others)
+        Optimizer.__init__(self, locals())
 
 
-_NAMES: dict[str, type[Adam]] = {"adam": Adam, "adamw": AdamW}
+class SGD(Optimizer, algorithm=_ffi.SGD, lr=0.01):
+    """Gradient descent, by Keras's convention: the learning rate stands inside the momentum, and weight_decay is
+    decoupled.
+
+    learning_rate (or lr)   default 0.01
+    momentum                what a step keeps of the one before; default 0
+    nesterov                look ahead along the momentum, which then must not be 0
+    weight_decay            None for 0
+
+    What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | None = None,
+        momentum: float | None = None,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+_CLASSES: dict[int, type[Optimizer]] = {kind._algorithm: kind for kind in (Adam, AdamW, SGD)}
 
 
 def get(given: Any) -> Optimizer:
     """The optimizer that a name, a class, an object or one of martlet.optim's stands for."""
     if isinstance(given, Optimizer):
         return given
-    if isinstance(given, type) and issubclass(given, Adam):
-        return given()
+    if isinstance(given, type) and given in _CLASSES.values():
+        made: Optimizer = given()
+        return made
     if isinstance(given, str):
-        return _arguments.one_of(given, _NAMES, "optimizer")()
-    algorithm: Any = getattr(given, "_algorithm", None)
-    groups: Any = getattr(given, "param_groups", None)
-    if algorithm in (_ffi.ADAM, _ffi.ADAMW) and type(given).__module__.startswith("martlet."):
-        if len(groups or ()) > 1:
+        number = _arguments.one_of(given, _names(), "optimizer")
+        return of(_class_of(number)._defaults)
+    if isinstance(given, optim.Optimizer):
+        groups = given.param_groups
+        if len(groups) > 1:
             raise ArgumentError(f"optimizer has {len(groups)} groups, and a model has one")
         (group,) = groups or (given.defaults,)
-        return of(_groups.check_group(algorithm, group, "optimizer"))
+        return of(_groups.check_group(given._algorithm, group, "optimizer"))
     raise DTypeError(
-        f"optimizer is {given!r}; wanted {_arguments.listed(_NAMES)}, or a martlet.nn or martlet.optim Adam"
+        f"optimizer is {given!r}; wanted {_arguments.listed(_names())}, or a martlet.nn or martlet.optim optimizer"
     )
+
+
+def of(row: Hyperparameters) -> Optimizer:
+    """An optimizer with these hyperparameters."""
+    return _class_of(row.algorithm)._of(row)
+
+
+@cache
+def _names() -> dict[str, int]:
+    return {_algorithms.of(number).name: number for number in _algorithms.numbers()}
+
+
+@cache
+def _class_of(algorithm: int) -> type[Optimizer]:
+    """The class of an algorithm; of one that Keras does not have, one that takes no arguments."""
+    if algorithm in _CLASSES:
+        return _CLASSES[algorithm]
+    return type(_algorithms.of(algorithm).name, (Optimizer,), {}, algorithm=algorithm)
 
 
 def _refuse_schedule(rate: Any, name: str) -> None:
@@ -184,10 +246,3 @@ def _refuse_schedule(rate: Any, name: str) -> None:
     if callable(rate):
         raise DTypeError(f"{name} is {rate!r}; wanted a number: fit's callback LearningRateScheduler(schedule) sets it "
                          "before each epoch")  # fmt: skip
-
-
-def of(row: Hyperparameters) -> Optimizer:
-    """An optimizer with these hyperparameters."""
-    made = (Adam if row.algorithm == _ffi.ADAM else AdamW)()
-    made._row = row
-    return made

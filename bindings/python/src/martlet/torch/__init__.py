@@ -1,9 +1,40 @@
-"""Adam and AdamW for PyTorch tensors on the CPU, in place of torch.optim's: same arguments, same state, same curve.
+"""Optimizers for PyTorch tensors on the CPU, in place of torch.optim's: same arguments, same state, same curve.
 
 import martlet.torch
 optimizer = martlet.torch.Adam(model.parameters(), lr=1e-3)
 """
 
-from martlet.torch.adam import Adam, AdamW
+from martlet.torch._optimizer import Optimizer
+from martlet.torch.adagrad import Adadelta, Adagrad, RMSprop
+from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
+from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
+from martlet.torch.rprop import Rprop
+from martlet.torch.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
+from martlet.torch.sgd import ASGD, SGD
 
-__all__ = ["Adam", "AdamW"]
+__all__ = [
+    "ADOPT",
+    "ASGD",
+    "SGD",
+    "AdEMAMix",
+    "AdaBelief",
+    "AdaBound",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "AdamWScheduleFree",
+    "Adamax",
+    "Adan",
+    "LaProp",
+    "Lion",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RAdamScheduleFree",
+    "RMSprop",
+    "Rprop",
+    "SGDScheduleFree",
+    "SimplifiedAdEMAMix",
+]

@@ -1,73 +1,63 @@
-"""Steps that autograd sees through: torch's own arithmetic for groups with differentiable=True, since autograd cannot
-look into a native call.
+"""Steps that autograd sees through: torch's own, for groups with differentiable=True, since autograd cannot look into a
+native call.
 
 State is the same, so a group can change over at any time. What such a step needs of tensors is torch's business.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
-from torch.optim.adam import adam
+from torch.optim import Optimizer as TorchOptimizer
 
-from martlet import _ffi
-from martlet._config import used_slots
 from martlet._errors import UnsupportedError
 from martlet.torch import options
 from martlet.torch import state as states
+from martlet.torch.options import Kind
 from martlet.torch.tensors import refuse_sparse
 
-_GIVEN_ON = ("lr", "eps", "weight_decay", "amsgrad", "maximize", "decoupled_weight_decay")
 
-
-def take_step(groups: list[options.Group], state: dict[Any, Any], graph: bool) -> None:
+def take_step(kind: Kind, groups: list[options.Group], state: dict[Any, Any], graph: bool) -> None:
     """Steps the groups that are differentiable; graph: whether autograd records it."""
     for index, group in enumerate(groups):
-        if group["differentiable"]:
-            _check(group, index, state)
+        if kind.is_differentiable(group):
+            peer = _check(kind, group, index, state)
             with torch.set_grad_enabled(graph):
-                _take_step(group, state)
+                _take_step(kind, peer, group, state)
 
 
-def _check(group: options.Group, index: int, state: dict[Any, Any]) -> None:
-    options.check_group(group, f"param_groups[{index}]")
-    if options.own(group, "semantics") != "torch" or options.own(group, "state_dtype") is not None:
-        raise UnsupportedError(
-            f"param_groups[{index}] is differentiable, so torch steps it, by its own convention and with moments of "
-            'each parameter\'s type: set "semantics" to "torch" and "state_dtype" to None'
-        )
+def _check(kind: Kind, group: options.Group, index: int, state: dict[Any, Any]) -> type[TorchOptimizer]:
+    """Refuses what torch cannot step; returns torch's class."""
+    where = f"param_groups[{index}]"
+    kind.check_group(group, where)
+    if kind.peer is None:
+        raise UnsupportedError(f"{where} is differentiable, and torch, which steps such groups, has no {kind.title}")
+    for option, default in kind.own.items():
+        if option != "flush_denormals" and group.get(option, default) != default:
+            raise UnsupportedError(
+                f"{where} is differentiable, so torch steps it, which has no {option!r}: leave it {default!r}"
+            )
     for parameter, name in states.named(group, index).items():
         if parameter.grad is not None:
-            refuse_sparse(parameter.grad, name)
-            states.check_complete(state.get(parameter) or {}, name)
+            refuse_sparse(parameter.grad, name, kind.title)
+            states.check_complete(state.get(parameter) or {}, name, kind)
+    return kind.peer
 
 
-def _take_step(group: options.Group, state: dict[Any, Any]) -> None:
-    parameters = [parameter for parameter in dict.fromkeys(group["params"]) if parameter.grad is not None]
-    slots = used_slots(_ffi.ADAM, bool(group["amsgrad"]))
-    entries = [state[parameter] for parameter in parameters]
-    for parameter, entry in zip(parameters, entries, strict=True):
-        if "step" not in entry:
-            entry["step"] = states.number_tensor(0.0, states.step_dtype(group))
-        for slot in slots:
-            if slot not in entry:
-                entry[slot] = states.moment(parameter, None)
-    beta1, beta2 = group["betas"]
-    exp_avgs, exp_avg_sqs, max_exp_avg_sqs = (
-        [entry[slot] for entry in entries if slot in slots] for slot in states.SLOTS
-    )
-    adam(
-        parameters,
-        [parameter.grad for parameter in parameters],
-        exp_avgs,
-        exp_avg_sqs,
-        max_exp_avg_sqs,
-        [entry["step"] for entry in entries],
-        has_complex=any(map(torch.is_complex, parameters)),
-        foreach=False,
-        differentiable=True,
-        beta1=beta1,
-        beta2=beta2,
-        **{option: group[option] for option in _GIVEN_ON},
-    )
+def _take_step(kind: Kind, peer: type[TorchOptimizer], group: options.Group, state: dict[Any, Any]) -> None:
+    slots = kind.row(group).slots.elements
+    parameters = dict.fromkeys(group["params"])
+    for parameter in parameters:
+        entry = state.get(parameter)
+        if parameter.grad is not None and entry:
+            for slot in slots:
+                if slot not in entry:
+                    entry[slot] = states.moment(parameter, None)
+    stepper = peer.__new__(peer)
+    switches = {"foreach": False, "fused": False}
+    own = {**group, **{key: value for key, value in switches.items() if key in group}, "params": list(parameters)}
+    vars(stepper).update(param_groups=[own], state=state, defaults={"differentiable": True})
+    # torch's function itself, without its hooks, which this step has around it already.
+    inspect.unwrap(peer.step)(stepper)

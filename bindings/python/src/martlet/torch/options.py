@@ -5,56 +5,148 @@ Knows no parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, empty
+from torch.optim import Optimizer as TorchOptimizer
 
-from martlet import _config, _ffi
-from martlet._config import Hyperparameters, number
+from martlet import _algorithms, _ffi, _spellings
+from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
 from martlet.torch.tensors import DTYPES
 
 Group = dict[str, Any]
 
-# The options that torch.optim.Adam does not have, and what they are in a group that does not say. They stand in a group
-# only where they are something else, so that groups and state_dicts have torch's keys: tools that save and load by key
-# (torch.distributed.checkpoint) then find in one class's files what the other looks for.
-OWN: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
-_READ = (
-    *("params", "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"),
-    *("differentiable", "decoupled_weight_decay"),
-)
+# The options of every class that torch has not, and what they are in a group that does not say.
+_SHARED: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
 
 
-def own(options: Group, option: str) -> Any:
-    """An option of ours, which a group may leave out."""
-    return options.get(option, OWN[option])
+class Kind:
+    """What a class of one algorithm reads in its groups and keeps of its parameters.
+
+    title        what messages call it
+    own          the options that are not torch's, and what they are in a group that does not say. They stand in a group
+                 only where they are something else, so that groups and state_dicts have torch's keys: tools that save
+                 and load by key (torch.distributed.checkpoint) then find in one class's files what the other looks for
+    peer         torch's class; None: torch does not have the algorithm
+    shows_step   whether a state has the count of its steps, as "step"
+    slots        all slots that a state can have; least: those that it has in any case
+    """
+
+    def __init__(
+        self,
+        title: str,
+        algorithm: int,
+        stated: Collection[str],
+        inherited: Kind | None,
+        peer: type[TorchOptimizer] | None,
+    ) -> None:
+        """stated: the arguments of the class's constructor, to which those of the inherited kind are added."""
+        usual = _algorithms.of(algorithm).default_flags
+        flags = {key: bool(_spellings.FLAGS[key] & usual) for key in _spellings.flag_keys(algorithm)}
+        self.title, self.peer, self.shows_step = title, peer, algorithm not in _algorithms.UNCOUNTED
+        self.stated: set[str] = {*stated, *(inherited.stated if inherited else ())}
+        self.own: Group = _SHARED | {key: value for key, value in flags.items() if key not in self.stated}
+        self.reader = _spellings.Reader(algorithm, sorted(self.stated), self.own)
+        self.slots, self.least = _algorithms.all_slots(algorithm), _algorithms.least_slots(algorithm)
+        read = (*self.reader.numbers, *self.reader.lists, *self.reader.flags, "differentiable")
+        self._order: list[str] | None = None
+        self._needed = ("params", *(key for key in read if key in self.stated))
+
+    @property
+    def number_keys(self) -> tuple[str, ...]:
+        """The keys of hyperparameters."""
+        return (*self.reader.numbers, *self.reader.lists)
+
+    def row(self, group: Group) -> Hyperparameters:
+        """A parameter group's hyperparameters as plain numbers, which are checked where they are written. They may be
+        any that arithmetic is defined for: torch holds those of its constructor alone to ranges, and schedules go
+        beyond them."""
+        reader = self.reader
+        flags = reader.bits(group) | _spellings.denormal_flags(group.get("flush_denormals")) | _ffi.WIDE_RANGES
+        return Hyperparameters(reader.kind.number, reader.values(group), flags, group.get("semantics", "torch"))
+
+    def is_differentiable(self, group: Group) -> bool:
+        """Whether torch steps a group."""
+        return "differentiable" in self.stated and bool(group["differentiable"])
+
+    def change_in_place(self, group: Group) -> bool:
+        """Whether a number can change while the objects in the group stay the same, as a tensor's or a list's can."""
+        values = [group[key] for key in self.reader.numbers]
+        for key in self.reader.lists:
+            if not isinstance(group[key], tuple):
+                return True
+            values += group[key]
+        return not {float, int}.issuperset(map(type, values))
+
+    def drop_defaults(self, options: Group) -> None:
+        """Takes the options that are not torch's out where they are what they would be without."""
+        for option, default in self.own.items():
+            if option in options and type(options[option]) is type(default) and options[option] == default:
+                del options[option]
+
+    def in_torchs_order(self, options: Group) -> Group:
+        """The options in the order in which torch's class has them: files of checkpoints keep it."""
+        if self._order is None:
+            make: Any = self.peer
+            self._order = [] if self.peer is None else list(make([empty(0)]).defaults)
+        first = {key: options[key] for key in self._order if key in options}
+        return {**first, **options}
+
+    def check_arguments(self, options: Group) -> None:
+        """What torch asks of its constructor's numbers."""
+        _one_element(options["lr"], "lr")
+        row = self.row(options)
+        row._replace(flags=row.flags & ~_ffi.WIDE_RANGES).check(self.reader.said(options))
+        for key in self.reader.lists:
+            parts = self.reader.parts(options, key)
+            tensors = [isinstance(_one_element(part, f"{key}[{index}]"), Tensor) for index, part in enumerate(parts)]
+            if any(tensors) and not all(tensors):
+                raise ArgumentError(f"{key} must be either both floats or both Tensors")
+
+    def unwrap(self, options: Group) -> None:
+        """Makes tensors of one element 0-d, which is how torch keeps betas."""
+        for key in self.reader.lists:
+            options[key] = tuple(map(_scalar, options[key]))
+
+    def check_options(self, options: Group) -> None:
+        """Kinds of all options that a step reads, before it reads them."""
+        self.row(options).write(_ffi.Config())
+        dtype = options.get("state_dtype")
+        if dtype is not None and dtype not in DTYPES:
+            raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")
+
+    def check_group(self, group: Group, where: str) -> None:
+        """As check_options, for a parameter group, which the errors name."""
+        for option in self._needed:
+            if option not in group:
+                raise MissingError(
+                    f"{where} has no {option!r}, which a step reads: put it back, group[{option!r}] = ..."
+                )
+        try:
+            self.check_options(group)
+        except MartletError as error:
+            raise type(error)(f"{where}: {error}") from None
+
+    def check_groups(self, groups: Iterable[Group]) -> None:
+        """check_group for an optimizer's groups."""
+        for index, group in enumerate(groups):
+            self.check_group(group, f"param_groups[{index}]")
 
 
-def drop_defaults(options: Group) -> None:
-    """Takes the options of ours out that are what they would be without."""
-    for option, default in OWN.items():
-        if option in options and type(options[option]) is type(default) and options[option] == default:
-            del options[option]
-
-
-def check_arguments(lr: Any, betas: Any, eps: Any, weight_decay: Any) -> None:
-    """What torch asks of its constructor's numbers."""
-    _config.check(_one_element(lr, "lr"), betas, eps, weight_decay)
-    first, second = (_one_element(beta, f"betas[{index}]") for index, beta in enumerate(betas))
-    if isinstance(first, Tensor) != isinstance(second, Tensor):
-        raise ArgumentError("betas must be either both floats or both Tensors")
-
-
-def check_switched(lr: Any, foreach: Any, capturable: Any, differentiable: Any, fused: Any) -> None:
+def check_switched(options: Group) -> None:
     """What torch says of switches that do not go together."""
-    if foreach and not capturable and isinstance(lr, Tensor):
+    if options.get("foreach") and "capturable" in options and not options["capturable"] and _is_tensor(options["lr"]):
         raise ArgumentError("lr as a Tensor is not supported for capturable=False and foreach=True")
-    if fused and differentiable:
+    if options.get("fused") and options.get("differentiable"):
         raise UnsupportedError("`fused` does not support `differentiable`")
-    if fused and foreach:
+    if options.get("fused") and options.get("foreach"):
         raise UnsupportedError("`fused` and `foreach` cannot be `True` together.")
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
 
 
 def _one_element(value: Any, name: str) -> Any:
@@ -63,70 +155,5 @@ def _one_element(value: Any, name: str) -> Any:
     return value
 
 
-def scalar(value: Any) -> Any:
-    """A tensor of one element as a 0-d one, which is how torch keeps betas."""
+def _scalar(value: Any) -> Any:
     return value.squeeze() if isinstance(value, Tensor) and value.dim() else value
-
-
-def check_options(options: Group) -> None:
-    """Kinds of all options that a step reads, before it reads them. Numbers may be any that arithmetic is defined for:
-    torch holds those of its constructor alone to ranges, and schedules go beyond them."""
-    _config.check(options["lr"], options["betas"], options["eps"], options["weight_decay"], wide=True)
-    check_switches(options)
-    _config.semantics_number(own(options, "semantics"))
-    check_state_dtype(own(options, "state_dtype"))
-
-
-def check_group(group: Group, where: str) -> None:
-    """As check_options, for a parameter group, which the errors name."""
-    for option in _READ:
-        if option not in group:
-            raise MissingError(f"{where} has no {option!r}, which a step reads: put it back, group[{option!r}] = ...")
-    try:
-        check_options(group)
-    except MartletError as error:
-        raise type(error)(f"{where}: {error}") from None
-
-
-def check_groups(groups: Iterable[Group]) -> None:
-    """check_group for an optimizer's groups."""
-    for index, group in enumerate(groups):
-        check_group(group, f"param_groups[{index}]")
-
-
-def check_state_dtype(dtype: Any) -> None:
-    if dtype is not None and dtype not in DTYPES:
-        raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")
-
-
-def check_switches(options: Group) -> None:
-    """True or False. A text is neither: "False" would count as true."""
-    amsgrad, maximize, flush = options["amsgrad"], options["maximize"], own(options, "flush_denormals")
-    if type(amsgrad) is not bool or type(maximize) is not bool or (flush is not None and type(flush) is not bool):
-        _config.check_flags(amsgrad, maximize, flush)
-
-
-def row_of(group: Group) -> Hyperparameters:
-    """A parameter group's hyperparameters as plain numbers, which are checked where they are written."""
-    check_switches(group)
-    beta1, beta2 = _config.pair(group["betas"])
-    return Hyperparameters(
-        _ffi.ADAMW if group["decoupled_weight_decay"] else _ffi.ADAM,
-        number(group["lr"], "lr"),
-        number(beta1, "betas[0]"),
-        number(beta2, "betas[1]"),
-        number(group["eps"], "eps"),
-        number(group["weight_decay"], "weight_decay"),
-        bool(group["amsgrad"]),
-        bool(group["maximize"]),
-        own(group, "semantics"),
-        own(group, "flush_denormals"),
-        wide=True,
-    )
-
-
-def change_in_place(group: Group) -> bool:
-    """Whether a number can change while the objects in the group stay the same, as a tensor's or a list's can."""
-    betas = group["betas"]
-    values = (group["lr"], group["eps"], group["weight_decay"], *betas)
-    return not isinstance(betas, tuple) or not all(isinstance(value, int | float) for value in values)

@@ -17,16 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from martlet._algorithms import Slots
 from martlet._call import Item, StepCall, write_configs
-from martlet._config import Hyperparameters
 from martlet._errors import MartletError
 from martlet.torch import state as states
-from martlet.torch.options import Group, change_in_place, own, row_of
+from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import check_parameter, lay_out, readable
 from martlet.torch.watch import address_of, watch
 
 _grad_of = attrgetter("grad")
-_is_differentiable = itemgetter("differentiable")
 _address_of = Tensor.data_ptr
 _increment_version = torch.autograd.graph.increment_version
 
@@ -41,10 +40,12 @@ class Plan:
     nobody else can have the moments, so that a repeated step need not look at them.
     """
 
-    def __init__(self, groups: list[Group], state: State, counts: states.Counts, is_private: bool) -> None:
+    def __init__(self, kind: Kind, groups: list[Group], state: State, counts: states.Counts, is_private: bool) -> None:
+        self._kind = kind
         self._is_private = is_private
-        rows = [row_of(group) for group in groups]
+        rows = list(map(kind.row, groups))
         self._configs, count = write_configs(rows)
+        self._slots = [row.slots for row in rows]
         self._groups = list(groups)
         self._remember_options(groups)
         self._state = state
@@ -53,57 +54,79 @@ class Plan:
         self._made: list[tuple[Tensor, Entry]] = []
         self._idle: list[Tensor] = []
         self._active: list[Tensor] = []
-        self._slots: list[tuple[str, ...]] = []
+        self._moment_names: list[tuple[str, ...]] = []
         self._moments: list[list[Tensor]] = []
         self._grads: list[Tensor | None] = []
         items = []
         for index, group in enumerate(groups):
-            if group["differentiable"]:
+            if kind.is_differentiable(group):
                 continue  # torch steps it
             for parameter, name in states.named(group, index).items():
-                item = self._take_in(name, index, parameter, group, rows[index])
+                item = self._take_in(name, index, parameter, group)
                 if item is not None:
                     items.append(item)
         self._call = StepCall(items, self._configs, count)
         self._run = self._call.run
         self._remember_layout()
 
-    def _take_in(self, name: str, index: int, parameter: Tensor, group: Group, row: Hyperparameters) -> Item | None:
+    def _take_in(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
         """Checks a parameter with its gradient and state. None: it has neither, and nothing is to be done."""
+        kind, wanted = self._kind, self._slots[index]
         entry: Entry = self._state.get(parameter) or {}
-        if parameter.grad is None and ("exp_avg" not in entry or not parameter.numel()):
+        if parameter.grad is None and (not self._has_stepped(entry) or not parameter.numel()):
             self._idle.append(parameter)
             return None
         check_parameter(parameter, name)
-        states.check_complete(entry, name)
-        gradient = readable(parameter.grad, parameter, name)
-        entry = self._ready_entry(entry, name, parameter, group, row)
-        slots = states.checked_slots(entry, row.slots, parameter, name)
+        states.check_complete(entry, name, kind)
+        gradient = readable(parameter.grad, parameter, name, kind.title)
+        entry = self._ready_entry(entry, name, parameter, group, wanted)
+        slots = states.checked_slots(entry, wanted.elements, parameter, name)
+        scalars = [entry[slot] for slot in wanted.scalars]
+        step = entry["step"] if kind.shows_step else None
         self._active.append(parameter)
         self._grads.append(gradient)
-        self._slots.append(row.slots)
-        self._moments.append([entry["step"], *slots])
-        return lay_out(name, index, parameter, gradient, entry["step"], slots)
+        names = (*(("step",) if kind.shows_step else ()), *wanted.names)
+        self._moment_names.append(names)
+        self._moments.append([entry[slot] for slot in names])
+        return lay_out(name, index, parameter, gradient, step, slots, scalars, wanted.names)
 
-    def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, row: Hyperparameters) -> Entry:
+    def _has_stepped(self, entry: Entry) -> bool:
+        """Whether a state says that its parameter has taken a step."""
+        return any(slot in entry for slot in self._kind.slots.names)
+
+    def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
-        dtype = own(group, "state_dtype")
-        fresh: Entry = {slot: states.moment(parameter, dtype, name) for slot in row.slots if slot not in entry}
-        given = entry["step"] if "exp_avg" in entry else 0
+        added = self._counted(entry, name, parameter, group, slots)
+        for slot in slots.elements:
+            if entry.get(slot) is None:
+                added[slot] = states.moment(parameter, group.get("state_dtype"), name)
+        for slot in slots.scalars:
+            number = states.scalar(entry.get(slot, 0.0), states.step_dtype(group), slot, name)
+            if number is not entry.get(slot):
+                added[slot] = number
+        if not added:
+            return entry
+        self._made.append((parameter, added))
+        return {**entry, **added}
+
+    def _counted(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
+        """Notes where a parameter's steps are counted; returns its "step" where the state shows it in another one."""
+        if not self._kind.shows_step:
+            # What was stepped has its moments, and which step it was makes no difference.
+            is_first = any(entry.get(slot) is None for slot in slots.elements)
+            count = None if is_first else self._all_counts.get(parameter)
+            self._counts[parameter] = count or states.counter(int(bool(slots.elements) and not is_first))
+            return {}
+        given = entry["step"] if self._has_stepped(entry) else 0
         step, exact = states.shown_step(given, states.step_dtype(group), name)
         # A counter that is not what the step shows gives way to it in the library.
         count = self._all_counts.get(parameter) if exact is None else None
         self._counts[parameter] = count or states.counter(exact or 0)
-        if not fresh and step is given:
-            return entry
-        added = {"step": step, **fresh}
-        self._made.append((parameter, added))
-        return {**entry, **added}
+        return {} if step is given else {"step": step}
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = [list(group.values()) for group in groups]
-        self._amsgrad = [bool(group["amsgrad"]) for group in groups]
-        self._options_change_in_place = any(map(change_in_place, groups))
+        self._options_change_in_place = any(map(self._kind.change_in_place, groups))
 
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
@@ -112,7 +135,8 @@ class Plan:
             for parameter, gradient in zip(self._active, self._grads, strict=True)
         ]
         moments = list(chain.from_iterable(self._moments))
-        self._moments_of = _moments_reader(self._slots)
+        self._holders = [parameter for parameter, names in zip(self._active, self._moment_names, strict=True) if names]
+        self._moments_of = _moments_reader(list(filter(None, self._moment_names)))
         owned = self._active if self._is_private else [*self._active, *moments]
         self._watch = watch([*owned, *grads])
         self._owned_count = len(owned)
@@ -149,12 +173,12 @@ class Plan:
         for parameter in self._all_counts.keys() - self._counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, map(_grad_of, self._active)))
-        lasting = lasting and not any(map(_is_differentiable, self._groups))
+        lasting = lasting and not any(map(self._kind.is_differentiable, self._groups))
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = [(group, list(group["params"])) for group in self._groups]
         self._owners = list(self._state)
-        self._state_is_active = list(map(id, self._state)) == list(map(id, self._active))
+        self._state_is_active = list(map(id, self._state)) == list(map(id, self._holders))
         return lasting
 
     def repeat(self, groups: list[Group], state: State, is_private: bool) -> bool:
@@ -195,14 +219,14 @@ class Plan:
 
     def _moments_in(self, state: State) -> Iterable[Tensor]:
         """What a step writes beside the parameters, in their order."""
-        entries = state.values() if self._state_is_active else map(state.__getitem__, self._active)
+        entries = state.values() if self._state_is_active else map(state.__getitem__, self._holders)
         return chain.from_iterable(self._moments_of(entries))
 
     def _take_options(self, groups: list[Group]) -> None:
         """Writes changed hyperparameters into the configs. Raises LookupError where they need other state."""
-        if [bool(group["amsgrad"]) for group in groups] != self._amsgrad or any(map(_is_differentiable, groups)):
+        rows = list(map(self._kind.row, groups))
+        if [row.slots for row in rows] != self._slots or any(map(self._kind.is_differentiable, groups)):
             raise LookupError
-        rows = [row_of(group) for group in groups]
         self._options = []  # nothing is remembered of what is half written
         for index, row in enumerate(rows):
             row.write(self._configs[index])
@@ -256,7 +280,11 @@ def _are_same(given: Collection[object], known: Sequence[object]) -> bool:
 
 def _moments_reader(slots: list[tuple[str, ...]]) -> Callable[[Iterable[Entry]], Iterable[tuple[Tensor, ...]]]:
     """Reads what a step writes out of the parameters' states."""
-    readers = [itemgetter("step", *names) for names in slots]
+    readers = list(map(_reader, slots))
     if len(set(slots)) == 1:
         return partial(map, readers[0])
     return lambda entries: (reader(entry) for reader, entry in zip(readers, entries, strict=True))
+
+
+def _reader(names: tuple[str, ...]) -> Callable[[Entry], tuple[Tensor, ...]]:
+    return itemgetter(*names) if len(names) > 1 else lambda entry: (entry[names[0]],)

@@ -10,21 +10,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from martlet import _ffi
-from martlet._config import slot_names, used_slots
 from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedError
+from martlet.torch.options import Kind
 from martlet.torch.tensors import check_memory, check_shape, check_written
 
-SLOTS = slot_names(_ffi.ADAM)
-# What every state has; the rest may come later.
-_LEAST = ("step", *used_slots(_ffi.ADAM, False))
-# The types that a count can be shown in, and how far they show each.
+# The types that a count can be shown in, and a single number kept in, and how far they show each.
 SHOWN = {torch.float32: 2**24, torch.float64: 2**53}
 _PAIR_OF = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
 
@@ -81,14 +77,7 @@ def step_dtype(group: dict[str, Any]) -> torch.dtype:
 def shown_step(value: Any, dtype: torch.dtype, name: str) -> tuple[Tensor, int | None]:
     """A step count, given as a number or a tensor, as a tensor in which the library can show it: the one given where it
     can be that, else one of dtype, and then the exact count where a whole number was given."""
-    if (
-        type(value) is Tensor
-        and value.dtype in SHOWN
-        and value.numel() == 1
-        and value.is_cpu
-        and value.layout == torch.strided
-        and not value.is_neg()
-    ):
+    if _is_number_tensor(value):
         check_memory(value, f"the step of {name}")
         return value, None
     try:
@@ -101,16 +90,40 @@ def shown_step(value: Any, dtype: torch.dtype, name: str) -> tuple[Tensor, int |
     raise FormatError(f"the step of {name} is {value!r}; wanted the number of steps taken, 0 or more")
 
 
+def scalar(value: Any, dtype: torch.dtype, slot: str, name: str) -> Tensor:
+    """A single number of a state as a tensor that the library can write: the one given where it can be that."""
+    if _is_number_tensor(value):
+        check_memory(value, f"{slot} of {name}")
+        return value
+    try:
+        return number_tensor(float(value), dtype)
+    except (RuntimeError, TypeError, ValueError):
+        raise FormatError(f"{slot} of {name} is {value!r}; wanted a number") from None
+
+
+def _is_number_tensor(value: Any) -> TypeGuard[Tensor]:
+    return (
+        type(value) is Tensor
+        and value.dtype in SHOWN
+        and value.numel() == 1
+        and value.is_cpu
+        and value.layout == torch.strided
+        and not value.is_neg()
+    )
+
+
 def number_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     """A 0-d tensor on the CPU, whatever torch's default device is."""
     return torch.tensor(value, dtype=dtype, device="cpu")
 
 
-def check_complete(entry: dict[str, Any], name: str) -> None:
+def check_complete(entry: dict[str, Any], name: str, kind: Kind) -> None:
     """Refuses a state that has some of what a step needs, as other optimizers leave it."""
-    if any(key in entry for key in ("step", *SLOTS)) and not all(key in entry for key in _LEAST):
+    steps = ("step",) if kind.shows_step else ()
+    least = (*steps, *kind.least.names)
+    if any(key in entry for key in (*steps, *kind.slots.names)) and not all(key in entry for key in least):
         raise MissingError(
-            f"the state of {name} has {sorted(map(str, entry))}; wanted {', '.join(_LEAST)}: it is another optimizer's"
+            f"the state of {name} has {sorted(map(str, entry))}; wanted {', '.join(least)}: it is another optimizer's"
         )
 
 
@@ -125,7 +138,7 @@ def checked_slots(entry: dict[str, Any], slots: Sequence[str], parameter: Tensor
     return tensors
 
 
-def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]]) -> Counts:
+def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]], kind: Kind) -> Counts:
     """Turns loaded or unpickled states into what a step works on, in place. Checks all of them first.
 
     Returns the counters of the steps that were given exactly.
@@ -136,7 +149,7 @@ def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]]) -> Counts
         for parameter, name in named(group, index).items():
             entry = state.get(parameter)
             if entry:
-                ready.append((parameter, _taken_over(entry, parameter, group, name, counts)))
+                ready.append((parameter, _taken_over(entry, parameter, group, name, counts, kind)))
     for parameter, entry in ready:
         state[parameter] = entry
     return counts
@@ -151,19 +164,25 @@ def check_moment(value: Any, slot: str, name: str) -> None:
         raise FormatError(f"{name}: {slot} is {kind}; wanted a dense tensor that has memory")
 
 
-def _taken_over(entry: Any, parameter: Tensor, group: dict[str, Any], name: str, counts: Counts) -> dict[str, Any]:
+def _taken_over(
+    entry: Any, parameter: Tensor, group: dict[str, Any], name: str, counts: Counts, kind: Kind
+) -> dict[str, Any]:
     if not isinstance(entry, Mapping):
         raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
-    made = dict(entry)
-    check_complete(made, name)
-    if "step" in made:
+    # torch keeps None where it has no moment yet.
+    made = {key: value for key, value in entry.items() if value is not None or key not in kind.slots.names}
+    check_complete(made, name, kind)
+    for slot in kind.slots.scalars:
+        if slot in made:
+            made[slot] = scalar(made[slot], step_dtype(group), slot, name)
+    if kind.shows_step and "step" in made:
         made["step"], exact = shown_step(made["step"], step_dtype(group), name)
         taken = made["step"].item()
         if not -1 < taken <= 2**63:
             raise FormatError(f"the step of {name} is {taken}; wanted the number of steps taken, 0 or more")
         if exact is not None:
             counts[parameter] = counter(exact)
-    for slot in SLOTS:
+    for slot in kind.slots.elements:
         if slot not in made:
             continue
         value = made[slot]

@@ -19,7 +19,7 @@ from torch import Tensor
 from martlet._errors import FormatError, MissingError
 from martlet._state_dict import exact_step
 from martlet.torch import state as states
-from martlet.torch.options import OWN, Group
+from martlet.torch.options import Group, Kind
 
 
 def snapshot(value: Any) -> Any:
@@ -64,7 +64,7 @@ def exact_count(entry: Any, counter: array[int] | None) -> int | None:
     return count if is_shown else None
 
 
-def check_packed(packed: Any, groups: Sequence[Group]) -> None:
+def check_packed(packed: Any, groups: Sequence[Group], kind: Kind) -> None:
     """Refuses what is no state_dict, or has other groups than the optimizer, or another optimizer's options."""
     if not isinstance(packed, dict):
         raise FormatError(f"the state_dict is a {type(packed).__name__}; wanted what state_dict() gave")
@@ -84,11 +84,11 @@ def check_packed(packed: Any, groups: Sequence[Group]) -> None:
     for index, (given, own) in enumerate(zip(loaded, groups, strict=True)):
         if not isinstance(given, Mapping):
             raise FormatError(f"the loaded param_groups[{index}] is a {type(given).__name__}; wanted a dict")
-        for option in ("params", "lr", "betas", "eps"):
+        for option in ("params", *(key for key in kind.number_keys if key != "weight_decay")):
             if option not in given:
                 raise MissingError(
                     f"the loaded param_groups[{index}] has no {option!r}: it is another optimizer's; load a state_dict "
-                    "of Adam or AdamW"
+                    f"of {kind.title}"
                 )
         params = given["params"]
         if not isinstance(params, list | tuple) or not all(isinstance(key, Hashable) for key in params):
@@ -103,12 +103,12 @@ def check_packed(packed: Any, groups: Sequence[Group]) -> None:
             )
 
 
-def loaded_groups(given: Sequence[Group], own: Sequence[Group]) -> list[Group]:
+def loaded_groups(given: Sequence[Group], own: Sequence[Group], kind: Kind) -> list[Group]:
     """The groups that an optimizer has after loading: what was given, over its own parameters."""
     groups = []
     for loaded, group in zip(given, own, strict=True):
         made = deepcopy(loaded)
-        for option in (*OWN, "param_names"):
+        for option in (*kind.own, "param_names"):
             if option in group and option not in made:
                 made[option] = group[option]
         made["params"] = group["params"]
@@ -116,7 +116,7 @@ def loaded_groups(given: Sequence[Group], own: Sequence[Group]) -> list[Group]:
     return groups
 
 
-def loaded_state(packed: dict[str, Any], groups: Sequence[Group]) -> defaultdict[Any, Any]:
+def loaded_state(packed: dict[str, Any], groups: Sequence[Group], kind: Kind) -> defaultdict[Any, Any]:
     """Copies of the loaded states under their parameters; what is under no parameter's key is carried along as it is.
 
     groups: those that loaded_groups gave.
@@ -131,11 +131,11 @@ def loaded_state(packed: dict[str, Any], groups: Sequence[Group]) -> defaultdict
             state[key] = snapshot(entry)
         elif entry is not None:
             parameter, group, name = owners[key]
-            state[parameter] = _loaded_entry(entry, parameter, group, name)
+            state[parameter] = _loaded_entry(entry, parameter, group, name, kind)
     return state
 
 
-def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str) -> Any:
+def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: Kind) -> Any:
     if not isinstance(entry, Mapping):
         raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
 
@@ -150,10 +150,12 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str) -> Any
 
     made = {}
     for key, value in entry.items():
-        if key in states.SLOTS:
+        if key in kind.slots.scalars:
+            made[key] = states.scalar(snapshot(value), states.step_dtype(group), key, name)
+        elif key in kind.slots.elements and value is not None:
             states.check_moment(value, key, name)
             made[key] = moved(value, states.moment_dtype(parameter, group.get("state_dtype"), name))
-        elif key == "step":
+        elif key == "step" and kind.shows_step:
             made[key] = snapshot(exact_step(value, entry.get("step_exact")))
         elif key != "step_exact":
             made[key] = _rebuilt(value, cast, key)

@@ -87,20 +87,20 @@ def check_shape(tensor: Tensor, name: str, parameter: Tensor, remedy: str) -> No
         raise DTypeError(f"{name} has dtype {tensor.dtype}, and the parameter has {parameter.dtype}: {remedy}")
 
 
-def refuse_sparse(gradient: Tensor, name: str) -> None:
+def refuse_sparse(gradient: Tensor, name: str, title: str) -> None:
     """As torch's class does, in its words."""
     if gradient.is_sparse:
         raise UnsupportedError(
-            "Adam does not support sparse gradients, please consider SparseAdam instead: the gradient of "
-            f"{name} is sparse; use Embedding(sparse=False)"
+            f"{title} does not support sparse gradients, please consider SparseAdam instead: the gradient of {name} is "
+            "sparse; use Embedding(sparse=False)"
         )
 
 
-def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | None:
+def readable(gradient: Tensor | None, parameter: Tensor, name: str, title: str) -> Tensor | None:
     """The gradient itself, or where its memory is not what it shows (lazy conjugates, negatives, zeros) a copy."""
     if gradient is None:
         return None
-    refuse_sparse(gradient, name)
+    refuse_sparse(gradient, name, title)
     name = f"the gradient of {name}"
     check_tensor(gradient, name)
     check_shape(gradient, name, parameter, "set it to None, and let backward() make it anew")
@@ -110,10 +110,17 @@ def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | 
 
 
 def lay_out(
-    name: str, group: int, parameter: Tensor, gradient: Tensor | None, step: Tensor, slots: Sequence[Tensor]
+    name: str,
+    group: int,
+    parameter: Tensor,
+    gradient: Tensor | None,
+    step: Tensor | None,
+    moments: Sequence[Tensor],
+    scalars: Sequence[Tensor],
+    slots: Sequence[str],
 ) -> Item:
     """Pairs a parameter with its arrays."""
-    tensors = [parameter, parameter if gradient is None else gradient, *slots]
+    tensors = [parameter, parameter if gradient is None else gradient, *moments]
     shape = tuple(parameter.shape)
     if parameter.is_complex():
         arrays = [(PAIRS[tensor.dtype], (*(2 * stride for stride in tensor.stride()), 1)) for tensor in tensors]
@@ -122,4 +129,6 @@ def lay_out(
     else:
         lying = layouts(shape, [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors])
         count = parameter.numel()
-    return Item(name, count, group, lying[0], lying[1], tuple(lying[2:]), DTYPES[step.dtype])
+    types = tuple(DTYPES[scalar.dtype] for scalar in scalars)
+    shown = 0 if step is None else DTYPES[step.dtype]
+    return Item(name, count, group, lying[0], lying[1], tuple(lying[2:]), types, slots, shown)

@@ -1,48 +1,52 @@
-"""Adam and AdamW as objects over numpy arrays: they keep the moments, and groups of hyperparameters.
+"""What every optimizer over numpy arrays is: it keeps the state, and groups of hyperparameters.
 
 Arrays are updated in place and never copied; moments are numpy arrays of this module's own. Parameters and gradients
-are the caller's. martlet.torch has the same names over tensors. What arguments must be is the business of _groups.py,
-_tree.py and _entry.py; how a step is taken that of _stepping.py.
+are the caller's. A class of one algorithm is a signature over this (adam.py, sgd.py). What arguments must be is the
+business of _groups.py, _tree.py and _entry.py; how a step is taken that of _stepping.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from martlet import _arrays, _checkpoint, _ffi, _groups, _state_dict, _tree
-from martlet._config import OMITTED, Hyperparameters, check, defaults, one_of
+from martlet import _algorithms, _arrays, _checkpoint, _groups, _signatures, _spellings, _state_dict, _tree
+from martlet._config import Hyperparameters, defaults
 from martlet._entry import Delta, Entry
-from martlet._errors import ArgumentError, FormatError
+from martlet._errors import ArgumentError, DTypeError, FormatError
 from martlet._owner import Gate, gated
 from martlet._parameters import BoundGradients, Parameters
 from martlet._stepping import Stepper
 
 NDArray = np.ndarray[Any, Any]
 
+_SHARED = {"maximize": False, "semantics": "torch", "state_dtype": None, "flush_denormals": None, "grads": None}
 
-class Adam:
-    """Adam (Kingma and Ba, 2015) over numpy arrays.
+
+class Optimizer:
+    """An optimizer over numpy arrays. Use a class of an algorithm, which takes these arguments beside its own:
 
     params   what to optimize: one array, a list of arrays, of (name, array) pairs or of group dicts
              {"params": [...], "lr": ...}, or a dict from names to arrays. float64, float32, float16 or
              ml_dtypes.bfloat16, of any layout, writable. None: the arrays come with apply_gradients, or with nothing
              but update. A number in this place is the learning rate, as in Keras
-    lr (or learning_rate)            learning rate, 0 or more. Default 1e-3
-    betas (or beta1 and beta2)       decay rates of the moments, in [0, 1). Default (0.9, 0.999)
-    eps (or epsilon)                 added to the denominator, 0 or more. Default 1e-8
-    weight_decay                     0 or more. Default 0; added to the gradient times the parameter
-    amsgrad                          divide by the largest second moment so far (Reddi et al., 2018)
     maximize                         climb instead of descend
-    semantics                        whose convention is followed where libraries differ: "torch", "keras" (epsilon
-                                     beside the uncorrected root; decay is decoupled), "optax" or "paper"
+    semantics                        whose convention is followed where libraries differ: "torch", "keras", "optax" or
+                                     "paper"
     state_dtype                      element type of the moments; None: each parameter's own
     flush_denormals                  whether numbers too small for the normal range count as zero during a step.
-                                     None: yes where eps is at least 1e-10
+                                     None: yes, but where eps is under 1e-10
     grads                            gradient arrays for step() without arguments, which zero_grad() clears: as step's
+    decoupled_weight_decay           take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of
+                                     adding it to the gradient
+    cautious_weight_decay            the same, in those elements alone that the step moves the way the decay does
+    corrected_weight_decay           the same with lr^2 over the largest lr so far for lr
+
+    The last three are for algorithms that have weight_decay. Every hyperparameter may be given by the names of torch,
+    Keras and this library: lr or learning_rate, eps or epsilon, betas or beta1 and beta2 or beta_1 and beta_2.
 
     A parameter's gradient may be of another type and layout. None for a gradient leaves its parameter as it is. Arrays
     may move, and are looked at again at each step: a parameter that no longer fits its moments is an error.
@@ -50,31 +54,32 @@ class Adam:
     One thread at a time may be inside an optimizer; a second one gets BusyError.
     """
 
-    _algorithm = _ffi.ADAM
+    _algorithm: int
+    # What a constructor takes beside params, with defaults.
+    _options: dict[str, Any]
 
-    def __init__(
-        self,
-        params: Any = None,
-        lr: float | None = None,
-        betas: tuple[float, float] | None = None,
-        eps: float | None = None,
-        weight_decay: float = OMITTED,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        semantics: str = "torch",
-        state_dtype: Any = None,
-        flush_denormals: bool | None = None,
-        grads: Sequence[NDArray] | Mapping[str, NDArray] | None = None,
-        learning_rate: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        epsilon: float | None = None,
-    ) -> None:
-        given = {**locals()}
+    def __init_subclass__(cls, algorithm: int | None = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if algorithm is not None:
+            cls._algorithm = algorithm
+            usual = _algorithms.of(algorithm).default_flags
+            flags = {key: bool(_spellings.FLAGS[key] & usual) for key in _spellings.flag_keys(algorithm)}
+            cls._options = {**_SHARED, **flags}
+            cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
+            _signatures.show(cls.__init__, cls._options)
+
+    def __init__(self, params: Any, given: Mapping[str, Any]) -> None:
+        """given: the locals() of a class's constructor."""
+        if not hasattr(self, "_algorithm"):
+            raise DTypeError("Optimizer is of no algorithm; use a class of one, such as martlet.optim.Adam")
+        arguments = _signatures.arguments(given, self._options, type(self).__name__)
         if isinstance(params, Real):
-            given["params"], given["lr"] = None, one_of(params, lr, "the first argument, a number, and lr", None)
-        row = _groups.completed(defaults(self._algorithm), given)
+            both = "the first argument, a number, and lr"
+            if arguments.get("lr") is not None:
+                raise DTypeError(f"{both} are two names of one argument: give one of them")
+            params, arguments["lr"] = None, params
+        grads, state_dtype = arguments.pop("grads", None), arguments.pop("state_dtype", None)
+        row = _groups.completed(defaults(self._algorithm), arguments)
         self.defaults: dict[str, Any] = _groups.as_group(row)
         self.param_groups: list[dict[str, Any]] = []
         self._parameters = Parameters()
@@ -82,7 +87,7 @@ class Adam:
         self._rows = _groups.Rows(self._algorithm)
         self._stepper = Stepper(_arrays.state_dtype(state_dtype))
         self._gate = Gate()
-        groups = _groups.groups_of(given["params"])
+        groups = _groups.groups_of(params)
         self._open = not groups
         for group in groups:
             self.add_param_group(group)
@@ -101,7 +106,9 @@ class Adam:
         to the constructor as grads.
         """
         if grads is None and self._bound is None:
-            raise ArgumentError("step() has no gradients: give them, step(grads), or bind them, Adam(..., grads=...)")
+            raise ArgumentError(
+                f"step() has no gradients: give them, step(grads), or bind them, {type(self).__name__}(..., grads=...)"
+            )
         self._refuse_changes("step()")
         aligned = self._parameters.aligned(grads) if self._bound is None or grads is not None else self._bound()
         self._stepper.take(self._read_rows(), self._parameters.entries, aligned)
@@ -141,7 +148,7 @@ class Adam:
         number = isinstance(gradient, _tree.NUMBERS)
         array = np.asarray(gradient, dtype=np.float64) if number else gradient
         delta = self._delta or Delta(array)
-        delta.start(array, rows[0].weight_decay)
+        delta.start(array, getattr(rows[0], "weight_decay", 0))
         self._stepper.take(rows, [delta], [array])
         if self._delta is None:
             self._keep([delta])
@@ -188,13 +195,14 @@ class Adam:
     @property
     def lr(self) -> float:
         """The learning rate of the first group; setting it sets every group's."""
-        return self._read_rows()[0].lr
+        return float(self._read_rows()[0].lr)
 
     @lr.setter
     def lr(self, value: float) -> None:
-        check(value, (0.0, 0.0), 0.0, 0.0)
+        number = _spellings.number(value, "lr")
+        defaults(self._algorithm).changed({"lr": number}).check({"lr": value})
         for group in self.param_groups:
-            group["lr"] = float(value)
+            group["lr"] = number
 
     learning_rate = lr
 
@@ -234,7 +242,7 @@ class Adam:
         for entry, step, state in loaded:
             entry.take(step, state)
         for group, row in zip(self.param_groups, rows, strict=True):
-            group.update(_groups.as_group(row))
+            _groups.put(group, row)
 
     @gated
     def save(self, path: Any) -> None:
@@ -257,7 +265,7 @@ class Adam:
         rows = self._read_rows()
         rows = _checkpoint.load(path, rows, entries, self._stepper.state_dtype)
         for group, row in zip(self.param_groups, rows, strict=True):
-            group.update(_groups.as_group(row))
+            _groups.put(group, row)
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_gate", "_rows", "_stepper")
@@ -270,38 +278,8 @@ class Adam:
         self._gate, self._rows = Gate(), _groups.Rows(self._algorithm)
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__}("]
+        lines, wanted = [f"{type(self).__name__}("], _groups.keys(self._algorithm).all
         for index, group in enumerate(self.param_groups):
-            options = ", ".join(f"{key}={group.get(key)!r}" for key in _groups.OPTIONS)
+            options = ", ".join(f"{key}={group[key]!r}" for key in wanted if key in group)
             lines.append(f"  group {index}: {len(group['params'])} parameters, {options}")
         return "\n".join([*lines, ")"])
-
-
-class AdamW(Adam):
-    """AdamW (Loshchilov and Hutter, 2019) over numpy arrays.
-
-    Adam with the weight decay (default 0.01) taken off the parameter, p <- (1 - lr weight_decay) p, and not added to
-    the gradient. Arguments as in Adam.
-    """
-
-    _algorithm = _ffi.ADAMW
-
-
-class AdamOptimizer(Adam):
-    """Adam without parameters of its own: update(gradient) returns the change, to be added.
-
-        optimizer = AdamOptimizer(lr=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8)
-        theta += optimizer.update(gradient)
-
-    apply_gradients works too. Arguments as in Adam.
-    """
-
-    def __init__(
-        self,
-        lr: float | None = None,
-        beta1: float | None = None,
-        beta2: float | None = None,
-        epsilon: float | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(None, lr, beta1=beta1, beta2=beta2, epsilon=epsilon, **options)

@@ -1,0 +1,137 @@
+"""What the library says of its algorithms: what each is called, the hyperparameters that it reads with their defaults,
+its flags and the slots of its state. Asked once each.
+
+How users spell hyperparameters and flags is _spellings.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import count
+from typing import NamedTuple
+
+from martlet import _ffi
+from martlet._errors import ArgumentError
+
+CONFIG_SIZE = _ffi.struct_size(_ffi.Config)
+# Algorithms whose steps are all alike but the first: torch's states of them, and their authors', have no "step".
+UNCOUNTED = frozenset({_ffi.SGD, _ffi.LION})
+_SEMANTICS = (_ffi.SEMANTICS_TORCH, _ffi.SEMANTICS_KERAS, _ffi.SEMANTICS_OPTAX, _ffi.SEMANTICS_PAPER)
+
+
+def _named_numbers() -> Iterator[tuple[str, int]]:
+    for number in count(1):
+        name = _ffi.martlet_hyperparameter_name(number)
+        if name is None:
+            return
+        yield name.decode(), number
+
+
+# The numbers of all hyperparameters, by their names, which are those of martlet_config's fields.
+HYPERPARAMETERS = dict(_named_numbers())
+
+
+class Algorithm:
+    """defaults: of the hyperparameters that it reads, in the order of their numbers; places: where each stands in that
+    order. flags: those that it reads, as a sum; default_flags: those that it has unless told otherwise."""
+
+    __slots__ = ("default_flags", "defaults", "flags", "name", "number", "places")
+
+    def __init__(self, number: int) -> None:
+        config = new_config(number)
+        values = {name: float(getattr(config, name)) for name in HYPERPARAMETERS}
+        self.number = number
+        self.name: str = _ffi.martlet_algorithm_name(number).decode()
+        self.defaults = {name: value for name, value in values.items() if value == value}  # NaN: not read
+        self.places = {name: place for place, name in enumerate(self.defaults)}
+        self.flags: int = _ffi.martlet_algorithm_flags(number)
+        self.default_flags: int = config.flags
+
+
+class Slots(NamedTuple):
+    """The names of a parameter's slots, in the library's order: arrays like the parameter, then single numbers."""
+
+    elements: tuple[str, ...]
+    scalars: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.elements + self.scalars
+
+
+def new_config(number: int) -> _ffi.Config:
+    """The library's own defaults."""
+    config = _ffi.Config()
+    _ffi.martlet_config_init(config, CONFIG_SIZE, number)
+    return config
+
+
+@cache
+def of(number: int) -> Algorithm:
+    """The algorithm of a number."""
+    return Algorithm(number)
+
+
+@cache
+def numbers() -> tuple[int, ...]:
+    """Those of all algorithms."""
+    found = []
+    for number in count(1):
+        if _ffi.martlet_algorithm_name(number) is None:
+            break
+        found.append(number)
+    return tuple(found)
+
+
+@cache
+def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Slots:
+    """The slots of a configuration. used: for each hyperparameter that the algorithm reads, whether it is other than
+    zero: slots depend on no more of them."""
+    config = new_config(number)
+    config.semantics, config.flags = semantics, flags | _ffi.WIDE_RANGES
+    for (name, default), is_used in zip(of(number).defaults.items(), used, strict=True):
+        setattr(config, name, (default or 0.5) if is_used else 0.0)
+    slot_count, slot = _ffi.Int64(), _ffi.Slot()
+    _ffi.martlet_algorithm_slot_count(slot_count, config)
+    found: dict[int, list[str]] = {_ffi.SLOT_ELEMENTS: [], _ffi.SLOT_SCALAR: []}
+    for index in range(slot_count.value):
+        _ffi.martlet_slot_get(slot, config, index)
+        found[slot.kind].append(slot.name.decode())
+    return Slots(tuple(found[_ffi.SLOT_ELEMENTS]), tuple(found[_ffi.SLOT_SCALAR]))
+
+
+@cache
+def all_slots(number: int) -> Slots:
+    """The slots that a state of the algorithm can have."""
+    every = _possible_slots(number)
+    return Slots(
+        tuple(dict.fromkeys(name for found in every for name in found.elements)),
+        tuple(dict.fromkeys(name for found in every for name in found.scalars)),
+    )
+
+
+@cache
+def least_slots(number: int) -> Slots:
+    """The slots that every state of the algorithm has once a step was taken."""
+    every = _possible_slots(number)
+    return Slots(
+        tuple(name for name in every[0].elements if all(name in found.elements for found in every)),
+        tuple(name for name in every[0].scalars if all(name in found.scalars for found in every)),
+    )
+
+
+def _possible_slots(number: int) -> list[Slots]:
+    """What each choice makes of them: convention, flag, and numbers that are zero."""
+    kind = of(number)
+    switches = [1 << bit for bit in range(32) if kind.flags >> bit & 1 and 1 << bit != _ffi.WIDE_RANGES]
+    usual = tuple(bool(value) for value in kind.defaults.values())
+    found = []
+    for semantics in _SEMANTICS:
+        for flags in {kind.default_flags, *(kind.default_flags ^ switch for switch in switches)}:
+            for used in (usual, (True,) * len(usual), (False,) * len(usual)):
+                try:
+                    found.append(slots(number, semantics, flags, used))
+                except ArgumentError:
+                    continue  # choices that exclude each other
+    return found

@@ -1,0 +1,236 @@
+"""What users of torch, Keras and numpy call hyperparameters and flags: one table, and how a dict of such names is read.
+
+The library has one name for each number. A group may have several of them under one key, as in torch's betas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from martlet import _algorithms, _ffi
+from martlet._algorithms import Algorithm
+from martlet._errors import ArgumentError, DTypeError
+
+# Other names of one hyperparameter or flag.
+ALIASES = {
+    "learning_rate": "lr",
+    "epsilon": "eps",
+    "beta_1": "beta1",
+    "beta_2": "beta2",
+    "beta_3": "beta3",
+}
+# Several hyperparameters under one key: those of them that the algorithm reads, where it reads more than one.
+LISTS = {
+    "betas": ("beta1", "beta2", "beta3"),
+    "eps": ("eps", "eps2"),
+    "etas": ("etaminus", "etaplus"),
+    "step_sizes": ("step_size_min", "step_size_max"),
+}
+FLAGS = {
+    "amsgrad": _ffi.AMSGRAD,
+    "nesterov": _ffi.NESTEROV,
+    "centered": _ffi.CENTERED,
+    "rectify": _ffi.RECTIFY,
+    "maximize": _ffi.MAXIMIZE,
+    "decoupled_weight_decay": _ffi.DECOUPLED_DECAY,
+    "cautious_weight_decay": _ffi.CAUTIOUS_DECAY,
+    "corrected_weight_decay": _ffi.CORRECTED_DECAY,
+}
+# What an algorithm is by name, and is not asked.
+_FIXED = {_ffi.ADAMW: _ffi.DECOUPLED_DECAY}
+# What torch says of a number out of range, before the number; it has no words for others.
+_WORDS = {
+    "lr": "learning rate",
+    "eps": "epsilon value",
+    "beta1": "beta parameter at index 0",
+    "beta2": "beta parameter at index 1",
+    "beta3": "beta parameter at index 2",
+    **{
+        name: f"{name} value"
+        for name in ("weight_decay", "momentum", "alpha", "rho", "lr_decay", "initial_accumulator_value",
+                     "momentum_decay")
+    },
+}  # fmt: skip
+
+
+class _Omitted:
+    def __repr__(self) -> str:
+        return "<its default>"
+
+
+# Stands where no weight_decay was given. None would say "no decay" to one reader and "the default" to another.
+OMITTED: Any = _Omitted()
+
+
+def lists(kind: Algorithm) -> dict[str, tuple[str, ...]]:
+    """The keys of an algorithm that stand for several hyperparameters, and for which."""
+    found = {key: tuple(name for name in names if name in kind.places) for key, names in LISTS.items()}
+    return {key: names for key, names in found.items() if len(names) > 1}
+
+
+def number_keys(algorithm: int) -> tuple[str, ...]:
+    """The keys of a group under which all hyperparameters of an algorithm stand."""
+    kind = _algorithms.of(algorithm)
+    key_of = {name: key for key, names in lists(kind).items() for name in names}
+    return tuple(dict.fromkeys(key_of.get(name, name) for name in kind.places))
+
+
+def flag_keys(algorithm: int) -> tuple[str, ...]:
+    """The flags that an algorithm reads."""
+    return tuple(key for key, bit in FLAGS.items() if bit & _free_flags(_algorithms.of(algorithm)))
+
+
+def _free_flags(kind: Algorithm) -> int:
+    return kind.flags & ~_FIXED.get(kind.number, 0)
+
+
+def range_error(found: str, given: Mapping[str, Any]) -> ArgumentError:
+    """What is said of a number that the library refuses: found is its message, or the hyperparameter's name.
+
+    given: the numbers by their names.
+    """
+    if "NESTEROV" in found:
+        return ArgumentError("Nesterov momentum requires a momentum and zero dampening")
+    match = re.match(r"(?:config\.)?(\w+)(?: is .*?; (.*))?$", found)
+    if match is None or match[1] not in given:
+        return ArgumentError(found)
+    name, wanted = match[1], match[2] or "expected a finite number"
+    if name in ("etaminus", "etaplus"):
+        return ArgumentError(f"Invalid eta values: {given['etaminus']}, {given['etaplus']}")
+    if name in _WORDS:
+        return ArgumentError(f"Invalid {_WORDS[name]}: {given[name]}")
+    return ArgumentError(f"{name} is {given[name]}; {wanted}")
+
+
+def number(value: Any, name: str) -> float:
+    """A real number as a float: Python's, numpy's, or a tensor or array of one element."""
+    if not isinstance(value, str | bytes | complex):
+        try:
+            return float(value)
+        except OverflowError:
+            raise ArgumentError(f"{name} is beyond float64's range; wanted a number") from None
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    raise DTypeError(f"{name} is {value!r} of type {type(value).__name__}; wanted a number")
+
+
+def parts(value: Any, key: str, names: tuple[str, ...], kind: Algorithm) -> tuple[Any, ...]:
+    """The values under a key that stands for several hyperparameters."""
+    if type(value) is tuple and len(value) == len(names):
+        return value
+    try:
+        found = tuple(value)
+        wrong: type[ArgumentError | DTypeError] | None = None if len(found) == len(names) else ArgumentError
+    except TypeError:
+        wrong = DTypeError
+    if wrong is None:
+        return found
+    example = tuple(kind.defaults[name] for name in names)
+    count = "a pair of" if len(names) == 2 else str(len(names))
+    raise wrong(f"{key} is {value!r}; wanted {count} numbers, such as {example}")
+
+
+def flag(value: Any, key: str) -> bool:
+    """A text such as "False" is true in Python, so only what is meant as yes or no is taken as such."""
+    if type(value) is not bool and (not isinstance(value, Integral | np.bool_) or value not in (0, 1)):
+        raise DTypeError(f"{key} is {value!r}; wanted True or False")
+    return bool(value)
+
+
+def denormal_flags(value: Any) -> int:
+    """What flush_denormals stands for."""
+    if value is None:
+        return 0
+    if not isinstance(value, Integral | np.bool_) or value not in (0, 1):
+        raise DTypeError(f"flush_denormals is {value!r}; wanted True, False or None")
+    return _ffi.FLUSH_DENORMALS if value else _ffi.KEEP_DENORMALS
+
+
+def given_numbers(kind: Algorithm, given: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(hyperparameter, what it is called in messages, value) of what was given in any spelling, each once.
+
+    None and OMITTED are what was not given, but that a weight decay may not be None. Other keys are left alone.
+    """
+    several = lists(kind)
+    keys: dict[str, str] = {}
+    for key, value in given.items():
+        if value is OMITTED or (value is None and key != "weight_decay"):
+            continue
+        name = ALIASES.get(key, key)
+        if name in several:
+            found = list(zip(several[name], parts(value, key, several[name], kind), strict=True))
+        elif name in kind.places:
+            found = [(name, value)]
+        else:
+            continue
+        for index, (name, part) in enumerate(found):
+            if name in keys:
+                both = sorted((keys[name], key), key=lambda one: (one in ALIASES, one not in LISTS))
+                raise DTypeError(f"{' and '.join(both)} are two names of one argument: give one of them")
+            keys[name] = key
+            yield name, key if len(found) == 1 else f"{key}[{index}]", part
+
+
+class Reader:
+    """Reads the numbers and flags of an algorithm out of dicts with certain keys, of which some may be left out.
+
+    numbers: keys of one hyperparameter, with its place; lists: of several, with theirs; flags: with their bits.
+    """
+
+    def __init__(self, algorithm: int, keys: Iterable[str], optional: Iterable[str] = ()) -> None:
+        """keys: of numbers and flags, others are left alone; optional: of flags, which are then as the algorithm has
+        them."""
+        self.kind = _algorithms.of(algorithm)
+        self.numbers: dict[str, int] = {}
+        self.lists: dict[str, dict[str, int]] = {}
+        self.flags: dict[str, int] = {}
+        self._defaults = tuple(self.kind.defaults.values())
+        several = lists(self.kind)
+        self._optional = frozenset(optional)
+        for key in (*keys, *self._optional):
+            name = ALIASES.get(key, key)
+            if name in several:
+                self.lists[key] = {part: self.kind.places[part] for part in several[name]}
+            elif name in self.kind.places:
+                self.numbers[key] = self.kind.places[name]
+            elif FLAGS.get(name, 0) & _free_flags(self.kind):
+                self.flags[key] = FLAGS[name]
+
+    def said(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """The hyperparameters by name, as they stand in a group."""
+        names = tuple(self.kind.places)
+        found = {names[place]: group[key] for key, place in self.numbers.items()}
+        for key, places in self.lists.items():
+            found |= zip(places, self.parts(group, key), strict=True)
+        return found
+
+    def values(self, group: Mapping[str, Any]) -> tuple[float, ...]:
+        """The hyperparameters, in the order of their numbers."""
+        found = list(self._defaults)
+        for key, place in self.numbers.items():
+            value = group[key]
+            found[place] = value if type(value) is float else number(value, key)
+        for key, places in self.lists.items():
+            parts = self.parts(group, key)
+            for index, place in enumerate(places.values()):
+                part = parts[index]
+                found[place] = part if type(part) is float else number(part, f"{key}[{index}]")
+        return tuple(found)
+
+    def parts(self, group: Mapping[str, Any], key: str) -> tuple[Any, ...]:
+        """The values under a key of several."""
+        return parts(group[key], key, tuple(self.lists[key]), self.kind)
+
+    def bits(self, group: Mapping[str, Any]) -> int:
+        """The flags."""
+        bits = self.kind.default_flags
+        for key, bit in self.flags.items():
+            if key in group or key not in self._optional:
+                value = group[key]
+                bits = bits | bit if value is True or (value is not False and flag(value, key)) else bits & ~bit
+        return bits

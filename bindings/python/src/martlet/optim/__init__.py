@@ -1,0 +1,40 @@
+"""Optimizers as objects over numpy arrays: they keep the state, and groups of hyperparameters.
+
+martlet.torch has the same names over tensors.
+"""
+
+from martlet.optim._optimizer import Optimizer
+from martlet.optim.adagrad import Adadelta, Adagrad, RMSprop
+from martlet.optim.adam import Adam, Adamax, AdamOptimizer, AdamW, NAdam, RAdam
+from martlet.optim.divisors import ADOPT, AdaBelief, AdaBound, LaProp
+from martlet.optim.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
+from martlet.optim.rprop import Rprop
+from martlet.optim.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
+from martlet.optim.sgd import ASGD, SGD
+
+__all__ = [
+    "ADOPT",
+    "ASGD",
+    "SGD",
+    "AdEMAMix",
+    "AdaBelief",
+    "AdaBound",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamOptimizer",
+    "AdamW",
+    "AdamWScheduleFree",
+    "Adamax",
+    "Adan",
+    "LaProp",
+    "Lion",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RAdamScheduleFree",
+    "RMSprop",
+    "Rprop",
+    "SGDScheduleFree",
+    "SimplifiedAdEMAMix",
+]

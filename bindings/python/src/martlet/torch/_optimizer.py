@@ -1,0 +1,273 @@
+"""What every torch optimizer here is: a torch.optim.Optimizer whose step is one native call.
+
+Hooks, groups and state names are torch's. A class of one algorithm is a signature over this (adam.py, sgd.py). What
+options mean is options.py's work, how tensors become addresses that of plan.py, what state is that of state.py, how it
+enters and leaves a state_dict that of state_dict.py, what surrounds a step that of hooks.py.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import torch
+
+from martlet import _forks, _signatures, _threads
+from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, MissingError, UnsupportedError
+from martlet._owner import Gate
+from martlet.torch import differentiable, options
+from martlet.torch import state as states
+from martlet.torch import state_dict as state_dicts
+from martlet.torch.hooks import hooked
+from martlet.torch.plan import Plan
+
+_num_threads = torch.get_num_threads
+# What a pickled optimizer has beside torch's, where a count of steps is more than its "step" can show.
+_EXACT = "exact_steps"
+
+
+class Optimizer(torch.optim.Optimizer):
+    """An optimizer over tensors on the CPU. Use a class of an algorithm, which has torch's arguments and defaults where
+    torch has the algorithm, and takes these by name beside its own:
+
+    flush_denormals          whether numbers too small for the normal range count as zero during a step. None: yes, but
+                             where eps is under 1e-10. False treats them exactly as torch does, and is slower once
+                             moments decay to them
+    semantics                whose convention is followed where libraries differ: "torch", "keras", "optax" or "paper"
+    state_dtype              torch.float64, float32, bfloat16 or float16 for the moments; None: each parameter's type
+    decoupled_weight_decay   take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of adding it to
+                             the gradient
+    cautious_weight_decay    the same, in those elements alone that the step moves the way the decay does
+    corrected_weight_decay   the same with lr^2 over the largest lr so far for lr
+
+    The last three are for algorithms that have weight_decay. Options that torch's class does not have stand in
+    param_groups, defaults and state_dict only where they are not as they would be without. Each may be given or set for
+    one group: group["semantics"] = "optax".
+
+    optimizer.state is torch's too: what is done to it, in place or by replacement, takes effect at the next step.
+
+    foreach, fused and capturable are accepted and change nothing: every step is one fused call, which no graph holds.
+    Groups with differentiable=True are stepped by torch itself. float64, float32, bfloat16, float16 and complex
+    parameters of any strides are served; gradients and moments may have other types than their parameter. Threads:
+    torch.get_num_threads(). One thread at a time may be inside.
+    """
+
+    _kind: options.Kind
+    # The state that load_state_dict has just made.
+    _loading: defaultdict[Any, Any] | None = None
+
+    def __init_subclass__(
+        cls,
+        algorithm: int | None = None,
+        peer: type[torch.optim.Optimizer] | None = None,
+        **others: Any,
+    ) -> None:
+        """algorithm: the library's number. peer: torch's class of it."""
+        super().__init_subclass__(**others)
+        if algorithm is not None:
+            stated = inspect.signature(cls.__init__).parameters
+            inherited = getattr(cls, "_kind", None)
+            cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer)
+            _signatures.show(cls.__init__, cls._kind.own)
+
+    def __init__(self, params: Any, given: Mapping[str, Any]) -> None:
+        """given: the locals() of a class's constructor."""
+        kind = self._kind
+        defaults = {**kind.own, **_signatures.arguments(given, kind.own, type(self).__name__)}
+        kind.check_arguments(defaults)
+        options.check_switched(defaults)
+        kind.check_options(defaults)
+        kind.unwrap(defaults)
+        kind.drop_defaults(defaults)
+        if params is None:
+            raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
+        self._plan: Plan | None = None
+        self._counts: states.Counts = {}
+        self._gate = Gate()
+        with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
+            super().__init__(params, kind.in_torchs_order(defaults))
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds parameters with options of their own, as in torch. A parameter that the group has twice is stepped once,
+        with a warning; one that another group has is an error."""
+        index = len(self.param_groups)
+        if isinstance(param_group, dict) and param_group.get("params") is None:
+            kind = DTypeError if "params" in param_group else MissingError
+            raise kind(f"param_groups[{index}]['params'] is missing or None; wanted an iterable of tensors")
+        with _torchs_errors_as_ours():
+            super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        try:
+            self._kind.check_group(group, f"param_groups[{index}]")
+            self._kind.drop_defaults(group)
+            _check_parameters(group, index)
+        except BaseException:
+            self.param_groups.pop()
+            raise
+
+    @property
+    def state(self) -> defaultdict[Any, Any]:
+        """Moments and step counts by parameter, as in torch: what steps read and write, to be looked at and changed.
+
+        Steps know their own moments. From here on somebody else has them too, and each step looks for what has become
+        of them.
+        """
+        self._is_private = False
+        return self._states
+
+    @state.setter
+    def state(self, value: defaultdict[Any, Any]) -> None:
+        # The first one is what torch's constructor makes.
+        self._is_private = "_states" not in self.__dict__
+        self._states = value
+
+    @hooked
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Performs a single optimization step.
+
+        closure: reevaluates the model and returns the loss, which step then returns.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if (threads := _num_threads()) != _threads.followed:
+            _threads.follow(threads)
+        if "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
+            _refuse_scaling(self)
+        gate = self._gate
+        turn = gate.enter()
+        try:
+            plan = self._plan
+            state, is_private = self._states, self._is_private
+            if plan is None or not plan.repeat(self.param_groups, state, is_private):
+                self._plan = None
+                plan = Plan(self._kind, self.param_groups, state, self._counts, is_private)
+                differentiable.take_step(
+                    self._kind, self.param_groups, state, self.defaults.get("differentiable", False)
+                )
+                if plan.run_first():
+                    self._plan = plan
+        except (MartletError, LookupError):
+            # The fast path says less: where a group's options are to blame, the error names the group.
+            self._kind.check_groups(self.param_groups)
+            raise
+        finally:
+            gate.leave(turn)
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, loadable by torch's class of the same name, with "step_exact" (int64) beside a "step" (float32)
+        past 2^24.
+
+        A copy: later steps do not change it, nor does changing it, or loading it into another optimizer, change this
+        one. It takes as much memory as the moments; optimizer.state has the moments themselves.
+        """
+        for pre_hook in self._optimizer_state_dict_pre_hooks.values():
+            pre_hook(self)
+        hooks = self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks
+        is_private = self._is_private
+        self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = OrderedDict(), OrderedDict()
+        try:
+            packed = super().state_dict()
+        finally:
+            self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = hooks
+        self._is_private = is_private  # a copy is all that leaves here
+        parameters = dict(enumerate(chain.from_iterable(group["params"] for group in self.param_groups)))
+        counts: dict[Any, Any] = self._counts
+        packed = {
+            "state": {
+                key: state_dicts.handed_out(entry, counts.get(parameters.get(key)))
+                for key, entry in packed["state"].items()
+            },
+            "param_groups": state_dicts.snapshot(packed["param_groups"]),
+        }
+        for group in packed["param_groups"]:
+            self._kind.drop_defaults(group)
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            changed = hook(self, packed)
+            if changed is not None:
+                packed = changed
+        return packed
+
+    @torch._disable_dynamo  # type: ignore[attr-defined]
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a state_dict of this class, or of torch's of the same algorithm.
+
+        Everything is copied. Moments are cast to state_dtype where one was given, else to the parameter's type as torch
+        does. Options beyond torch's that it does not have stay as they are, and entries for no parameter of this
+        optimizer are carried along. Raises FormatError, and changes nothing, where shapes or groups do not fit.
+        """
+        if not isinstance(state_dict, dict):
+            raise FormatError(f"the state_dict is a {type(state_dict).__name__}; wanted what state_dict() gave")
+        state_dict = state_dict.copy()
+        for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = pre_hook(self, state_dict)
+            if changed is not None:
+                state_dict = changed
+        state_dicts.check_packed(state_dict, self.param_groups, self._kind)
+        groups = state_dicts.loaded_groups(state_dict["param_groups"], self.param_groups, self._kind)
+        self._loading = state_dicts.loaded_state(state_dict, groups, self._kind)
+        try:
+            self.__setstate__({"state": self._loading, "param_groups": groups})
+        finally:
+            self._loading = None
+        for post_hook in self._optimizer_load_state_dict_post_hooks.values():
+            post_hook(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        exact = {
+            parameter: count
+            for parameter, counter in self._counts.items()
+            if (count := state_dicts.exact_count(self.state.get(parameter), counter)) is not None
+        }
+        return {**state, _EXACT: exact} if exact else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        exact = state.pop(_EXACT, {})
+        defaults = state.get("defaults") or self.defaults
+        for group in state["param_groups"]:
+            for option, value in defaults.items():
+                if option not in self._kind.own:
+                    group.setdefault(option, value)
+            self._kind.drop_defaults(group)
+        counts = states.take_over(state["state"], state["param_groups"], self._kind)
+        self.state = state.pop("state")
+        # Who gave it may hold it, unless it was made for this.
+        self._is_private = self._states is self._loading
+        super().__setstate__(state)
+        self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
+        self._plan = None
+        self._gate = Gate()
+
+
+def _refuse_scaling(optimizer: Any) -> None:
+    for name in ("grad_scale", "found_inf"):
+        if getattr(optimizer, name, None) is not None:
+            raise UnsupportedError(
+                f"optimizer.{name} is not supported: unscale the gradients before step(), as GradScaler does by itself"
+            )
+
+
+@contextmanager
+def _torchs_errors_as_ours() -> Iterator[None]:
+    """What torch says of parameters and groups, in its words, as errors that are Martlet's too."""
+    try:
+        yield
+    except MartletError:
+        raise
+    except TypeError as error:
+        raise DTypeError(str(error)) from error
+    except ValueError as error:
+        raise ArgumentError(str(error)) from error
+
+
+def _check_parameters(group: dict[str, Any], index: int) -> None:
+    for parameter, name in states.named(group, index).items():
+        states.moment_dtype(parameter, group.get("state_dtype"), name)

@@ -1,0 +1,82 @@
+"""Rules that divide by the root of gradients' squares: RMSprop, Adagrad, Adadelta."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from martlet import _ffi
+from martlet.torch._optimizer import Optimizer
+
+
+class RMSprop(Optimizer, algorithm=_ffi.RMSPROP, peer=torch.optim.RMSprop):
+    """RMSprop (Tieleman and Hinton, 2012; Graves, 2013), with the arguments and defaults of torch.optim.RMSprop.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class Adagrad(Optimizer, algorithm=_ffi.ADAGRAD, peer=torch.optim.Adagrad):
+    """Adagrad (Duchi et al., 2011), with the arguments and defaults of torch.optim.Adagrad.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class Adadelta(Optimizer, algorithm=_ffi.ADADELTA, peer=torch.optim.Adadelta):
+    """Adadelta (Zeiler, 2012), with the arguments and defaults of torch.optim.Adadelta.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())

@@ -1,0 +1,130 @@
+"""Relatives of Adam that divide otherwise: AdaBound, AdaBelief, LaProp, ADOPT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from martlet import _ffi
+from martlet.torch._optimizer import Optimizer
+
+
+class AdaBound(Optimizer, algorithm=_ffi.ADABOUND):
+    """AdaBound, with amsgrad AMSBound (Luo et al., 2019) over tensors.
+
+    lr            learning rate, 0 or more. Default 1e-3
+    betas         decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
+    final_lr      the rate that the bounds meet at, 0 or more. Default 0.1
+    gamma         how fast the bounds meet, in [0, 1). Default 1e-3
+    eps           added to the denominator, 0 or more. Default 1e-8
+    weight_decay  0 or more. Default 0
+    amsgrad       divide by the largest second moment so far
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        final_lr: float = 0.1,
+        gamma: float = 1e-3,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class AdaBelief(Optimizer, algorithm=_ffi.ADABELIEF):
+    """AdaBelief (Zhuang et al., 2020) over tensors.
+
+    lr            learning rate, 0 or more. Default 1e-3
+    betas         decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
+    eps           added to the root, 0 or more. Default 1e-16
+    weight_decay  0 or more. Default 0
+    eps_root      added to the squares, 0 or more. Default 1e-16
+    amsgrad       divide by the largest second moment so far
+    rectify       rectify the rate while the squares' average has seen few gradients
+
+    weight_decay is decoupled and the rate rectified unless told otherwise, as in the authors' code.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-16,
+        weight_decay: float = 0,
+        eps_root: float = 1e-16,
+        amsgrad: bool = False,
+        rectify: bool = True,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class LaProp(Optimizer, algorithm=_ffi.LAPROP):
+    """LaProp (Ziyin et al., 2020) over tensors.
+
+    lr            learning rate, 0 or more. Default 4e-4
+    betas         decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
+    eps           added to the denominator, 0 or more. Default 1e-15
+    weight_decay  0 or more. Default 0
+
+    weight_decay is decoupled unless told otherwise.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 4e-4,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-15,
+        weight_decay: float = 0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class ADOPT(Optimizer, algorithm=_ffi.ADOPT):
+    """ADOPT (Taniguchi et al., 2024) over tensors.
+
+    lr            learning rate, 0 or more. Default 1e-3
+    betas         decay rates of the averages, each in [0, 1). Default (0.9, 0.9999)
+    eps           added to the denominator, 0 or more. Default 1e-6
+    weight_decay  0 or more. Default 0
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.9999),
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())

@@ -1,0 +1,128 @@
+"""Relatives of Adam that keep other momenta: Lion, Adan, AdEMAMix, SimplifiedAdEMAMix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from martlet import _ffi
+from martlet.torch._optimizer import Optimizer
+
+
+class Lion(Optimizer, algorithm=_ffi.LION):
+    """Lion (Chen et al., 2023) over tensors.
+
+    lr            learning rate, 0 or more. Default 1e-4
+    betas         weight of the momentum in the step, and its decay rate. Default (0.9, 0.99)
+    weight_decay  0 or more. Default 0
+
+    weight_decay is decoupled unless told otherwise.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class Adan(Optimizer, algorithm=_ffi.ADAN):
+    """Adan (Xie et al., 2022) over tensors.
+
+    lr            learning rate, 0 or more. Default 1e-3
+    betas         decay rates of the averages of gradients, differences and squares. Default (0.98, 0.92, 0.99)
+    eps           added to the denominator, 0 or more. Default 1e-8
+    weight_decay  0 or more. Default 0
+
+    weight_decay divides the parameter, p / (1 + lr weight_decay), and is never added to the gradient.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float, float] = (0.98, 0.92, 0.99),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class AdEMAMix(Optimizer, algorithm=_ffi.ADEMAMIX):
+    """AdEMAMix (Pagliardini et al., 2024) over tensors.
+
+    lr            learning rate, 0 or more. Default 1e-3
+    betas         decay rates of fast average, squares and slow average. Default (0.9, 0.999, 0.9999)
+    alpha         weight of the slow average, 0 or more. Default 2.0
+    eps           added to the denominator, 0 or more. Default 1e-8
+    weight_decay  0 or more. Default 0
+    alpha_warmup  steps over which alpha grows to its value; 0: none. Default 0
+    beta3_warmup  steps over which betas[2] grows to its value; 0: none. Default 0
+
+    weight_decay is decoupled unless told otherwise.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float, float] = (0.9, 0.999, 0.9999),
+        alpha: float = 2.0,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        alpha_warmup: float = 0,
+        beta3_warmup: float = 0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class SimplifiedAdEMAMix(Optimizer, algorithm=_ffi.SIMPLIFIED_ADEMAMIX):
+    """Simplified AdEMAMix (Morwani et al., 2025) over tensors.
+
+    lr            learning rate, 0 or more. Default 1e-4
+    betas         decay rates of the averages, each in [0, 1). Default (0.99, 0.95)
+    alpha         weight of the gradient beside the momentum, 0 or more. Default 0.0
+    eps           added to the denominator, 0 or more. Default 1e-8
+    weight_decay  0 or more. Default 0
+
+    weight_decay is decoupled unless told otherwise.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-4,
+        betas: tuple[float, float] = (0.99, 0.95),
+        alpha: float = 0.0,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())

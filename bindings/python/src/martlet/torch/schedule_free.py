@@ -1,0 +1,150 @@
+"""SGDScheduleFree, AdamWScheduleFree, RAdamScheduleFree: an average takes a schedule's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from martlet import _ffi
+from martlet._errors import ArgumentError, OrderError
+from martlet.torch._optimizer import Optimizer
+
+
+class ScheduleFree(Optimizer):
+    """What the three share: parameters are where gradients are taken while training, and at the trained point in
+    evaluation. A group's "train_mode" says which; at first it is True."""
+
+    def train(self) -> None:
+        """Moves the parameters to where gradients are taken. Before a step, and after eval()."""
+        self._move(True)
+
+    def eval(self) -> None:
+        """Moves the parameters to the trained point, to be evaluated or saved."""
+        self._move(False)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """As every optimizer's; in evaluation an OrderError."""
+        if not all(group["train_mode"] for group in self.param_groups):
+            raise OrderError("the parameters are at the trained point, for evaluation; call train() before step()")
+        return super().step(closure)
+
+    @torch.no_grad()
+    def _move(self, train: bool) -> None:
+        weights = [self._weight(index, train) for index in range(len(self.param_groups))]
+        for group, weight in zip(self.param_groups, weights, strict=True):
+            if group["train_mode"] is not train:
+                for parameter in group["params"]:
+                    z = self.state[parameter].get("z") if parameter in self.state else None
+                    if z is not None:
+                        parameter.lerp_(z.to(parameter.dtype), weight)
+                group["train_mode"] = train
+
+    def _weight(self, index: int, train: bool) -> float:
+        """How far z is from the other point, beside the parameter."""
+        group = self.param_groups[index]
+        beta = float(group["momentum"] if "momentum" in group else group["betas"][0])
+        if beta == 0:
+            name = "momentum" if "momentum" in group else "betas[0]"
+            raise ArgumentError(f"param_groups[{index}]: {name} is 0, which keeps no average; wanted more than 0")
+        return 1 - beta if train else 1 - 1 / beta
+
+
+class SGDScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_SGD):
+    """Schedule-Free gradient descent (Defazio et al., 2024) over tensors.
+
+    lr               learning rate, 0 or more. Default 1.0
+    momentum         how near gradients are taken to the average, in [0, 1). Default 0.9
+    weight_decay     0 or more. Default 0
+    warmup_steps     steps over which the learning rate grows to its value; 0: none. Default 0
+    r                power of the step in the average's weights. Default 0.0
+    weight_lr_power  power of the rate in the average's weights. Default 2.0
+
+    A parameter is where gradients are taken; the trained point lies between it and the state's z. martlet.h says how.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1.0,
+        momentum: float = 0.9,
+        weight_decay: float = 0,
+        warmup_steps: float = 0,
+        r: float = 0.0,
+        weight_lr_power: float = 2.0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, {**locals(), "train_mode": True})
+
+
+class AdamWScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_ADAMW):
+    """Schedule-Free AdamW (Defazio et al., 2024) over tensors.
+
+    lr               learning rate, 0 or more. Default 2.5e-3
+    betas            decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
+    eps              added to the denominator, 0 or more. Default 1e-8
+    weight_decay     0 or more. Default 0
+    warmup_steps     steps over which the learning rate grows to its value; 0: none. Default 0
+    r                power of the step in the average's weights. Default 0.0
+    weight_lr_power  power of the rate in the average's weights. Default 2.0
+
+    A parameter is where gradients are taken; the trained point lies between it and the state's z. martlet.h says how.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 2.5e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        warmup_steps: float = 0,
+        r: float = 0.0,
+        weight_lr_power: float = 2.0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, {**locals(), "train_mode": True})
+
+
+class RAdamScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_RADAM):
+    """Schedule-Free RAdam (Defazio et al., 2024) over tensors.
+
+    lr               learning rate, 0 or more. Default 2.5e-3
+    betas            decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
+    eps              added to the denominator, 0 or more. Default 1e-8
+    weight_decay     0 or more. Default 0
+    r                power of the step in the average's weights. Default 0.0
+    weight_lr_power  power of the rate in the average's weights. Default 2.0
+
+    A parameter is where gradients are taken; the trained point lies between it and the state's z. martlet.h says how.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 2.5e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        r: float = 0.0,
+        weight_lr_power: float = 2.0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, {**locals(), "train_mode": True})

@@ -1,0 +1,230 @@
+"""What holds for every algorithm of the library: faces, defaults, spellings, state, and torch's own."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import martlet
+import martlet.torch
+from martlet import _algorithms, _ffi, _groups, _spellings, functional, nn, optim
+from martlet._config import SEMANTICS, defaults
+from networks import digits_like, mlp
+
+TENSORS = {name: kind for name in martlet.torch.__all__ if hasattr(kind := getattr(martlet.torch, name), "_kind")}
+ARRAYS = {name: kind for name in optim.__all__ if hasattr(kind := getattr(optim, name), "_algorithm")}
+PEERS = {name: kind._kind.peer for name, kind in TENSORS.items() if kind._kind.peer is not None}
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "SGD": [{"momentum": 0.9, "dampening": 0.5}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}],
+    "RMSprop": [{"momentum": 0.9, "centered": True, "weight_decay": 0.1}],
+    "ASGD": [{"t0": 3.0, "weight_decay": 0.1}],
+    "NAdam": [{"decoupled_weight_decay": True, "weight_decay": 0.1}],
+    "Adam": [{"amsgrad": True, "weight_decay": 0.1}],
+}
+CASES = [(name, options) for name in PEERS for options in ({}, {"maximize": True}, *OPTIONS.get(name, []))]
+
+
+def parameters() -> list[torch.nn.Parameter]:
+    generator = torch.Generator().manual_seed(5)
+    return [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in ((4, 3), (3,), ())]
+
+
+def gradients(step: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(100 + step)
+    return [torch.randn(shape, generator=generator) for shape in ((4, 3), (3,), ())]
+
+
+def train(kind: Any, options: dict[str, Any], steps: range, state: Any = None, start: Any = None) -> tuple[Any, Any]:
+    made = parameters()
+    if start is not None:
+        for parameter, value in zip(made, start, strict=True):
+            parameter.data.copy_(value)
+    optimizer = kind(made, **options)
+    if state is not None:
+        optimizer.load_state_dict(state)
+    for step in steps:
+        for parameter, gradient in zip(made, gradients(step), strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+    return [parameter.detach().clone() for parameter in made], optimizer
+
+
+def near(found: Any, wanted: Any) -> None:
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
+
+
+def test_every_algorithm_has_a_class_for_tensors_and_one_for_arrays() -> None:
+    every = set(_algorithms.numbers())
+    assert {kind._algorithm for kind in ARRAYS.values()} == every
+    # torch's AdamW is an Adam whose groups say that they are decoupled.
+    assert {kind._kind.reader.kind.number for kind in TENSORS.values()} == every - {_ffi.ADAMW}
+    assert set(functional.__all__) == {_algorithms.of(number).name for number in every} | {"adam_optimizer"}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_defaults_are_the_librarys(name: str) -> None:
+    group = TENSORS[name]([torch.zeros(2)]).param_groups[0]
+    wanted = _groups.as_group(defaults(ARRAYS[name]._algorithm))
+    assert {key: group[key] for key in wanted if key in group} == {key: wanted[key] for key in wanted if key in group}
+    assert set(_spellings.number_keys(ARRAYS[name]._algorithm)) <= group.keys()
+    assert ARRAYS[name]().defaults == wanted
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_signatures_and_groups_are_torchs(name: str) -> None:
+    ours, theirs = (inspect.signature(kind).parameters for kind in (TENSORS[name], PEERS[name]))
+    own = TENSORS[name]._kind.own
+    assert list(ours) == [*theirs, *(key for key in own if key not in theirs)]
+    assert [(ours[key].default, ours[key].kind) for key in theirs] == [
+        (one.default, one.kind) for one in theirs.values()
+    ]
+    made = [kind([torch.zeros(2)]).state_dict() for kind in (TENSORS[name], PEERS[name])]
+    assert list(made[0]["param_groups"][0].items()) == list(made[1]["param_groups"][0].items())
+
+
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_torchs_curve_and_state_both_ways(name: str, options: dict[str, Any]) -> None:
+    ours, theirs = TENSORS[name], PEERS[name]
+    for first, second in ((ours, theirs), (theirs, ours)):
+        half, optimizer = train(first, options, range(6))
+        state = optimizer.state_dict()
+        wanted, _ = train(theirs, options, range(12))
+        found, other = train(second, options, range(6, 12), state, half)
+        near(found, wanted)
+        assert {*map(tuple, other.state_dict()["state"].values())} == {*map(tuple, state["state"].values())}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_differentiable_group_is_torchs(name: str) -> None:
+    if "differentiable" not in inspect.signature(TENSORS[name]).parameters:
+        return
+    found = parameters()
+    optimizer = TENSORS[name](found)
+    for step in range(6):
+        optimizer.param_groups[0]["differentiable"] = step in (2, 3)
+        for parameter, gradient in zip(found, gradients(step), strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+    near([parameter.detach() for parameter in found], train(PEERS[name], {}, range(6))[0])
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_all_faces_give_the_same_bits(name: str, tmp_path: Path) -> None:
+    options = {"weight_decay": 0.01} if name != "Rprop" else {}
+    wanted, tensors = train(TENSORS[name], options, range(6))
+    arrays = [parameter.detach().numpy() for parameter in parameters()]
+    plain, states = [array.copy() for array in arrays], {}
+    optimizer = ARRAYS[name](arrays, **options)
+    function = getattr(martlet, _algorithms.of(ARRAYS[name]._algorithm).name)
+    for step in range(6):
+        given = [gradient.numpy() for gradient in gradients(step)]
+        if step == 3:  # through a file, and through a state_dict
+            optimizer.save(tmp_path / "state")
+            kept = optimizer.state_dict()
+            optimizer = ARRAYS[name](arrays, **options)
+            optimizer.load(tmp_path / "state")
+            optimizer.load_state_dict(kept)
+        optimizer.step(given)
+        function(plain, given, states, **options)
+    for array, other, tensor in zip(arrays, plain, wanted, strict=True):
+        # A scalar is kept in fp64 here, and in fp32 by torch.
+        np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-5, atol=1e-7)
+        assert np.array_equal(array, other)
+    ARRAYS[name]([array.copy() for array in arrays], **options).load_state_dict(tensors.state_dict())
+
+
+@pytest.mark.parametrize("number", _algorithms.numbers())
+def test_a_model_trains_with_it_by_name_and_keeps_it(number: int, tmp_path: Path) -> None:
+    x, y = digits_like(40, (20,))
+    model = mlp()
+    model.compile(_algorithms.of(number).name, "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model")
+    other = nn.load_model(tmp_path / "model")
+    assert other.optimizer.hyperparameters() == model.optimizer.hyperparameters()
+    for one in (model, other):
+        one.optimizer.learning_rate = 1e-3
+        one.train_on_batch(x, y)
+    assert np.array_equal(model.parameters(), other.parameters())
+
+
+@pytest.mark.parametrize("number", _algorithms.numbers())
+def test_slots_depend_on_flags_and_on_which_numbers_are_zero(number: int) -> None:
+    row = defaults(number)
+    random = np.random.default_rng(number)
+    for used in random.integers(0, 2, (20, len(row.values))).astype(bool):
+        values = tuple(float(value) for value in np.where(used, random.uniform(0.1, 0.9, len(used)), 0))
+        config = _ffi.Config()
+        row._replace(values=values, flags=row.flags | _ffi.WIDE_RANGES).write(config)
+        count = _ffi.Int64()
+        _ffi.martlet_algorithm_slot_count(count, config)
+        assert count.value == len(_algorithms.slots(number, SEMANTICS["torch"], row.flags, tuple(used)).names)
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_what_an_algorithm_does_not_read_is_named(name: str) -> None:
+    kind = _algorithms.of(ARRAYS[name]._algorithm)
+    unread = next(key for key in ("amsgrad", "nesterov", "centered") if key not in _spellings.flag_keys(kind.number))
+    for made, where in ((ARRAYS[name], np.zeros(2)), (TENSORS[name], torch.zeros(2))):
+        with pytest.raises(TypeError, match=f"{name} got an unexpected argument '{unread}'; it takes .*lr"):
+            made([where], **{unread: True})
+        with pytest.raises(martlet.MartletError, match="Invalid learning rate: -1"):
+            made([where], lr=-1)
+    with pytest.raises(martlet.ArgumentError, match=f"'{unread}', which is no hyperparameter of {kind.name}"):
+        ARRAYS[name]([{"params": [np.zeros(2)], unread: True}])
+
+
+def test_a_state_of_another_algorithm_is_refused() -> None:
+    state = train(martlet.torch.Adagrad, {}, range(2))[1].state_dict()
+    for kind in (martlet.torch.Adam, martlet.torch.RMSprop):
+        with pytest.raises(martlet.FormatError, match="another optimizer's"):
+            train(kind, {}, range(1), state)
+    with pytest.raises(martlet.FormatError, match="another optimizer's"):
+        optim.Adam([np.zeros((4, 3))]).load_state_dict(state)
+
+
+def test_a_momentum_that_comes_late_starts_as_torchs_does() -> None:
+    ran = []
+    for kind in (martlet.torch.SGD, torch.optim.SGD):
+        made = parameters()
+        optimizer = kind(made, lr=0.1, dampening=0.5)
+        for step in range(6):
+            optimizer.param_groups[0]["momentum"] = 0.9 if step > 2 else 0
+            for parameter, gradient in zip(made, gradients(step), strict=True):
+                parameter.grad = gradient
+            optimizer.step()
+        ran.append([parameter.detach() for parameter in made])
+    near(*ran)
+
+
+def test_schedule_free_modes() -> None:
+    for kind in (martlet.torch.AdamWScheduleFree, martlet.torch.SGDScheduleFree):
+        made, optimizer = train(kind, {}, range(5))
+        optimizer.eval()
+        (trained, *_) = (parameter.detach().clone() for parameter in optimizer.param_groups[0]["params"])
+        first = optimizer.param_groups[0]["params"][0]
+        weight = 1 - 1 / 0.9
+        np.testing.assert_allclose(trained, made[0] + weight * (optimizer.state[first]["z"] - made[0]), rtol=1e-5)
+        with pytest.raises(martlet.OrderError, match=r"call train\(\) before step"):
+            optimizer.step()
+        optimizer.train()
+        np.testing.assert_allclose(first.detach(), made[0], rtol=1e-4, atol=1e-6)
+    array = np.ones(3)
+    arrays = optim.SGDScheduleFree([array])
+    for step in range(3):
+        arrays.step([np.full(3, 1.0 - step)])
+    before = array.copy()
+    arrays.eval()
+    assert not np.array_equal(array, before)
+    with pytest.raises(martlet.OrderError, match=r"call train\(\) first"):
+        arrays.step([np.ones(3)])
+    arrays.train()
+    np.testing.assert_allclose(array, before)
+    assert all(map(math.isfinite, array))
