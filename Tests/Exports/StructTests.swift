@@ -18,6 +18,13 @@ private struct Sized: Sendable {
         Sized(name: "report", firstSize: 32) {
             martlet_report_init($0.assumingMemoryBound(to: martlet_report.self), $1)
         },
+        Sized(name: "schedule", firstSize: 96) {
+            martlet_schedule_init(
+                $0.assumingMemoryBound(to: martlet_schedule.self), $1, MARTLET_SCHEDULE_ONE_CYCLE)
+        },
+        Sized(name: "plateau", firstSize: 96) {
+            martlet_plateau_init($0.assumingMemoryBound(to: martlet_plateau.self), $1, MARTLET_SEMANTICS_KERAS)
+        },
         Sized(name: "machine", firstSize: 40) {
             martlet_machine_get($0.assumingMemoryBound(to: martlet_machine.self), $1)
         },
@@ -47,7 +54,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
         for sized in Sized.all {
             let size = sized.firstSize + tail
             if size > 4096 { continue }
-            let (plain, memory) = (Memory(byteCount: 80), Memory(byteCount: 5000, filledWith: 0xAA))
+            let (plain, memory) = (Memory(byteCount: 96), Memory(byteCount: 5000, filledWith: 0xAA))
             #expect(sized.fill(plain.base, sized.firstSize) == MARTLET_OK)
             #expect(sized.fill(memory.base, size) == MARTLET_OK, "\(sized.name) of \(size)")
             let bytes = memory.bytes
