@@ -7,13 +7,13 @@ _tree.py and _entry.py; how a step is taken that of _stepping.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from martlet import _arrays, _checkpoint, _ffi, _groups, _state_dict, _tree
+from martlet import _arrays, _checkpoint, _ffi, _groups, _scheduled, _state_dict, _tree
 from martlet._config import OMITTED, Hyperparameters, check, defaults, one_of
 from martlet._entry import Delta, Entry
 from martlet._errors import ArgumentError, FormatError
@@ -22,6 +22,7 @@ from martlet._parameters import BoundGradients, Parameters
 from martlet._stepping import Stepper
 
 NDArray = np.ndarray[Any, Any]
+Rate = float | Callable[[int], float]
 
 
 class Adam:
@@ -31,7 +32,8 @@ class Adam:
              {"params": [...], "lr": ...}, or a dict from names to arrays. float64, float32, float16 or
              ml_dtypes.bfloat16, of any layout, writable. None: the arrays come with apply_gradients, or with nothing
              but update. A number in this place is the learning rate, as in Keras
-    lr (or learning_rate)            learning rate, 0 or more. Default 1e-3
+    lr (or learning_rate)            learning rate, 0 or more, or a schedule: a function of the steps taken so far, the
+                                     most of any parameter's, such as martlet.schedules.CosineDecay. Default 1e-3
     betas (or beta1 and beta2)       decay rates of the moments, in [0, 1). Default (0.9, 0.999)
     eps (or epsilon)                 added to the denominator, 0 or more. Default 1e-8
     weight_decay                     0 or more. Default 0; added to the gradient times the parameter
@@ -55,7 +57,7 @@ class Adam:
     def __init__(
         self,
         params: Any = None,
-        lr: float | None = None,
+        lr: Rate | None = None,
         betas: tuple[float, float] | None = None,
         eps: float | None = None,
         weight_decay: float = OMITTED,
@@ -66,7 +68,7 @@ class Adam:
         state_dtype: Any = None,
         flush_denormals: bool | None = None,
         grads: Sequence[NDArray] | Mapping[str, NDArray] | None = None,
-        learning_rate: float | None = None,
+        learning_rate: Rate | None = None,
         beta1: float | None = None,
         beta2: float | None = None,
         epsilon: float | None = None,
@@ -74,8 +76,8 @@ class Adam:
         given = {**locals()}
         if isinstance(params, Real):
             given["params"], given["lr"] = None, one_of(params, lr, "the first argument, a number, and lr", None)
-        row = _groups.completed(defaults(self._algorithm), given)
-        self.defaults: dict[str, Any] = _groups.as_group(row)
+        row = _groups.completed(defaults(self._algorithm), _scheduled.at(given, 0))
+        self.defaults: dict[str, Any] = _with_schedule(_groups.as_group(row), _scheduled.schedule_of(given))
         self.param_groups: list[dict[str, Any]] = []
         self._parameters = Parameters()
         self._delta: Delta | None = None
@@ -155,7 +157,14 @@ class Adam:
             self._bound.clear()
 
     def _read_rows(self) -> list[Hyperparameters]:
-        return self._rows.read(self.param_groups, self._parameters.group_count)
+        return self._rows.read(self._groups_now(), self._parameters.group_count)
+
+    def _groups_now(self) -> Sequence[Mapping[str, Any]]:
+        """The groups, with numbers in the place of schedules."""
+        return _scheduled.all_at(self.param_groups, self._steps_taken)
+
+    def _steps_taken(self) -> int:
+        return max((int(entry.counter) for entry in self._parameters.entries), default=0)
 
     # ---- parameters ----
 
@@ -179,22 +188,28 @@ class Adam:
         self._refuse_changes("add_param_group")
         index = len(self.param_groups)
         where = f"param_groups[{index}]"
-        base = _groups.check_group(self._algorithm, self.defaults, "defaults")
-        row = _groups.new_group(base, group, where)
+        now = self._steps_taken()
+        base = _groups.check_group(self._algorithm, _scheduled.at(self.defaults, now), "defaults")
+        row = _groups.new_group(base, _scheduled.at(group, now) if isinstance(group, Mapping) else group, where)
+        has_rate = "lr" in group or "learning_rate" in group
+        schedule = _scheduled.schedule_of(group if has_rate else self.defaults)
         new = self._parameters.new(_groups.named_arrays(group["params"], f"{where}['params']"), index)
         self._parameters.add(new)
-        self.param_groups.append({"params": tuple(entry.value for entry in new), **_groups.as_group(row)})
+        options = _with_schedule(_groups.as_group(row), schedule)
+        self.param_groups.append({"params": tuple(entry.value for entry in new), **options})
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first group; setting it sets every group's."""
+        """The learning rate of the first group, which a schedule gives for the next step; setting it, to a number or a
+        schedule, sets every group's."""
         return self._read_rows()[0].lr
 
     @lr.setter
-    def lr(self, value: float) -> None:
-        check(value, (0.0, 0.0), 0.0, 0.0)
+    def lr(self, value: Any) -> None:
+        now = _scheduled.at({"lr": value}, self._steps_taken())["lr"]
+        check(now, (0.0, 0.0), 0.0, 0.0)
         for group in self.param_groups:
-            group["lr"] = float(value)
+            group["lr"] = value if _scheduled.is_schedule(value) else float(value)
 
     learning_rate = lr
 
@@ -219,22 +234,22 @@ class Adam:
         {"state": {0: {"step": 3, "exp_avg": array, "exp_avg_sq": array}, ...}, "param_groups": [{"lr": ..., "params":
         [0, ...], "param_names": [...]}]}, as in torch.
         """
-        return _state_dict.pack(self.param_groups, self._parameters.by_group(self.param_groups))
+        return _state_dict.pack(self._groups_now(), self._parameters.by_group(self.param_groups))
 
     @gated
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over what state_dict() gave, or torch.optim's of the same parameters. Arrays are copied.
+        """Takes over what state_dict() gave, or torch.optim's of the same parameters. Arrays are copied. A schedule
+        stays, and goes on at the steps that were loaded.
 
         Raises FormatError, and changes nothing, where it does not fit the parameters. An optimizer that was made
         without parameters takes them on first: build(variables).
         """
         rows, loaded = _state_dict.unpack(
-            state_dict, self._algorithm, self.param_groups, self._parameters.by_group(self.param_groups)
+            state_dict, self._algorithm, self._groups_now(), self._parameters.by_group(self.param_groups)
         )
         for entry, step, state in loaded:
             entry.take(step, state)
-        for group, row in zip(self.param_groups, rows, strict=True):
-            group.update(_groups.as_group(row))
+        self._take_rows(rows)
 
     @gated
     def save(self, path: Any) -> None:
@@ -255,9 +270,12 @@ class Adam:
         if not entries:
             raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")
         rows = self._read_rows()
-        rows = _checkpoint.load(path, rows, entries, self._stepper.state_dtype)
+        self._take_rows(_checkpoint.load(path, rows, entries, self._stepper.state_dtype))
+
+    def _take_rows(self, rows: list[Hyperparameters]) -> None:
+        """Loaded hyperparameters; a schedule stays in the rate's place."""
         for group, row in zip(self.param_groups, rows, strict=True):
-            group.update(_groups.as_group(row))
+            group.update(_with_schedule(_groups.as_group(row), _scheduled.schedule_of(group)))
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_gate", "_rows", "_stepper")
@@ -275,6 +293,10 @@ class Adam:
             options = ", ".join(f"{key}={group.get(key)!r}" for key in _groups.OPTIONS)
             lines.append(f"  group {index}: {len(group['params'])} parameters, {options}")
         return "\n".join([*lines, ")"])
+
+
+def _with_schedule(group: dict[str, Any], schedule: Any) -> dict[str, Any]:
+    return group if schedule is None else {**group, "lr": schedule}
 
 
 class AdamW(Adam):
@@ -298,7 +320,7 @@ class AdamOptimizer(Adam):
 
     def __init__(
         self,
-        lr: float | None = None,
+        lr: Rate | None = None,
         beta1: float | None = None,
         beta2: float | None = None,
         epsilon: float | None = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _arguments, _ffi, _ffi_models, _reading, _samples
+from martlet import _arguments, _ffi, _ffi_models, _reading, _samples, schedules
 from martlet._config import SEMANTICS, Hyperparameters
 from martlet._errors import FormatError
 from martlet._model import Model, Node
@@ -273,6 +273,7 @@ def _compilation(line: Line, native: Model, found: dict[str, str], notes: dict[s
         algorithm = _header.line(found, "state")["algorithm"]
         flags, semantics = int(found["optimizer.flags"]), int(found["optimizer.semantics"])
         (convention,) = (name for name, number in SEMANTICS.items() if number == semantics)
+        schedule = schedules.deserialize(notes["schedule"]) if "schedule" in notes else None
     except (LookupError, TypeError, ValueError) as error:
         raise FormatError(f"the file's training is none of this version: {error!r}") from None
     flush = {_ffi.FLUSH_DENORMALS: True, _ffi.KEEP_DENORMALS: False}
@@ -281,4 +282,4 @@ def _compilation(line: Line, native: Model, found: dict[str, str], notes: dict[s
         native.get(_ffi.WEIGHT_DECAY), bool(flags & _ffi.AMSGRAD), bool(flags & _ffi.MAXIMIZE), convention,
         flush.get(flags & (_ffi.FLUSH_DENORMALS | _ffi.KEEP_DENORMALS)),
     )  # fmt: skip
-    return Compilation(loss, wanted, optimizers.of(row))
+    return Compilation(loss, wanted, optimizers.of(row, schedule))

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from typing import Any
 
-from martlet import _arguments, _config, _ffi, _groups
+from martlet import _arguments, _config, _ffi, _groups, _scheduled
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Model
+
+Rate = float | Callable[[int], float]
 
 
 def _hyperparameter(name: str, field: str, number: int, doc: str) -> Any:
     def read(self: Optimizer) -> float:
         return float(getattr(self.hyperparameters(), field))
 
-    def write(self: Optimizer, value: float) -> None:
-        if field == "lr":
-            _refuse_schedule(value, name)
+    def write(self: Optimizer, value: Any) -> None:
+        if field == "lr" and not self._takes_number(value, name):
+            return
         number_given = _arguments.real(_config.number(value, name), name)
         changed: dict[str, Any] = {field: number_given}
         row = self._row._replace(**changed)
@@ -38,19 +41,26 @@ class Optimizer:
     """Hyperparameters of a model's training. They can be read and set at any time, but set by no other thread than the
     one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet."""
 
-    learning_rate = _hyperparameter("learning_rate", "lr", _ffi.LR, "The learning rate, 0 or more.")
-    lr = _hyperparameter("lr", "lr", _ffi.LR, "The learning rate, 0 or more.")
+    learning_rate = _hyperparameter(
+        "learning_rate",
+        "lr",
+        _ffi.LR,
+        "The learning rate of the next step, 0 or more. "
+        "A schedule can be set in its place, and, as in Keras, no number in a schedule's.",
+    )
+    lr = _hyperparameter("lr", "lr", _ffi.LR, "Another name for learning_rate.")
     beta_1 = _hyperparameter("beta_1", "beta1", _ffi.BETA1, "The decay rate of the first moment, 0 <= beta_1 < 1.")
     beta_2 = _hyperparameter("beta_2", "beta2", _ffi.BETA2, "The decay rate of the second moment, 0 <= beta_2 < 1.")
     epsilon = _hyperparameter("epsilon", "eps", _ffi.EPS, "Added to the denominator, 0 or more.")
     weight_decay = _hyperparameter("weight_decay", "weight_decay", _ffi.WEIGHT_DECAY, "0 or more.")
 
-    def __init__(self, row: Hyperparameters) -> None:
+    def __init__(self, row: Hyperparameters, schedule: Any = None) -> None:
         self._row = row
+        self._schedule = schedule
         self._model: weakref.ref[Model] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_row": self._row, "_model": None}
+        return {"_row": self._row, "_schedule": self._schedule, "_model": None}
 
     def __repr__(self) -> str:
         row = self.hyperparameters()
@@ -63,8 +73,33 @@ class Optimizer:
         model = self._trains()
         return 0 if model is None else model.step()
 
+    @property
+    def schedule(self) -> Any:
+        """The schedule that learning_rate was given; None where that was a number."""
+        return self._schedule
+
     def hyperparameters(self) -> Hyperparameters:
-        return self._row
+        """The numbers as they are for the next step."""
+        return self._row if self._schedule is None else self._row._replace(lr=self._rate())
+
+    def before_step(self) -> None:
+        """Tells the model the next step's learning rate, where a schedule gives it."""
+        if self._schedule is not None and (model := self._trains()) is not None:
+            model.set(_ffi.LR, self._rate())
+
+    def _rate(self) -> float:
+        return _scheduled.rate(self._schedule, self.iterations, "learning_rate")
+
+    def _takes_number(self, value: Any, name: str) -> bool:
+        """False for a schedule, which is taken."""
+        if _scheduled.is_schedule(value):
+            _scheduled.rate(value, self.iterations, name)
+            self._schedule = value
+            return False
+        if self._schedule is not None:
+            raise DTypeError(f"{name} is the schedule {self._schedule!r}, which a number cannot be set for; wanted "
+                             "another schedule, or an optimizer whose learning_rate is a number")  # fmt: skip
+        return True
 
     def _trains(self) -> Model | None:
         """The model whose numbers these are; none where it is gone."""
@@ -92,7 +127,8 @@ class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015), by Keras's convention: epsilon stands beside the uncorrected root of the second
     moment, and weight_decay is decoupled.
 
-    learning_rate (or lr)                              default 0.001; a schedule is a callback, LearningRateScheduler
+    learning_rate (or lr)                              default 0.001; or a schedule of the steps taken since compile,
+                                                       such as martlet.schedules.CosineDecay(0.001, 1000)
     beta_1, beta_2 (or beta1 and beta2, or betas)      default 0.9, 0.999
     epsilon (or eps)                                   default 1e-7
     amsgrad                                            divide by the largest second moment so far
@@ -107,14 +143,14 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | None = None,
+        learning_rate: Rate | None = None,
         beta_1: float | None = None,
         beta_2: float | None = None,
         epsilon: float | None = None,
         amsgrad: bool = False,
         weight_decay: float | None = None,
         *,
-        lr: float | None = None,
+        lr: Rate | None = None,
         betas: tuple[float, float] | None = None,
         beta1: float | None = None,
         beta2: float | None = None,
@@ -123,8 +159,6 @@ class Adam(Optimizer):
         semantics: str = "keras",
         flush_denormals: bool | None = None,
     ) -> None:
-        _refuse_schedule(learning_rate, "learning_rate")
-        _refuse_schedule(lr, "lr")
         default = Hyperparameters(self._algorithm, 1e-3, 0.9, 0.999, 1e-7, 0.0)
         given = {
             "lr": lr, "learning_rate": learning_rate, "betas": betas, "eps": eps, "epsilon": epsilon,
@@ -133,7 +167,7 @@ class Adam(Optimizer):
             "weight_decay": 0.0 if weight_decay is None else weight_decay, "amsgrad": amsgrad, "maximize": maximize,
             "semantics": semantics, "flush_denormals": flush_denormals,
         }  # fmt: skip
-        super().__init__(_groups.completed(default, given))
+        super().__init__(_groups.completed(default, _scheduled.at(given, 0)), _scheduled.schedule_of(given))
 
 
 class AdamW(Adam):
@@ -143,7 +177,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: float | None = None,
+        learning_rate: Rate | None = None,
         weight_decay: float = 0.004,
         beta_1: float | None = None,
         beta_2: float | None = None,
@@ -173,21 +207,15 @@ def get(given: Any) -> Optimizer:
         if len(groups or ()) > 1:
             raise ArgumentError(f"optimizer has {len(groups)} groups, and a model has one")
         (group,) = groups or (given.defaults,)
-        return of(_groups.check_group(algorithm, group, "optimizer"))
+        row = _groups.check_group(algorithm, _scheduled.at(group, 0), "optimizer")
+        return of(row, _scheduled.schedule_of(group))
     raise DTypeError(
         f"optimizer is {given!r}; wanted {_arguments.listed(_NAMES)}, or a martlet.nn or martlet.optim Adam"
     )
 
 
-def _refuse_schedule(rate: Any, name: str) -> None:
-    """Says where a learning rate that changes belongs."""
-    if callable(rate):
-        raise DTypeError(f"{name} is {rate!r}; wanted a number: fit's callback LearningRateScheduler(schedule) sets it "
-                         "before each epoch")  # fmt: skip
-
-
-def of(row: Hyperparameters) -> Optimizer:
+def of(row: Hyperparameters, schedule: Any = None) -> Optimizer:
     """An optimizer with these hyperparameters."""
     made = (Adam if row.algorithm == _ffi.ADAM else AdamW)()
-    made._row = row
+    made._row, made._schedule = row, schedule
     return made
