@@ -117,8 +117,12 @@ static void train(struct network *n, martlet_optimizer *optimizer, int from, int
     struct network grad;
     const martlet_array grads[4] = {array(grad.weight1, HIDDEN * 2), array(grad.bias1, HIDDEN), array(grad.weight2, HIDDEN),
                                     array(grad.bias2, 1)};
+    martlet_schedule cosine;
+    check(martlet_schedule_init(&cosine, sizeof cosine, MARTLET_SCHEDULE_COSINE));
+    cosine.rate = 0.03, cosine.steps = STEPS;
     for (int step = from; step < to; step++) {
-        const double lr = 0.03 * 0.5 * (1 + cos(3.14159265 * step / STEPS));
+        double lr;
+        check(martlet_schedule_get(&lr, &cosine, 1, step));
         check(martlet_optimizer_set(optimizer, 0, MARTLET_LR, lr));
         check(martlet_optimizer_set(optimizer, 1, MARTLET_LR, lr));
         const double loss = loss_and_gradient(n, &grad);

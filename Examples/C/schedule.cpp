@@ -92,9 +92,13 @@ Model make_network() {
 
 /* Epoch after epoch, the rate falling along half a cosine; the loss of the last batch seen. */
 double train(const Model &model, std::vector<float> &x, std::vector<float> &y, int epochs, double highest) {
-    double loss = 0;
+    martlet_schedule schedule;
+    check(martlet_schedule_init(&schedule, sizeof schedule, MARTLET_SCHEDULE_COSINE));
+    schedule.rate = highest;
+    schedule.steps = epochs;
+    double loss = 0, rate = 0;
     for (int epoch = 0; epoch < epochs; epoch++) {
-        const double rate = highest * (1 + std::cos(3.14159265358979 * epoch / epochs)) / 2;
+        check(martlet_schedule_get(&rate, &schedule, 1, epoch));
         check(martlet_model_set(model.get(), MARTLET_LR, rate));
         fit(model, x, y, 1, [&](const martlet_progress &progress) {
             loss = progress.loss;

@@ -76,9 +76,9 @@ struct Sine {
         let path = "sine-\(getpid()).safetensors"
         defer { unlink(path) }
         let steps = 2000
+        let schedule = Schedule.cosine(0.02, steps: Double(steps))  // down to nothing along half a cosine
         for step in 0..<steps {
-            // Down to nothing along half a cosine.
-            let rate = 0.01 * (1 + cos(Double.pi * Double(step) / Double(steps)))
+            let rate = try schedule.rate(at: step)
             for group in 0..<optimizer.groupCount { try optimizer.set(.lr, to: rate, group: group) }
             let loss = network.loss()
             if step % 400 == 0 { print("step \(step)  loss \(loss)") }

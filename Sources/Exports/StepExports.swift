@@ -57,19 +57,9 @@ func checkCount(_ count: Int64, _ name: StaticString) throws(MartletError) {
 extension StepPlan {
     /// Adds configs that stand one after another, all of the first one's size.
     fileprivate mutating func addGroups(_ groups: UnsafePointer<martlet_config>, _ count: Int) throws(MartletError) {
-        let size = unsafe Int(groups.pointee.struct_size)
-        try martlet_config.checkSize(size, "groups[0].struct_size")
-        guard size % MemoryLayout<martlet_config>.alignment == 0 else {
-            throw MartletError(.structure, "groups[0].struct_size is \(size); expected a multiple of 8")
-        }
+        let configs = try unsafe StructList(groups, "groups")
         for index in 0..<count {
-            let group = unsafe (UnsafeRawPointer(groups) + index * size).assumingMemoryBound(to: martlet_config.self)
-            guard unsafe group.pointee.struct_size == groups.pointee.struct_size else {
-                throw unsafe MartletError(
-                    .structure,
-                    "groups[\(index)].struct_size is \(group.pointee.struct_size); expected \(size), that of groups[0]")
-            }
-            try unsafe addGroup(Configuration(group, size: size, "groups[\(index)]"))
+            try unsafe addGroup(Configuration(configs.address(index), size: configs.size, "groups[\(index)]"))
         }
     }
 }

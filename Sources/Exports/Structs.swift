@@ -21,6 +21,16 @@ extension martlet_report: SizedStruct {
     static var structName: StaticString { "martlet_report" }
 }
 
+extension martlet_schedule: SizedStruct {
+    static var firstSize: Int { 96 }
+    static var structName: StaticString { "martlet_schedule" }
+}
+
+extension martlet_plateau: SizedStruct {
+    static var firstSize: Int { 96 }
+    static var structName: StaticString { "martlet_plateau" }
+}
+
 extension martlet_layer: SizedStruct {
     static var firstSize: Int { 248 }
     static var structName: StaticString { "martlet_layer" }
@@ -126,5 +136,34 @@ extension SizedStruct {
         var value = value
         unsafe value.struct_size = UInt32(size)
         unsafe value.write(to: target, size: size)
+    }
+}
+
+/// Structs of the caller's that stand one after another, all of the first one's size.
+@unsafe struct StructList<Struct: SizedStruct> {
+    private let first: UnsafePointer<Struct>
+    /// The struct_size of each.
+    let size: Int
+    private let name: StaticString
+
+    init(_ first: UnsafePointer<Struct>, _ name: StaticString) throws(MartletError) {
+        unsafe self.first = first
+        unsafe size = Int(first.pointee.struct_size)
+        unsafe self.name = name
+        try unsafe Struct.checkSize(size, "\(name)[0].struct_size")
+        guard unsafe size % MemoryLayout<Struct>.alignment == 0 else {
+            throw unsafe MartletError(.structure, "\(name)[0].struct_size is \(size); expected a multiple of 8")
+        }
+    }
+
+    /// The address of one of them.
+    func address(_ index: Int) throws(MartletError) -> UnsafePointer<Struct> {
+        let address = unsafe (UnsafeRawPointer(first) + index * size).assumingMemoryBound(to: Struct.self)
+        guard unsafe address.pointee.struct_size == first.pointee.struct_size else {
+            throw unsafe MartletError(
+                .structure,
+                "\(name)[\(index)].struct_size is \(address.pointee.struct_size); expected \(size), that of \(name)[0]")
+        }
+        return unsafe address
     }
 }

@@ -39,6 +39,44 @@ private func power(_ base: Double, fraction: Double) -> (high: Double, low: Doub
     return result
 }
 
+/// base^exponent for a base of 0 or more and a finite exponent of 0 or more, correct to a few units of 2^-53; infinite
+/// beyond Double's range.
+func raised(_ base: Double, to exponent: Double) -> Double {
+    let whole = exponent.rounded(.down)
+    guard whole < 0x1p63 else { return base > 1 ? .infinity : base == 1 ? 1 : 0 }
+    let fraction = exponent - whole
+    let result = raised(base, to: UInt64(whole))
+    return rounded(fraction == 0 ? result : bounded(result, power(base, fraction: fraction)))
+}
+
+/// base^exponent - 1 for a base of 1 or more, correct to a few units of 2^-53 also where it is small.
+func raisedMinusOne(_ base: Double, to exponent: UInt64) -> Double {
+    let power = raised(base, to: exponent)
+    return rounded((power.high - 1, power.low))
+}
+
+private func raised(_ base: Double, to exponent: UInt64) -> (high: Double, low: Double) {
+    var result = (high: 1.0, low: 0.0)
+    var square = (high: base, low: 0.0)
+    var rest = exponent
+    while rest != 0 {
+        if rest & 1 == 1 { result = bounded(result, square) }
+        rest >>= 1
+        if rest != 0 { square = bounded(square, square) }
+    }
+    return result
+}
+
+/// The product, infinite with no error term where it is beyond Double's range.
+private func bounded(_ a: (high: Double, low: Double), _ b: (high: Double, low: Double)) -> (high: Double, low: Double)
+{
+    (a.high * b.high).isFinite ? product(a, b) : (.infinity, 0)
+}
+
+private func rounded(_ number: (high: Double, low: Double)) -> Double {
+    number.high.isFinite ? number.high + number.low : number.high
+}
+
 private func product(_ a: (high: Double, low: Double), _ b: (high: Double, low: Double)) -> (high: Double, low: Double)
 {
     let high = a.high * b.high

@@ -19,16 +19,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import hostile_model_values
+import hostile_schedule_values
 import hostile_values
 from run import Failure, Place, check_output
 
 HERE = Path(__file__).resolve().parent
 LEAST = 5
-# Any number has a name, and is a seed; what is no algorithm reads no flags.
+# Any number has a name, is a seed, and is a metric; what is no algorithm reads no flags.
 CANNOT_FAIL = {
     ("martlet_status_name", "status"),
     ("martlet_algorithm_flags", "algorithm"),
     ("martlet_model_create", "seed"),
+    ("martlet_plateau_step", "metric"),
 }
 
 
@@ -77,7 +79,8 @@ def declarations(header: Path) -> list[Function]:
 def cases(functions: list[Function]) -> Iterator[Case]:
     for function in functions:
         for parameter in function.parameters:
-            source = hostile_model_values if hostile_model_values.serves(function.name) else hostile_values
+            others = (hostile_model_values, hostile_schedule_values)
+            source = next((each for each in others if each.serves(function.name)), hostile_values)
             for value, code, expected in source.values_for(function.name, parameter.type, parameter.name):
                 yield Case(function, parameter, value, code, expected)
 

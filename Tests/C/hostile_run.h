@@ -81,6 +81,27 @@ GOOD(answers_get) {
     a->out_answers = w->answers, a->questions = w->questions, a->question_count = 2;
     a->objects = w->objects, a->object_count = 3;
 }
+GOOD(schedule_init) {
+    a->out_schedule = &w->schedule.schedule, a->struct_size = sizeof(martlet_schedule), a->kind = MARTLET_SCHEDULE_LINEAR;
+}
+GOOD(schedule_name) { a->kind = MARTLET_SCHEDULE_COSINE; }
+GOOD(schedule_get) {
+    for (int k = 0; k < 2; k++) {
+        martlet_schedule *s = &w->schedules[k];
+        REQUIRE(martlet_schedule_init(s, sizeof *s, k == 0 ? MARTLET_SCHEDULE_LINEAR : MARTLET_SCHEDULE_COSINE) == MARTLET_OK);
+        s->rate = 1e-3, s->steps = 100;
+    }
+    w->schedules[0].end = w->schedules[1].begin = 100;
+    a->out_rate = &w->out_double, a->schedules = w->schedules, a->count = 2, a->step = 120;
+}
+GOOD(plateau_init) {
+    a->out_plateau = &w->plateau.plateau, a->struct_size = sizeof(martlet_plateau), a->semantics = MARTLET_SEMANTICS_KERAS;
+}
+GOOD(plateau_step) {
+    REQUIRE(martlet_plateau_init(&w->plateau.plateau, sizeof(martlet_plateau), MARTLET_SEMANTICS_TORCH) == MARTLET_OK);
+    w->plateau.plateau.rate = 1e-3;
+    a->plateau = &w->plateau.plateau, a->metric = 0.5;
+}
 GOOD(optimizer_create) { a->out_optimizer = &w->out_optimizer, a->config = &w->config.config; }
 GOOD(optimizer_destroy) { a->optimizer = w->optimizer; }
 GOOD(optimizer_clone) { a->optimizer = w->optimizer, a->out_clone = &w->out_optimizer; }

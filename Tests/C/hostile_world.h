@@ -28,6 +28,15 @@ struct world {
         martlet_machine machine;
         unsigned char tail[4096];
     } machine;
+    struct {
+        martlet_schedule schedule;
+        unsigned char tail[4096];
+    } schedule;
+    struct {
+        martlet_plateau plateau;
+        unsigned char tail[4096];
+    } plateau;
+    martlet_schedule schedules[2];
     martlet_config groups[2];
     float value[2][COUNT], grad[2][COUNT], state[2][3 * COUNT], more[COUNT], scratch[8 * COUNT];
     martlet_array slots[2][3], grads[2], array, out_array;

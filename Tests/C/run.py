@@ -264,6 +264,7 @@ def tests() -> dict[str, Test]:
         "big": program("big", limit=240, lines=2),
         "fuzz": program("fuzz", lines=2),
         "stack": program("stack"),
+        "schedules": program("schedules"),
         "matmul": program("matmul", lines=2, once=True),
         "model_life": program("model_life"),
         "model_limits": program("model_limits"),

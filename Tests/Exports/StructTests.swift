@@ -19,6 +19,13 @@ private struct Sized: Sendable {
         Sized(name: "report", firstSize: 32, size: MemoryLayout<martlet_report>.size) {
             martlet_report_init($0.assumingMemoryBound(to: martlet_report.self), $1)
         },
+        Sized(name: "schedule", firstSize: 96, size: MemoryLayout<martlet_schedule>.size) {
+            martlet_schedule_init(
+                $0.assumingMemoryBound(to: martlet_schedule.self), $1, MARTLET_SCHEDULE_ONE_CYCLE)
+        },
+        Sized(name: "plateau", firstSize: 96, size: MemoryLayout<martlet_plateau>.size) {
+            martlet_plateau_init($0.assumingMemoryBound(to: martlet_plateau.self), $1, MARTLET_SEMANTICS_KERAS)
+        },
         Sized(name: "machine", firstSize: 40, size: MemoryLayout<martlet_machine>.size) {
             martlet_machine_get($0.assumingMemoryBound(to: martlet_machine.self), $1)
         },

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,14 +21,26 @@ import numpy as np
 
 import martlet.torch
 import oracles
-from parity_rows import ALGORITHMS, ROWS, Row
+from parity_rows import ROWS, Row
+from parity_rules import ALGORITHMS
 from peers import PEERS, Run, TorchRun
 
 Array = np.ndarray[Any, Any]
+
+
+class Errors(NamedTuple):
+    largest: float
+    rms: float
+
+
 STEPS = 300
 SHAPES = ((40, 36), (480,))
-#: Where torch has the rule, Martlet's error may be this much of torch's.
-OF_TORCH = 1.05
+#: Where torch has the rule, Martlet's rms error may be this much of torch's, and its largest that much: of two programs
+#: that are equally exact, one has the larger largest error by chance. With other numbers from the generator RMSprop's
+#: ratio went from 0.6 to 1.35, while that of the rms stayed between 0.79 and 0.81.
+OF_TORCH = Errors(largest=1.5, rms=1.05)
+#: How near Martlet comes to the oracle in float64.
+WIDE = 2e-11
 #: Wherever the tests lie in the repository; elsewhere there is no table.
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "parity.md"
 
@@ -123,11 +134,6 @@ def computed(row: Row, steps: int) -> Exact:
     return Exact(values, scales[1:])
 
 
-class Errors(NamedTuple):
-    largest: float
-    rms: float
-
-
 def errors(row: Row, run: Run, dtype: Any, steps: int) -> Errors:
     oracle = exact(row, steps)
     largest, squares, count = 0.0, 0.0, 0
@@ -152,16 +158,16 @@ def of_peer(row: Row, steps: int = STEPS, dtype: Any = np.float32) -> Errors:
 
 def martlets(row: Row, dtype: Any = np.float32) -> Run | None:
     """None where martlet.torch has no such class, no such option, or not these semantics."""
-    if not hasattr(martlet.torch, row.algorithm):
+    kind = getattr(martlet.torch, row.algorithm, None)
+    if kind is None or row.foreign or (row.slot == "x" and not hasattr(kind, "eval")):
         return None
-    options = {**ALGORITHMS[row.algorithm].options, **row.options}
-    if options.keys() - inspect.signature(getattr(martlet.torch, row.algorithm)).parameters.keys():
-        return None
+    algorithm = ALGORITHMS[row.algorithm]
+    options = {**algorithm.options, **row.options}
+    if row.options.get("weight_decay") and not algorithm.named and "weight_decay" not in algorithm.options:
+        options.setdefault("decoupled_weight_decay", False)  # in some it is the default
     try:
         return TorchRun(martlet.torch, row.algorithm, begun(dtype), lambda t: rate(row, t), options)
-    except ValueError:
-        if "semantics" not in options:
-            raise
+    except (TypeError, ValueError):
         return None
 
 
@@ -175,11 +181,12 @@ def shown(value: float) -> str:
 
 
 class Line(NamedTuple):
-    """A row of the table, and what the peer's float64 is away from the oracle."""
+    """A row of the table, and what both sides' float64 is away from the oracle."""
 
     row: Row
     peer: Errors | None
     ours: Errors | None
+    wide_peer: Errors | None = None
     wide: Errors | None = None
 
     def text(self) -> str:
@@ -192,10 +199,10 @@ class Line(NamedTuple):
 def lines() -> Iterator[Line]:
     for row in ROWS:
         there = row.peer and PEERS[row.peer].version()
-        peers = [of_peer(row, STEPS, dtype) if there else None for dtype in (np.float32, np.float64)]
-        ours = of_martlet(row, STEPS)
-        if row.peer or ours:
-            yield Line(row, peers[0], ours, peers[1])
+        peers = [of_peer(row, dtype=dtype) if there else None for dtype in (np.float32, np.float64)]
+        ours = [of_martlet(row, dtype=dtype) for dtype in (np.float32, np.float64)]
+        if row.peer or ours[0]:
+            yield Line(row, peers[0], ours[0], peers[1], ours[1])
 
 
 def cells(text: str) -> list[list[str]]:
@@ -209,21 +216,24 @@ def bounds(text: str) -> dict[tuple[str, str], float]:
 
 
 def faults(line: Line, before: dict[tuple[str, str], float]) -> list[str]:
-    """What is wrong with a row: the peer has another rule than is said; Martlet is worse than it was, gone, or behind
+    """What is wrong with a row: one side has another rule than is said; Martlet is worse than it was, gone, or behind
     torch.
     """
     where, bound = ": ".join(line.row.case), before.get(line.row.case)
     said = []
-    if line.wide is not None and (line.wide.largest > line.row.exact) != bool(line.row.differs):
-        said.append(f"{where}: in float64 {line.row.peer} is {shown(line.wide.largest)} away from the oracle")
+    if line.wide_peer is not None and (line.wide_peer.largest > line.row.exact) != bool(line.row.differs):
+        said.append(f"{where}: in float64 {line.row.peer} is {shown(line.wide_peer.largest)} away from the oracle")
+    if line.wide is not None and not line.wide.largest <= WIDE:
+        said.append(f"{where}: in float64 Martlet is {shown(line.wide.largest)} away from the oracle")
     if line.ours is None:
         gone = f"{where}: martlet.torch does not have it; the table has an error of {bound}"
         return said + [gone] * (bound is not None)
     if bound is not None and float(shown(line.ours.largest)) > bound:
         said.append(f"{where}: Martlet's largest error is {shown(line.ours.largest)}; the table has {bound}")
-    if line.row.peer == "torch" and line.peer is not None:
-        for word, ours, torchs in zip(Errors._fields, line.ours, line.peer, strict=True):
-            if not ours <= OF_TORCH * torchs:
+    # Where torch's own error is no rounding, as where the product of two denormal gradients is 0, it is no measure.
+    if line.row.peer == "torch" and line.peer is not None and line.peer.largest < 1e-3:
+        for word, ours, torchs, most in zip(Errors._fields, line.ours, line.peer, OF_TORCH, strict=True):
+            if not ours <= most * torchs:
                 said.append(f"{where}: Martlet's {word} error is {ours:.3g}, torch's {torchs:.3g}")
     return said
 
@@ -242,8 +252,8 @@ torch, or of the rule's reference, for everybody. "differs" says that the librar
 reference: its error is then how far that leads within {steps} steps, and Martlet's is that against the reference. With
 `semantics` the oracle and Martlet follow the library named there. No library: nobody else has the option.
 
-`make parity` writes this table, and fails where Martlet's error grew or is more than {of_torch} of torch's; `make test`
-runs a short form. Columns are empty where Martlet does not have the algorithm or the option.
+`make parity` writes this table, and fails where Martlet's error grew or its rms is more than {of_torch} of torch's;
+`make test` runs a short form. Columns are empty where Martlet does not have the algorithm or the option.
 
 Versions: {versions}.
 
@@ -257,7 +267,7 @@ def head() -> str:
     return HEAD.format(
         steps=STEPS,
         elements=f"{sum(array.size for array in start()):,}",
-        of_torch=OF_TORCH,
+        of_torch=OF_TORCH.rms,
         versions=", ".join(f"{name} {number}" for name, number in versions.items()),
     )
 

@@ -1,6 +1,6 @@
 """The rows of the parity table: each algorithm, its options, and who else has it.
 
-A new rule is one oracle, one line in `ALGORITHMS` and one row for each peer in `ROWS`. Options have the words of torch,
+A new rule is one oracle, one line in parity_rules.py and one row here for each peer. Options have the words of torch,
 or of the rule's reference; what a library calls them is in peers.py, and what only one library is told in its row.
 """
 
@@ -9,20 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import oracles
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """A rule with what is the same in all its rows: a rate, the options that everybody is told, and those that are in
-    its name (AdamW's decoupling).
-    """
-
-    rule: oracles.Rule
-    lr: float
-    options: dict[str, Any]
-    named: dict[str, Any] = field(default_factory=dict)
-
+from parity_rules import DECOUPLED
 
 #: In a peer's place: the oracle alone, where no library has the option.
 ALONE = ""
@@ -45,6 +32,8 @@ class Row:
     slot: str | None = None
     #: Whether some gradients are denormal.
     denormals: bool = True
+    #: Martlet does not have the convention.
+    foreign: bool = False
     #: How near the peer comes to the oracle in float64.
     exact: float = 2e-11
 
@@ -57,45 +46,14 @@ class Row:
         return self.algorithm, ", ".join(said) or "defaults"
 
 
-ADAM = {"betas": (0.9, 0.999), "eps": 1e-8}
-NO_DECAY = {"weight_decay": 0.0}
-DECOUPLED = {"decoupled_weight_decay": True}
-
-ALGORITHMS = {
-    "SGD": Algorithm(oracles.sgd, 1e-2, {}),
-    "RMSprop": Algorithm(oracles.rmsprop, 1e-2, {"alpha": 0.99, "eps": 1e-8}),
-    "Adagrad": Algorithm(oracles.adagrad, 1e-2, {"eps": 1e-10, "initial_accumulator_value": 0.0}),
-    "Adadelta": Algorithm(oracles.adadelta, 1.0, {"rho": 0.9, "eps": 1e-6}),
-    "Rprop": Algorithm(oracles.rprop, 1e-2, {"etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0)}),
-    "ASGD": Algorithm(oracles.asgd, 1e-2, {"lambd": 1e-4, "alpha": 0.75, "t0": 1e6}),
-    "Adam": Algorithm(oracles.adam, 1e-3, ADAM),
-    "AdamW": Algorithm(oracles.adam, 1e-3, ADAM, DECOUPLED),
-    "Adamax": Algorithm(oracles.adamax, 2e-3, ADAM),
-    "NAdam": Algorithm(oracles.nadam, 2e-3, {**ADAM, "momentum_decay": 4e-3}),
-    "RAdam": Algorithm(oracles.radam, 1e-3, ADAM),
-    "AdaBound": Algorithm(oracles.adabound, 1e-3, {**ADAM, "final_lr": 0.1, "gamma": 1e-3}),
-    "AdaBelief": Algorithm(oracles.adabelief, 1e-3, {"betas": (0.9, 0.999), "eps": 1e-16}),
-    "LaProp": Algorithm(oracles.laprop, 4e-4, {"betas": (0.9, 0.999), "eps": 1e-15}),
-    "ADOPT": Algorithm(oracles.adopt, 1e-3, {"betas": (0.9, 0.9999), "eps": 1e-6}),
-    "Adan": Algorithm(oracles.adan, 1e-3, {"betas": (0.98, 0.92, 0.99), "eps": 1e-8, **NO_DECAY}),
-    "Lion": Algorithm(oracles.lion, 1e-4, {"betas": (0.9, 0.99)}),
-    "AdEMAMix": Algorithm(oracles.ademamix, 1e-3, {"betas": (0.9, 0.999, 0.9999), "eps": 1e-8, "alpha": 5.0}),
-    "SimplifiedAdEMAMix": Algorithm(
-        oracles.simplified_ademamix, 1e-4, {"betas": (0.99, 0.95), "eps": 1e-8, "alpha": 0.0}
-    ),
-    "SGDScheduleFree": Algorithm(oracles.schedule_free_sgd, 1.0, {"momentum": 0.9, **NO_DECAY}),
-    "AdamWScheduleFree": Algorithm(oracles.schedule_free_adamw, 2.5e-3, {**ADAM, **NO_DECAY}),
-    "RAdamScheduleFree": Algorithm(oracles.schedule_free_radam, 2.5e-3, {**ADAM, **NO_DECAY}),
-    "Adafactor": Algorithm(
-        oracles.adafactor, 1e-2, {"eps": (2.0**-23, 1e-3), "beta2_decay": -0.8, "d": 1.0}, DECOUPLED
-    ),
-}
-
 L2 = {"weight_decay": 0.1}
 APART = {**L2, **DECOUPLED}
 UP = {"weight_decay": 0.1, "maximize": True}
 EPS = {"eps": 1e-3}
 KERAS = {"semantics": "keras", "eps": 1e-3}
+WARM = {"alpha_warmup": 200, "beta3_warmup": 200}
+T_WARM = {"alpha_warmup": None, "beta3_warmup": None, "t_alpha_beta3": 200}
+PAPER = {"semantics": "paper"}
 OPTAX = {"semantics": "optax", "eps": 1e-3}
 DECAY = {"alpha": None, "decay": 0.99}  # optax's word for RMSprop's alpha
 NO_MAX = {"amsgrad": None}
@@ -135,19 +93,20 @@ CLASSIC = [
     Row("Rprop", "torch", denormals=False),
     Row("Rprop", "torch", {"maximize": True, "etas": (0.6, 1.1), "step_sizes": (1e-5, 0.1)}, denormals=False),
     Row("Rprop", "torch", note="the product of two denormal gradients is 0"),
-    Row("Rprop", "optax", {"semantics": "optax"}, "rprop", NO_ETAS, denormals=False),
+    Row("Rprop", "optax", {"semantics": "optax"}, "rprop", NO_ETAS, denormals=False, foreign=True),
     Row("Rprop", "optax", {}, "rprop", NO_ETAS, denormals=False, differs="makes each step's move one step late"),
     Row("ASGD", "torch"),
     Row("ASGD", "torch", {**UP, "lambd": 0.01, "t0": 20.0}),
     Row("ASGD", "torch", {**UP, "lambd": 0.01, "t0": 20.0}, slot="ax"),
-    Row("Lion", "lion-pytorch"),
-    Row("Lion", "lion-pytorch", APART),
-    Row("Lion", "timm", {**APART, "maximize": True}),
-    Row("Lion", "timm", {**APART, "corrected_weight_decay": True}, rates="falling"),
+    Row("Lion", "lion-pytorch", denormals=False),
+    Row("Lion", "lion-pytorch", APART, denormals=False),
+    Row("Lion", "lion-pytorch", APART, note="Martlet takes denormal gradients for 0 unless told flush_denormals=False"),
+    Row("Lion", "timm", {**APART, "maximize": True}, denormals=False),
+    Row("Lion", "timm", {**APART, "corrected_weight_decay": True}, rates="falling", denormals=False),
     Row("Lion", "Keras", APART, note=FLUSHED),
     Row("Lion", "optax", APART, "lion", note=FLUSHED),
-    Row("Lion", "pytorch_optimizer", APART),
-    Row("Lion", ALONE, {**APART, "cautious_weight_decay": True}),
+    Row("Lion", "pytorch_optimizer", APART, denormals=False),
+    Row("Lion", ALONE, {**APART, "cautious_weight_decay": True}, denormals=False),
 ]
 
 ADAMS = [
@@ -160,7 +119,7 @@ ADAMS = [
     Row("Adam", "Keras", EPS, differs="adds eps before the squares are corrected"),
     Row("Adam", "Keras", {**KERAS, "amsgrad": True}),
     Row("Adam", "optax", {**OPTAX, "amsgrad": True}, "amsgrad", NO_MAX),
-    Row("Adam", "optax", {"semantics": "paper", "amsgrad": True}, "amsgrad", {**NO_MAX, **UNCORRECTED}),
+    Row("Adam", "optax", {**PAPER, "amsgrad": True}, "amsgrad", {**NO_MAX, **UNCORRECTED}),
     Row("Adam", "optax", {**EPS, "amsgrad": True}, "amsgrad", NO_MAX, differs="takes the maximum of corrected squares"),
     Row("AdamW", "torch", L2),
     Row("AdamW", "torch", {**UP, "amsgrad": True}),
@@ -179,8 +138,8 @@ ADAMS = [
         note=SQUARES,
     ),
     Row("AdamW", ALONE, {**L2, "corrected_weight_decay": True}),
-    Row("AdamW", ALONE, {**L2, "cautious_weight_decay": True}),
-    Row("AdamW", ALONE, {**L2, "corrected_weight_decay": True, "cautious_weight_decay": True, "maximize": True}),
+    Row("AdamW", ALONE, {**L2, "cautious_weight_decay": True}, denormals=False),
+    Row("AdamW", ALONE, {**UP, "corrected_weight_decay": True, "cautious_weight_decay": True}, denormals=False),
     Row("Adamax", "torch"),
     Row("Adamax", "torch", UP),
     Row("Adamax", "optax", EPS, "adamax"),
@@ -195,7 +154,7 @@ ADAMS = [
     Row("NAdam", "Keras", {}, "Nadam", NO_PSI, differs="momentum grows with t, torch's with t * momentum_decay"),
     Row("NAdam", "optax", {"semantics": "optax"}, "nadam", NO_PSI),
     Row("NAdam", "optax", {}, "nadam", NO_PSI, differs="momentum does not grow; each term corrected by itself"),
-    Row("NAdam", "timm", {"semantics": "timm", **APART}, "NAdamW", NO_PSI),
+    Row("NAdam", "timm", {"semantics": "timm", **APART}, "NAdamW", NO_PSI, foreign=True),
     Row("NAdam", "timm", APART, "NAdamW", NO_PSI, differs="momentum does not grow; the sum corrected"),
     Row("RAdam", "torch"),
     Row("RAdam", "torch", UP),
@@ -203,27 +162,27 @@ ADAMS = [
     Row("RAdam", "optax", OPTAX, "radam"),
     Row("RAdam", "optax", EPS, "radam", differs="adds eps after the squares are corrected"),
     Row("RAdam", "pytorch_optimizer", APART, own={"degenerated_to_sgd": True}),
-    Row("RAdam", "pytorch_optimizer", {"semantics": "paper"}, own={"degenerated_to_sgd": False}),
     Row("RAdam", "pytorch_optimizer", own={"degenerated_to_sgd": False}, differs="stands still until it rectifies"),
     Row("AdaBound", "pytorch_optimizer", EPS, own=NOT_APART, exact=1e-7, note=SQUARES),
-    Row("AdaBound", "pytorch_optimizer", {**EPS, **UP, "amsbound": True}, own=NOT_APART, exact=1e-7, note=SQUARES),
+    Row("AdaBound", "pytorch_optimizer", {**EPS, **UP, "amsgrad": True}, own=NOT_APART, exact=1e-7, note=SQUARES),
     Row("AdaBound", "pytorch_optimizer", {**EPS, **APART}, exact=1e-7, note=SQUARES),
     Row("AdaBound", "pytorch_optimizer", own=NOT_APART, differs=SQUARES),
-    Row("AdaBelief", "adabelief-pytorch", own={"rectify": False}),
+    Row("AdaBelief", "adabelief-pytorch"),
     Row("AdaBelief", "adabelief-pytorch", {**APART, "rectify": True}),
-    Row("AdaBelief", "adabelief-pytorch", {**L2, "amsgrad": True}, own={"rectify": False, **NOT_APART}),
+    Row("AdaBelief", "adabelief-pytorch", {**L2, "amsgrad": True}, own=NOT_APART),
     Row(
         "AdaBelief",
         "adabelief-pytorch",
         {**APART, "rectify": True, "amsgrad": True},
         differs="AMSGrad does nothing while it rectifies",
     ),
-    Row("AdaBelief", "optax", {}, "adabelief", {"eps_root": 1e-16}),
+    Row("AdaBelief", "optax", {}, "adabelief", {"eps_root": 1e-16, "rectify": None}),
     Row("AdaBelief", "pytorch_optimizer", APART),
     Row("AdaBelief", "timm", {**APART, "rectify": True}),
-    Row("LaProp", "timm", rates="constant"),
-    Row("LaProp", "timm", differs="keeps the rate in the momentum, and divides by an average of rates"),
-    Row("LaProp", "pytorch_optimizer", EPS, differs="has the rate as timm, and eps before the squares are corrected"),
+    Row("LaProp", "timm"),
+    Row("LaProp", "timm", PAPER, rates="constant"),
+    Row("LaProp", "timm", PAPER, differs="has the rate in the momentum, and divides by an average of rates"),
+    Row("LaProp", "pytorch_optimizer", EPS, differs="adds eps before the squares are corrected, and 1e-15 to them"),
 ]
 
 NEWER = [
@@ -242,10 +201,18 @@ NEWER = [
     Row("Adan", "timm", L2),
     Row("Adan", "timm", {**L2, "no_prox": True}),
     Row("Adan", "pytorch_optimizer", L2, own=NOT_APART),
-    Row("Adan", "optax", {"semantics": "optax", **L2}, "adan", {"eps_root": 0.0}),
+    Row("Adan", "optax", {"semantics": "optax"}, "adan", {"eps_root": 0.0}),
+    Row("Adan", "optax", {"semantics": "optax", **L2}, "adan", {"eps_root": 0.0}, foreign=True, note="decays as AdamW"),
     Row("Adan", "optax", {}, "adan", {"eps_root": 0.0}, differs="weighs the difference with 1 - beta2, not beta2"),
     Row("AdEMAMix", "pytorch_optimizer", APART),
-    Row("AdEMAMix", "pytorch_optimizer", {"t_alpha_beta3": 200}),
+    Row(
+        "AdEMAMix",
+        "pytorch_optimizer",
+        {**PAPER, **WARM},
+        own=T_WARM,
+        foreign=True,
+    ),
+    Row("AdEMAMix", "pytorch_optimizer", WARM, own=T_WARM, differs="has 1 / log(beta3) on a line, as the paper"),
     Row("AdEMAMix", "optax.contrib", APART, "ademamix"),
     Row("SimplifiedAdEMAMix", "optax.contrib", {"alpha": 0.5}, "simplified_ademamix"),
     Row("SimplifiedAdEMAMix", "optax.contrib", APART, "simplified_ademamix"),

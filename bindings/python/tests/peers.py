@@ -173,7 +173,6 @@ NO_FLAG: Words = {"decoupled_weight_decay": None}
 KOZISTR: Words = {
     "decoupled_weight_decay": "weight_decouple",
     "amsgrad": "ams_bound",
-    "amsbound": "ams_bound",
 }
 
 PEERS: dict[str, Peer] = {
@@ -191,7 +190,7 @@ PEERS: dict[str, Peer] = {
     "schedulefree": Peer("schedulefree", "schedulefree"),
     "lion-pytorch": Peer("lion_pytorch", "lion-pytorch", words=NO_FLAG),
     "adabelief-pytorch": Peer(
-        "adabelief_pytorch", "adabelief-pytorch", words={"decoupled_weight_decay": "weight_decouple"},
+        "adabelief_pytorch", "adabelief-pytorch", words={**KOZISTR, "amsgrad": "amsgrad"},
         always={"print_change_log": False},
     ),
 }  # fmt: skip

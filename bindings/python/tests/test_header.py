@@ -1,5 +1,5 @@
-"""Holds _ffi.py and _ffi_models.py against include/martlet.h, both ways: constants, structs with their offsets,
-prototypes."""
+"""Holds _ffi.py, _ffi_schedules.py and _ffi_models.py against include/martlet.h, both ways: constants, structs with
+their offsets, prototypes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from martlet import _ffi, _ffi_models, _library
+from martlet import _ffi, _ffi_models, _ffi_schedules, _library
 
 SCALARS: dict[str, Any] = {
     "int32_t": ctypes.c_int32,
@@ -31,6 +31,8 @@ STRUCTS = {
     "martlet_report": _ffi.Report,
     "martlet_slot": _ffi.Slot,
     "martlet_optimizer": _ffi.Optimizer,
+    "martlet_schedule": _ffi_schedules.Schedule,
+    "martlet_plateau": _ffi_schedules.Plateau,
     "martlet_layer": _ffi_models.Layer,
     "martlet_training": _ffi_models.Training,
     "martlet_result": _ffi_models.Result,
@@ -41,7 +43,7 @@ STRUCTS = {
     "martlet_model": _ffi_models.ModelToken,
 }
 OPAQUE = {"martlet_optimizer", "martlet_model"}
-DECLARED = {**vars(_ffi), **vars(_ffi_models)}
+DECLARED = {**vars(_ffi), **vars(_ffi_schedules), **vars(_ffi_models)}
 
 
 def header_path() -> Path:
@@ -202,4 +204,4 @@ def test_nothing_else_touches_ctypes() -> None:
     users = {
         path.name for path in folder.rglob("*.py") if re.search(r"^\s*(import|from) ctypes", path.read_text(), re.M)
     }
-    assert users == {"_ffi.py", "_ffi_models.py", "_library.py", "_memory.py"}
+    assert users == {"_ffi.py", "_ffi_models.py", "_ffi_schedules.py", "_library.py", "_memory.py"}

@@ -44,7 +44,9 @@ martlet.nn.Sequential, martlet.data.Batches
 
 OBJECTS = """
 p = np.zeros((4, 4), np.float32)
-o = Adam([("p", p[::2, ::-1])], lr=0.1, state_dtype=np.float16)
+o = Adam([("p", p[::2, ::-1])], lr=schedules.CosineDecay(0.1, 9), state_dtype=np.float16)
+schedules.ReduceLROnPlateau(Adam([p.copy()])).step(1.0)
+refused(schedules.Step, 0.1, 0)
 o.step([p[:2] + 1])
 o.load_state_dict(o.state_dict())
 o.save(folder + "/state")
@@ -67,7 +69,8 @@ model = Sequential(layers)
 x = np.ones((40, 4, 4, 3))
 model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
 hear = [EarlyStopping("loss"), ModelCheckpoint(folder + "/{epoch}/m", save_best_only=True), TerminateOnNaN(),
-        GradientNorm(), LearningRateScheduler(lambda epoch: 0.1), EarlyStopping("val_loss"), LambdaCallback()]
+        GradientNorm(), LearningRateScheduler(lambda epoch: 0.1), EarlyStopping("val_loss"), LambdaCallback(),
+        ReduceLROnPlateau("loss")]
 warnings.simplefilter("always")
 for verbose in (0, 1, 2, "auto"):
     model.fit(x, y, verbose=verbose, validation_split=0.1, callbacks=hear[:5])
@@ -121,7 +124,7 @@ refused(Adam, [])
     ("imports", "calls"),
     [
         ("import martlet", FUNCTIONS),
-        ("from martlet.optim import *", OBJECTS),
+        ("from martlet import schedules\nfrom martlet.optim import *", OBJECTS),
         ("from martlet.nn import *", MODELS),
         ("from martlet.data import *", DATA),
         ("from martlet.torch import *", TENSORS),

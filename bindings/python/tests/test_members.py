@@ -14,7 +14,7 @@ import torch
 
 import martlet
 import martlet.torch
-from martlet import data, nn, optim
+from martlet import data, nn, optim, schedules
 from networks import digits_like, mlp
 
 X, Y = digits_like(64, (20,))
@@ -47,7 +47,8 @@ def objects() -> list[Any]:
     fitted = models()["fitted"]
     made += [fitted.history, fitted.optimizer, nn.TopK(3), data.Batches(X), iter(data.Batches(X)), data.Standardizer()]
     made += [data.MinMaxScaler().fit(X), optim.Adam(), optim.Adam([array]), optim.AdamOptimizer(), martlet.machine()]
-    return [*made, martlet.torch.AdamW([torch.zeros(2)]), martlet, nn, data, optim, martlet.torch]
+    made += [schedules.OneCycle(0.1, 9), schedules.ReduceLROnPlateau(optim.Adam())]
+    return [*made, martlet.torch.AdamW([torch.zeros(2)]), martlet, nn, data, optim, schedules, martlet.torch]
 
 
 def test_reading_all_members_raises_nothing() -> None:
@@ -91,7 +92,7 @@ def test_used_callbacks_can_be_copied(copied: Any, tmp_path: Path) -> None:
     used = [
         nn.EarlyStopping("loss", patience=3, restore_best_weights=True), nn.ModelCheckpoint(tmp_path / "m", "loss"),
         nn.TerminateOnNaN(), nn.GradientNorm(0.0), nn.LearningRateScheduler(abs), nn.Callback(), Own(),
-        nn.LambdaCallback(on_epoch_end=noted),
+        nn.LambdaCallback(on_epoch_end=noted), nn.ReduceLROnPlateau("loss"),
     ]  # fmt: skip
     model = mlp()
     model.compile("adam", "sparse_categorical_crossentropy")

@@ -91,18 +91,6 @@ def test_an_optimizers_errors_name_what_was_set(name: str) -> None:
     assert getattr(optimizer, name) == 0.5
 
 
-def test_a_schedule_is_a_callback() -> None:
-    def schedule(step: int) -> float:
-        return 0.1
-
-    for call in (
-        lambda: nn.Adam(learning_rate=schedule), lambda: nn.AdamW(lr=schedule),
-        lambda: setattr(nn.Adam(), "learning_rate", schedule),
-    ):  # fmt: skip
-        with pytest.raises(martlet.DTypeError, match=r"^(learning_rate|lr) is <.*LearningRateScheduler\(schedule\)"):
-            call()
-
-
 @pytest.mark.parametrize("rate", [1, np.int64(1), np.array(0.25), np.float16(0.5), Fraction(1, 4), torch.tensor(0.125)])
 def test_a_schedule_may_give_any_number(rate: Any) -> None:
     model = compiled()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import oracles
 import parity
 from parity_rows import ROWS, Row
 
@@ -31,26 +32,34 @@ def test_martlet_is_as_exact_as_torch(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", OURS.values(), ids=name)
-def test_no_row_is_worse_than_the_table(row: Row) -> None:
-    assert parity.faults(parity.Line(row, None, parity.of_martlet(row, STEPS)), BOUNDS) == []
+def test_a_row_is_the_rule_and_no_worse_than_in_the_table(row: Row) -> None:
+    wide = parity.of_martlet(row, STEPS, np.float64)
+    assert parity.faults(parity.Line(row, None, parity.of_martlet(row, STEPS), wide=wide), BOUNDS) == []
 
 
 @pytest.mark.skipif(not TEXT, reason="docs/parity.md is in the repository only")
 def test_the_table_has_these_rows() -> None:
-    found = [row[:3] for row in parity.cells(TEXT)]
-    rows = [row for row in ROWS if row.peer or row.case in OURS]
-    assert found == [[*row.case, row.peer or "none"] for row in rows], "make parity writes the table anew"
+    found = [row[:3] for row in parity.cells(TEXT) if row[2] != "none"]
+    assert found == [[*row.case, row.peer] for row in ROWS if row.peer], "make parity writes the table anew"
+
+
+def test_cautious_decay_by_hand() -> None:
+    """No library has it. Of four parameters of size 1, those that the step makes smaller lose 0.5 * 0.1 as well."""
+    p, g = np.array([1.0, 1.0, -1.0, -1.0]), np.array([1.0, -1.0, 1.0, -1.0])
+    options = {"lr": 0.5, "weight_decay": 0.1, "decoupled_weight_decay": True, "cautious_weight_decay": True}
+    found = oracles.step(oracles.sgd, p, g, oracles.State(p.shape), 1, **options)
+    np.testing.assert_allclose(found, [0.45, 1.5, -1.5, -0.45], rtol=1e-15)
 
 
 def test_what_is_found_fault_with() -> None:
-    """A larger error than the table's, a rule that is gone, and more than 1.05 of torch's."""
+    """A larger error than the table's, a rule that is gone, and far more than torch's."""
     row = next(row for row in TORCH if row.algorithm == "Adam")
-    torchs, ours, more = (parity.Errors(largest, 2e-7) for largest in (1.23e-6, 1.24e-6, 1.4e-6))
+    torchs, ours, more = (parity.Errors(largest, 2e-7) for largest in (1.23e-6, 1.24e-6, 1.9e-6))
     before = parity.bounds("\n".join(["| heading |", "|---|", parity.Line(row, torchs, ours).text()]))
     assert before == {row.case: 1.2e-6}
     assert parity.faults(parity.Line(row, torchs, ours), before) == []
     worse, behind = parity.faults(parity.Line(row, torchs, more), before)
-    assert worse.endswith("is 1.4e-06; the table has 1.2e-06") and behind.endswith("is 1.4e-06, torch's 1.23e-06")
+    assert worse.endswith("is 1.9e-06; the table has 1.2e-06") and behind.endswith("is 1.9e-06, torch's 1.23e-06")
     assert len(parity.faults(parity.Line(row, torchs, None), before)) == 1
     assert len(parity.faults(parity.Line(row, torchs, parity.Errors(float("nan"), float("nan"))), {})) == 2
 

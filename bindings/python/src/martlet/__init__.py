@@ -6,6 +6,7 @@
     martlet.adam_optimizer          the same with a step number, as adam_optimizer(parameters, gradients, t)
     martlet.nn.Sequential           models with Keras's names, trained in the library
     martlet.data                    batches, readers of data sets, scalers
+    martlet.schedules               learning rates by step
 
 Needs numpy alone; martlet.torch imports torch when it is first used.
 """
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from martlet import data as data
     from martlet import nn as nn
     from martlet import optim as optim
+    from martlet import schedules as schedules
     from martlet import torch as torch
 
 __version__ = "0.1.0"
@@ -76,6 +78,7 @@ __all__ = [
     "machine",
     "nn",
     "optim",
+    "schedules",
     "set_isa",
     "set_num_threads",
     "torch",
@@ -84,7 +87,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("data", "nn", "optim", "torch"):
+    if name in ("data", "nn", "optim", "schedules", "torch"):
         with _forks.held_off:
             return importlib.import_module(f"martlet.{name}")
     raise AttributeError(f"module 'martlet' has no attribute {name!r}")

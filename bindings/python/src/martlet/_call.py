@@ -136,6 +136,11 @@ class StepCall:
         """Sets the gradients' addresses."""
         self._grad_view[:] = array("Q", grads)
 
+    def set_hyperparameters(self, rows: Sequence[Hyperparameters]) -> None:
+        """Puts other numbers into the configs, of which there are as many, with the same slots."""
+        for index, row in enumerate(rows):
+            row.write(self._configs[index])
+
     def run(self) -> None:
         """Steps. Raises the exception of a failure; nothing has then changed."""
         status = self._run()

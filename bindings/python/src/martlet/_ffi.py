@@ -1,8 +1,9 @@
 """martlet.h to its section 8, word for word: its constants, structs and prototypes, over ctypes.
 
-It touches ctypes, as do _ffi_models.py, the rest of the header, _library.py, which loads the library, and _memory.py. A
-test holds both against the header both ways. Names are the header's, constants and types without their prefix. No
-arguments are checked here: a function that fails raises the exception of its status, with the library's own text.
+It touches ctypes, as do _ffi_schedules.py and _ffi_models.py, the rest of the header, _library.py, which loads the
+library, and _memory.py. A test holds all against the header both ways. Names are the header's, constants and types
+without their prefix. No arguments are checked here: a function that fails raises the exception of its status, with the
+library's own text.
 """
 
 from __future__ import annotations

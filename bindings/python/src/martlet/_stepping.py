@@ -68,7 +68,9 @@ class Stepper:
     def _repeat(self, rows: list[Hyperparameters], entries: Sequence[Entry], grads: Sequence[Any]) -> bool:
         """False, and nothing done, where the call must be laid out anew."""
         call, values = self._call, self._values
-        if call is None or rows is not self._rows or len(grads) != len(values):
+        if call is None or len(grads) != len(values):
+            return False
+        if rows is not self._rows and not self._turn_to(call, rows):
             return False
         # A state dict is one entry's own, and another one where its arrays are others.
         if not all(map(is_, self._states, map(_state_of, entries))):
@@ -87,6 +89,15 @@ class Stepper:
         if not as_before and not self._point(call, values_at, grads_at):
             return False
         call.run()
+        return True
+
+    def _turn_to(self, call: StepCall, rows: list[Hyperparameters]) -> bool:
+        """Other hyperparameters, as a schedule gives them; false where they want other arrays."""
+        if [row.slots for row in rows] != [row.slots for row in self._rows]:
+            return False
+        self._rows = []  # A signal's handler may end this before all is said.
+        call.set_hyperparameters(rows)
+        self._rows = rows
         return True
 
     def _point(self, call: StepCall, values_at: list[int], grads_at: list[int]) -> bool:

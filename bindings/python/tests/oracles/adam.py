@@ -92,14 +92,14 @@ def nadam(
 def radam(
     p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas, eps: LONG, semantics: str = "torch"
 ) -> Array:
-    """https://arxiv.org/abs/1908.03265. torch rectifies above 5 and adds eps before v is corrected; optax from 5 on and
-    after it; the authors' program ("paper") is torch's, but stands still until then.
+    """https://arxiv.org/abs/1908.03265. torch rectifies above 5, others from 5 on; optax has eps beside the corrected
+    root.
     """
     c1, c2 = (1 - beta**t for beta in betas)
     m, v = first(s, g, betas[0]), second(s, g, betas[1])
     length, factor = rectification(betas[1], t)
     if length < 5 or (length == 5 and semantics == "torch"):
-        return lr * m / c1 * (semantics != "paper")
+        return lr * m / c1
     if semantics == "optax":
         return lr * factor * (m / c1) / (np.sqrt(v / c2) + eps)
     return lr * factor * (m / c1) * np.sqrt(c2) / (np.sqrt(v) + eps)
@@ -107,11 +107,11 @@ def radam(
 
 def adabound(
     p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas, eps: LONG, final_lr: LONG, gamma: LONG,
-    amsbound: bool = False,
+    amsgrad: bool = False,
 ) -> Array:  # fmt: skip
-    """https://openreview.net/forum?id=Bkg3g2R9FX and its program: final_lr goes with lr over the first lr."""
+    """https://openreview.net/forum?id=Bkg3g2R9FX and its program; with amsgrad AMSBound. final_lr goes with lr."""
     c1, c2 = (1 - beta**t for beta in betas)
-    m, v = first(s, g, betas[0]), second(s, g, betas[1], amsbound)
+    m, v = first(s, g, betas[0]), second(s, g, betas[1], amsgrad)
     final = final_lr * lr / s.setdefault("base_lr", lr)
     low, high = final * (1 - 1 / (gamma * t + 1)), final * (1 + 1 / (gamma * t))
     return np.clip(lr * np.sqrt(c2) / c1 / (np.sqrt(v) + eps), low, high) * m
@@ -134,7 +134,15 @@ def adabelief(
     return lr * factor * (m / c1) * np.sqrt(c2) / (np.sqrt(v) + eps)
 
 
-def laprop(p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas, eps: LONG) -> Array:
-    """https://arxiv.org/abs/2002.04839, algorithm 1: momentum of the normalised gradient, with the rate outside."""
+def laprop(
+    p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas, eps: LONG, semantics: str = "torch"
+) -> Array:
+    """https://arxiv.org/abs/2002.04839: momentum of the normalised gradient. In the authors' program the rate of each
+    step is in it, and it is divided by the average of rates over the present one; in the paper the rate is outside.
+    """
     v = second(s, g, betas[1]) / (1 - betas[1] ** t)
-    return lr * first(s, g / (np.sqrt(v) + eps), betas[0]) / (1 - betas[0] ** t)
+    normed = g / (np.sqrt(v) + eps)
+    if semantics == "paper":
+        return lr * first(s, normed, betas[0]) / (1 - betas[0] ** t)
+    rates = s["exp_avg_lr_1"] = betas[0] * s.get("exp_avg_lr_1", LONG(0)) + (1 - betas[0]) * lr
+    return first(s, lr * normed, betas[0]) / (rates / lr)

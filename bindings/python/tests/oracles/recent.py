@@ -34,16 +34,18 @@ def adan(
 
 def ademamix(
     p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Three, eps: LONG, alpha: LONG,
-    t_alpha_beta3: int | None = None,
+    alpha_warmup: int = 0, beta3_warmup: int = 0, semantics: str = "torch",
 ) -> Array:  # fmt: skip
-    """https://arxiv.org/abs/2409.03137, algorithm 1. Over the first t_alpha_beta3 steps alpha grows along a line, and
-    beta3's half-life from beta1's along another.
+    """https://arxiv.org/abs/2409.03137, algorithm 1: alpha grows along a line, and beta3's half-life from beta1's along
+    another. The paper has 1 / log(beta3) on the line; the authors' program adds 1e-8 to a beta, and takes 1 off.
     """
     b1, b2, b3 = betas
-    if t_alpha_beta3 is not None and t < t_alpha_beta3:
-        part = LONG(t) / t_alpha_beta3
-        alpha = part * alpha
-        b3 = np.exp(np.log(b1) * np.log(b3) / ((1 - part) * np.log(b3) + part * np.log(b1)))
+    if t < alpha_warmup:
+        alpha = alpha * t / alpha_warmup
+    if t < beta3_warmup:
+        small, less = (0, 0) if semantics == "paper" else (LONG(1e-8), 1)
+        start, end = (np.log(LONG(0.5)) / np.log(b + small) - less for b in (b1, b3))
+        b3 = LONG(0.5) ** (1 / (start + (end - start) * t / beta3_warmup + less))
     fast, slow, v = first(s, g, b1), first(s, g, b3, "exp_avg_slow"), second(s, g, b2)
     return lr * (fast / (1 - b1**t) + alpha * slow) / (np.sqrt(v / (1 - b2**t)) + eps)
 

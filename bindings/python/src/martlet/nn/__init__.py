@@ -67,6 +67,7 @@ from martlet.nn.losses import (
 from martlet.nn.metrics import TopK
 from martlet.nn.normalizations import BatchNormalization, Normalization
 from martlet.nn.optimizers import SGD, Adam, AdamW
+from martlet.nn.plateaus import ReduceLROnPlateau
 from martlet.nn.sequential import Sequential
 
 __all__ = [
@@ -113,6 +114,7 @@ __all__ = [
     "RandomNormal",
     "RandomUniform",
     "ReLU",
+    "ReduceLROnPlateau",
     "Reshape",
     "Sequential",
     "Softmax",

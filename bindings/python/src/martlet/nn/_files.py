@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _algorithms, _arguments, _ffi_models, _reading, _samples
+from martlet import _algorithms, _arguments, _ffi_models, _reading, _samples, schedules
 from martlet._config import SEMANTICS, Hyperparameters
 from martlet._errors import FormatError
 from martlet._model import Model, Node
@@ -273,8 +273,9 @@ def _compilation(line: Line, native: Model, found: dict[str, str], notes: dict[s
         algorithm = _header.line(found, "state")["algorithm"]
         flags, semantics = int(found["optimizer.flags"]), int(found["optimizer.semantics"])
         (convention,) = (name for name, number in SEMANTICS.items() if number == semantics)
+        schedule = schedules.deserialize(notes["schedule"]) if "schedule" in notes else None
     except (LookupError, TypeError, ValueError) as error:
         raise FormatError(f"the file's training is none of this version: {error!r}") from None
     numbers = [_algorithms.HYPERPARAMETERS[name] for name in _algorithms.of(algorithm).places]
     row = Hyperparameters(algorithm, tuple(map(native.get, numbers)), flags, convention)
-    return Compilation(loss, wanted, optimizers.of(row))
+    return Compilation(loss, wanted, optimizers.of(row, schedule))

@@ -1,5 +1,5 @@
-"""What a saved model tells Python alone: its name, the metrics' names and order, whether targets are labels, and which
-class a layer is.
+"""What a saved model tells Python alone: its name, the metrics' names and order, whether targets are labels, which
+class a layer is, and the schedule of the learning rate.
 
 The library has no words for these. They are one more entry of the file's metadata, which it does not look at; a file
 without them is as good, and what a file says is checked like any other.
@@ -14,12 +14,14 @@ import secrets
 import shutil
 import stat
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from martlet._errors import FileError, FormatError
 from martlet.nn._compilation import Compilation
 from martlet.nn._layer import Layer
+from martlet.schedules import _schedule
 
 _KEY = "python"
 # Of a layer: what the library's own words leave open.
@@ -32,6 +34,15 @@ def of(name: str, layers: list[Layer], compilation: Compilation | None) -> dict[
     if compilation is not None:
         notes["loss"] = type(compilation.loss).__name__
         notes["metrics"] = [[metric.name, metric.flag] for metric in compilation.metrics]
+        schedule = compilation.optimizer.schedule
+        if _schedule.is_known(schedule):
+            notes["schedule"] = _schedule.serialize(schedule)
+        elif schedule is not None:
+            warnings.warn(
+                f"the file has the learning rate, and not the schedule {schedule!r}, which is none of "
+                "martlet.schedules: set optimizer.learning_rate to it in the loaded model",
+                stacklevel=3,
+            )
     return notes
 
 

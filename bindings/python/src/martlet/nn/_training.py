@@ -56,12 +56,15 @@ def train_epoch(
     sums = [0.0] * len(words)
     indices = range(len(words))
     address, samples, due = _arrays.address(rows), len(rows), progress.due
+    optimizer = model.optimizer
     done = 0
     # Python-level hooks cost a few hundred nanoseconds each, so batches have them only where somebody listens.
     for batch, start in enumerate(range(0, samples, batch_size)):
         for hook in begin:
             hook(batch, {})
         count = min(batch_size, samples - start)
+        if optimizer.schedule is not None:
+            optimizer.before_step()
         status = train(address + 8 * start, count)
         if status:
             raise _model.error_of(status)

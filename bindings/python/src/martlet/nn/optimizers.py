@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from martlet import _algorithms, _arguments, _ffi, _groups, _signatures, _spellings, optim
+from martlet import _algorithms, _arguments, _ffi, _groups, _scheduled, _signatures, _spellings, optim
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Model
 
+Rate = float | Callable[[int], float]
 _SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
 # Keras's names of hyperparameters.
 _KERAS = {name: alias for alias, name in _spellings.ALIASES.items()}
@@ -26,9 +27,9 @@ def _hyperparameter(name: str, field: str) -> Any:
     def read(self: Optimizer) -> float:
         return float(getattr(self.hyperparameters(), field))
 
-    def write(self: Optimizer, value: float) -> None:
-        if field == "lr":
-            _refuse_schedule(value, name)
+    def write(self: Optimizer, value: Any) -> None:
+        if field == "lr" and not self._takes_number(value, name):
+            return
         number = _arguments.real(_spellings.number(value, name), name)
         row = self._row.changed({field: number})
         row.check({field: value})
@@ -44,7 +45,8 @@ class Optimizer:
     one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet.
 
     Every hyperparameter of the algorithm is an attribute under its name and Keras's: learning_rate and lr, epsilon and
-    eps, beta_1 and beta1. Each class takes these arguments beside its own:
+    eps, beta_1 and beta1. learning_rate may be a schedule, a function of the steps taken since compile such as
+    martlet.schedules.CosineDecay(0.001, 1000); as in Keras no number can be set for one. Each class takes these arguments beside its own:
 
     maximize                   climb instead of descend
     semantics                  "keras", or whose convention else: "torch", "optax", "paper"
@@ -76,25 +78,25 @@ class Optimizer:
     def __init__(self, given: Mapping[str, Any]) -> None:
         """given: the locals() of a class's constructor."""
         arguments = _signatures.arguments(given, self._options, type(self).__name__)
-        for name in ("learning_rate", "lr"):
-            _refuse_schedule(arguments.get(name), name)
         if arguments.get("weight_decay", 0) is None:
             del arguments["weight_decay"]
-        self._start(_groups.completed(self._defaults, arguments))
+        row = _groups.completed(self._defaults, _scheduled.at(arguments, 0))
+        self._start(row, _scheduled.schedule_of(arguments))
 
     @classmethod
-    def _of(cls, row: Hyperparameters) -> Optimizer:
+    def _of(cls, row: Hyperparameters, schedule: Any = None) -> Optimizer:
         """One with these hyperparameters."""
         made = cls.__new__(cls)
-        made._start(row)
+        made._start(row, schedule)
         return made
 
-    def _start(self, row: Hyperparameters) -> None:
+    def _start(self, row: Hyperparameters, schedule: Any) -> None:
         self._row = row
+        self._schedule = schedule
         self._model: weakref.ref[Model] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_row": self._row, "_model": None}
+        return {"_row": self._row, "_schedule": self._schedule, "_model": None}
 
     def __repr__(self) -> str:
         row = self.hyperparameters()
@@ -107,8 +109,33 @@ class Optimizer:
         model = self._trains()
         return 0 if model is None else model.step()
 
+    @property
+    def schedule(self) -> Any:
+        """The schedule that learning_rate was given; None where that was a number."""
+        return self._schedule
+
     def hyperparameters(self) -> Hyperparameters:
-        return self._row
+        """The numbers as they are for the next step."""
+        return self._row if self._schedule is None else self._row._replace(lr=self._rate())
+
+    def before_step(self) -> None:
+        """Tells the model the next step's learning rate, where a schedule gives it."""
+        if self._schedule is not None and (model := self._trains()) is not None:
+            model.set(_ffi.LR, self._rate())
+
+    def _rate(self) -> float:
+        return _scheduled.rate(self._schedule, self.iterations, "learning_rate")
+
+    def _takes_number(self, value: Any, name: str) -> bool:
+        """False for a schedule, which is taken."""
+        if _scheduled.is_schedule(value):
+            _scheduled.rate(value, self.iterations, name)
+            self._schedule = value
+            return False
+        if self._schedule is not None:
+            raise DTypeError(f"{name} is the schedule {self._schedule!r}, which a number cannot be set for; wanted "
+                             "another schedule, or an optimizer whose learning_rate is a number")  # fmt: skip
+        return True
 
     def _trains(self) -> Model | None:
         """The model whose numbers these are; none where it is gone."""
@@ -136,7 +163,8 @@ class Adam(Optimizer, algorithm=_ffi.ADAM, eps=1e-7):
     """Adam (Kingma and Ba, 2015), by Keras's convention: epsilon stands beside the uncorrected root of the second
     moment, and weight_decay is decoupled.
 
-    learning_rate (or lr)                              default 0.001; a schedule is a callback, LearningRateScheduler
+    learning_rate (or lr)                              default 0.001; or a schedule of the steps taken since compile,
+                                                       such as martlet.schedules.CosineDecay(0.001, 1000)
     beta_1, beta_2 (or beta1 and beta2, or betas)      default 0.9, 0.999
     epsilon (or eps)                                   default 1e-7
     amsgrad                                            divide by the largest second moment so far
@@ -147,7 +175,7 @@ class Adam(Optimizer, algorithm=_ffi.ADAM, eps=1e-7):
 
     def __init__(
         self,
-        learning_rate: float | None = None,
+        learning_rate: Rate | None = None,
         beta_1: float | None = None,
         beta_2: float | None = None,
         epsilon: float | None = None,
@@ -163,7 +191,7 @@ class AdamW(Adam, algorithm=_ffi.ADAMW, eps=1e-7, weight_decay=0.004):
 
     def __init__(
         self,
-        learning_rate: float | None = None,
+        learning_rate: Rate | None = None,
         weight_decay: float = 0.004,
         beta_1: float | None = None,
         beta_2: float | None = None,
@@ -217,15 +245,16 @@ def get(given: Any) -> Optimizer:
         if len(groups) > 1:
             raise ArgumentError(f"optimizer has {len(groups)} groups, and a model has one")
         (group,) = groups or (given.defaults,)
-        return of(_groups.check_group(given._algorithm, group, "optimizer"))
+        row = _groups.check_group(given._algorithm, _scheduled.at(group, 0), "optimizer")
+        return of(row, _scheduled.schedule_of(group))
     raise DTypeError(
         f"optimizer is {given!r}; wanted {_arguments.listed(_names())}, or a martlet.nn or martlet.optim optimizer"
     )
 
 
-def of(row: Hyperparameters) -> Optimizer:
+def of(row: Hyperparameters, schedule: Any = None) -> Optimizer:
     """An optimizer with these hyperparameters."""
-    return _class_of(row.algorithm)._of(row)
+    return _class_of(row.algorithm)._of(row, schedule)
 
 
 @cache
@@ -239,10 +268,3 @@ def _class_of(algorithm: int) -> type[Optimizer]:
     if algorithm in _CLASSES:
         return _CLASSES[algorithm]
     return type(_algorithms.of(algorithm).name, (Optimizer,), {}, algorithm=algorithm)
-
-
-def _refuse_schedule(rate: Any, name: str) -> None:
-    """Says where a learning rate that changes belongs."""
-    if callable(rate):
-        raise DTypeError(f"{name} is {rate!r}; wanted a number: fit's callback LearningRateScheduler(schedule) sets it "
-                         "before each epoch")  # fmt: skip

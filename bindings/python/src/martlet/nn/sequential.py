@@ -238,6 +238,7 @@ class Sequential(Stack):
         is_dict = _arguments.flag(return_dict, "return_dict")
         with self._owner.inside():
             data = self._data(x, y, None, check)
+            self.optimizer.before_step()
             data.bound.train_all()
             found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
         return _returned(found, is_dict)

@@ -7,13 +7,13 @@ business of _groups.py, _tree.py and _entry.py; how a step is taken that of _ste
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from martlet import _algorithms, _arrays, _checkpoint, _groups, _signatures, _spellings, _state_dict, _tree
+from martlet import _algorithms, _arrays, _checkpoint, _groups, _scheduled, _signatures, _spellings, _state_dict, _tree
 from martlet._config import Hyperparameters, defaults
 from martlet._entry import Delta, Entry
 from martlet._errors import ArgumentError, DTypeError, FormatError
@@ -46,7 +46,9 @@ class Optimizer:
     corrected_weight_decay           the same with lr^2 over the largest lr so far for lr
 
     The last three are for algorithms that have weight_decay. Every hyperparameter may be given by the names of torch,
-    Keras and this library: lr or learning_rate, eps or epsilon, betas or beta1 and beta2 or beta_1 and beta_2.
+    Keras and this library: lr or learning_rate, eps or epsilon, betas or beta1 and beta2 or beta_1 and beta_2. A
+    learning rate may be a schedule: a function of the steps taken so far, the most of any parameter's, such as
+    martlet.schedules.CosineDecay.
 
     A parameter's gradient may be of another type and layout. None for a gradient leaves its parameter as it is. Arrays
     may move, and are looked at again at each step: a parameter that no longer fits its moments is an error.
@@ -79,8 +81,8 @@ class Optimizer:
                 raise DTypeError(f"{both} are two names of one argument: give one of them")
             params, arguments["lr"] = None, params
         grads, state_dtype = arguments.pop("grads", None), arguments.pop("state_dtype", None)
-        row = _groups.completed(defaults(self._algorithm), arguments)
-        self.defaults: dict[str, Any] = _groups.as_group(row)
+        row = _groups.completed(defaults(self._algorithm), _scheduled.at(arguments, 0))
+        self.defaults: dict[str, Any] = _with_schedule(_groups.as_group(row), _scheduled.schedule_of(arguments))
         self.param_groups: list[dict[str, Any]] = []
         self._parameters = Parameters()
         self._delta: Delta | None = None
@@ -162,7 +164,14 @@ class Optimizer:
             self._bound.clear()
 
     def _read_rows(self) -> list[Hyperparameters]:
-        return self._rows.read(self.param_groups, self._parameters.group_count)
+        return self._rows.read(self._groups_now(), self._parameters.group_count)
+
+    def _groups_now(self) -> Sequence[Mapping[str, Any]]:
+        """The groups, with numbers in the place of schedules."""
+        return _scheduled.all_at(self.param_groups, self._steps_taken)
+
+    def _steps_taken(self) -> int:
+        return max((int(entry.counter) for entry in self._parameters.entries), default=0)
 
     # ---- parameters ----
 
@@ -186,23 +195,28 @@ class Optimizer:
         self._refuse_changes("add_param_group")
         index = len(self.param_groups)
         where = f"param_groups[{index}]"
-        base = _groups.check_group(self._algorithm, self.defaults, "defaults")
-        row = _groups.new_group(base, group, where)
+        now = self._steps_taken()
+        base = _groups.check_group(self._algorithm, _scheduled.at(self.defaults, now), "defaults")
+        row = _groups.new_group(base, _scheduled.at(group, now) if isinstance(group, Mapping) else group, where)
+        has_rate = "lr" in group or "learning_rate" in group
+        schedule = _scheduled.schedule_of(group if has_rate else self.defaults)
         new = self._parameters.new(_groups.named_arrays(group["params"], f"{where}['params']"), index)
         self._parameters.add(new)
-        self.param_groups.append({"params": tuple(entry.value for entry in new), **_groups.as_group(row)})
+        options = _with_schedule(_groups.as_group(row), schedule)
+        self.param_groups.append({"params": tuple(entry.value for entry in new), **options})
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first group; setting it sets every group's."""
+        """The learning rate of the first group, which a schedule gives for the next step; setting it, to a number or a
+        schedule, sets every group's."""
         return float(self._read_rows()[0].lr)
 
     @lr.setter
-    def lr(self, value: float) -> None:
-        number = _spellings.number(value, "lr")
-        defaults(self._algorithm).changed({"lr": number}).check({"lr": value})
+    def lr(self, value: Any) -> None:
+        number = _spellings.number(_scheduled.at({"lr": value}, self._steps_taken())["lr"], "lr")
+        defaults(self._algorithm).changed({"lr": number}).check({"lr": number})
         for group in self.param_groups:
-            group["lr"] = number
+            group["lr"] = value if _scheduled.is_schedule(value) else number
 
     learning_rate = lr
 
@@ -227,22 +241,22 @@ class Optimizer:
         {"state": {0: {"step": 3, "exp_avg": array, "exp_avg_sq": array}, ...}, "param_groups": [{"lr": ..., "params":
         [0, ...], "param_names": [...]}]}, as in torch.
         """
-        return _state_dict.pack(self.param_groups, self._parameters.by_group(self.param_groups))
+        return _state_dict.pack(self._groups_now(), self._parameters.by_group(self.param_groups))
 
     @gated
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over what state_dict() gave, or torch.optim's of the same parameters. Arrays are copied.
+        """Takes over what state_dict() gave, or torch.optim's of the same parameters. Arrays are copied. A schedule
+        stays, and goes on at the steps that were loaded.
 
         Raises FormatError, and changes nothing, where it does not fit the parameters. An optimizer that was made
         without parameters takes them on first: build(variables).
         """
         rows, loaded = _state_dict.unpack(
-            state_dict, self._algorithm, self.param_groups, self._parameters.by_group(self.param_groups)
+            state_dict, self._algorithm, self._groups_now(), self._parameters.by_group(self.param_groups)
         )
         for entry, step, state in loaded:
             entry.take(step, state)
-        for group, row in zip(self.param_groups, rows, strict=True):
-            _groups.put(group, row)
+        self._take_rows(rows)
 
     @gated
     def save(self, path: Any) -> None:
@@ -263,9 +277,15 @@ class Optimizer:
         if not entries:
             raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")
         rows = self._read_rows()
-        rows = _checkpoint.load(path, rows, entries, self._stepper.state_dtype)
+        self._take_rows(_checkpoint.load(path, rows, entries, self._stepper.state_dtype))
+
+    def _take_rows(self, rows: list[Hyperparameters]) -> None:
+        """Loaded hyperparameters; a schedule stays in the rate's place."""
         for group, row in zip(self.param_groups, rows, strict=True):
+            schedule = _scheduled.schedule_of(group)
             _groups.put(group, row)
+            if schedule is not None:
+                group["lr"] = schedule
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_gate", "_rows", "_stepper")
@@ -283,3 +303,7 @@ class Optimizer:
             options = ", ".join(f"{key}={group[key]!r}" for key in wanted if key in group)
             lines.append(f"  group {index}: {len(group['params'])} parameters, {options}")
         return "\n".join([*lines, ")"])
+
+
+def _with_schedule(group: dict[str, Any], schedule: Any) -> dict[str, Any]:
+    return group if schedule is None else {**group, "lr": schedule}
