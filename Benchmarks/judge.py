@@ -39,7 +39,7 @@ def summary(case: cases.Case, parts: list[dict[str, Any]]) -> dict[str, Any]:
     judge_own(case, rows)
     versions = {peer: version for part in parts for peer, version in part["versions"].items()}
     about = {"name": case.name, "title": case.title, "elements": case.count, "unit": case.unit, "act": case.act}
-    about["share_of"] = case.share_of
+    about |= {"own": case.own, "share_of": case.share_of}
     result = {**about, "rows": rows, "versions": versions, "others": max(part["others"] for part in parts)}
     forget_verdicts(result)
     return result

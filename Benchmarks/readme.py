@@ -132,16 +132,19 @@ TABLES = (
 )
 
 
+def measured_rows(result: dict[str, Any]) -> Rows:
+    return {row["peer"]: row for row in result["rows"] if "seconds" in row}
+
+
 def lines(table: Table, results: dict[str, dict[str, Any]]) -> list[str]:
-    """A table in Markdown; nothing where none of its cases was measured."""
-    measured = [name for name in table.rows if name in results]
+    """A table in Markdown, of the cases in which Martlet was measured; nothing where there are none."""
+    found_rows = {name: measured_rows(results[name]) for name in table.rows if name in results}
+    measured = [name for name, rows in found_rows.items() if results[name]["own"] in rows]
     if not measured:
         return []
     found = [line([table.head, *table.columns]), "|---|" + "---:|" * len(table.columns)]
     for name in measured:
-        rows = {row["peer"]: row for row in results[name]["rows"] if "seconds" in row}
-        own = results[name]["rows"][0]["peer"]
-        cells = [column(rows, own) for column in table.columns.values()]
+        cells = [column(found_rows[name], results[name]["own"]) for column in table.columns.values()]
         found.append(line([table.rows[name], *cells]))
     # The first ratio says what the others are.
     first = next(place for place, column in enumerate(table.columns.values()) if column not in PLAIN)

@@ -169,6 +169,9 @@ def test_the_fastest_other_and_the_share_of_the_limit_are_judged() -> None:
     assert "20 bytes to move for each element" in text
     line = readme.markdown({"cases": [result]}).splitlines()[2]
     assert line == "| SGD, ResNet-18 | 1 s | 92 % | torch fused | 0.96 |"
+    del times[cases.MARTLET]
+    part["failures"] = {cases.MARTLET: "AttributeError: none"}
+    assert "SGD" not in readme.markdown({"cases": [judge.summary(case, [part])]})
 
 
 def test_each_algorithm_is_looked_for_where_its_peers_are() -> None:

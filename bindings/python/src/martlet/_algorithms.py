@@ -126,12 +126,13 @@ def _possible_slots(number: int) -> list[Slots]:
     kind = of(number)
     switches = [1 << bit for bit in range(32) if kind.flags >> bit & 1 and 1 << bit != _ffi.WIDE_RANGES]
     usual = tuple(bool(value) for value in kind.defaults.values())
+    choices = [(semantics, kind.default_flags) for semantics in _SEMANTICS]
+    choices += [(_ffi.SEMANTICS_TORCH, kind.default_flags ^ switch) for switch in switches]
     found = []
-    for semantics in _SEMANTICS:
-        for flags in {kind.default_flags, *(kind.default_flags ^ switch for switch in switches)}:
-            for used in (usual, (True,) * len(usual), (False,) * len(usual)):
-                try:
-                    found.append(slots(number, semantics, flags, used))
-                except ArgumentError:
-                    continue  # choices that exclude each other
+    for semantics, flags in choices:
+        for used in (usual, (True,) * len(usual), (False,) * len(usual)):
+            try:
+                found.append(slots(number, semantics, flags, used))
+            except ArgumentError:
+                continue  # choices that exclude each other
     return found

@@ -103,7 +103,7 @@ def _function_of(algorithm: int) -> StepFunction:
 
     _signatures.show(function, taken)
     function.__name__ = function.__qualname__ = kind.name
-    slots = "".join(f', "{slot}"' for slot in _algorithms.least_slots(algorithm).names)
+    slots = "".join(f', "{slot}"' for slot in defaults(algorithm).slots.names)
     function.__doc__ = _DOC.format(name=kind.name, slots=slots)
     return function
 

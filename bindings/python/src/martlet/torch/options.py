@@ -6,12 +6,14 @@ Knows no parameters.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor, empty
 from torch.optim import Optimizer as TorchOptimizer
 
 from martlet import _algorithms, _ffi, _spellings
+from martlet._algorithms import Slots
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
 from martlet.torch.tensors import DTYPES
@@ -49,10 +51,17 @@ class Kind:
         self.stated: set[str] = {*stated, *(inherited.stated if inherited else ())}
         self.own: Group = _SHARED | {key: value for key, value in flags.items() if key not in self.stated}
         self.reader = _spellings.Reader(algorithm, sorted(self.stated), self.own)
-        self.slots, self.least = _algorithms.all_slots(algorithm), _algorithms.least_slots(algorithm)
         read = (*self.reader.numbers, *self.reader.lists, *self.reader.flags, "differentiable")
         self._order: list[str] | None = None
         self._needed = ("params", *(key for key in read if key in self.stated))
+
+    @cached_property
+    def slots(self) -> Slots:
+        return _algorithms.all_slots(self.reader.kind.number)
+
+    @cached_property
+    def least(self) -> Slots:
+        return _algorithms.least_slots(self.reader.kind.number)
 
     @property
     def number_keys(self) -> tuple[str, ...]:
