@@ -45,8 +45,9 @@ class Optimizer:
     one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet.
 
     Every hyperparameter of the algorithm is an attribute under its name and Keras's: learning_rate and lr, epsilon and
-    eps, beta_1 and beta1. learning_rate may be a schedule, a function of the steps taken since compile such as
-    martlet.schedules.CosineDecay(0.001, 1000); as in Keras no number can be set for one. Each class takes these arguments beside its own:
+    eps, beta_1 and beta1. learning_rate may be a schedule: a function of the steps taken since compile, such as
+    martlet.schedules.CosineDecay(0.001, 1000); as in Keras no number can be set for one. Each class takes these
+    arguments beside its own:
 
     maximize                   climb instead of descend
     semantics                  "keras", or whose convention else: "torch", "optax", "paper"
