@@ -155,7 +155,7 @@ extension AlgorithmDefinition {
     /// (arXiv:2510.12402) is decoupled. Corrected decay (Defazio, arXiv:2506.02285) is lr^2 over the largest lr so far.
     private static func addDecay(_ configuration: Configuration, _ progress: inout Progress, to terms: inout RunTerms) {
         let decay = configuration.weightDecay
-        guard configuration.decouplesDecay else {
+        guard !decayFlags.isEmpty && configuration.decouplesDecay else {
             terms.l2 = decay
             return
         }
