@@ -106,6 +106,15 @@ protocol AlgorithmDefinition {
     static func problem(_ configuration: Configuration) -> String?
     /// Adds the slots that it keeps.
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
+
+    // What follows from these. Requirements too, so that there is code for each algorithm, without look-ups at each number.
+    static var defaults: InlineArray<32, Double> { get }
+    static var allFlags: Flags { get }
+    static func allSlots(_ configuration: Configuration) -> Slots
+    static func writeCoefficients(
+        _ configuration: Configuration, _ progress: inout Progress, to memory: UnsafeMutableRawPointer
+    ) -> Bool
+
     /// The numbers of one step, formed in Double. The terms come with the algorithm's scale of the gradient and with
     /// weight decay as flags and semantics say; what an algorithm does otherwise it changes there.
     static func coefficients(
