@@ -622,7 +622,8 @@ martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_repo
 martlet_status martlet_optimizer_mode_set(martlet_optimizer *optimizer, int32_t mode);
 
 /* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of a group. Fails with ARGUMENT for a group, a
- * number or a value out of range, and for one that the algorithm does not read. Since 0.1. */
+ * number or a value out of range, for one that the algorithm does not read, and for one with which the
+ * group's parameters would keep other state, as a momentum is that was 0 before. Since 0.1. */
 martlet_status martlet_optimizer_set(martlet_optimizer *optimizer, int32_t group, int32_t hyperparameter, double value);
 martlet_status martlet_optimizer_get(martlet_optimizer *optimizer, double *out_value, int32_t group, int32_t hyperparameter);
 

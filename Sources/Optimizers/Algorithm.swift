@@ -113,6 +113,15 @@ protocol AlgorithmDefinition {
     ) -> Bool
     /// Adds the slots that it keeps.
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
+
+    // What follows from these. Requirements too, so that there is code for each algorithm, without look-ups at each number.
+    static var defaults: InlineArray<32, Double> { get }
+    static var allFlags: Flags { get }
+    static func allSlots(_ configuration: Configuration) -> Slots
+    static func writeCoefficients(
+        _ configuration: Configuration, _ progress: inout Progress, to memory: UnsafeMutableRawPointer
+    ) -> Bool
+
     /// The numbers of one step, formed in Double. The terms come with the algorithm's scale of the gradient and with
     /// weight decay as flags and semantics say; what an algorithm does otherwise it changes there.
     static func coefficients(
@@ -162,7 +171,7 @@ extension AlgorithmDefinition {
     /// (arXiv:2510.12402) is decoupled. Corrected decay (Defazio, arXiv:2506.02285) is lr^2 over the largest lr so far.
     private static func addDecay(_ configuration: Configuration, _ progress: inout Progress, to terms: inout RunTerms) {
         let decay = configuration.weightDecay
-        guard configuration.decouplesDecay else {
+        guard !decayFlags.isEmpty && configuration.decouplesDecay else {
             terms.l2 = decay
             return
         }

@@ -211,11 +211,21 @@ public final class Optimizer {
     /// How many groups there are.
     public var groupCount: Int { configurations.count }
 
-    /// Sets a hyperparameter of a group.
+    /// Sets a hyperparameter of a group. One that changes what state a parameter keeps, as a momentum of 0 does, cannot be
+    /// set once the group has parameters.
     public func set(_ hyperparameter: Hyperparameter, to value: Double, group: Int = 0) throws(MartletError) {
         try checkReads(hyperparameter, group)
-        try configurations[group].check(hyperparameter, value, "groups[\(group)]")
-        configurations[group][hyperparameter] = value
+        var changed = configurations[group]
+        changed[hyperparameter] = value
+        try changed.check("groups[\(group)]")
+        let (kept, wanted) = (configurations[group].slots, changed.slots)
+        if kept.count != wanted.count && (0..<count).contains(where: { parameters[$0].group == group }) {
+            throw MartletError(
+                .argument,
+                "groups[\(group)].\(hyperparameter.name) is \(value), with which a parameter keeps \(wanted.words); "
+                    + "expected a value with which it keeps \(kept.words), as those of the group do")
+        }
+        configurations[group] = changed
     }
 
     /// A hyperparameter of a group.

@@ -40,6 +40,7 @@ public struct Slots: Sendable, RandomAccessCollection {
 
     /// Their names, for messages.
     var names: String { map { "\($0.name)" }.joined(separator: ", ") }
+    var words: String { isEmpty ? "no state" : names }
 
     /// How many of them are scalars.
     public var scalarCount: Int { count - elementCount }

@@ -163,6 +163,23 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
         }
     }
 
+    /// What a struct of the first header has no room for is what the algorithm has by default, whatever lies there.
+    @Test func fieldsBeyondTheStruct() {
+        for (size, etaminus) in [(80, 0.5), (120, 0.5), (128, 0.25)] as [(UInt32, Double)] {
+            let handle = Handle(
+                makeConfig(MARTLET_RPROP) { ($0.struct_size, $0.lr, $0.etaminus, $0.etaplus) = (size, 0.1, 0.25, .nan) }
+            )
+            defer { extendLifetime(handle) }
+            let wanted = [
+                (MARTLET_LR, 0.1), (MARTLET_ETAMINUS, etaminus), (MARTLET_ETAPLUS, 1.2), (MARTLET_STEP_SIZE_MAX, 50),
+            ]
+            for (hyperparameter, value) in wanted {
+                var found = 0.0
+                #expect(martlet_optimizer_get(handle.token, &found, 0, hyperparameter) == MARTLET_OK && found == value)
+            }
+        }
+    }
+
     /// Configs of a longer struct stand one behind the other by their own size.
     @Test func longGroups() {
         func values(_ size: Int, _ changes: [(inout martlet_config) -> Void], status: martlet_status) -> [[Float]] {

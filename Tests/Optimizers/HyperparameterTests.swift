@@ -132,6 +132,7 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
     /// With wide ranges any finite number is taken.
     @Test(arguments: Algorithm.allCases, [Hyperparameter.lr, .beta1, .beta2, .eps, .weightDecay])
     func wideRanges(algorithm: Algorithm, hyperparameter: Hyperparameter) throws {
+        if algorithm.defaultValue(hyperparameter) == nil { return }
         for value in candidates {
             let configuration = Configuration(algorithm) {
                 $0.flags = .wideRanges
