@@ -104,13 +104,6 @@ protocol AlgorithmDefinition {
     static var decayFlags: Flags { get }
     /// What is wrong with numbers and flags that are right by themselves; nil: nothing.
     static func problem(_ configuration: Configuration) -> String?
-    // What follows from these. Requirements, so that each algorithm has code of its own for them.
-    static var defaults: InlineArray<32, Double> { get }
-    static var allFlags: Flags { get }
-    static func allSlots(_ configuration: Configuration) -> Slots
-    static func writeCoefficients(
-        _ configuration: Configuration, _ progress: inout Progress, to memory: UnsafeMutableRawPointer
-    ) -> Bool
     /// Adds the slots that it keeps.
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
 
