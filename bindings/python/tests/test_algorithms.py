@@ -228,3 +228,9 @@ def test_schedule_free_modes() -> None:
     arrays.train()
     np.testing.assert_allclose(array, before)
     assert all(map(math.isfinite, array))
+
+
+def test_readme_has_the_table_of_algorithms() -> None:
+    from martlet import _catalogue
+
+    assert _catalogue.markdown() in (Path(__file__).parents[3] / "README.md").read_text()

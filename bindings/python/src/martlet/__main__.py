@@ -12,14 +12,15 @@ import sys
 from importlib import metadata
 
 import martlet
-from martlet import _ffi, _library
+from martlet import _catalogue, _ffi, _library
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m martlet", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="info|config|bench")
-    commands.add_parser("info", help="version, library, instruction set, threads")
+    facts = commands.add_parser("info", help="version, library, instruction set, threads")
+    facts.add_argument("--algorithms", action="store_true", help="the table of algorithms, by their names everywhere")
     config = commands.add_parser("config", help="compiler and linker flags for C programs")
     config.add_argument("--cflags", action="store_true", help="where the header is")
     config.add_argument("--libs", action="store_true", help="where the library is")
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     bench.add_argument("--seconds", type=float, default=0.5, metavar="S", help="time for each row (default: 0.5)")
     options = parser.parse_args(arguments)
     if options.command == "info":
-        print(info())
+        print(_catalogue.text() if options.algorithms else info())
     elif options.command == "config":
         every = not (options.cflags or options.libs or options.cmake)
         if every or options.cflags or options.libs:

@@ -17,7 +17,8 @@ from martlet._errors import ArgumentError
 CONFIG_SIZE = _ffi.struct_size(_ffi.Config)
 # Algorithms whose steps are all alike but the first: torch's states of them, and their authors', have no "step".
 UNCOUNTED = frozenset({_ffi.SGD, _ffi.LION})
-_SEMANTICS = (_ffi.SEMANTICS_TORCH, _ffi.SEMANTICS_KERAS, _ffi.SEMANTICS_OPTAX, _ffi.SEMANTICS_PAPER)
+TORCH = _ffi.SEMANTICS_TORCH
+_SEMANTICS = (TORCH, _ffi.SEMANTICS_KERAS, _ffi.SEMANTICS_OPTAX, _ffi.SEMANTICS_PAPER)
 
 
 def _named_numbers() -> Iterator[tuple[str, int]]:
@@ -127,7 +128,7 @@ def _possible_slots(number: int) -> list[Slots]:
     switches = [1 << bit for bit in range(32) if kind.flags >> bit & 1 and 1 << bit != _ffi.WIDE_RANGES]
     usual = tuple(bool(value) for value in kind.defaults.values())
     choices = [(semantics, kind.default_flags) for semantics in _SEMANTICS]
-    choices += [(_ffi.SEMANTICS_TORCH, kind.default_flags ^ switch) for switch in switches]
+    choices += [(TORCH, kind.default_flags ^ switch) for switch in switches]
     found = []
     for semantics, flags in choices:
         for used in (usual, (True,) * len(usual), (False,) * len(usual)):

@@ -117,7 +117,7 @@ class Optimizer:
 
     def hyperparameters(self) -> Hyperparameters:
         """The numbers as they are for the next step."""
-        return self._row if self._schedule is None else self._row._replace(lr=self._rate())
+        return self._row if self._schedule is None else self._row.changed({"lr": self._rate()})
 
     def before_step(self) -> None:
         """Tells the model the next step's learning rate, where a schedule gives it."""
