@@ -88,6 +88,8 @@ SAME(MARTLET_AMSGRAD, 1);
 SAME(MARTLET_WIDE_RANGES, 16);
 SAME(MARTLET_DECOUPLED_DECAY, 32);
 SAME(MARTLET_RECTIFY, 1024);
+SAME(MARTLET_TRAINING, 0);
+SAME(MARTLET_EVALUATION, 1);
 SAME(MARTLET_SLOT_ELEMENTS, 0);
 SAME(MARTLET_SLOT_SCALAR, 1);
 SAME(MARTLET_TRANSPOSE_LEFT, 1);
@@ -158,6 +160,7 @@ static const any_function functions[] = {
     (any_function)martlet_optimizer_group_add,
     (any_function)martlet_optimizer_add,
     (any_function)martlet_optimizer_step,
+    (any_function)martlet_optimizer_mode_set,
     (any_function)martlet_optimizer_set,
     (any_function)martlet_optimizer_get,
     (any_function)martlet_optimizer_count,

@@ -324,6 +324,9 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (0, 64, "(int64_t)1 << 40"), "OK")
     elif name == "group":
         yield from assign(target, (-1, 2, 1000, 65536, *INT32), "ARGUMENT")
+    elif name == "mode":
+        yield from assign(target, (-1, 2, 1000, *INT32), "ARGUMENT")
+        yield from assign(target, (0, 1), "OK")
     elif name == "hyperparameter":
         values = (0, -1, 31, 1000, *INT32)
         yield from assign(target, values if function.endswith("_name") else (4, 7, 8, 30, *values), "ARGUMENT")

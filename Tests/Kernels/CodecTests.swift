@@ -43,7 +43,7 @@ import Testing
         for bits in all { value[bits] = UInt64(bits) }
         let rest = (0..<3).map { StoredArray(other, count: all.count, shift: $0) }
         for array in rest { for index in all { array[index] = 0 } }
-        twin.sweep(.adam, Run([value] + rest, count: all.count), RunTerms(), stillness)
+        twin.sweep(.adam, [value] + rest, count: all.count, RunTerms(), stillness)
         return Array(all.filter { !type.isSame(value[$0], UInt64($0)) }.prefix(4))
     }
 
@@ -60,7 +60,7 @@ import Testing
                 for array in arrays { array[index] = 0 }
                 arrays[1][index] = UInt64(index)
             }
-            twin.sweep(.adam, Run(arrays, count: all.count), RunTerms(), c)
+            twin.sweep(.adam, arrays, count: all.count, RunTerms(), c)
             let wrong = all.first { index in
                 // g - 0 * (g - m): an infinity becomes NaN, and -0 becomes 0.
                 let exact = format.decode(UInt16(index))
@@ -152,7 +152,7 @@ import Testing
             arrays[3][index] = bits[index]
             arrays[4][index] = type.encode(-.infinity)
         }
-        twin.sweep(.adam, Run(arrays, count: bits.count), terms, Self.stillness)
+        twin.sweep(.adam, arrays, count: bits.count, terms, Self.stillness)
         return bits.indices.map { arrays[4][$0] }
     }
 }

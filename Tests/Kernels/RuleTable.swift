@@ -41,7 +41,7 @@ struct RuleRow: Sendable, CustomTestStringConvertible {
 
     /// One step of the kernels on the first `count` elements of some arrays, in the order value, gradient, slots.
     func sweep(_ twin: Twin, _ arrays: [StoredArray], count: Int, _ terms: RunTerms) {
-        sweep(twin, Run(arrays, count: count), terms)
+        withExtendedLifetime(arrays) { sweep(twin, Run(arrays.map(\.operand), count: count), terms) }
     }
 }
 

@@ -36,6 +36,13 @@ enum Twin: String, CaseIterable, Sendable {
         #endif
     }
 
+    /// One step of a rule on the first `count` elements of some arrays, in the order value, gradient, slots.
+    func sweep<Coefficients: BitwiseCopyable>(
+        _ rule: Rule, _ arrays: [StoredArray], count: Int, _ terms: RunTerms, _ coefficients: Coefficients
+    ) {
+        withExtendedLifetime(arrays) { sweep(rule, Run(arrays.map(\.operand), count: count), terms, coefficients) }
+    }
+
     /// One step of a rule over a run.
     func sweep<Coefficients: BitwiseCopyable>(
         _ rule: Rule, _ run: Run, _ terms: RunTerms, _ coefficients: Coefficients
@@ -57,8 +64,6 @@ extension Run {
         let isDouble = operands.contains { $0.type == .fp64 }
         self.init(arrays: arrays, arrayCount: operands.count, count: count, isDouble: isDouble)
     }
-
-    init(_ arrays: [StoredArray], count: Int) { self.init(arrays.map(\.operand), count: count) }
 }
 
 @Suite struct TwinTests {
