@@ -298,14 +298,16 @@ typedef struct martlet_parameter {
  *           rho > 5: p <- p - lr / c1 m sqrt(c2) / (sqrt(v) + eps) F,
  *           F = sqrt((rho - 4) (rho - 2) R / ((R - 4) (R - 2) rho));  else p <- p - lr / c1 m
  *           Liu, Jiang, He, Chen, Liu, Gao, Han: On the variance of the adaptive learning rate. arXiv:1908.03265
- * AdaBound  [exp_avg m, exp_avg_sq v; with AMSGRAD max_exp_avg_sq r; scalar base_lr: the first step's lr]
+ * AdaBound  [exp_avg m, exp_avg_sq v; with AMSGRAD max_exp_avg_sq r; scalar base_lr: what it holds before the first
+ *           step, or that step's lr where it holds 0]
  *           m, v, r as Adam's;  p <- p - clamp(lr sqrt(c2) / c1 / (sqrt(v) + eps), f (1 - 1 / (gamma t + 1)),
- *           f (1 + 1 / (gamma t))) m,  f = final_lr lr / base_lr. With AMSGRAD: AMSBound. Luo, Xiong, Liu, Sun:
+ *           f (1 + 1 / (gamma t))) m,  f = final_lr lr / base_lr (final_lr for a base_lr of 0; no upper bound for a
+ *           gamma of 0). With AMSGRAD: AMSBound. Luo, Xiong, Liu, Sun:
  *           Adaptive gradient methods with dynamic bound of learning rate. ICLR 2019
  * AdaBelief [exp_avg m, exp_avg_var s; with AMSGRAD max_exp_avg_var]
  *           m as Adam's;  s <- beta2 s + (1 - beta2) (g - m)^2 + eps_root
- *           p <- p - lr / c1 m / (sqrt(s / c2) + eps);  RECTIFY, a default: as RAdam's, from rho >= 5 on. Decoupled
- *           by default. Zhuang et al.: AdaBelief optimizer. NeurIPS 2020
+ *           p <- p - lr / c1 m / (sqrt(s / c2) + eps);  RECTIFY, a default: as RAdam's, from rho >= 5 on. AMSGRAD:
+ *           the largest s so far in s's place. Decoupled by default. Zhuang et al.: AdaBelief optimizer. NeurIPS 2020
  * Adan      [exp_avg m, exp_avg_sq n, exp_avg_diff w, neg_pre_grad: -g of the step before]
  *           d = g less the step's before, 0 at first;  m <- beta1 m + (1 - beta1) g;  w <- beta2 w + (1 - beta2) d
  *           n <- beta3 n + (1 - beta3) (g + beta2 d)^2
@@ -324,7 +326,8 @@ typedef struct martlet_parameter {
  *           kept within +-(t - 1)^(1/4);  m <- m + (1 - beta1) (n - m);  p <- p - lr m;  then v as Adam's
  *           Taniguchi et al.: ADOPT. arXiv:2411.02853, algorithm 2
  * LaProp    [exp_avg m, exp_avg_sq v; scalar exp_avg_lr_1 e] v as Adam's;  e <- beta1 e + (1 - beta1) lr
- *           m <- beta1 m + (1 - beta1) lr g / (sqrt(v / c2) + eps);  p <- p - lr m / e. Decoupled by default.
+ *           m <- beta1 m + (1 - beta1) lr g / (sqrt(v / c2) + eps);  p <- p - m lr / e, and p - m for an lr of 0.
+ *           Decoupled by default.
  *           Ziyin, Wang, Ueda: LaProp. arXiv:2002.04839
  * Schedule-Free  [z, p at first; AdamW and RAdam: exp_avg_sq v; scalars weight_sum, lr_max]
  *           u = g (SGD), g / (sqrt(v / c2) + eps) with v as Adam's and weight_decay p added behind the quotient
@@ -365,7 +368,7 @@ typedef struct martlet_parameter {
 
 /* Whose convention is followed where libraries differ; where none is named, all are as written above. Defaults
  * of hyperparameters are those of torch, or of the algorithm's own code, in all.
- *   KERAS  decay is always decoupled. Adam: eps beside the uncorrected sqrt(v). SGD with a momentum and RMSprop
+ *   KERAS  decay is always decoupled, but Schedule-Free's. Adam: eps beside the uncorrected sqrt(v). SGD with a momentum and RMSprop
  *          with one: lr inside b. RMSprop, Adagrad: sqrt(v + eps). Adamax: u <- max(beta2 u, |g|), u + eps.
  *          NAdam: a momentum_decay of 1
  *   OPTAX  AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr inside b.

@@ -26,7 +26,7 @@ extension Configuration {
         self.semantics = semantics
         flags = Flags(rawValue: raw.flags)
         unsafe values.copy(from: &raw)
-        try check(subject())
+        try check(over: defaults.values, subject())
     }
 
     /// Reads one config that stands alone.

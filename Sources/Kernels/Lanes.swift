@@ -40,8 +40,8 @@ protocol Lanes {
     func largest(_ other: Self) -> Self
     /// The smaller of both in each lane; NaN where either is NaN.
     func smallest(_ other: Self) -> Self
-    /// One of three in each lane, as this is over, under or equal to 0; this itself where it is NaN.
-    func bySign(over: Self, under: Self, zero: Self) -> Self
+    /// One of three in each lane, as this is over 0, under it, or neither: 0 or NaN.
+    func bySign(over: Self, under: Self, neither: Self) -> Self
     /// One or the other, in all lanes.
     static func choose(_ isFirst: Choice<Self>, _ first: Self, _ second: Self) -> Self
     /// A mask that is the same in all lanes.
@@ -121,10 +121,10 @@ struct FloatLanes: Lanes {
     }
 
     @inline(__always)
-    func bySign(over: Self, under: Self, zero: Self) -> Self {
+    func bySign(over: Self, under: Self, neither: Self) -> Self {
         Self(
-            lanes: lanes.replacing(with: over.lanes, where: lanes .> 0).replacing(with: under.lanes, where: lanes .< 0)
-                .replacing(with: zero.lanes, where: lanes .== 0))
+            lanes: neither.lanes.replacing(with: over.lanes, where: lanes .> 0)
+                .replacing(with: under.lanes, where: lanes .< 0))
     }
 
     @inline(__always)
@@ -206,10 +206,10 @@ struct DoubleLanes: Lanes {
     }
 
     @inline(__always)
-    func bySign(over: Self, under: Self, zero: Self) -> Self {
+    func bySign(over: Self, under: Self, neither: Self) -> Self {
         Self(
-            lanes: lanes.replacing(with: over.lanes, where: lanes .> 0).replacing(with: under.lanes, where: lanes .< 0)
-                .replacing(with: zero.lanes, where: lanes .== 0))
+            lanes: neither.lanes.replacing(with: over.lanes, where: lanes .> 0)
+                .replacing(with: under.lanes, where: lanes .< 0))
     }
 
     @inline(__always)

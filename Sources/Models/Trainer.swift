@@ -31,6 +31,12 @@ final class Trainer {
                 .argument,
                 "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
         }
+        guard !configuration.algorithm.hasEvaluationPoint else {
+            throw MartletError(
+                .unsupported,
+                "optimizer.algorithm is \(configuration.algorithm.name); expected one without an evaluation mode, which "
+                    + "models have not")
+        }
         optimizer = try Optimizer(configuration)
         gradients = try FlatBuffer(count: parameters.count)
         if parameters.count > 0 { try unsafe optimizer.add(ArrayView(parameters.elements), name: "parameters") }

@@ -77,6 +77,9 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
 
     func slots(_ configuration: Configuration) -> Slots { definition.allSlots(configuration) }
 
+    /// Whether what is trained is another point than where gradients are taken, so that parameters must be moved.
+    package var hasEvaluationPoint: Bool { rule == .scheduleFree }
+
     /// The rule that carries the algorithm out.
     var rule: Rule { definition.rule }
 

@@ -132,7 +132,13 @@ public struct Configuration: Sendable {
 
     /// Throws where a value is out of range or set in vain. `subject` is what messages call this configuration.
     package func check(_ subject: @autoclosure () -> String) throws(MartletError) {
-        let defaults = algorithm.defaults
+        try check(over: algorithm.defaults, subject())
+    }
+
+    /// The same where the algorithm's defaults are at hand.
+    package func check(
+        over defaults: InlineArray<32, Double>, _ subject: @autoclosure () -> String
+    ) throws(MartletError) {
         for place in 0..<Hyperparameter.count {
             let isRead = !defaults[place].isNaN
             if !isRead && values[place].isNaN { continue }
@@ -158,8 +164,9 @@ public struct Configuration: Sendable {
         return MartletError(
             .argument,
             "\(subject) has no step \(number) with \(read.map { "\($0.name) \(self[$0])" }.joined(separator: ", ")); "
-                + "expected numbers that give a finite step, so a beta1 to the power \(number) other than 1 "
-                + "and a beta2 to that power of 1 at most")
+                + "expected numbers, and scalars of the state, that give a finite step"
+                + (algorithm.defaultValue(.beta2) == nil
+                    ? "" : ", so a beta1 to the power \(number) other than 1 and a beta2 to that power of 1 at most"))
     }
 
     /// Throws where this algorithm cannot take a value for a hyperparameter.

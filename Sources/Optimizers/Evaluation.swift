@@ -44,7 +44,7 @@ extension Optimizer {
 
     /// How far the way to z is; nil where a group's parameters do not move.
     private func weight(of configuration: Configuration, to mode: OptimizerMode) throws(MartletError) -> Double? {
-        guard configuration.algorithm.rule == .scheduleFree else { return nil }
+        guard configuration.algorithm.hasEvaluationPoint else { return nil }
         let beta = configuration.algorithm == .scheduleFreeSGD ? configuration.momentum : configuration.beta1
         guard beta != 0 || mode == .training else {
             throw MartletError(

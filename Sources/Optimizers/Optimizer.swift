@@ -47,6 +47,7 @@ public final class Optimizer {
         names = NameTable()
         borrowed = BorrowedMemory()
         valueRanks = 0
+        mode = .training
     }
 
     /// Adds a group with an algorithm and hyperparameters of its own, and returns its index.
@@ -215,6 +216,10 @@ public final class Optimizer {
     /// set once the group has parameters.
     public func set(_ hyperparameter: Hyperparameter, to value: Double, group: Int = 0) throws(MartletError) {
         try checkReads(hyperparameter, group)
+        guard mode == .training else {
+            throw MartletError(
+                .order, "the optimizer is set to evaluation; expected training: the way back depends on the numbers")
+        }
         var changed = configurations[group]
         changed[hyperparameter] = value
         try changed.check("groups[\(group)]")

@@ -38,6 +38,8 @@ extension Optimizer {
     package func load(from path: UnsafePointer<CChar>) throws(MartletError) {
         let reader = try unsafe SafetensorsReader(path: path)
         let loaded = try configurations(in: reader)
+        let mode = unsafe reader.metadata("mode") == nil ? OptimizerMode.training : .evaluation
+        if mode == .evaluation { try expect("mode", "evaluation", in: reader) }
         // Everything is read beside the optimizer's own state before any of it is put in place.
         do throws(MartletError) {
             var expected = 0
@@ -55,7 +57,7 @@ extension Optimizer {
             throw error
         }
         configurations = loaded
-        mode = unsafe reader.metadata("mode") == nil ? .training : .evaluation
+        self.mode = mode
         for index in 0..<count { parameters[index].adoptStaged() }
     }
 
@@ -68,8 +70,9 @@ extension Optimizer {
         var loaded = RawList<Configuration>()
         for index in 0..<configurations.count {
             let algorithm = configurations[index].algorithm
-            if algorithm != configurations[0].algorithm {
-                try expect("group.\(index).algorithm", "\(algorithm.name)", in: reader)
+            let key = "group.\(index).algorithm"
+            if unsafe algorithm != configurations[0].algorithm || reader.metadata(key) != nil {
+                try expect(key, "\(algorithm.name)", in: reader)
             }
             var configuration = Configuration(algorithm)
             for (key, _) in configurations[index].text {

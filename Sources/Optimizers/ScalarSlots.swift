@@ -46,11 +46,11 @@ import MartletKernelInterface
     func read(into progress: inout Progress, _ slots: Slots) {
         for index in unsafe 0..<count {
             let bits = unsafe before[index]
+            let number =
+                unsafe arrays[index].type == .fp64
+                ? Double(bitPattern: bits) : Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
             progress.scalars[index] =
-                progress.isFirst
-                ? slots[slots.elementCount + index].start
-                : unsafe arrays[index].type == .fp64
-                    ? Double(bitPattern: bits) : Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
+                progress.isFirst && number == 0 ? slots[slots.elementCount + index].start : number
         }
     }
 
@@ -61,6 +61,18 @@ import MartletKernelInterface
             unsafe after[index] =
                 arrays[index].type == .fp64 ? number.bitPattern : UInt64(Float(number).bitPattern)
         }
+    }
+
+    /// The place of one that the step would leave NaN in; nil: none.
+    var notANumber: Int? {
+        for index in unsafe 0..<count {
+            let bits = unsafe after[index]
+            let isNaN =
+                unsafe arrays[index].type == .fp64
+                ? Double(bitPattern: bits).isNaN : Float(bitPattern: UInt32(truncatingIfNeeded: bits)).isNaN
+            if isNaN { return index }
+        }
+        return nil
     }
 
     /// Stores what `take` took.

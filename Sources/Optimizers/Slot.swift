@@ -15,7 +15,7 @@ public struct Slot: Sendable {
     /// The name in files and state_dicts.
     public var name: StaticString
     public var kind: Kind
-    /// What a scalar counts as at the first step, whatever it holds.
+    /// What a scalar counts as at the first step where it holds 0.
     var start = 0.0
 
     /// The numbers that it has for a parameter of as many elements.

@@ -174,8 +174,8 @@ public struct StepReport: Sendable {
     private mutating func addWork(
         _ parameter: ParameterView, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber, _ check: ParameterCheck
     ) throws(MartletError) {
-        if unsafe parameter.value.count == 0 { return }
         try unsafe formCoefficients(parameter, group, step)
+        if unsafe parameter.value.count == 0 { return }
         let slots = unsafe group.pointee.slots.elementCount
         let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
         var arrays = unsafe InlineArray<6, Operand>(repeating: value)
@@ -221,6 +221,14 @@ public struct StepReport: Sendable {
         unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
         if unsafe !request.areFinite && group.pointee.configuration.flags.contains(.wideRanges) {
             throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
+        }
+        if let scalar = unsafe request.scalars.notANumber {
+            let slot = unsafe group.pointee.slots.elementCount + scalar
+            let subject = unsafe spelling.describe(.state(slot), parameter: count - 1, name: parameter.name)
+            throw unsafe MartletError(
+                .argument,
+                "\(subject) would be nan after the step; expected a state, and numbers of the group, that give "
+                    + "\(group.pointee.slots[slot].name) a number")
         }
         unsafe latest = unsafe (parameter.group, step, request.scalars)
         return unsafe request.scalars

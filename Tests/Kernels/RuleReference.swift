@@ -88,7 +88,7 @@ func clamped<Number: BinaryFloatingPoint>(_ number: Number, _ low: Number, _ hig
 
 /// -1, 0 or 1; NaN stays.
 func sign<Number: BinaryFloatingPoint>(_ number: Number) -> Number {
-    number > 0 ? 1 : number < 0 ? -1 : number == 0 ? 0 : number
+    number > 0 ? 1 : number < 0 ? -1 : 0
 }
 
 // MARK: - What surrounds a rule

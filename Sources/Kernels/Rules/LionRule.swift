@@ -23,7 +23,7 @@ struct LionRule<Value: Lanes>: UpdateRule {
         let g = place.gradient
         let c = first.next(place.first, g)
         place.first = second.next(place.first, g)
-        return rate * c.bySign(over: Value(1), under: Value(-1), zero: Value(0))
+        return rate * c.bySign(over: Value(1), under: Value(-1), neither: Value(0))
     }
 }
 

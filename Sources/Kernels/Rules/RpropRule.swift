@@ -1,5 +1,5 @@
 // Rprop (Riedmiller and Braun, ICNN 1993; the variant without weight backtracking), as arithmetic on lanes:
-//     s = g * last
+//     s = g * last,  0 at the first step
 //     size = clamped(size * (larger where s > 0, smaller where s < 0, 1 where s = 0)),  from start at the first step
 //     last = g, or 0 where s < 0
 //     step = sign(last) * size
@@ -27,13 +27,13 @@ struct RpropRule<Value: Lanes>: UpdateRule {
     func update(_ place: inout Place<Value>) -> Value {
         let g = place.gradient
         let zero = Value(0)
-        let s = g * Value.choose(isFirst, zero, place.first)
-        let factor = s.bySign(over: larger, under: smaller, zero: Value(1))
+        let s = Value.choose(isFirst, zero, g * place.first)
+        let factor = s.bySign(over: larger, under: smaller, neither: Value(1))
         let size = (Value.choose(isFirst, start, place.second) * factor).largest(minimum).smallest(maximum)
-        let last = s.bySign(over: g, under: zero, zero: g)
+        let last = s.bySign(over: g, under: zero, neither: g)
         place.first = last
         place.second = size
-        return last.bySign(over: Value(1), under: Value(-1), zero: zero) * size
+        return last.bySign(over: Value(1), under: Value(-1), neither: zero) * size
     }
 }
 

@@ -8,6 +8,8 @@ import MartletKernelInterface
 enum ASGD: AlgorithmDefinition {
     static let name: StaticString = "asgd"
     static let rule = Rule.asgd
+    /// Not the cautious one: the decay by lambd goes with it.
+    static let decayFlags: Flags = [.decoupledDecay, .correctedDecay]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

@@ -27,6 +27,12 @@ enum Adam: AlgorithmDefinition {
         }
     }
 
+    static func problem(_ configuration: Configuration) -> String? {
+        configuration.semantics == .paper && configuration.flags.contains(.correctedDecay)
+            ? "flags sets CORRECTED_DECAY with the paper's convention, whose decay has no rate; expected another one"
+            : nil
+    }
+
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
         slots.add("exp_avg")
         slots.add("exp_avg_sq")
@@ -84,6 +90,8 @@ enum AdamW: AlgorithmDefinition {
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         hyperparameter == .weightDecay ? 0.01 : Adam.defaultValue(hyperparameter)
     }
+
+    static func problem(_ configuration: Configuration) -> String? { Adam.problem(configuration) }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
         Adam.addSlots(configuration, to: &slots)

@@ -1,5 +1,5 @@
-// Gradient descent, with momentum, dampening and Nesterov's look ahead as in torch.optim.SGD. Keras and optax keep the rate
-// inside the momentum, so that a change of the rate is felt later: semantics "keras". Equation and sources:
+// Gradient descent, with momentum, dampening and Nesterov's look ahead as in torch.optim.SGD. Keras keeps the rate inside the
+// momentum, so that a change of the rate is felt later, and has no dampening. Equation and sources:
 // Kernels/Rules/SGDRule.swift.
 import MartletKernelInterface
 
@@ -23,6 +23,9 @@ enum SGD: AlgorithmDefinition {
     }
 
     static func problem(_ configuration: Configuration) -> String? {
+        if configuration.semantics == .keras && configuration[.dampening] != 0 {
+            return "dampening is \(configuration[.dampening]); expected 0: Keras's convention has none"
+        }
         guard configuration.flags.contains(.nesterov) else { return nil }
         return configuration.momentum == 0 || configuration[.dampening] != 0
             ? "flags sets NESTEROV with momentum \(configuration.momentum) and dampening \(configuration[.dampening]); "

@@ -18,7 +18,9 @@ extension ScheduleFreeDefinition {
         _ configuration: Configuration, _ progress: inout Progress, rate: Double, beta: Double
     ) -> ScheduleFreeCoefficients {
         let most = max(rate, progress.scalars[1])
-        let weight = power(progress.t, configuration[.r]) * power(most, configuration[.weightLRPower])
+        // Steps of a rate of 0 have no weight, whatever its power.
+        let weight =
+            most == 0 ? 0 : power(progress.t, configuration[.r]) * power(most, configuration[.weightLRPower])
         let sum = progress.scalars[0] + weight
         (progress.scalars[0], progress.scalars[1]) = (sum, most)
         var result = ScheduleFreeCoefficients()

@@ -17,11 +17,10 @@ enum RpropReference: RuleReference {
     ) -> Number {
         let g = element.gradient
         let (last, size) = c.isFirst == 1 ? (0, Number(c.start)) : (element.slots[0], element.slots[1])
-        let product = g * last
-        let factor =
-            product > 0 ? Number(c.larger) : product < 0 ? Number(c.smaller) : product == 0 ? 1 : product
+        let product = c.isFirst == 1 ? 0 : g * last
+        let factor = product > 0 ? Number(c.larger) : product < 0 ? Number(c.smaller) : 1
         element.slots[1] = clamped(size * factor, Number(c.minimum), Number(c.maximum))
-        element.slots[0] = product > 0 || product == 0 ? g : product < 0 ? 0 : product
+        element.slots[0] = product < 0 ? 0 : g
         return sign(element.slots[0]) * element.slots[1]
     }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,10 @@ def test_all_faces_give_the_same_bits(name: str, tmp_path: Path) -> None:
     ARRAYS[name]([array.copy() for array in arrays], **options).load_state_dict(tensors.state_dict())
 
 
-@pytest.mark.parametrize("number", _algorithms.numbers())
+IN_MODELS = [number for number in _algorithms.numbers() if not _algorithms.of(number).name.startswith("schedule_free")]
+
+
+@pytest.mark.parametrize("number", IN_MODELS)
 def test_a_model_trains_with_it_by_name_and_keeps_it(number: int, tmp_path: Path) -> None:
     x, y = digits_like(40, (20,))
     model = mlp()
@@ -223,11 +227,82 @@ def test_schedule_free_modes() -> None:
     before = array.copy()
     arrays.eval()
     assert not np.array_equal(array, before)
-    with pytest.raises(martlet.OrderError, match=r"call train\(\) first"):
-        arrays.step([np.ones(3)])
+    for refused in (lambda: arrays.step([np.ones(3)]), arrays.state_dict):
+        with pytest.raises(martlet.OrderError, match=r"call train\(\) before"):
+            refused()
+    assert arrays.lr == 1
     arrays.train()
     np.testing.assert_allclose(array, before)
     assert all(map(math.isfinite, array))
+
+
+def test_schedule_free_moves_all_parameters_or_none_and_each_once() -> None:
+    arrays = [np.ones(3), np.ones(3)]
+    optimizer = optim.SGDScheduleFree(arrays)
+    for step in range(3):
+        optimizer.step([np.full(3, 1.0 - step)] * 2)
+    before = arrays[0].copy()
+    arrays[1].setflags(write=False)
+    with pytest.raises(martlet.ReadOnlyError):
+        optimizer.eval()
+    assert optimizer.training
+    assert np.array_equal(arrays[0], before)
+    ends = []
+    for times in (1, 2):
+        parameter = torch.nn.Parameter(torch.ones(3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tensors = martlet.torch.SGDScheduleFree([parameter] * times)
+        for step in range(3):
+            parameter.grad = torch.full((3,), 1.0 - step)
+            tensors.step()
+        tensors.eval()
+        ends.append(parameter.detach().clone())
+    assert torch.equal(*ends)
+
+
+def test_schedule_free_is_not_for_models() -> None:
+    with pytest.raises(martlet.UnsupportedError, match="schedule_free_sgd; expected one without an evaluation mode"):
+        mlp().compile("schedule_free_sgd", "sparse_categorical_crossentropy")
+
+
+def test_schedule_free_weighs_steps_of_a_rate_of_0_as_nothing() -> None:
+    made, _ = train(martlet.torch.RAdamScheduleFree, {"weight_lr_power": -1.0}, range(8))
+    assert all(bool(parameter.isfinite().all()) for parameter in made)
+
+
+def test_adabound_has_its_bounds_from_the_rate_that_a_schedule_starts_from() -> None:
+    made = parameters()
+    optimizer = martlet.torch.AdaBound(made, lr=0.01)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 100))
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+    for parameter, gradient in zip(made, gradients(0), strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+    assert float(optimizer.state[made[0]]["base_lr"]) == pytest.approx(0.01)
+
+
+def test_a_scalar_that_is_no_number_is_refused_by_name() -> None:
+    made, optimizer = train(martlet.torch.NAdam, {}, range(2))
+    first = optimizer.param_groups[0]["params"][0]
+    before = first.detach().clone()
+    optimizer.state[first]["mu_product"] = torch.tensor(math.nan)
+    with pytest.raises(martlet.ArgumentError, match="mu_product"):
+        optimizer.step()
+    assert torch.equal(first.detach(), before)
+    assert made
+
+
+def test_signs_of_what_is_no_number_and_an_infinite_first_gradient_as_in_torch() -> None:
+    ran = []
+    for kind in (martlet.torch.Rprop, torch.optim.Rprop):
+        parameter = torch.nn.Parameter(torch.zeros(4))
+        optimizer = kind([parameter])
+        for gradient in ([math.inf, -math.inf, math.nan, 1.0], [1.0, 1.0, 1.0, math.nan]):
+            parameter.grad = torch.tensor(gradient)
+            optimizer.step()
+        ran.append(parameter.detach())
+    assert torch.equal(*ran)
 
 
 def test_readme_has_the_table_of_algorithms() -> None:

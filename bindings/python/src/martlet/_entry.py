@@ -59,6 +59,11 @@ class Entry:
         self._kept_for = self.value.dtype, self.value.shape
         self.state = state
 
+    def check_writable(self) -> None:
+        """Raises the exception that names what is wrong with the parameter, or says how it has changed."""
+        self.view()
+        self._check_unchanged()
+
     def _check_unchanged(self) -> None:
         if not self.state:
             return
@@ -179,7 +184,7 @@ def _scalar(given: Any, where: str, copy: bool) -> NDArray:
         return given
     try:
         return np.array(float(given))
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (OverflowError, TypeError, ValueError, RuntimeError) as error:
         raise DTypeError(f"{where} is {given!r}; wanted a number") from error
 
 

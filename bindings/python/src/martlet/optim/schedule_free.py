@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from martlet import _ffi
-from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, OrderError
 from martlet._owner import gated
 from martlet._spellings import OMITTED
@@ -26,24 +26,58 @@ class ScheduleFree(Optimizer):
         """Moves the parameters to the trained point, to be evaluated or saved."""
         self._move(False)
 
-    def _read_rows(self) -> list[Hyperparameters]:
+    def _refuse_changes(self, what: str) -> None:
+        self._refuse_evaluation(what)
+        super()._refuse_changes(what)
+
+    def _change(self, gradient: Any) -> Any:
+        self._refuse_evaluation("update()")
+        return super()._change(gradient)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As every optimizer's; in evaluation an OrderError, since where parameters are is no part of the state."""
+        self._refuse_evaluation("state_dict()")
+        return super().state_dict()
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """As every optimizer's. In evaluation, or of a state of martlet.torch that was, an OrderError."""
+        self._refuse_evaluation("load_state_dict()")
+        groups = state_dict.get("param_groups", ()) if isinstance(state_dict, Mapping) else ()
+        if not all(group.get("train_mode", True) for group in groups if isinstance(group, Mapping)):
+            raise OrderError("the state was taken in evaluation; call train() there before state_dict()")
+        super().load_state_dict(state_dict)
+
+    def save(self, path: Any) -> None:
+        """As every optimizer's; in evaluation an OrderError, since where parameters are is no part of the state."""
+        self._refuse_evaluation("save()")
+        super().save(path)
+
+    def load(self, path: Any) -> None:
+        """As every optimizer's; in evaluation an OrderError."""
+        self._refuse_evaluation("load()")
+        super().load(path)
+
+    def _refuse_evaluation(self, what: str) -> None:
         if not self.training:
-            raise OrderError("the parameters are at the trained point, for evaluation; call train() first")
-        return super()._read_rows()
+            raise OrderError(f"the parameters are at the trained point, for evaluation; call train() before {what}")
 
     @gated
     def _move(self, train: bool) -> None:
-        rows = super()._read_rows()
+        rows = self._read_rows()
         name = "momentum" if "momentum" in self.defaults else "beta1"
         betas: list[float] = [getattr(row, name) for row in rows]
         if not all(betas):
             raise ArgumentError(f"group {betas.index(0.0)} has a {name} of 0, which keeps no average")
         if train is self.training:
             return
+        moved = []
         for entry in self._parameters.entries:
             if (z := entry.state.get("z")) is not None:
+                entry.check_writable()
                 weight = 1 - betas[entry.group] if train else 1 - 1 / betas[entry.group]
-                entry.value += ((z - entry.value) * weight).astype(entry.value.dtype)
+                moved.append((entry.value, entry.value + (z - entry.value) * weight))
+        for value, place in moved:
+            value[...] = place
         self.training = train
 
 

@@ -101,7 +101,8 @@ class Plan:
             if entry.get(slot) is None:
                 added[slot] = states.moment(parameter, group.get("state_dtype"), name)
         for slot in slots.scalars:
-            number = states.scalar(entry.get(slot, 0.0), states.step_dtype(group), slot, name)
+            given = entry.get(slot, states.start(slot, group))
+            number = states.scalar(given, states.step_dtype(group), slot, name)
             if number is not entry.get(slot):
                 added[slot] = number
         if not added:

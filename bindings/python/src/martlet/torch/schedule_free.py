@@ -36,7 +36,7 @@ class ScheduleFree(Optimizer):
         weights = [self._weight(index, train) for index in range(len(self.param_groups))]
         for group, weight in zip(self.param_groups, weights, strict=True):
             if group["train_mode"] is not train:
-                for parameter in group["params"]:
+                for parameter in dict.fromkeys(group["params"]):  # a step takes one that stands there twice once
                     z = self.state[parameter].get("z") if parameter in self.state else None
                     if z is not None:
                         parameter.lerp_(z.to(parameter.dtype), weight)

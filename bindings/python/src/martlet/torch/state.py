@@ -90,6 +90,12 @@ def shown_step(value: Any, dtype: torch.dtype, name: str) -> tuple[Tensor, int |
     raise FormatError(f"the step of {name} is {value!r}; wanted the number of steps taken, 0 or more")
 
 
+def start(slot: str, group: dict[str, Any]) -> Any:
+    """What a new scalar holds; at 0 it starts as martlet.h says. The rate that a scheduler starts from stands in its
+    group."""
+    return group.get("initial_lr", 0.0) if slot == "base_lr" else 0.0
+
+
 def scalar(value: Any, dtype: torch.dtype, slot: str, name: str) -> Tensor:
     """A single number of a state as a tensor that the library can write: the one given where it can be that."""
     if _is_number_tensor(value):
@@ -97,7 +103,7 @@ def scalar(value: Any, dtype: torch.dtype, slot: str, name: str) -> Tensor:
         return value
     try:
         return number_tensor(float(value), dtype)
-    except (RuntimeError, TypeError, ValueError):
+    except (OverflowError, RuntimeError, TypeError, ValueError):
         raise FormatError(f"{slot} of {name} is {value!r}; wanted a number") from None
 
 
