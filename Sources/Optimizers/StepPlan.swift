@@ -219,9 +219,6 @@ public struct StepReport: Sendable {
         unsafe latestCoefficients = coefficients + (count - 1) * StepCoefficients.capacity
         var request = unsafe CoefficientRequest(group: group, step: step, scalars: scalars, memory: latestCoefficients)
         unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
-        if unsafe !request.areFinite && group.pointee.configuration.flags.contains(.wideRanges) {
-            throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
-        }
         if let scalar = unsafe request.scalars.notANumber {
             let slot = unsafe group.pointee.slots.elementCount + scalar
             let subject = unsafe spelling.describe(.state(slot), parameter: count - 1, name: parameter.name)
@@ -229,6 +226,9 @@ public struct StepReport: Sendable {
                 .argument,
                 "\(subject) would be nan after the step; expected a state, and numbers of the group, that give "
                     + "\(group.pointee.slots[slot].name) a number")
+        }
+        if unsafe !request.areFinite && group.pointee.configuration.flags.contains(.wideRanges) {
+            throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
         }
         unsafe latest = unsafe (parameter.group, step, request.scalars)
         return unsafe request.scalars

@@ -262,8 +262,11 @@ def test_schedule_free_moves_all_parameters_or_none_and_each_once() -> None:
 
 
 def test_schedule_free_is_not_for_models() -> None:
+    x, y = digits_like(40, (20,))
+    model = mlp()
+    model.compile("schedule_free_sgd", "sparse_categorical_crossentropy")
     with pytest.raises(martlet.UnsupportedError, match="schedule_free_sgd; expected one without an evaluation mode"):
-        mlp().compile("schedule_free_sgd", "sparse_categorical_crossentropy")
+        model.fit(x, y, verbose=0)
 
 
 def test_schedule_free_weighs_steps_of_a_rate_of_0_as_nothing() -> None:

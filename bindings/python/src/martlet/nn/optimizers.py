@@ -7,12 +7,13 @@ arrays, whose hyperparameters and convention compile takes as well.
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from martlet import _algorithms, _arguments, _ffi, _groups, _scheduled, _signatures, _spellings, optim
+from martlet import _algorithms, _arguments, _ffi, _groups, _scheduled, _signatures, _spellings
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Model
@@ -71,7 +72,8 @@ class Optimizer:
         cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras")
         cls._options = {**_SHARED, **{key: getattr(cls._defaults, key) for key in _spellings.flag_keys(algorithm)}}
         cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
-        _signatures.show(cls.__init__, cls._options)
+        if "__init__" in cls.__dict__:
+            _signatures.show(cls.__init__, cls._options)
         for field in _algorithms.of(algorithm).places:
             for name in {field, _KERAS.get(field, field)}:
                 setattr(cls, name, _hyperparameter(name, field))
@@ -241,7 +243,8 @@ def get(given: Any) -> Optimizer:
     if isinstance(given, str):
         number = _arguments.one_of(given, _names(), "optimizer")
         return of(_class_of(number)._defaults)
-    if isinstance(given, optim.Optimizer):
+    arrays = sys.modules.get("martlet.optim")  # who has one of its objects has imported it
+    if arrays is not None and isinstance(given, arrays.Optimizer):
         groups = given.param_groups
         if len(groups) > 1:
             raise ArgumentError(f"optimizer has {len(groups)} groups, and a model has one")

@@ -42,6 +42,18 @@ class AdamW(Adam, algorithm=_ffi.ADAMW):
     the gradient. Arguments as in Adam.
     """
 
+    def __init__(
+        self,
+        params: Any = None,
+        lr: float | None = None,
+        betas: tuple[float, float] | None = None,
+        eps: float | None = None,
+        weight_decay: float = OMITTED,
+        amsgrad: bool = False,
+        **options: Any,
+    ) -> None:
+        Optimizer.__init__(self, params, locals())
+
 
 class AdamOptimizer(Adam):
     """Adam without parameters of its own: update(gradient) returns the change, to be added.
