@@ -85,10 +85,10 @@ import Testing
             count: 8, .fp64, slots: slots.elementCount, scalars: Array(repeating: scalar, count: slots.scalarCount),
             seed: 4)
         defer { extendLifetime(parameter) }
-        // What it holds before the first step says nothing.
-        parameter.view.state[slots.count - 1].set(0, 7)
+        // What it holds before the first step counts.
+        parameter.view.state[slots.count - 1].set(0, 0.25)
         for index in 0..<8 { parameter.view.gradient.set(index, 0) }
-        var (expected, most) = (parameter.values, 0.0)
+        var (expected, most) = (parameter.values, 0.25)
         for (t, lr) in Self.rates.enumerated() {
             // A gradient of 0 leaves the decay alone; ASGD has a decay of its own, which is taken off.
             most = max(most, lr)
