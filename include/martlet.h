@@ -230,7 +230,8 @@ typedef struct martlet_parameter {
                                  step and what step_shown points to are left as they are (unless another
                                  parameter of the call that has a gradient shares the last two) */
     martlet_array *state;     /* the algorithm's slots in order (martlet_slot_get), of as many numbers as their
-                                 kind says; read and written. Zero before the first step */
+                                 kind says; read and written. Zero before the first step,
+                                 where a scalar that is 0 starts as its algorithm says */
     int64_t state_count;      /* martlet_algorithm_slot_count */
     int64_t *step;            /* steps taken, 0 at first; one more after a successful call. Parameters
                                  may share one counter */
