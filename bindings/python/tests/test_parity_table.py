@@ -10,8 +10,7 @@ import parity
 from parity_rows import ROWS, Row
 
 STEPS = 40
-#: In the repository only: not where the tests came by themselves.
-TEXT = parity.TABLE.read_text(encoding="utf-8") if parity.TABLE.exists() else ""
+TEXT = parity.TABLE.read_text(encoding="utf-8")
 BOUNDS = parity.bounds(TEXT)
 TORCH = [row for row in ROWS if row.peer == "torch"]
 OURS = {row.case: row for row in ROWS if row.case in BOUNDS or parity.martlets(row) is not None}
@@ -37,7 +36,6 @@ def test_a_row_is_the_rule_and_no_worse_than_in_the_table(row: Row) -> None:
     assert parity.faults(parity.Line(row, None, parity.of_martlet(row, STEPS), wide=wide), BOUNDS) == []
 
 
-@pytest.mark.skipif(not TEXT, reason="docs/parity.md is in the repository only")
 def test_the_table_has_these_rows() -> None:
     found = [row[:3] for row in parity.cells(TEXT) if row[2] != "none"]
     assert found == [[*row.case, row.peer] for row in ROWS if row.peer], "make parity writes the table anew"
