@@ -8,25 +8,30 @@ extension Configuration {
     init(_ config: UnsafePointer<martlet_config>, size: Int, _ subject: @autoclosure () -> String) throws(MartletError)
     {
         let algorithm = try unsafe Algorithm(number: config.pointee.algorithm, "\(subject()).algorithm")
-        let defaults = Configuration(algorithm)
-        var raw = martlet_config(defaults)
-        try unsafe raw.read(config, size: size, subject())
-        guard let semantics = Semantics(rawValue: raw.semantics) else {
-            throw MartletError(.argument, "\(subject()).semantics is \(raw.semantics); expected MARTLET_SEMANTICS_...")
-        }
-        guard raw.flags & ~Flags.all.rawValue == 0 else {
+        try unsafe martlet_config.checkTail(config, size: size, subject())
+        // All before the doubles is in the first published size.
+        guard let semantics = unsafe Semantics(rawValue: config.pointee.semantics) else {
             throw MartletError(
-                .argument, "\(subject()).flags is \(raw.flags); expected a sum of MARTLET_AMSGRAD and its like")
+                .argument,
+                "\(subject()).semantics is \(unsafe config.pointee.semantics); expected MARTLET_SEMANTICS_...")
         }
-        guard raw.seed == 0 else {
+        guard unsafe config.pointee.flags & ~Flags.all.rawValue == 0 else {
             throw MartletError(
-                .unsupported, "\(subject()).seed is \(raw.seed); expected 0: nothing is rounded at random")
+                .argument,
+                "\(subject()).flags is \(unsafe config.pointee.flags); expected a sum of MARTLET_AMSGRAD and its like")
         }
-        self = defaults
-        self.semantics = semantics
-        flags = Flags(rawValue: raw.flags)
-        unsafe values.copy(from: &raw)
-        try check(over: defaults.values, subject())
+        guard unsafe config.pointee.seed == 0 else {
+            throw MartletError(
+                .unsupported,
+                "\(subject()).seed is \(unsafe config.pointee.seed); expected 0: nothing is rounded at random")
+        }
+        // Defaults are for the fields that an older header's config lacks.
+        let isWhole = size >= MemoryLayout<martlet_config>.size
+        self.init(
+            algorithm, semantics, unsafe Flags(rawValue: config.pointee.flags),
+            values: isWhole ? InlineArray(repeating: .nan) : algorithm.defaults)
+        unsafe values.copy(from: config, size: size)
+        try check(subject())
     }
 
     /// Reads one config that stands alone.
@@ -53,19 +58,20 @@ extension martlet_config {
 extension InlineArray<32, Double> {
     /// Where a config's doubles begin: they stand in the order of their numbers.
     private static var offset: Int { 24 }
-    private static var byteCount: Int { MemoryLayout<martlet_config>.size - offset }
+    private static var end: Int { MemoryLayout<martlet_config>.size }
 
-    fileprivate mutating func copy(from config: UnsafeMutablePointer<martlet_config>) {
+    /// Takes as many as a config of that size has, over those that are there.
+    fileprivate mutating func copy(from config: UnsafePointer<martlet_config>, size: Int) {
         unsafe withUnsafeMutableBytes(of: &self) { bytes in
             unsafe bytes.baseAddress!.copyMemory(
-                from: UnsafeRawPointer(config) + Self.offset, byteCount: Self.byteCount)
+                from: UnsafeRawPointer(config) + Self.offset, byteCount: min(size, Self.end) - Self.offset)
         }
     }
 
     fileprivate mutating func copy(to config: UnsafeMutablePointer<martlet_config>) {
         unsafe withUnsafeBytes(of: &self) { bytes in
             unsafe (UnsafeMutableRawPointer(config) + Self.offset).copyMemory(
-                from: bytes.baseAddress!, byteCount: Self.byteCount)
+                from: bytes.baseAddress!, byteCount: Self.end - Self.offset)
         }
     }
 }

@@ -71,8 +71,7 @@ public func martlet_array_step(
 ) -> martlet_status {
     report("martlet_array_step") { () throws(MartletError) in
         let step = try unsafe required(step, "step")
-        var configuration = Configuration(.adam)
-        if unsafe config != nil { configuration = try unsafe Configuration(config) }
+        let configuration = try unsafe config == nil ? Configuration(.adam) : Configuration(config)
         guard count >= 0 && count <= 1 << 56 else {
             throw MartletError(.shape, "count is \(count); expected 0 to 2^56")
         }

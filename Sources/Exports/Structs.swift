@@ -70,15 +70,22 @@ extension SizedStruct {
         }
     }
 
-    /// Copies a caller's struct over defaults: fields beyond its size keep theirs. `self` holds the defaults.
-    mutating func read(_ source: UnsafeRawPointer, size: Int, _ subject: @autoclosure () -> String) throws(MartletError)
-    {
-        for offset in min(size, Self.ownSize)..<size
+    /// Throws where a caller's struct says something that this version does not know.
+    static func checkTail(
+        _ source: UnsafeRawPointer, size: Int, _ subject: @autoclosure () -> String
+    ) throws(MartletError) {
+        for offset in min(size, ownSize)..<size
         where unsafe source.load(fromByteOffset: offset, as: UInt8.self) != 0 {
             throw MartletError(
                 .structure,
                 "\(subject()) has a byte set at offset \(offset), which this version does not know; expected 0")
         }
+    }
+
+    /// Copies a caller's struct over defaults: fields beyond its size keep theirs. `self` holds the defaults.
+    mutating func read(_ source: UnsafeRawPointer, size: Int, _ subject: @autoclosure () -> String) throws(MartletError)
+    {
+        try unsafe Self.checkTail(source, size: size, subject())
         unsafe withUnsafeMutableBytes(of: &self) { bytes in
             unsafe bytes.baseAddress!.copyMemory(from: source, byteCount: min(size, Self.ownSize))
         }

@@ -64,7 +64,10 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     }
 
     /// The defaults by the hyperparameters' numbers, which count from 1; NaN where it does not read one.
-    var defaults: InlineArray<32, Double> { definition.defaults }
+    package var defaults: InlineArray<32, Double> { definition.defaults }
+
+    /// Which of them it reads: a bit for each place.
+    var reads: UInt32 { definition.reads }
 
     /// The flags that it reads.
     public var flags: Flags { definition.allFlags }
@@ -111,6 +114,7 @@ protocol AlgorithmDefinition {
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
 
     // What follows from these. Requirements too, so that there is code for each algorithm, without look-ups at each number.
+    static var reads: UInt32 { get }
     static var defaults: InlineArray<32, Double> { get }
     static var allFlags: Flags { get }
     static func allSlots(_ configuration: Configuration) -> Slots
@@ -131,10 +135,18 @@ extension AlgorithmDefinition {
 
     static var defaults: InlineArray<32, Double> {
         var defaults = InlineArray<32, Double>(repeating: .nan)
-        for hyperparameter in Hyperparameter.allCases {
-            if let value = defaultValue(hyperparameter) { defaults[hyperparameter.place] = value }
+        for place in 0..<Hyperparameter.count {
+            if let value = defaultValue(Hyperparameter(place: place)) { defaults[place] = value }
         }
         return defaults
+    }
+
+    static var reads: UInt32 {
+        var reads: UInt32 = 0
+        for place in 0..<Hyperparameter.count where defaultValue(Hyperparameter(place: place)) != nil {
+            reads |= 1 << UInt32(place)
+        }
+        return reads
     }
 
     static var readsDecay: Bool { defaultValue(.weightDecay) != nil }

@@ -85,6 +85,14 @@ public struct Configuration: Sendable {
         values = algorithm.defaults
     }
 
+    /// The same with these numbers, which have been checked by nobody.
+    package init(_ algorithm: Algorithm, _ semantics: Semantics, _ flags: Flags, values: InlineArray<32, Double>) {
+        self.algorithm = algorithm
+        self.semantics = semantics
+        self.flags = flags
+        self.values = values
+    }
+
     public subscript(hyperparameter: Hyperparameter) -> Double {
         get { values[hyperparameter.place] }
         set { values[hyperparameter.place] = newValue }
@@ -132,18 +140,15 @@ public struct Configuration: Sendable {
 
     /// Throws where a value is out of range or set in vain. `subject` is what messages call this configuration.
     package func check(_ subject: @autoclosure () -> String) throws(MartletError) {
-        try check(over: algorithm.defaults, subject())
-    }
-
-    /// The same where the algorithm's defaults are at hand.
-    package func check(
-        over defaults: InlineArray<32, Double>, _ subject: @autoclosure () -> String
-    ) throws(MartletError) {
-        for place in 0..<Hyperparameter.count {
-            let isRead = !defaults[place].isNaN
-            if !isRead && values[place].isNaN { continue }
-            let hyperparameter = Hyperparameter(rawValue: Int32(place + 1))!
-            try check(hyperparameter, values[place], isRead: isRead, subject())
+        // This runs for every group of every step, and few of the hyperparameters matter to it.
+        let read = algorithm.reads
+        var rest = read
+        for place in 0..<Hyperparameter.count { rest |= values[place].isNaN ? 0 : 1 << UInt32(place) }
+        while rest != 0 {
+            let place = rest.trailingZeroBitCount
+            rest &= rest - 1
+            let isRead = read >> UInt32(place) & 1 == 1
+            try check(Hyperparameter(place: place), values[place], isRead: isRead, subject())
         }
         if flags.isSuperset(of: [.flushDenormals, .keepDenormals]) {
             throw MartletError(

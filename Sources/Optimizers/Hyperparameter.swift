@@ -41,6 +41,9 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     /// Its place among the fields of martlet_config.
     package var place: Int { Int(rawValue) - 1 }
 
+    /// The one at a place below `count`.
+    init(place: Int) { self = Hyperparameter(rawValue: Int32(place + 1))! }
+
     private var row: (name: StaticString, range: Range) {
         switch self {
         case .lr: ("lr", .nonNegative)

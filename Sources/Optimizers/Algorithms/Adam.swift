@@ -1,14 +1,5 @@
-// Adam and AdamW: their hyperparameters, their slots, and the numbers of one step.
-//
-//   g <- grad (negated to maximize) [+ weight_decay p]                      Adam: L2 decay
-//   p <- (1 - lr weight_decay) p                                            AdamW: decoupled decay
-//   m <- m + (1 - beta1) (g - m)
-//   v <- beta2 v + (1 - beta2) g^2          AMSGrad: r <- max(r, v), else r = v
-//   p <- p - lr / c1 * m / (sqrt(r / c2) + eps),  c1 = 1 - beta1^t, c2 = 1 - beta2^t
-//
-// Kingma, Ba: Adam: a method for stochastic optimization, ICLR 2015, algorithm 1. Loshchilov, Hutter: Decoupled weight
-// decay regularization, ICLR 2019, algorithm 2. Reddi, Kale, Kumar: On the convergence of Adam and beyond, ICLR 2018,
-// algorithm 2. The conventions of torch, Keras and optax differ in the places marked below.
+// Adam and AdamW: their hyperparameters, their slots, and the numbers of one step. Equations and sources:
+// Kernels/Rules/AdamRule.swift and martlet.h. The conventions of torch, Keras and optax differ in the places marked below.
 import MartletKernelInterface
 
 enum Adam: AlgorithmDefinition {
