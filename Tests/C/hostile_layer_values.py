@@ -6,7 +6,7 @@ hostile_model_world.h turns the call's layer into a good one of another kind.
 
 from collections.abc import Iterator
 
-from hostile_values import INT32, INT64, Value, assign
+from hostile_words import INT32, INT64, Value, assign
 
 BELOW_ONE = (0, -1, *INT64)
 # What fp32 cannot hold: these numbers are used in it.

@@ -8,17 +8,8 @@ from collections.abc import Iterator
 
 from hostile_layer_values import input_values, layer_values, training_values
 from hostile_product_values import matmul_values
-from hostile_values import (
-    INT32,
-    INT64,
-    ODD_DOUBLES,
-    Value,
-    assign,
-    config_values,
-    handle_values,
-    out_values,
-    path_values,
-)
+from hostile_values import config_values, handle_values, out_values, path_values
+from hostile_words import INT32, INT64, ODD_DOUBLES, Value, assign
 
 HUGE = ("INT64_MAX", "(int64_t)1 << 62", "((int64_t)1 << 56) + 1")
 OTHERS = {

@@ -5,7 +5,7 @@ Values are as in hostile_values.py; the good call, of ROWS, INNER and COLUMNS, i
 
 from collections.abc import Iterator
 
-from hostile_values import INT64, Value, assign
+from hostile_words import INT64, Value, assign
 
 
 def matmul_values(name: str) -> Iterator[Value]:

@@ -6,7 +6,8 @@ hostile_run.h.
 
 from collections.abc import Iterator
 
-from hostile_values import INT32, INT64, ODD_DOUBLES, Value, assign, out_values
+from hostile_values import out_values
+from hostile_words import INT32, INT64, ODD_DOUBLES, Value, assign
 
 FUNCTIONS = ("martlet_schedule_", "martlet_plateau_")
 UNREAD = ("0.0", "-0.0", "1.0", "0.5", "INFINITY")

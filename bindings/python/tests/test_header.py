@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from martlet import _ffi, _ffi_models, _ffi_schedules, _library
+from martlet import _ffi, _ffi_bound, _ffi_models, _ffi_schedules, _library
 
 SCALARS: dict[str, Any] = {
     "int32_t": ctypes.c_int32,
@@ -181,8 +181,8 @@ def test_prototype(name: str) -> None:
 @pytest.mark.parametrize(
     ("checked", "by_address"),
     [
-        (_ffi.martlet_step, _ffi._step_by_address),
-        (_ffi.martlet_answers_get, _ffi._answers_by_address),
+        (_ffi.martlet_step, _ffi_bound._step_by_address),
+        (_ffi.martlet_answers_get, _ffi_bound._answers_by_address),
         (_ffi_models.martlet_model_train, _ffi_models._train_by_address),
     ],
 )
@@ -204,4 +204,4 @@ def test_nothing_else_touches_ctypes() -> None:
     users = {
         path.name for path in folder.rglob("*.py") if re.search(r"^\s*(import|from) ctypes", path.read_text(), re.M)
     }
-    assert users == {"_ffi.py", "_ffi_models.py", "_ffi_schedules.py", "_library.py", "_memory.py"}
+    assert users == {"_ffi.py", "_ffi_bound.py", "_ffi_models.py", "_ffi_schedules.py", "_library.py", "_memory.py"}

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from martlet import _ffi, _memory
+from martlet import _ffi, _ffi_bound, _memory
 from martlet._config import Hyperparameters
 from martlet._errors import MartletError
 from martlet._layout import Layout
@@ -85,7 +85,7 @@ class StepCall:
         self._grad_view = fields[_GRAD + _DATA :: _PARAMETER_WORDS]
         self._state_words: list[int] = []
         self._lay_out(items)
-        self._run = _ffi.bound_step(self._words.address, len(items), configs.address, config_count)
+        self._run = _ffi_bound.bound_step(self._words.address, len(items), configs.address, config_count)
 
     def _lay_out(self, items: Sequence[Item]) -> None:
         view = self._words.view

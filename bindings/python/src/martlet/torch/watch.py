@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet import _ffi, _library, _memory
+from martlet import _ffi_bound, _library, _memory
 
 _storage_of = Tensor.untyped_storage
 _offset_of = Tensor.storage_offset
@@ -77,7 +77,7 @@ class _Asking(Watch):
         start = _memory.address_of(self._objects)
         handles, asked = _memory.addresses(range(start, start + 8 * count, 8)), _memory.addresses(questions)
         self._answers = bytearray(8 * max(len(questions) * count, 1))
-        self._ask = _ffi.bound_answers(
+        self._ask = _ffi_bound.bound_answers(
             _memory.buffer_address(self._answers),
             *(_memory.address_of(asked), len(questions)),
             *(_memory.address_of(handles), count),

@@ -1,0 +1,40 @@
+"""Native calls that are repeated with the same arguments, as steps are: functions without any."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from ctypes import c_int64, c_void_p
+from functools import partial
+
+from martlet import _ffi
+
+# Second declarations of two functions for calls that are repeated with the same addresses: ctypes converts a ready
+# c_void_p in half the time that a typed pointer takes.
+_step_by_address = _ffi._library_handle["martlet_step"]
+_step_by_address.restype = _ffi.STATUS
+_step_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64]
+# The interpreter keeps its lock during this one.
+_answers_by_address = ctypes.PyDLL(None, handle=_ffi._library_handle._handle)["martlet_answers_get"]
+_answers_by_address.restype = _ffi.STATUS
+_answers_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64]
+
+
+def bound_step(parameters: int, count: int, configs: int, config_count: int) -> Callable[[], int]:
+    """martlet_step with its arguments fixed: returns the status and raises nothing.
+
+    parameters, configs: addresses of arrays of Parameter and Config, which the caller keeps alive.
+    """
+    return partial(
+        _step_by_address, None, c_void_p(parameters), c_int64(count), c_void_p(configs), c_int64(config_count)
+    )
+
+
+def bound_answers(answers: int, questions: int, question_count: int, objects: int, count: int) -> Callable[[], int]:
+    """martlet_answers_get with its arguments fixed, during which no other thread runs Python: returns the status and
+    raises nothing.
+
+    answers, questions, objects: addresses of the three arrays, which the caller keeps alive.
+    """
+    given = c_void_p(answers), c_void_p(questions), c_int64(question_count), c_void_p(objects), c_int64(count)
+    return partial(_answers_by_address, *given)
