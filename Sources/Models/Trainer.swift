@@ -31,6 +31,12 @@ final class Trainer {
                 .argument,
                 "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
         }
+        guard configuration.algorithm.rule != nil else {
+            throw MartletError(
+                .argument,
+                "config.algorithm is \(configuration.algorithm.name); expected one that looks at no sizes: the parameters "
+                    + "of a model are stepped as one array")
+        }
         optimizer = try Optimizer(configuration)
         gradients = try FlatBuffer(count: parameters.count)
         if parameters.count > 0 { try unsafe optimizer.add(ArrayView(parameters.elements), name: "parameters") }
