@@ -136,6 +136,7 @@ protocol AlgorithmDefinition {
     static func coefficients(
         _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
     ) -> Coefficients
+    static func prepareCoefficients(_ pass: PassStart, _ memory: UnsafeMutableRawPointer)
 }
 
 /// What is known as a pass over a parameter begins.

@@ -61,8 +61,8 @@ public struct Slot: Sendable {
 public struct Slots: Sendable, RandomAccessCollection {
     private var list = InlineArray<6, Slot>(repeating: Slot(name: "", kind: .scalar))
     public private(set) var endIndex = 0
-    /// How many of them are of elements, of vectors and scalars.
-    private var elementCount = 0
+    /// How many of them are of elements, of vectors, and scalars.
+    public private(set) var elementCount = 0
     private var vectorCount = 0
     public private(set) var scalarCount = 0
 

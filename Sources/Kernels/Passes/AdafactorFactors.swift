@@ -69,8 +69,8 @@ private func moveOn(
     _ state: Operand, _ count: Int, _ means: MeanSums, _ weight: Double, _ body: (DoubleLanes, Int) -> Void
 ) {
     // By the shorter way from one of the two, so that a weight of 1 leaves nothing of the old.
-    let isShort = weight < 0.5
-    let part = DoubleLanes(isShort ? weight : weight - 1)
+    let isShort = Choice<DoubleLanes>(weight < 0.5)
+    let part = DoubleLanes(weight < 0.5 ? weight : weight - 1)
     var scratch = GrainScratch()
     scratch.withAddress { scratch in
         var index = 0
