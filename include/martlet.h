@@ -336,6 +336,14 @@ typedef struct martlet_parameter {
  *           p <- p + c (z - p) - lr (1 - beta1 (1 - c)) u, with momentum for beta1 in SGD. lr grows in a line over
  *           warmup_steps; RAdam's is rectified instead, and 0 while rho <= 4. p is where gradients are taken; the
  *           trained point is p + (1 - 1 / beta1) (z - p). Defazio et al.: The road less scheduled. arXiv:2405.15682
+ * Adafactor [matrices: row_var R, col_var C; vectors: variance v] w = t^beta2_decay
+ *           A parameter whose value has sizes of two dimensions or more: for each matrix of its last two
+ *           R <- R + w (mean of g^2 along the row - R);  C <- C + w (mean of g^2 along the column - C)
+ *           v = R C / max(mean of R, eps).  Any other, a contiguous array without sizes too: v <- v + w (g^2 - v)
+ *           u = g / max(sqrt(v), eps);  p <- (1 - lr weight_decay) p - a u / max(1, rms(u) / clipping_threshold)
+ *           a = max(eps2, rms(p)) min(lr, 1 / sqrt(t)), rms over all elements of the parameter. An eps of 0 is
+ *           the machine epsilon of value's type. Sums are in fp64, in an order that sizes alone decide. Decay is
+ *           decoupled always. Not for models. Shazeer, Stern: Adafactor. arXiv:1804.04235
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
@@ -366,6 +374,7 @@ typedef struct martlet_parameter {
 #define MARTLET_SCHEDULE_FREE_SGD 20
 #define MARTLET_SCHEDULE_FREE_ADAMW 21
 #define MARTLET_SCHEDULE_FREE_RADAM 22
+#define MARTLET_ADAFACTOR 23
 
 /* Whose convention is followed where libraries differ; where none is named, all are as written above. Defaults
  * of hyperparameters are those of torch, or of the algorithm's own code, in all.
@@ -485,6 +494,12 @@ typedef struct martlet_config {
 /* What kinds of slots there are: how many numbers one has for a parameter. */
 #define MARTLET_SLOT_ELEMENTS 0 /* one for each of value, laid out as value's sizes say */
 #define MARTLET_SLOT_SCALAR 1   /* one, contiguous, in fp64 or fp32 */
+/* The next three depend on whether value has sizes of two dimensions or more: a slot that a parameter does not
+ * have keeps its place, with a count of 0, and is not in files. All are contiguous but a vector's, and none has
+ * numbers where value has none. */
+#define MARTLET_SLOT_ROWS 2     /* two or more: one for each row, count / last size; else none */
+#define MARTLET_SLOT_COLUMNS 3  /* two or more: one for each column, count / last size but one; else none */
+#define MARTLET_SLOT_VECTOR 4   /* two or more: none; else one for each of value, laid out as it */
 
 /* A piece of a parameter's state. */
 typedef struct martlet_slot {
@@ -508,7 +523,7 @@ uint32_t martlet_algorithm_flags(int32_t algorithm);
 const char *martlet_hyperparameter_name(int32_t hyperparameter);
 /* How many slots of state a parameter has under this config: 2 for Adam, 3 with AMSGrad. Since 0.1. */
 martlet_status martlet_algorithm_slot_count(int64_t *out_count, const martlet_config *config);
-/* Describes a slot of this config, counted from 0, slots of elements first. Fails with NULL, the errors of a
+/* Describes a slot of this config, counted from 0, scalars last. Fails with NULL, the errors of a
  * config, and ARGUMENT where there is no such slot. Since 0.1. */
 martlet_status martlet_slot_get(martlet_slot *out_slot, const martlet_config *config, int32_t slot);
 
@@ -543,8 +558,8 @@ martlet_status martlet_step(martlet_report *out_report, const martlet_parameter 
  *
  * value    count elements, read and written
  * grad     count elements, read
- * state    the slots of the config (martlet_slot_get), one after another: count elements each, and one for
- *          a scalar; read and written; zero before the first step
+ * state    the slots of the config (martlet_slot_get), one after another: count elements each, one for a
+ *          scalar, none for rows and columns: the array has one dimension; read and written; zero before the first step
  * step     steps taken so far, 0 at first; one more after success
  * config   hyperparameters; NULL for Adam with its defaults
  *

@@ -43,6 +43,21 @@ extension InstructionSet {
             return unsafe MartletKernels.sweep(rule)
         #endif
     }
+
+    package func pass(_ pass: Pass) -> PassKernel {
+        #if DEBUG
+            DebugBuild.warn
+        #endif
+        #if arch(x86_64)
+            return switch self {
+            case .baseline: unsafe MartletKernels.pass(pass)
+            case .avx2: unsafe MartletKernelsAVX2.pass(pass)
+            case .avx512: unsafe MartletKernelsAVX512.pass(pass)
+            }
+        #else
+            return unsafe MartletKernels.pass(pass)
+        #endif
+    }
 }
 
 /// What a debug build says once: nobody should take its speed for the library's.

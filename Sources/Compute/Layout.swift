@@ -2,7 +2,7 @@
 // strides. Dimensions are sorted and merged first, so that a transposed or channels-last parameter whose arrays all
 // lie alike becomes contiguous, and the rest needs as few dimensions as it can.
 //
-// Element-wise rules do not depend on the order of elements, so the order of dimensions is free.
+// Element-wise rules do not depend on the order of elements, so the order of dimensions is free for them.
 import MartletKernelInterface
 
 /// Sizes, and one row of strides for each array, in memory that the owner of the layout provides.
@@ -51,14 +51,16 @@ import MartletKernelInterface
 
     /// Drops dimensions of size 1, sorts the rest by the first array's strides, outermost first, and merges neighbours
     /// that every array runs through without a gap. Afterwards a layout of contiguous arrays has rank 0 or 1.
-    package mutating func simplify() {
+    ///
+    /// - Parameter sorts: false where the order of elements matters.
+    package mutating func simplify(sorts: Bool = true) {
         var kept = 0
         for dimension in unsafe 0..<rank where unsafe self[size: dimension] != 1 {
             unsafe move(dimension, to: kept)
             kept += 1
         }
         unsafe rank = kept
-        for end in unsafe 1..<max(rank, 1) {
+        for end in unsafe 1..<max(rank, 1) where sorts {
             var place = end
             while place > 0, unsafe self[stride: place - 1, 0].magnitude < self[stride: place, 0].magnitude {
                 unsafe exchange(place - 1, place)

@@ -53,18 +53,17 @@ import MartletPlatform
         unsafe (entries + count).initialize(to: Entry(start: elements, item: item))
         unsafe count += 1
         unsafe elements += item.run.count
-        let native = unsafe item.run.isDouble ? ElementType.fp64 : .fp32
-        for array in unsafe 0..<item.run.arrayCount where unsafe item.run.arrays[array].type != native {
-            unsafe converts = true
-        }
+        unsafe converts = unsafe converts || item.run.converts
     }
 
     /// The instruction set for this work where none was asked for: the best, but AVX2 in place of AVX-512 for work that
     /// takes less time than the slowness that wide registers begin and end with on many processors. Conversions gain
     /// enough from them to be worth it.
-    package var suitableISA: InstructionSet {
+    package var suitableISA: InstructionSet { unsafe WorkList.suitableISA(elements: elements, converts: converts) }
+
+    static func suitableISA(elements: Int, converts: Bool) -> InstructionSet {
         let best = InstructionSet.best
-        return unsafe best == .avx512 && elements < 1 << 17 && !converts ? .avx2 : best
+        return best == .avx512 && elements < 1 << 17 && !converts ? .avx2 : best
     }
 
     /// What one run of a list needs to know, shared with the threads by address.

@@ -80,7 +80,9 @@ public func martlet_array_step(
         }
         guard unsafe count == 0 || state != nil else {
             throw MartletError(
-                .null, "state is NULL; expected the address of \(configuration.slots.count(for: Int(count))) elements")
+                .null,
+                "state is NULL; expected the address of "
+                    + "\(configuration.slots.count(for: ParameterShape(count: Int(count)))) elements")
         }
         try unsafe MartletOptimizers.step(value, grad, state, count: Int(count), step, configuration)
     }

@@ -44,6 +44,13 @@
         unsafe self.count = count
         unsafe self.isDouble = isDouble
     }
+
+    /// Whether some array is stored in another type than the one computed in.
+    package var converts: Bool {
+        let native = unsafe isDouble ? ElementType.fp64 : .fp32
+        for array in unsafe 0..<arrayCount where unsafe arrays[array].type != native { return true }
+        return false
+    }
 }
 
 /// The numbers of one step that belong to no rule in particular:

@@ -34,6 +34,8 @@ protocol Lanes {
     func squareRoot() -> Self
     /// self + a * b, rounded once.
     func addingProduct(_ a: Self, _ b: Self) -> Self
+    /// Each lane times itself, in fp64: of fp32 exactly.
+    var square: SIMD16<Double> { get }
     /// Without the sign.
     var magnitude: Self { get }
     /// The larger of both in each lane; NaN where either is NaN.
@@ -95,6 +97,12 @@ struct FloatLanes: Lanes {
 
     @inline(__always)
     func squareRoot() -> Self { Self(lanes: lanes.squareRoot()) }
+
+    @inline(__always)
+    var square: SIMD16<Double> {
+        let wide = doubles(lanes)
+        return wide * wide
+    }
 
     @inline(__always)
     var magnitude: Self {
@@ -176,6 +184,9 @@ struct DoubleLanes: Lanes {
 
     @inline(__always)
     func squareRoot() -> Self { Self(lanes: lanes.squareRoot()) }
+
+    @inline(__always)
+    var square: SIMD16<Double> { lanes * lanes }
 
     @inline(__always)
     var magnitude: Self {

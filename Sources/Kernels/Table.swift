@@ -1,4 +1,4 @@
-// This instruction set's kernels by their numbers: the two symbols that other modules see. Which set a machine can run is
+// This instruction set's kernels by their numbers: the three symbols that other modules see. Which set a machine can run is
 // Compute's choice.
 
 import MartletKernelInterface
@@ -27,6 +27,19 @@ package func sweep(_ rule: Rule) -> Sweep {
     case .laProp: laProp
     case .scheduleFree: scheduleFree
     case .interpolation: interpolation
+    }
+}
+
+/// A pass of an algorithm that has several, likewise.
+@inline(never)
+package func pass(_ pass: Pass) -> PassKernel {
+    switch pass {
+    case .adafactorSums: adafactorSums
+    case .adafactorFactors: adafactorFactors
+    case .adafactorNorm: adafactorNorm
+    case .adafactorUpdate: adafactorUpdate
+    case .adafactorVariance: adafactorVariance
+    case .adafactorVectorUpdate: adafactorVectorUpdate
     }
 }
 

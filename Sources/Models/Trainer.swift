@@ -37,6 +37,12 @@ final class Trainer {
                 "optimizer.algorithm is \(configuration.algorithm.name); expected one without an evaluation mode, which "
                     + "models have not")
         }
+        guard configuration.algorithm.rule != nil else {
+            throw MartletError(
+                .argument,
+                "config.algorithm is \(configuration.algorithm.name); expected one that looks at no sizes: the parameters "
+                    + "of a model are stepped as one array")
+        }
         optimizer = try Optimizer(configuration)
         gradients = try FlatBuffer(count: parameters.count)
         if parameters.count > 0 { try unsafe optimizer.add(ArrayView(parameters.elements), name: "parameters") }

@@ -1,5 +1,6 @@
 // The list of algorithms. What each one is stands in a file of its own, as a conformance to `AlgorithmDefinition`; a
 // new algorithm adds a case and a definition here, and nothing else in this room changes.
+import MartletCompute
 import MartletKernelInterface
 
 /// An algorithm; the raw values are those of martlet.h.
@@ -27,6 +28,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     case scheduleFreeSGD = 20
     case scheduleFreeAdamW = 21
     case scheduleFreeRAdam = 22
+    case adafactor = 23
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
@@ -52,6 +54,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         case .scheduleFreeSGD: ScheduleFreeSGD.self
         case .scheduleFreeAdamW: ScheduleFreeAdamW.self
         case .scheduleFreeRAdam: ScheduleFreeRAdam.self
+        case .adafactor: Adafactor.self
         }
     }
 
@@ -83,8 +86,16 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// Whether what is trained is another point than where gradients are taken, so that parameters must be moved.
     package var hasEvaluationPoint: Bool { rule == .scheduleFree }
 
-    /// The rule that carries the algorithm out.
-    var rule: Rule { definition.rule }
+    /// The rule that carries the algorithm out in one sweep over the elements; nil where it takes several passes.
+    package var rule: Rule? { definition.sweepRule }
+
+    /// The passes that carry it out where there is no rule.
+    func passes(_ shape: ParameterShape) -> Passes { definition.passes(shape) }
+
+    /// Makes a parameter's coefficients ready for a pass.
+    func prepare(_ pass: PassStart, _ memory: UnsafeMutableRawPointer) {
+        unsafe definition.prepareCoefficients(pass, memory)
+    }
 
     /// Writes what the kernels need for one step, moves the progress on, and says whether all numbers are finite.
     /// `memory` holds `StepCoefficients.capacity` bytes.
@@ -101,7 +112,12 @@ protocol AlgorithmDefinition {
     associatedtype Coefficients: BitwiseCopyable
 
     static var name: StaticString { get }
-    static var rule: Rule { get }
+    /// The rule of an algorithm of one sweep; see `SweepDefinition`.
+    static var sweepRule: Rule? { get }
+    /// The passes of any other, in order.
+    static func passes(_ shape: ParameterShape) -> Passes
+    /// What a pass needs to know of those before it.
+    static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients)
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double?
     /// The flags that it reads beside those that every algorithm reads.
     static var flags: Flags { get }
@@ -127,9 +143,35 @@ protocol AlgorithmDefinition {
     static func coefficients(
         _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
     ) -> Coefficients
+    static func prepareCoefficients(_ pass: PassStart, _ memory: UnsafeMutableRawPointer)
+}
+
+/// What is known as a pass over a parameter begins.
+struct PassStart {
+    /// The pass, counted from 0, and how many there are.
+    let pass, passCount: Int
+    let shape: ParameterShape
+    /// The value's.
+    let type: ElementType
+    /// What the pass before has summed over all elements; 0 before the first.
+    var sums = (0.0, 0.0)
+
+    var isLast: Bool { pass == passCount - 1 }
+}
+
+/// An algorithm that needs one sweep over the elements, each of which is stepped by itself.
+protocol SweepDefinition: AlgorithmDefinition {
+    static var rule: Rule { get }
+}
+
+extension SweepDefinition {
+    static var sweepRule: Rule? { rule }
+    static func passes(_ shape: ParameterShape) -> Passes { Passes() }
+    static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients) {}
 }
 
 extension AlgorithmDefinition {
+    static var sweepRule: Rule? { nil }
     static var flags: Flags { [] }
     static var defaultFlags: Flags { [] }
 
@@ -173,6 +215,13 @@ extension AlgorithmDefinition {
         unsafe memory.storeBytes(of: terms, as: RunTerms.self)
         unsafe (memory + StepCoefficients.ruleOffset).storeBytes(of: coefficients, as: Coefficients.self)
         return areFinite(terms) && areFinite(coefficients)
+    }
+
+    static func prepareCoefficients(_ pass: PassStart, _ memory: UnsafeMutableRawPointer) {
+        let place = unsafe memory + StepCoefficients.ruleOffset
+        var coefficients = unsafe place.load(as: Coefficients.self)
+        prepare(pass, &coefficients)
+        unsafe place.storeBytes(of: coefficients, as: Coefficients.self)
     }
 
     /// Weight decay in the gradient (L2), or decoupled from it (Loshchilov and Hutter, arXiv:1711.05101). Cautious decay

@@ -46,7 +46,7 @@ extension Optimizer {
             for index in 0..<count {
                 let entry = parameters[index]
                 entry.staged = try entry.state(in: reader, slots(of: index))
-                expected += entry.slots.count + 1
+                expected += slots(of: index).count { $0.exists(for: entry.shape) } + 1
             }
             guard reader.count == expected else {
                 throw MartletError(
@@ -119,10 +119,10 @@ extension Optimizer {
 extension ParameterEntry {
     /// Adds this parameter's state to a file.
     fileprivate func add(to writer: inout SafetensorsWriter, _ described: Slots) throws(MartletError) {
-        for (slot, description) in zip(slots, described) {
-            let shape = description.kind == .scalar ? [] : sizes
+        for (slot, description) in zip(slots, described) where description.exists(for: shape) {
             try unsafe add(
-                to: &writer, description.name, TensorType(slot.type), shape, slot.view.base, slot.byteCount)
+                to: &writer, description.name, TensorType(slot.type), description.sizes(for: sizes), slot.view.base,
+                slot.byteCount)
         }
         try unsafe add(to: &writer, "step", .i64, [], stepAddress, 8)
     }
@@ -146,6 +146,10 @@ extension ParameterEntry {
     ) throws(MartletError) -> ParameterState {
         var loaded: [StateSlot] = []
         for (slot, description) in zip(slots, described) {
+            guard description.exists(for: shape) else {
+                loaded.append(slot)
+                continue
+            }
             let tensor = try find(description.name, TensorType(slot.type), slot.byteCount, in: reader)
             let copy = try StateSlot(type: slot.type, count: slot.count)
             if let base = unsafe copy.view.base { try unsafe reader.read(tensor, into: base) }

@@ -61,21 +61,23 @@ import MartletPlatform
             elementSize: size, rank: array.rank, sizes: array.sizes, strides: array.strides)
     }
 
-    /// The same for a scalar slot.
-    static func scalarExtent(
-        of array: ArrayView, _ role: Role, _ parameter: Int, _ describe: (Role) -> String
+    /// The same for a slot that has not one number for each element: it is contiguous, and a scalar is fp64 or fp32.
+    static func extent(
+        of array: ArrayView, _ slot: Slot, of shape: ParameterShape, _ role: Role, _ parameter: Int,
+        _ describe: (Role) -> String
     ) throws(MartletError) -> Extent {
-        guard unsafe array.count == 1 && array.rank == 0 else {
+        let wanted = slot.count(for: shape)
+        guard unsafe array.count == wanted && array.rank == 0 else {
             throw unsafe MartletError(
                 .shape,
-                "\(describe(role)).count is \(array.count) and its rank \(array.rank); expected 1 and 0: it is a scalar"
-            )
+                "\(describe(role)).count is \(array.count) and its rank \(array.rank); expected \(wanted) and 0: it is "
+                    + (slot.kind == .scalar ? "a scalar" : "\(slot.name)"))
         }
-        guard unsafe array.type == .fp64 || array.type == .fp32 else {
+        guard unsafe slot.kind != .scalar || array.type == .fp64 || array.type == .fp32 else {
             throw unsafe MartletError(
                 .type, "\(describe(role)).dtype is \(array.type); expected fp64 or fp32: it is a scalar")
         }
-        var check = unsafe ParameterCheck(count: 1)
+        var check = unsafe ParameterCheck(count: wanted)
         return try unsafe check.extent(of: array, role, parameter, describe)
     }
 
@@ -194,8 +196,11 @@ import MartletPlatform
         return nil
     }
 
-    /// How the arrays lie, or nil where each of them is contiguous in the same order.
-    func layout(of parameter: ParameterView, slots: Int, numbers: inout UnsafeMutablePointer<Int>) -> Layout? {
+    /// How the arrays lie, or nil where each of them is contiguous in the same order; in that of the dimensions unless it
+    /// may sort them.
+    func layout(
+        of parameter: ParameterView, slots: Int, numbers: inout UnsafeMutablePointer<Int>, sorts: Bool = true
+    ) -> Layout? {
         guard let shaped = unsafe shaped else { return nil }
         let arrayCount = unsafe Run.state + slots
         var layout = unsafe Layout(numbers: numbers, rank: shaped.rank, arrayCount: arrayCount)
@@ -216,7 +221,7 @@ import MartletPlatform
                 }
             }
         }
-        unsafe layout.simplify()
+        unsafe layout.simplify(sorts: sorts)
         return unsafe layout.isContiguous ? nil : layout
     }
 }

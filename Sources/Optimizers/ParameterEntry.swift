@@ -86,7 +86,7 @@ struct ParameterState {
         try unsafe self.init(value: value, name: name, group: group, extent: extent)
         var slots: [StateSlot] = []
         for (slot, type) in zip(wanted, types) {
-            unsafe slots.append(try StateSlot(type: type, count: slot.count(for: value.count)))
+            slots.append(try StateSlot(type: type, count: slot.count(for: shape)))
         }
         adopt(slots)
     }
@@ -132,6 +132,8 @@ struct ParameterState {
         let value = unsafe view.value
         return unsafe value.rank == 0 ? [value.count] : (0..<value.rank).map { unsafe Int(value.sizes![$0]) }
     }
+
+    var shape: ParameterShape { unsafe ParameterShape(view.value) }
 
     var stateBytes: Int { slots.reduce(8) { $0 + $1.byteCount } }
 

@@ -21,7 +21,7 @@ import MartletKernelInterface
     /// Reads those of a parameter that has been checked.
     init(_ parameter: ParameterView, _ slots: Slots) {
         unsafe self.init()
-        for slot in slots.elementCount..<slots.count {
+        for slot in slots.firstScalar..<slots.count {
             let array = unsafe parameter.state[slot]
             unsafe arrays[count] = Operand(base: array.base!, type: array.type)
             unsafe before[count] = ScalarSlots.bits(arrays[count])
@@ -50,7 +50,7 @@ import MartletKernelInterface
                 unsafe arrays[index].type == .fp64
                 ? Double(bitPattern: bits) : Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
             progress.scalars[index] =
-                progress.isFirst && number == 0 ? slots[slots.elementCount + index].start : number
+                progress.isFirst && number == 0 ? slots[slots.firstScalar + index].start : number
         }
     }
 

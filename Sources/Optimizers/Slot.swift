@@ -10,6 +10,12 @@ public struct Slot: Sendable {
         case elements = 0
         /// One, in fp64 or fp32.
         case scalar = 1
+        /// One for each row of each matrix of the last two dimensions; a parameter of fewer dimensions has none.
+        case rows = 2
+        /// One for each column, likewise.
+        case columns = 3
+        /// One for each element of a parameter of one dimension; one of more dimensions has none.
+        case vector = 4
     }
 
     /// The name in files and state_dicts.
@@ -18,21 +24,47 @@ public struct Slot: Sendable {
     /// What a scalar counts as at the first step where it holds 0.
     var start = 0.0
 
-    /// The numbers that it has for a parameter of as many elements.
-    public func count(for elements: Int) -> Int {
+    /// The numbers that it has for a parameter.
+    public func count(for shape: ParameterShape) -> Int {
         switch kind {
-        case .elements: elements
+        case .elements: shape.count
         case .scalar: 1
+        case .rows: shape.isMatrix ? shape.matrices * shape.rows : 0
+        case .columns: shape.isMatrix ? shape.matrices * shape.columns : 0
+        case .vector: shape.isMatrix ? 0 : shape.count
         }
+    }
+
+    /// Whether a parameter has it.
+    func exists(for shape: ParameterShape) -> Bool {
+        switch kind {
+        case .elements, .scalar: true
+        case .rows, .columns: shape.isMatrix
+        case .vector: !shape.isMatrix
+        }
+    }
+
+    /// Its sizes for a parameter of these sizes.
+    func sizes(for sizes: [Int]) -> [Int] {
+        var own = sizes
+        switch kind {
+        case .elements, .vector: break
+        case .scalar: own = []
+        case .rows: own[own.count - 1] = 1
+        case .columns: own[own.count - 2] = 1
+        }
+        return own
     }
 }
 
-/// The slots of one configuration, in order: those of elements first.
+/// The slots of one configuration, in order: scalars last. Those of elements, and then of vectors, are first.
 public struct Slots: Sendable, RandomAccessCollection {
     private var list = InlineArray<6, Slot>(repeating: Slot(name: "", kind: .scalar))
     public private(set) var endIndex = 0
-    /// How many of them have a number for each element.
+    /// How many of them are of elements, of vectors, and scalars.
     public private(set) var elementCount = 0
+    private var vectorCount = 0
+    public private(set) var scalarCount = 0
 
     public var startIndex: Int { 0 }
 
@@ -42,23 +74,28 @@ public struct Slots: Sendable, RandomAccessCollection {
     var names: String { map { "\($0.name)" }.joined(separator: ", ") }
     var words: String { isEmpty ? "no state" : names }
 
-    /// How many of them are scalars.
-    public var scalarCount: Int { count - elementCount }
+    /// The place of the first scalar.
+    var firstScalar: Int { count - scalarCount }
 
-    /// Numbers of all slots together for a parameter of as many elements.
-    public func count(for elements: Int) -> Int { elementCount * elements + scalarCount }
+    /// How many of them have a number for each element of a parameter.
+    func elementCount(for shape: ParameterShape) -> Int { shape.isMatrix ? elementCount : elementCount + vectorCount }
 
-    /// Adds a slot of elements; those come before scalars.
-    mutating func add(_ name: StaticString) {
-        list[endIndex] = Slot(name: name, kind: .elements)
+    /// Numbers of all slots together for a parameter.
+    public func count(for shape: ParameterShape) -> Int { reduce(0) { $0 + $1.count(for: shape) } }
+
+    /// Adds a slot; scalars come last.
+    mutating func add(_ name: StaticString, _ kind: Slot.Kind = .elements) {
+        list[endIndex] = Slot(name: name, kind: kind)
         endIndex += 1
-        elementCount += 1
+        if kind == .elements { elementCount += 1 }
+        if kind == .vector { vectorCount += 1 }
     }
 
     /// Adds a scalar.
     mutating func add(scalar name: StaticString, start: Double = 0) {
         list[endIndex] = Slot(name: name, kind: .scalar, start: start)
         endIndex += 1
+        scalarCount += 1
     }
 }
 

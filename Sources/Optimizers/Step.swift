@@ -40,7 +40,7 @@ public func step(
     _ configuration: Configuration = Configuration(.adam)
 ) throws(MartletError) {
     try configuration.check("configuration")
-    let (wanted, count) = (configuration.slots.count(for: value.count), value.count)
+    let (wanted, count) = (configuration.slots.count(for: ParameterShape(count: value.count)), value.count)
     guard gradient.count == count else {
         throw MartletError(.shape, "gradient has \(gradient.count) elements; expected \(count), as value has")
     }
@@ -78,10 +78,11 @@ package func step(
     let slots = configuration.slots
     unsafe parameter.stateCount = slots.count
     var place = 0
+    let shape = ParameterShape(count: count)
     for (index, slot) in slots.enumerated() {
         unsafe parameter.state[index] = ArrayView(
-            base: state.map { unsafe $0 + place }, count: slot.count(for: count), type: .fp32)
-        place += slot.count(for: count)
+            base: state.map { unsafe $0 + place }, count: slot.count(for: shape), type: .fp32)
+        place += slot.count(for: shape)
     }
     var plan = try unsafe StepPlan(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
     unsafe plan.addGroup(configuration)

@@ -23,6 +23,7 @@ public struct StepReport: Sendable {
     private var groupCount = 0
     private let spelling: Spelling
     private var work: WorkList
+    private var passes: StepPasses
     private var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
     private let counters: UnsafeMutablePointer<StepCounter>
@@ -40,7 +41,8 @@ public struct StepReport: Sendable {
     fileprivate struct Group {
         let configuration: Configuration
         let slots: Slots
-        let rule: Rule
+        /// Nil where the algorithm takes several passes.
+        let rule: Rule?
         let mode: FloatingPointMode
     }
 
@@ -64,6 +66,7 @@ public struct StepReport: Sendable {
         unsafe self.spelling = spelling
         unsafe self.groups = (memory + room.groups).assumingMemoryBound(to: Group.self)
         unsafe work = WorkList(memory: memory)
+        unsafe passes = StepPasses(memory: memory + room.passes, capacity: parameters)
         unsafe extents = ExtentList(
             memory: memory + room.extents, capacity: parameters * StepPlan.extentsPerParameter)
         unsafe coefficients = memory + room.coefficients
@@ -75,6 +78,7 @@ public struct StepReport: Sendable {
 
     /// Where the parts of a plan lie in its memory.
     private struct Room {
+        var passes = 0
         var groups = 0
         var extents = 0
         var coefficients = 0
@@ -93,6 +97,7 @@ public struct StepReport: Sendable {
                 return start
             }
             _ = unsafe take(parameters, WorkList.bytesPerItem)
+            passes = unsafe take(parameters, StepPasses.bytesPerItem)
             self.groups = take(groups, MemoryLayout<Group>.stride)
             extents = unsafe take(parameters, StepPlan.extentsPerParameter * ExtentList.bytesPerExtent)
             coefficients = take(parameters, StepCoefficients.capacity)
@@ -134,16 +139,20 @@ public struct StepReport: Sendable {
                 "parameters[\(index)].state_count is \(parameter.stateCount); expected \(group.pointee.slots.count) for "
                     + "\(group.pointee.configuration.algorithm.name)")
         }
-        let (elementSlots, allSlots) = unsafe (group.pointee.slots.elementCount, group.pointee.slots.count)
+        let allSlots = unsafe group.pointee.slots.count
         var check = unsafe ParameterCheck(count: parameter.value.count)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
+        let shape = unsafe ParameterShape(parameter.value)
+        let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         for slot in 0..<elementSlots {
             try unsafe extents.add(
                 check.extent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
         }
         for slot in elementSlots..<allSlots {
             try unsafe extents.add(
-                ParameterCheck.scalarExtent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
+                ParameterCheck.extent(
+                    of: parameter.state[slot], group.pointee.slots[slot], of: shape, .state(slot), index, describe),
+                parameter.name)
         }
         if unsafe parameter.gradient.base == nil && parameter.value.count > 0 {
             unsafe skipped += 1
@@ -152,7 +161,7 @@ public struct StepReport: Sendable {
         try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
         let counter = try unsafe StepCounter(parameter, describe)
         unsafe addCounter(counter, index, parameter.name)
-        try unsafe addWork(parameter, group, counter.next, check)
+        try unsafe addWork(parameter, shape, group, counter.next, check)
     }
 
     private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
@@ -172,11 +181,12 @@ public struct StepReport: Sendable {
     }
 
     private mutating func addWork(
-        _ parameter: ParameterView, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber, _ check: ParameterCheck
+        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber,
+        _ check: ParameterCheck
     ) throws(MartletError) {
         try unsafe formCoefficients(parameter, group, step)
         if unsafe parameter.value.count == 0 { return }
-        let slots = unsafe group.pointee.slots.elementCount
+        let slots = unsafe group.pointee.slots.elementCount(for: shape)
         let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
         var arrays = unsafe InlineArray<6, Operand>(repeating: value)
         unsafe arrays[Run.gradient] = Operand(base: parameter.gradient.base!, type: parameter.gradient.type)
@@ -184,14 +194,24 @@ public struct StepReport: Sendable {
             unsafe arrays[Run.state + index] = Operand(
                 base: parameter.state[index].base!, type: parameter.state[index].type)
         }
-        let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers)
-        unsafe work.add(
-            WorkItem(
-                run: Run(
-                    arrays: arrays, arrayCount: Run.state + slots, count: parameter.value.count,
-                    isDouble: check.isDouble),
-                rule: group.pointee.rule, coefficients: latestCoefficients, mode: group.pointee.mode,
-                layout: layout))
+        let rule = unsafe group.pointee.rule
+        let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers, sorts: rule != nil)
+        let run = unsafe Run(
+            arrays: arrays, arrayCount: Run.state + slots, count: parameter.value.count, isDouble: check.isDouble)
+        if let rule {
+            unsafe work.add(
+                WorkItem(
+                    run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout))
+        } else {
+            // Its coefficients change from pass to pass.
+            let own = unsafe coefficients + (count - 1) * StepCoefficients.capacity
+            if unsafe own != latestCoefficients {
+                unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
+            }
+            try unsafe passes.add(
+                parameter, shape, group.pointee.configuration.algorithm, group.pointee.slots, run, own,
+                group.pointee.mode, layout)
+        }
     }
 
     /// Forms a parameter's coefficients, unless they are those of the one before, and notes what becomes of its scalars.
@@ -247,9 +267,12 @@ public struct StepReport: Sendable {
                 "\(describe(first)) and \(describe(second)) overlap in memory; expected written arrays to overlap nothing"
             )
         }
-        let isa = unsafe try Settings.chosenISA ?? work.suitableISA
+        let chosen = try Settings.chosenISA
+        let isa = unsafe chosen ?? (passes.isEmpty ? work.suitableISA : passes.suitableISA)
         let most = if let threads { threads } else { try Settings.threads }
-        let working = unsafe work.run(isa: isa, threads: most, leastPiece: Settings.chunk)
+        try unsafe passes.placeSums(record)
+        let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
+        let working = unsafe max(swept, passes.run(isa: isa, threads: most))
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }

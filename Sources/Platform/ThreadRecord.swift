@@ -1,4 +1,4 @@
-// What the library remembers for each thread: the text of its latest error, what its latest step ran on, and a buffer
+// What the library remembers for each thread: the text of its latest error, what its latest step ran on, and buffers
 // that steps reuse. Held under a pthread key, whose destructor frees it when the thread ends; no Swift object.
 
 import Glibc
@@ -6,11 +6,37 @@ import Synchronization
 
 /// The calling thread's record. Valid on that thread only.
 @safe package struct ThreadRecord {
+    /// Memory that grows and never shrinks.
+    @unsafe private struct Buffer {
+        var start: UnsafeMutableRawPointer?
+        var byteCount = 0
+
+        /// At least `wanted` bytes, aligned to 64; nil where the system gives none.
+        mutating func room(_ wanted: Int) -> UnsafeMutableRawPointer? {
+            if let start = unsafe start, unsafe byteCount >= wanted { return unsafe start }
+            return unsafe grow(to: wanted)
+        }
+
+        @inline(never)
+        private mutating func grow(to wanted: Int) -> UnsafeMutableRawPointer? {
+            // Room for half as much again, so that slowly growing requests do not allocate every time.
+            let (bytes, overflow) = wanted.addingReportingOverflow(wanted / 2 + 4096)
+            var grown: UnsafeMutableRawPointer?
+            guard wanted >= 0, !overflow, unsafe posix_memalign(&grown, 64, bytes) == 0, unsafe grown != nil else {
+                return nil
+            }
+            unsafe free(start)
+            unsafe start = unsafe grown
+            unsafe byteCount = bytes
+            return unsafe grown
+        }
+    }
+
     @unsafe private struct Fields {
         var lastISA: Int32 = 0
         var lastThreads: Int32 = 0
-        var scratch: UnsafeMutableRawPointer?
-        var scratchByteCount = 0
+        var scratch = unsafe Buffer()
+        var sums = unsafe Buffer()
         var visit: UnsafePointer<Visit>?
     }
 
@@ -106,10 +132,12 @@ import Synchronization
     /// same one at every call, so it may serve one user at a time; a larger request moves it. nil where the system
     /// gives no memory.
     package func scratch(byteCount: Int) -> UnsafeMutableRawPointer? {
-        if let buffer = unsafe fields.pointee.scratch, unsafe fields.pointee.scratchByteCount >= byteCount {
-            return unsafe buffer
-        }
-        return unsafe grow(to: byteCount)
+        unsafe fields.pointee.scratch.room(byteCount)
+    }
+
+    /// The same again: for what the passes of a step sum, while the step itself lies in `scratch`.
+    package func sums(byteCount: Int) -> UnsafeMutableRawPointer? {
+        unsafe fields.pointee.sums.room(byteCount)
     }
 
     private static var textOffset: Int { 64 }
@@ -117,20 +145,6 @@ import Synchronization
 
     private init(_ block: UnsafeMutableRawPointer) {
         unsafe fields = block.assumingMemoryBound(to: Fields.self)
-    }
-
-    @inline(never)
-    private func grow(to byteCount: Int) -> UnsafeMutableRawPointer? {
-        // Room for half as much again, so that slowly growing requests do not allocate every time.
-        let (wanted, overflow) = byteCount.addingReportingOverflow(byteCount / 2 + 4096)
-        var buffer: UnsafeMutableRawPointer?
-        guard byteCount >= 0, !overflow, unsafe posix_memalign(&buffer, 64, wanted) == 0, unsafe buffer != nil else {
-            return nil
-        }
-        unsafe free(fields.pointee.scratch)
-        unsafe fields.pointee.scratch = buffer
-        unsafe fields.pointee.scratchByteCount = wanted
-        return unsafe buffer
     }
 
     /// The key plus 1; 0 before there is one.
@@ -146,7 +160,8 @@ import Synchronization
         var key: pthread_key_t = 0
         let status = unsafe pthread_key_create(&key) { block in
             guard let block = unsafe block else { return }
-            unsafe free(block.assumingMemoryBound(to: Fields.self).pointee.scratch)
+            unsafe free(block.assumingMemoryBound(to: Fields.self).pointee.scratch.start)
+            unsafe free(block.assumingMemoryBound(to: Fields.self).pointee.sums.start)
             unsafe free(block)
         }
         guard status == 0 else { return nil }

@@ -36,12 +36,17 @@ final class Parameter {
         randomizeGradient(seed: seed &+ 1000)
     }
 
-    /// With the state that a configuration keeps.
+    /// With the state that a configuration keeps of a vector.
     convenience init(for configuration: Configuration, count: Int = 12, _ type: ElementType = .fp32, seed: UInt64 = 1) {
         let slots = configuration.slots
         self.init(
-            count: count, type, slots: slots.elementCount,
+            count: count, type, slots: slots.count { $0.kind == .elements || $0.kind == .vector },
             scalars: Array(repeating: .fp64, count: slots.scalarCount), seed: seed)
+        // No algorithm has scalars beside these.
+        for _ in slots where slots.contains(where: { $0.kind == .rows }) && view.stateCount < slots.count {
+            view.state[view.stateCount] = .none
+            view.stateCount += 1
+        }
     }
 
     func randomizeGradient(seed: UInt64) {

@@ -2,7 +2,7 @@
 // and the first step only begins the second moment. Equation and source: Kernels/Rules/ADOPTRule.swift.
 import MartletKernelInterface
 
-enum ADOPT: AlgorithmDefinition {
+enum ADOPT: SweepDefinition {
     static let name: StaticString = "adopt"
     static let rule = Rule.adopt
 

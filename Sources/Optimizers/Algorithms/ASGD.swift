@@ -5,7 +5,7 @@
 // Equation and source: Kernels/Rules/ASGDRule.swift.
 import MartletKernelInterface
 
-enum ASGD: AlgorithmDefinition {
+enum ASGD: SweepDefinition {
     static let name: StaticString = "asgd"
     static let rule = Rule.asgd
     /// Not the cautious one: the decay by lambd goes with it.

@@ -3,7 +3,7 @@
 // SimplifiedAdEMAMixRule.swift.
 import MartletKernelInterface
 
-enum AdEMAMix: AlgorithmDefinition {
+enum AdEMAMix: SweepDefinition {
     static let name: StaticString = "ademamix"
     static let rule = Rule.adEMAMix
     static let defaultFlags: Flags = [.decoupledDecay]
@@ -54,7 +54,7 @@ enum AdEMAMix: AlgorithmDefinition {
     }
 }
 
-enum SimplifiedAdEMAMix: AlgorithmDefinition {
+enum SimplifiedAdEMAMix: SweepDefinition {
     static let name: StaticString = "simplified_ademamix"
     static let rule = Rule.simplifiedAdEMAMix
     static let defaultFlags: Flags = [.decoupledDecay]

@@ -2,7 +2,7 @@
 // RECTIFY is taken away. optax adds eps_root to the state. Equation and source: Kernels/Rules/AdaBeliefRule.swift.
 import MartletKernelInterface
 
-enum AdaBelief: AlgorithmDefinition {
+enum AdaBelief: SweepDefinition {
     static let name: StaticString = "adabelief"
     static let rule = Rule.adaBelief
     static let flags: Flags = [.amsgrad, .rectify]

@@ -4,7 +4,7 @@
 // Equation and source: Kernels/Rules/AdaBoundRule.swift.
 import MartletKernelInterface
 
-enum AdaBound: AlgorithmDefinition {
+enum AdaBound: SweepDefinition {
     static let name: StaticString = "adabound"
     static let rule = Rule.adaBound
     static let flags: Flags = [.amsgrad]

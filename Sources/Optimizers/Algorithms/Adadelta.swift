@@ -1,7 +1,7 @@
 // Adadelta as in torch.optim.Adadelta. Equation and source: Kernels/Rules/AdadeltaRule.swift.
 import MartletKernelInterface
 
-enum Adadelta: AlgorithmDefinition {
+enum Adadelta: SweepDefinition {
     static let name: StaticString = "adadelta"
     static let rule = Rule.adadelta
 

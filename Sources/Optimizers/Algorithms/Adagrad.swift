@@ -2,7 +2,7 @@
 // Kernels/Rules/AdagradRule.swift.
 import MartletKernelInterface
 
-enum Adagrad: AlgorithmDefinition {
+enum Adagrad: SweepDefinition {
     static let name: StaticString = "adagrad"
     static let rule = Rule.adagrad
 

@@ -2,7 +2,7 @@
 // Kernels/Rules/AdamRule.swift and martlet.h. The conventions of torch, Keras and optax differ in the places marked below.
 import MartletKernelInterface
 
-enum Adam: AlgorithmDefinition {
+enum Adam: SweepDefinition {
     static let name: StaticString = "adam"
     static let rule = Rule.adam
     static let flags: Flags = [.amsgrad]
@@ -72,7 +72,7 @@ enum Adam: AlgorithmDefinition {
     }
 }
 
-enum AdamW: AlgorithmDefinition {
+enum AdamW: SweepDefinition {
     static let name: StaticString = "adamw"
     static let rule = Adam.rule
     static let flags = Adam.flags

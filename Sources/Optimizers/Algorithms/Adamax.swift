@@ -2,7 +2,7 @@
 // Kernels/Rules/AdamaxRule.swift.
 import MartletKernelInterface
 
-enum Adamax: AlgorithmDefinition {
+enum Adamax: SweepDefinition {
     static let name: StaticString = "adamax"
     static let rule = Rule.adamax
 

@@ -3,7 +3,7 @@
 // optax gives the difference the weight 1 - beta2 in place of beta2. Equation and source: Kernels/Rules/AdanRule.swift.
 import MartletKernelInterface
 
-enum Adan: AlgorithmDefinition {
+enum Adan: SweepDefinition {
     static let name: StaticString = "adan"
     static let rule = Rule.adan
 

@@ -3,7 +3,7 @@
 // source: Kernels/Rules/LaPropRule.swift.
 import MartletKernelInterface
 
-enum LaProp: AlgorithmDefinition {
+enum LaProp: SweepDefinition {
     static let name: StaticString = "laprop"
     static let rule = Rule.laProp
     static let defaultFlags: Flags = [.decoupledDecay]

@@ -1,7 +1,7 @@
 // Lion as in lion-pytorch and google/automl. Equation and source: Kernels/Rules/LionRule.swift.
 import MartletKernelInterface
 
-enum Lion: AlgorithmDefinition {
+enum Lion: SweepDefinition {
     static let name: StaticString = "lion"
     static let rule = Rule.lion
     static let defaultFlags: Flags = [.decoupledDecay]

@@ -6,7 +6,7 @@
 // in that of the products. Equation and source: Kernels/Rules/NAdamRule.swift.
 import MartletKernelInterface
 
-enum NAdam: AlgorithmDefinition {
+enum NAdam: SweepDefinition {
     static let name: StaticString = "nadam"
     static let rule = Rule.nadam
 

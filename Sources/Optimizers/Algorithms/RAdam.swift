@@ -3,7 +3,7 @@
 // Kernels/Rules/RAdamRule.swift.
 import MartletKernelInterface
 
-enum RAdam: AlgorithmDefinition {
+enum RAdam: SweepDefinition {
     static let name: StaticString = "radam"
     static let rule = Rule.radam
 

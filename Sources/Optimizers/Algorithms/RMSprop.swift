@@ -2,7 +2,7 @@
 // sources: Kernels/Rules/RMSpropRule.swift.
 import MartletKernelInterface
 
-enum RMSprop: AlgorithmDefinition {
+enum RMSprop: SweepDefinition {
     static let name: StaticString = "rmsprop"
     static let rule = Rule.rmsprop
     static let flags: Flags = [.centered]

@@ -1,7 +1,7 @@
 // Rprop as in torch.optim.Rprop. Equation and source: Kernels/Rules/RpropRule.swift.
 import MartletKernelInterface
 
-enum Rprop: AlgorithmDefinition {
+enum Rprop: SweepDefinition {
     static let name: StaticString = "rprop"
     static let rule = Rule.rprop
 

@@ -3,7 +3,7 @@
 // Kernels/Rules/SGDRule.swift.
 import MartletKernelInterface
 
-enum SGD: AlgorithmDefinition {
+enum SGD: SweepDefinition {
     static let name: StaticString = "sgd"
     static let rule = Rule.sgd
     static let flags: Flags = [.nesterov]

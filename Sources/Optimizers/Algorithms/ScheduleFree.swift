@@ -6,7 +6,7 @@
 import MartletKernelInterface
 
 /// What the three have in common.
-protocol ScheduleFreeDefinition: AlgorithmDefinition {}
+protocol ScheduleFreeDefinition: SweepDefinition {}
 
 extension ScheduleFreeDefinition {
     static var rule: Rule { .scheduleFree }

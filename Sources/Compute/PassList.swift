@@ -1,0 +1,251 @@
+// The work of steps of several passes: parameters, cut into tiles whose bounds depend on sizes alone, all of which do one
+// pass before any does the next. What happens between two passes is the optimizers' affair.
+import MartletKernelInterface
+import MartletPlatform
+
+/// The passes of an algorithm, in order.
+package struct Passes: RandomAccessCollection {
+    private var list = InlineArray<4, Pass>(repeating: .adafactorSums)
+    package private(set) var endIndex = 0
+
+    package init(_ passes: Pass...) {
+        for pass in passes {
+            list[endIndex] = pass
+            endIndex += 1
+        }
+    }
+
+    package var startIndex: Int { 0 }
+    package subscript(index: Int) -> Pass { list[index] }
+}
+
+/// One parameter's part of such a step.
+@unsafe package struct PassItem {
+    package let passes: Passes
+    package var tensor: GridTensor
+    /// `StepCoefficients.capacity` bytes of its own, which may change between passes; they outlive the run.
+    package let coefficients: UnsafeMutableRawPointer
+    let mode: FloatingPointMode
+    /// How the arrays lie, in the order of their dimensions; nil where all are contiguous.
+    let layout: Layout?
+    /// The number of its first piece in the present pass.
+    var start = 0
+
+    package init(
+        passes: Passes, tensor: GridTensor, coefficients: UnsafeMutableRawPointer, mode: FloatingPointMode,
+        layout: Layout?
+    ) {
+        unsafe self.passes = passes
+        unsafe self.tensor = unsafe tensor
+        unsafe self.coefficients = unsafe coefficients
+        unsafe self.mode = mode
+        unsafe self.layout = unsafe layout
+    }
+
+    /// What the latest pass has summed over all elements, in the order of the tiles. To be called in a floating-point mode
+    /// of our own.
+    package var sums: (Double, Double) {
+        var sums = (0.0, 0.0)
+        for tile in unsafe 0..<tensor.grid.tiles {
+            sums.0 += unsafe tensor.memory.sums[GridMemory.sumCount * tile]
+            sums.1 += unsafe tensor.memory.sums[GridMemory.sumCount * tile + 1]
+        }
+        return sums
+    }
+
+    fileprivate func pieces(of pass: Int) -> Int {
+        if unsafe pass >= passes.count { return 0 }
+        return unsafe passes[pass].isWhole ? 1 : tensor.grid.tiles
+    }
+}
+
+/// Items in memory that the caller provides, run together, pass by pass.
+@unsafe package struct PassList {
+    package static var bytesPerItem: Int { unsafe MemoryLayout<PassItem>.stride }
+
+    private let items: UnsafeMutablePointer<PassItem>
+    package private(set) var count = 0
+    private var elements = 0
+    /// Passes of the item that has the most.
+    package private(set) var passCount = 0
+    /// Whether some array is stored in another type than the one computed in.
+    private var converts = false
+
+    /// An empty list over room for the items to come.
+    package init(memory: UnsafeMutableRawPointer) {
+        unsafe items = memory.assumingMemoryBound(to: PassItem.self)
+    }
+
+    package subscript(index: Int) -> PassItem {
+        unsafeAddress { unsafe UnsafePointer(items + index) }
+        nonmutating unsafeMutableAddress { unsafe items + index }
+    }
+
+    /// Adds an item, which has elements.
+    package mutating func add(_ item: PassItem) {
+        unsafe (items + count).initialize(to: item)
+        unsafe count += 1
+        unsafe elements += item.tensor.run.count
+        unsafe passCount = unsafe max(passCount, item.passes.count)
+        unsafe converts = unsafe converts || item.tensor.run.converts
+    }
+
+    /// As a list of one-pass work says.
+    package var suitableISA: InstructionSet { unsafe WorkList.suitableISA(elements: elements, converts: converts) }
+
+    /// What one pass needs to know, shared with the threads by address.
+    @unsafe private struct Job {
+        var items: UnsafeMutablePointer<PassItem>
+        var count: Int
+        var pass: Int
+        var pieces: Int
+        var chunk: Int
+        var isa: InstructionSet
+    }
+
+    /// Does one pass of every item and returns how many threads did work.
+    package func run(pass: Int, isa: InstructionSet, threads: Int, leastPiece: Int) -> Int {
+        var pieces = 0
+        for index in unsafe 0..<count {
+            unsafe items[index].start = pieces
+            pieces += unsafe items[index].pieces(of: pass)
+        }
+        if pieces == 0 { return 0 }
+        let chunk = (pieces - 1) / 8192 + 1
+        var job = unsafe Job(items: items, count: count, pass: pass, pieces: pieces, chunk: chunk, isa: isa)
+        return unsafe withUnsafeMutablePointer(to: &job) { job in
+            let context = UnsafeMutableRawPointer(job)
+            let chunks = (pieces - 1) / chunk + 1
+            if unsafe threads == 1 || elements < 4 * leastPiece {
+                for index in 0..<chunks { unsafe PassList.runChunk(context, index, 0) }
+                return 1
+            }
+            return unsafe ThreadPool.run(
+                chunks: chunks, threads: threads, wake: elements / 128 >= leastPiece, warm: true,
+                body: PassList.runChunk, context: context)
+        }
+    }
+
+    private static let runChunk: ThreadPool.Body = { context, chunk, _ in
+        let job = unsafe context.assumingMemoryBound(to: Job.self).pointee
+        let end = unsafe min((chunk + 1) * job.chunk, job.pieces)
+        var index = unsafe PassList.lastItem(of: job, startingAtOrBefore: chunk * job.chunk)
+        for piece in unsafe chunk * job.chunk..<end {
+            while unsafe piece - job.items[index].start >= job.items[index].pieces(of: job.pass) { index += 1 }
+            let item = unsafe job.items + index
+            let pass = unsafe item.pointee.passes[job.pass]
+            var work = unsafe Piece(
+                item: item, pass: pass, kernel: job.isa.pass(pass), piece: piece - item.pointee.start)
+            unsafe item.pointee.mode.call(Piece.run, &work)
+        }
+    }
+
+    private static func lastItem(of job: Job, startingAtOrBefore place: Int) -> Int {
+        var low = 0
+        var high = unsafe job.count
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if unsafe job.items[middle].start <= place { low = middle } else { high = middle }
+        }
+        return low
+    }
+}
+
+/// One piece of a pass of one item.
+@unsafe private struct Piece {
+    let item: UnsafeMutablePointer<PassItem>
+    let pass: Pass
+    let kernel: PassKernel
+    let piece: Int
+
+    static let run: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
+        unsafe context.assumingMemoryBound(to: Piece.self).pointee.run()
+    }
+
+    private func run() {
+        if unsafe pass.isWhole {
+            unsafe kernel(&item.pointee.tensor, item.pointee.coefficients)
+            return
+        }
+        let grid = unsafe item.pointee.tensor.grid
+        let memory = unsafe item.pointee.tensor.memory
+        let tile = unsafe grid.tile(piece)
+        let sums = unsafe memory.sums + GridMemory.sumCount * piece
+        unsafe sums.update(repeating: 0, count: GridMemory.sumCount)
+        let columnTile = tile.columns.lowerBound / grid.tileColumns
+        let rowTile = tile.rows.lowerBound / grid.tileRows
+        let numberSize = unsafe item.pointee.tensor.run.isDouble ? 8 : 4
+        for matrix in tile.matrices {
+            let row = matrix * grid.rows + tile.rows.lowerBound
+            let column = tile.columns.lowerBound
+            var part = unsafe GridPart(item.pointee.tensor)
+            unsafe part.sums = unsafe sums
+            unsafe part.rowSums += columnTile * grid.matrices * grid.rows + row
+            unsafe part.columnSums += (matrix * grid.rowTiles + rowTile) * grid.columns + column
+            unsafe part.rowFactors += row
+            unsafe part.columnFactors += (matrix * grid.columns + column) * numberSize
+            if unsafe pass.sumsGrid {
+                unsafe part.rowSums.update(repeating: 0, count: tile.rows.count)
+                unsafe part.columnSums.update(repeating: 0, count: tile.columns.count)
+            }
+            let first = row * grid.columns + column
+            if let layout = unsafe item.pointee.layout {
+                unsafe runBlocks(part, layout, first: first, rows: tile.rows.count, columns: tile.columns.count)
+            } else {
+                for array in unsafe 0..<part.run.arrayCount {
+                    unsafe part.run.arrays[array] = part.run.arrays[array].advanced(by: first)
+                }
+                unsafe part.run.count = tile.columns.count
+                unsafe part.rows = tile.rows.count
+                unsafe kernel(&part, item.pointee.coefficients)
+            }
+        }
+    }
+
+    /// Bytes of a gathered block of one array.
+    private static var blockBytes: Int { Grid.blockCount * 8 }
+
+    /// Gathers blocks of each array into scratch on this thread's stack, several short rows or a part of one, runs them,
+    /// and scatters back what a pass writes.
+    private func runBlocks(_ start: GridPart, _ layout: Layout, first: Int, rows: Int, columns: Int) {
+        // Blocks of six arrays, as many as a run may have.
+        var scratch = InlineArray<192, SIMD8<UInt64>>(repeating: .zero)
+        let most = Grid.blockCount
+        let rowsAtOnce = unsafe columns == start.rowStride ? max(1, most / columns) : 1
+        unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
+            var row = 0
+            while row < rows {
+                let height = min(rowsAtOnce, rows - row)
+                var column = 0
+                while column < columns {
+                    let width = min(most, columns - column)
+                    let place = unsafe first + row * start.rowStride + column
+                    var part = unsafe start
+                    for array in unsafe 0..<part.run.arrayCount {
+                        unsafe part.run.arrays[array].base = scratch.baseAddress! + array * Piece.blockBytes
+                        unsafe layout.copy(
+                            .gather, array: array, start.run.arrays[array], first: place, count: height * width,
+                            block: part.run.arrays[array].base)
+                    }
+                    unsafe part.run.count = width
+                    unsafe part.rows = height
+                    unsafe part.rowStride = width
+                    unsafe part.rowSums += row
+                    unsafe part.columnSums += column
+                    unsafe part.rowFactors += row
+                    unsafe part.columnFactors += column * (part.run.isDouble ? 8 : 4)
+                    unsafe kernel(&part, item.pointee.coefficients)
+                    if unsafe pass.writesElements {
+                        for array in unsafe 0..<part.run.arrayCount where unsafe array != Run.gradient {
+                            unsafe layout.copy(
+                                .scatter, array: array, start.run.arrays[array], first: place, count: height * width,
+                                block: part.run.arrays[array].base)
+                        }
+                    }
+                    column += width
+                }
+                row += height
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// Adafactor (Shazeer and Stern, arXiv:1804.04235, algorithms 4 and 5) as in torch.optim.Adafactor, as arithmetic on lanes.
+// For matrices, of r rows and c columns, with w = t^beta2_decay:
+//     row_var = row_var + w (mean of g^2 along the row - row_var)
+//     col_var = col_var + w (mean of g^2 along the column - col_var)
+//     v = row_var col_var / max(mean of row_var, eps)
+// For vectors:
+//     v = variance = variance + w (g^2 - variance)
+// For both, with the root mean square of p over all elements, and that of u:
+//     u = g / max(sqrt(v), eps)
+//     p = decay * p - alpha u / max(1, RMS(u) / clipping_threshold),  alpha = max(eps2, RMS(p)) min(lr, 1 / sqrt(t))
+// 1 / sqrt(v) is the product of a factor for the row and one for the column, formed in fp64 once for each.
+
+import MartletKernelInterface
+
+/// The sums over the squares of gradients and parameters.
+struct AdafactorSumsRule<Value: Lanes>: PassRule {
+    @inline(__always)
+    init(_ coefficients: AdafactorCoefficients, decay: Value) {}
+
+    @inline(__always)
+    static var readsValue: Bool { true }
+    @inline(__always)
+    static var sumsGrid: Bool { true }
+    @inline(__always)
+    static var sumCount: Int { 1 }
+
+    @inline(__always)
+    func update(_ place: inout PassPlace<Value>) {
+        place.square = place.gradient.square
+        place.sums.0 = place.value.square
+    }
+}
+
+/// The sum over the squares of u; it goes where the second sum is.
+struct AdafactorNormRule<Value: Lanes>: PassRule {
+    private let limit: Value
+
+    @inline(__always)
+    init(_ coefficients: AdafactorCoefficients, decay: Value) { limit = Value(coefficients.limit) }
+
+    @inline(__always)
+    static var readsValue: Bool { false }
+    @inline(__always)
+    static var sumCount: Int { 2 }
+    @inline(__always)
+    static var usesFactors: Bool { true }
+
+    @inline(__always)
+    func update(_ place: inout PassPlace<Value>) {
+        place.sums.1 = (place.gradient * (place.row * place.column).smallest(limit)).square
+    }
+}
+
+/// The step. The scale is in the row's factor and in the limit.
+struct AdafactorUpdateRule<Value: Lanes>: PassRule {
+    private let decay, limit: Value
+    private let scale: Double
+
+    @inline(__always)
+    init(_ coefficients: AdafactorCoefficients, decay: Value) {
+        self.decay = decay
+        limit = Value(coefficients.limit)
+        scale = coefficients.scale
+    }
+
+    @inline(__always)
+    static var readsValue: Bool { true }
+    @inline(__always)
+    static var writesValue: Bool { true }
+    @inline(__always)
+    static var usesFactors: Bool { true }
+
+    @inline(__always)
+    func row(_ factor: Double) -> Value { Value(factor * scale) }
+
+    @inline(__always)
+    func update(_ place: inout PassPlace<Value>) {
+        let factor = (place.row * place.column).smallest(limit)
+        place.value = (decay * place.value).addingProduct(Value(0) - factor, place.gradient)
+    }
+}
+
+/// A vector's variance, and the sums over the squares of p and of u.
+struct AdafactorVarianceRule<Value: Lanes>: PassRule {
+    private let average: Average<Value>
+    private let limit: Value
+
+    @inline(__always)
+    init(_ coefficients: AdafactorCoefficients, decay: Value) {
+        average = Average(1 - coefficients.weight)
+        limit = Value(coefficients.limit)
+    }
+
+    @inline(__always)
+    static var readsValue: Bool { true }
+    @inline(__always)
+    static var slotCount: Int { 1 }
+    @inline(__always)
+    static var sumCount: Int { 2 }
+
+    @inline(__always)
+    func update(_ place: inout PassPlace<Value>) {
+        let g = place.gradient
+        let v = average.next(place.first, square: g)
+        place.first = v
+        place.sums.0 = place.value.square
+        place.sums.1 = (g * (Value(1) / v.squareRoot()).smallest(limit)).square
+    }
+}
+
+/// A vector's step.
+struct AdafactorVectorUpdateRule<Value: Lanes>: PassRule {
+    private let decay, limit, scale: Value
+
+    @inline(__always)
+    init(_ coefficients: AdafactorCoefficients, decay: Value) {
+        self.decay = decay
+        limit = Value(coefficients.limit)
+        scale = Value(coefficients.scale)
+    }
+
+    @inline(__always)
+    static var readsValue: Bool { true }
+    @inline(__always)
+    static var writesValue: Bool { true }
+    @inline(__always)
+    static var slotCount: Int { 1 }
+
+    @inline(__always)
+    func update(_ place: inout PassPlace<Value>) {
+        let factor = (scale / place.first.squareRoot()).smallest(limit)
+        place.value = (decay * place.value).addingProduct(Value(0) - factor, place.gradient)
+    }
+}
+
+func adafactorSums(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorSumsRule<FloatLanes>.self, AdafactorSumsRule<DoubleLanes>.self, part, coefficients)
+}
+
+func adafactorNorm(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorNormRule<FloatLanes>.self, AdafactorNormRule<DoubleLanes>.self, part, coefficients)
+}
+
+func adafactorUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorUpdateRule<FloatLanes>.self, AdafactorUpdateRule<DoubleLanes>.self, part, coefficients)
+}
+
+func adafactorVariance(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorVarianceRule<FloatLanes>.self, AdafactorVarianceRule<DoubleLanes>.self, part, coefficients)
+}
+
+func adafactorVectorUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorVectorUpdateRule<FloatLanes>.self, AdafactorVectorUpdateRule<DoubleLanes>.self, part, coefficients)
+}

@@ -1,0 +1,212 @@
+// The walk of a pass over some rows of a matrix: load sixteen of each array, decoded, run the rule, store, encoded, and add
+// up what it sums, in fp64 and in an order that the place of each element alone decides. No equation (Adafactor.swift).
+
+import MartletKernelInterface
+
+/// The elements that a pass sees at one place, and what it makes of them.
+struct PassPlace<Value: Lanes> {
+    /// The value, to be replaced by passes that write it.
+    var value: Value
+    let gradient: Value
+    /// The first slot of elements, where the pass has one.
+    var first: Value
+    /// What earlier passes left for the row and for the columns.
+    let row, column: Value
+    /// What is added up by row and by column.
+    var square = SIMD16<Double>.zero
+    /// What is added up over all elements.
+    var sums = (SIMD16<Double>.zero, SIMD16<Double>.zero)
+}
+
+/// A pass over the elements; a value of a conforming type holds one step's coefficients as lanes.
+protocol PassRule {
+    associatedtype Value: Lanes
+    associatedtype Coefficients: BitwiseCopyable
+
+    init(_ coefficients: Coefficients, decay: Value)
+    static var readsValue: Bool { get }
+    static var writesValue: Bool { get }
+    /// State slots that are read and written: 0 or 1.
+    static var slotCount: Int { get }
+    /// Whether it adds up by row and by column.
+    static var sumsGrid: Bool { get }
+    /// How many sums over all elements it has.
+    static var sumCount: Int { get }
+    /// Whether it takes what earlier passes left for rows and columns.
+    static var usesFactors: Bool { get }
+    /// What a row's number becomes for all of its elements.
+    func row(_ factor: Double) -> Value
+    func update(_ place: inout PassPlace<Value>)
+}
+
+extension PassRule {
+    @inline(__always)
+    static var writesValue: Bool { false }
+    @inline(__always)
+    static var slotCount: Int { 0 }
+    @inline(__always)
+    static var sumsGrid: Bool { false }
+    @inline(__always)
+    static var sumCount: Int { 0 }
+    @inline(__always)
+    static var usesFactors: Bool { false }
+    @inline(__always)
+    func row(_ factor: Double) -> Value { Value(factor) }
+}
+
+/// Runs a pass over a part, in the type that its arrays ask for.
+@inline(__always)
+func pass<InFloat: PassRule, InDouble: PassRule>(
+    _ inFloat: InFloat.Type, _ inDouble: InDouble.Type, _ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer
+) where InFloat.Value == FloatLanes, InDouble.Value == DoubleLanes {
+    let part: GridPart = value(at: part)
+    if part.run.isDouble {
+        walk(inDouble, Off.self, part, coefficients)
+    } else if isPlain(part.run) {
+        walk(inFloat, On.self, part, coefficients)
+    } else {
+        walk(inFloat, Off.self, part, coefficients)
+    }
+}
+
+/// Whether every array is fp32.
+@inline(__always)
+private func isPlain(_ run: Run) -> Bool {
+    for place in 0..<run.arrayCount {
+        switch run.arrays[place].type {
+        case .fp32: continue
+        case .fp64, .bf16, .fp16: return false
+        }
+    }
+    return true
+}
+
+/// Sums of sixteen neighbours each, as they grow: by row, and two over all elements.
+private struct RunningSums {
+    var row = SIMD16<Double>.zero
+    var first = SIMD16<Double>.zero
+    var second = SIMD16<Double>.zero
+}
+
+@inline(__always)
+private func walk<Rule: PassRule, IsPlain: Switch>(
+    _ rule: Rule.Type, _ isPlain: IsPlain.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
+) {
+    let columns = part.run.count
+    let numberSize = part.run.isDouble ? 8 : 4
+    for row in 0..<part.rows {
+        var column = 0
+        while column < columns {
+            let count = min(Grid.blockCount, columns - column)
+            var arrays = part.run.arrays
+            for place in 0..<part.run.arrayCount {
+                arrays[place] = arrays[place].advanced(by: row * part.rowStride + column)
+            }
+            var running = RunningSums()
+            withUnsafeMutablePointer(to: &running) { running in
+                block(
+                    rule, isPlain, coefficients, arrays, count, rowFactor: part.rowFactors + row,
+                    columnFactors: part.columnFactors + column * numberSize, columnSums: part.columnSums + column,
+                    running)
+            }
+            if Rule.sumsGrid { addTo(part.rowSums + row, sum(running.row)) }
+            if Rule.sumCount > 0 { addTo(part.sums, sum(running.first)) }
+            if Rule.sumCount > 1 { addTo(part.sums + 1, sum(running.second)) }
+            column += count
+        }
+    }
+}
+
+@inline(__always)
+private func addTo(_ total: UnsafeMutablePointer<Double>, _ more: Double) {
+    put(value(at: total) + more, at: total)
+}
+
+/// One block of a row: whole grains, then the last few elements among padding.
+@inline(never)
+private func block<Rule: PassRule, IsPlain: Switch>(
+    _ rule: Rule.Type, _ isPlain: IsPlain.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
+    rowFactor: UnsafeRawPointer, columnFactors: UnsafeRawPointer, columnSums: UnsafeMutableRawPointer,
+    _ running: UnsafeMutablePointer<RunningSums>
+) {
+    let rest = count & (grain - 1)
+    let whole = count - rest
+    let row: Double = Rule.usesFactors ? value(at: rowFactor) : 0
+    if whole > 0 {
+        loop(rule, isPlain, coefficients, arrays, whole, grain, row, columnFactors, columnSums, running)
+    }
+    if rest == 0 { return }
+    let numberSize = Rule.Value.native.size
+    let arrayCount = 2 + Rule.slotCount
+    var scratch = GrainScratch()
+    scratch.withAddress { scratch in
+        var padded = arrays
+        for place in 0..<arrayCount {
+            let size = arrays[place].type.size
+            padded[place].base = scratch + place * GrainScratch.stride
+            copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
+        }
+        let factors = scratch + 4 * GrainScratch.stride
+        let sums = scratch + 5 * GrainScratch.stride
+        if Rule.usesFactors { copy(columnFactors + whole * numberSize, to: factors, bytes: rest * numberSize) }
+        if Rule.sumsGrid { copy(columnSums + whole * 8, to: sums, bytes: rest * 8) }
+        loop(rule, isPlain, coefficients, padded, grain, rest, row, factors, sums, running)
+        if Rule.sumsGrid { copy(sums, to: columnSums + whole * 8, bytes: rest * 8) }
+        for place in 0..<arrayCount where place == 0 ? Rule.writesValue : place != gradientPlace {
+            let size = arrays[place].type.size
+            copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
+        }
+    }
+}
+
+/// The pass on a whole number of grains, of each of which `valid` elements count.
+@inline(never)
+private func loop<Rule: PassRule, IsPlain: Switch>(
+    _ type: Rule.Type, _ isPlain: IsPlain.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
+    _ valid: Int, _ row: Double, _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
+    _ running: UnsafeMutablePointer<RunningSums>
+) {
+    typealias Value = Rule.Value
+
+    @inline(__always)
+    func type(_ place: Int) -> ElementType { IsPlain.isOn ? Value.native : arrays[place].type }
+    @inline(__always)
+    func load(_ place: Int, _ index: Int) -> Value { Value(type(place), in: arrays[place].base, at: index) }
+
+    let terms: RunTerms = value(at: coefficients)
+    let sign = Value(terms.gradientScale)
+    let rule = Rule(value(at: coefficients + StepCoefficients.ruleOffset), decay: Value(terms.decay))
+    let rowFactor = rule.row(row)
+    var sums = value(at: running) as RunningSums
+    var index = 0
+    while index < count {
+        prefetch(type(1), in: arrays[1].base, at: index)
+        if Rule.readsValue { prefetch(type(0), in: arrays[0].base, at: index) }
+        var place = PassPlace(
+            value: Rule.readsValue ? load(0, index) : Value(0), gradient: load(1, index) * sign,
+            first: Rule.slotCount > 0 ? load(2, index) : Value(0), row: rowFactor,
+            column: Rule.usesFactors ? Value(Value.native, in: columnFactors, at: index) : Value(0))
+        rule.update(&place)
+        if Rule.writesValue { place.value.store(type(0), in: arrays[0].base, at: index) }
+        if Rule.slotCount > 0 { place.first.store(type(2), in: arrays[2].base, at: index) }
+        if valid < grain {
+            place.square = keep(valid, place.square)
+            place.sums = (keep(valid, place.sums.0), keep(valid, place.sums.1))
+        }
+        if Rule.sumsGrid {
+            sums.row += place.square
+            write(read(columnSums + index * 8) + place.square, to: columnSums + index * 8)
+        }
+        if Rule.sumCount > 0 { sums.first += place.sums.0 }
+        if Rule.sumCount > 1 { sums.second += place.sums.1 }
+        index += grain
+    }
+    put(sums, at: running)
+}
+
+/// The lanes, with 0 from `count` on.
+@inline(__always)
+private func keep(_ count: Int, _ lanes: SIMD16<Double>) -> SIMD16<Double> {
+    let numbers = doubles(laneNumbers)
+    return lanes.replacing(with: 0, where: numbers .>= SIMD16(repeating: Double(count)))
+}
