@@ -74,8 +74,8 @@ private struct Factored {
         let type = state ?? type
         let memory = Memory(byteCount: 2 * count * 8 + 64)
         let isMatrix = sizes.count > 1
-        let rows = isMatrix ? count / sizes[sizes.count - 1] : 0
-        let columns = isMatrix ? count / sizes[sizes.count - 2] : 0
+        let rows = isMatrix && count > 0 ? count / sizes[sizes.count - 1] : 0
+        let columns = isMatrix && count > 0 ? count / sizes[sizes.count - 2] : 0
         parameter.view.stateCount = 3
         parameter.view.state[0] = ArrayView(base: memory.base, count: isMatrix ? 0 : count, type: type)
         parameter.view.state[1] = ArrayView(base: memory.base, count: rows, type: type)

@@ -141,7 +141,12 @@ def test_all_faces_give_the_same_bits(name: str, tmp_path: Path) -> None:
     ARRAYS[name]([array.copy() for array in arrays], **options).load_state_dict(tensors.state_dict())
 
 
-IN_MODELS = [number for number in _algorithms.numbers() if not _algorithms.of(number).name.startswith("schedule_free")]
+NOT_IN_MODELS = [
+    number
+    for number in _algorithms.numbers()
+    if _algorithms.of(number).name.startswith("schedule_free") or _algorithms.all_slots(number).are_shaped
+]
+IN_MODELS = [number for number in _algorithms.numbers() if number not in NOT_IN_MODELS]
 
 
 @pytest.mark.parametrize("number", IN_MODELS)
@@ -157,6 +162,14 @@ def test_a_model_trains_with_it_by_name_and_keeps_it(number: int, tmp_path: Path
         one.optimizer.learning_rate = 1e-3
         one.train_on_batch(x, y)
     assert np.array_equal(model.parameters(), other.parameters())
+
+
+@pytest.mark.parametrize("number", NOT_IN_MODELS)
+def test_a_model_refuses_by_name_what_it_has_no_place_for(number: int) -> None:
+    model = mlp()
+    model.compile(_algorithms.of(number).name, "sparse_categorical_crossentropy")
+    with pytest.raises(martlet.UnsupportedError, match=f"{_algorithms.of(number).name}; expected one"):
+        model.fit(*digits_like(40, (20,)), verbose=0)
 
 
 @pytest.mark.parametrize("number", _algorithms.numbers())

@@ -6,9 +6,10 @@ How users spell hyperparameters and flags is _spellings.py's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import count
+from math import prod
 from typing import NamedTuple
 
 from martlet import _ffi
@@ -51,14 +52,53 @@ class Algorithm:
 
 
 class Slots(NamedTuple):
-    """The names of a parameter's slots, in the library's order: arrays like the parameter, then single numbers."""
+    """The names of a parameter's slots, in the library's order: arrays, then single numbers. kinds: of the arrays, which
+    a parameter has by its shape."""
 
-    elements: tuple[str, ...]
+    arrays: tuple[str, ...]
     scalars: tuple[str, ...]
+    kinds: tuple[int, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.elements + self.scalars
+        return self.arrays + self.scalars
+
+    @property
+    def are_shaped(self) -> bool:
+        """Whether a parameter's shape says which of them it has: matrices then are to be told from vectors."""
+        return _ffi.SLOT_ROWS in self.kinds
+
+    def of(self, shape: Sequence[int]) -> Slots:
+        """Those that a parameter of this shape has."""
+        if not self.are_shaped:
+            return self
+        left_out = _OF_VECTORS if len(shape) > 1 else _OF_MATRICES
+        kept = [pair for pair in zip(self.arrays, self.kinds, strict=True) if pair[1] not in left_out]
+        return Slots(tuple(name for name, _ in kept), self.scalars, tuple(kind for _, kind in kept))
+
+    def shape(self, name: str, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of an array of a parameter of this shape."""
+        kind = self.kinds[self.arrays.index(name)]
+        if kind == _ffi.SLOT_ROWS and len(shape) > 1:
+            return (*shape[:-1], 1)
+        if kind == _ffi.SLOT_COLUMNS and len(shape) > 1:
+            return (*shape[:-2], 1, shape[-1])
+        return tuple(shape)
+
+    def alike(self, shape: Sequence[int]) -> tuple[str, ...]:
+        """The arrays that have a parameter's own shape."""
+        own = {_ffi.SLOT_ELEMENTS, _ffi.SLOT_VECTOR} if len(shape) < 2 else {_ffi.SLOT_ELEMENTS}
+        return tuple(name for name, kind in zip(self.arrays, self.kinds, strict=True) if kind in own)
+
+    def count(self, name: str, shape: Sequence[int]) -> int:
+        """How many numbers the library keeps in a slot of a parameter of this shape: none where that has no elements."""
+        if name in self.scalars:
+            return 1
+        return prod(self.shape(name, shape)) if prod(shape) else 0
+
+
+_OF_VECTORS = frozenset({_ffi.SLOT_VECTOR})
+_OF_MATRICES = frozenset({_ffi.SLOT_ROWS, _ffi.SLOT_COLUMNS})
 
 
 def new_config(number: int) -> _ffi.Config:
@@ -95,31 +135,37 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
         setattr(config, name, (default or 0.5) if is_used else 0.0)
     slot_count, slot = _ffi.Int64(), _ffi.Slot()
     _ffi.martlet_algorithm_slot_count(slot_count, config)
-    found: dict[int, list[str]] = {_ffi.SLOT_ELEMENTS: [], _ffi.SLOT_SCALAR: []}
+    arrays: dict[str, int] = {}
+    scalars: list[str] = []
     for index in range(slot_count.value):
         _ffi.martlet_slot_get(slot, config, index)
-        found[slot.kind].append(slot.name.decode())
-    return Slots(tuple(found[_ffi.SLOT_ELEMENTS]), tuple(found[_ffi.SLOT_SCALAR]))
+        if slot.kind == _ffi.SLOT_SCALAR:
+            scalars.append(slot.name.decode())
+        else:
+            arrays[slot.name.decode()] = slot.kind
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()))
 
 
 @cache
 def all_slots(number: int) -> Slots:
     """The slots that a state of the algorithm can have."""
     every = _possible_slots(number)
-    return Slots(
-        tuple(dict.fromkeys(name for found in every for name in found.elements)),
-        tuple(dict.fromkeys(name for found in every for name in found.scalars)),
-    )
+    arrays = {name: kind for found in every for name, kind in zip(found.arrays, found.kinds, strict=True)}
+    scalars = dict.fromkeys(name for found in every for name in found.scalars)
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()))
 
 
 @cache
 def least_slots(number: int) -> Slots:
     """The slots that every state of the algorithm has once a step was taken."""
-    every = _possible_slots(number)
-    return Slots(
-        tuple(name for name in every[0].elements if all(name in found.elements for found in every)),
-        tuple(name for name in every[0].scalars if all(name in found.scalars for found in every)),
-    )
+    first, *others = _possible_slots(number)
+    arrays = {
+        name: kind
+        for name, kind in zip(first.arrays, first.kinds, strict=True)
+        if all(name in found.arrays for found in others)
+    }
+    scalars = tuple(name for name in first.scalars if all(name in found.scalars for found in others))
+    return Slots(tuple(arrays), scalars, tuple(arrays.values()))
 
 
 def _possible_slots(number: int) -> list[Slots]:

@@ -6,7 +6,7 @@ refused, with the array's name, what it is and what to do. Nothing here steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 from weakref import ref
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.ma import MaskedArray
 
 from martlet import _ffi
-from martlet._call import Item
+from martlet._algorithms import Slots
+from martlet._call import Item, state_layouts
 from martlet._errors import AlignmentError, DTypeError, OverlapError, ReadOnlyError, ShapeError
 from martlet._layout import layouts
 from martlet._memory import buffer_address
@@ -185,15 +186,18 @@ def item(
     group: int,
     value: View,
     gradient: View | None,
-    states: Sequence[View],
-    scalars: Sequence[View],
-    slots: Sequence[str],
+    states: Mapping[str, View],
+    slots: Slots,
 ) -> Item:
     """Pairs a parameter with its arrays. Without a gradient the library leaves the parameter as it is."""
-    arrays = [value, gradient or value, *states]
-    lying = layouts(value.shape, [(array.dtype, array.strides) for array in arrays])
-    types = tuple(scalar.dtype for scalar in scalars)
-    return Item(name, prod(value.shape), group, lying[0], lying[1], tuple(lying[2:]), types, slots)
+    alike = slots.alike(value.shape)
+    arrays = [value, gradient or value, *(states[slot] for slot in alike)]
+    lying = layouts(
+        value.shape, [(array.dtype, array.strides) for array in arrays], keeps_matrices=slots.are_shaped
+    )
+    types = {slot: seen.dtype for slot, seen in states.items()}
+    state = state_layouts(slots, value.shape, dict(zip(alike, lying[2:], strict=True)), types)
+    return Item(name, prod(value.shape), group, lying[0], lying[1], state, slots.names)
 
 
 def address(array: np.ndarray[Any, Any]) -> int:

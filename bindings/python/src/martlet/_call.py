@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from martlet import _ffi, _ffi_bound, _memory
+from martlet._algorithms import Slots
 from martlet._config import Hyperparameters
 from martlet._errors import MartletError
 from martlet._layout import Layout
@@ -44,8 +45,8 @@ _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
 class Item(NamedTuple):
     """A parameter without addresses: what stays the same from call to call.
 
-    state: its slots of elements; scalars: the element types of its slots of one number, which come behind those; slots:
-    the names of both.
+    state: its slots, each with how many numbers it has and how they lie; None: the parameter has none of it. slots:
+    their names.
     step_shown: the element type of the number that shows its step counter; 0: it has none.
     """
 
@@ -54,8 +55,7 @@ class Item(NamedTuple):
     group: int
     value: Layout
     grad: Layout
-    state: Sequence[Layout]
-    scalars: Sequence[int]
+    state: Sequence[tuple[int, Layout] | None]
     slots: Sequence[str]
     step_shown: int = 0
 
@@ -65,15 +65,15 @@ class StepCall:
 
     values   addresses of the parameters
     states   for each item the address of its step counter (int64), then of the number that shows it where it has
-             one, then those of its state slots
+             one, then those of the state slots that it has
     grads    addresses of the gradients; 0 leaves an item that has elements as it is
     """
 
     __slots__ = ("_configs", "_grad_view", "_names", "_numbers", "_run", "_state_words", "_value_view", "_words")
 
     def __init__(self, items: Sequence[Item], configs: _memory.Configs, config_count: int) -> None:
-        state_count = sum(len(item.state) + len(item.scalars) for item in items)
-        number_count = 2 * sum(len(layout.sizes) for item in items for layout in (item.value, item.grad, *item.state))
+        state_count = sum(len(item.state) for item in items)
+        number_count = 2 * sum(len(layout.sizes) for item in items for layout in _layouts_of(item))
         self._words = _memory.Words(len(items) * _PARAMETER_WORDS + state_count * _ARRAY_WORDS)
         self._numbers = _memory.Words(number_count)
         # The library is not told the names: here they stand for the numbers in its messages.
@@ -94,7 +94,7 @@ class StepCall:
         for index, item in enumerate(items):
             base = index * _PARAMETER_WORDS
             view[base + _STATE] = self._words.address + 8 * state
-            view[base + _STATE_COUNT] = len(item.state) + len(item.scalars)
+            view[base + _STATE_COUNT] = len(item.state)
             view[base + _GROUP] = item.group
             self._state_words.append(base + _STEP)
             if item.step_shown:
@@ -102,10 +102,12 @@ class StepCall:
                 self._state_words.append(base + _STEP_SHOWN)
             used = self._write_array(base + _VALUE, item.size, item.value, used)
             used = self._write_array(base + _GRAD, item.size, item.grad, used)
-            slots = [(item.size, layout) for layout in item.state] + [(1, Layout(dtype)) for dtype in item.scalars]
-            for size, layout in slots:
-                used = self._write_array(state, size, layout, used)
-                self._state_words.append(state + _DATA)
+            for slot in item.state:
+                if slot is None:
+                    self._write_array(state, 0, Layout(item.value.dtype), used)
+                else:
+                    used = self._write_array(state, *slot, used)
+                    self._state_words.append(state + _DATA)
                 state += _ARRAY_WORDS
 
     def _write_array(self, base: int, count: int, layout: Layout, used: int) -> int:
@@ -160,6 +162,20 @@ class StepCall:
             return f"{field.replace('step_shown', 'step')} of {name}"
 
         return type(error)(re.sub(r"\bparameters\[(\d+)\](?:\.(\w+(?:\[\d+\]|\.\w+)*))?", named, str(error)))
+
+
+def state_layouts(
+    slots: Slots, shape: Sequence[int], lying: Mapping[str, Layout], types: Mapping[str, int]
+) -> list[tuple[int, Layout] | None]:
+    """An item's state. lying: the slots that have the parameter's shape; types: the element types of all that it has."""
+    return [
+        (slots.count(slot, shape), lying.get(slot) or Layout(types[slot])) if slot in types else None
+        for slot in slots.names
+    ]
+
+
+def _layouts_of(item: Item) -> list[Layout]:
+    return [item.value, item.grad, *(slot[1] for slot in item.state if slot is not None)]
 
 
 def write_configs(groups: Iterable[Hyperparameters]) -> tuple[_memory.Configs, int]:

@@ -18,8 +18,10 @@ def rows() -> list[tuple[str, ...]]:
         kind = _algorithms.of(number)
         used = tuple(bool(value) for value in kind.defaults.values())
         usual = _algorithms.slots(number, _algorithms.TORCH, kind.default_flags, used)
-        least, most = 4 * len(usual.elements), 4 * len(_algorithms.all_slots(number).elements)
+        least, most = 4 * len(usual.arrays), 4 * len(_algorithms.all_slots(number).arrays)
         size = f"{least}" if least == most else f"{least}, with options up to {most}"
+        if usual.are_shaped:
+            size = "in matrices 4 a row and 4 a column, else 4"
         found.append((classes[number], kind.name, f"MARTLET_{kind.name.upper()}", size))
     return found
 

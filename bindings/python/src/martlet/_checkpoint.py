@@ -24,10 +24,12 @@ def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], d
     with Handle(rows) as handle:
         for index, entry in enumerate(entries):
             states = _add(handle, entry, rows, dtype)
-            for slot, array in enumerate(states):
+            slots = rows[entry.group].slots
+            for slot, array in states.items():
                 row_major = np.ascontiguousarray(array)
                 seen = _arrays.view(row_major, entry.name, written=False)
-                handle.write_state(index, slot, seen.pointer, array.size, seen.dtype)
+                size = slots.count(slots.names[slot], entry.value.shape)
+                handle.write_state(index, slot, seen.pointer, size, seen.dtype)
             handle.set_step(index, int(entry.counter))
         handle.save(name)
 
@@ -42,11 +44,11 @@ def load(
         shapes = [_add(handle, entry, rows, dtype) for entry in entries]
         handle.load(name)
         for index, (entry, states) in enumerate(zip(entries, shapes, strict=True)):
-            arrays = [np.empty(array.shape, array.dtype) for array in states]
-            for slot, array in enumerate(arrays):
-                handle.read_state(index, slot, _arrays.address(array), array.nbytes)
-            slots = rows[entry.group].slots.names
-            loaded.append((entry, handle.step(index), dict(zip(slots, arrays, strict=True))))
+            names, arrays = rows[entry.group].slots.names, {}
+            for slot, array in states.items():
+                arrays[names[slot]] = made = np.empty(array.shape, array.dtype)
+                handle.read_state(index, slot, _arrays.address(made), made.nbytes if entry.value.size else 0)
+            loaded.append((entry, handle.step(index), arrays))
         result = [handle.hyperparameters(group, row) for group, row in enumerate(rows)]
     for entry, step, state in loaded:
         entry.take(step, state)
@@ -55,12 +57,18 @@ def load(
 
 def _add(
     handle: Handle, entry: Entry, rows: Sequence[Hyperparameters], dtype: np.dtype[Any] | None
-) -> list[np.ndarray[Any, Any]]:
-    """Adds an entry to the handle; returns its moments, which are zeros before its first step."""
+) -> dict[int, np.ndarray[Any, Any]]:
+    """Adds an entry to the handle; returns the moments that it has by the numbers of their slots; they are zeros before
+    its first step."""
     value = entry.view()
     slots = rows[entry.group].slots
     state = entry.ready_state(slots, dtype)
-    states = [state[slot] for slot in slots.names]
-    kinds = [(array.size, _arrays.dtype_number(array.dtype, entry.name)) for array in states]
+    states = {slot: state[name] for slot, name in enumerate(slots.names) if name in slots.of(value.shape).names}
+    kinds = [
+        (slots.count(slots.names[slot], value.shape), _arrays.dtype_number(states[slot].dtype, entry.name))
+        if slot in states
+        else (0, value.dtype)
+        for slot in range(len(slots.names))
+    ]
     handle.add(entry.name, entry.group, value.pointer, value.dtype, value.shape, value.strides, kinds)
     return states

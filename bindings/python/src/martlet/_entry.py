@@ -49,7 +49,11 @@ class Entry:
         Raises the exception that says how the parameter has changed, where they were made for another one.
         """
         self._check_unchanged()
-        made = {slot: self.state[slot] if slot in self.state else self._zeros(dtype) for slot in slots.elements}
+        slots = slots.of(self.value.shape)
+        made = {
+            slot: self.state[slot] if slot in self.state else self._zeros(slots.shape(slot, self.value.shape), dtype)
+            for slot in slots.arrays
+        }
         for slot in slots.scalars:
             made[slot] = self.state[slot] if slot in self.state else np.zeros(())
         return self.state if made.keys() <= self.state.keys() else self.state | made
@@ -81,10 +85,12 @@ class Entry:
         value = self.view()
         state = self.ready_state(slots, dtype)
         seen = _arrays.gradient_view(gradient, f"the gradient of {self.name}", value.shape)
-        views = [_arrays.view(state[slot], f"{slot} of {self.name}", written=True) for slot in slots.names]
-        count = len(slots.elements)
-        item = _arrays.item(self.name, self.group, value, seen, views[:count], views[count:], slots.names)
-        return item, [_arrays.address(self.counter), *(view.pointer for view in views)], state
+        views = {
+            slot: _arrays.view(state[slot], f"{slot} of {self.name}", written=True)
+            for slot in slots.of(value.shape).names
+        }
+        item = _arrays.item(self.name, self.group, value, seen, views, slots)
+        return item, [_arrays.address(self.counter), *(view.pointer for view in views.values())], state
 
     def parse(
         self, given: Any, algorithm: int, needed: Slots, where: str, *, copy: bool
@@ -93,6 +99,7 @@ class Entry:
 
         needed: the slots that a state must have once a step was taken. where: what the state is called in messages.
         """
+        needed, known = needed.of(self.value.shape), all_slots(algorithm).of(self.value.shape)
         if isinstance(given, Mapping) and algorithm in UNCOUNTED:
             given = {"step": 1, **given}
         if not isinstance(given, Mapping) or "step" not in given:
@@ -100,7 +107,6 @@ class Entry:
             wanted = " and ".join(filter(None, ["'step'", _quoted(needed.names)]))
             raise FormatError(f"{where} {found}; wanted a dict with {wanted}")
         step = step_count(given["step"], where)
-        known = all_slots(algorithm)
         slots = [slot for slot in known.names if slot in given and given[slot] is not None]
         missing = [slot for slot in needed.names if slot not in slots]
         if missing and (slots or step):
@@ -110,8 +116,11 @@ class Entry:
             )
         state: dict[str, NDArray] = {}
         for slot in slots:
-            take = self._moment if slot in known.elements else _scalar
-            state[slot] = take(given[slot], f"{slot!r} in {where}", copy)
+            called = f"{slot!r} in {where}"
+            if slot in known.scalars:
+                state[slot] = _scalar(given[slot], called, copy)
+            else:
+                state[slot] = self._moment(given[slot], known.shape(slot, self.value.shape), called, copy)
         return step, state
 
     def take(self, step: int, state: dict[str, NDArray]) -> None:
@@ -123,19 +132,21 @@ class Entry:
         """A copy, in plain types."""
         return {"step": int(self.counter), **{slot: array.copy() for slot, array in self.state.items()}}
 
-    def _zeros(self, dtype: np.dtype[Any] | None) -> NDArray:
-        """In the parameter's order of axes."""
+    def _zeros(self, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray:
+        """In the parameter's order of axes where they have its shape."""
+        if shape != self.value.shape:
+            return np.zeros(shape, dtype or self.value.dtype)
         return np.zeros_like(self.value, dtype=dtype, subok=False)
 
-    def _moment(self, given: Any, where: str, copy: bool) -> NDArray:
+    def _moment(self, given: Any, shape: tuple[int, ...], where: str, copy: bool) -> NDArray:
         try:
             array: NDArray = np.asarray(given).copy(order="K") if copy else given
         except (TypeError, ValueError, RuntimeError) as error:
             raise DTypeError(f"{where} cannot be read as a numpy array: {error}") from error
-        if isinstance(array, np.ndarray) and array.shape != self.value.shape:
+        if isinstance(array, np.ndarray) and array.shape != shape:
             raise FormatError(
                 f"{where} has shape {array.shape}, and its parameter, {self.name}, has {self.value.shape}; wanted the "
-                "state that was made for this parameter"
+                f"state that was made for this parameter, of {shape}"
             )
         _arrays.view(array, where, written=True)
         return array

@@ -146,9 +146,10 @@ def as_group(row: Hyperparameters) -> dict[str, Any]:
     group: dict[str, Any] = {}
     for key in known.all:
         if key in several:
-            group[key] = tuple(getattr(row, name) for name in several[key])
+            parts = tuple(getattr(row, name) for name in several[key])
+            group[key] = (parts[0] or None, *parts[1:]) if key in _spellings.NONE_IS_ZERO else parts
         elif key not in _OPTIONAL or getattr(row, key) != bool(_spellings.FLAGS[key] & kind.default_flags):
-            group[key] = getattr(row, key)
+            group[key] = getattr(row, _spellings.ALIASES.get(key, key))
     return group
 
 

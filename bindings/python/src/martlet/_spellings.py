@@ -23,7 +23,12 @@ ALIASES = {
     "beta_1": "beta1",
     "beta_2": "beta2",
     "beta_3": "beta3",
+    "beta_2_decay": "beta2_decay",
+    "d": "clipping_threshold",
+    "clip_threshold": "clipping_threshold",
 }
+# What groups call a hyperparameter, where torch has another name for it.
+TORCHS = {"clipping_threshold": "d"}
 # Several hyperparameters under one key: those of them that the algorithm reads, where it reads more than one.
 LISTS = {
     "betas": ("beta1", "beta2", "beta3"),
@@ -31,6 +36,8 @@ LISTS = {
     "etas": ("etaminus", "etaplus"),
     "step_sizes": ("step_size_min", "step_size_max"),
 }
+# Where None stands for 0, by which the library takes a number of its own: the first eps of several.
+NONE_IS_ZERO = frozenset({"eps"})
 FLAGS = {
     "amsgrad": _ffi.AMSGRAD,
     "nesterov": _ffi.NESTEROV,
@@ -52,7 +59,7 @@ _WORDS = {
     "beta3": "beta parameter at index 2",
     **{
         name: f"{name} value"
-        for name in ("weight_decay", "momentum", "alpha", "rho", "lr_decay", "initial_accumulator_value",
+        for name in ("weight_decay", "eps2", "beta2_decay", "momentum", "alpha", "rho", "lr_decay", "initial_accumulator_value",
                      "momentum_decay")
     },
 }  # fmt: skip
@@ -77,7 +84,7 @@ def number_keys(algorithm: int) -> tuple[str, ...]:
     """The keys of a group under which all hyperparameters of an algorithm stand."""
     kind = _algorithms.of(algorithm)
     key_of = {name: key for key, names in lists(kind).items() for name in names}
-    return tuple(dict.fromkeys(key_of.get(name, name) for name in kind.places))
+    return tuple(dict.fromkeys(key_of.get(name, TORCHS.get(name, name)) for name in kind.places))
 
 
 def flag_keys(algorithm: int) -> tuple[str, ...]:
@@ -121,6 +128,8 @@ def number(value: Any, name: str) -> float:
 
 def parts(value: Any, key: str, names: tuple[str, ...], kind: Algorithm) -> tuple[Any, ...]:
     """The values under a key that stands for several hyperparameters."""
+    if key in NONE_IS_ZERO and type(value) in (tuple, list):
+        value = tuple(0.0 if part is None and index == 0 else part for index, part in enumerate(value))
     if type(value) is tuple and len(value) == len(names):
         return value
     try:

@@ -23,6 +23,7 @@ __all__ = [
     "adabelief",
     "adabound",
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adam_optimizer",
@@ -111,6 +112,7 @@ def _function_of(algorithm: int) -> StepFunction:
 adabelief = _function_of(_ffi.ADABELIEF)
 adabound = _function_of(_ffi.ADABOUND)
 adadelta = _function_of(_ffi.ADADELTA)
+adafactor = _function_of(_ffi.ADAFACTOR)
 adagrad = _function_of(_ffi.ADAGRAD)
 adam = _function_of(_ffi.ADAM)
 adamax = _function_of(_ffi.ADAMAX)

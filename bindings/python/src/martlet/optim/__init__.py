@@ -4,6 +4,7 @@ martlet.torch has the same names over tensors.
 """
 
 from martlet.optim._optimizer import Optimizer
+from martlet.optim.adafactor import Adafactor
 from martlet.optim.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.optim.adam import Adam, Adamax, AdamOptimizer, AdamW, NAdam, RAdam
 from martlet.optim.divisors import ADOPT, AdaBelief, AdaBound, LaProp
@@ -20,6 +21,7 @@ __all__ = [
     "AdaBelief",
     "AdaBound",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamOptimizer",

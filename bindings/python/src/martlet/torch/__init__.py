@@ -5,6 +5,7 @@ optimizer = martlet.torch.Adam(model.parameters(), lr=1e-3)
 """
 
 from martlet.torch._optimizer import Optimizer
+from martlet.torch.adafactor import Adafactor
 from martlet.torch.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
@@ -21,6 +22,7 @@ __all__ = [
     "AdaBelief",
     "AdaBound",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",

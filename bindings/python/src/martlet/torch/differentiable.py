@@ -42,12 +42,12 @@ def _check(kind: Kind, group: options.Group, index: int, state: dict[Any, Any]) 
     for parameter, name in states.named(group, index).items():
         if parameter.grad is not None:
             refuse_sparse(parameter.grad, name, kind.title)
-            states.check_complete(state.get(parameter) or {}, name, kind)
+            states.check_complete(state.get(parameter) or {}, parameter, name, kind)
     return kind.peer
 
 
 def _take_step(kind: Kind, peer: type[TorchOptimizer], group: options.Group, state: dict[Any, Any]) -> None:
-    slots = kind.row(group).slots.elements
+    slots = kind.row(group).slots.arrays
     parameters = dict.fromkeys(group["params"])
     for parameter in parameters:
         entry = state.get(parameter)

@@ -22,6 +22,8 @@ Group = dict[str, Any]
 
 # The options of every class that torch has not, and what they are in a group that does not say.
 _SHARED: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
+# The types of numbers that stay the same while the object does.
+_PLAIN = {float, int, type(None)}
 
 
 class Kind:
@@ -87,7 +89,7 @@ class Kind:
             if not isinstance(group[key], tuple):
                 return True
             values += group[key]
-        return not {float, int}.issuperset(map(type, values))
+        return not _PLAIN.issuperset(map(type, values))
 
     def drop_defaults(self, options: Group) -> None:
         """Takes the options that are not torch's out where they are what they would be without."""

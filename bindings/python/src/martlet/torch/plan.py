@@ -19,7 +19,7 @@ from torch import Tensor
 
 from martlet._algorithms import Slots
 from martlet._call import Item, StepCall, write_configs
-from martlet._errors import MartletError
+from martlet._errors import MartletError, UnsupportedError
 from martlet.torch import state as states
 from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import check_parameter, lay_out, readable
@@ -71,24 +71,28 @@ class Plan:
 
     def _take_in(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
         """Checks a parameter with its gradient and state. None: it has neither, and nothing is to be done."""
-        kind, wanted = self._kind, self._slots[index]
+        kind, every = self._kind, self._slots[index]
+        wanted = every.of(parameter.shape)
         entry: Entry = self._state.get(parameter) or {}
         if parameter.grad is None and (not self._has_stepped(entry) or not parameter.numel()):
             self._idle.append(parameter)
             return None
         check_parameter(parameter, name)
-        states.check_complete(entry, name, kind)
+        if every.are_shaped and parameter.is_complex():
+            raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
+        states.check_complete(entry, parameter, name, kind)
         gradient = readable(parameter.grad, parameter, name, kind.title)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
-        slots = states.checked_slots(entry, wanted.elements, parameter, name)
-        scalars = [entry[slot] for slot in wanted.scalars]
+        states.check_slots(entry, wanted, parameter, name)
         step = entry["step"] if kind.shows_step else None
         self._active.append(parameter)
         self._grads.append(gradient)
         names = (*(("step",) if kind.shows_step else ()), *wanted.names)
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
-        return lay_out(name, index, parameter, gradient, step, slots, scalars, wanted.names)
+        return lay_out(
+            name, index, parameter, gradient, step, {slot: entry[slot] for slot in wanted.names}, every
+        )
 
     def _has_stepped(self, entry: Entry) -> bool:
         """Whether a state says that its parameter has taken a step."""
@@ -97,9 +101,10 @@ class Plan:
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
         added = self._counted(entry, name, parameter, group, slots)
-        for slot in slots.elements:
+        for slot in slots.arrays:
             if entry.get(slot) is None:
-                added[slot] = states.moment(parameter, group.get("state_dtype"), name)
+                shape = slots.shape(slot, parameter.shape)
+                added[slot] = states.moment(parameter, group.get("state_dtype"), name, shape)
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))
             number = states.scalar(given, states.step_dtype(group), slot, name)
@@ -114,9 +119,9 @@ class Plan:
         """Notes where a parameter's steps are counted; returns its "step" where the state shows it in another one."""
         if not self._kind.shows_step:
             # What was stepped has its moments, and which step it was makes no difference.
-            is_first = any(entry.get(slot) is None for slot in slots.elements)
+            is_first = any(entry.get(slot) is None for slot in slots.arrays)
             count = None if is_first else self._all_counts.get(parameter)
-            self._counts[parameter] = count or states.counter(int(bool(slots.elements) and not is_first))
+            self._counts[parameter] = count or states.counter(int(bool(slots.arrays) and not is_first))
             return {}
         given = entry["step"] if self._has_stepped(entry) else 0
         step, exact = states.shown_step(given, states.step_dtype(group), name)

@@ -9,13 +9,14 @@ back is state_dict.py's work. Nothing here steps.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from martlet._algorithms import Slots
 from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedError
 from martlet.torch.options import Kind
 from martlet.torch.tensors import check_memory, check_shape, check_written
@@ -23,6 +24,8 @@ from martlet.torch.tensors import check_memory, check_shape, check_written
 # The types that a count can be shown in, and a single number kept in, and how far they show each.
 SHOWN = {torch.float32: 2**24, torch.float64: 2**53}
 _PAIR_OF = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
+
+_OTHER_STATE = "load a state of this model, or clear optimizer.state"
 
 # By parameter, the exact number of its steps, in an array that the library counts up.
 Counts = dict[Tensor, "array[int]"]
@@ -63,9 +66,16 @@ def moment_dtype(parameter: Tensor, dtype: torch.dtype | None, name: str) -> tor
     return _PAIR_OF[dtype]
 
 
-def moment(parameter: Tensor, dtype: torch.dtype | None, name: str = "a parameter") -> Tensor:
-    """Zeros for a parameter, in its order of dimensions."""
+def moment(
+    parameter: Tensor,
+    dtype: torch.dtype | None,
+    name: str = "a parameter",
+    shape: tuple[int, ...] | None = None,
+) -> Tensor:
+    """Zeros for a parameter, of a shape, or else of its own and in its order of dimensions."""
     dtype = moment_dtype(parameter, dtype, name)
+    if shape is not None and shape != parameter.shape:
+        return torch.zeros(shape, dtype=dtype, device=parameter.device)
     return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
 
 
@@ -123,25 +133,27 @@ def number_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     return torch.tensor(value, dtype=dtype, device="cpu")
 
 
-def check_complete(entry: dict[str, Any], name: str, kind: Kind) -> None:
+def check_complete(entry: dict[str, Any], parameter: Tensor, name: str, kind: Kind) -> None:
     """Refuses a state that has some of what a step needs, as other optimizers leave it."""
     steps = ("step",) if kind.shows_step else ()
-    least = (*steps, *kind.least.names)
+    least = (*steps, *kind.least.of(parameter.shape).names)
     if any(key in entry for key in (*steps, *kind.slots.names)) and not all(key in entry for key in least):
         raise MissingError(
             f"the state of {name} has {sorted(map(str, entry))}; wanted {', '.join(least)}: it is another optimizer's"
         )
 
 
-def checked_slots(entry: dict[str, Any], slots: Sequence[str], parameter: Tensor, name: str) -> list[Tensor]:
-    """The moments of a state in the library's order."""
-    tensors = []
-    for slot in slots:
-        tensor = entry[slot]
-        check_written(tensor, f"{slot} of {name}")
-        check_shape(tensor, f"{slot} of {name}", parameter, "load a state of this model, or clear optimizer.state")
-        tensors.append(tensor)
-    return tensors
+def check_slots(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: str) -> None:
+    """Refuses moments that cannot be those of a parameter. slots: those that it has."""
+    for slot in slots.arrays:
+        tensor, called, shape = entry[slot], f"{slot} of {name}", slots.shape(slot, parameter.shape)
+        check_written(tensor, called)
+        if shape == parameter.shape:
+            check_shape(tensor, called, parameter, _OTHER_STATE)
+            continue
+        check_shape(tensor, called, parameter, _OTHER_STATE, shape)
+        if not tensor.is_contiguous():
+            raise UnsupportedError(f"{called} is not contiguous; give tensor.contiguous()")
 
 
 def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]], kind: Kind) -> Counts:
@@ -177,7 +189,7 @@ def _taken_over(
         raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
     # torch keeps None where it has no moment yet.
     made = {key: value for key, value in entry.items() if value is not None or key not in kind.slots.names}
-    check_complete(made, name, kind)
+    check_complete(made, parameter, name, kind)
     for slot in kind.slots.scalars:
         if slot in made:
             made[slot] = scalar(made[slot], step_dtype(group), slot, name)
@@ -188,14 +200,16 @@ def _taken_over(
             raise FormatError(f"the step of {name} is {taken}; wanted the number of steps taken, 0 or more")
         if exact is not None:
             counts[parameter] = counter(exact)
-    for slot in kind.slots.elements:
+    slots = kind.slots.of(parameter.shape)
+    for slot in slots.arrays:
         if slot not in made:
             continue
-        value = made[slot]
+        value, shape = made[slot], slots.shape(slot, parameter.shape)
         check_moment(value, slot, name)
-        if value.shape != parameter.shape:
+        if value.shape != shape:
+            wanted = "" if shape == parameter.shape else f", which wants {shape}"
             raise ShapeError(
-                f"{name}: {slot} has shape {tuple(value.shape)}, and the parameter has {tuple(parameter.shape)}; load "
-                "a state of this model"
+                f"{name}: {slot} has shape {tuple(value.shape)}, and the parameter has {tuple(parameter.shape)}{wanted}; "
+                "load a state of this model"
             )
     return made

@@ -152,7 +152,7 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
     for key, value in entry.items():
         if key in kind.slots.scalars:
             made[key] = states.scalar(snapshot(value), states.step_dtype(group), key, name)
-        elif key in kind.slots.elements and value is not None:
+        elif key in kind.slots.arrays and value is not None:
             states.check_moment(value, key, name)
             made[key] = moved(value, states.moment_dtype(parameter, group.get("state_dtype"), name))
         elif key == "step" and kind.shows_step:

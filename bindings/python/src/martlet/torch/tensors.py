@@ -5,13 +5,15 @@ Refusals name the tensor, what it is, and what to do. Complex tensors pass as pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from math import prod
 
 import torch
 from torch import Tensor
 
 from martlet import _ffi
-from martlet._call import Item
+from martlet._algorithms import Slots
+from martlet._call import Item, state_layouts
 from martlet._errors import DTypeError, OverlapError, ShapeError, UnsupportedError
 from martlet._layout import layouts
 
@@ -77,11 +79,14 @@ def check_parameter(parameter: Tensor, name: str) -> None:
         raise UnsupportedError(f"{name} is lazily conjugated or negated; give tensor.resolve_conj().resolve_neg()")
 
 
-def check_shape(tensor: Tensor, name: str, parameter: Tensor, remedy: str) -> None:
-    """The parameter's shape, and complex where it is."""
-    if tensor.shape != parameter.shape:
+def check_shape(
+    tensor: Tensor, name: str, parameter: Tensor, remedy: str, shape: tuple[int, ...] | None = None
+) -> None:
+    """The parameter's shape or another one, and complex where it is."""
+    if tensor.shape != (parameter.shape if shape is None else shape):
+        wanted = "" if shape is None else f", which wants {shape}"
         raise ShapeError(
-            f"{name} has shape {tuple(tensor.shape)}, and the parameter has {tuple(parameter.shape)}: {remedy}"
+            f"{name} has shape {tuple(tensor.shape)}, and the parameter has {tuple(parameter.shape)}{wanted}: {remedy}"
         )
     if tensor.is_complex() != parameter.is_complex():
         raise DTypeError(f"{name} has dtype {tensor.dtype}, and the parameter has {parameter.dtype}: {remedy}")
@@ -115,20 +120,21 @@ def lay_out(
     parameter: Tensor,
     gradient: Tensor | None,
     step: Tensor | None,
-    moments: Sequence[Tensor],
-    scalars: Sequence[Tensor],
-    slots: Sequence[str],
+    states: Mapping[str, Tensor],
+    slots: Slots,
 ) -> Item:
-    """Pairs a parameter with its arrays."""
-    tensors = [parameter, parameter if gradient is None else gradient, *moments]
+    """Pairs a parameter with its arrays. states: its slots."""
     shape = tuple(parameter.shape)
+    alike = slots.alike(shape)
+    tensors = [parameter, parameter if gradient is None else gradient, *(states[slot] for slot in alike)]
     if parameter.is_complex():
         arrays = [(PAIRS[tensor.dtype], (*(2 * stride for stride in tensor.stride()), 1)) for tensor in tensors]
-        lying = layouts((*shape, 2), arrays)
-        count = 2 * parameter.numel()
+        shape = (*shape, 2)
+        lying = layouts(shape, arrays)
     else:
-        lying = layouts(shape, [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors])
-        count = parameter.numel()
-    types = tuple(DTYPES[scalar.dtype] for scalar in scalars)
+        strides = [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors]
+        lying = layouts(shape, strides, keeps_matrices=slots.are_shaped)
+    types = {slot: DTYPES.get(tensor.dtype) or PAIRS[tensor.dtype] for slot, tensor in states.items()}
+    state = state_layouts(slots, shape, dict(zip(alike, lying[2:], strict=True)), types)
     shown = 0 if step is None else DTYPES[step.dtype]
-    return Item(name, count, group, lying[0], lying[1], tuple(lying[2:]), types, slots, shown)
+    return Item(name, prod(shape), group, lying[0], lying[1], state, slots.names, shown)
