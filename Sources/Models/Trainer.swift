@@ -31,12 +31,7 @@ final class Trainer {
                 .argument,
                 "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
         }
-        guard !configuration.algorithm.hasEvaluationPoint else {
-            throw MartletError(
-                .unsupported,
-                "optimizer.algorithm is \(configuration.algorithm.name); expected one without an evaluation mode, which "
-                    + "models have not")
-        }
+        try configuration.checkEvaluationPoint("optimizer")
         optimizer = try Optimizer(configuration)
         gradients = try FlatBuffer(count: parameters.count)
         if parameters.count > 0 { try unsafe optimizer.add(ArrayView(parameters.elements), name: "parameters") }
@@ -61,6 +56,11 @@ final class Trainer {
         return made
     }
 
+    /// Moves parameters to where gradients are taken or to the point that is trained, where these are two.
+    func enter(_ mode: OptimizerMode) throws(MartletError) {
+        if optimizer.configurations[0].algorithm.hasEvaluationPoint { try optimizer.setMode(mode) }
+    }
+
     /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything has changed.
     func train(
         _ model: Model, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings, adding score: inout Score
@@ -72,6 +72,7 @@ final class Trainer {
         let execution = try unsafe Execution(mode: .flush, machine)
         let targets = try unsafe scores.take(data, rows, scoring, execution)
         let input = unsafe scores.input(data, rows, execution)
+        try enter(.training)
         unsafe model.score(
             plan, scores, scoring, execution, batch: count, input: input, targets, isTraining: true, step: UInt64(step),
             adding: &score)
