@@ -43,12 +43,8 @@ class Oracle:
     """The same in longdouble. `trained` is the point that evaluation wants."""
 
     def __init__(self, rule: str, kernel: Any) -> None:
-        self.rule, self.kernel, self.state, self.steps = (
-            rule,
-            kernel.astype(np.longdouble),
-            oracles.State(kernel.shape),
-            0,
-        )
+        self.rule, self.kernel = rule, kernel.astype(np.longdouble)
+        self.state, self.steps = oracles.State(kernel.shape), 0
 
     def train(self, x: Any, y: Any) -> None:
         x, y = x.astype(np.longdouble), y.astype(np.longdouble)
