@@ -25,12 +25,9 @@ extension Configuration {
                 .unsupported,
                 "\(subject()).seed is \(unsafe config.pointee.seed); expected 0: nothing is rounded at random")
         }
-        // Defaults are for the fields that an older header's config lacks.
-        let isWhole = size >= MemoryLayout<martlet_config>.size
         self.init(
             algorithm, semantics, unsafe Flags(rawValue: config.pointee.flags),
-            values: isWhole ? InlineArray(repeating: .nan) : algorithm.defaults)
-        unsafe values.copy(from: config, size: size)
+            values: unsafe Hyperparameter.Values(of: config, size: size, over: algorithm.defaults))
         try check(subject())
     }
 
@@ -55,16 +52,22 @@ extension martlet_config {
     }
 }
 
-extension InlineArray<32, Double> {
+extension Hyperparameter.Values {
     /// Where a config's doubles begin: they stand in the order of their numbers.
     private static var offset: Int { 24 }
     private static var end: Int { MemoryLayout<martlet_config>.size }
 
-    /// Takes as many as a config of that size has, over those that are there.
-    fileprivate mutating func copy(from config: UnsafePointer<martlet_config>, size: Int) {
-        unsafe withUnsafeMutableBytes(of: &self) { bytes in
-            unsafe bytes.baseAddress!.copyMemory(
-                from: UnsafeRawPointer(config) + Self.offset, byteCount: min(size, Self.end) - Self.offset)
+    /// Those of a config of that size; the defaults are for the fields that an older header's lacks.
+    fileprivate init(of config: UnsafePointer<martlet_config>, size: Int, over defaults: @autoclosure () -> Self) {
+        let fields = unsafe UnsafeRawPointer(config) + Self.offset
+        if size >= Self.end {
+            // In one piece: what is written in small ones and read again at once waits.
+            self = unsafe fields.load(as: Self.self)
+        } else {
+            self = defaults()
+            unsafe withUnsafeMutableBytes(of: &self) { bytes in
+                unsafe bytes.baseAddress!.copyMemory(from: fields, byteCount: size - Self.offset)
+            }
         }
     }
 

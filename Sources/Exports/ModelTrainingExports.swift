@@ -215,6 +215,13 @@ public func martlet_model_set(_ model: OpaquePointer!, _ hyperparameter: Int32, 
     }
 }
 
+@implementation @_cdecl("martlet_model_mode_set")
+public func martlet_model_mode_set(_ model: OpaquePointer!, _ mode: Int32) -> martlet_status {
+    unsafe withModel("martlet_model_mode_set", model) { model throws(MartletError) in
+        try model.setMode(OptimizerMode(number: mode))
+    }
+}
+
 @implementation @_cdecl("martlet_model_get")
 public func martlet_model_get(
     _ model: OpaquePointer!, _ out_value: UnsafeMutablePointer<Double>!, _ hyperparameter: Int32

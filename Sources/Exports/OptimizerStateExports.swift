@@ -34,10 +34,16 @@ public func martlet_optimizer_get(
 @implementation @_cdecl("martlet_optimizer_mode_set")
 public func martlet_optimizer_mode_set(_ optimizer: OpaquePointer!, _ mode: Int32) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_mode_set", optimizer) { optimizer throws(MartletError) in
-        guard let mode = OptimizerMode(rawValue: mode) else {
-            throw MartletError(.argument, "mode is \(mode); expected MARTLET_TRAINING or MARTLET_EVALUATION")
+        try optimizer.setMode(OptimizerMode(number: mode))
+    }
+}
+
+extension OptimizerMode {
+    init(number: Int32) throws(MartletError) {
+        guard let mode = OptimizerMode(rawValue: number) else {
+            throw MartletError(.argument, "mode is \(number); expected MARTLET_TRAINING or MARTLET_EVALUATION")
         }
-        try optimizer.setMode(mode)
+        self = mode
     }
 }
 

@@ -139,6 +139,7 @@ extension Model {
                     ? Rows.range(start: range.lowerBound, count: range.count) : order.rows(range)
                 try unsafe trainer.train(self, data, rows, machine, adding: &score)
             }
+            try trainer.enter(.evaluation)
             if unsafe outcome.score.samples == data.count { outcome.epochs = epoch + 1 }
             if outcome.isStopped { break }
             if let held = unsafe held {
@@ -175,6 +176,7 @@ extension Model {
         let scores = try trainer.scores(self, batch: batch)
         let plan = try inferencePlan(batch: batch)
         let execution = try unsafe Execution(mode: .flush, machine)
+        try trainer.enter(.evaluation)
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
         let targets = try unsafe scores.take(data, rows, trainer.scoring, execution)
         let input = unsafe scores.input(data, rows, execution)
@@ -203,6 +205,7 @@ extension Model {
         _ = try inferencePlan(batch: batch)
         let machine = try ExecutionSettings()
         try build()
+        try trainer?.enter(.evaluation)
         let source = unsafe base.assumingMemoryBound(to: Float.self)
         var score = Score([])
         return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
@@ -253,8 +256,17 @@ extension Model {
 extension Model {
     /// Sets a hyperparameter of the optimizer. Throws `.order` before compile.
     public func set(_ hyperparameter: Hyperparameter, to value: Double) throws(MartletError) {
-        try compiled().optimizer.set(hyperparameter, to: value)
+        let trainer = try compiled()
+        var changed = trainer.optimizer.configurations[0]
+        changed[hyperparameter] = value
+        try changed.checkEvaluationPoint("optimizer")
+        if changed.interpolation != trainer.optimizer.configurations[0].interpolation { try trainer.enter(.training) }
+        try trainer.optimizer.set(hyperparameter, to: value)
     }
+
+    /// Moves the parameters of a Schedule-Free optimizer's model to where gradients are taken or to the trained point. Calls
+    /// do so by themselves; this is for who reads or writes `parameterMemory` after `train`.
+    public func setMode(_ mode: OptimizerMode) throws(MartletError) { try trainer?.enter(mode) }
 
     /// A hyperparameter of the optimizer. Throws `.order` before compile.
     public func get(_ hyperparameter: Hyperparameter) throws(MartletError) -> Double {

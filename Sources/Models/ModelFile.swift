@@ -20,6 +20,7 @@ extension Model {
 
     package func save(to path: UnsafePointer<CChar>) throws(MartletError) {
         let built = try made()
+        try trainer?.enter(.evaluation)
         var writer = SafetensorsWriter()
         try writer.addMetadata("format", "\(Model.format)")
         var general = NumberLine()
@@ -163,6 +164,8 @@ extension Model {
             }
         }
         if trainer.optimizer.count > 0 { try trainer.optimizer.setStepCount(of: 0, to: Int64(taken)) }
+        // As `save` left them.
+        if algorithm.hasEvaluationPoint { trainer.optimizer.mode = .evaluation }
         self.trainer = trainer
         return moments.reduce(0) { $0 + ($1.isScalar ? 1 : views.count) }
     }

@@ -31,17 +31,12 @@ final class Trainer {
                 .argument,
                 "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
         }
-        guard !configuration.algorithm.hasEvaluationPoint else {
-            throw MartletError(
-                .unsupported,
-                "optimizer.algorithm is \(configuration.algorithm.name); expected one without an evaluation mode, which "
-                    + "models have not")
-        }
+        try configuration.checkEvaluationPoint("optimizer")
         guard configuration.algorithm.rule != nil else {
             throw MartletError(
-                .argument,
-                "config.algorithm is \(configuration.algorithm.name); expected one that looks at no sizes: the parameters "
-                    + "of a model are stepped as one array")
+                .unsupported,
+                "optimizer.algorithm is \(configuration.algorithm.name); expected one that looks at no sizes: a model's "
+                    + "parameters are stepped as one array")
         }
         optimizer = try Optimizer(configuration)
         gradients = try FlatBuffer(count: parameters.count)
@@ -67,6 +62,11 @@ final class Trainer {
         return made
     }
 
+    /// Moves parameters to where gradients are taken or to the point that is trained, where these are two.
+    func enter(_ mode: OptimizerMode) throws(MartletError) {
+        if optimizer.configurations[0].algorithm.hasEvaluationPoint { try optimizer.setMode(mode) }
+    }
+
     /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything has changed.
     func train(
         _ model: Model, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings, adding score: inout Score
@@ -78,6 +78,7 @@ final class Trainer {
         let execution = try unsafe Execution(mode: .flush, machine)
         let targets = try unsafe scores.take(data, rows, scoring, execution)
         let input = unsafe scores.input(data, rows, execution)
+        try enter(.training)
         unsafe model.score(
             plan, scores, scoring, execution, batch: count, input: input, targets, isTraining: true, step: UInt64(step),
             adding: &score)

@@ -67,7 +67,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     }
 
     /// The defaults by the hyperparameters' numbers, which count from 1; NaN where it does not read one.
-    package var defaults: InlineArray<32, Double> { definition.defaults }
+    package var defaults: Hyperparameter.Values { definition.defaults }
 
     /// Which of them it reads: a bit for each place.
     var reads: UInt32 { definition.reads }
@@ -131,7 +131,7 @@ protocol AlgorithmDefinition {
 
     // What follows from these. Requirements too, so that there is code for each algorithm, without look-ups at each number.
     static var reads: UInt32 { get }
-    static var defaults: InlineArray<32, Double> { get }
+    static var defaults: Hyperparameter.Values { get }
     static var allFlags: Flags { get }
     static func allSlots(_ configuration: Configuration) -> Slots
     static func writeCoefficients(
@@ -175,8 +175,8 @@ extension AlgorithmDefinition {
     static var flags: Flags { [] }
     static var defaultFlags: Flags { [] }
 
-    static var defaults: InlineArray<32, Double> {
-        var defaults = InlineArray<32, Double>(repeating: .nan)
+    static var defaults: Hyperparameter.Values {
+        var defaults = Hyperparameter.Values(repeating: .nan)
         for place in 0..<Hyperparameter.count {
             if let value = defaultValue(Hyperparameter(place: place)) { defaults[place] = value }
         }

@@ -76,7 +76,7 @@ public struct Configuration: Sendable {
     public var semantics = Semantics.torch
     public var flags: Flags
     /// Hyperparameters by their numbers, which count from 1; NaN where the algorithm does not read one.
-    package var values: InlineArray<32, Double>
+    package var values: Hyperparameter.Values
 
     /// An algorithm with its defaults.
     public init(_ algorithm: Algorithm) {
@@ -86,7 +86,7 @@ public struct Configuration: Sendable {
     }
 
     /// The same with these numbers, which have been checked by nobody.
-    package init(_ algorithm: Algorithm, _ semantics: Semantics, _ flags: Flags, values: InlineArray<32, Double>) {
+    package init(_ algorithm: Algorithm, _ semantics: Semantics, _ flags: Flags, values: Hyperparameter.Values) {
         self.algorithm = algorithm
         self.semantics = semantics
         self.flags = flags
@@ -140,7 +140,9 @@ public struct Configuration: Sendable {
 
     /// Throws where a value is out of range or set in vain. `subject` is what messages call this configuration.
     package func check(_ subject: @autoclosure () -> String) throws(MartletError) {
-        // This runs for every group of every step, and few of the hyperparameters matter to it.
+        // This runs for every group of every step, and few of the hyperparameters matter to it. Through a span, since a
+        // subscript with an index that is not known may copy the whole array.
+        let values = values.span
         let read = algorithm.reads
         var rest = read
         for place in 0..<Hyperparameter.count { rest |= values[place].isNaN ? 0 : 1 << UInt32(place) }

@@ -13,6 +13,25 @@ public enum OptimizerMode: Int32, Sendable {
     case evaluation = 1
 }
 
+extension Configuration {
+    /// Where between z and x gradients are taken; nil where there is one point alone.
+    package var interpolation: Double? {
+        guard algorithm.hasEvaluationPoint else { return nil }
+        return self[readsMomentum ? .momentum : .beta1]
+    }
+
+    private var readsMomentum: Bool { algorithm.defaultValue(.momentum) != nil }
+
+    /// Throws where the trained point cannot be told from what is kept.
+    package func checkEvaluationPoint(_ subject: StaticString) throws(MartletError) {
+        guard interpolation == 0 else { return }
+        throw MartletError(
+            .argument,
+            "\(subject) of \(algorithm.name) has a \(readsMomentum ? "momentum" : "beta1") of 0; expected more: its average "
+                + "is not kept")
+    }
+}
+
 extension Optimizer {
     /// Moves the parameters of Schedule-Free groups from one point to the other; others stay as they are, and so do those
     /// that were never stepped. Nothing happens where the mode is the present one. Throws `.memory` and `.argument` before
@@ -44,15 +63,10 @@ extension Optimizer {
 
     /// How far the way to z is; nil where a group's parameters do not move.
     private func weight(of configuration: Configuration, to mode: OptimizerMode) throws(MartletError) -> Double? {
-        guard configuration.algorithm.hasEvaluationPoint else { return nil }
-        let beta = configuration.algorithm == .scheduleFreeSGD ? configuration.momentum : configuration.beta1
-        guard beta != 0 || mode == .training else {
-            throw MartletError(
-                .argument,
-                "a group of \(configuration.algorithm.name) has a momentum of 0; expected more: its average is not kept"
-            )
-        }
-        return mode == .evaluation ? 1 - 1 / beta : 1 - beta
+        guard let beta = configuration.interpolation else { return nil }
+        if mode == .training { return 1 - beta }
+        try configuration.checkEvaluationPoint("a group")
+        return 1 - 1 / beta
     }
 
     private func move(

@@ -35,8 +35,11 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     case alphaWarmup = 29
     case beta3Warmup = 30
 
+    /// A number for each of them, in their order.
+    public typealias Values = InlineArray<30, Double>
+
     /// How many there are.
-    static var count: Int { 30 }
+    static var count: Int { Values.count }
 
     /// Its place among the fields of martlet_config.
     package var place: Int { Int(rawValue) - 1 }

@@ -14,7 +14,7 @@ public final class Optimizer {
     private var names = NameTable()
     private var borrowed = BorrowedMemory()
     /// Which point Schedule-Free parameters are at.
-    public internal(set) var mode = OptimizerMode.training
+    public package(set) var mode = OptimizerMode.training
     /// The most bytes that a parameter's name may have.
     public static var longestName: Int { 500 }
     /// The sum of the values' ranks: room that every step needs.
@@ -216,12 +216,14 @@ public final class Optimizer {
     /// set once the group has parameters.
     public func set(_ hyperparameter: Hyperparameter, to value: Double, group: Int = 0) throws(MartletError) {
         try checkReads(hyperparameter, group)
-        guard mode == .training else {
-            throw MartletError(
-                .order, "the optimizer is set to evaluation; expected training: the way back depends on the numbers")
-        }
         var changed = configurations[group]
         changed[hyperparameter] = value
+        guard mode == .training || changed.interpolation == configurations[group].interpolation else {
+            throw MartletError(
+                .order,
+                "the optimizer is set to evaluation; expected training: the way back depends on "
+                    + "\(hyperparameter.name)")
+        }
         try changed.check("groups[\(group)]")
         let (kept, wanted) = (configurations[group].slots, changed.slots)
         if kept.count != wanted.count && (0..<count).contains(where: { parameters[$0].group == group }) {

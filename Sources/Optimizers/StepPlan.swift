@@ -140,18 +140,19 @@ public struct StepReport: Sendable {
                     + "\(group.pointee.configuration.algorithm.name)")
         }
         let allSlots = unsafe group.pointee.slots.count
+        let state = unsafe parameter.state.span
         var check = unsafe ParameterCheck(count: parameter.value.count)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
         let shape = unsafe ParameterShape(parameter.value)
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         for slot in 0..<elementSlots {
             try unsafe extents.add(
-                check.extent(of: parameter.state[slot], .state(slot), index, describe), parameter.name)
+                check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
         }
         for slot in elementSlots..<allSlots {
             try unsafe extents.add(
                 ParameterCheck.extent(
-                    of: parameter.state[slot], group.pointee.slots[slot], of: shape, .state(slot), index, describe),
+                    of: state[slot], group.pointee.slots[slot], of: shape, .state(slot), index, describe),
                 parameter.name)
         }
         if unsafe parameter.gradient.base == nil && parameter.value.count > 0 {
@@ -190,9 +191,9 @@ public struct StepReport: Sendable {
         let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
         var arrays = unsafe InlineArray<6, Operand>(repeating: value)
         unsafe arrays[Run.gradient] = Operand(base: parameter.gradient.base!, type: parameter.gradient.type)
+        let state = unsafe parameter.state.span
         for index in 0..<slots {
-            unsafe arrays[Run.state + index] = Operand(
-                base: parameter.state[index].base!, type: parameter.state[index].type)
+            unsafe arrays[Run.state + index] = Operand(base: state[index].base!, type: state[index].type)
         }
         let rule = unsafe group.pointee.rule
         let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers, sorts: rule != nil)

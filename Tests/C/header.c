@@ -186,6 +186,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_fit,
     (any_function)martlet_model_evaluate,
     (any_function)martlet_model_predict,
+    (any_function)martlet_model_mode_set,
     (any_function)martlet_model_set,
     (any_function)martlet_model_get,
     (any_function)martlet_model_step_get,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The hostile matrix: every parameter of every function in martlet.h, given what it should never be given.
+"""The hostile matrix: every parameter of every function of the headers, given what it should never be given.
 
 Reads the declarations out of the header, lists (function, parameter, value) with the status that the header promises,
 writes them as a C file around hostile_world.h and hostile_run.h, builds it and runs it: one process for each case. A
@@ -21,6 +21,7 @@ from typing import NamedTuple
 import hostile_model_values
 import hostile_schedule_values
 import hostile_values
+from headers import text_of
 from run import Failure, Place, check_output
 
 HERE = Path(__file__).resolve().parent
@@ -58,9 +59,9 @@ class Case(NamedTuple):
         return not {"OK", "ANY"} & set(self.expected.split("|"))
 
 
-def declarations(header: Path) -> list[Function]:
-    """Every function that the header declares."""
-    text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.DOTALL)
+def declarations(folder: Path) -> list[Function]:
+    """Every function that the headers declare."""
+    text = re.sub(r"/\*.*?\*/", "", text_of(folder), flags=re.DOTALL)
     text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
     found = []
     for returns, name, inside in re.findall(r"\b([\w ]+?[\s*]+)(martlet_\w+)\(([^()]*)\)\s*;", text):
@@ -140,7 +141,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the cases and do nothing")
     parser.add_argument("-k", metavar="TEXT", default="", help="run only cases that contain this")
     options = parser.parse_args()
-    functions = declarations(options.header / "martlet.h")
+    functions = declarations(options.header)
     listed = list(cases(functions))
     if options.list:
         for case in listed:

@@ -130,6 +130,7 @@ GOOD(model_predict) {
     a->model = w->m.model, a->out = w->m.out, a->out_count = SAMPLES * CLASSES, a->x = &w->m.x;
     a->loop = &w->m.loop.loop;
 }
+GOOD(model_mode_set) { a->model = w->m.model, a->mode = MARTLET_EVALUATION; }
 GOOD(model_set) { a->model = w->m.model, a->hyperparameter = MARTLET_LR, a->value = 0.5; }
 GOOD(model_get) { a->model = w->m.model, a->out_value = &w->out_double, a->hyperparameter = MARTLET_BETA1; }
 GOOD(model_step_get) { a->model = w->m.model, a->out_step = &w->out_int64; }

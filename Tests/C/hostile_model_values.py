@@ -258,6 +258,8 @@ def number_values(function: str, name: str) -> Iterator[Value]:
         )
     elif name == "buffer":
         yield from assign(target, (-1, 3, 1000, 1 << 16, *INT32), "ARGUMENT")
+    elif name == "mode":
+        yield from assign(target, (-1, 2, 1000, 1 << 16, *INT32), "ARGUMENT")
     elif name == "index":
         yield from assign(target, (-1, 6, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
     elif name == "hyperparameter":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The examples in martlet.h's comments, each compiled as C and as C++ with all warnings as errors, as what a reader
+"""The examples in the headers' comments, each compiled as C and as C++ with all warnings as errors, as what a reader
 copies out of it: one function, in which the names that an example takes as given are arguments.
 
 An example is a run of comment lines indented by five blanks that calls the library. It is not run: its data are the
@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from headers import text_of
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 STANDARDS = {
@@ -41,11 +43,11 @@ def main() -> int:
     parser.add_argument("--header", type=Path, required=True)
     parser.add_argument("--build", type=Path, required=True)
     options = parser.parse_args()
-    text = (options.header / "martlet.h").read_text()
+    text = text_of(options.header)
     found = examples(text)
     calls = len(re.findall(r"^ \* .*\bmartlet_\w+\([^()]*&.*\);", text, flags=re.MULTILINE))
     inside = sum(len(re.findall(r"\bmartlet_\w+\([^()]*&.*\);", example)) for example in found)
-    failed = [] if len(found) >= LEAST else [f"only {len(found)} examples found in martlet.h"]
+    failed = [] if len(found) >= LEAST else [f"only {len(found)} examples found in the headers"]
     failed += [] if calls == inside else [f"{calls} calls stand in comments, {inside} of them in examples"]
     compiled = 0
     for number, example in enumerate(found):

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from headers import text_of
+
 HERE = Path(__file__).resolve().parent
 VERSION = "MARTLET_0"
 NEEDED = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "libstdc++.so.6", "libgcc_s.so.1"}
@@ -34,13 +36,13 @@ def exported(library: Path) -> dict[str, str]:
     return found
 
 
-def declared(header: Path) -> set[str]:
-    text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.DOTALL)
+def declared(folder: Path) -> set[str]:
+    text = re.sub(r"/\*.*?\*/", "", text_of(folder), flags=re.DOTALL)
     return set(re.findall(r"\b(martlet_\w+)\([^()]*\)\s*;", text))
 
 
-def problems(library: Path, header: Path) -> list[str]:
-    found, wanted = exported(library), declared(header)
+def problems(library: Path, folder: Path) -> list[str]:
+    found, wanted = exported(library), declared(folder)
     said = [f"declared in martlet.h, not exported: {name}" for name in sorted(wanted - found.keys())]
     said += [f"exported, not declared in martlet.h: {name}" for name in sorted(found.keys() - wanted)]
     said += [f"{name} has version {version!r}, not {VERSION}" for name, version in found.items() if version != VERSION]
@@ -78,7 +80,7 @@ def main() -> int:
     parser.add_argument("--build", type=Path, help="not needed")
     options = parser.parse_args()
     library = (options.library / "libmartlet.so.0").resolve()
-    said = problems(library, options.header / "martlet.h")
+    said = problems(library, options.header)
     for line in said:
         print(line)
     count = len(exported(library))

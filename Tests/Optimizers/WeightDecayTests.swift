@@ -157,7 +157,7 @@ import Testing
         for (flag, algorithms) in readers {
             #expect(Algorithm.allCases.filter { $0.flags.contains(flag) } == algorithms, "\(flag)")
         }
-        let withoutDecay: [Algorithm] = [.rprop, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam]
+        let withoutDecay: [Algorithm] = [.rprop, .adafactor, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam]
         for flag in [Flags.decoupledDecay, .cautiousDecay, .correctedDecay] {
             let without = withoutDecay + (flag == .cautiousDecay ? [.asgd] : [])
             #expect(Set(Algorithm.allCases.filter { !$0.flags.contains(flag) }) == Set(without), "\(flag)")

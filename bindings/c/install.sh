@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts the library where C programs find it, or takes it away: header, shared and static library, and from the templates
+# Puts the library where C programs find it, or takes it away: headers, shared and static library, and from the templates
 # beside this file what pkg-config and cmake need to know. Builds nothing.
 #   install.sh install BUILT VERSION ABI     from the folder BUILT, to PREFIX, LIBDIR and INCLUDEDIR under DESTDIR
 #   install.sh uninstall BUILT VERSION ABI   what install put there
@@ -55,8 +55,9 @@ under() {
 
 case $task in
 install)
-    install -d "$libraries/pkgconfig" "$headers"
+    install -d "$libraries/pkgconfig" "$headers/martlet"
     install -m 644 "$root/include/martlet.h" "$headers"
+    install -m 644 "$root"/include/martlet/*.h "$headers/martlet"
     install -m 755 "$built/libmartlet.so.$version" "$libraries"
     install -m 644 "$built/libmartlet.a" "$libraries"
     ln -sf "libmartlet.so.$version" "$libraries/libmartlet.so.$abi"
@@ -69,9 +70,9 @@ install)
     echo "installed martlet $version in $libraries and $headers"
     ;;
 uninstall)
-    rm -f "$headers/martlet.h" "$libraries"/libmartlet.{a,so,"so.$abi","so.$version"} \
+    rm -f "$headers/martlet.h" "$headers"/martlet/{optimizers,models}.h "$libraries"/libmartlet.{a,so,"so.$abi","so.$version"} \
         "$libraries"/pkgconfig/martlet{,-static}.pc "$libraries"/cmake/Martlet/MartletConfig{,Version}.cmake
-    rmdir --ignore-fail-on-non-empty "$libraries/cmake/Martlet" 2>/dev/null || true
+    rmdir --ignore-fail-on-non-empty "$libraries/cmake/Martlet" "$headers/martlet" 2>/dev/null || true
     echo "removed martlet $version from $libraries and $headers"
     ;;
 *)

@@ -1,4 +1,4 @@
-"""The build hook of hatchling: builds the Swift library and puts it, with its header, into the wheel; puts the Swift
+"""The build hook of hatchling: builds the Swift library and puts it, with its headers, into the wheel; puts the Swift
 package into the sdist, so that it builds in an empty folder.
 
 MARTLET_LIBRARY names a library that is already built, and is then taken as it is. It decides nothing about the Swift
@@ -20,6 +20,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "libmartlet.so.0"
+HEADERS = ("include/martlet.h", "include/martlet/optimizers.h", "include/martlet/models.h")
 # Templates in bindings/c, which `make install` fills too.
 CMAKE = ("MartletConfig.cmake.in", "MartletConfigVersion.cmake.in")
 SWIFT_WANTED = (
@@ -57,7 +58,7 @@ class MartletBuildHook(BuildHookInterface[Any]):
         build_data["force_include"].update(
             {
                 str(library): f"martlet/lib/{LIBRARY}",
-                str(root / "include" / "martlet.h"): "martlet/include/martlet.h",
+                **{str(root / name): f"martlet/{name}" for name in HEADERS},
             }
         )
         for place, text in cmake_package(root, "../../../include"):

@@ -14,7 +14,7 @@ import torch
 
 import martlet
 import martlet.torch
-from martlet import _algorithms, _ffi, _groups, _spellings, functional, nn, optim
+from martlet import _algorithms, _ffi, _ffi_optimizers, _groups, _spellings, functional, nn, optim
 from martlet._config import SEMANTICS, defaults
 from networks import digits_like, mlp
 
@@ -65,7 +65,7 @@ def test_every_algorithm_has_a_class_for_tensors_and_one_for_arrays() -> None:
     every = set(_algorithms.numbers())
     assert {kind._algorithm for kind in ARRAYS.values()} == every
     # torch's AdamW is an Adam whose groups say that they are decoupled.
-    assert {kind._kind.reader.kind.number for kind in TENSORS.values()} == every - {_ffi.ADAMW}
+    assert {kind._kind.reader.kind.number for kind in TENSORS.values()} == every - {_ffi_optimizers.ADAMW}
     assert set(functional.__all__) == {_algorithms.of(number).name for number in every} | {"adam_optimizer"}
 
 
@@ -178,10 +178,10 @@ def test_slots_depend_on_flags_and_on_which_numbers_are_zero(number: int) -> Non
     random = np.random.default_rng(number)
     for used in random.integers(0, 2, (20, len(row.values))).astype(bool):
         values = tuple(float(value) for value in np.where(used, random.uniform(0.1, 0.9, len(used)), 0))
-        config = _ffi.Config()
-        row._replace(values=values, flags=row.flags | _ffi.WIDE_RANGES).write(config)
+        config = _ffi_optimizers.Config()
+        row._replace(values=values, flags=row.flags | _ffi_optimizers.WIDE_RANGES).write(config)
         count = _ffi.Int64()
-        _ffi.martlet_algorithm_slot_count(count, config)
+        _ffi_optimizers.martlet_algorithm_slot_count(count, config)
         assert count.value == len(_algorithms.slots(number, SEMANTICS["torch"], row.flags, tuple(used)).names)
 
 

@@ -12,7 +12,7 @@ import torch
 
 import martlet
 import martlet.torch
-from martlet import _ffi, _machine
+from martlet import _ffi, _ffi_optimizers, _machine
 from martlet.optim import AdamW
 
 ISAS = ["baseline", "avx2", "avx512"]
@@ -77,13 +77,13 @@ def test_numpy_torch_and_functions_give_the_same_bits() -> None:
     assert np.array_equal(first, third.detach().numpy())
     plain = start.copy().ravel()
     moments = np.zeros(2 * plain.size, np.float32)
-    config, step = _ffi.Config(), _ffi.Int64()
-    _ffi.martlet_config_init(config, _ffi.struct_size(_ffi.Config), _ffi.ADAMW)
+    config, step = _ffi_optimizers.Config(), _ffi.Int64()
+    _ffi_optimizers.martlet_config_init(config, _ffi.struct_size(_ffi_optimizers.Config), _ffi_optimizers.ADAMW)
     config.lr = 0.01
-    kind = _ffi.martlet_array_step.argtypes[0]
+    kind = _ffi_optimizers.martlet_array_step.argtypes[0]
     for grad in grads:
         pointers = [kind.from_buffer(_pointer(array)) for array in (plain, grad, moments)]
-        _ffi.martlet_array_step(*pointers, plain.size, step, config)
+        _ffi_optimizers.martlet_array_step(*pointers, plain.size, step, config)
     assert np.array_equal(first.ravel(), plain)
     assert step.value == 50
 

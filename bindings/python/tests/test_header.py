@@ -1,5 +1,5 @@
-"""Holds _ffi.py, _ffi_schedules.py and _ffi_models.py against include/martlet.h, both ways: constants, structs with
-their offsets, prototypes."""
+"""Holds _ffi.py, _ffi_optimizers.py, _ffi_schedules.py and _ffi_models.py against the headers, both ways: constants,
+structs with their offsets, prototypes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from martlet import _ffi, _ffi_bound, _ffi_models, _ffi_schedules, _library
+from martlet import _ffi, _ffi_bound, _ffi_models, _ffi_optimizers, _ffi_schedules, _library
 
 SCALARS: dict[str, Any] = {
     "int32_t": ctypes.c_int32,
@@ -21,16 +21,16 @@ SCALARS: dict[str, Any] = {
     "double": ctypes.c_double,
     "float": ctypes.c_float,
     "martlet_status": ctypes.c_int32,
-    "martlet_question": _ffi.QUESTION,
+    "martlet_question": _ffi_optimizers.QUESTION,
 }
 STRUCTS = {
     "martlet_machine": _ffi.Machine,
     "martlet_array": _ffi.Array,
     "martlet_parameter": _ffi.Parameter,
-    "martlet_config": _ffi.Config,
-    "martlet_report": _ffi.Report,
-    "martlet_slot": _ffi.Slot,
-    "martlet_optimizer": _ffi.Optimizer,
+    "martlet_config": _ffi_optimizers.Config,
+    "martlet_report": _ffi_optimizers.Report,
+    "martlet_slot": _ffi_optimizers.Slot,
+    "martlet_optimizer": _ffi_optimizers.Optimizer,
     "martlet_schedule": _ffi_schedules.Schedule,
     "martlet_plateau": _ffi_schedules.Plateau,
     "martlet_layer": _ffi_models.Layer,
@@ -43,15 +43,13 @@ STRUCTS = {
     "martlet_model": _ffi_models.ModelToken,
 }
 OPAQUE = {"martlet_optimizer", "martlet_model"}
-DECLARED = {**vars(_ffi), **vars(_ffi_schedules), **vars(_ffi_models)}
-
-
-def header_path() -> Path:
-    return Path(_library.source_root() or _library.PACKAGE_FOLDER, "include", "martlet.h")
+DECLARED = {**vars(_ffi), **vars(_ffi_optimizers), **vars(_ffi_schedules), **vars(_ffi_models)}
 
 
 def header() -> str:
-    return re.sub(r"/\*.*?\*/", "", header_path().read_text(encoding="utf-8"), flags=re.DOTALL)
+    folder = Path(_library.source_root() or _library.PACKAGE_FOLDER, "include")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.h")))
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
 def constants() -> dict[str, int]:
@@ -143,8 +141,8 @@ def test_struct_fields_and_offsets(name: str) -> None:
 def test_sizes_that_are_fixed_for_good() -> None:
     assert ctypes.sizeof(_ffi.Array) == 64
     assert ctypes.sizeof(_ffi.Parameter) == 256
-    assert ctypes.sizeof(_ffi.Config) == 264
-    assert ctypes.sizeof(_ffi.Slot) == 32
+    assert ctypes.sizeof(_ffi_optimizers.Config) == 264
+    assert ctypes.sizeof(_ffi_optimizers.Slot) == 32
     assert ctypes.sizeof(_ffi_models.View) == 128
     assert ctypes.sizeof(_ffi_models.Node) == 128
 
@@ -157,8 +155,8 @@ def test_the_progress_function() -> None:
 
 def test_the_question_function() -> None:
     (declared,) = re.findall(r"typedef int32_t \(\*martlet_question\)\(([^)]*)\);", header())
-    assert _ffi.QUESTION._restype_ is ctypes.c_int32
-    assert list(_ffi.QUESTION._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
+    assert _ffi_optimizers.QUESTION._restype_ is ctypes.c_int32
+    assert list(_ffi_optimizers.QUESTION._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
 
 
 def test_every_function_is_declared() -> None:
@@ -181,8 +179,8 @@ def test_prototype(name: str) -> None:
 @pytest.mark.parametrize(
     ("checked", "by_address"),
     [
-        (_ffi.martlet_step, _ffi_bound._step_by_address),
-        (_ffi.martlet_answers_get, _ffi_bound._answers_by_address),
+        (_ffi_optimizers.martlet_step, _ffi_bound._step_by_address),
+        (_ffi_optimizers.martlet_answers_get, _ffi_bound._answers_by_address),
         (_ffi_models.martlet_model_train, _ffi_models._train_by_address),
     ],
 )
@@ -204,4 +202,5 @@ def test_nothing_else_touches_ctypes() -> None:
     users = {
         path.name for path in folder.rglob("*.py") if re.search(r"^\s*(import|from) ctypes", path.read_text(), re.M)
     }
-    assert users == {"_ffi.py", "_ffi_bound.py", "_ffi_models.py", "_ffi_schedules.py", "_library.py", "_memory.py"}
+    mirrors = {f"_ffi{part}.py" for part in ("", "_bound", "_models", "_optimizers", "_schedules")}
+    assert users == {*mirrors, "_library.py", "_memory.py"}

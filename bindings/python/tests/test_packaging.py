@@ -95,6 +95,8 @@ def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
         "martlet/lib/cmake/Martlet/MartletConfig.cmake",
         "martlet/lib/cmake/Martlet/MartletConfigVersion.cmake",
         "martlet/include/martlet.h",
+        "martlet/include/martlet/optimizers.h",
+        "martlet/include/martlet/models.h",
         "martlet/py.typed",
         "martlet/torch/adam.py",
     ):

@@ -12,19 +12,19 @@ from itertools import count
 from math import prod
 from typing import NamedTuple
 
-from martlet import _ffi
+from martlet import _ffi, _ffi_optimizers
 from martlet._errors import ArgumentError
 
-CONFIG_SIZE = _ffi.struct_size(_ffi.Config)
+CONFIG_SIZE = _ffi.struct_size(_ffi_optimizers.Config)
 # Algorithms whose steps are all alike but the first: torch's states of them, and their authors', have no "step".
-UNCOUNTED = frozenset({_ffi.SGD, _ffi.LION})
-TORCH = _ffi.SEMANTICS_TORCH
-_SEMANTICS = (TORCH, _ffi.SEMANTICS_KERAS, _ffi.SEMANTICS_OPTAX, _ffi.SEMANTICS_PAPER)
+UNCOUNTED = frozenset({_ffi_optimizers.SGD, _ffi_optimizers.LION})
+TORCH = _ffi_optimizers.SEMANTICS_TORCH
+_SEMANTICS = (TORCH, _ffi_optimizers.SEMANTICS_KERAS, _ffi_optimizers.SEMANTICS_OPTAX, _ffi_optimizers.SEMANTICS_PAPER)
 
 
 def _named_numbers() -> Iterator[tuple[str, int]]:
     for number in count(1):
-        name = _ffi.martlet_hyperparameter_name(number)
+        name = _ffi_optimizers.martlet_hyperparameter_name(number)
         if name is None:
             return
         yield name.decode(), number
@@ -44,10 +44,10 @@ class Algorithm:
         config = new_config(number)
         values = {name: float(getattr(config, name)) for name in HYPERPARAMETERS}
         self.number = number
-        self.name: str = _ffi.martlet_algorithm_name(number).decode()
+        self.name: str = _ffi_optimizers.martlet_algorithm_name(number).decode()
         self.defaults = {name: value for name, value in values.items() if value == value}  # NaN: not read
         self.places = {name: place for place, name in enumerate(self.defaults)}
-        self.flags: int = _ffi.martlet_algorithm_flags(number)
+        self.flags: int = _ffi_optimizers.martlet_algorithm_flags(number)
         self.default_flags: int = config.flags
 
 
@@ -66,7 +66,7 @@ class Slots(NamedTuple):
     @property
     def are_shaped(self) -> bool:
         """Whether a parameter's shape says which of them it has: matrices then are to be told from vectors."""
-        return _ffi.SLOT_ROWS in self.kinds
+        return _ffi_optimizers.SLOT_ROWS in self.kinds
 
     def of(self, shape: Sequence[int]) -> Slots:
         """Those that a parameter of this shape has."""
@@ -79,15 +79,15 @@ class Slots(NamedTuple):
     def shape(self, name: str, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of an array of a parameter of this shape."""
         kind = self.kinds[self.arrays.index(name)]
-        if kind == _ffi.SLOT_ROWS and len(shape) > 1:
+        if kind == _ffi_optimizers.SLOT_ROWS and len(shape) > 1:
             return (*shape[:-1], 1)
-        if kind == _ffi.SLOT_COLUMNS and len(shape) > 1:
+        if kind == _ffi_optimizers.SLOT_COLUMNS and len(shape) > 1:
             return (*shape[:-2], 1, shape[-1])
         return tuple(shape)
 
     def alike(self, shape: Sequence[int]) -> tuple[str, ...]:
         """The arrays that have a parameter's own shape."""
-        own = {_ffi.SLOT_ELEMENTS, _ffi.SLOT_VECTOR} if len(shape) < 2 else {_ffi.SLOT_ELEMENTS}
+        own = {_ffi_optimizers.SLOT_ELEMENTS, _ffi_optimizers.SLOT_VECTOR} if len(shape) < 2 else {_ffi_optimizers.SLOT_ELEMENTS}
         return tuple(name for name, kind in zip(self.arrays, self.kinds, strict=True) if kind in own)
 
     def count(self, name: str, shape: Sequence[int]) -> int:
@@ -97,14 +97,14 @@ class Slots(NamedTuple):
         return prod(self.shape(name, shape)) if prod(shape) else 0
 
 
-_OF_VECTORS = frozenset({_ffi.SLOT_VECTOR})
-_OF_MATRICES = frozenset({_ffi.SLOT_ROWS, _ffi.SLOT_COLUMNS})
+_OF_VECTORS = frozenset({_ffi_optimizers.SLOT_VECTOR})
+_OF_MATRICES = frozenset({_ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS})
 
 
-def new_config(number: int) -> _ffi.Config:
+def new_config(number: int) -> _ffi_optimizers.Config:
     """The library's own defaults."""
-    config = _ffi.Config()
-    _ffi.martlet_config_init(config, CONFIG_SIZE, number)
+    config = _ffi_optimizers.Config()
+    _ffi_optimizers.martlet_config_init(config, CONFIG_SIZE, number)
     return config
 
 
@@ -119,7 +119,7 @@ def numbers() -> tuple[int, ...]:
     """Those of all algorithms."""
     found = []
     for number in count(1):
-        if _ffi.martlet_algorithm_name(number) is None:
+        if _ffi_optimizers.martlet_algorithm_name(number) is None:
             break
         found.append(number)
     return tuple(found)
@@ -130,16 +130,16 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
     """The slots of a configuration. used: for each hyperparameter that the algorithm reads, whether it is other than
     zero: slots depend on no more of them."""
     config = new_config(number)
-    config.semantics, config.flags = semantics, flags | _ffi.WIDE_RANGES
+    config.semantics, config.flags = semantics, flags | _ffi_optimizers.WIDE_RANGES
     for (name, default), is_used in zip(of(number).defaults.items(), used, strict=True):
         setattr(config, name, (default or 0.5) if is_used else 0.0)
-    slot_count, slot = _ffi.Int64(), _ffi.Slot()
-    _ffi.martlet_algorithm_slot_count(slot_count, config)
+    slot_count, slot = _ffi.Int64(), _ffi_optimizers.Slot()
+    _ffi_optimizers.martlet_algorithm_slot_count(slot_count, config)
     arrays: dict[str, int] = {}
     scalars: list[str] = []
     for index in range(slot_count.value):
-        _ffi.martlet_slot_get(slot, config, index)
-        if slot.kind == _ffi.SLOT_SCALAR:
+        _ffi_optimizers.martlet_slot_get(slot, config, index)
+        if slot.kind == _ffi_optimizers.SLOT_SCALAR:
             scalars.append(slot.name.decode())
         else:
             arrays[slot.name.decode()] = slot.kind
@@ -171,7 +171,7 @@ def least_slots(number: int) -> Slots:
 def _possible_slots(number: int) -> list[Slots]:
     """What each choice makes of them: convention, flag, and numbers that are zero."""
     kind = of(number)
-    switches = [1 << bit for bit in range(32) if kind.flags >> bit & 1 and 1 << bit != _ffi.WIDE_RANGES]
+    switches = [1 << bit for bit in range(32) if kind.flags >> bit & 1 and 1 << bit != _ffi_optimizers.WIDE_RANGES]
     usual = tuple(bool(value) for value in kind.defaults.values())
     choices = [(semantics, kind.default_flags) for semantics in _SEMANTICS]
     choices += [(TORCH, kind.default_flags ^ switch) for switch in switches]

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from martlet import _algorithms, _ffi
+from martlet import _algorithms, _ffi, _ffi_optimizers
 from martlet._algorithms import Slots
 from martlet._errors import ArgumentError
 from martlet._spellings import FLAGS, range_error
 
 SEMANTICS = {
-    "torch": _ffi.SEMANTICS_TORCH,
-    "keras": _ffi.SEMANTICS_KERAS,
-    "optax": _ffi.SEMANTICS_OPTAX,
-    "paper": _ffi.SEMANTICS_PAPER,
+    "torch": _ffi_optimizers.SEMANTICS_TORCH,
+    "keras": _ffi_optimizers.SEMANTICS_KERAS,
+    "optax": _ffi_optimizers.SEMANTICS_OPTAX,
+    "paper": _ffi_optimizers.SEMANTICS_PAPER,
 }
 
 
@@ -52,8 +52,8 @@ class Hyperparameters(NamedTuple):
 
     @property
     def flush_denormals(self) -> bool | None:
-        if self.flags & (_ffi.FLUSH_DENORMALS | _ffi.KEEP_DENORMALS):
-            return bool(self.flags & _ffi.FLUSH_DENORMALS)
+        if self.flags & (_ffi_optimizers.FLUSH_DENORMALS | _ffi_optimizers.KEEP_DENORMALS):
+            return bool(self.flags & _ffi_optimizers.FLUSH_DENORMALS)
         return None
 
     @property
@@ -62,14 +62,14 @@ class Hyperparameters(NamedTuple):
         semantics = semantics_number(self.semantics)
         return _algorithms.slots(self.algorithm, semantics, self.flags, tuple(map(bool, self.values)))
 
-    def write(self, config: _ffi.Config) -> None:
+    def write(self, config: _ffi_optimizers.Config) -> None:
         """Fills the struct. What is not finite is refused."""
         semantics = semantics_number(self.semantics)
         names = _algorithms.of(self.algorithm).places
         if not all(map(math.isfinite, self.values)):
             wrong = next(name for name, place in names.items() if not math.isfinite(self.values[place]))
             raise range_error(wrong, dict(zip(names, self.values, strict=True)))
-        _ffi.martlet_config_init(config, _algorithms.CONFIG_SIZE, self.algorithm)
+        _ffi_optimizers.martlet_config_init(config, _algorithms.CONFIG_SIZE, self.algorithm)
         config.semantics = semantics
         config.flags = self.flags
         for name, value in zip(names, self.values, strict=True):
@@ -77,10 +77,10 @@ class Hyperparameters(NamedTuple):
 
     def check(self, given: Mapping[str, Any] | None = None) -> None:
         """Refuses what the library does. given: numbers as the user gave them, for messages."""
-        config = _ffi.Config()
+        config = _ffi_optimizers.Config()
         self.write(config)
         try:
-            _ffi.martlet_algorithm_slot_count(_ffi.Int64(), config)
+            _ffi_optimizers.martlet_algorithm_slot_count(_ffi.Int64(), config)
         except ArgumentError as error:
             names = _algorithms.of(self.algorithm).places
             raise range_error(str(error), {**dict(zip(names, self.values, strict=True)), **(given or {})}) from None

@@ -1,6 +1,6 @@
-"""Sections 9 to 11 of martlet.h, word for word: the matrix product, layers, models.
+"""Sections 10 to 12 of the header, word for word: the matrix product, layers, models.
 
-What _ffi.py is for the rest of the header, and under the same test. It is apart so that a program that only steps
+What _ffi.py is for the first sections, and under the same test. It is apart so that a program that only steps
 does not load it.
 """
 
@@ -23,7 +23,7 @@ from ctypes import (
 )
 from functools import partial
 
-from martlet import _ffi
+from martlet import _ffi, _ffi_optimizers
 from martlet._ffi import _checked
 
 TRANSPOSE_LEFT = 1
@@ -229,7 +229,7 @@ martlet_model_destroy = _checked("martlet_model_destroy", MODEL)
 martlet_model_reset = _checked("martlet_model_reset", MODEL)
 martlet_model_add = _checked("martlet_model_add", MODEL, POINTER(Layer), POINTER(c_int32), c_int64, POINTER(c_int32))
 martlet_training_init = _checked("martlet_training_init", POINTER(Training), c_size_t, c_int32)
-martlet_model_compile = _checked("martlet_model_compile", MODEL, POINTER(Training), POINTER(_ffi.Config))
+martlet_model_compile = _checked("martlet_model_compile", MODEL, POINTER(Training), POINTER(_ffi_optimizers.Config))
 martlet_result_init = _checked("martlet_result_init", POINTER(Result), c_size_t)
 martlet_model_train = _checked(
     "martlet_model_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(c_int64), c_int64
@@ -244,6 +244,7 @@ martlet_model_evaluate = _checked(
 martlet_model_predict = _checked(
     "martlet_model_predict", MODEL, POINTER(c_float), c_int64, POINTER(_ffi.Array), POINTER(Loop)
 )
+martlet_model_mode_set = _checked("martlet_model_mode_set", MODEL, c_int32)
 martlet_model_set = _checked("martlet_model_set", MODEL, c_int32, c_double)
 martlet_model_get = _checked("martlet_model_get", MODEL, POINTER(c_double), c_int32)
 martlet_model_step_get = _checked("martlet_model_step_get", MODEL, POINTER(c_int64))

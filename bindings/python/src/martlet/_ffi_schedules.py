@@ -1,5 +1,5 @@
-"""martlet.h's schedules, word for word: constants, structs and prototypes, over ctypes. _ffi.py has the rest, and says
-what holds for all."""
+"""Section 9 of the header, word for word: constants, structs and prototypes, over ctypes. _ffi.py says what holds for
+all."""
 
 from __future__ import annotations
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _algorithms, _ffi, _spellings, _tree
+from martlet import _algorithms, _ffi_optimizers, _spellings, _tree
 from martlet._config import Hyperparameters, semantics_number
 from martlet._errors import ArgumentError, DTypeError, MartletError
 
 _NAMES = ("params", "param_names")
 # What stands in a group only where it is not the algorithm's own way: how weight decay works.
 _OPTIONAL = ("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay")
-_DENORMALS = _ffi.FLUSH_DENORMALS | _ffi.KEEP_DENORMALS
+_DENORMALS = _ffi_optimizers.FLUSH_DENORMALS | _ffi_optimizers.KEEP_DENORMALS
 _PLAIN = (int, float, str, type(None))
 
 Group = Mapping[str, Any]

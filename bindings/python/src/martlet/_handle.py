@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 
-from martlet import _algorithms, _ffi, _memory, _reading
+from martlet import _algorithms, _ffi, _ffi_optimizers, _memory, _reading
 from martlet._config import Hyperparameters
 
 
@@ -17,16 +17,16 @@ class Handle:
     """close() frees it; so do the end of a with block and the garbage collector."""
 
     def __init__(self, rows: Sequence[Hyperparameters]) -> None:
-        self._token = _ffi.HANDLE()
+        self._token = _ffi_optimizers.HANDLE()
         # Before there is one, so that a signal's handler cannot end this with one that nobody frees.
-        self._finalizer = weakref.finalize(self, _ffi.martlet_optimizer_destroy, self._token)
+        self._finalizer = weakref.finalize(self, _ffi_optimizers.martlet_optimizer_destroy, self._token)
         for index, row in enumerate(rows):
-            config = _ffi.Config()
+            config = _ffi_optimizers.Config()
             row.write(config)
             if index == 0:
-                _ffi.martlet_optimizer_create(self._token, config)
+                _ffi_optimizers.martlet_optimizer_create(self._token, config)
             else:
-                _ffi.martlet_optimizer_group_add(self._token, None, config)
+                _ffi_optimizers.martlet_optimizer_group_add(self._token, None, config)
 
     def __enter__(self) -> Handle:
         return self
@@ -63,41 +63,41 @@ class Handle:
         parameter.state, parameter.state_count = slots, len(states)
         parameter.group = group
         parameter.name = name.encode()
-        _ffi.martlet_optimizer_add(self._token, None, parameter)
+        _ffi_optimizers.martlet_optimizer_add(self._token, None, parameter)
 
     def write_state(self, parameter: int, slot: int, pointer: int, count: int, dtype: int) -> None:
         """Copies contiguous elements into a moment."""
         array = _ffi.Array()
         array.data, array.count, array.dtype = pointer, count, dtype
-        _ffi.martlet_optimizer_state_set(self._token, parameter, slot, array)
+        _ffi_optimizers.martlet_optimizer_state_set(self._token, parameter, slot, array)
 
     def read_state(self, parameter: int, slot: int, pointer: int, size: int) -> None:
         """Copies a moment, of that many bytes, to an address."""
         array = _ffi.Array()
-        _ffi.martlet_optimizer_state_get(self._token, array, parameter, slot)
+        _ffi_optimizers.martlet_optimizer_state_get(self._token, array, parameter, slot)
         if size:
             _memory.copy_bytes(pointer, array.data, size)
 
     def step(self, parameter: int) -> int:
         """The steps that a parameter has taken."""
         taken = _ffi.Int64()
-        _ffi.martlet_optimizer_step_get(self._token, taken, parameter)
+        _ffi_optimizers.martlet_optimizer_step_get(self._token, taken, parameter)
         return int(taken.value)
 
     def set_step(self, parameter: int, step: int) -> None:
-        _ffi.martlet_optimizer_step_set(self._token, parameter, step)
+        _ffi_optimizers.martlet_optimizer_step_set(self._token, parameter, step)
 
     def hyperparameters(self, group: int, row: Hyperparameters) -> Hyperparameters:
         """row with the numbers that the handle has for that group."""
         numbers, value = {}, _ffi.Double()
         for name in _algorithms.of(row.algorithm).places:
-            _ffi.martlet_optimizer_get(self._token, value, group, _algorithms.HYPERPARAMETERS[name])
+            _ffi_optimizers.martlet_optimizer_get(self._token, value, group, _algorithms.HYPERPARAMETERS[name])
             numbers[name] = value.value
         return row.changed(numbers)
 
     def save(self, path: bytes) -> None:
-        _ffi.martlet_optimizer_save(self._token, path)
+        _ffi_optimizers.martlet_optimizer_save(self._token, path)
 
     def load(self, path: bytes) -> None:
         with _reading.naming(path, "what an optimizer's save wrote"):
-            _ffi.martlet_optimizer_load(self._token, path)
+            _ffi_optimizers.martlet_optimizer_load(self._token, path)

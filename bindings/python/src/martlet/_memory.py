@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 
 
 class Words:
@@ -30,10 +30,10 @@ class Configs:
     __slots__ = ("_memory", "address")
 
     def __init__(self, count: int) -> None:
-        self._memory = (_ffi.Config * max(count, 1))()
+        self._memory = (_ffi_optimizers.Config * max(count, 1))()
         self.address = ctypes.addressof(self._memory)
 
-    def __getitem__(self, index: int) -> _ffi.Config:
+    def __getitem__(self, index: int) -> _ffi_optimizers.Config:
         return self._memory[index]
 
 

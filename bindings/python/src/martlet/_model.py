@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from martlet import _ffi, _ffi_models, _memory
+from martlet import _ffi, _ffi_models, _ffi_optimizers, _memory
 from martlet._config import Hyperparameters
 from martlet._owner import Owner
 
@@ -173,7 +173,7 @@ class Model:
 
     @_alone
     def compile(self, training: Training, optimizer: Hyperparameters) -> None:
-        struct, config = _ffi_models.Training(), _ffi.Config()
+        struct, config = _ffi_models.Training(), _ffi_optimizers.Config()
         _ffi_models.martlet_training_init(struct, _ffi.struct_size(_ffi_models.Training), training.loss)
         setattr(struct, "from", training.origin)
         struct.metrics, struct.batch_size, struct.top = training.metrics, training.batch_size, training.top
@@ -190,6 +190,11 @@ class Model:
         value = _ffi.Double()
         _ffi_models.martlet_model_get(self._token, value, hyperparameter)
         return float(value.value)
+
+    @_alone
+    def settle(self) -> None:
+        """Moves the parameters to the trained point, where gradients are taken at another one."""
+        _ffi_models.martlet_model_mode_set(self._token, _ffi_optimizers.EVALUATION)
 
     @_alone
     def step(self) -> int:
@@ -230,6 +235,9 @@ class Bound:
         self.train: Callable[[int, int], int] = _ffi_models.bound_train(
             _memory.pointer_value(model._token), *map(_memory.address_of, (self._result, *self._arrays))
         )
+
+    def settle(self) -> None:
+        self._model.settle()
 
     def train_all(self) -> None:
         """Trains on all samples as one batch."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _algorithms, _ffi
+from martlet import _algorithms, _ffi_optimizers
 from martlet._algorithms import Algorithm
 from martlet._errors import ArgumentError, DTypeError
 
@@ -39,17 +39,17 @@ LISTS = {
 # Where None stands for 0, by which the library takes a number of its own: the first eps of several.
 NONE_IS_ZERO = frozenset({"eps"})
 FLAGS = {
-    "amsgrad": _ffi.AMSGRAD,
-    "nesterov": _ffi.NESTEROV,
-    "centered": _ffi.CENTERED,
-    "rectify": _ffi.RECTIFY,
-    "maximize": _ffi.MAXIMIZE,
-    "decoupled_weight_decay": _ffi.DECOUPLED_DECAY,
-    "cautious_weight_decay": _ffi.CAUTIOUS_DECAY,
-    "corrected_weight_decay": _ffi.CORRECTED_DECAY,
+    "amsgrad": _ffi_optimizers.AMSGRAD,
+    "nesterov": _ffi_optimizers.NESTEROV,
+    "centered": _ffi_optimizers.CENTERED,
+    "rectify": _ffi_optimizers.RECTIFY,
+    "maximize": _ffi_optimizers.MAXIMIZE,
+    "decoupled_weight_decay": _ffi_optimizers.DECOUPLED_DECAY,
+    "cautious_weight_decay": _ffi_optimizers.CAUTIOUS_DECAY,
+    "corrected_weight_decay": _ffi_optimizers.CORRECTED_DECAY,
 }
 # What an algorithm is by name, and is not asked.
-_FIXED = {_ffi.ADAMW: _ffi.DECOUPLED_DECAY}
+_FIXED = {_ffi_optimizers.ADAMW: _ffi_optimizers.DECOUPLED_DECAY}
 # What torch says of a number out of range, before the number; it has no words for others.
 _WORDS = {
     "lr": "learning rate",
@@ -157,7 +157,7 @@ def denormal_flags(value: Any) -> int:
         return 0
     if not isinstance(value, Integral | np.bool_) or value not in (0, 1):
         raise DTypeError(f"flush_denormals is {value!r}; wanted True, False or None")
-    return _ffi.FLUSH_DENORMALS if value else _ffi.KEEP_DENORMALS
+    return _ffi_optimizers.FLUSH_DENORMALS if value else _ffi_optimizers.KEEP_DENORMALS
 
 
 def given_numbers(kind: Algorithm, given: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from martlet import _algorithms, _arrays, _ffi, _groups, _signatures, _spellings, _tree
+from martlet import _algorithms, _arrays, _ffi_optimizers, _groups, _signatures, _spellings, _tree
 from martlet._algorithms import Slots
 from martlet._config import defaults
 from martlet._entry import MOST_STEPS, Entry
@@ -109,29 +109,29 @@ def _function_of(algorithm: int) -> StepFunction:
     return function
 
 
-adabelief = _function_of(_ffi.ADABELIEF)
-adabound = _function_of(_ffi.ADABOUND)
-adadelta = _function_of(_ffi.ADADELTA)
-adafactor = _function_of(_ffi.ADAFACTOR)
-adagrad = _function_of(_ffi.ADAGRAD)
-adam = _function_of(_ffi.ADAM)
-adamax = _function_of(_ffi.ADAMAX)
-adamw = _function_of(_ffi.ADAMW)
-adan = _function_of(_ffi.ADAN)
-ademamix = _function_of(_ffi.ADEMAMIX)
-adopt = _function_of(_ffi.ADOPT)
-asgd = _function_of(_ffi.ASGD)
-laprop = _function_of(_ffi.LAPROP)
-lion = _function_of(_ffi.LION)
-nadam = _function_of(_ffi.NADAM)
-radam = _function_of(_ffi.RADAM)
-rmsprop = _function_of(_ffi.RMSPROP)
-rprop = _function_of(_ffi.RPROP)
-schedule_free_adamw = _function_of(_ffi.SCHEDULE_FREE_ADAMW)
-schedule_free_radam = _function_of(_ffi.SCHEDULE_FREE_RADAM)
-schedule_free_sgd = _function_of(_ffi.SCHEDULE_FREE_SGD)
-sgd = _function_of(_ffi.SGD)
-simplified_ademamix = _function_of(_ffi.SIMPLIFIED_ADEMAMIX)
+adabelief = _function_of(_ffi_optimizers.ADABELIEF)
+adabound = _function_of(_ffi_optimizers.ADABOUND)
+adadelta = _function_of(_ffi_optimizers.ADADELTA)
+adafactor = _function_of(_ffi_optimizers.ADAFACTOR)
+adagrad = _function_of(_ffi_optimizers.ADAGRAD)
+adam = _function_of(_ffi_optimizers.ADAM)
+adamax = _function_of(_ffi_optimizers.ADAMAX)
+adamw = _function_of(_ffi_optimizers.ADAMW)
+adan = _function_of(_ffi_optimizers.ADAN)
+ademamix = _function_of(_ffi_optimizers.ADEMAMIX)
+adopt = _function_of(_ffi_optimizers.ADOPT)
+asgd = _function_of(_ffi_optimizers.ASGD)
+laprop = _function_of(_ffi_optimizers.LAPROP)
+lion = _function_of(_ffi_optimizers.LION)
+nadam = _function_of(_ffi_optimizers.NADAM)
+radam = _function_of(_ffi_optimizers.RADAM)
+rmsprop = _function_of(_ffi_optimizers.RMSPROP)
+rprop = _function_of(_ffi_optimizers.RPROP)
+schedule_free_adamw = _function_of(_ffi_optimizers.SCHEDULE_FREE_ADAMW)
+schedule_free_radam = _function_of(_ffi_optimizers.SCHEDULE_FREE_RADAM)
+schedule_free_sgd = _function_of(_ffi_optimizers.SCHEDULE_FREE_SGD)
+sgd = _function_of(_ffi_optimizers.SGD)
+simplified_ademamix = _function_of(_ffi_optimizers.SIMPLIFIED_ADEMAMIX)
 
 
 def adam_optimizer(
@@ -166,7 +166,7 @@ def adam_optimizer(
             f"t is {t}, and state is {found}: from step 2 on Adam needs the moments of the steps before. Make one dict "
             "before the loop, state = {}, and give it at every step from t = 1 on: adam_optimizer(..., t, state=state)"
         )
-    return _take_step(_ffi.ADAM, parameters, gradients, state, step=t, consecutive=True, **given)[0]
+    return _take_step(_ffi_optimizers.ADAM, parameters, gradients, state, step=t, consecutive=True, **given)[0]
 
 
 def _take_step(

@@ -69,11 +69,13 @@ class Built:
     def views(self, node: int) -> list[tuple[View, NDArray]]:
         """A node's weights, where they lie: parameters, then statistics."""
         self.finish()
+        self.model.settle()
         assert self._views is not None
         return self._views.get(node, [])
 
     def numbers(self, buffer: int) -> NDArray:
         """A whole buffer, where it lies. The array keeps the model."""
+        self.model.settle()
         address, count = self.model.buffer(buffer)
         if not count:
             return np.empty(0, np.float32)

@@ -79,6 +79,7 @@ def train_epoch(
         if perf_counter() >= due:
             progress.show(done, _means(columns, sums, done))
             due = progress.due
+    data.bound.settle()
     return _means(columns, sums, done), done
 
 

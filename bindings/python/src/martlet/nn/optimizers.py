@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from martlet import _algorithms, _arguments, _ffi, _groups, _scheduled, _signatures, _spellings
+from martlet import _algorithms, _arguments, _ffi_optimizers, _groups, _scheduled, _signatures, _spellings
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Model
@@ -124,7 +124,7 @@ class Optimizer:
     def before_step(self) -> None:
         """Tells the model the next step's learning rate, where a schedule gives it."""
         if self._schedule is not None and (model := self._trains()) is not None:
-            model.set(_ffi.LR, self._rate())
+            model.set(_ffi_optimizers.LR, self._rate())
 
     def _rate(self) -> float:
         return _scheduled.rate(self._schedule, self.iterations, "learning_rate")
@@ -162,7 +162,7 @@ class Optimizer:
             self._model = None
 
 
-class Adam(Optimizer, algorithm=_ffi.ADAM, eps=1e-7):
+class Adam(Optimizer, algorithm=_ffi_optimizers.ADAM, eps=1e-7):
     """Adam (Kingma and Ba, 2015), by Keras's convention: epsilon stands beside the uncorrected root of the second
     moment, and weight_decay is decoupled.
 
@@ -189,7 +189,7 @@ class Adam(Optimizer, algorithm=_ffi.ADAM, eps=1e-7):
         super().__init__(locals())
 
 
-class AdamW(Adam, algorithm=_ffi.ADAMW, eps=1e-7, weight_decay=0.004):
+class AdamW(Adam, algorithm=_ffi_optimizers.ADAMW, eps=1e-7, weight_decay=0.004):
     """AdamW (Loshchilov and Hutter, 2019): arguments as Adam's, in Keras's order; weight_decay is 0.004 by default."""
 
     def __init__(
@@ -207,7 +207,7 @@ class AdamW(Adam, algorithm=_ffi.ADAMW, eps=1e-7, weight_decay=0.004):
         Optimizer.__init__(self, locals())
 
 
-class SGD(Optimizer, algorithm=_ffi.SGD, lr=0.01):
+class SGD(Optimizer, algorithm=_ffi_optimizers.SGD, lr=0.01):
     """Gradient descent, by Keras's convention: the learning rate stands inside the momentum, and weight_decay is
     decoupled.
 

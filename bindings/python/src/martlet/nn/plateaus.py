@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi, _ffi_schedules
+from martlet import _ffi_optimizers, _ffi_schedules
 from martlet._errors import DTypeError
 from martlet.nn.callbacks import Monitor
 from martlet.schedules._schedule import rate
@@ -43,7 +43,7 @@ class ReduceLROnPlateau(Monitor):
 
     def _begin(self) -> None:
         self._plateau = new_plateau(
-            _ffi.SEMANTICS_KERAS, self.factor, self.patience, self.min_delta, self.cooldown, "min_delta"
+            _ffi_optimizers.SEMANTICS_KERAS, self.factor, self.patience, self.min_delta, self.cooldown, "min_delta"
         )
         self._plateau.min_rate = self.min_lr
         self.best = None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet._spellings import OMITTED
 from martlet.optim._optimizer import Optimizer
 
 
-class Adafactor(Optimizer, algorithm=_ffi.ADAFACTOR):
+class Adafactor(Optimizer, algorithm=_ffi_optimizers.ADAFACTOR):
     """Adafactor (Shazeer and Stern, 2018) over numpy arrays, as torch has it.
 
     lr (or learning_rate)  the most that the relative step size may be, and the rate of weight decay, 0 or more. Default

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet._spellings import OMITTED
 from martlet.optim._optimizer import Optimizer
 
 
-class RMSprop(Optimizer, algorithm=_ffi.RMSPROP):
+class RMSprop(Optimizer, algorithm=_ffi_optimizers.RMSPROP):
     """RMSprop (Tieleman and Hinton, 2012; Graves, 2013) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-2
@@ -36,7 +36,7 @@ class RMSprop(Optimizer, algorithm=_ffi.RMSPROP):
         super().__init__(params, locals())
 
 
-class Adagrad(Optimizer, algorithm=_ffi.ADAGRAD):
+class Adagrad(Optimizer, algorithm=_ffi_optimizers.ADAGRAD):
     """Adagrad (Duchi et al., 2011) over numpy arrays.
 
     lr (or learning_rate)      learning rate, 0 or more. Default 1e-2
@@ -61,7 +61,7 @@ class Adagrad(Optimizer, algorithm=_ffi.ADAGRAD):
         super().__init__(params, locals())
 
 
-class Adadelta(Optimizer, algorithm=_ffi.ADADELTA):
+class Adadelta(Optimizer, algorithm=_ffi_optimizers.ADADELTA):
     """Adadelta (Zeiler, 2012) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet._spellings import OMITTED
 from martlet.optim._optimizer import Optimizer
 
 
-class Adam(Optimizer, algorithm=_ffi.ADAM):
+class Adam(Optimizer, algorithm=_ffi_optimizers.ADAM):
     """Adam (Kingma and Ba, 2015) over numpy arrays.
 
     lr (or learning_rate)            learning rate, 0 or more. Default 1e-3
@@ -35,7 +35,7 @@ class Adam(Optimizer, algorithm=_ffi.ADAM):
         super().__init__(params, locals())
 
 
-class AdamW(Adam, algorithm=_ffi.ADAMW):
+class AdamW(Adam, algorithm=_ffi_optimizers.ADAMW):
     """AdamW (Loshchilov and Hutter, 2019) over numpy arrays.
 
     Adam with the weight decay (default 0.01) taken off the parameter, p <- (1 - lr weight_decay) p, and not added to
@@ -75,7 +75,7 @@ class AdamOptimizer(Adam):
         super().__init__(None, lr, beta1=beta1, beta2=beta2, epsilon=epsilon, **options)
 
 
-class Adamax(Optimizer, algorithm=_ffi.ADAMAX):
+class Adamax(Optimizer, algorithm=_ffi_optimizers.ADAMAX):
     """Adamax (Kingma and Ba, 2015) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 2e-3
@@ -98,7 +98,7 @@ class Adamax(Optimizer, algorithm=_ffi.ADAMAX):
         super().__init__(params, locals())
 
 
-class NAdam(Optimizer, algorithm=_ffi.NADAM):
+class NAdam(Optimizer, algorithm=_ffi_optimizers.NADAM):
     """NAdam (Dozat, 2016) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 2e-3
@@ -124,7 +124,7 @@ class NAdam(Optimizer, algorithm=_ffi.NADAM):
         super().__init__(params, locals())
 
 
-class RAdam(Optimizer, algorithm=_ffi.RADAM):
+class RAdam(Optimizer, algorithm=_ffi_optimizers.RADAM):
     """RAdam (Liu et al., 2020) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-3

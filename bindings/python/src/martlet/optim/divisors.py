@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet._spellings import OMITTED
 from martlet.optim._optimizer import Optimizer
 
 
-class AdaBound(Optimizer, algorithm=_ffi.ADABOUND):
+class AdaBound(Optimizer, algorithm=_ffi_optimizers.ADABOUND):
     """AdaBound, with amsgrad AMSBound (Luo et al., 2019) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-3
@@ -38,7 +38,7 @@ class AdaBound(Optimizer, algorithm=_ffi.ADABOUND):
         super().__init__(params, locals())
 
 
-class AdaBelief(Optimizer, algorithm=_ffi.ADABELIEF):
+class AdaBelief(Optimizer, algorithm=_ffi_optimizers.ADABELIEF):
     """AdaBelief (Zhuang et al., 2020) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-3
@@ -69,7 +69,7 @@ class AdaBelief(Optimizer, algorithm=_ffi.ADABELIEF):
         super().__init__(params, locals())
 
 
-class LaProp(Optimizer, algorithm=_ffi.LAPROP):
+class LaProp(Optimizer, algorithm=_ffi_optimizers.LAPROP):
     """LaProp (Ziyin et al., 2020) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 4e-4
@@ -94,7 +94,7 @@ class LaProp(Optimizer, algorithm=_ffi.LAPROP):
         super().__init__(params, locals())
 
 
-class ADOPT(Optimizer, algorithm=_ffi.ADOPT):
+class ADOPT(Optimizer, algorithm=_ffi_optimizers.ADOPT):
     """ADOPT (Taniguchi et al., 2024) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-3

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet._spellings import OMITTED
 from martlet.optim._optimizer import Optimizer
 
 
-class Lion(Optimizer, algorithm=_ffi.LION):
+class Lion(Optimizer, algorithm=_ffi_optimizers.LION):
     """Lion (Chen et al., 2023) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-4
@@ -32,7 +32,7 @@ class Lion(Optimizer, algorithm=_ffi.LION):
         super().__init__(params, locals())
 
 
-class Adan(Optimizer, algorithm=_ffi.ADAN):
+class Adan(Optimizer, algorithm=_ffi_optimizers.ADAN):
     """Adan (Xie et al., 2022) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-3
@@ -57,7 +57,7 @@ class Adan(Optimizer, algorithm=_ffi.ADAN):
         super().__init__(params, locals())
 
 
-class AdEMAMix(Optimizer, algorithm=_ffi.ADEMAMIX):
+class AdEMAMix(Optimizer, algorithm=_ffi_optimizers.ADEMAMIX):
     """AdEMAMix (Pagliardini et al., 2024) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-3
@@ -88,7 +88,7 @@ class AdEMAMix(Optimizer, algorithm=_ffi.ADEMAMIX):
         super().__init__(params, locals())
 
 
-class SimplifiedAdEMAMix(Optimizer, algorithm=_ffi.SIMPLIFIED_ADEMAMIX):
+class SimplifiedAdEMAMix(Optimizer, algorithm=_ffi_optimizers.SIMPLIFIED_ADEMAMIX):
     """Simplified AdEMAMix (Morwani et al., 2025) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-4

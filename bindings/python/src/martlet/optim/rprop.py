@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet.optim._optimizer import Optimizer
 
 
-class Rprop(Optimizer, algorithm=_ffi.RPROP):
+class Rprop(Optimizer, algorithm=_ffi_optimizers.RPROP):
     """Rprop (Riedmiller and Braun, 1993) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet._errors import ArgumentError, OrderError
 from martlet._owner import gated
 from martlet._spellings import OMITTED
@@ -81,7 +81,7 @@ class ScheduleFree(Optimizer):
         self.training = train
 
 
-class SGDScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_SGD):
+class SGDScheduleFree(ScheduleFree, algorithm=_ffi_optimizers.SCHEDULE_FREE_SGD):
     """Schedule-Free gradient descent (Defazio et al., 2024) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1.0
@@ -110,7 +110,7 @@ class SGDScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_SGD):
         super().__init__(params, locals())
 
 
-class AdamWScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_ADAMW):
+class AdamWScheduleFree(ScheduleFree, algorithm=_ffi_optimizers.SCHEDULE_FREE_ADAMW):
     """Schedule-Free AdamW (Defazio et al., 2024) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 2.5e-3
@@ -141,7 +141,7 @@ class AdamWScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_ADAMW):
         super().__init__(params, locals())
 
 
-class RAdamScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_RADAM):
+class RAdamScheduleFree(ScheduleFree, algorithm=_ffi_optimizers.SCHEDULE_FREE_RADAM):
     """Schedule-Free RAdam (Defazio et al., 2024) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 2.5e-3

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet._spellings import OMITTED
 from martlet.optim._optimizer import Optimizer
 
 
-class SGD(Optimizer, algorithm=_ffi.SGD):
+class SGD(Optimizer, algorithm=_ffi_optimizers.SGD):
     """Gradient descent, with momentum (Sutskever et al., 2013) where there is one, over numpy arrays.
 
     lr (or learning_rate)   learning rate, 0 or more. Default 1e-3
@@ -35,7 +35,7 @@ class SGD(Optimizer, algorithm=_ffi.SGD):
         super().__init__(params, locals())
 
 
-class ASGD(Optimizer, algorithm=_ffi.ASGD):
+class ASGD(Optimizer, algorithm=_ffi_optimizers.ASGD):
     """Averaged gradient descent (Polyak and Juditsky, 1992) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-2

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from martlet import _arguments, _ffi, _ffi_schedules, _spellings
+from martlet import _arguments, _ffi, _ffi_optimizers, _ffi_schedules, _spellings
 from martlet._errors import ArgumentError, DTypeError, FormatError
 from martlet.schedules._schedule import rate, whole
 
@@ -48,7 +48,7 @@ class ReduceLROnPlateau:
         self.min_lr = min_lr
         climbs = _arguments.one_of(mode, {"min": 0, "max": _ffi_schedules.CLIMB}, "mode")
         relative = {"rel": _ffi_schedules.RELATIVE, "abs": 0}
-        self._plateau = new_plateau(_ffi.SEMANTICS_TORCH, factor, patience, threshold, cooldown)
+        self._plateau = new_plateau(_ffi_optimizers.SEMANTICS_TORCH, factor, patience, threshold, cooldown)
         self._plateau.flags = climbs | _arguments.one_of(threshold_mode, relative, "threshold_mode")
         self._plateau.eps = rate(eps, "eps")
         self._least()

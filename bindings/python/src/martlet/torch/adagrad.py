@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class RMSprop(Optimizer, algorithm=_ffi.RMSPROP, peer=torch.optim.RMSprop):
+class RMSprop(Optimizer, algorithm=_ffi_optimizers.RMSPROP, peer=torch.optim.RMSprop):
     """RMSprop (Tieleman and Hinton, 2012; Graves, 2013), with the arguments and defaults of torch.optim.RMSprop.
 
     What else there is is martlet.torch.Optimizer's.
@@ -35,7 +35,7 @@ class RMSprop(Optimizer, algorithm=_ffi.RMSPROP, peer=torch.optim.RMSprop):
         super().__init__(params, locals())
 
 
-class Adagrad(Optimizer, algorithm=_ffi.ADAGRAD, peer=torch.optim.Adagrad):
+class Adagrad(Optimizer, algorithm=_ffi_optimizers.ADAGRAD, peer=torch.optim.Adagrad):
     """Adagrad (Duchi et al., 2011), with the arguments and defaults of torch.optim.Adagrad.
 
     What else there is is martlet.torch.Optimizer's.
@@ -59,7 +59,7 @@ class Adagrad(Optimizer, algorithm=_ffi.ADAGRAD, peer=torch.optim.Adagrad):
         super().__init__(params, locals())
 
 
-class Adadelta(Optimizer, algorithm=_ffi.ADADELTA, peer=torch.optim.Adadelta):
+class Adadelta(Optimizer, algorithm=_ffi_optimizers.ADADELTA, peer=torch.optim.Adadelta):
     """Adadelta (Zeiler, 2012), with the arguments and defaults of torch.optim.Adadelta.
 
     What else there is is martlet.torch.Optimizer's.

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class Adam(Optimizer, algorithm=_ffi.ADAM, peer=torch.optim.Adam):
+class Adam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.Adam):
     """Adam, with the arguments and defaults of torch.optim.Adam; parameters and gradients on the CPU.
 
     Beside torch's: flush_denormals, semantics, state_dtype, cautious_weight_decay, corrected_weight_decay, as in
@@ -38,7 +38,7 @@ class Adam(Optimizer, algorithm=_ffi.ADAM, peer=torch.optim.Adam):
         super().__init__(params, locals())
 
 
-class AdamW(Adam, algorithm=_ffi.ADAM, peer=torch.optim.AdamW):
+class AdamW(Adam, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.AdamW):
     """AdamW, with the arguments and defaults of torch.optim.AdamW; the rest as in martlet.torch.Adam."""
 
     def __init__(
@@ -65,7 +65,7 @@ class AdamW(Adam, algorithm=_ffi.ADAM, peer=torch.optim.AdamW):
             group["decoupled_weight_decay"] = True
 
 
-class Adamax(Optimizer, algorithm=_ffi.ADAMAX, peer=torch.optim.Adamax):
+class Adamax(Optimizer, algorithm=_ffi_optimizers.ADAMAX, peer=torch.optim.Adamax):
     """Adamax (Kingma and Ba, 2015), with the arguments and defaults of torch.optim.Adamax.
 
     What else there is is martlet.torch.Optimizer's.
@@ -88,7 +88,7 @@ class Adamax(Optimizer, algorithm=_ffi.ADAMAX, peer=torch.optim.Adamax):
         super().__init__(params, locals())
 
 
-class NAdam(Optimizer, algorithm=_ffi.NADAM, peer=torch.optim.NAdam):
+class NAdam(Optimizer, algorithm=_ffi_optimizers.NADAM, peer=torch.optim.NAdam):
     """NAdam (Dozat, 2016), with the arguments and defaults of torch.optim.NAdam.
 
     What else there is is martlet.torch.Optimizer's.
@@ -113,7 +113,7 @@ class NAdam(Optimizer, algorithm=_ffi.NADAM, peer=torch.optim.NAdam):
         super().__init__(params, locals())
 
 
-class RAdam(Optimizer, algorithm=_ffi.RADAM, peer=torch.optim.RAdam):
+class RAdam(Optimizer, algorithm=_ffi_optimizers.RADAM, peer=torch.optim.RAdam):
     """RAdam (Liu et al., 2020), with the arguments and defaults of torch.optim.RAdam.
 
     What else there is is martlet.torch.Optimizer's.

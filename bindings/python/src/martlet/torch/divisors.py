@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class AdaBound(Optimizer, algorithm=_ffi.ADABOUND):
+class AdaBound(Optimizer, algorithm=_ffi_optimizers.ADABOUND):
     """AdaBound, with amsgrad AMSBound (Luo et al., 2019) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-3
@@ -42,7 +42,7 @@ class AdaBound(Optimizer, algorithm=_ffi.ADABOUND):
         super().__init__(params, locals())
 
 
-class AdaBelief(Optimizer, algorithm=_ffi.ADABELIEF):
+class AdaBelief(Optimizer, algorithm=_ffi_optimizers.ADABELIEF):
     """AdaBelief (Zhuang et al., 2020) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-3
@@ -76,7 +76,7 @@ class AdaBelief(Optimizer, algorithm=_ffi.ADABELIEF):
         super().__init__(params, locals())
 
 
-class LaProp(Optimizer, algorithm=_ffi.LAPROP):
+class LaProp(Optimizer, algorithm=_ffi_optimizers.LAPROP):
     """LaProp (Ziyin et al., 2020) over tensors.
 
     lr            learning rate, 0 or more. Default 4e-4
@@ -104,7 +104,7 @@ class LaProp(Optimizer, algorithm=_ffi.LAPROP):
         super().__init__(params, locals())
 
 
-class ADOPT(Optimizer, algorithm=_ffi.ADOPT):
+class ADOPT(Optimizer, algorithm=_ffi_optimizers.ADOPT):
     """ADOPT (Taniguchi et al., 2024) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-3

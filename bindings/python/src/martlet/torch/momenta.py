@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class Lion(Optimizer, algorithm=_ffi.LION):
+class Lion(Optimizer, algorithm=_ffi_optimizers.LION):
     """Lion (Chen et al., 2023) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-4
@@ -36,7 +36,7 @@ class Lion(Optimizer, algorithm=_ffi.LION):
         super().__init__(params, locals())
 
 
-class Adan(Optimizer, algorithm=_ffi.ADAN):
+class Adan(Optimizer, algorithm=_ffi_optimizers.ADAN):
     """Adan (Xie et al., 2022) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-3
@@ -64,7 +64,7 @@ class Adan(Optimizer, algorithm=_ffi.ADAN):
         super().__init__(params, locals())
 
 
-class AdEMAMix(Optimizer, algorithm=_ffi.ADEMAMIX):
+class AdEMAMix(Optimizer, algorithm=_ffi_optimizers.ADEMAMIX):
     """AdEMAMix (Pagliardini et al., 2024) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-3
@@ -98,7 +98,7 @@ class AdEMAMix(Optimizer, algorithm=_ffi.ADEMAMIX):
         super().__init__(params, locals())
 
 
-class SimplifiedAdEMAMix(Optimizer, algorithm=_ffi.SIMPLIFIED_ADEMAMIX):
+class SimplifiedAdEMAMix(Optimizer, algorithm=_ffi_optimizers.SIMPLIFIED_ADEMAMIX):
     """Simplified AdEMAMix (Morwani et al., 2025) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-4

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, empty
 from torch.optim import Optimizer as TorchOptimizer
 
-from martlet import _algorithms, _ffi, _spellings
+from martlet import _algorithms, _ffi_optimizers, _spellings
 from martlet._algorithms import Slots
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
@@ -75,7 +75,8 @@ class Kind:
         any that arithmetic is defined for: torch holds those of its constructor alone to ranges, and schedules go
         beyond them."""
         reader = self.reader
-        flags = reader.bits(group) | _spellings.denormal_flags(group.get("flush_denormals")) | _ffi.WIDE_RANGES
+        flags = reader.bits(group) | _spellings.denormal_flags(group.get("flush_denormals"))
+        flags |= _ffi_optimizers.WIDE_RANGES
         return Hyperparameters(reader.kind.number, reader.values(group), flags, group.get("semantics", "torch"))
 
     def is_differentiable(self, group: Group) -> bool:
@@ -109,7 +110,7 @@ class Kind:
         """What torch asks of its constructor's numbers."""
         _one_element(options["lr"], "lr")
         row = self.row(options)
-        row._replace(flags=row.flags & ~_ffi.WIDE_RANGES).check(self.reader.said(options))
+        row._replace(flags=row.flags & ~_ffi_optimizers.WIDE_RANGES).check(self.reader.said(options))
         for key in self.reader.lists:
             parts = self.reader.parts(options, key)
             tensors = [isinstance(_one_element(part, f"{key}[{index}]"), Tensor) for index, part in enumerate(parts)]
@@ -123,7 +124,7 @@ class Kind:
 
     def check_options(self, options: Group) -> None:
         """Kinds of all options that a step reads, before it reads them."""
-        self.row(options).write(_ffi.Config())
+        self.row(options).write(_ffi_optimizers.Config())
         dtype = options.get("state_dtype")
         if dtype is not None and dtype not in DTYPES:
             raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")

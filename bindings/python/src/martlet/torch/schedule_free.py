@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet import _ffi
+from martlet import _ffi_optimizers
 from martlet._errors import ArgumentError, OrderError
 from martlet.torch._optimizer import Optimizer
 
@@ -52,7 +52,7 @@ class ScheduleFree(Optimizer):
         return 1 - beta if train else 1 - 1 / beta
 
 
-class SGDScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_SGD):
+class SGDScheduleFree(ScheduleFree, algorithm=_ffi_optimizers.SCHEDULE_FREE_SGD):
     """Schedule-Free gradient descent (Defazio et al., 2024) over tensors.
 
     lr               learning rate, 0 or more. Default 1.0
@@ -84,7 +84,7 @@ class SGDScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_SGD):
         super().__init__(params, {**locals(), "train_mode": True})
 
 
-class AdamWScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_ADAMW):
+class AdamWScheduleFree(ScheduleFree, algorithm=_ffi_optimizers.SCHEDULE_FREE_ADAMW):
     """Schedule-Free AdamW (Defazio et al., 2024) over tensors.
 
     lr               learning rate, 0 or more. Default 2.5e-3
@@ -118,7 +118,7 @@ class AdamWScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_ADAMW):
         super().__init__(params, {**locals(), "train_mode": True})
 
 
-class RAdamScheduleFree(ScheduleFree, algorithm=_ffi.SCHEDULE_FREE_RADAM):
+class RAdamScheduleFree(ScheduleFree, algorithm=_ffi_optimizers.SCHEDULE_FREE_RADAM):
     """Schedule-Free RAdam (Defazio et al., 2024) over tensors.
 
     lr               learning rate, 0 or more. Default 2.5e-3

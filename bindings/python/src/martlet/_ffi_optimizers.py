@@ -1,0 +1,211 @@
+"""Sections 6 to 8 of the header, word for word: constants, structs and prototypes, over ctypes. _ffi.py says what holds
+for all."""
+
+from __future__ import annotations
+
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
+
+from martlet._ffi import Array, Parameter, _checked, _plain
+
+ADAM = 1
+ADAMW = 2
+SGD = 3
+RMSPROP = 4
+ADAGRAD = 5
+ADADELTA = 6
+RPROP = 7
+ASGD = 8
+ADAMAX = 9
+NADAM = 10
+RADAM = 11
+ADABOUND = 12
+ADABELIEF = 13
+ADAN = 14
+LION = 15
+ADEMAMIX = 16
+SIMPLIFIED_ADEMAMIX = 17
+ADOPT = 18
+LAPROP = 19
+SCHEDULE_FREE_SGD = 20
+SCHEDULE_FREE_ADAMW = 21
+SCHEDULE_FREE_RADAM = 22
+ADAFACTOR = 23
+
+SEMANTICS_TORCH = 0
+SEMANTICS_KERAS = 1
+SEMANTICS_OPTAX = 2
+SEMANTICS_PAPER = 3
+
+AMSGRAD = 1
+MAXIMIZE = 2
+FLUSH_DENORMALS = 4
+KEEP_DENORMALS = 8
+WIDE_RANGES = 16
+DECOUPLED_DECAY = 32
+CAUTIOUS_DECAY = 64
+CORRECTED_DECAY = 128
+NESTEROV = 256
+CENTERED = 512
+RECTIFY = 1024
+
+LR = 1
+BETA1 = 2
+BETA2 = 3
+BETA3 = 4
+EPS = 5
+WEIGHT_DECAY = 6
+MOMENTUM = 7
+DAMPENING = 8
+ALPHA = 9
+RHO = 10
+LR_DECAY = 11
+INITIAL_ACCUMULATOR_VALUE = 12
+ETAMINUS = 13
+ETAPLUS = 14
+STEP_SIZE_MIN = 15
+STEP_SIZE_MAX = 16
+LAMBD = 17
+T0 = 18
+MOMENTUM_DECAY = 19
+FINAL_LR = 20
+GAMMA = 21
+EPS_ROOT = 22
+EPS2 = 23
+BETA2_DECAY = 24
+CLIPPING_THRESHOLD = 25
+R = 26
+WEIGHT_LR_POWER = 27
+WARMUP_STEPS = 28
+ALPHA_WARMUP = 29
+BETA3_WARMUP = 30
+
+SLOT_ELEMENTS = 0
+SLOT_SCALAR = 1
+SLOT_ROWS = 2
+SLOT_COLUMNS = 3
+SLOT_VECTOR = 4
+
+TRAINING = 0
+EVALUATION = 1
+
+
+class Config(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("algorithm", c_int32),
+        ("semantics", c_int32),
+        ("flags", c_uint32),
+        ("seed", c_uint64),
+        ("lr", c_double),
+        ("beta1", c_double),
+        ("beta2", c_double),
+        ("beta3", c_double),
+        ("eps", c_double),
+        ("weight_decay", c_double),
+        ("momentum", c_double),
+        ("dampening", c_double),
+        ("alpha", c_double),
+        ("rho", c_double),
+        ("lr_decay", c_double),
+        ("initial_accumulator_value", c_double),
+        ("etaminus", c_double),
+        ("etaplus", c_double),
+        ("step_size_min", c_double),
+        ("step_size_max", c_double),
+        ("lambd", c_double),
+        ("t0", c_double),
+        ("momentum_decay", c_double),
+        ("final_lr", c_double),
+        ("gamma", c_double),
+        ("eps_root", c_double),
+        ("eps2", c_double),
+        ("beta2_decay", c_double),
+        ("clipping_threshold", c_double),
+        ("r", c_double),
+        ("weight_lr_power", c_double),
+        ("warmup_steps", c_double),
+        ("alpha_warmup", c_double),
+        ("beta3_warmup", c_double),
+    ]
+
+
+class Slot(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("kind", c_int32),
+        ("dtype", c_int32),
+        ("reserved", c_uint64 * 2),
+    ]
+
+
+class Report(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("skipped", c_int32),
+        ("grad_norm", c_double),
+        ("update_norm", c_double),
+        ("nonfinite_parameter", c_int64),
+    ]
+
+
+class Optimizer(Structure):
+    """Opaque: a pointer to it is a token."""
+
+
+HANDLE = POINTER(Optimizer)
+QUESTION = CFUNCTYPE(c_int32, c_void_p, c_void_p)
+
+martlet_config_init = _checked("martlet_config_init", POINTER(Config), c_size_t, c_int32)
+martlet_algorithm_name = _plain("martlet_algorithm_name", c_char_p, c_int32)
+martlet_algorithm_slot_count = _checked("martlet_algorithm_slot_count", POINTER(c_int64), POINTER(Config))
+martlet_algorithm_flags = _plain("martlet_algorithm_flags", c_uint32, c_int32)
+martlet_hyperparameter_name = _plain("martlet_hyperparameter_name", c_char_p, c_int32)
+martlet_slot_get = _checked("martlet_slot_get", POINTER(Slot), POINTER(Config), c_int32)
+
+martlet_report_init = _checked("martlet_report_init", POINTER(Report), c_size_t)
+martlet_step = _checked("martlet_step", POINTER(Report), POINTER(Parameter), c_int64, POINTER(Config), c_int64)
+martlet_array_step = _checked(
+    "martlet_array_step",
+    POINTER(c_float),
+    POINTER(c_float),
+    POINTER(c_float),
+    c_int64,
+    POINTER(c_int64),
+    POINTER(Config),
+)
+martlet_answers_get = _checked(
+    "martlet_answers_get", POINTER(c_int64), POINTER(QUESTION), c_int64, POINTER(c_void_p), c_int64
+)
+
+martlet_optimizer_create = _checked("martlet_optimizer_create", POINTER(HANDLE), POINTER(Config))
+martlet_optimizer_destroy = _checked("martlet_optimizer_destroy", HANDLE)
+martlet_optimizer_clone = _checked("martlet_optimizer_clone", HANDLE, POINTER(HANDLE))
+martlet_optimizer_reset = _checked("martlet_optimizer_reset", HANDLE)
+martlet_optimizer_group_add = _checked("martlet_optimizer_group_add", HANDLE, POINTER(c_int32), POINTER(Config))
+martlet_optimizer_add = _checked("martlet_optimizer_add", HANDLE, POINTER(c_int64), POINTER(Parameter))
+martlet_optimizer_step = _checked("martlet_optimizer_step", HANDLE, POINTER(Report), POINTER(Array), c_int64)
+martlet_optimizer_set = _checked("martlet_optimizer_set", HANDLE, c_int32, c_int32, c_double)
+martlet_optimizer_get = _checked("martlet_optimizer_get", HANDLE, POINTER(c_double), c_int32, c_int32)
+martlet_optimizer_mode_set = _checked("martlet_optimizer_mode_set", HANDLE, c_int32)
+martlet_optimizer_count = _checked("martlet_optimizer_count", HANDLE, POINTER(c_int64))
+martlet_optimizer_group_count = _checked("martlet_optimizer_group_count", HANDLE, POINTER(c_int64))
+martlet_optimizer_size = _checked("martlet_optimizer_size", HANDLE, POINTER(c_int64))
+martlet_optimizer_state_get = _checked("martlet_optimizer_state_get", HANDLE, POINTER(Array), c_int64, c_int32)
+martlet_optimizer_state_set = _checked("martlet_optimizer_state_set", HANDLE, c_int64, c_int32, POINTER(Array))
+martlet_optimizer_step_get = _checked("martlet_optimizer_step_get", HANDLE, POINTER(c_int64), c_int64)
+martlet_optimizer_step_set = _checked("martlet_optimizer_step_set", HANDLE, c_int64, c_int64)
+martlet_optimizer_save = _checked("martlet_optimizer_save", HANDLE, c_char_p)
+martlet_optimizer_load = _checked("martlet_optimizer_load", HANDLE, c_char_p)

@@ -1,0 +1,435 @@
+/*
+ * martlet/models.h - the matrix product, layers and models: sections 10 to 12 of martlet.h, which includes it.
+ */
+#include "../martlet.h"
+
+#ifndef MARTLET_MODELS_H
+#define MARTLET_MODELS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------------
+ * 10. Matrix product
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_TRANSPOSE_LEFT 1u  /* left is stored as inner x rows */
+#define MARTLET_TRANSPOSE_RIGHT 2u /* right is stored as columns x inner */
+#define MARTLET_ACCUMULATE 4u      /* out += left right */
+
+/* out = left right, in fp32.
+ *
+ * out      rows x columns, written (with MARTLET_ACCUMULATE read too)
+ * left     rows x inner; right: inner x columns. All are contiguous, row after row
+ * flags    MARTLET_TRANSPOSE_LEFT, ... or 0
+ *
+ * Sums go over inner in blocks of fixed bounds, so the bits are the same for every thread count on one
+ * instruction set. Fails with NULL, SHAPE, ARGUMENT, ALIGNMENT, OVERLAP (out with a factor) and MEMORY.
+ * Since 0.1. */
+martlet_status martlet_matmul(float *out, const float *left, const float *right, int64_t rows, int64_t inner,
+                              int64_t columns, uint32_t flags);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 11. Layers
+ *
+ * A model is a graph of nodes. Node 0 is the input; each layer adds one, and names the nodes it reads.
+ * Everything is fp32. A sample has 1 to 8 sizes, the batch not among them; images are height, width,
+ * channels. Equations: x is what the layer reads, y what it gives.
+ *
+ * DENSE                  y = activation(x kernel + bias) over the last size. kernel: inputs x units
+ * CONV2D                 y[i,j,f] = activation(bias[f] + sum x[i s + r d - p, j s + q d - p, c] kernel[r,q,c,f]),
+ *                        a cross-correlation with stride s, dilation d and p zeros at the border.
+ *                        kernel: height x width x channels / groups x units
+ * MAX_POOL2D             the largest element of each window, each channel apart; NaN wins
+ * AVERAGE_POOL2D         the mean of each window; zeros at the border count with MARTLET_COUNT_PADDING
+ * GLOBAL_AVERAGE_POOL2D  the mean of each channel: channels
+ * FLATTEN, RESHAPE       the same elements in the same order with other sizes
+ * PERMUTE                the sizes in another order, elements moved along; dimensions that stay neighbours count
+ *                        as one, and at most three of these change places (UNSUPPORTED otherwise)
+ * DROPOUT                in training each element is 0 with probability rate, else x / (1 - rate).
+ *                        Srivastava et al., JMLR 15, 2014
+ * BATCH_NORM             y = activation(scale (x - mean) / sqrt(variance + epsilon) + shift) for each channel
+ *                        (the last size); mean and variance are the batch's in training, where the moving
+ *                        ones become momentum moving + (1 - momentum) batch, and the moving ones otherwise.
+ *                        Ioffe, Szegedy: Batch normalization. ICML 2015
+ * NORMALIZATION          y = (x - mean) factor for each channel, with statistics that training leaves alone
+ * ACTIVATION             y = activation(x)
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_LAYER_INPUT 0 /* node 0; cannot be added */
+#define MARTLET_LAYER_DENSE 1
+#define MARTLET_LAYER_CONV2D 2
+#define MARTLET_LAYER_MAX_POOL2D 3
+#define MARTLET_LAYER_AVERAGE_POOL2D 4
+#define MARTLET_LAYER_GLOBAL_AVERAGE_POOL2D 5
+#define MARTLET_LAYER_FLATTEN 6
+#define MARTLET_LAYER_RESHAPE 7
+#define MARTLET_LAYER_PERMUTE 8
+#define MARTLET_LAYER_DROPOUT 9
+#define MARTLET_LAYER_BATCH_NORM 10
+#define MARTLET_LAYER_NORMALIZATION 11
+#define MARTLET_LAYER_ACTIVATION 12
+
+#define MARTLET_ACTIVATION_LINEAR 0     /* x */
+#define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
+#define MARTLET_ACTIVATION_LEAKY_RELU 2 /* x, or slope x where x < 0 */
+#define MARTLET_ACTIVATION_GELU 3       /* x (1 + erf(x / sqrt 2)) / 2 */
+#define MARTLET_ACTIVATION_SILU 4       /* x / (1 + exp(-x)) */
+#define MARTLET_ACTIVATION_TANH 5
+#define MARTLET_ACTIVATION_SIGMOID 6    /* 1 / (1 + exp(-x)) */
+#define MARTLET_ACTIVATION_SOFTMAX 7    /* exp(x) / sum exp(x) over the last size */
+
+#define MARTLET_PADDING_VALID 0    /* none */
+#define MARTLET_PADDING_SAME 1     /* out = ceil(in / stride); of an odd count the last side gets one more */
+#define MARTLET_PADDING_EXPLICIT 2 /* the layer's pads */
+
+/* How a kernel or bias starts. For kernels with fan_in inputs and fan_out outputs to each unit:
+ * variance v = 2 / (fan_in + fan_out) (Glorot, Bengio 2010), 2 / fan_in (He et al. 2015), 1 / fan_in
+ * (LeCun et al. 1998); uniform within sqrt(3 v), normal with that variance, cut at two deviations and
+ * widened to keep it, as Keras does. */
+#define MARTLET_INITIALIZER_ZEROS 0
+#define MARTLET_INITIALIZER_CONSTANT 1 /* the value beside it */
+#define MARTLET_INITIALIZER_GLOROT_UNIFORM 2
+#define MARTLET_INITIALIZER_GLOROT_NORMAL 3
+#define MARTLET_INITIALIZER_HE_UNIFORM 4
+#define MARTLET_INITIALIZER_HE_NORMAL 5
+#define MARTLET_INITIALIZER_LECUN_UNIFORM 6
+#define MARTLET_INITIALIZER_LECUN_NORMAL 7
+#define MARTLET_INITIALIZER_UNIFORM 8 /* within the value beside it, either sign */
+#define MARTLET_INITIALIZER_NORMAL 9  /* with the value beside it as deviation */
+
+/* Flags of a layer. */
+#define MARTLET_NO_BIAS 1u           /* DENSE, CONV2D; BATCH_NORM: no shift */
+#define MARTLET_NO_SCALE 2u          /* BATCH_NORM */
+#define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
+#define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL2D: as torch does by default */
+
+/* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
+ * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read
+ * are passed over. A shape has at most 2^40 elements, the input of MAX_POOL2D 2^31. */
+typedef struct martlet_layer {
+    uint32_t struct_size;
+    int32_t kind;               /* MARTLET_LAYER_DENSE, ... */
+    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, CONV2D, BATCH_NORM, ACTIVATION */
+    uint32_t flags;             /* MARTLET_NO_BIAS, ... */
+    int64_t units;              /* DENSE: outputs; CONV2D: filters. 1 to 2^30; no default */
+    int64_t kernel[2];          /* CONV2D (no default), pools (2, 2): height and width of the window, to 2^20 */
+    int64_t stride[2];          /* CONV2D: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
+    int64_t dilation[2];        /* CONV2D: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
+    int64_t pads[4];            /* with MARTLET_PADDING_EXPLICIT: top, bottom, left, right; less than the
+                                   window that dilation spans */
+    int64_t groups;             /* CONV2D: 1; divides channels and units */
+    int32_t padding;            /* CONV2D, pools: MARTLET_PADDING_VALID */
+    int32_t rank;               /* RESHAPE, PERMUTE: how many sizes follow */
+    int64_t sizes[8];           /* RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
+                                   input's dimension, from 0, that each of the output's is */
+    double rate;                /* DROPOUT: 0.5; 0 <= rate < 1 */
+    double slope;               /* LEAKY_RELU: 0.01; 0 or more */
+    double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */
+    double epsilon;             /* BATCH_NORM: 1e-3; more than 0 */
+    int32_t kernel_initializer; /* MARTLET_INITIALIZER_GLOROT_UNIFORM */
+    int32_t bias_initializer;   /* MARTLET_INITIALIZER_ZEROS */
+    double kernel_value;        /* what the initialisers that ask for a value take: 0 */
+    double bias_value;
+    const char *name;           /* UTF-8 of 1 to 200 bytes without '/' and unique, or NULL: the kind and a
+                                   number, "dense", "dense_1" */
+} martlet_layer;
+
+/* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,
+ * STRUCT and ARGUMENT (no such kind). Since 0.1. */
+martlet_status martlet_layer_init(martlet_layer *out_layer, size_t struct_size, int32_t kind);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 12. Models
+ *
+ *     const int64_t sizes[] = {784};
+ *     martlet_model *model;
+ *     martlet_model_create(&model, sizes, 1, seed);
+ *     martlet_layer layer;
+ *     martlet_layer_init(&layer, sizeof layer, MARTLET_LAYER_DENSE);
+ *     layer.units = 64, layer.activation = MARTLET_ACTIVATION_RELU;
+ *     martlet_model_add(model, &layer, NULL, 0, NULL);
+ *     layer.units = 10, layer.activation = MARTLET_ACTIVATION_LINEAR;
+ *     martlet_model_add(model, &layer, NULL, 0, NULL);
+ *     martlet_training training;
+ *     martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY);
+ *     training.metrics = MARTLET_METRIC_ACCURACY;
+ *     martlet_model_compile(model, &training, NULL);
+ *     martlet_array x = {images, 60000 * 784, MARTLET_FP32, 0, NULL, NULL, NULL, 0, 0, 0};
+ *     martlet_array y = {digits, 60000, MARTLET_UINT8, 0, NULL, NULL, NULL, 0, 0, 0};
+ *     martlet_result result;
+ *     martlet_result_init(&result, sizeof result);
+ *     martlet_model_fit(model, &result, &x, &y, NULL);
+ *     martlet_model_save(model, "digits.safetensors");
+ *
+ * A handle owns its parameters, their gradients, its statistics and its optimizer. As with optimizers,
+ * its value is a token that is never given out twice. Beside the errors it names, every function here
+ * answers HANDLE, BUSY and INTERRUPTED, ALIGNMENT for a misaligned pointer, and where it computes something
+ * (load does), ARGUMENT for a wrong MARTLET_ISA or MARTLET_NUM_THREADS in the environment. The first call
+ * that needs parameters, and succeeds, makes and initialises them: from then on no layer can be added (ORDER).
+ *
+ * The same seed, data and calls give the same bits for any thread count on one instruction set. Numbers
+ * too small for the normal range count as zero. A training step allocates nothing once one of its thread
+ * has been made.
+ * ------------------------------------------------------------------------------------------------- */
+
+typedef struct martlet_model martlet_model;
+
+/* Makes a model of one node, the input, whose samples have these sizes (rank of them, 1 to 8). seed: of
+ * initial values, dropout and the order of samples. Fails with NULL, SHAPE and MEMORY. Since 0.1. */
+martlet_status martlet_model_create(martlet_model **out_model, const int64_t *sizes, int64_t rank, uint64_t seed);
+
+/* Frees the model and what it owns. NULL is no error. Since 0.1. */
+martlet_status martlet_model_destroy(martlet_model *model);
+
+/* Forgets training: initial values, moments, counters and statistics are as in the beginning, also the mean
+ * and factor of NORMALIZATION that were written into their buffer. What compile was told stays, and
+ * hyperparameters stay as martlet_model_set left them. Fails with MEMORY. Since 0.1. */
+martlet_status martlet_model_reset(martlet_model *model);
+
+/* Adds a layer.
+ *
+ * inputs      input_count nodes that it reads; NULL and 0: the one added last. Only sequences are served:
+ *             one node, the one added last (UNSUPPORTED otherwise)
+ * out_node    NULL, or receives its node's number
+ *
+ * Fails with NULL, STRUCT, ARGUMENT (also for more than 1,023 layers), SHAPE (the input's does not suit, or
+ * there are more than 2^40 elements), UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
+martlet_status martlet_model_add(martlet_model *model, const martlet_layer *layer, const int32_t *inputs,
+                                 int64_t input_count, int32_t *out_node);
+
+#define MARTLET_LOSS_CROSS_ENTROPY 1        /* -log p[label], or -sum t log p over targets t */
+#define MARTLET_LOSS_NLL 2                  /* -x[label]: the output holds log-probabilities */
+#define MARTLET_LOSS_BINARY_CROSS_ENTROPY 3 /* mean of -t log p - (1 - t) log(1 - p) */
+#define MARTLET_LOSS_MSE 4                  /* mean of (x - t)^2 */
+#define MARTLET_LOSS_MAE 5                  /* mean of |x - t| */
+#define MARTLET_LOSS_HUBER 6                /* mean of d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2) */
+
+/* What the output is to a cross-entropy. Where that is probabilities which a softmax gives under CROSS_ENTROPY, or
+ * a sigmoid under BINARY_CROSS_ENTROPY, the loss is worked out together with the activation, from what that
+ * is applied to: it has no bounds then, and its gradient is p - t however far a wrong answer leads. So it is for
+ * an activation of a layer as for one by itself, also with FLATTEN, RESHAPE, a linear ACTIVATION or a DROPOUT of
+ * rate 0 behind it; a row of the loss must be a row of the softmax, or a part of one. Predictions and metrics
+ * are of the probabilities. */
+#define MARTLET_FROM_AUTO 0          /* probabilities where the last layer's activation is softmax or sigmoid, else
+                                        logits; pools, FLATTEN, RESHAPE, PERMUTE, DROPOUT and a linear
+                                        ACTIVATION behind it do not count */
+#define MARTLET_FROM_LOGITS 1
+#define MARTLET_FROM_PROBABILITIES 2 /* any others than those are divided by their sum, and kept within 1e-7 of 0 and
+                                        1, where the gradient is 0, as Keras does */
+
+#define MARTLET_METRIC_ACCURACY 1u     /* in each row, the last size, the largest output is the label's, or where the
+                                          largest target is; of one output: it is on the label's side of 1/2. With
+                                          BINARY_CROSS_ENTROPY each output counts by itself: it is on the target's
+                                          side of 1/2, of 0 for logits */
+#define MARTLET_METRIC_TOP_ACCURACY 2u /* the label is among the `top` largest of its row */
+#define MARTLET_METRIC_MSE 4u          /* this and MAE take targets; labels are an error (TYPE) */
+#define MARTLET_METRIC_MAE 8u
+
+/* A from, label_smoothing or delta that the loss does not read is an error where it differs from its default
+ * (ARGUMENT); top without its metric is passed over. */
+typedef struct martlet_training {
+    uint32_t struct_size;
+    int32_t loss;           /* MARTLET_LOSS_... */
+    int32_t from;           /* of CROSS_ENTROPY and BINARY_CROSS_ENTROPY. Default MARTLET_FROM_AUTO */
+    uint32_t metrics;       /* MARTLET_METRIC_ACCURACY, ... or 0 */
+    int64_t batch_size;     /* samples in a training step, 1 to 2^31; smaller batches use the memory planned for
+                               it, a larger one plans anew, and only then gives the old plan's back.
+                               Default 32 */
+    int32_t top;            /* of MARTLET_METRIC_TOP_ACCURACY. Default 5 */
+    int32_t reserved;       /* 0 */
+    double label_smoothing; /* 0 <= s < 1, of cross-entropies: targets become (1 - s) t + s / classes
+                               (s / 2 for the binary one). Default 0 */
+    double delta;           /* of MARTLET_LOSS_HUBER, more than 0. Default 1 */
+} martlet_training;
+
+/* Fills *out_training with a loss's defaults; writes struct_size bytes. Fails with NULL, STRUCT and
+ * ARGUMENT. Since 0.1. */
+martlet_status martlet_training_init(martlet_training *out_training, size_t struct_size, int32_t loss);
+
+/* Makes the model ready to train: parameters are made if there are none yet, moments start at zero, and
+ * memory for batches is planned once. optimizer: NULL for Adam with its defaults; a Schedule-Free one has a beta1, or
+ * momentum, over 0 (ARGUMENT), here and in martlet_model_set. May be called again.
+ * Fails with NULL, STRUCT, ARGUMENT, SHAPE, UNSUPPORTED (a field of optimizer), ORDER (no layer) and MEMORY.
+ * Since 0.1. */
+martlet_status martlet_model_compile(martlet_model *model, const martlet_training *training,
+                                     const martlet_config *optimizer);
+
+/* What training or evaluating gave: means over all samples looked at. */
+typedef struct martlet_result {
+    uint32_t struct_size;
+    int32_t epochs;      /* finished: all samples of each were trained on */
+    int64_t batches;     /* of the last epoch */
+    int64_t samples;     /* of the last epoch */
+    double loss;         /* of the last epoch: each batch's as it was before its step */
+    double accuracy;     /* NaN where the metric was not asked for; so are the next three */
+    double top_accuracy;
+    double mse;
+    double mae;
+    double validation_loss;     /* after the last epoch; NaN without validation data, and where that epoch was
+                                   stopped. So are the next four */
+    double validation_accuracy;
+    double validation_top_accuracy;
+    double validation_mse;
+    double validation_mae;
+} martlet_result;
+
+/* Sets struct_size and NaN or 0 in the rest. Fails with NULL and STRUCT. Since 0.1. */
+martlet_status martlet_result_init(martlet_result *out_result, size_t struct_size);
+
+/* One training step on one batch.
+ *
+ * out_result   NULL, or a result with struct_size set; filled on success
+ * x            the samples, fp32, contiguous: rank 0, or the number of samples and then the input's sizes
+ * y            what they should give, contiguous: INT32, INT64 or UINT8 labels, one for each row of the output,
+ *              which is its last size, of 2^31 - 1 classes at most (cross-entropy and NLL; also
+ *              BINARY_CROSS_ENTROPY of one output); with a rank, the first size is the number of samples. Or
+ *              fp32 targets: rank 0, or the number of samples and then the output's sizes
+ * rows         row_count samples that make up the batch, in this order; NULL and 0: all samples of x
+ *
+ * The loss is the mean over all rows of the batch, and its gradient is what the step follows. NaN and
+ * infinities in x and in targets are taken as they come, here and in fit, evaluate and predict: that is
+ * chosen, since to look for them is another pass over all samples. One of them can make the loss and every
+ * parameter NaN; a loss that is not finite is no error: look at out_result, or at the samples before.
+ * Fails with NULL, STRUCT, TYPE, SHAPE (no sample, x and y do not fit), ALIGNMENT, OVERLAP (x, y or rows with
+ * the model's parameters, gradients or statistics, which the step writes), UNSUPPORTED (an array's scales;
+ * labels of more classes), ARGUMENT (a label or row out of range), ORDER (not compiled) and MEMORY; then
+ * nothing has changed. Since 0.1. */
+martlet_status martlet_model_train(martlet_model *model, martlet_result *out_result, const martlet_array *x,
+                                   const martlet_array *y, const int64_t *rows, int64_t row_count);
+
+typedef struct martlet_progress {
+    uint32_t struct_size;
+    int32_t epoch;    /* from 0 */
+    int32_t epochs;   /* asked for; 1 in evaluate and predict */
+    int32_t reserved;
+    int64_t batch;    /* batches done in this epoch, 1 or more */
+    int64_t batches;  /* in an epoch */
+    int64_t samples;  /* done in this epoch */
+    double loss;      /* mean over this epoch's samples so far; NaN in predict */
+    double accuracy;  /* the same; NaN where not asked for */
+    double seconds;   /* since the call */
+} martlet_progress;
+
+/* Flags of a loop. */
+#define MARTLET_KEEP_ORDER 1u /* fit: samples in their own order; else shuffled anew in each epoch */
+
+/* How fit, evaluate and predict walk over their samples. martlet_loop_init sets the defaults. */
+typedef struct martlet_loop {
+    uint32_t struct_size;
+    uint32_t flags;
+    int64_t epochs;     /* fit. Default 1 */
+    int64_t batch_size; /* 0, the default: that of compile (32 before it) */
+    /* Called after each batch, on the calling thread, with struct_size set; NULL: not called. Nonzero ends the
+     * call with MARTLET_STOPPED. Inside it this thread may call the functions of this model that get, count,
+     * predict and save, and no other of this model's. It must return: nothing may be thrown out of it, nor may it
+     * jump (longjmp). What C++ wants to throw it keeps as a std::exception_ptr, returns nonzero, and throws
+     * behind the call: Examples/C/schedule.cpp. */
+    int32_t (*progress)(void *user, const martlet_progress *progress);
+    void *user;
+    const martlet_array *validation_x; /* fit: evaluated after each epoch; NULL, NULL: nothing is */
+    const martlet_array *validation_y;
+} martlet_loop;
+
+/* Fills *out_loop with the defaults; writes struct_size bytes. Fails with NULL and STRUCT. Since 0.1. */
+martlet_status martlet_loop_init(martlet_loop *out_loop, size_t struct_size);
+
+/* Trains for some epochs: shuffles, and steps batch by batch; the last batch of an epoch may be smaller. x and y
+ * as in martlet_model_train, of any count of samples; loop: NULL for the defaults. out_result is also filled
+ * on MARTLET_STOPPED; an epoch stopped at its last batch is finished, but not validated. Fits one after another
+ * give the bits of one fit of all their epochs, so a schedule sets MARTLET_LR between them (martlet_model_set);
+ * early stopping belongs in the progress function (Examples/C/stopping.c). Everything is checked before the first
+ * step. Fails with NULL, STRUCT, TYPE, SHAPE, ALIGNMENT, OVERLAP (x, y or validation data with the model's
+ * parameters, gradients or statistics), UNSUPPORTED, ARGUMENT (a label out of range, a field of loop), ORDER (not
+ * compiled) and MEMORY. Since 0.1. */
+martlet_status martlet_model_fit(martlet_model *model, martlet_result *out_result, const martlet_array *x,
+                                 const martlet_array *y, const martlet_loop *loop);
+
+/* Loss and metrics over all samples, nothing changed but the mode (martlet_model_mode_set). Arguments and errors as in martlet_model_fit; of loop only
+ * batch_size and progress are used, and x and y may lie in the model's buffers, which are only read. Since 0.1. */
+martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_result, const martlet_array *x,
+                                      const martlet_array *y, const martlet_loop *loop);
+
+/* The output of every sample: the same to the bit whatever batch the sample comes in, by itself or among others.
+ *
+ * out    out_count floats: samples times the output's elements; may not overlap x, nor the model's parameters
+ *        and statistics (OVERLAP)
+ * loop   as in martlet_model_evaluate
+ *
+ * Fails as martlet_model_fit does, and needs no compile; ORDER: there is no layer. Since 0.1. */
+martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t out_count, const martlet_array *x,
+                                     const martlet_loop *loop);
+
+/* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of the model's optimizer. Fails with ARGUMENT, with ORDER
+ * before compile, and where it reads with NULL. Since 0.1. */
+martlet_status martlet_model_set(martlet_model *model, int32_t hyperparameter, double value);
+martlet_status martlet_model_get(martlet_model *model, double *out_value, int32_t hyperparameter);
+
+/* Moves the parameters of a model whose optimizer is Schedule-Free to where gradients are taken (MARTLET_TRAINING) or to
+ * the trained point (MARTLET_EVALUATION), which the way there and back changes by no more than rounding; others stay as
+ * they are. Calls move them by themselves: train and fit begin in TRAINING; predict, evaluate, save and each epoch of fit
+ * end in EVALUATION. This is for who reads or writes the parameters' buffer after martlet_model_train. Before compile
+ * there is nothing to move. Fails with ARGUMENT (mode) and MEMORY. Since 0.1. */
+martlet_status martlet_model_mode_set(martlet_model *model, int32_t mode);
+
+/* Training steps done since compile. Fails with NULL, and with ORDER before compile. Since 0.1. */
+martlet_status martlet_model_step_get(martlet_model *model, int64_t *out_step);
+
+/* The Euclidean norm of the latest training step's gradient; NaN before the first since compile, reset or load,
+ * since a file holds no gradients. Fails with NULL, ORDER (not compiled) and MEMORY. Since 0.1. */
+martlet_status martlet_model_grad_norm_get(martlet_model *model, double *out_norm);
+
+/* A model's numbers lie in three flat buffers; views say what lies where. */
+#define MARTLET_BUFFER_PARAMETERS 0 /* what training changes */
+#define MARTLET_BUFFER_GRADIENTS 1  /* the latest training step's; views are those of the parameters. ORDER before compile */
+#define MARTLET_BUFFER_STATISTICS 2 /* moving means and variances; NORMALIZATION's mean and factor */
+
+typedef struct martlet_view {
+    const char *name;     /* "dense/kernel"; valid until destroy */
+    int32_t node;         /* whose */
+    int32_t rank;
+    int64_t sizes[8];
+    int64_t offset;       /* first element in the buffer */
+    int64_t count;
+    uint64_t reserved[4]; /* 0 */
+} martlet_view;           /* 128 bytes, for good */
+
+/* A buffer's address and elements. It may be read and written while no call is inside; it is the model's own and
+ * valid until destroy, gradients until compile or reset. out_data or out_count may be NULL. Fails with ARGUMENT
+ * (no such buffer), ORDER (no layer; gradients before compile), SHAPE (more than 2^40 parameters) and MEMORY.
+ * Since 0.1. */
+martlet_status martlet_model_buffer_get(martlet_model *model, float **out_data, int64_t *out_count, int32_t buffer);
+/* How many views a buffer has. Fails as martlet_model_buffer_get does, and with NULL. Since 0.1. */
+martlet_status martlet_model_view_count(martlet_model *model, int64_t *out_count, int32_t buffer);
+/* One of them, counted from 0. Fails as martlet_model_view_count does; ARGUMENT: there is none. Since 0.1. */
+martlet_status martlet_model_view_get(martlet_model *model, martlet_view *out_view, int32_t buffer, int64_t index);
+
+typedef struct martlet_node {
+    const char *name;         /* the layer's; "input" for node 0; valid until destroy */
+    int32_t kind;             /* MARTLET_LAYER_... */
+    int32_t rank;
+    int64_t sizes[8];         /* of one sample of its output */
+    int64_t parameter_count;  /* elements that training changes */
+    int64_t statistics_count; /* elements that it does not */
+    uint64_t reserved[4];     /* 0 */
+} martlet_node;               /* 128 bytes, for good */
+
+/* How many nodes there are, the input among them. Fails with NULL. Since 0.1. */
+martlet_status martlet_model_node_count(martlet_model *model, int64_t *out_count);
+/* One of them. Fails with ARGUMENT and NULL. Since 0.1. */
+martlet_status martlet_model_node_get(martlet_model *model, martlet_node *out_node, int64_t index);
+
+/* Saves the layers and what each reads, parameters and statistics, and after compile what training needs to go
+ * on to the bit: the loss, the optimizer's hyperparameters and moments, counters. A safetensors file, written as
+ * martlet_optimizer_save does. Fails with NULL, FILE, ORDER (no layer) and MEMORY. Since 0.1. */
+martlet_status martlet_model_save(martlet_model *model, const char *path);
+
+/* Makes a model from what save wrote, compiled if it was. Destroy it with martlet_model_destroy. Fails with NULL,
+ * FILE, FORMAT and MEMORY. Since 0.1. */
+martlet_status martlet_model_load(martlet_model **out_model, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MARTLET_MODELS_H */

@@ -1,0 +1,571 @@
+/*
+ * martlet/optimizers.h - algorithms and their hyperparameters, steps, optimizer handles and schedules: sections 6 to 9 of
+ * martlet.h, which includes it.
+ */
+#include "../martlet.h"
+
+#ifndef MARTLET_OPTIMIZERS_H
+#define MARTLET_OPTIMIZERS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------------
+ * 6. Algorithms and hyperparameters
+ *
+ * Every algorithm is given g, the gradient (negated with MARTLET_MAXIMIZE), with weight_decay p added to it
+ * unless the decay is decoupled (flags, below). t counts steps from 1, ^ is a power, and everything is worked
+ * out element by element. In brackets: the slots, and what of them is a scalar.
+ *
+ * Adam      [exp_avg m, exp_avg_sq v; with AMSGRAD max_exp_avg_sq r]
+ *           m <- m + (1 - beta1) (g - m);  v <- beta2 v + (1 - beta2) g^2
+ *           p <- p - lr / c1 m / (sqrt(v / c2) + eps),  c1 = 1 - beta1^t,  c2 = 1 - beta2^t
+ *           AMSGRAD: r <- max(r, v) in v's place. Kingma, Ba: Adam: a method for stochastic optimization. ICLR
+ *           2015, algorithm 1. Reddi, Kale, Kumar: On the convergence of Adam and beyond. ICLR 2018, algorithm 2
+ * AdamW     the same; its decay is decoupled. Loshchilov, Hutter: Decoupled weight decay regularization. ICLR
+ *           2019, algorithm 2
+ * SGD       [with a momentum: momentum_buffer b]
+ *           b <- momentum b + (1 - dampening) g, at the first step g;  p <- p - lr b
+ *           NESTEROV: p <- p - lr (g + momentum b), for a dampening of 0 alone. Without a momentum b is g.
+ *           Sutskever, Martens, Dahl, Hinton: On the importance of initialization and momentum in deep learning.
+ *           ICML 2013
+ * RMSprop   [square_avg v; with a momentum momentum_buffer b; with CENTERED grad_avg a]
+ *           v <- alpha v + (1 - alpha) g^2;  u = g / (sqrt(v) + eps);  p <- p - lr u
+ *           CENTERED: a <- alpha a + (1 - alpha) g, and v - a^2 in v's place. With a momentum: b <- momentum b + u
+ *           in u's place. Tieleman, Hinton: Lecture 6.5, 2012. Graves: Generating sequences with recurrent neural
+ *           networks. arXiv:1308.0850
+ * Adagrad   [sum s] s <- s + g^2, from initial_accumulator_value;  p <- p - lr / (1 + (t - 1) lr_decay) g /
+ *           (sqrt(s) + eps). Duchi, Hazan, Singer: Adaptive subgradient methods. JMLR 12, 2011
+ * Adadelta  [square_avg v, acc_delta d]
+ *           v <- rho v + (1 - rho) g^2;  u = sqrt(d + eps) / sqrt(v + eps) g;  d <- rho d + (1 - rho) u^2
+ *           p <- p - lr u. Zeiler: Adadelta. arXiv:1212.5701, algorithm 1
+ * Rprop     [prev q, step_size z] z, lr at first, times etaplus where g q > 0 and etaminus where g q < 0, kept
+ *           between step_size_min and step_size_max; where g q < 0, g = 0 from here;  q <- g
+ *           p <- p - sign(g) z. Riedmiller, Braun: A direct adaptive method for faster backpropagation learning.
+ *           ICNN 1993
+ * ASGD      [ax a; scalars eta, mu] p <- (1 - lambd eta) p - eta g;  a <- a + mu (p - a)
+ *           then eta = lr / (1 + lambd lr t)^alpha and mu = 1 / max(1, t - t0) for the next step; lr and 1 at
+ *           first. Polyak, Juditsky: Acceleration of stochastic approximation by averaging. 1992
+ * Adamax    [exp_avg m, exp_inf u] m as Adam's;  u <- max(beta2 u, |g| + eps);  p <- p - lr / c1 m / u
+ *           Kingma, Ba, algorithm 2
+ * NAdam     [exp_avg m, exp_avg_sq v; scalar mu_product M] m, v as Adam's;  M <- M mu_t
+ *           p <- p - lr ((1 - mu_t) / (1 - M) g + mu_(t+1) / (1 - M mu_(t+1)) m) / (sqrt(v / c2) + eps)
+ *           mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2). Dozat: Incorporating Nesterov momentum into Adam. 2016
+ * RAdam     [exp_avg m, exp_avg_sq v] m, v as Adam's;  rho = R - 2 t beta2^t / c2,  R = 2 / (1 - beta2) - 1
+ *           rho > 5: p <- p - lr / c1 m sqrt(c2) / (sqrt(v) + eps) F,
+ *           F = sqrt((rho - 4) (rho - 2) R / ((R - 4) (R - 2) rho));  else p <- p - lr / c1 m
+ *           Liu, Jiang, He, Chen, Liu, Gao, Han: On the variance of the adaptive learning rate. arXiv:1908.03265
+ * AdaBound  [exp_avg m, exp_avg_sq v; with AMSGRAD max_exp_avg_sq r; scalar base_lr: what it holds before the first
+ *           step, or that step's lr where it holds 0]
+ *           m, v, r as Adam's;  p <- p - clamp(lr sqrt(c2) / c1 / (sqrt(v) + eps), f (1 - 1 / (gamma t + 1)),
+ *           f (1 + 1 / (gamma t))) m,  f = final_lr lr / base_lr (final_lr for a base_lr of 0; no upper bound for a
+ *           gamma of 0). With AMSGRAD: AMSBound. Luo, Xiong, Liu, Sun:
+ *           Adaptive gradient methods with dynamic bound of learning rate. ICLR 2019
+ * AdaBelief [exp_avg m, exp_avg_var s; with AMSGRAD max_exp_avg_var]
+ *           m as Adam's;  s <- beta2 s + (1 - beta2) (g - m)^2 + eps_root
+ *           p <- p - lr / c1 m / (sqrt(s / c2) + eps);  RECTIFY, a default: as RAdam's, from rho >= 5 on. AMSGRAD:
+ *           the largest s so far in s's place. Decoupled by default. Zhuang et al.: AdaBelief optimizer. NeurIPS 2020
+ * Adan      [exp_avg m, exp_avg_sq n, exp_avg_diff w, neg_pre_grad: -g of the step before]
+ *           d = g less the step's before, 0 at first;  m <- beta1 m + (1 - beta1) g;  w <- beta2 w + (1 - beta2) d
+ *           n <- beta3 n + (1 - beta3) (g + beta2 d)^2
+ *           p <- (p - lr (m / c1 + beta2 w / c2) / (sqrt(n / c3) + eps)) / (1 + lr weight_decay)
+ *           Xie, Zhou, Li, Lin, Yan: Adan. arXiv:2208.06677. Its decay is never added to g
+ * Lion      [exp_avg m] p <- p - lr sign(beta1 m + (1 - beta1) g);  m <- beta2 m + (1 - beta2) g. Decoupled by
+ *           default. Chen et al.: Symbolic discovery of optimization algorithms. arXiv:2302.06675
+ * AdEMAMix  [exp_avg_fast m, exp_avg_slow n, exp_avg_sq v] m, v as Adam's;  n <- beta3 n + (1 - beta3) g
+ *           p <- p - lr (m / c1 + alpha n) / (sqrt(v / c2) + eps). alpha grows in a line over alpha_warmup steps,
+ *           beta3's half-life from beta1's over beta3_warmup steps. Decoupled by default. Pagliardini, Ablin,
+ *           Grangier: The AdEMAMix optimizer. arXiv:2409.03137
+ * Simplified AdEMAMix  [exp_avg m, exp_avg_sq v] m <- beta1 m + g;  v as Adam's
+ *           p <- p - lr (m + alpha g) / (sqrt(v / c2) + eps). Decoupled by default. Morwani, Vyas, Zhang, Kakade:
+ *           Connections between Schedule-Free optimizers, AdEMAMix, and accelerated SGD variants. arXiv:2502.02431
+ * ADOPT     [exp_avg m, exp_avg_sq v] at the first step v = g^2, and p stays. Later n = g / max(sqrt(v), eps),
+ *           kept within +-(t - 1)^(1/4);  m <- m + (1 - beta1) (n - m);  p <- p - lr m;  then v as Adam's
+ *           Taniguchi et al.: ADOPT. arXiv:2411.02853, algorithm 2
+ * LaProp    [exp_avg m, exp_avg_sq v; scalar exp_avg_lr_1 e] v as Adam's;  e <- beta1 e + (1 - beta1) lr
+ *           m <- beta1 m + (1 - beta1) lr g / (sqrt(v / c2) + eps);  p <- p - m lr / e, and p - m for an lr of 0.
+ *           Decoupled by default.
+ *           Ziyin, Wang, Ueda: LaProp. arXiv:2002.04839
+ * Schedule-Free  [z, p at first; AdamW and RAdam: exp_avg_sq v; scalars weight_sum, lr_max]
+ *           u = g (SGD), g / (sqrt(v / c2) + eps) with v as Adam's and weight_decay p added behind the quotient
+ *           w = t^r lr_max^weight_lr_power;  c = w / the sum of all w;  z' = z - lr u
+ *           p <- p + c (z - p) - lr (1 - beta1 (1 - c)) u, with momentum for beta1 in SGD. lr grows in a line over
+ *           warmup_steps; RAdam's is rectified instead, and 0 while rho <= 4. p is where gradients are taken; the
+ *           trained point is p + (1 - 1 / beta1) (z - p). Defazio et al.: The road less scheduled. arXiv:2405.15682
+ * Adafactor [matrices: row_var R, col_var C; vectors: variance v] w = t^beta2_decay
+ *           A parameter whose value has sizes of two dimensions or more: for each matrix of its last two
+ *           R <- R + w (mean of g^2 along the row - R);  C <- C + w (mean of g^2 along the column - C)
+ *           v = R C / max(mean of R, eps).  Any other, a contiguous array without sizes too: v <- v + w (g^2 - v)
+ *           u = g / max(sqrt(v), eps);  p <- (1 - lr weight_decay) p - a u / max(1, rms(u) / clipping_threshold)
+ *           a = max(eps2, rms(p)) min(lr, 1 / sqrt(t)), rms over all elements of the parameter. An eps of 0 is
+ *           the machine epsilon of value's type. Sums are in fp64, in an order that sizes alone decide. Decay is
+ *           decoupled always. Not for models. Shazeer, Stern: Adafactor. arXiv:1804.04235
+ *
+ * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
+ * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
+ * ((1 - beta) g) g, with beta in two parts, so that rounding it to fp32 loses nothing. Adam's step size is in
+ * two parts too. Bias corrections are inside the step size and eps, formed in fp64. Everything else is rounded
+ * operation by operation.
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_ADAM 1
+#define MARTLET_ADAMW 2
+#define MARTLET_SGD 3
+#define MARTLET_RMSPROP 4
+#define MARTLET_ADAGRAD 5
+#define MARTLET_ADADELTA 6
+#define MARTLET_RPROP 7
+#define MARTLET_ASGD 8
+#define MARTLET_ADAMAX 9
+#define MARTLET_NADAM 10
+#define MARTLET_RADAM 11
+#define MARTLET_ADABOUND 12
+#define MARTLET_ADABELIEF 13
+#define MARTLET_ADAN 14
+#define MARTLET_LION 15
+#define MARTLET_ADEMAMIX 16
+#define MARTLET_SIMPLIFIED_ADEMAMIX 17
+#define MARTLET_ADOPT 18
+#define MARTLET_LAPROP 19
+#define MARTLET_SCHEDULE_FREE_SGD 20
+#define MARTLET_SCHEDULE_FREE_ADAMW 21
+#define MARTLET_SCHEDULE_FREE_RADAM 22
+#define MARTLET_ADAFACTOR 23
+
+/* Whose convention is followed where libraries differ; where none is named, all are as written above. Defaults
+ * of hyperparameters are those of torch, or of the algorithm's own code, in all.
+ *   KERAS  decay is always decoupled, but Schedule-Free's. Adam: eps beside the uncorrected sqrt(v). SGD with a momentum and RMSprop
+ *          with one: lr inside b. RMSprop, Adagrad: sqrt(v + eps). Adamax: u <- max(beta2 u, |g|), u + eps.
+ *          NAdam: a momentum_decay of 1
+ *   OPTAX  AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr inside b.
+ *          NAdam: beta1 for each mu_t. RAdam: from rho >= 5 on, eps beside the corrected root. Adan: 1 - beta2 for
+ *          the beta2 that d and w are multiplied by
+ *   PAPER  AMSGrad without bias corrections. AdamW's decay is not scaled by lr: p <- (1 - weight_decay) p. RAdam:
+ *          from rho >= 5 on. LaProp: lr outside of m, p <- p - lr / c1 m */
+#define MARTLET_SEMANTICS_TORCH 0
+#define MARTLET_SEMANTICS_KERAS 1
+#define MARTLET_SEMANTICS_OPTAX 2
+#define MARTLET_SEMANTICS_PAPER 3
+
+/* Flags of a config. One that the algorithm does not read (martlet_algorithm_flags) is an ARGUMENT error. */
+#define MARTLET_AMSGRAD 1u
+#define MARTLET_MAXIMIZE 2u
+/* Numbers too small for the normal range count as zero during the call (on x86-64 and arm64): off where eps
+ * is under 1e-10, on with any other and in algorithms without one, unless one of these two says otherwise. A
+ * moment whose gradient stays zero otherwise ends as such a number, and slows every later step down. */
+#define MARTLET_FLUSH_DENORMALS 4u
+#define MARTLET_KEEP_DENORMALS 8u
+/* Hyperparameters may be any finite numbers, as schedules of other libraries leave them: a negative rate,
+ * a beta of 1 or more. A step of a parameter is then an ARGUMENT error where they give no finite step
+ * size, as a beta1 of 1 does, whose bias correction is 0. */
+#define MARTLET_WIDE_RANGES 16u
+/* Weight decay. Without any of these it is added to the gradient (L2: g <- g + weight_decay p), but for
+ * AdamW and with MARTLET_SEMANTICS_KERAS, which decouple it always: p <- (1 - lr weight_decay) p.
+ *   DECOUPLED  so everywhere. Loshchilov, Hutter: Decoupled weight decay regularization. ICLR 2019
+ *   CAUTIOUS   so, in those elements alone that the step moves the way the decay does. Chen, Li, Liang, Su,
+ *              Xie, Wang, Liu, Liu: Cautious weight decay. arXiv:2510.12402
+ *   CORRECTED  so, with lr^2 / lr_max for lr, where lr_max is the largest lr of any step so far and a slot of
+ *              the state. Defazio: Why gradients rapidly increase near the end of training. arXiv:2506.02285 */
+#define MARTLET_DECOUPLED_DECAY 32u
+#define MARTLET_CAUTIOUS_DECAY 64u
+#define MARTLET_CORRECTED_DECAY 128u
+/* What these change stands beside the algorithms that read them. */
+#define MARTLET_NESTEROV 256u
+#define MARTLET_CENTERED 512u
+#define MARTLET_RECTIFY 1024u
+
+/* Hyperparameters by number, for martlet_optimizer_set and _get: the fields of martlet_config in order. */
+#define MARTLET_LR 1
+#define MARTLET_BETA1 2
+#define MARTLET_BETA2 3
+#define MARTLET_BETA3 4
+#define MARTLET_EPS 5
+#define MARTLET_WEIGHT_DECAY 6
+#define MARTLET_MOMENTUM 7
+#define MARTLET_DAMPENING 8
+#define MARTLET_ALPHA 9
+#define MARTLET_RHO 10
+#define MARTLET_LR_DECAY 11
+#define MARTLET_INITIAL_ACCUMULATOR_VALUE 12
+#define MARTLET_ETAMINUS 13
+#define MARTLET_ETAPLUS 14
+#define MARTLET_STEP_SIZE_MIN 15
+#define MARTLET_STEP_SIZE_MAX 16
+#define MARTLET_LAMBD 17
+#define MARTLET_T0 18
+#define MARTLET_MOMENTUM_DECAY 19
+#define MARTLET_FINAL_LR 20
+#define MARTLET_GAMMA 21
+#define MARTLET_EPS_ROOT 22
+#define MARTLET_EPS2 23
+#define MARTLET_BETA2_DECAY 24
+#define MARTLET_CLIPPING_THRESHOLD 25
+#define MARTLET_R 26
+#define MARTLET_WEIGHT_LR_POWER 27
+#define MARTLET_WARMUP_STEPS 28
+#define MARTLET_ALPHA_WARMUP 29
+#define MARTLET_BETA3_WARMUP 30
+
+/* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
+ * in range (or any finite one, with MARTLET_WIDE_RANGES), a field that it does not read must be NaN.
+ * Defaults are the algorithm's; martlet_config_init writes them. */
+typedef struct martlet_config {
+    uint32_t struct_size;
+    int32_t algorithm;                /* MARTLET_ADAM, ... */
+    int32_t semantics;                /* MARTLET_SEMANTICS_... */
+    uint32_t flags;                   /* MARTLET_AMSGRAD, ... */
+    uint64_t seed;                    /* for stochastic rounding: 0 */
+    double lr;                        /* learning rate, 0 or more */
+    double beta1;                     /* decay rate of the first moment, 0 <= beta1 < 1 */
+    double beta2;                     /* decay rate of the second moment, 0 <= beta2 < 1 */
+    double beta3;                     /* decay rate of a third moment, 0 <= beta3 < 1 */
+    double eps;                       /* added to a divisor, 0 or more */
+    double weight_decay;              /* 0 or more */
+    double momentum;                  /* 0 <= momentum < 1 */
+    double dampening;                 /* 1 - dampening is the gradient's weight in the momentum */
+    double alpha;                     /* 0 or more; its meaning is the algorithm's */
+    double rho;                       /* decay rate of averages, 0 to 1 */
+    double lr_decay;                  /* 0 or more */
+    double initial_accumulator_value; /* of the sum of squares, 0 or more */
+    double etaminus;                  /* factor of a step size after a change of sign, 0 < etaminus < 1 */
+    double etaplus;                   /* factor of a step size after none, more than 1 */
+    double step_size_min;             /* 0 or more */
+    double step_size_max;             /* 0 or more */
+    double lambd;                     /* 0 or more */
+    double t0;                        /* a step, 0 or more */
+    double momentum_decay;            /* 0 or more */
+    double final_lr;                  /* 0 or more */
+    double gamma;                     /* 0 <= gamma < 1 */
+    double eps_root;                  /* added under a root, 0 or more */
+    double eps2;                      /* 0 or more */
+    double beta2_decay;               /* power of the step, 0 or less */
+    double clipping_threshold;        /* 1 or more */
+    double r;                         /* power of the step */
+    double weight_lr_power;           /* power of the rate */
+    double warmup_steps;              /* 0 or more */
+    double alpha_warmup;              /* steps, 0 or more */
+    double beta3_warmup;              /* steps, 0 or more */
+} martlet_config;
+
+/* What kinds of slots there are: how many numbers one has for a parameter. */
+#define MARTLET_SLOT_ELEMENTS 0 /* one for each of value, laid out as value's sizes say */
+#define MARTLET_SLOT_SCALAR 1   /* one, contiguous, in fp64 or fp32 */
+/* The next three depend on whether value has sizes of two dimensions or more: a slot that a parameter does not
+ * have keeps its place, with a count of 0, and is not in files. All are contiguous but a vector's, and none has
+ * numbers where value has none. */
+#define MARTLET_SLOT_ROWS 2     /* two or more: one for each row, count / last size; else none */
+#define MARTLET_SLOT_COLUMNS 3  /* two or more: one for each column, count / last size but one; else none */
+#define MARTLET_SLOT_VECTOR 4   /* two or more: none; else one for each of value, laid out as it */
+
+/* A piece of a parameter's state. */
+typedef struct martlet_slot {
+    const char *name;     /* "exp_avg"; static storage */
+    int32_t kind;         /* MARTLET_SLOT_... */
+    int32_t dtype;        /* the usual element type; 0: value's */
+    uint64_t reserved[2]; /* 0 */
+} martlet_slot;           /* 32 bytes, for good */
+
+/* Fills *out_config with the algorithm's defaults; writes struct_size bytes and none past them.
+ * Fails with NULL, STRUCT (struct_size under 80 or over 4,096) and ARGUMENT (no such algorithm).
+ * Since 0.1. */
+martlet_status martlet_config_init(martlet_config *out_config, size_t struct_size, int32_t algorithm);
+
+/* The algorithm's name, "adam"; NULL for a number that is none. Static storage. Since 0.1. */
+const char *martlet_algorithm_name(int32_t algorithm);
+/* The flags that the algorithm reads, as a sum; 0 for a number that is none. Since 0.1. */
+uint32_t martlet_algorithm_flags(int32_t algorithm);
+/* The name of a hyperparameter, "lr", which is martlet_config's field's; NULL for a number that is none.
+ * Static storage. Since 0.1. */
+const char *martlet_hyperparameter_name(int32_t hyperparameter);
+/* How many slots of state a parameter has under this config: 2 for Adam, 3 with AMSGrad. Since 0.1. */
+martlet_status martlet_algorithm_slot_count(int64_t *out_count, const martlet_config *config);
+/* Describes a slot of this config, counted from 0, scalars last. Fails with NULL, the errors of a
+ * config, and ARGUMENT where there is no such slot. Since 0.1. */
+martlet_status martlet_slot_get(martlet_slot *out_slot, const martlet_config *config, int32_t slot);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 7. Steps over the caller's own memory
+ * ------------------------------------------------------------------------------------------------- */
+
+typedef struct martlet_report {
+    uint32_t struct_size;
+    int32_t skipped;             /* parameters left as they were for want of a gradient */
+    double grad_norm;            /* NaN: not measured */
+    double update_norm;          /* NaN: not measured */
+    int64_t nonfinite_parameter; /* -1: not looked for */
+} martlet_report;
+
+/* Sets struct_size and "nothing measured" in the rest. Fails with NULL and STRUCT. Since 0.1. */
+martlet_status martlet_report_init(martlet_report *out_report, size_t struct_size);
+
+/* One step of every parameter.
+ *
+ * out_report   NULL, or a report with struct_size set; filled on success.
+ * parameters   count of them; values, states, step counters and what shows them are written, nothing is
+ *              kept.
+ * groups       group_count configs, one after another, all of one struct_size.
+ *
+ * Everything is checked before anything is written. Fails with NULL, ARGUMENT, STRUCT, TYPE, SHAPE,
+ * OVERLAP, ALIGNMENT, UNSUPPORTED and MEMORY. Since 0.1. */
+martlet_status martlet_step(martlet_report *out_report, const martlet_parameter *parameters, int64_t count,
+                            const martlet_config *groups, int64_t group_count);
+
+/* One step of one contiguous fp32 array.
+ *
+ * value    count elements, read and written
+ * grad     count elements, read
+ * state    the slots of the config (martlet_slot_get), one after another: count elements each, one for a
+ *          scalar, none for rows and columns: the array has one dimension; read and written; zero before the first step
+ * step     steps taken so far, 0 at first; one more after success
+ * config   hyperparameters; NULL for Adam with its defaults
+ *
+ * Fails as martlet_step does. Since 0.1. */
+martlet_status martlet_array_step(float *value, const float *grad, float *state, int64_t count, int64_t *step,
+                                  const martlet_config *config);
+
+/* For bindings whose own loops are slow: asks each of many objects of the host the same questions, such as
+ * where the memory of a framework's tensor is, before a step with it.
+ *
+ * martlet_question  a function of the host's: writes its answer about an object, at most 8 bytes, and
+ *                   returns 0; another number where it has none. It must neither throw nor jump
+ * objects           handed to the questions, and not looked at; each may be NULL
+ * out_answers       question_count times object_count numbers: what questions[q] says of objects[k] is
+ *                   written to out_answers[q * object_count + k]
+ *
+ * Asks one question after another, each in the order of the objects, on the calling thread. Fails with
+ * NULL, ALIGNMENT, and with ARGUMENT for a question_count over 2^24 or an object_count over 2^32, and where
+ * a question returns another number than 0: none is asked after it, and the answers before it stand. Since 0.1. */
+typedef int32_t (*martlet_question)(void *object, void *out_answer);
+martlet_status martlet_answers_get(int64_t *out_answers, const martlet_question *questions, int64_t question_count,
+                                   void *const *objects, int64_t object_count);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 8. Optimizer handles
+ *
+ * A handle owns moments and step counters and borrows the parameters' memory. The pointer's value is a
+ * token, never an address, and is never given out twice: a destroyed handle is always recognised.
+ * Every function here answers HANDLE for NULL, destroyed and foreign handles, BUSY while another
+ * thread is inside, and INTERRUPTED as section 1 says, beside the errors it names.
+ * ------------------------------------------------------------------------------------------------- */
+
+typedef struct martlet_optimizer martlet_optimizer;
+
+/* Makes an optimizer whose group 0 has this config. Destroy it with martlet_optimizer_destroy.
+ * Fails with NULL, MEMORY and the errors of a config. Since 0.1. */
+martlet_status martlet_optimizer_create(martlet_optimizer **out_optimizer, const martlet_config *config);
+
+/* Frees the optimizer and what it owns. NULL is no error. A handle that another thread is inside is
+ * left alone (BUSY). Since 0.1. */
+martlet_status martlet_optimizer_destroy(martlet_optimizer *optimizer);
+
+/* Makes an independent copy: groups, hyperparameters, moments and counters. Both borrow the same
+ * parameter memory. Since 0.1. */
+martlet_status martlet_optimizer_clone(martlet_optimizer *optimizer, martlet_optimizer **out_clone);
+
+/* Forgets every parameter, with its moments and counters, and returns the borrowed memory to the
+ * caller; groups and hyperparameters stay. Since 0.1. */
+martlet_status martlet_optimizer_reset(martlet_optimizer *optimizer);
+
+/* Adds a group with an algorithm and hyperparameters of its own; out_group (may be NULL) receives its index.
+ * Fails with NULL, MEMORY and the errors of a config. Since 0.1. */
+martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t *out_group, const martlet_config *config);
+
+/* Adds a parameter; out_index (may be NULL) receives its index, which counts from 0 in order of adding.
+ * Its value (memory, sizes, strides) and name are as in martlet_step; the value's memory is borrowed
+ * until reset or destroy, all else is copied. grad, step and step_shown must be empty (data, step NULL).
+ * state_count 0 gives every moment the value's type, and scalars fp64; else state holds one entry for each
+ * slot, with data NULL and dtype the type wanted.
+ * A name must be UTF-8 of 1 to 500 bytes, and unique: names are compared byte by byte. Without one the
+ * parameter is called by its index in decimal digits, which must not be another's name either.
+ * Fails as martlet_step does. Since 0.1. */
+martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_index, const martlet_parameter *parameter);
+
+/* One step. grads: count entries, one for each parameter in order of adding; one whose data is NULL
+ * leaves its parameter as it is. out_report: NULL, or with struct_size set. Fails as martlet_step
+ * does. Since 0.1. */
+martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_report *out_report,
+                                      const martlet_array *grads, int64_t count);
+
+/* What an optimizer's parameters are ready for. */
+#define MARTLET_TRAINING 0
+#define MARTLET_EVALUATION 1
+
+/* Moves the parameters of Schedule-Free groups from where gradients are taken to the trained point, or back;
+ * others, and those that were never stepped, stay as they are. The mode is TRAINING at first, and saved with the
+ * state. In EVALUATION a step, and another momentum or beta1 of such a group, are ORDER errors. Fails with ARGUMENT
+ * (mode; a momentum or beta1 of 0, which keeps no average) and MEMORY. Since 0.1. */
+martlet_status martlet_optimizer_mode_set(martlet_optimizer *optimizer, int32_t mode);
+
+/* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of a group. Fails with ARGUMENT for a group, a
+ * number or a value out of range, for one that the algorithm does not read, and for one with which the
+ * group's parameters would keep other state, as a momentum is that was 0 before. Since 0.1. */
+martlet_status martlet_optimizer_set(martlet_optimizer *optimizer, int32_t group, int32_t hyperparameter, double value);
+martlet_status martlet_optimizer_get(martlet_optimizer *optimizer, double *out_value, int32_t group, int32_t hyperparameter);
+
+/* How many parameters, and how many groups, the optimizer has. Since 0.1. */
+martlet_status martlet_optimizer_count(martlet_optimizer *optimizer, int64_t *out_count);
+martlet_status martlet_optimizer_group_count(martlet_optimizer *optimizer, int64_t *out_count);
+/* The bytes of state that the optimizer owns. Since 0.1. */
+martlet_status martlet_optimizer_size(martlet_optimizer *optimizer, int64_t *out_bytes);
+
+/* A moment of a parameter, counted from 0. _get: a view of the optimizer's own memory, contiguous in
+ * the order of the value's sizes; it may be read and written while no call is inside, until reset,
+ * load or destroy. _set: copies values in, from an array of the same count and type. Since 0.1. */
+martlet_status martlet_optimizer_state_get(martlet_optimizer *optimizer, martlet_array *out_array, int64_t parameter, int32_t slot);
+martlet_status martlet_optimizer_state_set(martlet_optimizer *optimizer, int64_t parameter, int32_t slot, const martlet_array *array);
+
+/* The steps that a parameter has taken, 0 or more. Since 0.1. */
+martlet_status martlet_optimizer_step_get(martlet_optimizer *optimizer, int64_t *out_step, int64_t parameter);
+martlet_status martlet_optimizer_step_set(martlet_optimizer *optimizer, int64_t parameter, int64_t step);
+
+/* Saves moments, counters and hyperparameters (not the parameters' values) as safetensors: tensors
+ * "<name>.<slot>" and "<name>.step". The file is written beside path, synced and renamed: a kill at
+ * any moment leaves the old file or the new one whole. path: as the system's own calls take it. Fails
+ * with NULL, MEMORY, ARGUMENT (names and shapes that take more than the 100,000,000 bytes of the format's
+ * header) and FILE. Where the folder could not be synced, which the error's text says, the file is the
+ * new one already, but may not outlive a loss of power. Since 0.1. */
+martlet_status martlet_optimizer_save(martlet_optimizer *optimizer, const char *path);
+
+/* Loads what save wrote, into an optimizer with the same algorithm, the same number of groups and
+ * parameters of the same names, types and counts. Fails with FILE, FORMAT (not such a file, or one for
+ * other parameters), NULL and MEMORY, and then leaves the optimizer as it was. Since 0.1. */
+martlet_status martlet_optimizer_load(martlet_optimizer *optimizer, const char *path);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 9. Schedules
+ *
+ * A learning rate, or another hyperparameter, by step. With t the steps taken since `begin`, u = min(t, steps) / steps,
+ * and h(x) = (1 + cos(pi x)) / 2, the half cosine:
+ *
+ * CONSTANT         rate
+ * STEP             rate factor^floor(t / steps): EXPONENTIAL with MARTLET_STAIRCASE, by torch's name
+ * EXPONENTIAL      rate factor^(t / steps)
+ * INVERSE_TIME     rate / (1 + factor t / steps)
+ * INVERSE_SQRT     rate sqrt(steps / (steps + t)): with a warm-up of `steps` before it, that of Vaswani et al.:
+ *                  Attention is all you need. NeurIPS 2017
+ * LINEAR           start_rate + (rate - start_rate) u: a warm-up, also downwards
+ * POLYNOMIAL       end_rate + (rate - end_rate) (1 - u)^power
+ * COSINE           end_rate + (rate - end_rate) h(u). Loshchilov, Hutter: SGDR: stochastic gradient descent with
+ *                  warm restarts. ICLR 2017
+ * COSINE_RESTARTS  the same in cycles i = 0, 1, ... of steps cycle_factor^i steps each:
+ *                  end_rate + (rate - end_rate) factor^i h(share of the cycle)
+ * ONE_MINUS_SQRT   end_rate + (rate - end_rate) (1 - sqrt(u)). Haegele et al.: Scaling laws and compute-optimal
+ *                  training beyond fixed training durations. NeurIPS 2024
+ * ONE_CYCLE        from start_rate up to rate at step warmup steps - 1, and down to end_rate at step steps - 1, on
+ *                  half cosines. Smith, Topin: Super-convergence. 2018, as torch has it. Momentum goes the other way:
+ *                  a schedule of its own, with rate the least of it
+ *
+ * They are the numbers of torch's and Keras's schedules of these names, to rounding; where torch reckons each rate from
+ * the one before, of its closed form. A rate past the last step stays what it was, where nothing else is said.
+ *
+ * Of an array of schedules those count that are under way: at step begin and later, and before end. Their rates are
+ * multiplied. One after another they are a sequence; together they are a chain, where all but one are factors around
+ * 1. A multi-step schedule is a CONSTANT, and for each milestone a CONSTANT with rate 0.1 that begins there. A
+ * piecewise constant one is a CONSTANT for each piece. Warm-up, stable, decay is a LINEAR, a CONSTANT and what falls:
+ *
+ *     martlet_schedule schedules[2];
+ *     double rate;
+ *     martlet_schedule_init(&schedules[0], sizeof schedules[0], MARTLET_SCHEDULE_LINEAR);
+ *     schedules[0].steps = 100, schedules[0].rate = 1e-3, schedules[0].end = 100;
+ *     martlet_schedule_init(&schedules[1], sizeof schedules[1], MARTLET_SCHEDULE_COSINE);
+ *     schedules[1].steps = 900, schedules[1].rate = 1e-3, schedules[1].begin = 100;
+ *     for (int64_t step = 0; step < 1000; step++)
+ *         if (martlet_schedule_get(&rate, schedules, 2, step) != MARTLET_OK) puts(martlet_last_error());
+ *
+ * A plateau is the one with state: a rate that falls where a metric has stopped getting better.
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_SCHEDULE_CONSTANT 1
+#define MARTLET_SCHEDULE_STEP 2
+#define MARTLET_SCHEDULE_EXPONENTIAL 3
+#define MARTLET_SCHEDULE_INVERSE_TIME 4
+#define MARTLET_SCHEDULE_INVERSE_SQRT 5
+#define MARTLET_SCHEDULE_LINEAR 6
+#define MARTLET_SCHEDULE_POLYNOMIAL 7
+#define MARTLET_SCHEDULE_COSINE 8
+#define MARTLET_SCHEDULE_COSINE_RESTARTS 9
+#define MARTLET_SCHEDULE_ONE_MINUS_SQRT 10
+#define MARTLET_SCHEDULE_ONE_CYCLE 11
+
+/* Flags of a schedule; one that its kind does not read is an error (ARGUMENT). */
+#define MARTLET_STAIRCASE 1u    /* EXPONENTIAL, INVERSE_TIME: t / steps is rounded down */
+#define MARTLET_CYCLE 2u        /* POLYNOMIAL: past `steps` a cycle is as many times longer as cycles have begun, as in
+                                   Keras; COSINE: up again and down, in as many steps each, as in torch */
+#define MARTLET_STRAIGHT 4u     /* ONE_CYCLE: straight lines in place of half cosines */
+#define MARTLET_THREE_PHASES 8u /* ONE_CYCLE: down to start_rate in as many steps as up, and to end_rate in the rest */
+
+/* Numbers that a kind does not read must be NaN, as martlet_schedule_init leaves them. Rates and factors are finite
+ * and 0 or more. */
+typedef struct martlet_schedule {
+    uint32_t struct_size;
+    int32_t kind;        /* MARTLET_SCHEDULE_... */
+    uint32_t flags;      /* MARTLET_STAIRCASE, ... */
+    int32_t reserved;    /* 0 */
+    int64_t begin;       /* the step at which it begins: its own t is 0 there. 0 or more. Default 0 */
+    int64_t end;         /* the step at which it has ended, over begin. Default 0: it never does */
+    double steps;        /* 1 or more, whole or not. Default 1 (EXPONENTIAL, INVERSE_TIME); must be set (others);
+                            not read by CONSTANT */
+    double rate;         /* must be set */
+    double start_rate;   /* LINEAR: default 0. ONE_CYCLE: default NaN, which is rate / 25 */
+    double end_rate;     /* POLYNOMIAL, COSINE, COSINE_RESTARTS, ONE_MINUS_SQRT: default 0. ONE_CYCLE: default NaN,
+                            which is start_rate / 10,000 */
+    double factor;       /* STEP: default 0.1. EXPONENTIAL, INVERSE_TIME: must be set. COSINE_RESTARTS: default 1 */
+    double power;        /* POLYNOMIAL: 0 or more. Default 1 */
+    double cycle_factor; /* COSINE_RESTARTS: 1 or more. Default 1 */
+    double warmup;       /* ONE_CYCLE: the share of the steps in which the rate rises, 0 to 1. Default 0.3 */
+} martlet_schedule;
+
+/* Fills *out_schedule with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL, STRUCT and
+ * ARGUMENT (no such kind). Since 0.1. */
+martlet_status martlet_schedule_init(martlet_schedule *out_schedule, size_t struct_size, int32_t kind);
+
+/* The kind's name, "cosine"; NULL for a number that is none. Static storage. Since 0.1. */
+const char *martlet_schedule_name(int32_t kind);
+
+/* The rate at a step: a function of its arguments alone, so that training resumes anywhere.
+ *
+ * schedules   count of them, 1 to 2^24, one after another, all of one struct_size
+ * step        how many steps were taken before: 0 at the first
+ *
+ * Takes no memory. Fails with NULL, STRUCT and ARGUMENT (a number out of range; no schedule is under way; a rate
+ * that is not finite), and then leaves *out_rate alone. Since 0.1. */
+martlet_status martlet_schedule_get(double *out_rate, const martlet_schedule *schedules, int64_t count, int64_t step);
+
+/* Flags of a plateau. */
+#define MARTLET_CLIMB 1u    /* larger is better; else smaller */
+#define MARTLET_RELATIVE 2u /* threshold is a share of the best metric; else a difference */
+
+/* A rate that falls where a metric has stopped getting better, with its state: a copy is a checkpoint. A metric that is
+ * NaN is never better. */
+typedef struct martlet_plateau {
+    uint32_t struct_size;
+    int32_t semantics; /* MARTLET_SEMANTICS_TORCH: after `patience` metrics that are not better the next one lowers the
+                          rate. MARTLET_SEMANTICS_KERAS: the last of them does, and the one that ends a cooldown
+                          counts again */
+    uint32_t flags;    /* MARTLET_CLIMB, ... Default MARTLET_RELATIVE (torch), 0 (Keras) */
+    int32_t reserved;  /* 0 */
+    double rate;       /* the learning rate, 0 or more; must be set before the first step, and read after each */
+    double factor;     /* what the rate is multiplied by, 0 <= factor < 1. Default 0.1 */
+    double min_rate;   /* 0 or more. Default 0 */
+    double threshold;  /* what is better is better by more than this, 0 or more. Default 1e-4 */
+    double eps;        /* torch: the rate stays where it would fall by no more than this. Default 1e-8 (torch), 0 */
+    int64_t patience;  /* 0 or more. Default 10 */
+    int64_t cooldown;  /* so many metrics after the rate fell do not count. 0 or more. Default 0 */
+    double best;       /* state: the best metric so far, at first NaN */
+    int64_t bad;       /* state: metrics since that were not better, at first 0 */
+    int64_t cooling;   /* state: what is left of the cooldown, at first 0 */
+} martlet_plateau;
+
+/* Fills *out_plateau with the defaults of torch's or Keras's ReduceLROnPlateau; writes struct_size bytes. Fails with
+ * NULL, STRUCT and ARGUMENT (other semantics). Since 0.1. */
+martlet_status martlet_plateau_init(martlet_plateau *out_plateau, size_t struct_size, int32_t semantics);
+
+/* Takes a metric, any number, and lowers plateau->rate where it is time. Fails with NULL, STRUCT and ARGUMENT (a number
+ * out of range). Since 0.1. */
+martlet_status martlet_plateau_step(martlet_plateau *plateau, double metric);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MARTLET_OPTIMIZERS_H */
