@@ -35,9 +35,9 @@ import MartletPlatform
     ) throws(MartletError) {
         func slot(_ kind: Slot.Kind) -> Operand {
             guard let index = slots.firstIndex(where: { $0.kind == kind }),
-                let base = unsafe parameter.state[index].base
+                let base = unsafe parameter.state.span[index].base
             else { return unsafe run.arrays[Run.value] }
-            return unsafe Operand(base: base, type: parameter.state[index].type)
+            return unsafe Operand(base: base, type: parameter.state.span[index].type)
         }
         let (end, overflow) = unsafe sumBytes.addingReportingOverflow(
             GridMemory.byteCount(shape.grid, isMatrix: shape.isMatrix))
