@@ -22,7 +22,6 @@ import compare
 import family
 import family_cases
 import judge
-import martlet.torch
 import programs
 import readme
 import report
@@ -69,8 +68,6 @@ OTHERWISE = {
 
 @pytest.mark.parametrize("algorithm", family_cases.ALGORITHMS, ids=lambda algorithm: algorithm.name)
 def test_all_peers_take_martlets_steps(algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not hasattr(martlet.torch, algorithm.call_of(cases.MARTLET)):
-        pytest.skip(f"martlet.torch has no {algorithm.name}")
     ends: dict[str, list[torch.Tensor]] = {}
     for peer in (cases.MARTLET, *algorithm.targets):
         with contextlib.suppress(ImportError):

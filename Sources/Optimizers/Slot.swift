@@ -44,9 +44,10 @@ public struct Slot: Sendable {
         }
     }
 
-    /// Its sizes for a parameter of these sizes.
+    /// Its sizes for a parameter of these sizes; where that has no elements, no numbers either.
     func sizes(for sizes: [Int]) -> [Int] {
         var own = sizes
+        if kind != .scalar && sizes.contains(0) { return own }
         switch kind {
         case .elements, .vector: break
         case .scalar: own = []

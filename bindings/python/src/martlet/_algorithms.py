@@ -52,8 +52,8 @@ class Algorithm:
 
 
 class Slots(NamedTuple):
-    """The names of a parameter's slots, in the library's order: arrays, then single numbers. kinds: of the arrays, which
-    a parameter has by its shape."""
+    """The names of a parameter's slots, in the library's order: arrays, then single numbers. kinds: of the arrays, of
+    which a parameter's shape says whether it has them."""
 
     arrays: tuple[str, ...]
     scalars: tuple[str, ...]
@@ -87,16 +87,17 @@ class Slots(NamedTuple):
 
     def alike(self, shape: Sequence[int]) -> tuple[str, ...]:
         """The arrays that have a parameter's own shape."""
-        own = {_ffi_optimizers.SLOT_ELEMENTS, _ffi_optimizers.SLOT_VECTOR} if len(shape) < 2 else {_ffi_optimizers.SLOT_ELEMENTS}
+        own = _ALIKE if len(shape) > 1 else _ALIKE | _OF_VECTORS
         return tuple(name for name, kind in zip(self.arrays, self.kinds, strict=True) if kind in own)
 
-    def count(self, name: str, shape: Sequence[int]) -> int:
-        """How many numbers the library keeps in a slot of a parameter of this shape: none where that has no elements."""
+    def size(self, name: str, shape: Sequence[int]) -> int:
+        """How many numbers the library keeps in a slot of a parameter of this shape: none where that has none."""
         if name in self.scalars:
             return 1
         return prod(self.shape(name, shape)) if prod(shape) else 0
 
 
+_ALIKE = frozenset({_ffi_optimizers.SLOT_ELEMENTS})
 _OF_VECTORS = frozenset({_ffi_optimizers.SLOT_VECTOR})
 _OF_MATRICES = frozenset({_ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS})
 

@@ -167,9 +167,9 @@ class StepCall:
 def state_layouts(
     slots: Slots, shape: Sequence[int], lying: Mapping[str, Layout], types: Mapping[str, int]
 ) -> list[tuple[int, Layout] | None]:
-    """An item's state. lying: the slots that have the parameter's shape; types: the element types of all that it has."""
+    """An item's state. lying: the slots of the parameter's shape; types: the element types of all that it has."""
     return [
-        (slots.count(slot, shape), lying.get(slot) or Layout(types[slot])) if slot in types else None
+        (slots.size(slot, shape), lying.get(slot) or Layout(types[slot])) if slot in types else None
         for slot in slots.names
     ]
 

@@ -28,7 +28,7 @@ def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], d
             for slot, array in states.items():
                 row_major = np.ascontiguousarray(array)
                 seen = _arrays.view(row_major, entry.name, written=False)
-                size = slots.count(slots.names[slot], entry.value.shape)
+                size = slots.size(slots.names[slot], entry.value.shape)
                 handle.write_state(index, slot, seen.pointer, size, seen.dtype)
             handle.set_step(index, int(entry.counter))
         handle.save(name)
@@ -44,10 +44,11 @@ def load(
         shapes = [_add(handle, entry, rows, dtype) for entry in entries]
         handle.load(name)
         for index, (entry, states) in enumerate(zip(entries, shapes, strict=True)):
-            names, arrays = rows[entry.group].slots.names, {}
+            slots, arrays = rows[entry.group].slots, {}
             for slot, array in states.items():
-                arrays[names[slot]] = made = np.empty(array.shape, array.dtype)
-                handle.read_state(index, slot, _arrays.address(made), made.nbytes if entry.value.size else 0)
+                size = slots.size(slots.names[slot], entry.value.shape)
+                arrays[slots.names[slot]] = made = np.zeros(array.shape, array.dtype)
+                handle.read_state(index, slot, _arrays.address(made), size * made.itemsize)
             loaded.append((entry, handle.step(index), arrays))
         result = [handle.hyperparameters(group, row) for group, row in enumerate(rows)]
     for entry, step, state in loaded:
@@ -65,7 +66,7 @@ def _add(
     state = entry.ready_state(slots, dtype)
     states = {slot: state[name] for slot, name in enumerate(slots.names) if name in slots.of(value.shape).names}
     kinds = [
-        (slots.count(slots.names[slot], value.shape), _arrays.dtype_number(states[slot].dtype, entry.name))
+        (slots.size(slots.names[slot], value.shape), _arrays.dtype_number(states[slot].dtype, entry.name))
         if slot in states
         else (0, value.dtype)
         for slot in range(len(slots.names))

@@ -24,8 +24,8 @@ def layouts(
     """The layouts of arrays of one shape, each given as (dtype, strides), whose elements belong together.
 
     Arrays that all lie in the same order without holes are contiguous in that order: a transposed matrix with
-    transposed gradient and moments is one run of memory. keeps_matrices: that is so for fewer than two dimensions alone,
-    and others are said whole.
+    transposed gradient and moments is one run of memory. keeps_matrices: that is so for fewer than two dimensions
+    alone, and arrays of more are described as they lie.
     """
     if keeps_matrices and len(shape) > 1:
         return [Layout(dtype, tuple(shape), tuple(strides)) for dtype, strides in arrays]

@@ -59,8 +59,8 @@ _WORDS = {
     "beta3": "beta parameter at index 2",
     **{
         name: f"{name} value"
-        for name in ("weight_decay", "eps2", "beta2_decay", "momentum", "alpha", "rho", "lr_decay", "initial_accumulator_value",
-                     "momentum_decay")
+        for name in ("weight_decay", "momentum", "alpha", "rho", "lr_decay", "initial_accumulator_value",
+                     "momentum_decay", "eps2", "beta2_decay")
     },
 }  # fmt: skip
 

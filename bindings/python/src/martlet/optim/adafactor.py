@@ -15,8 +15,8 @@ class Adafactor(Optimizer, algorithm=_ffi_optimizers.ADAFACTOR):
     lr (or learning_rate)  the most that the relative step size may be, and the rate of weight decay, 0 or more. Default
                            1e-2
     beta2_decay            power of the step that new squares are weighed with, 0 or less. Default -0.8
-    eps                    least root of the squares' average, None or 0 for the machine epsilon of the parameter's type;
-                           and least size of a parameter. Default (None, 1e-3)
+    eps                    least root of the squares' average, None or 0 for the machine epsilon of the parameter's
+                           type; and least size of a parameter. Default (None, 1e-3)
     d                      root mean square of the update above which it is scaled down, 1 or more. Default 1
     weight_decay           0 or more, decoupled. Default 0
 

@@ -14,9 +14,9 @@ from martlet.torch._optimizer import Optimizer
 class Adafactor(Optimizer, algorithm=_ffi_optimizers.ADAFACTOR, peer=torch.optim.Adafactor):
     """Adafactor (Shazeer and Stern, 2018), with the arguments and defaults of torch.optim.Adafactor.
 
-    A parameter of two dimensions or more has row_var, of shape (..., rows, 1), and col_var, (..., 1, columns); any other
-    variance, of its own shape. eps[0] None, as 0: the machine epsilon of the parameter's type. Complex parameters are
-    refused, as torch does. What else there is is martlet.torch.Optimizer's.
+    A parameter of two dimensions or more has row_var, of shape (..., rows, 1), and col_var, (..., 1, columns); any
+    other variance, of its own shape. eps[0] None, as 0: the machine epsilon of the parameter's type. Complex parameters
+    are refused, as torch does. What else there is is martlet.torch.Optimizer's.
     """
 
     def __init__(

@@ -90,9 +90,7 @@ class Plan:
         names = (*(("step",) if kind.shows_step else ()), *wanted.names)
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
-        return lay_out(
-            name, index, parameter, gradient, step, {slot: entry[slot] for slot in wanted.names}, every
-        )
+        return lay_out(name, index, parameter, gradient, step, {slot: entry[slot] for slot in wanted.names}, every)
 
     def _has_stepped(self, entry: Entry) -> bool:
         """Whether a state says that its parameter has taken a step."""

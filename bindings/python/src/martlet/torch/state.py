@@ -209,7 +209,7 @@ def _taken_over(
         if value.shape != shape:
             wanted = "" if shape == parameter.shape else f", which wants {shape}"
             raise ShapeError(
-                f"{name}: {slot} has shape {tuple(value.shape)}, and the parameter has {tuple(parameter.shape)}{wanted}; "
-                "load a state of this model"
+                f"{name}: {slot} has shape {tuple(value.shape)}, and the parameter has {tuple(parameter.shape)}"
+                f"{wanted}; load a state of this model"
             )
     return made
