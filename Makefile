@@ -89,6 +89,7 @@ parity:
 	@$(MAKE) --no-print-directory table
 
 table: $(LIBRARY) $(VENV)/parity.stamp
+	$(IN_VENV) -m pytest -q bindings/python/tests/test_convert.py
 	$(IN_VENV) bindings/python/tests/parity.py --write
 
 lint: $(VENV)/lint.stamp

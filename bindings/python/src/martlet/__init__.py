@@ -44,6 +44,7 @@ from martlet.functional import *  # noqa: F403 - one name for each algorithm
 from martlet.functional import __all__ as _functions
 
 if TYPE_CHECKING:
+    from martlet import convert as convert
     from martlet import data as data
     from martlet import nn as nn
     from martlet import optim as optim
@@ -73,6 +74,7 @@ __all__ = [
     "StoppedError",
     "StructError",
     "UnsupportedError",
+    "convert",
     "data",
     "get_num_threads",
     "machine",
@@ -87,7 +89,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("data", "nn", "optim", "schedules", "torch"):
+    if name in ("convert", "data", "nn", "optim", "schedules", "torch"):
         with _forks.held_off:
             return importlib.import_module(f"martlet.{name}")
     raise AttributeError(f"module 'martlet' has no attribute {name!r}")

@@ -20,6 +20,7 @@ from martlet._errors import ArgumentError, DTypeError, FormatError
 from martlet._owner import Gate, gated
 from martlet._parameters import BoundGradients, Parameters
 from martlet._stepping import Stepper
+from martlet.convert._torch import translated
 
 NDArray = np.ndarray[Any, Any]
 
@@ -243,14 +244,18 @@ class Optimizer:
         """
         return _state_dict.pack(self._groups_now(), self._parameters.by_group(self.param_groups))
 
-    @gated
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over what state_dict() gave, or torch.optim's of the same parameters. Arrays are copied. A schedule
-        stays, and goes on at the steps that were loaded.
+        """Takes over what state_dict() gave, or that of an optimizer of torch's shape with the same parameters, as
+        martlet.convert.from_torch reads it. Arrays are copied. A schedule stays, and goes on at the steps that were
+        loaded.
 
         Raises FormatError, and changes nothing, where it does not fit the parameters. An optimizer that was made
         without parameters takes them on first: build(variables).
         """
+        self._load(translated(state_dict, self))
+
+    @gated
+    def _load(self, state_dict: Mapping[str, Any]) -> None:
         rows, loaded = _state_dict.unpack(
             state_dict, self._algorithm, self._groups_now(), self._parameters.by_group(self.param_groups)
         )

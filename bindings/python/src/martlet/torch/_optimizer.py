@@ -19,6 +19,7 @@ import torch
 from martlet import _forks, _signatures, _threads
 from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, MissingError, UnsupportedError
 from martlet._owner import Gate
+from martlet.convert._torch import translated
 from martlet.torch import differentiable, options
 from martlet.torch import state as states
 from martlet.torch import state_dict as state_dicts
@@ -196,7 +197,8 @@ class Optimizer(torch.optim.Optimizer):
 
     @torch._disable_dynamo  # type: ignore[attr-defined]
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a state_dict of this class, or of torch's of the same algorithm.
+        """Takes over a state_dict of this class, or of the same algorithm in torch or a library of torch's shape, as
+        martlet.convert.from_torch reads it.
 
         Everything is copied. Moments are cast to state_dtype where one was given, else to the parameter's type as torch
         does. Options beyond torch's that it does not have stay as they are, and entries for no parameter of this
@@ -209,6 +211,7 @@ class Optimizer(torch.optim.Optimizer):
             changed = pre_hook(self, state_dict)
             if changed is not None:
                 state_dict = changed
+        state_dict = translated(state_dict, self)
         state_dicts.check_packed(state_dict, self.param_groups, self._kind)
         groups = state_dicts.loaded_groups(state_dict["param_groups"], self.param_groups, self._kind)
         self._loading = state_dicts.loaded_state(state_dict, groups, self._kind)

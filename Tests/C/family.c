@@ -1,0 +1,219 @@
+/*
+ * Every algorithm that the library names, with each of its flags: the same bits on every instruction set, by 1, 2, 3
+ * and 7 threads, in contiguous and in strided arrays, straight through and from a file half-way; for values, gradients
+ * and moments of several types. No step changes a gradient, and once at work none allocates (malloc_count.c, which must
+ * be preloaded). It names no algorithm: a new one is tested because it is there.
+ */
+#include "check.h"
+
+extern void malloc_count_start(long at, size_t least) __attribute__((weak));
+extern long malloc_count_stop(void) __attribute__((weak));
+
+#define PARAMETERS 5
+#define STEPS 6
+#define ROOM 8192 /* elements of the largest parameter, with all that lies between them */
+
+static const struct shape {
+    int32_t rank;
+    int64_t sizes[3];
+} shapes[PARAMETERS] = {{2, {61, 65}}, {1, {517}}, {3, {21, 3, 5}}, {0, {1}}, {2, {7, 0}}};
+
+static const struct types {
+    int32_t value, grad, state; /* 0: what the library gives it by itself */
+} types[] = {
+    {MARTLET_FP32, MARTLET_FP32, 0},           {MARTLET_FP64, MARTLET_FP64, 0},
+    {MARTLET_BF16, MARTLET_BF16, MARTLET_FP32}, {MARTLET_FP16, MARTLET_FP32, MARTLET_BF16},
+};
+
+/* How one run is done. */
+struct way {
+    int32_t isa, threads;
+    bool strided, from_file, counted;
+};
+
+/* Memory of one run. The places of a strided array's elements are given by strides that no other array of it has. */
+struct run {
+    unsigned char value[PARAMETERS][ROOM * 8], grad[PARAMETERS][ROOM * 8];
+    int64_t strides[2][PARAMETERS][3];
+    martlet_array values[PARAMETERS], grads[PARAMETERS];
+};
+
+static struct run run;
+static char path[64];
+
+static int64_t count_of(const struct shape *shape) {
+    int64_t count = 1;
+    for (int32_t d = 0; d < shape->rank; d++) count *= shape->sizes[d];
+    return count;
+}
+
+/* The k-th parameter's value, or gradient: in its own order, or strided, the first dimension fastest, with one element
+ * left out between two. */
+static martlet_array laid_out(void *memory, int k, int32_t dtype, int64_t *strides, bool strided) {
+    const struct shape *shape = &shapes[k];
+    martlet_array array = check_array(memory, count_of(shape), dtype);
+    array.rank = shape->rank, array.sizes = shape->sizes, array.strides = strides;
+    int64_t next = strided ? 2 : 1;
+    for (int32_t i = 0; i < shape->rank; i++) {
+        const int32_t d = strided ? i : shape->rank - 1 - i;
+        strides[d] = next, next *= shape->sizes[d];
+    }
+    if (shape->rank == 0) array.sizes = array.strides = NULL;
+    return array;
+}
+
+static void store(unsigned char *place, int32_t dtype, double number) {
+    const float single = (float)number;
+    uint32_t bits;
+    memcpy(&bits, &single, 4);
+    if (dtype == MARTLET_FP64) memcpy(place, &number, 8);
+    else if (dtype == MARTLET_FP32) memcpy(place, &single, 4);
+    else if (dtype == MARTLET_BF16) memcpy(place, (unsigned char *)&bits + 2, 2); /* exact: check_number */
+    else memcpy(place, &(half){(half)number}, 2);
+}
+
+/* Where an element lies, counted in the order of the sizes. */
+static unsigned char *element(const martlet_array *array, int64_t index) {
+    int64_t place = array->rank == 0 ? index : 0;
+    for (int32_t d = array->rank - 1; d >= 0; d--) {
+        place += index % array->sizes[d] * array->strides[d];
+        index /= array->sizes[d];
+    }
+    return (unsigned char *)array->data + place * check_element_size(array->dtype);
+}
+
+static void fill(const martlet_array *array, uint64_t seed) {
+    for (int64_t i = 0; i < array->count; i++)
+        store(element(array, i), array->dtype, check_number(seed, (uint64_t)i) / 4);
+}
+
+static uint64_t hash_of(uint64_t hash, const martlet_array *array) {
+    for (int64_t i = 0; i < array->count; i++)
+        hash = check_hash(hash, element(array, i), (size_t)check_element_size(array->dtype));
+    return hash;
+}
+
+/* A handle over the run's values. */
+static martlet_optimizer *created(const martlet_config *config, const struct types *kind) {
+    martlet_optimizer *optimizer = NULL;
+    CHECK_OK(martlet_optimizer_create(&optimizer, config));
+    int64_t slots = 0;
+    CHECK_OK(martlet_algorithm_slot_count(&slots, config));
+    martlet_array state[8] = {0};
+    for (int32_t s = 0; s < slots; s++) {
+        martlet_slot slot;
+        CHECK_OK(martlet_slot_get(&slot, config, s));
+        state[s].dtype = slot.kind == MARTLET_SLOT_SCALAR ? MARTLET_FP64 : kind->state;
+    }
+    for (int k = 0; k < PARAMETERS; k++) {
+        const char name[] = {(char)('a' + k), 0};
+        const martlet_parameter lent = {
+            .value = run.values[k], .name = name, .state = state, .state_count = kind->state == 0 ? 0 : slots};
+        CHECK_OK(martlet_optimizer_add(optimizer, NULL, &lent));
+    }
+    return optimizer;
+}
+
+/* Trains and returns a hash of values, moments and counters. */
+static uint64_t trained(const martlet_config *config, const struct types *kind, const struct way *way) {
+    const char *name = martlet_algorithm_name(config->algorithm);
+    CHECK_OK(martlet_isa_set(way->isa));
+    CHECK_OK(martlet_threads_set(way->threads));
+    for (int k = 0; k < PARAMETERS; k++) {
+        run.values[k] = laid_out(run.value[k], k, kind->value, run.strides[0][k], way->strided);
+        run.grads[k] = laid_out(run.grad[k], k, kind->grad, run.strides[1][k], way->strided);
+        fill(&run.values[k], (uint64_t)k + 1);
+    }
+    martlet_optimizer *optimizer = created(config, kind);
+    double rate = config->lr;
+    for (int t = 1; t <= STEPS; t++) {
+        uint64_t before = 0, after = 0;
+        for (int k = 0; k < PARAMETERS; k++) {
+            fill(&run.grads[k], (uint64_t)(100 * t + k));
+            before = hash_of(before, &run.grads[k]);
+        }
+        if (way->from_file && t == STEPS / 2) {
+            CHECK_OK(martlet_optimizer_save(optimizer, path));
+            CHECK_OK(martlet_optimizer_destroy(optimizer));
+            optimizer = created(config, kind);
+            CHECK_OK(martlet_optimizer_load(optimizer, path));
+        }
+        CHECK_OK(martlet_optimizer_set(optimizer, 0, MARTLET_LR, rate *= t == 3 ? 0.5 : 1));
+        const bool counted = way->counted && t > 2 && malloc_count_start != NULL;
+        if (counted) malloc_count_start(0, 0);
+        CHECK_OK(martlet_optimizer_step(optimizer, NULL, run.grads, PARAMETERS));
+        if (counted) {
+            const long seen = malloc_count_stop();
+            CHECK_SAYING(seen == 0, "%s: %ld allocations in step %d", name, seen, t);
+        }
+        for (int k = 0; k < PARAMETERS; k++) after = hash_of(after, &run.grads[k]);
+        CHECK_SAYING(before == after, "%s changed a gradient", name);
+    }
+    uint64_t hash = 0;
+    int64_t slots = 0;
+    CHECK_OK(martlet_algorithm_slot_count(&slots, config));
+    for (int k = 0; k < PARAMETERS; k++) {
+        hash = hash_of(hash, &run.values[k]);
+        for (int32_t s = 0; s < slots; s++) {
+            martlet_array state = {0};
+            CHECK_OK(martlet_optimizer_state_get(optimizer, &state, k, s));
+            hash = hash_of(hash, &state);
+        }
+        int64_t step = 0;
+        CHECK_OK(martlet_optimizer_step_get(optimizer, &step, k));
+        CHECK(step == STEPS);
+    }
+    CHECK_OK(martlet_optimizer_destroy(optimizer));
+    return hash;
+}
+
+/* All ways of one config. */
+static void alike(const martlet_config *config, int32_t best) {
+    const char *name = martlet_algorithm_name(config->algorithm);
+    for (int i = 0; i < LENGTH(types); i++) {
+        const struct way first = {best, 1, false, false, false};
+        const uint64_t wanted = trained(config, &types[i], &first);
+        CHECK_SAYING(wanted != 0, "%s", name);
+        const struct way ways[] = {
+            {best, 2, false, false, true},
+            {best, 3, true, false, false},
+            {best, 7, false, true, false},
+            {best, 1, true, true, false},
+            {MARTLET_ISA_AVX2, 2, true, false, false},
+            {MARTLET_ISA_BASELINE, 3, false, true, false},
+        };
+        for (int w = 0; w < LENGTH(ways); w++) {
+            if (ways[w].isa > best) continue;
+            CHECK_SAYING(trained(config, &types[i], &ways[w]) == wanted,
+                         "%s with flags %u, types %d: isa %d, %d threads, strided %d, from a file %d", name,
+                         config->flags, i, ways[w].isa, ways[w].threads, ways[w].strided, ways[w].from_file);
+        }
+    }
+}
+
+int main(void) {
+    snprintf(path, sizeof path, "family-%d.safetensors", (int)getpid());
+    martlet_machine machine;
+    memset(&machine, 0, sizeof machine);
+    CHECK_OK(martlet_machine_get(&machine, sizeof machine));
+    CHECK_OK(martlet_chunk_set(256)); /* so that these few elements are shared */
+    int32_t algorithm = 1;
+    for (; martlet_algorithm_name(algorithm) != NULL; algorithm++) {
+        martlet_config config = check_config(algorithm);
+        if (config.weight_decay == config.weight_decay) config.weight_decay = 0.01;
+        if (config.momentum == 0) config.momentum = 0.9;
+        const uint32_t usual = config.flags;
+        const uint32_t flags = martlet_algorithm_flags(algorithm) & ~(uint32_t)MARTLET_WIDE_RANGES;
+        alike(&config, machine.isa_best);
+        for (uint32_t bit = 1; bit != 0 && bit <= flags; bit <<= 1) {
+            if (!(flags & bit)) continue;
+            int64_t slots;
+            config.flags = usual ^ bit;
+            /* Flags that exclude one another are refused. */
+            if (martlet_algorithm_slot_count(&slots, &config) == MARTLET_OK) alike(&config, machine.isa_best);
+        }
+    }
+    CHECK(algorithm > 22);
+    unlink(path);
+    return check_end();
+}

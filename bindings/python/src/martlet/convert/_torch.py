@@ -1,0 +1,181 @@
+"""Optimizers of torch's shape: their state_dicts in Martlet's words, and the other way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from martlet import _algorithms, _spellings
+from martlet._errors import ArgumentError, DTypeError, FormatError
+from martlet.convert import _ours
+from martlet.convert._forms import Form
+from martlet.convert._ours import Entry, Group, Ours
+from martlet.convert._torch_forms import TORCH
+
+# What stands in a group beside options, and goes with it.
+_CARRIED = ("initial_lr", "train_mode")
+
+
+def from_torch(theirs: Any, ours: Any) -> dict[str, Any]:
+    """A state_dict for ours.load_state_dict.
+
+    theirs: an optimizer of torch, schedulefree, timm, pytorch_optimizer, lion-pytorch or adabelief-pytorch, or its
+    state_dict, which does not tell the few options that stand in the object alone. ours: an optimizer of martlet.optim
+    or martlet.torch, which is not changed. Hyperparameters are theirs.
+    """
+    if isinstance(theirs, Mapping):
+        return dict(translated(theirs, ours))
+    packed, mine = _state_dict_of(theirs), Ours(ours)
+    found = _form_of(theirs, mine)
+    return _converted(packed, mine, *found, vars(theirs)) if found else packed
+
+
+def to_torch(ours: Any, theirs: Any) -> dict[str, Any]:
+    """A state_dict for theirs.load_state_dict, with our hyperparameters under their names and all else as it is there.
+
+    theirs: an optimizer as in from_torch, with the same groups, which is not changed.
+    """
+    mine = Ours(ours)
+    found = _form_of(theirs, mine)
+    packed = _state_dict_of(theirs)
+    _check_counts(mine, packed["param_groups"], found[0] if found else "torch")
+    if found is None:
+        return _plain(mine, packed)
+    library, form = found
+    mine.check(form)
+    groups, state = [], {}
+    for own, given in zip(mine.groups, packed["param_groups"], strict=True):
+        entries = [mine.entry(place) for place in own["params"]]
+        groups.append(_told_group(mine, own, given, entries, library, form, vars(theirs)))
+        for key, entry in zip(given["params"], entries, strict=True):
+            if entry:
+                state[key] = _told_entry(entry, form, mine.numbers(own))
+    return {"state": state, "param_groups": groups}
+
+
+_MARKS = {form.marks[0] for forms in TORCH.values() for form in forms if form.marks}
+
+
+def translated(packed: Any, optimizer: Any) -> Any:
+    """What load_state_dict is given, in Martlet's words where its groups have keys of another library."""
+    groups = packed.get("param_groups") if isinstance(packed, Mapping) else None
+    if not isinstance(groups, list | tuple) or not groups:
+        return packed
+    if not all(isinstance(group, Mapping) and not _MARKS.isdisjoint(group) for group in groups):
+        return packed
+    ours = Ours(optimizer)
+    for library, forms in TORCH.items():
+        for form in forms:
+            if (
+                form.marks
+                and all(mark in group for group in groups for mark in form.marks)
+                and _ours.is_of(form, ours.kind)
+            ):
+                return _converted(packed, ours, library, _ours.find((form,), ours.kind, library), {})
+    return packed
+
+
+def _check_counts(ours: Ours, given: Sequence[Group], library: str) -> None:
+    mine, theirs = ([len(group["params"]) for group in groups] for groups in (ours.groups, given))
+    if mine != theirs:
+        raise FormatError(f"{library}'s groups have {theirs} parameters, and ours {mine}: wanted the same")
+
+
+def _state_dict_of(theirs: Any) -> dict[str, Any]:
+    if not hasattr(theirs, "state_dict"):
+        raise DTypeError(f"theirs is {theirs!r:.80}; wanted an optimizer of torch's shape, or its state_dict")
+    packed: dict[str, Any] = theirs.state_dict()
+    return packed
+
+
+def _form_of(theirs: Any, ours: Ours) -> tuple[str, Form] | None:
+    """None for torch's own optimizers, and Martlet's."""
+    for kind in type(theirs).__mro__:
+        library = kind.__module__.partition(".")[0]
+        if library in TORCH:
+            return library, _ours.find(TORCH[library], ours.kind, library, kind.__name__)
+    return None
+
+
+def _converted(
+    packed: Mapping[str, Any], ours: Ours, library: str, form: Form, attributes: Mapping[str, Any]
+) -> dict[str, Any]:
+    given = packed["param_groups"]
+    _check_counts(ours, given, library)
+    keys = (*_spellings.number_keys(ours.kind.number), *_spellings.flag_keys(ours.kind.number))
+    for own, group in zip(ours.groups, given, strict=True):
+        _ours.check_theirs(form, library, {**attributes, **group})
+        for key in keys:
+            name = form.options.get(key, key)
+            if name in group or name in attributes:
+                own[key] = group[name] if name in group else attributes[name]
+        own |= {key: group[key] for key in _CARRIED if key in group}
+    ours.adopt(form, numbers=True)
+    entries = []
+    for index, (own, group) in enumerate(zip(ours.groups, given, strict=True)):
+        numbers = ours.numbers(own)
+        if "base_lrs" in attributes:
+            numbers["initial_lr"] = float(attributes["base_lrs"][index])
+        for key in group["params"]:
+            entry = packed["state"].get(key)
+            entries.append(_ours.from_paths(form, ours.row(own), _reader(group, entry), numbers) if entry else {})
+    return ours.state_dict(entries)
+
+
+def _reader(group: Mapping[str, Any], entry: Mapping[str, Any]) -> Callable[[str], Any]:
+    """What stands under a table's path."""
+    return lambda path: group.get(path.removeprefix("group.")) if path.startswith("group.") else entry.get(path)
+
+
+def _told_group(
+    ours: Ours, own: Group, given: Group, entries: Sequence[Entry], library: str, form: Form, attributes: Group
+) -> Group:
+    """Their group with our options, and the numbers that they keep there."""
+    flags = _spellings.flag_keys(ours.kind.number)
+    ours.check_flags(form, own, lambda key: key in given or key in attributes, library, flags)
+    made = dict(given)
+    for key in (*_spellings.number_keys(ours.kind.number), *flags):
+        name, value = form.options.get(key, key), ours.option(own, key)
+        if name in given:
+            made[name] = value
+        elif name in attributes and attributes[name] != value:
+            raise ArgumentError(f"{library}'s optimizer has {name}={attributes[name]!r}, and ours {key}={value!r}; "
+                                f"wanted one made with {name}={value!r}")  # fmt: skip
+    _ours.check_theirs(form, library, {**attributes, **made})
+    made |= {key: own[key] for key in _CARRIED if key in own}
+    numbers = ours.numbers(own)
+    for slot, path in form.slots.items():
+        if path.startswith("group.") and (value := _ours.common(entries, slot, library)) is not None:
+            made[path.removeprefix("group.")] = int(value) + form.first if slot == "step" else float(value)
+    for path, formula in form.told.items():
+        if path.startswith("group."):
+            made[path.removeprefix("group.")] = formula(0, numbers)
+    return made
+
+
+def _told_entry(entry: Entry, form: Form, numbers: Mapping[str, float]) -> Entry:
+    """A parameter's state in their words. Where they want a tensor for a number, they make it as they load."""
+    made: Entry = {}
+    for slot, value in entry.items():
+        name, sign = _ours.signed(form.slots.get(slot, "group."))
+        if not name.startswith("group."):
+            made[name] = value if np.ndim(value) == 0 and not hasattr(value, "dim") else sign * _ours.as_tensor(value)
+    return made | {
+        path: formula(entry["step"], numbers) for path, formula in form.told.items() if not path.startswith("group.")
+    }
+
+
+def _plain(ours: Ours, packed: Mapping[str, Any]) -> dict[str, Any]:
+    """For torch's own classes, and those of martlet.torch."""
+    form = Form("", ours.kind.number, {name: name for name in ("step", *_algorithms.all_slots(ours.kind.number).names)})
+    if ours.kind.number in _algorithms.UNCOUNTED:
+        form = form._replace(slots={name: path for name, path in form.slots.items() if name != "step"})
+    groups, state = [], {}
+    for own, given in zip(ours.groups, packed["param_groups"], strict=True):
+        groups.append({key: own.get(key, value) if key != "params" else value for key, value in given.items()})
+        for key, place in zip(given["params"], own["params"], strict=True):
+            if entry := ours.entry(place):
+                state[key] = _told_entry(entry, form, {})
+    return {"state": state, "param_groups": groups}

@@ -1,0 +1,239 @@
+"""How optimizers of torch's shape keep the state of Martlet's algorithms, by library; what _forms.py is for the others.
+
+Their options stand in param_groups, but some in the object alone, which a state_dict does not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from martlet import _ffi_optimizers as _ffi
+from martlet.convert._forms import NONE, Form
+
+
+def _same(*slots: str, **others: str) -> dict[str, str]:
+    return {**{slot: slot for slot in slots}, **others}
+
+
+_ADAM = ("exp_avg", "exp_avg_sq")
+_BELIEF = ("exp_avg", "exp_avg_var", "max_exp_avg_var")
+_OWN_STEP = {"step": "step"}
+_DECOUPLED = {"decoupled_weight_decay": True}
+_LATE_DECAY = {"weight_decay": NONE}  # it decays what the step has moved
+_RATE_INSIDE = {"semantics": ("torch", "keras", "optax")}  # of the momentum
+_SECOND_RATE = {"exp_avg_lr_2": lambda t, numbers: 1 - numbers["beta2"] ** t}
+
+# ---- schedulefree: single numbers stand in the group ----
+
+_AVERAGED = {"step": "group.k", "weight_sum": "group.weight_sum", "lr_max": "group.lr_max"}
+_TOLD = {"group.scheduled_lr": lambda t, numbers: numbers["lr"]}
+
+SCHEDULEFREE = (
+    Form("SGDScheduleFree", _ffi.SCHEDULE_FREE_SGD, _same("z", **_AVERAGED), told=_TOLD, marks=("k",)),
+    Form(
+        "AdamWScheduleFree",
+        _ffi.SCHEDULE_FREE_ADAMW,
+        _same("z", "exp_avg_sq", **_AVERAGED),
+        told=_TOLD,
+        marks=("k",),
+    ),
+    Form(
+        "RAdamScheduleFree",
+        _ffi.SCHEDULE_FREE_RADAM,
+        _same("z", "exp_avg_sq", **_AVERAGED),
+        theirs={"silent_sgd_phase": True},
+        told=_TOLD,
+        marks=("k",),
+    ),
+)
+
+# ---- timm ----
+
+_PLAIN: Mapping[str, Any] = {"caution": False}
+_LARGEST = {"lr_max": "group.max_lr_snapshot"}
+
+TIMM = (
+    Form(
+        "SGDW",
+        _ffi.SGD,
+        _same("momentum_buffer", **_LARGEST),
+        ours=_DECOUPLED,
+        theirs=_PLAIN,
+        marks=("caution", "dampening"),
+    ),
+    Form(
+        "RMSpropTF",
+        _ffi.RMSPROP,
+        _same("square_avg", "momentum_buffer", "grad_avg", **_OWN_STEP, **_LARGEST),
+        {"decoupled_weight_decay": "decoupled_decay"},
+        {"semantics": "optax"},
+        {**_PLAIN, "lr_in_momentum": True},
+        marks=("lr_in_momentum",),
+    ),
+    Form(
+        "AdamWLegacy",
+        _ffi.ADAMW,
+        _same(*_ADAM, "max_exp_avg_sq", **_OWN_STEP, **_LARGEST),
+        ours=_DECOUPLED,
+        theirs={**_PLAIN, "clipping_threshold": None},
+        marks=("caution",),
+    ),
+    Form(
+        "NAdamLegacy",
+        _ffi.NADAM,
+        _same(*_ADAM, **_OWN_STEP, mu_product="m_schedule"),
+        {"momentum_decay": "schedule_decay"},
+        marks=("schedule_decay",),
+    ),
+    Form(
+        "NAdamW",
+        _ffi.NADAM,
+        marks=("caution",),
+        differs="timm's NAdamW has no schedule of its momentum, which NAdam's state counts on",
+    ),
+    Form("RAdamLegacy", _ffi.RADAM, _same(*_ADAM, **_OWN_STEP), ours=_DECOUPLED),
+    Form(
+        "AdaBelief",
+        _ffi.ADABELIEF,
+        _same(*_BELIEF, **_OWN_STEP),
+        {"decoupled_weight_decay": "decoupled_decay", "eps_root": "eps"},
+        theirs={"fixed_decay": False, "degenerated_to_sgd": True},
+        marks=("decoupled_decay", "rectify"),
+    ),
+    Form(
+        "Adan",
+        _ffi.ADAN,
+        _same(*_ADAM, "exp_avg_diff", "neg_pre_grad", step="group.step"),
+        theirs={**_PLAIN, "no_prox": False},
+        marks=("no_prox",),
+    ),
+    Form("Lion", _ffi.LION, _same("exp_avg", **_LARGEST), ours=_DECOUPLED, theirs=_PLAIN, marks=("caution",)),
+    Form(
+        "Adopt",
+        _ffi.ADOPT,
+        _same(*_ADAM, **_OWN_STEP, **_LARGEST),
+        {"decoupled_weight_decay": "decoupled"},
+        theirs={**_PLAIN, "clip_exp": 0.25},
+        marks=("clip_exp",),
+    ),
+    Form(
+        "LaProp",
+        _ffi.LAPROP,
+        _same(*_ADAM, "exp_avg_lr_1", **_OWN_STEP),
+        ours=_RATE_INSIDE,
+        theirs={**_PLAIN, **_LATE_DECAY},
+        told=_SECOND_RATE,
+        marks=("caution",),
+    ),
+)
+
+# ---- pytorch_optimizer: the count of steps stands in the group ----
+
+_APART = {"decoupled_weight_decay": "weight_decouple"}
+_BOUND = {**_APART, "amsgrad": "ams_bound"}
+_COUNTED = {"step": "group.step"}
+_SCALED = {"fixed_decay": False, "adanorm": (None, False), "cautious": (None, False), "use_gc": (None, False)}
+_MARK = ("step",)
+
+PYTORCH_OPTIMIZER = (
+    Form("SGDW", _ffi.SGD, _same("momentum_buffer", **_COUNTED), _APART, marks=_MARK),
+    Form("AdaDelta", _ffi.ADADELTA, _same("square_avg", "acc_delta", **_COUNTED), _APART, theirs=_SCALED, marks=_MARK),
+    Form("AdaMax", _ffi.ADAMAX, _same("exp_avg", "exp_inf", **_COUNTED), _APART, theirs=_SCALED, marks=_MARK),
+    Form("RAdam", _ffi.RADAM, _same(*_ADAM, **_COUNTED), _APART, theirs=_SCALED, marks=_MARK),
+    Form(
+        "AdaBound",
+        _ffi.ADABOUND,
+        _same(*_ADAM, "max_exp_avg_sq", **_COUNTED),
+        _BOUND,
+        theirs=_SCALED,
+        # Only the object knows the rate that it began with: where a scheduler has left it in the group, it is that.
+        made={"base_lr": lambda t, numbers: numbers.get("initial_lr", numbers["lr"])},
+        marks=_MARK,
+    ),
+    Form(
+        "AdaBelief",
+        _ffi.ADABELIEF,
+        _same(*_BELIEF, **_COUNTED),
+        {**_BOUND, "eps_root": "eps"},
+        theirs=_SCALED,
+        marks=_MARK,
+    ),
+    Form(
+        "Adan",
+        _ffi.ADAN,
+        _same(*_ADAM, "exp_avg_diff", neg_pre_grad="previous_grad", **_COUNTED),
+        theirs={**_SCALED, "weight_decouple": False, "max_grad_norm": 0.0},
+        marks=_MARK,
+    ),
+    Form("Lion", _ffi.LION, _same("exp_avg", **_COUNTED), _APART, theirs=_SCALED, marks=_MARK),
+    Form(
+        "AdEMAMix",
+        _ffi.ADEMAMIX,
+        _same("exp_avg_slow", "exp_avg_sq", exp_avg_fast="exp_avg", **_COUNTED),
+        _APART,
+        {"alpha_warmup": 0.0, "beta3_warmup": 0.0},
+        {**_SCALED, "t_alpha_beta3": None},
+        marks=_MARK,
+    ),
+    Form(
+        "SimplifiedAdEMAMix",
+        _ffi.SIMPLIFIED_ADEMAMIX,
+        marks=_MARK,
+        differs="pytorch_optimizer's SimplifiedAdEMAMix averages the momentum, which Martlet's adds up",
+    ),
+    Form(
+        "ADOPT",
+        _ffi.ADOPT,
+        marks=_MARK,
+        differs="pytorch_optimizer's ADOPT clips at t^(1/4), and Martlet's at (t - 1)^(1/4)",
+    ),
+    Form(
+        "LaProp",
+        _ffi.LAPROP,
+        _same(*_ADAM, "exp_avg_lr_1", **_COUNTED),
+        _BOUND,
+        _RATE_INSIDE,
+        {**_SCALED, **_LATE_DECAY, "centered": False, "ams_bound": False},
+        told=_SECOND_RATE,
+        marks=_MARK,
+    ),
+    Form("ScheduleFreeSGD", _ffi.SCHEDULE_FREE_SGD, _same("z", **{**_AVERAGED, **_COUNTED}), marks=_MARK),
+    Form(
+        "ScheduleFreeAdamW",
+        _ffi.SCHEDULE_FREE_ADAMW,
+        _same("z", "exp_avg_sq", **{**_AVERAGED, **_COUNTED}),
+        theirs={"ams_bound": False, "decoupling_c": 0, "use_palm": False},
+        marks=_MARK,
+    ),
+    Form(
+        "ScheduleFreeRAdam",
+        _ffi.SCHEDULE_FREE_RADAM,
+        _same("z", "exp_avg_sq", **{**_AVERAGED, **_COUNTED}),
+        theirs={"silent_sgd_phase": True, "use_palm": False},
+        marks=_MARK,
+    ),
+)
+
+# ---- the authors' own ----
+
+LION_PYTORCH = (Form("Lion", _ffi.LION, _same("exp_avg"), ours=_DECOUPLED, theirs={"decoupled_wd": False}),)
+ADABELIEF_PYTORCH = (
+    Form(
+        "AdaBelief",
+        _ffi.ADABELIEF,
+        _same(*_BELIEF, **_OWN_STEP),
+        {"decoupled_weight_decay": "weight_decouple", "eps_root": "eps"},
+        theirs={"fixed_decay": False, "degenerated_to_sgd": True},
+        marks=("buffer",),
+    ),
+)
+
+# By the name of the package that a class comes from.
+TORCH: Mapping[str, tuple[Form, ...]] = {
+    "schedulefree": SCHEDULEFREE,
+    "timm": TIMM,
+    "pytorch_optimizer": PYTORCH_OPTIMIZER,
+    "lion_pytorch": LION_PYTORCH,
+    "adabelief_pytorch": ADABELIEF_PYTORCH,
+}
