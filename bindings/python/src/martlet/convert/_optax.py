@@ -116,7 +116,7 @@ def _node(path: str) -> str:
 
 def _fields(nodes: Mapping[str, Any], form: Form, mine: Ours) -> tuple[dict[str, Any], dict[str, float]]:
     """What stands under a form's paths: parameters' trees, and numbers; with the steps that a schedule has counted."""
-    elements = _algorithms.all_slots(mine.kind.number).elements
+    elements = _algorithms.all_slots(mine.kind.number).arrays
     trees, numbers = {}, {}
     for slot, path in form.slots.items():
         name, _ = _ours.signed(path)
@@ -176,7 +176,7 @@ def _refilled(tree: Any, mine: Ours, values: Sequence[Any], sign: int, slot: str
 
 def _check_kept(form: Form, mine: Ours, entries: Sequence[Entry], trees: Mapping[str, Any]) -> None:
     """Refuses a state of other slots than optax has."""
-    elements = _algorithms.all_slots(mine.kind.number).elements
+    elements = _algorithms.all_slots(mine.kind.number).arrays
     theirs = {slot for slot, path in form.slots.items() if _ours.signed(path)[0] in trees}
     for entry in entries:
         kept = {slot for slot in entry if slot in elements}

@@ -94,7 +94,7 @@ class Ours:
             )
 
     def _in_our_types(self, entry: Entry) -> Entry:
-        elements = _algorithms.all_slots(self.kind.number).elements
+        elements = _algorithms.all_slots(self.kind.number).arrays
         made = {key: value if key in elements else float(value) for key, value in entry.items() if key != "step"}
         if self.torch is None:
             made |= {key: as_array(value) for key, value in made.items() if key in elements}
@@ -246,7 +246,7 @@ def from_paths(
         step = int(count) - form.first
     if step is not None:
         entry["step"] = step
-    elements = set(_algorithms.all_slots(row.algorithm).elements)
+    elements = set(_algorithms.all_slots(row.algorithm).arrays)
     for slot, path in form.slots.items():
         if slot == "step" or (slot not in elements and slot not in row.slots.scalars):
             continue
