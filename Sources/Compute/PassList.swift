@@ -172,6 +172,10 @@ package struct Passes: RandomAccessCollection {
         let tile = unsafe grid.tile(piece)
         let sums = unsafe memory.sums + GridMemory.sumCount * piece
         unsafe sums.update(repeating: 0, count: GridMemory.sumCount)
+        if unsafe pass.takesMatrices {
+            unsafe runMatrices(tile.matrices, sums)
+            return
+        }
         let columnTile = tile.columns.lowerBound / grid.tileColumns
         let rowTile = tile.rows.lowerBound / grid.tileRows
         let numberSize = unsafe item.pointee.tensor.run.isDouble ? 8 : 4
@@ -202,6 +206,48 @@ package struct Passes: RandomAccessCollection {
         }
     }
 
+    /// Hands whole matrices to a pass that takes such: all at once, or where they lie apart gathered, a block at a time.
+    private func runMatrices(_ matrices: Range<Int>, _ sums: UnsafeMutablePointer<Double>) {
+        let grid = unsafe item.pointee.tensor.grid
+        var part = unsafe GridPart(item.pointee.tensor)
+        unsafe part.sums = unsafe sums
+        unsafe part.rows = grid.rows
+        unsafe part.run.count = grid.columns
+        unsafe part.blockMatrices = grid.blockMatrices
+        unsafe part.rowState = part.rowState.advanced(by: matrices.lowerBound * grid.rows)
+        unsafe part.columnState = part.columnState.advanced(by: matrices.lowerBound * grid.columns)
+        unsafe part.matrices = matrices.count
+        let each = grid.rows * grid.columns
+        guard let layout = unsafe item.pointee.layout else {
+            for array in unsafe 0..<part.run.arrayCount {
+                unsafe part.run.arrays[array] = part.run.arrays[array].advanced(by: matrices.lowerBound * each)
+            }
+            unsafe kernel(&part, item.pointee.coefficients)
+            return
+        }
+        // Blocks of the value and the gradient.
+        var scratch = InlineArray<128, SIMD8<UInt64>>(repeating: .zero)
+        unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
+            let start = unsafe part.run
+            for array in unsafe 0..<part.run.arrayCount {
+                unsafe part.run.arrays[array].base = scratch.baseAddress! + array * Grid.smallCount * 8
+            }
+            for first in stride(from: matrices.lowerBound, to: matrices.upperBound, by: grid.blockMatrices) {
+                unsafe part.matrices = min(grid.blockMatrices, matrices.upperBound - first)
+                func move(_ direction: Layout.Direction, _ array: Int) {
+                    unsafe layout.copy(
+                        direction, array: array, start.arrays[array], first: first * each, count: part.matrices * each,
+                        block: part.run.arrays[array].base)
+                }
+                for array in unsafe 0..<part.run.arrayCount { move(.gather, array) }
+                unsafe kernel(&part, item.pointee.coefficients)
+                if unsafe pass.writesElements { unsafe move(.scatter, Run.value) }
+                unsafe part.rowState = part.rowState.advanced(by: part.matrices * grid.rows)
+                unsafe part.columnState = part.columnState.advanced(by: part.matrices * grid.columns)
+            }
+        }
+    }
+
     /// Bytes of a gathered block of one array.
     private static var blockBytes: Int { Grid.blockCount * 8 }
 
@@ -209,8 +255,8 @@ package struct Passes: RandomAccessCollection {
     /// and scatters back what a pass writes.
     private func runBlocks(_ start: GridPart, _ layout: Layout, first: Int, rows: Int, columns: Int) {
         // Blocks of six arrays, as many as a run may have.
-        var scratch = InlineArray<192, SIMD8<UInt64>>(repeating: .zero)
-        let most = Grid.blockCount
+        var scratch = InlineArray<768, SIMD8<UInt64>>(repeating: .zero)
+        let most = columns <= Grid.mostOfShortRow ? Grid.smallCount : Grid.blockCount
         let rowsAtOnce = unsafe columns == start.rowStride ? max(1, most / columns) : 1
         unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
             var row = 0

@@ -5,11 +5,15 @@
 /// The passes that kernels implement.
 package enum Pass: CaseIterable {
     case adafactorSums, adafactorFactors, adafactorNorm, adafactorUpdate
+    case adafactorSmallSums, adafactorSmallUpdate
     case adafactorVariance, adafactorVectorUpdate
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
     /// `GridPart` each).
     package var isWhole: Bool { self == .adafactorFactors }
+
+    /// Whether it works on several whole matrices at a time, which are small, and on their slots of rows and columns.
+    package var takesMatrices: Bool { self == .adafactorSmallSums || self == .adafactorSmallUpdate }
 
     /// Whether it sums by row and by column.
     package var sumsGrid: Bool { self == .adafactorSums }
@@ -17,8 +21,8 @@ package enum Pass: CaseIterable {
     /// Whether it writes the value or slots of elements.
     package var writesElements: Bool {
         switch self {
-        case .adafactorSums, .adafactorFactors, .adafactorNorm: false
-        case .adafactorUpdate, .adafactorVariance, .adafactorVectorUpdate: true
+        case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums: false
+        case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate: true
         }
     }
 }
@@ -36,23 +40,46 @@ package struct Grid: BitwiseCopyable {
 
     /// Elements of a row that are summed by themselves before they are added to others. Tiles start at multiples of it.
     package static var blockCount: Int {
-        @inline(__always) get { 256 }
+        @inline(__always) get { 1024 }
     }
 
-    /// Columns of a tile, where it has many rows: their sums then stay in the first-level cache.
-    private static var fewestColumns: Int { 2048 }
+    /// Rows of no more columns are worked on several at a time, as blocks of `smallCount` elements at most.
+    package static var mostOfShortRow: Int {
+        @inline(__always) get { 63 }
+    }
+
+    /// Elements that a block of whole matrices, or of short rows, has at most.
+    package static var smallCount: Int {
+        @inline(__always) get { 512 }
+    }
+
+    /// Columns of a tile of more: up to there rows are taken whole, so that memory is read from one end to the other.
+    private static var mostColumns: Int { 1 << 14 }
 
     package init(matrices: Int, rows: Int, columns: Int) {
         self.matrices = matrices
         self.rows = rows
         self.columns = columns
         let each = rows * columns
-        // Enough tiles for threads to even out, and no tile that is not worth handing to a thread.
-        let wanted = max(1 << 13, min(matrices * each / 64, 1 << 17))
-        let wide = (wanted / max(rows, 1) + Grid.blockCount - 1) / Grid.blockCount * Grid.blockCount
-        tileColumns = max(1, min(columns, max(Grid.fewestColumns, wide)))
-        tileRows = max(1, min(rows, wanted / tileColumns))
-        tileMatrices = each > wanted ? 1 : max(1, wanted / max(each, 1))
+        // Enough tiles for threads to even out, and none that is not worth handing to one; of enough rows that the sums of
+        // its columns are few beside its elements.
+        let wanted = max(1 << 14, min(matrices * each / 16, 1 << 17))
+        tileColumns = max(1, min(columns, Grid.mostColumns))
+        tileRows = max(1, min(rows, max(wanted / tileColumns, 16)))
+        let matrices = each > wanted ? 1 : max(1, wanted / max(each, 1))
+        let block = Grid.blockMatrices(each)
+        tileMatrices = (matrices + block - 1) / block * block
+    }
+
+    /// Whether whole matrices fit into a block.
+    package var areSmall: Bool { rows * columns <= Grid.smallCount }
+
+    /// Matrices of a block: sixteen or a multiple where those fit, so that rows and columns come in sixteens.
+    package var blockMatrices: Int { Grid.blockMatrices(rows * columns) }
+
+    private static func blockMatrices(_ each: Int) -> Int {
+        let most = smallCount / max(each, 1)
+        return most >= 16 ? most & ~15 : max(most, 1)
     }
 
     package var rowTiles: Int { (rows - 1) / tileRows + 1 }
@@ -92,10 +119,10 @@ package struct Grid: BitwiseCopyable {
     /// One for each column of each matrix.
     package var columnFactors: UnsafeMutableRawPointer
 
-    /// Bytes for a parameter. Only those that have rows and columns have more than `sums`.
-    package static func byteCount(_ grid: Grid, isMatrix: Bool) -> Int { unsafe offsets(grid, isMatrix).end }
+    /// Bytes for a parameter. Only those with large matrices have more than `sums`.
+    package static func byteCount(_ grid: Grid, hasGrid: Bool) -> Int { unsafe offsets(grid, hasGrid).end }
 
-    private static func offsets(_ grid: Grid, _ isMatrix: Bool) -> (
+    private static func offsets(_ grid: Grid, _ hasGrid: Bool) -> (
         rowSums: Int, columnSums: Int, rowFactors: Int, columnFactors: Int, end: Int
     ) {
         var end = 0
@@ -104,7 +131,7 @@ package struct Grid: BitwiseCopyable {
             return end
         }
         _ = unsafe take(sumCount * grid.tiles)
-        if !isMatrix { return (0, 0, 0, 0, end) }
+        if !hasGrid { return (0, 0, 0, 0, end) }
         let (rows, columns) = (grid.matrices * grid.rows, grid.matrices * grid.columns)
         let rowSums = take(rows * grid.columnTiles)
         let columnSums = take(columns * grid.rowTiles)
@@ -114,8 +141,8 @@ package struct Grid: BitwiseCopyable {
     }
 
     /// Over `byteCount` bytes, aligned to 64.
-    package init(_ memory: UnsafeMutableRawPointer, _ grid: Grid, isMatrix: Bool) {
-        let offsets = unsafe GridMemory.offsets(grid, isMatrix)
+    package init(_ memory: UnsafeMutableRawPointer, _ grid: Grid, hasGrid: Bool) {
+        let offsets = unsafe GridMemory.offsets(grid, hasGrid)
         unsafe sums = memory.assumingMemoryBound(to: Double.self)
         unsafe rowSums = (memory + offsets.rowSums).assumingMemoryBound(to: Double.self)
         unsafe columnSums = (memory + offsets.columnSums).assumingMemoryBound(to: Double.self)
@@ -143,11 +170,16 @@ package struct Grid: BitwiseCopyable {
     }
 }
 
-/// Some rows and columns of one matrix, that a pass works on in one call.
+/// Some rows and columns of one matrix, or some whole matrices, that a pass works on in one call.
 @unsafe package struct GridPart: BitwiseCopyable {
     /// From the part's first element on; the count is that of its columns.
     package var run: Run
     package var rows: Int
+    /// Whole matrices, that many at a time, and their slots, for passes that take such.
+    package var matrices = 0
+    package var blockMatrices = 0
+    package var rowState: Operand
+    package var columnState: Operand
     /// Elements from one row to the next, in every array.
     package var rowStride: Int
     /// Sums are added to: two over all elements, one for each row, one for each column.
@@ -160,6 +192,8 @@ package struct Grid: BitwiseCopyable {
     package init(_ tensor: GridTensor) {
         unsafe run = unsafe tensor.run
         unsafe rows = 0
+        unsafe rowState = unsafe tensor.rowState
+        unsafe columnState = unsafe tensor.columnState
         unsafe rowStride = unsafe tensor.grid.columns
         unsafe sums = unsafe tensor.memory.sums
         unsafe rowSums = unsafe tensor.memory.rowSums

@@ -14,6 +14,8 @@ func wholeGrains(_ count: Int) -> Int { (count + grain - 1) & ~(grain - 1) }
 /// Sixteen neighbouring elements in the type a rule computes in. Operators round each lane once; the one fused
 /// operation has a name.
 protocol Lanes {
+    /// One of them.
+    associatedtype Number: FloatingPoint & BitwiseCopyable
     /// The storage type that needs no conversion.
     static var native: ElementType { get }
 
@@ -64,6 +66,8 @@ struct Choice<Value: Lanes> {
 
 /// Sixteen elements in fp32.
 struct FloatLanes: Lanes {
+    typealias Number = Float
+
     var lanes: SIMD16<Float>
 
     @inline(__always)
@@ -152,6 +156,8 @@ struct FloatLanes: Lanes {
 
 /// Sixteen elements in fp64.
 struct DoubleLanes: Lanes {
+    typealias Number = Double
+
     var lanes: SIMD16<Double>
 
     @inline(__always)

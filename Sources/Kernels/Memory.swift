@@ -76,6 +76,31 @@ struct DoubleScratch {
     }
 }
 
+/// Memory on the stack for four arrays of numbers of a block of a pass, with room for sixteen more behind each.
+struct PassScratch {
+    /// Bytes for one array: 528 numbers of fp64.
+    @inline(__always)
+    static var stride: Int { 528 * 8 }
+
+    /// 176 numbers.
+    private typealias Third = InlineArray<11, SIMD16<Double>>
+    private static var zeros: Third {
+        @inline(__always) get { [.zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero] }
+    }
+
+    private var memory: InlineArray<12, Third> = [
+        zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros,
+    ]
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
+        withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
+    }
+}
+
 /// Asks for one cache line.
 @inline(__always)
 func fetch(_ address: UnsafeRawPointer) { machine_prefetch(address) }
@@ -115,6 +140,16 @@ func clearNumbers(_ target: UnsafeMutableRawPointer, count: Int) {
     while place < count {
         (target + place * 4).storeBytes(of: 0, as: Float.self)
         place += 1
+    }
+}
+
+/// Makes numbers of fp64 zeros, up to the next multiple of sixteen.
+@inline(__always)
+func clearDoubles(_ target: UnsafeMutableRawPointer, count: Int) {
+    var place = 0
+    while place < count {
+        write(SIMD16<Double>(), to: target + place * 8)
+        place += grain
     }
 }
 

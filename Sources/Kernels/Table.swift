@@ -38,6 +38,8 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .adafactorFactors: adafactorFactors
     case .adafactorNorm: adafactorNorm
     case .adafactorUpdate: adafactorUpdate
+    case .adafactorSmallSums: adafactorSmallSums
+    case .adafactorSmallUpdate: adafactorSmallUpdate
     case .adafactorVariance: adafactorVariance
     case .adafactorVectorUpdate: adafactorVectorUpdate
     }

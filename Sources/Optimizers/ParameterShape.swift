@@ -31,4 +31,7 @@ public struct ParameterShape: Sendable {
     }
 
     var grid: Grid { Grid(matrices: matrices, rows: rows, columns: columns) }
+
+    /// Whether it has matrices that are too large for blocks of whole ones.
+    var hasLargeMatrices: Bool { isMatrix && !grid.areSmall }
 }

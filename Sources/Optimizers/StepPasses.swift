@@ -40,11 +40,11 @@ import MartletPlatform
             return unsafe Operand(base: base, type: parameter.state.span[index].type)
         }
         let (end, overflow) = unsafe sumBytes.addingReportingOverflow(
-            GridMemory.byteCount(shape.grid, isMatrix: shape.isMatrix))
+            GridMemory.byteCount(shape.grid, hasGrid: shape.hasLargeMatrices))
         guard !overflow else { throw MartletError(.memory, "no memory for the sums of a step") }
         unsafe (owners + list.count).initialize(to: Owner(algorithm: algorithm, shape: shape))
         // Where the sums lie is settled once all parameters are known.
-        let memory = unsafe GridMemory(coefficients, shape.grid, isMatrix: shape.isMatrix)
+        let memory = unsafe GridMemory(coefficients, shape.grid, hasGrid: shape.hasLargeMatrices)
         unsafe list.add(
             PassItem(
                 passes: algorithm.passes(shape),
@@ -62,8 +62,8 @@ import MartletPlatform
         }
         for index in unsafe 0..<list.count {
             let shape = unsafe owners[index].shape
-            unsafe list[index].tensor.memory = unsafe GridMemory(place, shape.grid, isMatrix: shape.isMatrix)
-            unsafe place += unsafe GridMemory.byteCount(shape.grid, isMatrix: shape.isMatrix)
+            unsafe list[index].tensor.memory = unsafe GridMemory(place, shape.grid, hasGrid: shape.hasLargeMatrices)
+            unsafe place += unsafe GridMemory.byteCount(shape.grid, hasGrid: shape.hasLargeMatrices)
         }
     }
 

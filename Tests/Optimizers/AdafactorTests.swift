@@ -87,7 +87,8 @@ private struct Factored {
 
     private static let shapes = [
         [1], [15], [16], [700], [20_000], [1, 1], [3, 5], [16, 16], [300, 1], [1, 300], [33, 257], [90, 2500],
-        [3, 20_000], [4, 6, 3, 3], [2, 100, 130],
+        [3, 20_000], [4, 6, 3, 3], [2, 100, 130], [60, 5, 3, 3], [3, 16, 32], [40, 5, 7], [1030, 1, 1], [500, 7],
+        [2, 63, 63], [6, 17_000],
     ]
 
     @Test(arguments: [false, true])
@@ -124,7 +125,7 @@ private struct Factored {
         for types in [[ElementType.fp32, .fp32, .fp32], [.bf16, .fp32, .fp32], [.fp64, .fp16, .bf16]] {
             var first: [[Double]]?
             for threads in [1, 2, 3, 7] {
-                let parameters = [[20_000], [90, 2500], [700, 300], [40, 6, 3, 3]].map {
+                let parameters = [[20_000], [90, 2500], [700, 300], [64, 40, 3, 3], [2000, 20], [2, 20_000]].map {
                     Self.parameter($0, types[0], gradient: types[1], state: types[2])
                 }
                 defer { extendLifetime(parameters) }
@@ -144,7 +145,7 @@ private struct Factored {
     }
 
     /// A matrix whose columns lie one behind the other, beside one of rows.
-    @Test(arguments: [[5, 7], [300, 3], [3, 300], [90, 600], [4, 6, 3, 3]])
+    @Test(arguments: [[5, 7], [300, 3], [3, 300], [90, 600], [50, 6, 3, 3], [7, 16, 30], [3, 2100]])
     func sameBitsForAnyLayout(sizes: [Int]) throws {
         let (plain, memory) = Self.parameter(sizes)
         let (turned, turnedMemory) = Self.parameter(sizes)
@@ -200,11 +201,22 @@ private struct Factored {
     }
 
     @Test func emptyAndWrongSlots() throws {
-        let (parameter, memory) = Self.parameter([3, 5])
-        defer { extendLifetime((parameter, memory)) }
-        parameter.view.state[1].count = 5
-        let error = failure { () throws(MartletError) in try step([parameter], [Configuration(.adafactor)]) }
-        #expect(error?.kind == .shape && error?.message.contains("expected 3") == true)
+        let spoiled: [(MartletError.Kind, String, (Parameter) -> Void)] = [
+            (.shape, "expected 0", { $0.view.state[0].count = 15 }),
+            (.shape, "expected 3", { $0.view.state[1].count = 5 }),
+            (.shape, "expected 5", { $0.view.state[2].count = -1 }), (.null, "NULL", { $0.view.state[1].base = nil }),
+            (.alignment, "state[2].data", { $0.view.state[2].base! += 1 }),
+            (.overlap, "state[1]", { $0.view.state[1].base = $0.view.value.base }),
+        ]
+        for (kind, words, spoil) in spoiled {
+            let (parameter, memory) = Self.parameter([3, 5])
+            defer { extendLifetime((parameter, memory)) }
+            spoil(parameter)
+            let before = parameter.bytes
+            let error = failure { () throws(MartletError) in try step([parameter], [Configuration(.adafactor)]) }
+            #expect(error?.kind == kind && error?.message.contains(words) == true, "\(error?.message ?? "none")")
+            #expect(parameter.bytes == before)
+        }
         let (empty, none) = Self.parameter([0, 5])
         defer { extendLifetime((empty, none)) }
         empty.view.state[2].count = 0

@@ -137,12 +137,12 @@ extern "C" {
  * of hyperparameters are those of torch, or of the algorithm's own code, in all.
  *   KERAS  decay is always decoupled, but Schedule-Free's. Adam: eps beside the uncorrected sqrt(v). SGD with a momentum and RMSprop
  *          with one: lr inside b. RMSprop, Adagrad: sqrt(v + eps). Adamax: u <- max(beta2 u, |g|), u + eps.
- *          NAdam: a momentum_decay of 1
+ *          NAdam: a momentum_decay of 1. Adafactor: eps, or 1e-30 for 0, is added to g^2 and bounds nothing
  *   OPTAX  AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr inside b.
  *          NAdam: beta1 for each mu_t. RAdam: from rho >= 5 on, eps beside the corrected root. Adan: 1 - beta2 for
- *          the beta2 that d and w are multiplied by
+ *          the beta2 that d and w are multiplied by. Adafactor: as in Keras, and lr for min(lr, 1 / sqrt(t))
  *   PAPER  AMSGrad without bias corrections. AdamW's decay is not scaled by lr: p <- (1 - weight_decay) p. RAdam:
- *          from rho >= 5 on. LaProp: lr outside of m, p <- p - lr / c1 m */
+ *          from rho >= 5 on. LaProp: lr outside of m, p <- p - lr / c1 m. Adafactor: as in Keras */
 #define MARTLET_SEMANTICS_TORCH 0
 #define MARTLET_SEMANTICS_KERAS 1
 #define MARTLET_SEMANTICS_OPTAX 2

@@ -2,6 +2,8 @@
 package struct AdafactorCoefficients: BitwiseCopyable {
     /// Of the new squares in the averages.
     package var weight = 0.0
+    /// Added to the squares.
+    package var added = 0.0
     package var eps = 0.0
     package var eps2 = 0.0
     package var clippingThreshold = 0.0
@@ -11,7 +13,7 @@ package struct AdafactorCoefficients: BitwiseCopyable {
     package var alpha = 0.0
     /// What the quotients are multiplied by: 1 until their mean square is known.
     package var scale = 1.0
-    /// The most that a quotient's factor of the gradient may be: scale / eps.
+    /// The most that a quotient's factor of the gradient may be: scale / eps, or infinite.
     package var limit = 0.0
 
     package init() {}

@@ -8,6 +8,7 @@
 // For both, with the root mean square of p over all elements, and that of u:
 //     u = g / max(sqrt(v), eps)
 //     p = decay * p - alpha u / max(1, RMS(u) / clipping_threshold),  alpha = max(eps2, RMS(p)) min(lr, 1 / sqrt(t))
+// The paper adds eps to g^2 and bounds nothing with it, and so do Keras and optax; optax's alpha has lr for the minimum.
 // 1 / sqrt(v) is the product of a factor for the row and one for the column, formed in fp64 once for each.
 
 import MartletKernelInterface
@@ -47,20 +48,20 @@ struct AdafactorNormRule<Value: Lanes>: PassRule {
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {
-        place.sums.1 = (place.gradient * (place.row * place.column).smallest(limit)).square
+        place.sums.1 = (place.gradient * place.factor.smallest(limit)).square
     }
 }
 
 /// The step. The scale is in the row's factor and in the limit.
 struct AdafactorUpdateRule<Value: Lanes>: PassRule {
     private let decay, limit: Value
-    private let scale: Double
+    let rowScale: Double
 
     @inline(__always)
     init(_ coefficients: AdafactorCoefficients, decay: Value) {
         self.decay = decay
         limit = Value(coefficients.limit)
-        scale = coefficients.scale
+        rowScale = coefficients.scale
     }
 
     @inline(__always)
@@ -71,11 +72,8 @@ struct AdafactorUpdateRule<Value: Lanes>: PassRule {
     static var usesFactors: Bool { true }
 
     @inline(__always)
-    func row(_ factor: Double) -> Value { Value(factor * scale) }
-
-    @inline(__always)
     func update(_ place: inout PassPlace<Value>) {
-        let factor = (place.row * place.column).smallest(limit)
+        let factor = place.factor.smallest(limit)
         place.value = (decay * place.value).addingProduct(Value(0) - factor, place.gradient)
     }
 }
@@ -83,11 +81,12 @@ struct AdafactorUpdateRule<Value: Lanes>: PassRule {
 /// A vector's variance, and the sums over the squares of p and of u.
 struct AdafactorVarianceRule<Value: Lanes>: PassRule {
     private let average: Average<Value>
-    private let limit: Value
+    private let limit, added: Value
 
     @inline(__always)
     init(_ coefficients: AdafactorCoefficients, decay: Value) {
         average = Average(1 - coefficients.weight)
+        added = Value(coefficients.weight * coefficients.added)
         limit = Value(coefficients.limit)
     }
 
@@ -101,7 +100,7 @@ struct AdafactorVarianceRule<Value: Lanes>: PassRule {
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {
         let g = place.gradient
-        let v = average.next(place.first, square: g)
+        let v = average.next(place.first, square: g) + added
         place.first = v
         place.sums.0 = place.value.square
         place.sums.1 = (g * (Value(1) / v.squareRoot()).smallest(limit)).square

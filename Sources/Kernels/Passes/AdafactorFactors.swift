@@ -10,7 +10,8 @@ func adafactorFactors(_ tensor: UnsafeRawPointer, _ coefficients: UnsafeRawPoint
     let rows = grid.matrices * grid.rows
     let type: ElementType = tensor.run.isDouble ? .fp64 : .fp32
     moveOn(
-        tensor.rowState, rows, MeanSums(memory.rowSums, step: rows, tiles: grid.columnTiles, of: grid.columns),
+        tensor.rowState, rows,
+        MeanSums(memory.rowSums, step: rows, tiles: grid.columnTiles, of: grid.columns, terms.added),
         terms.weight
     ) { average, row in write(average.lanes, to: memory.rowFactors + row) }
     var matrix = 0
@@ -28,7 +29,7 @@ func adafactorFactors(_ tensor: UnsafeRawPointer, _ coefficients: UnsafeRawPoint
         let sums = memory.columnSums + first * grid.rowTiles
         moveOn(
             tensor.columnState.advanced(by: first), columns,
-            MeanSums(sums, step: columns, tiles: grid.rowTiles, of: grid.rows), terms.weight
+            MeanSums(sums, step: columns, tiles: grid.rowTiles, of: grid.rows, terms.added), terms.weight
         ) { average, column in
             (DoubleLanes(1) / average.squareRoot()).store(type, in: factors.base, at: column)
         }
@@ -36,18 +37,19 @@ func adafactorFactors(_ tensor: UnsafeRawPointer, _ coefficients: UnsafeRawPoint
     }
 }
 
-/// Means from the sums of several tiles.
+/// Means from the sums of several tiles, and something added.
 private struct MeanSums {
     private let sums: UnsafePointer<Double>
     private let step, tiles: Int
-    private let count: DoubleLanes
+    private let count, added: DoubleLanes
 
     @inline(__always)
-    init(_ sums: UnsafePointer<Double>, step: Int, tiles: Int, of count: Int) {
+    init(_ sums: UnsafePointer<Double>, step: Int, tiles: Int, of count: Int, _ added: Double) {
         self.sums = sums
         self.step = step
         self.tiles = tiles
         self.count = DoubleLanes(Double(count))
+        self.added = DoubleLanes(added)
     }
 
     @inline(__always)
@@ -58,7 +60,25 @@ private struct MeanSums {
             total += read(sums + tile * step + index)
             tile += 1
         }
-        return DoubleLanes(lanes: total) / count
+        return DoubleLanes(lanes: total) / count + added
+    }
+}
+
+/// An average of a weight for what is new, by the shorter way from one of the two, so that a weight of 1 leaves nothing of
+/// the old.
+struct ShortWay {
+    private let isShort: Choice<DoubleLanes>
+    private let part: DoubleLanes
+
+    @inline(__always)
+    init(_ weight: Double) {
+        isShort = Choice(weight < 0.5)
+        part = DoubleLanes(weight < 0.5 ? weight : weight - 1)
+    }
+
+    @inline(__always)
+    func next(_ old: DoubleLanes, _ new: DoubleLanes) -> DoubleLanes {
+        DoubleLanes.choose(isShort, old, new) + part * (new - old)
     }
 }
 
@@ -68,9 +88,7 @@ private struct MeanSums {
 private func moveOn(
     _ state: Operand, _ count: Int, _ means: MeanSums, _ weight: Double, _ body: (DoubleLanes, Int) -> Void
 ) {
-    // By the shorter way from one of the two, so that a weight of 1 leaves nothing of the old.
-    let isShort = Choice<DoubleLanes>(weight < 0.5)
-    let part = DoubleLanes(weight < 0.5 ? weight : weight - 1)
+    let way = ShortWay(weight)
     var scratch = GrainScratch()
     scratch.withAddress { scratch in
         var index = 0
@@ -78,8 +96,7 @@ private func moveOn(
             let bytes = min(grain, count - index) * state.type.size
             let stored = state.base + index * state.type.size
             copy(stored, to: scratch, bytes: bytes)
-            let (old, new) = (DoubleLanes(state.type, in: scratch, at: 0), means[index])
-            let average = DoubleLanes.choose(isShort, old, new) + part * (new - old)
+            let average = way.next(DoubleLanes(state.type, in: scratch, at: 0), means[index])
             average.store(state.type, in: scratch, at: 0)
             copy(scratch, to: stored, bytes: bytes)
             body(average, index)

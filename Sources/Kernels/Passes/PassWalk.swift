@@ -10,8 +10,8 @@ struct PassPlace<Value: Lanes> {
     let gradient: Value
     /// The first slot of elements, where the pass has one.
     var first: Value
-    /// What earlier passes left for the row and for the columns.
-    let row, column: Value
+    /// What earlier passes make it be multiplied by.
+    let factor: Value
     /// What is added up by row and by column.
     var square = SIMD16<Double>.zero
     /// What is added up over all elements.
@@ -34,8 +34,8 @@ protocol PassRule {
     static var sumCount: Int { get }
     /// Whether it takes what earlier passes left for rows and columns.
     static var usesFactors: Bool { get }
-    /// What a row's number becomes for all of its elements.
-    func row(_ factor: Double) -> Value
+    /// What the rows' numbers are multiplied by.
+    var rowScale: Double { get }
     func update(_ place: inout PassPlace<Value>)
 }
 
@@ -51,7 +51,7 @@ extension PassRule {
     @inline(__always)
     static var usesFactors: Bool { false }
     @inline(__always)
-    func row(_ factor: Double) -> Value { Value(factor) }
+    var rowScale: Double { 1 }
 }
 
 /// Runs a pass over a part, in the type that its arrays ask for.
@@ -71,7 +71,7 @@ func pass<InFloat: PassRule, InDouble: PassRule>(
 
 /// Whether every array is fp32.
 @inline(__always)
-private func isPlain(_ run: Run) -> Bool {
+func isPlain(_ run: Run) -> Bool {
     for place in 0..<run.arrayCount {
         switch run.arrays[place].type {
         case .fp32: continue
@@ -82,7 +82,7 @@ private func isPlain(_ run: Run) -> Bool {
 }
 
 /// Sums of sixteen neighbours each, as they grow: by row, and two over all elements.
-private struct RunningSums {
+struct RunningSums {
     var row = SIMD16<Double>.zero
     var first = SIMD16<Double>.zero
     var second = SIMD16<Double>.zero
@@ -93,6 +93,11 @@ private func walk<Rule: PassRule, IsPlain: Switch>(
     _ rule: Rule.Type, _ isPlain: IsPlain.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
 ) {
     let columns = part.run.count
+    if (Rule.sumsGrid || Rule.usesFactors) && columns <= Grid.mostOfShortRow && columns == part.rowStride {
+        walkShortRows(rule, isPlain, part, coefficients)
+        return
+    }
+    let rowScale = Rule(value(at: coefficients + StepCoefficients.ruleOffset), decay: Rule.Value(1)).rowScale
     let numberSize = part.run.isDouble ? 8 : 4
     for row in 0..<part.rows {
         var column = 0
@@ -105,7 +110,8 @@ private func walk<Rule: PassRule, IsPlain: Switch>(
             var running = RunningSums()
             withUnsafeMutablePointer(to: &running) { running in
                 block(
-                    rule, isPlain, coefficients, arrays, count, rowFactor: part.rowFactors + row,
+                    rule, isPlain, coefficients, arrays, count,
+                    row: Rule.usesFactors ? value(at: part.rowFactors + row) * rowScale : 1,
                     columnFactors: part.columnFactors + column * numberSize, columnSums: part.columnSums + column,
                     running)
             }
@@ -117,21 +123,101 @@ private func walk<Rule: PassRule, IsPlain: Switch>(
     }
 }
 
+/// The same for short rows, which lie one behind the other: squares go into scratch, from which they are added up by row
+/// and by column, and factors come from there, multiplied out.
+@inline(never)
+private func walkShortRows<Rule: PassRule, IsPlain: Switch>(
+    _ rule: Rule.Type, _ isPlain: IsPlain.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
+) {
+    let columns = part.run.count
+    let together = Grid.smallCount / columns
+    let rowScale = Rule(value(at: coefficients + StepCoefficients.ruleOffset), decay: Rule.Value(1)).rowScale
+    var scratch = PassScratch()
+    scratch.withAddress { elements in
+        var row = 0
+        while row < part.rows {
+            let rows = min(together, part.rows - row)
+            var arrays = part.run.arrays
+            for place in 0..<part.run.arrayCount {
+                arrays[place] = arrays[place].advanced(by: row * columns)
+            }
+            if Rule.sumsGrid { clearDoubles(elements, count: rows * columns) }
+            if Rule.usesFactors {
+                multiply(
+                    Rule.Value.self, part.rowFactors + row, rows, rowScale, part.columnFactors, columns, elements,
+                    elements + PassScratch.stride)
+            }
+            var running = RunningSums()
+            withUnsafeMutablePointer(to: &running) { running in
+                block(
+                    rule, isPlain, coefficients, arrays, rows * columns, row: 1, columnFactors: elements,
+                    columnSums: elements, running)
+            }
+            if Rule.sumsGrid { addUp(elements, rows, columns, part.rowSums + row, part.columnSums) }
+            if Rule.sumCount > 0 { addTo(part.sums, sum(running.first)) }
+            if Rule.sumCount > 1 { addTo(part.sums + 1, sum(running.second)) }
+            row += rows
+        }
+    }
+}
+
+/// Adds numbers to the sums of their rows and columns.
 @inline(__always)
-private func addTo(_ total: UnsafeMutablePointer<Double>, _ more: Double) {
+private func addUp(
+    _ numbers: UnsafeRawPointer, _ rows: Int, _ columns: Int, _ rowSums: UnsafeMutablePointer<Double>,
+    _ columnSums: UnsafeMutablePointer<Double>
+) {
+    var place = numbers
+    for row in 0..<rows {
+        var total = 0.0
+        for column in 0..<columns {
+            let number: Double = value(at: place)
+            total += number
+            addTo(columnSums + column, number)
+            place += 8
+        }
+        addTo(rowSums + row, total)
+    }
+}
+
+/// The products of the rows' factors, times a scale, and the columns'.
+@inline(__always)
+private func multiply<Value: Lanes>(
+    _ type: Value.Type, _ rowFactors: UnsafePointer<Double>, _ rows: Int, _ scale: Double,
+    _ columnFactors: UnsafeRawPointer, _ columns: Int, _ elements: UnsafeMutableRawPointer,
+    _ scratch: UnsafeMutableRawPointer
+) {
+    typealias Number = Value.Number
+    let size = MemoryLayout<Number>.stride
+    var index = 0
+    while index < rows {
+        (DoubleLanes(lanes: read(rowFactors + index)) * DoubleLanes(scale)).store(Value.native, in: scratch, at: index)
+        index += grain
+    }
+    var element = elements
+    for row in 0..<rows {
+        let ofRow: Number = value(at: scratch + row * size)
+        for column in 0..<columns {
+            put(ofRow * (value(at: columnFactors + column * size) as Number), at: element)
+            element += size
+        }
+    }
+}
+
+@inline(__always)
+func addTo(_ total: UnsafeMutablePointer<Double>, _ more: Double) {
     put(value(at: total) + more, at: total)
 }
 
 /// One block of a row: whole grains, then the last few elements among padding.
 @inline(never)
-private func block<Rule: PassRule, IsPlain: Switch>(
+func block<Rule: PassRule, IsPlain: Switch>(
     _ rule: Rule.Type, _ isPlain: IsPlain.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
-    rowFactor: UnsafeRawPointer, columnFactors: UnsafeRawPointer, columnSums: UnsafeMutableRawPointer,
+    row: Double, columnFactors: UnsafeRawPointer, columnSums: UnsafeMutableRawPointer,
     _ running: UnsafeMutablePointer<RunningSums>
 ) {
     let rest = count & (grain - 1)
     let whole = count - rest
-    let row: Double = Rule.usesFactors ? value(at: rowFactor) : 0
     if whole > 0 {
         loop(rule, isPlain, coefficients, arrays, whole, grain, row, columnFactors, columnSums, running)
     }
@@ -176,7 +262,7 @@ private func loop<Rule: PassRule, IsPlain: Switch>(
     let terms: RunTerms = value(at: coefficients)
     let sign = Value(terms.gradientScale)
     let rule = Rule(value(at: coefficients + StepCoefficients.ruleOffset), decay: Value(terms.decay))
-    let rowFactor = rule.row(row)
+    let rowFactor = Value(row)
     var sums = value(at: running) as RunningSums
     var index = 0
     while index < count {
@@ -184,8 +270,8 @@ private func loop<Rule: PassRule, IsPlain: Switch>(
         if Rule.readsValue { prefetch(type(0), in: arrays[0].base, at: index) }
         var place = PassPlace(
             value: Rule.readsValue ? load(0, index) : Value(0), gradient: load(1, index) * sign,
-            first: Rule.slotCount > 0 ? load(2, index) : Value(0), row: rowFactor,
-            column: Rule.usesFactors ? Value(Value.native, in: columnFactors, at: index) : Value(0))
+            first: Rule.slotCount > 0 ? load(2, index) : Value(0),
+            factor: Rule.usesFactors ? rowFactor * Value(Value.native, in: columnFactors, at: index) : Value(0))
         rule.update(&place)
         if Rule.writesValue { place.value.store(type(0), in: arrays[0].base, at: index) }
         if Rule.slotCount > 0 { place.first.store(type(2), in: arrays[2].base, at: index) }

@@ -1,5 +1,5 @@
 // Adafactor as in torch.optim.Adafactor, where lr is the most that the relative step size may be and the rate of weight
-// decay. Equation and source: Kernels/Passes/Adafactor.swift.
+// decay; or by the paper's, Keras's or optax's rules. Equation and source: Kernels/Passes/Adafactor.swift.
 import MartletCompute
 import MartletKernelInterface
 
@@ -27,9 +27,9 @@ enum Adafactor: AlgorithmDefinition {
     }
 
     static func passes(_ shape: ParameterShape) -> Passes {
-        shape.isMatrix
-            ? Passes(.adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorUpdate)
-            : Passes(.adafactorVariance, .adafactorVectorUpdate)
+        if !shape.isMatrix { return Passes(.adafactorVariance, .adafactorVectorUpdate) }
+        if !shape.hasLargeMatrices { return Passes(.adafactorSmallSums, .adafactorSmallUpdate) }
+        return Passes(.adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorUpdate)
     }
 
     static func coefficients(
@@ -39,10 +39,15 @@ enum Adafactor: AlgorithmDefinition {
         terms.decay = 1 - configuration.lr * configuration.weightDecay
         var result = AdafactorCoefficients()
         result.weight = power(progress.t, configuration[.beta2Decay])
-        result.eps = configuration.eps
+        if configuration.semantics == .torch {
+            result.eps = configuration.eps
+        } else {
+            result.added = configuration.eps == 0 ? 1e-30 : configuration.eps
+        }
         result.eps2 = configuration[.eps2]
         result.clippingThreshold = configuration[.clippingThreshold]
-        result.rate = min(configuration.lr, 1 / progress.t.squareRoot())
+        let most = configuration.semantics == .optax ? Double.infinity : 1 / progress.t.squareRoot()
+        result.rate = min(configuration.lr, most)
         return result
     }
 
@@ -50,8 +55,8 @@ enum Adafactor: AlgorithmDefinition {
     static func prepare(_ pass: PassStart, _ coefficients: inout AdafactorCoefficients) {
         let count = Double(pass.shape.count)
         if pass.pass == 0 {
-            if coefficients.eps == 0 { coefficients.eps = pass.type.machineEpsilon }
-            coefficients.limit = 1 / coefficients.eps
+            if coefficients.eps == 0 && coefficients.added == 0 { coefficients.eps = pass.type.machineEpsilon }
+            coefficients.limit = limit(coefficients)
         }
         // A mean that is NaN counts as none, as it does in torch.
         if pass.pass == 1 {
@@ -61,8 +66,12 @@ enum Adafactor: AlgorithmDefinition {
         if pass.isLast {
             let excess = (pass.sums.1 / count).squareRoot() / coefficients.clippingThreshold
             coefficients.scale = coefficients.alpha / (excess > 1 ? excess : 1)
-            coefficients.limit = coefficients.scale / coefficients.eps
+            coefficients.limit = limit(coefficients)
         }
+    }
+
+    private static func limit(_ coefficients: AdafactorCoefficients) -> Double {
+        coefficients.eps == 0 ? .infinity : coefficients.scale / coefficients.eps
     }
 }
 

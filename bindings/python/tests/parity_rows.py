@@ -55,6 +55,7 @@ WARM = {"alpha_warmup": 200, "beta3_warmup": 200}
 T_WARM = {"alpha_warmup": None, "beta3_warmup": None, "t_alpha_beta3": 200}
 PAPER = {"semantics": "paper"}
 OPTAX = {"semantics": "optax", "eps": 1e-3}
+TINY = {"eps": (1e-30, 1e-3)}
 DECAY = {"alpha": None, "decay": 0.99}  # optax's word for RMSprop's alpha
 NO_MAX = {"amsgrad": None}
 UNCORRECTED = {"bias_correction_mu": False, "bias_correction_nu": False}
@@ -62,6 +63,7 @@ NO_PSI = {"momentum_decay": None}
 NO_ETAS = {"etas": None, "step_sizes": None, "fixed_rate": True}
 NOT_APART = {"weight_decouple": False}
 B12 = {"betas": None, "b1": 0.9, "b2": 0.999}
+FLOAT_POWER = "forms the decay in float32"
 SQUARES = "adds 1e-15 to the squares"
 ROOT = "has eps inside the root"
 FLUSHED = "XLA takes denormal gradients for 0"
@@ -248,16 +250,19 @@ NEWER = [
     Row(
         "Adafactor",
         "Keras",
+        {"semantics": "keras", **TINY},
         own={"epsilon": None, "beta2_decay": None, "d": None},
-        differs="adds eps[0] to the squares; torch bounds with it from below",
+        exact=1e-5,
+        note=FLOAT_POWER,
     ),
     Row(
         "Adafactor",
         "optax",
-        {},
+        {"semantics": "optax", **TINY},
         "adafactor",
-        {"beta2_decay": None, "d": None, "eps": 2.0**-46, "min_dim_size_to_factor": 1},
-        differs="adds eps[0] to the squares",
+        {"beta2_decay": None, "d": None, "eps": 1e-30, "min_dim_size_to_factor": 1},
+        exact=1e-5,
+        note=FLOAT_POWER,
     ),
 ]
 

@@ -126,18 +126,25 @@ def schedule_free_radam(
 
 
 def adafactor(
-    p: Array, g: Array, s: State, t: int, lr: LONG, *, eps: tuple[LONG, LONG], beta2_decay: LONG, d: LONG
-) -> Array:
-    """https://arxiv.org/abs/1804.04235, as torch has it: over the last two axes, with eps[0] as a bound from below."""
+    p: Array, g: Array, s: State, t: int, lr: LONG, *, eps: tuple[LONG, LONG], beta2_decay: LONG, d: LONG,
+    semantics: str = "torch",
+) -> Array:  # fmt: skip
+    """https://arxiv.org/abs/1804.04235, over the last two axes; in torch eps[0] is a bound from below, in the paper,
+    Keras and optax added to the squares; in optax the rate is lr itself.
+    """
     kept = LONG(t) ** beta2_decay
-    size = max(eps[1], np.sqrt(np.mean(p * p))) * min(lr, 1 / np.sqrt(LONG(t)))
+    rate = lr if semantics == "optax" else min(lr, 1 / np.sqrt(LONG(t)))
+    size = max(eps[1], np.sqrt(np.mean(p * p))) * rate
+    squares = g * g
+    if semantics != "torch":
+        squares, eps = squares + eps[0], (LONG(0), eps[1])
     if g.ndim > 1:
-        rows, columns = (np.mean(g * g, axis, keepdims=True) for axis in (-1, -2))
+        rows, columns = (np.mean(squares, axis, keepdims=True) for axis in (-1, -2))
         s["row_var"] = s.get("row_var", 0) + kept * (rows - s.get("row_var", 0))
         s["col_var"] = s.get("col_var", 0) + kept * (columns - s.get("col_var", 0))
         v = s["row_var"] * s["col_var"] / np.maximum(s["row_var"].mean(-2, keepdims=True), eps[0])
     else:
-        v = s["variance"] = s["variance"] + kept * (g * g - s["variance"])
+        v = s["variance"] = s["variance"] + kept * (squares - s["variance"])
     update = g / np.sqrt(np.maximum(v, eps[0] * eps[0]))
     return size / max(LONG(1), np.sqrt(np.mean(update * update)) / d) * update
 
