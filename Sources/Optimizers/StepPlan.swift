@@ -161,19 +161,23 @@ public struct StepReport: Sendable {
                     of: state[slot], group.pointee.slots[slot], of: shape, .state(slot), index, describe),
                 parameter.name)
         }
-        if let mode = unsafe mode {
-            let counter = try unsafe StepCounter(parameter, describe)
-            if unsafe counter.next == StepNumber(whole: 1) || parameter.value.count == 0 { return }
-            try unsafe addMove(parameter, group.pointee.configuration, to: mode, check)
-            return
-        }
-        if unsafe parameter.gradient.base == nil && parameter.value.count > 0 {
+        let isMissing = unsafe parameter.gradient.base == nil && parameter.value.count > 0
+        if unsafe isMissing && mode == nil {
             unsafe skipped += 1
             return
         }
-        try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
+        if !isMissing {
+            try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
+        }
         let counter = try unsafe StepCounter(parameter, describe)
         unsafe addCounter(counter, index, parameter.name)
+        if let mode = unsafe mode {
+            let wasStepped = unsafe counter.next != StepNumber(whole: 1)
+            if unsafe wasStepped && parameter.value.count > 0 {
+                try unsafe addMove(parameter, group.pointee.configuration, to: mode, check)
+            }
+            return
+        }
         try unsafe addWork(parameter, shape, group, counter.next, check)
     }
 
@@ -315,7 +319,7 @@ public struct StepReport: Sendable {
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
-        for index in unsafe 0..<counterCount { unsafe counters[index].write() }
+        if unsafe mode == nil { for index in unsafe 0..<counterCount { unsafe counters[index].write() } }
         return unsafe StepReport(skipped: skipped)
     }
 }

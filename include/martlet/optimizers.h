@@ -329,7 +329,7 @@ martlet_status martlet_array_step(float *value, const float *grad, float *state,
 #define MARTLET_EVALUATION 1
 
 /* Moves the values of parameters in Schedule-Free groups from one mode's point to the other's. Arguments are those of
- * the step: values are written, slots and step counters read, gradients passed over. Parameters of other groups, and those
+ * the step: values are written, slots and step counters read, gradients not needed. Parameters of other groups, and those
  * that were never stepped, stay as they are. Which mode they are in is the caller's to remember.
  *
  * Fails as martlet_step does, and with ARGUMENT for another mode, and for a momentum or beta1 of 0 of such a group,
