@@ -33,18 +33,36 @@ public func martlet_step(
 ) -> martlet_status {
     report("martlet_step") { () throws(MartletError) in
         let target = try unsafe OptionalTarget(out_report, "out_report")
-        try checkCount(count, "count")
-        try checkCount(group_count, "group_count")
-        let parameters = try unsafe count == 0 ? nil : required(parameters, "parameters")
-        let groups = try unsafe group_count == 0 ? nil : required(groups, "groups")
-        var totalRank = 0
-        for index in 0..<Int(count) { totalRank += unsafe parameters![index].rankRoom }
-        var plan = try unsafe StepPlan(
-            parameters: Int(count), groups: Int(group_count), totalRank: totalRank, spelling: .parameters)
-        if let groups = unsafe groups { try unsafe plan.addGroups(groups, Int(group_count)) }
-        for index in 0..<Int(count) { try unsafe plan.add(ParameterView(parameters![index], index)) }
-        unsafe target.write(martlet_report(try plan.run()))
+        unsafe target.write(martlet_report(try run(parameters, count, groups, group_count, mode: nil)))
     }
+}
+
+@implementation @_cdecl("martlet_mode_set")
+public func martlet_mode_set(
+    _ parameters: UnsafePointer<martlet_parameter>!, _ count: Int64, _ groups: UnsafePointer<martlet_config>!,
+    _ group_count: Int64, _ mode: Int32
+) -> martlet_status {
+    report("martlet_mode_set") { () throws(MartletError) in
+        _ = try unsafe run(parameters, count, groups, group_count, mode: OptimizerMode(number: mode))
+    }
+}
+
+/// Steps a caller's parameters, or moves them to a mode's point.
+private func run(
+    _ parameters: UnsafePointer<martlet_parameter>?, _ count: Int64, _ groups: UnsafePointer<martlet_config>?,
+    _ group_count: Int64, mode: OptimizerMode?
+) throws(MartletError) -> StepReport {
+    try checkCount(count, "count")
+    try checkCount(group_count, "group_count")
+    let parameters = try unsafe count == 0 ? nil : required(parameters, "parameters")
+    let groups = try unsafe group_count == 0 ? nil : required(groups, "groups")
+    var totalRank = 0
+    for index in 0..<Int(count) { totalRank += unsafe parameters![index].rankRoom }
+    var plan = try unsafe StepPlan(
+        parameters: Int(count), groups: Int(group_count), totalRank: totalRank, spelling: .parameters, mode: mode)
+    if let groups = unsafe groups { try unsafe plan.addGroups(groups, Int(group_count)) }
+    for index in 0..<Int(count) { try unsafe plan.add(ParameterView(parameters![index], index)) }
+    return try unsafe plan.run()
 }
 
 /// Throws where a count of parameters or groups is none that a program could mean.

@@ -195,9 +195,14 @@ public final class Optimizer {
             throw MartletError(
                 .order, "the optimizer is set to evaluation; expected training, where gradients are taken")
         }
+        return try unsafe makePlan(totalRank: totalRank, mode: nil)
+    }
+
+    /// The same, or a plan that moves the parameters to a mode's point.
+    func makePlan(totalRank: Int, mode: OptimizerMode?) throws(MartletError) -> StepPlan {
         var plan = try unsafe StepPlan(
             parameters: count, groups: configurations.count, totalRank: totalRank + valueRanks,
-            spelling: .gradients)
+            spelling: .gradients, mode: mode)
         for index in 0..<configurations.count { unsafe plan.addGroup(configurations[index]) }
         return unsafe plan
     }

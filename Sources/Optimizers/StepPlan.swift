@@ -22,6 +22,8 @@ public struct StepReport: Sendable {
     private let groups: UnsafeMutablePointer<Group>
     private var groupCount = 0
     private let spelling: Spelling
+    /// Where parameters are moved to; nil: they are stepped.
+    private let mode: OptimizerMode?
     private var work: WorkList
     private var passes: StepPasses
     private var extents: ExtentList
@@ -55,7 +57,10 @@ public struct StepReport: Sendable {
     ///   - parameters: how many parameters will be added at most.
     ///   - groups: how many groups will be added at most.
     ///   - totalRank: the sum of `rankRoom` over the parameters.
-    package init(parameters: Int, groups: Int, totalRank: Int, spelling: Spelling) throws(MartletError) {
+    ///   - mode: nil for a step; else the parameters of Schedule-Free groups are moved to that mode's point.
+    package init(
+        parameters: Int, groups: Int, totalRank: Int, spelling: Spelling, mode: OptimizerMode? = nil
+    ) throws(MartletError) {
         let room = Room(parameters: parameters, groups: groups, totalRank: totalRank)
         guard let bytes = room.total, let record = ThreadRecord.current,
             let memory = unsafe record.scratch(byteCount: bytes)
@@ -64,6 +69,7 @@ public struct StepReport: Sendable {
         }
         unsafe self.record = record
         unsafe self.spelling = spelling
+        unsafe self.mode = mode
         unsafe self.groups = (memory + room.groups).assumingMemoryBound(to: Group.self)
         unsafe work = WorkList(memory: memory)
         unsafe passes = StepPasses(memory: memory + room.passes, capacity: parameters)
@@ -155,13 +161,23 @@ public struct StepReport: Sendable {
                     of: state[slot], group.pointee.slots[slot], of: shape, .state(slot), index, describe),
                 parameter.name)
         }
-        if unsafe parameter.gradient.base == nil && parameter.value.count > 0 {
+        let isMissing = unsafe parameter.gradient.base == nil && parameter.value.count > 0
+        if unsafe isMissing && mode == nil {
             unsafe skipped += 1
             return
         }
-        try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
+        if !isMissing {
+            try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
+        }
         let counter = try unsafe StepCounter(parameter, describe)
         unsafe addCounter(counter, index, parameter.name)
+        if let mode = unsafe mode {
+            let wasStepped = unsafe counter.next != StepNumber(whole: 1)
+            if unsafe wasStepped && parameter.value.count > 0 {
+                try unsafe addMove(parameter, group.pointee.configuration, to: mode, check)
+            }
+            return
+        }
         try unsafe addWork(parameter, shape, group, counter.next, check)
     }
 
@@ -188,6 +204,46 @@ public struct StepReport: Sendable {
         try unsafe formCoefficients(parameter, group, step)
         if unsafe parameter.value.count == 0 { return }
         let slots = unsafe group.pointee.slots.elementCount(for: shape)
+        let rule = unsafe group.pointee.rule
+        let (run, layout) = unsafe laidOut(parameter, slots: slots, sorts: rule != nil, check)
+        if let rule {
+            unsafe work.add(
+                WorkItem(
+                    run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout))
+            return
+        }
+        // Its coefficients change from pass to pass.
+        let own = unsafe coefficients + (count - 1) * StepCoefficients.capacity
+        if unsafe own != latestCoefficients {
+            unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
+        }
+        try unsafe passes.add(
+            parameter, shape, group.pointee.configuration.algorithm, group.pointee.slots, run, own,
+            group.pointee.mode, layout)
+    }
+
+    /// Adds the move between a Schedule-Free parameter's two points, on the way to its first slot.
+    private mutating func addMove(
+        _ parameter: ParameterView, _ configuration: Configuration, to mode: OptimizerMode, _ check: ParameterCheck
+    ) throws(MartletError) {
+        guard let weight = try configuration.weight(to: mode) else { return }
+        var interpolation = InterpolationCoefficients()
+        interpolation.weight = weight
+        let place = unsafe coefficients + (count - 1) * StepCoefficients.capacity
+        unsafe place.storeBytes(of: RunTerms(), as: RunTerms.self)
+        unsafe (place + StepCoefficients.ruleOffset).storeBytes(
+            of: interpolation, as: InterpolationCoefficients.self)
+        var moved = unsafe parameter
+        unsafe moved.gradient = parameter.state[0]
+        let (run, layout) = unsafe laidOut(moved, slots: 0, sorts: true, check)
+        unsafe work.add(
+            WorkItem(run: run, rule: .interpolation, coefficients: place, mode: .exact, layout: layout))
+    }
+
+    /// Where a parameter's arrays are, and how they lie.
+    private mutating func laidOut(
+        _ parameter: ParameterView, slots: Int, sorts: Bool, _ check: ParameterCheck
+    ) -> (Run, Layout?) {
         let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
         var arrays = unsafe InlineArray<6, Operand>(repeating: value)
         unsafe arrays[Run.gradient] = Operand(base: parameter.gradient.base!, type: parameter.gradient.type)
@@ -195,24 +251,10 @@ public struct StepReport: Sendable {
         for index in 0..<slots {
             unsafe arrays[Run.state + index] = Operand(base: state[index].base!, type: state[index].type)
         }
-        let rule = unsafe group.pointee.rule
-        let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers, sorts: rule != nil)
+        let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers, sorts: sorts)
         let run = unsafe Run(
             arrays: arrays, arrayCount: Run.state + slots, count: parameter.value.count, isDouble: check.isDouble)
-        if let rule {
-            unsafe work.add(
-                WorkItem(
-                    run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout))
-        } else {
-            // Its coefficients change from pass to pass.
-            let own = unsafe coefficients + (count - 1) * StepCoefficients.capacity
-            if unsafe own != latestCoefficients {
-                unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
-            }
-            try unsafe passes.add(
-                parameter, shape, group.pointee.configuration.algorithm, group.pointee.slots, run, own,
-                group.pointee.mode, layout)
-        }
+        return unsafe (run, layout)
     }
 
     /// Forms a parameter's coefficients, unless they are those of the one before, and notes what becomes of its scalars.
@@ -277,7 +319,7 @@ public struct StepReport: Sendable {
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
-        for index in unsafe 0..<counterCount { unsafe counters[index].write() }
+        if unsafe mode == nil { for index in unsafe 0..<counterCount { unsafe counters[index].write() } }
         return unsafe StepReport(skipped: skipped)
     }
 }

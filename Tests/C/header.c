@@ -177,6 +177,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_create,
     (any_function)martlet_model_destroy,
     (any_function)martlet_model_reset,
+    (any_function)martlet_mode_set,
     (any_function)martlet_model_add,
     (any_function)martlet_training_init,
     (any_function)martlet_model_compile,

@@ -72,6 +72,10 @@ GOOD(step) {
     a->parameters = w->parameters, a->count = 2;
     a->groups = w->groups, a->group_count = 2;
 }
+GOOD(mode_set) {
+    a->parameters = w->parameters, a->count = 2;
+    a->groups = w->groups, a->group_count = 2, a->mode = MARTLET_EVALUATION;
+}
 GOOD(array_step) {
     a->value = w->value[0], a->grad = w->grad[0], a->state = w->state[0];
     a->count = COUNT, a->step = &w->steps[0], a->config = &w->config.config;

@@ -145,7 +145,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, "INT64_MIN", "INT64_MIN + 1"), "SHAPE|ARGUMENT")
         yield from assign(target, HUGE, "SHAPE|ARGUMENT")
         yield from assign(target, (0, 1), "OK")
-    elif function == "martlet_step":
+    elif function in ("martlet_step", "martlet_mode_set"):
         yield from assign(target, (-1, "INT64_MIN", *HUGE, "(int64_t)1 << 56"), "SHAPE|ARGUMENT")
         yield from assign(target, (0,), "OK" if name == "count" else "ARGUMENT")
     elif function == "martlet_optimizer_step":

@@ -324,6 +324,19 @@ martlet_status martlet_step(martlet_report *out_report, const martlet_parameter 
 martlet_status martlet_array_step(float *value, const float *grad, float *state, int64_t count, int64_t *step,
                                   const martlet_config *config);
 
+/* What the parameters of Schedule-Free groups are ready for: for gradients, or to be evaluated, saved and used. */
+#define MARTLET_TRAINING 0
+#define MARTLET_EVALUATION 1
+
+/* Moves the values of parameters in Schedule-Free groups from one mode's point to the other's. Arguments are those of
+ * the step: values are written, slots and step counters read, gradients not needed. Parameters of other groups, and those
+ * that were never stepped, stay as they are. Which mode they are in is the caller's to remember.
+ *
+ * Fails as martlet_step does, and with ARGUMENT for another mode, and for a momentum or beta1 of 0 of such a group,
+ * which keeps no average, on the way to EVALUATION. Since 0.1. */
+martlet_status martlet_mode_set(const martlet_parameter *parameters, int64_t count, const martlet_config *groups,
+                                int64_t group_count, int32_t mode);
+
 /* For bindings whose own loops are slow: asks each of many objects of the host the same questions, such as
  * where the memory of a framework's tensor is, before a step with it.
  *
@@ -386,10 +399,6 @@ martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_
  * does. Since 0.1. */
 martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_report *out_report,
                                       const martlet_array *grads, int64_t count);
-
-/* What an optimizer's parameters are ready for. */
-#define MARTLET_TRAINING 0
-#define MARTLET_EVALUATION 1
 
 /* Moves the parameters of Schedule-Free groups from where gradients are taken to the trained point, or back;
  * others, and those that were never stepped, stay as they are. The mode is TRAINING at first, and saved with the

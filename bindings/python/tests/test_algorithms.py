@@ -142,11 +142,7 @@ def test_all_faces_give_the_same_bits(name: str, tmp_path: Path) -> None:
 
 
 NOT_IN_MODELS = [number for number in _algorithms.numbers() if _algorithms.all_slots(number).are_shaped]
-IN_MODELS = [
-    number
-    for number in _algorithms.numbers()
-    if number not in NOT_IN_MODELS and not _algorithms.of(number).name.startswith("schedule_free")
-]
+IN_MODELS = [number for number in _algorithms.numbers() if number not in NOT_IN_MODELS]
 
 
 @pytest.mark.parametrize("number", IN_MODELS)
@@ -272,14 +268,6 @@ def test_schedule_free_moves_all_parameters_or_none_and_each_once() -> None:
         tensors.eval()
         ends.append(parameter.detach().clone())
     assert torch.equal(*ends)
-
-
-def test_schedule_free_is_not_for_models() -> None:
-    x, y = digits_like(40, (20,))
-    model = mlp()
-    model.compile("schedule_free_sgd", "sparse_categorical_crossentropy")
-    with pytest.raises(martlet.UnsupportedError, match="schedule_free_sgd; expected one without an evaluation mode"):
-        model.fit(x, y, verbose=0)
 
 
 def test_schedule_free_weighs_steps_of_a_rate_of_0_as_nothing() -> None:

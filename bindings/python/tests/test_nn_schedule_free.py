@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import martlet
+import martlet.optim
+import martlet.torch
 import oracles
 from martlet import nn
 
@@ -124,6 +127,38 @@ def test_a_file_holds_the_trained_point_and_goes_on(tmp_path: Path) -> None:
     for one in (model, again):
         one.fit(x, y, batch_size=BATCH, epochs=2, verbose=0)
     assert again.get_weights()[0].tobytes() == model.get_weights()[0].tobytes()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_two_points_have_the_same_bits_in_arrays_and_tensors(rule: str) -> None:
+    """Strided and in 16 bits too, with a way back, and each group by its own momentum."""
+    name = {"schedule_free_sgd": "SGD", "schedule_free_adamw": "AdamW", "schedule_free_radam": "RAdam"}[
+        rule
+    ] + "ScheduleFree"
+    rng = np.random.default_rng(5)
+    start = [rng.normal(size=shape).astype(np.float32) for shape in ((40, 50), (7,), (3, 4, 5))]
+    start[0] = start[0].T
+    own = {"momentum": 0.7} if rule == "schedule_free_sgd" else {"betas": (0.7, 0.99)}
+    arrays = [array.copy(order="K") for array in start]
+    tensors = [torch.from_numpy(array.copy(order="K")).requires_grad_() for array in start]
+    both = (
+        getattr(martlet.optim, name)([{"params": arrays[:2]}, {"params": arrays[2:], **own}], lr=0.1),
+        getattr(martlet.torch, name)([{"params": tensors[:2]}, {"params": tensors[2:], **own}], lr=0.1),
+    )
+    for _ in range(3):
+        for _ in range(4):
+            grads = [rng.normal(size=array.shape).astype(np.float32) for array in start]
+            both[0].step(grads)
+            for tensor, gradient in zip(tensors, grads, strict=True):
+                tensor.grad = torch.from_numpy(gradient)
+            both[1].step()
+        versions = [tensor._version for tensor in tensors]
+        for move in ("eval", "eval", "train"):
+            for one in both:
+                getattr(one, move)()
+            for array, tensor in zip(arrays, tensors, strict=True):
+                assert array.tobytes() == tensor.detach().numpy().tobytes(), move
+        assert all(tensor._version > version for tensor, version in zip(tensors, versions, strict=True))
 
 
 def test_a_momentum_of_zero_keeps_no_average() -> None:

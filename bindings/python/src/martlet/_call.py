@@ -1,4 +1,4 @@
-"""One call of martlet_step, laid out in memory once and repeated with other addresses.
+"""One call of martlet_step, or martlet_mode_set, laid out in memory once and repeated with other addresses.
 
 The structs are written as 8-byte words at offsets that _ffi's declarations give. Nothing here knows numpy or torch;
 who uses it has checked the arrays, and keeps them alive during run().
@@ -61,7 +61,7 @@ class Item(NamedTuple):
 
 
 class StepCall:
-    """Parameters, states and configs of a martlet_step call.
+    """Parameters, states and configs of a call.
 
     values   addresses of the parameters
     states   for each item the address of its step counter (int64), then of the number that shows it where it has
@@ -69,7 +69,17 @@ class StepCall:
     grads    addresses of the gradients; 0 leaves an item that has elements as it is
     """
 
-    __slots__ = ("_configs", "_grad_view", "_names", "_numbers", "_run", "_state_words", "_value_view", "_words")
+    __slots__ = (
+        "_configs",
+        "_grad_view",
+        "_names",
+        "_numbers",
+        "_place",
+        "_run",
+        "_state_words",
+        "_value_view",
+        "_words",
+    )
 
     def __init__(self, items: Sequence[Item], configs: _memory.Configs, config_count: int) -> None:
         state_count = sum(len(item.state) for item in items)
@@ -85,7 +95,8 @@ class StepCall:
         self._grad_view = fields[_GRAD + _DATA :: _PARAMETER_WORDS]
         self._state_words: list[int] = []
         self._lay_out(items)
-        self._run = _ffi_bound.bound_step(self._words.address, len(items), configs.address, config_count)
+        self._place = self._words.address, len(items), configs.address, config_count
+        self._run = _ffi_bound.bound_step(*self._place)
 
     def _lay_out(self, items: Sequence[Item]) -> None:
         view = self._words.view
@@ -146,6 +157,12 @@ class StepCall:
     def run(self) -> None:
         """Steps. Raises the exception of a failure; nothing has then changed."""
         status = self._run()
+        if status:
+            raise self._error(status)
+
+    def move(self, mode: int) -> None:
+        """Moves Schedule-Free parameters to a mode's point. Raises as run() does."""
+        status = _ffi_bound.bound_mode_set(*self._place)(mode)
         if status:
             raise self._error(status)
 

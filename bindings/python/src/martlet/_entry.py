@@ -81,10 +81,12 @@ class Entry:
     def lay_out(
         self, gradient: Any, slots: Slots, dtype: np.dtype[Any] | None
     ) -> tuple[Item, list[int], dict[str, NDArray]]:
-        """Checks the arrays of a step; returns the item, the addresses of the counter and the slots, and the state."""
+        """Checks the arrays of a step, or of a move, which has no gradient; returns the item, the addresses of the
+        counter and the slots, and the state."""
         value = self.view()
         state = self.ready_state(slots, dtype)
-        seen = _arrays.gradient_view(gradient, f"the gradient of {self.name}", value.shape)
+        name = f"the gradient of {self.name}"
+        seen = None if gradient is None else _arrays.gradient_view(gradient, name, value.shape)
         views = {
             slot: _arrays.view(state[slot], f"{slot} of {self.name}", written=True)
             for slot in slots.of(value.shape).names

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from ctypes import c_int64, c_void_p
+from ctypes import c_int32, c_int64, c_void_p
 from functools import partial
 
 from martlet import _ffi
 
-# Second declarations of two functions for calls that are repeated with the same addresses: ctypes converts a ready
+# Second declarations of functions for calls that are repeated with the same addresses: ctypes converts a ready
 # c_void_p in half the time that a typed pointer takes.
 _step_by_address = _ffi._library_handle["martlet_step"]
 _step_by_address.restype = _ffi.STATUS
 _step_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64]
+_mode_by_address = _ffi._library_handle["martlet_mode_set"]
+_mode_by_address.restype = _ffi.STATUS
+_mode_by_address.argtypes = [c_void_p, c_int64, c_void_p, c_int64, c_int32]
 # The interpreter keeps its lock during this one.
 _answers_by_address = ctypes.PyDLL(None, handle=_ffi._library_handle._handle)["martlet_answers_get"]
 _answers_by_address.restype = _ffi.STATUS
@@ -28,6 +31,11 @@ def bound_step(parameters: int, count: int, configs: int, config_count: int) -> 
     return partial(
         _step_by_address, None, c_void_p(parameters), c_int64(count), c_void_p(configs), c_int64(config_count)
     )
+
+
+def bound_mode_set(parameters: int, count: int, configs: int, config_count: int) -> Callable[[int], int]:
+    """martlet_mode_set likewise: takes the mode."""
+    return partial(_mode_by_address, c_void_p(parameters), c_int64(count), c_void_p(configs), c_int64(config_count))
 
 
 def bound_answers(answers: int, questions: int, question_count: int, objects: int, count: int) -> Callable[[], int]:

@@ -177,6 +177,7 @@ martlet_slot_get = _checked("martlet_slot_get", POINTER(Slot), POINTER(Config), 
 
 martlet_report_init = _checked("martlet_report_init", POINTER(Report), c_size_t)
 martlet_step = _checked("martlet_step", POINTER(Report), POINTER(Parameter), c_int64, POINTER(Config), c_int64)
+martlet_mode_set = _checked("martlet_mode_set", POINTER(Parameter), c_int64, POINTER(Config), c_int64, c_int32)
 martlet_array_step = _checked(
     "martlet_array_step",
     POINTER(c_float),

@@ -68,7 +68,7 @@ class Keys:
         self.needed = tuple(key for key in self.all if key not in _OPTIONAL)
         # In any spelling.
         self.known = {*self.all, *kind.places}
-        self.known |= {alias for alias, name in _spellings.ALIASES.items() if name in self.known}
+        self.known |= {alias for alias, name in _spellings.aliases(kind).items() if name in self.known}
         self.reader = _spellings.Reader(algorithm, self.needed, _OPTIONAL)
 
 

@@ -29,6 +29,8 @@ ALIASES = {
 }
 # What groups call a hyperparameter, where torch has another name for it.
 TORCHS = {"clipping_threshold": "d"}
+# Those of one algorithm alone.
+_ALIASES_OF = {_ffi_optimizers.RMSPROP: {"rho": "alpha"}}
 # Several hyperparameters under one key: those of them that the algorithm reads, where it reads more than one.
 LISTS = {
     "betas": ("beta1", "beta2", "beta3"),
@@ -72,6 +74,11 @@ class _Omitted:
 
 # Stands where no weight_decay was given. None would say "no decay" to one reader and "the default" to another.
 OMITTED: Any = _Omitted()
+
+
+def aliases(kind: Algorithm) -> dict[str, str]:
+    """Other names of an algorithm's hyperparameters and flags."""
+    return ALIASES | _ALIASES_OF.get(kind.number, {})
 
 
 def lists(kind: Algorithm) -> dict[str, tuple[str, ...]]:
@@ -165,12 +172,12 @@ def given_numbers(kind: Algorithm, given: Mapping[str, Any]) -> Iterator[tuple[s
 
     None and OMITTED are what was not given, but that a weight decay may not be None. Other keys are left alone.
     """
-    several = lists(kind)
+    several, others = lists(kind), aliases(kind)
     keys: dict[str, str] = {}
     for key, value in given.items():
         if value is OMITTED or (value is None and key != "weight_decay"):
             continue
-        name = ALIASES.get(key, key)
+        name = others.get(key, key)
         if name in several:
             found = list(zip(several[name], parts(value, key, several[name], kind), strict=True))
         elif name in kind.places:
@@ -179,7 +186,7 @@ def given_numbers(kind: Algorithm, given: Mapping[str, Any]) -> Iterator[tuple[s
             continue
         for index, (name, part) in enumerate(found):
             if name in keys:
-                both = sorted((keys[name], key), key=lambda one: (one in ALIASES, one not in LISTS))
+                both = sorted((keys[name], key), key=lambda one: (one in others, one not in LISTS))
                 raise DTypeError(f"{' and '.join(both)} are two names of one argument: give one of them")
             keys[name] = key
             yield name, key if len(found) == 1 else f"{key}[{index}]", part
@@ -202,7 +209,7 @@ class Reader:
         several = lists(self.kind)
         self._optional = frozenset(optional)
         for key in (*keys, *self._optional):
-            name = ALIASES.get(key, key)
+            name = aliases(self.kind).get(key, key)
             if name in several:
                 self.lists[key] = {part: self.kind.places[part] for part in several[name]}
             elif name in self.kind.places:

@@ -65,6 +65,14 @@ class Stepper:
         if is_same or not self._repeat(rows, some, given):
             self._take_first(rows, some, given)
 
+    def move(self, rows: list[Hyperparameters], entries: Sequence[Entry], mode: int) -> None:
+        """Moves the entries' parameters to a mode's point, where they have two and were stepped."""
+        laid = [entry.lay_out(None, rows[entry.group].slots, self.state_dtype) for entry in entries if entry.state]
+        call = StepCall([item for item, _, _ in laid], *write_configs(rows))
+        values = [address(entry.value) for entry in entries if entry.state]
+        call.point(values, [place for _, places, _ in laid for place in places], [0] * len(laid))
+        call.move(mode)
+
     def _repeat(self, rows: list[Hyperparameters], entries: Sequence[Entry], grads: Sequence[Any]) -> bool:
         """False, and nothing done, where the call must be laid out anew."""
         call, values = self._call, self._values

@@ -66,7 +66,7 @@ from martlet.nn.losses import (
 )
 from martlet.nn.metrics import TopK
 from martlet.nn.normalizations import BatchNormalization, Normalization
-from martlet.nn.optimizers import SGD, Adam, AdamW
+from martlet.nn.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, Nadam, RMSprop
 from martlet.nn.plateaus import ReduceLROnPlateau
 from martlet.nn.sequential import Sequential
 
@@ -74,8 +74,11 @@ __all__ = [
     "NLL",
     "SGD",
     "Activation",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
@@ -103,14 +106,17 @@ __all__ = [
     "LearningRateScheduler",
     "LecunNormal",
     "LecunUniform",
+    "Lion",
     "MaxPool2D",
     "MaxPooling2D",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "ModelCheckpoint",
+    "Nadam",
     "Normalization",
     "Ones",
     "Permute",
+    "RMSprop",
     "RandomNormal",
     "RandomUniform",
     "ReLU",

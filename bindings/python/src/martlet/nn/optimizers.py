@@ -1,165 +1,22 @@
 """Optimizers for models: Keras's names, defaults and conventions; torch's spellings of arguments are taken too.
 
-An optimizer here is hyperparameters: the library keeps the moments, in the model. martlet.optim has optimizers over
-arrays, whose hyperparameters and convention compile takes as well.
+Algorithms that Keras does not have are given by their names. martlet.optim has optimizers over arrays, whose
+hyperparameters and convention compile takes as well. What an optimizer is, is the business of _optimizer.py.
 """
 
 from __future__ import annotations
 
-import gc
 import sys
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from martlet import _algorithms, _arguments, _ffi_optimizers, _groups, _scheduled, _signatures, _spellings
-from martlet._config import Hyperparameters, defaults
-from martlet._errors import ArgumentError, DTypeError, OrderError
-from martlet._model import Model
+from martlet import _algorithms, _arguments, _ffi_optimizers, _groups, _scheduled
+from martlet._config import Hyperparameters
+from martlet._errors import ArgumentError, DTypeError
+from martlet.nn._optimizer import Optimizer as Optimizer
 
 Rate = float | Callable[[int], float]
-_SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
-# Keras's names of hyperparameters.
-_KERAS = {name: alias for alias, name in _spellings.ALIASES.items()}
-
-
-def _hyperparameter(name: str, field: str) -> Any:
-    def read(self: Optimizer) -> float:
-        return float(getattr(self.hyperparameters(), field))
-
-    def write(self: Optimizer, value: Any) -> None:
-        if field == "lr" and not self._takes_number(value, name):
-            return
-        number = _arguments.real(_spellings.number(value, name), name)
-        row = self._row.changed({field: number})
-        row.check({field: value})
-        if (model := self._trains()) is not None:
-            model.set(_algorithms.HYPERPARAMETERS[field], number)
-        self._row = row
-
-    return property(read, write, doc=f"martlet_config's {field}, as martlet.h describes it.")
-
-
-class Optimizer:
-    """Hyperparameters of a model's training. They can be read and set at any time, but set by no other thread than the
-    one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet.
-
-    Every hyperparameter of the algorithm is an attribute under its name and Keras's: learning_rate and lr, epsilon and
-    eps, beta_1 and beta1. learning_rate may be a schedule: a function of the steps taken since compile, such as
-    martlet.schedules.CosineDecay(0.001, 1000); as in Keras no number can be set for one. Each class takes these
-    arguments beside its own:
-
-    maximize                   climb instead of descend
-    semantics                  "keras", or whose convention else: "torch", "optax", "paper"
-    flush_denormals            whether numbers too small for the normal range count as zero; None: yes, but where
-                               epsilon is under 1e-10
-    decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay
-                               as in martlet.optim.Optimizer; Keras's convention decouples it always
-    """
-
-    _algorithm: int
-    # What a constructor takes beside the arguments that it states, with defaults.
-    _options: dict[str, Any]
-    _defaults: Hyperparameters
-
-    def __init_subclass__(cls, algorithm: int | None = None, **keras: float) -> None:
-        """keras: the defaults of Keras that are not the library's."""
-        super().__init_subclass__()
-        if algorithm is None:
-            return
-        cls._algorithm = algorithm
-        cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras")
-        cls._options = {**_SHARED, **{key: getattr(cls._defaults, key) for key in _spellings.flag_keys(algorithm)}}
-        cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
-        if "__init__" in cls.__dict__:
-            _signatures.show(cls.__init__, cls._options)
-        for field in _algorithms.of(algorithm).places:
-            for name in {field, _KERAS.get(field, field)}:
-                setattr(cls, name, _hyperparameter(name, field))
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        """given: the locals() of a class's constructor."""
-        arguments = _signatures.arguments(given, self._options, type(self).__name__)
-        if arguments.get("weight_decay", 0) is None:
-            del arguments["weight_decay"]
-        row = _groups.completed(self._defaults, _scheduled.at(arguments, 0))
-        self._start(row, _scheduled.schedule_of(arguments))
-
-    @classmethod
-    def _of(cls, row: Hyperparameters, schedule: Any = None) -> Optimizer:
-        """One with these hyperparameters."""
-        made = cls.__new__(cls)
-        made._start(row, schedule)
-        return made
-
-    def _start(self, row: Hyperparameters, schedule: Any) -> None:
-        self._row = row
-        self._schedule = schedule
-        self._model: weakref.ref[Model] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_row": self._row, "_schedule": self._schedule, "_model": None}
-
-    def __repr__(self) -> str:
-        row = self.hyperparameters()
-        numbers = [f"{_KERAS.get(name, name)}={getattr(row, name):g}" for name in _algorithms.of(row.algorithm).places]
-        return f"<{' '.join([type(self).__name__, *numbers])}>"
-
-    @property
-    def iterations(self) -> int:
-        """Training steps taken since compile."""
-        model = self._trains()
-        return 0 if model is None else model.step()
-
-    @property
-    def schedule(self) -> Any:
-        """The schedule that learning_rate was given; None where that was a number."""
-        return self._schedule
-
-    def hyperparameters(self) -> Hyperparameters:
-        """The numbers as they are for the next step."""
-        return self._row if self._schedule is None else self._row.changed({"lr": self._rate()})
-
-    def before_step(self) -> None:
-        """Tells the model the next step's learning rate, where a schedule gives it."""
-        if self._schedule is not None and (model := self._trains()) is not None:
-            model.set(_ffi_optimizers.LR, self._rate())
-
-    def _rate(self) -> float:
-        return _scheduled.rate(self._schedule, self.iterations, "learning_rate")
-
-    def _takes_number(self, value: Any, name: str) -> bool:
-        """False for a schedule, which is taken."""
-        if _scheduled.is_schedule(value):
-            _scheduled.rate(value, self.iterations, name)
-            self._schedule = value
-            return False
-        if self._schedule is not None:
-            raise DTypeError(f"{name} is the schedule {self._schedule!r}, which a number cannot be set for; wanted "
-                             "another schedule, or an optimizer whose learning_rate is a number")  # fmt: skip
-        return True
-
-    def _trains(self) -> Model | None:
-        """The model whose numbers these are; none where it is gone."""
-        return None if self._model is None else self._model()
-
-    def _bind(self, model: Model) -> None:
-        """From here on the numbers are the model's too."""
-        self._check_free(model)
-        self._model = weakref.ref(model)
-
-    def _check_free(self, model: Model | None) -> None:
-        """Refuses to train two models, whose numbers it could not both be."""
-        if self._trains() not in (None, model):
-            gc.collect()  # of a model that nobody can reach any more
-        if self._trains() not in (None, model):
-            raise OrderError(f"{self!r} trains a model already; make another one")
-
-    def _release(self, model: Model | None) -> None:
-        """This model has been compiled anew, or is given up."""
-        if self._trains() is model:
-            self._model = None
 
 
 class Adam(Optimizer, algorithm=_ffi_optimizers.ADAM, eps=1e-7):
@@ -221,7 +78,7 @@ class SGD(Optimizer, algorithm=_ffi_optimizers.SGD, lr=0.01):
 
     def __init__(
         self,
-        learning_rate: float | None = None,
+        learning_rate: Rate | None = None,
         momentum: float | None = None,
         nesterov: bool = False,
         weight_decay: float | None = None,
@@ -230,7 +87,150 @@ class SGD(Optimizer, algorithm=_ffi_optimizers.SGD, lr=0.01):
         super().__init__(locals())
 
 
-_CLASSES: dict[int, type[Optimizer]] = {kind._algorithm: kind for kind in (Adam, AdamW, SGD)}
+class RMSprop(Optimizer, algorithm=_ffi_optimizers.RMSPROP, lr=0.001, alpha=0.9, eps=1e-7):
+    """RMSprop (Tieleman and Hinton, 2012), by Keras's convention: epsilon stands inside the root and the learning rate
+    inside the momentum, and weight_decay is decoupled.
+
+    learning_rate (or lr)   default 0.001
+    rho (or alpha)          decay rate of the squares' average; default 0.9
+    momentum                what a step keeps of the one before; default 0
+    epsilon (or eps)        default 1e-7
+    centered                divide by the root of the variance
+    weight_decay            None for 0
+
+    What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate | None = None,
+        rho: float | None = None,
+        momentum: float | None = None,
+        epsilon: float | None = None,
+        centered: bool = False,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class Adagrad(Optimizer, algorithm=_ffi_optimizers.ADAGRAD, lr=0.001, initial_accumulator_value=0.1, eps=1e-7):
+    """Adagrad (Duchi et al., 2011), by Keras's convention: epsilon stands inside the root, and weight_decay is
+    decoupled.
+
+    learning_rate (or lr)       default 0.001
+    initial_accumulator_value   what the sum of squares starts from; default 0.1
+    epsilon (or eps)            default 1e-7
+    weight_decay                None for 0
+
+    What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate | None = None,
+        initial_accumulator_value: float | None = None,
+        epsilon: float | None = None,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class Adadelta(Optimizer, algorithm=_ffi_optimizers.ADADELTA, lr=0.001, rho=0.95, eps=1e-7):
+    """Adadelta (Zeiler, 2012); weight_decay is decoupled.
+
+    learning_rate (or lr)   default 0.001, as in Keras; the paper's is 1
+    rho                     decay rate of the averages; default 0.95
+    epsilon (or eps)        default 1e-7
+    weight_decay            None for 0
+
+    What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate | None = None,
+        rho: float | None = None,
+        epsilon: float | None = None,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class Adamax(Optimizer, algorithm=_ffi_optimizers.ADAMAX, lr=0.001, eps=1e-7):
+    """Adamax (Kingma and Ba, 2015), by Keras's convention: epsilon stands beside the largest gradient, and
+    weight_decay is decoupled.
+
+    learning_rate (or lr)                           default 0.001
+    beta_1, beta_2 (or beta1 and beta2, or betas)   default 0.9, 0.999
+    epsilon (or eps)                                default 1e-7
+    weight_decay                                    None for 0
+
+    What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate | None = None,
+        beta_1: float | None = None,
+        beta_2: float | None = None,
+        epsilon: float | None = None,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class Nadam(Optimizer, algorithm=_ffi_optimizers.NADAM, lr=0.001, eps=1e-7):
+    """NAdam (Dozat, 2016), by Keras's convention: the momentum grows by the step, and weight_decay is decoupled.
+
+    learning_rate (or lr)                           default 0.001
+    beta_1, beta_2 (or beta1 and beta2, or betas)   default 0.9, 0.999
+    epsilon (or eps)                                default 1e-7
+    weight_decay                                    None for 0
+
+    momentum_decay, which other conventions read, makes no difference here. What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate | None = None,
+        beta_1: float | None = None,
+        beta_2: float | None = None,
+        epsilon: float | None = None,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class Lion(Optimizer, algorithm=_ffi_optimizers.LION, lr=0.001):
+    """Lion (Chen et al., 2023); weight_decay is decoupled.
+
+    learning_rate (or lr)                           default 0.001
+    beta_1, beta_2 (or beta1 and beta2, or betas)   weight of the momentum in the step, and its decay rate; default 0.9,
+                                                    0.99
+    weight_decay                                    None for 0
+
+    What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate | None = None,
+        beta_1: float | None = None,
+        beta_2: float | None = None,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+_CLASSES: dict[int, type[Optimizer]] = {
+    kind._algorithm: kind for kind in (Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion)
+}
 
 
 def get(given: Any) -> Optimizer:

@@ -70,14 +70,8 @@ class ScheduleFree(Optimizer):
             raise ArgumentError(f"group {betas.index(0.0)} has a {name} of 0, which keeps no average")
         if train is self.training:
             return
-        moved = []
-        for entry in self._parameters.entries:
-            if (z := entry.state.get("z")) is not None:
-                entry.check_writable()
-                weight = 1 - betas[entry.group] if train else 1 - 1 / betas[entry.group]
-                moved.append((entry.value, entry.value + (z - entry.value) * weight))
-        for value, place in moved:
-            value[...] = place
+        mode = _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION
+        self._stepper.move(rows, self._parameters.entries, mode)
         self.training = train
 
 

@@ -154,6 +154,11 @@ class Plan:
             [0 if gradient is None else gradient.data_ptr() for gradient in self._grads],
         )
 
+    def move(self, mode: int) -> None:
+        """Moves the parameters to a mode's point, where they have two and were stepped."""
+        self._call.move(mode)
+        _increment_version(self._active)
+
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
         repeated, since a gradient had to be copied to be read, or torch steps a group."""

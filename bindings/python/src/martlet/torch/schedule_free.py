@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
 from martlet._errors import ArgumentError, OrderError
 from martlet.torch._optimizer import Optimizer
+from martlet.torch.plan import Plan
 
 
 class ScheduleFree(Optimizer):
@@ -31,25 +31,16 @@ class ScheduleFree(Optimizer):
             raise OrderError("the parameters are at the trained point, for evaluation; call train() before step()")
         return super().step(closure)
 
-    @torch.no_grad()
     def _move(self, train: bool) -> None:
-        weights = [self._weight(index, train) for index in range(len(self.param_groups))]
-        for group, weight in zip(self.param_groups, weights, strict=True):
-            if group["train_mode"] is not train:
-                for parameter in dict.fromkeys(group["params"]):  # a step takes one that stands there twice once
-                    z = self.state[parameter].get("z") if parameter in self.state else None
-                    if z is not None:
-                        parameter.lerp_(z.to(parameter.dtype), weight)
-                group["train_mode"] = train
-
-    def _weight(self, index: int, train: bool) -> float:
-        """How far z is from the other point, beside the parameter."""
-        group = self.param_groups[index]
-        beta = float(group["momentum"] if "momentum" in group else group["betas"][0])
-        if beta == 0:
-            name = "momentum" if "momentum" in group else "betas[0]"
-            raise ArgumentError(f"param_groups[{index}]: {name} is 0, which keeps no average; wanted more than 0")
-        return 1 - beta if train else 1 - 1 / beta
+        for index, group in enumerate(self.param_groups):
+            if float(group["momentum"] if "momentum" in group else group["betas"][0]) == 0:
+                name = "momentum" if "momentum" in group else "betas[0]"
+                raise ArgumentError(f"param_groups[{index}]: {name} is 0, which keeps no average; wanted more than 0")
+        groups = [group for group in self.param_groups if group["train_mode"] is not train]
+        mode = _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION
+        Plan(self._kind, groups, self._states, self._counts, self._is_private).move(mode)
+        for group in groups:
+            group["train_mode"] = train
 
 
 class SGDScheduleFree(ScheduleFree, algorithm=_ffi_optimizers.SCHEDULE_FREE_SGD):

@@ -1,0 +1,160 @@
+"""What every optimizer for models is: hyperparameters, which are a model's while it trains one.
+
+A class of one algorithm is a signature over this (optimizers.py). The library keeps the moments, in the model.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from martlet import _algorithms, _arguments, _ffi_optimizers, _groups, _scheduled, _signatures, _spellings
+from martlet._config import Hyperparameters, defaults
+from martlet._errors import DTypeError, OrderError
+from martlet._model import Model
+
+_SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
+
+
+def _hyperparameter(name: str, field: str) -> Any:
+    def read(self: Optimizer) -> float:
+        return float(getattr(self.hyperparameters(), field))
+
+    def write(self: Optimizer, value: Any) -> None:
+        if field == "lr" and not self._takes_number(value, name):
+            return
+        number = _arguments.real(_spellings.number(value, name), name)
+        row = self._row.changed({field: number})
+        row.check({field: value})
+        if (model := self._trains()) is not None:
+            model.set(_algorithms.HYPERPARAMETERS[field], number)
+        self._row = row
+
+    return property(read, write, doc=f"martlet_config's {field}, as martlet.h describes it.")
+
+
+class Optimizer:
+    """Hyperparameters of a model's training. They can be read and set at any time, but set by no other thread than the
+    one that is inside the model: BusyError. A copy has the same numbers, and trains no model yet.
+
+    Every hyperparameter of the algorithm is an attribute under its name and Keras's: learning_rate and lr, epsilon and
+    eps, beta_1 and beta1. learning_rate may be a schedule: a function of the steps taken since compile, such as
+    martlet.schedules.CosineDecay(0.001, 1000); as in Keras no number can be set for one. Each class takes these
+    arguments beside its own:
+
+    maximize                   climb instead of descend
+    semantics                  "keras", or whose convention else: "torch", "optax", "paper"
+    flush_denormals            whether numbers too small for the normal range count as zero; None: yes, but where
+                               epsilon is under 1e-10
+    decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay
+                               as in martlet.optim.Optimizer; Keras's convention decouples it always
+    """
+
+    _algorithm: int
+    # What a constructor takes beside the arguments that it states, with defaults.
+    _options: dict[str, Any]
+    _defaults: Hyperparameters
+    # Keras's names of hyperparameters.
+    _keras: dict[str, str]
+
+    def __init_subclass__(cls, algorithm: int | None = None, **keras: float) -> None:
+        """keras: the defaults of Keras that are not the library's."""
+        super().__init_subclass__()
+        if algorithm is None:
+            return
+        cls._algorithm = algorithm
+        cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras")
+        cls._options = {**_SHARED, **{key: getattr(cls._defaults, key) for key in _spellings.flag_keys(algorithm)}}
+        cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
+        if "__init__" in cls.__dict__:
+            _signatures.show(cls.__init__, cls._options)
+        kind = _algorithms.of(algorithm)
+        cls._keras = {name: alias for alias, name in _spellings.aliases(kind).items()}
+        for field in kind.places:
+            for name in {field, cls._keras.get(field, field)}:
+                setattr(cls, name, _hyperparameter(name, field))
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        """given: the locals() of a class's constructor."""
+        arguments = _signatures.arguments(given, self._options, type(self).__name__)
+        if arguments.get("weight_decay", 0) is None:
+            del arguments["weight_decay"]
+        row = _groups.completed(self._defaults, _scheduled.at(arguments, 0))
+        self._start(row, _scheduled.schedule_of(arguments))
+
+    @classmethod
+    def _of(cls, row: Hyperparameters, schedule: Any = None) -> Optimizer:
+        """One with these hyperparameters."""
+        made = cls.__new__(cls)
+        made._start(row, schedule)
+        return made
+
+    def _start(self, row: Hyperparameters, schedule: Any) -> None:
+        self._row = row
+        self._schedule = schedule
+        self._model: weakref.ref[Model] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_row": self._row, "_schedule": self._schedule, "_model": None}
+
+    def __repr__(self) -> str:
+        row, places = self.hyperparameters(), _algorithms.of(self._algorithm).places
+        numbers = [f"{self._keras.get(name, name)}={getattr(row, name):g}" for name in places]
+        return f"<{' '.join([type(self).__name__, *numbers])}>"
+
+    @property
+    def iterations(self) -> int:
+        """Training steps taken since compile."""
+        model = self._trains()
+        return 0 if model is None else model.step()
+
+    @property
+    def schedule(self) -> Any:
+        """The schedule that learning_rate was given; None where that was a number."""
+        return self._schedule
+
+    def hyperparameters(self) -> Hyperparameters:
+        """The numbers as they are for the next step."""
+        return self._row if self._schedule is None else self._row.changed({"lr": self._rate()})
+
+    def before_step(self) -> None:
+        """Tells the model the next step's learning rate, where a schedule gives it."""
+        if self._schedule is not None and (model := self._trains()) is not None:
+            model.set(_ffi_optimizers.LR, self._rate())
+
+    def _rate(self) -> float:
+        return _scheduled.rate(self._schedule, self.iterations, "learning_rate")
+
+    def _takes_number(self, value: Any, name: str) -> bool:
+        """False for a schedule, which is taken."""
+        if _scheduled.is_schedule(value):
+            _scheduled.rate(value, self.iterations, name)
+            self._schedule = value
+            return False
+        if self._schedule is not None:
+            raise DTypeError(f"{name} is the schedule {self._schedule!r}, which a number cannot be set for; wanted "
+                             "another schedule, or an optimizer whose learning_rate is a number")  # fmt: skip
+        return True
+
+    def _trains(self) -> Model | None:
+        """The model whose numbers these are; none where it is gone."""
+        return None if self._model is None else self._model()
+
+    def _bind(self, model: Model) -> None:
+        """From here on the numbers are the model's too."""
+        self._check_free(model)
+        self._model = weakref.ref(model)
+
+    def _check_free(self, model: Model | None) -> None:
+        """Refuses to train two models, whose numbers it could not both be."""
+        if self._trains() not in (None, model):
+            gc.collect()  # of a model that nobody can reach any more
+        if self._trains() not in (None, model):
+            raise OrderError(f"{self!r} trains a model already; make another one")
+
+    def _release(self, model: Model | None) -> None:
+        """This model has been compiled anew, or is given up."""
+        if self._trains() is model:
+            self._model = None
