@@ -50,7 +50,7 @@ extension Model {
     public func compile(_ training: Training, optimizer: Configuration = Configuration(.adam)) throws(MartletError) {
         try training.check("training.")
         let built = try made()
-        let trainer = try Trainer(self, built.parameters, training, optimizer)
+        let trainer = try Trainer(self, built, training, optimizer)
         try trainer.plan(self, batch: training.batchSize)
         try trainer.scores(self, batch: training.batchSize)
         keep(built)
