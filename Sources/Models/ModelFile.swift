@@ -177,7 +177,8 @@ private struct Moment {
                 found.append(
                     Moment(
                         name: "\(view.name.string).\(slot.name)", type: slot.kind == .scalar ? .f64 : .f32,
-                        shape: slot.sizes(for: view.shape.list), parameter: slots.dependOnSizes ? place : 0, slot: index,
+                        shape: slot.sizes(for: view.shape.list), parameter: slots.dependOnSizes ? place : 0,
+                        slot: index,
                         offset: slots.dependOnSizes ? 0 : view.offset))
             }
         }
