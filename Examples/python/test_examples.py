@@ -25,7 +25,10 @@ SAYS = {
     "convolutional_network.py": "the same bits",
     "keras_style.py": "least test accuracy",
     "convolutional_digits.py": "least test accuracy",
+    "comparison.py": "learned at",
+    "convolutional_comparison.py": "AdaBound",
 }
+PICTURED = ("digits.py", "keras_style.py", "comparison.py", "convolutional_comparison.py")
 # The test accuracy that each of three seeds must reach.
 FLOORS = {"keras_style.py": 0.97, "convolutional_digits.py": 0.985}
 
@@ -46,7 +49,7 @@ def ended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_runs(ended: tuple[str, str, Path]) -> None:
     name, output, folder = ended
     assert SAYS[name] in output
-    if name in ("digits.py", "keras_style.py"):
+    if name in PICTURED:
         assert (folder / name).with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     if name == "residual_network.py":
         assert float(output.split("test accuracy ")[1].split()[0]) > 80

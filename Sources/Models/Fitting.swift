@@ -50,7 +50,7 @@ extension Model {
     public func compile(_ training: Training, optimizer: Configuration = Configuration(.adam)) throws(MartletError) {
         try training.check("training.")
         let built = try made()
-        let trainer = try Trainer(self, built.parameters, training, optimizer)
+        let trainer = try Trainer(self, built, training, optimizer)
         try trainer.plan(self, batch: training.batchSize)
         try trainer.scores(self, batch: training.batchSize)
         keep(built)
@@ -282,36 +282,6 @@ extension Model {
     /// The gradients' memory, in the order of the parameters'. Throws `.order` before compile.
     public func gradientMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
         unsafe try compiled().gradients.elements
-    }
-}
-
-/// The order in which an epoch takes the samples.
-private struct Order: ~Copyable {
-    private let memory: ZeroedMemory
-    private let count: Int
-
-    init(count: Int) throws(MartletError) {
-        memory = try ZeroedMemory(count: count, stride: 8)
-        self.count = count
-        let rows = unsafe rows
-        for index in 0..<count { unsafe rows[index] = Int64(index) }
-    }
-
-    private var rows: UnsafeMutablePointer<Int64> { unsafe memory.base.assumingMemoryBound(to: Int64.self) }
-
-    func rows(_ range: Range<Int>) -> Rows {
-        unsafe .list(UnsafePointer(rows) + range.lowerBound, count: range.count)
-    }
-
-    /// Every order alike (Fisher, Yates; Durstenfeld: Algorithm 235, 1964), from the epoch's own random numbers.
-    mutating func shuffle(seed: UInt64, epoch: UInt64, _ machine: ExecutionSettings) throws(MartletError) {
-        let rows = unsafe rows
-        var words = unsafe WordStream(try Execution(mode: .exact, machine), key: seed, stream: 1 << 63 | epoch)
-        for index in 0..<count { unsafe rows[index] = Int64(index) }
-        for index in stride(from: count - 1, to: 0, by: -1) {
-            let other = Int(words.next(below: UInt64(index) + 1))
-            unsafe swap(&rows[index], &rows[other])
-        }
     }
 }
 

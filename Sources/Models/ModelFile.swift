@@ -35,8 +35,8 @@ extension Model {
             try writer.addMetadata("layer.\(index)", line.text)
             try writer.addMetadata("layer.\(index).name", node.name.string)
         }
-        try unsafe add(to: &writer, built.parameters.base, built.parameterViews, suffix: "")
-        try unsafe add(to: &writer, built.statistics.base, built.statisticViews, suffix: "")
+        try unsafe add(to: &writer, built.parameters.base, built.parameterViews)
+        try unsafe add(to: &writer, built.statistics.base, built.statisticViews)
         if let trainer { try add(to: &writer, trainer, built.parameterViews) }
         try unsafe writer.write(to: path)
         keep(built)
@@ -57,33 +57,19 @@ extension Model {
         for (key, value) in trainer.optimizer.configurations[0].text {
             try writer.addMetadata("optimizer.\(key)", value)
         }
-        for moment in try moments(of: trainer) {
-            if moment.isScalar {
-                try unsafe writer.add(
-                    name: "optimizer.\(moment.name)", type: .f64, shape: [], data: moment.base, byteCount: 8)
-            } else {
-                try unsafe add(to: &writer, moment.numbers, views, suffix: ".\(moment.name)")
-            }
+        for moment in Moment.all(trainer.optimizer.configurations[0].slots, views) {
+            try unsafe writer.add(
+                name: moment.name, type: moment.type, shape: moment.shape, data: moment.place(in: trainer.optimizer),
+                byteCount: moment.byteCount)
         }
-    }
-
-    private func moments(of trainer: Trainer) throws(MartletError) -> [Moment] {
-        let configuration = trainer.optimizer.configurations[0]
-        var moments: [Moment] = []
-        if trainer.optimizer.count == 0 { return moments }
-        for (index, slot) in configuration.slots.enumerated() {
-            guard let base = unsafe try trainer.optimizer.state(of: 0, slot: index).base else { continue }
-            unsafe moments.append(Moment(base: base, name: slot.name, isScalar: slot.kind == .scalar))
-        }
-        return moments
     }
 
     private func add(
-        to writer: inout SafetensorsWriter, _ base: UnsafeMutablePointer<Float>, _ views: [View], suffix: String
+        to writer: inout SafetensorsWriter, _ base: UnsafeMutablePointer<Float>, _ views: [View]
     ) throws(MartletError) {
         for view in views {
             try unsafe writer.add(
-                name: view.name.string + suffix, type: .f32, shape: view.shape.list, data: base + view.offset,
+                name: view.name.string, type: .f32, shape: view.shape.list, data: base + view.offset,
                 byteCount: 4 * view.shape.elementCount)
         }
     }
@@ -121,12 +107,12 @@ extension Model {
     /// Reads parameters, statistics, and what training needs. Memory is taken for what the file holds alone.
     private func read(_ file: borrowing ModelReader) throws(MartletError) {
         let laid = try file.checked { () throws(MartletError) in try laidOut() }
-        try file.check(laid.parameters.views, suffix: "")
-        try file.check(laid.statistics.views, suffix: "")
+        try file.check(laid.parameters.views)
+        try file.check(laid.statistics.views)
         var expected = laid.parameters.views.count + laid.statistics.views.count
         let built = try build()
-        try unsafe file.read(built.parameters.base, built.parameterViews, suffix: "")
-        try unsafe file.read(built.statistics.base, built.statisticViews, suffix: "")
+        try unsafe file.read(built.parameters.base, built.parameterViews)
+        try unsafe file.read(built.statistics.base, built.statisticViews)
         if file.has("training") { expected += try readTraining(file, built) }
         guard file.tensorCount == expected else {
             throw MartletError(.format, "the file has \(file.tensorCount) tensors; expected \(expected) for its layers")
@@ -146,38 +132,66 @@ extension Model {
         var configuration = Configuration(algorithm)
         for (key, _) in configuration.text { try file.set(&configuration, key) }
         // Every moment's tensor must be there before memory is taken for it.
-        for slot in configuration.slots where slot.kind == .elements {
-            try file.check(views, suffix: ".\(slot.name)")
-        }
+        let moments = Moment.all(configuration.slots, views)
+        for moment in moments { _ = try file.find(moment.name, moment.type, moment.shape) }
         let trainer = try file.checked { () throws(MartletError) in
             try settings.check("training.")
-            return try Trainer(self, built.parameters, settings, configuration)
+            return try Trainer(self, built, settings, configuration)
         }
         trainer.step = Int64(step)
         trainer.epoch = Int64(epoch)
-        let moments = try moments(of: trainer)
         for moment in moments {
-            if moment.isScalar {
-                try unsafe file.readScalar(moment.base, "optimizer.\(moment.name)")
-            } else {
-                try unsafe file.read(moment.numbers, views, suffix: ".\(moment.name)")
-            }
+            try unsafe file.read(moment.name, moment.type, moment.shape, into: moment.place(in: trainer.optimizer))
         }
-        if trainer.optimizer.count > 0 { try trainer.optimizer.setStepCount(of: 0, to: Int64(taken)) }
+        for parameter in 0..<trainer.optimizer.count {
+            try trainer.optimizer.setStepCount(of: parameter, to: Int64(taken))
+        }
         // As `save` left them.
         if algorithm.hasEvaluationPoint { trainer.optimizer.mode = .evaluation }
         self.trainer = trainer
-        return moments.reduce(0) { $0 + ($1.isScalar ? 1 : views.count) }
+        return moments.count
     }
 }
 
-/// A slot of all parameters: a moment, in the order of their buffer, or a scalar in fp64.
-@safe private struct Moment {
-    let base: UnsafeMutableRawPointer
-    let name: StaticString
-    let isScalar: Bool
+/// A tensor of the optimizer's state: a slot of one view, or a scalar.
+private struct Moment {
+    let name: String
+    let type: TensorType
+    let shape: [Int]
+    /// Where it is: a slot of a parameter of the optimizer's, from an element on.
+    let parameter, slot, offset: Int
 
-    var numbers: UnsafeMutablePointer<Float> { unsafe base.assumingMemoryBound(to: Float.self) }
+    var byteCount: Int { shape.reduce(type == .f64 ? 8 : 4, *) }
+
+    /// Those of a model with these views: of one parameter for all of them, or one for each where slots depend on sizes.
+    static func all(_ slots: Slots, _ views: [View]) -> [Moment] {
+        var found: [Moment] = []
+        if views.isEmpty { return found }
+        for (index, slot) in slots.enumerated() {
+            if slot.kind == .scalar && !slots.dependOnSizes {
+                found.append(
+                    Moment(name: "optimizer.\(slot.name)", type: .f64, shape: [], parameter: 0, slot: index, offset: 0))
+                continue
+            }
+            for (place, view) in views.enumerated() where slot.exists(for: view.shape.list) {
+                found.append(
+                    Moment(
+                        name: "\(view.name.string).\(slot.name)", type: slot.kind == .scalar ? .f64 : .f32,
+                        shape: slot.sizes(for: view.shape.list), parameter: slots.dependOnSizes ? place : 0,
+                        slot: index,
+                        offset: slots.dependOnSizes ? 0 : view.offset))
+            }
+        }
+        return found
+    }
+
+    /// Its first number.
+    func place(in optimizer: Optimizer) throws(MartletError) -> UnsafeMutableRawPointer {
+        guard let base = unsafe try optimizer.state(of: parameter, slot: slot).base else {
+            throw MartletError(.order, "the optimizer has no \(name)")
+        }
+        return unsafe base + 4 * offset
+    }
 }
 
 /// A file that may be a model's; every failure is `.format` but those of the system.
@@ -238,35 +252,31 @@ private struct ModelReader: ~Copyable {
     }
 
     /// Throws where the file lacks a tensor of the name and shape of one of them.
-    func check(_ views: [View], suffix: String) throws(MartletError) {
-        for view in views { _ = try find(view.name.string, view.shape, suffix) }
+    func check(_ views: [View]) throws(MartletError) {
+        for view in views { _ = try find(view.name.string, .f32, view.shape.list) }
     }
 
-    private func find(_ name: String, _ shape: Shape, _ suffix: String) throws(MartletError) -> Int {
-        guard let index = reader.index(of: name + suffix) else {
-            throw MartletError(.format, "the file has no tensor \"\(name)\(suffix)\"")
+    func find(_ name: String, _ type: TensorType, _ shape: [Int]) throws(MartletError) -> Int {
+        guard let index = reader.index(of: name) else {
+            throw MartletError(.format, "the file has no tensor \"\(name)\"")
         }
         let sizes = unsafe Array(reader.shape(index))
-        guard reader.type(index) == .f32, sizes == shape.list else {
+        guard reader.type(index) == type, sizes == shape else {
             throw MartletError(
                 .format,
-                "the file's \"\(name)\(suffix)\" is \(reader.type(index).name) \(Shape.text(sizes)); "
-                    + "expected F32 \(shape)")
+                "the file's \"\(name)\" is \(reader.type(index).name) \(Shape.text(sizes)); "
+                    + "expected \(type.name) \(Shape.text(shape))")
         }
         return index
     }
 
-    /// Reads one number of fp64.
-    func readScalar(_ base: UnsafeMutableRawPointer, _ name: String) throws(MartletError) {
-        guard let index = reader.index(of: name), reader.type(index) == .f64, reader.byteCount(index) == 8 else {
-            throw MartletError(.format, "the file has no F64 tensor \"\(name)\" of one number")
-        }
-        try unsafe reader.read(index, into: base)
+    func read(
+        _ name: String, _ type: TensorType, _ shape: [Int], into base: UnsafeMutableRawPointer
+    ) throws(MartletError) {
+        try unsafe reader.read(try find(name, type, shape), into: base)
     }
 
-    func read(_ base: UnsafeMutablePointer<Float>, _ views: [View], suffix: String) throws(MartletError) {
-        for view in views {
-            try unsafe reader.read(try find(view.name.string, view.shape, suffix), into: base + view.offset)
-        }
+    func read(_ base: UnsafeMutablePointer<Float>, _ views: [View]) throws(MartletError) {
+        for view in views { try unsafe read(view.name.string, .f32, view.shape.list, into: base + view.offset) }
     }
 }

@@ -5,7 +5,7 @@ import MartletKernelInterface
 import MartletOptimizers
 import MartletPlatform
 
-final class Trainer {
+@safe final class Trainer {
     let settings: Training
     let optimizer: Optimizer
     let gradients: FlatBuffer
@@ -19,10 +19,13 @@ final class Trainer {
     /// Whether the gradients are those of a step.
     private var hasStepped = false
 
+    /// What the optimizer is given: all gradients as one array, or view by view where the algorithm looks at sizes.
+    private var steppedGradients = unsafe RawList<ArrayView>()
+
     /// For a model with these parameters. The settings have been checked by themselves; whether they suit the model is
     /// looked at here. Throws `.argument`, `.memory`.
     init(
-        _ model: Model, _ parameters: FlatBuffer, _ settings: Training, _ configuration: Configuration
+        _ model: Model, _ built: Built, _ settings: Training, _ configuration: Configuration
     ) throws(MartletError) {
         self.settings = settings
         scoring = Scoring(settings, model)
@@ -32,15 +35,21 @@ final class Trainer {
                 "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
         }
         try configuration.checkEvaluationPoint("optimizer")
-        guard configuration.algorithm.rule != nil else {
-            throw MartletError(
-                .unsupported,
-                "optimizer.algorithm is \(configuration.algorithm.name); expected one that looks at no sizes: a model's "
-                    + "parameters are stepped as one array")
-        }
         optimizer = try Optimizer(configuration)
-        gradients = try FlatBuffer(count: parameters.count)
-        if parameters.count > 0 { try unsafe optimizer.add(ArrayView(parameters.elements), name: "parameters") }
+        gradients = try FlatBuffer(count: built.parameters.count)
+        if gradients.count == 0 { return }
+        if !configuration.slots.dependOnSizes {
+            try unsafe optimizer.add(ArrayView(built.parameters.elements), name: "parameters")
+            try unsafe steppedGradients.append(ArrayView(gradients.elements))
+            return
+        }
+        for view in built.parameterViews {
+            try unsafe view.withArray(in: built.parameters) { array throws(MartletError) in
+                _ = try unsafe optimizer.add(array, name: view.name.string)
+            }
+            try unsafe steppedGradients.append(
+                ArrayView(base: gradients.base + view.offset, count: view.shape.elementCount, type: .fp32))
+        }
     }
 
     /// Memory for training batches of as many samples, or for those that `compile` was told of where that is more. Throws
@@ -124,11 +133,7 @@ final class Trainer {
 
     private func stepOptimizer(_ machine: ExecutionSettings) throws(MartletError) {
         if optimizer.count == 0 { return }
-        let gradient = unsafe ArrayView(gradients.elements)
-        try unsafe withUnsafePointer(to: gradient) { gradient throws(MartletError) in
-            _ = try unsafe optimizer.step(
-                UnsafeBufferPointer(start: gradient, count: 1), threads: machine.threads)
-        }
+        _ = try unsafe optimizer.step(UnsafeBufferPointer(steppedGradients.elements), threads: machine.threads)
     }
 
     /// The Euclidean norm of the latest step's gradient; NaN before the first that this trainer made.
@@ -136,6 +141,29 @@ final class Trainer {
         if !hasStepped { return .nan }
         let execution = try unsafe Execution(mode: .exact)
         return unsafe execution.sumOfSquares(count: gradients.count, x: gradients.base).squareRoot()
+    }
+}
+
+extension View {
+    /// Calls `body` with the view's array, which has its sizes.
+    fileprivate func withArray(
+        in buffer: FlatBuffer, _ body: (ArrayView) throws(MartletError) -> Void
+    ) throws(MartletError) {
+        let sizes = shape.list.map(Int64.init)
+        var strides = sizes
+        var next: Int64 = 1
+        for dimension in sizes.indices.reversed() {
+            strides[dimension] = next
+            next *= sizes[dimension]
+        }
+        try unsafe sizes.withUnsafeBufferPointer { (sizes) throws(MartletError) in
+            try unsafe strides.withUnsafeBufferPointer { (strides) throws(MartletError) in
+                try unsafe body(
+                    ArrayView(
+                        base: buffer.base + offset, count: shape.elementCount, type: .fp32, rank: sizes.count,
+                        sizes: sizes.baseAddress, strides: strides.baseAddress))
+            }
+        }
     }
 }
 

@@ -35,17 +35,22 @@ public struct Slot: Sendable {
         }
     }
 
+    /// Whether a parameter of these sizes has it.
+    package func exists(for sizes: [Int]) -> Bool { exists(isMatrix: sizes.count > 1) }
+
     /// Whether a parameter has it.
-    func exists(for shape: ParameterShape) -> Bool {
+    func exists(for shape: ParameterShape) -> Bool { exists(isMatrix: shape.isMatrix) }
+
+    private func exists(isMatrix: Bool) -> Bool {
         switch kind {
         case .elements, .scalar: true
-        case .rows, .columns: shape.isMatrix
-        case .vector: !shape.isMatrix
+        case .rows, .columns: isMatrix
+        case .vector: !isMatrix
         }
     }
 
     /// Its sizes for a parameter of these sizes; where that has no elements, no numbers either.
-    func sizes(for sizes: [Int]) -> [Int] {
+    package func sizes(for sizes: [Int]) -> [Int] {
         var own = sizes
         if kind != .scalar && sizes.contains(0) { return own }
         switch kind {
@@ -77,6 +82,9 @@ public struct Slots: Sendable, RandomAccessCollection {
 
     /// The place of the first scalar.
     var firstScalar: Int { count - scalarCount }
+
+    /// Whether what a parameter has of them depends on its sizes, and not on its count alone.
+    package var dependOnSizes: Bool { elementCount + scalarCount < count }
 
     /// How many of them have a number for each element of a parameter.
     func elementCount(for shape: ParameterShape) -> Int { shape.isMatrix ? elementCount : elementCount + vectorCount }

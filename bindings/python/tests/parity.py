@@ -35,10 +35,13 @@ class Errors(NamedTuple):
 
 STEPS = 300
 SHAPES = ((40, 36), (480,))
-#: Where torch has the rule, Martlet's rms error may be this much of torch's, and its largest that much: of two programs
-#: that are equally exact, one has the larger largest error by chance. With other numbers from the generator RMSprop's
-#: ratio went from 0.6 to 1.35, while that of the rms stayed between 0.79 and 0.81.
-OF_TORCH = Errors(largest=1.5, rms=1.05)
+#: Where torch has the rule, Martlet's errors may be this much of torch's. The rms is the measure. Of two programs that
+#: are equally exact, one has the larger largest error by chance, in one element at one step: with other numbers from
+#: the generator the ratio of centered RMSprop's went from 0.6 to 1.36, while that of the rms stayed under 0.96. In the
+#: table's 300 steps it is over 1.05 in two rows, centered RMSprop and Adadelta; in the short form's 40 chance has more
+#: room.
+OF_TORCH = Errors(largest=1.2, rms=1.05)
+OF_TORCH_SHORT = Errors(largest=1.4, rms=1.05)
 #: How near Martlet comes to the oracle in float64.
 WIDE = 2e-11
 #: Wherever the tests lie in the repository; elsewhere there is no table.
@@ -157,7 +160,7 @@ def of_peer(row: Row, steps: int = STEPS, dtype: Any = np.float32) -> Errors:
 
 
 def martlets(row: Row, dtype: Any = np.float32) -> Run | None:
-    """None where martlet.torch has no such class, no such option, or not these semantics."""
+    """None where martlet.torch has no such class, or the row says that it has no such option or convention."""
     kind = getattr(martlet.torch, row.algorithm, None)
     if kind is None or row.foreign or (row.slot == "x" and not hasattr(kind, "eval")):
         return None
@@ -165,10 +168,7 @@ def martlets(row: Row, dtype: Any = np.float32) -> Run | None:
     options = {**algorithm.options, **row.options}
     if row.options.get("weight_decay") and not algorithm.named and "weight_decay" not in algorithm.options:
         options.setdefault("decoupled_weight_decay", False)  # in some it is the default
-    try:
-        return TorchRun(martlet.torch, row.algorithm, begun(dtype), lambda t: rate(row, t), options)
-    except (TypeError, ValueError):
-        return None
+    return TorchRun(martlet.torch, row.algorithm, begun(dtype), lambda t: rate(row, t), options)
 
 
 def of_martlet(row: Row, steps: int = STEPS, dtype: Any = np.float32) -> Errors | None:
@@ -215,7 +215,7 @@ def bounds(text: str) -> dict[tuple[str, str], float]:
     return {(row[0], row[1]): float(row[5]) for row in cells(text) if row[5]}
 
 
-def faults(line: Line, before: dict[tuple[str, str], float]) -> list[str]:
+def faults(line: Line, before: dict[tuple[str, str], float], of_torch: Errors = OF_TORCH) -> list[str]:
     """What is wrong with a row: one side has another rule than is said; Martlet is worse than it was, gone, or behind
     torch.
     """
@@ -232,7 +232,7 @@ def faults(line: Line, before: dict[tuple[str, str], float]) -> list[str]:
         said.append(f"{where}: Martlet's largest error is {shown(line.ours.largest)}; the table has {bound}")
     # Where torch's own error is no rounding, as where the product of two denormal gradients is 0, it is no measure.
     if line.row.peer == "torch" and line.peer is not None and line.peer.largest < 1e-3:
-        for word, ours, torchs, most in zip(Errors._fields, line.ours, line.peer, OF_TORCH, strict=True):
+        for word, ours, torchs, most in zip(Errors._fields, line.ours, line.peer, of_torch, strict=True):
             if not ours <= most * torchs:
                 said.append(f"{where}: Martlet's {word} error is {ours:.3g}, torch's {torchs:.3g}")
     return said
@@ -252,8 +252,10 @@ torch, or of the rule's reference, for everybody. "differs" says that the librar
 reference: its error is then how far that leads within {steps} steps, and Martlet's is that against the reference. With
 `semantics` the oracle and Martlet follow the library named there. No library: nobody else has the option.
 
-`make parity` writes this table, and fails where Martlet's error grew or its rms is more than {of_torch} of torch's;
-`make test` runs a short form. Columns are empty where Martlet does not have the algorithm or the option.
+`make parity` writes this table, and fails where Martlet's error grew, or where its rms is more than {rms} of torch's or
+its largest more than {largest}: the rms is what is compared, since chance decides which of two equally exact programs
+has the larger largest error. `make test` runs a short form. Columns are empty where Martlet does not have the
+algorithm or the option.
 
 Versions: {versions}.
 
@@ -267,7 +269,7 @@ def head() -> str:
     return HEAD.format(
         steps=STEPS,
         elements=f"{sum(array.size for array in start()):,}",
-        of_torch=OF_TORCH.rms,
+        **OF_TORCH._asdict(),
         versions=", ".join(f"{name} {number}" for name, number in versions.items()),
     )
 

@@ -32,7 +32,7 @@ class Row:
     slot: str | None = None
     #: Whether some gradients are denormal.
     denormals: bool = True
-    #: Martlet does not have the convention.
+    #: Martlet does not have the convention, or the option.
     foreign: bool = False
     #: How near the peer comes to the oracle in float64.
     exact: float = 2e-11
@@ -201,7 +201,7 @@ NEWER = [
         differs="decays at the first step, where the reference only looks",
     ),
     Row("Adan", "timm", L2),
-    Row("Adan", "timm", {**L2, "no_prox": True}),
+    Row("Adan", "timm", {**L2, "no_prox": True}, foreign=True),
     Row("Adan", "pytorch_optimizer", L2, own=NOT_APART),
     Row("Adan", "optax", {"semantics": "optax"}, "adan", {"eps_root": 0.0}),
     Row("Adan", "optax", {"semantics": "optax", **L2}, "adan", {"eps_root": 0.0}, foreign=True, note="decays as AdamW"),
@@ -236,13 +236,14 @@ NEWER = [
     Row("AdamWScheduleFree", "Keras", {}, "ScheduleFreeAdamW", rates="constant"),
     Row("AdamWScheduleFree", "Keras", {}, "ScheduleFreeAdamW", differs="weighs all steps alike"),
     Row("RAdamScheduleFree", "schedulefree", L2),
-    Row("RAdamScheduleFree", "schedulefree", {**L2, "silent_sgd_phase": False}),
+    Row("RAdamScheduleFree", "schedulefree", {**L2, "silent_sgd_phase": False}, foreign=True),
     Row("RAdamScheduleFree", "pytorch_optimizer", L2, "ScheduleFreeRAdam"),
     Row(
         "RAdamScheduleFree",
         "pytorch_optimizer",
         {**L2, "silent_sgd_phase": False},
         "ScheduleFreeRAdam",
+        foreign=True,
         differs="takes its plain steps at rate 1",
     ),
     Row("Adafactor", "torch"),

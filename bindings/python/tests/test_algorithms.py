@@ -141,11 +141,7 @@ def test_all_faces_give_the_same_bits(name: str, tmp_path: Path) -> None:
     ARRAYS[name]([array.copy() for array in arrays], **options).load_state_dict(tensors.state_dict())
 
 
-NOT_IN_MODELS = [number for number in _algorithms.numbers() if _algorithms.all_slots(number).are_shaped]
-IN_MODELS = [number for number in _algorithms.numbers() if number not in NOT_IN_MODELS]
-
-
-@pytest.mark.parametrize("number", IN_MODELS)
+@pytest.mark.parametrize("number", _algorithms.numbers())
 def test_a_model_trains_with_it_by_name_and_keeps_it(number: int, tmp_path: Path) -> None:
     x, y = digits_like(40, (20,))
     model = mlp()
@@ -160,12 +156,26 @@ def test_a_model_trains_with_it_by_name_and_keeps_it(number: int, tmp_path: Path
     assert np.array_equal(model.parameters(), other.parameters())
 
 
-@pytest.mark.parametrize("number", NOT_IN_MODELS)
-def test_a_model_refuses_by_name_what_it_has_no_place_for(number: int) -> None:
-    model = mlp()
-    model.compile(_algorithms.of(number).name, "sparse_categorical_crossentropy")
-    with pytest.raises(martlet.UnsupportedError, match=f"{_algorithms.of(number).name}; expected one"):
-        model.fit(*digits_like(40, (20,)), verbose=0)
+def test_a_model_steps_its_arrays_by_their_own_sizes(tmp_path: Path) -> None:
+    """An algorithm whose state follows rows and columns: as over the arrays, kernels of convolutions too."""
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(32, 8, 8, 2)).astype(np.float32), random.integers(0, 3, 32)
+    model = nn.Sequential([nn.Conv2D(5, 3, activation="relu"), nn.Flatten(), nn.Dense(3)], seed=1)
+    model.build((None, 8, 8, 2))
+    model.compile("adafactor", "sparse_categorical_crossentropy")
+    weights = [array.copy() for array in model.get_weights()]
+    arrays = optim.Adafactor(weights, lr=model.optimizer.lr)
+    for _ in range(4):
+        model.train_on_batch(x, y)
+        ends = np.cumsum([array.size for array in weights])[:-1]
+        gradients = np.split(model.gradients(), ends)
+        arrays.step([part.reshape(array.shape) for part, array in zip(gradients, weights, strict=True)])
+        assert all(map(np.array_equal, weights, model.get_weights()))
+    model.save(tmp_path / "model")
+    other = nn.load_model(tmp_path / "model")
+    for each in (model, other):
+        each.fit(x, y, verbose=0)
+    assert np.array_equal(model.parameters(), other.parameters())
 
 
 @pytest.mark.parametrize("number", _algorithms.numbers())

@@ -150,3 +150,13 @@ def numpy_options(ours: Any) -> dict[str, Any]:
     keys = ["maximize", "amsgrad", "rectify"]
     keys += ["decoupled_weight_decay"] * (type(ours.optimizer).__name__ != "AdamW")
     return {key: group[key] for key in keys if key in group}
+
+
+def test_a_rate_that_the_object_alone_began_with() -> None:
+    """pytorch_optimizer's AdaBound bounds by it, and no state_dict tells it."""
+    row = next(row for row in CASES if row.algorithm == "AdaBound")
+    peer, ours = there(row)
+    steps(ours, 1, 2)
+    peer.optimizer.base_lrs[0] *= 2
+    with pytest.raises(martlet.ArgumentError, match="began with lr=0.001, and ours with 0.0005"):
+        convert.to_torch(ours.optimizer, peer.optimizer)

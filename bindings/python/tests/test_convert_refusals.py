@@ -259,6 +259,28 @@ def test_rules_of_other_libraries_that_are_none_of_ours(kind: str, packed: Any, 
     assert not ours.state and ours.param_groups[0]["lr"] != 0.1
 
 
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"params": None}, r"param_groups\[0\] has params None"),
+        ({"params": [0, 1]}, r"groups have \[2\] parameters, and ours \[1\]"),
+        ({"step": "seven"}, "'step' in the other optimizer's state is 'seven'"),
+        ({"betas": (0.9, 0.9)}, "wanted 3 numbers"),
+        ({"lr": "fast"}, "lr is 'fast'"),
+    ],
+)
+def test_hostile_files(changed: dict[str, Any], message: str) -> None:
+    packed = ADAN.state_dict()
+    packed["param_groups"][0].update(changed)
+    for ours in (martlet.torch.Adan([torch.nn.Parameter(torch.zeros(3))]), martlet.optim.Adan(np.zeros(3, np.float32))):
+        with pytest.raises(martlet.MartletError, match=message):
+            ours.load_state_dict(packed)
+        assert not ours.state_dict()["state"]
+    no_dict = {"state": {0: 3}, "param_groups": ADAN.state_dict()["param_groups"]}
+    with pytest.raises(martlet.FormatError, match="parameter 0 is a int"):
+        martlet.optim.Adan(np.zeros(3, np.float32)).load_state_dict(no_dict)
+
+
 def test_between_numpy_and_torch() -> None:
     """numpy's to torch's own class, and on: the same numbers as without it."""
     values = [value.copy() for value in PARAMETERS.values()]

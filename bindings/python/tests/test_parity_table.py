@@ -27,7 +27,8 @@ def test_an_oracle_is_torchs_rule(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in TORCH if row.case in OURS], ids=name)
 def test_martlet_is_as_exact_as_torch(row: Row) -> None:
-    assert parity.faults(parity.Line(row, parity.of_peer(row, STEPS), parity.of_martlet(row, STEPS)), {}) == []
+    line = parity.Line(row, parity.of_peer(row, STEPS), parity.of_martlet(row, STEPS))
+    assert parity.faults(line, {}, parity.OF_TORCH_SHORT) == []
 
 
 @pytest.mark.parametrize("row", OURS.values(), ids=name)
@@ -39,6 +40,16 @@ def test_a_row_is_the_rule_and_no_worse_than_in_the_table(row: Row) -> None:
 def test_the_table_has_these_rows() -> None:
     found = [row[:3] for row in parity.cells(TEXT) if row[2] != "none"]
     assert found == [[*row.case, row.peer] for row in ROWS if row.peer], "make parity writes the table anew"
+
+
+def test_what_is_above_the_table_is_what_holds_it() -> None:
+    assert TEXT.startswith(parity.head().partition("Versions:")[0])
+
+
+def test_an_option_that_martlet_does_not_have_is_seen() -> None:
+    """No row goes without its figures because of a word that is wrong."""
+    with pytest.raises(TypeError, match="unexpected argument 'epss'"):
+        parity.martlets(Row("Adam", "torch", {"epss": 1e-3}))
 
 
 def test_cautious_decay_by_hand() -> None:

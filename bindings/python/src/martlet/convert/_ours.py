@@ -13,6 +13,7 @@ import numpy as np
 from martlet import _algorithms, _ffi_optimizers, _groups, _spellings
 from martlet._algorithms import Algorithm
 from martlet._config import Hyperparameters
+from martlet._entry import step_count
 from martlet._errors import ArgumentError, DTypeError, FormatError, UnsupportedError
 from martlet.convert._forms import Form
 
@@ -95,7 +96,8 @@ class Ours:
 
     def _in_our_types(self, entry: Entry) -> Entry:
         elements = _algorithms.all_slots(self.kind.number).arrays
-        made = {key: value if key in elements else float(value) for key, value in entry.items() if key != "step"}
+        made = {key: value for key, value in entry.items() if key != "step"}
+        made |= {key: _spellings.number(value, key) for key, value in made.items() if key not in elements}
         if self.torch is None:
             made |= {key: as_array(value) for key, value in made.items() if key in elements}
         else:
@@ -243,7 +245,7 @@ def from_paths(
     entry: Entry = {}
     count = read(form.slots["step"]) if "step" in form.slots else None
     if count is not None:
-        step = int(count) - form.first
+        step = step_count(count, "the other optimizer's state") - form.first
     if step is not None:
         entry["step"] = step
     elements = set(_algorithms.all_slots(row.algorithm).arrays)

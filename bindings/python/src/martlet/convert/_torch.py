@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -46,8 +47,9 @@ def to_torch(ours: Any, theirs: Any) -> dict[str, Any]:
     library, form = found
     mine.check(form)
     groups, state = [], {}
-    for own, given in zip(mine.groups, packed["param_groups"], strict=True):
+    for index, (own, given) in enumerate(zip(mine.groups, packed["param_groups"], strict=True)):
         entries = [mine.entry(place) for place in own["params"]]
+        _check_base_rate(entries, vars(theirs), index, library)
         groups.append(_told_group(mine, own, given, entries, library, form, vars(theirs)))
         for key, entry in zip(given["params"], entries, strict=True):
             if entry:
@@ -60,9 +62,9 @@ _MARKS = {form.marks[0] for forms in TORCH.values() for form in forms if form.ma
 
 def translated(packed: Any, optimizer: Any) -> Any:
     """What load_state_dict is given, in Martlet's words where its groups have keys of another library."""
-    groups = packed.get("param_groups") if isinstance(packed, Mapping) else None
-    if not isinstance(groups, list | tuple) or not groups:
-        return packed
+    groups, state = (packed.get("param_groups"), packed.get("state")) if isinstance(packed, Mapping) else (None, None)
+    if not isinstance(groups, list | tuple) or not groups or not isinstance(state, Mapping):
+        return packed  # what is wrong with it says who asked
     if not all(isinstance(group, Mapping) and not _MARKS.isdisjoint(group) for group in groups):
         return packed
     ours = Ours(optimizer)
@@ -78,6 +80,9 @@ def translated(packed: Any, optimizer: Any) -> Any:
 
 
 def _check_counts(ours: Ours, given: Sequence[Group], library: str) -> None:
+    for index, group in enumerate(given):
+        if not isinstance(group.get("params"), list | tuple):
+            raise FormatError(f"{library}'s param_groups[{index}] has params {group.get('params')!r}; wanted a list")
     mine, theirs = ([len(group["params"]) for group in groups] for groups in (ours.groups, given))
     if mine != theirs:
         raise FormatError(f"{library}'s groups have {theirs} parameters, and ours {mine}: wanted the same")
@@ -120,6 +125,8 @@ def _converted(
             numbers["initial_lr"] = float(attributes["base_lrs"][index])
         for key in group["params"]:
             entry = packed["state"].get(key)
+            if entry and not isinstance(entry, Mapping):
+                raise FormatError(f"{library}'s state of parameter {key!r} is a {type(entry).__name__}; wanted a dict")
             entries.append(_ours.from_paths(form, ours.row(own), _reader(group, entry), numbers) if entry else {})
     return ours.state_dict(entries)
 
@@ -153,6 +160,16 @@ def _told_group(
         if path.startswith("group."):
             made[path.removeprefix("group.")] = formula(0, numbers)
     return made
+
+
+def _check_base_rate(entries: Sequence[Entry], attributes: Mapping[str, Any], index: int, library: str) -> None:
+    """Refuses another rate than the one that training began with, where the object alone has it."""
+    base, rates = _ours.common(entries, "base_lr", library), attributes.get("base_lrs")
+    if base is not None and rates is not None and not math.isclose(base, rates[index], rel_tol=1e-6):
+        raise ArgumentError(
+            f"{library}'s optimizer began with lr={rates[index]!r}, and ours with {base:.6g}, which bounds its steps; "
+            f"wanted one made with lr={base:.6g}"
+        )
 
 
 def _told_entry(entry: Entry, form: Form, numbers: Mapping[str, float]) -> Entry:
