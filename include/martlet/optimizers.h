@@ -100,7 +100,7 @@ extern "C" {
  *           u = g / max(sqrt(v), eps);  p <- (1 - lr weight_decay) p - a u / max(1, rms(u) / clipping_threshold)
  *           a = max(eps2, rms(p)) min(lr, 1 / sqrt(t)), rms over all elements of the parameter. An eps of 0 is
  *           the machine epsilon of value's type. Sums are in fp64, in an order that sizes alone decide. Decay is
- *           decoupled always. Not for models. Shazeer, Stern: Adafactor. arXiv:1804.04235
+ *           decoupled always. Shazeer, Stern: Adafactor. arXiv:1804.04235
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
