@@ -49,8 +49,8 @@ protocol Lanes {
     /// A mask that is the same in all lanes.
     associatedtype Mask
     static func mask(_ isSet: Bool) -> Mask
-    /// `chosen` in the lanes where this and `other` are both over 0 or both under it, else `rest`.
-    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self
+    /// `chosen` in the lanes where one of this and `other` is over 0 and one under it, else `rest`.
+    func opposing(_ other: Self, _ chosen: Self, otherwise rest: Self) -> Self
 }
 
 /// A choice that is the same for all elements, between two ways of arithmetic that are both gone: a branch in a loop
@@ -144,9 +144,9 @@ struct FloatLanes: Lanes {
     }
 
     @inline(__always)
-    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
-        let isSame = ((lanes .> 0) .& (other.lanes .> 0)) .| ((lanes .< 0) .& (other.lanes .< 0))
-        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isSame))
+    func opposing(_ other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
+        let isOpposite = ((lanes .> 0) .& (other.lanes .< 0)) .| ((lanes .< 0) .& (other.lanes .> 0))
+        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isOpposite))
     }
 }
 
@@ -232,9 +232,9 @@ struct DoubleLanes: Lanes {
     }
 
     @inline(__always)
-    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
-        let isSame = ((lanes .> 0) .& (other.lanes .> 0)) .| ((lanes .< 0) .& (other.lanes .< 0))
-        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isSame))
+    func opposing(_ other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
+        let isOpposite = ((lanes .> 0) .& (other.lanes .< 0)) .| ((lanes .< 0) .& (other.lanes .> 0))
+        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isOpposite))
     }
 }
 
