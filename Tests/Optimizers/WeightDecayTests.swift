@@ -109,14 +109,6 @@ import Testing
         #expect(after == Self.start)
     }
 
-    /// Where decay belongs to the update, the convention of Keras adds no second one.
-    @Test(arguments: [Algorithm.scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam])
-    func onceInScheduleFree(algorithm: Algorithm) throws {
-        let torch = try values(algorithm, steps: 8) { $0.weightDecay = 0.3 }
-        let keras = try values(algorithm, steps: 8) { ($0.weightDecay, $0.semantics) = (0.3, .keras) }
-        #expect(torch == keras)
-    }
-
     // MARK: - Flags
 
     private static let single = (0..<11).map { Flags(rawValue: 1 << $0) }
