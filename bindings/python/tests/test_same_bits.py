@@ -206,8 +206,8 @@ def test_every_way_gives_the_same_bits(number: int) -> None:
 @pytest.mark.parametrize("number", _algorithms.numbers())
 def test_a_model_steps_as_its_optimizer_does_by_itself(number: int) -> None:
     """The gradients are the model's own."""
-    if _algorithms.of(number).name.startswith(("schedule_free", "adafactor")):
-        return  # a model moves those between two points, and does not take this one
+    if _algorithms.of(number).name.startswith("schedule_free"):
+        return  # a model moves them between two points
     x, y = values(3).reshape(1, COUNT), np.ones((1, 1), np.float32)
     for case, chosen in CASES:
         if case != number:
