@@ -97,10 +97,8 @@ public func martlet_array_step(
             throw MartletError(.null, "grad is NULL; expected the address of \(count) elements")
         }
         guard unsafe count == 0 || state != nil else {
-            throw MartletError(
-                .null,
-                "state is NULL; expected the address of "
-                    + "\(configuration.slots.count(for: ParameterShape(count: Int(count)))) elements")
+            let floats = configuration.slots.floatCount(for: ParameterShape(count: Int(count)))
+            throw MartletError(.null, "state is NULL; expected the address of \(floats) elements")
         }
         try unsafe MartletOptimizers.step(value, grad, state, count: Int(count), step, configuration)
     }

@@ -57,7 +57,7 @@
 /// ```
 /// g <- gradientScale * grad  [+ l2 * p]
 /// s <- what the rule makes of g, p and the state
-/// p <- decay * p - s                             (decayed only where s and p have one sign, if isCautious)
+/// p <- decay * p - s                             (not decayed where s and p have opposite signs, if isCautious)
 /// ```
 /// Like every struct of coefficients it has fields of Double and Int alone.
 package struct RunTerms: BitwiseCopyable {
@@ -67,7 +67,7 @@ package struct RunTerms: BitwiseCopyable {
     package var l2 = 0.0
     /// Factor of the parameter: 1 without decoupled weight decay.
     package var decay = 1.0
-    /// 1: decay only where it moves an element the way in which the step moves it.
+    /// 1: no decay where the step moves an element away from 0.
     package var isCautious = 0
     /// Which arrays the rule reads and writes, where it has a choice: a number of the rule's own.
     package var variant = 0

@@ -14,8 +14,9 @@ func wholeGrains(_ count: Int) -> Int { (count + grain - 1) & ~(grain - 1) }
 /// Sixteen neighbouring elements in the type a rule computes in. Operators round each lane once; the one fused
 /// operation has a name.
 protocol Lanes {
-    /// One of them.
-    associatedtype Number: FloatingPoint & BitwiseCopyable
+    /// One of them, and the product of two, rounded once.
+    associatedtype Number: BitwiseCopyable
+    static func product(_ a: Number, _ b: Number) -> Number
     /// The storage type that needs no conversion.
     static var native: ElementType { get }
 
@@ -51,8 +52,8 @@ protocol Lanes {
     /// A mask that is the same in all lanes.
     associatedtype Mask
     static func mask(_ isSet: Bool) -> Mask
-    /// `chosen` in the lanes where this and `other` are both over 0 or both under it, else `rest`.
-    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self
+    /// `chosen` in the lanes where one of this and `other` is over 0 and one under it, else `rest`.
+    func opposing(_ other: Self, _ chosen: Self, otherwise rest: Self) -> Self
 }
 
 /// A choice that is the same for all elements, between two ways of arithmetic that are both gone: a branch in a loop
@@ -66,7 +67,8 @@ struct Choice<Value: Lanes> {
 
 /// Sixteen elements in fp32.
 struct FloatLanes: Lanes {
-    typealias Number = Float
+    @inline(__always)
+    static func product(_ a: Float, _ b: Float) -> Float { a * b }
 
     var lanes: SIMD16<Float>
 
@@ -148,15 +150,16 @@ struct FloatLanes: Lanes {
     }
 
     @inline(__always)
-    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
-        let isSame = ((lanes .> 0) .& (other.lanes .> 0)) .| ((lanes .< 0) .& (other.lanes .< 0))
-        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isSame))
+    func opposing(_ other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
+        let isOpposite = ((lanes .> 0) .& (other.lanes .< 0)) .| ((lanes .< 0) .& (other.lanes .> 0))
+        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isOpposite))
     }
 }
 
 /// Sixteen elements in fp64.
 struct DoubleLanes: Lanes {
-    typealias Number = Double
+    @inline(__always)
+    static func product(_ a: Double, _ b: Double) -> Double { a * b }
 
     var lanes: SIMD16<Double>
 
@@ -238,9 +241,9 @@ struct DoubleLanes: Lanes {
     }
 
     @inline(__always)
-    func keepingSign(of other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
-        let isSame = ((lanes .> 0) .& (other.lanes .> 0)) .| ((lanes .< 0) .& (other.lanes .< 0))
-        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isSame))
+    func opposing(_ other: Self, _ chosen: Self, otherwise rest: Self) -> Self {
+        let isOpposite = ((lanes .> 0) .& (other.lanes .< 0)) .| ((lanes .< 0) .& (other.lanes .> 0))
+        return Self(lanes: rest.lanes.replacing(with: chosen.lanes, where: isOpposite))
     }
 }
 

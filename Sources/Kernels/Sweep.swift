@@ -109,7 +109,7 @@ private struct Terms<Value: Lanes, Kind: LoopKind> {
     @inline(__always)
     func value(_ value: Value, after step: Value) -> Value {
         if Kind.takesAnyTerms && isCautious {
-            return step.keepingSign(of: value, decay, otherwise: Value(1)) * value - step
+            return step.opposing(value, Value(1), otherwise: decay) * value - step
         }
         return decay * value - step
     }

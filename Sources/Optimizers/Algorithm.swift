@@ -78,6 +78,9 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// The flags that it has unless told otherwise.
     public var defaultFlags: Flags { definition.defaultFlags }
 
+    /// The conventions that it may be asked for.
+    var conventions: Conventions { definition.conventions }
+
     /// What is wrong with numbers and flags that are right by themselves.
     func problem(_ configuration: Configuration) -> String? { definition.problem(configuration) }
 
@@ -124,6 +127,8 @@ protocol AlgorithmDefinition {
     static var defaultFlags: Flags { get }
     /// The ways of weight decay that it may be asked for.
     static var decayFlags: Flags { get }
+    /// The conventions between which it makes a difference.
+    static var conventions: Conventions { get }
     /// What is wrong with numbers and flags that are right by themselves; nil: nothing.
     static func problem(_ configuration: Configuration) -> String?
     /// Adds the slots that it keeps.
@@ -194,6 +199,8 @@ extension AlgorithmDefinition {
     static var readsDecay: Bool { defaultValue(.weightDecay) != nil }
 
     static var decayFlags: Flags { readsDecay ? .decays : [] }
+    /// Keras's decoupled decay is all that most have beside torch's convention.
+    static var conventions: Conventions { decayFlags.isEmpty ? .torch : [.torch, .keras] }
     static func problem(_ configuration: Configuration) -> String? { nil }
 
     static var allFlags: Flags { flags.union(.everywhere).union(decayFlags) }

@@ -10,6 +10,36 @@ public enum Semantics: Int32, Sendable, CaseIterable {
     case paper = 3
 }
 
+extension Semantics {
+    /// Its name in martlet.h, without MARTLET_SEMANTICS_.
+    var name: StaticString {
+        switch self {
+        case .torch: "TORCH"
+        case .keras: "KERAS"
+        case .optax: "OPTAX"
+        case .paper: "PAPER"
+        }
+    }
+}
+
+/// A set of conventions.
+struct Conventions: OptionSet {
+    let rawValue: Int32
+
+    static let torch = Conventions(.torch)
+    static let keras = Conventions(.keras)
+    static let optax = Conventions(.optax)
+    static let paper = Conventions(.paper)
+
+    init(rawValue: Int32) { self.rawValue = rawValue }
+    init(_ semantics: Semantics) { self.init(rawValue: 1 << semantics.rawValue) }
+
+    /// For messages.
+    var words: String {
+        Semantics.allCases.filter { contains(Conventions($0)) }.map { "\($0.name)" }.joined(separator: " or ")
+    }
+}
+
 /// Switches of a group; the raw values are those of martlet.h.
 @frozen
 public struct Flags: OptionSet, Sendable {
@@ -29,7 +59,7 @@ public struct Flags: OptionSet, Sendable {
 
     /// Decay the parameter itself instead of adding the decay to the gradient. AdamW always does.
     public static let decoupledDecay = Flags(rawValue: 32)
-    /// The same, only where the decay and the step move an element the same way.
+    /// The same, but where the step moves an element away from 0.
     public static let cautiousDecay = Flags(rawValue: 64)
     /// Decoupled decay by lr^2 over the largest lr so far, in place of lr.
     public static let correctedDecay = Flags(rawValue: 128)
@@ -160,6 +190,12 @@ public struct Configuration: Sendable {
         if let flag = flags.subtracting(algorithm.flags).first {
             throw MartletError(
                 .argument, "\(subject()).flags sets \(flag.name); expected only flags that \(algorithm.name) reads")
+        }
+        guard algorithm.conventions.contains(Conventions(semantics)) else {
+            throw MartletError(
+                .argument,
+                "\(subject()).semantics is \(semantics.name); expected \(algorithm.conventions.words), as \(algorithm.name) "
+                    + "has no convention of that name")
         }
         if let problem = algorithm.problem(self) { throw MartletError(.argument, "\(subject()).\(problem)") }
     }

@@ -8,6 +8,8 @@ import MartletPlatform
 @unsafe struct ParameterCheck {
     /// Elements of the value, which every other array must match.
     private let count: Int
+    /// What addresses must be a multiple of; nil: the size of the array's elements.
+    private let alignment: Int?
     /// The first array with a rank: all others with a rank must have its sizes.
     private var shaped: ArrayView?
     private var shapedRole = Role.value
@@ -16,8 +18,9 @@ import MartletPlatform
     /// The most elements of any array, and of any one dimension's reach: sums over 64 dimensions then fit an Int.
     private static var maximumCount: Int { 1 << 56 }
 
-    init(count: Int) {
+    init(count: Int, alignment: Int? = nil) {
         unsafe self.count = count
+        unsafe self.alignment = alignment
         unsafe shaped = nil
     }
 
@@ -38,9 +41,10 @@ import MartletPlatform
                 .null, unsafe "\(describe(role)).data is NULL; expected the address of \(count) elements")
         }
         let size = unsafe array.type.size
+        let alignment = unsafe alignment ?? size
         let address = unsafe UInt(bitPattern: array.base)
-        guard address % UInt(size) == 0 else {
-            throw MartletError.misaligned("\(describe(role)).data", at: address, to: size)
+        guard address % UInt(alignment) == 0 else {
+            throw MartletError.misaligned("\(describe(role)).data", at: address, to: alignment)
         }
         unsafe isDouble = unsafe isDouble || array.type == .fp64
         var reach = unsafe (below: 0, above: count * size)
@@ -62,9 +66,10 @@ import MartletPlatform
     }
 
     /// The same for a slot that has not one number for each element: it is contiguous, and a scalar is fp64 or fp32.
+    /// `scalarAlignment`: of a scalar's address; nil: its size.
     static func extent(
-        of array: ArrayView, _ slot: Slot, of shape: ParameterShape, _ role: Role, _ parameter: Int,
-        _ describe: (Role) -> String
+        of array: ArrayView, _ slot: Slot, of shape: ParameterShape, scalarAlignment: Int?, _ role: Role,
+        _ parameter: Int, _ describe: (Role) -> String
     ) throws(MartletError) -> Extent {
         let wanted = slot.count(for: shape)
         guard unsafe array.count == wanted && array.rank == 0 else {
@@ -77,7 +82,7 @@ import MartletPlatform
             throw unsafe MartletError(
                 .type, "\(describe(role)).dtype is \(array.type); expected fp64 or fp32: it is a scalar")
         }
-        var check = unsafe ParameterCheck(count: wanted)
+        var check = unsafe ParameterCheck(count: wanted, alignment: slot.kind == .scalar ? scalarAlignment : nil)
         return try unsafe check.extent(of: array, role, parameter, describe)
     }
 

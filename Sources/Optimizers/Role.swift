@@ -20,6 +20,9 @@ package enum Spelling {
     /// One array, its gradient and its state as arguments of their own.
     case oneArray
 
+    /// What the address of a scalar must be a multiple of; nil: its size. Among the floats of one array it lies as they do.
+    var scalarAlignment: Int? { self == .oneArray ? MemoryLayout<Float>.alignment : nil }
+
     func describe(_ role: Role, parameter: Int, name: UnsafePointer<CChar>?) -> String {
         let suffix = unsafe name.map { unsafe " (\"\(Bytes.excerpt($0))\")" } ?? ""
         let part =

@@ -86,8 +86,9 @@ import MartletKernelInterface
         }
     }
 
+    /// A double among floats is aligned as they are.
     private static func bits(_ array: Operand) -> UInt64 {
         unsafe array.type == .fp64
-            ? array.base.load(as: UInt64.self) : UInt64(array.base.load(as: UInt32.self))
+            ? array.base.loadUnaligned(as: UInt64.self) : UInt64(array.base.loadUnaligned(as: UInt32.self))
     }
 }

@@ -130,19 +130,14 @@ extension [Schedule] {
         return found
     }
 
-    /// Up in a straight line, a stable rate, and down, by `decay` (linear, cosine or oneMinusSqrt) or whatever else
-    /// falls to `endRate`. Throws as ``sequence(_:milestones:)``.
+    /// Up in a straight line, a stable rate, and down, by `decay` (polynomial, which is a straight line too, cosine or
+    /// oneMinusSqrt). Throws as ``sequence(_:milestones:)``.
     public static func warmupStableDecay(
         _ rate: Double, warmupSteps: Int, stableSteps: Int, decaySteps: Int, from startRate: Double = 0,
-        to endRate: Double = 0, decay: Schedule.Kind = .linear
+        to endRate: Double = 0, decay: Schedule.Kind = .polynomial
     ) throws(MartletError) -> [Schedule] {
         var last = Schedule(decay)
-        (last.rate, last.steps) = (rate, Double(decaySteps))
-        if decay == .linear {
-            (last.startRate, last.rate) = (rate, endRate)
-        } else {
-            last.endRate = endRate
-        }
+        (last.rate, last.endRate, last.steps) = (rate, endRate, Double(decaySteps))
         var (parts, milestones): ([[Schedule]], [Int]) = ([], [])
         if warmupSteps != 0 {
             parts.append([.linear(from: startRate, to: rate, steps: Double(warmupSteps))])

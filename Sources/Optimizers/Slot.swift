@@ -24,6 +24,9 @@ public struct Slot: Sendable {
     /// What a scalar counts as at the first step where it holds 0.
     var start = 0.0
 
+    /// Numbers of fp32 whose room it takes, where a scalar is in fp64.
+    func floatCount(for shape: ParameterShape) -> Int { kind == .scalar ? 2 : count(for: shape) }
+
     /// The numbers that it has for a parameter.
     public func count(for shape: ParameterShape) -> Int {
         switch kind {
@@ -89,8 +92,8 @@ public struct Slots: Sendable, RandomAccessCollection {
     /// How many of them have a number for each element of a parameter.
     func elementCount(for shape: ParameterShape) -> Int { shape.isMatrix ? elementCount : elementCount + vectorCount }
 
-    /// Numbers of all slots together for a parameter.
-    public func count(for shape: ParameterShape) -> Int { reduce(0) { $0 + $1.count(for: shape) } }
+    /// Numbers of fp32 whose room all slots together take for a parameter, where each scalar is in fp64.
+    public func floatCount(for shape: ParameterShape) -> Int { reduce(0) { $0 + $1.floatCount(for: shape) } }
 
     /// Adds a slot; scalars come last.
     mutating func add(_ name: StaticString, _ kind: Slot.Kind = .elements) {

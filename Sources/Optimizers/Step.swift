@@ -32,7 +32,8 @@ public func step(
 /// - Parameters:
 ///   - value: updated in place.
 ///   - gradient: one number for each of `value`.
-///   - state: the algorithm's slots, one behind the other, those of elements first. Empty before the first step, which makes it.
+///   - state: the algorithm's slots, one behind the other, those of elements first; a scalar is the bytes of a Double in the
+///     room of two numbers. Empty before the first step, which makes it.
 ///   - stepCount: steps taken; 0 before the first one, and one more after each.
 /// - Throws: `MartletError`; nothing has changed then.
 public func step(
@@ -40,7 +41,7 @@ public func step(
     _ configuration: Configuration = Configuration(.adam)
 ) throws(MartletError) {
     try configuration.check("configuration")
-    let (wanted, count) = (configuration.slots.count(for: ParameterShape(count: value.count)), value.count)
+    let (wanted, count) = (configuration.slots.floatCount(for: ParameterShape(count: value.count)), value.count)
     guard gradient.count == count else {
         throw MartletError(.shape, "gradient has \(gradient.count) elements; expected \(count), as value has")
     }
@@ -65,7 +66,7 @@ public func step(
     isDone = true
 }
 
-/// Steps one fp32 array whose slots lie one behind the other.
+/// Steps one fp32 array whose slots lie one behind the other, scalars as doubles that need no alignment of their own.
 package func step(
     _ value: UnsafeMutablePointer<Float>?, _ gradient: UnsafePointer<Float>?, _ state: UnsafeMutablePointer<Float>?,
     count: Int, _ step: UnsafeMutablePointer<Int64>, _ configuration: Configuration
@@ -81,8 +82,9 @@ package func step(
     let shape = ParameterShape(count: count)
     for (index, slot) in slots.enumerated() {
         unsafe parameter.state[index] = ArrayView(
-            base: state.map { unsafe $0 + place }, count: slot.count(for: shape), type: .fp32)
-        place += slot.count(for: shape)
+            base: state.map { unsafe $0 + place }, count: slot.count(for: shape),
+            type: slot.kind == .scalar ? .fp64 : .fp32)
+        place += slot.floatCount(for: shape)
     }
     var plan = try unsafe StepPlan(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
     unsafe plan.addGroup(configuration)

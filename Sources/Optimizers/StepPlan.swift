@@ -158,7 +158,8 @@ public struct StepReport: Sendable {
         for slot in elementSlots..<allSlots {
             try unsafe extents.add(
                 ParameterCheck.extent(
-                    of: state[slot], group.pointee.slots[slot], of: shape, .state(slot), index, describe),
+                    of: state[slot], group.pointee.slots[slot], of: shape, scalarAlignment: spelling.scalarAlignment,
+                    .state(slot), index, describe),
                 parameter.name)
         }
         let isMissing = unsafe parameter.gradient.base == nil && parameter.value.count > 0
@@ -290,7 +291,7 @@ public struct StepReport: Sendable {
                 "\(subject) would be nan after the step; expected a state, and numbers of the group, that give "
                     + "\(group.pointee.slots[slot].name) a number")
         }
-        if unsafe !request.areFinite && group.pointee.configuration.flags.contains(.wideRanges) {
+        if unsafe !request.areFinite {
             throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
         }
         unsafe latest = unsafe (parameter.group, step, request.scalars)

@@ -247,6 +247,7 @@ def tests() -> dict[str, Test]:
         "symbols": script("symbols"),
         "loading": loading,
         "lifecycle": program("lifecycle"),
+        "evaluation": program("evaluation"),
         "specials": program("specials"),
         "specials-without-fma": without_fma("specials"),
         "modes": program("modes"),

@@ -110,7 +110,7 @@ extension RuleReference {
         var element = Element(
             value: value, gradient: gradient, slots: [input(2), input(3), input(4), input(5)])
         let step = update(&element, c, variant: terms.variant)
-        let isDecayed = terms.isCautious == 0 || step > 0 && value > 0 || step < 0 && value < 0
+        let isDecayed = terms.isCautious == 0 || !(step > 0 && value < 0 || step < 0 && value > 0)
         let after = (isDecayed ? Number(terms.decay) * value : value) - step
         finish(&element, c, value: after)
         return types.indices.map { place in

@@ -3,16 +3,22 @@ import MartletOptimizers
 import Testing
 
 @Suite struct ArrayStepTests {
-    @Test(arguments: [[], .amsgrad] as [Flags], [0, 1, 37])
-    func isAnOptimizersStep(flags: Flags, count: Int) throws {
-        let group = Configuration(.adamW) { $0.flags = flags }
+    private static let groups = [
+        Configuration(.adamW), Configuration(.adamW) { $0.flags = [.amsgrad, .correctedDecay] }, Configuration(.nadam),
+        Configuration(.asgd),
+    ]
+
+    @Test(arguments: groups.indices, [0, 1, 37])
+    func isAnOptimizersStep(place: Int, count: Int) throws {
+        let group = Self.groups[place]
+        let room = group.slots.elementCount * count + 2 * group.slots.scalarCount
         let start = (0..<count).map { Float($0) / 8 - 2 }
         let gradient = start.map { 0.5 - $0 }
         var (value, state, steps) = (start, [Float](), Int64(0))
         for _ in 0..<3 { try step(&value, gradient: gradient, state: &state, stepCount: &steps, group) }
-        #expect(steps == 3 && state.count == group.slots.count * count)
+        #expect(steps == 3 && state.count == room)
 
-        var (same, slots, taken) = (start, [Float](repeating: 0, count: group.slots.count * count), Int64(0))
+        var (same, slots, taken) = (start, [Float](repeating: 0, count: room), Int64(0))
         for _ in 0..<3 { try step(&same, gradient: gradient, state: &slots, stepCount: &taken, group) }
         #expect(same == value && slots == state)
 
@@ -23,6 +29,13 @@ import Testing
             var gradient = gradient
             try gradient.withUnsafeMutableBufferPointer { gradient in
                 for _ in 0..<3 { try optimizer.step([ArrayView(gradient)]) }
+            }
+            for scalar in 0..<group.slots.scalarCount {
+                let place = room - 2 * (group.slots.scalarCount - scalar)
+                let bits = (0..<2).map { UInt64(state[place + $0].bitPattern) << (32 * UInt64($0)) }
+                let wanted = try optimizer.state(of: 0, slot: group.slots.elementCount + scalar).get(0)
+                // Without elements there is nothing to step but the count.
+                #expect(Double(bitPattern: bits[0] | bits[1]) == wanted)
             }
         }
         #expect(borrowed == value)

@@ -70,7 +70,13 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
             let words = ["\(hyperparameter.name) is \(value)"]
             if isTaken(algorithm, hyperparameter, value) {
                 try configuration.check("config")
-                try step([Parameter(for: configuration)], [configuration])
+                // Schedule-Free weighs by the rate's square.
+                let isWeight = [.scheduleFreeSGD, .scheduleFreeAdamW].contains(algorithm) && hyperparameter == .lr
+                if isWeight && (value * value).isInfinite {
+                    expectRefusal(.argument, ["no step 1"], [Parameter(for: configuration)], [configuration])
+                } else {
+                    try step([Parameter(for: configuration)], [configuration])
+                }
                 _ = try Optimizer(configuration)
             } else {
                 expectFailure(.argument, words + ["config."]) { () throws(MartletError) in
@@ -171,6 +177,62 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
                 ($0.lr, $0.eps, $0.beta1, $0.beta2) = (-1, -1, beta1, beta2)
             }
             try step([parameter], [configuration])
+        }
+    }
+
+    /// Also where each number is in its range.
+    @Test func stepsWithoutNumbersInPlainRanges() throws {
+        let configurations = [
+            Configuration(.adam) { ($0.lr, $0.beta1) = (1e308, 0.999_999) },
+            Configuration(.scheduleFreeSGD) { ($0.lr, $0[.weightLRPower]) = (1e-300, -2) },
+            Configuration(.adaBound) { $0[.finalLR] = 1e308 },
+        ]
+        for configuration in configurations {
+            expectRefusal(
+                .argument, ["parameters[0] has no step 1", "lr \(configuration.lr)"], [Parameter(for: configuration)],
+                [configuration])
+        }
+    }
+
+    /// Which algorithms know which convention, said without the library. One that is known makes a difference to some
+    /// configuration (RAdam's of the paper to a length of 5 alone, which none has here); any other is refused by name.
+    @Test(arguments: Algorithm.allCases, [Semantics.keras, .optax, .paper])
+    func conventions(algorithm: Algorithm, semantics: Semantics) throws {
+        let known: [Algorithm] =
+            switch semantics {
+            case .torch: Algorithm.allCases
+            case .keras:
+                Algorithm.allCases.filter {
+                    ![.rprop, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam].contains($0)
+                }
+            case .optax: [.adam, .adamW, .rmsprop, .adagrad, .nadam, .radam, .adan, .adafactor]
+            case .paper: [.adam, .adamW, .radam, .laProp, .adafactor]
+            }
+        func after(_ semantics: Semantics, _ flags: Flags) throws -> [Double] {
+            var configuration = Configuration(algorithm) {
+                ($0.semantics, $0.flags) = (semantics, flags)
+                if algorithm.defaultValue(.weightDecay) != nil { $0.weightDecay = 0.25 }
+                if algorithm.defaultValue(.momentum) != nil { $0.momentum = 0.75 }
+            }
+            let parameter = Parameter(for: configuration, .fp64)
+            defer { extendLifetime(parameter) }
+            for t in 0..<8 {
+                parameter.randomizeGradient(seed: UInt64(t))
+                configuration.lr *= 0.75
+                try step([parameter], [configuration])
+            }
+            return parameter.values
+        }
+        if known.contains(algorithm) {
+            let flags = [[], algorithm.flags.intersection(.amsgrad)] as [Flags]
+            let differs = try flags.contains { try after(semantics, $0) != after(.torch, $0) }
+            #expect(differs == !(algorithm == .radam && semantics == .paper))
+        } else {
+            let name = "\(semantics)".uppercased()
+            let configuration = Configuration(algorithm) { $0.semantics = semantics }
+            expectRefusal(
+                .argument, ["groups[0].semantics is \(name); expected TORCH", "\(algorithm.name)"],
+                [Parameter(for: Configuration(algorithm))], [configuration])
         }
     }
 

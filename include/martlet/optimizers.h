@@ -35,8 +35,9 @@ extern "C" {
  *           CENTERED: a <- alpha a + (1 - alpha) g, and v - a^2 in v's place. With a momentum: b <- momentum b + u
  *           in u's place. Tieleman, Hinton: Lecture 6.5, 2012. Graves: Generating sequences with recurrent neural
  *           networks. arXiv:1308.0850
- * Adagrad   [sum s] s <- s + g^2, from initial_accumulator_value;  p <- p - lr / (1 + (t - 1) lr_decay) g /
- *           (sqrt(s) + eps). Duchi, Hazan, Singer: Adaptive subgradient methods. JMLR 12, 2011
+ * Adagrad   [sum s] s <- s + g^2, at the first step from initial_accumulator_value where s is 0
+ *           p <- p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
+ *           Duchi, Hazan, Singer: Adaptive subgradient methods. JMLR 12, 2011
  * Adadelta  [square_avg v, acc_delta d]
  *           v <- rho v + (1 - rho) g^2;  u = sqrt(d + eps) / sqrt(v + eps) g;  d <- rho d + (1 - rho) u^2
  *           p <- p - lr u. Zeiler: Adadelta. arXiv:1212.5701, algorithm 1
@@ -60,8 +61,9 @@ extern "C" {
  *           step, or that step's lr where it holds 0]
  *           m, v, r as Adam's;  p <- p - clamp(lr sqrt(c2) / c1 / (sqrt(v) + eps), f (1 - 1 / (gamma t + 1)),
  *           f (1 + 1 / (gamma t))) m,  f = final_lr lr / base_lr (final_lr for a base_lr of 0; no upper bound for a
- *           gamma of 0). With AMSGRAD: AMSBound. Luo, Xiong, Liu, Sun:
- *           Adaptive gradient methods with dynamic bound of learning rate. ICLR 2019
+ *           gamma of 0). The authors' code has the rate of the constructor for base_lr: where a schedule starts from
+ *           another one, write that into the slot. With AMSGRAD: AMSBound. Luo, Xiong, Liu, Sun: Adaptive gradient
+ *           methods with dynamic bound of learning rate. ICLR 2019
  * AdaBelief [exp_avg m, exp_avg_var s; with AMSGRAD max_exp_avg_var]
  *           m as Adam's;  s <- beta2 s + (1 - beta2) (g - m)^2 + eps_root
  *           p <- p - lr / c1 m / (sqrt(s / c2) + eps);  RECTIFY, a default: as RAdam's, from rho >= 5 on. AMSGRAD:
@@ -133,16 +135,20 @@ extern "C" {
 #define MARTLET_SCHEDULE_FREE_RADAM 22
 #define MARTLET_ADAFACTOR 23
 
-/* Whose convention is followed where libraries differ; where none is named, all are as written above. Defaults
- * of hyperparameters are those of torch, or of the algorithm's own code, in all.
- *   KERAS  decay is always decoupled, but Schedule-Free's. Adam: eps beside the uncorrected sqrt(v). SGD with a momentum and RMSprop
- *          with one: lr inside b. RMSprop, Adagrad: sqrt(v + eps). Adamax: u <- max(beta2 u, |g|), u + eps.
- *          NAdam: a momentum_decay of 1. Adafactor: eps, or 1e-30 for 0, is added to g^2 and bounds nothing
- *   OPTAX  AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr inside b.
- *          NAdam: beta1 for each mu_t. RAdam: from rho >= 5 on, eps beside the corrected root. Adan: 1 - beta2 for
- *          the beta2 that d and w are multiplied by. Adafactor: as in Keras, and lr for min(lr, 1 / sqrt(t))
- *   PAPER  AMSGrad without bias corrections. AdamW's decay is not scaled by lr: p <- (1 - weight_decay) p. RAdam:
- *          from rho >= 5 on. LaProp: lr outside of m, p <- p - lr / c1 m. Adafactor: as in Keras */
+/* Whose convention is followed where libraries differ. TORCH: as written above. One that says nothing of an
+ * algorithm is an ARGUMENT error. Defaults of hyperparameters are those of torch, or of the algorithm's own code,
+ * in all.
+ *   KERAS  decay is always decoupled, in all that have one but Schedule-Free. Adam: eps beside the uncorrected
+ *          sqrt(v). SGD with a momentum and RMSprop with one: lr inside b. RMSprop, Adagrad: sqrt(v + eps).
+ *          Adamax: u <- max(beta2 u, |g|), u + eps. NAdam: a momentum_decay of 1. Adafactor: eps, or 1e-30 for 0, is added
+ *          to g^2 and bounds nothing
+ *   OPTAX  Adam, AdamW: AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr
+ *          inside b. NAdam: beta1 for each mu_t. RAdam: from rho >= 5 on, eps beside the corrected root. Adan: 1 - beta2
+ *          for the beta2 that d and w are multiplied by, and a decoupled decay without a quotient. Adafactor: as in
+ *          Keras, and lr for min(lr, 1 / sqrt(t))
+ *   PAPER  Adam, AdamW: AMSGrad without bias corrections. Their decoupled decay is not scaled by lr:
+ *          p <- (1 - weight_decay) p. RAdam: from rho >= 5 on. LaProp: lr outside of m, p <- p - lr / c1 m.
+ *          Adafactor: as in Keras */
 #define MARTLET_SEMANTICS_TORCH 0
 #define MARTLET_SEMANTICS_KERAS 1
 #define MARTLET_SEMANTICS_OPTAX 2
@@ -157,14 +163,14 @@ extern "C" {
 #define MARTLET_FLUSH_DENORMALS 4u
 #define MARTLET_KEEP_DENORMALS 8u
 /* Hyperparameters may be any finite numbers, as schedules of other libraries leave them: a negative rate,
- * a beta of 1 or more. A step of a parameter is then an ARGUMENT error where they give no finite step
- * size, as a beta1 of 1 does, whose bias correction is 0. */
+ * a beta of 1 or more. With this flag or without, a step of a parameter is an ARGUMENT error where they give no
+ * finite step size, as a beta1 of 1 does, whose bias correction is 0. */
 #define MARTLET_WIDE_RANGES 16u
 /* Weight decay. Without any of these it is added to the gradient (L2: g <- g + weight_decay p), but for
  * AdamW and with MARTLET_SEMANTICS_KERAS, which decouple it always: p <- (1 - lr weight_decay) p.
  *   DECOUPLED  so everywhere. Loshchilov, Hutter: Decoupled weight decay regularization. ICLR 2019
- *   CAUTIOUS   so, in those elements alone that the step moves the way the decay does. Chen, Li, Liang, Su,
- *              Xie, Wang, Liu, Liu: Cautious weight decay. arXiv:2510.12402
+ *   CAUTIOUS   so, but in elements that the step moves away from 0: where u p >= 0 for a step of -u. Chen, Li,
+ *              Liang, Su, Xie, Wang, Liu, Liu: Cautious weight decay. arXiv:2510.12402, algorithm 1
  *   CORRECTED  so, with lr^2 / lr_max for lr, where lr_max is the largest lr of any step so far and a slot of
  *              the state. Defazio: Why gradients rapidly increase near the end of training. arXiv:2506.02285 */
 #define MARTLET_DECOUPLED_DECAY 32u
@@ -250,7 +256,7 @@ typedef struct martlet_config {
 
 /* What kinds of slots there are: how many numbers one has for a parameter. */
 #define MARTLET_SLOT_ELEMENTS 0 /* one for each of value, laid out as value's sizes say */
-#define MARTLET_SLOT_SCALAR 1   /* one, contiguous, in fp64 or fp32 */
+#define MARTLET_SLOT_SCALAR 1   /* one, contiguous, in fp64 or fp32; steps form it in fp64, so that fp32 rounds it */
 /* The next three depend on whether value has sizes of two dimensions or more: a slot that a parameter does not
  * have keeps its place, with a count of 0, and is not in files. All are contiguous but a vector's, and none has
  * numbers where value has none. */
@@ -315,8 +321,10 @@ martlet_status martlet_step(martlet_report *out_report, const martlet_parameter 
  *
  * value    count elements, read and written
  * grad     count elements, read
- * state    the slots of the config (martlet_slot_get), one after another: count elements each, one for a
- *          scalar, none for rows and columns: the array has one dimension; read and written; zero before the first step
+ * state    the slots of the config (martlet_slot_get), one after another: count elements each, none for rows and
+ *          columns (the array has one dimension), and for a scalar the room of two, which hold the bytes of a double
+ *          (memcpy reads it); read and written; zero before the first step. For ASGD, with one slot of elements and
+ *          two scalars, count + 4
  * step     steps taken so far, 0 at first; one more after success
  * config   hyperparameters; NULL for Adam with its defaults
  *

@@ -198,7 +198,7 @@ private func multiply<Value: Lanes>(
     for row in 0..<rows {
         let ofRow: Number = value(at: scratch + row * size)
         for column in 0..<columns {
-            put(ofRow * (value(at: columnFactors + column * size) as Number), at: element)
+            put(Value.product(ofRow, value(at: columnFactors + column * size)), at: element)
             element += size
         }
     }

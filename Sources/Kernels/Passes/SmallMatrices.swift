@@ -288,9 +288,9 @@ private struct MatrixBlock<Value: Lanes, IsPlain: Switch> {
         for _ in 0..<matrices {
             let ofMatrix: Number = value(at: scale)
             for _ in 0..<rows {
-                let ofRow = ofMatrix * (value(at: row) as Number)
+                let ofRow = Value.product(ofMatrix, value(at: row))
                 for place in 0..<columns {
-                    put(ofRow * (value(at: column + place * size) as Number), at: element)
+                    put(Value.product(ofRow, value(at: column + place * size)), at: element)
                     element += size
                 }
                 row += size

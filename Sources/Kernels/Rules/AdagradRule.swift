@@ -1,5 +1,5 @@
 // Adagrad (Duchi, Hazan and Singer, JMLR 12, 2011), as arithmetic on lanes:
-//     s = s + g^2,  from start at the first step
+//     s = s + g^2,  at the first step from start where s is 0
 //     step = rate * g / (sqrt(s) + eps),  or rate * g / sqrt(s + eps)
 
 import MartletKernelInterface
@@ -23,7 +23,9 @@ struct AdagradRule<Value: Lanes>: UpdateRule {
     @inline(__always)
     func update(_ place: inout Place<Value>) -> Value {
         let g = place.gradient
-        let s = Value.choose(isFirst, start, place.first).addingProduct(g, g)
+        let zero = Value(0)
+        let started = place.first + place.first.bySign(over: zero, under: zero, neither: start)
+        let s = Value.choose(isFirst, started, place.first).addingProduct(g, g)
         place.first = s
         let root = Value.choose(isEpsInside, s + eps, s).squareRoot()
         return rate * (g / Value.choose(isEpsInside, root, root + eps))

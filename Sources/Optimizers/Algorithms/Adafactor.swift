@@ -5,6 +5,7 @@ import MartletKernelInterface
 
 enum Adafactor: AlgorithmDefinition {
     static let name: StaticString = "adafactor"
+    static let conventions: Conventions = [.torch, .keras, .optax, .paper]
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = []
 

@@ -5,6 +5,7 @@ import MartletKernelInterface
 enum Adagrad: SweepDefinition {
     static let name: StaticString = "adagrad"
     static let rule = Rule.adagrad
+    static let conventions: Conventions = [.torch, .keras, .optax]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

@@ -5,6 +5,7 @@ import MartletKernelInterface
 enum Adam: SweepDefinition {
     static let name: StaticString = "adam"
     static let rule = Rule.adam
+    static let conventions: Conventions = [.torch, .keras, .optax, .paper]
     static let flags: Flags = [.amsgrad]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
@@ -75,6 +76,7 @@ enum Adam: SweepDefinition {
 enum AdamW: SweepDefinition {
     static let name: StaticString = "adamw"
     static let rule = Adam.rule
+    static let conventions = Adam.conventions
     static let flags = Adam.flags
     static let defaultFlags: Flags = [.decoupledDecay]
 

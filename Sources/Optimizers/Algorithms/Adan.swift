@@ -1,11 +1,12 @@
 // Adan as in its authors' code (sail-sg/Adan), with a proximal decay, p <- p / (1 + lr weight_decay) after the step; with
 // DECOUPLED_DECAY p <- (1 - lr weight_decay) p before it, their no_prox. beta1, beta2 and beta3 are the rates that averages keep.
-// optax gives the difference the weight 1 - beta2 in place of beta2. Equation and source: Kernels/Rules/AdanRule.swift.
+// optax gives the difference the weight 1 - beta2 in place of beta2, and decays without a quotient, as no_prox. Equation and source: Kernels/Rules/AdanRule.swift.
 import MartletKernelInterface
 
 enum Adan: SweepDefinition {
     static let name: StaticString = "adan"
     static let rule = Rule.adan
+    static let conventions: Conventions = [.torch, .keras, .optax]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {
@@ -42,9 +43,14 @@ enum Adan: SweepDefinition {
         result.isFirst = progress.isFirst ? 1 : 0
         if !configuration.decouplesDecay {
             terms.l2 = 0
-            terms.decay = 1 / (1 + lr * configuration.weightDecay)
-            result.rate *= terms.decay
-            result.differenceRate *= terms.decay
+            let decay = lr * configuration.weightDecay
+            if configuration.semantics == .optax {
+                terms.decay = 1 - decay
+            } else {
+                terms.decay = 1 / (1 + decay)
+                result.rate *= terms.decay
+                result.differenceRate *= terms.decay
+            }
         }
         return result
     }

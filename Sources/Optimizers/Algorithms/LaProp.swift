@@ -6,6 +6,7 @@ import MartletKernelInterface
 enum LaProp: SweepDefinition {
     static let name: StaticString = "laprop"
     static let rule = Rule.laProp
+    static let conventions: Conventions = [.torch, .keras, .paper]
     static let defaultFlags: Flags = [.decoupledDecay]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {

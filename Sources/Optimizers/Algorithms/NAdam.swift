@@ -9,6 +9,7 @@ import MartletKernelInterface
 enum NAdam: SweepDefinition {
     static let name: StaticString = "nadam"
     static let rule = Rule.nadam
+    static let conventions: Conventions = [.torch, .keras, .optax]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

@@ -6,6 +6,7 @@ import MartletKernelInterface
 enum RAdam: SweepDefinition {
     static let name: StaticString = "radam"
     static let rule = Rule.radam
+    static let conventions: Conventions = [.torch, .keras, .optax, .paper]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

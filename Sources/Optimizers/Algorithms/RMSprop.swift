@@ -5,6 +5,7 @@ import MartletKernelInterface
 enum RMSprop: SweepDefinition {
     static let name: StaticString = "rmsprop"
     static let rule = Rule.rmsprop
+    static let conventions: Conventions = [.torch, .keras, .optax]
     static let flags: Flags = [.centered]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {

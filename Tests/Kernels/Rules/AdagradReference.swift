@@ -16,7 +16,8 @@ enum AdagradReference: RuleReference {
         _ element: inout Element<Number>, _ c: AdagradCoefficients, variant: Int
     ) -> Number {
         let (g, eps) = (element.gradient, Number(c.eps))
-        let s = (c.isFirst == 1 ? Number(c.start) : element.slots[0]).addingProduct(g, g)
+        let start = c.isFirst == 1 && element.slots[0] == 0 ? Number(c.start) : 0
+        let s = (element.slots[0] + start).addingProduct(g, g)
         element.slots[0] = s
         return Number(c.rate) * (g / (c.isEpsInside == 1 ? (s + eps).squareRoot() : s.squareRoot() + eps))
     }

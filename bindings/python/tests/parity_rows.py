@@ -204,7 +204,7 @@ NEWER = [
     Row("Adan", "timm", {**L2, "no_prox": True}, foreign=True),
     Row("Adan", "pytorch_optimizer", L2, own=NOT_APART),
     Row("Adan", "optax", {"semantics": "optax"}, "adan", {"eps_root": 0.0}),
-    Row("Adan", "optax", {"semantics": "optax", **L2}, "adan", {"eps_root": 0.0}, foreign=True, note="decays as AdamW"),
+    Row("Adan", "optax", {"semantics": "optax", **L2}, "adan", {"eps_root": 0.0}, note="decays as AdamW"),
     Row("Adan", "optax", {}, "adan", {"eps_root": 0.0}, differs="weighs the difference with 1 - beta2, not beta2"),
     Row("AdEMAMix", "pytorch_optimizer", APART),
     Row(

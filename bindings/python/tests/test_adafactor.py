@@ -54,7 +54,7 @@ def test_refuses_complex_parameters_and_states_of_other_shapes() -> None:
     with pytest.raises(martlet.ShapeError, match=r"row_var .*\(1, 4\).*wants \(4, 1\)"):
         optimizer.step()
     assert made
-    with pytest.raises(martlet.ArgumentError, match="clipping_threshold is 0.5|d is 0.5"):
+    with pytest.raises(martlet.ArgumentError, match="clipping_threshold is 0.5|d should be >= 1 but is: 0.5"):
         martlet.torch.Adafactor([torch.zeros(2)], d=0.5)
     with pytest.raises(martlet.DTypeError, match="eps"):
         martlet.torch.Adafactor([torch.zeros(2)], eps=1e-3)

@@ -141,7 +141,13 @@ REFUSED = [
     ("not in optax", martlet.optim.LaProp, {}, optax.adam(0.1), "optax has no laprop"),
     ("no momentum", martlet.optim.SGD, {}, optax.sgd(0.1, momentum=0.9), "momentum_buffer, and sgd with these options"),
     ("no trace", martlet.optim.RMSprop, {"momentum": 0.9}, optax.rmsprop(0.1), "square_avg, and rmsprop with these"),
-    ("number", martlet.optim.Adan, {"weight_decay": 0.1}, optax.adan(0.1), "weight_decay is 0.1"),
+    (
+        "number",
+        martlet.optim.Adam,
+        {"amsgrad": True, "semantics": "optax", "weight_decay": 0.1},
+        optax.amsgrad(0.1),
+        "weight_decay is 0.1",
+    ),
     (
         "schedule",
         martlet.optim.SGDScheduleFree,

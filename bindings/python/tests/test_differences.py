@@ -196,6 +196,18 @@ SCHEDULES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def test_rprops_first_step_moves() -> None:
+    """By the rate, against the gradient's sign; the second one, of the same sign, by etaplus times as much."""
+    array, tensor = np.zeros(2), torch.nn.Parameter(torch.zeros(2))
+    arrays, tensors = martlet.optim.Rprop([array], lr=0.1), torch.optim.Rprop([tensor], lr=0.1)
+    for wanted in ([-0.1, 0.1], [-0.22, 0.22]):
+        arrays.step([np.array([3.0, -1e-6])])
+        tensor.grad = torch.tensor([3.0, -1e-6])
+        tensors.step()
+        np.testing.assert_allclose(array, wanted, rtol=1e-12)
+        np.testing.assert_allclose(tensor.detach(), wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_late_groups_are_scheduled_as_in_torch(name: str) -> None:
     """The rates of both groups, where each ends, or the exception, whatever the installed torch does."""

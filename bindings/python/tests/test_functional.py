@@ -25,7 +25,7 @@ def test_adam_optimizer_of_scenario_2() -> None:
         assert martlet.adam_optimizer(parameters, gradients, t, state=state) is parameters
     np.testing.assert_allclose(parameters["W"], 1 - 0.05, rtol=1e-6)
     assert state["W"]["step"] == 5
-    with pytest.raises(ValueError, match="t is 2, and state is None: from step 2 on Adam needs the moments"):
+    with pytest.raises(ValueError, match="t is 2, and state is None: a step after the first needs the state of those"):
         martlet.adam_optimizer(parameters, gradients, 2)
     with pytest.raises(ValueError, match="state is empty"):
         martlet.adam_optimizer(parameters, gradients, 2, state={})
@@ -36,6 +36,19 @@ def test_adam_optimizer_of_scenario_2() -> None:
             martlet.adam_optimizer(parameters, gradients, wrong, state=state)
     one, given = np.ones(2), np.ones(2)
     assert martlet.adam_optimizer(one, given, 1) is one
+
+
+def test_a_later_step_needs_the_state_of_those_before() -> None:
+    array = np.ones(3)
+    for function in (martlet.adam, martlet.nadam, martlet.lion):
+        for state in (None, {}):
+            with pytest.raises(martlet.ArgumentError, match=r"step is 5, and state is (None|empty): .* step = 1"):
+                function(array, np.ones(3), state, step=5)
+    assert np.array_equal(array, np.ones(3))
+    martlet.sgd(array, np.ones(3), None, step=5)  # which keeps nothing
+    _, state = martlet.adam(array, np.ones(3), step=1)
+    martlet.adam(array, np.ones(3), state, step=5)
+    assert state["step"] == 5
 
 
 def test_adam_optimizer_without_some_gradients() -> None:
@@ -82,13 +95,14 @@ def test_copy_leaves_the_arguments() -> None:
 
 def test_explicit_step() -> None:
     first, second = np.zeros(3), np.zeros(3)
-    _, state = martlet.adam(first, np.ones(3), step=10)
+    state = {"step": 0, "exp_avg": np.zeros(3), "exp_avg_sq": np.zeros(3)}
+    martlet.adam(first, np.ones(3), state, step=10)
     assert state["step"] == 10
     expected = 1e-3 * (0.1 / (1 - 0.9**10)) / ((0.001 / (1 - 0.999**10)) ** 0.5 + 1e-8)
     np.testing.assert_allclose(first, -expected, rtol=1e-9)
     with pytest.raises(ValueError, match="step is 0"):
         martlet.adam(second, np.ones(3), step=0)
-    _, state = martlet.adam(second, np.ones(3), step=2**63 - 1)
+    martlet.adam(second, np.ones(3), state, step=2**63 - 1)
     assert state["step"] == 2**63 - 1
     with pytest.raises(ValueError, match=f"step is {2**63}"):
         martlet.adam(second, np.ones(3), step=2**63)

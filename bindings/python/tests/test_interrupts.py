@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from martlet import _ffi, _ffi_models, data, nn
+from martlet import _ffi_models, _ffi_optimizers, data, nn
 from martlet.optim import Adam
 
 HUNT = """
@@ -205,7 +205,7 @@ def test_batches_go_on_where_they_were(prefetch: int, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("module", "made", "call"),
     [
-        (_ffi, "martlet_optimizer_create", lambda: Adam([np.zeros(2)]).save("nowhere")),
+        (_ffi_optimizers, "martlet_optimizer_create", lambda: Adam([np.zeros(2)]).save("nowhere")),
         (_ffi_models, "martlet_model_create", lambda: nn.Sequential([nn.Dense(2, input_shape=(3,))])),
     ],
 )

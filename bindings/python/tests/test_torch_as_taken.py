@@ -50,6 +50,42 @@ def test_values_that_only_the_constructor_holds_to_ranges(name: str, options: di
         torch.testing.assert_close(ours, torchs, rtol=2e-6, atol=1e-7, equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"momentum": 1.0}),
+        ("SGD", {"momentum": 1.5, "dampening": -0.5, "weight_decay": 0.1}),
+        ("SGD", {"momentum": 1.0, "nesterov": True}),
+        ("RMSprop", {"momentum": 1.25}),
+        ("RMSprop", {"alpha": 1.5, "momentum": 1.0, "centered": True}),
+        ("ASGD", {"t0": -2.0}),
+        ("Rprop", {"step_sizes": (-1.0, 50.0)}),
+        ("Rprop", {"step_sizes": (0.2, 0.1)}),
+    ],
+    ids=str,
+)
+def test_numbers_that_torchs_constructor_takes(name: str, options: dict[str, Any]) -> None:
+    ours, torchs = (trained(getattr(module, name), {}, 5, **options) for module in (martlet.torch, torch.optim))
+    torch.testing.assert_close(ours, torchs, rtol=2e-6, atol=1e-7, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"momentum": -0.5}), ("SGD", {"nesterov": True}), ("RMSprop", {"alpha": -1.0}),
+        ("ASGD", {"lambd": -1.0}), ("Rprop", {"etas": (0.5, 1.0)}), ("Adadelta", {"rho": 1.5}),
+        ("NAdam", {"momentum_decay": -1.0}), ("Adagrad", {"lr_decay": -1.0}), ("Adamax", {"betas": (0.9, 1.0)}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_numbers_that_torchs_constructor_refuses(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w") as theirs:
+        trained(getattr(torch.optim, name), {}, **options)
+    with pytest.raises(martlet.ArgumentError) as ours:
+        trained(getattr(martlet.torch, name), {}, **options)
+    assert str(ours.value) == str(theirs.value)
+
+
 def test_a_rate_that_a_schedule_takes_below_zero() -> None:
     curves = []
     for module in (martlet.torch, torch.optim):

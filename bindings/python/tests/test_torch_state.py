@@ -285,3 +285,51 @@ def test_names_of_parameters_go_along() -> None:
     assert state["param_groups"][0]["param_names"][0] == "0.weight"
     optimizer.load_state_dict(state)
     models.train(model, optimizer, 1)
+
+
+def test_a_sum_that_adagrad_holds_before_its_first_step() -> None:
+    """torch's has it from its constructor on, and users fill it."""
+    curves = []
+    for module in (martlet.torch, torch.optim):
+        peer_model, peer = fresh(torch.optim, "Adagrad", initial_accumulator_value=0.5)
+        for parameter in list(peer_model.parameters())[1:]:
+            peer.state[parameter]["sum"].fill_(2.0)
+        model, optimizer = fresh(module, "Adagrad")
+        optimizer.load_state_dict(copy.deepcopy(peer.state_dict()))
+        curves.append(models.train(model, optimizer, 6))
+    assert curves[0] == pytest.approx(curves[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["NAdam", "ASGD"])
+def test_single_numbers_are_kept_in_float64(name: str) -> None:
+    """Whatever type they were loaded or set in; through files too."""
+    model, optimizer = fresh(martlet.torch, name)
+    slots = {"NAdam": ["mu_product"], "ASGD": ["eta", "mu"]}[name]
+    models.train(model, optimizer, 4)
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    file.seek(0)
+    packed = torch.load(file, weights_only=True)
+    _, again = fresh(martlet.torch, name)
+    again.load_state_dict(packed)
+    peer_model, peer = fresh(torch.optim, name)
+    models.train(peer_model, peer, 4)
+    _, from_torch = fresh(martlet.torch, name)
+    from_torch.load_state_dict(peer.state_dict())
+    first = next(iter(model.parameters()))
+    optimizer.state[first][slots[0]] = optimizer.state[first][slots[0]].float()
+    models.train(model, optimizer, 1, first=4)
+    for one in (again, from_torch, optimizer):
+        assert {state[slot].dtype for state in one.state.values() for slot in slots} == {torch.float64}
+
+
+@pytest.mark.parametrize("name", ["NAdam", "ASGD"])
+def test_single_numbers_of_bf16_parameters_are_loaded_as_they_are(name: str) -> None:
+    parameter = nn.Parameter(torch.zeros(3, dtype=torch.bfloat16))
+    peer, ours = getattr(torch.optim, name)([parameter]), getattr(martlet.torch, name)([parameter])
+    for _ in range(3):
+        parameter.grad = torch.ones_like(parameter)
+        peer.step()
+    ours.load_state_dict(peer.state_dict())
+    for slot in peer.state[parameter].keys() & ours._kind.slots.scalars:
+        assert ours.state[parameter][slot].item() == peer.state[parameter][slot].item()

@@ -36,9 +36,10 @@ HYPERPARAMETERS = dict(_named_numbers())
 
 class Algorithm:
     """defaults: of the hyperparameters that it reads, in the order of their numbers; places: where each stands in that
-    order. flags: those that it reads, as a sum; default_flags: those that it has unless told otherwise."""
+    order. flags: those that it reads, as a sum; default_flags: those that it has unless told otherwise.
+    conventions: the semantics that it may be asked for."""
 
-    __slots__ = ("default_flags", "defaults", "flags", "name", "number", "places")
+    __slots__ = ("conventions", "default_flags", "defaults", "flags", "name", "number", "places")
 
     def __init__(self, number: int) -> None:
         config = new_config(number)
@@ -49,6 +50,17 @@ class Algorithm:
         self.places = {name: place for place, name in enumerate(self.defaults)}
         self.flags: int = _ffi_optimizers.martlet_algorithm_flags(number)
         self.default_flags: int = config.flags
+        self.conventions = frozenset(semantics for semantics in _SEMANTICS if _is_known(config, semantics))
+
+
+def _is_known(config: _ffi_optimizers.Config, semantics: int) -> bool:
+    """Whether an algorithm may be asked for a convention."""
+    config.semantics = semantics
+    try:
+        _ffi_optimizers.martlet_algorithm_slot_count(_ffi.Int64(), config)
+    except ArgumentError:
+        return False
+    return True
 
 
 class Slots(NamedTuple):
@@ -174,7 +186,7 @@ def _possible_slots(number: int) -> list[Slots]:
     kind = of(number)
     switches = [1 << bit for bit in range(32) if kind.flags >> bit & 1 and 1 << bit != _ffi_optimizers.WIDE_RANGES]
     usual = tuple(bool(value) for value in kind.defaults.values())
-    choices = [(semantics, kind.default_flags) for semantics in _SEMANTICS]
+    choices = [(semantics, kind.default_flags) for semantics in sorted(kind.conventions)]
     choices += [(TORCH, kind.default_flags ^ switch) for switch in switches]
     found = []
     for semantics, flags in choices:

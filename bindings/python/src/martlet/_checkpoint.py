@@ -30,7 +30,7 @@ def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], d
                 seen = _arrays.view(row_major, entry.name, written=False)
                 size = slots.size(slots.names[slot], entry.value.shape)
                 handle.write_state(index, slot, seen.pointer, size, seen.dtype)
-            handle.set_step(index, int(entry.counter))
+            handle.set_step(index, entry.steps)
         handle.save(name)
 
 

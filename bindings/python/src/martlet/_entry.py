@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,23 +21,42 @@ MOST_STEPS = 2**63 - 1  # what the library counts to, in memory and in files
 LONGEST_NAME = 500  # in bytes
 
 
+class LaidOut(NamedTuple):
+    """An entry in a call: its item, the addresses of its counter and its slots, and what keep() is to be given."""
+
+    item: Item
+    addresses: list[int]
+    state: dict[str, NDArray]
+    counter: NDArray | None
+
+
 class Entry:
-    """name and group: for messages, files and hyperparameters. counter: steps taken, a 0-d int64 array that the library
-    counts up. state: slot name to array, of the parameter's shape or, for a single number, 0-d of float64; empty before
-    the first step; never changed, but replaced by keep().
+    """name and group: for messages, files and hyperparameters. counter: the steps that state has seen, a 0-d int64
+    array that the library counts up; before: those that it has not. state: slot name to array, of the parameter's shape
+    or, for a single number, 0-d of float64; empty before the first step; never changed, but replaced by keep().
 
     value is the caller's, who may give it other memory, another shape or type at any time.
     """
 
-    __slots__ = ("_kept_for", "counter", "group", "name", "state", "value")
+    __slots__ = ("_kept_for", "before", "counter", "group", "name", "state", "value")
 
     def __init__(self, name: str, value: NDArray, group: int) -> None:
         self.name = name
         self.value = value
         self.group = group
         self.state: dict[str, NDArray] = {}
-        self.counter: NDArray = np.zeros((), dtype=np.int64)
+        self.counter = _new_counter()
+        self.before = 0
         self._kept_for: Any = None
+
+    @property
+    def steps(self) -> int:
+        """Steps taken."""
+        return self.before + int(self.counter)
+
+    @steps.setter
+    def steps(self, count: int) -> None:
+        self.before, self.counter[()] = 0, count
 
     def view(self) -> _arrays.View:
         """Where the parameter is. Raises the exception that names what is wrong with it."""
@@ -58,10 +77,12 @@ class Entry:
             made[slot] = self.state[slot] if slot in self.state else np.zeros(())
         return self.state if made.keys() <= self.state.keys() else self.state | made
 
-    def keep(self, state: dict[str, NDArray]) -> None:
-        """Puts moments in, which are for the parameter as it is now."""
+    def keep(self, state: dict[str, NDArray], counter: NDArray | None = None) -> None:
+        """Puts moments in, which are for the parameter as it is now, and a counter that begins with them."""
         self._kept_for = self.value.dtype, self.value.shape
         self.state = state
+        if counter is not None:
+            self.before, self.counter = self.steps, counter
 
     def check_writable(self) -> None:
         """Raises the exception that names what is wrong with the parameter, or says how it has changed."""
@@ -78,13 +99,15 @@ class Entry:
         if self.value.dtype != dtype:
             raise DTypeError(f"{self.name} has dtype {self.value.dtype}, and its moments were made for {dtype}; {back}")
 
-    def lay_out(
-        self, gradient: Any, slots: Slots, dtype: np.dtype[Any] | None
-    ) -> tuple[Item, list[int], dict[str, NDArray]]:
-        """Checks the arrays of a step, or of a move, which has no gradient; returns the item, the addresses of the
-        counter and the slots, and the state."""
+    def lay_out(self, gradient: Any, algorithm: int, slots: Slots, dtype: np.dtype[Any] | None) -> LaidOut:
+        """Checks the arrays of a step, or of a move, which has no gradient.
+
+        Where steps are all alike but the first, moments that come late, as a momentum that was 0 does, start with a
+        first step of their own.
+        """
         value = self.view()
-        state = self.ready_state(slots, dtype)
+        is_late = algorithm in UNCOUNTED and any(slot not in self.state for slot in slots.arrays)
+        state, counter = self.ready_state(slots, dtype), _new_counter() if is_late else None
         name = f"the gradient of {self.name}"
         seen = None if gradient is None else _arrays.gradient_view(gradient, name, value.shape)
         views = {
@@ -92,7 +115,8 @@ class Entry:
             for slot in slots.of(value.shape).names
         }
         item = _arrays.item(self.name, self.group, value, seen, views, slots)
-        return item, [_arrays.address(self.counter), *(view.pointer for view in views.values())], state
+        counted = _arrays.address(self.counter if counter is None else counter)
+        return LaidOut(item, [counted, *(view.pointer for view in views.values())], state, counter)
 
     def parse(
         self, given: Any, algorithm: int, needed: Slots, where: str, *, copy: bool
@@ -127,12 +151,12 @@ class Entry:
 
     def take(self, step: int, state: dict[str, NDArray]) -> None:
         """Puts another step count and other moments in."""
-        self.counter[()] = step
+        self.steps = step
         self.keep(state)
 
     def export(self) -> dict[str, Any]:
         """A copy, in plain types."""
-        return {"step": int(self.counter), **{slot: array.copy() for slot, array in self.state.items()}}
+        return {"step": self.steps, **{slot: array.copy() for slot, array in self.state.items()}}
 
     def _zeros(self, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray:
         """In the parameter's order of axes where they have its shape."""
@@ -176,6 +200,10 @@ class Delta(Entry):
                 "optimizer for each array"
             )
         self.value.fill(0)
+
+
+def _new_counter() -> NDArray:
+    return np.zeros((), dtype=np.int64)
 
 
 def check_name(name: str) -> None:

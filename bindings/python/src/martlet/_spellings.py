@@ -110,6 +110,9 @@ def range_error(found: str, given: Mapping[str, Any]) -> ArgumentError:
     """
     if "NESTEROV" in found:
         return ArgumentError("Nesterov momentum requires a momentum and zero dampening")
+    if found.startswith("config.semantics"):
+        words = re.sub(r"\b(TORCH|KERAS|OPTAX|PAPER)\b", lambda name: repr(name[0].lower()), found)
+        return ArgumentError(words.removeprefix("config."))
     match = re.match(r"(?:config\.)?(\w+)(?: is .*?; (.*))?$", found)
     if match is None or match[1] not in given:
         return ArgumentError(found)

@@ -15,7 +15,7 @@ import numpy as np
 from martlet._arrays import address, extents, lies_in_base, of_one_number, writable_address
 from martlet._call import StepCall, write_configs
 from martlet._config import Hyperparameters
-from martlet._entry import Entry
+from martlet._entry import Entry, LaidOut
 from martlet._errors import MartletError, ReadOnlyError
 
 # What a call depends on beside an array's address. Whether it is aligned follows from these and the address.
@@ -67,11 +67,9 @@ class Stepper:
 
     def move(self, rows: list[Hyperparameters], entries: Sequence[Entry], mode: int) -> None:
         """Moves the entries' parameters to a mode's point, where they have two and were stepped."""
-        laid = [entry.lay_out(None, rows[entry.group].slots, self.state_dtype) for entry in entries if entry.state]
-        call = StepCall([item for item, _, _ in laid], *write_configs(rows))
-        values = [address(entry.value) for entry in entries if entry.state]
-        call.point(values, [place for _, places, _ in laid for place in places], [0] * len(laid))
-        call.move(mode)
+        moved = [entry for entry in entries if entry.state]
+        laid_out = self._laid_out(rows, moved, [None] * len(moved))
+        _call_of(rows, moved, laid_out, [0] * len(moved)).move(mode)
 
     def _repeat(self, rows: list[Hyperparameters], entries: Sequence[Entry], grads: Sequence[Any]) -> bool:
         """False, and nothing done, where the call must be laid out anew."""
@@ -124,20 +122,19 @@ class Stepper:
 
     def _take_first(self, rows: list[Hyperparameters], entries: list[Entry], grads: list[Any]) -> None:
         self._call = None
-        states, items, states_at = [], [], []
-        slots = [row.slots for row in rows]
-        for entry, gradient in zip(entries, grads, strict=True):
-            item, at, state = entry.lay_out(gradient, slots[entry.group], self.state_dtype)
-            states.append(state)
-            items.append(item)
-            states_at += at
-        values = [entry.value for entry in entries]
-        call = StepCall(items, *write_configs(rows))
-        call.point(list(map(address, values)), states_at, list(map(address, grads)))
-        self._run_first(call, entries, states)
-        self._remember(values, grads)
-        self._rows, self._states = rows, states
+        laid_out = self._laid_out(rows, entries, grads)
+        call = _call_of(rows, entries, laid_out, list(map(address, grads)))
+        self._run_first(call, entries, laid_out)
+        self._remember([entry.value for entry in entries], grads)
+        self._rows, self._states = rows, [one.state for one in laid_out]
         self._call = call  # last of all: from here on it is repeated
+
+    def _laid_out(self, rows: list[Hyperparameters], entries: Sequence[Entry], grads: Sequence[Any]) -> list[LaidOut]:
+        slots = [row.slots for row in rows]
+        return [
+            entry.lay_out(gradient, rows[entry.group].algorithm, slots[entry.group], self.state_dtype)
+            for entry, gradient in zip(entries, grads, strict=True)
+        ]
 
     def _remember(self, values: list[Any], grads: list[Any]) -> None:
         """How the arrays of the call lie. They are looked at again at each step."""
@@ -149,17 +146,28 @@ class Stepper:
         self._extents = extents([array.base for array in arrays])
 
     @staticmethod
-    def _run_first(call: StepCall, entries: list[Entry], states: list[dict[str, Any]]) -> None:
+    def _run_first(call: StepCall, entries: list[Entry], laid_out: list[LaidOut]) -> None:
         """Steps with these states, which the entries have before, since a signal's handler may end this right after."""
-        before = [entry.state for entry in entries]
+        held = [(entry.state, entry.before, entry.counter) for entry in entries]
         try:
-            for entry, state in zip(entries, states, strict=True):
-                entry.keep(state)
+            for entry, one in zip(entries, laid_out, strict=True):
+                entry.keep(one.state, one.counter)
             call.run()
         except MartletError:
-            for entry, state in zip(entries, before, strict=True):
+            for entry, (state, before, counter) in zip(entries, held, strict=True):
                 entry.keep(state)
+                entry.before, entry.counter = before, counter
             raise
+
+
+def _call_of(
+    rows: list[Hyperparameters], entries: Sequence[Entry], laid_out: list[LaidOut], grads_at: list[int]
+) -> StepCall:
+    """A call with all its addresses."""
+    call = StepCall([one.item for one in laid_out], *write_configs(rows))
+    states_at = [place for one in laid_out for place in one.addresses]
+    call.point([address(entry.value) for entry in entries], states_at, grads_at)
+    return call
 
 
 def _alignments(arrays: list[Any]) -> list[int]:

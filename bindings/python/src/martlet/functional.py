@@ -74,7 +74,8 @@ _DOC = """One step of {name}; returns (params, state).
     state    what the step before returned. None or an empty dict: the first step; an empty dict is filled.
              For one array a dict with "step"{slots};
              for several, a dict of such dicts, under the list's indices or the dict's keys. Updated in place
-    step     the number of this step, 1 at first, for the bias corrections. None: one more than state has taken
+    step     the number of this step, 1 at first, for the bias corrections; more than 1 with a state alone. None: one
+             more than state has taken
     copy     True leaves params and state as they are, and returns copies
     state_dtype  element type of new moments; None: each parameter's own
 
@@ -160,12 +161,8 @@ def adam_optimizer(
     """
     given: dict[str, Any] = {"lr": learning_rate, "beta1": beta1, "beta2": beta2, "eps": epsilon}
     t = _step_number(t, "t")
-    if t > 1 and not state:
-        found = "None" if state is None else "empty"
-        raise ArgumentError(
-            f"t is {t}, and state is {found}: from step 2 on Adam needs the moments of the steps before. Make one dict "
-            "before the loop, state = {}, and give it at every step from t = 1 on: adam_optimizer(..., t, state=state)"
-        )
+    remedy = "Make one dict before the loop, state = {}, and give it at every step from t = 1 on"
+    _check_begun("t", t, state, f"{remedy}: adam_optimizer(..., t, state=state)")
     return _take_step(_ffi_optimizers.ADAM, parameters, gradients, state, step=t, consecutive=True, **given)[0]
 
 
@@ -183,6 +180,10 @@ def _take_step(
 ) -> tuple[P, State]:
     """given: the hyperparameters in either spelling. consecutive: step must follow the steps that state has taken."""
     row = _groups.completed(defaults(algorithm), given)
+    needed = row.slots
+    if step is not None and needed.names:
+        remedy = "Give the state that the step before returned, or step = 1 to start afresh"
+        _check_begun("step", _step_number(step, "step"), state, remedy)
     stepper = Stepper(_arrays.state_dtype(state_dtype))
     values = _tree.keyed(params)
     aligned = _tree.paired(grads, params)
@@ -192,7 +193,6 @@ def _take_step(
         values = {key: array.copy() if isinstance(array, np.ndarray) else array for key, array in values.items()}
         params, state = _tree.rebuilt(params, values), deepcopy(state)
         states = _states_of(params, values, state)
-    needed = row.slots
     entries = [_entry_of(key, value, states.get(key), algorithm, needed) for key, value in values.items()]
     if step is not None:
         _set_step(entries, step, consecutive)
@@ -200,7 +200,7 @@ def _take_step(
     for key, entry, gradient in zip(values, entries, aligned, strict=True):
         if gradient is not None:
             held = states[key] if key in states else state.setdefault(key, {})
-            held.update(step=int(entry.counter), **entry.state)
+            held.update(step=entry.steps, **entry.state)
     return params, state
 
 
@@ -236,15 +236,23 @@ def _set_step(entries: list[Entry], step: int, consecutive: bool) -> None:
     A parameter that had no gradient for a while has taken fewer steps than others.
     """
     number = _step_number(step, "step")
-    taken = max((int(entry.counter) for entry in entries), default=number - 1)
+    taken = max((entry.steps for entry in entries), default=number - 1)
     if not consecutive:
         for entry in entries:
-            entry.counter[()] = number - 1
+            entry.steps = number - 1
     elif number != taken + 1:
         raise ArgumentError(
             f"t is {number}, and state has taken {taken} steps: wanted t = {taken + 1}. t counts the calls; to start "
             "afresh, give an empty dict and t = 1"
         )
+
+
+def _check_begun(name: str, number: int, state: State | None, remedy: str) -> None:
+    """Refuses a later step without the state of those before."""
+    if number > 1 and not state:
+        found = "None" if state is None else "empty"
+        needs = "a step after the first needs the state of those before"
+        raise ArgumentError(f"{name} is {number}, and state is {found}: {needs}. {remedy}")
 
 
 def _step_number(step: Any, name: str) -> int:

@@ -70,4 +70,4 @@ def step(
     if corrected_weight_decay:
         rate = rate * rate / s["largest_rate"]
     lost = (1 if semantics == "paper" else rate) * decay * p
-    return p - update - (np.where(update * p > 0, lost, 0) if cautious_weight_decay else lost)
+    return p - update - (np.where(update * p >= 0, lost, 0) if cautious_weight_decay else lost)

@@ -143,7 +143,7 @@ OPTAX = (
         "adan",
         _ffi.ADAN,
         _optax("ScaleByAdanState", "t", exp_avg="m", exp_avg_sq="n", exp_avg_diff="v", neg_pre_grad="-g"),
-        ours={**_OPTAX, **_UNDECAYED},
+        ours=_OPTAX,
     ),
     Form("lion", _ffi.LION, _optax("ScaleByLionState", exp_avg="mu"), ours=_DECAYED),
     Form(

@@ -45,7 +45,7 @@ class Optimizer:
     arguments beside its own:
 
     maximize                   climb instead of descend
-    semantics                  "keras", or whose convention else: "torch", "optax", "paper"
+    semantics                  "keras", or whose convention else the algorithm knows: "torch", "optax", "paper"
     flush_denormals            whether numbers too small for the normal range count as zero; None: yes, but where
                                epsilon is under 1e-10
     decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay
@@ -65,7 +65,8 @@ class Optimizer:
         if algorithm is None:
             return
         cls._algorithm = algorithm
-        cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras")
+        has_keras = _ffi_optimizers.SEMANTICS_KERAS in _algorithms.of(algorithm).conventions
+        cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras" if has_keras else "torch")
         cls._options = {**_SHARED, **{key: getattr(cls._defaults, key) for key in _spellings.flag_keys(algorithm)}}
         cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
         if "__init__" in cls.__dict__:

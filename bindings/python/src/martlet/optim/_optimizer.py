@@ -43,7 +43,7 @@ class Optimizer:
     grads                            gradient arrays for step() without arguments, which zero_grad() clears: as step's
     decoupled_weight_decay           take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of
                                      adding it to the gradient
-    cautious_weight_decay            the same, in those elements alone that the step moves the way the decay does
+    cautious_weight_decay            the same, but in elements that the step moves away from 0
     corrected_weight_decay           the same with lr^2 over the largest lr so far for lr
 
     The last three are for algorithms that have weight_decay. Every hyperparameter may be given by the names of torch,
@@ -172,7 +172,7 @@ class Optimizer:
         return _scheduled.all_at(self.param_groups, self._steps_taken)
 
     def _steps_taken(self) -> int:
-        return max((int(entry.counter) for entry in self._parameters.entries), default=0)
+        return max((entry.steps for entry in self._parameters.entries), default=0)
 
     # ---- parameters ----
 

@@ -42,7 +42,7 @@ class Optimizer(torch.optim.Optimizer):
     state_dtype              torch.float64, float32, bfloat16 or float16 for the moments; None: each parameter's type
     decoupled_weight_decay   take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of adding it to
                              the gradient
-    cautious_weight_decay    the same, in those elements alone that the step moves the way the decay does
+    cautious_weight_decay    the same, but in elements that the step moves away from 0
     corrected_weight_decay   the same with lr^2 over the largest lr so far for lr
 
     The last three are for algorithms that have weight_decay. Options that torch's class does not have stand in

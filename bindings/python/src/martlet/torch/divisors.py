@@ -15,7 +15,8 @@ class AdaBound(Optimizer, algorithm=_ffi_optimizers.ADABOUND):
 
     lr            learning rate, 0 or more. Default 1e-3
     betas         decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
-    final_lr      the rate that the bounds meet at, 0 or more. Default 0.1
+    final_lr      the rate that the bounds meet at, 0 or more; times lr over the rate that a schedule starts from, or
+                  over that of the first step. Default 0.1
     gamma         how fast the bounds meet, in [0, 1). Default 1e-3
     eps           added to the denominator, 0 or more. Default 1e-8
     weight_decay  0 or more. Default 0

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, empty
 from torch.optim import Optimizer as TorchOptimizer
 
-from martlet import _algorithms, _ffi_optimizers, _spellings
+from martlet import _algorithms, _ffi_optimizers, _forks, _spellings
 from martlet._algorithms import Slots
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
@@ -101,21 +101,34 @@ class Kind:
     def in_torchs_order(self, options: Group) -> Group:
         """The options in the order in which torch's class has them: files of checkpoints keep it."""
         if self._order is None:
-            make: Any = self.peer
-            self._order = [] if self.peer is None else list(make([empty(0)]).defaults)
+            self._order = [] if self.peer is None else list(self._peer_with({}).defaults)
         first = {key: options[key] for key in self._order if key in options}
         return {**first, **options}
 
     def check_arguments(self, options: Group) -> None:
-        """What torch asks of its constructor's numbers."""
+        """What torch's constructor asks of numbers; where torch does not have the algorithm, what the library asks."""
         _one_element(options["lr"], "lr")
         row = self.row(options)
-        row._replace(flags=row.flags & ~_ffi_optimizers.WIDE_RANGES).check(self.reader.said(options))
+        if self.peer is None:
+            row = row._replace(flags=row.flags & ~_ffi_optimizers.WIDE_RANGES)
+        row.check(self.reader.said(options))
         for key in self.reader.lists:
             parts = self.reader.parts(options, key)
             tensors = [isinstance(_one_element(part, f"{key}[{index}]"), Tensor) for index, part in enumerate(parts)]
             if any(tensors) and not all(tensors):
                 raise ArgumentError(f"{key} must be either both floats or both Tensors")
+        if self.peer is not None:
+            try:
+                self._peer_with({key: options[key] for key in self.number_keys})
+            except (TypeError, ValueError) as error:
+                raise ArgumentError(str(error)) from None
+
+    def _peer_with(self, options: Group) -> TorchOptimizer:
+        """torch's class, made with these options."""
+        make: Any = self.peer
+        with _forks.held_off:  # torch imports its compiler here, at the first one
+            made: TorchOptimizer = make([empty(0)], **options)
+        return made
 
     def unwrap(self, options: Group) -> None:
         """Makes tensors of one element 0-d, which is how torch keeps betas."""

@@ -105,7 +105,7 @@ class Plan:
                 added[slot] = states.moment(parameter, group.get("state_dtype"), name, shape)
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))
-            number = states.scalar(given, states.step_dtype(group), slot, name)
+            number = states.scalar(given, slot, name)
             if number is not entry.get(slot):
                 added[slot] = number
         if not added:

@@ -21,7 +21,7 @@ from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedEr
 from martlet.torch.options import Kind
 from martlet.torch.tensors import check_memory, check_shape, check_written
 
-# The types that a count can be shown in, and a single number kept in, and how far they show each.
+# The types that a count can be shown in, and how far each shows it.
 SHOWN = {torch.float32: 2**24, torch.float64: 2**53}
 _PAIR_OF = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
 
@@ -106,13 +106,14 @@ def start(slot: str, group: dict[str, Any]) -> Any:
     return group.get("initial_lr", 0.0) if slot == "base_lr" else 0.0
 
 
-def scalar(value: Any, dtype: torch.dtype, slot: str, name: str) -> Tensor:
-    """A single number of a state as a tensor that the library can write: the one given where it can be that."""
-    if _is_number_tensor(value):
+def scalar(value: Any, slot: str, name: str) -> Tensor:
+    """A single number of a state as a tensor that the library can write: the one given where it can be that, else one
+    of float64, since steps form these numbers in it."""
+    if _is_number_tensor(value) and value.dtype == torch.float64:
         check_memory(value, f"{slot} of {name}")
         return value
     try:
-        return number_tensor(float(value), dtype)
+        return number_tensor(float(value), torch.float64)
     except (OverflowError, RuntimeError, TypeError, ValueError):
         raise FormatError(f"{slot} of {name} is {value!r}; wanted a number") from None
 
@@ -192,7 +193,7 @@ def _taken_over(
     check_complete(made, parameter, name, kind)
     for slot in kind.slots.scalars:
         if slot in made:
-            made[slot] = scalar(made[slot], step_dtype(group), slot, name)
+            made[slot] = scalar(made[slot], slot, name)
     if kind.shows_step and "step" in made:
         made["step"], exact = shown_step(made["step"], step_dtype(group), name)
         taken = made["step"].item()

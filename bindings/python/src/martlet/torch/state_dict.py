@@ -151,7 +151,7 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
     made = {}
     for key, value in entry.items():
         if key in kind.slots.scalars:
-            made[key] = states.scalar(snapshot(value), states.step_dtype(group), key, name)
+            made[key] = states.scalar(snapshot(value), key, name)
         elif key in kind.slots.arrays and value is not None:
             states.check_moment(value, key, name)
             made[key] = moved(value, states.moment_dtype(parameter, group.get("state_dtype"), name))

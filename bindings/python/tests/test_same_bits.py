@@ -1,0 +1,224 @@
+"""One trajectory of every algorithm, with its flags and conventions, from each way into the library: handles,
+martlet_step and martlet_array_step as C calls them, numpy objects and functions, PyTorch, and models. Parameters and
+all state, scalars too, have the same bits."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import martlet
+import martlet.torch
+from martlet import _algorithms, _ffi, _ffi_optimizers, _groups, _spellings, functional, nn, optim
+from martlet._config import SEMANTICS, Hyperparameters, defaults
+
+COUNT, STEPS = 83, 8
+# By number; of several classes of one algorithm the first.
+ARRAYS = {
+    kind._algorithm: kind for name in reversed(optim.__all__) if hasattr(kind := getattr(optim, name), "_algorithm")
+}
+NUMBERS = {"weight_decay": 0.05, "momentum": 0.9, "t0": 3.0, "lr_decay": 0.01, "warmup_steps": 3.0}
+
+
+def rate(step: int) -> float:
+    """Up, down, and nothing that fp32 holds."""
+    return [0.011, 0.003, 0.017, 0.013, 0.0, 0.019, 0.002, 0.007][step % STEPS]
+
+
+def values(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(COUNT).astype(np.float32)
+
+
+def options(number: int) -> Iterator[dict[str, Any]]:
+    """Numbers other than zero where zero would hide a term; each flag by itself; each convention."""
+    kind = _algorithms.of(number)
+    usual = {name: value for name, value in NUMBERS.items() if name in kind.places}
+    names = {constant: name for name, constant in SEMANTICS.items()}
+    yield {}
+    yield usual
+    for key in _spellings.flag_keys(number):
+        yield {**usual, key: not kind.default_flags & _spellings.FLAGS[key]}
+    for convention in sorted(kind.conventions):
+        yield {**usual, "semantics": names[convention]}
+    yield {**usual, "flush_denormals": True}
+
+
+CASES = [(number, chosen) for number in _algorithms.numbers() for chosen in options(number)]
+
+
+class Native:
+    """What C calls have in common: a config, and arrays of its slots."""
+
+    def __init__(self, row: Hyperparameters) -> None:
+        # C has a place for each slot of the algorithm, with a count of 0 where a parameter of one dimension has it not.
+        self.config, self.slots, places = _ffi_optimizers.Config(), row.slots.of((COUNT,)), row.slots
+        row.write(self.config)
+        self.value = values(0)
+        self.counts = [COUNT if name in self.slots.arrays else 0 for name in places.arrays]
+        self.scalar_count = len(places.scalars)
+
+    def array(self, memory: np.ndarray) -> _ffi.Array:
+        types = {"float32": _ffi.FP32, "float64": _ffi.FP64}
+        made = _ffi.Array()
+        made.data, made.count, made.dtype = memory.ctypes.data, memory.size, types[memory.dtype.name]
+        return made
+
+
+class Handle(Native):
+    """martlet_optimizer_..."""
+
+    def __init__(self, row: Hyperparameters) -> None:
+        super().__init__(row)
+        self.token, parameter = _ffi_optimizers.HANDLE(), _ffi.Parameter()
+        _ffi_optimizers.martlet_optimizer_create(self.token, self.config)
+        parameter.value = self.array(self.value)
+        _ffi_optimizers.martlet_optimizer_add(self.token, None, parameter)
+
+    def step(self, grad: np.ndarray, lr: float) -> None:
+        _ffi_optimizers.martlet_optimizer_set(self.token, 0, _ffi_optimizers.LR, lr)
+        _ffi_optimizers.martlet_optimizer_step(self.token, None, self.array(grad), 1)
+
+    def state(self) -> list[np.ndarray]:
+        found, view = [], _ffi.Array()
+        for slot, _ in [pair for pair in enumerate([*self.counts, *self.scalar_count * [1]]) if pair[1]]:
+            _ffi_optimizers.martlet_optimizer_state_get(self.token, view, 0, slot)
+            dtype = np.dtype(np.float64 if view.dtype == _ffi.FP64 else np.float32)
+            found.append(np.frombuffer(ctypes.string_at(view.data, view.count * dtype.itemsize), dtype))
+        _ffi_optimizers.martlet_optimizer_destroy(self.token)
+        return found
+
+
+class Memory(Native):
+    """martlet_step."""
+
+    def __init__(self, row: Hyperparameters) -> None:
+        super().__init__(row)
+        self.arrays = [np.zeros(count, np.float32) for count in self.counts]
+        self.arrays += [np.zeros(1) for _ in range(self.scalar_count)]
+        self.count = _ffi.Int64()
+
+    def step(self, grad: np.ndarray, lr: float) -> None:
+        self.config.lr = lr
+        parameter = _ffi.Parameter()
+        parameter.value, parameter.grad = self.array(self.value), self.array(grad)
+        parameter.state = (_ffi.Array * len(self.arrays))(*map(self.array, self.arrays))
+        parameter.state_count, parameter.step = len(self.arrays), ctypes.pointer(self.count)
+        _ffi_optimizers.martlet_step(None, parameter, 1, self.config, 1)
+
+    def state(self) -> list[np.ndarray]:
+        return [array for array in self.arrays if array.size]
+
+
+class OneArray(Native):
+    """martlet_array_step, whose scalars are doubles that lie among floats."""
+
+    def __init__(self, row: Hyperparameters) -> None:
+        super().__init__(row)
+        self.flat = np.zeros(sum(self.counts) + 2 * self.scalar_count, np.float32)
+        self.count = _ffi.Int64()
+
+    def step(self, grad: np.ndarray, lr: float) -> None:
+        self.config.lr = lr
+        floats = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_float)) for array in (self.value, grad, self.flat)]
+        _ffi_optimizers.martlet_array_step(*floats, COUNT, self.count, self.config)
+
+    def state(self) -> list[np.ndarray]:
+        elements = sum(self.counts)
+        moments = list(self.flat[:elements].reshape(-1, COUNT))
+        return moments + [np.frombuffer(pair.tobytes(), np.float64) for pair in self.flat[elements:].reshape(-1, 2)]
+
+
+class Object:
+    """martlet.optim."""
+
+    def __init__(self, row: Hyperparameters, chosen: dict[str, Any], shape: tuple[int, ...] = (COUNT,)) -> None:
+        self.value, self.slots = values(0).reshape(shape), row.slots.of(shape)
+        self.optimizer = ARRAYS[row.algorithm]([self.value], **chosen)
+
+    def step(self, grad: np.ndarray, lr: float) -> None:
+        self.optimizer.lr = lr
+        self.optimizer.step([grad])
+
+    def state(self) -> list[np.ndarray]:
+        state = self.optimizer.state_dict()["state"].get(0, {})  # nothing for what keeps nothing
+        return [state[slot] for slot in self.slots.names]
+
+
+class Function:
+    """martlet.adam and its like."""
+
+    def __init__(self, row: Hyperparameters, chosen: dict[str, Any]) -> None:
+        self.value, self.slots, self.chosen = values(0), row.slots.of((COUNT,)), chosen
+        self.function = getattr(functional, _algorithms.of(row.algorithm).name)
+        self.kept: dict[str, Any] = {}
+
+    def step(self, grad: np.ndarray, lr: float) -> None:
+        self.function(self.value, grad, self.kept, **{**self.chosen, "lr": lr})
+
+    def state(self) -> list[np.ndarray]:
+        return [self.kept[slot] for slot in self.slots.names]
+
+
+class Torch:
+    """martlet.torch."""
+
+    def __init__(self, row: Hyperparameters, chosen: dict[str, Any]) -> None:
+        self.value, self.slots = values(0), row.slots.of((COUNT,))
+        self.parameter = torch.nn.Parameter(torch.from_numpy(self.value))
+        self.optimizer = getattr(martlet.torch, ARRAYS[row.algorithm].__name__)([self.parameter], **chosen)
+
+    def step(self, grad: np.ndarray, lr: float) -> None:
+        self.optimizer.param_groups[0]["lr"] = lr
+        self.parameter.grad = torch.from_numpy(grad)
+        self.optimizer.step()
+
+    def state(self) -> list[np.ndarray]:
+        return [self.optimizer.state[self.parameter][slot].numpy() for slot in self.slots.names]
+
+
+def bits(run: Any) -> dict[str, str]:
+    """What is left after the trajectory."""
+    for step in range(STEPS):
+        run.step(values(1 + step), rate(step))
+    found = [run.value, *run.state()]
+    names = ("value", *run.slots.names)
+    return {name: np.asarray(array).tobytes().hex() for name, array in zip(names, found, strict=True)}
+
+
+@pytest.mark.parametrize("number", _algorithms.numbers())
+def test_every_way_gives_the_same_bits(number: int) -> None:
+    for case, chosen in CASES:
+        if case != number:
+            continue
+        row = _groups.completed(defaults(number), {**chosen, "lr": rate(0)})
+        wanted = bits(Memory(row))
+        for kind in (Handle, OneArray):
+            assert bits(kind(row)) == wanted, (kind.__name__, chosen)
+        for kind in (Object, Function, Torch):
+            assert bits(kind(row, chosen)) == wanted, (kind.__name__, chosen)
+
+
+@pytest.mark.parametrize("number", _algorithms.numbers())
+def test_a_model_steps_as_its_optimizer_does_by_itself(number: int) -> None:
+    """The gradients are the model's own."""
+    if _algorithms.of(number).name.startswith("schedule_free"):
+        return  # a model moves them between two points
+    x, y = values(3).reshape(1, COUNT), np.ones((1, 1), np.float32)
+    for case, chosen in CASES:
+        if case != number:
+            continue
+        model = nn.Sequential([nn.Input((COUNT,)), nn.Dense(1, use_bias=False)], seed=3)
+        given = {**chosen, "lr": rate(0)}
+        model.compile(ARRAYS[number](np.zeros(1), **given), "mse")
+        alone = Object(_groups.completed(defaults(number), given), given, (COUNT, 1))
+        alone.value[:] = model.parameters().reshape(COUNT, 1)
+        for step in range(STEPS):
+            model.optimizer.lr = rate(step)
+            model.train_on_batch(x, y)
+            alone.step(model.gradients().reshape(COUNT, 1).copy(), rate(step))
+            assert model.parameters().tobytes() == alone.value.tobytes(), (chosen, step)
