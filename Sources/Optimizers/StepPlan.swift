@@ -157,8 +157,8 @@ public struct StepReport: Sendable {
     }
 
     private mutating func addWork(
-        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber,
-        _ check: ParameterCheck
+        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ step: StepNumber, _ check: ParameterCheck
     ) throws(MartletError) {
         try unsafe formCoefficients(parameter, group, step)
         if unsafe parameter.value.count == 0 { return }
