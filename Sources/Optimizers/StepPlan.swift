@@ -19,7 +19,7 @@ public struct StepReport: Sendable {
 /// A step under construction.
 @unsafe package struct StepPlan {
     private let record: ThreadRecord
-    private let groups: UnsafeMutablePointer<Group>
+    private let groups: UnsafeMutablePointer<StepGroup>
     private var groupCount = 0
     private let spelling: Spelling
     /// Where parameters are moved to; nil: they are stepped.
@@ -39,17 +39,8 @@ public struct StepReport: Sendable {
     private var latest = unsafe (group: -1, step: StepNumber(whole: -1), scalars: ScalarSlots())
     private var latestCoefficients: UnsafeMutableRawPointer
 
-    /// A configuration, and what follows from it.
-    fileprivate struct Group {
-        let configuration: Configuration
-        let slots: Slots
-        /// Nil where the algorithm takes several passes.
-        let rule: Rule?
-        let mode: FloatingPointMode
-    }
-
     /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.
-    private static var extentsPerParameter: Int { unsafe 2 + ParameterView.maximumStateCount + 2 }
+    static var extentsPerParameter: Int { unsafe 2 + ParameterView.maximumStateCount + 2 }
 
     /// An empty plan.
     ///
@@ -61,7 +52,7 @@ public struct StepReport: Sendable {
     package init(
         parameters: Int, groups: Int, totalRank: Int, spelling: Spelling, mode: OptimizerMode? = nil
     ) throws(MartletError) {
-        let room = Room(parameters: parameters, groups: groups, totalRank: totalRank)
+        let room = StepRoom(parameters: parameters, groups: groups, totalRank: totalRank)
         guard let bytes = room.total, let record = ThreadRecord.current,
             let memory = unsafe record.scratch(byteCount: bytes)
         else {
@@ -70,7 +61,7 @@ public struct StepReport: Sendable {
         unsafe self.record = record
         unsafe self.spelling = spelling
         unsafe self.mode = mode
-        unsafe self.groups = (memory + room.groups).assumingMemoryBound(to: Group.self)
+        unsafe self.groups = (memory + room.groups).assumingMemoryBound(to: StepGroup.self)
         unsafe work = WorkList(memory: memory)
         unsafe passes = StepPasses(memory: memory + room.passes, capacity: parameters)
         unsafe extents = ExtentList(
@@ -82,43 +73,10 @@ public struct StepReport: Sendable {
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
     }
 
-    /// Where the parts of a plan lie in its memory.
-    private struct Room {
-        var passes = 0
-        var groups = 0
-        var extents = 0
-        var coefficients = 0
-        var counters = 0
-        var scalars = 0
-        var layouts = 0
-        var total: Int?
-
-        init(parameters: Int, groups: Int, totalRank: Int) {
-            var end: Int? = 0
-            func take(_ count: Int, _ size: Int) -> Int {
-                let start = end ?? 0
-                let (bytes, tooMany) = count.multipliedReportingOverflow(by: size)
-                let (next, tooFar) = start.addingReportingOverflow(bytes)
-                if tooMany || tooFar { end = nil } else { end = end.map { _ in next } }
-                return start
-            }
-            _ = unsafe take(parameters, WorkList.bytesPerItem)
-            passes = unsafe take(parameters, StepPasses.bytesPerItem)
-            self.groups = take(groups, MemoryLayout<Group>.stride)
-            extents = unsafe take(parameters, StepPlan.extentsPerParameter * ExtentList.bytesPerExtent)
-            coefficients = take(parameters, StepCoefficients.capacity)
-            counters = unsafe take(parameters, MemoryLayout<StepCounter>.stride)
-            scalars = unsafe take(parameters, MemoryLayout<ScalarSlots>.stride)
-            // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
-            layouts = unsafe take(totalRank, (Run.capacity + 1) * MemoryLayout<Int>.stride)
-            total = end
-        }
-    }
-
     /// Adds a group, which has been checked; parameters refer to groups by their place.
     package mutating func addGroup(_ configuration: Configuration) {
         unsafe (groups + groupCount).initialize(
-            to: Group(
+            to: StepGroup(
                 configuration: configuration, slots: configuration.slots, rule: configuration.algorithm.rule,
                 mode: configuration.flushesDenormals ? .flush : .exact))
         unsafe groupCount += 1
@@ -199,8 +157,8 @@ public struct StepReport: Sendable {
     }
 
     private mutating func addWork(
-        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber,
-        _ check: ParameterCheck
+        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ step: StepNumber, _ check: ParameterCheck
     ) throws(MartletError) {
         try unsafe formCoefficients(parameter, group, step)
         if unsafe parameter.value.count == 0 { return }
@@ -260,7 +218,7 @@ public struct StepReport: Sendable {
 
     /// Forms a parameter's coefficients, unless they are those of the one before, and notes what becomes of its scalars.
     private mutating func formCoefficients(
-        _ parameter: ParameterView, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber
     ) throws(MartletError) {
         let isSame = unsafe latest.group == parameter.group && latest.step == step
         if unsafe group.pointee.slots.scalarCount == 0 {
@@ -278,7 +236,7 @@ public struct StepReport: Sendable {
     }
 
     private mutating func formAnew(
-        _ parameter: ParameterView, _ group: UnsafeMutablePointer<Group>, _ step: StepNumber, _ scalars: ScalarSlots
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber, _ scalars: ScalarSlots
     ) throws(MartletError) -> ScalarSlots {
         unsafe latestCoefficients = coefficients + (count - 1) * StepCoefficients.capacity
         var request = unsafe CoefficientRequest(group: group, step: step, scalars: scalars, memory: latestCoefficients)
@@ -322,24 +280,5 @@ public struct StepReport: Sendable {
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
         if unsafe mode == nil { for index in unsafe 0..<counterCount { unsafe counters[index].write() } }
         return unsafe StepReport(skipped: skipped)
-    }
-}
-
-/// A step's coefficients, to be formed in a floating-point mode of our own.
-@unsafe private struct CoefficientRequest {
-    let group: UnsafeMutablePointer<StepPlan.Group>
-    let step: StepNumber
-    var scalars: ScalarSlots
-    var memory: UnsafeMutableRawPointer
-    var areFinite = true
-
-    static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
-        let request = unsafe context.assumingMemoryBound(to: CoefficientRequest.self)
-        let group = unsafe request.pointee.group
-        var progress = unsafe Progress(step: request.pointee.step)
-        unsafe request.pointee.scalars.read(into: &progress, group.pointee.slots)
-        unsafe request.pointee.areFinite = unsafe group.pointee.configuration.algorithm.writeCoefficients(
-            group.pointee.configuration, &progress, to: request.pointee.memory)
-        unsafe request.pointee.scalars.take(progress)
     }
 }
