@@ -68,25 +68,3 @@ def test_empty_parameters_have_no_numbers_in_files(tmp_path: Path) -> None:
     optimizer.load(tmp_path / "state")
     assert optimizer.state_dict()["state"][0]["col_var"].shape == (1, 5)
     assert optimizer.state_dict()["param_groups"][0]["eps"] == (None, 1e-3)
-
-
-def test_groups_of_one_call_may_have_other_algorithms_beside_it() -> None:
-    """The same bits as alone."""
-    from martlet import _arrays, _ffi_optimizers
-    from martlet._call import StepCall, write_configs
-    from martlet._config import defaults
-    from martlet._entry import Entry
-
-    rows = [defaults(_ffi_optimizers.ADAFACTOR), defaults(_ffi_optimizers.ADAM)]
-    noise = np.random.default_rng(1)
-    starts = [noise.standard_normal((60, 5, 3, 3)).astype(np.float32) for _ in rows]
-    grads = [noise.standard_normal((60, 5, 3, 3)).astype(np.float32) for _ in rows]
-    entries = [Entry(f"p{group}", start.copy(), group) for group, start in enumerate(starts)]
-    laid = [entry.lay_out(grad, rows[entry.group].slots, None) for entry, grad in zip(entries, grads, strict=True)]
-    call = StepCall([item for item, _, _ in laid], *write_configs(rows))
-    states = [address for _, addresses, _ in laid for address in addresses]
-    call.point([_arrays.address(entry.value) for entry in entries], states, list(map(_arrays.address, grads)))
-    call.run()
-    for kind, entry, start, grad in zip((optim.Adafactor, optim.Adam), entries, starts, grads, strict=True):
-        kind([start]).step([grad])
-        assert np.array_equal(entry.value, start)

@@ -323,9 +323,7 @@ def test_a_convention_that_an_algorithm_does_not_know_is_refused(number: int) ->
     kind = _algorithms.of(number)
     known = [name for name, constant in SEMANTICS.items() if constant in kind.conventions]
     assert known[0] == "torch"
-    assert ("keras" in known) == (
-        "weight_decay" in kind.places and not kind.name.startswith(("schedule_free", "adafactor"))
-    )
+    assert ("keras" in known) == ("weight_decay" in kind.places and not kind.name.startswith("schedule_free"))
     wanted = " or ".join(map(repr, known))
     made = next(made for made in ARRAYS.values() if made._algorithm == number)
     for name in SEMANTICS.keys() - known:
