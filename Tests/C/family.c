@@ -167,6 +167,93 @@ static uint64_t trained(const martlet_config *config, const struct types *kind, 
     return hash;
 }
 
+/* ---- steps over the caller's own state ---- */
+
+#define SLOTS 8
+#define SIDE 12 /* of a matrix that is a parameter */
+
+/* One parameter, a matrix or a vector, with state for any algorithm. */
+struct stepped {
+    float value[SIDE * SIDE], grad[SIDE * SIDE];
+    double state[SLOTS][SIDE * SIDE + 1];
+    martlet_array slots[SLOTS];
+    int64_t sizes[2], strides[2], step;
+    martlet_parameter parameter;
+};
+
+static void stepped_make(struct stepped *s, const martlet_config *config, bool is_matrix, int32_t group) {
+    memset(s, 0, sizeof *s);
+    s->sizes[0] = is_matrix ? SIDE - 3 : SIDE * (SIDE - 3), s->sizes[1] = SIDE;
+    s->strides[0] = is_matrix ? SIDE : 1, s->strides[1] = 1;
+    const int64_t count = SIDE * (SIDE - 3);
+    check_fill(s->value, count, 1), check_fill(s->grad, count, 2);
+    martlet_array value = check_array(s->value, count, MARTLET_FP32);
+    value.rank = is_matrix ? 2 : 1, value.sizes = s->sizes, value.strides = s->strides;
+    int64_t slots = 0;
+    CHECK_OK(martlet_algorithm_slot_count(&slots, config));
+    for (int32_t k = 0; k < slots; k++) {
+        martlet_slot slot;
+        CHECK_OK(martlet_slot_get(&slot, config, k));
+        const int64_t counts[] = {count, 1, is_matrix ? SIDE - 3 : 0, is_matrix ? SIDE : 0, is_matrix ? 0 : count};
+        REQUIRE(slot.kind >= 0 && slot.kind < LENGTH(counts));
+        const int32_t dtype = slot.kind == MARTLET_SLOT_SCALAR ? MARTLET_FP64 : MARTLET_FP32;
+        s->slots[k] = check_array(s->state[k], counts[slot.kind], dtype);
+    }
+    s->parameter = (martlet_parameter){.value = value,
+                                       .grad = check_array(s->grad, count, MARTLET_FP32),
+                                       .state = s->slots,
+                                       .state_count = slots,
+                                       .step = &s->step,
+                                       .group = group};
+}
+
+/* Each slot with a wrong count, type or address: refused, and nothing is changed. */
+static void refusals(const martlet_config *config) {
+    static struct stepped good, spoiled;
+    for (int is_matrix = 0; is_matrix < 2; is_matrix++) {
+        stepped_make(&good, config, is_matrix, 0);
+        CHECK_OK(martlet_step(NULL, &good.parameter, 1, config, 1));
+        for (int k = 0; k < good.parameter.state_count; k++)
+            for (int way = 0; way < 7; way++) {
+                stepped_make(&spoiled, config, is_matrix, 0);
+                martlet_array *slot = &spoiled.slots[k];
+                const int64_t count = slot->count;
+                if (way == 0) slot->count = count + 1;
+                if (way == 1) slot->count = count == 0 ? 7 : count - 1;
+                if (way == 2) slot->count = INT64_MAX;
+                if (way == 3) slot->dtype = MARTLET_INT8;
+                if (way == 4) slot->data = (char *)slot->data + 1;
+                if (way == 5) slot->data = count == 0 ? slot->data : spoiled.value;
+                if (way == 6) slot->data = count == 0 ? slot->data : NULL;
+                if (count == 0 && way >= 5) continue;
+                const uint64_t before = check_hash(0, &spoiled, sizeof spoiled);
+                CHECK_SAYING(martlet_step(NULL, &spoiled.parameter, 1, config, 1) != MARTLET_OK, "%s, slot %d, way %d",
+                             martlet_algorithm_name(config->algorithm), k, way);
+                CHECK(check_hash(0, &spoiled, sizeof spoiled) == before);
+            }
+    }
+}
+
+/* A group of each algorithm in one call gives what each gives alone. */
+static void together(const martlet_config *configs, int32_t count) {
+    static struct stepped alone[64], mixed[64];
+    static martlet_parameter parameters[64];
+    REQUIRE(count <= 64);
+    for (int32_t k = 0; k < count; k++) {
+        stepped_make(&alone[k], &configs[k], k % 3 != 0, 0);
+        stepped_make(&mixed[k], &configs[k], k % 3 != 0, k);
+        parameters[k] = mixed[k].parameter;
+    }
+    for (int t = 0; t < STEPS; t++) {
+        for (int32_t k = 0; k < count; k++) CHECK_OK(martlet_step(NULL, &alone[k].parameter, 1, &configs[k], 1));
+        CHECK_OK(martlet_step(NULL, parameters, count, configs, count));
+        for (int32_t k = 0; k < count; k++)
+            CHECK_SAYING(memcmp(alone[k].value, mixed[k].value, sizeof mixed[k].value) == 0
+                             && memcmp(alone[k].state, mixed[k].state, sizeof mixed[k].state) == 0,
+                         "%s among others", martlet_algorithm_name(configs[k].algorithm));
+    }
+}
+
 /* All ways of one config. */
 static void alike(const martlet_config *config, int32_t best) {
     const char *name = martlet_algorithm_name(config->algorithm);
@@ -197,11 +284,14 @@ int main(void) {
     memset(&machine, 0, sizeof machine);
     CHECK_OK(martlet_machine_get(&machine, sizeof machine));
     CHECK_OK(martlet_chunk_set(256)); /* so that these few elements are shared */
+    static martlet_config usual_ones[64];
     int32_t algorithm = 1;
     for (; martlet_algorithm_name(algorithm) != NULL; algorithm++) {
         martlet_config config = check_config(algorithm);
         if (config.weight_decay == config.weight_decay) config.weight_decay = 0.01;
         if (config.momentum == 0) config.momentum = 0.9;
+        usual_ones[algorithm - 1] = config;
+        refusals(&config);
         const uint32_t usual = config.flags;
         const uint32_t flags = martlet_algorithm_flags(algorithm) & ~(uint32_t)MARTLET_WIDE_RANGES;
         alike(&config, machine.isa_best);
@@ -214,6 +304,7 @@ int main(void) {
         }
     }
     CHECK(algorithm > 22);
+    together(usual_ones, algorithm - 1);
     unlink(path);
     return check_end();
 }
