@@ -85,7 +85,7 @@ KERAS = (
         theirs={"weight_decay": NONE},
         made={"weight_sum": lambda t, numbers: t, "lr_max": lambda t, numbers: numbers["lr"]},
     ),
-    Form("Adafactor", _ffi.ADAFACTOR, differs="Keras's Adafactor adds epsilon_1 to the squares"),
+    Form("Adafactor", _ffi.ADAFACTOR, differs="Keras's Adafactor calls its averages of rows and of columns alike"),
 )
 
 # ---- optax: named tuples anywhere in a state, and their fields ----
@@ -179,6 +179,10 @@ OPTAX = (
         theirs=_CONSTANT,
         told={"ScheduleFreeState.step_count": lambda t, numbers: t + 1},
     ),
-    Form("adafactor", _ffi.ADAFACTOR, differs="optax's adafactor adds eps to the squares"),
+    Form(
+        "adafactor",
+        _ffi.ADAFACTOR,
+        differs="optax's adafactor averages over the two largest dimensions, not the last two",
+    ),
     Form("rprop", _ffi.RPROP, differs="optax's rprop makes each step's move one step late"),
 )
