@@ -70,11 +70,19 @@ package struct Passes: RandomAccessCollection {
     package private(set) var passCount = 0
     /// Whether some array is stored in another type than the one computed in.
     private var converts = false
+    /// Whether some item's arrays are gathered.
+    private var gathers = false
+    /// `gatherBytes` for each thread; nil where nothing is gathered.
+    package var gathered: UnsafeMutableRawPointer?
 
     /// An empty list over room for the items to come.
     package init(memory: UnsafeMutableRawPointer) {
         unsafe items = memory.assumingMemoryBound(to: PassItem.self)
+        unsafe gathered = nil
     }
+
+    /// Bytes that a thread gathers blocks of arrays in: too many for its stack.
+    package var gatherBytes: Int { unsafe gathers ? Run.capacity * Piece.blockBytes : 0 }
 
     package subscript(index: Int) -> PassItem {
         unsafeAddress { unsafe UnsafePointer(items + index) }
@@ -88,6 +96,7 @@ package struct Passes: RandomAccessCollection {
         unsafe elements += item.tensor.run.count
         unsafe passCount = unsafe max(passCount, item.passes.count)
         unsafe converts = unsafe converts || item.tensor.run.converts
+        unsafe gathers = unsafe gathers || item.layout != nil
     }
 
     /// As a list of one-pass work says.
@@ -101,6 +110,9 @@ package struct Passes: RandomAccessCollection {
         var pieces: Int
         var chunk: Int
         var isa: InstructionSet
+        /// `gatherBytes` for each thread, where there is an item that needs them.
+        var gathered: UnsafeMutableRawPointer?
+        var gatherBytes: Int
     }
 
     /// Does one pass of every item and returns how many threads did work.
@@ -112,7 +124,9 @@ package struct Passes: RandomAccessCollection {
         }
         if pieces == 0 { return 0 }
         let chunk = (pieces - 1) / 8192 + 1
-        var job = unsafe Job(items: items, count: count, pass: pass, pieces: pieces, chunk: chunk, isa: isa)
+        var job = unsafe Job(
+            items: items, count: count, pass: pass, pieces: pieces, chunk: chunk, isa: isa, gathered: gathered,
+            gatherBytes: gatherBytes)
         return unsafe withUnsafeMutablePointer(to: &job) { job in
             let context = UnsafeMutableRawPointer(job)
             let chunks = (pieces - 1) / chunk + 1
@@ -126,7 +140,7 @@ package struct Passes: RandomAccessCollection {
         }
     }
 
-    private static let runChunk: ThreadPool.Body = { context, chunk, _ in
+    private static let runChunk: ThreadPool.Body = { context, chunk, thread in
         let job = unsafe context.assumingMemoryBound(to: Job.self).pointee
         let end = unsafe min((chunk + 1) * job.chunk, job.pieces)
         var index = unsafe PassList.lastItem(of: job, startingAtOrBefore: chunk * job.chunk)
@@ -135,7 +149,8 @@ package struct Passes: RandomAccessCollection {
             let item = unsafe job.items + index
             let pass = unsafe item.pointee.passes[job.pass]
             var work = unsafe Piece(
-                item: item, pass: pass, kernel: job.isa.pass(pass), piece: piece - item.pointee.start)
+                item: item, pass: pass, kernel: job.isa.pass(pass), piece: piece - item.pointee.start,
+                gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
             unsafe item.pointee.mode.call(Piece.run, &work)
         }
     }
@@ -157,6 +172,8 @@ package struct Passes: RandomAccessCollection {
     let pass: Pass
     let kernel: PassKernel
     let piece: Int
+    /// This thread's memory for gathered blocks; there where the item has a layout.
+    let gathered: UnsafeMutableRawPointer?
 
     static let run: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
         unsafe context.assumingMemoryBound(to: Piece.self).pointee.run()
@@ -193,8 +210,9 @@ package struct Passes: RandomAccessCollection {
                 unsafe part.columnSums.update(repeating: 0, count: tile.columns.count)
             }
             let first = row * grid.columns + column
-            if let layout = unsafe item.pointee.layout {
-                unsafe runBlocks(part, layout, first: first, rows: tile.rows.count, columns: tile.columns.count)
+            if let layout = unsafe item.pointee.layout, let gathered = unsafe gathered {
+                unsafe runBlocks(
+                    part, layout, in: gathered, first: first, rows: tile.rows.count, columns: tile.columns.count)
             } else {
                 for array in unsafe 0..<part.run.arrayCount {
                     unsafe part.run.arrays[array] = part.run.arrays[array].advanced(by: first)
@@ -218,80 +236,73 @@ package struct Passes: RandomAccessCollection {
         unsafe part.columnState = part.columnState.advanced(by: matrices.lowerBound * grid.columns)
         unsafe part.matrices = matrices.count
         let each = grid.rows * grid.columns
-        guard let layout = unsafe item.pointee.layout else {
+        guard let layout = unsafe item.pointee.layout, let gathered = unsafe gathered else {
             for array in unsafe 0..<part.run.arrayCount {
                 unsafe part.run.arrays[array] = part.run.arrays[array].advanced(by: matrices.lowerBound * each)
             }
             unsafe kernel(&part, item.pointee.coefficients)
             return
         }
-        // Blocks of the value and the gradient.
-        var scratch = InlineArray<128, SIMD8<UInt64>>(repeating: .zero)
-        unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
-            let start = unsafe part.run
-            for array in unsafe 0..<part.run.arrayCount {
-                unsafe part.run.arrays[array].base = scratch.baseAddress! + array * Grid.smallCount * 8
+        let start = unsafe part.run
+        for array in unsafe 0..<part.run.arrayCount {
+            unsafe part.run.arrays[array].base = gathered + array * Piece.blockBytes
+        }
+        for first in stride(from: matrices.lowerBound, to: matrices.upperBound, by: grid.blockMatrices) {
+            unsafe part.matrices = min(grid.blockMatrices, matrices.upperBound - first)
+            func move(_ direction: Layout.Direction, _ array: Int) {
+                unsafe layout.copy(
+                    direction, array: array, start.arrays[array], first: first * each, count: part.matrices * each,
+                    block: part.run.arrays[array].base)
             }
-            for first in stride(from: matrices.lowerBound, to: matrices.upperBound, by: grid.blockMatrices) {
-                unsafe part.matrices = min(grid.blockMatrices, matrices.upperBound - first)
-                func move(_ direction: Layout.Direction, _ array: Int) {
-                    unsafe layout.copy(
-                        direction, array: array, start.arrays[array], first: first * each, count: part.matrices * each,
-                        block: part.run.arrays[array].base)
-                }
-                for array in unsafe 0..<part.run.arrayCount { move(.gather, array) }
-                unsafe kernel(&part, item.pointee.coefficients)
-                if unsafe pass.writesElements { unsafe move(.scatter, Run.value) }
-                unsafe part.rowState = part.rowState.advanced(by: part.matrices * grid.rows)
-                unsafe part.columnState = part.columnState.advanced(by: part.matrices * grid.columns)
-            }
+            for array in unsafe 0..<part.run.arrayCount { move(.gather, array) }
+            unsafe kernel(&part, item.pointee.coefficients)
+            if unsafe pass.writesElements { unsafe move(.scatter, Run.value) }
+            unsafe part.rowState = part.rowState.advanced(by: part.matrices * grid.rows)
+            unsafe part.columnState = part.columnState.advanced(by: part.matrices * grid.columns)
         }
     }
 
     /// Bytes of a gathered block of one array.
-    private static var blockBytes: Int { Grid.blockCount * 8 }
+    fileprivate static var blockBytes: Int { Grid.blockCount * 8 }
 
-    /// Gathers blocks of each array into scratch on this thread's stack, several short rows or a part of one, runs them,
-    /// and scatters back what a pass writes.
-    private func runBlocks(_ start: GridPart, _ layout: Layout, first: Int, rows: Int, columns: Int) {
-        // Blocks of six arrays, as many as a run may have.
-        var scratch = InlineArray<768, SIMD8<UInt64>>(repeating: .zero)
+    /// Gathers blocks of each array, several short rows or a part of one, runs them, and scatters back what a pass writes.
+    private func runBlocks(
+        _ start: GridPart, _ layout: Layout, in gathered: UnsafeMutableRawPointer, first: Int, rows: Int, columns: Int
+    ) {
         let most = columns <= Grid.mostOfShortRow ? Grid.smallCount : Grid.blockCount
         let rowsAtOnce = unsafe columns == start.rowStride ? max(1, most / columns) : 1
-        unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
-            var row = 0
-            while row < rows {
-                let height = min(rowsAtOnce, rows - row)
-                var column = 0
-                while column < columns {
-                    let width = min(most, columns - column)
-                    let place = unsafe first + row * start.rowStride + column
-                    var part = unsafe start
-                    for array in unsafe 0..<part.run.arrayCount {
-                        unsafe part.run.arrays[array].base = scratch.baseAddress! + array * Piece.blockBytes
+        var row = 0
+        while row < rows {
+            let height = min(rowsAtOnce, rows - row)
+            var column = 0
+            while column < columns {
+                let width = min(most, columns - column)
+                let place = unsafe first + row * start.rowStride + column
+                var part = unsafe start
+                for array in unsafe 0..<part.run.arrayCount {
+                    unsafe part.run.arrays[array].base = gathered + array * Piece.blockBytes
+                    unsafe layout.copy(
+                        .gather, array: array, start.run.arrays[array], first: place, count: height * width,
+                        block: part.run.arrays[array].base)
+                }
+                unsafe part.run.count = width
+                unsafe part.rows = height
+                unsafe part.rowStride = width
+                unsafe part.rowSums += row
+                unsafe part.columnSums += column
+                unsafe part.rowFactors += row
+                unsafe part.columnFactors += column * (part.run.isDouble ? 8 : 4)
+                unsafe kernel(&part, item.pointee.coefficients)
+                if unsafe pass.writesElements {
+                    for array in unsafe 0..<part.run.arrayCount where unsafe array != Run.gradient {
                         unsafe layout.copy(
-                            .gather, array: array, start.run.arrays[array], first: place, count: height * width,
+                            .scatter, array: array, start.run.arrays[array], first: place, count: height * width,
                             block: part.run.arrays[array].base)
                     }
-                    unsafe part.run.count = width
-                    unsafe part.rows = height
-                    unsafe part.rowStride = width
-                    unsafe part.rowSums += row
-                    unsafe part.columnSums += column
-                    unsafe part.rowFactors += row
-                    unsafe part.columnFactors += column * (part.run.isDouble ? 8 : 4)
-                    unsafe kernel(&part, item.pointee.coefficients)
-                    if unsafe pass.writesElements {
-                        for array in unsafe 0..<part.run.arrayCount where unsafe array != Run.gradient {
-                            unsafe layout.copy(
-                                .scatter, array: array, start.run.arrays[array], first: place, count: height * width,
-                                block: part.run.arrays[array].base)
-                        }
-                    }
-                    column += width
                 }
-                row += height
+                column += width
             }
+            row += height
         }
     }
 }

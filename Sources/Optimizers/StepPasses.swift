@@ -54,11 +54,17 @@ import MartletPlatform
         unsafe sumBytes = end
     }
 
-    /// Takes the memory for sums; nothing that is done afterwards can fail. Throws `.memory`.
-    func placeSums(_ record: ThreadRecord) throws(MartletError) {
+    /// Takes the memory for sums, and for blocks that as many threads gather; nothing that is done afterwards can fail.
+    /// Throws `.memory`.
+    mutating func placeSums(_ record: ThreadRecord, threads: Int) throws(MartletError) {
         if unsafe isEmpty { return }
-        guard var place = unsafe record.sums(byteCount: sumBytes) else {
+        let (bytes, overflow) = unsafe sumBytes.addingReportingOverflow(threads * list.gatherBytes)
+        guard !overflow, var place = unsafe record.sums(byteCount: bytes) else {
             throw unsafe MartletError(.memory, "no memory for the sums of a step of \(list.count) parameters")
+        }
+        if unsafe list.gatherBytes > 0 {
+            unsafe list.gathered = unsafe place
+            unsafe place += unsafe threads * list.gatherBytes
         }
         for index in unsafe 0..<list.count {
             let shape = unsafe owners[index].shape

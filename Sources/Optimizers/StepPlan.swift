@@ -272,7 +272,7 @@ public struct StepReport: Sendable {
         let chosen = try Settings.chosenISA
         let isa = unsafe chosen ?? (passes.isEmpty ? work.suitableISA : passes.suitableISA)
         let most = if let threads { threads } else { try Settings.threads }
-        try unsafe passes.placeSums(record)
+        try unsafe passes.placeSums(record, threads: most)
         let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
         let working = unsafe max(swept, passes.run(isa: isa, threads: most))
         unsafe record.lastISA = isa.rawValue

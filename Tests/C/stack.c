@@ -63,6 +63,32 @@ static void optimizer(void) {
     CHECK_STATUS(martlet_optimizer_reset(made), MARTLET_ERROR_HANDLE);
 }
 
+/* Every algorithm over matrices and vectors whose first dimension is the nearest, of each type. */
+static void family(void) {
+    static _Alignas(8) unsigned char memory[4][8 * 3300];
+    static float grad[3300];
+    static const int32_t types[] = {MARTLET_FP32, MARTLET_FP64, MARTLET_BF16, MARTLET_FP16};
+    static const int64_t sizes[4][3] = {{3, 1100, 1}, {24, 30, 1}, {40, 3, 3}, {1200, 1, 1}};
+    static const int64_t strides[4][3] = {{1, 3, 3300}, {1, 24, 720}, {1, 40, 120}, {2, 1, 1}};
+    static const int32_t ranks[] = {2, 2, 3, 1};
+    for (int32_t algorithm = 1; martlet_algorithm_name(algorithm) != NULL; algorithm++)
+        for (int turn = 0; turn < LENGTH(types); turn++) {
+            const martlet_config config = check_config(algorithm);
+            martlet_optimizer *made = NULL;
+            martlet_array grads[4];
+            CHECK_OK(martlet_optimizer_create(&made, &config));
+            for (int k = 0; k < 4; k++) {
+                const int64_t count = sizes[k][0] * sizes[k][1] * sizes[k][2];
+                martlet_parameter lent = {.value = check_array(memory[k], count, types[(k + turn) % 4])};
+                lent.value.rank = ranks[k], lent.value.sizes = sizes[k], lent.value.strides = strides[k];
+                CHECK_OK(martlet_optimizer_add(made, NULL, &lent));
+                grads[k] = check_array(grad, count, MARTLET_FP32);
+            }
+            CHECK_OK(martlet_optimizer_step(made, NULL, grads, 4));
+            CHECK_OK(martlet_optimizer_destroy(made));
+        }
+}
+
 static int32_t progress(void *user, const martlet_progress *progress) {
     (void)progress;
     network_output(user, data);
@@ -142,7 +168,7 @@ static void product(void) {
 static const struct work {
     const char *name;
     void (*run)(void);
-} works[] = {{"steps", steps}, {"one array", one_array}, {"optimizer", optimizer}, {"dense", dense}, {"images", images}, {"product", product}, {"many", many}};
+} works[] = {{"steps", steps}, {"one array", one_array}, {"optimizer", optimizer}, {"family", family}, {"dense", dense}, {"images", images}, {"product", product}, {"many", many}};
 
 /* ---- on what stack ---- */
 
