@@ -125,6 +125,22 @@ def test_keras_must_have_our_numbers_and_gets_our_rate() -> None:
         np.testing.assert_array_equal(variable, value)
 
 
+@pytest.mark.parametrize("option", ["clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor", "exclude"])
+def test_what_keras_does_around_a_step_is_refused(option: str) -> None:
+    peer = keras.optimizers.AdamW(0.01, **({} if option == "exclude" else {option: 0.5}))
+    if option == "exclude":
+        peer.exclude_from_weight_decay(var_names=["bias"])
+    peer, _ = stepped_keras(peer, steps=2)
+    with pytest.raises(martlet.UnsupportedError, match=f"Keras's optimizer has {option}"):
+        convert.from_keras(peer, martlet.optim.AdamW(arrays()))
+
+
+def test_nothing_of_keras_stays_beside_what_was_never_stepped() -> None:
+    peer, _ = stepped_keras(keras.optimizers.Adam(0.01), steps=2)
+    with pytest.raises(martlet.FormatError, match="have taken no step, and Keras's optimizer has"):
+        convert.to_keras(martlet.optim.Adam(arrays(), lr=0.01, semantics="keras", eps=1e-7), peer)
+
+
 def test_a_state_before_the_first_step() -> None:
     """It is none: z and sums start with what the first step finds."""
     state, _ = stepped_optax(optax.contrib.schedule_free_sgd(0.1), PARAMETERS, steps=0)

@@ -13,6 +13,17 @@ from martlet.convert._ours import Entry, Ours, as_array
 
 _LIBRARY = "Keras"
 _FLAGS = ("maximize", "cautious_weight_decay", "corrected_weight_decay")
+# Options of all of its optimizers that none of ours has.
+_OWN = (
+    "use_ema",
+    "gradient_accumulation_steps",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "loss_scale_factor",
+    "_exclude_from_weight_decay_pattern",
+    "_exclude_from_weight_decay_vars",
+)
 # Its names of hyperparameters.
 _NAMES = {"lr": "learning_rate", "beta1": "beta_1", "beta2": "beta_2", "eps": "epsilon"}
 
@@ -59,6 +70,11 @@ def to_keras(ours: Any, theirs: Any) -> None:
     entries = mine.entries()
     step = _ours.common(entries, "step", _LIBRARY) or 0
     _ours.common(entries, "mu_product", _LIBRARY)
+    if not all(entries) and int(as_array(theirs.iterations.value)):
+        raise FormatError(
+            "some parameters of ours have taken no step, and Keras's optimizer has; wanted a new one, with its variables "
+            "as at first"
+        )
     told = [
         (variable, value)
         for entry, slots in zip(entries, variables, strict=True)
@@ -80,9 +96,10 @@ def _both(theirs: Any, ours: Any) -> tuple[Ours, Form, list[dict[str, Any]]]:
     form = _ours.find(KERAS, mine.kind, _LIBRARY, names[0])
     if not theirs.built:
         raise FormatError("Keras's optimizer has no variables yet; wanted optimizer.build(model.trainable_variables)")
-    for option in ("use_ema", "gradient_accumulation_steps"):
+    for option in _OWN:
         if getattr(theirs, option, None):
-            raise UnsupportedError(f"Keras's optimizer has {option}, whose variables are no part of a state of Martlet")
+            raise UnsupportedError(f"Keras's optimizer has {option.strip('_')}, which Martlet's have not: its training "
+                                   "would go on in another way")  # fmt: skip
     _ours.check_theirs(form, _LIBRARY, vars(theirs))
     return mine, form, _by_parameter(mine, form, theirs)
 
@@ -106,7 +123,12 @@ def _by_parameter(mine: Ours, form: Form, theirs: Any) -> list[dict[str, Any]]:
         raise FormatError(
             f"Keras's optimizer has {len(found)} parameters, and ours {len(mine.places)}: wanted the same"
         )
-    order = wanted if set(wanted) == set(found) else list(found)
+    unknown = sorted(set(wanted) - set(found))
+    if unknown and len(unknown) < len(wanted):
+        raise FormatError(
+            f"Keras's optimizer has no {', '.join(unknown)}, which ours has; wanted the same names, or none of them"
+        )
+    order = wanted if wanted and not unknown else list(found)
     return [found[name] | shared for name in order] if found else [{} for _ in mine.places]
 
 
