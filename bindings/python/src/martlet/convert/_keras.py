@@ -72,8 +72,8 @@ def to_keras(ours: Any, theirs: Any) -> None:
     _ours.common(entries, "mu_product", _LIBRARY)
     if not all(entries) and int(as_array(theirs.iterations.value)):
         raise FormatError(
-            "some parameters of ours have taken no step, and Keras's optimizer has; wanted a new one, with its variables "
-            "as at first"
+            "some parameters of ours have taken no step, and Keras's optimizer has; wanted a new one, whose variables "
+            "are as at first"
         )
     told = [
         (variable, value)
