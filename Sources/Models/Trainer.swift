@@ -76,7 +76,8 @@ import MartletPlatform
         if optimizer.configurations[0].algorithm.hasEvaluationPoint { try optimizer.setMode(mode) }
     }
 
-    /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything has changed.
+    /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything but the mode has
+    /// changed.
     func train(
         _ model: Model, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings, adding score: inout Score
     ) throws(MartletError) {
