@@ -213,6 +213,7 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
                 ($0.semantics, $0.flags) = (semantics, flags)
                 if algorithm.defaultValue(.weightDecay) != nil { $0.weightDecay = 0.25 }
                 if algorithm.defaultValue(.momentum) != nil { $0.momentum = 0.75 }
+                if algorithm.defaultValue(.eps) != nil { $0.eps = 1e-3 }
             }
             let parameter = Parameter(for: configuration, .fp64)
             defer { extendLifetime(parameter) }
