@@ -25,7 +25,7 @@ SOURCE = ROOT / "bindings" / "python"
 #: What the commands that need an environment take, on two cores, beside PyTorch.
 AHEAD = {
     "demo": "builds the library (2 to 4 minutes), and trains twice (seconds). Disk: 0.5 GB in .build and .venv",
-    "test": "takes about 15 minutes, of which 3 build. Disk: 2 GB in .build and .venv; downloads 0.4 GB from PyPI",
+    "test": "takes about 20 minutes, of which 3 build. Disk: 2 GB in .build and .venv; downloads 0.4 GB from PyPI",
     "parity": "builds the library (2 to 4 minutes), and runs every row (3 minutes). Disk: 1 GB in .build and .venv",
     "bench": "builds the library (2 to 4 minutes), and measures for about 45. Disk: 1 GB in .build and .venv",
 }

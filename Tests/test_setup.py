@@ -67,7 +67,7 @@ def test_what_is_to_come_is_said(
     monkeypatch.setattr(sys, "argv", ["environment.py", "--ahead", str(tmp_path / "venv"), "test"])
     environment.main()
     said = capsys.readouterr().out
-    assert said.startswith("make test takes about 15 minutes") and not (tmp_path / "venv").exists()
+    assert said.startswith("make test takes about 20 minutes") and not (tmp_path / "venv").exists()
     assert ("5.5 GB" in said) == (not has_torch)
     assert (sys.executable in said) == has_torch
 

@@ -143,7 +143,7 @@ package struct Passes: RandomAccessCollection {
     private static let runChunk: ThreadPool.Body = { context, chunk, thread in
         let job = unsafe context.assumingMemoryBound(to: Job.self).pointee
         let end = unsafe min((chunk + 1) * job.chunk, job.pieces)
-        var index = unsafe PassList.lastItem(of: job, startingAtOrBefore: chunk * job.chunk)
+        var index = unsafe lastPlace(among: job.count) { unsafe job.items[$0].start <= chunk * job.chunk }
         for piece in unsafe chunk * job.chunk..<end {
             while unsafe piece - job.items[index].start >= job.items[index].pieces(of: job.pass) { index += 1 }
             let item = unsafe job.items + index
@@ -153,16 +153,6 @@ package struct Passes: RandomAccessCollection {
                 gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
             unsafe item.pointee.mode.call(Piece.run, &work)
         }
-    }
-
-    private static func lastItem(of job: Job, startingAtOrBefore place: Int) -> Int {
-        var low = 0
-        var high = unsafe job.count
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if unsafe job.items[middle].start <= place { low = middle } else { high = middle }
-        }
-        return low
     }
 }
 
@@ -214,9 +204,7 @@ package struct Passes: RandomAccessCollection {
                 unsafe runBlocks(
                     part, layout, in: gathered, first: first, rows: tile.rows.count, columns: tile.columns.count)
             } else {
-                for array in unsafe 0..<part.run.arrayCount {
-                    unsafe part.run.arrays[array] = part.run.arrays[array].advanced(by: first)
-                }
+                unsafe part.run.advance(by: first)
                 unsafe part.run.count = tile.columns.count
                 unsafe part.rows = tile.rows.count
                 unsafe kernel(&part, item.pointee.coefficients)
@@ -237,9 +225,7 @@ package struct Passes: RandomAccessCollection {
         unsafe part.matrices = matrices.count
         let each = grid.rows * grid.columns
         guard let layout = unsafe item.pointee.layout, let gathered = unsafe gathered else {
-            for array in unsafe 0..<part.run.arrayCount {
-                unsafe part.run.arrays[array] = part.run.arrays[array].advanced(by: matrices.lowerBound * each)
-            }
+            unsafe part.run.advance(by: matrices.lowerBound * each)
             unsafe kernel(&part, item.pointee.coefficients)
             return
         }

@@ -107,7 +107,7 @@ import MartletPlatform
 
     /// Runs the elements of a range, counted over all items.
     private func run(_ range: Range<Int>, _ isa: InstructionSet) {
-        var index = unsafe lastEntry(startingAtOrBefore: range.lowerBound)
+        var index = unsafe lastPlace(among: count) { unsafe entries[$0].start <= range.lowerBound }
         var place = range.lowerBound
         while place < range.upperBound {
             let entry = unsafe entries + index
@@ -119,14 +119,26 @@ import MartletPlatform
         }
     }
 
-    private func lastEntry(startingAtOrBefore place: Int) -> Int {
-        var low = 0
-        var high = unsafe count
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if unsafe entries[middle].start <= place { low = middle } else { high = middle }
-        }
-        return low
+}
+
+/// The last of so many places that a search has come to, where it has come to the first, and to none behind one that it
+/// has not come to.
+@inline(__always)
+func lastPlace(among count: Int, _ hasCome: (Int) -> Bool) -> Int {
+    var low = 0
+    var high = count
+    while high - low > 1 {
+        let middle = (low + high) / 2
+        if hasCome(middle) { low = middle } else { high = middle }
+    }
+    return low
+}
+
+extension Run {
+    /// Begins as many elements later, in every array.
+    @inline(__always)
+    mutating func advance(by elements: Int) {
+        for array in unsafe 0..<arrayCount { unsafe arrays[array] = arrays[array].advanced(by: elements) }
     }
 }
 
@@ -141,9 +153,7 @@ extension WorkItem {
         let sweep = unsafe isa.sweep(rule)
         guard let layout = unsafe layout else {
             var part = unsafe run
-            for array in unsafe 0..<part.arrayCount {
-                unsafe part.arrays[array] = part.arrays[array].advanced(by: range.lowerBound)
-            }
+            unsafe part.advance(by: range.lowerBound)
             unsafe part.count = range.count
             unsafe withUnsafePointer(to: &part) { unsafe mode.run(sweep, $0, coefficients) }
             return
