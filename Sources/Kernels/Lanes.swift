@@ -14,9 +14,8 @@ func wholeGrains(_ count: Int) -> Int { (count + grain - 1) & ~(grain - 1) }
 /// Sixteen neighbouring elements in the type a rule computes in. Operators round each lane once; the one fused
 /// operation has a name.
 protocol Lanes {
-    /// One of them, and the product of two, rounded once.
-    associatedtype Number: BitwiseCopyable
-    static func product(_ a: Number, _ b: Number) -> Number
+    /// One of them.
+    associatedtype Number: BinaryFloatingPoint, BitwiseCopyable, SIMDScalar where Number.SIMD4Storage: BitwiseCopyable
     /// The storage type that needs no conversion.
     static var native: ElementType { get }
 
@@ -67,8 +66,7 @@ struct Choice<Value: Lanes> {
 
 /// Sixteen elements in fp32.
 struct FloatLanes: Lanes {
-    @inline(__always)
-    static func product(_ a: Float, _ b: Float) -> Float { a * b }
+    typealias Number = Float
 
     var lanes: SIMD16<Float>
 
@@ -158,8 +156,7 @@ struct FloatLanes: Lanes {
 
 /// Sixteen elements in fp64.
 struct DoubleLanes: Lanes {
-    @inline(__always)
-    static func product(_ a: Double, _ b: Double) -> Double { a * b }
+    typealias Number = Double
 
     var lanes: SIMD16<Double>
 

@@ -32,6 +32,25 @@ struct AdafactorSumsRule<Value: Lanes>: PassRule {
     }
 }
 
+/// The same where the sums of rows and columns are formed afterwards: the squares of gradients are left.
+struct AdafactorSquaresRule<Value: Lanes>: PassRule {
+    @inline(__always)
+    init(_ coefficients: AdafactorCoefficients, decay: Value) {}
+
+    @inline(__always)
+    static var readsValue: Bool { true }
+    @inline(__always)
+    static var leavesFactors: Bool { true }
+    @inline(__always)
+    static var sumCount: Int { 1 }
+
+    @inline(__always)
+    func update(_ place: inout PassPlace<Value>) {
+        place.factor = place.gradient * place.gradient
+        place.sums.0 = place.value.square
+    }
+}
+
 /// The sum over the squares of u; it goes where the second sum is.
 struct AdafactorNormRule<Value: Lanes>: PassRule {
     private let limit: Value

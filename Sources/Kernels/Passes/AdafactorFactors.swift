@@ -66,7 +66,7 @@ private struct MeanSums {
 
 /// An average of a weight for what is new, by the shorter way from one of the two, so that a weight of 1 leaves nothing of
 /// the old.
-struct ShortWay {
+private struct ShortWay {
     private let isShort: Choice<DoubleLanes>
     private let part: DoubleLanes
 

@@ -10,8 +10,8 @@ struct PassPlace<Value: Lanes> {
     let gradient: Value
     /// The first slot of elements, where the pass has one.
     var first: Value
-    /// What earlier passes make it be multiplied by.
-    let factor: Value
+    /// What earlier passes make it be multiplied by, or what this one leaves for it.
+    var factor: Value
     /// What is added up by row and by column.
     var square = SIMD16<Double>.zero
     /// What is added up over all elements.
@@ -34,6 +34,8 @@ protocol PassRule {
     static var sumCount: Int { get }
     /// Whether it takes what earlier passes left for rows and columns.
     static var usesFactors: Bool { get }
+    /// Whether it leaves a number for each element, in the type computed in, where others have the sums of columns.
+    static var leavesFactors: Bool { get }
     /// What the rows' numbers are multiplied by.
     var rowScale: Double { get }
     func update(_ place: inout PassPlace<Value>)
@@ -50,6 +52,8 @@ extension PassRule {
     static var sumCount: Int { 0 }
     @inline(__always)
     static var usesFactors: Bool { false }
+    @inline(__always)
+    static var leavesFactors: Bool { false }
     @inline(__always)
     var rowScale: Double { 1 }
 }
@@ -198,7 +202,7 @@ private func multiply<Value: Lanes>(
     for row in 0..<rows {
         let ofRow: Number = value(at: scratch + row * size)
         for column in 0..<columns {
-            put(Value.product(ofRow, value(at: columnFactors + column * size)), at: element)
+            put(ofRow * value(at: columnFactors + column * size), at: element)
             element += size
         }
     }
@@ -238,6 +242,7 @@ func block<Rule: PassRule, IsPlain: Switch>(
         if Rule.sumsGrid { copy(columnSums + whole * 8, to: sums, bytes: rest * 8) }
         loop(rule, isPlain, coefficients, padded, grain, rest, row, factors, sums, running)
         if Rule.sumsGrid { copy(sums, to: columnSums + whole * 8, bytes: rest * 8) }
+        if Rule.leavesFactors { copy(sums, to: columnSums + whole * numberSize, bytes: rest * numberSize) }
         for place in 0..<arrayCount where place == 0 ? Rule.writesValue : place != gradientPlace {
             let size = arrays[place].type.size
             copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
@@ -275,6 +280,7 @@ private func loop<Rule: PassRule, IsPlain: Switch>(
         rule.update(&place)
         if Rule.writesValue { place.value.store(type(0), in: arrays[0].base, at: index) }
         if Rule.slotCount > 0 { place.first.store(type(2), in: arrays[2].base, at: index) }
+        if Rule.leavesFactors { place.factor.store(Value.native, in: columnSums, at: index) }
         if valid < grain {
             place.square = keep(valid, place.square)
             place.sums = (keep(valid, place.sums.0), keep(valid, place.sums.1))

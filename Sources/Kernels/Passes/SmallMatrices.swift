@@ -46,8 +46,7 @@ private func sums<Value: Lanes, IsPlain: Switch>(
         var first = 0
         while first < part.matrices {
             let block = MatrixBlock<Value, IsPlain>(part, first, scratch)
-            clearDoubles(block.elements, count: block.count)
-            let measured = block.run(AdafactorSumsRule<Value>.self, coefficients)
+            let measured = block.run(AdafactorSquaresRule<Value>.self, coefficients)
             addTo(part.sums, sum(measured.first))
             block.addUp()
             block.moveAverages(terms)
@@ -77,15 +76,20 @@ private func update<Value: Lanes, IsPlain: Switch>(
     }
 }
 
-/// Some matrices of a part, with scratch for them.
+/// Some matrices of a part, with scratch for them, in which numbers are of the type computed in.
 private struct MatrixBlock<Value: Lanes, IsPlain: Switch> {
+    private typealias Number = Value.Number
+    private static var size: Int {
+        @inline(__always) get { MemoryLayout<Number>.stride }
+    }
+
     private let arrays: Arrays
     private let rowState, columnState: Operand
     private let rows, columns: Int
     let matrices: Int
-    /// Squares in fp64, and then each element's factor in the type computed in.
-    let elements: UnsafeMutableRawPointer
-    /// Sums, averages, and then factors of rows, of columns, and of matrices, likewise.
+    /// Squares, and then each element's factor.
+    private let elements: UnsafeMutableRawPointer
+    /// Sums, averages, and then factors of rows, of columns, and of matrices.
     private let rowNumbers, columnNumbers, scales: UnsafeMutableRawPointer
 
     @inline(__always)
@@ -132,61 +136,80 @@ private struct MatrixBlock<Value: Lanes, IsPlain: Switch> {
             addUpNines()
             return
         }
-        clearDoubles(columnNumbers, count: matrices * columns)
+        let size = Self.size
         var (square, rowSum, columnSum) = (elements, rowNumbers, columnNumbers)
         for _ in 0..<matrices {
-            for _ in 0..<rows {
-                var total = 0.0
+            for row in 0..<rows {
+                var total: Number = value(at: square)
                 for column in 0..<columns {
-                    let number: Double = value(at: square)
-                    total += number
-                    let sum: Double = value(at: columnSum + 8 * column)
-                    put(sum + number, at: columnSum + 8 * column)
-                    square += 8
+                    let number: Number = value(at: square)
+                    let sum = columnSum + column * size
+                    if column > 0 { total += number }
+                    put(row > 0 ? value(at: sum) + number : number, at: sum)
+                    square += size
                 }
                 put(total, at: rowSum)
-                rowSum += 8
+                rowSum += size
             }
-            columnSum += 8 * columns
+            columnSum += columns * size
         }
     }
 
     /// Columns three at a time, with a fourth number that the next matrix, or nothing, replaces.
     @inline(never)
     private func addUpNines() {
+        let size = Self.size
         var (square, rowSum, columnSum) = (elements, rowNumbers, columnNumbers)
         for _ in 0..<matrices {
-            let (first, second, third) = (four(square), four(square + 24), four(square + 48))
+            let (first, second, third) = (four(square), four(square + 3 * size), four(square + 6 * size))
             put((first + second) + third, at: columnSum)
             put((first[0] + first[1]) + first[2], at: rowSum)
-            put((second[0] + second[1]) + second[2], at: rowSum + 8)
-            put((third[0] + third[1]) + third[2], at: rowSum + 16)
-            (square, rowSum, columnSum) = (square + 72, rowSum + 24, columnSum + 24)
+            put((second[0] + second[1]) + second[2], at: rowSum + size)
+            put((third[0] + third[1]) + third[2], at: rowSum + 2 * size)
+            (square, rowSum, columnSum) = (square + 9 * size, rowSum + 3 * size, columnSum + 3 * size)
         }
     }
 
     @inline(__always)
-    private func four(_ numbers: UnsafeRawPointer) -> SIMD4<Double> { numbers.loadUnaligned(as: SIMD4<Double>.self) }
+    private func four(_ numbers: UnsafeRawPointer) -> SIMD4<Number> { numbers.loadUnaligned(as: SIMD4<Number>.self) }
 
     /// Moves the averages on by the sums, in whose places they are left as they are stored.
     @inline(__always)
     func moveAverages(_ terms: AdafactorCoefficients) {
-        move(rowState, rowNumbers, matrices * rows, of: columns, terms.weight, terms.added)
-        move(columnState, columnNumbers, matrices * columns, of: rows, terms.weight, terms.added)
+        let (average, added) = (Average<Value>(1 - terms.weight), Value(terms.added))
+        let (ofRow, ofColumn) = (Value(1 / Double(columns)), Value(1 / Double(rows)))
+        visit(rowState, rowNumbers, matrices * rows, isMoved: true) { average.next($0, $1 * ofRow + added) }
+        visit(columnState, columnNumbers, matrices * columns, isMoved: true) { average.next($0, $1 * ofColumn + added) }
     }
 
-    @inline(never)
-    private func move(
-        _ state: Operand, _ sums: UnsafeMutableRawPointer, _ count: Int, of each: Int, _ weight: Double, _ added: Double
+    /// Reads the averages into the places of the sums.
+    @inline(__always)
+    func loadAverages() {
+        visit(rowState, rowNumbers, matrices * rows, isMoved: false) { old, _ in old }
+        visit(columnState, columnNumbers, matrices * columns, isMoved: false) { old, _ in old }
+    }
+
+    /// Replaces numbers by averages, which `body` makes of those that are stored and of the numbers, and stores these
+    /// where they are moved on.
+    @inline(__always)
+    private func visit(
+        _ state: Operand, _ numbers: UnsafeMutableRawPointer, _ count: Int, isMoved: Bool,
+        _ body: (_ old: Value, _ number: Value) -> Value
     ) {
-        let (average, added) = (ShortWay(weight), DoubleLanes(added))
-        let (type, part) = (IsPlain.isOn ? Value.native : state.type, DoubleLanes(1 / Double(each)))
+        let type = IsPlain.isOn ? Value.native : state.type
+        @inline(__always)
+        func visit(_ stored: UnsafeMutableRawPointer, _ index: Int, _ place: Int) {
+            var average = body(Value(type, in: stored, at: index), Value(Value.native, in: numbers, at: place))
+            if isMoved {
+                average.store(type, in: stored, at: index)
+                if !IsPlain.isOn { average = Value(type, in: stored, at: index) }
+            }
+            average.store(Value.native, in: numbers, at: place)
+        }
         var index = 0
         while index + grain <= count {
-            let old = DoubleLanes(type, in: state.base, at: index)
-            average.next(old, DoubleLanes(.fp64, in: sums, at: index) * part + added).store(
-                type, in: state.base, at: index)
-            DoubleLanes(type, in: state.base, at: index).store(.fp64, in: sums, at: index)
+            prefetch(type, in: state.base, at: index)
+            visit(state.base, index, index)
             index += grain
         }
         if index == count { return }
@@ -194,33 +217,8 @@ private struct MatrixBlock<Value: Lanes, IsPlain: Switch> {
         scratch.withAddress { scratch in
             let (stored, bytes) = (state.base + index * type.size, (count - index) * type.size)
             copy(stored, to: scratch, bytes: bytes)
-            let old = DoubleLanes(type, in: scratch, at: 0)
-            average.next(old, DoubleLanes(.fp64, in: sums, at: index) * part + added).store(type, in: scratch, at: 0)
-            DoubleLanes(type, in: scratch, at: 0).store(.fp64, in: sums, at: index)
-            copy(scratch, to: stored, bytes: bytes)
-        }
-    }
-
-    /// Reads the averages into the places of the sums.
-    @inline(__always)
-    func loadAverages() {
-        load(rowState, rowNumbers, matrices * rows)
-        load(columnState, columnNumbers, matrices * columns)
-    }
-
-    @inline(never)
-    private func load(_ state: Operand, _ numbers: UnsafeMutableRawPointer, _ count: Int) {
-        let type = IsPlain.isOn ? Value.native : state.type
-        var index = 0
-        while index + grain <= count {
-            DoubleLanes(type, in: state.base, at: index).store(.fp64, in: numbers, at: index)
-            index += grain
-        }
-        if index == count { return }
-        var scratch = GrainScratch()
-        scratch.withAddress { scratch in
-            copy(state.base + index * type.size, to: scratch, bytes: (count - index) * type.size)
-            DoubleLanes(type, in: scratch, at: 0).store(.fp64, in: numbers, at: index)
+            visit(scratch, 0, index)
+            if isMoved { copy(scratch, to: stored, bytes: bytes) }
         }
     }
 
@@ -232,65 +230,57 @@ private struct MatrixBlock<Value: Lanes, IsPlain: Switch> {
         replace(scales, matrices) { mean in mean.largest(least).squareRoot() * factor }
         replace(rowNumbers, matrices * rows) { row in one / row.squareRoot() }
         replace(columnNumbers, matrices * columns) { column in one / column.squareRoot() }
-        switch Value.native {
-        case .fp32 where areThreeByThree: multiplyNines()
-        default: multiply(rows, columns)
-        }
+        if areThreeByThree { multiplyNines() } else { multiply(rows, columns) }
     }
 
     /// The mean of each matrix's rows.
     @inline(__always)
     private func average(of rows: Int) {
-        let part = 1 / Double(rows)
+        let size = Self.size
+        let part = Number(1 / Double(rows))
         var (row, mean) = (rowNumbers, scales)
         for _ in 0..<matrices {
-            var total = 0.0
-            for _ in 0..<rows {
-                total += value(at: row)
-                row += 8
-            }
+            var total: Number = value(at: row)
+            for other in 1..<max(rows, 1) { total += value(at: row + other * size) }
             put(total * part, at: mean)
-            mean += 8
+            (row, mean) = (row + rows * size, mean + size)
         }
     }
 
-    /// Replaces numbers of fp64 by others of the type computed in, from the first on.
     @inline(__always)
     private func replace(_ numbers: UnsafeMutableRawPointer, _ count: Int, _ body: (Value) -> Value) {
         var index = 0
         while index < count {
-            DoubleLanes(.fp64, in: numbers, at: index).store(Value.native, in: numbers, at: index)
             body(Value(Value.native, in: numbers, at: index)).store(Value.native, in: numbers, at: index)
             index += grain
         }
     }
 
-    /// Of fp32, three at a time, with a fourth number that the next row, or nothing, replaces.
+    /// Three at a time, with a fourth number that the next row, or nothing, replaces.
     @inline(never)
     private func multiplyNines() {
+        let size = Self.size
         var (element, row, column, scale) = (elements, rowNumbers, columnNumbers, scales)
         for _ in 0..<matrices {
-            let ofMatrix: Float = value(at: scale)
-            let ofRows = row.loadUnaligned(as: SIMD4<Float>.self) * SIMD4(repeating: ofMatrix)
-            let ofColumns = column.loadUnaligned(as: SIMD4<Float>.self)
-            put(ofColumns * SIMD4(repeating: ofRows[0]), at: element)
-            put(ofColumns * SIMD4(repeating: ofRows[1]), at: element + 12)
-            put(ofColumns * SIMD4(repeating: ofRows[2]), at: element + 24)
-            (element, row, column, scale) = (element + 36, row + 12, column + 12, scale + 4)
+            let ofMatrix: Number = value(at: scale)
+            let (ofRows, ofColumns) = (four(row) * ofMatrix, four(column))
+            put(ofColumns * ofRows[0], at: element)
+            put(ofColumns * ofRows[1], at: element + 3 * size)
+            put(ofColumns * ofRows[2], at: element + 6 * size)
+            (element, row, column, scale) = (element + 9 * size, row + 3 * size, column + 3 * size, scale + size)
         }
     }
 
     @inline(__always)
     private func multiply(_ rows: Int, _ columns: Int) {
-        typealias Number = Value.Number
-        let size = MemoryLayout<Number>.stride
+        let size = Self.size
         var (element, row, column, scale) = (elements, rowNumbers, columnNumbers, scales)
         for _ in 0..<matrices {
             let ofMatrix: Number = value(at: scale)
             for _ in 0..<rows {
-                let ofRow = Value.product(ofMatrix, value(at: row))
+                let ofRow = ofMatrix * value(at: row)
                 for place in 0..<columns {
-                    put(Value.product(ofRow, value(at: column + place * size)), at: element)
+                    put(ofRow * value(at: column + place * size), at: element)
                     element += size
                 }
                 row += size
