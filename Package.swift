@@ -14,32 +14,33 @@ let everywhere: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 /// Every module but the kernels also marks each unsafe expression.
 let strict: [SwiftSetting] = everywhere + [.strictMemorySafety()]
 
-/// The kernels: inputs have been checked at the boundary, so no traps; `-fno-math-errno` turns a vector square root
-/// into one instruction, and `-march` sets the code generator's target for Swift code too.
-func kernelSettings(_ clangFlags: [String], multiplyAdd: Bool, wide: Bool = false) -> [SwiftSetting] {
-    let flags = (["-fno-math-errno"] + clangFlags).flatMap { ["-Xcc", $0] }
-    return everywhere + [.unsafeFlags(["-Ounchecked"] + flags, .when(configuration: .release))]
-        + (multiplyAdd ? [.define("MARTLET_FMA")] : []) + (wide ? [.define("MARTLET_WIDE")] : [])
-}
-
-let kernelNeeds: [Target.Dependency] = ["CMachine", "MartletKernelInterface"]
-var kernelTargets: [Target] = [
-    .target(
-        name: "MartletKernels", dependencies: kernelNeeds, path: "Sources/Kernels",
-        swiftSettings: kernelSettings([], multiplyAdd: !isX86))
-]
-if isX86 {
-    kernelTargets += [
-        .target(
-            name: "MartletKernelsAVX2", dependencies: kernelNeeds, path: "Sources/KernelsAVX2",
-            swiftSettings: kernelSettings(["-march=x86-64-v3"], multiplyAdd: true)),
-        .target(
-            name: "MartletKernelsAVX512", dependencies: kernelNeeds, path: "Sources/KernelsAVX512",
-            swiftSettings: kernelSettings(
-                ["-march=x86-64-v4", "-mprefer-vector-width=512"], multiplyAdd: true, wide: true)),
+/// Loops over memory: one module for each instruction set, all of them made of the one folder Sources/<room>, to which
+/// links give the other names; in it a link leads to Sources/Lanes. A module is one compilation, mostly on one core, so
+/// rooms that need not know of each other are modules apart. Inputs have been checked at the boundary, so no traps;
+/// `-fno-math-errno` turns a vector square root into one instruction, and `-march` sets the code generator's target for
+/// Swift code too.
+func kernels(_ room: String) -> [Target] {
+    func twin(_ set: String, _ clangFlags: [String], multiplyAdd: Bool, wide: Bool = false) -> Target {
+        let flags = (["-fno-math-errno"] + clangFlags).flatMap { ["-Xcc", $0] }
+        return .target(
+            name: "Martlet\(room)\(set)", dependencies: ["CMachine", "MartletKernelInterface"],
+            path: "Sources/\(room)\(set)",
+            swiftSettings: everywhere + [.unsafeFlags(["-Ounchecked"] + flags, .when(configuration: .release))]
+                + (multiplyAdd ? [.define("MARTLET_FMA")] : []) + (wide ? [.define("MARTLET_WIDE")] : []))
+    }
+    let baseline = twin("", [], multiplyAdd: !isX86)
+    if !isX86 { return [baseline] }
+    return [
+        baseline,
+        twin("AVX2", ["-march=x86-64-v3"], multiplyAdd: true),
+        twin("AVX512", ["-march=x86-64-v4", "-mprefer-vector-width=512"], multiplyAdd: true, wide: true),
     ]
 }
-let kernelModules: [Target.Dependency] = kernelTargets.map { .byName(name: $0.name) }
+
+let rules = kernels("Rules")
+let operations = kernels("Kernels")
+
+func named(_ targets: [Target]) -> [Target.Dependency] { targets.map { .byName(name: $0.name) } }
 
 /// An example of Examples/Swift as a target of this package, so that the tests build it without the library a second
 /// time. Examples/Swift/Package.swift is what a package of one's own has.
@@ -83,7 +84,7 @@ let package = Package(
         .target(name: "MartletKernelInterface", path: "Sources/KernelInterface", swiftSettings: strict),
         .target(
             name: "MartletCompute",
-            dependencies: ["CMachine", "MartletPlatform", "MartletKernelInterface"] + kernelModules,
+            dependencies: ["CMachine", "MartletPlatform", "MartletKernelInterface"] + named(rules + operations),
             path: "Sources/Compute", swiftSettings: strict),
 
         // The engines.
@@ -122,7 +123,7 @@ let package = Package(
 
         .target(name: "MartletTestSupport", path: "Tests/Support", swiftSettings: everywhere),
         tests("Platform", []),
-        tests("Kernels", ["CMachine", "MartletKernelInterface"] + kernelModules.dropFirst()),
+        tests("Rules", ["CMachine", "MartletKernelInterface"] + named(rules).dropFirst()),
         tests("Compute", ["CMachine", "MartletKernelInterface", "MartletPlatform"]),
         tests("Checkpoints", []),
         tests("Optimizers", ["CMachine", "MartletPlatform"]),
@@ -135,5 +136,5 @@ let package = Package(
         example("sine", "Sine.swift", "MartletOptimizers"),
         example("quick", "Quick.swift", "MartletModels"),
         example("digits", "Digits.swift", "MartletModels"),
-    ] + kernelTargets
+    ] + rules + operations
 )

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Checks that each twin of the kernels is closed, in a release build: Tests/kernels_closed.py [.build/release]
+"""Checks that each twin of the kernels and of the rules is closed, in a release build: Tests/kernels_closed.py [FOLDER]
 
-The twins are one source compiled for three instruction sets. A function that two of them emit under the same weak name
-is one of which the linker keeps any, so AVX code could come to run where there is none. Checked are the objects (every
-weak function, and every function called, is the twin's own or on a short list) and the library (AVX instructions only
-inside the functions of the AVX twins). Of all the library's objects, that none calls swift_once, which starts a lazy
-value under a lock: a child forked meanwhile would wait for it forever. What the kernels compute is not looked at here.
+FOLDER is .build/release where none is named. The twins are one source compiled for three instruction sets. A function
+that two of them emit under the same weak name is one of which the linker keeps any, so AVX code could come to run where
+there is none. Checked are the objects (every weak function, and every function called, is the twin's own or on a short
+list) and the library (AVX instructions only inside the functions of the AVX twins). Of all the library's objects, that
+none calls swift_once, which starts a lazy value under a lock: a child forked meanwhile would wait for it forever. What
+is computed is not looked at here.
 """
 
 import collections
@@ -15,8 +16,12 @@ import re
 import subprocess
 import sys
 
-TWINS = {"x86_64": ["MartletKernels", "MartletKernelsAVX2", "MartletKernelsAVX512"]}
-ONE = ["MartletKernels"]
+# The modules that are compiled for several instruction sets, and the sets, as their names end.
+ROOMS = ["MartletKernels", "MartletRules"]
+SETS = {"x86_64": ["", "AVX2", "AVX512"]}
+ONE = [""]
+# The instructions that a module of a set may use, and some function of it does.
+ALLOWED = {"AVX2": ["AVX"], "AVX512": ["AVX", "AVX-512"]}
 # Weak functions that a kernel object may hold beside its own.
 WEAK_HELPERS: set[str] = set()
 # What a kernel object may call: libc's copies, the stack guard, the fused multiply-add where there is no instruction
@@ -123,23 +128,23 @@ def check_library(path: pathlib.Path, violations: list[str]) -> collections.Coun
     if process.returncode != 0:
         violations.append(f"objdump could not read {path}")
     check_waits(path, callers, violations)
+    allowed = {room + which: ALLOWED[which] for room in ROOMS for which in ALLOWED}
     for function, used in users.items():
-        if function.startswith(prefix("MartletKernelsAVX512")):
-            counts["with AVX-512" if "AVX-512" in used else "with AVX"] += 1
-        elif function.startswith(prefix("MartletKernelsAVX2")) and used == {"AVX"}:
-            counts["with AVX"] += 1
-        else:
+        module = next((module for module in allowed if function.startswith(prefix(module))), "")
+        if not used.issubset(allowed.get(module, [])):
             violations.append(f"{path.name}: {function} uses {' and '.join(sorted(used))}")
-    for wanted in ("with AVX", "with AVX-512"):
-        if not counts[wanted]:
-            violations.append(f"{path.name}: no function {wanted}; was it built with the kernels' flags?")
+        elif allowed[module][-1] in used:
+            counts[f"with {allowed[module][-1]} of {module}"] += 1
+    for module, instructions in allowed.items():
+        if not counts[f"with {instructions[-1]} of {module}"]:
+            violations.append(f"{path.name}: no function of {module} uses {instructions[-1]}; has it its flags?")
     return counts
 
 
 def main() -> int:
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".build/release")
     violations: list[str] = []
-    for twin in TWINS.get(platform.machine(), ONE):
+    for twin in (room + which for room in ROOMS for which in SETS.get(platform.machine(), ONE)):
         total: collections.Counter[str] = collections.Counter()
         objects = sorted(folder.glob(f"{twin}.build/*.o"))
         for path in objects:
@@ -151,11 +156,11 @@ def main() -> int:
     print(f"all modules: {modules} objects looked into for lazy values")
     if modules < 20:
         violations.append(f"{folder} holds only {modules} objects")
-    if platform.machine() in TWINS:
+    if platform.machine() in SETS:
         counts = check_library(folder / "libmartlet.so", violations)
         print("libmartlet.so: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
     else:
-        print(f"libmartlet.so: not looked into, since {platform.machine()} has one kernel module")
+        print(f"libmartlet.so: not looked into, since {platform.machine()} is one instruction set")
     for violation in violations:
         print(f"not closed: {violation}", file=sys.stderr)
     return 1 if violations else 0

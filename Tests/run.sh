@@ -28,12 +28,12 @@ suite() {
 swift_tests() {
     local status=0 room
     swift build -c release --build-tests || return 1
-    for room in Platform Kernels Compute Checkpoints Optimizers Models Exports; do
+    for room in Platform Rules Compute Checkpoints Optimizers Models Exports; do
         swift test -c release --skip-build --filter "Martlet${room}Tests" || status=1
     done
-    # The kernels again where the C library takes no fused multiply-add instruction, as on the baseline's oldest machines.
+    # The rules again where the C library takes no fused multiply-add instruction, as on the baseline's oldest machines.
     GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX512F \
-        swift test -c release --skip-build --filter MartletKernelsTests || status=1
+        swift test -c release --skip-build --filter MartletRulesTests || status=1
     return $status
 }
 

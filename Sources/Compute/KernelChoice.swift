@@ -1,63 +1,60 @@
-// Which twin of the kernels runs. Nothing is kept: a variable that is filled at its first use would bring a lock that a
-// forked child could inherit locked. A debug build has one, and warns.
+// Which twin of the kernels and of the rules runs. Nothing is kept: a variable that is filled at its first use would
+// bring a lock that a forked child could inherit locked. A debug build has one, and warns.
 #if DEBUG
     import Glibc
 #endif
 import MartletKernelInterface
 import MartletKernels
 import MartletPlatform
+import MartletRules
 
 #if arch(x86_64)
     import MartletKernelsAVX2
     import MartletKernelsAVX512
+    import MartletRulesAVX2
+    import MartletRulesAVX512
 #endif
 
-/// The kernels compiled for an instruction set; which of them this machine can run, Platform knows.
+/// What is compiled for an instruction set; which of them this machine can run, Platform knows.
 extension InstructionSet {
-    package func kernel(_ kernel: Kernel) -> PieceKernel {
-        #if DEBUG
-            DebugBuild.warn
-        #endif
-        #if arch(x86_64)
-            return switch self {
-            case .baseline: unsafe MartletKernels.kernel(kernel)
-            case .avx2: unsafe MartletKernelsAVX2.kernel(kernel)
-            case .avx512: unsafe MartletKernelsAVX512.kernel(kernel)
-            }
-        #else
-            return unsafe MartletKernels.kernel(kernel)
-        #endif
-    }
+    #if arch(x86_64)
+        package func kernel(_ kernel: Kernel) -> PieceKernel {
+            unsafe own(MartletKernels.kernel, MartletKernelsAVX2.kernel, MartletKernelsAVX512.kernel, kernel)
+        }
 
-    package func sweep(_ rule: Rule) -> Sweep {
-        #if DEBUG
-            DebugBuild.warn
-        #endif
-        #if arch(x86_64)
-            return switch self {
-            case .baseline: unsafe MartletKernels.sweep(rule)
-            case .avx2: unsafe MartletKernelsAVX2.sweep(rule)
-            case .avx512: unsafe MartletKernelsAVX512.sweep(rule)
-            }
-        #else
-            return unsafe MartletKernels.sweep(rule)
-        #endif
-    }
+        package func sweep(_ rule: Rule) -> Sweep {
+            unsafe own(MartletRules.sweep, MartletRulesAVX2.sweep, MartletRulesAVX512.sweep, rule)
+        }
 
-    package func pass(_ pass: Pass) -> PassKernel {
-        #if DEBUG
-            DebugBuild.warn
-        #endif
-        #if arch(x86_64)
+        package func pass(_ pass: Pass) -> PassKernel {
+            unsafe own(MartletRules.pass, MartletRulesAVX2.pass, MartletRulesAVX512.pass, pass)
+        }
+
+        /// What this set's table has at a number.
+        @inline(__always)
+        private func own<Number, Function>(
+            _ baseline: (Number) -> Function, _ avx2: (Number) -> Function, _ avx512: (Number) -> Function,
+            _ number: Number
+        ) -> Function {
+            DebugBuild.warn()
             return switch self {
-            case .baseline: unsafe MartletKernels.pass(pass)
-            case .avx2: unsafe MartletKernelsAVX2.pass(pass)
-            case .avx512: unsafe MartletKernelsAVX512.pass(pass)
+            case .baseline: baseline(number)
+            case .avx2: avx2(number)
+            case .avx512: avx512(number)
             }
-        #else
-            return unsafe MartletKernels.pass(pass)
-        #endif
-    }
+        }
+    #else
+        package func kernel(_ kernel: Kernel) -> PieceKernel { unsafe own(MartletKernels.kernel, kernel) }
+        package func sweep(_ rule: Rule) -> Sweep { unsafe own(MartletRules.sweep, rule) }
+        package func pass(_ pass: Pass) -> PassKernel { unsafe own(MartletRules.pass, pass) }
+
+        /// What the only table has at a number.
+        @inline(__always)
+        private func own<Number, Function>(_ only: (Number) -> Function, _ number: Number) -> Function {
+            DebugBuild.warn()
+            return only(number)
+        }
+    #endif
 }
 
 /// What a debug build says once: nobody should take its speed for the library's.
@@ -68,8 +65,15 @@ enum DebugBuild {
 
         """
 
+    @inline(__always)
+    static func warn() {
+        #if DEBUG
+            warned
+        #endif
+    }
+
     #if DEBUG
-        static let warn: Void = {
+        private static let warned: Void = {
             let text = Array(warning.utf8)
             _ = unsafe write(2, text, text.count)
         }()

@@ -1,5 +1,5 @@
 // The kernels of models' operations by number, what one is and may use, and what it is asked. Each request is a struct in
-// a file of its name; the twins of the kernels name the functions in their Table.swift.
+// a file of its name; the twins of Kernels name the functions in their Table.swift.
 
 /// The kernels of models' operations.
 package enum Kernel {

@@ -1,5 +1,5 @@
-// The update rules by number, and what the loop of one is. What it works on stands in Run.swift; the twins of the
-// kernels name the loops in their Table.swift.
+// The update rules by number, and what the loop of one is. What it works on stands in Run.swift; the twins of
+// Rules name the loops in their Table.swift.
 
 /// The update rules that kernels implement.
 package enum Rule: CaseIterable {

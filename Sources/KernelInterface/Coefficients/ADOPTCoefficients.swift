@@ -1,4 +1,4 @@
-/// Coefficients of one step of ADOPT; the equation stands in Kernels/Rules/ADOPTRule.swift.
+/// Coefficients of one step of ADOPT; the equation stands in Rules/ADOPTRule.swift.
 package struct ADOPTCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

@@ -1,4 +1,4 @@
-/// Coefficients of one step of AdEMAMix; the equation stands in Kernels/Rules/AdEMAMixRule.swift.
+/// Coefficients of one step of AdEMAMix; the equation stands in Rules/AdEMAMixRule.swift.
 package struct AdEMAMixCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

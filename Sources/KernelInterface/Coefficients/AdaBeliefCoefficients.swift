@@ -1,4 +1,4 @@
-/// Coefficients of one step of AdaBelief; the equation stands in Kernels/Rules/AdaBeliefRule.swift.
+/// Coefficients of one step of AdaBelief; the equation stands in Rules/AdaBeliefRule.swift.
 package struct AdaBeliefCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

@@ -1,4 +1,4 @@
-/// Coefficients of one step of AdaBound; the equation stands in Kernels/Rules/AdaBoundRule.swift.
+/// Coefficients of one step of AdaBound; the equation stands in Rules/AdaBoundRule.swift.
 package struct AdaBoundCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

@@ -1,4 +1,4 @@
-/// Coefficients of one step of Adafactor; the equation stands in Kernels/Passes/Adafactor.swift.
+/// Coefficients of one step of Adafactor; the equation stands in Rules/Passes/Adafactor.swift.
 package struct AdafactorCoefficients: BitwiseCopyable {
     /// Of the new squares in the averages.
     package var weight = 0.0

@@ -1,4 +1,4 @@
-/// Coefficients of one step of Adagrad; the equation stands in Kernels/Rules/AdagradRule.swift.
+/// Coefficients of one step of Adagrad; the equation stands in Rules/AdagradRule.swift.
 package struct AdagradCoefficients: BitwiseCopyable {
     package var rate = 0.0
     package var eps = 0.0

@@ -1,7 +1,7 @@
 // The numbers that Adam's rule needs at one step; Optimizers/Algorithms/Adam.swift forms them in Double. A kernel rounds
 // each of them once to the type it computes in, and keeps beta2 and stepSize to twice its precision.
 
-/// Coefficients of one Adam step; the equation stands in Kernels/Rules/AdamRule.swift.
+/// Coefficients of one Adam step; the equation stands in Rules/AdamRule.swift.
 package struct AdamCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var oneMinusBeta1 = 1.0

@@ -1,4 +1,4 @@
-/// Coefficients of one step of Adamax; the equation stands in Kernels/Rules/AdamaxRule.swift.
+/// Coefficients of one step of Adamax; the equation stands in Rules/AdamaxRule.swift.
 package struct AdamaxCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

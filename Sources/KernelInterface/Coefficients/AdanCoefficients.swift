@@ -1,4 +1,4 @@
-/// Coefficients of one step of Adan; the equation stands in Kernels/Rules/AdanRule.swift.
+/// Coefficients of one step of Adan; the equation stands in Rules/AdanRule.swift.
 package struct AdanCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

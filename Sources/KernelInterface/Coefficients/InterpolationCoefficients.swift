@@ -1,4 +1,4 @@
-/// The one coefficient of a move towards another array; the equation stands in Kernels/Rules/InterpolationRule.swift.
+/// The one coefficient of a move towards another array; the equation stands in Rules/InterpolationRule.swift.
 package struct InterpolationCoefficients: BitwiseCopyable {
     package var weight = 0.0
 

@@ -1,4 +1,4 @@
-/// Coefficients of one step of LaProp; the equation stands in Kernels/Rules/LaPropRule.swift.
+/// Coefficients of one step of LaProp; the equation stands in Rules/LaPropRule.swift.
 package struct LaPropCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

@@ -1,4 +1,4 @@
-/// Coefficients of one step of NAdam; the equation stands in Kernels/Rules/NAdamRule.swift.
+/// Coefficients of one step of NAdam; the equation stands in Rules/NAdamRule.swift.
 package struct NAdamCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

@@ -1,4 +1,4 @@
-/// Coefficients of one step of RAdam; the equation stands in Kernels/Rules/RAdamRule.swift.
+/// Coefficients of one step of RAdam; the equation stands in Rules/RAdamRule.swift.
 package struct RAdamCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

@@ -1,4 +1,4 @@
-/// Coefficients of one step of RMSprop; the equation stands in Kernels/Rules/RMSpropRule.swift.
+/// Coefficients of one step of RMSprop; the equation stands in Rules/RMSpropRule.swift.
 package struct RMSpropCoefficients: BitwiseCopyable {
     package var alpha = 0.0
     package var momentum = 0.0

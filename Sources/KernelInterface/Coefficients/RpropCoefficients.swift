@@ -1,4 +1,4 @@
-/// Coefficients of one step of Rprop; the equation stands in Kernels/Rules/RpropRule.swift.
+/// Coefficients of one step of Rprop; the equation stands in Rules/RpropRule.swift.
 package struct RpropCoefficients: BitwiseCopyable {
     /// Factor after a change of sign.
     package var smaller = 0.5

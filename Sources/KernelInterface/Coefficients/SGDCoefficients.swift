@@ -1,4 +1,4 @@
-/// Coefficients of one step of gradient descent; the equation stands in Kernels/Rules/SGDRule.swift.
+/// Coefficients of one step of gradient descent; the equation stands in Rules/SGDRule.swift.
 package struct SGDCoefficients: BitwiseCopyable {
     package var momentum = 0.0
     /// The gradient's weight in the momentum.

@@ -1,4 +1,4 @@
-/// Coefficients of one Schedule-Free step; the equation stands in Kernels/Rules/ScheduleFreeRule.swift.
+/// Coefficients of one Schedule-Free step; the equation stands in Rules/ScheduleFreeRule.swift.
 package struct ScheduleFreeCoefficients: BitwiseCopyable {
     package var beta2 = 0.0
     package var rootScale = 1.0

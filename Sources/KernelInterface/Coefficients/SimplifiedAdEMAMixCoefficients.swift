@@ -1,4 +1,4 @@
-/// Coefficients of one step of simplified AdEMAMix; the equation stands in Kernels/Rules/SimplifiedAdEMAMixRule.swift.
+/// Coefficients of one step of simplified AdEMAMix; the equation stands in Rules/SimplifiedAdEMAMixRule.swift.
 package struct SimplifiedAdEMAMixCoefficients: BitwiseCopyable {
     package var beta1 = 0.0
     package var beta2 = 0.0

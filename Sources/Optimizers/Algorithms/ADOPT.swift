@@ -1,5 +1,5 @@
 // ADOPT as in its authors' code (iShohei220/adopt): gradients over the root are clipped to the fourth root of the steps taken,
-// and the first step only begins the second moment. Equation and source: Kernels/Rules/ADOPTRule.swift.
+// and the first step only begins the second moment. Equation and source: Rules/ADOPTRule.swift.
 import MartletKernelInterface
 
 enum ADOPT: SweepDefinition {

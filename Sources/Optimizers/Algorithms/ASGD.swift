@@ -2,7 +2,7 @@
 // end of the step before, and are kept in the state:
 //   eta = lr / (1 + lambd lr t)^alpha,  lr at first;  mu = 1 / max(1, t - t0),  1 at first
 //   p <- (1 - lambd eta) p - eta g
-// Equation and source: Kernels/Rules/ASGDRule.swift.
+// Equation and source: Rules/ASGDRule.swift.
 import MartletKernelInterface
 
 enum ASGD: SweepDefinition {

@@ -1,5 +1,5 @@
 // AdEMAMix as in apple/ml-ademamix: alpha grows in a line over alpha_warmup steps, and the half-life of beta3 from that of
-// beta1 over beta3_warmup steps. The simplified form has one average. Equations and sources: Kernels/Rules/AdEMAMixRule.swift and
+// beta1 over beta3_warmup steps. The simplified form has one average. Equations and sources: Rules/AdEMAMixRule.swift and
 // SimplifiedAdEMAMixRule.swift.
 import MartletKernelInterface
 

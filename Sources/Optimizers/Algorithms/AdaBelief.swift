@@ -1,5 +1,5 @@
 // AdaBelief as in adabelief-pytorch 0.2.1: eps is added to the state at each step and beside the root again; rectified unless
-// RECTIFY is taken away. optax adds eps_root to the state. Equation and source: Kernels/Rules/AdaBeliefRule.swift.
+// RECTIFY is taken away. optax adds eps_root to the state. Equation and source: Rules/AdaBeliefRule.swift.
 import MartletKernelInterface
 
 enum AdaBelief: SweepDefinition {

@@ -1,7 +1,7 @@
 // AdaBound and, with AMSGRAD, AMSBound, as in Luolc/AdaBound. The first step's rate is in the state as base_lr, so that a
 // schedule scales final_lr too:
 //   f = final_lr lr / base_lr,  lower = f (1 - 1 / (gamma t + 1)),  upper = f (1 + 1 / (gamma t))
-// Equation and source: Kernels/Rules/AdaBoundRule.swift.
+// Equation and source: Rules/AdaBoundRule.swift.
 import MartletKernelInterface
 
 enum AdaBound: SweepDefinition {

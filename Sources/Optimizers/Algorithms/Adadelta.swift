@@ -1,4 +1,4 @@
-// Adadelta as in torch.optim.Adadelta. Equation and source: Kernels/Rules/AdadeltaRule.swift.
+// Adadelta as in torch.optim.Adadelta. Equation and source: Rules/AdadeltaRule.swift.
 import MartletKernelInterface
 
 enum Adadelta: SweepDefinition {

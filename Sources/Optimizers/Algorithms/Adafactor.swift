@@ -1,5 +1,5 @@
 // Adafactor as in torch.optim.Adafactor, where lr is the most that the relative step size may be and the rate of weight
-// decay; or by the paper's, Keras's or optax's rules. Equation and source: Kernels/Passes/Adafactor.swift.
+// decay; or by the paper's, Keras's or optax's rules. Equation and source: Rules/Passes/Adafactor.swift.
 import MartletCompute
 import MartletKernelInterface
 

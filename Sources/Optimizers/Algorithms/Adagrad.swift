@@ -1,5 +1,5 @@
 // Adagrad as in torch.optim.Adagrad; Keras and optax have eps under the root. Equation and source:
-// Kernels/Rules/AdagradRule.swift.
+// Rules/AdagradRule.swift.
 import MartletKernelInterface
 
 enum Adagrad: SweepDefinition {

@@ -1,5 +1,5 @@
 // Adam and AdamW: their hyperparameters, their slots, and the numbers of one step. Equations and sources:
-// Kernels/Rules/AdamRule.swift and martlet.h. The conventions of torch, Keras and optax differ in the places marked below.
+// Rules/AdamRule.swift and martlet.h. The conventions of torch, Keras and optax differ in the places marked below.
 import MartletKernelInterface
 
 enum Adam: SweepDefinition {

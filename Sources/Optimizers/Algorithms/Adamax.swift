@@ -1,5 +1,5 @@
 // Adamax as in torch.optim.Adamax and optax; Keras adds eps beside the maximum and not inside. Equation and source:
-// Kernels/Rules/AdamaxRule.swift.
+// Rules/AdamaxRule.swift.
 import MartletKernelInterface
 
 enum Adamax: SweepDefinition {

@@ -1,6 +1,6 @@
 // Adan as in its authors' code (sail-sg/Adan), with a proximal decay, p <- p / (1 + lr weight_decay) after the step; with
 // DECOUPLED_DECAY p <- (1 - lr weight_decay) p before it, their no_prox. beta1, beta2 and beta3 are the rates that averages keep.
-// optax gives the difference the weight 1 - beta2 in place of beta2, and decays without a quotient, as no_prox. Equation and source: Kernels/Rules/AdanRule.swift.
+// optax gives the difference the weight 1 - beta2 in place of beta2, and decays without a quotient, as no_prox. Equation and source: Rules/AdanRule.swift.
 import MartletKernelInterface
 
 enum Adan: SweepDefinition {

@@ -1,6 +1,6 @@
 // LaProp as in its authors' code (Z-T-WANG/LaProp-Optimizer), where the rate is inside the momentum and the step is divided by
 // an average of rates, exp_avg_lr_1 in the state. The paper's algorithm 1, semantics "paper", has the rate outside. Equation and
-// source: Kernels/Rules/LaPropRule.swift.
+// source: Rules/LaPropRule.swift.
 import MartletKernelInterface
 
 enum LaProp: SweepDefinition {

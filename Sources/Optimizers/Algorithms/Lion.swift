@@ -1,4 +1,4 @@
-// Lion as in lion-pytorch and google/automl. Equation and source: Kernels/Rules/LionRule.swift.
+// Lion as in lion-pytorch and google/automl. Equation and source: Rules/LionRule.swift.
 import MartletKernelInterface
 
 enum Lion: SweepDefinition {

@@ -3,7 +3,7 @@
 //   p <- p - lr (1 - mu_t) / (1 - product mu_1 ... mu_t) g / d - lr mu_{t+1} / (1 - product mu_1 ... mu_{t+1}) m / d
 //   d = sqrt(v / c2) + eps
 // Keras has a psi of 1 whatever momentum_decay says; optax has no schedule: beta1 in the place of each mu, and powers of it
-// in that of the products. Equation and source: Kernels/Rules/NAdamRule.swift.
+// in that of the products. Equation and source: Rules/NAdamRule.swift.
 import MartletKernelInterface
 
 enum NAdam: SweepDefinition {

@@ -1,6 +1,6 @@
 // RAdam as in torch.optim.RAdam: rectified where the length rho_t of the second moment's average is over 5, with eps beside
 // the uncorrected root. optax and the paper's own code begin at 5; optax has eps beside the corrected root. Equation and source:
-// Kernels/Rules/RAdamRule.swift.
+// Rules/RAdamRule.swift.
 import MartletKernelInterface
 
 enum RAdam: SweepDefinition {

@@ -1,5 +1,5 @@
 // RMSprop as in torch.optim.RMSprop; Keras and optax have eps under the root and the rate inside the momentum. Equation and
-// sources: Kernels/Rules/RMSpropRule.swift.
+// sources: Rules/RMSpropRule.swift.
 import MartletKernelInterface
 
 enum RMSprop: SweepDefinition {

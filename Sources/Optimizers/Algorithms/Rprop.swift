@@ -1,4 +1,4 @@
-// Rprop as in torch.optim.Rprop. Equation and source: Kernels/Rules/RpropRule.swift.
+// Rprop as in torch.optim.Rprop. Equation and source: Rules/RpropRule.swift.
 import MartletKernelInterface
 
 enum Rprop: SweepDefinition {

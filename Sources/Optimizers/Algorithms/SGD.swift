@@ -1,6 +1,6 @@
 // Gradient descent, with momentum, dampening and Nesterov's look ahead as in torch.optim.SGD. Keras keeps the rate inside the
 // momentum, so that a change of the rate is felt later, and has no dampening. Equation and sources:
-// Kernels/Rules/SGDRule.swift.
+// Rules/SGDRule.swift.
 import MartletKernelInterface
 
 enum SGD: SweepDefinition {

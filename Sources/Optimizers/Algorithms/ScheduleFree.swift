@@ -2,7 +2,7 @@
 // the averaged point is x = y + (1 - 1 / beta1) (z - y), with momentum for beta1 in gradient descent.
 //   rate = lr, in a line from 0 over warmup_steps (RAdam: rectified instead, and 0 until rho_t is over 4)
 //   w = t^r (the largest rate so far)^weight_lr_power,  c = w / (the sum of all w so far)
-// Equation and source: Kernels/Rules/ScheduleFreeRule.swift.
+// Equation and source: Rules/ScheduleFreeRule.swift.
 import MartletKernelInterface
 
 /// What the three have in common.

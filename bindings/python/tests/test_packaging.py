@@ -143,9 +143,11 @@ def test_sdist_builds_in_an_empty_folder(tmp_path: Path) -> None:
     for wanted in ("Package.swift", "include/martlet.h", "include/module.modulemap", "Sources/Martlet/exports.map",
                    "Sources/CGlibc/versions.S", "bindings/c/MartletConfig.cmake.in"):  # fmt: skip
         assert (folder / wanted).is_file()
-    for twin in ("KernelsAVX2", "KernelsAVX512"):
-        names = {path.name for path in (folder / "Sources" / twin).iterdir()}
-        assert names == {path.name for path in (ROOT / "Sources" / "Kernels").iterdir()}
+    for room in ("Kernels", "Rules"):
+        for twin in (room, f"{room}AVX2", f"{room}AVX512"):
+            for linked in ("", "Lanes"):
+                names = {path.name for path in (folder / "Sources" / twin / linked).iterdir()}
+                assert names == {path.name for path in (ROOT / "Sources" / room / linked).iterdir()}
     assert not list(folder.rglob("*.so*"))
     again = built("sdist", folder, tmp_path / "again")
     with tarfile.open(archive) as first, tarfile.open(again) as second:

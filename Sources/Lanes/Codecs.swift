@@ -1,6 +1,6 @@
 // Codecs: how stored elements become lanes that a rule computes on, and back, sixteen at a time and in registers: their
 // few instructions run while the processor divides. bf16 and fp16 keep their denormals whatever the processor's flush
-// mode; a NaN stays a NaN. No choice of types (Sweep.swift), no loads or stores of its own (Memory.swift).
+// mode; a NaN stays a NaN. No choice of types (Rules/Sweep.swift), no loads or stores of its own (Memory.swift).
 //
 // Widths change lane by lane, and not by the standard library's generic conversions: those can be emitted as functions
 // of their own, under one name for every instruction set, of which the linker keeps any.

@@ -1,13 +1,13 @@
-// The twins of the kernels as the tests call them: through their switches, where the machine can run them.
+// The twins of the rules as the tests call them: through their switches, where the machine can run them.
 
 import CMachine
 import MartletKernelInterface
-import MartletKernels
+import MartletRules
 import Testing
 
 #if arch(x86_64)
-    import MartletKernelsAVX2
-    import MartletKernelsAVX512
+    import MartletRulesAVX2
+    import MartletRulesAVX512
 #endif
 
 enum Twin: String, CaseIterable, Sendable {
@@ -27,12 +27,12 @@ enum Twin: String, CaseIterable, Sendable {
     private func sweep(_ rule: Rule) -> Sweep {
         #if arch(x86_64)
             switch self {
-            case .baseline: MartletKernels.sweep(rule)
-            case .avx2: MartletKernelsAVX2.sweep(rule)
-            case .avx512: MartletKernelsAVX512.sweep(rule)
+            case .baseline: MartletRules.sweep(rule)
+            case .avx2: MartletRulesAVX2.sweep(rule)
+            case .avx512: MartletRulesAVX512.sweep(rule)
             }
         #else
-            MartletKernels.sweep(rule)
+            MartletRules.sweep(rule)
         #endif
     }
 
@@ -69,7 +69,7 @@ extension Run {
 @Suite struct TwinTests {
     @Test func saysWhichTwinsRun() {
         for twin in Twin.allCases where !twin.isHere {
-            print("kernels: this machine has no \(twin.rawValue), so its tests are left out")
+            print("rules: this machine has no \(twin.rawValue), so its tests are left out")
         }
         #expect(Twin.here.contains(.baseline))
     }

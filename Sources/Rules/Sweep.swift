@@ -1,7 +1,7 @@
 // The walk of a rule over one run of elements: load sixteen of each array, decoded, run the rule, store, encoded. One
 // pass through memory. Runs whose arrays are all in the type computed in have a loop of their own, without decisions;
 // in fp64 it is the only one, and what is stored otherwise comes to it by way of blocks (Blocks.swift).
-// No equation (Rules), no storage types (Codecs.swift), no threads, no floating-point mode.
+// No equation (each rule's file), no storage types (Codecs.swift), no threads, no floating-point mode.
 
 import MartletKernelInterface
 
