@@ -11,7 +11,7 @@ import PackageDescription
 /// Every module: Swift 6 mode (from the tools version), warnings are errors.
 let everywhere: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
-/// Every module but the kernels also marks each unsafe expression.
+/// Every module but rules and kernels also marks each unsafe expression.
 let strict: [SwiftSetting] = everywhere + [.strictMemorySafety()]
 
 /// Loops over memory: one module for each instruction set, all of them made of the one folder Sources/<room>, to which

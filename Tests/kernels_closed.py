@@ -28,6 +28,8 @@ WEAK_HELPERS: set[str] = set()
 # for it, and the words of the kernels.
 CALLED = {"memcpy", "memmove", "memset", "__stack_chk_fail", "fma"}
 INTERFACE = "MartletKernelInterface"
+# Data of the standard library that it may name: protocols that one of its own asks for. They hold no code.
+PROTOCOLS = re.compile(r"\$s(?:S\w|s\d+\w+)Mp")
 
 AVX_REGISTER = re.compile(r"%(?:ymm\d|zmm\d|k[0-7]\b)")
 AVX512_REGISTER = re.compile(r"%(?:zmm\d|k[0-7]\b)")
@@ -71,7 +73,8 @@ def check_object(twin: str, path: pathlib.Path, violations: list[str]) -> collec
         own = name.startswith(prefix(twin))
         if section == "UND":
             counts["called or read"] += 1
-            if not (own or name in CALLED or name.startswith(prefix(INTERFACE)) or name == "_GLOBAL_OFFSET_TABLE_"):
+            known = name in CALLED or name == "_GLOBAL_OFFSET_TABLE_" or PROTOCOLS.fullmatch(name)
+            if not (own or known or name.startswith(prefix(INTERFACE))):
                 violations.append(f"{path.name} of {twin} needs {name}")
         elif kind == "FUNC":
             counts["functions"] += 1
