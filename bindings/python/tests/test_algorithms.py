@@ -263,6 +263,9 @@ def test_schedule_free_modes() -> None:
             refused()
     assert arrays.lr == 1
     arrays.train()
+    for groups, error in ((3, martlet.MartletError), ([{"train_mode": "no"}], martlet.DTypeError)):
+        with pytest.raises(error):
+            arrays.load_state_dict({"state": {}, "param_groups": groups})
     np.testing.assert_allclose(array, before)
     assert all(map(math.isfinite, array))
 

@@ -220,8 +220,11 @@ def test_what_is_no_optimizer() -> None:
         convert.from_keras(object(), martlet.optim.Adam(arrays()))
     with pytest.raises(martlet.DTypeError, match="none of optax's named tuples"):
         convert.from_optax({}, martlet.optim.Adam(arrays()))
-    with pytest.raises(martlet.DTypeError, match="an optimizer of torch's shape, or its state_dict"):
-        convert.from_torch(3, martlet.optim.Adam(arrays()))
+    for other in (3, torch.nn.Linear(1, 1)):
+        with pytest.raises(martlet.DTypeError, match="an optimizer of torch's shape, or its state_dict"):
+            convert.from_torch(other, martlet.optim.Adam(arrays()))
+        with pytest.raises(martlet.DTypeError, match="an optimizer of torch's shape, or its state_dict"):
+            convert.to_torch(martlet.optim.Adam(arrays()), other)
     with pytest.raises(martlet.FormatError, match="no variables yet"):
         convert.from_keras(keras.optimizers.Adam(), martlet.optim.Adam(arrays()))
     with pytest.raises(martlet.UnsupportedError, match="use_ema"):

@@ -75,6 +75,9 @@ TURNED_BAD: list[tuple[str, Any, str]] = [
     ("amsgrad", "False", "amsgrad is 'False'; wanted True or False"),
     ("maximize", None, "maximize is None"),
     ("flush_denormals", "no", "flush_denormals is 'no'; wanted True, False or None"),
+    ("differentiable", torch.ones(2), "differentiable is tensor"),
+    ("lr", torch.ones(2), "lr is tensor"),
+    ("maximize", np.ones(2), "maximize is array"),
 ]
 
 
@@ -94,19 +97,21 @@ def test_hyperparameters_that_turn_bad(warm: bool) -> None:
     parameter = nn.Parameter(torch.ones(2))
     optimizer = martlet.torch.Adam([parameter])
     parameter.grad = torch.ones(2)
-    if warm:
-        optimizer.step()
-    before = parameter.detach().clone()
     group = optimizer.param_groups[0]
     good_group = dict(group)
     for option, value, text in TURNED_BAD:
+        if warm:
+            optimizer.step()
+        before = parameter.detach().clone()
         group[option] = value
         for _ in range(2):
             with pytest.raises((ValueError, TypeError), match=rf"param_groups\[0\]: {text}") as caught:
                 optimizer.step()
             assert isinstance(caught.value, martlet.MartletError)
+            assert torch.equal(parameter, before)
         group.clear()
         group.update(good_group)
+    before = parameter.detach().clone()
     for option in [*group]:
         if option in ("fused", "foreach", "capturable", "params"):
             continue
@@ -325,4 +330,40 @@ def test_options_that_go_wrong_between_steps(option: str, value: object) -> None
     before = parameter.detach().clone()
     with pytest.raises(martlet.MartletError, match=r"param_groups\[0\]"):
         optimizer.step()
+    assert torch.equal(parameter, before)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, 0.0, "moments", [1.0], torch.ones(2)], ids=repr)
+@pytest.mark.parametrize("warm", [False, True], ids=["first step", "later step"])
+@pytest.mark.parametrize("name", ["Adam", "SGD", "NAdam", "Adafactor", "AdamWScheduleFree"])
+def test_a_state_that_is_no_dict(name: str, warm: bool, wrong: Any) -> None:
+    parameter = nn.Parameter(torch.ones(2))
+    optimizer = getattr(martlet.torch, name)([parameter])
+    parameter.grad = torch.ones(2)
+    if warm:
+        optimizer.step()
+    optimizer.state[parameter] = wrong
+    before = parameter.detach().clone()
+    with pytest.raises(
+        martlet.FormatError, match=r"the state of param_groups\[0\]\['params'\]\[0\] is a \w+; wanted a dict"
+    ):
+        optimizer.step()
+    assert optimizer.state[parameter] is wrong
+    assert torch.equal(parameter, before)
+
+
+@pytest.mark.parametrize("wrong", [None, "no", 2, torch.ones(2), np.ones(2)], ids=repr)
+def test_a_mode_that_is_none(wrong: Any) -> None:
+    parameter = nn.Parameter(torch.ones(2))
+    optimizer = martlet.torch.AdamWScheduleFree([parameter])
+    parameter.grad = torch.ones(2)
+    optimizer.step()
+    optimizer.param_groups[0]["train_mode"] = wrong
+    before = parameter.detach().clone()
+    for call in (optimizer.step, optimizer.train, optimizer.eval):
+        with pytest.raises(martlet.DTypeError, match="train_mode is .*; wanted True or False"):
+            call()
+    assert torch.equal(parameter, before)
+    optimizer.param_groups[0]["train_mode"] = 1  # as files of other libraries may have it
+    optimizer.train()
     assert torch.equal(parameter, before)

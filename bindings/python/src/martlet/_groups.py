@@ -185,7 +185,7 @@ class Rows:
             seen = [dict(group) for group in groups]
             if seen == self._seen:
                 return self._rows
-        except (LookupError, TypeError, ValueError):
+        except (LookupError, TypeError, ValueError, RuntimeError):  # arrays and tensors do not compare as numbers do
             seen = []
         check_count(groups, wanted)
         self._seen = None  # A signal's handler may end this between the two.

@@ -89,10 +89,10 @@ def _check_counts(ours: Ours, given: Sequence[Group], library: str) -> None:
 
 
 def _state_dict_of(theirs: Any) -> dict[str, Any]:
-    if not hasattr(theirs, "state_dict"):
+    packed: Any = theirs.state_dict() if hasattr(theirs, "state_dict") else None
+    if not isinstance(packed, Mapping) or not isinstance(packed.get("param_groups"), list | tuple):
         raise DTypeError(f"theirs is {theirs!r:.80}; wanted an optimizer of torch's shape, or its state_dict")
-    packed: dict[str, Any] = theirs.state_dict()
-    return packed
+    return dict(packed)
 
 
 def _form_of(theirs: Any, ours: Ours) -> tuple[str, Form] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from martlet import _ffi_optimizers
+from martlet import _ffi_optimizers, _spellings
 from martlet._errors import ArgumentError, OrderError
 from martlet._owner import gated
 from martlet._spellings import OMITTED
@@ -42,8 +42,10 @@ class ScheduleFree(Optimizer):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """As every optimizer's. In evaluation, or of a state of martlet.torch that was, an OrderError."""
         self._refuse_evaluation("load_state_dict()")
-        groups = state_dict.get("param_groups", ()) if isinstance(state_dict, Mapping) else ()
-        if not all(group.get("train_mode", True) for group in groups if isinstance(group, Mapping)):
+        groups = state_dict.get("param_groups") if isinstance(state_dict, Mapping) else ()
+        groups = groups if isinstance(groups, list | tuple) else ()  # the next one says what else is wrong
+        modes = [group.get("train_mode", True) for group in groups if isinstance(group, Mapping)]
+        if not all(_spellings.flag(mode, "train_mode") for mode in modes):
             raise OrderError("the state was taken in evaluation; call train() there before state_dict()")
         super().load_state_dict(state_dict)
 

@@ -81,7 +81,9 @@ class Kind:
 
     def is_differentiable(self, group: Group) -> bool:
         """Whether torch steps a group."""
-        return "differentiable" in self.stated and bool(group["differentiable"])
+        if "differentiable" not in self.stated or (given := group["differentiable"]) is None:
+            return False
+        return _spellings.flag(given, "differentiable")
 
     def change_in_place(self, group: Group) -> bool:
         """Whether a number can change while the objects in the group stay the same, as a tensor's or a list's can."""
@@ -150,6 +152,7 @@ class Kind:
                     f"{where} has no {option!r}, which a step reads: put it back, group[{option!r}] = ..."
                 )
         try:
+            self.is_differentiable(group)
             self.check_options(group)
         except MartletError as error:
             raise type(error)(f"{where}: {error}") from None

@@ -73,7 +73,7 @@ class Plan:
         """Checks a parameter with its gradient and state. None: it has neither, and nothing is to be done."""
         kind, every = self._kind, self._slots[index]
         wanted = every.of(parameter.shape)
-        entry: Entry = self._state.get(parameter) or {}
+        entry = states.entry_of(self._state, parameter, name)
         if parameter.grad is None and (not self._has_stepped(entry) or not parameter.numel()):
             self._idle.append(parameter)
             return None
@@ -194,11 +194,11 @@ class Plan:
         """Steps, with new gradients and hyperparameters. False, and nothing done, where another plan is needed."""
         if is_private is not self._is_private or not self._has_kept(groups, state):
             return False
-        if self._options_change_in_place or [list(group.values()) for group in groups] != self._options:
-            try:
+        try:
+            if self._options_change_in_place or [list(group.values()) for group in groups] != self._options:
                 self._take_options(groups)
-            except (LookupError, TypeError, ValueError):
-                return False  # making another plan says what is wrong
+        except (LookupError, TypeError, ValueError, RuntimeError):  # tensors and arrays do not compare as numbers do
+            return False  # making another plan says what is wrong
         active = self._active
         try:
             moments = () if is_private else self._moments_in(state)

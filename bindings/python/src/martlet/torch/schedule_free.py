@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from martlet import _ffi_optimizers
+from martlet import _ffi_optimizers, _spellings
 from martlet._errors import ArgumentError, OrderError
 from martlet.torch._optimizer import Optimizer
+from martlet.torch.options import Group
 from martlet.torch.plan import Plan
 
 
@@ -27,7 +28,7 @@ class ScheduleFree(Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """As every optimizer's; in evaluation an OrderError."""
-        if not all(group["train_mode"] for group in self.param_groups):
+        if not all(map(_trains, self.param_groups)):
             raise OrderError("the parameters are at the trained point, for evaluation; call train() before step()")
         return super().step(closure)
 
@@ -36,11 +37,15 @@ class ScheduleFree(Optimizer):
             if float(group["momentum"] if "momentum" in group else group["betas"][0]) == 0:
                 name = "momentum" if "momentum" in group else "betas[0]"
                 raise ArgumentError(f"param_groups[{index}]: {name} is 0, which keeps no average; wanted more than 0")
-        groups = [group for group in self.param_groups if group["train_mode"] is not train]
+        groups = [group for group in self.param_groups if _trains(group) is not train]
         mode = _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION
         Plan(self._kind, groups, self._states, self._counts, self._is_private).move(mode)
         for group in groups:
             group["train_mode"] = train
+
+
+def _trains(group: Group) -> bool:
+    return _spellings.flag(group["train_mode"], "train_mode")
 
 
 class SGDScheduleFree(ScheduleFree, algorithm=_ffi_optimizers.SCHEDULE_FREE_SGD):

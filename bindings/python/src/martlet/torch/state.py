@@ -134,6 +134,14 @@ def number_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     return torch.tensor(value, dtype=dtype, device="cpu")
 
 
+def entry_of(state: dict[Any, Any], parameter: Tensor, name: str) -> dict[str, Any]:
+    """A parameter's state; empty where it has none."""
+    entry = state.get(parameter, {})
+    if not isinstance(entry, dict):
+        raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
+    return entry
+
+
 def check_complete(entry: dict[str, Any], parameter: Tensor, name: str, kind: Kind) -> None:
     """Refuses a state that has some of what a step needs, as other optimizers leave it."""
     steps = ("step",) if kind.shows_step else ()
