@@ -80,7 +80,7 @@ def test_weights_have_kerass_order_and_shapes() -> None:
     assert ours.count_params() == theirs.count_params()
 
 
-CLASSES = ["Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop", "SGD"]
+CLASSES = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop", "SGD"]
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -99,6 +99,8 @@ def test_defaults_of_optimizers_are_kerass(name: str) -> None:
 # eps is large where the convention for it is to show.
 TRAINED: list[tuple[str, dict[str, Any]]] = [
     ("Adadelta", {"learning_rate": 1.0, "weight_decay": 0.1}),
+    ("Adafactor", {"learning_rate": 0.9, "beta_2_decay": -0.7, "epsilon_1": 1e-4, "epsilon_2": 0.1}),
+    ("Adafactor, another way", {"learning_rate": 0.9, "clip_threshold": 1.5, "relative_step": False}),
     ("Adagrad", {"learning_rate": 0.01, "epsilon": 1e-3, "weight_decay": 0.1}),
     ("Adam", {"learning_rate": 0.01, "epsilon": 1e-3}),
     ("AdamW", {"learning_rate": 0.01, "amsgrad": True}),
@@ -113,19 +115,44 @@ TRAINED: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize("name, options", TRAINED, ids=[name for name, _ in TRAINED])
 def test_optimizers_train_as_kerass(name: str, options: dict[str, Any]) -> None:
     """Several steps of our gradients: Keras's optimizer takes the same ones."""
+    name = name.partition(",")[0]
     x, y = digits_like(40, (20,))
     ours = mlp(nn)
     ours.compile(getattr(nn, name)(**options), "sparse_categorical_crossentropy")
     start = ours.parameters().copy()
-    variable = keras.Variable(start.copy())
+    variables = [keras.Variable(weight) for weight in ours.get_weights()]
+    ends = np.cumsum([weight.size for weight in ours.get_weights()])[:-1]
     optimizer = getattr(keras.optimizers, name)(**options)
     for _ in range(12):
         ours.train_on_batch(x, y)
-        optimizer.apply([keras.ops.convert_to_tensor(ours.gradients())], [variable])
-    moved, wanted = ours.parameters() - start, keras.ops.convert_to_numpy(variable.value) - start
+        parts = np.split(ours.gradients(), ends)
+        optimizer.apply(
+            [keras.ops.reshape(part, variable.shape) for part, variable in zip(parts, variables, strict=True)],
+            variables,
+        )
+    moved = ours.parameters() - start
+    wanted = np.concatenate([np.ravel(keras.ops.convert_to_numpy(variable.value)) for variable in variables]) - start
     far = np.abs(moved - wanted) > 1e-4 * np.abs(wanted).max() + 1e-6 * np.abs(start)
     # Of Lion, an element whose momentum is all but 0 may step the other way.
     assert far.sum() <= (2 if name == "Lion" else 0), np.abs(moved - wanted).max() / np.abs(wanted).max()
+
+
+def test_relative_step_changes_nothing() -> None:
+    """Six steps at a rate of 10: 1 / sqrt(6) is what counts of it, but with optax's convention."""
+    x, y = digits_like(40, (20,))
+    ends = []
+    for options in ({}, {"relative_step": False}, {"semantics": "optax"}):
+        model = nn.Sequential([nn.Dense(10, input_shape=(20,))], seed=1)
+        model.compile(nn.Adafactor(10.0, **options), "mse")
+        for _ in range(6):
+            model.train_on_batch(x, np.eye(10)[y])
+        ends.append(model.parameters().copy())
+    assert np.array_equal(ends[0], ends[1])
+    assert np.abs(ends[2]).max() > 10 * np.abs(ends[0]).max()
+    variables = [keras.Variable(np.ones((3, 4), np.float32)) for _ in range(2)]
+    for variable, relative in zip(variables, (True, False), strict=True):
+        keras.optimizers.Adafactor(10.0, relative_step=relative).apply([keras.ops.ones((3, 4))], [variable])
+    assert np.array_equal(*map(keras.ops.convert_to_numpy, variables))
 
 
 def test_defaults_of_layers_are_kerass() -> None:

@@ -172,6 +172,7 @@ class Rates(nn.Callback):
 
 
 def test_fit_follows_a_schedule() -> None:
+    assert nn.optimizers.schedules is schedules
     ours, wanted = compiled(COSINE), compiled(0.1)
     ours.fit(X, Y, batch_size=16, epochs=3, verbose=0)
     wanted.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[Rates(COSINE)])

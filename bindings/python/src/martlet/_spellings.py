@@ -30,7 +30,10 @@ ALIASES = {
 # What groups call a hyperparameter, where torch has another name for it.
 TORCHS = {"clipping_threshold": "d"}
 # Those of one algorithm alone.
-_ALIASES_OF = {_ffi_optimizers.RMSPROP: {"rho": "alpha"}}
+_ALIASES_OF = {
+    _ffi_optimizers.RMSPROP: {"rho": "alpha"},
+    _ffi_optimizers.ADAFACTOR: {"epsilon_1": "eps", "epsilon_2": "eps2"},
+}
 # Several hyperparameters under one key: those of them that the algorithm reads, where it reads more than one.
 LISTS = {
     "betas": ("beta1", "beta2", "beta3"),
@@ -175,13 +178,13 @@ def given_numbers(kind: Algorithm, given: Mapping[str, Any]) -> Iterator[tuple[s
 
     None and OMITTED are what was not given, but that a weight decay may not be None. Other keys are left alone.
     """
-    several, others = lists(kind), aliases(kind)
+    several, others, own = lists(kind), aliases(kind), _ALIASES_OF.get(kind.number, {})
     keys: dict[str, str] = {}
     for key, value in given.items():
         if value is OMITTED or (value is None and key != "weight_decay"):
             continue
         name = others.get(key, key)
-        if name in several:
+        if name in several and key not in own:
             found = list(zip(several[name], parts(value, key, several[name], kind), strict=True))
         elif name in kind.places:
             found = [(name, value)]

@@ -66,7 +66,7 @@ from martlet.nn.losses import (
 )
 from martlet.nn.metrics import TopK
 from martlet.nn.normalizations import BatchNormalization, Normalization
-from martlet.nn.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, Lion, Nadam, RMSprop
+from martlet.nn.optimizers import SGD, Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Lion, Nadam, RMSprop
 from martlet.nn.plateaus import ReduceLROnPlateau
 from martlet.nn.sequential import Sequential
 
@@ -75,6 +75,7 @@ __all__ = [
     "SGD",
     "Activation",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",

@@ -1,7 +1,8 @@
 """Optimizers for models: Keras's names, defaults and conventions; torch's spellings of arguments are taken too.
 
 Algorithms that Keras does not have are given by their names. martlet.optim has optimizers over arrays, whose
-hyperparameters and convention compile takes as well. What an optimizer is, is the business of _optimizer.py.
+hyperparameters and convention compile takes as well. schedules are martlet.schedules, where Keras's stand. What an
+optimizer is, is the business of _optimizer.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from martlet import _algorithms, _arguments, _ffi_optimizers, _groups, _scheduled
+from martlet import _algorithms, _arguments, _ffi_optimizers, _groups, _scheduled, _spellings
+from martlet import schedules as schedules
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError
 from martlet.nn._optimizer import Optimizer as Optimizer
@@ -228,8 +230,40 @@ class Lion(Optimizer, algorithm=_ffi_optimizers.LION, lr=0.001):
         super().__init__(locals())
 
 
+class Adafactor(Optimizer, algorithm=_ffi_optimizers.ADAFACTOR, lr=0.001, eps=1e-30):
+    """Adafactor (Shazeer and Stern, 2018), by Keras's convention: epsilon_1 is added to the squares of gradients, and
+    weight_decay is decoupled. A parameter's matrices are those of its last two dimensions.
+
+    learning_rate (or lr)   the most that the rate may be, which falls with the root of the steps; default 0.001
+    beta_2_decay            power of the step by which the averages follow; default -0.8
+    epsilon_1 (or eps)      default 1e-30
+    epsilon_2 (or eps2)     the least size that a parameter counts for; default 0.001
+    clip_threshold          how large an update's root of the mean of squares may be, 1 or more; default 1
+    relative_step           makes no difference, as in Keras, where the rate falls without it too; semantics="optax" has
+                            learning_rate for the rate
+    weight_decay            None for 0
+
+    What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate | None = None,
+        beta_2_decay: float | None = None,
+        epsilon_1: float | None = None,
+        epsilon_2: float | None = None,
+        clip_threshold: float | None = None,
+        relative_step: bool = True,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        _spellings.flag(relative_step, "relative_step")
+        del relative_step
+        super().__init__(locals())
+
+
 _CLASSES: dict[int, type[Optimizer]] = {
-    kind._algorithm: kind for kind in (Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion)
+    kind._algorithm: kind for kind in (Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion, Adafactor)
 }
 
 
