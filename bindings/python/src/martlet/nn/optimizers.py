@@ -193,7 +193,7 @@ class Nadam(Optimizer, algorithm=_ffi_optimizers.NADAM, lr=0.001, eps=1e-7):
     epsilon (or eps)                                default 1e-7
     weight_decay                                    None for 0
 
-    momentum_decay, which other conventions read, makes no difference here. What else there is is Optimizer's.
+    momentum_decay is read with semantics="torch" alone, and an error elsewhere. What else there is is Optimizer's.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class Optimizer:
                                      None: yes, but where eps is under 1e-10
     grads                            gradient arrays for step() without arguments, which zero_grad() clears: as step's
     decoupled_weight_decay           take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of
-                                     adding it to the gradient
+                                     adding it to the gradient. Keras's convention does so always
     cautious_weight_decay            the same, but in elements that the step moves away from 0
     corrected_weight_decay           the same with lr^2 over the largest lr so far for lr
 

@@ -41,7 +41,7 @@ class Optimizer(torch.optim.Optimizer):
     semantics                whose convention is followed where libraries differ: "torch", "keras", "optax" or "paper"
     state_dtype              torch.float64, float32, bfloat16 or float16 for the moments; None: each parameter's type
     decoupled_weight_decay   take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of adding it to
-                             the gradient
+                             the gradient. Keras's convention does so always
     cautious_weight_decay    the same, but in elements that the step moves away from 0
     corrected_weight_decay   the same with lr^2 over the largest lr so far for lr
 
