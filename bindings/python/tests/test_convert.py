@@ -20,7 +20,8 @@ from parity_rows import ROWS, Row
 from peers import PEERS, KerasRun, OptaxRun, Run
 
 BEFORE, AFTER = 9, 9
-# AdamC has its largest rate in the object. Adafactors but torch's are refused (test_convert_refusals.py).
+# AdamC has its largest rate in the object. Adafactors but torch's are refused (test_convert_refusals.py and
+# test_convert_files.py).
 CASES = [
     row
     for row in ROWS

@@ -235,75 +235,14 @@ def test_what_is_no_optimizer() -> None:
         convert.from_keras(stepped_keras(keras.optimizers.Lion())[0], martlet.optim.Adam(arrays()))
 
 
-class Timm:
-    """The state_dict of timm's class of that name, after a step, as it is in a file."""
-
-    def __init__(self, options: dict[str, Any], slots: list[str], **entry: Any) -> None:
-        self.options, self.slots, self.entry = options, slots, entry
-
-    def state_dict(self, **changed: Any) -> dict[str, Any]:
-        state = {0: {**{slot: torch.ones(3) for slot in self.slots}, **self.entry}}
-        return {"state": state, "param_groups": [{**self.options, **changed, "params": [0]}]}
-
-
-ADAN = Timm(
-    {"lr": 0.1, "betas": (0.98, 0.92, 0.99), "eps": 1e-8, "weight_decay": 0.0, "no_prox": False, "caution": False,
-     "foreach": None, "step": 7},
-    ["exp_avg", "exp_avg_sq", "exp_avg_diff", "neg_pre_grad"],
-)  # fmt: skip
-NADAMW = Timm(
-    {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "caution": False, "maximize": False},
-    ["exp_avg", "exp_avg_sq"],
-    step=torch.tensor(3.0),
-)
-
-
-def test_files_of_other_libraries_are_known() -> None:
-    """Without the library: by its keys."""
-    ours = martlet.torch.Adan([torch.nn.Parameter(torch.zeros(3))])
-    ours.load_state_dict(ADAN.state_dict())
-    assert ours.state_dict()["state"][0]["step"] == 7 and ours.param_groups[0]["lr"] == 0.1
-    assert not {"no_prox", "caution", "step"} & ours.param_groups[0].keys()
-    plain = martlet.optim.Adan(np.zeros(3, np.float32))
-    plain.load_state_dict(ADAN.state_dict())
-    assert plain.state_dict()["state"][0]["step"] == 7
-
-
-@pytest.mark.parametrize(
-    "kind, packed, message",
-    [
-        ("Adan", ADAN.state_dict(no_prox=True), "no_prox=True, and Martlet's rule is that of no_prox=False"),
-        ("Adan", ADAN.state_dict(caution=True), "caution=True"),
-        ("NAdam", NADAMW.state_dict(), "NAdamW has no schedule of its momentum"),
-    ],
-)
-def test_rules_of_other_libraries_that_are_none_of_ours(kind: str, packed: Any, message: str) -> None:
-    ours = getattr(martlet.torch, kind)([torch.nn.Parameter(torch.zeros(3))])
-    with pytest.raises(martlet.UnsupportedError, match=message):
-        ours.load_state_dict(packed)
-    assert not ours.state and ours.param_groups[0]["lr"] != 0.1
-
-
-@pytest.mark.parametrize(
-    "changed, message",
-    [
-        ({"params": None}, r"param_groups\[0\] has params None"),
-        ({"params": [0, 1]}, r"groups have \[2\] parameters, and ours \[1\]"),
-        ({"step": "seven"}, "'step' in the other optimizer's state is 'seven'"),
-        ({"betas": (0.9, 0.9)}, "wanted 3 numbers"),
-        ({"lr": "fast"}, "lr is 'fast'"),
-    ],
-)
-def test_hostile_files(changed: dict[str, Any], message: str) -> None:
-    packed = ADAN.state_dict()
-    packed["param_groups"][0].update(changed)
-    for ours in (martlet.torch.Adan([torch.nn.Parameter(torch.zeros(3))]), martlet.optim.Adan(np.zeros(3, np.float32))):
-        with pytest.raises(martlet.MartletError, match=message):
-            ours.load_state_dict(packed)
-        assert not ours.state_dict()["state"]
-    no_dict = {"state": {0: 3}, "param_groups": ADAN.state_dict()["param_groups"]}
-    with pytest.raises(martlet.FormatError, match="parameter 0 is a int"):
-        martlet.optim.Adan(np.zeros(3, np.float32)).load_state_dict(no_dict)
+@pytest.mark.parametrize("part", ["update_step", "_backend_update_step", "_apply_weight_decay"])
+def test_subclasses_with_a_rule_of_their_own(part: str) -> None:
+    plain, other = (type("Mine", (keras.optimizers.Adam,), body) for body in ({}, {part: lambda *_: None}))
+    ours = martlet.optim.Adam(arrays(), semantics="keras", eps=1e-7)
+    convert.from_keras(stepped_keras(plain(0.01))[0], ours)
+    for conversion in (convert.from_keras, lambda peer, ours: convert.to_keras(ours, peer)):
+        with pytest.raises(martlet.UnsupportedError, match=f"Mine has a {part} of its own in place of Keras's Adam's"):
+            conversion(stepped_keras(other(0.01))[0], ours)
 
 
 def test_between_numpy_and_torch() -> None:

@@ -12,10 +12,13 @@ optimizer is one of martlet.optim or martlet.torch with the same parameters. The
 
 Optimizers of torch's shape are those of torch itself, schedulefree, timm, pytorch_optimizer, lion-pytorch and
 adabelief-pytorch; load_state_dict knows their state_dicts by itself, too, but that of timm's RAdamLegacy, which looks
-like torch's RAdam's. Every algorithm that the other library has by
-the same rule is served. A library that goes by another convention has its optimizer's semantics set; where the rule is
-another one, or an option is on that Martlet does not have, an UnsupportedError or ArgumentError says so, and nothing is
-changed. Parameters' values are not moved: they are the same arrays, or the caller's to copy.
+like torch's RAdam's. The rate that pytorch_optimizer's AdaBound began with stands in the object alone: from a
+state_dict it is the initial_lr that a scheduler of torch's has left in the group, else lr, with a warning.
+
+Every algorithm that the other library has by the same rule is served. A library that goes by another convention has its
+optimizer's semantics set; where the rule is another one, as that of a subclass may be, or an option is on that Martlet
+does not have, an UnsupportedError or ArgumentError says so, and nothing is changed. Parameters' values are not moved:
+they are the same arrays, or the caller's to copy.
 """
 
 from martlet.convert._keras import from_keras, to_keras

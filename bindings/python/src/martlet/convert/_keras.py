@@ -24,6 +24,8 @@ _OWN = (
     "_exclude_from_weight_decay_pattern",
     "_exclude_from_weight_decay_vars",
 )
+# What its optimizers' rules are made of.
+_RULE = ("update_step", "_backend_update_step", "_apply_weight_decay")
 # Its names of hyperparameters.
 _NAMES = {"lr": "learning_rate", "beta1": "beta_1", "beta2": "beta_2", "eps": "epsilon"}
 
@@ -90,10 +92,14 @@ def to_keras(ours: Any, theirs: Any) -> None:
 def _both(theirs: Any, ours: Any) -> tuple[Ours, Form, list[dict[str, Any]]]:
     """Our side; the form; and for each of our parameters Keras's variables under the table's names."""
     mine = Ours(ours)
-    names = [kind.__name__ for kind in type(theirs).__mro__ if kind.__module__.startswith("keras.")]
-    if not names or not hasattr(theirs, "variables"):
+    kind = next((kind for kind in type(theirs).__mro__ if kind.__module__.startswith("keras.")), None)
+    if kind is None or not hasattr(theirs, "variables"):
         raise DTypeError(f"theirs is {theirs!r:.80}; wanted an optimizer of keras.optimizers")
-    form = _ours.find(KERAS, mine.kind, _LIBRARY, names[0])
+    form = _ours.find(KERAS, mine.kind, _LIBRARY, kind.__name__)
+    for part in _RULE:
+        if getattr(type(theirs), part, None) is not getattr(kind, part, None):
+            raise UnsupportedError(f"{type(theirs).__name__} has a {part} of its own in place of Keras's "
+                                   f"{kind.__name__}'s: its rule may be another one")  # fmt: skip
     if not theirs.built:
         raise FormatError("Keras's optimizer has no variables yet; wanted optimizer.build(model.trainable_variables)")
     for option in _OWN:

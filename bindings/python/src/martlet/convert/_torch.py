@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from martlet import _algorithms, _spellings
-from martlet._errors import ArgumentError, DTypeError, FormatError
+from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, UnsupportedError
 from martlet.convert import _ours
 from martlet.convert._forms import Form
 from martlet.convert._ours import Entry, Group, Ours
@@ -81,8 +83,11 @@ def translated(packed: Any, optimizer: Any) -> Any:
 
 def _check_counts(ours: Ours, given: Sequence[Group], library: str) -> None:
     for index, group in enumerate(given):
-        if not isinstance(group.get("params"), list | tuple):
-            raise FormatError(f"{library}'s param_groups[{index}] has params {group.get('params')!r}; wanted a list")
+        params = group.get("params")
+        if not isinstance(params, list | tuple) or not all(isinstance(key, Hashable) for key in params):
+            raise FormatError(
+                f"{library}'s param_groups[{index}] has params {params!r}; wanted a list of keys of state"
+            )
     mine, theirs = ([len(group["params"]) for group in groups] for groups in (ours.groups, given))
     if mine != theirs:
         raise FormatError(f"{library}'s groups have {theirs} parameters, and ours {mine}: wanted the same")
@@ -100,8 +105,17 @@ def _form_of(theirs: Any, ours: Ours) -> tuple[str, Form] | None:
     for kind in type(theirs).__mro__:
         library = kind.__module__.partition(".")[0]
         if library in TORCH:
-            return library, _ours.find(TORCH[library], ours.kind, library, kind.__name__)
+            form = _ours.find(TORCH[library], ours.kind, library, kind.__name__)
+            if _step_of(type(theirs)) is not _step_of(kind):
+                raise UnsupportedError(f"{type(theirs).__name__} has a step of its own in place of {library}'s "
+                                       f"{kind.__name__}'s: its rule may be another one")  # fmt: skip
+            return library, form
     return None
+
+
+def _step_of(kind: Any) -> Any:
+    """A class's step, without the profiler's hook that torch wraps it in."""
+    return inspect.unwrap(kind.step)
 
 
 def _converted(
@@ -121,8 +135,14 @@ def _converted(
     entries = []
     for index, (own, group) in enumerate(zip(ours.groups, given, strict=True)):
         numbers = ours.numbers(own)
-        if "base_lrs" in attributes:
-            numbers["initial_lr"] = float(attributes["base_lrs"][index])
+        if (base := _base_rate(attributes, index, library)) is not None:
+            numbers["initial_lr"] = base
+        elif "base_lr" in form.made and "initial_lr" not in numbers and packed["state"]:
+            warnings.warn(
+                f"{library}'s {form.name} keeps the rate that it began with in the object alone: param_groups[{index}] "
+                f"goes on as if it was lr={numbers['lr']:g}; martlet.convert.from_torch(optimizer, ours) knows it",
+                stacklevel=2,
+            )
         for key in group["params"]:
             entry = packed["state"].get(key)
             if entry and not isinstance(entry, Mapping):
@@ -162,12 +182,25 @@ def _told_group(
     return made
 
 
+def _base_rate(attributes: Mapping[str, Any], index: int, library: str) -> float | None:
+    """The rate that a group began with, where the object has it."""
+    if (rates := attributes.get("base_lrs")) is None:
+        return None
+    try:
+        return _spellings.number(rates[index], "base_lrs")
+    except (LookupError, TypeError, MartletError):
+        raise FormatError(
+            f"{library}'s optimizer has base_lrs {rates!r}; wanted a rate for each of its groups, and none is for "
+            f"param_groups[{index}]"
+        ) from None
+
+
 def _check_base_rate(entries: Sequence[Entry], attributes: Mapping[str, Any], index: int, library: str) -> None:
     """Refuses another rate than the one that training began with, where the object alone has it."""
-    base, rates = _ours.common(entries, "base_lr", library), attributes.get("base_lrs")
-    if base is not None and rates is not None and not math.isclose(base, rates[index], rel_tol=1e-6):
+    base, theirs = _ours.common(entries, "base_lr", library), _base_rate(attributes, index, library)
+    if base is not None and theirs is not None and not math.isclose(base, theirs, rel_tol=1e-6):
         raise ArgumentError(
-            f"{library}'s optimizer began with lr={rates[index]!r}, and ours with {base:.6g}, which bounds its steps; "
+            f"{library}'s optimizer began with lr={theirs!r}, and ours with {base:.6g}, which bounds its steps; "
             f"wanted one made with lr={base:.6g}"
         )
 

@@ -126,6 +126,13 @@ TIMM = (
         told=_SECOND_RATE,
         marks=("caution",),
     ),
+    Form(
+        "Adafactor",
+        _ffi.ADAFACTOR,
+        marks=("min_dim_size_to_factor",),
+        differs="timm's Adafactor keeps whole averages of matrices with a side of 16 or less, and factors kernels of "
+        "convolutions over their first two axes",
+    ),
 )
 
 # ---- pytorch_optimizer: the count of steps stands in the group ----
@@ -205,6 +212,12 @@ PYTORCH_OPTIMIZER = (
         _same("z", "exp_avg_sq", **{**_AVERAGED, **_COUNTED}),
         theirs={"ams_bound": False, "decoupling_c": 0, "use_palm": False},
         marks=_MARK,
+    ),
+    Form(
+        "AdaFactor",
+        _ffi.ADAFACTOR,
+        marks=_MARK,
+        differs="pytorch_optimizer's AdaFactor averages its steps, and does not hold their relative size under lr",
     ),
     Form(
         "ScheduleFreeRAdam",
