@@ -120,6 +120,39 @@ def test_reading_a_state_early_steps_as_in_torch() -> None:
     assert 1 - ends[0][0, 0].item() == pytest.approx(0.0744, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_parameters_without_elements(name: str) -> None:
+    for shape in ((0,), (0, 3), (3, 0)):
+        parameters = [torch.nn.Parameter(torch.ones(size)) for size in ((3,), shape, (3,))]
+        arrays = [parameter.detach().clone().numpy() for parameter in parameters]
+        tensors, own = getattr(martlet.torch, name)(parameters, lr=0.1), getattr(martlet.optim, name)(arrays, lr=0.1)
+        for _ in range(8):  # RAdam's rule does not move before its fifth
+            for place, parameter in enumerate(parameters):
+                parameter.grad = torch.full_like(parameter, 0.5 + place)
+            tensors.step()
+            own.step([np.full_like(array, 0.5 + place) for place, array in enumerate(arrays)])
+        for values in (arrays[0], arrays[2], parameters[0].detach().numpy(), parameters[2].detach().numpy()):
+            assert (values != 1).all() and np.isfinite(values).all()
+
+
+def test_a_resumed_adabound_has_the_bounds_that_it_began_with() -> None:
+    ends = []
+    for resumed in (False, True):
+        array = np.zeros(1)
+        optimizer = martlet.optim.AdaBound([array], lr=1e-3)
+        for step in range(6):
+            if step == 5:
+                optimizer.lr = 1e-4
+            if step == 5 and resumed:
+                packed = optimizer.state_dict()
+                optimizer = martlet.optim.AdaBound([array], lr=1e-4)
+                optimizer.load_state_dict(packed)
+            before = array.copy()
+            optimizer.step([np.ones(1)])
+        ends.append(before - array)
+    assert ends[0] == ends[1] == pytest.approx(1e-4, rel=1e-3)
+
+
 # ---- weight decay ----
 
 
