@@ -11,9 +11,9 @@ test_parity_table.py holds the table by a short form of it.
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +21,10 @@ import numpy as np
 
 import martlet.torch
 import oracles
+from parity_inputs import Array, begun, gradients, rate, start
 from parity_rows import ROWS, Row
 from parity_rules import ALGORITHMS
 from peers import PEERS, Run, TorchRun
-
-Array = np.ndarray[Any, Any]
 
 
 class Errors(NamedTuple):
@@ -34,70 +33,17 @@ class Errors(NamedTuple):
 
 
 STEPS = 300
-SHAPES = ((40, 36), (480,))
-#: Where torch has the rule, Martlet's errors may be this much of torch's. The rms is the measure. Of two programs that
-#: are equally exact, one has the larger largest error by chance, in one element at one step: with other numbers from
-#: the generator the ratio of centered RMSprop's went from 0.6 to 1.36, while that of the rms stayed under 0.96. In the
-#: table's 300 steps it is over 1.05 in two rows, centered RMSprop and Adadelta; in the short form's 40 chance has more
-#: room.
-OF_TORCH = Errors(largest=1.2, rms=1.05)
+#: Where torch has the rule, Martlet's errors may be this much of torch's. Of two programs that are equally exact, one
+#: has the larger largest error by chance, in one element at one step: with other numbers from the generator the ratio
+#: of centered RMSprop's goes from 0.6 to 1.35. So where it is over this, it is the median of DRAWS that counts. In the
+#: short form's 40 steps chance has more room, and one draw.
+OF_TORCH = Errors(largest=1.05, rms=1.05)
 OF_TORCH_SHORT = Errors(largest=1.4, rms=1.05)
+DRAWS = 9
 #: How near Martlet comes to the oracle in float64.
 WIDE = 2e-11
 #: Wherever the tests lie in the repository; elsewhere there is no table.
 TABLE = Path(__file__).resolve().parents[3] / "docs" / "parity.md"
-
-
-def rate(row: Row, t: int) -> float:
-    """Half the rate, from step 10 on a tenth and up to all of it at step 100, and down half a cosine until 300."""
-    down = 0.525 + 0.475 * float(np.cos(np.pi * max(t - 100, 0) / 200))
-    parts = {"constant": 1.0, "falling": down, "changing": 0.5 if t < 10 else 0.1 + t / 111 if t < 100 else down}
-    return ALGORITHMS[row.algorithm].lr * parts[row.rates]
-
-
-@functools.cache
-def start() -> list[Array]:
-    """Small numbers, as weights are; but no nearer to 0 than 1 where weight decay will be nearly all that moves them:
-    around 0 such a one swings, and its sign hangs on the last bit.
-    """
-    made = []
-    for k, shape in enumerate(SHAPES):
-        noise = np.random.default_rng(k).standard_normal(shape)
-        far = np.isin(kinds(shape), (2, 6, 7))
-        made.append(np.where(far, noise + np.copysign(1, noise), 0.05 * noise).astype(np.float32))
-    return made
-
-
-def kinds(shape: tuple[int, ...]) -> Array:
-    return np.arange(np.prod(shape)).reshape(shape) % 8
-
-
-@functools.cache
-def gradients(t: int, denormals: bool) -> list[Array]:
-    """The same for everybody, in float32. Every eighth element gets ordinary noise with a drift; the next to it small;
-    of eps's size; large; of any size; seldom any; denormal; always zero.
-    """
-    generator = np.random.default_rng(1000 + t)
-    made = []
-    for shape in SHAPES:
-        noise = generator.standard_normal(shape) + 0.3
-        seldom = generator.random(shape) < 0.2
-        scales = [
-            1,
-            1e-3,
-            1e-8,
-            1e4,
-            10 ** generator.uniform(-9, 3, shape),
-            np.where(seldom, 1, 0),
-            1e-39 * denormals,
-            0,
-        ]
-        made.append((noise * np.select([kinds(shape) == k for k in range(8)], scales)).astype(np.float32))
-    return made
-
-
-def begun(dtype: Any) -> list[Array]:
-    return [array.astype(dtype) for array in start()]
 
 
 class Exact(NamedTuple):
@@ -107,12 +53,12 @@ class Exact(NamedTuple):
     scales: list[list[Array]]
 
 
-_last: dict[tuple[str, str, int], Exact] = {}
+_last: dict[tuple[str, str, int, int], Exact] = {}
 
 
 def exact(row: Row, steps: int) -> Exact:
     """The oracle's way; that of the last row is kept, since the next is often the same for another peer."""
-    key = (*row.case, steps)
+    key = (*row.case, steps, row.draw)
     if key not in _last:
         _last.clear()
         _last[key] = computed(row, steps)
@@ -122,7 +68,7 @@ def exact(row: Row, steps: int) -> Exact:
 def computed(row: Row, steps: int) -> Exact:
     algorithm = ALGORITHMS[row.algorithm]
     options = {**algorithm.options, **algorithm.named, **row.options}
-    p = [array.astype(oracles.LONG) for array in start()]
+    p = [array.astype(oracles.LONG) for array in start(row.draw)]
     states = [oracles.State(array.shape) for array in p]
     values: list[list[Array]] = []
     scales = [[np.zeros(array.shape) if row.slot else np.abs(array) for array in p]]
@@ -130,7 +76,7 @@ def computed(row: Row, steps: int) -> Exact:
         lr = rate(row, t)
         p = [
             oracles.step(algorithm.rule, *arrays, t, lr=lr, **options)
-            for arrays in zip(p, gradients(t, row.denormals), states, strict=True)
+            for arrays in zip(p, gradients(t, row.denormals, row.draw), states, strict=True)
         ]
         values.append([state[row.slot] for state in states] if row.slot else p)
         scales.append([np.maximum(a, np.abs(b)) for a, b in zip(scales[-1], values[-1], strict=True)])
@@ -141,7 +87,7 @@ def errors(row: Row, run: Run, dtype: Any, steps: int) -> Errors:
     oracle = exact(row, steps)
     largest, squares, count = 0.0, 0.0, 0
     for t in range(1, steps + 1):
-        run.step(t, [grad.astype(dtype) for grad in gradients(t, row.denormals)])
+        run.step(t, [grad.astype(dtype) for grad in gradients(t, row.denormals, row.draw)])
         for found, value, scale in zip(run.values(row.slot), oracle.values[t - 1], oracle.scales[t - 1], strict=True):
             error = np.abs(found.astype(oracles.LONG) - value) / np.where(scale > 0, scale, 1)
             error = np.where(np.isfinite(found), error, np.inf)
@@ -155,7 +101,7 @@ def of_peer(row: Row, steps: int = STEPS, dtype: Any = np.float32) -> Errors:
     options = {**ALGORITHMS[row.algorithm].options, **row.options}
     options.pop("semantics", None)
     name = row.call or row.algorithm
-    run = PEERS[row.peer].start(name, begun(dtype), lambda t: rate(row, t), options, row.own)
+    run = PEERS[row.peer].start(name, begun(dtype, row.draw), lambda t: rate(row, t), options, row.own)
     return errors(row, run, dtype, steps)
 
 
@@ -168,7 +114,7 @@ def martlets(row: Row, dtype: Any = np.float32) -> Run | None:
     options = {**algorithm.options, **row.options}
     if row.options.get("weight_decay") and not algorithm.named and "weight_decay" not in algorithm.options:
         options.setdefault("decoupled_weight_decay", False)  # in some it is the default
-    return TorchRun(martlet.torch, row.algorithm, begun(dtype), lambda t: rate(row, t), options)
+    return TorchRun(martlet.torch, row.algorithm, begun(dtype, row.draw), lambda t: rate(row, t), options)
 
 
 def of_martlet(row: Row, steps: int = STEPS, dtype: Any = np.float32) -> Errors | None:
@@ -180,14 +126,27 @@ def shown(value: float) -> str:
     return f"{value:.1e}"
 
 
+def of_torchs(row: Row, peer: Errors, ours: Errors) -> float:
+    """Martlet's largest error over the peer's, by one draw or where that is much by the median of several."""
+    ratios = [ours.largest / peer.largest]
+    if ratios[0] > OF_TORCH.largest:
+        for draw in range(1, DRAWS):
+            other = replace(row, draw=draw)
+            found = of_martlet(other)
+            assert found is not None
+            ratios.append(found.largest / of_peer(other).largest)
+    return float(np.median(ratios))
+
+
 class Line(NamedTuple):
-    """A row of the table, and what both sides' float64 is away from the oracle."""
+    """A row of the table, what both sides' float64 is away from the oracle, and of_torchs; None: by one draw."""
 
     row: Row
     peer: Errors | None
     ours: Errors | None
     wide_peer: Errors | None = None
     wide: Errors | None = None
+    ratio: float | None = None
 
     def text(self) -> str:
         peers = [shown(value) for value in self.peer] if self.peer else ["not installed" * bool(self.row.peer), ""]
@@ -202,7 +161,8 @@ def lines() -> Iterator[Line]:
         peers = [of_peer(row, dtype=dtype) if there else None for dtype in (np.float32, np.float64)]
         ours = [of_martlet(row, dtype=dtype) for dtype in (np.float32, np.float64)]
         if row.peer or ours[0]:
-            yield Line(row, peers[0], ours[0], peers[1], ours[1])
+            ratio = of_torchs(row, peers[0], ours[0]) if row.peer == "torch" and peers[0] and ours[0] else None
+            yield Line(row, peers[0], ours[0], peers[1], ours[1], ratio)
 
 
 def cells(text: str) -> list[list[str]]:
@@ -232,9 +192,10 @@ def faults(line: Line, before: dict[tuple[str, str], float], of_torch: Errors = 
         said.append(f"{where}: Martlet's largest error is {shown(line.ours.largest)}; the table has {bound}")
     # Where torch's own error is no rounding, as where the product of two denormal gradients is 0, it is no measure.
     if line.row.peer == "torch" and line.peer is not None and line.peer.largest < 1e-3:
-        for word, ours, torchs, most in zip(Errors._fields, line.ours, line.peer, of_torch, strict=True):
-            if not ours <= most * torchs:
-                said.append(f"{where}: Martlet's {word} error is {ours:.3g}, torch's {torchs:.3g}")
+        ratios = (line.ratio or line.ours.largest / line.peer.largest, line.ours.rms / line.peer.rms)
+        for word, ours, torchs, ratio, most in zip(Errors._fields, line.ours, line.peer, ratios, of_torch, strict=True):
+            if not ratio <= most:
+                said.append(f"{where}: Martlet's {word} error is {ours:.3g}, torch's {torchs:.3g}, {ratio:.3f} of it")
     return said
 
 
@@ -252,10 +213,10 @@ torch, or of the rule's reference, for everybody. "differs" says that the librar
 reference: its error is then how far that leads within {steps} steps, and Martlet's is that against the reference. With
 `semantics` the oracle and Martlet follow the library named there. No library: nobody else has the option.
 
-`make parity` writes this table, and fails where Martlet's error grew, or where its rms is more than {rms} of torch's or
-its largest more than {largest}: the rms is what is compared, since chance decides which of two equally exact programs
-has the larger largest error. `make test` runs a short form. Columns are empty where Martlet does not have the
-algorithm or the option.
+`make parity` writes this table, and fails where Martlet's error grew, or where its rms or its largest is more than
+{rms} of torch's. Chance decides which of two equally exact programs has the larger largest error: where Martlet's is
+larger by that much, the median ratio over {draws} draws of the numbers counts. `make test` runs a short form. Columns
+are empty where Martlet does not have the algorithm or the option.
 
 Versions: {versions}.
 
@@ -269,7 +230,8 @@ def head() -> str:
     return HEAD.format(
         steps=STEPS,
         elements=f"{sum(array.size for array in start()):,}",
-        **OF_TORCH._asdict(),
+        rms=OF_TORCH.rms,
+        draws=DRAWS,
         versions=", ".join(f"{name} {number}" for name, number in versions.items()),
     )
 

@@ -36,6 +36,8 @@ class Row:
     foreign: bool = False
     #: How near the peer comes to the oracle in float64.
     exact: float = 2e-11
+    #: Which of the draws of parameters and gradients.
+    draw: int = 0
 
     @property
     def case(self) -> tuple[str, str]:

@@ -15,6 +15,7 @@ import pytest
 import martlet.optim
 import martlet.torch
 import parity
+import parity_inputs
 from martlet import convert
 from parity_rows import ROWS, Row
 from peers import PEERS, KerasRun, OptaxRun, Run
@@ -52,14 +53,14 @@ def there(row: Row) -> tuple[Any, Run]:
     if row.rates == "constant" and "optax" in row.peer:
         own["fixed_rate"] = True
     peer = PEERS[row.peer].start(
-        row.call or row.algorithm, parity.begun(np.float64), lambda t: parity.rate(row, t), options, own
+        row.call or row.algorithm, parity_inputs.begun(np.float64), lambda t: parity_inputs.rate(row, t), options, own
     )
     return peer, ours
 
 
 def steps(run: Run, first: int, count: int) -> None:
     for t in range(first, first + count):
-        run.step(t, [grad.astype(np.float64) for grad in parity.gradients(t, denormals=False)])
+        run.step(t, [grad.astype(np.float64) for grad in parity_inputs.gradients(t, denormals=False)])
 
 
 def put(run: Any, values: list[Any]) -> None:
@@ -143,8 +144,8 @@ def test_load_state_dict_knows_other_libraries(row: Row) -> None:
         for run in (peer, ours):
             steps(run, BEFORE + 1, AFTER)
         for t in range(BEFORE + 1, BEFORE + 1 + AFTER):
-            plain.lr = parity.rate(row, t)
-            plain.step([grad.astype(np.float64) for grad in parity.gradients(t, denormals=False)])
+            plain.lr = parity_inputs.rate(row, t)
+            plain.step([grad.astype(np.float64) for grad in parity_inputs.gradients(t, denormals=False)])
         check_same(ours, peer, row)
         for found, wanted in zip(arrays, peer.values(), strict=True):
             np.testing.assert_allclose(found, wanted, rtol=max(1e-9, row.exact), atol=1e-14)

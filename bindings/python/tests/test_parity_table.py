@@ -68,7 +68,12 @@ def test_what_is_found_fault_with() -> None:
     assert before == {row.case: 1.2e-6}
     assert parity.faults(parity.Line(row, torchs, ours), before) == []
     worse, behind = parity.faults(parity.Line(row, torchs, more), before)
-    assert worse.endswith("is 1.9e-06; the table has 1.2e-06") and behind.endswith("is 1.9e-06, torch's 1.23e-06")
+    assert worse.endswith("is 1.9e-06; the table has 1.2e-06") and behind.endswith(
+        "is 1.9e-06, torch's 1.23e-06, 1.545 of it"
+    )
+    chance = parity.Line(row, torchs, more, ratio=1.04)
+    assert parity.faults(chance, {}) == []
+    assert len(parity.faults(chance._replace(ratio=1.06), {})) == 1
     assert len(parity.faults(parity.Line(row, torchs, None), before)) == 1
     assert len(parity.faults(parity.Line(row, torchs, parity.Errors(float("nan"), float("nan"))), {})) == 2
 

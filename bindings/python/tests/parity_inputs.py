@@ -1,0 +1,67 @@
+"""What everybody gets in the parity table: parameters, gradients and rates. Each draw has other numbers of one kind."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from parity_rows import Row
+from parity_rules import ALGORITHMS
+
+Array = np.ndarray[Any, Any]
+
+SHAPES = ((40, 36), (480,))
+
+
+def rate(row: Row, t: int) -> float:
+    """Half the rate, from step 10 on a tenth and up to all of it at step 100, and down half a cosine until 300."""
+    down = 0.525 + 0.475 * float(np.cos(np.pi * max(t - 100, 0) / 200))
+    parts = {"constant": 1.0, "falling": down, "changing": 0.5 if t < 10 else 0.1 + t / 111 if t < 100 else down}
+    return ALGORITHMS[row.algorithm].lr * parts[row.rates]
+
+
+@functools.cache
+def start(draw: int = 0) -> list[Array]:
+    """Small numbers, as weights are; but no nearer to 0 than 1 where weight decay will be nearly all that moves them:
+    around 0 such a one swings, and its sign hangs on the last bit.
+    """
+    made = []
+    for k, shape in enumerate(SHAPES):
+        noise = np.random.default_rng(100_000 * draw + k).standard_normal(shape)
+        far = np.isin(kinds(shape), (2, 6, 7))
+        made.append(np.where(far, noise + np.copysign(1, noise), 0.05 * noise).astype(np.float32))
+    return made
+
+
+def kinds(shape: tuple[int, ...]) -> Array:
+    return np.arange(np.prod(shape)).reshape(shape) % 8
+
+
+@functools.cache
+def gradients(t: int, denormals: bool, draw: int = 0) -> list[Array]:
+    """The same for everybody, in float32. Every eighth element gets ordinary noise with a drift; the next to it small;
+    of eps's size; large; of any size; seldom any; denormal; always zero.
+    """
+    generator = np.random.default_rng(100_000 * draw + 1000 + t)
+    made = []
+    for shape in SHAPES:
+        noise = generator.standard_normal(shape) + 0.3
+        seldom = generator.random(shape) < 0.2
+        scales = [
+            1,
+            1e-3,
+            1e-8,
+            1e4,
+            10 ** generator.uniform(-9, 3, shape),
+            np.where(seldom, 1, 0),
+            1e-39 * denormals,
+            0,
+        ]
+        made.append((noise * np.select([kinds(shape) == k for k in range(8)], scales)).astype(np.float32))
+    return made
+
+
+def begun(dtype: Any, draw: int = 0) -> list[Array]:
+    return [array.astype(dtype) for array in start(draw)]
