@@ -96,3 +96,23 @@ def test_a_schedule_may_give_any_number(rate: Any) -> None:
     model = compiled()
     model.fit(X, Y, verbose=0, callbacks=[nn.LearningRateScheduler(lambda epoch: rate)])
     assert model.optimizer.learning_rate == float(rate)
+
+
+@pytest.mark.parametrize("kind", [nn.Adam, nn.SGD, nn.RMSprop, nn.Adagrad, nn.Adadelta, nn.Adamax, nn.Nadam, nn.Lion])
+def test_errors_of_an_optimizers_arguments(kind: Any) -> None:
+    """Those that Optimizer's page names."""
+    for wrong in ({"learning_rate": -1.0}, {"weight_decay": float("nan")}, {"semantics": "fastest"}):
+        with pytest.raises(martlet.ArgumentError):
+            kind(**wrong)
+    for wrong in ({"learning_rate": "fast"}, {"maximize": "no"}, {"ratio": 1.0}):
+        with pytest.raises(martlet.DTypeError):
+            kind(**wrong)
+    with pytest.raises(martlet.ArgumentError, match="paper"):
+        nn.Nadam(semantics="paper")
+    for option, number in {"lr": 0.5, "weight_decay": 0.25}.items():
+        made = kind(**{option: number})
+        with pytest.raises(martlet.ArgumentError):
+            setattr(made, option, -1.0)
+        with pytest.raises(martlet.DTypeError):
+            setattr(made, option, "much")
+        assert getattr(made, option) == number

@@ -50,6 +50,11 @@ class Optimizer:
                                epsilon is under 1e-10
     decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay
                                as in martlet.optim.Optimizer; Keras's convention decouples it always
+
+    Ranges are those of martlet.optim's class of the same algorithm. A number out of its range, an option that the
+    algorithm does not read, or does not by this convention, and a convention that it does not know raise an
+    ArgumentError; what is no number, flag or schedule, and an argument of no such name, a DTypeError: a ValueError and
+    a TypeError, before anything is changed. One optimizer trains one model: OrderError by a second one's compile.
     """
 
     _algorithm: int

@@ -13,7 +13,7 @@ class RMSprop(Optimizer, algorithm=_ffi_optimizers.RMSPROP):
     """RMSprop (Tieleman and Hinton, 2012; Graves, 2013) over numpy arrays.
 
     lr (or learning_rate)  learning rate, 0 or more. Default 1e-2
-    alpha                  decay rate of the squares' average. Default 0.99
+    alpha                  decay rate of the squares' average, 0 or more. Default 0.99
     eps (or epsilon)       added to the denominator, 0 or more. Default 1e-8
     weight_decay           0 or more. Default 0
     momentum               what a step keeps of the one before, in [0, 1). Default 0

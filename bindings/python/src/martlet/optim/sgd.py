@@ -14,7 +14,7 @@ class SGD(Optimizer, algorithm=_ffi_optimizers.SGD):
 
     lr (or learning_rate)   learning rate, 0 or more. Default 1e-3
     momentum                what a step keeps of the one before, in [0, 1). Default 0
-    dampening               1 - dampening is the gradient's weight in the momentum. Default 0
+    dampening               1 - dampening is the gradient's weight in the momentum; any finite number. Default 0
     weight_decay            0 or more. Default 0; added to the gradient times the parameter
     nesterov                look ahead along the momentum, which then must not be 0, nor damped
     semantics               "keras" has the learning rate inside the momentum, and decouples weight decay

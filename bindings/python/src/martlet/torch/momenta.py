@@ -14,7 +14,7 @@ class Lion(Optimizer, algorithm=_ffi_optimizers.LION):
     """Lion (Chen et al., 2023) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-4
-    betas         weight of the momentum in the step, and its decay rate. Default (0.9, 0.99)
+    betas         weight of the momentum in the step, and its decay rate, each in [0, 1). Default (0.9, 0.99)
     weight_decay  0 or more. Default 0
 
     weight_decay is decoupled unless told otherwise.
@@ -40,7 +40,8 @@ class Adan(Optimizer, algorithm=_ffi_optimizers.ADAN):
     """Adan (Xie et al., 2022) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-3
-    betas         decay rates of the averages of gradients, differences and squares. Default (0.98, 0.92, 0.99)
+    betas         decay rates of the averages of gradients, differences and squares, each in [0, 1).
+                  Default (0.98, 0.92, 0.99)
     eps           added to the denominator, 0 or more. Default 1e-8
     weight_decay  0 or more. Default 0
 
@@ -68,7 +69,7 @@ class AdEMAMix(Optimizer, algorithm=_ffi_optimizers.ADEMAMIX):
     """AdEMAMix (Pagliardini et al., 2024) over tensors.
 
     lr            learning rate, 0 or more. Default 1e-3
-    betas         decay rates of fast average, squares and slow average. Default (0.9, 0.999, 0.9999)
+    betas         decay rates of fast average, squares and slow average, each in [0, 1). Default (0.9, 0.999, 0.9999)
     alpha         weight of the slow average, 0 or more. Default 2.0
     eps           added to the denominator, 0 or more. Default 1e-8
     weight_decay  0 or more. Default 0
