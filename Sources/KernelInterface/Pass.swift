@@ -7,6 +7,9 @@ package enum Pass: CaseIterable {
     case adafactorSums, adafactorFactors, adafactorNorm, adafactorUpdate
     case adafactorSmallSums, adafactorSmallUpdate
     case adafactorVariance, adafactorVectorUpdate
+    case lambDirection, lambUpdate
+    case larsNorms, larsUpdate
+    case stableAdamWAverages, stableAdamWUpdate
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
     /// `GridPart` each).
@@ -21,8 +24,10 @@ package enum Pass: CaseIterable {
     /// Whether it writes the value or slots of elements.
     package var writesElements: Bool {
         switch self {
-        case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums: false
-        case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate: true
+        case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms: false
+        case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
+            .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate:
+            true
         }
     }
 }

@@ -29,6 +29,9 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     case scheduleFreeAdamW = 21
     case scheduleFreeRAdam = 22
     case adafactor = 23
+    case lamb = 24
+    case lars = 25
+    case stableAdamW = 26
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
@@ -55,6 +58,9 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         case .scheduleFreeAdamW: ScheduleFreeAdamW.self
         case .scheduleFreeRAdam: ScheduleFreeRAdam.self
         case .adafactor: Adafactor.self
+        case .lamb: LAMB.self
+        case .lars: LARS.self
+        case .stableAdamW: StableAdamW.self
         }
     }
 
@@ -95,6 +101,11 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// The passes that carry it out where there is no rule.
     func passes(_ shape: ParameterShape) -> Passes { definition.passes(shape) }
 
+    /// How its passes see a parameter.
+    func shape(_ shape: ParameterShape) -> ParameterShape {
+        definition.seesMatrices ? shape : ParameterShape(count: shape.count)
+    }
+
     /// Makes a parameter's coefficients ready for a pass.
     func prepare(_ pass: PassStart, _ memory: UnsafeMutableRawPointer) {
         unsafe definition.prepareCoefficients(pass, memory)
@@ -119,8 +130,10 @@ protocol AlgorithmDefinition {
     static var sweepRule: Rule? { get }
     /// The passes of any other, in order.
     static func passes(_ shape: ParameterShape) -> Passes
+    /// Whether its passes see a parameter as matrices of its last two dimensions, and not as one row.
+    static var seesMatrices: Bool { get }
     /// What a pass needs to know of those before it.
-    static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients)
+    static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients, _ terms: inout RunTerms)
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double?
     /// The flags that it reads beside those that every algorithm reads.
     static var flags: Flags { get }
@@ -172,11 +185,12 @@ protocol SweepDefinition: AlgorithmDefinition {
 extension SweepDefinition {
     static var sweepRule: Rule? { rule }
     static func passes(_ shape: ParameterShape) -> Passes { Passes() }
-    static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients) {}
+    static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients, _ terms: inout RunTerms) {}
 }
 
 extension AlgorithmDefinition {
     static var sweepRule: Rule? { nil }
+    static var seesMatrices: Bool { false }
     static var flags: Flags { [] }
     static var defaultFlags: Flags { [] }
 
@@ -227,7 +241,9 @@ extension AlgorithmDefinition {
     static func prepareCoefficients(_ pass: PassStart, _ memory: UnsafeMutableRawPointer) {
         let place = unsafe memory + StepCoefficients.ruleOffset
         var coefficients = unsafe place.load(as: Coefficients.self)
-        prepare(pass, &coefficients)
+        var terms = unsafe memory.load(as: RunTerms.self)
+        prepare(pass, &coefficients, &terms)
+        unsafe memory.storeBytes(of: terms, as: RunTerms.self)
         unsafe place.storeBytes(of: coefficients, as: Coefficients.self)
     }
 

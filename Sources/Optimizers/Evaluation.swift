@@ -28,15 +28,19 @@ extension Configuration {
         return 1 - 1 / beta
     }
 
+    /// With less, no bit of the average is in the parameters.
+    private static var leastInterpolation: Double { 0x1p-24 }
+
     private var readsMomentum: Bool { algorithm.defaultValue(.momentum) != nil }
 
-    /// Throws where the trained point cannot be told from what is kept.
+    /// Throws where the trained point cannot be told from what is kept: the way to it is 1 / beta1 times as long, and with
+    /// it what rounding z and y to fp32 has lost.
     package func checkEvaluationPoint(_ subject: StaticString) throws(MartletError) {
-        guard interpolation == 0 else { return }
+        guard let beta = interpolation, beta < Self.leastInterpolation else { return }
         throw MartletError(
             .argument,
-            "\(subject) of \(algorithm.name) has a \(readsMomentum ? "momentum" : "beta1") of 0; expected more: its average "
-                + "is not kept")
+            "\(subject) of \(algorithm.name) has a \(readsMomentum ? "momentum" : "beta1") of \(beta); expected 2^-24 or "
+                + "more: its average is not kept")
     }
 }
 

@@ -34,9 +34,10 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     case warmupSteps = 28
     case alphaWarmup = 29
     case beta3Warmup = 30
+    case trustCoefficient = 31
 
     /// A number for each of them, in their order.
-    public typealias Values = InlineArray<30, Double>
+    public typealias Values = InlineArray<31, Double>
 
     /// How many there are.
     static var count: Int { Values.count }
@@ -79,6 +80,7 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
         case .warmupSteps: ("warmup_steps", .nonNegative)
         case .alphaWarmup: ("alpha_warmup", .nonNegative)
         case .beta3Warmup: ("beta3_warmup", .nonNegative)
+        case .trustCoefficient: ("trust_coefficient", .nonNegative)
         }
     }
 

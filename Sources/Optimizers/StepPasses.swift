@@ -30,7 +30,7 @@ import MartletPlatform
 
     /// Adds a parameter, which has elements. `coefficients` are its own.
     mutating func add(
-        _ parameter: ParameterView, _ shape: ParameterShape, _ algorithm: Algorithm, _ slots: Slots, _ run: Run,
+        _ parameter: ParameterView, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots, _ run: Run,
         _ coefficients: UnsafeMutableRawPointer, _ mode: FloatingPointMode, _ layout: Layout?
     ) throws(MartletError) {
         func slot(_ kind: Slot.Kind) -> Operand {
@@ -39,6 +39,7 @@ import MartletPlatform
             else { return unsafe run.arrays[Run.value] }
             return unsafe Operand(base: base, type: parameter.state.span[index].type)
         }
+        let shape = algorithm.shape(given)
         let (end, overflow) = unsafe sumBytes.addingReportingOverflow(
             GridMemory.byteCount(shape.grid, hasGrid: shape.hasLargeMatrices))
         guard !overflow else { throw MartletError(.memory, "no memory for the sums of a step") }

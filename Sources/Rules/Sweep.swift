@@ -82,8 +82,11 @@ enum General<IsNative: Switch>: LoopKind {
     static var addsDecay: Bool { true }
 }
 
+/// `RunTerms` as lanes, where they may be any.
+typealias AnyTerms<Value: Lanes> = Terms<Value, General<On>>
+
 /// `RunTerms` as lanes.
-private struct Terms<Value: Lanes, Kind: LoopKind> {
+struct Terms<Value: Lanes, Kind: LoopKind> {
     let gradientScale, l2, decay: Value
     let addsDecay: Choice<Value>
     let isCautious: Bool

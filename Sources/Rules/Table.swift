@@ -42,5 +42,11 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .adafactorSmallUpdate: adafactorSmallUpdate
     case .adafactorVariance: adafactorVariance
     case .adafactorVectorUpdate: adafactorVectorUpdate
+    case .lambDirection: lambDirection
+    case .lambUpdate: lambUpdate
+    case .larsNorms: larsNorms
+    case .larsUpdate: larsUpdate
+    case .stableAdamWAverages: stableAdamWAverages
+    case .stableAdamWUpdate: stableAdamWUpdate
     }
 }

@@ -50,6 +50,23 @@ static void optimizers(int64_t count) {
     CHECK_OK(martlet_optimizer_destroy(optimizer));
 }
 
+/* Every algorithm by every convention takes the last step that there is, or refuses to; none goes past it. */
+static void last_steps(void) {
+    for (int32_t algorithm = MARTLET_ADAM; martlet_algorithm_name(algorithm) != NULL; algorithm++)
+        for (int32_t semantics = MARTLET_SEMANTICS_TORCH; semantics <= MARTLET_SEMANTICS_PAPER; semantics++) {
+            martlet_config config = check_config(algorithm);
+            config.semantics = semantics;
+            float value[4] = {1, 2, 3, 4}, grad[4] = {1, 1, 1, 1}, state[64] = {0};
+            int64_t step = INT64_MAX - 2;
+            const martlet_status first = martlet_array_step(value, grad, state, 4, &step, &config);
+            CHECK(first == MARTLET_OK || first == MARTLET_ERROR_ARGUMENT);
+            if (first != MARTLET_OK) continue;
+            CHECK_OK(martlet_array_step(value, grad, state, 4, &step, &config));
+            CHECK(step == INT64_MAX);
+            CHECK_STATUS(martlet_array_step(value, grad, state, 4, &step, &config), MARTLET_ERROR_ARGUMENT);
+        }
+}
+
 /* ---- many parameters that share counters ---- */
 
 /* So many that nobody would wait for a look at each pair of them. */
@@ -155,6 +172,7 @@ static void models(const struct network_data *data, int64_t steps, int64_t epoch
 int main(void) {
     alarm(60);
     struct network_data *data = network_data(8);
+    last_steps();
     shared();
     for (int k = 0; k < LENGTH(counts); k++) {
         optimizers(counts[k]);

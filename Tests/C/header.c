@@ -34,7 +34,7 @@ typedef char step_shown_is_at_200[offsetof(martlet_parameter, step_shown) == 200
 typedef char reserved_is_at_216[offsetof(martlet_parameter, reserved) == 216 ? 1 : -1];
 typedef char name_is_at_192[offsetof(martlet_parameter, name) == 192 ? 1 : -1];
 typedef char lr_is_at_24[offsetof(martlet_config, lr) == 24 ? 1 : -1];
-typedef char beta3_warmup_is_at_256[offsetof(martlet_config, beta3_warmup) == 24 + 8 * (MARTLET_BETA3_WARMUP - 1) ? 1 : -1];
+typedef char trust_coefficient_is_at_264[offsetof(martlet_config, trust_coefficient) == 24 + 8 * (MARTLET_TRUST_COEFFICIENT - 1) ? 1 : -1];
 typedef char slot_kind_is_at_8[offsetof(martlet_slot, kind) == 8 ? 1 : -1];
 typedef char slot_dtype_is_at_12[offsetof(martlet_slot, dtype) == 12 ? 1 : -1];
 typedef char layer_units_is_at_16[offsetof(martlet_layer, units) == 16 ? 1 : -1];

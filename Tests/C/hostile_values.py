@@ -15,6 +15,7 @@ UNREAD = (
     *("beta3", "momentum", "dampening", "alpha", "rho", "lr_decay", "initial_accumulator_value", "etaminus", "etaplus"),
     *("step_size_min", "step_size_max", "lambd", "t0", "momentum_decay", "final_lr", "gamma", "eps_root", "eps2"),
     *("beta2_decay", "clipping_threshold", "r", "weight_lr_power", "warmup_steps", "alpha_warmup", "beta3_warmup"),
+    "trust_coefficient",
 )
 
 

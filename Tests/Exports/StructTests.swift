@@ -72,6 +72,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             (MARTLET_WARMUP_STEPS, "warmup_steps", \.warmup_steps),
             (MARTLET_ALPHA_WARMUP, "alpha_warmup", \.alpha_warmup),
             (MARTLET_BETA3_WARMUP, "beta3_warmup", \.beta3_warmup),
+            (MARTLET_TRUST_COEFFICIENT, "trust_coefficient", \.trust_coefficient),
         ]
         for (place, (number, name, field)) in fields.enumerated() {
             #expect(number == place + 1 && text(martlet_hyperparameter_name(number)) == name)

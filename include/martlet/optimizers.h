@@ -103,6 +103,19 @@ extern "C" {
  *           a = max(eps2, rms(p)) min(lr, 1 / sqrt(t)), rms over all elements of the parameter. An eps of 0 is
  *           the machine epsilon of value's type. Sums are in fp64, in an order that sizes alone decide. Decay is
  *           decoupled always. Shazeer, Stern: Adafactor. arXiv:1804.04235
+ * LAMB      [exp_avg m, exp_avg_sq v] m, v as Adam's;  u = m / c1 / (sqrt(v / c2) + eps) + weight_decay p
+ *           p <- p - lr |p| / |u| u, lr u where one of the norms is 0. Norms are over all elements of the parameter,
+ *           here and below, and are formed as Adafactor's sums are. You et al.: Large batch optimization for deep
+ *           learning. arXiv:1904.00962, algorithm 2
+ * LARS      [with a momentum: momentum_buffer b] u = q (g + weight_decay p)
+ *           b <- momentum b + (1 - dampening) u, at the first step u;  p <- p - lr b;  NESTEROV: p <- p - lr (the
+ *           second summand of b + momentum b);  q = trust_coefficient |p| / (|g| + weight_decay |p| + eps), 1 where
+ *           |p| or |g| is 0. You, Gitman, Ginsburg: Large batch training of convolutional networks. arXiv:1708.03888,
+ *           algorithm 1, with the rate outside of b
+ * StableAdamW  [exp_avg m, exp_avg_sq v] m, v as Adam's with (beta^t - beta) / (beta^t - 1) for each beta
+ *           a = lr / max(1, rms(g / max(sqrt(v), eps)));  p <- (1 - a weight_decay) p - a m / (sqrt(v) + eps). Decay
+ *           is decoupled always. Wortsman et al.: Stable and low-precision training for large-scale vision-language
+ *           models. arXiv:2304.13013, algorithm 2
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
@@ -134,6 +147,9 @@ extern "C" {
 #define MARTLET_SCHEDULE_FREE_ADAMW 21
 #define MARTLET_SCHEDULE_FREE_RADAM 22
 #define MARTLET_ADAFACTOR 23
+#define MARTLET_LAMB 24
+#define MARTLET_LARS 25
+#define MARTLET_STABLE_ADAMW 26
 
 /* Whose convention is followed where libraries differ. TORCH: as written above. One that says nothing of an
  * algorithm is an ARGUMENT error. Defaults of hyperparameters are those of torch, or of the algorithm's own code,
@@ -141,11 +157,11 @@ extern "C" {
  *   KERAS  decay is always decoupled, in all that have one but Schedule-Free. Adam: eps beside the uncorrected
  *          sqrt(v). SGD with a momentum and RMSprop with one: lr inside b. RMSprop, Adagrad: sqrt(v + eps).
  *          Adamax: u <- max(beta2 u, |g|), u + eps. NAdam: a momentum_decay of 1. Adafactor: eps, or 1e-30 for 0, is added
- *          to g^2 and bounds nothing
+ *          to g^2 and bounds nothing, and decay comes before rms(p) is taken. LAMB: decay comes before |p| is taken
  *   OPTAX  Adam, AdamW: AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr
  *          inside b. NAdam: beta1 for each mu_t. RAdam: from rho >= 5 on, eps beside the corrected root. Adan: 1 - beta2
  *          for the beta2 that d and w are multiplied by, and a decoupled decay without a quotient. Adafactor: as in
- *          Keras, and lr for min(lr, 1 / sqrt(t))
+ *          Keras, and lr for min(lr, 1 / sqrt(t)). LARS: |g + weight_decay p| for the sum of norms, lr inside u
  *   PAPER  Adam, AdamW: AMSGrad without bias corrections. Their decoupled decay is not scaled by lr:
  *          p <- (1 - weight_decay) p. RAdam: from rho >= 5 on. LaProp: lr outside of m, p <- p - lr / c1 m.
  *          Adafactor: as in Keras */
@@ -212,6 +228,7 @@ extern "C" {
 #define MARTLET_WARMUP_STEPS 28
 #define MARTLET_ALPHA_WARMUP 29
 #define MARTLET_BETA3_WARMUP 30
+#define MARTLET_TRUST_COEFFICIENT 31
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
  * in range (or any finite one, with MARTLET_WIDE_RANGES), a field that it does not read must be NaN.
@@ -252,6 +269,7 @@ typedef struct martlet_config {
     double warmup_steps;              /* 0 or more */
     double alpha_warmup;              /* steps, 0 or more */
     double beta3_warmup;              /* steps, 0 or more */
+    double trust_coefficient;         /* 0 or more */
 } martlet_config;
 
 /* What kinds of slots there are: how many numbers one has for a parameter. */
@@ -340,8 +358,8 @@ martlet_status martlet_array_step(float *value, const float *grad, float *state,
  * the step: values are written, slots and step counters read, gradients not needed. Parameters of other groups, and those
  * that were never stepped, stay as they are. Which mode they are in is the caller's to remember.
  *
- * Fails as martlet_step does, and with ARGUMENT for another mode, and for a momentum or beta1 of 0 of such a group,
- * which keeps no average, on the way to EVALUATION. Since 0.1. */
+ * Fails as martlet_step does, and with ARGUMENT for another mode, and on the way to EVALUATION for a momentum or beta1 of
+ * such a group under 2^-24, which keeps no average. Since 0.1. */
 martlet_status martlet_mode_set(const martlet_parameter *parameters, int64_t count, const martlet_config *groups,
                                 int64_t group_count, int32_t mode);
 
@@ -411,7 +429,7 @@ martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_repo
 /* Moves the parameters of Schedule-Free groups from where gradients are taken to the trained point, or back;
  * others, and those that were never stepped, stay as they are. The mode is TRAINING at first, and saved with the
  * state. In EVALUATION a step, and another momentum or beta1 of such a group, are ORDER errors. Fails with ARGUMENT
- * (mode; a momentum or beta1 of 0, which keeps no average) and MEMORY. Since 0.1. */
+ * (mode; a momentum or beta1 under 2^-24, which keeps no average) and MEMORY. Since 0.1. */
 martlet_status martlet_optimizer_mode_set(martlet_optimizer *optimizer, int32_t mode);
 
 /* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of a group. Fails with ARGUMENT for a group, a

@@ -6,6 +6,8 @@ package struct AdafactorCoefficients: BitwiseCopyable {
     package var added = 0.0
     package var eps = 0.0
     package var eps2 = 0.0
+    /// The decay of the parameter before its size is taken, as a factor.
+    package var measuredDecay = 1.0
     package var clippingThreshold = 0.0
     /// The relative step size.
     package var rate = 0.0

@@ -6,6 +6,7 @@ import MartletKernelInterface
 enum Adafactor: AlgorithmDefinition {
     static let name: StaticString = "adafactor"
     static let conventions: Conventions = [.torch, .keras, .optax, .paper]
+    static let seesMatrices = true
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = []
 
@@ -45,6 +46,7 @@ enum Adafactor: AlgorithmDefinition {
         } else {
             result.added = configuration.eps == 0 ? 1e-30 : configuration.eps
         }
+        if configuration.semantics == .keras { result.measuredDecay = terms.decay }
         result.eps2 = configuration[.eps2]
         result.clippingThreshold = configuration[.clippingThreshold]
         let most = configuration.semantics == .optax ? Double.infinity : 1 / progress.t.squareRoot()
@@ -53,7 +55,7 @@ enum Adafactor: AlgorithmDefinition {
     }
 
     /// The sums are that of p^2, of the first pass, and that of u^2, of the last but one.
-    static func prepare(_ pass: PassStart, _ coefficients: inout AdafactorCoefficients) {
+    static func prepare(_ pass: PassStart, _ coefficients: inout AdafactorCoefficients, _ terms: inout RunTerms) {
         let count = Double(pass.shape.count)
         if pass.pass == 0 {
             if coefficients.eps == 0 && coefficients.added == 0 { coefficients.eps = pass.type.machineEpsilon }
@@ -61,7 +63,7 @@ enum Adafactor: AlgorithmDefinition {
         }
         // A mean that is NaN counts as none, as it does in torch.
         if pass.pass == 1 {
-            let size = (pass.sums.0 / count).squareRoot()
+            let size = (pass.sums.0 / count).squareRoot() * coefficients.measuredDecay.magnitude
             coefficients.alpha = (size > coefficients.eps2 ? size : coefficients.eps2) * coefficients.rate
         }
         if pass.isLast {

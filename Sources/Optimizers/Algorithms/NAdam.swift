@@ -39,7 +39,7 @@ enum NAdam: SweepDefinition {
         result.beta2 = configuration.beta2
         result.eps = configuration.eps * root
         if configuration.semantics == .optax {
-            let next = StepNumber(whole: progress.step.whole + 1, fraction: progress.step.fraction)
+            let next = StepNumber(whole: min(progress.step.whole, .max - 1) + 1, fraction: progress.step.fraction)
             result.gradientRate = root * lr * (1 - beta1) / oneMinusPower(beta1, progress.step)
             result.momentRate = root * lr * beta1 / oneMinusPower(beta1, next)
             return result

@@ -16,7 +16,7 @@ import MartletKernelInterface
 /// The sums over the squares of gradients and parameters.
 struct AdafactorSumsRule<Value: Lanes>: PassRule {
     @inline(__always)
-    init(_ coefficients: AdafactorCoefficients, decay: Value) {}
+    init(_ coefficients: AdafactorCoefficients, _ terms: AnyTerms<Value>) {}
 
     @inline(__always)
     static var readsValue: Bool { true }
@@ -35,7 +35,7 @@ struct AdafactorSumsRule<Value: Lanes>: PassRule {
 /// The same where the sums of rows and columns are formed afterwards: the squares of gradients are left.
 struct AdafactorSquaresRule<Value: Lanes>: PassRule {
     @inline(__always)
-    init(_ coefficients: AdafactorCoefficients, decay: Value) {}
+    init(_ coefficients: AdafactorCoefficients, _ terms: AnyTerms<Value>) {}
 
     @inline(__always)
     static var readsValue: Bool { true }
@@ -56,7 +56,7 @@ struct AdafactorNormRule<Value: Lanes>: PassRule {
     private let limit: Value
 
     @inline(__always)
-    init(_ coefficients: AdafactorCoefficients, decay: Value) { limit = Value(coefficients.limit) }
+    init(_ coefficients: AdafactorCoefficients, _ terms: AnyTerms<Value>) { limit = Value(coefficients.limit) }
 
     @inline(__always)
     static var readsValue: Bool { false }
@@ -77,8 +77,8 @@ struct AdafactorUpdateRule<Value: Lanes>: PassRule {
     let rowScale: Double
 
     @inline(__always)
-    init(_ coefficients: AdafactorCoefficients, decay: Value) {
-        self.decay = decay
+    init(_ coefficients: AdafactorCoefficients, _ terms: AnyTerms<Value>) {
+        decay = terms.decay
         limit = Value(coefficients.limit)
         rowScale = coefficients.scale
     }
@@ -103,7 +103,7 @@ struct AdafactorVarianceRule<Value: Lanes>: PassRule {
     private let limit, added: Value
 
     @inline(__always)
-    init(_ coefficients: AdafactorCoefficients, decay: Value) {
+    init(_ coefficients: AdafactorCoefficients, _ terms: AnyTerms<Value>) {
         average = Average(1 - coefficients.weight)
         added = Value(coefficients.weight * coefficients.added)
         limit = Value(coefficients.limit)
@@ -131,8 +131,8 @@ struct AdafactorVectorUpdateRule<Value: Lanes>: PassRule {
     private let decay, limit, scale: Value
 
     @inline(__always)
-    init(_ coefficients: AdafactorCoefficients, decay: Value) {
-        self.decay = decay
+    init(_ coefficients: AdafactorCoefficients, _ terms: AnyTerms<Value>) {
+        decay = terms.decay
         limit = Value(coefficients.limit)
         scale = Value(coefficients.scale)
     }
@@ -143,6 +143,8 @@ struct AdafactorVectorUpdateRule<Value: Lanes>: PassRule {
     static var writesValue: Bool { true }
     @inline(__always)
     static var slotCount: Int { 1 }
+    @inline(__always)
+    static var writesSlots: Bool { false }
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {

@@ -8,8 +8,11 @@ struct PassPlace<Value: Lanes> {
     /// The value, to be replaced by passes that write it.
     var value: Value
     let gradient: Value
-    /// The first slot of elements, where the pass has one.
+    /// The slots of elements that the pass has, in their order; the others hold 0.
     var first: Value
+    var second: Value
+    var third: Value
+    var fourth: Value
     /// What earlier passes make it be multiplied by, or what this one leaves for it.
     var factor: Value
     /// What is added up by row and by column.
@@ -23,11 +26,13 @@ protocol PassRule {
     associatedtype Value: Lanes
     associatedtype Coefficients: BitwiseCopyable
 
-    init(_ coefficients: Coefficients, decay: Value)
+    init(_ coefficients: Coefficients, _ terms: AnyTerms<Value>)
+    static var readsGradient: Bool { get }
     static var readsValue: Bool { get }
     static var writesValue: Bool { get }
-    /// State slots that are read and written: 0 or 1.
+    /// State slots that are read, the first ones, and whether they are written.
     static var slotCount: Int { get }
+    static var writesSlots: Bool { get }
     /// Whether it adds up by row and by column.
     static var sumsGrid: Bool { get }
     /// How many sums over all elements it has.
@@ -43,9 +48,13 @@ protocol PassRule {
 
 extension PassRule {
     @inline(__always)
+    static var readsGradient: Bool { true }
+    @inline(__always)
     static var writesValue: Bool { false }
     @inline(__always)
     static var slotCount: Int { 0 }
+    @inline(__always)
+    static var writesSlots: Bool { slotCount > 0 }
     @inline(__always)
     static var sumsGrid: Bool { false }
     @inline(__always)
@@ -101,7 +110,7 @@ private func walk<Rule: PassRule, IsPlain: Switch>(
         walkShortRows(rule, isPlain, part, coefficients)
         return
     }
-    let rowScale = Rule(value(at: coefficients + StepCoefficients.ruleOffset), decay: Rule.Value(1)).rowScale
+    let rowScale = made(rule, coefficients).rowScale
     let numberSize = part.run.isDouble ? 8 : 4
     for row in 0..<part.rows {
         var column = 0
@@ -135,7 +144,7 @@ private func walkShortRows<Rule: PassRule, IsPlain: Switch>(
 ) {
     let columns = part.run.count
     let together = Grid.smallCount / columns
-    let rowScale = Rule(value(at: coefficients + StepCoefficients.ruleOffset), decay: Rule.Value(1)).rowScale
+    let rowScale = made(rule, coefficients).rowScale
     var scratch = PassScratch()
     scratch.withAddress { elements in
         var row = 0
@@ -243,11 +252,16 @@ func block<Rule: PassRule, IsPlain: Switch>(
         loop(rule, isPlain, coefficients, padded, grain, rest, row, factors, sums, running)
         if Rule.sumsGrid { copy(sums, to: columnSums + whole * 8, bytes: rest * 8) }
         if Rule.leavesFactors { copy(sums, to: columnSums + whole * numberSize, bytes: rest * numberSize) }
-        for place in 0..<arrayCount where place == 0 ? Rule.writesValue : place != gradientPlace {
+        for place in 0..<arrayCount where place == 0 ? Rule.writesValue : place != gradientPlace && Rule.writesSlots {
             let size = arrays[place].type.size
             copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
         }
     }
+}
+
+@inline(__always)
+private func made<Rule: PassRule>(_ rule: Rule.Type, _ coefficients: UnsafeRawPointer) -> Rule {
+    Rule(value(at: coefficients + StepCoefficients.ruleOffset), AnyTerms(value(at: coefficients)))
 }
 
 /// The pass on a whole number of grains, of each of which `valid` elements count.
@@ -263,23 +277,35 @@ private func loop<Rule: PassRule, IsPlain: Switch>(
     func type(_ place: Int) -> ElementType { IsPlain.isOn ? Value.native : arrays[place].type }
     @inline(__always)
     func load(_ place: Int, _ index: Int) -> Value { Value(type(place), in: arrays[place].base, at: index) }
+    @inline(__always)
+    func slot(_ place: Int, _ index: Int) -> Value { place < Rule.slotCount ? load(2 + place, index) : Value(0) }
+    @inline(__always)
+    func store(_ value: Value, slot place: Int, _ index: Int) {
+        if place < Rule.slotCount { value.store(type(2 + place), in: arrays[2 + place].base, at: index) }
+    }
 
-    let terms: RunTerms = value(at: coefficients)
-    let sign = Value(terms.gradientScale)
-    let rule = Rule(value(at: coefficients + StepCoefficients.ruleOffset), decay: Value(terms.decay))
+    let scale = AnyTerms<Value>(value(at: coefficients)).gradientScale
+    let rule = made(Rule.self, coefficients)
     let rowFactor = Value(row)
     var sums = value(at: running) as RunningSums
     var index = 0
     while index < count {
-        prefetch(type(1), in: arrays[1].base, at: index)
+        if Rule.readsGradient { prefetch(type(1), in: arrays[1].base, at: index) }
         if Rule.readsValue { prefetch(type(0), in: arrays[0].base, at: index) }
+        for slot in 0..<Rule.slotCount { prefetch(type(2 + slot), in: arrays[2 + slot].base, at: index) }
         var place = PassPlace(
-            value: Rule.readsValue ? load(0, index) : Value(0), gradient: load(1, index) * sign,
-            first: Rule.slotCount > 0 ? load(2, index) : Value(0),
+            value: Rule.readsValue ? load(0, index) : Value(0),
+            gradient: Rule.readsGradient ? load(1, index) * scale : Value(0),
+            first: slot(0, index), second: slot(1, index), third: slot(2, index), fourth: slot(3, index),
             factor: Rule.usesFactors ? rowFactor * Value(Value.native, in: columnFactors, at: index) : Value(0))
         rule.update(&place)
         if Rule.writesValue { place.value.store(type(0), in: arrays[0].base, at: index) }
-        if Rule.slotCount > 0 { place.first.store(type(2), in: arrays[2].base, at: index) }
+        if Rule.writesSlots {
+            store(place.first, slot: 0, index)
+            store(place.second, slot: 1, index)
+            store(place.third, slot: 2, index)
+            store(place.fourth, slot: 3, index)
+        }
         if Rule.leavesFactors { place.factor.store(Value.native, in: columnSums, at: index) }
         if valid < grain {
             place.square = keep(valid, place.square)

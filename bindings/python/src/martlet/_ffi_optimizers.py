@@ -43,6 +43,9 @@ SCHEDULE_FREE_SGD = 20
 SCHEDULE_FREE_ADAMW = 21
 SCHEDULE_FREE_RADAM = 22
 ADAFACTOR = 23
+LAMB = 24
+LARS = 25
+STABLE_ADAMW = 26
 
 SEMANTICS_TORCH = 0
 SEMANTICS_KERAS = 1
@@ -139,6 +142,7 @@ class Config(Structure):
         ("warmup_steps", c_double),
         ("alpha_warmup", c_double),
         ("beta3_warmup", c_double),
+        ("trust_coefficient", c_double),
     ]
 
 

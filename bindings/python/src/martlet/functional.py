@@ -33,7 +33,9 @@ __all__ = [
     "ademamix",
     "adopt",
     "asgd",
+    "lamb",
     "laprop",
+    "lars",
     "lion",
     "nadam",
     "radam",
@@ -44,6 +46,7 @@ __all__ = [
     "schedule_free_sgd",
     "sgd",
     "simplified_ademamix",
+    "stable_adamw",
 ]
 
 P = TypeVar("P")
@@ -122,7 +125,9 @@ adan = _function_of(_ffi_optimizers.ADAN)
 ademamix = _function_of(_ffi_optimizers.ADEMAMIX)
 adopt = _function_of(_ffi_optimizers.ADOPT)
 asgd = _function_of(_ffi_optimizers.ASGD)
+lamb = _function_of(_ffi_optimizers.LAMB)
 laprop = _function_of(_ffi_optimizers.LAPROP)
+lars = _function_of(_ffi_optimizers.LARS)
 lion = _function_of(_ffi_optimizers.LION)
 nadam = _function_of(_ffi_optimizers.NADAM)
 radam = _function_of(_ffi_optimizers.RADAM)
@@ -133,6 +138,7 @@ schedule_free_radam = _function_of(_ffi_optimizers.SCHEDULE_FREE_RADAM)
 schedule_free_sgd = _function_of(_ffi_optimizers.SCHEDULE_FREE_SGD)
 sgd = _function_of(_ffi_optimizers.SGD)
 simplified_ademamix = _function_of(_ffi_optimizers.SIMPLIFIED_ADEMAMIX)
+stable_adamw = _function_of(_ffi_optimizers.STABLE_ADAMW)
 
 
 def adam_optimizer(

@@ -9,6 +9,7 @@ from martlet.optim.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.optim.adam import Adam, Adamax, AdamOptimizer, AdamW, NAdam, RAdam
 from martlet.optim.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.optim.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
+from martlet.optim.norms import LAMB, LARS, StableAdamW
 from martlet.optim.rprop import Rprop
 from martlet.optim.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from martlet.optim.sgd import ASGD, SGD
@@ -16,6 +17,8 @@ from martlet.optim.sgd import ASGD, SGD
 __all__ = [
     "ADOPT",
     "ASGD",
+    "LAMB",
+    "LARS",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
@@ -39,4 +42,5 @@ __all__ = [
     "Rprop",
     "SGDScheduleFree",
     "SimplifiedAdEMAMix",
+    "StableAdamW",
 ]

@@ -10,6 +10,7 @@ from martlet.torch.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
+from martlet.torch.norms import LAMB, LARS, StableAdamW
 from martlet.torch.rprop import Rprop
 from martlet.torch.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from martlet.torch.sgd import ASGD, SGD
@@ -17,6 +18,8 @@ from martlet.torch.sgd import ASGD, SGD
 __all__ = [
     "ADOPT",
     "ASGD",
+    "LAMB",
+    "LARS",
     "SGD",
     "AdEMAMix",
     "AdaBelief",
@@ -39,4 +42,5 @@ __all__ = [
     "Rprop",
     "SGDScheduleFree",
     "SimplifiedAdEMAMix",
+    "StableAdamW",
 ]

@@ -1,0 +1,91 @@
+"""Optimizers whose rate follows norms of parameters and updates: LAMB, LARS, StableAdamW."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet import _ffi_optimizers
+from martlet._spellings import OMITTED
+from martlet.optim._optimizer import Optimizer
+
+
+class LAMB(Optimizer, algorithm=_ffi_optimizers.LAMB):
+    """LAMB (You et al., 2019) over numpy arrays.
+
+    lr (or learning_rate)  learning rate, 0 or more, times the norm of the parameter over that of the update. Default 1e-3
+    betas                  decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
+    eps (or epsilon)       added to the denominator, 0 or more. Default 1e-6
+    weight_decay           0 or more; part of the update whose norm is taken. Default 0
+
+    Norms are over a whole parameter; weight decay and the ratio are usual for matrices alone, so give biases and
+    normalizations to another algorithm or group.
+
+    params and what else there is are martlet.optim.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any = None,
+        lr: float | None = None,
+        betas: tuple[float, float] | None = None,
+        eps: float | None = None,
+        weight_decay: float = OMITTED,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class LARS(Optimizer, algorithm=_ffi_optimizers.LARS):
+    """LARS (You et al., 2017) over numpy arrays.
+
+    lr (or learning_rate)  learning rate, 0 or more, times the ratio of the norms. Default 1
+    momentum               what a step keeps of the one before, in [0, 1). Default 0.9
+    dampening              1 - dampening is the weight of what a step adds to the momentum. Default 0
+    weight_decay           0 or more; in the gradient and in the ratio. Default 0
+    nesterov               look ahead along the momentum
+    trust_coefficient      0 or more, times the norm of the parameter over that of the gradient. Default 1e-3
+    eps (or epsilon)       added to the denominator of the ratio, 0 or more. Default 1e-8
+
+    Norms are over a whole parameter; the ratio is usual for matrices alone, so give biases and normalizations to
+    SGD or another group.
+
+    params and what else there is are martlet.optim.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any = None,
+        lr: float | None = None,
+        momentum: float | None = None,
+        dampening: float | None = None,
+        weight_decay: float = OMITTED,
+        nesterov: bool = False,
+        trust_coefficient: float | None = None,
+        eps: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class StableAdamW(Optimizer, algorithm=_ffi_optimizers.STABLE_ADAMW):
+    """StableAdamW (Wortsman et al., 2023) over numpy arrays.
+
+    lr (or learning_rate)  learning rate, 0 or more, made smaller where a parameter's gradients outgrow their averages.
+                           Default 1e-3
+    betas                  decay rates of the averages, each in [0, 1). Default (0.9, 0.99)
+    eps (or epsilon)       added to the denominator, 0 or more. Default 1e-8
+    weight_decay           0 or more, decoupled. Default 1e-2
+
+    params and what else there is are martlet.optim.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any = None,
+        lr: float | None = None,
+        betas: tuple[float, float] | None = None,
+        eps: float | None = None,
+        weight_decay: float = OMITTED,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
