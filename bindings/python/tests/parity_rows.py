@@ -70,6 +70,8 @@ SQUARES = "adds 1e-15 to the squares"
 ROOT = "has eps inside the root"
 FLUSHED = "XLA takes denormal gradients for 0"
 MOMENTUM = {"momentum": 0.9}
+UNCLIPPED = {"max_grad_norm": float("inf"), "always_adapt": True}
+ALL = {"always_adapt": True}
 
 CLASSIC = [
     Row("SGD", "torch"),
@@ -269,4 +271,48 @@ NEWER = [
     ),
 ]
 
-ROWS = [*CLASSIC, *ADAMS, *NEWER]
+NORMS = [
+    Row("LAMB", "timm", {}, "Lamb", UNCLIPPED),
+    Row("LAMB", "timm", L2, "Lamb", UNCLIPPED),
+    Row("LAMB", "timm", EPS, "Lamb", {"max_grad_norm": float("inf")}, differs="adapts only where there is decay"),
+    Row("LAMB", "timm", {}, "Lamb", ALL, differs="clips the norm of all gradients to 1 before"),
+    Row("LAMB", "optax", EPS, "lamb"),
+    Row("LAMB", "optax", L2, "lamb"),
+    Row("LAMB", "Keras", {"semantics": "keras", **L2}, "Lamb"),
+    Row("LAMB", "Keras", L2, "Lamb", differs="decays before, outside of the ratio"),
+    Row("LAMB", "pytorch_optimizer", {}, "Lamb", differs="corrects the momentum alone, and behind the ratio"),
+    Row("LAMB", ALONE, UP),
+    Row("LARS", "timm", {}, "Lars", ALL),
+    Row("LARS", "timm", {**L2, "dampening": 0.5}, "Lars"),
+    Row("LARS", "timm", {**L2, "nesterov": True}, "Lars"),
+    Row("LARS", "timm", {**L2, "momentum": 0.0}, "Lars"),
+    Row("LARS", "timm", {"eps": 1e3}, "Lars", ALL),
+    Row("LARS", "timm", {}, "Lars", differs="adapts only where there is decay"),
+    Row("LARS", "optax", {"semantics": "optax", "eps": 1e3}, "lars"),
+    Row("LARS", "optax", {"semantics": "optax", **L2, "nesterov": True}, "lars"),
+    Row("LARS", "optax", L2, "lars", differs="has the rate in the momentum, and the decay in the gradient's norm"),
+    Row("LARS", "pytorch_optimizer", {}, own={"eps": None}, differs="adapts nothing of one dimension"),
+    Row(
+        "LARS",
+        "pytorch_optimizer",
+        {"dampening": 0.5},
+        own={"eps": None},
+        differs="adapts nothing of one dimension, and dampens the first step",
+    ),
+    Row("LARS", ALONE, UP),
+    Row("StableAdamW", "pytorch_optimizer"),
+    Row("StableAdamW", "pytorch_optimizer", UP),
+    Row("StableAdamW", "pytorch_optimizer", {**EPS, **L2}),
+    Row(
+        "StableAdamW",
+        "timm",
+        L2,
+        "AdamWLegacy",
+        {"clipping_threshold": 1.0},
+        differs="decays by the whole rate, and adds eps to the root in the size too",
+    ),
+    Row("StableAdamW", ALONE, {**L2, "corrected_weight_decay": True}),
+    Row("StableAdamW", ALONE, {**L2, "cautious_weight_decay": True}, denormals=False),
+]
+
+ROWS = [*CLASSIC, *ADAMS, *NEWER, *NORMS]

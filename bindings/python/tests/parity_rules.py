@@ -52,4 +52,7 @@ ALGORITHMS = {
     "Adafactor": Algorithm(
         oracles.adafactor, 1e-2, {"eps": (2.0**-23, 1e-3), "beta2_decay": -0.8, "d": 1.0}, DECOUPLED
     ),
+    "LAMB": Algorithm(oracles.lamb, 1e-3, {"betas": (0.9, 0.999), "eps": 1e-6, **NO_DECAY}),
+    "LARS": Algorithm(oracles.lars, 1.0, {"momentum": 0.9, "trust_coefficient": 1e-3, "eps": 1e-8, **NO_DECAY}),
+    "StableAdamW": Algorithm(oracles.stable_adamw, 1e-3, {"betas": (0.9, 0.99), "eps": 1e-8, **NO_DECAY}, DECOUPLED),
 }

@@ -186,7 +186,7 @@ PEERS: dict[str, Peer] = {
     "optax": Peer("optax", "optax", OptaxRun, {"betas": ("b1", "b2", "b3"), **NO_FLAG}),
     "optax.contrib": Peer("optax.contrib", "optax", OptaxRun, {"betas": ("b1", "b2", "b3"), **NO_FLAG}),
     "pytorch_optimizer": Peer("pytorch_optimizer", "pytorch_optimizer", words=KOZISTR),
-    "timm": Peer("timm.optim", "timm", words=NO_FLAG),
+    "timm": Peer("timm.optim", "timm", words={**NO_FLAG, "trust_coefficient": "trust_coeff"}),
     "schedulefree": Peer("schedulefree", "schedulefree"),
     "lion-pytorch": Peer("lion_pytorch", "lion-pytorch", words=NO_FLAG),
     "adabelief-pytorch": Peer(

@@ -61,6 +61,9 @@ def near(found: Any, wanted: Any) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
 
 
+NORMS = ("LAMB", "LARS", "StableAdamW")
+
+
 def test_every_algorithm_has_a_class_for_tensors_and_one_for_arrays() -> None:
     every = set(_algorithms.numbers())
     assert {kind._algorithm for kind in ARRAYS.values()} == every
@@ -155,17 +158,24 @@ def test_a_model_trains_with_it_by_name_and_keeps_it(number: int, tmp_path: Path
     assert np.array_equal(model.parameters(), other.parameters())
 
 
-def test_a_model_steps_its_arrays_by_their_own_sizes(tmp_path: Path) -> None:
-    """An algorithm whose state follows rows and columns: as over the arrays, kernels of convolutions too."""
+WHOLE = pytest.mark.xfail(strict=True, reason="norms over a whole model")
+
+
+@pytest.mark.parametrize("name", ["Adafactor", *(pytest.param(name, marks=WHOLE) for name in NORMS)])
+def test_a_model_steps_its_arrays_by_their_own_sizes(name: str, tmp_path: Path) -> None:
+    """An algorithm whose state follows rows and columns, or that has norms: as over the arrays, kernels of convolutions
+    too."""
     random = np.random.default_rng(1)
     x, y = random.normal(size=(32, 8, 8, 2)).astype(np.float32), random.integers(0, 3, 32)
     model = nn.Sequential([nn.Conv2D(5, 3, activation="relu"), nn.Flatten(), nn.Dense(3)], seed=1)
     model.build((None, 8, 8, 2))
-    model.compile("adafactor", "sparse_categorical_crossentropy")
+    made = getattr(optim, name)
+    model.compile(_algorithms.of(made._algorithm).name, "sparse_categorical_crossentropy")
     weights = [array.copy() for array in model.get_weights()]
-    arrays = optim.Adafactor(weights, lr=model.optimizer.lr)
-    for _ in range(4):
-        model.train_on_batch(x, y)
+    row = model.optimizer.hyperparameters()
+    arrays = made(weights, lr=row.lr, eps=(row.eps, 1e-3) if name == "Adafactor" else row.eps)
+    for scale in (1, 1, 20, 1):  # so that StableAdamW has something to clip
+        model.train_on_batch(np.float32(scale) * x, y)
         ends = np.cumsum([array.size for array in weights])[:-1]
         gradients = np.split(model.gradients(), ends)
         arrays.step([part.reshape(array.shape) for part, array in zip(gradients, weights, strict=True)])
@@ -326,7 +336,8 @@ def test_a_convention_that_an_algorithm_does_not_know_is_refused(number: int) ->
     kind = _algorithms.of(number)
     known = [name for name, constant in SEMANTICS.items() if constant in kind.conventions]
     assert known[0] == "torch"
-    assert ("keras" in known) == ("weight_decay" in kind.places and not kind.name.startswith("schedule_free"))
+    decays = "weight_decay" in kind.places and not kind.name.startswith("schedule_free")
+    assert ("keras" in known) == (decays and kind.name not in ("lars", "stable_adamw"))  # which have their own decay
     wanted = " or ".join(map(repr, known))
     made = next(made for made in ARRAYS.values() if made._algorithm == number)
     for name in SEMANTICS.keys() - known:

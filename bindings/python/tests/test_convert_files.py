@@ -72,6 +72,94 @@ def test_rules_of_other_libraries_that_are_none_of_ours(kind: str, packed: Any, 
     assert not ours.state and ours.param_groups[0]["lr"] != 0.1
 
 
+LARS = InAFile(
+    {"lr": 0.5, "momentum": 0.9, "dampening": 0, "weight_decay": 0.1, "nesterov": False, "trust_coeff": 0.01,
+     "eps": 1e-7, "trust_clip": False, "always_adapt": False, "foreach": None},
+    ["momentum_buffer"],
+)  # fmt: skip
+LAMB = InAFile(
+    {"lr": 0.5, "bias_correction": True, "betas": (0.9, 0.999), "eps": 1e-6, "weight_decay": 0.1,
+     "grad_averaging": True, "max_grad_norm": None, "trust_clip": False, "always_adapt": False, "caution": False,
+     "decoupled_decay": False, "foreach": None, "step": torch.tensor(4.0)},
+    ["exp_avg", "exp_avg_sq"],
+)  # fmt: skip
+# pytorch_optimizer's.
+STABLE = InAFile(
+    {"lr": 0.5, "betas": (0.9, 0.99), "kahan_sum": True, "weight_decay": 0.1, "weight_decouple": True, "eps": 1e-8,
+     "foreach": None, "step": 3},
+    ["exp_avg", "exp_avg_sq"],
+    kahan_comp=None,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, packed", [("LARS", LARS), ("LAMB", LAMB)], ids=["LARS", "LAMB"])
+def test_timms_groups_that_do_not_adapt(kind: str, packed: InAFile) -> None:
+    """Those without decay, unless told to; with decay it makes no difference."""
+    for changed in ({}, {"weight_decay": 0, "always_adapt": True}):
+        ours = getattr(martlet.torch, kind)([torch.nn.Parameter(torch.zeros(3))])
+        ours.load_state_dict(packed.state_dict(**changed))
+        assert len(ours.state) == 1 and ours.param_groups[0]["lr"] == 0.5
+    ours = getattr(martlet.torch, kind)([torch.nn.Parameter(torch.zeros(3))])
+    with pytest.raises(martlet.UnsupportedError, match="always_adapt=False, and Martlet's rule is that of .*=True"):
+        ours.load_state_dict(packed.state_dict(weight_decay=0))
+    assert not ours.state and ours.param_groups[0]["lr"] != 0.5
+
+
+@pytest.mark.parametrize(
+    "kind, packed, message",
+    [
+        ("LAMB", LAMB.state_dict(max_grad_norm=1.0), "max_grad_norm=1.0, and Martlet's rule is that of .*=None"),
+        ("LAMB", LAMB.state_dict(grad_averaging=False), "grad_averaging=False"),
+        ("LAMB", LAMB.state_dict(decoupled_decay=True), "decoupled_decay=True"),
+        ("LAMB", LAMB.state_dict(trust_clip=True), "trust_clip=True"),
+        ("LARS", LARS.state_dict(trust_clip=True), "trust_clip=True"),
+        ("LAMB", BOUND.state_dict(), "pytorch_optimizer's Lamb does not correct its averages"),
+        ("LARS", BOUND.state_dict(), "pytorch_optimizer's LARS neither adapts nor decays what has one dimension"),
+        ("StableAdamW", STABLE.state_dict(weight_decouple=False), "weight_decouple=False"),
+    ],
+)
+def test_rules_with_norms_that_are_none_of_ours(kind: str, packed: Any, message: str) -> None:
+    for module, parameter in (
+        (martlet.torch, torch.nn.Parameter(torch.zeros(3))),
+        (martlet.optim, np.zeros(3, np.float32)),
+    ):
+        ours = getattr(module, kind)([parameter])
+        with pytest.raises(martlet.UnsupportedError, match=message):
+            ours.load_state_dict(packed)
+        assert not ours.state_dict()["state"] and ours.param_groups[0]["lr"] not in (0.5, 1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_kahans_sum_of_16_bits_is_refused_both_ways(dtype: torch.dtype) -> None:
+    """It is another rule there; for wider parameters, and with it off, nothing."""
+
+    def stable(parameter: Any, **changed: Any) -> Any:
+        made = type("StableAdamW", (), {"__module__": "pytorch_optimizer", "step": lambda self: None})()
+        packed = STABLE.state_dict(**changed)
+        entry = packed["state"][0]
+        packed["state"][0] = {
+            key: value if value is None else value.to(parameter.dtype) for key, value in entry.items()
+        }
+        made.state_dict, made.param_groups = lambda: packed, [{**packed["param_groups"][0], "params": [parameter]}]
+        return made
+
+    low, wide = (torch.nn.Parameter(torch.ones(3, dtype=kind)) for kind in (dtype, torch.float32))
+    for parameter, changed in ((low, {"kahan_sum": False}), (wide, {})):
+        ours = martlet.torch.StableAdamW([parameter])
+        ours.load_state_dict(convert.from_torch(stable(parameter, **changed), ours))
+        assert convert.to_torch(ours, stable(parameter, **changed))["param_groups"][0]["step"] == 3
+    ours = martlet.torch.StableAdamW([low])
+    message = "kahan_sum=True, which counts for parameters of 16 bits, and Martlet's rule is that of kahan_sum=False"
+    for conversion in (
+        lambda: ours.load_state_dict(stable(low).state_dict()),
+        lambda: convert.from_torch(stable(low), ours),
+        lambda: convert.to_torch(ours, stable(low)),
+    ):
+        with pytest.raises(martlet.UnsupportedError, match=message):
+            conversion()
+    assert not ours.state
+
+
 @pytest.mark.parametrize(
     "changed, message",
     [

@@ -80,7 +80,7 @@ def test_weights_have_kerass_order_and_shapes() -> None:
     assert ours.count_params() == theirs.count_params()
 
 
-CLASSES = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Nadam", "RMSprop", "SGD"]
+CLASSES = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"]
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -105,6 +105,7 @@ TRAINED: list[tuple[str, dict[str, Any]]] = [
     ("Adam", {"learning_rate": 0.01, "epsilon": 1e-3}),
     ("AdamW", {"learning_rate": 0.01, "amsgrad": True}),
     ("Adamax", {"learning_rate": 0.01, "epsilon": 1e-2, "weight_decay": 0.1}),
+    ("Lamb", {"learning_rate": 0.01, "epsilon": 1e-3, "weight_decay": 0.1}),
     ("Lion", {"weight_decay": 0.1}),
     ("Nadam", {"learning_rate": 0.01, "weight_decay": 0.1}),
     ("RMSprop", {"rho": 0.8, "momentum": 0.5, "epsilon": 1e-3, "centered": True, "weight_decay": 0.1}),
@@ -112,7 +113,11 @@ TRAINED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("name, options", TRAINED, ids=[name for name, _ in TRAINED])
+WHOLE = pytest.mark.xfail(strict=True, reason="norms over a whole model")
+MARKED = [pytest.param(name, options, id=name, marks=[WHOLE] * (name == "Lamb")) for name, options in TRAINED]
+
+
+@pytest.mark.parametrize("name, options", MARKED)
 def test_optimizers_train_as_kerass(name: str, options: dict[str, Any]) -> None:
     """Several steps of our gradients: Keras's optimizer takes the same ones."""
     name = name.partition(",")[0]

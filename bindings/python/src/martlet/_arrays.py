@@ -192,7 +192,9 @@ def item(
     """Pairs a parameter with its arrays. Without a gradient the library leaves the parameter as it is."""
     alike = slots.alike(value.shape)
     arrays = [value, gradient or value, *(states[slot] for slot in alike)]
-    lying = layouts(value.shape, [(array.dtype, array.strides) for array in arrays], keeps_matrices=slots.are_shaped)
+    lying = layouts(
+        value.shape, [(array.dtype, array.strides) for array in arrays], keeps_dimensions=slots.keep_dimensions
+    )
     types = {slot: seen.dtype for slot, seen in states.items()}
     state = state_layouts(slots, value.shape, dict(zip(alike, lying[2:], strict=True)), types)
     return Item(name, prod(value.shape), group, lying[0], lying[1], state, slots.names)

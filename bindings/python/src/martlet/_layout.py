@@ -19,15 +19,15 @@ class Layout(NamedTuple):
 
 
 def layouts(
-    shape: Sequence[int], arrays: Sequence[tuple[int, Sequence[int]]], *, keeps_matrices: bool = False
+    shape: Sequence[int], arrays: Sequence[tuple[int, Sequence[int]]], *, keeps_dimensions: bool = False
 ) -> list[Layout]:
     """The layouts of arrays of one shape, each given as (dtype, strides), whose elements belong together.
 
     Arrays that all lie in the same order without holes are contiguous in that order: a transposed matrix with
-    transposed gradient and moments is one run of memory. keeps_matrices: that is so for fewer than two dimensions
+    transposed gradient and moments is one run of memory. keeps_dimensions: that is so for fewer than two dimensions
     alone, and arrays of more are described as they lie.
     """
-    if keeps_matrices and len(shape) > 1:
+    if keeps_dimensions and len(shape) > 1:
         return [Layout(dtype, tuple(shape), tuple(strides)) for dtype, strides in arrays]
     kept = [axis for axis, size in enumerate(shape) if size != 1]
     sizes = tuple(shape[axis] for axis in kept)

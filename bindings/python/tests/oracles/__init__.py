@@ -8,6 +8,7 @@ parity.py against every other library.
 from oracles._step import LONG, Array, Rule, State, step
 from oracles.adam import adabelief, adabound, adam, adamax, laprop, nadam, radam
 from oracles.classic import adadelta, adagrad, asgd, lion, rmsprop, rprop, sgd
+from oracles.norms import lamb, lars, stable_adamw
 from oracles.recent import (
     adafactor,
     adan,
@@ -35,7 +36,9 @@ __all__ = [
     "ademamix",
     "adopt",
     "asgd",
+    "lamb",
     "laprop",
+    "lars",
     "lion",
     "nadam",
     "radam",
@@ -46,5 +49,6 @@ __all__ = [
     "schedule_free_sgd",
     "sgd",
     "simplified_ademamix",
+    "stable_adamw",
     "step",
 ]

@@ -52,7 +52,8 @@ def step(
 
     Decoupled weight decay (https://arxiv.org/abs/1711.05101) takes lr * weight_decay * p off; "paper" leaves lr out,
     and Keras knows no other decay. Corrected (https://arxiv.org/abs/2506.02285): lr^2 over the largest lr so far in
-    lr's place. Cautious: only where the update goes towards zero as well.
+    lr's place. Cautious: only where the update goes towards zero as well. A rule that makes the rate smaller says in
+    the state's `share` how much of it is left for the decay.
     """
     p, g = p.astype(LONG), g.astype(LONG)
     g = -g if maximize else g
@@ -69,5 +70,5 @@ def step(
     s["largest_rate"] = max(rate, s.get("largest_rate", rate))
     if corrected_weight_decay:
         rate = rate * rate / s["largest_rate"]
-    lost = (1 if semantics == "paper" else rate) * decay * p
+    lost = (1 if semantics == "paper" else rate) * s.get("share", 1) * decay * p
     return p - update - (np.where(update * p >= 0, lost, 0) if cautious_weight_decay else lost)

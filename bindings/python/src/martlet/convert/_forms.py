@@ -17,6 +17,13 @@ Formula = Callable[[float, Mapping[str, float]], float]
 NOTHING: Mapping[str, Any] = {}
 
 
+class Where0(NamedTuple):
+    """What an option of theirs must be where another one of theirs is 0; elsewhere it makes no difference."""
+
+    value: Any
+    other: str
+
+
 class Form(NamedTuple):
     """One algorithm in one library.
 
@@ -26,6 +33,7 @@ class Form(NamedTuple):
     options   our keys of hyperparameters and flags to the library's, where those are called otherwise
     ours      our options as the library has them without saying so. Of a tuple, any will do
     theirs    the library's options as they must be, for the rule to be Martlet's. Of a tuple, any will do
+    low       an option of theirs that must be off where parameters have 16 bits, and counts nowhere else
     first     the library's count before the first step
     made      slots that the library does not keep, from the number of steps and the hyperparameters
     told      what the library keeps beside, likewise
@@ -43,6 +51,7 @@ class Form(NamedTuple):
     made: Mapping[str, Formula] = NOTHING
     told: Mapping[str, Formula] = NOTHING
     marks: tuple[str, ...] = ()
+    low: str = ""
     differs: str = ""
 
 
@@ -75,6 +84,7 @@ KERAS = (
     Form("AdamW", _ffi.ADAMW, _MOMENTS, ours=_KERAS),
     Form("Adamax", _ffi.ADAMAX, {"exp_avg": "momentum", "exp_inf": "norm"}, ours=_KERAS),
     Form("Nadam", _ffi.NADAM, {**_MOMENTS, "mu_product": "_u_product"}, ours=_KERAS),
+    Form("Lamb", _ffi.LAMB, _MOMENTS, ours=_KERAS),
     Form("Lion", _ffi.LION, {"exp_avg": "momentum"}, ours=_APART),
     Form(
         "ScheduleFreeAdamW",
@@ -179,6 +189,8 @@ OPTAX = (
         theirs=_CONSTANT,
         told={"ScheduleFreeState.step_count": lambda t, numbers: t + 1},
     ),
+    Form("lamb", _ffi.LAMB, _ADAM, ours={"semantics": "torch"}),
+    Form("lars", _ffi.LARS, _optax("TraceState", "", momentum_buffer="-trace"), ours=_OPTAX),
     Form(
         "adafactor",
         _ffi.ADAFACTOR,

@@ -15,7 +15,7 @@ from martlet._algorithms import Algorithm
 from martlet._config import Hyperparameters
 from martlet._entry import step_count
 from martlet._errors import ArgumentError, DTypeError, FormatError, UnsupportedError
-from martlet.convert._forms import Form
+from martlet.convert._forms import Form, Where0
 
 Group = dict[str, Any]
 Entry = dict[str, Any]
@@ -179,6 +179,10 @@ def is_of(form: Form, kind: Algorithm) -> bool:
 def check_theirs(form: Form, library: str, options: Mapping[str, Any]) -> None:
     """Refuses options of theirs that make another rule. Those that are not told are as they must be."""
     for key, wanted in form.theirs.items():
+        if isinstance(wanted, Where0):
+            if options.get(wanted.other):
+                continue
+            wanted = wanted.value
         choices = wanted if isinstance(wanted, tuple) else (wanted,)
         found = options.get(key)
         if found is not None and found not in choices:

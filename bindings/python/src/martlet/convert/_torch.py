@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from martlet.convert._torch_forms import TORCH
 
 # What stands in a group beside options, and goes with it.
 _CARRIED = ("initial_lr", "train_mode")
+_16_BITS = ("torch.bfloat16", "torch.float16")
 
 
 def from_torch(theirs: Any, ours: Any) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def to_torch(ours: Any, theirs: Any) -> dict[str, Any]:
     for index, (own, given) in enumerate(zip(mine.groups, packed["param_groups"], strict=True)):
         entries = [mine.entry(place) for place in own["params"]]
         _check_base_rate(entries, vars(theirs), index, library)
+        _check_low(form, library, given, theirs.param_groups[index]["params"])
         groups.append(_told_group(mine, own, given, entries, library, form, vars(theirs)))
         for key, entry in zip(given["params"], entries, strict=True):
             if entry:
@@ -147,8 +149,18 @@ def _converted(
             entry = packed["state"].get(key)
             if entry and not isinstance(entry, Mapping):
                 raise FormatError(f"{library}'s state of parameter {key!r} is a {type(entry).__name__}; wanted a dict")
+            _check_low(form, library, group, (entry or {}).values())
             entries.append(_ours.from_paths(form, ours.row(own), _reader(group, entry), numbers) if entry else {})
     return ours.state_dict(entries)
+
+
+def _check_low(form: Form, library: str, group: Mapping[str, Any], tensors: Iterable[Any]) -> None:
+    """Refuses an option that makes another rule for parameters of 16 bits, where there are some."""
+    if form.low and group.get(form.low) and any(str(getattr(each, "dtype", "")) in _16_BITS for each in tensors):
+        raise UnsupportedError(
+            f"{library}'s {form.name} has {form.low}={group[form.low]!r}, which counts for parameters of 16 bits, and "
+            f"Martlet's rule is that of {form.low}=False"
+        )
 
 
 def _reader(group: Mapping[str, Any], entry: Mapping[str, Any]) -> Callable[[str], Any]:

@@ -5,11 +5,12 @@ Their options stand in param_groups, but some in the object alone, which a state
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from martlet import _ffi_optimizers as _ffi
-from martlet.convert._forms import NONE, Form
+from martlet.convert._forms import NONE, Form, Where0
 
 
 def _same(*slots: str, **others: str) -> dict[str, str]:
@@ -52,6 +53,8 @@ SCHEDULEFREE = (
 
 _PLAIN: Mapping[str, Any] = {"caution": False}
 _LARGEST = {"lr_max": "group.max_lr_snapshot"}
+# Without, a group that does not decay has plain steps.
+_ADAPTS = {"always_adapt": Where0(True, "weight_decay"), "trust_clip": False}
 
 TIMM = (
     Form(
@@ -125,6 +128,30 @@ TIMM = (
         theirs={**_PLAIN, **_LATE_DECAY},
         told=_SECOND_RATE,
         marks=("caution",),
+    ),
+    Form(
+        "Lamb",
+        _ffi.LAMB,
+        _same(*_ADAM, step="group.step"),
+        ours={"semantics": "torch"},
+        theirs={
+            **_PLAIN,
+            **_ADAPTS,
+            "bias_correction": True,
+            "grad_averaging": True,
+            "decoupled_decay": False,
+            "max_grad_norm": (math.inf, None),
+        },
+        marks=("always_adapt", "grad_averaging"),
+    ),
+    Form(
+        "Lars",
+        _ffi.LARS,
+        _same("momentum_buffer"),
+        {"trust_coefficient": "trust_coeff"},
+        {"semantics": "torch"},
+        _ADAPTS,
+        marks=("trust_coeff",),
     ),
     Form(
         "Adafactor",
@@ -203,6 +230,26 @@ PYTORCH_OPTIMIZER = (
         _RATE_INSIDE,
         {**_SCALED, **_LATE_DECAY, "centered": False, "ams_bound": False},
         told=_SECOND_RATE,
+        marks=_MARK,
+    ),
+    Form(
+        "Lamb",
+        _ffi.LAMB,
+        marks=_MARK,
+        differs="pytorch_optimizer's Lamb does not correct its averages, and has Adam's first correction in the rate",
+    ),
+    Form(
+        "LARS",
+        _ffi.LARS,
+        marks=_MARK,
+        differs="pytorch_optimizer's LARS neither adapts nor decays what has one dimension, and dampens the first step",
+    ),
+    Form(
+        "StableAdamW",
+        _ffi.STABLE_ADAMW,
+        _same(*_ADAM, **_COUNTED),
+        theirs={"weight_decouple": True},
+        low="kahan_sum",
         marks=_MARK,
     ),
     Form("ScheduleFreeSGD", _ffi.SCHEDULE_FREE_SGD, _same("z", **{**_AVERAGED, **_COUNTED}), marks=_MARK),

@@ -66,7 +66,7 @@ from martlet.nn.losses import (
 )
 from martlet.nn.metrics import TopK
 from martlet.nn.normalizations import BatchNormalization, Normalization
-from martlet.nn.optimizers import SGD, Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Lion, Nadam, RMSprop
+from martlet.nn.optimizers import SGD, Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Lamb, Lion, Nadam, RMSprop
 from martlet.nn.plateaus import ReduceLROnPlateau
 from martlet.nn.sequential import Sequential
 
@@ -101,6 +101,7 @@ __all__ = [
     "History",
     "Huber",
     "Input",
+    "Lamb",
     "LambdaCallback",
     "Layer",
     "LeakyReLU",

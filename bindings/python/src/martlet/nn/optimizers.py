@@ -231,6 +231,30 @@ class Lion(Optimizer, algorithm=_ffi_optimizers.LION, lr=0.001):
         super().__init__(locals())
 
 
+class Lamb(Optimizer, algorithm=_ffi_optimizers.LAMB, lr=0.001, eps=1e-7):
+    """LAMB (You et al., 2019), by Keras's convention: weight_decay is decoupled, and comes before the norm of a
+    parameter is taken.
+
+    learning_rate (or lr)                           times the norm of a parameter over that of its update; default 0.001
+    beta_1, beta_2 (or beta1 and beta2, or betas)   default 0.9, 0.999
+    epsilon (or eps)                                default 1e-7
+    weight_decay                                    None for 0
+
+    What else there is is Optimizer's.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate | None = None,
+        beta_1: float | None = None,
+        beta_2: float | None = None,
+        epsilon: float | None = None,
+        weight_decay: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
 class Adafactor(Optimizer, algorithm=_ffi_optimizers.ADAFACTOR, lr=0.001, eps=1e-30):
     """Adafactor (Shazeer and Stern, 2018), by Keras's convention: epsilon_1 is added to the squares of gradients, and
     weight_decay is decoupled. A parameter's matrices are those of its last two dimensions.
@@ -264,7 +288,8 @@ class Adafactor(Optimizer, algorithm=_ffi_optimizers.ADAFACTOR, lr=0.001, eps=1e
 
 
 _CLASSES: dict[int, type[Optimizer]] = {
-    kind._algorithm: kind for kind in (Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion, Adafactor)
+    kind._algorithm: kind
+    for kind in (Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion, Lamb, Adafactor)
 }
 
 

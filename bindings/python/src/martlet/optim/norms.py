@@ -12,7 +12,7 @@ from martlet.optim._optimizer import Optimizer
 class LAMB(Optimizer, algorithm=_ffi_optimizers.LAMB):
     """LAMB (You et al., 2019) over numpy arrays.
 
-    lr (or learning_rate)  learning rate, 0 or more, times the norm of the parameter over that of the update. Default 1e-3
+    lr (or learning_rate)  learning rate, 0 or more, times the norm of the parameter over the update's. Default 1e-3
     betas                  decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
     eps (or epsilon)       added to the denominator, 0 or more. Default 1e-6
     weight_decay           0 or more; part of the update whose norm is taken. Default 0

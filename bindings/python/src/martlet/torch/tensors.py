@@ -66,7 +66,8 @@ def check_memory(tensor: Tensor, name: str) -> None:
 def check_written(tensor: Tensor, name: str) -> None:
     """As check_tensor, and no element stands for several."""
     check_tensor(tensor, name)
-    if any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)):
+    strides = zip(tensor.shape, tensor.stride(), strict=True)
+    if tensor.numel() and any(size > 1 and stride == 0 for size, stride in strides):
         raise OverlapError(
             f"{name} is expanded (sizes {tuple(tensor.shape)}, strides {tensor.stride()}), so writing one element "
             "writes many; give a tensor of its own: tensor.clone()"
@@ -130,10 +131,10 @@ def lay_out(
     if parameter.is_complex():
         arrays = [(PAIRS[tensor.dtype], (*(2 * stride for stride in tensor.stride()), 1)) for tensor in tensors]
         shape = (*shape, 2)
-        lying = layouts(shape, arrays)
+        lying = layouts(shape, arrays, keeps_dimensions=slots.keep_dimensions)
     else:
         strides = [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors]
-        lying = layouts(shape, strides, keeps_matrices=slots.are_shaped)
+        lying = layouts(shape, strides, keeps_dimensions=slots.keep_dimensions)
     types = {slot: DTYPES.get(tensor.dtype) or PAIRS[tensor.dtype] for slot, tensor in states.items()}
     state = state_layouts(slots, shape, dict(zip(alike, lying[2:], strict=True)), types)
     shown = 0 if step is None else DTYPES[step.dtype]
