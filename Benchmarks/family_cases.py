@@ -59,6 +59,11 @@ def adafactor(shapes: tuple[Shape, ...]) -> list[Sweep]:
     return [sweep for sweep in found if sweep.length]
 
 
+def passes(*each: tuple[int, int]) -> Sweeps:
+    """Passes over whole parameters: how many arrays each only reads, and how many it reads and writes."""
+    return lambda shapes: [Sweep(sum(map(prod, shapes)), reads, writes) for reads, writes in each]
+
+
 @dataclass(frozen=True)
 class Algorithm:
     """A row of the family."""
@@ -117,6 +122,11 @@ ALGORITHMS = (
     Algorithm("RAdamScheduleFree", one_pass(2), others_have(SCHEDULE_FREE, KOZISTR),
               calls={KOZISTR: "ScheduleFreeRAdam"}),
     Algorithm("Adafactor", adafactor, torch_has(3.0), {"lr": 1e-6}, limit=PASSES),
+    Algorithm("LAMB", passes((2, 2), (2, 1)), others_have(KOZISTR, TIMM), {"weight_decay": 0.01},
+              calls={KOZISTR: "Lamb", TIMM: "Lamb"}, own={TIMM: {"max_grad_norm": None}}, limit=PASSES),
+    Algorithm("LARS", passes((2, 0), (1, 2)), others_have(KOZISTR, TIMM),
+              {"lr": 1.0, "momentum": 0.9, "weight_decay": 0.01}, calls={TIMM: "Lars"}, limit=PASSES),
+    Algorithm("StableAdamW", passes((1, 2), (2, 1)), others_have(KOZISTR), limit=PASSES),
 )  # fmt: skip
 
 

@@ -58,9 +58,23 @@ def test_adafactor_moves_the_bytes_of_three_passes() -> None:
     assert held["row_var"].numel() + held["col_var"].numel() == 24 + 36
 
 
+def test_norms_move_the_bytes_of_two_passes() -> None:
+    """LAMB's first reads gradient and value and moves two slots, its second reads those and moves the value; LARS's
+    first reads both, its second reads the gradient and moves value and momentum; StableAdamW's first needs no value.
+    """
+    for name, arrays in (
+        ("LAMB", (2 + 2 * 2) + (2 + 2)),
+        ("LARS", 2 + (1 + 2 * 2)),
+        ("StableAdamW", (1 + 2 * 2) + (2 + 2)),
+    ):
+        assert named(name).work == (30 + 5 + 72) * arrays * 4
+
+
 #: Peers that compute something else than the reference, or change the gradients, which are the same ones in each step.
 OTHERWISE = {
     ("SimplifiedAdEMAMix", family_cases.KOZISTR),
+    ("LAMB", family_cases.KOZISTR),
+    ("LARS", family_cases.KOZISTR),
     ("AdamWScheduleFree", family_cases.KOZISTR),
     ("AdamWScheduleFree", family_cases.SCHEDULE_FREE),
 }
