@@ -55,7 +55,7 @@ package struct Grid: BitwiseCopyable {
 
     /// Elements that a block of whole matrices, or of short rows, has at most.
     package static var smallCount: Int {
-        @inline(__always) get { 512 }
+        @inline(__always) get { 464 }
     }
 
     /// Columns of a tile of more: up to there rows are taken whole, so that memory is read from one end to the other.

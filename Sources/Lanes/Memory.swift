@@ -57,12 +57,18 @@ struct GrainScratch {
     }
 }
 
-/// Memory on the stack for 128 elements of fp64 of each of six arrays.
+/// Memory on the stack for some elements of fp64 of each of six arrays: well inside the first-level cache.
 struct DoubleScratch {
-    /// 128 elements.
-    private typealias Block = InlineArray<8, SIMD16<Double>>
+    @inline(__always)
+    static var count: Int { 48 }
+    /// Bytes for one array.
+    @inline(__always)
+    static var stride: Int { count * 8 }
+
+    /// `count` elements.
+    private typealias Block = InlineArray<3, SIMD16<Double>>
     private static var zeros: Block {
-        @inline(__always) get { [.zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero] }
+        @inline(__always) get { [.zero, .zero, .zero] }
     }
 
     private var memory: InlineArray<6, Block> = [zeros, zeros, zeros, zeros, zeros, zeros]
@@ -78,14 +84,14 @@ struct DoubleScratch {
 
 /// Memory on the stack for four arrays of numbers of a block of a pass, with room for sixteen more behind each.
 struct PassScratch {
-    /// Bytes for one array: 528 numbers of fp64.
+    /// Bytes for one array: 480 numbers of fp64.
     @inline(__always)
-    static var stride: Int { 528 * 8 }
+    static var stride: Int { 480 * 8 }
 
-    /// 176 numbers.
-    private typealias Third = InlineArray<11, SIMD16<Double>>
+    /// 160 numbers.
+    private typealias Third = InlineArray<10, SIMD16<Double>>
     private static var zeros: Third {
-        @inline(__always) get { [.zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero] }
+        @inline(__always) get { [.zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero] }
     }
 
     private var memory: InlineArray<12, Third> = [

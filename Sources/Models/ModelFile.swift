@@ -57,7 +57,7 @@ extension Model {
         for (key, value) in trainer.optimizer.configurations[0].text {
             try writer.addMetadata("optimizer.\(key)", value)
         }
-        for moment in Moment.all(trainer.optimizer.configurations[0].slots, views) {
+        for moment in Moment.all(trainer.optimizer.configurations[0], views) {
             try unsafe writer.add(
                 name: moment.name, type: moment.type, shape: moment.shape, data: moment.place(in: trainer.optimizer),
                 byteCount: moment.byteCount)
@@ -132,7 +132,7 @@ extension Model {
         var configuration = Configuration(algorithm)
         for (key, _) in configuration.text { try file.set(&configuration, key) }
         // Every moment's tensor must be there before memory is taken for it.
-        let moments = Moment.all(configuration.slots, views)
+        let moments = Moment.all(configuration, views)
         for moment in moments { _ = try file.find(moment.name, moment.type, moment.shape) }
         let trainer = try file.checked { () throws(MartletError) in
             try settings.check("training.")
@@ -163,12 +163,13 @@ private struct Moment {
 
     var byteCount: Int { shape.reduce(type == .f64 ? 8 : 4, *) }
 
-    /// Those of a model with these views: of one parameter for all of them, or one for each where slots depend on sizes.
-    static func all(_ slots: Slots, _ views: [View]) -> [Moment] {
+    /// Those of a model with these views: of one parameter for all of them, or one for each where they cannot be one.
+    static func all(_ configuration: Configuration, _ views: [View]) -> [Moment] {
         var found: [Moment] = []
         if views.isEmpty { return found }
-        for (index, slot) in slots.enumerated() {
-            if slot.kind == .scalar && !slots.dependOnSizes {
+        let isByView = configuration.algorithm.takesWholeParameters
+        for (index, slot) in configuration.slots.enumerated() {
+            if slot.kind == .scalar && !isByView {
                 found.append(
                     Moment(name: "optimizer.\(slot.name)", type: .f64, shape: [], parameter: 0, slot: index, offset: 0))
                 continue
@@ -177,9 +178,8 @@ private struct Moment {
                 found.append(
                     Moment(
                         name: "\(view.name.string).\(slot.name)", type: slot.kind == .scalar ? .f64 : .f32,
-                        shape: slot.sizes(for: view.shape.list), parameter: slots.dependOnSizes ? place : 0,
-                        slot: index,
-                        offset: slots.dependOnSizes ? 0 : view.offset))
+                        shape: slot.sizes(for: view.shape.list), parameter: isByView ? place : 0, slot: index,
+                        offset: isByView ? 0 : view.offset))
             }
         }
         return found

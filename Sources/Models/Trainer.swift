@@ -38,7 +38,7 @@ import MartletPlatform
         optimizer = try Optimizer(configuration)
         gradients = try FlatBuffer(count: built.parameters.count)
         if gradients.count == 0 { return }
-        if !configuration.slots.dependOnSizes {
+        if !configuration.algorithm.takesWholeParameters {
             try unsafe optimizer.add(ArrayView(built.parameters.elements), name: "parameters")
             try unsafe steppedGradients.append(ArrayView(gradients.elements))
             return

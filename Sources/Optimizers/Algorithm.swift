@@ -98,6 +98,10 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// The rule that carries the algorithm out in one sweep over the elements; nil where it takes several passes.
     package var rule: Rule? { definition.sweepRule }
 
+    /// Whether what a step makes of an element depends on the parameter's others, so that parameters cannot be stepped as
+    /// one: passes sum over them.
+    package var takesWholeParameters: Bool { rule == nil }
+
     /// The passes that carry it out where there is no rule.
     func passes(_ shape: ParameterShape) -> Passes { definition.passes(shape) }
 

@@ -86,9 +86,6 @@ public struct Slots: Sendable, RandomAccessCollection {
     /// The place of the first scalar.
     var firstScalar: Int { count - scalarCount }
 
-    /// Whether what a parameter has of them depends on its sizes, and not on its count alone.
-    package var dependOnSizes: Bool { elementCount + scalarCount < count }
-
     /// How many of them have a number for each element of a parameter.
     func elementCount(for shape: ParameterShape) -> Int { shape.isMatrix ? elementCount : elementCount + vectorCount }
 

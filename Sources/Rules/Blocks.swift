@@ -3,9 +3,6 @@
 
 import MartletKernelInterface
 
-/// Elements that are fetched at a time: with all of a run's arrays, well inside the first-level cache.
-private let blockCount = 128
-
 /// Runs a rule over every element by way of scratch on the stack.
 @inline(__always)
 func walkBlocks<Rule: UpdateRule>(_ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ run: Run)
@@ -14,11 +11,11 @@ where Rule.Value == DoubleLanes {
     scratch.withAddress { scratch in
         var block = run.arrays
         for place in 0..<arrayCount(rule) {
-            block[place] = Operand(base: scratch + place * blockCount * 8, type: .fp64)
+            block[place] = Operand(base: scratch + place * DoubleScratch.stride, type: .fp64)
         }
         var first = 0
         while first < run.count {
-            let count = min(blockCount, run.count - first)
+            let count = min(DoubleScratch.count, run.count - first)
             for place in 0..<arrayCount(rule) {
                 convert(run.arrays[place].advanced(by: first), to: block[place], count: count)
             }
@@ -33,7 +30,7 @@ where Rule.Value == DoubleLanes {
 
 /// Copies elements from one type to another, by way of fp64.
 @inline(never)
-private func convert(_ source: Operand, to target: Operand, count: Int) {
+func convert(_ source: Operand, to target: Operand, count: Int) {
     let rest = count & (grain - 1)
     var index = 0
     while index < count - rest {

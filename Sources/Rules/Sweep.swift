@@ -227,7 +227,7 @@ private func loop<Rule: UpdateRule, Kind: LoopKind>(
 
 /// Whether two types are the same: `==` would be a generic function of the standard library.
 @inline(__always)
-private func isSame(_ a: ElementType, _ b: ElementType) -> Bool {
+func isSame(_ a: ElementType, _ b: ElementType) -> Bool {
     switch (a, b) {
     case (.fp64, .fp64), (.fp32, .fp32), (.bf16, .bf16), (.fp16, .fp16): true
     default: false

@@ -9,7 +9,7 @@
 
 typedef char array_is_64_bytes[sizeof(martlet_array) == 64 ? 1 : -1];
 typedef char parameter_is_256_bytes[sizeof(martlet_parameter) == 256 ? 1 : -1];
-typedef char config_is_264_bytes[sizeof(martlet_config) == 264 ? 1 : -1];
+typedef char config_is_272_bytes[sizeof(martlet_config) == 272 ? 1 : -1];
 typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_32_bytes[sizeof(martlet_report) == 32 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];

@@ -108,10 +108,11 @@ extern "C" {
  *           here and below, and are formed as Adafactor's sums are. You et al.: Large batch optimization for deep
  *           learning. arXiv:1904.00962, algorithm 2
  * LARS      [with a momentum: momentum_buffer b] u = q (g + weight_decay p)
- *           b <- momentum b + (1 - dampening) u, at the first step u;  p <- p - lr b;  NESTEROV: p <- p - lr (the
- *           second summand of b + momentum b);  q = trust_coefficient |p| / (|g| + weight_decay |p| + eps), 1 where
- *           |p| or |g| is 0. You, Gitman, Ginsburg: Large batch training of convolutional networks. arXiv:1708.03888,
- *           algorithm 1, with the rate outside of b
+ *           b <- momentum b + (1 - dampening) u, at the first step u;  p <- p - lr b;  NESTEROV: p <- p - lr (u +
+ *           momentum b), for a dampening of 0 alone. Without a momentum b is u.
+ *           q = trust_coefficient |p| / (|g| + weight_decay |p| + eps), 1 where |p| or |g| is 0
+ *           You, Gitman, Ginsburg: Large batch training of convolutional networks. arXiv:1708.03888, algorithm 1,
+ *           with the rate outside of b
  * StableAdamW  [exp_avg m, exp_avg_sq v] m, v as Adam's with (beta^t - beta) / (beta^t - 1) for each beta
  *           a = lr / max(1, rms(g / max(sqrt(v), eps)));  p <- (1 - a weight_decay) p - a m / (sqrt(v) + eps). Decay
  *           is decoupled always. Wortsman et al.: Stable and low-precision training for large-scale vision-language
@@ -156,8 +157,8 @@ extern "C" {
  * in all.
  *   KERAS  decay is always decoupled, in all that have one but Schedule-Free. Adam: eps beside the uncorrected
  *          sqrt(v). SGD with a momentum and RMSprop with one: lr inside b. RMSprop, Adagrad: sqrt(v + eps).
- *          Adamax: u <- max(beta2 u, |g|), u + eps. NAdam: a momentum_decay of 1. Adafactor: eps, or 1e-30 for 0, is added
- *          to g^2 and bounds nothing, and decay comes before rms(p) is taken. LAMB: decay comes before |p| is taken
+ *          Adamax: u <- max(beta2 u, |g|), u + eps. NAdam: 1 for momentum_decay. Adafactor: eps, or 1e-30 for 0,
+ *          is added to g^2 and bounds nothing, and decay comes before rms(p) is taken. LAMB: before |p| is taken
  *   OPTAX  Adam, AdamW: AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr
  *          inside b. NAdam: beta1 for each mu_t. RAdam: from rho >= 5 on, eps beside the corrected root. Adan: 1 - beta2
  *          for the beta2 that d and w are multiplied by, and a decoupled decay without a quotient. Adafactor: as in
@@ -257,7 +258,7 @@ typedef struct martlet_config {
     double step_size_max;             /* 0 or more */
     double lambd;                     /* 0 or more */
     double t0;                        /* a step, 0 or more */
-    double momentum_decay;            /* 0 or more */
+    double momentum_decay;            /* 0 or more; its default where the convention does not read it */
     double final_lr;                  /* 0 or more */
     double gamma;                     /* 0 <= gamma < 1 */
     double eps_root;                  /* added under a root, 0 or more */

@@ -30,7 +30,7 @@ enum LARS: AlgorithmDefinition {
         if configuration.semantics == .optax && configuration[.dampening] != 0 {
             return "dampening is \(configuration[.dampening]); expected 0: optax's convention has none"
         }
-        return nil
+        return configuration.problemOfNesterov
     }
 
     static func passes(_ shape: ParameterShape) -> Passes { Passes(.larsNorms, .larsUpdate) }
@@ -52,18 +52,18 @@ enum LARS: AlgorithmDefinition {
             result.outer = 1
         } else {
             result.outer = configuration.lr
-            // At the first step the momentum is the gradient.
-            result.dampening = progress.isFirst ? 0 : configuration[.dampening]
+            // At the first step the momentum is the gradient, and without one there is nothing to dampen.
+            result.dampening = progress.isFirst || configuration.momentum == 0 ? 0 : configuration[.dampening]
         }
         return result
     }
 
-    /// The sums are those of p^2 and g^2.
+    /// The sums are those of p^2 and g^2. A norm that is NaN counts as 0, as it does in timm.
     static func prepare(_ pass: PassStart, _ coefficients: inout LARSCoefficients, _ terms: inout RunTerms) {
         if pass.pass == 0 { return }
         let (ofValue, ofGradient) = (pass.sums.0.squareRoot(), pass.sums.1.squareRoot())
         let decay = coefficients.weightDecay - coefficients.measuredDecay
         let ratio = coefficients.trustCoefficient * ofValue / (ofGradient + decay * ofValue + coefficients.eps)
-        coefficients.inner *= (ofValue == 0 || ofGradient == 0 ? 1 : ratio) * (1 - coefficients.dampening)
+        coefficients.inner *= (ofValue > 0 && ofGradient > 0 ? ratio : 1) * (1 - coefficients.dampening)
     }
 }

@@ -23,6 +23,13 @@ enum NAdam: SweepDefinition {
         }
     }
 
+    static func problem(_ configuration: Configuration) -> String? {
+        let usual = Configuration(configuration.algorithm)[.momentumDecay]
+        guard configuration.semantics != .torch, configuration[.momentumDecay] != usual else { return nil }
+        return "momentum_decay is \(configuration[.momentumDecay]); expected \(usual), its default: torch's "
+            + "convention alone reads it"
+    }
+
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
         slots.add("exp_avg")
         slots.add("exp_avg_sq")

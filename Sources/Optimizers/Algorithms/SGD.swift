@@ -26,10 +26,7 @@ enum SGD: SweepDefinition {
         if configuration.semantics == .keras && configuration[.dampening] != 0 {
             return "dampening is \(configuration[.dampening]); expected 0: Keras's convention has none"
         }
-        guard configuration.flags.contains(.nesterov) else { return nil }
-        return configuration.momentum == 0 || configuration[.dampening] != 0
-            ? "flags sets NESTEROV with momentum \(configuration.momentum) and dampening \(configuration[.dampening]); "
-                + "expected a momentum over 0 and a dampening of 0" : nil
+        return configuration.problemOfNesterov
     }
 
     static func coefficients(
@@ -50,5 +47,14 @@ enum SGD: SweepDefinition {
             result.isFirst = progress.isFirst ? 1 : 0
         }
         return result
+    }
+}
+
+extension Configuration {
+    /// What is wrong with a look ahead along a momentum that is not there, or that a dampened gradient is in.
+    var problemOfNesterov: String? {
+        guard flags.contains(.nesterov), momentum == 0 || self[.dampening] != 0 else { return nil }
+        return "flags sets NESTEROV with momentum \(momentum) and dampening \(self[.dampening]); expected a momentum "
+            + "over 0 and a dampening of 0"
     }
 }

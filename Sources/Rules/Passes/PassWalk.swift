@@ -74,24 +74,10 @@ func pass<InFloat: PassRule, InDouble: PassRule>(
 ) where InFloat.Value == FloatLanes, InDouble.Value == DoubleLanes {
     let part: GridPart = value(at: part)
     if part.run.isDouble {
-        walk(inDouble, Off.self, part, coefficients)
-    } else if isPlain(part.run) {
-        walk(inFloat, On.self, part, coefficients)
+        walk(inDouble, part, coefficients)
     } else {
-        walk(inFloat, Off.self, part, coefficients)
+        walk(inFloat, part, coefficients)
     }
-}
-
-/// Whether every array is fp32.
-@inline(__always)
-func isPlain(_ run: Run) -> Bool {
-    for place in 0..<run.arrayCount {
-        switch run.arrays[place].type {
-        case .fp32: continue
-        case .fp64, .bf16, .fp16: return false
-        }
-    }
-    return true
 }
 
 /// Sums of sixteen neighbours each, as they grow: by row, and two over all elements.
@@ -102,12 +88,12 @@ struct RunningSums {
 }
 
 @inline(__always)
-private func walk<Rule: PassRule, IsPlain: Switch>(
-    _ rule: Rule.Type, _ isPlain: IsPlain.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
+private func walk<Rule: PassRule>(
+    _ rule: Rule.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
 ) {
     let columns = part.run.count
     if (Rule.sumsGrid || Rule.usesFactors) && columns <= Grid.mostOfShortRow && columns == part.rowStride {
-        walkShortRows(rule, isPlain, part, coefficients)
+        walkShortRows(rule, part, coefficients)
         return
     }
     let rowScale = made(rule, coefficients).rowScale
@@ -123,7 +109,7 @@ private func walk<Rule: PassRule, IsPlain: Switch>(
             var running = RunningSums()
             withUnsafeMutablePointer(to: &running) { running in
                 block(
-                    rule, isPlain, coefficients, arrays, count,
+                    rule, coefficients, arrays, count,
                     row: Rule.usesFactors ? value(at: part.rowFactors + row) * rowScale : 1,
                     columnFactors: part.columnFactors + column * numberSize, columnSums: part.columnSums + column,
                     running)
@@ -139,8 +125,8 @@ private func walk<Rule: PassRule, IsPlain: Switch>(
 /// The same for short rows, which lie one behind the other: squares go into scratch, from which they are added up by row
 /// and by column, and factors come from there, multiplied out.
 @inline(never)
-private func walkShortRows<Rule: PassRule, IsPlain: Switch>(
-    _ rule: Rule.Type, _ isPlain: IsPlain.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
+private func walkShortRows<Rule: PassRule>(
+    _ rule: Rule.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
 ) {
     let columns = part.run.count
     let together = Grid.smallCount / columns
@@ -163,7 +149,7 @@ private func walkShortRows<Rule: PassRule, IsPlain: Switch>(
             var running = RunningSums()
             withUnsafeMutablePointer(to: &running) { running in
                 block(
-                    rule, isPlain, coefficients, arrays, rows * columns, row: 1, columnFactors: elements,
+                    rule, coefficients, arrays, rows * columns, row: 1, columnFactors: elements,
                     columnSums: elements, running)
             }
             if Rule.sumsGrid { addUp(elements, rows, columns, part.rowSums + row, part.columnSums) }
@@ -222,38 +208,85 @@ func addTo(_ total: UnsafeMutablePointer<Double>, _ more: Double) {
     put(value(at: total) + more, at: total)
 }
 
-/// One block of a row: whole grains, then the last few elements among padding.
+/// One block of a row, in arrays of any types.
+@inline(__always)
+func block<Rule: PassRule>(
+    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, row: Double,
+    columnFactors: UnsafeRawPointer, columnSums: UnsafeMutableRawPointer, _ running: UnsafeMutablePointer<RunningSums>
+) {
+    var isNative = true
+    for place in 0..<2 + Rule.slotCount where !isSame(arrays[place].type, Rule.Value.native) { isNative = false }
+    if isNative {
+        nativeBlock(rule, coefficients, arrays, count, row, columnFactors, columnSums, running)
+    } else {
+        convertedBlock(rule, coefficients, arrays, count, row, columnFactors, columnSums, running)
+    }
+}
+
+/// Fetched into scratch as the type computed in, piece by piece, and put back where the pass writes.
 @inline(never)
-func block<Rule: PassRule, IsPlain: Switch>(
-    _ rule: Rule.Type, _ isPlain: IsPlain.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
-    row: Double, columnFactors: UnsafeRawPointer, columnSums: UnsafeMutableRawPointer,
+private func convertedBlock<Rule: PassRule>(
+    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, _ row: Double,
+    _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
+    _ running: UnsafeMutablePointer<RunningSums>
+) {
+    let native = Rule.Value.native
+    var scratch = DoubleScratch()
+    scratch.withAddress { scratch in
+        var piece = arrays
+        for place in 0..<2 + Rule.slotCount {
+            piece[place] = Operand(base: scratch + place * DoubleScratch.stride, type: native)
+        }
+        var first = 0
+        while first < count {
+            let length = min(DoubleScratch.count, count - first)
+            for place in 0..<2 + Rule.slotCount {
+                convert(arrays[place].advanced(by: first), to: piece[place], count: length)
+            }
+            let sumSize = Rule.leavesFactors ? native.size : 8
+            nativeBlock(
+                rule, coefficients, piece, length, row, columnFactors + first * native.size,
+                columnSums + first * sumSize, running)
+            for place in 0..<2 + Rule.slotCount where isWritten(rule, place) {
+                convert(piece[place], to: arrays[place].advanced(by: first), count: length)
+            }
+            first += length
+        }
+    }
+}
+
+@inline(__always)
+private func isWritten<Rule: PassRule>(_ rule: Rule.Type, _ place: Int) -> Bool {
+    place == 0 ? Rule.writesValue : place != gradientPlace && Rule.writesSlots
+}
+
+/// Whole grains, then the last few elements among padding.
+@inline(never)
+private func nativeBlock<Rule: PassRule>(
+    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, _ row: Double,
+    _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
     _ running: UnsafeMutablePointer<RunningSums>
 ) {
     let rest = count & (grain - 1)
     let whole = count - rest
-    if whole > 0 {
-        loop(rule, isPlain, coefficients, arrays, whole, grain, row, columnFactors, columnSums, running)
-    }
+    if whole > 0 { loop(rule, coefficients, arrays, whole, grain, row, columnFactors, columnSums, running) }
     if rest == 0 { return }
-    let numberSize = Rule.Value.native.size
-    let arrayCount = 2 + Rule.slotCount
+    let size = Rule.Value.native.size
     var scratch = GrainScratch()
     scratch.withAddress { scratch in
         var padded = arrays
-        for place in 0..<arrayCount {
-            let size = arrays[place].type.size
+        for place in 0..<2 + Rule.slotCount {
             padded[place].base = scratch + place * GrainScratch.stride
             copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
         }
         let factors = scratch + 4 * GrainScratch.stride
         let sums = scratch + 5 * GrainScratch.stride
-        if Rule.usesFactors { copy(columnFactors + whole * numberSize, to: factors, bytes: rest * numberSize) }
+        if Rule.usesFactors { copy(columnFactors + whole * size, to: factors, bytes: rest * size) }
         if Rule.sumsGrid { copy(columnSums + whole * 8, to: sums, bytes: rest * 8) }
-        loop(rule, isPlain, coefficients, padded, grain, rest, row, factors, sums, running)
+        loop(rule, coefficients, padded, grain, rest, row, factors, sums, running)
         if Rule.sumsGrid { copy(sums, to: columnSums + whole * 8, bytes: rest * 8) }
-        if Rule.leavesFactors { copy(sums, to: columnSums + whole * numberSize, bytes: rest * numberSize) }
-        for place in 0..<arrayCount where place == 0 ? Rule.writesValue : place != gradientPlace && Rule.writesSlots {
-            let size = arrays[place].type.size
+        if Rule.leavesFactors { copy(sums, to: columnSums + whole * size, bytes: rest * size) }
+        for place in 0..<2 + Rule.slotCount where isWritten(rule, place) {
             copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
         }
     }
@@ -266,23 +299,23 @@ private func made<Rule: PassRule>(_ rule: Rule.Type, _ coefficients: UnsafeRawPo
 
 /// The pass on a whole number of grains, of each of which `valid` elements count.
 @inline(never)
-private func loop<Rule: PassRule, IsPlain: Switch>(
-    _ type: Rule.Type, _ isPlain: IsPlain.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
+private func loop<Rule: PassRule>(
+    _ type: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
     _ valid: Int, _ row: Double, _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
     _ running: UnsafeMutablePointer<RunningSums>
 ) {
     typealias Value = Rule.Value
 
     @inline(__always)
-    func type(_ place: Int) -> ElementType { IsPlain.isOn ? Value.native : arrays[place].type }
-    @inline(__always)
-    func load(_ place: Int, _ index: Int) -> Value { Value(type(place), in: arrays[place].base, at: index) }
+    func load(_ place: Int, _ index: Int) -> Value { Value(Value.native, in: arrays[place].base, at: index) }
     @inline(__always)
     func slot(_ place: Int, _ index: Int) -> Value { place < Rule.slotCount ? load(2 + place, index) : Value(0) }
     @inline(__always)
-    func store(_ value: Value, slot place: Int, _ index: Int) {
-        if place < Rule.slotCount { value.store(type(2 + place), in: arrays[2 + place].base, at: index) }
+    func store(_ value: Value, _ place: Int, _ index: Int) {
+        if place < 2 + Rule.slotCount { value.store(Value.native, in: arrays[place].base, at: index) }
     }
+    @inline(__always)
+    func fetchAhead(_ place: Int, _ index: Int) { prefetch(Value.native, in: arrays[place].base, at: index) }
 
     let scale = AnyTerms<Value>(value(at: coefficients)).gradientScale
     let rule = made(Rule.self, coefficients)
@@ -290,21 +323,21 @@ private func loop<Rule: PassRule, IsPlain: Switch>(
     var sums = value(at: running) as RunningSums
     var index = 0
     while index < count {
-        if Rule.readsGradient { prefetch(type(1), in: arrays[1].base, at: index) }
-        if Rule.readsValue { prefetch(type(0), in: arrays[0].base, at: index) }
-        for slot in 0..<Rule.slotCount { prefetch(type(2 + slot), in: arrays[2 + slot].base, at: index) }
+        if Rule.readsGradient { fetchAhead(1, index) }
+        if Rule.readsValue { fetchAhead(0, index) }
+        for slot in 0..<Rule.slotCount { fetchAhead(2 + slot, index) }
         var place = PassPlace(
             value: Rule.readsValue ? load(0, index) : Value(0),
             gradient: Rule.readsGradient ? load(1, index) * scale : Value(0),
             first: slot(0, index), second: slot(1, index), third: slot(2, index), fourth: slot(3, index),
             factor: Rule.usesFactors ? rowFactor * Value(Value.native, in: columnFactors, at: index) : Value(0))
         rule.update(&place)
-        if Rule.writesValue { place.value.store(type(0), in: arrays[0].base, at: index) }
+        if Rule.writesValue { store(place.value, 0, index) }
         if Rule.writesSlots {
-            store(place.first, slot: 0, index)
-            store(place.second, slot: 1, index)
-            store(place.third, slot: 2, index)
-            store(place.fourth, slot: 3, index)
+            store(place.first, 2, index)
+            store(place.second, 3, index)
+            store(place.third, 4, index)
+            store(place.fourth, 5, index)
         }
         if Rule.leavesFactors { place.factor.store(Value.native, in: columnSums, at: index) }
         if valid < grain {

@@ -7,45 +7,31 @@ import MartletKernelInterface
 func adafactorSmallSums(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
     let part: GridPart = value(at: part)
     if part.run.isDouble {
-        sums(DoubleLanes.self, Off.self, part, coefficients)
-    } else if isPlain(part) {
-        sums(FloatLanes.self, On.self, part, coefficients)
+        sums(DoubleLanes.self, part, coefficients)
     } else {
-        sums(FloatLanes.self, Off.self, part, coefficients)
+        sums(FloatLanes.self, part, coefficients)
     }
 }
 
 func adafactorSmallUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
     let part: GridPart = value(at: part)
     if part.run.isDouble {
-        update(DoubleLanes.self, Off.self, part, coefficients)
-    } else if isPlain(part) {
-        update(FloatLanes.self, On.self, part, coefficients)
+        update(DoubleLanes.self, part, coefficients)
     } else {
-        update(FloatLanes.self, Off.self, part, coefficients)
-    }
-}
-
-/// Whether every array is fp32.
-@inline(__always)
-private func isPlain(_ part: GridPart) -> Bool {
-    if !isPlain(part.run) { return false }
-    switch (part.rowState.type, part.columnState.type) {
-    case (.fp32, .fp32): return true
-    default: return false
+        update(FloatLanes.self, part, coefficients)
     }
 }
 
 @inline(never)
-private func sums<Value: Lanes, IsPlain: Switch>(
-    _ type: Value.Type, _ isPlain: IsPlain.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
+private func sums<Value: Lanes>(
+    _ type: Value.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
 ) {
     let terms: AdafactorCoefficients = value(at: coefficients + StepCoefficients.ruleOffset)
     var scratch = PassScratch()
     scratch.withAddress { scratch in
         var first = 0
         while first < part.matrices {
-            let block = MatrixBlock<Value, IsPlain>(part, first, scratch)
+            let block = MatrixBlock<Value>(part, first, scratch)
             let measured = block.run(AdafactorSquaresRule<Value>.self, coefficients)
             addTo(part.sums, sum(measured.first))
             block.addUp()
@@ -59,15 +45,15 @@ private func sums<Value: Lanes, IsPlain: Switch>(
 }
 
 @inline(never)
-private func update<Value: Lanes, IsPlain: Switch>(
-    _ type: Value.Type, _ isPlain: IsPlain.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
+private func update<Value: Lanes>(
+    _ type: Value.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
 ) {
     let terms: AdafactorCoefficients = value(at: coefficients + StepCoefficients.ruleOffset)
     var scratch = PassScratch()
     scratch.withAddress { scratch in
         var first = 0
         while first < part.matrices {
-            let block = MatrixBlock<Value, IsPlain>(part, first, scratch)
+            let block = MatrixBlock<Value>(part, first, scratch)
             block.loadAverages()
             block.makeFactors(terms.eps, scale: terms.scale)
             _ = block.run(AdafactorUpdateRule<Value>.self, coefficients)
@@ -77,7 +63,7 @@ private func update<Value: Lanes, IsPlain: Switch>(
 }
 
 /// Some matrices of a part, with scratch for them, in which numbers are of the type computed in.
-private struct MatrixBlock<Value: Lanes, IsPlain: Switch> {
+private struct MatrixBlock<Value: Lanes> {
     private typealias Number = Value.Number
     private static var size: Int {
         @inline(__always) get { MemoryLayout<Number>.stride }
@@ -119,7 +105,7 @@ private struct MatrixBlock<Value: Lanes, IsPlain: Switch> {
         var running = RunningSums()
         withUnsafeMutablePointer(to: &running) { running in
             block(
-                rule, IsPlain.self, coefficients, arrays, count, row: 1, columnFactors: elements, columnSums: elements,
+                rule, coefficients, arrays, count, row: 1, columnFactors: elements, columnSums: elements,
                 running)
         }
         return running
@@ -176,50 +162,69 @@ private struct MatrixBlock<Value: Lanes, IsPlain: Switch> {
     /// Moves the averages on by the sums, in whose places they are left as they are stored.
     @inline(__always)
     func moveAverages(_ terms: AdafactorCoefficients) {
+        move(rowState, rowNumbers, matrices * rows, of: columns, terms)
+        move(columnState, columnNumbers, matrices * columns, of: rows, terms)
+    }
+
+    /// Averages of another type are moved on in scratch, where the squares were.
+    @inline(never)
+    private func move(
+        _ state: Operand, _ sums: UnsafeMutableRawPointer, _ count: Int, of each: Int, _ terms: AdafactorCoefficients
+    ) {
         let (average, added) = (Average<Value>(1 - terms.weight), Value(terms.added))
-        let (ofRow, ofColumn) = (Value(1 / Double(columns)), Value(1 / Double(rows)))
-        visit(rowState, rowNumbers, matrices * rows, isMoved: true) { average.next($0, $1 * ofRow + added) }
-        visit(columnState, columnNumbers, matrices * columns, isMoved: true) { average.next($0, $1 * ofColumn + added) }
+        let part = Value(1 / Double(each))
+        let native = isSame(state.type, Value.native) ? state : Operand(base: elements, type: Value.native)
+        @inline(__always)
+        func move(_ stored: UnsafeMutableRawPointer, _ index: Int, _ place: Int) {
+            let mean = Value(Value.native, in: sums, at: place) * part + added
+            let new = average.next(Value(Value.native, in: stored, at: index), mean)
+            new.store(Value.native, in: stored, at: index)
+            new.store(Value.native, in: sums, at: place)
+        }
+        if native.base != state.base { convert(state, to: native, count: count) }
+        let whole = count & ~(grain - 1)
+        var index = 0
+        while index < whole {
+            prefetch(Value.native, in: native.base, at: index)
+            move(native.base, index, index)
+            index += grain
+        }
+        if whole < count {
+            var scratch = GrainScratch()
+            scratch.withAddress { scratch in
+                let (stored, bytes) = (native.base + whole * Self.size, (count - whole) * Self.size)
+                copy(stored, to: scratch, bytes: bytes)
+                move(scratch, 0, whole)
+                copy(scratch, to: stored, bytes: bytes)
+            }
+        }
+        if native.base != state.base {
+            convert(native, to: state, count: count)
+            convert(state, to: Operand(base: sums, type: Value.native), count: count)
+        }
     }
 
     /// Reads the averages into the places of the sums.
     @inline(__always)
     func loadAverages() {
-        visit(rowState, rowNumbers, matrices * rows, isMoved: false) { old, _ in old }
-        visit(columnState, columnNumbers, matrices * columns, isMoved: false) { old, _ in old }
+        load(rowState, rowNumbers, matrices * rows)
+        load(columnState, columnNumbers, matrices * columns)
     }
 
-    /// Replaces numbers by averages, which `body` makes of those that are stored and of the numbers, and stores these
-    /// where they are moved on.
-    @inline(__always)
-    private func visit(
-        _ state: Operand, _ numbers: UnsafeMutableRawPointer, _ count: Int, isMoved: Bool,
-        _ body: (_ old: Value, _ number: Value) -> Value
-    ) {
-        let type = IsPlain.isOn ? Value.native : state.type
-        @inline(__always)
-        func visit(_ stored: UnsafeMutableRawPointer, _ index: Int, _ place: Int) {
-            var average = body(Value(type, in: stored, at: index), Value(Value.native, in: numbers, at: place))
-            if isMoved {
-                average.store(type, in: stored, at: index)
-                if !IsPlain.isOn { average = Value(type, in: stored, at: index) }
-            }
-            average.store(Value.native, in: numbers, at: place)
+    @inline(never)
+    private func load(_ state: Operand, _ numbers: UnsafeMutableRawPointer, _ count: Int) {
+        if !isSame(state.type, Value.native) {
+            convert(state, to: Operand(base: numbers, type: Value.native), count: count)
+            return
         }
+        let whole = count & ~(grain - 1)
         var index = 0
-        while index + grain <= count {
-            prefetch(type, in: state.base, at: index)
-            visit(state.base, index, index)
+        while index < whole {
+            prefetch(Value.native, in: state.base, at: index)
+            Value(Value.native, in: state.base, at: index).store(Value.native, in: numbers, at: index)
             index += grain
         }
-        if index == count { return }
-        var scratch = GrainScratch()
-        scratch.withAddress { scratch in
-            let (stored, bytes) = (state.base + index * type.size, (count - index) * type.size)
-            copy(stored, to: scratch, bytes: bytes)
-            visit(scratch, 0, index)
-            if isMoved { copy(scratch, to: stored, bytes: bytes) }
-        }
+        copy(state.base + whole * Self.size, to: numbers + whole * Self.size, bytes: (count - whole) * Self.size)
     }
 
     /// Makes each element's factor of the averages: scale sqrt(max(mean of rows, eps)) / sqrt(row column).

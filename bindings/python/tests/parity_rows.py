@@ -262,6 +262,14 @@ NEWER = [
     ),
     Row(
         "Adafactor",
+        "Keras",
+        {"semantics": "keras", **TINY, **L2},
+        own={"epsilon": None, "beta2_decay": None, "d": None},
+        exact=1e-5,
+        note=FLOAT_POWER,
+    ),
+    Row(
+        "Adafactor",
         "optax",
         {"semantics": "optax", **TINY},
         "adafactor",

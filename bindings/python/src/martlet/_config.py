@@ -22,11 +22,6 @@ SEMANTICS = {
     "optax": _ffi_optimizers.SEMANTICS_OPTAX,
     "paper": _ffi_optimizers.SEMANTICS_PAPER,
 }
-# Hyperparameters that an algorithm does not read by these conventions, where they can only be what they are by default.
-_UNREAD = {
-    (_ffi_optimizers.NADAM, _ffi_optimizers.SEMANTICS_KERAS): ("momentum_decay",),
-    (_ffi_optimizers.NADAM, _ffi_optimizers.SEMANTICS_OPTAX): ("momentum_decay",),
-}
 
 
 class Hyperparameters(NamedTuple):
@@ -78,22 +73,11 @@ class Hyperparameters(NamedTuple):
         if not all(map(math.isfinite, self.values)):
             wrong = next(name for name, place in names.items() if not math.isfinite(self.values[place]))
             raise range_error(wrong, dict(zip(names, self.values, strict=True)))
-        for name in _UNREAD.get((self.algorithm, semantics), ()):
-            self._refuse_unread(name)
         _ffi_optimizers.martlet_config_init(config, _algorithms.CONFIG_SIZE, self.algorithm)
         config.semantics = semantics
         config.flags = self.flags
         for name, value in zip(names, self.values, strict=True):
             setattr(config, name, value)
-
-    def _refuse_unread(self, name: str) -> None:
-        kind = _algorithms.of(self.algorithm)
-        usual = kind.defaults[name]
-        if getattr(self, name) != usual:
-            raise ArgumentError(
-                f"{name} is {getattr(self, name)}, which {kind.name} does not read with semantics={self.semantics!r}; "
-                f"expected {usual}, its default, or semantics='torch'"
-            )
 
     def check(self, given: Mapping[str, Any] | None = None) -> None:
         """Refuses what the library does. given: numbers as the user gave them, for messages."""

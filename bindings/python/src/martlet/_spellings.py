@@ -116,6 +116,8 @@ def range_error(found: str, given: Mapping[str, Any]) -> ArgumentError:
     if found.startswith("config.semantics"):
         words = re.sub(r"\b(TORCH|KERAS|OPTAX|PAPER)\b", lambda name: repr(name[0].lower()), found)
         return ArgumentError(words.removeprefix("config."))
+    if "convention" in found:
+        return ArgumentError(found.removeprefix("config."))
     match = re.match(r"(?:config\.)?(\w+)(?: is .*?; (.*))?$", found)
     if match is None or match[1] not in given:
         return ArgumentError(found)
