@@ -113,11 +113,7 @@ TRAINED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-WHOLE = pytest.mark.xfail(strict=True, reason="norms over a whole model")
-MARKED = [pytest.param(name, options, id=name, marks=[WHOLE] * (name == "Lamb")) for name, options in TRAINED]
-
-
-@pytest.mark.parametrize("name, options", MARKED)
+@pytest.mark.parametrize("name, options", TRAINED, ids=[name for name, _ in TRAINED])
 def test_optimizers_train_as_kerass(name: str, options: dict[str, Any]) -> None:
     """Several steps of our gradients: Keras's optimizer takes the same ones."""
     name = name.partition(",")[0]
