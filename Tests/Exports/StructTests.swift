@@ -45,7 +45,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
 @Suite struct StructTests {
     @Test func sizes() {
         #expect(MemoryLayout<martlet_array>.size == 64 && MemoryLayout<martlet_parameter>.size == 256)
-        #expect(MemoryLayout<martlet_config>.size == 264 && MemoryLayout<martlet_report>.size == 32)
+        #expect(MemoryLayout<martlet_config>.size == 272 && MemoryLayout<martlet_report>.size == 32)
         #expect(MemoryLayout<martlet_machine>.size == 40 && MemoryLayout<martlet_slot>.size == 32)
     }
 
@@ -115,7 +115,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
     @Test func initDefaults() {
         for (algorithm, decay) in [(MARTLET_ADAM, 0.0), (MARTLET_ADAMW, 0.01)] {
             let config = makeConfig(algorithm)
-            #expect(config.struct_size == 264 && config.algorithm == algorithm)
+            #expect(config.struct_size == 272 && config.algorithm == algorithm)
             #expect(config.semantics == MARTLET_SEMANTICS_TORCH && config.seed == 0)
             #expect(config.flags == (algorithm == MARTLET_ADAM ? 0 : MARTLET_DECOUPLED_DECAY))
             #expect(config.lr == 1e-3 && config.beta1 == 0.9 && config.beta2 == 0.999 && config.eps == 1e-8)
@@ -142,7 +142,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
         #expect(martlet_algorithm_slot_count(&count, config) == MARTLET_OK && count == 2)
         #expect(martlet_optimizer_create(&token, config) == MARTLET_OK)
         #expect(martlet_optimizer_group_add(token, nil, config) == MARTLET_OK)
-        for offset in Set([264, 264 + tail / 2, 264 + tail - 1]) {
+        for offset in Set([272, 272 + tail / 2, 272 + tail - 1]) {
             memory.base.storeBytes(of: 1, toByteOffset: offset, as: UInt8.self)
             var other: OpaquePointer?
             #expect(martlet_optimizer_create(&other, config) == MARTLET_ERROR_STRUCT && other == nil)
@@ -210,7 +210,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             return parameters.map { $0.0.numbers }
         }
         let rates: [(inout martlet_config) -> Void] = [{ $0.lr = 0.1 }, { $0.lr = 0.2 }, { $0.lr = 0.3 }]
-        let plain = values(264, rates, status: MARTLET_OK)
+        let plain = values(272, rates, status: MARTLET_OK)
         #expect(Set(plain).count == 3)
         #expect(values(280, rates, status: MARTLET_OK) == plain)
         #expect(values(4096, rates, status: MARTLET_OK) == plain)

@@ -203,9 +203,10 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
             case .torch: Algorithm.allCases
             case .keras:
                 Algorithm.allCases.filter {
-                    ![.rprop, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam].contains($0)
+                    ![.rprop, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam, .lars, .stableAdamW].contains(
+                        $0)
                 }
-            case .optax: [.adam, .adamW, .rmsprop, .adagrad, .nadam, .radam, .adan, .adafactor]
+            case .optax: [.adam, .adamW, .rmsprop, .adagrad, .nadam, .radam, .adan, .adafactor, .lars]
             case .paper: [.adam, .adamW, .radam, .laProp, .adafactor]
             }
         func after(_ semantics: Semantics, _ flags: Flags) throws -> [Double] {

@@ -143,15 +143,19 @@ import Testing
     /// Which algorithms read which flag, said without the library.
     @Test func readersOfFlags() {
         let readers: [(Flags, [Algorithm])] = [
-            (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd]), (.centered, [.rmsprop]),
+            (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd, .lars]), (.centered, [.rmsprop]),
             (.rectify, [.adaBelief]),
         ]
         for (flag, algorithms) in readers {
             #expect(Algorithm.allCases.filter { $0.flags.contains(flag) } == algorithms, "\(flag)")
         }
-        let withoutDecay: [Algorithm] = [.rprop, .adafactor, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam]
+        let withoutDecay: [Algorithm] = [
+            .rprop, .adafactor, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam, .lamb, .lars,
+        ]
         for flag in [Flags.decoupledDecay, .cautiousDecay, .correctedDecay] {
-            let without = withoutDecay + (flag == .cautiousDecay ? [.asgd] : [])
+            var without = withoutDecay
+            if flag == .cautiousDecay { without.append(.asgd) }
+            if flag == .decoupledDecay { without.append(.stableAdamW) }
             #expect(Set(Algorithm.allCases.filter { !$0.flags.contains(flag) }) == Set(without), "\(flag)")
         }
         for flag in [Flags.maximize, .flushDenormals, .keepDenormals, .wideRanges] {

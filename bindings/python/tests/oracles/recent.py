@@ -127,14 +127,16 @@ def schedule_free_radam(
 
 def adafactor(
     p: Array, g: Array, s: State, t: int, lr: LONG, *, eps: tuple[LONG, LONG], beta2_decay: LONG, d: LONG,
-    semantics: str = "torch",
+    weight_decay: LONG, semantics: str = "torch",
 ) -> Array:  # fmt: skip
     """https://arxiv.org/abs/1804.04235, over the last two axes; in torch eps[0] is a bound from below, in the paper,
-    Keras and optax added to the squares; in optax the rate is lr itself.
+    Keras and optax added to the squares; in optax the rate is lr itself. Keras decays before it takes the size.
     """
+    lost = lr * weight_decay * p
+    sized = p - lost if semantics == "keras" else p
     kept = LONG(t) ** beta2_decay
     rate = lr if semantics == "optax" else min(lr, 1 / np.sqrt(LONG(t)))
-    size = max(eps[1], np.sqrt(np.mean(p * p))) * rate
+    size = max(eps[1], np.sqrt(np.mean(sized * sized))) * rate
     squares = g * g
     if semantics != "torch":
         squares, eps = squares + eps[0], (LONG(0), eps[1])
@@ -146,7 +148,7 @@ def adafactor(
     else:
         v = s["variance"] = s["variance"] + kept * (squares - s["variance"])
     update = g / np.sqrt(np.maximum(v, eps[0] * eps[0]))
-    return size / max(LONG(1), np.sqrt(np.mean(update * update)) / d) * update
+    return lost + size / max(LONG(1), np.sqrt(np.mean(update * update)) / d) * update
 
 
-OWN_DECAY |= {adan, schedule_free_sgd, schedule_free_adamw, schedule_free_radam}
+OWN_DECAY |= {adan, adafactor, schedule_free_sgd, schedule_free_adamw, schedule_free_radam}
