@@ -101,22 +101,23 @@ extern "C" {
  *           v = R C / max(mean of R, eps).  Any other, a contiguous array without sizes too: v <- v + w (g^2 - v)
  *           u = g / max(sqrt(v), eps);  p <- (1 - lr weight_decay) p - a u / max(1, rms(u) / clipping_threshold)
  *           a = max(eps2, rms(p)) min(lr, 1 / sqrt(t)), rms over all elements of the parameter. An eps of 0 is
- *           the machine epsilon of value's type. Sums are in fp64, in an order that sizes alone decide. Decay is
- *           decoupled always. Shazeer, Stern: Adafactor. arXiv:1804.04235
+ *           the machine epsilon of value's type. Sums are in fp64, but those along rows and columns of matrices of
+ *           up to 464 elements in the type that is computed in, in an order that sizes alone decide. Decay is decoupled
+ *           always. Shazeer, Stern: Adafactor. arXiv:1804.04235
  * LAMB      [exp_avg m, exp_avg_sq v] m, v as Adam's;  u = m / c1 / (sqrt(v / c2) + eps) + weight_decay p
- *           p <- p - lr |p| / |u| u, lr u where one of the norms is 0. Norms are over all elements of the parameter,
- *           here and below, and are formed as Adafactor's sums are. You et al.: Large batch optimization for deep
- *           learning. arXiv:1904.00962, algorithm 2
+ *           p <- p - lr |p| / |u| u, lr u where one of the norms is 0 or NaN. Norms are over all elements of the
+ *           parameter, here and below, with sums in fp64, in an order that its count alone decides. You et al.:
+ *           Large batch optimization for deep learning. arXiv:1904.00962, algorithm 2
  * LARS      [with a momentum: momentum_buffer b] u = q (g + weight_decay p)
  *           b <- momentum b + (1 - dampening) u, at the first step u;  p <- p - lr b;  NESTEROV: p <- p - lr (u +
  *           momentum b), for a dampening of 0 alone. Without a momentum b is u.
- *           q = trust_coefficient |p| / (|g| + weight_decay |p| + eps), 1 where |p| or |g| is 0
+ *           q = trust_coefficient |p| / (|g| + weight_decay |p| + eps), 1 where |p| or |g| is 0 or NaN
  *           You, Gitman, Ginsburg: Large batch training of convolutional networks. arXiv:1708.03888, algorithm 1,
  *           with the rate outside of b
  * StableAdamW  [exp_avg m, exp_avg_sq v] m, v as Adam's with (beta^t - beta) / (beta^t - 1) for each beta
  *           a = lr / max(1, rms(g / max(sqrt(v), eps)));  p <- (1 - a weight_decay) p - a m / (sqrt(v) + eps). Decay
- *           is decoupled always. Wortsman et al.: Stable and low-precision training for large-scale vision-language
- *           models. arXiv:2304.13013, algorithm 2
+ *           is decoupled always. With a NaN or an infinity in g all of p is NaN. Wortsman et al.: Stable and
+ *           low-precision training for large-scale vision-language models. arXiv:2304.13013, algorithm 2
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
@@ -162,7 +163,8 @@ extern "C" {
  *   OPTAX  Adam, AdamW: AMSGrad keeps the largest bias-corrected v. RMSprop, Adagrad: sqrt(v + eps), RMSprop's lr
  *          inside b. NAdam: beta1 for each mu_t. RAdam: from rho >= 5 on, eps beside the corrected root. Adan: 1 - beta2
  *          for the beta2 that d and w are multiplied by, and a decoupled decay without a quotient. Adafactor: as in
- *          Keras, and lr for min(lr, 1 / sqrt(t)). LARS: |g + weight_decay p| for the sum of norms, lr inside u
+ *          Keras, and lr for min(lr, 1 / sqrt(t)). LARS: |g + weight_decay p| for the sum of norms, lr inside u, and a
+ *          dampening of 0 alone
  *   PAPER  Adam, AdamW: AMSGrad without bias corrections. Their decoupled decay is not scaled by lr:
  *          p <- (1 - weight_decay) p. RAdam: from rho >= 5 on. LaProp: lr outside of m, p <- p - lr / c1 m.
  *          Adafactor: as in Keras */

@@ -49,7 +49,7 @@ enum LAMB: AlgorithmDefinition {
     /// The sums are those of p^2 and u^2. A norm that is NaN counts as 0, as it does in Keras and timm.
     static func prepare(_ pass: PassStart, _ coefficients: inout LAMBCoefficients, _ terms: inout RunTerms) {
         if pass.pass == 0 { return }
-        let (ofValue, ofUpdate) = (pass.sums.0.squareRoot(), pass.sums.1.squareRoot())
+        let (ofValue, ofUpdate) = (pass.sums.0.squareRoot() * terms.decay.magnitude, pass.sums.1.squareRoot())
         coefficients.stepSize = coefficients.lr * (ofValue > 0 && ofUpdate > 0 ? ofValue / ofUpdate : 1)
     }
 }

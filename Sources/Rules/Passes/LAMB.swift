@@ -3,7 +3,8 @@
 //     m = m + (1 - beta1) (g - m),  v = beta2 v + (1 - beta2) g^2
 //     u = correction (m / (sqrt(v) + eps)) [+ weight_decay p]
 //     p = decay p - stepSize u,  stepSize = lr |decay p| / |u|,  or lr where one of the norms is 0
-// The first pass moves the averages on and sums the squares of p and u; the second makes u again of what is stored.
+// The first pass moves the averages on and sums the squares of p and u; the second makes u again of what is stored, which
+// m and v in 16 bits have been rounded to.
 
 import MartletKernelInterface
 
@@ -30,14 +31,12 @@ private struct LAMBDirection<Value: Lanes> {
 struct LAMBDirectionRule<Value: Lanes>: PassRule {
     private let first, second: Average<Value>
     private let direction: LAMBDirection<Value>
-    private let decay: Value
 
     @inline(__always)
     init(_ coefficients: LAMBCoefficients, _ terms: AnyTerms<Value>) {
         first = Average(coefficients.beta1)
         second = Average(coefficients.beta2)
         direction = LAMBDirection(coefficients)
-        decay = terms.decay
     }
 
     @inline(__always)
@@ -51,7 +50,7 @@ struct LAMBDirectionRule<Value: Lanes>: PassRule {
     func update(_ place: inout PassPlace<Value>) {
         place.first = first.next(place.first, place.gradient)
         place.second = second.next(place.second, square: place.gradient)
-        place.sums.0 = (decay * place.value).square
+        place.sums.0 = place.value.square
         place.sums.1 = direction(place.first, place.second, place.value).square
     }
 }

@@ -27,7 +27,9 @@ func block<Rule: PassRule>(
     columnFactors: UnsafeRawPointer, columnSums: UnsafeMutableRawPointer, _ running: UnsafeMutablePointer<RunningSums>
 ) {
     var isNative = true
-    for place in 0..<2 + Rule.slotCount where !isSame(arrays[place].type, Rule.Value.native) { isNative = false }
+    for place in 0..<2 + Rule.slotCount where isRead(rule, place) && !isSame(arrays[place].type, Rule.Value.native) {
+        isNative = false
+    }
     if isNative {
         nativeBlock(rule, coefficients, arrays, count, row, columnFactors, columnSums, running)
     } else {
@@ -52,7 +54,7 @@ private func convertedBlock<Rule: PassRule>(
         var first = 0
         while first < count {
             let length = min(DoubleScratch.count, count - first)
-            for place in 0..<2 + Rule.slotCount {
+            for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
                 convert(arrays[place].advanced(by: first), to: piece[place], count: length)
             }
             let sumSize = Rule.leavesFactors ? native.size : 8
@@ -65,6 +67,12 @@ private func convertedBlock<Rule: PassRule>(
             first += length
         }
     }
+}
+
+/// What is written is read, too.
+@inline(__always)
+private func isRead<Rule: PassRule>(_ rule: Rule.Type, _ place: Int) -> Bool {
+    place == 0 ? Rule.readsValue : place != gradientPlace || Rule.readsGradient
 }
 
 @inline(__always)
@@ -87,7 +95,7 @@ private func nativeBlock<Rule: PassRule>(
     var scratch = GrainScratch()
     scratch.withAddress { scratch in
         var padded = arrays
-        for place in 0..<2 + Rule.slotCount {
+        for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
             padded[place].base = scratch + place * GrainScratch.stride
             copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
         }
@@ -136,15 +144,13 @@ private func loop<Rule: PassRule>(
         var place = PassPlace(
             value: Rule.readsValue ? load(0, index) : Value(0),
             gradient: Rule.readsGradient ? load(1, index) * scale : Value(0),
-            first: slot(0, index), second: slot(1, index), third: slot(2, index), fourth: slot(3, index),
+            first: slot(0, index), second: slot(1, index),
             factor: Rule.usesFactors ? rowFactor * Value(Value.native, in: columnFactors, at: index) : Value(0))
         rule.update(&place)
         if Rule.writesValue { store(place.value, 0, index) }
         if Rule.writesSlots {
             store(place.first, 2, index)
             store(place.second, 3, index)
-            store(place.third, 4, index)
-            store(place.fourth, 5, index)
         }
         if Rule.leavesFactors { place.factor.store(Value.native, in: columnSums, at: index) }
         if valid < grain {

@@ -11,8 +11,6 @@ struct PassPlace<Value: Lanes> {
     /// The slots of elements that the pass has, in their order; the others hold 0.
     var first: Value
     var second: Value
-    var third: Value
-    var fourth: Value
     /// What earlier passes make it be multiplied by, or what this one leaves for it.
     var factor: Value
     /// What is added up by row and by column.
@@ -30,7 +28,7 @@ protocol PassRule {
     static var readsGradient: Bool { get }
     static var readsValue: Bool { get }
     static var writesValue: Bool { get }
-    /// State slots that are read, the first ones, and whether they are written.
+    /// State slots that are read, the first ones, at most two, and whether they are written.
     static var slotCount: Int { get }
     static var writesSlots: Bool { get }
     /// Whether it adds up by row and by column.

@@ -241,7 +241,7 @@ def test_what_lars_does_not_take() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_16_bit_parameters_with_state_in_fp32(name: str, dtype: torch.dtype) -> None:
     """The step is that of the values as they are in 16 bits, rounded once: within half a unit in the last place."""
-    start, grads = torch.from_numpy(noise(1, (40, 36))).to(dtype), jumping((40, 36), 3)
+    start, grads = torch.from_numpy(noise(1, (41, 37))).to(dtype), jumping((41, 37), 3)
     tensor = torch.nn.Parameter(start.clone())
     optimizer = getattr(martlet.torch, name)([tensor], lr=0.05, weight_decay=0.1, state_dtype=torch.float32)
     given = [torch.from_numpy(grad).to(dtype) for grad in grads]

@@ -44,7 +44,8 @@ class LARS(Optimizer, algorithm=_ffi_optimizers.LARS):
 
     lr            learning rate, 0 or more, times the ratio of the norms. Default 1
     momentum      what a step keeps of the one before, in [0, 1). Default 0.9
-    dampening     1 - dampening is the weight of what a step adds to the momentum. Default 0
+    dampening     1 - dampening is the weight of what a step adds to the momentum: a finite number, 0 with nesterov and
+                  by optax's convention. Default 0
     weight_decay  0 or more; in the gradient and in the ratio. Default 0
     nesterov      look ahead along the momentum
     trust_coefficient
