@@ -17,24 +17,24 @@ where Rule.Value == DoubleLanes {
         while first < run.count {
             let count = min(DoubleScratch.count, run.count - first)
             for place in 0..<arrayCount(rule) {
-                convert(run.arrays[place].advanced(by: first), to: block[place], count: count)
+                convert(DoubleLanes.self, run.arrays[place].advanced(by: first), to: block[place], count: count)
             }
             walk(rule, General<On>.self, coefficients, block, count: count)
             for place in 0..<arrayCount(rule) where place != gradientPlace {
-                convert(block[place], to: run.arrays[place].advanced(by: first), count: count)
+                convert(DoubleLanes.self, block[place], to: run.arrays[place].advanced(by: first), count: count)
             }
             first += count
         }
     }
 }
 
-/// Copies elements from one type to another, by way of fp64.
+/// Copies elements from one type to another, by way of the type computed in, which is one of them or holds both.
 @inline(never)
-func convert(_ source: Operand, to target: Operand, count: Int) {
+func convert<Value: Lanes>(_ lanes: Value.Type, _ source: Operand, to target: Operand, count: Int) {
     let rest = count & (grain - 1)
     var index = 0
     while index < count - rest {
-        DoubleLanes(source.type, in: source.base, at: index).store(target.type, in: target.base, at: index)
+        Value(source.type, in: source.base, at: index).store(target.type, in: target.base, at: index)
         index += grain
     }
     if rest == 0 { return }
@@ -42,7 +42,7 @@ func convert(_ source: Operand, to target: Operand, count: Int) {
     scratch.withAddress { scratch in
         let padded = scratch + GrainScratch.stride
         copy(source.base + index * source.type.size, to: scratch, bytes: rest * source.type.size)
-        DoubleLanes(source.type, in: scratch, at: 0).store(target.type, in: padded, at: 0)
+        Value(source.type, in: scratch, at: 0).store(target.type, in: padded, at: 0)
         copy(padded, to: target.base + index * target.type.size, bytes: rest * target.type.size)
     }
 }

@@ -55,14 +55,14 @@ private func convertedBlock<Rule: PassRule>(
         while first < count {
             let length = min(DoubleScratch.count, count - first)
             for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
-                convert(arrays[place].advanced(by: first), to: piece[place], count: length)
+                convert(Rule.Value.self, arrays[place].advanced(by: first), to: piece[place], count: length)
             }
             let sumSize = Rule.leavesFactors ? native.size : 8
             nativeBlock(
                 rule, coefficients, piece, length, row, columnFactors + first * native.size,
                 columnSums + first * sumSize, running)
             for place in 0..<2 + Rule.slotCount where isWritten(rule, place) {
-                convert(piece[place], to: arrays[place].advanced(by: first), count: length)
+                convert(Rule.Value.self, piece[place], to: arrays[place].advanced(by: first), count: length)
             }
             first += length
         }
