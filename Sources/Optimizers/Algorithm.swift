@@ -76,7 +76,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     package var defaults: Hyperparameter.Values { definition.defaults }
 
     /// Which of them it reads: a bit for each place.
-    var reads: UInt32 { definition.reads }
+    var reads: UInt64 { definition.reads }
 
     /// The flags that it reads.
     public var flags: Flags { definition.allFlags }
@@ -152,7 +152,7 @@ protocol AlgorithmDefinition {
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
 
     // What follows from these. Requirements too, so that there is code for each algorithm, without look-ups at each number.
-    static var reads: UInt32 { get }
+    static var reads: UInt64 { get }
     static var defaults: Hyperparameter.Values { get }
     static var allFlags: Flags { get }
     static func allSlots(_ configuration: Configuration) -> Slots
@@ -206,10 +206,10 @@ extension AlgorithmDefinition {
         return defaults
     }
 
-    static var reads: UInt32 {
-        var reads: UInt32 = 0
+    static var reads: UInt64 {
+        var reads: UInt64 = 0
         for place in 0..<Hyperparameter.count where defaultValue(Hyperparameter(place: place)) != nil {
-            reads |= 1 << UInt32(place)
+            reads |= 1 << UInt64(place)
         }
         return reads
     }

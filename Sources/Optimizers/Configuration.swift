@@ -69,13 +69,17 @@ public struct Flags: OptionSet, Sendable {
     public static let centered = Flags(rawValue: 512)
     /// Rectify the rate while the second moment has seen few gradients.
     public static let rectify = Flags(rawValue: 1024)
+    /// Leave the rate out of what an estimated distance is divided by.
+    public static let safeguardWarmup = Flags(rawValue: 2048)
+    /// Correct averages for their start at zero.
+    public static let biasCorrection = Flags(rawValue: 4096)
 
     /// Those that every algorithm reads.
     package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 11) - 1)
+    package static let all = Flags(rawValue: (1 << 13) - 1)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -94,6 +98,8 @@ public struct Flags: OptionSet, Sendable {
         case .nesterov: "NESTEROV"
         case .centered: "CENTERED"
         case .rectify: "RECTIFY"
+        case .safeguardWarmup: "SAFEGUARD_WARMUP"
+        case .biasCorrection: "BIAS_CORRECTION"
         default: "an unknown flag"
         }
     }
@@ -175,11 +181,11 @@ public struct Configuration: Sendable {
         let values = values.span
         let read = algorithm.reads
         var rest = read
-        for place in 0..<Hyperparameter.count { rest |= values[place].isNaN ? 0 : 1 << UInt32(place) }
+        for place in 0..<Hyperparameter.count { rest |= values[place].isNaN ? 0 : 1 << UInt64(place) }
         while rest != 0 {
             let place = rest.trailingZeroBitCount
             rest &= rest - 1
-            let isRead = read >> UInt32(place) & 1 == 1
+            let isRead = read >> UInt64(place) & 1 == 1
             try check(Hyperparameter(place: place), values[place], isRead: isRead, subject())
         }
         if flags.isSuperset(of: [.flushDenormals, .keepDenormals]) {

@@ -35,9 +35,12 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     case alphaWarmup = 29
     case beta3Warmup = 30
     case trustCoefficient = 31
+    case d0 = 32
+    case dCoefficient = 33
+    case growthRate = 34
 
     /// A number for each of them, in their order.
-    public typealias Values = InlineArray<31, Double>
+    public typealias Values = InlineArray<34, Double>
 
     /// How many there are.
     static var count: Int { Values.count }
@@ -81,6 +84,9 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
         case .alphaWarmup: ("alpha_warmup", .nonNegative)
         case .beta3Warmup: ("beta3_warmup", .nonNegative)
         case .trustCoefficient: ("trust_coefficient", .nonNegative)
+        case .d0: ("d0", .positive)
+        case .dCoefficient: ("d_coef", .nonNegative)
+        case .growthRate: ("growth_rate", .growth)
         }
     }
 
@@ -88,25 +94,29 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     public var name: StaticString { row.name }
 
     /// What a value may be, for an algorithm that reads it.
-    func range(_ flags: Flags) -> Range { flags.contains(.wideRanges) ? .finite : row.range }
+    func range(_ flags: Flags) -> Range { flags.contains(.wideRanges) ? row.range.widest : row.range }
 
-    /// A set of numbers, none of which is infinite.
+    /// A set of numbers, none of which is infinite but a growth that has no bound.
     enum Range {
-        case finite, nonNegative, nonPositive, decay, fraction, inside, aboveOne, aboveOrOne
+        case finite, nonNegative, nonPositive, positive, decay, fraction, inside, aboveOne, aboveOrOne, growth, number
 
         func contains(_ value: Double) -> Bool {
-            guard value.isFinite else { return false }
+            guard value.isFinite else { return value == .infinity && (self == .growth || self == .number) }
             return switch self {
-            case .finite: true
+            case .finite, .number: true
             case .nonNegative: value >= 0
             case .nonPositive: value <= 0
+            case .positive: value > 0
             case .decay: value >= 0 && value < 1
             case .fraction: value >= 0 && value <= 1
             case .inside: value > 0 && value < 1
             case .aboveOne: value > 1
-            case .aboveOrOne: value >= 1
+            case .aboveOrOne, .growth: value >= 1
             }
         }
+
+        /// What `wideRanges` makes of it.
+        var widest: Range { self == .growth ? .number : .finite }
 
         /// For messages.
         var words: StaticString {
@@ -114,11 +124,14 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
             case .finite: "a finite number"
             case .nonNegative: "a finite number, 0 or more"
             case .nonPositive: "a finite number, 0 or less"
+            case .positive: "a finite number, more than 0"
             case .decay: "0 or more and less than 1"
             case .fraction: "0 to 1"
             case .inside: "more than 0 and less than 1"
             case .aboveOne: "a finite number, more than 1"
             case .aboveOrOne: "a finite number, 1 or more"
+            case .growth: "1 or more, up to infinity"
+            case .number: "a finite number or infinity"
             }
         }
     }

@@ -9,14 +9,15 @@ private let candidates: [Double] = [
 
 /// Whether an algorithm that reads it takes a value, said without the library.
 private func isInRange(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool {
-    if !value.isFinite { return false }
+    if !value.isFinite { return hyperparameter == .growthRate && value == .infinity }
     return switch hyperparameter {
     case .dampening, .r, .weightLRPower: true
     case .beta1, .beta2, .beta3, .momentum, .gamma: value >= 0 && value < 1
     case .rho: value >= 0 && value <= 1
     case .etaMinus: value > 0 && value < 1
     case .etaPlus: value > 1
-    case .clippingThreshold: value >= 1
+    case .clippingThreshold, .growthRate: value >= 1
+    case .d0: value > 0
     case .beta2Decay: value <= 0
     default: value >= 0
     }

@@ -199,6 +199,8 @@ extern "C" {
 #define MARTLET_NESTEROV 256u
 #define MARTLET_CENTERED 512u
 #define MARTLET_RECTIFY 1024u
+#define MARTLET_SAFEGUARD_WARMUP 2048u
+#define MARTLET_BIAS_CORRECTION 4096u
 
 /* Hyperparameters by number, for martlet_optimizer_set and _get: the fields of martlet_config in order. */
 #define MARTLET_LR 1
@@ -232,6 +234,9 @@ extern "C" {
 #define MARTLET_ALPHA_WARMUP 29
 #define MARTLET_BETA3_WARMUP 30
 #define MARTLET_TRUST_COEFFICIENT 31
+#define MARTLET_D0 32
+#define MARTLET_D_COEF 33
+#define MARTLET_GROWTH_RATE 34
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
  * in range (or any finite one, with MARTLET_WIDE_RANGES), a field that it does not read must be NaN.
@@ -273,6 +278,9 @@ typedef struct martlet_config {
     double alpha_warmup;              /* steps, 0 or more */
     double beta3_warmup;              /* steps, 0 or more */
     double trust_coefficient;         /* 0 or more */
+    double d0;                        /* more than 0 */
+    double d_coef;                    /* 0 or more */
+    double growth_rate;               /* 1 or more, and infinity */
 } martlet_config;
 
 /* What kinds of slots there are: how many numbers one has for a parameter. */

@@ -63,6 +63,8 @@ CORRECTED_DECAY = 128
 NESTEROV = 256
 CENTERED = 512
 RECTIFY = 1024
+SAFEGUARD_WARMUP = 2048
+BIAS_CORRECTION = 4096
 
 LR = 1
 BETA1 = 2
@@ -95,6 +97,9 @@ WARMUP_STEPS = 28
 ALPHA_WARMUP = 29
 BETA3_WARMUP = 30
 TRUST_COEFFICIENT = 31
+D0 = 32
+D_COEF = 33
+GROWTH_RATE = 34
 
 SLOT_ELEMENTS = 0
 SLOT_SCALAR = 1
@@ -144,6 +149,9 @@ class Config(Structure):
         ("alpha_warmup", c_double),
         ("beta3_warmup", c_double),
         ("trust_coefficient", c_double),
+        ("d0", c_double),
+        ("d_coef", c_double),
+        ("growth_rate", c_double),
     ]
 
 
