@@ -64,6 +64,8 @@ struct DoubleScratch {
     /// Bytes for one array.
     @inline(__always)
     static var stride: Int { count * 8 }
+    @inline(__always)
+    static var byteCount: Int { 6 * stride }
 
     /// `count` elements.
     private typealias Block = InlineArray<3, SIMD16<Double>>

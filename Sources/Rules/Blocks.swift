@@ -34,6 +34,7 @@ func convert<Value: Lanes>(_ lanes: Value.Type, _ source: Operand, to target: Op
     let rest = count & (grain - 1)
     var index = 0
     while index < count - rest {
+        prefetch(source.type, in: source.base, at: index)
         Value(source.type, in: source.base, at: index).store(target.type, in: target.base, at: index)
         index += grain
     }

@@ -48,25 +48,36 @@ private func convertedBlock<Rule: PassRule>(
     var scratch = DoubleScratch()
     scratch.withAddress { scratch in
         var piece = arrays
-        for place in 0..<2 + Rule.slotCount {
-            piece[place] = Operand(base: scratch + place * DoubleScratch.stride, type: native)
+        let most = scratchCount(rule)
+        var place = scratch
+        for array in 0..<2 + Rule.slotCount where isRead(rule, array) {
+            piece[array] = Operand(base: place, type: native)
+            place += most * native.size
         }
         var first = 0
         while first < count {
-            let length = min(DoubleScratch.count, count - first)
-            for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
-                convert(Rule.Value.self, arrays[place].advanced(by: first), to: piece[place], count: length)
+            let length = min(most, count - first)
+            for array in 0..<2 + Rule.slotCount where isRead(rule, array) {
+                convert(Rule.Value.self, arrays[array].advanced(by: first), to: piece[array], count: length)
             }
             let sumSize = Rule.leavesFactors ? native.size : 8
             nativeBlock(
                 rule, coefficients, piece, length, row, columnFactors + first * native.size,
                 columnSums + first * sumSize, running)
-            for place in 0..<2 + Rule.slotCount where isWritten(rule, place) {
-                convert(Rule.Value.self, piece[place], to: arrays[place].advanced(by: first), count: length)
+            for array in 0..<2 + Rule.slotCount where isWritten(rule, array) {
+                convert(Rule.Value.self, piece[array], to: arrays[array].advanced(by: first), count: length)
             }
             first += length
         }
     }
+}
+
+/// How many elements of each array that a pass reads fit into `DoubleScratch`, in whole grains.
+@inline(__always)
+private func scratchCount<Rule: PassRule>(_ rule: Rule.Type) -> Int {
+    var arrays = 0
+    for array in 0..<2 + Rule.slotCount where isRead(rule, array) { arrays += 1 }
+    return DoubleScratch.byteCount / (arrays * Rule.Value.native.size) & ~(grain - 1)
 }
 
 /// What is written is read, too.
