@@ -44,17 +44,29 @@ package struct ExecutionSettings {
     package init(
         mode: FloatingPointMode, isa: InstructionSet, threads: Int, sharesAll: Bool = false
     ) throws(MartletError) {
-        guard
-            let scratch = unsafe ThreadRecord.current?.scratch(
-                byteCount: threads * PieceScratch.byteCount + Execution.sharedByteCount)
-        else {
+        guard let scratch = unsafe ThreadRecord.current?.scratch(byteCount: unsafe Execution.byteCount(threads: threads)) else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }
+        unsafe self.init(mode: mode, isa: isa, threads: threads, memory: scratch, sharesAll: sharesAll)
+    }
+
+    /// In memory of the caller's, `byteCount(threads:)` bytes aligned to 64, for one that has the thread's scratch in use.
+    package init(
+        mode: FloatingPointMode, isa: InstructionSet, threads: Int, memory: UnsafeMutableRawPointer,
+        sharesAll: Bool = false
+    ) {
         unsafe self.isa = isa
         unsafe self.threads = threads
         unsafe self.sharesAll = sharesAll
         unsafe self.mode = mode
-        unsafe self.scratch = scratch
+        unsafe self.scratch = unsafe memory
+    }
+
+    package static func byteCount(threads: Int) -> Int { unsafe threads * PieceScratch.byteCount + sharedByteCount }
+
+    /// One for inside a piece: all on its thread, in its scratch, and nothing that is `shared`.
+    func alone(_ scratch: UnsafeMutableRawPointer) -> Execution {
+        unsafe Execution(mode: mode, isa: isa, threads: 1, memory: scratch)
     }
 
     /// `sharedByteCount` bytes that no piece is given as its own: for what one run leaves for the next. An operation may

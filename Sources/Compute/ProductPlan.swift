@@ -48,12 +48,15 @@ package struct ProductPlan {
             rows = Cut(size.rows, by: max((size.rows * forEachRow + busy - 1) / busy, 8))
         }
 
-        // Copying a factor pays where the copy is read twice and more, and the original lies far apart, in slow memory, or
-        // so that each vector begins in one cache line and ends in the next.
-        let right = unsafe product.right
-        let isSplit = unsafe UInt(bitPattern: right.base) & 63 != 0 || right.rowStride & 15 != 0
-        copiesRight = unsafe rows.size > 12 && (right.rowStride > 64 || isSplit)
+        copiesRight = unsafe ProductPlan.copiesRight(product.right, rows: rows.size)
         packsLeft = unsafe product.left.columnStride > 128 && columns.size >= 128
+    }
+
+    /// Whether copying the right factor pays: where the copy is read twice and more, and the original lies far apart, in
+    /// slow memory, or so that each vector begins in one cache line and ends in the next.
+    static func copiesRight(_ right: Factor, rows: Int) -> Bool {
+        let isSplit = unsafe UInt(bitPattern: right.base) & 63 != 0 || right.rowStride & 15 != 0
+        return unsafe rows > 12 && (right.rowStride > 64 || isSplit)
     }
 }
 

@@ -20,6 +20,8 @@ package enum Kernel {
     // Products and convolutions.
     case product, productSum, productTurned
     case slide, weightPanels, weightGradient, fold
+    // Matrices.
+    case turn, symmetric
 }
 
 /// An operation of models, or a part of one that runs by itself: where its arrays lie, the kernel that does it, and how it

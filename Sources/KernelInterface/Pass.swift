@@ -10,6 +10,7 @@ package enum Pass: CaseIterable {
     case lambDirection, lambUpdate
     case larsNorms, larsUpdate
     case stableAdamWAverages, stableAdamWUpdate
+    case muonMomentum, muonUpdate
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
     /// `GridPart` each).
@@ -26,7 +27,7 @@ package enum Pass: CaseIterable {
         switch self {
         case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms: false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
-            .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate:
+            .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .muonUpdate:
             true
         }
     }
@@ -124,10 +125,19 @@ package struct Grid: BitwiseCopyable {
     /// One for each column of each matrix.
     package var columnFactors: UnsafeMutableRawPointer
 
-    /// Bytes for a parameter. Only those with large matrices have more than `sums`.
-    package static func byteCount(_ grid: Grid, hasGrid: Bool) -> Int { unsafe offsets(grid, hasGrid).end }
+    /// What a parameter's passes leave for one another beside the sums over all elements.
+    package enum Kind {
+        case sums
+        /// Factors of rows and columns.
+        case factors
+        /// Those, and sums by row and by column.
+        case grid
+    }
 
-    private static func offsets(_ grid: Grid, _ hasGrid: Bool) -> (
+    /// Bytes for a parameter.
+    package static func byteCount(_ grid: Grid, _ kind: Kind) -> Int { unsafe offsets(grid, kind).end }
+
+    private static func offsets(_ grid: Grid, _ kind: Kind) -> (
         rowSums: Int, columnSums: Int, rowFactors: Int, columnFactors: Int, end: Int
     ) {
         var end = 0
@@ -136,18 +146,19 @@ package struct Grid: BitwiseCopyable {
             return end
         }
         _ = unsafe take(sumCount * grid.tiles)
-        if !hasGrid { return (0, 0, 0, 0, end) }
+        if kind == .sums { return (0, 0, 0, 0, end) }
         let (rows, columns) = (grid.matrices * grid.rows, grid.matrices * grid.columns)
-        let rowSums = take(rows * grid.columnTiles)
-        let columnSums = take(columns * grid.rowTiles)
         let rowFactors = take(rows)
         let columnFactors = take(columns)
+        if kind == .factors { return (0, 0, rowFactors, columnFactors, end) }
+        let rowSums = take(rows * grid.columnTiles)
+        let columnSums = take(columns * grid.rowTiles)
         return (rowSums, columnSums, rowFactors, columnFactors, end)
     }
 
     /// Over `byteCount` bytes, aligned to 64.
-    package init(_ memory: UnsafeMutableRawPointer, _ grid: Grid, hasGrid: Bool) {
-        let offsets = unsafe GridMemory.offsets(grid, hasGrid)
+    package init(_ memory: UnsafeMutableRawPointer, _ grid: Grid, _ kind: Kind) {
+        let offsets = unsafe GridMemory.offsets(grid, kind)
         unsafe sums = memory.assumingMemoryBound(to: Double.self)
         unsafe rowSums = (memory + offsets.rowSums).assumingMemoryBound(to: Double.self)
         unsafe columnSums = (memory + offsets.columnSums).assumingMemoryBound(to: Double.self)
@@ -192,7 +203,7 @@ package struct Grid: BitwiseCopyable {
     package var rowSums: UnsafeMutablePointer<Double>
     package var columnSums: UnsafeMutablePointer<Double>
     package var rowFactors: UnsafePointer<Double>
-    package var columnFactors: UnsafeRawPointer
+    package var columnFactors: UnsafeMutableRawPointer
 
     package init(_ tensor: GridTensor) {
         unsafe run = unsafe tensor.run
@@ -204,6 +215,6 @@ package struct Grid: BitwiseCopyable {
         unsafe rowSums = unsafe tensor.memory.rowSums
         unsafe columnSums = unsafe tensor.memory.columnSums
         unsafe rowFactors = unsafe UnsafePointer(tensor.memory.rowFactors)
-        unsafe columnFactors = unsafe UnsafeRawPointer(tensor.memory.columnFactors)
+        unsafe columnFactors = unsafe tensor.memory.columnFactors
     }
 }

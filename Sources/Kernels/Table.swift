@@ -42,5 +42,7 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .weightPanels: weightPanels
     case .weightGradient: weightGradient
     case .fold: fold
+    case .turn: turn
+    case .symmetric: symmetric
     }
 }

@@ -32,6 +32,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     case lamb = 24
     case lars = 25
     case stableAdamW = 26
+    case muon = 27
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
@@ -61,6 +62,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         case .lamb: LAMB.self
         case .lars: LARS.self
         case .stableAdamW: StableAdamW.self
+        case .muon: Muon.self
         }
     }
 
@@ -115,6 +117,18 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         unsafe definition.prepareCoefficients(pass, memory)
     }
 
+    /// What is wrong with a parameter of these sizes; nil: nothing.
+    func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? {
+        definition.problem(configuration, shape)
+    }
+
+    /// Which matrices are made orthogonal before its last pass, without their addresses; nil: none.
+    func orthogonalization(
+        _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
+    ) -> Orthogonalization? {
+        unsafe definition.orthogonalization(shape, isDouble: isDouble, memory)
+    }
+
     /// Writes what the kernels need for one step, moves the progress on, and says whether all numbers are finite.
     /// `memory` holds `StepCoefficients.capacity` bytes.
     func writeCoefficients(
@@ -148,6 +162,12 @@ protocol AlgorithmDefinition {
     static var conventions: Conventions { get }
     /// What is wrong with numbers and flags that are right by themselves; nil: nothing.
     static func problem(_ configuration: Configuration) -> String?
+    /// What is wrong with a parameter of these sizes; nil: nothing.
+    static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String?
+    /// Which matrices are made orthogonal before the last pass, of what the first has left in their factors' place; nil: none.
+    static func orthogonalization(
+        _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
+    ) -> Orthogonalization?
     /// Adds the slots that it keeps.
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
 
@@ -166,13 +186,17 @@ protocol AlgorithmDefinition {
         _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
     ) -> Coefficients
     static func prepareCoefficients(_ pass: PassStart, _ memory: UnsafeMutableRawPointer)
+    static func orthogonalization(
+        _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
+    ) -> Orthogonalization?
 }
 
 /// What is known as a pass over a parameter begins.
 struct PassStart {
     /// The pass, counted from 0, and how many there are.
     let pass, passCount: Int
-    let shape: ParameterShape
+    /// As the passes see it, and as it is.
+    let shape, parameter: ParameterShape
     /// The value's.
     let type: ElementType
     /// What the pass before has summed over all elements; 0 before the first.
@@ -220,6 +244,17 @@ extension AlgorithmDefinition {
     /// Keras's decoupled decay is all that most have beside torch's convention.
     static var conventions: Conventions { decayFlags.isEmpty ? .torch : [.torch, .keras] }
     static func problem(_ configuration: Configuration) -> String? { nil }
+    static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? { nil }
+    static func orthogonalization(
+        _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
+    ) -> Orthogonalization? { nil }
+
+    static func orthogonalization(
+        _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
+    ) -> Orthogonalization? {
+        let place = unsafe memory + StepCoefficients.ruleOffset
+        return unsafe orthogonalization(shape, isDouble: isDouble, place.load(as: Coefficients.self))
+    }
 
     static var allFlags: Flags { flags.union(.everywhere).union(decayFlags) }
 

@@ -74,12 +74,21 @@ public struct Flags: OptionSet, Sendable {
     /// Correct averages for their start at zero.
     public static let biasCorrection = Flags(rawValue: 4096)
 
+    /// Scale a matrix's step by 0.2 times the root of its longer side.
+    public static let matchRMS = Flags(rawValue: 8192)
+    /// Scale it by the root of its rows over its columns.
+    public static let spectral = Flags(rawValue: 16384)
+    /// Make matrices orthogonal with a list of coefficients that changes from step to step.
+    public static let quintic = Flags(rawValue: 32768)
+    /// The same with the list of the Polar Express.
+    public static let polarExpress = Flags(rawValue: 65536)
+
     /// Those that every algorithm reads.
     package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 13) - 1)
+    package static let all = Flags(rawValue: (1 << 17) - 1)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -100,6 +109,10 @@ public struct Flags: OptionSet, Sendable {
         case .rectify: "RECTIFY"
         case .safeguardWarmup: "SAFEGUARD_WARMUP"
         case .biasCorrection: "BIAS_CORRECTION"
+        case .matchRMS: "MATCH_RMS"
+        case .spectral: "SPECTRAL"
+        case .quintic: "QUINTIC"
+        case .polarExpress: "POLAR_EXPRESS"
         default: "an unknown flag"
         }
     }
@@ -170,6 +183,9 @@ public struct Configuration: Sendable {
     var decouplesDecay: Bool {
         semantics == .keras || algorithm == .adamW || !flags.isDisjoint(with: .decays)
     }
+
+    /// What is wrong with a parameter of these sizes, in words to follow its name; nil: nothing.
+    func problem(_ shape: ParameterShape) -> String? { algorithm.problem(self, shape) }
 
     /// What a parameter keeps between steps.
     public var slots: Slots { algorithm.slots(self) }

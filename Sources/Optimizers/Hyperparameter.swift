@@ -38,9 +38,14 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     case d0 = 32
     case dCoefficient = 33
     case growthRate = 34
+    case nsSteps = 35
+    case nsA = 36
+    case nsB = 37
+    case nsC = 38
+    case blocks = 39
 
     /// A number for each of them, in their order.
-    public typealias Values = InlineArray<34, Double>
+    public typealias Values = InlineArray<39, Double>
 
     /// How many there are.
     static var count: Int { Values.count }
@@ -87,6 +92,11 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
         case .d0: ("d0", .positive)
         case .dCoefficient: ("d_coef", .nonNegative)
         case .growthRate: ("growth_rate", .growth)
+        case .nsSteps: ("ns_steps", .steps)
+        case .nsA: ("ns_a", .finite)
+        case .nsB: ("ns_b", .finite)
+        case .nsC: ("ns_c", .finite)
+        case .blocks: ("blocks", .blocks)
         }
     }
 
@@ -99,6 +109,8 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     /// A set of numbers, none of which is infinite but a growth that has no bound.
     enum Range {
         case finite, nonNegative, nonPositive, positive, decay, fraction, inside, aboveOne, aboveOrOne, growth, number
+        /// Counts, which stay what they are whatever else is allowed.
+        case steps, blocks
 
         func contains(_ value: Double) -> Bool {
             guard value.isFinite else { return value == .infinity && (self == .growth || self == .number) }
@@ -112,11 +124,19 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
             case .inside: value > 0 && value < 1
             case .aboveOne: value > 1
             case .aboveOrOne, .growth: value >= 1
+            case .steps: value >= 1 && value < 100 && value == value.rounded()
+            case .blocks: value >= 1 && value <= 0x1p31 && value == value.rounded()
             }
         }
 
         /// What `wideRanges` makes of it.
-        var widest: Range { self == .growth ? .number : .finite }
+        var widest: Range {
+            switch self {
+            case .growth: .number
+            case .steps, .blocks: self
+            default: .finite
+            }
+        }
 
         /// For messages.
         var words: StaticString {
@@ -132,6 +152,8 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
             case .aboveOrOne: "a finite number, 1 or more"
             case .growth: "1 or more, up to infinity"
             case .number: "a finite number or infinity"
+            case .steps: "a whole number, 1 to 99"
+            case .blocks: "a whole number, 1 to 2^31"
             }
         }
     }

@@ -142,6 +142,9 @@ public final class Optimizer {
         let index = count
         var check = unsafe ParameterCheck(count: value.count)
         let extent = try unsafe check.extent(of: value, .value, index) { _ in "\(prefix)value" }
+        if let problem = unsafe configurations[group].problem(ParameterShape(value)) {
+            throw MartletError(.shape, "\(prefix)value \(problem)")
+        }
         let other = unsafe borrowed.parameter(sharing: extent.low, extent.high) { other in
             unsafe parameters[other].extent.overlaps(extent)
         }

@@ -8,6 +8,8 @@ public struct ParameterShape: Sendable {
     public let isMatrix: Bool
     /// Matrices, and the rows and columns of each; a vector has one row. All 0 where there are no elements.
     public let matrices, rows, columns: Int
+    /// The size of the first dimension.
+    let leading: Int
 
     /// One dimension.
     public init(count: Int) { self.init(count: count, isMatrix: false) }
@@ -20,12 +22,13 @@ public struct ParameterShape: Sendable {
             return
         }
         let (rows, columns) = unsafe (Int(sizes[rank - 2]), Int(sizes[rank - 1]))
-        unsafe self.init(count: array.count, isMatrix: true, rows: rows, columns: columns)
+        unsafe self.init(count: array.count, isMatrix: true, leading: Int(sizes[0]), rows: rows, columns: columns)
     }
 
-    private init(count: Int, isMatrix: Bool, rows: Int = 1, columns: Int? = nil) {
+    private init(count: Int, isMatrix: Bool, leading: Int? = nil, rows: Int = 1, columns: Int? = nil) {
         self.count = count
         self.isMatrix = isMatrix
+        self.leading = leading ?? count
         let columns = columns ?? count
         (matrices, self.rows, self.columns) = count == 0 ? (0, 0, 0) : (count / (rows * columns), rows, columns)
     }

@@ -108,6 +108,9 @@ public struct StepReport: Sendable {
         var check = unsafe ParameterCheck(count: parameter.value.count)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
         let shape = unsafe ParameterShape(parameter.value)
+        if unsafe group.pointee.rule == nil, let problem = unsafe group.pointee.configuration.problem(shape) {
+            throw MartletError(.shape, "\(describe(.value)) \(problem)")
+        }
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         for slot in 0..<elementSlots {
             try unsafe extents.add(

@@ -48,5 +48,7 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .larsUpdate: larsUpdate
     case .stableAdamWAverages: stableAdamWAverages
     case .stableAdamWUpdate: stableAdamWUpdate
+    case .muonMomentum: muonMomentum
+    case .muonUpdate: muonUpdate
     }
 }

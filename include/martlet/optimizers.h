@@ -152,6 +152,7 @@ extern "C" {
 #define MARTLET_LAMB 24
 #define MARTLET_LARS 25
 #define MARTLET_STABLE_ADAMW 26
+#define MARTLET_MUON 27
 
 /* Whose convention is followed where libraries differ. TORCH: as written above. One that says nothing of an
  * algorithm is an ARGUMENT error. Defaults of hyperparameters are those of torch, or of the algorithm's own code,
@@ -201,6 +202,10 @@ extern "C" {
 #define MARTLET_RECTIFY 1024u
 #define MARTLET_SAFEGUARD_WARMUP 2048u
 #define MARTLET_BIAS_CORRECTION 4096u
+#define MARTLET_MATCH_RMS 8192u
+#define MARTLET_SPECTRAL 16384u
+#define MARTLET_QUINTIC 32768u
+#define MARTLET_POLAR_EXPRESS 65536u
 
 /* Hyperparameters by number, for martlet_optimizer_set and _get: the fields of martlet_config in order. */
 #define MARTLET_LR 1
@@ -237,6 +242,11 @@ extern "C" {
 #define MARTLET_D0 32
 #define MARTLET_D_COEF 33
 #define MARTLET_GROWTH_RATE 34
+#define MARTLET_NS_STEPS 35
+#define MARTLET_NS_A 36
+#define MARTLET_NS_B 37
+#define MARTLET_NS_C 38
+#define MARTLET_BLOCKS 39
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
  * in range (or any finite one, with MARTLET_WIDE_RANGES), a field that it does not read must be NaN.
@@ -281,6 +291,11 @@ typedef struct martlet_config {
     double d0;                        /* more than 0 */
     double d_coef;                    /* 0 or more */
     double growth_rate;               /* 1 or more, and infinity */
+    double ns_steps;                  /* iterations of Newton and Schulz, a whole number from 1 to 99 */
+    double ns_a;                      /* their coefficients: of X, */
+    double ns_b;                      /* of X X' X, */
+    double ns_c;                      /* and of X X' X X' X */
+    double blocks;                    /* matrices one above the other in a parameter, a whole number, 1 or more */
 } martlet_config;
 
 /* What kinds of slots there are: how many numbers one has for a parameter. */

@@ -40,7 +40,9 @@ private func walk<Rule: PassRule>(
                 block(
                     rule, coefficients, arrays, count,
                     row: Rule.usesFactors ? value(at: part.rowFactors + row) * rowScale : 1,
-                    columnFactors: part.columnFactors + column * numberSize, columnSums: part.columnSums + column,
+                    columnFactors: part.columnFactors + column * numberSize,
+                    columnSums: Rule.leavesFactors
+                        ? part.columnFactors + column * numberSize : UnsafeMutableRawPointer(part.columnSums + column),
                     running)
             }
             if Rule.sumsGrid { addTo(part.rowSums + row, sum(running.row)) }

@@ -17,9 +17,10 @@ from martlet._errors import ArgumentError
 
 CONFIG_SIZE = _ffi.struct_size(_ffi_optimizers.Config)
 # Algorithms whose steps are all alike but the first: torch's states of them, and their authors', have no "step".
-UNCOUNTED = frozenset({_ffi_optimizers.SGD, _ffi_optimizers.LION, _ffi_optimizers.LARS})
-# Algorithms with norms over a parameter, which are summed in the order of its dimensions, however it lies in memory.
-_SUMMED = frozenset({_ffi_optimizers.LAMB, _ffi_optimizers.LARS, _ffi_optimizers.STABLE_ADAMW})
+UNCOUNTED = frozenset({_ffi_optimizers.SGD, _ffi_optimizers.LION, _ffi_optimizers.LARS, _ffi_optimizers.MUON})
+# Algorithms of whole parameters, which sum over them, or see matrices, in the order of their dimensions, however they lie
+# in memory.
+_WHOLE = frozenset({_ffi_optimizers.LAMB, _ffi_optimizers.LARS, _ffi_optimizers.STABLE_ADAMW, _ffi_optimizers.MUON})
 TORCH = _ffi_optimizers.SEMANTICS_TORCH
 _SEMANTICS = (TORCH, _ffi_optimizers.SEMANTICS_KERAS, _ffi_optimizers.SEMANTICS_OPTAX, _ffi_optimizers.SEMANTICS_PAPER)
 
@@ -67,13 +68,13 @@ def _is_known(config: _ffi_optimizers.Config, semantics: int) -> bool:
 
 class Slots(NamedTuple):
     """The names of a parameter's slots, in the library's order: arrays, then single numbers. kinds: of the arrays, of
-    which a parameter's shape says whether it has them. are_summed: whether sums go over them in the order of the
+    which a parameter's shape says whether it has them. are_whole: whether a step sees them in the order of the
     parameter's dimensions."""
 
     arrays: tuple[str, ...]
     scalars: tuple[str, ...]
     kinds: tuple[int, ...]
-    are_summed: bool = False
+    are_whole: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,7 +88,7 @@ class Slots(NamedTuple):
     @property
     def keep_dimensions(self) -> bool:
         """Whether a step depends on the order of a parameter's dimensions."""
-        return self.are_shaped or self.are_summed
+        return self.are_shaped or self.are_whole
 
     def of(self, shape: Sequence[int]) -> Slots:
         """Those that a parameter of this shape has."""
@@ -165,7 +166,7 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
             scalars.append(slot.name.decode())
         else:
             arrays[slot.name.decode()] = slot.kind
-    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), number in _SUMMED)
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), number in _WHOLE)
 
 
 @cache

@@ -46,6 +46,7 @@ ADAFACTOR = 23
 LAMB = 24
 LARS = 25
 STABLE_ADAMW = 26
+MUON = 27
 
 SEMANTICS_TORCH = 0
 SEMANTICS_KERAS = 1
@@ -65,6 +66,10 @@ CENTERED = 512
 RECTIFY = 1024
 SAFEGUARD_WARMUP = 2048
 BIAS_CORRECTION = 4096
+MATCH_RMS = 8192
+SPECTRAL = 16384
+QUINTIC = 32768
+POLAR_EXPRESS = 65536
 
 LR = 1
 BETA1 = 2
@@ -100,6 +105,11 @@ TRUST_COEFFICIENT = 31
 D0 = 32
 D_COEF = 33
 GROWTH_RATE = 34
+NS_STEPS = 35
+NS_A = 36
+NS_B = 37
+NS_C = 38
+BLOCKS = 39
 
 SLOT_ELEMENTS = 0
 SLOT_SCALAR = 1
@@ -152,6 +162,11 @@ class Config(Structure):
         ("d0", c_double),
         ("d_coef", c_double),
         ("growth_rate", c_double),
+        ("ns_steps", c_double),
+        ("ns_a", c_double),
+        ("ns_b", c_double),
+        ("ns_c", c_double),
+        ("blocks", c_double),
     ]
 
 

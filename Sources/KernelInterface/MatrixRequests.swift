@@ -1,0 +1,58 @@
+// The requests for what matrices need beside products: copies that may be transposed, and sums of symmetric ones. The
+// arithmetic is in Kernels/Matrices.swift.
+
+/// A copy of a matrix, times a number: as it is, or transposed. Numbers are fp32 or fp64 on either side; a copy that is not
+/// transposed may be the matrix itself.
+@unsafe package struct TurnRequest: PieceRequest {
+    package static var kernel: Kernel { .turn }
+    /// Of what is read.
+    package let rows, columns: Int
+    package let from: UnsafeRawPointer
+    package let to: UnsafeMutableRawPointer
+    package let fromDouble, toDouble: Bool
+    /// From one row to the next, in numbers.
+    package let fromStride, toStride: Int
+    package let turns: Bool
+    package let scale: Double
+    package let cut: Cut
+
+    package init(
+        rows: Int, columns: Int, from: UnsafeRawPointer, fromDouble: Bool, fromStride: Int,
+        to: UnsafeMutableRawPointer, toDouble: Bool, toStride: Int, turns: Bool, scale: Double
+    ) {
+        unsafe (self.rows, self.columns) = (rows, columns)
+        unsafe (self.from, self.fromDouble, self.fromStride) = unsafe (from, fromDouble, fromStride)
+        unsafe (self.to, self.toDouble, self.toStride) = unsafe (to, toDouble, toStride)
+        unsafe (self.turns, self.scale) = (turns, scale)
+        unsafe cut = Cut(rows, by: max(16_384 / max(columns, 1), 1) + 15 & ~15)
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe rows * columns / 4 }
+}
+
+/// out = diagonal I + ofMatrix matrix + ofProduct product, for symmetric matrices of which only what is on and below the
+/// diagonal is read; all of `out` is written, which may be one of the two. Rows lie `stride` numbers apart, a multiple of
+/// sixteen, and there are as many of them: what is behind the size is written too, and nobody's.
+@unsafe package struct SymmetricRequest: PieceRequest {
+    package static var kernel: Kernel { .symmetric }
+    package let size: Int
+    package let diagonal, ofMatrix, ofProduct: Float
+    package let matrix: UnsafePointer<Float>
+    /// nil: none.
+    package let product: UnsafePointer<Float>?
+    package let out: UnsafeMutablePointer<Float>
+
+    package init(
+        size: Int, diagonal: Float, _ ofMatrix: Float, _ matrix: UnsafePointer<Float>, _ ofProduct: Float,
+        _ product: UnsafePointer<Float>?, out: UnsafeMutablePointer<Float>
+    ) {
+        unsafe (self.size, self.diagonal, self.ofMatrix, self.ofProduct) = (size, diagonal, ofMatrix, ofProduct)
+        unsafe (self.matrix, self.product, self.out) = unsafe (matrix, product, out)
+    }
+
+    package var stride: Int { unsafe (size + 15) & ~15 }
+    /// One for each sixteen rows, the longest first.
+    package var pieces: Int { unsafe stride / 16 }
+    package var nanoseconds: Int { unsafe stride * stride / 4 }
+}
