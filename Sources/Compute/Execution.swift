@@ -44,7 +44,8 @@ package struct ExecutionSettings {
     package init(
         mode: FloatingPointMode, isa: InstructionSet, threads: Int, sharesAll: Bool = false
     ) throws(MartletError) {
-        guard let scratch = unsafe ThreadRecord.current?.scratch(byteCount: unsafe Execution.byteCount(threads: threads)) else {
+        let byteCount = unsafe Execution.byteCount(threads: threads)
+        guard let scratch = unsafe ThreadRecord.current?.scratch(byteCount: byteCount) else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")
         }
         unsafe self.init(mode: mode, isa: isa, threads: threads, memory: scratch, sharesAll: sharesAll)

@@ -12,7 +12,9 @@ package struct NewtonSchulz: BitwiseCopyable {
     package struct Row: BitwiseCopyable {
         package var a, b, c: Float
 
-        package init(_ a: Double, _ b: Double, _ c: Double) { (self.a, self.b, self.c) = (Float(a), Float(b), Float(c)) }
+        package init(_ a: Double, _ b: Double, _ c: Double) {
+            (self.a, self.b, self.c) = (Float(a), Float(b), Float(c))
+        }
     }
 
     package var rows: InlineArray<5, Row>
@@ -249,8 +251,8 @@ extension Execution {
     ) {
         unsafe execution.run(
             SymmetricRequest(
-                size: form.short, diagonal: diagonal, ofMatrix, matrix, ofProduct, product.map { unsafe UnsafePointer($0) },
-                out: out))
+                size: form.short, diagonal: diagonal, ofMatrix, matrix, ofProduct,
+                product.map { unsafe UnsafePointer($0) }, out: out))
     }
 
     /// X = polynomial X.

@@ -9,7 +9,7 @@
 
 typedef char array_is_64_bytes[sizeof(martlet_array) == 64 ? 1 : -1];
 typedef char parameter_is_256_bytes[sizeof(martlet_parameter) == 256 ? 1 : -1];
-typedef char config_is_296_bytes[sizeof(martlet_config) == 296 ? 1 : -1];
+typedef char config_is_336_bytes[sizeof(martlet_config) == 336 ? 1 : -1];
 typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_32_bytes[sizeof(martlet_report) == 32 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
@@ -34,7 +34,7 @@ typedef char step_shown_is_at_200[offsetof(martlet_parameter, step_shown) == 200
 typedef char reserved_is_at_216[offsetof(martlet_parameter, reserved) == 216 ? 1 : -1];
 typedef char name_is_at_192[offsetof(martlet_parameter, name) == 192 ? 1 : -1];
 typedef char lr_is_at_24[offsetof(martlet_config, lr) == 24 ? 1 : -1];
-typedef char growth_rate_is_at_288[offsetof(martlet_config, growth_rate) == 24 + 8 * (MARTLET_GROWTH_RATE - 1) ? 1 : -1];
+typedef char blocks_is_at_328[offsetof(martlet_config, blocks) == 24 + 8 * (MARTLET_BLOCKS - 1) ? 1 : -1];
 typedef char slot_kind_is_at_8[offsetof(martlet_slot, kind) == 8 ? 1 : -1];
 typedef char slot_dtype_is_at_12[offsetof(martlet_slot, dtype) == 12 ? 1 : -1];
 typedef char layer_units_is_at_16[offsetof(martlet_layer, units) == 16 ? 1 : -1];
@@ -87,7 +87,7 @@ SAME(MARTLET_ERROR_ORDER, -16);
 SAME(MARTLET_AMSGRAD, 1);
 SAME(MARTLET_WIDE_RANGES, 16);
 SAME(MARTLET_DECOUPLED_DECAY, 32);
-SAME(MARTLET_BIAS_CORRECTION, 4096);
+SAME(MARTLET_POLAR_EXPRESS, 65536);
 SAME(MARTLET_TRAINING, 0);
 SAME(MARTLET_EVALUATION, 1);
 SAME(MARTLET_SLOT_ELEMENTS, 0);

@@ -16,6 +16,7 @@ UNREAD = (
     *("step_size_min", "step_size_max", "lambd", "t0", "momentum_decay", "final_lr", "gamma", "eps_root", "eps2"),
     *("beta2_decay", "clipping_threshold", "r", "weight_lr_power", "warmup_steps", "alpha_warmup", "beta3_warmup"),
     *("trust_coefficient", "d0", "d_coef", "growth_rate"),
+    *("ns_steps", "ns_a", "ns_b", "ns_c", "blocks"),
 )
 
 
@@ -56,8 +57,8 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         yield "a field beyond the struct", f"{config}.struct_size = 80; {config}.dampening = 1;", "OK"
     yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{config}.flags", ("8192u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
-    for flag in ("NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP", "BIAS_CORRECTION"):
+    yield from assign(f"{config}.flags", ("131072u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
+    for flag in ("NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP", "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC"):
         yield f"MARTLET_{flag}, which Adam does not read", f"{config}.flags |= MARTLET_{flag};", "ARGUMENT"
     yield from assign(f"{config}.seed", (1, "UINT64_MAX", "(uint64_t)1 << 32", 42, "INT64_MAX"), "UNSUPPORTED")
     for field in ("lr", "beta1", "beta2", "eps", "weight_decay"):
@@ -129,8 +130,8 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, 2, 1000, *INT32), "ARGUMENT")
         yield from assign(target, (0, 1), "OK")
     elif name == "hyperparameter":
-        values = (0, -1, 35, 1000, *INT32)
-        yield from assign(target, values if function.endswith("_name") else (4, 7, 8, 34, *values), "ARGUMENT")
+        values = (0, -1, 40, 1000, *INT32)
+        yield from assign(target, values if function.endswith("_name") else (4, 7, 8, 34, 39, *values), "ARGUMENT")
     elif kind == "double":
         for number in ("MARTLET_LR", "MARTLET_BETA1", "MARTLET_EPS", "MARTLET_WEIGHT_DECAY"):
             for value in ODD_DOUBLES:

@@ -98,7 +98,7 @@ static void configs(void) {
     CHECK(strcmp(martlet_algorithm_name(MARTLET_ADAMW), "adamw") == 0);
     CHECK(martlet_algorithm_name(0) == NULL && martlet_algorithm_flags(0) == 0);
     CHECK(martlet_algorithm_flags(MARTLET_ADAM) & MARTLET_AMSGRAD);
-    CHECK(strcmp(martlet_hyperparameter_name(MARTLET_GROWTH_RATE), "growth_rate") == 0);
+    CHECK(strcmp(martlet_hyperparameter_name(MARTLET_BLOCKS), "blocks") == 0);
 
     martlet_report report;
     memset(&report, 0xAB, sizeof report);

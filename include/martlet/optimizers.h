@@ -118,6 +118,17 @@ extern "C" {
  *           a = lr / max(1, rms(g / max(sqrt(v), eps)));  p <- (1 - a weight_decay) p - a m / (sqrt(v) + eps). Decay
  *           is decoupled always. With a NaN or an infinity in g all of p is NaN. Wortsman et al.: Stable and
  *           low-precision training for large-scale vision-language models. arXiv:2304.13013, algorithm 2
+ * Muon      [momentum_buffer m] for parameters of two dimensions or more, of which all but the first are a row; with
+ *           blocks, that many matrices one above the other, as the projections of attention are fused
+ *           m <- m + (1 - momentum) (g - m);  u = m, with NESTEROV, a default, g + momentum (m - g)
+ *           p <- (1 - lr weight_decay) p - lr s O(u),  s = sqrt(max(1, rows / columns)), with MATCH_RMS
+ *           0.2 sqrt(max(rows, columns)), with SPECTRAL sqrt(rows / columns). Decay is decoupled always.
+ *           O: X = u / |u|, transposed where it has more rows than columns;  ns_steps times
+ *           A = X X', X <- ns_a X + (ns_b A + ns_c A^2) X, in fp32, or in fewer products of the same polynomials. QUINTIC
+ *           and POLAR_EXPRESS have lists of coefficients, the last for all further steps; POLAR_EXPRESS X = u / (1.02
+ *           |u|). Where |u| is under eps, O is 0. The same bits for any threads, on one instruction set. Jordan et al.:
+ *           Muon. 2024. Scales: Liu et al., arXiv:2502.16982; Bernstein, Newhouse, arXiv:2409.20325. Lists: Amsel,
+ *           Persson, Musco, Gower: The Polar Express. arXiv:2505.16932
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and

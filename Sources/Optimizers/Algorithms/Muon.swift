@@ -39,8 +39,8 @@ enum Muon: AlgorithmDefinition {
 
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? {
         if !shape.isMatrix {
-            return "is a vector; expected sizes of two dimensions or more, since muon steps matrices: give it to a group "
-                + "of another algorithm, as adamw"
+            return "is a vector; expected sizes of two dimensions or more, since muon steps matrices: give it to a "
+                + "group of another algorithm, as adamw"
         }
         let blocks = Int(configuration[.blocks])
         if shape.count > 0 && shape.leading % blocks != 0 {
