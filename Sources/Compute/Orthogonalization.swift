@@ -55,9 +55,9 @@ package struct NewtonSchulz: BitwiseCopyable {
     var longStride: Int { unsafe (long + 15) & ~15 }
     var shortStride: Int { unsafe (short + 15) & ~15 }
 
-    /// Whether Gram's form is less work: it multiplies X four times in five steps where the other does ten times, and
-    /// square matrices 17 times where the other does 5 times.
-    var isGram: Bool { unsafe iteration.steps > 2 && long * 5 > short * 7 }
+    /// Whether Gram's form is less work: in five steps it multiplies X four times where the other does ten times, and square
+    /// matrices 14 times where the other does five times.
+    var isGram: Bool { unsafe iteration.steps > 2 && long * 4 > short * 5 }
 
     /// Bytes for one matrix.
     private var eachByteCount: Int { unsafe 4 * (2 * short * longStride + 4 * shortStride * shortStride) }
@@ -155,7 +155,8 @@ extension Execution {
     /// X, divided by its norm; false where that is below the floor.
     private func load() -> Bool {
         let length = unsafe form.short * form.longStride
-        unsafe x.update(repeating: 0, count: length)
+        // What is behind the rows is summed too.
+        if unsafe form.long != form.longStride { unsafe x.update(repeating: 0, count: length) }
         unsafe execution.run(
             TurnRequest(
                 rows: form.rows, columns: form.columns, from: numbers, fromDouble: form.isDouble,
@@ -190,10 +191,10 @@ extension Execution {
         }
     }
 
-    /// Errors of the polynomials' products grow, so that X is multiplied in between, after the first two.
+    /// Errors of the polynomials' products grow, so that X is multiplied in between, after the first three.
     private mutating func runGram() {
         var isFirst = true
-        let steps = unsafe form.iteration.steps
+        let (steps, restart) = unsafe (form.iteration.steps, min(2, form.iteration.steps - 2))
         unsafe square(of: x, to: a)
         for step in 0..<steps {
             let row = unsafe form.iteration[step]
@@ -207,7 +208,7 @@ extension Execution {
                 unsafe combine(diagonal: 0, row.a, c, 1, d, to: c)
             }
             isFirst = false
-            if step == 1 {
+            if step == restart {
                 unsafe apply(c)
                 unsafe square(of: x, to: a)
                 isFirst = true

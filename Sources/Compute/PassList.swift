@@ -115,22 +115,24 @@ package struct Passes: RandomAccessCollection {
         var gatherBytes: Int
     }
 
-    /// Does one pass of every item and returns how many threads did work.
-    package func run(pass: Int, isa: InstructionSet, threads: Int, leastPiece: Int) -> Int {
+    /// Does one pass of some items and returns how many threads did work.
+    package func run(pass: Int, of some: Range<Int>, isa: InstructionSet, threads: Int, leastPiece: Int) -> Int {
         var pieces = 0
-        for index in unsafe 0..<count {
+        var elements = 0
+        for index in some {
             unsafe items[index].start = pieces
             pieces += unsafe items[index].pieces(of: pass)
+            elements += unsafe items[index].tensor.run.count
         }
         if pieces == 0 { return 0 }
         let chunk = (pieces - 1) / 8192 + 1
         var job = unsafe Job(
-            items: items, count: count, pass: pass, pieces: pieces, chunk: chunk, isa: isa, gathered: gathered,
-            gatherBytes: gatherBytes)
+            items: items + some.lowerBound, count: some.count, pass: pass, pieces: pieces, chunk: chunk, isa: isa,
+            gathered: gathered, gatherBytes: gatherBytes)
         return unsafe withUnsafeMutablePointer(to: &job) { job in
             let context = UnsafeMutableRawPointer(job)
             let chunks = (pieces - 1) / chunk + 1
-            if unsafe threads == 1 || elements < 4 * leastPiece {
+            if threads == 1 || elements < 4 * leastPiece {
                 for index in 0..<chunks { unsafe PassList.runChunk(context, index, 0) }
                 return 1
             }

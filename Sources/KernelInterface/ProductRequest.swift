@@ -21,8 +21,8 @@
     /// Where inner pieces are several, each block has results of its own, with rows and columns as in `out`: the first
     /// ones, of the run's first block.
     package var partials: UnsafeMutablePointer<Float>?
-    /// Whether only what is on and below the diagonal is wanted, of a product that is symmetric: pieces are rows from the
-    /// last ones on, and each takes whole panels of columns up to the diagonal.
+    /// Whether only what is on and below the diagonal is wanted, of a product that is symmetric: each piece of columns takes
+    /// the rows from its first column on.
     package var isLower = false
     /// For all inner pieces.
     package var wholeNanoseconds: Int

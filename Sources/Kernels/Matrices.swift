@@ -53,12 +53,12 @@ private func single(_ from: UnsafeRawPointer, _ index: Int, isDouble: Bool) -> D
 /// Rows that become columns, a tile at a time by way of scratch, in fp32; where either side is fp64, one by one.
 private func turnRows(_ request: TurnRequest, _ rows: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
     let scale = Floats(repeating: Float(request.scale))
-    var row = rows.lowerBound
-    while row < rows.upperBound {
-        let height = min(grain, rows.upperBound - row)
-        var column = 0
-        while column < request.columns {
-            let width = min(grain, request.columns - column)
+    var column = 0
+    while column < request.columns {
+        let width = min(grain, request.columns - column)
+        var row = rows.lowerBound
+        while row < rows.upperBound {
+            let height = min(grain, rows.upperBound - row)
             if height == grain && width == grain && !request.fromDouble && !request.toDouble {
                 let from = request.from + (row * request.fromStride + column) * 4
                 for line in 0..<grain {
@@ -71,9 +71,9 @@ private func turnRows(_ request: TurnRequest, _ rows: Range<Int>, _ scratch: Uns
             } else {
                 turnTile(request, row..<row + height, column..<column + width)
             }
-            column += grain
+            row += grain
         }
-        row += grain
+        column += grain
     }
 }
 

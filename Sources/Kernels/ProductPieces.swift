@@ -24,10 +24,7 @@ func product(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
     var part = ProductPart(
         rows: request.rows.range(rowPiece), columns: request.columns.range(columnPiece),
         inner: request.inner.range(request.firstInner + innerPiece))
-    if request.isLower {
-        part.rows = request.rows.range(request.rows.pieces - 1 - rowPiece)
-        part.columns = 0..<min(ProductLimits.wholePanels(part.rows.upperBound), product.columns)
-    }
+    if request.isLower { part.rows = part.columns.lowerBound..<product.rows }
     if request.partials != nil {
         product.outStride = product.columns
         product.accumulates = false

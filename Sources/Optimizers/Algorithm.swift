@@ -122,6 +122,9 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         definition.problem(configuration, shape)
     }
 
+    /// Whether it makes matrices orthogonal.
+    var makesOrthogonal: Bool { definition.makesOrthogonal }
+
     /// Which matrices are made orthogonal before its last pass, without their addresses; nil: none.
     func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
@@ -164,6 +167,7 @@ protocol AlgorithmDefinition {
     static func problem(_ configuration: Configuration) -> String?
     /// What is wrong with a parameter of these sizes; nil: nothing.
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String?
+    static var makesOrthogonal: Bool { get }
     /// Which matrices are made orthogonal before the last pass, of what the first has left in their factors' place; nil: none.
     static func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
@@ -245,6 +249,7 @@ extension AlgorithmDefinition {
     static var conventions: Conventions { decayFlags.isEmpty ? .torch : [.torch, .keras] }
     static func problem(_ configuration: Configuration) -> String? { nil }
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? { nil }
+    static var makesOrthogonal: Bool { false }
     static func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
     ) -> Orthogonalization? { nil }

@@ -20,11 +20,11 @@ import MartletPlatform
 
     private var list: PassList
     private let owners: UnsafeMutablePointer<Owner>
-    /// Bytes for what the passes sum.
-    private var sumBytes = 0
     /// Items with matrices that are made orthogonal, which lie behind the owners.
-    private var matrixCount = 0
     private let matrices: UnsafeMutablePointer<Orthogonalization>
+    private var hasMatrices = false
+    /// Where the passes' sums and matrices lie, and what threads multiply these in.
+    private var memory: UnsafeMutableRawPointer?
     private var executionMemory: UnsafeMutableRawPointer?
 
     static var bytesPerItem: Int {
@@ -59,10 +59,8 @@ import MartletPlatform
         let kind: GridMemory.Kind = unsafe matrices != nil ? .factors : shape.hasLargeMatrices ? .grid : .sums
         let owner = unsafe Owner(
             algorithm: algorithm, shape: shape, parameter: given, memory: kind, matrices: matrices)
-        let (end, overflow) = unsafe sumBytes.addingReportingOverflow(owner.byteCount)
-        guard !overflow else { throw MartletError(.memory, "no memory for the sums of a step") }
         unsafe (owners + list.count).initialize(to: owner)
-        if unsafe matrices != nil { unsafe matrixCount += 1 }
+        unsafe hasMatrices = unsafe hasMatrices || matrices != nil
         // Where the sums lie is settled once all parameters are known.
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(
@@ -71,26 +69,79 @@ import MartletPlatform
                 tensor: GridTensor(
                     grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
                 coefficients: coefficients, mode: mode, layout: layout))
-        unsafe sumBytes = end
     }
 
-    /// Takes the memory for sums, and for blocks that as many threads gather; nothing that is done afterwards can fail.
-    /// Throws `.memory`.
-    mutating func placeSums(_ record: ThreadRecord, threads: Int) throws(MartletError) {
+    /// Matrices take several times the memory of their parameters, so that so many bytes of them are worked on at a time,
+    /// or one parameter that takes more.
+    private static var mostBytes: Int { 64 << 20 }
+
+    /// The items from one on that do all their passes before any others do: as many as fit, and all where nothing is made
+    /// orthogonal.
+    private func wave(from first: Int) -> (items: Range<Int>, bytes: Int?) {
+        var bytes = 0
+        for index in unsafe first..<list.count {
+            let own = unsafe owners[index].byteCount
+            if unsafe hasMatrices && index > first && own > StepPasses.mostBytes - bytes { return (first..<index, bytes) }
+            let (end, overflow) = bytes.addingReportingOverflow(own)
+            if overflow { return unsafe (first..<list.count, nil) }
+            bytes = end
+        }
+        return unsafe (first..<list.count, bytes)
+    }
+
+    /// Bytes for sums and matrices, and for what as many threads gather and multiply in; nil: more than there can be.
+    func byteCount(threads: Int) -> Int? {
+        var most = 0
+        var first = 0
+        while unsafe first < list.count {
+            let (items, bytes) = unsafe wave(from: first)
+            guard let bytes else { return nil }
+            most = max(most, bytes)
+            first = items.upperBound
+        }
+        let (bytes, overflow) = unsafe most.addingReportingOverflow(fixedByteCount(threads))
+        return overflow ? nil : bytes
+    }
+
+    private func fixedByteCount(_ threads: Int) -> Int {
+        unsafe threads * list.gatherBytes + (hasMatrices ? Execution.byteCount(threads: threads) : 0)
+    }
+
+    /// Takes as many bytes, aligned to 64, for a run on as many threads.
+    mutating func use(_ place: UnsafeMutableRawPointer, threads: Int) {
         if unsafe isEmpty { return }
-        let executionBytes = unsafe matrixCount > 0 ? Execution.byteCount(threads: threads) : 0
-        let (bytes, overflow) = unsafe sumBytes.addingReportingOverflow(threads * list.gatherBytes + executionBytes)
-        guard !overflow, var place = unsafe record.sums(byteCount: bytes) else {
-            throw unsafe MartletError(.memory, "no memory for the sums of a step of \(list.count) parameters")
-        }
+        unsafe memory = unsafe place + fixedByteCount(threads)
         unsafe executionMemory = unsafe place
-        unsafe place += executionBytes
         if unsafe list.gatherBytes > 0 {
-            unsafe list.gathered = unsafe place
-            unsafe place += unsafe threads * list.gatherBytes
+            unsafe list.gathered = unsafe place + (hasMatrices ? Execution.byteCount(threads: threads) : 0)
         }
-        var next = 0
-        for index in unsafe 0..<list.count {
+    }
+
+    /// Does all passes and returns how many threads did work.
+    func run(isa: InstructionSet, threads: Int) -> Int {
+        var working = 0
+        var first = 0
+        while unsafe first < list.count {
+            let items = unsafe wave(from: first).items
+            let matrixCount = unsafe place(items)
+            for pass in unsafe 0..<list.passCount {
+                if pass == 1 { unsafe orthogonalize(matrixCount, isa: isa, threads: threads) }
+                var preparation = unsafe Preparation(passes: self, pass: pass, items: items)
+                unsafe FloatingPointMode.exact.call(Preparation.serve, &preparation)
+                let own = unsafe list.run(
+                    pass: pass, of: items, isa: isa, threads: threads, leastPiece: Settings.chunk)
+                working = max(working, own)
+            }
+            first = items.upperBound
+        }
+        return working
+    }
+
+    /// Gives some items their memory, and returns how many of them have matrices to be made orthogonal.
+    private func place(_ items: Range<Int>) -> Int {
+        guard var place = unsafe memory else { return 0 }
+        var count = 0
+        for index in items {
             let owner = unsafe owners[index]
             let memory = unsafe GridMemory(place, owner.shape.grid, owner.memory)
             unsafe list[index].tensor.memory = unsafe memory
@@ -98,35 +149,23 @@ import MartletPlatform
                 unsafe memory.rowFactors.pointee = 1
                 unsafe own.numbers = unsafe memory.columnFactors
                 unsafe own.memory = unsafe place + owner.sumByteCount
-                unsafe (matrices + next).initialize(to: own)
-                next += 1
+                unsafe (matrices + count).initialize(to: own)
+                count += 1
             }
             unsafe place += unsafe owner.byteCount
         }
-    }
-
-    /// Does all passes and returns how many threads did work.
-    func run(isa: InstructionSet, threads: Int) -> Int {
-        var working = 0
-        for pass in unsafe 0..<list.passCount {
-            if pass == 1 { unsafe orthogonalize(isa: isa, threads: threads) }
-            var preparation = unsafe Preparation(passes: self, pass: pass)
-            unsafe FloatingPointMode.exact.call(Preparation.serve, &preparation)
-            working = unsafe max(
-                working, list.run(pass: pass, isa: isa, threads: threads, leastPiece: Settings.chunk))
-        }
-        return working
+        return count
     }
 
     /// Makes what first passes have left orthogonal.
-    private func orthogonalize(isa: InstructionSet, threads: Int) {
-        guard unsafe matrixCount > 0, let memory = unsafe executionMemory else { return }
+    private func orthogonalize(_ count: Int, isa: InstructionSet, threads: Int) {
+        guard count > 0, let memory = unsafe executionMemory else { return }
         let execution = unsafe Execution(mode: .flush, isa: isa, threads: threads, memory: memory)
-        unsafe execution.orthogonalize(UnsafeBufferPointer(start: matrices, count: matrixCount))
+        unsafe execution.orthogonalize(UnsafeBufferPointer(start: matrices, count: count))
     }
 
-    private func prepare(_ pass: Int) {
-        for index in unsafe 0..<list.count {
+    private func prepare(_ pass: Int, _ items: Range<Int>) {
+        for index in items {
             let (item, owner) = unsafe (list[index], owners[index])
             if unsafe pass >= item.passes.count { continue }
             var start = unsafe PassStart(
@@ -141,10 +180,11 @@ import MartletPlatform
     @unsafe private struct Preparation {
         let passes: StepPasses
         let pass: Int
+        let items: Range<Int>
 
         static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
             let request = unsafe context.assumingMemoryBound(to: Preparation.self).pointee
-            unsafe request.passes.prepare(request.pass)
+            unsafe request.passes.prepare(request.pass, request.items)
         }
     }
 }

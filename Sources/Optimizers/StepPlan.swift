@@ -26,6 +26,8 @@ public struct StepReport: Sendable {
     private let mode: OptimizerMode?
     private var work: WorkList
     private var passes: StepPasses
+    /// The same of algorithms that make matrices orthogonal, which take their memory in turns.
+    private var matrixPasses: StepPasses
     private var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
     private let counters: UnsafeMutablePointer<StepCounter>
@@ -64,6 +66,7 @@ public struct StepReport: Sendable {
         unsafe self.groups = (memory + room.groups).assumingMemoryBound(to: StepGroup.self)
         unsafe work = WorkList(memory: memory)
         unsafe passes = StepPasses(memory: memory + room.passes, capacity: parameters)
+        unsafe matrixPasses = StepPasses(memory: memory + room.matrixPasses, capacity: parameters)
         unsafe extents = ExtentList(
             memory: memory + room.extents, capacity: parameters * StepPlan.extentsPerParameter)
         unsafe coefficients = memory + room.coefficients
@@ -179,9 +182,11 @@ public struct StepReport: Sendable {
         if unsafe own != latestCoefficients {
             unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
         }
-        try unsafe passes.add(
-            parameter, shape, group.pointee.configuration.algorithm, group.pointee.slots, run, own,
-            group.pointee.mode, layout)
+        let algorithm = unsafe group.pointee.configuration.algorithm
+        var list = unsafe algorithm.makesOrthogonal ? matrixPasses : passes
+        try unsafe list.add(
+            parameter, shape, algorithm, group.pointee.slots, run, own, group.pointee.mode, layout)
+        if algorithm.makesOrthogonal { unsafe matrixPasses = unsafe list } else { unsafe passes = unsafe list }
     }
 
     /// Adds the move between a Schedule-Free parameter's two points, on the way to its first slot.
@@ -275,13 +280,28 @@ public struct StepReport: Sendable {
         let chosen = try Settings.chosenISA
         let isa = unsafe chosen ?? (passes.isEmpty ? work.suitableISA : passes.suitableISA)
         let most = if let threads { threads } else { try Settings.threads }
-        try unsafe passes.placeSums(record, threads: most)
+        try unsafe placePasses(threads: most)
         let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
-        let working = unsafe max(swept, passes.run(isa: isa, threads: most))
+        let passed = unsafe passes.run(isa: isa, threads: most)
+        // What products give differs between instruction sets, so that the size of a step has no say in which it is.
+        let working = unsafe max(swept, passed, matrixPasses.run(isa: chosen ?? .best, threads: most))
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
         if unsafe mode == nil { for index in unsafe 0..<counterCount { unsafe counters[index].write() } }
         return unsafe StepReport(skipped: skipped)
+    }
+    /// Takes the memory of steps of several passes, which use it one after the other; nothing that is done afterwards can
+    /// fail. Throws `.memory`.
+    private mutating func placePasses(threads: Int) throws(MartletError) {
+        if unsafe passes.isEmpty && matrixPasses.isEmpty { return }
+        guard let own = unsafe passes.byteCount(threads: threads),
+            let ofMatrices = unsafe matrixPasses.byteCount(threads: threads),
+            let memory = unsafe record.sums(byteCount: max(own, ofMatrices))
+        else {
+            throw unsafe MartletError(.memory, "no memory for the sums of a step of \(count) parameters")
+        }
+        unsafe passes.use(memory, threads: threads)
+        unsafe matrixPasses.use(memory, threads: threads)
     }
 }

@@ -5,6 +5,7 @@ import MartletKernelInterface
 /// Where the parts of a plan lie in its memory.
 struct StepRoom {
     var passes = 0
+    var matrixPasses = 0
     var groups = 0
     var extents = 0
     var coefficients = 0
@@ -24,6 +25,7 @@ struct StepRoom {
         }
         _ = unsafe take(parameters, WorkList.bytesPerItem)
         passes = unsafe take(parameters, StepPasses.bytesPerItem)
+        matrixPasses = unsafe take(parameters, StepPasses.bytesPerItem)
         self.groups = take(groups, MemoryLayout<StepGroup>.stride)
         extents = unsafe take(parameters, StepPlan.extentsPerParameter * ExtentList.bytesPerExtent)
         coefficients = take(parameters, StepCoefficients.capacity)

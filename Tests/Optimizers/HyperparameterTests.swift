@@ -11,7 +11,7 @@ private let candidates: [Double] = [
 private func isInRange(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool {
     if !value.isFinite { return hyperparameter == .growthRate && value == .infinity }
     return switch hyperparameter {
-    case .dampening, .r, .weightLRPower: true
+    case .dampening, .r, .weightLRPower, .nsA, .nsB, .nsC: true
     case .beta1, .beta2, .beta3, .momentum, .gamma: value >= 0 && value < 1
     case .rho: value >= 0 && value <= 1
     case .etaMinus: value > 0 && value < 1
@@ -206,8 +206,9 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
             case .torch: Algorithm.allCases
             case .keras:
                 Algorithm.allCases.filter {
-                    ![.rprop, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam, .lars, .stableAdamW].contains(
-                        $0)
+                    ![
+                        .rprop, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam, .lars, .stableAdamW, .muon,
+                    ].contains($0)
                 }
             case .optax: [.adam, .adamW, .rmsprop, .adagrad, .nadam, .radam, .adan, .adafactor, .lars]
             case .paper: [.adam, .adamW, .radam, .laProp, .adafactor]

@@ -47,6 +47,20 @@ final class Parameter {
             view.state[view.stateCount] = .none
             view.stateCount += 1
         }
+        if configuration.algorithm == .muon { takeShape([count, 1]) }
+    }
+
+    /// Gives all arrays these sizes, for algorithms that take no vectors.
+    func takeShape(_ sizes: [Int]) {
+        var strides = Array(repeating: 1, count: sizes.count)
+        for dimension in sizes.indices.dropLast().reversed() {
+            strides[dimension] = strides[dimension + 1] * max(sizes[dimension + 1], 1)
+        }
+        view.value = view.value.shaped(sizes, strides, in: self)
+        view.gradient = view.gradient.shaped(sizes, strides, in: self)
+        for slot in 0..<view.stateCount where view.state[slot].count == count {
+            view.state[slot] = view.state[slot].shaped(sizes, strides, in: self)
+        }
     }
 
     func randomizeGradient(seed: UInt64) {

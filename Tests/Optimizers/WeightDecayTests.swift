@@ -144,8 +144,9 @@ import Testing
     /// Which algorithms read which flag, said without the library.
     @Test func readersOfFlags() {
         let readers: [(Flags, [Algorithm])] = [
-            (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd, .lars]), (.centered, [.rmsprop]),
-            (.rectify, [.adaBelief]),
+            (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd, .lars, .muon]), (.centered, [.rmsprop]),
+            (.rectify, [.adaBelief]), (.matchRMS, [.muon]), (.spectral, [.muon]), (.quintic, [.muon]),
+            (.polarExpress, [.muon]),
         ]
         for (flag, algorithms) in readers {
             #expect(Algorithm.allCases.filter { $0.flags.contains(flag) } == algorithms, "\(flag)")
@@ -156,7 +157,7 @@ import Testing
         for flag in [Flags.decoupledDecay, .cautiousDecay, .correctedDecay] {
             var without = withoutDecay
             if flag == .cautiousDecay { without.append(.asgd) }
-            if flag == .decoupledDecay { without.append(.stableAdamW) }
+            if flag == .decoupledDecay { without += [.stableAdamW, .muon] }
             #expect(Set(Algorithm.allCases.filter { !$0.flags.contains(flag) }) == Set(without), "\(flag)")
         }
         for flag in [Flags.maximize, .flushDenormals, .keepDenormals, .wideRanges] {

@@ -98,6 +98,8 @@ enum Muon: AlgorithmDefinition {
         (shape.leading / coefficients.blocks, shape.count / shape.leading)
     }
 
+    static let makesOrthogonal = true
+
     static func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ coefficients: MuonCoefficients
     ) -> Orthogonalization? {
