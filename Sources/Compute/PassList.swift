@@ -215,6 +215,7 @@ package struct Passes: RandomAccessCollection {
     }
 
     /// Hands whole matrices to a pass that takes such: all at once, or where they lie apart gathered, a block at a time.
+    @inline(never)
     private func runMatrices(_ matrices: Range<Int>, _ sums: UnsafeMutablePointer<Double>) {
         let grid = unsafe item.pointee.tensor.grid
         var part = unsafe GridPart(item.pointee.tensor)
@@ -254,6 +255,7 @@ package struct Passes: RandomAccessCollection {
     fileprivate static var blockBytes: Int { Grid.blockCount * 8 }
 
     /// Gathers blocks of each array, several short rows or a part of one, runs them, and scatters back what a pass writes.
+    @inline(never)
     private func runBlocks(
         _ start: GridPart, _ layout: Layout, in gathered: UnsafeMutableRawPointer, first: Int, rows: Int, columns: Int
     ) {

@@ -64,8 +64,6 @@ struct DoubleScratch {
     /// Bytes for one array.
     @inline(__always)
     static var stride: Int { count * 8 }
-    @inline(__always)
-    static var byteCount: Int { 6 * stride }
 
     /// `count` elements.
     private typealias Block = InlineArray<3, SIMD16<Double>>
@@ -74,6 +72,27 @@ struct DoubleScratch {
     }
 
     private var memory: InlineArray<6, Block> = [zeros, zeros, zeros, zeros, zeros, zeros]
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
+        withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
+    }
+}
+
+/// Memory on the stack for as much of the arrays of a pass as fits.
+struct ConversionScratch {
+    private typealias Block = InlineArray<3, SIMD16<Double>>
+    private static var zeros: Block {
+        @inline(__always) get { [.zero, .zero, .zero] }
+    }
+
+    @inline(__always)
+    static var byteCount: Int { MemoryLayout<ConversionScratch>.size }
+
+    private var memory: InlineArray<4, Block> = [zeros, zeros, zeros, zeros]
 
     @inline(__always)
     init() {}

@@ -143,7 +143,7 @@ public final class Optimizer {
         var check = unsafe ParameterCheck(count: value.count)
         let extent = try unsafe check.extent(of: value, .value, index) { _ in "\(prefix)value" }
         if let problem = unsafe configurations[group].problem(ParameterShape(value)) {
-            throw MartletError(.shape, "\(prefix)value \(problem)")
+            throw unsafe MartletError(.shape, "\(prefix)value of \"\(Bytes.excerpt(name))\" \(problem)")
         }
         let other = unsafe borrowed.parameter(sharing: extent.low, extent.high) { other in
             unsafe parameters[other].extent.overlaps(extent)

@@ -77,11 +77,14 @@ import MartletPlatform
 
     /// The items from one on that do all their passes before any others do: as many as fit, and all where nothing is made
     /// orthogonal.
+    @inline(never)
     private func wave(from first: Int) -> (items: Range<Int>, bytes: Int?) {
         var bytes = 0
         for index in unsafe first..<list.count {
             let own = unsafe owners[index].byteCount
-            if unsafe hasMatrices && index > first && own > StepPasses.mostBytes - bytes { return (first..<index, bytes) }
+            if unsafe hasMatrices && index > first && own > StepPasses.mostBytes - bytes {
+                return (first..<index, bytes)
+            }
             let (end, overflow) = bytes.addingReportingOverflow(own)
             if overflow { return unsafe (first..<list.count, nil) }
             bytes = end
@@ -138,6 +141,7 @@ import MartletPlatform
     }
 
     /// Gives some items their memory, and returns how many of them have matrices to be made orthogonal.
+    @inline(never)
     private func place(_ items: Range<Int>) -> Int {
         guard var place = unsafe memory else { return 0 }
         var count = 0
@@ -158,12 +162,14 @@ import MartletPlatform
     }
 
     /// Makes what first passes have left orthogonal.
+    @inline(never)
     private func orthogonalize(_ count: Int, isa: InstructionSet, threads: Int) {
         guard count > 0, let memory = unsafe executionMemory else { return }
         let execution = unsafe Execution(mode: .flush, isa: isa, threads: threads, memory: memory)
         unsafe execution.orthogonalize(UnsafeBufferPointer(start: matrices, count: count))
     }
 
+    @inline(never)
     private func prepare(_ pass: Int, _ items: Range<Int>) {
         for index in items {
             let (item, owner) = unsafe (list[index], owners[index])

@@ -293,6 +293,7 @@ public struct StepReport: Sendable {
     }
     /// Takes the memory of steps of several passes, which use it one after the other; nothing that is done afterwards can
     /// fail. Throws `.memory`.
+    @inline(never)
     private mutating func placePasses(threads: Int) throws(MartletError) {
         if unsafe passes.isEmpty && matrixPasses.isEmpty { return }
         guard let own = unsafe passes.byteCount(threads: threads),

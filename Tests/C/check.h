@@ -109,6 +109,13 @@ UNUSED static martlet_config check_config(int32_t algorithm) {
     return config;
 }
 
+/* Whether an algorithm steps parameters of one dimension too; some step matrices alone. */
+UNUSED static bool check_takes_vectors(const martlet_config *config) {
+    float value[1] = {1}, grad[1] = {1}, state[32] = {0};
+    int64_t step = 0;
+    return martlet_array_step(value, grad, state, 1, &step, config) != MARTLET_ERROR_SHAPE;
+}
+
 /* ---- threads ---- */
 
 /* Seconds that all other threads of the process have worked, those that have ended too. */

@@ -1,8 +1,8 @@
 /*
- * Every algorithm that the library names, with each of its flags: the same bits on every instruction set, by 1, 2, 3
- * and 7 threads, in contiguous and in strided arrays, straight through and from a file half-way; for values, gradients
- * and moments of several types. No step changes a gradient, and once at work none allocates (malloc_count.c, which must
- * be preloaded). It names no algorithm: a new one is tested because it is there.
+ * Every algorithm that the library names, with each of its flags: the same bits on every instruction set (but for those
+ * that multiply matrices), by 1, 2, 3 and 7 threads, in contiguous and in strided arrays, straight through and from a
+ * file half-way; for values, gradients and moments of several types. No step changes a gradient, and once at work none
+ * allocates (malloc_count.c, which must be preloaded). It names no algorithm: a new one is tested because it is there.
  */
 #include "check.h"
 
@@ -16,7 +16,10 @@ extern long malloc_count_stop(void) __attribute__((weak));
 static const struct shape {
     int32_t rank;
     int64_t sizes[3];
-} shapes[PARAMETERS] = {{2, {61, 65}}, {1, {517}}, {3, {21, 3, 5}}, {0, {1}}, {2, {7, 0}}};
+} plain[PARAMETERS] = {{2, {61, 65}}, {1, {517}}, {3, {21, 3, 5}}, {0, {1}}, {2, {7, 0}}},
+  /* for algorithms that take no vectors */
+  matrices[PARAMETERS] = {{2, {61, 65}}, {2, {11, 47}}, {3, {21, 3, 5}}, {2, {1, 1}}, {2, {7, 0}}};
+static const struct shape *shapes = plain;
 
 static const struct types {
     int32_t value, grad, state; /* 0: what the library gives it by itself */
@@ -210,7 +213,7 @@ static void stepped_make(struct stepped *s, const martlet_config *config, bool i
 /* Each slot with a wrong count, type or address: refused, and nothing is changed. */
 static void refusals(const martlet_config *config) {
     static struct stepped good, spoiled;
-    for (int is_matrix = 0; is_matrix < 2; is_matrix++) {
+    for (int is_matrix = !check_takes_vectors(config); is_matrix < 2; is_matrix++) {
         stepped_make(&good, config, is_matrix, 0);
         CHECK_OK(martlet_step(NULL, &good.parameter, 1, config, 1));
         for (int k = 0; k < good.parameter.state_count; k++)
@@ -240,8 +243,9 @@ static void together(const martlet_config *configs, int32_t count) {
     static martlet_parameter parameters[64];
     REQUIRE(count <= 64);
     for (int32_t k = 0; k < count; k++) {
-        stepped_make(&alone[k], &configs[k], k % 3 != 0, 0);
-        stepped_make(&mixed[k], &configs[k], k % 3 != 0, k);
+        const bool is_matrix = k % 3 != 0 || !check_takes_vectors(&configs[k]);
+        stepped_make(&alone[k], &configs[k], is_matrix, 0);
+        stepped_make(&mixed[k], &configs[k], is_matrix, k);
         parameters[k] = mixed[k].parameter;
     }
     for (int t = 0; t < STEPS; t++) {
@@ -271,6 +275,8 @@ static void alike(const martlet_config *config, int32_t best) {
         };
         for (int w = 0; w < LENGTH(ways); w++) {
             if (ways[w].isa > best) continue;
+            /* Products, which those that take matrices alone are made of, have bits of their own on each instruction set. */
+            if (ways[w].isa != best && !check_takes_vectors(config)) continue;
             CHECK_SAYING(trained(config, &types[i], &ways[w]) == wanted,
                          "%s with flags %u, types %d: isa %d, %d threads, strided %d, from a file %d", name,
                          config->flags, i, ways[w].isa, ways[w].threads, ways[w].strided, ways[w].from_file);
@@ -291,6 +297,7 @@ int main(void) {
         if (config.weight_decay == config.weight_decay) config.weight_decay = 0.01;
         if (config.momentum == 0) config.momentum = 0.9;
         usual_ones[algorithm - 1] = config;
+        shapes = check_takes_vectors(&config) ? plain : matrices;
         refusals(&config);
         const uint32_t usual = config.flags;
         const uint32_t flags = martlet_algorithm_flags(algorithm) & ~(uint32_t)MARTLET_WIDE_RANGES;

@@ -80,7 +80,8 @@ static void family(void) {
             for (int k = 0; k < 4; k++) {
                 const int64_t count = sizes[k][0] * sizes[k][1] * sizes[k][2];
                 martlet_parameter lent = {.value = check_array(memory[k], count, types[(k + turn) % 4])};
-                lent.value.rank = ranks[k], lent.value.sizes = sizes[k], lent.value.strides = strides[k];
+                lent.value.rank = ranks[k] > 1 || check_takes_vectors(&config) ? ranks[k] : 2;
+                lent.value.sizes = sizes[k], lent.value.strides = strides[k];
                 CHECK_OK(martlet_optimizer_add(made, NULL, &lent));
                 grads[k] = check_array(grad, count, MARTLET_FP32);
             }

@@ -144,8 +144,8 @@ import Testing
     /// Which algorithms read which flag, said without the library.
     @Test func readersOfFlags() {
         let readers: [(Flags, [Algorithm])] = [
-            (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd, .lars, .muon]), (.centered, [.rmsprop]),
-            (.rectify, [.adaBelief]), (.matchRMS, [.muon]), (.spectral, [.muon]), (.quintic, [.muon]),
+            (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd, .lars, .muon]),
+            (.centered, [.rmsprop]), (.rectify, [.adaBelief]), (.matchRMS, [.muon]), (.spectral, [.muon]), (.quintic, [.muon]),
             (.polarExpress, [.muon]),
         ]
         for (flag, algorithms) in readers {

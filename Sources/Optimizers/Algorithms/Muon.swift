@@ -39,7 +39,7 @@ enum Muon: AlgorithmDefinition {
 
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? {
         if !shape.isMatrix {
-            return "is a vector; expected sizes of two dimensions or more, since muon steps matrices: give it to a "
+            return "is a vector of \(shape.count); expected sizes of two dimensions or more, since muon steps matrices: give it to a "
                 + "group of another algorithm, as adamw"
         }
         let blocks = Int(configuration[.blocks])

@@ -45,7 +45,7 @@ private func convertedBlock<Rule: PassRule>(
     _ running: UnsafeMutablePointer<RunningSums>
 ) {
     let native = Rule.Value.native
-    var scratch = DoubleScratch()
+    var scratch = ConversionScratch()
     scratch.withAddress { scratch in
         var piece = arrays
         let most = scratchCount(rule)
@@ -72,12 +72,12 @@ private func convertedBlock<Rule: PassRule>(
     }
 }
 
-/// How many elements of each array that a pass reads fit into `DoubleScratch`, in whole grains.
+/// How many elements of each array that a pass reads fit into `ConversionScratch`, in whole grains.
 @inline(__always)
 private func scratchCount<Rule: PassRule>(_ rule: Rule.Type) -> Int {
     var arrays = 0
     for array in 0..<2 + Rule.slotCount where isRead(rule, array) { arrays += 1 }
-    return DoubleScratch.byteCount / (arrays * Rule.Value.native.size) & ~(grain - 1)
+    return ConversionScratch.byteCount / (arrays * Rule.Value.native.size) & ~(grain - 1)
 }
 
 /// What is written is read, too.
