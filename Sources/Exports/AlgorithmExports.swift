@@ -26,6 +26,13 @@ public func martlet_algorithm_flags(_ algorithm: Int32) -> UInt32 {
     Algorithm(rawValue: algorithm)?.flags.rawValue ?? 0
 }
 
+@implementation @_cdecl("martlet_algorithm_needs")
+public func martlet_algorithm_needs(_ algorithm: Int32) -> UInt32 {
+    guard let algorithm = Algorithm(rawValue: algorithm) else { return 0 }
+    return (algorithm.takesWholeParameters ? MARTLET_NEEDS_WHOLE : 0)
+        | (algorithm.takesMatricesAlone ? MARTLET_NEEDS_MATRICES : 0)
+}
+
 @implementation @_cdecl("martlet_hyperparameter_name")
 public func martlet_hyperparameter_name(_ hyperparameter: Int32) -> UnsafePointer<CChar>! {
     unsafe Hyperparameter(rawValue: hyperparameter).map { unsafe cString($0.name) }

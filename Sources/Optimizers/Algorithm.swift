@@ -102,7 +102,10 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
 
     /// Whether what a step makes of an element depends on the parameter's others, so that parameters cannot be stepped as
     /// one: passes sum over them.
-    package var takesWholeParameters: Bool { rule == nil }
+    public var takesWholeParameters: Bool { rule == nil }
+
+    /// Whether it steps parameters of two dimensions or more alone, whose matrices it makes orthogonal.
+    public var takesMatricesAlone: Bool { definition.takesMatricesAlone }
 
     /// The passes that carry it out where there is no rule.
     func passes(_ shape: ParameterShape) -> Passes { definition.passes(shape) }
@@ -119,11 +122,12 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
 
     /// What is wrong with a parameter of these sizes; nil: nothing.
     func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? {
-        definition.problem(configuration, shape)
+        if takesMatricesAlone && !shape.isMatrix {
+            return "is a vector of \(shape.count); expected sizes of two dimensions or more, since \(name) steps "
+                + "matrices: give it to a group of another algorithm, as adamw"
+        }
+        return definition.problem(configuration, shape)
     }
-
-    /// Whether it makes matrices orthogonal.
-    var makesOrthogonal: Bool { definition.makesOrthogonal }
 
     /// Which matrices are made orthogonal before its last pass, without their addresses; nil: none.
     func orthogonalization(
@@ -167,7 +171,7 @@ protocol AlgorithmDefinition {
     static func problem(_ configuration: Configuration) -> String?
     /// What is wrong with a parameter of these sizes; nil: nothing.
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String?
-    static var makesOrthogonal: Bool { get }
+    static var takesMatricesAlone: Bool { get }
     /// Which matrices are made orthogonal before the last pass, of what the first has left in their factors' place; nil: none.
     static func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
@@ -249,7 +253,7 @@ extension AlgorithmDefinition {
     static var conventions: Conventions { decayFlags.isEmpty ? .torch : [.torch, .keras] }
     static func problem(_ configuration: Configuration) -> String? { nil }
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? { nil }
-    static var makesOrthogonal: Bool { false }
+    static var takesMatricesAlone: Bool { false }
     static func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
     ) -> Orthogonalization? { nil }

@@ -183,10 +183,10 @@ public struct StepReport: Sendable {
             unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
         }
         let algorithm = unsafe group.pointee.configuration.algorithm
-        var list = unsafe algorithm.makesOrthogonal ? matrixPasses : passes
+        var list = unsafe algorithm.takesMatricesAlone ? matrixPasses : passes
         try unsafe list.add(
             parameter, shape, algorithm, group.pointee.slots, run, own, group.pointee.mode, layout)
-        if algorithm.makesOrthogonal { unsafe matrixPasses = unsafe list } else { unsafe passes = unsafe list }
+        if algorithm.takesMatricesAlone { unsafe matrixPasses = unsafe list } else { unsafe passes = unsafe list }
     }
 
     /// Adds the move between a Schedule-Free parameter's two points, on the way to its first slot.

@@ -109,11 +109,9 @@ UNUSED static martlet_config check_config(int32_t algorithm) {
     return config;
 }
 
-/* Whether an algorithm steps parameters of one dimension too; some step matrices alone. */
+/* Whether an algorithm steps parameters of one dimension too. */
 UNUSED static bool check_takes_vectors(const martlet_config *config) {
-    float value[1] = {1}, grad[1] = {1}, state[32] = {0};
-    int64_t step = 0;
-    return martlet_array_step(value, grad, state, 1, &step, config) != MARTLET_ERROR_SHAPE;
+    return !(martlet_algorithm_needs(config->algorithm) & MARTLET_NEEDS_MATRICES);
 }
 
 /* ---- threads ---- */

@@ -141,6 +141,7 @@ static const any_function functions[] = {
     (any_function)martlet_config_init,
     (any_function)martlet_algorithm_name,
     (any_function)martlet_algorithm_flags,
+    (any_function)martlet_algorithm_needs,
     (any_function)martlet_hyperparameter_name,
     (any_function)martlet_algorithm_slot_count,
     (any_function)martlet_slot_get,

@@ -30,6 +30,7 @@ LEAST = 5
 CANNOT_FAIL = {
     ("martlet_status_name", "status"),
     ("martlet_algorithm_flags", "algorithm"),
+    ("martlet_algorithm_needs", "algorithm"),
     ("martlet_model_create", "seed"),
     ("martlet_plateau_step", "metric"),
 }

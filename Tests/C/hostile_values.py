@@ -115,7 +115,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (0, 1, 4, 31, 4097, "SIZE_MAX", "SIZE_MAX / 2", "(size_t)1 << 32"), "STRUCT")
     elif name in ("algorithm", "slot"):
         values = (-1, -1000, 3, 1000, 65536, *INT32) if name == "slot" else (0, -1, 1000, *INT32)
-        yield from assign(target, values, "OK" if function == "martlet_algorithm_flags" else "ARGUMENT")
+        yield from assign(target, values, "OK" if function in ("martlet_algorithm_flags", "martlet_algorithm_needs") else "ARGUMENT")
     elif function == "martlet_threads_set":
         yield from assign(target, (-1, 1025, 65536, *INT32), "ARGUMENT")
         yield from assign(target, (0, 1, 1024), "OK")

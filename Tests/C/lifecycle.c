@@ -98,6 +98,9 @@ static void configs(void) {
     CHECK(strcmp(martlet_algorithm_name(MARTLET_ADAMW), "adamw") == 0);
     CHECK(martlet_algorithm_name(0) == NULL && martlet_algorithm_flags(0) == 0);
     CHECK(martlet_algorithm_flags(MARTLET_ADAM) & MARTLET_AMSGRAD);
+    CHECK(martlet_algorithm_needs(0) == 0 && martlet_algorithm_needs(MARTLET_ADAM) == 0);
+    CHECK(martlet_algorithm_needs(MARTLET_LAMB) == MARTLET_NEEDS_WHOLE);
+    CHECK(martlet_algorithm_needs(MARTLET_MUON) == (MARTLET_NEEDS_WHOLE | MARTLET_NEEDS_MATRICES));
     CHECK(strcmp(martlet_hyperparameter_name(MARTLET_BLOCKS), "blocks") == 0);
 
     martlet_report report;

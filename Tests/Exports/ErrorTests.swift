@@ -34,6 +34,7 @@ import Testing
         #expect(text(martlet_algorithm_name(MARTLET_ADAMW)) == "adamw")
         for algorithm in [0, -1, .max, .min] as [Int32] {
             #expect(martlet_algorithm_name(algorithm) == nil && martlet_algorithm_flags(algorithm) == 0)
+            #expect(martlet_algorithm_needs(algorithm) == 0)
         }
     }
 

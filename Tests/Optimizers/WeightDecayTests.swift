@@ -145,7 +145,8 @@ import Testing
     @Test func readersOfFlags() {
         let readers: [(Flags, [Algorithm])] = [
             (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd, .lars, .muon]),
-            (.centered, [.rmsprop]), (.rectify, [.adaBelief]), (.matchRMS, [.muon]), (.spectral, [.muon]), (.quintic, [.muon]),
+            (.centered, [.rmsprop]), (.rectify, [.adaBelief]), (.matchRMS, [.muon]), (.spectral, [.muon]),
+            (.quintic, [.muon]),
             (.polarExpress, [.muon]),
         ]
         for (flag, algorithms) in readers {

@@ -218,6 +218,13 @@ extern "C" {
 #define MARTLET_QUINTIC 32768u
 #define MARTLET_POLAR_EXPRESS 65536u
 
+/* What an algorithm needs (martlet_algorithm_needs).
+ *   WHOLE     a parameter of the network as one array with its sizes: a step sums over it, or sees matrices, so that
+ *             parameters can be neither joined nor cut
+ *   MATRICES  sizes of two dimensions or more: a parameter of fewer is a SHAPE error */
+#define MARTLET_NEEDS_WHOLE 1u
+#define MARTLET_NEEDS_MATRICES 2u
+
 /* Hyperparameters by number, for martlet_optimizer_set and _get: the fields of martlet_config in order. */
 #define MARTLET_LR 1
 #define MARTLET_BETA1 2
@@ -336,6 +343,8 @@ martlet_status martlet_config_init(martlet_config *out_config, size_t struct_siz
 const char *martlet_algorithm_name(int32_t algorithm);
 /* The flags that the algorithm reads, as a sum; 0 for a number that is none. Since 0.1. */
 uint32_t martlet_algorithm_flags(int32_t algorithm);
+/* What the algorithm asks of parameters, as a sum; 0 for a number that is none. Since 0.1. */
+uint32_t martlet_algorithm_needs(int32_t algorithm);
 /* The name of a hyperparameter, "lr", which is martlet_config's field's; NULL for a number that is none.
  * Static storage. Since 0.1. */
 const char *martlet_hyperparameter_name(int32_t hyperparameter);

@@ -8,6 +8,7 @@ enum Muon: AlgorithmDefinition {
     static let flags: Flags = [.nesterov, .matchRMS, .spectral, .quintic, .polarExpress]
     static let defaultFlags: Flags = .nesterov
     static let conventions: Conventions = .torch
+    static let takesMatricesAlone = true
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = [.cautiousDecay, .correctedDecay]
 
@@ -38,10 +39,6 @@ enum Muon: AlgorithmDefinition {
     }
 
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? {
-        if !shape.isMatrix {
-            return "is a vector of \(shape.count); expected sizes of two dimensions or more, since muon steps matrices: give it to a "
-                + "group of another algorithm, as adamw"
-        }
         let blocks = Int(configuration[.blocks])
         if shape.count > 0 && shape.leading % blocks != 0 {
             return "has \(shape.leading) rows; expected a multiple of \(blocks), the group's blocks"
@@ -97,8 +94,6 @@ enum Muon: AlgorithmDefinition {
     private static func sizes(_ shape: ParameterShape, _ coefficients: MuonCoefficients) -> (rows: Int, columns: Int) {
         (shape.leading / coefficients.blocks, shape.count / shape.leading)
     }
-
-    static let makesOrthogonal = true
 
     static func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ coefficients: MuonCoefficients

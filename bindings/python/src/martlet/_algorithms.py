@@ -18,9 +18,6 @@ from martlet._errors import ArgumentError
 CONFIG_SIZE = _ffi.struct_size(_ffi_optimizers.Config)
 # Algorithms whose steps are all alike but the first: torch's states of them, and their authors', have no "step".
 UNCOUNTED = frozenset({_ffi_optimizers.SGD, _ffi_optimizers.LION, _ffi_optimizers.LARS, _ffi_optimizers.MUON})
-# Algorithms of whole parameters, which sum over them, or see matrices, in the order of their dimensions, however they lie
-# in memory.
-_WHOLE = frozenset({_ffi_optimizers.LAMB, _ffi_optimizers.LARS, _ffi_optimizers.STABLE_ADAMW, _ffi_optimizers.MUON})
 TORCH = _ffi_optimizers.SEMANTICS_TORCH
 _SEMANTICS = (TORCH, _ffi_optimizers.SEMANTICS_KERAS, _ffi_optimizers.SEMANTICS_OPTAX, _ffi_optimizers.SEMANTICS_PAPER)
 
@@ -40,9 +37,20 @@ HYPERPARAMETERS = dict(_named_numbers())
 class Algorithm:
     """defaults: of the hyperparameters that it reads, in the order of their numbers; places: where each stands in that
     order. flags: those that it reads, as a sum; default_flags: those that it has unless told otherwise.
-    conventions: the semantics that it may be asked for."""
+    conventions: the semantics that it may be asked for. is_whole: whether a step sees a parameter in the order of its
+    dimensions, however it lies in memory; takes_vectors: whether it steps those of fewer than two, too."""
 
-    __slots__ = ("conventions", "default_flags", "defaults", "flags", "name", "number", "places")
+    __slots__ = (
+        "conventions",
+        "default_flags",
+        "defaults",
+        "flags",
+        "is_whole",
+        "name",
+        "number",
+        "places",
+        "takes_vectors",
+    )
 
     def __init__(self, number: int) -> None:
         config = new_config(number)
@@ -53,6 +61,9 @@ class Algorithm:
         self.places = {name: place for place, name in enumerate(self.defaults)}
         self.flags: int = _ffi_optimizers.martlet_algorithm_flags(number)
         self.default_flags: int = config.flags
+        needs = _ffi_optimizers.martlet_algorithm_needs(number)
+        self.is_whole = bool(needs & _ffi_optimizers.NEEDS_WHOLE)
+        self.takes_vectors = not needs & _ffi_optimizers.NEEDS_MATRICES
         self.conventions = frozenset(semantics for semantics in _SEMANTICS if _is_known(config, semantics))
 
 
@@ -166,7 +177,7 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
             scalars.append(slot.name.decode())
         else:
             arrays[slot.name.decode()] = slot.kind
-    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), number in _WHOLE)
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), of(number).is_whole)
 
 
 @cache

@@ -71,6 +71,9 @@ SPECTRAL = 16384
 QUINTIC = 32768
 POLAR_EXPRESS = 65536
 
+NEEDS_WHOLE = 1
+NEEDS_MATRICES = 2
+
 LR = 1
 BETA1 = 2
 BETA2 = 3
@@ -200,6 +203,7 @@ martlet_config_init = _checked("martlet_config_init", POINTER(Config), c_size_t,
 martlet_algorithm_name = _plain("martlet_algorithm_name", c_char_p, c_int32)
 martlet_algorithm_slot_count = _checked("martlet_algorithm_slot_count", POINTER(c_int64), POINTER(Config))
 martlet_algorithm_flags = _plain("martlet_algorithm_flags", c_uint32, c_int32)
+martlet_algorithm_needs = _plain("martlet_algorithm_needs", c_uint32, c_int32)
 martlet_hyperparameter_name = _plain("martlet_hyperparameter_name", c_char_p, c_int32)
 martlet_slot_get = _checked("martlet_slot_get", POINTER(Slot), POINTER(Config), c_int32)
 
