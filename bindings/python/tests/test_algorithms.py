@@ -151,6 +151,7 @@ def test_a_model_trains_with_it_by_name_and_keeps_it(number: int, tmp_path: Path
     if not kind.takes_vectors:
         with pytest.raises(martlet.ShapeError, match=rf"bias.*since {kind.name} steps matrices.*adamw"):
             model.compile(kind.name, "sparse_categorical_crossentropy")
+            model.fit(x, y, verbose=0)
         return
     model.compile(kind.name, "sparse_categorical_crossentropy")
     model.fit(x, y, verbose=0)
@@ -342,7 +343,8 @@ def test_a_convention_that_an_algorithm_does_not_know_is_refused(number: int) ->
     known = [name for name, constant in SEMANTICS.items() if constant in kind.conventions]
     assert known[0] == "torch"
     decays = "weight_decay" in kind.places and not kind.name.startswith("schedule_free")
-    assert ("keras" in known) == (decays and kind.name not in ("lars", "stable_adamw", "muon"))  # which have their own decay
+    # These have a decay of their own.
+    assert ("keras" in known) == (decays and kind.name not in ("lars", "stable_adamw", "muon"))
     wanted = " or ".join(map(repr, known))
     made = next(made for made in ARRAYS.values() if made._algorithm == number)
     for name in SEMANTICS.keys() - known:

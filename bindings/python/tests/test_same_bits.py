@@ -51,12 +51,20 @@ def options(number: int) -> Iterator[dict[str, Any]]:
 CASES = [(number, chosen) for number in _algorithms.numbers() for chosen in options(number)]
 
 
+def shape_of(row: Hyperparameters) -> tuple[int, ...]:
+    """A vector's, or a matrix's of as many numbers where the algorithm takes no vectors."""
+    return (COUNT,) if _algorithms.of(row.algorithm).takes_vectors else (COUNT, 1)
+
+
 class Native:
     """What C calls have in common: a config, and arrays of its slots."""
 
     def __init__(self, row: Hyperparameters) -> None:
         # C has a place for each slot of the algorithm, with a count of 0 where a parameter of one dimension has it not.
         self.config, self.slots, places = _ffi_optimizers.Config(), row.slots.of((COUNT,)), row.slots
+        shape = shape_of(row)
+        self.rank = 0 if len(shape) == 1 else len(shape)
+        self.sizes, self.strides = (ctypes.c_int64 * 2)(*shape), (ctypes.c_int64 * 2)(1, 1)
         row.write(self.config)
         self.value = values(0)
         self.counts = [COUNT if name in self.slots.arrays else 0 for name in places.arrays]
@@ -66,6 +74,8 @@ class Native:
         types = {"float32": _ffi.FP32, "float64": _ffi.FP64}
         made = _ffi.Array()
         made.data, made.count, made.dtype = memory.ctypes.data, memory.size, types[memory.dtype.name]
+        if memory.size == COUNT:
+            made.rank, made.sizes, made.strides = self.rank, self.sizes, self.strides
         return made
 
 
@@ -136,13 +146,14 @@ class OneArray(Native):
 class Object:
     """martlet.optim."""
 
-    def __init__(self, row: Hyperparameters, chosen: dict[str, Any], shape: tuple[int, ...] = (COUNT,)) -> None:
+    def __init__(self, row: Hyperparameters, chosen: dict[str, Any], shape: tuple[int, ...] = ()) -> None:
+        shape = shape or shape_of(row)
         self.value, self.slots = values(0).reshape(shape), row.slots.of(shape)
         self.optimizer = ARRAYS[row.algorithm]([self.value], **chosen)
 
     def step(self, grad: np.ndarray, lr: float) -> None:
         self.optimizer.lr = lr
-        self.optimizer.step([grad])
+        self.optimizer.step([grad.reshape(self.value.shape)])
 
     def state(self) -> list[np.ndarray]:
         state = self.optimizer.state_dict()["state"].get(0, {})  # nothing for what keeps nothing
@@ -153,12 +164,12 @@ class Function:
     """martlet.adam and its like."""
 
     def __init__(self, row: Hyperparameters, chosen: dict[str, Any]) -> None:
-        self.value, self.slots, self.chosen = values(0), row.slots.of((COUNT,)), chosen
+        self.value, self.slots, self.chosen = values(0).reshape(shape_of(row)), row.slots.of((COUNT,)), chosen
         self.function = getattr(functional, _algorithms.of(row.algorithm).name)
         self.kept: dict[str, Any] = {}
 
     def step(self, grad: np.ndarray, lr: float) -> None:
-        self.function(self.value, grad, self.kept, **{**self.chosen, "lr": lr})
+        self.function(self.value, grad.reshape(self.value.shape), self.kept, **{**self.chosen, "lr": lr})
 
     def state(self) -> list[np.ndarray]:
         return [self.kept[slot] for slot in self.slots.names]
@@ -168,13 +179,13 @@ class Torch:
     """martlet.torch."""
 
     def __init__(self, row: Hyperparameters, chosen: dict[str, Any]) -> None:
-        self.value, self.slots = values(0), row.slots.of((COUNT,))
+        self.value, self.slots = values(0).reshape(shape_of(row)), row.slots.of((COUNT,))
         self.parameter = torch.nn.Parameter(torch.from_numpy(self.value))
         self.optimizer = getattr(martlet.torch, ARRAYS[row.algorithm].__name__)([self.parameter], **chosen)
 
     def step(self, grad: np.ndarray, lr: float) -> None:
         self.optimizer.param_groups[0]["lr"] = lr
-        self.parameter.grad = torch.from_numpy(grad)
+        self.parameter.grad = torch.from_numpy(grad.reshape(self.value.shape))
         self.optimizer.step()
 
     def state(self) -> list[np.ndarray]:
@@ -197,7 +208,7 @@ def test_every_way_gives_the_same_bits(number: int) -> None:
             continue
         row = _groups.completed(defaults(number), {**chosen, "lr": rate(0)})
         wanted = bits(Memory(row))
-        for kind in (Handle, OneArray):
+        for kind in (Handle, OneArray) if len(shape_of(row)) == 1 else (Handle,):
             assert bits(kind(row)) == wanted, (kind.__name__, chosen)
         for kind in (Object, Function, Torch):
             assert bits(kind(row, chosen)) == wanted, (kind.__name__, chosen)
