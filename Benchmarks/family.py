@@ -21,6 +21,7 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     family_cases.TIMM: ("timm.optim", {}),
     family_cases.LION: ("lion_pytorch", {}),
     family_cases.ADABELIEF: ("adabelief_pytorch", {}),
+    family_cases.PRODIGYOPT: ("prodigyopt", {}),
     family_cases.SCHEDULE_FREE: ("schedulefree", {}),
 }
 CASES = {case.name: case for case in family_cases.CASES}

@@ -20,6 +20,7 @@ KOZISTR = "pytorch_optimizer"
 TIMM = "timm"
 LION = "lion-pytorch"
 ADABELIEF = "adabelief-pytorch"
+PRODIGYOPT = "prodigyopt"
 SCHEDULE_FREE = "schedulefree"
 
 #: What one-pass rules reach of their limit at least, and what those of several passes do.
@@ -127,6 +128,7 @@ ALGORITHMS = (
     Algorithm("LARS", passes((2, 0), (1, 2)), others_have(KOZISTR, TIMM),
               {"lr": 1.0, "momentum": 0.9, "weight_decay": 0.01}, calls={TIMM: "Lars"}, limit=PASSES),
     Algorithm("StableAdamW", passes((1, 2), (2, 1)), others_have(KOZISTR), limit=PASSES),
+    Algorithm("Prodigy", passes((3, 3), (2, 1)), others_have(PRODIGYOPT, KOZISTR), limit=PASSES),
 )  # fmt: skip
 
 

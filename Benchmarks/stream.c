@@ -56,6 +56,7 @@ static void sweep_chunk(long chunk) {
         CASE(1, 1);
         CASE(2, 1);
         CASE(2, 2);
+        CASE(3, 3);
         CASE(1, 2);
         CASE(1, 3);
         CASE(1, 4);

@@ -11,6 +11,7 @@ package enum Pass: CaseIterable {
     case larsNorms, larsUpdate
     case stableAdamWAverages, stableAdamWUpdate
     case muonMomentum, muonUpdate
+    case prodigyAverages, prodigyUpdate
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
     /// `GridPart` each).
@@ -27,7 +28,8 @@ package enum Pass: CaseIterable {
         switch self {
         case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms: false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
-            .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .muonUpdate:
+            .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .muonUpdate,
+            .prodigyAverages, .prodigyUpdate:
             true
         }
     }

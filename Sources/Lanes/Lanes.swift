@@ -36,6 +36,8 @@ protocol Lanes {
     func squareRoot() -> Self
     /// self + a * b, rounded once.
     func addingProduct(_ a: Self, _ b: Self) -> Self
+    /// Each lane in fp64.
+    var wide: SIMD16<Double> { get }
     /// Each lane times itself, in fp64: of fp32 exactly.
     var square: SIMD16<Double> { get }
     /// Without the sign.
@@ -103,8 +105,11 @@ struct FloatLanes: Lanes {
     func squareRoot() -> Self { Self(lanes: lanes.squareRoot()) }
 
     @inline(__always)
+    var wide: SIMD16<Double> { doubles(lanes) }
+
+    @inline(__always)
     var square: SIMD16<Double> {
-        let wide = doubles(lanes)
+        let wide = wide
         return wide * wide
     }
 
@@ -190,6 +195,9 @@ struct DoubleLanes: Lanes {
 
     @inline(__always)
     func squareRoot() -> Self { Self(lanes: lanes.squareRoot()) }
+
+    @inline(__always)
+    var wide: SIMD16<Double> { lanes }
 
     @inline(__always)
     var square: SIMD16<Double> { lanes * lanes }

@@ -33,6 +33,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     case lars = 25
     case stableAdamW = 26
     case muon = 27
+    case prodigy = 28
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
@@ -63,6 +64,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         case .lars: LARS.self
         case .stableAdamW: StableAdamW.self
         case .muon: Muon.self
+        case .prodigy: Prodigy.self
         }
     }
 
@@ -115,6 +117,19 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         definition.seesMatrices ? shape : ParameterShape(count: shape.count)
     }
 
+    /// How many of its scalars, the first ones, all parameters of a step have alike.
+    var sharedScalars: Int { definition.sharedScalars }
+
+    /// Adds a parameter to what all of them share, before a pass.
+    func join(_ pass: PassStart, _ memory: UnsafeMutableRawPointer, _ shared: inout SharedScalars) {
+        unsafe definition.joinCoefficients(pass, memory, &shared)
+    }
+
+    /// Works out what all of them share, once they have joined, by the coefficients of the first.
+    func settle(_ pass: PassStart, _ memory: UnsafeMutableRawPointer, _ shared: inout SharedScalars) {
+        unsafe definition.settleCoefficients(pass, memory, &shared)
+    }
+
     /// Makes a parameter's coefficients ready for a pass.
     func prepare(_ pass: PassStart, _ memory: UnsafeMutableRawPointer) {
         unsafe definition.prepareCoefficients(pass, memory)
@@ -159,6 +174,11 @@ protocol AlgorithmDefinition {
     static var seesMatrices: Bool { get }
     /// What a pass needs to know of those before it.
     static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients, _ terms: inout RunTerms)
+    /// How many of its scalars, the first ones, all parameters of a step have alike: before each pass every parameter
+    /// joins, in their order, then they are settled once, by the first one's coefficients, and all are prepared.
+    static var sharedScalars: Int { get }
+    static func join(_ pass: PassStart, _ coefficients: Coefficients, _ shared: inout SharedScalars)
+    static func settle(_ pass: PassStart, _ coefficients: Coefficients, _ shared: inout SharedScalars)
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double?
     /// The flags that it reads beside those that every algorithm reads.
     static var flags: Flags { get }
@@ -197,6 +217,10 @@ protocol AlgorithmDefinition {
     static func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
     ) -> Orthogonalization?
+    static func joinCoefficients(
+        _ pass: PassStart, _ memory: UnsafeMutableRawPointer, _ shared: inout SharedScalars)
+    static func settleCoefficients(
+        _ pass: PassStart, _ memory: UnsafeMutableRawPointer, _ shared: inout SharedScalars)
 }
 
 /// What is known as a pass over a parameter begins.
@@ -209,8 +233,20 @@ struct PassStart {
     let type: ElementType
     /// What the pass before has summed over all elements; 0 before the first.
     var sums = (0.0, 0.0)
+    /// What the algorithm's parameters share, once it is settled.
+    var shared = SharedScalars()
 
     var isLast: Bool { pass == passCount - 1 }
+}
+
+/// What all parameters of a step that one algorithm steps share.
+struct SharedScalars {
+    /// Their scalars, as those that are shared will be.
+    var scalars = InlineArray<4, Double>(repeating: 0)
+    /// The step of the parameter that they are from, counted from 1; 0: of none so far.
+    var step = 0.0
+    /// What the pass before has summed over all of them.
+    var sums = (0.0, 0.0)
 }
 
 /// An algorithm that needs one sweep over the elements, each of which is stepped by itself.
@@ -227,6 +263,9 @@ extension SweepDefinition {
 extension AlgorithmDefinition {
     static var sweepRule: Rule? { nil }
     static var seesMatrices: Bool { false }
+    static var sharedScalars: Int { 0 }
+    static func join(_ pass: PassStart, _ coefficients: Coefficients, _ shared: inout SharedScalars) {}
+    static func settle(_ pass: PassStart, _ coefficients: Coefficients, _ shared: inout SharedScalars) {}
     static var flags: Flags { [] }
     static var defaultFlags: Flags { [] }
 
@@ -293,6 +332,18 @@ extension AlgorithmDefinition {
         prepare(pass, &coefficients, &terms)
         unsafe memory.storeBytes(of: terms, as: RunTerms.self)
         unsafe place.storeBytes(of: coefficients, as: Coefficients.self)
+    }
+
+    static func joinCoefficients(
+        _ pass: PassStart, _ memory: UnsafeMutableRawPointer, _ shared: inout SharedScalars
+    ) {
+        unsafe join(pass, (memory + StepCoefficients.ruleOffset).load(as: Coefficients.self), &shared)
+    }
+
+    static func settleCoefficients(
+        _ pass: PassStart, _ memory: UnsafeMutableRawPointer, _ shared: inout SharedScalars
+    ) {
+        unsafe settle(pass, (memory + StepCoefficients.ruleOffset).load(as: Coefficients.self), &shared)
     }
 
     /// Weight decay in the gradient (L2), or decoupled from it (Loshchilov and Hutter, arXiv:1711.05101). Cautious decay

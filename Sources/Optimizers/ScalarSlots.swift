@@ -55,9 +55,12 @@ import MartletKernelInterface
     }
 
     /// Takes what the step has made of them, rounded once.
-    mutating func take(_ progress: Progress) {
-        for index in unsafe 0..<count {
-            let number = progress.scalars[index]
+    mutating func take(_ progress: Progress) { unsafe take(progress.scalars, count) }
+
+    /// The same for the first ones alone.
+    mutating func take(_ numbers: InlineArray<4, Double>, _ count: Int) {
+        for index in 0..<count {
+            let number = numbers[index]
             unsafe after[index] =
                 arrays[index].type == .fp64 ? number.bitPattern : UInt64(Float(number).bitPattern)
         }

@@ -68,7 +68,7 @@ public struct Slot: Sendable {
 
 /// The slots of one configuration, in order: scalars last. Those of elements, and then of vectors, are first.
 public struct Slots: Sendable, RandomAccessCollection {
-    private var list = InlineArray<6, Slot>(repeating: Slot(name: "", kind: .scalar))
+    private var list = InlineArray<8, Slot>(repeating: Slot(name: "", kind: .scalar))
     public private(set) var endIndex = 0
     /// How many of them are of elements, of vectors, and scalars.
     public private(set) var elementCount = 0

@@ -13,6 +13,8 @@ import MartletPlatform
         let memory: GridMemory.Kind
         /// What is made orthogonal before the last pass.
         let matrices: Orthogonalization?
+        /// The parameter's scalars; nil where it has none.
+        let scalars: UnsafeMutablePointer<ScalarSlots>?
 
         var sumByteCount: Int { unsafe GridMemory.byteCount(shape.grid, memory) }
         var byteCount: Int { unsafe sumByteCount + (matrices?.byteCount ?? 0) }
@@ -20,6 +22,8 @@ import MartletPlatform
 
     private var list: PassList
     private let owners: UnsafeMutablePointer<Owner>
+    /// The algorithms whose parameters share scalars: a bit for each, by its number.
+    private var sharing: UInt64 = 0
     /// Items with matrices that are made orthogonal, which lie behind the owners.
     private let matrices: UnsafeMutablePointer<Orthogonalization>
     private var hasMatrices = false
@@ -43,10 +47,11 @@ import MartletPlatform
 
     var suitableISA: InstructionSet { unsafe list.suitableISA }
 
-    /// Adds a parameter, which has elements. `coefficients` are its own.
+    /// Adds a parameter, which has elements. `coefficients` are its own, and so are `scalars`.
     mutating func add(
         _ parameter: ParameterView, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots, _ run: Run,
-        _ coefficients: UnsafeMutableRawPointer, _ mode: FloatingPointMode, _ layout: Layout?
+        _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
+        _ mode: FloatingPointMode, _ layout: Layout?
     ) throws(MartletError) {
         func slot(_ kind: Slot.Kind) -> Operand {
             guard let index = slots.firstIndex(where: { $0.kind == kind }),
@@ -58,9 +63,11 @@ import MartletPlatform
         let matrices = unsafe algorithm.orthogonalization(given, isDouble: run.isDouble, coefficients)
         let kind: GridMemory.Kind = unsafe matrices != nil ? .factors : shape.hasLargeMatrices ? .grid : .sums
         let owner = unsafe Owner(
-            algorithm: algorithm, shape: shape, parameter: given, memory: kind, matrices: matrices)
+            algorithm: algorithm, shape: shape, parameter: given, memory: kind, matrices: matrices,
+            scalars: scalars)
         unsafe (owners + list.count).initialize(to: owner)
         unsafe hasMatrices = unsafe hasMatrices || matrices != nil
+        if algorithm.sharedScalars > 0 { unsafe sharing |= 1 << UInt64(algorithm.rawValue) }
         // Where the sums lie is settled once all parameters are known.
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(
@@ -172,14 +179,47 @@ import MartletPlatform
     @inline(never)
     private func prepare(_ pass: Int, _ items: Range<Int>) {
         for index in items {
-            let (item, owner) = unsafe (list[index], owners[index])
-            if unsafe pass >= item.passes.count { continue }
-            var start = unsafe PassStart(
-                pass: pass, passCount: item.passes.count, shape: owner.shape, parameter: owner.parameter,
-                type: item.tensor.run.arrays[Run.value].type)
-            if pass > 0 { start.sums = unsafe item.sums }
-            unsafe owner.algorithm.prepare(start, item.coefficients)
+            let algorithm = unsafe owners[index].algorithm
+            guard algorithm.sharedScalars == 0, let start = unsafe start(of: pass, index) else { continue }
+            unsafe algorithm.prepare(start, list[index].coefficients)
         }
+        var rest = unsafe sharing
+        while rest != 0 {
+            if let algorithm = Algorithm(rawValue: Int32(rest.trailingZeroBitCount)) {
+                unsafe prepareTogether(algorithm, pass, items)
+            }
+            rest &= rest - 1
+        }
+    }
+
+    /// The parameters of an algorithm that share scalars, which become those of each.
+    @inline(never)
+    private func prepareTogether(_ algorithm: Algorithm, _ pass: Int, _ items: Range<Int>) {
+        var shared = SharedScalars()
+        var first: Int?
+        for index in items where unsafe owners[index].algorithm == algorithm {
+            guard let start = unsafe start(of: pass, index) else { continue }
+            unsafe algorithm.join(start, list[index].coefficients, &shared)
+            first = first ?? index
+        }
+        if let first, let start = unsafe start(of: pass, first) {
+            unsafe algorithm.settle(start, list[first].coefficients, &shared)
+        }
+        for index in items where unsafe owners[index].algorithm == algorithm {
+            guard let start = unsafe start(of: pass, index, shared) else { continue }
+            unsafe algorithm.prepare(start, list[index].coefficients)
+            unsafe owners[index].scalars?.pointee.take(shared.scalars, algorithm.sharedScalars)
+        }
+    }
+
+    /// What an item's pass begins with; nil where it has no more.
+    private func start(of pass: Int, _ index: Int, _ shared: SharedScalars = SharedScalars()) -> PassStart? {
+        let item = unsafe list[index]
+        if unsafe pass >= item.passes.count { return nil }
+        return unsafe PassStart(
+            pass: pass, passCount: item.passes.count, shape: owners[index].shape,
+            parameter: owners[index].parameter, type: item.tensor.run.arrays[Run.value].type,
+            sums: pass > 0 ? item.sums : (0, 0), shared: shared)
     }
 
     /// What is worked out on the calling thread before a pass, in a floating-point mode of our own.

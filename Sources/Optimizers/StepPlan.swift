@@ -185,7 +185,8 @@ public struct StepReport: Sendable {
         let algorithm = unsafe group.pointee.configuration.algorithm
         var list = unsafe algorithm.takesMatricesAlone ? matrixPasses : passes
         try unsafe list.add(
-            parameter, shape, algorithm, group.pointee.slots, run, own, group.pointee.mode, layout)
+            parameter, shape, algorithm, group.pointee.slots, run, own,
+            group.pointee.slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil, group.pointee.mode, layout)
         if algorithm.takesMatricesAlone { unsafe matrixPasses = unsafe list } else { unsafe passes = unsafe list }
     }
 

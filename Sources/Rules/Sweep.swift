@@ -103,7 +103,12 @@ struct Terms<Value: Lanes, Kind: LoopKind> {
     /// What a rule takes for the gradient. A term that is off is not there, since 0 * inf would be NaN.
     @inline(__always)
     func gradient(_ gradient: Value, of value: Value) -> Value {
-        let scaled = gradient * gradientScale
+        decayed(gradient * gradientScale, of: value)
+    }
+
+    /// The same of a gradient that has been scaled.
+    @inline(__always)
+    func decayed(_ scaled: Value, of value: Value) -> Value {
         if !Kind.addsDecay { return scaled }
         let sum = scaled + l2 * value
         return Kind.takesAnyTerms ? Value.choose(addsDecay, sum, scaled) : sum

@@ -50,5 +50,7 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .stableAdamWUpdate: stableAdamWUpdate
     case .muonMomentum: muonMomentum
     case .muonUpdate: muonUpdate
+    case .prodigyAverages: prodigyAverages
+    case .prodigyUpdate: prodigyUpdate
     }
 }

@@ -148,6 +148,7 @@ import Testing
             (.centered, [.rmsprop]), (.rectify, [.adaBelief]), (.matchRMS, [.muon]), (.spectral, [.muon]),
             (.quintic, [.muon]),
             (.polarExpress, [.muon]),
+            (.safeguardWarmup, [.prodigy]), (.biasCorrection, [.prodigy]),
         ]
         for (flag, algorithms) in readers {
             #expect(Algorithm.allCases.filter { $0.flags.contains(flag) } == algorithms, "\(flag)")

@@ -129,6 +129,17 @@ extern "C" {
  *           |u|). Where |u| is under eps, O is 0. The same bits for any threads, on one instruction set. Jordan et al.:
  *           Muon. 2024. Scales: Liu et al., arXiv:2502.16982; Bernstein, Newhouse, arXiv:2409.20325. Lists: Amsel,
  *           Persson, Musco, Gower: The Polar Express. arXiv:2505.16932
+ * Prodigy   [exp_avg m, exp_avg_sq v, s, p0: p at the first step; scalars d, d_max, d_numerator: d0, d0 and 0 at first]
+ *           a = d lr, with BIAS_CORRECTION times sqrt(c2) / c1;  m, v as Adam's of d g for g
+ *           s <- beta3 s + d / d0 a g, with SAFEGUARD_WARMUP d for a;  a beta3 of 0 is sqrt(beta2)
+ *           d_numerator <- beta3 d_numerator + the sum of d / d0 a <g, p0 - p>
+ *           h = d_coef d_numerator / the sum of |s|;  d <- max(d, h) while it is d0;  d_max <- max(d_max, h)
+ *           d <- min(d_max, growth_rate d);  p <- (1 - a weight_decay) p - a m / (sqrt(v) + d eps)
+ *           Sums are over all parameters of the step that have this algorithm, in their order, in fp64; the scalars are
+ *           those of the one that has taken the most steps, the first of several, and the same in all from then on.
+ *           d0, d_coef, growth_rate and beta3 of the first parameter's group make the new d. Sums that are no numbers
+ *           leave it as it is. Where lr is 0 nothing of the parameter moves, and it is not summed; where all gradients
+ *           so far were 0 nothing moves. Decoupled by default. Mishchenko, Defazio: Prodigy. arXiv:2306.06101
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
@@ -164,6 +175,7 @@ extern "C" {
 #define MARTLET_LARS 25
 #define MARTLET_STABLE_ADAMW 26
 #define MARTLET_MUON 27
+#define MARTLET_PRODIGY 28
 
 /* Whose convention is followed where libraries differ. TORCH: as written above. One that says nothing of an
  * algorithm is an ARGUMENT error. Defaults of hyperparameters are those of torch, or of the algorithm's own code,
@@ -306,9 +318,9 @@ typedef struct martlet_config {
     double alpha_warmup;              /* steps, 0 or more */
     double beta3_warmup;              /* steps, 0 or more */
     double trust_coefficient;         /* 0 or more */
-    double d0;                        /* more than 0 */
-    double d_coef;                    /* 0 or more */
-    double growth_rate;               /* 1 or more, and infinity */
+    double d0;                        /* an estimate at first, more than 0 */
+    double d_coef;                    /* factor of the estimate, 0 or more */
+    double growth_rate;               /* of the estimate in a step at most, 1 or more, and infinity */
     double ns_steps;                  /* iterations of Newton and Schulz, a whole number from 1 to 99 */
     double ns_a;                      /* their coefficients: of X, */
     double ns_b;                      /* of X X' X, */

@@ -144,7 +144,7 @@ struct AdafactorVectorUpdateRule<Value: Lanes>: PassRule {
     @inline(__always)
     static var slotCount: Int { 1 }
     @inline(__always)
-    static var writesSlots: Bool { false }
+    var writtenSlots: Int { 0 }
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {

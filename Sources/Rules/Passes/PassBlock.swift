@@ -45,6 +45,7 @@ private func convertedBlock<Rule: PassRule>(
     _ running: UnsafeMutablePointer<RunningSums>
 ) {
     let native = Rule.Value.native
+    let made = made(rule, coefficients)
     var scratch = ConversionScratch()
     scratch.withAddress { scratch in
         var piece = arrays
@@ -64,7 +65,7 @@ private func convertedBlock<Rule: PassRule>(
             nativeBlock(
                 rule, coefficients, piece, length, row, columnFactors + first * native.size,
                 columnSums + first * sumSize, running)
-            for array in 0..<2 + Rule.slotCount where isWritten(rule, array) {
+            for array in 0..<2 + Rule.slotCount where isWritten(made, array) {
                 convert(Rule.Value.self, piece[array], to: arrays[array].advanced(by: first), count: length)
             }
             first += length
@@ -87,8 +88,8 @@ private func isRead<Rule: PassRule>(_ rule: Rule.Type, _ place: Int) -> Bool {
 }
 
 @inline(__always)
-private func isWritten<Rule: PassRule>(_ rule: Rule.Type, _ place: Int) -> Bool {
-    place == 0 ? Rule.writesValue : place != gradientPlace && Rule.writesSlots
+private func isWritten<Rule: PassRule>(_ rule: Rule, _ place: Int) -> Bool {
+    place == 0 ? Rule.writesValue : place != gradientPlace && place < 2 + rule.writtenSlots
 }
 
 /// Whole grains, then the last few elements among padding.
@@ -110,14 +111,15 @@ private func nativeBlock<Rule: PassRule>(
             padded[place].base = scratch + place * GrainScratch.stride
             copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
         }
-        let factors = scratch + 4 * GrainScratch.stride
-        let sums = scratch + 5 * GrainScratch.stride
+        let factors = scratch + (2 + Rule.slotCount) * GrainScratch.stride
+        let sums = factors + GrainScratch.stride
         if Rule.usesFactors { copy(columnFactors + whole * size, to: factors, bytes: rest * size) }
         if Rule.sumsGrid { copy(columnSums + whole * 8, to: sums, bytes: rest * 8) }
         loop(rule, coefficients, padded, grain, rest, row, factors, sums, running)
         if Rule.sumsGrid { copy(sums, to: columnSums + whole * 8, bytes: rest * 8) }
         if Rule.leavesFactors { copy(sums, to: columnSums + whole * size, bytes: rest * size) }
-        for place in 0..<2 + Rule.slotCount where isWritten(rule, place) {
+        let made = made(rule, coefficients)
+        for place in 0..<2 + Rule.slotCount where isWritten(made, place) {
             copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
         }
     }
@@ -155,14 +157,15 @@ private func loop<Rule: PassRule>(
         var place = PassPlace(
             value: Rule.readsValue ? load(0, index) : Value(0),
             gradient: Rule.readsGradient ? load(1, index) * scale : Value(0),
-            first: slot(0, index), second: slot(1, index),
+            first: slot(0, index), second: slot(1, index), third: slot(2, index), fourth: slot(3, index),
             factor: Rule.usesFactors ? rowFactor * Value(Value.native, in: columnFactors, at: index) : Value(0))
         rule.update(&place)
         if Rule.writesValue { store(place.value, 0, index) }
-        if Rule.writesSlots {
-            store(place.first, 2, index)
-            store(place.second, 3, index)
-        }
+        let written = rule.writtenSlots
+        if written > 0 { store(place.first, 2, index) }
+        if written > 1 { store(place.second, 3, index) }
+        if written > 2 { store(place.third, 4, index) }
+        if written > 3 { store(place.fourth, 5, index) }
         if Rule.leavesFactors { place.factor.store(Value.native, in: columnSums, at: index) }
         if valid < grain {
             place.square = keep(valid, place.square)

@@ -11,6 +11,8 @@ struct PassPlace<Value: Lanes> {
     /// The slots of elements that the pass has, in their order; the others hold 0.
     var first: Value
     var second: Value
+    var third: Value
+    var fourth: Value
     /// What earlier passes make it be multiplied by, or what this one leaves for it.
     var factor: Value
     /// What is added up by row and by column.
@@ -28,9 +30,10 @@ protocol PassRule {
     static var readsGradient: Bool { get }
     static var readsValue: Bool { get }
     static var writesValue: Bool { get }
-    /// State slots that are read, the first ones, at most two, and whether they are written.
+    /// State slots that are read, the first ones, and how many of those are written, again the first. With factors or sums
+    /// by row they are two at most.
     static var slotCount: Int { get }
-    static var writesSlots: Bool { get }
+    var writtenSlots: Int { get }
     /// Whether it adds up by row and by column.
     static var sumsGrid: Bool { get }
     /// How many sums over all elements it has.
@@ -52,7 +55,7 @@ extension PassRule {
     @inline(__always)
     static var slotCount: Int { 0 }
     @inline(__always)
-    static var writesSlots: Bool { slotCount > 0 }
+    var writtenSlots: Int { Self.slotCount }
     @inline(__always)
     static var sumsGrid: Bool { false }
     @inline(__always)

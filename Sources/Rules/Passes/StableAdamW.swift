@@ -53,7 +53,7 @@ struct StableAdamWUpdateRule<Value: Lanes>: PassRule {
     @inline(__always)
     static var slotCount: Int { 2 }
     @inline(__always)
-    static var writesSlots: Bool { false }
+    var writtenSlots: Int { 0 }
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {

@@ -74,10 +74,7 @@ def computed(row: Row, steps: int) -> Exact:
     scales = [[np.zeros(array.shape) if row.slot else np.abs(array) for array in p]]
     for t in range(1, steps + 1):
         lr = rate(row, t)
-        p = [
-            oracles.step(algorithm.rule, *arrays, t, lr=lr, **options)
-            for arrays in zip(p, gradients(t, row.denormals, row.draw), states, strict=True)
-        ]
+        p = oracles.steps(algorithm.rule, p, gradients(t, row.denormals, row.draw), states, t, lr=lr, **options)
         values.append([state[row.slot] for state in states] if row.slot else p)
         scales.append([np.maximum(a, np.abs(b)) for a, b in zip(scales[-1], values[-1], strict=True)])
     return Exact(values, scales[1:])

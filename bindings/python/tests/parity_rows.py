@@ -6,6 +6,7 @@ or of the rule's reference; what a library calls them is in peers.py, and what o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -323,4 +324,31 @@ NORMS = [
     Row("StableAdamW", ALONE, {**L2, "cautious_weight_decay": True}, denormals=False),
 ]
 
-ROWS = [*CLASSIC, *ADAMS, *NEWER, *NORMS]
+CORRECTED = {"use_bias_correction": True}
+WARMING = {"safeguard_warmup": True, "d_coef": 2.0, "beta3": 0.99}
+# By gradients that follow no parameter the estimate grows without end, and any rounding with it; not so with decay.
+UNBOUND = {**APART, "growth_rate": math.inf}
+ESTIMATE = {"b1": None, "b2": None, "betas": (0.9, 0.999), "d0": None, "estim_lr0": 1e-3}
+ESTIMATE |= {"growth_rate": None, "use_bias_correction": None}
+
+ESTIMATES = [
+    Row("Prodigy", "prodigyopt"),
+    Row("Prodigy", "prodigyopt", {**L2, **CORRECTED}, own={"decouple": False}),
+    Row("Prodigy", "prodigyopt", {**UNBOUND, **CORRECTED}),
+    Row("Prodigy", "prodigyopt", WARMING),
+    Row("Prodigy", "pytorch_optimizer", APART),
+    Row("Prodigy", "pytorch_optimizer", {"maximize": True, **CORRECTED, **WARMING}),
+    Row(
+        "Prodigy",
+        "pytorch_optimizer",
+        {**L2, **CORRECTED},
+        own=NOT_APART,
+        differs="adds the decay to the gradient when that has been used",
+    ),
+    Row("Prodigy", "optax.contrib", {**UNBOUND, **CORRECTED}, "prodigy", ESTIMATE),
+    Row("Prodigy", "optax.contrib", UNBOUND, "prodigy", ESTIMATE, differs="corrects its averages"),
+    Row("Prodigy", ALONE, {**APART, **CORRECTED, "corrected_weight_decay": True}),
+    Row("Prodigy", ALONE, {**APART, **CORRECTED, "cautious_weight_decay": True}, denormals=False),
+]
+
+ROWS = [*CLASSIC, *ADAMS, *NEWER, *NORMS, *ESTIMATES]

@@ -173,6 +173,7 @@ NO_FLAG: Words = {"decoupled_weight_decay": None}
 KOZISTR: Words = {
     "decoupled_weight_decay": "weight_decouple",
     "amsgrad": "ams_bound",
+    "use_bias_correction": "bias_correction",
 }
 
 PEERS: dict[str, Peer] = {
@@ -187,6 +188,7 @@ PEERS: dict[str, Peer] = {
     "optax.contrib": Peer("optax.contrib", "optax", OptaxRun, {"betas": ("b1", "b2", "b3"), **NO_FLAG}),
     "pytorch_optimizer": Peer("pytorch_optimizer", "pytorch_optimizer", words=KOZISTR),
     "timm": Peer("timm.optim", "timm", words={**NO_FLAG, "trust_coefficient": "trust_coeff"}),
+    "prodigyopt": Peer("prodigyopt", "prodigyopt", words={"decoupled_weight_decay": "decouple"}),
     "schedulefree": Peer("schedulefree", "schedulefree"),
     "lion-pytorch": Peer("lion_pytorch", "lion-pytorch", words=NO_FLAG),
     "adabelief-pytorch": Peer(

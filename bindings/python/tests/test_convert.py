@@ -125,7 +125,9 @@ def test_training_goes_on_in_the_other(row: Row) -> None:
     check_same(peer, ours, row)
 
 
-TOLD = [row for row in CASES if row.peer in ("schedulefree", "timm", "pytorch_optimizer", "adabelief-pytorch")]
+TOLD = [
+    row for row in CASES if row.peer in ("schedulefree", "prodigyopt", "timm", "pytorch_optimizer", "adabelief-pytorch")
+]
 
 
 @pytest.mark.parametrize("row", TOLD, ids=name)

@@ -71,8 +71,11 @@ class Hyperparameters(NamedTuple):
         semantics = semantics_number(self.semantics)
         names = _algorithms.of(self.algorithm).places
         if not all(map(math.isfinite, self.values)):
-            wrong = next(name for name, place in names.items() if not math.isfinite(self.values[place]))
-            raise range_error(wrong, dict(zip(names, self.values, strict=True)))
+            for (name, default), value in zip(
+                _algorithms.of(self.algorithm).defaults.items(), self.values, strict=True
+            ):
+                if not math.isfinite(value) and value != default:  # which may be infinite
+                    raise range_error(name, dict(zip(names, self.values, strict=True)))
         _ffi_optimizers.martlet_config_init(config, _algorithms.CONFIG_SIZE, self.algorithm)
         config.semantics = semantics
         config.flags = self.flags

@@ -149,7 +149,8 @@ def as_group(row: Hyperparameters) -> dict[str, Any]:
             parts = tuple(getattr(row, name) for name in several[key])
             group[key] = (parts[0] or None, *parts[1:]) if key in _spellings.NONE_IS_ZERO else parts
         elif key not in _OPTIONAL or getattr(row, key) != bool(_spellings.FLAGS[key] & kind.default_flags):
-            group[key] = getattr(row, _spellings.ALIASES.get(key, key))
+            value = getattr(row, _spellings.ALIASES.get(key, key))
+            group[key] = None if value == 0 and key in _spellings.NONE_IS_ZERO - {"eps"} else value
     return group
 
 

@@ -41,13 +41,17 @@ LISTS = {
     "etas": ("etaminus", "etaplus"),
     "step_sizes": ("step_size_min", "step_size_max"),
 }
-# Where None stands for 0, by which the library takes a number of its own: the first eps of several.
-NONE_IS_ZERO = frozenset({"eps"})
+# What stands under a key of its own in an algorithm, though it is one of a list elsewhere.
+_ALONE = {_ffi_optimizers.PRODIGY: frozenset({"beta3"})}
+# Where None stands for 0, by which the library takes a number of its own: the first eps of several, and a beta3 alone.
+NONE_IS_ZERO = frozenset({"eps", "beta3"})
 FLAGS = {
     "amsgrad": _ffi_optimizers.AMSGRAD,
     "nesterov": _ffi_optimizers.NESTEROV,
     "centered": _ffi_optimizers.CENTERED,
     "rectify": _ffi_optimizers.RECTIFY,
+    "safeguard_warmup": _ffi_optimizers.SAFEGUARD_WARMUP,
+    "use_bias_correction": _ffi_optimizers.BIAS_CORRECTION,
     "maximize": _ffi_optimizers.MAXIMIZE,
     "decoupled_weight_decay": _ffi_optimizers.DECOUPLED_DECAY,
     "cautious_weight_decay": _ffi_optimizers.CAUTIOUS_DECAY,
@@ -86,7 +90,8 @@ def aliases(kind: Algorithm) -> dict[str, str]:
 
 def lists(kind: Algorithm) -> dict[str, tuple[str, ...]]:
     """The keys of an algorithm that stand for several hyperparameters, and for which."""
-    found = {key: tuple(name for name in names if name in kind.places) for key, names in LISTS.items()}
+    read = kind.places.keys() - _ALONE.get(kind.number, frozenset())
+    found = {key: tuple(name for name in names if name in read) for key, names in LISTS.items()}
     return {key: names for key, names in found.items() if len(names) > 1}
 
 
@@ -238,7 +243,9 @@ class Reader:
         found = list(self._defaults)
         for key, place in self.numbers.items():
             value = group[key]
-            found[place] = value if type(value) is float else number(value, key)
+            if type(value) is not float:
+                value = 0.0 if value is None and key in NONE_IS_ZERO else number(value, key)
+            found[place] = value
         for key, places in self.lists.items():
             parts = self.parts(group, key)
             for index, place in enumerate(places.values()):

@@ -38,6 +38,7 @@ __all__ = [
     "lars",
     "lion",
     "nadam",
+    "prodigy",
     "radam",
     "rmsprop",
     "rprop",
@@ -130,6 +131,7 @@ laprop = _function_of(_ffi_optimizers.LAPROP)
 lars = _function_of(_ffi_optimizers.LARS)
 lion = _function_of(_ffi_optimizers.LION)
 nadam = _function_of(_ffi_optimizers.NADAM)
+prodigy = _function_of(_ffi_optimizers.PRODIGY)
 radam = _function_of(_ffi_optimizers.RADAM)
 rmsprop = _function_of(_ffi_optimizers.RMSPROP)
 rprop = _function_of(_ffi_optimizers.RPROP)

@@ -5,9 +5,10 @@ it. Options have torch's names, or the reference's. test_parity_table.py holds e
 parity.py against every other library.
 """
 
-from oracles._step import LONG, Array, Rule, State, step
+from oracles._step import LONG, Array, Rule, State, step, steps
 from oracles.adam import adabelief, adabound, adam, adamax, laprop, nadam, radam
 from oracles.classic import adadelta, adagrad, asgd, lion, rmsprop, rprop, sgd
+from oracles.estimates import prodigy
 from oracles.norms import lamb, lars, stable_adamw
 from oracles.recent import (
     adafactor,
@@ -41,6 +42,7 @@ __all__ = [
     "lars",
     "lion",
     "nadam",
+    "prodigy",
     "radam",
     "rmsprop",
     "rprop",
@@ -51,4 +53,5 @@ __all__ = [
     "simplified_ademamix",
     "stable_adamw",
     "step",
+    "steps",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from inspect import isgenerator
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,33 @@ def exact(value: Any) -> Any:
     return LONG(value) if isinstance(value, float) else value
 
 
-def step(
+def step(rule: Rule, p: Array, g: Array, s: State, t: int, **options: Any) -> Array:
+    """One parameter by itself; options are those of `steps`."""
+    return steps(rule, [p], [g], [s], t, **options)[0]
+
+
+def steps(
+    rule: Rule, ps: Sequence[Array], gs: Sequence[Array], states: Sequence[State], t: int, **options: Any
+) -> list[Array]:
+    """The parameters after step `t`, in longdouble. A rule that sums over all of them is a generator: it yields what is
+    summed, and gets the sum.
+    """
+    ways = [_way(rule, *arrays, t, **options) for arrays in zip(ps, gs, states, strict=True)]
+    sums, found = [], []
+    for way in ways:
+        try:
+            sums.append(next(way))
+        except StopIteration as end:
+            found.append(end.value)
+    for way in ways if sums else ():
+        try:
+            way.send(sum(sums))
+        except StopIteration as end:
+            found.append(end.value)
+    return found
+
+
+def _way(
     rule: Rule,
     p: Array,
     g: Array,
@@ -46,7 +73,7 @@ def step(
     maximize: bool = False,
     semantics: str = "torch",
     **options: Any,
-) -> Array:
+) -> Generator[Array, Array, Array]:
     """The parameter after step `t`, counted from 1, in longdouble. `rule` gives what is subtracted; None where nothing
     moves at all, by decay neither.
 
@@ -65,6 +92,8 @@ def step(
         return p - rule(p, g, s, t, rate, weight_decay=decay, **options)
     decoupled = decoupled_weight_decay or semantics == "keras"
     update = rule(p, g if decoupled or decay == 0 else g + decay * p, s, t, rate, **options)
+    if isgenerator(update):
+        update = yield from update
     if not decoupled or update is None:
         return p if update is None else p - update
     s["largest_rate"] = max(rate, s.get("largest_rate", rate))

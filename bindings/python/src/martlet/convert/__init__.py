@@ -10,9 +10,9 @@ optimizer is one of martlet.optim or martlet.torch with the same parameters. The
     opt_state = martlet.convert.to_optax(optimizer, opt_state)
     other_optimizer.load_state_dict(martlet.convert.to_torch(optimizer, other_optimizer))
 
-Optimizers of torch's shape are those of torch itself, schedulefree, timm, pytorch_optimizer, lion-pytorch and
-adabelief-pytorch; load_state_dict knows their state_dicts by itself, too, but that of timm's RAdamLegacy, which looks
-like torch's RAdam's. The rate that pytorch_optimizer's AdaBound began with stands in the object alone: from a
+Optimizers of torch's shape are those of torch itself, schedulefree, prodigyopt, timm, pytorch_optimizer, lion-pytorch
+and adabelief-pytorch; load_state_dict knows their state_dicts by itself, too, but that of timm's RAdamLegacy, which
+looks like torch's RAdam's. The rate that pytorch_optimizer's AdaBound began with stands in the object alone: from a
 state_dict it is the initial_lr that a scheduler of torch's has left in the group, else lr, with a warning.
 
 Every algorithm that the other library has by the same rule is served. A library that goes by another convention has its

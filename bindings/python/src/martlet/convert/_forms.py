@@ -5,6 +5,7 @@ What is done with it is in _keras.py, _optax.py and _torch.py; nothing here read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ class Form(NamedTuple):
     options   our keys of hyperparameters and flags to the library's, where those are called otherwise
     ours      our options as the library has them without saying so. Of a tuple, any will do
     theirs    the library's options as they must be, for the rule to be Martlet's. Of a tuple, any will do
+    flat      arrays of theirs that have one dimension whatever the parameter has, or none where all is 0
+    wrapped   numbers of theirs that are tensors of one element
     low       an option of theirs that must be off where parameters have 16 bits, and counts nowhere else
     first     the library's count before the first step
     made      slots that the library does not keep, from the number of steps and the hyperparameters
@@ -51,6 +54,8 @@ class Form(NamedTuple):
     made: Mapping[str, Formula] = NOTHING
     told: Mapping[str, Formula] = NOTHING
     marks: tuple[str, ...] = ()
+    flat: tuple[str, ...] = ()
+    wrapped: tuple[str, ...] = ()
     low: str = ""
     differs: str = ""
 
@@ -190,6 +195,21 @@ OPTAX = (
         told={"ScheduleFreeState.step_count": lambda t, numbers: t + 1},
     ),
     Form("lamb", _ffi.LAMB, _ADAM, ours={"semantics": "torch"}),
+    Form(
+        "prodigy",
+        _ffi.PRODIGY,
+        _optax(
+            "ProdigyState",
+            exp_avg="exp_avg",
+            exp_avg_sq="exp_avg_sq",
+            s="grad_sum",
+            p0="params0",
+            d="estim_lr",
+            d_max="estim_lr",
+            d_numerator="numerator_weighted",
+        ),
+        ours={**_DECAYED, "use_bias_correction": True, "growth_rate": math.inf},
+    ),
     Form("lars", _ffi.LARS, _optax("TraceState", "", momentum_buffer="-trace"), ours=_OPTAX),
     Form(
         "adafactor",

@@ -25,9 +25,9 @@ _16_BITS = ("torch.bfloat16", "torch.float16")
 def from_torch(theirs: Any, ours: Any) -> dict[str, Any]:
     """A state_dict for ours.load_state_dict.
 
-    theirs: an optimizer of torch, schedulefree, timm, pytorch_optimizer, lion-pytorch or adabelief-pytorch, or its
-    state_dict, which does not tell the few options that stand in the object alone. ours: an optimizer of martlet.optim
-    or martlet.torch, which is not changed. Hyperparameters are theirs.
+    theirs: an optimizer of torch, schedulefree, prodigyopt, timm, pytorch_optimizer, lion-pytorch or adabelief-pytorch,
+    or its state_dict, which does not tell the few options that stand in the object alone. ours: an optimizer of
+    martlet.optim or martlet.torch, which is not changed. Hyperparameters are theirs.
     """
     if isinstance(theirs, Mapping):
         return dict(translated(theirs, ours))
@@ -150,7 +150,8 @@ def _converted(
             if entry and not isinstance(entry, Mapping):
                 raise FormatError(f"{library}'s state of parameter {key!r} is a {type(entry).__name__}; wanted a dict")
             _check_low(form, library, group, (entry or {}).values())
-            entries.append(_ours.from_paths(form, ours.row(own), _reader(group, entry), numbers) if entry else {})
+            read = _reader(form, group, entry or {})
+            entries.append(_ours.from_paths(form, ours.row(own), read, numbers) if entry else {})
     return ours.state_dict(entries)
 
 
@@ -163,9 +164,20 @@ def _check_low(form: Form, library: str, group: Mapping[str, Any], tensors: Iter
         )
 
 
-def _reader(group: Mapping[str, Any], entry: Mapping[str, Any]) -> Callable[[str], Any]:
+def _reader(form: Form, group: Mapping[str, Any], entry: Mapping[str, Any]) -> Callable[[str], Any]:
     """What stands under a table's path."""
-    return lambda path: group.get(path.removeprefix("group.")) if path.startswith("group.") else entry.get(path)
+
+    def read(path: str) -> Any:
+        if path.startswith("group."):
+            return group.get(path.removeprefix("group."))
+        value = entry.get(path)
+        if path not in form.flat or value is None:
+            return value
+        shape = _ours.as_tensor(entry[form.slots["exp_avg_sq"]]).shape
+        value = _ours.as_tensor(value)
+        return value.reshape(shape) if value.dim() else value.expand(shape).clone()
+
+    return read
 
 
 def _told_group(
@@ -187,7 +199,8 @@ def _told_group(
     numbers = ours.numbers(own)
     for slot, path in form.slots.items():
         if path.startswith("group.") and (value := _ours.common(entries, slot, library)) is not None:
-            made[path.removeprefix("group.")] = int(value) + form.first if slot == "step" else float(value)
+            told = int(value) + form.first if slot == "step" else float(value)
+            made[path.removeprefix("group.")] = _ours.as_tensor([told]) if path in form.wrapped else told
     for path, formula in form.told.items():
         if path.startswith("group."):
             made[path.removeprefix("group.")] = formula(0, numbers)
@@ -224,6 +237,7 @@ def _told_entry(entry: Entry, form: Form, numbers: Mapping[str, float]) -> Entry
         name, sign = _ours.signed(form.slots.get(slot, "group."))
         if not name.startswith("group."):
             made[name] = value if np.ndim(value) == 0 and not hasattr(value, "dim") else sign * _ours.as_tensor(value)
+            made |= {name: made[name].flatten()} if name in form.flat else {}
     return made | {
         path: formula(entry["step"], numbers) for path, formula in form.told.items() if not path.startswith("group.")
     }

@@ -49,6 +49,23 @@ SCHEDULEFREE = (
     ),
 )
 
+# ---- prodigyopt: so do its estimates, which are one for all groups ----
+
+_ESTIMATED = {"d": "group.d", "d_max": "group.d_max", "d_numerator": "group.d_numerator"}
+
+PRODIGYOPT = (
+    Form(
+        "Prodigy",
+        _ffi.PRODIGY,
+        _same("exp_avg", "exp_avg_sq", "s", "p0", step="group.k", **_ESTIMATED),
+        {"decoupled_weight_decay": "decouple"},
+        theirs={"slice_p": 1, "fsdp_in_use": False},
+        told={"step": lambda t, numbers: t},
+        flat=("s", "p0"),
+        marks=("slice_p",),
+    ),
+)
+
 # ---- timm ----
 
 _PLAIN: Mapping[str, Any] = {"caution": False}
@@ -252,6 +269,17 @@ PYTORCH_OPTIMIZER = (
         low="kahan_sum",
         marks=_MARK,
     ),
+    Form(
+        "Prodigy",
+        _ffi.PRODIGY,
+        _same(*_ADAM, "s", "p0", **_COUNTED, **_ESTIMATED),
+        {**_APART, "use_bias_correction": "bias_correction"},
+        # Without, its decay is added to a gradient that has been used.
+        theirs={"fixed_decay": False, "weight_decouple": True},
+        first=1,
+        wrapped=("group.d_numerator",),
+        marks=("step", "d_coef"),
+    ),
     Form("ScheduleFreeSGD", _ffi.SCHEDULE_FREE_SGD, _same("z", **{**_AVERAGED, **_COUNTED}), marks=_MARK),
     Form(
         "ScheduleFreeAdamW",
@@ -292,6 +320,7 @@ ADABELIEF_PYTORCH = (
 # By the name of the package that a class comes from.
 TORCH: Mapping[str, tuple[Form, ...]] = {
     "schedulefree": SCHEDULEFREE,
+    "prodigyopt": PRODIGYOPT,
     "timm": TIMM,
     "pytorch_optimizer": PYTORCH_OPTIMIZER,
     "lion_pytorch": LION_PYTORCH,

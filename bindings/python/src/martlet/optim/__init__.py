@@ -10,6 +10,7 @@ from martlet.optim.adam import Adam, Adamax, AdamOptimizer, AdamW, NAdam, RAdam
 from martlet.optim.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.optim.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.optim.norms import LAMB, LARS, StableAdamW
+from martlet.optim.prodigy import Prodigy
 from martlet.optim.rprop import Rprop
 from martlet.optim.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from martlet.optim.sgd import ASGD, SGD
@@ -36,6 +37,7 @@ __all__ = [
     "Lion",
     "NAdam",
     "Optimizer",
+    "Prodigy",
     "RAdam",
     "RAdamScheduleFree",
     "RMSprop",

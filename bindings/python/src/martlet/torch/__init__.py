@@ -11,6 +11,7 @@ from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.torch.norms import LAMB, LARS, StableAdamW
+from martlet.torch.prodigy import Prodigy
 from martlet.torch.rprop import Rprop
 from martlet.torch.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from martlet.torch.sgd import ASGD, SGD
@@ -36,6 +37,7 @@ __all__ = [
     "Lion",
     "NAdam",
     "Optimizer",
+    "Prodigy",
     "RAdam",
     "RAdamScheduleFree",
     "RMSprop",
