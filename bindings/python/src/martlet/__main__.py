@@ -1,6 +1,6 @@
-"""python -m martlet info | config | bench: what this installation is, what C programs need of it, how fast it is here.
+"""python -m martlet info | config | bench | gallery: this installation, what C needs of it, its speed, its algorithms.
 
-info and config need numpy alone.
+info, config and gallery need numpy alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from martlet import _catalogue, _ffi, _library
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m martlet", description=(__doc__ or "").splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="info|config|bench")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="info|config|bench|gallery")
     facts = commands.add_parser("info", help="version, library, instruction set, threads")
     facts.add_argument("--algorithms", action="store_true", help="the table of algorithms, by their names everywhere")
     config = commands.add_parser("config", help="compiler and linker flags for C programs")
@@ -27,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     config.add_argument("--cmake", action="store_true", help="the folder of the CMake package, for -DMartlet_DIR")
     bench = commands.add_parser("bench", help="time a step on this machine, beside torch's or numpy's")
     bench.add_argument("--seconds", type=float, default=0.5, metavar="S", help="time for each row (default: 0.5)")
+    gallery = commands.add_parser("gallery", help="every algorithm on surfaces of two numbers, its rates swept")
+    gallery.add_argument("--only", default="", metavar="NAMES", help="surfaces and algorithms, with commas between")
+    gallery.add_argument("--output", metavar="DIR", help="where to write gallery.csv (default: print the table alone)")
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(_catalogue.text() if options.algorithms else info())
@@ -36,11 +39,28 @@ def main(arguments: list[str] | None = None) -> int:
             print(flags(cflags=every or options.cflags, libs=every or options.libs))
         if options.cmake:
             print(cmake_folder())
-    else:
+    elif options.command == "bench":
         from martlet import _bench
 
         _bench.run(options.seconds)
+    else:
+        _show_gallery(gallery, options.only, options.output)
     return 0
+
+
+def _show_gallery(parser: argparse.ArgumentParser, only: str, output: str | None) -> None:
+    from martlet.gallery import table
+
+    try:
+        found = table.results([name.strip().lower() for name in only.split(",") if name.strip()])
+    except ValueError as error:
+        parser.error(f"--only: {error}")
+    print(table.text(found))
+    if output is not None:
+        try:
+            print(f"wrote {table.write(found, output)}")
+        except OSError as error:
+            parser.error(f"--output: {error}")
 
 
 def info() -> str:
