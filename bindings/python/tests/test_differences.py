@@ -26,7 +26,7 @@ from torch.optim import lr_scheduler
 import martlet
 import martlet.optim
 import martlet.torch
-from martlet import nn
+from martlet import _algorithms, nn
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "differences.md"
 LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
@@ -122,8 +122,10 @@ def test_reading_a_state_early_steps_as_in_torch() -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_parameters_without_elements(name: str) -> None:
-    for shape in ((0,), (0, 3), (3, 0)):
-        parameters = [torch.nn.Parameter(torch.ones(size)) for size in ((3,), shape, (3,))]
+    takes_vectors = _algorithms.of(getattr(martlet.optim, name)._algorithm).takes_vectors
+    for shape in ((0,), (0, 3), (3, 0)) if takes_vectors else ((0, 3), (3, 0)):
+        beside = (3,) if takes_vectors else (3, 1)
+        parameters = [torch.nn.Parameter(torch.ones(size)) for size in (beside, shape, beside)]
         arrays = [parameter.detach().clone().numpy() for parameter in parameters]
         tensors, own = getattr(martlet.torch, name)(parameters, lr=0.1), getattr(martlet.optim, name)(arrays, lr=0.1)
         for _ in range(8):  # RAdam's rule does not move before its fifth

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -225,7 +226,7 @@ def test_a_model_steps_as_its_optimizer_does_by_itself(number: int) -> None:
             continue
         model = nn.Sequential([nn.Input((COUNT,)), nn.Dense(1, use_bias=False)], seed=3)
         given = {**chosen, "lr": rate(0)}
-        model.compile(ARRAYS[number](np.zeros(1), **given), "mse")
+        model.compile(ARRAYS[number](np.zeros((1, 1)), **given), "mse")
         alone = Object(_groups.completed(defaults(number), given), given, (COUNT, 1))
         alone.value[:] = model.parameters().reshape(COUNT, 1)
         for step in range(STEPS):
@@ -233,3 +234,51 @@ def test_a_model_steps_as_its_optimizer_does_by_itself(number: int) -> None:
             model.train_on_batch(x, y)
             alone.step(model.gradients().reshape(COUNT, 1).copy(), rate(step))
             assert model.parameters().tobytes() == alone.value.tobytes(), (chosen, step)
+
+
+def test_a_handle_steps_groups_of_different_algorithms(tmp_path: Path) -> None:
+    """Muon and AdamW in one, by way of a file too, as martlet.optim's object steps them in one call."""
+    rows = [
+        _groups.completed(defaults(_ffi_optimizers.MUON), {"lr": 0.02, "blocks": 3, "adjust_lr_fn": "spectral"}),
+        _groups.completed(defaults(_ffi_optimizers.ADAMW), {"lr": 0.01, "betas": (0.9, 0.95), "weight_decay": 0.1}),
+    ]
+    start = [values(1)[:60].reshape(12, 5), values(2)[:7].copy()]
+    matrices = {"params": start[:1], "lr": 0.02, "blocks": 3, "adjust_lr_fn": "spectral"}
+    optimizer = optim.Muon([matrices, {"params": start[1:], "algorithm": "adamw", "lr": 0.01}])
+    owned = [array.copy() for array in start]
+
+    def made() -> Any:
+        handle = Handle.__new__(Handle)
+        handle.token, configs = _ffi_optimizers.HANDLE(), [_ffi_optimizers.Config() for _ in rows]
+        for row, config in zip(rows, configs, strict=True):
+            row.write(config)
+        _ffi_optimizers.martlet_optimizer_create(handle.token, configs[0])
+        _ffi_optimizers.martlet_optimizer_group_add(handle.token, None, configs[1])
+        for index, array in enumerate(owned):
+            parameter = _ffi.Parameter()
+            parameter.value, parameter.group, parameter.name = array_of(array), index, f"p{index}".encode()
+            _ffi_optimizers.martlet_optimizer_add(handle.token, None, parameter)
+        return handle
+
+    handle = made()
+    for step in range(STEPS):
+        grads = [values(10 + step)[:60].reshape(12, 5).copy(), values(30 + step)[:7].copy()]
+        _ffi_optimizers.martlet_optimizer_step(handle.token, None, (_ffi.Array * 2)(*map(array_of, grads)), 2)
+        optimizer.step(grads)
+        if step == 3:
+            path = str(tmp_path / "state").encode()
+            _ffi_optimizers.martlet_optimizer_save(handle.token, path)
+            _ffi_optimizers.martlet_optimizer_destroy(handle.token)
+            handle = made()
+            _ffi_optimizers.martlet_optimizer_load(handle.token, path)
+    _ffi_optimizers.martlet_optimizer_destroy(handle.token)
+    assert all(map(np.array_equal, owned, start))
+
+
+def array_of(memory: np.ndarray) -> _ffi.Array:
+    """A contiguous fp32 array with its sizes."""
+    made = _ffi.Array()
+    made.data, made.count, made.dtype, made.rank = memory.ctypes.data, memory.size, _ffi.FP32, memory.ndim
+    made.sizes = (ctypes.c_int64 * memory.ndim)(*memory.shape)
+    made.strides = (ctypes.c_int64 * memory.ndim)(*(stride // 4 for stride in memory.strides))
+    return made

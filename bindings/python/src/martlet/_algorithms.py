@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import count
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from martlet import _ffi, _ffi_optimizers
 from martlet._errors import ArgumentError
@@ -157,6 +157,14 @@ def numbers() -> tuple[int, ...]:
             break
         found.append(number)
     return tuple(found)
+
+
+def number_of(name: Any) -> int:
+    """The number of the algorithm of a name."""
+    found = {of(number).name: number for number in numbers()}
+    if not isinstance(name, str) or name not in found:
+        raise ArgumentError(f"algorithm is {name!r}; wanted one of {', '.join(sorted(found))}")
+    return found[name]
 
 
 @cache

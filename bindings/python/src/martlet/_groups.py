@@ -15,7 +15,7 @@ from martlet import _algorithms, _ffi_optimizers, _spellings, _tree
 from martlet._config import Hyperparameters, semantics_number
 from martlet._errors import ArgumentError, DTypeError, MartletError
 
-_NAMES = ("params", "param_names")
+_NAMES = ("params", "param_names", "algorithm")
 # What stands in a group only where it is not the algorithm's own way: how weight decay works.
 _OPTIONAL = ("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay")
 _DENORMALS = _ffi_optimizers.FLUSH_DENORMALS | _ffi_optimizers.KEEP_DENORMALS
@@ -28,7 +28,7 @@ def groups_of(params: Any) -> list[Group]:
     """The groups in a constructor's first argument."""
     if params is None:
         return []
-    if isinstance(params, Mapping) and "params" in params and not isinstance(params["params"], np.ndarray):
+    if isinstance(params, Mapping) and are_groups(params):
         return [params]
     if isinstance(params, np.ndarray | Mapping):
         return [{"params": params}]
@@ -38,6 +38,13 @@ def groups_of(params: Any) -> list[Group]:
     if all(isinstance(group, Mapping) for group in listed):
         return listed
     return [{"params": listed}]
+
+
+def are_groups(params: Any) -> bool:
+    """Whether a constructor's first argument is a group, or a list of some."""
+    if isinstance(params, Mapping):
+        return "params" in params and not isinstance(params["params"], np.ndarray)
+    return isinstance(params, list | tuple) and bool(params) and all(isinstance(group, Mapping) for group in params)
 
 
 def named_arrays(params: Any, name: str) -> list[tuple[str | None, Any]]:
@@ -64,7 +71,8 @@ class Keys:
     def __init__(self, algorithm: int) -> None:
         kind = _algorithms.of(algorithm)
         numbers, flags = _spellings.number_keys(algorithm), _spellings.flag_keys(algorithm)
-        self.all = (*numbers, *flags, "semantics", "flush_denormals")
+        choices = (key for key in _spellings.choice_keys(algorithm) if key not in numbers)
+        self.all = (*numbers, *choices, *flags, "semantics", "flush_denormals")
         self.needed = tuple(key for key in self.all if key not in _OPTIONAL)
         # In any spelling.
         self.known = {*self.all, *kind.places}
@@ -98,9 +106,18 @@ def _flags(row: Hyperparameters, given: Group) -> int:
         if key in given:
             bit = _spellings.FLAGS[key]
             flags = flags | bit if _spellings.flag(given[key], key) else flags & ~bit
+    for key in _spellings.choice_keys(row.algorithm):
+        if key in given:
+            flags = _spellings.choose(flags, given[key], key)
     if "flush_denormals" in given:
         flags = flags & ~_DENORMALS | _spellings.denormal_flags(given["flush_denormals"])
     return flags
+
+
+def algorithm_of(group: Any, usual: int) -> int:
+    """The algorithm of a group: the usual one, where it names none."""
+    name = group.get("algorithm") if isinstance(group, Mapping) else None
+    return usual if name is None else _algorithms.number_of(name)
 
 
 def refuse_unknown(algorithm: int, given: Group, where: str) -> None:
@@ -145,7 +162,9 @@ def as_group(row: Hyperparameters) -> dict[str, Any]:
     several = _spellings.lists(kind)
     group: dict[str, Any] = {}
     for key in known.all:
-        if key in several:
+        if key in _spellings.CHOICES and (key not in several or _spellings.chosen(key, row.flags)):
+            group[key] = _spellings.chosen(key, row.flags)
+        elif key in several:
             parts = tuple(getattr(row, name) for name in several[key])
             group[key] = (parts[0] or None, *parts[1:]) if key in _spellings.NONE_IS_ZERO else parts
         elif key not in _OPTIONAL or getattr(row, key) != bool(_spellings.FLAGS[key] & kind.default_flags):
@@ -190,11 +209,16 @@ class Rows:
             seen = []
         check_count(groups, wanted)
         self._seen = None  # A signal's handler may end this between the two.
-        self._rows = [
-            check_group(self._algorithm, group, f"param_groups[{index}]") for index, group in enumerate(groups)
-        ]
+        self._rows = [self._row(group, f"param_groups[{index}]") for index, group in enumerate(groups)]
         self._seen = seen if all(map(_is_plain, seen)) else None
         return self._rows
+
+    def _row(self, group: Any, where: str) -> Hyperparameters:
+        try:
+            algorithm = algorithm_of(group, self._algorithm)
+        except ArgumentError as error:
+            raise ArgumentError(f"{where}: {error}") from None
+        return check_group(algorithm, group, where)
 
 
 def _is_plain(group: Group) -> bool:

@@ -37,6 +37,7 @@ _ALIASES_OF = {
 # Several hyperparameters under one key: those of them that the algorithm reads, where it reads more than one.
 LISTS = {
     "betas": ("beta1", "beta2", "beta3"),
+    "ns_coefficients": ("ns_a", "ns_b", "ns_c"),
     "eps": ("eps", "eps2"),
     "etas": ("etaminus", "etaplus"),
     "step_sizes": ("step_size_min", "step_size_max"),
@@ -57,6 +58,24 @@ FLAGS = {
     "cautious_weight_decay": _ffi_optimizers.CAUTIOUS_DECAY,
     "corrected_weight_decay": _ffi_optimizers.CORRECTED_DECAY,
 }
+# Options that are one of several: the flags that each stands for. Where a list of numbers will do too, a name stands
+# for numbers that are the library's.
+CHOICES: dict[str, dict[str | None, int]] = {
+    "adjust_lr_fn": {
+        None: 0,
+        "original": 0,
+        "match_rms_adamw": _ffi_optimizers.MATCH_RMS,
+        "spectral": _ffi_optimizers.SPECTRAL,
+        "spectral_unclamped": _ffi_optimizers.SPECTRAL,
+    },
+    "ns_coefficients": {
+        "simple": 0,
+        "quintic": _ffi_optimizers.QUINTIC,
+        "polar_express": _ffi_optimizers.POLAR_EXPRESS,
+    },
+}
+# Hyperparameters that groups of torch's shape have only where they are not the algorithm's own.
+_LEFT_OUT = ("blocks",)
 # What an algorithm is by name, and is not asked.
 _FIXED = {_ffi_optimizers.ADAMW: _ffi_optimizers.DECOUPLED_DECAY}
 # What torch says of a number out of range, before the number; it has no words for others.
@@ -107,6 +126,46 @@ def flag_keys(algorithm: int) -> tuple[str, ...]:
     return tuple(key for key, bit in FLAGS.items() if bit & _free_flags(_algorithms.of(algorithm)))
 
 
+def choice_keys(algorithm: int) -> tuple[str, ...]:
+    """The options of an algorithm that are one of several."""
+    return tuple(key for key in CHOICES if _mask(key) & _algorithms.of(algorithm).flags)
+
+
+def left_out(algorithm: int) -> dict[str, int]:
+    """What torch's groups have only where it is not the algorithm's own, and what that is."""
+    own = _algorithms.of(algorithm).defaults
+    return {key: int(own[key]) for key in _LEFT_OUT if key in own}
+
+
+def required_keys(algorithm: int) -> tuple[str, ...]:
+    """The keys of hyperparameters that a group in a state_dict must have."""
+    return tuple(key for key in number_keys(algorithm) if key != "weight_decay" and key not in _LEFT_OUT)
+
+
+def chosen(key: str, flags: int) -> str | None:
+    """The option that flags stand for; None for the first, or for numbers of one's own."""
+    bits = flags & _mask(key)
+    return next(name for name, own in CHOICES[key].items() if own == bits) if bits else None
+
+
+def choose(flags: int, value: Any, key: str) -> int:
+    """Flags with what a choice stands for."""
+    if key in LISTS and not isinstance(value, str):
+        return flags & ~_mask(key)
+    if not (value is None or isinstance(value, str)) or value not in CHOICES[key]:
+        also = f" or {len(LISTS[key])} numbers" if key in LISTS else ""
+        raise ArgumentError(f"{key} is {value!r}; wanted one of {', '.join(map(repr, CHOICES[key]))}{also}")
+    return flags & ~_mask(key) | CHOICES[key][value]
+
+
+def _mask(key: str) -> int:
+    """The flags that a choice is made of."""
+    mask = 0
+    for bits in CHOICES[key].values():
+        mask |= bits
+    return mask
+
+
 def _free_flags(kind: Algorithm) -> int:
     return kind.flags & ~_FIXED.get(kind.number, 0)
 
@@ -150,6 +209,9 @@ def parts(value: Any, key: str, names: tuple[str, ...], kind: Algorithm) -> tupl
     """The values under a key that stands for several hyperparameters."""
     if key in NONE_IS_ZERO and type(value) in (tuple, list):
         value = tuple(0.0 if part is None and index == 0 else part for index, part in enumerate(value))
+    if key in CHOICES and isinstance(value, str):
+        choose(0, value, key)
+        return tuple(kind.defaults[name] for name in names)
     if type(value) is tuple and len(value) == len(names):
         return value
     try:
@@ -208,12 +270,13 @@ def given_numbers(kind: Algorithm, given: Mapping[str, Any]) -> Iterator[tuple[s
 class Reader:
     """Reads the numbers and flags of an algorithm out of dicts with certain keys, of which some may be left out.
 
-    numbers: keys of one hyperparameter, with its place; lists: of several, with theirs; flags: with their bits.
+    numbers: keys of one hyperparameter, with its place; lists: of several, with theirs; flags: with their bits;
+    choices: the keys of those.
     """
 
     def __init__(self, algorithm: int, keys: Iterable[str], optional: Iterable[str] = ()) -> None:
-        """keys: of numbers and flags, others are left alone; optional: of flags, which are then as the algorithm has
-        them."""
+        """keys: of numbers, flags and choices, others are left alone; optional: of numbers and flags, which are then
+        as the algorithm has them."""
         self.kind = _algorithms.of(algorithm)
         self.numbers: dict[str, int] = {}
         self.lists: dict[str, dict[str, int]] = {}
@@ -221,6 +284,7 @@ class Reader:
         self._defaults = tuple(self.kind.defaults.values())
         several = lists(self.kind)
         self._optional = frozenset(optional)
+        self.choices = tuple(key for key in choice_keys(algorithm) if key in {*keys, *self._optional})
         for key in (*keys, *self._optional):
             name = aliases(self.kind).get(key, key)
             if name in several:
@@ -233,7 +297,7 @@ class Reader:
     def said(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """The hyperparameters by name, as they stand in a group."""
         names = tuple(self.kind.places)
-        found = {names[place]: group[key] for key, place in self.numbers.items()}
+        found = {names[place]: group[key] for key, place in self.numbers.items() if self._says(group, key)}
         for key, places in self.lists.items():
             found |= zip(places, self.parts(group, key), strict=True)
         return found
@@ -242,6 +306,8 @@ class Reader:
         """The hyperparameters, in the order of their numbers."""
         found = list(self._defaults)
         for key, place in self.numbers.items():
+            if not self._says(group, key):
+                continue
             value = group[key]
             if type(value) is not float:
                 value = 0.0 if value is None and key in NONE_IS_ZERO else number(value, key)
@@ -252,6 +318,9 @@ class Reader:
                 part = parts[index]
                 found[place] = part if type(part) is float else number(part, f"{key}[{index}]")
         return tuple(found)
+
+    def _says(self, group: Mapping[str, Any], key: str) -> bool:
+        return key not in self._optional or key in group
 
     def parts(self, group: Mapping[str, Any], key: str) -> tuple[Any, ...]:
         """The values under a key of several."""
@@ -264,4 +333,6 @@ class Reader:
             if key in group or key not in self._optional:
                 value = group[key]
                 bits = bits | bit if value is True or (value is not False and flag(value, key)) else bits & ~bit
+        for key in self.choices:
+            bits = choose(bits, group[key], key)
         return bits

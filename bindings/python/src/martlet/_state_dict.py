@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _spellings
+from martlet import _algorithms, _spellings
 from martlet._algorithms import least_slots
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
 from martlet._errors import FormatError
-from martlet._groups import check_group, keys
+from martlet._groups import algorithm_of, check_group, keys
 
 NO_PARAMETERS = (
     "this optimizer has no parameters: take them on first, optimizer.build(variables), or where update(gradient) is "
@@ -54,8 +54,10 @@ def pack(groups: Sequence[Mapping[str, Any]], members: Sequence[Sequence[Entry]]
 def unpack(
     given: Any, algorithm: int, groups: Sequence[Mapping[str, Any]], members: Sequence[Sequence[Entry]]
 ) -> tuple[list[Hyperparameters], Loaded]:
-    """The groups' hyperparameters, and each entry with its steps and copies of its moments."""
-    loaded, state = _parts(given, algorithm)
+    """The groups' hyperparameters, and each entry with its steps and copies of its moments. algorithm: of the groups
+    that name none."""
+    algorithms = [algorithm_of(group, algorithm) for group in groups]
+    loaded, state = _parts(given, algorithms)
     counts, own_counts = [len(group["params"]) for group in loaded], list(map(len, members))
     if counts != own_counts:
         remedy = "" if any(own_counts) else f"; {NO_PARAMETERS}"
@@ -64,21 +66,23 @@ def unpack(
         )
     rows = [
         check_group(
-            algorithm,
-            {key: source[key] for key in keys(algorithm).all for source in (own, group) if key in source},
+            kind,
+            {key: source[key] for key in keys(kind).all for source in (own, group) if key in source},
             f"param_groups[{index}] of the loaded state",
         )
-        for index, (group, own) in enumerate(zip(loaded, groups, strict=True))
+        for index, (kind, group, own) in enumerate(zip(algorithms, loaded, groups, strict=True))
     ]
     places = [key for group in loaded for key in group["params"]]
     unknown = [key for key in state if key not in places]
     if unknown:
         raise FormatError(f"the loaded state has a state for {unknown[0]!r}, which is in none of its param_groups")
     entries = [entry for row in members for entry in row]
-    return rows, [_unpacked(entry, state.get(key), algorithm) for key, entry in zip(places, entries, strict=True)]
+    return rows, [
+        _unpacked(entry, state.get(key), algorithms[entry.group]) for key, entry in zip(places, entries, strict=True)
+    ]
 
 
-def _parts(given: Any, algorithm: int) -> tuple[list[Mapping[str, Any]], Mapping[Any, Any]]:
+def _parts(given: Any, algorithms: Sequence[int]) -> tuple[list[Mapping[str, Any]], Mapping[Any, Any]]:
     """param_groups and state, which are what they should be."""
     wanted = "wanted what state_dict() gave: a dict with 'state' and 'param_groups'"
     if not isinstance(given, Mapping):
@@ -89,7 +93,13 @@ def _parts(given: Any, algorithm: int) -> tuple[list[Mapping[str, Any]], Mapping
     for index, group in enumerate(groups):
         if not isinstance(group, Mapping) or not isinstance(group.get("params"), list | tuple):
             raise FormatError(f"param_groups[{index}] of the loaded state is {group!r}; wanted a dict with 'params'")
-        wanted_keys = [key for key in _spellings.number_keys(algorithm) if key != "weight_decay"]
+        algorithm = algorithms[min(index, len(algorithms) - 1)]  # how many they are is compared by who asked
+        if (name := group.get("algorithm")) is not None and name != _algorithms.of(algorithm).name:
+            raise FormatError(
+                f"param_groups[{index}] of the loaded state is of {name}, and the optimizer's of "
+                f"{_algorithms.of(algorithm).name}; make the optimizer with the groups that were saved"
+            )
+        wanted_keys = _spellings.required_keys(algorithm)
         if not all(key in group for key in wanted_keys):
             raise FormatError(
                 f"param_groups[{index}] of the loaded state has {', '.join(map(repr, group))}; wanted "

@@ -37,6 +37,7 @@ __all__ = [
     "laprop",
     "lars",
     "lion",
+    "muon",
     "nadam",
     "prodigy",
     "radam",
@@ -130,6 +131,7 @@ lamb = _function_of(_ffi_optimizers.LAMB)
 laprop = _function_of(_ffi_optimizers.LAPROP)
 lars = _function_of(_ffi_optimizers.LARS)
 lion = _function_of(_ffi_optimizers.LION)
+muon = _function_of(_ffi_optimizers.MUON)
 nadam = _function_of(_ffi_optimizers.NADAM)
 prodigy = _function_of(_ffi_optimizers.PRODIGY)
 radam = _function_of(_ffi_optimizers.RADAM)

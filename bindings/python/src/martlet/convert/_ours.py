@@ -35,6 +35,12 @@ class Ours:
         self.kind = _algorithms.of(number)
         self.packed: dict[str, Any] = optimizer.state_dict()
         self.groups: list[Group] = self.packed["param_groups"]
+        for index, group in enumerate(self.groups):
+            if (other := group.get("algorithm", self.kind.name)) != self.kind.name:
+                raise UnsupportedError(
+                    f"param_groups[{index}] is of {other}, and a conversion of one of {self.kind.name} alone: convert "
+                    "an optimizer of each algorithm, and join their state_dicts"
+                )
         self._counts = getattr(optimizer, "_counts", {})
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 

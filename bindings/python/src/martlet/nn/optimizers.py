@@ -309,7 +309,7 @@ def get(given: Any) -> Optimizer:
         if len(groups) > 1:
             raise ArgumentError(f"optimizer has {len(groups)} groups, and a model has one")
         (group,) = groups or (given.defaults,)
-        row = _groups.check_group(given._algorithm, _scheduled.at(group, 0), "optimizer")
+        row = _groups.check_group(_groups.algorithm_of(group, given._algorithm), _scheduled.at(group, 0), "optimizer")
         return of(row, _scheduled.schedule_of(group))
     raise DTypeError(
         f"optimizer is {given!r}; wanted {_arguments.listed(_names())}, or a martlet.nn or martlet.optim optimizer"

@@ -9,6 +9,7 @@ from martlet.optim.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.optim.adam import Adam, Adamax, AdamOptimizer, AdamW, NAdam, RAdam
 from martlet.optim.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.optim.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
+from martlet.optim.muon import Muon
 from martlet.optim.norms import LAMB, LARS, StableAdamW
 from martlet.optim.prodigy import Prodigy
 from martlet.optim.rprop import Rprop
@@ -35,6 +36,7 @@ __all__ = [
     "Adan",
     "LaProp",
     "Lion",
+    "Muon",
     "NAdam",
     "Optimizer",
     "Prodigy",

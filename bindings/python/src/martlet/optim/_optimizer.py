@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from martlet import _algorithms, _arrays, _checkpoint, _groups, _scheduled, _signatures, _spellings, _state_dict, _tree
 from martlet._config import Hyperparameters, defaults
 from martlet._entry import Delta, Entry
-from martlet._errors import ArgumentError, DTypeError, FormatError
+from martlet._errors import ArgumentError, DTypeError, FormatError, UnsupportedError
 from martlet._owner import Gate, gated
 from martlet._parameters import BoundGradients, Parameters
 from martlet._stepping import Stepper
@@ -25,6 +26,9 @@ from martlet.convert._torch import translated
 NDArray = np.ndarray[Any, Any]
 
 _SHARED = {"maximize": False, "semantics": "torch", "state_dtype": None, "flush_denormals": None, "grads": None}
+
+# Algorithms of classes that have more to a step than step().
+_ALONE: set[int] = set()
 
 
 class Optimizer:
@@ -51,6 +55,9 @@ class Optimizer:
     learning rate may be a schedule: a function of the steps taken so far, the most of any parameter's, such as
     martlet.schedules.CosineDecay.
 
+    A group may be of another algorithm, {"params": [...], "algorithm": "adamw"}, by the names that
+    martlet_algorithm_name gives; "algorithm" stands in the param_groups of such alone.
+
     A parameter's gradient may be of another type and layout. None for a gradient leaves its parameter as it is. Arrays
     may move, and are looked at again at each step: a parameter that no longer fits its moments is an error.
     Wrong arguments raise a MartletError that is also a ValueError or a TypeError, before anything is written.
@@ -58,6 +65,10 @@ class Optimizer:
     """
 
     _algorithm: int
+    # Whether its groups may be of other algorithms, and others' of its: not if it has more to a step than step().
+    _joins = True
+    # By the number of another algorithm, what its groups have where they do not say.
+    _others: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
     # What a constructor takes beside params, with defaults.
     _options: dict[str, Any]
 
@@ -65,6 +76,8 @@ class Optimizer:
         super().__init_subclass__(**others)
         if algorithm is not None:
             cls._algorithm = algorithm
+            if not cls._joins:
+                _ALONE.add(algorithm)
             usual = _algorithms.of(algorithm).default_flags
             flags = {key: bool(_spellings.FLAGS[key] & usual) for key in _spellings.flag_keys(algorithm)}
             cls._options = {**_SHARED, **flags}
@@ -83,20 +96,24 @@ class Optimizer:
             params, arguments["lr"] = None, params
         grads, state_dtype = arguments.pop("grads", None), arguments.pop("state_dtype", None)
         row = _groups.completed(defaults(self._algorithm), _scheduled.at(arguments, 0))
-        self.defaults: dict[str, Any] = _with_schedule(_groups.as_group(row), _scheduled.schedule_of(arguments))
+        self.defaults: dict[str, Any] = with_schedule(_groups.as_group(row), _scheduled.schedule_of(arguments))
         self.param_groups: list[dict[str, Any]] = []
         self._parameters = Parameters()
         self._delta: Delta | None = None
         self._rows = _groups.Rows(self._algorithm)
         self._stepper = Stepper(_arrays.state_dtype(state_dtype))
         self._gate = Gate()
+        self._take_params(params)
+        self._bound = None if grads is None else BoundGradients(grads, self._parameters)
+
+    def _take_params(self, params: Any) -> None:
+        """Makes the groups of the constructor's first argument."""
         groups = _groups.groups_of(params)
         self._open = not groups
         for group in groups:
             self.add_param_group(group)
         if self._open:
             self.param_groups.append({"params": (), **self.defaults})
-        self._bound = None if grads is None else BoundGradients(grads, self._parameters)
 
     # ---- stepping ----
 
@@ -128,6 +145,7 @@ class Optimizer:
     def _apply(self, pairs: list[tuple[Any, Any]]) -> None:
         self._refuse_changes("apply_gradients")
         found, new = self._parameters.of_variables([variable for _, variable in pairs], self._open)
+        self._place(new)
         self._stepper.take(self._read_rows(), found, [gradient for gradient, _ in pairs])
         self._keep(new)
 
@@ -188,7 +206,9 @@ class Optimizer:
         named = _groups.named_arrays(variables, "variables")
         self._parameters.look_again()
         unknown = [pair for pair in named if self._parameters.find(pair[1], "variables") is None]
-        self._keep(self._parameters.new(unknown, 0))
+        new = self._parameters.new(unknown, 0)
+        self._place(new)
+        self._keep(new)
 
     @gated
     def add_param_group(self, group: Mapping[str, Any]) -> None:
@@ -197,14 +217,36 @@ class Optimizer:
         index = len(self.param_groups)
         where = f"param_groups[{index}]"
         now = self._steps_taken()
-        base = _groups.check_group(self._algorithm, _scheduled.at(self.defaults, now), "defaults")
+        algorithm = self._algorithm_of_new(group, where)
+        own = self.defaults if algorithm == self._algorithm else self._others.get(algorithm)
+        usual = _groups.as_group(defaults(algorithm)) if own is None else own
+        base = _groups.check_group(algorithm, _scheduled.at(usual, now), "defaults")
         row = _groups.new_group(base, _scheduled.at(group, now) if isinstance(group, Mapping) else group, where)
         has_rate = "lr" in group or "learning_rate" in group
-        schedule = _scheduled.schedule_of(group if has_rate else self.defaults)
+        schedule = _scheduled.schedule_of(group if has_rate else usual)
         new = self._parameters.new(_groups.named_arrays(group["params"], f"{where}['params']"), index)
+        self._check_new(new, row)
         self._parameters.add(new)
-        options = _with_schedule(_groups.as_group(row), schedule)
-        self.param_groups.append({"params": tuple(entry.value for entry in new), **options})
+        options = with_schedule(_groups.as_group(row), schedule)
+        named = {} if algorithm == self._algorithm else {"algorithm": _algorithms.of(algorithm).name}
+        self.param_groups.append({"params": tuple(entry.value for entry in new), **named, **options})
+
+    def _algorithm_of_new(self, group: Any, where: str) -> int:
+        """The algorithm of a group that a user adds."""
+        try:
+            algorithm = _groups.algorithm_of(group, self._algorithm)
+        except ArgumentError as error:
+            raise ArgumentError(f"{where}: {error}") from None
+        if algorithm != self._algorithm and not (self._joins and algorithm not in _ALONE):
+            name, own = _algorithms.of(algorithm).name, type(self).__name__
+            raise UnsupportedError(f"{where} is of {name}, which no {own} steps beside its own algorithm")
+        return algorithm
+
+    def _check_new(self, new: list[Entry], row: Hyperparameters) -> None:
+        """What the parameters of a group that is added must be."""
+
+    def _place(self, new: list[Entry]) -> None:
+        """Gives new entries that come without a group theirs, which is the first one unless a class says otherwise."""
 
     @property
     def lr(self) -> float:
@@ -222,10 +264,10 @@ class Optimizer:
     learning_rate = lr
 
     def _keep(self, new: list[Entry]) -> None:
-        """Takes new entries into the first group."""
+        """Takes new entries into their groups."""
         self._parameters.add(new)
-        if new:
-            self.param_groups[0]["params"] += tuple(entry.value for entry in new)
+        for entry in new:
+            self.param_groups[entry.group]["params"] += (entry.value,)
 
     def _refuse_changes(self, what: str) -> None:
         if self._delta is not None:
@@ -303,12 +345,14 @@ class Optimizer:
         self._gate, self._rows = Gate(), _groups.Rows(self._algorithm)
 
     def __repr__(self) -> str:
-        lines, wanted = [f"{type(self).__name__}("], _groups.keys(self._algorithm).all
+        lines = [f"{type(self).__name__}("]
         for index, group in enumerate(self.param_groups):
+            wanted = ("algorithm", *_groups.keys(_groups.algorithm_of(group, self._algorithm)).all)
             options = ", ".join(f"{key}={group[key]!r}" for key in wanted if key in group)
             lines.append(f"  group {index}: {len(group['params'])} parameters, {options}")
         return "\n".join([*lines, ")"])
 
 
-def _with_schedule(group: dict[str, Any], schedule: Any) -> dict[str, Any]:
+def with_schedule(group: dict[str, Any], schedule: Any) -> dict[str, Any]:
+    """A group's options, with a schedule, where there is one, for the rate."""
     return group if schedule is None else {**group, "lr": schedule}

@@ -17,6 +17,7 @@ class ScheduleFree(Optimizer):
     evaluation. training says which; at first it is True."""
 
     training = True
+    _joins = False
 
     def train(self) -> None:
         """Moves the parameters to where gradients are taken. Before a step, and after eval()."""

@@ -10,6 +10,7 @@ from martlet.torch.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
+from martlet.torch.muon import Muon
 from martlet.torch.norms import LAMB, LARS, StableAdamW
 from martlet.torch.prodigy import Prodigy
 from martlet.torch.rprop import Rprop
@@ -35,6 +36,7 @@ __all__ = [
     "Adan",
     "LaProp",
     "Lion",
+    "Muon",
     "NAdam",
     "Optimizer",
     "Prodigy",

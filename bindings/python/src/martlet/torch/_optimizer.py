@@ -12,6 +12,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ from martlet.torch.plan import Plan
 _num_threads = torch.get_num_threads
 # What a pickled optimizer has beside torch's, where a count of steps is more than its "step" can show.
 _EXACT = "exact_steps"
+# And the options of groups of other algorithms.
+_OTHERS = "_others"
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -49,6 +52,10 @@ class Optimizer(torch.optim.Optimizer):
     param_groups, defaults and state_dict only where they are not as they would be without. Each may be given or set for
     one group: group["semantics"] = "optax".
 
+    A group may be of another algorithm: {"params": [...], "algorithm": "adamw", "lr": 3e-4}, by the names that
+    martlet_algorithm_name gives and with the options of its own class. In param_groups and state_dict "algorithm"
+    stands in such groups alone.
+
     optimizer.state is torch's too: what is done to it, in place or by replacement, takes effect at the next step.
 
     foreach, fused and capturable are accepted and change nothing: every step is one fused call, which no graph holds.
@@ -58,6 +65,10 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     _kind: options.Kind
+    # Whether groups of other classes' objects may be of this algorithm: not if it has more to a step than step().
+    _joins = True
+    # By the name of another algorithm, what its groups have where they do not say.
+    _others: Mapping[str, dict[str, Any]] = MappingProxyType({})
     # The state that load_state_dict has just made.
     _loading: defaultdict[Any, Any] | None = None
 
@@ -72,7 +83,9 @@ class Optimizer(torch.optim.Optimizer):
         if algorithm is not None:
             stated = inspect.signature(cls.__init__).parameters
             inherited = getattr(cls, "_kind", None)
-            cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer)
+            cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls)
+            if cls._joins and cls.__module__.startswith(__package__ + "."):
+                cls._kind.offer()
             _signatures.show(cls.__init__, cls._kind.own)
 
     def __init__(self, params: Any, given: Mapping[str, Any]) -> None:
@@ -97,18 +110,54 @@ class Optimizer(torch.optim.Optimizer):
         with a warning; one that another group has is an error."""
         index = len(self.param_groups)
         if isinstance(param_group, dict) and param_group.get("params") is None:
-            kind = DTypeError if "params" in param_group else MissingError
-            raise kind(f"param_groups[{index}]['params'] is missing or None; wanted an iterable of tensors")
-        with _torchs_errors_as_ours():
-            super().add_param_group(param_group)
+            error = DTypeError if "params" in param_group else MissingError
+            raise error(f"param_groups[{index}]['params'] is missing or None; wanted an iterable of tensors")
+        kind = self._kind_of_new(param_group, index)
+        own = self.defaults
+        self.defaults = self._defaults_of(kind)  # which torch fills the group with
+        try:
+            with _torchs_errors_as_ours():
+                super().add_param_group(param_group)
+        finally:
+            self.defaults = own
         group = self.param_groups[-1]
         try:
-            self._kind.check_group(group, f"param_groups[{index}]")
-            self._kind.drop_defaults(group)
-            _check_parameters(group, index)
+            kind.check_group(group, f"param_groups[{index}]")
+            kind.drop_defaults(group)
+            self._check_parameters(group, index)
+            if kind is self._kind:
+                group.pop("algorithm", None)
         except BaseException:
             self.param_groups.pop()
             raise
+
+    def _kind_of_new(self, group: Any, index: int) -> options.Kind:
+        """The kind of a group that a user adds."""
+        if not isinstance(group, dict):
+            return self._kind
+        try:
+            kind = self._kind.of(group)
+        except ArgumentError as error:
+            raise ArgumentError(f"param_groups[{index}]: {error}") from None
+        if kind is not self._kind and not self._joins:
+            raise UnsupportedError(
+                f"param_groups[{index}] is of {kind.name}, and {self._kind.title} steps no other algorithm beside its "
+                "own"
+            )
+        return kind
+
+    def _defaults_of(self, kind: options.Kind) -> dict[str, Any]:
+        """What a group of this kind has where it does not say."""
+        if kind is self._kind:
+            return self.defaults
+        if kind.name not in self._others:
+            self._others = {**self._others, kind.name: kind.defaults({})}
+        return self._others[kind.name]
+
+    def _check_parameters(self, group: dict[str, Any], index: int) -> None:
+        """What the parameters of a group that was added must be."""
+        for parameter, name in states.named(group, index).items():
+            states.moment_dtype(parameter, group.get("state_dtype"), name)
 
     @property
     def state(self) -> defaultdict[Any, Any]:
@@ -188,7 +237,7 @@ class Optimizer(torch.optim.Optimizer):
             "param_groups": state_dicts.snapshot(packed["param_groups"]),
         }
         for group in packed["param_groups"]:
-            self._kind.drop_defaults(group)
+            self._kind.of(group).drop_defaults(group)
         for hook in self._optimizer_state_dict_post_hooks.values():
             changed = hook(self, packed)
             if changed is not None:
@@ -229,17 +278,21 @@ class Optimizer(torch.optim.Optimizer):
             for parameter, counter in self._counts.items()
             if (count := state_dicts.exact_count(self.state.get(parameter), counter)) is not None
         }
-        return {**state, _EXACT: exact} if exact else state
+        others = {_OTHERS: self._others} if self._others else {}
+        return {**state, **others, **({_EXACT: exact} if exact else {})}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         exact = state.pop(_EXACT, {})
-        defaults = state.get("defaults") or self.defaults
+        if "defaults" in state:
+            self.defaults = state["defaults"]
+        self._others = state.pop(_OTHERS, self._others)
         for group in state["param_groups"]:
-            for option, value in defaults.items():
-                if option not in self._kind.own:
+            kind = self._kind.of(group)
+            for option, value in self._defaults_of(kind).items():
+                if option not in kind.own:
                     group.setdefault(option, value)
-            self._kind.drop_defaults(group)
+            kind.drop_defaults(group)
         counts = states.take_over(state["state"], state["param_groups"], self._kind)
         self.state = state.pop("state")
         # Who gave it may hold it, unless it was made for this.
@@ -269,8 +322,3 @@ def _torchs_errors_as_ours() -> Iterator[None]:
         raise DTypeError(str(error)) from error
     except ValueError as error:
         raise ArgumentError(str(error)) from error
-
-
-def _check_parameters(group: dict[str, Any], index: int) -> None:
-    for parameter, name in states.named(group, index).items():
-        states.moment_dtype(parameter, group.get("state_dtype"), name)

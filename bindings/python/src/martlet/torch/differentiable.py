@@ -22,10 +22,11 @@ from martlet.torch.tensors import refuse_sparse
 def take_step(kind: Kind, groups: list[options.Group], state: dict[Any, Any], graph: bool) -> None:
     """Steps the groups that are differentiable; graph: whether autograd records it."""
     for index, group in enumerate(groups):
-        if kind.is_differentiable(group):
-            peer = _check(kind, group, index, state)
+        own = kind.of(group)
+        if own.is_differentiable(group):
+            peer = _check(own, group, index, state)
             with torch.set_grad_enabled(graph):
-                _take_step(kind, peer, group, state)
+                _take_step(own, peer, group, state)
 
 
 def _check(kind: Kind, group: options.Group, index: int, state: dict[Any, Any]) -> type[TorchOptimizer]:

@@ -5,7 +5,7 @@ Knows no parameters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -24,12 +24,14 @@ Group = dict[str, Any]
 _SHARED: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
 # The types of numbers that stay the same while the object does.
 _PLAIN = {float, int, type(None)}
+# The kinds that a group of another class's object may name as its "algorithm".
+_BY_NAME: dict[str, Kind] = {}
 
 
 class Kind:
     """What a class of one algorithm reads in its groups and keeps of its parameters.
 
-    title        what messages call it
+    title        what messages call it; name: what groups call it
     own          the options that are not torch's, and what they are in a group that does not say. They stand in a group
                  only where they are something else, so that groups and state_dicts have torch's keys: tools that save
                  and load by key (torch.distributed.checkpoint) then find in one class's files what the other looks for
@@ -45,17 +47,22 @@ class Kind:
         stated: Collection[str],
         inherited: Kind | None,
         peer: type[TorchOptimizer] | None,
+        make: Callable[..., TorchOptimizer],
     ) -> None:
-        """stated: the arguments of the class's constructor, to which those of the inherited kind are added."""
+        """stated: the arguments of the class's constructor, to which those of the inherited kind are added. make: the
+        class."""
         usual = _algorithms.of(algorithm).default_flags
         flags = {key: bool(_spellings.FLAGS[key] & usual) for key in _spellings.flag_keys(algorithm)}
         self.title, self.peer, self.shows_step = title, peer, algorithm not in _algorithms.UNCOUNTED
         self.stated: set[str] = {*stated, *(inherited.stated if inherited else ())}
         self.own: Group = _SHARED | {key: value for key, value in flags.items() if key not in self.stated}
+        self.own |= _spellings.left_out(algorithm)
+        self._make = make
+        self.name = _algorithms.of(algorithm).name if inherited is None else title.lower()
         self.reader = _spellings.Reader(algorithm, sorted(self.stated), self.own)
-        read = (*self.reader.numbers, *self.reader.lists, *self.reader.flags, "differentiable")
+        read = (*self.reader.numbers, *self.reader.lists, *self.reader.flags, *self.reader.choices, "differentiable")
         self._order: list[str] | None = None
-        self._needed = ("params", *(key for key in read if key in self.stated))
+        self._needed = ("params", *(key for key in read if key in self.stated and key not in self.own))
 
     @cached_property
     def slots(self) -> Slots:
@@ -67,8 +74,25 @@ class Kind:
 
     @property
     def number_keys(self) -> tuple[str, ...]:
-        """The keys of hyperparameters."""
-        return (*self.reader.numbers, *self.reader.lists)
+        """The keys of hyperparameters that a group has in any case."""
+        return (*(key for key in self.reader.numbers if key not in self.own), *self.reader.lists)
+
+    def of(self, group: Group) -> Kind:
+        """The kind of a group's algorithm: this one, where the group names no other."""
+        if (name := group.get("algorithm")) is None:
+            return self
+        found = _BY_NAME.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise ArgumentError(f"algorithm is {name!r}; wanted one of {', '.join(sorted(_BY_NAME))}")
+        return found
+
+    def offer(self) -> None:
+        """Lets groups of other classes' objects name this kind."""
+        _BY_NAME.setdefault(self.name, self)
+
+    def defaults(self, given: Group) -> Group:
+        """What a group of this kind has where it does not say: as its class's constructor makes of given."""
+        return self._make([empty(0, 0)], **given).defaults
 
     def row(self, group: Group) -> Hyperparameters:
         """A parameter group's hyperparameters as plain numbers, which are checked where they are written. They may be
@@ -87,11 +111,11 @@ class Kind:
 
     def change_in_place(self, group: Group) -> bool:
         """Whether a number can change while the objects in the group stay the same, as a tensor's or a list's can."""
-        values = [group[key] for key in self.reader.numbers]
+        values = [group[key] for key in self.reader.numbers if key in group]
         for key in self.reader.lists:
-            if not isinstance(group[key], tuple):
+            if not isinstance(group[key], tuple | str):
                 return True
-            values += group[key]
+            values += () if isinstance(group[key], str) else group[key]
         return not _PLAIN.issuperset(map(type, values))
 
     def drop_defaults(self, options: Group) -> None:
@@ -115,13 +139,15 @@ class Kind:
             row = row._replace(flags=row.flags & ~_ffi_optimizers.WIDE_RANGES)
         row.check(self.reader.said(options))
         for key in self.reader.lists:
+            if isinstance(options[key], str):
+                continue
             parts = self.reader.parts(options, key)
             tensors = [isinstance(_one_element(part, f"{key}[{index}]"), Tensor) for index, part in enumerate(parts)]
             if any(tensors) and not all(tensors):
                 raise ArgumentError(f"{key} must be either both floats or both Tensors")
         if self.peer is not None:
             try:
-                self._peer_with({key: options[key] for key in self.number_keys})
+                self._peer_with({key: options[key] for key in self.number_keys if not isinstance(options[key], str)})
             except (TypeError, ValueError) as error:
                 raise ArgumentError(str(error)) from None
 
@@ -129,13 +155,14 @@ class Kind:
         """torch's class, made with these options."""
         make: Any = self.peer
         with _forks.held_off:  # torch imports its compiler here, at the first one
-            made: TorchOptimizer = make([empty(0)], **options)
+            made: TorchOptimizer = make([empty(0, 0)], **options)
         return made
 
     def unwrap(self, options: Group) -> None:
         """Makes tensors of one element 0-d, which is how torch keeps betas."""
         for key in self.reader.lists:
-            options[key] = tuple(map(_scalar, options[key]))
+            if not isinstance(options[key], str):
+                options[key] = tuple(map(_scalar, options[key]))
 
     def check_options(self, options: Group) -> None:
         """Kinds of all options that a step reads, before it reads them."""
@@ -145,7 +172,7 @@ class Kind:
             raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")
 
     def check_group(self, group: Group, where: str) -> None:
-        """As check_options, for a parameter group, which the errors name."""
+        """As check_options, for a parameter group of this kind, which the errors name."""
         for option in self._needed:
             if option not in group:
                 raise MissingError(
@@ -158,9 +185,9 @@ class Kind:
             raise type(error)(f"{where}: {error}") from None
 
     def check_groups(self, groups: Iterable[Group]) -> None:
-        """check_group for an optimizer's groups."""
+        """check_group for an optimizer's groups, by the algorithm of each."""
         for index, group in enumerate(groups):
-            self.check_group(group, f"param_groups[{index}]")
+            self.of(group).check_group(group, f"param_groups[{index}]")
 
 
 def check_switched(options: Group) -> None:

@@ -43,9 +43,10 @@ class Plan:
     def __init__(self, kind: Kind, groups: list[Group], state: State, counts: states.Counts, is_private: bool) -> None:
         self._kind = kind
         self._is_private = is_private
-        rows = list(map(kind.row, groups))
+        rows = [kind.of(group).row(group) for group in groups]
         self._configs, count = write_configs(rows)
         self._slots = [row.slots for row in rows]
+        self._algorithms = [row.algorithm for row in rows]
         self._groups = list(groups)
         self._remember_options(groups)
         self._state = state
@@ -59,7 +60,7 @@ class Plan:
         self._grads: list[Tensor | None] = []
         items = []
         for index, group in enumerate(groups):
-            if kind.is_differentiable(group):
+            if kind.of(group).is_differentiable(group):
                 continue  # torch steps it
             for parameter, name in states.named(group, index).items():
                 item = self._take_in(name, index, parameter, group)
@@ -71,10 +72,10 @@ class Plan:
 
     def _take_in(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
         """Checks a parameter with its gradient and state. None: it has neither, and nothing is to be done."""
-        kind, every = self._kind, self._slots[index]
+        kind, every = self._kind.of(group), self._slots[index]
         wanted = every.of(parameter.shape)
         entry = states.entry_of(self._state, parameter, name)
-        if parameter.grad is None and (not self._has_stepped(entry) or not parameter.numel()):
+        if parameter.grad is None and (not _has_stepped(entry, kind) or not parameter.numel()):
             self._idle.append(parameter)
             return None
         check_parameter(parameter, name)
@@ -91,10 +92,6 @@ class Plan:
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
         return lay_out(name, index, parameter, gradient, step, {slot: entry[slot] for slot in wanted.names}, every)
-
-    def _has_stepped(self, entry: Entry) -> bool:
-        """Whether a state says that its parameter has taken a step."""
-        return any(slot in entry for slot in self._kind.slots.names)
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
@@ -115,13 +112,14 @@ class Plan:
 
     def _counted(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """Notes where a parameter's steps are counted; returns its "step" where the state shows it in another one."""
-        if not self._kind.shows_step:
+        kind = self._kind.of(group)
+        if not kind.shows_step:
             # What was stepped has its moments, and which step it was makes no difference.
             is_first = any(entry.get(slot) is None for slot in slots.arrays)
             count = None if is_first else self._all_counts.get(parameter)
             self._counts[parameter] = count or states.counter(int(bool(slots.arrays) and not is_first))
             return {}
-        given = entry["step"] if self._has_stepped(entry) else 0
+        given = entry["step"] if _has_stepped(entry, kind) else 0
         step, exact = states.shown_step(given, states.step_dtype(group), name)
         # A counter that is not what the step shows gives way to it in the library.
         count = self._all_counts.get(parameter) if exact is None else None
@@ -130,7 +128,7 @@ class Plan:
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = [list(group.values()) for group in groups]
-        self._options_change_in_place = any(map(self._kind.change_in_place, groups))
+        self._options_change_in_place = any(self._kind.of(group).change_in_place(group) for group in groups)
 
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
@@ -182,7 +180,7 @@ class Plan:
         for parameter in self._all_counts.keys() - self._counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, map(_grad_of, self._active)))
-        lasting = lasting and not any(map(self._kind.is_differentiable, self._groups))
+        lasting = lasting and not self._has_differentiable(self._groups)
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = [(group, list(group["params"])) for group in self._groups]
@@ -233,13 +231,19 @@ class Plan:
 
     def _take_options(self, groups: list[Group]) -> None:
         """Writes changed hyperparameters into the configs. Raises LookupError where they need other state."""
-        rows = list(map(self._kind.row, groups))
-        if [row.slots for row in rows] != self._slots or any(map(self._kind.is_differentiable, groups)):
+        rows = [self._kind.of(group).row(group) for group in groups]
+        if [row.slots for row in rows] != self._slots or [row.algorithm for row in rows] != self._algorithms:
+            raise LookupError
+        if self._has_differentiable(groups):
             raise LookupError
         self._options = []  # nothing is remembered of what is half written
         for index, row in enumerate(rows):
             row.write(self._configs[index])
         self._remember_options(groups)
+
+    def _has_differentiable(self, groups: list[Group]) -> bool:
+        """Whether torch steps one of them."""
+        return any(self._kind.of(group).is_differentiable(group) for group in groups)
 
     def _repeat_some(self, state: State) -> bool:
         """repeat() where some parameters have no gradient this time."""
@@ -276,6 +280,11 @@ class Plan:
     def _written_by(self, grads: list[Tensor | None]) -> list[Tensor]:
         """The parameters that a run with these gradients writes."""
         return [parameter for parameter, gradient in zip(self._active, grads, strict=True) if gradient is not None]
+
+
+def _has_stepped(entry: Entry, kind: Kind) -> bool:
+    """Whether a state says that its parameter has taken a step."""
+    return any(slot in entry for slot in kind.slots.names)
 
 
 def _has_grad(parameter: Tensor) -> bool:

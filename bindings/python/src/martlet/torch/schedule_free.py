@@ -16,7 +16,9 @@ from martlet.torch.plan import Plan
 
 class ScheduleFree(Optimizer):
     """What the three share: parameters are where gradients are taken while training, and at the trained point in
-    evaluation. A group's "train_mode" says which; at first it is True."""
+    evaluation. A group's "train_mode" says which; at first it is True. All groups are of the class's own algorithm."""
+
+    _joins = False
 
     def train(self) -> None:
         """Moves the parameters to where gradients are taken. Before a step, and after eval()."""

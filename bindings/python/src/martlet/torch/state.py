@@ -176,7 +176,7 @@ def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]], kind: Kin
         for parameter, name in named(group, index).items():
             entry = state.get(parameter)
             if entry:
-                ready.append((parameter, _taken_over(entry, parameter, group, name, counts, kind)))
+                ready.append((parameter, _taken_over(entry, parameter, group, name, counts, kind.of(group))))
     for parameter, entry in ready:
         state[parameter] = entry
     return counts

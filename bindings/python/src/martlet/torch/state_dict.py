@@ -84,11 +84,17 @@ def check_packed(packed: Any, groups: Sequence[Group], kind: Kind) -> None:
     for index, (given, own) in enumerate(zip(loaded, groups, strict=True)):
         if not isinstance(given, Mapping):
             raise FormatError(f"the loaded param_groups[{index}] is a {type(given).__name__}; wanted a dict")
-        for option in ("params", *(key for key in kind.number_keys if key != "weight_decay")):
+        here = kind.of(own)
+        if given.get("algorithm", here.name) != here.name:
+            raise FormatError(
+                f"the loaded param_groups[{index}] is of {given['algorithm']}, and the optimizer's of {here.name}; "
+                "make the optimizer with the groups that were saved"
+            )
+        for option in ("params", *(key for key in here.number_keys if key != "weight_decay")):
             if option not in given:
                 raise MissingError(
                     f"the loaded param_groups[{index}] has no {option!r}: it is another optimizer's; load a state_dict "
-                    f"of {kind.title}"
+                    f"of {here.title}"
                 )
         params = given["params"]
         if not isinstance(params, list | tuple) or not all(isinstance(key, Hashable) for key in params):
@@ -108,7 +114,7 @@ def loaded_groups(given: Sequence[Group], own: Sequence[Group], kind: Kind) -> l
     groups = []
     for loaded, group in zip(given, own, strict=True):
         made = deepcopy(loaded)
-        for option in (*kind.own, "param_names"):
+        for option in (*kind.of(group).own, "param_names", "algorithm"):
             if option in group and option not in made:
                 made[option] = group[option]
         made["params"] = group["params"]
@@ -131,7 +137,7 @@ def loaded_state(packed: dict[str, Any], groups: Sequence[Group], kind: Kind) ->
             state[key] = snapshot(entry)
         elif entry is not None:
             parameter, group, name = owners[key]
-            state[parameter] = _loaded_entry(entry, parameter, group, name, kind)
+            state[parameter] = _loaded_entry(entry, parameter, group, name, kind.of(group))
     return state
 
 
