@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _algorithms, _ffi_optimizers, _spellings, _tree
+from martlet import _algorithms, _choices, _ffi_optimizers, _spellings, _tree
 from martlet._config import Hyperparameters, semantics_number
 from martlet._errors import ArgumentError, DTypeError, MartletError
 
@@ -71,7 +71,7 @@ class Keys:
     def __init__(self, algorithm: int) -> None:
         kind = _algorithms.of(algorithm)
         numbers, flags = _spellings.number_keys(algorithm), _spellings.flag_keys(algorithm)
-        choices = (key for key in _spellings.choice_keys(algorithm) if key not in numbers)
+        choices = (key for key in _choices.keys(algorithm) if key not in numbers)
         self.all = (*numbers, *choices, *flags, "semantics", "flush_denormals")
         self.needed = tuple(key for key in self.all if key not in _OPTIONAL)
         # In any spelling.
@@ -106,9 +106,9 @@ def _flags(row: Hyperparameters, given: Group) -> int:
         if key in given:
             bit = _spellings.FLAGS[key]
             flags = flags | bit if _spellings.flag(given[key], key) else flags & ~bit
-    for key in _spellings.choice_keys(row.algorithm):
+    for key in _choices.keys(row.algorithm):
         if key in given:
-            flags = _spellings.choose(flags, given[key], key)
+            flags = _choices.choose(flags, given[key], key)
     if "flush_denormals" in given:
         flags = flags & ~_DENORMALS | _spellings.denormal_flags(given["flush_denormals"])
     return flags
@@ -162,8 +162,8 @@ def as_group(row: Hyperparameters) -> dict[str, Any]:
     several = _spellings.lists(kind)
     group: dict[str, Any] = {}
     for key in known.all:
-        if key in _spellings.CHOICES and (key not in several or _spellings.chosen(key, row.flags)):
-            group[key] = _spellings.chosen(key, row.flags)
+        if key in _choices.TABLE and (key not in several or _choices.chosen(key, row.flags)):
+            group[key] = _choices.chosen(key, row.flags)
         elif key in several:
             parts = tuple(getattr(row, name) for name in several[key])
             group[key] = (parts[0] or None, *parts[1:]) if key in _spellings.NONE_IS_ZERO else parts

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _algorithms, _ffi_optimizers
+from martlet import _algorithms, _choices, _ffi_optimizers
 from martlet._algorithms import Algorithm
 from martlet._errors import ArgumentError, DTypeError
 
@@ -57,22 +57,6 @@ FLAGS = {
     "decoupled_weight_decay": _ffi_optimizers.DECOUPLED_DECAY,
     "cautious_weight_decay": _ffi_optimizers.CAUTIOUS_DECAY,
     "corrected_weight_decay": _ffi_optimizers.CORRECTED_DECAY,
-}
-# Options that are one of several: the flags that each stands for. Where a list of numbers will do too, a name stands
-# for numbers that are the library's.
-CHOICES: dict[str, dict[str | None, int]] = {
-    "adjust_lr_fn": {
-        None: 0,
-        "original": 0,
-        "match_rms_adamw": _ffi_optimizers.MATCH_RMS,
-        "spectral": _ffi_optimizers.SPECTRAL,
-        "spectral_unclamped": _ffi_optimizers.SPECTRAL,
-    },
-    "ns_coefficients": {
-        "simple": 0,
-        "quintic": _ffi_optimizers.QUINTIC,
-        "polar_express": _ffi_optimizers.POLAR_EXPRESS,
-    },
 }
 # Hyperparameters that groups of torch's shape have only where they are not the algorithm's own.
 _LEFT_OUT = ("blocks",)
@@ -126,11 +110,6 @@ def flag_keys(algorithm: int) -> tuple[str, ...]:
     return tuple(key for key, bit in FLAGS.items() if bit & _free_flags(_algorithms.of(algorithm)))
 
 
-def choice_keys(algorithm: int) -> tuple[str, ...]:
-    """The options of an algorithm that are one of several."""
-    return tuple(key for key in CHOICES if _mask(key) & _algorithms.of(algorithm).flags)
-
-
 def left_out(algorithm: int) -> dict[str, int]:
     """What torch's groups have only where it is not the algorithm's own, and what that is."""
     own = _algorithms.of(algorithm).defaults
@@ -140,30 +119,6 @@ def left_out(algorithm: int) -> dict[str, int]:
 def required_keys(algorithm: int) -> tuple[str, ...]:
     """The keys of hyperparameters that a group in a state_dict must have."""
     return tuple(key for key in number_keys(algorithm) if key != "weight_decay" and key not in _LEFT_OUT)
-
-
-def chosen(key: str, flags: int) -> str | None:
-    """The option that flags stand for; None for the first, or for numbers of one's own."""
-    bits = flags & _mask(key)
-    return next(name for name, own in CHOICES[key].items() if own == bits) if bits else None
-
-
-def choose(flags: int, value: Any, key: str) -> int:
-    """Flags with what a choice stands for."""
-    if key in LISTS and not isinstance(value, str):
-        return flags & ~_mask(key)
-    if not (value is None or isinstance(value, str)) or value not in CHOICES[key]:
-        also = f" or {len(LISTS[key])} numbers" if key in LISTS else ""
-        raise ArgumentError(f"{key} is {value!r}; wanted one of {', '.join(map(repr, CHOICES[key]))}{also}")
-    return flags & ~_mask(key) | CHOICES[key][value]
-
-
-def _mask(key: str) -> int:
-    """The flags that a choice is made of."""
-    mask = 0
-    for bits in CHOICES[key].values():
-        mask |= bits
-    return mask
 
 
 def _free_flags(kind: Algorithm) -> int:
@@ -209,8 +164,8 @@ def parts(value: Any, key: str, names: tuple[str, ...], kind: Algorithm) -> tupl
     """The values under a key that stands for several hyperparameters."""
     if key in NONE_IS_ZERO and type(value) in (tuple, list):
         value = tuple(0.0 if part is None and index == 0 else part for index, part in enumerate(value))
-    if key in CHOICES and isinstance(value, str):
-        choose(0, value, key)
+    if key in _choices.TABLE and isinstance(value, str):
+        _choices.choose(0, value, key)
         return tuple(kind.defaults[name] for name in names)
     if type(value) is tuple and len(value) == len(names):
         return value
@@ -284,7 +239,7 @@ class Reader:
         self._defaults = tuple(self.kind.defaults.values())
         several = lists(self.kind)
         self._optional = frozenset(optional)
-        self.choices = tuple(key for key in choice_keys(algorithm) if key in {*keys, *self._optional})
+        self.choices = tuple(key for key in _choices.keys(algorithm) if key in {*keys, *self._optional})
         for key in (*keys, *self._optional):
             name = aliases(self.kind).get(key, key)
             if name in several:
@@ -334,5 +289,5 @@ class Reader:
                 value = group[key]
                 bits = bits | bit if value is True or (value is not False and flag(value, key)) else bits & ~bit
         for key in self.choices:
-            bits = choose(bits, group[key], key)
+            bits = _choices.choose(bits, group[key], key)
         return bits
