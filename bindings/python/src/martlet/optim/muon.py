@@ -47,6 +47,8 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON):
     An array is stepped by AdamW if it is a vector, a single row or column, or by its name an embedding ("embed" in it,
     wte, wpe), an output layer (lm_head, head, classifier) or a bias; all others, of which all dimensions but the first
     are a row, by Muon. Without names the number of dimensions decides. A pattern that matches nothing is an error.
+    The first dimension is to be the outputs', as in torch: scales of arrays that lie as Keras's do, inputs first, are
+    those of their transposes, but for "match_rms_adamw".
 
     params and what else there is are martlet.optim.Optimizer's.
     """
