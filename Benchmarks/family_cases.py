@@ -128,6 +128,8 @@ ALGORITHMS = (
     Algorithm("LARS", passes((2, 0), (1, 2)), others_have(KOZISTR, TIMM),
               {"lr": 1.0, "momentum": 0.9, "weight_decay": 0.01}, calls={TIMM: "Lars"}, limit=PASSES),
     Algorithm("StableAdamW", passes((1, 2), (2, 1)), others_have(KOZISTR), limit=PASSES),
+    Algorithm("MARS", passes((2, 0), (1, 4)), others_have(KOZISTR, TIMM), calls={TIMM: "Mars"},
+              own={KOZISTR: {"optimize_1d": True}, TIMM: {"optimize_1d": True}}, limit=PASSES),
     Algorithm("Prodigy", passes((3, 3), (2, 1)), others_have(PRODIGYOPT, KOZISTR), limit=PASSES),
 )  # fmt: skip
 

@@ -61,13 +61,14 @@ def test_adafactor_moves_the_bytes_of_three_passes() -> None:
 def test_norms_move_the_bytes_of_two_passes() -> None:
     """LAMB's first reads gradient and value and moves two slots, its second reads those and moves the value; LARS's
     first reads both, its second reads the gradient and moves value and momentum; StableAdamW's first needs no value;
-    Prodigy's reads gradient, value and where that began, and moves three slots.
+    Prodigy's reads gradient, value and where that began, and moves three slots; MARS's reads the last two gradients.
     """
     for name, arrays in (
         ("LAMB", (2 + 2 * 2) + (2 + 2)),
         ("LARS", 2 + (1 + 2 * 2)),
         ("StableAdamW", (1 + 2 * 2) + (2 + 2)),
         ("Prodigy", (3 + 3 * 2) + (2 + 2)),
+        ("MARS", 2 + (1 + 4 * 2)),
     ):
         assert named(name).work == (30 + 5 + 72) * arrays * 4
 

@@ -12,6 +12,7 @@ package enum Pass: CaseIterable {
     case stableAdamWAverages, stableAdamWUpdate
     case muonMomentum, muonUpdate
     case prodigyAverages, prodigyUpdate
+    case marsNorm, marsUpdate
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
     /// `GridPart` each).
@@ -26,10 +27,12 @@ package enum Pass: CaseIterable {
     /// Whether it writes the value or slots of elements.
     package var writesElements: Bool {
         switch self {
-        case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms: false
+        case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms,
+            .marsNorm:
+            false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
             .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .muonUpdate,
-            .prodigyAverages, .prodigyUpdate:
+            .prodigyAverages, .prodigyUpdate, .marsUpdate:
             true
         }
     }

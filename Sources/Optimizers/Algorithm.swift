@@ -34,6 +34,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     case stableAdamW = 26
     case muon = 27
     case prodigy = 28
+    case mars = 29
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
@@ -65,6 +66,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         case .stableAdamW: StableAdamW.self
         case .muon: Muon.self
         case .prodigy: Prodigy.self
+        case .mars: MARS.self
         }
     }
 

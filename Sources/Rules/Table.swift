@@ -52,5 +52,7 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .muonUpdate: muonUpdate
     case .prodigyAverages: prodigyAverages
     case .prodigyUpdate: prodigyUpdate
+    case .marsNorm: marsNorm
+    case .marsUpdate: marsUpdate
     }
 }

@@ -159,7 +159,7 @@ import Testing
         for flag in [Flags.decoupledDecay, .cautiousDecay, .correctedDecay] {
             var without = withoutDecay
             if flag == .cautiousDecay { without.append(.asgd) }
-            if flag == .decoupledDecay { without += [.stableAdamW, .muon] }
+            if flag == .decoupledDecay { without += [.stableAdamW, .muon, .mars] }
             #expect(Set(Algorithm.allCases.filter { !$0.flags.contains(flag) }) == Set(without), "\(flag)")
         }
         for flag in [Flags.maximize, .flushDenormals, .keepDenormals, .wideRanges] {

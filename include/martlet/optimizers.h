@@ -140,6 +140,10 @@ extern "C" {
  *           d0, d_coef, growth_rate and beta3 of the first parameter's group make the new d. Sums that are no numbers
  *           leave it as it is. Where lr is 0 nothing of the parameter moves, and it is not summed; where all gradients
  *           so far were 0 nothing moves. Decoupled by default. Mishchenko, Defazio: Prodigy. arXiv:2306.06101
+ * MARS      [last_grad q, exp_avg m, exp_avg_sq v] c = g + gamma beta1 / (1 - beta1) (g - q);  q <- g
+ *           c <- c / max(1, |c|), which is over all elements of the parameter;  m, v as Adam's of c for g
+ *           p <- (1 - lr weight_decay) p - lr m / c1 / (sqrt(v / c2) + eps). Decay is decoupled always; a norm that is
+ *           NaN clips nothing. Yuan, Liu, Wu, Zhou, Gu: MARS. arXiv:2411.10438, algorithm 2, its approximate form
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
@@ -176,6 +180,7 @@ extern "C" {
 #define MARTLET_STABLE_ADAMW 26
 #define MARTLET_MUON 27
 #define MARTLET_PRODIGY 28
+#define MARTLET_MARS 29
 
 /* Whose convention is followed where libraries differ. TORCH: as written above. One that says nothing of an
  * algorithm is an ARGUMENT error. Defaults of hyperparameters are those of torch, or of the algorithm's own code,

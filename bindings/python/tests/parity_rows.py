@@ -320,6 +320,18 @@ NORMS = [
         {"clipping_threshold": 1.0},
         differs="decays by the whole rate, and adds eps to the root in the size too",
     ),
+    Row("MARS", "timm", L2, "Mars", {"optimize_1d": True}, note="the first gradient is not corrected, but clipped"),
+    Row("MARS", "timm", L2, "Mars", differs="steps vectors by AdamW"),
+    Row(
+        "MARS",
+        "pytorch_optimizer",
+        L2,
+        own={"optimize_1d": True},
+        differs="adds eps before the squares are corrected, and 1e-15 to them",
+    ),
+    Row("MARS", ALONE, UP),
+    Row("MARS", ALONE, {**L2, "gamma": 0.5, "corrected_weight_decay": True}),
+    Row("MARS", ALONE, {**L2, "cautious_weight_decay": True}, denormals=False),
     Row("StableAdamW", ALONE, {**L2, "corrected_weight_decay": True}),
     Row("StableAdamW", ALONE, {**L2, "cautious_weight_decay": True}, denormals=False),
 ]

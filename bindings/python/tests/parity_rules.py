@@ -54,6 +54,7 @@ ALGORITHMS = {
     ),
     "LAMB": Algorithm(oracles.lamb, 1e-3, {"betas": (0.9, 0.999), "eps": 1e-6, **NO_DECAY}),
     "LARS": Algorithm(oracles.lars, 1.0, {"momentum": 0.9, "trust_coefficient": 1e-3, "eps": 1e-8, **NO_DECAY}),
+    "MARS": Algorithm(oracles.mars, 3e-3, {"betas": (0.95, 0.99), "eps": 1e-8, "gamma": 0.025, **NO_DECAY}, DECOUPLED),
     "Prodigy": Algorithm(oracles.prodigy, 1.0, {"betas": (0.9, 0.999), "eps": 1e-8, "d0": 1e-3, "growth_rate": 1.02}),
     "StableAdamW": Algorithm(oracles.stable_adamw, 1e-3, {"betas": (0.9, 0.99), "eps": 1e-8, **NO_DECAY}, DECOUPLED),
 }

@@ -73,7 +73,7 @@ def near(found: Any, wanted: Any) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
 
 
-NORMS = ("LAMB", "LARS", "StableAdamW")
+NORMS = ("LAMB", "LARS", "StableAdamW", "MARS")
 
 
 def test_every_algorithm_has_a_class_for_tensors_and_one_for_arrays() -> None:
@@ -358,7 +358,7 @@ def test_a_convention_that_an_algorithm_does_not_know_is_refused(number: int) ->
     assert known[0] == "torch"
     decays = "weight_decay" in kind.places and not kind.name.startswith("schedule_free")
     # These have a decay of their own.
-    assert ("keras" in known) == (decays and kind.name not in ("lars", "stable_adamw", "muon"))
+    assert ("keras" in known) == (decays and kind.name not in ("lars", "stable_adamw", "muon", "mars"))
     wanted = " or ".join(map(repr, known))
     made = next(made for made in ARRAYS.values() if made._algorithm == number)
     for name in SEMANTICS.keys() - known:

@@ -1,4 +1,4 @@
-"""LAMB, LARS and StableAdamW, whose rate follows norms over a whole parameter: shapes, zeros, what is no number, and
+"""LAMB, LARS, StableAdamW and MARS, which go by norms over a whole parameter: shapes, zeros, what is no number, and
 the same bits for any threads and layout. Expected values are worked out here in float64, with the oracles of the parity
 table in longdouble.
 """
@@ -18,12 +18,19 @@ import martlet.torch
 import oracles
 from martlet import optim
 
-NAMES = ("LAMB", "LARS", "StableAdamW")
+NAMES = ("LAMB", "LARS", "StableAdamW", "MARS")
 #: Several tiles of 16,384 elements, and a rest.
 LARGE = 5 * 16_384 + 123
 DEFAULTS: dict[str, dict[str, Any]] = {
     "LAMB": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-6},
     "LARS": {"lr": 1.0, "momentum": 0.9, "trust_coefficient": 1e-3, "eps": 1e-8},
+    "MARS": {
+        "lr": 3e-3,
+        "betas": (0.95, 0.99),
+        "eps": 1e-8,
+        "gamma": 0.025,
+        "decoupled_weight_decay": True,
+    },
     "StableAdamW": {
         "lr": 1e-3,
         "betas": (0.9, 0.99),
@@ -32,7 +39,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "decoupled_weight_decay": True,
     },
 }
-RULES = {"LAMB": oracles.lamb, "LARS": oracles.lars, "StableAdamW": oracles.stable_adamw}
+RULES = {"LAMB": oracles.lamb, "LARS": oracles.lars, "StableAdamW": oracles.stable_adamw, "MARS": oracles.mars}
 SHAPES = ((7, 5, 3, 3), (40, 36), (3, 1), (1, 3), (1,), (700,), (), (0, 3))
 
 
@@ -66,6 +73,10 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("StableAdamW", {"weight_decay": 0.1, "corrected_weight_decay": True}),
     ("StableAdamW", {"weight_decay": 0.1, "corrected_weight_decay": True, "cautious_weight_decay": True}),
     ("StableAdamW", {"eps": 0.5}),
+    ("MARS", {"eps": 0.5, "gamma": 0.9}),
+    ("MARS", {"gamma": 0.0}),
+    ("MARS", {"weight_decay": 0.1, "cautious_weight_decay": True}),
+    ("MARS", {"weight_decay": 0.1, "corrected_weight_decay": True}),
 ]  # fmt: skip
 
 
@@ -251,3 +262,45 @@ def test_16_bit_parameters_with_state_in_fp32(name: str, dtype: torch.dtype) -> 
     np.testing.assert_allclose(
         tensor.detach().double().numpy(), wanted, rtol=torch.finfo(dtype).eps / 2 * 1.001, atol=1e-7
     )
+
+
+def test_mars_clips_the_corrected_gradient() -> None:
+    """By hand: without averages the step is the sign; its moments hold the gradient, corrected and of norm 1."""
+    grads = [np.array([3.0, -4.0]), np.array([0.3, 0.4])]
+    array = np.zeros(2)
+    optimizer = optim.MARS([array], lr=0.1, betas=(0.5, 0.5), gamma=0.5)
+    optimizer.step([grads[0]])
+    state = optimizer.state_dict()["state"][0]
+    first = np.array([0.6, -0.8])
+    np.testing.assert_allclose(state["exp_avg"], 0.5 * first, rtol=1e-15)
+    np.testing.assert_allclose(array, -0.1 * np.sign(first), rtol=1e-7)
+    optimizer.step([grads[1]])
+    corrected = grads[1] + 0.5 * (grads[1] - grads[0])
+    assert np.linalg.norm(corrected) > 1
+    corrected /= np.linalg.norm(corrected)
+    state = optimizer.state_dict()["state"][0]
+    np.testing.assert_allclose(state["exp_avg"], 0.25 * first + 0.5 * corrected, rtol=1e-14)
+    assert np.array_equal(state["last_grad"], grads[1])
+
+
+def test_a_state_of_timms_mars_goes_on() -> None:
+    """From its second step on its rule is the authors', for what optimize_1d gives to it."""
+    group = {"lr": 0.02, "betas": (0.9, 0.95), "eps": 1e-6, "weight_decay": 0.1, "gamma": 0.5, "mars_type": "adamw"}
+    group |= {"optimize_1d": True, "lr_1d_factor": 1.0, "betas_1d": (0.9, 0.95), "caution": False, "params": [0]}
+    start, grads = noise(1, (4, 3)), jumping((4, 3), 4)
+    array = start.copy()
+    plain = optim.MARS([array], lr=0.02, betas=(0.9, 0.95), eps=1e-6, weight_decay=0.1, gamma=0.5)
+    for grad in grads[:2]:
+        plain.step([grad])
+    entry = {key: torch.tensor(value) for key, value in plain.state_dict()["state"][0].items() if key != "step"}
+    tensor = torch.nn.Parameter(torch.from_numpy(array.copy()))
+    ours = martlet.torch.MARS([tensor])
+    ours.load_state_dict({"state": {0: {**entry, "step": 2}}, "param_groups": [group]})
+    for grad in grads[2:]:
+        plain.step([grad])
+        tensor.grad = torch.from_numpy(grad)
+        ours.step()
+    assert np.array_equal(tensor.detach().numpy(), array)
+    for key, value in (("optimize_1d", False), ("mars_type", "lion"), ("caution", True)):
+        with pytest.raises(martlet.UnsupportedError, match=f"{key}="):
+            ours.load_state_dict({"state": {}, "param_groups": [{**group, key: value}]})

@@ -37,6 +37,7 @@ __all__ = [
     "laprop",
     "lars",
     "lion",
+    "mars",
     "muon",
     "nadam",
     "prodigy",
@@ -131,6 +132,7 @@ lamb = _function_of(_ffi_optimizers.LAMB)
 laprop = _function_of(_ffi_optimizers.LAPROP)
 lars = _function_of(_ffi_optimizers.LARS)
 lion = _function_of(_ffi_optimizers.LION)
+mars = _function_of(_ffi_optimizers.MARS)
 muon = _function_of(_ffi_optimizers.MUON)
 nadam = _function_of(_ffi_optimizers.NADAM)
 prodigy = _function_of(_ffi_optimizers.PRODIGY)

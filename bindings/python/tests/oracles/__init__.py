@@ -9,7 +9,7 @@ from oracles._step import LONG, Array, Rule, State, step, steps
 from oracles.adam import adabelief, adabound, adam, adamax, laprop, nadam, radam
 from oracles.classic import adadelta, adagrad, asgd, lion, rmsprop, rprop, sgd
 from oracles.estimates import prodigy
-from oracles.norms import lamb, lars, stable_adamw
+from oracles.norms import lamb, lars, mars, stable_adamw
 from oracles.recent import (
     adafactor,
     adan,
@@ -41,6 +41,7 @@ __all__ = [
     "laprop",
     "lars",
     "lion",
+    "mars",
     "nadam",
     "prodigy",
     "radam",

@@ -1,4 +1,4 @@
-"""LAMB, LARS and StableAdamW, whose rate follows norms over a parameter: what each subtracts from it."""
+"""LAMB, LARS, StableAdamW and MARS, which go by norms over a parameter: what each subtracts from it."""
 
 from __future__ import annotations
 
@@ -63,6 +63,17 @@ def stable_adamw(p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas
     size = np.sqrt(np.mean(g * g / np.maximum(v, eps * eps))) if g.size else LONG(0)
     s["share"] = 1 / max(LONG(1), size)
     return s["share"] * lr * m / (np.sqrt(v) + eps)
+
+
+def mars(p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas, eps: LONG, gamma: LONG) -> Array:
+    """https://arxiv.org/abs/2411.10438, algorithm 2 with the gradient of the step before, which is 0 at first, and
+    AdamW's step, as its authors' code has it.
+    """
+    c = g + gamma * betas[0] / (1 - betas[0]) * (g - s["last_grad"])
+    s["last_grad"] = g
+    c = c / max(LONG(1), norm(c))
+    m, v = first(s, c, betas[0]), second(s, c, betas[1])
+    return lr * m / (1 - betas[0] ** t) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
 
 
 OWN_DECAY |= {lamb, lars}

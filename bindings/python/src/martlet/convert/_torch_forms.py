@@ -171,6 +171,13 @@ TIMM = (
         marks=("trust_coeff",),
     ),
     Form(
+        "Mars",
+        _ffi.MARS,
+        _same("last_grad", *_ADAM, **_OWN_STEP),
+        theirs={**_PLAIN, "mars_type": "adamw", "optimize_1d": True},
+        marks=("mars_type", "lr_1d_factor", "caution"),
+    ),
+    Form(
         "Adafactor",
         _ffi.ADAFACTOR,
         marks=("min_dim_size_to_factor",),
@@ -279,6 +286,12 @@ PYTORCH_OPTIMIZER = (
         first=1,
         wrapped=("group.d_numerator",),
         marks=("step", "d_coef"),
+    ),
+    Form(
+        "MARS",
+        _ffi.MARS,
+        marks=("mars_type", "step"),
+        differs="pytorch_optimizer's MARS adds eps before the squares are corrected",
     ),
     Form("ScheduleFreeSGD", _ffi.SCHEDULE_FREE_SGD, _same("z", **{**_AVERAGED, **_COUNTED}), marks=_MARK),
     Form(

@@ -10,7 +10,7 @@ from martlet.optim.adam import Adam, Adamax, AdamOptimizer, AdamW, NAdam, RAdam
 from martlet.optim.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.optim.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.optim.muon import Muon
-from martlet.optim.norms import LAMB, LARS, StableAdamW
+from martlet.optim.norms import LAMB, LARS, MARS, StableAdamW
 from martlet.optim.prodigy import Prodigy
 from martlet.optim.rprop import Rprop
 from martlet.optim.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
@@ -21,6 +21,7 @@ __all__ = [
     "ASGD",
     "LAMB",
     "LARS",
+    "MARS",
     "SGD",
     "AdEMAMix",
     "AdaBelief",

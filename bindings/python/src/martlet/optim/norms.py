@@ -1,4 +1,4 @@
-"""Optimizers whose rate follows norms of parameters and updates: LAMB, LARS, StableAdamW."""
+"""Optimizers that go by norms of parameters, gradients and updates: LAMB, LARS, StableAdamW, MARS."""
 
 from __future__ import annotations
 
@@ -85,6 +85,34 @@ class StableAdamW(Optimizer, algorithm=_ffi_optimizers.STABLE_ADAMW):
         params: Any = None,
         lr: float | None = None,
         betas: tuple[float, float] | None = None,
+        eps: float | None = None,
+        weight_decay: float = OMITTED,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class MARS(Optimizer, algorithm=_ffi_optimizers.MARS):
+    """MARS (Yuan et al., 2024) over numpy arrays, with AdamW's step: the change of the gradient corrects it.
+
+    lr (or learning_rate)  learning rate, 0 or more. Default 3e-3
+    betas                  decay rates of the averages, each in [0, 1). Default (0.95, 0.99)
+    gamma                  weight of the change of the gradient, in [0, 1). Default 0.025
+    eps (or epsilon)       added to the denominator, 0 or more. Default 1e-8
+    weight_decay           0 or more, decoupled. Default 0
+
+    Corrected gradients are clipped to a norm of 1 over a whole parameter. Vectors are stepped as matrices are: the
+    authors' code gives them to AdamW unless optimize_1d=True, so give biases and normalizations to AdamW for its steps.
+
+    params and what else there is are martlet.optim.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any = None,
+        lr: float | None = None,
+        betas: tuple[float, float] | None = None,
+        gamma: float | None = None,
         eps: float | None = None,
         weight_decay: float = OMITTED,
         **options: Any,

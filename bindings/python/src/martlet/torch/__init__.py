@@ -11,7 +11,7 @@ from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.torch.muon import Muon
-from martlet.torch.norms import LAMB, LARS, StableAdamW
+from martlet.torch.norms import LAMB, LARS, MARS, StableAdamW
 from martlet.torch.prodigy import Prodigy
 from martlet.torch.rprop import Rprop
 from martlet.torch.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
@@ -22,6 +22,7 @@ __all__ = [
     "ASGD",
     "LAMB",
     "LARS",
+    "MARS",
     "SGD",
     "AdEMAMix",
     "AdaBelief",

@@ -1,4 +1,4 @@
-"""Optimizers whose rate follows norms of parameters and updates: LAMB, LARS, StableAdamW."""
+"""Optimizers that go by norms of parameters, gradients and updates: LAMB, LARS, StableAdamW, MARS."""
 
 from __future__ import annotations
 
@@ -95,6 +95,37 @@ class StableAdamW(Optimizer, algorithm=_ffi_optimizers.STABLE_ADAMW):
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(params, locals())
+
+
+class MARS(Optimizer, algorithm=_ffi_optimizers.MARS):
+    """MARS (Yuan et al., 2024) over tensors, with AdamW's step: the change of the gradient corrects it.
+
+    lr                     learning rate, 0 or more. Default 3e-3
+    betas                  decay rates of the averages, each in [0, 1). Default (0.95, 0.99)
+    gamma                  weight of the change of the gradient, in [0, 1). Default 0.025
+    eps                    added to the denominator, 0 or more. Default 1e-8
+    weight_decay           0 or more, decoupled. Default 0
+
+    Corrected gradients are clipped to a norm of 1 over a whole parameter. Vectors are stepped as matrices are: the
+    authors' code gives them to AdamW unless optimize_1d=True, so give biases and normalizations to AdamW for its steps.
+
+    What else there is is martlet.torch.Optimizer's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 3e-3,
+        betas: tuple[float, float] = (0.95, 0.99),
+        gamma: float = 0.025,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
         *,
         foreach: bool | None = None,
         maximize: bool = False,
