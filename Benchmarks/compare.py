@@ -24,6 +24,7 @@ from tqdm import tqdm
 import cases
 import family_cases
 import machine
+import matrix_cases
 import model_cases
 import programs
 import readme
@@ -43,6 +44,7 @@ IMPORT = "import"
 PARTS: dict[str, tuple[cases.Case, ...]] = {
     "optimizer": (*cases.CASES, cases.DENORMAL_CASE),
     "family": family_cases.CASES,
+    "matrices": matrix_cases.CASES,
     "models": model_cases.CASES,
 }
 CASES = [case for part in PARTS.values() for case in part]

@@ -8,13 +8,14 @@ from typing import Any
 
 import cases
 import family_cases
+import matrix_cases
 import model_cases
 from judge import is_quiet
 
 #: The ratio that other processes hardly change.
 ALONE = "on one thread, in processor time"
 #: What no peer can pass.
-WALLS = (cases.LIMIT, family_cases.STREAM, *model_cases.PEAKS)
+WALLS = (cases.LIMIT, family_cases.STREAM, matrix_cases.PRODUCTS, *model_cases.PEAKS)
 INK, GREY, OURS, THEIRS, WALL = "#1b2a41", "#8a94a3", "#d1495b", "#9fb3c8", "#3d5a80"
 
 
@@ -138,6 +139,7 @@ def plots(results: dict[str, Any], folder: Path) -> list[Path]:
     parts = {
         "results.png": ("Times of one fp32 Adam step", (*cases.CASES, cases.DENORMAL_CASE)),
         "family.png": ("Times of one fp32 step", family_cases.CASES),
+        "matrices.png": ("Times of one step of Muon", matrix_cases.CASES),
         "models.png": ("Times of models' work", model_cases.CASES),
     }
     found = []

@@ -58,7 +58,16 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
     yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.flags", ("131072u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
-    for flag in ("NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP", "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC"):
+    for flag in (
+        "NESTEROV",
+        "CENTERED",
+        "RECTIFY",
+        "SAFEGUARD_WARMUP",
+        "BIAS_CORRECTION",
+        "MATCH_RMS",
+        "SPECTRAL",
+        "QUINTIC",
+    ):
         yield f"MARTLET_{flag}, which Adam does not read", f"{config}.flags |= MARTLET_{flag};", "ARGUMENT"
     yield from assign(f"{config}.seed", (1, "UINT64_MAX", "(uint64_t)1 << 32", 42, "INT64_MAX"), "UNSUPPORTED")
     for field in ("lr", "beta1", "beta2", "eps", "weight_decay"):
@@ -115,7 +124,9 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (0, 1, 4, 31, 4097, "SIZE_MAX", "SIZE_MAX / 2", "(size_t)1 << 32"), "STRUCT")
     elif name in ("algorithm", "slot"):
         values = (-1, -1000, 3, 1000, 65536, *INT32) if name == "slot" else (0, -1, 1000, *INT32)
-        yield from assign(target, values, "OK" if function in ("martlet_algorithm_flags", "martlet_algorithm_needs") else "ARGUMENT")
+        yield from assign(
+            target, values, "OK" if function in ("martlet_algorithm_flags", "martlet_algorithm_needs") else "ARGUMENT"
+        )
     elif function == "martlet_threads_set":
         yield from assign(target, (-1, 1025, 65536, *INT32), "ARGUMENT")
         yield from assign(target, (0, 1, 1024), "OK")

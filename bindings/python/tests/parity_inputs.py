@@ -22,6 +22,11 @@ def rate(row: Row, t: int) -> float:
     return ALGORITHMS[row.algorithm].lr * parts[row.rates]
 
 
+def taken(row: Row, arrays: list[Array]) -> list[Array]:
+    """Those that the row's algorithm steps: some step matrices alone."""
+    return [array for array in arrays if array.ndim > 1 or not ALGORITHMS[row.algorithm].matrices]
+
+
 @functools.cache
 def start(draw: int = 0) -> list[Array]:
     """Small numbers, as weights are; but no nearer to 0 than 1 where weight decay will be nearly all that moves them:
@@ -63,5 +68,5 @@ def gradients(t: int, denormals: bool, draw: int = 0) -> list[Array]:
     return made
 
 
-def begun(dtype: Any, draw: int = 0) -> list[Array]:
-    return [array.astype(dtype) for array in start(draw)]
+def begun(row: Row, dtype: Any) -> list[Array]:
+    return [array.astype(dtype) for array in taken(row, start(row.draw))]

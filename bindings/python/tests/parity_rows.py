@@ -73,6 +73,8 @@ FLUSHED = "XLA takes denormal gradients for 0"
 MOMENTUM = {"momentum": 0.9}
 UNCLIPPED = {"max_grad_norm": float("inf"), "always_adapt": True}
 ALL = {"always_adapt": True}
+RMS = {"adjust_lr_fn": "match_rms_adamw"}
+BFLOAT = "iterates in bfloat16"
 
 CLASSIC = [
     Row("SGD", "torch"),
@@ -363,4 +365,22 @@ ESTIMATES = [
     Row("Prodigy", ALONE, {**APART, **CORRECTED, "cautious_weight_decay": True}, denormals=False),
 ]
 
-ROWS = [*CLASSIC, *ADAMS, *NEWER, *NORMS, *ESTIMATES]
+TORCH = {"foreach": None}
+KERAS_ROWS = {"rms_rate": 0.2, "adjust_lr_fn": None}
+OPTAX_ROWS = {"momentum": None, "beta": 0.95, "ns_coefficients": None, "adjust_lr_fn": None, "consistent_rms": 0.2}
+
+MATRICES = [
+    Row("Muon", "torch", {}, "", TORCH, note=BFLOAT, exact=0.1),
+    Row("Muon", "torch", {**L2, **RMS}, "", TORCH, note=BFLOAT, exact=0.1),
+    Row("Muon", "torch", {"nesterov": False}, "", TORCH, note=BFLOAT, exact=0.1),
+    Row("Muon", "Keras", RMS, "Muon", KERAS_ROWS, exact=1e-5),
+    Row("Muon", "Keras", {"nesterov": False, **L2, **RMS}, "Muon", KERAS_ROWS, exact=1e-5),
+    Row("Muon", "optax.contrib", RMS, "muon", OPTAX_ROWS, differs="corrects the momentum before it looks ahead"),
+    Row("Muon", "optax.contrib", {"nesterov": False, **L2, **RMS}, "muon", OPTAX_ROWS, exact=1e-5),
+    Row("Muon", ALONE, {"adjust_lr_fn": "spectral"}),
+    Row("Muon", ALONE, {"ns_coefficients": "quintic"}),
+    Row("Muon", ALONE, {"ns_coefficients": "polar_express", "ns_steps": 7}),
+    Row("Muon", ALONE, UP),
+]
+
+ROWS = [*CLASSIC, *ADAMS, *NEWER, *NORMS, *ESTIMATES, *MATRICES]

@@ -11,13 +11,16 @@ import oracles
 @dataclass(frozen=True)
 class Algorithm:
     """A rule with what is the same in all its rows: a rate, the options that everybody is told, and those that are in
-    its name (AdamW's decoupling).
+    its name (AdamW's decoupling). matrices: whether it steps matrices alone. wide: how near Martlet comes to the oracle
+    in float64.
     """
 
     rule: oracles.Rule
     lr: float
     options: dict[str, Any]
     named: dict[str, Any] = field(default_factory=dict)
+    matrices: bool = False
+    wide: float = 2e-11
 
 
 ADAM = {"betas": (0.9, 0.999), "eps": 1e-8}
@@ -56,5 +59,14 @@ ALGORITHMS = {
     "LARS": Algorithm(oracles.lars, 1.0, {"momentum": 0.9, "trust_coefficient": 1e-3, "eps": 1e-8, **NO_DECAY}),
     "MARS": Algorithm(oracles.mars, 3e-3, {"betas": (0.95, 0.99), "eps": 1e-8, "gamma": 0.025, **NO_DECAY}, DECOUPLED),
     "Prodigy": Algorithm(oracles.prodigy, 1.0, {"betas": (0.9, 0.999), "eps": 1e-8, "d0": 1e-3, "growth_rate": 1.02}),
+    # Its products are in float32, and make small singular values some hundred times larger.
+    "Muon": Algorithm(
+        oracles.muon,
+        1e-3,
+        {"momentum": 0.95, "eps": 1e-7, "ns_coefficients": (3.4445, -4.775, 2.0315), **NO_DECAY},
+        DECOUPLED,
+        matrices=True,
+        wide=1e-4,
+    ),
     "StableAdamW": Algorithm(oracles.stable_adamw, 1e-3, {"betas": (0.9, 0.99), "eps": 1e-8, **NO_DECAY}, DECOUPLED),
 }

@@ -52,15 +52,15 @@ def there(row: Row) -> tuple[Any, Run]:
     own = dict(row.own)
     if row.rates == "constant" and "optax" in row.peer:
         own["fixed_rate"] = True
-    peer = PEERS[row.peer].start(
-        row.call or row.algorithm, parity_inputs.begun(np.float64), lambda t: parity_inputs.rate(row, t), options, own
-    )
+    start = parity_inputs.begun(row, np.float64)
+    peer = PEERS[row.peer].start(row.call or row.algorithm, start, lambda t: parity_inputs.rate(row, t), options, own)
     return peer, ours
 
 
 def steps(run: Run, first: int, count: int) -> None:
     for t in range(first, first + count):
-        run.step(t, [grad.astype(np.float64) for grad in parity_inputs.gradients(t, denormals=False)])
+        grads = parity_inputs.gradients(t, denormals=False)[: len(run.values())]
+        run.step(t, [grad.astype(np.float64) for grad in grads])
 
 
 def put(run: Any, values: list[Any]) -> None:

@@ -9,6 +9,7 @@ from oracles._step import LONG, Array, Rule, State, step, steps
 from oracles.adam import adabelief, adabound, adam, adamax, laprop, nadam, radam
 from oracles.classic import adadelta, adagrad, asgd, lion, rmsprop, rprop, sgd
 from oracles.estimates import prodigy
+from oracles.matrices import muon
 from oracles.norms import lamb, lars, mars, stable_adamw
 from oracles.recent import (
     adafactor,
@@ -42,6 +43,7 @@ __all__ = [
     "lars",
     "lion",
     "mars",
+    "muon",
     "nadam",
     "prodigy",
     "radam",
