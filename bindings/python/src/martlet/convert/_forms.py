@@ -100,6 +100,7 @@ KERAS = (
         theirs={"weight_decay": NONE},
         made={"weight_sum": lambda t, numbers: t, "lr_max": lambda t, numbers: numbers["lr"]},
     ),
+    Form("Muon", _ffi.MUON, differs="Keras's Muon keeps sums of gradients, and Adam's moments of the rest, as one list"),
     Form("Adafactor", _ffi.ADAFACTOR, differs="Keras's Adafactor calls its averages of rows and of columns alike"),
 )
 
@@ -216,5 +217,6 @@ OPTAX = (
         _ffi.ADAFACTOR,
         differs="optax's adafactor averages over the two largest dimensions, not the last two",
     ),
+    Form("muon", _ffi.MUON, differs="optax's muon keeps its momentum beside adam's moments of the rest"),
     Form("rprop", _ffi.RPROP, differs="optax's rprop makes each step's move one step late"),
 )
