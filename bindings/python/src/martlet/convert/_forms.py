@@ -100,7 +100,7 @@ KERAS = (
         theirs={"weight_decay": NONE},
         made={"weight_sum": lambda t, numbers: t, "lr_max": lambda t, numbers: numbers["lr"]},
     ),
-    Form("Muon", _ffi.MUON, differs="Keras's Muon keeps sums of gradients, and Adam's moments of the rest, as one list"),
+    Form("Muon", _ffi.MUON, differs="Keras's Muon keeps sums of gradients beside Adam's moments of the rest"),
     Form("Adafactor", _ffi.ADAFACTOR, differs="Keras's Adafactor calls its averages of rows and of columns alike"),
 )
 
