@@ -64,6 +64,7 @@ GOOD(config_init) { a->out_config = &w->config.config, a->struct_size = sizeof(m
 GOOD(algorithm_name) { a->algorithm = MARTLET_ADAM; }
 GOOD(algorithm_slot_count) { a->out_count = &w->out_int64, a->config = &w->config.config; }
 GOOD(algorithm_flags) { a->algorithm = MARTLET_ADAM; }
+GOOD(algorithm_needs) { a->algorithm = MARTLET_MUON; }
 GOOD(hyperparameter_name) { a->hyperparameter = MARTLET_RHO; }
 GOOD(slot_get) { a->out_slot = &w->out_slot, a->config = &w->config.config, a->slot = 1; }
 GOOD(report_init) { a->out_report = &w->report.report, a->struct_size = sizeof(martlet_report); }
