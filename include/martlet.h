@@ -78,8 +78,8 @@ extern "C" {
  *             that another thread was inside at the fork answers MARTLET_ERROR_INTERRUPTED in the child
  *             until it is destroyed.
  * Numbers     The same inputs give the same bits for every thread count, alignment and language, in steps of
- *             optimizers also for every instruction set. A NaN result is a NaN everywhere; its sign and
- *             payload are not promised.
+ *             optimizers, but for Muon's, also for every instruction set. A NaN result is a NaN everywhere;
+ *             its sign and payload are not promised.
  *             The host's rounding, flush and exception modes are as before after every call.
  * ------------------------------------------------------------------------------------------------- */
 
