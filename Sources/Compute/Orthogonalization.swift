@@ -19,7 +19,7 @@ package struct NewtonSchulz: BitwiseCopyable {
 
     package var rows: InlineArray<5, Row>
     package var steps: Int
-    /// A norm below it leaves nothing of the matrix.
+    /// A norm below it, as one of 0, leaves nothing of the matrix.
     package var floor: Double
     /// What the norm is multiplied by first, so that it bounds the largest singular value in spite of rounding.
     package var margin: Double
@@ -167,7 +167,7 @@ extension Execution {
         unsafe execution.run(sums)
         unsafe execution.run(TotalRequest(sums))
         let norm = unsafe partial.pointee.squareRoot()
-        if unsafe norm < form.iteration.floor { return false }
+        if unsafe norm == 0 || norm < form.iteration.floor { return false }
         unsafe execution.run(
             TurnRequest(
                 rows: form.short, columns: form.long, from: x, fromDouble: false, fromStride: form.longStride,
@@ -191,10 +191,10 @@ extension Execution {
         }
     }
 
-    /// Errors of the polynomials' products grow, so that X is multiplied in between, after the first three.
+    /// Errors of the polynomials' products grow, so that X is multiplied in between, after every third step.
     private mutating func runGram() {
         var isFirst = true
-        let (steps, restart) = unsafe (form.iteration.steps, min(2, form.iteration.steps - 2))
+        let steps = unsafe form.iteration.steps
         unsafe square(of: x, to: a)
         for step in 0..<steps {
             let row = unsafe form.iteration[step]
@@ -208,7 +208,7 @@ extension Execution {
                 unsafe combine(diagonal: 0, row.a, c, 1, d, to: c)
             }
             isFirst = false
-            if step == restart {
+            if step % 3 == 2 && step < steps - 1 {
                 unsafe apply(c)
                 unsafe square(of: x, to: a)
                 isFirst = true
@@ -230,6 +230,7 @@ extension Execution {
                 rows: short, inner: form.long, columns: short,
                 left: Factor(base: x, rowStride: stride, columnStride: 1),
                 right: Factor(base: x, rowStride: 1, columnStride: stride), out: out, outStride: form.shortStride))
+        // What is above the diagonal mirrors what is below.
         unsafe combine(diagonal: 0, 1, out, 0, nil, to: out)
     }
 

@@ -24,7 +24,7 @@
         unsafe (self.from, self.fromDouble, self.fromStride) = unsafe (from, fromDouble, fromStride)
         unsafe (self.to, self.toDouble, self.toStride) = unsafe (to, toDouble, toStride)
         unsafe (self.turns, self.scale) = (turns, scale)
-        unsafe cut = Cut(rows, by: max(16_384 / max(columns, 1), 64) + 15 & ~15)
+        unsafe cut = Cut(rows, by: (max(16_384 / max(columns, 1), 64) + 15) & ~15)
     }
 
     package var pieces: Int { unsafe cut.pieces }

@@ -146,7 +146,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         return definition.problem(configuration, shape)
     }
 
-    /// Which matrices are made orthogonal before its last pass, without their addresses; nil: none.
+    /// Which matrices are made orthogonal before its second pass, without their addresses; nil: none.
     func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
     ) -> Orthogonalization? {
@@ -194,7 +194,8 @@ protocol AlgorithmDefinition {
     /// What is wrong with a parameter of these sizes; nil: nothing.
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String?
     static var takesMatricesAlone: Bool { get }
-    /// Which matrices are made orthogonal before the last pass, of what the first has left in their factors' place; nil: none.
+    /// Which matrices are made orthogonal before the second of two passes, of what the first has left in their factors'
+    /// place; nil: none.
     static func orthogonalization(
         _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
     ) -> Orthogonalization?

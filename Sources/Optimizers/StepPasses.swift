@@ -11,7 +11,7 @@ import MartletPlatform
         /// As the passes see it, and as it is.
         let shape, parameter: ParameterShape
         let memory: GridMemory.Kind
-        /// What is made orthogonal before the last pass.
+        /// What is made orthogonal before the second pass, which is the last.
         let matrices: Orthogonalization?
         /// The parameter's scalars; nil where it has none.
         let scalars: UnsafeMutablePointer<ScalarSlots>?

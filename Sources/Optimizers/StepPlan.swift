@@ -279,19 +279,23 @@ public struct StepReport: Sendable {
             )
         }
         let chosen = try Settings.chosenISA
-        let isa = unsafe chosen ?? (passes.isEmpty ? work.suitableISA : passes.suitableISA)
+        // What products give differs between instruction sets, so that the size of a step has no say in which it is.
+        let ofMatrices = chosen ?? .best
+        let isa =
+            unsafe matrixPasses.isEmpty
+            ? chosen ?? (passes.isEmpty ? work.suitableISA : passes.suitableISA) : ofMatrices
         let most = if let threads { threads } else { try Settings.threads }
         try unsafe placePasses(threads: most)
         let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
-        let passed = unsafe passes.run(isa: isa, threads: most)
-        // What products give differs between instruction sets, so that the size of a step has no say in which it is.
-        let working = unsafe max(swept, passed, matrixPasses.run(isa: chosen ?? .best, threads: most))
+        let passed = unsafe passes.run(isa: chosen ?? passes.suitableISA, threads: most)
+        let working = unsafe max(swept, passed, matrixPasses.run(isa: ofMatrices, threads: most))
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
         if unsafe mode == nil { for index in unsafe 0..<counterCount { unsafe counters[index].write() } }
         return unsafe StepReport(skipped: skipped)
     }
+
     /// Takes the memory of steps of several passes, which use it one after the other; nothing that is done afterwards can
     /// fail. Throws `.memory`.
     @inline(never)

@@ -177,14 +177,15 @@ private struct Plain {
     }
 
     /// A gradient of nothing, and one under the floor, leave all but the decay.
-    @Test(arguments: [0, 1e-30, 1e-12]) func leavesMatricesOfNothing(gradient: Double) throws {
+    @Test(arguments: [0, 1e-30, 1e-12], [1e-7, 0]) func leavesMatricesOfNothing(gradient: Double, eps: Double) throws {
+        if gradient != 0 && eps == 0 { return }
         let parameter = Self.parameter([12, 20])
         let value = Self.numbers(parameter.view.value)
         for index in 0..<240 {
             parameter.view.gradient.set(index, gradient)
             parameter.view.state[0].set(index, 0)
         }
-        try step([parameter], [Configuration(.muon) { $0.weightDecay = 0 }])
+        try step([parameter], [Configuration(.muon) { ($0.weightDecay, $0.eps) = (0, eps) }])
         #expect(Self.numbers(parameter.view.value) == value)
     }
 

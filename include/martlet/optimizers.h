@@ -126,9 +126,9 @@ extern "C" {
  *           O: X = u / |u|, transposed where it has more rows than columns;  ns_steps times
  *           A = X X', X <- ns_a X + (ns_b A + ns_c A^2) X, in fp32, or in fewer products of the same polynomials. QUINTIC
  *           and POLAR_EXPRESS have lists of coefficients, the last for all further steps; POLAR_EXPRESS X = u / (1.02
- *           |u|). Where |u| is under eps, O is 0. The same bits for any threads, on one instruction set. Jordan et al.:
- *           Muon. 2024. Scales: Liu et al., arXiv:2502.16982; Bernstein, Newhouse, arXiv:2409.20325. Lists: Amsel,
- *           Persson, Musco, Gower: The Polar Express. arXiv:2505.16932
+ *           |u|). u is rounded to fp32 first; where |u| is 0 or under eps, O is 0. The same bits for any threads, on
+ *           one instruction set. Jordan et al.: Muon. 2024. Scales: Liu et al., arXiv:2502.16982; Bernstein, Newhouse,
+ *           arXiv:2409.20325. Lists: Amsel, Persson, Musco, Gower: The Polar Express. arXiv:2505.16932
  * Prodigy   [exp_avg m, exp_avg_sq v, s, p0: p at the first step; scalars d, d_max, d_numerator: d0, d0 and 0 at first]
  *           a = d lr, with BIAS_CORRECTION times sqrt(c2) / c1;  m, v as Adam's of d g for g
  *           s <- beta3 s + d / d0 a g, with SAFEGUARD_WARMUP d for a;  a beta3 of 0 is sqrt(beta2)
@@ -143,7 +143,8 @@ extern "C" {
  * MARS      [last_grad q, exp_avg m, exp_avg_sq v] c = g + gamma beta1 / (1 - beta1) (g - q);  q <- g
  *           c <- c / max(1, |c|), which is over all elements of the parameter;  m, v as Adam's of c for g
  *           p <- (1 - lr weight_decay) p - lr m / c1 / (sqrt(v / c2) + eps). Decay is decoupled always; a norm that is
- *           NaN clips nothing. Yuan, Liu, Wu, Zhou, Gu: MARS. arXiv:2411.10438, algorithm 2, its approximate form
+ *           NaN clips nothing, and one that is infinite leaves 0 of c. Yuan, Liu, Wu, Zhou, Gu: MARS. arXiv:2411.10438,
+ *           algorithm 2, its approximate form
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
@@ -284,7 +285,8 @@ extern "C" {
 #define MARTLET_BLOCKS 39
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
- * in range (or any finite one, with MARTLET_WIDE_RANGES), a field that it does not read must be NaN.
+ * in range (or any finite one, with MARTLET_WIDE_RANGES; counts stay in their range), a field that it does not read
+ * must be NaN.
  * Defaults are the algorithm's; martlet_config_init writes them. */
 typedef struct martlet_config {
     uint32_t struct_size;
@@ -330,7 +332,7 @@ typedef struct martlet_config {
     double ns_a;                      /* their coefficients: of X, */
     double ns_b;                      /* of X X' X, */
     double ns_c;                      /* and of X X' X X' X */
-    double blocks;                    /* matrices one above the other in a parameter, a whole number, 1 or more */
+    double blocks;                    /* matrices one above the other in a parameter, a whole number, 1 to 2^31 */
 } martlet_config;
 
 /* What kinds of slots there are: how many numbers one has for a parameter. */

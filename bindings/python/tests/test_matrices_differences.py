@@ -39,10 +39,26 @@ def test_muon_iterates_in_float32(dtype: Any) -> None:
     np.testing.assert_allclose(step(gradient), orthogonal(gradient.astype(np.float64)), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("steps", [20, 99])
+@pytest.mark.parametrize("shape", [(24, 96), (96, 24), (24, 24)])
+def test_errors_of_many_steps_do_not_add_up(steps: int, shape: tuple[int, int]) -> None:
+    """Of a matrix whose singular values fall to 1e-4: what float32 loses of the smallest is all that is lost."""
+    left, right = (np.linalg.qr(noise(side, 24, seed=side))[0] for side in shape)
+    values = 10 ** np.linspace(0, -4, 24)
+    gradient = ((left * values) @ right.T).astype(np.float32)
+    found = step(gradient, ns_steps=steps, ns_coefficients=(1.875, -1.25, 0.375))
+    np.testing.assert_allclose(found / max(1, shape[0] / shape[1]) ** 0.5, left @ right.T, rtol=0, atol=5e-4)
+
+
 @pytest.mark.parametrize("size", [1e-8, 1e-12, 0.0])
 def test_muon_leaves_matrices_whose_gradient_is_under_eps(size: float) -> None:
     gradient = noise(12, 20)
     assert not step(gradient * size / np.linalg.norm(gradient)).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_muon_leaves_matrices_of_zeros_without_eps(dtype: Any) -> None:
+    assert not step(np.zeros((3, 4), dtype), eps=0.0).any()
 
 
 def test_muon_counts_rows_as_outputs() -> None:
