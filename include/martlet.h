@@ -259,7 +259,9 @@ typedef struct martlet_parameter {
 }
 #endif
 
-#include "martlet/optimizers.h" /* sections 6 to 9 */
+#include "martlet/optimizers.h" /* sections 6 to 8 */
+
+#include "martlet/schedules.h" /* section 9 */
 
 #include "martlet/models.h" /* sections 10 to 12 */
 

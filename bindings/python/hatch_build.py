@@ -20,7 +20,12 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "libmartlet.so.0"
-HEADERS = ("include/martlet.h", "include/martlet/optimizers.h", "include/martlet/models.h")
+HEADERS = (
+    "include/martlet.h",
+    "include/martlet/optimizers.h",
+    "include/martlet/schedules.h",
+    "include/martlet/models.h",
+)
 # Templates in bindings/c, which `make install` fills too.
 CMAKE = ("MartletConfig.cmake.in", "MartletConfigVersion.cmake.in")
 SWIFT_WANTED = (

@@ -97,6 +97,7 @@ def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
         "martlet/include/martlet.h",
         "martlet/include/martlet/optimizers.h",
         "martlet/include/martlet/models.h",
+        "martlet/include/martlet/schedules.h",
         "martlet/py.typed",
         "martlet/torch/adam.py",
     ):
