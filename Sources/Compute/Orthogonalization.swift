@@ -1,7 +1,7 @@
 // Matrices made nearly orthogonal by Newton-Schulz iterations, as Muon (Jordan et al., 2024) and torch.optim.Muon have them:
 //     X = U / |U|, transposed where it has more rows than columns
 //     A = X X',  X <- a X + (b A + c A^2) X, for each of the coefficients' steps
-// or in Gram's form (Jordan's X X' kept up to date in place of X, which is multiplied once, by all polynomials together):
+// or in Gram's form, which keeps X X' up to date in place of X, and multiplies that by several polynomials together:
 //     R = X X',  Z = b R + c R^2,  Q <- Q (a I + Z),  R <- (a I + Z)^2 R,  and X <- Q X at last
 // which is less work where one side is longer than the other. Products are fp32; those that are symmetric are half the
 // work. Sums depend on sizes alone.
@@ -253,7 +253,7 @@ extension Execution {
     ) {
         unsafe execution.run(
             SymmetricRequest(
-                size: form.short, diagonal: diagonal, ofMatrix, matrix, ofProduct,
+                stride: form.shortStride, diagonal: diagonal, ofMatrix, matrix, ofProduct,
                 product.map { unsafe UnsafePointer($0) }, out: out))
     }
 

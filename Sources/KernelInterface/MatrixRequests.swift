@@ -32,11 +32,12 @@
 }
 
 /// out = diagonal I + ofMatrix matrix + ofProduct product, for symmetric matrices of which only what is on and below the
-/// diagonal is read; all of `out` is written, which may be one of the two. Rows lie `stride` numbers apart, a multiple of
-/// sixteen, and there are as many of them: what is behind the size is written too, and nobody's.
+/// diagonal is read; all of `out` is written, which may be one of the two. Their sizes are filled up to sixteens: what is
+/// behind a matrix is written too, and nobody's.
 @unsafe package struct SymmetricRequest: PieceRequest {
     package static var kernel: Kernel { .symmetric }
-    package let size: Int
+    /// Rows and columns, a multiple of sixteen.
+    package let stride: Int
     package let diagonal, ofMatrix, ofProduct: Float
     package let matrix: UnsafePointer<Float>
     /// nil: none.
@@ -44,14 +45,13 @@
     package let out: UnsafeMutablePointer<Float>
 
     package init(
-        size: Int, diagonal: Float, _ ofMatrix: Float, _ matrix: UnsafePointer<Float>, _ ofProduct: Float,
+        stride: Int, diagonal: Float, _ ofMatrix: Float, _ matrix: UnsafePointer<Float>, _ ofProduct: Float,
         _ product: UnsafePointer<Float>?, out: UnsafeMutablePointer<Float>
     ) {
-        unsafe (self.size, self.diagonal, self.ofMatrix, self.ofProduct) = (size, diagonal, ofMatrix, ofProduct)
+        unsafe (self.stride, self.diagonal, self.ofMatrix, self.ofProduct) = (stride, diagonal, ofMatrix, ofProduct)
         unsafe (self.matrix, self.product, self.out) = unsafe (matrix, product, out)
     }
 
-    package var stride: Int { unsafe (size + 15) & ~15 }
     /// One for each sixteen rows, the longest first.
     package var pieces: Int { unsafe stride / 16 }
     package var nanoseconds: Int { unsafe stride * stride / 4 }

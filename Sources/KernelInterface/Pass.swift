@@ -133,9 +133,9 @@ package struct Grid: BitwiseCopyable {
     /// What a parameter's passes leave for one another beside the sums over all elements.
     package enum Kind {
         case sums
-        /// Factors of rows and columns.
-        case factors
-        /// Those, and sums by row and by column.
+        /// Factors of rows and columns, of which those of columns have so many bytes.
+        case factors(bytes: Int)
+        /// Factors, and sums by row and by column.
         case grid
     }
 
@@ -151,11 +151,14 @@ package struct Grid: BitwiseCopyable {
             return end
         }
         _ = unsafe take(sumCount * grid.tiles)
-        if kind == .sums { return (0, 0, 0, 0, end) }
+        if case .sums = kind { return (0, 0, 0, 0, end) }
         let (rows, columns) = (grid.matrices * grid.rows, grid.matrices * grid.columns)
         let rowFactors = take(rows)
+        if case .factors(let bytes) = kind {
+            let columnFactors = take((columns * bytes + 7) / 8)
+            return (0, 0, rowFactors, columnFactors, end)
+        }
         let columnFactors = take(columns)
-        if kind == .factors { return (0, 0, rowFactors, columnFactors, end) }
         let rowSums = take(rows * grid.columnTiles)
         let columnSums = take(columns * grid.rowTiles)
         return (rowSums, columnSums, rowFactors, columnFactors, end)

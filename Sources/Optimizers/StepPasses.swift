@@ -52,7 +52,7 @@ import MartletPlatform
         _ parameter: ParameterView, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots, _ run: Run,
         _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
         _ mode: FloatingPointMode, _ layout: Layout?
-    ) throws(MartletError) {
+    ) {
         func slot(_ kind: Slot.Kind) -> Operand {
             guard let index = slots.firstIndex(where: { $0.kind == kind }),
                 let base = unsafe parameter.state.span[index].base
@@ -61,7 +61,9 @@ import MartletPlatform
         }
         let shape = algorithm.shape(given)
         let matrices = unsafe algorithm.orthogonalization(given, isDouble: run.isDouble, coefficients)
-        let kind: GridMemory.Kind = unsafe matrices != nil ? .factors : shape.hasLargeMatrices ? .grid : .sums
+        let kind: GridMemory.Kind =
+            unsafe matrices != nil
+            ? .factors(bytes: run.isDouble ? 8 : 4) : shape.hasLargeMatrices ? .grid : .sums
         let owner = unsafe Owner(
             algorithm: algorithm, shape: shape, parameter: given, memory: kind, matrices: matrices,
             scalars: scalars)

@@ -168,13 +168,12 @@ public struct StepReport: Sendable {
     ) throws(MartletError) {
         try unsafe formCoefficients(parameter, group, step)
         if unsafe parameter.value.count == 0 { return }
-        let slots = unsafe group.pointee.slots.elementCount(for: shape)
-        let rule = unsafe group.pointee.rule
-        let (run, layout) = unsafe laidOut(parameter, slots: slots, sorts: rule != nil, check)
+        let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
+        let (rule, mode) = unsafe (group.pointee.rule, group.pointee.mode)
+        let (run, layout) = unsafe laidOut(parameter, slots: elementSlots, sorts: rule != nil, check)
         if let rule {
             unsafe work.add(
-                WorkItem(
-                    run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout))
+                WorkItem(run: run, rule: rule, coefficients: latestCoefficients, mode: mode, layout: layout))
             return
         }
         // Its coefficients change from pass to pass.
@@ -182,12 +181,13 @@ public struct StepReport: Sendable {
         if unsafe own != latestCoefficients {
             unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
         }
-        let algorithm = unsafe group.pointee.configuration.algorithm
-        var list = unsafe algorithm.takesMatricesAlone ? matrixPasses : passes
-        try unsafe list.add(
-            parameter, shape, algorithm, group.pointee.slots, run, own,
-            group.pointee.slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil, group.pointee.mode, layout)
-        if algorithm.takesMatricesAlone { unsafe matrixPasses = unsafe list } else { unsafe passes = unsafe list }
+        let (algorithm, slots) = unsafe (group.pointee.configuration.algorithm, group.pointee.slots)
+        let ownScalars = unsafe slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil
+        if algorithm.takesMatricesAlone {
+            unsafe matrixPasses.add(parameter, shape, algorithm, slots, run, own, ownScalars, mode, layout)
+        } else {
+            unsafe passes.add(parameter, shape, algorithm, slots, run, own, ownScalars, mode, layout)
+        }
     }
 
     /// Adds the move between a Schedule-Free parameter's two points, on the way to its first slot.

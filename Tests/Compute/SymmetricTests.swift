@@ -57,7 +57,7 @@ import Testing
                 let out = inPlace ? l : Memory(byteCount: stride * stride * 4)
                 try Execution(mode: .exact, isa: isa, threads: 2, sharesAll: true).run(
                     SymmetricRequest(
-                        size: size, diagonal: 3, 0.5, m.pointer(), -2, l.pointer(), out: out.pointer()))
+                        stride: stride, diagonal: 3, 0.5, m.pointer(), -2, l.pointer(), out: out.pointer()))
                 let result = out.contents(Float.self)
                 for row in 0..<size {
                     for column in 0..<size {

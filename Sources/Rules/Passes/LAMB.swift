@@ -55,7 +55,7 @@ struct LAMBDirectionRule<Value: Lanes>: PassRule {
     }
 }
 
-struct LAMBUpdateRule<Value: Lanes>: PassRule {
+struct LAMBUpdateRule<Value: Lanes>: ValueUpdate {
     private let direction: LAMBDirection<Value>
     private let decay, stepSize: Value
 
@@ -67,15 +67,7 @@ struct LAMBUpdateRule<Value: Lanes>: PassRule {
     }
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { true }
-    @inline(__always)
-    static var writesValue: Bool { true }
-    @inline(__always)
     static var slotCount: Int { 2 }
-    @inline(__always)
-    var writtenSlots: Int { 0 }
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {

@@ -35,7 +35,7 @@ struct MuonMomentumRule<Value: Lanes>: PassRule {
     }
 }
 
-struct MuonUpdateRule<Value: Lanes>: PassRule {
+struct MuonUpdateRule<Value: Lanes>: ValueUpdate {
     private let terms: AnyTerms<Value>
     let rowScale: Double
 
@@ -45,12 +45,6 @@ struct MuonUpdateRule<Value: Lanes>: PassRule {
         rowScale = coefficients.stepSize
     }
 
-    @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { true }
-    @inline(__always)
-    static var writesValue: Bool { true }
     @inline(__always)
     static var usesFactors: Bool { true }
 

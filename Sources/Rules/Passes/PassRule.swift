@@ -67,3 +67,17 @@ extension PassRule {
     @inline(__always)
     var rowScale: Double { 1 }
 }
+
+/// A pass that moves the value by what earlier passes left in the slots, or as factors, and writes nothing else.
+protocol ValueUpdate: PassRule {}
+
+extension ValueUpdate {
+    @inline(__always)
+    static var readsGradient: Bool { false }
+    @inline(__always)
+    static var readsValue: Bool { true }
+    @inline(__always)
+    static var writesValue: Bool { true }
+    @inline(__always)
+    var writtenSlots: Int { 0 }
+}

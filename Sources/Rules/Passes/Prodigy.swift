@@ -48,7 +48,7 @@ struct ProdigyAveragesRule<Value: Lanes>: PassRule {
     }
 }
 
-struct ProdigyUpdateRule<Value: Lanes>: PassRule {
+struct ProdigyUpdateRule<Value: Lanes>: ValueUpdate {
     private let terms: AnyTerms<Value>
     private let stepSize, eps: Value
     private let stands: Choice<Value>
@@ -62,15 +62,7 @@ struct ProdigyUpdateRule<Value: Lanes>: PassRule {
     }
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { true }
-    @inline(__always)
-    static var writesValue: Bool { true }
-    @inline(__always)
     static var slotCount: Int { 2 }
-    @inline(__always)
-    var writtenSlots: Int { 0 }
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {

@@ -33,7 +33,7 @@ struct StableAdamWAveragesRule<Value: Lanes>: PassRule {
     }
 }
 
-struct StableAdamWUpdateRule<Value: Lanes>: PassRule {
+struct StableAdamWUpdateRule<Value: Lanes>: ValueUpdate {
     private let terms: AnyTerms<Value>
     private let eps, stepSize: Value
 
@@ -45,15 +45,7 @@ struct StableAdamWUpdateRule<Value: Lanes>: PassRule {
     }
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { true }
-    @inline(__always)
-    static var writesValue: Bool { true }
-    @inline(__always)
     static var slotCount: Int { 2 }
-    @inline(__always)
-    var writtenSlots: Int { 0 }
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {
