@@ -60,7 +60,9 @@ enum Prodigy: AlgorithmDefinition {
         result.isFirst = progress.isFirst ? 1 : 0
         result.stands = configuration.lr == 0 ? 1 : 0
         result.step = progress.t
-        (result.ownD, result.ownLargest) = (progress.scalars[0], progress.scalars[1])
+        // An estimate that is no distance gives no step.
+        result.ownD = progress.scalars[0] > 0 ? progress.scalars[0] : .nan
+        result.ownLargest = progress.scalars[1]
         result.ownNumerator = progress.scalars[2]
         return result
     }

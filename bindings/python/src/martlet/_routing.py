@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from martlet._errors import ArgumentError, DTypeError, ShapeError
 
 MUON, ADAMW = "muon", "adamw"
+# Jordan's rate for what Muon does not step.
+_ADAMW_LR = 3e-4
 
 # Layers that give a model's outputs, and tables of embeddings, by what they are usually called.
 HEADS = frozenset({"lm_head", "head", "classifier", "score", "logits", "output_layer", "output_projection"})
@@ -36,6 +38,7 @@ class Rules:
     name and a parameter that gives an algorithm or None; blocks: by pattern, the matrices in a parameter.
 
     A pattern is a glob of a parameter's name, or of the name of a module that it is in: "head" is of "head.weight" too.
+    One that gives Muon a module's matrices leaves its vectors alone.
     """
 
     def __init__(self, rules: Any, blocks: Any) -> None:
@@ -55,8 +58,11 @@ class Rules:
         """Where each parameter goes. known: what the layers of parameters say, by name."""
         routes = [self._route(name, parameter, known.get(name)) for name, parameter in named]
         names = [name for name, _ in named]
-        for pattern, _ in self._pairs:
+        for pattern, algorithm in self._pairs:
             _check_found(pattern, "rules", names, names)
+            if algorithm == MUON:
+                found = [(name, tuple(parameter.shape)) for name, parameter in named if _matches(pattern, name)]
+                check_matrix(*max(found, key=lambda of: len(of[1])))
         matrices = [name for name, route in zip(names, routes, strict=True) if route.algorithm == MUON]
         for pattern, _ in self._blocks:
             _check_found(pattern, "blocks", matrices, names)
@@ -82,9 +88,14 @@ class Rules:
                 return None
             return Route(_check_algorithm(said, f"rules({name!r}, ...) is {said!r}"), "the function given as rules")
         for pattern, algorithm in self._pairs:
-            if _matches(pattern, name):
+            if (algorithm != MUON or len(parameter.shape) > 1) and _matches(pattern, name):
                 return Route(algorithm, f"rules has {pattern!r}")
         return None
+
+
+def adamw_rate(lr: Any, adjust_lr_fn: Any) -> Any:
+    """AdamW's rate beside Muon's, where none is given: the same, if that is scaled to steps of AdamW's size."""
+    return lr if adjust_lr_fn == "match_rms_adamw" else _ADAMW_LR
 
 
 def _usual(name: str, shape: tuple[int, ...]) -> Route:

@@ -14,8 +14,6 @@ from martlet._routing import ADAMW, MUON, Route, Rules
 from martlet._spellings import OMITTED
 from martlet.optim._optimizer import Optimizer, with_schedule
 
-# Jordan's rate for what Muon does not step.
-_ADAMW_LR = 3e-4
 _SHARED = ("maximize", "flush_denormals", "cautious_weight_decay", "corrected_weight_decay")
 
 
@@ -30,14 +28,16 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON):
     nesterov               look ahead along the momentum
     ns_coefficients        (a, b, c) of Newton-Schulz's polynomial, or "simple", which are the defaults, "quintic" or
                            "polar_express", which have others at each step
-    eps (or epsilon)       a norm under which a matrix stays where it is. Default 1e-7
+    eps (or epsilon)       a norm under which a matrix stays where it is. Default 1e-7. Matrices are made orthogonal in
+                           float32, and float64 gradients past its range become NaN
     ns_steps               Newton-Schulz's steps. Default 5
     adjust_lr_fn           how the rate follows from a matrix's sizes: "original", as None, sqrt(max(1, rows /
                            columns)); "match_rms_adamw", 0.2 sqrt(max(rows, columns)), whose steps have AdamW's size;
                            "spectral", sqrt(rows / columns)
     rules                  the caller's rules, before those below: (pattern, "muon" or "adamw") pairs, of which the
                            first that matches counts, or a function of a name and an array that gives one of the two,
-                           or None. A pattern is a glob of an array's name, or of what stands before a dot in it
+                           or None. A pattern is a glob of an array's name, or of what stands before a dot in it;
+                           "muon" leaves vectors under it to AdamW
     blocks                 how many matrices lie one above the other in fused projections: {"*.qkv": 3}, by such
                            patterns; a number is for all
     adamw_lr               AdamW's learning rate. None: lr with "match_rms_adamw", else 3e-4
@@ -86,7 +86,7 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON):
         }
         if adamw_lr is None:
             rate = next((rate for rate in (lr, options.get("learning_rate")) if rate is not None), 1e-3)
-            adamw_lr = rate if adjust_lr_fn == "match_rms_adamw" else _ADAMW_LR
+            adamw_lr = _routing.adamw_rate(rate, adjust_lr_fn)
         if adamw_weight_decay is None:
             usual = _algorithms.of(self._algorithm).defaults["weight_decay"]
             adamw_weight_decay = usual if weight_decay is OMITTED else weight_decay

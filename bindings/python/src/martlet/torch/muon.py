@@ -21,8 +21,6 @@ Named = list[tuple[str, Tensor]]
 
 # The arguments of the constructor that are not options of Muon's groups.
 _ROUTING = ("params", "rules", "blocks", "adamw_lr", "adamw_betas", "adamw_eps", "adamw_weight_decay")
-# Jordan's rate for what Muon does not step.
-_ADAMW_LR = 3e-4
 
 
 class Muon(Optimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, "Muon", None)):
@@ -38,14 +36,16 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, 
     nesterov         look ahead along the momentum
     ns_coefficients  (a, b, c) of Newton-Schulz's polynomial, or "simple", which are the defaults, "quintic" or
                      "polar_express", which have others at each step
-    eps              a norm under which a matrix stays where it is. Default 1e-7
+    eps              a norm under which a matrix stays where it is. Default 1e-7. Matrices are made orthogonal in
+                     float32, and float64 gradients past its range become NaN
     ns_steps         Newton-Schulz's steps. Default 5
     adjust_lr_fn     how the rate follows from a matrix's sizes: "original", as None, sqrt(max(1, rows / columns));
                      "match_rms_adamw", 0.2 sqrt(max(rows, columns)), whose steps have AdamW's size; "spectral", torch's
                      "spectral_unclamped", sqrt(rows / columns)
     rules            the caller's rules, before those below: (pattern, "muon" or "adamw") pairs, of which the first that
                      matches counts, or a function of a name and a parameter that gives one of the two, or None. A
-                     pattern is a glob of a parameter's name or of a module's in which it is
+                     pattern is a glob of a parameter's name or of a module's in which it is, whose vectors "muon"
+                     leaves to AdamW
     blocks           how many matrices lie one above the other in fused projections: {"*.qkv": 3}, by such patterns.
                      They are made orthogonal each by itself. In a group: "blocks": 3; a number is for all groups
     adamw_lr         AdamW's learning rate. None: lr with "match_rms_adamw", else 3e-4
@@ -85,10 +85,8 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, 
         **options: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in _ROUTING}
-        if adamw_lr is None:
-            adamw_lr = lr if adjust_lr_fn == "match_rms_adamw" else _ADAMW_LR
         adamw = {
-            "lr": adamw_lr,
+            "lr": _routing.adamw_rate(lr, adjust_lr_fn) if adamw_lr is None else adamw_lr,
             "betas": adamw_betas,
             "eps": adamw_eps,
             "weight_decay": weight_decay if adamw_weight_decay is None else adamw_weight_decay,
@@ -127,6 +125,9 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own, for Muon, or for the "algorithm" that the group says."""
         if isinstance(param_group, dict) and "use_muon" in param_group:
+            if "algorithm" in param_group:
+                index = len(self.param_groups)
+                raise ArgumentError(f"param_groups[{index}] has 'use_muon' and 'algorithm'; wanted one of the two")
             param_group = {key: value for key, value in param_group.items() if key != "use_muon"} | {
                 "algorithm": MUON if param_group["use_muon"] else ADAMW
             }

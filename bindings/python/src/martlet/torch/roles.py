@@ -71,8 +71,9 @@ def _heads(module: nn.Module) -> Iterator[nn.Module]:
             layers = getattr(module, method)()
         except (AttributeError, TypeError):  # it has none, or one of another meaning
             continue
-        if layers is not None:
-            yield from (layer for layer in (layers if isinstance(layers, tuple) else (layers,)))
+        several = layers if isinstance(layers, tuple | list) else (layers,)
+        if found := [layer for layer in several if isinstance(layer, nn.Module)]:
+            yield from found
             return
     last: tuple[str, nn.Module] | None = None
     shapes: dict[str, tuple[int, ...]] = {}
