@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,8 @@ import martlet.torch
 from martlet import _algorithms, _ffi, _ffi_optimizers, _groups, _spellings, functional, nn, optim
 from martlet._config import SEMANTICS, defaults
 from networks import digits_like, mlp
+from trajectories import ARRAYS, TENSORS, gradients, near, parameters, shapes_of, train
 
-TENSORS = {name: kind for name in martlet.torch.__all__ if hasattr(kind := getattr(martlet.torch, name), "_kind")}
-ARRAYS = {name: kind for name in optim.__all__ if hasattr(kind := getattr(optim, name), "_algorithm")}
 PEERS = {name: kind._kind.peer for name, kind in TENSORS.items() if kind._kind.peer is not None}
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "SGD": [{"momentum": 0.9, "dampening": 0.5}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}],
@@ -33,44 +31,7 @@ CASES = [
     (name, options) for name in PEERS for options in ({}, {"maximize": True}, *OPTIONS.get(name, [])) if name != "Muon"
 ]
 #: Arguments beside torch's that are no options of a group.
-ARGUMENTS = {"Muon": {"rules", "adamw_lr", "adamw_betas", "adamw_eps", "adamw_weight_decay"}}
-
-
-def parameters(shapes: Any = ((4, 3), (3,), ())) -> list[torch.nn.Parameter]:
-    generator = torch.Generator().manual_seed(5)
-    return [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
-
-
-def gradients(step: int, shapes: Any = ((4, 3), (3,), ())) -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(100 + step)
-    return [torch.randn(shape, generator=generator) for shape in shapes]
-
-
-def shapes_of(name: str) -> tuple[tuple[int, ...], ...]:
-    """Shapes that an algorithm takes."""
-    takes_vectors = _algorithms.of(ARRAYS[name]._algorithm).takes_vectors
-    return ((4, 3), (3,), ()) if takes_vectors else ((4, 3), (3, 1), (1, 5))
-
-
-def train(kind: Any, options: dict[str, Any], steps: range, state: Any = None, start: Any = None) -> tuple[Any, Any]:
-    shapes = shapes_of(kind.__name__)
-    made = parameters(shapes)
-    if start is not None:
-        for parameter, value in zip(made, start, strict=True):
-            parameter.data.copy_(value)
-    optimizer = kind(made, **options)
-    if state is not None:
-        optimizer.load_state_dict(state)
-    for step in steps:
-        for parameter, gradient in zip(made, gradients(step, shapes), strict=True):
-            parameter.grad = gradient
-        optimizer.step()
-    return [parameter.detach().clone() for parameter in made], optimizer
-
-
-def near(found: Any, wanted: Any) -> None:
-    for ours, theirs in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
+ARGUMENTS = {"Muon": ("rules", "blocks", "adamw_lr", "adamw_betas", "adamw_eps", "adamw_weight_decay")}
 
 
 NORMS = ("LAMB", "LARS", "StableAdamW", "MARS")
@@ -98,8 +59,8 @@ def test_defaults_are_the_librarys(name: str) -> None:
 def test_signatures_and_groups_are_torchs(name: str) -> None:
     ours, theirs = (inspect.signature(kind).parameters for kind in (TENSORS[name], PEERS[name]))
     own = TENSORS[name]._kind.own
-    assert list(ours)[: len(theirs)] == list(theirs)
-    assert ours.keys() - theirs.keys() == own.keys() - theirs.keys() | ARGUMENTS.get(name, set())
+    beside = ARGUMENTS.get(name, ())
+    assert list(ours) == [*theirs, *beside, *(key for key in own if key not in theirs and key not in beside)]
     assert [(ours[key].default, ours[key].kind) for key in theirs] == [
         (one.default, one.kind) for one in theirs.values()
     ]
@@ -267,67 +228,6 @@ def test_a_momentum_that_comes_late_starts_as_torchs_does() -> None:
         numpys.step([gradient.numpy() for gradient in gradients(step)])
     near(map(torch.from_numpy, arrays), ran[0])
     assert [state["step"] for state in numpys.state_dict()["state"].values()] == [6, 6, 6]
-
-
-def test_schedule_free_modes() -> None:
-    for kind in (martlet.torch.AdamWScheduleFree, martlet.torch.SGDScheduleFree):
-        made, optimizer = train(kind, {}, range(5))
-        optimizer.eval()
-        (trained, *_) = (parameter.detach().clone() for parameter in optimizer.param_groups[0]["params"])
-        first = optimizer.param_groups[0]["params"][0]
-        weight = 1 - 1 / 0.9
-        np.testing.assert_allclose(trained, made[0] + weight * (optimizer.state[first]["z"] - made[0]), rtol=1e-5)
-        with pytest.raises(martlet.OrderError, match=r"call train\(\) before step"):
-            optimizer.step()
-        optimizer.train()
-        np.testing.assert_allclose(first.detach(), made[0], rtol=1e-4, atol=1e-6)
-    array = np.ones(3)
-    arrays = optim.SGDScheduleFree([array])
-    for step in range(3):
-        arrays.step([np.full(3, 1.0 - step)])
-    before = array.copy()
-    arrays.eval()
-    assert not np.array_equal(array, before)
-    for refused in (lambda: arrays.step([np.ones(3)]), arrays.state_dict):
-        with pytest.raises(martlet.OrderError, match=r"call train\(\) before"):
-            refused()
-    assert arrays.lr == 1
-    arrays.train()
-    for groups, error in ((3, martlet.MartletError), ([{"train_mode": "no"}], martlet.DTypeError)):
-        with pytest.raises(error):
-            arrays.load_state_dict({"state": {}, "param_groups": groups})
-    np.testing.assert_allclose(array, before)
-    assert all(map(math.isfinite, array))
-
-
-def test_schedule_free_moves_all_parameters_or_none_and_each_once() -> None:
-    arrays = [np.ones(3), np.ones(3)]
-    optimizer = optim.SGDScheduleFree(arrays)
-    for step in range(3):
-        optimizer.step([np.full(3, 1.0 - step)] * 2)
-    before = arrays[0].copy()
-    arrays[1].setflags(write=False)
-    with pytest.raises(martlet.ReadOnlyError):
-        optimizer.eval()
-    assert optimizer.training
-    assert np.array_equal(arrays[0], before)
-    ends = []
-    for times in (1, 2):
-        parameter = torch.nn.Parameter(torch.ones(3))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tensors = martlet.torch.SGDScheduleFree([parameter] * times)
-        for step in range(3):
-            parameter.grad = torch.full((3,), 1.0 - step)
-            tensors.step()
-        tensors.eval()
-        ends.append(parameter.detach().clone())
-    assert torch.equal(*ends)
-
-
-def test_schedule_free_weighs_steps_of_a_rate_of_0_as_nothing() -> None:
-    made, _ = train(martlet.torch.RAdamScheduleFree, {"weight_lr_power": -1.0}, range(8))
-    assert all(bool(parameter.isfinite().all()) for parameter in made)
 
 
 def test_adabound_has_its_bounds_from_the_rate_that_a_schedule_starts_from() -> None:

@@ -1,4 +1,4 @@
-"""docs/differences.md: its tables are whole, and what Martlet does in their rows, where no other file holds it.
+"""What Martlet does in the rows of docs/differences.md, where no other file holds it.
 
 Expected values are worked out here in float64, or are those of the installed torch; what other libraries do wrong is
 shown by findings/ and not expected of the installed versions.
@@ -6,11 +6,8 @@ shown by findings/ and not expected of the installed versions.
 
 from __future__ import annotations
 
-import ast
-import functools
 import inspect
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,46 +24,6 @@ import martlet
 import martlet.optim
 import martlet.torch
 from martlet import _algorithms, nn
-
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "differences.md"
-LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
-
-
-# ---- the page ----
-
-
-def rows() -> list[list[str]]:
-    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert all(len(row) == 4 and all(row) for row in cells)
-    return [row for row in cells if row[0] not in ("What happens", "---")]
-
-
-@functools.cache
-def functions_of(path: Path) -> set[str]:
-    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
-
-
-def test_each_row_names_tests_that_exist() -> None:
-    named = set()
-    for *_, held_by in rows():
-        links = LINK.findall(held_by)
-        assert links and not LINK.sub("", held_by).strip(", "), held_by
-        for test, target in links:
-            path = (PAGE.parent / target).resolve()
-            assert test in functions_of(path), f"{target} has no {test}"
-            named.add((path, test))
-    here = {name for name in functions_of(Path(__file__).resolve()) if name.startswith("test_")}
-    here -= {"test_each_row_names_tests_that_exist", "test_its_links_lead_somewhere"}
-    assert here == {test for path, test in named if path == Path(__file__).resolve()}
-
-
-def test_its_links_lead_somewhere() -> None:
-    text = PAGE.read_text()
-    heads = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^## (.*)$", text, re.M)}
-    for _, target in LINK.findall(text):
-        assert target[1:] in heads if target.startswith("#") else (PAGE.parent / target).is_file(), target
-
 
 # ---- the step and its state ----
 

@@ -16,6 +16,7 @@ import martlet
 import martlet.convert
 import martlet.torch
 import oracles
+import resumed
 from martlet import optim
 
 NAMES = ("LAMB", "LARS", "StableAdamW", "MARS")
@@ -195,30 +196,7 @@ def test_gradients_that_are_no_numbers(name: str, value: float) -> None:
 def test_resumed_to_the_bit(name: str, tmp_path: Any) -> None:
     """By a state_dict, by a file, and in martlet.torch, in the middle of jumping gradients."""
     start, grads = noise(1, (40, 36)).astype(np.float32), [g.astype(np.float32) for g in jumping((40, 36), 8)]
-    options = {"weight_decay": 0.1, "lr": 0.02}
-    array = start.copy()
-    whole = getattr(optim, name)([array], **options)
-    for grad in grads:
-        whole.step([grad])
-    for way in ("dict", "file", "torch"):
-        other = start.copy()
-        optimizer = getattr(optim, name)([other], **options)
-        for t, grad in enumerate(grads):
-            if t == 4 and way == "torch":
-                tensor = torch.nn.Parameter(torch.from_numpy(other))
-                tensors = getattr(martlet.torch, name)([tensor], **options)
-                tensors.load_state_dict(martlet.convert.to_torch(optimizer, tensors))
-            elif t == 4:
-                packed = optimizer.state_dict()
-                optimizer.save(tmp_path / "state")
-                optimizer = getattr(optim, name)([other], lr=7.0)
-                optimizer.load_state_dict(packed) if way == "dict" else optimizer.load(tmp_path / "state")
-            if t >= 4 and way == "torch":
-                tensor.grad = torch.from_numpy(grad)
-                tensors.step()
-            else:
-                optimizer.step([grad])
-        assert np.array_equal(other, array), way
+    resumed.check(name, start, grads, {"weight_decay": 0.1, "lr": 0.02}, tmp_path)
 
 
 def test_a_momentum_of_lars_that_comes_late() -> None:

@@ -16,6 +16,7 @@ import martlet
 import martlet.convert
 import martlet.torch
 import oracles
+import resumed
 from martlet import optim
 
 SHAPES = ((7, 5, 3, 3), (40, 36), (3, 1), (1,), (700,), (), (0, 3))
@@ -219,30 +220,7 @@ def test_resumed_to_the_bit(tmp_path: Any) -> None:
     """By a state_dict, by a file, and in martlet.torch, in the middle of jumping gradients."""
     start = noise(1, (40, 36)).astype(np.float32)
     grads = [step[0].astype(np.float32) for step in downhill([start], 8)]
-    options: dict[str, Any] = {**DECAY, "growth_rate": 1.05, "beta3": 0.9}
-    array = start.copy()
-    whole = optim.Prodigy([array], **options)
-    for grad in grads:
-        whole.step([grad])
-    for way in ("dict", "file", "torch"):
-        other = start.copy()
-        optimizer = optim.Prodigy([other], **options)
-        for t, grad in enumerate(grads):
-            if t == 4 and way == "torch":
-                tensor = torch.nn.Parameter(torch.from_numpy(other))
-                tensors = martlet.torch.Prodigy([tensor], **options)
-                tensors.load_state_dict(martlet.convert.to_torch(optimizer, tensors))
-            elif t == 4:
-                packed = optimizer.state_dict()
-                optimizer.save(tmp_path / "state")
-                optimizer = optim.Prodigy([other], lr=7.0)
-                optimizer.load_state_dict(packed) if way == "dict" else optimizer.load(tmp_path / "state")
-            if t >= 4 and way == "torch":
-                tensor.grad = torch.from_numpy(grad)
-                tensors.step()
-            else:
-                optimizer.step([grad])
-        assert np.array_equal(other, array), way
+    resumed.check("Prodigy", start, grads, {**DECAY, "growth_rate": 1.05, "beta3": 0.9}, tmp_path)
 
 
 def test_kept_in_fp32_the_first_estimate_may_still_jump() -> None:
@@ -333,6 +311,17 @@ def test_states_of_prodigy_that_are_refused() -> None:
     with pytest.raises(martlet.ArgumentError, match="growth_rate is 1.02"):
         martlet.convert.to_optax(stepped(use_bias_correction=True, growth_rate=1.02), state)
     assert martlet.convert.to_optax(stepped(use_bias_correction=True), state).count == 1
+
+
+@pytest.mark.parametrize("d", [0.0, -1.0, math.nan])
+def test_an_estimate_that_is_no_distance_is_refused(d: float) -> None:
+    optimizer = stepped()
+    tensor = optimizer.param_groups[0]["params"][0]
+    before = tensor.detach().clone()
+    optimizer.state[tensor]["d"] = torch.tensor(d, dtype=torch.float64)
+    with pytest.raises(martlet.ArgumentError, match="no step 2|would be nan"):
+        optimizer.step()
+    assert torch.equal(tensor, before)
 
 
 def test_a_state_of_prodigyopts_shape() -> None:

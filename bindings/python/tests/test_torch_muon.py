@@ -1,5 +1,4 @@
-"""martlet.torch.Muon: which parameters it steps, and which AdamW beside it; its results beside torch.optim.Muon's, and
-blocks, beside a reference in float64."""
+"""martlet.torch.Muon's steps: beside torch.optim.Muon's, and beside a reference in float64; and its states."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ import copy
 import io
 import math
 import pickle
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,75 +17,9 @@ import martlet
 import martlet.convert
 import martlet.torch
 from martlet.torch import AdamW, Muon
+from muon_models import GPT, routes
 
-TORCHS = getattr(torch.optim, "Muon", None)
 SIMPLE = (3.4445, -4.775, 2.0315)
-
-
-class Residual(nn.Module):
-    def __init__(self, inner: int, outer: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outer)
-        self.conv2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outer)
-        self.downsample = nn.Sequential(nn.Conv2d(inner, outer, 1, stride, bias=False), nn.BatchNorm2d(outer))
-
-
-class ResNet(nn.Module):
-    """ResNet-18's layers, with fewer channels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 8, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(8)
-        self.layer1 = nn.Sequential(Residual(8, 8, 1), Residual(8, 8, 1))
-        self.layer2 = nn.Sequential(Residual(8, 16, 2), Residual(16, 16, 1))
-        self.fc = nn.Linear(16, 10)
-
-
-class Block(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.ln_1 = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-
-
-class GPT(nn.Module):
-    def __init__(self, tied: bool = False) -> None:
-        super().__init__()
-        self.wte = nn.Embedding(20, 8)
-        self.pos = nn.Parameter(torch.zeros(1, 6, 8))
-        self.h = nn.ModuleList([Block(8), Block(8)])
-        self.ln_f = nn.LayerNorm(8)
-        self.lm_head = nn.Linear(8, 20, bias=False)
-        if tied:
-            self.lm_head.weight = self.wte.weight
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        x = self.wte(tokens) + self.pos
-        for block in self.h:
-            q, k, v = block.qkv(block.ln_1(x)).chunk(3, -1)
-            x = x + block.proj(nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True))
-            x = x + block.mlp(x)
-        out: Tensor = self.lm_head(self.ln_f(x))
-        return out
-
-
-def routes(optimizer: Muon) -> dict[str, str]:
-    """By parameter, the algorithm that steps it, and its blocks."""
-    found: dict[str, str] = {}
-    for group in optimizer.param_groups:
-        for name in group["param_names"]:
-            assert name not in found
-            found[name] = group.get("algorithm", "muon") + str(group.get("blocks", ""))
-    return found
-
-
-def expected(module: nn.Module, muon: Callable[[str], Any]) -> dict[str, str]:
-    return {name: muon(name) or "adamw" for name, _ in module.named_parameters()}
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int, first: int = 0) -> list[float]:
@@ -100,117 +32,6 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int, first:
         optimizer.step()
         losses.append(loss.item())
     return losses
-
-
-def test_kernels_of_a_residual_network() -> None:
-    model = ResNet()
-    found = routes(Muon(model))
-    assert found == expected(model, lambda name: "muon" if "conv" in name or "downsample.0" in name else None)
-    table = Muon(model).describe().splitlines()
-    assert table[0].split() == ["parameter", "shape", "algorithm", "why"]
-    assert len(table) == 1 + len(found)
-    assert next(line for line in table if line.startswith("fc.weight")).endswith("the output layer")
-    assert "8 x 3 x 7 x 7" in next(line for line in table if line.startswith("conv1.weight"))
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_a_language_model(tied: bool) -> None:
-    model = GPT(tied)
-    optimizer = Muon(model, blocks={"*.qkv": 3})
-    assert routes(optimizer) == expected(
-        model,
-        lambda name: "muon3" if name.endswith("qkv.weight") else "muon" if name[0] == "h" and name[-6:] == "weight"
-        and "ln" not in name else None,
-    )  # fmt: skip
-    assert ("tied to lm_head" in optimizer.describe()) is tied
-
-
-def test_names_say_what_a_module_would() -> None:
-    model = GPT()
-    for given in (model.named_parameters(), dict(model.named_parameters())):
-        assert routes(Muon(given)) == routes(Muon(model))
-
-
-def test_what_torch_knows_by_class() -> None:
-    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
-    found = routes(Muon(encoder))
-    assert found["layers.1.self_attn.in_proj_weight"] == "muon3"
-    assert found["layers.1.linear2.weight"] == "muon"  # a block's, no output layer
-    layers = nn.Sequential(nn.LayerNorm([4, 4]), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
-    assert [name for name, one in routes(Muon(layers)).items() if one == "muon"] == ["1.weight"]
-    named = nn.ModuleDict({"classifier": nn.Linear(4, 3), "hidden": nn.Linear(4, 4), "last": nn.Conv1d(4, 4, 3)})
-    assert [name for name, one in routes(Muon(named)).items() if one == "muon"] == ["hidden.weight", "last.weight"]
-
-
-def test_the_callers_rules_come_first() -> None:
-    model = GPT()
-    found = routes(Muon(model, rules=[("lm_head", "muon"), ("h.0.*", "adamw"), ("h.0.proj", "muon")]))
-    assert found["lm_head.weight"] == "muon"
-    assert {one for name, one in found.items() if name.startswith("h.0.")} == {"adamw"}
-    assert found["h.1.proj.weight"] == "muon"
-    chosen = routes(Muon(model, rules=lambda name, parameter: "adamw" if parameter.shape[0] == 24 else None))
-    assert chosen["h.0.qkv.weight"] == "adamw"
-    assert chosen["h.0.proj.weight"] == "muon"
-    weight, bias = torch.ones(4, 3, 3), torch.ones(4)
-    for key, on, off in (("algorithm", "muon", "adamw"), ("use_muon", True, False)):
-        optimizer = Muon([{"params": [weight], key: on}, {"params": [bias], key: off, "lr": 0.5}])
-        assert [group.get("algorithm") for group in optimizer.param_groups] == [None, "adamw"]
-        assert optimizer.param_groups[1]["lr"] == 0.5
-        assert optimizer.param_groups[1]["betas"] == (0.9, 0.95)
-
-
-REFUSED: list[tuple[Callable[[], Any], str]] = [
-    (lambda: Muon(GPT(), rules=[("nothing", "muon")]), r"rules has 'nothing', which matches none .*pos, wte\.weight"),
-    (lambda: Muon(GPT(), blocks={"*.q": 3}), r"blocks has '\*\.q', which matches none"),
-    (lambda: Muon(GPT(), blocks={"wte": 2}), "blocks has 'wte', which matches no parameter that Muon steps"),
-    (
-        lambda: Muon(GPT(), blocks={"*.proj": 3}),
-        r"h\.0\.proj\.weight has shape \(8, 8\), and blocks is 3; wanted a div",
-    ),
-    (lambda: Muon(GPT(), blocks={"*.proj": 0}), "0; wanted how many matrices"),
-    (lambda: Muon(GPT(), rules=[("*bias", "muon")]), r"h\.0\.ln_1\.bias has shape \(8,\); give it to AdamW"),
-    (lambda: Muon(GPT(), rules=[("pos", "sgd")]), "'sgd' for 'pos'; wanted 'muon' or 'adamw'"),
-    (lambda: Muon(GPT(), rules=lambda name, parameter: True), "True; wanted 'muon' or 'adamw'"),
-    (lambda: Muon(GPT(), rules="wte"), "rules is 'wte'; wanted"),
-    (lambda: Muon(GPT().parameters(), rules=[("wte", "muon")]), "params has none"),
-    (lambda: Muon(GPT().parameters()), "Muon only supports 2D parameters whereas we found a parameter with size"),
-    (lambda: Muon([torch.ones(3)]), r"size: torch\.Size\(\[3\]\), param_groups\[0\]\['params'\]\[0\]"),
-    (lambda: Muon([{"params": [torch.ones(3)], "algorithm": "muon"}]), "give it to AdamW"),
-    (lambda: Muon([{"params": [torch.ones(4, 3)], "blocks": 3}]), "blocks is 3"),
-    (lambda: Muon([torch.ones(4, 3, dtype=torch.complex64)]), "does not support complex parameters"),
-    (lambda: Muon(nn.LazyLinear(3)), "weight has no shape yet"),
-    (lambda: Muon(GPT(), adamw_lr=-1.0), "for AdamW, beside Muon: Invalid learning rate: -1"),
-    (lambda: Muon(GPT(), adamw_betas=(0.9, 1.0)), "for AdamW, beside Muon: Invalid beta parameter at index 1"),
-    (lambda: Muon(GPT(), adjust_lr_fn="other"), "adjust_lr_fn is 'other'; wanted one of"),
-    (lambda: Muon(GPT(), ns_coefficients="cubic"), "ns_coefficients is 'cubic'; wanted one of 'simple', 'quintic'"),
-    (lambda: Muon(GPT(), ns_coefficients=(1.0, 2.0)), "wanted 3 numbers"),
-    (lambda: Muon(GPT(), lr=-1.0), "Learning rate should be >= 0 but is: -1"),
-    (lambda: Muon(nn.Sequential()), "empty parameter list"),
-    (lambda: Muon({"weight": 3}), "wanted names with their tensors"),
-]
-
-
-@pytest.mark.parametrize(("make", "message"), REFUSED, ids=range(len(REFUSED)))
-def test_refusals(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises((martlet.MartletError, NotImplementedError), match=message):
-        make()
-
-
-def test_options_of_adamw() -> None:
-    def adamw(**options: Any) -> dict[str, Any]:
-        group: dict[str, Any] = Muon(GPT(), **options).param_groups[-1]
-        assert group["algorithm"] == "adamw"
-        return group
-
-    assert adamw(lr=0.02)["lr"] == 3e-4
-    assert adamw(lr=2e-3, adjust_lr_fn="match_rms_adamw")["lr"] == 2e-3
-    assert adamw()["weight_decay"] == 0.1
-    told = adamw(adamw_lr=0.5, adamw_betas=(0.8, 0.9), adamw_eps=1e-10, adamw_weight_decay=0.0, maximize=True)
-    assert [told[key] for key in ("lr", "betas", "eps", "weight_decay")] == [0.5, (0.8, 0.9), 1e-10, 0.0]
-    assert told["maximize"] is True
-    for optimizer in (made := Muon(GPT(), adamw_lr=0.5), copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
-        optimizer.add_param_group({"params": [("late", torch.ones(2))], "algorithm": "adamw"})
-        assert optimizer.param_groups[-1]["lr"] == 0.5
 
 
 def reference(gradient: Tensor, rows: list[tuple[float, float, float]], margin: float = 1.0) -> Tensor:
@@ -270,7 +91,6 @@ def test_scales(scale: str | None, factor: float) -> None:
     assert torch.allclose(weight, factor * plain, atol=1e-6)
 
 
-@pytest.mark.skipif(TORCHS is None, reason="this torch has no Muon")
 @pytest.mark.parametrize(
     "options",
     [{}, {"adjust_lr_fn": "match_rms_adamw"}, {"nesterov": False}, {"momentum": 0.5, "weight_decay": 0.0}],
@@ -281,7 +101,7 @@ def test_as_torchs(options: dict[str, Any]) -> None:
     made = torch.Generator().manual_seed(8)
     start = [torch.randn(shape, generator=made) for shape in ((24, 16), (8, 8))]
     ours, theirs, after = ([tensor.clone() for tensor in start] for _ in range(3))
-    one, other = Muon(ours, lr=0.02, **options), TORCHS(theirs, lr=0.02, **options)
+    one, other = Muon(ours, lr=0.02, **options), torch.optim.Muon(theirs, lr=0.02, **options)
     assert list(one.param_groups[0]) == list(other.param_groups[0])
     for step in range(6):
         for tensors, optimizer in ((ours, one), (theirs, other)):
@@ -294,7 +114,7 @@ def test_as_torchs(options: dict[str, Any]) -> None:
     assert [list(entry) for entry in packed["state"].values()] == [["momentum_buffer"]] * 2
     for tensor, kept in zip(after, ours, strict=True):
         tensor.copy_(kept)
-    back = TORCHS(after, lr=0.5)
+    back = torch.optim.Muon(after, lr=0.5)
     back.load_state_dict(packed)
     one.load_state_dict(other.state_dict())
     for tensors, optimizer in ((ours, one), (after, back)):
@@ -306,11 +126,10 @@ def test_as_torchs(options: dict[str, Any]) -> None:
     assert back.param_groups[0]["lr"] == 0.02
 
 
-@pytest.mark.skipif(TORCHS is None, reason="this torch has no Muon")
 def test_states_of_torchs_two_optimizers_make_one() -> None:
     made = torch.Generator().manual_seed(9)
     weight, bias = torch.randn(6, 4, generator=made), torch.randn(6, generator=made)
-    theirs = TORCHS([weight], lr=0.02), torch.optim.AdamW([bias], lr=0.01)
+    theirs = torch.optim.Muon([weight], lr=0.02), torch.optim.AdamW([bias], lr=0.01)
     weight.grad, bias.grad = torch.ones(6, 4), torch.ones(6)
     for optimizer in theirs:
         optimizer.step()
@@ -367,22 +186,6 @@ def test_distributed_checkpoints_know_parameters_by_name(flat: bool) -> None:
     other = Muon(twin, lr=0.5, blocks={"*.qkv": 3})
     distributed.set_optimizer_state_dict(twin, other, packed, options=how)
     assert train(twin, other, 3, first=2) == train(model, optimizer, 3, first=2)
-
-
-def test_a_model_says_itself_what_gives_its_outputs() -> None:
-    class Model(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.out, self.last = nn.Linear(4, 3), nn.Linear(4, 4)
-
-        def get_classifier(self) -> nn.Module:
-            return self.out
-
-    class Other(Model):
-        get_classifier = None  # type: ignore[assignment]
-
-    for kind, hidden in ((Model, "last.weight"), (Other, "out.weight")):
-        assert [name for name, one in routes(Muon(kind())).items() if one == "muon"] == [hidden]
 
 
 def test_states_of_several_algorithms_are_not_converted() -> None:
