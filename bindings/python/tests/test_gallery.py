@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import math
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from martlet import _algorithms, optim
+from martlet import _algorithms
 from martlet.__main__ import main
-from martlet.gallery import sweeps, table
+from martlet.gallery import command, digits, sweeps, table
+from martlet.gallery.contenders import BASELINES, Contender, contenders
+from martlet.gallery.problems import FULL, QUICK, Effort, Outcome
 from martlet.gallery.surfaces import SURFACES
+
+FEW = ["--quick", "--only", "beale", "digits_mlp", "adam", "muon,schedule_free_adamw"]
+
+
+def names() -> set[str]:
+    """What the library has."""
+    return {_algorithms.of(number).name for number in _algorithms.numbers()} | {"momentum"}
 
 
 @pytest.mark.parametrize("name", SURFACES)
@@ -23,40 +36,111 @@ def test_gradients_are_those_of_the_values(name: str) -> None:
         np.testing.assert_allclose(surface.gradient(x, y), (along_x, along_y), rtol=1e-6, atol=1e-6)
 
 
-def test_every_algorithm_is_swept_alike_and_goes_down() -> None:
-    kinds = [getattr(optim, name) for name in optim.__all__ if name != "Optimizer"]
-    found = sweeps.contenders()
-    assert set(found) == {_algorithms.of(kind._algorithm).name for kind in kinds} | {"momentum"}
-    surface = SURFACES["rosenbrock"]
-    for contender in found.values():
-        runs = sweeps.sweep(contender, surface, steps=50)
-        assert [run.rate for run in runs] == (list(sweeps.RATES) if contender.takes_vectors else [])
-        if runs:
-            assert sweeps.best(runs).loss < surface.value(*surface.start), contender.name
+def test_every_algorithm_is_there_after_the_baselines() -> None:
+    found = contenders()
+    assert set(found) == names()
+    assert tuple(found)[:3] == BASELINES
+    assert [one.place for one in found.values()] == list(range(len(found)))
+
+
+@pytest.mark.parametrize("problem", ["rosenbrock", "digits_mlp"])
+def test_every_algorithm_goes_down(problem: str) -> None:
+    start = SURFACES[problem].value(*SURFACES[problem].start) if problem in SURFACES else 1.1 * math.log(10)
+    effort = Effort(range(-7, 0, 3), 0, 50, 1, 1)
+    for name, of in sweeps.results((list(contenders()), [problem]), effort).items():
+        if sweeps.suits(contenders()[name], sweeps.PROBLEMS[problem]):
+            assert sweeps.best(of[problem]).loss < start, name
+            assert table.rows({name: of})[1][1] not in (table.DOES_NOT_APPLY, table.DIVERGES)
+        else:
+            assert table.rows({name: of})[1] == (name, table.DOES_NOT_APPLY, "")
+
+
+class _Noted:
+    """A problem whose loss is least at a rate, and that remembers what it was asked."""
+
+    name, has_matrices = "noted", True
+
+    def __init__(self, least: float) -> None:
+        self.least, self.asked = least, list[tuple[Any, ...]]()
+
+    def run(self, contender: Contender, rate: float, effort: Effort, trail: list[Any] | None = None) -> Outcome:
+        self.asked.append((round(2 * math.log10(rate)), effort))
+        return Outcome(abs(math.log10(rate) - self.least))
+
+
+@pytest.mark.parametrize("effort", [FULL, QUICK])
+def test_every_algorithm_gets_the_same_rates_and_steps(effort: Effort) -> None:
+    for contender in contenders().values():
+        problem = _Noted(-2.0)
+        sweeps.sweep(contender, problem, effort)
+        assert problem.asked == [(number, effort) for number in effort.grid]
+
+
+@pytest.mark.parametrize(
+    ("least", "least_asked", "most_asked", "edge"), [(-6.5, -14, 2, 0), (-9, -16, 2, -1), (2.0, -10, 5, 0)]
+)
+def test_the_grid_is_widened_where_its_last_rate_is_best(
+    least: float, least_asked: int, most_asked: int, edge: int
+) -> None:
+    runs = sweeps.sweep(contenders()["sgd"], _Noted(least), FULL)
+    assert [run.number for run in runs] == list(range(least_asked, most_asked + 1))
+    assert sweeps.edge(runs) == edge
+    assert table.rows({"sgd": {"noted": runs}})[1][2].endswith("*") == bool(edge)
+
+
+def test_a_networks_parameters_are_the_models_own() -> None:
+    model, _, _, parameters, gradients = digits._model(digits.NETWORKS["digits_conv"], 0)
+    kernel = model.get_weights()[2]
+    assert parameters["layer1.weight"].shape == (16, 8, 2, 2)
+    np.testing.assert_array_equal(parameters["layer1.weight"], kernel.transpose(3, 2, 0, 1))
+    assert sum(array.size for array in gradients.values()) == model.parameters().size
+    assert all(np.shares_memory(array, model.parameters()) for array in parameters.values())
+
+
+def test_a_way_ends_at_what_is_counted() -> None:
+    for name in ("adam", "schedule_free_sgd"):
+        surface, trail = SURFACES["beale"], list[Any]()
+        outcome = surface.run(contenders()[name], 0.01, FULL, trail)
+        assert len(trail) == FULL.steps
+        assert surface.value(*trail[-1]) == pytest.approx(outcome.loss, rel=1e-9)
 
 
 def test_it_prints_and_writes_the_same_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["gallery", "--only", "beale,adam,lion", "--output", str(tmp_path / "new")]
-    assert main(command) == 0
-    shown = capsys.readouterr().out
-    written = (tmp_path / "new" / "gallery.csv").read_text()
-    assert [line.split()[0] for line in shown.splitlines()] == ["algorithm", "adam", "lion", "wrote"]
-    assert len(written.splitlines()) == 1 + 2 * len(sweeps.RATES)
-    assert main(command) == 0
-    assert capsys.readouterr().out == shown
-    assert (tmp_path / "new" / "gallery.csv").read_text() == written
+    written = []
+    for folder in ("one", "two"):
+        assert main(["gallery", *FEW, "--output", str(tmp_path / folder)]) == 0
+        shown = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in shown[:4]] == ["algorithm", "adam", "schedule_free_adamw", "muon"]
+        written.append({path.name: path.read_bytes() for path in sorted((tmp_path / folder).iterdir())})
+    assert written[0] == written[1]
+    lines = list(csv.DictReader(written[0]["gallery.csv"].decode().splitlines()))
+    assert len(lines) == len(QUICK.grid) * (2 * 3 - 1)
+    assert written[0]["gallery.md"].decode().splitlines()[1] == "| --- | --- | --- | --- | --- | --- |"
 
 
-def test_what_takes_matrices_alone_is_said_not_to_apply() -> None:
-    assert table.rows({"one": {"beale": []}})[1] == ("one", table.DOES_NOT_APPLY, "")
+def test_processes_give_the_same() -> None:
+    asked = (["adam", "lion"], ["beale"])
+    assert sweeps.results(asked, QUICK, 2) == sweeps.results(asked, QUICK)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--only", "adma"], "--only: there is no 'adma'; wanted a problem"), (["--output", "/dev/null/x"], "--output: ")],
+    [
+        (["--only", "adma"], "--only: there is no 'adma'; wanted a problem (rosenbrock"),
+        (["--only", "beale,sgd", "--output", "/dev/null/x"], "--output: "),
+    ],
 )
 def test_bad_options_are_named(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(["gallery", *(["--only", "beale,sgd"] if options[0] == "--output" else []), *options])
+        main(["gallery", "--quick", *options])
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    digits.images.cache_clear()
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(SystemExit):
+        main(["gallery", "--quick", "--only", "digits"])
+    assert "pip install scikit-learn, or leave them out: --only rosenbrock" in capsys.readouterr().err
+    assert command.chosen(["digits"])[1] == ["digits_mlp", "digits_conv"]

@@ -1,6 +1,6 @@
 """python -m martlet info | config | bench | gallery: this installation, what C needs of it, its speed, its algorithms.
 
-info, config and gallery need numpy alone.
+info and config need numpy alone.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     config.add_argument("--cmake", action="store_true", help="the folder of the CMake package, for -DMartlet_DIR")
     bench = commands.add_parser("bench", help="time a step on this machine, beside torch's or numpy's")
     bench.add_argument("--seconds", type=float, default=0.5, metavar="S", help="time for each row (default: 0.5)")
-    gallery = commands.add_parser("gallery", help="every algorithm on surfaces of two numbers, its rates swept")
-    gallery.add_argument("--only", default="", metavar="NAMES", help="surfaces and algorithms, with commas between")
-    gallery.add_argument("--output", metavar="DIR", help="where to write gallery.csv (default: print the table alone)")
+    gallery = commands.add_parser("gallery", help="every algorithm on surfaces and digits, its rates swept")
+    gallery.add_argument("--only", nargs="+", default=(), metavar="NAME", help="problems and algorithms (default: all)")
+    gallery.add_argument("--quick", action="store_true", help="few rates and steps, to see that it runs")
+    gallery.add_argument("--output", metavar="DIR", help="where to write table and runs (default: print it alone)")
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(_catalogue.text() if options.algorithms else info())
@@ -44,23 +45,22 @@ def main(arguments: list[str] | None = None) -> int:
 
         _bench.run(options.seconds)
     else:
-        _show_gallery(gallery, options.only, options.output)
+        _show_gallery(gallery, options)
     return 0
 
 
-def _show_gallery(parser: argparse.ArgumentParser, only: str, output: str | None) -> None:
-    from martlet.gallery import table
+def _show_gallery(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    from martlet.gallery import command
 
     try:
-        found = table.results([name.strip().lower() for name in only.split(",") if name.strip()])
+        names = [name.lower() for word in options.only for name in word.replace(",", " ").split()]
+        command.run(names, quick=options.quick, output=options.output)
     except ValueError as error:
         parser.error(f"--only: {error}")
-    print(table.text(found))
-    if output is not None:
-        try:
-            print(f"wrote {table.write(found, output)}")
-        except OSError as error:
-            parser.error(f"--output: {error}")
+    except OSError as error:
+        parser.error(f"--output: {error}")
+    except ImportError as error:
+        parser.error(str(error))
 
 
 def info() -> str:

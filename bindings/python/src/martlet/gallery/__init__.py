@@ -1,2 +1,6 @@
 """Every algorithm on the same problems, its learning rate swept over the same grid: what `python -m martlet gallery`
-prints and writes. surfaces.py has the problems, sweeps.py the runs, table.py what is shown of them."""
+prints and writes.
+
+contenders.py has the algorithms, surfaces.py and digits.py the problems, sweeps.py the runs; table.py and pictures.py
+show them, command.py puts them together.
+"""

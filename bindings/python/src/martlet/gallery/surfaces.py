@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from martlet.gallery.contenders import Contender, trained
+from martlet.gallery.problems import Effort, Outcome, finite
 
 
 class Surface(NamedTuple):
-    """value and gradient: of x and y, in float64. The least value of each is 0, at minimum."""
+    """value and gradient: of x and y, in float64. The least value of each is 0, at minimum. window: what a picture
+    shows, from left to right and from below to above."""
 
     name: str
     start: tuple[float, float]
     minimum: tuple[float, float]
-    value: Callable[[float, float], float]
+    window: tuple[float, float, float, float]
+    value: Callable[[Any, Any], Any]
     gradient: Callable[[float, float], tuple[float, float]]
+
+    @property
+    def has_matrices(self) -> bool:
+        return False
+
+    def run(self, contender: Contender, rate: float, effort: Effort, trail: list[Any] | None = None) -> Outcome:
+        """trail: gets the points."""
+        point = np.array(self.start)
+        gradient = np.empty(2)
+        optimizer = contender.kind([point], lr=rate, grads=[gradient], **contender.options)
+        try:
+            for _ in range(effort.steps):
+                gradient[:] = self.gradient(*point.tolist())
+                optimizer.step()
+                if trail is not None:
+                    with trained(optimizer):
+                        trail.append(tuple(point.tolist()))
+            with trained(optimizer):
+                return Outcome(finite(self.value(*point.tolist())))
+        except OverflowError:  # Python's powers, of a point that has left
+            return Outcome(math.inf)
 
 
 def _rosenbrock(x: float, y: float) -> float:
@@ -56,8 +85,8 @@ def _quadratic_gradient(x: float, y: float) -> tuple[float, float]:
 SURFACES = {
     surface.name: surface
     for surface in (
-        Surface("rosenbrock", (-1.2, 1.0), (1.0, 1.0), _rosenbrock, _rosenbrock_gradient),
-        Surface("beale", (1.0, 1.0), (3.0, 0.5), _beale, _beale_gradient),
-        Surface("quadratic", (-2.0, 1.0), (0.0, 0.0), _quadratic, _quadratic_gradient),
+        Surface("rosenbrock", (-1.2, 1.0), (1.0, 1.0), (-2.0, 2.0, -1.0, 3.0), _rosenbrock, _rosenbrock_gradient),
+        Surface("beale", (1.0, 1.0), (3.0, 0.5), (-1.0, 4.5, -1.5, 1.5), _beale, _beale_gradient),
+        Surface("quadratic", (-2.0, 1.0), (0.0, 0.0), (-2.5, 2.5, -2.0, 2.0), _quadratic, _quadratic_gradient),
     )
 }

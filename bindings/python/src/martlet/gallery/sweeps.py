@@ -1,81 +1,93 @@
-"""Runs of every algorithm at every rate of one grid.
+"""Runs of every algorithm at every rate of one grid, from the same start and of the same length.
 
-Every algorithm has the library's defaults, but no weight decay, which would move the minimum, and takes the same number
-of steps from the same start. Its best rate is that of the least loss after the last step.
+Its best rate is that of the least loss after the last step. Where that is the last of the grid on a side, the algorithm
+gets further rates there, one by one, until it is not or there have been enough.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import NamedTuple
 
-import numpy as np
+from martlet.gallery.contenders import Contender, contenders
+from martlet.gallery.digits import NETWORKS
+from martlet.gallery.problems import Effort, Problem
+from martlet.gallery.surfaces import SURFACES
 
-from martlet import _algorithms, optim
-from martlet.gallery.surfaces import Surface
-
-# Two rates a decade, from 1e-5 to 10.
-RATES = tuple(10.0 ** (place / 2) for place in range(-10, 3))
-STEPS = 500
-
-
-class Contender(NamedTuple):
-    """An algorithm as it is run: a class of martlet.optim and what it gets beside the rate."""
-
-    name: str
-    kind: Callable[..., optim.Optimizer]
-    options: dict[str, Any]
-    takes_vectors: bool
+PROBLEMS: dict[str, Problem] = {**SURFACES, **NETWORKS}
 
 
 class Run(NamedTuple):
-    """A problem's loss after the last step, inf where it was not finite."""
+    """rate: 10^(number / 2). loss and accuracy: an Outcome's."""
 
-    rate: float
+    number: int
     loss: float
+    accuracy: float | None = None
+
+    @property
+    def rate(self) -> float:
+        return float(10.0 ** (self.number / 2))
 
 
-def contenders() -> dict[str, Contender]:
-    """All algorithms that martlet.optim has, by their names in the library's order, and SGD with momentum."""
-    kinds = {kind.__dict__["_algorithm"]: kind for kind in vars(optim).values() if _is_algorithm(kind)}
-    found = {}
-    for number in sorted(kinds):
-        algorithm = _algorithms.of(number)
-        options = {"weight_decay": 0.0} if "weight_decay" in algorithm.defaults else {}
-        found[algorithm.name] = Contender(algorithm.name, kinds[number], options, algorithm.takes_vectors)
-        if algorithm.name == "sgd":
-            found["momentum"] = Contender("momentum", kinds[number], {**options, "momentum": 0.9}, True)
-    return found
+Results = Mapping[str, Mapping[str, Sequence[Run]]]
 
 
-def _is_algorithm(kind: Any) -> bool:
-    return isinstance(kind, type) and "_algorithm" in kind.__dict__
+def suits(contender: Contender, problem: Problem) -> bool:
+    """Whether there is something for it to step."""
+    return contender.takes_vectors or problem.has_matrices
 
 
-def descend(contender: Contender, surface: Surface, rate: float, steps: int = STEPS) -> Run:
-    """Steps from the surface's start. Where an algorithm trains at one point for the sake of another, the loss is the
-    other's."""
-    point = np.array(surface.start)
-    gradient = np.empty(2)
-    optimizer = contender.kind([point], lr=rate, **contender.options)
-    try:
-        for _ in range(steps):
-            gradient[:] = surface.gradient(*point.tolist())
-            optimizer.step([gradient])
-        if hasattr(optimizer, "eval"):
-            optimizer.eval()
-        loss = surface.value(*point.tolist())
-    except OverflowError:  # Python's powers, of a point that has left
-        loss = math.inf
-    return Run(rate, loss if math.isfinite(loss) else math.inf)
+def sweep(contender: Contender, problem: Problem, effort: Effort) -> list[Run]:
+    """A run for each rate, from the least; none where the problem has nothing for the algorithm."""
+    if not suits(contender, problem):
+        return []
+    runs = [_run(contender, problem, number, effort) for number in effort.grid]
+    for _ in range(effort.widest):
+        side = edge(runs)
+        if not side:
+            break
+        number = runs[0].number - 1 if side < 0 else runs[-1].number + 1
+        runs.insert(0 if side < 0 else len(runs), _run(contender, problem, number, effort))
+    return runs
 
 
-def sweep(contender: Contender, surface: Surface, steps: int = STEPS) -> list[Run]:
-    """A run for each of RATES; none where the algorithm steps matrices alone."""
-    return [descend(contender, surface, rate, steps) for rate in RATES] if contender.takes_vectors else []
+def _run(contender: Contender, problem: Problem, number: int, effort: Effort) -> Run:
+    outcome = problem.run(contender, 10.0 ** (number / 2), effort)
+    return Run(number, *outcome)
 
 
 def best(runs: Iterable[Run]) -> Run:
     """The run of the least loss, and of those the one of the least rate."""
-    return min(runs, key=lambda run: (run.loss, run.rate))
+    return min(runs, key=lambda run: (run.loss, run.number))
+
+
+def edge(runs: Sequence[Run]) -> int:
+    """-1 or 1 where the best rate is the least or the largest, else 0."""
+    numbers, least = [run.number for run in runs], best(runs).number
+    return (least == max(numbers)) - (least == min(numbers))
+
+
+def results(names: tuple[list[str], list[str]], effort: Effort, processes: int = 1) -> Results:
+    """The runs of algorithms on problems, by their names in this order, the same for any number of processes."""
+    algorithms, problems = names
+    jobs = [(algorithm, problem, effort) for problem in problems for algorithm in algorithms]
+    if processes > 1:
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            done = list(pool.map(_job, jobs))
+    else:
+        done = [_job(job) for job in jobs]
+    found = dict(zip([job[:2] for job in jobs], done, strict=True))
+    return {algorithm: {problem: found[algorithm, problem] for problem in problems} for algorithm in algorithms}
+
+
+def _job(job: tuple[str, str, Effort]) -> list[Run]:
+    algorithm, problem, effort = job
+    return sweep(contenders()[algorithm], PROBLEMS[problem], effort)
+
+
+def processors() -> int:
+    """Those that this process may use, but no more than jobs are worth."""
+    return min(len(os.sched_getaffinity(0)), 8)

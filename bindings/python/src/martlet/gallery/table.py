@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Mapping, Sequence
+import io
+import math
+from collections.abc import Sequence
 
-from martlet.gallery.surfaces import SURFACES
-from martlet.gallery.sweeps import STEPS, Run, best, contenders, sweep
+from martlet.gallery.sweeps import Results, Run, best, edge
 
-Results = Mapping[str, Mapping[str, Sequence[Run]]]
 DOES_NOT_APPLY = "matrices only"
-
-
-def results(only: Sequence[str] = ()) -> Results:
-    """The runs of each algorithm on each surface. only: names of surfaces and algorithms; of which none is named, all
-    are taken. ValueError on a name of neither."""
-    found = contenders()
-    for name in only:
-        if name not in SURFACES and name not in found:
-            raise ValueError(
-                f"there is no {name!r}; wanted a problem ({', '.join(SURFACES)}) or an algorithm ({', '.join(found)})"
-            )
-    surfaces = [surface for name, surface in SURFACES.items() if name in only] or list(SURFACES.values())
-    chosen = [contender for name, contender in found.items() if name in only] or list(found.values())
-    return {one.name: {surface.name: sweep(one, surface) for surface in surfaces} for one in chosen}
+DIVERGES = "diverges"
+LEGEND = (
+    "Each cell: the loss after the last step at the algorithm's best rate, for the digits the share of held-out images "
+    "read rightly, then the rate. A rate with * is the least or the largest that was tried."
+)
 
 
 def rows(found: Results) -> list[tuple[str, ...]]:
     """Heads, and a row for each algorithm."""
-    problems = list(next(iter(found.values())))
-    heads = ("algorithm", *(head for name in problems for head in (name, "at lr")))
+    heads: tuple[str, ...] = ("algorithm",)
+    for problem in next(iter(found.values())):
+        is_read = any(run.accuracy is not None for of in found.values() for run in of[problem])
+        heads += (problem, "held out", "lr") if is_read else (problem, "lr")
     return [heads, *((name, *(cell for runs in of.values() for cell in _cells(runs))) for name, of in found.items())]
 
 
-def _cells(runs: Sequence[Run]) -> tuple[str, str]:
+def _cells(runs: Sequence[Run]) -> tuple[str, ...]:
     if not runs:
         return DOES_NOT_APPLY, ""
     least = best(runs)
-    return f"{least.loss:.1e}", f"{least.rate:.2g}"
+    rate = f"{least.rate:.2g}{'*' if edge(runs) else ''}"
+    read = () if least.accuracy is None else (f"{100 * least.accuracy:.1f} %",)
+    return (f"{least.loss:.1e}", *read, rate) if math.isfinite(least.loss) else (DIVERGES, *("" for _ in read), "")
 
 
 def text(found: Results) -> str:
@@ -48,14 +42,21 @@ def text(found: Results) -> str:
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
-def write(found: Results, folder: str) -> str:
-    """Writes gallery.csv into a folder, which is made if need be: a line for each run. Returns the file's path."""
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, "gallery.csv")
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file)
-        lines.writerow(("algorithm", "problem", "steps", "lr", "loss"))
-        for name, of in found.items():
-            for problem, runs in of.items():
-                lines.writerows((name, problem, STEPS, f"{run.rate:.6g}", f"{run.loss:.9g}") for run in runs)
-    return path
+def markdown(found: Results) -> str:
+    """As a page has it."""
+    heads, *others = rows(found)
+    lines = [heads, ("---",) * len(heads), *others]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def runs(found: Results) -> str:
+    """A line of CSV for each run."""
+    file = io.StringIO()
+    lines = csv.writer(file, lineterminator="\n")
+    lines.writerow(("algorithm", "problem", "lr", "loss", "accuracy"))
+    for name, of in found.items():
+        for problem, swept in of.items():
+            for run in swept:
+                accuracy = "" if run.accuracy is None else f"{run.accuracy:.6g}"
+                lines.writerow((name, problem, f"{run.rate:.6g}", f"{run.loss:.9g}", accuracy))
+    return file.getvalue()

@@ -1,0 +1,60 @@
+"""The algorithms as a gallery runs them: all that martlet.optim has, and SGD with momentum."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from martlet import _algorithms, optim
+
+# What the others are seen beside.
+BASELINES = ("sgd", "momentum", "rmsprop")
+
+
+class Contender(NamedTuple):
+    """An algorithm: a class of martlet.optim and what it gets beside the rate. place: among all."""
+
+    name: str
+    kind: Callable[..., optim.Optimizer]
+    options: dict[str, Any]
+    takes_vectors: bool
+    place: int = 0
+
+
+def contenders() -> dict[str, Contender]:
+    """The baselines, then the others in the library's order, by their names there.
+
+    Each has the library's defaults, but no weight decay, which would move the minimum. What steps matrices alone has
+    AdamW beside it, and steps of AdamW's size, so that one rate is for both.
+    """
+    kinds = {kind.__dict__["_algorithm"]: kind for kind in vars(optim).values() if _is_algorithm(kind)}
+    found: dict[str, Contender] = {}
+    for number in sorted(kinds):
+        algorithm = _algorithms.of(number)
+        options: dict[str, Any] = {}
+        if "weight_decay" in algorithm.defaults:
+            options["weight_decay"] = 0.0
+        if "adjust_lr_fn" in inspect.signature(kinds[number]).parameters:
+            options["adjust_lr_fn"] = "match_rms_adamw"
+        found[algorithm.name] = Contender(algorithm.name, kinds[number], options, algorithm.takes_vectors)
+        if algorithm.name == "sgd":
+            found["momentum"] = Contender("momentum", kinds[number], {**options, "momentum": 0.9}, True)
+    names = [*BASELINES, *(name for name in found if name not in BASELINES)]
+    return {name: found[name]._replace(place=place) for place, name in enumerate(names)}
+
+
+def _is_algorithm(kind: Any) -> bool:
+    return isinstance(kind, type) and "_algorithm" in kind.__dict__
+
+
+@contextmanager
+def trained(optimizer: Any) -> Iterator[None]:
+    """The parameters at the trained point, of an algorithm that takes gradients at another one too."""
+    if not hasattr(optimizer, "eval"):
+        yield
+        return
+    optimizer.eval()
+    yield
+    optimizer.train()
