@@ -64,8 +64,8 @@ package struct NewtonSchulz: BitwiseCopyable {
     package var byteCount: Int { unsafe matrices * eachByteCount }
 
     /// Whether one thread does a matrix by itself: its products are too small to share.
-    fileprivate var isSmall: Bool { unsafe short * short * long <= 1 << 22 }
-    fileprivate var nanoseconds: Int { unsafe iteration.steps * short * short * (2 * long + short) / 64 }
+    var isSmall: Bool { unsafe short * short * long <= 1 << 22 }
+    var nanoseconds: Int { unsafe iteration.steps * short * short * (2 * long + short) / 64 }
 
     fileprivate func numbers(of matrix: Int) -> UnsafeMutableRawPointer {
         unsafe numbers + matrix * rows * columns * (isDouble ? 8 : 4)
@@ -74,48 +74,11 @@ package struct NewtonSchulz: BitwiseCopyable {
     fileprivate func memory(of matrix: Int) -> UnsafeMutablePointer<Float> {
         unsafe (memory + matrix * eachByteCount).assumingMemoryBound(to: Float.self)
     }
-}
 
-extension Execution {
-    /// Makes matrices nearly orthogonal: small ones each on a thread, large ones one after another on all of them.
-    package func orthogonalize(_ list: UnsafeBufferPointer<Orthogonalization>) {
-        unsafe orthogonalizeSmall(list)
-        for place in list.indices where unsafe !list[place].isSmall {
-            for matrix in unsafe 0..<list[place].matrices {
-                var iteration = unsafe Iteration(execution: self, list[place], matrix)
-                unsafe iteration.run()
-            }
-        }
-    }
-
-    private func orthogonalizeSmall(_ list: UnsafeBufferPointer<Orthogonalization>) {
-        var pieces = 0
-        var nanoseconds = 0
-        for place in list.indices where unsafe list[place].isSmall {
-            unsafe pieces += list[place].matrices
-            unsafe nanoseconds += list[place].matrices * list[place].nanoseconds
-        }
-        if pieces == 0 { return }
-        var small = unsafe SmallMatrices(list: list, execution: self)
-        unsafe run(SmallMatrices.run, on: &small, pieces: pieces, nanoseconds: nanoseconds)
-    }
-}
-
-/// Matrices that one thread each works on.
-@unsafe private struct SmallMatrices {
-    let list: UnsafeBufferPointer<Orthogonalization>
-    let execution: Execution
-
-    static let run: PieceKernel = { request, piece, scratch in
-        let small = unsafe request.assumingMemoryBound(to: SmallMatrices.self).pointee
-        var matrix = piece
-        for place in unsafe small.list.indices where unsafe small.list[place].isSmall {
-            if unsafe matrix < small.list[place].matrices {
-                var iteration = unsafe Iteration(execution: small.execution.alone(scratch), small.list[place], matrix)
-                return unsafe iteration.run()
-            }
-            unsafe matrix -= small.list[place].matrices
-        }
+    /// Makes one matrix nearly orthogonal.
+    func run(_ matrix: Int, _ execution: Execution) {
+        var iteration = unsafe Iteration(execution: execution, self, matrix)
+        unsafe iteration.run()
     }
 }
 

@@ -54,13 +54,40 @@ public func martlet_slot_get(
 ) -> martlet_status {
     report("martlet_slot_get") { () throws(MartletError) in
         let target = try unsafe required(out_slot, "out_slot")
-        let slots = try unsafe Configuration(config).slots
-        guard slots.indices.contains(Int(slot)) else {
-            throw MartletError(.argument, "slot is \(slot); expected 0 ..< \(slots.count)")
-        }
-        let found = slots[Int(slot)]
-        let type = found.kind == .scalar ? ElementType.fp64.rawValue : 0
+        let found = try unsafe Configuration(config).slot(slot)
+        let usual = found.usualType(beside: .bf16)
+        let type = usual == .bf16 ? 0 : usual.rawValue
         unsafe target.pointee = martlet_slot(
             name: cString(found.name), kind: found.kind.rawValue, dtype: type, reserved: (0, 0))
+    }
+}
+
+@implementation @_cdecl("martlet_slot_count")
+public func martlet_slot_count(
+    _ out_count: UnsafeMutablePointer<Int64>!, _ config: UnsafePointer<martlet_config>!, _ slot: Int32,
+    _ sizes: UnsafePointer<Int64>!, _ rank: Int32
+) -> martlet_status {
+    report("martlet_slot_count") { () throws(MartletError) in
+        let target = try unsafe required(out_count, "out_count")
+        let found = try unsafe Configuration(config).slot(slot)
+        let ranks = 0...ParameterShape.maximumRank
+        let sizes = rank > 0 && ranks.contains(Int(rank)) ? try unsafe required(sizes, "sizes") : nil
+        guard let shape = unsafe ParameterShape(sizes: sizes, rank: Int(rank)) else {
+            throw MartletError(
+                .shape,
+                "sizes and rank \(rank) are those of no array; expected 0 to \(ParameterShape.maximumRank) sizes of 0 or "
+                    + "more, whose product is 2^56 at most")
+        }
+        unsafe target.pointee = Int64(found.count(for: shape))
+    }
+}
+
+extension Configuration {
+    fileprivate func slot(_ index: Int32) throws(MartletError) -> Slot {
+        let slots = slots
+        guard slots.indices.contains(Int(index)) else {
+            throw MartletError(.argument, "slot is \(index); expected 0 ..< \(slots.count)")
+        }
+        return slots[Int(index)]
     }
 }

@@ -22,6 +22,7 @@ package enum Kernel {
     case slide, weightPanels, weightGradient, fold
     // Matrices.
     case turn, symmetric
+    case reflect, tridiagonal, rotate
 }
 
 /// An operation of models, or a part of one that runs by itself: where its arrays lie, the kernel that does it, and how it

@@ -10,7 +10,8 @@ package enum Pass: CaseIterable {
     case lambDirection, lambUpdate
     case larsNorms, larsUpdate
     case stableAdamWAverages, stableAdamWUpdate
-    case muonMomentum, muonUpdate
+    case muonMomentum, matrixUpdate
+    case soapGradient, soapAverages, soapUpdate, soapMoment
     case prodigyAverages, prodigyUpdate
     case marsNorm, marsUpdate
 
@@ -28,11 +29,11 @@ package enum Pass: CaseIterable {
     package var writesElements: Bool {
         switch self {
         case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms,
-            .marsNorm:
+            .marsNorm, .soapGradient:
             false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
-            .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .muonUpdate,
-            .prodigyAverages, .prodigyUpdate, .marsUpdate:
+            .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .matrixUpdate,
+            .prodigyAverages, .prodigyUpdate, .marsUpdate, .soapAverages, .soapUpdate, .soapMoment:
             true
         }
     }

@@ -44,5 +44,8 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .fold: fold
     case .turn: turn
     case .symmetric: symmetric
+    case .reflect: reflect
+    case .tridiagonal: tridiagonal
+    case .rotate: rotate
     }
 }

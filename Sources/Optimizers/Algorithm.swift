@@ -35,6 +35,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     case muon = 27
     case prodigy = 28
     case mars = 29
+    case soap = 30
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
@@ -67,6 +68,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         case .muon: Muon.self
         case .prodigy: Prodigy.self
         case .mars: MARS.self
+        case .soap: SOAP.self
         }
     }
 
@@ -108,11 +110,13 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// one: passes sum over them.
     public var takesWholeParameters: Bool { rule == nil }
 
-    /// Whether it steps parameters of two dimensions or more alone, whose matrices it makes orthogonal.
+    /// Whether it steps parameters of two dimensions or more alone, as matrices.
     public var takesMatricesAlone: Bool { definition.takesMatricesAlone }
 
     /// The passes that carry it out where there is no rule.
-    func passes(_ shape: ParameterShape) -> Passes { definition.passes(shape) }
+    func passes(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> Passes {
+        unsafe definition.passes(shape, memory)
+    }
 
     /// How its passes see a parameter.
     func shape(_ shape: ParameterShape) -> ParameterShape {
@@ -146,11 +150,9 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         return definition.problem(configuration, shape)
     }
 
-    /// Which matrices are made orthogonal before its second pass, without their addresses; nil: none.
-    func orthogonalization(
-        _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
-    ) -> Orthogonalization? {
-        unsafe definition.orthogonalization(shape, isDouble: isDouble, memory)
+    /// What is done with whole matrices between its passes, without their addresses; nil: nothing.
+    func matrixWork(_ parameter: MatrixParameter, _ memory: UnsafeMutableRawPointer) -> MatrixWork? {
+        unsafe definition.matrixWork(parameter, memory)
     }
 
     /// Writes what the kernels need for one step, moves the progress on, and says whether all numbers are finite.
@@ -170,8 +172,9 @@ protocol AlgorithmDefinition {
     static var name: StaticString { get }
     /// The rule of an algorithm of one sweep; see `SweepDefinition`.
     static var sweepRule: Rule? { get }
-    /// The passes of any other, in order.
+    /// The passes of any other, in order: the same at every step, or some.
     static func passes(_ shape: ParameterShape) -> Passes
+    static func passes(_ shape: ParameterShape, _ coefficients: Coefficients) -> Passes
     /// Whether its passes see a parameter as matrices of its last two dimensions, and not as one row.
     static var seesMatrices: Bool { get }
     /// What a pass needs to know of those before it.
@@ -194,11 +197,9 @@ protocol AlgorithmDefinition {
     /// What is wrong with a parameter of these sizes; nil: nothing.
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String?
     static var takesMatricesAlone: Bool { get }
-    /// Which matrices are made orthogonal before the second of two passes, of what the first has left in their factors'
-    /// place; nil: none.
-    static func orthogonalization(
-        _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
-    ) -> Orthogonalization?
+    /// What is done with whole matrices between the passes, of which one leaves a number for each element, and the next
+    /// finds what has become of it; nil: nothing.
+    static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork?
     /// Adds the slots that it keeps.
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
 
@@ -217,9 +218,8 @@ protocol AlgorithmDefinition {
         _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
     ) -> Coefficients
     static func prepareCoefficients(_ pass: PassStart, _ memory: UnsafeMutableRawPointer)
-    static func orthogonalization(
-        _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
-    ) -> Orthogonalization?
+    static func passes(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> Passes
+    static func matrixWork(_ parameter: MatrixParameter, _ memory: UnsafeMutableRawPointer) -> MatrixWork?
     static func joinCoefficients(
         _ pass: PassStart, _ memory: UnsafeMutableRawPointer, _ shared: inout SharedScalars)
     static func settleCoefficients(
@@ -242,6 +242,14 @@ struct PassStart {
     var isLast: Bool { pass == passCount - 1 }
 }
 
+/// A parameter whose matrices are worked on between passes.
+@unsafe struct MatrixParameter {
+    let shape: ParameterShape
+    let isDouble: Bool
+    /// Its two slots of squares of rows, and those of columns; any address where it has none.
+    let rowSquares, columnSquares: (Operand, Operand)
+}
+
 /// What all parameters of a step that one algorithm steps share.
 struct SharedScalars {
     /// Their scalars, as those that are shared will be.
@@ -259,12 +267,13 @@ protocol SweepDefinition: AlgorithmDefinition {
 
 extension SweepDefinition {
     static var sweepRule: Rule? { rule }
-    static func passes(_ shape: ParameterShape) -> Passes { Passes() }
     static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients, _ terms: inout RunTerms) {}
 }
 
 extension AlgorithmDefinition {
     static var sweepRule: Rule? { nil }
+    static func passes(_ shape: ParameterShape) -> Passes { Passes() }
+    static func passes(_ shape: ParameterShape, _ coefficients: Coefficients) -> Passes { passes(shape) }
     static var seesMatrices: Bool { false }
     static var sharedScalars: Int { 0 }
     static func join(_ pass: PassStart, _ coefficients: Coefficients, _ shared: inout SharedScalars) {}
@@ -296,15 +305,16 @@ extension AlgorithmDefinition {
     static func problem(_ configuration: Configuration) -> String? { nil }
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? { nil }
     static var takesMatricesAlone: Bool { false }
-    static func orthogonalization(
-        _ shape: ParameterShape, isDouble: Bool, _ coefficients: Coefficients
-    ) -> Orthogonalization? { nil }
+    static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork? { nil }
 
-    static func orthogonalization(
-        _ shape: ParameterShape, isDouble: Bool, _ memory: UnsafeMutableRawPointer
-    ) -> Orthogonalization? {
+    static func matrixWork(_ parameter: MatrixParameter, _ memory: UnsafeMutableRawPointer) -> MatrixWork? {
         let place = unsafe memory + StepCoefficients.ruleOffset
-        return unsafe orthogonalization(shape, isDouble: isDouble, place.load(as: Coefficients.self))
+        return unsafe matrixWork(parameter, place.load(as: Coefficients.self))
+    }
+
+    static func passes(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> Passes {
+        let place = unsafe memory + StepCoefficients.ruleOffset
+        return unsafe passes(shape, place.load(as: Coefficients.self))
     }
 
     static var allFlags: Flags { flags.union(.everywhere).union(decayFlags) }

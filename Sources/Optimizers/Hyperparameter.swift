@@ -43,9 +43,12 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     case nsB = 37
     case nsC = 38
     case blocks = 39
+    case preconditionFrequency = 40
+    case maxPrecondDim = 41
+    case blockSize = 42
 
     /// A number for each of them, in their order.
-    public typealias Values = InlineArray<39, Double>
+    public typealias Values = InlineArray<42, Double>
 
     /// How many there are.
     static var count: Int { Values.count }
@@ -97,6 +100,9 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
         case .nsB: ("ns_b", .finite)
         case .nsC: ("ns_c", .finite)
         case .blocks: ("blocks", .blocks)
+        case .preconditionFrequency: ("precondition_frequency", .blocks)
+        case .maxPrecondDim: ("max_precond_dim", .sizes)
+        case .blockSize: ("block_size", .sizes)
         }
     }
 
@@ -110,7 +116,7 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     enum Range {
         case finite, nonNegative, nonPositive, positive, decay, fraction, inside, aboveOne, aboveOrOne, growth, number
         /// Counts, which stay what they are whatever else is allowed.
-        case steps, blocks
+        case steps, blocks, sizes
 
         func contains(_ value: Double) -> Bool {
             guard value.isFinite else { return value == .infinity && (self == .growth || self == .number) }
@@ -126,6 +132,7 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
             case .aboveOrOne, .growth: value >= 1
             case .steps: value >= 1 && value < 100 && value == value.rounded()
             case .blocks: value >= 1 && value <= 0x1p31 && value == value.rounded()
+            case .sizes: value >= 0 && value <= 0x1p31 && value == value.rounded()
             }
         }
 
@@ -133,7 +140,7 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
         var widest: Range {
             switch self {
             case .growth: .number
-            case .steps, .blocks: self
+            case .steps, .blocks, .sizes: self
             default: .finite
             }
         }
@@ -154,6 +161,7 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
             case .number: "a finite number or infinity"
             case .steps: "a whole number, 1 to 99"
             case .blocks: "a whole number, 1 to 2^31"
+            case .sizes: "a whole number, 0 to 2^31"
             }
         }
     }

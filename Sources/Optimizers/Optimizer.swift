@@ -86,16 +86,15 @@ public final class Optimizer {
                 .argument, "\(prefix)group is \(group); expected 0 ..< \(configurations.count), the count of groups")
         }
         let slots = configurations[group].slots
-        let types = stateTypes ?? slots.map { unsafe $0.kind == .scalar ? .fp64 : value.type }
+        let types = stateTypes ?? slots.map { unsafe $0.usualType(beside: value.type) }
         guard types.count == slots.count else {
             throw MartletError(
                 .argument,
                 "\(prefix)state_count is \(types.count); expected \(slots.count) for "
                     + "\(configurations[group].algorithm.name)")
         }
-        for (slot, type) in zip(slots, types) where slot.kind == .scalar && type != .fp64 && type != .fp32 {
-            throw MartletError(
-                .type, "\(prefix)state's \(slot.name) has dtype \(type); expected fp64 or fp32: it is a scalar")
+        for (slot, type) in zip(slots, types) where !slot.takes(type) {
+            throw MartletError(.type, "\(prefix)state's \(slot.name) has dtype \(type); expected fp64 or fp32")
         }
         guard let name = unsafe name else {
             return try unsafe "\(count)".utf8Span.span.withUnsafeBytes {
@@ -237,10 +236,14 @@ public final class Optimizer {
         }
         try changed.check("groups[\(group)]")
         let (kept, wanted) = (configurations[group].slots, changed.slots)
-        if kept.count != wanted.count && (0..<count).contains(where: { parameters[$0].group == group }) {
+        let changes = (0..<count).contains {
+            parameters[$0].group == group && !wanted.areAlike(kept, for: parameters[$0].shape)
+        }
+        if changes {
+            let words = kept.count == wanted.count ? "\(wanted.words) of other sizes" : wanted.words
             throw MartletError(
                 .argument,
-                "groups[\(group)].\(hyperparameter.name) is \(value), with which a parameter keeps \(wanted.words); "
+                "groups[\(group)].\(hyperparameter.name) is \(value), with which a parameter keeps \(words); "
                     + "expected a value with which it keeps \(kept.words), as those of the group do")
         }
         configurations[group] = changed

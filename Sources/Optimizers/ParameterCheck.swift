@@ -16,7 +16,7 @@ import MartletPlatform
     /// Whether an array of fp64 has been seen.
     private(set) var isDouble = false
     /// The most elements of any array, and of any one dimension's reach: sums over 64 dimensions then fit an Int.
-    private static var maximumCount: Int { 1 << 56 }
+    static var maximumCount: Int { 1 << 56 }
 
     init(count: Int, alignment: Int? = nil) {
         unsafe self.count = count
@@ -78,9 +78,11 @@ import MartletPlatform
                 "\(describe(role)).count is \(array.count) and its rank \(array.rank); expected \(wanted) and 0: it is "
                     + (slot.kind == .scalar ? "a scalar" : "\(slot.name)"))
         }
-        guard unsafe slot.kind != .scalar || array.type == .fp64 || array.type == .fp32 else {
+        guard unsafe slot.takes(array.type) else {
             throw unsafe MartletError(
-                .type, "\(describe(role)).dtype is \(array.type); expected fp64 or fp32: it is a scalar")
+                .type,
+                "\(describe(role)).dtype is \(array.type); expected fp64 or fp32: it is "
+                    + (slot.kind == .scalar ? "a scalar" : "\(slot.name)"))
         }
         var check = unsafe ParameterCheck(count: wanted, alignment: slot.kind == .scalar ? scalarAlignment : nil)
         return try unsafe check.extent(of: array, role, parameter, describe)

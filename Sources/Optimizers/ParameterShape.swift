@@ -1,4 +1,5 @@
 // A parameter's sizes as far as its slots depend on them: matrices of its last two dimensions, or a vector.
+import MartletCompute
 import MartletKernelInterface
 
 /// The sizes of a parameter.
@@ -21,8 +22,48 @@ public struct ParameterShape: Sendable {
             unsafe self.init(count: array.count, isMatrix: rank > 1)
             return
         }
-        let (rows, columns) = unsafe (Int(sizes[rank - 2]), Int(sizes[rank - 1]))
-        unsafe self.init(count: array.count, isMatrix: true, leading: Int(sizes[0]), rows: rows, columns: columns)
+        unsafe self.init(count: array.count, rank: rank) { unsafe Int(sizes[$0]) }
+    }
+
+    /// The most sizes of an array.
+    package static var maximumRank: Int { unsafe Layout.maximumRank }
+
+    /// From a caller's sizes, which have been checked by nobody; nil where they are none of an array.
+    package init?(sizes: UnsafePointer<Int64>?, rank: Int) {
+        guard rank >= 0 && rank <= ParameterShape.maximumRank else { return nil }
+        if rank == 0 {
+            self.init(count: 1)
+            return
+        }
+        guard let sizes = unsafe sizes else { return nil }
+        var count = 1
+        var isEmpty = false
+        for place in 0..<rank {
+            let size = unsafe Int(sizes[place])
+            if size < 0 { return nil }
+            isEmpty = isEmpty || size == 0
+            let (product, overflow) = count.multipliedReportingOverflow(by: max(size, 1))
+            count = overflow ? .max : product
+        }
+        guard unsafe isEmpty || count <= ParameterCheck.maximumCount else { return nil }
+        if isEmpty {
+            self.init(count: 0, isMatrix: rank > 1)
+            return
+        }
+        self.init(count: count, rank: rank) { unsafe Int(sizes[$0]) }
+    }
+
+    /// Of one that has elements.
+    init(sizes: [Int]) {
+        self.init(count: sizes.reduce(1, *), rank: sizes.count) { sizes[$0] }
+    }
+
+    private init(count: Int, rank: Int, size: (Int) -> Int) {
+        if rank < 2 {
+            self.init(count: count, isMatrix: false)
+        } else {
+            self.init(count: count, isMatrix: true, leading: size(0), rows: size(rank - 2), columns: size(rank - 1))
+        }
     }
 
     private init(count: Int, isMatrix: Bool, leading: Int? = nil, rows: Int = 1, columns: Int? = nil) {

@@ -1,5 +1,6 @@
 // What an algorithm keeps of a parameter between steps, and what a step's coefficients are formed from beside the
 // configuration.
+import MartletCompute
 
 /// One piece of a parameter's state.
 public struct Slot: Sendable {
@@ -16,6 +17,10 @@ public struct Slot: Sendable {
         case columns = 3
         /// One for each element of a parameter of one dimension; one of more dimensions has none.
         case vector = 4
+        /// Squares of the rows of a parameter that is seen as a matrix of its first dimension and all others: in fp32 or fp64.
+        case rowSquares = 5
+        /// Those of its columns, likewise.
+        case columnSquares = 6
     }
 
     /// The name in files and state_dicts.
@@ -23,6 +28,21 @@ public struct Slot: Sendable {
     public var kind: Kind
     /// What a scalar counts as at the first step where it holds 0.
     var start = 0.0
+    /// The longest block of a side that has squares, and the longest block that there is; 0: a side is one.
+    var most = 0
+    var block = 0
+
+    private var isSquares: Bool { kind == .rowSquares || kind == .columnSquares }
+
+    /// Whether it may be stored so: scalars and squares are in fp64 or fp32.
+    func takes(_ type: ElementType) -> Bool {
+        !(kind == .scalar || isSquares) || type == .fp64 || type == .fp32
+    }
+
+    /// How it is stored where nothing else is asked for.
+    package func usualType(beside value: ElementType) -> ElementType {
+        kind == .scalar ? .fp64 : isSquares && value != .fp64 ? .fp32 : value
+    }
 
     /// Numbers of fp32 whose room it takes, where a scalar is in fp64.
     func floatCount(for shape: ParameterShape) -> Int { kind == .scalar ? 2 : count(for: shape) }
@@ -35,7 +55,21 @@ public struct Slot: Sendable {
         case .rows: shape.isMatrix ? shape.matrices * shape.rows : 0
         case .columns: shape.isMatrix ? shape.matrices * shape.columns : 0
         case .vector: shape.isMatrix ? 0 : shape.count
+        case .rowSquares, .columnSquares: squares(of: shape)
         }
+    }
+
+    /// The numbers of the squares of one side's blocks: each block of the matrix has its own. More than an array may have
+    /// where they are too many to count.
+    private func squares(of shape: ParameterShape) -> Int {
+        if !shape.isMatrix || shape.count == 0 { return 0 }
+        let sides = (shape.leading, shape.count / shape.leading)
+        let (length, otherLength) = kind == .rowSquares ? sides : (sides.1, sides.0)
+        func side(_ length: Int) -> MatrixSide { unsafe MatrixSide(length: length, most: most, block: block) }
+        let (own, other) = unsafe (side(length), side(otherLength))
+        if unsafe !own.hasFactors { return 0 }
+        let about = unsafe Double(length) * Double(own.block) * Double(other.blocks)
+        return unsafe about < 0x1p60 ? own.numbers * other.blocks : .max
     }
 
     /// Whether a parameter of these sizes has it.
@@ -47,12 +81,13 @@ public struct Slot: Sendable {
     private func exists(isMatrix: Bool) -> Bool {
         switch kind {
         case .elements, .scalar: true
-        case .rows, .columns: isMatrix
+        case .rows, .columns, .rowSquares, .columnSquares: isMatrix
         case .vector: !isMatrix
         }
     }
 
-    /// Its sizes for a parameter of these sizes; where that has no elements, no numbers either.
+    /// Its sizes for a parameter of these sizes; where that has no elements, no numbers either. Squares of several blocks
+    /// have one dimension.
     package func sizes(for sizes: [Int]) -> [Int] {
         var own = sizes
         if kind != .scalar && sizes.contains(0) { return own }
@@ -61,6 +96,10 @@ public struct Slot: Sendable {
         case .scalar: own = []
         case .rows: own[own.count - 1] = 1
         case .columns: own[own.count - 2] = 1
+        case .rowSquares, .columnSquares:
+            let count = count(for: ParameterShape(sizes: sizes))
+            let side = kind == .rowSquares ? sizes[0] : sizes.dropFirst().reduce(1, *)
+            own = count == side * side ? [side, side] : [count]
         }
         return own
     }
@@ -79,6 +118,11 @@ public struct Slots: Sendable, RandomAccessCollection {
 
     public subscript(index: Int) -> Slot { list[index] }
 
+    /// Whether a parameter has as many numbers in each of these as in others.
+    func areAlike(_ others: Slots, for shape: ParameterShape) -> Bool {
+        count == others.count && indices.allSatisfy { self[$0].count(for: shape) == others[$0].count(for: shape) }
+    }
+
     /// Their names, for messages.
     var names: String { map { "\($0.name)" }.joined(separator: ", ") }
     var words: String { isEmpty ? "no state" : names }
@@ -93,8 +137,8 @@ public struct Slots: Sendable, RandomAccessCollection {
     public func floatCount(for shape: ParameterShape) -> Int { reduce(0) { $0 + $1.floatCount(for: shape) } }
 
     /// Adds a slot; scalars come last.
-    mutating func add(_ name: StaticString, _ kind: Slot.Kind = .elements) {
-        list[endIndex] = Slot(name: name, kind: kind)
+    mutating func add(_ name: StaticString, _ kind: Slot.Kind = .elements, most: Int = 0, block: Int = 0) {
+        list[endIndex] = Slot(name: name, kind: kind, most: most, block: block)
         endIndex += 1
         if kind == .elements { elementCount += 1 }
         if kind == .vector { vectorCount += 1 }

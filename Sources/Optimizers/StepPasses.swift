@@ -11,8 +11,8 @@ import MartletPlatform
         /// As the passes see it, and as it is.
         let shape, parameter: ParameterShape
         let memory: GridMemory.Kind
-        /// What is made orthogonal before the second pass, which is the last.
-        let matrices: Orthogonalization?
+        /// What is done with whole matrices between the passes.
+        let matrices: MatrixWork?
         /// The parameter's scalars; nil where it has none.
         let scalars: UnsafeMutablePointer<ScalarSlots>?
 
@@ -24,15 +24,15 @@ import MartletPlatform
     private let owners: UnsafeMutablePointer<Owner>
     /// The algorithms whose parameters share scalars: a bit for each, by its number.
     private var sharing: UInt64 = 0
-    /// Items with matrices that are made orthogonal, which lie behind the owners.
-    private let matrices: UnsafeMutablePointer<Orthogonalization>
+    /// The matrices of items that have such work, behind the owners.
+    private let matrices: UnsafeMutablePointer<MatrixWork>
     private var hasMatrices = false
     /// Where the passes' sums and matrices lie, and what threads multiply these in.
     private var memory: UnsafeMutableRawPointer?
     private var executionMemory: UnsafeMutableRawPointer?
 
     static var bytesPerItem: Int {
-        unsafe PassList.bytesPerItem + MemoryLayout<Owner>.stride + MemoryLayout<Orthogonalization>.stride
+        unsafe PassList.bytesPerItem + MemoryLayout<Owner>.stride + MemoryLayout<MatrixWork>.stride
     }
 
     /// An empty list over room for `capacity` items.
@@ -40,7 +40,7 @@ import MartletPlatform
         unsafe list = unsafe PassList(memory: memory)
         unsafe owners = (memory + capacity * PassList.bytesPerItem).assumingMemoryBound(to: Owner.self)
         unsafe matrices = unsafe UnsafeMutableRawPointer(owners + capacity).assumingMemoryBound(
-            to: Orthogonalization.self)
+            to: MatrixWork.self)
     }
 
     var isEmpty: Bool { unsafe list.count == 0 }
@@ -53,14 +53,19 @@ import MartletPlatform
         _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
         _ mode: FloatingPointMode, _ layout: Layout?
     ) {
-        func slot(_ kind: Slot.Kind) -> Operand {
+        // The first one of a kind, or the one behind it.
+        func slot(_ kind: Slot.Kind, next: Int = 0) -> Operand {
             guard let index = slots.firstIndex(where: { $0.kind == kind }),
-                let base = unsafe parameter.state.span[index].base
+                let base = unsafe parameter.state.span[index + next].base
             else { return unsafe run.arrays[Run.value] }
-            return unsafe Operand(base: base, type: parameter.state.span[index].type)
+            return unsafe Operand(base: base, type: parameter.state.span[index + next].type)
         }
         let shape = algorithm.shape(given)
-        let matrices = unsafe algorithm.orthogonalization(given, isDouble: run.isDouble, coefficients)
+        let matrices = unsafe algorithm.matrixWork(
+            MatrixParameter(
+                shape: given, isDouble: run.isDouble,
+                rowSquares: (slot(.rowSquares), slot(.rowSquares, next: 1)),
+                columnSquares: (slot(.columnSquares), slot(.columnSquares, next: 1))), coefficients)
         let kind: GridMemory.Kind =
             unsafe matrices != nil
             ? .factors(bytes: run.isDouble ? 8 : 4) : shape.hasLargeMatrices ? .grid : .sums
@@ -74,7 +79,7 @@ import MartletPlatform
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(
             PassItem(
-                passes: algorithm.passes(shape),
+                passes: algorithm.passes(shape, coefficients),
                 tensor: GridTensor(
                     grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
                 coefficients: coefficients, mode: mode, layout: layout))
@@ -84,8 +89,8 @@ import MartletPlatform
     /// or one parameter that takes more.
     private static var mostBytes: Int { 64 << 20 }
 
-    /// The items from one on that do all their passes before any others do: as many as fit, and all where nothing is made
-    /// orthogonal.
+    /// The items from one on that do all their passes before any others do: as many as fit, and all where there are no
+    /// matrices.
     @inline(never)
     private func wave(from first: Int) -> (items: Range<Int>, bytes: Int?) {
         var bytes = 0
@@ -136,8 +141,9 @@ import MartletPlatform
         while unsafe first < list.count {
             let items = unsafe wave(from: first).items
             let matrixCount = unsafe place(items)
-            for pass in unsafe 0..<list.passCount {
-                if pass == 1 { unsafe orthogonalize(matrixCount, isa: isa, threads: threads) }
+            for pass in unsafe 0...list.passCount {
+                if pass > 0 { unsafe workOnMatrices(matrixCount, before: pass, isa: isa, threads: threads) }
+                if unsafe pass == list.passCount { break }
                 var preparation = unsafe Preparation(passes: self, pass: pass, items: items)
                 unsafe FloatingPointMode.exact.call(Preparation.serve, &preparation)
                 let own = unsafe list.run(
@@ -149,7 +155,7 @@ import MartletPlatform
         return working
     }
 
-    /// Gives some items their memory, and returns how many of them have matrices to be made orthogonal.
+    /// Gives some items their memory, and returns how many of them have work on matrices.
     @inline(never)
     private func place(_ items: Range<Int>) -> Int {
         guard var place = unsafe memory else { return 0 }
@@ -158,11 +164,10 @@ import MartletPlatform
             let owner = unsafe owners[index]
             let memory = unsafe GridMemory(place, owner.shape.grid, owner.memory)
             unsafe list[index].tensor.memory = unsafe memory
-            if var own = unsafe owner.matrices {
+            if let own = unsafe owner.matrices {
                 unsafe memory.rowFactors.pointee = 1
-                unsafe own.numbers = unsafe memory.columnFactors
-                unsafe own.memory = unsafe place + owner.sumByteCount
-                unsafe (matrices + count).initialize(to: own)
+                let placed = unsafe own.placed(numbers: memory.columnFactors, memory: place + owner.sumByteCount)
+                unsafe (matrices + count).initialize(to: placed)
                 count += 1
             }
             unsafe place += unsafe owner.byteCount
@@ -170,12 +175,14 @@ import MartletPlatform
         return count
     }
 
-    /// Makes what first passes have left orthogonal.
+    /// Does what stands before a pass with what the one before has left.
     @inline(never)
-    private func orthogonalize(_ count: Int, isa: InstructionSet, threads: Int) {
+    private func workOnMatrices(_ count: Int, before pass: Int, isa: InstructionSet, threads: Int) {
         guard count > 0, let memory = unsafe executionMemory else { return }
         let execution = unsafe Execution(mode: .flush, isa: isa, threads: threads, memory: memory)
-        unsafe execution.orthogonalize(UnsafeBufferPointer(start: matrices, count: count))
+        var work = unsafe MatrixStage(
+            execution: execution, matrices: UnsafeBufferPointer(start: matrices, count: count), stage: pass)
+        unsafe FloatingPointMode.exact.call(MatrixStage.serve, &work)
     }
 
     @inline(never)
@@ -233,6 +240,18 @@ import MartletPlatform
         static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
             let request = unsafe context.assumingMemoryBound(to: Preparation.self).pointee
             unsafe request.passes.prepare(request.pass, request.items)
+        }
+    }
+
+    /// What is done with matrices between two passes, in a floating-point mode of our own.
+    @unsafe private struct MatrixStage {
+        let execution: Execution
+        let matrices: UnsafeBufferPointer<MatrixWork>
+        let stage: Int
+
+        static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
+            let work = unsafe context.assumingMemoryBound(to: MatrixStage.self).pointee
+            unsafe work.execution.run(work.matrices, stage: work.stage)
         }
     }
 }

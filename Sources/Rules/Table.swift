@@ -49,7 +49,11 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .stableAdamWAverages: stableAdamWAverages
     case .stableAdamWUpdate: stableAdamWUpdate
     case .muonMomentum: muonMomentum
-    case .muonUpdate: muonUpdate
+    case .matrixUpdate: matrixUpdate
+    case .soapGradient: soapGradient
+    case .soapAverages: soapAverages
+    case .soapUpdate: soapUpdate
+    case .soapMoment: soapMoment
     case .prodigyAverages: prodigyAverages
     case .prodigyUpdate: prodigyUpdate
     case .marsNorm: marsNorm

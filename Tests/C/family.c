@@ -106,7 +106,7 @@ static martlet_optimizer *created(const martlet_config *config, const struct typ
     for (int32_t s = 0; s < slots; s++) {
         martlet_slot slot;
         CHECK_OK(martlet_slot_get(&slot, config, s));
-        state[s].dtype = slot.kind == MARTLET_SLOT_SCALAR ? MARTLET_FP64 : kind->state;
+        state[s].dtype = slot.dtype != 0 ? slot.dtype : kind->state;
     }
     for (int k = 0; k < PARAMETERS; k++) {
         const char name[] = {(char)('a' + k), 0};
@@ -197,10 +197,9 @@ static void stepped_make(struct stepped *s, const martlet_config *config, bool i
     for (int32_t k = 0; k < slots; k++) {
         martlet_slot slot;
         CHECK_OK(martlet_slot_get(&slot, config, k));
-        const int64_t counts[] = {count, 1, is_matrix ? SIDE - 3 : 0, is_matrix ? SIDE : 0, is_matrix ? 0 : count};
-        REQUIRE(slot.kind >= 0 && slot.kind < LENGTH(counts));
-        const int32_t dtype = slot.kind == MARTLET_SLOT_SCALAR ? MARTLET_FP64 : MARTLET_FP32;
-        s->slots[k] = check_array(s->state[k], counts[slot.kind], dtype);
+        int64_t numbers = 0;
+        CHECK_OK(martlet_slot_count(&numbers, config, k, s->sizes, is_matrix ? 2 : 1));
+        s->slots[k] = check_array(s->state[k], numbers, slot.dtype != 0 ? slot.dtype : MARTLET_FP32);
     }
     s->parameter = (martlet_parameter){.value = value,
                                        .grad = check_array(s->grad, count, MARTLET_FP32),
@@ -296,6 +295,7 @@ int main(void) {
         martlet_config config = check_config(algorithm);
         if (config.weight_decay == config.weight_decay) config.weight_decay = 0.01;
         if (config.momentum == 0) config.momentum = 0.9;
+        if (config.precondition_frequency > 0) config.precondition_frequency = 2;
         usual_ones[algorithm - 1] = config;
         shapes = check_takes_vectors(&config) ? plain : matrices;
         refusals(&config);

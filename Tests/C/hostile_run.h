@@ -66,6 +66,10 @@ GOOD(algorithm_slot_count) { a->out_count = &w->out_int64, a->config = &w->confi
 GOOD(algorithm_flags) { a->algorithm = MARTLET_ADAM; }
 GOOD(algorithm_needs) { a->algorithm = MARTLET_MUON; }
 GOOD(hyperparameter_name) { a->hyperparameter = MARTLET_RHO; }
+GOOD(slot_count) {
+    w->sizes[0] = 3, w->sizes[1] = 4;
+    a->out_count = &w->out_int64, a->config = &w->config.config, a->slot = 1, a->sizes = w->sizes, a->rank = 2;
+}
 GOOD(slot_get) { a->out_slot = &w->out_slot, a->config = &w->config.config, a->slot = 1; }
 GOOD(report_init) { a->out_report = &w->report.report, a->struct_size = sizeof(martlet_report); }
 GOOD(step) {

@@ -16,7 +16,7 @@ UNREAD = (
     *("step_size_min", "step_size_max", "lambd", "t0", "momentum_decay", "final_lr", "gamma", "eps_root", "eps2"),
     *("beta2_decay", "clipping_threshold", "r", "weight_lr_power", "warmup_steps", "alpha_warmup", "beta3_warmup"),
     *("trust_coefficient", "d0", "d_coef", "growth_rate"),
-    *("ns_steps", "ns_a", "ns_b", "ns_c", "blocks"),
+    *("ns_steps", "ns_a", "ns_b", "ns_c", "blocks", "precondition_frequency", "max_precond_dim", "block_size"),
 )
 
 
@@ -135,6 +135,9 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
     elif function == "martlet_chunk_set":
         yield from assign(target, (-1, 1, 63, "((int64_t)1 << 40) + 1", "(int64_t)1 << 48", *INT64), "ARGUMENT")
         yield from assign(target, (0, 64, "(int64_t)1 << 40"), "OK")
+    elif name == "rank":
+        yield from assign(target, (-1, 65, 1 << 20, *INT32), "SHAPE")
+        yield from assign(target, (0, 1), "OK")
     elif name == "group":
         yield from assign(target, (-1, 2, 1000, 65536, *INT32), "ARGUMENT")
     elif name == "mode":
@@ -142,7 +145,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (0, 1), "OK")
     elif name == "hyperparameter":
         values = (0, -1, 40, 1000, *INT32)
-        yield from assign(target, values if function.endswith("_name") else (4, 7, 8, 34, 39, *values), "ARGUMENT")
+        yield from assign(target, values if function.endswith("_name") else (4, 7, 8, 34, 39, 42, *values), "ARGUMENT")
     elif kind == "double":
         for number in ("MARTLET_LR", "MARTLET_BETA1", "MARTLET_EPS", "MARTLET_WEIGHT_DECAY"):
             for value in ODD_DOUBLES:
@@ -272,6 +275,13 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from flat_values(name)
     elif kind == "int64_t *" and name == "step":
         yield from step_pointer_values()
+    elif kind == "int64_t *" and name == "sizes":
+        yield "NULL", "a->sizes = NULL;", "NULL"
+        yield "misaligned", "a->sizes = (int64_t *)((char *)a->sizes + 1);", "ALIGNMENT"
+        for first in (-1, *INT64):
+            yield f"a first size of {first}", f"w->sizes[0] = {first}, w->sizes[1] = 7, a->sizes = w->sizes;", "SHAPE"
+        yield "none of nothing", "w->sizes[0] = 0, w->sizes[1] = INT64_MAX, a->sizes = w->sizes;", "OK"
+        yield "2^28 by 2^28", "w->sizes[0] = w->sizes[1] = 1 << 28, a->sizes = w->sizes;", "OK"
     elif kind == "char *":
         yield from path_values(function)
     else:

@@ -58,6 +58,36 @@ static void settings(void) {
     CHECK(machine.chunk == chunk_before && machine.chunk == 2048);
 }
 
+/* How many numbers each kind of slot has, by an algorithm that has it. */
+static void slot_counts(void) {
+    static const int64_t sizes[] = {6, 4, 5};
+    const struct { int32_t algorithm, slot, rank; double block_size; int64_t count; } cases[] = {
+        {MARTLET_ADAM, 0, 3, 0, 120}, {MARTLET_ADAM, 0, 0, 0, 1}, {MARTLET_ASGD, 1, 3, 0, 1},
+        {MARTLET_ADAFACTOR, 1, 3, 0, 24}, {MARTLET_ADAFACTOR, 2, 3, 0, 30}, {MARTLET_ADAFACTOR, 0, 3, 0, 0},
+        {MARTLET_ADAFACTOR, 1, 1, 0, 0}, {MARTLET_ADAFACTOR, 0, 1, 0, 6},
+        {MARTLET_SOAP, 2, 3, 0, 36}, {MARTLET_SOAP, 4, 3, 0, 400}, {MARTLET_SOAP, 2, 1, 0, 0},
+        /* rows of 4 and 2, columns of 4 five times */
+        {MARTLET_SOAP, 3, 3, 4, 5 * (16 + 4)}, {MARTLET_SOAP, 5, 3, 4, 2 * 5 * 16},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        martlet_config config = check_config(cases[i].algorithm);
+        if (cases[i].block_size != 0) config.block_size = cases[i].block_size;
+        int64_t count = -1;
+        CHECK_OK(martlet_slot_count(&count, &config, cases[i].slot, sizes, cases[i].rank));
+        CHECK_SAYING(count == cases[i].count, "case %zu: %lld", i, (long long)count);
+    }
+    static const int64_t none[] = {0, INT64_MAX}, many[] = {(int64_t)1 << 40, (int64_t)1 << 40}, negative[] = {2, -1};
+    martlet_config config = check_config(MARTLET_SOAP);
+    int64_t count = -1;
+    CHECK_OK(martlet_slot_count(&count, &config, 2, none, 2));
+    CHECK(count == 0);
+    CHECK(martlet_slot_count(&count, &config, 2, many, 2) == MARTLET_ERROR_SHAPE);
+    CHECK(martlet_slot_count(&count, &config, 2, negative, 2) == MARTLET_ERROR_SHAPE);
+    CHECK(martlet_slot_count(&count, &config, 2, NULL, 2) == MARTLET_ERROR_NULL);
+    CHECK(martlet_slot_count(&count, &config, 6, none, 2) == MARTLET_ERROR_ARGUMENT);
+    CHECK(count == 0);
+}
+
 static void configs(void) {
     for (int32_t algorithm = MARTLET_ADAM; algorithm <= MARTLET_ADAMW; algorithm++) {
         struct {
@@ -101,7 +131,9 @@ static void configs(void) {
     CHECK(martlet_algorithm_needs(0) == 0 && martlet_algorithm_needs(MARTLET_ADAM) == 0);
     CHECK(martlet_algorithm_needs(MARTLET_LAMB) == MARTLET_NEEDS_WHOLE);
     CHECK(martlet_algorithm_needs(MARTLET_MUON) == (MARTLET_NEEDS_WHOLE | MARTLET_NEEDS_MATRICES));
-    CHECK(strcmp(martlet_hyperparameter_name(MARTLET_BLOCKS), "blocks") == 0);
+    CHECK(martlet_algorithm_needs(MARTLET_SOAP) == (MARTLET_NEEDS_WHOLE | MARTLET_NEEDS_MATRICES));
+    CHECK(strcmp(martlet_hyperparameter_name(MARTLET_BLOCK_SIZE), "block_size") == 0);
+    slot_counts();
 
     martlet_report report;
     memset(&report, 0xAB, sizeof report);

@@ -145,6 +145,18 @@ extern "C" {
  *           p <- (1 - lr weight_decay) p - lr m / c1 / (sqrt(v / c2) + eps). Decay is decoupled always; a norm that is
  *           NaN clips nothing, and one that is infinite leaves 0 of c. Yuan, Liu, Wu, Zhou, Gu: MARS. arXiv:2411.10438,
  *           algorithm 2, its approximate form
+ * SOAP      [exp_avg m, exp_avg_sq v; gram_rows L, basis_rows Q; gram_columns R, basis_columns P] for parameters of two
+ *           dimensions or more, of which all but the first are a row; with a block_size, each block of so many rows and
+ *           columns is a matrix of its own. The first step makes Q and P of the eigenvectors of L and R, that of the
+ *           largest eigenvalue first, and nothing else. Then, with t and c counted without it
+ *           g <- Q' g P;  m, v as Adam's;  u = Q m / (sqrt(v) + eps) P'
+ *           p <- (1 - lr weight_decay) (p - lr a u),  a = sqrt(c2) / c1 with BIAS_CORRECTION, a default, else 1
+ *           L <- beta3 L + (1 - beta3) g g', R <- beta3 R + (1 - beta3) g' g, of the gradient as it came
+ *           after every precondition_frequency steps: Q <- the orthogonal factor of L Q, its columns in the order of
+ *           the diagonal of Q' L Q, each of which goes where it came from;  P likewise;  m from the old bases to the new
+ *           A side, or block of one, longer than max_precond_dim has no L and Q, which are the identity. Matrices are
+ *           worked on in fp32. The same bits for any threads, on one instruction set. Vyas, Morwani, Zhao, Kwun, Shapira,
+ *           Brandfonbrener, Janson, Kakade: SOAP. arXiv:2409.11321, as its authors' code has it
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
@@ -182,6 +194,7 @@ extern "C" {
 #define MARTLET_MUON 27
 #define MARTLET_PRODIGY 28
 #define MARTLET_MARS 29
+#define MARTLET_SOAP 30
 
 /* Whose convention is followed where libraries differ. TORCH: as written above. One that says nothing of an
  * algorithm is an ARGUMENT error. Defaults of hyperparameters are those of torch, or of the algorithm's own code,
@@ -283,6 +296,9 @@ extern "C" {
 #define MARTLET_NS_B 37
 #define MARTLET_NS_C 38
 #define MARTLET_BLOCKS 39
+#define MARTLET_PRECONDITION_FREQUENCY 40
+#define MARTLET_MAX_PRECOND_DIM 41
+#define MARTLET_BLOCK_SIZE 42
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
  * in range (or any finite one, with MARTLET_WIDE_RANGES; counts stay in their range), a field that it does not read
@@ -333,17 +349,24 @@ typedef struct martlet_config {
     double ns_b;                      /* of X X' X, */
     double ns_c;                      /* and of X X' X X' X */
     double blocks;                    /* matrices one above the other in a parameter, a whole number, 1 to 2^31 */
+    double precondition_frequency;    /* steps from one refresh to the next, a whole number, 1 to 2^31 */
+    double max_precond_dim;           /* the longest side that has a factor, a whole number, 0 to 2^31 */
+    double block_size;                /* the longest side of a block, a whole number to 2^31; 0: sides are not cut */
 } martlet_config;
 
 /* What kinds of slots there are: how many numbers one has for a parameter. */
 #define MARTLET_SLOT_ELEMENTS 0 /* one for each of value, laid out as value's sizes say */
 #define MARTLET_SLOT_SCALAR 1   /* one, contiguous, in fp64 or fp32; steps form it in fp64, so that fp32 rounds it */
-/* The next three depend on whether value has sizes of two dimensions or more: a slot that a parameter does not
+/* These depend on whether value has sizes of two dimensions or more: a slot that a parameter does not
  * have keeps its place, with a count of 0, and is not in files. All are contiguous but a vector's, and none has
  * numbers where value has none. */
 #define MARTLET_SLOT_ROWS 2     /* two or more: one for each row, count / last size; else none */
 #define MARTLET_SLOT_COLUMNS 3  /* two or more: one for each column, count / last size but one; else none */
 #define MARTLET_SLOT_VECTOR 4   /* two or more: none; else one for each of value, laid out as it */
+/* Of value as a matrix of its first size by all others: a square of a side, row by row, for each block of the matrix,
+ * row by row of these, in fp32 or fp64; no numbers where the side has no factor (martlet_slot_count). */
+#define MARTLET_SLOT_ROW_SQUARES 5
+#define MARTLET_SLOT_COLUMN_SQUARES 6
 
 /* A piece of a parameter's state. */
 typedef struct martlet_slot {
@@ -372,6 +395,11 @@ martlet_status martlet_algorithm_slot_count(int64_t *out_count, const martlet_co
 /* Describes a slot of this config, counted from 0, scalars last. Fails with NULL, the errors of a
  * config, and ARGUMENT where there is no such slot. Since 0.1. */
 martlet_status martlet_slot_get(martlet_slot *out_slot, const martlet_config *config, int32_t slot);
+/* How many numbers a slot of this config has for a value of so many sizes, none for a single number. sizes may be NULL
+ * where rank is 0. Fails with NULL, ALIGNMENT, the errors of a config, ARGUMENT where there is no such slot, and SHAPE
+ * where the sizes are none of an array. Since 0.1. */
+martlet_status martlet_slot_count(int64_t *out_count, const martlet_config *config, int32_t slot, const int64_t *sizes,
+                                  int32_t rank);
 
 /* ---------------------------------------------------------------------------------------------------
  * 7. Steps over the caller's own memory

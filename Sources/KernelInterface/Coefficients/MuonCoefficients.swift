@@ -1,12 +1,12 @@
 /// Coefficients of one step of Muon; the equation stands in Rules/Passes/Muon.swift.
 package struct MuonCoefficients: BitwiseCopyable {
+    /// The rate, and once sizes are known, that times their scale.
+    package var update = MatrixUpdateCoefficients()
     package var momentum = 0.0
     /// 1: look ahead.
     package var isNesterov = 0
     /// Matrices of a parameter, one above the other.
     package var blocks = 1
-    /// What the orthogonal matrix is multiplied by: the rate, and once sizes are known, that times their scale.
-    package var stepSize = 0.0
     package var scale = Scale.original.rawValue
 
     // How it is made orthogonal.

@@ -46,7 +46,7 @@ enum Muon: AlgorithmDefinition {
         return nil
     }
 
-    static func passes(_ shape: ParameterShape) -> Passes { Passes(.muonMomentum, .muonUpdate) }
+    static func passes(_ shape: ParameterShape) -> Passes { Passes(.muonMomentum, .matrixUpdate) }
 
     static func coefficients(
         _ configuration: Configuration, _ progress: inout Progress, _ terms: inout RunTerms
@@ -58,7 +58,7 @@ enum Muon: AlgorithmDefinition {
         }
         result.momentum = configuration.momentum
         result.isNesterov = configuration.flags.contains(.nesterov) ? 1 : 0
-        result.stepSize = configuration.lr
+        result.update.stepSize = configuration.lr
         result.scale = scale(configuration.flags).rawValue
         result.blocks = Int(configuration[.blocks])
         result.steps = Int(configuration[.nsSteps])
@@ -88,19 +88,19 @@ enum Muon: AlgorithmDefinition {
             case .spectral: ratio.squareRoot()
             default: max(1, ratio).squareRoot()
             }
-        coefficients.stepSize *= scale
+        coefficients.update.stepSize *= scale
     }
 
     private static func sizes(_ shape: ParameterShape, _ coefficients: MuonCoefficients) -> (rows: Int, columns: Int) {
         (shape.leading / coefficients.blocks, shape.count / shape.leading)
     }
 
-    static func orthogonalization(
-        _ shape: ParameterShape, isDouble: Bool, _ coefficients: MuonCoefficients
-    ) -> Orthogonalization? {
-        let (rows, columns) = sizes(shape, coefficients)
-        return unsafe Orthogonalization(
-            matrices: coefficients.blocks, rows: rows, columns: columns, isDouble: isDouble, iteration(coefficients))
+    static func matrixWork(_ parameter: MatrixParameter, _ coefficients: MuonCoefficients) -> MatrixWork? {
+        let (rows, columns) = unsafe sizes(parameter.shape, coefficients)
+        return unsafe .orthogonalization(
+            Orthogonalization(
+                matrices: coefficients.blocks, rows: rows, columns: columns, isDouble: parameter.isDouble,
+                iteration(coefficients)))
     }
 
     private static func iteration(_ coefficients: MuonCoefficients) -> NewtonSchulz {

@@ -3,7 +3,7 @@
 //     m = m + (1 - momentum) (g - m),  u = m, or with Nesterov: g + momentum (m - g)
 //     O = u made orthogonal (Compute/Orthogonalization.swift)
 //     p = decay p - stepSize O
-// The first pass leaves u for each element, in whose place the second finds O, times the step size.
+// The first pass leaves u for each element, in whose place the second (MatrixUpdate.swift) finds O.
 
 import MartletKernelInterface
 
@@ -35,29 +35,6 @@ struct MuonMomentumRule<Value: Lanes>: PassRule {
     }
 }
 
-struct MuonUpdateRule<Value: Lanes>: ValueUpdate {
-    private let terms: AnyTerms<Value>
-    let rowScale: Double
-
-    @inline(__always)
-    init(_ coefficients: MuonCoefficients, _ terms: AnyTerms<Value>) {
-        self.terms = terms
-        rowScale = coefficients.stepSize
-    }
-
-    @inline(__always)
-    static var usesFactors: Bool { true }
-
-    @inline(__always)
-    func update(_ place: inout PassPlace<Value>) {
-        place.value = terms.value(place.value, after: place.factor)
-    }
-}
-
 func muonMomentum(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
     pass(MuonMomentumRule<FloatLanes>.self, MuonMomentumRule<DoubleLanes>.self, part, coefficients)
-}
-
-func muonUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(MuonUpdateRule<FloatLanes>.self, MuonUpdateRule<DoubleLanes>.self, part, coefficients)
 }

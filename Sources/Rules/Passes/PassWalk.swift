@@ -21,7 +21,8 @@ private func walk<Rule: PassRule>(
     _ rule: Rule.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
 ) {
     let columns = part.run.count
-    if (Rule.sumsGrid || Rule.usesFactors) && columns <= Grid.mostOfShortRow && columns == part.rowStride {
+    let isShort = columns <= Grid.mostOfShortRow && columns == part.rowStride
+    if isShort && !Rule.leavesFactors && (Rule.sumsGrid || Rule.usesFactors) {
         walkShortRows(rule, part, coefficients)
         return
     }

@@ -49,6 +49,7 @@ STABLE_ADAMW = 26
 MUON = 27
 PRODIGY = 28
 MARS = 29
+SOAP = 30
 
 SEMANTICS_TORCH = 0
 SEMANTICS_KERAS = 1
@@ -115,12 +116,17 @@ NS_A = 36
 NS_B = 37
 NS_C = 38
 BLOCKS = 39
+PRECONDITION_FREQUENCY = 40
+MAX_PRECOND_DIM = 41
+BLOCK_SIZE = 42
 
 SLOT_ELEMENTS = 0
 SLOT_SCALAR = 1
 SLOT_ROWS = 2
 SLOT_COLUMNS = 3
 SLOT_VECTOR = 4
+SLOT_ROW_SQUARES = 5
+SLOT_COLUMN_SQUARES = 6
 
 TRAINING = 0
 EVALUATION = 1
@@ -172,6 +178,9 @@ class Config(Structure):
         ("ns_b", c_double),
         ("ns_c", c_double),
         ("blocks", c_double),
+        ("precondition_frequency", c_double),
+        ("max_precond_dim", c_double),
+        ("block_size", c_double),
     ]
 
 
@@ -207,6 +216,9 @@ martlet_algorithm_slot_count = _checked("martlet_algorithm_slot_count", POINTER(
 martlet_algorithm_flags = _plain("martlet_algorithm_flags", c_uint32, c_int32)
 martlet_algorithm_needs = _plain("martlet_algorithm_needs", c_uint32, c_int32)
 martlet_hyperparameter_name = _plain("martlet_hyperparameter_name", c_char_p, c_int32)
+martlet_slot_count = _checked(
+    "martlet_slot_count", POINTER(c_int64), POINTER(Config), c_int32, POINTER(c_int64), c_int32
+)
 martlet_slot_get = _checked("martlet_slot_get", POINTER(Slot), POINTER(Config), c_int32)
 
 martlet_report_init = _checked("martlet_report_init", POINTER(Report), c_size_t)
