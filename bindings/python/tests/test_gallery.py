@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
+from PIL import Image, ImageColor
 
+import martlet.gallery
 from martlet import _algorithms
 from martlet.__main__ import main
-from martlet.gallery import command, digits, sweeps, table
+from martlet.gallery import canvas, command, digits, pictures, sweeps, table
 from martlet.gallery.contenders import BASELINES, Contender, contenders
 from martlet.gallery.problems import FULL, QUICK, Effort, Outcome
 from martlet.gallery.surfaces import SURFACES
@@ -58,7 +61,8 @@ def test_every_algorithm_goes_down(problem: str) -> None:
 class _Noted:
     """A problem whose loss is least at a rate, and that remembers what it was asked."""
 
-    name, has_matrices = "noted", True
+    name = title = "noted"
+    first_loss, has_matrices = 1.0, True
 
     def __init__(self, least: float) -> None:
         self.least, self.asked = least, list[tuple[Any, ...]]()
@@ -113,9 +117,32 @@ def test_it_prints_and_writes_the_same_again(tmp_path: Path, capsys: pytest.Capt
         assert [line.split()[0] for line in shown[:4]] == ["algorithm", "adam", "schedule_free_adamw", "muon"]
         written.append({path.name: path.read_bytes() for path in sorted((tmp_path / folder).iterdir())})
     assert written[0] == written[1]
+    assert written[0].keys() == {f"{name}.png" for name in ("beale", "digits_mlp", "sensitivity")} | {
+        "gallery.csv",
+        "gallery.md",
+    }
     lines = list(csv.DictReader(written[0]["gallery.csv"].decode().splitlines()))
     assert len(lines) == len(QUICK.grid) * (2 * 3 - 1)
     assert written[0]["gallery.md"].decode().splitlines()[1] == "| --- | --- | --- | --- | --- | --- |"
+
+
+def test_pictures_show_something(tmp_path: Path) -> None:
+    main(["gallery", "--quick", "--only", "rosenbrock,digits_conv,sgd,muon,lion", "--output", str(tmp_path)])
+    for name, lines in (("rosenbrock", ("sgd", "lion")), ("digits_conv", ("sgd", "muon", "lion")), ("sensitivity", ())):
+        pixels = np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")).astype(int)
+        assert min(pixels.shape[:2]) > 200
+        assert (pixels == 255).all(axis=2).mean() < 0.95, name
+        for line in lines:
+            near = abs(pixels - ImageColor.getrgb(canvas.colour(line))).max(axis=2) < 16
+            assert near.sum() > 100, f"{line} in {name}"
+
+
+def test_pictures_do_not_go_by_settings(tmp_path: Path) -> None:
+    """Of who runs the command, in a file of matplotlib's."""
+    found = sweeps.results((["sgd"], ["beale"]), QUICK)
+    plain = pictures.all_of(found, sweeps.ways(found, QUICK), QUICK)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black"}):
+        assert pictures.all_of(found, sweeps.ways(found, QUICK), QUICK) == plain
 
 
 def test_processes_give_the_same() -> None:
@@ -137,10 +164,23 @@ def test_bad_options_are_named(options: list[str], message: str, capsys: pytest.
     assert message in capsys.readouterr().err
 
 
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     digits.images.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(SystemExit):
         main(["gallery", "--quick", "--only", "digits"])
     assert "pip install scikit-learn, or leave them out: --only rosenbrock" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in ("canvas", "sensitivity", "pictures"):
+        monkeypatch.delitem(sys.modules, f"martlet.gallery.{name}")
+        monkeypatch.delattr(martlet.gallery, name)
+    with pytest.raises(SystemExit):
+        main(["gallery", "--quick", "--only", "beale", "--output", str(tmp_path / "new")])
+    assert "pip install matplotlib, or leave out --output" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_digits_stand_for_both_networks() -> None:
     assert command.chosen(["digits"])[1] == ["digits_mlp", "digits_conv"]

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     gallery = commands.add_parser("gallery", help="every algorithm on surfaces and digits, its rates swept")
     gallery.add_argument("--only", nargs="+", default=(), metavar="NAME", help="problems and algorithms (default: all)")
     gallery.add_argument("--quick", action="store_true", help="few rates and steps, to see that it runs")
-    gallery.add_argument("--output", metavar="DIR", help="where to write table and runs (default: print it alone)")
+    gallery.add_argument("--output", metavar="DIR", help="for pictures, table and all runs (default: print the table)")
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(_catalogue.text() if options.algorithms else info())

@@ -2,5 +2,6 @@
 prints and writes.
 
 contenders.py has the algorithms, surfaces.py and digits.py the problems, sweeps.py the runs; table.py and pictures.py
-show them, command.py puts them together.
+sensitivity.py show them, on canvas.py; command.py
+puts them together.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from martlet.gallery import digits, sweeps, table
 from martlet.gallery.contenders import contenders
@@ -22,13 +21,18 @@ def run(only: Sequence[str] = (), *, quick: bool = False, output: str | None = N
     if not digits.NETWORKS.keys().isdisjoint(names[1]):
         digits.images()
     if output is not None:
+        from martlet.gallery import pictures
+
         os.makedirs(output, exist_ok=True)
     effort = QUICK if quick else FULL
-    found = sweeps.results(names, effort, 1 if quick else sweeps.processors())
+    processes = 1 if quick else sweeps.processors()
+    found = sweeps.results(names, effort, processes)
     print(f"{table.text(found)}\n\n{table.LEGEND}")
     if output is not None:
-        _write(output, "gallery.md", lambda file: file.write(f"{table.markdown(found)}\n".encode()))
-        _write(output, "gallery.csv", lambda file: file.write(table.runs(found).encode()))
+        for name, content in pictures.all_of(found, sweeps.ways(found, effort, processes), effort).items():
+            _write(output, f"{name}.png", content)
+        _write(output, "gallery.md", f"{table.markdown(found)}\n".encode())
+        _write(output, "gallery.csv", table.runs(found).encode())
 
 
 def chosen(only: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -48,8 +52,8 @@ def chosen(only: Sequence[str]) -> tuple[list[str], list[str]]:
     )
 
 
-def _write(folder: str, name: str, write: Any) -> None:
+def _write(folder: str, name: str, content: bytes) -> None:
     path = os.path.join(folder, name)
     with open(path, "wb") as file:
-        write(file)
+        file.write(content)
     print(f"wrote {path}")

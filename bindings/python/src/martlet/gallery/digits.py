@@ -51,15 +51,20 @@ class Network(NamedTuple):
     """A classifier of images of a shape. Its loss is the cross-entropy over all that is learnt."""
 
     name: str
+    title: str
     shape: tuple[int, ...]
     layers: Callable[[], list[Any]]
+
+    @property
+    def first_loss(self) -> float:
+        return math.log(10)
 
     @property
     def has_matrices(self) -> bool:
         return True
 
     def run(self, contender: Contender, rate: float, effort: Effort, trail: list[Any] | None = None) -> Outcome:
-        """Means over the seeds, of the initial values and of the order of images. trail: gets, for each seed, the loss
+        """Means over the seeds, of the initial values and of the order of images. trail: gets the loss
         before the first epoch and after each."""
         outcomes = []
         for seed in range(effort.seeds):
@@ -67,6 +72,8 @@ class Network(NamedTuple):
             outcomes.append(_train(self, contender, rate, seed, effort.epochs, curve))
             if trail is not None:
                 trail.append(curve)
+        if trail is not None:
+            trail[:] = np.mean([curve[: min(map(len, trail))] for curve in trail], axis=0)
         losses, accuracies = zip(*outcomes, strict=True)
         return Outcome(float(np.mean(losses)), float(np.mean(accuracies)))
 
@@ -155,7 +162,7 @@ def _convolution() -> list[Any]:
 NETWORKS = {
     network.name: network
     for network in (
-        Network("digits_mlp", (64,), _perceptron),
-        Network("digits_conv", (8, 8, 1), _convolution),
+        Network("digits_mlp", "Digits, a network of dense layers", (64,), _perceptron),
+        Network("digits_conv", "Digits, a convolutional network", (8, 8, 1), _convolution),
     )
 }

@@ -33,10 +33,17 @@ class Outcome(NamedTuple):
 
 
 class Problem(Protocol):
-    """name: as --only takes it. has_matrices: whether there is something for algorithms that step matrices alone."""
+    """name: as --only takes it; title: as people do. first_loss: at the start, where guesses are even. has_matrices:
+    whether there is something for algorithms that step matrices alone."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def first_loss(self) -> float: ...
 
     @property
     def has_matrices(self) -> bool: ...

@@ -17,11 +17,16 @@ class Surface(NamedTuple):
     shows, from left to right and from below to above."""
 
     name: str
+    title: str
     start: tuple[float, float]
     minimum: tuple[float, float]
     window: tuple[float, float, float, float]
     value: Callable[[Any, Any], Any]
     gradient: Callable[[float, float], tuple[float, float]]
+
+    @property
+    def first_loss(self) -> float:
+        return float(self.value(*self.start))
 
     @property
     def has_matrices(self) -> bool:
@@ -85,8 +90,17 @@ def _quadratic_gradient(x: float, y: float) -> tuple[float, float]:
 SURFACES = {
     surface.name: surface
     for surface in (
-        Surface("rosenbrock", (-1.2, 1.0), (1.0, 1.0), (-2.0, 2.0, -1.0, 3.0), _rosenbrock, _rosenbrock_gradient),
-        Surface("beale", (1.0, 1.0), (3.0, 0.5), (-1.0, 4.5, -1.5, 1.5), _beale, _beale_gradient),
-        Surface("quadratic", (-2.0, 1.0), (0.0, 0.0), (-2.5, 2.5, -2.0, 2.0), _quadratic, _quadratic_gradient),
+        Surface(
+            "rosenbrock", "Rosenbrock's function",
+            (-1.2, 1.0), (1.0, 1.0), (-2.0, 2.0, -1.0, 3.0), _rosenbrock, _rosenbrock_gradient,
+        ),
+        Surface(
+            "beale", "Beale's function",
+            (1.0, 1.0), (3.0, 0.5), (-1.0, 4.5, -1.5, 1.5), _beale, _beale_gradient,
+        ),
+        Surface(
+            "quadratic", "A quadratic of condition 100",
+            (-2.0, 1.0), (0.0, 0.0), (-2.5, 2.5, -2.0, 2.0), _quadratic, _quadratic_gradient,
+        ),
     )
-}
+}  # fmt: skip

@@ -7,10 +7,10 @@ gets further rates there, one by one, until it is not or there have been enough.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from martlet.gallery.contenders import Contender, contenders
 from martlet.gallery.digits import NETWORKS
@@ -30,6 +30,11 @@ class Run(NamedTuple):
     @property
     def rate(self) -> float:
         return float(10.0 ** (self.number / 2))
+
+    @property
+    def shown_rate(self) -> str:
+        """Of two digits."""
+        return f"{float(f'{self.rate:.2g}'):g}"
 
 
 Results = Mapping[str, Mapping[str, Sequence[Run]]]
@@ -74,18 +79,40 @@ def results(names: tuple[list[str], list[str]], effort: Effort, processes: int =
     """The runs of algorithms on problems, by their names in this order, the same for any number of processes."""
     algorithms, problems = names
     jobs = [(algorithm, problem, effort) for problem in problems for algorithm in algorithms]
-    if processes > 1:
-        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-            done = list(pool.map(_job, jobs))
-    else:
-        done = [_job(job) for job in jobs]
-    found = dict(zip([job[:2] for job in jobs], done, strict=True))
+    found = dict(zip([job[:2] for job in jobs], _all(_sweep, jobs, processes), strict=True))
     return {algorithm: {problem: found[algorithm, problem] for problem in problems} for algorithm in algorithms}
 
 
-def _job(job: tuple[str, str, Effort]) -> list[Run]:
+def ways(found: Results, effort: Effort, processes: int = 1) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+    """By problem and algorithm, what a picture shows of the way at the best rate."""
+    jobs = [
+        (algorithm, problem, effort, best(runs).rate)
+        for algorithm, of in found.items()
+        for problem, runs in of.items()
+        if runs
+    ]
+    trails = dict(zip([job[:2] for job in jobs], _all(_way, jobs, processes), strict=True))
+    problems = dict.fromkeys(problem for _, problem in trails)
+    return {problem: {key[0]: trail for key, trail in trails.items() if key[1] == problem} for problem in problems}
+
+
+def _all(function: Callable[[Any], Any], jobs: Sequence[Any], processes: int) -> list[Any]:
+    if processes < 2:
+        return list(map(function, jobs))
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        return list(pool.map(function, jobs))
+
+
+def _sweep(job: tuple[str, str, Effort]) -> list[Run]:
     algorithm, problem, effort = job
     return sweep(contenders()[algorithm], PROBLEMS[problem], effort)
+
+
+def _way(job: tuple[str, str, Effort, float]) -> list[Any]:
+    algorithm, problem, effort, rate = job
+    trail: list[Any] = []
+    PROBLEMS[problem].run(contenders()[algorithm], rate, effort, trail)
+    return trail
 
 
 def processors() -> int:

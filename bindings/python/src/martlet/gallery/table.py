@@ -30,7 +30,7 @@ def _cells(runs: Sequence[Run]) -> tuple[str, ...]:
     if not runs:
         return DOES_NOT_APPLY, ""
     least = best(runs)
-    rate = f"{least.rate:.2g}{'*' if edge(runs) else ''}"
+    rate = f"{least.shown_rate}{'*' if edge(runs) else ''}"
     read = () if least.accuracy is None else (f"{100 * least.accuracy:.1f} %",)
     return (f"{least.loss:.1e}", *read, rate) if math.isfinite(least.loss) else (DIVERGES, *("" for _ in read), "")
 
