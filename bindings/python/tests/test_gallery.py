@@ -131,7 +131,7 @@ def test_pictures_show_something(tmp_path: Path) -> None:
     for name, lines in (("rosenbrock", ("sgd", "lion")), ("digits_conv", ("sgd", "muon", "lion")), ("sensitivity", ())):
         pixels = np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")).astype(int)
         assert min(pixels.shape[:2]) > 200
-        assert (pixels == 255).all(axis=2).mean() < 0.95, name
+        assert (pixels > 250).all(axis=2).mean() < 0.95, name
         for line in lines:
             near = abs(pixels - ImageColor.getrgb(canvas.colour(line))).max(axis=2) < 16
             assert near.sum() > 100, f"{line} in {name}"

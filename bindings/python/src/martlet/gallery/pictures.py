@@ -21,6 +21,8 @@ from martlet.gallery.surfaces import Surface
 from martlet.gallery.sweeps import PROBLEMS, Results, Run, best
 
 COLUMNS = 6
+# Few and far between: a PNG's colours are few.
+_SHADES = ("#FFFFFF", "#F0F0F0", "#E1E1E1", "#D2D2D2", "#C3C3C3")
 _START, _MINIMUM = mark("o", 4), mark("*", 9)
 
 Trail = Sequence[Any]
@@ -84,9 +86,8 @@ def _way(axes: Any, surface: Surface, trail: Trail, line: str) -> None:
     left, right, below, above = surface.window
     x, y = np.meshgrid(np.linspace(left, right, 80), np.linspace(below, above, 80))
     heights = np.log10(surface.value(x, y) + 1e-2)
-    levels = np.linspace(heights.min(), heights.max(), 9)
-    shades = [str(shade) for shade in np.linspace(1, 0.82, 8)]
-    axes.contourf(x, y, heights, levels=levels, colors=shades, antialiased=False)
+    levels = np.linspace(heights.min(), heights.max(), len(_SHADES) + 1)
+    axes.contourf(x, y, heights, levels=levels, colors=_SHADES, antialiased=False)
     points = np.array([surface.start, *trail])
     axes.plot(*points.T, color=line, linewidth=1, marker=".", markersize=2.5, markeredgewidth=0)
     axes.plot(*surface.minimum, **_MINIMUM)

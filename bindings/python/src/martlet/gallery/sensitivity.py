@@ -57,7 +57,7 @@ def _map(axes: Any, problem: Problem, swept: Mapping[str, Sequence[Run]], number
     axes.set_xticks([number - numbers[0] for number in decades], [f"$10^{{{number // 2}}}$" for number in decades])
     axes.set_yticks(range(len(swept)), list(swept))
     for label, name in zip(axes.get_yticklabels(), swept, strict=True):
-        label.set_color(colour(name))
+        label.set(color=colour(name), fontweight="bold")
     axes.set_xticks(np.arange(losses.shape[1]) - 0.5, minor=True)
     axes.set_yticks(np.arange(losses.shape[0]) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=0.7)
