@@ -21,6 +21,7 @@ from martlet.gallery.contenders import BASELINES, Contender, contenders
 from martlet.gallery.problems import FULL, QUICK, Effort, Outcome
 from martlet.gallery.surfaces import SURFACES
 
+ROOT = Path(__file__).resolve().parents[3]
 FEW = ["--quick", "--only", "beale", "digits_mlp", "adam", "muon,schedule_free_adamw"]
 
 
@@ -184,3 +185,13 @@ def test_what_is_missing_is_named(
 
 def test_digits_stand_for_both_networks() -> None:
     assert command.chosen(["digits"])[1] == ["digits_mlp", "digits_conv"]
+
+
+def test_the_page_shows_what_the_command_makes() -> None:
+    page = (ROOT / "docs/gallery.md").read_text(encoding="utf-8")
+    heads, _, *lines = (line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("|"))
+    found = sweeps.results((["sgd"], list(sweeps.PROBLEMS)), Effort((-4,), 0, 1, 1, 1))
+    assert tuple(heads) == table.rows(found)[0]
+    assert {line[0] for line in lines} <= names() and len(lines) > 20
+    assert {path.stem for path in (ROOT / "docs/gallery").glob("*.png")} == {*sweeps.PROBLEMS, "sensitivity"}
+    assert sum(path.stat().st_size for path in (ROOT / "docs/gallery").iterdir()) < 500_000
