@@ -102,6 +102,26 @@ def test_a_networks_parameters_are_the_models_own() -> None:
     assert all(np.shares_memory(array, model.parameters()) for array in parameters.values())
 
 
+def test_no_algorithm_decays_weights() -> None:
+    for contender in contenders().values():
+        parameters = {"layer.weight": np.zeros((2, 2), np.float32), "layer.bias": np.zeros(2, np.float32)}
+        groups = contender.kind(parameters, lr=0.1, **contender.options).param_groups
+        assert all(group.get("weight_decay", 0.0) == 0.0 for group in groups), contender.name
+
+
+def test_what_counts_is_the_trained_point() -> None:
+    """Schedule-Free gradient descent by its paper: x is the mean of z, and gradients are taken near it, at y."""
+    surface, rate = SURFACES["quadratic"], 0.01
+    z = y = np.array(surface.start)
+    x = np.zeros(2)
+    for step in range(50):
+        z = z - rate * np.array(surface.gradient(*y))
+        x = x + (z - x) / (step + 1)
+        y = 0.1 * z + 0.9 * x
+    outcome = surface.run(contenders()["schedule_free_sgd"], rate, FULL._replace(steps=50))
+    assert outcome.loss == pytest.approx(surface.value(*x), rel=1e-9)
+
+
 def test_a_way_ends_at_what_is_counted() -> None:
     for name in ("adam", "schedule_free_sgd"):
         surface, trail = SURFACES["beale"], list[Any]()
@@ -128,21 +148,22 @@ def test_it_prints_and_writes_the_same_again(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_pictures_show_something(tmp_path: Path) -> None:
-    main(["gallery", "--quick", "--only", "rosenbrock,digits_conv,sgd,muon,lion", "--output", str(tmp_path)])
-    for name, lines in (("rosenbrock", ("sgd", "lion")), ("digits_conv", ("sgd", "muon", "lion")), ("sensitivity", ())):
+    main(["gallery", "--quick", "--only", "beale,digits_conv,momentum,muon", "--output", str(tmp_path)])
+    # The names of algorithms, in their colours, have 160 pixels.
+    for name, line in (("beale", "momentum"), ("digits_conv", "muon"), ("sensitivity", "")):
         pixels = np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")).astype(int)
         assert min(pixels.shape[:2]) > 200
         assert (pixels > 250).all(axis=2).mean() < 0.95, name
-        for line in lines:
+        if line:
             near = abs(pixels - ImageColor.getrgb(canvas.colour(line))).max(axis=2) < 16
-            assert near.sum() > 100, f"{line} in {name}"
+            assert near.sum() > 300, name
 
 
 def test_pictures_do_not_go_by_settings(tmp_path: Path) -> None:
     """Of who runs the command, in a file of matplotlib's."""
     found = sweeps.results((["sgd"], ["beale"]), QUICK)
     plain = pictures.all_of(found, sweeps.ways(found, QUICK), QUICK)
-    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black"}):
+    with matplotlib.rc_context({"text.color": "red", "axes.labelcolor": "red"}):
         assert pictures.all_of(found, sweeps.ways(found, QUICK), QUICK) == plain
 
 
