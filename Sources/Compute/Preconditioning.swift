@@ -1,33 +1,40 @@
-// A parameter's matrices in the eigenbases of their Gram matrices' averages, as SOAP (Vyas, Morwani, Zhao, Kwun, Shapira,
-// Brandfonbrener, Janson and Kakade, arXiv:2409.11321) has them:
-//     L <- L + rate (G G' - L),  R <- R + rate (G' G - R)
+// A parameter's matrices preconditioned by their Gram matrices' averages,
+//     L <- decay L + weight G G',  R <- decay R + weight G' G
+// either turned into the eigenbases of these and back, as SOAP (Vyas, Morwani, Zhao, Kwun, Shapira, Brandfonbrener, Janson
+// and Kakade, arXiv:2409.11321) has it,
 //     Q_L, Q_R = eigenvectors at first; then, where they are refreshed, Q = qr(L Q) with the columns of Q in the order of
 //     the diagonal of Q' L Q, each of which goes where it came from
 //     forth: Q_L' X Q_R,  back: Q_L X Q_R'
+// or multiplied by inverse roots, which are refreshed before they are used, as Shampoo (Gupta, Koren and Singer,
+// arXiv:1802.09568) has it:
+//     (scale L + eps)^(-1/4) X (scale R + eps)^(-1/4)
 // A side that is too long for a factor has the identity, and a long one may be cut into blocks, which are matrices of their
 // own. Products are fp32. Sums depend on sizes alone.
 import MartletKernelInterface
 
-/// A parameter's matrix, whose blocks are turned into their eigenbases and back, and the memory that is done in.
+/// A parameter's matrix, whose blocks are preconditioned, and the memory that is done in.
 @unsafe package struct Preconditioning: BitwiseCopyable {
     package let rows, columns: MatrixSide
     package let isDouble: Bool
-    /// How far the averages move; whether this is the first step, which makes bases and does no more; and whether they are
-    /// refreshed.
-    package let rate: Double
+    package let decay, weight: Double
+    /// nil: eigenbases.
+    package let roots: InverseRoots?
+    /// Whether this is the first step, which makes eigenbases and does no more, and whether they, or roots, are refreshed.
     package let isFirst, refreshes: Bool
     /// The numbers, of fp32 or fp64: of the gradient before stage 1, its step before stage 2, and before stage 3, where
-    /// bases are refreshed, of its average.
+    /// eigenbases are refreshed, of its average.
     package var numbers: UnsafeMutableRawPointer!
     /// `byteCount` bytes, aligned to 64.
     package var memory: UnsafeMutableRawPointer!
 
     /// Without addresses of its own.
     package init(
-        rows: MatrixSide, columns: MatrixSide, isDouble: Bool, rate: Double, isFirst: Bool, refreshes: Bool
+        rows: MatrixSide, columns: MatrixSide, isDouble: Bool, decay: Double, weight: Double, roots: InverseRoots?,
+        isFirst: Bool, refreshes: Bool
     ) {
         unsafe (self.rows, self.columns, self.isDouble) = unsafe (rows, columns, isDouble)
-        unsafe (self.rate, self.isFirst, self.refreshes) = (rate, isFirst, refreshes)
+        unsafe (self.decay, self.weight, self.roots) = (decay, weight, roots)
+        unsafe (self.isFirst, self.refreshes) = (isFirst, refreshes)
         unsafe (numbers, memory) = (nil, nil)
     }
 
@@ -62,6 +69,9 @@ import MartletKernelInterface
     func run(_ stage: Int, _ matrix: Int, _ execution: Execution) {
         let block = unsafe Block(execution: execution, self, matrix)
         switch stage {
+        case 1 where unsafe roots != nil: unsafe block.takeRoots()
+        case 2 where unsafe roots != nil: unsafe block.multiplyByRoots()
+        case _ where unsafe roots != nil: break
         case 1: unsafe block.begin()
         case 2 where unsafe !isFirst: unsafe block.end()
         case 3 where unsafe refreshes: unsafe block.refresh()
@@ -132,12 +142,28 @@ import MartletKernelInterface
         unsafe turn(gradient, back: false)
     }
 
+    /// Moves the averages, and refreshes their roots.
+    func takeRoots() {
+        unsafe load(to: gradient)
+        unsafe average()
+        guard let roots = unsafe form.roots, unsafe form.refreshes else { return }
+        if unsafe form.rows.hasFactors { unsafe ofRows.takeRoot(roots) }
+        if unsafe form.columns.hasFactors { unsafe ofColumns.takeRoot(roots) }
+    }
+
+    /// Multiplies the step by the roots, which are symmetric.
+    func multiplyByRoots() {
+        unsafe load(to: x)
+        unsafe turn(x, back: true)
+    }
+
     private func average() {
+        let (decay, weight) = unsafe (form.decay, form.weight)
         if unsafe form.rows.hasFactors {
-            unsafe ofRows.average(form.rate, gradient, form.stride, isTurned: false, inner: columns)
+            unsafe ofRows.average(decay, weight, gradient, form.stride, isTurned: false, inner: columns)
         }
         if unsafe form.columns.hasFactors {
-            unsafe ofColumns.average(form.rate, gradient, form.stride, isTurned: true, inner: rows)
+            unsafe ofColumns.average(decay, weight, gradient, form.stride, isTurned: true, inner: rows)
         }
     }
 

@@ -2,6 +2,14 @@
 // products and its eigenbasis. Equations and source: Preconditioning.swift.
 import MartletKernelInterface
 
+/// How an average's inverse fourth root is taken: of scale L + eps, with what rounding has left of negative eigenvalues
+/// moved up to 0.
+package struct InverseRoots: BitwiseCopyable {
+    package let scale, eps: Double
+
+    package init(scale: Double, eps: Double) { (self.scale, self.eps) = (scale, eps) }
+}
+
 /// One side of a parameter's matrix: how it is cut, and its blocks' factors.
 @unsafe package struct MatrixSide: BitwiseCopyable {
     package let length, block: Int
@@ -84,7 +92,9 @@ import MartletKernelInterface
     }
 
     /// Moves the average on to a matrix's products with itself: of its rows or, turned, of its columns.
-    func average(_ rate: Double, _ matrix: UnsafePointer<Float>, _ width: Int, isTurned: Bool, inner: Int) {
+    func average(
+        _ decay: Double, _ weight: Double, _ matrix: UnsafePointer<Float>, _ width: Int, isTurned: Bool, inner: Int
+    ) {
         unsafe copy(gram, to: a, turns: false)
         let (along, across) = isTurned ? (1, width) : (width, 1)
         unsafe execution.multiplySymmetric(
@@ -93,15 +103,20 @@ import MartletKernelInterface
                 left: Factor(base: matrix, rowStride: along, columnStride: across),
                 right: Factor(base: matrix, rowStride: across, columnStride: along), out: b, outStride: stride))
         unsafe execution.run(
-            SymmetricRequest(stride: stride, diagonal: 0, Float(1 - rate), a, Float(rate), b, out: a))
+            SymmetricRequest(stride: stride, diagonal: 0, Float(decay), a, Float(weight), b, out: a))
         unsafe store(a, to: gram, turns: false)
+    }
+
+    /// The average's eigenvectors, in the rows of `b`.
+    private func eigen() -> SymmetricEigen {
+        unsafe copy(gram, to: a, turns: false)
+        return unsafe SymmetricEigen(
+            execution: execution, size: size, stride: stride, matrix: a, vectors: b, reflectors: c, memory: memory)
     }
 
     /// Makes the basis of the average's eigenvectors, that of the largest value first; where there is none, the identity.
     func decompose() {
-        unsafe copy(gram, to: a, turns: false)
-        let eigen = unsafe SymmetricEigen(
-            execution: execution, size: size, stride: stride, matrix: a, vectors: b, reflectors: c, memory: memory)
+        let eigen = unsafe eigen()
         if unsafe eigen.run() {
             unsafe sort(by: eigen.values)
             for row in unsafe 0..<size {
@@ -112,6 +127,28 @@ import MartletKernelInterface
             for row in unsafe 0..<size { unsafe a[row * stride + row] = 1 }
         }
         unsafe store(a, to: eigenbasis, turns: true)
+    }
+
+    /// Makes the average's inverse root; where there is none, it stays what it was.
+    func takeRoot(_ root: InverseRoots) {
+        let eigen = unsafe eigen()
+        guard unsafe eigen.run() else { return }
+        var least = 0.0
+        for row in unsafe 0..<size { unsafe least = min(least, eigen.values[row]) }
+        for row in unsafe 0..<size {
+            let value = unsafe root.scale * (eigen.values[row] - least) + root.eps
+            // Half of the root's power in each of two factors.
+            let factor = value > 0 ? 1 / value.squareRoot().squareRoot().squareRoot() : 0
+            for column in unsafe row * stride..<row * stride + size {
+                unsafe b[column] = unsafe Float(Double(b[column]) * factor)
+            }
+        }
+        unsafe execution.multiplySymmetric(
+            MatrixProduct(
+                rows: size, inner: size, columns: size, left: Factor(base: b, rowStride: 1, columnStride: stride),
+                right: Factor(base: b, rowStride: stride, columnStride: 1), out: a, outStride: stride))
+        unsafe execution.run(SymmetricRequest(stride: stride, diagonal: 0, 1, a, 0, nil, out: a))
+        unsafe store(a, to: eigenbasis, turns: false)
     }
 
     /// One step of orthogonal iteration.

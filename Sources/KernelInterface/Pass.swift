@@ -10,8 +10,10 @@ package enum Pass: CaseIterable {
     case lambDirection, lambUpdate
     case larsNorms, larsUpdate
     case stableAdamWAverages, stableAdamWUpdate
-    case muonMomentum, matrixUpdate
-    case soapGradient, soapAverages, soapUpdate, soapMoment
+    case muonMomentum
+    case matrixGradient, matrixNorm, matrixUpdate
+    case soapAverages, soapUpdate, soapMoment
+    case shampooAverage, shampooGraft
     case prodigyAverages, prodigyUpdate
     case marsNorm, marsUpdate
 
@@ -29,11 +31,12 @@ package enum Pass: CaseIterable {
     package var writesElements: Bool {
         switch self {
         case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms,
-            .marsNorm, .soapGradient:
+            .marsNorm, .matrixGradient, .matrixNorm:
             false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
             .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .matrixUpdate,
-            .prodigyAverages, .prodigyUpdate, .marsUpdate, .soapAverages, .soapUpdate, .soapMoment:
+            .prodigyAverages, .prodigyUpdate, .marsUpdate, .soapAverages, .soapUpdate, .soapMoment,
+            .shampooAverage, .shampooGraft:
             true
         }
     }

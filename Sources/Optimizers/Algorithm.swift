@@ -36,6 +36,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     case prodigy = 28
     case mars = 29
     case soap = 30
+    case shampoo = 31
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
@@ -69,6 +70,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         case .prodigy: Prodigy.self
         case .mars: MARS.self
         case .soap: SOAP.self
+        case .shampoo: Shampoo.self
         }
     }
 

@@ -82,13 +82,15 @@ public struct Flags: OptionSet, Sendable {
     public static let quintic = Flags(rawValue: 32768)
     /// The same with the list of the Polar Express.
     public static let polarExpress = Flags(rawValue: 65536)
+    /// Give a step the norm of Adam's.
+    public static let graftAdam = Flags(rawValue: 262144)
 
     /// Those that every algorithm reads.
     package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 17) - 1)
+    package static let all = Flags(rawValue: (1 << 17) - 1 | 1 << 18)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -113,6 +115,7 @@ public struct Flags: OptionSet, Sendable {
         case .spectral: "SPECTRAL"
         case .quintic: "QUINTIC"
         case .polarExpress: "POLAR_EXPRESS"
+        case .graftAdam: "GRAFT_ADAM"
         default: "an unknown flag"
         }
     }

@@ -137,7 +137,7 @@ public struct Slots: Sendable, RandomAccessCollection {
     public func floatCount(for shape: ParameterShape) -> Int { reduce(0) { $0 + $1.floatCount(for: shape) } }
 
     /// Adds a slot; scalars come last.
-    mutating func add(_ name: StaticString, _ kind: Slot.Kind = .elements, most: Int = 0, block: Int = 0) {
+    mutating func add(_ name: StaticString, _ kind: Slot.Kind = .elements, most: Int = .max, block: Int = 0) {
         list[endIndex] = Slot(name: name, kind: kind, most: most, block: block)
         endIndex += 1
         if kind == .elements { elementCount += 1 }

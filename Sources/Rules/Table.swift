@@ -49,11 +49,14 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .stableAdamWAverages: stableAdamWAverages
     case .stableAdamWUpdate: stableAdamWUpdate
     case .muonMomentum: muonMomentum
+    case .matrixGradient: matrixGradient
+    case .matrixNorm: matrixNorm
     case .matrixUpdate: matrixUpdate
-    case .soapGradient: soapGradient
     case .soapAverages: soapAverages
     case .soapUpdate: soapUpdate
     case .soapMoment: soapMoment
+    case .shampooAverage: shampooAverage
+    case .shampooGraft: shampooGraft
     case .prodigyAverages: prodigyAverages
     case .prodigyUpdate: prodigyUpdate
     case .marsNorm: marsNorm

@@ -144,7 +144,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, 2, 1000, *INT32), "ARGUMENT")
         yield from assign(target, (0, 1), "OK")
     elif name == "hyperparameter":
-        values = (0, -1, 40, 1000, *INT32)
+        values = (0, -1, 50, 1000, *INT32)
         yield from assign(target, values if function.endswith("_name") else (4, 7, 8, 34, 39, 42, *values), "ARGUMENT")
     elif kind == "double":
         for number in ("MARTLET_LR", "MARTLET_BETA1", "MARTLET_EPS", "MARTLET_WEIGHT_DECAY"):

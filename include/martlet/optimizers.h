@@ -157,6 +157,14 @@ extern "C" {
  *           A side, or block of one, longer than max_precond_dim has no L and Q, which are the identity. Matrices are
  *           worked on in fp32. The same bits for any threads, on one instruction set. Vyas, Morwani, Zhao, Kwun, Shapira,
  *           Brandfonbrener, Janson, Kakade: SOAP. arXiv:2409.11321, as its authors' code has it
+ * Shampoo   [exp_avg m; with GRAFT_ADAM exp_avg_sq v; gram_rows L, root_rows; gram_columns R, root_columns] for parameters as
+ *           SOAP's, in blocks as there;  L <- rho L + (1 - rho) g g', R <- rho R + (1 - rho) g' g, with a rho of 1 sums;
+ *           m as Adam's;  u = (L / cr + eps)^(-1/4) m / c1 (R / cr + eps)^(-1/4), with roots of the first step and then
+ *           every precondition_frequency steps; cr = 1 - rho^t, 1 with a rho of 1;  c1, c2, cr without BIAS_CORRECTION, a
+ *           default, are 1. Eigenvalues under 0 are moved up to it, and all others as far
+ *           p <- (1 - lr weight_decay) p - lr u, with GRAFT_ADAM lr |a| / |u| u, a = m / c1 / (sqrt(v / c2) + eps2), norms
+ *           over all of the parameter. Decay is decoupled always. Matrices and bits as in SOAP. Gupta, Koren, Singer:
+ *           Shampoo. arXiv:1802.09568; Shi et al., arXiv:2309.06497
  *
  * Rounding. Averages are formed with fused products (product and sum rounded once) on every instruction set:
  * m + (1 - beta) (x - m) where 1 - beta is under 1/2, else x - beta (x - m); for squares beta v and
@@ -195,6 +203,7 @@ extern "C" {
 #define MARTLET_PRODIGY 28
 #define MARTLET_MARS 29
 #define MARTLET_SOAP 30
+#define MARTLET_SHAMPOO 31
 
 /* Whose convention is followed where libraries differ. TORCH: as written above. One that says nothing of an
  * algorithm is an ARGUMENT error. Defaults of hyperparameters are those of torch, or of the algorithm's own code,
@@ -248,6 +257,7 @@ extern "C" {
 #define MARTLET_SPECTRAL 16384u
 #define MARTLET_QUINTIC 32768u
 #define MARTLET_POLAR_EXPRESS 65536u
+#define MARTLET_GRAFT_ADAM 262144u
 
 /* What an algorithm needs (martlet_algorithm_needs).
  *   WHOLE     a parameter of the network as one array with its sizes: a step sums over it, or sees matrices, so that

@@ -38,10 +38,10 @@ enum SOAP: AlgorithmDefinition {
     }
 
     static func passes(_ shape: ParameterShape, _ coefficients: SOAPCoefficients) -> Passes {
-        if coefficients.isFirst != 0 { return Passes(.soapGradient) }
+        if coefficients.isFirst != 0 { return Passes(.matrixGradient) }
         return coefficients.refreshes != 0
-            ? Passes(.soapGradient, .soapAverages, .soapUpdate, .soapMoment)
-            : Passes(.soapGradient, .soapAverages, .matrixUpdate)
+            ? Passes(.matrixGradient, .soapAverages, .soapUpdate, .soapMoment)
+            : Passes(.matrixGradient, .soapAverages, .matrixUpdate)
     }
 
     static func prepare(_ pass: PassStart, _ coefficients: inout SOAPCoefficients, _ terms: inout RunTerms) {}
@@ -83,7 +83,7 @@ enum SOAP: AlgorithmDefinition {
         return unsafe .preconditioning(
             Preconditioning(
                 rows: side(rows, parameter.rowSquares), columns: side(columns, parameter.columnSquares),
-                isDouble: parameter.isDouble, rate: coefficients.rate, isFirst: coefficients.isFirst != 0,
-                refreshes: coefficients.refreshes != 0))
+                isDouble: parameter.isDouble, decay: 1 - coefficients.rate, weight: coefficients.rate, roots: nil,
+                isFirst: coefficients.isFirst != 0, refreshes: coefficients.refreshes != 0))
     }
 }

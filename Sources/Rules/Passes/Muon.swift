@@ -3,7 +3,7 @@
 //     m = m + (1 - momentum) (g - m),  u = m, or with Nesterov: g + momentum (m - g)
 //     O = u made orthogonal (Compute/Orthogonalization.swift)
 //     p = decay p - stepSize O
-// The first pass leaves u for each element, in whose place the second (MatrixUpdate.swift) finds O.
+// The first pass leaves u for each element, in whose place the second (MatrixPasses.swift) finds O.
 
 import MartletKernelInterface
 

@@ -2,23 +2,11 @@
 // what stands in the eigenbases of Compute/Preconditioning.swift:
 //     g, turned forth,  m = m + (1 - beta1) (g - m),  v = beta2 v + (1 - beta2) g^2
 //     u = m / (sqrt(v) + eps), turned back,  p = decay p - stepSize u
-// Each pass leaves a number for each element, in whose place the next finds what has become of it. Where bases are
-// refreshed, the pass that moves p leaves m, and one more takes what it is in the new bases.
+// The gradient is left by one pass and p moved by another of MatrixPasses.swift's. Each pass leaves a number for each element,
+// in whose place the next finds what has become of it. Where bases are refreshed, the pass that moves p leaves m, and one
+// more takes what it is in the new bases.
 
 import MartletKernelInterface
-
-struct SOAPGradientRule<Value: Lanes>: PassRule {
-    @inline(__always)
-    init(_ coefficients: SOAPCoefficients, _ terms: AnyTerms<Value>) {}
-
-    @inline(__always)
-    static var readsValue: Bool { false }
-    @inline(__always)
-    static var leavesFactors: Bool { true }
-
-    @inline(__always)
-    func update(_ place: inout PassPlace<Value>) { place.factor = place.gradient }
-}
 
 struct SOAPAveragesRule<Value: Lanes>: PassRule {
     private let first, second: Average<Value>
@@ -91,10 +79,6 @@ struct SOAPMomentRule<Value: Lanes>: PassRule {
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) { place.first = place.factor }
-}
-
-func soapGradient(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(SOAPGradientRule<FloatLanes>.self, SOAPGradientRule<DoubleLanes>.self, part, coefficients)
 }
 
 func soapAverages(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
