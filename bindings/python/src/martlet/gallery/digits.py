@@ -64,16 +64,15 @@ class Network(NamedTuple):
         return True
 
     def run(self, contender: Contender, rate: float, effort: Effort, trail: list[Any] | None = None) -> Outcome:
-        """Means over the seeds, of the initial values and of the order of images. trail: gets the loss
-        before the first epoch and after each."""
-        outcomes = []
-        for seed in range(effort.seeds):
-            curve: list[float] | None = None if trail is None else []
-            outcomes.append(_train(self, contender, rate, seed, effort.epochs, curve))
-            if trail is not None:
-                trail.append(curve)
+        """Means over the seeds, of the initial values and of the order of images. trail: gets the losses before the
+        first epoch and after each."""
+        curves: list[list[float]] = [[] for _ in range(effort.seeds)]
+        outcomes = [
+            _train(self, contender, rate, seed, effort.epochs, None if trail is None else curve)
+            for seed, curve in enumerate(curves)
+        ]
         if trail is not None:
-            trail[:] = np.mean([curve[: min(map(len, trail))] for curve in trail], axis=0)
+            trail += np.mean([curve[: min(map(len, curves))] for curve in curves], axis=0).tolist()
         losses, accuracies = zip(*outcomes, strict=True)
         return Outcome(float(np.mean(losses)), float(np.mean(accuracies)))
 
@@ -115,8 +114,9 @@ def _outputs_first(dimensions: int) -> list[int]:
     return [*reversed(range(max(dimensions - 2, 0), dimensions)), *range(dimensions - 2)]
 
 
-def _train(network: Network, contender: Contender, rate: float, seed: int, epochs: int, curve: Any) -> Outcome:
-    """curve: a list for the losses, or None."""
+def _train(
+    network: Network, contender: Contender, rate: float, seed: int, epochs: int, curve: list[float] | None
+) -> Outcome:
     learnt, held_out = (Images(part.x.reshape(-1, *network.shape), part.y) for part in images())
     model, start, gradients, parameters, named_gradients = _model(network, seed)
     model.parameters()[:] = start
