@@ -162,7 +162,8 @@ public func martlet_model_view_get(
 ) -> martlet_status {
     unsafe withModel("martlet_model_view_get", model, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_view, "out_view")
-        let (views, built) = try model.views(BufferKind(number: buffer))
+        let kind = try BufferKind(number: buffer)
+        let (views, built) = try model.views(kind)
         guard index >= 0 && index < Int64(views.count) else {
             throw MartletError(.argument, "index is \(index); expected 0 ..< \(views.count)")
         }
@@ -175,6 +176,7 @@ public func martlet_model_view_get(
         unsafe raw.sizes = view.shape.numbers
         unsafe raw.offset = Int64(view.offset)
         unsafe raw.count = Int64(view.shape.elementCount)
+        unsafe raw.group = kind == .statistics ? 0 : Int32(model.group(ofView: Int(index)))
         unsafe target.pointee = unsafe raw
     }
 }

@@ -48,9 +48,31 @@ public struct Outcome {
 extension Model {
     /// Makes the model ready to train: moments at zero, memory planned. May be called again.
     public func compile(_ training: Training, optimizer: Configuration = Configuration(.adam)) throws(MartletError) {
+        try compile(training) { views in ParameterGroups(optimizer, viewCount: views.count) }
+    }
+
+    /// The same with several groups of parameters, each with an algorithm and numbers of its own, as Muon for kernels with
+    /// AdamW for the rest. `group` gives a parameter's place among `groups`, by its name, as "dense/kernel", and its sizes,
+    /// of which a kernel's last is that of the outputs.
+    public func compile(
+        _ training: Training, groups: [Configuration], group: (_ name: String, _ sizes: [Int]) -> Int
+    ) throws(MartletError) {
+        try compile(training) { views in
+            ParameterGroups(groups, ofViews: views.map { group($0.name.string, $0.shape.list) })
+        }
+    }
+
+    /// The same with a group for each of the parameters' views.
+    package func compile(
+        _ training: Training, groups: [Configuration], ofViews: [Int]
+    ) throws(MartletError) {
+        try compile(training) { _ in ParameterGroups(groups, ofViews: ofViews) }
+    }
+
+    private func compile(_ training: Training, _ groups: ([View]) -> ParameterGroups) throws(MartletError) {
         try training.check("training.")
         let built = try made()
-        let trainer = try Trainer(self, built, training, optimizer)
+        let trainer = try Trainer(self, built, training, groups(built.parameterViews))
         try trainer.plan(self, batch: training.batchSize)
         try trainer.scores(self, batch: training.batchSize)
         keep(built)
@@ -250,38 +272,6 @@ extension Model {
             if !report(progress) { return true }
         }
         return false
-    }
-}
-
-extension Model {
-    /// Sets a hyperparameter of the optimizer. Throws `.order` before compile.
-    public func set(_ hyperparameter: Hyperparameter, to value: Double) throws(MartletError) {
-        let trainer = try compiled()
-        var changed = trainer.optimizer.configurations[0]
-        changed[hyperparameter] = value
-        try changed.checkEvaluationPoint("optimizer")
-        if changed.interpolation != trainer.optimizer.configurations[0].interpolation { try trainer.enter(.training) }
-        try trainer.optimizer.set(hyperparameter, to: value)
-    }
-
-    /// Moves the parameters of a Schedule-Free optimizer's model to where gradients are taken or to the trained point. Calls
-    /// do so by themselves; this is for who reads or writes `parameterMemory` after `train`.
-    public func setMode(_ mode: OptimizerMode) throws(MartletError) { try trainer?.enter(mode) }
-
-    /// A hyperparameter of the optimizer. Throws `.order` before compile.
-    public func get(_ hyperparameter: Hyperparameter) throws(MartletError) -> Double {
-        try compiled().optimizer.get(hyperparameter)
-    }
-
-    /// Training steps done since compile.
-    public func stepCount() throws(MartletError) -> Int64 { try compiled().step }
-
-    /// The Euclidean norm of the latest training step's gradient; NaN before the first.
-    public func gradientNorm() throws(MartletError) -> Double { try compiled().gradientNorm() }
-
-    /// The gradients' memory, in the order of the parameters'. Throws `.order` before compile.
-    public func gradientMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
-        unsafe try compiled().gradients.elements
     }
 }
 

@@ -164,7 +164,7 @@ public final class Model {
         guard let built else { return }
         let execution = try unsafe Execution(mode: .exact)
         let fresh = try trainer.map { trainer throws(MartletError) in
-            try Trainer(self, built, trainer.settings, trainer.optimizer.configurations[0])
+            try Trainer(self, built, trainer.settings, trainer.groups)
         }
         unsafe fill(built.parameters, built.parameterViews, execution, streams: 0)
         unsafe fill(built.statistics, built.statisticViews, execution, streams: 1 << 32)

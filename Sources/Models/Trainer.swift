@@ -19,37 +19,50 @@ import MartletPlatform
     /// Whether the gradients are those of a step.
     private var hasStepped = false
 
-    /// What the optimizer is given: all gradients as one array, or view by view where the algorithm looks at sizes.
+    /// A gradient for each of the optimizer's parameters, and how those with sizes lie.
     private var steppedGradients = unsafe RawList<ArrayView>()
+    private var layouts = RawList<Int64>()
+    /// The groups of views, and their rates beside group 0's; their hyperparameters are the optimizer's to keep.
+    let viewGroups: [Int]
+    var shares: [Double]
+    private let hasEvaluationPoint: Bool
 
     /// For a model with these parameters. The settings have been checked by themselves; whether they suit the model is
-    /// looked at here. Throws `.argument`, `.memory`.
+    /// looked at here. Throws `.argument`, `.shape` where an algorithm cannot step a view of its group, and `.memory`.
     init(
-        _ model: Model, _ built: Built, _ settings: Training, _ configuration: Configuration
+        _ model: Model, _ built: Built, _ settings: Training, _ groups: ParameterGroups
     ) throws(MartletError) {
         self.settings = settings
+        (viewGroups, shares, hasEvaluationPoint) = (groups.ofViews, groups.shares, groups.haveEvaluationPoint)
         scoring = Scoring(settings, model)
         guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
             throw MartletError(
                 .argument,
                 "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
         }
-        try configuration.checkEvaluationPoint("optimizer")
-        optimizer = try Optimizer(configuration)
+        try groups.check(built.parameterViews)
+        optimizer = try Optimizer(groups.configurations[0])
+        for configuration in groups.configurations.dropFirst() { try optimizer.addGroup(configuration) }
         gradients = try FlatBuffer(count: built.parameters.count)
         if gradients.count == 0 { return }
-        if !configuration.algorithm.takesWholeParameters {
-            try unsafe optimizer.add(ArrayView(built.parameters.elements), name: "parameters")
-            try unsafe steppedGradients.append(ArrayView(gradients.elements))
-            return
+        let parameters = groups.parameters(built.parameterViews)
+        try layouts.reserve(parameters.reduce(0) { $0 + 2 * $1.sizes.count })
+        for parameter in parameters { try add(parameter, built) }
+    }
+
+    /// Gives the optimizer a parameter; there is room for its layout.
+    private func add(_ parameter: SteppedParameter, _ built: Built) throws(MartletError) {
+        let start = layouts.count
+        for number in parameter.sizes + parameter.strides { try layouts.append(Int64(number)) }
+        let sizes = unsafe layouts.elements.baseAddress.map { unsafe UnsafePointer($0 + start) }
+        let rank = parameter.sizes.count
+        func array(_ buffer: FlatBuffer) -> ArrayView {
+            unsafe ArrayView(
+                base: buffer.base + parameter.offset, count: parameter.count, type: .fp32, rank: rank, sizes: sizes,
+                strides: sizes.map { unsafe $0 + rank })
         }
-        for view in built.parameterViews {
-            try unsafe view.withArray(in: built.parameters) { array throws(MartletError) in
-                _ = try unsafe optimizer.add(array, name: view.name.string)
-            }
-            try unsafe steppedGradients.append(
-                ArrayView(base: gradients.base + view.offset, count: view.shape.elementCount, type: .fp32))
-        }
+        _ = try unsafe optimizer.add(array(built.parameters), name: parameter.name, group: parameter.group)
+        try unsafe steppedGradients.append(array(gradients))
     }
 
     /// Memory for training batches of as many samples, or for those that `compile` was told of where that is more. Throws
@@ -73,7 +86,7 @@ import MartletPlatform
 
     /// Moves parameters to where gradients are taken or to the point that is trained, where these are two.
     func enter(_ mode: OptimizerMode) throws(MartletError) {
-        if optimizer.configurations[0].algorithm.hasEvaluationPoint { try optimizer.setMode(mode) }
+        if hasEvaluationPoint { try optimizer.setMode(mode) }
     }
 
     /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything but the mode has
@@ -142,29 +155,6 @@ import MartletPlatform
         if !hasStepped { return .nan }
         let execution = try unsafe Execution(mode: .exact)
         return unsafe execution.sumOfSquares(count: gradients.count, x: gradients.base).squareRoot()
-    }
-}
-
-extension View {
-    /// Calls `body` with the view's array, which has its sizes.
-    fileprivate func withArray(
-        in buffer: FlatBuffer, _ body: (ArrayView) throws(MartletError) -> Void
-    ) throws(MartletError) {
-        let sizes = shape.list.map(Int64.init)
-        var strides = sizes
-        var next: Int64 = 1
-        for dimension in sizes.indices.reversed() {
-            strides[dimension] = next
-            next *= sizes[dimension]
-        }
-        try unsafe sizes.withUnsafeBufferPointer { (sizes) throws(MartletError) in
-            try unsafe strides.withUnsafeBufferPointer { (strides) throws(MartletError) in
-                try unsafe body(
-                    ArrayView(
-                        base: buffer.base + offset, count: shape.elementCount, type: .fp32, rank: sizes.count,
-                        sizes: sizes.baseAddress, strides: strides.baseAddress))
-            }
-        }
     }
 }
 

@@ -71,6 +71,7 @@ typedef char view_node_is_at_8[offsetof(martlet_view, node) == 8 ? 1 : -1];
 typedef char view_sizes_is_at_16[offsetof(martlet_view, sizes) == 16 ? 1 : -1];
 typedef char view_offset_is_at_80[offsetof(martlet_view, offset) == 80 ? 1 : -1];
 typedef char view_count_is_at_88[offsetof(martlet_view, count) == 88 ? 1 : -1];
+typedef char view_group_is_at_96[offsetof(martlet_view, group) == 96 ? 1 : -1];
 typedef char node_kind_is_at_8[offsetof(martlet_node, kind) == 8 ? 1 : -1];
 typedef char node_sizes_is_at_16[offsetof(martlet_node, sizes) == 16 ? 1 : -1];
 typedef char node_parameter_count_is_at_80[offsetof(martlet_node, parameter_count) == 80 ? 1 : -1];
@@ -183,6 +184,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_add,
     (any_function)martlet_training_init,
     (any_function)martlet_model_compile,
+    (any_function)martlet_model_groups_compile,
     (any_function)martlet_result_init,
     (any_function)martlet_model_train,
     (any_function)martlet_loop_init,
@@ -192,6 +194,9 @@ static const any_function functions[] = {
     (any_function)martlet_model_mode_set,
     (any_function)martlet_model_set,
     (any_function)martlet_model_get,
+    (any_function)martlet_model_group_count,
+    (any_function)martlet_model_group_set,
+    (any_function)martlet_model_config_get,
     (any_function)martlet_model_step_get,
     (any_function)martlet_model_grad_norm_get,
     (any_function)martlet_model_buffer_get,

@@ -114,6 +114,15 @@ GOOD(model_add) {
     a->inputs = w->m.nodes, a->input_count = 1, a->out_node = &w->m.nodes[2];
 }
 GOOD(model_compile) { a->model = w->m.plain, a->training = &w->m.training.training, a->optimizer = &w->config.config; }
+GOOD(model_groups_compile) {
+    a->model = w->m.plain, a->training = &w->m.training.training, a->groups = w->groups, a->group_count = 2;
+    w->m.of_view[1] = 1, a->view_groups = w->m.of_view, a->view_count = LENGTH(w->m.of_view);
+}
+GOOD(model_group_count) { a->model = w->m.model, a->out_count = &w->out_int64; }
+GOOD(model_group_set) { a->model = w->m.model, a->group = 0, a->hyperparameter = MARTLET_LR, a->value = 0.5; }
+GOOD(model_config_get) {
+    a->model = w->m.model, a->out_config = &w->config.config, a->struct_size = sizeof(martlet_config), a->group = 0;
+}
 GOOD(model_train) {
     a->model = w->m.model, a->out_result = &w->m.result.result, a->x = &w->m.x, a->y = &w->m.y;
     a->rows = w->m.rows, a->row_count = BATCH;

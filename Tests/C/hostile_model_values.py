@@ -18,8 +18,10 @@ OTHERS = {
     "an optimizer that is gone": "(void *)w->gone",
 }
 # What must have been called before, by the names of functions without "martlet_model_".
-NEED_LAYER = {"compile", "predict", "save", "buffer_get", "view_count", "view_get"}
-NEED_COMPILE = {"train", "fit", "evaluate", "set", "get", "step_get", "grad_norm_get"}
+NEED_LAYER = {"compile", "groups_compile", "predict", "save", "buffer_get", "view_count", "view_get"}
+NEED_COMPILE = {
+    "train", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get", "step_get", "grad_norm_get",
+}  # fmt: skip
 
 
 def serves(function: str) -> bool:
@@ -262,6 +264,8 @@ def number_values(function: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, 2, 1000, 1 << 16, *INT32), "ARGUMENT")
     elif name == "index":
         yield from assign(target, (-1, 6, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
+    elif name == "group":
+        yield from assign(target, (-1, 1, 1000, 1 << 16, *INT32), "ARGUMENT")
     elif name == "hyperparameter":
         yield from assign(target, (0, -1, 4, 7, 8, 1000, *INT32), "ARGUMENT")
     elif name == "value":
@@ -270,6 +274,28 @@ def number_values(function: str, name: str) -> Iterator[Value]:
                 yield f"{number} {value}", f"a->hyperparameter = {number}; {target} = {value};", "ARGUMENT"
         for value in ("1.0", "1e308"):
             yield f"MARTLET_BETA2 {value}", f"a->hyperparameter = MARTLET_BETA2; {target} = {value};", "ARGUMENT"
+
+
+def group_values(name: str) -> Iterator[Value]:
+    """Groups of parameters, and which view is of which."""
+    if name == "groups":
+        yield "NULL", "a->groups = NULL;", "NULL"
+        yield "misaligned", "a->groups = (void *)((char *)at_page_end(NULL, 1024) + 4);", "ALIGNMENT"
+        yield from config_values("a->groups[1]", tail=False)
+        yield "a short first group", "a->groups[0].struct_size = 72;", "STRUCT"
+        yield "Muon for a bias", "martlet_config_init(&a->groups[1], sizeof *a->groups, MARTLET_MUON);", "SHAPE"
+        muon = "martlet_config_init(&a->groups[0], sizeof *a->groups, MARTLET_MUON);"
+        yield "Muon for the kernel", muon, "OK"
+        yield "Muon with blocks that do not divide the outputs", f"{muon} a->groups[0].blocks = 3;", "SHAPE"
+    elif name == "group_count":
+        yield from assign("a->group_count", (0, -1, 1, 1025, *INT64, "(int64_t)1 << 32"), "ARGUMENT")
+    elif name == "view_groups":
+        yield "NULL", "a->view_groups = NULL;", "NULL"
+        yield "misaligned", "a->view_groups = (void *)((char *)w->scratch + 2);", "ALIGNMENT"
+        yield from assign("a->view_groups[1]", (-1, 2, 1000, *INT32), "ARGUMENT")
+        yield "at a page's end", "a->view_groups = memset(at_page_end(NULL, 8), 0, 8);", "OK"
+    else:
+        yield from assign("a->view_count", (0, -1, 1, 3, *INT64, "((int64_t)1 << 32) + 2"), "ARGUMENT")
 
 
 def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
@@ -282,11 +308,14 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from result_values()
     elif kind.endswith("*") and name.startswith("out_"):
         optional = function.endswith(("_add", "buffer_get"))
-        yield from out_values(kind, name, may_be_null=optional, size="a->struct_size" if "init" in function else "")
+        sized = "init" in function or function.endswith("config_get")
+        yield from out_values(kind, name, may_be_null=optional, size="a->struct_size" if sized else "")
     elif kind == "martlet_layer *":
         yield from layer_values()
     elif kind == "martlet_training *":
         yield from training_values()
+    elif function.endswith("groups_compile"):
+        yield from group_values(name)
     elif kind == "martlet_config *":
         yield "NULL", "a->optimizer = NULL;", "OK"
         yield from config_values("(*a->optimizer)", tail=True)

@@ -40,7 +40,7 @@ struct model_world {
     uint8_t labels8[SAMPLES];
     martlet_array x, y;
     int64_t rows[BATCH + 1], sizes[8], strides[8], input[8];
-    int32_t nodes[4];
+    int32_t nodes[4], of_view[2];
     martlet_view view;
     martlet_node node;
     float *data;

@@ -256,6 +256,28 @@ martlet_status martlet_training_init(martlet_training *out_training, size_t stru
 martlet_status martlet_model_compile(martlet_model *model, const martlet_training *training,
                                      const martlet_config *optimizer);
 
+/* The same with several groups of parameters, each with an algorithm and hyperparameters of its own: Muon for kernels of
+ * hidden layers with AdamW for the rest, no decay on biases, rates by layer.
+ *
+ *     for (int64_t k = 0; k < views; k++) {
+ *         martlet_view view;
+ *         martlet_model_view_get(model, &view, MARTLET_BUFFER_PARAMETERS, k);
+ *         of_view[k] = view.rank < 2 || view.node == last;  // 1: AdamW
+ *     }
+ *     martlet_model_groups_compile(model, &training, (const martlet_config[]){muon, adamw}, 2, of_view, views);
+ *
+ * groups        group_count configs, 1 to 1024, one after another, all of one struct_size
+ * view_groups   a group for each view of the parameters, in the order of martlet_model_view_get; view_count of them
+ *
+ * Where an algorithm steps element by element, neighbouring views of a group are stepped as one; else each is a parameter
+ * by itself. To one that steps matrices alone, as Muon, a kernel is a matrix of as many rows as there are outputs, its
+ * last size, and all its inputs as columns, so that scales and blocks go by outputs; its moments lie so in files.
+ * Fails as martlet_model_compile does, with ARGUMENT for a count or a group out of range, and with SHAPE, which names the
+ * view, for one that its group's algorithm does not step, as a bias is to Muon. Since 0.1. */
+martlet_status martlet_model_groups_compile(martlet_model *model, const martlet_training *training,
+                                            const martlet_config *groups, int64_t group_count,
+                                            const int32_t *view_groups, int64_t view_count);
+
 /* What training or evaluating gave: means over all samples looked at. */
 typedef struct martlet_result {
     uint32_t struct_size;
@@ -361,10 +383,22 @@ martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_
 martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t out_count, const martlet_array *x,
                                      const martlet_loop *loop);
 
-/* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of the model's optimizer. Fails with ARGUMENT, with ORDER
- * before compile, and where it reads with NULL. Since 0.1. */
+/* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of the model's optimizer: of group 0, where there are several.
+ * MARTLET_LR moves those of all groups, as a schedule does: each is the share of group 0's that it was when the model was
+ * compiled, or when one of the two was last set by martlet_model_group_set; where group 0's was 0 then, the others stay.
+ * Fails with ARGUMENT, also for a group's rate that would be out of range, with ORDER before compile, and where it reads
+ * with NULL. Since 0.1. */
 martlet_status martlet_model_set(martlet_model *model, int32_t hyperparameter, double value);
 martlet_status martlet_model_get(martlet_model *model, double *out_value, int32_t hyperparameter);
+
+/* How many groups there are: 1 after martlet_model_compile. Fails with NULL, and with ORDER before compile. Since 0.1. */
+martlet_status martlet_model_group_count(martlet_model *model, int64_t *out_count);
+/* Sets a hyperparameter of one group alone. Fails with ARGUMENT, and with ORDER before compile. Since 0.1. */
+martlet_status martlet_model_group_set(martlet_model *model, int32_t group, int32_t hyperparameter, double value);
+/* The algorithm and hyperparameters of a group, as they are now; writes struct_size bytes. Fails with NULL, STRUCT,
+ * ARGUMENT (no such group), and with ORDER before compile. Since 0.1. */
+martlet_status martlet_model_config_get(martlet_model *model, martlet_config *out_config, size_t struct_size,
+                                        int32_t group);
 
 /* Moves the parameters of a model whose optimizer is Schedule-Free to where gradients are taken (MARTLET_TRAINING) or to
  * the trained point (MARTLET_EVALUATION), which the way there and back changes by no more than rounding; others stay as
@@ -392,7 +426,9 @@ typedef struct martlet_view {
     int64_t sizes[8];
     int64_t offset;       /* first element in the buffer */
     int64_t count;
-    uint64_t reserved[4]; /* 0 */
+    int32_t group;        /* of a parameter, whose configuration steps it (martlet_model_groups_compile); else 0 */
+    int32_t reserved_too; /* 0 */
+    uint64_t reserved[3]; /* 0 */
 } martlet_view;           /* 128 bytes, for good */
 
 /* A buffer's address and elements. It may be read and written while no call is inside; it is the model's own and

@@ -1,0 +1,104 @@
+// Groups of a model's parameters, each with an algorithm and hyperparameters of its own, and what the optimizer sees as
+// one parameter: a run of views of one group, or a view by itself where the algorithm looks at a parameter as a whole.
+import MartletOptimizers
+import MartletPlatform
+
+/// What steps each of a model's parameters.
+struct ParameterGroups {
+    /// The most of them.
+    static var most: Int { 1024 }
+
+    let configurations: [Configuration]
+    /// The group of each view.
+    let ofViews: [Int]
+    /// What each group's rate is of group 0's, with which it moves; NaN where that says nothing, as of a rate of 0.
+    private(set) var shares: [Double]
+
+    init(_ configurations: [Configuration], ofViews: [Int], shares: [Double]? = nil) {
+        self.configurations = configurations
+        self.ofViews = ofViews
+        self.shares = shares ?? configurations.map { $0.lr / configurations[0].lr }
+    }
+
+    /// One group of all views.
+    init(_ configuration: Configuration, viewCount: Int) {
+        self.init([configuration], ofViews: [Int](repeating: 0, count: viewCount))
+    }
+
+    /// Throws `.argument` where a configuration or a view's group cannot be.
+    func check(_ views: [View]) throws(MartletError) {
+        guard !configurations.isEmpty && configurations.count <= Self.most else {
+            throw MartletError(.argument, "group_count is \(configurations.count); expected 1 to \(Self.most)")
+        }
+        for (index, configuration) in configurations.enumerated() {
+            try configuration.check("groups[\(index)]")
+            try configuration.checkEvaluationPoint(configurations.count == 1 ? "optimizer" : "a group")
+        }
+        guard ofViews.count == views.count else {
+            throw MartletError(
+                .argument, "view_count is \(ofViews.count); expected \(views.count), the views of the parameters")
+        }
+        for (view, group) in zip(views, ofViews) where !configurations.indices.contains(group) {
+            throw MartletError(
+                .argument,
+                "the group of \"\(view.name.string)\" is \(group); expected 0 ..< \(configurations.count), the count of "
+                    + "groups")
+        }
+    }
+
+    /// Whether one of them trains another point than that where gradients are taken.
+    var haveEvaluationPoint: Bool { configurations.contains { $0.algorithm.hasEvaluationPoint } }
+
+    /// The optimizer's parameters, in its order.
+    func parameters(_ views: [View]) -> [SteppedParameter] {
+        var found: [SteppedParameter] = []
+        var first = 0
+        while first < views.count {
+            let group = ofViews[first]
+            let algorithm = configurations[group].algorithm
+            var end = first + 1
+            if !algorithm.takesWholeParameters {
+                while end < views.count && ofViews[end] == group { end += 1 }
+            }
+            found.append(SteppedParameter(views, first..<end, group, algorithm))
+            first = end
+        }
+        return found
+    }
+}
+
+/// What is one parameter to the optimizer.
+struct SteppedParameter {
+    let group: Int
+    let views: Range<Int>
+    /// The first view's.
+    let name: String
+    let offset: Int
+    let count: Int
+    /// How its elements lie; none where they are a run, in which no size matters.
+    let sizes: [Int]
+    let strides: [Int]
+
+    fileprivate init(_ views: [View], _ range: Range<Int>, _ group: Int, _ algorithm: Algorithm) {
+        let (first, last) = (views[range.lowerBound], views[range.upperBound - 1])
+        self.group = group
+        self.views = range
+        name = first.name.string
+        offset = first.offset
+        count = last.offset + last.shape.elementCount - first.offset
+        (sizes, strides) = algorithm.takesWholeParameters ? Self.layout(first.shape, algorithm) : ([], [])
+    }
+
+    /// A view's own sizes. To an algorithm of matrices it is one matrix, whose rows are the outputs: the last size of
+    /// every kernel here.
+    private static func layout(_ shape: Shape, _ algorithm: Algorithm) -> (sizes: [Int], strides: [Int]) {
+        if algorithm.takesMatricesAlone && shape.rank > 1 {
+            return ([shape.last, shape.outerCount], [1, shape.last])
+        }
+        var strides = [Int](repeating: 1, count: shape.rank)
+        for dimension in strides.indices.dropLast().reversed() {
+            strides[dimension] = strides[dimension + 1] * shape[dimension + 1]
+        }
+        return (shape.list, strides)
+    }
+}
