@@ -82,6 +82,13 @@ class Hyperparameters(NamedTuple):
         for name, value in zip(names, self.values, strict=True):
             setattr(config, name, value)
 
+    @classmethod
+    def read(cls, config: _ffi_optimizers.Config) -> Hyperparameters:
+        """Those of a struct."""
+        values = tuple(float(getattr(config, name)) for name in _algorithms.of(config.algorithm).places)
+        (semantics,) = (name for name, number in SEMANTICS.items() if number == config.semantics)
+        return cls(config.algorithm, values, config.flags, semantics)
+
     def check(self, given: Mapping[str, Any] | None = None) -> None:
         """Refuses what the library does. given: numbers as the user gave them, for messages."""
         config = _ffi_optimizers.Config()

@@ -204,7 +204,9 @@ class View(Structure):
         ("sizes", c_int64 * 8),
         ("offset", c_int64),
         ("count", c_int64),
-        ("reserved", c_uint64 * 4),
+        ("group", c_int32),
+        ("reserved_too", c_int32),
+        ("reserved", c_uint64 * 3),
     ]
 
 
@@ -230,6 +232,15 @@ martlet_model_reset = _checked("martlet_model_reset", MODEL)
 martlet_model_add = _checked("martlet_model_add", MODEL, POINTER(Layer), POINTER(c_int32), c_int64, POINTER(c_int32))
 martlet_training_init = _checked("martlet_training_init", POINTER(Training), c_size_t, c_int32)
 martlet_model_compile = _checked("martlet_model_compile", MODEL, POINTER(Training), POINTER(_ffi_optimizers.Config))
+martlet_model_groups_compile = _checked(
+    "martlet_model_groups_compile",
+    MODEL,
+    POINTER(Training),
+    POINTER(_ffi_optimizers.Config),
+    c_int64,
+    POINTER(c_int32),
+    c_int64,
+)
 martlet_result_init = _checked("martlet_result_init", POINTER(Result), c_size_t)
 martlet_model_train = _checked(
     "martlet_model_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(c_int64), c_int64
@@ -247,6 +258,11 @@ martlet_model_predict = _checked(
 martlet_model_mode_set = _checked("martlet_model_mode_set", MODEL, c_int32)
 martlet_model_set = _checked("martlet_model_set", MODEL, c_int32, c_double)
 martlet_model_get = _checked("martlet_model_get", MODEL, POINTER(c_double), c_int32)
+martlet_model_group_count = _checked("martlet_model_group_count", MODEL, POINTER(c_int64))
+martlet_model_group_set = _checked("martlet_model_group_set", MODEL, c_int32, c_int32, c_double)
+martlet_model_config_get = _checked(
+    "martlet_model_config_get", MODEL, POINTER(_ffi_optimizers.Config), c_size_t, c_int32
+)
 martlet_model_step_get = _checked("martlet_model_step_get", MODEL, POINTER(c_int64))
 martlet_model_grad_norm_get = _checked("martlet_model_grad_norm_get", MODEL, POINTER(c_double))
 martlet_model_buffer_get = _checked(

@@ -42,6 +42,11 @@ def int64s(values: Sequence[int]) -> Any:
     return (ctypes.c_int64 * len(values))(*values)
 
 
+def int32s(values: Sequence[int]) -> Any:
+    """A C array of int32."""
+    return (ctypes.c_int32 * len(values))(*values)
+
+
 def addresses(values: Sequence[int]) -> Any:
     """A C array of addresses. A list is assigned to a slice of it in half the time that an array.array is made in."""
     return (ctypes.c_uint64 * len(values))(*values)

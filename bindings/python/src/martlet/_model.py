@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from martlet import _ffi, _ffi_models, _ffi_optimizers, _memory
+from martlet import _algorithms, _ffi, _ffi_models, _ffi_optimizers, _memory
 from martlet._config import Hyperparameters
 from martlet._owner import Owner
 
@@ -61,13 +61,14 @@ class Node(NamedTuple):
 
 
 class View(NamedTuple):
-    """Where an array lies in a buffer, in elements."""
+    """Where an array lies in a buffer, in elements; group: whose numbers step it, of a parameter's."""
 
     name: str
     node: int
     sizes: tuple[int, ...]
     offset: int
     size: int
+    group: int = 0
 
 
 _Arguments = ParamSpec("_Arguments")
@@ -166,30 +167,47 @@ class Model:
             view = _ffi_models.View()
             _ffi_models.martlet_model_view_get(self._token, view, which, index)
             name = (view.name or b"").decode("utf-8", "replace")
-            found.append(View(name, view.node, tuple(view.sizes[: view.rank]), view.offset, view.count))
+            sizes = tuple(view.sizes[: view.rank])
+            found.append(View(name, view.node, sizes, view.offset, view.count, view.group))
         return found
 
     # ---- training ----
 
     @_alone
-    def compile(self, training: Training, optimizer: Hyperparameters) -> None:
-        struct, config = _ffi_models.Training(), _ffi_optimizers.Config()
+    def compile(self, training: Training, groups: Sequence[Hyperparameters], of_views: Sequence[int] = ()) -> None:
+        """groups: the numbers of each; of_views: the group of each view of the parameters, where there are several."""
+        struct, configs = _ffi_models.Training(), (_ffi_optimizers.Config * len(groups))()
         _ffi_models.martlet_training_init(struct, _ffi.struct_size(_ffi_models.Training), training.loss)
         setattr(struct, "from", training.origin)
         struct.metrics, struct.batch_size, struct.top = training.metrics, training.batch_size, training.top
         struct.label_smoothing, struct.delta = training.label_smoothing, training.delta
-        optimizer.write(config)
-        _ffi_models.martlet_model_compile(self._token, struct, config)
+        for row, config in zip(groups, configs, strict=True):
+            row.write(config)
+        if len(groups) == 1:
+            _ffi_models.martlet_model_compile(self._token, struct, configs)
+        else:
+            places, count = _memory.int32s(of_views), len(of_views)
+            _ffi_models.martlet_model_groups_compile(self._token, struct, configs, len(groups), places, count)
 
     @_alone
     def set(self, hyperparameter: int, value: float) -> None:
+        """A number of the first group's; the rates of all groups move together."""
         _ffi_models.martlet_model_set(self._token, hyperparameter, value)
 
     @_alone
-    def get(self, hyperparameter: int) -> float:
-        value = _ffi.Double()
-        _ffi_models.martlet_model_get(self._token, value, hyperparameter)
-        return float(value.value)
+    def group_set(self, group: int, hyperparameter: int, value: float) -> None:
+        """A number of one group's alone."""
+        _ffi_models.martlet_model_group_set(self._token, group, hyperparameter, value)
+
+    @_alone
+    def groups(self) -> list[Hyperparameters]:
+        """The numbers of each group."""
+        count, config, found = _ffi.Int64(), _ffi_optimizers.Config(), []
+        _ffi_models.martlet_model_group_count(self._token, count)
+        for group in range(count.value):
+            _ffi_models.martlet_model_config_get(self._token, config, _algorithms.CONFIG_SIZE, group)
+            found.append(Hyperparameters.read(config))
+        return found
 
     @_alone
     def settle(self) -> None:

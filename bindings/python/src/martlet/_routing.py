@@ -183,5 +183,5 @@ def _some(names: Sequence[str]) -> str:
 
 def _matches(pattern: str, name: str) -> bool:
     """Whether a glob is of a parameter's name, or of a module's in which it is."""
-    ends = [*(dot.start() for dot in re.finditer(r"\.", name)), len(name)]
+    ends = [*(dot.start() for dot in re.finditer(r"[./]", name)), len(name)]
     return any(fnmatchcase(name[:end], pattern) for end in ends)

@@ -66,7 +66,20 @@ from martlet.nn.losses import (
 )
 from martlet.nn.metrics import TopK
 from martlet.nn.normalizations import BatchNormalization, Normalization
-from martlet.nn.optimizers import SGD, Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Lamb, Lion, Nadam, RMSprop
+from martlet.nn.optimizers import (
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lamb,
+    Lion,
+    Muon,
+    Nadam,
+    RMSprop,
+)
 from martlet.nn.plateaus import ReduceLROnPlateau
 from martlet.nn.sequential import Sequential
 
@@ -114,6 +127,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanSquaredError",
     "ModelCheckpoint",
+    "Muon",
     "Nadam",
     "Normalization",
     "Ones",

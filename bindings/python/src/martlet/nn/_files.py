@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from martlet import _algorithms, _arguments, _ffi_models, _reading, _samples, schedules
-from martlet._config import SEMANTICS, Hyperparameters
+from martlet import _arguments, _ffi_models, _reading, _samples, schedules
 from martlet._errors import FormatError
 from martlet._model import Model, Node
 from martlet._owner import Owner
@@ -270,12 +269,11 @@ def _compilation(line: Line, native: Model, found: dict[str, str], notes: dict[s
         loss = _loss(line, notes)
         loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
         wanted = _metrics(line, notes)
-        algorithm = _header.line(found, "state")["algorithm"]
-        flags, semantics = int(found["optimizer.flags"]), int(found["optimizer.semantics"])
-        (convention,) = (name for name, number in SEMANTICS.items() if number == semantics)
         schedule = schedules.deserialize(notes["schedule"]) if "schedule" in notes else None
+        row, *others = native.groups()
+        shares = [float(_header.line(found, f"group.{group}")["share"]) for group in range(1, len(others) + 1)]
     except (LookupError, TypeError, ValueError) as error:
         raise FormatError(f"the file's training is none of this version: {error!r}") from None
-    numbers = [_algorithms.HYPERPARAMETERS[name] for name in _algorithms.of(algorithm).places]
-    row = Hyperparameters(algorithm, tuple(map(native.get, numbers)), flags, convention)
-    return Compilation(loss, wanted, optimizers.of(row, schedule))
+    others = [other.changed({"lr": share}) for other, share in zip(others, shares, strict=True)]
+    places = {view.name: view.group for view in native.views(_ffi_models.BUFFER_PARAMETERS)}
+    return Compilation(loss, wanted, optimizers.of(row, schedule, others, places))

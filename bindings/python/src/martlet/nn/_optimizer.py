@@ -7,18 +7,30 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from martlet import _algorithms, _arguments, _ffi_optimizers, _groups, _scheduled, _signatures, _spellings
+from martlet import (
+    _algorithms,
+    _arguments,
+    _ffi_models,
+    _ffi_optimizers,
+    _groups,
+    _scheduled,
+    _signatures,
+    _spellings,
+)
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import DTypeError, OrderError
-from martlet._model import Model
+from martlet._model import Model, Training, View
 
 _SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
 
 
-def _hyperparameter(name: str, field: str) -> Any:
+def hyperparameter(name: str, field: str) -> Any:
+    """A number of an optimizer's, as an attribute."""
+
     def read(self: Optimizer) -> float:
         return float(getattr(self.hyperparameters(), field))
 
@@ -64,8 +76,16 @@ class Optimizer:
     # Keras's names of hyperparameters.
     _keras: dict[str, str]
 
-    def __init_subclass__(cls, algorithm: int | None = None, **keras: float) -> None:
-        """keras: the defaults of Keras that are not the library's."""
+    # Further groups of a model's parameters: their numbers, with a rate that is a share of the first's; and the groups
+    # of parameters by name, where it is not the first.
+    _others: tuple[Hyperparameters, ...] = ()
+    _places: Mapping[str, int] = MappingProxyType({})
+
+    def __init_subclass__(
+        cls, algorithm: int | None = None, options: Mapping[str, Any] | None = None, **keras: float
+    ) -> None:
+        """options: what a constructor takes beside its own, where that is not all that there is; keras: the defaults of
+        Keras that are not the library's."""
         super().__init_subclass__()
         if algorithm is None:
             return
@@ -74,13 +94,15 @@ class Optimizer:
         cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras" if has_keras else "torch")
         cls._options = {**_SHARED, **{key: getattr(cls._defaults, key) for key in _spellings.flag_keys(algorithm)}}
         cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
+        if options is not None:
+            cls._options = dict(options)
         if "__init__" in cls.__dict__:
             _signatures.show(cls.__init__, cls._options)
         kind = _algorithms.of(algorithm)
         cls._keras = {name: alias for alias, name in _spellings.aliases(kind).items()}
         for field in kind.places:
-            for name in {field, cls._keras.get(field, field)}:
-                setattr(cls, name, _hyperparameter(name, field))
+            for name in {field, cls._keras.get(field, field)} - cls.__dict__.keys():
+                setattr(cls, name, hyperparameter(name, field))
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         """given: the locals() of a class's constructor."""
@@ -91,10 +113,15 @@ class Optimizer:
         self._start(row, _scheduled.schedule_of(arguments))
 
     @classmethod
-    def _of(cls, row: Hyperparameters, schedule: Any = None) -> Optimizer:
-        """One with these hyperparameters."""
+    def _of(
+        cls, row: Hyperparameters, schedule: Any = None, others: Sequence[Hyperparameters] = (), places: Any = None
+    ) -> Optimizer:
+        """One with these hyperparameters. others: those of further groups, with a rate that is a share of the first's;
+        places: the groups of parameters by name."""
         made = cls.__new__(cls)
         made._start(row, schedule)
+        if others:
+            made._others, made._places = tuple(others), dict(places or {})
         return made
 
     def _start(self, row: Hyperparameters, schedule: Any) -> None:
@@ -103,7 +130,7 @@ class Optimizer:
         self._model: weakref.ref[Model] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_row": self._row, "_schedule": self._schedule, "_model": None}
+        return {**self.__dict__, "_model": None}
 
     def __repr__(self) -> str:
         row, places = self.hyperparameters(), _algorithms.of(self._algorithm).places
@@ -147,6 +174,25 @@ class Optimizer:
     def _trains(self) -> Model | None:
         """The model whose numbers these are; none where it is gone."""
         return None if self._model is None else self._model()
+
+    def _compile(self, model: Model, training: Training) -> None:
+        """Compiles a model for these numbers, which are its from here on."""
+        self._check_free(model)
+        row = self.hyperparameters()
+        if self._others:
+            for other in self._others:
+                other.changed({"lr": row.lr * other.lr}).check()
+            places = self._placed(model.views(_ffi_models.BUFFER_PARAMETERS))
+            # Rates that are shares of 1 move together from any number on, and a schedule may begin at 0.
+            model.compile(training, [row.changed({"lr": 1.0}), *self._others], places)
+            model.set(_ffi_optimizers.LR, row.lr)
+        else:
+            model.compile(training, [row])
+        self._bind(model)
+
+    def _placed(self, views: Sequence[View]) -> list[int]:
+        """The group of each of a model's parameters."""
+        return [self._places.get(view.name, 0) for view in views]
 
     def _bind(self, model: Model) -> None:
         """From here on the numbers are the model's too."""

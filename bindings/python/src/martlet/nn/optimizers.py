@@ -9,7 +9,7 @@ optimizer is, is the business of _optimizer.py.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from martlet import schedules as schedules
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError
 from martlet.nn._optimizer import Optimizer as Optimizer
+from martlet.nn.muon import Muon as Muon
 
 Rate = float | Callable[[int], float]
 
@@ -289,7 +290,7 @@ class Adafactor(Optimizer, algorithm=_ffi_optimizers.ADAFACTOR, lr=0.001, eps=1e
 
 _CLASSES: dict[int, type[Optimizer]] = {
     kind._algorithm: kind
-    for kind in (Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion, Lamb, Adafactor)
+    for kind in (Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion, Lamb, Adafactor, Muon)
 }
 
 
@@ -302,12 +303,16 @@ def get(given: Any) -> Optimizer:
         return made
     if isinstance(given, str):
         number = _arguments.one_of(given, _names(), "optimizer")
-        return of(_class_of(number)._defaults)
+        kind: Any = _CLASSES.get(number)
+        return of(_class_of(number)._defaults) if kind is None else kind()
     arrays = sys.modules.get("martlet.optim")  # who has one of its objects has imported it
     if arrays is not None and isinstance(given, arrays.Optimizer):
         groups = given.param_groups
         if len(groups) > 1:
-            raise ArgumentError(f"optimizer has {len(groups)} groups, and a model has one")
+            raise ArgumentError(
+                f"optimizer has {len(groups)} groups of arrays; wanted one, or martlet.nn.Muon, which makes groups of "
+                "a model's parameters"
+            )
         (group,) = groups or (given.defaults,)
         row = _groups.check_group(_groups.algorithm_of(group, given._algorithm), _scheduled.at(group, 0), "optimizer")
         return of(row, _scheduled.schedule_of(group))
@@ -316,9 +321,11 @@ def get(given: Any) -> Optimizer:
     )
 
 
-def of(row: Hyperparameters, schedule: Any = None) -> Optimizer:
-    """An optimizer with these hyperparameters."""
-    return _class_of(row.algorithm)._of(row, schedule)
+def of(
+    row: Hyperparameters, schedule: Any = None, others: Sequence[Hyperparameters] = (), places: Any = None
+) -> Optimizer:
+    """An optimizer with these hyperparameters. others and places: further groups, as Optimizer._of has them."""
+    return _class_of(row.algorithm, len(others))._of(row, schedule, others, places)
 
 
 @cache
@@ -327,8 +334,9 @@ def _names() -> dict[str, int]:
 
 
 @cache
-def _class_of(algorithm: int) -> type[Optimizer]:
-    """The class of an algorithm; of one that Keras does not have, one that takes no arguments."""
-    if algorithm in _CLASSES:
+def _class_of(algorithm: int, others: int = 0) -> type[Optimizer]:
+    """The class of an algorithm with so many further groups; of one that Keras does not have, or not with these, one
+    that takes no arguments."""
+    if algorithm in _CLASSES and (algorithm != _ffi_optimizers.MUON or others == 1):
         return _CLASSES[algorithm]
     return type(_algorithms.of(algorithm).name, (Optimizer,), {}, algorithm=algorithm)

@@ -124,9 +124,7 @@ class Sequential(Stack):
         built, compilation = self._ready(), self._compiled()
         if not self._is_ready:
             compilation.check(built)
-            compilation.optimizer._check_free(built.model)
-            built.model.compile(compilation.training(batch_size), compilation.optimizer.hyperparameters())
-            compilation.optimizer._bind(built.model)
+            compilation.optimizer._compile(built.model, compilation.training(batch_size))
             self._is_ready = True
         return built.model
 
