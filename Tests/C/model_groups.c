@@ -250,6 +250,7 @@ int main(void) {
     split_as_one(MARTLET_SCHEDULE_FREE_ADAMW);
     cut_by_a_file(MARTLET_MUON, MARTLET_ADAMW);
     cut_by_a_file(MARTLET_MUON, MARTLET_NADAM);
+    cut_by_a_file(MARTLET_SOAP, MARTLET_PRODIGY);
     cut_by_a_file(MARTLET_ADAFACTOR, MARTLET_SCHEDULE_FREE_ADAMW);
     rates();
     return check_end();

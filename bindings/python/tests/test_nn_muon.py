@@ -200,6 +200,21 @@ def test_groups_of_one_algorithm_come_back_from_a_file(tmp_path: Path) -> None:
     assert [row.weight_decay for row in loaded._ready().model.groups()] == [0.1, 0.0]
 
 
+def test_algorithms_of_matrices_have_adamw_beside_them(tmp_path: Path) -> None:
+    """SOAP, which Keras does not have: kernels too, and at AdamW's own numbers for vectors."""
+    model = trained("soap", "convolutional", 12)
+    soap, adamw = model._ready().model.groups()
+    assert adamw.lr == soap.lr == model.optimizer.learning_rate
+    assert [view.group for view in model._ready().model.views(0)] == [0, 1] * 3
+    model.save(tmp_path / "model")
+    loaded = nn.load_model(tmp_path / "model")
+    x, y = digits_like(40, (6, 6, 3))
+    for one in (model, loaded):
+        one.fit(x, y, epochs=4, verbose=0, batch_size=16)
+    np.testing.assert_array_equal(model.parameters(), loaded.parameters())
+    assert type(loaded.optimizer).__name__ == "soap" and loaded.optimizer._others == model.optimizer._others
+
+
 @pytest.mark.parametrize(
     "options, words",
     [

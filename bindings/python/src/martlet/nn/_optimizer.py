@@ -25,6 +25,8 @@ from martlet._config import Hyperparameters, defaults
 from martlet._errors import DTypeError, OrderError
 from martlet._model import Model, Training, View
 
+# Keras's defaults.
+ADAMW = defaults(_ffi_optimizers.ADAMW).changed({"eps": 1e-7, "weight_decay": 0.004})._replace(semantics="keras")
 _SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
 
 
@@ -77,7 +79,7 @@ class Optimizer:
     _keras: dict[str, str]
 
     # Further groups of a model's parameters: their numbers, with a rate that is a share of the first's; and the groups
-    # of parameters by name, where it is not the first.
+    # of parameters by name, where a file says so.
     _others: tuple[Hyperparameters, ...] = ()
     _places: Mapping[str, int] = MappingProxyType({})
 
@@ -99,6 +101,8 @@ class Optimizer:
         if "__init__" in cls.__dict__:
             _signatures.show(cls.__init__, cls._options)
         kind = _algorithms.of(algorithm)
+        if not kind.takes_vectors:
+            cls._others = (ADAMW.changed({"lr": 1.0}),)
         cls._keras = {name: alias for alias, name in _spellings.aliases(kind).items()}
         for field in kind.places:
             for name in {field, cls._keras.get(field, field)} - cls.__dict__.keys():
@@ -114,13 +118,17 @@ class Optimizer:
 
     @classmethod
     def _of(
-        cls, row: Hyperparameters, schedule: Any = None, others: Sequence[Hyperparameters] = (), places: Any = None
+        cls,
+        row: Hyperparameters,
+        schedule: Any = None,
+        others: Sequence[Hyperparameters] | None = None,
+        places: Mapping[str, int] | None = None,
     ) -> Optimizer:
-        """One with these hyperparameters. others: those of further groups, with a rate that is a share of the first's;
-        places: the groups of parameters by name."""
+        """One with these hyperparameters. others: those of further groups, as a file has them, with a rate that is a
+        share of the first's; places: the groups of parameters by name."""
         made = cls.__new__(cls)
         made._start(row, schedule)
-        if others:
+        if others is not None:
             made._others, made._places = tuple(others), dict(places or {})
         return made
 
@@ -191,8 +199,10 @@ class Optimizer:
         self._bind(model)
 
     def _placed(self, views: Sequence[View]) -> list[int]:
-        """The group of each of a model's parameters."""
-        return [self._places.get(view.name, 0) for view in views]
+        """The group of each of a model's parameters. What steps matrices alone has AdamW beside it for vectors."""
+        if self._places:
+            return [self._places.get(view.name, 0) for view in views]
+        return [int(len(view.sizes) < 2) for view in views]
 
     def _bind(self, model: Model) -> None:
         """From here on the numbers are the model's too."""

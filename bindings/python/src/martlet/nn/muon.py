@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from martlet import _algorithms, _arguments, _ffi_models, _ffi_optimizers, _groups, _routing, _scheduled, _signatures
-from martlet._config import Hyperparameters, defaults
+from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, UnsupportedError
 from martlet._model import View
 from martlet._routing import ADAMW, MUON, Route, Rules
+from martlet.nn import _optimizer
 from martlet.nn._optimizer import Optimizer, hyperparameter
 
-_ADAMW = defaults(_ffi_optimizers.ADAMW).changed({"eps": 1e-7, "weight_decay": 0.004})._replace(semantics="keras")
 # What both algorithms are told.
 _SHARED = {
     "maximize": False, "flush_denormals": None, "cautious_weight_decay": False, "corrected_weight_decay": False,
@@ -113,13 +113,12 @@ class Muon(
         # Keras's decay is a part of learning_rate; AdamW's own of AdamW's rate.
         adamw["weight_decay"] = decay / ratio
         try:
-            self._others = (_groups.completed(_ADAMW, adamw),)
+            self._others = (_groups.completed(_optimizer.ADAMW, adamw),)
         except MartletError as error:
             raise type(error)(f"for AdamW, beside Muon: {error}") from None
 
     def _start(self, row: Hyperparameters, schedule: Any) -> None:
         super()._start(row, schedule)
-        self._others = (_ADAMW.changed({"lr": 1.0}),)
         self._why: dict[str, str] = {}
         self._route_by(None, True, None)
 

@@ -9,7 +9,7 @@ optimizer is, is the business of _optimizer.py.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -322,10 +322,14 @@ def get(given: Any) -> Optimizer:
 
 
 def of(
-    row: Hyperparameters, schedule: Any = None, others: Sequence[Hyperparameters] = (), places: Any = None
+    row: Hyperparameters,
+    schedule: Any = None,
+    others: Sequence[Hyperparameters] | None = None,
+    places: Mapping[str, int] | None = None,
 ) -> Optimizer:
     """An optimizer with these hyperparameters. others and places: further groups, as Optimizer._of has them."""
-    return _class_of(row.algorithm, len(others))._of(row, schedule, others, places)
+    is_muons = others is None or len(others) == 1
+    return _class_of(row.algorithm, is_muons)._of(row, schedule, others, places)
 
 
 @cache
@@ -334,9 +338,9 @@ def _names() -> dict[str, int]:
 
 
 @cache
-def _class_of(algorithm: int, others: int = 0) -> type[Optimizer]:
-    """The class of an algorithm with so many further groups; of one that Keras does not have, or not with these, one
-    that takes no arguments."""
-    if algorithm in _CLASSES and (algorithm != _ffi_optimizers.MUON or others == 1):
+def _class_of(algorithm: int, is_muons: bool = True) -> type[Optimizer]:
+    """The class of an algorithm; of one that Keras does not have, one that takes no arguments. is_muons: whether there
+    are as many groups as Muon's class has."""
+    if algorithm in _CLASSES and (algorithm != _ffi_optimizers.MUON or is_muons):
         return _CLASSES[algorithm]
     return type(_algorithms.of(algorithm).name, (Optimizer,), {}, algorithm=algorithm)
