@@ -1,6 +1,6 @@
 // Codecs: how stored elements become lanes that a rule computes on, and back, sixteen at a time and in registers: their
 // few instructions run while the processor divides. bf16 and fp16 keep their denormals whatever the processor's flush
-// mode; a NaN stays a NaN. No choice of types (Rules/Sweep.swift), no loads or stores of its own (Memory.swift).
+// mode; a NaN stays a NaN. No loops (Conversion.swift), no loads or stores of its own (Memory.swift).
 //
 // Widths change lane by lane, and not by the standard library's generic conversions: those can be emitted as functions
 // of their own, under one name for every instruction set, of which the linker keeps any.
@@ -91,8 +91,8 @@ func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
 
     /// Moves the exponent's bias from 15 to 127. A denormal becomes 2^-14 + itself, less 2^-14, both of which are
     /// normal in fp32, so that a flush mode leaves it alone. Comparisons are of floats: the standard library's integer
-    /// ones become loops here.
-    @inline(__always)
+    /// ones become loops here. A function of its own, as the next is: they would be most of the code of a loop.
+    @inline(never)
     func floats(fp16 bits: SIMD16<UInt16>) -> SIMD16<Float> {
         let wide = words(bits)
         let shifted = (wide & 0x7fff) &<< 13
@@ -108,7 +108,7 @@ func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
 
     /// Rounds to nearest, ties to even. Below 2^-14 the sum with 1/2, whose last place is fp16's smallest denormal,
     /// does the rounding; above, the same integer sum as for bf16; from 65,520 on there is only infinity.
-    @inline(__always)
+    @inline(never)
     func fp16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
         let bits = words(numbers)
         let magnitude = bits & 0x7fff_ffff

@@ -208,15 +208,12 @@ struct DoubleLanes: Lanes {
         return Self(lanes: unsafeBitCast(bits, to: SIMD16<Double>.self))
     }
 
-    /// Without the instruction, a call of the C library for each lane: slow, and the same bits.
     @inline(__always)
     func addingProduct(_ a: Self, _ b: Self) -> Self {
         #if MARTLET_FMA
-            return Self(lanes: lanes.addingProduct(a.lanes, b.lanes))
+            Self(lanes: lanes.addingProduct(a.lanes, b.lanes))
         #else
-            var sum = lanes
-            for lane in 0..<grain { sum[lane] = fused(sum[lane], a.lanes[lane], b.lanes[lane]) }
-            return Self(lanes: sum)
+            Self(lanes: fused(lanes, a.lanes, b.lanes))
         #endif
     }
 
@@ -256,8 +253,9 @@ struct DoubleLanes: Lanes {
 
     /// sum + a * b rounded once, where the processor has no instruction for it. The product is exact in fp64, and so the
     /// sum is rounded there and again to fp32. The second rounding goes wrong only where the first lands halfway between
-    /// two numbers of fp32; such lanes, and those under its normal range, are rare and take a longer way.
-    @inline(__always)
+    /// two numbers of fp32; such lanes, and those under its normal range, are rare and take a longer way. A function of its
+    /// own, since it would be most of the code of every loop.
+    @inline(never)
     private func fused(_ sum: SIMD16<Float>, _ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> {
         let low = wide(sum.lowHalf) + wide(a.lowHalf) * wide(b.lowHalf)
         let high = wide(sum.highHalf) + wide(a.highHalf) * wide(b.highHalf)
@@ -303,6 +301,14 @@ struct DoubleLanes: Lanes {
         let isInexact = (error .< 0) .| (error .> 0)
         let chosen = bits &+ SIMD8<UInt64>(repeating: 0).replacing(with: step, where: isInexact)
         return narrow(unsafeBitCast(chosen, to: SIMD8<Double>.self))
+    }
+
+    /// The same in fp64, by a call of the C library for each lane: slow, and the same bits.
+    @inline(never)
+    private func fused(_ sum: SIMD16<Double>, _ a: SIMD16<Double>, _ b: SIMD16<Double>) -> SIMD16<Double> {
+        var result = sum
+        for lane in 0..<grain { result[lane] = fused(sum[lane], a[lane], b[lane]) }
+        return result
     }
 
     /// sum + a * b rounded once, in fp64. The C library's function works with pieces of the numbers, of which the least

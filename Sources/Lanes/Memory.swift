@@ -19,10 +19,13 @@ func write<Scalar: SIMDScalar>(_ numbers: SIMD16<Scalar>, to address: UnsafeMuta
 /// Asks for the memory that a loop over an array will come to soon, 1 KB on: the processor's own prefetcher starts anew
 /// at every page of every array. Address and memory may be anything.
 @inline(__always)
-func prefetch(_ type: ElementType, in array: UnsafeRawPointer, at index: Int) {
+func prefetch(_ type: ElementType, in array: UnsafeRawPointer, at index: Int, count: Int = grain) {
     let ahead = array + index * type.size + 1024
-    machine_prefetch(ahead)
-    if type.size * grain > 64 { machine_prefetch(ahead + 64) }
+    var line = 0
+    while line < count * type.size {
+        machine_prefetch(ahead + line)
+        line += 64
+    }
 }
 
 /// Copies bytes between places that do not overlap.
@@ -57,21 +60,13 @@ struct GrainScratch {
     }
 }
 
-/// Memory on the stack for some elements of fp64 of each of six arrays: well inside the first-level cache.
-struct DoubleScratch {
+/// Memory on the stack for a grain of one array, stored as two types.
+struct GrainPair {
+    /// Bytes for one of them.
     @inline(__always)
-    static var count: Int { 48 }
-    /// Bytes for one array.
-    @inline(__always)
-    static var stride: Int { count * 8 }
+    static var stride: Int { 128 }
 
-    /// `count` elements.
-    private typealias Block = InlineArray<3, SIMD16<Double>>
-    private static var zeros: Block {
-        @inline(__always) get { [.zero, .zero, .zero] }
-    }
-
-    private var memory: InlineArray<6, Block> = [zeros, zeros, zeros, zeros, zeros, zeros]
+    private var memory: InlineArray<2, SIMD16<Double>> = [.zero, .zero]
 
     @inline(__always)
     init() {}
@@ -82,28 +77,29 @@ struct DoubleScratch {
     }
 }
 
-/// Memory on the stack for as much of the arrays of a pass as fits.
+/// Memory on the stack for as much of arrays that are converted as fits, from a cache line's beginning on.
 struct ConversionScratch {
-    private typealias Block = InlineArray<3, SIMD16<Double>>
-    private static var zeros: Block {
-        @inline(__always) get { [.zero, .zero, .zero] }
-    }
+    // Written out: `repeating:` may become a function of its own.
+    private var memory: InlineArray<10, SIMD16<Double>> = [
+        .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero,
+    ]
 
     @inline(__always)
-    static var byteCount: Int { MemoryLayout<ConversionScratch>.size }
+    static var byteCount: Int { MemoryLayout<InlineArray<10, SIMD16<Double>>>.size }
 
-    private var memory: InlineArray<4, Block> = [zeros, zeros, zeros, zeros]
+    private var more = SIMD16<Float>.zero
 
     @inline(__always)
     init() {}
 
     @inline(__always)
     mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
-        withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
+        withUnsafeMutablePointer(to: &self) { body(lineStart($0)) }
     }
 }
 
-/// Memory on the stack for four arrays of numbers of a block of a pass, with room for sixteen more behind each.
+/// Memory on the stack for four arrays of numbers of a block of a pass, with room for sixteen more behind each, from a
+/// cache line's beginning on.
 struct PassScratch {
     /// Bytes for one array: 480 numbers of fp64.
     @inline(__always)
@@ -118,14 +114,22 @@ struct PassScratch {
     private var memory: InlineArray<12, Third> = [
         zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros,
     ]
+    private var more = SIMD16<Float>.zero
 
     @inline(__always)
     init() {}
 
     @inline(__always)
     mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
-        withUnsafeMutablePointer(to: &memory) { body(UnsafeMutableRawPointer($0)) }
+        withUnsafeMutablePointer(to: &self) { body(lineStart($0)) }
     }
+}
+
+/// The first beginning of a cache line from an address on: a vector of that size that lies across two is two accesses,
+/// and the stack is aligned to sixteen bytes.
+@inline(__always)
+private func lineStart(_ address: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+    address + (-Int(bitPattern: address) & 63)
 }
 
 /// Asks for one cache line.
@@ -178,6 +182,17 @@ func clearDoubles(_ target: UnsafeMutableRawPointer, count: Int) {
         write(SIMD16<Double>(), to: target + place * 8)
         place += grain
     }
+}
+
+/// A run's operands, one behind the other: an element of an InlineArray by an unknown number is a copy of the whole.
+@inline(__always)
+func operands(of run: UnsafePointer<Run>) -> UnsafePointer<Operand> {
+    UnsafeRawPointer(run).assumingMemoryBound(to: Operand.self)
+}
+
+@inline(__always)
+func operands(of run: UnsafeMutablePointer<Run>) -> UnsafeMutablePointer<Operand> {
+    UnsafeMutableRawPointer(run).assumingMemoryBound(to: Operand.self)
 }
 
 /// Calls `body` with the address of a value on the stack.

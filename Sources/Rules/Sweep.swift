@@ -1,6 +1,6 @@
-// The walk of a rule over one run of elements: load sixteen of each array, decoded, run the rule, store, encoded. One
-// pass through memory. Runs whose arrays are all in the type computed in have a loop of their own, without decisions;
-// in fp64 it is the only one, and what is stored otherwise comes to it by way of blocks (Blocks.swift).
+// A rule's loops over one run of elements: load sixteen of each array, decoded, run the rule, store, encoded. One pass
+// through memory. Runs whose arrays are all in the type computed in have loops of their own, without decisions; in fp64
+// that is the only one, and what is stored otherwise comes to it by way of Walk.swift, as the last few elements do.
 // No equation (each rule's file), no storage types (Codecs.swift), no threads, no floating-point mode.
 
 import MartletKernelInterface
@@ -127,9 +127,6 @@ struct Terms<Value: Lanes, Kind: LoopKind> {
 typealias Arrays = InlineArray<6, Operand>
 let gradientPlace = 1
 
-@inline(__always)
-func arrayCount<Rule: UpdateRule>(_ rule: Rule.Type) -> Int { 2 + Rule.slotCount }
-
 /// Which of its variants a rule is asked for.
 @inline(__always)
 func variant(_ coefficients: UnsafeRawPointer) -> Int {
@@ -137,84 +134,61 @@ func variant(_ coefficients: UnsafeRawPointer) -> Int {
     return terms.variant
 }
 
-/// Runs a rule over every element, in the type that the run asks for.
+/// Runs a rule over whole grains, in the type that the run asks for.
 @inline(__always)
 func sweep<InFloat: UpdateRule, InDouble: UpdateRule>(
     _ inFloat: InFloat.Type, _ inDouble: InDouble.Type, _ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer
 ) where InFloat.Value == FloatLanes, InDouble.Value == DoubleLanes {
-    let run: Run = value(at: run)
+    let run: UnsafePointer<Run> = run.assumingMemoryBound(to: Run.self)
+    switch suitableLoop(run, coefficients) {
+    case .inDouble: loop(inDouble, General<On>.self, run, coefficients)
+    case .general: loop(inFloat, General<Off>.self, run, coefficients)
+    case .addingDecay: loop(inFloat, Plain<On>.self, run, coefficients)
+    case .plain: loop(inFloat, Plain<Off>.self, run, coefficients)
+    }
+}
+
+private enum SuitableLoop {
+    case inDouble, general, addingDecay, plain
+}
+
+@inline(never)
+private func suitableLoop(_ run: UnsafePointer<Run>, _ coefficients: UnsafeRawPointer) -> SuitableLoop {
     let terms: RunTerms = value(at: coefficients)
-    if run.isDouble {
-        if isNative(inDouble, run) {
-            walk(inDouble, General<On>.self, coefficients, run.arrays, count: run.count)
-        } else {
-            walkBlocks(inDouble, coefficients, run)
-        }
-    } else if !isNative(inFloat, run) || terms.isCautious != 0 {
-        walk(inFloat, General<Off>.self, coefficients, run.arrays, count: run.count)
-    } else if terms.l2 != 0 {
-        walk(inFloat, Plain<On>.self, coefficients, run.arrays, count: run.count)
-    } else {
-        walk(inFloat, Plain<Off>.self, coefficients, run.arrays, count: run.count)
-    }
+    if run.pointee.isDouble { return .inDouble }
+    if terms.isCautious != 0 || convertedCount(run) > 0 { return .general }
+    return terms.l2 != 0 ? .addingDecay : .plain
 }
 
-/// Whether every array is stored in the type computed in.
-@inline(__always)
-private func isNative<Rule: UpdateRule>(_ rule: Rule.Type, _ run: Run) -> Bool {
-    for place in 0..<arrayCount(rule) where !isSame(run.arrays[place].type, Rule.Value.native) { return false }
-    return true
-}
-
-@inline(__always)
-func walk<Rule: UpdateRule, Kind: LoopKind>(
-    _ rule: Rule.Type, _ kind: Kind.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, count: Int
-) {
-    let rest = count & (grain - 1)
-    let whole = count - rest
-    if whole > 0 { loop(rule, kind, coefficients, arrays, count: whole) }
-    if rest > 0 {
-        // The last few elements stand among padding, so that the same vector code gives the same bits.
-        var scratch = GrainScratch()
-        scratch.withAddress { scratch in
-            var padded = arrays
-            for place in 0..<arrayCount(rule) {
-                let size = padded[place].type.size
-                padded[place].base = scratch + place * GrainScratch.stride
-                copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
-            }
-            loop(rule, kind, coefficients, padded, count: grain)
-            for place in 0..<arrayCount(rule) where place != gradientPlace {
-                let size = padded[place].type.size
-                copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
-            }
-        }
-    }
-}
-
-/// The rule on a whole number of grains.
 @inline(never)
 private func loop<Rule: UpdateRule, Kind: LoopKind>(
-    _ type: Rule.Type, _ kind: Kind.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, count: Int
+    _ type: Rule.Type, _ kind: Kind.Type, _ run: UnsafePointer<Run>, _ coefficients: UnsafeRawPointer
 ) {
     typealias Value = Rule.Value
 
+    let (arrays, count) = (run.pointee.arrays, run.pointee.count)
+    @inline(__always)
+    func has(_ place: Int) -> Bool { place < 2 + Rule.slotCount }
     @inline(__always)
     func type(_ place: Int) -> ElementType { Kind.isNative ? Value.native : arrays[place].type }
     @inline(__always)
     func load(_ place: Int, _ index: Int) -> Value {
-        place < arrayCount(Rule.self) ? Value(type(place), in: arrays[place].base, at: index) : Value(0)
+        has(place) ? Value(type(place), in: arrays[place].base, at: index) : Value(0)
     }
     @inline(__always)
     func store(_ value: Value, _ place: Int, _ index: Int) {
-        if place < arrayCount(Rule.self) { value.store(type(place), in: arrays[place].base, at: index) }
+        if has(place) { value.store(type(place), in: arrays[place].base, at: index) }
+    }
+    @inline(__always)
+    func fetchAhead(_ place: Int, _ index: Int) {
+        if has(place) { prefetch(type(place), in: arrays[place].base, at: index) }
     }
 
     let terms = Terms<Value, Kind>(value(at: coefficients))
     let rule = Rule(value(at: coefficients + StepCoefficients.ruleOffset))
     var index = 0
     while index < count {
-        for place in 0..<arrayCount(Rule.self) { prefetch(type(place), in: arrays[place].base, at: index) }
+        for place in 0..<6 { fetchAhead(place, index) }
         let old = load(0, index)
         var place = Place(
             value: old, gradient: terms.gradient(load(1, index), of: old),
@@ -227,14 +201,5 @@ private func loop<Rule: UpdateRule, Kind: LoopKind>(
         store(place.third, 4, index)
         store(place.fourth, 5, index)
         index += grain
-    }
-}
-
-/// Whether two types are the same: `==` would be a generic function of the standard library.
-@inline(__always)
-func isSame(_ a: ElementType, _ b: ElementType) -> Bool {
-    switch (a, b) {
-    case (.fp64, .fp64), (.fp32, .fp32), (.bf16, .bf16), (.fp16, .fp16): true
-    default: false
     }
 }

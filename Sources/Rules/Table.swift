@@ -3,9 +3,11 @@
 
 import MartletKernelInterface
 
-/// A rule's loop, compiled for the instruction set that this module's name says.
+/// A rule, compiled for the instruction set that this module's name says.
 @inline(never)
-package func sweep(_ rule: Rule) -> Sweep {
+package func sweep(_ rule: Rule) -> Sweep { Sweep(walk: walk, loop: loop(of: rule)) }
+
+private func loop(of rule: Rule) -> RuleLoop {
     switch rule {
     case .adam: adam
     case .sgd: sgd

@@ -1,5 +1,5 @@
-// A block of a pass: load sixteen of each array, run the rule, store, and add up what it sums, in fp64. There is one loop
-// for each type computed in; arrays stored as another come to it by way of scratch, as in Blocks.swift.
+// A block of a pass: load sixteen of each array, run the rule, store, and add up what it sums, in fp64. As with
+// rules, fp32 has a loop without conversions and one with them, and fp64 one, to which other types come by way of scratch.
 
 import MartletKernelInterface
 
@@ -20,65 +20,97 @@ func addTo(_ total: UnsafeMutablePointer<Double>, _ more: Double) {
     put(value(at: total) + more, at: total)
 }
 
-/// One block of a row, in arrays of any types.
-@inline(__always)
+/// One block of a row, in arrays of any types: whole grains, then the last few elements among padding.
+@inline(never)
 func block<Rule: PassRule>(
     _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, row: Double,
     columnFactors: UnsafeRawPointer, columnSums: UnsafeMutableRawPointer, _ running: UnsafeMutablePointer<RunningSums>
 ) {
-    var isNative = true
-    for place in 0..<2 + Rule.slotCount where isRead(rule, place) && !isSame(arrays[place].type, Rule.Value.native) {
-        isNative = false
-    }
-    if isNative {
-        nativeBlock(rule, coefficients, arrays, count, row, columnFactors, columnSums, running)
-    } else {
-        convertedBlock(rule, coefficients, arrays, count, row, columnFactors, columnSums, running)
+    let rest = count & (grain - 1)
+    let whole = count - rest
+    if whole > 0 { grains(rule, coefficients, arrays, whole, grain, row, columnFactors, columnSums, running) }
+    if rest == 0 { return }
+    let numberSize = Rule.Value.native.size
+    var scratch = GrainScratch()
+    scratch.withAddress { scratch in
+        var padded = arrays
+        for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
+            let size = arrays[place].type.size
+            padded[place].base = scratch + place * GrainScratch.stride
+            copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
+        }
+        let factors = scratch + (2 + Rule.slotCount) * GrainScratch.stride
+        let sums = factors + GrainScratch.stride
+        if Rule.usesFactors { copy(columnFactors + whole * numberSize, to: factors, bytes: rest * numberSize) }
+        if Rule.sumsGrid { copy(columnSums + whole * 8, to: sums, bytes: rest * 8) }
+        grains(rule, coefficients, padded, grain, rest, row, factors, sums, running)
+        if Rule.sumsGrid { copy(sums, to: columnSums + whole * 8, bytes: rest * 8) }
+        if Rule.leavesFactors { copy(sums, to: columnSums + whole * numberSize, bytes: rest * numberSize) }
+        let made = made(rule, coefficients)
+        for place in 0..<2 + Rule.slotCount where isWritten(made, place) {
+            let size = arrays[place].type.size
+            copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
+        }
     }
 }
 
-/// Fetched into scratch as the type computed in, piece by piece, and put back where the pass writes.
-@inline(never)
-private func convertedBlock<Rule: PassRule>(
-    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, _ row: Double,
+/// Whole grains, of each of which `valid` elements count, by the loop that their types ask for.
+@inline(__always)
+private func grains<Rule: PassRule>(
+    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, _ valid: Int, _ row: Double,
     _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
     _ running: UnsafeMutablePointer<RunningSums>
 ) {
-    let native = Rule.Value.native
+    var converted = 0
+    for place in 0..<2 + Rule.slotCount where isConverted(rule, arrays, place) { converted += 1 }
+    if converted == 0 {
+        loop(rule, On.self, coefficients, arrays, count, valid, row, columnFactors, columnSums, running)
+    } else if isSame(Rule.Value.native, .fp32) {
+        loop(rule, Off.self, coefficients, arrays, count, valid, row, columnFactors, columnSums, running)
+    } else {
+        blocks(rule, coefficients, arrays, converted, count, valid, row, columnFactors, columnSums, running)
+    }
+}
+
+@inline(__always)
+private func isConverted<Rule: PassRule>(_ rule: Rule.Type, _ arrays: Arrays, _ place: Int) -> Bool {
+    isRead(rule, place) && !isSame(arrays[place].type, Rule.Value.native)
+}
+
+/// Arrays of other types than fp64 are fetched into scratch, as much as fits at a time, and put back where the pass
+/// writes.
+@inline(never)
+private func blocks<Rule: PassRule>(
+    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ converted: Int, _ count: Int,
+    _ valid: Int, _ row: Double, _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
+    _ running: UnsafeMutablePointer<RunningSums>
+) {
     let made = made(rule, coefficients)
+    let most = ConversionScratch.byteCount / (converted * 8) & ~(grain - 1)
     var scratch = ConversionScratch()
     scratch.withAddress { scratch in
-        var piece = arrays
-        let most = scratchCount(rule)
-        var place = scratch
-        for array in 0..<2 + Rule.slotCount where isRead(rule, array) {
-            piece[array] = Operand(base: place, type: native)
-            place += most * native.size
-        }
         var first = 0
         while first < count {
             let length = min(most, count - first)
-            for array in 0..<2 + Rule.slotCount where isRead(rule, array) {
-                convert(Rule.Value.self, arrays[array].advanced(by: first), to: piece[array], count: length)
+            var piece = arrays
+            var room = scratch
+            for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
+                let array = arrays[place].advanced(by: first)
+                piece[place] = array
+                if !isConverted(rule, arrays, place) { continue }
+                piece[place] = Operand(base: room, type: .fp64)
+                convert(array, to: piece[place], count: length)
+                room += most * 8
             }
-            let sumSize = Rule.leavesFactors ? native.size : 8
-            nativeBlock(
-                rule, coefficients, piece, length, row, columnFactors + first * native.size,
-                columnSums + first * sumSize, running)
-            for array in 0..<2 + Rule.slotCount where isWritten(made, array) {
-                convert(Rule.Value.self, piece[array], to: arrays[array].advanced(by: first), count: length)
+            loop(
+                rule, On.self, coefficients, piece, length, valid, row, columnFactors + first * 8,
+                columnSums + first * 8, running)
+            for place in 0..<2 + Rule.slotCount where isWritten(made, place) && isConverted(rule, arrays, place) {
+                convert(piece[place], to: arrays[place].advanced(by: first), count: length)
             }
             first += length
         }
     }
-}
-
-/// How many elements of each array that a pass reads fit into `ConversionScratch`, in whole grains.
-@inline(__always)
-private func scratchCount<Rule: PassRule>(_ rule: Rule.Type) -> Int {
-    var arrays = 0
-    for array in 0..<2 + Rule.slotCount where isRead(rule, array) { arrays += 1 }
-    return ConversionScratch.byteCount / (arrays * Rule.Value.native.size) & ~(grain - 1)
 }
 
 /// What is written is read, too.
@@ -92,58 +124,27 @@ private func isWritten<Rule: PassRule>(_ rule: Rule, _ place: Int) -> Bool {
     place == 0 ? Rule.writesValue : place != gradientPlace && place < 2 + rule.writtenSlots
 }
 
-/// Whole grains, then the last few elements among padding.
-@inline(never)
-private func nativeBlock<Rule: PassRule>(
-    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, _ row: Double,
-    _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
-    _ running: UnsafeMutablePointer<RunningSums>
-) {
-    let rest = count & (grain - 1)
-    let whole = count - rest
-    if whole > 0 { loop(rule, coefficients, arrays, whole, grain, row, columnFactors, columnSums, running) }
-    if rest == 0 { return }
-    let size = Rule.Value.native.size
-    var scratch = GrainScratch()
-    scratch.withAddress { scratch in
-        var padded = arrays
-        for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
-            padded[place].base = scratch + place * GrainScratch.stride
-            copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
-        }
-        let factors = scratch + (2 + Rule.slotCount) * GrainScratch.stride
-        let sums = factors + GrainScratch.stride
-        if Rule.usesFactors { copy(columnFactors + whole * size, to: factors, bytes: rest * size) }
-        if Rule.sumsGrid { copy(columnSums + whole * 8, to: sums, bytes: rest * 8) }
-        loop(rule, coefficients, padded, grain, rest, row, factors, sums, running)
-        if Rule.sumsGrid { copy(sums, to: columnSums + whole * 8, bytes: rest * 8) }
-        if Rule.leavesFactors { copy(sums, to: columnSums + whole * size, bytes: rest * size) }
-        let made = made(rule, coefficients)
-        for place in 0..<2 + Rule.slotCount where isWritten(made, place) {
-            copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
-        }
-    }
-}
-
 /// The pass on a whole number of grains, of each of which `valid` elements count.
 @inline(never)
-private func loop<Rule: PassRule>(
-    _ type: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
+private func loop<Rule: PassRule, IsNative: Switch>(
+    _ type: Rule.Type, _ isNative: IsNative.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
     _ valid: Int, _ row: Double, _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
     _ running: UnsafeMutablePointer<RunningSums>
 ) {
     typealias Value = Rule.Value
 
     @inline(__always)
-    func load(_ place: Int, _ index: Int) -> Value { Value(Value.native, in: arrays[place].base, at: index) }
+    func type(_ place: Int) -> ElementType { IsNative.isOn ? Value.native : arrays[place].type }
+    @inline(__always)
+    func load(_ place: Int, _ index: Int) -> Value { Value(type(place), in: arrays[place].base, at: index) }
     @inline(__always)
     func slot(_ place: Int, _ index: Int) -> Value { place < Rule.slotCount ? load(2 + place, index) : Value(0) }
     @inline(__always)
     func store(_ value: Value, _ place: Int, _ index: Int) {
-        if place < 2 + Rule.slotCount { value.store(Value.native, in: arrays[place].base, at: index) }
+        if place < 2 + Rule.slotCount { value.store(type(place), in: arrays[place].base, at: index) }
     }
     @inline(__always)
-    func fetchAhead(_ place: Int, _ index: Int) { prefetch(Value.native, in: arrays[place].base, at: index) }
+    func fetchAhead(_ place: Int, _ index: Int) { prefetch(type(place), in: arrays[place].base, at: index) }
 
     let scale = AnyTerms<Value>(value(at: coefficients)).gradientScale
     let rule = made(Rule.self, coefficients)

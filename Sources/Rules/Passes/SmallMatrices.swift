@@ -181,7 +181,7 @@ private struct MatrixBlock<Value: Lanes> {
             new.store(Value.native, in: stored, at: index)
             new.store(Value.native, in: sums, at: place)
         }
-        if native.base != state.base { convert(Value.self, state, to: native, count: count) }
+        if native.base != state.base { convert(state, to: native, count: count) }
         let whole = count & ~(grain - 1)
         var index = 0
         while index < whole {
@@ -199,8 +199,8 @@ private struct MatrixBlock<Value: Lanes> {
             }
         }
         if native.base != state.base {
-            convert(Value.self, native, to: state, count: count)
-            convert(Value.self, state, to: Operand(base: sums, type: Value.native), count: count)
+            convert(native, to: state, count: count)
+            convert(state, to: Operand(base: sums, type: Value.native), count: count)
         }
     }
 
@@ -214,7 +214,7 @@ private struct MatrixBlock<Value: Lanes> {
     @inline(never)
     private func load(_ state: Operand, _ numbers: UnsafeMutableRawPointer, _ count: Int) {
         if !isSame(state.type, Value.native) {
-            convert(Value.self, state, to: Operand(base: numbers, type: Value.native), count: count)
+            convert(state, to: Operand(base: numbers, type: Value.native), count: count)
             return
         }
         let whole = count & ~(grain - 1)
