@@ -42,10 +42,31 @@ package enum Pass: CaseIterable {
     }
 }
 
-/// A pass: reads a `GridPart` or a `GridTensor`, and coefficients as `StepCoefficients` says.
+/// What of a pass is its own: it reads what the walk hands it, and coefficients as `StepCoefficients` says.
 ///
 /// A C function pointer: calling it retains nothing.
-package typealias PassKernel = @convention(c) (_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Void
+package typealias PassLoop = @convention(c) (_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Void
+
+/// A pass over a `GridPart` or a `GridTensor`.
+@unsafe package struct PassKernel {
+    /// Brings a part, of arrays of any types, to a pass's loop.
+    package typealias Walk =
+        @convention(c) (_ loop: PassLoop, _ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Void
+
+    private let walk: Walk
+    private let loop: PassLoop
+
+    @inline(__always)
+    package init(walk: Walk, loop: PassLoop) {
+        unsafe self.walk = walk
+        unsafe self.loop = loop
+    }
+
+    @inline(__always)
+    package func callAsFunction(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+        unsafe walk(loop, part, coefficients)
+    }
+}
 
 /// The sizes of a parameter, and how they are cut.
 package struct Grid: BitwiseCopyable {

@@ -195,6 +195,11 @@ func operands(of run: UnsafeMutablePointer<Run>) -> UnsafeMutablePointer<Operand
     UnsafeMutableRawPointer(run).assumingMemoryBound(to: Operand.self)
 }
 
+@inline(__always)
+func operands(of arrays: UnsafeMutablePointer<InlineArray<6, Operand>>) -> UnsafeMutablePointer<Operand> {
+    UnsafeMutableRawPointer(arrays).assumingMemoryBound(to: Operand.self)
+}
+
 /// Calls `body` with the address of a value on the stack.
 @inline(__always)
 func withAddress<Value: BitwiseCopyable>(of value: Value, _ body: (UnsafePointer<Value>) -> Void) {

@@ -36,32 +36,42 @@ private func loop(of rule: Rule) -> RuleLoop {
 @inline(never)
 package func pass(_ pass: Pass) -> PassKernel {
     switch pass {
-    case .adafactorSums: adafactorSums
-    case .adafactorFactors: adafactorFactors
-    case .adafactorNorm: adafactorNorm
-    case .adafactorUpdate: adafactorUpdate
-    case .adafactorSmallSums: adafactorSmallSums
-    case .adafactorSmallUpdate: adafactorSmallUpdate
-    case .adafactorVariance: adafactorVariance
-    case .adafactorVectorUpdate: adafactorVectorUpdate
-    case .lambDirection: lambDirection
-    case .lambUpdate: lambUpdate
-    case .larsNorms: larsNorms
-    case .larsUpdate: larsUpdate
-    case .stableAdamWAverages: stableAdamWAverages
-    case .stableAdamWUpdate: stableAdamWUpdate
-    case .muonMomentum: muonMomentum
-    case .matrixGradient: matrixGradient
-    case .matrixNorm: matrixNorm
-    case .matrixUpdate: matrixUpdate
-    case .soapAverages: soapAverages
-    case .soapUpdate: soapUpdate
-    case .soapMoment: soapMoment
-    case .shampooAverage: shampooAverage
-    case .shampooGraft: shampooGraft
-    case .prodigyAverages: prodigyAverages
-    case .prodigyUpdate: prodigyUpdate
-    case .marsNorm: marsNorm
-    case .marsUpdate: marsUpdate
+    case .adafactorSums: walked(adafactorSums)
+    case .adafactorFactors: alone(adafactorFactors)
+    case .adafactorNorm: walked(adafactorNorm)
+    case .adafactorUpdate: walked(adafactorUpdate)
+    case .adafactorSmallSums: alone(adafactorSmallSums)
+    case .adafactorSmallUpdate: alone(adafactorSmallUpdate)
+    case .adafactorVariance: walked(adafactorVariance)
+    case .adafactorVectorUpdate: walked(adafactorVectorUpdate)
+    case .lambDirection: walked(lambDirection)
+    case .lambUpdate: walked(lambUpdate)
+    case .larsNorms: walked(larsNorms)
+    case .larsUpdate: walked(larsUpdate)
+    case .stableAdamWAverages: walked(stableAdamWAverages)
+    case .stableAdamWUpdate: walked(stableAdamWUpdate)
+    case .muonMomentum: walked(muonMomentum)
+    case .matrixGradient: walked(matrixGradient)
+    case .matrixNorm: walked(matrixNorm)
+    case .matrixUpdate: walked(matrixUpdate)
+    case .soapAverages: walked(soapAverages)
+    case .soapUpdate: walked(soapUpdate)
+    case .soapMoment: walked(soapMoment)
+    case .shampooAverage: walked(shampooAverage)
+    case .shampooGraft: walked(shampooGraft)
+    case .prodigyAverages: walked(prodigyAverages)
+    case .prodigyUpdate: walked(prodigyUpdate)
+    case .marsNorm: walked(marsNorm)
+    case .marsUpdate: walked(marsUpdate)
     }
+}
+
+/// A pass that is a loop over elements.
+@inline(__always)
+private func walked(_ loop: @escaping PassLoop) -> PassKernel { PassKernel(walk: walkPart, loop: loop) }
+
+/// A pass that sees to what it is handed by itself.
+@inline(__always)
+private func alone(_ kernel: @escaping PassLoop) -> PassKernel {
+    PassKernel(walk: { kernel, part, coefficients in kernel(part, coefficients) }, loop: kernel)
 }

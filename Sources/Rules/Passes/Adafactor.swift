@@ -153,22 +153,26 @@ struct AdafactorVectorUpdateRule<Value: Lanes>: PassRule {
     }
 }
 
-func adafactorSums(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(AdafactorSumsRule<FloatLanes>.self, AdafactorSumsRule<DoubleLanes>.self, part, coefficients)
+func adafactorSums(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorSumsRule<FloatLanes>.self, AdafactorSumsRule<DoubleLanes>.self, call, coefficients)
 }
 
-func adafactorNorm(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(AdafactorNormRule<FloatLanes>.self, AdafactorNormRule<DoubleLanes>.self, part, coefficients)
+func adafactorSquares(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorSquaresRule<FloatLanes>.self, AdafactorSquaresRule<DoubleLanes>.self, call, coefficients)
 }
 
-func adafactorUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(AdafactorUpdateRule<FloatLanes>.self, AdafactorUpdateRule<DoubleLanes>.self, part, coefficients)
+func adafactorNorm(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorNormRule<FloatLanes>.self, AdafactorNormRule<DoubleLanes>.self, call, coefficients)
 }
 
-func adafactorVariance(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(AdafactorVarianceRule<FloatLanes>.self, AdafactorVarianceRule<DoubleLanes>.self, part, coefficients)
+func adafactorUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorUpdateRule<FloatLanes>.self, AdafactorUpdateRule<DoubleLanes>.self, call, coefficients)
 }
 
-func adafactorVectorUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(AdafactorVectorUpdateRule<FloatLanes>.self, AdafactorVectorUpdateRule<DoubleLanes>.self, part, coefficients)
+func adafactorVariance(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorVarianceRule<FloatLanes>.self, AdafactorVarianceRule<DoubleLanes>.self, call, coefficients)
+}
+
+func adafactorVectorUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(AdafactorVectorUpdateRule<FloatLanes>.self, AdafactorVectorUpdateRule<DoubleLanes>.self, call, coefficients)
 }

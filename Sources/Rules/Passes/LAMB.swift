@@ -75,10 +75,10 @@ struct LAMBUpdateRule<Value: Lanes>: ValueUpdate {
     }
 }
 
-func lambDirection(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(LAMBDirectionRule<FloatLanes>.self, LAMBDirectionRule<DoubleLanes>.self, part, coefficients)
+func lambDirection(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(LAMBDirectionRule<FloatLanes>.self, LAMBDirectionRule<DoubleLanes>.self, call, coefficients)
 }
 
-func lambUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(LAMBUpdateRule<FloatLanes>.self, LAMBUpdateRule<DoubleLanes>.self, part, coefficients)
+func lambUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(LAMBUpdateRule<FloatLanes>.self, LAMBUpdateRule<DoubleLanes>.self, call, coefficients)
 }

@@ -66,14 +66,14 @@ struct LARSUpdateRule<Value: Lanes, KeepsMomentum: Switch>: PassRule {
     }
 }
 
-func larsNorms(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(LARSNormsRule<FloatLanes>.self, LARSNormsRule<DoubleLanes>.self, part, coefficients)
+func larsNorms(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(LARSNormsRule<FloatLanes>.self, LARSNormsRule<DoubleLanes>.self, call, coefficients)
 }
 
-func larsUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+func larsUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
     if variant(coefficients) == 0 {
-        pass(LARSUpdateRule<FloatLanes, Off>.self, LARSUpdateRule<DoubleLanes, Off>.self, part, coefficients)
+        pass(LARSUpdateRule<FloatLanes, Off>.self, LARSUpdateRule<DoubleLanes, Off>.self, call, coefficients)
     } else {
-        pass(LARSUpdateRule<FloatLanes, On>.self, LARSUpdateRule<DoubleLanes, On>.self, part, coefficients)
+        pass(LARSUpdateRule<FloatLanes, On>.self, LARSUpdateRule<DoubleLanes, On>.self, call, coefficients)
     }
 }

@@ -66,10 +66,10 @@ struct MARSUpdateRule<Value: Lanes>: PassRule {
     }
 }
 
-func marsNorm(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(MARSNormRule<FloatLanes>.self, MARSNormRule<DoubleLanes>.self, part, coefficients)
+func marsNorm(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(MARSNormRule<FloatLanes>.self, MARSNormRule<DoubleLanes>.self, call, coefficients)
 }
 
-func marsUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(MARSUpdateRule<FloatLanes>.self, MARSUpdateRule<DoubleLanes>.self, part, coefficients)
+func marsUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(MARSUpdateRule<FloatLanes>.self, MARSUpdateRule<DoubleLanes>.self, call, coefficients)
 }

@@ -56,14 +56,14 @@ struct MatrixUpdateRule<Value: Lanes>: ValueUpdate {
     }
 }
 
-func matrixGradient(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(MatrixGradientRule<FloatLanes>.self, MatrixGradientRule<DoubleLanes>.self, part, coefficients)
+func matrixGradient(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(MatrixGradientRule<FloatLanes>.self, MatrixGradientRule<DoubleLanes>.self, call, coefficients)
 }
 
-func matrixNorm(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(MatrixNormRule<FloatLanes>.self, MatrixNormRule<DoubleLanes>.self, part, coefficients)
+func matrixNorm(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(MatrixNormRule<FloatLanes>.self, MatrixNormRule<DoubleLanes>.self, call, coefficients)
 }
 
-func matrixUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(MatrixUpdateRule<FloatLanes>.self, MatrixUpdateRule<DoubleLanes>.self, part, coefficients)
+func matrixUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(MatrixUpdateRule<FloatLanes>.self, MatrixUpdateRule<DoubleLanes>.self, call, coefficients)
 }

@@ -35,6 +35,6 @@ struct MuonMomentumRule<Value: Lanes>: PassRule {
     }
 }
 
-func muonMomentum(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(MuonMomentumRule<FloatLanes>.self, MuonMomentumRule<DoubleLanes>.self, part, coefficients)
+func muonMomentum(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(MuonMomentumRule<FloatLanes>.self, MuonMomentumRule<DoubleLanes>.self, call, coefficients)
 }

@@ -1,5 +1,6 @@
 // A block of a pass: load sixteen of each array, run the rule, store, and add up what it sums, in fp64. As with
 // rules, fp32 has a loop without conversions and one with them, and fp64 one, to which other types come by way of scratch.
+// Only the loops are compiled for each pass.
 
 import MartletKernelInterface
 
@@ -8,6 +9,105 @@ struct RunningSums {
     var row = SIMD16<Double>.zero
     var first = SIMD16<Double>.zero
     var second = SIMD16<Double>.zero
+}
+
+/// What a pass says of itself.
+struct PassShape {
+    /// A bit for each array that is read, and for each that is written.
+    var reads = 0
+    var writes = 0
+    var sumsGrid = false
+    var sumCount = 0
+    var usesFactors = false
+    var leavesFactors = false
+    var rowScale = 1.0
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    init<Rule: PassRule>(_ rule: Rule) {
+        // What is written is read, too.
+        reads = (Rule.readsValue ? 1 : 0) | (Rule.readsGradient ? 2 : 0) | ((1 << Rule.slotCount) - 1) << 2
+        writes = (Rule.writesValue ? 1 : 0) | ((1 << rule.writtenSlots) - 1) << 2
+        sumsGrid = Rule.sumsGrid
+        sumCount = Rule.sumCount
+        usesFactors = Rule.usesFactors
+        leavesFactors = Rule.leavesFactors
+        rowScale = rule.rowScale
+    }
+
+    @inline(__always)
+    func reads(_ place: Int) -> Bool { reads >> place & 1 != 0 }
+
+    @inline(__always)
+    func writes(_ place: Int) -> Bool { writes >> place & 1 != 0 }
+}
+
+/// What a pass's loop is asked to do: its shape where there are no elements, else whole grains.
+struct PassCall {
+    var arrays: Arrays
+    var count = 0
+    /// Elements of each grain that count.
+    var valid = grain
+    /// What the factors of the row are.
+    var row = 1.0
+    var columnFactors: UnsafeRawPointer
+    var columnSums: UnsafeMutableRawPointer
+    var running: UnsafeMutablePointer<RunningSums>
+    let isDouble: Bool
+    var shape: PassShape
+
+    /// Over any arrays; factors and sums are still to be named.
+    @inline(__always)
+    init(_ run: Run, _ shape: PassShape, _ running: UnsafeMutablePointer<RunningSums>) {
+        arrays = run.arrays
+        isDouble = run.isDouble
+        columnFactors = UnsafeRawPointer(running)
+        columnSums = UnsafeMutableRawPointer(running)
+        self.running = running
+        self.shape = shape
+    }
+
+    /// How many of the arrays that are read are stored as another type than the one computed in.
+    @inline(never)
+    mutating func convertedCount() -> Int {
+        let (isDouble, shape) = (isDouble, shape)
+        var converted = 0
+        withOperands { arrays in
+            for place in 0..<6 where shape.reads(place) && isConverted((arrays + place).pointee, isDouble) {
+                converted += 1
+            }
+        }
+        return converted
+    }
+
+    @inline(__always)
+    mutating func withOperands(_ body: (UnsafeMutablePointer<Operand>) -> Void) {
+        withUnsafeMutablePointer(to: &arrays) { body(operands(of: $0)) }
+    }
+}
+
+/// What a pass says of itself for these coefficients.
+@inline(never)
+func shape(of loop: PassLoop, _ coefficients: UnsafeRawPointer) -> PassShape {
+    var running = RunningSums()
+    var shape = PassShape()
+    withUnsafeMutablePointer(to: &running) { running in
+        let nothing = Operand(base: UnsafeMutableRawPointer(running), type: .fp32)
+        var call = PassCall(
+            Run(
+                arrays: [nothing, nothing, nothing, nothing, nothing, nothing], arrayCount: 0, count: 0,
+                isDouble: false), shape, running)
+        withUnsafeMutablePointer(to: &call) { loop($0, coefficients) }
+        shape = call.shape
+    }
+    return shape
+}
+
+@inline(__always)
+private func isConverted(_ array: Operand, _ isDouble: Bool) -> Bool {
+    !isSame(array.type, isDouble ? .fp64 : .fp32)
 }
 
 @inline(__always)
@@ -20,119 +120,152 @@ func addTo(_ total: UnsafeMutablePointer<Double>, _ more: Double) {
     put(value(at: total) + more, at: total)
 }
 
+/// A pass on what a `PassCall` says, in the type that it asks for.
+@inline(__always)
+func pass<InFloat: PassRule, InDouble: PassRule>(
+    _ inFloat: InFloat.Type, _ inDouble: InDouble.Type, _ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer
+) where InFloat.Value == FloatLanes, InDouble.Value == DoubleLanes {
+    let call = UnsafeMutableRawPointer(mutating: call).assumingMemoryBound(to: PassCall.self)
+    switch suitableLoop(call) {
+    case .none: call.pointee.shape = PassShape(made(inFloat, coefficients))
+    case .inDouble: loop(inDouble, On.self, call, coefficients)
+    case .converting: loop(inFloat, Off.self, call, coefficients)
+    case .plain: loop(inFloat, On.self, call, coefficients)
+    }
+}
+
+private enum SuitableLoop {
+    case none, inDouble, converting, plain
+}
+
+@inline(never)
+private func suitableLoop(_ call: UnsafeMutablePointer<PassCall>) -> SuitableLoop {
+    if call.pointee.count == 0 { return .none }
+    if call.pointee.isDouble { return .inDouble }
+    return call.pointee.convertedCount() > 0 ? .converting : .plain
+}
+
 /// One block of a row, in arrays of any types: whole grains, then the last few elements among padding.
 @inline(never)
-func block<Rule: PassRule>(
-    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, row: Double,
-    columnFactors: UnsafeRawPointer, columnSums: UnsafeMutableRawPointer, _ running: UnsafeMutablePointer<RunningSums>
+func block(
+    _ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ coefficients: UnsafeRawPointer, _ count: Int
 ) {
     let rest = count & (grain - 1)
-    let whole = count - rest
-    if whole > 0 { grains(rule, coefficients, arrays, whole, grain, row, columnFactors, columnSums, running) }
-    if rest == 0 { return }
-    let numberSize = Rule.Value.native.size
+    call.pointee.count = count - rest
+    call.pointee.valid = grain
+    if call.pointee.count > 0 { grains(loop, call, coefficients) }
+    if rest > 0 { blockRest(loop, call, coefficients, rest) }
+}
+
+@inline(never)
+private func blockRest(
+    _ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ coefficients: UnsafeRawPointer, _ rest: Int
+) {
+    let whole = call.pointee.count
+    let numberSize = call.pointee.isDouble ? 8 : 4
+    let shape = call.pointee.shape
+    var padded = call.pointee
+    (padded.count, padded.valid) = (grain, rest)
     var scratch = GrainScratch()
     scratch.withAddress { scratch in
-        var padded = arrays
-        for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
-            let size = arrays[place].type.size
-            padded[place].base = scratch + place * GrainScratch.stride
-            copy(arrays[place].base + whole * size, to: padded[place].base, bytes: rest * size)
+        var room = scratch
+        call.pointee.withOperands { arrays in
+            padded.withOperands { parts in
+                for place in 0..<6 where shape.reads(place) {
+                    let array = (arrays + place).pointee.advanced(by: whole)
+                    copy(array.base, to: room, bytes: rest * array.type.size)
+                    put(Operand(base: room, type: array.type), at: parts + place)
+                    room += GrainScratch.stride
+                }
+            }
         }
-        let factors = scratch + (2 + Rule.slotCount) * GrainScratch.stride
-        let sums = factors + GrainScratch.stride
-        if Rule.usesFactors { copy(columnFactors + whole * numberSize, to: factors, bytes: rest * numberSize) }
-        if Rule.sumsGrid { copy(columnSums + whole * 8, to: sums, bytes: rest * 8) }
-        grains(rule, coefficients, padded, grain, rest, row, factors, sums, running)
-        if Rule.sumsGrid { copy(sums, to: columnSums + whole * 8, bytes: rest * 8) }
-        if Rule.leavesFactors { copy(sums, to: columnSums + whole * numberSize, bytes: rest * numberSize) }
-        let made = made(rule, coefficients)
-        for place in 0..<2 + Rule.slotCount where isWritten(made, place) {
-            let size = arrays[place].type.size
-            copy(padded[place].base, to: arrays[place].base + whole * size, bytes: rest * size)
+        if shape.usesFactors {
+            copy(call.pointee.columnFactors + whole * numberSize, to: room, bytes: rest * numberSize)
+            padded.columnFactors = UnsafeRawPointer(room)
+            room += GrainScratch.stride
+        }
+        let sums = call.pointee.columnSums + whole * (shape.leavesFactors ? numberSize : 8)
+        padded.columnSums = room
+        if shape.sumsGrid { copy(sums, to: room, bytes: rest * 8) }
+        withUnsafeMutablePointer(to: &padded) { grains(loop, $0, coefficients) }
+        if shape.sumsGrid { copy(room, to: sums, bytes: rest * 8) }
+        if shape.leavesFactors { copy(room, to: sums, bytes: rest * numberSize) }
+        call.pointee.withOperands { arrays in
+            padded.withOperands { parts in
+                for place in 0..<6 where shape.writes(place) {
+                    let array = (arrays + place).pointee.advanced(by: whole)
+                    copy((parts + place).pointee.base, to: array.base, bytes: rest * array.type.size)
+                }
+            }
         }
     }
 }
 
-/// Whole grains, of each of which `valid` elements count, by the loop that their types ask for.
 @inline(__always)
-private func grains<Rule: PassRule>(
-    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int, _ valid: Int, _ row: Double,
-    _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
-    _ running: UnsafeMutablePointer<RunningSums>
-) {
-    var converted = 0
-    for place in 0..<2 + Rule.slotCount where isConverted(rule, arrays, place) { converted += 1 }
+private func grains(_ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ coefficients: UnsafeRawPointer) {
+    let converted = call.pointee.isDouble ? call.pointee.convertedCount() : 0
     if converted == 0 {
-        loop(rule, On.self, coefficients, arrays, count, valid, row, columnFactors, columnSums, running)
-    } else if isSame(Rule.Value.native, .fp32) {
-        loop(rule, Off.self, coefficients, arrays, count, valid, row, columnFactors, columnSums, running)
+        loop(call, coefficients)
     } else {
-        blocks(rule, coefficients, arrays, converted, count, valid, row, columnFactors, columnSums, running)
+        blocks(loop, call, coefficients, converted)
     }
-}
-
-@inline(__always)
-private func isConverted<Rule: PassRule>(_ rule: Rule.Type, _ arrays: Arrays, _ place: Int) -> Bool {
-    isRead(rule, place) && !isSame(arrays[place].type, Rule.Value.native)
 }
 
 /// Arrays of other types than fp64 are fetched into scratch, as much as fits at a time, and put back where the pass
 /// writes.
 @inline(never)
-private func blocks<Rule: PassRule>(
-    _ rule: Rule.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ converted: Int, _ count: Int,
-    _ valid: Int, _ row: Double, _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
-    _ running: UnsafeMutablePointer<RunningSums>
+private func blocks(
+    _ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ coefficients: UnsafeRawPointer, _ converted: Int
 ) {
-    let made = made(rule, coefficients)
+    let (count, shape) = (call.pointee.count, call.pointee.shape)
     let most = ConversionScratch.byteCount / (converted * 8) & ~(grain - 1)
+    var piece = call.pointee
     var scratch = ConversionScratch()
     scratch.withAddress { scratch in
         var first = 0
         while first < count {
             let length = min(most, count - first)
-            var piece = arrays
-            var room = scratch
-            for place in 0..<2 + Rule.slotCount where isRead(rule, place) {
-                let array = arrays[place].advanced(by: first)
-                piece[place] = array
-                if !isConverted(rule, arrays, place) { continue }
-                piece[place] = Operand(base: room, type: .fp64)
-                convert(array, to: piece[place], count: length)
-                room += most * 8
+            call.pointee.withOperands { arrays in
+                piece.withOperands { parts in
+                    var room = scratch
+                    for place in 0..<6 where shape.reads(place) {
+                        var part = (arrays + place).pointee.advanced(by: first)
+                        if isConverted(part, true) {
+                            let fetched = Operand(base: room, type: .fp64)
+                            convert(part, to: fetched, count: length)
+                            room += most * 8
+                            part = fetched
+                        }
+                        put(part, at: parts + place)
+                    }
+                }
             }
-            loop(
-                rule, On.self, coefficients, piece, length, valid, row, columnFactors + first * 8,
-                columnSums + first * 8, running)
-            for place in 0..<2 + Rule.slotCount where isWritten(made, place) && isConverted(rule, arrays, place) {
-                convert(piece[place], to: arrays[place].advanced(by: first), count: length)
+            piece.count = length
+            piece.columnFactors = call.pointee.columnFactors + first * 8
+            piece.columnSums = call.pointee.columnSums + first * 8
+            withUnsafeMutablePointer(to: &piece) { loop($0, coefficients) }
+            call.pointee.withOperands { arrays in
+                piece.withOperands { parts in
+                    for place in 0..<6 where shape.writes(place) {
+                        let array = (arrays + place).pointee.advanced(by: first)
+                        if isConverted(array, true) { convert((parts + place).pointee, to: array, count: length) }
+                    }
+                }
             }
             first += length
         }
     }
 }
 
-/// What is written is read, too.
-@inline(__always)
-private func isRead<Rule: PassRule>(_ rule: Rule.Type, _ place: Int) -> Bool {
-    place == 0 ? Rule.readsValue : place != gradientPlace || Rule.readsGradient
-}
-
-@inline(__always)
-private func isWritten<Rule: PassRule>(_ rule: Rule, _ place: Int) -> Bool {
-    place == 0 ? Rule.writesValue : place != gradientPlace && place < 2 + rule.writtenSlots
-}
-
-/// The pass on a whole number of grains, of each of which `valid` elements count.
 @inline(never)
 private func loop<Rule: PassRule, IsNative: Switch>(
-    _ type: Rule.Type, _ isNative: IsNative.Type, _ coefficients: UnsafeRawPointer, _ arrays: Arrays, _ count: Int,
-    _ valid: Int, _ row: Double, _ columnFactors: UnsafeRawPointer, _ columnSums: UnsafeMutableRawPointer,
-    _ running: UnsafeMutablePointer<RunningSums>
+    _ type: Rule.Type, _ isNative: IsNative.Type, _ call: UnsafePointer<PassCall>, _ coefficients: UnsafeRawPointer
 ) {
     typealias Value = Rule.Value
 
+    let (arrays, count, valid) = (call.pointee.arrays, call.pointee.count, call.pointee.valid)
+    let (columnFactors, columnSums) = (call.pointee.columnFactors, call.pointee.columnSums)
+    let running = call.pointee.running
     @inline(__always)
     func type(_ place: Int) -> ElementType { IsNative.isOn ? Value.native : arrays[place].type }
     @inline(__always)
@@ -148,7 +281,7 @@ private func loop<Rule: PassRule, IsNative: Switch>(
 
     let scale = AnyTerms<Value>(value(at: coefficients)).gradientScale
     let rule = made(Rule.self, coefficients)
-    let rowFactor = Value(row)
+    let rowFactor = Value(call.pointee.row)
     var sums = value(at: running) as RunningSums
     var index = 0
     while index < count {

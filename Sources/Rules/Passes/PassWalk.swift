@@ -3,90 +3,108 @@
 
 import MartletKernelInterface
 
-/// Runs a pass over a part, in the type that its arrays ask for.
-@inline(__always)
-func pass<InFloat: PassRule, InDouble: PassRule>(
-    _ inFloat: InFloat.Type, _ inDouble: InDouble.Type, _ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer
-) where InFloat.Value == FloatLanes, InDouble.Value == DoubleLanes {
-    let part: GridPart = value(at: part)
-    if part.run.isDouble {
-        walk(inDouble, part, coefficients)
-    } else {
-        walk(inFloat, part, coefficients)
+/// Runs a pass's loop over a part.
+func walkPart(_ loop: PassLoop, _ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    let part: UnsafePointer<GridPart> = part.assumingMemoryBound(to: GridPart.self)
+    let columns = part.pointee.run.count
+    var running = RunningSums()
+    withUnsafeMutablePointer(to: &running) { running in
+        var call = PassCall(part.pointee.run, shape(of: loop, coefficients), running)
+        withUnsafeMutablePointer(to: &call) { call in
+            let shape = call.pointee.shape
+            let isShort = columns <= Grid.mostOfShortRow && columns == part.pointee.rowStride
+            if isShort && !shape.leavesFactors && (shape.sumsGrid || shape.usesFactors) {
+                walkShortRows(loop, call, part, coefficients)
+            } else {
+                walkRows(loop, call, part, coefficients)
+            }
+        }
     }
 }
 
 @inline(__always)
-private func walk<Rule: PassRule>(
-    _ rule: Rule.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
+private func walkRows(
+    _ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ part: UnsafePointer<GridPart>,
+    _ coefficients: UnsafeRawPointer
 ) {
+    let part = part.pointee
     let columns = part.run.count
-    let isShort = columns <= Grid.mostOfShortRow && columns == part.rowStride
-    if isShort && !Rule.leavesFactors && (Rule.sumsGrid || Rule.usesFactors) {
-        walkShortRows(rule, part, coefficients)
-        return
-    }
-    let rowScale = made(rule, coefficients).rowScale
     let numberSize = part.run.isDouble ? 8 : 4
+    let shape = call.pointee.shape
     for row in 0..<part.rows {
+        if shape.usesFactors { call.pointee.row = value(at: part.rowFactors + row) * shape.rowScale }
         var column = 0
         while column < columns {
             let count = min(Grid.blockCount, columns - column)
-            var arrays = part.run.arrays
-            for place in 0..<part.run.arrayCount {
-                arrays[place] = arrays[place].advanced(by: row * part.rowStride + column)
-            }
-            var running = RunningSums()
-            withUnsafeMutablePointer(to: &running) { running in
-                block(
-                    rule, coefficients, arrays, count,
-                    row: Rule.usesFactors ? value(at: part.rowFactors + row) * rowScale : 1,
-                    columnFactors: part.columnFactors + column * numberSize,
-                    columnSums: Rule.leavesFactors
-                        ? part.columnFactors + column * numberSize : UnsafeMutableRawPointer(part.columnSums + column),
-                    running)
-            }
-            if Rule.sumsGrid { addTo(part.rowSums + row, sum(running.row)) }
-            if Rule.sumCount > 0 { addTo(part.sums, sum(running.first)) }
-            if Rule.sumCount > 1 { addTo(part.sums + 1, sum(running.second)) }
+            advance(call, part.run, by: row * part.rowStride + column)
+            call.pointee.columnFactors = UnsafeRawPointer(part.columnFactors + column * numberSize)
+            call.pointee.columnSums =
+                shape.leavesFactors
+                ? part.columnFactors + column * numberSize : UnsafeMutableRawPointer(part.columnSums + column)
+            block(loop, call, coefficients, count)
+            if shape.sumsGrid { addTo(part.rowSums + row, sum(call.pointee.running.pointee.row)) }
+            addUp(call, part)
             column += count
         }
     }
 }
 
+/// Lets a call begin so many elements behind the run's first.
+@inline(__always)
+private func advance(_ call: UnsafeMutablePointer<PassCall>, _ run: Run, by elements: Int) {
+    var run = run
+    withUnsafePointer(to: &run) { run in
+        call.pointee.withOperands { parts in
+            for place in 0..<run.pointee.arrayCount {
+                put((operands(of: run) + place).pointee.advanced(by: elements), at: parts + place)
+            }
+        }
+    }
+}
+
+/// Adds what a block has summed to the part's sums over all elements, and begins anew.
+@inline(__always)
+private func addUp(_ call: UnsafeMutablePointer<PassCall>, _ part: GridPart) {
+    let running = call.pointee.running
+    if call.pointee.shape.sumCount > 0 { addTo(part.sums, sum(running.pointee.first)) }
+    if call.pointee.shape.sumCount > 1 { addTo(part.sums + 1, sum(running.pointee.second)) }
+    put(RunningSums(), at: running)
+}
+
 /// The same for short rows, which lie one behind the other: squares go into scratch, from which they are added up by row
 /// and by column, and factors come from there, multiplied out.
 @inline(never)
-private func walkShortRows<Rule: PassRule>(
-    _ rule: Rule.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
+private func walkShortRows(
+    _ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ part: UnsafePointer<GridPart>,
+    _ coefficients: UnsafeRawPointer
 ) {
+    let part = part.pointee
     let columns = part.run.count
     let together = Grid.smallCount / columns
-    let rowScale = made(rule, coefficients).rowScale
+    let shape = call.pointee.shape
     var scratch = PassScratch()
     scratch.withAddress { elements in
+        call.pointee.columnFactors = UnsafeRawPointer(elements)
+        call.pointee.columnSums = elements
         var row = 0
         while row < part.rows {
             let rows = min(together, part.rows - row)
-            var arrays = part.run.arrays
-            for place in 0..<part.run.arrayCount {
-                arrays[place] = arrays[place].advanced(by: row * columns)
+            advance(call, part.run, by: row * columns)
+            if shape.sumsGrid { clearDoubles(elements, count: rows * columns) }
+            if shape.usesFactors {
+                let factors = part.rowFactors + row
+                let scratch = elements + PassScratch.stride
+                if part.run.isDouble {
+                    multiply(
+                        DoubleLanes.self, factors, rows, shape.rowScale, part.columnFactors, columns, elements, scratch)
+                } else {
+                    multiply(
+                        FloatLanes.self, factors, rows, shape.rowScale, part.columnFactors, columns, elements, scratch)
+                }
             }
-            if Rule.sumsGrid { clearDoubles(elements, count: rows * columns) }
-            if Rule.usesFactors {
-                multiply(
-                    Rule.Value.self, part.rowFactors + row, rows, rowScale, part.columnFactors, columns, elements,
-                    elements + PassScratch.stride)
-            }
-            var running = RunningSums()
-            withUnsafeMutablePointer(to: &running) { running in
-                block(
-                    rule, coefficients, arrays, rows * columns, row: 1, columnFactors: elements,
-                    columnSums: elements, running)
-            }
-            if Rule.sumsGrid { addUp(elements, rows, columns, part.rowSums + row, part.columnSums) }
-            if Rule.sumCount > 0 { addTo(part.sums, sum(running.first)) }
-            if Rule.sumCount > 1 { addTo(part.sums + 1, sum(running.second)) }
+            block(loop, call, coefficients, rows * columns)
+            if shape.sumsGrid { addUp(elements, rows, columns, part.rowSums + row, part.columnSums) }
+            addUp(call, part)
             row += rows
         }
     }

@@ -71,10 +71,10 @@ struct ProdigyUpdateRule<Value: Lanes>: ValueUpdate {
     }
 }
 
-func prodigyAverages(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(ProdigyAveragesRule<FloatLanes>.self, ProdigyAveragesRule<DoubleLanes>.self, part, coefficients)
+func prodigyAverages(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(ProdigyAveragesRule<FloatLanes>.self, ProdigyAveragesRule<DoubleLanes>.self, call, coefficients)
 }
 
-func prodigyUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(ProdigyUpdateRule<FloatLanes>.self, ProdigyUpdateRule<DoubleLanes>.self, part, coefficients)
+func prodigyUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(ProdigyUpdateRule<FloatLanes>.self, ProdigyUpdateRule<DoubleLanes>.self, call, coefficients)
 }

@@ -81,14 +81,14 @@ struct SOAPMomentRule<Value: Lanes>: PassRule {
     func update(_ place: inout PassPlace<Value>) { place.first = place.factor }
 }
 
-func soapAverages(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(SOAPAveragesRule<FloatLanes>.self, SOAPAveragesRule<DoubleLanes>.self, part, coefficients)
+func soapAverages(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(SOAPAveragesRule<FloatLanes>.self, SOAPAveragesRule<DoubleLanes>.self, call, coefficients)
 }
 
-func soapUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(SOAPUpdateRule<FloatLanes>.self, SOAPUpdateRule<DoubleLanes>.self, part, coefficients)
+func soapUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(SOAPUpdateRule<FloatLanes>.self, SOAPUpdateRule<DoubleLanes>.self, call, coefficients)
 }
 
-func soapMoment(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(SOAPMomentRule<FloatLanes>.self, SOAPMomentRule<DoubleLanes>.self, part, coefficients)
+func soapMoment(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(SOAPMomentRule<FloatLanes>.self, SOAPMomentRule<DoubleLanes>.self, call, coefficients)
 }

@@ -73,10 +73,10 @@ struct ShampooGraftRule<Value: Lanes>: PassRule {
     }
 }
 
-func shampooAverage(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(ShampooAverageRule<FloatLanes>.self, ShampooAverageRule<DoubleLanes>.self, part, coefficients)
+func shampooAverage(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(ShampooAverageRule<FloatLanes>.self, ShampooAverageRule<DoubleLanes>.self, call, coefficients)
 }
 
-func shampooGraft(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(ShampooGraftRule<FloatLanes>.self, ShampooGraftRule<DoubleLanes>.self, part, coefficients)
+func shampooGraft(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(ShampooGraftRule<FloatLanes>.self, ShampooGraftRule<DoubleLanes>.self, call, coefficients)
 }

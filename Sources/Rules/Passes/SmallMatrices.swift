@@ -27,18 +27,19 @@ private func sums<Value: Lanes>(
     _ type: Value.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
 ) {
     let terms: AdafactorCoefficients = value(at: coefficients + StepCoefficients.ruleOffset)
+    let (squares, norm) = (shape(of: adafactorSquares, coefficients), shape(of: adafactorNorm, coefficients))
     var scratch = PassScratch()
     scratch.withAddress { scratch in
         var first = 0
         while first < part.matrices {
             let block = MatrixBlock<Value>(part, first, scratch)
-            let measured = block.run(AdafactorSquaresRule<Value>.self, coefficients)
+            let measured = block.run(adafactorSquares, squares, coefficients)
             addTo(part.sums, sum(measured.first))
             block.addUp()
             block.moveAverages(terms)
             block.makeFactors(terms.eps, scale: 1)
-            let update = block.run(AdafactorNormRule<Value>.self, coefficients)
-            addTo(part.sums + 1, sum(update.second))
+            let updates = block.run(adafactorNorm, norm, coefficients)
+            addTo(part.sums + 1, sum(updates.second))
             first += block.matrices
         }
     }
@@ -49,6 +50,7 @@ private func update<Value: Lanes>(
     _ type: Value.Type, _ part: GridPart, _ coefficients: UnsafeRawPointer
 ) {
     let terms: AdafactorCoefficients = value(at: coefficients + StepCoefficients.ruleOffset)
+    let update = shape(of: adafactorUpdate, coefficients)
     var scratch = PassScratch()
     scratch.withAddress { scratch in
         var first = 0
@@ -56,7 +58,7 @@ private func update<Value: Lanes>(
             let block = MatrixBlock<Value>(part, first, scratch)
             block.loadAverages()
             block.makeFactors(terms.eps, scale: terms.scale)
-            _ = block.run(AdafactorUpdateRule<Value>.self, coefficients)
+            _ = block.run(adafactorUpdate, update, coefficients)
             first += block.matrices
         }
     }
@@ -69,7 +71,7 @@ private struct MatrixBlock<Value: Lanes> {
         @inline(__always) get { MemoryLayout<Number>.stride }
     }
 
-    private let arrays: Arrays
+    private let elementRun: Run
     private let rowState, columnState: Operand
     private let rows, columns: Int
     let matrices: Int
@@ -83,11 +85,11 @@ private struct MatrixBlock<Value: Lanes> {
         (rows, columns) = (part.rows, part.run.count)
         let left = part.matrices - first
         matrices = left < part.blockMatrices ? left : part.blockMatrices
-        var arrays = part.run.arrays
-        for place in 0..<part.run.arrayCount {
-            arrays[place] = arrays[place].advanced(by: first * rows * columns)
+        var run = part.run
+        for place in 0..<run.arrayCount {
+            run.arrays[place] = run.arrays[place].advanced(by: first * rows * columns)
         }
-        self.arrays = arrays
+        elementRun = run
         rowState = part.rowState.advanced(by: first * rows)
         columnState = part.columnState.advanced(by: first * columns)
         elements = scratch
@@ -100,13 +102,13 @@ private struct MatrixBlock<Value: Lanes> {
     var count: Int { matrices * rows * columns }
 
     @inline(__always)
-    func run<Rule: PassRule>(_ rule: Rule.Type, _ coefficients: UnsafeRawPointer) -> RunningSums
-    where Rule.Value == Value {
+    func run(_ loop: PassLoop, _ shape: PassShape, _ coefficients: UnsafeRawPointer) -> RunningSums {
         var running = RunningSums()
         withUnsafeMutablePointer(to: &running) { running in
-            block(
-                rule, coefficients, arrays, count, row: 1, columnFactors: elements, columnSums: elements,
-                running)
+            var call = PassCall(elementRun, shape, running)
+            call.columnFactors = UnsafeRawPointer(elements)
+            call.columnSums = elements
+            withUnsafeMutablePointer(to: &call) { block(loop, $0, coefficients, count) }
         }
         return running
     }

@@ -54,10 +54,10 @@ struct StableAdamWUpdateRule<Value: Lanes>: ValueUpdate {
     }
 }
 
-func stableAdamWAverages(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(StableAdamWAveragesRule<FloatLanes>.self, StableAdamWAveragesRule<DoubleLanes>.self, part, coefficients)
+func stableAdamWAverages(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(StableAdamWAveragesRule<FloatLanes>.self, StableAdamWAveragesRule<DoubleLanes>.self, call, coefficients)
 }
 
-func stableAdamWUpdate(_ part: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
-    pass(StableAdamWUpdateRule<FloatLanes>.self, StableAdamWUpdateRule<DoubleLanes>.self, part, coefficients)
+func stableAdamWUpdate(_ call: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) {
+    pass(StableAdamWUpdateRule<FloatLanes>.self, StableAdamWUpdateRule<DoubleLanes>.self, call, coefficients)
 }
