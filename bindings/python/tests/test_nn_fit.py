@@ -135,9 +135,9 @@ def test_learning_rate_reads_and_sets() -> None:
     model = compiled()
     model.optimizer.learning_rate = 0.5
     model.fit(X, Y, verbose=0)
-    assert model.optimizer.learning_rate == 0.5 and model._laid().model.get(1) == 0.5
+    assert model.optimizer.learning_rate == 0.5 and model._laid().model.groups()[0].lr == 0.5
     model.optimizer.lr = 0.0
-    assert model._laid().model.get(1) == 0.0
+    assert model._laid().model.groups()[0].lr == 0.0
     before = model.parameters().copy()
     model.fit(X, Y, verbose=0)
     assert (model.parameters() == before).all()
