@@ -167,6 +167,8 @@ package struct InverseRoots: BitwiseCopyable {
             for column in unsafe row * stride..<row * stride + size {
                 unsafe total += Double(b[column]) * Double(c[column])
             }
+            // An average that has left fp32's range leaves the basis as it is.
+            if !total.isFinite { return }
             unsafe values[row] = total
         }
         unsafe sort(by: values)

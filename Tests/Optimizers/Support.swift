@@ -47,7 +47,34 @@ final class Parameter {
             view.state[view.stateCount] = .none
             view.stateCount += 1
         }
-        if configuration.algorithm == .muon { takeShape([count, 1]) }
+        guard configuration.algorithm.takesMatricesAlone else { return }
+        takeShape([count, 1])
+        addSquares(configuration, [count, 1])
+    }
+
+    /// A matrix, or several, with all the state that a configuration keeps of it.
+    convenience init(
+        for configuration: Configuration, sizes: [Int], _ type: ElementType = .fp32, seed: UInt64 = 1
+    ) {
+        self.init(
+            count: sizes.reduce(1, *), type, slots: configuration.slots.count { $0.kind == .elements }, seed: seed)
+        takeShape(sizes)
+        addSquares(configuration, sizes)
+        for slot in 0..<view.stateCount {
+            for index in 0..<view.state[slot].count { view.state[slot].set(index, 0) }
+        }
+    }
+
+    /// Slots of squares, which lie in memory of their own.
+    private func addSquares(_ configuration: Configuration, _ sizes: [Int]) {
+        guard let shape = ParameterShape(sizes: numbers(sizes), rank: sizes.count) else { return }
+        for slot in configuration.slots where slot.kind == .rowSquares || slot.kind == .columnSquares {
+            let type = slot.usualType(beside: view.value.type)
+            let memory = Memory(byteCount: max(slot.count(for: shape) * type.size, 1))
+            kept.append(memory)
+            view.state[view.stateCount] = ArrayView(base: memory.base, count: slot.count(for: shape), type: type)
+            view.stateCount += 1
+        }
     }
 
     /// Gives all arrays these sizes, for algorithms that take no vectors.

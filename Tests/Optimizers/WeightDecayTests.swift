@@ -147,8 +147,8 @@ import Testing
             (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd, .lars, .muon]),
             (.centered, [.rmsprop]), (.rectify, [.adaBelief]), (.matchRMS, [.muon]), (.spectral, [.muon]),
             (.quintic, [.muon]),
-            (.polarExpress, [.muon]),
-            (.safeguardWarmup, [.prodigy]), (.biasCorrection, [.prodigy]),
+            (.polarExpress, [.muon]), (.graftAdam, [.shampoo]),
+            (.safeguardWarmup, [.prodigy]), (.biasCorrection, [.prodigy, .soap, .shampoo]),
         ]
         for (flag, algorithms) in readers {
             #expect(Algorithm.allCases.filter { $0.flags.contains(flag) } == algorithms, "\(flag)")
@@ -158,8 +158,8 @@ import Testing
         ]
         for flag in [Flags.decoupledDecay, .cautiousDecay, .correctedDecay] {
             var without = withoutDecay
-            if flag == .cautiousDecay { without.append(.asgd) }
-            if flag == .decoupledDecay { without += [.stableAdamW, .muon, .mars] }
+            if flag == .cautiousDecay { without += [.asgd, .soap] }
+            if flag == .decoupledDecay { without += [.stableAdamW, .muon, .mars, .soap, .shampoo] }
             #expect(Set(Algorithm.allCases.filter { !$0.flags.contains(flag) }) == Set(without), "\(flag)")
         }
         for flag in [Flags.maximize, .flushDenormals, .keepDenormals, .wideRanges] {
