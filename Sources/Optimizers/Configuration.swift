@@ -150,6 +150,12 @@ public struct Configuration: Sendable {
         set { values[hyperparameter.place] = newValue }
     }
 
+    /// One that is a count; 0 where it is out of range.
+    func count(_ hyperparameter: Hyperparameter) -> Int {
+        let value = self[hyperparameter]
+        return value >= 0 && value <= 0x1p31 ? Int(value) : 0
+    }
+
     // Those of nearly every algorithm, by name.
     public var lr: Double {
         get { self[.lr] }

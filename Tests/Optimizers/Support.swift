@@ -57,7 +57,8 @@ final class Parameter {
         for configuration: Configuration, sizes: [Int], _ type: ElementType = .fp32, seed: UInt64 = 1
     ) {
         self.init(
-            count: sizes.reduce(1, *), type, slots: configuration.slots.count { $0.kind == .elements }, seed: seed)
+            count: sizes.reduce(1, *), type, slots: configuration.slots.count { $0.kind == .elements },
+            scalars: Array(repeating: .fp64, count: configuration.slots.scalarCount), seed: seed)
         takeShape(sizes)
         addSquares(configuration, sizes)
         for slot in 0..<view.stateCount {
@@ -65,9 +66,17 @@ final class Parameter {
         }
     }
 
-    /// Slots of squares, which lie in memory of their own.
+    /// Slots of squares, which lie in memory of their own, before the scalars.
     private func addSquares(_ configuration: Configuration, _ sizes: [Int]) {
         guard let shape = ParameterShape(sizes: numbers(sizes), rank: sizes.count) else { return }
+        let scalars = (view.stateCount - configuration.slots.scalarCount..<view.stateCount).map { view.state[$0] }
+        view.stateCount -= scalars.count
+        defer {
+            for scalar in scalars {
+                view.state[view.stateCount] = scalar
+                view.stateCount += 1
+            }
+        }
         for slot in configuration.slots where slot.kind == .rowSquares || slot.kind == .columnSquares {
             let type = slot.usualType(beside: view.value.type)
             let memory = Memory(byteCount: max(slot.count(for: shape) * type.size, 1))

@@ -39,7 +39,7 @@ enum Muon: AlgorithmDefinition {
     }
 
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? {
-        let blocks = Int(configuration[.blocks])
+        let blocks = configuration.count(.blocks)
         if shape.count > 0 && shape.leading % blocks != 0 {
             return "has \(shape.leading) rows; expected a multiple of \(blocks), the group's blocks"
         }
@@ -60,8 +60,8 @@ enum Muon: AlgorithmDefinition {
         result.isNesterov = configuration.flags.contains(.nesterov) ? 1 : 0
         result.update.stepSize = configuration.lr
         result.scale = scale(configuration.flags).rawValue
-        result.blocks = Int(configuration[.blocks])
-        result.steps = Int(configuration[.nsSteps])
+        result.blocks = configuration.count(.blocks)
+        result.steps = configuration.count(.nsSteps)
         (result.a, result.b, result.c) = (configuration[.nsA], configuration[.nsB], configuration[.nsC])
         result.floor = configuration.eps
         if configuration.flags.contains(.quintic) { result.schedule = MuonCoefficients.Schedule.quintic.rawValue }

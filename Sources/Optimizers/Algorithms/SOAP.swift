@@ -29,8 +29,8 @@ enum SOAP: AlgorithmDefinition {
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
         slots.add("exp_avg")
         slots.add("exp_avg_sq")
-        let most = Int(configuration[.maxPrecondDim])
-        let block = Int(configuration[.blockSize])
+        let most = configuration.count(.maxPrecondDim)
+        let block = configuration.count(.blockSize)
         slots.add("gram_rows", .rowSquares, most: most, block: block)
         slots.add("basis_rows", .rowSquares, most: most, block: block)
         slots.add("gram_columns", .columnSquares, most: most, block: block)
@@ -58,12 +58,12 @@ enum SOAP: AlgorithmDefinition {
         result.beta2 = configuration.beta2
         result.eps = configuration.eps
         result.rate = 1 - configuration[.beta3]
-        result.mostOfSide = Int(configuration[.maxPrecondDim])
-        result.block = Int(configuration[.blockSize])
+        result.mostOfSide = configuration.count(.maxPrecondDim)
+        result.block = configuration.count(.blockSize)
         result.isFirst = progress.isFirst ? 1 : 0
         if progress.isFirst { return result }
         let steps = StepNumber(whole: progress.step.whole - 1, fraction: progress.step.fraction)
-        result.refreshes = steps.whole.isMultiple(of: Int64(configuration[.preconditionFrequency])) ? 1 : 0
+        result.refreshes = steps.whole.isMultiple(of: Int64(configuration.count(.preconditionFrequency))) ? 1 : 0
         var size = configuration.lr
         if configuration.flags.contains(.biasCorrection) {
             size *=

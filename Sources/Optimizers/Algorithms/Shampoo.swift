@@ -30,7 +30,7 @@ enum Shampoo: AlgorithmDefinition {
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
         slots.add("exp_avg")
         if configuration.flags.contains(.graftAdam) { slots.add("exp_avg_sq") }
-        let block = Int(configuration[.blockSize])
+        let block = configuration.count(.blockSize)
         slots.add("gram_rows", .rowSquares, block: block)
         slots.add("root_rows", .rowSquares, block: block)
         slots.add("gram_columns", .columnSquares, block: block)
@@ -65,9 +65,9 @@ enum Shampoo: AlgorithmDefinition {
         result.weight = rho == 1 ? 1 : 1 - rho
         result.scale = rho == 1 ? 1 : correction(rho)
         result.epsOfFactors = configuration.eps
-        let frequency = Int64(configuration[.preconditionFrequency])
+        let frequency = Int64(configuration.count(.preconditionFrequency))
         result.refreshes = (progress.step.whole - 1).isMultiple(of: frequency) ? 1 : 0
-        result.block = Int(configuration[.blockSize])
+        result.block = configuration.count(.blockSize)
         return result
     }
 
