@@ -199,6 +199,8 @@ protocol AlgorithmDefinition {
     /// What is wrong with a parameter of these sizes; nil: nothing.
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String?
     static var takesMatricesAlone: Bool { get }
+    /// Whether its updates can be masked: it makes them without the value, in its one sweep or its last pass.
+    static var takesCaution: Bool { get }
     /// What is done with whole matrices between the passes, of which one leaves a number for each element, and the next
     /// finds what has become of it; nil: nothing.
     static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork?
@@ -269,6 +271,7 @@ protocol SweepDefinition: AlgorithmDefinition {
 
 extension SweepDefinition {
     static var sweepRule: Rule? { rule }
+    static var takesCaution: Bool { true }
     static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients, _ terms: inout RunTerms) {}
 }
 
@@ -307,6 +310,7 @@ extension AlgorithmDefinition {
     static func problem(_ configuration: Configuration) -> String? { nil }
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? { nil }
     static var takesMatricesAlone: Bool { false }
+    static var takesCaution: Bool { false }
     static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork? { nil }
 
     static func matrixWork(_ parameter: MatrixParameter, _ memory: UnsafeMutableRawPointer) -> MatrixWork? {
@@ -319,7 +323,9 @@ extension AlgorithmDefinition {
         return unsafe passes(shape, place.load(as: Coefficients.self))
     }
 
-    static var allFlags: Flags { flags.union(.everywhere).union(decayFlags) }
+    static var allFlags: Flags {
+        flags.union(.everywhere).union(decayFlags).union(takesCaution ? .cautiousUpdate : [])
+    }
 
     static func allSlots(_ configuration: Configuration) -> Slots {
         var slots = Slots()

@@ -11,6 +11,8 @@ import MartletPlatform
         /// As the passes see it, and as it is.
         let shape, parameter: ParameterShape
         let memory: GridMemory.Kind
+        /// Passes of the algorithm itself; where updates are masked others follow.
+        let ownPassCount: Int
         /// What is done with whole matrices between the passes.
         let matrices: MatrixWork?
         /// The parameter's scalars; nil where it has none.
@@ -27,6 +29,8 @@ import MartletPlatform
     /// The matrices of items that have such work, behind the owners.
     private let matrices: UnsafeMutablePointer<MatrixWork>
     private var hasMatrices = false
+    /// Whether there is a number for each element of some parameter, and parameters that share nothing may take turns.
+    private var takesTurns = false
     /// Where the passes' sums and matrices lie, and what threads multiply these in.
     private var memory: UnsafeMutableRawPointer?
     private var executionMemory: UnsafeMutableRawPointer?
@@ -51,7 +55,7 @@ import MartletPlatform
     mutating func add(
         _ parameter: ParameterView, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots, _ run: Run,
         _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
-        _ mode: FloatingPointMode, _ layout: Layout?
+        _ mode: FloatingPointMode, _ layout: Layout?, isCautious: Bool
     ) {
         // The first one of a kind, or the one behind it.
         func slot(_ kind: Slot.Kind, next: Int = 0) -> Operand {
@@ -67,36 +71,39 @@ import MartletPlatform
                 rowSquares: (slot(.rowSquares), slot(.rowSquares, next: 1)),
                 columnSquares: (slot(.columnSquares), slot(.columnSquares, next: 1))), coefficients)
         let kind: GridMemory.Kind =
-            unsafe matrices != nil
+            unsafe matrices != nil || isCautious
             ? .factors(bytes: run.isDouble ? 8 : 4) : shape.hasLargeMatrices ? .grid : .sums
+        let passes = unsafe algorithm.passes(shape, coefficients)
         let owner = unsafe Owner(
-            algorithm: algorithm, shape: shape, parameter: given, memory: kind, matrices: matrices,
-            scalars: scalars)
+            algorithm: algorithm, shape: shape, parameter: given, memory: kind, ownPassCount: passes.count,
+            matrices: matrices, scalars: scalars)
         unsafe (owners + list.count).initialize(to: owner)
         unsafe hasMatrices = unsafe hasMatrices || matrices != nil
+        if case .factors = kind { unsafe takesTurns = unsafe takesTurns || algorithm.sharedScalars == 0 }
         if algorithm.sharedScalars > 0 { unsafe sharing |= 1 << UInt64(algorithm.rawValue) }
         // Where the sums lie is settled once all parameters are known.
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(
             PassItem(
-                passes: algorithm.passes(shape, coefficients),
+                passes: isCautious ? passes.masked : passes,
                 tensor: GridTensor(
                     grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
-                coefficients: coefficients, mode: mode, layout: layout))
+                coefficients: coefficients, mode: mode, layout: layout,
+                caution: isCautious ? Caution(rule: algorithm.rule) : nil))
     }
 
-    /// Matrices take several times the memory of their parameters, so that so many bytes of them are worked on at a time,
-    /// or one parameter that takes more.
+    /// What is made for each element takes the memory of its parameter, and matrices several times that, so that so many
+    /// bytes are worked on at a time, or one parameter that takes more.
     private static var mostBytes: Int { 64 << 20 }
 
-    /// The items from one on that do all their passes before any others do: as many as fit, and all where there are no
-    /// matrices.
+    /// The items from one on that do all their passes before any others do: as many as fit, and all where no such
+    /// things are made.
     @inline(never)
     private func wave(from first: Int) -> (items: Range<Int>, bytes: Int?) {
         var bytes = 0
         for index in unsafe first..<list.count {
             let own = unsafe owners[index].byteCount
-            if unsafe hasMatrices && index > first && own > StepPasses.mostBytes - bytes {
+            if unsafe takesTurns && index > first && own > StepPasses.mostBytes - bytes {
                 return (first..<index, bytes)
             }
             let (end, overflow) = bytes.addingReportingOverflow(own)
@@ -164,8 +171,8 @@ import MartletPlatform
             let owner = unsafe owners[index]
             let memory = unsafe GridMemory(place, owner.shape.grid, owner.memory)
             unsafe list[index].tensor.memory = unsafe memory
+            if case .factors = unsafe owner.memory { unsafe memory.rowFactors.pointee = 1 }
             if let own = unsafe owner.matrices {
-                unsafe memory.rowFactors.pointee = 1
                 let placed = unsafe own.placed(numbers: memory.columnFactors, memory: place + owner.sumByteCount)
                 unsafe (matrices + count).initialize(to: placed)
                 count += 1
@@ -199,6 +206,29 @@ import MartletPlatform
             }
             rest &= rest - 1
         }
+        for index in items { unsafe prepareMask(pass, index) }
+    }
+
+    /// What makes an item's updates is not to see its terms, which the mask and the last pass have; that one divides by what
+    /// the mask has left.
+    private func prepareMask(_ pass: Int, _ index: Int) {
+        guard var caution = unsafe list[index].caution else { return }
+        let item = unsafe list[index]
+        let place = unsafe item.coefficients + StepCoefficients.ruleOffset
+        if unsafe pass == item.passes.count - 2 {
+            caution.terms = unsafe item.coefficients.load(as: RunTerms.self)
+            if unsafe caution.rule == nil && item.passes[pass] == .caution {
+                caution.stepSize = unsafe place.load(as: MatrixUpdateCoefficients.self).stepSize
+            }
+            unsafe item.coefficients.storeBytes(of: caution.makersTerms, as: RunTerms.self)
+            unsafe list[index].caution = caution
+        } else if unsafe pass == item.passes.count - 1 {
+            let share = unsafe max(item.sums.0 / Double(item.tensor.run.count), Caution.leastShare)
+            var update = MatrixUpdateCoefficients()
+            update.stepSize = caution.stepSize / share
+            unsafe item.coefficients.storeBytes(of: caution.terms, as: RunTerms.self)
+            unsafe place.storeBytes(of: update, as: MatrixUpdateCoefficients.self)
+        }
     }
 
     /// The parameters of an algorithm that share scalars, which become those of each.
@@ -224,9 +254,10 @@ import MartletPlatform
     /// What an item's pass begins with; nil where it has no more.
     private func start(of pass: Int, _ index: Int, _ shared: SharedScalars = SharedScalars()) -> PassStart? {
         let item = unsafe list[index]
-        if unsafe pass >= item.passes.count { return nil }
+        let count = unsafe owners[index].ownPassCount
+        if pass >= count { return nil }
         return unsafe PassStart(
-            pass: pass, passCount: item.passes.count, shape: owners[index].shape,
+            pass: pass, passCount: count, shape: owners[index].shape,
             parameter: owners[index].parameter, type: item.tensor.run.arrays[Run.value].type,
             sums: pass > 0 ? item.sums : (0, 0), shared: shared)
     }

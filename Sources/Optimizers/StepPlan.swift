@@ -26,7 +26,7 @@ public struct StepReport: Sendable {
     private let mode: OptimizerMode?
     private var work: WorkList
     private var passes: StepPasses
-    /// The same of algorithms that make matrices orthogonal, which take their memory in turns.
+    /// The same of algorithms that make matrices orthogonal, and of masked updates, which take their memory in turns.
     private var matrixPasses: StepPasses
     private var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
@@ -80,7 +80,7 @@ public struct StepReport: Sendable {
     package mutating func addGroup(_ configuration: Configuration) {
         unsafe (groups + groupCount).initialize(
             to: StepGroup(
-                configuration: configuration, slots: configuration.slots, rule: configuration.algorithm.rule,
+                configuration: configuration, slots: configuration.slots, rule: configuration.rule,
                 mode: configuration.flushesDenormals ? .flush : .exact))
         unsafe groupCount += 1
     }
@@ -183,10 +183,13 @@ public struct StepReport: Sendable {
         }
         let (algorithm, slots) = unsafe (group.pointee.configuration.algorithm, group.pointee.slots)
         let ownScalars = unsafe slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil
-        if algorithm.takesMatricesAlone {
-            unsafe matrixPasses.add(parameter, shape, algorithm, slots, run, own, ownScalars, mode, layout)
+        let isCautious = unsafe group.pointee.configuration.flags.contains(.cautiousUpdate)
+        if algorithm.takesMatricesAlone || isCautious && algorithm.sharedScalars == 0 {
+            unsafe matrixPasses.add(
+                parameter, shape, algorithm, slots, run, own, ownScalars, mode, layout, isCautious: isCautious)
         } else {
-            unsafe passes.add(parameter, shape, algorithm, slots, run, own, ownScalars, mode, layout)
+            unsafe passes.add(
+                parameter, shape, algorithm, slots, run, own, ownScalars, mode, layout, isCautious: isCautious)
         }
     }
 

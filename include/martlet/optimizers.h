@@ -258,10 +258,17 @@ extern "C" {
 #define MARTLET_QUINTIC 32768u
 #define MARTLET_POLAR_EXPRESS 65536u
 #define MARTLET_GRAFT_ADAM 262144u
+/* A step's update leaves out what goes against the gradient, and makes up for it: with u for what a step without
+ * decoupled decay takes off, p <- decay p - a u / max(mean of a, 0.001), where a is 1 in elements with u g > 0 and 0 in
+ * others, over the parameter; g has weight_decay p in it where decay is not decoupled. Not in algorithms whose u depends on
+ * p otherwise: ASGD, Schedule-Free, Adafactor, LAMB, LARS. Signs are compared, so that no product is too small; a NaN stays.
+ * What CAUTIOUS_DECAY looks at is a u. Liang, Chen, Liu, Liu: Cautious optimizers. arXiv:2411.16085, algorithm 1, with the
+ * least mean of their code */
+#define MARTLET_CAUTIOUS_UPDATE 131072u
 
 /* What an algorithm needs (martlet_algorithm_needs).
  *   WHOLE     a parameter of the network as one array with its sizes: a step sums over it, or sees matrices, so that
- *             parameters can be neither joined nor cut
+ *             parameters can be neither joined nor cut; with MARTLET_CAUTIOUS_UPDATE every algorithm does
  *   MATRICES  sizes of two dimensions or more: a parameter of fewer is a SHAPE error */
 #define MARTLET_NEEDS_WHOLE 1u
 #define MARTLET_NEEDS_MATRICES 2u

@@ -5,6 +5,7 @@ import MartletKernelInterface
 
 enum StableAdamW: AlgorithmDefinition {
     static let name: StaticString = "stable_adamw"
+    static let takesCaution = true
     static let conventions: Conventions = .torch
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = [.cautiousDecay, .correctedDecay]

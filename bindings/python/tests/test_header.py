@@ -22,6 +22,7 @@ SCALARS: dict[str, Any] = {
     "float": ctypes.c_float,
     "martlet_status": ctypes.c_int32,
     "martlet_question": _ffi_optimizers.QUESTION,
+    "martlet_reduce": _ffi_optimizers.REDUCE,
 }
 STRUCTS = {
     "martlet_machine": _ffi.Machine,

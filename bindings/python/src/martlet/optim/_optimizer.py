@@ -49,8 +49,12 @@ class Optimizer:
                                      adding it to the gradient. Keras's convention does so always
     cautious_weight_decay            the same, but in elements that the step moves away from 0
     corrected_weight_decay           the same with lr^2 over the largest lr so far for lr
+    cautious                         the mask of cautious optimizers: a step leaves out elements in which its update goes against the
+                                     gradient, and divides the rest by the share that is left, 0.001 at least. Weight decay that is
+                                     decoupled has no part in it: what is cautious there is cautious_weight_decay
 
-    The last three are for algorithms that have weight_decay. Every hyperparameter may be given by the names of torch,
+    The decays are for algorithms that have weight_decay, and cautious is for those whose update does not depend on the
+    parameter otherwise: not for ASGD, Schedule-Free, Adafactor, LAMB and LARS. Every hyperparameter may be given by the names of torch,
     Keras and this library: lr or learning_rate, eps or epsilon, betas or beta1 and beta2 or beta_1 and beta_2. A
     learning rate may be a schedule: a function of the steps taken so far, the most of any parameter's, such as
     martlet.schedules.CosineDecay.

@@ -47,8 +47,12 @@ class Optimizer(torch.optim.Optimizer):
                              the gradient. Keras's convention does so always
     cautious_weight_decay    the same, but in elements that the step moves away from 0
     corrected_weight_decay   the same with lr^2 over the largest lr so far for lr
+    cautious                 the mask of cautious optimizers: a step leaves out elements in which its update goes against the
+                             gradient, and divides the rest by the share that is left, 0.001 at least. Weight decay that is
+                             decoupled has no part in it: what is cautious there is cautious_weight_decay
 
-    The last three are for algorithms that have weight_decay. Options that torch's class does not have stand in
+    The decays are for algorithms that have weight_decay, and cautious is for those whose update does not depend on the
+    parameter otherwise: not for ASGD, Schedule-Free, Adafactor, LAMB and LARS. Options that torch's class does not have stand in
     param_groups, defaults and state_dict only where they are not as they would be without. Each may be given or set for
     one group: group["semantics"] = "optax".
 
