@@ -165,7 +165,8 @@ package struct Passes: RandomAccessCollection {
             let item = unsafe job.items + index
             let pass = unsafe item.pointee.passes[job.pass]
             var work = unsafe PassPiece(
-                item: item, pass: pass, kernel: job.isa.pass(pass), isa: job.isa, piece: piece - item.pointee.start,
+                item: item, pass: pass, kernel: job.isa.pass(pass), isa: job.isa,
+                piece: piece - item.pointee.start,
                 isMasked: item.pointee.caution != nil && job.pass == item.pointee.passes.count - 2,
                 gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
             unsafe item.pointee.mode.call(PassPiece.run, &work)
@@ -222,7 +223,8 @@ package struct Passes: RandomAccessCollection {
             let first = row * grid.columns + column
             if let gathered = unsafe gathered, unsafe isMasked || item.pointee.layout != nil {
                 unsafe runBlocks(
-                    part, item.pointee.layout, in: gathered, first: first, rows: tile.rows.count, columns: tile.columns.count)
+                    part, item.pointee.layout, in: gathered, first: first, rows: tile.rows.count,
+                    columns: tile.columns.count)
             } else {
                 unsafe part.run.advance(by: first)
                 unsafe part.run.count = tile.columns.count

@@ -120,9 +120,11 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         unsafe definition.passes(shape, memory)
     }
 
+    var seesMatrices: Bool { definition.seesMatrices }
+
     /// How its passes see a parameter.
     func shape(_ shape: ParameterShape) -> ParameterShape {
-        definition.seesMatrices ? shape : ParameterShape(count: shape.count)
+        seesMatrices ? shape : ParameterShape(count: shape.count)
     }
 
     /// How many of its scalars, the first ones, all parameters of a step have alike.
@@ -238,8 +240,10 @@ struct PassStart {
     let shape, parameter: ParameterShape
     /// The value's.
     let type: ElementType
-    /// What the pass before has summed over all elements; 0 before the first.
+    /// What the pass before has summed over all elements, those of other shards too; 0 before the first. And how many
+    /// elements those are.
     var sums = (0.0, 0.0)
+    var elements = 0.0
     /// What the algorithm's parameters share, once it is settled.
     var shared = SharedScalars()
 

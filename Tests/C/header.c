@@ -155,6 +155,7 @@ static const any_function functions[] = {
     (any_function)martlet_plateau_init,
     (any_function)martlet_plateau_step,
     (any_function)martlet_step,
+    (any_function)martlet_step_sharded,
     (any_function)martlet_array_step,
     (any_function)martlet_answers_get,
     (any_function)martlet_optimizer_create,
