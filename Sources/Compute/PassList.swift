@@ -9,14 +9,26 @@ package struct Passes: RandomAccessCollection {
     package private(set) var endIndex = 0
 
     package init(_ passes: Pass...) {
-        for pass in passes {
-            list[endIndex] = pass
-            endIndex += 1
-        }
+        for pass in passes { append(pass) }
     }
 
     package var startIndex: Int { 0 }
     package subscript(index: Int) -> Pass { list[index] }
+
+    private mutating func append(_ pass: Pass) {
+        list[endIndex] = pass
+        endIndex += 1
+    }
+
+    /// The same with updates that are masked before they are taken off: those of a rule, where there are no passes, of the
+    /// last of them, or what others leave for `matrixUpdate`.
+    package var masked: Passes {
+        var result = self
+        if last == .matrixUpdate { result.endIndex -= 1 }
+        if isEmpty || last == .matrixUpdate { result.append(.caution) }
+        result.append(.matrixUpdate)
+        return result
+    }
 }
 
 /// One parameter's part of such a step.
@@ -28,18 +40,20 @@ package struct Passes: RandomAccessCollection {
     let mode: FloatingPointMode
     /// How the arrays lie, in the order of their dimensions; nil where all are contiguous.
     let layout: Layout?
+    package var caution: Caution?
     /// The number of its first piece in the present pass.
     var start = 0
 
     package init(
         passes: Passes, tensor: GridTensor, coefficients: UnsafeMutableRawPointer, mode: FloatingPointMode,
-        layout: Layout?
+        layout: Layout?, caution: Caution? = nil
     ) {
         unsafe self.passes = passes
         unsafe self.tensor = unsafe tensor
         unsafe self.coefficients = unsafe coefficients
         unsafe self.mode = mode
         unsafe self.layout = unsafe layout
+        unsafe self.caution = caution
     }
 
     /// What the latest pass has summed over all elements, in the order of the tiles. To be called in a floating-point mode
@@ -70,7 +84,7 @@ package struct Passes: RandomAccessCollection {
     package private(set) var passCount = 0
     /// Whether some array is stored in another type than the one computed in.
     private var converts = false
-    /// Whether some item's arrays are gathered.
+    /// Whether some item's arrays are gathered, or its updates masked.
     private var gathers = false
     /// `gatherBytes` for each thread; nil where nothing is gathered.
     package var gathered: UnsafeMutableRawPointer?
@@ -81,8 +95,8 @@ package struct Passes: RandomAccessCollection {
         unsafe gathered = nil
     }
 
-    /// Bytes that a thread gathers blocks of arrays in: too many for its stack.
-    package var gatherBytes: Int { unsafe gathers ? Run.capacity * Piece.blockBytes : 0 }
+    /// Bytes that a thread gathers blocks of arrays in, and one of gradients to be masked by: too many for its stack.
+    package var gatherBytes: Int { unsafe gathers ? (Run.capacity + 1) * PassPiece.blockBytes : 0 }
 
     package subscript(index: Int) -> PassItem {
         unsafeAddress { unsafe UnsafePointer(items + index) }
@@ -96,7 +110,7 @@ package struct Passes: RandomAccessCollection {
         unsafe elements += item.tensor.run.count
         unsafe passCount = unsafe max(passCount, item.passes.count)
         unsafe converts = unsafe converts || item.tensor.run.converts
-        unsafe gathers = unsafe gathers || item.layout != nil
+        unsafe gathers = unsafe gathers || item.layout != nil || item.caution != nil
     }
 
     /// As a list of one-pass work says.
@@ -150,25 +164,30 @@ package struct Passes: RandomAccessCollection {
             while unsafe piece - job.items[index].start >= job.items[index].pieces(of: job.pass) { index += 1 }
             let item = unsafe job.items + index
             let pass = unsafe item.pointee.passes[job.pass]
-            var work = unsafe Piece(
-                item: item, pass: pass, kernel: job.isa.pass(pass), piece: piece - item.pointee.start,
+            var work = unsafe PassPiece(
+                item: item, pass: pass, kernel: job.isa.pass(pass), isa: job.isa,
+                piece: piece - item.pointee.start,
+                isMasked: item.pointee.caution != nil && job.pass == item.pointee.passes.count - 2,
                 gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
-            unsafe item.pointee.mode.call(Piece.run, &work)
+            unsafe item.pointee.mode.call(PassPiece.run, &work)
         }
     }
 }
 
 /// One piece of a pass of one item.
-@unsafe private struct Piece {
+@unsafe struct PassPiece {
     let item: UnsafeMutablePointer<PassItem>
     let pass: Pass
     let kernel: PassKernel
+    let isa: InstructionSet
     let piece: Int
-    /// This thread's memory for gathered blocks; there where the item has a layout.
+    /// Whether the pass makes updates that are masked.
+    let isMasked: Bool
+    /// This thread's memory for gathered blocks; there where the item has a layout or updates that are masked.
     let gathered: UnsafeMutableRawPointer?
 
     static let run: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
-        unsafe context.assumingMemoryBound(to: Piece.self).pointee.run()
+        unsafe context.assumingMemoryBound(to: PassPiece.self).pointee.run()
     }
 
     private func run() {
@@ -202,9 +221,10 @@ package struct Passes: RandomAccessCollection {
                 unsafe part.columnSums.update(repeating: 0, count: tile.columns.count)
             }
             let first = row * grid.columns + column
-            if let layout = unsafe item.pointee.layout, let gathered = unsafe gathered {
+            if let gathered = unsafe gathered, unsafe isMasked || item.pointee.layout != nil {
                 unsafe runBlocks(
-                    part, layout, in: gathered, first: first, rows: tile.rows.count, columns: tile.columns.count)
+                    part, item.pointee.layout, in: gathered, first: first, rows: tile.rows.count,
+                    columns: tile.columns.count)
             } else {
                 unsafe part.run.advance(by: first)
                 unsafe part.run.count = tile.columns.count
@@ -234,7 +254,7 @@ package struct Passes: RandomAccessCollection {
         }
         let start = unsafe part.run
         for array in unsafe 0..<part.run.arrayCount {
-            unsafe part.run.arrays[array].base = gathered + array * Piece.blockBytes
+            unsafe part.run.arrays[array].base = gathered + array * PassPiece.blockBytes
         }
         for first in stride(from: matrices.lowerBound, to: matrices.upperBound, by: grid.blockMatrices) {
             unsafe part.matrices = min(grid.blockMatrices, matrices.upperBound - first)
@@ -252,12 +272,13 @@ package struct Passes: RandomAccessCollection {
     }
 
     /// Bytes of a gathered block of one array.
-    fileprivate static var blockBytes: Int { Grid.blockCount * 8 }
+    static var blockBytes: Int { Grid.blockCount * 8 }
 
-    /// Gathers blocks of each array, several short rows or a part of one, runs them, and scatters back what a pass writes.
+    /// Runs blocks of several short rows or a part of one, where arrays have a layout gathered; what a pass writes is then
+    /// scattered back.
     @inline(never)
     private func runBlocks(
-        _ start: GridPart, _ layout: Layout, in gathered: UnsafeMutableRawPointer, first: Int, rows: Int, columns: Int
+        _ start: GridPart, _ layout: Layout?, in gathered: UnsafeMutableRawPointer, first: Int, rows: Int, columns: Int
     ) {
         let most = columns <= Grid.mostOfShortRow ? Grid.smallCount : Grid.blockCount
         let rowsAtOnce = unsafe columns == start.rowStride ? max(1, most / columns) : 1
@@ -270,7 +291,11 @@ package struct Passes: RandomAccessCollection {
                 let place = unsafe first + row * start.rowStride + column
                 var part = unsafe start
                 for array in unsafe 0..<part.run.arrayCount {
-                    unsafe part.run.arrays[array].base = gathered + array * Piece.blockBytes
+                    guard let layout = unsafe layout else {
+                        unsafe part.run.arrays[array] = unsafe start.run.arrays[array].advanced(by: place)
+                        continue
+                    }
+                    unsafe part.run.arrays[array].base = gathered + array * PassPiece.blockBytes
                     unsafe layout.copy(
                         .gather, array: array, start.run.arrays[array], first: place, count: height * width,
                         block: part.run.arrays[array].base)
@@ -282,8 +307,12 @@ package struct Passes: RandomAccessCollection {
                 unsafe part.columnSums += column
                 unsafe part.rowFactors += row
                 unsafe part.columnFactors += column * (part.run.isDouble ? 8 : 4)
-                unsafe kernel(&part, item.pointee.coefficients)
-                if unsafe pass.writesElements {
+                if unsafe isMasked {
+                    unsafe runMasked(part, gradients: gathered + Run.capacity * PassPiece.blockBytes)
+                } else {
+                    unsafe kernel(&part, item.pointee.coefficients)
+                }
+                if let layout = unsafe layout, unsafe pass.writesElements {
                     for array in unsafe 0..<part.run.arrayCount where unsafe array != Run.gradient {
                         unsafe layout.copy(
                             .scatter, array: array, start.run.arrays[array], first: place, count: height * width,

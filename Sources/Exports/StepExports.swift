@@ -37,6 +37,24 @@ public func martlet_step(
     }
 }
 
+@implementation @_cdecl("martlet_step_sharded")
+public func martlet_step_sharded(
+    _ out_report: UnsafeMutablePointer<martlet_report>!, _ parameters: UnsafePointer<martlet_parameter>!,
+    _ count: Int64, _ groups: UnsafePointer<martlet_config>!, _ group_count: Int64, _ reduce: martlet_reduce!,
+    _ context: UnsafeMutableRawPointer!
+) -> martlet_status {
+    report("martlet_step_sharded") { () throws(MartletError) in
+        let target = try unsafe OptionalTarget(out_report, "out_report")
+        guard let reduce = unsafe reduce else {
+            throw MartletError(.null, "reduce is NULL; expected a function that adds numbers up over all processes")
+        }
+        let result = try unsafe run(parameters, count, groups, group_count, mode: nil) { sums in
+            unsafe reduce(context, sums.baseAddress, Int64(sums.count)) == 0
+        }
+        unsafe target.write(martlet_report(result))
+    }
+}
+
 @implementation @_cdecl("martlet_mode_set")
 public func martlet_mode_set(
     _ parameters: UnsafePointer<martlet_parameter>!, _ count: Int64, _ groups: UnsafePointer<martlet_config>!,
@@ -50,7 +68,7 @@ public func martlet_mode_set(
 /// Steps a caller's parameters, or moves them to a mode's point.
 private func run(
     _ parameters: UnsafePointer<martlet_parameter>?, _ count: Int64, _ groups: UnsafePointer<martlet_config>?,
-    _ group_count: Int64, mode: OptimizerMode?
+    _ group_count: Int64, mode: OptimizerMode?, reduction: Reduction? = nil
 ) throws(MartletError) -> StepReport {
     try checkCount(count, "count")
     try checkCount(group_count, "group_count")
@@ -59,10 +77,11 @@ private func run(
     var totalRank = 0
     for index in 0..<Int(count) { totalRank += unsafe parameters![index].rankRoom }
     var plan = try unsafe StepPlan(
-        parameters: Int(count), groups: Int(group_count), totalRank: totalRank, spelling: .parameters, mode: mode)
+        parameters: Int(count), groups: Int(group_count), totalRank: totalRank, spelling: .parameters, mode: mode,
+        isSharded: reduction != nil)
     if let groups = unsafe groups { try unsafe plan.addGroups(groups, Int(group_count)) }
     for index in 0..<Int(count) { try unsafe plan.add(ParameterView(parameters![index], index)) }
-    return try unsafe plan.run()
+    return try unsafe plan.run(reduction: reduction)
 }
 
 /// Throws where a count of parameters or groups is none that a program could mean.

@@ -16,6 +16,7 @@ package enum Pass: CaseIterable {
     case shampooAverage, shampooGraft
     case prodigyAverages, prodigyUpdate
     case marsNorm, marsUpdate
+    case caution
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
     /// `GridPart` each).
@@ -36,7 +37,7 @@ package enum Pass: CaseIterable {
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
             .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .matrixUpdate,
             .prodigyAverages, .prodigyUpdate, .marsUpdate, .soapAverages, .soapUpdate, .soapMoment,
-            .shampooAverage, .shampooGraft:
+            .shampooAverage, .shampooGraft, .caution:
             true
         }
     }

@@ -55,12 +55,12 @@ struct ParameterGroups {
         var first = 0
         while first < views.count {
             let group = ofViews[first]
-            let algorithm = configurations[group].algorithm
+            let configuration = configurations[group]
             var end = first + 1
-            if !algorithm.takesWholeParameters {
+            if !configuration.takesWholeParameters {
                 while end < views.count && ofViews[end] == group { end += 1 }
             }
-            found.append(SteppedParameter(views, first..<end, group, algorithm))
+            found.append(SteppedParameter(views, first..<end, group, configuration))
             first = end
         }
         return found
@@ -79,14 +79,15 @@ struct SteppedParameter {
     let sizes: [Int]
     let strides: [Int]
 
-    fileprivate init(_ views: [View], _ range: Range<Int>, _ group: Int, _ algorithm: Algorithm) {
+    fileprivate init(_ views: [View], _ range: Range<Int>, _ group: Int, _ configuration: Configuration) {
         let (first, last) = (views[range.lowerBound], views[range.upperBound - 1])
         self.group = group
         self.views = range
         name = first.name.string
         offset = first.offset
         count = last.offset + last.shape.elementCount - first.offset
-        (sizes, strides) = algorithm.takesWholeParameters ? Self.layout(first.shape, algorithm) : ([], [])
+        (sizes, strides) =
+            configuration.takesWholeParameters ? Self.layout(first.shape, configuration.algorithm) : ([], [])
     }
 
     /// A view's own sizes. To an algorithm of matrices it is one matrix, whose rows are the outputs: the last size of

@@ -120,9 +120,11 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         unsafe definition.passes(shape, memory)
     }
 
+    var seesMatrices: Bool { definition.seesMatrices }
+
     /// How its passes see a parameter.
     func shape(_ shape: ParameterShape) -> ParameterShape {
-        definition.seesMatrices ? shape : ParameterShape(count: shape.count)
+        seesMatrices ? shape : ParameterShape(count: shape.count)
     }
 
     /// How many of its scalars, the first ones, all parameters of a step have alike.
@@ -199,6 +201,8 @@ protocol AlgorithmDefinition {
     /// What is wrong with a parameter of these sizes; nil: nothing.
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String?
     static var takesMatricesAlone: Bool { get }
+    /// Whether its updates can be masked: it makes them without the value, in its one sweep or its last pass.
+    static var takesCaution: Bool { get }
     /// What is done with whole matrices between the passes, of which one leaves a number for each element, and the next
     /// finds what has become of it; nil: nothing.
     static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork?
@@ -236,8 +240,10 @@ struct PassStart {
     let shape, parameter: ParameterShape
     /// The value's.
     let type: ElementType
-    /// What the pass before has summed over all elements; 0 before the first.
+    /// What the pass before has summed over all elements, those of other shards too; 0 before the first. And how many
+    /// elements those are.
     var sums = (0.0, 0.0)
+    var elements = 0.0
     /// What the algorithm's parameters share, once it is settled.
     var shared = SharedScalars()
 
@@ -269,6 +275,7 @@ protocol SweepDefinition: AlgorithmDefinition {
 
 extension SweepDefinition {
     static var sweepRule: Rule? { rule }
+    static var takesCaution: Bool { true }
     static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients, _ terms: inout RunTerms) {}
 }
 
@@ -307,6 +314,7 @@ extension AlgorithmDefinition {
     static func problem(_ configuration: Configuration) -> String? { nil }
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? { nil }
     static var takesMatricesAlone: Bool { false }
+    static var takesCaution: Bool { false }
     static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork? { nil }
 
     static func matrixWork(_ parameter: MatrixParameter, _ memory: UnsafeMutableRawPointer) -> MatrixWork? {
@@ -319,7 +327,9 @@ extension AlgorithmDefinition {
         return unsafe passes(shape, place.load(as: Coefficients.self))
     }
 
-    static var allFlags: Flags { flags.union(.everywhere).union(decayFlags) }
+    static var allFlags: Flags {
+        flags.union(.everywhere).union(decayFlags).union(takesCaution ? .cautiousUpdate : [])
+    }
 
     static func allSlots(_ configuration: Configuration) -> Slots {
         var slots = Slots()

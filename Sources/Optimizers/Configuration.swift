@@ -1,4 +1,5 @@
 // A group's algorithm and everything that it is told: numbers, flags, a convention. NaN means unused.
+import MartletKernelInterface
 import MartletPlatform
 
 /// Whose convention is followed where libraries differ; the raw values are those of martlet.h.
@@ -82,6 +83,8 @@ public struct Flags: OptionSet, Sendable {
     public static let quintic = Flags(rawValue: 32768)
     /// The same with the list of the Polar Express.
     public static let polarExpress = Flags(rawValue: 65536)
+    /// Leave out of a step what goes against the gradient, and make up for it.
+    public static let cautiousUpdate = Flags(rawValue: 131072)
     /// Give a step the norm of Adam's.
     public static let graftAdam = Flags(rawValue: 262144)
 
@@ -90,7 +93,7 @@ public struct Flags: OptionSet, Sendable {
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 17) - 1 | 1 << 18)
+    package static let all = Flags(rawValue: (1 << 19) - 1)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -115,6 +118,7 @@ public struct Flags: OptionSet, Sendable {
         case .spectral: "SPECTRAL"
         case .quintic: "QUINTIC"
         case .polarExpress: "POLAR_EXPRESS"
+        case .cautiousUpdate: "CAUTIOUS_UPDATE"
         case .graftAdam: "GRAFT_ADAM"
         default: "an unknown flag"
         }
@@ -192,6 +196,13 @@ public struct Configuration: Sendable {
     var decouplesDecay: Bool {
         semantics == .keras || algorithm == .adamW || !flags.isDisjoint(with: .decays)
     }
+
+    /// The rule that carries a step out in one sweep over the elements; nil where it takes several passes.
+    var rule: Rule? { flags.contains(.cautiousUpdate) ? nil : algorithm.rule }
+
+    /// Whether what a step makes of an element depends on the parameter's others, so that parameters cannot be stepped as
+    /// one: passes sum over them.
+    public var takesWholeParameters: Bool { rule == nil }
 
     /// What is wrong with a parameter of these sizes, in words to follow its name; nil: nothing.
     func problem(_ shape: ParameterShape) -> String? { algorithm.problem(self, shape) }

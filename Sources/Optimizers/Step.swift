@@ -7,24 +7,28 @@ import MartletPlatform
 /// - Parameters:
 ///   - parameters: values, states and step counters are written; written memory may overlap nothing else.
 ///   - configurations: the groups that parameters refer to.
+///   - reduction: where each parameter is a part of one, adds up what is summed over them: three numbers for each
+///     parameter, before each pass but the first. Nothing steps on this thread before it has returned.
 /// - Returns: what was done.
 /// - Throws: `MartletError` with the argument, its value and what was expected.
 ///
 /// Any thread may call it; calls over different memory may run at the same time.
 @discardableResult
 public func step(
-    _ parameters: UnsafeBufferPointer<ParameterView>, _ configurations: UnsafeBufferPointer<Configuration>
+    _ parameters: UnsafeBufferPointer<ParameterView>, _ configurations: UnsafeBufferPointer<Configuration>,
+    reduction: Reduction? = nil
 ) throws(MartletError) -> StepReport {
     var totalRank = 0
     for index in parameters.indices { totalRank += unsafe StepPlan.rankRoom(parameters[index]) }
     var plan = try unsafe StepPlan(
-        parameters: parameters.count, groups: configurations.count, totalRank: totalRank, spelling: .parameters)
+        parameters: parameters.count, groups: configurations.count, totalRank: totalRank, spelling: .parameters,
+        isSharded: reduction != nil)
     for index in configurations.indices {
         try unsafe configurations[index].check("groups[\(index)]")
         unsafe plan.addGroup(configurations[index])
     }
     for index in parameters.indices { try unsafe plan.add(parameters[index]) }
-    return try unsafe plan.run()
+    return try unsafe plan.run(reduction: reduction)
 }
 
 /// Steps one array by itself. The same bits as an optimizer that has it as its only parameter.

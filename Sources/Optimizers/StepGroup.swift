@@ -6,7 +6,7 @@ import MartletKernelInterface
 struct StepGroup {
     let configuration: Configuration
     let slots: Slots
-    /// Nil where the algorithm takes several passes.
+    /// Nil where a step takes several passes.
     let rule: Rule?
     let mode: FloatingPointMode
 }

@@ -8,9 +8,13 @@ import MartletPlatform
 @unsafe struct StepPasses {
     @unsafe private struct Owner {
         let algorithm: Algorithm
+        /// Its place in the step.
+        let place: Int
         /// As the passes see it, and as it is.
         let shape, parameter: ParameterShape
         let memory: GridMemory.Kind
+        /// Passes of the algorithm itself; where updates are masked others follow.
+        let ownPassCount: Int
         /// What is done with whole matrices between the passes.
         let matrices: MatrixWork?
         /// The parameter's scalars; nil where it has none.
@@ -27,9 +31,14 @@ import MartletPlatform
     /// The matrices of items that have such work, behind the owners.
     private let matrices: UnsafeMutablePointer<MatrixWork>
     private var hasMatrices = false
+    /// Whether there is a number for each element of some parameter, and parameters that share nothing may take turns.
+    private var takesTurns = false
     /// Where the passes' sums and matrices lie, and what threads multiply these in.
     private var memory: UnsafeMutableRawPointer?
     private var executionMemory: UnsafeMutableRawPointer?
+    /// How many parameters the step has, where they are shards; else nil. And what is added up of each.
+    var shardCount: Int?
+    private var totals: UnsafeMutablePointer<Double>?
 
     static var bytesPerItem: Int {
         unsafe PassList.bytesPerItem + MemoryLayout<Owner>.stride + MemoryLayout<MatrixWork>.stride
@@ -49,9 +58,10 @@ import MartletPlatform
 
     /// Adds a parameter, which has elements. `coefficients` are its own, and so are `scalars`.
     mutating func add(
-        _ parameter: ParameterView, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots, _ run: Run,
+        _ parameter: ParameterView, _ place: Int, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots,
+        _ run: Run,
         _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
-        _ mode: FloatingPointMode, _ layout: Layout?
+        _ mode: FloatingPointMode, _ layout: Layout?, isCautious: Bool
     ) {
         // The first one of a kind, or the one behind it.
         func slot(_ kind: Slot.Kind, next: Int = 0) -> Operand {
@@ -67,36 +77,39 @@ import MartletPlatform
                 rowSquares: (slot(.rowSquares), slot(.rowSquares, next: 1)),
                 columnSquares: (slot(.columnSquares), slot(.columnSquares, next: 1))), coefficients)
         let kind: GridMemory.Kind =
-            unsafe matrices != nil
+            unsafe matrices != nil || isCautious
             ? .factors(bytes: run.isDouble ? 8 : 4) : shape.hasLargeMatrices ? .grid : .sums
+        let passes = unsafe algorithm.passes(shape, coefficients)
         let owner = unsafe Owner(
-            algorithm: algorithm, shape: shape, parameter: given, memory: kind, matrices: matrices,
-            scalars: scalars)
+            algorithm: algorithm, place: place, shape: shape, parameter: given, memory: kind,
+            ownPassCount: passes.count, matrices: matrices, scalars: scalars)
         unsafe (owners + list.count).initialize(to: owner)
         unsafe hasMatrices = unsafe hasMatrices || matrices != nil
+        if case .factors = kind { unsafe takesTurns = unsafe takesTurns || algorithm.sharedScalars == 0 }
         if algorithm.sharedScalars > 0 { unsafe sharing |= 1 << UInt64(algorithm.rawValue) }
         // Where the sums lie is settled once all parameters are known.
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(
             PassItem(
-                passes: algorithm.passes(shape, coefficients),
+                passes: isCautious ? passes.masked : passes,
                 tensor: GridTensor(
                     grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
-                coefficients: coefficients, mode: mode, layout: layout))
+                coefficients: coefficients, mode: mode, layout: layout,
+                caution: isCautious ? Caution(rule: algorithm.rule) : nil))
     }
 
-    /// Matrices take several times the memory of their parameters, so that so many bytes of them are worked on at a time,
-    /// or one parameter that takes more.
+    /// What is made for each element takes the memory of its parameter, and matrices several times that, so that so many
+    /// bytes are worked on at a time, or one parameter that takes more.
     private static var mostBytes: Int { 64 << 20 }
 
-    /// The items from one on that do all their passes before any others do: as many as fit, and all where there are no
-    /// matrices.
+    /// The items from one on that do all their passes before any others do: as many as fit, and all where no such things are
+    /// made, or where parameters are shards.
     @inline(never)
     private func wave(from first: Int) -> (items: Range<Int>, bytes: Int?) {
         var bytes = 0
         for index in unsafe first..<list.count {
             let own = unsafe owners[index].byteCount
-            if unsafe hasMatrices && index > first && own > StepPasses.mostBytes - bytes {
+            if unsafe takesTurns && shardCount == nil && index > first && own > StepPasses.mostBytes - bytes {
                 return (first..<index, bytes)
             }
             let (end, overflow) = bytes.addingReportingOverflow(own)
@@ -120,22 +133,28 @@ import MartletPlatform
         return overflow ? nil : bytes
     }
 
+    private var totalsByteCount: Int {
+        unsafe (8 * StepPlan.totalsPerParameter * (shardCount ?? 0) + 63) & ~63
+    }
+
     private func fixedByteCount(_ threads: Int) -> Int {
-        unsafe threads * list.gatherBytes + (hasMatrices ? Execution.byteCount(threads: threads) : 0)
+        unsafe totalsByteCount + threads * list.gatherBytes + (hasMatrices ? Execution.byteCount(threads: threads) : 0)
     }
 
     /// Takes as many bytes, aligned to 64, for a run on as many threads.
     mutating func use(_ place: UnsafeMutableRawPointer, threads: Int) {
         if unsafe isEmpty { return }
         unsafe memory = unsafe place + fixedByteCount(threads)
+        if unsafe shardCount != nil { unsafe totals = place.assumingMemoryBound(to: Double.self) }
+        let place = unsafe place + totalsByteCount
         unsafe executionMemory = unsafe place
         if unsafe list.gatherBytes > 0 {
             unsafe list.gathered = unsafe place + (hasMatrices ? Execution.byteCount(threads: threads) : 0)
         }
     }
 
-    /// Does all passes and returns how many threads did work.
-    func run(isa: InstructionSet, threads: Int) -> Int {
+    /// Does all passes and returns how many threads did work; nil where a reduction failed.
+    func run(isa: InstructionSet, threads: Int, reduction: Reduction? = nil) -> Int? {
         var working = 0
         var first = 0
         while unsafe first < list.count {
@@ -144,6 +163,7 @@ import MartletPlatform
             for pass in unsafe 0...list.passCount {
                 if pass > 0 { unsafe workOnMatrices(matrixCount, before: pass, isa: isa, threads: threads) }
                 if unsafe pass == list.passCount { break }
+                if let reduction = unsafe reduction, pass > 0, unsafe !reduce(pass, items, reduction) { return nil }
                 var preparation = unsafe Preparation(passes: self, pass: pass, items: items)
                 unsafe FloatingPointMode.exact.call(Preparation.serve, &preparation)
                 let own = unsafe list.run(
@@ -155,6 +175,35 @@ import MartletPlatform
         return working
     }
 
+    /// Adds up over all shards what the pass before has summed.
+    private func reduce(_ pass: Int, _ items: Range<Int>, _ reduction: Reduction) -> Bool {
+        guard let totals = unsafe totals, let count = unsafe shardCount else { return true }
+        unsafe totals.update(repeating: 0, count: StepPlan.totalsPerParameter * count)
+        var preparation = unsafe Preparation(passes: self, pass: pass, items: items)
+        unsafe FloatingPointMode.exact.call(Preparation.collect, &preparation)
+        return unsafe reduction(
+            UnsafeMutableBufferPointer(start: totals, count: StepPlan.totalsPerParameter * count))
+    }
+
+    @inline(never)
+    private func collect(_ pass: Int, _ items: Range<Int>) {
+        guard let totals = unsafe totals else { return }
+        for index in items where unsafe pass < list[index].passes.count {
+            let own = unsafe totals + StepPlan.totalsPerParameter * owners[index].place
+            unsafe (own[0], own[1]) = unsafe list[index].sums
+            unsafe own[2] = unsafe Double(list[index].tensor.run.count)
+        }
+    }
+
+    /// What the latest pass has summed over an item, and over how many elements.
+    private func sums(of index: Int) -> (sums: (Double, Double), elements: Double) {
+        guard let totals = unsafe totals else {
+            return unsafe (list[index].sums, Double(list[index].tensor.run.count))
+        }
+        let own = unsafe totals + StepPlan.totalsPerParameter * owners[index].place
+        return unsafe ((own[0], own[1]), own[2])
+    }
+
     /// Gives some items their memory, and returns how many of them have work on matrices.
     @inline(never)
     private func place(_ items: Range<Int>) -> Int {
@@ -164,8 +213,8 @@ import MartletPlatform
             let owner = unsafe owners[index]
             let memory = unsafe GridMemory(place, owner.shape.grid, owner.memory)
             unsafe list[index].tensor.memory = unsafe memory
+            if case .factors = unsafe owner.memory { unsafe memory.rowFactors.pointee = 1 }
             if let own = unsafe owner.matrices {
-                unsafe memory.rowFactors.pointee = 1
                 let placed = unsafe own.placed(numbers: memory.columnFactors, memory: place + owner.sumByteCount)
                 unsafe (matrices + count).initialize(to: placed)
                 count += 1
@@ -199,6 +248,30 @@ import MartletPlatform
             }
             rest &= rest - 1
         }
+        for index in items { unsafe prepareMask(pass, index) }
+    }
+
+    /// What makes an item's updates is not to see its terms, which the mask and the last pass have; that one divides by what
+    /// the mask has left.
+    private func prepareMask(_ pass: Int, _ index: Int) {
+        guard var caution = unsafe list[index].caution else { return }
+        let item = unsafe list[index]
+        let place = unsafe item.coefficients + StepCoefficients.ruleOffset
+        if unsafe pass == item.passes.count - 2 {
+            caution.terms = unsafe item.coefficients.load(as: RunTerms.self)
+            if unsafe caution.rule == nil && item.passes[pass] == .caution {
+                caution.stepSize = unsafe place.load(as: MatrixUpdateCoefficients.self).stepSize
+            }
+            unsafe item.coefficients.storeBytes(of: caution.makersTerms, as: RunTerms.self)
+            unsafe list[index].caution = caution
+        } else if unsafe pass == item.passes.count - 1 {
+            let masked = unsafe sums(of: index)
+            let share = max(masked.sums.0 / masked.elements, Caution.leastShare)
+            var update = MatrixUpdateCoefficients()
+            update.stepSize = caution.stepSize / share
+            unsafe item.coefficients.storeBytes(of: caution.terms, as: RunTerms.self)
+            unsafe place.storeBytes(of: update, as: MatrixUpdateCoefficients.self)
+        }
     }
 
     /// The parameters of an algorithm that share scalars, which become those of each.
@@ -224,11 +297,13 @@ import MartletPlatform
     /// What an item's pass begins with; nil where it has no more.
     private func start(of pass: Int, _ index: Int, _ shared: SharedScalars = SharedScalars()) -> PassStart? {
         let item = unsafe list[index]
-        if unsafe pass >= item.passes.count { return nil }
-        return unsafe PassStart(
-            pass: pass, passCount: item.passes.count, shape: owners[index].shape,
-            parameter: owners[index].parameter, type: item.tensor.run.arrays[Run.value].type,
-            sums: pass > 0 ? item.sums : (0, 0), shared: shared)
+        let count = unsafe owners[index].ownPassCount
+        if pass >= count { return nil }
+        var start = unsafe PassStart(
+            pass: pass, passCount: count, shape: owners[index].shape,
+            parameter: owners[index].parameter, type: item.tensor.run.arrays[Run.value].type, shared: shared)
+        if pass > 0 { (start.sums, start.elements) = unsafe sums(of: index) }
+        return start
     }
 
     /// What is worked out on the calling thread before a pass, in a floating-point mode of our own.
@@ -240,6 +315,11 @@ import MartletPlatform
         static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
             let request = unsafe context.assumingMemoryBound(to: Preparation.self).pointee
             unsafe request.passes.prepare(request.pass, request.items)
+        }
+
+        static let collect: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
+            let request = unsafe context.assumingMemoryBound(to: Preparation.self).pointee
+            unsafe request.passes.collect(request.pass, request.items)
         }
     }
 

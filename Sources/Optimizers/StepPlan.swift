@@ -24,9 +24,11 @@ public struct StepReport: Sendable {
     private let spelling: Spelling
     /// Where parameters are moved to; nil: they are stepped.
     private let mode: OptimizerMode?
+    /// Whether the parameters are shards, whose sums the caller adds up.
+    private let isSharded: Bool
     private var work: WorkList
     private var passes: StepPasses
-    /// The same of algorithms that make matrices orthogonal, which take their memory in turns.
+    /// The same of algorithms that make matrices orthogonal, and of masked updates, which take their memory in turns.
     private var matrixPasses: StepPasses
     private var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
@@ -50,12 +52,18 @@ public struct StepReport: Sendable {
     ///   - parameters: how many parameters will be added at most.
     ///   - groups: how many groups will be added at most.
     ///   - totalRank: the sum of `rankRoom` over the parameters.
+    ///   - isSharded: whether each parameter is a part of one; the plan is then run with a reduction.
     ///   - mode: nil for a step; else the parameters of Schedule-Free groups are moved to that mode's point.
     package init(
-        parameters: Int, groups: Int, totalRank: Int, spelling: Spelling, mode: OptimizerMode? = nil
+        parameters: Int, groups: Int, totalRank: Int, spelling: Spelling, mode: OptimizerMode? = nil,
+        isSharded: Bool = false
     ) throws(MartletError) {
         let room = StepRoom(parameters: parameters, groups: groups, totalRank: totalRank)
-        guard let bytes = room.total, let record = ThreadRecord.current,
+        guard let record = ThreadRecord.current, !record.isLent else {
+            throw MartletError(
+                .busy, "this thread is inside a reduce function; expected no step before that has returned")
+        }
+        guard let bytes = room.total,
             let memory = unsafe record.scratch(byteCount: bytes)
         else {
             throw MartletError(.memory, "no memory for a step of \(parameters) parameters")
@@ -63,6 +71,7 @@ public struct StepReport: Sendable {
         unsafe self.record = record
         unsafe self.spelling = spelling
         unsafe self.mode = mode
+        unsafe self.isSharded = isSharded
         unsafe self.groups = (memory + room.groups).assumingMemoryBound(to: StepGroup.self)
         unsafe work = WorkList(memory: memory)
         unsafe passes = StepPasses(memory: memory + room.passes, capacity: parameters)
@@ -80,7 +89,7 @@ public struct StepReport: Sendable {
     package mutating func addGroup(_ configuration: Configuration) {
         unsafe (groups + groupCount).initialize(
             to: StepGroup(
-                configuration: configuration, slots: configuration.slots, rule: configuration.algorithm.rule,
+                configuration: configuration, slots: configuration.slots, rule: configuration.rule,
                 mode: configuration.flushesDenormals ? .flush : .exact))
         unsafe groupCount += 1
     }
@@ -100,6 +109,13 @@ public struct StepReport: Sendable {
             )
         }
         let group = unsafe groups + parameter.group
+        let algorithm = unsafe group.pointee.configuration.algorithm
+        guard unsafe !isSharded || algorithm.takesShards else {
+            throw MartletError(
+                .argument,
+                "parameters[\(index)].group is of \(algorithm.name), which sees matrices; expected an algorithm that can "
+                    + "step a part of a parameter")
+        }
         guard unsafe parameter.stateCount == group.pointee.slots.count else {
             throw unsafe MartletError(
                 .argument,
@@ -167,7 +183,8 @@ public struct StepReport: Sendable {
         _ step: StepNumber, _ check: ParameterCheck
     ) throws(MartletError) {
         try unsafe formCoefficients(parameter, group, step)
-        if unsafe parameter.value.count == 0 { return }
+        // A shard without elements has its part in what is added up.
+        if unsafe parameter.value.count == 0 && (!isSharded || group.pointee.rule != nil) { return }
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         let (rule, mode) = unsafe (group.pointee.rule, group.pointee.mode)
         let (run, layout) = unsafe laidOut(parameter, slots: elementSlots, sorts: rule != nil, check)
@@ -183,10 +200,16 @@ public struct StepReport: Sendable {
         }
         let (algorithm, slots) = unsafe (group.pointee.configuration.algorithm, group.pointee.slots)
         let ownScalars = unsafe slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil
-        if algorithm.takesMatricesAlone {
-            unsafe matrixPasses.add(parameter, shape, algorithm, slots, run, own, ownScalars, mode, layout)
+        let isCautious = unsafe group.pointee.configuration.flags.contains(.cautiousUpdate)
+        let takesTurns = algorithm.takesMatricesAlone || isCautious && algorithm.sharedScalars == 0
+        if unsafe takesTurns && !isSharded {
+            unsafe matrixPasses.add(
+                parameter, count - 1, shape, algorithm, slots, run, own, ownScalars, mode, layout,
+                isCautious: isCautious)
         } else {
-            unsafe passes.add(parameter, shape, algorithm, slots, run, own, ownScalars, mode, layout)
+            unsafe passes.add(
+                parameter, count - 1, shape, algorithm, slots, run, own, ownScalars, mode, layout,
+                isCautious: isCautious)
         }
     }
 
@@ -212,12 +235,15 @@ public struct StepReport: Sendable {
     private mutating func laidOut(
         _ parameter: ParameterView, slots: Int, sorts: Bool, _ check: ParameterCheck
     ) -> (Run, Layout?) {
-        let value = unsafe Operand(base: parameter.value.base!, type: parameter.value.type)
+        // Of a shard without elements no address is used.
+        let nowhere = unsafe UnsafeMutableRawPointer(counters)
+        let value = unsafe Operand(base: parameter.value.base ?? nowhere, type: parameter.value.type)
         var arrays = unsafe InlineArray<6, Operand>(repeating: value)
-        unsafe arrays[Run.gradient] = Operand(base: parameter.gradient.base!, type: parameter.gradient.type)
+        unsafe arrays[Run.gradient] = Operand(
+            base: parameter.gradient.base ?? nowhere, type: parameter.gradient.type)
         let state = unsafe parameter.state.span
         for index in 0..<slots {
-            unsafe arrays[Run.state + index] = Operand(base: state[index].base!, type: state[index].type)
+            unsafe arrays[Run.state + index] = Operand(base: state[index].base ?? nowhere, type: state[index].type)
         }
         let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers, sorts: sorts)
         let run = unsafe Run(
@@ -266,8 +292,8 @@ public struct StepReport: Sendable {
     }
 
     /// Checks the memory of all parameters against each other, runs the work on as many threads (nil: the setting in
-    /// force), and counts the steps.
-    package mutating func run(threads: Int? = nil) throws(MartletError) -> StepReport {
+    /// force), and counts the steps. Throws `.stopped` where a reduction failed.
+    package mutating func run(threads: Int? = nil, reduction: Reduction? = nil) throws(MartletError) -> StepReport {
         if let (first, second) = unsafe extents.conflict() {
             let spelling = unsafe spelling
             func describe(_ extent: Extent) -> String {
@@ -286,9 +312,10 @@ public struct StepReport: Sendable {
             ? chosen ?? (passes.isEmpty ? work.suitableISA : passes.suitableISA) : ofMatrices
         let most = if let threads { threads } else { try Settings.threads }
         try unsafe placePasses(threads: most)
+        let passed = try unsafe runPasses(chosen, most, reduction)
         let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
-        let passed = unsafe passes.run(isa: chosen ?? passes.suitableISA, threads: most)
-        let working = unsafe max(swept, passed, matrixPasses.run(isa: ofMatrices, threads: most))
+        let turned = unsafe matrixPasses.run(isa: ofMatrices, threads: most)
+        let working = max(swept, passed, turned ?? 0)
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
@@ -296,11 +323,29 @@ public struct StepReport: Sendable {
         return unsafe StepReport(skipped: skipped)
     }
 
+    /// First of all, since what a reduction does can fail: what needs none is then as it was.
+    private func runPasses(
+        _ chosen: InstructionSet?, _ threads: Int, _ reduction: Reduction?
+    ) throws(MartletError) -> Int {
+        unsafe record.isLent = reduction != nil
+        defer { unsafe record.isLent = false }
+        guard
+            let working = unsafe passes.run(
+                isa: chosen ?? passes.suitableISA, threads: threads, reduction: reduction)
+        else {
+            throw MartletError(
+                .stopped,
+                "reduce did not return 0; parameters and state of the groups whose sums it adds may be partly stepped")
+        }
+        return working
+    }
+
     /// Takes the memory of steps of several passes, which use it one after the other; nothing that is done afterwards can
     /// fail. Throws `.memory`.
     @inline(never)
     private mutating func placePasses(threads: Int) throws(MartletError) {
         if unsafe passes.isEmpty && matrixPasses.isEmpty { return }
+        if unsafe isSharded { unsafe passes.shardCount = count }
         guard let own = unsafe passes.byteCount(threads: threads),
             let ofMatrices = unsafe matrixPasses.byteCount(threads: threads),
             let memory = unsafe record.sums(byteCount: max(own, ofMatrices))

@@ -38,6 +38,7 @@ import Synchronization
         var scratch = unsafe Buffer()
         var sums = unsafe Buffer()
         var visit: UnsafePointer<Visit>?
+        var isLent = false
     }
 
     private let fields: UnsafeMutablePointer<Fields>
@@ -65,6 +66,12 @@ import Synchronization
     package var lastThreads: Int32 {
         get { unsafe fields.pointee.lastThreads }
         nonmutating set { unsafe fields.pointee.lastThreads = newValue }
+    }
+
+    /// Whether the thread's buffers are in use while it calls the host back.
+    package var isLent: Bool {
+        get { unsafe fields.pointee.isLent }
+        nonmutating set { unsafe fields.pointee.isLent = newValue }
     }
 
     /// A handle that the thread has entered, and from which it is calling the host back: calls of the host that only
@@ -130,9 +137,9 @@ import Synchronization
 
     /// A buffer of at least `byteCount` bytes, aligned to 64, with any content. It belongs to the thread and is the
     /// same one at every call, so it may serve one user at a time; a larger request moves it. nil where the system
-    /// gives no memory.
+    /// gives no memory, or the buffer is lent.
     package func scratch(byteCount: Int) -> UnsafeMutableRawPointer? {
-        unsafe fields.pointee.scratch.room(byteCount)
+        unsafe isLent ? nil : fields.pointee.scratch.room(byteCount)
     }
 
     /// The same again: for what the passes of a step sum, while the step itself lies in `scratch`.

@@ -63,6 +63,7 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .prodigyUpdate: walked(prodigyUpdate)
     case .marsNorm: walked(marsNorm)
     case .marsUpdate: walked(marsUpdate)
+    case .caution: walked(caution)
     }
 }
 

@@ -89,6 +89,7 @@ SAME(MARTLET_AMSGRAD, 1);
 SAME(MARTLET_WIDE_RANGES, 16);
 SAME(MARTLET_DECOUPLED_DECAY, 32);
 SAME(MARTLET_POLAR_EXPRESS, 65536);
+SAME(MARTLET_CAUTIOUS_UPDATE, 131072);
 SAME(MARTLET_TRAINING, 0);
 SAME(MARTLET_EVALUATION, 1);
 SAME(MARTLET_SLOT_ELEMENTS, 0);
@@ -154,6 +155,7 @@ static const any_function functions[] = {
     (any_function)martlet_plateau_init,
     (any_function)martlet_plateau_step,
     (any_function)martlet_step,
+    (any_function)martlet_step_sharded,
     (any_function)martlet_array_step,
     (any_function)martlet_answers_get,
     (any_function)martlet_optimizer_create,

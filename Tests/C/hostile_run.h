@@ -77,6 +77,15 @@ GOOD(step) {
     a->parameters = w->parameters, a->count = 2;
     a->groups = w->groups, a->group_count = 2;
 }
+static int32_t adds_nothing(void *context, double *sums, int64_t count) {
+    return context == NULL || sums == NULL || count != 6;
+}
+GOOD(step_sharded) {
+    a->out_report = &w->report.report;
+    a->parameters = w->parameters, a->count = 2;
+    a->groups = w->groups, a->group_count = 2;
+    a->reduce = adds_nothing, a->context = w;
+}
 GOOD(mode_set) {
     a->parameters = w->parameters, a->count = 2;
     a->groups = w->groups, a->group_count = 2, a->mode = MARTLET_EVALUATION;

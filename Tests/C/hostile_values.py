@@ -57,7 +57,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         yield "a field beyond the struct", f"{config}.struct_size = 80; {config}.dampening = 1;", "OK"
     yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{config}.flags", ("131072u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
+    yield from assign(f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
     for flag in (
         "NESTEROV",
         "CENTERED",
@@ -161,7 +161,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, "INT64_MIN", "INT64_MIN + 1"), "SHAPE|ARGUMENT")
         yield from assign(target, HUGE, "SHAPE|ARGUMENT")
         yield from assign(target, (0, 1), "OK")
-    elif function in ("martlet_step", "martlet_mode_set"):
+    elif function in ("martlet_step", "martlet_step_sharded", "martlet_mode_set"):
         yield from assign(target, (-1, "INT64_MIN", *HUGE, "(int64_t)1 << 56"), "SHAPE|ARGUMENT")
         yield from assign(target, (0,), "OK" if name == "count" else "ARGUMENT")
     elif function == "martlet_optimizer_step":
@@ -271,6 +271,10 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         moment = f"martlet_optimizer_state_get(w->optimizer, a->{name}, 0, 0);"
         other = f"{moment} a->{name}->data = (float *)a->{name}->data + 1; a->{name}->count = COUNT;"
         yield "one element into the moment", other.replace("+ 1;", "+ 0;"), "OVERLAP"
+    elif kind == "martlet_reduce":
+        yield "NULL", "a->reduce = NULL;", "NULL"
+    elif kind == "void *":
+        yield "NULL", "a->context = NULL;", "OK"
     elif kind == "float *":
         yield from flat_values(name)
     elif kind == "int64_t *" and name == "step":

@@ -248,6 +248,7 @@ def tests() -> dict[str, Test]:
         "loading": loading,
         "lifecycle": program("lifecycle"),
         "evaluation": program("evaluation"),
+        "shards": program("shards"),
         "specials": program("specials"),
         "specials-without-fma": without_fma("specials"),
         "modes": program("modes"),

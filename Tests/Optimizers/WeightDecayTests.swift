@@ -111,7 +111,7 @@ import Testing
 
     // MARK: - Flags
 
-    private static let single = (0..<17).map { Flags(rawValue: 1 << $0) }
+    private static let single = (0..<19).map { Flags(rawValue: 1 << $0) }
 
     /// Each flag by itself is taken where the algorithm reads it, and else refused by its name.
     @Test(arguments: Algorithm.allCases)
@@ -119,7 +119,8 @@ import Testing
         let names = [
             "AMSGRAD", "MAXIMIZE", "FLUSH_DENORMALS", "KEEP_DENORMALS", "WIDE_RANGES", "DECOUPLED_DECAY",
             "CAUTIOUS_DECAY", "CORRECTED_DECAY", "NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP",
-            "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC", "POLAR_EXPRESS",
+            "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC", "POLAR_EXPRESS", "CAUTIOUS_UPDATE",
+            "GRAFT_ADAM",
         ]
         for (flag, name) in zip(Self.single, names) {
             let configuration = Configuration(algorithm) {
@@ -153,6 +154,12 @@ import Testing
         for (flag, algorithms) in readers {
             #expect(Algorithm.allCases.filter { $0.flags.contains(flag) } == algorithms, "\(flag)")
         }
+        let withoutMask: [Algorithm] = [
+            .adagrad, .adadelta, .rprop, .asgd, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam, .adafactor,
+            .lamb,
+            .lars, .soap, .shampoo,
+        ]
+        #expect(Algorithm.allCases.filter { !$0.flags.contains(.cautiousUpdate) } == withoutMask)
         let withoutDecay: [Algorithm] = [
             .rprop, .adafactor, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam, .lamb, .lars,
         ]

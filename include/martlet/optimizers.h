@@ -258,10 +258,18 @@ extern "C" {
 #define MARTLET_QUINTIC 32768u
 #define MARTLET_POLAR_EXPRESS 65536u
 #define MARTLET_GRAFT_ADAM 262144u
+/* A step's update leaves out what goes against the gradient, and makes up for it: with u for what a step without
+ * decoupled decay takes off, p <- decay p - a u / max(mean of a, 0.001), where a is 1 in elements with u g > 0 and 0 in
+ * others, over the parameter; g has weight_decay p in it where decay is not decoupled. Not in algorithms whose u depends on
+ * p otherwise (ASGD, Schedule-Free, Adafactor, LAMB, LARS), takes several forms (SOAP, Shampoo), or always goes along g
+ * (Adagrad, Adadelta, Rprop). Signs are compared, so that no product is too small; a NaN stays. What CAUTIOUS_DECAY looks
+ * at is a u. Liang, Chen, Liu, Liu: Cautious optimizers. arXiv:2411.16085, algorithm 1, with the
+ * least mean of their code */
+#define MARTLET_CAUTIOUS_UPDATE 131072u
 
 /* What an algorithm needs (martlet_algorithm_needs).
  *   WHOLE     a parameter of the network as one array with its sizes: a step sums over it, or sees matrices, so that
- *             parameters can be neither joined nor cut
+ *             parameters can be neither joined nor cut; with MARTLET_CAUTIOUS_UPDATE every algorithm does
  *   MATRICES  sizes of two dimensions or more: a parameter of fewer is a SHAPE error */
 #define MARTLET_NEEDS_WHOLE 1u
 #define MARTLET_NEEDS_MATRICES 2u
@@ -437,6 +445,32 @@ martlet_status martlet_report_init(martlet_report *out_report, size_t struct_siz
  * OVERLAP, ALIGNMENT, UNSUPPORTED and MEMORY. Since 0.1. */
 martlet_status martlet_step(martlet_report *out_report, const martlet_parameter *parameters, int64_t count,
                             const martlet_config *groups, int64_t group_count);
+
+/* Adds up the count doubles at sums over all processes that share parameters, in place, as MPI_Allreduce does with
+ * MPI_IN_PLACE and MPI_SUM. 0, or any other number where that failed. */
+typedef int32_t (*martlet_reduce)(void *context, double *sums, int64_t count);
+
+/* The same for parameters of which each process holds a part, its shard: what the passes of LAMB, LARS, StableAdamW, MARS,
+ * Prodigy and MARTLET_CAUTIOUS_UPDATE sum over a parameter is given to reduce, and the step goes by what that leaves there.
+ *
+ * parameters   as in martlet_step, the same ones in the same groups and order in every process, with gradients in all or
+ *              in none. A parameter may have no elements here
+ * reduce       called on this thread with context, once before each pass but the first of the algorithm that has the most:
+ *              so none where no algorithm has several, 1 for those above, 2 with CAUTIOUS_UPDATE. sums holds 3 numbers for
+ *              each parameter, in their order: two sums and the count of the elements that they are over, 0 for algorithms
+ *              without passes. It must return, not by longjmp or an exception; until then this thread may not step (BUSY)
+ *              nor train a model
+ *
+ * Sums are in fp64, so that the same bits in every process need a reduce that gives all of them the same numbers. For one
+ * cut they do not depend on threads or layout; for another they differ by roundings of fp64, in which the step's norms and
+ * shares then differ. With one process, or a reduce that does nothing, it is martlet_step to the bit.
+ *
+ * Fails as martlet_step does, with ARGUMENT for ADAFACTOR, MUON, SOAP and SHAMPOO, which see matrices, and with STOPPED where reduce does
+ * not return 0: counters, scalars and parameters of other algorithms are then as before, while those of the above, and
+ * their moments, may be partly stepped, and are to be put back by the caller. Since 0.1. */
+martlet_status martlet_step_sharded(martlet_report *out_report, const martlet_parameter *parameters, int64_t count,
+                                    const martlet_config *groups, int64_t group_count, martlet_reduce reduce,
+                                    void *context);
 
 /* One step of one contiguous fp32 array.
  *

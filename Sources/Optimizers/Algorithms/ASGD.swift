@@ -10,6 +10,8 @@ enum ASGD: SweepDefinition {
     static let rule = Rule.asgd
     /// Not the cautious one: the decay by lambd goes with it.
     static let decayFlags: Flags = [.decoupledDecay, .correctedDecay]
+    /// The average is of the new value.
+    static let takesCaution = false
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

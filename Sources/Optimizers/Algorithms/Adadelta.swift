@@ -4,6 +4,8 @@ import MartletKernelInterface
 enum Adadelta: SweepDefinition {
     static let name: StaticString = "adadelta"
     static let rule = Rule.adadelta
+    /// No update goes against the gradient.
+    static let takesCaution = false
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

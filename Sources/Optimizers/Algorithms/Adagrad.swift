@@ -5,6 +5,8 @@ import MartletKernelInterface
 enum Adagrad: SweepDefinition {
     static let name: StaticString = "adagrad"
     static let rule = Rule.adagrad
+    /// No update goes against the gradient.
+    static let takesCaution = false
     static let conventions: Conventions = [.torch, .keras, .optax]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {

@@ -5,6 +5,7 @@ import MartletKernelInterface
 
 enum MARS: AlgorithmDefinition {
     static let name: StaticString = "mars"
+    static let takesCaution = true
     static let conventions: Conventions = .torch
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = [.cautiousDecay, .correctedDecay]

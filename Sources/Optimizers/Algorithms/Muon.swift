@@ -9,6 +9,7 @@ enum Muon: AlgorithmDefinition {
     static let defaultFlags: Flags = .nesterov
     static let conventions: Conventions = .torch
     static let takesMatricesAlone = true
+    static let takesCaution = true
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = [.cautiousDecay, .correctedDecay]
 

@@ -8,6 +8,7 @@ enum Prodigy: AlgorithmDefinition {
     static let flags: Flags = [.safeguardWarmup, .biasCorrection]
     static let defaultFlags: Flags = [.decoupledDecay]
     static let sharedScalars = 3
+    static let takesCaution = true
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {
@@ -110,6 +111,7 @@ enum Prodigy: AlgorithmDefinition {
             coefficients.scaledEps = pass.shared.scalars[0] * coefficients.eps
             // Without any gradient so far there is no way to go, and nothing is decayed.
             if pass.shared.sums.1 == 0 { coefficients.stands = 1 }
+            if coefficients.stands != 0 { terms.decay = 1 }
         }
     }
 }

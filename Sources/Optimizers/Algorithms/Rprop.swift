@@ -4,6 +4,8 @@ import MartletKernelInterface
 enum Rprop: SweepDefinition {
     static let name: StaticString = "rprop"
     static let rule = Rule.rprop
+    /// No update goes against the gradient.
+    static let takesCaution = false
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

@@ -12,6 +12,8 @@ extension ScheduleFreeDefinition {
     static var rule: Rule { .scheduleFree }
     /// Decay is part of the update, after any division by the second moment.
     static var decayFlags: Flags { [] }
+    /// A step depends on the value, which lies between two points.
+    static var takesCaution: Bool { false }
 
     /// The numbers of a step of this rate.
     static func averaging(

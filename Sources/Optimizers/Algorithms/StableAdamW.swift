@@ -5,6 +5,7 @@ import MartletKernelInterface
 
 enum StableAdamW: AlgorithmDefinition {
     static let name: StaticString = "stable_adamw"
+    static let takesCaution = true
     static let conventions: Conventions = .torch
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = [.cautiousDecay, .correctedDecay]
@@ -45,7 +46,7 @@ enum StableAdamW: AlgorithmDefinition {
     /// The sum is that of (g / max(sqrt(v), eps))^2.
     static func prepare(_ pass: PassStart, _ coefficients: inout StableAdamWCoefficients, _ terms: inout RunTerms) {
         if pass.pass == 0 { return }
-        let size = (pass.sums.0 / Double(pass.shape.count)).squareRoot()
+        let size = (pass.sums.0 / pass.elements).squareRoot()
         let least = size <= 1 ? 1 : size
         coefficients.stepSize = coefficients.lr / least
         terms.decay = 1 - (1 - terms.decay) / least

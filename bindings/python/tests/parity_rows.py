@@ -338,6 +338,37 @@ NORMS = [
     Row("StableAdamW", ALONE, {**L2, "cautious_weight_decay": True}, denormals=False),
 ]
 
+MASKED = {"cautious": True}
+
+CAUTIOUS = [
+    Row("SGD", "timm", {**APART, **MOMENTUM, **MASKED, "nesterov": True}, "SGDW", denormals=False),
+    Row("AdamW", "timm", {**L2, **MASKED}, "AdamWLegacy", denormals=False),
+    Row("AdamW", ALONE, {**UP, **MASKED, "cautious_weight_decay": True}, denormals=False),
+    Row("Adam", ALONE, {**L2, **MASKED}, denormals=False),
+    Row("Lion", "timm", {**APART, **MASKED}, denormals=False),
+    Row(
+        "Lion",
+        "pytorch_optimizer",
+        {**APART, **MASKED},
+        denormals=False,
+        differs="divides by the mask's share and one element's",
+    ),
+    Row("LaProp", "timm", MASKED, denormals=False),
+    Row("ADOPT", "timm", {**L2, **MASKED}, "Adopt", {"clip_exp": 0.25}, denormals=False),
+    Row(
+        "ADOPT",
+        "pytorch_optimizer",
+        MASKED,
+        denormals=False,
+        differs="masks by the gradient over its root",
+    ),
+    Row("MARS", "timm", {**L2, **MASKED}, "Mars", {"optimize_1d": True}, denormals=False),
+    Row("Adan", "timm", MASKED, denormals=False, differs="masks the first of two momenta alone"),
+    Row("NAdam", ALONE, MASKED, denormals=False),
+    Row("AdEMAMix", ALONE, MASKED, denormals=False),
+    Row("StableAdamW", ALONE, {**L2, **MASKED}, denormals=False),
+]
+
 CORRECTED = {"use_bias_correction": True}
 WARMING = {"safeguard_warmup": True, "d_coef": 2.0, "beta3": 0.99}
 # By gradients that follow no parameter the estimate grows without end, and any rounding with it; not so with decay.
@@ -383,4 +414,4 @@ MATRICES = [
     Row("Muon", ALONE, UP),
 ]
 
-ROWS = [*CLASSIC, *ADAMS, *NEWER, *NORMS, *ESTIMATES, *MATRICES]
+ROWS = [*CLASSIC, *ADAMS, *NEWER, *NORMS, *CAUTIOUS, *ESTIMATES, *MATRICES]

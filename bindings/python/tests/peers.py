@@ -193,7 +193,7 @@ PEERS: dict[str, Peer] = {
     "optax": Peer("optax", "optax", OptaxRun, {"betas": ("b1", "b2", "b3"), **NO_FLAG}),
     "optax.contrib": Peer("optax.contrib", "optax", OptaxRun, {"betas": ("b1", "b2", "b3"), **NO_FLAG}),
     "pytorch_optimizer": Peer("pytorch_optimizer", "pytorch_optimizer", words=KOZISTR),
-    "timm": Peer("timm.optim", "timm", words={**NO_FLAG, "trust_coefficient": "trust_coeff"}),
+    "timm": Peer("timm.optim", "timm", words={**NO_FLAG, "trust_coefficient": "trust_coeff", "cautious": "caution"}),
     "prodigyopt": Peer("prodigyopt", "prodigyopt", words={"decoupled_weight_decay": "decouple"}),
     "schedulefree": Peer("schedulefree", "schedulefree"),
     "lion-pytorch": Peer("lion_pytorch", "lion-pytorch", words=NO_FLAG),

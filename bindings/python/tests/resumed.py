@@ -15,6 +15,8 @@ from martlet import optim
 
 def check(name: str, start: np.ndarray, grads: list[np.ndarray], options: dict[str, Any], folder: Path) -> None:
     """A class of both faces, over one array: by a state_dict, by a file, and in martlet.torch."""
+    # What a file does not change, and what it does not fit without.
+    own = {key: value for key, value in options.items() if type(value) is bool or key == "momentum"}
     array = start.copy()
     whole = getattr(optim, name)([array], **options)
     for grad in grads:
@@ -30,7 +32,7 @@ def check(name: str, start: np.ndarray, grads: list[np.ndarray], options: dict[s
             elif t == 4:
                 packed = optimizer.state_dict()
                 optimizer.save(folder / "state")
-                optimizer = getattr(optim, name)([other], lr=7.0)
+                optimizer = getattr(optim, name)([other], **own, lr=7.0)
                 optimizer.load_state_dict(packed) if way == "dict" else optimizer.load(folder / "state")
             if t >= 4 and way == "torch":
                 tensor.grad = torch.from_numpy(grad)

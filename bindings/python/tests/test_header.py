@@ -22,6 +22,7 @@ SCALARS: dict[str, Any] = {
     "float": ctypes.c_float,
     "martlet_status": ctypes.c_int32,
     "martlet_question": _ffi_optimizers.QUESTION,
+    "martlet_reduce": _ffi_optimizers.REDUCE,
 }
 STRUCTS = {
     "martlet_machine": _ffi.Machine,
@@ -159,6 +160,12 @@ def test_the_question_function() -> None:
     assert list(_ffi_optimizers.QUESTION._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
 
 
+def test_the_reduce_function() -> None:
+    (declared,) = re.findall(r"typedef int32_t \(\*martlet_reduce\)\(([^)]*)\);", header())
+    assert _ffi_optimizers.REDUCE._restype_ is ctypes.c_int32
+    assert list(_ffi_optimizers.REDUCE._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
+
+
 def test_every_function_is_declared() -> None:
     ours = {name for name in DECLARED if name.startswith("martlet_")}
     theirs = set(prototypes())
@@ -180,6 +187,7 @@ def test_prototype(name: str) -> None:
     ("checked", "by_address"),
     [
         (_ffi_optimizers.martlet_step, _ffi_bound._step_by_address),
+        (_ffi_optimizers.martlet_step_sharded, _ffi_bound._sharded_by_address),
         (_ffi_optimizers.martlet_answers_get, _ffi_bound._answers_by_address),
         (_ffi_models.martlet_model_train, _ffi_models._train_by_address),
     ],

@@ -47,7 +47,7 @@ def moved(number: int, options: dict[str, Any]) -> bytes:
     for step in range(12):
         if step in (4, 8):
             optimizer.param_groups[0]["lr"] *= 2.0 if step == 4 else 0.25
-        noise = np.array([[0.5, -1.0], [0.01, (-1.0) ** step]])
+        noise = np.array([[0.5 if step != 7 else -0.01, -1.0], [0.01, (-1.0) ** step]])
         optimizer.step([noise * (10.0 if step == 2 else 0.1 * (1 + step % 3))])
     return pickle.dumps((values, optimizer.state_dict()["state"]))
 

@@ -185,7 +185,8 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
             scalars.append(slot.name.decode())
         else:
             arrays[slot.name.decode()] = slot.kind
-    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), of(number).is_whole)
+    are_whole = of(number).is_whole or bool(flags & _ffi_optimizers.CAUTIOUS_UPDATE)
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), are_whole)
 
 
 @cache

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from martlet import _ffi, _ffi_bound, _memory
+from martlet import _ffi, _ffi_bound, _memory, _reduction
 from martlet._algorithms import Slots
 from martlet._config import Hyperparameters
 from martlet._errors import MartletError
@@ -154,9 +154,10 @@ class StepCall:
         for index, row in enumerate(rows):
             row.write(self._configs[index])
 
-    def run(self) -> None:
-        """Steps. Raises the exception of a failure; nothing has then changed."""
-        status = self._run()
+    def run(self, reduce: _reduction.Reduce | None = None) -> None:
+        """Steps. Raises the exception of a failure; nothing has then changed, unless it is that of reduce, which adds
+        up what is summed over shards."""
+        status = self._run() if reduce is None else _reduction.step(self._place, reduce)
         if status:
             raise self._error(status)
 

@@ -6,14 +6,18 @@ import ctypes
 from collections.abc import Callable
 from ctypes import c_int32, c_int64, c_void_p
 from functools import partial
+from typing import Any
 
-from martlet import _ffi
+from martlet import _ffi, _ffi_optimizers
 
 # Second declarations of functions for calls that are repeated with the same addresses: ctypes converts a ready
 # c_void_p in half the time that a typed pointer takes.
 _step_by_address = _ffi._library_handle["martlet_step"]
 _step_by_address.restype = _ffi.STATUS
 _step_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64]
+_sharded_by_address = _ffi._library_handle["martlet_step_sharded"]
+_sharded_by_address.restype = _ffi.STATUS
+_sharded_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64, _ffi_optimizers.REDUCE, c_void_p]
 _mode_by_address = _ffi._library_handle["martlet_mode_set"]
 _mode_by_address.restype = _ffi.STATUS
 _mode_by_address.argtypes = [c_void_p, c_int64, c_void_p, c_int64, c_int32]
@@ -31,6 +35,15 @@ def bound_step(parameters: int, count: int, configs: int, config_count: int) -> 
     return partial(
         _step_by_address, None, c_void_p(parameters), c_int64(count), c_void_p(configs), c_int64(config_count)
     )
+
+
+def step_sharded(
+    parameters: int, count: int, configs: int, config_count: int, reduce: Callable[[Any, Any, int], int]
+) -> int:
+    """martlet_step_sharded: returns the status and raises nothing. reduce: of a pointer to doubles, and their count."""
+    function = _ffi_optimizers.REDUCE(reduce)
+    status: int = _sharded_by_address(None, parameters, count, configs, config_count, function, None)
+    return status
 
 
 def bound_mode_set(parameters: int, count: int, configs: int, config_count: int) -> Callable[[int], int]:

@@ -74,6 +74,7 @@ MATCH_RMS = 8192
 SPECTRAL = 16384
 QUINTIC = 32768
 POLAR_EXPRESS = 65536
+CAUTIOUS_UPDATE = 131072
 GRAFT_ADAM = 262144
 
 NEEDS_WHOLE = 1
@@ -211,6 +212,7 @@ class Optimizer(Structure):
 
 HANDLE = POINTER(Optimizer)
 QUESTION = CFUNCTYPE(c_int32, c_void_p, c_void_p)
+REDUCE = CFUNCTYPE(c_int32, c_void_p, POINTER(c_double), c_int64)
 
 martlet_config_init = _checked("martlet_config_init", POINTER(Config), c_size_t, c_int32)
 martlet_algorithm_name = _plain("martlet_algorithm_name", c_char_p, c_int32)
@@ -225,6 +227,16 @@ martlet_slot_get = _checked("martlet_slot_get", POINTER(Slot), POINTER(Config), 
 
 martlet_report_init = _checked("martlet_report_init", POINTER(Report), c_size_t)
 martlet_step = _checked("martlet_step", POINTER(Report), POINTER(Parameter), c_int64, POINTER(Config), c_int64)
+martlet_step_sharded = _checked(
+    "martlet_step_sharded",
+    POINTER(Report),
+    POINTER(Parameter),
+    c_int64,
+    POINTER(Config),
+    c_int64,
+    REDUCE,
+    c_void_p,
+)
 martlet_mode_set = _checked("martlet_mode_set", POINTER(Parameter), c_int64, POINTER(Config), c_int64, c_int32)
 martlet_array_step = _checked(
     "martlet_array_step",

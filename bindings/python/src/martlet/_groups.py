@@ -16,8 +16,9 @@ from martlet._config import Hyperparameters, semantics_number
 from martlet._errors import ArgumentError, DTypeError, MartletError
 
 _NAMES = ("params", "param_names", "algorithm")
-# What stands in a group only where it is not the algorithm's own way: how weight decay works.
-_OPTIONAL = ("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay")
+# What stands in a group only where it is not the algorithm's own way: how weight decay works, and
+# what becomes of an update.
+_OPTIONAL = ("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay", "cautious")
 _DENORMALS = _ffi_optimizers.FLUSH_DENORMALS | _ffi_optimizers.KEEP_DENORMALS
 _PLAIN = (int, float, str, type(None))
 

@@ -57,6 +57,7 @@ FLAGS = {
     "decoupled_weight_decay": _ffi_optimizers.DECOUPLED_DECAY,
     "cautious_weight_decay": _ffi_optimizers.CAUTIOUS_DECAY,
     "corrected_weight_decay": _ffi_optimizers.CORRECTED_DECAY,
+    "cautious": _ffi_optimizers.CAUTIOUS_UPDATE,
 }
 # Hyperparameters that groups of torch's shape have only where they are not the algorithm's own.
 _LEFT_OUT = ("blocks",)

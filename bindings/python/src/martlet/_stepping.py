@@ -17,6 +17,7 @@ from martlet._call import StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet._entry import Entry, LaidOut
 from martlet._errors import MartletError, ReadOnlyError
+from martlet._reduction import Reduce
 
 # What a call depends on beside an array's address. Whether it is aligned follows from these and the address.
 _kind = attrgetter("__class__", "dtype", "shape", "strides")
@@ -25,7 +26,8 @@ _state_of = attrgetter("state")
 
 
 class Stepper:
-    """take() is one step. state_dtype: the element type of new moments; None: each parameter's own."""
+    """take() is one step. state_dtype: the element type of new moments; None: each parameter's own. reduce: adds up
+    what is summed over parameters of which there are parts elsewhere."""
 
     __slots__ = (
         "_alignments",
@@ -37,11 +39,13 @@ class Stepper:
         "_states",
         "_values",
         "_values_at",
+        "reduce",
         "state_dtype",
     )
 
     def __init__(self, state_dtype: np.dtype[Any] | None) -> None:
         self.state_dtype = state_dtype
+        self.reduce: Reduce | None = None
         self._call: StepCall | None = None
         self._rows: list[Hyperparameters] = []
         self._states: list[dict[str, Any]] = []
@@ -94,7 +98,7 @@ class Stepper:
             return False
         if not as_before and not self._point(call, values_at, grads_at):
             return False
-        call.run()
+        call.run(self.reduce)
         return True
 
     def _turn_to(self, call: StepCall, rows: list[Hyperparameters]) -> bool:
@@ -124,7 +128,7 @@ class Stepper:
         self._call = None
         laid_out = self._laid_out(rows, entries, grads)
         call = _call_of(rows, entries, laid_out, list(map(address, grads)))
-        self._run_first(call, entries, laid_out)
+        self._run_first(call, entries, laid_out, self.reduce)
         self._remember([entry.value for entry in entries], grads)
         self._rows, self._states = rows, [one.state for one in laid_out]
         self._call = call  # last of all: from here on it is repeated
@@ -146,13 +150,13 @@ class Stepper:
         self._extents = extents([array.base for array in arrays])
 
     @staticmethod
-    def _run_first(call: StepCall, entries: list[Entry], laid_out: list[LaidOut]) -> None:
+    def _run_first(call: StepCall, entries: list[Entry], laid_out: list[LaidOut], reduce: Reduce | None) -> None:
         """Steps with these states, which the entries have before, since a signal's handler may end this right after."""
         held = [(entry.state, entry.before, entry.counter) for entry in entries]
         try:
             for entry, one in zip(entries, laid_out, strict=True):
                 entry.keep(one.state, one.counter)
-            call.run()
+            call.run(reduce)
         except MartletError:
             for entry, (state, before, counter) in zip(entries, held, strict=True):
                 entry.keep(state)

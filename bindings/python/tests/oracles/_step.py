@@ -70,6 +70,7 @@ def _way(
     decoupled_weight_decay: bool = False,
     cautious_weight_decay: bool = False,
     corrected_weight_decay: bool = False,
+    cautious: bool = False,
     maximize: bool = False,
     semantics: str = "torch",
     **options: Any,
@@ -81,6 +82,9 @@ def _way(
     and Keras knows no other decay. Corrected (https://arxiv.org/abs/2506.02285): lr^2 over the largest lr so far in
     lr's place. Cautious: only where the update goes towards zero as well. A rule that makes the rate smaller says in
     the state's `share` how much of it is left for the decay.
+
+    Cautious updates (https://arxiv.org/abs/2411.16085): without elements in which they go against the gradient, over
+    the share of the others, or 0.001.
     """
     p, g = p.astype(LONG), g.astype(LONG)
     g = -g if maximize else g
@@ -89,11 +93,15 @@ def _way(
     if semantics != "torch":
         options["semantics"] = semantics
     if rule in OWN_DECAY:
-        return p - rule(p, g, s, t, rate, weight_decay=decay, **options)
+        update = rule(p, g, s, t, rate, weight_decay=decay, **options)
+        return p - (masked(update, g) if cautious else update)
     decoupled = decoupled_weight_decay or semantics == "keras"
-    update = rule(p, g if decoupled or decay == 0 else g + decay * p, s, t, rate, **options)
+    g = g if decoupled or decay == 0 else g + decay * p
+    update = rule(p, g, s, t, rate, **options)
     if isgenerator(update):
         update = yield from update
+    if cautious and update is not None:
+        update = masked(update, g)
     if not decoupled or update is None:
         return p if update is None else p - update
     s["largest_rate"] = max(rate, s.get("largest_rate", rate))
@@ -101,3 +109,11 @@ def _way(
         rate = rate * rate / s["largest_rate"]
     lost = (1 if semantics == "paper" else rate) * s.get("share", 1) * decay * p
     return p - update - (np.where(update * p >= 0, lost, 0) if cautious_weight_decay else lost)
+
+
+def masked(update: Array, g: Array) -> Array:
+    """What is left of an update that goes nowhere against the gradient."""
+    mask = update * g > 0
+    if not mask.size:
+        return update
+    return np.where(mask, update / max(mask.mean(), LONG(1e-3)), 0)

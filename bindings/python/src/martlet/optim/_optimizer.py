@@ -14,7 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _algorithms, _arrays, _checkpoint, _groups, _scheduled, _signatures, _spellings, _state_dict, _tree
+from martlet import (
+    _algorithms,
+    _arrays,
+    _checkpoint,
+    _groups,
+    _reduction,
+    _scheduled,
+    _signatures,
+    _spellings,
+    _state_dict,
+    _tree,
+)
 from martlet._config import Hyperparameters, defaults
 from martlet._entry import Delta, Entry
 from martlet._errors import ArgumentError, DTypeError, FormatError, UnsupportedError
@@ -49,11 +60,14 @@ class Optimizer:
                                      adding it to the gradient. Keras's convention does so always
     cautious_weight_decay            the same, but in elements that the step moves away from 0
     corrected_weight_decay           the same with lr^2 over the largest lr so far for lr
+    cautious                         the mask of cautious optimizers: leave out of a step the elements in which its
+                                     update goes against the gradient, and divide the others by their share, 0.001 at
+                                     least. Decoupled weight decay has no part in it: see cautious_weight_decay
 
-    The last three are for algorithms that have weight_decay. Every hyperparameter may be given by the names of torch,
-    Keras and this library: lr or learning_rate, eps or epsilon, betas or beta1 and beta2 or beta_1 and beta_2. A
-    learning rate may be a schedule: a function of the steps taken so far, the most of any parameter's, such as
-    martlet.schedules.CosineDecay.
+    The decays are for algorithms that have weight_decay; cautious is for those that martlet.h says. Every
+    hyperparameter may be given by the names of torch, Keras and this library: lr or learning_rate, eps or epsilon,
+    betas or beta1 and beta2 or beta_1 and beta_2. A learning rate may be a schedule: a function of the steps taken so
+    far, the most of any parameter's, such as martlet.schedules.CosineDecay.
 
     A group may be of another algorithm, {"params": [...], "algorithm": "adamw"}, by the names that
     martlet_algorithm_name gives; "algorithm" stands in the param_groups of such alone.
@@ -333,6 +347,26 @@ class Optimizer:
             _groups.put(group, row)
             if schedule is not None:
                 group["lr"] = schedule
+
+    @property
+    def reduce_sums(self) -> _reduction.Reduce | None:
+        """A function that adds up, over all processes that share the parameters, what a step sums over each of them:
+        where an optimizer has a part of each parameter, its shard, as ranks of a distributed run have. None: each is
+        whole.
+
+        It is called inside step() with a float64 array, once or twice a step, and sums it in place over all processes,
+        or returns the sums: lambda sums: comm.allreduce(sums) by mpi4py. Every process has the same parameters in the
+        same order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
+        StableAdamW, MARS, Prodigy and cautious=True sum; algorithms that do not are stepped as ever, and those that see
+        matrices, as Adafactor and Muon do, raise an ArgumentError. What the function raises leaves step(), and
+        parameters of algorithms that sum may then be partly stepped. It may step nothing itself. Not kept by
+        state_dict, pickle and copies.
+        """
+        return self._stepper.reduce
+
+    @reduce_sums.setter
+    def reduce_sums(self, function: _reduction.Reduce | None) -> None:
+        self._stepper.reduce = _reduction.checked(function)
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_gate", "_rows", "_stepper")

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from martlet import _forks, _signatures, _threads
+from martlet import _forks, _reduction, _signatures, _threads
 from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, MissingError, UnsupportedError
 from martlet._owner import Gate
 from martlet.convert._torch import translated
@@ -47,10 +47,13 @@ class Optimizer(torch.optim.Optimizer):
                              the gradient. Keras's convention does so always
     cautious_weight_decay    the same, but in elements that the step moves away from 0
     corrected_weight_decay   the same with lr^2 over the largest lr so far for lr
+    cautious                 the mask of cautious optimizers: leave out of a step the elements in which its
+                             update goes against the gradient, and divide the others by their share, 0.001 at
+                             least. Decoupled weight decay has no part in it: see cautious_weight_decay
 
-    The last three are for algorithms that have weight_decay. Options that torch's class does not have stand in
-    param_groups, defaults and state_dict only where they are not as they would be without. Each may be given or set for
-    one group: group["semantics"] = "optax".
+    The decays are for algorithms that have weight_decay; cautious is for those that martlet.h says. Options that
+    torch's class does not have stand in param_groups, defaults and state_dict only where they are not as they would be
+    without. Each may be given or set for one group: group["semantics"] = "optax".
 
     A group may be of another algorithm: {"params": [...], "algorithm": "adamw", "lr": 3e-4}, by the names that
     martlet_algorithm_name gives and with the options of its own class. In param_groups and state_dict "algorithm"
@@ -69,6 +72,7 @@ class Optimizer(torch.optim.Optimizer):
     _joins = True
     # By the name of another algorithm, what its groups have where they do not say.
     _others: Mapping[str, dict[str, Any]] = MappingProxyType({})
+    _reduce_sums: Callable[[torch.Tensor], Any] | None = None
     # The state that load_state_dict has just made.
     _loading: defaultdict[Any, Any] | None = None
 
@@ -175,6 +179,27 @@ class Optimizer(torch.optim.Optimizer):
         self._is_private = "_states" not in self.__dict__
         self._states = value
 
+    @property
+    def reduce_sums(self) -> Callable[[torch.Tensor], Any] | None:
+        """A function that adds up, over all processes that share the parameters, what a step sums over each of them:
+        where an optimizer has a part of each parameter, its shard, as ranks of a distributed run have. None: each is
+        whole.
+
+        It is called inside step() with a float64 tensor, once or twice a step, and sums it in place over all processes,
+        or returns the sums: torch.distributed.all_reduce as it is. Every process has the same parameters in the same
+        order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
+        StableAdamW, MARS, Prodigy and cautious=True sum; algorithms that do not are stepped as ever, and those that see
+        matrices, as Adafactor and Muon do, raise an ArgumentError. What the function raises leaves step(), and
+        parameters of algorithms that sum may then be partly stepped. It may step nothing itself. Not kept by
+        state_dict, pickle and copies.
+        """
+        return self._reduce_sums
+
+    @reduce_sums.setter
+    def reduce_sums(self, function: Callable[[torch.Tensor], Any] | None) -> None:
+        self._reduce_sums = _reduction.checked(function)
+        self._plan = None
+
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Performs a single optimization step.
@@ -196,7 +221,7 @@ class Optimizer(torch.optim.Optimizer):
             state, is_private = self._states, self._is_private
             if plan is None or not plan.repeat(self.param_groups, state, is_private):
                 self._plan = None
-                plan = Plan(self._kind, self.param_groups, state, self._counts, is_private)
+                plan = Plan(self._kind, self.param_groups, state, self._counts, is_private, self._reduce_sums)
                 differentiable.take_step(
                     self._kind, self.param_groups, state, self.defaults.get("differentiable", False)
                 )

@@ -14,8 +14,8 @@ from martlet.torch._optimizer import Optimizer
 class Adam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.Adam):
     """Adam, with the arguments and defaults of torch.optim.Adam; parameters and gradients on the CPU.
 
-    Beside torch's: flush_denormals, semantics, state_dtype, cautious_weight_decay, corrected_weight_decay, as in
-    martlet.torch.Optimizer.
+    Beside torch's: flush_denormals, semantics, state_dtype, cautious_weight_decay, corrected_weight_decay,
+    cautious, as in martlet.torch.Optimizer.
     """
 
     def __init__(

@@ -40,7 +40,15 @@ class Plan:
     nobody else can have the moments, so that a repeated step need not look at them.
     """
 
-    def __init__(self, kind: Kind, groups: list[Group], state: State, counts: states.Counts, is_private: bool) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        groups: list[Group],
+        state: State,
+        counts: states.Counts,
+        is_private: bool,
+        reduce: Callable[[Tensor], Any] | None = None,
+    ) -> None:
         self._kind = kind
         self._is_private = is_private
         rows = [kind.of(group).row(group) for group in groups]
@@ -67,7 +75,7 @@ class Plan:
                 if item is not None:
                     items.append(item)
         self._call = StepCall(items, self._configs, count)
-        self._run = self._call.run
+        self._run = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
         self._remember_layout()
 
     def _take_in(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
@@ -306,3 +314,8 @@ def _moments_reader(slots: list[tuple[str, ...]]) -> Callable[[Iterable[Entry]],
 
 def _reader(names: tuple[str, ...]) -> Callable[[Entry], tuple[Tensor, ...]]:
     return itemgetter(*names) if len(names) > 1 else lambda entry: (entry[names[0]],)
+
+
+def _over_tensors(reduce: Callable[[Tensor], Any]) -> Callable[[Any], Any]:
+    """A function of a tensor as one of an array, whose memory is the tensor's."""
+    return lambda sums: reduce(torch.from_numpy(sums))

@@ -1,0 +1,72 @@
+// The cautious mask as part of a pass: any rule or last pass makes a block's updates in memory of theirs, and while they are
+// in the cache those are masked. How much the mask leaves, which the last pass divides by, is the optimizers' affair.
+import MartletKernelInterface
+
+/// What masks an item's updates, in the last pass but one; the last takes them off. They lie where passes leave numbers for
+/// each element.
+package struct Caution {
+    /// The rule that makes them; nil: the pass does, or they lie there already.
+    package let rule: Rule?
+    /// What they are multiplied by to be taken off: -1 where they are made as what is added.
+    package var stepSize = -1.0
+    /// The item's own.
+    package var terms = RunTerms()
+
+    package init(rule: Rule?) { self.rule = rule }
+
+    /// The share of elements that the last pass divides by at least.
+    package static var leastShare: Double { 1e-3 }
+
+    /// The terms of what makes updates, which sees no value. Decay in the gradient is in it already.
+    package var makersTerms: RunTerms {
+        var result = terms
+        (result.l2, result.decay, result.isCautious) = (0, 1, 0)
+        if addsDecay { result.gradientScale = 1 }
+        return result
+    }
+
+    fileprivate var addsDecay: Bool { terms.l2 != 0 }
+}
+
+extension PassPiece {
+    /// Makes a block's updates, where that is left to do, and masks them. A rule or a pass makes them as what it adds to a
+    /// value of 0; where weight decay is in the gradient it is added before, since the rule does not see the value.
+    func runMasked(_ block: GridPart, gradients: UnsafeMutableRawPointer) {
+        guard let caution = unsafe item.pointee.caution else { return }
+        let type = unsafe block.run.isDouble ? ElementType.fp64 : .fp32
+        let updates = unsafe Operand(base: block.columnFactors, type: type)
+        var masked = unsafe block
+        unsafe masked.run.arrays[Run.state] = unsafe updates
+        unsafe masked.run.arrayCount = Run.state + 1
+        unsafe masked.columnFactors = gradients
+        let made = unsafe pass != .caution || caution.rule != nil
+        if made {
+            unsafe updates.base.initializeMemory(as: UInt8.self, repeating: 0, count: block.run.count * type.size)
+            if caution.addsDecay { unsafe mask(&masked, caution) }
+            var maker = unsafe block
+            unsafe maker.run.arrays[Run.value] = unsafe updates
+            if caution.addsDecay {
+                unsafe maker.run.arrays[Run.gradient] = Operand(base: gradients, type: type)
+            }
+            if let rule = caution.rule {
+                unsafe isa.sweep(rule)(&maker.run, item.pointee.coefficients)
+            } else {
+                unsafe kernel(&maker, item.pointee.coefficients)
+            }
+        }
+        // The value is read for its decay alone.
+        if !caution.addsDecay { unsafe masked.run.arrays[Run.value] = unsafe updates }
+        unsafe mask(&masked, caution)
+    }
+
+    private func mask(_ part: inout GridPart, _ caution: Caution) {
+        unsafe withUnsafeTemporaryAllocation(byteCount: StepCoefficients.capacity, alignment: 64) { memory in
+            guard let place = memory.baseAddress else { return }
+            var coefficients = CautionCoefficients()
+            coefficients.direction = caution.stepSize > 0 ? -1 : 1
+            unsafe place.storeBytes(of: caution.terms, as: RunTerms.self)
+            unsafe (place + StepCoefficients.ruleOffset).storeBytes(of: coefficients, as: CautionCoefficients.self)
+            unsafe isa.pass(.caution)(&part, place)
+        }
+    }
+}
