@@ -125,7 +125,8 @@ class Entry:
 
         needed: the slots that a state must have once a step was taken. where: what the state is called in messages.
         """
-        needed, known = needed.of(self.value.shape), all_slots(algorithm).of(self.value.shape)
+        known = all_slots(algorithm)._replace(cut=needed.cut).of(self.value.shape)
+        needed = needed.of(self.value.shape)
         if isinstance(given, Mapping) and algorithm in UNCOUNTED:
             given = {"step": 1, **given}
         if not isinstance(given, Mapping) or "step" not in given:

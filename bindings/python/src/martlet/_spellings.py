@@ -27,12 +27,14 @@ ALIASES = {
     "d": "clipping_threshold",
     "clip_threshold": "clipping_threshold",
 }
-# What groups call a hyperparameter, where torch has another name for it.
+# What groups call a hyperparameter, where torch has another name for it, or the rule's reference.
 TORCHS = {"clipping_threshold": "d"}
+_TORCHS_OF = {_ffi_optimizers.SOAP: {"beta3": "shampoo_beta"}}
 # Those of one algorithm alone.
 _ALIASES_OF = {
     _ffi_optimizers.RMSPROP: {"rho": "alpha"},
     _ffi_optimizers.ADAFACTOR: {"epsilon_1": "eps", "epsilon_2": "eps2"},
+    _ffi_optimizers.SOAP: {"shampoo_beta": "beta3"},
 }
 # Several hyperparameters under one key: those of them that the algorithm reads, where it reads more than one.
 LISTS = {
@@ -43,7 +45,9 @@ LISTS = {
     "step_sizes": ("step_size_min", "step_size_max"),
 }
 # What stands under a key of its own in an algorithm, though it is one of a list elsewhere.
-_ALONE = {_ffi_optimizers.PRODIGY: frozenset({"beta3"})}
+_ALONE = {_ffi_optimizers.PRODIGY: frozenset({"beta3"}), _ffi_optimizers.SOAP: frozenset({"beta3"})}
+# What is another hyperparameter's value where it is None or less than 0.
+AS_ANOTHER = {"shampoo_beta": "beta2"}
 # Where None stands for 0, by which the library takes a number of its own: the first eps of several, and a beta3 alone.
 NONE_IS_ZERO = frozenset({"eps", "beta3"})
 FLAGS = {
@@ -53,11 +57,14 @@ FLAGS = {
     "rectify": _ffi_optimizers.RECTIFY,
     "safeguard_warmup": _ffi_optimizers.SAFEGUARD_WARMUP,
     "use_bias_correction": _ffi_optimizers.BIAS_CORRECTION,
+    "correct_bias": _ffi_optimizers.BIAS_CORRECTION,
     "maximize": _ffi_optimizers.MAXIMIZE,
     "decoupled_weight_decay": _ffi_optimizers.DECOUPLED_DECAY,
     "cautious_weight_decay": _ffi_optimizers.CAUTIOUS_DECAY,
     "corrected_weight_decay": _ffi_optimizers.CORRECTED_DECAY,
 }
+# The one of several names of a flag that an algorithm's reference has.
+_FLAGS_OF = {_ffi_optimizers.SOAP: {"use_bias_correction": "correct_bias"}}
 # Hyperparameters that groups of torch's shape have only where they are not the algorithm's own.
 _LEFT_OUT = ("blocks",)
 # What an algorithm is by name, and is not asked.
@@ -102,18 +109,29 @@ def number_keys(algorithm: int) -> tuple[str, ...]:
     """The keys of a group under which all hyperparameters of an algorithm stand."""
     kind = _algorithms.of(algorithm)
     key_of = {name: key for key, names in lists(kind).items() for name in names}
-    return tuple(dict.fromkeys(key_of.get(name, TORCHS.get(name, name)) for name in kind.places))
+    torchs = TORCHS | _TORCHS_OF.get(algorithm, {})
+    return tuple(dict.fromkeys(key_of.get(name, torchs.get(name, name)) for name in kind.places))
 
 
 def flag_keys(algorithm: int) -> tuple[str, ...]:
     """The flags that an algorithm reads."""
-    return tuple(key for key, bit in FLAGS.items() if bit & _free_flags(_algorithms.of(algorithm)))
+    own = _FLAGS_OF.get(algorithm, {})
+    others = {new for names in _FLAGS_OF.values() for new in names.values()} - set(own.values()) | own.keys()
+    return tuple(
+        key for key, bit in FLAGS.items() if bit & _free_flags(_algorithms.of(algorithm)) and key not in others
+    )
 
 
 def left_out(algorithm: int) -> dict[str, int]:
     """What torch's groups have only where it is not the algorithm's own, and what that is."""
     own = _algorithms.of(algorithm).defaults
     return {key: int(own[key]) for key in _LEFT_OUT if key in own}
+
+
+def as_another(kind: Algorithm) -> dict[str, str]:
+    """The hyperparameters of an algorithm that are another's value where they say none, and which."""
+    own = aliases(kind)
+    return {own[key]: other for key, other in AS_ANOTHER.items() if key in own}
 
 
 def required_keys(algorithm: int) -> tuple[str, ...]:
@@ -229,6 +247,9 @@ class Reader:
     choices: the keys of those.
     """
 
+    # What None stands for.
+    _NONE: Mapping[str, float] = {**dict.fromkeys(NONE_IS_ZERO, 0.0), **dict.fromkeys(AS_ANOTHER, -1.0)}
+
     def __init__(self, algorithm: int, keys: Iterable[str], optional: Iterable[str] = ()) -> None:
         """keys: of numbers, flags and choices, others are left alone; optional: of numbers and flags, which are then
         as the algorithm has them."""
@@ -237,6 +258,7 @@ class Reader:
         self.lists: dict[str, dict[str, int]] = {}
         self.flags: dict[str, int] = {}
         self._defaults = tuple(self.kind.defaults.values())
+        self._others = as_another(self.kind)
         several = lists(self.kind)
         self._optional = frozenset(optional)
         self.choices = tuple(key for key in _choices.keys(algorithm) if key in {*keys, *self._optional})
@@ -265,13 +287,16 @@ class Reader:
                 continue
             value = group[key]
             if type(value) is not float:
-                value = 0.0 if value is None and key in NONE_IS_ZERO else number(value, key)
+                value = self._NONE[key] if value is None and key in self._NONE else number(value, key)
             found[place] = value
         for key, places in self.lists.items():
             parts = self.parts(group, key)
             for index, place in enumerate(places.values()):
                 part = parts[index]
                 found[place] = part if type(part) is float else number(part, f"{key}[{index}]")
+        for name, other in self._others.items():
+            if found[self.kind.places[name]] < 0:
+                found[self.kind.places[name]] = found[self.kind.places[other]]
         return tuple(found)
 
     def _says(self, group: Mapping[str, Any], key: str) -> bool:

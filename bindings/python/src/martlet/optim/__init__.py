@@ -15,6 +15,7 @@ from martlet.optim.prodigy import Prodigy
 from martlet.optim.rprop import Rprop
 from martlet.optim.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from martlet.optim.sgd import ASGD, SGD
+from martlet.optim.soap import SOAP
 
 __all__ = [
     "ADOPT",
@@ -23,6 +24,7 @@ __all__ = [
     "LARS",
     "MARS",
     "SGD",
+    "SOAP",
     "AdEMAMix",
     "AdaBelief",
     "AdaBound",

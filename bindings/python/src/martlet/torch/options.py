@@ -37,7 +37,7 @@ class Kind:
                  and load by key (torch.distributed.checkpoint) then find in one class's files what the other looks for
     peer         torch's class; None: torch does not have the algorithm
     shows_step   whether a state has the count of its steps, as "step"
-    slots        all slots that a state can have; least: those that it has in any case
+    slots        all slots that a state can have
     """
 
     def __init__(
@@ -67,10 +67,6 @@ class Kind:
     @cached_property
     def slots(self) -> Slots:
         return _algorithms.all_slots(self.reader.kind.number)
-
-    @cached_property
-    def least(self) -> Slots:
-        return _algorithms.least_slots(self.reader.kind.number)
 
     @property
     def number_keys(self) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class Plan:
         check_parameter(parameter, name)
         if every.are_shaped and parameter.is_complex():
             raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
-        states.check_complete(entry, parameter, name, kind)
+        states.check_complete(entry, parameter, group, name, kind)
         gradient = readable(parameter.grad, parameter, name, kind.title)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
         states.check_slots(entry, wanted, parameter, name)

@@ -142,11 +142,13 @@ def entry_of(state: dict[Any, Any], parameter: Tensor, name: str) -> dict[str, A
     return entry
 
 
-def check_complete(entry: dict[str, Any], parameter: Tensor, name: str, kind: Kind) -> None:
+def check_complete(entry: dict[str, Any], parameter: Tensor, group: dict[str, Any], name: str, kind: Kind) -> None:
     """Refuses a state that has some of what a step needs, as other optimizers leave it."""
     steps = ("step",) if kind.shows_step else ()
-    least = (*steps, *kind.least.of(parameter.shape).names)
-    if any(key in entry for key in (*steps, *kind.slots.names)) and not all(key in entry for key in least):
+    if not any(key in entry for key in (*steps, *kind.slots.names)):
+        return
+    least = (*steps, *kind.row(group).least_slots.of(parameter.shape).names)
+    if not all(key in entry for key in least):
         raise MissingError(
             f"the state of {name} has {sorted(map(str, entry))}; wanted {', '.join(least)}: it is another optimizer's"
         )
@@ -198,7 +200,7 @@ def _taken_over(
         raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
     # torch keeps None where it has no moment yet.
     made = {key: value for key, value in entry.items() if value is not None or key not in kind.slots.names}
-    check_complete(made, parameter, name, kind)
+    check_complete(made, parameter, group, name, kind)
     for slot in kind.slots.scalars:
         if slot in made:
             made[slot] = scalar(made[slot], slot, name)
@@ -209,7 +211,7 @@ def _taken_over(
             raise FormatError(f"the step of {name} is {taken}; wanted the number of steps taken, 0 or more")
         if exact is not None:
             counts[parameter] = counter(exact)
-    slots = kind.slots.of(parameter.shape)
+    slots = kind.row(group).all_slots.of(parameter.shape)
     for slot in slots.arrays:
         if slot not in made:
             continue
