@@ -69,6 +69,7 @@ ALGORITHMS = {
         matrices=True,
         wide=1e-4,
     ),
+    # Their products are in float32, and the errors of small eigenvalues larger.
     "SOAP": Algorithm(
         oracles.soap,
         3e-3,
@@ -76,16 +77,16 @@ ALGORITHMS = {
         DECOUPLED,
         matrices=True,
         plain=True,
-        wide=1e-6,
+        wide=3e-4,
     ),
     "Shampoo": Algorithm(
         oracles.shampoo,
         1e-2,
-        {"betas": (0.9, 1.0), "eps": 1e-12, **NO_DECAY},
+        {"betas": (0.9, 0.999), "eps": 1e-12, "shampoo_beta": 1.0, "block_size": 0, **NO_DECAY},
         DECOUPLED,
         matrices=True,
         plain=True,
-        wide=1e-6,
+        wide=3e-4,
     ),
     "StableAdamW": Algorithm(oracles.stable_adamw, 1e-3, {"betas": (0.9, 0.99), "eps": 1e-8, **NO_DECAY}, DECOUPLED),
 }

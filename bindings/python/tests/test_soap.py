@@ -227,14 +227,49 @@ def test_gradients_that_no_matrix_survives(bad: float, when: int) -> None:
     np.testing.assert_array_equal(values[1], alone[0])
 
 
-def test_matrices_without_elements_and_strided_ones() -> None:
-    empty, strided = np.zeros((0, 4)), np.asfortranarray(noise((6, 4), 0))
-    plain = np.ascontiguousarray(strided)
-    optimizer = optim.SOAP([empty, strided, plain], precondition_frequency=1)
+@pytest.mark.parametrize("shape", [(6, 4), (5, 5)])
+def test_matrices_without_elements_and_strided_ones(shape: tuple[int, int]) -> None:
+    """Bases of a square one have its shape, but not its order."""
+    empty, strided = np.zeros((0, 4)), np.asfortranarray(noise(shape, 0))
+    plain, turned = np.ascontiguousarray(strided), torch.from_numpy(strided.copy("K"))
+    assert not turned.is_contiguous()
+    optimizer, tensors = (
+        optim.SOAP([empty, strided, plain], precondition_frequency=1),
+        SOAP([turned], precondition_frequency=1),
+    )
     for step in range(4):
-        gradient = noise((6, 4), 1 + step)
+        gradient = noise(shape, 1 + step)
         optimizer.step([np.zeros((0, 4)), gradient, gradient])
+        turned.grad = torch.from_numpy(gradient)
+        tensors.step()
     np.testing.assert_array_equal(strided, plain)
+    np.testing.assert_array_equal(turned.numpy(), plain)
+
+
+def test_bases_may_come_in_any_order_but_are_kept_in_one() -> None:
+    values = [noise((5, 5), 0), noise((5, 5), 0)]
+    one, other = optim.SOAP(values[:1]), optim.SOAP(values[1:])
+    weights = [torch.from_numpy(noise((5, 5), 0)) for _ in range(2)]
+    tensors, others = SOAP(weights[:1]), SOAP(weights[1:])
+    for optimizer in (one, tensors):
+        weights[0].grad = torch.from_numpy(noise((5, 5), 1))
+        optimizer.step(*([[noise((5, 5), 1)]] if optimizer is one else []))
+    arrays, packed = one.state_dict(), tensors.state_dict()
+    for slot in ("basis_rows", "gram_columns"):
+        arrays["state"][0][slot] = np.asfortranarray(arrays["state"][0][slot])
+        packed["state"][0][slot] = packed["state"][0][slot].T.contiguous().T
+    other.load_state_dict(arrays)
+    others.load_state_dict(packed)
+    for optimizer in (one, other):
+        optimizer.step([noise((5, 5), 2)])
+    for weight, optimizer in zip(weights, (tensors, others), strict=True):
+        weight.grad = torch.from_numpy(noise((5, 5), 2))
+        optimizer.step()
+    assert torch.equal(*weights)
+    np.testing.assert_array_equal(*values)
+    state = {**one.state_dict()["state"][0], "basis_rows": np.asfortranarray(np.eye(5) + noise((5, 5), 3))}
+    with pytest.raises(martlet.FormatError, match="'basis_rows' in state is not contiguous"):
+        martlet.soap(values[0], noise((5, 5), 3), state)
 
 
 class Net(nn.Module):
@@ -282,6 +317,33 @@ def test_a_model_with_biases_steps_as_the_two_do() -> None:
             losses.append(loss.item())
     assert losses[::2] == losses[1::2]
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_a_state_of_the_authors_code_goes_on() -> None:
+    """Its lists are the oracle's, whose steps are its own; it counts them without the first."""
+    expected, kept = noise((7, 7), 0).astype(oracles.LONG), oracles.State((7, 7))
+    for step in range(1, 15):
+        expected = oracles.step(oracles.soap, expected, noise((7, 7), step), kept, step, lr=3e-3, **USUAL)
+    (block,) = kept["blocks"]
+    lists = {"GG": block["grams"], "Q": block["bases"]}
+    entry = {key: [part.astype(np.float64) for part in parts] for key, parts in lists.items()}
+    entry |= {"step": 13, **{key: block[key].astype(np.float64) for key in ("exp_avg", "exp_avg_sq")}}
+    group = {"lr": 3e-3, **USUAL, "shampoo_beta": -1, "precondition_frequency": 10, "max_precond_dim": 10000}
+    group |= {"merge_dims": False, "precondition_1d": False, "normalize_grads": False, "correct_bias": True}
+    group["params"] = [0]
+    value = expected.astype(np.float64)
+    optimizer = optim.SOAP([value], lr=1.0)
+    optimizer.load_state_dict({"state": {0: entry}, "param_groups": [group]})
+    for step in range(15, 30):
+        optimizer.step([noise((7, 7), step)])
+        expected = oracles.step(oracles.soap, expected, noise((7, 7), step), kept, step, lr=3e-3, **USUAL)
+        np.testing.assert_allclose(value, expected.astype(np.float64), rtol=0, atol=2e-6)
+    group["normalize_grads"] = True
+    with pytest.raises(martlet.UnsupportedError, match="soap's SOAP has normalize_grads=True"):
+        optimizer.load_state_dict({"state": {0: entry}, "param_groups": [group]})
+    group["normalize_grads"], entry["Q"] = False, [*entry["Q"], []]
+    with pytest.raises(martlet.UnsupportedError, match="Q as a list of 3; wanted a list of two"):
+        optimizer.load_state_dict({"state": {0: entry}, "param_groups": [group]})
 
 
 def stepped(**options: Any) -> SOAP:

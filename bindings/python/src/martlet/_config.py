@@ -7,6 +7,7 @@ torch's words where torch has words for it. Nothing here knows arrays.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -62,7 +63,7 @@ class Hyperparameters(NamedTuple):
         semantics = semantics_number(self.semantics)
         try:
             found = _algorithms.slots(self.algorithm, semantics, self.flags, tuple(map(bool, self.values)))
-            return found._replace(cut=self._cut) if "max_precond_dim" in self._places else found
+            return found._replace(cut=self._cut) if "block_size" in self._places else found
         except ArgumentError:
             self.check()  # which names the numbers that are here
             raise
@@ -83,9 +84,10 @@ class Hyperparameters(NamedTuple):
 
     @property
     def _cut(self) -> Cut:
-        if "max_precond_dim" not in self._places:
+        if "block_size" not in self._places:
             return Cut()
-        return Cut(int(self.max_precond_dim), int(self.block_size))
+        most = int(self.max_precond_dim) if "max_precond_dim" in self._places else sys.maxsize
+        return Cut(most, int(self.block_size))
 
     def write(self, config: _ffi_optimizers.Config) -> None:
         """Fills the struct. What is not finite is refused, and what the convention does not read."""

@@ -134,6 +134,11 @@ def of_shape(shape: tuple[int, ...]) -> Route:
     return Route(True, "a matrix" if len(shape) == 2 else "a kernel, row by row")
 
 
+def rate_beside_shampoo(lr: Any, grafting: Any) -> Any:
+    """AdamW's rate beside Shampoo's: the same, if that is of Adam's steps."""
+    return lr if grafting == "adam" else 1e-3
+
+
 def by_dimensions(count: int) -> Route:
     """For what has no name."""
     return Route(True, "a matrix") if count > 1 else Route(False, "a vector")

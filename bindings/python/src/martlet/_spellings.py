@@ -29,12 +29,16 @@ ALIASES = {
 }
 # What groups call a hyperparameter, where torch has another name for it, or the rule's reference.
 TORCHS = {"clipping_threshold": "d"}
-_TORCHS_OF = {_ffi_optimizers.SOAP: {"beta3": "shampoo_beta"}}
+_TORCHS_OF = {
+    _ffi_optimizers.SOAP: {"beta3": "shampoo_beta"},
+    _ffi_optimizers.SHAMPOO: {"rho": "shampoo_beta", "eps2": "graft_eps"},
+}
 # Those of one algorithm alone.
 _ALIASES_OF = {
     _ffi_optimizers.RMSPROP: {"rho": "alpha"},
     _ffi_optimizers.ADAFACTOR: {"epsilon_1": "eps", "epsilon_2": "eps2"},
     _ffi_optimizers.SOAP: {"shampoo_beta": "beta3"},
+    _ffi_optimizers.SHAMPOO: {"shampoo_beta": "rho", "graft_eps": "eps2"},
 }
 # Several hyperparameters under one key: those of them that the algorithm reads, where it reads more than one.
 LISTS = {
@@ -45,9 +49,13 @@ LISTS = {
     "step_sizes": ("step_size_min", "step_size_max"),
 }
 # What stands under a key of its own in an algorithm, though it is one of a list elsewhere.
-_ALONE = {_ffi_optimizers.PRODIGY: frozenset({"beta3"}), _ffi_optimizers.SOAP: frozenset({"beta3"})}
+_ALONE = {
+    _ffi_optimizers.PRODIGY: frozenset({"beta3"}),
+    _ffi_optimizers.SOAP: frozenset({"beta3"}),
+    _ffi_optimizers.SHAMPOO: frozenset({"eps", "eps2"}),
+}
 # What is another hyperparameter's value where it is None or less than 0.
-AS_ANOTHER = {"shampoo_beta": "beta2"}
+_AS_ANOTHER = {_ffi_optimizers.SOAP: {"beta3": "beta2"}}
 # Where None stands for 0, by which the library takes a number of its own: the first eps of several, and a beta3 alone.
 NONE_IS_ZERO = frozenset({"eps", "beta3"})
 FLAGS = {
@@ -108,9 +116,14 @@ def lists(kind: Algorithm) -> dict[str, tuple[str, ...]]:
 def number_keys(algorithm: int) -> tuple[str, ...]:
     """The keys of a group under which all hyperparameters of an algorithm stand."""
     kind = _algorithms.of(algorithm)
-    key_of = {name: key for key, names in lists(kind).items() for name in names}
-    torchs = TORCHS | _TORCHS_OF.get(algorithm, {})
-    return tuple(dict.fromkeys(key_of.get(name, torchs.get(name, name)) for name in kind.places))
+    return number_keys_of(kind, kind.places)
+
+
+def number_keys_of(kind: Algorithm, names: Iterable[str]) -> tuple[str, ...]:
+    """The keys under which these hyperparameters stand."""
+    key_of = {name: key for key, several in lists(kind).items() for name in several}
+    torchs = TORCHS | _TORCHS_OF.get(kind.number, {})
+    return tuple(dict.fromkeys(key_of.get(name, torchs.get(name, name)) for name in names))
 
 
 def flag_keys(algorithm: int) -> tuple[str, ...]:
@@ -130,8 +143,7 @@ def left_out(algorithm: int) -> dict[str, int]:
 
 def as_another(kind: Algorithm) -> dict[str, str]:
     """The hyperparameters of an algorithm that are another's value where they say none, and which."""
-    own = aliases(kind)
-    return {own[key]: other for key, other in AS_ANOTHER.items() if key in own}
+    return _AS_ANOTHER.get(kind.number, {})
 
 
 def required_keys(algorithm: int) -> tuple[str, ...]:
@@ -247,9 +259,6 @@ class Reader:
     choices: the keys of those.
     """
 
-    # What None stands for.
-    _NONE: Mapping[str, float] = {**dict.fromkeys(NONE_IS_ZERO, 0.0), **dict.fromkeys(AS_ANOTHER, -1.0)}
-
     def __init__(self, algorithm: int, keys: Iterable[str], optional: Iterable[str] = ()) -> None:
         """keys: of numbers, flags and choices, others are left alone; optional: of numbers and flags, which are then
         as the algorithm has them."""
@@ -259,6 +268,8 @@ class Reader:
         self.flags: dict[str, int] = {}
         self._defaults = tuple(self.kind.defaults.values())
         self._others = as_another(self.kind)
+        # What None stands for.
+        self._none = dict.fromkeys(NONE_IS_ZERO, 0.0) | dict.fromkeys(number_keys_of(self.kind, self._others), -1.0)
         several = lists(self.kind)
         self._optional = frozenset(optional)
         self.choices = tuple(key for key in _choices.keys(algorithm) if key in {*keys, *self._optional})
@@ -287,7 +298,7 @@ class Reader:
                 continue
             value = group[key]
             if type(value) is not float:
-                value = self._NONE[key] if value is None and key in self._NONE else number(value, key)
+                value = self._none[key] if value is None and key in self._none else number(value, key)
             found[place] = value
         for key, places in self.lists.items():
             parts = self.parts(group, key)

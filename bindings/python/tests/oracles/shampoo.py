@@ -9,31 +9,32 @@ from oracles._step import LONG, Array, State
 
 
 def shampoo(
-    p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: tuple[LONG, LONG], eps: LONG,
-    precondition_frequency: int = 1, max_precond_dim: int = 10000, block_size: int = 0, correct_bias: bool = True,
-    grafting: str | None = None,
+    p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: tuple[LONG, LONG], eps: LONG, shampoo_beta: LONG,
+    precondition_frequency: int = 1, block_size: int = 0, use_bias_correction: bool = True,
+    grafting: str | None = None, graft_eps: float = 1e-8,
 ) -> Array:  # fmt: skip
-    """https://arxiv.org/abs/1802.09568, with the averages, corrections and grafts of facebookresearch/optimizers: a
-    beta2 of 1 adds the Gram matrices up. A side that is too long is left as it is.
+    """https://arxiv.org/abs/1802.09568, with the averages, corrections and graft of facebookresearch/optimizers: a
+    shampoo_beta of 1 adds the Gram matrices up.
     """
     first, second = betas
-    c1 = 1 - first**t if correct_bias else LONG(1)
-    c2 = 1 - second**t if correct_bias and second < 1 else LONG(1)
-    share = 1 - second if second < 1 else LONG(1)
+
+    def corrected(average: Array, beta: LONG) -> Array:
+        return average / (1 - beta**t) if use_bias_correction and beta < 1 else average
+
+    share = 1 - shampoo_beta if shampoo_beta < 1 else LONG(1)
     s["exp_avg"] = first * s["exp_avg"] + (1 - first) * g
-    s["exp_avg_sq"] = second * s["exp_avg_sq"] + share * g * g
-    momentum = matrix(s["exp_avg"]) / c1
+    s["exp_avg_sq"] = second * s["exp_avg_sq"] + (1 - second) * g * g
+    momentum = matrix(corrected(s["exp_avg"], first))
     update = np.zeros_like(momentum)
     for cut, block in blocks(s, update.shape, block_size):
-        averaged(block, matrix(g)[cut], max_precond_dim, second, share)
-        if t == 1 or t % precondition_frequency == 0:
-            block["roots"] = [None if gram is None else _root(gram / c2, eps) for gram in block["grams"]]
+        averaged(block, matrix(g)[cut], max(update.shape), shampoo_beta, share)
+        if (t - 1) % precondition_frequency == 0:
+            block["roots"] = [_root(corrected(gram, shampoo_beta), eps) for gram in block["grams"]]
         update[cut] = turned(momentum[cut], *block["roots"])
-    if grafting is not None:
-        graft = {"sgd": lambda: momentum, "adam": lambda: momentum / (matrix(np.sqrt(s["exp_avg_sq"] / c2)) + eps)}
+    if grafting == "adam":
+        adam = momentum / (np.sqrt(matrix(corrected(s["exp_avg_sq"], second))) + graft_eps)
         norm = np.sqrt(np.sum(update * update))
-        size = np.sqrt(np.sum(graft[grafting]() ** 2))
-        update = update * (size / norm if norm > 0 else 0)
+        update = update * (np.sqrt(np.sum(adam * adam)) / norm if norm > 0 else 0)
     return lr * update.reshape(p.shape)
 
 

@@ -15,6 +15,7 @@ from martlet.optim.prodigy import Prodigy
 from martlet.optim.rprop import Rprop
 from martlet.optim.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from martlet.optim.sgd import ASGD, SGD
+from martlet.optim.shampoo import Shampoo
 from martlet.optim.soap import SOAP
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SGDScheduleFree",
+    "Shampoo",
     "SimplifiedAdEMAMix",
     "StableAdamW",
 ]

@@ -74,7 +74,7 @@ def moment(
 ) -> Tensor:
     """Zeros for a parameter, of a shape, or else of its own and in its order of dimensions."""
     dtype = moment_dtype(parameter, dtype, name)
-    if shape is not None and shape != parameter.shape:
+    if shape is not None:
         return torch.zeros(shape, dtype=dtype, device=parameter.device)
     return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
 
@@ -156,10 +156,11 @@ def check_complete(entry: dict[str, Any], parameter: Tensor, group: dict[str, An
 
 def check_slots(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: str) -> None:
     """Refuses moments that cannot be those of a parameter. slots: those that it has."""
+    alike = slots.alike(parameter.shape)
     for slot in slots.arrays:
         tensor, called, shape = entry[slot], f"{slot} of {name}", slots.shape(slot, parameter.shape)
         check_written(tensor, called)
-        if shape == parameter.shape:
+        if slot in alike:
             check_shape(tensor, called, parameter, _OTHER_STATE)
             continue
         check_shape(tensor, called, parameter, _OTHER_STATE, shape)
