@@ -68,6 +68,13 @@ class Kind:
     def slots(self) -> Slots:
         return _algorithms.all_slots(self.reader.kind.number)
 
+    def slots_of(self, group: Group, *, least: bool = False) -> Slots:
+        """All slots that a state can have under a group's sizes of blocks; least: those that it has in any case."""
+        if not self.slots.have_squares:
+            return _algorithms.least_slots(self.reader.kind.number) if least else self.slots
+        row = Hyperparameters(self.reader.kind.number, self.reader.values(group), self.reader.kind.default_flags)
+        return row.least_slots if least else row.all_slots
+
     @property
     def number_keys(self) -> tuple[str, ...]:
         """The keys of hyperparameters that a group has in any case."""

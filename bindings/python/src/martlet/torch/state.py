@@ -147,7 +147,7 @@ def check_complete(entry: dict[str, Any], parameter: Tensor, group: dict[str, An
     steps = ("step",) if kind.shows_step else ()
     if not any(key in entry for key in (*steps, *kind.slots.names)):
         return
-    least = (*steps, *kind.row(group).least_slots.of(parameter.shape).names)
+    least = (*steps, *kind.slots_of(group, least=True).of(parameter.shape).names)
     if not all(key in entry for key in least):
         raise MissingError(
             f"the state of {name} has {sorted(map(str, entry))}; wanted {', '.join(least)}: it is another optimizer's"
@@ -212,7 +212,7 @@ def _taken_over(
             raise FormatError(f"the step of {name} is {taken}; wanted the number of steps taken, 0 or more")
         if exact is not None:
             counts[parameter] = counter(exact)
-    slots = kind.row(group).all_slots.of(parameter.shape)
+    slots = kind.slots_of(group).of(parameter.shape)
     for slot in slots.arrays:
         if slot not in made:
             continue

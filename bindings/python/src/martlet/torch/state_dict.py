@@ -155,7 +155,7 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
         return moved(tensor, parameter.dtype if parameter.is_floating_point() else tensor.dtype)
 
     made = {}
-    alike = kind.row(group).all_slots.alike(parameter.shape)
+    alike = kind.slots.alike(parameter.shape)
     for key, value in entry.items():
         if key in kind.slots.scalars:
             made[key] = states.scalar(snapshot(value), key, name)
