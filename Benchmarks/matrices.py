@@ -1,4 +1,4 @@
-"""The peers of Muon's cases. It times nothing."""
+"""The peers of Muon's cases and SOAP's. It times nothing."""
 
 from __future__ import annotations
 
@@ -12,25 +12,45 @@ import numpy as np
 import cases
 import matrix_cases
 from adam import torch_peer
-from matrix_cases import MuonCase
+from cases import Case
+from family_cases import KOZISTR
+from matrix_cases import SOAPCase
 from peer import Peer
 
 CASES = {case.name: case for case in matrix_cases.CASES}
 
 
-def martlet_peer(case: MuonCase) -> Peer:
+def martlet_peer(case: Case) -> Peer:
     import martlet.torch
 
+    if isinstance(case, SOAPCase):
+        return repeated(torch_peer(martlet.torch.SOAP, case), case.steps)
     return torch_peer(martlet.torch.Muon, case)
 
 
-def torch_muon(case: MuonCase) -> Peer:
+def kozistr_soap(case: Case) -> Peer:
+    import pytorch_optimizer
+
+    return repeated(torch_peer(pytorch_optimizer.SOAP, case), SOAPCase.steps)
+
+
+def repeated(peer: Peer, steps: int) -> Peer:
+    """So many steps in one call."""
+
+    def step() -> None:
+        for _ in range(steps):
+            peer.step()
+
+    return Peer(step, peer.renew, steps)
+
+
+def torch_muon(case: Case) -> Peer:
     import torch
 
     return torch_peer(torch.optim.Muon, case)
 
 
-def products_peer(case: MuonCase) -> Peer:
+def products_peer(case: Case) -> Peer:
     """martlet_matmul on matrices of the sizes that a step multiplies."""
     from martlet import _ffi
 
@@ -56,7 +76,12 @@ def products_peer(case: MuonCase) -> Peer:
     return Peer(step)
 
 
-PEERS = {cases.MARTLET: martlet_peer, cases.DEFAULT: torch_muon, matrix_cases.PRODUCTS: products_peer}
+PEERS = {
+    cases.MARTLET: martlet_peer,
+    cases.DEFAULT: torch_muon,
+    matrix_cases.PRODUCTS: products_peer,
+    KOZISTR: kozistr_soap,
+}
 
 
 def make(peer: str, name: str) -> Peer:

@@ -139,7 +139,7 @@ def plots(results: dict[str, Any], folder: Path) -> list[Path]:
     parts = {
         "results.png": ("Times of one fp32 Adam step", (*cases.CASES, cases.DENORMAL_CASE)),
         "family.png": ("Times of one fp32 step", family_cases.CASES),
-        "matrices.png": ("Times of one step of Muon", matrix_cases.CASES),
+        "matrices.png": ("Times of one step of Muon and of SOAP", matrix_cases.CASES),
         "models.png": ("Times of models' work", model_cases.CASES),
     }
     found = []

@@ -21,7 +21,7 @@ import numpy as np
 
 import martlet.torch
 import oracles
-from parity_inputs import Array, begun, gradients, rate, start, taken
+from parity_inputs import Array, begun, given, rate, start, taken
 from parity_rows import ROWS, Row
 from parity_rules import ALGORITHMS
 from peers import PEERS, Run, TorchRun
@@ -72,7 +72,7 @@ def computed(row: Row, steps: int) -> Exact:
     scales = [[np.zeros(array.shape) if row.slot else np.abs(array) for array in p]]
     for t in range(1, steps + 1):
         lr = rate(row, t)
-        grads = taken(row, gradients(t, row.denormals, row.draw))
+        grads = given(row, t)
         p = oracles.steps(algorithm.rule, p, grads, states, t, lr=lr, **options)
         values.append([state[row.slot] for state in states] if row.slot else p)
         scales.append([np.maximum(a, np.abs(b)) for a, b in zip(scales[-1], values[-1], strict=True)])
@@ -83,7 +83,7 @@ def errors(row: Row, run: Run, dtype: Any, steps: int) -> Errors:
     oracle = exact(row, steps)
     largest, squares, count = 0.0, 0.0, 0
     for t in range(1, steps + 1):
-        run.step(t, [grad.astype(dtype) for grad in taken(row, gradients(t, row.denormals, row.draw))])
+        run.step(t, [grad.astype(dtype) for grad in given(row, t)])
         for found, value, scale in zip(run.values(row.slot), oracle.values[t - 1], oracle.scales[t - 1], strict=True):
             error = np.abs(found.astype(oracles.LONG) - value) / np.where(scale > 0, scale, 1)
             error = np.where(np.isfinite(found), error, np.inf)

@@ -13,6 +13,8 @@ from parity_rules import ALGORITHMS
 Array = np.ndarray[Any, Any]
 
 SHAPES = ((40, 36), (480,))
+#: The side of a square matrix.
+SIDE = 36
 
 
 def rate(row: Row, t: int) -> float:
@@ -23,8 +25,19 @@ def rate(row: Row, t: int) -> float:
 
 
 def taken(row: Row, arrays: list[Array]) -> list[Array]:
-    """Those that the row's algorithm steps: some step matrices alone."""
-    return [array for array in arrays if array.ndim > 1 or not ALGORITHMS[row.algorithm].matrices]
+    """Those that the row's algorithm steps: some step matrices alone, and of some only square ones say much."""
+    algorithm = ALGORITHMS[row.algorithm]
+    if algorithm.plain:
+        return [array[:SIDE, :SIDE] for array in arrays if array.ndim > 1]
+    return [array for array in arrays if array.ndim > 1 or not algorithm.matrices]
+
+
+def given(row: Row, t: int, denormals: bool | None = None) -> list[Array]:
+    """The gradients of a row's algorithm at a step."""
+    algorithm = ALGORITHMS[row.algorithm]
+    if algorithm.plain:
+        return taken(row, ordinary(t, row.draw))
+    return taken(row, gradients(t, row.denormals if denormals is None else denormals, row.draw))
 
 
 @functools.cache
@@ -49,7 +62,7 @@ def gradients(t: int, denormals: bool, draw: int = 0) -> list[Array]:
     """The same for everybody, in float32. Every eighth element gets ordinary noise with a drift; the next to it small;
     of eps's size; large; of any size; seldom any; denormal; always zero.
     """
-    generator = np.random.default_rng(100_000 * draw + 1000 + t)
+    generator = drawn(t, draw)
     made = []
     for shape in SHAPES:
         noise = generator.standard_normal(shape) + 0.3
@@ -66,6 +79,17 @@ def gradients(t: int, denormals: bool, draw: int = 0) -> list[Array]:
         ]
         made.append((noise * np.select([kinds(shape) == k for k in range(8)], scales)).astype(np.float32))
     return made
+
+
+@functools.cache
+def ordinary(t: int, draw: int = 0) -> list[Array]:
+    """Gradients of noise with a drift alone."""
+    generator = drawn(t, draw)
+    return [(generator.standard_normal(shape) + 0.3).astype(np.float32) for shape in SHAPES]
+
+
+def drawn(t: int, draw: int) -> np.random.Generator:
+    return np.random.default_rng(100_000 * draw + 1000 + t)
 
 
 def begun(row: Row, dtype: Any) -> list[Array]:

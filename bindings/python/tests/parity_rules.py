@@ -11,8 +11,8 @@ import oracles
 @dataclass(frozen=True)
 class Algorithm:
     """A rule with what is the same in all its rows: a rate, the options that everybody is told, and those that are in
-    its name (AdamW's decoupling). matrices: whether it steps matrices alone. wide: how near Martlet comes to the oracle
-    in float64.
+    its name (AdamW's decoupling). matrices: whether it steps matrices alone. plain: whether it gets a square matrix and
+    ordinary noise, for others leave directions to rounding. wide: how near Martlet comes to the oracle in float64.
     """
 
     rule: oracles.Rule
@@ -20,6 +20,7 @@ class Algorithm:
     options: dict[str, Any]
     named: dict[str, Any] = field(default_factory=dict)
     matrices: bool = False
+    plain: bool = False
     wide: float = 2e-11
 
 
@@ -67,6 +68,25 @@ ALGORITHMS = {
         DECOUPLED,
         matrices=True,
         wide=1e-4,
+    ),
+    # Their products are in float32, and the errors of small eigenvalues larger.
+    "SOAP": Algorithm(
+        oracles.soap,
+        3e-3,
+        {"betas": (0.95, 0.95), "eps": 1e-8, **NO_DECAY},
+        DECOUPLED,
+        matrices=True,
+        plain=True,
+        wide=3e-4,
+    ),
+    "Shampoo": Algorithm(
+        oracles.shampoo,
+        1e-2,
+        {"betas": (0.9, 0.999), "eps": 1e-12, "shampoo_beta": 1.0, "block_size": 0, **NO_DECAY},
+        DECOUPLED,
+        matrices=True,
+        plain=True,
+        wide=3e-4,
     ),
     "StableAdamW": Algorithm(oracles.stable_adamw, 1e-3, {"betas": (0.9, 0.99), "eps": 1e-8, **NO_DECAY}, DECOUPLED),
 }

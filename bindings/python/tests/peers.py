@@ -73,6 +73,13 @@ class TorchRun:
         return [parameter.detach().numpy().copy() for parameter in self.parameters]
 
 
+class HeavyballRun(TorchRun):
+    """Its state is in the parameters' type: it fails where it is in another."""
+
+    def __init__(self, module: Any, name: str, start: list[Array], rate: Rate, options: dict[str, Any]) -> None:
+        super().__init__(module, name, start, rate, {"storage_dtype": str(start[0].dtype), **options})
+
+
 class KerasRun:
     def __init__(self, module: Any, name: str, start: list[Array], rate: Rate, options: dict[str, Any]) -> None:
         import keras
@@ -131,6 +138,8 @@ class Peer:
     kind: Callable[..., Run] = TorchRun
     words: Words = field(default_factory=dict)
     always: dict[str, Any] = field(default_factory=dict)
+    #: What is to be done before it is used.
+    prepare: Callable[[], None] = lambda: None
 
     def version(self) -> str | None:
         """None where it is not installed, or does not import."""
@@ -139,8 +148,7 @@ class Peer:
     def load(self) -> Any:
         try:
             version(self.package)
-            if "keras" in self.module or "optax" in self.module:
-                prepare_jax()
+            self.prepare()
             return importlib.import_module(self.module)
         except (ImportError, PackageNotFoundError, RuntimeError):  # torchvision beside another torch: RuntimeError
             return None
@@ -168,12 +176,19 @@ def prepare_jax() -> None:
     jax.config.update("jax_enable_x64", True)
 
 
+def prepare_heavyball() -> None:
+    """It compiles each step for minutes, unless told not to."""
+    importlib.import_module("heavyball").utils.compile_mode = None
+
+
 #: Libraries whose classes have weight decay in one way only.
 NO_FLAG: Words = {"decoupled_weight_decay": None}
+OPTAX: Words = {"betas": ("b1", "b2", "b3"), **NO_FLAG}
 KOZISTR: Words = {
     "decoupled_weight_decay": "weight_decouple",
     "amsgrad": "ams_bound",
     "use_bias_correction": "bias_correction",
+    "max_precond_dim": "max_precondition_dim",
 }
 
 PEERS: dict[str, Peer] = {
@@ -189,13 +204,15 @@ PEERS: dict[str, Peer] = {
             "ns_coefficients": ("muon_a", "muon_b", "muon_c"),
             **NO_FLAG,
         },
+        prepare=prepare_jax,
     ),
-    "optax": Peer("optax", "optax", OptaxRun, {"betas": ("b1", "b2", "b3"), **NO_FLAG}),
-    "optax.contrib": Peer("optax.contrib", "optax", OptaxRun, {"betas": ("b1", "b2", "b3"), **NO_FLAG}),
+    "optax": Peer("optax", "optax", OptaxRun, OPTAX, prepare=prepare_jax),
+    "optax.contrib": Peer("optax.contrib", "optax", OptaxRun, OPTAX, prepare=prepare_jax),
     "pytorch_optimizer": Peer("pytorch_optimizer", "pytorch_optimizer", words=KOZISTR),
     "timm": Peer("timm.optim", "timm", words={**NO_FLAG, "trust_coefficient": "trust_coeff", "cautious": "caution"}),
     "prodigyopt": Peer("prodigyopt", "prodigyopt", words={"decoupled_weight_decay": "decouple"}),
     "schedulefree": Peer("schedulefree", "schedulefree"),
+    "heavyball": Peer("heavyball", "heavyball", HeavyballRun, NO_FLAG, prepare=prepare_heavyball),
     "lion-pytorch": Peer("lion_pytorch", "lion-pytorch", words=NO_FLAG),
     "adabelief-pytorch": Peer(
         "adabelief_pytorch", "adabelief-pytorch", words={**KOZISTR, "amsgrad": "amsgrad"},

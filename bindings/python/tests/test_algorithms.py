@@ -49,10 +49,11 @@ def test_every_algorithm_has_a_class_for_tensors_and_one_for_arrays() -> None:
 def test_defaults_are_the_librarys(name: str) -> None:
     group = TENSORS[name]([torch.zeros(shapes_of(name)[1])]).param_groups[0]
     wanted = _groups.as_group(defaults(ARRAYS[name]._algorithm))
+    assert ARRAYS[name]().defaults == wanted
+    wanted |= {"shampoo_beta": -1.0} if name == "SOAP" else {}
     assert {key: group[key] for key in wanted if key in group} == {key: wanted[key] for key in wanted if key in group}
     number = ARRAYS[name]._algorithm
     assert set(_spellings.number_keys(number)) - _spellings.left_out(number).keys() <= group.keys()
-    assert ARRAYS[name]().defaults == wanted
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -169,7 +170,8 @@ def test_a_model_steps_its_arrays_by_their_own_sizes(name: str, tmp_path: Path) 
 def test_slots_depend_on_flags_and_on_which_numbers_are_zero(number: int) -> None:
     row = defaults(number)
     random = np.random.default_rng(number)
-    counts = [name in ("ns_steps", "blocks") for name in _algorithms.of(number).places]  # never anything but counts
+    whole = {"ns_steps", "blocks", "precondition_frequency", "max_precond_dim", "block_size"}
+    counts = [name in whole for name in _algorithms.of(number).places]  # never anything but counts
     for used in random.integers(0, 2, (20, len(row.values))).astype(bool):
         used |= counts
         values = tuple(float(value) for value in np.where(used, random.uniform(0.1, 0.9, len(used)), 0))
@@ -258,7 +260,9 @@ def test_a_convention_that_an_algorithm_does_not_know_is_refused(number: int) ->
     assert known[0] == "torch"
     decays = "weight_decay" in kind.places and not kind.name.startswith("schedule_free")
     # These have a decay of their own.
-    assert ("keras" in known) == (decays and kind.name not in ("lars", "stable_adamw", "muon", "mars"))
+    assert ("keras" in known) == (
+        decays and kind.name not in ("lars", "stable_adamw", "muon", "mars", "soap", "shampoo")
+    )
     wanted = " or ".join(map(repr, known))
     made = next(made for made in ARRAYS.values() if made._algorithm == number)
     for name in SEMANTICS.keys() - known:

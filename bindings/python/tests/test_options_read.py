@@ -12,7 +12,7 @@ import torch
 
 import martlet
 import martlet.torch
-from martlet import _algorithms, _spellings, nn, optim
+from martlet import _algorithms, _choices, _spellings, nn, optim
 from martlet._config import SEMANTICS
 
 ARRAYS = {made._algorithm: made for made in map(optim.__dict__.get, optim.__all__) if hasattr(made, "_algorithm")}
@@ -29,8 +29,9 @@ BESIDE: list[dict[str, Any]] = [
     {"lambd": 0.1, "t0": 2.0},
     {"alpha_warmup": 10.0, "beta3_warmup": 10.0},
     {"rectify": True},
+    {"grafting": "adam"},
 ]
-VALUES = (0.3, 0.9, 1e-3, 1.1, 2.0, 5.0, 0.0, -0.5, 100.0)
+VALUES = (0.3, 0.9, 1e-3, 1.1, 2.0, 5.0, 0.0, -0.5, 100.0, 1.0)
 #: What is so in any case: Keras's convention decouples decay whatever the flag says, as optax's Adan does, and torch's
 #: groups of an Adam always have the flag, so that False there asks for nothing.
 SETTLED = {"decoupled_weight_decay"}
@@ -54,7 +55,7 @@ def moved(number: int, options: dict[str, Any]) -> bytes:
 
 def contexts(number: int) -> Iterator[dict[str, Any]]:
     kind = _algorithms.of(number)
-    known = {*kind.places, *_spellings.flag_keys(number)}
+    known = {*kind.places, *_spellings.flag_keys(number), *_choices.keys(number)}
     for beside in BESIDE:
         if beside.keys() <= known:
             yield beside

@@ -24,6 +24,8 @@ ARRAYS = {
     kind._algorithm: kind for name in reversed(optim.__all__) if hasattr(kind := getattr(optim, name), "_algorithm")
 }
 NUMBERS = {"weight_decay": 0.05, "momentum": 0.9, "t0": 3.0, "lr_decay": 0.01, "warmup_steps": 3.0}
+# SOAP's bases are to be turned within the few steps, and its matrix to have several blocks.
+NUMBERS |= {"precondition_frequency": 2.0, "block_size": 30.0}
 
 
 def rate(step: int) -> float:
@@ -62,13 +64,13 @@ class Native:
 
     def __init__(self, row: Hyperparameters) -> None:
         # C has a place for each slot of the algorithm, with a count of 0 where a parameter of one dimension has it not.
-        self.config, self.slots, places = _ffi_optimizers.Config(), row.slots.of((COUNT,)), row.slots
-        shape = shape_of(row)
+        shape, places = shape_of(row), row.slots
+        self.config, self.slots = _ffi_optimizers.Config(), places.of(shape)
         self.rank = 0 if len(shape) == 1 else len(shape)
         self.sizes, self.strides = (ctypes.c_int64 * 2)(*shape), (ctypes.c_int64 * 2)(1, 1)
         row.write(self.config)
         self.value = values(0)
-        self.counts = [COUNT if name in self.slots.arrays else 0 for name in places.arrays]
+        self.counts = [places.size(name, shape) if name in self.slots.arrays else 0 for name in places.arrays]
         self.scalar_count = len(places.scalars)
 
     def array(self, memory: np.ndarray) -> _ffi.Array:
@@ -165,7 +167,7 @@ class Function:
     """martlet.adam and its like."""
 
     def __init__(self, row: Hyperparameters, chosen: dict[str, Any]) -> None:
-        self.value, self.slots, self.chosen = values(0).reshape(shape_of(row)), row.slots.of((COUNT,)), chosen
+        self.value, self.slots, self.chosen = values(0).reshape(shape_of(row)), row.slots.of(shape_of(row)), chosen
         self.function = getattr(functional, _algorithms.of(row.algorithm).name)
         self.kept: dict[str, Any] = {}
 
@@ -180,7 +182,7 @@ class Torch:
     """martlet.torch."""
 
     def __init__(self, row: Hyperparameters, chosen: dict[str, Any]) -> None:
-        self.value, self.slots = values(0).reshape(shape_of(row)), row.slots.of((COUNT,))
+        self.value, self.slots = values(0).reshape(shape_of(row)), row.slots.of(shape_of(row))
         self.parameter = torch.nn.Parameter(torch.from_numpy(self.value))
         self.optimizer = getattr(martlet.torch, ARRAYS[row.algorithm].__name__)([self.parameter], **chosen)
 

@@ -77,15 +77,37 @@ def _is_known(config: _ffi_optimizers.Config, semantics: int) -> bool:
     return True
 
 
+class Cut(NamedTuple):
+    """How sides of matrices are taken where there are squares of them: in blocks of `block`, where that is not 0; one
+    whose blocks are longer than `most` has none."""
+
+    most: int = 0
+    block: int = 0
+
+    def pieces(self, side: int) -> list[int]:
+        """How long a side's blocks are."""
+        size = self.block or max(side, 1)
+        return [min(size, side - first) for first in range(0, side, size)]
+
+    def squares(self, side: int, other: int) -> tuple[int, ...]:
+        """The shape of an array of a side's squares, one for each block of the matrix; without elements where there are
+        none. other: the other side."""
+        pieces, across = self.pieces(side), len(self.pieces(other))
+        if not pieces or max(pieces) > self.most:
+            return (0,)
+        return (side, side) if len(pieces) == across == 1 else (across * sum(piece * piece for piece in pieces),)
+
+
 class Slots(NamedTuple):
     """The names of a parameter's slots, in the library's order: arrays, then single numbers. kinds: of the arrays, of
     which a parameter's shape says whether it has them. are_whole: whether a step sees them in the order of the
-    parameter's dimensions."""
+    parameter's dimensions. cut: how its sides are taken."""
 
     arrays: tuple[str, ...]
     scalars: tuple[str, ...]
     kinds: tuple[int, ...]
     are_whole: bool = False
+    cut: Cut = Cut()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,7 +116,12 @@ class Slots(NamedTuple):
     @property
     def are_shaped(self) -> bool:
         """Whether a parameter's shape says which of them it has: matrices then are to be told from vectors."""
-        return _ffi_optimizers.SLOT_ROWS in self.kinds
+        return not _SHAPED.isdisjoint(self.kinds)
+
+    @property
+    def have_squares(self) -> bool:
+        """Whether some are of a matrix's sides."""
+        return not _SQUARES.isdisjoint(self.kinds)
 
     @property
     def keep_dimensions(self) -> bool:
@@ -107,7 +134,8 @@ class Slots(NamedTuple):
             return self
         left_out = _OF_VECTORS if len(shape) > 1 else _OF_MATRICES
         kept = [pair for pair in zip(self.arrays, self.kinds, strict=True) if pair[1] not in left_out]
-        return Slots(tuple(name for name, _ in kept), self.scalars, tuple(kind for _, kind in kept))
+        kept = [(name, kind) for name, kind in kept if kind not in _SQUARES or 0 not in self.shape(name, shape)]
+        return self._replace(arrays=tuple(name for name, _ in kept), kinds=tuple(kind for _, kind in kept))
 
     def shape(self, name: str, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of an array of a parameter of this shape."""
@@ -116,6 +144,9 @@ class Slots(NamedTuple):
             return (*shape[:-1], 1)
         if kind == _ffi_optimizers.SLOT_COLUMNS and len(shape) > 1:
             return (*shape[:-2], 1, shape[-1])
+        if kind in _SQUARES:
+            sides = shape[0], prod(shape[1:])
+            return self.cut.squares(*(sides if kind == _ffi_optimizers.SLOT_ROW_SQUARES else sides[::-1]))
         return tuple(shape)
 
     def alike(self, shape: Sequence[int]) -> tuple[str, ...]:
@@ -130,9 +161,13 @@ class Slots(NamedTuple):
         return prod(self.shape(name, shape)) if prod(shape) else 0
 
 
+# What stands for any value but 0 where 0 is the default, and a half is none.
+_USED = {"block_size": 1.0}
 _ALIKE = frozenset({_ffi_optimizers.SLOT_ELEMENTS})
 _OF_VECTORS = frozenset({_ffi_optimizers.SLOT_VECTOR})
-_OF_MATRICES = frozenset({_ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS})
+_SQUARES = frozenset({_ffi_optimizers.SLOT_ROW_SQUARES, _ffi_optimizers.SLOT_COLUMN_SQUARES})
+_OF_MATRICES = frozenset({_ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS, *_SQUARES})
+_SHAPED = _OF_VECTORS | _OF_MATRICES
 
 
 def new_config(number: int) -> _ffi_optimizers.Config:
@@ -169,12 +204,12 @@ def number_of(name: Any) -> int:
 
 @cache
 def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Slots:
-    """The slots of a configuration. used: for each hyperparameter that the algorithm reads, whether it is other than
-    zero: slots depend on no more of them."""
+    """The slots of a configuration, but for its cut. used: for each hyperparameter that the algorithm reads, whether it
+    is other than zero: names and kinds depend on no more of them."""
     config = new_config(number)
     config.semantics, config.flags = semantics, flags | _ffi_optimizers.WIDE_RANGES
     for (name, default), is_used in zip(of(number).defaults.items(), used, strict=True):
-        setattr(config, name, (default or 0.5) if is_used else 0.0)
+        setattr(config, name, (default or _USED.get(name, 0.5)) if is_used else 0.0)
     slot_count, slot = _ffi.Int64(), _ffi_optimizers.Slot()
     _ffi_optimizers.martlet_algorithm_slot_count(slot_count, config)
     arrays: dict[str, int] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from martlet import _algorithms, optim
+from martlet import _algorithms, _ffi_optimizers, optim
 
 HEADS = ("martlet.torch, martlet.optim", "function, martlet.nn", "C", "state, bytes an fp32 element")
 
@@ -20,7 +20,11 @@ def rows() -> list[tuple[str, ...]]:
         usual = _algorithms.slots(number, _algorithms.TORCH, kind.default_flags, used)
         least, most = 4 * len(usual.arrays), 4 * len(_algorithms.all_slots(number).arrays)
         size = f"{least}" if least == most else f"{least}, with options up to {most}"
-        if usual.are_shaped:
+        if usual.have_squares:
+            size = (
+                f"{4 * usual.kinds.count(_ffi_optimizers.SLOT_ELEMENTS)}, and 8 for each pair of rows, and of columns"
+            )
+        elif usual.are_shaped:
             size = "in matrices 4 a row and 4 a column, else 4"
         found.append((classes[number], kind.name, f"MARTLET_{kind.name.upper()}", size))
     return found

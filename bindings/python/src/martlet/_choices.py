@@ -17,6 +17,7 @@ TABLE: dict[str, dict[str | None, int]] = {
         "spectral": _ffi_optimizers.SPECTRAL,
         "spectral_unclamped": _ffi_optimizers.SPECTRAL,
     },
+    "grafting": {None: 0, "adam": _ffi_optimizers.GRAFT_ADAM},
     "ns_coefficients": {
         "simple": 0,
         "quintic": _ffi_optimizers.QUINTIC,

@@ -7,12 +7,13 @@ torch's words where torch has words for it. Nothing here knows arrays.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
 from martlet import _algorithms, _ffi, _ffi_optimizers
-from martlet._algorithms import Slots
+from martlet._algorithms import Cut, Slots
 from martlet._errors import ArgumentError
 from martlet._spellings import FLAGS, range_error
 
@@ -61,10 +62,32 @@ class Hyperparameters(NamedTuple):
         """The names of the state arrays, in the library's order."""
         semantics = semantics_number(self.semantics)
         try:
-            return _algorithms.slots(self.algorithm, semantics, self.flags, tuple(map(bool, self.values)))
+            found = _algorithms.slots(self.algorithm, semantics, self.flags, tuple(map(bool, self.values)))
+            return found._replace(cut=self._cut) if "block_size" in self._places else found
         except ArgumentError:
             self.check()  # which names the numbers that are here
             raise
+
+    @property
+    def all_slots(self) -> Slots:
+        """The slots that a state can have."""
+        return _algorithms.all_slots(self.algorithm)._replace(cut=self._cut)
+
+    @property
+    def least_slots(self) -> Slots:
+        """The slots that a state has in any case."""
+        return _algorithms.least_slots(self.algorithm)._replace(cut=self._cut)
+
+    @property
+    def _places(self) -> Mapping[str, int]:
+        return _algorithms.of(self.algorithm).places
+
+    @property
+    def _cut(self) -> Cut:
+        if "block_size" not in self._places:
+            return Cut()
+        most = int(self.max_precond_dim) if "max_precond_dim" in self._places else sys.maxsize
+        return Cut(most, int(self.block_size))
 
     def write(self, config: _ffi_optimizers.Config) -> None:
         """Fills the struct. What is not finite is refused, and what the convention does not read."""

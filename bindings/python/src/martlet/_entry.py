@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -69,10 +69,11 @@ class Entry:
         """
         self._check_unchanged()
         slots = slots.of(self.value.shape)
-        made = {
-            slot: self.state[slot] if slot in self.state else self._zeros(slots.shape(slot, self.value.shape), dtype)
-            for slot in slots.arrays
-        }
+        alike = slots.alike(self.value.shape)
+        made = {}
+        for slot in slots.arrays:
+            shape = None if slot in alike else slots.shape(slot, self.value.shape)
+            made[slot] = self.state[slot] if slot in self.state else self._zeros(shape, dtype)
         for slot in slots.scalars:
             made[slot] = self.state[slot] if slot in self.state else np.zeros(())
         return self.state if made.keys() <= self.state.keys() else self.state | made
@@ -125,7 +126,8 @@ class Entry:
 
         needed: the slots that a state must have once a step was taken. where: what the state is called in messages.
         """
-        needed, known = needed.of(self.value.shape), all_slots(algorithm).of(self.value.shape)
+        known = all_slots(algorithm)._replace(cut=needed.cut).of(self.value.shape)
+        needed = needed.of(self.value.shape)
         if isinstance(given, Mapping) and algorithm in UNCOUNTED:
             given = {"step": 1, **given}
         if not isinstance(given, Mapping) or "step" not in given:
@@ -146,7 +148,8 @@ class Entry:
             if slot in known.scalars:
                 state[slot] = _scalar(given[slot], called, copy)
             else:
-                state[slot] = self._moment(given[slot], known.shape(slot, self.value.shape), called, copy)
+                shape, alike = known.shape(slot, self.value.shape), slot in known.alike(self.value.shape)
+                state[slot] = self._moment(given[slot], shape, called, "K" if alike else "C", copy)
         return step, state
 
     def take(self, step: int, state: dict[str, NDArray]) -> None:
@@ -158,15 +161,16 @@ class Entry:
         """A copy, in plain types."""
         return {"step": self.steps, **{slot: array.copy() for slot, array in self.state.items()}}
 
-    def _zeros(self, shape: tuple[int, ...], dtype: np.dtype[Any] | None) -> NDArray:
-        """In the parameter's order of axes where they have its shape."""
-        if shape != self.value.shape:
+    def _zeros(self, shape: tuple[int, ...] | None, dtype: np.dtype[Any] | None) -> NDArray:
+        """Of a shape, or else of the parameter's, in its order of axes."""
+        if shape is not None:
             return np.zeros(shape, dtype or self.value.dtype)
         return np.zeros_like(self.value, dtype=dtype, subok=False)
 
-    def _moment(self, given: Any, shape: tuple[int, ...], where: str, copy: bool) -> NDArray:
+    def _moment(self, given: Any, shape: tuple[int, ...], where: str, order: Literal["K", "C"], copy: bool) -> NDArray:
+        """order: in which it must lie, "C", or a copy of it does."""
         try:
-            array: NDArray = np.asarray(given).copy(order="K") if copy else given
+            array: NDArray = np.asarray(given).copy(order=order) if copy else given
         except (TypeError, ValueError, RuntimeError) as error:
             raise DTypeError(f"{where} cannot be read as a numpy array: {error}") from error
         if isinstance(array, np.ndarray) and array.shape != shape:
@@ -175,6 +179,8 @@ class Entry:
                 f"state that was made for this parameter, of {shape}"
             )
         _arrays.view(array, where, written=True)
+        if order == "C" and not array.flags.c_contiguous:
+            raise FormatError(f"{where} is not contiguous; give numpy.ascontiguousarray of it")
         return array
 
 

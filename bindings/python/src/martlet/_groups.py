@@ -92,6 +92,10 @@ def completed(default: Hyperparameters, given: Group) -> Hyperparameters:
     kind, said, values = _algorithms.of(default.algorithm), {}, {}
     for name, called, value in _spellings.given_numbers(kind, given):
         said[name], values[name] = value, _spellings.number(value, called)
+    for name, other in _spellings.as_another(kind).items():
+        follows = getattr(default, name) == getattr(default, other)
+        if values.get(name, -1.0 if follows else 0.0) < 0:
+            values[name] = values.get(other, getattr(default, other))
     flags = {_spellings.ALIASES.get(key, key): value for key, value in given.items() if value is not None}
     row = default.changed(values)
     row = row._replace(flags=_flags(row, flags), semantics=flags.get("semantics", row.semantics))
@@ -169,7 +173,7 @@ def as_group(row: Hyperparameters) -> dict[str, Any]:
             parts = tuple(getattr(row, name) for name in several[key])
             group[key] = (parts[0] or None, *parts[1:]) if key in _spellings.NONE_IS_ZERO else parts
         elif key not in _OPTIONAL or getattr(row, key) != bool(_spellings.FLAGS[key] & kind.default_flags):
-            value = getattr(row, _spellings.ALIASES.get(key, key))
+            value = getattr(row, _spellings.aliases(kind).get(key, key))
             group[key] = None if value == 0 and key in _spellings.NONE_IS_ZERO - {"eps"} else value
     return group
 

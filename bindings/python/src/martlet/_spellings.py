@@ -27,12 +27,18 @@ ALIASES = {
     "d": "clipping_threshold",
     "clip_threshold": "clipping_threshold",
 }
-# What groups call a hyperparameter, where torch has another name for it.
+# What groups call a hyperparameter, where torch has another name for it, or the rule's reference.
 TORCHS = {"clipping_threshold": "d"}
+_TORCHS_OF = {
+    _ffi_optimizers.SOAP: {"beta3": "shampoo_beta"},
+    _ffi_optimizers.SHAMPOO: {"rho": "shampoo_beta", "eps2": "graft_eps"},
+}
 # Those of one algorithm alone.
 _ALIASES_OF = {
     _ffi_optimizers.RMSPROP: {"rho": "alpha"},
     _ffi_optimizers.ADAFACTOR: {"epsilon_1": "eps", "epsilon_2": "eps2"},
+    _ffi_optimizers.SOAP: {"shampoo_beta": "beta3"},
+    _ffi_optimizers.SHAMPOO: {"shampoo_beta": "rho", "graft_eps": "eps2"},
 }
 # Several hyperparameters under one key: those of them that the algorithm reads, where it reads more than one.
 LISTS = {
@@ -43,7 +49,13 @@ LISTS = {
     "step_sizes": ("step_size_min", "step_size_max"),
 }
 # What stands under a key of its own in an algorithm, though it is one of a list elsewhere.
-_ALONE = {_ffi_optimizers.PRODIGY: frozenset({"beta3"})}
+_ALONE = {
+    _ffi_optimizers.PRODIGY: frozenset({"beta3"}),
+    _ffi_optimizers.SOAP: frozenset({"beta3"}),
+    _ffi_optimizers.SHAMPOO: frozenset({"eps", "eps2"}),
+}
+# What is another hyperparameter's value where it is None or less than 0.
+_AS_ANOTHER = {_ffi_optimizers.SOAP: {"beta3": "beta2"}}
 # Where None stands for 0, by which the library takes a number of its own: the first eps of several, and a beta3 alone.
 NONE_IS_ZERO = frozenset({"eps", "beta3"})
 FLAGS = {
@@ -53,12 +65,15 @@ FLAGS = {
     "rectify": _ffi_optimizers.RECTIFY,
     "safeguard_warmup": _ffi_optimizers.SAFEGUARD_WARMUP,
     "use_bias_correction": _ffi_optimizers.BIAS_CORRECTION,
+    "correct_bias": _ffi_optimizers.BIAS_CORRECTION,
     "maximize": _ffi_optimizers.MAXIMIZE,
     "decoupled_weight_decay": _ffi_optimizers.DECOUPLED_DECAY,
     "cautious_weight_decay": _ffi_optimizers.CAUTIOUS_DECAY,
     "corrected_weight_decay": _ffi_optimizers.CORRECTED_DECAY,
     "cautious": _ffi_optimizers.CAUTIOUS_UPDATE,
 }
+# The one of several names of a flag that an algorithm's reference has.
+_FLAGS_OF = {_ffi_optimizers.SOAP: {"use_bias_correction": "correct_bias"}}
 # Hyperparameters that groups of torch's shape have only where they are not the algorithm's own.
 _LEFT_OUT = ("blocks",)
 # What an algorithm is by name, and is not asked.
@@ -102,19 +117,34 @@ def lists(kind: Algorithm) -> dict[str, tuple[str, ...]]:
 def number_keys(algorithm: int) -> tuple[str, ...]:
     """The keys of a group under which all hyperparameters of an algorithm stand."""
     kind = _algorithms.of(algorithm)
-    key_of = {name: key for key, names in lists(kind).items() for name in names}
-    return tuple(dict.fromkeys(key_of.get(name, TORCHS.get(name, name)) for name in kind.places))
+    return number_keys_of(kind, kind.places)
+
+
+def number_keys_of(kind: Algorithm, names: Iterable[str]) -> tuple[str, ...]:
+    """The keys under which these hyperparameters stand."""
+    key_of = {name: key for key, several in lists(kind).items() for name in several}
+    torchs = TORCHS | _TORCHS_OF.get(kind.number, {})
+    return tuple(dict.fromkeys(key_of.get(name, torchs.get(name, name)) for name in names))
 
 
 def flag_keys(algorithm: int) -> tuple[str, ...]:
     """The flags that an algorithm reads."""
-    return tuple(key for key, bit in FLAGS.items() if bit & _free_flags(_algorithms.of(algorithm)))
+    own = _FLAGS_OF.get(algorithm, {})
+    others = {new for names in _FLAGS_OF.values() for new in names.values()} - set(own.values()) | own.keys()
+    return tuple(
+        key for key, bit in FLAGS.items() if bit & _free_flags(_algorithms.of(algorithm)) and key not in others
+    )
 
 
 def left_out(algorithm: int) -> dict[str, int]:
     """What torch's groups have only where it is not the algorithm's own, and what that is."""
     own = _algorithms.of(algorithm).defaults
     return {key: int(own[key]) for key in _LEFT_OUT if key in own}
+
+
+def as_another(kind: Algorithm) -> dict[str, str]:
+    """The hyperparameters of an algorithm that are another's value where they say none, and which."""
+    return _AS_ANOTHER.get(kind.number, {})
 
 
 def required_keys(algorithm: int) -> tuple[str, ...]:
@@ -238,6 +268,9 @@ class Reader:
         self.lists: dict[str, dict[str, int]] = {}
         self.flags: dict[str, int] = {}
         self._defaults = tuple(self.kind.defaults.values())
+        self._others = as_another(self.kind)
+        # What None stands for.
+        self._none = dict.fromkeys(NONE_IS_ZERO, 0.0) | dict.fromkeys(number_keys_of(self.kind, self._others), -1.0)
         several = lists(self.kind)
         self._optional = frozenset(optional)
         self.choices = tuple(key for key in _choices.keys(algorithm) if key in {*keys, *self._optional})
@@ -266,13 +299,16 @@ class Reader:
                 continue
             value = group[key]
             if type(value) is not float:
-                value = 0.0 if value is None and key in NONE_IS_ZERO else number(value, key)
+                value = self._none[key] if value is None and key in self._none else number(value, key)
             found[place] = value
         for key, places in self.lists.items():
             parts = self.parts(group, key)
             for index, place in enumerate(places.values()):
                 part = parts[index]
                 found[place] = part if type(part) is float else number(part, f"{key}[{index}]")
+        for name, other in self._others.items():
+            if found[self.kind.places[name]] < 0:
+                found[self.kind.places[name]] = found[self.kind.places[other]]
         return tuple(found)
 
     def _says(self, group: Mapping[str, Any], key: str) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from martlet import _algorithms, _spellings
-from martlet._algorithms import least_slots
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
 from martlet._errors import FormatError
@@ -78,7 +77,7 @@ def unpack(
         raise FormatError(f"the loaded state has a state for {unknown[0]!r}, which is in none of its param_groups")
     entries = [entry for row in members for entry in row]
     return rows, [
-        _unpacked(entry, state.get(key), algorithms[entry.group]) for key, entry in zip(places, entries, strict=True)
+        _unpacked(entry, state.get(key), rows[entry.group]) for key, entry in zip(places, entries, strict=True)
     ]
 
 
@@ -108,9 +107,9 @@ def _parts(given: Any, algorithms: Sequence[int]) -> tuple[list[Mapping[str, Any
     return list(groups), state
 
 
-def _unpacked(entry: Entry, given: Any, algorithm: int) -> tuple[Entry, int, dict[str, Any]]:
+def _unpacked(entry: Entry, given: Any, row: Hyperparameters) -> tuple[Entry, int, dict[str, Any]]:
     if given is None:
         return entry, 0, {}
     if isinstance(given, Mapping) and "step" in given:
         given = {**given, "step": exact_step(given["step"], given.get("step_exact"))}
-    return entry, *entry.parse(given, algorithm, least_slots(algorithm), f"the state of {entry.name}", copy=True)
+    return entry, *entry.parse(given, row.algorithm, row.least_slots, f"the state of {entry.name}", copy=True)

@@ -48,7 +48,9 @@ __all__ = [
     "schedule_free_radam",
     "schedule_free_sgd",
     "sgd",
+    "shampoo",
     "simplified_ademamix",
+    "soap",
     "stable_adamw",
 ]
 
@@ -143,7 +145,9 @@ schedule_free_adamw = _function_of(_ffi_optimizers.SCHEDULE_FREE_ADAMW)
 schedule_free_radam = _function_of(_ffi_optimizers.SCHEDULE_FREE_RADAM)
 schedule_free_sgd = _function_of(_ffi_optimizers.SCHEDULE_FREE_SGD)
 sgd = _function_of(_ffi_optimizers.SGD)
+shampoo = _function_of(_ffi_optimizers.SHAMPOO)
 simplified_ademamix = _function_of(_ffi_optimizers.SIMPLIFIED_ADEMAMIX)
+soap = _function_of(_ffi_optimizers.SOAP)
 stable_adamw = _function_of(_ffi_optimizers.STABLE_ADAMW)
 
 

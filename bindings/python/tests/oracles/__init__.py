@@ -21,6 +21,8 @@ from oracles.recent import (
     schedule_free_sgd,
     simplified_ademamix,
 )
+from oracles.shampoo import shampoo
+from oracles.soap import soap
 
 __all__ = [
     "LONG",
@@ -53,7 +55,9 @@ __all__ = [
     "schedule_free_radam",
     "schedule_free_sgd",
     "sgd",
+    "shampoo",
     "simplified_ademamix",
+    "soap",
     "stable_adamw",
     "step",
     "steps",

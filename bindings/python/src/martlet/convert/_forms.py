@@ -30,12 +30,13 @@ class Form(NamedTuple):
 
     name      the library's: of a class, or in optax of a function
     slots     our slots, and "step", to the library's names. "-" before one: of the other sign; "group.": one number for
-              a whole group
+              a whole group; ".0" and ".1" after one: parts of a list of two, empty where a slot is not there
     options   our keys of hyperparameters and flags to the library's, where those are called otherwise
     ours      our options as the library has them without saying so. Of a tuple, any will do
     theirs    the library's options as they must be, for the rule to be Martlet's. Of a tuple, any will do
     flat      arrays of theirs that have one dimension whatever the parameter has, or none where all is 0
     wrapped   numbers of theirs that are tensors of one element
+    bases     slots of theirs that hold the bases in which ours has its momentum, where theirs is in none
     low       an option of theirs that must be off where parameters have 16 bits, and counts nowhere else
     first     the library's count before the first step
     made      slots that the library does not keep, from the number of steps and the hyperparameters
@@ -56,6 +57,7 @@ class Form(NamedTuple):
     marks: tuple[str, ...] = ()
     flat: tuple[str, ...] = ()
     wrapped: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
     low: str = ""
     differs: str = ""
 

@@ -88,12 +88,12 @@ class Ours:
         state = {}
         for (place, group), entry in zip(self.places, entries, strict=True):
             if entry:
-                self._check_slots(entry, group)
+                self._check_slots(entry, group, tuple(self._parameters[place].shape))
                 state[place] = self._in_our_types(entry)
         return {"state": state, "param_groups": self.groups}
 
-    def _check_slots(self, entry: Entry, group: Group) -> None:
-        wanted, found = set(self.row(group).slots.names), entry.keys() - {"step"}
+    def _check_slots(self, entry: Entry, group: Group, shape: tuple[int, ...]) -> None:
+        wanted, found = set(self.row(group).slots.of(shape).names), entry.keys() - {"step"}
         if wanted != found:
             raise FormatError(
                 f"the other optimizer's state has {listed(found)}, and {self.kind.name} with these options keeps "
@@ -223,6 +223,19 @@ def as_tensor(value: Any) -> Any:
         return value
     array = np.array(value)
     return torch.from_numpy(array if array.dtype.kind in "fc" else array.astype(np.float32))
+
+
+def turned(entry: Entry, form: Form, *, into: bool) -> Entry:
+    """An entry with its momentum turned into its bases, or out of them, where the library has it in none."""
+    if not entry or not form.bases:
+        return entry
+    made = as_tensor(entry["exp_avg"])
+    left, right = (as_tensor(entry[slot]) if slot in entry else None for slot in form.bases)
+    if left is not None:
+        made = (left.T if into else left) @ made
+    if right is not None:
+        made = made @ (right if into else right.T)
+    return entry | {"exp_avg": made}
 
 
 def _other_rule(form: Form, key: str, found: Any, wanted: Any) -> ArgumentError:

@@ -19,6 +19,8 @@ from martlet.convert._torch_forms import TORCH
 
 # What stands in a group beside options, and goes with it.
 _CARRIED = ("initial_lr", "train_mode")
+# The ends of paths to parts of a list.
+_PARTS = (".0", ".1")
 _16_BITS = ("torch.bfloat16", "torch.float16")
 
 
@@ -57,7 +59,7 @@ def to_torch(ours: Any, theirs: Any) -> dict[str, Any]:
         groups.append(_told_group(mine, own, given, entries, library, form, vars(theirs)))
         for key, entry in zip(given["params"], entries, strict=True):
             if entry:
-                state[key] = _told_entry(entry, form, mine.numbers(own))
+                state[key] = _told_entry(entry | {"step": entry["step"] + form.first}, form, mine.numbers(own))
     return {"state": state, "param_groups": groups}
 
 
@@ -151,7 +153,8 @@ def _converted(
                 raise FormatError(f"{library}'s state of parameter {key!r} is a {type(entry).__name__}; wanted a dict")
             _check_low(form, library, group, (entry or {}).values())
             read = _reader(form, group, entry or {})
-            entries.append(_ours.from_paths(form, ours.row(own), read, numbers) if entry else {})
+            made = _ours.from_paths(form, ours.row(own), read, numbers) if entry else {}
+            entries.append(_ours.turned(made, form, into=True))
     return ours.state_dict(entries)
 
 
@@ -170,6 +173,8 @@ def _reader(form: Form, group: Mapping[str, Any], entry: Mapping[str, Any]) -> C
     def read(path: str) -> Any:
         if path.startswith("group."):
             return group.get(path.removeprefix("group."))
+        if path[-2:] in _PARTS:
+            return _part(entry.get(path[:-2]), path, form)
         value = entry.get(path)
         if path not in form.flat or value is None:
             return value
@@ -178,6 +183,18 @@ def _reader(form: Form, group: Mapping[str, Any], entry: Mapping[str, Any]) -> C
         return value.reshape(shape) if value.dim() else value.expand(shape).clone()
 
     return read
+
+
+def _part(given: Any, path: str, form: Form) -> Any:
+    """One of a list of two, or None where that is empty."""
+    if not isinstance(given, list | tuple) or len(given) != len(_PARTS):
+        count = f" of {len(given)}" if isinstance(given, list | tuple) else ""
+        raise UnsupportedError(
+            f"{form.name}'s state has {path[:-2]} as a {type(given).__name__}{count}; wanted a list of two, as "
+            "that of a parameter of two dimensions"
+        )
+    part = given[_PARTS.index(path[-2:])]
+    return part if len(part) else None
 
 
 def _told_group(
@@ -233,9 +250,12 @@ def _check_base_rate(entries: Sequence[Entry], attributes: Mapping[str, Any], in
 def _told_entry(entry: Entry, form: Form, numbers: Mapping[str, float]) -> Entry:
     """A parameter's state in their words. Where they want a tensor for a number, they make it as they load."""
     made: Entry = {}
-    for slot, value in entry.items():
+    made |= {path[:-2]: [[], []] for path in form.slots.values() if path[-2:] in _PARTS}
+    for slot, value in _ours.turned(entry, form, into=False).items():
         name, sign = _ours.signed(form.slots.get(slot, "group."))
-        if not name.startswith("group."):
+        if name[-2:] in _PARTS:
+            made[name[:-2]][_PARTS.index(name[-2:])] = _ours.as_tensor(value)
+        elif not name.startswith("group."):
             made[name] = value if np.ndim(value) == 0 and not hasattr(value, "dim") else sign * _ours.as_tensor(value)
             made |= {name: made[name].flatten()} if name in form.flat else {}
     return made | {

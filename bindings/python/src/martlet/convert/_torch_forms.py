@@ -189,6 +189,8 @@ TIMM = (
 # ---- pytorch_optimizer: the count of steps stands in the group ----
 
 _APART = {"decoupled_weight_decay": "weight_decouple"}
+_SQUARES = {"gram_rows": "GG.0", "gram_columns": "GG.1", "basis_rows": "Q.0", "basis_columns": "Q.1"}
+_WHOLE = {"block_size": 0.0}
 _BOUND = {**_APART, "amsgrad": "ams_bound"}
 _COUNTED = {"step": "group.step"}
 _SCALED = {"fixed_decay": False, "adanorm": (None, False), "cautious": (None, False), "use_gc": (None, False)}
@@ -302,6 +304,26 @@ PYTORCH_OPTIMIZER = (
         marks=_MARK,
     ),
     Form(
+        "SOAP",
+        _ffi.SOAP,
+        _same(*_ADAM, **_COUNTED, **_SQUARES),
+        {"max_precond_dim": "max_precondition_dim"},
+        _WHOLE,
+        {"normalize_gradient": False, "merge_dims": False},
+        told={
+            "precondition_frequency": lambda t, numbers: int(numbers["precondition_frequency"]),
+            "shampoo_beta": lambda t, numbers: numbers["beta3"],
+        },
+        bases=("basis_rows", "basis_columns"),
+        marks=("step", "max_precondition_dim"),
+    ),
+    Form(
+        "Shampoo",
+        _ffi.SHAMPOO,
+        marks=("matrix_eps",),
+        differs="pytorch_optimizer's Shampoo has eps in its matrices, and its last step for a momentum",
+    ),
+    Form(
         "AdaFactor",
         _ffi.ADAFACTOR,
         marks=_MARK,
@@ -317,6 +339,18 @@ PYTORCH_OPTIMIZER = (
 )
 
 # ---- the authors' own ----
+
+SOAP = (
+    Form(
+        "SOAP",
+        _ffi.SOAP,
+        _same(*_ADAM, **_OWN_STEP, **_SQUARES),
+        ours=_WHOLE,
+        theirs={"normalize_grads": False, "merge_dims": False},
+        first=-1,
+        marks=("normalize_grads", "precondition_1d", "max_precond_dim"),
+    ),
+)
 
 LION_PYTORCH = (Form("Lion", _ffi.LION, _same("exp_avg"), ours=_DECOUPLED, theirs={"decoupled_wd": False}),)
 ADABELIEF_PYTORCH = (
@@ -338,4 +372,5 @@ TORCH: Mapping[str, tuple[Form, ...]] = {
     "pytorch_optimizer": PYTORCH_OPTIMIZER,
     "lion_pytorch": LION_PYTORCH,
     "adabelief_pytorch": ADABELIEF_PYTORCH,
+    "soap": SOAP,
 }

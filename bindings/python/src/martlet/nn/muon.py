@@ -11,10 +11,11 @@ from martlet import _algorithms, _arguments, _ffi_models, _ffi_optimizers, _grou
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, UnsupportedError
 from martlet._model import View
-from martlet._routing import ADAMW, MUON, Route, Rules
+from martlet._routing import ADAMW, Owner, Route, Rules
 from martlet.nn import _optimizer
 from martlet.nn._optimizer import Optimizer, hyperparameter
 
+_OWNER = Owner("Muon", "muon")
 # What both algorithms are told.
 _SHARED = {
     "maximize": False, "flush_denormals": None, "cautious_weight_decay": False, "corrected_weight_decay": False,
@@ -132,7 +133,7 @@ class Muon(
             except (re.error, TypeError) as error:
                 raise ArgumentError(f"exclude_layers has {pattern!r}, no regular expression: {error}") from None
         self.exclude_embeddings = _arguments.flag(exclude_embeddings, "exclude_embeddings")
-        self._rules = Rules(rules, None)
+        self._rules = Rules(_OWNER, rules)
 
     rms_rate = property(lambda self: 0.2, doc="The size of a step: that of AdamW's.")
     muon_a = hyperparameter("muon_a", "ns_a")
@@ -181,17 +182,17 @@ class Muon(
                 raise ArgumentError(f"exclude_layers has {pattern!r}, which is in none of the parameters: {names}")
         routes = self._rules.routes(named, {name: self._route(parameter) for name, parameter in named})
         self._why = {name: route.why for (name, _), route in zip(named, routes, strict=True)}
-        return [int(route.algorithm == ADAMW) for route in routes]
+        return [int(not route.is_matrix) for route in routes]
 
     def _route(self, parameter: _Parameter) -> Route:
         """Where Keras's Muon sends a parameter."""
         name, shape = parameter
         if len(shape) != 2:
-            return Route(ADAMW, "a vector" if len(shape) < 2 else "no matrix, and no rule gives it to Muon")
+            return Route(False, "a vector" if len(shape) < 2 else "no matrix, and no rule gives it to Muon")
         if self.exclude_embeddings and "embedding" in name.lower():
-            return Route(ADAMW, "an embedding by its name")
+            return Route(False, "an embedding by its name")
         found = next((pattern for pattern in self.exclude_layers if re.search(pattern, name)), None)
-        return Route(MUON, "a matrix") if found is None else Route(ADAMW, f"exclude_layers has {found!r}")
+        return Route(True, "a matrix") if found is None else Route(False, f"exclude_layers has {found!r}")
 
     def describe(self) -> str:
         """A table of the parameters of the model that this trains: name, shape, the algorithm that steps it, and why.
@@ -201,6 +202,6 @@ class Muon(
             raise OrderError("the optimizer trains no model yet; call describe() after the first training step")
         views = model.views(_ffi_models.BUFFER_PARAMETERS)
         return _routing.table(
-            (view.name, view.sizes, (MUON, ADAMW)[view.group], 1, self._why.get(view.name, "its file"))
+            (view.name, view.sizes, (_OWNER.name, ADAMW)[view.group], 1, self._why.get(view.name, "its file"))
             for view in views
         )

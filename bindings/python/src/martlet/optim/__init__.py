@@ -15,6 +15,8 @@ from martlet.optim.prodigy import Prodigy
 from martlet.optim.rprop import Rprop
 from martlet.optim.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from martlet.optim.sgd import ASGD, SGD
+from martlet.optim.shampoo import Shampoo
+from martlet.optim.soap import SOAP
 
 __all__ = [
     "ADOPT",
@@ -23,6 +25,7 @@ __all__ = [
     "LARS",
     "MARS",
     "SGD",
+    "SOAP",
     "AdEMAMix",
     "AdaBelief",
     "AdaBound",
@@ -46,6 +49,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SGDScheduleFree",
+    "Shampoo",
     "SimplifiedAdEMAMix",
     "StableAdamW",
 ]

@@ -6,18 +6,13 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
-from martlet import _algorithms, _ffi_optimizers, _groups, _routing, _scheduled
-from martlet._config import Hyperparameters, defaults
-from martlet._entry import Entry
-from martlet._errors import ArgumentError, MartletError
-from martlet._routing import ADAMW, MUON, Route, Rules
+from martlet import _algorithms, _ffi_optimizers, _routing
+from martlet._routing import Owner, Rules
 from martlet._spellings import OMITTED
-from martlet.optim._optimizer import Optimizer, with_schedule
-
-_SHARED = ("maximize", "flush_denormals", "cautious_weight_decay", "corrected_weight_decay")
+from martlet.optim._matrices import MatrixOptimizer
 
 
-class Muon(Optimizer, algorithm=_ffi_optimizers.MUON):
+class Muon(MatrixOptimizer, algorithm=_ffi_optimizers.MUON):
     """Muon (Jordan et al., 2024) for matrices, and AdamW for the rest, over numpy arrays.
 
     params                 each array goes to Muon or to AdamW by the rules below, which describe() prints. Groups go
@@ -52,6 +47,8 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON):
 
     params and what else there is are martlet.optim.Optimizer's.
     """
+
+    _owner = Owner("Muon", "muon")
 
     def __init__(
         self,
@@ -91,79 +88,6 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON):
             usual = _algorithms.of(self._algorithm).defaults["weight_decay"]
             adamw_weight_decay = usual if weight_decay is OMITTED else weight_decay
         adamw = {"lr": adamw_lr, "betas": adamw_betas, "eps": adamw_eps, "weight_decay": adamw_weight_decay}
-        adamw |= {key: options[key] for key in _SHARED if key in options}
-        self._others = {_ffi_optimizers.ADAMW: _options(adamw)}
-        self._why: dict[str, str] = {}
         if isinstance(blocks, Real):
             given["blocks"], blocks = blocks, None
-        self._start = Rules(rules, blocks)
-        super().__init__(params, given)
-        del self._start
-
-    def _take_params(self, params: Any) -> None:
-        groups = _groups.groups_of(params)
-        if not groups or _groups.are_groups(params):
-            if self._start:
-                raise ArgumentError("rules and blocks go by names: give params, and no groups")
-            super()._take_params(groups or None)
-            if self._open:
-                self._add_group(Route(ADAMW, ""))
-            return
-        self._open = False
-        named = _groups.named_arrays(groups[0]["params"], "params")
-        new = self._parameters.new(named, 0)
-        unnamed = [entry for entry, (name, _) in zip(new, named, strict=True) if name is None]
-        routes = self._start.routes([(entry.name, entry.value) for entry in new], _by_dimensions(unnamed))
-        keys = sorted({(route.algorithm == ADAMW, route.blocks): route for route in routes}.items())
-        places = {}
-        for key, route in keys:
-            places[key] = len(self.param_groups)
-            self._add_group(route)
-        for entry, route in zip(new, routes, strict=True):
-            entry.group = places[route.algorithm == ADAMW, route.blocks]
-            self._why[entry.name] = route.why
-            if route.algorithm == MUON and route.blocks == 1:
-                _routing.check_blocks(entry.name, entry.value.shape, int(self.defaults["blocks"]))
-        self._keep(new)
-
-    def _add_group(self, route: Route) -> None:
-        """A group to which parameters come later."""
-        group = {"params": {}, "algorithm": route.algorithm}
-        self.add_param_group(group | ({"blocks": route.blocks} if route.blocks > 1 else {}))
-
-    def _place(self, new: list[Entry]) -> None:
-        routes = Rules(None, None).routes([(entry.name, entry.value) for entry in new], _by_dimensions(new))
-        for entry, route in zip(new, routes, strict=True):
-            entry.group = int(route.algorithm == ADAMW)
-            self._why[entry.name] = route.why
-
-    def _check_new(self, new: list[Entry], row: Hyperparameters) -> None:
-        if row.algorithm == self._algorithm:
-            for entry in new:
-                _routing.check_matrix(entry.name, entry.value.shape)
-                _routing.check_blocks(entry.name, entry.value.shape, int(row.blocks))
-
-    def describe(self) -> str:
-        """A table of all parameters: name, shape, the algorithm that steps it, and why."""
-        rows = []
-        for entry in self._parameters.entries:
-            group = self.param_groups[entry.group]
-            algorithm, why = group.get("algorithm", MUON), self._why.get(entry.name, "its group")
-            rows.append((entry.name, entry.value.shape, algorithm, int(group.get("blocks", 1)), why))
-        return _routing.table(rows)
-
-
-def _by_dimensions(unnamed: list[Entry]) -> dict[str, Route]:
-    """The routes of arrays without names of their own."""
-    return {
-        entry.name: Route(MUON, "a matrix") if entry.value.ndim > 1 else Route(ADAMW, "a vector") for entry in unnamed
-    }
-
-
-def _options(adamw: dict[str, Any]) -> dict[str, Any]:
-    """AdamW's options, as its groups have them."""
-    try:
-        row = _groups.completed(defaults(_ffi_optimizers.ADAMW), _scheduled.at(adamw, 0))
-    except MartletError as error:
-        raise type(error)(f"for AdamW, beside Muon: {error}") from None
-    return with_schedule(_groups.as_group(row), _scheduled.schedule_of(adamw))
+        super().__init__(params, given, Rules(self._owner, rules, blocks), adamw)

@@ -16,6 +16,8 @@ from martlet.torch.prodigy import Prodigy
 from martlet.torch.rprop import Rprop
 from martlet.torch.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from martlet.torch.sgd import ASGD, SGD
+from martlet.torch.shampoo import Shampoo
+from martlet.torch.soap import SOAP
 
 __all__ = [
     "ADOPT",
@@ -24,6 +26,7 @@ __all__ = [
     "LARS",
     "MARS",
     "SGD",
+    "SOAP",
     "AdEMAMix",
     "AdaBelief",
     "AdaBound",
@@ -46,6 +49,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SGDScheduleFree",
+    "Shampoo",
     "SimplifiedAdEMAMix",
     "StableAdamW",
 ]

@@ -43,7 +43,7 @@ def _check(kind: Kind, group: options.Group, index: int, state: dict[Any, Any]) 
     for parameter, name in states.named(group, index).items():
         if parameter.grad is not None:
             refuse_sparse(parameter.grad, name, kind.title)
-            states.check_complete(states.entry_of(state, parameter, name), parameter, name, kind)
+            states.check_complete(states.entry_of(state, parameter, name), parameter, group, name, kind)
     return kind.peer
 
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch import Tensor
 
 from martlet import _ffi_optimizers, _routing
-from martlet._errors import ArgumentError, DTypeError, MartletError, UnsupportedError
-from martlet._routing import ADAMW, MUON, Route, Rules
-from martlet.torch import roles
-from martlet.torch import state as states
-from martlet.torch._optimizer import Optimizer
-
-Named = list[tuple[str, Tensor]]
+from martlet._errors import ArgumentError
+from martlet._routing import ADAMW, Owner, Rules
+from martlet.torch.matrices import MatrixOptimizer
 
 # The arguments of the constructor that are not options of Muon's groups.
 _ROUTING = ("params", "rules", "blocks", "adamw_lr", "adamw_betas", "adamw_eps", "adamw_weight_decay")
 
 
-class Muon(Optimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, "Muon", None)):
+class Muon(MatrixOptimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, "Muon", None)):
     """Muon (Jordan et al., 2024) for matrices, and AdamW for the rest, with the arguments of torch.optim.Muon.
 
     params           a module, its named_parameters(), or a dict of names: each parameter goes to Muon or to AdamW by
@@ -64,6 +59,8 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, 
     What else there is is martlet.torch.Optimizer's.
     """
 
+    _owner = Owner("Muon", "muon")
+
     def __init__(
         self,
         params: Any,
@@ -91,36 +88,9 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, 
             "eps": adamw_eps,
             "weight_decay": weight_decay if adamw_weight_decay is None else adamw_weight_decay,
         }
-        other = self._kind.of({"algorithm": ADAMW})
-        adamw |= {key: value for key, value in options.items() if key in other.own or key == "maximize"}
-        try:
-            self._others = {ADAMW: other.defaults(adamw)}
-        except MartletError as error:
-            raise type(error)(f"for AdamW, beside Muon: {error}") from None
-        self._why: dict[Tensor, str] = {}
         if isinstance(blocks, Real):
             given["blocks"], blocks = blocks, None
-        super().__init__(self._routed(params, Rules(rules, blocks)), given)
-
-    def _routed(self, params: Any, rules: Rules) -> Any:
-        """Groups of what has names; what has none is given back as it came."""
-        named, known = _named(params)
-        if named is None:
-            if rules:
-                raise ArgumentError(
-                    "rules and blocks go by names, and params has none; give the model, or model.named_parameters()"
-                )
-            return known
-        routes = rules.routes(named, known)
-        groups: dict[tuple[bool, int], dict[str, Any]] = {}
-        for (name, parameter), route in zip(named, routes, strict=True):
-            self._why[parameter] = route.why
-            group = groups.setdefault((route.algorithm == ADAMW, route.blocks), {"params": []})
-            group["params"].append((name, parameter))
-            group["algorithm"] = route.algorithm
-            if route.blocks > 1:
-                group["blocks"] = route.blocks
-        return [groups[key] for key in sorted(groups)]
+        super().__init__(params, given, Rules(self._owner, rules, blocks), adamw)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own, for Muon, or for the "algorithm" that the group says."""
@@ -129,74 +99,14 @@ class Muon(Optimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, 
                 index = len(self.param_groups)
                 raise ArgumentError(f"param_groups[{index}] has 'use_muon' and 'algorithm'; wanted one of the two")
             param_group = {key: value for key, value in param_group.items() if key != "use_muon"} | {
-                "algorithm": MUON if param_group["use_muon"] else ADAMW
+                "algorithm": self._owner.name if param_group["use_muon"] else ADAMW
             }
         super().add_param_group(param_group)
 
-    def _check_parameters(self, group: dict[str, Any], index: int) -> None:
-        super()._check_parameters(group, index)
-        if self._kind.of(group) is not self._kind:
-            return
-        for parameter, name in states.named(group, index).items():
-            shape = tuple(parameter.shape)
-            if parameter.dim() != 2 and "algorithm" not in group:
-                raise ArgumentError(
-                    f"Muon only supports 2D parameters whereas we found a parameter with size: {parameter.size()}, "
-                    f"{name}; give the model or its named_parameters(), and AdamW steps what is no matrix, or groups "
-                    "with 'algorithm': 'adamw', and 'muon' for kernels"
-                )
-            _routing.check_matrix(name, shape)
-            _routing.check_blocks(name, shape, int(group.get("blocks", 1)))
-            if parameter.is_complex():
-                raise UnsupportedError(f"Muon does not support complex parameters, and {name} is one")
-
-    def describe(self) -> str:
-        """A table of all parameters: name, shape, the algorithm that steps it, and why."""
-        rows = []
-        for index, group in enumerate(self.param_groups):
-            algorithm, names = self._kind.of(group).name, group.get("param_names")
-            for place, parameter in enumerate(group["params"]):
-                name = names[place] if names else states.name_of(group, index, place)
-                why = self._why.get(parameter, "its group")
-                rows.append((name, tuple(parameter.shape), algorithm, int(group.get("blocks", 1)), why))
-        return _routing.table(rows)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_why": self._why}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        why = state.pop("_why", None)
-        super().__setstate__(state)
-        if why is not None or "_why" not in self.__dict__:
-            self._why = why or {}
-
-
-def _named(params: Any) -> tuple[Named | None, Any]:
-    """The parameters by name, and what their layers say of them; None where they have no names, and then what was
-    given."""
-    known: dict[str, Route] = {}
-    named: list[Any]
-    if isinstance(params, nn.Module):
-        named = list(params.named_parameters())
-        _refuse_lazy(named)
-        known = roles.of(params)
-    elif isinstance(params, Mapping):
-        named = list(params.items())
-    elif isinstance(params, Iterable) and not isinstance(params, Tensor):
-        named = list(params)
-        if not named or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in named):
-            return None, named
-    else:
-        return None, params
-    for name, parameter in named:
-        if not isinstance(name, str) or not isinstance(parameter, Tensor):
-            raise DTypeError(f"params has {name!r}: {type(parameter).__name__}; wanted names with their tensors")
-    _refuse_lazy(named)
-    return named, known
-
-
-def _refuse_lazy(named: Named) -> None:
-    for name, parameter in named:
-        if is_lazy(parameter):
-            raise ArgumentError(f"{name} has no shape yet; run the model once before its optimizer is made")
+    def _check_plain(self, parameter: Tensor, group: dict[str, Any], name: str) -> None:
+        if parameter.dim() != 2 and "algorithm" not in group:
+            raise ArgumentError(
+                f"Muon only supports 2D parameters whereas we found a parameter with size: {parameter.size()}, "
+                f"{name}; give the model or its named_parameters(), and AdamW steps what is no matrix, or groups "
+                "with 'algorithm': 'adamw', and 'muon' for kernels"
+            )

@@ -37,7 +37,7 @@ class Kind:
                  and load by key (torch.distributed.checkpoint) then find in one class's files what the other looks for
     peer         torch's class; None: torch does not have the algorithm
     shows_step   whether a state has the count of its steps, as "step"
-    slots        all slots that a state can have; least: those that it has in any case
+    slots        all slots that a state can have
     """
 
     def __init__(
@@ -68,9 +68,12 @@ class Kind:
     def slots(self) -> Slots:
         return _algorithms.all_slots(self.reader.kind.number)
 
-    @cached_property
-    def least(self) -> Slots:
-        return _algorithms.least_slots(self.reader.kind.number)
+    def slots_of(self, group: Group, *, least: bool = False) -> Slots:
+        """All slots that a state can have under a group's sizes of blocks; least: those that it has in any case."""
+        if not self.slots.have_squares:
+            return _algorithms.least_slots(self.reader.kind.number) if least else self.slots
+        row = Hyperparameters(self.reader.kind.number, self.reader.values(group), self.reader.kind.default_flags)
+        return row.least_slots if least else row.all_slots
 
     @property
     def number_keys(self) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class Plan:
         check_parameter(parameter, name)
         if every.are_shaped and parameter.is_complex():
             raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
-        states.check_complete(entry, parameter, name, kind)
+        states.check_complete(entry, parameter, group, name, kind)
         gradient = readable(parameter.grad, parameter, name, kind.title)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
         states.check_slots(entry, wanted, parameter, name)
@@ -104,9 +104,10 @@ class Plan:
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
         added = self._counted(entry, name, parameter, group, slots)
+        alike = slots.alike(parameter.shape)
         for slot in slots.arrays:
             if entry.get(slot) is None:
-                shape = slots.shape(slot, parameter.shape)
+                shape = None if slot in alike else slots.shape(slot, parameter.shape)
                 added[slot] = states.moment(parameter, group.get("state_dtype"), name, shape)
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))

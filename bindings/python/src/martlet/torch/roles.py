@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from martlet import _routing
-from martlet._routing import ADAMW, MUON, Route
+from martlet._routing import Route
 
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, *((nn.RMSNorm,) if hasattr(nn, "RMSNorm") else ()))
@@ -46,20 +46,20 @@ def _route(
     layers = [layer for _, layer in owners]
     if any(isinstance(layer, _TABLES) for layer in layers):
         others = [path for path, layer in owners if not isinstance(layer, _TABLES)]
-        return Route(ADAMW, f"an embedding, tied to {others[0]}" if others else "an embedding")
+        return Route(False, f"an embedding, tied to {others[0]}" if others else "an embedding")
     if any(isinstance(layer, _NORMS) for layer in layers):
-        return Route(ADAMW, "a normalization")
+        return Route(False, "a normalization")
     if not heads.isdisjoint(layers):
-        return Route(ADAMW, "the output layer")
+        return Route(False, "the output layer")
     layer = layers[0]
     if isinstance(layer, nn.Linear | _ConvNd):
         if owners[0][0].rpartition(".")[2] in _routing.HEADS:
-            return Route(ADAMW, "an output layer by its name")
-        return Route(MUON, "a matrix" if len(shape) == 2 else f"a kernel of {type(layer).__name__}, row by row")
+            return Route(False, "an output layer by its name")
+        return Route(True, "a matrix" if len(shape) == 2 else f"a kernel of {type(layer).__name__}, row by row")
     if isinstance(layer, nn.MultiheadAttention) and name.rpartition(".")[2] == "in_proj_weight":
-        return Route(MUON, "q, k and v of MultiheadAttention", 3)
+        return Route(True, "q, k and v of MultiheadAttention", 3)
     if isinstance(layer, _RECURRENT):
-        return Route(MUON, f"a matrix of {type(layer).__name__}")
+        return Route(True, f"a matrix of {type(layer).__name__}")
     return None
 
 

@@ -74,7 +74,7 @@ def moment(
 ) -> Tensor:
     """Zeros for a parameter, of a shape, or else of its own and in its order of dimensions."""
     dtype = moment_dtype(parameter, dtype, name)
-    if shape is not None and shape != parameter.shape:
+    if shape is not None:
         return torch.zeros(shape, dtype=dtype, device=parameter.device)
     return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
 
@@ -142,11 +142,13 @@ def entry_of(state: dict[Any, Any], parameter: Tensor, name: str) -> dict[str, A
     return entry
 
 
-def check_complete(entry: dict[str, Any], parameter: Tensor, name: str, kind: Kind) -> None:
+def check_complete(entry: dict[str, Any], parameter: Tensor, group: dict[str, Any], name: str, kind: Kind) -> None:
     """Refuses a state that has some of what a step needs, as other optimizers leave it."""
     steps = ("step",) if kind.shows_step else ()
-    least = (*steps, *kind.least.of(parameter.shape).names)
-    if any(key in entry for key in (*steps, *kind.slots.names)) and not all(key in entry for key in least):
+    if not any(key in entry for key in (*steps, *kind.slots.names)):
+        return
+    least = (*steps, *kind.slots_of(group, least=True).of(parameter.shape).names)
+    if not all(key in entry for key in least):
         raise MissingError(
             f"the state of {name} has {sorted(map(str, entry))}; wanted {', '.join(least)}: it is another optimizer's"
         )
@@ -154,10 +156,11 @@ def check_complete(entry: dict[str, Any], parameter: Tensor, name: str, kind: Ki
 
 def check_slots(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: str) -> None:
     """Refuses moments that cannot be those of a parameter. slots: those that it has."""
+    alike = slots.alike(parameter.shape)
     for slot in slots.arrays:
         tensor, called, shape = entry[slot], f"{slot} of {name}", slots.shape(slot, parameter.shape)
         check_written(tensor, called)
-        if shape == parameter.shape:
+        if slot in alike:
             check_shape(tensor, called, parameter, _OTHER_STATE)
             continue
         check_shape(tensor, called, parameter, _OTHER_STATE, shape)
@@ -198,7 +201,7 @@ def _taken_over(
         raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
     # torch keeps None where it has no moment yet.
     made = {key: value for key, value in entry.items() if value is not None or key not in kind.slots.names}
-    check_complete(made, parameter, name, kind)
+    check_complete(made, parameter, group, name, kind)
     for slot in kind.slots.scalars:
         if slot in made:
             made[slot] = scalar(made[slot], slot, name)
@@ -209,7 +212,7 @@ def _taken_over(
             raise FormatError(f"the step of {name} is {taken}; wanted the number of steps taken, 0 or more")
         if exact is not None:
             counts[parameter] = counter(exact)
-    slots = kind.slots.of(parameter.shape)
+    slots = kind.slots_of(group).of(parameter.shape)
     for slot in slots.arrays:
         if slot not in made:
             continue

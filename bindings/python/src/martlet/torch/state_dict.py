@@ -155,12 +155,14 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
         return moved(tensor, parameter.dtype if parameter.is_floating_point() else tensor.dtype)
 
     made = {}
+    alike = kind.slots.alike(parameter.shape)
     for key, value in entry.items():
         if key in kind.slots.scalars:
             made[key] = states.scalar(snapshot(value), key, name)
         elif key in kind.slots.arrays and value is not None:
             states.check_moment(value, key, name)
-            made[key] = moved(value, states.moment_dtype(parameter, group.get("state_dtype"), name))
+            found = moved(value, states.moment_dtype(parameter, group.get("state_dtype"), name))
+            made[key] = found if key in alike else found.contiguous()
         elif key == "step" and kind.shows_step:
             made[key] = snapshot(exact_step(value, entry.get("step_exact")))
         elif key != "step_exact":

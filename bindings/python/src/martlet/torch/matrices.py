@@ -1,0 +1,138 @@
+"""An algorithm of matrices with AdamW for the rest, in one object: what Muon and SOAP share.
+
+Which parameters go where is _routing.py's and roles.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from martlet import _routing
+from martlet._errors import ArgumentError, DTypeError, MartletError, UnsupportedError
+from martlet._routing import ADAMW, Owner, Route, Rules
+from martlet.torch import roles
+from martlet.torch import state as states
+from martlet.torch._optimizer import Optimizer
+
+Named = list[tuple[str, Tensor]]
+
+
+class MatrixOptimizer(Optimizer):
+    """Parameters with names go where rules say: to the class's algorithm, or to AdamW."""
+
+    # Whose rules they are.
+    _owner: Owner
+
+    def __init__(self, params: Any, given: Mapping[str, Any], rules: Rules, adamw: dict[str, Any]) -> None:
+        """given: the options of the class's algorithm; adamw: those of AdamW beside it."""
+        options, other = given["options"], self._kind.of({"algorithm": ADAMW})
+        adamw |= {key: value for key, value in options.items() if key in other.own or key == "maximize"}
+        try:
+            self._others = {ADAMW: other.defaults(adamw)}
+        except MartletError as error:
+            raise type(error)(f"for AdamW, beside {self._owner.title}: {error}") from None
+        self._why: dict[Tensor, str] = {}
+        super().__init__(self._routed(params, rules), given)
+
+    def _routed(self, params: Any, rules: Rules) -> Any:
+        """Groups of what has names, or of what needs none; else what was given."""
+        named, known = _named(params, self._owner)
+        if named is None:
+            if rules:
+                raise ArgumentError(
+                    "rules and blocks go by names, and params has none; give the model, or model.named_parameters()"
+                )
+            return self._by_dimensions(known)
+        routes = rules.routes(named, known)
+        groups: dict[tuple[bool, int], dict[str, Any]] = {}
+        for (name, parameter), route in zip(named, routes, strict=True):
+            self._why[parameter] = route.why
+            group = groups.setdefault((not route.is_matrix, route.blocks), {"params": []})
+            group["params"].append((name, parameter))
+            group["algorithm"] = self._owner.name if route.is_matrix else ADAMW
+            if route.blocks > 1:
+                group["blocks"] = route.blocks
+        return [groups[key] for key in sorted(groups)]
+
+    def _by_dimensions(self, params: Any) -> Any:
+        """Groups of tensors without names, where dimensions say all that there is to say."""
+        takes_some = isinstance(params, list) and params and all(isinstance(each, Tensor) for each in params)
+        if not self._owner.takes_all or not takes_some:
+            return params
+        groups: dict[bool, dict[str, Any]] = {}
+        for parameter in params:
+            route = _routing.by_dimensions(parameter.dim())
+            self._why[parameter] = route.why
+            name = self._owner.name if route.is_matrix else ADAMW
+            groups.setdefault(not route.is_matrix, {"params": [], "algorithm": name})["params"].append(parameter)
+        return [groups[key] for key in sorted(groups)]
+
+    def _check_parameters(self, group: dict[str, Any], index: int) -> None:
+        super()._check_parameters(group, index)
+        if self._kind.of(group) is not self._kind:
+            return
+        for parameter, name in states.named(group, index).items():
+            shape = tuple(parameter.shape)
+            self._check_plain(parameter, group, name)
+            _routing.check_matrix(self._owner.title, name, shape)
+            _routing.check_blocks(name, shape, int(group.get("blocks", 1)))
+            if parameter.is_complex():
+                raise UnsupportedError(f"{self._owner.title} does not support complex parameters, and {name} is one")
+
+    def _check_plain(self, parameter: Tensor, group: dict[str, Any], name: str) -> None:
+        """What torch's class asks of its parameters."""
+
+    def describe(self) -> str:
+        """A table of all parameters: name, shape, the algorithm that steps it, and why."""
+        rows = []
+        for index, group in enumerate(self.param_groups):
+            algorithm, names = self._kind.of(group).name, group.get("param_names")
+            for place, parameter in enumerate(group["params"]):
+                name = names[place] if names else states.name_of(group, index, place)
+                why = self._why.get(parameter, "its group")
+                rows.append((name, tuple(parameter.shape), algorithm, int(group.get("blocks", 1)), why))
+        return _routing.table(rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_why": self._why}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        why = state.pop("_why", None)
+        super().__setstate__(state)
+        if why is not None or "_why" not in self.__dict__:
+            self._why = why or {}
+
+
+def _named(params: Any, owner: Owner) -> tuple[Named | None, Any]:
+    """The parameters by name, and what their layers say of them; None where they have no names, and then what was
+    given, as a list where it is an iterable."""
+    known: dict[str, Route] = {}
+    named: list[Any]
+    if isinstance(params, nn.Module):
+        named = list(params.named_parameters())
+        _refuse_lazy(named)
+        known = {} if owner.takes_all else roles.of(params)
+    elif isinstance(params, Mapping):
+        named = list(params.items())
+    elif isinstance(params, Iterable) and not isinstance(params, Tensor):
+        named = list(params)
+        if not named or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in named):
+            return None, named
+    else:
+        return None, params
+    for name, parameter in named:
+        if not isinstance(name, str) or not isinstance(parameter, Tensor):
+            raise DTypeError(f"params has {name!r}: {type(parameter).__name__}; wanted names with their tensors")
+    _refuse_lazy(named)
+    return named, known
+
+
+def _refuse_lazy(named: Named) -> None:
+    for name, parameter in named:
+        if is_lazy(parameter):
+            raise ArgumentError(f"{name} has no shape yet; run the model once before its optimizer is made")
