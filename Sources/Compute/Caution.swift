@@ -60,10 +60,12 @@ extension PassPiece {
     }
 
     private func mask(_ part: inout GridPart, _ caution: Caution) {
-        unsafe withUnsafeTemporaryAllocation(byteCount: StepCoefficients.capacity, alignment: 64) { memory in
+        var coefficients = CautionCoefficients()
+        coefficients.direction = caution.stepSize > 0 ? -1 : 1
+        // As many bytes as coefficients may have. On the stack: memory that is aligned to more than 16 would not be.
+        var memory = InlineArray<32, Double>(repeating: 0)
+        unsafe withUnsafeMutableBytes(of: &memory) { memory in
             guard let place = memory.baseAddress else { return }
-            var coefficients = CautionCoefficients()
-            coefficients.direction = caution.stepSize > 0 ? -1 : 1
             unsafe place.storeBytes(of: caution.terms, as: RunTerms.self)
             unsafe (place + StepCoefficients.ruleOffset).storeBytes(of: coefficients, as: CautionCoefficients.self)
             unsafe isa.pass(.caution)(&part, place)

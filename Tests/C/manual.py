@@ -26,7 +26,7 @@ PREAMBLE = """
 #include <stdio.h>
 void compute_gradient(const float *weight, float *grad);
 """
-GIVEN = "float *images, uint8_t *digits, uint64_t seed"
+GIVEN = "float *images, uint8_t *digits, uint64_t seed, martlet_model *model"
 LEAST = 2
 
 

@@ -259,12 +259,20 @@ martlet_status martlet_model_compile(martlet_model *model, const martlet_trainin
 /* The same with several groups of parameters, each with an algorithm and hyperparameters of its own: Muon for kernels of
  * hidden layers with AdamW for the rest, no decay on biases, rates by layer.
  *
- *     for (int64_t k = 0; k < views; k++) {
+ *     martlet_config groups[2];
+ *     martlet_config_init(&groups[0], sizeof groups[0], MARTLET_MUON);
+ *     martlet_config_init(&groups[1], sizeof groups[1], MARTLET_ADAMW);
+ *     int32_t view_groups[16]; // no fewer than the model has views
+ *     int64_t count = 0;
+ *     martlet_model_view_count(model, &count, MARTLET_BUFFER_PARAMETERS);
+ *     for (int64_t k = 0; k < count && k < 16; k++) {
  *         martlet_view view;
  *         martlet_model_view_get(model, &view, MARTLET_BUFFER_PARAMETERS, k);
- *         of_view[k] = view.rank < 2 || view.node == last;  // 1: AdamW
+ *         view_groups[k] = view.rank < 2; // 1, AdamW, for biases
  *     }
- *     martlet_model_groups_compile(model, &training, (const martlet_config[]){muon, adamw}, 2, of_view, views);
+ *     martlet_training training;
+ *     martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY);
+ *     martlet_model_groups_compile(model, &training, groups, 2, view_groups, count);
  *
  * groups        group_count configs, 1 to 1024, one after another, all of one struct_size
  * view_groups   a group for each view of the parameters, in the order of martlet_model_view_get; view_count of them
