@@ -55,7 +55,9 @@ def main() -> int:
             source = options.build / f"manual-{number}.{suffix}"
             unused = "".join(f"    (void){name};\n" for name in re.findall(r"(\w+)(?:,|$)", GIVEN))
             body = "".join(f"    {line}\n" for line in example.splitlines())
-            source.write_text(f"{PREAMBLE}void example({GIVEN});\nvoid example({GIVEN}) {{\n{body}{unused}}}\n")
+            source.write_text(
+                f"{PREAMBLE}void example({GIVEN});\nvoid example({GIVEN}) {{\n{unused}    {{\n{body}    }}\n}}\n"
+            )
             for compiler in filter(shutil.which, compilers):
                 for standard in standards:
                     command = [compiler, standard, *WARNINGS, f"-I{options.header}", "-fsyntax-only", str(source)]

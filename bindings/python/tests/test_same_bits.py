@@ -229,12 +229,14 @@ def test_a_model_steps_as_its_optimizer_does_by_itself(number: int) -> None:
         model = nn.Sequential([nn.Input((COUNT,)), nn.Dense(1, use_bias=False)], seed=3)
         given = {**chosen, "lr": rate(0)}
         model.compile(ARRAYS[number](np.zeros((1, 1)), **given), "mse")
-        alone = Object(_groups.completed(defaults(number), given), given, (COUNT, 1))
-        alone.value[:] = model.parameters().reshape(COUNT, 1)
+        # To an algorithm of matrices a kernel is one of outputs by inputs.
+        shape = (COUNT, 1) if _algorithms.of(number).takes_vectors else (1, COUNT)
+        alone = Object(_groups.completed(defaults(number), given), given, shape)
+        alone.value[:] = model.parameters().reshape(shape)
         for step in range(STEPS):
             model.optimizer.lr = rate(step)
             model.train_on_batch(x, y)
-            alone.step(model.gradients().reshape(COUNT, 1).copy(), rate(step))
+            alone.step(model.gradients().reshape(shape).copy(), rate(step))
             assert model.parameters().tobytes() == alone.value.tobytes(), (chosen, step)
 
 

@@ -195,9 +195,12 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: Shampoo([{"params": [torch.ones(3)]}]), r"Shampoo steps matrices, and .* has shape \(3,\); give it to Ad"),
     (lambda: Shampoo([torch.ones(3, 3)], grafting="sgd"), "grafting is 'sgd'; wanted one of None, 'adam'"),
     (lambda: Shampoo([torch.ones(3, 3)], precondition_frequency=1.5), r"precondition_frequency is 1\.5"),
-    (lambda: Shampoo([torch.ones(3, 3)], shampoo_beta=1.5), "shampoo_beta|rho"),
+    (lambda: Shampoo([torch.ones(3, 3)], shampoo_beta=1.5), r"shampoo_beta is 1\.5; expected 0 to 1"),
     (lambda: Shampoo([torch.ones(3, 3)], eps=-1.0), "Invalid epsilon value: -1"),
-    (lambda: optim.Shampoo([np.ones((3, 3))], graft_eps=-1.0), "eps"),
+    (
+        lambda: optim.Shampoo([np.ones((3, 3))], graft_eps=-1.0),
+        r"graft_eps is -1\.0; expected a finite number, 0 or more",
+    ),
     (lambda: martlet.shampoo(np.ones(3), np.ones(3)), "shampoo steps matrices|adamw"),
 ]
 

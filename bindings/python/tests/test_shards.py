@@ -27,7 +27,7 @@ for number in sorted(CLASSES):
     kind = _algorithms.of(number)
     told = {"weight_decay": 0.1} if "weight_decay" in kind.places else {}
     told |= {"momentum": 0.9} if "momentum" in kind.places else {}
-    if kind.name not in MATRICES:
+    if kind.name not in MATRICES and kind.takes_vectors:
         SUMMED += [(number, told)] * int(kind.is_whole)
         SUMMED += [(number, {**told, "cautious": True})] * int(bool(kind.flags & _ffi_optimizers.CAUTIOUS_UPDATE))
 COUNTS = (40_000, 700, 3)

@@ -123,6 +123,10 @@ class Slots(NamedTuple):
         """Whether some are of a matrix's sides."""
         return not _SQUARES.isdisjoint(self.kinds)
 
+    def are_squares(self, name: str) -> bool:
+        """Whether an array is of a matrix's side, and so in fp32 or fp64, whatever the parameter is in."""
+        return name in self.arrays and self.kinds[self.arrays.index(name)] in _SQUARES
+
     @property
     def keep_dimensions(self) -> bool:
         """Whether a step depends on the order of a parameter's dimensions."""

@@ -115,7 +115,7 @@ class StepCall:
             used = self._write_array(base + _GRAD, item.size, item.grad, used)
             for slot in item.state:
                 if slot is None:
-                    self._write_array(state, 0, Layout(item.value.dtype), used)
+                    self._write_array(state, 0, Layout(_ffi.FP32), used)
                 else:
                     used = self._write_array(state, *slot, used)
                     self._state_words.append(state + _DATA)

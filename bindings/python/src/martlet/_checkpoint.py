@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _arrays
+from martlet import _arrays, _ffi
 from martlet._arguments import file_name
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
@@ -68,7 +68,7 @@ def _add(
     kinds = [
         (slots.size(slots.names[slot], value.shape), _arrays.dtype_number(states[slot].dtype, entry.name))
         if slot in states
-        else (0, value.dtype)
+        else (0, _ffi.FP64 if value.dtype == _ffi.FP64 else _ffi.FP32)
         for slot in range(len(slots.names))
     ]
     handle.add(entry.name, entry.group, value.pointer, value.dtype, value.shape, value.strides, kinds)

@@ -98,7 +98,7 @@ class Hyperparameters(NamedTuple):
                 _algorithms.of(self.algorithm).defaults.items(), self.values, strict=True
             ):
                 if not math.isfinite(value) and value != default:  # which may be infinite
-                    raise range_error(name, dict(zip(names, self.values, strict=True)))
+                    raise range_error(name, dict(zip(names, self.values, strict=True)), self.algorithm)
         _ffi_optimizers.martlet_config_init(config, _algorithms.CONFIG_SIZE, self.algorithm)
         config.semantics = semantics
         config.flags = self.flags
@@ -120,7 +120,8 @@ class Hyperparameters(NamedTuple):
             _ffi_optimizers.martlet_algorithm_slot_count(_ffi.Int64(), config)
         except ArgumentError as error:
             names = _algorithms.of(self.algorithm).places
-            raise range_error(str(error), {**dict(zip(names, self.values, strict=True)), **(given or {})}) from None
+            numbers = {**dict(zip(names, self.values, strict=True)), **(given or {})}
+            raise range_error(str(error), numbers, self.algorithm) from None
 
 
 @cache

@@ -73,7 +73,7 @@ class Entry:
         made = {}
         for slot in slots.arrays:
             shape = None if slot in alike else slots.shape(slot, self.value.shape)
-            made[slot] = self.state[slot] if slot in self.state else self._zeros(shape, dtype)
+            made[slot] = self.state[slot] if slot in self.state else self._zeros(shape, self._dtype(slots, slot, dtype))
         for slot in slots.scalars:
             made[slot] = self.state[slot] if slot in self.state else np.zeros(())
         return self.state if made.keys() <= self.state.keys() else self.state | made
@@ -160,6 +160,12 @@ class Entry:
     def export(self) -> dict[str, Any]:
         """A copy, in plain types."""
         return {"step": self.steps, **{slot: array.copy() for slot, array in self.state.items()}}
+
+    def _dtype(self, slots: Slots, slot: str, dtype: np.dtype[Any] | None) -> np.dtype[Any] | None:
+        """What an array of the state is stored as, where dtype is asked for; None: as the parameter."""
+        if not slots.are_squares(slot) or (dtype or self.value.dtype) == np.float64:
+            return dtype
+        return np.dtype(np.float32)
 
     def _zeros(self, shape: tuple[int, ...] | None, dtype: np.dtype[Any] | None) -> NDArray:
         """Of a shape, or else of the parameter's, in its order of axes."""

@@ -156,7 +156,7 @@ def _free_flags(kind: Algorithm) -> int:
     return kind.flags & ~_FIXED.get(kind.number, 0)
 
 
-def range_error(found: str, given: Mapping[str, Any]) -> ArgumentError:
+def range_error(found: str, given: Mapping[str, Any], algorithm: int) -> ArgumentError:
     """What is said of a number that the library refuses: found is its message, or the hyperparameter's name.
 
     given: the numbers by their names.
@@ -172,6 +172,8 @@ def range_error(found: str, given: Mapping[str, Any]) -> ArgumentError:
     if match is None or match[1] not in given:
         return ArgumentError(found)
     name, wanted = match[1], match[2] or "expected a finite number"
+    if name in _TORCHS_OF.get(algorithm, {}):
+        return ArgumentError(f"{_TORCHS_OF[algorithm][name]} is {given[name]}; {wanted}")
     if name in ("etaminus", "etaplus"):
         return ArgumentError(f"Invalid eta values: {given['etaminus']}, {given['etaplus']}")
     if name in _WORDS:

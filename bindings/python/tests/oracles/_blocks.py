@@ -21,7 +21,8 @@ def matrix(array: Array) -> Array:
 
 def cuts(shape: tuple[int, ...], size: int) -> Iterator[Cut]:
     """The blocks of a matrix, row by row of them; 0: the whole matrix."""
-    rows, columns = ([slice(k, k + (size or side)) for k in range(0, side, size or side)] for side in shape)
+    size = int(size)
+    rows, columns = ([slice(k, k + (size or side)) for k in range(0, side, size or max(side, 1))] for side in shape)
     return ((row, column) for row in rows for column in columns)
 
 

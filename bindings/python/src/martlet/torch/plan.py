@@ -108,7 +108,9 @@ class Plan:
         for slot in slots.arrays:
             if entry.get(slot) is None:
                 shape = None if slot in alike else slots.shape(slot, parameter.shape)
-                added[slot] = states.moment(parameter, group.get("state_dtype"), name, shape)
+                added[slot] = states.moment(
+                    parameter, group.get("state_dtype"), name, shape, is_square=slots.are_squares(slot)
+                )
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))
             number = states.scalar(given, slot, name)

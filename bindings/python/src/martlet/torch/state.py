@@ -66,14 +66,21 @@ def moment_dtype(parameter: Tensor, dtype: torch.dtype | None, name: str) -> tor
     return _PAIR_OF[dtype]
 
 
+def squares_dtype(parameter: Tensor, dtype: torch.dtype | None, name: str) -> torch.dtype:
+    """The type of a parameter's squares of sides where state_dtype is dtype."""
+    return torch.float64 if moment_dtype(parameter, dtype, name) == torch.float64 else torch.float32
+
+
 def moment(
     parameter: Tensor,
     dtype: torch.dtype | None,
     name: str = "a parameter",
     shape: tuple[int, ...] | None = None,
+    *,
+    is_square: bool = False,
 ) -> Tensor:
     """Zeros for a parameter, of a shape, or else of its own and in its order of dimensions."""
-    dtype = moment_dtype(parameter, dtype, name)
+    dtype = (squares_dtype if is_square else moment_dtype)(parameter, dtype, name)
     if shape is not None:
         return torch.zeros(shape, dtype=dtype, device=parameter.device)
     return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
