@@ -44,6 +44,10 @@ package struct ExecutionSettings {
     package init(
         mode: FloatingPointMode, isa: InstructionSet, threads: Int, sharesAll: Bool = false
     ) throws(MartletError) {
+        if ThreadRecord.current?.isLent == true {
+            throw MartletError(
+                .busy, "this thread is inside a reduce function; expected no such call before that has returned")
+        }
         let byteCount = unsafe Execution.byteCount(threads: threads)
         guard let scratch = unsafe ThreadRecord.current?.scratch(byteCount: byteCount) else {
             throw MartletError(.memory, "the system gave no memory for the scratch of \(threads) threads")

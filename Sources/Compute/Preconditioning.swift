@@ -62,7 +62,15 @@ import MartletKernelInterface
 
     /// Whether one thread does a block by itself: its products are too small to share.
     var isSmall: Bool { unsafe work <= 1 << 22 }
-    private var work: Int { unsafe rows.block * columns.block * (rows.block + columns.block) }
+    private var work: Int {
+        let (r, c) = unsafe (Double(rows.block), Double(columns.block))
+        var work = r * c * (r + c)
+        if unsafe isFirst || refreshes {
+            if unsafe rows.hasFactors { work += 4 * r * r * r }
+            if unsafe columns.hasFactors { work += 4 * c * c * c }
+        }
+        return Int(min(work, 0x1p60))
+    }
     var nanoseconds: Int { unsafe work / 16 }
 
     /// The stage's share of the work of one block.
@@ -105,8 +113,12 @@ import MartletKernelInterface
         unsafe t = unsafe x + form.matrixCount
         unsafe memory = unsafe t + form.matrixCount
         // Blocks of one row of them have squares of the same size, and so have those of one column.
-        let ofRow = unsafe row * form.columns.blocks * form.rows.block * form.rows.block + column * rows * rows
-        let ofColumn = unsafe row * form.columns.numbers + column * form.columns.block * form.columns.block
+        let ofRow =
+            unsafe form.rows.hasFactors
+            ? row * form.columns.blocks * form.rows.block * form.rows.block + column * rows * rows : 0
+        let ofColumn =
+            unsafe form.columns.hasFactors
+            ? row * form.columns.numbers + column * form.columns.block * form.columns.block : 0
         unsafe ofRows = unsafe SideFactors(
             execution: execution, form.rows, size: rows, offset: ofRow, square: form.square, memory: memory)
         unsafe ofColumns = unsafe SideFactors(

@@ -51,9 +51,30 @@ import MartletKernelInterface
 
     /// Decomposes it; false where it has no finite decomposition, and the vectors say nothing.
     func run() -> Bool {
+        guard let exponent = unsafe scaleDown() else { return false }
         unsafe makeTridiagonal()
         unsafe reflections.multiply(to: vectors)
-        return unsafe makeDiagonal()
+        guard unsafe makeDiagonal() else { return false }
+        let scale = Double(sign: .plus, exponent: exponent, significand: 1)
+        for row in unsafe 0..<size { unsafe values[row] *= scale }
+        return true
+    }
+
+    /// Divides the matrix by a power of two, after which its largest number is between 1 and 2, so that no sum leaves the
+    /// range of fp32; the power, nil where a number is not finite.
+    private func scaleDown() -> Int? {
+        var largest: Float = 0
+        for row in unsafe 0..<size {
+            for column in unsafe row * stride..<row * stride + size {
+                let number = unsafe abs(matrix[column])
+                if !number.isFinite { return nil }
+                largest = max(largest, number)
+            }
+        }
+        if largest == 0 { return 0 }
+        let scale = Double(sign: .plus, exponent: -Int(largest.exponent), significand: 1)
+        for place in unsafe 0..<size * stride { unsafe matrix[place] = unsafe Float(Double(matrix[place]) * scale) }
+        return Int(largest.exponent)
     }
 
     private func makeTridiagonal() {
@@ -116,8 +137,11 @@ import MartletKernelInterface
 
     private func makeDiagonal() -> Bool {
         var largest = 0.0
-        for row in unsafe 0..<size { unsafe largest = max(largest, abs(values[row]), abs(beside[row])) }
-        guard largest.isFinite else { return false }
+        for row in unsafe 0..<size {
+            let (value, other) = unsafe (abs(values[row]), abs(beside[row]))
+            guard value.isFinite && other.isFinite else { return false }
+            largest = max(largest, value, other)
+        }
         var (sweepCount, rotationCount) = (0, 0)
         func flush() {
             unsafe execution.run(

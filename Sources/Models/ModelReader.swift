@@ -68,7 +68,7 @@ struct ModelReader: ~Copyable {
                 throw wrong(group == 0 ? "state" : "group.\(group)", line.text, "an algorithm")
             }
             if group > 0 {
-                guard let share = line.double("share"), !(share < 0) else {
+                guard let share = line.double("share"), !(share < 0), !share.isInfinite else {
                     throw wrong("group.\(group)", line.text, "a share of the rate, 0 or more")
                 }
                 shares.append(share)

@@ -75,7 +75,11 @@ extension Trainer {
             if changed.interpolation != optimizer.configurations[group].interpolation { try enter(.training) }
         }
         try optimizer.set(hyperparameter, to: value, group: group)
-        if hyperparameter == .lr { shares = ParameterGroups(groups.configurations, ofViews: []).shares }
+        if hyperparameter != .lr { return }
+        for place in shares.indices where group == 0 || place == group {
+            shares[place] = ParameterGroups.share(
+                of: optimizer.configurations[place], beside: optimizer.configurations[0])
+        }
     }
 
     /// Sets group 0's rate, and the others' in proportion; all or none.

@@ -17,7 +17,13 @@ struct ParameterGroups {
     init(_ configurations: [Configuration], ofViews: [Int], shares: [Double]? = nil) {
         self.configurations = configurations
         self.ofViews = ofViews
-        self.shares = shares ?? configurations.map { $0.lr / configurations[0].lr }
+        self.shares = shares ?? configurations.map { ParameterGroups.share(of: $0, beside: configurations[0]) }
+    }
+
+    /// The share that a group's rate is of group 0's.
+    static func share(of configuration: Configuration, beside first: Configuration) -> Double {
+        let share = configuration.lr / first.lr
+        return share.isFinite ? share : .nan
     }
 
     /// One group of all views.

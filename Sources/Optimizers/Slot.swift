@@ -99,7 +99,7 @@ public struct Slot: Sendable {
         case .rowSquares, .columnSquares:
             let count = count(for: ParameterShape(sizes: sizes))
             let side = kind == .rowSquares ? sizes[0] : sizes.dropFirst().reduce(1, *)
-            own = count == side * side ? [side, side] : [count]
+            own = side < 1 << 31 && count == side * side ? [side, side] : [count]
         }
         return own
     }

@@ -210,6 +210,20 @@ static void rates(void) {
     CHECK(rate_of(model, 0) == 1 && rate_of(model, 1) == 2);
     CHECK_OK(martlet_model_reset(model));
     CHECK(rate_of(model, 0) == 1 && rate_of(model, 1) == 2 && view_of(model, 1).group == 1);
+    /* A rate of which group 0's says nothing stays, and one group's rate leaves the others' shares alone. */
+    groups[0].lr = 0, groups[1].lr = 0.125;
+    CHECK_OK(compile(model, groups, false));
+    CHECK_OK(martlet_model_set(model, MARTLET_LR, 2));
+    CHECK(rate_of(model, 0) == 2 && rate_of(model, 1) == 0.125);
+    CHECK_OK(martlet_model_group_set(model, 0, MARTLET_LR, 0.5));
+    CHECK_OK(martlet_model_set(model, MARTLET_LR, 0));
+    CHECK_OK(martlet_model_group_set(model, 1, MARTLET_LR, 4));
+    CHECK_OK(martlet_model_set(model, MARTLET_LR, 1));
+    CHECK(rate_of(model, 0) == 1 && rate_of(model, 1) == 4);
+    groups[0].lr = 0.5, groups[1].lr = 1;
+    CHECK_OK(compile(model, groups, false));
+    CHECK_OK(martlet_model_set(model, MARTLET_LR, 1));
+    CHECK(rate_of(model, 0) == 1 && rate_of(model, 1) == 2);
     /* Each has hyperparameters of its own. */
     CHECK_OK(martlet_model_set(model, MARTLET_MOMENTUM, 0.9));
     CHECK_STATUS(martlet_model_group_set(model, 1, MARTLET_MOMENTUM, 0.9), MARTLET_ERROR_ARGUMENT);

@@ -262,6 +262,22 @@ private struct Plain {
         #expect(parameter.counter == 4)
     }
 
+    /// Averages near the end of fp32's range have the bases of smaller ones, and those that are no numbers the identity.
+    @Test(arguments: [0x1p61, 0x1p62, 0x1p-55, .nan]) func basesOfAnyScale(scale: Double) throws {
+        func made(_ scale: Double) throws -> Parameter {
+            let parameter = Parameter(for: Configuration(.soap), sizes: [8, 8])
+            Self.give(parameter, 8) { row, column in scale * Double((row * 5 + column * 3 + row * column) % 7 - 3) / 4 }
+            try step([parameter], [Configuration(.soap)])
+            return parameter
+        }
+        let (parameter, plain) = (try made(scale), try made(1))
+        for slot in [3, 5] {
+            let basis = Plain(parameter.view.state[slot], 8, 8)
+            let wanted = scale.isNaN ? .identity(8) : Plain(plain.view.state[slot], 8, 8)
+            #expect(basis.distance(wanted) == 0)
+        }
+    }
+
     @Test(arguments: [Algorithm.soap, .shampoo]) func refusals(algorithm: Algorithm) throws {
         let configuration = Configuration(algorithm)
         let name = "\(algorithm.name)"

@@ -154,7 +154,7 @@ extern "C" {
  *           L <- beta3 L + (1 - beta3) g g', R <- beta3 R + (1 - beta3) g' g, of the gradient as it came
  *           after every precondition_frequency steps: Q <- the orthogonal factor of L Q, its columns in the order of
  *           the diagonal of Q' L Q, each of which goes where it came from;  P likewise;  m from the old bases to the new
- *           A side, or block of one, longer than max_precond_dim has no L and Q, which are the identity. Matrices are
+ *           A side whose blocks are longer than max_precond_dim has no L and Q, which are the identity. Matrices are
  *           worked on in fp32. The same bits for any threads, on one instruction set. Vyas, Morwani, Zhao, Kwun, Shapira,
  *           Brandfonbrener, Janson, Kakade: SOAP. arXiv:2409.11321, as its authors' code has it
  * Shampoo   [exp_avg m; with GRAFT_ADAM exp_avg_sq v; gram_rows L, root_rows; gram_columns R, root_columns] for parameters as
@@ -413,7 +413,8 @@ martlet_status martlet_algorithm_slot_count(int64_t *out_count, const martlet_co
 /* Describes a slot of this config, counted from 0, scalars last. Fails with NULL, the errors of a
  * config, and ARGUMENT where there is no such slot. Since 0.1. */
 martlet_status martlet_slot_get(martlet_slot *out_slot, const martlet_config *config, int32_t slot);
-/* How many numbers a slot of this config has for a value of so many sizes, none for a single number. sizes may be NULL
+/* How many numbers a slot of this config has for a value of so many sizes, none for a single number; INT64_MAX where they are
+ * too many to count. sizes may be NULL
  * where rank is 0. Fails with NULL, ALIGNMENT, the errors of a config, ARGUMENT where there is no such slot, and SHAPE
  * where the sizes are none of an array. Since 0.1. */
 martlet_status martlet_slot_count(int64_t *out_count, const martlet_config *config, int32_t slot, const int64_t *sizes,
@@ -456,10 +457,10 @@ typedef int32_t (*martlet_reduce)(void *context, double *sums, int64_t count);
  * parameters   as in martlet_step, the same ones in the same groups and order in every process, with gradients in all or
  *              in none. A parameter may have no elements here
  * reduce       called on this thread with context, once before each pass but the first of the algorithm that has the most:
- *              so none where no algorithm has several, 1 for those above, 2 with CAUTIOUS_UPDATE. sums holds 3 numbers for
- *              each parameter, in their order: two sums and the count of the elements that they are over, 0 for algorithms
- *              without passes. It must return, not by longjmp or an exception; until then this thread may not step (BUSY)
- *              nor train a model
+ *              so none where no algorithm has several, 1 for those above and for CAUTIOUS_UPDATE, 2 for that of
+ *              StableAdamW, MARS and Prodigy. sums holds 3 numbers for each parameter, in their order: two sums and the
+ *              count of the elements that they are over, 0 for algorithms without passes. It must return, not by longjmp or an exception; until then this thread may neither step
+ *              nor use a model (BUSY)
  *
  * Sums are in fp64, so that the same bits in every process need a reduce that gives all of them the same numbers. For one
  * cut they do not depend on threads or layout; for another they differ by roundings of fp64, in which the step's norms and
