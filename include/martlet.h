@@ -1,9 +1,9 @@
 /*
  * martlet.h - the Adam family of optimizers and small neural networks, as a C library.
  *
- * This header and the two that it includes, martlet/optimizers.h and martlet/models.h, are the whole
- * published interface and its manual. They compile as C99 and later and as C++11 and later, and need
- * nothing but libmartlet.so.0, or libmartlet.a.
+ * This header and those that it includes at its end, in martlet/, are the whole published interface and its
+ * manual. They compile as C99 and later and as C++11 and later, and need nothing but libmartlet.so.0, or
+ * libmartlet.a.
  *
  * Intended usage, in the order of effort:
  *
@@ -259,10 +259,14 @@ typedef struct martlet_parameter {
 }
 #endif
 
-#include "martlet/optimizers.h" /* sections 6 to 8 */
+#include "martlet/algorithms.h" /* section 6 */
+
+#include "martlet/optimizers.h" /* sections 7 and 8 */
 
 #include "martlet/schedules.h" /* section 9 */
 
-#include "martlet/models.h" /* sections 10 to 12 */
+#include "martlet/layers.h" /* sections 10 and 11 */
+
+#include "martlet/models.h" /* section 12 */
 
 #endif /* MARTLET_H */

@@ -20,12 +20,6 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = "libmartlet.so.0"
-HEADERS = (
-    "include/martlet.h",
-    "include/martlet/optimizers.h",
-    "include/martlet/schedules.h",
-    "include/martlet/models.h",
-)
 # Templates in bindings/c, which `make install` fills too.
 CMAKE = ("MartletConfig.cmake.in", "MartletConfigVersion.cmake.in")
 SWIFT_WANTED = (
@@ -63,7 +57,7 @@ class MartletBuildHook(BuildHookInterface[Any]):
         build_data["force_include"].update(
             {
                 str(library): f"martlet/lib/{LIBRARY}",
-                **{str(root / name): f"martlet/{name}" for name in HEADERS},
+                **{str(path): f"martlet/{path.relative_to(root)}" for path in (root / "include").rglob("*.h")},
             }
         )
         for place, text in cmake_package(root, "../../../include"):

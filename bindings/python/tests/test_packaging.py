@@ -95,9 +95,10 @@ def test_wheel_of_the_source_tree(tmp_path: Path) -> None:
         "martlet/lib/cmake/Martlet/MartletConfig.cmake",
         "martlet/lib/cmake/Martlet/MartletConfigVersion.cmake",
         "martlet/include/martlet.h",
-        "martlet/include/martlet/optimizers.h",
-        "martlet/include/martlet/models.h",
-        "martlet/include/martlet/schedules.h",
+        *(
+            f"martlet/include/martlet/{part}.h"
+            for part in ("algorithms", "optimizers", "schedules", "layers", "models")
+        ),
         "martlet/py.typed",
         "martlet/torch/adam.py",
     ):

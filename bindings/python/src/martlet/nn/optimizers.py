@@ -1,6 +1,6 @@
 """Optimizers for models: Keras's names, defaults and conventions; torch's spellings of arguments are taken too.
 
-Ranges stand with martlet.optim's classes of the same algorithms, equations with their sources in martlet/optimizers.h.
+Ranges stand with martlet.optim's classes of the same algorithms, equations with their sources in martlet/algorithms.h.
 Algorithms that Keras does not have are given by their names. martlet.optim has optimizers over arrays, whose
 hyperparameters and convention compile takes as well. schedules are martlet.schedules, where Keras's stand. What an
 optimizer is, is the business of _optimizer.py.

@@ -1,0 +1,146 @@
+/*
+ * martlet/layers.h - the matrix product and layers: sections 10 and 11 of martlet.h, which includes it.
+ */
+#include "../martlet.h"
+
+#ifndef MARTLET_LAYERS_H
+#define MARTLET_LAYERS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------------
+ * 10. Matrix product
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_TRANSPOSE_LEFT 1u  /* left is stored as inner x rows */
+#define MARTLET_TRANSPOSE_RIGHT 2u /* right is stored as columns x inner */
+#define MARTLET_ACCUMULATE 4u      /* out += left right */
+
+/* out = left right, in fp32.
+ *
+ * out      rows x columns, written (with MARTLET_ACCUMULATE read too)
+ * left     rows x inner; right: inner x columns. All are contiguous, row after row
+ * flags    MARTLET_TRANSPOSE_LEFT, ... or 0
+ *
+ * Sums go over inner in blocks of fixed bounds, so the bits are the same for every thread count on one
+ * instruction set. Fails with NULL, SHAPE, ARGUMENT, ALIGNMENT, OVERLAP (out with a factor) and MEMORY.
+ * Since 0.1. */
+martlet_status martlet_matmul(float *out, const float *left, const float *right, int64_t rows, int64_t inner,
+                              int64_t columns, uint32_t flags);
+
+/* ---------------------------------------------------------------------------------------------------
+ * 11. Layers
+ *
+ * A model is a graph of nodes. Node 0 is the input; each layer adds one, and names the nodes it reads.
+ * Everything is fp32. A sample has 1 to 8 sizes, the batch not among them; images are height, width,
+ * channels. Equations: x is what the layer reads, y what it gives.
+ *
+ * DENSE                  y = activation(x kernel + bias) over the last size. kernel: inputs x units
+ * CONV2D                 y[i,j,f] = activation(bias[f] + sum x[i s + r d - p, j s + q d - p, c] kernel[r,q,c,f]),
+ *                        a cross-correlation with stride s, dilation d and p zeros at the border.
+ *                        kernel: height x width x channels / groups x units
+ * MAX_POOL2D             the largest element of each window, each channel apart; NaN wins
+ * AVERAGE_POOL2D         the mean of each window; zeros at the border count with MARTLET_COUNT_PADDING
+ * GLOBAL_AVERAGE_POOL2D  the mean of each channel: channels
+ * FLATTEN, RESHAPE       the same elements in the same order with other sizes
+ * PERMUTE                the sizes in another order, elements moved along; dimensions that stay neighbours count
+ *                        as one, and at most three of these change places (UNSUPPORTED otherwise)
+ * DROPOUT                in training each element is 0 with probability rate, else x / (1 - rate).
+ *                        Srivastava et al., JMLR 15, 2014
+ * BATCH_NORM             y = activation(scale (x - mean) / sqrt(variance + epsilon) + shift) for each channel
+ *                        (the last size); mean and variance are the batch's in training, where the moving
+ *                        ones become momentum moving + (1 - momentum) batch, and the moving ones otherwise.
+ *                        Ioffe, Szegedy: Batch normalization. ICML 2015
+ * NORMALIZATION          y = (x - mean) factor for each channel, with statistics that training leaves alone
+ * ACTIVATION             y = activation(x)
+ * ------------------------------------------------------------------------------------------------- */
+
+#define MARTLET_LAYER_INPUT 0 /* node 0; cannot be added */
+#define MARTLET_LAYER_DENSE 1
+#define MARTLET_LAYER_CONV2D 2
+#define MARTLET_LAYER_MAX_POOL2D 3
+#define MARTLET_LAYER_AVERAGE_POOL2D 4
+#define MARTLET_LAYER_GLOBAL_AVERAGE_POOL2D 5
+#define MARTLET_LAYER_FLATTEN 6
+#define MARTLET_LAYER_RESHAPE 7
+#define MARTLET_LAYER_PERMUTE 8
+#define MARTLET_LAYER_DROPOUT 9
+#define MARTLET_LAYER_BATCH_NORM 10
+#define MARTLET_LAYER_NORMALIZATION 11
+#define MARTLET_LAYER_ACTIVATION 12
+
+#define MARTLET_ACTIVATION_LINEAR 0     /* x */
+#define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
+#define MARTLET_ACTIVATION_LEAKY_RELU 2 /* x, or slope x where x < 0 */
+#define MARTLET_ACTIVATION_GELU 3       /* x (1 + erf(x / sqrt 2)) / 2 */
+#define MARTLET_ACTIVATION_SILU 4       /* x / (1 + exp(-x)) */
+#define MARTLET_ACTIVATION_TANH 5
+#define MARTLET_ACTIVATION_SIGMOID 6    /* 1 / (1 + exp(-x)) */
+#define MARTLET_ACTIVATION_SOFTMAX 7    /* exp(x) / sum exp(x) over the last size */
+
+#define MARTLET_PADDING_VALID 0    /* none */
+#define MARTLET_PADDING_SAME 1     /* out = ceil(in / stride); of an odd count the last side gets one more */
+#define MARTLET_PADDING_EXPLICIT 2 /* the layer's pads */
+
+/* How a kernel or bias starts. For kernels with fan_in inputs and fan_out outputs to each unit:
+ * variance v = 2 / (fan_in + fan_out) (Glorot, Bengio 2010), 2 / fan_in (He et al. 2015), 1 / fan_in
+ * (LeCun et al. 1998); uniform within sqrt(3 v), normal with that variance, cut at two deviations and
+ * widened to keep it, as Keras does. */
+#define MARTLET_INITIALIZER_ZEROS 0
+#define MARTLET_INITIALIZER_CONSTANT 1 /* the value beside it */
+#define MARTLET_INITIALIZER_GLOROT_UNIFORM 2
+#define MARTLET_INITIALIZER_GLOROT_NORMAL 3
+#define MARTLET_INITIALIZER_HE_UNIFORM 4
+#define MARTLET_INITIALIZER_HE_NORMAL 5
+#define MARTLET_INITIALIZER_LECUN_UNIFORM 6
+#define MARTLET_INITIALIZER_LECUN_NORMAL 7
+#define MARTLET_INITIALIZER_UNIFORM 8 /* within the value beside it, either sign */
+#define MARTLET_INITIALIZER_NORMAL 9  /* with the value beside it as deviation */
+
+/* Flags of a layer. */
+#define MARTLET_NO_BIAS 1u           /* DENSE, CONV2D; BATCH_NORM: no shift */
+#define MARTLET_NO_SCALE 2u          /* BATCH_NORM */
+#define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
+#define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL2D: as torch does by default */
+
+/* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
+ * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read
+ * are passed over. A shape has at most 2^40 elements, the input of MAX_POOL2D 2^31. */
+typedef struct martlet_layer {
+    uint32_t struct_size;
+    int32_t kind;               /* MARTLET_LAYER_DENSE, ... */
+    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, CONV2D, BATCH_NORM, ACTIVATION */
+    uint32_t flags;             /* MARTLET_NO_BIAS, ... */
+    int64_t units;              /* DENSE: outputs; CONV2D: filters. 1 to 2^30; no default */
+    int64_t kernel[2];          /* CONV2D (no default), pools (2, 2): height and width of the window, to 2^20 */
+    int64_t stride[2];          /* CONV2D: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
+    int64_t dilation[2];        /* CONV2D: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
+    int64_t pads[4];            /* with MARTLET_PADDING_EXPLICIT: top, bottom, left, right; less than the
+                                   window that dilation spans */
+    int64_t groups;             /* CONV2D: 1; divides channels and units */
+    int32_t padding;            /* CONV2D, pools: MARTLET_PADDING_VALID */
+    int32_t rank;               /* RESHAPE, PERMUTE: how many sizes follow */
+    int64_t sizes[8];           /* RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
+                                   input's dimension, from 0, that each of the output's is */
+    double rate;                /* DROPOUT: 0.5; 0 <= rate < 1 */
+    double slope;               /* LEAKY_RELU: 0.01; 0 or more */
+    double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */
+    double epsilon;             /* BATCH_NORM: 1e-3; more than 0 */
+    int32_t kernel_initializer; /* MARTLET_INITIALIZER_GLOROT_UNIFORM */
+    int32_t bias_initializer;   /* MARTLET_INITIALIZER_ZEROS */
+    double kernel_value;        /* what the initialisers that ask for a value take: 0 */
+    double bias_value;
+    const char *name;           /* UTF-8 of 1 to 200 bytes without '/' and unique, or NULL: the kind and a
+                                   number, "dense", "dense_1" */
+} martlet_layer;
+
+/* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,
+ * STRUCT and ARGUMENT (no such kind). Since 0.1. */
+martlet_status martlet_layer_init(martlet_layer *out_layer, size_t struct_size, int32_t kind);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* MARTLET_LAYERS_H */
