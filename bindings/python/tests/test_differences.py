@@ -77,6 +77,20 @@ def test_reading_a_state_early_steps_as_in_torch() -> None:
     assert 1 - ends[0][0, 0].item() == pytest.approx(0.0744, abs=1e-4)
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_first_step_that_is_skipped_leaves_no_state(fused: bool) -> None:
+    weights = torch.nn.Parameter(torch.zeros(4))
+    optimizer = martlet.torch.SGD([weights], lr=1.0, momentum=0.9, dampening=0.5, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    for loss, keys in ((float("inf"), []), (1.0, ["momentum_buffer"])):
+        optimizer.zero_grad()
+        scaler.scale(weights.sum() * loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert list(optimizer.state[weights]) == keys
+    assert weights.tolist() == [-1.0] * 4
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_parameters_without_elements(name: str) -> None:
     takes_vectors = _algorithms.of(getattr(martlet.optim, name)._algorithm).takes_vectors
