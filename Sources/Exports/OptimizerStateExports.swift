@@ -31,6 +31,18 @@ public func martlet_optimizer_get(
     }
 }
 
+@implementation @_cdecl("martlet_optimizer_config_get")
+public func martlet_optimizer_config_get(
+    _ optimizer: OpaquePointer!, _ out_config: UnsafeMutablePointer<martlet_config>!, _ struct_size: Int,
+    _ group: Int32
+) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_config_get", optimizer) { optimizer throws(MartletError) in
+        let configuration = try optimizer.configuration(group: Int(group))
+        try unsafe martlet_config.fill(
+            out_config, "out_config", size: struct_size, with: martlet_config(configuration))
+    }
+}
+
 @implementation @_cdecl("martlet_optimizer_mode_set")
 public func martlet_optimizer_mode_set(_ optimizer: OpaquePointer!, _ mode: Int32) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_mode_set", optimizer) { optimizer throws(MartletError) in

@@ -81,11 +81,7 @@ public final class Optimizer {
     package func add(
         _ value: ArrayView, name: UnsafeRawBufferPointer?, group: Int, stateTypes: [ElementType]?, prefix: StaticString
     ) throws(MartletError) -> Int {
-        guard group >= 0 && group < configurations.count else {
-            throw MartletError(
-                .argument, "\(prefix)group is \(group); expected 0 ..< \(configurations.count), the count of groups")
-        }
-        let slots = configurations[group].slots
+        let slots = try configuration(group: group, prefix).slots
         let types = stateTypes ?? slots.map { unsafe $0.usualType(beside: value.type) }
         guard types.count == slots.count else {
             throw MartletError(
@@ -255,12 +251,17 @@ public final class Optimizer {
         return configurations[group][hyperparameter]
     }
 
-    private func checkReads(_ hyperparameter: Hyperparameter, _ group: Int) throws(MartletError) {
+    /// A group's. `prefix` is what messages say before it.
+    package func configuration(group: Int, _ prefix: StaticString = "") throws(MartletError) -> Configuration {
         guard group >= 0 && group < configurations.count else {
             throw MartletError(
-                .argument, "group is \(group); expected 0 ..< \(configurations.count), the count of groups")
+                .argument, "\(prefix)group is \(group); expected 0 ..< \(configurations.count), the count of groups")
         }
-        let algorithm = configurations[group].algorithm
+        return configurations[group]
+    }
+
+    private func checkReads(_ hyperparameter: Hyperparameter, _ group: Int) throws(MartletError) {
+        let algorithm = try configuration(group: group).algorithm
         guard algorithm.defaultValue(hyperparameter) != nil else {
             throw MartletError(
                 .argument, "hyperparameter is \(hyperparameter.name); expected one that \(algorithm.name) reads")

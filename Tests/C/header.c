@@ -168,6 +168,7 @@ static const any_function functions[] = {
     (any_function)martlet_optimizer_mode_set,
     (any_function)martlet_optimizer_set,
     (any_function)martlet_optimizer_get,
+    (any_function)martlet_optimizer_config_get,
     (any_function)martlet_optimizer_count,
     (any_function)martlet_optimizer_group_count,
     (any_function)martlet_optimizer_size,

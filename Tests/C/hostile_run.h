@@ -133,6 +133,9 @@ GOOD(optimizer_step) {
 GOOD(optimizer_mode_set) { a->optimizer = w->optimizer, a->mode = MARTLET_EVALUATION; }
 GOOD(optimizer_set) { a->optimizer = w->optimizer, a->group = 1, a->hyperparameter = MARTLET_LR, a->value = 0.5; }
 GOOD(optimizer_get) { a->optimizer = w->optimizer, a->out_value = &w->out_double, a->group = 1, a->hyperparameter = MARTLET_LR; }
+GOOD(optimizer_config_get) {
+    a->optimizer = w->optimizer, a->out_config = &w->config.config, a->struct_size = sizeof(martlet_config), a->group = 1;
+}
 GOOD(optimizer_count) { a->optimizer = w->optimizer, a->out_count = &w->out_int64; }
 GOOD(optimizer_group_count) { a->optimizer = w->optimizer, a->out_count = &w->out_int64; }
 GOOD(optimizer_size) { a->optimizer = w->optimizer, a->out_bytes = &w->out_int64; }

@@ -371,6 +371,10 @@ static void files(bool amsgrad) {
     double lr = 0;
     CHECK_OK(martlet_optimizer_get(resumed.optimizer, &lr, 1, MARTLET_LR));
     CHECK(lr == 0.25);
+    martlet_config loaded;
+    memset(&loaded, 0xFF, sizeof loaded);
+    CHECK_OK(martlet_optimizer_config_get(resumed.optimizer, &loaded, sizeof loaded, 1));
+    CHECK(loaded.lr == 0.25 && loaded.struct_size == sizeof loaded && ((loaded.flags & MARTLET_AMSGRAD) != 0) == amsgrad);
     CHECK_OK(martlet_optimizer_set(resumed.optimizer, 1, MARTLET_LR, 0.125));
     for (int t = 11; t <= 20; t++) model_step(&resumed, t);
     CHECK(model_hash(&resumed) == model_hash(&whole));

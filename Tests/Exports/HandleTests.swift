@@ -24,6 +24,10 @@ private func callAll(_ token: OpaquePointer?) -> [(name: String, status: martlet
         ("martlet_optimizer_step", martlet_optimizer_step(token, nil, nil, 0)),
         ("martlet_optimizer_set", martlet_optimizer_set(token, 0, MARTLET_LR, 0.1)),
         ("martlet_optimizer_get", martlet_optimizer_get(token, &number, 0, MARTLET_LR)),
+        (
+            "martlet_optimizer_config_get",
+            martlet_optimizer_config_get(token, &config, MemoryLayout<martlet_config>.size, 0)
+        ),
         ("martlet_optimizer_count", martlet_optimizer_count(token, &count)),
         ("martlet_optimizer_group_count", martlet_optimizer_group_count(token, &count)),
         ("martlet_optimizer_size", martlet_optimizer_size(token, &count)),

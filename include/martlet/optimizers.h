@@ -167,6 +167,11 @@ martlet_status martlet_optimizer_mode_set(martlet_optimizer *optimizer, int32_t 
 martlet_status martlet_optimizer_set(martlet_optimizer *optimizer, int32_t group, int32_t hyperparameter, double value);
 martlet_status martlet_optimizer_get(martlet_optimizer *optimizer, double *out_value, int32_t group, int32_t hyperparameter);
 
+/* The algorithm, convention, flags and hyperparameters of a group, as they are now; writes struct_size bytes. Fails with
+ * NULL, STRUCT and ARGUMENT (no such group). Since 0.1. */
+martlet_status martlet_optimizer_config_get(martlet_optimizer *optimizer, martlet_config *out_config, size_t struct_size,
+                                            int32_t group);
+
 /* How many parameters, and how many groups, the optimizer has. Since 0.1. */
 martlet_status martlet_optimizer_count(martlet_optimizer *optimizer, int64_t *out_count);
 martlet_status martlet_optimizer_group_count(martlet_optimizer *optimizer, int64_t *out_count);
@@ -192,7 +197,8 @@ martlet_status martlet_optimizer_step_set(martlet_optimizer *optimizer, int64_t 
 martlet_status martlet_optimizer_save(martlet_optimizer *optimizer, const char *path);
 
 /* Loads what save wrote, into an optimizer with the same algorithm, the same number of groups and
- * parameters of the same names, types and counts. Fails with FILE, FORMAT (not such a file, or one for
+ * parameters of the same names, types and counts, and takes over the file's hyperparameters, flags and conventions, with
+ * which it has to keep the same slots. Fails with FILE, FORMAT (not such a file, or one for
  * other parameters), NULL and MEMORY, and then leaves the optimizer as it was. Since 0.1. */
 martlet_status martlet_optimizer_load(martlet_optimizer *optimizer, const char *path);
 

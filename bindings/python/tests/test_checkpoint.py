@@ -45,6 +45,46 @@ def test_round_trip(dtype: Any, amsgrad: bool, tmp_path: Path) -> None:
     assert other.state_dict()["state"][0]["step"] == 6
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"maximize": True, "decoupled_weight_decay": True, "cautious": True, "weight_decay": 0.1},
+        {"semantics": "keras", "weight_decay": 0.1, "cautious_weight_decay": True},
+        {"flush_denormals": False, "betas": (0.5, 0.9)},
+    ],
+    ids=str,
+)
+def test_flags_and_convention_are_the_files(options: dict[str, Any], tmp_path: Path) -> None:
+    """In both directions, as in a handle of C."""
+    path = tmp_path / "state"
+    start, grads = np.linspace(-2, 2, 7), [np.random.default_rng(t).standard_normal(7) for t in range(6)]
+    for first, second in ((options, {}), ({}, options)):
+        whole, resumed = start.copy(), start.copy()
+        optimizer, other = Adam([whole], **first), Adam([resumed], **second)
+        for grad in grads[:3]:
+            optimizer.step([grad])
+        optimizer.save(path)
+        resumed[:] = whole
+        other.load(path)
+        plain = [{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups]
+        assert [{key: group[key] for key in group if key != "params"} for group in other.param_groups] == plain
+        for grad in grads[3:]:
+            optimizer.step([grad])
+            other.step([grad])
+        assert np.array_equal(whole, resumed)
+
+
+def test_a_file_of_other_moments_is_refused(tmp_path: Path) -> None:
+    """By what its groups keep; and nothing has changed."""
+    for flag, slot in (("amsgrad", "max_exp_avg_sq"), ("corrected_weight_decay", "lr_max")):
+        Adam([np.zeros(3)], **{flag: True}).save(tmp_path / "state")
+        optimizer = Adam([np.zeros(3)])
+        before = repr(optimizer)
+        with pytest.raises(martlet.FormatError, match=slot):
+            optimizer.load(tmp_path / "state")
+        assert repr(optimizer) == before
+
+
 def test_read_by_the_safetensors_package(tmp_path: Path) -> None:
     optimizer, _ = stepped()
     path = tmp_path / "state.safetensors"

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _arrays, _ffi
+from martlet import _arrays, _ffi, _ffi_optimizers
 from martlet._arguments import file_name
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
+from martlet._errors import ArgumentError, FormatError
 from martlet._handle import Handle
 
 
@@ -50,10 +51,20 @@ def load(
                 arrays[slots.names[slot]] = made = np.zeros(array.shape, array.dtype)
                 handle.read_state(index, slot, _arrays.address(made), size * made.itemsize)
             loaded.append((entry, handle.step(index), arrays))
-        result = [handle.hyperparameters(group, row) for group, row in enumerate(rows)]
+        result = [_checked(handle.group(group), group) for group in range(len(rows))]
     for entry, step, state in loaded:
         entry.take(step, state)
     return result
+
+
+def _checked(row: Hyperparameters, group: int) -> Hyperparameters:
+    """A file's group, which may be of a handle with wider ranges than groups have here."""
+    row = row._replace(flags=row.flags & ~_ffi_optimizers.WIDE_RANGES)
+    try:
+        row.check()
+    except ArgumentError as error:
+        raise FormatError(f"the file's group.{group}: {error}") from None
+    return row
 
 
 def _add(

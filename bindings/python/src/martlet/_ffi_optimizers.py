@@ -260,6 +260,7 @@ martlet_optimizer_add = _checked("martlet_optimizer_add", HANDLE, POINTER(c_int6
 martlet_optimizer_step = _checked("martlet_optimizer_step", HANDLE, POINTER(Report), POINTER(Array), c_int64)
 martlet_optimizer_set = _checked("martlet_optimizer_set", HANDLE, c_int32, c_int32, c_double)
 martlet_optimizer_get = _checked("martlet_optimizer_get", HANDLE, POINTER(c_double), c_int32, c_int32)
+martlet_optimizer_config_get = _checked("martlet_optimizer_config_get", HANDLE, POINTER(Config), c_size_t, c_int32)
 martlet_optimizer_mode_set = _checked("martlet_optimizer_mode_set", HANDLE, c_int32)
 martlet_optimizer_count = _checked("martlet_optimizer_count", HANDLE, POINTER(c_int64))
 martlet_optimizer_group_count = _checked("martlet_optimizer_group_count", HANDLE, POINTER(c_int64))

@@ -87,13 +87,11 @@ class Handle:
     def set_step(self, parameter: int, step: int) -> None:
         _ffi_optimizers.martlet_optimizer_step_set(self._token, parameter, step)
 
-    def hyperparameters(self, group: int, row: Hyperparameters) -> Hyperparameters:
-        """row with the numbers that the handle has for that group."""
-        numbers, value = {}, _ffi.Double()
-        for name in _algorithms.of(row.algorithm).places:
-            _ffi_optimizers.martlet_optimizer_get(self._token, value, group, _algorithms.HYPERPARAMETERS[name])
-            numbers[name] = value.value
-        return row.changed(numbers)
+    def group(self, group: int) -> Hyperparameters:
+        """What a group has: numbers, flags and convention."""
+        config = _ffi_optimizers.Config()
+        _ffi_optimizers.martlet_optimizer_config_get(self._token, config, _algorithms.CONFIG_SIZE, group)
+        return Hyperparameters.read(config)
 
     def save(self, path: bytes) -> None:
         _ffi_optimizers.martlet_optimizer_save(self._token, path)

@@ -330,7 +330,8 @@ class Optimizer:
 
     @gated
     def load(self, path: Any) -> None:
-        """Reads what save() wrote, into an optimizer with parameters of the same names, shapes and types.
+        """Reads what save() wrote, into an optimizer with parameters of the same names, shapes and types. Groups take
+        over the file's hyperparameters, flags and semantics; with others than theirs, they must keep the same moments.
 
         One that was made without parameters takes them on first: build(variables).
         """
