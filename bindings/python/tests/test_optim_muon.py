@@ -129,6 +129,10 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: Muon(arrays(), adamw_betas=(1.5, 0.9)), "for AdamW, beside Muon: Invalid beta parameter at index 0"),
     (lambda: Muon(arrays(), adjust_lr_fn="other"), "adjust_lr_fn is 'other'; wanted one of"),
     (lambda: Muon(arrays(), ns_coefficients="cubic"), "ns_coefficients is 'cubic'; wanted one of"),
+    (
+        lambda: Muon(arrays(), ns_coefficients=(1.0, np.nan, 1.0)),
+        r"^ns_coefficients\[1\] is nan; expected a finite number",
+    ),
     (lambda: Muon([]), "params is empty"),
     (lambda: Muon(arrays(), other=1), "unexpected argument 'other'"),
 ]

@@ -3,6 +3,7 @@ steps. And what it refuses is refused by an exception of torch's type."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -84,6 +85,35 @@ def test_numbers_that_torchs_constructor_refuses(name: str, options: dict[str, A
     with pytest.raises(martlet.ArgumentError) as ours:
         trained(getattr(martlet.torch, name), {}, **options)
     assert str(ours.value) == str(theirs.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"]
+    + ["Muon"] * hasattr(torch.optim, "Muon"),
+)
+def test_a_constructor_takes_and_refuses_what_torchs_does(name: str) -> None:
+    """Every number of every class, out of range or not, by the kind of exception."""
+
+    def said(module: Any, option: str, value: Any) -> type[Exception] | None:
+        try:
+            getattr(module, name)([nn.Parameter(torch.ones(3, 3))], **{option: value})
+        except (TypeError, ValueError) as error:
+            return TypeError if isinstance(error, TypeError) else ValueError
+        return None
+
+    for option, parameter in inspect.signature(getattr(torch.optim, name).__init__).parameters.items():
+        usual = parameter.default
+        if option in ("self", "params", "ns_steps") or type(usual) not in (int, float, tuple):
+            continue
+        for part in (-1.0, -1e-9, 0.0, 0.5, 1.0, 1.5, None):
+            values = [part]
+            if isinstance(usual, tuple):
+                values = [(*usual[:k], part, *usual[k + 1 :]) for k in range(len(usual))]
+            for value in values:
+                theirs = said(torch.optim, option, value)
+                if part is not None or theirs is not None:  # torch takes some that no step can use
+                    assert said(martlet.torch, option, value) is theirs, (option, value)
 
 
 def test_a_rate_that_a_schedule_takes_below_zero() -> None:

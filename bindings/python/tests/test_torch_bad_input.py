@@ -81,6 +81,56 @@ TURNED_BAD: list[tuple[str, Any, str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "value", "remedy"),
+    [
+        ("Adam", "trust_coefficient", 1e-3, "take it out, or say whose it is: 'algorithm': 'lars'"),
+        ("Adagrad", "cautious", True, "take it out"),
+        ("Lion", "rho", 0.9, "take it out"),
+        ("LAMB", "nesterov", True, "take it out"),
+        ("SGD", "beta1", 0.9, "take it out"),
+        ("Muon", "grafting", "adam", "'algorithm': 'shampoo'"),
+    ],
+)
+def test_options_of_other_algorithms_in_a_group(name: str, option: str, value: Any, remedy: str) -> None:
+    parameter = nn.Parameter(torch.ones(2, 2))
+    wanted = pytest.raises(martlet.ArgumentError, match=f"has '{option}', which .* does not read; .*{remedy}")
+    optimizer = getattr(martlet.torch, name)([parameter])
+    with wanted:
+        optimizer.add_param_group({"params": [nn.Parameter(torch.ones(2, 2))], option: value})
+    assert len(optimizer.param_groups) == 1
+    with wanted:
+        getattr(martlet.torch, name)([{"params": [parameter], option: value}])
+
+
+def test_keys_that_torch_would_keep_in_a_group() -> None:
+    """Any that is no option, those of torch's other classes in a class that torch has, and flags that are off."""
+    for name, extra in (
+        ("Adam", {"rho": 0.9, "momentum": 0.9, "initial_lr": 0.1, "layer": 3}),
+        ("Lion", {"lr_scale": 0.5, "amsgrad": False}),
+    ):
+        optimizer = getattr(martlet.torch, name)([{"params": [nn.Parameter(torch.ones(2))], **extra}])
+        assert extra.items() <= optimizer.param_groups[0].items()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("lr", "fast"), ("lr", None), ("betas", 0.9), ("betas", (0.9,)), ("eps", None)]
+)
+def test_options_that_are_loaded_are_looked_at_by_the_step(option: str, value: Any) -> None:
+    """As in torch, whose load_state_dict takes any."""
+    for module in (torch.optim, martlet.torch):
+        parameter = nn.Parameter(torch.ones(2))
+        optimizer = module.Adam([parameter])
+        packed = optimizer.state_dict()
+        packed["param_groups"][0][option] = value
+        optimizer.load_state_dict(packed)
+        parameter.grad = torch.ones(2)
+        with pytest.raises((TypeError, ValueError)) as raised:
+            optimizer.step()
+        assert torch.equal(parameter.detach(), torch.ones(2))
+    assert str(raised.value).startswith(f"param_groups[0]: {option} is {value!r}")
+
+
 @pytest.mark.parametrize("option", ["amsgrad", "maximize", "flush_denormals"])
 def test_a_text_is_no_switch(option: str) -> None:
     parameters = [nn.Parameter(torch.ones(2))]

@@ -6,9 +6,11 @@ Of a parameter it sees a name and a shape; what layers it may be in is said by w
 
 from __future__ import annotations
 
+import fnmatch
+import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -68,27 +70,34 @@ class Rules:
 
     def routes(self, named: Sequence[tuple[str, Any]], known: Mapping[str, Route]) -> list[Route]:
         """Where each parameter goes. known: what the layers of parameters say, by name."""
-        routes = [self._route(name, parameter, known.get(name)) for name, parameter in named]
-        names = [name for name, _ in named]
-        for pattern, algorithm in self._pairs:
-            self._check_found(pattern, "rules", names, names)
+        names = Names([name for name, _ in named])
+        ruled = [names.places(pattern) for pattern, _ in self._pairs]
+        cut = [names.places(pattern) for pattern, _ in self._blocks]
+        own, blocks = self._own(named, ruled), _firsts(cut)
+        routes = [
+            self._route(name, parameter, own.get(place) or known.get(name), blocks.get(place))
+            for place, (name, parameter) in enumerate(named)
+        ]
+        for (pattern, algorithm), places in zip(self._pairs, ruled, strict=True):
+            self._check_found(pattern, "rules", places, places, names)
             if algorithm == self._owner.name:
-                found = [(name, tuple(parameter.shape)) for name, parameter in named if _matches(pattern, name)]
+                found = [(named[place][0], tuple(named[place][1].shape)) for place in places]
                 check_matrix(self._owner.title, *max(found, key=lambda of: len(of[1])))
-        matrices = [name for name, route in zip(names, routes, strict=True) if route.is_matrix]
-        for pattern, _ in self._blocks:
-            self._check_found(pattern, "blocks", matrices, names)
+        for (pattern, _), places in zip(self._blocks, cut, strict=True):
+            matrices = [place for place in places if routes[place].is_matrix]
+            self._check_found(pattern, "blocks", matrices, places, names)
         return routes
 
-    def _route(self, name: str, parameter: Any, known: Route | None) -> Route:
+    def _route(self, name: str, parameter: Any, said: Route | None, blocks: int | None) -> Route:
+        """said: by the caller or a layer; blocks: the place of the first of blocks that matches."""
         shape = tuple(parameter.shape)
-        route = self._own(name, parameter) or known or self._usual(name, shape)
+        route = said or self._usual(name, shape)
         if not route.is_matrix:
             return route
         check_matrix(self._owner.title, name, shape)
-        found = [(pattern, count) for pattern, count in self._blocks if _matches(pattern, name)]
-        if found:
-            route = route._replace(blocks=int(found[0][1]), why=f"{route.why}; blocks has {found[0][0]!r}")
+        if blocks is not None:
+            pattern, count = self._blocks[blocks]
+            route = route._replace(blocks=int(count), why=f"{route.why}; blocks has {pattern!r}")
         check_blocks(name, shape, route.blocks)
         return route
 
@@ -96,32 +105,80 @@ class Rules:
         """Where a parameter goes of which nothing but name and shape is known."""
         return by_shape(shape) or (None if self._owner.takes_all else by_name(name)) or of_shape(shape)
 
-    def _own(self, name: str, parameter: Any) -> Route | None:
-        """What the caller's rules say."""
+    def _own(self, named: Sequence[tuple[str, Any]], ruled: Sequence[Sequence[int]]) -> dict[int, Route]:
+        """What the caller's rules say, by place. ruled: what each pattern matches."""
+        found: dict[int, Route] = {}
         if self._call is not None:
-            said = self._call(name, parameter)
-            if said is None:
-                return None
-            return Route(self._is_own(said, f"rules({name!r}, ...) is {said!r}"), "the function given as rules")
-        for pattern, algorithm in self._pairs:
-            is_matrix = algorithm == self._owner.name
-            if (not is_matrix or len(parameter.shape) > 1) and _matches(pattern, name):
-                return Route(is_matrix, f"rules has {pattern!r}")
-        return None
+            for place, (name, parameter) in enumerate(named):
+                if (said := self._call(name, parameter)) is not None:
+                    is_own = self._is_own(said, f"rules({name!r}, ...) is {said!r}")
+                    found[place] = Route(is_own, "the function given as rules")
+        for (pattern, algorithm), places in zip(self._pairs, ruled, strict=True):
+            route = Route(algorithm == self._owner.name, f"rules has {pattern!r}")
+            for place in places:
+                if not route.is_matrix or len(named[place][1].shape) > 1:
+                    found.setdefault(place, route)
+        return found
 
     def _is_own(self, said: Any, what: str) -> bool:
         if said not in (self._owner.name, ADAMW):
             raise ArgumentError(f"{what}; wanted {self._owner.name!r} or {ADAMW!r}")
         return bool(said == self._owner.name)
 
-    def _check_found(self, pattern: str, what: str, among: Sequence[str], names: Sequence[str]) -> None:
-        if any(_matches(pattern, name) for name in among):
+    def _check_found(self, pattern: str, what: str, among: Sequence[int], found: Sequence[int], names: Names) -> None:
+        if among:
             return
-        if any(_matches(pattern, name) for name in names):
+        if found:
             raise ArgumentError(
                 f"{what} has {pattern!r}, which matches no parameter that {self._owner.title} steps; take it out"
             )
-        raise ArgumentError(f"{what} has {pattern!r}, which matches none of the parameters: {_some(names)}")
+        raise ArgumentError(f"{what} has {pattern!r}, which matches none of the parameters: {names}")
+
+
+class Names:
+    """Parameters' names, to be found by globs of them or of the modules that they are in.
+
+    A glob is tried only where the longest piece of it without wildcards stands: there may be thousands of both.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._places: dict[str, list[int]] = {}
+        for place, name in enumerate(names):
+            for end in (*(dot.start() for dot in re.finditer(r"[./]", name)), len(name)):
+                self._places.setdefault(name[:end], []).append(place)
+        self._ends = list(self._places)
+        self._text = "\n".join(self._ends)
+        self._starts = [0, *itertools.accumulate(len(end) + 1 for end in self._ends)]
+
+    def places(self, pattern: str) -> list[int]:
+        """Where the names that a glob matches stand."""
+        is_it = re.compile(fnmatch.translate(pattern)).match
+        plain = re.split(r"[*?]", re.sub(r"\[.*\]", "*", pattern, flags=re.DOTALL))
+        found = filter(is_it, self._with(max(plain, key=len)))
+        return sorted({place for end in found for place in self._places[end]})
+
+    def _with(self, piece: str) -> Iterator[str]:
+        """The names in which a text is."""
+        start = self._text.find(piece)
+        while start >= 0:
+            number = bisect_right(self._starts, start) - 1
+            if number == len(self._ends):  # past the last one
+                return
+            yield self._ends[number]
+            start = self._text.find(piece, self._starts[number + 1])
+
+    def __str__(self) -> str:
+        return ", ".join(self._names[:8]) + (", ..." if len(self._names) > 8 else "")
+
+
+def _firsts(found: Sequence[Sequence[int]]) -> dict[int, int]:
+    """For each place, which of several has it first."""
+    firsts: dict[int, int] = {}
+    for number, places in enumerate(found):
+        for place in places:
+            firsts.setdefault(place, number)
+    return firsts
 
 
 def adamw_rate(lr: Any, adjust_lr_fn: Any) -> Any:
@@ -202,13 +259,3 @@ def _pairs(given: Any, what: str) -> list[tuple[str, Any]]:
         return [(pattern, value) for pattern, value in pairs]
     also = ", or a function of a name and a parameter" if what == "rules" else ""
     raise DTypeError(f"{what} is {given!r}; wanted (pattern, value) pairs or a dict of them{also}")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-
-
-def _matches(pattern: str, name: str) -> bool:
-    """Whether a glob is of a parameter's name, or of a module's in which it is."""
-    ends = [*(dot.start() for dot in re.finditer(r"[./]", name)), len(name)]
-    return any(fnmatchcase(name[:end], pattern) for end in ends)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from numbers import Integral
 from typing import Any
 
@@ -120,6 +121,13 @@ def number_keys(algorithm: int) -> tuple[str, ...]:
     return number_keys_of(kind, kind.places)
 
 
+@cache
+def keys(algorithm: int) -> frozenset[str]:
+    """All options of an algorithm: the keys of its groups, and its hyperparameters by their own names."""
+    kind = _algorithms.of(algorithm)
+    return frozenset({*number_keys(algorithm), *flag_keys(algorithm), *_choices.keys(algorithm), *kind.places})
+
+
 def number_keys_of(kind: Algorithm, names: Iterable[str]) -> tuple[str, ...]:
     """The keys under which these hyperparameters stand."""
     key_of = {name: key for key, several in lists(kind).items() for name in several}
@@ -172,13 +180,19 @@ def range_error(found: str, given: Mapping[str, Any], algorithm: int) -> Argumen
     if match is None or match[1] not in given:
         return ArgumentError(found)
     name, wanted = match[1], match[2] or "expected a finite number"
-    if name in _TORCHS_OF.get(algorithm, {}):
-        return ArgumentError(f"{_TORCHS_OF[algorithm][name]} is {given[name]}; {wanted}")
     if name in ("etaminus", "etaplus"):
         return ArgumentError(f"Invalid eta values: {given['etaminus']}, {given['etaplus']}")
-    if name in _WORDS:
+    if name in _WORDS and name not in _TORCHS_OF.get(algorithm, {}):
         return ArgumentError(f"Invalid {_WORDS[name]}: {given[name]}")
-    return ArgumentError(f"{name} is {given[name]}; {wanted}")
+    return ArgumentError(f"{_shown(name, _algorithms.of(algorithm))} is {given[name]}; {wanted}")
+
+
+def _shown(name: str, kind: Algorithm) -> str:
+    """What a group calls a hyperparameter."""
+    for key, names in lists(kind).items():
+        if name in names:
+            return f"{key}[{names.index(name)}]"
+    return number_keys_of(kind, [name])[0]
 
 
 def number(value: Any, name: str) -> float:
@@ -272,7 +286,9 @@ class Reader:
         self._defaults = tuple(self.kind.defaults.values())
         self._others = as_another(self.kind)
         # What None stands for.
-        self._none = dict.fromkeys(NONE_IS_ZERO, 0.0) | dict.fromkeys(number_keys_of(self.kind, self._others), -1.0)
+        self._none = dict.fromkeys(NONE_IS_ZERO - {"eps"}, 0.0) | dict.fromkeys(
+            number_keys_of(self.kind, self._others), -1.0
+        )
         several = lists(self.kind)
         self._optional = frozenset(optional)
         self.choices = tuple(key for key in _choices.keys(algorithm) if key in {*keys, *self._optional})

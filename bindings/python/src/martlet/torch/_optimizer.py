@@ -55,6 +55,9 @@ class Optimizer(torch.optim.Optimizer):
     torch's class does not have stand in param_groups, defaults and state_dict only where they are not as they would be
     without. Each may be given or set for one group: group["semantics"] = "optax".
 
+    As in torch, a group may have other keys, which no step reads; but an option of another algorithm is an error,
+    unless both are torch's, whose scripts may have such.
+
     A group may be of another algorithm: {"params": [...], "algorithm": "adamw", "lr": 3e-4}, by the names that
     martlet_algorithm_name gives and with the options of its own class. In param_groups and state_dict "algorithm"
     stands in such groups alone.
@@ -117,6 +120,8 @@ class Optimizer(torch.optim.Optimizer):
             error = DTypeError if "params" in param_group else MissingError
             raise error(f"param_groups[{index}]['params'] is missing or None; wanted an iterable of tensors")
         kind = self._kind_of_new(param_group, index)
+        if isinstance(param_group, dict):
+            kind.refuse_unread(param_group, f"param_groups[{index}]")
         own = self.defaults
         self.defaults = self._defaults_of(kind)  # which torch fills the group with
         try:

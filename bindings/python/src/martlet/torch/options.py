@@ -106,6 +106,23 @@ class Kind:
         flags |= _ffi_optimizers.WIDE_RANGES
         return Hyperparameters(reader.kind.number, reader.values(group), flags, group.get("semantics", "torch"))
 
+    @cached_property
+    def _not_read(self) -> frozenset[str]:
+        """The options of other algorithms; torch's own classes keep any key, and so do these those that torch has."""
+        words = {key for number in _algorithms.numbers() for key in _spellings.keys(number)}
+        torchs = {key for kind in _BY_NAME.values() if kind.peer is not None for key in kind.stated}
+        return frozenset(words - self.stated - self.own.keys() - (torchs if self.peer is not None else set()))
+
+    def refuse_unread(self, group: Group, where: str) -> None:
+        """Raises for an option in a user's group that another algorithm has. A flag that is off asks for nothing."""
+        for key in group:
+            if key in self._not_read and group[key] is not False:
+                who = [name for name, kind in sorted(_BY_NAME.items()) if key in {*kind.stated, *kind.own}]
+                raise ArgumentError(
+                    f"{where} has {key!r}, which {self.name} does not read; take it out"
+                    + (f", or say whose it is: 'algorithm': {who[0]!r}" if who else "")
+                )
+
     def is_differentiable(self, group: Group) -> bool:
         """Whether torch steps a group."""
         if "differentiable" not in self.stated or (given := group["differentiable"]) is None:
@@ -152,7 +169,7 @@ class Kind:
             try:
                 self._peer_with({key: options[key] for key in self.number_keys if not isinstance(options[key], str)})
             except (TypeError, ValueError) as error:
-                raise ArgumentError(str(error)) from None
+                raise (DTypeError if isinstance(error, TypeError) else ArgumentError)(str(error)) from None
 
     def _peer_with(self, options: Group) -> TorchOptimizer:
         """torch's class, made with these options."""
