@@ -6,6 +6,7 @@ A class of one algorithm is a signature over this (optimizers.py). The library k
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -22,8 +23,9 @@ from martlet import (
     _spellings,
 )
 from martlet._config import Hyperparameters, defaults
-from martlet._errors import DTypeError, OrderError
+from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
 from martlet._model import Model, Training, View
+from martlet.nn import _undecayed
 
 # Keras's defaults.
 ADAMW = defaults(_ffi_optimizers.ADAMW).changed({"eps": 1e-7, "weight_decay": 0.004})._replace(semantics="keras")
@@ -42,8 +44,7 @@ def hyperparameter(name: str, field: str) -> Any:
         number = _arguments.real(_spellings.number(value, name), name)
         row = self._row.changed({field: number})
         row.check({field: value})
-        if (model := self._trains()) is not None:
-            model.set(_algorithms.HYPERPARAMETERS[field], number)
+        self._tell(0, field, number)
         self._row = row
 
     return property(read, write, doc=f"martlet_config's {field}, as martlet.h describes it.")
@@ -82,6 +83,9 @@ class Optimizer:
     # of parameters by name, where a file says so.
     _others: tuple[Hyperparameters, ...] = ()
     _places: Mapping[str, int] = MappingProxyType({})
+    # What is excluded from weight decay; and groups that come after those, each one of them without decay.
+    _excluded: Sequence[re.Pattern[str]] = ()
+    _copied: tuple[int, ...] = ()
 
     def __init_subclass__(
         cls, algorithm: int | None = None, options: Mapping[str, Any] | None = None, **keras: float
@@ -129,7 +133,8 @@ class Optimizer:
         made = cls.__new__(cls)
         made._start(row, schedule)
         if others is not None:
-            made._others, made._places = tuple(others), dict(places or {})
+            count, made._copied = _undecayed.split([row.changed({"lr": 1.0}), *others])
+            made._others, made._places = tuple(others[: count - 1]), dict(places or {})
         return made
 
     def _start(self, row: Hyperparameters, schedule: Any) -> None:
@@ -165,6 +170,22 @@ class Optimizer:
         if self._schedule is not None and (model := self._trains()) is not None:
             model.set(_ffi_optimizers.LR, self._rate())
 
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Sequence[str] | None = None) -> None:
+        """Leaves parameters without weight decay, as in Keras: those in whose names one of var_names is found, which
+        are regular expressions: ["bias"] for biases, ["dense_1/"] for a layer. What is found nowhere excludes nothing,
+        and a second call takes the place of the first. Call it before the first training step, OrderError after.
+
+        var_list: for what has no names; a model's parameters have, so UnsupportedError.
+        """
+        if "weight_decay" not in _algorithms.of(self._algorithm).places:
+            raise ArgumentError(f"{type(self).__name__} has no weight decay to exclude parameters from")
+        if var_list is not None:
+            raise UnsupportedError("var_list: a model's parameters go by names here; wanted var_names=['dense_1/bias']")
+        excluded = _undecayed.patterns(var_names)
+        if self._trains() is not None:
+            raise OrderError(f"{self!r} trains a model already; exclude_from_weight_decay comes before the first step")
+        self._excluded = excluded
+
     def _rate(self) -> float:
         return _scheduled.rate(self._schedule, self.iterations, "learning_rate")
 
@@ -186,23 +207,51 @@ class Optimizer:
     def _compile(self, model: Model, training: Training) -> None:
         """Compiles a model for these numbers, which are its from here on."""
         self._check_free(model)
-        row = self.hyperparameters()
-        if self._others:
-            for other in self._others:
+        row, views = self.hyperparameters(), model.views(_ffi_models.BUFFER_PARAMETERS)
+        places = self._placed(views)
+        if not self._places:
+            self._copied = self._copy(places, views)
+        rows = [row.changed({"lr": 1.0}), *self._others]
+        rows += [_undecayed.without(rows[place]) for place in self._copied]
+        if len(rows) > 1:
+            for other in rows[1:]:
                 other.changed({"lr": row.lr * other.lr}).check()
-            places = self._placed(model.views(_ffi_models.BUFFER_PARAMETERS))
             # Rates that are shares of 1 move together from any number on, and a schedule may begin at 0.
-            model.compile(training, [row.changed({"lr": 1.0}), *self._others], places)
+            model.compile(training, rows, places)
             model.set(_ffi_optimizers.LR, row.lr)
         else:
             model.compile(training, [row])
         self._bind(model)
 
+    def _copy(self, places: list[int], views: Sequence[View]) -> tuple[int, ...]:
+        """Moves what has no decay to groups without, which stand behind the others; which groups those are of."""
+        copied: dict[int, int] = {}
+        for index, view in enumerate(views):
+            if _undecayed.matches(self._excluded, view.name):
+                place = copied.setdefault(places[index], len(copied))
+                places[index] = 1 + len(self._others) + place
+        return tuple(copied)
+
+    def _tell(self, place: int, field: str, number: float) -> None:
+        """Tells the model, where there is one, a number of a group's, and of the same group without decay. The first
+        one's rate moves all."""
+        if (model := self._trains()) is None:
+            return
+        key = _algorithms.HYPERPARAMETERS[field]
+        if place == 0:
+            model.set(key, number)
+        else:
+            model.group_set(place, key, number)
+        if field not in ("lr", "weight_decay"):
+            for index, of in enumerate(self._copied, 1 + len(self._others)):
+                if of == place:
+                    model.group_set(index, key, number)
+
     def _placed(self, views: Sequence[View]) -> list[int]:
         """The group of each of a model's parameters. What steps matrices alone has AdamW beside it for vectors."""
         if self._places:
             return [self._places.get(view.name, 0) for view in views]
-        return [int(len(view.sizes) < 2) for view in views]
+        return [int(bool(self._others) and len(view.sizes) < 2) for view in views]
 
     def _bind(self, model: Model) -> None:
         """From here on the numbers are the model's too."""

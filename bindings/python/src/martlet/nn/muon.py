@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from martlet import _algorithms, _arguments, _ffi_models, _ffi_optimizers, _groups, _routing, _scheduled, _signatures
+from martlet import _arguments, _ffi_models, _ffi_optimizers, _groups, _routing, _scheduled, _signatures
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, UnsupportedError
 from martlet._model import View
@@ -161,8 +161,7 @@ class Muon(
     def _set_other(self, field: str, number: float, given: Any) -> None:
         row = self._others[0].changed({field: number})
         row.check({field: given})
-        if (model := self._trains()) is not None:
-            model.group_set(1, _algorithms.HYPERPARAMETERS[field], number)
+        self._tell(1, field, number)
         self._others = (row,)
 
     def __repr__(self) -> str:
@@ -201,7 +200,8 @@ class Muon(
         if model is None:
             raise OrderError("the optimizer trains no model yet; call describe() after the first training step")
         views = model.views(_ffi_models.BUFFER_PARAMETERS)
+        names = [_OWNER.name, ADAMW]
+        names += [names[place] for place in self._copied]
         return _routing.table(
-            (view.name, view.sizes, (_OWNER.name, ADAMW)[view.group], 1, self._why.get(view.name, "its file"))
-            for view in views
+            (view.name, view.sizes, names[view.group], 1, self._why.get(view.name, "its file")) for view in views
         )

@@ -17,6 +17,7 @@ from martlet import _algorithms, _arguments, _ffi_optimizers, _groups, _schedule
 from martlet import schedules as schedules
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError
+from martlet.nn import _undecayed
 from martlet.nn._optimizer import Optimizer as Optimizer
 from martlet.nn.muon import Muon as Muon
 
@@ -328,7 +329,8 @@ def of(
     places: Mapping[str, int] | None = None,
 ) -> Optimizer:
     """An optimizer with these hyperparameters. others and places: further groups, as Optimizer._of has them."""
-    is_muons = others is None or len(others) == 1
+    rows = [row.changed({"lr": 1.0}), *(others or ())]
+    is_muons = others is None or _undecayed.split(rows)[0] == 2
     return _class_of(row.algorithm, is_muons)._of(row, schedule, others, places)
 
 
