@@ -161,6 +161,16 @@ def test_by_hand() -> None:
     assert q.tolist() == [-4.0, 0.0, 0.0, 0.0]
 
 
+def test_an_update_without_a_gradient_is_left_out() -> None:
+    """Whichever sign the zero has."""
+    p = np.zeros(4)
+    optimizer = optim.SGD([p], lr=1.0, momentum=0.5, cautious=True)
+    optimizer.step([np.array([4.0, -4.0, 4.0, -4.0])])
+    p[:] = 0
+    optimizer.step([np.array([0.0, 0.0, -0.0, -1.0])])  # b = 2, -2, 2, -3
+    assert p.tolist() == [0.0, 0.0, 0.0, 12.0]
+
+
 def test_the_share_is_a_thousandth_at_least() -> None:
     """And of the parameter that it is of: neither of a tile nor of all of them."""
     grad = np.zeros(20_000)

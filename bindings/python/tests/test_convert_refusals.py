@@ -235,6 +235,27 @@ def test_what_is_no_optimizer() -> None:
         convert.from_keras(stepped_keras(keras.optimizers.Lion())[0], martlet.optim.Adam(arrays()))
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("SOAP", "at uneven steps"), ("AdamW", "by the places of functions"), ("SGD", "by the places")]
+)
+def test_states_of_heavyball(name: str, words: str) -> None:
+    """A class and a state_dict of its shape, without it: another's rule, or in no parameter's own shape."""
+    parameter = torch.nn.Parameter(torch.ones(3, 2))
+    ours = getattr(martlet.torch, name)([parameter])
+    peer = type(name, (torch.optim.SGD,), {"__module__": "heavyball", "step": torch.optim.SGD.step})([parameter])
+    for conversion in (lambda: convert.from_torch(peer, ours), lambda: convert.to_torch(ours, peer)):
+        with pytest.raises(martlet.UnsupportedError, match=f"{words}.*its state cannot go on in the other"):
+            conversion()
+    packed = ours.state_dict()
+    packed["param_groups"][0] |= {"param_ecc": None, "caution": False, "storage_dtype": "float32"}
+    packed["state"] = {0: {0: {"is_initialized": {0}}}}
+    with pytest.raises(martlet.UnsupportedError, match=words):
+        ours.load_state_dict(packed)
+    other = type("PSGDKron", (type(peer),), {"__module__": "heavyball.helpers", "step": type(peer).step})([parameter])
+    with pytest.raises(martlet.UnsupportedError, match="heavyball's PSGDKron is not converted$"):
+        convert.from_torch(other, ours)
+
+
 @pytest.mark.parametrize("part", ["update_step", "_backend_update_step", "_apply_weight_decay"])
 def test_subclasses_with_a_rule_of_their_own(part: str) -> None:
     plain, other = (type("Mine", (keras.optimizers.Adam,), body) for body in ({}, {part: lambda *_: None}))

@@ -162,9 +162,9 @@ def find(forms: Sequence[Form], kind: Algorithm, library: str, name: str | None 
     """The form of an algorithm. name: of the library's class, where that is known."""
     found = [form for form in forms if name is None or form.name == name]
     if not found:
-        raise UnsupportedError(
-            f"{library}'s {name} is not converted; wanted one of {listed(form.name for form in forms)}"
-        )
+        known = [form.name for form in forms if not form.differs]
+        wanted = f"; wanted one of {listed(known)}" if known else ""
+        raise UnsupportedError(f"{library}'s {name} is not converted{wanted}")
     same = [form for form in found if is_of(form, kind)]
     if not same:
         theirs = _algorithms.of(found[0].algorithm).name if name is not None else ""

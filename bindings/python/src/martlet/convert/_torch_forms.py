@@ -352,6 +352,25 @@ SOAP = (
     ),
 )
 
+# ---- heavyball: what each of a list of functions keeps, by its place in the list; and rules that go on otherwise ----
+
+_IN_LISTS = "heavyball keeps its state by the places of functions in a list of them"
+HEAVYBALL = tuple(
+    Form(name, number, marks=("param_ecc", "storage_dtype"), differs=why)
+    for name, number, why in (
+        ("SOAP", _ffi.SOAP, "heavyball's SOAP turns its bases at uneven steps, and lifts their small eigenvalues"),
+        ("AdamW", _ffi.ADAMW, _IN_LISTS),
+        ("NAdam", _ffi.NADAM, _IN_LISTS),
+        ("AdEMAMix", _ffi.ADEMAMIX, _IN_LISTS),
+        ("ADOPT", _ffi.ADOPT, _IN_LISTS),
+        ("LaProp", _ffi.LAPROP, _IN_LISTS),
+        ("Muon", _ffi.MUON, _IN_LISTS),
+        ("RMSprop", _ffi.RMSPROP, _IN_LISTS),
+        ("SFAdamW", _ffi.SCHEDULE_FREE_ADAMW, _IN_LISTS),
+        ("SGD", _ffi.SGD, _IN_LISTS),
+    )
+)
+
 LION_PYTORCH = (Form("Lion", _ffi.LION, _same("exp_avg"), ours=_DECOUPLED, theirs={"decoupled_wd": False}),)
 ADABELIEF_PYTORCH = (
     Form(
@@ -364,8 +383,9 @@ ADABELIEF_PYTORCH = (
     ),
 )
 
-# By the name of the package that a class comes from.
+# By the name of the package that a class comes from; first whose groups have the marks of others, too.
 TORCH: Mapping[str, tuple[Form, ...]] = {
+    "heavyball": HEAVYBALL,
     "schedulefree": SCHEDULEFREE,
     "prodigyopt": PRODIGYOPT,
     "timm": TIMM,
