@@ -1,11 +1,11 @@
 """How exact Martlet is, and other libraries are: each one's largest and rms error against oracles in longdouble.
 
-    parity.py         prints the table of docs/parity.md
+    parity.py         prints the rows of docs/parity.md
     parity.py --write writes it; not, and status 1, where a row fails
 
 An error is that of a parameter after one of the steps, relative to the largest magnitude that the element had on its
-way. The rows are in parity_rows.py; rules that martlet.torch does not have are measured for the peers alone.
-test_parity_table.py holds the table by a short form of it.
+way. The rows are in parity_rows, the page in parity_page.py; rules that martlet.torch does not have are measured for
+the peers alone. test_parity_table.py holds the page by a short form of it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,17 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import martlet.torch
 import oracles
-from parity_inputs import Array, begun, given, rate, start, taken
-from parity_rows import ROWS, Row
+from parity_inputs import Array, begun, given, rate, start
+from parity_page import HEAD, PATH, Errors, Line, bounds, page, shown, versions
+from parity_rows import OPTIONS, ROWS, Row
 from parity_rules import ALGORITHMS
-from peers import PEERS, Run, TorchRun
-
-
-class Errors(NamedTuple):
-    largest: float
-    rms: float
-
+from peers import PEERS, NamedRun, Run, TorchRun
 
 STEPS = 300
 #: Where torch has the rule, Martlet's errors may be this much of torch's. Of two programs that are equally exact, one
@@ -40,8 +34,6 @@ STEPS = 300
 OF_TORCH = Errors(largest=1.05, rms=1.05)
 OF_TORCH_SHORT = Errors(largest=1.4, rms=1.05)
 DRAWS = 9
-#: Wherever the tests lie in the repository; elsewhere there is no table.
-TABLE = Path(__file__).resolve().parents[3] / "docs" / "parity.md"
 
 
 class Exact(NamedTuple):
@@ -66,7 +58,7 @@ def exact(row: Row, steps: int) -> Exact:
 def computed(row: Row, steps: int) -> Exact:
     algorithm = ALGORITHMS[row.algorithm]
     options = {**algorithm.options, **algorithm.named, **row.options}
-    p = [array.astype(oracles.LONG) for array in taken(row, start(row.draw))]
+    p = begun(row, oracles.LONG)
     states = [oracles.State(array.shape) for array in p]
     values: list[list[Array]] = []
     scales = [[np.zeros(array.shape) if row.slot else np.abs(array) for array in p]]
@@ -110,16 +102,13 @@ def martlets(row: Row, dtype: Any = np.float32) -> Run | None:
     options = {**algorithm.options, **row.options}
     if row.options.get("weight_decay") and not algorithm.named and "weight_decay" not in algorithm.options:
         options.setdefault("decoupled_weight_decay", False)  # in some it is the default
-    return TorchRun(martlet.torch, row.algorithm, begun(row, dtype), lambda t: rate(row, t), options)
+    made = NamedRun if row.kernels and algorithm.matrices else TorchRun
+    return made(martlet.torch, row.algorithm, begun(row, dtype), lambda t: rate(row, t), options)
 
 
 def of_martlet(row: Row, steps: int = STEPS, dtype: Any = np.float32) -> Errors | None:
     run = martlets(row, dtype)
     return None if run is None else errors(row, run, dtype, steps)
-
-
-def shown(value: float) -> str:
-    return f"{value:.1e}"
 
 
 def of_torchs(row: Row, peer: Errors, ours: Errors) -> float:
@@ -134,25 +123,8 @@ def of_torchs(row: Row, peer: Errors, ours: Errors) -> float:
     return float(np.median(ratios))
 
 
-class Line(NamedTuple):
-    """A row of the table, what both sides' float64 is away from the oracle, and of_torchs; None: by one draw."""
-
-    row: Row
-    peer: Errors | None
-    ours: Errors | None
-    wide_peer: Errors | None = None
-    wide: Errors | None = None
-    ratio: float | None = None
-
-    def text(self) -> str:
-        peers = [shown(value) for value in self.peer] if self.peer else ["not installed" * bool(self.row.peer), ""]
-        ours = [shown(value) for value in self.ours] if self.ours else ["", ""]
-        note = f"differs: {self.row.differs}" if self.row.differs else self.row.note
-        return f"| {' | '.join([*self.row.case, self.row.peer or 'none', *peers, *ours, note])} |"
-
-
 def lines() -> Iterator[Line]:
-    for row in ROWS:
+    for row in (*ROWS, *OPTIONS):
         there = row.peer and PEERS[row.peer].version()
         peers = [of_peer(row, dtype=dtype) if there else None for dtype in (np.float32, np.float64)]
         ours = [of_martlet(row, dtype=dtype) for dtype in (np.float32, np.float64)]
@@ -161,21 +133,11 @@ def lines() -> Iterator[Line]:
             yield Line(row, peers[0], ours[0], peers[1], ours[1], ratio)
 
 
-def cells(text: str) -> list[list[str]]:
-    """The rows of a table, without its two lines of headings."""
-    return [[cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines() if line.startswith("|")][2:]
-
-
-def bounds(text: str) -> dict[tuple[str, str], float]:
-    """Martlet's largest error for each case, as a table has it: no step, so no fewer steps, may have a larger one."""
-    return {(row[0], row[1]): float(row[5]) for row in cells(text) if row[5]}
-
-
 def faults(line: Line, before: dict[tuple[str, str], float], of_torch: Errors = OF_TORCH) -> list[str]:
     """What is wrong with a row: one side has another rule than is said; Martlet is worse than it was, gone, or behind
     torch.
     """
-    where, bound = ": ".join(line.row.case), before.get(line.row.case)
+    where, bound = ": ".join(line.row.place), before.get(line.row.place)
     said = []
     if line.wide_peer is not None and (line.wide_peer.largest > line.row.exact) != bool(line.row.differs):
         said.append(f"{where}: in float64 {line.row.peer} is {shown(line.wide_peer.largest)} away from the oracle")
@@ -195,57 +157,30 @@ def faults(line: Line, before: dict[tuple[str, str], float], of_torch: Errors = 
     return said
 
 
-HEAD = """# Parity
-
-Each row runs one algorithm for {steps} steps in float32, in another library and in Martlet (`martlet.torch`), beside an
-oracle in numpy's longdouble that is written from the reference named in its
-[source](../bindings/python/tests/oracles). An error is that of a parameter after a step, relative to the largest
-magnitude that the element had on its way: the largest over all elements and steps, and the root of the mean of squares.
-Half a unit in the last place of float32 is 6e-8.
-
-All get the same: {elements} elements in a matrix and a vector, gradients from 1e-9 to 1e4 in size, sparse ones,
-denormal ones and zeros, and learning rates that fall, rise and fall again. Options that are not named are those of
-torch, or of the rule's reference, for everybody. "differs" says that the library computes something else than the
-reference: its error is then how far that leads within {steps} steps, and Martlet's is that against the reference. With
-`semantics` the oracle and Martlet follow the library named there. No library: nobody else has the option.
-
-`make parity` writes this table, and fails where Martlet's error grew, or where its rms or its largest is more than
-{rms} of torch's. Chance decides which of two equally exact programs has the larger largest error: where Martlet's is
-larger by that much, the median ratio over {draws} draws of the numbers counts. `make test` runs a short form. Columns
-are empty where Martlet does not have the algorithm or the option.
-
-Versions: {versions}.
-
-| algorithm | options | library | its error: largest | rms | Martlet's: largest | rms | |
-|---|---|---|---|---|---|---|---|
-"""
-
-
 def head() -> str:
-    versions = {peer.package: peer.version() or "not installed" for peer in PEERS.values()}
     return HEAD.format(
         steps=STEPS,
         elements=f"{sum(array.size for array in start()):,}",
         rms=OF_TORCH.rms,
         draws=DRAWS,
-        versions=", ".join(f"{name} {number}" for name, number in versions.items()),
+        versions=versions(),
     )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"write {TABLE.parent.name}/{TABLE.name}")
+    parser.add_argument("--write", action="store_true", help=f"write {PATH.parent.name}/{PATH.name}")
     write = parser.parse_args().write
-    before = bounds(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
-    text, said = head(), []
+    before = bounds(PATH.read_text(encoding="utf-8")) if PATH.exists() else {}
+    found, said = [], []
     for line in lines():
-        text += line.text() + "\n"
+        found.append(line)
         said += faults(line, before)
         print(line.text(), flush=True)
     print(*said, sep="\n", file=sys.stderr)
     if write and not said:
-        TABLE.parent.mkdir(exist_ok=True)
-        TABLE.write_text(text, encoding="utf-8")
+        PATH.parent.mkdir(exist_ok=True)
+        PATH.write_text(page(head(), found), encoding="utf-8")
     return 1 if said else 0
 
 

@@ -11,8 +11,11 @@ from parity_rows import Row
 from parity_rules import ALGORITHMS
 
 Array = np.ndarray[Any, Any]
+Shapes = tuple[tuple[int, ...], ...]
 
-SHAPES = ((40, 36), (480,))
+SHAPES: Shapes = ((40, 36), (480,))
+#: Kernels of convolutions; the second is a square as a matrix.
+KERNELS: Shapes = ((16, 8, 3, 3), (18, 2, 3, 3), (16,))
 #: The side of a square matrix.
 SIDE = 36
 
@@ -28,7 +31,7 @@ def taken(row: Row, arrays: list[Array]) -> list[Array]:
     """Those that the row's algorithm steps: some step matrices alone, and of some only square ones say much."""
     algorithm = ALGORITHMS[row.algorithm]
     if algorithm.plain:
-        return [array[:SIDE, :SIDE] for array in arrays if array.ndim > 1]
+        return [array[:SIDE, :SIDE] for array in arrays if array.ndim == 2 or array.shape == KERNELS[1]]
     return [array for array in arrays if array.ndim > 1 or not algorithm.matrices]
 
 
@@ -36,17 +39,21 @@ def given(row: Row, t: int, denormals: bool | None = None) -> list[Array]:
     """The gradients of a row's algorithm at a step."""
     algorithm = ALGORITHMS[row.algorithm]
     if algorithm.plain:
-        return taken(row, ordinary(t, row.draw))
-    return taken(row, gradients(t, row.denormals if denormals is None else denormals, row.draw))
+        return taken(row, ordinary(t, row.draw, shapes(row)))
+    return taken(row, gradients(t, row.denormals if denormals is None else denormals, row.draw, shapes(row)))
+
+
+def shapes(row: Row) -> Shapes:
+    return KERNELS if row.kernels else SHAPES
 
 
 @functools.cache
-def start(draw: int = 0) -> list[Array]:
+def start(draw: int = 0, shapes: Shapes = SHAPES) -> list[Array]:
     """Small numbers, as weights are; but no nearer to 0 than 1 where weight decay will be nearly all that moves them:
     around 0 such a one swings, and its sign hangs on the last bit.
     """
     made = []
-    for k, shape in enumerate(SHAPES):
+    for k, shape in enumerate(shapes):
         noise = np.random.default_rng(100_000 * draw + k).standard_normal(shape)
         far = np.isin(kinds(shape), (2, 6, 7))
         made.append(np.where(far, noise + np.copysign(1, noise), 0.05 * noise).astype(np.float32))
@@ -58,13 +65,13 @@ def kinds(shape: tuple[int, ...]) -> Array:
 
 
 @functools.cache
-def gradients(t: int, denormals: bool, draw: int = 0) -> list[Array]:
+def gradients(t: int, denormals: bool, draw: int = 0, shapes: Shapes = SHAPES) -> list[Array]:
     """The same for everybody, in float32. Every eighth element gets ordinary noise with a drift; the next to it small;
     of eps's size; large; of any size; seldom any; denormal; always zero.
     """
     generator = drawn(t, draw)
     made = []
-    for shape in SHAPES:
+    for shape in shapes:
         noise = generator.standard_normal(shape) + 0.3
         seldom = generator.random(shape) < 0.2
         scales = [
@@ -82,10 +89,10 @@ def gradients(t: int, denormals: bool, draw: int = 0) -> list[Array]:
 
 
 @functools.cache
-def ordinary(t: int, draw: int = 0) -> list[Array]:
+def ordinary(t: int, draw: int = 0, shapes: Shapes = SHAPES) -> list[Array]:
     """Gradients of noise with a drift alone."""
     generator = drawn(t, draw)
-    return [(generator.standard_normal(shape) + 0.3).astype(np.float32) for shape in SHAPES]
+    return [(generator.standard_normal(shape) + 0.3).astype(np.float32) for shape in shapes]
 
 
 def drawn(t: int, draw: int) -> np.random.Generator:
@@ -93,4 +100,4 @@ def drawn(t: int, draw: int) -> np.random.Generator:
 
 
 def begun(row: Row, dtype: Any) -> list[Array]:
-    return [array.astype(dtype) for array in taken(row, start(row.draw))]
+    return [array.astype(dtype) for array in taken(row, start(row.draw, shapes(row)))]

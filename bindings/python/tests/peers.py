@@ -40,9 +40,12 @@ class TorchRun:
         self.torch, self.rate = torch, rate
         self.parameters = [torch.nn.Parameter(torch.from_numpy(array.copy())) for array in start]
         with self.default_type(), redirect_stdout(io.StringIO()):
-            self.optimizer = getattr(module, name)(self.parameters, lr=rate(1), **options)
+            self.optimizer = getattr(module, name)(self.given(), lr=rate(1), **options)
         if hasattr(self.optimizer, "train"):
             self.optimizer.train()
+
+    def given(self) -> list[Any]:
+        return self.parameters
 
     @contextmanager
     def default_type(self) -> Iterator[None]:
@@ -71,6 +74,13 @@ class TorchRun:
         if slot is not None:
             return [self.optimizer.state[parameter][slot].numpy().copy() for parameter in self.parameters]
         return [parameter.detach().numpy().copy() for parameter in self.parameters]
+
+
+class NamedRun(TorchRun):
+    """With names, where kernels are matrices by rules that go by those."""
+
+    def given(self) -> list[Any]:
+        return [(f"{k}.weight", parameter) for k, parameter in enumerate(self.parameters)]
 
 
 class HeavyballRun(TorchRun):

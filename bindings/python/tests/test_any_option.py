@@ -182,8 +182,6 @@ def exact(number: int, row: dict[str, Any]) -> list[np.ndarray] | None:
     own = _algorithms.of(number).default_flags
     decays = [key for key in _spellings.FLAGS if key.endswith("_weight_decay")]
     if any(row.get(key, own & _spellings.FLAGS[key]) for key in decays):
-        if rule in oracles._step.OWN_DECAY:
-            return None
         options["decoupled_weight_decay"] = True  # the others are ways of it
     if isinstance(options.get("eps"), tuple) and options["eps"][0] is None:
         options["eps"] = (float(np.finfo(float).eps), *options["eps"][1:])

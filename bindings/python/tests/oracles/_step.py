@@ -13,6 +13,10 @@ Array = np.ndarray[Any, Any]
 Rule = Callable[..., Any]
 #: Rules whose references have weight decay inside the equation.
 OWN_DECAY: set[Rule] = set()
+#: Those of them that leave it out where decay is decoupled.
+OR_APART: set[Rule] = set()
+#: Rules that go by the parameter: decoupled decay comes before them.
+AFTER_DECAY: set[Rule] = set()
 
 
 class State(dict[str, Any]):
@@ -92,11 +96,17 @@ def _way(
     options = {name: exact(value) for name, value in options.items()}
     if semantics != "torch":
         options["semantics"] = semantics
-    if rule in OWN_DECAY:
-        update = rule(p, g, s, t, rate, weight_decay=decay, **options)
+    s["largest_rate"] = max(rate, s.get("largest_rate", rate))
+    share = rate / s["largest_rate"] if corrected_weight_decay else 1
+    if rule in OR_APART and decoupled_weight_decay:
+        options["weight_decay"] = LONG(0)
+    elif rule in OWN_DECAY:
+        update = rule(p, g, s, t, rate, weight_decay=share * decay, **options)
         return p - (masked(update, g) if cautious else update)
     decoupled = decoupled_weight_decay or semantics == "keras"
     g = g if decoupled or decay == 0 else g + decay * p
+    if decoupled and rule in AFTER_DECAY:
+        p, decay = p - share * rate * decay * p, LONG(0)
     update = rule(p, g, s, t, rate, **options)
     if isgenerator(update):
         update = yield from update
@@ -104,10 +114,7 @@ def _way(
         update = masked(update, g)
     if not decoupled or update is None:
         return p if update is None else p - update
-    s["largest_rate"] = max(rate, s.get("largest_rate", rate))
-    if corrected_weight_decay:
-        rate = rate * rate / s["largest_rate"]
-    lost = (1 if semantics == "paper" else rate) * s.get("share", 1) * decay * p
+    lost = (1 if semantics == "paper" else share * rate) * s.get("share", 1) * decay * p
     return p - update - (np.where(update * p >= 0, lost, 0) if cautious_weight_decay else lost)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oracles._step import LONG, Array, State
+from oracles._step import AFTER_DECAY, LONG, Array, State
 
 
 def sgd(
@@ -128,3 +128,6 @@ def lion(p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: tuple[float, 
     update = np.sign(b1 * s["exp_avg"] + (1 - b1) * g)
     s["exp_avg"] = b2 * s["exp_avg"] + (1 - b2) * g
     return lr * update
+
+
+AFTER_DECAY.add(asgd)

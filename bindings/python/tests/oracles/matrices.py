@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from oracles._blocks import matrix
 from oracles._step import LONG, Array, State
 
 #: Coefficients that change from step to step, as KellerJordan/modded-nanogpt and arXiv:2505.16932 have them; the last
@@ -48,12 +49,13 @@ def muon(
     """https://kellerjordan.github.io/posts/muon/, with torch's average for the momentum; scales of arXiv:2502.16982
     and arXiv:2409.20325.
     """
+    g = matrix(g)
     rows, columns = map(LONG, g.shape)
-    s["momentum_buffer"] = momentum * s["momentum_buffer"] + (1 - momentum) * g
+    s["momentum_buffer"] = momentum * matrix(s["momentum_buffer"]) + (1 - momentum) * g
     u = momentum * s["momentum_buffer"] + (1 - momentum) * g if nesterov else s["momentum_buffer"]
     scales = {
         "original": np.sqrt(max(LONG(1), rows / columns)),
         "match_rms_adamw": LONG("0.2") * np.sqrt(max(rows, columns)),
         "spectral": np.sqrt(rows / columns),
     }
-    return lr * scales[adjust_lr_fn] * orthogonal(u, ns_coefficients, ns_steps, eps)
+    return lr * scales[adjust_lr_fn] * orthogonal(u, ns_coefficients, ns_steps, eps).reshape(p.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oracles._step import LONG, OWN_DECAY, Array, State
+from oracles._step import LONG, OR_APART, OWN_DECAY, Array, State
 from oracles.adam import Betas, first, rectification, second
 
 Three = tuple[LONG, LONG, LONG]
@@ -152,3 +152,4 @@ def adafactor(
 
 
 OWN_DECAY |= {adan, adafactor, schedule_free_sgd, schedule_free_adamw, schedule_free_radam}
+OR_APART.add(adan)
