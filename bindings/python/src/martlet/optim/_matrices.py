@@ -23,14 +23,15 @@ class MatrixOptimizer(Optimizer):
 
     def __init__(self, params: Any, given: Mapping[str, Any], rules: Rules, adamw: dict[str, Any]) -> None:
         """given: the options of the class's algorithm; adamw: those of AdamW beside it."""
-        adamw |= {key: given["options"][key] for key in _SHARED if key in given["options"]}
-        self._others = {_ffi_optimizers.ADAMW: _options(adamw, self._owner.title)}
         self._why: dict[str, str] = {}
         self._start = rules
+        self._adamw = adamw | {key: given["options"][key] for key in _SHARED if key in given["options"]}
         super().__init__(params, given)
-        del self._start
+        del self._start, self._adamw
 
     def _take_params(self, params: Any) -> None:
+        """The class's own options have been checked, so that errors are its own where AdamW's follow them."""
+        self._others = {_ffi_optimizers.ADAMW: _options(self._adamw, self._owner.title)}
         groups = _groups.groups_of(params)
         if not groups or _groups.are_groups(params):
             if self._start:

@@ -97,11 +97,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def __init__(self, params: Any, given: Mapping[str, Any]) -> None:
         """given: the locals() of a class's constructor."""
-        kind = self._kind
-        defaults = {**kind.own, **_signatures.arguments(given, kind.own, type(self).__name__)}
-        kind.check_arguments(defaults)
-        options.check_switched(defaults)
-        kind.check_options(defaults)
+        kind, defaults = self._kind, self._checked(given)
         kind.unwrap(defaults)
         kind.drop_defaults(defaults)
         if params is None:
@@ -111,6 +107,15 @@ class Optimizer(torch.optim.Optimizer):
         self._gate = Gate()
         with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
             super().__init__(params, kind.in_torchs_order(defaults))
+
+    def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the class that a constructor's locals() give."""
+        kind = self._kind
+        defaults = {**kind.own, **_signatures.arguments(given, kind.own, type(self).__name__)}
+        kind.check_arguments(defaults)
+        options.check_switched(defaults)
+        kind.check_options(defaults)
+        return defaults
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own, as in torch. A parameter that the group has twice is stepped once,

@@ -34,6 +34,7 @@ class MatrixOptimizer(Optimizer):
         try:
             self._others = {ADAMW: other.defaults(adamw)}
         except MartletError as error:
+            self._checked(given)  # what AdamW was to take over is wrong in the class's own words first
             raise type(error)(f"for AdamW, beside {self._owner.title}: {error}") from None
         self._why: dict[Tensor, str] = {}
         super().__init__(self._routed(params, rules), given)
