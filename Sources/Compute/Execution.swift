@@ -74,6 +74,11 @@ package struct ExecutionSettings {
         unsafe Execution(mode: mode, isa: isa, threads: 1, memory: scratch)
     }
 
+    /// The same in another mode.
+    func `in`(_ mode: FloatingPointMode) -> Execution {
+        unsafe Execution(mode: mode, isa: isa, threads: threads, memory: scratch, sharesAll: sharesAll)
+    }
+
     /// `sharedByteCount` bytes that no piece is given as its own: for what one run leaves for the next. An operation may
     /// use it until it returns.
     package var shared: UnsafeMutableRawPointer { unsafe scratch + threads * PieceScratch.byteCount }

@@ -7,7 +7,7 @@ import CMachine
 import MartletKernelInterface
 
 /// How arithmetic of ours treats numbers below the normal range.
-package enum FloatingPointMode: UInt8 {
+package enum FloatingPointMode: UInt8, BitwiseCopyable {
     /// As IEEE 754 says.
     case exact
     /// As zero, read and written (FTZ and DAZ on x86-64, FZ on arm64).

@@ -1,5 +1,6 @@
 // What is done with whole matrices between the passes of a step, to the numbers that a pass has left for each element: small
-// matrices each on a thread, large ones one after another on all of them.
+// matrices each on a thread, and so are large ones that are to be decomposed, while there is one for every thread; others one
+// after another on all threads.
 import MartletKernelInterface
 
 /// The matrices of one parameter, and what becomes of them.
@@ -15,17 +16,17 @@ import MartletKernelInterface
         }
     }
 
-    /// The same with the numbers' address, and that of `byteCount` bytes, aligned to 64.
+    /// The same with the numbers' address, and that of `byteCount` bytes, aligned to 64; to be done in a mode.
     package func placed(
-        numbers: UnsafeMutableRawPointer, memory: UnsafeMutableRawPointer
-    ) -> MatrixWork {
+        numbers: UnsafeMutableRawPointer, memory: UnsafeMutableRawPointer, mode: FloatingPointMode
+    ) -> MatrixItem {
         switch unsafe self {
         case .orthogonalization(var form):
             unsafe (form.numbers, form.memory) = unsafe (numbers, memory)
-            return unsafe .orthogonalization(form)
+            return unsafe MatrixItem(work: .orthogonalization(form), mode: mode)
         case .preconditioning(var form):
             unsafe (form.numbers, form.memory) = unsafe (numbers, memory)
-            return unsafe .preconditioning(form)
+            return unsafe MatrixItem(work: .preconditioning(form), mode: mode)
         }
     }
 
@@ -43,11 +44,19 @@ import MartletKernelInterface
         }
     }
 
-    /// About how long one thread takes for all of them.
+    /// About how long one thread takes for each of them.
     fileprivate var nanoseconds: Int {
         switch unsafe self {
-        case .orthogonalization(let form): unsafe form.matrices * form.nanoseconds
-        case .preconditioning(let form): unsafe form.matrices * form.nanoseconds
+        case .orthogonalization(let form): unsafe form.nanoseconds
+        case .preconditioning(let form): unsafe form.nanoseconds
+        }
+    }
+
+    /// Whether there is more to it than products, so that threads which share a large one would wait for each other.
+    fileprivate var isManyRuns: Bool {
+        switch unsafe self {
+        case .orthogonalization: false
+        case .preconditioning: true
         }
     }
 
@@ -59,42 +68,106 @@ import MartletKernelInterface
     }
 }
 
+/// The matrices of one parameter where they lie, and the mode of all arithmetic with them.
+@unsafe package struct MatrixItem: BitwiseCopyable {
+    fileprivate let work: MatrixWork
+    fileprivate let mode: FloatingPointMode
+}
+
 extension Execution {
     /// Does what stands between the passes `stage` - 1 and `stage`, counted from 0.
-    package func run(_ list: UnsafeBufferPointer<MatrixWork>, stage: Int) {
-        unsafe runSmall(list, stage)
-        for place in list.indices where unsafe !list[place].isSmall {
-            for matrix in unsafe 0..<list[place].matrices { unsafe list[place].run(stage, matrix, self) }
+    package func run(_ list: UnsafeBufferPointer<MatrixItem>, stage: Int) {
+        let small = unsafe Matrices(list: list, areSmall: true)
+        unsafe runBeside(small, 0..<small.count, stage)
+        let large = unsafe Matrices(list: list, areSmall: false)
+        let count = unsafe large.count
+        var index = 0
+        while index < count {
+            let next = unsafe index..<min(index + threads, count)
+            if unsafe next.count == threads && large.goBeside(next) {
+                unsafe runBeside(large, next, stage)
+                index = next.upperBound
+            } else {
+                unsafe large.run(index, stage, self)
+                index += 1
+            }
         }
     }
 
-    private func runSmall(_ list: UnsafeBufferPointer<MatrixWork>, _ stage: Int) {
-        var pieces = 0
-        var nanoseconds = 0
-        for place in list.indices where unsafe list[place].isSmall {
-            unsafe pieces += list[place].matrices
-            unsafe nanoseconds += list[place].nanoseconds
+    /// Each matrix on a thread.
+    private func runBeside(_ matrices: Matrices, _ range: Range<Int>, _ stage: Int) {
+        if range.isEmpty { return }
+        var beside = unsafe MatricesBeside(matrices: matrices, first: range.lowerBound, stage: stage, execution: self)
+        unsafe run(
+            MatricesBeside.run, on: &beside, pieces: range.count, nanoseconds: matrices.nanoseconds(range))
+    }
+}
+
+/// The small matrices of a list, or the large ones, numbered in their order.
+@unsafe private struct Matrices {
+    let list: UnsafeBufferPointer<MatrixItem>
+    let areSmall: Bool
+
+    var count: Int {
+        var count = 0
+        for index in unsafe list.indices where unsafe list[index].work.isSmall == areSmall {
+            unsafe count += list[index].work.matrices
         }
-        if pieces == 0 { return }
-        var small = unsafe SmallMatrices(list: list, stage: stage, execution: self)
-        unsafe run(SmallMatrices.run, on: &small, pieces: pieces, nanoseconds: nanoseconds)
+        return count
+    }
+
+    /// A matrix, as one of a parameter's.
+    private subscript(index: Int) -> (item: MatrixItem, matrix: Int)? {
+        var matrix = index
+        for place in unsafe list.indices where unsafe list[place].work.isSmall == areSmall {
+            let count = unsafe list[place].work.matrices
+            if matrix < count { return unsafe (list[place], matrix) }
+            matrix -= count
+        }
+        return nil
+    }
+
+    /// Does the stage's share of the work of one.
+    func run(_ index: Int, _ stage: Int, _ execution: Execution) {
+        guard let (item, matrix) = unsafe self[index] else { return }
+        var one = unsafe MatrixRun(item: item, matrix: matrix, stage: stage, execution: execution.in(item.mode))
+        unsafe item.mode.call(MatrixRun.serve, &one)
+    }
+
+    func nanoseconds(_ range: Range<Int>) -> Int {
+        range.reduce(0) { unsafe $0 + (self[$1]?.item.work.nanoseconds ?? 0) }
+    }
+
+    /// Whether it pays that threads do one each: they are busy for nearly as long.
+    func goBeside(_ range: Range<Int>) -> Bool {
+        let most = unsafe nanoseconds(range) / range.count / 4 * 5
+        return range.allSatisfy { index in
+            guard let work = unsafe self[index]?.item.work else { return false }
+            return unsafe work.isManyRuns && work.nanoseconds <= most
+        }
+    }
+}
+
+/// One matrix, by a thread or by all, in its mode.
+@unsafe private struct MatrixRun {
+    let item: MatrixItem
+    let matrix, stage: Int
+    let execution: Execution
+
+    static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
+        let one = unsafe context.assumingMemoryBound(to: MatrixRun.self).pointee
+        unsafe one.item.work.run(one.stage, one.matrix, one.execution)
     }
 }
 
 /// Matrices that one thread each works on.
-@unsafe private struct SmallMatrices {
-    let list: UnsafeBufferPointer<MatrixWork>
-    let stage: Int
+@unsafe private struct MatricesBeside {
+    let matrices: Matrices
+    let first, stage: Int
     let execution: Execution
 
     static let run: PieceKernel = { request, piece, scratch in
-        let small = unsafe request.assumingMemoryBound(to: SmallMatrices.self).pointee
-        var matrix = piece
-        for place in unsafe small.list.indices where unsafe small.list[place].isSmall {
-            if unsafe matrix < small.list[place].matrices {
-                return unsafe small.list[place].run(small.stage, matrix, small.execution.alone(scratch))
-            }
-            unsafe matrix -= small.list[place].matrices
-        }
+        let beside = unsafe request.assumingMemoryBound(to: MatricesBeside.self).pointee
+        unsafe beside.matrices.run(beside.first + piece, beside.stage, beside.execution.alone(scratch))
     }
 }

@@ -37,7 +37,7 @@ package struct Passes: RandomAccessCollection {
     package var tensor: GridTensor
     /// `StepCoefficients.capacity` bytes of its own, which may change between passes; they outlive the run.
     package let coefficients: UnsafeMutableRawPointer
-    let mode: FloatingPointMode
+    package let mode: FloatingPointMode
     /// How the arrays lie, in the order of their dimensions; nil where all are contiguous.
     let layout: Layout?
     package var caution: Caution?

@@ -48,10 +48,11 @@ import MartletKernelInterface
         unsafe max(rows.hasFactors ? rows.stride : 0, columns.hasFactors ? columns.stride : 0)
     }
 
-    /// Bytes for one block: three matrices, three squares, and what these are decomposed in.
+    /// Bytes for one block: a matrix, one more of numbers in fp64, three squares, and what these are decomposed in.
     fileprivate var eachByteCount: Int {
         let floats =
-            unsafe 3 * matrixCount + 3 * square * square + SymmetricEigen.floatCount(stride: square) + 2 * square
+            unsafe (isDouble ? 2 : 1) * matrixCount + 3 * square * square
+            + SymmetricEigen.floatCount(stride: square) + 2 * square
         return (4 * floats + 63) & ~63
     }
     /// For all blocks; more than there can be where they are too many to count.
@@ -78,10 +79,10 @@ import MartletKernelInterface
         let block = unsafe Block(execution: execution, self, matrix)
         switch stage {
         case 1 where unsafe roots != nil: unsafe block.takeRoots()
-        case 2 where unsafe roots != nil: unsafe block.multiplyByRoots()
+        case 2 where unsafe roots != nil: unsafe block.turnBack()
         case _ where unsafe roots != nil: break
         case 1: unsafe block.begin()
-        case 2 where unsafe !isFirst: unsafe block.end()
+        case 2 where unsafe !isFirst: unsafe block.turnBack()
         case 3 where unsafe refreshes: unsafe block.refresh()
         default: break
         }
@@ -96,9 +97,16 @@ import MartletKernelInterface
     let rows, columns: Int
     let numbers: UnsafeMutableRawPointer
     let ofRows, ofColumns: SideFactors
-    /// The gradient, what is turned, and what it is turned into.
-    let gradient, x, t: UnsafeMutablePointer<Float>
-    let memory: UnsafeMutablePointer<Float>
+    /// The numbers in fp32, which are the numbers themselves or, of fp64, a copy; and what they are turned in.
+    let x, t: Plane
+
+    /// A matrix and the distance of its rows.
+    @unsafe struct Plane {
+        let base: UnsafeMutablePointer<Float>
+        let stride: Int
+
+        var factor: Factor { unsafe Factor(base: base, rowStride: stride, columnStride: 1) }
+    }
 
     init(execution: Execution, _ form: Preconditioning, _ matrix: Int) {
         unsafe self.execution = unsafe execution
@@ -108,10 +116,14 @@ import MartletKernelInterface
         unsafe columns = unsafe form.columns.length(of: column)
         let first = unsafe row * form.rows.block * form.columns.length + column * form.columns.block
         unsafe numbers = unsafe form.numbers + first * (form.isDouble ? 8 : 4)
-        unsafe gradient = unsafe (form.memory + matrix * form.eachByteCount).assumingMemoryBound(to: Float.self)
-        unsafe x = unsafe gradient + form.matrixCount
-        unsafe t = unsafe x + form.matrixCount
-        unsafe memory = unsafe t + form.matrixCount
+        let memory = unsafe (form.memory + matrix * form.eachByteCount).assumingMemoryBound(to: Float.self)
+        unsafe t = unsafe Plane(base: memory, stride: form.stride)
+        let behind = unsafe memory + form.matrixCount
+        let squares = unsafe form.isDouble ? behind + form.matrixCount : behind
+        unsafe x =
+            unsafe form.isDouble
+            ? Plane(base: behind, stride: form.stride)
+            : Plane(base: numbers.assumingMemoryBound(to: Float.self), stride: form.columns.length)
         // Blocks of one row of them have squares of the same size, and so have those of one column.
         let ofRow =
             unsafe form.rows.hasFactors
@@ -120,97 +132,85 @@ import MartletKernelInterface
             unsafe form.columns.hasFactors
             ? row * form.columns.numbers + column * form.columns.block * form.columns.block : 0
         unsafe ofRows = unsafe SideFactors(
-            execution: execution, form.rows, size: rows, offset: ofRow, square: form.square, memory: memory)
+            execution: execution, form.rows, size: rows, offset: ofRow, square: form.square, memory: squares)
         unsafe ofColumns = unsafe SideFactors(
-            execution: execution, form.columns, size: columns, offset: ofColumn, square: form.square, memory: memory)
+            execution: execution, form.columns, size: columns, offset: ofColumn, square: form.square, memory: squares)
     }
 
-    /// Turns the gradient into the bases; at the first step, makes them.
+    /// Moves the averages, and turns the gradient into the bases; at the first step, makes them.
     func begin() {
-        unsafe load(to: gradient)
+        unsafe average()
         if unsafe form.isFirst {
-            unsafe average()
             if unsafe form.rows.hasFactors { unsafe ofRows.decompose() }
             if unsafe form.columns.hasFactors { unsafe ofColumns.decompose() }
-            return
+        } else {
+            unsafe turn(back: false)
         }
-        unsafe turn(gradient, back: false)
     }
 
-    /// Turns the step back, and moves the averages.
-    func end() {
-        unsafe load(to: x)
-        unsafe turn(x, back: true)
-        unsafe average()
+    /// Turns the step back, or multiplies it by roots, which are symmetric.
+    func turnBack() {
+        unsafe load()
+        unsafe turn(back: true)
     }
 
     /// Takes the gradient's average from the old bases to the new ones.
     func refresh() {
-        unsafe load(to: x)
-        unsafe turn(x, back: true)
-        unsafe load(to: gradient)
+        unsafe turnBack()
         if unsafe form.rows.hasFactors { unsafe ofRows.refresh() }
         if unsafe form.columns.hasFactors { unsafe ofColumns.refresh() }
-        unsafe turn(gradient, back: false)
+        unsafe load()
+        unsafe turn(back: false)
     }
 
     /// Moves the averages, and refreshes their roots.
     func takeRoots() {
-        unsafe load(to: gradient)
         unsafe average()
         guard let roots = unsafe form.roots, unsafe form.refreshes else { return }
         if unsafe form.rows.hasFactors { unsafe ofRows.takeRoot(roots) }
         if unsafe form.columns.hasFactors { unsafe ofColumns.takeRoot(roots) }
     }
 
-    /// Multiplies the step by the roots, which are symmetric.
-    func multiplyByRoots() {
-        unsafe load(to: x)
-        unsafe turn(x, back: true)
-    }
-
     private func average() {
+        unsafe load()
         let (decay, weight) = unsafe (form.decay, form.weight)
         if unsafe form.rows.hasFactors {
-            unsafe ofRows.average(decay, weight, gradient, form.stride, isTurned: false, inner: columns)
+            unsafe ofRows.average(decay, weight, x.base, x.stride, isTurned: false, inner: columns)
         }
         if unsafe form.columns.hasFactors {
-            unsafe ofColumns.average(decay, weight, gradient, form.stride, isTurned: true, inner: rows)
+            unsafe ofColumns.average(decay, weight, x.base, x.stride, isTurned: true, inner: rows)
         }
     }
 
-    private func load(to matrix: UnsafeMutablePointer<Float>) {
+    private func load() {
+        if unsafe !form.isDouble { return }
         unsafe execution.run(
             TurnRequest(
-                rows: rows, columns: columns, from: numbers, fromDouble: form.isDouble,
-                fromStride: form.columns.length, to: matrix, toDouble: false, toStride: form.stride, turns: false,
-                scale: 1))
+                rows: rows, columns: columns, from: numbers, fromDouble: true, fromStride: form.columns.length,
+                to: x.base, toDouble: false, toStride: x.stride, turns: false, scale: 1))
     }
 
-    /// Writes a matrix, turned, to the numbers. It is nobody's afterwards where both sides have factors, but `gradient`.
-    private func turn(_ matrix: UnsafeMutablePointer<Float>, back: Bool) {
-        var result = unsafe UnsafePointer(matrix)
+    /// Turns `x`, and writes it to the numbers.
+    private func turn(back: Bool) {
+        var (from, to) = unsafe (x, t)
         if unsafe form.rows.hasFactors {
             unsafe execution.multiply(
                 MatrixProduct(
-                    rows: rows, inner: rows, columns: columns, left: ofRows.basis(turned: !back),
-                    right: Factor(base: result, rowStride: form.stride, columnStride: 1), out: t,
-                    outStride: form.stride))
-            unsafe result = UnsafePointer(t)
+                    rows: rows, inner: rows, columns: columns, left: ofRows.basis(turned: !back), right: from.factor,
+                    out: to.base, outStride: to.stride))
+            unsafe swap(&from, &to)
         }
         if unsafe form.columns.hasFactors {
-            let target = unsafe x
             unsafe execution.multiply(
                 MatrixProduct(
-                    rows: rows, inner: columns, columns: columns,
-                    left: Factor(base: result, rowStride: form.stride, columnStride: 1),
-                    right: ofColumns.basis(turned: back), out: result == target ? t : target,
-                    outStride: form.stride))
-            unsafe result = UnsafePointer(result == target ? t : target)
+                    rows: rows, inner: columns, columns: columns, left: from.factor,
+                    right: ofColumns.basis(turned: back), out: to.base, outStride: to.stride))
+            unsafe swap(&from, &to)
         }
+        if unsafe from.base == numbers { return }
         unsafe execution.run(
             TurnRequest(
-                rows: rows, columns: columns, from: result, fromDouble: false, fromStride: form.stride,
+                rows: rows, columns: columns, from: from.base, fromDouble: false, fromStride: from.stride,
                 to: numbers, toDouble: form.isDouble, toStride: form.columns.length, turns: false, scale: 1))
     }
 }

@@ -84,6 +84,15 @@ package struct InverseRoots: BitwiseCopyable {
                 to: matrix, toDouble: false, toStride: stride, turns: turns, scale: 1))
     }
 
+    /// The average in fp32: where it lies, if its rows are whole sixteens of fp32, or a copy in `a`.
+    private func average() -> UnsafeMutablePointer<Float> {
+        if unsafe gram.type == .fp32 && stride == size {
+            return unsafe gram.base.assumingMemoryBound(to: Float.self)
+        }
+        unsafe copy(gram, to: a, turns: false)
+        return unsafe a
+    }
+
     private func store(_ matrix: UnsafeMutablePointer<Float>, to square: Operand, turns: Bool) {
         unsafe execution.run(
             TurnRequest(
@@ -95,7 +104,7 @@ package struct InverseRoots: BitwiseCopyable {
     func average(
         _ decay: Double, _ weight: Double, _ matrix: UnsafePointer<Float>, _ width: Int, isTurned: Bool, inner: Int
     ) {
-        unsafe copy(gram, to: a, turns: false)
+        let average = unsafe average()
         let (along, across) = isTurned ? (1, width) : (width, 1)
         unsafe execution.multiplySymmetric(
             MatrixProduct(
@@ -103,8 +112,8 @@ package struct InverseRoots: BitwiseCopyable {
                 left: Factor(base: matrix, rowStride: along, columnStride: across),
                 right: Factor(base: matrix, rowStride: across, columnStride: along), out: b, outStride: stride))
         unsafe execution.run(
-            SymmetricRequest(stride: stride, diagonal: 0, Float(decay), a, Float(weight), b, out: a))
-        unsafe store(a, to: gram, turns: false)
+            SymmetricRequest(stride: stride, diagonal: 0, Float(decay), average, Float(weight), b, out: average))
+        if unsafe average == a { unsafe store(a, to: gram, turns: false) }
     }
 
     /// The average's eigenvectors, in the rows of `b`.
@@ -153,14 +162,13 @@ package struct InverseRoots: BitwiseCopyable {
 
     /// One step of orthogonal iteration.
     func refresh() {
-        unsafe copy(gram, to: a, turns: false)
         unsafe copy(eigenbasis, to: b, turns: true)
         if unsafe stride != size { unsafe c.update(repeating: 0, count: stride * stride) }
         // What the average makes of each vector, in rows.
         unsafe execution.multiply(
             MatrixProduct(
                 rows: size, inner: size, columns: size, left: Factor(base: b, rowStride: stride, columnStride: 1),
-                right: Factor(base: a, rowStride: stride, columnStride: 1), out: c, outStride: stride))
+                right: Factor(base: average(), rowStride: stride, columnStride: 1), out: c, outStride: stride))
         let values = unsafe UnsafeMutableRawPointer(memory).assumingMemoryBound(to: Double.self)
         for row in unsafe 0..<size {
             var total = 0.0

@@ -29,7 +29,7 @@ import MartletPlatform
     /// The algorithms whose parameters share scalars: a bit for each, by its number.
     private var sharing: UInt64 = 0
     /// The matrices of items that have such work, behind the owners.
-    private let matrices: UnsafeMutablePointer<MatrixWork>
+    private let matrices: UnsafeMutablePointer<MatrixItem>
     private var hasMatrices = false
     /// Whether there is a number for each element of some parameter, and parameters that share nothing may take turns.
     private var takesTurns = false
@@ -41,7 +41,7 @@ import MartletPlatform
     private var totals: UnsafeMutablePointer<Double>?
 
     static var bytesPerItem: Int {
-        unsafe PassList.bytesPerItem + MemoryLayout<Owner>.stride + MemoryLayout<MatrixWork>.stride
+        unsafe PassList.bytesPerItem + MemoryLayout<Owner>.stride + MemoryLayout<MatrixItem>.stride
     }
 
     /// An empty list over room for `capacity` items.
@@ -49,7 +49,7 @@ import MartletPlatform
         unsafe list = unsafe PassList(memory: memory)
         unsafe owners = (memory + capacity * PassList.bytesPerItem).assumingMemoryBound(to: Owner.self)
         unsafe matrices = unsafe UnsafeMutableRawPointer(owners + capacity).assumingMemoryBound(
-            to: MatrixWork.self)
+            to: MatrixItem.self)
     }
 
     var isEmpty: Bool { unsafe list.count == 0 }
@@ -215,7 +215,8 @@ import MartletPlatform
             unsafe list[index].tensor.memory = unsafe memory
             if case .factors = unsafe owner.memory { unsafe memory.rowFactors.pointee = 1 }
             if let own = unsafe owner.matrices {
-                let placed = unsafe own.placed(numbers: memory.columnFactors, memory: place + owner.sumByteCount)
+                let placed = unsafe own.placed(
+                    numbers: memory.columnFactors, memory: place + owner.sumByteCount, mode: list[index].mode)
                 unsafe (matrices + count).initialize(to: placed)
                 count += 1
             }
@@ -228,7 +229,7 @@ import MartletPlatform
     @inline(never)
     private func workOnMatrices(_ count: Int, before pass: Int, isa: InstructionSet, threads: Int) {
         guard count > 0, let memory = unsafe executionMemory else { return }
-        let execution = unsafe Execution(mode: .flush, isa: isa, threads: threads, memory: memory)
+        let execution = unsafe Execution(mode: .exact, isa: isa, threads: threads, memory: memory)
         var work = unsafe MatrixStage(
             execution: execution, matrices: UnsafeBufferPointer(start: matrices, count: count), stage: pass)
         unsafe FloatingPointMode.exact.call(MatrixStage.serve, &work)
@@ -323,10 +324,10 @@ import MartletPlatform
         }
     }
 
-    /// What is done with matrices between two passes, in a floating-point mode of our own.
+    /// What is done with matrices between two passes, planned in a floating-point mode of our own, each in its item's.
     @unsafe private struct MatrixStage {
         let execution: Execution
-        let matrices: UnsafeBufferPointer<MatrixWork>
+        let matrices: UnsafeBufferPointer<MatrixItem>
         let stage: Int
 
         static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in

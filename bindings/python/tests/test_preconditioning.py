@@ -148,6 +148,19 @@ def test_gradients_that_no_matrix_survives(name: str, bad: float, when: int) -> 
     np.testing.assert_array_equal(values[1], alone[0])
 
 
+@BOTH
+@pytest.mark.parametrize("flush", [True, False])
+def test_products_keep_or_flush_what_passes_do(name: str, flush: bool) -> None:
+    """Gradients below fp32's normal range, divided by little more."""
+    weight = torch.zeros(4, 4)
+    optimizer = getattr(martlet.torch, name)([weight], eps=2e-38, weight_decay=0.0, flush_denormals=flush)
+    for scale in (0.0, 1e-39):
+        weight.grad = torch.from_numpy(noise((4, 4), 0)).float() * scale
+        optimizer.step()
+    assert weight.isfinite().all()
+    assert bool((weight == 0).all()) is flush
+
+
 REFUSED: list[tuple[Callable[[Any, Any], Any], str]] = [
     (lambda one, _: one([{"params": [torch.ones(3)]}]), r"{} steps matrices, and .* has shape \(3,\); give it to Ad"),
     (lambda one, _: one([torch.ones(3, 3)], precondition_frequency=0), "precondition_frequency is 0"),
