@@ -36,15 +36,20 @@ package struct NewtonSchulz: BitwiseCopyable {
     package let matrices, rows, columns: Int
     package let isDouble: Bool
     package let iteration: NewtonSchulz
+    /// What becomes of the orthogonal matrices' rows; nil: nothing.
+    package let normalization: RowNormalization?
     /// The numbers, of fp32 or fp64, which become those of the orthogonal matrices.
     package var numbers: UnsafeMutableRawPointer!
     /// `byteCount` bytes, aligned to 64.
     package var memory: UnsafeMutableRawPointer!
 
     /// Without addresses.
-    package init(matrices: Int, rows: Int, columns: Int, isDouble: Bool, _ iteration: NewtonSchulz) {
+    package init(
+        matrices: Int, rows: Int, columns: Int, isDouble: Bool, _ iteration: NewtonSchulz,
+        _ normalization: RowNormalization? = nil
+    ) {
         unsafe (self.matrices, self.rows, self.columns, self.isDouble) = (matrices, rows, columns, isDouble)
-        unsafe self.iteration = iteration
+        unsafe (self.iteration, self.normalization) = unsafe (iteration, normalization)
         unsafe (numbers, memory) = (nil, nil)
     }
 
@@ -79,6 +84,10 @@ package struct NewtonSchulz: BitwiseCopyable {
     func run(_ matrix: Int, _ execution: Execution) {
         var iteration = unsafe Iteration(execution: execution, self, matrix)
         unsafe iteration.run()
+        // Nothing is left in the memory; it has more than two numbers for each row.
+        let scratch = unsafe UnsafeMutableRawPointer(memory(of: matrix)).assumingMemoryBound(to: Double.self)
+        unsafe normalization?.run(
+            self, numbers: numbers(of: matrix), first: matrix * rows, memory: scratch, execution)
     }
 }
 

@@ -21,7 +21,7 @@ package enum Kernel {
     case product, productSum, productTurned
     case slide, weightPanels, weightGradient, fold
     // Matrices.
-    case turn, symmetric
+    case turn, symmetric, rowSquares
     case reflect, tridiagonal, rotate
 }
 

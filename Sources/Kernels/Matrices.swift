@@ -1,5 +1,5 @@
-// What matrices need beside products, in tiles of sixteen by sixteen: copies that may be transposed, and sums of symmetric
-// matrices of which one half is known.
+// What matrices need beside products: in tiles of sixteen by sixteen copies that may be transposed, and sums of symmetric
+// matrices of which one half is known; and sums of rows' squares.
 
 import MartletKernelInterface
 
@@ -12,19 +12,22 @@ func turn(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRaw
         return
     }
     for row in rows {
+        let scale = request.rowScales.map { request.scale * value(at: $0 + row) } ?? request.scale
         copyRow(
-            request, request.from + row * request.fromStride * (request.fromDouble ? 8 : 4),
+            request, scale, request.from + row * request.fromStride * (request.fromDouble ? 8 : 4),
             request.to + row * request.toStride * (request.toDouble ? 8 : 4))
     }
 }
 
-/// One row, times the scale.
+/// One row, times a scale.
 @inline(__always)
-private func copyRow(_ request: TurnRequest, _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer) {
+private func copyRow(
+    _ request: TurnRequest, _ scale: Double, _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer
+) {
     let whole = request.columns & ~(grain - 1)
     var column = 0
     while column < whole {
-        let numbers = lanes(from, column, isDouble: request.fromDouble) * SIMD16(repeating: request.scale)
+        let numbers = lanes(from, column, isDouble: request.fromDouble) * SIMD16(repeating: scale)
         if request.toDouble {
             write(numbers, to: to + column * 8)
         } else {
@@ -33,7 +36,7 @@ private func copyRow(_ request: TurnRequest, _ from: UnsafeRawPointer, _ to: Uns
         column += grain
     }
     while column < request.columns {
-        let one = single(from, column, isDouble: request.fromDouble) * request.scale
+        let one = single(from, column, isDouble: request.fromDouble) * scale
         if request.toDouble { put(one, at: to + column * 8) } else { put(Float(one), at: to + column * 4) }
         column += 1
     }
@@ -48,6 +51,29 @@ private func lanes(_ from: UnsafeRawPointer, _ index: Int, isDouble: Bool) -> SI
 private func single(_ from: UnsafeRawPointer, _ index: Int, isDouble: Bool) -> Double {
     if isDouble { return value(at: from + index * 8) }
     return Double(number(from + index * 4))
+}
+
+/// Some rows of a `RowSquaresRequest`.
+func rowSquares(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: RowSquaresRequest = value(at: request)
+    let whole = request.columns & ~(grain - 1)
+    for row in request.cut.range(piece) {
+        let from = request.from + row * request.columns * (request.isDouble ? 8 : 4)
+        var squares = SIMD16<Double>.zero
+        var column = 0
+        while column < whole {
+            let numbers = lanes(from, column, isDouble: request.isDouble)
+            squares += numbers * numbers
+            column += grain
+        }
+        var total = sum(squares)
+        while column < request.columns {
+            let one = single(from, column, isDouble: request.isDouble)
+            total += one * one
+            column += 1
+        }
+        put(total, at: request.sums + row)
+    }
 }
 
 /// Rows that become columns, a tile at a time by way of scratch, in fp32; where either side is fp64, one by one.

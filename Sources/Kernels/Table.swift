@@ -44,6 +44,7 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .fold: fold
     case .turn: turn
     case .symmetric: symmetric
+    case .rowSquares: rowSquares
     case .reflect: reflect
     case .tridiagonal: tridiagonal
     case .rotate: rotate

@@ -256,6 +256,8 @@ struct PassStart {
     let isDouble: Bool
     /// Its two slots of squares of rows, and those of columns; any address where it has none.
     let rowSquares, columnSquares: (Operand, Operand)
+    /// That of a number for each first index.
+    let leading: Operand
 }
 
 /// What all parameters of a step that one algorithm steps share.

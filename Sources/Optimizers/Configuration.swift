@@ -87,13 +87,15 @@ public struct Flags: OptionSet, Sendable {
     public static let cautiousUpdate = Flags(rawValue: 131072)
     /// Give a step the norm of Adam's.
     public static let graftAdam = Flags(rawValue: 262144)
+    /// Divide a matrix's rows by the root of an average of their mean squares.
+    public static let normuon = Flags(rawValue: 524288)
 
     /// Those that every algorithm reads.
     package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 19) - 1)
+    package static let all = Flags(rawValue: (1 << 20) - 1)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -120,6 +122,7 @@ public struct Flags: OptionSet, Sendable {
         case .polarExpress: "POLAR_EXPRESS"
         case .cautiousUpdate: "CAUTIOUS_UPDATE"
         case .graftAdam: "GRAFT_ADAM"
+        case .normuon: "NORMUON"
         default: "an unknown flag"
         }
     }

@@ -21,6 +21,8 @@ public struct Slot: Sendable {
         case rowSquares = 5
         /// Those of its columns, likewise.
         case columnSquares = 6
+        /// One for each row of a parameter that is seen so, in fp32 or fp64.
+        case leading = 7
     }
 
     /// The name in files and state_dicts.
@@ -32,16 +34,17 @@ public struct Slot: Sendable {
     var most = 0
     var block = 0
 
-    private var isSquares: Bool { kind == .rowSquares || kind == .columnSquares }
+    /// Whether it is of a matrix's sides, whose slots are in fp64 or fp32, as scalars are.
+    private var isOfSides: Bool { kind == .rowSquares || kind == .columnSquares || kind == .leading }
 
-    /// Whether it may be stored so: scalars and squares are in fp64 or fp32.
+    /// Whether it may be stored so.
     func takes(_ type: ElementType) -> Bool {
-        !(kind == .scalar || isSquares) || type == .fp64 || type == .fp32
+        !(kind == .scalar || isOfSides) || type == .fp64 || type == .fp32
     }
 
     /// How it is stored where nothing else is asked for.
     package func usualType(beside value: ElementType) -> ElementType {
-        kind == .scalar ? .fp64 : isSquares && value != .fp64 ? .fp32 : value
+        kind == .scalar ? .fp64 : isOfSides && value != .fp64 ? .fp32 : value
     }
 
     /// Numbers of fp32 whose room it takes, where a scalar is in fp64.
@@ -56,6 +59,7 @@ public struct Slot: Sendable {
         case .columns: shape.isMatrix ? shape.matrices * shape.columns : 0
         case .vector: shape.isMatrix ? 0 : shape.count
         case .rowSquares, .columnSquares: squares(of: shape)
+        case .leading: shape.isMatrix && shape.count > 0 ? shape.leading : 0
         }
     }
 
@@ -81,7 +85,7 @@ public struct Slot: Sendable {
     private func exists(isMatrix: Bool) -> Bool {
         switch kind {
         case .elements, .scalar: true
-        case .rows, .columns, .rowSquares, .columnSquares: isMatrix
+        case .rows, .columns, .rowSquares, .columnSquares, .leading: isMatrix
         case .vector: !isMatrix
         }
     }
@@ -100,6 +104,7 @@ public struct Slot: Sendable {
             let count = count(for: ParameterShape(sizes: sizes))
             let side = kind == .rowSquares ? sizes[0] : sizes.dropFirst().reduce(1, *)
             own = side < 1 << 31 && count == side * side ? [side, side] : [count]
+        case .leading: own = [sizes[0], 1]
         }
         return own
     }

@@ -75,7 +75,8 @@ import MartletPlatform
             MatrixParameter(
                 shape: given, isDouble: run.isDouble,
                 rowSquares: (slot(.rowSquares), slot(.rowSquares, next: 1)),
-                columnSquares: (slot(.columnSquares), slot(.columnSquares, next: 1))), coefficients)
+                columnSquares: (slot(.columnSquares), slot(.columnSquares, next: 1)), leading: slot(.leading)),
+            coefficients)
         let kind: GridMemory.Kind =
             unsafe matrices != nil || isCautious
             ? .factors(bytes: run.isDouble ? 8 : 4) : shape.hasLargeMatrices ? .grid : .sums

@@ -66,7 +66,7 @@ final class Parameter {
         }
     }
 
-    /// Slots of squares, which lie in memory of their own, before the scalars.
+    /// Slots of a matrix's sides, which lie in memory of their own, before the scalars.
     private func addSquares(_ configuration: Configuration, _ sizes: [Int]) {
         guard let shape = ParameterShape(sizes: numbers(sizes), rank: sizes.count) else { return }
         let scalars = (view.stateCount - configuration.slots.scalarCount..<view.stateCount).map { view.state[$0] }
@@ -77,7 +77,7 @@ final class Parameter {
                 view.stateCount += 1
             }
         }
-        for slot in configuration.slots where slot.kind == .rowSquares || slot.kind == .columnSquares {
+        for slot in configuration.slots where [.rowSquares, .columnSquares, .leading].contains(slot.kind) {
             let type = slot.usualType(beside: view.value.type)
             let memory = Memory(byteCount: max(slot.count(for: shape) * type.size, 1))
             kept.append(memory)

@@ -111,7 +111,7 @@ import Testing
 
     // MARK: - Flags
 
-    private static let single = (0..<19).map { Flags(rawValue: 1 << $0) }
+    private static let single = (0..<20).map { Flags(rawValue: 1 << $0) }
 
     /// Each flag by itself is taken where the algorithm reads it, and else refused by its name.
     @Test(arguments: Algorithm.allCases)
@@ -120,7 +120,7 @@ import Testing
             "AMSGRAD", "MAXIMIZE", "FLUSH_DENORMALS", "KEEP_DENORMALS", "WIDE_RANGES", "DECOUPLED_DECAY",
             "CAUTIOUS_DECAY", "CORRECTED_DECAY", "NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP",
             "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC", "POLAR_EXPRESS", "CAUTIOUS_UPDATE",
-            "GRAFT_ADAM",
+            "GRAFT_ADAM", "NORMUON",
         ]
         for (flag, name) in zip(Self.single, names) {
             let configuration = Configuration(algorithm) {
@@ -148,7 +148,7 @@ import Testing
             (.amsgrad, [.adam, .adamW, .adaBound, .adaBelief]), (.nesterov, [.sgd, .lars, .muon]),
             (.centered, [.rmsprop]), (.rectify, [.adaBelief]), (.matchRMS, [.muon]), (.spectral, [.muon]),
             (.quintic, [.muon]),
-            (.polarExpress, [.muon]), (.graftAdam, [.shampoo]),
+            (.polarExpress, [.muon]), (.graftAdam, [.shampoo]), (.normuon, [.muon]),
             (.safeguardWarmup, [.prodigy]), (.biasCorrection, [.prodigy, .soap, .shampoo]),
         ]
         for (flag, algorithms) in readers {

@@ -118,17 +118,20 @@ extern "C" {
  *           a = lr / max(1, rms(g / max(sqrt(v), eps)));  p <- (1 - a weight_decay) p - a m / (sqrt(v) + eps). Decay
  *           is decoupled always. With a NaN or an infinity in g all of p is NaN. Wortsman et al.: Stable and
  *           low-precision training for large-scale vision-language models. arXiv:2304.13013, algorithm 2
- * Muon      [momentum_buffer m] for parameters of two dimensions or more, of which all but the first are a row; with
- *           blocks, that many matrices one above the other, as the projections of attention are fused
+ * Muon      [momentum_buffer m; with NORMUON second_momentum_buffer v] for parameters of two dimensions or more,
+ *           of which all but the first are a row; with blocks, that many matrices one above the other, as the projections
+ *           of attention are fused
  *           m <- m + (1 - momentum) (g - m);  u = m, with NESTEROV, a default, g + momentum (m - g)
  *           p <- (1 - lr weight_decay) p - lr s O(u),  s = sqrt(max(1, rows / columns)), with MATCH_RMS
  *           0.2 sqrt(max(rows, columns)), with SPECTRAL sqrt(rows / columns). Decay is decoupled always.
  *           O: X = u / |u|, transposed where it has more rows than columns;  ns_steps times
  *           A = X X', X <- ns_a X + (ns_b A + ns_c A^2) X, in fp32, or in fewer products of the same polynomials. QUINTIC
  *           and POLAR_EXPRESS have lists of coefficients, the last for all further steps; POLAR_EXPRESS X = u / (1.02
- *           |u|). u is rounded to fp32 first; where |u| is 0 or under eps, O is 0. The same bits for any threads, on
- *           one instruction set. Jordan et al.: Muon. 2024. Scales: Liu et al., arXiv:2502.16982; Bernstein, Newhouse,
- *           arXiv:2409.20325. Lists: Amsel, Persson, Musco, Gower: The Polar Express. arXiv:2505.16932
+ *           |u|). u is rounded to fp32 first; where |u| is 0 or under eps, O is 0. With NORMUON each row of O is divided:
+ *           v <- v + (1 - beta2) (mean of O^2 along the row - v);  O <- a O / (sqrt(v) + eps), where a leaves the matrix
+ *           its norm. The same bits for any threads, on one instruction set. Jordan et al.: Muon. 2024. Scales: Liu et
+ *           al., arXiv:2502.16982; Bernstein, Newhouse, arXiv:2409.20325. Lists: Amsel, Persson, Musco, Gower: The Polar
+ *           Express. arXiv:2505.16932. Li, Liu, Liang, Chen, Zhao: NorMuon. arXiv:2510.05491
  * Prodigy   [exp_avg m, exp_avg_sq v, s, p0: p at the first step; scalars d, d_max, d_numerator: d0, d0 and 0 at first]
  *           a = d lr, with BIAS_CORRECTION times sqrt(c2) / c1;  m, v as Adam's of d g for g
  *           s <- beta3 s + d / d0 a g, with SAFEGUARD_WARMUP d for a;  a beta3 of 0 is sqrt(beta2)
@@ -258,6 +261,7 @@ extern "C" {
 #define MARTLET_QUINTIC 32768u
 #define MARTLET_POLAR_EXPRESS 65536u
 #define MARTLET_GRAFT_ADAM 262144u
+#define MARTLET_NORMUON 524288u
 /* A step's update leaves out what goes against the gradient, and makes up for it: with u for what a step without
  * decoupled decay takes off, p <- decay p - a u / max(mean of a, 0.001), where a is 1 in elements with u g > 0 and 0 in
  * others, over the parameter; g has weight_decay p in it where decay is not decoupled. Not in algorithms whose u depends on
@@ -385,6 +389,8 @@ typedef struct martlet_config {
  * row by row of these, in fp32 or fp64; no numbers where the side has no factor (martlet_slot_count). */
 #define MARTLET_SLOT_ROW_SQUARES 5
 #define MARTLET_SLOT_COLUMN_SQUARES 6
+/* One for each of value's first size, in fp32 or fp64. */
+#define MARTLET_SLOT_LEADING 7
 
 /* A piece of a parameter's state. */
 typedef struct martlet_slot {

@@ -18,6 +18,9 @@ package struct MuonCoefficients: BitwiseCopyable {
     package var c = 0.0
     /// A norm below it leaves nothing.
     package var floor = 0.0
+    /// 1: its rows are divided by the root of an average that moves so, which `floor` is added to.
+    package var isNormalized = 0
+    package var beta2 = 0.0
 
     package enum Scale: Int { case original, matchRMS, spectral }
     package enum Schedule: Int { case constant, quintic, polarExpress }

@@ -5,7 +5,7 @@ import MartletKernelInterface
 
 enum Muon: AlgorithmDefinition {
     static let name: StaticString = "muon"
-    static let flags: Flags = [.nesterov, .matchRMS, .spectral, .quintic, .polarExpress]
+    static let flags: Flags = [.nesterov, .matchRMS, .spectral, .quintic, .polarExpress, .normuon]
     static let defaultFlags: Flags = .nesterov
     static let conventions: Conventions = .torch
     static let takesMatricesAlone = true
@@ -16,6 +16,7 @@ enum Muon: AlgorithmDefinition {
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {
         case .lr: 1e-3
+        case .beta2: 0.95
         case .eps: 1e-7
         case .weightDecay: 0.1
         case .momentum: 0.95
@@ -28,7 +29,10 @@ enum Muon: AlgorithmDefinition {
         }
     }
 
-    static func addSlots(_ configuration: Configuration, to slots: inout Slots) { slots.add("momentum_buffer") }
+    static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
+        slots.add("momentum_buffer")
+        if configuration.flags.contains(.normuon) { slots.add("second_momentum_buffer", .leading) }
+    }
 
     static func problem(_ configuration: Configuration) -> String? {
         for pair in [Flags.matchRMS.union(.spectral), Flags.quintic.union(.polarExpress)]
@@ -65,6 +69,8 @@ enum Muon: AlgorithmDefinition {
         result.steps = configuration.count(.nsSteps)
         (result.a, result.b, result.c) = (configuration[.nsA], configuration[.nsB], configuration[.nsC])
         result.floor = configuration.eps
+        result.isNormalized = configuration.flags.contains(.normuon) ? 1 : 0
+        result.beta2 = configuration.beta2
         if configuration.flags.contains(.quintic) { result.schedule = MuonCoefficients.Schedule.quintic.rawValue }
         if configuration.flags.contains(.polarExpress) {
             result.schedule = MuonCoefficients.Schedule.polarExpress.rawValue
@@ -101,7 +107,15 @@ enum Muon: AlgorithmDefinition {
         return unsafe .orthogonalization(
             Orthogonalization(
                 matrices: coefficients.blocks, rows: rows, columns: columns, isDouble: parameter.isDouble,
-                iteration(coefficients)))
+                iteration(coefficients), normalization(parameter, coefficients)))
+    }
+
+    private static func normalization(
+        _ parameter: MatrixParameter, _ coefficients: MuonCoefficients
+    ) -> RowNormalization? {
+        unsafe coefficients.isNormalized == 0
+            ? nil
+            : RowNormalization(average: parameter.leading, beta2: coefficients.beta2, eps: coefficients.floor)
     }
 
     private static func iteration(_ coefficients: MuonCoefficients) -> NewtonSchulz {

@@ -123,9 +123,9 @@ class Slots(NamedTuple):
         """Whether some are of a matrix's sides."""
         return not _SQUARES.isdisjoint(self.kinds)
 
-    def are_squares(self, name: str) -> bool:
+    def are_of_sides(self, name: str) -> bool:
         """Whether an array is of a matrix's side, and so in fp32 or fp64, whatever the parameter is in."""
-        return name in self.arrays and self.kinds[self.arrays.index(name)] in _SQUARES
+        return name in self.arrays and self.kinds[self.arrays.index(name)] in _OF_SIDES
 
     @property
     def keep_dimensions(self) -> bool:
@@ -151,6 +151,8 @@ class Slots(NamedTuple):
         if kind in _SQUARES:
             sides = shape[0], prod(shape[1:])
             return self.cut.squares(*(sides if kind == _ffi_optimizers.SLOT_ROW_SQUARES else sides[::-1]))
+        if kind == _ffi_optimizers.SLOT_LEADING and len(shape) > 1:
+            return (shape[0], 1)
         return tuple(shape)
 
     def alike(self, shape: Sequence[int]) -> tuple[str, ...]:
@@ -170,7 +172,8 @@ _USED = {"block_size": 1.0}
 _ALIKE = frozenset({_ffi_optimizers.SLOT_ELEMENTS})
 _OF_VECTORS = frozenset({_ffi_optimizers.SLOT_VECTOR})
 _SQUARES = frozenset({_ffi_optimizers.SLOT_ROW_SQUARES, _ffi_optimizers.SLOT_COLUMN_SQUARES})
-_OF_MATRICES = frozenset({_ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS, *_SQUARES})
+_OF_SIDES = _SQUARES | {_ffi_optimizers.SLOT_LEADING}
+_OF_MATRICES = _OF_SIDES | {_ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS}
 _SHAPED = _OF_VECTORS | _OF_MATRICES
 
 

@@ -163,7 +163,7 @@ class Entry:
 
     def _dtype(self, slots: Slots, slot: str, dtype: np.dtype[Any] | None) -> np.dtype[Any] | None:
         """What an array of the state is stored as, where dtype is asked for; None: as the parameter."""
-        if not slots.are_squares(slot) or (dtype or self.value.dtype) == np.float64:
+        if not slots.are_of_sides(slot) or (dtype or self.value.dtype) == np.float64:
             return dtype
         return np.dtype(np.float32)
 

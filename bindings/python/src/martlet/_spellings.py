@@ -72,11 +72,12 @@ FLAGS = {
     "cautious_weight_decay": _ffi_optimizers.CAUTIOUS_DECAY,
     "corrected_weight_decay": _ffi_optimizers.CORRECTED_DECAY,
     "cautious": _ffi_optimizers.CAUTIOUS_UPDATE,
+    "normuon": _ffi_optimizers.NORMUON,
 }
 # The one of several names of a flag that an algorithm's reference has.
 _FLAGS_OF = {_ffi_optimizers.SOAP: {"use_bias_correction": "correct_bias"}}
 # Hyperparameters that groups of torch's shape have only where they are not the algorithm's own.
-_LEFT_OUT = ("blocks",)
+_LEFT_OUT = {_ffi_optimizers.MUON: ("blocks", "beta2")}
 # What an algorithm is by name, and is not asked.
 _FIXED = {_ffi_optimizers.ADAMW: _ffi_optimizers.DECOUPLED_DECAY}
 # What torch says of a number out of range, before the number; it has no words for others.
@@ -144,10 +145,10 @@ def flag_keys(algorithm: int) -> tuple[str, ...]:
     )
 
 
-def left_out(algorithm: int) -> dict[str, int]:
+def left_out(algorithm: int) -> dict[str, float]:
     """What torch's groups have only where it is not the algorithm's own, and what that is."""
     own = _algorithms.of(algorithm).defaults
-    return {key: int(own[key]) for key in _LEFT_OUT if key in own}
+    return {key: int(own[key]) if own[key] == int(own[key]) else own[key] for key in _LEFT_OUT.get(algorithm, ())}
 
 
 def as_another(kind: Algorithm) -> dict[str, str]:
@@ -157,7 +158,8 @@ def as_another(kind: Algorithm) -> dict[str, str]:
 
 def required_keys(algorithm: int) -> tuple[str, ...]:
     """The keys of hyperparameters that a group in a state_dict must have."""
-    return tuple(key for key in number_keys(algorithm) if key != "weight_decay" and key not in _LEFT_OUT)
+    optional = ("weight_decay", *_LEFT_OUT.get(algorithm, ()))
+    return tuple(key for key in number_keys(algorithm) if key not in optional)
 
 
 def _free_flags(kind: Algorithm) -> int:

@@ -109,7 +109,7 @@ class Plan:
             if entry.get(slot) is None:
                 shape = None if slot in alike else slots.shape(slot, parameter.shape)
                 added[slot] = states.moment(
-                    parameter, group.get("state_dtype"), name, shape, is_square=slots.are_squares(slot)
+                    parameter, group.get("state_dtype"), name, shape, is_square=slots.are_of_sides(slot)
                 )
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))
