@@ -1,18 +1,19 @@
-// The cautious mask as part of a pass: any rule or last pass makes a block's updates in memory of theirs, and while they are
-// in the cache those are masked. How much the mask leaves, which the last pass divides by, is the optimizers' affair.
+// Updates as part of a pass: any rule or last pass makes a block's in memory of theirs, and while they are in the cache the
+// cautious mask may be put on them. How much that leaves, and what becomes of the updates, is the optimizers' affair.
 import MartletKernelInterface
 
-/// What masks an item's updates, in the last pass but one; the last takes them off. They lie where passes leave numbers for
-/// each element.
+/// What makes an item's updates, or masks them, for passes to take off. They lie where passes leave numbers for each element.
 package struct Caution {
     /// The rule that makes them; nil: the pass does, or they lie there already.
     package let rule: Rule?
+    /// Whether they are masked.
+    package let masks: Bool
     /// What they are multiplied by to be taken off: -1 where they are made as what is added.
     package var stepSize = -1.0
     /// The item's own.
     package var terms = RunTerms()
 
-    package init(rule: Rule?) { self.rule = rule }
+    package init(rule: Rule?, masks: Bool) { (self.rule, self.masks) = (rule, masks) }
 
     /// The share of elements that the last pass divides by at least.
     package static var leastShare: Double { 1e-3 }
@@ -29,9 +30,9 @@ package struct Caution {
 }
 
 extension PassPiece {
-    /// Makes a block's updates, where that is left to do, and masks them. A rule or a pass makes them as what it adds to a
+    /// Makes a block's updates, where that is left to do, and masks them, where they are. A rule or a pass makes them as what it adds to a
     /// value of 0; where weight decay is in the gradient it is added before, since the rule does not see the value.
-    func runMasked(_ block: GridPart, gradients: UnsafeMutableRawPointer) {
+    func makeUpdates(_ block: GridPart, gradients: UnsafeMutableRawPointer) {
         guard let caution = unsafe item.pointee.caution else { return }
         let type = unsafe block.run.isDouble ? ElementType.fp64 : .fp32
         let updates = unsafe Operand(base: block.columnFactors, type: type)
@@ -54,6 +55,7 @@ extension PassPiece {
                 unsafe kernel(&maker, item.pointee.coefficients)
             }
         }
+        if !caution.masks { return }
         // The value is read for its decay alone.
         if !caution.addsDecay { unsafe masked.run.arrays[Run.value] = unsafe updates }
         unsafe mask(&masked, caution)

@@ -5,7 +5,7 @@ import MartletPlatform
 
 /// The passes of an algorithm, in order.
 package struct Passes: RandomAccessCollection {
-    private var list = InlineArray<4, Pass>(repeating: .adafactorSums)
+    private var list = InlineArray<5, Pass>(repeating: .adafactorSums)
     package private(set) var endIndex = 0
 
     package init(_ passes: Pass...) {
@@ -20,13 +20,17 @@ package struct Passes: RandomAccessCollection {
         endIndex += 1
     }
 
-    /// The same with updates that are masked before they are taken off: those of a rule, where there are no passes, of the
-    /// last of them, or what others leave for `matrixUpdate`.
-    package var masked: Passes {
+    /// The same with updates that something is done with before they are taken off: those of a rule, where there are no
+    /// passes, of the last of them, or what others leave for `matrixUpdate`. They may be masked, and may keep the norm.
+    package func changed(masks: Bool, keepsNorm: Bool) -> Passes {
         var result = self
         if last == .matrixUpdate { result.endIndex -= 1 }
-        if isEmpty || last == .matrixUpdate { result.append(.caution) }
-        result.append(.matrixUpdate)
+        if isEmpty || last == .matrixUpdate && masks { result.append(.caution) }
+        if !keepsNorm {
+            result.append(.matrixUpdate)
+            return result
+        }
+        for pass in [Pass.hyperballNorms, .hyperballMove, .hyperballUpdate] { result.append(pass) }
         return result
     }
 }
@@ -35,6 +39,8 @@ package struct Passes: RandomAccessCollection {
 @unsafe package struct PassItem {
     package let passes: Passes
     package var tensor: GridTensor
+    /// The pass that makes updates in memory of theirs, or masks them, where there is a `caution`.
+    package var updatePass: Int { unsafe passes.last == .hyperballUpdate ? passes.count - 4 : passes.count - 2 }
     /// `StepCoefficients.capacity` bytes of its own, which may change between passes; they outlive the run.
     package let coefficients: UnsafeMutableRawPointer
     package let mode: FloatingPointMode
@@ -167,7 +173,7 @@ package struct Passes: RandomAccessCollection {
             var work = unsafe PassPiece(
                 item: item, pass: pass, kernel: job.isa.pass(pass), isa: job.isa,
                 piece: piece - item.pointee.start,
-                isMasked: item.pointee.caution != nil && job.pass == item.pointee.passes.count - 2,
+                makesUpdates: item.pointee.caution != nil && job.pass == item.pointee.updatePass,
                 gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
             unsafe item.pointee.mode.call(PassPiece.run, &work)
         }
@@ -181,8 +187,8 @@ package struct Passes: RandomAccessCollection {
     let kernel: PassKernel
     let isa: InstructionSet
     let piece: Int
-    /// Whether the pass makes updates that are masked.
-    let isMasked: Bool
+    /// Whether the pass makes updates in memory of theirs, or masks them.
+    let makesUpdates: Bool
     /// This thread's memory for gathered blocks; there where the item has a layout or updates that are masked.
     let gathered: UnsafeMutableRawPointer?
 
@@ -221,7 +227,7 @@ package struct Passes: RandomAccessCollection {
                 unsafe part.columnSums.update(repeating: 0, count: tile.columns.count)
             }
             let first = row * grid.columns + column
-            if let gathered = unsafe gathered, unsafe isMasked || item.pointee.layout != nil {
+            if let gathered = unsafe gathered, unsafe makesUpdates || item.pointee.layout != nil {
                 unsafe runBlocks(
                     part, item.pointee.layout, in: gathered, first: first, rows: tile.rows.count,
                     columns: tile.columns.count)
@@ -307,8 +313,8 @@ package struct Passes: RandomAccessCollection {
                 unsafe part.columnSums += column
                 unsafe part.rowFactors += row
                 unsafe part.columnFactors += column * (part.run.isDouble ? 8 : 4)
-                if unsafe isMasked {
-                    unsafe runMasked(part, gradients: gathered + Run.capacity * PassPiece.blockBytes)
+                if unsafe makesUpdates {
+                    unsafe makeUpdates(part, gradients: gathered + Run.capacity * PassPiece.blockBytes)
                 } else {
                     unsafe kernel(&part, item.pointee.coefficients)
                 }

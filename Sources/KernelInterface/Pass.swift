@@ -17,6 +17,7 @@ package enum Pass: CaseIterable {
     case prodigyAverages, prodigyUpdate
     case marsNorm, marsUpdate
     case caution
+    case hyperballNorms, hyperballMove, hyperballUpdate
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
     /// `GridPart` each).
@@ -32,12 +33,12 @@ package enum Pass: CaseIterable {
     package var writesElements: Bool {
         switch self {
         case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms,
-            .marsNorm, .matrixGradient, .matrixNorm:
+            .marsNorm, .matrixGradient, .matrixNorm, .hyperballNorms, .hyperballMove:
             false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
             .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .matrixUpdate,
             .prodigyAverages, .prodigyUpdate, .marsUpdate, .soapAverages, .soapUpdate, .soapMoment,
-            .shampooAverage, .shampooGraft, .caution:
+            .shampooAverage, .shampooGraft, .caution, .hyperballUpdate:
             true
         }
     }

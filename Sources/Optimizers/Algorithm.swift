@@ -203,6 +203,8 @@ protocol AlgorithmDefinition {
     static var takesMatricesAlone: Bool { get }
     /// Whether its updates can be masked: it makes them without the value, in its one sweep or its last pass.
     static var takesCaution: Bool { get }
+    /// Whether such updates have a direction of their own, by which a parameter may be moved along a sphere.
+    static var takesHyperball: Bool { get }
     /// What is done with whole matrices between the passes, of which one leaves a number for each element, and the next
     /// finds what has become of it; nil: nothing.
     static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork?
@@ -317,6 +319,7 @@ extension AlgorithmDefinition {
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? { nil }
     static var takesMatricesAlone: Bool { false }
     static var takesCaution: Bool { false }
+    static var takesHyperball: Bool { takesCaution }
     static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork? { nil }
 
     static func matrixWork(_ parameter: MatrixParameter, _ memory: UnsafeMutableRawPointer) -> MatrixWork? {
@@ -331,12 +334,14 @@ extension AlgorithmDefinition {
 
     static var allFlags: Flags {
         flags.union(.everywhere).union(decayFlags).union(takesCaution ? .cautiousUpdate : [])
+            .union(takesHyperball ? .hyperball : [])
     }
 
     static func allSlots(_ configuration: Configuration) -> Slots {
         var slots = Slots()
         addSlots(configuration, to: &slots)
         if configuration.flags.contains(.correctedDecay) { slots.add(scalar: "lr_max") }
+        if configuration.flags.contains(.hyperball) { slots.add(scalar: "radius") }
         return slots
     }
 

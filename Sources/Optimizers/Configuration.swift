@@ -89,13 +89,15 @@ public struct Flags: OptionSet, Sendable {
     public static let graftAdam = Flags(rawValue: 262144)
     /// Divide a matrix's rows by the root of an average of their mean squares.
     public static let normuon = Flags(rawValue: 524288)
+    /// Keep a matrix's norm.
+    public static let hyperball = Flags(rawValue: 1_048_576)
 
     /// Those that every algorithm reads.
     package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 20) - 1)
+    package static let all = Flags(rawValue: (1 << 21) - 1)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -123,6 +125,7 @@ public struct Flags: OptionSet, Sendable {
         case .cautiousUpdate: "CAUTIOUS_UPDATE"
         case .graftAdam: "GRAFT_ADAM"
         case .normuon: "NORMUON"
+        case .hyperball: "HYPERBALL"
         default: "an unknown flag"
         }
     }
@@ -201,7 +204,10 @@ public struct Configuration: Sendable {
     }
 
     /// The rule that carries a step out in one sweep over the elements; nil where it takes several passes.
-    var rule: Rule? { flags.contains(.cautiousUpdate) ? nil : algorithm.rule }
+    var rule: Rule? { flags.contains(.hyperball) ? nil : ruleOfVectors }
+
+    /// The same for a parameter of fewer than two dimensions, whose norm is not kept.
+    var ruleOfVectors: Rule? { flags.contains(.cautiousUpdate) ? nil : algorithm.rule }
 
     /// Whether what a step makes of an element depends on the parameter's others, so that parameters cannot be stepped as
     /// one: passes sum over them.
@@ -242,7 +248,22 @@ public struct Configuration: Sendable {
                 "\(subject()).semantics is \(semantics.name); expected \(algorithm.conventions.words), as \(algorithm.name) "
                     + "has no convention of that name")
         }
-        if let problem = algorithm.problem(self) { throw MartletError(.argument, "\(subject()).\(problem)") }
+        if let problem = hyperballProblem ?? algorithm.problem(self) {
+            throw MartletError(.argument, "\(subject()).\(problem)")
+        }
+    }
+
+    /// What is wrong with numbers and flags beside a norm that is kept.
+    private var hyperballProblem: String? {
+        guard flags.contains(.hyperball) else { return nil }
+        if weightDecay != 0 && !weightDecay.isNaN {
+            return "weight_decay is \(weightDecay); expected 0 with HYPERBALL, by which \(algorithm.name) keeps norms"
+        }
+        let others = flags.intersection([.cautiousDecay, .correctedDecay, .matchRMS, .spectral])
+        return others.first.map {
+            "flags sets both \($0.name) and HYPERBALL; expected one of them at most, since a norm that \(algorithm.name) "
+                + "keeps knows no decay and no scale"
+        }
     }
 
     /// The error for a step that these hyperparameters give no finite numbers for.

@@ -45,10 +45,7 @@ import MartletKernelInterface
     /// Before the step, as numbers. To be called in a floating-point mode of our own, like `take`.
     func read(into progress: inout Progress, _ slots: Slots) {
         for index in unsafe 0..<count {
-            let bits = unsafe before[index]
-            let number =
-                unsafe arrays[index].type == .fp64
-                ? Double(bitPattern: bits) : Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
+            let number = unsafe number(index)
             progress.scalars[index] =
                 progress.isFirst && number == 0 ? slots[slots.firstScalar + index].start : number
         }
@@ -59,12 +56,22 @@ import MartletKernelInterface
 
     /// The same for the first ones alone.
     mutating func take(_ numbers: InlineArray<4, Double>, _ count: Int) {
-        for index in 0..<count {
-            let number = numbers[index]
-            unsafe after[index] =
-                arrays[index].type == .fp64 ? number.bitPattern : UInt64(Float(number).bitPattern)
-        }
+        for index in 0..<count { unsafe take(numbers[index], at: index) }
     }
+
+    private mutating func take(_ number: Double, at index: Int) {
+        unsafe after[index] = arrays[index].type == .fp64 ? number.bitPattern : UInt64(Float(number).bitPattern)
+    }
+
+    private func number(_ index: Int) -> Double {
+        let bits = unsafe before[index]
+        return unsafe arrays[index].type == .fp64
+            ? Double(bitPattern: bits) : Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
+    }
+
+    /// The last one before the step, and what the step makes of it.
+    var last: Double { unsafe number(count - 1) }
+    mutating func takeLast(_ number: Double) { unsafe take(number, at: count - 1) }
 
     /// The place of one that the step would leave NaN in; nil: none.
     var notANumber: Int? {

@@ -6,9 +6,18 @@ import MartletKernelInterface
 struct StepGroup {
     let configuration: Configuration
     let slots: Slots
-    /// Nil where a step takes several passes.
-    let rule: Rule?
+    private let rule, ruleOfVectors: Rule?
     let mode: FloatingPointMode
+
+    init(_ configuration: Configuration) {
+        self.configuration = configuration
+        slots = configuration.slots
+        (rule, ruleOfVectors) = (configuration.rule, configuration.ruleOfVectors)
+        mode = configuration.flushesDenormals ? .flush : .exact
+    }
+
+    /// Nil where a step takes several passes.
+    func rule(for shape: ParameterShape) -> Rule? { shape.isMatrix ? rule : ruleOfVectors }
 }
 
 /// A step's coefficients, to be formed in a floating-point mode of our own.

@@ -13,8 +13,10 @@ import MartletPlatform
         /// As the passes see it, and as it is.
         let shape, parameter: ParameterShape
         let memory: GridMemory.Kind
-        /// Passes of the algorithm itself; where updates are masked others follow.
+        /// Passes of the algorithm itself; where something is done with updates others follow.
         let ownPassCount: Int
+        /// The move along a sphere; nil: none.
+        var move: SphereMove?
         /// What is done with whole matrices between the passes.
         let matrices: MatrixWork?
         /// The parameter's scalars; nil where it has none.
@@ -61,7 +63,7 @@ import MartletPlatform
         _ parameter: ParameterView, _ place: Int, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots,
         _ run: Run,
         _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
-        _ mode: FloatingPointMode, _ layout: Layout?, isCautious: Bool
+        _ mode: FloatingPointMode, _ layout: Layout?, _ change: UpdateChange
     ) {
         // The first one of a kind, or the one behind it.
         func slot(_ kind: Slot.Kind, next: Int = 0) -> Operand {
@@ -78,12 +80,14 @@ import MartletPlatform
                 columnSquares: (slot(.columnSquares), slot(.columnSquares, next: 1)), leading: slot(.leading)),
             coefficients)
         let kind: GridMemory.Kind =
-            unsafe matrices != nil || isCautious
+            unsafe matrices != nil || change.isAny
             ? .factors(bytes: run.isDouble ? 8 : 4) : shape.hasLargeMatrices ? .grid : .sums
         let passes = unsafe algorithm.passes(shape, coefficients)
+        let isMade = passes.last != .matrixUpdate
         let owner = unsafe Owner(
             algorithm: algorithm, place: place, shape: shape, parameter: given, memory: kind,
-            ownPassCount: passes.count, matrices: matrices, scalars: scalars)
+            ownPassCount: passes.count, move: change.sphereRate.map { SphereMove(rate: $0, isMade: isMade) },
+            matrices: matrices, scalars: scalars)
         unsafe (owners + list.count).initialize(to: owner)
         unsafe hasMatrices = unsafe hasMatrices || matrices != nil
         if case .factors = kind { unsafe takesTurns = unsafe takesTurns || algorithm.sharedScalars == 0 }
@@ -92,11 +96,13 @@ import MartletPlatform
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(
             PassItem(
-                passes: isCautious ? passes.masked : passes,
+                passes: change.isAny
+                    ? passes.changed(masks: change.masks, keepsNorm: change.sphereRate != nil) : passes,
                 tensor: GridTensor(
                     grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
                 coefficients: coefficients, mode: mode, layout: layout,
-                caution: isCautious ? Caution(rule: algorithm.rule) : nil))
+                caution: change.masks || change.isAny && isMade
+                    ? Caution(rule: algorithm.rule, masks: change.masks) : nil))
     }
 
     /// What is made for each element takes the memory of its parameter, and matrices several times that, so that so many
@@ -250,7 +256,10 @@ import MartletPlatform
             }
             rest &= rest - 1
         }
-        for index in items { unsafe prepareMask(pass, index) }
+        for index in items {
+            unsafe prepareMask(pass, index)
+            unsafe prepareMove(pass, index)
+        }
     }
 
     /// What makes an item's updates is not to see its terms, which the mask and the last pass have; that one divides by what
@@ -259,14 +268,14 @@ import MartletPlatform
         guard var caution = unsafe list[index].caution else { return }
         let item = unsafe list[index]
         let place = unsafe item.coefficients + StepCoefficients.ruleOffset
-        if unsafe pass == item.passes.count - 2 {
+        if unsafe pass == item.updatePass {
             caution.terms = unsafe item.coefficients.load(as: RunTerms.self)
             if unsafe caution.rule == nil && item.passes[pass] == .caution {
                 caution.stepSize = unsafe place.load(as: MatrixUpdateCoefficients.self).stepSize
             }
             unsafe item.coefficients.storeBytes(of: caution.makersTerms, as: RunTerms.self)
             unsafe list[index].caution = caution
-        } else if unsafe pass == item.passes.count - 1 {
+        } else if unsafe pass == item.passes.count - 1 && owners[index].move == nil {
             let masked = unsafe sums(of: index)
             let share = max(masked.sums.0 / masked.elements, Caution.leastShare)
             var update = MatrixUpdateCoefficients()
@@ -274,6 +283,24 @@ import MartletPlatform
             unsafe item.coefficients.storeBytes(of: caution.terms, as: RunTerms.self)
             unsafe place.storeBytes(of: update, as: MatrixUpdateCoefficients.self)
         }
+    }
+
+    /// The passes of a move along a sphere, which take the place of the algorithm's own coefficients. The radius is kept once
+    /// it is a number, and is the last of the parameter's scalars.
+    private func prepareMove(_ pass: Int, _ index: Int) {
+        let behind = unsafe list[index].passes.count - pass
+        guard behind == 1 || behind == 2, var move = unsafe owners[index].move else { return }
+        let place = unsafe list[index].coefficients + StepCoefficients.ruleOffset
+        let sums = unsafe sums(of: index).sums
+        var coefficients: HyperballCoefficients
+        if behind == 2 {
+            coefficients = unsafe move.start(sums, known: owners[index].scalars?.pointee.last ?? 0)
+            unsafe owners[index].move = move
+            if move.radius.isFinite { unsafe owners[index].scalars?.pointee.takeLast(move.radius) }
+        } else {
+            coefficients = unsafe move.end(sums.0, after: place.load(as: HyperballCoefficients.self))
+        }
+        unsafe place.storeBytes(of: coefficients, as: HyperballCoefficients.self)
     }
 
     /// The parameters of an algorithm that share scalars, which become those of each.

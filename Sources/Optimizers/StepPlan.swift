@@ -87,10 +87,7 @@ public struct StepReport: Sendable {
 
     /// Adds a group, which has been checked; parameters refer to groups by their place.
     package mutating func addGroup(_ configuration: Configuration) {
-        unsafe (groups + groupCount).initialize(
-            to: StepGroup(
-                configuration: configuration, slots: configuration.slots, rule: configuration.rule,
-                mode: configuration.flushesDenormals ? .flush : .exact))
+        unsafe (groups + groupCount).initialize(to: StepGroup(configuration))
         unsafe groupCount += 1
     }
 
@@ -109,12 +106,11 @@ public struct StepReport: Sendable {
             )
         }
         let group = unsafe groups + parameter.group
-        let algorithm = unsafe group.pointee.configuration.algorithm
-        guard unsafe !isSharded || algorithm.takesShards else {
-            throw MartletError(
+        guard unsafe !isSharded || group.pointee.configuration.takesShards else {
+            throw unsafe MartletError(
                 .argument,
-                "parameters[\(index)].group is of \(algorithm.name), which sees matrices; expected an algorithm that can "
-                    + "step a part of a parameter")
+                "parameters[\(index)].group is of \(group.pointee.configuration.words), which sees matrices; expected an "
+                    + "algorithm that can step a part of a parameter")
         }
         guard unsafe parameter.stateCount == group.pointee.slots.count else {
             throw unsafe MartletError(
@@ -127,7 +123,8 @@ public struct StepReport: Sendable {
         var check = unsafe ParameterCheck(count: parameter.value.count)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
         let shape = unsafe ParameterShape(parameter.value)
-        if unsafe group.pointee.rule == nil, let problem = unsafe group.pointee.configuration.problem(shape) {
+        if unsafe group.pointee.rule(for: shape) == nil, let problem = unsafe group.pointee.configuration.problem(shape)
+        {
             throw MartletError(.shape, "\(describe(.value)) \(problem)")
         }
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
@@ -184,9 +181,9 @@ public struct StepReport: Sendable {
     ) throws(MartletError) {
         try unsafe formCoefficients(parameter, group, step)
         // A shard without elements has its part in what is added up.
-        if unsafe parameter.value.count == 0 && (!isSharded || group.pointee.rule != nil) { return }
+        if unsafe parameter.value.count == 0 && (!isSharded || group.pointee.rule(for: shape) != nil) { return }
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
-        let (rule, mode) = unsafe (group.pointee.rule, group.pointee.mode)
+        let (rule, mode) = unsafe (group.pointee.rule(for: shape), group.pointee.mode)
         let (run, layout) = unsafe laidOut(parameter, slots: elementSlots, sorts: rule != nil, check)
         if let rule {
             unsafe work.add(
@@ -200,16 +197,19 @@ public struct StepReport: Sendable {
         }
         let (algorithm, slots) = unsafe (group.pointee.configuration.algorithm, group.pointee.slots)
         let ownScalars = unsafe slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil
-        let isCautious = unsafe group.pointee.configuration.flags.contains(.cautiousUpdate)
-        let takesTurns = algorithm.takesMatricesAlone || isCautious && algorithm.sharedScalars == 0
+        let flags = unsafe group.pointee.configuration.flags
+        let change = UpdateChange(
+            masks: flags.contains(.cautiousUpdate),
+            sphereRate: flags.contains(.hyperball) && shape.isMatrix ? unsafe group.pointee.configuration.lr : nil)
+        let takesTurns = algorithm.takesMatricesAlone || change.isAny && algorithm.sharedScalars == 0
         if unsafe takesTurns && !isSharded {
             unsafe matrixPasses.add(
                 parameter, count - 1, shape, algorithm, slots, run, own, ownScalars, mode, layout,
-                isCautious: isCautious)
+                change)
         } else {
             unsafe passes.add(
                 parameter, count - 1, shape, algorithm, slots, run, own, ownScalars, mode, layout,
-                isCautious: isCautious)
+                change)
         }
     }
 

@@ -64,6 +64,9 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .marsNorm: walked(marsNorm)
     case .marsUpdate: walked(marsUpdate)
     case .caution: walked(caution)
+    case .hyperballNorms: walked(hyperballNorms)
+    case .hyperballMove: walked(hyperballMove)
+    case .hyperballUpdate: walked(hyperballUpdate)
     }
 }
 

@@ -306,6 +306,7 @@ int main(void) {
             if (!(flags & bit)) continue;
             int64_t slots;
             config.flags = usual ^ bit;
+            config.weight_decay = bit == MARTLET_HYPERBALL ? 0 : usual_ones[algorithm - 1].weight_decay;
             /* Flags that exclude one another are refused. */
             if (martlet_algorithm_slot_count(&slots, &config) == MARTLET_OK) alike(&config, machine.isa_best);
         }

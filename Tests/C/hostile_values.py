@@ -57,7 +57,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         yield "a field beyond the struct", f"{config}.struct_size = 80; {config}.dampening = 1;", "OK"
     yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 20"), "ARGUMENT")
+    yield from assign(f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 30"), "ARGUMENT")
     for flag in (
         "NESTEROV",
         "CENTERED",
@@ -67,6 +67,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         "MATCH_RMS",
         "SPECTRAL",
         "QUINTIC",
+        "NORMUON",
     ):
         yield f"MARTLET_{flag}, which Adam does not read", f"{config}.flags |= MARTLET_{flag};", "ARGUMENT"
     yield from assign(f"{config}.seed", (1, "UINT64_MAX", "(uint64_t)1 << 32", 42, "INT64_MAX"), "UNSUPPORTED")

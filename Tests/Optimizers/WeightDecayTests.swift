@@ -111,7 +111,7 @@ import Testing
 
     // MARK: - Flags
 
-    private static let single = (0..<20).map { Flags(rawValue: 1 << $0) }
+    private static let single = (0..<21).map { Flags(rawValue: 1 << $0) }
 
     /// Each flag by itself is taken where the algorithm reads it, and else refused by its name.
     @Test(arguments: Algorithm.allCases)
@@ -120,11 +120,12 @@ import Testing
             "AMSGRAD", "MAXIMIZE", "FLUSH_DENORMALS", "KEEP_DENORMALS", "WIDE_RANGES", "DECOUPLED_DECAY",
             "CAUTIOUS_DECAY", "CORRECTED_DECAY", "NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP",
             "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC", "POLAR_EXPRESS", "CAUTIOUS_UPDATE",
-            "GRAFT_ADAM", "NORMUON",
+            "GRAFT_ADAM", "NORMUON", "HYPERBALL",
         ]
         for (flag, name) in zip(Self.single, names) {
             let configuration = Configuration(algorithm) {
                 $0.flags = flag
+                if flag == .hyperball && $0.weightDecay > 0 { $0.weightDecay = 0 }
                 if flag == .nesterov && $0.momentum == 0 { $0.momentum = 0.9 }
             }
             if algorithm.flags.contains(flag) {
@@ -160,6 +161,9 @@ import Testing
             .lars, .soap, .shampoo,
         ]
         #expect(Algorithm.allCases.filter { !$0.flags.contains(.cautiousUpdate) } == withoutMask)
+        #expect(
+            Set(Algorithm.allCases.filter { !$0.flags.contains(.hyperball) })
+                == Set(withoutMask + [.stableAdamW, .prodigy]))
         let withoutDecay: [Algorithm] = [
             .rprop, .adafactor, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam, .lamb, .lars,
         ]

@@ -270,10 +270,18 @@ extern "C" {
  * at is a u. Liang, Chen, Liu, Liu: Cautious optimizers. arXiv:2411.16085, algorithm 1, with the
  * least mean of their code */
 #define MARTLET_CAUTIOUS_UPDATE 131072u
+/* Parameters of two dimensions or more keep their norm R = |p|, over all of the parameter, which is a slot of the state,
+ * radius, from the first step on at which it is not 0: with u as above, w = p - lr R u / |u|, p <- R w / |w|. Those of
+ * fewer are stepped as without it. A parameter stays where it is where R, |u| or |w| is 0 or infinite; a u whose norm is
+ * under 1e-12, in Muon and else without its lr, makes a shorter step. weight_decay is to be 0, and neither CAUTIOUS_DECAY
+ * and CORRECTED_DECAY nor Muon's scales stand beside it, which would change nothing: an ARGUMENT error. In all that read
+ * CAUTIOUS_UPDATE but StableAdamW and Prodigy, whose own rates it would take away. With a NaN in u all of p is NaN. Wen,
+ * Dang, Lyu, Ma, Liang: Fantastic pretraining optimizers and where to find them 2.1: Hyperball optimization. 2025 */
+#define MARTLET_HYPERBALL 1048576u
 
 /* What an algorithm needs (martlet_algorithm_needs).
  *   WHOLE     a parameter of the network as one array with its sizes: a step sums over it, or sees matrices, so that
- *             parameters can be neither joined nor cut; with MARTLET_CAUTIOUS_UPDATE every algorithm does
+ *             parameters can be neither joined nor cut; so with MARTLET_CAUTIOUS_UPDATE or MARTLET_HYPERBALL every one
  *   MATRICES  sizes of two dimensions or more: a parameter of fewer is a SHAPE error */
 #define MARTLET_NEEDS_WHOLE 1u
 #define MARTLET_NEEDS_MATRICES 2u

@@ -9,6 +9,8 @@ enum Prodigy: AlgorithmDefinition {
     static let defaultFlags: Flags = [.decoupledDecay]
     static let sharedScalars = 3
     static let takesCaution = true
+    /// Its rate is the size of a step, which a sphere takes away.
+    static let takesHyperball = false
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

@@ -6,6 +6,8 @@ import MartletKernelInterface
 enum StableAdamW: AlgorithmDefinition {
     static let name: StaticString = "stable_adamw"
     static let takesCaution = true
+    /// Its rate is the size of a step, which a sphere takes away.
+    static let takesHyperball = false
     static let conventions: Conventions = .torch
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = [.cautiousDecay, .correctedDecay]

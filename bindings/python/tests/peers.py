@@ -40,11 +40,11 @@ class TorchRun:
         self.torch, self.rate = torch, rate
         self.parameters = [torch.nn.Parameter(torch.from_numpy(array.copy())) for array in start]
         with self.default_type(), redirect_stdout(io.StringIO()):
-            self.optimizer = getattr(module, name)(self.given(), lr=rate(1), **options)
+            self.optimizer = getattr(module, name)(self.given(name), lr=rate(1), **options)
         if hasattr(self.optimizer, "train"):
             self.optimizer.train()
 
-    def given(self) -> list[Any]:
+    def given(self, name: str) -> list[Any]:
         return self.parameters
 
     @contextmanager
@@ -79,8 +79,15 @@ class TorchRun:
 class NamedRun(TorchRun):
     """With names, where kernels are matrices by rules that go by those."""
 
-    def given(self) -> list[Any]:
+    def given(self, name: str) -> list[Any]:
         return [(f"{k}.weight", parameter) for k, parameter in enumerate(self.parameters)]
+
+
+class KozistrRun(TorchRun):
+    """Where AdamW is beside Muon, groups say which of the two they are for."""
+
+    def given(self, name: str) -> list[Any]:
+        return [{"params": self.parameters, "use_muon": True}] if "Muon" in name else self.parameters
 
 
 class HeavyballRun(TorchRun):
@@ -218,7 +225,7 @@ PEERS: dict[str, Peer] = {
     ),
     "optax": Peer("optax", "optax", OptaxRun, OPTAX, prepare=prepare_jax),
     "optax.contrib": Peer("optax.contrib", "optax", OptaxRun, OPTAX, prepare=prepare_jax),
-    "pytorch_optimizer": Peer("pytorch_optimizer", "pytorch_optimizer", words=KOZISTR),
+    "pytorch_optimizer": Peer("pytorch_optimizer", "pytorch_optimizer", KozistrRun, KOZISTR),
     "timm": Peer("timm.optim", "timm", words={**NO_FLAG, "trust_coefficient": "trust_coeff", "cautious": "caution"}),
     "prodigyopt": Peer("prodigyopt", "prodigyopt", words={"decoupled_weight_decay": "decouple"}),
     "schedulefree": Peer("schedulefree", "schedulefree"),

@@ -24,6 +24,7 @@ CASES = [
 BESIDE: list[dict[str, Any]] = [
     {},
     {"weight_decay": 0.1},
+    {"weight_decay": 0.0},
     {"momentum": 0.9},
     {"weight_decay": 0.1, "momentum": 0.9},
     {"lambd": 0.1, "t0": 2.0},

@@ -45,7 +45,8 @@ def options(number: int) -> Iterator[dict[str, Any]]:
     yield {}
     yield usual
     for key in _spellings.flag_keys(number):
-        yield {**usual, key: not kind.default_flags & _spellings.FLAGS[key]}
+        flagged = {**usual, key: not kind.default_flags & _spellings.FLAGS[key]}
+        yield flagged | {name: 0.0 for name in usual if key == "hyperball" and name == "weight_decay"}
     for convention in sorted(kind.conventions):
         yield {**usual, "semantics": names[convention]}
     yield {**usual, "flush_denormals": True}
@@ -55,8 +56,8 @@ CASES = [(number, chosen) for number in _algorithms.numbers() for chosen in opti
 
 
 def shape_of(row: Hyperparameters) -> tuple[int, ...]:
-    """A vector's, or a matrix's of as many numbers where the algorithm takes no vectors."""
-    return (COUNT,) if _algorithms.of(row.algorithm).takes_vectors else (COUNT, 1)
+    """A vector's, or a matrix's of as many numbers where vectors are not taken, or not as matrices are."""
+    return (COUNT,) if _algorithms.of(row.algorithm).takes_vectors and not row.hyperball else (COUNT, 1)
 
 
 class Native:
@@ -71,13 +72,15 @@ class Native:
         row.write(self.config)
         self.value = values(0)
         self.counts = [places.size(name, shape) if name in self.slots.arrays else 0 for name in places.arrays]
+        self.are_shaped = [name in places.alike(shape) for name in places.arrays]
         self.scalar_count = len(places.scalars)
+        self.are_shaped += [False] * self.scalar_count
 
-    def array(self, memory: np.ndarray) -> _ffi.Array:
+    def array(self, memory: np.ndarray, is_shaped: bool = True) -> _ffi.Array:
         types = {"float32": _ffi.FP32, "float64": _ffi.FP64}
         made = _ffi.Array()
         made.data, made.count, made.dtype = memory.ctypes.data, memory.size, types[memory.dtype.name]
-        if memory.size == COUNT:
+        if is_shaped:
             made.rank, made.sizes, made.strides = self.rank, self.sizes, self.strides
         return made
 
@@ -119,7 +122,7 @@ class Memory(Native):
         self.config.lr = lr
         parameter = _ffi.Parameter()
         parameter.value, parameter.grad = self.array(self.value), self.array(grad)
-        parameter.state = (_ffi.Array * len(self.arrays))(*map(self.array, self.arrays))
+        parameter.state = (_ffi.Array * len(self.arrays))(*map(self.array, self.arrays, self.are_shaped))
         parameter.state_count, parameter.step = len(self.arrays), ctypes.pointer(self.count)
         _ffi_optimizers.martlet_step(None, parameter, 1, self.config, 1)
 

@@ -175,6 +175,8 @@ _SQUARES = frozenset({_ffi_optimizers.SLOT_ROW_SQUARES, _ffi_optimizers.SLOT_COL
 _OF_SIDES = _SQUARES | {_ffi_optimizers.SLOT_LEADING}
 _OF_MATRICES = _OF_SIDES | {_ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS}
 _SHAPED = _OF_VECTORS | _OF_MATRICES
+# With which a step of any algorithm sees a parameter as a whole.
+_WHOLE = _ffi_optimizers.CAUTIOUS_UPDATE | _ffi_optimizers.HYPERBALL
 
 
 def new_config(number: int) -> _ffi_optimizers.Config:
@@ -227,7 +229,7 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
             scalars.append(slot.name.decode())
         else:
             arrays[slot.name.decode()] = slot.kind
-    are_whole = of(number).is_whole or bool(flags & _ffi_optimizers.CAUTIOUS_UPDATE)
+    are_whole = of(number).is_whole or bool(flags & _WHOLE)
     return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), are_whole)
 
 
@@ -260,9 +262,11 @@ def _possible_slots(number: int) -> list[Slots]:
     usual = tuple(bool(value) for value in kind.defaults.values())
     choices = [(semantics, kind.default_flags) for semantics in sorted(kind.conventions)]
     choices += [(TORCH, kind.default_flags ^ switch) for switch in switches]
+    # With decay, and without, which some flags do not go with.
+    without = tuple(used and name != "weight_decay" for name, used in zip(kind.defaults, usual, strict=True))
     found = []
     for semantics, flags in choices:
-        for used in (usual, (True,) * len(usual), (False,) * len(usual)):
+        for used in (usual, without, (True,) * len(usual), (False,) * len(usual)):
             try:
                 found.append(slots(number, semantics, flags, used))
             except ArgumentError:

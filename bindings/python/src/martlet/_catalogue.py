@@ -18,8 +18,11 @@ def rows() -> list[tuple[str, ...]]:
         kind = _algorithms.of(number)
         used = tuple(bool(value) for value in kind.defaults.values())
         usual = _algorithms.slots(number, _algorithms.TORCH, kind.default_flags, used)
-        least, most = 4 * len(usual.arrays), 4 * len(_algorithms.all_slots(number).arrays)
-        size = f"{least}" if least == most else f"{least}, with options up to {most}"
+        every = _algorithms.all_slots(number).kinds
+        least, most = 4 * len(usual.arrays), 4 * every.count(_ffi_optimizers.SLOT_ELEMENTS)
+        size = f"{least}" if least >= most else f"{least}, with options up to {most}"
+        if _ffi_optimizers.SLOT_LEADING in every:
+            size += ", with options 4 a row more"
         if usual.have_squares:
             size = (
                 f"{4 * usual.kinds.count(_ffi_optimizers.SLOT_ELEMENTS)}, and 8 for each pair of rows, and of columns"

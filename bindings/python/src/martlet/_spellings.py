@@ -73,6 +73,7 @@ FLAGS = {
     "corrected_weight_decay": _ffi_optimizers.CORRECTED_DECAY,
     "cautious": _ffi_optimizers.CAUTIOUS_UPDATE,
     "normuon": _ffi_optimizers.NORMUON,
+    "hyperball": _ffi_optimizers.HYPERBALL,
 }
 # The one of several names of a flag that an algorithm's reference has.
 _FLAGS_OF = {_ffi_optimizers.SOAP: {"use_bias_correction": "correct_bias"}}
@@ -176,7 +177,7 @@ def range_error(found: str, given: Mapping[str, Any], algorithm: int) -> Argumen
     if found.startswith("config.semantics"):
         words = re.sub(r"\b(TORCH|KERAS|OPTAX|PAPER)\b", lambda name: repr(name[0].lower()), found)
         return ArgumentError(words.removeprefix("config."))
-    if "convention" in found:
+    if "convention" in found or "HYPERBALL" in found:
         return ArgumentError(found.removeprefix("config."))
     match = re.match(r"(?:config\.)?(\w+)(?: is .*?; (.*))?$", found)
     if match is None or match[1] not in given:

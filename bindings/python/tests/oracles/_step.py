@@ -75,6 +75,7 @@ def _way(
     cautious_weight_decay: bool = False,
     corrected_weight_decay: bool = False,
     cautious: bool = False,
+    hyperball: bool = False,
     maximize: bool = False,
     semantics: str = "torch",
     **options: Any,
@@ -89,6 +90,10 @@ def _way(
 
     Cautious updates (https://arxiv.org/abs/2411.16085): without elements in which they go against the gradient, over
     the share of the others, or 0.001.
+
+    Hyperball (Wen et al., 2025: Fantastic pretraining optimizers and where to find them 2.1), without decay: a
+    parameter of two dimensions or more keeps its first norm, and goes lr times that along the update before it is
+    scaled to it.
     """
     p, g = p.astype(LONG), g.astype(LONG)
     g = -g if maximize else g
@@ -112,6 +117,8 @@ def _way(
         update = yield from update
     if cautious and update is not None:
         update = masked(update, g)
+    if hyperball and p.ndim > 1 and update is not None:
+        return on_sphere(p, update, s, rate)
     if not decoupled or update is None:
         return p if update is None else p - update
     lost = (1 if semantics == "paper" else share * rate) * s.get("share", 1) * decay * p
@@ -124,3 +131,13 @@ def masked(update: Array, g: Array) -> Array:
     if not mask.size:
         return update
     return np.where(mask, update / max(mask.mean(), LONG(1e-3)), 0)
+
+
+def on_sphere(p: Array, update: Array, s: State, rate: LONG) -> Array:
+    """A parameter moved along the sphere of its first norm."""
+    radius, norm = s.get("radius", np.sqrt(np.sum(p * p))), np.sqrt(np.sum(update * update))
+    s["radius"] = radius
+    if radius == 0 or norm == 0:
+        return p
+    moved = p - rate * radius * update / norm
+    return radius * moved / np.sqrt(np.sum(moved * moved))

@@ -45,9 +45,10 @@ def orthogonal(u: Array, coefficients: tuple[LONG, LONG, LONG] | str, steps: int
 def muon(
     p: Array, g: Array, s: State, t: int, lr: LONG, *, momentum: LONG, eps: LONG, ns_steps: int = 5,
     ns_coefficients: tuple[LONG, LONG, LONG] | str, nesterov: bool = True, adjust_lr_fn: str = "original",
+    normuon: bool = False, beta2: float = 0.95,
 ) -> Array:  # fmt: skip
     """https://kellerjordan.github.io/posts/muon/, with torch's average for the momentum; scales of arXiv:2502.16982
-    and arXiv:2409.20325.
+    and arXiv:2409.20325. With normuon rows are divided as in arXiv:2510.05491.
     """
     g = matrix(g)
     rows, columns = map(LONG, g.shape)
@@ -58,4 +59,11 @@ def muon(
         "match_rms_adamw": LONG("0.2") * np.sqrt(max(rows, columns)),
         "spectral": np.sqrt(rows / columns),
     }
-    return lr * scales[adjust_lr_fn] * orthogonal(u, ns_coefficients, ns_steps, eps).reshape(p.shape)
+    o = orthogonal(u, ns_coefficients, ns_steps, eps)
+    if normuon:
+        beta2 = LONG(beta2)
+        before = s.get("second_momentum_buffer", np.zeros((len(o), 1), LONG))
+        s["second_momentum_buffer"] = beta2 * before + (1 - beta2) * np.mean(o * o, axis=1, keepdims=True)
+        even = o / (np.sqrt(s["second_momentum_buffer"]) + eps)
+        o = even * np.sqrt(np.sum(o * o) / np.sum(even * even)) if np.any(even) else o
+    return lr * scales[adjust_lr_fn] * o.reshape(p.shape)

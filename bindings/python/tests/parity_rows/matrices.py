@@ -8,6 +8,8 @@ RMS = {"adjust_lr_fn": "match_rms_adamw"}
 BFLOAT = "iterates in bfloat16"
 TORCH = {"foreach": None}
 KERAS_ROWS = {"rms_rate": 0.2, "adjust_lr_fn": None}
+EVEN, BALL = {"normuon": True}, {"hyperball": True}
+KOZISTR_ROWS = {"normuon": None, "ns_coefficients": None}
 OPTAX_ROWS = {"momentum": None, "beta": 0.95, "ns_coefficients": None, "adjust_lr_fn": None, "consistent_rms": 0.2}
 FLAT = {"conv_mode": "flatten", "nesterov": True}
 QR32 = 1e-5
@@ -32,6 +34,19 @@ MATRICES = [
     Row("Muon", ALONE, UP),
     Row("Muon", "timm", {**L2, **RMS}, own=FLAT, kernels=True, note=BFLOAT, exact=0.1),
     Row("Muon", ALONE, {"nesterov": False}, kernels=True),
+    Row("Muon", "pytorch_optimizer", {**L2, **EVEN}, "NorMuon", KOZISTR_ROWS, note=BFLOAT, exact=0.2),
+    Row("Muon", ALONE, {**EVEN, "beta2": 0.8, "nesterov": False}),
+    Row("Muon", ALONE, BALL),
+    Row(
+        "AdamW",
+        "heavyball",
+        {**BALL, "weight_decay": 0.0},
+        "HyperBallAdamW",
+        {"hyperball": None},
+        denormals=False,
+        differs="averages no gradients, beta1 or not",
+    ),
+    Row("Lion", ALONE, {**BALL, "cautious": True}, denormals=False),
     Row("SOAP", "pytorch_optimizer", exact=QR32, note=FLOAT_QR),
     Row(
         "SOAP", "pytorch_optimizer", {**L2, "shampoo_beta": 0.9, "precondition_frequency": 3}, exact=QR32, note=FLOAT_QR

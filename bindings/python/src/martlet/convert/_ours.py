@@ -115,7 +115,7 @@ class Ours:
     def option(self, group: Group, key: str) -> Any:
         """What a group says, or what it is without saying it."""
         if key in group or key not in _spellings.FLAGS:
-            return group.get(key, "torch" if key == "semantics" else None)
+            return group.get(key, "torch" if key == "semantics" else _spellings.left_out(self.kind.number).get(key))
         return bool(_spellings.FLAGS[key] & self.kind.default_flags)
 
     def adopt(self, form: Form, *, numbers: bool) -> None:

@@ -195,6 +195,7 @@ _BOUND = {**_APART, "amsgrad": "ams_bound"}
 _COUNTED = {"step": "group.step"}
 _SCALED = {"fixed_decay": False, "adanorm": (None, False), "cautious": (None, False), "use_gc": (None, False)}
 _MARK = ("step",)
+_SIMPLE = (3.4445, -4.775, 2.0315)
 
 PYTORCH_OPTIMIZER = (
     Form("SGDW", _ffi.SGD, _same("momentum_buffer", **_COUNTED), _APART, marks=_MARK),
@@ -322,6 +323,26 @@ PYTORCH_OPTIMIZER = (
         _ffi.SHAMPOO,
         marks=("matrix_eps",),
         differs="pytorch_optimizer's Shampoo has eps in its matrices, and its last step for a momentum",
+    ),
+    # Where it steps matrices alone.
+    Form(
+        "NorMuon",
+        _ffi.MUON,
+        _same("momentum_buffer", "second_momentum_buffer", **_COUNTED),
+        ours={
+            "normuon": True,
+            "adjust_lr_fn": (None, "original"),
+            "ns_coefficients": (_SIMPLE, "simple"),
+            "blocks": 1,
+        },
+        theirs={
+            "use_muon": True,
+            "weight_decouple": True,
+            "update_scale": "preserve_norm",
+            "use_adjusted_lr": False,
+            "ns_coeffs": [_SIMPLE],
+        },
+        marks=("step", "update_scale"),
     ),
     Form(
         "AdaFactor",

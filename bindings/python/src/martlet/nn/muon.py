@@ -63,6 +63,8 @@ class Muon(
                                matches counts, or a function of a name and a parameter, which has a shape, that gives
                                one of the two, or None. A pattern is a glob of a name or of a layer's, whose vectors
                                "muon" leaves to AdamW: rules={"conv*": "muon", "logits": "adamw"}
+    normuon, beta2, hyperball  Muon's, as in martlet.optim.Muon, default False, 0.95, False. hyperball has no
+                               rms_rate, and wants a weight_decay of None
 
     As in Keras, matrices are stepped by Muon, the output layer's too unless it is excluded, and all else by AdamW, also
     kernels of convolutions, which a rule gives to Muon: as matrices of a row for each filter. describe() prints what
@@ -91,6 +93,9 @@ class Muon(
         nesterov: bool = True,
         rms_rate: float | None = 0.2,
         rules: Any = None,
+        normuon: bool = False,
+        beta2: float = 0.95,
+        hyperball: bool = False,
         **options: Any,
     ) -> None:
         given = _signatures.arguments(locals(), self._options, "Muon")
@@ -102,7 +107,9 @@ class Muon(
         shared = {key: given[key] for key in _SHARED if key in given}
         rate = {key: given[key] for key in ("learning_rate", "lr") if key in given}
         muon = shared | rate | {"weight_decay": weight_decay or 0.0, "momentum": momentum, "nesterov": nesterov}
-        muon |= {"ns_steps": ns_steps, "ns_coefficients": (muon_a, muon_b, muon_c), "adjust_lr_fn": "match_rms_adamw"}
+        muon |= {"ns_steps": ns_steps, "ns_coefficients": (muon_a, muon_b, muon_c)}
+        muon |= {"normuon": normuon, "beta2": beta2, "hyperball": hyperball}
+        muon["adjust_lr_fn"] = "original" if hyperball else "match_rms_adamw"
         row = _groups.completed(self._defaults, _scheduled.at(muon, 0))
         self._start(row, _scheduled.schedule_of(muon))
         self._route_by(exclude_layers, exclude_embeddings, rules)

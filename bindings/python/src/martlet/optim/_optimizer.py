@@ -63,11 +63,14 @@ class Optimizer:
     cautious                         the mask of cautious optimizers: leave out of a step the elements in which its
                                      update goes against the gradient, and divide the others by their share, 0.001 at
                                      least. Decoupled weight decay has no part in it: see cautious_weight_decay
+    hyperball                        keep the norm of each parameter of two dimensions or more: a step goes lr times
+                                     the norm along the update's direction, and back to the norm, which is in the
+                                     state as "radius". weight_decay is to be 0
 
-    The decays are for algorithms that have weight_decay; cautious is for those that martlet.h says. Every
-    hyperparameter may be given by the names of torch, Keras and this library: lr or learning_rate, eps or epsilon,
-    betas or beta1 and beta2 or beta_1 and beta_2. A learning rate may be a schedule: a function of the steps taken so
-    far, the most of any parameter's, such as martlet.schedules.CosineDecay.
+    The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
+    Every hyperparameter may be given by the names of torch, Keras and this library: lr or learning_rate, eps or
+    epsilon, betas or beta1 and beta2 or beta_1 and beta_2. A learning rate may be a schedule: a function of the steps
+    taken so far, the most of any parameter's, such as martlet.schedules.CosineDecay.
 
     A group may be of another algorithm, {"params": [...], "algorithm": "adamw"}, by the names that
     martlet_algorithm_name gives; "algorithm" stands in the param_groups of such alone.

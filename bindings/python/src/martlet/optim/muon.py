@@ -29,6 +29,11 @@ class Muon(MatrixOptimizer, algorithm=_ffi_optimizers.MUON):
     adjust_lr_fn           how the rate follows from a matrix's sizes: "original", as None, sqrt(max(1, rows /
                            columns)); "match_rms_adamw", 0.2 sqrt(max(rows, columns)), whose steps have AdamW's size;
                            "spectral", sqrt(rows / columns)
+    normuon                divide each row of what is made orthogonal by the root of an average of its mean squares,
+                           to which eps is added; the matrix keeps its norm (Li et al., 2025: NorMuon)
+    beta2                  what stays of that average at a step, in [0, 1). Default 0.95
+    hyperball              let Muon's matrices keep their norms, as martlet.optim.Optimizer says: weight_decay is to be
+                           0, and adjust_lr_fn "original"
     rules                  the caller's rules, before those below: (pattern, "muon" or "adamw") pairs, of which the
                            first that matches counts, or a function of a name and an array that gives one of the two,
                            or None. A pattern is a glob of an array's name, or of what stands before a dot in it;

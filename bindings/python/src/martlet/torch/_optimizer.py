@@ -50,10 +50,13 @@ class Optimizer(torch.optim.Optimizer):
     cautious                 the mask of cautious optimizers: leave out of a step the elements in which its
                              update goes against the gradient, and divide the others by their share, 0.001 at
                              least. Decoupled weight decay has no part in it: see cautious_weight_decay
+    hyperball                keep the norm of each parameter of two dimensions or more: a step goes lr times
+                             the norm along the update's direction, and back to the norm, which is in the
+                             state as "radius". weight_decay is to be 0
 
-    The decays are for algorithms that have weight_decay; cautious is for those that martlet.h says. Options that
-    torch's class does not have stand in param_groups, defaults and state_dict only where they are not as they would be
-    without. Each may be given or set for one group: group["semantics"] = "optax".
+    The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
+    Options that torch's class does not have stand in param_groups, defaults and state_dict only where they are not as
+    they would be without. Each may be given or set for one group: group["semantics"] = "optax".
 
     As in torch, a group may have other keys, which no step reads; but an option of another algorithm is an error,
     unless both are torch's, whose scripts may have such.

@@ -20,6 +20,9 @@ from martlet.torch._optimizer import Optimizer
 
 Named = list[tuple[str, Tensor]]
 
+# The options that are for the class's algorithm alone.
+_OF_MATRICES = frozenset({"hyperball"})
+
 
 class MatrixOptimizer(Optimizer):
     """Parameters with names go where rules say: to the class's algorithm, or to AdamW."""
@@ -30,7 +33,8 @@ class MatrixOptimizer(Optimizer):
     def __init__(self, params: Any, given: Mapping[str, Any], rules: Rules, adamw: dict[str, Any]) -> None:
         """given: the options of the class's algorithm; adamw: those of AdamW beside it."""
         options, other = given["options"], self._kind.of({"algorithm": ADAMW})
-        adamw |= {key: value for key, value in options.items() if key in other.own or key == "maximize"}
+        shared = {*other.own, "maximize"} - _OF_MATRICES
+        adamw |= {key: value for key, value in options.items() if key in shared}
         try:
             self._others = {ADAMW: other.defaults(adamw)}
         except MartletError as error:
