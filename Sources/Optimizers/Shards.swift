@@ -9,14 +9,6 @@ extension StepPlan {
     static var totalsPerParameter: Int { 3 }
 }
 
-extension Configuration {
-    /// Whether a part of a parameter can be stepped by itself: whether all of it is a matrix it does not say.
-    var takesShards: Bool { algorithm.takesShards && !flags.contains(.hyperball) }
-
-    /// For messages.
-    var words: String { "\(algorithm.name)" + (flags.contains(.hyperball) ? " with HYPERBALL" : "") }
-}
-
 extension Algorithm {
     /// Whether a part of a parameter can be stepped by itself, but for what is summed over all parts.
     var takesShards: Bool { !seesMatrices && !takesMatricesAlone }

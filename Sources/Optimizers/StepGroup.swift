@@ -7,17 +7,29 @@ struct StepGroup {
     let configuration: Configuration
     let slots: Slots
     private let rule, ruleOfVectors: Rule?
+    private let change: UpdateChange
+    /// Whether a part of a parameter can be stepped by itself: whether all of it is a matrix it does not say.
+    let takesShards: Bool
     let mode: FloatingPointMode
 
     init(_ configuration: Configuration) {
         self.configuration = configuration
         slots = configuration.slots
         (rule, ruleOfVectors) = (configuration.rule, configuration.ruleOfVectors)
+        let keepsNorms = configuration.flags.contains(.hyperball)
+        change = UpdateChange(
+            masks: configuration.flags.contains(.cautiousUpdate), sphereRate: keepsNorms ? configuration.lr : nil)
+        takesShards = configuration.algorithm.takesShards && !keepsNorms
         mode = configuration.flushesDenormals ? .flush : .exact
     }
 
     /// Nil where a step takes several passes.
     func rule(for shape: ParameterShape) -> Rule? { shape.isMatrix ? rule : ruleOfVectors }
+
+    /// What is done with updates; a vector's norm is not kept.
+    func change(for shape: ParameterShape) -> UpdateChange {
+        shape.isMatrix ? change : UpdateChange(masks: change.masks, sphereRate: nil)
+    }
 }
 
 /// A step's coefficients, to be formed in a floating-point mode of our own.

@@ -106,11 +106,12 @@ public struct StepReport: Sendable {
             )
         }
         let group = unsafe groups + parameter.group
-        guard unsafe !isSharded || group.pointee.configuration.takesShards else {
-            throw unsafe MartletError(
+        guard unsafe !isSharded || group.pointee.takesShards else {
+            let algorithm = unsafe group.pointee.configuration.algorithm
+            throw MartletError(
                 .argument,
-                "parameters[\(index)].group is of \(group.pointee.configuration.words), which sees matrices; expected an "
-                    + "algorithm that can step a part of a parameter")
+                "parameters[\(index)].group is of \(algorithm.name)\(algorithm.takesShards ? " with HYPERBALL" : ""), which "
+                    + "sees matrices; expected an algorithm that can step a part of a parameter")
         }
         guard unsafe parameter.stateCount == group.pointee.slots.count else {
             throw unsafe MartletError(
@@ -197,10 +198,7 @@ public struct StepReport: Sendable {
         }
         let (algorithm, slots) = unsafe (group.pointee.configuration.algorithm, group.pointee.slots)
         let ownScalars = unsafe slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil
-        let flags = unsafe group.pointee.configuration.flags
-        let change = UpdateChange(
-            masks: flags.contains(.cautiousUpdate),
-            sphereRate: flags.contains(.hyperball) && shape.isMatrix ? unsafe group.pointee.configuration.lr : nil)
+        let change = unsafe group.pointee.change(for: shape)
         let takesTurns = algorithm.takesMatricesAlone || change.isAny && algorithm.sharedScalars == 0
         if unsafe takesTurns && !isSharded {
             unsafe matrixPasses.add(

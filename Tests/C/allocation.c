@@ -57,6 +57,42 @@ static void quiet(int32_t threads, int64_t scale) {
     free(flat);
 }
 
+/* The same of matrices, by algorithms whose steps take several passes: Muon's as NorMuon's, and such as keep norms. */
+static void quiet_matrices(int32_t threads) {
+    static const int32_t algorithms[] = {MARTLET_MUON, MARTLET_MUON, MARTLET_ADAMW, MARTLET_MARS};
+    static const uint32_t flags[] = {MARTLET_NORMUON, MARTLET_NORMUON | MARTLET_HYPERBALL, MARTLET_HYPERBALL,
+                                     MARTLET_HYPERBALL | MARTLET_CAUTIOUS_UPDATE};
+    static const int64_t sizes[2][2] = {{300, 200}, {7, 9}}, strides[2][2] = {{200, 1}, {9, 1}};
+    static float memory[4][300 * 200];
+    CHECK_OK(martlet_threads_set(threads));
+    for (int k = 0; k < LENGTH(algorithms); k++) {
+        martlet_optimizer *optimizer = NULL;
+        martlet_array grads[2];
+        martlet_config config = check_config(algorithms[k]);
+        config.flags |= flags[k];
+        config.weight_decay = 0;
+        CHECK_OK(martlet_optimizer_create(&optimizer, &config));
+        for (int p = 0; p < 2; p++) {
+            const int64_t count = sizes[p][0] * sizes[p][1];
+            for (int64_t i = 0; i < count; i++) memory[p][i] = (float)(i % 7) - 2, memory[2 + p][i] = (float)(i % 11) - 5;
+            martlet_parameter lent = {.value = check_array(memory[p], count, MARTLET_FP32)};
+            lent.value.rank = 2, lent.value.sizes = sizes[p], lent.value.strides = strides[p];
+            CHECK_OK(martlet_optimizer_add(optimizer, NULL, &lent));
+            grads[p] = check_array(memory[2 + p], count, MARTLET_FP32);
+        }
+        for (int t = 1; t <= 20; t++) {
+            if (t == 4) malloc_count_start(0, 0);
+            const martlet_status status = martlet_optimizer_step(optimizer, NULL, grads, 2);
+            if (t == 20) {
+                const long seen = malloc_count_stop();
+                CHECK_SAYING(seen == 0, "algorithm %d with flags %u: %ld allocations", algorithms[k], flags[k], seen);
+            }
+            CHECK_OK(status);
+        }
+        CHECK_OK(martlet_optimizer_destroy(optimizer));
+    }
+}
+
 /* ---- injected failures ---- */
 
 #define PARAMETERS 1000
@@ -356,5 +392,6 @@ int main(void) {
     quiet(1, 1);
     quiet(2, 3);
     quiet(2, 8);
+    for (int32_t threads = 1; threads <= 2; threads++) quiet_matrices(threads);
     return check_end();
 }

@@ -73,7 +73,11 @@ static void family(void) {
     static const int32_t ranks[] = {2, 2, 3, 1};
     for (int32_t algorithm = 1; martlet_algorithm_name(algorithm) != NULL; algorithm++)
         for (int turn = 0; turn < LENGTH(types); turn++) {
-            const martlet_config config = check_config(algorithm);
+            martlet_config config = check_config(algorithm);
+            if (turn % 2 == 1) {
+                config.flags |= martlet_algorithm_flags(algorithm) & (MARTLET_NORMUON | MARTLET_HYPERBALL);
+                if (config.flags & MARTLET_HYPERBALL) config.weight_decay = 0;
+            }
             martlet_optimizer *made = NULL;
             martlet_array grads[4];
             CHECK_OK(martlet_optimizer_create(&made, &config));

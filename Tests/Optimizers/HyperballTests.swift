@@ -13,7 +13,7 @@ import Testing
     /// SGD's update is its gradient.
     @Test(arguments: [ElementType.fp32, .fp64]) func equations(type: ElementType) throws {
         let configuration = Configuration(.sgd) { ($0.lr, $0.flags) = (0.3, .hyperball) }
-        for sizes in [[1, 1], [7, 9], [200, 300], [3, 2, 5], [1, 40_000]] {
+        for sizes in [[1, 2], [7, 9], [200, 300], [3, 2, 5], [1, 40_000]] {
             let parameter = Parameter(for: configuration, sizes: sizes, type, seed: 5)
             var value = Self.numbers(parameter.view.value)
             let radius = Self.norm(value)

@@ -119,6 +119,15 @@ def test_what_does_not_stand_beside_it(face: Any, name: str, options: dict[str, 
         getattr(face, name)([value], lr=0.1, hyperball=True, **options)
 
 
+def test_shards_do_not_say_what_they_are_of() -> None:
+    p = np.ones((4, 3))
+    optimizer = optim.AdamW([p], weight_decay=0.0, hyperball=True)
+    optimizer.reduce_sums = lambda sums: None
+    with pytest.raises(ArgumentError, match="adamw with HYPERBALL.*part of a parameter"):
+        optimizer.step([np.ones((4, 3))])
+    assert np.array_equal(p, np.ones((4, 3)))
+
+
 def test_decay_cannot_be_set_later() -> None:
     p = np.ones((2, 2))
     optimizer = optim.AdamW([p], weight_decay=0.0, hyperball=True)
