@@ -15,6 +15,9 @@ package struct Passes: RandomAccessCollection {
     package var startIndex: Int { 0 }
     package subscript(index: Int) -> Pass { list[index] }
 
+    /// The one that makes updates in memory of theirs, or masks them, where they are changed.
+    package var updatePass: Int { last == .hyperballUpdate ? count - 4 : count - 2 }
+
     private mutating func append(_ pass: Pass) {
         list[endIndex] = pass
         endIndex += 1
@@ -39,8 +42,6 @@ package struct Passes: RandomAccessCollection {
 @unsafe package struct PassItem {
     package let passes: Passes
     package var tensor: GridTensor
-    /// The pass that makes updates in memory of theirs, or masks them, where there is a `caution`.
-    package var updatePass: Int { unsafe passes.last == .hyperballUpdate ? passes.count - 4 : passes.count - 2 }
     /// `StepCoefficients.capacity` bytes of its own, which may change between passes; they outlive the run.
     package let coefficients: UnsafeMutableRawPointer
     package let mode: FloatingPointMode
@@ -173,7 +174,7 @@ package struct Passes: RandomAccessCollection {
             var work = unsafe PassPiece(
                 item: item, pass: pass, kernel: job.isa.pass(pass), isa: job.isa,
                 piece: piece - item.pointee.start,
-                makesUpdates: item.pointee.caution != nil && job.pass == item.pointee.updatePass,
+                makesUpdates: item.pointee.caution != nil && job.pass == item.pointee.passes.updatePass,
                 gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
             unsafe item.pointee.mode.call(PassPiece.run, &work)
         }

@@ -268,7 +268,7 @@ import MartletPlatform
         guard var caution = unsafe list[index].caution else { return }
         let item = unsafe list[index]
         let place = unsafe item.coefficients + StepCoefficients.ruleOffset
-        if unsafe pass == item.updatePass {
+        if unsafe pass == item.passes.updatePass {
             caution.terms = unsafe item.coefficients.load(as: RunTerms.self)
             if unsafe caution.rule == nil && item.passes[pass] == .caution {
                 caution.stepSize = unsafe place.load(as: MatrixUpdateCoefficients.self).stepSize

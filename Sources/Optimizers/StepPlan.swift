@@ -86,6 +86,7 @@ public struct StepReport: Sendable {
     }
 
     /// Adds a group, which has been checked; parameters refer to groups by their place.
+    @inline(never)
     package mutating func addGroup(_ configuration: Configuration) {
         unsafe (groups + groupCount).initialize(to: StepGroup(configuration))
         unsafe groupCount += 1
