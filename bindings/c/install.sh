@@ -70,7 +70,7 @@ install)
     echo "installed martlet $version in $libraries and $headers"
     ;;
 uninstall)
-    rm -f "$headers/martlet.h" "$headers"/martlet/{models,optimizers,schedules}.h \
+    rm -f "$headers/martlet.h" "$headers"/martlet/{algorithms,layers,models,optimizers,schedules}.h \
         "$libraries"/libmartlet.{a,so,"so.$abi","so.$version"} \
         "$libraries"/pkgconfig/martlet{,-static}.pc "$libraries"/cmake/Martlet/MartletConfig{,Version}.cmake
     rmdir --ignore-fail-on-non-empty "$libraries/cmake/Martlet" "$headers/martlet" 2>/dev/null || true

@@ -33,7 +33,7 @@ def test_signatures_are_torchs(name: str) -> None:
     ours = inspect.signature(getattr(martlet.torch, name)).parameters
     theirs = inspect.signature(getattr(torch.optim, name)).parameters
     own = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
-    own |= {"cautious_weight_decay": False, "corrected_weight_decay": False, "cautious": False}
+    own |= {"cautious_weight_decay": False, "corrected_weight_decay": False, "cautious": False, "hyperball": False}
     assert list(ours) == [*theirs, *own]
     for key, parameter in theirs.items():
         assert (ours[key].default, ours[key].kind) == (parameter.default, parameter.kind)

@@ -101,8 +101,10 @@ def _way(
     options = {name: exact(value) for name, value in options.items()}
     if semantics != "torch":
         options["semantics"] = semantics
-    s["largest_rate"] = max(rate, s.get("largest_rate", rate))
-    share = rate / s["largest_rate"] if corrected_weight_decay else 1
+    share = LONG(1)
+    if corrected_weight_decay:
+        s["largest_rate"] = max(rate, s.get("largest_rate", rate))
+        share = rate / s["largest_rate"]
     if rule in OR_APART and decoupled_weight_decay:
         options["weight_decay"] = LONG(0)
     elif rule in OWN_DECAY:
