@@ -56,7 +56,7 @@ def test_the_table_of_options_has_these_cells() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_an_option_of_a_few_rules_has_a_row(algorithm: str) -> None:
-    """Those of all rules have a column; hyperball, which lets no decay stand beside it, is held by test_hyperball.py."""
+    """Those of all rules have a column; hyperball, beside which no decay stands, is held by test_hyperball.py."""
     number = getattr(optim, algorithm)._algorithm
     rows = [row.options for row in ROWS if row.algorithm == algorithm and not row.foreign]
     flags = set(_spellings.flag_keys(number)) - {*FLAGS.values(), "hyperball"}
