@@ -84,8 +84,8 @@ has it. Empty: the rule does not read it, and refuses it. SGD and RMSprop have a
 
 - weight decay of 0.1, in the gradient or as the rule's own equation has it; decoupled where that is a choice
 - cautious decay: `cautious_weight_decay`; corrected decay: `corrected_weight_decay`, with a rate that falls
-- cautious: the mask of updates
-- all: everything that the rule reads, at once, where that is three things or more
+- cautious: the mask of updates; hyperball: the norm of the matrix kept, without decay
+- all: everything else that the rule reads, at once, where that is three things or more
 
 A sign decides what the cautious ones do, and what Lion and Rprop do: these get no denormal gradients.
 

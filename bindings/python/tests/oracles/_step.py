@@ -109,7 +109,8 @@ def _way(
         options["weight_decay"] = LONG(0)
     elif rule in OWN_DECAY:
         update = rule(p, g, s, t, rate, weight_decay=share * decay, **options)
-        return p - (masked(update, g) if cautious else update)
+        update = masked(update, g) if cautious else update
+        return on_sphere(p, update, s, rate) if hyperball and p.ndim > 1 else p - update
     decoupled = decoupled_weight_decay or semantics == "keras"
     g = g if decoupled or decay == 0 else g + decay * p
     if decoupled and rule in AFTER_DECAY:

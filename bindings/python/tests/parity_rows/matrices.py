@@ -36,7 +36,6 @@ MATRICES = [
     Row("Muon", ALONE, {"nesterov": False}, kernels=True),
     Row("Muon", "pytorch_optimizer", {**L2, **EVEN}, "NorMuon", KOZISTR_ROWS, note=BFLOAT, exact=0.2),
     Row("Muon", ALONE, {**EVEN, "beta2": 0.8, "nesterov": False}),
-    Row("Muon", ALONE, BALL),
     Row(
         "AdamW",
         "heavyball",

@@ -14,13 +14,14 @@ from martlet import _algorithms, _spellings, optim
 from parity_rows._row import ALONE, L2, MOMENTUM, NOT_APART, Row
 from parity_rules import ALGORITHMS, DECOUPLED
 
-WEIGHT_DECAY, APART, UP, CAUTIOUS_DECAY, CORRECTED_DECAY, CAUTIOUS, ALL = COLUMNS = (
+WEIGHT_DECAY, APART, UP, CAUTIOUS_DECAY, CORRECTED_DECAY, CAUTIOUS, HYPERBALL, ALL = COLUMNS = (
     "weight decay",
     "decoupled",
     "maximize",
     "cautious decay",
     "corrected decay",
     "cautious",
+    "hyperball",
     "all",
 )
 FLAGS = {
@@ -29,6 +30,7 @@ FLAGS = {
     CAUTIOUS_DECAY: "cautious_weight_decay",
     CORRECTED_DECAY: "corrected_weight_decay",
     CAUTIOUS: "cautious",
+    HYPERBALL: "hyperball",
 }
 DECAYS = {WEIGHT_DECAY, APART, CAUTIOUS_DECAY, CORRECTED_DECAY}
 #: Without momentum no step goes against a gradient; AdamW's own decay is not 0.
@@ -100,7 +102,10 @@ def read(algorithm: str) -> Iterator[str]:
 
 
 def options(algorithm: str, column: str) -> dict[str, Any]:
-    there = set(read(algorithm)) if column == ALL else {column}
+    if column == HYPERBALL:  # which goes with no decay
+        decay = {"weight_decay": 0.0} if WEIGHT_DECAY in read(algorithm) else {}
+        return {**BESIDE.get(algorithm, {}), **decay, FLAGS[column]: True}
+    there = set(read(algorithm)) - {HYPERBALL} if column == ALL else {column}
     found = {**BESIDE.get(algorithm, {}), **(L2 if there & DECAYS else {})}
     if APART in read(algorithm) and there & (DECAYS - {WEIGHT_DECAY}):
         found |= DECOUPLED
@@ -110,7 +115,7 @@ def options(algorithm: str, column: str) -> dict[str, Any]:
 def rows(algorithm: str) -> Iterator[Row]:
     there = list(read(algorithm))
     for column in there:
-        if column == ALL and len(there) < 4:  # two options are no more than their rows say
+        if column == ALL and len({*there} - {HYPERBALL}) < 4:  # two options are no more than their rows say
             continue
         peer = next((peer for peer in PEERS.get(algorithm, ()) if column in peer.columns), Peer(ALONE, ()))
         yield Row(
