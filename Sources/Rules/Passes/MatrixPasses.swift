@@ -19,16 +19,10 @@ struct MatrixGradientRule<Value: Lanes>: PassRule {
 }
 
 /// Adds up the squares of what has been left.
-struct MatrixNormRule<Value: Lanes>: PassRule {
+struct MatrixNormRule<Value: Lanes>: FactorPass {
     @inline(__always)
     init(_ coefficients: MatrixUpdateCoefficients, _ terms: AnyTerms<Value>) {}
 
-    @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { false }
-    @inline(__always)
-    static var usesFactors: Bool { true }
     @inline(__always)
     static var sumCount: Int { 1 }
 

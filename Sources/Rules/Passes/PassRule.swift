@@ -81,3 +81,16 @@ extension ValueUpdate {
     @inline(__always)
     var writtenSlots: Int { 0 }
 }
+
+/// A pass over what an earlier one, or work on matrices, has left for each element, and the slots: it sees neither gradient
+/// nor value.
+protocol FactorPass: PassRule {}
+
+extension FactorPass {
+    @inline(__always)
+    static var readsGradient: Bool { false }
+    @inline(__always)
+    static var readsValue: Bool { false }
+    @inline(__always)
+    static var usesFactors: Bool { true }
+}

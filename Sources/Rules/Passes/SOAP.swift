@@ -8,7 +8,7 @@
 
 import MartletKernelInterface
 
-struct SOAPAveragesRule<Value: Lanes>: PassRule {
+struct SOAPAveragesRule<Value: Lanes>: FactorPass {
     private let first, second: Average<Value>
     private let eps: Value
 
@@ -20,13 +20,7 @@ struct SOAPAveragesRule<Value: Lanes>: PassRule {
     }
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { false }
-    @inline(__always)
     static var slotCount: Int { 2 }
-    @inline(__always)
-    static var usesFactors: Bool { true }
     @inline(__always)
     static var leavesFactors: Bool { true }
 
@@ -64,18 +58,12 @@ struct SOAPUpdateRule<Value: Lanes>: ValueUpdate {
 }
 
 /// Takes m from where it has been left.
-struct SOAPMomentRule<Value: Lanes>: PassRule {
+struct SOAPMomentRule<Value: Lanes>: FactorPass {
     @inline(__always)
     init(_ coefficients: SOAPCoefficients, _ terms: AnyTerms<Value>) {}
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { false }
-    @inline(__always)
     static var slotCount: Int { 1 }
-    @inline(__always)
-    static var usesFactors: Bool { true }
 
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) { place.first = place.factor }

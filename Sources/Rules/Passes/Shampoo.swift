@@ -10,7 +10,7 @@
 import MartletKernelInterface
 
 /// Leaves u of what the gradient has left.
-struct ShampooAverageRule<Value: Lanes>: PassRule {
+struct ShampooAverageRule<Value: Lanes>: FactorPass {
     private let average: Average<Value>
     private let correction: Value
 
@@ -21,13 +21,7 @@ struct ShampooAverageRule<Value: Lanes>: PassRule {
     }
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { false }
-    @inline(__always)
     static var slotCount: Int { 1 }
-    @inline(__always)
-    static var usesFactors: Bool { true }
     @inline(__always)
     static var leavesFactors: Bool { true }
 
@@ -39,7 +33,7 @@ struct ShampooAverageRule<Value: Lanes>: PassRule {
 }
 
 /// The same, and adds up the squares of a.
-struct ShampooGraftRule<Value: Lanes>: PassRule {
+struct ShampooGraftRule<Value: Lanes>: FactorPass {
     private let average: ShampooAverageRule<Value>
     private let second: Average<Value>
     private let rootCorrection, eps: Value
@@ -53,13 +47,7 @@ struct ShampooGraftRule<Value: Lanes>: PassRule {
     }
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
-    static var readsValue: Bool { false }
-    @inline(__always)
     static var slotCount: Int { 2 }
-    @inline(__always)
-    static var usesFactors: Bool { true }
     @inline(__always)
     static var leavesFactors: Bool { true }
     @inline(__always)
