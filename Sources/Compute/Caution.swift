@@ -9,11 +9,26 @@ package struct Caution {
     /// Whether they are masked.
     package let masks: Bool
     /// What they are multiplied by to be taken off: -1 where they are made as what is added.
-    package var stepSize = -1.0
+    package private(set) var stepSize = -1.0
     /// The item's own.
-    package var terms = RunTerms()
+    package private(set) var terms = RunTerms()
+    /// What the mask's pass is handed, as `StepCoefficients` says.
+    fileprivate var coefficients = InlineArray<16, Double>(repeating: 0)
 
     package init(rule: Rule?, masks: Bool) { (self.rule, self.masks) = (rule, masks) }
+
+    /// Takes what the mask of this step depends on: the item's terms, and the step size where updates are made as what is
+    /// taken off.
+    package mutating func prepare(_ terms: RunTerms, stepSize: Double?) {
+        self.terms = terms
+        if let stepSize { self.stepSize = stepSize }
+        var own = CautionCoefficients()
+        own.direction = self.stepSize > 0 ? -1 : 1
+        unsafe withUnsafeMutableBytes(of: &coefficients) { place in
+            unsafe place.storeBytes(of: terms, as: RunTerms.self)
+            unsafe place.storeBytes(of: own, toByteOffset: StepCoefficients.ruleOffset, as: CautionCoefficients.self)
+        }
+    }
 
     /// The share of elements that the last pass divides by at least.
     package static var leastShare: Double { 1e-3 }
@@ -30,8 +45,8 @@ package struct Caution {
 }
 
 extension PassPiece {
-    /// Makes a block's updates, where that is left to do, and masks them, where they are. A rule or a pass makes them as what it adds to a
-    /// value of 0; where weight decay is in the gradient it is added before, since the rule does not see the value.
+    /// Makes a block's updates, where that is left to do, and masks them, where they are. A rule or a pass makes them as what it
+    /// adds to a value of 0; where weight decay is in the gradient it is added before, since the rule does not see the value.
     func makeUpdates(_ block: GridPart, gradients: UnsafeMutableRawPointer) {
         guard let caution = unsafe item.pointee.caution else { return }
         let type = unsafe block.run.isDouble ? ElementType.fp64 : .fp32
@@ -62,15 +77,8 @@ extension PassPiece {
     }
 
     private func mask(_ part: inout GridPart, _ caution: Caution) {
-        var coefficients = CautionCoefficients()
-        coefficients.direction = caution.stepSize > 0 ? -1 : 1
-        // As many bytes as coefficients may have. On the stack: memory that is aligned to more than 16 would not be.
-        var memory = InlineArray<32, Double>(repeating: 0)
-        unsafe withUnsafeMutableBytes(of: &memory) { memory in
-            guard let place = memory.baseAddress else { return }
-            unsafe place.storeBytes(of: caution.terms, as: RunTerms.self)
-            unsafe (place + StepCoefficients.ruleOffset).storeBytes(of: coefficients, as: CautionCoefficients.self)
-            unsafe isa.pass(.caution)(&part, place)
+        unsafe withUnsafeBytes(of: caution.coefficients) { coefficients in
+            if let place = coefficients.baseAddress { unsafe isa.pass(.caution)(&part, place) }
         }
     }
 }
