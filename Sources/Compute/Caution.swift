@@ -45,8 +45,9 @@ package struct Caution {
 }
 
 extension PassPiece {
-    /// Makes a block's updates, where that is left to do, and masks them, where they are. A rule or a pass makes them as what it
-    /// adds to a value of 0; where weight decay is in the gradient it is added before, since the rule does not see the value.
+    /// Makes a block's updates, where that is left to do, and masks them, where they are. A rule or a pass makes them as what
+    /// it adds to a value of 0; where weight decay is in the gradient it is added before, since the rule does not see the
+    /// value.
     func makeUpdates(_ block: GridPart, gradients: UnsafeMutableRawPointer) {
         guard let caution = unsafe item.pointee.caution else { return }
         let type = unsafe block.run.isDouble ? ElementType.fp64 : .fp32

@@ -33,7 +33,9 @@ package struct Passes: RandomAccessCollection {
             result.append(.matrixUpdate)
             return result
         }
-        for pass in [Pass.hyperballNorms, .hyperballMove, .hyperballUpdate] { result.append(pass) }
+        result.append(.hyperballNorms)
+        result.append(.hyperballMove)
+        result.append(.hyperballUpdate)
         return result
     }
 }

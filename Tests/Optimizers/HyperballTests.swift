@@ -57,17 +57,9 @@ import Testing
             $0.weightDecay = 0
             $0.flags.formUnion(algorithm == .muon ? [.hyperball, .normuon] : .hyperball)
         }
-        func result(threads: Int) throws -> [[UInt8]] {
-            let parameters = (0..<3).map { Parameter(for: configuration, sizes: sizes, .fp32, seed: UInt64($0)) }
-            defer { extendLifetime(parameters) }
-            let optimizer = try Optimizer(configuration)
-            for parameter in parameters { try optimizer.add(parameter.view.value) }
-            let gradients = parameters.map(\.view.gradient)
-            for _ in 0..<2 { _ = try gradients.withUnsafeBufferPointer { try optimizer.step($0, threads: threads) } }
-            return parameters.map(\.bytes)
+        try expectSameBitsForAnyThreads(configuration) {
+            (0..<3).map { Parameter(for: configuration, sizes: sizes, .fp32, seed: UInt64($0)) }
         }
-        let one = try result(threads: 1)
-        for threads in [2, 3, 7] { #expect(try result(threads: threads) == one, "\(sizes), \(threads) threads") }
     }
 
     @Test func refusals() {

@@ -140,17 +140,9 @@ private struct Plain {
     /// Small matrices are shared out whole, and large ones in pieces.
     @Test(arguments: [[3, 40], [500, 7], [230, 190], [190, 420], [12, 9, 3, 3]])
     func sameBitsForAnyThreads(sizes: [Int]) throws {
-        func result(threads: Int) throws -> [[UInt8]] {
-            let parameters = (0..<3).map { Self.parameter(sizes, seed: UInt64($0)) }
-            defer { extendLifetime(parameters) }
-            let optimizer = try Optimizer(Configuration(.muon))
-            for parameter in parameters { try optimizer.add(parameter.view.value) }
-            let gradients = parameters.map(\.view.gradient)
-            for _ in 0..<2 { _ = try gradients.withUnsafeBufferPointer { try optimizer.step($0, threads: threads) } }
-            return parameters.map(\.bytes)
+        try expectSameBitsForAnyThreads(Configuration(.muon)) {
+            (0..<3).map { Self.parameter(sizes, seed: UInt64($0)) }
         }
-        let one = try result(threads: 1)
-        for threads in [2, 3, 7] { #expect(try result(threads: threads) == one, "\(sizes), \(threads) threads") }
     }
 
     /// A transposed array of the same numbers.

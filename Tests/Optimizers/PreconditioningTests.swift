@@ -173,20 +173,9 @@ private struct Plain {
     {
         let configuration = Configuration(algorithm) { ($0[.preconditionFrequency], $0[.blockSize]) = (2, block) }
         let sizes = [[170, 160], [20, 33], [64, 40]]
-        func result(threads: Int) throws -> [[UInt8]] {
-            let parameters = sizes.map { Parameter(for: configuration, sizes: $0, seed: 7) }
-            defer { extendLifetime(parameters) }
-            let optimizer = try Optimizer(configuration)
-            for parameter in parameters { try optimizer.add(parameter.view.value) }
-            for t in 0..<4 {
-                for parameter in parameters { parameter.randomizeGradient(seed: UInt64(t)) }
-                let gradients = parameters.map(\.view.gradient)
-                _ = try gradients.withUnsafeBufferPointer { try optimizer.step($0, threads: threads) }
-            }
-            return parameters.map(\.bytes)
+        try expectSameBitsForAnyThreads(configuration, steps: 4) {
+            sizes.map { Parameter(for: configuration, sizes: $0, seed: 7) }
         }
-        let one = try result(threads: 1)
-        for threads in [2, 3, 7] { #expect(try result(threads: threads) == one, "\(threads) threads") }
     }
 
     /// Each block is a matrix of its own.

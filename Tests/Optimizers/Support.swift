@@ -248,6 +248,29 @@ func expectRefusal(
     #expect(isSame, "something was changed", sourceLocation: sourceLocation)
 }
 
+/// Expects an optimizer over what `make` makes to give the same bits with 1, 2, 3 and 7 threads.
+func expectSameBitsForAnyThreads(
+    _ configuration: Configuration, steps: Int = 2, sourceLocation: SourceLocation = #_sourceLocation,
+    _ make: () -> [Parameter]
+) throws {
+    func result(threads: Int) throws -> [[UInt8]] {
+        let parameters = make()
+        defer { extendLifetime(parameters) }
+        let optimizer = try Optimizer(configuration)
+        for parameter in parameters { try optimizer.add(parameter.view.value) }
+        for t in 0..<steps {
+            for parameter in parameters { parameter.randomizeGradient(seed: UInt64(t)) }
+            let gradients = parameters.map(\.view.gradient)
+            _ = try gradients.withUnsafeBufferPointer { try optimizer.step($0, threads: threads) }
+        }
+        return parameters.map(\.bytes)
+    }
+    let one = try result(threads: 1)
+    for threads in [2, 3, 7] {
+        #expect(try result(threads: threads) == one, "\(threads) threads", sourceLocation: sourceLocation)
+    }
+}
+
 extension Configuration {
     /// A configuration with some things changed.
     init(_ algorithm: Algorithm, _ change: (inout Configuration) -> Void) {

@@ -7,16 +7,12 @@
 import MartletKernelInterface
 
 /// Adds up the squares of the value and of u.
-struct HyperballNormsRule<Value: Lanes>: PassRule {
+struct HyperballNormsRule<Value: Lanes>: FactorPass {
     @inline(__always)
     init(_ coefficients: HyperballCoefficients, _ terms: AnyTerms<Value>) {}
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
     static var readsValue: Bool { true }
-    @inline(__always)
-    static var usesFactors: Bool { true }
     @inline(__always)
     static var sumCount: Int { 2 }
 
@@ -25,18 +21,14 @@ struct HyperballNormsRule<Value: Lanes>: PassRule {
 }
 
 /// Leaves w, and adds up its squares.
-struct HyperballMoveRule<Value: Lanes>: PassRule {
+struct HyperballMoveRule<Value: Lanes>: FactorPass {
     let rowScale: Double
 
     @inline(__always)
     init(_ coefficients: HyperballCoefficients, _ terms: AnyTerms<Value>) { rowScale = coefficients.scale }
 
     @inline(__always)
-    static var readsGradient: Bool { false }
-    @inline(__always)
     static var readsValue: Bool { true }
-    @inline(__always)
-    static var usesFactors: Bool { true }
     @inline(__always)
     static var leavesFactors: Bool { true }
     @inline(__always)

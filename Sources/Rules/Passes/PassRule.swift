@@ -82,8 +82,8 @@ extension ValueUpdate {
     var writtenSlots: Int { 0 }
 }
 
-/// A pass over what an earlier one, or work on matrices, has left for each element, and the slots: it sees neither gradient
-/// nor value.
+/// A pass over what an earlier one, or work on matrices, has left for each element, and the slots: it sees no gradient, and
+/// no value unless it says so.
 protocol FactorPass: PassRule {}
 
 extension FactorPass {

@@ -17,14 +17,12 @@ import torch
 import martlet
 import martlet.torch
 import oracles
+from by_number import CLASSES
 from martlet import _algorithms, _choices, _spellings, optim
 from martlet._config import SEMANTICS
 from martlet._errors import MartletError
 from parity_rules import ALGORITHMS
 
-CLASSES = {
-    kind._algorithm: kind for name in reversed(optim.__all__) if hasattr(kind := getattr(optim, name), "_algorithm")
-}
 DRAWS, STEPS = 12, 4
 SHAPES = ((13, 7), (1, 5), (2, 0))
 TYPES = (np.float64, np.float32, np.float16)

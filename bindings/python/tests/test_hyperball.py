@@ -15,29 +15,12 @@ import torch
 import martlet
 import martlet.torch
 import resumed
+from by_number import CLASSES, LARGE, name_of, noise, told
 from martlet import _algorithms, _ffi_optimizers, functional, nn, optim
 from martlet._errors import ArgumentError, DTypeError
 
-CLASSES = {
-    kind._algorithm: kind for name in reversed(optim.__all__) if hasattr(kind := getattr(optim, name), "_algorithm")
-}
 BALLED = [number for number in CLASSES if _algorithms.of(number).flags & _ffi_optimizers.HYPERBALL]
 OTHERS = sorted(CLASSES.keys() - BALLED)
-#: Several tiles of 16,384 elements and of blocks, and a rest.
-LARGE = (3 * 16_384 + 123, 1)
-
-
-def name_of(number: int) -> str:
-    return _algorithms.of(number).name
-
-
-def told(number: int, **options: Any) -> dict[str, Any]:
-    usual = {"weight_decay": 0.0, "momentum": 0.9}
-    return {key: value for key, value in usual.items() if key in _algorithms.of(number).places} | options
-
-
-def noise(seed: int, shape: tuple[int, ...] = (31, 37)) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 @pytest.mark.parametrize("extra", [{}, {"maximize": True}, {"cautious": True}], ids=str)

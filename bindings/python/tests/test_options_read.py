@@ -12,13 +12,12 @@ import torch
 
 import martlet
 import martlet.torch
-from martlet import _algorithms, _choices, _spellings, nn, optim
+from by_number import CLASSES
+from martlet import _algorithms, _choices, _spellings, nn
 from martlet._config import SEMANTICS
 
-ARRAYS = {made._algorithm: made for made in map(optim.__dict__.get, optim.__all__) if hasattr(made, "_algorithm")}
-ARRAYS.update({made._algorithm: made for made in (optim.Adam, optim.AdamW)})
 CASES = [
-    (number, name) for number in ARRAYS for name, of in SEMANTICS.items() if of in _algorithms.of(number).conventions
+    (number, name) for number in CLASSES for name, of in SEMANTICS.items() if of in _algorithms.of(number).conventions
 ]
 # Options that others are read with.
 BESIDE: list[dict[str, Any]] = [
@@ -45,7 +44,7 @@ def shown(case: tuple[int, str]) -> str:
 def moved(number: int, options: dict[str, Any]) -> bytes:
     """Where a few steps lead, with the state; the rate grows and falls, and so do gradients."""
     values = np.array([[1.0, -0.5], [2.0, 0.1]])
-    optimizer = ARRAYS[number]([values], **options)
+    optimizer = CLASSES[number]([values], **options)
     for step in range(12):
         if step in (4, 8):
             optimizer.param_groups[0]["lr"] *= 2.0 if step == 4 else 0.25
@@ -91,15 +90,15 @@ def refused(number: int, semantics: str, option: str, value: Any) -> None:
     wanted = pytest.raises(martlet.ArgumentError, match=f"{option} is {value}.*(semantics|convention)")
     values, gradients = np.ones(3), np.ones(3)
     with wanted:
-        ARRAYS[number]([values], **{option: value, "semantics": semantics})
+        CLASSES[number]([values], **{option: value, "semantics": semantics})
     with wanted:
         getattr(martlet, kind.name)([values], [gradients], **{option: value, "semantics": semantics})
-    optimizer = ARRAYS[number]([values], semantics=semantics)
+    optimizer = CLASSES[number]([values], semantics=semantics)
     optimizer.param_groups[0][option] = value
     with wanted:
         optimizer.step([gradients])
     assert np.array_equal(values, np.ones(3)) and not optimizer.state_dict()["state"]
-    made = getattr(martlet.torch, ARRAYS[number].__name__)
+    made = getattr(martlet.torch, CLASSES[number].__name__)
     parameter = torch.nn.Parameter(torch.ones(3))
     with wanted:
         made([parameter], **{option: value, "semantics": semantics})
@@ -128,4 +127,4 @@ def test_no_option_is_taken_in_vain(case: tuple[int, str]) -> None:
     for flag in _spellings.flag_keys(number):
         if flag not in SETTLED and not is_read(number, semantics, flag, (False, True)):
             with pytest.raises(martlet.ArgumentError, match=f"{flag.split('_')[0].upper()}.*convention"):
-                ARRAYS[number]([np.ones(3)], **{flag: True, "weight_decay": 0.1, "semantics": semantics})
+                CLASSES[number]([np.ones(3)], **{flag: True, "weight_decay": 0.1, "semantics": semantics})

@@ -15,14 +15,12 @@ import torch
 
 import martlet
 import martlet.torch
+from by_number import CLASSES
 from martlet import _algorithms, _ffi, _ffi_optimizers, _groups, _spellings, functional, nn, optim
 from martlet._config import SEMANTICS, Hyperparameters, defaults
 
 COUNT, STEPS = 83, 8
 # By number; of several classes of one algorithm the first.
-ARRAYS = {
-    kind._algorithm: kind for name in reversed(optim.__all__) if hasattr(kind := getattr(optim, name), "_algorithm")
-}
 NUMBERS = {"weight_decay": 0.05, "momentum": 0.9, "t0": 3.0, "lr_decay": 0.01, "warmup_steps": 3.0}
 # SOAP's bases are to be turned within the few steps, and its matrix to have several blocks.
 NUMBERS |= {"precondition_frequency": 2.0, "block_size": 30.0}
@@ -155,7 +153,7 @@ class Object:
     def __init__(self, row: Hyperparameters, chosen: dict[str, Any], shape: tuple[int, ...] = ()) -> None:
         shape = shape or shape_of(row)
         self.value, self.slots = values(0).reshape(shape), row.slots.of(shape)
-        self.optimizer = ARRAYS[row.algorithm]([self.value], **chosen)
+        self.optimizer = CLASSES[row.algorithm]([self.value], **chosen)
 
     def step(self, grad: np.ndarray, lr: float) -> None:
         self.optimizer.lr = lr
@@ -187,7 +185,7 @@ class Torch:
     def __init__(self, row: Hyperparameters, chosen: dict[str, Any]) -> None:
         self.value, self.slots = values(0).reshape(shape_of(row)), row.slots.of(shape_of(row))
         self.parameter = torch.nn.Parameter(torch.from_numpy(self.value))
-        self.optimizer = getattr(martlet.torch, ARRAYS[row.algorithm].__name__)([self.parameter], **chosen)
+        self.optimizer = getattr(martlet.torch, CLASSES[row.algorithm].__name__)([self.parameter], **chosen)
 
     def step(self, grad: np.ndarray, lr: float) -> None:
         self.optimizer.param_groups[0]["lr"] = lr
@@ -231,7 +229,7 @@ def test_a_model_steps_as_its_optimizer_does_by_itself(number: int) -> None:
             continue
         model = nn.Sequential([nn.Input((COUNT,)), nn.Dense(1, use_bias=False)], seed=3)
         given = {**chosen, "lr": rate(0)}
-        model.compile(ARRAYS[number](np.zeros((1, 1)), **given), "mse")
+        model.compile(CLASSES[number](np.zeros((1, 1)), **given), "mse")
         # To an algorithm of matrices a kernel is one of outputs by inputs.
         shape = (COUNT, 1) if _algorithms.of(number).takes_vectors else (1, COUNT)
         alone = Object(_groups.completed(defaults(number), given), given, shape)

@@ -14,12 +14,10 @@ import torch
 
 import martlet
 import martlet.torch
+from by_number import CLASSES
 from martlet import _algorithms, _ffi_optimizers, optim
 from martlet._errors import ArgumentError, BusyError, DTypeError, ShapeError
 
-CLASSES = {
-    kind._algorithm: kind for name in reversed(optim.__all__) if hasattr(kind := getattr(optim, name), "_algorithm")
-}
 MATRICES = ("adafactor", "muon", "soap")
 #: Options under which a step sums over a parameter.
 SUMMED: list[tuple[int, dict[str, Any]]] = []

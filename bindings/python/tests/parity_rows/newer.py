@@ -9,6 +9,9 @@ T_WARM = {"alpha_warmup": None, "beta3_warmup": None, "t_alpha_beta3": 200}
 TINY = {"eps": (1e-30, 1e-3)}
 B12 = {"betas": None, "b1": 0.9, "b2": 0.999}
 FLOAT_POWER = "forms the decay in float32"
+#: What others call otherwise, or always have.
+KERASS_ADAFACTOR = {"epsilon": None, "beta2_decay": None, "d": None}
+OPTAXS_ADAFACTOR = {"beta2_decay": None, "d": None, "eps": 1e-30, "min_dim_size_to_factor": 1}
 
 NEWER = [
     Row("ADOPT", "timm", L2, "Adopt", {"clip_exp": 0.25}),
@@ -76,7 +79,7 @@ NEWER = [
         "Adafactor",
         "Keras",
         {"semantics": "keras", **TINY},
-        own={"epsilon": None, "beta2_decay": None, "d": None},
+        own=KERASS_ADAFACTOR,
         exact=1e-5,
         note=FLOAT_POWER,
     ),
@@ -84,7 +87,7 @@ NEWER = [
         "Adafactor",
         "Keras",
         {"semantics": "keras", **TINY, **L2},
-        own={"epsilon": None, "beta2_decay": None, "d": None},
+        own=KERASS_ADAFACTOR,
         exact=1e-5,
         note=FLOAT_POWER,
     ),
@@ -93,7 +96,7 @@ NEWER = [
         "optax",
         {"semantics": "optax", **TINY},
         "adafactor",
-        {"beta2_decay": None, "d": None, "eps": 1e-30, "min_dim_size_to_factor": 1},
+        OPTAXS_ADAFACTOR,
         exact=1e-5,
         note=FLOAT_POWER,
     ),
@@ -103,7 +106,7 @@ NEWER = [
         "optax",
         {"semantics": "optax", **TINY},
         "adafactor",
-        {"beta2_decay": None, "d": None, "eps": 1e-30, "min_dim_size_to_factor": 1},
+        OPTAXS_ADAFACTOR,
         kernels=True,
         differs="factors the two longest dimensions",
     ),
