@@ -50,12 +50,14 @@ package struct Passes: RandomAccessCollection {
     /// How the arrays lie, in the order of their dimensions; nil where all are contiguous.
     let layout: Layout?
     package var caution: Caution?
+    /// What is done around the first pass and the last; nil: nothing. It outlives the run.
+    let stages: UnsafePointer<Stages>?
     /// The number of its first piece in the present pass.
     var start = 0
 
     package init(
         passes: Passes, tensor: GridTensor, coefficients: UnsafeMutableRawPointer, mode: FloatingPointMode,
-        layout: Layout?, caution: Caution? = nil
+        layout: Layout?, caution: Caution? = nil, stages: UnsafePointer<Stages>? = nil
     ) {
         unsafe self.passes = passes
         unsafe self.tensor = unsafe tensor
@@ -63,6 +65,7 @@ package struct Passes: RandomAccessCollection {
         unsafe self.mode = mode
         unsafe self.layout = unsafe layout
         unsafe self.caution = caution
+        unsafe self.stages = unsafe stages
     }
 
     /// What the latest pass has summed over all elements, in the order of the tiles. To be called in a floating-point mode
@@ -178,7 +181,11 @@ package struct Passes: RandomAccessCollection {
                 piece: piece - item.pointee.start,
                 makesUpdates: item.pointee.caution != nil && job.pass == item.pointee.passes.updatePass,
                 gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
+            if unsafe job.pass == 0 { unsafe item.pointee.runStages(.before, piece: work.piece, job.isa) }
             unsafe item.pointee.mode.call(PassPiece.run, &work)
+            if unsafe job.pass == item.pointee.passes.count - 1 {
+                unsafe item.pointee.runStages(.behind, piece: work.piece, job.isa)
+            }
         }
     }
 }

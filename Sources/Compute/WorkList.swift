@@ -13,15 +13,19 @@ import MartletPlatform
     package var mode: FloatingPointMode
     /// How the arrays lie; nil where all are contiguous.
     package var layout: Layout?
+    /// What is done around the update; nil: nothing. It outlives the run.
+    package var stages: UnsafePointer<Stages>?
 
     package init(
-        run: Run, rule: Rule, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?
+        run: Run, rule: Rule, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?,
+        stages: UnsafePointer<Stages>? = nil
     ) {
         unsafe self.run = run
         unsafe self.rule = rule
         unsafe self.coefficients = coefficients
         unsafe self.mode = mode
         unsafe self.layout = layout
+        unsafe self.stages = stages
     }
 }
 
@@ -148,8 +152,21 @@ extension WorkItem {
     private static var blockCount: Int { 128 }
     private static var blockBytes: Int { 128 * 8 }
 
-    /// Runs elements of this item, counted from its own first.
+    /// Runs elements of this item, counted from its own first: with stages, block by block.
     fileprivate func run(_ range: Range<Int>, _ isa: InstructionSet) {
+        guard let stages = unsafe stages else {
+            unsafe update(range, isa)
+            return
+        }
+        for first in unsafe stride(from: range.lowerBound, to: range.upperBound, by: Stages.blockCount) {
+            let block = unsafe first..<min(first + Stages.blockCount, range.upperBound)
+            unsafe stages.pointee.run(.before, block, isa)
+            unsafe update(block, isa)
+            unsafe stages.pointee.run(.behind, block, isa)
+        }
+    }
+
+    private func update(_ range: Range<Int>, _ isa: InstructionSet) {
         let sweep = unsafe isa.sweep(rule)
         guard let layout = unsafe layout else {
             var part = unsafe run

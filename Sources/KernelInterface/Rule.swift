@@ -4,7 +4,9 @@
 /// The update rules that kernels implement.
 package enum Rule: CaseIterable {
     case adam, sgd, rmsprop, adagrad, adadelta, rprop, asgd, adamax, nadam, radam, adaBound, adaBelief, adan, lion
-    case adEMAMix, simplifiedAdEMAMix, adopt, laProp, scheduleFree, interpolation
+    case adEMAMix, simplifiedAdEMAMix, adopt, laProp, scheduleFree
+    // Of stages, which are no algorithm's.
+    case interpolation, lookahead, copy
 }
 
 /// A rule's loop over whole grains of sixteen elements, all of them of fp64 where that is computed in: reads a `Run`, and

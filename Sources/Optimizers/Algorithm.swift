@@ -79,7 +79,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
 
     /// The default of a hyperparameter; nil where the algorithm does not read it.
     public func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
-        definition.defaultValue(hyperparameter)
+        definition.anyDefault(hyperparameter)
     }
 
     /// The defaults by the hyperparameters' numbers, which count from 1; NaN where it does not read one.
@@ -100,7 +100,8 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// What is wrong with numbers and flags that are right by themselves.
     func problem(_ configuration: Configuration) -> String? { definition.problem(configuration) }
 
-    func slots(_ configuration: Configuration) -> Slots { definition.allSlots(configuration) }
+    /// What it keeps of a parameter, without what stages and changes of updates keep.
+    func ownSlots(_ configuration: Configuration) -> Slots { definition.ownSlots(configuration) }
 
     /// Whether what is trained is another point than where gradients are taken, so that parameters must be moved.
     package var hasEvaluationPoint: Bool { rule == .scheduleFree }

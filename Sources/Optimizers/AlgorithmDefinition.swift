@@ -47,10 +47,11 @@ protocol AlgorithmDefinition {
     static func addSlots(_ configuration: Configuration, to slots: inout Slots)
 
     // What follows from these. Requirements too, so that there is code for each algorithm, without look-ups at each number.
+    static func anyDefault(_ hyperparameter: Hyperparameter) -> Double?
     static var reads: UInt64 { get }
     static var defaults: Hyperparameter.Values { get }
     static var allFlags: Flags { get }
-    static func allSlots(_ configuration: Configuration) -> Slots
+    static func ownSlots(_ configuration: Configuration) -> Slots
     static func writeCoefficients(
         _ configuration: Configuration, _ progress: inout Progress, to memory: UnsafeMutableRawPointer
     ) -> Bool
@@ -100,7 +101,7 @@ struct PassStart {
 /// What all parameters of a step that one algorithm steps share.
 struct SharedScalars {
     /// Their scalars, as those that are shared will be.
-    var scalars = InlineArray<4, Double>(repeating: 0)
+    var scalars = InlineArray<5, Double>(repeating: 0)
     /// The step of the parameter that they are from, counted from 1; 0: of none so far.
     var step = 0.0
     /// What the pass before has summed over all of them.
@@ -129,17 +130,22 @@ extension AlgorithmDefinition {
     static var flags: Flags { [] }
     static var defaultFlags: Flags { [] }
 
+    /// What every algorithm reads comes after its own.
+    static func anyDefault(_ hyperparameter: Hyperparameter) -> Double? {
+        defaultValue(hyperparameter) ?? hyperparameter.defaultEverywhere
+    }
+
     static var defaults: Hyperparameter.Values {
         var defaults = Hyperparameter.Values(repeating: .nan)
         for place in 0..<Hyperparameter.count {
-            if let value = defaultValue(Hyperparameter(place: place)) { defaults[place] = value }
+            if let value = anyDefault(Hyperparameter(place: place)) { defaults[place] = value }
         }
         return defaults
     }
 
     static var reads: UInt64 {
         var reads: UInt64 = 0
-        for place in 0..<Hyperparameter.count where defaultValue(Hyperparameter(place: place)) != nil {
+        for place in 0..<Hyperparameter.count where anyDefault(Hyperparameter(place: place)) != nil {
             reads |= 1 << UInt64(place)
         }
         return reads
@@ -172,11 +178,11 @@ extension AlgorithmDefinition {
             .union(takesHyperball ? .hyperball : [])
     }
 
-    static func allSlots(_ configuration: Configuration) -> Slots {
+    /// Those of the algorithm, and of its decay.
+    static func ownSlots(_ configuration: Configuration) -> Slots {
         var slots = Slots()
         addSlots(configuration, to: &slots)
         if configuration.flags.contains(.correctedDecay) { slots.add(scalar: "lr_max") }
-        if configuration.flags.contains(.hyperball) { slots.add(scalar: "radius") }
         return slots
     }
 
@@ -223,7 +229,7 @@ extension AlgorithmDefinition {
         }
         var rate = configuration.lr
         if configuration.flags.contains(.correctedDecay) {
-            let place = allSlots(configuration).scalarCount - 1
+            let place = ownSlots(configuration).scalarCount - 1
             progress.scalars[place] = max(progress.scalars[place], rate)
             rate = progress.scalars[place] == 0 ? 0 : rate * (rate / progress.scalars[place])
         }

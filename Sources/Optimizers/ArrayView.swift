@@ -53,12 +53,12 @@ public typealias MartletError = MartletPlatform.MartletError
 @frozen
 @unsafe public struct ParameterView {
     /// The most state slots of any algorithm.
-    public static var maximumStateCount: Int { 8 }
+    public static var maximumStateCount: Int { 10 }
 
     public var value: ArrayView
     public var gradient: ArrayView
     /// The algorithm's slots in order; as many as `stateCount` says.
-    public var state: InlineArray<8, ArrayView>
+    public var state: InlineArray<10, ArrayView>
     public var stateCount: Int
     /// Steps taken. Read, and one more after the step. Parameters may share a counter.
     public var step: UnsafeMutablePointer<Int64>

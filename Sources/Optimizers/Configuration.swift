@@ -217,7 +217,15 @@ public struct Configuration: Sendable {
     func problem(_ shape: ParameterShape) -> String? { algorithm.problem(self, shape) }
 
     /// What a parameter keeps between steps.
-    public var slots: Slots { algorithm.slots(self) }
+    public var slots: Slots {
+        var slots = algorithm.ownSlots(self)
+        if lookahead(behind: slots).isOn { Lookahead.addSlots(to: &slots) }
+        if flags.contains(.hyperball) { slots.add(scalar: "radius") }
+        return slots
+    }
+
+    /// What is asked of Lookahead, whose slots stand behind the algorithm's own.
+    func lookahead(behind own: Slots) -> Lookahead { Lookahead(self, scalars: own.scalarCount) }
 
     /// Throws where a value is out of range or set in vain. `subject` is what messages call this configuration.
     package func check(_ subject: @autoclosure () -> String) throws(MartletError) {

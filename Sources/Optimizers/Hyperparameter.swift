@@ -46,9 +46,11 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     case preconditionFrequency = 40
     case maxPrecondDim = 41
     case blockSize = 42
+    case lookaheadSteps = 43
+    case lookaheadAlpha = 44
 
     /// A number for each of them, in their order.
-    public typealias Values = InlineArray<42, Double>
+    public typealias Values = InlineArray<44, Double>
 
     /// How many there are.
     static var count: Int { Values.count }
@@ -103,6 +105,17 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
         case .preconditionFrequency: ("precondition_frequency", .blocks)
         case .maxPrecondDim: ("max_precond_dim", .sizes)
         case .blockSize: ("block_size", .sizes)
+        case .lookaheadSteps: ("lookahead_steps", .sizes)
+        case .lookaheadAlpha: ("lookahead_alpha", .fraction)
+        }
+    }
+
+    /// The default of one that every algorithm reads; nil: algorithms say whether they do.
+    var defaultEverywhere: Double? {
+        switch self {
+        case .lookaheadSteps: 0
+        case .lookaheadAlpha: 0.5
+        default: nil
         }
     }
 

@@ -206,10 +206,12 @@ import MartletPlatform
     /// How the arrays lie, or nil where each of them is contiguous in the same order; in that of the dimensions unless it
     /// may sort them.
     func layout(
-        of parameter: ParameterView, slots: Int, numbers: inout UnsafeMutablePointer<Int>, sorts: Bool = true
+        of parameter: ParameterView, slots: Int, ofStages: Range<Int>, numbers: inout UnsafeMutablePointer<Int>,
+        sorts: Bool = true
     ) -> Layout? {
         guard let shaped = unsafe shaped else { return nil }
-        let arrayCount = unsafe Run.state + slots
+        let updated = unsafe Run.state + slots
+        let arrayCount = updated + ofStages.count
         var layout = unsafe Layout(numbers: numbers, rank: shaped.rank, arrayCount: arrayCount)
         unsafe numbers += Layout.numberCount(rank: shaped.rank, arrayCount: arrayCount)
         for dimension in unsafe 0..<shaped.rank { unsafe layout[size: dimension] = Int(shaped.sizes![dimension]) }
@@ -218,6 +220,7 @@ import MartletPlatform
                 switch index {
                 case unsafe Run.value: unsafe parameter.value
                 case unsafe Run.gradient: unsafe parameter.gradient
+                case updated...: unsafe parameter.state[ofStages.lowerBound + index - updated]
                 default: unsafe parameter.state[index - Run.state]
                 }
             if unsafe array.rank == 0 {

@@ -110,13 +110,16 @@ public struct Slot: Sendable {
     }
 }
 
-/// The slots of one configuration, in order: scalars last. Those of elements, and then of vectors, are first.
+/// The slots of one configuration, in order: the algorithm's own, those of elements and then of vectors first; those of elements
+/// that stages keep; scalars.
 public struct Slots: Sendable, RandomAccessCollection {
-    private var list = InlineArray<8, Slot>(repeating: Slot(name: "", kind: .scalar))
+    private var list = InlineArray<10, Slot>(repeating: Slot(name: "", kind: .scalar))
     public private(set) var endIndex = 0
-    /// How many of them are of elements, of vectors, and scalars.
+    /// How many of the algorithm's own are of elements, of vectors, and how many are scalars.
     public private(set) var elementCount = 0
     private var vectorCount = 0
+    /// How many are kept by stages.
+    private(set) var stageCount = 0
     public private(set) var scalarCount = 0
 
     public var startIndex: Int { 0 }
@@ -135,7 +138,10 @@ public struct Slots: Sendable, RandomAccessCollection {
     /// The place of the first scalar.
     var firstScalar: Int { count - scalarCount }
 
-    /// How many of them have a number for each element of a parameter.
+    /// The places of those that stages keep.
+    var ofStages: Range<Int> { firstScalar - stageCount..<firstScalar }
+
+    /// How many of the algorithm's own have a number for each element of a parameter.
     func elementCount(for shape: ParameterShape) -> Int { shape.isMatrix ? elementCount : elementCount + vectorCount }
 
     /// Numbers of fp32 whose room all slots together take for a parameter, where each scalar is in fp64.
@@ -147,6 +153,14 @@ public struct Slots: Sendable, RandomAccessCollection {
         endIndex += 1
         if kind == .elements { elementCount += 1 }
         if kind == .vector { vectorCount += 1 }
+    }
+
+    /// Adds one of elements that a stage keeps.
+    mutating func add(ofStage name: StaticString) {
+        for place in (firstScalar..<endIndex).reversed() { list[place + 1] = list[place] }
+        list[firstScalar] = Slot(name: name, kind: .elements)
+        endIndex += 1
+        stageCount += 1
     }
 
     /// Adds a scalar.
@@ -162,7 +176,7 @@ struct Progress {
     /// The number of the step, counted from 1.
     let step: StepNumber
     /// The scalar slots, in order.
-    var scalars = InlineArray<4, Double>(repeating: 0)
+    var scalars = InlineArray<5, Double>(repeating: 0)
 
     init(step: StepNumber) { self.step = step }
 

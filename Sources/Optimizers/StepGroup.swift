@@ -8,6 +8,7 @@ struct StepGroup {
     let slots: Slots
     private let rule, ruleOfVectors: Rule?
     private let change: UpdateChange
+    let lookahead: Lookahead
     /// Whether a part of a parameter can be stepped by itself: whether all of it is a matrix it does not say.
     let takesShards: Bool
     let mode: FloatingPointMode
@@ -15,6 +16,7 @@ struct StepGroup {
     init(_ configuration: Configuration) {
         self.configuration = configuration
         slots = configuration.slots
+        lookahead = configuration.lookahead(behind: configuration.algorithm.ownSlots(configuration))
         (rule, ruleOfVectors) = (configuration.rule, configuration.ruleOfVectors)
         let keepsNorms = configuration.flags.contains(.hyperball)
         change = UpdateChange(
@@ -39,6 +41,7 @@ struct StepGroup {
     var scalars: ScalarSlots
     var memory: UnsafeMutableRawPointer
     var areFinite = true
+    var turn = Lookahead.Turn()
 
     static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
         let request = unsafe context.assumingMemoryBound(to: CoefficientRequest.self)
@@ -47,6 +50,9 @@ struct StepGroup {
         unsafe request.pointee.scalars.read(into: &progress, group.pointee.slots)
         unsafe request.pointee.areFinite = unsafe group.pointee.configuration.algorithm.writeCoefficients(
             group.pointee.configuration, &progress, to: request.pointee.memory)
+        if unsafe group.pointee.lookahead.isOn {
+            unsafe request.pointee.turn = unsafe group.pointee.lookahead.advance(&progress)
+        }
         unsafe request.pointee.scalars.take(progress)
     }
 }

@@ -63,7 +63,7 @@ import MartletPlatform
         _ parameter: ParameterView, _ place: Int, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots,
         _ run: Run,
         _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
-        _ mode: FloatingPointMode, _ layout: Layout?, _ change: UpdateChange
+        _ mode: FloatingPointMode, _ layout: Layout?, _ change: UpdateChange, _ stages: UnsafePointer<Stages>?
     ) {
         // The first one of a kind, or the one behind it.
         func slot(_ kind: Slot.Kind, next: Int = 0) -> Operand {
@@ -102,7 +102,8 @@ import MartletPlatform
                     grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
                 coefficients: coefficients, mode: mode, layout: layout,
                 caution: change.masks || change.isAny && isMade
-                    ? Caution(rule: algorithm.rule, masks: change.masks) : nil))
+                    ? Caution(rule: algorithm.rule, masks: change.masks) : nil,
+                stages: stages))
     }
 
     /// What is made for each element takes the memory of its parameter, and matrices several times that, so that so many

@@ -34,13 +34,15 @@ public struct StepReport: Sendable {
     private let coefficients: UnsafeMutableRawPointer
     private let counters: UnsafeMutablePointer<StepCounter>
     private let scalars: UnsafeMutablePointer<ScalarSlots>
+    /// One for each parameter.
+    private let stages: UnsafeMutablePointer<Stages>
     private var layoutNumbers: UnsafeMutablePointer<Int>
     private var count = 0
     private var counterCount = 0
     private var scalarsCount = 0
     private var skipped = 0
     /// What the latest coefficients were formed for, and where they are.
-    private var latest = unsafe (group: -1, step: StepNumber(whole: -1), scalars: ScalarSlots())
+    private var latest = unsafe (group: -1, step: StepNumber(whole: -1), scalars: ScalarSlots(), turn: Lookahead.Turn())
     private var latestCoefficients: UnsafeMutableRawPointer
 
     /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.
@@ -82,6 +84,7 @@ public struct StepReport: Sendable {
         unsafe latestCoefficients = coefficients
         unsafe counters = (memory + room.counters).assumingMemoryBound(to: StepCounter.self)
         unsafe scalars = (memory + room.scalars).assumingMemoryBound(to: ScalarSlots.self)
+        unsafe stages = (memory + room.stages).assumingMemoryBound(to: Stages.self)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
     }
 
@@ -130,11 +133,16 @@ public struct StepReport: Sendable {
             throw MartletError(.shape, "\(describe(.value)) \(problem)")
         }
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
+        let ofStages = unsafe group.pointee.slots.ofStages
         for slot in 0..<elementSlots {
             try unsafe extents.add(
                 check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
         }
-        for slot in elementSlots..<allSlots {
+        for slot in ofStages {
+            try unsafe extents.add(
+                check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
+        }
+        for slot in elementSlots..<allSlots where !ofStages.contains(slot) {
             try unsafe extents.add(
                 ParameterCheck.extent(
                     of: state[slot], group.pointee.slots[slot], of: shape, scalarAlignment: spelling.scalarAlignment,
@@ -186,10 +194,14 @@ public struct StepReport: Sendable {
         if unsafe parameter.value.count == 0 && (!isSharded || group.pointee.rule(for: shape) != nil) { return }
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         let (rule, mode) = unsafe (group.pointee.rule(for: shape), group.pointee.mode)
-        let (run, layout) = unsafe laidOut(parameter, slots: elementSlots, sorts: rule != nil, check)
+        let ofStages = unsafe group.pointee.slots.ofStages
+        let (run, layout) = unsafe laidOut(
+            parameter, slots: elementSlots, ofStages: ofStages, sorts: rule != nil, check)
+        let stages = unsafe ofStages.isEmpty ? nil : makeStages(parameter, ofStages, run, layout, mode)
         if let rule {
             unsafe work.add(
-                WorkItem(run: run, rule: rule, coefficients: latestCoefficients, mode: mode, layout: layout))
+                WorkItem(
+                    run: run, rule: rule, coefficients: latestCoefficients, mode: mode, layout: layout, stages: stages))
             return
         }
         // Its coefficients change from pass to pass.
@@ -204,12 +216,25 @@ public struct StepReport: Sendable {
         if unsafe takesTurns && !isSharded {
             unsafe matrixPasses.add(
                 parameter, count - 1, shape, algorithm, slots, run, own, ownScalars, mode, layout,
-                change)
+                change, stages)
         } else {
             unsafe passes.add(
                 parameter, count - 1, shape, algorithm, slots, run, own, ownScalars, mode, layout,
-                change)
+                change, stages)
         }
+    }
+
+    /// What is done around the parameter's update at this step; nil: nothing.
+    @inline(never)
+    private func makeStages(
+        _ parameter: ParameterView, _ slots: Range<Int>, _ run: Run, _ layout: Layout?, _ mode: FloatingPointMode
+    ) -> UnsafePointer<Stages>? {
+        let place = unsafe stages + (count - 1)
+        let slow = unsafe parameter.state[slots.lowerBound]
+        guard let base = unsafe slow.base, unsafe latest.turn.isAny else { return nil }
+        unsafe place.initialize(to: Stages(run, mode: mode, layout: layout))
+        unsafe latest.turn.add(to: &place.pointee, slow: Operand(base: base, type: slow.type))
+        return unsafe UnsafePointer(place)
     }
 
     /// Adds the move between a Schedule-Free parameter's two points, on the way to its first slot.
@@ -225,14 +250,14 @@ public struct StepReport: Sendable {
             of: interpolation, as: InterpolationCoefficients.self)
         var moved = unsafe parameter
         unsafe moved.gradient = parameter.state[0]
-        let (run, layout) = unsafe laidOut(moved, slots: 0, sorts: true, check)
+        let (run, layout) = unsafe laidOut(moved, slots: 0, ofStages: 0..<0, sorts: true, check)
         unsafe work.add(
             WorkItem(run: run, rule: .interpolation, coefficients: place, mode: .exact, layout: layout))
     }
 
     /// Where a parameter's arrays are, and how they lie.
     private mutating func laidOut(
-        _ parameter: ParameterView, slots: Int, sorts: Bool, _ check: ParameterCheck
+        _ parameter: ParameterView, slots: Int, ofStages: Range<Int>, sorts: Bool, _ check: ParameterCheck
     ) -> (Run, Layout?) {
         // Of a shard without elements no address is used.
         let nowhere = unsafe UnsafeMutableRawPointer(counters)
@@ -244,7 +269,8 @@ public struct StepReport: Sendable {
         for index in 0..<slots {
             unsafe arrays[Run.state + index] = Operand(base: state[index].base ?? nowhere, type: state[index].type)
         }
-        let layout = unsafe check.layout(of: parameter, slots: slots, numbers: &layoutNumbers, sorts: sorts)
+        let layout = unsafe check.layout(
+            of: parameter, slots: slots, ofStages: ofStages, numbers: &layoutNumbers, sorts: sorts)
         let run = unsafe Run(
             arrays: arrays, arrayCount: Run.state + slots, count: parameter.value.count, isDouble: check.isDouble)
         return unsafe (run, layout)
@@ -276,7 +302,7 @@ public struct StepReport: Sendable {
         var request = unsafe CoefficientRequest(group: group, step: step, scalars: scalars, memory: latestCoefficients)
         unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
         if let scalar = unsafe request.scalars.notANumber {
-            let slot = unsafe group.pointee.slots.elementCount + scalar
+            let slot = unsafe group.pointee.slots.firstScalar + scalar
             let subject = unsafe spelling.describe(.state(slot), parameter: count - 1, name: parameter.name)
             throw unsafe MartletError(
                 .argument,
@@ -286,7 +312,7 @@ public struct StepReport: Sendable {
         if unsafe !request.areFinite {
             throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
         }
-        unsafe latest = unsafe (parameter.group, step, request.scalars)
+        unsafe latest = unsafe (parameter.group, step, request.scalars, request.turn)
         return unsafe request.scalars
     }
 

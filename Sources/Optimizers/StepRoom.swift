@@ -11,6 +11,7 @@ struct StepRoom {
     var coefficients = 0
     var counters = 0
     var scalars = 0
+    var stages = 0
     var layouts = 0
     var total: Int?
 
@@ -31,8 +32,9 @@ struct StepRoom {
         coefficients = take(parameters, StepCoefficients.capacity)
         counters = unsafe take(parameters, MemoryLayout<StepCounter>.stride)
         scalars = unsafe take(parameters, MemoryLayout<ScalarSlots>.stride)
+        stages = unsafe take(parameters, MemoryLayout<Stages>.stride)
         // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
-        layouts = unsafe take(totalRank, (Run.capacity + 1) * MemoryLayout<Int>.stride)
+        layouts = unsafe take(totalRank, (Run.capacity + Stages.mostArrays + 1) * MemoryLayout<Int>.stride)
         total = end
     }
 }

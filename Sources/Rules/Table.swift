@@ -29,6 +29,8 @@ private func loop(of rule: Rule) -> RuleLoop {
     case .laProp: laProp
     case .scheduleFree: scheduleFree
     case .interpolation: interpolation
+    case .lookahead: lookahead
+    case .copy: copyRun
     }
 }
 

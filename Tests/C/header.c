@@ -9,7 +9,7 @@
 
 typedef char array_is_64_bytes[sizeof(martlet_array) == 64 ? 1 : -1];
 typedef char parameter_is_256_bytes[sizeof(martlet_parameter) == 256 ? 1 : -1];
-typedef char config_is_360_bytes[sizeof(martlet_config) == 360 ? 1 : -1];
+typedef char config_is_376_bytes[sizeof(martlet_config) == 376 ? 1 : -1];
 typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_32_bytes[sizeof(martlet_report) == 32 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
@@ -34,7 +34,7 @@ typedef char step_shown_is_at_200[offsetof(martlet_parameter, step_shown) == 200
 typedef char reserved_is_at_216[offsetof(martlet_parameter, reserved) == 216 ? 1 : -1];
 typedef char name_is_at_192[offsetof(martlet_parameter, name) == 192 ? 1 : -1];
 typedef char lr_is_at_24[offsetof(martlet_config, lr) == 24 ? 1 : -1];
-typedef char block_size_is_at_352[offsetof(martlet_config, block_size) == 24 + 8 * (MARTLET_BLOCK_SIZE - 1) ? 1 : -1];
+typedef char lookahead_alpha_is_at_368[offsetof(martlet_config, lookahead_alpha) == 24 + 8 * (MARTLET_LOOKAHEAD_ALPHA - 1) ? 1 : -1];
 typedef char slot_kind_is_at_8[offsetof(martlet_slot, kind) == 8 ? 1 : -1];
 typedef char slot_dtype_is_at_12[offsetof(martlet_slot, dtype) == 12 ? 1 : -1];
 typedef char layer_units_is_at_16[offsetof(martlet_layer, units) == 16 ? 1 : -1];

@@ -45,7 +45,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
 @Suite struct StructTests {
     @Test func sizes() {
         #expect(MemoryLayout<martlet_array>.size == 64 && MemoryLayout<martlet_parameter>.size == 256)
-        #expect(MemoryLayout<martlet_config>.size == 360 && MemoryLayout<martlet_report>.size == 32)
+        #expect(MemoryLayout<martlet_config>.size == 376 && MemoryLayout<martlet_report>.size == 32)
         #expect(MemoryLayout<martlet_machine>.size == 40 && MemoryLayout<martlet_slot>.size == 32)
     }
 
@@ -80,6 +80,8 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             (MARTLET_PRECONDITION_FREQUENCY, "precondition_frequency", \.precondition_frequency),
             (MARTLET_MAX_PRECOND_DIM, "max_precond_dim", \.max_precond_dim),
             (MARTLET_BLOCK_SIZE, "block_size", \.block_size),
+            (MARTLET_LOOKAHEAD_STEPS, "lookahead_steps", \.lookahead_steps),
+            (MARTLET_LOOKAHEAD_ALPHA, "lookahead_alpha", \.lookahead_alpha),
         ]
         for (place, (number, name, field)) in fields.enumerated() {
             #expect(number == place + 1 && text(martlet_hyperparameter_name(number)) == name)
@@ -122,7 +124,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
     @Test func initDefaults() {
         for (algorithm, decay) in [(MARTLET_ADAM, 0.0), (MARTLET_ADAMW, 0.01)] {
             let config = makeConfig(algorithm)
-            #expect(config.struct_size == 360 && config.algorithm == algorithm)
+            #expect(config.struct_size == 376 && config.algorithm == algorithm)
             #expect(config.semantics == MARTLET_SEMANTICS_TORCH && config.seed == 0)
             #expect(config.flags == (algorithm == MARTLET_ADAM ? 0 : MARTLET_DECOUPLED_DECAY))
             #expect(config.lr == 1e-3 && config.beta1 == 0.9 && config.beta2 == 0.999 && config.eps == 1e-8)
@@ -149,7 +151,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
         #expect(martlet_algorithm_slot_count(&count, config) == MARTLET_OK && count == 2)
         #expect(martlet_optimizer_create(&token, config) == MARTLET_OK)
         #expect(martlet_optimizer_group_add(token, nil, config) == MARTLET_OK)
-        for offset in Set([360, 360 + tail / 2, 360 + tail - 1]) {
+        for offset in Set([376, 376 + tail / 2, 376 + tail - 1]) {
             memory.base.storeBytes(of: 1, toByteOffset: offset, as: UInt8.self)
             var other: OpaquePointer?
             #expect(martlet_optimizer_create(&other, config) == MARTLET_ERROR_STRUCT && other == nil)
@@ -218,7 +220,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             return parameters.map { $0.0.numbers }
         }
         let rates: [(inout martlet_config) -> Void] = [{ $0.lr = 0.1 }, { $0.lr = 0.2 }, { $0.lr = 0.3 }]
-        let plain = values(360, rates, status: MARTLET_OK)
+        let plain = values(376, rates, status: MARTLET_OK)
         #expect(Set(plain).count == 3)
         #expect(values(368, rates, status: MARTLET_OK) == plain)
         #expect(values(4096, rates, status: MARTLET_OK) == plain)
@@ -226,7 +228,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
         for size in [353, 356] {
             #expect(values(size, rates, status: MARTLET_ERROR_STRUCT).allSatisfy { $0 == untouched })
         }
-        _ = values(360, [{ _ in }, { $0.struct_size = 80 }], status: MARTLET_ERROR_STRUCT)
+        _ = values(376, [{ _ in }, { $0.struct_size = 80 }], status: MARTLET_ERROR_STRUCT)
         #expect(lastError.contains("groups[1].struct_size is 80"))
     }
 

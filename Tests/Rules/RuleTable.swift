@@ -24,6 +24,8 @@ let ruleTable: [RuleRow] = [
     rows(of: LaPropReference.self),
     rows(of: ScheduleFreeReference.self),
     rows(of: InterpolationReference.self),
+    rows(of: LookaheadReference.self),
+    rows(of: CopyReference.self),
 ].flatMap { $0 }
 
 /// A rule's reference with one of its cases, of which the types are hidden.

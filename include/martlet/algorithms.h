@@ -279,6 +279,13 @@ extern "C" {
  * Dang, Lyu, Ma, Liang: Fantastic pretraining optimizers and where to find them 2.1: Hyperball optimization. 2025 */
 #define MARTLET_HYPERBALL 1048576u
 
+/* Lookahead, around the steps of any algorithm: with a lookahead_steps of k over 0 a parameter has slow weights s, a slot
+ * slow_params, which start as p before the first step that has them, and behind every k-th step from there on
+ *   s <- s + lookahead_alpha (p - s);  p <- s
+ * The scalar lookahead_step counts the steps since the last of these, 1 to k, and is 0 before the first: where it is 0, s
+ * starts anew. Moments stay as they are. Schedule-Free's p is the point where gradients are taken. Zhang, Lucas, Hinton, Ba:
+ * Lookahead optimizer: k steps forward, 1 step back. NeurIPS 2019, algorithm 1 */
+
 /* What an algorithm needs (martlet_algorithm_needs).
  *   WHOLE     a parameter of the network as one array with its sizes: a step sums over it, or sees matrices, so that
  *             parameters can be neither joined nor cut; so with MARTLET_CAUTIOUS_UPDATE or MARTLET_HYPERBALL every one
@@ -329,6 +336,8 @@ extern "C" {
 #define MARTLET_PRECONDITION_FREQUENCY 40
 #define MARTLET_MAX_PRECOND_DIM 41
 #define MARTLET_BLOCK_SIZE 42
+#define MARTLET_LOOKAHEAD_STEPS 43
+#define MARTLET_LOOKAHEAD_ALPHA 44
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
  * in range (or any finite one, with MARTLET_WIDE_RANGES; counts stay in their range), a field that it does not read
@@ -382,6 +391,8 @@ typedef struct martlet_config {
     double precondition_frequency;    /* steps from one refresh to the next, a whole number, 1 to 2^31 */
     double max_precond_dim;           /* the longest side that has a factor, a whole number, 0 to 2^31 */
     double block_size;                /* the longest side of a block, a whole number to 2^31; 0: sides are not cut */
+    double lookahead_steps;           /* from one look back to the next, a whole number to 2^31; 0: none. Every algorithm */
+    double lookahead_alpha;           /* how far slow weights go, 0 to 1; unread without lookahead_steps. Every algorithm */
 } martlet_config;
 
 /* What kinds of slots there are: how many numbers one has for a parameter. */

@@ -165,7 +165,7 @@ def test_a_model_steps_its_arrays_by_their_own_sizes(name: str, tmp_path: Path) 
 def test_slots_depend_on_flags_and_on_which_numbers_are_zero(number: int) -> None:
     row = defaults(number)
     random = np.random.default_rng(number)
-    whole = {"ns_steps", "blocks", "precondition_frequency", "max_precond_dim", "block_size"}
+    whole = {"ns_steps", "blocks", "precondition_frequency", "max_precond_dim", "block_size", "lookahead_steps"}
     counts = [name in whole for name in _algorithms.of(number).places]  # never anything but counts
     for used in random.integers(0, 2, (20, len(row.values))).astype(bool):
         used |= counts

@@ -168,7 +168,7 @@ class Slots(NamedTuple):
 
 
 # What stands for any value but 0 where 0 is the default, and a half is none.
-_USED = {"block_size": 1.0}
+_USED = {"block_size": 1.0, "lookahead_steps": 1.0}
 _ALIKE = frozenset({_ffi_optimizers.SLOT_ELEMENTS})
 _OF_VECTORS = frozenset({_ffi_optimizers.SLOT_VECTOR})
 _SQUARES = frozenset({_ffi_optimizers.SLOT_ROW_SQUARES, _ffi_optimizers.SLOT_COLUMN_SQUARES})

@@ -124,6 +124,8 @@ BLOCKS = 39
 PRECONDITION_FREQUENCY = 40
 MAX_PRECOND_DIM = 41
 BLOCK_SIZE = 42
+LOOKAHEAD_STEPS = 43
+LOOKAHEAD_ALPHA = 44
 
 SLOT_ELEMENTS = 0
 SLOT_SCALAR = 1
@@ -187,6 +189,8 @@ class Config(Structure):
         ("precondition_frequency", c_double),
         ("max_precond_dim", c_double),
         ("block_size", c_double),
+        ("lookahead_steps", c_double),
+        ("lookahead_alpha", c_double),
     ]
 
 

@@ -16,9 +16,12 @@ from martlet._config import Hyperparameters, semantics_number
 from martlet._errors import ArgumentError, DTypeError, MartletError
 
 _NAMES = ("params", "param_names", "algorithm")
-# What stands in a group only where it is not the algorithm's own way: how weight decay works, and
-# what becomes of an update.
-_OPTIONAL = ("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay", "cautious")
+# What stands in a group only where it is not the algorithm's own way: how weight decay works, what becomes of an
+# update, and what stands around it.
+_OPTIONAL = (
+    *("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay", "cautious"),
+    *_spellings.EVERYWHERE,
+)
 _DENORMALS = _ffi_optimizers.FLUSH_DENORMALS | _ffi_optimizers.KEEP_DENORMALS
 _PLAIN = (int, float, str, type(None))
 
@@ -172,10 +175,15 @@ def as_group(row: Hyperparameters) -> dict[str, Any]:
         elif key in several:
             parts = tuple(getattr(row, name) for name in several[key])
             group[key] = (parts[0] or None, *parts[1:]) if key in _spellings.NONE_IS_ZERO else parts
-        elif key not in _OPTIONAL or getattr(row, key) != bool(_spellings.FLAGS[key] & kind.default_flags):
+        elif key not in _OPTIONAL or getattr(row, key) != _usual(key, kind):
             value = getattr(row, _spellings.aliases(kind).get(key, key))
             group[key] = None if value == 0 and key in _spellings.NONE_IS_ZERO - {"eps"} else value
     return group
+
+
+def _usual(key: str, kind: _algorithms.Algorithm) -> bool | float:
+    """What an algorithm has under an optional key where nothing else is said."""
+    return kind.defaults[key] if key in kind.places else bool(_spellings.FLAGS[key] & kind.default_flags)
 
 
 def put(group: dict[str, Any], row: Hyperparameters) -> None:

@@ -77,7 +77,9 @@ FLAGS = {
 }
 # The one of several names of a flag that an algorithm's reference has.
 _FLAGS_OF = {_ffi_optimizers.SOAP: {"use_bias_correction": "correct_bias"}}
-# Hyperparameters that groups of torch's shape have only where they are not the algorithm's own.
+# Hyperparameters that every algorithm reads: groups have them only where they are not the defaults.
+EVERYWHERE = ("lookahead_steps", "lookahead_alpha")
+# Those of which the same is so in groups of torch's shape.
 _LEFT_OUT = {_ffi_optimizers.MUON: ("blocks", "beta2")}
 # What an algorithm is by name, and is not asked.
 _FIXED = {_ffi_optimizers.ADAMW: _ffi_optimizers.DECOUPLED_DECAY}
@@ -149,7 +151,7 @@ def flag_keys(algorithm: int) -> tuple[str, ...]:
 def left_out(algorithm: int) -> dict[str, float]:
     """What torch's groups have only where it is not the algorithm's own, and what that is."""
     own = _algorithms.of(algorithm).defaults
-    return {key: int(own[key]) if own[key] == int(own[key]) else own[key] for key in _LEFT_OUT.get(algorithm, ())}
+    return {key: int(own[key]) if own[key] == int(own[key]) else own[key] for key in _left_out(algorithm)}
 
 
 def as_another(kind: Algorithm) -> dict[str, str]:
@@ -159,8 +161,12 @@ def as_another(kind: Algorithm) -> dict[str, str]:
 
 def required_keys(algorithm: int) -> tuple[str, ...]:
     """The keys of hyperparameters that a group in a state_dict must have."""
-    optional = ("weight_decay", *_LEFT_OUT.get(algorithm, ()))
+    optional = ("weight_decay", *_left_out(algorithm))
     return tuple(key for key in number_keys(algorithm) if key not in optional)
+
+
+def _left_out(algorithm: int) -> tuple[str, ...]:
+    return (*_LEFT_OUT.get(algorithm, ()), *EVERYWHERE)
 
 
 def _free_flags(kind: Algorithm) -> int:

@@ -1,0 +1,150 @@
+// What is done with a parameter's elements around their update: rules over some of its arrays, run before and behind the
+// update on each block, while that is in the first-level cache. Which ones, and by what numbers, is the optimizers' affair.
+import MartletKernelInterface
+import MartletPlatform
+
+/// One of them: a rule that takes these arrays for the value, the gradient and the first slot, and its one coefficient.
+package struct Stage {
+    package enum Side { case before, behind }
+
+    let side: Side
+    let rule: Rule
+    let arrays: InlineArray<3, Int>
+    /// As `StepCoefficients` says.
+    fileprivate var coefficients = InlineArray<9, Double>(repeating: 0)
+
+    package init(_ side: Side, _ rule: Rule, value: Int, gradient: Int, slot: Int, weight: Double = 0) {
+        (self.side, self.rule, arrays) = (side, rule, [value, gradient, slot])
+        var own = InterpolationCoefficients()
+        own.weight = weight
+        unsafe withUnsafeMutableBytes(of: &coefficients) { place in
+            unsafe place.storeBytes(of: RunTerms(), as: RunTerms.self)
+            unsafe place.storeBytes(of: own, toByteOffset: StepCoefficients.ruleOffset, as: InterpolationCoefficients.self)
+        }
+    }
+}
+
+/// Those of one parameter.
+@unsafe package struct Stages {
+    /// The parameter's arrays that they work on, the value first, from the first element on.
+    private var arrays: InlineArray<2, Operand>
+    /// Arrays beside the value that a parameter's stages may have.
+    package static var mostArrays: Int { 1 }
+    private var arrayCount = 1
+    private let isDouble: Bool
+    private let mode: FloatingPointMode
+    /// How the arrays lie, the value as its array 0, and the others from `firstPlace` on; nil where all are contiguous.
+    private let layout: Layout?
+    private let firstPlace: Int
+    private var list: InlineArray<2, Stage>
+    private var count = 0
+
+    package static var value: Int { 0 }
+
+    /// None, of a parameter whose update is `run`.
+    package init(_ run: Run, mode: FloatingPointMode, layout: Layout?) {
+        unsafe arrays = unsafe InlineArray(repeating: run.arrays[Run.value])
+        unsafe isDouble = unsafe run.isDouble
+        unsafe self.mode = mode
+        unsafe self.layout = unsafe layout
+        unsafe firstPlace = unsafe run.arrayCount
+        unsafe list = InlineArray(repeating: Stage(.before, .copy, value: 0, gradient: 0, slot: 0))
+    }
+
+    package var isEmpty: Bool { unsafe count == 0 }
+
+    /// Adds an array and returns its number.
+    package mutating func add(_ array: Operand) -> Int {
+        unsafe arrays[arrayCount] = unsafe array
+        unsafe arrayCount += 1
+        return unsafe arrayCount - 1
+    }
+
+    /// Adds a stage, which runs behind those that are there.
+    package mutating func add(_ stage: Stage) {
+        unsafe list[count] = stage
+        unsafe count += 1
+    }
+
+    /// Elements of a block, and of one whose arrays are gathered: so many bytes of three arrays on the stack.
+    static var blockCount: Int { 1024 }
+    private static var gatheredCount: Int { 128 }
+
+    /// Runs those of a side over elements, counted from the parameter's first.
+    func run(_ side: Stage.Side, _ range: Range<Int>, _ isa: InstructionSet) {
+        for index in unsafe 0..<count where unsafe list[index].side == side {
+            unsafe run(list[index], range, isa)
+        }
+    }
+
+    @inline(never)
+    private func run(_ stage: Stage, _ range: Range<Int>, _ isa: InstructionSet) {
+        var run = unsafe Run(
+            arrays: InlineArray(repeating: arrays[0]), arrayCount: 3, count: range.count, isDouble: isDouble)
+        for place in 0..<3 {
+            unsafe run.arrays[place] = unsafe arrays[stage.arrays[place]]
+        }
+        if stage.rule == .interpolation { unsafe run.arrayCount = 2 }
+        guard let layout = unsafe layout else {
+            unsafe run.advance(by: range.lowerBound)
+            unsafe sweep(stage, &run, isa)
+            return
+        }
+        unsafe runGathered(stage, range, run, layout, isa)
+    }
+
+    private func runGathered(
+        _ stage: Stage, _ range: Range<Int>, _ start: Run, _ layout: Layout, _ isa: InstructionSet
+    ) {
+        var scratch = InlineArray<48, SIMD8<UInt64>>(repeating: .zero)
+        unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
+            var block = unsafe start
+            for place in unsafe 0..<block.arrayCount {
+                unsafe block.arrays[place].base = scratch.baseAddress! + place * Stages.gatheredCount * 8
+            }
+            func copy(_ direction: Layout.Direction, _ place: Int, _ first: Int) {
+                let array = stage.arrays[place]
+                unsafe layout.copy(
+                    direction, array: array == 0 ? Run.value : firstPlace + array - 1, start.arrays[place], first: first,
+                    count: block.count, block: block.arrays[place].base)
+            }
+            for first in unsafe stride(from: range.lowerBound, to: range.upperBound, by: Stages.gatheredCount) {
+                unsafe block.count = min(Stages.gatheredCount, range.upperBound - first)
+                for place in unsafe 0..<block.arrayCount { copy(.gather, place, first) }
+                unsafe sweep(stage, &block, isa)
+                for place in unsafe 0..<block.arrayCount where unsafe place != Run.gradient {
+                    copy(.scatter, place, first)
+                }
+            }
+        }
+    }
+
+    private func sweep(_ stage: Stage, _ run: inout Run, _ isa: InstructionSet) {
+        unsafe withUnsafeBytes(of: stage.coefficients) { coefficients in
+            if let place = coefficients.baseAddress { unsafe mode.run(isa.sweep(stage.rule), &run, place) }
+        }
+    }
+}
+
+extension PassItem {
+    /// Runs the stages of a side over the elements of a piece.
+    @inline(__always)
+    func runStages(_ side: Stage.Side, piece: Int, _ isa: InstructionSet) {
+        if let stages = unsafe stages { unsafe run(stages, side, piece, isa) }
+    }
+
+    @inline(never)
+    private func run(_ stages: UnsafePointer<Stages>, _ side: Stage.Side, _ piece: Int, _ isa: InstructionSet) {
+        let grid = unsafe tensor.grid
+        let tile = grid.tile(piece)
+        for matrix in tile.matrices {
+            // Rows that are taken whole stand one behind the other.
+            let isWhole = tile.columns.count == grid.columns
+            for row in stride(from: tile.rows.lowerBound, to: tile.rows.upperBound, by: isWhole ? tile.rows.count : 1) {
+                let first = (matrix * grid.rows + row) * grid.columns + tile.columns.lowerBound
+                let count = isWhole ? tile.rows.count * grid.columns : tile.columns.count
+                unsafe stages.pointee.run(side, first..<first + count, isa)
+            }
+        }
+    }
+}
