@@ -217,15 +217,16 @@ public struct Configuration: Sendable {
     func problem(_ shape: ParameterShape) -> String? { algorithm.problem(self, shape) }
 
     /// What a parameter keeps between steps.
-    public var slots: Slots {
-        var slots = algorithm.ownSlots(self)
-        if lookahead(behind: slots).isOn { Lookahead.addSlots(to: &slots) }
-        if flags.contains(.hyperball) { slots.add(scalar: "radius") }
-        return slots
-    }
+    public var slots: Slots { slotsAndStages.slots }
 
-    /// What is asked of Lookahead, whose slots stand behind the algorithm's own.
-    func lookahead(behind own: Slots) -> Lookahead { Lookahead(self, scalars: own.scalarCount) }
+    /// The same, with what stands around updates, whose slots are behind the algorithm's own.
+    var slotsAndStages: (slots: Slots, lookahead: Lookahead) {
+        var slots = algorithm.ownSlots(self)
+        let lookahead = Lookahead(self, scalars: slots.scalarCount)
+        if lookahead.isOn { Lookahead.addSlots(to: &slots) }
+        if flags.contains(.hyperball) { slots.add(scalar: "radius") }
+        return (slots, lookahead)
+    }
 
     /// Throws where a value is out of range or set in vain. `subject` is what messages call this configuration.
     package func check(_ subject: @autoclosure () -> String) throws(MartletError) {

@@ -15,8 +15,7 @@ struct StepGroup {
 
     init(_ configuration: Configuration) {
         self.configuration = configuration
-        slots = configuration.slots
-        lookahead = configuration.lookahead(behind: configuration.algorithm.ownSlots(configuration))
+        (slots, lookahead) = configuration.slotsAndStages
         (rule, ruleOfVectors) = (configuration.rule, configuration.ruleOfVectors)
         let keepsNorms = configuration.flags.contains(.hyperball)
         change = UpdateChange(

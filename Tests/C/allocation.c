@@ -57,7 +57,8 @@ static void quiet(int32_t threads, int64_t scale) {
     free(flat);
 }
 
-/* The same of matrices, by algorithms whose steps take several passes: Muon's as NorMuon's, and such as keep norms. */
+/* The same of matrices, by algorithms whose steps take several passes: Muon's as NorMuon's, and such as keep norms; all look
+ * ahead. */
 static void quiet_matrices(int32_t threads) {
     static const int32_t algorithms[] = {MARTLET_MUON, MARTLET_MUON, MARTLET_ADAMW, MARTLET_MARS};
     static const uint32_t flags[] = {MARTLET_NORMUON, MARTLET_NORMUON | MARTLET_HYPERBALL, MARTLET_HYPERBALL,
@@ -71,6 +72,7 @@ static void quiet_matrices(int32_t threads) {
         martlet_config config = check_config(algorithms[k]);
         config.flags |= flags[k];
         config.weight_decay = 0;
+        config.lookahead_steps = 3;
         CHECK_OK(martlet_optimizer_create(&optimizer, &config));
         for (int p = 0; p < 2; p++) {
             const int64_t count = sizes[p][0] * sizes[p][1];

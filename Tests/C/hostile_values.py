@@ -75,6 +75,9 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         yield from assign(f"{config}.{field}", ODD_DOUBLES, "ARGUMENT")
     for field in ("beta1", "beta2"):
         yield from assign(f"{config}.{field}", ("1.0", "1.0000000000000002", "2.0", "1e308"), "ARGUMENT")
+    yield from assign(f"{config}.lookahead_steps", (*ODD_DOUBLES, "0.5", "2147483649.0", "1e308"), "ARGUMENT")
+    yield from assign(f"{config}.lookahead_alpha", (*ODD_DOUBLES, "1.0000000000000002", "1e308"), "ARGUMENT")
+    yield from assign(f"{config}.lookahead_alpha", ("0.0", "1.0", "5e-324"), "OK")
     for field in UNREAD:
         yield from assign(f"{config}.{field}", ("0.0", "-0.0", "0.9", "INFINITY", "5e-324"), "ARGUMENT")
     for field in ("lr", "eps", "weight_decay"):

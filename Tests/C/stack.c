@@ -77,6 +77,7 @@ static void family(void) {
             if (turn % 2 == 1) {
                 config.flags |= martlet_algorithm_flags(algorithm) & (MARTLET_NORMUON | MARTLET_HYPERBALL);
                 if (config.flags & MARTLET_HYPERBALL) config.weight_decay = 0;
+                config.lookahead_steps = 1;
             }
             martlet_optimizer *made = NULL;
             martlet_array grads[4];

@@ -13,14 +13,14 @@ private func isInRange(_ hyperparameter: Hyperparameter, _ value: Double) -> Boo
     return switch hyperparameter {
     case .dampening, .r, .weightLRPower, .nsA, .nsB, .nsC: true
     case .beta1, .beta2, .beta3, .momentum, .gamma: value >= 0 && value < 1
-    case .rho: value >= 0 && value <= 1
+    case .rho, .lookaheadAlpha: value >= 0 && value <= 1
     case .etaMinus: value > 0 && value < 1
     case .etaPlus: value > 1
     case .clippingThreshold, .growthRate: value >= 1
     case .d0: value > 0
     case .nsSteps: value >= 1 && value <= 99 && value == value.rounded()
     case .blocks, .preconditionFrequency: value >= 1 && value <= 0x1p31 && value == value.rounded()
-    case .maxPrecondDim, .blockSize: value >= 0 && value <= 0x1p31 && value == value.rounded()
+    case .maxPrecondDim, .blockSize, .lookaheadSteps: value >= 0 && value <= 0x1p31 && value == value.rounded()
     case .beta2Decay: value <= 0
     default: value >= 0
     }
@@ -39,9 +39,9 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
         #expect(configuration.beta2 == 0.999)
         #expect(configuration.eps == 1e-8)
         #expect(configuration.weightDecay == (algorithm == .adam ? 0 : 0.01))
-        for other in Hyperparameter.allCases where ![.lr, .beta1, .beta2, .eps, .weightDecay].contains(other) {
-            #expect(configuration[other].isNaN)
-        }
+        #expect(configuration[.lookaheadSteps] == 0 && configuration[.lookaheadAlpha] == 0.5)
+        let read: [Hyperparameter] = [.lr, .beta1, .beta2, .eps, .weightDecay, .lookaheadSteps, .lookaheadAlpha]
+        for other in Hyperparameter.allCases where !read.contains(other) { #expect(configuration[other].isNaN) }
         #expect(configuration.flags == (algorithm == .adam ? [] : .decoupledDecay))
         #expect(configuration.slots.map { "\($0.name)" } == ["exp_avg", "exp_avg_sq"])
         let amsgrad = Configuration(algorithm) { $0.flags = .amsgrad }

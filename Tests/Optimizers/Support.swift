@@ -42,14 +42,12 @@ final class Parameter {
         self.init(
             count: count, type, slots: slots.count { $0.kind == .elements || $0.kind == .vector },
             scalars: Array(repeating: .fp64, count: slots.scalarCount), seed: seed)
-        // No algorithm has scalars beside these.
-        for _ in slots where slots.contains(where: { $0.kind == .rows }) && view.stateCount < slots.count {
-            view.state[view.stateCount] = .none
-            view.stateCount += 1
+        if configuration.algorithm.takesMatricesAlone {
+            takeShape([count, 1])
+            arrange(slots, shape([count, 1]))
+        } else {
+            arrange(slots, ParameterShape(count: count))
         }
-        guard configuration.algorithm.takesMatricesAlone else { return }
-        takeShape([count, 1])
-        addSquares(configuration, [count, 1])
     }
 
     /// A matrix, or several, with all the state that a configuration keeps of it.
@@ -60,30 +58,34 @@ final class Parameter {
             count: sizes.reduce(1, *), type, slots: configuration.slots.count { $0.kind == .elements },
             scalars: Array(repeating: .fp64, count: configuration.slots.scalarCount), seed: seed)
         takeShape(sizes)
-        addSquares(configuration, sizes)
+        arrange(configuration.slots, shape(sizes))
         for slot in 0..<view.stateCount {
             for index in 0..<view.state[slot].count { view.state[slot].set(index, 0) }
         }
     }
 
-    /// Slots of a matrix's sides, which lie in memory of their own, before the scalars.
-    private func addSquares(_ configuration: Configuration, _ sizes: [Int]) {
-        guard let shape = ParameterShape(sizes: numbers(sizes), rank: sizes.count) else { return }
-        let scalars = (view.stateCount - configuration.slots.scalarCount..<view.stateCount).map { view.state[$0] }
-        view.stateCount -= scalars.count
-        defer {
-            for scalar in scalars {
-                view.state[view.stateCount] = scalar
-                view.stateCount += 1
+    /// Puts the arrays in the order of the slots. Those that are not as large as the parameter get memory of their own.
+    private func arrange(_ slots: Slots, _ shape: ParameterShape) {
+        let arrays = (0..<view.stateCount).map { view.state[$0] }
+        var whole = arrays.dropLast(slots.scalarCount)
+        var scalars = arrays.suffix(slots.scalarCount)
+        view.stateCount = slots.count
+        for (index, slot) in slots.enumerated() {
+            let count = slot.count(for: shape)
+            switch slot.kind {
+            case .scalar: view.state[index] = scalars.removeFirst()
+            case _ where count == shape.count && (slot.kind == .elements || slot.kind == .vector):
+                view.state[index] = whole.removeFirst()
+            default:
+                let type = slot.usualType(beside: view.value.type)
+                kept.append(Memory(byteCount: max(count * type.size, 1)))
+                view.state[index] = ArrayView(base: kept[kept.count - 1].base, count: count, type: type)
             }
         }
-        for slot in configuration.slots where [.rowSquares, .columnSquares, .leading].contains(slot.kind) {
-            let type = slot.usualType(beside: view.value.type)
-            let memory = Memory(byteCount: max(slot.count(for: shape) * type.size, 1))
-            kept.append(memory)
-            view.state[view.stateCount] = ArrayView(base: memory.base, count: slot.count(for: shape), type: type)
-            view.stateCount += 1
-        }
+    }
+
+    private func shape(_ sizes: [Int]) -> ParameterShape {
+        ParameterShape(sizes: numbers(sizes), rank: sizes.count) ?? ParameterShape(count: count)
     }
 
     /// Gives all arrays these sizes, for algorithms that take no vectors.

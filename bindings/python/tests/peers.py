@@ -84,7 +84,13 @@ class NamedRun(TorchRun):
 
 
 class KozistrRun(TorchRun):
-    """Where AdamW is beside Muon, groups say which of the two they are for."""
+    """Where AdamW is beside Muon, groups say which of the two they are for. Lookahead is put around an optimizer."""
+
+    def __init__(self, module: Any, name: str, start: list[Array], rate: Rate, options: dict[str, Any]) -> None:
+        looks = {key.removeprefix("lookahead."): options.pop(key) for key in list(options) if "lookahead." in key}
+        super().__init__(module, name, start, rate, options)
+        if looks:
+            self.optimizer = module.Lookahead(self.optimizer, **looks)
 
     def given(self, name: str) -> list[Any]:
         return [{"params": self.parameters, "use_muon": True}] if "Muon" in name else self.parameters
@@ -206,6 +212,8 @@ KOZISTR: Words = {
     "amsgrad": "ams_bound",
     "use_bias_correction": "bias_correction",
     "max_precond_dim": "max_precondition_dim",
+    "lookahead_steps": "lookahead.k",
+    "lookahead_alpha": "lookahead.alpha",
 }
 
 PEERS: dict[str, Peer] = {

@@ -6,7 +6,7 @@ How users spell hyperparameters and flags is _spellings.py's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import count
 from math import prod
@@ -109,6 +109,11 @@ class Slots(NamedTuple):
     are_whole: bool = False
     cut: Cut = Cut()
 
+    def without(self, names: Collection[str]) -> Slots:
+        """The same but for these arrays."""
+        kept = [pair for pair in zip(self.arrays, self.kinds, strict=True) if pair[0] not in names]
+        return self._replace(arrays=tuple(name for name, _ in kept), kinds=tuple(kind for _, kind in kept))
+
     @property
     def names(self) -> tuple[str, ...]:
         return self.arrays + self.scalars
@@ -167,6 +172,8 @@ class Slots(NamedTuple):
         return prod(self.shape(name, shape)) if prod(shape) else 0
 
 
+# Arrays that every algorithm may keep, for what is done around its updates.
+OF_STAGES = frozenset({"slow_params"})
 # What stands for any value but 0 where 0 is the default, and a half is none.
 _USED = {"block_size": 1.0, "lookahead_steps": 1.0}
 _ALIKE = frozenset({_ffi_optimizers.SLOT_ELEMENTS})

@@ -18,7 +18,7 @@ def rows() -> list[tuple[str, ...]]:
         kind = _algorithms.of(number)
         used = tuple(bool(value) for value in kind.defaults.values())
         usual = _algorithms.slots(number, _algorithms.TORCH, kind.default_flags, used)
-        every = _algorithms.all_slots(number).kinds
+        every = _algorithms.all_slots(number).without(_algorithms.OF_STAGES).kinds
         least, most = 4 * len(usual.arrays), 4 * every.count(_ffi_optimizers.SLOT_ELEMENTS)
         size = f"{least}" if least >= most else f"{least}, with options up to {most}"
         if _ffi_optimizers.SLOT_LEADING in every:

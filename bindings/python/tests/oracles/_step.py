@@ -69,6 +69,29 @@ def _way(
     s: State,
     t: int,
     *,
+    lookahead_steps: int = 0,
+    lookahead_alpha: float = 0.5,
+    **options: Any,
+) -> Generator[Array, Array, Array]:
+    """The parameter after step `t`, counted from 1, in longdouble; every so many steps it goes back to slow weights
+    (Zhang et al., NeurIPS 2019, algorithm 1), which go `lookahead_alpha` of the way to it before.
+    """
+    if lookahead_steps and t == 1:
+        s["slow"] = p.astype(LONG)
+    p = yield from _moved(rule, p, g, s, t, **options)
+    if not lookahead_steps or t % lookahead_steps:
+        return p
+    s["slow"] = s["slow"] + exact(lookahead_alpha) * (p - s["slow"])
+    return s["slow"]
+
+
+def _moved(
+    rule: Rule,
+    p: Array,
+    g: Array,
+    s: State,
+    t: int,
+    *,
     lr: float,
     weight_decay: float = 0.0,
     decoupled_weight_decay: bool = False,
@@ -80,7 +103,7 @@ def _way(
     semantics: str = "torch",
     **options: Any,
 ) -> Generator[Array, Array, Array]:
-    """The parameter after step `t`, counted from 1, in longdouble. `rule` gives what is subtracted; None where nothing
+    """The same of the step itself. `rule` gives what is subtracted; None where nothing
     moves at all, by decay neither.
 
     Decoupled weight decay (https://arxiv.org/abs/1711.05101) takes lr * weight_decay * p off; "paper" leaves lr out,

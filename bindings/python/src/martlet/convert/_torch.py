@@ -48,7 +48,7 @@ def to_torch(ours: Any, theirs: Any) -> dict[str, Any]:
     packed = _state_dict_of(theirs)
     _check_counts(mine, packed["param_groups"], found[0] if found else "torch")
     if found is None:
-        return _plain(mine, packed)
+        return _plain(mine, packed, theirs)
     library, form = found
     mine.check(form)
     groups, state = [], {}
@@ -263,14 +263,20 @@ def _told_entry(entry: Entry, form: Form, numbers: Mapping[str, float]) -> Entry
     }
 
 
-def _plain(ours: Ours, packed: Mapping[str, Any]) -> dict[str, Any]:
-    """For torch's own classes, and those of martlet.torch."""
-    form = Form("", ours.kind.number, {name: name for name in ("step", *_algorithms.all_slots(ours.kind.number).names)})
+def _plain(ours: Ours, packed: Mapping[str, Any], theirs: Any) -> dict[str, Any]:
+    """For torch's own classes, and those of martlet.torch, which have all our options."""
+    kind = getattr(theirs, "_kind", None)
+    form = Form(type(theirs).__name__, ours.kind.number, {name: name for name in ("step", *_algorithms.all_slots(ours.kind.number).names)})
     if ours.kind.number in _algorithms.UNCOUNTED:
         form = form._replace(slots={name: path for name, path in form.slots.items() if name != "step"})
     groups, state = [], {}
     for own, given in zip(ours.groups, packed["param_groups"], strict=True):
-        groups.append({key: own.get(key, value) if key != "params" else value for key, value in given.items()})
+        made = {key: own.get(key, value) if key != "params" else value for key, value in given.items()}
+        if kind is None:
+            ours.check_flags(form, own, given.__contains__, "torch", _spellings.flag_keys(ours.kind.number))
+        else:
+            made |= {key: own[key] for key, usual in kind.own.items() if key in own and own[key] != usual}
+        groups.append(made)
         for key, place in zip(given["params"], own["params"], strict=True):
             if entry := ours.entry(place):
                 state[key] = _told_entry(entry, form, {})

@@ -63,8 +63,8 @@ class Optimizer:
     semantics                  "keras", or whose convention else the algorithm knows: "torch", "optax", "paper"
     flush_denormals            whether numbers too small for the normal range count as zero; None: yes, but where
                                epsilon is under 1e-10
-    decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay, cautious, hyperball
-                               as in martlet.optim.Optimizer; Keras's convention decouples it always
+    decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay, cautious, hyperball, lookahead_steps,
+    lookahead_alpha            as in martlet.optim.Optimizer; Keras's convention decouples it always
 
     Ranges are those of martlet.optim's class of the same algorithm. A number out of its range, an option that the
     algorithm does not read, or does not by this convention, and a convention that it does not know raise an

@@ -66,6 +66,10 @@ class Optimizer:
     hyperball                        keep the norm of each parameter of two dimensions or more: a step goes lr times
                                      the norm along the update's direction, and back to the norm, which is in the
                                      state as "radius". weight_decay is to be 0
+    lookahead_steps                  Lookahead: after every so many steps of a parameter, slow weights, "slow_params" in
+                                     the state, which start as it, go a part of the way to it, and it goes back to them.
+                                     Default 0: never
+    lookahead_alpha                  how much of the way, 0 to 1. Default 0.5
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Every hyperparameter may be given by the names of torch, Keras and this library: lr or learning_rate, eps or
