@@ -181,10 +181,10 @@ package struct Passes: RandomAccessCollection {
                 piece: piece - item.pointee.start,
                 makesUpdates: item.pointee.caution != nil && job.pass == item.pointee.passes.updatePass,
                 gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
-            if unsafe job.pass == 0 { unsafe item.pointee.runStages(.before, piece: work.piece, job.isa) }
+            if unsafe job.pass == 0 { unsafe item.runStages(.before, piece: work.piece, job.isa) }
             unsafe item.pointee.mode.call(PassPiece.run, &work)
             if unsafe job.pass == item.pointee.passes.count - 1 {
-                unsafe item.pointee.runStages(.behind, piece: work.piece, job.isa)
+                unsafe item.runStages(.behind, piece: work.piece, job.isa)
             }
         }
     }

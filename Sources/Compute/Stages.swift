@@ -36,8 +36,8 @@ package struct Stage {
     /// How the arrays lie, the value as its array 0, and the others from `firstPlace` on; nil where all are contiguous.
     private let layout: Layout?
     private let firstPlace: Int
-    private var list: InlineArray<2, Stage>
-    private var count = 0
+    fileprivate var list: InlineArray<2, Stage>
+    fileprivate var count = 0
 
     package static var value: Int { 0 }
 
@@ -70,15 +70,9 @@ package struct Stage {
     static var blockCount: Int { 1024 }
     private static var gatheredCount: Int { 128 }
 
-    /// Runs those of a side over elements, counted from the parameter's first.
-    func run(_ side: Stage.Side, _ range: Range<Int>, _ isa: InstructionSet) {
-        for index in unsafe 0..<count where unsafe list[index].side == side {
-            unsafe run(list[index], range, isa)
-        }
-    }
-
     @inline(never)
-    private func run(_ stage: Stage, _ range: Range<Int>, _ isa: InstructionSet) {
+    fileprivate func run(_ index: Int, _ range: Range<Int>, _ isa: InstructionSet) {
+        let stage = unsafe list[index]
         var run = unsafe Run(
             arrays: InlineArray(repeating: arrays[0]), arrayCount: 3, count: range.count, isDouble: isDouble)
         for place in 0..<3 {
@@ -126,24 +120,31 @@ package struct Stage {
     }
 }
 
-extension PassItem {
-    /// Runs the stages of a side over the elements of a piece.
-    @inline(__always)
-    func runStages(_ side: Stage.Side, piece: Int, _ isa: InstructionSet) {
-        if let stages = unsafe stages { unsafe run(stages, side, piece, isa) }
-    }
-
+/// Where they stand, so that who runs them copies nothing.
+extension UnsafePointer<Stages> {
+    /// Runs those of a side over elements, counted from the parameter's first.
     @inline(never)
-    private func run(_ stages: UnsafePointer<Stages>, _ side: Stage.Side, _ piece: Int, _ isa: InstructionSet) {
-        let grid = unsafe tensor.grid
+    func run(_ side: Stage.Side, _ range: Range<Int>, _ isa: InstructionSet) {
+        for index in unsafe 0..<pointee.count where unsafe pointee.list[index].side == side {
+            unsafe pointee.run(index, range, isa)
+        }
+    }
+}
+
+extension UnsafeMutablePointer<PassItem> {
+    /// Runs the stages of a side over the elements of a piece.
+    @inline(never)
+    func runStages(_ side: Stage.Side, piece: Int, _ isa: InstructionSet) {
+        guard let stages = unsafe pointee.stages else { return }
+        let grid = unsafe pointee.tensor.grid
         let tile = grid.tile(piece)
+        // Rows that are taken whole stand one behind the other.
+        let isWhole = tile.columns.count == grid.columns
         for matrix in tile.matrices {
-            // Rows that are taken whole stand one behind the other.
-            let isWhole = tile.columns.count == grid.columns
             for row in stride(from: tile.rows.lowerBound, to: tile.rows.upperBound, by: isWhole ? tile.rows.count : 1) {
                 let first = (matrix * grid.rows + row) * grid.columns + tile.columns.lowerBound
                 let count = isWhole ? tile.rows.count * grid.columns : tile.columns.count
-                unsafe stages.pointee.run(side, first..<first + count, isa)
+                unsafe stages.run(side, first..<first + count, isa)
             }
         }
     }

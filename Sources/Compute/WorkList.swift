@@ -117,7 +117,16 @@ import MartletPlatform
             let entry = unsafe entries + index
             let first = unsafe place - entry.pointee.start
             let length = unsafe min(entry.pointee.item.run.count - first, range.upperBound - place)
-            unsafe entry.pointee.item.run(first..<first + length, isa)
+            if let stages = unsafe entry.pointee.item.stages {
+                for start in unsafe stride(from: first, to: first + length, by: Stages.blockCount) {
+                    let block = unsafe start..<min(start + Stages.blockCount, first + length)
+                    unsafe stages.run(.before, block, isa)
+                    unsafe entry.pointee.item.run(block, isa)
+                    unsafe stages.run(.behind, block, isa)
+                }
+            } else {
+                unsafe entry.pointee.item.run(first..<first + length, isa)
+            }
             place += length
             index += 1
         }
@@ -152,21 +161,8 @@ extension WorkItem {
     private static var blockCount: Int { 128 }
     private static var blockBytes: Int { 128 * 8 }
 
-    /// Runs elements of this item, counted from its own first: with stages, block by block.
+    /// Runs elements of this item, counted from its own first.
     fileprivate func run(_ range: Range<Int>, _ isa: InstructionSet) {
-        guard let stages = unsafe stages else {
-            unsafe update(range, isa)
-            return
-        }
-        for first in unsafe stride(from: range.lowerBound, to: range.upperBound, by: Stages.blockCount) {
-            let block = unsafe first..<min(first + Stages.blockCount, range.upperBound)
-            unsafe stages.pointee.run(.before, block, isa)
-            unsafe update(block, isa)
-            unsafe stages.pointee.run(.behind, block, isa)
-        }
-    }
-
-    private func update(_ range: Range<Int>, _ isa: InstructionSet) {
         let sweep = unsafe isa.sweep(rule)
         guard let layout = unsafe layout else {
             var part = unsafe run

@@ -60,14 +60,14 @@ import MartletPlatform
 
     /// Adds a parameter, which has elements. `coefficients` are its own, and so are `scalars`.
     mutating func add(
-        _ parameter: ParameterView, _ place: Int, _ given: ParameterShape, _ algorithm: Algorithm, _ slots: Slots,
-        _ run: Run,
-        _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
-        _ mode: FloatingPointMode, _ layout: Layout?, _ change: UpdateChange, _ stages: UnsafePointer<Stages>?
+        _ parameter: ParameterView, _ place: Int, _ given: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ run: Run, _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
+        _ layout: Layout?, _ change: UpdateChange, _ stages: UnsafePointer<Stages>?
     ) {
+        let algorithm = unsafe group.pointee.configuration.algorithm
         // The first one of a kind, or the one behind it.
         func slot(_ kind: Slot.Kind, next: Int = 0) -> Operand {
-            guard let index = slots.firstIndex(where: { $0.kind == kind }),
+            guard let index = unsafe group.pointee.slots.firstIndex(where: { $0.kind == kind }),
                 let base = unsafe parameter.state.span[index + next].base
             else { return unsafe run.arrays[Run.value] }
             return unsafe Operand(base: base, type: parameter.state.span[index + next].type)
@@ -100,7 +100,7 @@ import MartletPlatform
                     ? passes.changed(masks: change.masks, keepsNorm: change.sphereRate != nil) : passes,
                 tensor: GridTensor(
                     grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
-                coefficients: coefficients, mode: mode, layout: layout,
+                coefficients: coefficients, mode: group.pointee.mode, layout: layout,
                 caution: change.masks || change.isAny && isMade
                     ? Caution(rule: algorithm.rule, masks: change.masks) : nil,
                 stages: stages))

@@ -42,7 +42,8 @@ public struct StepReport: Sendable {
     private var scalarsCount = 0
     private var skipped = 0
     /// What the latest coefficients were formed for, and where they are.
-    private var latest = unsafe (group: -1, step: StepNumber(whole: -1), scalars: ScalarSlots(), turn: Lookahead.Turn())
+    private var latest = unsafe (
+        group: -1, step: StepNumber(whole: -1), scalars: UnsafeMutablePointer<ScalarSlots>?.none, turn: Lookahead.Turn())
     private var latestCoefficients: UnsafeMutableRawPointer
 
     /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.
@@ -209,18 +210,16 @@ public struct StepReport: Sendable {
         if unsafe own != latestCoefficients {
             unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
         }
-        let (algorithm, slots) = unsafe (group.pointee.configuration.algorithm, group.pointee.slots)
-        let ownScalars = unsafe slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil
+        let algorithm = unsafe group.pointee.configuration.algorithm
+        let ownScalars = unsafe group.pointee.slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil
         let change = unsafe group.pointee.change(for: shape)
         let takesTurns = algorithm.takesMatricesAlone || change.isAny && algorithm.sharedScalars == 0
         if unsafe takesTurns && !isSharded {
             unsafe matrixPasses.add(
-                parameter, count - 1, shape, algorithm, slots, run, own, ownScalars, mode, layout,
-                change, stages)
+                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages)
         } else {
             unsafe passes.add(
-                parameter, count - 1, shape, algorithm, slots, run, own, ownScalars, mode, layout,
-                change, stages)
+                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages)
         }
     }
 
@@ -286,10 +285,11 @@ public struct StepReport: Sendable {
             return
         }
         var own = unsafe ScalarSlots(parameter, group.pointee.slots)
-        if unsafe isSame && own.isAlike(latest.scalars) {
-            unsafe own.follow(latest.scalars)
+        if isSame, let known = unsafe latest.scalars, unsafe own.isAlike(known.pointee) {
+            unsafe own.follow(known.pointee)
         } else {
             unsafe own = try formAnew(parameter, group, step, own)
+            unsafe latest.scalars = unsafe scalars + scalarsCount
         }
         unsafe (scalars + scalarsCount).initialize(to: own)
         unsafe scalarsCount += 1
@@ -312,7 +312,7 @@ public struct StepReport: Sendable {
         if unsafe !request.areFinite {
             throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
         }
-        unsafe latest = unsafe (parameter.group, step, request.scalars, request.turn)
+        unsafe latest = unsafe (parameter.group, step, nil, request.turn)
         return unsafe request.scalars
     }
 

@@ -359,8 +359,8 @@ static int attempt(const struct call *c, long n, size_t least) {
 /* Every n for one call; how many of them ended the process. */
 static long every(const struct call *c, size_t least, long *total) {
     long n = 1, ended = 0;
-    for (int verdict; n < 1000 && (verdict = attempt(c, n, least)) != 0; n++) ended += verdict == 3;
-    CHECK_SAYING(n < 1000, "%s never got by", c->name);
+    for (int verdict; n < 2000 && (verdict = attempt(c, n, least)) != 0; n++) ended += verdict == 3;
+    CHECK_SAYING(n < 2000, "%s never got by", c->name);
     *total += n - 1;
     return ended;
 }

@@ -97,12 +97,14 @@ static uint64_t hash_of(uint64_t hash, const martlet_array *array) {
 }
 
 /* A handle over the run's values. */
+#define SLOTS 10 /* the most that a parameter may have */
+
 static martlet_optimizer *created(const martlet_config *config, const struct types *kind) {
     martlet_optimizer *optimizer = NULL;
     CHECK_OK(martlet_optimizer_create(&optimizer, config));
     int64_t slots = 0;
     CHECK_OK(martlet_algorithm_slot_count(&slots, config));
-    martlet_array state[8] = {0};
+    martlet_array state[SLOTS] = {0};
     for (int32_t s = 0; s < slots; s++) {
         martlet_slot slot;
         CHECK_OK(martlet_slot_get(&slot, config, s));
@@ -172,7 +174,6 @@ static uint64_t trained(const martlet_config *config, const struct types *kind, 
 
 /* ---- steps over the caller's own state ---- */
 
-#define SLOTS 8
 #define SIDE 12 /* of a matrix that is a parameter */
 
 /* One parameter, a matrix or a vector, with state for any algorithm. */

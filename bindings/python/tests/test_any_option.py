@@ -94,7 +94,7 @@ def starts(number: int, dtype: type) -> list[np.ndarray]:
 def bits(arrays: list[np.ndarray], state: dict[Any, Any]) -> list[bytes]:
     found = [np.ascontiguousarray(array).tobytes() for array in arrays]
     for entry in state.values():
-        for slot, value in entry.items():
+        for slot, value in sorted(entry.items()):
             if slot not in ("step", "step_exact"):
                 found.append(np.ascontiguousarray(value).tobytes())
     return found

@@ -30,6 +30,7 @@ BESIDE: list[dict[str, Any]] = [
     {"alpha_warmup": 10.0, "beta3_warmup": 10.0},
     {"rectify": True},
     {"grafting": "adam"},
+    {"lookahead_steps": 2.0},
 ]
 VALUES = (0.3, 0.9, 1e-3, 1.1, 2.0, 5.0, 0.0, -0.5, 100.0, 1.0)
 #: What is so in any case: Keras's convention decouples decay whatever the flag says, as optax's Adan does, and torch's

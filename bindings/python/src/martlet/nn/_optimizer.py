@@ -146,8 +146,9 @@ class Optimizer:
         return {**self.__dict__, "_model": None}
 
     def __repr__(self) -> str:
-        row, places = self.hyperparameters(), _algorithms.of(self._algorithm).places
-        numbers = [f"{self._keras.get(name, name)}={getattr(row, name):g}" for name in places]
+        row, usual = self.hyperparameters(), _algorithms.of(self._algorithm).defaults
+        names = [name for name in usual if name not in _spellings.EVERYWHERE or getattr(row, name) != usual[name]]
+        numbers = [f"{self._keras.get(name, name)}={getattr(row, name):g}" for name in names]
         return f"<{' '.join([type(self).__name__, *numbers])}>"
 
     @property
