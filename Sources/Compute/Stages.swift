@@ -19,7 +19,8 @@ package struct Stage {
         own.weight = weight
         unsafe withUnsafeMutableBytes(of: &coefficients) { place in
             unsafe place.storeBytes(of: RunTerms(), as: RunTerms.self)
-            unsafe place.storeBytes(of: own, toByteOffset: StepCoefficients.ruleOffset, as: InterpolationCoefficients.self)
+            unsafe place.storeBytes(
+                of: own, toByteOffset: StepCoefficients.ruleOffset, as: InterpolationCoefficients.self)
         }
     }
 }
@@ -99,7 +100,8 @@ package struct Stage {
             func copy(_ direction: Layout.Direction, _ place: Int, _ first: Int) {
                 let array = stage.arrays[place]
                 unsafe layout.copy(
-                    direction, array: array == 0 ? Run.value : firstPlace + array - 1, start.arrays[place], first: first,
+                    direction, array: array == 0 ? Run.value : firstPlace + array - 1, start.arrays[place],
+                    first: first,
                     count: block.count, block: block.arrays[place].base)
             }
             for first in unsafe stride(from: range.lowerBound, to: range.upperBound, by: Stages.gatheredCount) {

@@ -43,7 +43,8 @@ public struct StepReport: Sendable {
     private var skipped = 0
     /// What the latest coefficients were formed for, and where they are.
     private var latest = unsafe (
-        group: -1, step: StepNumber(whole: -1), scalars: UnsafeMutablePointer<ScalarSlots>?.none, turn: Lookahead.Turn())
+        group: -1, step: StepNumber(whole: -1), scalars: UnsafeMutablePointer<ScalarSlots>?.none, turn: Lookahead.Turn()
+    )
     private var latestCoefficients: UnsafeMutableRawPointer
 
     /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.

@@ -1,5 +1,5 @@
-"""Lookahead around every algorithm: the steps without it, and slow weights worked out here in float64; the same bits for
-any threads, layout, type of state and way into the library; training that goes on; and what is refused.
+"""Lookahead around every algorithm: the steps without it, and slow weights worked out here in float64; the same bits
+for any threads, layout, type of state and way into the library; training that goes on; and what is refused.
 """
 
 from __future__ import annotations

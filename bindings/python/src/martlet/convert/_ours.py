@@ -152,7 +152,9 @@ class Ours:
         """Refuses flags that are on, and stages, that the library does not have. known: whether it has one."""
         for key, default in self.kind.defaults.items():
             if key in _spellings.EVERYWHERE and self.option(group, key) != default and not known(key):
-                raise UnsupportedError(f"{library}'s {form.name} has no {key}, which is {group[key]:g} in the group of ours")
+                raise UnsupportedError(
+                    f"{library}'s {form.name} has no {key}, which is {group[key]:g} in the group of ours"
+                )
         for key in flags:
             if not self.kind.flags & _spellings.FLAGS[key] or key in form.ours or known(form.options.get(key, key)):
                 continue

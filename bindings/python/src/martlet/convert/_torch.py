@@ -266,7 +266,11 @@ def _told_entry(entry: Entry, form: Form, numbers: Mapping[str, float]) -> Entry
 def _plain(ours: Ours, packed: Mapping[str, Any], theirs: Any) -> dict[str, Any]:
     """For torch's own classes, and those of martlet.torch, which have all our options."""
     kind = getattr(theirs, "_kind", None)
-    form = Form(type(theirs).__name__, ours.kind.number, {name: name for name in ("step", *_algorithms.all_slots(ours.kind.number).names)})
+    form = Form(
+        type(theirs).__name__,
+        ours.kind.number,
+        {name: name for name in ("step", *_algorithms.all_slots(ours.kind.number).names)},
+    )
     if ours.kind.number in _algorithms.UNCOUNTED:
         form = form._replace(slots={name: path for name, path in form.slots.items() if name != "step"})
     groups, state = [], {}
