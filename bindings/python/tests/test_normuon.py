@@ -4,6 +4,7 @@ the same bits for any threads, layout and way to go on; what is 0, and what is n
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,66 @@ def test_groups_have_the_option_where_it_is_used() -> None:
     weight.grad = torch.randn(4, 6)
     optimizer.step()
     assert optimizer.state[weight]["second_momentum_buffer"].shape == (4, 1)
-    with pytest.raises(ArgumentError, match="beta"):
-        optim.Muon([np.zeros((4, 6))], normuon=True, beta2=1.0)
+
+
+# What torch's class does not have, no schedule changes: it is in the library's ranges, as in numpy's.
+WRONG: list[tuple[str, Any, str]] = [
+    ("beta2", 1.0, "beta2 is 1.0; expected 0 or more and less than 1"),
+    ("beta2", 1.5, "beta2 is 1.5; expected"),
+    ("beta2", -0.1, "beta2 is -0.1; expected"),
+    ("beta2", np.nan, "beta2 is nan; expected"),
+    ("beta2", np.inf, "beta2 is inf; expected"),
+    ("beta2", torch.tensor(2.0), "beta2 is 2.0; expected"),
+    ("ns_steps", 0, "ns_steps is 0; expected a whole number, 1 to 99"),
+    ("ns_steps", 2.5, "ns_steps is 2.5; expected"),
+    ("ns_coefficients", (1.0, np.inf, 1.0), "ns_coefficients[1] is inf; expected a finite number"),
+    ("blocks", 0, "blocks is 0; expected a whole number, 1 to 2^31"),
+    ("blocks", -1, "blocks is -1; expected"),
+    ("hyperball", True, "weight_decay is 0.1; expected 0 with HYPERBALL"),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "said"), WRONG, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("normuon", [False, True])
+def test_numbers_out_of_range(option: str, value: Any, said: str, normuon: bool) -> None:
+    said = re.escape(said)
+    told, given = {"normuon": True} if normuon else {}, {option: value}
+    weight, other = (torch.nn.Parameter(torch.ones(4, 6)) for _ in range(2))
+    with pytest.raises(ArgumentError, match=said):
+        optim.Muon([np.ones((4, 6))], **(told | given))
+    with pytest.raises(ArgumentError, match=f"^{said}"):
+        martlet.torch.Muon([weight], **(told | given))
+    with pytest.raises(ArgumentError, match=rf"^param_groups\[0\]: {said}"):
+        martlet.torch.Muon([{"params": [weight], **given}], **told)
+    optimizer = martlet.torch.Muon([weight], **told)
+    with pytest.raises(ArgumentError, match=rf"^param_groups\[1\]: {said}"):
+        optimizer.add_param_group({"params": [other], **given})
+    adam = martlet.torch.AdamW([other])
+    with pytest.raises(ArgumentError, match=rf"^param_groups\[1\]: {said}"):
+        adam.add_param_group({"params": [weight], "algorithm": "muon", **given})
+    assert len(optimizer.param_groups) == len(adam.param_groups) == 1
+
+
+@pytest.mark.parametrize(("option", "value", "said"), WRONG, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("warm", [False, True], ids=["first step", "later step"])
+def test_numbers_that_turn_bad(option: str, value: Any, said: str, warm: bool) -> None:
+    weight = torch.nn.Parameter(torch.ones(4, 6))
+    weight.grad = torch.ones(4, 6)
+    optimizer = martlet.torch.Muon([weight], normuon=True)
+    if warm:
+        optimizer.step()
+    before = weight.detach().clone()
+    usual = optimizer.param_groups[0].get(option)
+    optimizer.param_groups[0][option] = value
+    with pytest.raises(ArgumentError, match="^" + re.escape(f"param_groups[0]: {said}")):
+        optimizer.step()
+    assert torch.equal(weight, before)
+    if usual is None:
+        del optimizer.param_groups[0][option]
+    else:
+        optimizer.param_groups[0][option] = usual
+    optimizer.step()
+    assert not torch.equal(weight, before)
 
 
 def test_16_bit_tensors_have_averages_in_float32() -> None:

@@ -191,9 +191,11 @@ def range_error(found: str, given: Mapping[str, Any], algorithm: int) -> Argumen
     name, wanted = match[1], match[2] or "expected a finite number"
     if name in ("etaminus", "etaplus"):
         return ArgumentError(f"Invalid eta values: {given['etaminus']}, {given['etaplus']}")
-    if name in _WORDS and name not in _TORCHS_OF.get(algorithm, {}):
+    shown = _shown(name, _algorithms.of(algorithm))
+    is_alone = name in LISTS["betas"] and shown == name
+    if name in _WORDS and name not in _TORCHS_OF.get(algorithm, {}) and not is_alone:
         return ArgumentError(f"Invalid {_WORDS[name]}: {given[name]}")
-    return ArgumentError(f"{_shown(name, _algorithms.of(algorithm))} is {given[name]}; {wanted}")
+    return ArgumentError(f"{shown} is {given[name]}; {wanted}")
 
 
 def _shown(name: str, kind: Algorithm) -> str:

@@ -14,7 +14,7 @@ from torch.optim import Optimizer as TorchOptimizer
 
 from martlet import _algorithms, _ffi_optimizers, _forks, _spellings
 from martlet._algorithms import Slots
-from martlet._config import Hyperparameters
+from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
 from martlet.torch.tensors import DTYPES
 
@@ -56,10 +56,12 @@ class Kind:
         self.title, self.peer, self.shows_step = title, peer, algorithm not in _algorithms.UNCOUNTED
         self.stated: set[str] = {*stated, *(inherited.stated if inherited else ())}
         self.own: Group = _SHARED | {key: value for key, value in flags.items() if key not in self.stated}
-        self.own |= _spellings.left_out(algorithm)
+        own_numbers = _spellings.left_out(algorithm)
+        self.own |= own_numbers
         self._make = make
         self.name = _algorithms.of(algorithm).name if inherited is None else title.lower()
         self.reader = _spellings.Reader(algorithm, sorted(self.stated), self.own)
+        self._own_numbers = {key: self.reader.numbers[key] for key in own_numbers}
         read = (*self.reader.numbers, *self.reader.lists, *self.reader.flags, *self.reader.choices, "differentiable")
         self._order: list[str] | None = None
         self._needed = ("params", *(key for key in read if key in self.stated and key not in self.own))
@@ -100,11 +102,21 @@ class Kind:
     def row(self, group: Group) -> Hyperparameters:
         """A parameter group's hyperparameters as plain numbers, which are checked where they are written. They may be
         any that arithmetic is defined for: torch holds those of its constructor alone to ranges, and schedules go
-        beyond them."""
+        beyond them. Numbers that torch's class does not have are in the library's ranges."""
         reader = self.reader
         flags = reader.bits(group) | _spellings.denormal_flags(group.get("flush_denormals"))
         flags |= _ffi_optimizers.WIDE_RANGES
-        return Hyperparameters(reader.kind.number, reader.values(group), flags, group.get("semantics", "torch"))
+        row = Hyperparameters(reader.kind.number, reader.values(group), flags, group.get("semantics", "torch"))
+        if not self._own_numbers.keys().isdisjoint(group):
+            self._check_own_numbers(row, group)
+        return row
+
+    def _check_own_numbers(self, row: Hyperparameters, group: Group) -> None:
+        usual = defaults(row.algorithm)
+        values = list(usual.values)
+        for place in self._own_numbers.values():
+            values[place] = row.values[place]
+        usual._replace(values=tuple(values)).check(self.reader.said(group))
 
     @cached_property
     def _not_read(self) -> frozenset[str]:
@@ -185,8 +197,8 @@ class Kind:
                 options[key] = tuple(map(_scalar, options[key]))
 
     def check_options(self, options: Group) -> None:
-        """Kinds of all options that a step reads, before it reads them."""
-        self.row(options).write(_ffi_optimizers.Config())
+        """Kinds of all options that a step reads, before it reads them, and what does not go together."""
+        self.row(options).check(self.reader.said(options))
         dtype = options.get("state_dtype")
         if dtype is not None and dtype not in DTYPES:
             raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")
