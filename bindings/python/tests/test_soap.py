@@ -66,6 +66,14 @@ def adopt(oracle: oracles.State, state: dict[str, Any]) -> None:
         ((15, 4), {"block_size": 5, "max_precond_dim": 4, "precondition_frequency": 3}),
         ((4, 18), {"block_size": 6, "max_precond_dim": 5, "precondition_frequency": 2}),
         ((12, 12), {"block_size": 4, "max_precond_dim": 3}),
+        # The last block of a side is shorter, and max_precond_dim or less; those before it are longer.
+        ((14, 4), {"block_size": 5, "max_precond_dim": 4, "precondition_frequency": 3}),
+        ((4, 14), {"block_size": 5, "max_precond_dim": 4, "precondition_frequency": 2}),
+        ((15, 4), {"block_size": 6, "max_precond_dim": 4, "precondition_frequency": 4}),
+        ((2, 7, 2), {"block_size": 6, "max_precond_dim": 5, "precondition_frequency": 3}),
+        ((15, 9), {"block_size": 6, "max_precond_dim": 5, "precondition_frequency": 2}),
+        # And where all are short enough.
+        ((11, 7), {"block_size": 4, "max_precond_dim": 4, "precondition_frequency": 3}),
         ((1, 9), {}),
         ((9, 1), {}),
         ((1, 1), {}),

@@ -27,7 +27,7 @@ def shampoo(
     momentum = matrix(corrected(s["exp_avg"], first))
     update = np.zeros_like(momentum)
     for cut, block in blocks(s, update.shape, block_size):
-        averaged(block, matrix(g)[cut], max(update.shape), shampoo_beta, share)
+        averaged(block, matrix(g)[cut], shampoo_beta, share)
         if (t - 1) % precondition_frequency == 0:
             block["roots"] = [_root(corrected(gram, shampoo_beta), eps) for gram in block["grams"]]
         update[cut] = turned(momentum[cut], *block["roots"])

@@ -14,16 +14,18 @@ def soap(
     correct_bias: bool = True,
 ) -> Array:  # fmt: skip
     """https://arxiv.org/abs/2409.11321, as nikhilvyas/SOAP has it: the first gradient only makes the bases, so that
-    none is turned by a basis of its own; the momentum is turned from basis to basis; decay comes after the step.
+    none is turned by a basis of its own; the momentum is turned from basis to basis; decay comes after the step. A side
+    has bases where none of its blocks is longer than max_precond_dim.
     """
     update = np.zeros(matrix(p).shape, LONG)
+    rows, columns = (min(block_size or side, side) <= max_precond_dim for side in update.shape)
     correction = (1 - betas[0] ** (t - 1)) / np.sqrt(1 - betas[1] ** (t - 1)) if correct_bias and t > 1 else LONG(1)
     beta = betas[1] if shampoo_beta < 0 else shampoo_beta
     for cut, block in blocks(s, update.shape, block_size):
         gradient = matrix(g)[cut]
         if t > 1:
             update[cut] = lr / correction * _adam(block, gradient, betas, eps)
-        averaged(block, gradient, max_precond_dim, beta, 1 - beta)
+        averaged(block, gradient, beta, 1 - beta, (rows, columns))
         if t == 1:
             block["bases"] = [None if gram is None else eigen(gram)[1] for gram in block["grams"]]
         elif (t - 1) % precondition_frequency == 0:
