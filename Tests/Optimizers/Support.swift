@@ -171,13 +171,13 @@ extension ArrayView {
 /// A stateless step of these parameters.
 @discardableResult
 func step(
-    _ parameters: [Parameter], _ configurations: [Configuration] = [Configuration(.adam)]
+    _ parameters: [Parameter], _ configurations: [Configuration] = [Configuration(.adam)], reduction: Reduction? = nil
 ) throws(MartletError) -> StepReport {
     defer { extendLifetime(parameters) }
     let views = parameters.map(\.view)
     return try views.withUnsafeBufferPointer { views throws(MartletError) in
         try configurations.withUnsafeBufferPointer { configurations throws(MartletError) in
-            try MartletOptimizers.step(views, configurations)
+            try MartletOptimizers.step(views, configurations, reduction: reduction)
         }
     }
 }
