@@ -27,7 +27,7 @@ FEW = ["--quick", "--only", "beale", "digits_mlp", "adam", "muon,schedule_free_a
 
 def names() -> set[str]:
     """What the library has."""
-    return {_algorithms.of(number).name for number in _algorithms.numbers()} | {"momentum"}
+    return {_algorithms.of(number).name for number in _algorithms.numbers()} | {"momentum", "hyperball", "normuon"}
 
 
 @pytest.mark.parametrize("name", SURFACES)

@@ -1,4 +1,4 @@
-"""The algorithms as a gallery runs them: all that martlet.optim has, and SGD with momentum."""
+"""The algorithms as a gallery runs them: all that martlet.optim has, and a few again with an option."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from martlet import _algorithms, optim
 
 # What the others are seen beside.
 BASELINES = ("sgd", "momentum", "rmsprop")
+# What has a name of its own with an option: that of the algorithm, and the option.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "momentum": ("sgd", {"momentum": 0.9}),
+    "hyperball": ("adamw", {"hyperball": True}),
+    "normuon": ("muon", {"normuon": True}),
+}
 
 
 class Contender(NamedTuple):
-    """An algorithm: a class of martlet.optim and what it gets beside the rate. place: among all."""
+    """An algorithm: a class of martlet.optim and what it gets beside the rate. takes_vectors: whether it does more with
+    them than another that is here; place: among all."""
 
     name: str
     kind: Callable[..., optim.Optimizer]
@@ -24,7 +31,7 @@ class Contender(NamedTuple):
 
 
 def contenders() -> dict[str, Contender]:
-    """The baselines, then the others in the library's order, by their names there.
+    """The baselines, then the others in the library's order, by their names there, each before its variants.
 
     Each has the library's defaults, but no weight decay, which would move the minimum. What steps matrices alone has
     AdamW beside it, and steps of AdamW's size, so that one rate is for both.
@@ -38,9 +45,13 @@ def contenders() -> dict[str, Contender]:
             options["weight_decay"] = 0.0
         if "adjust_lr_fn" in inspect.signature(kinds[number]).parameters:
             options["adjust_lr_fn"] = "match_rms_adamw"
-        found[algorithm.name] = Contender(algorithm.name, kinds[number], options, algorithm.takes_vectors)
-        if algorithm.name == "sgd":
-            found["momentum"] = Contender("momentum", kinds[number], {**options, "momentum": 0.9}, True)
+        plain = Contender(algorithm.name, kinds[number], options, algorithm.takes_vectors)
+        found[algorithm.name] = plain
+        for name, (base, option) in VARIANTS.items():
+            if base == algorithm.name:
+                # Of vectors no norm is kept.
+                takes_vectors = plain.takes_vectors and "hyperball" not in option
+                found[name] = Contender(name, plain.kind, {**options, **option}, takes_vectors)
     names = [*BASELINES, *(name for name in found if name not in BASELINES)]
     return {name: found[name]._replace(place=place) for place, name in enumerate(names)}
 
