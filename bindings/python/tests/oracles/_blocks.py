@@ -34,14 +34,15 @@ def blocks(s: State, shape: tuple[int, ...], size: int) -> list[tuple[Cut, State
     return list(zip(found, s["blocks"], strict=True))
 
 
-def averaged(s: State, g: Array, beta: LONG, share: LONG, sides: tuple[bool, bool] = (True, True)) -> list[Array | None]:
+def averaged(
+    s: State, g: Array, beta: LONG, share: LONG, sides: tuple[bool, bool] = (True, True)
+) -> list[Array | None]:
     """Takes the Gram matrices of a gradient, of its rows and of its columns, into the block's: beta of the old, and a
     share of the new; None for a side that has none."""
     grams = [x @ x.T if has_one else None for x, has_one in zip((g, g.T), sides, strict=True)]
     zeros = [None if gram is None else np.zeros_like(gram) for gram in grams]
     s["grams"] = [
-        None if new is None else beta * old + share * new
-        for old, new in zip(s.get("grams", zeros), grams, strict=True)
+        None if new is None else beta * old + share * new for old, new in zip(s.get("grams", zeros), grams, strict=True)
     ]
     found: list[Array | None] = s["grams"]
     return found
