@@ -78,6 +78,8 @@ extension ProductPlan {
             acrossColumns *= 2
         }
         let columnCut = cut(columns, into: acrossColumns)
+        // One thread has nobody to share rows with.
+        if threads == 1 { return (Cut(rows, by: rows), columnCut) }
         // Each piece reads its columns of the right factor again, so it takes some rows; an even number of pieces, though
         // it be one too many, since two threads are the fewest that share.
         let mostAcross = readsMuch ? rows / leastRows : rows >= 16 ? max(rows / 32, 2) : 1

@@ -171,13 +171,9 @@ package struct InverseRoots: BitwiseCopyable {
                 right: Factor(base: average(), rowStride: stride, columnStride: 1), out: c, outStride: stride))
         let values = unsafe UnsafeMutableRawPointer(memory).assumingMemoryBound(to: Double.self)
         for row in unsafe 0..<size {
-            var total = 0.0
-            for column in unsafe row * stride..<row * stride + size {
-                unsafe total += Double(b[column]) * Double(c[column])
-            }
+            unsafe values[row] = dot(b + row * stride, c + row * stride)
             // An average that has left fp32's range leaves the basis as it is.
-            if !total.isFinite { return }
-            unsafe values[row] = total
+            if unsafe !values[row].isFinite { return }
         }
         unsafe sort(by: values)
         for row in unsafe 0..<size { unsafe (a + row * stride).update(from: c + order[row] * stride, count: stride) }
@@ -186,6 +182,19 @@ package struct InverseRoots: BitwiseCopyable {
         unsafe reflections.factor(to: b)
         for row in unsafe 0..<size { unsafe (c + order[row] * stride).update(from: b + row * stride, count: stride) }
         unsafe store(c, to: eigenbasis, turns: true)
+    }
+
+    /// The sum of the products of two rows, behind which are zeros.
+    private func dot(_ one: UnsafePointer<Float>, _ other: UnsafePointer<Float>) -> Double {
+        var (sums, more) = (SIMD4<Double>.zero, SIMD4<Double>.zero)
+        func lanes(_ row: UnsafePointer<Float>, _ place: Int) -> SIMD4<Double> {
+            unsafe SIMD4<Double>(SIMD4(row[place], row[place + 1], row[place + 2], row[place + 3]))
+        }
+        for place in unsafe Swift.stride(from: 0, to: stride, by: 8) {
+            unsafe sums += lanes(one, place) * lanes(other, place)
+            unsafe more += lanes(one, place + 4) * lanes(other, place + 4)
+        }
+        return (sums + more).sum()
     }
 
     /// Puts rows into the order of their values, the largest first; they usually are in it.

@@ -53,6 +53,18 @@ import Testing
         }
     }
 
+    /// Each piece of rows would copy the right factor anew.
+    @Test func oneThreadTakesAllRows() {
+        for rows in Self.sizes {
+            for columns in Self.sizes {
+                for inner in [1, 32, 300, 3000] {
+                    let plan = Self.plan(rows: rows, inner: inner, columns: columns, threads: 1)
+                    #expect(plan.rows.pieces == 1, "\(rows) x \(inner) x \(columns)")
+                }
+            }
+        }
+    }
+
     @Test func sumsAreCutBetweenBlocksAndFitIntoMemory() {
         for rows in Self.sizes {
             for columns in Self.sizes {
