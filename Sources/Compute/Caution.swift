@@ -52,13 +52,16 @@ extension PassPiece {
         guard let caution = unsafe item.pointee.caution else { return }
         let type = unsafe block.run.isDouble ? ElementType.fp64 : .fp32
         let updates = unsafe Operand(base: block.columnFactors, type: type)
+        // Several rows lie one behind the other, and what is left for them too.
         var masked = unsafe block
+        unsafe masked.run.count *= block.rows
+        unsafe masked.rows = 1
         unsafe masked.run.arrays[Run.state] = unsafe updates
         unsafe masked.run.arrayCount = Run.state + 1
         unsafe masked.columnFactors = gradients
         let made = unsafe pass != .caution || caution.rule != nil
         if made {
-            unsafe updates.base.initializeMemory(as: UInt8.self, repeating: 0, count: block.run.count * type.size)
+            unsafe updates.base.initializeMemory(as: UInt8.self, repeating: 0, count: masked.run.count * type.size)
             if caution.addsDecay { unsafe mask(&masked, caution) }
             var maker = unsafe block
             unsafe maker.run.arrays[Run.value] = unsafe updates

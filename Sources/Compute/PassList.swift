@@ -5,7 +5,7 @@ import MartletPlatform
 
 /// The passes of an algorithm, in order.
 package struct Passes: RandomAccessCollection {
-    private var list = InlineArray<5, Pass>(repeating: .adafactorSums)
+    private var list = InlineArray<6, Pass>(repeating: .adafactorSums)
     package private(set) var endIndex = 0
 
     package init(_ passes: Pass...) {
@@ -231,11 +231,10 @@ package struct Passes: RandomAccessCollection {
             unsafe part.rowSums += columnTile * grid.matrices * grid.rows + row
             unsafe part.columnSums += (matrix * grid.rowTiles + rowTile) * grid.columns + column
             unsafe part.rowFactors += row
-            unsafe part.columnFactors += (matrix * grid.columns + column) * numberSize
-            if unsafe pass.sumsGrid {
-                unsafe part.rowSums.update(repeating: 0, count: tile.rows.count)
-                unsafe part.columnSums.update(repeating: 0, count: tile.columns.count)
-            }
+            unsafe part.columnFactors +=
+                (matrix * grid.columns + tile.rows.lowerBound * part.factorStride + column) * numberSize
+            if unsafe pass.sumsRows { unsafe part.rowSums.update(repeating: 0, count: tile.rows.count) }
+            if unsafe pass.sumsColumns { unsafe part.columnSums.update(repeating: 0, count: tile.columns.count) }
             let first = row * grid.columns + column
             if let gathered = unsafe gathered, unsafe makesUpdates || item.pointee.layout != nil {
                 unsafe runBlocks(
@@ -318,11 +317,10 @@ package struct Passes: RandomAccessCollection {
                 }
                 unsafe part.run.count = width
                 unsafe part.rows = height
-                unsafe part.rowStride = width
                 unsafe part.rowSums += row
                 unsafe part.columnSums += column
                 unsafe part.rowFactors += row
-                unsafe part.columnFactors += column * (part.run.isDouble ? 8 : 4)
+                unsafe part.columnFactors += (row * part.factorStride + column) * (part.run.isDouble ? 8 : 4)
                 if unsafe makesUpdates {
                     unsafe makeUpdates(part, gradients: gathered + Run.capacity * PassPiece.blockBytes)
                 } else {

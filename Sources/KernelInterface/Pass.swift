@@ -16,29 +16,31 @@ package enum Pass: CaseIterable {
     case shampooAverage, shampooGraft
     case prodigyAverages, prodigyUpdate
     case marsNorm, marsUpdate
+    case adamMiniAverage, adamMiniFactors, adamMiniUpdate
     case caution
     case hyperballNorms, hyperballMove, hyperballUpdate
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
     /// `GridPart` each).
-    package var isWhole: Bool { self == .adafactorFactors }
+    package var isWhole: Bool { self == .adafactorFactors || self == .adamMiniFactors }
 
     /// Whether it works on several whole matrices at a time, which are small, and on their slots of rows and columns.
     package var takesMatrices: Bool { self == .adafactorSmallSums || self == .adafactorSmallUpdate }
 
-    /// Whether it sums by row and by column.
-    package var sumsGrid: Bool { self == .adafactorSums }
+    /// Whether it sums by row, and whether by column too.
+    package var sumsRows: Bool { self == .adafactorSums || self == .adamMiniAverage }
+    package var sumsColumns: Bool { self == .adafactorSums }
 
     /// Whether it writes the value or slots of elements.
     package var writesElements: Bool {
         switch self {
         case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms,
-            .marsNorm, .matrixGradient, .matrixNorm, .hyperballNorms, .hyperballMove:
+            .marsNorm, .adamMiniFactors, .matrixGradient, .matrixNorm, .hyperballNorms, .hyperballMove:
             false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
             .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .matrixUpdate,
-            .prodigyAverages, .prodigyUpdate, .marsUpdate, .soapAverages, .soapUpdate, .soapMoment,
-            .shampooAverage, .shampooGraft, .caution, .hyperballUpdate:
+            .prodigyAverages, .prodigyUpdate, .marsUpdate, .adamMiniAverage, .adamMiniUpdate, .soapAverages, .soapUpdate,
+            .soapMoment, .shampooAverage, .shampooGraft, .caution, .hyperballUpdate:
             true
         }
     }
@@ -148,22 +150,36 @@ package struct Grid: BitwiseCopyable {
 
     /// `sumCount` for each tile.
     package var sums: UnsafeMutablePointer<Double>
-    /// One for each row of each matrix; the same again for each further tile along a row.
+    /// One for each row of each matrix; the same again for each further tile along a row. What a pass works out of them may
+    /// take their places.
     package var rowSums: UnsafeMutablePointer<Double>
     /// One for each column, for each tile along the columns of a matrix, for each matrix.
     package var columnSums: UnsafeMutablePointer<Double>
     /// One for each row of each matrix.
     package var rowFactors: UnsafeMutablePointer<Double>
-    /// One for each column of each matrix.
+    /// One for each column of each matrix, or one for each element.
     package var columnFactors: UnsafeMutableRawPointer
+    /// From those of one row to those of the next.
+    package var factorStride: Int
 
     /// What a parameter's passes leave for one another beside the sums over all elements.
     package enum Kind {
         case sums
-        /// Factors of rows and columns, of which those of columns have so many bytes.
+        /// Factors, of so many bytes for each element, of a parameter of one row.
         case factors(bytes: Int)
+        /// Sums by row, and factors of so many bytes for each element; 0: none.
+        case rows(bytes: Int)
         /// Factors, and sums by row and by column.
         case grid
+
+        /// Whether there is a number for each element.
+        package var hasElements: Bool {
+            switch self {
+            case .sums, .grid: false
+            case .factors: true
+            case .rows(let bytes): bytes > 0
+            }
+        }
     }
 
     /// Bytes for a parameter.
@@ -181,9 +197,12 @@ package struct Grid: BitwiseCopyable {
         if case .sums = kind { return (0, 0, 0, 0, end) }
         let (rows, columns) = (grid.matrices * grid.rows, grid.matrices * grid.columns)
         let rowFactors = take(rows)
-        if case .factors(let bytes) = kind {
-            let columnFactors = take((columns * bytes + 7) / 8)
-            return (0, 0, rowFactors, columnFactors, end)
+        switch kind {
+        case .factors(let bytes): return (0, 0, rowFactors, take((grid.count * bytes + 7) / 8), end)
+        case .rows(let bytes):
+            let columnFactors = take((grid.count * bytes + 7) / 8)
+            return (take(rows * grid.columnTiles), 0, rowFactors, columnFactors, end)
+        case .sums, .grid: break
         }
         let columnFactors = take(columns)
         let rowSums = take(rows * grid.columnTiles)
@@ -199,6 +218,7 @@ package struct Grid: BitwiseCopyable {
         unsafe columnSums = (memory + offsets.columnSums).assumingMemoryBound(to: Double.self)
         unsafe rowFactors = (memory + offsets.rowFactors).assumingMemoryBound(to: Double.self)
         unsafe columnFactors = memory + offsets.columnFactors
+        unsafe factorStride = kind.hasElements ? grid.columns : 0
     }
 }
 
@@ -233,6 +253,7 @@ package struct Grid: BitwiseCopyable {
     package var columnState: Operand
     /// Elements from one row to the next, in every array.
     package var rowStride: Int
+    package var factorStride: Int
     /// Sums are added to: two over all elements, one for each row, one for each column.
     package var sums: UnsafeMutablePointer<Double>
     package var rowSums: UnsafeMutablePointer<Double>
@@ -246,6 +267,7 @@ package struct Grid: BitwiseCopyable {
         unsafe rowState = unsafe tensor.rowState
         unsafe columnState = unsafe tensor.columnState
         unsafe rowStride = unsafe tensor.grid.columns
+        unsafe factorStride = unsafe tensor.memory.factorStride
         unsafe sums = unsafe tensor.memory.sums
         unsafe rowSums = unsafe tensor.memory.rowSums
         unsafe columnSums = unsafe tensor.memory.columnSums

@@ -37,6 +37,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     case mars = 29
     case soap = 30
     case shampoo = 31
+    case adamMini = 32
 
     private var definition: any AlgorithmDefinition.Type {
         switch self {
@@ -71,6 +72,7 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
         case .mars: MARS.self
         case .soap: SOAP.self
         case .shampoo: Shampoo.self
+        case .adamMini: AdamMini.self
         }
     }
 
@@ -124,8 +126,8 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     var seesMatrices: Bool { definition.seesMatrices }
 
     /// How its passes see a parameter.
-    func shape(_ shape: ParameterShape) -> ParameterShape {
-        seesMatrices ? shape : ParameterShape(count: shape.count)
+    func shape(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> ParameterShape {
+        unsafe definition.seen(shape, memory)
     }
 
     /// How many of its scalars, the first ones, all parameters of a step have alike.

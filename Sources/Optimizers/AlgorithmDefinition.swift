@@ -16,6 +16,7 @@ protocol AlgorithmDefinition {
     static func passes(_ shape: ParameterShape, _ coefficients: Coefficients) -> Passes
     /// Whether its passes see a parameter as matrices of its last two dimensions, and not as one row.
     static var seesMatrices: Bool { get }
+    static func seen(_ shape: ParameterShape, _ coefficients: Coefficients) -> ParameterShape
     /// What a pass needs to know of those before it.
     static func prepare(_ pass: PassStart, _ coefficients: inout Coefficients, _ terms: inout RunTerms)
     /// How many of its scalars, the first ones, all parameters of a step have alike: before each pass every parameter
@@ -63,6 +64,7 @@ protocol AlgorithmDefinition {
     ) -> Coefficients
     static func prepareCoefficients(_ pass: PassStart, _ memory: UnsafeMutableRawPointer)
     static func passes(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> Passes
+    static func seen(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> ParameterShape
     static func matrixWork(_ parameter: MatrixParameter, _ memory: UnsafeMutableRawPointer) -> MatrixWork?
     static func joinCoefficients(
         _ pass: PassStart, _ memory: UnsafeMutableRawPointer, _ shared: inout SharedScalars)
@@ -124,6 +126,9 @@ extension AlgorithmDefinition {
     static func passes(_ shape: ParameterShape) -> Passes { Passes() }
     static func passes(_ shape: ParameterShape, _ coefficients: Coefficients) -> Passes { passes(shape) }
     static var seesMatrices: Bool { false }
+    static func seen(_ shape: ParameterShape, _ coefficients: Coefficients) -> ParameterShape {
+        seesMatrices ? shape : ParameterShape(count: shape.count)
+    }
     static var sharedScalars: Int { 0 }
     static func join(_ pass: PassStart, _ coefficients: Coefficients, _ shared: inout SharedScalars) {}
     static func settle(_ pass: PassStart, _ coefficients: Coefficients, _ shared: inout SharedScalars) {}
@@ -166,6 +171,11 @@ extension AlgorithmDefinition {
     static func matrixWork(_ parameter: MatrixParameter, _ memory: UnsafeMutableRawPointer) -> MatrixWork? {
         let place = unsafe memory + StepCoefficients.ruleOffset
         return unsafe matrixWork(parameter, place.load(as: Coefficients.self))
+    }
+
+    static func seen(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> ParameterShape {
+        let place = unsafe memory + StepCoefficients.ruleOffset
+        return unsafe seen(shape, place.load(as: Coefficients.self))
     }
 
     static func passes(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> Passes {

@@ -74,6 +74,15 @@ public struct ParameterShape: Sendable {
         (matrices, self.rows, self.columns) = count == 0 ? (0, 0, 0) : (count / (rows * columns), rows, columns)
     }
 
+    /// How many blocks of so many of its first indices it has; 0: all are one.
+    func blockCount(of size: Int) -> Int { size == 0 ? min(leading, 1) : (leading + size - 1) / size }
+
+    /// One matrix with a row for each such block, which it has whole ones of.
+    func rowForEachBlock(of size: Int) -> ParameterShape {
+        let blocks = max(blockCount(of: size), 1)
+        return ParameterShape(count: count, isMatrix: true, leading: blocks, rows: blocks, columns: count / blocks)
+    }
+
     var grid: Grid { Grid(matrices: matrices, rows: rows, columns: columns) }
 
     /// Whether it has matrices that are too large for blocks of whole ones.

@@ -23,6 +23,8 @@ public struct Slot: Sendable {
         case columnSquares = 6
         /// One for each row of a parameter that is seen so, in fp32 or fp64.
         case leading = 7
+        /// One for each block of first indices, in fp32 or fp64.
+        case blocks = 8
     }
 
     /// The name in files and state_dicts.
@@ -30,12 +32,13 @@ public struct Slot: Sendable {
     public var kind: Kind
     /// What a scalar counts as at the first step where it holds 0.
     var start = 0.0
-    /// The longest block of a side that has squares, and the longest block that there is; 0: a side is one.
+    /// The longest block of a side that has squares, and the longest block that there is; 0: a side is one. That of first
+    /// indices likewise.
     var most = 0
     var block = 0
 
     /// Whether it is of a matrix's sides, whose slots are in fp64 or fp32, as scalars are.
-    private var isOfSides: Bool { kind == .rowSquares || kind == .columnSquares || kind == .leading }
+    private var isOfSides: Bool { kind == .rowSquares || kind == .columnSquares || kind == .leading || kind == .blocks }
 
     /// Whether it may be stored so.
     func takes(_ type: ElementType) -> Bool {
@@ -60,6 +63,7 @@ public struct Slot: Sendable {
         case .vector: shape.isMatrix ? 0 : shape.count
         case .rowSquares, .columnSquares: squares(of: shape)
         case .leading: shape.isMatrix && shape.count > 0 ? shape.leading : 0
+        case .blocks: shape.blockCount(of: block)
         }
     }
 
@@ -84,7 +88,7 @@ public struct Slot: Sendable {
 
     private func exists(isMatrix: Bool) -> Bool {
         switch kind {
-        case .elements, .scalar: true
+        case .elements, .scalar, .blocks: true
         case .rows, .columns, .rowSquares, .columnSquares, .leading: isMatrix
         case .vector: !isMatrix
         }
@@ -105,6 +109,7 @@ public struct Slot: Sendable {
             let side = kind == .rowSquares ? sizes[0] : sizes.dropFirst().reduce(1, *)
             own = side < 1 << 31 && count == side * side ? [side, side] : [count]
         case .leading: own = [sizes[0], 1]
+        case .blocks: own = [count(for: ParameterShape(sizes: sizes))]
         }
         return own
     }

@@ -72,17 +72,20 @@ import MartletPlatform
             else { return unsafe run.arrays[Run.value] }
             return unsafe Operand(base: base, type: parameter.state.span[index + next].type)
         }
-        let shape = algorithm.shape(given)
+        let shape = unsafe algorithm.shape(given, coefficients)
         let matrices = unsafe algorithm.matrixWork(
             MatrixParameter(
                 shape: given, isDouble: run.isDouble,
                 rowSquares: (slot(.rowSquares), slot(.rowSquares, next: 1)),
                 columnSquares: (slot(.columnSquares), slot(.columnSquares, next: 1)), leading: slot(.leading)),
             coefficients)
-        let kind: GridMemory.Kind =
-            unsafe matrices != nil || change.isAny
-            ? .factors(bytes: run.isDouble ? 8 : 4) : shape.hasLargeMatrices ? .grid : .sums
         let passes = unsafe algorithm.passes(shape, coefficients)
+        let numberSize = unsafe run.isDouble ? 8 : 4
+        let kind: GridMemory.Kind =
+            passes.contains { $0.sumsRows && !$0.sumsColumns }
+            ? .rows(bytes: change.isAny ? numberSize : 0)
+            : unsafe matrices != nil || change.isAny
+                ? .factors(bytes: numberSize) : shape.hasLargeMatrices ? .grid : .sums
         let isMade = passes.last != .matrixUpdate
         let owner = unsafe Owner(
             algorithm: algorithm, place: place, shape: shape, parameter: given, memory: kind,
@@ -90,8 +93,9 @@ import MartletPlatform
             matrices: matrices, scalars: scalars)
         unsafe (owners + list.count).initialize(to: owner)
         unsafe hasMatrices = unsafe hasMatrices || matrices != nil
-        if case .factors = kind { unsafe takesTurns = unsafe takesTurns || algorithm.sharedScalars == 0 }
+        if kind.hasElements { unsafe takesTurns = unsafe takesTurns || algorithm.sharedScalars == 0 }
         if algorithm.sharedScalars > 0 { unsafe sharing |= 1 << UInt64(algorithm.rawValue) }
+        let ofRows = unsafe slot(slots.contains { $0.kind == .blocks } ? .blocks : .rows)
         // Where the sums lie is settled once all parameters are known.
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(
@@ -99,7 +103,7 @@ import MartletPlatform
                 passes: change.isAny
                     ? passes.changed(masks: change.masks, keepsNorm: change.sphereRate != nil) : passes,
                 tensor: GridTensor(
-                    grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
+                    grid: shape.grid, run: run, memory: memory, rowState: ofRows, columnState: slot(.columns)),
                 coefficients: coefficients, mode: group.pointee.mode, layout: layout,
                 caution: change.masks || change.isAny && isMade
                     ? Caution(rule: algorithm.rule, masks: change.masks) : nil,
@@ -221,7 +225,9 @@ import MartletPlatform
             let owner = unsafe owners[index]
             let memory = unsafe GridMemory(place, owner.shape.grid, owner.memory)
             unsafe list[index].tensor.memory = unsafe memory
-            if case .factors = unsafe owner.memory { unsafe memory.rowFactors.pointee = 1 }
+            if unsafe owner.memory.hasElements {
+                unsafe memory.rowFactors.update(repeating: 1, count: owner.shape.matrices * owner.shape.rows)
+            }
             if let own = unsafe owner.matrices {
                 let placed = unsafe own.placed(
                     numbers: memory.columnFactors, memory: place + owner.sumByteCount, mode: list[index].mode)

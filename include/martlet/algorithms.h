@@ -148,6 +148,11 @@ extern "C" {
  *           p <- (1 - lr weight_decay) p - lr m / c1 / (sqrt(v / c2) + eps). Decay is decoupled always; a norm that is
  *           NaN clips nothing, and one that is infinite leaves 0 of c. Yuan, Liu, Wu, Zhou, Gu: MARS. arXiv:2411.10438,
  *           algorithm 2, its approximate form
+ * Adam-mini [exp_avg m, exp_avg_mean_sq v: one for each block of block_size first indices, 1 by default, and with 0 one in
+ *           all] m as Adam's;  v <- v + (1 - beta2) (mean of g^2 over the block - v), the sum in fp64, in an order that the
+ *           sizes alone decide;  p <- (1 - lr weight_decay) p - lr / c1 m / (sqrt(v / c2) + eps). Decay is decoupled
+ *           always. With a block_size of 1 rows of a matrix have a number each, and so have elements of a vector. Zhang
+ *           et al.: Adam-mini: use fewer learning rates to gain more. arXiv:2406.16793, algorithm 1
  * SOAP      [exp_avg m, exp_avg_sq v; gram_rows L, basis_rows Q; gram_columns R, basis_columns P] for parameters of two
  *           dimensions or more, of which all but the first are a row; with a block_size, each block of so many rows and
  *           columns is a matrix of its own. The first step makes Q and P of the eigenvectors of L and R, that of the
@@ -207,6 +212,7 @@ extern "C" {
 #define MARTLET_MARS 29
 #define MARTLET_SOAP 30
 #define MARTLET_SHAMPOO 31
+#define MARTLET_ADAM_MINI 32
 
 /* Whose convention is followed where libraries differ. TORCH: as written above. One that says nothing of an
  * algorithm is an ARGUMENT error. Defaults of hyperparameters are those of torch, or of the algorithm's own code,
@@ -390,7 +396,8 @@ typedef struct martlet_config {
     double blocks;                    /* matrices one above the other in a parameter, a whole number, 1 to 2^31 */
     double precondition_frequency;    /* steps from one refresh to the next, a whole number, 1 to 2^31 */
     double max_precond_dim;           /* the longest side that has a factor, a whole number, 0 to 2^31 */
-    double block_size;                /* the longest side of a block, a whole number to 2^31; 0: sides are not cut */
+    double block_size;                /* the longest side of a block, a whole number to 2^31; 0: sides are not cut. Adam-mini: the
+                                         first indices of a block, of which a parameter's are a multiple */
     double lookahead_steps;           /* from one look back to the next, a whole number to 2^31; 0: none. Every algorithm */
     double lookahead_alpha;           /* how far slow weights go, 0 to 1; unread without lookahead_steps. Every algorithm */
 } martlet_config;
@@ -410,6 +417,8 @@ typedef struct martlet_config {
 #define MARTLET_SLOT_COLUMN_SQUARES 6
 /* One for each of value's first size, in fp32 or fp64. */
 #define MARTLET_SLOT_LEADING 7
+/* One for each block of so many of value's first indices, which all values have, in fp32 or fp64. */
+#define MARTLET_SLOT_BLOCKS 8
 
 /* A piece of a parameter's state. */
 typedef struct martlet_slot {

@@ -57,7 +57,7 @@ typedef int32_t (*martlet_reduce)(void *context, double *sums, int64_t count);
  * cut they do not depend on threads or layout; for another they differ by roundings of fp64, in which the step's norms and
  * shares then differ. With one process, or a reduce that does nothing, it is martlet_step to the bit.
  *
- * Fails as martlet_step does, with ARGUMENT for ADAFACTOR, MUON, SOAP and SHAMPOO, which see matrices, and with STOPPED where reduce does
+ * Fails as martlet_step does, with ARGUMENT for ADAFACTOR, MUON, SOAP, SHAMPOO and ADAM_MINI, which see matrices, and with STOPPED where reduce does
  * not return 0: counters, scalars and parameters of other algorithms are then as before, while those of the above, and
  * their moments, may be partly stepped, and are to be put back by the caller. Since 0.1. */
 martlet_status martlet_step_sharded(martlet_report *out_report, const martlet_parameter *parameters, int64_t count,

@@ -181,6 +181,13 @@ private func loop<Rule: PassRule, IsNative: Switch>(
     let scale = AnyTerms<Value>(value(at: coefficients)).gradientScale
     let rule = made(Rule.self, coefficients)
     let rowFactor = Value(call.pointee.row)
+    // Short rows lie in a block together, so that what is of a row alone is there for each element.
+    let takesFactors = Rule.usesFactors || Rule.usesRows && call.pointee.shape.usesFactors
+    let leavesSquares = Rule.sumsGrid || Rule.sumsRows && call.pointee.shape.sumsGrid
+    @inline(__always)
+    func factor(_ index: Int) -> Value {
+        takesFactors ? rowFactor * Value(Value.native, in: columnFactors, at: index) : rowFactor
+    }
     var sums = value(at: running) as RunningSums
     var index = 0
     while index < count {
@@ -191,7 +198,7 @@ private func loop<Rule: PassRule, IsNative: Switch>(
             value: Rule.readsValue ? load(0, index) : Value(0),
             gradient: Rule.readsGradient ? load(1, index) * scale : Value(0),
             first: slot(0, index), second: slot(1, index), third: slot(2, index), fourth: slot(3, index),
-            factor: Rule.usesFactors ? rowFactor * Value(Value.native, in: columnFactors, at: index) : Value(0))
+            factor: Rule.usesFactors || Rule.usesRows ? factor(index) : Value(0))
         rule.update(&place)
         if Rule.writesValue { store(place.value, 0, index) }
         let written = rule.writtenSlots
@@ -204,10 +211,8 @@ private func loop<Rule: PassRule, IsNative: Switch>(
             place.square = keep(valid, place.square)
             place.sums = (keep(valid, place.sums.0), keep(valid, place.sums.1))
         }
-        if Rule.sumsGrid {
-            sums.row += place.square
-            write(read(columnSums + index * 8) + place.square, to: columnSums + index * 8)
-        }
+        if Rule.sumsRows { sums.row += place.square }
+        if leavesSquares { write(read(columnSums + index * 8) + place.square, to: columnSums + index * 8) }
         if Rule.sumCount > 0 { sums.first += place.sums.0 }
         if Rule.sumCount > 1 { sums.second += place.sums.1 }
         index += grain

@@ -16,8 +16,10 @@ struct PassShape {
     var reads = 0
     var writes = 0
     var sumsGrid = false
+    var sumsRows = false
     var sumCount = 0
     var usesFactors = false
+    var usesRows = false
     var leavesFactors = false
     var rowScale = 1.0
 
@@ -30,8 +32,10 @@ struct PassShape {
         reads = (Rule.readsValue ? 1 : 0) | (Rule.readsGradient ? 2 : 0) | ((1 << Rule.slotCount) - 1) << 2
         writes = (Rule.writesValue ? 1 : 0) | ((1 << rule.writtenSlots) - 1) << 2
         sumsGrid = Rule.sumsGrid
+        sumsRows = Rule.sumsRows
         sumCount = Rule.sumCount
         usesFactors = Rule.usesFactors
+        usesRows = Rule.usesRows
         leavesFactors = Rule.leavesFactors
         rowScale = rule.rowScale
     }

@@ -34,12 +34,14 @@ protocol PassRule {
     /// by row they are two at most.
     static var slotCount: Int { get }
     var writtenSlots: Int { get }
-    /// Whether it adds up by row and by column.
+    /// Whether it adds up by row and by column, or by row alone.
     static var sumsGrid: Bool { get }
+    static var sumsRows: Bool { get }
     /// How many sums over all elements it has.
     static var sumCount: Int { get }
-    /// Whether it takes what earlier passes left for rows and columns.
+    /// Whether it takes what earlier passes left for rows and columns, or what became of the rows' sums alone.
     static var usesFactors: Bool { get }
+    static var usesRows: Bool { get }
     /// Whether it leaves a number for each element, in the type computed in, where others have the sums of columns.
     static var leavesFactors: Bool { get }
     /// What the rows' numbers are multiplied by.
@@ -59,9 +61,13 @@ extension PassRule {
     @inline(__always)
     static var sumsGrid: Bool { false }
     @inline(__always)
+    static var sumsRows: Bool { sumsGrid }
+    @inline(__always)
     static var sumCount: Int { 0 }
     @inline(__always)
     static var usesFactors: Bool { false }
+    @inline(__always)
+    static var usesRows: Bool { false }
     @inline(__always)
     static var leavesFactors: Bool { false }
     @inline(__always)

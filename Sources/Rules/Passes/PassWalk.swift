@@ -13,7 +13,7 @@ func walkPart(_ loop: PassLoop, _ part: UnsafeRawPointer, _ coefficients: Unsafe
         withUnsafeMutablePointer(to: &call) { call in
             let shape = call.pointee.shape
             let isShort = columns <= Grid.mostOfShortRow && columns == part.pointee.rowStride
-            if isShort && !shape.leavesFactors && (shape.sumsGrid || shape.usesFactors) {
+            if isShort && !shape.leavesFactors && (shape.sumsRows || shape.usesFactors || shape.usesRows) {
                 walkShortRows(loop, call, part, coefficients)
             } else {
                 walkRows(loop, call, part, coefficients)
@@ -33,16 +33,18 @@ private func walkRows(
     let shape = call.pointee.shape
     for row in 0..<part.rows {
         if shape.usesFactors { call.pointee.row = value(at: part.rowFactors + row) * shape.rowScale }
+        if shape.usesRows { call.pointee.row = value(at: part.rowSums + row) }
+        let factors = part.columnFactors + row * part.factorStride * numberSize
         var column = 0
         while column < columns {
             let count = min(Grid.blockCount, columns - column)
             advance(call, part.run, by: row * part.rowStride + column)
-            call.pointee.columnFactors = UnsafeRawPointer(part.columnFactors + column * numberSize)
+            call.pointee.columnFactors = UnsafeRawPointer(factors + column * numberSize)
             call.pointee.columnSums =
                 shape.leavesFactors
-                ? part.columnFactors + column * numberSize : UnsafeMutableRawPointer(part.columnSums + column)
+                ? factors + column * numberSize : UnsafeMutableRawPointer(part.columnSums + column)
             block(loop, call, coefficients, count)
-            if shape.sumsGrid { addTo(part.rowSums + row, sum(call.pointee.running.pointee.row)) }
+            if shape.sumsRows { addTo(part.rowSums + row, sum(call.pointee.running.pointee.row)) }
             addUp(call, part)
             column += count
         }
@@ -72,7 +74,7 @@ private func addUp(_ call: UnsafeMutablePointer<PassCall>, _ part: GridPart) {
 }
 
 /// The same for short rows, which lie one behind the other: squares go into scratch, from which they are added up by row
-/// and by column, and factors come from there, multiplied out.
+/// and by column, and factors come from there, multiplied out. What is of a row alone is there for each element too.
 @inline(never)
 private func walkShortRows(
     _ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ part: UnsafePointer<GridPart>,
@@ -82,6 +84,8 @@ private func walkShortRows(
     let columns = part.run.count
     let together = Grid.smallCount / columns
     let shape = call.pointee.shape
+    call.pointee.shape.sumsGrid = shape.sumsRows
+    call.pointee.shape.usesFactors = shape.usesFactors || shape.usesRows
     var scratch = PassScratch()
     scratch.withAddress { elements in
         call.pointee.columnFactors = UnsafeRawPointer(elements)
@@ -90,31 +94,28 @@ private func walkShortRows(
         while row < part.rows {
             let rows = min(together, part.rows - row)
             advance(call, part.run, by: row * columns)
-            if shape.sumsGrid { clearDoubles(elements, count: rows * columns) }
-            if shape.usesFactors {
-                let factors = part.rowFactors + row
+            if shape.sumsRows { clearDoubles(elements, count: rows * columns) }
+            if shape.usesFactors || shape.usesRows {
                 let scratch = elements + PassScratch.stride
                 if part.run.isDouble {
-                    multiply(
-                        DoubleLanes.self, factors, rows, shape.rowScale, part.columnFactors, columns, elements, scratch)
+                    multiply(DoubleLanes.self, part, row, rows, shape, elements, scratch)
                 } else {
-                    multiply(
-                        FloatLanes.self, factors, rows, shape.rowScale, part.columnFactors, columns, elements, scratch)
+                    multiply(FloatLanes.self, part, row, rows, shape, elements, scratch)
                 }
             }
             block(loop, call, coefficients, rows * columns)
-            if shape.sumsGrid { addUp(elements, rows, columns, part.rowSums + row, part.columnSums) }
+            if shape.sumsRows { addUp(elements, rows, columns, part.rowSums + row, shape.sumsGrid ? part.columnSums : nil) }
             addUp(call, part)
             row += rows
         }
     }
 }
 
-/// Adds numbers to the sums of their rows and columns.
+/// Adds numbers to the sums of their rows and, where there are any, columns.
 @inline(__always)
 private func addUp(
     _ numbers: UnsafeRawPointer, _ rows: Int, _ columns: Int, _ rowSums: UnsafeMutablePointer<Double>,
-    _ columnSums: UnsafeMutablePointer<Double>
+    _ columnSums: UnsafeMutablePointer<Double>?
 ) {
     var place = numbers
     for row in 0..<rows {
@@ -122,32 +123,35 @@ private func addUp(
         for column in 0..<columns {
             let number: Double = value(at: place)
             total += number
-            addTo(columnSums + column, number)
+            if let columnSums { addTo(columnSums + column, number) }
             place += 8
         }
         addTo(rowSums + row, total)
     }
 }
 
-/// The products of the rows' factors, times a scale, and the columns'.
+/// The products of the factors of some rows, times a scale, and of the columns'; or, without these, what became of the rows' sums.
 @inline(__always)
 private func multiply<Value: Lanes>(
-    _ type: Value.Type, _ rowFactors: UnsafePointer<Double>, _ rows: Int, _ scale: Double,
-    _ columnFactors: UnsafeRawPointer, _ columns: Int, _ elements: UnsafeMutableRawPointer,
-    _ scratch: UnsafeMutableRawPointer
+    _ type: Value.Type, _ part: GridPart, _ first: Int, _ rows: Int, _ shape: PassShape,
+    _ elements: UnsafeMutableRawPointer, _ scratch: UnsafeMutableRawPointer
 ) {
     typealias Number = Value.Number
     let size = MemoryLayout<Number>.stride
+    let columns = part.run.count
+    let rowFactors = shape.usesFactors ? part.rowFactors : UnsafePointer(part.rowSums)
+    let scale = DoubleLanes(shape.usesFactors ? shape.rowScale : 1)
     var index = 0
     while index < rows {
-        (DoubleLanes(lanes: read(rowFactors + index)) * DoubleLanes(scale)).store(Value.native, in: scratch, at: index)
+        (DoubleLanes(lanes: read(rowFactors + first + index)) * scale).store(Value.native, in: scratch, at: index)
         index += grain
     }
     var element = elements
     for row in 0..<rows {
         let ofRow: Number = value(at: scratch + row * size)
+        let ofColumns = part.columnFactors + (first + row) * part.factorStride * size
         for column in 0..<columns {
-            put(ofRow * value(at: columnFactors + column * size), at: element)
+            put(shape.usesFactors ? ofRow * value(at: ofColumns + column * size) : ofRow, at: element)
             element += size
         }
     }

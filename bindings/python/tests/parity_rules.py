@@ -37,6 +37,7 @@ ALGORITHMS = {
     "ASGD": Algorithm(oracles.asgd, 1e-2, {"lambd": 1e-4, "alpha": 0.75, "t0": 1e6}),
     "Adam": Algorithm(oracles.adam, 1e-3, ADAM),
     "AdamW": Algorithm(oracles.adam, 1e-3, ADAM, DECOUPLED),
+    "AdamMini": Algorithm(oracles.adam_mini, 1e-3, {**ADAM, "block_size": 1, **NO_DECAY}, DECOUPLED),
     "Adamax": Algorithm(oracles.adamax, 2e-3, ADAM),
     "NAdam": Algorithm(oracles.nadam, 2e-3, {**ADAM, "momentum_decay": 4e-3}),
     "RAdam": Algorithm(oracles.radam, 1e-3, ADAM),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,7 +45,7 @@ class TorchRun:
         if hasattr(self.optimizer, "train"):
             self.optimizer.train()
 
-    def given(self, name: str) -> list[Any]:
+    def given(self, name: str) -> Any:
         return self.parameters
 
     @contextmanager
@@ -83,8 +84,20 @@ class NamedRun(TorchRun):
         return [(f"{k}.weight", parameter) for k, parameter in enumerate(self.parameters)]
 
 
-class KozistrRun(TorchRun):
-    """Where AdamW is beside Muon, groups say which of the two they are for. Lookahead is put around an optimizer."""
+class BlocksRun(TorchRun):
+    """Names alone say which elements share a second moment."""
+
+    def __init__(self, module: Any, name: str, start: list[Array], rate: Rate, options: dict[str, Any]) -> None:
+        self.names = options.pop("names", ())
+        super().__init__(module, name, start, rate, options)
+
+    def given(self, name: str) -> Any:
+        return list(zip(self.names, self.parameters, strict=True))
+
+
+class KozistrRun(BlocksRun):
+    """Where AdamW is beside Muon, groups say which of the two they are for; Adam-mini asks a model for its names; and
+    Lookahead is put around an optimizer."""
 
     def __init__(self, module: Any, name: str, start: list[Array], rate: Rate, options: dict[str, Any]) -> None:
         looks = {key.removeprefix("lookahead."): options.pop(key) for key in list(options) if "lookahead." in key}
@@ -92,7 +105,10 @@ class KozistrRun(TorchRun):
         if looks:
             self.optimizer = module.Lookahead(self.optimizer, **looks)
 
-    def given(self, name: str) -> list[Any]:
+    def given(self, name: str) -> Any:
+        if self.names:
+            named = super().given(name)
+            return SimpleNamespace(named_parameters=lambda: named)
         return [{"params": self.parameters, "use_muon": True}] if "Muon" in name else self.parameters
 
 
@@ -234,6 +250,7 @@ PEERS: dict[str, Peer] = {
     "optax": Peer("optax", "optax", OptaxRun, OPTAX, prepare=prepare_jax),
     "optax.contrib": Peer("optax.contrib", "optax", OptaxRun, OPTAX, prepare=prepare_jax),
     "pytorch_optimizer": Peer("pytorch_optimizer", "pytorch_optimizer", KozistrRun, KOZISTR),
+    "adam-mini": Peer("adam_mini", "adam-mini", BlocksRun, {"block_size": None, **NO_FLAG}, {"verbose": False}),
     "timm": Peer("timm.optim", "timm", words={**NO_FLAG, "trust_coefficient": "trust_coeff", "cautious": "caution"}),
     "prodigyopt": Peer("prodigyopt", "prodigyopt", words={"decoupled_weight_decay": "decouple"}),
     "schedulefree": Peer("schedulefree", "schedulefree"),

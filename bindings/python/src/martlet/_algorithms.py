@@ -89,6 +89,11 @@ class Cut(NamedTuple):
         size = self.block or max(side, 1)
         return [min(size, side - first) for first in range(0, side, size)]
 
+    def blocks(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of an array of a number for each block of first indices."""
+        rows = shape[0] if shape else 1
+        return tuple(shape) if 0 in shape else (-(-rows // (self.block or rows)),)
+
     def squares(self, side: int, other: int) -> tuple[int, ...]:
         """The shape of an array of a side's squares, one for each block of the matrix; without elements where there are
         none. other: the other side."""
@@ -128,6 +133,11 @@ class Slots(NamedTuple):
         """Whether some are of a matrix's sides."""
         return not _SQUARES.isdisjoint(self.kinds)
 
+    @property
+    def are_cut(self) -> bool:
+        """Whether their shapes depend on a size of blocks."""
+        return self.have_squares or _ffi_optimizers.SLOT_BLOCKS in self.kinds
+
     def are_of_sides(self, name: str) -> bool:
         """Whether an array is of a matrix's side, and so in fp32 or fp64, whatever the parameter is in."""
         return name in self.arrays and self.kinds[self.arrays.index(name)] in _OF_SIDES
@@ -158,6 +168,8 @@ class Slots(NamedTuple):
             return self.cut.squares(*(sides if kind == _ffi_optimizers.SLOT_ROW_SQUARES else sides[::-1]))
         if kind == _ffi_optimizers.SLOT_LEADING and len(shape) > 1:
             return (shape[0], 1)
+        if kind == _ffi_optimizers.SLOT_BLOCKS:
+            return self.cut.blocks(shape)
         return tuple(shape)
 
     def alike(self, shape: Sequence[int]) -> tuple[str, ...]:
@@ -179,9 +191,9 @@ _USED = {"block_size": 1.0, "lookahead_steps": 1.0}
 _ALIKE = frozenset({_ffi_optimizers.SLOT_ELEMENTS})
 _OF_VECTORS = frozenset({_ffi_optimizers.SLOT_VECTOR})
 _SQUARES = frozenset({_ffi_optimizers.SLOT_ROW_SQUARES, _ffi_optimizers.SLOT_COLUMN_SQUARES})
-_OF_SIDES = _SQUARES | {_ffi_optimizers.SLOT_LEADING}
-_OF_MATRICES = _OF_SIDES | {_ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS}
-_SHAPED = _OF_VECTORS | _OF_MATRICES
+_OF_MATRICES = _SQUARES | {_ffi_optimizers.SLOT_LEADING, _ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS}
+_OF_SIDES = _SQUARES | {_ffi_optimizers.SLOT_LEADING, _ffi_optimizers.SLOT_BLOCKS}
+_SHAPED = _OF_VECTORS | _OF_MATRICES | {_ffi_optimizers.SLOT_BLOCKS}
 # With which a step of any algorithm sees a parameter as a whole.
 _WHOLE = _ffi_optimizers.CAUTIOUS_UPDATE | _ffi_optimizers.HYPERBALL
 

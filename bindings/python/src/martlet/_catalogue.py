@@ -27,6 +27,8 @@ def rows() -> list[tuple[str, ...]]:
             size = (
                 f"{4 * usual.kinds.count(_ffi_optimizers.SLOT_ELEMENTS)}, and 8 for each pair of rows, and of columns"
             )
+        elif _ffi_optimizers.SLOT_BLOCKS in usual.kinds:
+            size = "4, and 4 a row or block of rows"
         elif usual.are_shaped:
             size = "in matrices 4 a row and 4 a column, else 4"
         found.append((classes[number], kind.name, f"MARTLET_{kind.name.upper()}", size))

@@ -26,6 +26,7 @@ __all__ = [
     "adafactor",
     "adagrad",
     "adam",
+    "adam_mini",
     "adam_optimizer",
     "adamax",
     "adamw",
@@ -124,6 +125,7 @@ adadelta = _function_of(_ffi_optimizers.ADADELTA)
 adafactor = _function_of(_ffi_optimizers.ADAFACTOR)
 adagrad = _function_of(_ffi_optimizers.ADAGRAD)
 adam = _function_of(_ffi_optimizers.ADAM)
+adam_mini = _function_of(_ffi_optimizers.ADAM_MINI)
 adamax = _function_of(_ffi_optimizers.ADAMAX)
 adamw = _function_of(_ffi_optimizers.ADAMW)
 adan = _function_of(_ffi_optimizers.ADAN)

@@ -6,7 +6,7 @@ parity.py against every other library.
 """
 
 from oracles._step import LONG, Array, Rule, State, step, steps
-from oracles.adam import adabelief, adabound, adam, adamax, laprop, nadam, radam
+from oracles.adam import adabelief, adabound, adam, adam_mini, adamax, laprop, nadam, radam
 from oracles.classic import adadelta, adagrad, asgd, lion, rmsprop, rprop, sgd
 from oracles.estimates import prodigy
 from oracles.matrices import muon
@@ -35,6 +35,7 @@ __all__ = [
     "adafactor",
     "adagrad",
     "adam",
+    "adam_mini",
     "adamax",
     "adan",
     "ademamix",

@@ -58,6 +58,16 @@ def adam(
     return lr * (m / c1) / (np.sqrt(v / c2) + eps)
 
 
+def adam_mini(p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas, eps: LONG, block_size: int) -> Array:
+    """https://arxiv.org/abs/2406.16793, algorithm 1, with so many first indices in a block; 0: all."""
+    rows = p.shape[0] if p.ndim else 1
+    blocks = g.reshape(rows // (block_size or rows), -1)
+    s.setdefault("mean", np.zeros(len(blocks), LONG))
+    s["mean"] = betas[1] * s["mean"] + (1 - betas[1]) * np.mean(blocks * blocks, axis=1)
+    root = np.sqrt(s["mean"] / (1 - betas[1] ** t)) + eps
+    return (lr * (first(s, g, betas[0]) / (1 - betas[0] ** t)).reshape(blocks.shape) / root[:, None]).reshape(p.shape)
+
+
 def adamax(
     p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas, eps: LONG, semantics: str = "torch"
 ) -> Array:

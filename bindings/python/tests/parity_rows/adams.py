@@ -7,6 +7,10 @@ from parity_rows._row import ALONE, APART, EPS, KERAS, L2, NOT_APART, OPTAX, PAP
 NO_MAX = {"amsgrad": None}
 UNCORRECTED = {"bias_correction_mu": False, "bias_correction_nu": False}
 NO_PSI = {"momentum_decay": None}
+# Names by which others take rows and elements for blocks, or a parameter as one.
+BY_ROWS = {"names": ("mlp.weight", "mlp.bias")}
+AS_ONE = {"names": ("first", "second")}
+IN_FLOAT = {"exact": 1e-6, "note": "keeps its state in float32"}
 
 ADAMS = [
     Row("Adam", "torch"),
@@ -39,6 +43,13 @@ ADAMS = [
     Row("AdamW", ALONE, {**L2, "corrected_weight_decay": True}),
     Row("AdamW", ALONE, {**L2, "cautious_weight_decay": True}, denormals=False),
     Row("AdamW", ALONE, {**UP, "corrected_weight_decay": True, "cautious_weight_decay": True}, denormals=False),
+    Row("AdamMini", "adam-mini", {}, "Adam_mini", BY_ROWS),
+    Row("AdamMini", "adam-mini", {**L2, "block_size": 0}, "Adam_mini", AS_ONE),
+    Row("AdamMini", "pytorch_optimizer", {**L2, "block_size": 0}, own={"block_size": None, **AS_ONE}, **IN_FLOAT),
+    Row("AdamMini", "pytorch_optimizer", {**UP, "block_size": 0}, own={"block_size": None, **AS_ONE}, **IN_FLOAT),
+    Row("AdamMini", "pytorch_optimizer", own={"block_size": None, **BY_ROWS}, differs="has one number in every tensor"),
+    Row("AdamMini", ALONE, {**L2, **EPS, "block_size": 8}),
+    Row("AdamMini", ALONE, {**L2, "block_size": 2}, kernels=True),
     Row("Adamax", "torch"),
     Row("Adamax", "torch", UP),
     Row("Adamax", "optax", EPS, "adamax"),

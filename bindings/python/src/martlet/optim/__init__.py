@@ -7,6 +7,7 @@ from martlet.optim._optimizer import Optimizer
 from martlet.optim.adafactor import Adafactor
 from martlet.optim.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.optim.adam import Adam, Adamax, AdamOptimizer, AdamW, NAdam, RAdam
+from martlet.optim.adam_mini import AdamMini
 from martlet.optim.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.optim.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.optim.muon import Muon
@@ -33,6 +34,7 @@ __all__ = [
     "Adafactor",
     "Adagrad",
     "Adam",
+    "AdamMini",
     "AdamOptimizer",
     "AdamW",
     "AdamWScheduleFree",

@@ -8,6 +8,7 @@ from martlet.torch._optimizer import Optimizer
 from martlet.torch.adafactor import Adafactor
 from martlet.torch.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from martlet.torch.adam_mini import AdamMini
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.torch.muon import Muon
@@ -34,6 +35,7 @@ __all__ = [
     "Adafactor",
     "Adagrad",
     "Adam",
+    "AdamMini",
     "AdamW",
     "AdamWScheduleFree",
     "Adamax",

@@ -72,7 +72,7 @@ class Kind:
 
     def slots_of(self, group: Group, *, least: bool = False) -> Slots:
         """All slots that a state can have under a group's sizes of blocks; least: those that it has in any case."""
-        if not self.slots.have_squares:
+        if not self.slots.are_cut:
             return _algorithms.least_slots(self.reader.kind.number) if least else self.slots
         row = Hyperparameters(self.reader.kind.number, self.reader.values(group), self.reader.kind.default_flags)
         return row.least_slots if least else row.all_slots
