@@ -95,7 +95,7 @@ import MartletPlatform
         unsafe hasMatrices = unsafe hasMatrices || matrices != nil
         if kind.hasElements { unsafe takesTurns = unsafe takesTurns || algorithm.sharedScalars == 0 }
         if algorithm.sharedScalars > 0 { unsafe sharing |= 1 << UInt64(algorithm.rawValue) }
-        let ofRows = unsafe slot(slots.contains { $0.kind == .blocks } ? .blocks : .rows)
+        let ofRows = unsafe slot(group.pointee.slots.contains { $0.kind == .blocks } ? .blocks : .rows)
         // Where the sums lie is settled once all parameters are known.
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(

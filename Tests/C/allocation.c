@@ -60,8 +60,10 @@ static void quiet(int32_t threads, int64_t scale) {
 /* The same of matrices, by algorithms whose steps take several passes: Muon's as NorMuon's, and such as keep norms; all look
  * ahead. */
 static void quiet_matrices(int32_t threads) {
-    static const int32_t algorithms[] = {MARTLET_MUON, MARTLET_MUON, MARTLET_ADAMW, MARTLET_MARS};
+    static const int32_t algorithms[] = {MARTLET_MUON,  MARTLET_MUON,      MARTLET_ADAMW,
+                                         MARTLET_MARS, MARTLET_ADAM_MINI, MARTLET_ADAM_MINI};
     static const uint32_t flags[] = {MARTLET_NORMUON, MARTLET_NORMUON | MARTLET_HYPERBALL, MARTLET_HYPERBALL,
+                                     MARTLET_HYPERBALL | MARTLET_CAUTIOUS_UPDATE, 0,
                                      MARTLET_HYPERBALL | MARTLET_CAUTIOUS_UPDATE};
     static const int64_t sizes[2][2] = {{300, 200}, {7, 9}}, strides[2][2] = {{200, 1}, {9, 1}};
     static float memory[4][300 * 200];

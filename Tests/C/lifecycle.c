@@ -65,6 +65,8 @@ static void slot_counts(void) {
         {MARTLET_ADAM, 0, 3, 0, 120}, {MARTLET_ADAM, 0, 0, 0, 1}, {MARTLET_ASGD, 1, 3, 0, 1},
         {MARTLET_ADAFACTOR, 1, 3, 0, 24}, {MARTLET_ADAFACTOR, 2, 3, 0, 30}, {MARTLET_ADAFACTOR, 0, 3, 0, 0},
         {MARTLET_ADAFACTOR, 1, 1, 0, 0}, {MARTLET_ADAFACTOR, 0, 1, 0, 6},
+        {MARTLET_ADAM_MINI, 1, 3, 0, 6}, {MARTLET_ADAM_MINI, 1, 3, 2, 3}, {MARTLET_ADAM_MINI, 1, 1, 3, 2},
+        {MARTLET_ADAM_MINI, 1, 0, 0, 1}, {MARTLET_ADAM_MINI, 0, 3, 2, 120},
         {MARTLET_SOAP, 2, 3, 0, 36}, {MARTLET_SOAP, 4, 3, 0, 400}, {MARTLET_SOAP, 2, 1, 0, 0},
         /* rows of 4 and 2, columns of 4 five times */
         {MARTLET_SOAP, 3, 3, 4, 5 * (16 + 4)}, {MARTLET_SOAP, 5, 3, 4, 2 * 5 * 16},
@@ -130,6 +132,7 @@ static void configs(void) {
     CHECK(martlet_algorithm_flags(MARTLET_ADAM) & MARTLET_AMSGRAD);
     CHECK(martlet_algorithm_needs(0) == 0 && martlet_algorithm_needs(MARTLET_ADAM) == 0);
     CHECK(martlet_algorithm_needs(MARTLET_LAMB) == MARTLET_NEEDS_WHOLE);
+    CHECK(martlet_algorithm_needs(MARTLET_ADAM_MINI) == MARTLET_NEEDS_WHOLE);
     CHECK(martlet_algorithm_needs(MARTLET_MUON) == (MARTLET_NEEDS_WHOLE | MARTLET_NEEDS_MATRICES));
     CHECK(martlet_algorithm_needs(MARTLET_SOAP) == (MARTLET_NEEDS_WHOLE | MARTLET_NEEDS_MATRICES));
     CHECK(strcmp(martlet_hyperparameter_name(MARTLET_BLOCK_SIZE), "block_size") == 0);

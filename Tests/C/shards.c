@@ -123,9 +123,11 @@ int main(void) {
     CHECK(inside == MARTLET_ERROR_BUSY && step == 6);
     CHECK_OK(martlet_step(NULL, &whole, 1, &config, 1));
 
-    const martlet_config muon = check_config(MARTLET_MUON);
-    martlet_parameter matrix = whole;
-    matrix.state_count = 1;
-    CHECK_STATUS(martlet_step_sharded(NULL, &matrix, 1, &muon, 1, fails, NULL), MARTLET_ERROR_ARGUMENT);
+    for (int32_t k = 0; k < 2; k++) {
+        const martlet_config seeing = check_config(k == 0 ? MARTLET_MUON : MARTLET_ADAM_MINI);
+        martlet_parameter matrix = whole;
+        matrix.state_count = k + 1;
+        CHECK_STATUS(martlet_step_sharded(NULL, &matrix, 1, &seeing, 1, fails, NULL), MARTLET_ERROR_ARGUMENT);
+    }
     return check_end();
 }

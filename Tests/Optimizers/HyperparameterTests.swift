@@ -209,7 +209,7 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
                 Algorithm.allCases.filter {
                     ![
                         .rprop, .scheduleFreeSGD, .scheduleFreeAdamW, .scheduleFreeRAdam, .lars, .stableAdamW, .muon,
-                        .mars, .soap, .shampoo,
+                        .mars, .soap, .shampoo, .adamMini,
                     ].contains($0)
                 }
             case .optax: [.adam, .adamW, .rmsprop, .adagrad, .nadam, .radam, .adan, .adafactor, .lars]

@@ -170,7 +170,7 @@ import Testing
         for flag in [Flags.decoupledDecay, .cautiousDecay, .correctedDecay] {
             var without = withoutDecay
             if flag == .cautiousDecay { without += [.asgd, .soap] }
-            if flag == .decoupledDecay { without += [.stableAdamW, .muon, .mars, .soap, .shampoo] }
+            if flag == .decoupledDecay { without += [.stableAdamW, .muon, .mars, .soap, .shampoo, .adamMini] }
             #expect(Set(Algorithm.allCases.filter { !$0.flags.contains(flag) }) == Set(without), "\(flag)")
         }
         for flag in [Flags.maximize, .flushDenormals, .keepDenormals, .wideRanges] {

@@ -45,7 +45,7 @@ class MatrixOptimizer(Optimizer):
 
     def _routed(self, params: Any, rules: Rules) -> Any:
         """Groups of what has names, or of what needs none; else what was given."""
-        named, known = _named(params, self._owner)
+        named, known = named_parameters(params, self._owner)
         if named is None:
             if rules:
                 raise ArgumentError(
@@ -113,7 +113,7 @@ class MatrixOptimizer(Optimizer):
             self._why = why or {}
 
 
-def _named(params: Any, owner: Owner) -> tuple[Named | None, Any]:
+def named_parameters(params: Any, owner: Owner) -> tuple[Named | None, Any]:
     """The parameters by name, and what their layers say of them; None where they have no names, and then what was
     given, as a list where it is an iterable."""
     known: dict[str, Route] = {}
