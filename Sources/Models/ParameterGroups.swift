@@ -96,10 +96,10 @@ struct SteppedParameter {
             configuration.takesWholeParameters ? Self.layout(first.shape, configuration.algorithm) : ([], [])
     }
 
-    /// A view's own sizes. To an algorithm of matrices it is one matrix, whose rows are the outputs: the last size of
+    /// A view's own sizes. To an algorithm of matrices or of their rows it is one matrix, whose rows are the outputs: the last size of
     /// every kernel here.
     private static func layout(_ shape: Shape, _ algorithm: Algorithm) -> (sizes: [Int], strides: [Int]) {
-        if algorithm.takesMatricesAlone && shape.rank > 1 {
+        if algorithm.seesOutputs && shape.rank > 1 {
             return ([shape.last, shape.outerCount], [1, shape.last])
         }
         var strides = [Int](repeating: 1, count: shape.rank)

@@ -118,6 +118,9 @@ public enum Algorithm: Int32, Sendable, CaseIterable {
     /// Whether it steps parameters of two dimensions or more alone, as matrices.
     public var takesMatricesAlone: Bool { definition.takesMatricesAlone }
 
+    /// Whether a parameter's first index is to say which output it is of.
+    public var seesOutputs: Bool { takesMatricesAlone || definition.seesOutputs }
+
     /// The passes that carry it out where there is no rule.
     func passes(_ shape: ParameterShape, _ memory: UnsafeMutableRawPointer) -> Passes {
         unsafe definition.passes(shape, memory)

@@ -37,6 +37,8 @@ protocol AlgorithmDefinition {
     /// What is wrong with a parameter of these sizes; nil: nothing.
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String?
     static var takesMatricesAlone: Bool { get }
+    /// Whether any other makes a difference between a matrix and its transpose.
+    static var seesOutputs: Bool { get }
     /// Whether its updates can be masked: it makes them without the value, in its one sweep or its last pass.
     static var takesCaution: Bool { get }
     /// Whether such updates have a direction of their own, by which a parameter may be moved along a sphere.
@@ -164,6 +166,7 @@ extension AlgorithmDefinition {
     static func problem(_ configuration: Configuration) -> String? { nil }
     static func problem(_ configuration: Configuration, _ shape: ParameterShape) -> String? { nil }
     static var takesMatricesAlone: Bool { false }
+    static var seesOutputs: Bool { false }
     static var takesCaution: Bool { false }
     static var takesHyperball: Bool { takesCaution }
     static func matrixWork(_ parameter: MatrixParameter, _ coefficients: Coefficients) -> MatrixWork? { nil }

@@ -7,6 +7,7 @@ enum AdamMini: AlgorithmDefinition {
     static let name: StaticString = "adam_mini"
     static let takesCaution = true
     static let seesMatrices = true
+    static let seesOutputs = true
     static let conventions: Conventions = .torch
     /// Decay is decoupled in any case.
     static let decayFlags: Flags = [.cautiousDecay, .correctedDecay]

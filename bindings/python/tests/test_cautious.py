@@ -46,7 +46,7 @@ def test_a_step_is_that_without_the_mask_masked(number: int, way: dict[str, Any]
         return
     options = told(number, **way)
     apart = bool(kind.default_flags & _ffi_optimizers.DECOUPLED_DECAY) or kind.name in ("adan", "mars", "muon")
-    apart = apart or kind.name in ("adamw", "stable_adamw")
+    apart = apart or kind.name in ("adamw", "stable_adamw", "adam_mini")
     p, packed, went_against = noise(0), None, 0
     for t in range(6):
         grad = noise(10 + t)

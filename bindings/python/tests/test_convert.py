@@ -21,14 +21,14 @@ from parity_rows import ROWS, Row
 from peers import PEERS, KerasRun, OptaxRun, Run
 
 BEFORE, AFTER = 9, 9
-# AdamC has its largest rate in the object. Adafactors and Muons but torch's and NorMuon, Shampoos, and what timm masks,
+# AdamC has its largest rate in the object. Adafactors and Muons but torch's and NorMuon, Shampoos, Adam-minis, and what timm masks,
 # are refused (test_convert_refusals.py, test_convert_files.py and test_norms.py).
 CASES = [
     row
     for row in ROWS
     if row.peer and not (row.differs or row.foreign or row.slot or row.call == "AdamC")
     if row.peer != "timm" or "cautious" not in row.options
-    if row.algorithm not in ("Adafactor", "Muon", "Shampoo") or row.peer == "torch" or row.call == "NorMuon"
+    if row.algorithm not in ("Adafactor", "Muon", "Shampoo", "AdamMini") or row.peer == "torch" or row.call == "NorMuon"
 ]
 # Of another rule than the library's, which gives the same numbers by a constant rate.
 OTHERS = [row for row in CASES if "paper" in row.options.values() and row.algorithm == "LaProp"]

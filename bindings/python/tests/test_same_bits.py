@@ -35,10 +35,17 @@ def values(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(COUNT).astype(np.float32)
 
 
+def has_blocks(number: int) -> bool:
+    """Whether rows of outputs are cut into blocks."""
+    return _ffi_optimizers.SLOT_BLOCKS in _algorithms.all_slots(number).kinds
+
+
 def options(number: int) -> Iterator[dict[str, Any]]:
     """Numbers other than zero where zero would hide a term; each flag by itself; each convention."""
     kind = _algorithms.of(number)
     usual = {name: value for name, value in NUMBERS.items() if name in kind.places}
+    if has_blocks(number):
+        usual["block_size"] = COUNT  # which is prime
     names = {constant: name for name, constant in SEMANTICS.items()}
     yield {}
     yield usual
@@ -143,8 +150,8 @@ class OneArray(Native):
 
     def state(self) -> list[np.ndarray]:
         elements = sum(self.counts)
-        moments = list(self.flat[:elements].reshape(-1, COUNT))
-        return moments + [np.frombuffer(pair.tobytes(), np.float64) for pair in self.flat[elements:].reshape(-1, 2)]
+        moments = np.split(self.flat[:elements], np.cumsum(self.counts)[:-1])
+        return [array for array in moments if array.size] + [np.frombuffer(pair.tobytes(), np.float64) for pair in self.flat[elements:].reshape(-1, 2)]
 
 
 class Object:
@@ -230,8 +237,10 @@ def test_a_model_steps_as_its_optimizer_does_by_itself(number: int) -> None:
         model = nn.Sequential([nn.Input((COUNT,)), nn.Dense(1, use_bias=False)], seed=3)
         given = {**chosen, "lr": rate(0)}
         model.compile(CLASSES[number](np.zeros((1, 1)), **given), "mse")
-        # To an algorithm of matrices a kernel is one of outputs by inputs.
-        shape = (COUNT, 1) if _algorithms.of(number).takes_vectors else (1, COUNT)
+        if has_blocks(number) and "block_size" in chosen:
+            chosen = {**chosen, "block_size": 1}
+        # To an algorithm of matrices, or of their rows, a kernel is one of outputs by inputs.
+        shape = (1, COUNT) if has_blocks(number) or not _algorithms.of(number).takes_vectors else (COUNT, 1)
         alone = Object(_groups.completed(defaults(number), given), given, shape)
         alone.value[:] = model.parameters().reshape(shape)
         for step in range(STEPS):

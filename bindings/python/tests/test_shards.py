@@ -18,7 +18,7 @@ from by_number import CLASSES
 from martlet import _algorithms, _ffi_optimizers, optim
 from martlet._errors import ArgumentError, BusyError, DTypeError, ShapeError
 
-MATRICES = ("adafactor", "muon", "soap")
+MATRICES = ("adafactor", "muon", "soap", "adam_mini")
 #: Options under which a step sums over a parameter.
 SUMMED: list[tuple[int, dict[str, Any]]] = []
 for number in sorted(CLASSES):

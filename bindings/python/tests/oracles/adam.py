@@ -61,7 +61,7 @@ def adam(
 def adam_mini(p: Array, g: Array, s: State, t: int, lr: LONG, *, betas: Betas, eps: LONG, block_size: int) -> Array:
     """https://arxiv.org/abs/2406.16793, algorithm 1, with so many first indices in a block; 0: all."""
     rows = p.shape[0] if p.ndim else 1
-    blocks = g.reshape(rows // (block_size or rows), -1)
+    blocks = g.reshape(rows // (int(block_size) or rows), -1)
     s.setdefault("mean", np.zeros(len(blocks), LONG))
     s["mean"] = betas[1] * s["mean"] + (1 - betas[1]) * np.mean(blocks * blocks, axis=1)
     root = np.sqrt(s["mean"] / (1 - betas[1] ** t)) + eps

@@ -27,6 +27,12 @@ _SIMPLE = (3.4445, -4.775, 2.0315)
 PYTORCH_OPTIMIZER = (
     Form("SGDW", _ffi.SGD, same("momentum_buffer", **_COUNTED), _APART, marks=_MARK),
     Form("AdaDelta", _ffi.ADADELTA, same("square_avg", "acc_delta", **_COUNTED), _APART, theirs=_SCALED, marks=_MARK),
+    Form(
+        "AdamMini",
+        _ffi.ADAM_MINI,
+        marks=("step", "name"),
+        differs="pytorch_optimizer's AdamMini keeps one number for a whole matrix",
+    ),
     Form("AdaMax", _ffi.ADAMAX, same("exp_avg", "exp_inf", **_COUNTED), _APART, theirs=_SCALED, marks=_MARK),
     Form("RAdam", _ffi.RADAM, same(*ADAM, **_COUNTED), _APART, theirs=_SCALED, marks=_MARK),
     Form(

@@ -85,6 +85,17 @@ HEAVYBALL = tuple(
     )
 )
 
+# ---- adam-mini: a group for each parameter, whose name says what its state is ----
+
+ADAM_MINI = (
+    Form(
+        "Adam_mini",
+        _ffi.ADAM_MINI,
+        marks=("beta1", "name"),
+        differs="adam-mini has a group for each parameter, whose name says what it keeps",
+    ),
+)
+
 LION_PYTORCH = (Form("Lion", _ffi.LION, same("exp_avg"), ours=DECOUPLED, theirs={"decoupled_wd": False}),)
 ADABELIEF_PYTORCH = (
     Form(
@@ -107,4 +118,5 @@ TORCH: Mapping[str, tuple[Form, ...]] = {
     "lion_pytorch": LION_PYTORCH,
     "adabelief_pytorch": ADABELIEF_PYTORCH,
     "soap": SOAP,
+    "adam_mini": ADAM_MINI,
 }

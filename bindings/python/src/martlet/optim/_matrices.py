@@ -12,7 +12,7 @@ from martlet._errors import ArgumentError, MartletError
 from martlet._routing import ADAMW, Owner, Route, Rules
 from martlet.optim._optimizer import Optimizer, with_schedule
 
-_SHARED = ("maximize", "flush_denormals", "cautious_weight_decay", "corrected_weight_decay")
+SHARED = ("maximize", "flush_denormals", "cautious_weight_decay", "corrected_weight_decay")
 
 
 class MatrixOptimizer(Optimizer):
@@ -25,13 +25,13 @@ class MatrixOptimizer(Optimizer):
         """given: the options of the class's algorithm; adamw: those of AdamW beside it."""
         self._why: dict[str, str] = {}
         self._start = rules
-        self._adamw = adamw | {key: given["options"][key] for key in _SHARED if key in given["options"]}
+        self._adamw = adamw | {key: given["options"][key] for key in SHARED if key in given["options"]}
         super().__init__(params, given)
         del self._start, self._adamw
 
     def _take_params(self, params: Any) -> None:
         """The class's own options have been checked, so that errors are its own where AdamW's follow them."""
-        self._others = {_ffi_optimizers.ADAMW: _options(self._adamw, self._owner.title)}
+        self._others = {_ffi_optimizers.ADAMW: beside(self._adamw, self._owner.title)}
         groups = _groups.groups_of(params)
         if not groups or _groups.are_groups(params):
             if self._start:
@@ -89,7 +89,7 @@ def _by_dimensions(unnamed: list[Entry]) -> dict[str, Route]:
     return {entry.name: _routing.by_dimensions(entry.value.ndim) for entry in unnamed}
 
 
-def _options(adamw: dict[str, Any], title: str) -> dict[str, Any]:
+def beside(adamw: dict[str, Any], title: str) -> dict[str, Any]:
     """AdamW's options, as its groups have them."""
     try:
         row = _groups.completed(defaults(_ffi_optimizers.ADAMW), _scheduled.at(adamw, 0))
