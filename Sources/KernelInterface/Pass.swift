@@ -39,7 +39,8 @@ package enum Pass: CaseIterable {
             false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
             .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .matrixUpdate,
-            .prodigyAverages, .prodigyUpdate, .marsUpdate, .adamMiniAverage, .adamMiniUpdate, .soapAverages, .soapUpdate,
+            .prodigyAverages, .prodigyUpdate, .marsUpdate, .adamMiniAverage, .adamMiniUpdate, .soapAverages,
+            .soapUpdate,
             .soapMoment, .shampooAverage, .shampooGraft, .caution, .hyperballUpdate:
             true
         }

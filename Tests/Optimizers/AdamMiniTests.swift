@@ -44,12 +44,15 @@ private struct Plain {
 
     /// Sizes with blocks: short rows and long ones, rows of several tiles and many of them, and vectors.
     private static let cases: [(sizes: [Int], block: Int)] = [
-        ([1], 1), ([700], 1), ([700], 0), ([700], 7), ([20_000], 0), ([3, 5], 1), ([300, 1], 1), ([1, 300], 1), ([63, 63], 1),
+        ([1], 1), ([700], 1), ([700], 0), ([700], 7), ([20_000], 0), ([3, 5], 1), ([300, 1], 1), ([1, 300], 1),
+        ([63, 63], 1),
         ([33, 257], 1), ([33, 257], 11), ([33, 257], 0), ([3, 20_000], 1), ([4, 20_000], 2), ([400, 200], 50),
         ([6, 4, 3, 3], 1), ([6, 4, 3, 3], 3), ([2000, 33], 1), ([2000, 70], 1),
     ]
 
-    @Test(arguments: [ElementType.fp32, .fp64], [Flags(), .cautiousUpdate]) func equation(type: ElementType, flags: Flags) throws {
+    @Test(arguments: [ElementType.fp32, .fp64], [Flags(), .cautiousUpdate]) func equation(
+        type: ElementType, flags: Flags
+    ) throws {
         for (sizes, block) in Self.cases {
             let configuration = Configuration(.adamMini) {
                 ($0.lr, $0.weightDecay, $0[.blockSize]) = (0.01, 0.1, Double(block))

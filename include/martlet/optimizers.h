@@ -69,7 +69,7 @@ martlet_status martlet_step_sharded(martlet_report *out_report, const martlet_pa
  * value    count elements, read and written
  * grad     count elements, read
  * state    the slots of the config (martlet_slot_get), one after another: count elements each, none for rows and
- *          columns (the array has one dimension), and for a scalar the room of two, which hold the bytes of a double
+ *          columns (the array has one dimension), for blocks a number each, and for a scalar the room of two, which hold the bytes of a double
  *          (memcpy reads it); read and written; zero before the first step. For ASGD, with one slot of elements and
  *          two scalars, count + 4
  * step     steps taken so far, 0 at first; one more after success

@@ -39,7 +39,9 @@ enum AdamMini: AlgorithmDefinition {
         shape.rowForEachBlock(of: coefficients.block)
     }
 
-    static func passes(_ shape: ParameterShape) -> Passes { Passes(.adamMiniAverage, .adamMiniFactors, .adamMiniUpdate) }
+    static func passes(_ shape: ParameterShape) -> Passes {
+        Passes(.adamMiniAverage, .adamMiniFactors, .adamMiniUpdate)
+    }
 
     static func prepare(_ pass: PassStart, _ coefficients: inout AdamMiniCoefficients, _ terms: inout RunTerms) {}
 

@@ -104,7 +104,9 @@ private func walkShortRows(
                 }
             }
             block(loop, call, coefficients, rows * columns)
-            if shape.sumsRows { addUp(elements, rows, columns, part.rowSums + row, shape.sumsGrid ? part.columnSums : nil) }
+            if shape.sumsRows {
+                addUp(elements, rows, columns, part.rowSums + row, shape.sumsGrid ? part.columnSums : nil)
+            }
             addUp(call, part)
             row += rows
         }
@@ -130,7 +132,8 @@ private func addUp(
     }
 }
 
-/// The products of the factors of some rows, times a scale, and of the columns'; or, without these, what became of the rows' sums.
+/// The products of the factors of some rows, times a scale, and of the columns'; or, without these, what became of the
+/// rows' sums.
 @inline(__always)
 private func multiply<Value: Lanes>(
     _ type: Value.Type, _ part: GridPart, _ first: Int, _ rows: Int, _ shape: PassShape,

@@ -21,8 +21,8 @@ from parity_rows import ROWS, Row
 from peers import PEERS, KerasRun, OptaxRun, Run
 
 BEFORE, AFTER = 9, 9
-# AdamC has its largest rate in the object. Adafactors and Muons but torch's and NorMuon, Shampoos, Adam-minis, and what timm masks,
-# are refused (test_convert_refusals.py, test_convert_files.py and test_norms.py).
+# AdamC has its largest rate in the object. Adafactors and Muons but torch's and NorMuon, Shampoos, Adam-minis, and what
+# timm masks, are refused (test_convert_refusals.py, test_convert_files.py, test_norms.py and test_adam_mini.py).
 CASES = [
     row
     for row in ROWS

@@ -151,7 +151,8 @@ class OneArray(Native):
     def state(self) -> list[np.ndarray]:
         elements = sum(self.counts)
         moments = np.split(self.flat[:elements], np.cumsum(self.counts)[:-1])
-        return [array for array in moments if array.size] + [np.frombuffer(pair.tobytes(), np.float64) for pair in self.flat[elements:].reshape(-1, 2)]
+        scalars = [np.frombuffer(pair.tobytes(), np.float64) for pair in self.flat[elements:].reshape(-1, 2)]
+        return [array for array in moments if array.size] + scalars
 
 
 class Object:
@@ -236,9 +237,9 @@ def test_a_model_steps_as_its_optimizer_does_by_itself(number: int) -> None:
             continue
         model = nn.Sequential([nn.Input((COUNT,)), nn.Dense(1, use_bias=False)], seed=3)
         given = {**chosen, "lr": rate(0)}
+        if has_blocks(number) and "block_size" in given:
+            given["block_size"] = 1  # of one output
         model.compile(CLASSES[number](np.zeros((1, 1)), **given), "mse")
-        if has_blocks(number) and "block_size" in chosen:
-            chosen = {**chosen, "block_size": 1}
         # To an algorithm of matrices, or of their rows, a kernel is one of outputs by inputs.
         shape = (1, COUNT) if has_blocks(number) or not _algorithms.of(number).takes_vectors else (COUNT, 1)
         alone = Object(_groups.completed(defaults(number), given), given, shape)

@@ -1,5 +1,5 @@
-"""Which elements of a parameter share a second moment in Adam-mini: by its name, as the authors' package (adam-mini 1.1.1)
-has it, the caller's rules first.
+"""Which elements of a parameter share a second moment in Adam-mini: by its name, as the authors' package, adam-mini
+1.1.1, has it, the caller's rules first.
 
 Of a parameter it sees a name and a shape. A name counts in lower case, and a word anywhere in it.
 """
@@ -96,8 +96,8 @@ class Blocks:
         dim = self._dim or prod(shape[1:])
         if dim % self._heads or not shape or shape[0] % (dim // self._heads):
             raise ShapeError(
-                f"{name} has shape {shape}, with n_heads {self._heads} and dim {dim}; wanted a dim that is a multiple of "
-                "n_heads, and a first size that is one of the quotient"
+                f"{name} has shape {shape}, with n_heads {self._heads} and dim {dim}; wanted a dim that is a multiple "
+                "of n_heads, and a first size that is one of the quotient"
             )
         return dim // self._heads
 

@@ -27,11 +27,11 @@ class AdamMini(Optimizer, algorithm=_ffi_optimizers.ADAM_MINI):
     betas                  decay rates of the averages, each in [0, 1). Default (0.9, 0.999)
     eps (or epsilon)       added to the denominator, 0 or more. Default 1e-8
     weight_decay           0 or more, decoupled. Default 0
-    block_size             first indices that share a second moment, which is to divide an array's: 1, a row of a matrix,
-                           or an element of a vector, has one of its own; the rows of a head share one; 0, all of an array
-                           does. None: as names say, and 1 where there are none. A number is for all
-    n_heads, dim, rules    as in martlet.torch.AdamMini, whose rules for names these are: how many heads queries have; how
-                           large queries are, if not as long as their rows; and the caller's rules, before all others
+    block_size             first indices that share a second moment, which is to divide an array's: 1, a row of a
+                           matrix, or an element of a vector, has one of its own; the rows of a head share one; 0, all
+                           of an array does. None: as names say, and 1 where there are none. A number is for all
+    n_heads, dim, rules    as in martlet.torch.AdamMini, whose rules for names these are: how many heads queries have;
+                           how large queries are, if not as long as their rows; and the caller's rules, before others
 
     The first dimension is to be the outputs', as in torch.
 

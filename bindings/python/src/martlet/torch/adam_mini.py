@@ -34,12 +34,12 @@ class AdamMini(MatrixOptimizer, algorithm=_ffi_optimizers.ADAM_MINI):
     n_heads       how many heads queries have, which are dim / n_heads rows each; keys have as many or fewer
     dim           how large queries are; None: as long as their rows
     rules         the caller's rules, before those below: (pattern, way) pairs, of which the first that matches counts,
-                  or a function of a name and a parameter that gives a way, or None. Ways are "rows", "heads", "tensor",
-                  and "adamw", which has a second moment for each element. A pattern is a glob of a parameter's name or of
-                  a module's in which it is
+                  or a function of a name and a parameter that gives a way, or None. Ways are "rows", "heads",
+                  "tensor", and "adamw", which has a second moment for each element. A pattern is a glob of a
+                  parameter's name or of a module's in which it is
 
-    The rules are those of adam-mini 1.1.1, by words anywhere in a name in lower case. Elements of a vector with "bias" in
-    its name have a second moment each; any other vector has one. q_proj, k_proj, wq, wk, query, key: one for a head.
+    The rules are those of adam-mini 1.1.1, by words anywhere in a name in lower case. Elements of a vector with "bias"
+    in its name have a second moment each; any other vector has one. q_proj, k_proj, wq, wk, query, key: one for a head.
     embed, embd, wte; lm_head, output, final_layer; v_proj, wv, value; o_proj, wo, attn.proj; feed_forward, linear, mlp:
     one for a row. All others have one for all of a tensor, which suits no transformer: give rules where names are other
     ones. What has norm, ln or bias in its name does not decay.

@@ -30,8 +30,9 @@ class MatrixOptimizer(Optimizer):
     # Whose rules they are.
     _owner: Owner
 
-    def __init__(self, params: Any, given: Mapping[str, Any], rules: Rules, adamw: dict[str, Any]) -> None:
-        """given: the options of the class's algorithm; adamw: those of AdamW beside it."""
+    def __init__(self, params: Any, given: Mapping[str, Any], rules: Any, adamw: dict[str, Any]) -> None:
+        """given: the options of the class's algorithm; rules: what _routed goes by; adamw: the options of AdamW beside
+        it."""
         options, other = given["options"], self._kind.of({"algorithm": ADAMW})
         shared = {*other.own, "maximize"} - _OF_MATRICES
         adamw |= {key: value for key, value in options.items() if key in shared}
