@@ -15,6 +15,9 @@ package struct Passes: RandomAccessCollection {
     package var startIndex: Int { 0 }
     package subscript(index: Int) -> Pass { list[index] }
 
+    /// Whether the first sums by row, and not by column.
+    package var sumRowsAlone: Bool { endIndex > 0 && list[0].sumsRows && !list[0].sumsColumns }
+
     /// The one that makes updates in memory of theirs, or masks them, where they are changed.
     package var updatePass: Int { last == .hyperballUpdate ? count - 4 : count - 2 }
 

@@ -105,12 +105,6 @@ struct PassScratch {
     @inline(__always)
     static var stride: Int { 480 * 8 }
 
-    /// 160 numbers.
-    private typealias Third = InlineArray<10, SIMD16<Double>>
-    private static var zeros: Third {
-        @inline(__always) get { [.zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero] }
-    }
-
     private var memory: InlineArray<12, Third> = [
         zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros,
     ]
@@ -123,6 +117,26 @@ struct PassScratch {
     mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
         withUnsafeMutablePointer(to: &self) { body(lineStart($0)) }
     }
+}
+
+/// The same for two arrays.
+struct RowScratch {
+    private var memory: InlineArray<6, Third> = [zeros, zeros, zeros, zeros, zeros, zeros]
+    private var more = SIMD16<Float>.zero
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
+        withUnsafeMutablePointer(to: &self) { body(lineStart($0)) }
+    }
+}
+
+/// 160 numbers.
+private typealias Third = InlineArray<10, SIMD16<Double>>
+private var zeros: Third {
+    @inline(__always) get { [.zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero, .zero] }
 }
 
 /// The first beginning of a cache line from an address on: a vector of that size that lies across two is two accesses,

@@ -65,9 +65,12 @@ import MartletPlatform
         _ layout: Layout?, _ change: UpdateChange, _ stages: UnsafePointer<Stages>?
     ) {
         let algorithm = unsafe group.pointee.configuration.algorithm
-        // The first one of a kind, or the one behind it.
+        // The first one of a kind, or the one behind it. Blocks are rows to the passes.
         func slot(_ kind: Slot.Kind, next: Int = 0) -> Operand {
-            guard let index = unsafe group.pointee.slots.firstIndex(where: { $0.kind == kind }),
+            guard
+                let index = unsafe group.pointee.slots.firstIndex(where: {
+                    $0.kind == kind || kind == .rows && $0.kind == .blocks
+                }),
                 let base = unsafe parameter.state.span[index + next].base
             else { return unsafe run.arrays[Run.value] }
             return unsafe Operand(base: base, type: parameter.state.span[index + next].type)
@@ -82,7 +85,7 @@ import MartletPlatform
         let passes = unsafe algorithm.passes(shape, coefficients)
         let numberSize = unsafe run.isDouble ? 8 : 4
         let kind: GridMemory.Kind =
-            passes.contains { $0.sumsRows && !$0.sumsColumns }
+            passes.sumRowsAlone
             ? .rows(bytes: change.isAny ? numberSize : 0)
             : unsafe matrices != nil || change.isAny
                 ? .factors(bytes: numberSize) : shape.hasLargeMatrices ? .grid : .sums
@@ -95,7 +98,6 @@ import MartletPlatform
         unsafe hasMatrices = unsafe hasMatrices || matrices != nil
         if kind.hasElements { unsafe takesTurns = unsafe takesTurns || algorithm.sharedScalars == 0 }
         if algorithm.sharedScalars > 0 { unsafe sharing |= 1 << UInt64(algorithm.rawValue) }
-        let ofRows = unsafe slot(group.pointee.slots.contains { $0.kind == .blocks } ? .blocks : .rows)
         // Where the sums lie is settled once all parameters are known.
         let memory = unsafe GridMemory(coefficients, shape.grid, kind)
         unsafe list.add(
@@ -103,7 +105,7 @@ import MartletPlatform
                 passes: change.isAny
                     ? passes.changed(masks: change.masks, keepsNorm: change.sphereRate != nil) : passes,
                 tensor: GridTensor(
-                    grid: shape.grid, run: run, memory: memory, rowState: ofRows, columnState: slot(.columns)),
+                    grid: shape.grid, run: run, memory: memory, rowState: slot(.rows), columnState: slot(.columns)),
                 coefficients: coefficients, mode: group.pointee.mode, layout: layout,
                 caution: change.masks || change.isAny && isMade
                     ? Caution(rule: algorithm.rule, masks: change.masks) : nil,

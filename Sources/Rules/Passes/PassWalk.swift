@@ -86,7 +86,7 @@ private func walkShortRows(
     let shape = call.pointee.shape
     call.pointee.shape.sumsGrid = shape.sumsRows
     call.pointee.shape.usesFactors = shape.usesFactors || shape.usesRows
-    var scratch = PassScratch()
+    var scratch = RowScratch()
     scratch.withAddress { elements in
         call.pointee.columnFactors = UnsafeRawPointer(elements)
         call.pointee.columnSums = elements
