@@ -396,8 +396,8 @@ typedef struct martlet_config {
     double blocks;                    /* matrices one above the other in a parameter, a whole number, 1 to 2^31 */
     double precondition_frequency;    /* steps from one refresh to the next, a whole number, 1 to 2^31 */
     double max_precond_dim;           /* the longest side that has a factor, a whole number, 0 to 2^31 */
-    double block_size;                /* the longest side of a block, a whole number to 2^31; 0: sides are not cut. Adam-mini: the
-                                         first indices of a block, of which a parameter's are a multiple */
+    double block_size;                /* the longest side of a block, a whole number to 2^31; 0: sides are not cut.
+                                         Adam-mini: first indices of a block, of which a parameter's are a multiple */
     double lookahead_steps;           /* from one look back to the next, a whole number to 2^31; 0: none. Every algorithm */
     double lookahead_alpha;           /* how far slow weights go, 0 to 1; unread without lookahead_steps. Every algorithm */
 } martlet_config;
