@@ -149,7 +149,8 @@ martlet_status martlet_model_compile(martlet_model *model, const martlet_trainin
  *
  * Where an algorithm steps element by element, neighbouring views of a group are stepped as one; else each is a parameter
  * by itself. To Adam-mini, and to one that steps matrices alone, as Muon, a kernel is a matrix of as many rows as there
- * are outputs, its last size, and all its inputs as columns, so that scales and blocks go by outputs; its moments lie so in files.
+ * are outputs, its last size, and all its inputs as columns, so that scales and blocks go by outputs; its moments lie so in
+ * files.
  * Fails as martlet_model_compile does, with ARGUMENT for a count or a group out of range, and with SHAPE, which names the
  * view, for one that its group's algorithm does not step, as a bias is to Muon. Since 0.1. */
 martlet_status martlet_model_groups_compile(martlet_model *model, const martlet_training *training,
