@@ -86,6 +86,14 @@ UNUSED static void check_fill(float *array, int64_t count, uint64_t seed) {
     for (int64_t i = 0; i < count; i++) array[i] = (float)check_number(seed, (uint64_t)i);
 }
 
+/* A step so large that all threads take part in it: the pool starts them when there is enough to do, and that allocates. */
+UNUSED static void check_start_threads(void) {
+    enum { COUNT = 1 << 20 };
+    static float value[COUNT], grad[COUNT], state[2 * COUNT];
+    int64_t step = 0;
+    CHECK_OK(martlet_array_step(value, grad, state, COUNT, &step, NULL));
+}
+
 /* FNV-1a over bytes, to carry on from `hash` (0 to begin). */
 UNUSED static uint64_t check_hash(uint64_t hash, const void *bytes, size_t size) {
     const unsigned char *p = bytes;

@@ -119,20 +119,12 @@ static martlet_optimizer *created(const martlet_config *config, const struct typ
     return optimizer;
 }
 
-/* A step so large that all threads take part in it: a pool starts them when there is enough to do, and that allocates. */
-static void start_threads(void) {
-    enum { COUNT = 1 << 20 };
-    static float value[COUNT], grad[COUNT], state[2 * COUNT];
-    int64_t step = 0;
-    CHECK_OK(martlet_array_step(value, grad, state, COUNT, &step, NULL));
-}
-
 /* Trains and returns a hash of values, moments and counters. */
 static uint64_t trained(const martlet_config *config, const struct types *kind, const struct way *way) {
     const char *name = martlet_algorithm_name(config->algorithm);
     CHECK_OK(martlet_isa_set(way->isa));
     CHECK_OK(martlet_threads_set(way->threads));
-    if (way->counted) start_threads();
+    if (way->counted) check_start_threads();
     for (int k = 0; k < PARAMETERS; k++) {
         run.values[k] = laid_out(run.value[k], k, kind->value, run.strides[0][k], way->strided);
         run.grads[k] = laid_out(run.grad[k], k, kind->grad, run.strides[1][k], way->strided);

@@ -242,6 +242,7 @@ static void quiet(void) {
     const martlet_config groups[] = {config_of(MARTLET_MUON), config_of(MARTLET_ADAMW)};
     martlet_model *model = network_image(1);
     CHECK_OK(compile(model, groups, false));
+    check_start_threads();
     for (int k = 0; k < 20; k++) {
         if (k == 3) malloc_count_start(0, 0);
         CHECK_OK(martlet_model_set(model, MARTLET_LR, 1e-3 / (k + 1)));
