@@ -16,11 +16,13 @@ func write<Scalar: SIMDScalar>(_ numbers: SIMD16<Scalar>, to address: UnsafeMuta
     address.storeBytes(of: numbers, as: SIMD16<Scalar>.self)
 }
 
-/// Asks for the memory that a loop over an array will come to soon, 1 KB on: the processor's own prefetcher starts anew
-/// at every page of every array. Address and memory may be anything.
+/// Asks for the memory that a loop over an array will come to soon, so many bytes on: the processor's own prefetcher starts
+/// anew at every page of every array. Address and memory may be anything.
 @inline(__always)
-func prefetch(_ type: ElementType, in array: UnsafeRawPointer, at index: Int, count: Int = grain) {
-    let ahead = array + index * type.size + 1024
+func prefetch(
+    _ type: ElementType, in array: UnsafeRawPointer, at index: Int, count: Int = grain, bytesAhead: Int = 1024
+) {
+    let ahead = array + index * type.size + bytesAhead
     var line = 0
     while line < count * type.size {
         machine_prefetch(ahead + line)
