@@ -40,6 +40,7 @@ ADAMS = [
         exact=1e-7,
         note=SQUARES,
     ),
+    Row("AdamW", "pytorch_optimizer", {**L2, "lookahead_steps": 5, "lookahead_alpha": 0.8}, "AdamW"),
     Row("AdamW", ALONE, {**L2, "corrected_weight_decay": True}),
     Row("AdamW", ALONE, {**L2, "cautious_weight_decay": True}, denormals=False),
     Row("AdamW", ALONE, {**UP, "corrected_weight_decay": True, "cautious_weight_decay": True}, denormals=False),
