@@ -180,8 +180,9 @@ def test_a_state_without_slow_weights_starts_them() -> None:
 )
 def test_numbers_out_of_range(options: dict[str, Any], words: str) -> None:
     for face, value in ((optim, np.ones((2, 2))), (martlet.torch, torch.ones(2, 2))):
-        with pytest.raises(ArgumentError, match=words):
-            face.LAMB([value], **options)
+        for name in ("LAMB", "Adam", "Muon"):
+            with pytest.raises(ArgumentError, match=words):
+                getattr(face, name)([value], **options)
 
 
 def test_what_a_group_keeps_does_not_change() -> None:
