@@ -239,3 +239,47 @@ def test_other_libraries_states_are_refused() -> None:
     theirs = reference.Adam_mini([("mlp.weight", tensor)], verbose=False)
     with pytest.raises(UnsupportedError, match="adam-mini has a group for each parameter"):
         convert.from_torch(theirs, ours)
+
+
+@pytest.mark.parametrize(("start", "after"), [(4, 2), (2, 1), (1, 4), (0, 1)])
+def test_blocks_stay_as_large_as_the_state_says(start: int, after: int) -> None:
+    """Another size between steps is an error, and nothing is written: numbers of the new size have no room."""
+    value = np.ones((4, 2))
+    optimizer = optim.AdamMini([value], block_size=start)
+    optimizer.step([np.ones((4, 2))])
+    before = value.copy()
+    optimizer.param_groups[0]["block_size"] = after
+    with pytest.raises(ShapeError, match="exp_avg_mean_sq has shape"):
+        optimizer.step([np.ones((4, 2))])
+    assert np.array_equal(value, before)
+    optimizer.param_groups[0]["block_size"] = start
+    optimizer.step([np.ones((4, 2))])
+
+
+def test_blocks_of_sides_stay_as_large_as_the_state_says() -> None:
+    optimizer = optim.SOAP([value := np.ones((4, 4))], block_size=4)
+    optimizer.step([np.ones((4, 4))])
+    before = value.copy()
+    optimizer.param_groups[0]["block_size"] = 3
+    with pytest.raises(ShapeError, match="gram_rows has shape"):
+        optimizer.step([np.ones((4, 4))])
+    assert np.array_equal(value, before)
+
+
+def test_arrays_without_names_and_iterators() -> None:
+    """None is left out: names count where all arrays have one."""
+    some = [("mlp.w", np.ones((4, 2))), np.ones(3)]
+    assert len(optim.AdamMini(some).param_groups[0]["params"]) == 2
+    assert len(optim.AdamMini(array for array in (np.ones(2), np.ones(3))).param_groups[0]["params"]) == 2
+    assert len(optim.AdamMini(pair for pair in [("mlp.w", np.ones((4, 2)))]).param_groups[0]["params"]) == 1
+    with pytest.raises(DTypeError):
+        optim.AdamMini({"mlp.w": np.ones((4, 2)), "b": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "error"),
+    [((4, 2, 0), {"n_heads": 1}, ShapeError), ((4, 2), {"rules": 5}, DTypeError)],
+)
+def test_what_is_wrong_is_said(shape: tuple[int, ...], options: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        optim.AdamMini({"q_proj": np.ones(shape)}, **options)

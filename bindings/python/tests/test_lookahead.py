@@ -141,6 +141,25 @@ def test_models_look_ahead() -> None:
         assert np.array_equal(model.parameters(), flat)
 
 
+@pytest.mark.parametrize("name", ["Muon", "SOAP", "Shampoo", "AdamMini"])
+def test_adamw_beside_looks_ahead_too(name: str) -> None:
+    """In each face, to the bit."""
+    rules = {"rules": [("b", "adamw")]} if name == "AdamMini" else {}
+    start = {"w": noise(1, (6, 4)), "b": noise(2, (4,))}
+    arrays = {key: value.copy() for key, value in start.items()}
+    tensors = {key: torch.nn.Parameter(torch.from_numpy(value.copy())) for key, value in start.items()}
+    ours = getattr(optim, name)(arrays, lr=0.1, lookahead_steps=1, **rules)
+    theirs = getattr(martlet.torch, name)(tensors, lr=0.1, lookahead_steps=1, **rules)
+    for t in range(3):
+        grads = {key: noise(5 * t + k, value.shape) for k, (key, value) in enumerate(start.items())}
+        ours.step([grads[key] for key in ("w", "b")])
+        for key, tensor in tensors.items():
+            tensor.grad = torch.from_numpy(grads[key])
+        theirs.step()
+    assert all(np.array_equal(arrays[key], tensors[key].detach().numpy()) for key in start)
+    assert all("slow_params" in entry for entry in ours.state_dict()["state"].values())
+
+
 def test_functions_and_groups() -> None:
     p, q, r = noise(1), noise(1), noise(1)
     kept: dict[str, Any] = {}

@@ -48,7 +48,12 @@ class Blocks:
             raise ArgumentError(f"dim is {self._dim} and n_heads {self._heads}; wanted a multiple of n_heads")
         self._call = rules if callable(rules) else None
         given = [] if rules is None or callable(rules) else rules
-        self._pairs = list(given.items()) if isinstance(given, Mapping) else list(given)
+        try:
+            self._pairs = list(given.items() if isinstance(given, Mapping) else given)
+        except TypeError:
+            raise DTypeError(
+                f"rules is {rules!r}; wanted (pattern, way) pairs, a dict of them, or a function"
+            ) from None
         for pair in self._pairs:
             if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
                 raise DTypeError(f"rules has {pair!r}; wanted (pattern, way) pairs, a dict of them, or a function")
@@ -94,7 +99,7 @@ class Blocks:
         if self._heads is None:
             raise ArgumentError(f"{name} is a query or key by its name; wanted n_heads, or a rule ({name!r}, 'rows')")
         dim = self._dim or prod(shape[1:])
-        if dim % self._heads or not shape or shape[0] % (dim // self._heads):
+        if not dim or dim % self._heads or not shape or shape[0] % (dim // self._heads):
             raise ShapeError(
                 f"{name} has shape {shape}, with n_heads {self._heads} and dim {dim}; wanted a dim that is a multiple "
                 "of n_heads, and a first size that is one of the quotient"

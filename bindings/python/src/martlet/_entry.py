@@ -73,6 +73,11 @@ class Entry:
         made = {}
         for slot in slots.arrays:
             shape = None if slot in alike else slots.shape(slot, self.value.shape)
+            if slot in self.state and shape is not None and self.state[slot].shape != shape:
+                raise ShapeError(
+                    f"{self.name}'s {slot} has shape {self.state[slot].shape}, and the group's sizes of blocks want "
+                    f"{shape}; change them back, or make another optimizer"
+                )
             made[slot] = self.state[slot] if slot in self.state else self._zeros(shape, self._dtype(slots, slot, dtype))
         for slot in slots.scalars:
             made[slot] = self.state[slot] if slot in self.state else np.zeros(())

@@ -139,6 +139,8 @@ class Optimizer:
 
     def _start(self, row: Hyperparameters, schedule: Any) -> None:
         self._row = row
+        around = {key: getattr(row, key) for key in _spellings.EVERYWHERE}
+        self._others = tuple(other.changed(around) for other in self._others)
         self._schedule = schedule
         self._model: weakref.ref[Model] | None = None
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from martlet import _ffi_optimizers, _groups, _routing, _scheduled
+from martlet import _ffi_optimizers, _groups, _routing, _scheduled, _spellings
 from martlet._config import Hyperparameters, defaults
 from martlet._entry import Entry
 from martlet._errors import ArgumentError, MartletError
 from martlet._routing import ADAMW, Owner, Route, Rules
 from martlet.optim._optimizer import Optimizer, with_schedule
 
-SHARED = ("maximize", "flush_denormals", "cautious_weight_decay", "corrected_weight_decay")
+SHARED = (
+    *("maximize", "flush_denormals", "cautious_weight_decay", "corrected_weight_decay"),
+    *_spellings.EVERYWHERE,
+)
 
 
 class MatrixOptimizer(Optimizer):

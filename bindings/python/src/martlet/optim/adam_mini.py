@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from martlet import _ffi_optimizers, _groups
@@ -33,7 +34,8 @@ class AdamMini(Optimizer, algorithm=_ffi_optimizers.ADAM_MINI):
     n_heads, dim, rules    as in martlet.torch.AdamMini, whose rules for names these are: how many heads queries have;
                            how large queries are, if not as long as their rows; and the caller's rules, before others
 
-    The first dimension is to be the outputs', as in torch.
+    The first dimension is to be the outputs', as in torch. hyperball is for what Adam-mini steps: what rules give to
+    AdamW keeps no norms.
 
     params and what else there is are martlet.optim.Optimizer's.
     """
@@ -61,6 +63,7 @@ class AdamMini(Optimizer, algorithm=_ffi_optimizers.ADAM_MINI):
 
     def _take_params(self, params: Any) -> None:
         blocks, by_names = self._start
+        params = list(params) if isinstance(params, Iterator) else params
         self._others = {_ffi_optimizers.ADAMW: beside(self._adamw, "AdamMini")}
         named = [] if params is None or _groups.are_groups(params) else self._named(params)
         if not by_names or not named:
@@ -82,7 +85,8 @@ class AdamMini(Optimizer, algorithm=_ffi_optimizers.ADAM_MINI):
         """The arrays with their names; none where one has no name, or is none."""
         (group,) = _groups.groups_of(params)
         named = _groups.named_arrays(group["params"], "params")
-        return [(name, array) for name, array in named if name is not None and hasattr(array, "shape")]
+        found = [(name, array) for name, array in named if name is not None and hasattr(array, "shape")]
+        return found if len(found) == len(named) else []
 
     def _check_new(self, new: list[Entry], row: Hyperparameters) -> None:
         if row.algorithm == self._algorithm:
