@@ -220,6 +220,18 @@ def test_what_a_group_keeps_does_not_change() -> None:
         _ffi_optimizers.martlet_optimizer_destroy(optimizer)
 
 
+def test_what_is_put_around_an_optimizer_is_not_taken_for_one() -> None:
+    """pytorch_optimizer's keeps a state_dict of each."""
+    inner = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
+    body = {
+        "__module__": "pytorch_optimizer.optimizer.lookahead",
+        "step": None,
+        "state_dict": lambda _: inner.state_dict(),
+    }
+    with pytest.raises(UnsupportedError, match="pytorch_optimizer's Lookahead is not converted"):
+        convert.from_torch(type("Lookahead", (), body)(), optim.AdamW([np.ones(3)]))
+
+
 def test_libraries_that_have_none_are_not_handed_a_state() -> None:
     p = np.ones(3)
     ours = optim.Adam([p], lookahead_steps=2)
