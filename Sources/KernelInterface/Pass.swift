@@ -18,6 +18,7 @@ package enum Pass: CaseIterable {
     case marsNorm, marsUpdate
     case adamMiniAverage, adamMiniFactors, adamMiniUpdate
     case caution
+    case gradientSquares, changeSquares
     case hyperballNorms, hyperballMove, hyperballUpdate
 
     /// Whether it works on what the tiles have summed, once for a parameter (a `GridTensor`), and not on the tiles (a
@@ -35,7 +36,7 @@ package enum Pass: CaseIterable {
     package var writesElements: Bool {
         switch self {
         case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms,
-            .marsNorm, .adamMiniFactors, .matrixGradient, .matrixNorm, .hyperballNorms, .hyperballMove:
+            .gradientSquares, .changeSquares, .marsNorm, .adamMiniFactors, .matrixGradient, .matrixNorm, .hyperballNorms, .hyperballMove:
             false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
             .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .matrixUpdate,

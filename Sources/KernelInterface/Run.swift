@@ -55,14 +55,16 @@
 
 /// The numbers of one step that belong to no rule in particular:
 /// ```
-/// g <- gradientScale * grad  [+ l2 * p]
+/// g <- gradientScale * grad, kept within +-bound  [+ l2 * p]
 /// s <- what the rule makes of g, p and the state
 /// p <- decay * p - s                             (not decayed where s and p have opposite signs, if isCautious)
 /// ```
 /// Like every struct of coefficients it has fields of Double and Int alone.
 package struct RunTerms: BitwiseCopyable {
-    /// -1 to maximize, else 1.
+    /// 1, less where gradients are clipped by a norm or were scaled up; negative to maximize.
     package var gradientScale = 1.0
+    /// The largest size of a scaled gradient's elements; those of a Double have none.
+    package var bound = RunTerms.unbounded
     /// Weight decay that is added to the gradient; 0 computes no such term.
     package var l2 = 0.0
     /// Factor of the parameter: 1 without decoupled weight decay.
@@ -73,6 +75,9 @@ package struct RunTerms: BitwiseCopyable {
     package var variant = 0
 
     package init() {}
+
+    /// The bound of numbers that have none.
+    package static var unbounded: Double { .greatestFiniteMagnitude }
 }
 
 /// A step's coefficients in memory: `RunTerms`, then the rule's own struct.

@@ -46,6 +46,8 @@ protocol Lanes {
     func largest(_ other: Self) -> Self
     /// The smaller of both in each lane; NaN where either is NaN.
     func smallest(_ other: Self) -> Self
+    /// Each lane, or the one of two bounds that it is beyond; NaN stays.
+    func between(_ low: Self, _ high: Self) -> Self
     /// One of three in each lane, as this is over 0, under it, or neither: 0 or NaN.
     func bySign(over: Self, under: Self, neither: Self) -> Self
     /// One or the other, in all lanes.
@@ -138,6 +140,13 @@ struct FloatLanes: Lanes {
     }
 
     @inline(__always)
+    func between(_ low: Self, _ high: Self) -> Self {
+        Self(
+            lanes: lanes.replacing(with: low.lanes, where: low.lanes .> lanes)
+                .replacing(with: high.lanes, where: lanes .> high.lanes))
+    }
+
+    @inline(__always)
     func bySign(over: Self, under: Self, neither: Self) -> Self {
         Self(
             lanes: neither.lanes.replacing(with: over.lanes, where: lanes .> 0)
@@ -225,6 +234,13 @@ struct DoubleLanes: Lanes {
     @inline(__always)
     func smallest(_ other: Self) -> Self {
         Self(lanes: lanes.replacing(with: other.lanes, where: (other.lanes .< lanes) .| (other.lanes .!= other.lanes)))
+    }
+
+    @inline(__always)
+    func between(_ low: Self, _ high: Self) -> Self {
+        Self(
+            lanes: lanes.replacing(with: low.lanes, where: low.lanes .> lanes)
+                .replacing(with: high.lanes, where: lanes .> high.lanes))
     }
 
     @inline(__always)

@@ -87,13 +87,16 @@ typealias AnyTerms<Value: Lanes> = Terms<Value, General<On>>
 
 /// `RunTerms` as lanes.
 struct Terms<Value: Lanes, Kind: LoopKind> {
-    let gradientScale, l2, decay: Value
-    let addsDecay: Choice<Value>
-    let isCautious: Bool
+    let decay: Value
+    private let gradientScale, bound, minusBound, l2: Value
+    private let addsDecay: Choice<Value>
+    private let isCautious: Bool
 
     @inline(__always)
     init(_ terms: RunTerms) {
         gradientScale = Value(terms.gradientScale)
+        let most = terms.bound < RunTerms.unbounded ? terms.bound : .infinity
+        (bound, minusBound) = (Value(most), Value(-most))
         l2 = Value(terms.l2)
         decay = Value(terms.decay)
         addsDecay = Choice(terms.l2 != 0)
@@ -103,7 +106,14 @@ struct Terms<Value: Lanes, Kind: LoopKind> {
     /// What a rule takes for the gradient. A term that is off is not there, since 0 * inf would be NaN.
     @inline(__always)
     func gradient(_ gradient: Value, of value: Value) -> Value {
-        decayed(gradient * gradientScale, of: value)
+        decayed(scaled(gradient), of: value)
+    }
+
+    /// A gradient without decay.
+    @inline(__always)
+    func scaled(_ gradient: Value) -> Value {
+        let scaled = gradient * gradientScale
+        return Kind.takesAnyTerms ? scaled.between(minusBound, bound) : scaled
     }
 
     /// The same of a gradient that has been scaled.
@@ -156,7 +166,8 @@ private enum SuitableLoop {
 private func suitableLoop(_ run: UnsafePointer<Run>, _ coefficients: UnsafeRawPointer) -> SuitableLoop {
     let terms: RunTerms = value(at: coefficients)
     if run.pointee.isDouble { return .inDouble }
-    if terms.isCautious != 0 || convertedCount(run) > 0 { return .general }
+    let isPlain = terms.isCautious == 0 && !(terms.bound < RunTerms.unbounded)
+    if !isPlain || convertedCount(run) > 0 { return .general }
     return terms.l2 != 0 ? .addingDecay : .plain
 }
 

@@ -69,6 +69,8 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .adamMiniFactors: alone(adamMiniFactors)
     case .adamMiniUpdate: walked(adamMiniUpdate)
     case .caution: walked(caution)
+    case .gradientSquares: walked(gradientSquares)
+    case .changeSquares: walked(changeSquares)
     case .hyperballNorms: walked(hyperballNorms)
     case .hyperballMove: walked(hyperballMove)
     case .hyperballUpdate: walked(hyperballUpdate)

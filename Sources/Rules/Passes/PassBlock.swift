@@ -181,7 +181,7 @@ private func loop<Rule: PassRule, IsNative: Switch>(
         prefetch(type(place), in: arrays[place].base, at: index, bytesAhead: 2048)
     }
 
-    let scale = AnyTerms<Value>(value(at: coefficients)).gradientScale
+    let terms = AnyTerms<Value>(value(at: coefficients))
     let rule = made(Rule.self, coefficients)
     let rowFactor = Value(call.pointee.row)
     // Short rows lie in a block together, so that what is of a row alone is there for each element.
@@ -199,7 +199,7 @@ private func loop<Rule: PassRule, IsNative: Switch>(
         for slot in 0..<Rule.slotCount { fetchAhead(2 + slot, index) }
         var place = PassPlace(
             value: Rule.readsValue ? load(0, index) : Value(0),
-            gradient: Rule.readsGradient ? load(1, index) * scale : Value(0),
+            gradient: Rule.readsGradient ? terms.scaled(load(1, index)) : Value(0),
             first: slot(0, index), second: slot(1, index), third: slot(2, index), fourth: slot(3, index),
             factor: Rule.usesFactors || Rule.usesRows ? factor(index) : Value(0))
         rule.update(&place)
