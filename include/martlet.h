@@ -252,7 +252,9 @@ typedef struct martlet_parameter {
                                  2^63 then, else ARGUMENT. Parameters may share one */
     int32_t step_shown_dtype; /* MARTLET_FP32 or MARTLET_FP64; 0 where step_shown is NULL */
     int32_t step_reserved;    /* 0 */
-    uint64_t reserved[5];     /* 0 */
+    const martlet_array *copy; /* NULL, or an array of value's count, in fp32, bf16, fp16 or, beside an fp64 array, fp64: each
+                                  step writes the new value to it, rounded */
+    uint64_t reserved[4];     /* 0 */
 } martlet_parameter;          /* 256 bytes, for good */
 
 #ifdef __cplusplus

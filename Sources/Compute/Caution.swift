@@ -37,7 +37,7 @@ package struct Caution {
     package var makersTerms: RunTerms {
         var result = terms
         (result.l2, result.decay, result.isCautious) = (0, 1, 0)
-        if addsDecay { result.gradientScale = 1 }
+        if addsDecay { (result.gradientScale, result.bound) = (1, RunTerms.unbounded) }
         return result
     }
 

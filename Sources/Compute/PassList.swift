@@ -12,6 +12,9 @@ package struct Passes: RandomAccessCollection {
         for pass in passes { append(pass) }
     }
 
+    /// A single one.
+    package init(one pass: Pass) { append(pass) }
+
     package var startIndex: Int { 0 }
     package subscript(index: Int) -> Pass { list[index] }
 
@@ -55,12 +58,14 @@ package struct Passes: RandomAccessCollection {
     package var caution: Caution?
     /// What is done around the first pass and the last; nil: nothing. It outlives the run.
     let stages: UnsafePointer<Stages>?
+    /// Whether it looks at the gradient before the update, and runs the stages before that.
+    let isMeasure: Bool
     /// The number of its first piece in the present pass.
     var start = 0
 
     package init(
         passes: Passes, tensor: GridTensor, coefficients: UnsafeMutableRawPointer, mode: FloatingPointMode,
-        layout: Layout?, caution: Caution? = nil, stages: UnsafePointer<Stages>? = nil
+        layout: Layout?, caution: Caution? = nil, stages: UnsafePointer<Stages>? = nil, isMeasure: Bool = false
     ) {
         unsafe self.passes = passes
         unsafe self.tensor = unsafe tensor
@@ -69,6 +74,7 @@ package struct Passes: RandomAccessCollection {
         unsafe self.layout = unsafe layout
         unsafe self.caution = caution
         unsafe self.stages = unsafe stages
+        unsafe self.isMeasure = isMeasure
     }
 
     /// What the latest pass has summed over all elements, in the order of the tiles. To be called in a floating-point mode
@@ -184,9 +190,12 @@ package struct Passes: RandomAccessCollection {
                 piece: piece - item.pointee.start,
                 makesUpdates: item.pointee.caution != nil && job.pass == item.pointee.passes.updatePass,
                 gathered: job.gathered.map { unsafe $0 + thread * job.gatherBytes })
-            if unsafe job.pass == 0 { unsafe item.runStages(.before, piece: work.piece, job.isa) }
+            let isMeasure = unsafe item.pointee.isMeasure
+            if unsafe job.pass == 0 {
+                unsafe item.runStages(isMeasure ? .arriving : .before, piece: work.piece, job.isa)
+            }
             unsafe item.pointee.mode.call(PassPiece.run, &work)
-            if unsafe job.pass == item.pointee.passes.count - 1 {
+            if unsafe job.pass == item.pointee.passes.count - 1 && !isMeasure {
                 unsafe item.runStages(.behind, piece: work.piece, job.isa)
             }
         }

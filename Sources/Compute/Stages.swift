@@ -3,63 +3,95 @@
 import MartletKernelInterface
 import MartletPlatform
 
-/// One of them: a rule that takes these arrays for the value, the gradient and the first slot, and its one coefficient.
+/// One of them.
 package struct Stage {
-    package enum Side { case before, behind }
+    /// When it runs: before gradients are looked at, before the update, behind it, or in place of all where the step is
+    /// skipped.
+    package enum Side { case arriving, before, behind, skipping }
+
+    /// What it does.
+    fileprivate enum Work {
+        /// Runs a rule of stages over its arrays: value, gradient and first slot.
+        case rule(Rule)
+        /// Fills its first array with zeros.
+        case zero
+        /// Exchanges its first two arrays, each rounded to the other's type.
+        case swap
+    }
 
     let side: Side
-    let rule: Rule
-    let arrays: InlineArray<3, Int>
-    /// As `StepCoefficients` says.
-    fileprivate var coefficients = InlineArray<9, Double>(repeating: 0)
+    fileprivate let work: Work
+    fileprivate let arrays: InlineArray<3, Int>
+    fileprivate let weight: Double
 
-    package init(_ side: Side, _ rule: Rule, value: Int, gradient: Int, slot: Int, weight: Double = 0) {
-        (self.side, self.rule, arrays) = (side, rule, [value, gradient, slot])
-        var own = InterpolationCoefficients()
-        own.weight = weight
-        unsafe withUnsafeMutableBytes(of: &coefficients) { place in
-            unsafe place.storeBytes(of: RunTerms(), as: RunTerms.self)
-            unsafe place.storeBytes(
-                of: own, toByteOffset: StepCoefficients.ruleOffset, as: InterpolationCoefficients.self)
-        }
+    private init(_ side: Side, _ work: Work, _ arrays: InlineArray<3, Int>, weight: Double = 0) {
+        (self.side, self.work, self.arrays, self.weight) = (side, work, arrays, weight)
+    }
+
+    /// Moves an array by a weight towards another.
+    package static func interpolation(_ side: Side, _ array: Int, towards other: Int, weight: Double) -> Stage {
+        Stage(side, .rule(.interpolation), [array, other, array], weight: weight)
+    }
+
+    /// Copies an array into another.
+    package static func copy(_ side: Side, _ array: Int, to other: Int) -> Stage {
+        Stage(side, .rule(.copy), [array, array, other])
+    }
+
+    /// Moves an array by a weight towards another, which then goes back to it, rounded to its own type alone.
+    package static func lookahead(_ side: Side, _ array: Int, and other: Int, weight: Double) -> Stage {
+        Stage(side, .rule(.lookahead), [array, other, other], weight: weight)
+    }
+
+    package static func zero(_ side: Side, _ array: Int) -> Stage { Stage(side, .zero, [array, array, array]) }
+
+    package static func swap(_ side: Side, _ array: Int, _ other: Int) -> Stage {
+        Stage(side, .swap, [array, other, other])
     }
 }
 
 /// Those of one parameter.
 @unsafe package struct Stages {
-    /// The parameter's arrays that they work on, the value first, from the first element on.
-    private var arrays: InlineArray<2, Operand>
-    /// Arrays beside the value that a parameter's stages may have.
-    package static var mostArrays: Int { 1 }
-    private var arrayCount = 1
+    /// The parameter's arrays that they work on, the value first, from the first element on, and the places at which they
+    /// stand in the layout.
+    private var arrays: InlineArray<7, Operand>
+    private var places: InlineArray<7, Int>
+    /// Arrays that they may have.
+    package static var mostArrays: Int { 7 }
+    private var arrayCount = 0
+    /// Elements of each array.
+    private let elements: Int
     private let isDouble: Bool
     private let mode: FloatingPointMode
-    /// How the arrays lie, the value as its array 0, and the others from `firstPlace` on; nil where all are contiguous.
+    /// How the arrays lie; nil where all are contiguous.
     private let layout: Layout?
-    private let firstPlace: Int
-    fileprivate var list: InlineArray<2, Stage>
+    private var list: InlineArray<11, Stage>
     fileprivate var count = 0
-
-    package static var value: Int { 0 }
+    /// A scalar that is 0 once the step is skipped.
+    package var counter: Operand?
 
     /// None, of a parameter whose update is `run`.
     package init(_ run: Run, mode: FloatingPointMode, layout: Layout?) {
         unsafe arrays = unsafe InlineArray(repeating: run.arrays[Run.value])
+        unsafe places = InlineArray(repeating: Run.value)
+        unsafe elements = unsafe run.count
         unsafe isDouble = unsafe run.isDouble
         unsafe self.mode = mode
         unsafe self.layout = unsafe layout
-        unsafe firstPlace = unsafe run.arrayCount
-        unsafe list = InlineArray(repeating: Stage(.before, .copy, value: 0, gradient: 0, slot: 0))
+        unsafe list = InlineArray(repeating: .zero(.before, 0))
     }
 
     package var isEmpty: Bool { unsafe count == 0 }
 
-    /// Adds an array and returns its number.
-    package mutating func add(_ array: Operand) -> Int {
-        unsafe arrays[arrayCount] = unsafe array
+    /// Adds an array, which stands at this place in the layout, and returns its number.
+    package mutating func add(_ array: Operand, place: Int) -> Int {
+        unsafe (arrays[arrayCount], places[arrayCount]) = unsafe (array, place)
         unsafe arrayCount += 1
         return unsafe arrayCount - 1
     }
+
+    /// Says where an array is, which had no place when it was added.
+    package mutating func move(_ array: Int, to place: UnsafeMutableRawPointer) { unsafe arrays[array].base = place }
 
     /// Adds a stage, which runs behind those that are there.
     package mutating func add(_ stage: Stage) {
@@ -67,57 +99,109 @@ package struct Stage {
         unsafe count += 1
     }
 
-    /// Elements of a block, and of one whose arrays are gathered: so many bytes of three arrays on the stack.
+    /// Elements of a block, and of one whose arrays are gathered: so many bytes of four arrays on the stack.
     static var blockCount: Int { 1024 }
     private static var gatheredCount: Int { 128 }
+
+    fileprivate func runs(_ index: Int, _ side: Stage.Side) -> Bool { unsafe list[index].side == side }
 
     @inline(never)
     fileprivate func run(_ index: Int, _ range: Range<Int>, _ isa: InstructionSet) {
         let stage = unsafe list[index]
-        var run = unsafe Run(
-            arrays: InlineArray(repeating: arrays[0]), arrayCount: 3, count: range.count, isDouble: isDouble)
-        for place in 0..<3 {
-            unsafe run.arrays[place] = unsafe arrays[stage.arrays[place]]
-        }
-        if stage.rule == .interpolation { unsafe run.arrayCount = 2 }
-        guard let layout = unsafe layout else {
-            unsafe run.advance(by: range.lowerBound)
-            unsafe sweep(stage, &run, isa)
+        if case .zero = stage.work, unsafe layout == nil {
+            let array = unsafe arrays[stage.arrays[0]].advanced(by: range.lowerBound)
+            unsafe array.base.initializeMemory(as: UInt8.self, repeating: 0, count: range.count * array.type.size)
             return
         }
-        unsafe runGathered(stage, range, run, layout, isa)
+        guard case .rule(let rule) = stage.work, unsafe layout == nil else {
+            unsafe runGathered(stage, range, isa)
+            return
+        }
+        var run = unsafe makeRun(rule, range.count)
+        for place in unsafe 0..<run.arrayCount { unsafe run.arrays[place] = unsafe arrays[stage.arrays[place]] }
+        unsafe run.advance(by: range.lowerBound)
+        unsafe sweep(rule, stage.weight, &run, isa)
     }
 
-    private func runGathered(
-        _ stage: Stage, _ range: Range<Int>, _ start: Run, _ layout: Layout, _ isa: InstructionSet
-    ) {
-        var scratch = InlineArray<48, SIMD8<UInt64>>(repeating: .zero)
+    /// A run of a rule, whose arrays are still to be set.
+    private func makeRun(_ rule: Rule, _ count: Int) -> Run {
+        unsafe Run(
+            arrays: InlineArray(repeating: arrays[0]), arrayCount: rule == .interpolation ? Run.state : Run.state + 1,
+            count: count, isDouble: isDouble)
+    }
+
+    /// By blocks on the stack: of arrays that do not all lie alike, and where they change places.
+    private func runGathered(_ stage: Stage, _ range: Range<Int>, _ isa: InstructionSet) {
+        var scratch = InlineArray<64, SIMD8<UInt64>>(repeating: .zero)
         unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
-            var block = unsafe start
-            for place in unsafe 0..<block.arrayCount {
-                unsafe block.arrays[place].base = scratch.baseAddress! + place * Stages.gatheredCount * 8
-            }
-            func copy(_ direction: Layout.Direction, _ place: Int, _ first: Int) {
-                let array = stage.arrays[place]
-                unsafe layout.copy(
-                    direction, array: array == 0 ? Run.value : firstPlace + array - 1, start.arrays[place],
-                    first: first,
-                    count: block.count, block: block.arrays[place].base)
+            func block(_ place: Int, as array: Int) -> Operand {
+                unsafe Operand(
+                    base: scratch.baseAddress! + place * Stages.gatheredCount * 8, type: arrays[stage.arrays[array]].type)
             }
             for first in unsafe stride(from: range.lowerBound, to: range.upperBound, by: Stages.gatheredCount) {
-                unsafe block.count = min(Stages.gatheredCount, range.upperBound - first)
-                for place in unsafe 0..<block.arrayCount { copy(.gather, place, first) }
-                unsafe sweep(stage, &block, isa)
-                for place in unsafe 0..<block.arrayCount where unsafe place != Run.gradient {
-                    copy(.scatter, place, first)
+                let count = unsafe min(Stages.gatheredCount, range.upperBound - first)
+                func move(_ direction: Layout.Direction, _ place: Int, _ array: Int) {
+                    unsafe copy(direction, stage.arrays[array], first, count, block(place, as: array))
+                }
+                switch stage.work {
+                case .zero: move(.scatter, 3, 0)
+                case .swap:
+                    move(.gather, 0, 0)
+                    move(.gather, 1, 1)
+                    unsafe convert(block(0, as: 0), to: block(2, as: 1), count, isa)
+                    unsafe convert(block(1, as: 1), to: block(0, as: 0), count, isa)
+                    move(.scatter, 2, 1)
+                    move(.scatter, 0, 0)
+                case .rule(let rule):
+                    var run = unsafe makeRun(rule, count)
+                    for place in unsafe 0..<run.arrayCount {
+                        move(.gather, place, place)
+                        unsafe run.arrays[place] = unsafe block(place, as: place)
+                    }
+                    unsafe sweep(rule, stage.weight, &run, isa)
+                    unsafe move(.scatter, Run.value, Run.value)
+                    if unsafe run.arrayCount > Run.state { unsafe move(.scatter, Run.state, Run.state) }
                 }
             }
         }
     }
 
-    private func sweep(_ stage: Stage, _ run: inout Run, _ isa: InstructionSet) {
-        unsafe withUnsafeBytes(of: stage.coefficients) { coefficients in
-            if let place = coefficients.baseAddress { unsafe mode.run(isa.sweep(stage.rule), &run, place) }
+    /// Copies a block of elements between one of the arrays and contiguous memory.
+    private func copy(_ direction: Layout.Direction, _ array: Int, _ first: Int, _ count: Int, _ block: Operand) {
+        if let layout = unsafe layout {
+            unsafe layout.copy(
+                direction, array: places[array], arrays[array], first: first, count: count, block: block.base)
+            return
+        }
+        let own = unsafe arrays[array].advanced(by: first)
+        let (from, to) = unsafe direction == .gather ? (own.base, block.base) : (block.base, own.base)
+        unsafe to.copyMemory(from: from, byteCount: count * block.type.size)
+    }
+
+    private func convert(_ array: Operand, to other: Operand, _ count: Int, _ isa: InstructionSet) {
+        var run = unsafe makeRun(.copy, count)
+        unsafe (run.arrays[Run.value], run.arrays[Run.gradient], run.arrays[Run.state]) = unsafe (array, array, other)
+        unsafe sweep(.copy, 0, &run, isa)
+    }
+
+    private func sweep(_ rule: Rule, _ weight: Double, _ run: inout Run, _ isa: InstructionSet) {
+        var own = InterpolationCoefficients()
+        own.weight = weight
+        // As `StepCoefficients` says.
+        var coefficients = InlineArray<9, Double>(repeating: 0)
+        unsafe withUnsafeMutableBytes(of: &coefficients) { place in
+            unsafe place.storeBytes(of: RunTerms(), as: RunTerms.self)
+            unsafe place.storeBytes(
+                of: own, toByteOffset: StepCoefficients.ruleOffset, as: InterpolationCoefficients.self)
+            unsafe mode.run(isa.sweep(rule), &run, UnsafeRawPointer(place.baseAddress!))
+        }
+    }
+
+    /// Does what is to be done where the step is skipped.
+    package mutating func skip(_ isa: InstructionSet) {
+        unsafe withUnsafePointer(to: self) { unsafe $0.run(.skipping, 0..<$0.pointee.elements, isa) }
+        if let counter = unsafe counter {
+            unsafe counter.base.initializeMemory(as: UInt8.self, repeating: 0, count: counter.type.size)
         }
     }
 }
@@ -127,7 +211,7 @@ extension UnsafePointer<Stages> {
     /// Runs those of a side over elements, counted from the parameter's first.
     @inline(never)
     func run(_ side: Stage.Side, _ range: Range<Int>, _ isa: InstructionSet) {
-        for index in unsafe 0..<pointee.count where unsafe pointee.list[index].side == side {
+        for index in unsafe 0..<pointee.count where unsafe pointee.runs(index, side) {
             unsafe pointee.run(index, range, isa)
         }
     }

@@ -7,7 +7,8 @@ import MartletPlatform
 @unsafe package struct WorkItem {
     /// The arrays, from the first element on, and the element count.
     package var run: Run
-    package var rule: Rule
+    /// Nil: nothing but the stages is run.
+    package var rule: Rule?
     /// The rule's coefficient struct; outlives the run.
     package var coefficients: UnsafeRawPointer
     package var mode: FloatingPointMode
@@ -17,7 +18,7 @@ import MartletPlatform
     package var stages: UnsafePointer<Stages>?
 
     package init(
-        run: Run, rule: Rule, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?,
+        run: Run, rule: Rule?, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?,
         stages: UnsafePointer<Stages>? = nil
     ) {
         unsafe self.run = run
@@ -163,6 +164,7 @@ extension WorkItem {
 
     /// Runs elements of this item, counted from its own first.
     fileprivate func run(_ range: Range<Int>, _ isa: InstructionSet) {
+        guard let rule = unsafe rule else { return }
         let sweep = unsafe isa.sweep(rule)
         guard let layout = unsafe layout else {
             var part = unsafe run

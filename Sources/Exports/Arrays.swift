@@ -51,7 +51,7 @@ extension martlet_parameter {
             throw unsafe MartletError(.unsupported, "\(subject()).flags is \(flags); expected 0")
         }
         let words = unsafe reserved
-        guard unsafe words.0 | words.1 | words.2 | words.3 | words.4 == 0 && step_reserved == 0 else {
+        guard unsafe words.0 | words.1 | words.2 | words.3 == 0 && step_reserved == 0 else {
             throw MartletError(.structure, "\(subject()).reserved is set; expected 0")
         }
     }
@@ -61,6 +61,9 @@ extension martlet_parameter {
     /// The dimensions that a plan needs room for; nothing is trusted but the addresses.
     var rankRoom: Int {
         var room = unsafe max(StepPlan.rankRoom(Int(value.rank)), StepPlan.rankRoom(Int(grad.rank)))
+        if let copy = unsafe copy, UInt(bitPattern: copy) % 8 == 0 {
+            room = unsafe max(room, StepPlan.rankRoom(Int(copy.pointee.rank)))
+        }
         if let state = unsafe state, UInt(bitPattern: state) % 8 == 0 {
             for slot in unsafe 0..<Int(min(max(state_count, 0), Int64(ParameterView.maximumStateCount))) {
                 room = unsafe max(room, StepPlan.rankRoom(Int(state[slot].rank)))
@@ -115,6 +118,12 @@ extension ParameterView {
         unsafe self.init(
             value: value, gradient: gradient, step: step, group: Int(parameter.group), name: parameter.name)
         unsafe shownStep = try parameter.shownStep(subject)
+        if unsafe parameter.copy != nil {
+            unsafe copy = try ArrayView(required(parameter.copy, subject("copy")).pointee) { subject("copy") }
+            guard unsafe copy.base != nil || copy.count == 0 else {
+                throw MartletError(.null, "\(subject("copy")).data is NULL; expected the address of a copy")
+            }
+        }
         unsafe stateCount = Int(count)
         if count == 0 { return }
         let arrays = try unsafe required(parameter.state, "parameters[\(index)].state")

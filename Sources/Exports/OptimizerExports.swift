@@ -83,6 +83,9 @@ public func martlet_optimizer_add(
                 .argument,
                 "parameter.grad.data, step or step_shown is set; expected NULL: gradients come with each step")
         }
+        guard unsafe parameter.copy == nil else {
+            throw MartletError(.argument, "parameter.copy is set; expected NULL, and martlet_optimizer_copy_set")
+        }
         let value = try unsafe ArrayView(parameter.value) { "parameter.value" }
         let types = try unsafe parameter.stateTypes()
         let index = try unsafe optimizer.add(
@@ -116,6 +119,19 @@ extension martlet_parameter {
             unsafe types.append(view.type)
         }
         return types
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_copy_set")
+public func martlet_optimizer_copy_set(
+    _ optimizer: OpaquePointer!, _ index: Int64, _ copy: UnsafePointer<martlet_array>!
+) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_copy_set", optimizer) { optimizer throws(MartletError) in
+        let array = try unsafe copy == nil ? .none : ArrayView(required(copy, "copy").pointee) { "copy" }
+        guard unsafe copy == nil || array.base != nil || array.count == 0 else {
+            throw MartletError(.null, "copy.data is NULL; expected the address of a copy")
+        }
+        try unsafe optimizer.setCopy(array, of: Int(index))
     }
 }
 

@@ -20,8 +20,9 @@ public func martlet_report_init(_ out_report: UnsafeMutablePointer<martlet_repor
 extension martlet_report {
     init(_ report: StepReport) {
         self.init(
-            struct_size: UInt32(MemoryLayout<martlet_report>.size), skipped: Int32(report.skipped), grad_norm: .nan,
-            update_norm: .nan, nonfinite_parameter: -1)
+            struct_size: UInt32(MemoryLayout<martlet_report>.size), skipped: Int32(report.skipped),
+            grad_norm: report.gradientNorm, update_norm: report.updateNorm, nonfinite_parameter: Int64(report.nonfinite),
+            dropped: report.isDropped ? 1 : 0, reserved: 0)
     }
 }
 
@@ -52,6 +53,22 @@ public func martlet_step_sharded(
             unsafe reduce(context, sums.baseAddress, Int64(sums.count)) == 0
         }
         unsafe target.write(martlet_report(result))
+    }
+}
+
+@implementation @_cdecl("martlet_measure")
+public func martlet_measure(
+    _ out_squares: UnsafeMutablePointer<Double>!, _ arrays: UnsafePointer<martlet_array>!, _ count: Int64
+) -> martlet_status {
+    report("martlet_measure") { () throws(MartletError) in
+        try checkCount(count, "count")
+        if count == 0 { return }
+        let target = try unsafe required(out_squares, "out_squares")
+        let arrays = try unsafe required(arrays, "arrays")
+        let totalRank = (0..<Int(count)).reduce(0) { unsafe $0 + StepPlan.rankRoom(Int(arrays[$1].rank)) }
+        var plan = try unsafe MeasurePlan(arrays: Int(count), totalRank: totalRank)
+        for index in 0..<Int(count) { try unsafe plan.add(ArrayView(arrays[index]) { "arrays[\(index)]" }) }
+        try unsafe plan.run(to: target)
     }
 }
 
@@ -111,6 +128,9 @@ public func martlet_array_step(
         let configuration = try unsafe config == nil ? Configuration(.adam) : Configuration(config)
         guard count >= 0 && count <= 1 << 56 else {
             throw MartletError(.shape, "count is \(count); expected 0 to 2^56")
+        }
+        guard !configuration.flags.contains(.zeroGradients) else {
+            throw MartletError(.argument, "config.flags sets ZERO_GRADS; expected no such flag, as grad is read alone")
         }
         guard unsafe count == 0 || grad != nil else {
             throw MartletError(.null, "grad is NULL; expected the address of \(count) elements")

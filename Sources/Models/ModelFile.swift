@@ -57,7 +57,7 @@ extension Model {
         if groups.configurations.count > 1 { state.add("groups", groups.configurations.count) }
         try writer.addMetadata("state", state.text)
         for (index, configuration) in groups.configurations.enumerated() {
-            for (key, value) in configuration.text {
+            try configuration.describe { (key, value) throws(MartletError) in
                 try writer.addMetadata(ParameterGroups.key(index) + key, value)
             }
             if index > 0 { try writer.addMetadata("group.\(index)", groups.line(index).text) }

@@ -88,8 +88,10 @@ struct ModelReader: ~Copyable {
 
     private func configuration(_ algorithm: Algorithm, _ prefix: String) throws(MartletError) -> Configuration {
         var configuration = Configuration(algorithm)
-        for (key, _) in configuration.text {
-            guard let text = unsafe reader.metadata(prefix + key), unsafe configuration.set(key, to: text) else {
+        try Configuration.forEachKey(of: algorithm) { (key, isNeeded) throws(MartletError) in
+            let text = unsafe reader.metadata(prefix + key)
+            if unsafe text == nil && !isNeeded { return }
+            guard let text = unsafe text, unsafe configuration.set(key, to: text) else {
                 throw MartletError(.format, "the file's \(prefix)\(key) is missing or wrong; expected a number")
             }
         }

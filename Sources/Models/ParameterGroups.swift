@@ -53,7 +53,7 @@ struct ParameterGroups {
     }
 
     /// Whether one of them trains another point than that where gradients are taken.
-    var haveEvaluationPoint: Bool { configurations.contains { $0.algorithm.hasEvaluationPoint } }
+    var haveEvaluationPoint: Bool { configurations.contains(where: \.hasEvaluationPoint) }
 
     /// The optimizer's parameters, in its order.
     func parameters(_ views: [View]) -> [SteppedParameter] {

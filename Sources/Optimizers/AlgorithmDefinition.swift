@@ -105,7 +105,7 @@ struct PassStart {
 /// What all parameters of a step that one algorithm steps share.
 struct SharedScalars {
     /// Their scalars, as those that are shared will be.
-    var scalars = InlineArray<5, Double>(repeating: 0)
+    var scalars = InlineArray<7, Double>(repeating: 0)
     /// The step of the parameter that they are from, counted from 1; 0: of none so far.
     var step = 0.0
     /// What the pass before has summed over all of them.
@@ -203,7 +203,8 @@ extension AlgorithmDefinition {
         _ configuration: Configuration, _ progress: inout Progress, to memory: UnsafeMutableRawPointer
     ) -> Bool {
         var terms = RunTerms()
-        terms.gradientScale = configuration.flags.contains(.maximize) ? -1 : 1
+        terms.gradientScale = (configuration.flags.contains(.maximize) ? -1 : 1) / configuration[.lossScale]
+        terms.bound = min(configuration[.clipValue], RunTerms.unbounded)
         if readsDecay { addDecay(configuration, &progress, to: &terms) }
         let coefficients = coefficients(configuration, &progress, &terms)
         unsafe memory.storeBytes(of: terms, as: RunTerms.self)

@@ -11,7 +11,7 @@ public typealias MartletError = MartletPlatform.MartletError
 /// An array in memory that someone else owns.
 @frozen
 @unsafe public struct ArrayView {
-    /// The first element; nil only where `count` is 0, or for a gradient that is missing.
+    /// The first element; nil only where `count` is 0, or for a gradient or a copy that is missing.
     public var base: UnsafeMutableRawPointer?
     /// Elements in all.
     public var count: Int
@@ -45,7 +45,12 @@ public typealias MartletError = MartletPlatform.MartletError
         unsafe self.init(base: UnsafeMutableRawPointer(elements.baseAddress), count: elements.count, type: .fp64)
     }
 
-    /// No array: a gradient that is missing.
+    /// One like another, contiguous, in memory that is still to be found.
+    static func contiguous(_ other: ArrayView) -> ArrayView {
+        unsafe ArrayView(base: other.base, count: other.count, type: other.type)
+    }
+
+    /// No array: a gradient or a copy that is missing.
     public static var none: ArrayView { unsafe ArrayView(base: nil, count: 0, type: .fp32) }
 }
 
@@ -53,13 +58,15 @@ public typealias MartletError = MartletPlatform.MartletError
 @frozen
 @unsafe public struct ParameterView {
     /// The most state slots of any algorithm.
-    public static var maximumStateCount: Int { 10 }
+    public static var maximumStateCount: Int { 14 }
 
     public var value: ArrayView
     public var gradient: ArrayView
     /// The algorithm's slots in order; as many as `stateCount` says.
-    public var state: InlineArray<10, ArrayView>
+    public var state: InlineArray<14, ArrayView>
     public var stateCount: Int
+    /// A copy of the value for other uses, in a type of its own, written behind each step; `.none` where there is none.
+    public var copy: ArrayView
     /// Steps taken. Read, and one more after the step. Parameters may share a counter.
     public var step: UnsafeMutablePointer<Int64>
     /// A number that shows the count; nil: none. Where a step finds another number there than the count, somebody has
@@ -78,6 +85,7 @@ public typealias MartletError = MartletPlatform.MartletError
         unsafe self.gradient = gradient
         unsafe self.state = InlineArray(repeating: .none)
         unsafe self.stateCount = 0
+        unsafe self.copy = .none
         unsafe self.step = step
         unsafe self.shownStep = nil
         unsafe self.group = group

@@ -92,12 +92,28 @@ public struct Flags: OptionSet, Sendable {
     /// Keep a matrix's norm.
     public static let hyperball = Flags(rawValue: 1_048_576)
 
+    /// Take no step at all where a gradient is not finite.
+    public static let skipNonfinite = Flags(rawValue: 2_097_152)
+    /// Report the norm of the gradients.
+    public static let measure = Flags(rawValue: 4_194_304)
+    /// Weigh the first steps of an average of parameters as all others.
+    public static let emaCorrection = Flags(rawValue: 8_388_608)
+    /// Begin an average of parameters with a smaller decay.
+    public static let emaWarmup = Flags(rawValue: 16_777_216)
+    /// Fill gradients with zeros behind the step.
+    public static let zeroGradients = Flags(rawValue: 33_554_432)
+    /// Report the norm of what the step changes.
+    public static let measureUpdate = Flags(rawValue: 67_108_864)
+
     /// Those that every algorithm reads.
-    package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges]
+    package static let everywhere: Flags = [
+        .maximize, .flushDenormals, .keepDenormals, .wideRanges, .skipNonfinite, .measure,
+        .emaCorrection, .emaWarmup, .zeroGradients, .measureUpdate,
+    ]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 21) - 1)
+    package static let all = Flags(rawValue: (1 << 27) - 1)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -126,6 +142,12 @@ public struct Flags: OptionSet, Sendable {
         case .graftAdam: "GRAFT_ADAM"
         case .normuon: "NORMUON"
         case .hyperball: "HYPERBALL"
+        case .skipNonfinite: "SKIP_NONFINITE"
+        case .measure: "MEASURE"
+        case .emaCorrection: "EMA_CORRECTION"
+        case .emaWarmup: "EMA_WARMUP"
+        case .zeroGradients: "ZERO_GRADS"
+        case .measureUpdate: "MEASURE_UPDATE"
         default: "an unknown flag"
         }
     }
@@ -211,21 +233,20 @@ public struct Configuration: Sendable {
 
     /// Whether what a step makes of an element depends on the parameter's others, so that parameters cannot be stepped as
     /// one: passes sum over them.
-    public var takesWholeParameters: Bool { rule == nil }
+    public var takesWholeParameters: Bool { rule == nil || Clipping(self).isByParameter }
 
     /// What is wrong with a parameter of these sizes, in words to follow its name; nil: nothing.
     func problem(_ shape: ParameterShape) -> String? { algorithm.problem(self, shape) }
 
     /// What a parameter keeps between steps.
-    public var slots: Slots { slotsAndStages.slots }
+    public var slots: Slots { slotsAndSurroundings.slots }
 
     /// The same, with what stands around updates, whose slots are behind the algorithm's own.
-    var slotsAndStages: (slots: Slots, lookahead: Lookahead) {
+    var slotsAndSurroundings: (slots: Slots, surroundings: Surroundings) {
         var slots = algorithm.ownSlots(self)
-        let lookahead = Lookahead(self, scalars: slots.scalarCount)
-        if lookahead.isOn { Lookahead.addSlots(to: &slots) }
+        let surroundings = Surroundings(self, &slots)
         if flags.contains(.hyperball) { slots.add(scalar: "radius") }
-        return (slots, lookahead)
+        return (slots, surroundings)
     }
 
     /// Throws where a value is out of range or set in vain. `subject` is what messages call this configuration.
@@ -257,7 +278,7 @@ public struct Configuration: Sendable {
                 "\(subject()).semantics is \(semantics.name); expected \(algorithm.conventions.words), as \(algorithm.name) "
                     + "has no convention of that name")
         }
-        if let problem = hyperballProblem ?? algorithm.problem(self) {
+        if let problem = Clipping(self).problem ?? ParameterAverage.problem(self) ?? hyperballProblem ?? algorithm.problem(self) {
             throw MartletError(.argument, "\(subject()).\(problem)")
         }
     }

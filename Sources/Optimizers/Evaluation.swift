@@ -1,4 +1,4 @@
-// Schedule-Free parameters at either of two points: y, where gradients are taken, and x, the average that training is for:
+// Parameters at either of two points. Those with an average are exchanged for it; Schedule-Free has y, where gradients are taken, and x, the average that training is for:
 //   x = y + (1 - 1 / beta1) (z - y),  y = x + (1 - beta1) (z - x),  with momentum for beta1 in gradient descent
 import MartletCompute
 import MartletKernelInterface
@@ -14,6 +14,9 @@ public enum OptimizerMode: Int32, Sendable {
 }
 
 extension Configuration {
+    /// Whether parameters have another point than the one where gradients are taken: Schedule-Free's, or an average.
+    package var hasEvaluationPoint: Bool { algorithm.hasEvaluationPoint || self[.emaDecay] > 0 }
+
     /// Where between z and x gradients are taken; nil where there is one point alone.
     package var interpolation: Double? {
         guard algorithm.hasEvaluationPoint else { return nil }
@@ -45,8 +48,8 @@ extension Configuration {
 }
 
 extension Optimizer {
-    /// Moves the parameters of Schedule-Free groups from one point to the other; others stay as they are, and so do those
-    /// that were never stepped. Nothing happens where the mode is the present one. Throws `.memory` and `.argument` before
+    /// Moves the parameters of Schedule-Free groups from one point to the other, and exchanges those with an average for it;
+    /// others stay as they are, and so do those that were never stepped. Nothing happens where the mode is the present one. Throws `.memory` and `.argument` before
     /// anything has changed.
     public func setMode(_ mode: OptimizerMode) throws(MartletError) {
         if mode == self.mode { return }

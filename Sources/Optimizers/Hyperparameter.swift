@@ -48,9 +48,15 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     case blockSize = 42
     case lookaheadSteps = 43
     case lookaheadAlpha = 44
+    case lossScale = 45
+    case maxNorm = 46
+    case clipNorm = 47
+    case clipValue = 48
+    case emaDecay = 49
+    case accumulateSteps = 50
 
     /// A number for each of them, in their order.
-    public typealias Values = InlineArray<44, Double>
+    public typealias Values = InlineArray<50, Double>
 
     /// How many there are.
     static var count: Int { Values.count }
@@ -107,6 +113,12 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
         case .blockSize: ("block_size", .sizes)
         case .lookaheadSteps: ("lookahead_steps", .sizes)
         case .lookaheadAlpha: ("lookahead_alpha", .fraction)
+        case .lossScale: ("loss_scale", .positive)
+        case .maxNorm: ("max_norm", .bound)
+        case .clipNorm: ("clip_norm", .bound)
+        case .clipValue: ("clip_value", .bound)
+        case .emaDecay: ("ema_decay", .decay)
+        case .accumulateSteps: ("accumulate", .sizes)
         }
     }
 
@@ -115,6 +127,9 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
         switch self {
         case .lookaheadSteps: 0
         case .lookaheadAlpha: 0.5
+        case .lossScale: 1
+        case .emaDecay, .accumulateSteps: 0
+        case .maxNorm, .clipNorm, .clipValue: .infinity
         default: nil
         }
     }
@@ -122,20 +137,23 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
     /// The field's name in martlet.h and in messages.
     public var name: StaticString { row.name }
 
-    /// What a value may be, for an algorithm that reads it.
-    func range(_ flags: Flags) -> Range { flags.contains(.wideRanges) ? row.range.widest : row.range }
+    /// What a value may be, for an algorithm that reads it. Those that every algorithm reads are the library's own, and have
+    /// no wider range.
+    func range(_ flags: Flags) -> Range {
+        flags.contains(.wideRanges) && defaultEverywhere == nil ? row.range.widest : row.range
+    }
 
     /// A set of numbers, none of which is infinite but a growth that has no bound.
     enum Range {
-        case finite, nonNegative, nonPositive, positive, decay, fraction, inside, aboveOne, aboveOrOne, growth, number
+        case finite, nonNegative, nonPositive, positive, decay, fraction, inside, aboveOne, aboveOrOne, growth, number, bound
         /// Counts, which stay what they are whatever else is allowed.
         case steps, blocks, sizes
 
         func contains(_ value: Double) -> Bool {
-            guard value.isFinite else { return value == .infinity && (self == .growth || self == .number) }
+            guard value.isFinite else { return value == .infinity && (self == .growth || self == .number || self == .bound) }
             return switch self {
             case .finite, .number: true
-            case .nonNegative: value >= 0
+            case .nonNegative, .bound: value >= 0
             case .nonPositive: value <= 0
             case .positive: value > 0
             case .decay: value >= 0 && value < 1
@@ -172,6 +190,7 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
             case .aboveOrOne: "a finite number, 1 or more"
             case .growth: "1 or more, up to infinity"
             case .number: "a finite number or infinity"
+            case .bound: "0 or more, up to infinity"
             case .steps: "a whole number, 1 to 99"
             case .blocks: "a whole number, 1 to 2^31"
             case .sizes: "a whole number, 0 to 2^31"

@@ -1,55 +1,47 @@
 // Lookahead around any algorithm's steps: after every k-th one the slow weights s, which start as the parameter, go a part of
 // the way to it, and it goes back to them. Equation and source: Rules/StageRules.swift.
 import MartletCompute
-import MartletKernelInterface
 
 /// What a group asks of it.
 struct Lookahead {
-    /// The steps from one look back to the next; 0: there is none.
+    /// The steps from one look back to the next.
     private let period: Int
     private let weight: Double
-    /// Of its scalar among the parameter's: the steps since the last look back, counted from 1, and 0 before the first.
-    private let place: Int
+    /// Of its scalar among the parameter's: the steps since the last look back, counted from 1, and 0 before the first. Of its
+    /// slot among those of stages.
+    private let scalar, slot: Int
 
-    /// `scalars`: how many stand before its own.
-    init(_ configuration: Configuration, scalars: Int) {
+    /// Nil where a group does not ask for it; else with its slots added to those that a parameter keeps.
+    init?(_ configuration: Configuration, _ slots: inout Slots) {
         period = configuration.count(.lookaheadSteps)
+        if period == 0 { return nil }
         weight = configuration[.lookaheadAlpha]
-        place = scalars
-    }
-
-    var isOn: Bool { period > 0 }
-
-    static func addSlots(to slots: inout Slots) {
-        slots.add(ofStage: "slow_params")
-        slots.add(scalar: "lookahead_step")
-    }
-
-    /// Moves the scalar on, and says what is to be done around the step.
-    func advance(_ progress: inout Progress) -> Turn {
-        let before = progress.scalars[place]
-        let after = before >= 1 && before < Double(period) ? before + 1 : 1
-        progress.scalars[place] = after
-        return Turn(begins: !(before >= 1), looksBack: after >= Double(period), weight: weight)
+        slot = slots.add(ofStage: "slow_params")
+        scalar = slots.add(scalar: "lookahead_step")
     }
 
     /// What is done around one step.
     struct Turn {
-        var begins = false
-        var looksBack = false
-        var weight = 0.0
+        fileprivate let begins, looksBack: Bool
+        fileprivate let weight: Double
+        fileprivate let slot: Int
+    }
 
-        var isAny: Bool { begins || looksBack }
+    /// Moves the scalar on, and says what is to be done around the step; nil: nothing.
+    func advance(_ progress: inout Progress) -> Turn? {
+        let before = progress.scalars[scalar]
+        let after = before >= 1 && before < Double(period) ? before + 1 : 1
+        progress.scalars[scalar] = after
+        let turn = Turn(begins: !(before >= 1), looksBack: after >= Double(period), weight: weight, slot: slot)
+        return turn.begins || turn.looksBack ? turn : nil
+    }
+}
 
-        /// Adds the stages, over a parameter's array of slow weights.
-        func add(to stages: inout Stages, slow: Operand) {
-            if !isAny { return }
-            let (value, slow) = unsafe (Stages.value, stages.add(slow))
-            if begins { unsafe stages.add(Stage(.before, .copy, value: value, gradient: value, slot: slow)) }
-            if looksBack {
-                unsafe stages.add(
-                    Stage(.behind, .lookahead, value: slow, gradient: value, slot: value, weight: weight))
-            }
-        }
+extension Lookahead.Turn {
+    /// Adds the stages, over a parameter's arrays.
+    func add(to stages: inout Stages, _ arrays: StageArrays) {
+        let slow = arrays[slot]
+        if begins { unsafe stages.add(.copy(.before, arrays.value, to: slow)) }
+        if looksBack { unsafe stages.add(.lookahead(.behind, slow, and: arrays.value, weight: weight)) }
     }
 }

@@ -17,7 +17,7 @@ public final class Optimizer {
     public package(set) var mode = OptimizerMode.training
     /// The most bytes that a parameter's name may have.
     public static var longestName: Int { 500 }
-    /// The sum of the values' ranks: room that every step needs.
+    /// The sum of the values' and their copies' ranks: room that every step needs.
     private var valueRanks = 0
 
     /// An optimizer whose group 0 has this configuration.
@@ -212,6 +212,26 @@ public final class Optimizer {
 
     /// How many parameters there are.
     public var count: Int { parameters.count }
+
+    /// Borrows an array until `reset` or the optimizer's end, or another call for the parameter: each step writes the new value
+    /// to it, rounded. It has the value's count, and its sizes where both have any; `.none` ends that. A clone has no copies.
+    public func setCopy(_ array: ArrayView, of index: Int) throws(MartletError) {
+        guard index >= 0 && index < count else {
+            throw MartletError(.argument, "index is \(index); expected 0 ..< \(count), the count of parameters")
+        }
+        if unsafe array.base != nil {
+            let value = unsafe parameters[index].value
+            var check = unsafe ParameterCheck(count: value.count)
+            let own = try unsafe check.extent(of: value, .value, index) { _ in "value" }
+            let extent = try unsafe check.extent(of: array, .copy, index) { $0 == .copy ? "copy" : "value" }
+            if unsafe extent.overlaps(own) {
+                throw MartletError(.overlap, "copy and the value overlap in memory; expected written arrays to overlap nothing")
+            }
+        }
+        let before = parameters[index].copyRank
+        try unsafe parameters[index].setCopy(array)
+        unsafe valueRanks += array.rank - before
+    }
 
     // MARK: - Hyperparameters
 

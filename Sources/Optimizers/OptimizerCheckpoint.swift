@@ -29,7 +29,9 @@ extension Optimizer {
             if configuration.algorithm != configurations[0].algorithm {
                 try writer.addMetadata("group.\(index).algorithm", "\(configuration.algorithm.name)")
             }
-            for (key, value) in configuration.text { try writer.addMetadata("group.\(index).\(key)", value) }
+            try configuration.describe { (key, value) throws(MartletError) in
+                try writer.addMetadata("group.\(index).\(key)", value)
+            }
         }
         for index in 0..<count { try parameters[index].add(to: &writer, slots(of: index)) }
         try unsafe writer.write(to: path)
@@ -75,9 +77,10 @@ extension Optimizer {
                 try expect(key, "\(algorithm.name)", in: reader)
             }
             var configuration = Configuration(algorithm)
-            for (key, _) in configurations[index].text {
+            try Configuration.forEachKey(of: algorithm) { (key, isNeeded) throws(MartletError) in
                 let name = "group.\(index).\(key)"
                 let text = unsafe reader.metadata(name)
+                if unsafe text == nil && !isNeeded { return }
                 guard let text = unsafe text, unsafe configuration.set(key, to: text) else {
                     throw MartletError(.format, unsafe "the file's \(name) is \(quoted(text)); expected a number")
                 }
@@ -197,19 +200,34 @@ extension TensorType {
 }
 
 extension Configuration {
-    /// What the algorithm reads, as text. A hyperparameter stands there twice: as the bits of its fp64, which are what is
-    /// loaded (reading decimals depends on the host's rounding mode), and in decimals for people.
-    package var text: [(key: String, value: String)] {
-        var pairs = [("semantics", "\(semantics.rawValue)"), ("flags", "\(flags.rawValue)")]
+    /// Gives what the algorithm reads, as text, to a function. A hyperparameter stands there twice: as the bits of its fp64,
+    /// which are what is loaded (reading decimals depends on the host's rounding mode), and in decimals for people; those that
+    /// every algorithm reads, where they ask for something.
+    package func describe(_ body: (_ key: String, _ value: String) throws(MartletError) -> Void) throws(MartletError) {
+        try body("semantics", "\(semantics.rawValue)")
+        try body("flags", "\(flags.rawValue)")
         for hyperparameter in Hyperparameter.allCases where algorithm.defaultValue(hyperparameter) != nil {
             let value = self[hyperparameter]
-            pairs.append(("\(hyperparameter.name).bits", String(value.bitPattern, radix: 16)))
-            pairs.append(("\(hyperparameter.name)", NumberText.text(of: value)))
+            if hyperparameter.defaultEverywhere == value { continue }
+            try body("\(hyperparameter.name).bits", String(value.bitPattern, radix: 16))
+            try body("\(hyperparameter.name)", NumberText.text(of: value))
         }
-        return pairs
     }
 
-    /// Sets what `text` gave under this key; false where the text is none of it, or the decimals are not the bits'.
+    /// Gives all keys that `describe` may have to a function, and whether it has them in any case.
+    package static func forEachKey(
+        of algorithm: Algorithm, _ body: (_ key: String, _ isNeeded: Bool) throws(MartletError) -> Void
+    ) throws(MartletError) {
+        try body("semantics", true)
+        try body("flags", true)
+        for hyperparameter in Hyperparameter.allCases where algorithm.defaultValue(hyperparameter) != nil {
+            let isNeeded = hyperparameter.defaultEverywhere == nil
+            try body("\(hyperparameter.name).bits", isNeeded)
+            try body("\(hyperparameter.name)", isNeeded)
+        }
+    }
+
+    /// Sets what `describe` gave under this key; false where the text is none of it, or the decimals are not the bits'.
     package mutating func set(_ key: String, to bytes: UnsafeRawBufferPointer) -> Bool {
         // No number that is written there is longer; a file's text may be of any length.
         if bytes.count > 40 { return false }

@@ -10,6 +10,8 @@ import MartletPlatform
     private let count: Int
     /// What addresses must be a multiple of; nil: the size of the array's elements.
     private let alignment: Int?
+    /// Whether the gradient is written too.
+    private let writesGradient: Bool
     /// The first array with a rank: all others with a rank must have its sizes.
     private var shaped: ArrayView?
     private var shapedRole = Role.value
@@ -18,9 +20,10 @@ import MartletPlatform
     /// The most elements of any array, and of any one dimension's reach: sums over 64 dimensions then fit an Int.
     static var maximumCount: Int { 1 << 56 }
 
-    init(count: Int, alignment: Int? = nil) {
+    init(count: Int, alignment: Int? = nil, writesGradient: Bool = false) {
         unsafe self.count = count
         unsafe self.alignment = alignment
+        unsafe self.writesGradient = writesGradient
         unsafe shaped = nil
     }
 
@@ -28,7 +31,7 @@ import MartletPlatform
     mutating func extent(
         of array: ArrayView, _ role: Role, _ parameter: Int, _ describe: (Role) -> String
     ) throws(MartletError) -> Extent {
-        let isWritten = role != .gradient
+        let isWritten = unsafe writes(role)
         guard unsafe array.count >= 0 && array.count <= ParameterCheck.maximumCount else {
             throw unsafe MartletError(.shape, "\(describe(role)).count is \(array.count); expected 0 to 2^56")
         }
@@ -46,7 +49,7 @@ import MartletPlatform
         guard address % UInt(alignment) == 0 else {
             throw MartletError.misaligned("\(describe(role)).data", at: address, to: alignment)
         }
-        unsafe isDouble = unsafe isDouble || array.type == .fp64
+        unsafe isDouble = unsafe isDouble || array.type == .fp64 && role != .copy
         var reach = unsafe (below: 0, above: count * size)
         if unsafe array.rank != 0 {
             reach = try unsafe strided(array, role, describe)
@@ -64,6 +67,8 @@ import MartletPlatform
             parameter: parameter,
             elementSize: size, rank: array.rank, sizes: array.sizes, strides: array.strides)
     }
+
+    private func writes(_ role: Role) -> Bool { unsafe role != .gradient || writesGradient }
 
     /// The same for a slot that has not one number for each element: it is contiguous, and a scalar is fp64 or fp32.
     /// `scalarAlignment`: of a scalar's address; nil: its size.
@@ -129,7 +134,7 @@ import MartletPlatform
         unsafe try agree(array, role, describeRole)
         if unsafe count == 0 { return (0, 0) }
         let reach = unsafe try ParameterCheck.reach(array, sizes, strides, describe)
-        if role != .gradient, let dimension = unsafe ParameterCheck.collision(array.rank, sizes, strides) {
+        if unsafe writes(role), let dimension = unsafe ParameterCheck.collision(array.rank, sizes, strides) {
             throw unsafe MartletError(
                 .overlap,
                 "\(describe()).strides[\(dimension)] is \(strides[dimension]), so that elements share memory; "
@@ -206,23 +211,15 @@ import MartletPlatform
     /// How the arrays lie, or nil where each of them is contiguous in the same order; in that of the dimensions unless it
     /// may sort them.
     func layout(
-        of parameter: ParameterView, slots: Int, ofStages: Range<Int>, numbers: inout UnsafeMutablePointer<Int>,
-        sorts: Bool = true
+        of arrays: StepArrays, numbers: inout UnsafeMutablePointer<Int>, sorts: Bool = true
     ) -> Layout? {
         guard let shaped = unsafe shaped else { return nil }
-        let updated = unsafe Run.state + slots
-        let arrayCount = updated + ofStages.count
+        let arrayCount = unsafe arrays.count
         var layout = unsafe Layout(numbers: numbers, rank: shaped.rank, arrayCount: arrayCount)
         unsafe numbers += Layout.numberCount(rank: shaped.rank, arrayCount: arrayCount)
         for dimension in unsafe 0..<shaped.rank { unsafe layout[size: dimension] = Int(shaped.sizes![dimension]) }
         for index in 0..<arrayCount {
-            let array =
-                switch index {
-                case unsafe Run.value: unsafe parameter.value
-                case unsafe Run.gradient: unsafe parameter.gradient
-                case updated...: unsafe parameter.state[ofStages.lowerBound + index - updated]
-                default: unsafe parameter.state[index - Run.state]
-                }
+            let array = unsafe arrays[index]
             if unsafe array.rank == 0 {
                 unsafe layout.setContiguous(array: index)
             } else {

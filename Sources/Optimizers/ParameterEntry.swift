@@ -44,11 +44,20 @@ struct ParameterState {
     /// State that has been read and is not in place yet.
     var staged: ParameterState?
 
-    /// The step counter, then sizes and strides, then the name with its NUL.
+    /// The step counter, then all that a step needs but the gradient, then sizes and strides, then the name with its NUL: in
+    /// one piece of memory, since an object's own cannot be refused.
     private let block: ZeroedMemory
     private let nameCount: Int
-    /// All that a step needs but the gradient.
-    private var view: ParameterView
+    private var view: ParameterView {
+        unsafeAddress { unsafe UnsafePointer(viewPlace) }
+        unsafeMutableAddress { unsafe viewPlace }
+    }
+    private var viewPlace: UnsafeMutablePointer<ParameterView> {
+        unsafe (block.base + ParameterEntry.viewOffset).assumingMemoryBound(to: ParameterView.self)
+    }
+    private static var viewOffset: Int { 8 }
+    /// The sizes and strides of the parameter's copy.
+    private var copyShape: ZeroedMemory?
 
     init(
         value: ArrayView, name: UnsafeRawBufferPointer, group: Int, extent: Extent
@@ -57,25 +66,27 @@ struct ParameterState {
         nameHash = unsafe NameTable.hash(name)
         nameCount = name.count
         let shapeBytes = unsafe value.rank * MemoryLayout<Int64>.stride
-        block = try ZeroedMemory(byteCount: 8 + 2 * shapeBytes + name.count + 1)
-        let sizes = unsafe (block.base + 8).assumingMemoryBound(to: Int64.self)
+        let shapeOffset = unsafe ParameterEntry.viewOffset + MemoryLayout<ParameterView>.stride
+        block = try ZeroedMemory(byteCount: shapeOffset + 2 * shapeBytes + name.count + 1)
+        let sizes = unsafe (block.base + shapeOffset).assumingMemoryBound(to: Int64.self)
         let strides = unsafe sizes + value.rank
         for dimension in unsafe 0..<value.rank {
             unsafe sizes[dimension] = value.sizes![dimension]
             unsafe strides[dimension] = value.strides![dimension]
         }
-        let text = unsafe block.base + 8 + 2 * shapeBytes
+        let text = unsafe block.base + shapeOffset + 2 * shapeBytes
         if let start = name.baseAddress { unsafe text.copyMemory(from: start, byteCount: name.count) }
         let own = unsafe ArrayView(
             base: value.base, count: value.count, type: value.type, rank: value.rank, sizes: sizes, strides: strides)
-        unsafe view = ParameterView(
-            value: own, gradient: .none, step: block.base.assumingMemoryBound(to: Int64.self), group: group,
-            name: UnsafePointer(text.assumingMemoryBound(to: CChar.self)))
         var ownExtent = unsafe extent
         unsafe ownExtent.sizes = UnsafePointer(sizes)
         unsafe ownExtent.strides = UnsafePointer(strides)
         unsafe self.extent = ownExtent
         slots = []
+        unsafe viewPlace.initialize(
+            to: ParameterView(
+                value: own, gradient: .none, step: block.base.assumingMemoryBound(to: Int64.self), group: group,
+                name: UnsafePointer(text.assumingMemoryBound(to: CChar.self))))
     }
 
     /// Gives the parameter these slots in these types, all zero.
@@ -107,6 +118,23 @@ struct ParameterState {
         for (index, slot) in slots.enumerated() { unsafe view.state[index] = slot.view }
     }
 
+    /// Borrows an array that each step copies the value into; `.none` for no such array. Throws `.memory`.
+    func setCopy(_ array: ArrayView) throws(MartletError) {
+        let rank = unsafe array.rank
+        var own = unsafe array
+        if rank > 0 {
+            let shape = try ZeroedMemory(byteCount: 2 * rank * MemoryLayout<Int64>.stride)
+            let sizes = unsafe shape.base.assumingMemoryBound(to: Int64.self)
+            for dimension in 0..<rank {
+                unsafe sizes[dimension] = array.sizes![dimension]
+                unsafe sizes[rank + dimension] = array.strides![dimension]
+            }
+            unsafe (own.sizes, own.strides) = unsafe (UnsafePointer(sizes), UnsafePointer(sizes + rank))
+            copyShape = consume shape
+        }
+        unsafe view.copy = unsafe own
+    }
+
     /// Puts staged state, of the same types and counts, in place.
     func adoptStaged() {
         guard let staged else { return }
@@ -134,6 +162,10 @@ struct ParameterState {
     }
 
     var shape: ParameterShape { unsafe ParameterShape(view.value) }
+
+    var value: ArrayView { unsafe view.value }
+
+    var copyRank: Int { unsafe view.copy.rank }
 
     var stateBytes: Int { slots.reduce(8) { $0 + $1.byteCount } }
 

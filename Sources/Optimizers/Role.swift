@@ -7,6 +7,7 @@ enum Role: Equatable {
     case value
     case gradient
     case state(Int)
+    case copy
     case step
     case shownStep
 }
@@ -30,6 +31,7 @@ package enum Spelling {
             case .value: "value"
             case .gradient: "grad"
             case .state(let slot): "state[\(slot)]"
+            case .copy: "copy"
             case .step: "step"
             case .shownStep: "step_shown"
             }

@@ -5,11 +5,11 @@ import MartletKernelInterface
 
 /// The scalar slots of one parameter.
 @unsafe struct ScalarSlots {
-    private var arrays: InlineArray<5, Operand>
+    private var arrays: InlineArray<7, Operand>
     /// As stored, before the step and after it. Bits are compared and stored as such, so that the host's rounding and
     /// traps have no say.
-    private var before = InlineArray<5, UInt64>(repeating: 0)
-    private var after = InlineArray<5, UInt64>(repeating: 0)
+    private var before = InlineArray<7, UInt64>(repeating: 0)
+    private var after = InlineArray<7, UInt64>(repeating: 0)
     private(set) var count = 0
 
     /// None: for a parameter that has not been looked at.
@@ -55,13 +55,22 @@ import MartletKernelInterface
     mutating func take(_ progress: Progress) { unsafe take(progress.scalars, count) }
 
     /// The same for the first ones alone.
-    mutating func take(_ numbers: InlineArray<5, Double>, _ count: Int) {
+    mutating func take(_ numbers: InlineArray<7, Double>, _ count: Int) {
         for index in 0..<count { unsafe take(numbers[index], at: index) }
+    }
+
+    /// Takes one alone; the others stay as they are.
+    mutating func take(_ number: Double, of index: Int) {
+        unsafe after = before
+        unsafe take(number, at: index)
     }
 
     private mutating func take(_ number: Double, at index: Int) {
         unsafe after[index] = arrays[index].type == .fp64 ? number.bitPattern : UInt64(Float(number).bitPattern)
     }
+
+    /// One of them, before the step.
+    subscript(index: Int) -> Double { unsafe number(index) }
 
     private func number(_ index: Int) -> Double {
         let bits = unsafe before[index]

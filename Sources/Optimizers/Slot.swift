@@ -32,6 +32,8 @@ public struct Slot: Sendable {
     public var kind: Kind
     /// What a scalar counts as at the first step where it holds 0.
     var start = 0.0
+    /// Whether it keeps what low precision would forget.
+    var isPrecise = false
     /// The longest block of a side that has squares, and the longest block that there is; 0: a side is one. That of first
     /// indices likewise.
     var most = 0
@@ -47,7 +49,7 @@ public struct Slot: Sendable {
 
     /// How it is stored where nothing else is asked for.
     package func usualType(beside value: ElementType) -> ElementType {
-        kind == .scalar ? .fp64 : isOfSides && value != .fp64 ? .fp32 : value
+        kind == .scalar ? .fp64 : (isOfSides || isPrecise) && value != .fp64 ? .fp32 : value
     }
 
     /// Numbers of fp32 whose room it takes, where a scalar is in fp64.
@@ -118,7 +120,7 @@ public struct Slot: Sendable {
 /// The slots of one configuration, in order: the algorithm's own, those of elements and then of vectors first; those of elements
 /// that stages keep; scalars.
 public struct Slots: Sendable, RandomAccessCollection {
-    private var list = InlineArray<10, Slot>(repeating: Slot(name: "", kind: .scalar))
+    private var list = InlineArray<14, Slot>(repeating: Slot(name: "", kind: .scalar))
     public private(set) var endIndex = 0
     /// How many of the algorithm's own are of elements, of vectors, and how many are scalars.
     public private(set) var elementCount = 0
@@ -160,19 +162,22 @@ public struct Slots: Sendable, RandomAccessCollection {
         if kind == .vector { vectorCount += 1 }
     }
 
-    /// Adds one of elements that a stage keeps.
-    mutating func add(ofStage name: StaticString) {
+    /// Adds one of elements that a stage keeps, and returns its place among those.
+    mutating func add(ofStage name: StaticString, isPrecise: Bool = false) -> Int {
         for place in (firstScalar..<endIndex).reversed() { list[place + 1] = list[place] }
-        list[firstScalar] = Slot(name: name, kind: .elements)
+        list[firstScalar] = Slot(name: name, kind: .elements, isPrecise: isPrecise)
         endIndex += 1
         stageCount += 1
+        return stageCount - 1
     }
 
-    /// Adds a scalar.
-    mutating func add(scalar name: StaticString, start: Double = 0) {
+    /// Adds a scalar, and returns its place among those.
+    @discardableResult
+    mutating func add(scalar name: StaticString, start: Double = 0) -> Int {
         list[endIndex] = Slot(name: name, kind: .scalar, start: start)
         endIndex += 1
         scalarCount += 1
+        return scalarCount - 1
     }
 }
 
@@ -181,7 +186,7 @@ struct Progress {
     /// The number of the step, counted from 1.
     let step: StepNumber
     /// The scalar slots, in order.
-    var scalars = InlineArray<5, Double>(repeating: 0)
+    var scalars = InlineArray<7, Double>(repeating: 0)
 
     init(step: StepNumber) { self.step = step }
 

@@ -99,7 +99,8 @@ package func step(
 extension StepPlan {
     /// The dimensions of a parameter that a plan must have room for.
     package static func rankRoom(_ parameter: ParameterView) -> Int {
-        var room = unsafe max(rankRoom(parameter.value.rank), rankRoom(parameter.gradient.rank))
+        var room = unsafe max(
+            rankRoom(parameter.value.rank), rankRoom(parameter.gradient.rank), rankRoom(parameter.copy.rank))
         for slot in unsafe 0..<min(max(parameter.stateCount, 0), ParameterView.maximumStateCount) {
             room = unsafe max(room, rankRoom(parameter.state[slot].rank))
         }

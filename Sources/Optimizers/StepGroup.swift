@@ -8,14 +8,16 @@ struct StepGroup {
     let slots: Slots
     private let rule, ruleOfVectors: Rule?
     private let change: UpdateChange
-    let lookahead: Lookahead
+    let surroundings: Surroundings
+    let clipping: Clipping
     /// Whether a part of a parameter can be stepped by itself: whether all of it is a matrix it does not say.
     let takesShards: Bool
     let mode: FloatingPointMode
 
     init(_ configuration: Configuration) {
         self.configuration = configuration
-        (slots, lookahead) = configuration.slotsAndStages
+        (slots, surroundings) = configuration.slotsAndSurroundings
+        clipping = Clipping(configuration)
         (rule, ruleOfVectors) = (configuration.rule, configuration.ruleOfVectors)
         let keepsNorms = configuration.flags.contains(.hyperball)
         change = UpdateChange(
@@ -40,18 +42,23 @@ struct StepGroup {
     var scalars: ScalarSlots
     var memory: UnsafeMutableRawPointer
     var areFinite = true
-    var turn = Lookahead.Turn()
+    var turn = Surroundings.Turn()
 
     static let serve: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
         let request = unsafe context.assumingMemoryBound(to: CoefficientRequest.self)
         let group = unsafe request.pointee.group
         var progress = unsafe Progress(step: request.pointee.step)
         unsafe request.pointee.scalars.read(into: &progress, group.pointee.slots)
+        var turn = unsafe group.pointee.surroundings.beginTurn(&progress)
+        if let accumulation = turn.accumulation, !accumulation.steps {
+            unsafe request.pointee.turn = turn
+            unsafe request.pointee.scalars.take(accumulation.count, of: accumulation.scalar)
+            return
+        }
         unsafe request.pointee.areFinite = unsafe group.pointee.configuration.algorithm.writeCoefficients(
             group.pointee.configuration, &progress, to: request.pointee.memory)
-        if unsafe group.pointee.lookahead.isOn {
-            unsafe request.pointee.turn = unsafe group.pointee.lookahead.advance(&progress)
-        }
+        unsafe group.pointee.surroundings.finishTurn(&turn, &progress)
+        unsafe request.pointee.turn = turn
         unsafe request.pointee.scalars.take(progress)
     }
 }

@@ -12,43 +12,55 @@ import MartletPlatform
 public struct StepReport: Sendable {
     /// Parameters left as they were for want of a gradient.
     public var skipped = 0
+    /// The norm of all gradients that were looked at, of the loss without its scale; NaN: none was.
+    public var gradientNorm = Double.nan
+    /// The place of the first parameter whose gradient was found not to be finite; -1: none.
+    public var nonfinite = -1
+    /// The norm of what the step has changed of the parameters of which it was asked for; NaN: of none.
+    public var updateNorm = Double.nan
+    /// Whether no step was taken for that.
+    public var isDropped = false
 
     package init(skipped: Int = 0) { self.skipped = skipped }
 }
 
 /// A step under construction.
 @unsafe package struct StepPlan {
-    private let record: ThreadRecord
+    let record: ThreadRecord
     private let groups: UnsafeMutablePointer<StepGroup>
     private var groupCount = 0
-    private let spelling: Spelling
+    let spelling: Spelling
     /// Where parameters are moved to; nil: they are stepped.
-    private let mode: OptimizerMode?
+    let mode: OptimizerMode?
     /// Whether the parameters are shards, whose sums the caller adds up.
-    private let isSharded: Bool
-    private var work: WorkList
-    private var passes: StepPasses
+    let isSharded: Bool
+    var work: WorkList
+    var passes: StepPasses
     /// The same of algorithms that make matrices orthogonal, and of masked updates, which take their memory in turns.
-    private var matrixPasses: StepPasses
-    private var extents: ExtentList
+    var matrixPasses: StepPasses
+    var measure: StepMeasure
+    var change: StepChange
+    var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
-    private let counters: UnsafeMutablePointer<StepCounter>
-    private let scalars: UnsafeMutablePointer<ScalarSlots>
+    let counters: UnsafeMutablePointer<StepCounter>
+    let scalars: UnsafeMutablePointer<ScalarSlots>
     /// One for each parameter.
-    private let stages: UnsafeMutablePointer<Stages>
+    let stages: UnsafeMutablePointer<Stages>
     private var layoutNumbers: UnsafeMutablePointer<Int>
-    private var count = 0
-    private var counterCount = 0
-    private var scalarsCount = 0
-    private var skipped = 0
+    var count = 0
+    var counterCount = 0
+    var scalarsCount = 0
+    var stagesCount = 0
+    var skipped = 0
     /// What the latest coefficients were formed for, and where they are.
     private var latest = unsafe (
-        group: -1, step: StepNumber(whole: -1), scalars: UnsafeMutablePointer<ScalarSlots>?.none, turn: Lookahead.Turn()
+        group: -1, step: StepNumber(whole: -1), scalars: UnsafeMutablePointer<ScalarSlots>?.none,
+        turn: Surroundings.Turn()
     )
     private var latestCoefficients: UnsafeMutableRawPointer
 
-    /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.
-    static var extentsPerParameter: Int { unsafe 2 + ParameterView.maximumStateCount + 2 }
+    /// Arrays that a parameter may have: value, gradient, state and copy, its step counter and the number that shows it.
+    static var extentsPerParameter: Int { unsafe 3 + ParameterView.maximumStateCount + 2 }
 
     /// An empty plan.
     ///
@@ -80,6 +92,8 @@ public struct StepReport: Sendable {
         unsafe work = WorkList(memory: memory)
         unsafe passes = StepPasses(memory: memory + room.passes, capacity: parameters)
         unsafe matrixPasses = StepPasses(memory: memory + room.matrixPasses, capacity: parameters)
+        unsafe measure = StepMeasure(memory: memory + room.measure, capacity: parameters)
+        unsafe change = StepChange(memory: memory + room.change, capacity: parameters)
         unsafe extents = ExtentList(
             memory: memory + room.extents, capacity: parameters * StepPlan.extentsPerParameter)
         unsafe coefficients = memory + room.coefficients
@@ -127,7 +141,8 @@ public struct StepReport: Sendable {
         }
         let allSlots = unsafe group.pointee.slots.count
         let state = unsafe parameter.state.span
-        var check = unsafe ParameterCheck(count: parameter.value.count)
+        var check = unsafe ParameterCheck(
+            count: parameter.value.count, writesGradient: group.pointee.surroundings.zeroesGradients)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
         let shape = unsafe ParameterShape(parameter.value)
         if unsafe group.pointee.rule(for: shape) == nil, let problem = unsafe group.pointee.configuration.problem(shape)
@@ -135,20 +150,14 @@ public struct StepReport: Sendable {
             throw MartletError(.shape, "\(describe(.value)) \(problem)")
         }
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
-        let ofStages = unsafe group.pointee.slots.ofStages
-        for slot in 0..<elementSlots {
+        for slot in 0..<allSlots {
+            let isOfElements = unsafe slot < elementSlots || group.pointee.slots.ofStages.contains(slot)
             try unsafe extents.add(
-                check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
-        }
-        for slot in ofStages {
-            try unsafe extents.add(
-                check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
-        }
-        for slot in elementSlots..<allSlots where !ofStages.contains(slot) {
-            try unsafe extents.add(
-                ParameterCheck.extent(
-                    of: state[slot], group.pointee.slots[slot], of: shape, scalarAlignment: spelling.scalarAlignment,
-                    .state(slot), index, describe),
+                isOfElements
+                    ? check.extent(of: state[slot], .state(slot), index, describe)
+                    : ParameterCheck.extent(
+                        of: state[slot], group.pointee.slots[slot], of: shape,
+                        scalarAlignment: spelling.scalarAlignment, .state(slot), index, describe),
                 parameter.name)
         }
         let isMissing = unsafe parameter.gradient.base == nil && parameter.value.count > 0
@@ -159,23 +168,37 @@ public struct StepReport: Sendable {
         if !isMissing {
             try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
         }
+        let copies = unsafe parameter.copy.base != nil
+        if copies {
+            try unsafe extents.add(check.extent(of: parameter.copy, .copy, index, describe), parameter.name)
+            if unsafe parameter.copy.type == .fp64 && !check.isDouble {
+                throw MartletError(
+                    .type, "\(describe(.copy)).dtype is fp64; expected fp32, bf16 or fp16, as no array of the parameter is fp64")
+            }
+        }
         let counter = try unsafe StepCounter(parameter, describe)
-        unsafe addCounter(counter, index, parameter.name)
         if let mode = unsafe mode {
+            unsafe addCounter(counter, index, parameter.name, counts: false)
             let wasStepped = unsafe counter.next != StepNumber(whole: 1)
             if unsafe wasStepped && parameter.value.count > 0 {
-                try unsafe addMove(parameter, group.pointee.configuration, to: mode, check)
+                try unsafe addMove(parameter, group, to: mode, check)
             }
             return
         }
-        try unsafe addWork(parameter, shape, group, counter.next, check)
+        try unsafe formCoefficients(parameter, group, counter.next)
+        unsafe addCounter(counter, index, parameter.name, counts: latest.turn.steps)
+        unsafe addWork(parameter, shape, group, check)
     }
 
-    private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
+    private mutating func addCounter(
+        _ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?, counts: Bool
+    ) {
         // Parameters that share a counter usually stand together; such a counter is noted once.
         if unsafe counterCount > 0, unsafe counters[counterCount - 1].isSame(as: counter) { return }
-        unsafe (counters + counterCount).initialize(to: counter)
-        unsafe counterCount += 1
+        if counts {
+            unsafe (counters + counterCount).initialize(to: counter)
+            unsafe counterCount += 1
+        }
         func note(_ role: Role, _ bytes: (low: UInt, count: Int)) {
             unsafe extents.add(
                 Extent(
@@ -189,27 +212,52 @@ public struct StepReport: Sendable {
 
     private mutating func addWork(
         _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
-        _ step: StepNumber, _ check: ParameterCheck
-    ) throws(MartletError) {
-        try unsafe formCoefficients(parameter, group, step)
-        // A shard without elements has its part in what is added up.
-        if unsafe parameter.value.count == 0 && (!isSharded || group.pointee.rule(for: shape) != nil) { return }
-        let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
+        _ check: ParameterCheck
+    ) {
         let (rule, mode) = unsafe (group.pointee.rule(for: shape), group.pointee.mode)
+        let steps = unsafe latest.turn.steps
+        // A shard without elements has its part in what is added up.
+        let clipping = unsafe group.pointee.clipping
+        let measures = steps ? clipping.measures : clipping.skipsNonfinite
+        if unsafe parameter.value.count == 0 {
+            if unsafe isSharded && measures { unsafe measure.addEmpty(count - 1, clipping, steps ? ownCoefficients : nil) }
+            if unsafe !isSharded || rule != nil || !steps { return }
+        }
+        // What is stepped by is the gradient, or the mean that it has come to.
+        let accumulation = unsafe steps ? group.pointee.surroundings.accumulation : nil
         let ofStages = unsafe group.pointee.slots.ofStages
-        let (run, layout) = unsafe laidOut(
-            parameter, slots: elementSlots, ofStages: ofStages, sorts: rule != nil, check)
-        let stages = unsafe ofStages.isEmpty ? nil : makeStages(parameter, ofStages, run, layout, mode)
-        if let rule {
+        let gradient = unsafe accumulation.map { unsafe parameter.state[ofStages.lowerBound + $0.slot] } ?? parameter.gradient
+        let slots = unsafe steps ? group.pointee.slots.elementCount(for: shape) : 0
+        var arrays = unsafe StepArrays(parameter, gradient: gradient, slots: slots)
+        for slot in ofStages { unsafe arrays.add(parameter.state[slot]) }
+        let ownGradient = unsafe accumulation == nil ? Run.gradient : arrays.add(parameter.gradient)
+        let copy = unsafe parameter.copy.base == nil ? nil : arrays.add(parameter.copy)
+        let old = unsafe latest.turn.measuresChange ? arrays.add(.contiguous(parameter.value)) : nil
+        // What is summed goes by the order of the dimensions, and with it what comes to a mean before that.
+        let accumulates = unsafe group.pointee.surroundings.accumulation != nil
+        let sorts = (rule != nil || !steps) && !(measures && accumulates)
+        let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: sorts)
+        let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
+        let stages = unsafe latest.turn.isAny(copies: copy != nil)
+            ? makeStages(
+                parameter, group, run, layout, arrays, check, gradient: ownGradient, copy: copy, old: old) : nil
+        var own = unsafe latestCoefficients
+        if steps && (rule == nil || measures) {
+            // They change from pass to pass, and with what is found of the gradient.
+            unsafe own = unsafe ownCoefficients
+            if unsafe own != latestCoefficients {
+                unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
+            }
+        }
+        if unsafe measures && parameter.value.count > 0 {
+            let order = unsafe sorts ? check.layout(of: arrays.ofUpdate, numbers: &layoutNumbers, sorts: false) : layout
+            unsafe measure.add(run, order, count - 1, clipping, steps ? own : nil, stages)
+        }
+        if rule != nil || !steps {
             unsafe work.add(
                 WorkItem(
-                    run: run, rule: rule, coefficients: latestCoefficients, mode: mode, layout: layout, stages: stages))
+                    run: run, rule: steps ? rule : nil, coefficients: own, mode: mode, layout: layout, stages: stages))
             return
-        }
-        // Its coefficients change from pass to pass.
-        let own = unsafe coefficients + (count - 1) * StepCoefficients.capacity
-        if unsafe own != latestCoefficients {
-            unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
         }
         let algorithm = unsafe group.pointee.configuration.algorithm
         let ownScalars = unsafe group.pointee.slots.scalarCount > 0 ? scalars + (scalarsCount - 1) : nil
@@ -224,56 +272,72 @@ public struct StepReport: Sendable {
         }
     }
 
-    /// What is done around the parameter's update at this step; nil: nothing.
+    /// Where coefficients of the parameter alone stand.
+    private var ownCoefficients: UnsafeMutableRawPointer {
+        unsafe coefficients + (count - 1) * StepCoefficients.capacity
+    }
+
+    /// What is done around the parameter's update in this call. `gradient` and `copy`: the places of the call's gradient and of
+    /// the parameter's copy among `arrays`, in which the slots of stages come behind the update's.
     @inline(never)
-    private func makeStages(
-        _ parameter: ParameterView, _ slots: Range<Int>, _ run: Run, _ layout: Layout?, _ mode: FloatingPointMode
-    ) -> UnsafePointer<Stages>? {
-        let place = unsafe stages + (count - 1)
-        let slow = unsafe parameter.state[slots.lowerBound]
-        guard let base = unsafe slow.base, unsafe latest.turn.isAny else { return nil }
-        unsafe place.initialize(to: Stages(run, mode: mode, layout: layout))
-        unsafe latest.turn.add(to: &place.pointee, slow: Operand(base: base, type: slow.type))
+    private mutating func makeStages(
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ run: Run, _ layout: Layout?,
+        _ arrays: StepArrays, _ check: ParameterCheck, gradient: Int, copy: Int?, old: Int?
+    ) -> UnsafePointer<Stages> {
+        let place = unsafe stages + stagesCount
+        unsafe stagesCount += 1
+        unsafe place.initialize(to: Stages(run, mode: group.pointee.mode, layout: layout))
+        func add(_ index: Int) -> Int {
+            unsafe place.pointee.add(arrays.operand(index, nowhere: UnsafeMutableRawPointer(counters)), place: index)
+        }
+        let value = unsafe add(Run.value)
+        for slot in unsafe 0..<group.pointee.slots.stageCount { _ = unsafe add(arrays.updated + slot) }
+        let known = StageArrays(
+            value: value, gradient: add(gradient), firstSlot: value + 1, copy: copy.map(add), old: old.map(add))
+        unsafe latest.turn.add(to: &place.pointee, known, measures: group.pointee.clipping.measures)
+        if let array = known.old {
+            let both = unsafe StepArrays(parameter, gradient: .contiguous(parameter.value), slots: 0)
+            unsafe change.add(
+                both.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters)),
+                check.layout(of: both, numbers: &layoutNumbers, sorts: false), count - 1, place, array: array)
+        }
+        if let accumulation = unsafe group.pointee.surroundings.accumulation {
+            let scalar = unsafe parameter.state[group.pointee.slots.firstScalar + accumulation.scalar]
+            if let base = unsafe scalar.base { unsafe place.pointee.counter = unsafe Operand(base: base, type: scalar.type) }
+        }
         return unsafe UnsafePointer(place)
     }
 
-    /// Adds the move between a Schedule-Free parameter's two points, on the way to its first slot.
+    /// Adds the move of a Schedule-Free parameter between its two points, on the way to its first slot, or the exchange of a
+    /// parameter for its average.
     private mutating func addMove(
-        _ parameter: ParameterView, _ configuration: Configuration, to mode: OptimizerMode, _ check: ParameterCheck
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, to mode: OptimizerMode, _ check: ParameterCheck
     ) throws(MartletError) {
-        guard let weight = try configuration.weight(to: mode) else { return }
-        var interpolation = InterpolationCoefficients()
-        interpolation.weight = weight
-        let place = unsafe coefficients + (count - 1) * StepCoefficients.capacity
-        unsafe place.storeBytes(of: RunTerms(), as: RunTerms.self)
-        unsafe (place + StepCoefficients.ruleOffset).storeBytes(
-            of: interpolation, as: InterpolationCoefficients.self)
-        var moved = unsafe parameter
-        unsafe moved.gradient = parameter.state[0]
-        let (run, layout) = unsafe laidOut(moved, slots: 0, ofStages: 0..<0, sorts: true, check)
-        unsafe work.add(
-            WorkItem(run: run, rule: .interpolation, coefficients: place, mode: .exact, layout: layout))
-    }
-
-    /// Where a parameter's arrays are, and how they lie.
-    private mutating func laidOut(
-        _ parameter: ParameterView, slots: Int, ofStages: Range<Int>, sorts: Bool, _ check: ParameterCheck
-    ) -> (Run, Layout?) {
-        // Of a shard without elements no address is used.
-        let nowhere = unsafe UnsafeMutableRawPointer(counters)
-        let value = unsafe Operand(base: parameter.value.base ?? nowhere, type: parameter.value.type)
-        var arrays = unsafe InlineArray<6, Operand>(repeating: value)
-        unsafe arrays[Run.gradient] = Operand(
-            base: parameter.gradient.base ?? nowhere, type: parameter.gradient.type)
-        let state = unsafe parameter.state.span
-        for index in 0..<slots {
-            unsafe arrays[Run.state + index] = Operand(base: state[index].base ?? nowhere, type: state[index].type)
+        var weight = 0.0
+        let target: Int
+        let average = unsafe group.pointee.surroundings.average
+        if let average {
+            let scalars = unsafe ScalarSlots(parameter, group.pointee.slots)
+            if unsafe !average.hasBegun(scalars) { return }
+            target = unsafe group.pointee.slots.ofStages.lowerBound + average.slot
+        } else if let way = try unsafe group.pointee.configuration.weight(to: mode) {
+            (weight, target) = (way, 0)
+        } else {
+            return
         }
-        let layout = unsafe check.layout(
-            of: parameter, slots: slots, ofStages: ofStages, numbers: &layoutNumbers, sorts: sorts)
-        let run = unsafe Run(
-            arrays: arrays, arrayCount: Run.state + slots, count: parameter.value.count, isDouble: check.isDouble)
-        return unsafe (run, layout)
+        let arrays = unsafe StepArrays(parameter, gradient: parameter.state[target], slots: 0)
+        let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers)
+        let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
+        let place = unsafe stages + stagesCount
+        unsafe stagesCount += 1
+        unsafe place.initialize(to: Stages(run, mode: .exact, layout: layout))
+        let value = unsafe place.pointee.add(run.arrays[Run.value], place: Run.value)
+        let other = unsafe place.pointee.add(run.arrays[Run.gradient], place: Run.gradient)
+        unsafe place.pointee.add(
+            average != nil ? .swap(.before, value, other) : .interpolation(.before, value, towards: other, weight: weight))
+        unsafe work.add(
+            WorkItem(
+                run: run, rule: nil, coefficients: coefficients, mode: .exact, layout: layout, stages: UnsafePointer(place)))
     }
 
     /// Forms a parameter's coefficients, unless they are those of the one before, and notes what becomes of its scalars.
@@ -299,7 +363,7 @@ public struct StepReport: Sendable {
     private mutating func formAnew(
         _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber, _ scalars: ScalarSlots
     ) throws(MartletError) -> ScalarSlots {
-        unsafe latestCoefficients = coefficients + (count - 1) * StepCoefficients.capacity
+        unsafe latestCoefficients = ownCoefficients
         var request = unsafe CoefficientRequest(group: group, step: step, scalars: scalars, memory: latestCoefficients)
         unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
         if let scalar = unsafe request.scalars.notANumber {
@@ -315,70 +379,5 @@ public struct StepReport: Sendable {
         }
         unsafe latest = unsafe (parameter.group, step, nil, request.turn)
         return unsafe request.scalars
-    }
-
-    /// Checks the memory of all parameters against each other, runs the work on as many threads (nil: the setting in
-    /// force), and counts the steps. Throws `.stopped` where a reduction failed.
-    package mutating func run(threads: Int? = nil, reduction: Reduction? = nil) throws(MartletError) -> StepReport {
-        if let (first, second) = unsafe extents.conflict() {
-            let spelling = unsafe spelling
-            func describe(_ extent: Extent) -> String {
-                unsafe spelling.describe(extent.role, parameter: extent.parameter, name: extent.name)
-            }
-            throw unsafe MartletError(
-                .overlap,
-                "\(describe(first)) and \(describe(second)) overlap in memory; expected written arrays to overlap nothing"
-            )
-        }
-        let chosen = try Settings.chosenISA
-        // What products give differs between instruction sets, so that the size of a step has no say in which it is.
-        let ofMatrices = chosen ?? .best
-        let isa =
-            unsafe matrixPasses.isEmpty
-            ? chosen ?? (passes.isEmpty ? work.suitableISA : passes.suitableISA) : ofMatrices
-        let most = if let threads { threads } else { try Settings.threads }
-        try unsafe placePasses(threads: most)
-        let passed = try unsafe runPasses(chosen, most, reduction)
-        let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
-        let turned = unsafe matrixPasses.run(isa: ofMatrices, threads: most)
-        let working = max(swept, passed, turned ?? 0)
-        unsafe record.lastISA = isa.rawValue
-        unsafe record.lastThreads = Int32(working)
-        for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
-        if unsafe mode == nil { for index in unsafe 0..<counterCount { unsafe counters[index].write() } }
-        return unsafe StepReport(skipped: skipped)
-    }
-
-    /// First of all, since what a reduction does can fail: what needs none is then as it was.
-    private func runPasses(
-        _ chosen: InstructionSet?, _ threads: Int, _ reduction: Reduction?
-    ) throws(MartletError) -> Int {
-        unsafe record.isLent = reduction != nil
-        defer { unsafe record.isLent = false }
-        guard
-            let working = unsafe passes.run(
-                isa: chosen ?? passes.suitableISA, threads: threads, reduction: reduction)
-        else {
-            throw MartletError(
-                .stopped,
-                "reduce did not return 0; parameters and state of the groups whose sums it adds may be partly stepped")
-        }
-        return working
-    }
-
-    /// Takes the memory of steps of several passes, which use it one after the other; nothing that is done afterwards can
-    /// fail. Throws `.memory`.
-    @inline(never)
-    private mutating func placePasses(threads: Int) throws(MartletError) {
-        if unsafe passes.isEmpty && matrixPasses.isEmpty { return }
-        if unsafe isSharded { unsafe passes.shardCount = count }
-        guard let own = unsafe passes.byteCount(threads: threads),
-            let ofMatrices = unsafe matrixPasses.byteCount(threads: threads),
-            let memory = unsafe record.sums(byteCount: max(own, ofMatrices))
-        else {
-            throw unsafe MartletError(.memory, "no memory for the sums of a step of \(count) parameters")
-        }
-        unsafe passes.use(memory, threads: threads)
-        unsafe matrixPasses.use(memory, threads: threads)
     }
 }

@@ -12,6 +12,8 @@ struct StepRoom {
     var counters = 0
     var scalars = 0
     var stages = 0
+    var measure = 0
+    var change = 0
     var layouts = 0
     var total: Int?
 
@@ -33,8 +35,12 @@ struct StepRoom {
         counters = unsafe take(parameters, MemoryLayout<StepCounter>.stride)
         scalars = unsafe take(parameters, MemoryLayout<ScalarSlots>.stride)
         stages = unsafe take(parameters, MemoryLayout<Stages>.stride)
-        // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
-        layouts = unsafe take(totalRank, (Run.capacity + Stages.mostArrays + 1) * MemoryLayout<Int>.stride)
+        measure = unsafe take(1, StepMeasure.byteCount(parameters) ?? .max)
+        change = unsafe take(1, StepChange.byteCount(parameters) ?? .max)
+        // Every array of a parameter gets as many strides as the longest of them has, and the sizes once; so do those
+        // whose elements are looked at in another order, and the two that a change is between.
+        let arrays = unsafe (Run.capacity + StepArrays.mostOfStages + 1) + (Run.capacity + 1) + (Run.state + 1)
+        layouts = take(totalRank, arrays * MemoryLayout<Int>.stride)
         total = end
     }
 }

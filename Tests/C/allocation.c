@@ -58,7 +58,7 @@ static void quiet(int32_t threads, int64_t scale) {
 }
 
 /* The same of matrices, by algorithms whose steps take several passes: Muon's as NorMuon's, and such as keep norms; all look
- * ahead. */
+ * ahead, clip, average, accumulate, measure and zero. */
 static void quiet_matrices(int32_t threads) {
     static const int32_t algorithms[] = {MARTLET_MUON,  MARTLET_MUON,      MARTLET_ADAMW,
                                          MARTLET_MARS, MARTLET_ADAM_MINI, MARTLET_ADAM_MINI};
@@ -75,6 +75,8 @@ static void quiet_matrices(int32_t threads) {
         config.flags |= flags[k];
         config.weight_decay = 0;
         config.lookahead_steps = 3;
+        config.max_norm = 1, config.ema_decay = 0.5, config.accumulate = 2;
+        config.flags |= MARTLET_SKIP_NONFINITE | MARTLET_ZERO_GRADS | MARTLET_MEASURE_UPDATE;
         CHECK_OK(martlet_optimizer_create(&optimizer, &config));
         for (int p = 0; p < 2; p++) {
             const int64_t count = sizes[p][0] * sizes[p][1];

@@ -302,7 +302,9 @@ int main(void) {
         shapes = check_takes_vectors(&config) ? plain : matrices;
         refusals(&config);
         const uint32_t usual = config.flags;
-        const uint32_t flags = martlet_algorithm_flags(algorithm) & ~(uint32_t)MARTLET_WIDE_RANGES;
+        /* Gradients are read by all that follow, and stay as they are. */
+        const uint32_t flags =
+            martlet_algorithm_flags(algorithm) & ~(uint32_t)(MARTLET_WIDE_RANGES | MARTLET_ZERO_GRADS);
         alike(&config, machine.isa_best);
         for (uint32_t bit = 1; bit != 0 && bit <= flags; bit <<= 1) {
             if (!(flags & bit)) continue;

@@ -9,9 +9,9 @@
 
 typedef char array_is_64_bytes[sizeof(martlet_array) == 64 ? 1 : -1];
 typedef char parameter_is_256_bytes[sizeof(martlet_parameter) == 256 ? 1 : -1];
-typedef char config_is_376_bytes[sizeof(martlet_config) == 376 ? 1 : -1];
+typedef char config_is_424_bytes[sizeof(martlet_config) == 424 ? 1 : -1];
 typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
-typedef char report_is_32_bytes[sizeof(martlet_report) == 32 ? 1 : -1];
+typedef char report_is_40_bytes[sizeof(martlet_report) == 40 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
 typedef char layer_is_248_bytes[sizeof(martlet_layer) == 248 ? 1 : -1];
 typedef char training_is_48_bytes[sizeof(martlet_training) == 48 ? 1 : -1];
@@ -31,10 +31,10 @@ typedef char grad_is_at_64[offsetof(martlet_parameter, grad) == 64 ? 1 : -1];
 typedef char state_is_at_128[offsetof(martlet_parameter, state) == 128 ? 1 : -1];
 typedef char step_is_at_144[offsetof(martlet_parameter, step) == 144 ? 1 : -1];
 typedef char step_shown_is_at_200[offsetof(martlet_parameter, step_shown) == 200 ? 1 : -1];
-typedef char reserved_is_at_216[offsetof(martlet_parameter, reserved) == 216 ? 1 : -1];
+typedef char copy_is_at_216[offsetof(martlet_parameter, copy) == 216 ? 1 : -1];
 typedef char name_is_at_192[offsetof(martlet_parameter, name) == 192 ? 1 : -1];
 typedef char lr_is_at_24[offsetof(martlet_config, lr) == 24 ? 1 : -1];
-typedef char lookahead_alpha_is_at_368[offsetof(martlet_config, lookahead_alpha) == 24 + 8 * (MARTLET_LOOKAHEAD_ALPHA - 1) ? 1 : -1];
+typedef char accumulate_is_at_416[offsetof(martlet_config, accumulate) == 24 + 8 * (MARTLET_ACCUMULATE_STEPS - 1) ? 1 : -1];
 typedef char slot_kind_is_at_8[offsetof(martlet_slot, kind) == 8 ? 1 : -1];
 typedef char slot_dtype_is_at_12[offsetof(martlet_slot, dtype) == 12 ? 1 : -1];
 typedef char layer_units_is_at_16[offsetof(martlet_layer, units) == 16 ? 1 : -1];
@@ -91,6 +91,12 @@ SAME(MARTLET_DECOUPLED_DECAY, 32);
 SAME(MARTLET_POLAR_EXPRESS, 65536);
 SAME(MARTLET_CAUTIOUS_UPDATE, 131072);
 SAME(MARTLET_HYPERBALL, 1048576);
+SAME(MARTLET_SKIP_NONFINITE, 2097152);
+SAME(MARTLET_MEASURE, 4194304);
+SAME(MARTLET_EMA_CORRECTION, 8388608);
+SAME(MARTLET_EMA_WARMUP, 16777216);
+SAME(MARTLET_ZERO_GRADS, 33554432);
+SAME(MARTLET_MEASURE_UPDATE, 67108864);
 SAME(MARTLET_TRAINING, 0);
 SAME(MARTLET_EVALUATION, 1);
 SAME(MARTLET_SLOT_ELEMENTS, 0);
@@ -160,6 +166,7 @@ static const any_function functions[] = {
     (any_function)martlet_plateau_step,
     (any_function)martlet_step,
     (any_function)martlet_step_sharded,
+    (any_function)martlet_measure,
     (any_function)martlet_array_step,
     (any_function)martlet_answers_get,
     (any_function)martlet_optimizer_create,
@@ -168,6 +175,7 @@ static const any_function functions[] = {
     (any_function)martlet_optimizer_reset,
     (any_function)martlet_optimizer_group_add,
     (any_function)martlet_optimizer_add,
+    (any_function)martlet_optimizer_copy_set,
     (any_function)martlet_optimizer_step,
     (any_function)martlet_optimizer_mode_set,
     (any_function)martlet_optimizer_set,

@@ -71,8 +71,9 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield from assign(f"{one}.rows", ("w->sizes", "(void *)&w->path"), "UNSUPPORTED")
     yield from assign(f"{one}.row_count", (1, -1, *INT64), "UNSUPPORTED")
     yield from step_shown_values(one)
-    for number in (0, 3, 4):
+    for number in (0, 3):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
+    yield from copy_values(one)
     yield from name_values(one, "OK", "OK")
     first = one.replace("[1]", "[0]")
     yield "value is another's value", f"{one}.value.data = {first}.value.data;", "OVERLAP"
@@ -93,6 +94,21 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield "the counter is another's", f"{one}.step = {first}.step;", "OK"
     yield "the gradient is another's", f"{one}.grad = {first}.grad;", "OK"
     yield "an empty parameter", f"empty(&{one});", "OK"
+
+
+def copy_values(one: str) -> Iterator[Value]:
+    """The copy that a step leaves of a parameter: an array in memory of its own."""
+    copy = f"w->array.data = w->scratch, w->array.count = COUNT, w->array.dtype = MARTLET_BF16; {one}.copy = &w->array;"
+    yield "a copy", copy, "OK"
+    for what, code, expected in array_values("w->array", "set"):
+        if "elements of" not in what and "misaligned by 2" not in what:  # by which bf16 is aligned
+            yield f"copy: {what}", f"{copy} {code}", expected
+    yield "a copy that lies askew", f"{one}.copy = (void *)((char *)&w->array + 1);", "ALIGNMENT"
+    yield "a copy in fp64 of fp32", f"{copy} w->array.dtype = MARTLET_FP64;", "TYPE"
+    for place in ("value", "grad", "state[0]"):
+        code = f"{copy} w->array.data = {one}.{place}.data; w->array.dtype = MARTLET_FP32;"
+        yield f"the copy is {place}", code, "OVERLAP"
+    yield "the copy is the counter", f"{copy} w->array.data = {one}.step;", "OVERLAP"
 
 
 def step_shown_values(one: str) -> Iterator[Value]:
@@ -169,8 +185,9 @@ def added_values(one: str) -> Iterator[Value]:
     yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
     yield from assign(f"{one}.rows", ("w->sizes",), "UNSUPPORTED")
     yield from assign(f"{one}.row_count", (1, -1, *INT64), "UNSUPPORTED")
-    for number in (0, 4):
+    for number in (0, 3):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
+    yield from assign(f"{one}.copy", ("&w->array", "(void *)w->scratch"), "ARGUMENT")
     yield from assign(f"{one}.step_reserved", (1, -1), "STRUCT")
     yield from assign(f"{one}.step_shown", ("w->scratch", "(void *)1"), "ARGUMENT")
     yield from assign(f"{one}.step_shown_dtype", (1, 2, -1, 1000), "ARGUMENT")

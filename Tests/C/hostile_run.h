@@ -86,6 +86,7 @@ GOOD(step_sharded) {
     a->groups = w->groups, a->group_count = 2;
     a->reduce = adds_nothing, a->context = w;
 }
+GOOD(measure) { a->out_squares = &w->out_double, a->arrays = &w->array, a->count = 1; }
 GOOD(mode_set) {
     a->parameters = w->parameters, a->count = 2;
     a->groups = w->groups, a->group_count = 2, a->mode = MARTLET_EVALUATION;
@@ -130,6 +131,7 @@ GOOD(optimizer_step) {
     a->optimizer = w->optimizer, a->out_report = &w->report.report;
     a->grads = w->grads, a->count = 2;
 }
+GOOD(optimizer_copy_set) { a->optimizer = w->optimizer, a->index = 1, a->copy = &w->array; }
 GOOD(optimizer_mode_set) { a->optimizer = w->optimizer, a->mode = MARTLET_EVALUATION; }
 GOOD(optimizer_set) { a->optimizer = w->optimizer, a->group = 1, a->hyperparameter = MARTLET_LR, a->value = 0.5; }
 GOOD(optimizer_get) { a->optimizer = w->optimizer, a->out_value = &w->out_double, a->group = 1, a->hyperparameter = MARTLET_LR; }

@@ -57,7 +57,9 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         yield "a field beyond the struct", f"{config}.struct_size = 80; {config}.dampening = 1;", "OK"
     yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 30"), "ARGUMENT")
+    yield from assign(
+        f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 30", "1u << 27"), "ARGUMENT"
+    )
     for flag in (
         "NESTEROV",
         "CENTERED",
@@ -78,6 +80,19 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
     yield from assign(f"{config}.lookahead_steps", (*ODD_DOUBLES, "0.5", "2147483649.0", "1e308"), "ARGUMENT")
     yield from assign(f"{config}.lookahead_alpha", (*ODD_DOUBLES, "1.0000000000000002", "1e308"), "ARGUMENT")
     yield from assign(f"{config}.lookahead_alpha", ("0.0", "1.0", "5e-324"), "OK")
+    yield from assign(f"{config}.accumulate", (*ODD_DOUBLES, "0.5", "2147483649.0", "1e308"), "ARGUMENT")
+    yield from assign(f"{config}.accumulate", ("0.0", "1.0", "2147483648.0"), "ANY")
+    yield from assign(f"{config}.ema_decay", (*ODD_DOUBLES, "1.0", "2.0", "1e308"), "ARGUMENT")
+    yield from assign(f"{config}.loss_scale", (*ODD_DOUBLES, "0.0", "-0.0", "-1.0"), "ARGUMENT")
+    yield from assign(f"{config}.loss_scale", ("1e308", "1.0", "0.5"), "OK")
+    for field in ("max_norm", "clip_norm", "clip_value"):
+        yield from assign(f"{config}.{field}", ("NAN", "-1.0", "-INFINITY", "-5e-324"), "ARGUMENT")
+        yield from assign(f"{config}.{field}", ("0.0", "INFINITY", "5e-324", "1e308"), "OK")
+    yield "two ways to clip", f"{config}.max_norm = 1, {config}.clip_value = 1;", "ARGUMENT"
+    for flag in ("EMA_CORRECTION", "EMA_WARMUP"):
+        yield f"MARTLET_{flag} without an average", f"{config}.flags |= MARTLET_{flag};", "ARGUMENT"
+    for flag in ("SKIP_NONFINITE", "MEASURE", "MEASURE_UPDATE"):
+        yield f"MARTLET_{flag}", f"{config}.flags |= MARTLET_{flag};", "OK"
     for field in UNREAD:
         yield from assign(f"{config}.{field}", ("0.0", "-0.0", "0.9", "INFINITY", "5e-324"), "ARGUMENT")
     for field in ("lr", "eps", "weight_decay"):
@@ -88,7 +103,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
 def report_values() -> Iterator[Value]:
     yield "NULL", "a->out_report = NULL;", "OK"
     yield from assign("a->out_report->struct_size", (0, 1, 31, 4097, "UINT32_MAX"), "STRUCT")
-    yield "a longer report, tail not zero", "a->out_report->struct_size = 40; w->report.tail[7] = 1;", "STRUCT|OK"
+    yield "a longer report, tail not zero", "a->out_report->struct_size = 48; w->report.tail[7] = 1;", "STRUCT|OK"
     yield "fields that are not set", "memset((char *)a->out_report + 4, 0xAB, 28);", "OK"
     inside = "a->out_report = (void *)w->value[0]; a->out_report->struct_size = 32;"
     yield "the report lies in a value", inside, "OVERLAP|OK"
@@ -148,7 +163,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, 2, 1000, *INT32), "ARGUMENT")
         yield from assign(target, (0, 1), "OK")
     elif name == "hyperparameter":
-        values = (0, -1, 50, 1000, *INT32)
+        values = (0, -1, 51, 1000, *INT32)
         yield from assign(target, values if function.endswith("_name") else (4, 7, 8, 34, 39, 42, *values), "ARGUMENT")
     elif kind == "double":
         for number in ("MARTLET_LR", "MARTLET_BETA1", "MARTLET_EPS", "MARTLET_WEIGHT_DECAY"):
@@ -168,6 +183,11 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
     elif function in ("martlet_step", "martlet_step_sharded", "martlet_mode_set"):
         yield from assign(target, (-1, "INT64_MIN", *HUGE, "(int64_t)1 << 56"), "SHAPE|ARGUMENT")
         yield from assign(target, (0,), "OK" if name == "count" else "ARGUMENT")
+    elif function == "martlet_measure":
+        yield from assign(target, (-1, "INT64_MIN", *HUGE, "(int64_t)1 << 56"), "ARGUMENT")
+        yield from assign(target, (0,), "OK")
+    elif name == "index":
+        yield from assign(target, (-1, 2, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
     elif function == "martlet_optimizer_step":
         yield from assign(target, (0, 1, 3, -1, *INT64, "(int64_t)1 << 32"), "SHAPE|ARGUMENT")
 
@@ -266,6 +286,20 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from added_values("(*a->parameter)")
     elif kind == "martlet_array *" and name == "grads":
         yield from gradients()
+    elif kind == "martlet_array *" and name == "arrays":
+        yield "NULL", "a->arrays = NULL;", "NULL"
+        for what, code, expected in array_values("(*a->arrays)", "grad"):
+            # Any count is one that an array may have.
+            if (".count = " not in what and ".data" not in what) or "misaligned" in what:
+                yield what, code, expected
+        yield "an array without data", "a->arrays->data = NULL;", "NULL"
+        yield "one without elements", "a->arrays->data = NULL, a->arrays->count = 0;", "OK"
+    elif kind == "martlet_array *" and name == "copy":
+        yield "NULL", "a->copy = NULL;", "OK"
+        yield from array_values("(*a->copy)", "set")
+        yield "another type", "a->copy->dtype = MARTLET_BF16;", "OK"
+        yield "the value", "a->copy->data = w->value[1];", "OVERLAP"
+        yield "one element into the value's end", "a->copy->data = w->value[1] + COUNT - 1;", "OVERLAP"
     elif kind == "martlet_array *":
         yield "NULL", f"a->{name} = NULL;", "NULL"
         yield from array_values(f"(*a->{name})", "set")

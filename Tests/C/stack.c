@@ -66,7 +66,7 @@ static void optimizer(void) {
 /* Every algorithm over matrices and vectors whose first dimension is the nearest, of each type. */
 static void family(void) {
     static _Alignas(8) unsigned char memory[4][8 * 3300];
-    static float grad[3300];
+    static float grad[4][3300];
     static const int32_t types[] = {MARTLET_FP32, MARTLET_FP64, MARTLET_BF16, MARTLET_FP16};
     static const int64_t sizes[4][3] = {{3, 1100, 1}, {24, 30, 1}, {40, 3, 3}, {1200, 1, 1}};
     static const int64_t strides[4][3] = {{1, 3, 3300}, {1, 24, 720}, {1, 40, 120}, {2, 1, 1}};
@@ -78,6 +78,8 @@ static void family(void) {
                 config.flags |= martlet_algorithm_flags(algorithm) & (MARTLET_NORMUON | MARTLET_HYPERBALL);
                 if (config.flags & MARTLET_HYPERBALL) config.weight_decay = 0;
                 config.lookahead_steps = 1;
+                config.max_norm = 1, config.accumulate = algorithm % 3 ? 0 : 2;
+                config.flags |= MARTLET_SKIP_NONFINITE | MARTLET_ZERO_GRADS | MARTLET_MEASURE_UPDATE;
             }
             martlet_optimizer *made = NULL;
             martlet_array grads[4];
@@ -88,7 +90,7 @@ static void family(void) {
                 lent.value.rank = ranks[k] > 1 || check_takes_vectors(&config) ? ranks[k] : 2;
                 lent.value.sizes = sizes[k], lent.value.strides = strides[k];
                 CHECK_OK(martlet_optimizer_add(made, NULL, &lent));
-                grads[k] = check_array(grad, count, MARTLET_FP32);
+                grads[k] = check_array(grad[k], count, MARTLET_FP32);
             }
             CHECK_OK(martlet_optimizer_step(made, NULL, grads, 4));
             CHECK_OK(martlet_optimizer_destroy(made));

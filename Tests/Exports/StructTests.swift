@@ -45,7 +45,7 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
 @Suite struct StructTests {
     @Test func sizes() {
         #expect(MemoryLayout<martlet_array>.size == 64 && MemoryLayout<martlet_parameter>.size == 256)
-        #expect(MemoryLayout<martlet_config>.size == 376 && MemoryLayout<martlet_report>.size == 32)
+        #expect(MemoryLayout<martlet_config>.size == 424 && MemoryLayout<martlet_report>.size == 40)
         #expect(MemoryLayout<martlet_machine>.size == 40 && MemoryLayout<martlet_slot>.size == 32)
     }
 
@@ -82,6 +82,10 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             (MARTLET_BLOCK_SIZE, "block_size", \.block_size),
             (MARTLET_LOOKAHEAD_STEPS, "lookahead_steps", \.lookahead_steps),
             (MARTLET_LOOKAHEAD_ALPHA, "lookahead_alpha", \.lookahead_alpha),
+            (MARTLET_LOSS_SCALE, "loss_scale", \.loss_scale), (MARTLET_MAX_NORM, "max_norm", \.max_norm),
+            (MARTLET_CLIP_NORM, "clip_norm", \.clip_norm), (MARTLET_CLIP_VALUE, "clip_value", \.clip_value),
+            (MARTLET_EMA_DECAY, "ema_decay", \.ema_decay),
+            (MARTLET_ACCUMULATE_STEPS, "accumulate", \.accumulate),
         ]
         for (place, (number, name, field)) in fields.enumerated() {
             #expect(number == place + 1 && text(martlet_hyperparameter_name(number)) == name)

@@ -9,18 +9,19 @@ private let candidates: [Double] = [
 
 /// Whether an algorithm that reads it takes a value, said without the library.
 private func isInRange(_ hyperparameter: Hyperparameter, _ value: Double) -> Bool {
-    if !value.isFinite { return hyperparameter == .growthRate && value == .infinity }
+    let bounds: [Hyperparameter] = [.growthRate, .maxNorm, .clipNorm, .clipValue]
+    if !value.isFinite { return bounds.contains(hyperparameter) && value == .infinity }
     return switch hyperparameter {
     case .dampening, .r, .weightLRPower, .nsA, .nsB, .nsC: true
-    case .beta1, .beta2, .beta3, .momentum, .gamma: value >= 0 && value < 1
+    case .beta1, .beta2, .beta3, .momentum, .gamma, .emaDecay: value >= 0 && value < 1
     case .rho, .lookaheadAlpha: value >= 0 && value <= 1
     case .etaMinus: value > 0 && value < 1
     case .etaPlus: value > 1
     case .clippingThreshold, .growthRate: value >= 1
-    case .d0: value > 0
+    case .d0, .lossScale: value > 0
     case .nsSteps: value >= 1 && value <= 99 && value == value.rounded()
     case .blocks, .preconditionFrequency: value >= 1 && value <= 0x1p31 && value == value.rounded()
-    case .maxPrecondDim, .blockSize, .lookaheadSteps: value >= 0 && value <= 0x1p31 && value == value.rounded()
+    case .maxPrecondDim, .blockSize, .lookaheadSteps, .accumulateSteps: value >= 0 && value <= 0x1p31 && value == value.rounded()
     case .beta2Decay: value <= 0
     default: value >= 0
     }
@@ -40,7 +41,12 @@ private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _
         #expect(configuration.eps == 1e-8)
         #expect(configuration.weightDecay == (algorithm == .adam ? 0 : 0.01))
         #expect(configuration[.lookaheadSteps] == 0 && configuration[.lookaheadAlpha] == 0.5)
-        let read: [Hyperparameter] = [.lr, .beta1, .beta2, .eps, .weightDecay, .lookaheadSteps, .lookaheadAlpha]
+        #expect(configuration[.lossScale] == 1 && configuration[.emaDecay] == 0 && configuration[.accumulateSteps] == 0)
+        #expect(([.maxNorm, .clipNorm, .clipValue] as [Hyperparameter]).allSatisfy { configuration[$0] == .infinity })
+        let read: [Hyperparameter] = [
+            .lr, .beta1, .beta2, .eps, .weightDecay, .lookaheadSteps, .lookaheadAlpha, .lossScale, .maxNorm, .clipNorm,
+            .clipValue, .emaDecay, .accumulateSteps,
+        ]
         for other in Hyperparameter.allCases where !read.contains(other) { #expect(configuration[other].isNaN) }
         #expect(configuration.flags == (algorithm == .adam ? [] : .decoupledDecay))
         #expect(configuration.slots.map { "\($0.name)" } == ["exp_avg", "exp_avg_sq"])

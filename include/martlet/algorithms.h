@@ -292,6 +292,46 @@ extern "C" {
  * starts anew. Moments stay as they are. Schedule-Free's p is the point where gradients are taken. Zhang, Lucas, Hinton, Ba:
  * Lookahead optimizer: k steps forward, 1 step back. NeurIPS 2019, algorithm 1 */
 
+/* Around the steps of any algorithm, gradients are
+ *   unscaled        divided by loss_scale, which the loss was multiplied by
+ *   looked at       with SKIP_NONFINITE a call takes no step at all, and changes nothing, where a gradient of such a group has
+ *                   a NaN or an infinity, or fp64 numbers over 1e154; the report names the first. Without, or with MEASURE, it
+ *                   reports what it finds where gradients are looked at, and steps
+ *   clipped         in one of three ways, by a number that is infinity where it is not in use:
+ *                   max_norm    multiplied by min(1, max_norm / (n + 1e-6)), n the norm of all gradients of the call whose
+ *                               groups ask to be looked at, each divided by its group's loss_scale
+ *                   clip_norm   the same with the norm of each parameter's own gradient
+ *                   clip_value  each element kept within +-clip_value
+ *                   With KERAS, OPTAX and PAPER nothing is added to n. A norm that is infinite or NaN gives zeros and NaN,
+ *                   as in torch
+ * before L2 decay and all else, and as they are read: no array of the caller's is changed. One pass over the gradients comes
+ * before the step where norms or SKIP_NONFINITE are asked for; squares are summed in fp64, in an order that counts and the
+ * order of elements in memory decide, with the same bits for any threads. The norm is of sums in the order of the call */
+#define MARTLET_SKIP_NONFINITE 2097152u
+#define MARTLET_MEASURE 4194304u
+
+/* Around the steps of any algorithm, too, in this order:
+ *   accumulated     with an accumulate of k over 1 (MARTLET_ACCUMULATE_STEPS), of every k calls with a gradient the last one steps, by the mean of their
+ *                   gradients: a <- a + (g - a) / j at the j-th, a slot grad_mean, which the step takes for g and leaves 0. The
+ *                   scalar accumulated is j, 0 after a step. Before the last, nothing else is written, counters neither. What
+ *                   is not finite drops the means of the call's parameters, where SKIP_NONFINITE looks for it at each call.
+ *                   As optax's MultiSteps
+ *   averaged        with an ema_decay d over 0, behind the step e <- e + w (p - e), a slot ema_params; its scalar ema_step, t,
+ *                   counts these from 0. w is 1 at the first, then
+ *                     1 - d
+ *                     (1 - d) / (1 - d^(t + 1))        with EMA_CORRECTION, as Adam's moments are corrected
+ *                     1 - min(d, (1 + t) / (10 + t))   with EMA_WARMUP, as TensorFlow's num_updates
+ *                   Schedule-Free, which averages by itself, takes none. martlet_mode_set exchanges p and e
+ *   copied          to the parameter's copy, where it has one
+ *   zeroed          with ZERO_GRADS the call fills the gradients it has read with zeros, behind all else, skipped steps too
+ * A slot that such a group keeps in bf16 or fp16 forgets what is small beside it: fp32 is what it has by default */
+#define MARTLET_EMA_CORRECTION 8388608u
+#define MARTLET_EMA_WARMUP 16777216u
+#define MARTLET_ZERO_GRADS 33554432u
+/* The report's update_norm is the norm of what the call has changed of the parameters of such groups; they are kept as they were
+ * for that, so that the step takes their bytes once more, of the thread's own memory. Of shards it is that of this process */
+#define MARTLET_MEASURE_UPDATE 67108864u
+
 /* What an algorithm needs (martlet_algorithm_needs).
  *   WHOLE     a parameter of the network as one array with its sizes: a step sums over it, or sees matrices, so that
  *             parameters can be neither joined nor cut; so with MARTLET_CAUTIOUS_UPDATE or MARTLET_HYPERBALL every one
@@ -344,6 +384,12 @@ extern "C" {
 #define MARTLET_BLOCK_SIZE 42
 #define MARTLET_LOOKAHEAD_STEPS 43
 #define MARTLET_LOOKAHEAD_ALPHA 44
+#define MARTLET_LOSS_SCALE 45
+#define MARTLET_MAX_NORM 46
+#define MARTLET_CLIP_NORM 47
+#define MARTLET_CLIP_VALUE 48
+#define MARTLET_EMA_DECAY 49
+#define MARTLET_ACCUMULATE_STEPS 50
 
 /* One struct for every algorithm. NaN means unused; a field that the algorithm reads must be a number
  * in range (or any finite one, with MARTLET_WIDE_RANGES; counts stay in their range), a field that it does not read
@@ -400,6 +446,12 @@ typedef struct martlet_config {
                                          Adam-mini: first indices of a block, of which a parameter's are a multiple */
     double lookahead_steps;           /* from one look back to the next, a whole number to 2^31; 0: none. Every algorithm */
     double lookahead_alpha;           /* how far slow weights go, 0 to 1; unread without lookahead_steps. Every algorithm */
+    double loss_scale;                /* more than 0; these too are read by every algorithm */
+    double max_norm;                  /* of all gradients, 0 or more; infinity: any */
+    double clip_norm;                 /* of each gradient, likewise */
+    double clip_value;                /* of an element's size, likewise */
+    double ema_decay;                 /* 0 or more and less than 1; 0: no average */
+    double accumulate;                /* calls to a step, a whole number to 2^31; 0 and 1: one */
 } martlet_config;
 
 /* What kinds of slots there are: how many numbers one has for a parameter. */

@@ -18,9 +18,12 @@ extern "C" {
 typedef struct martlet_report {
     uint32_t struct_size;
     int32_t skipped;             /* parameters left as they were for want of a gradient */
-    double grad_norm;            /* NaN: not measured */
-    double update_norm;          /* NaN: not measured */
-    int64_t nonfinite_parameter; /* -1: not looked for */
+    double grad_norm;            /* of all gradients that were looked at, unscaled, before they were clipped; NaN: none was */
+    double update_norm;          /* of what the step changed, by MARTLET_MEASURE_UPDATE; NaN: not measured */
+    int64_t nonfinite_parameter; /* the first whose gradient was not finite; -1: none, or none was looked at. With
+                                    MARTLET_SKIP_NONFINITE in its group no parameter has taken a step */
+    int32_t dropped;             /* 1 where no step was taken for that */
+    int32_t reserved;
 } martlet_report;
 
 /* Sets struct_size and "nothing measured" in the rest. Fails with NULL and STRUCT. Since 0.1. */
@@ -79,13 +82,22 @@ martlet_status martlet_step_sharded(martlet_report *out_report, const martlet_pa
 martlet_status martlet_array_step(float *value, const float *grad, float *state, int64_t count, int64_t *step,
                                   const martlet_config *config);
 
-/* What the parameters of Schedule-Free groups are ready for: for gradients, or to be evaluated, saved and used. */
+/* The sum of the squares of each of count arrays' elements, in fp64: for norms over several processes, whose sums the caller
+ * adds up. out_squares holds count numbers. A step by the largest norm m of all gradients is then one with a loss_scale of
+ * max(1, norm / m). The order of summing, and so the bits, is that of a step's own norms. Fails with NULL, ARGUMENT, TYPE, SHAPE,
+ * ALIGNMENT, UNSUPPORTED and MEMORY, and has then written nothing. Since 0.1. */
+martlet_status martlet_measure(double *out_squares, const martlet_array *arrays, int64_t count);
+
+/* What parameters of Schedule-Free groups, or those with an ema_decay, are ready for: for gradients, or to be evaluated,
+ * saved and used. */
 #define MARTLET_TRAINING 0
 #define MARTLET_EVALUATION 1
 
-/* Moves the values of parameters in Schedule-Free groups from one mode's point to the other's. Arguments are those of
- * the step: values are written, slots and step counters read, gradients not needed. Parameters of other groups, and those
- * that were never stepped, stay as they are. Which mode they are in is the caller's to remember.
+/* Moves the values of parameters in Schedule-Free groups from one mode's point to the other's. In groups with an ema_decay
+ * each parameter and its average change places, whichever the mode, rounded to the other's type where that is another. Arguments
+ * are those of the step: values, and averages, are written, other slots and step counters read, gradients not needed.
+ * Parameters of other groups, and those that were never stepped, stay as they are. Which mode they are in is the caller's to
+ * remember: no step may come before the way back.
  *
  * Fails as martlet_step does, and with ARGUMENT for another mode, and on the way to EVALUATION for a momentum or beta1 of
  * such a group under 2^-24, which keeps no average. Since 0.1. */
@@ -148,6 +160,12 @@ martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t
  * parameter is called by its index in decimal digits, which must not be another's name either.
  * Fails as martlet_step does. Since 0.1. */
 martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_index, const martlet_parameter *parameter);
+
+/* Borrows an array until reset or destroy, or another call for the parameter: each step writes the parameter's new value to
+ * it, rounded, as martlet_parameter's copy says; NULL ends that. Sizes and strides are copied. A clone has no copies. Fails with
+ * NULL, ARGUMENT for an index that no parameter has, TYPE, SHAPE, OVERLAP, ALIGNMENT, UNSUPPORTED, MEMORY and the errors of a
+ * handle. Since 0.1. */
+martlet_status martlet_optimizer_copy_set(martlet_optimizer *optimizer, int64_t index, const martlet_array *copy);
 
 /* One step. grads: count entries, one for each parameter in order of adding; one whose data is NULL
  * leaves its parameter as it is. out_report: NULL, or with struct_size set. Fails as martlet_step
