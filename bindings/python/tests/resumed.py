@@ -16,7 +16,13 @@ from martlet import optim
 def check(name: str, start: np.ndarray, grads: list[np.ndarray], options: dict[str, Any], folder: Path) -> None:
     """A class of both faces, over one array: by a state_dict, by a file, and in martlet.torch."""
     # What a file does not change, and what it does not fit without.
-    needed = {"momentum", "lookahead_steps", *(["weight_decay"] if options.get("hyperball") else [])}
+    needed = {
+        "momentum",
+        "lookahead_steps",
+        "ema_decay",
+        "accumulate",
+        *(["weight_decay"] if options.get("hyperball") else []),
+    }
     own = {key: value for key, value in options.items() if type(value) is bool or key in needed}
     array = start.copy()
     whole = getattr(optim, name)([array], **options)

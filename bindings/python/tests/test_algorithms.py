@@ -61,7 +61,8 @@ def test_signatures_and_groups_are_torchs(name: str) -> None:
     ours, theirs = (inspect.signature(kind).parameters for kind in (TENSORS[name], PEERS[name]))
     own = TENSORS[name]._kind.own
     beside = ARGUMENTS.get(name, ())
-    assert list(ours) == [*theirs, *beside, *(key for key in own if key not in theirs and key not in beside)]
+    shared = [*(key for key in own if key not in theirs and key not in beside), "param_copy"]
+    assert list(ours) == [*theirs, *beside, *shared]
     assert [(ours[key].default, ours[key].kind) for key in theirs] == [
         (one.default, one.kind) for one in theirs.values()
     ]
@@ -166,11 +167,20 @@ def test_slots_depend_on_flags_and_on_which_numbers_are_zero(number: int) -> Non
     row = defaults(number)
     random = np.random.default_rng(number)
     whole = {"ns_steps", "blocks", "precondition_frequency", "max_precond_dim", "block_size", "lookahead_steps"}
+    whole |= {"accumulate"}
     counts = [name in whole for name in _algorithms.of(number).places]  # never anything but counts
     for used in random.integers(0, 2, (20, len(row.values))).astype(bool):
+        # Decay of 0 to 0.9 is in range; of bounds, which are infinite or not, none.
         used |= counts
+        bounds = [name in _algorithms.BOUNDS for name in _algorithms.of(number).places]
+        used &= ~np.array(bounds)
+        if "schedule_free" in _algorithms.of(number).name:
+            used[_algorithms.of(number).places["ema_decay"]] = False
+        scale = _algorithms.of(number).places["loss_scale"]
+        used[scale] = True
         values = tuple(float(value) for value in np.where(used, random.uniform(0.1, 0.9, len(used)), 0))
         values = tuple(2.0 if count else value for count, value in zip(counts, values, strict=True))
+        values = tuple(np.inf if bound else value for bound, value in zip(bounds, values, strict=True))
         config = _ffi_optimizers.Config()
         row._replace(values=values, flags=row.flags | _ffi_optimizers.WIDE_RANGES).write(config)
         count = _ffi.Int64()

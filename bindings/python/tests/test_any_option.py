@@ -28,7 +28,7 @@ SHAPES = ((13, 7), (1, 5), (2, 0))
 TYPES = (np.float64, np.float32, np.float16)
 WORDS = {number: word for word, number in SEMANTICS.items()}
 #: For numbers whose default is 0, where a quarter is none.
-UNUSUAL = {"lookahead_steps": 2.0, "block_size": 3.0}
+UNUSUAL = {"lookahead_steps": 2.0, "block_size": 3.0, "accumulate": 2.0}
 #: Everything that a flag or a choice may be called, whichever algorithm has it.
 SWITCHES = [*_spellings.FLAGS, *_choices.TABLE]
 

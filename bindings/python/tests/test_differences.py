@@ -277,10 +277,20 @@ def test_clipping_of_fp16_gradients() -> None:
     np.testing.assert_allclose(parameter.detach().numpy(), [-0.1 * 0.6 / 1.6, -0.1 * 0.8 / 1.8], rtol=2e-3)
 
 
-@pytest.mark.parametrize("option", ["clipnorm", "global_clipnorm", "clipvalue"])
-def test_kerass_clipping_is_no_option(option: str) -> None:
-    with pytest.raises(TypeError, match=option):
-        nn.Adam(0.1, **{option: 1.0})
+@pytest.mark.parametrize(
+    ("option", "factors"), [("clipnorm", (0.2, 1 / 13)), ("global_clipnorm", (1 / 194**0.5,) * 2), ("clipvalue", None)]
+)
+def test_kerass_clipping(option: str, factors: tuple[float, float] | None) -> None:
+    """By each variable, or by all; nothing is added to norms."""
+    given = [np.array([3.0, 4.0]), np.array([5.0, -12.0])]
+    found = [np.zeros(2), np.zeros(2)]
+    martlet.optim.SGD(found, lr=1.0, semantics="keras", **{option: 1.0}).step(given)
+    wanted = [np.clip(one, -1, 1) for one in given]
+    if factors is not None:
+        wanted = [one * factor for one, factor in zip(given, factors, strict=True)]
+    np.testing.assert_allclose(found, np.negative(wanted), rtol=1e-12)
+    assert getattr(nn.Adam(0.1, **{option: 1.0}), option) == 1.0
+    assert getattr(nn.Adam(0.1), option) is None
 
 
 # ---- element types ----

@@ -142,7 +142,7 @@ def test_struct_fields_and_offsets(name: str) -> None:
 def test_sizes_that_are_fixed_for_good() -> None:
     assert ctypes.sizeof(_ffi.Array) == 64
     assert ctypes.sizeof(_ffi.Parameter) == 256
-    assert ctypes.sizeof(_ffi_optimizers.Config) == 376
+    assert ctypes.sizeof(_ffi_optimizers.Config) == 424
     assert ctypes.sizeof(_ffi_optimizers.Slot) == 32
     assert ctypes.sizeof(_ffi_models.View) == 128
     assert ctypes.sizeof(_ffi_models.Node) == 128

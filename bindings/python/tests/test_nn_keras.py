@@ -91,7 +91,7 @@ def test_defaults_of_optimizers_are_kerass(name: str) -> None:
     assert {"learning_rate", "weight_decay"} < wanted.keys()
     for ours in (getattr(nn, name)(), nn.optimizers.get(name), nn.optimizers.get(name.lower())):
         for key, value in wanted.items():
-            assert getattr(ours, key) == pytest.approx(value or 0, rel=1e-6), key
+            assert (getattr(ours, key) or 0) == pytest.approx(value or 0, rel=1e-6), key
         flags = {key: value for key, value in theirs.get_config().items() if key in ("amsgrad", "nesterov", "centered")}
         assert {key: getattr(ours.hyperparameters(), key) for key in flags} == flags
 

@@ -52,7 +52,7 @@ def test_defaults_are_kerass() -> None:
         assert {"learning_rate", "adam_beta_2", "adam_weight_decay", "epsilon", "muon_c", "rms_rate"} < known.keys()
         for key, value in known.items():
             if key != "exclude_layers":
-                assert getattr(ours, key) == pytest.approx(value, rel=1e-6), key
+                assert (getattr(ours, key) or 0) == pytest.approx(value or 0, rel=1e-6), key
         assert ours.exclude_layers == theirs["exclude_layers"] == []
         assert ours.hyperparameters().nesterov is theirs["nesterov"]
 

@@ -31,11 +31,15 @@ BESIDE: list[dict[str, Any]] = [
     {"rectify": True},
     {"grafting": "adam"},
     {"lookahead_steps": 2.0},
+    {"ema_decay": 0.5},
 ]
 VALUES = (0.3, 0.9, 1e-3, 1.1, 2.0, 5.0, 0.0, -0.5, 100.0, 1.0)
 #: What is so in any case: Keras's convention decouples decay whatever the flag says, as optax's Adan does, and torch's
 #: groups of an Adam always have the flag, so that False there asks for nothing.
 SETTLED = {"decoupled_weight_decay"}
+#: What moves nothing where gradients are finite, and nobody reads them twice.
+EMA = {"ema_decay", "ema_bias_correction", "ema_warmup"}
+SETTLED |= {"skip_nonfinite", "measure", "measure_update", "zero_grads"}
 
 
 def shown(case: tuple[int, str]) -> str:
@@ -122,10 +126,12 @@ def refused(number: int, semantics: str, option: str, value: Any) -> None:
 @pytest.mark.parametrize("case", CASES, ids=shown)
 def test_no_option_is_taken_in_vain(case: tuple[int, str]) -> None:
     number, semantics = case
+    # What averages by itself takes no average, by any convention.
+    settled = SETTLED | (EMA if "schedule_free" in _algorithms.of(number).name else set())
     for option, default in _algorithms.of(number).defaults.items():
-        if not is_read(number, semantics, option, (default, *VALUES)):
+        if option not in settled and not is_read(number, semantics, option, (default, *VALUES)):
             refused(number, semantics, option, next(value for value in VALUES if value != default))
     for flag in _spellings.flag_keys(number):
-        if flag not in SETTLED and not is_read(number, semantics, flag, (False, True)):
+        if flag not in settled and not is_read(number, semantics, flag, (False, True)):
             with pytest.raises(martlet.ArgumentError, match=f"{flag.split('_')[0].upper()}.*convention"):
                 CLASSES[number]([np.ones(3)], **{flag: True, "weight_decay": 0.1, "semantics": semantics})

@@ -28,6 +28,12 @@ for number in sorted(CLASSES):
     if kind.name not in MATRICES and kind.takes_vectors:
         SUMMED += [(number, told)] * int(kind.is_whole)
         SUMMED += [(number, {**told, "cautious": True})] * int(bool(kind.flags & _ffi_optimizers.CAUTIOUS_UPDATE))
+#: Gradients are looked at first, for norms over all parameters or each.
+LOOKED: list[tuple[int, dict[str, Any]]] = [
+    (_ffi_optimizers.ADAMW, {"max_norm": 1.0}),
+    (_ffi_optimizers.SGD, {"clip_norm": 1.0, "momentum": 0.9}),
+    (_ffi_optimizers.LAMB, {"max_norm": 1.0, "skip_nonfinite": True, "accumulate": 2, "ema_decay": 0.5}),
+]
 COUNTS = (40_000, 700, 3)
 STEPS = 4
 
@@ -110,7 +116,7 @@ def in_shards(number: int, options: dict[str, Any], cuts: list[tuple[int, ...]],
 
 
 @pytest.mark.parametrize("face", ["numpy", "torch"])
-@pytest.mark.parametrize(("number", "options"), SUMMED, ids=str)
+@pytest.mark.parametrize(("number", "options"), SUMMED + LOOKED, ids=str)
 def test_shards_step_as_the_whole_does(number: int, options: dict[str, Any], face: str) -> None:
     """Cut anywhere, one with nothing of a parameter: to some roundings of fp64."""
     wanted = whole(number, options)

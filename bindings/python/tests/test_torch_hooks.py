@@ -210,13 +210,6 @@ def test_grad_scaler() -> None:
     assert results[0][2] == {11}
 
 
-def test_attributes_of_amp_are_refused_by_name() -> None:
-    optimizer = martlet.torch.Adam([nn.Parameter(torch.ones(1))], fused=True)
-    optimizer.found_inf = torch.tensor(0.0)
-    with pytest.raises(martlet.UnsupportedError, match="found_inf"):
-        optimizer.step()
-
-
 def test_subclass() -> None:
     class Clipped(martlet.torch.Adam):
         def step(self, closure: Any = None) -> Any:

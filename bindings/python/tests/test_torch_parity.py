@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from math import inf
 from typing import Any
 
 import pytest
@@ -34,7 +35,10 @@ def test_signatures_are_torchs(name: str) -> None:
     theirs = inspect.signature(getattr(torch.optim, name)).parameters
     own = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
     own |= {"cautious_weight_decay": False, "corrected_weight_decay": False, "cautious": False, "hyperball": False}
-    own |= {"lookahead_steps": 0, "lookahead_alpha": 0.5}
+    own |= {"skip_nonfinite": False, "measure": False, "ema_bias_correction": False, "ema_warmup": False}
+    own |= {"zero_grads": False, "measure_update": False}
+    own |= {"lookahead_steps": 0, "lookahead_alpha": 0.5, "loss_scale": 1, "max_norm": inf, "clip_norm": inf}
+    own |= {"clip_value": inf, "ema_decay": 0, "accumulate": 0, "param_copy": None}
     assert list(ours) == [*theirs, *own]
     for key, parameter in theirs.items():
         assert (ours[key].default, ours[key].kind) == (parameter.default, parameter.kind)

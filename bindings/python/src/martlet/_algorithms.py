@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import count
-from math import prod
+from math import inf, prod
 from typing import Any, NamedTuple
 
 from martlet import _ffi, _ffi_optimizers
@@ -138,9 +138,9 @@ class Slots(NamedTuple):
         """Whether their shapes depend on a size of blocks."""
         return self.have_squares or _ffi_optimizers.SLOT_BLOCKS in self.kinds
 
-    def are_of_sides(self, name: str) -> bool:
-        """Whether an array is of a matrix's side, and so in fp32 or fp64, whatever the parameter is in."""
-        return name in self.arrays and self.kinds[self.arrays.index(name)] in _OF_SIDES
+    def is_precise(self, name: str) -> bool:
+        """Whether an array is in fp32 or fp64, whatever the parameter is in: of a matrix's side, or of a stage."""
+        return name in self.arrays and (name in _PRECISE or self.kinds[self.arrays.index(name)] in _OF_SIDES)
 
     @property
     def keep_dimensions(self) -> bool:
@@ -185,9 +185,14 @@ class Slots(NamedTuple):
 
 
 # Arrays that every algorithm may keep, for what is done around its updates.
-OF_STAGES = frozenset({"slow_params"})
+OF_STAGES = frozenset({"slow_params", "ema_params", "grad_mean"})
+# Those of them that keep what low precision would forget: in fp32 or fp64.
+_PRECISE = frozenset({"ema_params", "grad_mean"})
+# Numbers that ask for nothing where they are infinite, and those of them that clip by a norm.
+BOUNDS = ("max_norm", "clip_norm", "clip_value")
+_NORMS = ("max_norm", "clip_norm")
 # What stands for any value but 0 where 0 is the default, and a half is none.
-_USED = {"block_size": 1.0, "lookahead_steps": 1.0}
+_USED = {"block_size": 1.0, "lookahead_steps": 1.0, "accumulate": 2.0}
 _ALIKE = frozenset({_ffi_optimizers.SLOT_ELEMENTS})
 _OF_VECTORS = frozenset({_ffi_optimizers.SLOT_VECTOR})
 _SQUARES = frozenset({_ffi_optimizers.SLOT_ROW_SQUARES, _ffi_optimizers.SLOT_COLUMN_SQUARES})
@@ -230,14 +235,26 @@ def number_of(name: Any) -> int:
     return found[name]
 
 
+def used(number: int, values: Sequence[float]) -> tuple[bool, ...]:
+    """For each hyperparameter that an algorithm reads, whether its number asks for something: is other than 0, or
+    counts more gradients to a step than one, or bounds them."""
+    found = list(map(bool, values))
+    places = of(number).places
+    found[places["accumulate"]] = values[places["accumulate"]] > 1
+    for name in BOUNDS:
+        found[places[name]] = values[places[name]] < inf
+    return tuple(found)
+
+
 @cache
 def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Slots:
-    """The slots of a configuration, but for its cut. used: for each hyperparameter that the algorithm reads, whether it
-    is other than zero: names and kinds depend on no more of them."""
+    """The slots of a configuration, but for its cut. used: as the function of that name says, on which alone names and
+    kinds depend."""
     config = new_config(number)
     config.semantics, config.flags = semantics, flags | _ffi_optimizers.WIDE_RANGES
     for (name, default), is_used in zip(of(number).defaults.items(), used, strict=True):
-        setattr(config, name, (default or _USED.get(name, 0.5)) if is_used else 0.0)
+        if name not in BOUNDS:
+            setattr(config, name, (default or _USED.get(name, 0.5)) if is_used else 0.0)
     slot_count, slot = _ffi.Int64(), _ffi_optimizers.Slot()
     _ffi_optimizers.martlet_algorithm_slot_count(slot_count, config)
     arrays: dict[str, int] = {}
@@ -248,7 +265,8 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
             scalars.append(slot.name.decode())
         else:
             arrays[slot.name.decode()] = slot.kind
-    are_whole = of(number).is_whole or bool(flags & _WHOLE)
+    sums = any(used[of(number).places[name]] for name in _NORMS)
+    are_whole = of(number).is_whole or bool(flags & _WHOLE) or sums
     return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), are_whole)
 
 
@@ -278,16 +296,17 @@ def _possible_slots(number: int) -> list[Slots]:
     """What each choice makes of them: convention, flag, and numbers that are zero."""
     kind = of(number)
     switches = [1 << bit for bit in range(32) if kind.flags >> bit & 1 and 1 << bit != _ffi_optimizers.WIDE_RANGES]
-    usual = tuple(bool(value) for value in kind.defaults.values())
+    usual = used(number, tuple(kind.defaults.values()))
     choices = [(semantics, kind.default_flags) for semantics in sorted(kind.conventions)]
     choices += [(TORCH, kind.default_flags ^ switch) for switch in switches]
-    # With decay, and without, which some flags do not go with.
-    without = tuple(used and name != "weight_decay" for name, used in zip(kind.defaults, usual, strict=True))
+    # With decay, and without, which some flags do not go with; with an average, and without, which some rules do not.
+    without = tuple(one and name != "weight_decay" for name, one in zip(kind.defaults, usual, strict=True))
+    nearly_all = tuple(name != "ema_decay" for name in kind.defaults)
     found = []
     for semantics, flags in choices:
-        for used in (usual, without, (True,) * len(usual), (False,) * len(usual)):
+        for chosen in (usual, without, (True,) * len(usual), nearly_all, (False,) * len(usual)):
             try:
-                found.append(slots(number, semantics, flags, used))
+                found.append(slots(number, semantics, flags, chosen))
             except ArgumentError:
                 continue  # choices that exclude each other
     return found

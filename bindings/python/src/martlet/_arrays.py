@@ -142,13 +142,21 @@ def _not_an_array(array: Any, name: str) -> str:
     return f"{name} is a {kind}; wanted a numpy.ndarray: numpy.array(x) makes one"
 
 
-def gradient_view(gradient: Any, name: str, shape: tuple[int, ...]) -> View:
+def copy_view(array: Any, name: str, value: View) -> View:
+    """Checks a copy against its parameter."""
+    seen = view(array, name, written=True)
+    if seen.shape != value.shape:
+        raise ShapeError(f"{name} has shape {seen.shape}, and its parameter has {value.shape}; wanted the same")
+    return seen
+
+
+def gradient_view(gradient: Any, name: str, shape: tuple[int, ...], *, written: bool = False) -> View:
     """Checks a gradient against its parameter's shape."""
     if isinstance(gradient, NUMBERS):
         raise DTypeError(
             f"{name} is {gradient!r}, one number, and its parameter has shape {shape}; wanted a numpy.ndarray of it"
         )
-    seen = view(gradient, name, written=False)
+    seen = view(gradient, name, written=written)
     if seen.shape != shape:
         raise ShapeError(
             f"{name} has shape {seen.shape}, and its parameter has {shape}; wanted the same: "
@@ -188,16 +196,18 @@ def item(
     gradient: View | None,
     states: Mapping[str, View],
     slots: Slots,
+    copy: View | None,
 ) -> Item:
     """Pairs a parameter with its arrays. Without a gradient the library leaves the parameter as it is."""
     alike = slots.alike(value.shape)
-    arrays = [value, gradient or value, *(states[slot] for slot in alike)]
+    arrays = [value, gradient or value, *(states[slot] for slot in alike), *(() if copy is None else (copy,))]
     lying = layouts(
         value.shape, [(array.dtype, array.strides) for array in arrays], keeps_dimensions=slots.keep_dimensions
     )
     types = {slot: seen.dtype for slot, seen in states.items()}
-    state = state_layouts(slots, value.shape, dict(zip(alike, lying[2:], strict=True)), types)
-    return Item(name, prod(value.shape), group, lying[0], lying[1], state, slots.names)
+    state = state_layouts(slots, value.shape, dict(zip(alike, lying[2:], strict=False)), types)
+    own = None if copy is None else lying[-1]
+    return Item(name, prod(value.shape), group, lying[0], lying[1], state, slots.names, copy=own)
 
 
 def address(array: np.ndarray[Any, Any]) -> int:

@@ -39,7 +39,24 @@ _STATE_COUNT = _word(_ffi.Parameter.state_count.offset)
 _STEP = _word(_ffi.Parameter.step.offset)
 _GROUP = _word(_ffi.Parameter.group.offset)
 _STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
+_COPY = _word(_ffi.Parameter.copy.offset)
 _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
+
+
+class LastStep(NamedTuple):
+    """What an optimizer's latest step has found.
+
+    skipped      whether it took no step, since a gradient was not finite
+    grad_norm    the norm of all gradients, unscaled and before they were clipped; NaN where it was not measured:
+                 max_norm, clip_norm, skip_nonfinite and measure=True look at gradients
+    update_norm  the norm of what was taken off the parameters; NaN where it was not asked for
+    nonfinite    the name of the first parameter whose gradient was not finite; None: none was, or none was looked at
+    """
+
+    skipped: bool
+    grad_norm: float
+    update_norm: float
+    nonfinite: str | None
 
 
 class Item(NamedTuple):
@@ -47,7 +64,8 @@ class Item(NamedTuple):
 
     state: its slots, each with how many numbers it has and how they lie; None: the parameter has none of it. slots:
     their names.
-    step_shown: the element type of the number that shows its step counter; 0: it has none.
+    step_shown: the element type of the number that shows its step counter; 0: it has none. copy: how the copy lies that
+    a step leaves of it; None: there is none.
     """
 
     name: str
@@ -58,6 +76,7 @@ class Item(NamedTuple):
     state: Sequence[tuple[int, Layout] | None]
     slots: Sequence[str]
     step_shown: int = 0
+    copy: Layout | None = None
 
 
 class StepCall:
@@ -65,7 +84,7 @@ class StepCall:
 
     values   addresses of the parameters
     states   for each item the address of its step counter (int64), then of the number that shows it where it has
-             one, then those of the state slots that it has
+             one, then those of the state slots that it has, then that of its copy where it has one
     grads    addresses of the gradients; 0 leaves an item that has elements as it is
     """
 
@@ -75,6 +94,7 @@ class StepCall:
         "_names",
         "_numbers",
         "_place",
+        "_report",
         "_run",
         "_state_words",
         "_value_view",
@@ -82,7 +102,7 @@ class StepCall:
     )
 
     def __init__(self, items: Sequence[Item], configs: _memory.Configs, config_count: int) -> None:
-        state_count = sum(len(item.state) for item in items)
+        state_count = sum(len(item.state) + (item.copy is not None) for item in items)
         number_count = 2 * sum(len(layout.sizes) for item in items for layout in _layouts_of(item))
         self._words = _memory.Words(len(items) * _PARAMETER_WORDS + state_count * _ARRAY_WORDS)
         self._numbers = _memory.Words(number_count)
@@ -96,7 +116,8 @@ class StepCall:
         self._state_words: list[int] = []
         self._lay_out(items)
         self._place = self._words.address, len(items), configs.address, config_count
-        self._run = _ffi_bound.bound_step(*self._place)
+        self._report = _memory.Report()
+        self._run = _ffi_bound.bound_step(self._report.address, *self._place)
 
     def _lay_out(self, items: Sequence[Item]) -> None:
         view = self._words.view
@@ -119,6 +140,11 @@ class StepCall:
                 else:
                     used = self._write_array(state, *slot, used)
                     self._state_words.append(state + _DATA)
+                state += _ARRAY_WORDS
+            if item.copy is not None:
+                view[base + _COPY] = self._words.address + 8 * state
+                used = self._write_array(state, item.size, item.copy, used)
+                self._state_words.append(state + _DATA)
                 state += _ARRAY_WORDS
 
     def _write_array(self, base: int, count: int, layout: Layout, used: int) -> int:
@@ -157,9 +183,17 @@ class StepCall:
     def run(self, reduce: _reduction.Reduce | None = None) -> None:
         """Steps. Raises the exception of a failure; nothing has then changed, unless it is that of reduce, which adds
         up what is summed over shards."""
-        status = self._run() if reduce is None else _reduction.step(self._place, reduce)
+        status = self._run() if reduce is None else _reduction.step(self._report.address, self._place, reduce)
         if status:
             raise self._error(status)
+
+    @property
+    def last_step(self) -> LastStep:
+        """What the latest run has found."""
+        found = self._report.numbers
+        place = found.nonfinite_parameter
+        name = None if place < 0 else self._names[place][0]
+        return LastStep(bool(found.dropped), found.grad_norm, found.update_norm, name)
 
     def move(self, mode: int) -> None:
         """Moves Schedule-Free parameters to a mode's point. Raises as run() does."""
@@ -193,7 +227,8 @@ def state_layouts(
 
 
 def _layouts_of(item: Item) -> list[Layout]:
-    return [item.value, item.grad, *(slot[1] for slot in item.state if slot is not None)]
+    copies = () if item.copy is None else (item.copy,)
+    return [item.value, item.grad, *(slot[1] for slot in item.state if slot is not None), *copies]
 
 
 def write_configs(groups: Iterable[Hyperparameters]) -> tuple[_memory.Configs, int]:

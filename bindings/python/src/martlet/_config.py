@@ -62,7 +62,9 @@ class Hyperparameters(NamedTuple):
         """The names of the state arrays, in the library's order."""
         semantics = semantics_number(self.semantics)
         try:
-            found = _algorithms.slots(self.algorithm, semantics, self.flags, tuple(map(bool, self.values)))
+            found = _algorithms.slots(
+                self.algorithm, semantics, self.flags, _algorithms.used(self.algorithm, self.values)
+            )
             return found._replace(cut=self._cut) if "block_size" in self._places else found
         except ArgumentError:
             self.check()  # which names the numbers that are here

@@ -33,12 +33,13 @@ class LaidOut(NamedTuple):
 class Entry:
     """name and group: for messages, files and hyperparameters. counter: the steps that state has seen, a 0-d int64
     array that the library counts up; before: those that it has not. state: slot name to array, of the parameter's shape
-    or, for a single number, 0-d of float64; empty before the first step; never changed, but replaced by keep().
+    or, for a single number, 0-d of float64; empty before the first step; never changed, but replaced by keep(). copy:
+    the array that each step copies the value into; None: there is none.
 
     value is the caller's, who may give it other memory, another shape or type at any time.
     """
 
-    __slots__ = ("_kept_for", "before", "counter", "group", "name", "state", "value")
+    __slots__ = ("_kept_for", "before", "copy", "counter", "group", "name", "state", "value")
 
     def __init__(self, name: str, value: NDArray, group: int) -> None:
         self.name = name
@@ -47,6 +48,7 @@ class Entry:
         self.state: dict[str, NDArray] = {}
         self.counter = _new_counter()
         self.before = 0
+        self.copy: NDArray | None = None
         self._kept_for: Any = None
 
     @property
@@ -105,8 +107,10 @@ class Entry:
         if self.value.dtype != dtype:
             raise DTypeError(f"{self.name} has dtype {self.value.dtype}, and its moments were made for {dtype}; {back}")
 
-    def lay_out(self, gradient: Any, algorithm: int, slots: Slots, dtype: np.dtype[Any] | None) -> LaidOut:
-        """Checks the arrays of a step, or of a move, which has no gradient.
+    def lay_out(
+        self, gradient: Any, algorithm: int, slots: Slots, dtype: np.dtype[Any] | None, *, zeroes: bool = False
+    ) -> LaidOut:
+        """Checks the arrays of a step, or of a move, which has no gradient. zeroes: whether the gradient is written.
 
         Where steps are all alike but the first, moments that come late, as a momentum that was 0 does, start with a
         first step of their own.
@@ -115,14 +119,16 @@ class Entry:
         is_late = algorithm in UNCOUNTED and any(slot not in self.state for slot in slots.arrays)
         state, counter = self.ready_state(slots, dtype), _new_counter() if is_late else None
         name = f"the gradient of {self.name}"
-        seen = None if gradient is None else _arrays.gradient_view(gradient, name, value.shape)
+        seen = None if gradient is None else _arrays.gradient_view(gradient, name, value.shape, written=zeroes)
         views = {
             slot: _arrays.view(state[slot], f"{slot} of {self.name}", written=True)
             for slot in slots.of(value.shape).names
         }
-        item = _arrays.item(self.name, self.group, value, seen, views, slots)
+        copy = None if self.copy is None else _arrays.copy_view(self.copy, f"the copy of {self.name}", value)
+        item = _arrays.item(self.name, self.group, value, seen, views, slots, copy)
         counted = _arrays.address(self.counter if counter is None else counter)
-        return LaidOut(item, [counted, *(view.pointer for view in views.values())], state, counter)
+        places = [view.pointer for view in (*views.values(), copy) if view is not None]
+        return LaidOut(item, [counted, *places], state, counter)
 
     def parse(
         self, given: Any, algorithm: int, needed: Slots, where: str, *, copy: bool
@@ -168,7 +174,7 @@ class Entry:
 
     def _dtype(self, slots: Slots, slot: str, dtype: np.dtype[Any] | None) -> np.dtype[Any] | None:
         """What an array of the state is stored as, where dtype is asked for; None: as the parameter."""
-        if not slots.are_of_sides(slot) or (dtype or self.value.dtype) == np.float64:
+        if not slots.is_precise(slot) or (dtype or self.value.dtype) == np.float64:
             return dtype
         return np.dtype(np.float32)
 

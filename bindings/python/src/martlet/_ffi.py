@@ -117,7 +117,8 @@ class Parameter(Structure):
         ("step_shown", c_void_p),
         ("step_shown_dtype", c_int32),
         ("step_reserved", c_int32),
-        ("reserved", c_uint64 * 5),
+        ("copy", POINTER(Array)),
+        ("reserved", c_uint64 * 4),
     ]
 
 

@@ -27,22 +27,22 @@ _answers_by_address.restype = _ffi.STATUS
 _answers_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64]
 
 
-def bound_step(parameters: int, count: int, configs: int, config_count: int) -> Callable[[], int]:
+def bound_step(report: int, parameters: int, count: int, configs: int, config_count: int) -> Callable[[], int]:
     """martlet_step with its arguments fixed: returns the status and raises nothing.
 
-    parameters, configs: addresses of arrays of Parameter and Config, which the caller keeps alive.
+    report, parameters, configs: addresses of a Report and of arrays of Parameter and Config, which the caller keeps
+    alive.
     """
-    return partial(
-        _step_by_address, None, c_void_p(parameters), c_int64(count), c_void_p(configs), c_int64(config_count)
-    )
+    groups = c_void_p(configs), c_int64(config_count)
+    return partial(_step_by_address, c_void_p(report), c_void_p(parameters), c_int64(count), *groups)
 
 
 def step_sharded(
-    parameters: int, count: int, configs: int, config_count: int, reduce: Callable[[Any, Any, int], int]
+    report: int, parameters: int, count: int, configs: int, config_count: int, reduce: Callable[[Any, Any, int], int]
 ) -> int:
     """martlet_step_sharded: returns the status and raises nothing. reduce: of a pointer to doubles, and their count."""
     function = _ffi_optimizers.REDUCE(reduce)
-    status: int = _sharded_by_address(None, parameters, count, configs, config_count, function, None)
+    status: int = _sharded_by_address(report, parameters, count, configs, config_count, function, None)
     return status
 
 

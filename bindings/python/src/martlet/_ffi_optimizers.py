@@ -79,6 +79,12 @@ CAUTIOUS_UPDATE = 131072
 GRAFT_ADAM = 262144
 NORMUON = 524288
 HYPERBALL = 1048576
+SKIP_NONFINITE = 2097152
+MEASURE = 4194304
+EMA_CORRECTION = 8388608
+EMA_WARMUP = 16777216
+ZERO_GRADS = 33554432
+MEASURE_UPDATE = 67108864
 
 NEEDS_WHOLE = 1
 NEEDS_MATRICES = 2
@@ -127,6 +133,12 @@ MAX_PRECOND_DIM = 41
 BLOCK_SIZE = 42
 LOOKAHEAD_STEPS = 43
 LOOKAHEAD_ALPHA = 44
+LOSS_SCALE = 45
+MAX_NORM = 46
+CLIP_NORM = 47
+CLIP_VALUE = 48
+EMA_DECAY = 49
+ACCUMULATE_STEPS = 50
 
 SLOT_ELEMENTS = 0
 SLOT_SCALAR = 1
@@ -193,6 +205,12 @@ class Config(Structure):
         ("block_size", c_double),
         ("lookahead_steps", c_double),
         ("lookahead_alpha", c_double),
+        ("loss_scale", c_double),
+        ("max_norm", c_double),
+        ("clip_norm", c_double),
+        ("clip_value", c_double),
+        ("ema_decay", c_double),
+        ("accumulate", c_double),
     ]
 
 
@@ -212,6 +230,8 @@ class Report(Structure):
         ("grad_norm", c_double),
         ("update_norm", c_double),
         ("nonfinite_parameter", c_int64),
+        ("dropped", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -246,6 +266,7 @@ martlet_step_sharded = _checked(
     REDUCE,
     c_void_p,
 )
+martlet_measure = _checked("martlet_measure", POINTER(c_double), POINTER(Array), c_int64)
 martlet_mode_set = _checked("martlet_mode_set", POINTER(Parameter), c_int64, POINTER(Config), c_int64, c_int32)
 martlet_array_step = _checked(
     "martlet_array_step",
@@ -266,6 +287,7 @@ martlet_optimizer_clone = _checked("martlet_optimizer_clone", HANDLE, POINTER(HA
 martlet_optimizer_reset = _checked("martlet_optimizer_reset", HANDLE)
 martlet_optimizer_group_add = _checked("martlet_optimizer_group_add", HANDLE, POINTER(c_int32), POINTER(Config))
 martlet_optimizer_add = _checked("martlet_optimizer_add", HANDLE, POINTER(c_int64), POINTER(Parameter))
+martlet_optimizer_copy_set = _checked("martlet_optimizer_copy_set", HANDLE, c_int64, POINTER(Array))
 martlet_optimizer_step = _checked("martlet_optimizer_step", HANDLE, POINTER(Report), POINTER(Array), c_int64)
 martlet_optimizer_set = _checked("martlet_optimizer_set", HANDLE, c_int32, c_int32, c_double)
 martlet_optimizer_get = _checked("martlet_optimizer_get", HANDLE, POINTER(c_double), c_int32, c_int32)

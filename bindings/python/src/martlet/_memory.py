@@ -37,6 +37,16 @@ class Configs:
         return self._memory[index]
 
 
+class Report:
+    """A Report at a fixed address, for a step to fill in."""
+
+    __slots__ = ("address", "numbers")
+
+    def __init__(self) -> None:
+        self.numbers = _ffi_optimizers.Report(struct_size=ctypes.sizeof(_ffi_optimizers.Report))
+        self.address = ctypes.addressof(self.numbers)
+
+
 def int64s(values: Sequence[int]) -> Any:
     """A C array of int64."""
     return (ctypes.c_int64 * len(values))(*values)

@@ -14,10 +14,10 @@ from martlet._errors import DTypeError, ShapeError
 Reduce = Callable[[np.ndarray[Any, Any]], Any]
 
 
-def step(place: tuple[int, int, int, int], reduce: Reduce) -> int:
+def step(report: int, place: tuple[int, int, int, int], reduce: Reduce) -> int:
     """martlet_step_sharded: returns the status, or raises what the function has raised.
 
-    place: the addresses and counts of arrays of Parameter and Config.
+    report: the address of a Report; place: the addresses and counts of arrays of Parameter and Config.
     """
     raised: list[BaseException] = []
 
@@ -30,7 +30,7 @@ def step(place: tuple[int, int, int, int], reduce: Reduce) -> int:
             return 1
         return 0
 
-    status = _ffi_bound.step_sharded(*place, serve)
+    status = _ffi_bound.step_sharded(report, *place, serve)
     if raised:
         raise raised[0]
     return status

@@ -27,6 +27,10 @@ ALIASES = {
     "beta_2_decay": "beta2_decay",
     "d": "clipping_threshold",
     "clip_threshold": "clipping_threshold",
+    "global_clipnorm": "max_norm",
+    "clipnorm": "clip_norm",
+    "clipvalue": "clip_value",
+    "gradient_accumulation_steps": "accumulate",
 }
 # What groups call a hyperparameter, where torch has another name for it, or the rule's reference.
 TORCHS = {"clipping_threshold": "d"}
@@ -59,6 +63,15 @@ _ALONE = {
 _AS_ANOTHER = {_ffi_optimizers.SOAP: {"beta3": "beta2"}}
 # Where None stands for 0, by which the library takes a number of its own: the first eps of several, and a beta3 alone.
 NONE_IS_ZERO = frozenset({"eps", "beta3"})
+# Flags that every algorithm reads, and asks for nothing without.
+AROUND = {
+    "skip_nonfinite": _ffi_optimizers.SKIP_NONFINITE,
+    "measure": _ffi_optimizers.MEASURE,
+    "ema_bias_correction": _ffi_optimizers.EMA_CORRECTION,
+    "ema_warmup": _ffi_optimizers.EMA_WARMUP,
+    "zero_grads": _ffi_optimizers.ZERO_GRADS,
+    "measure_update": _ffi_optimizers.MEASURE_UPDATE,
+}
 FLAGS = {
     "amsgrad": _ffi_optimizers.AMSGRAD,
     "nesterov": _ffi_optimizers.NESTEROV,
@@ -74,11 +87,15 @@ FLAGS = {
     "cautious": _ffi_optimizers.CAUTIOUS_UPDATE,
     "normuon": _ffi_optimizers.NORMUON,
     "hyperball": _ffi_optimizers.HYPERBALL,
+    **AROUND,
 }
 # The one of several names of a flag that an algorithm's reference has.
 _FLAGS_OF = {_ffi_optimizers.SOAP: {"use_bias_correction": "correct_bias"}}
 # Hyperparameters that every algorithm reads: groups have them only where they are not the defaults.
-EVERYWHERE = ("lookahead_steps", "lookahead_alpha")
+EVERYWHERE = (
+    *("lookahead_steps", "lookahead_alpha", "loss_scale", "max_norm", "clip_norm", "clip_value", "ema_decay"),
+    "accumulate",
+)
 # Those of which the same is so in groups of torch's shape.
 _LEFT_OUT = {_ffi_optimizers.MUON: ("blocks", "beta2")}
 # What an algorithm is by name, and is not asked.
@@ -151,7 +168,7 @@ def flag_keys(algorithm: int) -> tuple[str, ...]:
 def left_out(algorithm: int) -> dict[str, float]:
     """What torch's groups have only where it is not the algorithm's own, and what that is."""
     own = _algorithms.of(algorithm).defaults
-    return {key: int(own[key]) if own[key] == int(own[key]) else own[key] for key in _left_out(algorithm)}
+    return {key: int(own[key]) if own[key].is_integer() else own[key] for key in _left_out(algorithm)}
 
 
 def as_another(kind: Algorithm) -> dict[str, str]:
@@ -183,7 +200,7 @@ def range_error(found: str, given: Mapping[str, Any], algorithm: int) -> Argumen
     if found.startswith("config.semantics"):
         words = re.sub(r"\b(TORCH|KERAS|OPTAX|PAPER)\b", lambda name: repr(name[0].lower()), found)
         return ArgumentError(words.removeprefix("config."))
-    if "convention" in found or "HYPERBALL" in found:
+    if any(word in found for word in ("convention", "HYPERBALL", " beside ")):
         return ArgumentError(found.removeprefix("config."))
     match = re.match(r"(?:config\.)?(\w+)(?: is .*?; (.*))?$", found)
     if match is None or match[1] not in given:
@@ -300,6 +317,7 @@ class Reader:
         self._none = dict.fromkeys(NONE_IS_ZERO - {"eps"}, 0.0) | dict.fromkeys(
             number_keys_of(self.kind, self._others), -1.0
         )
+        self._none |= {key: self.kind.defaults[key] for key in EVERYWHERE}
         several = lists(self.kind)
         self._optional = frozenset(optional)
         self.choices = tuple(key for key in _choices.keys(algorithm) if key in {*keys, *self._optional})

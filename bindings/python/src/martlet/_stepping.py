@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from martlet import _ffi_optimizers
 from martlet._arrays import address, extents, lies_in_base, of_one_number, writable_address
-from martlet._call import StepCall, write_configs
+from martlet._call import LastStep, StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet._entry import Entry, LaidOut
 from martlet._errors import MartletError, ReadOnlyError
@@ -23,6 +24,7 @@ from martlet._reduction import Reduce
 _kind = attrgetter("__class__", "dtype", "shape", "strides")
 _base_of = attrgetter("base")
 _state_of = attrgetter("state")
+_copy_of = attrgetter("copy")
 
 
 class Stepper:
@@ -32,13 +34,16 @@ class Stepper:
     __slots__ = (
         "_alignments",
         "_call",
+        "_copies",
         "_extents",
         "_grads_at",
         "_kinds",
+        "_latest",
         "_rows",
         "_states",
         "_values",
         "_values_at",
+        "_zeroes",
         "reduce",
         "state_dtype",
     )
@@ -47,6 +52,9 @@ class Stepper:
         self.state_dtype = state_dtype
         self.reduce: Reduce | None = None
         self._call: StepCall | None = None
+        self._latest: StepCall | None = None
+        self._zeroes = False
+        self._copies: list[Any] = []
         self._rows: list[Hyperparameters] = []
         self._states: list[dict[str, Any]] = []
         self._values: list[Any] = []
@@ -69,6 +77,11 @@ class Stepper:
         if is_same or not self._repeat(rows, some, given):
             self._take_first(rows, some, given)
 
+    @property
+    def last_step(self) -> LastStep | None:
+        """What the latest step has found; None before the first."""
+        return None if self._latest is None else self._latest.last_step
+
     def move(self, rows: list[Hyperparameters], entries: Sequence[Entry], mode: int) -> None:
         """Moves the entries' parameters to a mode's point, where they have two and were stepped."""
         moved = [entry for entry in entries if entry.state]
@@ -85,11 +98,16 @@ class Stepper:
         # A state dict is one entry's own, and another one where its arrays are others.
         if not all(map(is_, self._states, map(_state_of, entries))):
             return False
-        arrays = [*values, *grads]
+        copies = self._copies
+        if not all(map(is_, copies, map(_copy_of, entries))):
+            return False
+        arrays = [*values, *filter(_is_there, copies), *grads]
         try:
             if list(map(_kind, arrays)) != self._kinds:
                 return False
-            values_at, grads_at = list(map(writable_address, values)), list(map(address, grads))
+            owned = arrays[: len(arrays) - len(grads)]
+            values_at = list(map(writable_address, owned))
+            grads_at = list(map(writable_address if self._zeroes else address, grads))
             bases = [base for base in map(_base_of, arrays) if base is not None]
         except (AttributeError, ReadOnlyError):
             return False
@@ -98,12 +116,15 @@ class Stepper:
             return False
         if not as_before and not self._point(call, values_at, grads_at):
             return False
+        self._latest = call
         call.run(self.reduce)
         return True
 
     def _turn_to(self, call: StepCall, rows: list[Hyperparameters]) -> bool:
         """Other hyperparameters, as a schedule gives them; false where they want other arrays."""
         if [row.slots for row in rows] != [row.slots for row in self._rows]:
+            return False
+        if _zeroes(rows) is not self._zeroes:
             return False
         self._rows = []  # A signal's handler may end this before all is said.
         call.set_hyperparameters(rows)
@@ -117,8 +138,11 @@ class Stepper:
             return False
         self._grads_at = []  # A signal's handler may end this before all is said.
         if values_at != self._values_at:
+            count = len(self._values)
+            if values_at[count:] != self._values_at[count:]:
+                return False  # a copy lies elsewhere
             self._values_at = []
-            call.point_values(values_at)
+            call.point_values(values_at[:count])
             self._values_at = values_at
         call.point_grads(grads_at)
         self._grads_at = grads_at
@@ -126,9 +150,12 @@ class Stepper:
 
     def _take_first(self, rows: list[Hyperparameters], entries: list[Entry], grads: list[Any]) -> None:
         self._call = None
+        self._zeroes = _zeroes(rows)
         laid_out = self._laid_out(rows, entries, grads)
         call = _call_of(rows, entries, laid_out, list(map(address, grads)))
         self._run_first(call, entries, laid_out, self.reduce)
+        self._latest = call
+        self._copies = list(map(_copy_of, entries))
         self._remember([entry.value for entry in entries], grads)
         self._rows, self._states = rows, [one.state for one in laid_out]
         self._call = call  # last of all: from here on it is repeated
@@ -136,17 +163,21 @@ class Stepper:
     def _laid_out(self, rows: list[Hyperparameters], entries: Sequence[Entry], grads: Sequence[Any]) -> list[LaidOut]:
         slots = [row.slots for row in rows]
         return [
-            entry.lay_out(gradient, rows[entry.group].algorithm, slots[entry.group], self.state_dtype)
+            entry.lay_out(
+                *(gradient, rows[entry.group].algorithm, slots[entry.group], self.state_dtype),
+                zeroes=bool(rows[entry.group].flags & _ffi_optimizers.ZERO_GRADS),
+            )
             for entry, gradient in zip(entries, grads, strict=True)
         ]
 
     def _remember(self, values: list[Any], grads: list[Any]) -> None:
         """How the arrays of the call lie. They are looked at again at each step."""
-        arrays = [*values, *grads]
+        owned = [*values, *filter(_is_there, self._copies)]
+        arrays = [*owned, *grads]
         self._values = values
         self._kinds = list(map(_kind, arrays))
-        self._values_at, self._grads_at = list(map(address, values)), list(map(address, grads))
-        self._alignments = _alignments(values), _alignments(grads)
+        self._values_at, self._grads_at = list(map(address, owned)), list(map(address, grads))
+        self._alignments = _alignments(owned), _alignments(grads)
         self._extents = extents([array.base for array in arrays])
 
     @staticmethod
@@ -162,6 +193,15 @@ class Stepper:
                 entry.keep(state)
                 entry.before, entry.counter = before, counter
             raise
+
+
+def _zeroes(rows: list[Hyperparameters]) -> bool:
+    """Whether gradients are written."""
+    return any(row.flags & _ffi_optimizers.ZERO_GRADS for row in rows)
+
+
+def _is_there(array: Any) -> bool:
+    return array is not None
 
 
 def _call_of(

@@ -9,6 +9,7 @@ import gc
 import re
 import weakref
 from collections.abc import Mapping, Sequence
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -35,13 +36,15 @@ _SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
 def hyperparameter(name: str, field: str) -> Any:
     """A number of an optimizer's, as an attribute."""
 
-    def read(self: Optimizer) -> float:
-        return float(getattr(self.hyperparameters(), field))
+    def read(self: Optimizer) -> float | None:
+        value = float(getattr(self.hyperparameters(), field))
+        return None if value == inf and field in _algorithms.BOUNDS else value
 
     def write(self: Optimizer, value: Any) -> None:
         if field == "lr" and not self._takes_number(value, name):
             return
-        number = _arguments.real(_spellings.number(value, name), name)
+        unbounded = value is None and field in _algorithms.BOUNDS
+        number = inf if unbounded else _arguments.real(_spellings.number(value, name), name)
         row = self._row.changed({field: number})
         row.check({field: value})
         self._tell(0, field, number)
@@ -64,7 +67,10 @@ class Optimizer:
     flush_denormals            whether numbers too small for the normal range count as zero; None: yes, but where
                                epsilon is under 1e-10
     decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay, cautious, hyperball, lookahead_steps,
-    lookahead_alpha            as in martlet.optim.Optimizer; Keras's convention decouples it always
+    lookahead_alpha, loss_scale, max_norm (or global_clipnorm), clip_norm (clipnorm), clip_value (clipvalue),
+    skip_nonfinite, accumulate (gradient_accumulation_steps), ema_decay, ema_bias_correction, ema_warmup
+                               as in martlet.optim.Optimizer; Keras's convention decouples weight decay always, and adds
+                               nothing to norms
 
     Ranges are those of martlet.optim's class of the same algorithm. A number out of its range, an option that the
     algorithm does not read, or does not by this convention, and a convention that it does not know raise an

@@ -7,7 +7,8 @@ business of _groups.py, _tree.py and _entry.py; how a step is taken that of _ste
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Real
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,7 @@ from martlet import (
     _algorithms,
     _arrays,
     _checkpoint,
+    _ffi_optimizers,
     _groups,
     _reduction,
     _scheduled,
@@ -26,9 +28,11 @@ from martlet import (
     _state_dict,
     _tree,
 )
+from martlet._call import LastStep
 from martlet._config import Hyperparameters, defaults
+from martlet._copies import Copies
 from martlet._entry import Delta, Entry
-from martlet._errors import ArgumentError, DTypeError, FormatError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError, FormatError, OrderError, UnsupportedError
 from martlet._owner import Gate, gated
 from martlet._parameters import BoundGradients, Parameters
 from martlet._stepping import Stepper
@@ -36,7 +40,8 @@ from martlet.convert._torch import translated
 
 NDArray = np.ndarray[Any, Any]
 
-_SHARED = {"maximize": False, "semantics": "torch", "state_dtype": None, "flush_denormals": None, "grads": None}
+_SHARED = {"maximize": False, "semantics": "torch", "state_dtype": None, "flush_denormals": None}
+_SHARED |= {"grads": None, "param_copy": None}
 
 # Algorithms of classes that have more to a step than step().
 _ALONE: set[int] = set()
@@ -70,6 +75,25 @@ class Optimizer:
                                      the state, which start as it, go a part of the way to it, and it goes back to them.
                                      Default 0: never
     lookahead_alpha                  how much of the way, 0 to 1. Default 0.5
+    loss_scale                       what the loss, and so each gradient, was multiplied by: steps divide by it
+    max_norm                         clip gradients by the norm of all of them: multiply by min(1, max_norm / (norm +
+                                     1e-6)), as torch's clip_grad_norm_ does (no 1e-6 with another semantics). Gradients
+                                     themselves stay as they are
+    clip_norm, clip_value            the same by each gradient's own norm; each element to +-clip_value. One of the
+                                     three
+    skip_nonfinite                   take no step, and change nothing, where a gradient has a NaN or an infinity;
+                                     last_step says so
+    measure                          look at the gradients' norm without clipping, for last_step
+    measure_update                   the norm of what a step changes, for last_step; it takes the memory of another copy
+                                     of the parameters
+    accumulate                       step with every so many gradients of a parameter, by their mean, "grad_mean" in the
+                                     state
+    ema_decay                        keep an exponential average of each parameter, "ema_params" in the state: see
+                                     averaged(). ema_bias_correction: weigh its first steps as Adam's moments are;
+                                     ema_warmup: begin with the smaller decay (1 + t) / (10 + t)
+    zero_grads                       fill the gradients with zeros behind the step
+    param_copy                       an element type, or a list of arrays, one or None for each parameter: copies that
+                                     each step leaves of the parameters; param_copies has them
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Every hyperparameter may be given by the names of torch, Keras and this library: lr or learning_rate, eps or
@@ -88,6 +112,7 @@ class Optimizer:
     _algorithm: int
     # Whether its groups may be of other algorithms, and others' of its: not if it has more to a step than step().
     _joins = True
+    _is_swapped = False
     # By the number of another algorithm, what its groups have where they do not say.
     _others: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
     # What a constructor takes beside params, with defaults.
@@ -116,6 +141,7 @@ class Optimizer:
                 raise DTypeError(f"{both} are two names of one argument: give one of them")
             params, arguments["lr"] = None, params
         grads, state_dtype = arguments.pop("grads", None), arguments.pop("state_dtype", None)
+        self._copies = Copies(arguments.pop("param_copy", None))
         row = _groups.completed(defaults(self._algorithm), _scheduled.at(arguments, 0))
         self.defaults: dict[str, Any] = with_schedule(_groups.as_group(row), _scheduled.schedule_of(arguments))
         self.param_groups: list[dict[str, Any]] = []
@@ -126,6 +152,7 @@ class Optimizer:
         self._gate = Gate()
         self._take_params(params)
         self._bound = None if grads is None else BoundGradients(grads, self._parameters)
+        self._copies.give(self._parameters.entries)
 
     def _take_params(self, params: Any) -> None:
         """Makes the groups of the constructor's first argument."""
@@ -203,6 +230,34 @@ class Optimizer:
         if self._bound is not None:
             self._bound.clear()
 
+    @property
+    def last_step(self) -> LastStep | None:
+        """What the latest step has found of its gradients; None before the first."""
+        return self._stepper.last_step
+
+    @property
+    def param_copies(self) -> list[NDArray | None]:
+        """The copies in another type that steps leave of the parameters, in their order; None: it has none."""
+        return [entry.copy for entry in self._parameters.entries]
+
+    @gated
+    def swap_averages(self) -> None:
+        """Exchanges each parameter that has an ema_decay for its average, in place. A second call is the way back,
+        before which there is no step and no state to be saved (OrderError). Between arrays of two types each is
+        rounded."""
+        self._refuse_changes("swap_averages()", swapped=True)
+        self._stepper.move(self._read_rows(), self._parameters.entries, _ffi_optimizers.EVALUATION)
+        self._is_swapped = not self._is_swapped
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within this context parameters are their averages, to be evaluated or used: swap_averages() around it."""
+        self.swap_averages()
+        try:
+            yield
+        finally:
+            self.swap_averages()
+
     def _read_rows(self) -> list[Hyperparameters]:
         return self._rows.read(self._groups_now(), self._parameters.group_count)
 
@@ -247,6 +302,7 @@ class Optimizer:
         schedule = _scheduled.schedule_of(group if has_rate else usual)
         new = self._parameters.new(_groups.named_arrays(group["params"], f"{where}['params']"), index)
         self._check_new(new, row)
+        self._copies.give_new(new)
         self._parameters.add(new)
         options = with_schedule(_groups.as_group(row), schedule)
         named = {} if algorithm == self._algorithm else {"algorithm": _algorithms.of(algorithm).name}
@@ -286,17 +342,25 @@ class Optimizer:
 
     def _keep(self, new: list[Entry]) -> None:
         """Takes new entries into their groups."""
+        self._copies.give_new(new)
         self._parameters.add(new)
         for entry in new:
             self.param_groups[entry.group]["params"] += (entry.value,)
 
-    def _refuse_changes(self, what: str) -> None:
+    def _refuse_changes(self, what: str, *, swapped: bool = False) -> None:
+        """swapped: whether parameters may be their averages."""
+        if not swapped:
+            self._refuse_averages(what)
         if self._delta is not None:
             raise ArgumentError(
                 f"this optimizer has no parameters, and returns changes: update(gradient). {what} wants another one"
             )
 
     # ---- state ----
+
+    def _refuse_averages(self, what: str) -> None:
+        if self._is_swapped:
+            raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")
 
     @gated
     def state_dict(self) -> dict[str, Any]:
@@ -305,6 +369,7 @@ class Optimizer:
         {"state": {0: {"step": 3, "exp_avg": array, "exp_avg_sq": array}, ...}, "param_groups": [{"lr": ..., "params":
         [0, ...], "param_names": [...]}]}, as in torch.
         """
+        self._refuse_averages("state_dict()")
         return _state_dict.pack(self._groups_now(), self._parameters.by_group(self.param_groups))
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -319,6 +384,7 @@ class Optimizer:
 
     @gated
     def _load(self, state_dict: Mapping[str, Any]) -> None:
+        self._refuse_averages("load_state_dict()")
         rows, loaded = _state_dict.unpack(
             state_dict, self._algorithm, self._groups_now(), self._parameters.by_group(self.param_groups)
         )
@@ -332,6 +398,7 @@ class Optimizer:
 
         The parameters' values are not in it. Takes a second copy of the moments for as long as it runs.
         """
+        self._refuse_averages("save()")
         rows = self._read_rows()
         _checkpoint.save(path, rows, self._parameters.entries, self._stepper.state_dtype)
 
@@ -342,6 +409,7 @@ class Optimizer:
 
         One that was made without parameters takes them on first: build(variables).
         """
+        self._refuse_averages("load()")
         entries = self._parameters.entries
         if not entries:
             raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")

@@ -27,9 +27,9 @@ class ScheduleFree(Optimizer):
         """Moves the parameters to the trained point, to be evaluated or saved."""
         self._move(False)
 
-    def _refuse_changes(self, what: str) -> None:
+    def _refuse_changes(self, what: str, *, swapped: bool = False) -> None:
         self._refuse_evaluation(what)
-        super()._refuse_changes(what)
+        super()._refuse_changes(what, swapped=swapped)
 
     def _change(self, gradient: Any) -> Any:
         self._refuse_evaluation("update()")

@@ -17,15 +17,25 @@ from typing import Any
 
 import torch
 
-from martlet import _forks, _reduction, _signatures, _threads
-from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, MissingError, UnsupportedError
+from martlet import _ffi_optimizers, _forks, _reduction, _signatures, _threads
+from martlet._call import LastStep
+from martlet._errors import (
+    ArgumentError,
+    DTypeError,
+    FormatError,
+    MartletError,
+    MissingError,
+    OrderError,
+    UnsupportedError,
+)
 from martlet._owner import Gate
 from martlet.convert._torch import translated
 from martlet.torch import differentiable, options
 from martlet.torch import state as states
 from martlet.torch import state_dict as state_dicts
+from martlet.torch.copies import NAME, Copies, given_copies, new_copies
 from martlet.torch.hooks import hooked
-from martlet.torch.plan import Plan
+from martlet.torch.plan import Plan, drop_step
 
 _num_threads = torch.get_num_threads
 # What a pickled optimizer has beside torch's, where a count of steps is more than its "step" can show.
@@ -56,6 +66,23 @@ class Optimizer(torch.optim.Optimizer):
     lookahead_steps          Lookahead: after every so many steps of a parameter, slow weights, "slow_params" in the
                              state, which start as it, go a part of the way to it, and it goes back to them. 0: never
     lookahead_alpha          how much of the way, 0 to 1
+    loss_scale               what the loss, and so each gradient, was multiplied by: steps divide by it
+    max_norm                 clip gradients by the norm of all of them: multiply by min(1, max_norm / (norm + 1e-6)), as
+                             torch's clip_grad_norm_ does (no 1e-6 with another semantics). Gradients themselves stay as
+                             they are
+    clip_norm, clip_value    the same by each gradient's own norm; each element to +-clip_value. One of the three
+    skip_nonfinite           take no step, and change nothing, where a gradient has a NaN or an infinity; last_step says
+                             so
+    measure                  look at the gradients' norm without clipping, for last_step
+    measure_update           the norm of what a step changes, for last_step; it takes the memory of another copy of the
+                             parameters
+    accumulate               step with every so many gradients of a parameter, by their mean, "grad_mean" in the state
+    ema_decay                keep an exponential average of each parameter, "ema_params" in the state: see averaged().
+                             ema_bias_correction: weigh its first steps as Adam's moments are; ema_warmup: begin with
+                             the smaller decay (1 + t) / (10 + t)
+    zero_grads               fill the gradients with zeros behind the step
+    param_copy               a type, or a list of tensors, one or None for each parameter: copies that each step leaves
+                             of the parameters; param_copies has them. No part of groups and state_dicts
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Options that torch's class does not have stand in param_groups, defaults and state_dict only where they are not as
@@ -84,6 +111,12 @@ class Optimizer(torch.optim.Optimizer):
     _reduce_sums: Callable[[torch.Tensor], Any] | None = None
     # The state that load_state_dict has just made.
     _loading: defaultdict[Any, Any] | None = None
+    # The plan of the latest step, or what it found.
+    _last_step: Plan | LastStep | None = None
+    # Whether parameters are their averages.
+    _is_swapped = False
+    # That torch's GradScaler may leave scales to step().
+    _step_supports_amp_scaling = True
 
     def __init_subclass__(
         cls,
@@ -99,20 +132,26 @@ class Optimizer(torch.optim.Optimizer):
             cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls)
             if cls._joins and cls.__module__.startswith(__package__ + "."):
                 cls._kind.offer()
-            _signatures.show(cls.__init__, cls._kind.own)
+            _signatures.show(cls.__init__, {**cls._kind.own, NAME: None})
 
     def __init__(self, params: Any, given: Mapping[str, Any]) -> None:
         """given: the locals() of a class's constructor."""
-        kind, defaults = self._kind, self._checked(given)
+        own = dict(given["options"])
+        copy = own.pop(NAME, None)
+        kind, defaults = self._kind, self._checked({**given, "options": own})
         kind.unwrap(defaults)
         kind.drop_defaults(defaults)
         if params is None:
             raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
         self._plan: Plan | None = None
         self._counts: states.Counts = {}
+        self._copies: Copies = {}
+        self._copy_dtype = copy if isinstance(copy, torch.dtype) else None
         self._gate = Gate()
         with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
             super().__init__(params, kind.in_torchs_order(defaults))
+        if not isinstance(copy, torch.dtype):
+            self._copies = given_copies(copy, [one for group in self.param_groups for one in group["params"]])
 
     def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of the class that a constructor's locals() give."""
@@ -147,6 +186,8 @@ class Optimizer(torch.optim.Optimizer):
             self._check_parameters(group, index)
             if kind is self._kind:
                 group.pop("algorithm", None)
+            if self._copy_dtype is not None:
+                self._copies |= new_copies(self._copy_dtype, group["params"])
         except BaseException:
             self.param_groups.pop()
             raise
@@ -216,6 +257,43 @@ class Optimizer(torch.optim.Optimizer):
         self._reduce_sums = _reduction.checked(function)
         self._plan = None
 
+    @property
+    def last_step(self) -> LastStep | None:
+        """What the latest step has found of its gradients; None before the first."""
+        return self._last_step.last_step if isinstance(self._last_step, Plan) else self._last_step
+
+    @property
+    def param_copies(self) -> Copies:
+        """The copies in another type that steps leave of parameters, by parameter. It may be changed."""
+        self._plan = None
+        return self._copies
+
+    def swap_averages(self) -> None:
+        """Exchanges each parameter that has an ema_decay for its average, in place. A second call is the way back,
+        before which there is no step and no state_dict (OrderError). Between tensors of two types each is rounded."""
+        turn = self._gate.enter()
+        try:
+            self._plan = None
+            groups, state = self.param_groups, self._states
+            plan = Plan(self._kind, groups, state, self._counts, self._is_private, self._copies)
+            plan.move(_ffi_optimizers.EVALUATION)
+            self._is_swapped = not self._is_swapped
+        finally:
+            self._gate.leave(turn)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within this context parameters are their averages, to be evaluated or used: swap_averages() around it."""
+        self.swap_averages()
+        try:
+            yield
+        finally:
+            self.swap_averages()
+
+    def _refuse_averages(self, what: str) -> None:
+        if self._is_swapped:
+            raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")
+
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Performs a single optimization step.
@@ -228,21 +306,30 @@ class Optimizer(torch.optim.Optimizer):
                 loss = closure()
         if (threads := _num_threads()) != _threads.followed:
             _threads.follow(threads)
-        if "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
-            _refuse_scaling(self)
+        scale = _scale_of(self) if "found_inf" in self.__dict__ or "grad_scale" in self.__dict__ else 1.0
+        if self._is_swapped:
+            self._refuse_averages("step()")
         gate = self._gate
         turn = gate.enter()
         try:
             plan = self._plan
             state, is_private = self._states, self._is_private
+            if scale is None:
+                self._last_step = drop_step(self.param_groups, state, self._kind)
+                return loss
+            if plan is not None:
+                plan.set_scale(scale)
             if plan is None or not plan.repeat(self.param_groups, state, is_private):
                 self._plan = None
-                plan = Plan(self._kind, self.param_groups, state, self._counts, is_private, self._reduce_sums)
+                copies, reduce = self._copies, self._reduce_sums
+                plan = Plan(self._kind, self.param_groups, state, self._counts, is_private, copies, reduce)
+                plan.set_scale(scale)
                 differentiable.take_step(
                     self._kind, self.param_groups, state, self.defaults.get("differentiable", False)
                 )
                 if plan.run_first():
                     self._plan = plan
+            self._last_step = plan
         except (MartletError, LookupError):
             # The fast path says less: where a group's options are to blame, the error names the group.
             self._kind.check_groups(self.param_groups)
@@ -258,6 +345,7 @@ class Optimizer(torch.optim.Optimizer):
         A copy: later steps do not change it, nor does changing it, or loading it into another optimizer, change this
         one. It takes as much memory as the moments; optimizer.state has the moments themselves.
         """
+        self._refuse_averages("state_dict()")
         for pre_hook in self._optimizer_state_dict_pre_hooks.values():
             pre_hook(self)
         hooks = self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks
@@ -294,6 +382,7 @@ class Optimizer(torch.optim.Optimizer):
         does. Options beyond torch's that it does not have stay as they are, and entries for no parameter of this
         optimizer are carried along. Raises FormatError, and changes nothing, where shapes or groups do not fit.
         """
+        self._refuse_averages("load_state_dict()")
         if not isinstance(state_dict, dict):
             raise FormatError(f"the state_dict is a {type(state_dict).__name__}; wanted what state_dict() gave")
         state_dict = state_dict.copy()
@@ -341,15 +430,17 @@ class Optimizer(torch.optim.Optimizer):
         super().__setstate__(state)
         self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
         self._plan = None
+        self._copies = self.__dict__.get("_copies", {})
+        self._copy_dtype = self.__dict__.get("_copy_dtype")
         self._gate = Gate()
 
 
-def _refuse_scaling(optimizer: Any) -> None:
-    for name in ("grad_scale", "found_inf"):
-        if getattr(optimizer, name, None) is not None:
-            raise UnsupportedError(
-                f"optimizer.{name} is not supported: unscale the gradients before step(), as GradScaler does by itself"
-            )
+def _scale_of(optimizer: Any) -> float | None:
+    """What torch's GradScaler has multiplied the loss by, as it hands it over; None: a gradient was not finite."""
+    found, scale = (getattr(optimizer, name, None) for name in ("found_inf", "grad_scale"))
+    if found is not None and float(found) != 0:
+        return None
+    return 1.0 if scale is None else float(scale)
 
 
 @contextmanager

@@ -153,7 +153,12 @@ class Kind:
     def drop_defaults(self, options: Group) -> None:
         """Takes the options that are not torch's out where they are what they would be without."""
         for option, default in self.own.items():
-            if option in options and type(options[option]) is type(default) and options[option] == default:
+            if option not in options:
+                continue
+            given = options[option]
+            if (type(given) is type(default) and given == default) or (
+                given is None and option in _spellings.EVERYWHERE
+            ):
                 del options[option]
 
     def in_torchs_order(self, options: Group) -> Group:

@@ -11,16 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import chain
+from math import nan
 from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from martlet import _ffi_optimizers
 from martlet._algorithms import Slots
-from martlet._call import Item, StepCall, write_configs
+from martlet._call import Item, LastStep, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
 from martlet.torch import state as states
+from martlet.torch.copies import Copies, check_copy
 from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import check_parameter, lay_out, readable
 from martlet.torch.watch import address_of, watch
@@ -36,8 +39,9 @@ State = dict[Any, Any]
 class Plan:
     """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot.
 
-    counts: the optimizer's counters. run_first() leaves those in it that are counted from then on. is_private: whether
-    nobody else can have the moments, so that a repeated step need not look at them.
+    copies: what steps copy parameters into. counts: the optimizer's counters. run_first() leaves those in it that are
+    counted from then on. is_private: whether nobody else can have the moments, so that a repeated step need not look at
+    them.
     """
 
     def __init__(
@@ -47,14 +51,19 @@ class Plan:
         state: State,
         counts: states.Counts,
         is_private: bool,
+        copies: Copies,
         reduce: Callable[[Tensor], Any] | None = None,
     ) -> None:
         self._kind = kind
         self._is_private = is_private
+        self._copies = copies
         rows = [kind.of(group).row(group) for group in groups]
+        self._scale, self._scales = 1.0, [row.loss_scale for row in rows]
         self._configs, count = write_configs(rows)
         self._slots = [row.slots for row in rows]
         self._algorithms = [row.algorithm for row in rows]
+        self._zeroed = [bool(row.flags & _ffi_optimizers.ZERO_GRADS) for row in rows]
+        self._is_zeroed: list[bool] = []
         self._groups = list(groups)
         self._remember_options(groups)
         self._state = state
@@ -76,6 +85,7 @@ class Plan:
                     items.append(item)
         self._call = StepCall(items, self._configs, count)
         self._run = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
+        self._has_more = bool(copies) or any(self._zeroed)
         self._remember_layout()
 
     def _take_in(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
@@ -94,12 +104,18 @@ class Plan:
         entry = self._ready_entry(entry, name, parameter, group, wanted)
         states.check_slots(entry, wanted, parameter, name)
         step = entry["step"] if kind.shows_step else None
+        copy = self._copies.get(parameter)
+        if copy is not None:
+            check_copy(copy, f"the copy of {name}", parameter)
         self._active.append(parameter)
         self._grads.append(gradient)
+        self._is_zeroed.append(self._zeroed[index])
         names = (*(("step",) if kind.shows_step else ()), *wanted.names)
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
-        return lay_out(name, index, parameter, gradient, step, {slot: entry[slot] for slot in wanted.names}, every)
+        return lay_out(
+            name, index, parameter, gradient, step, {slot: entry[slot] for slot in wanted.names}, every, copy
+        )
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
@@ -109,7 +125,7 @@ class Plan:
             if entry.get(slot) is None:
                 shape = None if slot in alike else slots.shape(slot, parameter.shape)
                 added[slot] = states.moment(
-                    parameter, group.get("state_dtype"), name, shape, is_square=slots.are_of_sides(slot)
+                    parameter, group.get("state_dtype"), name, shape, is_square=slots.is_precise(slot)
                 )
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))
@@ -150,13 +166,16 @@ class Plan:
         moments = list(chain.from_iterable(self._moments))
         self._holders = [parameter for parameter, names in zip(self._active, self._moment_names, strict=True) if names]
         self._moments_of = _moments_reader(list(filter(None, self._moment_names)))
-        owned = self._active if self._is_private else [*self._active, *moments]
+        known = [self._copies.get(parameter) for parameter in self._active]
+        self._held = [*self._active, *(copy for copy in known if copy is not None)]
+        owned = self._held if self._is_private else [*self._held, *moments]
         self._watch = watch([*owned, *grads])
         self._owned_count = len(owned)
         self._addresses = list(map(address_of, [*owned, *self._grads]))
         states_at: list[int] = []
-        for counter, own_moments in zip(self._counts.values(), self._moments, strict=True):
+        for counter, own_moments, copy in zip(self._counts.values(), self._moments, known, strict=True):
             states_at += [counter.buffer_info()[0], *map(_address_of, own_moments)]
+            states_at += () if copy is None else (copy.data_ptr(),)
         self._call.point(
             list(map(_address_of, self._active)),
             states_at,
@@ -167,6 +186,7 @@ class Plan:
         """Moves the parameters to a mode's point, where they have two and were stepped."""
         self._call.move(mode)
         _increment_version(self._active)
+        _increment_version(list(chain.from_iterable(self._moments)))
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
@@ -186,6 +206,7 @@ class Plan:
                     self._state[parameter].clear()
                     self._state[parameter].update(entry)
             raise
+        self._zero_originals()
         _increment_version(self._written_by(self._grads))
         self._all_counts.update(self._counts)
         for parameter in self._all_counts.keys() - self._counts.keys():
@@ -199,6 +220,25 @@ class Plan:
         self._state_is_active = list(map(id, self._state)) == list(map(id, self._holders))
         return lasting
 
+    def _zero_originals(self) -> None:
+        """Of gradients that had to be copied to be read, and are to be zeroed."""
+        for parameter, gradient, is_zeroed in zip(self._active, self._grads, self._is_zeroed, strict=True):
+            original = parameter.grad
+            if is_zeroed and original is not None and gradient is not original:
+                original.zero_()
+
+    @property
+    def last_step(self) -> LastStep:
+        """What the latest run has found."""
+        return self._call.last_step
+
+    def set_scale(self, scale: float) -> None:
+        """The loss was multiplied by this, and by the groups' own loss_scale."""
+        if scale != self._scale:
+            for index, own in enumerate(self._scales):
+                self._configs[index].loss_scale = own * scale
+            self._scale = scale
+
     def repeat(self, groups: list[Group], state: State, is_private: bool) -> bool:
         """Steps, with new gradients and hyperparameters. False, and nothing done, where another plan is needed."""
         if is_private is not self._is_private or not self._has_kept(groups, state):
@@ -211,7 +251,7 @@ class Plan:
         active = self._active
         try:
             moments = () if is_private else self._moments_in(state)
-            tensors = [*active, *moments, *map(_grad_of, active)]
+            tensors = [*self._held, *moments, *map(_grad_of, active)]
             addresses = self._watch.addresses(tensors)
         except (TypeError, AttributeError):
             return self._repeat_some(state)
@@ -222,7 +262,7 @@ class Plan:
         if addresses is not self._addresses and not self._point(addresses, tensors):
             return False
         self._run()
-        _increment_version(active)
+        _increment_version(active if not self._has_more else self._written_by(list(map(_grad_of, active))))
         return True
 
     def _has_kept(self, groups: list[Group], state: State) -> bool:
@@ -247,9 +287,13 @@ class Plan:
             raise LookupError
         if self._has_differentiable(groups):
             raise LookupError
+        if [bool(row.flags & _ffi_optimizers.ZERO_GRADS) for row in rows] != self._zeroed:
+            raise LookupError
         self._options = []  # nothing is remembered of what is half written
         for index, row in enumerate(rows):
             row.write(self._configs[index])
+        scale, self._scale, self._scales = self._scale, 1.0, [row.loss_scale for row in rows]
+        self.set_scale(scale)
         self._remember_options(groups)
 
     def _has_differentiable(self, groups: list[Group]) -> bool:
@@ -260,7 +304,7 @@ class Plan:
         """repeat() where some parameters have no gradient this time."""
         grads = list(map(_grad_of, self._active))
         try:
-            tensors = [*self._active, *(() if self._is_private else self._moments_in(state)), *grads]
+            tensors = [*self._held, *(() if self._is_private else self._moments_in(state)), *grads]
             if not self._watch.are_alike(tensors):
                 return False
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError):
@@ -289,8 +333,30 @@ class Plan:
         return True
 
     def _written_by(self, grads: list[Tensor | None]) -> list[Tensor]:
-        """The parameters that a run with these gradients writes."""
-        return [parameter for parameter, gradient in zip(self._active, grads, strict=True) if gradient is not None]
+        """The tensors of the caller's that a run with these gradients writes."""
+        written = [parameter for parameter, gradient in zip(self._active, grads, strict=True) if gradient is not None]
+        if self._has_more:
+            copies = [self._copies[parameter] for parameter in written if parameter in self._copies]
+            zeroed = [
+                one for one, is_zeroed in zip(grads, self._is_zeroed, strict=True) if is_zeroed and one is not None
+            ]
+            written += [*copies, *zeroed]
+        return written
+
+
+def drop_step(groups: list[Group], state: State, kind: Kind) -> LastStep:
+    """What a step leaves where a gradient is known not to be finite: means without gradients, and zeros where gradients
+    are to be zeroed."""
+    for group in groups:
+        zeroes = kind.of(group).row(group).flags & _ffi_optimizers.ZERO_GRADS
+        for parameter in group["params"]:
+            entry = state.get(parameter, {})
+            for slot in ("grad_mean", "accumulated"):
+                if slot in entry:
+                    entry[slot].zero_()
+            if zeroes and parameter.grad is not None:
+                parameter.grad.zero_()
+    return LastStep(skipped=True, grad_norm=nan, update_norm=nan, nonfinite=None)
 
 
 def _has_stepped(entry: Entry, kind: Kind) -> bool:

@@ -161,7 +161,7 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
             made[key] = states.scalar(snapshot(value), key, name)
         elif key in kind.slots.arrays and value is not None:
             states.check_moment(value, key, name)
-            dtype_of = states.squares_dtype if kind.slots.are_of_sides(key) else states.moment_dtype
+            dtype_of = states.squares_dtype if kind.slots.is_precise(key) else states.moment_dtype
             found = moved(value, dtype_of(parameter, group.get("state_dtype"), name))
             made[key] = found if key in alike else found.contiguous()
         elif key == "step" and kind.shows_step:

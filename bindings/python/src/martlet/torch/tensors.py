@@ -123,11 +123,13 @@ def lay_out(
     step: Tensor | None,
     states: Mapping[str, Tensor],
     slots: Slots,
+    copy: Tensor | None,
 ) -> Item:
-    """Pairs a parameter with its arrays. states: its slots."""
+    """Pairs a parameter with its arrays. states: its slots; copy: what each step copies it into."""
     shape = tuple(parameter.shape)
     alike = slots.alike(shape)
     tensors = [parameter, parameter if gradient is None else gradient, *(states[slot] for slot in alike)]
+    tensors += () if copy is None else (copy,)
     if parameter.is_complex():
         arrays = [(PAIRS[tensor.dtype], (*(2 * stride for stride in tensor.stride()), 1)) for tensor in tensors]
         shape = (*shape, 2)
@@ -136,6 +138,7 @@ def lay_out(
         strides = [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors]
         lying = layouts(shape, strides, keeps_dimensions=slots.keep_dimensions)
     types = {slot: DTYPES.get(tensor.dtype) or PAIRS[tensor.dtype] for slot, tensor in states.items()}
-    state = state_layouts(slots, shape, dict(zip(alike, lying[2:], strict=True)), types)
+    state = state_layouts(slots, shape, dict(zip(alike, lying[2:], strict=False)), types)
     shown = 0 if step is None else DTYPES[step.dtype]
-    return Item(name, prod(shape), group, lying[0], lying[1], state, slots.names, shown)
+    own = None if copy is None else lying[-1]
+    return Item(name, prod(shape), group, lying[0], lying[1], state, slots.names, shown, own)
