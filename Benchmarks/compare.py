@@ -21,6 +21,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+import around_cases
 import cases
 import family_cases
 import machine
@@ -43,6 +44,7 @@ IMPORT = "import"
 #: The parts, by what ``--only`` calls them.
 PARTS: dict[str, tuple[cases.Case, ...]] = {
     "optimizer": (*cases.CASES, cases.DENORMAL_CASE),
+    "around": around_cases.CASES,
     "family": family_cases.CASES,
     "matrices": matrix_cases.CASES,
     "models": model_cases.CASES,
