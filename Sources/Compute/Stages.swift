@@ -136,7 +136,8 @@ package struct Stage {
         unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
             func block(_ place: Int, as array: Int) -> Operand {
                 unsafe Operand(
-                    base: scratch.baseAddress! + place * Stages.gatheredCount * 8, type: arrays[stage.arrays[array]].type)
+                    base: scratch.baseAddress! + place * Stages.gatheredCount * 8,
+                    type: arrays[stage.arrays[array]].type)
             }
             for first in unsafe stride(from: range.lowerBound, to: range.upperBound, by: Stages.gatheredCount) {
                 let count = unsafe min(Stages.gatheredCount, range.upperBound - first)

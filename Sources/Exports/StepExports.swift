@@ -21,7 +21,8 @@ extension martlet_report {
     init(_ report: StepReport) {
         self.init(
             struct_size: UInt32(MemoryLayout<martlet_report>.size), skipped: Int32(report.skipped),
-            grad_norm: report.gradientNorm, update_norm: report.updateNorm, nonfinite_parameter: Int64(report.nonfinite),
+            grad_norm: report.gradientNorm, update_norm: report.updateNorm,
+            nonfinite_parameter: Int64(report.nonfinite),
             dropped: report.isDropped ? 1 : 0, reserved: 0)
     }
 }

@@ -36,7 +36,8 @@ package enum Pass: CaseIterable {
     package var writesElements: Bool {
         switch self {
         case .adafactorSums, .adafactorFactors, .adafactorNorm, .adafactorSmallSums, .larsNorms,
-            .gradientSquares, .changeSquares, .marsNorm, .adamMiniFactors, .matrixGradient, .matrixNorm, .hyperballNorms, .hyperballMove:
+            .gradientSquares, .changeSquares, .marsNorm, .adamMiniFactors, .matrixGradient, .matrixNorm,
+            .hyperballNorms, .hyperballMove:
             false
         case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVariance, .adafactorVectorUpdate, .lambDirection,
             .lambUpdate, .larsUpdate, .stableAdamWAverages, .stableAdamWUpdate, .muonMomentum, .matrixUpdate,

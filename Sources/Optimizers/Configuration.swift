@@ -278,7 +278,9 @@ public struct Configuration: Sendable {
                 "\(subject()).semantics is \(semantics.name); expected \(algorithm.conventions.words), as \(algorithm.name) "
                     + "has no convention of that name")
         }
-        if let problem = Clipping(self).problem ?? ParameterAverage.problem(self) ?? hyperballProblem ?? algorithm.problem(self) {
+        if let problem = Clipping(self).problem ?? ParameterAverage.problem(self) ?? hyperballProblem
+            ?? algorithm.problem(self)
+        {
             throw MartletError(.argument, "\(subject()).\(problem)")
         }
     }

@@ -145,12 +145,15 @@ public enum Hyperparameter: Int32, Sendable, CaseIterable {
 
     /// A set of numbers, none of which is infinite but a growth that has no bound.
     enum Range {
-        case finite, nonNegative, nonPositive, positive, decay, fraction, inside, aboveOne, aboveOrOne, growth, number, bound
+        case finite, nonNegative, nonPositive, positive, decay, fraction, inside, aboveOne, aboveOrOne, growth, number,
+            bound
         /// Counts, which stay what they are whatever else is allowed.
         case steps, blocks, sizes
 
         func contains(_ value: Double) -> Bool {
-            guard value.isFinite else { return value == .infinity && (self == .growth || self == .number || self == .bound) }
+            guard value.isFinite else {
+                return value == .infinity && (self == .growth || self == .number || self == .bound)
+            }
             return switch self {
             case .finite, .number: true
             case .nonNegative, .bound: value >= 0

@@ -14,7 +14,8 @@ import MartletPlatform
     /// An empty plan for so many arrays, `totalRank` the sum of their ranks.
     package init(arrays: Int, totalRank: Int) throws(MartletError) {
         guard let record = ThreadRecord.current, !record.isLent else {
-            throw MartletError(.busy, "this thread is inside a reduce function; expected no call before that has returned")
+            throw MartletError(
+                .busy, "this thread is inside a reduce function; expected no call before that has returned")
         }
         let layouts = unsafe totalRank * (Run.state + 1) * MemoryLayout<Int>.stride
         guard let bytes = unsafe StepMeasure.byteCount(arrays),
@@ -38,7 +39,8 @@ import MartletPlatform
         let arrays = unsafe StepArrays(array)
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers)
         unsafe measure.add(
-            arrays.run(isDouble: check.isDouble, nowhere: shared), layout, index, Clipping(Configuration(.sgd)), nil, nil)
+            arrays.run(isDouble: check.isDouble, nowhere: shared), layout, index, Clipping(Configuration(.sgd)), nil,
+            nil)
     }
 
     /// Writes the sum of each array's squares.

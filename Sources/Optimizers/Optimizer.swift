@@ -225,7 +225,8 @@ public final class Optimizer {
             let own = try unsafe check.extent(of: value, .value, index) { _ in "value" }
             let extent = try unsafe check.extent(of: array, .copy, index) { $0 == .copy ? "copy" : "value" }
             if unsafe extent.overlaps(own) {
-                throw MartletError(.overlap, "copy and the value overlap in memory; expected written arrays to overlap nothing")
+                throw MartletError(
+                    .overlap, "copy and the value overlap in memory; expected written arrays to overlap nothing")
             }
         }
         let before = parameters[index].copyRank

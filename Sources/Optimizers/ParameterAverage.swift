@@ -28,7 +28,8 @@ struct ParameterAverage {
     static func problem(_ configuration: Configuration) -> String? {
         let decay = configuration[.emaDecay]
         if decay > 0 && configuration.algorithm.hasEvaluationPoint {
-            return "ema_decay is \(decay); expected 0 with \(configuration.algorithm.name), which averages parameters itself"
+            return
+                "ema_decay is \(decay); expected 0 with \(configuration.algorithm.name), which averages parameters itself"
         }
         if !(decay > 0), let flag = configuration.flags.intersection([.emaCorrection, .emaWarmup]).first {
             return "flags sets \(flag.name) and ema_decay is \(decay); expected the flag beside an average, more than 0"

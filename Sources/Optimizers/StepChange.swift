@@ -27,7 +27,8 @@ import MartletPlatform
     /// An empty list over that many bytes.
     init(memory: UnsafeMutableRawPointer, capacity: Int) {
         unsafe kept = memory.assumingMemoryBound(to: Kept.self)
-        unsafe measure = StepMeasure(memory: UnsafeMutableRawPointer(kept + capacity), capacity: capacity, pass: .changeSquares)
+        unsafe measure = StepMeasure(
+            memory: UnsafeMutableRawPointer(kept + capacity), capacity: capacity, pass: .changeSquares)
     }
 
     var isEmpty: Bool { unsafe count == 0 }

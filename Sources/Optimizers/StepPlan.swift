@@ -173,7 +173,9 @@ public struct StepReport: Sendable {
             try unsafe extents.add(check.extent(of: parameter.copy, .copy, index, describe), parameter.name)
             if unsafe parameter.copy.type == .fp64 && !check.isDouble {
                 throw MartletError(
-                    .type, "\(describe(.copy)).dtype is fp64; expected fp32, bf16 or fp16, as no array of the parameter is fp64")
+                    .type,
+                    "\(describe(.copy)).dtype is fp64; expected fp32, bf16 or fp16, as no array of the parameter is fp64"
+                )
             }
         }
         let counter = try unsafe StepCounter(parameter, describe)
@@ -220,13 +222,16 @@ public struct StepReport: Sendable {
         let clipping = unsafe group.pointee.clipping
         let measures = steps ? clipping.measures : clipping.skipsNonfinite
         if unsafe parameter.value.count == 0 {
-            if unsafe isSharded && measures { unsafe measure.addEmpty(count - 1, clipping, steps ? ownCoefficients : nil) }
+            if unsafe isSharded && measures {
+                unsafe measure.addEmpty(count - 1, clipping, steps ? ownCoefficients : nil)
+            }
             if unsafe !isSharded || rule != nil || !steps { return }
         }
         // What is stepped by is the gradient, or the mean that it has come to.
         let accumulation = unsafe steps ? group.pointee.surroundings.accumulation : nil
         let ofStages = unsafe group.pointee.slots.ofStages
-        let gradient = unsafe accumulation.map { unsafe parameter.state[ofStages.lowerBound + $0.slot] } ?? parameter.gradient
+        let gradient =
+            unsafe accumulation.map { unsafe parameter.state[ofStages.lowerBound + $0.slot] } ?? parameter.gradient
         let slots = unsafe steps ? group.pointee.slots.elementCount(for: shape) : 0
         var arrays = unsafe StepArrays(parameter, gradient: gradient, slots: slots)
         for slot in ofStages { unsafe arrays.add(parameter.state[slot]) }
@@ -238,7 +243,8 @@ public struct StepReport: Sendable {
         let sorts = (rule != nil || !steps) && !(measures && accumulates)
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: sorts)
         let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
-        let stages = unsafe latest.turn.isAny(copies: copy != nil)
+        let stages =
+            unsafe latest.turn.isAny(copies: copy != nil)
             ? makeStages(
                 parameter, group, run, layout, arrays, check, gradient: ownGradient, copy: copy, old: old) : nil
         var own = unsafe latestCoefficients
@@ -303,7 +309,9 @@ public struct StepReport: Sendable {
         }
         if let accumulation = unsafe group.pointee.surroundings.accumulation {
             let scalar = unsafe parameter.state[group.pointee.slots.firstScalar + accumulation.scalar]
-            if let base = unsafe scalar.base { unsafe place.pointee.counter = unsafe Operand(base: base, type: scalar.type) }
+            if let base = unsafe scalar.base {
+                unsafe place.pointee.counter = unsafe Operand(base: base, type: scalar.type)
+            }
         }
         return unsafe UnsafePointer(place)
     }
@@ -311,7 +319,8 @@ public struct StepReport: Sendable {
     /// Adds the move of a Schedule-Free parameter between its two points, on the way to its first slot, or the exchange of a
     /// parameter for its average.
     private mutating func addMove(
-        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, to mode: OptimizerMode, _ check: ParameterCheck
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, to mode: OptimizerMode,
+        _ check: ParameterCheck
     ) throws(MartletError) {
         var weight = 0.0
         let target: Int
@@ -334,10 +343,12 @@ public struct StepReport: Sendable {
         let value = unsafe place.pointee.add(run.arrays[Run.value], place: Run.value)
         let other = unsafe place.pointee.add(run.arrays[Run.gradient], place: Run.gradient)
         unsafe place.pointee.add(
-            average != nil ? .swap(.before, value, other) : .interpolation(.before, value, towards: other, weight: weight))
+            average != nil
+                ? .swap(.before, value, other) : .interpolation(.before, value, towards: other, weight: weight))
         unsafe work.add(
             WorkItem(
-                run: run, rule: nil, coefficients: coefficients, mode: .exact, layout: layout, stages: UnsafePointer(place)))
+                run: run, rule: nil, coefficients: coefficients, mode: .exact, layout: layout,
+                stages: UnsafePointer(place)))
     }
 
     /// Forms a parameter's coefficients, unless they are those of the one before, and notes what becomes of its scalars.

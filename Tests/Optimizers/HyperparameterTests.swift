@@ -21,7 +21,8 @@ private func isInRange(_ hyperparameter: Hyperparameter, _ value: Double) -> Boo
     case .d0, .lossScale: value > 0
     case .nsSteps: value >= 1 && value <= 99 && value == value.rounded()
     case .blocks, .preconditionFrequency: value >= 1 && value <= 0x1p31 && value == value.rounded()
-    case .maxPrecondDim, .blockSize, .lookaheadSteps, .accumulateSteps: value >= 0 && value <= 0x1p31 && value == value.rounded()
+    case .maxPrecondDim, .blockSize, .lookaheadSteps, .accumulateSteps:
+        value >= 0 && value <= 0x1p31 && value == value.rounded()
     case .beta2Decay: value <= 0
     default: value >= 0
     }

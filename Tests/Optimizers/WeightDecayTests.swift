@@ -120,14 +120,16 @@ import Testing
             "AMSGRAD", "MAXIMIZE", "FLUSH_DENORMALS", "KEEP_DENORMALS", "WIDE_RANGES", "DECOUPLED_DECAY",
             "CAUTIOUS_DECAY", "CORRECTED_DECAY", "NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP",
             "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC", "POLAR_EXPRESS", "CAUTIOUS_UPDATE",
-            "GRAFT_ADAM", "NORMUON", "HYPERBALL", "SKIP_NONFINITE", "MEASURE", "EMA_CORRECTION", "EMA_WARMUP", "ZERO_GRADS",
+            "GRAFT_ADAM", "NORMUON", "HYPERBALL", "SKIP_NONFINITE", "MEASURE", "EMA_CORRECTION", "EMA_WARMUP",
+            "ZERO_GRADS",
             "MEASURE_UPDATE",
         ]
         for (flag, name) in zip(Self.single, names) {
             let configuration = Configuration(algorithm) {
                 $0.flags = flag
                 if flag == .hyperball && $0.weightDecay > 0 { $0.weightDecay = 0 }
-                if (flag == .emaCorrection || flag == .emaWarmup) && $0[.emaDecay] == 0 && !algorithm.hasEvaluationPoint {
+                if (flag == .emaCorrection || flag == .emaWarmup) && $0[.emaDecay] == 0 && !algorithm.hasEvaluationPoint
+                {
                     $0[.emaDecay] = 0.5
                 }
                 if flag == .nesterov && $0.momentum == 0 { $0.momentum = 0.9 }
