@@ -8,6 +8,7 @@ import MartletPlatform
 @unsafe struct ParameterCheck {
     /// Elements of the value, which every other array must match.
     private let count: Int
+    private let countWords: StaticString
     /// What addresses must be a multiple of; nil: the size of the array's elements.
     private let alignment: Int?
     /// The first array with a rank: all others with a rank must have its sizes.
@@ -18,8 +19,9 @@ import MartletPlatform
     /// The most elements of any array, and of any one dimension's reach: sums over 64 dimensions then fit an Int.
     static var maximumCount: Int { 1 << 56 }
 
-    init(count: Int, alignment: Int? = nil) {
+    init(count: Int, alignment: Int? = nil, of words: StaticString = "the value's count") {
         unsafe self.count = count
+        unsafe countWords = words
         unsafe self.alignment = alignment
         unsafe shaped = nil
     }
@@ -34,7 +36,7 @@ import MartletPlatform
         }
         guard unsafe array.count == count else {
             throw MartletError(
-                .shape, unsafe "\(describe(role)).count is \(array.count); expected \(count), the value's count")
+                .shape, unsafe "\(describe(role)).count is \(array.count); expected \(count), \(countWords)")
         }
         if unsafe count > 0 && array.base == nil {
             throw MartletError(
@@ -124,7 +126,7 @@ import MartletPlatform
             throw MartletError(
                 .shape,
                 unsafe "\(describe()).sizes have the product \(isEmpty ? "0" : overflows ? "2^63 or more" : "\(product)"); "
-                    + "expected \(count), the value's count")
+                    + "expected \(count), \(countWords)")
         }
         unsafe try agree(array, role, describeRole)
         if unsafe count == 0 { return (0, 0) }
@@ -156,7 +158,7 @@ import MartletPlatform
     }
 
     /// Sizes for a message, "[3, 4]", the first eight of them.
-    private static func sizeText(_ array: ArrayView) -> String {
+    static func sizeText(_ array: ArrayView) -> String {
         let shown = unsafe (0..<min(array.rank, 8)).map { unsafe "\(array.sizes![$0])" }.joined(separator: ", ")
         return unsafe array.rank > 8 ? "[\(shown), ...], \(array.rank) in all" : "[\(shown)]"
     }

@@ -30,6 +30,7 @@ public struct StepReport: Sendable {
     private var passes: StepPasses
     /// The same of algorithms that make matrices orthogonal, and of masked updates, which take their memory in turns.
     private var matrixPasses: StepPasses
+    private var rowSteps: RowSteps
     private var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
     private let counters: UnsafeMutablePointer<StepCounter>
@@ -47,8 +48,8 @@ public struct StepReport: Sendable {
     )
     private var latestCoefficients: UnsafeMutableRawPointer
 
-    /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.
-    static var extentsPerParameter: Int { unsafe 2 + ParameterView.maximumStateCount + 2 }
+    /// Arrays that a parameter may have: value, gradient and its rows, state, its step counter and the number that shows it.
+    static var extentsPerParameter: Int { unsafe 3 + ParameterView.maximumStateCount + 2 }
 
     /// An empty plan.
     ///
@@ -56,13 +57,14 @@ public struct StepReport: Sendable {
     ///   - parameters: how many parameters will be added at most.
     ///   - groups: how many groups will be added at most.
     ///   - totalRank: the sum of `rankRoom` over the parameters.
+    ///   - totalRows: that of `rowsRoom`.
     ///   - isSharded: whether each parameter is a part of one; the plan is then run with a reduction.
     ///   - mode: nil for a step; else the parameters of Schedule-Free groups are moved to that mode's point.
     package init(
-        parameters: Int, groups: Int, totalRank: Int, spelling: Spelling, mode: OptimizerMode? = nil,
-        isSharded: Bool = false
+        parameters: Int, groups: Int, totalRank: Int, totalRows: Int = 0, spelling: Spelling,
+        mode: OptimizerMode? = nil, isSharded: Bool = false
     ) throws(MartletError) {
-        let room = StepRoom(parameters: parameters, groups: groups, totalRank: totalRank)
+        let room = StepRoom(parameters: parameters, groups: groups, totalRank: totalRank, totalRows: totalRows)
         guard let record = ThreadRecord.current, !record.isLent else {
             throw MartletError(
                 .busy, "this thread is inside a reduce function; expected no step before that has returned")
@@ -88,6 +90,7 @@ public struct StepReport: Sendable {
         unsafe scalars = (memory + room.scalars).assumingMemoryBound(to: ScalarSlots.self)
         unsafe stages = (memory + room.stages).assumingMemoryBound(to: Stages.self)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
+        unsafe rowSteps = RowSteps(room, memory: memory)
     }
 
     /// Adds a group, which has been checked; parameters refer to groups by their place.
@@ -134,6 +137,7 @@ public struct StepReport: Sendable {
         {
             throw MartletError(.shape, "\(describe(.value)) \(problem)")
         }
+        let rows = try unsafe checkedRows(parameter, shape, group, describe)
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         let ofStages = unsafe group.pointee.slots.ofStages
         for slot in 0..<elementSlots {
@@ -151,12 +155,19 @@ public struct StepReport: Sendable {
                     .state(slot), index, describe),
                 parameter.name)
         }
-        let isMissing = unsafe parameter.gradient.base == nil && parameter.value.count > 0
+        let isMissing = unsafe rows == nil && parameter.gradient.base == nil && parameter.value.count > 0
         if unsafe isMissing && mode == nil {
             unsafe skipped += 1
             return
         }
-        if !isMissing {
+        var isDouble = false
+        if let rows = unsafe rows {
+            let (gradient, isOfDoubles) = try unsafe rows.extent(
+                of: parameter.gradient, value: parameter.value, index, describe)
+            isDouble = isOfDoubles
+            unsafe extents.add(gradient, parameter.name)
+            unsafe extents.add(rows.extent(parameter: index), parameter.name)
+        } else if !isMissing {
             try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
         }
         let counter = try unsafe StepCounter(parameter, describe)
@@ -168,7 +179,46 @@ public struct StepReport: Sendable {
             }
             return
         }
-        try unsafe addWork(parameter, shape, group, counter.next, check)
+        if let rows = unsafe rows {
+            try unsafe addRows(rows, parameter, shape, group, counter.next, check, isDouble: isDouble, describe)
+        } else {
+            try unsafe addWork(parameter, shape, group, counter.next, check)
+        }
+    }
+
+    /// The rows that a gradient is of; nil: all.
+    private func checkedRows(
+        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ describe: (Role) -> String
+    ) throws(MartletError) -> SparseRows? {
+        guard let rows = unsafe parameter.rows else { return nil }
+        if let problem = unsafe group.pointee.problemOfRows(shape) {
+            throw MartletError(
+                .unsupported,
+                "\(describe(.rows)) is set, and \(problem); expected NULL, or an algorithm that steps each element by itself")
+        }
+        return try unsafe SparseRows(rows, of: parameter.value, describe)
+    }
+
+    /// Adds the work of a parameter that is stepped by rows.
+    private mutating func addRows(
+        _ rows: SparseRows, _ parameter: ParameterView, _ shape: ParameterShape,
+        _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber, _ check: ParameterCheck, isDouble: Bool,
+        _ describe: (Role) -> String
+    ) throws(MartletError) {
+        try unsafe formCoefficients(parameter, group, step)
+        guard unsafe parameter.value.count > 0, let rule = unsafe group.pointee.rule(for: shape) else { return }
+        // The gradient lies otherwise.
+        var alike = unsafe parameter
+        unsafe alike.gradient = parameter.value
+        let slots = unsafe group.pointee.slots.elementCount(for: shape)
+        var (run, layout) = unsafe laidOut(alike, slots: slots, ofStages: 0..<0, sorts: false, check)
+        unsafe run.isDouble = unsafe run.isDouble || isDouble
+        let item = unsafe WorkItem(
+            run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout)
+        let isFirst = step.whole + Int64(step.fraction.rounded(.up)) <= 1
+        try unsafe rowSteps.add(
+            rows, parameter, count - 1, group, isFirst: isFirst, item, numbers: &layoutNumbers, describe, to: &work)
     }
 
     private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
@@ -339,9 +389,11 @@ public struct StepReport: Sendable {
         let most = if let threads { threads } else { try Settings.threads }
         try unsafe placePasses(threads: most)
         let passed = try unsafe runPasses(chosen, most, reduction)
+        let begun = unsafe rowSteps.beginnings.run(
+            isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
         let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
         let turned = unsafe matrixPasses.run(isa: ofMatrices, threads: most)
-        let working = max(swept, passed, turned ?? 0)
+        let working = max(begun, swept, passed, turned ?? 0)
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }

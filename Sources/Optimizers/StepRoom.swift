@@ -13,9 +13,14 @@ struct StepRoom {
     var scalars = 0
     var stages = 0
     var layouts = 0
+    /// For parameters with rows; of no use where there are none.
+    var beginnings = 0
+    var touched = 0
+    var copying = 0
+    var rows = 0
     var total: Int?
 
-    init(parameters: Int, groups: Int, totalRank: Int) {
+    init(parameters: Int, groups: Int, totalRank: Int, totalRows: Int) {
         var end: Int? = 0
         func take(_ count: Int, _ size: Int) -> Int {
             let start = end ?? 0
@@ -33,8 +38,15 @@ struct StepRoom {
         counters = unsafe take(parameters, MemoryLayout<StepCounter>.stride)
         scalars = unsafe take(parameters, MemoryLayout<ScalarSlots>.stride)
         stages = unsafe take(parameters, MemoryLayout<Stages>.stride)
-        // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
-        layouts = unsafe take(totalRank, (Run.capacity + Stages.mostArrays + 1) * MemoryLayout<Int>.stride)
+        // Every array of a parameter gets as many strides as the longest of them has, and the sizes once, or twice where
+        // the gradient has others.
+        layouts = unsafe take(totalRank, (Run.capacity + Stages.mostArrays + 2) * MemoryLayout<Int>.stride)
+        if totalRows > 0 {
+            beginnings = unsafe take(parameters, WorkList.bytesPerItem)
+            copying = take(1, StepCoefficients.capacity)
+            touched = unsafe take(parameters, MemoryLayout<TouchedRows>.stride)
+            rows = unsafe take(totalRows, TouchedRows.bytesPerKey)
+        }
         total = end
     }
 }

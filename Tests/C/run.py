@@ -249,6 +249,7 @@ def tests() -> dict[str, Test]:
         "lifecycle": program("lifecycle"),
         "evaluation": program("evaluation"),
         "shards": program("shards"),
+        "rows": program("rows"),
         "specials": program("specials"),
         "specials-without-fma": without_fma("specials"),
         "modes": program("modes"),

@@ -155,6 +155,18 @@ martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_
 martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_report *out_report,
                                       const martlet_array *grads, int64_t count);
 
+/* The rows that one gradient is of. */
+typedef struct martlet_rows {
+    const int64_t *rows;  /* as in martlet_parameter; NULL: the gradient is dense */
+    int64_t count;        /* how many; 0 where rows is NULL */
+    uint64_t reserved[2]; /* 0 */
+} martlet_rows;           /* 32 bytes, for good */
+
+/* The same where gradients may be sparse. rows: count entries, one for each of grads, each as rows and row_count in
+ * martlet_parameter say; one whose rows is NULL leaves its gradient dense. Fails as martlet_step does. Since 0.1. */
+martlet_status martlet_optimizer_sparse_step(martlet_optimizer *optimizer, martlet_report *out_report,
+                                             const martlet_array *grads, const martlet_rows *rows, int64_t count);
+
 /* Moves the parameters of Schedule-Free groups from where gradients are taken to the trained point, or back;
  * others, and those that were never stepped, stay as they are. The mode is TRAINING at first, and saved with the
  * state. In EVALUATION a step, and another momentum or beta1 of such a group, are ORDER errors. Fails with ARGUMENT

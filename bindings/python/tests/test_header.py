@@ -144,6 +144,7 @@ def test_sizes_that_are_fixed_for_good() -> None:
     assert ctypes.sizeof(_ffi.Parameter) == 256
     assert ctypes.sizeof(_ffi_optimizers.Config) == 376
     assert ctypes.sizeof(_ffi_optimizers.Slot) == 32
+    assert ctypes.sizeof(_ffi_optimizers.Rows) == 32
     assert ctypes.sizeof(_ffi_models.View) == 128
     assert ctypes.sizeof(_ffi_models.Node) == 128
 
