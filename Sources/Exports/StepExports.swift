@@ -81,7 +81,8 @@ private func run(
             for: parameters![index].gradientRows, Int(parameters![index].grad.count), to: &totalRows)
     }
     var plan = try unsafe StepPlan(
-        parameters: Int(count), groups: Int(group_count), totalRank: totalRank, totalRows: totalRows, spelling: .parameters, mode: mode,
+        parameters: Int(count), groups: Int(group_count), totalRank: totalRank, totalRows: totalRows,
+        spelling: .parameters, mode: mode,
         isSharded: reduction != nil)
     if let groups = unsafe groups { try unsafe plan.addGroups(groups, Int(group_count)) }
     for index in 0..<Int(count) { try unsafe plan.add(ParameterView(parameters![index], index)) }

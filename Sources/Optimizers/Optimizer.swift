@@ -180,7 +180,8 @@ public final class Optimizer {
         guard unsafe gradients.count == count && rows.count == count else {
             throw unsafe MartletError(
                 .argument,
-                "\(gradients.count) gradients and \(rows.count) rows are given; expected \(count), one for each parameter")
+                "\(gradients.count) gradients and \(rows.count) rows are given; expected \(count), one for each parameter"
+            )
         }
         var (totalRank, totalRows) = (0, 0)
         for index in 0..<count {

@@ -78,7 +78,9 @@ extension StepGroup {
             unsafe copying.storeBytes(of: RunTerms(), as: RunTerms.self)
             unsafe (copying + StepCoefficients.ruleOffset).storeBytes(
                 of: InterpolationCoefficients(), as: InterpolationCoefficients.self)
-            unsafe (item.rule, item.coefficients, item.run.arrayCount) = (.copy, UnsafeRawPointer(copying), Run.state + 1)
+            unsafe (item.rule, item.coefficients, item.run.arrayCount) = (
+                .copy, UnsafeRawPointer(copying), Run.state + 1
+            )
         case .stepOfZeros:
             unsafe item.run.arrays[Run.gradient] = unsafe item.run.arrays[Run.state]
         }

@@ -84,7 +84,8 @@ import MartletPlatform
         guard unsafe row >= 0 && row < leading else {
             throw unsafe MartletError(
                 .argument,
-                "\(describe(.row(place))) is \(row); expected 0 ..< \(leading), the size of the value's first dimension")
+                "\(describe(.row(place))) is \(row); expected 0 ..< \(leading), the size of the value's first dimension"
+            )
         }
         return row
     }

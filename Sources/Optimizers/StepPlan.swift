@@ -195,7 +195,9 @@ public struct StepReport: Sendable {
         if let problem = unsafe group.pointee.problemOfRows(shape) {
             throw MartletError(
                 .unsupported,
-                "\(describe(.rows)) is set, and \(problem); expected NULL, or an algorithm that steps each element by itself")
+                "\(describe(.gradient)) is of rows, and \(problem); expected one of all elements, or a group that steps "
+                    + "each element by itself"
+            )
         }
         return try unsafe SparseRows(rows, of: parameter.value, describe)
     }

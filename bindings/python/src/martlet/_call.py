@@ -38,8 +38,18 @@ _STATE = _word(_ffi.Parameter.state.offset)
 _STATE_COUNT = _word(_ffi.Parameter.state_count.offset)
 _STEP = _word(_ffi.Parameter.step.offset)
 _GROUP = _word(_ffi.Parameter.group.offset)
+_ROWS = _word(_ffi.Parameter.rows.offset)
+_ROW_COUNT = _word(_ffi.Parameter.row_count.offset)
 _STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
 _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
+
+
+class Rows(NamedTuple):
+    """The rows that a sparse gradient is of: where their numbers are (int64), how many, and the elements of all."""
+
+    address: int
+    count: int
+    size: int
 
 
 class Item(NamedTuple):
@@ -48,6 +58,7 @@ class Item(NamedTuple):
     state: its slots, each with how many numbers it has and how they lie; None: the parameter has none of it. slots:
     their names.
     step_shown: the element type of the number that shows its step counter; 0: it has none.
+    rows: those that its gradient is of, which may be others in the next call; None: all.
     """
 
     name: str
@@ -58,6 +69,7 @@ class Item(NamedTuple):
     state: Sequence[tuple[int, Layout] | None]
     slots: Sequence[str]
     step_shown: int = 0
+    rows: Rows | None = None
 
 
 class StepCall:
@@ -112,7 +124,11 @@ class StepCall:
                 view[base + _STEP_SHOWN_DTYPE] = item.step_shown
                 self._state_words.append(base + _STEP_SHOWN)
             used = self._write_array(base + _VALUE, item.size, item.value, used)
-            used = self._write_array(base + _GRAD, item.size, item.grad, used)
+            used = self._write_array(base + _GRAD, item.rows.size if item.rows else item.size, item.grad, used)
+            if item.rows is not None:
+                # Of no rows an address stands there all the same, or the gradient would be a dense one.
+                view[base + _ROWS] = item.rows.address if item.rows.count else self._words.address
+                view[base + _ROW_COUNT] = item.rows.count
             for slot in item.state:
                 if slot is None:
                     self._write_array(state, 0, Layout(_ffi.FP32), used)

@@ -18,6 +18,7 @@ from martlet._config import Hyperparameters
 from martlet._entry import Entry, LaidOut
 from martlet._errors import MartletError, ReadOnlyError
 from martlet._reduction import Reduce
+from martlet._rows import Rows
 
 # What a call depends on beside an array's address. Whether it is aligned follows from these and the address.
 _kind = attrgetter("__class__", "dtype", "shape", "strides")
@@ -127,8 +128,10 @@ class Stepper:
     def _take_first(self, rows: list[Hyperparameters], entries: list[Entry], grads: list[Any]) -> None:
         self._call = None
         laid_out = self._laid_out(rows, entries, grads)
-        call = _call_of(rows, entries, laid_out, list(map(address, grads)))
+        call = _call_of(rows, entries, laid_out, list(map(_gradient_address, grads)))
         self._run_first(call, entries, laid_out, self.reduce)
+        if any(one.row_numbers is not None for one in laid_out):
+            return  # the next step's gradients are of other rows
         self._remember([entry.value for entry in entries], grads)
         self._rows, self._states = rows, [one.state for one in laid_out]
         self._call = call  # last of all: from here on it is repeated
@@ -172,6 +175,10 @@ def _call_of(
     states_at = [place for one in laid_out for place in one.addresses]
     call.point([address(entry.value) for entry in entries], states_at, grads_at)
     return call
+
+
+def _gradient_address(gradient: Any) -> int:
+    return address(gradient.values if isinstance(gradient, Rows) else gradient)
 
 
 def _alignments(arrays: list[Any]) -> list[int]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from martlet._algorithms import Slots
 from martlet._call import Item, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
+from martlet.torch import sparse
 from martlet.torch import state as states
 from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import check_parameter, lay_out, readable
@@ -66,6 +67,8 @@ class Plan:
         self._moment_names: list[tuple[str, ...]] = []
         self._moments: list[list[Tensor]] = []
         self._grads: list[Tensor | None] = []
+        # Of sparse gradients, which are others at each step: a plan with such is not repeated.
+        self._row_numbers: list[Tensor] = []
         items = []
         for index, group in enumerate(groups):
             if kind.of(group).is_differentiable(group):
@@ -90,7 +93,13 @@ class Plan:
         if every.are_shaped and parameter.is_complex():
             raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
         states.check_complete(entry, parameter, group, name, kind)
-        gradient = readable(parameter.grad, parameter, name, kind.title)
+        gradient, rows = parameter.grad, None
+        if gradient is not None and sparse.is_sparse(gradient):
+            gradient, numbers = sparse.rows_of(gradient, parameter, name)
+            self._row_numbers.append(numbers)
+            rows = sparse.lay_out(gradient, numbers)
+        else:
+            gradient = readable(gradient, parameter, name)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
         states.check_slots(entry, wanted, parameter, name)
         step = entry["step"] if kind.shows_step else None
@@ -99,7 +108,8 @@ class Plan:
         names = (*(("step",) if kind.shows_step else ()), *wanted.names)
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
-        return lay_out(name, index, parameter, gradient, step, {slot: entry[slot] for slot in wanted.names}, every)
+        slots = {slot: entry[slot] for slot in wanted.names}
+        return lay_out(name, index, parameter, gradient, step, slots, every, rows)
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""

@@ -1,0 +1,41 @@
+"""Sparse gradients, as those of an embedding: the rows that a torch.sparse_coo tensor has, as a step reads them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from martlet._call import Rows
+from martlet._errors import UnsupportedError
+from martlet._layout import Layout
+from martlet.torch.tensors import DTYPES, check_shape, check_tensor
+
+
+def rows_of(gradient: Tensor, parameter: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """The values of a sparse gradient, a row for each of the row numbers that come with them. Neither is a copy, where
+    the numbers follow one another in memory; that the gradient is coalesced is not needed."""
+    called = f"the gradient of {name}"
+    check_shape(gradient, called, parameter, "set it to None, and let backward() make it anew")
+    if gradient.is_complex():
+        raise UnsupportedError(f"{called} is sparse and complex; give a dense one: Embedding(sparse=False)")
+    if gradient.sparse_dim() != 1:
+        raise UnsupportedError(
+            f"{called} is sparse along {gradient.sparse_dim()} dimensions; wanted rows, the first dimension alone: "
+            "gradient.to_dense().to_sparse(1)"
+        )
+    values, numbers = gradient._values().detach(), gradient._indices()[0].contiguous()
+    check_tensor(values, called)
+    if values.is_neg() or values._is_zerotensor():
+        values = values.resolve_neg().clone()
+    return values, numbers
+
+
+def lay_out(values: Tensor, numbers: Tensor) -> tuple[Layout, Rows]:
+    """How a sparse gradient lies."""
+    dtype = DTYPES[values.dtype]
+    layout = Layout(dtype) if values.is_contiguous() else Layout(dtype, tuple(values.shape), tuple(values.stride()))
+    return layout, Rows(numbers.data_ptr(), len(numbers), values.numel())
+
+
+def is_sparse(gradient: Tensor | None) -> bool:
+    return isinstance(gradient, Tensor) and gradient.layout == torch.sparse_coo
