@@ -74,8 +74,16 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield "rows, and a gradient without data", f"{named} {one}.grad.data = NULL;", "NULL"
     yield "no rows, and a gradient without data", f"{named} {one}.row_count = 0; {one}.grad.data = NULL;", "OK"
     yield "rows of a matrix", f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 0;", "OK"
-    yield "more rows than a matrix has", f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 2;", "ARGUMENT"
-    yield "rows lie in the value", f"{named} {one}.rows = memset({one}.value.data, 0, 4 * COUNT); {one}.row_count = {one}.grad.count = 8;", "OVERLAP"
+    yield (
+        "more rows than a matrix has",
+        f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 2;",
+        "ARGUMENT",
+    )
+    yield (
+        "rows lie in the value",
+        f"{named} {one}.rows = memset({one}.value.data, 0, 4 * COUNT); {one}.row_count = {one}.grad.count = 8;",
+        "OVERLAP",
+    )
     yield "the counter lies in the rows", f"{named} {one}.step = &w->rows[9];", "OVERLAP"
     yield from step_shown_values(one)
     for number in (0, 3, 4):

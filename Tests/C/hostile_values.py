@@ -7,7 +7,14 @@ names without MARTLET_ERROR_, joined by |; ERROR is any failure, ANY also lets i
 
 from collections.abc import Iterator
 
-from hostile_parameter_values import added_values, array_values, gradients, parameter_values, rows_values, sparse_gradients
+from hostile_parameter_values import (
+    added_values,
+    array_values,
+    gradients,
+    parameter_values,
+    rows_values,
+    sparse_gradients,
+)
 from hostile_words import HUGE, INT32, INT64, ODD_DOUBLES, Value, assign
 
 # Fields of a config that Adam does not read.
@@ -275,7 +282,11 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         for number in (0, 1):
             yield from assign(f"a->rows[1].reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
         moment = "martlet_array v = {0}; martlet_optimizer_state_get(w->optimizer, &v, 0, 0);"
-        yield "rows are a moment", f"{moment} memset(v.data, 0, 4 * COUNT); a->rows[1].rows = v.data; a->rows[1].count = 8; a->grads[1].count = 8;", "OVERLAP"
+        yield (
+            "rows are a moment",
+            f"{moment} a->rows[1].rows = memset(v.data, 0, 4 * COUNT); a->rows[1].count = a->grads[1].count = 8;",
+            "OVERLAP",
+        )
     elif kind == "martlet_array *":
         yield "NULL", f"a->{name} = NULL;", "NULL"
         yield from array_values(f"(*a->{name})", "set")

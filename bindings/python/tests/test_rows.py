@@ -1,4 +1,5 @@
-"""Gradients of some rows, martlet.Rows: what they step, beside float64 numpy and torch.optim.SparseAdam, and what is refused."""
+"""Gradients of some rows, martlet.Rows: what they step, beside float64 numpy and torch.optim.SparseAdam; what is
+refused."""
 
 from __future__ import annotations
 
@@ -169,7 +170,11 @@ WRONG = {
     "floats": (Rows([1.0, 2.0], ROW), martlet.DTypeError, "dtype float64; wanted integers"),
     "booleans": (Rows(np.ones(2, bool), ROW), martlet.DTypeError, "dtype bool; wanted integers"),
     "a matrix of indices": (Rows([[1, 2]], ROW), martlet.DTypeError, r"shape \(1, 2\)"),
-    "too few values": (Rows([1, 2, 3], ROW), martlet.ShapeError, r"\(2, 3, 5\), and there are 3 indices .* wanted \(3, 3, 5\)"),
+    "too few values": (
+        Rows([1, 2, 3], ROW),
+        martlet.ShapeError,
+        r"\(2, 3, 5\), and there are 3 indices .* wanted \(3, 3, 5\)",
+    ),
     "rows of another shape": (Rows([1, 2], np.ones((2, 15))), martlet.ShapeError, r"wanted \(2, 3, 5\)"),
     "no array": (Rows([1], [[1.0]]), martlet.DTypeError, "the values of the gradient of .* is a builtins.list"),
     "integers": (Rows([1, 2], ROW.astype(int)), martlet.DTypeError, "dtype int64"),

@@ -16,8 +16,7 @@ from numpy.ma import MaskedArray
 
 from martlet import _ffi
 from martlet._algorithms import Slots
-from martlet._call import Item, state_layouts
-from martlet._call import Rows as CallRows
+from martlet._call import Item, RowNumbers, state_layouts
 from martlet._errors import AlignmentError, DTypeError, OverlapError, ReadOnlyError, ShapeError
 from martlet._layout import Layout, layouts
 from martlet._memory import buffer_address
@@ -160,10 +159,10 @@ def gradient_view(gradient: Any, name: str, shape: tuple[int, ...]) -> View:
 
 
 class RowsView(NamedTuple):
-    """A gradient of rows that has been checked; numbers: the int64 array that call's address is of."""
+    """A gradient of rows that has been checked; numbers: the int64 array whose address call has."""
 
     layout: Layout
-    call: CallRows
+    call: RowNumbers
     numbers: np.ndarray[Any, Any]
 
 
@@ -187,7 +186,7 @@ def rows_view(given: Rows, name: str, shape: tuple[int, ...]) -> RowsView:
     numbers = np.ascontiguousarray(numbers, dtype=np.int64)
     values: np.ndarray[Any, Any] = given.values
     layout = Layout(seen.dtype) if values.flags.c_contiguous else Layout(seen.dtype, seen.shape, seen.strides)
-    return RowsView(layout, CallRows(address(numbers), len(numbers), values.size), numbers)
+    return RowsView(layout, RowNumbers(address(numbers), len(numbers), values.size), numbers)
 
 
 def of_one_number(gradient: Any, value: Any) -> Any:
@@ -229,9 +228,7 @@ def item(
     alike = slots.alike(value.shape)
     arrays = [value, gradient or value, *(states[slot] for slot in alike)]
     keeps_dimensions = keeps_dimensions or slots.keep_dimensions
-    lying = layouts(
-        value.shape, [(array.dtype, array.strides) for array in arrays], keeps_dimensions=keeps_dimensions
-    )
+    lying = layouts(value.shape, [(array.dtype, array.strides) for array in arrays], keeps_dimensions=keeps_dimensions)
     types = {slot: seen.dtype for slot, seen in states.items()}
     state = state_layouts(slots, value.shape, dict(zip(alike, lying[2:], strict=True)), types)
     return Item(name, prod(value.shape), group, lying[0], lying[1], state, slots.names)

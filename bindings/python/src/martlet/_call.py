@@ -44,11 +44,11 @@ _STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
 _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
 
 
-class Rows(NamedTuple):
+class RowNumbers(NamedTuple):
     """The rows that a sparse gradient is of: where their numbers are (int64), how many, and the elements of all."""
 
     address: int
-    count: int
+    length: int
     size: int
 
 
@@ -69,7 +69,7 @@ class Item(NamedTuple):
     state: Sequence[tuple[int, Layout] | None]
     slots: Sequence[str]
     step_shown: int = 0
-    rows: Rows | None = None
+    rows: RowNumbers | None = None
 
 
 class StepCall:
@@ -124,11 +124,11 @@ class StepCall:
                 view[base + _STEP_SHOWN_DTYPE] = item.step_shown
                 self._state_words.append(base + _STEP_SHOWN)
             used = self._write_array(base + _VALUE, item.size, item.value, used)
-            used = self._write_array(base + _GRAD, item.rows.size if item.rows else item.size, item.grad, used)
+            used = self._write_array(base + _GRAD, item.size if item.rows is None else item.rows.size, item.grad, used)
             if item.rows is not None:
                 # Of no rows an address stands there all the same, or the gradient would be a dense one.
-                view[base + _ROWS] = item.rows.address if item.rows.count else self._words.address
-                view[base + _ROW_COUNT] = item.rows.count
+                view[base + _ROWS] = item.rows.address if item.rows.length else self._words.address
+                view[base + _ROW_COUNT] = item.rows.length
             for slot in item.state:
                 if slot is None:
                     self._write_array(state, 0, Layout(_ffi.FP32), used)

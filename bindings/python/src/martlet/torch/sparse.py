@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from martlet._call import Rows
+from martlet._call import RowNumbers
 from martlet._errors import UnsupportedError
 from martlet._layout import Layout
 from martlet.torch.tensors import DTYPES, check_shape, check_tensor
@@ -30,11 +30,11 @@ def rows_of(gradient: Tensor, parameter: Tensor, name: str) -> tuple[Tensor, Ten
     return values, numbers
 
 
-def lay_out(values: Tensor, numbers: Tensor) -> tuple[Layout, Rows]:
+def lay_out(values: Tensor, numbers: Tensor) -> tuple[Layout, RowNumbers]:
     """How a sparse gradient lies."""
     dtype = DTYPES[values.dtype]
     layout = Layout(dtype) if values.is_contiguous() else Layout(dtype, tuple(values.shape), tuple(values.stride()))
-    return layout, Rows(numbers.data_ptr(), len(numbers), values.numel())
+    return layout, RowNumbers(numbers.data_ptr(), len(numbers), values.numel())
 
 
 def is_sparse(gradient: Tensor | None) -> bool:

@@ -31,3 +31,11 @@ class SparseAdam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.Spa
         **options: Any,
     ) -> None:
         super().__init__(params, {**locals(), "options": {"semantics": "keras", **options}})
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, where "step" is an int; the rest as in martlet.torch.Optimizer."""
+        packed = super().state_dict()
+        for entry in packed["state"].values():
+            if isinstance(entry, dict) and "step" in entry:
+                entry["step"] = int(entry.pop("step_exact", entry["step"]))
+        return packed

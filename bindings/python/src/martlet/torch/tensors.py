@@ -13,7 +13,7 @@ from torch import Tensor
 
 from martlet import _ffi
 from martlet._algorithms import Slots
-from martlet._call import Item, Rows, state_layouts
+from martlet._call import Item, RowNumbers, state_layouts
 from martlet._errors import DTypeError, OverlapError, ShapeError, UnsupportedError
 from martlet._layout import Layout, layouts
 
@@ -122,14 +122,14 @@ def lay_out(
     step: Tensor | None,
     states: Mapping[str, Tensor],
     slots: Slots,
-    rows: tuple[Layout, Rows] | None = None,
+    rows: tuple[Layout, RowNumbers] | None = None,
 ) -> Item:
     """Pairs a parameter with its arrays. states: its slots. rows: how its gradient lies, where that is of some rows."""
     shape = tuple(parameter.shape)
     keeps_dimensions = slots.keep_dimensions or rows is not None
     alike = slots.alike(shape)
-    is_dense = gradient is not None and rows is None
-    tensors = [parameter, gradient if is_dense else parameter, *(states[slot] for slot in alike)]
+    beside = parameter if gradient is None or rows is not None else gradient
+    tensors = [parameter, beside, *(states[slot] for slot in alike)]
     if parameter.is_complex():
         arrays = [(PAIRS[tensor.dtype], (*(2 * stride for stride in tensor.stride()), 1)) for tensor in tensors]
         shape = (*shape, 2)
