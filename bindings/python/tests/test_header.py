@@ -31,6 +31,7 @@ STRUCTS = {
     "martlet_config": _ffi_optimizers.Config,
     "martlet_report": _ffi_optimizers.Report,
     "martlet_slot": _ffi_optimizers.Slot,
+    "martlet_rows": _ffi_optimizers.Rows,
     "martlet_optimizer": _ffi_optimizers.Optimizer,
     "martlet_schedule": _ffi_schedules.Schedule,
     "martlet_plateau": _ffi_schedules.Plateau,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,19 @@ def test_sparse_adam_is_torchs(options: dict[str, Any]) -> None:
     mine, other = optimizer.state_dict()["state"][0], peer.state_dict()["state"][0]
     assert mine.keys() == other.keys() and int(mine["step"]) == other["step"]
     torch.testing.assert_close(mine["exp_avg_sq"], other["exp_avg_sq"], rtol=1e-14, atol=0)
+
+
+def test_signature_and_groups_are_torchs() -> None:
+    ours, theirs = (inspect.signature(kind).parameters for kind in (martlet.torch.SparseAdam, torch.optim.SparseAdam))
+    assert [(key, ours[key].default, ours[key].kind) for key in list(ours)[: len(theirs)]] == [
+        (key, one.default, one.kind) for key, one in theirs.items()
+    ]
+    parameter = nn.Parameter(torch.ones(2, 2))
+    groups = [
+        kind([parameter], lr=0.5).state_dict()["param_groups"]
+        for kind in (martlet.torch.SparseAdam, torch.optim.SparseAdam)
+    ]
+    assert groups[0] == groups[1] and list(groups[0][0]) == list(groups[1][0])
 
 
 def test_state_dicts_of_sparse_adam_go_both_ways() -> None:
@@ -116,6 +130,48 @@ def test_coalesced_gradients_and_others_agree() -> None:
     plain, _ = trained(martlet.torch.Adam)
     merged, _ = trained(martlet.torch.Adam, coalesced=True)
     torch.testing.assert_close(plain, merged, rtol=1e-13, atol=1e-13)
+
+
+def one_row(make: Any, row: int, **options: Any) -> list[float]:
+    """The first column of three rows of ones after a step with ones for one row."""
+    parameter = nn.Parameter(torch.ones(3, 2))
+    optimizer = make([parameter], lr=0.5, **options)
+    parameter.grad = torch.sparse_coo_tensor([[row]], torch.ones(1, 2), (3, 2))
+    optimizer.step()
+    column: list[float] = parameter.detach()[:, 0].tolist()
+    return column
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Adam", {}),
+        ("AdamW", {}),
+        ("RMSprop", {}),
+        ("Adadelta", {}),
+        ("SGD", {"weight_decay": 0.1}),
+        ("Adagrad", {"weight_decay": 0.1}),
+    ],
+)
+def test_what_torch_refuses_of_sparse_gradients(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(RuntimeError):
+        one_row(getattr(torch.optim, name), 1, **options)
+    first, moved, last = one_row(getattr(martlet.torch, name), 1, **options)
+    assert first == last == 1 != moved
+    if name == "SGD":
+        assert moved == pytest.approx(1 - 0.5 * 1.1)
+
+
+def test_momentum_moves_named_rows_alone() -> None:
+    columns = []
+    for library in (torch.optim, martlet.torch):
+        parameter = nn.Parameter(torch.zeros(3, 2))
+        optimizer: Any = library.SGD([parameter], lr=1.0, momentum=0.5)  # type: ignore[attr-defined]
+        for row in (0, 1, 1):
+            parameter.grad = torch.sparse_coo_tensor([[row]], torch.ones(1, 2), (3, 2))
+            optimizer.step()
+        columns.append(parameter.detach()[:, 0].tolist())
+    assert columns == [[-1.75, -2.5, 0], [-1, -2.5, 0]]
 
 
 def test_values_that_repeat_their_elements() -> None:

@@ -161,6 +161,7 @@ def gradient_view(gradient: Any, name: str, shape: tuple[int, ...]) -> View:
 class RowsView(NamedTuple):
     """A gradient of rows that has been checked; numbers: the int64 array whose address call has."""
 
+    pointer: int
     layout: Layout
     call: RowNumbers
     numbers: np.ndarray[Any, Any]
@@ -185,8 +186,12 @@ def rows_view(given: Rows, name: str, shape: tuple[int, ...]) -> RowsView:
     # An unsigned number past the range of int64 becomes a negative one, which is no row either.
     numbers = np.ascontiguousarray(numbers, dtype=np.int64)
     values: np.ndarray[Any, Any] = given.values
-    layout = Layout(seen.dtype) if values.flags.c_contiguous else Layout(seen.dtype, seen.shape, seen.strides)
-    return RowsView(layout, RowNumbers(address(numbers), len(numbers), values.size), numbers)
+    return RowsView(
+        seen.pointer,
+        Layout(seen.dtype, seen.shape, seen.strides),
+        RowNumbers(address(numbers), len(numbers), values.size),
+        numbers,
+    )
 
 
 def of_one_number(gradient: Any, value: Any) -> Any:

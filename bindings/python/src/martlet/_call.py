@@ -45,7 +45,8 @@ _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
 
 
 class RowNumbers(NamedTuple):
-    """The rows that a sparse gradient is of: where their numbers are (int64), how many, and the elements of all."""
+    """The rows that a sparse gradient is of: where their numbers are (int64), how many, and the elements of all. The
+    gradient is laid out by its sizes, so that there is room for those of another."""
 
     address: int
     length: int
@@ -83,6 +84,7 @@ class StepCall:
 
     __slots__ = (
         "_configs",
+        "_grad_numbers",
         "_grad_view",
         "_names",
         "_numbers",
@@ -106,6 +108,7 @@ class StepCall:
         self._value_view = fields[_VALUE + _DATA :: _PARAMETER_WORDS]
         self._grad_view = fields[_GRAD + _DATA :: _PARAMETER_WORDS]
         self._state_words: list[int] = []
+        self._grad_numbers: list[int] = []  # where each gradient's sizes and strides begin
         self._lay_out(items)
         self._place = self._words.address, len(items), configs.address, config_count
         self._run = _ffi_bound.bound_step(*self._place)
@@ -124,11 +127,10 @@ class StepCall:
                 view[base + _STEP_SHOWN_DTYPE] = item.step_shown
                 self._state_words.append(base + _STEP_SHOWN)
             used = self._write_array(base + _VALUE, item.size, item.value, used)
-            used = self._write_array(base + _GRAD, item.size if item.rows is None else item.rows.size, item.grad, used)
+            self._grad_numbers.append(used)
+            used = self._write_array(base + _GRAD, item.size, item.grad, used)
             if item.rows is not None:
-                # Of no rows an address stands there all the same, or the gradient would be a dense one.
-                view[base + _ROWS] = item.rows.address if item.rows.length else self._words.address
-                view[base + _ROW_COUNT] = item.rows.length
+                self.point_rows(index, 0, item.grad, item.rows)
             for slot in item.state:
                 if slot is None:
                     self._write_array(state, 0, Layout(_ffi.FP32), used)
@@ -164,6 +166,15 @@ class StepCall:
     def point_grads(self, grads: Sequence[int]) -> None:
         """Sets the gradients' addresses."""
         self._grad_view[:] = array("Q", grads)
+
+    def point_rows(self, index: int, address: int, grad: Layout, rows: RowNumbers) -> None:
+        """Sets an item's gradient of rows, of the rank that it was laid out with."""
+        view, base = self._words.view, index * _PARAMETER_WORDS
+        self._write_array(base + _GRAD, rows.size, grad, self._grad_numbers[index])
+        view[base + _GRAD + _DATA] = address
+        # Of no rows an address stands there all the same, or the gradient would be a dense one.
+        view[base + _ROWS] = rows.address if rows.length else self._words.address
+        view[base + _ROW_COUNT] = rows.length
 
     def set_hyperparameters(self, rows: Sequence[Hyperparameters]) -> None:
         """Puts other numbers into the configs, of which there are as many, with the same slots."""

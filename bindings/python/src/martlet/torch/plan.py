@@ -67,8 +67,7 @@ class Plan:
         self._moment_names: list[tuple[str, ...]] = []
         self._moments: list[list[Tensor]] = []
         self._grads: list[Tensor | None] = []
-        # Of sparse gradients, which are others at each step: a plan with such is not repeated.
-        self._row_numbers: list[Tensor] = []
+        self._sparse = sparse.SparseGradients()
         items = []
         for index, group in enumerate(groups):
             if kind.of(group).is_differentiable(group):
@@ -95,9 +94,8 @@ class Plan:
         states.check_complete(entry, parameter, group, name, kind)
         gradient, rows = parameter.grad, None
         if gradient is not None and sparse.is_sparse(gradient):
-            gradient, numbers = sparse.rows_of(gradient, parameter, name)
-            self._row_numbers.append(numbers)
-            rows = sparse.lay_out(gradient, numbers)
+            rows = sparse.lay_out(*sparse.rows_of(gradient, parameter, name))
+            self._sparse.add(len(self._active), parameter, name)
         else:
             gradient = readable(gradient, parameter, name)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
@@ -153,9 +151,9 @@ class Plan:
 
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
+        seen = self._sparse.stand_in(self._grads) or self._grads
         grads = [
-            parameter if gradient is None else gradient
-            for parameter, gradient in zip(self._active, self._grads, strict=True)
+            parameter if gradient is None else gradient for parameter, gradient in zip(self._active, seen, strict=True)
         ]
         moments = list(chain.from_iterable(self._moments))
         self._holders = [parameter for parameter, names in zip(self._active, self._moment_names, strict=True) if names]
@@ -163,15 +161,16 @@ class Plan:
         owned = self._active if self._is_private else [*self._active, *moments]
         self._watch = watch([*owned, *grads])
         self._owned_count = len(owned)
-        self._addresses = list(map(address_of, [*owned, *self._grads]))
+        self._addresses = list(map(address_of, [*owned, *seen]))
         states_at: list[int] = []
         for counter, own_moments in zip(self._counts.values(), self._moments, strict=True):
             states_at += [counter.buffer_info()[0], *map(_address_of, own_moments)]
         self._call.point(
             list(map(_address_of, self._active)),
             states_at,
-            [0 if gradient is None else gradient.data_ptr() for gradient in self._grads],
+            [0 if gradient is None else gradient.data_ptr() for gradient in seen],
         )
+        self._sparse.point(self._call)
 
     def move(self, mode: int) -> None:
         """Moves the parameters to a mode's point, where they have two and were stepped."""
@@ -221,7 +220,13 @@ class Plan:
         active = self._active
         try:
             moments = () if is_private else self._moments_in(state)
-            tensors = [*active, *moments, *map(_grad_of, active)]
+            grads = list(map(_grad_of, active))
+            if self._sparse:
+                dense = self._sparse.stand_in(grads)
+                if dense is None:
+                    return False
+                grads = dense
+            tensors = [*active, *moments, *grads]
             addresses = self._watch.addresses(tensors)
         except (TypeError, AttributeError):
             return self._repeat_some(state)
@@ -231,6 +236,8 @@ class Plan:
             return False
         if addresses is not self._addresses and not self._point(addresses, tensors):
             return False
+        if self._sparse:
+            self._sparse.point(self._call)
         self._run()
         _increment_version(active)
         return True

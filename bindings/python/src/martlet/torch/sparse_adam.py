@@ -11,7 +11,7 @@ from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class SparseAdam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.SparseAdam):
+class SparseAdam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.SparseAdam, semantics="keras"):
     """Adam for sparse gradients, with the arguments and defaults of torch.optim.SparseAdam, whose eps is added to the
     root of the uncorrected second moment, as Keras's is; parameters and gradients on the CPU.
 
@@ -30,7 +30,7 @@ class SparseAdam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.Spa
         maximize: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(params, {**locals(), "options": {"semantics": "keras", **options}})
+        super().__init__(params, locals())
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, where "step" is an int; the rest as in martlet.torch.Optimizer."""
