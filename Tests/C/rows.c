@@ -188,7 +188,7 @@ static uint64_t compare(martlet_config config, struct kind k, bool shaped, int64
     for (int t = 0; t < STEPS; t++) {
         const int64_t count = name_rows(rows, t == 2 ? 0 : named, (uint64_t)t + 10);
         const int64_t grad_pitch = shaped && t % 2 ? k.width + 3 : k.width;
-        for (int64_t i = 0; i < count * grad_pitch; i++) set(stepped.grad, i, k.grad, check_number((uint64_t)t + 50, (uint64_t)i));
+        for (int64_t i = 0; i < count * grad_pitch; i++) set(stepped.grad, i, k.grad, check_number((uint64_t)t + 50, (uint64_t)i) / 3);
         if (t == 0) begin_others(&wanted, &config, &k);
         martlet_array slots[SLOTS];
         martlet_parameter one = parameter(&stepped, slots, &k, ROWS, shaped);
