@@ -36,6 +36,8 @@ extension UnsafePointer<TouchedRows> {
     private let rows: UnsafePointer<TouchedRows>
     private let isa: InstructionSet
     private let sweep: Sweep
+    /// `Run.gradient`, which another module would be called for in every loop.
+    private let gradientPlace: Int
     private var block: Run
     /// For what a sum is made of.
     private let fetched: UnsafeMutableRawPointer
@@ -51,6 +53,7 @@ extension UnsafePointer<TouchedRows> {
         unsafe self.rows = unsafe rows
         unsafe self.isa = isa
         unsafe sweep = unsafe isa.sweep(item.pointee.rule)
+        unsafe gradientPlace = unsafe Run.gradient
         unsafe block = unsafe item.pointee.run
         unsafe block.count = 0
         for array in unsafe 0..<block.arrayCount {
@@ -62,7 +65,7 @@ extension UnsafePointer<TouchedRows> {
     /// The type computed in.
     private var native: ElementType { unsafe block.isDouble ? .fp64 : .fp32 }
 
-    private var sumsAreAlike: Bool { unsafe item.pointee.run.arrays[Run.gradient].type == native }
+    private var sumsAreAlike: Bool { unsafe item.pointee.run.arrays[gradientPlace].type == native }
 
     /// Takes elements in; they are run over at once, or with others.
     mutating func take(_ segment: TouchedRows.Segment) {
@@ -71,7 +74,7 @@ extension UnsafePointer<TouchedRows> {
             unsafe runInPlace(segment)
             return
         }
-        if isSimple { unsafe rows.pointee.fetchAhead(segment.index + rows.pointee.rowsAhead, item.pointee.run) }
+        if isSimple { unsafe rows.pointee.fetchAhead(segment.index + rows.pointee.rowsAhead, item) }
         // Sums are of the type computed in, and a block has one for its gradient.
         let isAlone = unsafe segment.isSummed && !sumsAreAlike
         if isAlone { unsafe flush() }
@@ -90,7 +93,7 @@ extension UnsafePointer<TouchedRows> {
     private func runInPlace(_ segment: TouchedRows.Segment) {
         var run = unsafe item.pointee.run
         for array in unsafe 0..<run.arrayCount {
-            let first = unsafe array == Run.gradient ? segment.gradient : segment.value
+            let first = unsafe array == gradientPlace ? segment.gradient : segment.value
             unsafe run.arrays[array] = unsafe run.arrays[array].advanced(by: first)
         }
         unsafe run.count = segment.length
@@ -98,16 +101,17 @@ extension UnsafePointer<TouchedRows> {
     }
 
     private mutating func add(_ part: TouchedRows.Segment) {
-        for array in unsafe 0..<block.arrayCount where unsafe array != Run.gradient {
+        for array in unsafe 0..<block.arrayCount where unsafe array != gradientPlace {
             unsafe copy(.gather, array, first: part.value, length: part.length, at: block.count)
         }
-        let gradient = unsafe item.pointee.run.arrays[Run.gradient]
-        unsafe block.arrays[Run.gradient].type = unsafe part.isSummed ? native : gradient.type
-        let place = unsafe block.arrays[Run.gradient].advanced(by: block.count)
+        let gradient = unsafe item.pointee.run.arrays[gradientPlace]
+        let type = unsafe part.isSummed ? native : gradient.type
+        unsafe block.arrays[gradientPlace].type = type
+        let place = unsafe block.arrays[gradientPlace].base + block.count * type.size
         if part.isSummed {
-            unsafe rows.pointee.sum(part, item, isa, into: place, fetched: fetched)
+            unsafe rows.pointee.sum(part, item, isa, into: Operand(base: place, type: type), fetched: fetched)
         } else {
-            unsafe rows.pointee.fetch(gradient, first: part.gradient, count: part.length, to: place.base)
+            unsafe rows.pointee.fetch(gradient, first: part.gradient, count: part.length, to: place)
         }
         unsafe parts[partCount] = (part.value, part.length)
         unsafe partCount += 1
@@ -121,7 +125,7 @@ extension UnsafePointer<TouchedRows> {
         var place = 0
         for index in unsafe 0..<partCount {
             let part = unsafe parts[index]
-            for array in unsafe 0..<block.arrayCount where unsafe array != Run.gradient {
+            for array in unsafe 0..<block.arrayCount where unsafe array != gradientPlace {
                 unsafe copy(.scatter, array, first: part.first, length: part.length, at: place)
             }
             place += part.length

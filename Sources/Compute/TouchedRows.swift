@@ -119,14 +119,13 @@ import MartletPlatform
     }
 
     /// Asks for the memory of a row that is soon to come, counted among those here: where it lies no processor can guess.
-    func fetchAhead(_ index: Int, _ run: borrowing Run) {
+    func fetchAhead(_ index: Int, _ item: UnsafePointer<WorkItem>) {
         if unsafe index >= count { return }
-        let key = unsafe keys[starts[index]]
-        for array in unsafe 0..<run.arrayCount {
-            let operand = unsafe run.arrays[array]
-            let row = unsafe array == Run.gradient ? key.place : key.row
-            let bytes = unsafe width * operand.type.size
-            let address = unsafe UnsafeRawPointer(operand.base + row * bytes)
+        let (key, gradient) = unsafe (keys[starts[index]], Run.gradient)
+        for array in unsafe 0..<item.pointee.run.arrayCount {
+            let row = unsafe array == gradient ? key.place : key.row
+            let bytes = unsafe width * item.pointee.run.arrays[array].type.size
+            let address = unsafe UnsafeRawPointer(item.pointee.run.arrays[array].base + row * bytes)
             for line in unsafe stride(from: 0, to: min(bytes, TouchedRows.mostAhead), by: 64) {
                 unsafe machine_prefetch(address + line)
             }

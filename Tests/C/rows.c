@@ -26,7 +26,7 @@ struct table {
 
 static int64_t sizes[3], strides[3], row_sizes[2], row_strides[2];
 
-static void set(unsigned char *array, int64_t index, int32_t dtype, double number) {
+static void set(void *array, int64_t index, int32_t dtype, double number) {
     if (dtype == MARTLET_FP64) ((double *)array)[index] = number;
     else if (dtype == MARTLET_FP32) ((float *)array)[index] = (float)number;
     else if (dtype == MARTLET_FP16) ((half *)array)[index] = (half)number;
@@ -38,7 +38,7 @@ static void set(unsigned char *array, int64_t index, int32_t dtype, double numbe
     }
 }
 
-static double get(const unsigned char *array, int64_t index, int32_t dtype) {
+static double get(const void *array, int64_t index, int32_t dtype) {
     if (dtype == MARTLET_FP64) return ((const double *)array)[index];
     if (dtype == MARTLET_FP32) return ((const float *)array)[index];
     if (dtype == MARTLET_FP16) return (double)((const half *)array)[index];
