@@ -54,6 +54,8 @@ import MartletPlatform
         unsafe entries = memory.assumingMemoryBound(to: Entry.self)
     }
 
+    package var isEmpty: Bool { unsafe elements == 0 }
+
     /// Adds an item; one without elements is passed over.
     package mutating func add(_ item: WorkItem) {
         if unsafe item.run.count == 0 { return }

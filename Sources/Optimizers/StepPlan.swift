@@ -137,7 +137,6 @@ public struct StepReport: Sendable {
         {
             throw MartletError(.shape, "\(describe(.value)) \(problem)")
         }
-        let rows = try unsafe checkedRows(parameter, shape, group, describe)
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         let ofStages = unsafe group.pointee.slots.ofStages
         for slot in 0..<elementSlots {
@@ -155,19 +154,17 @@ public struct StepReport: Sendable {
                     .state(slot), index, describe),
                 parameter.name)
         }
-        let isMissing = unsafe rows == nil && parameter.gradient.base == nil && parameter.value.count > 0
+        let isSparse = unsafe parameter.rows != nil
+        if unsafe isSparse && mode == nil {
+            try unsafe addSparse(parameter, index, shape, group, check, describe)
+            return
+        }
+        let isMissing = unsafe isSparse || parameter.gradient.base == nil && parameter.value.count > 0
         if unsafe isMissing && mode == nil {
             unsafe skipped += 1
             return
         }
-        var isDouble = false
-        if let rows = unsafe rows {
-            let (gradient, isOfDoubles) = try unsafe rows.extent(
-                of: parameter.gradient, value: parameter.value, index, describe)
-            isDouble = isOfDoubles
-            unsafe extents.add(gradient, parameter.name)
-            unsafe extents.add(rows.extent(parameter: index), parameter.name)
-        } else if !isMissing {
+        if !isMissing {
             try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
         }
         let counter = try unsafe StepCounter(parameter, describe)
@@ -179,36 +176,30 @@ public struct StepReport: Sendable {
             }
             return
         }
-        if let rows = unsafe rows {
-            try unsafe addRows(rows, parameter, shape, group, counter.next, check, isDouble: isDouble, describe)
-        } else {
-            try unsafe addWork(parameter, shape, group, counter.next, check)
-        }
+        try unsafe addWork(parameter, shape, group, counter.next, check)
     }
 
-    /// The rows that a gradient is of; nil: all.
-    private func checkedRows(
-        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
-        _ describe: (Role) -> String
-    ) throws(MartletError) -> SparseRows? {
-        guard let rows = unsafe parameter.rows else { return nil }
+    /// The same of a parameter whose gradient is of some rows, from the gradient on.
+    @inline(never)
+    private mutating func addSparse(
+        _ parameter: ParameterView, _ index: Int, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ check: ParameterCheck, _ describe: (Role) -> String
+    ) throws(MartletError) {
         if let problem = unsafe group.pointee.problemOfRows(shape) {
             throw MartletError(
                 .unsupported,
                 "\(describe(.gradient)) is of rows, and \(problem); expected one of all elements, or a group that steps "
-                    + "each element by itself"
-            )
+                    + "each element by itself")
         }
-        return try unsafe SparseRows(rows, of: parameter.value, describe)
-    }
-
-    /// Adds the work of a parameter that is stepped by rows.
-    private mutating func addRows(
-        _ rows: SparseRows, _ parameter: ParameterView, _ shape: ParameterShape,
-        _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber, _ check: ParameterCheck, isDouble: Bool,
-        _ describe: (Role) -> String
-    ) throws(MartletError) {
-        try unsafe formCoefficients(parameter, group, step)
+        guard let given = unsafe parameter.rows else { return }
+        let rows = try unsafe SparseRows(given, of: parameter.value, describe)
+        let (gradient, isDouble) = try unsafe rows.extent(
+            of: parameter.gradient, value: parameter.value, index, describe)
+        unsafe extents.add(gradient, parameter.name)
+        unsafe extents.add(rows.extent(parameter: index), parameter.name)
+        let counter = try unsafe StepCounter(parameter, describe)
+        unsafe addCounter(counter, index, parameter.name)
+        try unsafe formCoefficients(parameter, group, counter.next)
         guard unsafe parameter.value.count > 0, let rule = unsafe group.pointee.rule(for: shape) else { return }
         // The gradient lies otherwise.
         var alike = unsafe parameter
@@ -218,9 +209,9 @@ public struct StepReport: Sendable {
         unsafe run.isDouble = unsafe run.isDouble || isDouble
         let item = unsafe WorkItem(
             run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout)
-        let isFirst = step.whole + Int64(step.fraction.rounded(.up)) <= 1
+        let isFirst = unsafe counter.next.whole + Int64(counter.next.fraction.rounded(.up)) <= 1
         try unsafe rowSteps.add(
-            rows, parameter, count - 1, group, isFirst: isFirst, item, numbers: &layoutNumbers, describe, to: &work)
+            rows, parameter, index, group, isFirst: isFirst, item, numbers: &layoutNumbers, describe, to: &work)
     }
 
     private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
@@ -391,8 +382,9 @@ public struct StepReport: Sendable {
         let most = if let threads { threads } else { try Settings.threads }
         try unsafe placePasses(threads: most)
         let passed = try unsafe runPasses(chosen, most, reduction)
-        let begun = unsafe rowSteps.beginnings.run(
-            isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
+        let begun =
+            unsafe rowSteps.beginnings.isEmpty
+            ? 0 : rowSteps.beginnings.run(isa: isa, threads: most, leastPiece: Settings.chunk)
         let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
         let turned = unsafe matrixPasses.run(isa: ofMatrices, threads: most)
         let working = max(begun, swept, passed, turned ?? 0)

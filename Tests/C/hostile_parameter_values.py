@@ -47,8 +47,8 @@ def array_values(array: str, role: str) -> Iterator[Value]:
             yield f"elements of {array} are {what}", f"((float *){array}.data)[3] = {what};", "OK"
 
 
-def parameter_values(one: str) -> Iterator[Value]:
-    """Every field of a parameter of martlet_step."""
+def parameter_values(one: str, moves: bool) -> Iterator[Value]:
+    """Every field of a parameter of martlet_step, or of martlet_mode_set, which moves it and needs no gradient."""
     yield from array_values(f"{one}.value", "value")
     yield from array_values(f"{one}.grad", "grad")
     yield from array_values(f"{one}.state[1]", "state")
@@ -68,23 +68,11 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield from assign(f"{one}.flags", (1, -1, 2, *INT32), "UNSUPPORTED|STRUCT")
     yield from assign(f"{one}.key", (1, "UINT64_MAX"), "UNSUPPORTED")
     yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
-    named = f"{one}.rows = number_rows(w, -1); {one}.row_count = COUNT;"
-    for what, code, expected in rows_values(f"{one}.rows", f"{one}.row_count", "w->rows", f"{one}.grad"):
-        yield what, f"{named} {code}", expected
-    yield "rows, and a gradient without data", f"{named} {one}.grad.data = NULL;", "NULL"
-    yield "no rows, and a gradient without data", f"{named} {one}.row_count = 0; {one}.grad.data = NULL;", "OK"
-    yield "rows of a matrix", f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 0;", "OK"
-    yield (
-        "more rows than a matrix has",
-        f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 2;",
-        "ARGUMENT",
-    )
-    yield (
-        "rows lie in the value",
-        f"{named} {one}.rows = memset({one}.value.data, 0, 4 * COUNT); {one}.row_count = {one}.grad.count = 8;",
-        "OVERLAP",
-    )
-    yield "the counter lies in the rows", f"{named} {one}.step = &w->rows[9];", "OVERLAP"
+    if moves:
+        yield from assign(f"{one}.rows", ("w->sizes", "(void *)&w->path"), "OK")
+        yield from assign(f"{one}.row_count", (1, -1, *INT64), "OK")
+    else:
+        yield from sparse_values(one)
     yield from step_shown_values(one)
     for number in (0, 3, 4):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
@@ -108,6 +96,27 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield "the counter is another's", f"{one}.step = {first}.step;", "OK"
     yield "the gradient is another's", f"{one}.grad = {first}.grad;", "OK"
     yield "an empty parameter", f"empty(&{one});", "OK"
+
+
+def sparse_values(one: str) -> Iterator[Value]:
+    """A parameter's gradient as one of rows."""
+    named = f"{one}.rows = number_rows(w, -1); {one}.row_count = COUNT;"
+    for what, code, expected in rows_values(f"{one}.rows", f"{one}.row_count", "w->rows", f"{one}.grad"):
+        yield what, f"{named} {code}", expected
+    yield "rows, and a gradient without data", f"{named} {one}.grad.data = NULL;", "NULL"
+    yield "no rows, and a gradient without data", f"{named} {one}.row_count = 0; {one}.grad.data = NULL;", "OK"
+    yield "rows of a matrix", f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 0;", "OK"
+    yield (
+        "more rows than a matrix has",
+        f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 2;",
+        "ARGUMENT",
+    )
+    yield (
+        "rows lie in the value",
+        f"{named} {one}.rows = memset({one}.value.data, 0, 4 * COUNT); {one}.row_count = {one}.grad.count = 8;",
+        "OVERLAP",
+    )
+    yield "the counter lies in the rows", f"{named} {one}.step = &w->rows[9];", "OVERLAP"
 
 
 def rows_values(rows: str, count: str, memory: str, gradient: str) -> Iterator[Value]:

@@ -141,7 +141,7 @@ martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t
 
 /* Adds a parameter; out_index (may be NULL) receives its index, which counts from 0 in order of adding.
  * Its value (memory, sizes, strides) and name are as in martlet_step; the value's memory is borrowed
- * until reset or destroy, all else is copied. grad, step and step_shown must be empty (data, step NULL).
+ * until reset or destroy, all else is copied. grad, rows, step and step_shown must be empty (data, rows, step NULL).
  * state_count 0 gives every moment the value's type, and scalars fp64; else state holds one entry for each
  * slot, with data NULL and dtype the type wanted.
  * A name must be UTF-8 of 1 to 500 bytes, and unique: names are compared byte by byte. Without one the

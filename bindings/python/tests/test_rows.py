@@ -144,14 +144,22 @@ def test_functions_and_apply_gradients_take_them() -> None:
     assert w.tobytes() == twin.tobytes() == third.tobytes()
 
 
-def test_the_same_bits_on_any_number_of_threads() -> None:
+def test_the_same_bits_on_any_number_of_threads_and_instruction_set() -> None:
     before = martlet.get_num_threads()
+    best = martlet.machine().isa_best
+    sets = ["baseline", "avx2", "avx512"]
     results = []
     rng = np.random.default_rng(3)
     indices, values = rng.integers(0, 3000, 8000), rng.standard_normal((8000, 64)).astype(np.float32)
     try:
-        for threads in (1, 2, 4):
+        for threads, isa in (
+            (1, "auto"),
+            (2, "auto"),
+            (4, "auto"),
+            *((2, isa) for isa in sets[: sets.index(best) + 1]),
+        ):
             martlet.set_num_threads(threads)
+            martlet.set_isa(isa)
             w = np.ones((4000, 64), np.float32)
             optimizer = optim.Adam(w)
             for _ in range(3):
@@ -159,7 +167,8 @@ def test_the_same_bits_on_any_number_of_threads() -> None:
             results.append(w.tobytes())
     finally:
         martlet.set_num_threads(before)
-    assert results[0] == results[1] == results[2]
+        martlet.set_isa("auto")
+    assert len(set(results)) == 1
 
 
 ROW = np.ones((2, *SHAPE[1:]))
