@@ -36,6 +36,12 @@ import MartletPlatform
         }
         let address = unsafe UInt(bitPattern: rows.numbers)
         guard address % 8 == 0 else { throw MartletError.misaligned(describe(.rows), at: address, to: 8) }
+        guard unsafe !address.addingReportingOverflow(UInt(rows.count) * 8).overflow else {
+            throw unsafe MartletError(
+                .shape,
+                "\(describe(.rows)) reaches past the end of the address space; expected \(rows.count) row numbers that do "
+                    + "not")
+        }
         unsafe self.rows = unsafe rows
         let leading = unsafe value.rank == 0 ? value.count : Int(value.sizes![0])
         unsafe self.leading = leading

@@ -212,6 +212,8 @@ public struct StepReport: Sendable {
         let isFirst = unsafe counter.next.whole + Int64(counter.next.fraction.rounded(.up)) <= 1
         try unsafe rowSteps.add(
             rows, parameter, index, group, isFirst: isFirst, item, numbers: &layoutNumbers, describe, to: &work)
+        // They may have been changed for rows.
+        if unsafe item.rule == .adagrad { unsafe latest.group = -1 }
     }
 
     private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {

@@ -131,6 +131,7 @@ def rows_values(rows: str, count: str, memory: str, gradient: str) -> Iterator[V
         yield f"count = {number}", f"{count} = {number};", "SHAPE"
     huge = f"{count} = {gradient}.count = (int64_t)1 << 56;"
     yield "2^56 rows", huge, "MEMORY|SHAPE"
+    yield "rows at the end of all memory", f"{rows} = (void *)(intptr_t)-16;", "SHAPE"
     yield "all rows are one", "number_rows(w, 5);", "OK"
     yield "rows end at a page", f"{rows} = memcpy(at_page_end(NULL, 8 * COUNT), {memory}, 8 * COUNT);", "OK"
     yield "the gradient lies in the rows", f"{gradient}.data = memset({memory}, 0, 8 * COUNT);", "OK"

@@ -152,12 +152,8 @@ def test_the_same_bits_on_any_number_of_threads_and_instruction_set() -> None:
     rng = np.random.default_rng(3)
     indices, values = rng.integers(0, 3000, 8000), rng.standard_normal((8000, 64)).astype(np.float32)
     try:
-        for threads, isa in (
-            (1, "auto"),
-            (2, "auto"),
-            (4, "auto"),
-            *((2, isa) for isa in sets[: sets.index(best) + 1]),
-        ):
+        of_sets = [(2, isa) for isa in sets[: sets.index(best) + 1]]
+        for threads, isa in [(1, "auto"), (2, "auto"), (4, "auto"), *of_sets]:
             martlet.set_num_threads(threads)
             martlet.set_isa(isa)
             w = np.ones((4000, 64), np.float32)
@@ -251,3 +247,14 @@ def test_adagrads_sum_begins_when_a_row_is_first_named() -> None:
         twin.grad = torch.sparse_coo_tensor(indices[None], torch.tensor(values), SHAPE, check_invariants=True)
         theirs.step()
     np.testing.assert_allclose(w, twin.detach().numpy(), rtol=1e-14, atol=1e-15)
+
+
+def test_an_adagrad_beside_it_goes_on_from_its_own_sums() -> None:
+    """A dense parameter of the same group and step, whose sums are 0 after the first step."""
+    w, bias = start(), np.ones(4)
+    optimizer = optim.Adagrad([w, bias], lr=0.1, initial_accumulator_value=0.5)
+    state = {0: {"step": 1, "sum": np.zeros(SHAPE)}, 1: {"step": 1, "sum": np.zeros(4)}}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    optimizer.step([Rows([1], np.ones((1, *SHAPE[1:]))), np.full(4, 2.0)])
+    found = optimizer.state_dict()["state"]
+    assert (found[1]["sum"] == 4).all() and (found[0]["sum"][1] == 1.5).all()
