@@ -46,7 +46,7 @@ typedef int32_t (*martlet_reduce)(void *context, double *sums, int64_t count);
  * Prodigy and MARTLET_CAUTIOUS_UPDATE sum over a parameter is given to reduce, and the step goes by what that leaves there.
  *
  * parameters   as in martlet_step, the same ones in the same groups and order in every process, with gradients in all or
- *              in none. A parameter may have no elements here
+ *              in none. A parameter may have no elements here; the rows of a sparse gradient are those of this part
  * reduce       called on this thread with context, once before each pass but the first of the algorithm that has the most:
  *              so none where no algorithm has several, 1 for those above and for CAUTIOUS_UPDATE, 2 for that of
  *              StableAdamW, MARS and Prodigy. sums holds 3 numbers for each parameter, in their order: two sums and the
