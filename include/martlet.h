@@ -224,7 +224,20 @@ typedef struct martlet_array {
 
 /* A parameter, its gradient and its state. All arrays have value's count. Those with a rank have the same
  * rank and the same sizes, and elements correspond by their place along the dimensions; an array of rank 0
- * beside them holds its elements in row-major order over those sizes (the last dimension varies fastest). */
+ * beside them holds its elements in row-major order over those sizes (the last dimension varies fastest).
+ *
+ * A sparse gradient, as that of an embedding, is of some rows alone, where a row is what stands at one index of value's
+ * first dimension (one element, where value has no sizes, or one). rows holds row_count such indices, in any order, 0 and
+ * more and under that size, else ARGUMENT. grad has a row of values for each: a count of row_count times the elements of a
+ * row, and rank 0, or the sizes row_count and then those of value behind its first. What it has for one row at several
+ * places is added up, in fp64 where the step is in fp64 and else in fp32, in the order of the places. rows that is not
+ * NULL with a row_count of 0 is a gradient of no row.
+ *
+ * The step is "lazy", as that of torch.optim.SparseAdam: it is that of a parameter which has the named rows alone. Other
+ * rows keep value and state to the bit; weight decay of any kind is of the named rows; step counts the parameter's steps,
+ * by which biases are corrected, and not a row's. A row that is named for the first time later than at the first step finds
+ * its state as a gradient of 0 would have left it there. Algorithms that see a parameter as a whole (those of section 6
+ * that sum over it, or step matrices), MARTLET_CAUTIOUS_UPDATE and LOOKAHEAD_STEPS take no rows (UNSUPPORTED). */
 typedef struct martlet_parameter {
     martlet_array value;      /* read and written */
     martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient: value, state,
@@ -239,8 +252,8 @@ typedef struct martlet_parameter {
     int32_t group;            /* index into the call's configs */
     int32_t flags;            /* 0 */
     uint64_t key, offset;     /* for rounding and shards: 0 */
-    const int64_t *rows;      /* for sparse gradients: NULL */
-    int64_t row_count;        /* for sparse gradients: 0 */
+    const int64_t *rows;      /* NULL, or the rows that grad is of: a sparse gradient, as below; read */
+    int64_t row_count;        /* how many; 0 where rows is NULL */
     const char *name;         /* appears in files and, its first 80 bytes, in error messages; ends with a
                                  NUL; may be NULL */
     void *step_shown;         /* NULL, or a number in the caller's memory that shows the steps taken to

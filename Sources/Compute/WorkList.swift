@@ -16,10 +16,12 @@ import MartletPlatform
     package var layout: Layout?
     /// What is done around the update; nil: nothing. It outlives the run.
     package var stages: UnsafePointer<Stages>?
+    /// The rows that it is of, which outlive the run, as many elements as they have; nil: all. Such an item has no stages.
+    package var rows: UnsafePointer<TouchedRows>?
 
     package init(
         run: Run, rule: Rule?, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?,
-        stages: UnsafePointer<Stages>? = nil
+        stages: UnsafePointer<Stages>? = nil, rows: UnsafePointer<TouchedRows>? = nil
     ) {
         unsafe self.run = run
         unsafe self.rule = rule
@@ -27,6 +29,7 @@ import MartletPlatform
         unsafe self.mode = mode
         unsafe self.layout = layout
         unsafe self.stages = stages
+        unsafe self.rows = rows
     }
 }
 
@@ -51,6 +54,8 @@ import MartletPlatform
     package init(memory: UnsafeMutableRawPointer) {
         unsafe entries = memory.assumingMemoryBound(to: Entry.self)
     }
+
+    package var isEmpty: Bool { unsafe elements == 0 }
 
     /// Adds an item; one without elements is passed over.
     package mutating func add(_ item: WorkItem) {
@@ -118,7 +123,9 @@ import MartletPlatform
             let entry = unsafe entries + index
             let first = unsafe place - entry.pointee.start
             let length = unsafe min(entry.pointee.item.run.count - first, range.upperBound - place)
-            if let stages = unsafe entry.pointee.item.stages {
+            if let rows = unsafe entry.pointee.item.rows {
+                unsafe withUnsafePointer(to: &entry.pointee.item) { unsafe rows.run(first..<first + length, $0, isa) }
+            } else if let stages = unsafe entry.pointee.item.stages {
                 for start in unsafe stride(from: first, to: first + length, by: Stages.blockCount) {
                     let block = unsafe start..<min(start + Stages.blockCount, first + length)
                     unsafe stages.run(.before, block, isa)

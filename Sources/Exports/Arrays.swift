@@ -43,10 +43,6 @@ extension martlet_parameter {
             throw MartletError(
                 .unsupported, "\(subject()).key or offset is set; expected 0: nothing is rounded at random")
         }
-        guard unsafe rows == nil && row_count == 0 else {
-            throw MartletError(
-                .unsupported, "\(subject()).rows or row_count is set; expected NULL and 0: gradients are dense")
-        }
         guard unsafe flags == 0 else {
             throw unsafe MartletError(.unsupported, "\(subject()).flags is \(flags); expected 0")
         }
@@ -74,6 +70,11 @@ extension martlet_parameter {
 }
 
 extension martlet_parameter {
+    /// The rows that the gradient is of; nil where it is dense.
+    var gradientRows: GradientRows? {
+        unsafe rows == nil && row_count == 0 ? nil : GradientRows(numbers: rows, count: Int(row_count))
+    }
+
     /// The number that shows the steps taken; nil where there is none.
     func shownStep(_ subject: (String) -> String) throws(MartletError) -> ShownStep? {
         guard let address = unsafe step_shown else {
@@ -114,9 +115,11 @@ extension ParameterView {
                 unsafe "\(subject("state_count")) is \(count); expected 0 to \(ParameterView.maximumStateCount)")
         }
         let value = try unsafe ArrayView(parameter.value) { subject("value") }
-        let gradient = try unsafe parameter.grad.data == nil ? .none : ArrayView(parameter.grad) { subject("grad") }
+        let isThere = unsafe parameter.grad.data != nil || parameter.row_count > 0
+        let gradient = try unsafe isThere ? ArrayView(parameter.grad) { subject("grad") } : .none
         unsafe self.init(
             value: value, gradient: gradient, step: step, group: Int(parameter.group), name: parameter.name)
+        unsafe rows = parameter.gradientRows
         unsafe shownStep = try parameter.shownStep(subject)
         if unsafe parameter.copy != nil {
             unsafe copy = try ArrayView(required(parameter.copy, subject("copy")).pointee) { subject("copy") }

@@ -76,12 +76,13 @@ public func martlet_optimizer_add(
         let parameter = try unsafe required(parameter, "parameter").pointee
         try unsafe parameter.checkReserved("parameter")
         guard
-            unsafe parameter.grad.data == nil && parameter.step == nil && parameter.step_shown == nil
-                && parameter.step_shown_dtype == 0
+            unsafe parameter.grad.data == nil && parameter.rows == nil && parameter.row_count == 0
+                && parameter.step == nil && parameter.step_shown == nil && parameter.step_shown_dtype == 0
         else {
             throw MartletError(
                 .argument,
-                "parameter.grad.data, step or step_shown is set; expected NULL: gradients come with each step")
+                "parameter.grad.data, rows, row_count, step or step_shown is set; expected NULL and 0: gradients come with each "
+                    + "step")
         }
         guard unsafe parameter.copy == nil else {
             throw MartletError(.argument, "parameter.copy is set; expected NULL, and martlet_optimizer_copy_set")
@@ -142,19 +143,59 @@ public func martlet_optimizer_step(
 ) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_step", optimizer) { optimizer throws(MartletError) in
         let target = try unsafe OptionalTarget(out_report, "out_report")
-        guard count == Int64(optimizer.count) else {
+        unsafe target.write(martlet_report(try optimizer.step(grads, nil, count)))
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_sparse_step")
+public func martlet_optimizer_sparse_step(
+    _ optimizer: OpaquePointer!, _ out_report: UnsafeMutablePointer<martlet_report>!,
+    _ grads: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<martlet_rows>!, _ count: Int64
+) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_sparse_step", optimizer) { optimizer throws(MartletError) in
+        let target = try unsafe OptionalTarget(out_report, "out_report")
+        let rows = try unsafe count == 0 ? nil : required(rows, "rows")
+        unsafe target.write(martlet_report(try optimizer.step(grads, rows, count)))
+    }
+}
+
+extension Optimizer {
+    /// Steps by a caller's gradients, which are of some rows where `rows` says so; nil: none is.
+    fileprivate func step(
+        _ grads: UnsafePointer<martlet_array>?, _ rows: UnsafePointer<martlet_rows>?, _ count: Int64
+    ) throws(MartletError) -> StepReport {
+        guard count == Int64(self.count) else {
             throw MartletError(
-                .argument, "count is \(count); expected \(optimizer.count), one gradient for each parameter")
+                .argument, "count is \(count); expected \(self.count), one gradient for each parameter")
         }
         let grads = try unsafe count == 0 ? nil : required(grads, "grads")
-        var plan = try unsafe optimizer.makePlan(
-            totalRank: (0..<Int(count)).reduce(0) { room, index in
-                unsafe room + StepPlan.rankRoom(Int(grads![index].rank))
-            })
+        var (totalRank, totalRows) = (0, 0)
         for index in 0..<Int(count) {
-            let gradient = try unsafe grads![index].data == nil ? .none : ArrayView(grads![index]) { "grads[\(index)]" }
-            try unsafe optimizer.add(index, gradient: gradient, to: &plan)
+            totalRank += unsafe StepPlan.rankRoom(Int(grads![index].rank))
+            guard let rows = unsafe rows else { continue }
+            try unsafe rows[index].checkReserved(index)
+            unsafe StepPlan.addRoom(for: rows[index].gradientRows, Int(grads![index].count), to: &totalRows)
         }
-        unsafe target.write(martlet_report(try plan.run()))
+        var plan = try unsafe makePlan(totalRank: totalRank, totalRows: totalRows)
+        for index in 0..<Int(count) {
+            let own = unsafe rows?[index].gradientRows
+            let isThere = unsafe grads![index].data != nil || (own?.count ?? 0) > 0
+            let gradient = try unsafe isThere ? ArrayView(grads![index]) { "grads[\(index)]" } : .none
+            try unsafe add(index, gradient: gradient, rows: own, to: &plan)
+        }
+        return try unsafe plan.run()
+    }
+}
+
+extension martlet_rows {
+    /// Nil where the gradient is dense.
+    fileprivate var gradientRows: GradientRows? {
+        unsafe rows == nil && count == 0 ? nil : GradientRows(numbers: rows, count: Int(count))
+    }
+
+    fileprivate func checkReserved(_ index: Int) throws(MartletError) {
+        guard unsafe reserved.0 | reserved.1 == 0 else {
+            throw MartletError(.structure, "rows[\(index)].reserved is set; expected 0")
+        }
     }
 }

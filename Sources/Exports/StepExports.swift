@@ -92,14 +92,25 @@ private func run(
     try checkCount(group_count, "group_count")
     let parameters = try unsafe count == 0 ? nil : required(parameters, "parameters")
     let groups = try unsafe group_count == 0 ? nil : required(groups, "groups")
-    var totalRank = 0
-    for index in 0..<Int(count) { totalRank += unsafe parameters![index].rankRoom }
+    var (totalRank, totalRows) = (0, 0)
+    for index in 0..<Int(count) {
+        totalRank += unsafe parameters![index].rankRoom
+        unsafe StepPlan.addRoom(
+            for: parameters![index].gradientRows, Int(parameters![index].grad.count), to: &totalRows)
+    }
     var plan = try unsafe StepPlan(
-        parameters: Int(count), groups: Int(group_count), totalRank: totalRank, spelling: .parameters, mode: mode,
+        parameters: Int(count), groups: Int(group_count), totalRank: totalRank, totalRows: totalRows,
+        spelling: .parameters, mode: mode,
         isSharded: reduction != nil)
     if let groups = unsafe groups { try unsafe plan.addGroups(groups, Int(group_count)) }
-    for index in 0..<Int(count) { try unsafe plan.add(ParameterView(parameters![index], index)) }
+    for index in 0..<Int(count) { try unsafe add(parameters![index], index, to: &plan) }
     return try unsafe plan.run(reduction: reduction)
+}
+
+/// By itself, since what it needs of the stack is not the step's.
+@inline(never)
+private func add(_ parameter: martlet_parameter, _ index: Int, to plan: inout StepPlan) throws(MartletError) {
+    try unsafe plan.add(ParameterView(parameter, index))
 }
 
 /// Throws where a count of parameters or groups is none that a program could mean.

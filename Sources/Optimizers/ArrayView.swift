@@ -62,6 +62,8 @@ public typealias MartletError = MartletPlatform.MartletError
 
     public var value: ArrayView
     public var gradient: ArrayView
+    /// The rows that `gradient` is of, as many as it has; nil: it is of all elements.
+    public var rows: GradientRows?
     /// The algorithm's slots in order; as many as `stateCount` says.
     public var state: InlineArray<14, ArrayView>
     public var stateCount: Int
@@ -83,6 +85,7 @@ public typealias MartletError = MartletPlatform.MartletError
     ) {
         unsafe self.value = value
         unsafe self.gradient = gradient
+        unsafe self.rows = nil
         unsafe self.state = InlineArray(repeating: .none)
         unsafe self.stateCount = 0
         unsafe self.copy = .none

@@ -9,7 +9,7 @@ import MartletPlatform
     private var measure: StepMeasure
     private var layoutNumbers: UnsafeMutablePointer<Int>
     private var count = 0
-    private let shared: UnsafeMutableRawPointer
+    private var arrays: StepArrays
 
     /// An empty plan for so many arrays, `totalRank` the sum of their ranks.
     package init(arrays: Int, totalRank: Int) throws(MartletError) {
@@ -18,15 +18,16 @@ import MartletPlatform
                 .busy, "this thread is inside a reduce function; expected no call before that has returned")
         }
         let layouts = unsafe totalRank * (Run.state + 1) * MemoryLayout<Int>.stride
+        let views = unsafe StepArrays.capacity * MemoryLayout<ArrayView>.stride
         guard let bytes = unsafe StepMeasure.byteCount(arrays),
-            let memory = unsafe record.scratch(byteCount: layouts + bytes)
+            let memory = unsafe record.scratch(byteCount: layouts + views + bytes)
         else {
             throw MartletError(.memory, "no memory for sums over \(arrays) arrays")
         }
         unsafe self.record = record
         unsafe layoutNumbers = memory.assumingMemoryBound(to: Int.self)
-        unsafe shared = memory + layouts
-        unsafe measure = StepMeasure(memory: memory + layouts, capacity: arrays)
+        unsafe self.arrays = StepArrays(memory: memory + layouts)
+        unsafe measure = StepMeasure(memory: memory + layouts + views, capacity: arrays)
     }
 
     /// Checks an array and adds its work.
@@ -36,10 +37,11 @@ import MartletPlatform
         var check = unsafe ParameterCheck(count: array.count)
         _ = try unsafe check.extent(of: array, .gradient, index) { _ in "arrays[\(index)]" }
         if unsafe array.count == 0 { return }
-        let arrays = unsafe StepArrays(array)
+        unsafe arrays.start(array, gradient: array)
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers)
         unsafe measure.add(
-            arrays.run(isDouble: check.isDouble, nowhere: shared), layout, index, Clipping(Configuration(.sgd)), nil,
+            arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(layoutNumbers)), layout, index,
+            Clipping(Configuration(.sgd)), nil,
             nil)
     }
 

@@ -173,6 +173,26 @@ public final class Optimizer {
         try unsafe gradients.withUnsafeBufferPointer { (gradients) throws(MartletError) in try unsafe step(gradients) }
     }
 
+    /// The same where gradients may be of some rows alone: for each parameter the rows that its gradient is of, nil where
+    /// that is dense. Other rows stay as they are, and so does their state.
+    @discardableResult
+    public func step(_ gradients: [ArrayView], rows: [GradientRows?]) throws(MartletError) -> StepReport {
+        guard unsafe gradients.count == count && rows.count == count else {
+            throw unsafe MartletError(
+                .argument,
+                "\(gradients.count) gradients and \(rows.count) rows are given; expected \(count), one for each parameter"
+            )
+        }
+        var (totalRank, totalRows) = (0, 0)
+        for index in 0..<count {
+            totalRank += unsafe StepPlan.rankRoom(gradients[index].rank)
+            unsafe StepPlan.addRoom(for: rows[index], gradients[index].count, to: &totalRows)
+        }
+        var plan = try unsafe makePlan(totalRank: totalRank, totalRows: totalRows)
+        for index in 0..<count { try unsafe add(index, gradient: gradients[index], rows: rows[index], to: &plan) }
+        return try unsafe plan.run()
+    }
+
     /// The same on as many threads; nil for the setting in force.
     @discardableResult
     package func step(_ gradients: UnsafeBufferPointer<ArrayView>, threads: Int?) throws(MartletError) -> StepReport {
@@ -187,27 +207,33 @@ public final class Optimizer {
         return try unsafe plan.run(threads: threads)
     }
 
-    /// A step to which every parameter is still to be added. `totalRank` sums `StepPlan.rankRoom` over the gradients.
-    package func makePlan(totalRank: Int) throws(MartletError) -> StepPlan {
+    /// A step to which every parameter is still to be added. `totalRank` sums `StepPlan.rankRoom` over the gradients, and
+    /// `totalRows` what `addRoom` adds.
+    package func makePlan(totalRank: Int, totalRows: Int = 0) throws(MartletError) -> StepPlan {
         guard mode == .training else {
             throw MartletError(
                 .order, "the optimizer is set to evaluation; expected training, where gradients are taken")
         }
-        return try unsafe makePlan(totalRank: totalRank, mode: nil)
+        return try unsafe makePlan(totalRank: totalRank, totalRows: totalRows, mode: nil)
     }
 
     /// The same, or a plan that moves the parameters to a mode's point.
-    func makePlan(totalRank: Int, mode: OptimizerMode?) throws(MartletError) -> StepPlan {
+    func makePlan(totalRank: Int, totalRows: Int = 0, mode: OptimizerMode?) throws(MartletError) -> StepPlan {
         var plan = try unsafe StepPlan(
             parameters: count, groups: configurations.count, totalRank: totalRank + valueRanks,
-            spelling: .gradients, mode: mode)
+            totalRows: totalRows, spelling: .gradients, mode: mode)
         for index in 0..<configurations.count { unsafe plan.addGroup(configurations[index]) }
         return unsafe plan
     }
 
-    /// Adds a parameter, with this gradient, to a step.
-    package func add(_ index: Int, gradient: ArrayView, to plan: inout StepPlan) throws(MartletError) {
-        try unsafe plan.add(parameters[index].view(gradient: gradient))
+    /// Adds a parameter, with this gradient, to a step. By itself, since what it needs of the stack is not the step's.
+    @inline(never)
+    package func add(
+        _ index: Int, gradient: ArrayView, rows: GradientRows? = nil, to plan: inout StepPlan
+    ) throws(MartletError) {
+        var view = unsafe parameters[index].view(gradient: gradient)
+        unsafe view.rows = unsafe rows
+        try unsafe plan.add(view)
     }
 
     /// How many parameters there are.

@@ -8,6 +8,7 @@ import MartletPlatform
 @unsafe struct ParameterCheck {
     /// Elements of the value, which every other array must match.
     private let count: Int
+    private let countWords: StaticString
     /// What addresses must be a multiple of; nil: the size of the array's elements.
     private let alignment: Int?
     /// Whether the gradient is written too.
@@ -20,8 +21,11 @@ import MartletPlatform
     /// The most elements of any array, and of any one dimension's reach: sums over 64 dimensions then fit an Int.
     static var maximumCount: Int { 1 << 56 }
 
-    init(count: Int, alignment: Int? = nil, writesGradient: Bool = false) {
+    init(
+        count: Int, alignment: Int? = nil, writesGradient: Bool = false, of words: StaticString = "the value's count"
+    ) {
         unsafe self.count = count
+        unsafe countWords = words
         unsafe self.alignment = alignment
         unsafe self.writesGradient = writesGradient
         unsafe shaped = nil
@@ -37,7 +41,7 @@ import MartletPlatform
         }
         guard unsafe array.count == count else {
             throw MartletError(
-                .shape, unsafe "\(describe(role)).count is \(array.count); expected \(count), the value's count")
+                .shape, unsafe "\(describe(role)).count is \(array.count); expected \(count), \(countWords)")
         }
         if unsafe count > 0 && array.base == nil {
             throw MartletError(
@@ -129,7 +133,7 @@ import MartletPlatform
             throw MartletError(
                 .shape,
                 unsafe "\(describe()).sizes have the product \(isEmpty ? "0" : overflows ? "2^63 or more" : "\(product)"); "
-                    + "expected \(count), the value's count")
+                    + "expected \(count), \(countWords)")
         }
         unsafe try agree(array, role, describeRole)
         if unsafe count == 0 { return (0, 0) }
@@ -161,7 +165,7 @@ import MartletPlatform
     }
 
     /// Sizes for a message, "[3, 4]", the first eight of them.
-    private static func sizeText(_ array: ArrayView) -> String {
+    static func sizeText(_ array: ArrayView) -> String {
         let shown = unsafe (0..<min(array.rank, 8)).map { unsafe "\(array.sizes![$0])" }.joined(separator: ", ")
         return unsafe array.rank > 8 ? "[\(shown), ...], \(array.rank) in all" : "[\(shown)]"
     }
@@ -211,10 +215,10 @@ import MartletPlatform
     /// How the arrays lie, or nil where each of them is contiguous in the same order; in that of the dimensions unless it
     /// may sort them.
     func layout(
-        of arrays: StepArrays, numbers: inout UnsafeMutablePointer<Int>, sorts: Bool = true
+        of arrays: StepArrays, count: Int? = nil, numbers: inout UnsafeMutablePointer<Int>, sorts: Bool = true
     ) -> Layout? {
         guard let shaped = unsafe shaped else { return nil }
-        let arrayCount = unsafe arrays.count
+        let arrayCount = unsafe count ?? arrays.count
         var layout = unsafe Layout(numbers: numbers, rank: shaped.rank, arrayCount: arrayCount)
         unsafe numbers += Layout.numberCount(rank: shaped.rank, arrayCount: arrayCount)
         for dimension in unsafe 0..<shaped.rank { unsafe layout[size: dimension] = Int(shaped.sizes![dimension]) }

@@ -6,6 +6,10 @@ import MartletPlatform
 enum Role: Equatable {
     case value
     case gradient
+    /// The rows that the gradient is of, one of them, and how many they are.
+    case rows
+    case row(Int)
+    case rowCount
     case state(Int)
     case copy
     case step
@@ -30,6 +34,9 @@ package enum Spelling {
             switch role {
             case .value: "value"
             case .gradient: "grad"
+            case .rows: "rows"
+            case .row(let place): "rows[\(place)]"
+            case .rowCount: "row_count"
             case .state(let slot): "state[\(slot)]"
             case .copy: "copy"
             case .step: "step"
@@ -39,7 +46,13 @@ package enum Spelling {
         case .parameters: "parameters[\(parameter)].\(part)\(suffix)"
         case .oneArray: part
         case .gradients:
-            role == .gradient ? "grads[\(parameter)]\(suffix)" : "parameter \(parameter)'s \(part)\(suffix)"
+            switch role {
+            case .gradient: "grads[\(parameter)]\(suffix)"
+            case .rows: "rows[\(parameter)].rows\(suffix)"
+            case .row(let place): "rows[\(parameter)].rows[\(place)]\(suffix)"
+            case .rowCount: "rows[\(parameter)].count\(suffix)"
+            default: "parameter \(parameter)'s \(part)\(suffix)"
+            }
         }
     }
 }

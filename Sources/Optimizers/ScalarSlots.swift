@@ -22,7 +22,7 @@ import MartletKernelInterface
     init(_ parameter: ParameterView, _ slots: Slots) {
         unsafe self.init()
         for slot in slots.firstScalar..<slots.count {
-            let array = unsafe parameter.state[slot]
+            let array = unsafe parameter.state.span[slot]
             unsafe arrays[count] = Operand(base: array.base!, type: array.type)
             unsafe before[count] = ScalarSlots.bits(arrays[count])
             unsafe count += 1

@@ -18,11 +18,14 @@ public func step(
     _ parameters: UnsafeBufferPointer<ParameterView>, _ configurations: UnsafeBufferPointer<Configuration>,
     reduction: Reduction? = nil
 ) throws(MartletError) -> StepReport {
-    var totalRank = 0
-    for index in parameters.indices { totalRank += unsafe StepPlan.rankRoom(parameters[index]) }
+    var (totalRank, totalRows) = (0, 0)
+    for index in parameters.indices {
+        totalRank += unsafe StepPlan.rankRoom(parameters[index])
+        unsafe StepPlan.addRoom(for: parameters[index].rows, parameters[index].gradient.count, to: &totalRows)
+    }
     var plan = try unsafe StepPlan(
-        parameters: parameters.count, groups: configurations.count, totalRank: totalRank, spelling: .parameters,
-        isSharded: reduction != nil)
+        parameters: parameters.count, groups: configurations.count, totalRank: totalRank, totalRows: totalRows,
+        spelling: .parameters, isSharded: reduction != nil)
     for index in configurations.indices {
         try unsafe configurations[index].check("groups[\(index)]")
         unsafe plan.addGroup(configurations[index])
@@ -102,9 +105,17 @@ extension StepPlan {
         var room = unsafe max(
             rankRoom(parameter.value.rank), rankRoom(parameter.gradient.rank), rankRoom(parameter.copy.rank))
         for slot in unsafe 0..<min(max(parameter.stateCount, 0), ParameterView.maximumStateCount) {
-            room = unsafe max(room, rankRoom(parameter.state[slot].rank))
+            room = unsafe max(room, rankRoom(parameter.state.span[slot].rank))
         }
         return room
+    }
+
+    /// Adds the rows that a plan must have room for, of a gradient of so many elements, and one more. What `add` refuses
+    /// needs none.
+    package static func addRoom(for rows: GradientRows?, _ elements: Int, to total: inout Int) {
+        guard let rows = unsafe rows, unsafe rows.count >= 0 && rows.count <= elements else { return }
+        let (sum, overflows) = unsafe total.addingReportingOverflow(rows.count + 1)
+        total = overflows ? .max : sum
     }
 
     /// The same for one array. Ranks out of range count as 0; `add` refuses them.

@@ -3,36 +3,34 @@
 import MartletCompute
 import MartletKernelInterface
 
+/// In the plan's memory, one set for all parameters in turn: too many bytes for a thread's stack.
 @unsafe struct StepArrays {
-    private var arrays: InlineArray<12, ArrayView>
-    private(set) var count: Int
+    private let arrays: UnsafeMutablePointer<ArrayView>
+    private(set) var count = 0
     /// How many the update reads.
-    let updated: Int
+    private(set) var updated = 0
 
-    /// The most that stages add.
+    /// The most that stages add, and the most of all.
     static var mostOfStages: Int { 6 }
+    static var capacity: Int { unsafe Run.capacity + mostOfStages }
 
-    /// Those of an update with so many of the parameter's first slots, which takes `gradient`.
-    init(_ parameter: ParameterView, gradient: ArrayView, slots: Int) {
-        unsafe arrays = unsafe InlineArray(repeating: parameter.value)
-        unsafe arrays[Run.gradient] = unsafe gradient
-        for slot in 0..<slots { unsafe arrays[Run.state + slot] = unsafe parameter.state[slot] }
-        unsafe updated = Run.state + slots
-        unsafe count = unsafe updated
+    /// None, over memory for `capacity`.
+    init(memory: UnsafeMutableRawPointer) { unsafe arrays = memory.assumingMemoryBound(to: ArrayView.self) }
+
+    /// Takes those of an update with so many of the parameter's first slots, which takes `gradient`, for all that there were.
+    mutating func start(_ parameter: ParameterView, gradient: ArrayView, slots: Int) {
+        unsafe start(parameter.value, gradient: gradient)
+        let state = unsafe parameter.state.span
+        for slot in 0..<slots { unsafe add(state[slot]) }
+        unsafe updated = unsafe count
     }
 
-    /// An array alone, for its own gradient.
-    init(_ array: ArrayView) {
-        unsafe arrays = unsafe InlineArray(repeating: array)
-        unsafe updated = Run.state
-        unsafe count = unsafe updated
-    }
-
-    /// Without those of stages.
-    var ofUpdate: StepArrays {
-        var result = unsafe self
-        unsafe result.count = unsafe updated
-        return unsafe result
+    /// The same of a value and a gradient alone.
+    mutating func start(_ value: ArrayView, gradient: ArrayView) {
+        unsafe count = 0
+        unsafe add(value)
+        unsafe add(gradient)
+        unsafe updated = unsafe count
     }
 
     subscript(place: Int) -> ArrayView { unsafe arrays[place] }
@@ -40,7 +38,7 @@ import MartletKernelInterface
     /// Adds one of a stage, and returns its place.
     @discardableResult
     mutating func add(_ array: ArrayView) -> Int {
-        unsafe arrays[count] = unsafe array
+        unsafe (arrays + count).initialize(to: array)
         unsafe count += 1
         return unsafe count - 1
     }

@@ -40,6 +40,7 @@ public struct StepReport: Sendable {
     var matrixPasses: StepPasses
     var measure: StepMeasure
     var change: StepChange
+    var rowSteps: RowSteps
     var extents: ExtentList
     private let coefficients: UnsafeMutableRawPointer
     let counters: UnsafeMutablePointer<StepCounter>
@@ -47,6 +48,8 @@ public struct StepReport: Sendable {
     /// One for each parameter.
     let stages: UnsafeMutablePointer<Stages>
     private var layoutNumbers: UnsafeMutablePointer<Int>
+    /// Those of the parameter that is added, and its value before and behind the step.
+    private var arrays, both: StepArrays
     var count = 0
     var counterCount = 0
     var scalarsCount = 0
@@ -59,8 +62,9 @@ public struct StepReport: Sendable {
     )
     private var latestCoefficients: UnsafeMutableRawPointer
 
-    /// Arrays that a parameter may have: value, gradient, state and copy, its step counter and the number that shows it.
-    static var extentsPerParameter: Int { unsafe 3 + ParameterView.maximumStateCount + 2 }
+    /// Arrays that a parameter may have: value, gradient and its rows, state and copy, its step counter and the number that
+    /// shows it.
+    static var extentsPerParameter: Int { unsafe 4 + ParameterView.maximumStateCount + 2 }
 
     /// An empty plan.
     ///
@@ -68,13 +72,14 @@ public struct StepReport: Sendable {
     ///   - parameters: how many parameters will be added at most.
     ///   - groups: how many groups will be added at most.
     ///   - totalRank: the sum of `rankRoom` over the parameters.
+    ///   - totalRows: that of `rowsRoom`.
     ///   - isSharded: whether each parameter is a part of one; the plan is then run with a reduction.
     ///   - mode: nil for a step; else the parameters of Schedule-Free groups are moved to that mode's point.
     package init(
-        parameters: Int, groups: Int, totalRank: Int, spelling: Spelling, mode: OptimizerMode? = nil,
-        isSharded: Bool = false
+        parameters: Int, groups: Int, totalRank: Int, totalRows: Int = 0, spelling: Spelling,
+        mode: OptimizerMode? = nil, isSharded: Bool = false
     ) throws(MartletError) {
-        let room = StepRoom(parameters: parameters, groups: groups, totalRank: totalRank)
+        let room = StepRoom(parameters: parameters, groups: groups, totalRank: totalRank, totalRows: totalRows)
         guard let record = ThreadRecord.current, !record.isLent else {
             throw MartletError(
                 .busy, "this thread is inside a reduce function; expected no step before that has returned")
@@ -101,7 +106,10 @@ public struct StepReport: Sendable {
         unsafe counters = (memory + room.counters).assumingMemoryBound(to: StepCounter.self)
         unsafe scalars = (memory + room.scalars).assumingMemoryBound(to: ScalarSlots.self)
         unsafe stages = (memory + room.stages).assumingMemoryBound(to: Stages.self)
+        unsafe arrays = StepArrays(memory: memory + room.arrays)
+        unsafe both = StepArrays(memory: memory + room.both)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
+        unsafe rowSteps = RowSteps(room, memory: memory)
     }
 
     /// Adds a group, which has been checked; parameters refer to groups by their place.
@@ -160,7 +168,12 @@ public struct StepReport: Sendable {
                         scalarAlignment: spelling.scalarAlignment, .state(slot), index, describe),
                 parameter.name)
         }
-        let isMissing = unsafe parameter.gradient.base == nil && parameter.value.count > 0
+        let isSparse = unsafe parameter.rows != nil
+        if unsafe isSparse && mode == nil {
+            try unsafe addSparse(parameter, index, shape, group, check, describe)
+            return
+        }
+        let isMissing = unsafe isSparse || parameter.gradient.base == nil && parameter.value.count > 0
         if unsafe isMissing && mode == nil {
             unsafe skipped += 1
             return
@@ -190,6 +203,43 @@ public struct StepReport: Sendable {
         try unsafe formCoefficients(parameter, group, counter.next)
         unsafe addCounter(counter, index, parameter.name, counts: latest.turn.steps)
         unsafe addWork(parameter, shape, group, check)
+    }
+
+    /// The same of a parameter whose gradient is of some rows, from the gradient on.
+    @inline(never)
+    private mutating func addSparse(
+        _ parameter: ParameterView, _ index: Int, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ check: ParameterCheck, _ describe: (Role) -> String
+    ) throws(MartletError) {
+        if let problem = unsafe group.pointee.problemOfRows(shape, copies: parameter.copy.base != nil) {
+            throw MartletError(
+                .unsupported,
+                "\(describe(.gradient)) is of rows, and \(problem); expected one of all elements, or a group that steps "
+                    + "each element by itself")
+        }
+        guard let given = unsafe parameter.rows else { return }
+        let rows = try unsafe SparseRows(given, of: parameter.value, describe)
+        let (gradient, isDouble) = try unsafe rows.extent(
+            of: parameter.gradient, value: parameter.value, index, describe)
+        unsafe extents.add(gradient, parameter.name)
+        unsafe extents.add(rows.extent(parameter: index), parameter.name)
+        let counter = try unsafe StepCounter(parameter, describe)
+        unsafe addCounter(counter, index, parameter.name, counts: true)
+        try unsafe formCoefficients(parameter, group, counter.next)
+        guard unsafe parameter.value.count > 0, let rule = unsafe group.pointee.rule(for: shape) else { return }
+        // The gradient lies otherwise.
+        unsafe arrays.start(
+            parameter, gradient: parameter.value, slots: group.pointee.slots.elementCount(for: shape))
+        let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: false)
+        let run = unsafe arrays.run(
+            isDouble: check.isDouble || isDouble, nowhere: UnsafeMutableRawPointer(counters))
+        let item = unsafe WorkItem(
+            run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout)
+        let isFirst = unsafe counter.next.whole + Int64(counter.next.fraction.rounded(.up)) <= 1
+        try unsafe rowSteps.add(
+            rows, parameter, index, group, isFirst: isFirst, item, numbers: &layoutNumbers, describe, to: &work)
+        // They may have been changed for rows.
+        if unsafe item.rule == .adagrad { unsafe latest.group = -1 }
     }
 
     private mutating func addCounter(
@@ -230,11 +280,12 @@ public struct StepReport: Sendable {
         // What is stepped by is the gradient, or the mean that it has come to.
         let accumulation = unsafe steps ? group.pointee.surroundings.accumulation : nil
         let ofStages = unsafe group.pointee.slots.ofStages
+        let state = unsafe parameter.state.span
         let gradient =
-            unsafe accumulation.map { unsafe parameter.state[ofStages.lowerBound + $0.slot] } ?? parameter.gradient
+            unsafe accumulation == nil ? parameter.gradient : state[ofStages.lowerBound + (accumulation?.slot ?? 0)]
         let slots = unsafe steps ? group.pointee.slots.elementCount(for: shape) : 0
-        var arrays = unsafe StepArrays(parameter, gradient: gradient, slots: slots)
-        for slot in ofStages { unsafe arrays.add(parameter.state[slot]) }
+        unsafe arrays.start(parameter, gradient: gradient, slots: slots)
+        for slot in ofStages { unsafe arrays.add(state[slot]) }
         let ownGradient = unsafe accumulation == nil ? Run.gradient : arrays.add(parameter.gradient)
         let copy = unsafe parameter.copy.base == nil ? nil : arrays.add(parameter.copy)
         let old = unsafe latest.turn.measuresChange ? arrays.add(.contiguous(parameter.value)) : nil
@@ -246,7 +297,7 @@ public struct StepReport: Sendable {
         let stages =
             unsafe latest.turn.isAny(copies: copy != nil)
             ? makeStages(
-                parameter, group, run, layout, arrays, check, gradient: ownGradient, copy: copy, old: old) : nil
+                parameter, group, run, layout, check, gradient: ownGradient, copy: copy, old: old) : nil
         var own = unsafe latestCoefficients
         if steps && (rule == nil || measures) {
             // They change from pass to pass, and with what is found of the gradient.
@@ -256,7 +307,9 @@ public struct StepReport: Sendable {
             }
         }
         if unsafe measures && parameter.value.count > 0 {
-            let order = unsafe sorts ? check.layout(of: arrays.ofUpdate, numbers: &layoutNumbers, sorts: false) : layout
+            let order =
+                unsafe sorts
+                ? check.layout(of: arrays, count: arrays.updated, numbers: &layoutNumbers, sorts: false) : layout
             unsafe measure.add(run, order, count - 1, clipping, steps ? own : nil, stages)
         }
         if rule != nil || !steps {
@@ -288,7 +341,7 @@ public struct StepReport: Sendable {
     @inline(never)
     private mutating func makeStages(
         _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ run: Run, _ layout: Layout?,
-        _ arrays: StepArrays, _ check: ParameterCheck, gradient: Int, copy: Int?, old: Int?
+        _ check: ParameterCheck, gradient: Int, copy: Int?, old: Int?
     ) -> UnsafePointer<Stages> {
         let place = unsafe stages + stagesCount
         unsafe stagesCount += 1
@@ -302,13 +355,13 @@ public struct StepReport: Sendable {
             value: value, gradient: add(gradient), firstSlot: value + 1, copy: copy.map(add), old: old.map(add))
         unsafe latest.turn.add(to: &place.pointee, known, measures: group.pointee.clipping.measures)
         if let array = known.old {
-            let both = unsafe StepArrays(parameter, gradient: .contiguous(parameter.value), slots: 0)
+            unsafe both.start(parameter.value, gradient: .contiguous(parameter.value))
             unsafe change.add(
                 both.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters)),
                 check.layout(of: both, numbers: &layoutNumbers, sorts: false), count - 1, place, array: array)
         }
         if let accumulation = unsafe group.pointee.surroundings.accumulation {
-            let scalar = unsafe parameter.state[group.pointee.slots.firstScalar + accumulation.scalar]
+            let scalar = unsafe parameter.state.span[group.pointee.slots.firstScalar + accumulation.scalar]
             if let base = unsafe scalar.base {
                 unsafe place.pointee.counter = unsafe Operand(base: base, type: scalar.type)
             }
@@ -334,7 +387,7 @@ public struct StepReport: Sendable {
         } else {
             return
         }
-        let arrays = unsafe StepArrays(parameter, gradient: parameter.state[target], slots: 0)
+        unsafe arrays.start(parameter.value, gradient: parameter.state.span[target])
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers)
         let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
         let place = unsafe stages + stagesCount

@@ -14,10 +14,17 @@ struct StepRoom {
     var stages = 0
     var measure = 0
     var change = 0
+    var arrays = 0
+    var both = 0
     var layouts = 0
+    /// For parameters with rows; of no use where there are none.
+    var beginnings = 0
+    var touched = 0
+    var copying = 0
+    var rows = 0
     var total: Int?
 
-    init(parameters: Int, groups: Int, totalRank: Int) {
+    init(parameters: Int, groups: Int, totalRank: Int, totalRows: Int) {
         var end: Int? = 0
         func take(_ count: Int, _ size: Int) -> Int {
             let start = end ?? 0
@@ -37,10 +44,18 @@ struct StepRoom {
         stages = unsafe take(parameters, MemoryLayout<Stages>.stride)
         measure = unsafe take(1, StepMeasure.byteCount(parameters) ?? .max)
         change = unsafe take(1, StepChange.byteCount(parameters) ?? .max)
+        self.arrays = unsafe take(StepArrays.capacity, MemoryLayout<ArrayView>.stride)
+        both = unsafe take(StepArrays.capacity, MemoryLayout<ArrayView>.stride)
         // Every array of a parameter gets as many strides as the longest of them has, and the sizes once; so do those
-        // whose elements are looked at in another order, and the two that a change is between.
-        let arrays = unsafe (Run.capacity + StepArrays.mostOfStages + 1) + (Run.capacity + 1) + (Run.state + 1)
-        layouts = take(totalRank, arrays * MemoryLayout<Int>.stride)
+        // whose elements are looked at in another order, the two that a change is between, and a gradient of other sizes.
+        let each = unsafe (Run.capacity + StepArrays.mostOfStages + 1) + (Run.capacity + 1) + 2 * (Run.state + 1)
+        layouts = take(totalRank, each * MemoryLayout<Int>.stride)
+        if totalRows > 0 {
+            beginnings = unsafe take(parameters, WorkList.bytesPerItem)
+            copying = take(1, StepCoefficients.capacity)
+            touched = unsafe take(parameters, MemoryLayout<TouchedRows>.stride)
+            rows = unsafe take(totalRows, TouchedRows.bytesPerKey)
+        }
         total = end
     }
 }

@@ -10,7 +10,7 @@ struct Surroundings {
     let average: ParameterAverage?
     let zeroesGradients: Bool
     /// Whether the norm of what a step changes is asked for.
-    private let measuresChange: Bool
+    let measuresChange: Bool
 
     /// Adds what parameters keep for it to the algorithm's own slots.
     init(_ configuration: Configuration, _ slots: inout Slots) {

@@ -9,6 +9,7 @@
 
 typedef char array_is_64_bytes[sizeof(martlet_array) == 64 ? 1 : -1];
 typedef char parameter_is_256_bytes[sizeof(martlet_parameter) == 256 ? 1 : -1];
+typedef char rows_are_32_bytes[sizeof(martlet_rows) == 32 ? 1 : -1];
 typedef char config_is_424_bytes[sizeof(martlet_config) == 424 ? 1 : -1];
 typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_40_bytes[sizeof(martlet_report) == 40 ? 1 : -1];
@@ -177,6 +178,7 @@ static const any_function functions[] = {
     (any_function)martlet_optimizer_add,
     (any_function)martlet_optimizer_copy_set,
     (any_function)martlet_optimizer_step,
+    (any_function)martlet_optimizer_sparse_step,
     (any_function)martlet_optimizer_mode_set,
     (any_function)martlet_optimizer_set,
     (any_function)martlet_optimizer_get,

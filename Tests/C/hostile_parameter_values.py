@@ -47,8 +47,8 @@ def array_values(array: str, role: str) -> Iterator[Value]:
             yield f"elements of {array} are {what}", f"((float *){array}.data)[3] = {what};", "OK"
 
 
-def parameter_values(one: str) -> Iterator[Value]:
-    """Every field of a parameter of martlet_step."""
+def parameter_values(one: str, moves: bool) -> Iterator[Value]:
+    """Every field of a parameter of martlet_step, or of martlet_mode_set, which moves it and needs no gradient."""
     yield from array_values(f"{one}.value", "value")
     yield from array_values(f"{one}.grad", "grad")
     yield from array_values(f"{one}.state[1]", "state")
@@ -68,8 +68,11 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield from assign(f"{one}.flags", (1, -1, 2, *INT32), "UNSUPPORTED|STRUCT")
     yield from assign(f"{one}.key", (1, "UINT64_MAX"), "UNSUPPORTED")
     yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
-    yield from assign(f"{one}.rows", ("w->sizes", "(void *)&w->path"), "UNSUPPORTED")
-    yield from assign(f"{one}.row_count", (1, -1, *INT64), "UNSUPPORTED")
+    if moves:
+        yield from assign(f"{one}.rows", ("w->sizes", "(void *)&w->path"), "OK")
+        yield from assign(f"{one}.row_count", (1, -1, *INT64), "OK")
+    else:
+        yield from sparse_values(one)
     yield from step_shown_values(one)
     for number in (0, 3):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
@@ -109,6 +112,57 @@ def copy_values(one: str) -> Iterator[Value]:
         code = f"{copy} w->array.data = {one}.{place}.data; w->array.dtype = MARTLET_FP32;"
         yield f"the copy is {place}", code, "OVERLAP"
     yield "the copy is the counter", f"{copy} w->array.data = {one}.step;", "OVERLAP"
+
+
+def sparse_values(one: str) -> Iterator[Value]:
+    """A parameter's gradient as one of rows."""
+    named = f"{one}.rows = number_rows(w, -1); {one}.row_count = COUNT;"
+    for what, code, expected in rows_values(f"{one}.rows", f"{one}.row_count", "w->rows", f"{one}.grad"):
+        yield what, f"{named} {code}", expected
+    yield "rows, and a gradient without data", f"{named} {one}.grad.data = NULL;", "NULL"
+    yield "no rows, and a gradient without data", f"{named} {one}.row_count = 0; {one}.grad.data = NULL;", "OK"
+    yield "rows of a matrix", f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 0;", "OK"
+    yield (
+        "more rows than a matrix has",
+        f"shape(w, &{one}.value); {named} {one}.row_count = 2; w->rows[1] = 2;",
+        "ARGUMENT",
+    )
+    yield (
+        "rows lie in the value",
+        f"{named} {one}.rows = memset({one}.value.data, 0, 4 * COUNT); {one}.row_count = {one}.grad.count = 8;",
+        "OVERLAP",
+    )
+    yield "the counter lies in the rows", f"{named} {one}.step = &w->rows[9];", "OVERLAP"
+
+
+def rows_values(rows: str, count: str, memory: str, gradient: str) -> Iterator[Value]:
+    """The rows of a gradient of COUNT rows of one element each, whose numbers stand at `memory`."""
+    yield "rows is NULL", f"{rows} = NULL;", "NULL"
+    for offset in (1, 4, 7):
+        yield f"rows misaligned by {offset}", f"{rows} = (void *)((char *){memory} + {offset});", "ALIGNMENT"
+    for row in (-1, "COUNT", "COUNT + 1", *INT64):
+        for place in (0, "COUNT - 1"):
+            yield f"rows[{place}] = {row}", f"{memory}[{place}] = {row};", "ARGUMENT"
+    for number in (-1, 0, 1, "COUNT - 1", "COUNT + 1", "(int64_t)1 << 56", "(int64_t)1 << 61", *INT64):
+        yield f"count = {number}", f"{count} = {number};", "SHAPE"
+    huge = f"{count} = {gradient}.count = (int64_t)1 << 56;"
+    yield "2^56 rows", huge, "MEMORY|SHAPE"
+    yield "rows at the end of all memory", f"{rows} = (void *)(intptr_t)-16;", "SHAPE"
+    yield "all rows are one", "number_rows(w, 5);", "OK"
+    yield "rows end at a page", f"{rows} = memcpy(at_page_end(NULL, 8 * COUNT), {memory}, 8 * COUNT);", "OK"
+    yield "the gradient lies in the rows", f"{gradient}.data = memset({memory}, 0, 8 * COUNT);", "OK"
+
+
+def sparse_gradients() -> Iterator[Value]:
+    """The gradients of martlet_optimizer_sparse_step, of rows of one element."""
+    for what, code, expected in gradients():
+        if what == "the first has no data":
+            yield what, code, "NULL"
+        elif "every size 1 but two" in what:
+            yield what, code, "SHAPE"
+        else:
+            yield what, code, expected
+    yield "of two elements too few", "a->grads[1].count = COUNT - 2;", "SHAPE"
 
 
 def step_shown_values(one: str) -> Iterator[Value]:
@@ -183,8 +237,8 @@ def added_values(one: str) -> Iterator[Value]:
     yield from assign(f"{one}.flags", (1, -1, *INT32), "UNSUPPORTED|STRUCT")
     yield from assign(f"{one}.key", (1, "UINT64_MAX"), "UNSUPPORTED")
     yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
-    yield from assign(f"{one}.rows", ("w->sizes",), "UNSUPPORTED")
-    yield from assign(f"{one}.row_count", (1, -1, *INT64), "UNSUPPORTED")
+    yield from assign(f"{one}.rows", ("w->sizes",), "ARGUMENT")
+    yield from assign(f"{one}.row_count", (1, -1, *INT64), "ARGUMENT")
     for number in (0, 3):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
     yield from assign(f"{one}.copy", ("&w->array", "(void *)w->scratch"), "ARGUMENT")

@@ -132,6 +132,11 @@ GOOD(optimizer_step) {
     a->grads = w->grads, a->count = 2;
 }
 GOOD(optimizer_copy_set) { a->optimizer = w->optimizer, a->index = 1, a->copy = &w->array; }
+GOOD(optimizer_sparse_step) {
+    for (int k = 0; k < 2; k++) w->given[k] = (martlet_rows){.rows = number_rows(w, -1), .count = COUNT};
+    a->optimizer = w->optimizer, a->out_report = &w->report.report;
+    a->grads = w->grads, a->rows = w->given, a->count = 2;
+}
 GOOD(optimizer_mode_set) { a->optimizer = w->optimizer, a->mode = MARTLET_EVALUATION; }
 GOOD(optimizer_set) { a->optimizer = w->optimizer, a->group = 1, a->hyperparameter = MARTLET_LR, a->value = 0.5; }
 GOOD(optimizer_get) { a->optimizer = w->optimizer, a->out_value = &w->out_double, a->group = 1, a->hyperparameter = MARTLET_LR; }

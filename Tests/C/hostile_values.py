@@ -7,7 +7,14 @@ names without MARTLET_ERROR_, joined by |; ERROR is any failure, ANY also lets i
 
 from collections.abc import Iterator
 
-from hostile_parameter_values import added_values, array_values, gradients, parameter_values
+from hostile_parameter_values import (
+    added_values,
+    array_values,
+    gradients,
+    parameter_values,
+    rows_values,
+    sparse_gradients,
+)
 from hostile_words import HUGE, INT32, INT64, ODD_DOUBLES, Value, assign
 
 # Fields of a config that Adam does not read.
@@ -188,7 +195,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (0,), "OK")
     elif name == "index":
         yield from assign(target, (-1, 2, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
-    elif function == "martlet_optimizer_step":
+    elif function in ("martlet_optimizer_step", "martlet_optimizer_sparse_step"):
         yield from assign(target, (0, 1, 3, -1, *INT64, "(int64_t)1 << 32"), "SHAPE|ARGUMENT")
 
 
@@ -281,11 +288,11 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
             yield "another number of slots", f"{config}.flags = MARTLET_AMSGRAD;", "ANY"
     elif kind == "martlet_parameter *" and name == "parameters":
         yield "NULL", "a->parameters = NULL;", "NULL"
-        yield from parameter_values("a->parameters[1]")
+        yield from parameter_values("a->parameters[1]", moves=function == "martlet_mode_set")
     elif kind == "martlet_parameter *":
         yield from added_values("(*a->parameter)")
     elif kind == "martlet_array *" and name == "grads":
-        yield from gradients()
+        yield from sparse_gradients() if function == "martlet_optimizer_sparse_step" else gradients()
     elif kind == "martlet_array *" and name == "arrays":
         yield "NULL", "a->arrays = NULL;", "NULL"
         for what, code, expected in array_values("(*a->arrays)", "grad"):
@@ -300,6 +307,17 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield "another type", "a->copy->dtype = MARTLET_BF16;", "OK"
         yield "the value", "a->copy->data = w->value[1];", "OVERLAP"
         yield "one element into the value's end", "a->copy->data = w->value[1] + COUNT - 1;", "OVERLAP"
+    elif kind == "martlet_rows *":
+        yield "NULL", "a->rows = NULL;", "NULL"
+        yield from rows_values("a->rows[1].rows", "a->rows[1].count", "w->rows", "a->grads[1]")
+        for number in (0, 1):
+            yield from assign(f"a->rows[1].reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
+        moment = "martlet_array v = {0}; martlet_optimizer_state_get(w->optimizer, &v, 0, 0);"
+        yield (
+            "rows are a moment",
+            f"{moment} a->rows[1].rows = memset(v.data, 0, 4 * COUNT); a->rows[1].count = a->grads[1].count = 8;",
+            "OVERLAP",
+        )
     elif kind == "martlet_array *":
         yield "NULL", f"a->{name} = NULL;", "NULL"
         yield from array_values(f"(*a->{name})", "set")

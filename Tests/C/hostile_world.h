@@ -42,7 +42,8 @@ struct world {
     martlet_array slots[2][3], grads[2], array, out_array;
     martlet_slot out_slot;
     martlet_parameter parameters[2], added;
-    int64_t steps[2], sizes[64], strides[64], out_int64;
+    martlet_rows given[2];
+    int64_t rows[COUNT], steps[2], sizes[64], strides[64], out_int64;
     int32_t out_int32;
     double out_double;
     char path[32];
@@ -93,6 +94,12 @@ UNUSED static void shape_64(struct world *w, martlet_array *array) {
     array->strides = w->strides;
     for (int d = 0; d < 64; d++) w->sizes[d] = w->strides[d] = 1;
     w->sizes[10] = 2, w->strides[10] = COUNT / 2, w->sizes[50] = COUNT / 2;
+}
+
+/* COUNT row numbers, of 64 rows. */
+UNUSED static int64_t *number_rows(struct world *w, int64_t each) {
+    for (int k = 0; k < COUNT; k++) w->rows[k] = each < 0 ? k % 7 : each;
+    return w->rows;
 }
 
 UNUSED static void empty(martlet_parameter *parameter) {

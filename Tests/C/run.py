@@ -250,6 +250,7 @@ def tests() -> dict[str, Test]:
         "evaluation": program("evaluation"),
         "shards": program("shards"),
         "around": program("around"),
+        "rows": program("rows"),
         "specials": program("specials"),
         "specials-without-fma": without_fma("specials"),
         "modes": program("modes"),

@@ -310,11 +310,6 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
         let cases: [(martlet_status, String, (inout martlet_parameter) -> Void)] = [
             (MARTLET_ERROR_UNSUPPORTED, "key or offset", { $0.key = 1 }),
             (MARTLET_ERROR_UNSUPPORTED, "key or offset", { $0.offset = 1 }),
-            (
-                MARTLET_ERROR_UNSUPPORTED, "rows",
-                { $0.rows = UnsafePointer(address.assumingMemoryBound(to: Int64.self)) }
-            ),
-            (MARTLET_ERROR_UNSUPPORTED, "rows", { $0.row_count = 1 }),
             (MARTLET_ERROR_UNSUPPORTED, "flags is 4", { $0.flags = 4 }),
             (MARTLET_ERROR_STRUCT, "reserved", { $0.reserved.0 = 1 }),
             (MARTLET_ERROR_STRUCT, "reserved", { $0.reserved.4 = 1 << 63 }),

@@ -49,7 +49,7 @@ typedef int32_t (*martlet_reduce)(void *context, double *sums, int64_t count);
  * Prodigy and MARTLET_CAUTIOUS_UPDATE sum over a parameter is given to reduce, and the step goes by what that leaves there.
  *
  * parameters   as in martlet_step, the same ones in the same groups and order in every process, with gradients in all or
- *              in none. A parameter may have no elements here
+ *              in none. A parameter may have no elements here; the rows of a sparse gradient are those of this part
  * reduce       called on this thread with context, once before each pass but the first of the algorithm that has the most:
  *              so none where no algorithm has several, 1 for those above and for CAUTIOUS_UPDATE, 2 for that of
  *              StableAdamW, MARS and Prodigy. sums holds 3 numbers for each parameter, in their order: two sums and the
@@ -153,7 +153,7 @@ martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t
 
 /* Adds a parameter; out_index (may be NULL) receives its index, which counts from 0 in order of adding.
  * Its value (memory, sizes, strides) and name are as in martlet_step; the value's memory is borrowed
- * until reset or destroy, all else is copied. grad, step and step_shown must be empty (data, step NULL).
+ * until reset or destroy, all else is copied. grad, rows, step and step_shown must be empty (data, rows, step NULL).
  * state_count 0 gives every moment the value's type, and scalars fp64; else state holds one entry for each
  * slot, with data NULL and dtype the type wanted.
  * A name must be UTF-8 of 1 to 500 bytes, and unique: names are compared byte by byte. Without one the
@@ -172,6 +172,18 @@ martlet_status martlet_optimizer_copy_set(martlet_optimizer *optimizer, int64_t 
  * does. Since 0.1. */
 martlet_status martlet_optimizer_step(martlet_optimizer *optimizer, martlet_report *out_report,
                                       const martlet_array *grads, int64_t count);
+
+/* The rows that one gradient is of. */
+typedef struct martlet_rows {
+    const int64_t *rows;  /* as in martlet_parameter; NULL: the gradient is dense */
+    int64_t count;        /* how many; 0 where rows is NULL */
+    uint64_t reserved[2]; /* 0 */
+} martlet_rows;           /* 32 bytes, for good */
+
+/* The same where gradients may be sparse. rows: count entries, one for each of grads, each as rows and row_count in
+ * martlet_parameter say; one whose rows is NULL leaves its gradient dense. Fails as martlet_step does. Since 0.1. */
+martlet_status martlet_optimizer_sparse_step(martlet_optimizer *optimizer, martlet_report *out_report,
+                                             const martlet_array *grads, const martlet_rows *rows, int64_t count);
 
 /* Moves the parameters of Schedule-Free groups from where gradients are taken to the trained point, or back;
  * others, and those that were never stepped, stay as they are. The mode is TRAINING at first, and saved with the

@@ -27,8 +27,8 @@ from martlet import _algorithms, nn
 
 # ---- the step and its state ----
 
-CLASSES = [name for name, kind in vars(martlet.torch).items()
-           if inspect.isclass(kind) and issubclass(kind, torch.optim.Optimizer) and name != "Optimizer"]  # fmt: skip
+CLASSES = [name for name, kind in vars(martlet.torch).items() if inspect.isclass(kind)
+           and issubclass(kind, torch.optim.Optimizer) and name not in ("Optimizer", "SparseAdam")]  # fmt: skip
 FLAGS = {
     "amsgrad": True, "maximize": True, "weight_decay": 0.1, "decoupled_weight_decay": True, "momentum": 0.9,
     "nesterov": True, "centered": True,

@@ -31,6 +31,7 @@ STRUCTS = {
     "martlet_config": _ffi_optimizers.Config,
     "martlet_report": _ffi_optimizers.Report,
     "martlet_slot": _ffi_optimizers.Slot,
+    "martlet_rows": _ffi_optimizers.Rows,
     "martlet_optimizer": _ffi_optimizers.Optimizer,
     "martlet_schedule": _ffi_schedules.Schedule,
     "martlet_plateau": _ffi_schedules.Plateau,
@@ -144,6 +145,7 @@ def test_sizes_that_are_fixed_for_good() -> None:
     assert ctypes.sizeof(_ffi.Parameter) == 256
     assert ctypes.sizeof(_ffi_optimizers.Config) == 424
     assert ctypes.sizeof(_ffi_optimizers.Slot) == 32
+    assert ctypes.sizeof(_ffi_optimizers.Rows) == 32
     assert ctypes.sizeof(_ffi_models.View) == 128
     assert ctypes.sizeof(_ffi_models.Node) == 128
 

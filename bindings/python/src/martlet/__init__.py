@@ -39,6 +39,7 @@ from martlet._errors import (
     UnsupportedError,
 )
 from martlet._machine import Machine, machine, set_isa
+from martlet._rows import Rows
 from martlet._threads import get_num_threads, set_num_threads
 from martlet.functional import *  # noqa: F403 - one name for each algorithm
 from martlet.functional import __all__ as _functions
@@ -70,6 +71,7 @@ __all__ = [
     "OutOfMemoryError",
     "OverlapError",
     "ReadOnlyError",
+    "Rows",
     "ShapeError",
     "StoppedError",
     "StructError",

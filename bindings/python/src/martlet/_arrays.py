@@ -16,10 +16,11 @@ from numpy.ma import MaskedArray
 
 from martlet import _ffi
 from martlet._algorithms import Slots
-from martlet._call import Item, state_layouts
+from martlet._call import Item, RowNumbers, state_layouts
 from martlet._errors import AlignmentError, DTypeError, OverlapError, ReadOnlyError, ShapeError
-from martlet._layout import layouts
+from martlet._layout import Layout, layouts
 from martlet._memory import buffer_address
+from martlet._rows import Rows
 from martlet._tree import NUMBERS
 
 _NUMBERS: dict[np.dtype[Any], int] = {
@@ -165,6 +166,42 @@ def gradient_view(gradient: Any, name: str, shape: tuple[int, ...], *, written: 
     return seen
 
 
+class RowsView(NamedTuple):
+    """A gradient of rows that has been checked; numbers: the int64 array whose address call has."""
+
+    pointer: int
+    layout: Layout
+    call: RowNumbers
+    numbers: np.ndarray[Any, Any]
+
+
+def rows_view(given: Rows, name: str, shape: tuple[int, ...]) -> RowsView:
+    """Checks a gradient of rows against its parameter's shape. Which numbers are rows the library says."""
+    if not shape:
+        raise ShapeError(f"{name} is of rows, and its parameter has no dimension; wanted a numpy.ndarray of it")
+    numbers = np.asarray(given.indices)
+    if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
+        raise DTypeError(
+            f"{name} has indices of shape {numbers.shape} and dtype {numbers.dtype}; wanted integers in one dimension"
+        )
+    seen = view(given.values, f"the values of {name}", written=False)
+    wanted = (len(numbers), *shape[1:])
+    if seen.shape != wanted:
+        raise ShapeError(
+            f"the values of {name} have shape {seen.shape}, and there are {len(numbers)} indices of rows of shape "
+            f"{shape[1:]}; wanted {wanted}"
+        )
+    # An unsigned number past the range of int64 becomes a negative one, which is no row either.
+    numbers = np.ascontiguousarray(numbers, dtype=np.int64)
+    values: np.ndarray[Any, Any] = given.values
+    return RowsView(
+        seen.pointer,
+        Layout(seen.dtype, seen.shape, seen.strides),
+        RowNumbers(address(numbers), len(numbers), values.size),
+        numbers,
+    )
+
+
 def of_one_number(gradient: Any, value: Any) -> Any:
     """The gradient of a parameter of one element as an array of its shape, where it is a number, as numpy's reductions
     give them, or an array without axes. Any other gradient as it is."""
@@ -197,13 +234,15 @@ def item(
     states: Mapping[str, View],
     slots: Slots,
     copy: View | None,
+    *,
+    keeps_dimensions: bool = False,
 ) -> Item:
-    """Pairs a parameter with its arrays. Without a gradient the library leaves the parameter as it is."""
+    """Pairs a parameter with its arrays. Without a gradient the library leaves the parameter as it is.
+    keeps_dimensions: as layouts() has it."""
     alike = slots.alike(value.shape)
     arrays = [value, gradient or value, *(states[slot] for slot in alike), *(() if copy is None else (copy,))]
-    lying = layouts(
-        value.shape, [(array.dtype, array.strides) for array in arrays], keeps_dimensions=slots.keep_dimensions
-    )
+    keeps_dimensions = keeps_dimensions or slots.keep_dimensions
+    lying = layouts(value.shape, [(array.dtype, array.strides) for array in arrays], keeps_dimensions=keeps_dimensions)
     types = {slot: seen.dtype for slot, seen in states.items()}
     state = state_layouts(slots, value.shape, dict(zip(alike, lying[2:], strict=False)), types)
     own = None if copy is None else lying[-1]

@@ -38,6 +38,8 @@ _STATE = _word(_ffi.Parameter.state.offset)
 _STATE_COUNT = _word(_ffi.Parameter.state_count.offset)
 _STEP = _word(_ffi.Parameter.step.offset)
 _GROUP = _word(_ffi.Parameter.group.offset)
+_ROWS = _word(_ffi.Parameter.rows.offset)
+_ROW_COUNT = _word(_ffi.Parameter.row_count.offset)
 _STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
 _COPY = _word(_ffi.Parameter.copy.offset)
 _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
@@ -59,13 +61,23 @@ class LastStep(NamedTuple):
     nonfinite: str | None
 
 
+class RowNumbers(NamedTuple):
+    """The rows that a sparse gradient is of: where their numbers are (int64), how many, and the elements of all. The
+    gradient is laid out by its sizes, so that there is room for those of another."""
+
+    address: int
+    length: int
+    size: int
+
+
 class Item(NamedTuple):
     """A parameter without addresses: what stays the same from call to call.
 
     state: its slots, each with how many numbers it has and how they lie; None: the parameter has none of it. slots:
     their names.
     step_shown: the element type of the number that shows its step counter; 0: it has none. copy: how the copy lies that
-    a step leaves of it; None: there is none.
+    a step leaves of it; None: there is none. rows: those that its gradient is of, which may be others in the next call;
+    None: all.
     """
 
     name: str
@@ -77,6 +89,7 @@ class Item(NamedTuple):
     slots: Sequence[str]
     step_shown: int = 0
     copy: Layout | None = None
+    rows: RowNumbers | None = None
 
 
 class StepCall:
@@ -90,6 +103,7 @@ class StepCall:
 
     __slots__ = (
         "_configs",
+        "_grad_numbers",
         "_grad_view",
         "_names",
         "_numbers",
@@ -114,6 +128,7 @@ class StepCall:
         self._value_view = fields[_VALUE + _DATA :: _PARAMETER_WORDS]
         self._grad_view = fields[_GRAD + _DATA :: _PARAMETER_WORDS]
         self._state_words: list[int] = []
+        self._grad_numbers: list[int] = []  # where each gradient's sizes and strides begin
         self._lay_out(items)
         self._place = self._words.address, len(items), configs.address, config_count
         self._report = _memory.Report()
@@ -133,7 +148,10 @@ class StepCall:
                 view[base + _STEP_SHOWN_DTYPE] = item.step_shown
                 self._state_words.append(base + _STEP_SHOWN)
             used = self._write_array(base + _VALUE, item.size, item.value, used)
+            self._grad_numbers.append(used)
             used = self._write_array(base + _GRAD, item.size, item.grad, used)
+            if item.rows is not None:
+                self.point_rows(index, 0, item.grad, item.rows)
             for slot in item.state:
                 if slot is None:
                     self._write_array(state, 0, Layout(_ffi.FP32), used)
@@ -174,6 +192,15 @@ class StepCall:
     def point_grads(self, grads: Sequence[int]) -> None:
         """Sets the gradients' addresses."""
         self._grad_view[:] = array("Q", grads)
+
+    def point_rows(self, index: int, address: int, grad: Layout, rows: RowNumbers) -> None:
+        """Sets an item's gradient of rows, of the rank that it was laid out with."""
+        view, base = self._words.view, index * _PARAMETER_WORDS
+        self._write_array(base + _GRAD, rows.size, grad, self._grad_numbers[index])
+        view[base + _GRAD + _DATA] = address
+        # Of no rows an address stands there all the same, or the gradient would be a dense one.
+        view[base + _ROWS] = rows.address if rows.length else self._words.address
+        view[base + _ROW_COUNT] = rows.length
 
     def set_hyperparameters(self, rows: Sequence[Hyperparameters]) -> None:
         """Puts other numbers into the configs, of which there are as many, with the same slots."""

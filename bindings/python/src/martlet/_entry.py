@@ -15,6 +15,7 @@ from martlet import _arrays
 from martlet._algorithms import UNCOUNTED, Slots, all_slots
 from martlet._call import Item
 from martlet._errors import ArgumentError, DTypeError, FormatError, ShapeError
+from martlet._rows import Rows
 
 NDArray = np.ndarray[Any, Any]
 MOST_STEPS = 2**63 - 1  # what the library counts to, in memory and in files
@@ -22,12 +23,14 @@ LONGEST_NAME = 500  # in bytes
 
 
 class LaidOut(NamedTuple):
-    """An entry in a call: its item, the addresses of its counter and its slots, and what keep() is to be given."""
+    """An entry in a call: its item, the addresses of its counter and its slots, what keep() is to be given, and the
+    numbers of the rows that the gradient is of, whose address the item has."""
 
     item: Item
     addresses: list[int]
     state: dict[str, NDArray]
     counter: NDArray | None
+    row_numbers: NDArray | None = None
 
 
 class Entry:
@@ -119,16 +122,20 @@ class Entry:
         is_late = algorithm in UNCOUNTED and any(slot not in self.state for slot in slots.arrays)
         state, counter = self.ready_state(slots, dtype), _new_counter() if is_late else None
         name = f"the gradient of {self.name}"
-        seen = None if gradient is None else _arrays.gradient_view(gradient, name, value.shape, written=zeroes)
+        of_rows = _arrays.rows_view(gradient, name, value.shape) if isinstance(gradient, Rows) else None
+        is_dense = gradient is not None and of_rows is None
+        seen = _arrays.gradient_view(gradient, name, value.shape, written=zeroes) if is_dense else None
         views = {
             slot: _arrays.view(state[slot], f"{slot} of {self.name}", written=True)
             for slot in slots.of(value.shape).names
         }
         copy = None if self.copy is None else _arrays.copy_view(self.copy, f"the copy of {self.name}", value)
-        item = _arrays.item(self.name, self.group, value, seen, views, slots, copy)
+        item = _arrays.item(self.name, self.group, value, seen, views, slots, copy, keeps_dimensions=of_rows is not None)
+        if of_rows is not None:
+            item = item._replace(grad=of_rows.layout, rows=of_rows.call)
         counted = _arrays.address(self.counter if counter is None else counter)
-        places = [view.pointer for view in (*views.values(), copy) if view is not None]
-        return LaidOut(item, [counted, *places], state, counter)
+        addresses = [counted, *(view.pointer for view in (*views.values(), copy) if view is not None)]
+        return LaidOut(item, addresses, state, counter, of_rows and of_rows.numbers)
 
     def parse(
         self, given: Any, algorithm: int, needed: Slots, where: str, *, copy: bool

@@ -223,6 +223,10 @@ class Slot(Structure):
     ]
 
 
+class Rows(Structure):
+    _fields_ = [("rows", POINTER(c_int64)), ("count", c_int64), ("reserved", c_uint64 * 2)]
+
+
 class Report(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -289,6 +293,9 @@ martlet_optimizer_group_add = _checked("martlet_optimizer_group_add", HANDLE, PO
 martlet_optimizer_add = _checked("martlet_optimizer_add", HANDLE, POINTER(c_int64), POINTER(Parameter))
 martlet_optimizer_copy_set = _checked("martlet_optimizer_copy_set", HANDLE, c_int64, POINTER(Array))
 martlet_optimizer_step = _checked("martlet_optimizer_step", HANDLE, POINTER(Report), POINTER(Array), c_int64)
+martlet_optimizer_sparse_step = _checked(
+    "martlet_optimizer_sparse_step", HANDLE, POINTER(Report), POINTER(Array), POINTER(Rows), c_int64
+)
 martlet_optimizer_set = _checked("martlet_optimizer_set", HANDLE, c_int32, c_int32, c_double)
 martlet_optimizer_get = _checked("martlet_optimizer_get", HANDLE, POINTER(c_double), c_int32, c_int32)
 martlet_optimizer_config_get = _checked("martlet_optimizer_config_get", HANDLE, POINTER(Config), c_size_t, c_int32)

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from martlet import _ffi_optimizers
-from martlet._arrays import address, extents, lies_in_base, of_one_number, writable_address
+from martlet._arrays import RowsView, address, extents, lies_in_base, of_one_number, rows_view, writable_address
 from martlet._call import LastStep, StepCall, write_configs
 from martlet._config import Hyperparameters
 from martlet._entry import Entry, LaidOut
 from martlet._errors import MartletError, ReadOnlyError
 from martlet._reduction import Reduce
+from martlet._rows import Rows
 
 # What a call depends on beside an array's address. Whether it is aligned follows from these and the address.
 _kind = attrgetter("__class__", "dtype", "shape", "strides")
@@ -39,6 +40,7 @@ class Stepper:
         "_grads_at",
         "_kinds",
         "_latest",
+        "_of_rows",
         "_rows",
         "_states",
         "_values",
@@ -59,6 +61,7 @@ class Stepper:
         self._states: list[dict[str, Any]] = []
         self._values: list[Any] = []
         self._kinds: list[Any] = []
+        self._of_rows: list[int] = []  # the places of gradients of rows
         self._values_at: list[int] = []
         self._grads_at: list[int] = []
         self._alignments: tuple[list[int], list[int]] = [], []
@@ -101,6 +104,9 @@ class Stepper:
         copies = self._copies
         if not all(map(is_, copies, map(_copy_of, entries))):
             return False
+        of_rows, grads = self._without_rows(entries, grads)
+        if of_rows is None:
+            return False
         arrays = [*values, *filter(_is_there, copies), *grads]
         try:
             if list(map(_kind, arrays)) != self._kinds:
@@ -116,9 +122,26 @@ class Stepper:
             return False
         if not as_before and not self._point(call, values_at, grads_at):
             return False
+        for place, seen in of_rows:
+            call.point_rows(place, seen.pointer, seen.layout, seen.call)
         self._latest = call
         call.run(self.reduce)
         return True
+
+    def _without_rows(
+        self, entries: Sequence[Entry], grads: Sequence[Any]
+    ) -> tuple[list[tuple[int, RowsView]] | None, Sequence[Any]]:
+        """The gradients of rows, and all of them with the parameters themselves in these places; None: others are."""
+        if not self._of_rows:
+            return [], grads
+        dense, found = list(grads), []
+        for place in self._of_rows:
+            given, entry = grads[place], entries[place]
+            if not isinstance(given, Rows):
+                return None, grads
+            found.append((place, rows_view(given, f"the gradient of {entry.name}", entry.value.shape)))
+            dense[place] = entry.value
+        return found, dense
 
     def _turn_to(self, call: StepCall, rows: list[Hyperparameters]) -> bool:
         """Other hyperparameters, as a schedule gives them; false where they want other arrays."""
@@ -152,11 +175,13 @@ class Stepper:
         self._call = None
         self._zeroes = _zeroes(rows)
         laid_out = self._laid_out(rows, entries, grads)
-        call = _call_of(rows, entries, laid_out, list(map(address, grads)))
+        call = _call_of(rows, entries, laid_out, list(map(_gradient_address, grads)))
         self._run_first(call, entries, laid_out, self.reduce)
         self._latest = call
         self._copies = list(map(_copy_of, entries))
-        self._remember([entry.value for entry in entries], grads)
+        self._of_rows = [place for place, gradient in enumerate(grads) if isinstance(gradient, Rows)]
+        seen = [entry.value if isinstance(grad, Rows) else grad for entry, grad in zip(entries, grads, strict=True)]
+        self._remember([entry.value for entry in entries], seen)
         self._rows, self._states = rows, [one.state for one in laid_out]
         self._call = call  # last of all: from here on it is repeated
 
@@ -212,6 +237,10 @@ def _call_of(
     states_at = [place for one in laid_out for place in one.addresses]
     call.point([address(entry.value) for entry in entries], states_at, grads_at)
     return call
+
+
+def _gradient_address(gradient: Any) -> int:
+    return address(gradient.values if isinstance(gradient, Rows) else gradient)
 
 
 def _alignments(arrays: list[Any]) -> list[int]:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from martlet._errors import ArgumentError, DTypeError, ShapeError
+from martlet._rows import Rows
 
 _NAMED_AT_MOST = 5
 # Python's numbers, and what numpy's reductions give.
 NUMBERS = (Real, np.generic)
-_STRUCTURES = (list, np.ndarray, Mapping, *NUMBERS)
+_STRUCTURES = (list, np.ndarray, Rows, Mapping, *NUMBERS)
 
 
 def keyed(tree: Any) -> dict[Any, Any]:

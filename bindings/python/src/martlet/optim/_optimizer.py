@@ -103,8 +103,9 @@ class Optimizer:
     A group may be of another algorithm, {"params": [...], "algorithm": "adamw"}, by the names that
     martlet_algorithm_name gives; "algorithm" stands in the param_groups of such alone.
 
-    A parameter's gradient may be of another type and layout. None for a gradient leaves its parameter as it is. Arrays
-    may move, and are looked at again at each step: a parameter that no longer fits its moments is an error.
+    A parameter's gradient may be of another type and layout, or of some rows alone: martlet.Rows. None for a gradient
+    leaves its parameter as it is. Arrays may move, and are looked at again at each step: a parameter that no longer
+    fits its moments is an error.
     Wrong arguments raise a MartletError that is also a ValueError or a TypeError, before anything is written.
     One thread at a time may be inside an optimizer; a second one gets BusyError.
     """

@@ -19,6 +19,7 @@ from martlet.torch.schedule_free import AdamWScheduleFree, RAdamScheduleFree, SG
 from martlet.torch.sgd import ASGD, SGD
 from martlet.torch.shampoo import Shampoo
 from martlet.torch.soap import SOAP
+from martlet.torch.sparse_adam import SparseAdam
 
 __all__ = [
     "ADOPT",
@@ -53,5 +54,6 @@ __all__ = [
     "SGDScheduleFree",
     "Shampoo",
     "SimplifiedAdEMAMix",
+    "SparseAdam",
     "StableAdamW",
 ]

@@ -98,6 +98,9 @@ class Optimizer(torch.optim.Optimizer):
     optimizer.state is torch's too: what is done to it, in place or by replacement, takes effect at the next step.
 
     foreach, fused and capturable are accepted and change nothing: every step is one fused call, which no graph holds.
+    A gradient may be sparse along the first dimension, as nn.Embedding(sparse=True) makes it, coalesced or not: rows
+    that it has are stepped and decayed, with their moments, and others stay as they are. That is for algorithms that
+    step each element by itself, without cautious and lookahead_steps.
     Groups with differentiable=True are stepped by torch itself. float64, float32, bfloat16, float16 and complex
     parameters of any strides are served; gradients and moments may have other types than their parameter. Threads:
     torch.get_num_threads(). One thread at a time may be inside.
@@ -122,14 +125,15 @@ class Optimizer(torch.optim.Optimizer):
         cls,
         algorithm: int | None = None,
         peer: type[torch.optim.Optimizer] | None = None,
+        semantics: str = "torch",
         **others: Any,
     ) -> None:
-        """algorithm: the library's number. peer: torch's class of it."""
+        """algorithm: the library's number. peer: torch's class of it. semantics: that class's convention."""
         super().__init_subclass__(**others)
         if algorithm is not None:
             stated = inspect.signature(cls.__init__).parameters
             inherited = getattr(cls, "_kind", None)
-            cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls)
+            cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls, semantics)
             if cls._joins and cls.__module__.startswith(__package__ + "."):
                 cls._kind.offer()
             _signatures.show(cls.__init__, {**cls._kind.own, NAME: None})

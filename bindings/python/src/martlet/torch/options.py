@@ -48,14 +48,17 @@ class Kind:
         inherited: Kind | None,
         peer: type[TorchOptimizer] | None,
         make: Callable[..., TorchOptimizer],
+        semantics: str = "torch",
     ) -> None:
         """stated: the arguments of the class's constructor, to which those of the inherited kind are added. make: the
-        class."""
+        class. semantics: the convention of groups that do not say."""
         usual = _algorithms.of(algorithm).default_flags
         flags = {key: bool(_spellings.FLAGS[key] & usual) for key in _spellings.flag_keys(algorithm)}
         self.title, self.peer, self.shows_step = title, peer, algorithm not in _algorithms.UNCOUNTED
         self.stated: set[str] = {*stated, *(inherited.stated if inherited else ())}
-        self.own: Group = _SHARED | {key: value for key, value in flags.items() if key not in self.stated}
+        self._semantics = semantics
+        self.own: Group = {**_SHARED, "semantics": semantics}
+        self.own |= {key: value for key, value in flags.items() if key not in self.stated}
         own_numbers = _spellings.left_out(algorithm)
         self.own |= own_numbers
         self._make = make
@@ -106,7 +109,8 @@ class Kind:
         reader = self.reader
         flags = reader.bits(group) | _spellings.denormal_flags(group.get("flush_denormals"))
         flags |= _ffi_optimizers.WIDE_RANGES
-        row = Hyperparameters(reader.kind.number, reader.values(group), flags, group.get("semantics", "torch"))
+        semantics = group.get("semantics", self._semantics)
+        row = Hyperparameters(reader.kind.number, reader.values(group), flags, semantics)
         if not self._own_numbers.keys().isdisjoint(group):
             self._check_own_numbers(row, group)
         return row

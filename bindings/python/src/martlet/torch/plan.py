@@ -22,6 +22,7 @@ from martlet import _ffi_optimizers
 from martlet._algorithms import Slots
 from martlet._call import Item, LastStep, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
+from martlet.torch import sparse
 from martlet.torch import state as states
 from martlet.torch.copies import Copies, check_copy
 from martlet.torch.options import Group, Kind
@@ -75,6 +76,7 @@ class Plan:
         self._moment_names: list[tuple[str, ...]] = []
         self._moments: list[list[Tensor]] = []
         self._grads: list[Tensor | None] = []
+        self._sparse = sparse.SparseGradients()
         items = []
         for index, group in enumerate(groups):
             if kind.of(group).is_differentiable(group):
@@ -100,7 +102,12 @@ class Plan:
         if every.are_shaped and parameter.is_complex():
             raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
         states.check_complete(entry, parameter, group, name, kind)
-        gradient = readable(parameter.grad, parameter, name, kind.title)
+        gradient, rows = parameter.grad, None
+        if gradient is not None and sparse.is_sparse(gradient):
+            rows = sparse.lay_out(*sparse.rows_of(gradient, parameter, name))
+            self._sparse.add(len(self._active), parameter, name)
+        else:
+            gradient = readable(gradient, parameter, name)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
         states.check_slots(entry, wanted, parameter, name)
         step = entry["step"] if kind.shows_step else None
@@ -113,9 +120,8 @@ class Plan:
         names = (*(("step",) if kind.shows_step else ()), *wanted.names)
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
-        return lay_out(
-            name, index, parameter, gradient, step, {slot: entry[slot] for slot in wanted.names}, every, copy
-        )
+        slots = {slot: entry[slot] for slot in wanted.names}
+        return lay_out(name, index, parameter, gradient, step, slots, every, copy, rows)
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
@@ -159,9 +165,9 @@ class Plan:
 
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
+        seen = self._sparse.stand_in(self._grads) or self._grads
         grads = [
-            parameter if gradient is None else gradient
-            for parameter, gradient in zip(self._active, self._grads, strict=True)
+            parameter if gradient is None else gradient for parameter, gradient in zip(self._active, seen, strict=True)
         ]
         moments = list(chain.from_iterable(self._moments))
         self._holders = [parameter for parameter, names in zip(self._active, self._moment_names, strict=True) if names]
@@ -171,7 +177,7 @@ class Plan:
         owned = self._held if self._is_private else [*self._held, *moments]
         self._watch = watch([*owned, *grads])
         self._owned_count = len(owned)
-        self._addresses = list(map(address_of, [*owned, *self._grads]))
+        self._addresses = list(map(address_of, [*owned, *seen]))
         states_at: list[int] = []
         for counter, own_moments, copy in zip(self._counts.values(), self._moments, known, strict=True):
             states_at += [counter.buffer_info()[0], *map(_address_of, own_moments)]
@@ -179,8 +185,9 @@ class Plan:
         self._call.point(
             list(map(_address_of, self._active)),
             states_at,
-            [0 if gradient is None else gradient.data_ptr() for gradient in self._grads],
+            [0 if gradient is None else gradient.data_ptr() for gradient in seen],
         )
+        self._sparse.point(self._call)
 
     def move(self, mode: int) -> None:
         """Moves the parameters to a mode's point, where they have two and were stepped."""
@@ -251,7 +258,13 @@ class Plan:
         active = self._active
         try:
             moments = () if is_private else self._moments_in(state)
-            tensors = [*self._held, *moments, *map(_grad_of, active)]
+            grads = list(map(_grad_of, active))
+            if self._sparse:
+                dense = self._sparse.stand_in(grads)
+                if dense is None:
+                    return False
+                grads = dense
+            tensors = [*self._held, *moments, *grads]
             addresses = self._watch.addresses(tensors)
         except (TypeError, AttributeError):
             return self._repeat_some(state)
@@ -261,6 +274,8 @@ class Plan:
             return False
         if addresses is not self._addresses and not self._point(addresses, tensors):
             return False
+        if self._sparse:
+            self._sparse.point(self._call)
         self._run()
         _increment_version(active if not self._has_more else self._written_by(list(map(_grad_of, active))))
         return True

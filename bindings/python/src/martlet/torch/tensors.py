@@ -13,9 +13,9 @@ from torch import Tensor
 
 from martlet import _ffi
 from martlet._algorithms import Slots
-from martlet._call import Item, state_layouts
+from martlet._call import Item, RowNumbers, state_layouts
 from martlet._errors import DTypeError, OverlapError, ShapeError, UnsupportedError
-from martlet._layout import layouts
+from martlet._layout import Layout, layouts
 
 DTYPES = {
     torch.float64: _ffi.FP64,
@@ -102,11 +102,10 @@ def refuse_sparse(gradient: Tensor, name: str, title: str) -> None:
         )
 
 
-def readable(gradient: Tensor | None, parameter: Tensor, name: str, title: str) -> Tensor | None:
+def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | None:
     """The gradient itself, or where its memory is not what it shows (lazy conjugates, negatives, zeros) a copy."""
     if gradient is None:
         return None
-    refuse_sparse(gradient, name, title)
     name = f"the gradient of {name}"
     check_tensor(gradient, name)
     check_shape(gradient, name, parameter, "set it to None, and let backward() make it anew")
@@ -124,21 +123,26 @@ def lay_out(
     states: Mapping[str, Tensor],
     slots: Slots,
     copy: Tensor | None,
+    rows: tuple[Layout, RowNumbers] | None = None,
 ) -> Item:
-    """Pairs a parameter with its arrays. states: its slots; copy: what each step copies it into."""
+    """Pairs a parameter with its arrays. states: its slots; copy: what each step copies it into. rows: how its gradient
+    lies, where that is of some rows."""
     shape = tuple(parameter.shape)
+    keeps_dimensions = slots.keep_dimensions or rows is not None
     alike = slots.alike(shape)
-    tensors = [parameter, parameter if gradient is None else gradient, *(states[slot] for slot in alike)]
+    beside = parameter if gradient is None or rows is not None else gradient
+    tensors = [parameter, beside, *(states[slot] for slot in alike)]
     tensors += () if copy is None else (copy,)
     if parameter.is_complex():
         arrays = [(PAIRS[tensor.dtype], (*(2 * stride for stride in tensor.stride()), 1)) for tensor in tensors]
         shape = (*shape, 2)
-        lying = layouts(shape, arrays, keeps_dimensions=slots.keep_dimensions)
+        lying = layouts(shape, arrays, keeps_dimensions=keeps_dimensions)
     else:
         strides = [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors]
-        lying = layouts(shape, strides, keeps_dimensions=slots.keep_dimensions)
+        lying = layouts(shape, strides, keeps_dimensions=keeps_dimensions)
     types = {slot: DTYPES.get(tensor.dtype) or PAIRS[tensor.dtype] for slot, tensor in states.items()}
     state = state_layouts(slots, shape, dict(zip(alike, lying[2:], strict=False)), types)
     shown = 0 if step is None else DTYPES[step.dtype]
     own = None if copy is None else lying[-1]
-    return Item(name, prod(shape), group, lying[0], lying[1], state, slots.names, shown, own)
+    grad, numbers = (lying[1], None) if rows is None else rows
+    return Item(name, prod(shape), group, lying[0], grad, state, slots.names, shown, own, numbers)
