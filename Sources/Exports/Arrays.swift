@@ -39,10 +39,6 @@ extension martlet_array {
 extension martlet_parameter {
     /// Throws where a field is set that this version does not serve.
     func checkReserved(_ subject: @autoclosure () -> String) throws(MartletError) {
-        guard unsafe key == 0 && offset == 0 else {
-            throw MartletError(
-                .unsupported, "\(subject()).key or offset is set; expected 0: nothing is rounded at random")
-        }
         guard unsafe rows == nil && row_count == 0 else {
             throw MartletError(
                 .unsupported, "\(subject()).rows or row_count is set; expected NULL and 0: gradients are dense")
@@ -114,6 +110,7 @@ extension ParameterView {
         let gradient = try unsafe parameter.grad.data == nil ? .none : ArrayView(parameter.grad) { subject("grad") }
         unsafe self.init(
             value: value, gradient: gradient, step: step, group: Int(parameter.group), name: parameter.name)
+        unsafe (key, offset) = unsafe (parameter.key, parameter.offset)
         unsafe shownStep = try parameter.shownStep(subject)
         unsafe stateCount = Int(count)
         if count == 0 { return }

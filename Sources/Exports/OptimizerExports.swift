@@ -87,6 +87,10 @@ public func martlet_optimizer_add(
         let types = try unsafe parameter.stateTypes()
         let index = try unsafe optimizer.add(
             value, name: parameter.nameBytes, group: Int(parameter.group), stateTypes: types, prefix: "parameter.")
+        if unsafe parameter.key != 0 || parameter.offset != 0 {
+            try unsafe optimizer.identify(
+                index, key: parameter.key == 0 ? UInt64(index) : parameter.key, offset: parameter.offset)
+        }
         unsafe target?.pointee = Int64(index)
     }
 }

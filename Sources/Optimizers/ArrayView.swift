@@ -67,6 +67,9 @@ public typealias MartletError = MartletPlatform.MartletError
     public var shownStep: ShownStep?
     /// Index among the configurations of the call.
     public var group: Int
+    /// Its identity and the place of its first element, where it is a part of a parameter, for what is drawn at random.
+    public var key: UInt64 = 0
+    public var offset: UInt64 = 0
     /// For messages; may be nil.
     public var name: UnsafePointer<CChar>?
 

@@ -92,12 +92,17 @@ public struct Flags: OptionSet, Sendable {
     /// Keep a matrix's norm.
     public static let hyperball = Flags(rawValue: 1_048_576)
 
+    /// Round values of bf16 and fp16 at random.
+    public static let stochasticRounding = Flags(rawValue: 67_108_864)
+
     /// Those that every algorithm reads.
-    package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges]
+    package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges, .lowPrecision]
+    /// Those of which one says how values of 16 bits take small steps.
+    static let lowPrecision: Flags = [.stochasticRounding]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 21) - 1)
+    package static let all = Flags(rawValue: (1 << 21) - 1).union(.lowPrecision)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -126,6 +131,7 @@ public struct Flags: OptionSet, Sendable {
         case .graftAdam: "GRAFT_ADAM"
         case .normuon: "NORMUON"
         case .hyperball: "HYPERBALL"
+        case .stochasticRounding: "STOCHASTIC_ROUNDING"
         default: "an unknown flag"
         }
     }
@@ -137,6 +143,8 @@ public struct Configuration: Sendable {
     public var algorithm: Algorithm
     public var semantics = Semantics.torch
     public var flags: Flags
+    /// What the draws of random rounding depend on beside step, parameter and element.
+    public var seed: UInt64 = 0
     /// Hyperparameters by their numbers, which count from 1; NaN where the algorithm does not read one.
     package var values: Hyperparameter.Values
 
@@ -148,10 +156,13 @@ public struct Configuration: Sendable {
     }
 
     /// The same with these numbers, which have been checked by nobody.
-    package init(_ algorithm: Algorithm, _ semantics: Semantics, _ flags: Flags, values: Hyperparameter.Values) {
+    package init(
+        _ algorithm: Algorithm, _ semantics: Semantics, _ flags: Flags, seed: UInt64 = 0, values: Hyperparameter.Values
+    ) {
         self.algorithm = algorithm
         self.semantics = semantics
         self.flags = flags
+        self.seed = seed
         self.values = values
     }
 

@@ -154,11 +154,21 @@ public final class Optimizer {
         try borrowed.reserve()
         let entry = try unsafe ParameterEntry(
             value: value, name: name, group: group, slots: slots, types: types, extent: extent)
+        entry.identify(key: UInt64(index), offset: 0)
         try parameters.append(entry)
         names.add(hash: entry.nameHash, index: index)
         try unsafe borrowed.add(extent.low, extent.high, parameter: index)
         unsafe valueRanks += value.rank
         return index
+    }
+
+    /// Says whose draws a parameter takes where it is rounded at random: those of this key, from this place on. A parameter's
+    /// own key is its index.
+    public func identify(_ index: Int, key: UInt64, offset: UInt64 = 0) throws(MartletError) {
+        guard index >= 0 && index < count else {
+            throw MartletError(.argument, "parameter is \(index); expected 0 ..< \(count)")
+        }
+        parameters[index].identify(key: key, offset: offset)
     }
 
     /// Steps every parameter whose gradient is there; one gradient for each parameter, in order of adding.

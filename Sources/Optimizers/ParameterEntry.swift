@@ -97,6 +97,7 @@ struct ParameterState {
         var copies: [StateSlot] = []
         for slot in slots { copies.append(try slot.copy()) }
         copy.adopt(copies)
+        unsafe copy.identify(key: view.key, offset: view.offset)
         copy.step = step
         return copy
     }
@@ -136,6 +137,12 @@ struct ParameterState {
     var shape: ParameterShape { unsafe ParameterShape(view.value) }
 
     var stateBytes: Int { slots.reduce(8) { $0 + $1.byteCount } }
+
+    /// Says whose draws it takes where it is rounded at random.
+    func identify(key: UInt64, offset: UInt64) {
+        unsafe view.key = key
+        unsafe view.offset = offset
+    }
 
     /// Everything that a step needs.
     func view(gradient: ArrayView) -> ParameterView {

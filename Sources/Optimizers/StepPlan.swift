@@ -36,6 +36,7 @@ public struct StepReport: Sendable {
     private let scalars: UnsafeMutablePointer<ScalarSlots>
     /// One for each parameter.
     private let stages: UnsafeMutablePointer<Stages>
+    private let coded: UnsafeMutablePointer<CodedArrays>
     private var layoutNumbers: UnsafeMutablePointer<Int>
     private var count = 0
     private var counterCount = 0
@@ -87,6 +88,7 @@ public struct StepReport: Sendable {
         unsafe counters = (memory + room.counters).assumingMemoryBound(to: StepCounter.self)
         unsafe scalars = (memory + room.scalars).assumingMemoryBound(to: ScalarSlots.self)
         unsafe stages = (memory + room.stages).assumingMemoryBound(to: Stages.self)
+        unsafe coded = (memory + room.coded).assumingMemoryBound(to: CodedArrays.self)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
     }
 
@@ -197,13 +199,17 @@ public struct StepReport: Sendable {
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         let (rule, mode) = unsafe (group.pointee.rule(for: shape), group.pointee.mode)
         let ofStages = unsafe group.pointee.slots.ofStages
+        let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type)
+        let sorts = coding?.roundsAtRandom != true && rule != nil
         let (run, layout) = unsafe laidOut(
-            parameter, slots: elementSlots, ofStages: ofStages, sorts: rule != nil, check)
+            parameter, slots: elementSlots, ofStages: ofStages, sorts: sorts, check)
+        let coded = unsafe coding.map { unsafe makeCoded(parameter, $0, run, group, step) }
         let stages = unsafe ofStages.isEmpty ? nil : makeStages(parameter, ofStages, run, layout, mode)
         if let rule {
             unsafe work.add(
                 WorkItem(
-                    run: run, rule: rule, coefficients: latestCoefficients, mode: mode, layout: layout, stages: stages))
+                    run: run, rule: rule, coefficients: latestCoefficients, mode: mode, layout: layout, stages: stages,
+                    coded: coded))
             return
         }
         // Its coefficients change from pass to pass.
@@ -217,11 +223,27 @@ public struct StepReport: Sendable {
         let takesTurns = algorithm.takesMatricesAlone || change.isAny && algorithm.sharedScalars == 0
         if unsafe takesTurns && !isSharded {
             unsafe matrixPasses.add(
-                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages)
+                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages, coded)
         } else {
             unsafe passes.add(
-                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages)
+                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages, coded)
         }
+    }
+
+    /// A parameter's arrays that are stored in another form: its value.
+    @inline(never)
+    private func makeCoded(
+        _ parameter: ParameterView, _ coding: Coding, _ run: Run, _ group: UnsafeMutablePointer<StepGroup>,
+        _ step: StepNumber
+    ) -> UnsafePointer<CodedArrays> {
+        let place = unsafe coded + (count - 1)
+        let seed = unsafe RoundingSeed(
+            seed: group.pointee.configuration.seed, step: UInt64(bitPattern: Int64(step.whole)),
+            parameter: parameter.key)
+        unsafe place.initialize(to: CodedArrays(run, seed: seed, offset: parameter.offset))
+        unsafe place.pointee.add(
+            CodedArray(place: Run.value, coding: coding, stored: run.arrays[Run.value].base))
+        return unsafe UnsafePointer(place)
     }
 
     /// What is done around the parameter's update at this step; nil: nothing.

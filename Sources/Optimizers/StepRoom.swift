@@ -12,6 +12,7 @@ struct StepRoom {
     var counters = 0
     var scalars = 0
     var stages = 0
+    var coded = 0
     var layouts = 0
     var total: Int?
 
@@ -33,6 +34,7 @@ struct StepRoom {
         counters = unsafe take(parameters, MemoryLayout<StepCounter>.stride)
         scalars = unsafe take(parameters, MemoryLayout<ScalarSlots>.stride)
         stages = unsafe take(parameters, MemoryLayout<Stages>.stride)
+        coded = unsafe take(parameters, MemoryLayout<CodedArrays>.stride)
         // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
         layouts = unsafe take(totalRank, (Run.capacity + Stages.mostArrays + 1) * MemoryLayout<Int>.stride)
         total = end

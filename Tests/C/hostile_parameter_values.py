@@ -66,8 +66,8 @@ def parameter_values(one: str) -> Iterator[Value]:
     yield from assign(f"*{one}.step", ("INT64_MAX - 1", "((int64_t)1 << 53) + 1"), "OK")
     yield from assign(f"{one}.group", (-1, 2, 65536, *INT32), "ARGUMENT")
     yield from assign(f"{one}.flags", (1, -1, 2, *INT32), "UNSUPPORTED|STRUCT")
-    yield from assign(f"{one}.key", (1, "UINT64_MAX"), "UNSUPPORTED")
-    yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
+    yield from assign(f"{one}.key", (1, "UINT64_MAX"), "OK")
+    yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "OK")
     yield from assign(f"{one}.rows", ("w->sizes", "(void *)&w->path"), "UNSUPPORTED")
     yield from assign(f"{one}.row_count", (1, -1, *INT64), "UNSUPPORTED")
     yield from step_shown_values(one)
@@ -165,8 +165,8 @@ def added_values(one: str) -> Iterator[Value]:
     yield "a state's block = 1", f"{slots} w->slots[0][1].block = 1;", "UNSUPPORTED"
     yield from assign(f"{one}.group", (-1, 2, 65536, *INT32), "ARGUMENT")
     yield from assign(f"{one}.flags", (1, -1, *INT32), "UNSUPPORTED|STRUCT")
-    yield from assign(f"{one}.key", (1, "UINT64_MAX"), "UNSUPPORTED")
-    yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
+    yield from assign(f"{one}.key", (1, "UINT64_MAX"), "OK")
+    yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "OK")
     yield from assign(f"{one}.rows", ("w->sizes",), "UNSUPPORTED")
     yield from assign(f"{one}.row_count", (1, -1, *INT64), "UNSUPPORTED")
     for number in (0, 4):

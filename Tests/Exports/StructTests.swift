@@ -280,7 +280,6 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             (MARTLET_ERROR_ARGUMENT, "config.semantics is -1", { $0.semantics = -1 }),
             (MARTLET_ERROR_ARGUMENT, "config.flags is 1073741824", { $0.flags = 1 << 30 }),
             (MARTLET_ERROR_ARGUMENT, "config.flags", { $0.flags = MARTLET_FLUSH_DENORMALS | MARTLET_KEEP_DENORMALS }),
-            (MARTLET_ERROR_UNSUPPORTED, "config.seed is 7", { $0.seed = 7 }),
             (MARTLET_ERROR_ARGUMENT, "config.lr is nan", { $0.lr = .nan }),
             (MARTLET_ERROR_ARGUMENT, "config.beta1 is 1.0", { $0.beta1 = 1 }),
             (MARTLET_ERROR_ARGUMENT, "config.beta2 is -0.5", { $0.beta2 = -0.5 }),
@@ -304,8 +303,6 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
         let address: UnsafeMutableRawPointer = one.base
         defer { extendLifetime(one) }
         let cases: [(martlet_status, String, (inout martlet_parameter) -> Void)] = [
-            (MARTLET_ERROR_UNSUPPORTED, "key or offset", { $0.key = 1 }),
-            (MARTLET_ERROR_UNSUPPORTED, "key or offset", { $0.offset = 1 }),
             (
                 MARTLET_ERROR_UNSUPPORTED, "rows",
                 { $0.rows = UnsafePointer(address.assumingMemoryBound(to: Int64.self)) }

@@ -1,0 +1,200 @@
+// Parameters of 16 bits that take steps smaller than their last place. The oracle is the same parameter in fp32: every
+// algorithm's step of a value that is rounded at random gives one of the two numbers beside what fp32 would be.
+
+import MartletOptimizers
+import MartletTestSupport
+import Testing
+
+@Suite struct LowPrecisionTests {
+    /// One algorithm, and what changes how its parameters are walked.
+    struct Case: Sendable, CustomTestStringConvertible {
+        let algorithm: Algorithm
+        var flags: Flags = []
+        var momentum: Double?
+
+        func configuration(_ more: Flags = []) -> Configuration {
+            Configuration(algorithm) {
+                $0.lr = 1e-3
+                $0.flags.formUnion(flags.union(more))
+                if let momentum { $0.momentum = momentum }
+                if flags.contains(.hyperball) { $0.weightDecay = 0 }
+                // Its default depends on the value's type.
+                if algorithm == .adafactor { $0.eps = 1e-8 }
+            }
+        }
+        var testDescription: String { "\(algorithm.name) \(flags.rawValue)" }
+    }
+
+    static let cases =
+        Algorithm.allCases.map { Case(algorithm: $0) } + [
+            Case(algorithm: .adamW, flags: .cautiousUpdate), Case(algorithm: .adam, flags: .amsgrad),
+            Case(algorithm: .sgd, momentum: 0.9), Case(algorithm: .adamW, flags: .hyperball),
+            Case(algorithm: .mars, flags: .cautiousUpdate),
+        ]
+
+    private static func bits(_ view: ArrayView, _ place: Int) -> Int {
+        let bits = Int(view.base!.load(fromByteOffset: place * 2, as: UInt16.self))
+        return bits & 0x8000 == 0 ? bits : 0x8000 - bits
+    }
+
+    /// Whether a number of 16 bits is one of the two beside another number.
+    private static func stands(_ stored: ArrayView, _ place: Int, beside number: Double) -> Bool {
+        let memory = Memory(byteCount: 2)
+        defer { extendLifetime(memory) }
+        let view = ArrayView(base: memory.base, count: 1, type: stored.type)
+        view.set(0, number)
+        let last = stored.type == .bf16 ? 0x1p-7 : 0x1p-10
+        let least = stored.type == .bf16 ? 0x1p-133 : 0x1p-24
+        return abs(bits(stored, place) - bits(view, 0)) <= 1
+            && abs(stored.get(place) - number) < max(abs(number) * last, least)
+    }
+
+    /// Large matrices, small ones, vectors, and lengths that end among sixteen.
+    @Test(arguments: cases)
+    func everyAlgorithmRoundsToOneOfTwo(_ which: Case) throws {
+        for type in [ElementType.bf16, .fp16] {
+            for (seed, sizes) in [[40, 70], [3, 5, 7], [1, 1500]].enumerated() {
+                let plain = which.configuration()
+                let wide = Parameter(for: plain, sizes: sizes, seed: UInt64(seed))
+                let coded = Parameter(for: plain, sizes: sizes, seed: UInt64(seed))
+                let storage = Memory(byteCount: coded.count * 2)
+                defer { extendLifetime((wide, coded, storage)) }
+                var value = coded.view.value
+                (value.base, value.type) = (storage.base, type)
+                for place in 0..<coded.count {
+                    value.set(place, coded.view.value.get(place))
+                    wide.view.value.set(place, value.get(place))
+                }
+                coded.view.value = value
+                try step([wide], [plain])
+                try step([coded], [which.configuration(.stochasticRounding)])
+                var strays = 0
+                for place in 0..<coded.count
+                where !Self.stands(value, place, beside: wide.view.value.get(place)) { strays += 1 }
+                #expect(strays == 0, "\(type) \(sizes)")
+            }
+        }
+    }
+
+    private static func parameter(_ count: Int, _ configuration: Configuration, _ type: ElementType = .bf16)
+        -> Parameter
+    {
+        Parameter(for: configuration, count: count, type, seed: 3)
+    }
+
+    private static var rounding: Configuration {
+        Configuration(.adamW) { ($0.flags, $0.lr, $0.seed) = (.stochasticRounding, 1e-4, 7) }
+    }
+
+    /// The values of a parameter after some steps.
+    private static func values(_ parameter: Parameter, _ configuration: Configuration, steps: Int = 3) throws
+        -> [Double]
+    {
+        for number in 0..<steps {
+            parameter.randomizeGradient(seed: UInt64(number))
+            try step([parameter], [configuration])
+        }
+        return (0..<parameter.count).map { parameter.view.value.get($0) }
+    }
+
+    @Test func drawsDependOnSeedStepAndKey() throws {
+        let first = try Self.values(Self.parameter(1000, Self.rounding), Self.rounding)
+        #expect(try Self.values(Self.parameter(1000, Self.rounding), Self.rounding) == first)
+        var other = Self.rounding
+        other.seed = 8
+        #expect(try Self.values(Self.parameter(1000, other), other) != first)
+        let keyed = Self.parameter(1000, Self.rounding)
+        keyed.view.key = 1
+        #expect(try Self.values(keyed, Self.rounding) != first)
+    }
+
+    /// A part that begins anywhere is rounded as the whole is there.
+    @Test(arguments: [0, 1, 63, 64, 200, 256, 700])
+    func shards(first: Int) throws {
+        let whole = Self.parameter(1000, Self.rounding)
+        let part = Self.parameter(1000 - first, Self.rounding)
+        part.view.offset = UInt64(first)
+        for place in 0..<part.count {
+            part.view.value.set(place, whole.view.value.get(first + place))
+        }
+        for number in 0..<3 {
+            whole.randomizeGradient(seed: UInt64(number))
+            for place in 0..<part.count { part.view.gradient.set(place, whole.view.gradient.get(first + place)) }
+            try step([whole], [Self.rounding])
+            try step([part], [Self.rounding])
+        }
+        let isSame = (0..<part.count).allSatisfy { part.view.value.get($0) == whole.view.value.get(first + $0) }
+        #expect(isSame)
+    }
+
+    /// An element has its draws wherever it lies.
+    @Test func layouts() throws {
+        let sizes = [37, 29]
+        let plain = Self.parameter(37 * 29, Self.rounding)
+        plain.takeShape(sizes)
+        let turned = Self.parameter(37 * 29, Self.rounding)
+        for array in [\ParameterView.value, \ParameterView.gradient] {
+            turned.view[keyPath: array] = turned.view[keyPath: array].shaped(sizes, [1, 37], in: turned)
+        }
+        turned.view.state[0] = turned.view.state[0].shaped(sizes, [1, 37], in: turned)
+        turned.view.state[1] = turned.view.state[1].shaped(sizes, [1, 37], in: turned)
+        defer { extendLifetime((plain, turned)) }
+        let places = (0..<37 * 29).map { $0 / 29 + $0 % 29 * 37 }
+        for place in places.indices { turned.view.value.set(places[place], plain.view.value.get(place)) }
+        for number in 0..<3 {
+            plain.randomizeGradient(seed: UInt64(number))
+            for place in places.indices { turned.view.gradient.set(places[place], plain.view.gradient.get(place)) }
+            try step([plain], [Self.rounding])
+            try step([turned], [Self.rounding])
+        }
+        let isSame = places.indices.allSatisfy { plain.view.value.get($0) == turned.view.value.get(places[$0]) }
+        #expect(isSame)
+    }
+
+    /// Steps of a hundredth of the last place: on the mean a parameter goes as far as it should, where rounding to nearest
+    /// leaves it where it is.
+    @Test(arguments: [ElementType.bf16, .fp16])
+    func smallStepsAddUp(type: ElementType) throws {
+        let last = type == .bf16 ? 0x1p-8 : 0x1p-11
+        func mean(_ flags: Flags) throws -> Double {
+            let configuration = Configuration(.sgd) { ($0.flags, $0.lr) = (flags, last / 100) }
+            let parameter = Self.parameter(20_000, configuration, type)
+            for place in 0..<parameter.count {
+                parameter.view.value.set(place, 0.75)
+                parameter.view.gradient.set(place, 1)
+            }
+            for _ in 0..<20 { try step([parameter], [configuration]) }
+            return (0..<parameter.count).reduce(0) { $0 + parameter.view.value.get($1) } / Double(parameter.count)
+        }
+        #expect(try mean([]) == 0.75)
+        // The deviation of a mean of 20,000 sums of 20 draws, each of a chance of 1 in 100.
+        let deviation = last * (20 * 0.0099 / 20_000).squareRoot()
+        #expect(abs(try mean(.stochasticRounding) - (0.75 - last / 5)) < 4 * deviation)
+    }
+
+    /// What has no small steps to take stays, and so does what is no number.
+    @Test(arguments: [ElementType.bf16, .fp16])
+    func exactNumbersStay(type: ElementType) throws {
+        let configuration = Configuration(.sgd) { ($0.flags, $0.lr) = (.stochasticRounding, 0) }
+        let parameter = Self.parameter(65_536, configuration, type)
+        let base = parameter.view.value.base!
+        for place in 0..<65_536 {
+            base.storeBytes(of: UInt16(place), toByteOffset: place * 2, as: UInt16.self)
+            parameter.view.gradient.set(place, 0)
+        }
+        for _ in 0..<3 { try step([parameter], [configuration]) }
+        for place in 0..<65_536 {
+            let found = parameter.view.value.get(place)
+            let bits = base.load(fromByteOffset: place * 2, as: UInt16.self)
+            let exponent = type == .bf16 ? 0x7f80 : 0x7c00
+            if place & 0x7fff > exponent {
+                #expect(found.isNaN)
+            } else {
+                // Flushed numbers are zeros of fp32: bf16 has its denormals.
+                let isFlushed = type == .bf16 && place & 0x7f80 == 0
+                #expect(Int(bits) == place || isFlushed && bits & 0x7fff == 0, "\(place)")
+            }
+        }
+        extendLifetime(parameter)
+    }
+}
