@@ -49,6 +49,11 @@ import MartletPlatform
 
     /// Elements of a block, counted from the parameter's first: no piece of work cuts one.
     static var blockCount: Int { 256 }
+
+    /// Elements that are worked on at a time where nothing is gathered: whole blocks of so many bytes of numbers.
+    fileprivate func countAtOnce(bytes: Int) -> Int {
+        unsafe min(bytes / (4 * count) / CodedArrays.blockCount, 4) * CodedArrays.blockCount
+    }
 }
 
 /// A parameter's coded arrays as one thread works on them.
@@ -57,9 +62,10 @@ import MartletPlatform
     private let layout: Layout?
     private let isa: InstructionSet
     private let stream: UInt64
-    /// The elements that a room has place for, in 8 bytes each: 4 for a number, 2 for what is stored and 2 for what stands
-    /// beside it, where those are gathered.
+    /// The elements that a room has place for, and their bytes: 4 for a number, and where arrays are gathered 2 for what is
+    /// stored and 2 for what stands beside it. Each array of the run has a room then, and else each coded one.
     private let capacity: Int
+    private var roomBytes: Int { unsafe capacity * (layout == nil ? 4 : 8) }
 
     init(_ arrays: UnsafePointer<CodedArrays>, _ layout: Layout?, _ isa: InstructionSet, capacity: Int) {
         unsafe self.arrays = unsafe arrays
@@ -85,7 +91,7 @@ import MartletPlatform
     func fetch(_ run: inout Run, first: Int, count: Int, rooms: UnsafeMutableRawPointer) {
         for index in unsafe 0..<arrays.pointee.count {
             let array = unsafe arrays.pointee.list[index]
-            let block = unsafe block(array, first, count, rooms)
+            let block = unsafe block(array, index, first, count, rooms)
             if unsafe layout != nil { unsafe move(.gather, array, first, block) }
             unsafe withUnsafePointer(to: block) { unsafe isa.codec(array.coding).fetch($0) }
             unsafe run.arrays[array.place] = Operand(base: block.numbers, type: .fp32)
@@ -97,16 +103,16 @@ import MartletPlatform
         for index in unsafe 0..<arrays.pointee.count {
             let array = unsafe arrays.pointee.list[index]
             if unsafe array.place == Run.value && !value { continue }
-            let block = unsafe block(array, first, count, rooms)
+            let block = unsafe block(array, index, first, count, rooms)
             unsafe withUnsafePointer(to: block) { unsafe isa.codec(array.coding).put($0) }
             if unsafe layout != nil { unsafe move(.scatter, array, first, block) }
         }
     }
 
     private func block(
-        _ array: CodedArray, _ first: Int, _ count: Int, _ rooms: UnsafeMutableRawPointer
+        _ array: CodedArray, _ index: Int, _ first: Int, _ count: Int, _ rooms: UnsafeMutableRawPointer
     ) -> CodedBlock {
-        let room = unsafe rooms + array.place * capacity * 8
+        let room = unsafe rooms + (layout == nil ? index : array.place) * roomBytes
         let (stored, beside) = unsafe (room + capacity * 4, room + capacity * 6)
         let isGathered = unsafe layout != nil
         return unsafe CodedBlock(
@@ -145,19 +151,20 @@ extension WorkItem {
             let item = unsafe item
             let layout = unsafe item.pointee.layout
             let sweep = unsafe isa.sweep(item.pointee.rule)
-            let blockCount = unsafe CodedArrays.blockCount
-            let access = unsafe CodedAccess(coded, layout, isa, capacity: blockCount)
-            // A room of 2,048 bytes for each array.
+            let bytes = 192 * 64
+            let most =
+                unsafe layout == nil ? coded.pointee.countAtOnce(bytes: bytes) : bytes / (8 * Run.capacity)
+            let access = unsafe CodedAccess(coded, layout, isa, capacity: most)
             var scratch = InlineArray<193, SIMD8<UInt64>>(repeating: .zero)
             unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
                 let rooms = unsafe scratch.baseAddress! + (-Int(bitPattern: scratch.baseAddress!) & 63)
                 var first = unsafe range.lowerBound
                 while unsafe first < range.upperBound {
-                    let count = unsafe min(blockCount - first % blockCount, range.upperBound - first)
+                    let count = unsafe min(most, range.upperBound - first)
                     var block = unsafe item.pointee.run
                     func copy(_ direction: Layout.Direction, _ array: Int) {
                         if unsafe access.has(array) { return }
-                        let room = unsafe rooms + array * blockCount * 8
+                        let room = unsafe rooms + array * most * 8
                         unsafe layout?.copy(
                             direction, array: array, item.pointee.run.arrays[array], first: first, count: count,
                             block: room)
