@@ -67,7 +67,11 @@ import MartletPlatform
     private let capacity: Int
     private var roomBytes: Int { unsafe capacity * (layout == nil ? 4 : 8) }
 
-    init(_ arrays: UnsafePointer<CodedArrays>, _ layout: Layout?, _ isa: InstructionSet, capacity: Int) {
+    /// ofStages: for what is done around the update, which has draws of its own.
+    init(
+        _ arrays: UnsafePointer<CodedArrays>, _ layout: Layout?, _ isa: InstructionSet, capacity: Int,
+        ofStages: Bool = false
+    ) {
         unsafe self.arrays = unsafe arrays
         unsafe self.layout = unsafe layout
         unsafe self.isa = isa
@@ -76,7 +80,9 @@ import MartletPlatform
         for index in unsafe 0..<arrays.pointee.count {
             roundsAtRandom = unsafe roundsAtRandom || arrays.pointee.list[index].coding.roundsAtRandom
         }
-        unsafe stream = unsafe roundsAtRandom ? isa.roundingStream(arrays.pointee.seed) : 0
+        var seed = unsafe arrays.pointee.seed
+        if ofStages { seed.step = ~seed.step }
+        unsafe stream = roundsAtRandom ? isa.roundingStream(seed) : 0
     }
 
     /// Whether an array of the run is one of these.

@@ -37,13 +37,18 @@ package struct Stage {
     /// How the arrays lie, the value as its array 0, and the others from `firstPlace` on; nil where all are contiguous.
     private let layout: Layout?
     private let firstPlace: Int
+    /// How the value is stored; nil: as numbers.
+    private let coded: UnsafePointer<CodedArrays>?
     fileprivate var list: InlineArray<2, Stage>
     fileprivate var count = 0
 
     package static var value: Int { 0 }
 
     /// None, of a parameter whose update is `run`.
-    package init(_ run: Run, mode: FloatingPointMode, layout: Layout?) {
+    package init(
+        _ run: Run, mode: FloatingPointMode, layout: Layout?, coded: UnsafePointer<CodedArrays>? = nil
+    ) {
+        unsafe self.coded = unsafe coded
         unsafe arrays = unsafe InlineArray(repeating: run.arrays[Run.value])
         unsafe isDouble = unsafe run.isDouble
         unsafe self.mode = mode
@@ -80,12 +85,74 @@ package struct Stage {
             unsafe run.arrays[place] = unsafe arrays[stage.arrays[place]]
         }
         if stage.rule == .interpolation { unsafe run.arrayCount = 2 }
+        if let coded = unsafe coded {
+            var part = unsafe CodedStage(stages: self, stage: stage, run: run, coded: coded, range: range, isa: isa)
+            unsafe mode.call(CodedStage.run, &part)
+            return
+        }
         guard let layout = unsafe layout else {
             unsafe run.advance(by: range.lowerBound)
             unsafe sweep(stage, &run, isa)
             return
         }
         unsafe runGathered(stage, range, run, layout, isa)
+    }
+
+    /// One of them over elements of a parameter whose value is coded.
+    @unsafe private struct CodedStage {
+        let stages: Stages
+        let stage: Stage
+        let run: Run
+        let coded: UnsafePointer<CodedArrays>
+        let range: Range<Int>
+        let isa: InstructionSet
+
+        static let run: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
+            unsafe context.assumingMemoryBound(to: CodedStage.self).pointee.start()
+        }
+
+        /// By blocks: rooms for the value, and for two other arrays where those are gathered.
+        private func start() {
+            let count = unsafe Stages.gatheredCount
+            let layout = unsafe stages.layout
+            let access = unsafe CodedAccess(coded, layout, isa, capacity: count, ofStages: true)
+            var scratch = InlineArray<64, SIMD8<UInt64>>(repeating: .zero)
+            unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
+                let rooms = scratch.baseAddress!
+                for first in unsafe stride(from: range.lowerBound, to: range.upperBound, by: count) {
+                    var (block, value) = unsafe (run, run)
+                    unsafe block.count = min(count, range.upperBound - first)
+                    unsafe access.fetch(&value, first: first, count: block.count, rooms: rooms)
+                    func move(_ direction: Layout.Direction, _ place: Int) {
+                        let room = unsafe rooms + (place + 1) * count * 8
+                        unsafe layout?.copy(
+                            direction, array: stages.firstPlace + stage.arrays[place] - 1, run.arrays[place],
+                            first: first, count: block.count, block: room)
+                        if unsafe layout != nil { unsafe block.arrays[place].base = unsafe room }
+                    }
+                    var writesValue = false
+                    for place in unsafe 0..<block.arrayCount {
+                        if unsafe stage.arrays[place] == Stages.value {
+                            unsafe block.arrays[place] = unsafe value.arrays[Run.value]
+                            writesValue = unsafe writesValue || place != Run.gradient
+                        } else {
+                            unsafe block.arrays[place] = unsafe block.arrays[place].advanced(by: layout == nil ? first : 0)
+                            move(.gather, place)
+                        }
+                    }
+                    unsafe stages.sweepInMode(stage, &block, isa)
+                    for place in unsafe 0..<block.arrayCount
+                    where unsafe place != Run.gradient && stage.arrays[place] != Stages.value { move(.scatter, place) }
+                    unsafe access.put(first: first, count: block.count, rooms: rooms, value: writesValue)
+                }
+            }
+        }
+    }
+
+    private func sweepInMode(_ stage: Stage, _ run: inout Run, _ isa: InstructionSet) {
+        unsafe withUnsafeBytes(of: stage.coefficients) { coefficients in
+            if let place = coefficients.baseAddress { unsafe isa.sweep(stage.rule)(&run, place) }
+        }
     }
 
     private func runGathered(

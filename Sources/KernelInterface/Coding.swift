@@ -5,18 +5,24 @@
 package enum Coding: CaseIterable, BitwiseCopyable {
     /// bf16 or fp16 that is rounded at random when it is put back.
     case randomBF16, randomFP16
+    /// The same rounded to nearest, with what that has lost beside it.
+    case kahanBF16, kahanFP16
+    /// The upper half of fp32, rounded to nearest, as bf16, and the lower one beside it.
+    case split
 
     /// Bytes of an element, and of what stands beside it in an array of its own; 0: nothing does.
     package var storedSize: Int { 2 }
     package var besideSize: Int {
         switch self {
         case .randomBF16, .randomFP16: 0
+        case .kahanBF16, .kahanFP16, .split: 2
         }
     }
 
     package var roundsAtRandom: Bool {
         switch self {
         case .randomBF16, .randomFP16: true
+        case .kahanBF16, .kahanFP16, .split: false
         }
     }
 }

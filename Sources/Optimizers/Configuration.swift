@@ -94,11 +94,15 @@ public struct Flags: OptionSet, Sendable {
 
     /// Round values of bf16 and fp16 at random.
     public static let stochasticRounding = Flags(rawValue: 67_108_864)
+    /// Keep what rounding them takes, and add it at the next step.
+    public static let kahan = Flags(rawValue: 134_217_728)
+    /// Keep the other half of fp32 beside values of bf16.
+    public static let split = Flags(rawValue: 268_435_456)
 
     /// Those that every algorithm reads.
     package static let everywhere: Flags = [.maximize, .flushDenormals, .keepDenormals, .wideRanges, .lowPrecision]
     /// Those of which one says how values of 16 bits take small steps.
-    static let lowPrecision: Flags = [.stochasticRounding]
+    static let lowPrecision: Flags = [.stochasticRounding, .kahan, .split]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
@@ -132,6 +136,8 @@ public struct Flags: OptionSet, Sendable {
         case .normuon: "NORMUON"
         case .hyperball: "HYPERBALL"
         case .stochasticRounding: "STOCHASTIC_ROUNDING"
+        case .kahan: "KAHAN"
+        case .split: "SPLIT"
         default: "an unknown flag"
         }
     }
@@ -235,6 +241,7 @@ public struct Configuration: Sendable {
         var slots = algorithm.ownSlots(self)
         let lookahead = Lookahead(self, scalars: slots.scalarCount)
         if lookahead.isOn { Lookahead.addSlots(to: &slots) }
+        LowPrecision(flags)?.addSlot(to: &slots)
         if flags.contains(.hyperball) { slots.add(scalar: "radius") }
         return (slots, lookahead)
     }
@@ -257,6 +264,13 @@ public struct Configuration: Sendable {
             throw MartletError(
                 .argument,
                 "\(subject()).flags sets both FLUSH_DENORMALS and KEEP_DENORMALS; expected one of them at most")
+        }
+        let ways = flags.intersection(.lowPrecision)
+        if let way = ways.first, way != ways {
+            throw MartletError(
+                .argument,
+                "\(subject()).flags sets both \(way.name) and \(ways.subtracting(way).first?.name ?? way.name); expected one "
+                    + "of STOCHASTIC_ROUNDING, KAHAN and SPLIT at most")
         }
         if let flag = flags.subtracting(algorithm.flags).first {
             throw MartletError(

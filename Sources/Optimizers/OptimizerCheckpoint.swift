@@ -29,6 +29,7 @@ extension Optimizer {
             if configuration.algorithm != configurations[0].algorithm {
                 try writer.addMetadata("group.\(index).algorithm", "\(configuration.algorithm.name)")
             }
+            if configuration.seed != 0 { try writer.addMetadata("group.\(index).seed", "\(configuration.seed)") }
             for (key, value) in configuration.text { try writer.addMetadata("group.\(index).\(key)", value) }
         }
         for index in 0..<count { try parameters[index].add(to: &writer, slots(of: index)) }
@@ -81,6 +82,10 @@ extension Optimizer {
                 guard let text = unsafe text, unsafe configuration.set(key, to: text) else {
                     throw MartletError(.format, unsafe "the file's \(name) is \(quoted(text)); expected a number")
                 }
+            }
+            let seed = "group.\(index).seed"
+            if let text = unsafe reader.metadata(seed), unsafe !configuration.set("seed", to: text) {
+                throw MartletError(.format, unsafe "the file's \(seed) is \(quoted(text)); expected a number")
             }
             do {
                 try configuration.check("the file's group.\(index)")
@@ -218,6 +223,9 @@ extension Configuration {
         case "semantics":
             guard let semantics = Int32(text).flatMap(Semantics.init(rawValue:)) else { return false }
             self.semantics = semantics
+        case "seed":
+            guard let seed = UInt64(text) else { return false }
+            self.seed = seed
         case "flags":
             guard let bits = UInt32(text), bits & ~Flags.all.rawValue == 0 else { return false }
             flags = Flags(rawValue: bits)

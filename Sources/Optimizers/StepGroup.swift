@@ -26,6 +26,11 @@ struct StepGroup {
         mode = configuration.flushesDenormals ? .flush : .exact
     }
 
+    /// The slot of what stands beside a value of a type; nil: nothing does.
+    func besideSlot(of type: ElementType) -> Int? {
+        (lowPrecision?.coding(of: type)?.besideSize ?? 0) > 0 ? slots.ofStages.last : nil
+    }
+
     /// Nil where a step takes several passes.
     func rule(for shape: ParameterShape) -> Rule? { shape.isMatrix ? rule : ruleOfVectors }
 

@@ -132,6 +132,9 @@ public struct StepReport: Sendable {
         var check = unsafe ParameterCheck(count: parameter.value.count)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
         let shape = unsafe ParameterShape(parameter.value)
+        if let problem = unsafe group.pointee.lowPrecision?.problem(parameter.value.type) {
+            throw MartletError(.type, "\(describe(.value))\(problem)")
+        }
         if unsafe group.pointee.rule(for: shape) == nil, let problem = unsafe group.pointee.configuration.problem(shape)
         {
             throw MartletError(.shape, "\(describe(.value)) \(problem)")
@@ -145,6 +148,14 @@ public struct StepReport: Sendable {
         for slot in ofStages {
             try unsafe extents.add(
                 check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
+        }
+        if let slot = unsafe group.pointee.besideSlot(of: parameter.value.type),
+            unsafe state[slot].type != parameter.value.type
+        {
+            throw unsafe MartletError(
+                .type,
+                "\(describe(.state(slot))).dtype is \(state[slot].type); expected \(parameter.value.type), the value's: it is "
+                    + "\(group.pointee.slots[slot].name)")
         }
         for slot in elementSlots..<allSlots where !ofStages.contains(slot) {
             try unsafe extents.add(
@@ -166,7 +177,7 @@ public struct StepReport: Sendable {
         if let mode = unsafe mode {
             let wasStepped = unsafe counter.next != StepNumber(whole: 1)
             if unsafe wasStepped && parameter.value.count > 0 {
-                try unsafe addMove(parameter, group.pointee.configuration, to: mode, check)
+                try unsafe addMove(parameter, group, to: mode, check)
             }
             return
         }
@@ -204,7 +215,7 @@ public struct StepReport: Sendable {
         let (run, layout) = unsafe laidOut(
             parameter, slots: elementSlots, ofStages: ofStages, sorts: sorts, check)
         let coded = unsafe coding.map { unsafe makeCoded(parameter, $0, run, group, step) }
-        let stages = unsafe ofStages.isEmpty ? nil : makeStages(parameter, ofStages, run, layout, mode)
+        let stages = unsafe ofStages.isEmpty ? nil : makeStages(parameter, ofStages, run, layout, mode, coded)
         if let rule {
             unsafe work.add(
                 WorkItem(
@@ -241,29 +252,36 @@ public struct StepReport: Sendable {
             seed: group.pointee.configuration.seed, step: UInt64(bitPattern: Int64(step.whole)),
             parameter: parameter.key)
         unsafe place.initialize(to: CodedArrays(run, seed: seed, offset: parameter.offset))
+        // What stands beside it is the last of the slots behind the update's.
+        let slot = unsafe group.pointee.besideSlot(of: parameter.value.type)
+        let number = unsafe run.arrayCount + group.pointee.slots.ofStages.count - 1
         unsafe place.pointee.add(
-            CodedArray(place: Run.value, coding: coding, stored: run.arrays[Run.value].base))
+            CodedArray(
+                place: Run.value, coding: coding, stored: run.arrays[Run.value].base,
+                beside: slot.flatMap { unsafe parameter.state[$0].base }, besideNumber: number))
         return unsafe UnsafePointer(place)
     }
 
     /// What is done around the parameter's update at this step; nil: nothing.
     @inline(never)
     private func makeStages(
-        _ parameter: ParameterView, _ slots: Range<Int>, _ run: Run, _ layout: Layout?, _ mode: FloatingPointMode
+        _ parameter: ParameterView, _ slots: Range<Int>, _ run: Run, _ layout: Layout?, _ mode: FloatingPointMode,
+        _ coded: UnsafePointer<CodedArrays>?
     ) -> UnsafePointer<Stages>? {
         let place = unsafe stages + (count - 1)
         let slow = unsafe parameter.state[slots.lowerBound]
         guard let base = unsafe slow.base, unsafe latest.turn.isAny else { return nil }
-        unsafe place.initialize(to: Stages(run, mode: mode, layout: layout))
+        unsafe place.initialize(to: Stages(run, mode: mode, layout: layout, coded: coded))
         unsafe latest.turn.add(to: &place.pointee, slow: Operand(base: base, type: slow.type))
         return unsafe UnsafePointer(place)
     }
 
     /// Adds the move between a Schedule-Free parameter's two points, on the way to its first slot.
     private mutating func addMove(
-        _ parameter: ParameterView, _ configuration: Configuration, to mode: OptimizerMode, _ check: ParameterCheck
+        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, to mode: OptimizerMode,
+        _ check: ParameterCheck
     ) throws(MartletError) {
-        guard let weight = try configuration.weight(to: mode) else { return }
+        guard let weight = unsafe try group.pointee.configuration.weight(to: mode) else { return }
         var interpolation = InterpolationCoefficients()
         interpolation.weight = weight
         let place = unsafe coefficients + (count - 1) * StepCoefficients.capacity
@@ -272,9 +290,16 @@ public struct StepReport: Sendable {
             of: interpolation, as: InterpolationCoefficients.self)
         var moved = unsafe parameter
         unsafe moved.gradient = parameter.state[0]
-        let (run, layout) = unsafe laidOut(moved, slots: 0, ofStages: 0..<0, sorts: true, check)
+        let ofStages = unsafe group.pointee.slots.ofStages
+        let (run, layout) = unsafe laidOut(moved, slots: 0, ofStages: ofStages, sorts: true, check)
+        // There and back, what is rounded at random would go astray.
+        let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type)
+        let coded = unsafe coding.flatMap { coding in
+            unsafe coding.roundsAtRandom ? nil : makeCoded(parameter, coding, run, group, StepNumber(whole: 0))
+        }
         unsafe work.add(
-            WorkItem(run: run, rule: .interpolation, coefficients: place, mode: .exact, layout: layout))
+            WorkItem(
+                run: run, rule: .interpolation, coefficients: place, mode: .exact, layout: layout, coded: coded))
     }
 
     /// Where a parameter's arrays are, and how they lie.

@@ -35,8 +35,9 @@ struct StepRoom {
         scalars = unsafe take(parameters, MemoryLayout<ScalarSlots>.stride)
         stages = unsafe take(parameters, MemoryLayout<Stages>.stride)
         coded = unsafe take(parameters, MemoryLayout<CodedArrays>.stride)
-        // Every array of a parameter gets as many strides as the longest of them has, and the sizes once.
-        layouts = unsafe take(totalRank, (Run.capacity + Stages.mostArrays + 1) * MemoryLayout<Int>.stride)
+        // Every array of a parameter, what stands beside its value too, gets as many strides as the longest of them has, and
+        // the sizes once.
+        layouts = unsafe take(totalRank, (Run.capacity + Stages.mostArrays + 2) * MemoryLayout<Int>.stride)
         total = end
     }
 }

@@ -9,6 +9,9 @@ package func codec(_ coding: Coding) -> Codec {
     switch coding {
     case .randomBF16: Codec(fetch: fetchBF16, put: putRandomBF16)
     case .randomFP16: Codec(fetch: fetchFP16, put: putRandomFP16)
+    case .kahanBF16: Codec(fetch: fetchBF16, put: putKahanBF16)
+    case .kahanFP16: Codec(fetch: fetchFP16, put: putKahanFP16)
+    case .split: Codec(fetch: fetchSplit, put: putSplit)
     }
 }
 
@@ -33,6 +36,98 @@ private func fetchHalves(_ block: UnsafeRawPointer, _ decode: (SIMD16<UInt16>) -
     scratch.withAddress { pad in
         copy(block.stored + whole * 2, to: pad, bytes: rest * 2)
         write(decode(read(pad)), to: block.numbers + whole * 4)
+    }
+}
+
+// MARK: - Two by two
+
+/// Sixteen numbers and what stands for them: a half of the stored array and one beside it.
+private struct Halves {
+    var stored, beside: SIMD16<UInt16>
+}
+
+/// Kahan's summation: c, beside p, is what rounding has taken from p so far.
+///     p' = p + (n - p) + c, rounded; c' = (n - p) + c - (p' - p), rounded          n is what p is to become
+/// What is infinite or no number has lost nothing.
+@inline(__always)
+private func putKahan(
+    _ block: UnsafeRawPointer, _ decode: (SIMD16<UInt16>) -> SIMD16<Float>, _ encode: (SIMD16<Float>) -> SIMD16<UInt16>
+) {
+    replaceHalves(block) { numbers, parts in
+        let old = decode(parts.stored)
+        let sum = (numbers - old) + decode(parts.beside)
+        let new = decode(encode(old + sum))
+        let lost = sum - (new - old)
+        let isNone = (new - new) .!= 0
+        parts.stored = encode(new.replacing(with: numbers, where: isNone))
+        parts.beside = encode(lost.replacing(with: 0, where: isNone))
+    }
+}
+
+private func putKahanBF16(_ block: UnsafeRawPointer) { putKahan(block, { floats(bf16: $0) }, { bf16($0) }) }
+private func putKahanFP16(_ block: UnsafeRawPointer) { putKahan(block, { floats(fp16: $0) }, { fp16($0) }) }
+
+/// The lower half is added as a number with a sign, since the upper one may have been rounded up. Where the upper half is
+/// infinite or no number it stands alone.
+private func fetchSplit(_ block: UnsafeRawPointer) {
+    readHalves(block) { halves in
+        let upper = floats(bf16: halves.stored)
+        let lower = words(halves.beside)
+        let joined = words(upper) &+ lower &- (lower & 0x8000) &<< 1
+        return floats(joined.replacing(with: words(upper), where: (upper - upper) .!= 0))
+    }
+}
+
+private func putSplit(_ block: UnsafeRawPointer) {
+    replaceHalves(block) { numbers, parts in
+        let bits = words(numbers).replacing(with: 0x7fc0_0000, where: numbers .!= numbers)
+        parts.stored = halves((bits &+ 0x8000) &>> 16)
+        parts.beside = halves(bits)
+    }
+}
+
+@inline(__always)
+private func readHalves(_ block: UnsafeRawPointer, _ decode: (Halves) -> SIMD16<Float>) {
+    eachGrain(block, writes: false) { stored, beside, numbers in
+        write(decode(Halves(stored: read(stored), beside: read(beside))), to: numbers)
+    }
+}
+
+@inline(__always)
+private func replaceHalves(_ block: UnsafeRawPointer, _ change: (SIMD16<Float>, inout Halves) -> Void) {
+    eachGrain(block, writes: true) { stored, beside, numbers in
+        var both = Halves(stored: read(stored), beside: read(beside))
+        change(read(numbers), &both)
+        write(both.stored, to: stored)
+        write(both.beside, to: beside)
+    }
+}
+
+/// Calls `body` for sixteen elements at a time, of which the last few stand among padding.
+@inline(__always)
+private func eachGrain(
+    _ block: UnsafeRawPointer, writes: Bool,
+    _ body: (UnsafeMutableRawPointer, UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Void
+) {
+    let block: CodedBlock = value(at: block)
+    guard let beside = block.beside else { return }
+    let rest = block.count & (grain - 1)
+    let whole = block.count - rest
+    var index = 0
+    while index < whole {
+        body(block.stored + index * 2, beside + index * 2, block.numbers + index * 4)
+        index += grain
+    }
+    if rest == 0 { return }
+    var scratch = GrainScratch()
+    scratch.withAddress { pad in
+        let (stored, other) = (block.stored + whole * 2, beside + whole * 2)
+        copy(stored, to: pad, bytes: rest * 2)
+        copy(other, to: pad + GrainScratch.stride, bytes: rest * 2)
+        body(pad, pad + GrainScratch.stride, block.numbers + whole * 4)
+        if !writes { return }
+        copy(pad, to: stored, bytes: rest * 2)
+        copy(pad + GrainScratch.stride, to: other, bytes: rest * 2)
     }
 }
 

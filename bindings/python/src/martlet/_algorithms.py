@@ -185,7 +185,9 @@ class Slots(NamedTuple):
 
 
 # Arrays that every algorithm may keep, for what is done around its updates.
-OF_STAGES = frozenset({"slow_params"})
+# Those that stand beside values of 16 bits, in their type.
+OF_VALUES = frozenset({"kahan_comp", "remainder"})
+OF_STAGES = frozenset({"slow_params"}) | OF_VALUES
 # What stands for any value but 0 where 0 is the default, and a half is none.
 _USED = {"block_size": 1.0, "lookahead_steps": 1.0}
 _ALIKE = frozenset({_ffi_optimizers.SLOT_ELEMENTS})
@@ -194,8 +196,8 @@ _SQUARES = frozenset({_ffi_optimizers.SLOT_ROW_SQUARES, _ffi_optimizers.SLOT_COL
 _OF_MATRICES = _SQUARES | {_ffi_optimizers.SLOT_LEADING, _ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS}
 _OF_SIDES = _SQUARES | {_ffi_optimizers.SLOT_LEADING, _ffi_optimizers.SLOT_BLOCKS}
 _SHAPED = _OF_VECTORS | _OF_MATRICES | {_ffi_optimizers.SLOT_BLOCKS}
-# With which a step of any algorithm sees a parameter as a whole.
-_WHOLE = _ffi_optimizers.CAUTIOUS_UPDATE | _ffi_optimizers.HYPERBALL
+# With which a step of any algorithm sees a parameter as a whole, or its elements by their places.
+_WHOLE = _ffi_optimizers.CAUTIOUS_UPDATE | _ffi_optimizers.HYPERBALL | _ffi_optimizers.STOCHASTIC_ROUNDING
 
 
 def new_config(number: int) -> _ffi_optimizers.Config:

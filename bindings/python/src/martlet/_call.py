@@ -38,6 +38,7 @@ _STATE = _word(_ffi.Parameter.state.offset)
 _STATE_COUNT = _word(_ffi.Parameter.state_count.offset)
 _STEP = _word(_ffi.Parameter.step.offset)
 _GROUP = _word(_ffi.Parameter.group.offset)
+_KEY = _word(_ffi.Parameter.key.offset)
 _STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
 _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
 
@@ -47,7 +48,8 @@ class Item(NamedTuple):
 
     state: its slots, each with how many numbers it has and how they lie; None: the parameter has none of it. slots:
     their names.
-    step_shown: the element type of the number that shows its step counter; 0: it has none.
+    step_shown: the element type of the number that shows its step counter; 0: it has none. key: whose draws it takes
+    where it is rounded at random: its place among all parameters.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Item(NamedTuple):
     state: Sequence[tuple[int, Layout] | None]
     slots: Sequence[str]
     step_shown: int = 0
+    key: int = 0
 
 
 class StepCall:
@@ -107,6 +110,7 @@ class StepCall:
             view[base + _STATE] = self._words.address + 8 * state
             view[base + _STATE_COUNT] = len(item.state)
             view[base + _GROUP] = item.group
+            view[base + _KEY] = item.key
             self._state_words.append(base + _STEP)
             if item.step_shown:
                 view[base + _STEP_SHOWN_DTYPE] = item.step_shown

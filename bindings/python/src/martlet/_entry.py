@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from martlet import _arrays
-from martlet._algorithms import UNCOUNTED, Slots, all_slots
+from martlet._algorithms import OF_VALUES, UNCOUNTED, Slots, all_slots
 from martlet._call import Item
 from martlet._errors import ArgumentError, DTypeError, FormatError, ShapeError
 
@@ -35,15 +35,16 @@ class Entry:
     array that the library counts up; before: those that it has not. state: slot name to array, of the parameter's shape
     or, for a single number, 0-d of float64; empty before the first step; never changed, but replaced by keep().
 
-    value is the caller's, who may give it other memory, another shape or type at any time.
+    key: its place among all parameters, for random rounding. value is the caller's, who may give it other memory, another shape or type at any time.
     """
 
-    __slots__ = ("_kept_for", "before", "counter", "group", "name", "state", "value")
+    __slots__ = ("_kept_for", "before", "counter", "group", "key", "name", "state", "value")
 
     def __init__(self, name: str, value: NDArray, group: int) -> None:
         self.name = name
         self.value = value
         self.group = group
+        self.key = 0
         self.state: dict[str, NDArray] = {}
         self.counter = _new_counter()
         self.before = 0
@@ -120,7 +121,7 @@ class Entry:
             slot: _arrays.view(state[slot], f"{slot} of {self.name}", written=True)
             for slot in slots.of(value.shape).names
         }
-        item = _arrays.item(self.name, self.group, value, seen, views, slots)
+        item = _arrays.item(self.name, self.group, value, seen, views, slots)._replace(key=self.key)
         counted = _arrays.address(self.counter if counter is None else counter)
         return LaidOut(item, [counted, *(view.pointer for view in views.values())], state, counter)
 
@@ -168,6 +169,8 @@ class Entry:
 
     def _dtype(self, slots: Slots, slot: str, dtype: np.dtype[Any] | None) -> np.dtype[Any] | None:
         """What an array of the state is stored as, where dtype is asked for; None: as the parameter."""
+        if slot in OF_VALUES:
+            return None
         if not slots.are_of_sides(slot) or (dtype or self.value.dtype) == np.float64:
             return dtype
         return np.dtype(np.float32)

@@ -21,7 +21,13 @@ from martlet.torch.tensors import DTYPES
 Group = dict[str, Any]
 
 # The options of every class that torch has not, and what they are in a group that does not say.
-_SHARED: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
+_SHARED: Group = {
+    "flush_denormals": None,
+    "semantics": "torch",
+    "state_dtype": None,
+    "low_precision": None,
+    "seed": 0,
+}
 # The types of numbers that stay the same while the object does.
 _PLAIN = {float, int, type(None)}
 # The kinds that a group of another class's object may name as its "algorithm".
@@ -106,7 +112,8 @@ class Kind:
         reader = self.reader
         flags = reader.bits(group) | _spellings.denormal_flags(group.get("flush_denormals"))
         flags |= _ffi_optimizers.WIDE_RANGES
-        row = Hyperparameters(reader.kind.number, reader.values(group), flags, group.get("semantics", "torch"))
+        seed = _spellings.seed(group["seed"]) if "seed" in group else 0
+        row = Hyperparameters(reader.kind.number, reader.values(group), flags, group.get("semantics", "torch"), seed)
         if not self._own_numbers.keys().isdisjoint(group):
             self._check_own_numbers(row, group)
         return row

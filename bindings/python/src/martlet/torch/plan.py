@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet._algorithms import Slots
+from martlet._algorithms import OF_VALUES, Slots
 from martlet._call import Item, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
 from martlet.torch import state as states
@@ -70,10 +70,10 @@ class Plan:
         for index, group in enumerate(groups):
             if kind.of(group).is_differentiable(group):
                 continue  # torch steps it
-            for parameter, name in states.named(group, index).items():
+            for place, (parameter, name) in enumerate(states.named(group, index).items()):
                 item = self._take_in(name, index, parameter, group)
                 if item is not None:
-                    items.append(item)
+                    items.append(item._replace(key=sum(len(other["params"]) for other in groups[:index]) + place))
         self._call = StepCall(items, self._configs, count)
         self._run = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
         self._remember_layout()
@@ -108,8 +108,9 @@ class Plan:
         for slot in slots.arrays:
             if entry.get(slot) is None:
                 shape = None if slot in alike else slots.shape(slot, parameter.shape)
+                dtype = None if slot in OF_VALUES else group.get("state_dtype")
                 added[slot] = states.moment(
-                    parameter, group.get("state_dtype"), name, shape, is_square=slots.are_of_sides(slot)
+                    parameter, dtype, name, shape, is_square=slots.are_of_sides(slot)
                 )
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))
