@@ -238,7 +238,8 @@ typedef struct martlet_parameter {
                                  may share one counter */
     int32_t group;            /* index into the call's configs */
     int32_t flags;            /* 0 */
-    uint64_t key, offset;     /* for rounding and shards: 0 */
+    uint64_t key, offset;     /* whose draws it takes where it is rounded at random, a number of its own, and from which
+                                 place on: where it is a shard, that of its first element; else 0 */
     const int64_t *rows;      /* for sparse gradients: NULL */
     int64_t row_count;        /* for sparse gradients: 0 */
     const char *name;         /* appears in files and, its first 80 bytes, in error messages; ends with a

@@ -78,6 +78,7 @@ static void family(void) {
                 config.flags |= martlet_algorithm_flags(algorithm) & (MARTLET_NORMUON | MARTLET_HYPERBALL);
                 if (config.flags & MARTLET_HYPERBALL) config.weight_decay = 0;
                 config.lookahead_steps = 1;
+                config.flags |= turn == 1 ? MARTLET_KAHAN : MARTLET_STOCHASTIC_ROUNDING;
             }
             martlet_optimizer *made = NULL;
             martlet_array grads[4];

@@ -11,18 +11,20 @@ import Testing
         let algorithm: Algorithm
         var flags: Flags = []
         var momentum: Double?
+        var lookahead = 0.0
 
         func configuration(_ more: Flags = []) -> Configuration {
             Configuration(algorithm) {
                 $0.lr = 1e-3
                 $0.flags.formUnion(flags.union(more))
                 if let momentum { $0.momentum = momentum }
+                $0[.lookaheadSteps] = lookahead
                 if flags.contains(.hyperball) { $0.weightDecay = 0 }
                 // Its default depends on the value's type.
                 if algorithm == .adafactor { $0.eps = 1e-8 }
             }
         }
-        var testDescription: String { "\(algorithm.name) \(flags.rawValue)" }
+        var testDescription: String { "\(algorithm.name) \(flags.rawValue) \(lookahead)" }
     }
 
     static let cases =
@@ -49,25 +51,121 @@ import Testing
             && abs(stored.get(place) - number) < max(abs(number) * last, least)
     }
 
+    /// A parameter of fp32, and the same one stored otherwise, with numbers that both can hold; all else is fp32 in both.
+    private static func pair(
+        _ plain: Configuration, _ other: Configuration, _ type: ElementType, _ sizes: [Int], seed: UInt64
+    ) -> (wide: Parameter, coded: Parameter) {
+        let wide = Parameter(for: plain, sizes: sizes, seed: seed)
+        let coded = Parameter(for: other, sizes: sizes, seed: seed)
+        coded.view.value = coded.stored(coded.view.value, as: type)
+        for (place, slot) in other.slots.enumerated() where isBeside(slot) {
+            coded.view.state[place] = coded.stored(coded.view.state[place], as: type)
+        }
+        for place in 0..<coded.count {
+            wide.view.value.set(place, coded.view.value.get(place))
+            coded.view.gradient.set(place, wide.view.gradient.get(place))
+        }
+        return (wide, coded)
+    }
+
+    private static func isBeside(_ slot: Slot) -> Bool { ["remainder", "kahan_comp"].contains("\(slot.name)") }
+
+    /// fp32 in two halves is fp32, to the bit, whatever is done with it.
+    @Test(arguments: cases + [Case(algorithm: .adamW, lookahead: 2), Case(algorithm: .lamb, lookahead: 2)])
+    func splitValuesAreFP32(_ which: Case) throws {
+        for (seed, sizes) in [[40, 70], [3, 5, 7], [1, 1500]].enumerated() {
+            let (plain, split) = (which.configuration(), which.configuration(.split))
+            let (wide, coded) = Self.pair(plain, split, .bf16, sizes, seed: UInt64(seed))
+            defer { extendLifetime((wide, coded)) }
+            let place = split.slots.firstIndex(where: Self.isBeside)!
+            for number in 0..<5 {
+                wide.randomizeGradient(seed: UInt64(number))
+                coded.randomizeGradient(seed: UInt64(number))
+                try step([wide], [plain])
+                try step([coded], [split])
+                let upper = coded.view.value.base!.assumingMemoryBound(to: UInt16.self)
+                let lower = coded.view.state[place].base!.assumingMemoryBound(to: Int16.self)
+                let strays = (0..<coded.count).count {
+                    let joined = UInt32(upper[$0]) << 16 &+ UInt32(bitPattern: Int32(lower[$0]))
+                    return Double(Float(bitPattern: joined)) != wide.view.value.get($0)
+                }
+                #expect(strays == 0, "\(sizes), step \(number + 1)")
+            }
+        }
+    }
+
+    /// Kahan's sum in fp32, one number at a time.
+    @Test(arguments: [ElementType.bf16, .fp16])
+    func kahanSums(type: ElementType) throws {
+        let plain = Configuration(.sgd) { $0.lr = 1e-4 }
+        let kahan = Configuration(.sgd) { ($0.flags, $0.lr) = (.kahan, 1e-4) }
+        let (wide, coded) = Self.pair(plain, kahan, type, [1, 301], seed: 5)
+        defer { extendLifetime((wide, coded)) }
+        func rounded(_ number: Float) -> Float {
+            if type == .fp16 { return Float(Float16(number)) }
+            return Float(bitPattern: (number.bitPattern + 0x7fff + number.bitPattern >> 16 & 1) & 0xffff_0000)
+        }
+        var values = (0..<301).map { Float(coded.view.value.get($0)) }
+        var lost = [Float](repeating: 0, count: 301)
+        var exact = values.map { Double($0) }
+        for number in 0..<200 {
+            coded.randomizeGradient(seed: UInt64(number))
+            for place in 0..<301 {
+                let gradient = coded.view.gradient.get(place) + 1
+                coded.view.gradient.set(place, gradient)
+                let change = Float(1e-4) * Float(gradient)
+                exact[place] -= Double(change)
+                let sum = ((values[place] - change) - values[place]) + lost[place]
+                let new = rounded(values[place] + sum)
+                lost[place] = rounded(sum - (new - values[place]))
+                values[place] = new
+            }
+            try step([coded], [kahan])
+        }
+        let areSame = (0..<301).allSatisfy {
+            Float(coded.view.value.get($0)) == values[$0] && Float(coded.view.state[0].get($0)) == lost[$0]
+        }
+        #expect(areSame)
+        let half = type == .bf16 ? 0x1p-9 : 0x1p-12
+        #expect(zip(values, exact).allSatisfy { abs(Double($0) - $1) <= 1.1 * half })
+    }
+
+    /// Half of fp32 is no fp16, and what stands beside a value is of its type.
+    @Test func refused() throws {
+        let split = Configuration(.adam) { $0.flags = .split }
+        refuse(.type, ["parameters[0].value.dtype is fp16", "expected bf16"], Parameter(for: split, count: 9, .fp16), split)
+        let kahan = Configuration(.adam) { $0.flags = .kahan }
+        let mixed = Parameter(for: kahan, count: 9, .bf16)
+        mixed.view.state[2] = mixed.stored(mixed.view.state[2], as: .fp32)
+        refuse(.type, ["parameters[0].state[2].dtype is fp32", "expected bf16", "kahan_comp"], mixed, kahan)
+    }
+
+    private func refuse(
+        _ kind: MartletError.Kind, _ words: [String], _ parameter: Parameter, _ configuration: Configuration
+    ) {
+        let before = parameter.bytes
+        do {
+            try step([parameter], [configuration])
+            Issue.record("expected an error that says \(words)")
+        } catch {
+            let isSo = error.kind == kind && words.allSatisfy { error.message.contains($0) }
+            #expect(isSo, "\(error.message)")
+        }
+        #expect(parameter.bytes == before)
+    }
+
     /// Large matrices, small ones, vectors, and lengths that end among sixteen.
     @Test(arguments: cases)
     func everyAlgorithmRoundsToOneOfTwo(_ which: Case) throws {
         for type in [ElementType.bf16, .fp16] {
             for (seed, sizes) in [[40, 70], [3, 5, 7], [1, 1500]].enumerated() {
                 let plain = which.configuration()
-                let wide = Parameter(for: plain, sizes: sizes, seed: UInt64(seed))
-                let coded = Parameter(for: plain, sizes: sizes, seed: UInt64(seed))
-                let storage = Memory(byteCount: coded.count * 2)
-                defer { extendLifetime((wide, coded, storage)) }
-                var value = coded.view.value
-                (value.base, value.type) = (storage.base, type)
-                for place in 0..<coded.count {
-                    value.set(place, coded.view.value.get(place))
-                    wide.view.value.set(place, value.get(place))
-                }
-                coded.view.value = value
+                let rounding = which.configuration(.stochasticRounding)
+                let (wide, coded) = Self.pair(plain, rounding, type, sizes, seed: UInt64(seed))
+                defer { extendLifetime((wide, coded)) }
+                let value = coded.view.value
                 try step([wide], [plain])
-                try step([coded], [which.configuration(.stochasticRounding)])
+                try step([coded], [rounding])
                 var strays = 0
                 for place in 0..<coded.count
                 where !Self.stands(value, place, beside: wide.view.value.get(place)) { strays += 1 }

@@ -111,7 +111,7 @@ import Testing
 
     // MARK: - Flags
 
-    private static let single = (0..<21).map { Flags(rawValue: 1 << $0) }
+    private static let single = [0..<21, 26..<29].joined().map { Flags(rawValue: 1 << $0) }
 
     /// Each flag by itself is taken where the algorithm reads it, and else refused by its name.
     @Test(arguments: Algorithm.allCases)
@@ -120,7 +120,7 @@ import Testing
             "AMSGRAD", "MAXIMIZE", "FLUSH_DENORMALS", "KEEP_DENORMALS", "WIDE_RANGES", "DECOUPLED_DECAY",
             "CAUTIOUS_DECAY", "CORRECTED_DECAY", "NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP",
             "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC", "POLAR_EXPRESS", "CAUTIOUS_UPDATE",
-            "GRAFT_ADAM", "NORMUON", "HYPERBALL",
+            "GRAFT_ADAM", "NORMUON", "HYPERBALL", "STOCHASTIC_ROUNDING", "KAHAN", "SPLIT",
         ]
         for (flag, name) in zip(Self.single, names) {
             let configuration = Configuration(algorithm) {
