@@ -39,6 +39,11 @@ enum LowPrecision {
             ? ".dtype is fp16; expected bf16 with SPLIT, since a half of fp32 is no fp16: KAHAN takes both" : nil
     }
 
+    /// The slot of what stands beside a value of a type; nil: nothing does.
+    func besideSlot(of type: ElementType, in slots: Slots) -> Int? {
+        (coding(of: type)?.besideSize ?? 0) > 0 ? slots.ofStages.last : nil
+    }
+
     private var slotName: StaticString? {
         switch self {
         case .stochastic: nil

@@ -92,6 +92,14 @@ public final class Optimizer {
         for (slot, type) in zip(slots, types) where !slot.takes(type) {
             throw MartletError(.type, "\(prefix)state's \(slot.name) has dtype \(type); expected fp64 or fp32")
         }
+        if let way = LowPrecision(configurations[group].flags) {
+            if let problem = unsafe way.problem(value.type) { throw MartletError(.type, "\(prefix)value\(problem)") }
+            if let slot = unsafe way.besideSlot(of: value.type, in: slots), unsafe types[slot] != value.type {
+                throw unsafe MartletError(
+                    .type,
+                    "\(prefix)state's \(slots[slot].name) has dtype \(types[slot]); expected \(value.type), the value's")
+            }
+        }
         guard let name = unsafe name else {
             return try unsafe "\(count)".utf8Span.span.withUnsafeBytes {
                 (digits: UnsafeRawBufferPointer) throws(MartletError) in

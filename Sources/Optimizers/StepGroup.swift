@@ -27,9 +27,7 @@ struct StepGroup {
     }
 
     /// The slot of what stands beside a value of a type; nil: nothing does.
-    func besideSlot(of type: ElementType) -> Int? {
-        (lowPrecision?.coding(of: type)?.besideSize ?? 0) > 0 ? slots.ofStages.last : nil
-    }
+    func besideSlot(of type: ElementType) -> Int? { lowPrecision?.besideSlot(of: type, in: slots) }
 
     /// Nil where a step takes several passes.
     func rule(for shape: ParameterShape) -> Rule? { shape.isMatrix ? rule : ruleOfVectors }
