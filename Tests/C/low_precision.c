@@ -130,7 +130,7 @@ static void shards(void) {
     CHECK(memcmp(whole.value, other.value, sizeof whole.value) != 0);
 }
 
-/* Two hundred steps of 1e-5 are half of a last place: to nearest nothing moves. */
+/* Four hundred steps of 1e-5 are a last place: to nearest nothing moves. */
 static void moves(void) {
     static const uint32_t ways[] = {0, MARTLET_STOCHASTIC_ROUNDING, MARTLET_KAHAN, MARTLET_SPLIT};
     static struct state s, start;
@@ -138,13 +138,13 @@ static void moves(void) {
         const martlet_config config = configured(ways[w], 1);
         begin(&s), begin(&start);
         for (int i = 0; i < COUNT; i++) s.grad[i] = bf16(1);
-        for (int t = 0; t < 200; t++) CHECK_OK(step(&s, 0, COUNT, &config, 0));
+        for (int t = 0; t < 400; t++) CHECK_OK(step(&s, 0, COUNT, &config, 0));
         double moved = 0;
         for (int i = 0; i < COUNT; i++)
             moved += number((uint32_t)s.value[i] << 16) - number((uint32_t)start.value[i] << 16);
         moved /= COUNT;
         /* 0.5 itself has smaller places below it. */
-        CHECK_SAYING(ways[w] == 0 ? fabs(moved) < 1e-5 : fabs(moved + 2e-3) < 2e-4, "way %d moved %g", w, moved);
+        CHECK_SAYING(ways[w] == 0 ? fabs(moved) < 3e-5 : fabs(moved + 4e-3) < 2e-4, "way %d moved %g", w, moved);
     }
 }
 

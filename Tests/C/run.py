@@ -249,6 +249,7 @@ def tests() -> dict[str, Test]:
         "lifecycle": program("lifecycle"),
         "evaluation": program("evaluation"),
         "shards": program("shards"),
+        "low_precision": program("low_precision"),
         "specials": program("specials"),
         "specials-without-fma": without_fma("specials"),
         "modes": program("modes"),
