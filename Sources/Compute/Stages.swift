@@ -136,7 +136,8 @@ package struct Stage {
                             unsafe block.arrays[place] = unsafe value.arrays[Run.value]
                             writesValue = unsafe writesValue || place != Run.gradient
                         } else {
-                            unsafe block.arrays[place] = unsafe block.arrays[place].advanced(by: layout == nil ? first : 0)
+                            unsafe block.arrays[place] = unsafe block.arrays[place].advanced(
+                                by: layout == nil ? first : 0)
                             move(.gather, place)
                         }
                     }

@@ -97,7 +97,8 @@ public final class Optimizer {
             if let slot = unsafe way.besideSlot(of: value.type, in: slots), unsafe types[slot] != value.type {
                 throw unsafe MartletError(
                     .type,
-                    "\(prefix)state's \(slots[slot].name) has dtype \(types[slot]); expected \(value.type), the value's")
+                    "\(prefix)state's \(slots[slot].name) has dtype \(types[slot]); expected \(value.type), the value's"
+                )
             }
         }
         guard let name = unsafe name else {

@@ -1,5 +1,5 @@
-// Blocks of coded arrays as numbers of fp32, and back: by integers, so that every instruction set and floating-point mode
-// gives the same bits.
+// Blocks of coded arrays as numbers of fp32, and back: by integers and by fp32's own operations, so that every instruction
+// set gives the same bits.
 
 import MartletKernelInterface
 

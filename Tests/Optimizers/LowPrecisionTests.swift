@@ -134,7 +134,9 @@ import Testing
     /// Half of fp32 is no fp16, and what stands beside a value is of its type.
     @Test func refused() throws {
         let split = Configuration(.adam) { $0.flags = .split }
-        refuse(.type, ["parameters[0].value.dtype is fp16", "expected bf16"], Parameter(for: split, count: 9, .fp16), split)
+        refuse(
+            .type, ["parameters[0].value.dtype is fp16", "expected bf16"], Parameter(for: split, count: 9, .fp16), split
+        )
         let kahan = Configuration(.adam) { $0.flags = .kahan }
         let mixed = Parameter(for: kahan, count: 9, .bf16)
         mixed.view.state[2] = mixed.stored(mixed.view.state[2], as: .fp32)

@@ -79,9 +79,7 @@ def test_the_same_bits_from_every_face(way: str) -> None:
         torch_side.grad = torch.from_numpy(gradient.view(np.int16)).view(torch.bfloat16)
         of_torch.step()
         of_numpy.step([gradient])
-        _, state = functional.adamw(
-            plain, gradient, state, lr=1e-4, weight_decay=0.01, low_precision=way, seed=4
-        )
+        _, state = functional.adamw(plain, gradient, state, lr=1e-4, weight_decay=0.01, low_precision=way, seed=4)
     assert np.array_equal(array.view(np.uint16), plain.view(np.uint16))
     assert np.array_equal(array.view(np.int16), torch_side.detach().view(torch.int16).numpy())
 

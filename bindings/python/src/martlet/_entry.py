@@ -35,7 +35,8 @@ class Entry:
     array that the library counts up; before: those that it has not. state: slot name to array, of the parameter's shape
     or, for a single number, 0-d of float64; empty before the first step; never changed, but replaced by keep().
 
-    key: its place among all parameters, for random rounding. value is the caller's, who may give it other memory, another shape or type at any time.
+    key: its place among all parameters, for random rounding. value is the caller's, who may give it other memory,
+    another shape or type at any time.
     """
 
     __slots__ = ("_kept_for", "before", "counter", "group", "key", "name", "state", "value")

@@ -70,6 +70,14 @@ class Optimizer:
                                      the state, which start as it, go a part of the way to it, and it goes back to them.
                                      Default 0: never
     lookahead_alpha                  how much of the way, 0 to 1. Default 0.5
+    low_precision                    how bfloat16 and float16 parameters take steps smaller than half of their last
+                                     place, of which rounding to nearest leaves nothing: "stochastic" rounds at random,
+                                     so that the mean is right; "kahan" keeps what rounding takes in the state, as
+                                     "kahan_comp"; "split" keeps the other half of float32 there, as "remainder", and is
+                                     float32 to the bit, for bfloat16 alone. None, the default: to nearest. Parameters
+                                     of other types are stepped as ever
+    seed                             of the random rounding, with the count of steps and the parameter's place among all
+                                     parameters: 0, the default, to 2**64 - 1
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Every hyperparameter may be given by the names of torch, Keras and this library: lr or learning_rate, eps or

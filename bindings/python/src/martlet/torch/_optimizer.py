@@ -56,6 +56,13 @@ class Optimizer(torch.optim.Optimizer):
     lookahead_steps          Lookahead: after every so many steps of a parameter, slow weights, "slow_params" in the
                              state, which start as it, go a part of the way to it, and it goes back to them. 0: never
     lookahead_alpha          how much of the way, 0 to 1
+    low_precision            how bfloat16 and float16 parameters take steps smaller than half of their last place, of
+                             which rounding to nearest leaves nothing: "stochastic" rounds at random, so that the mean
+                             is right; "kahan" keeps what rounding takes in the state, as "kahan_comp"; "split" keeps
+                             the other half of float32 there, as "remainder", and is float32 to the bit, for bfloat16
+                             alone. None: to nearest. Parameters of other types are stepped as ever
+    seed                     of the random rounding, with the count of steps and the parameter's place among all
+                             parameters: 0 to 2**64 - 1
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Options that torch's class does not have stand in param_groups, defaults and state_dict only where they are not as

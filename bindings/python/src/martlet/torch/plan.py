@@ -109,9 +109,7 @@ class Plan:
             if entry.get(slot) is None:
                 shape = None if slot in alike else slots.shape(slot, parameter.shape)
                 dtype = None if slot in OF_VALUES else group.get("state_dtype")
-                added[slot] = states.moment(
-                    parameter, dtype, name, shape, is_square=slots.are_of_sides(slot)
-                )
+                added[slot] = states.moment(parameter, dtype, name, shape, is_square=slots.are_of_sides(slot))
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))
             number = states.scalar(given, slot, name)

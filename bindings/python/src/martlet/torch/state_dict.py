@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet._errors import FormatError, MissingError
 from martlet._algorithms import OF_VALUES
+from martlet._errors import FormatError, MissingError
 from martlet._state_dict import exact_step
 from martlet.torch import state as states
 from martlet.torch.options import Group, Kind
