@@ -109,7 +109,7 @@ def test_the_mean_of_many_draws(dtype: Any, start: float) -> None:
 
 
 def test_kahan_in_the_parameters_type() -> None:
-    """As optimi and StableAdamW's authors have it, step by step in bfloat16: the sums agree to a place of what is kept."""
+    """As optimi and StableAdamW's authors have it, step by step in bfloat16: sums agree to a place of what is kept."""
     value = torch.linspace(0.5, 2, 500).to(torch.bfloat16)
     ours = value.clone().requires_grad_()
     optimizer = martlet.torch.SGD([ours], lr=1e-4, low_precision="kahan")

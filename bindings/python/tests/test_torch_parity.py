@@ -34,7 +34,7 @@ def test_signatures_are_torchs(name: str) -> None:
     theirs = inspect.signature(getattr(torch.optim, name)).parameters
     own = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
     own |= {"cautious_weight_decay": False, "corrected_weight_decay": False, "cautious": False, "hyperball": False}
-    own |= {"lookahead_steps": 0, "lookahead_alpha": 0.5}
+    own |= {"lookahead_steps": 0, "lookahead_alpha": 0.5, "low_precision": None, "seed": 0}
     assert list(ours) == [*theirs, *own]
     for key, parameter in theirs.items():
         assert (ours[key].default, ours[key].kind) == (parameter.default, parameter.kind)

@@ -21,13 +21,8 @@ from martlet.torch.tensors import DTYPES
 Group = dict[str, Any]
 
 # The options of every class that torch has not, and what they are in a group that does not say.
-_SHARED: Group = {
-    "flush_denormals": None,
-    "semantics": "torch",
-    "state_dtype": None,
-    "low_precision": None,
-    "seed": 0,
-}
+_SHARED: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
+_ROUNDING: Group = {"low_precision": None, "seed": 0}
 # The types of numbers that stay the same while the object does.
 _PLAIN = {float, int, type(None)}
 # The kinds that a group of another class's object may name as its "algorithm".
@@ -63,7 +58,7 @@ class Kind:
         self.stated: set[str] = {*stated, *(inherited.stated if inherited else ())}
         self.own: Group = _SHARED | {key: value for key, value in flags.items() if key not in self.stated}
         own_numbers = _spellings.left_out(algorithm)
-        self.own |= own_numbers
+        self.own |= own_numbers | _ROUNDING
         self._make = make
         self.name = _algorithms.of(algorithm).name if inherited is None else title.lower()
         self.reader = _spellings.Reader(algorithm, sorted(self.stated), self.own)
