@@ -62,12 +62,14 @@ import MartletPlatform
     private let layout: Layout?
     private let isa: InstructionSet
     private let stream: UInt64
+    /// How many of the arrays: all, or the first, which is the value.
+    private let count: Int
     /// The elements that a room has place for, and their bytes: 4 for a number, and where arrays are gathered 2 for what is
     /// stored and 2 for what stands beside it. Each array of the run has a room then, and else each coded one.
     private let capacity: Int
     private var roomBytes: Int { unsafe capacity * (layout == nil ? 4 : 8) }
 
-    /// ofStages: for what is done around the update, which has draws of its own.
+    /// ofStages: for what is done around the update with the value, which is the first of them and has draws of its own.
     init(
         _ arrays: UnsafePointer<CodedArrays>, _ layout: Layout?, _ isa: InstructionSet, capacity: Int,
         ofStages: Bool = false
@@ -76,6 +78,7 @@ import MartletPlatform
         unsafe self.layout = unsafe layout
         unsafe self.isa = isa
         unsafe self.capacity = capacity
+        unsafe count = unsafe ofStages ? 1 : arrays.pointee.count
         var roundsAtRandom = false
         for index in unsafe 0..<arrays.pointee.count {
             roundsAtRandom = unsafe roundsAtRandom || arrays.pointee.list[index].coding.roundsAtRandom
@@ -87,7 +90,7 @@ import MartletPlatform
 
     /// Whether an array of the run is one of these.
     func has(_ place: Int) -> Bool {
-        for index in unsafe 0..<arrays.pointee.count where unsafe arrays.pointee.list[index].place == place {
+        for index in unsafe 0..<count where unsafe arrays.pointee.list[index].place == place {
             return true
         }
         return false
@@ -95,7 +98,7 @@ import MartletPlatform
 
     /// Fetches elements of all arrays into the rooms of a run's arrays, and lets the run have them there.
     func fetch(_ run: inout Run, first: Int, count: Int, rooms: UnsafeMutableRawPointer) {
-        for index in unsafe 0..<arrays.pointee.count {
+        for index in unsafe 0..<self.count {
             let array = unsafe arrays.pointee.list[index]
             let block = unsafe block(array, index, first, count, rooms)
             if unsafe layout != nil { unsafe move(.gather, array, first, block) }
@@ -106,7 +109,7 @@ import MartletPlatform
 
     /// Puts them back, the value only where it was written.
     func put(first: Int, count: Int, rooms: UnsafeMutableRawPointer, value: Bool) {
-        for index in unsafe 0..<arrays.pointee.count {
+        for index in unsafe 0..<self.count {
             let array = unsafe arrays.pointee.list[index]
             if unsafe array.place == Run.value && !value { continue }
             let block = unsafe block(array, index, first, count, rooms)
@@ -120,15 +123,15 @@ import MartletPlatform
     ) -> CodedBlock {
         let room = unsafe rooms + (layout == nil ? index : array.place) * roomBytes
         let (stored, beside) = unsafe (room + capacity * 4, room + capacity * 6)
-        let isGathered = unsafe layout != nil
+        let isGathered = unsafe layout != nil && array.coding.small == nil
         return unsafe CodedBlock(
-            stored: isGathered ? stored : array.stored + first * array.coding.storedSize,
-            beside: array.beside.map { unsafe isGathered ? beside : $0 + first * array.coding.besideSize },
+            stored: isGathered ? stored : array.stored + array.coding.storedBytes(first),
+            beside: array.beside.map { unsafe isGathered ? beside : $0 + array.coding.besideBytes(first) },
             numbers: room, count: count, place: arrays.pointee.offset &+ UInt64(first), stream: stream)
     }
 
     private func move(_ direction: Layout.Direction, _ array: CodedArray, _ first: Int, _ block: CodedBlock) {
-        guard let layout = unsafe layout else { return }
+        guard let layout = unsafe layout, unsafe array.coding.small == nil else { return }
         func copy(_ base: UnsafeMutableRawPointer, _ number: Int, _ gathered: UnsafeMutableRawPointer) {
             unsafe layout.copy(
                 direction, array: number, Operand(base: base, type: .bf16), first: first, count: block.count,

@@ -9,12 +9,38 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     case kahanBF16, kahanFP16
     /// The upper half of fp32, rounded to nearest, as bf16, and the lower one beside it.
     case split
+    /// Codes of 8 or 4 bits, with scales beside them.
+    case float8, ufloat8, float4, ufloat4
 
-    /// Bytes of an element, and of what stands beside it in an array of its own; 0: nothing does.
-    package var storedSize: Int { 2 }
+    package init(_ type: SmallType) {
+        switch type {
+        case .float8: self = .float8
+        case .ufloat8: self = .ufloat8
+        case .float4: self = .float4
+        case .ufloat4: self = .ufloat4
+        }
+    }
+
+    /// The type whose codes it has, in blocks that have a scale each, one behind the other whatever the parameter's layout;
+    /// nil: elements are coded one by one, and lie as the parameter's do.
+    package var small: SmallType? {
+        switch self {
+        case .randomBF16, .randomFP16, .kahanBF16, .kahanFP16, .split: nil
+        case .float8: .float8
+        case .ufloat8: .ufloat8
+        case .float4: .float4
+        case .ufloat4: .ufloat4
+        }
+    }
+
+    /// Bytes of so many elements, the first ones of a block or whole blocks, and of what stands beside them.
+    package func storedBytes(_ count: Int) -> Int { small?.byteCount(count) ?? count * 2 }
+    package func besideBytes(_ count: Int) -> Int { small.map { count / $0.block * 4 } ?? count * besideSize }
+
+    /// Bytes of what stands beside an element in an array of its own; 0: nothing does, or for whole blocks.
     package var besideSize: Int {
         switch self {
-        case .randomBF16, .randomFP16: 0
+        case .randomBF16, .randomFP16, .float8, .ufloat8, .float4, .ufloat4: 0
         case .kahanBF16, .kahanFP16, .split: 2
         }
     }
@@ -23,6 +49,7 @@ package enum Coding: CaseIterable, BitwiseCopyable {
         switch self {
         case .randomBF16, .randomFP16: true
         case .kahanBF16, .kahanFP16, .split: false
+        case .float8, .ufloat8, .float4, .ufloat4: true
         }
     }
 }

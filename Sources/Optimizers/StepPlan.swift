@@ -48,8 +48,8 @@ public struct StepReport: Sendable {
     )
     private var latestCoefficients: UnsafeMutableRawPointer
 
-    /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it.
-    static var extentsPerParameter: Int { unsafe 2 + ParameterView.maximumStateCount + 2 }
+    /// Arrays that a parameter may have: value, gradient and state, its step counter and the number that shows it, and scales.
+    static var extentsPerParameter: Int { unsafe 2 + ParameterView.maximumStateCount + 2 + Run.capacity }
 
     /// An empty plan.
     ///
@@ -142,10 +142,15 @@ public struct StepReport: Sendable {
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         let ofStages = unsafe group.pointee.slots.ofStages
         for slot in 0..<elementSlots {
+            try unsafe checkType(state[slot], slot, group, describe)
             try unsafe extents.add(
                 check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
+            if let scales = try unsafe check.scales(of: state[slot], .state(slot), index, describe) {
+                unsafe extents.add(scales, parameter.name)
+            }
         }
         for slot in ofStages {
+            try unsafe checkType(state[slot], slot, group, describe)
             try unsafe extents.add(
                 check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
         }
@@ -184,6 +189,18 @@ public struct StepReport: Sendable {
         try unsafe addWork(parameter, shape, group, counter.next, check)
     }
 
+    /// Throws where a slot is stored in few bits that does not take them so.
+    private func checkType(
+        _ array: ArrayView, _ slot: Int, _ group: UnsafeMutablePointer<StepGroup>, _ describe: (Role) -> String
+    ) throws(MartletError) {
+        guard unsafe array.small == nil || group.pointee.slots[slot].takes(array.stored) else {
+            throw unsafe MartletError(
+                .type,
+                "\(describe(.state(slot))).dtype is \(array.stored.name); expected \(group.pointee.slots[slot].typeWords) for "
+                    + "\(group.pointee.slots[slot].name)")
+        }
+    }
+
     private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
         // Parameters that share a counter usually stand together; such a counter is noted once.
         if unsafe counterCount > 0, unsafe counters[counterCount - 1].isSame(as: counter) { return }
@@ -211,11 +228,22 @@ public struct StepReport: Sendable {
         let (rule, mode) = unsafe (group.pointee.rule(for: shape), group.pointee.mode)
         let ofStages = unsafe group.pointee.slots.ofStages
         let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type)
-        let sorts = coding?.roundsAtRandom != true && rule != nil
+        let small = unsafe smallSlots(parameter, elementSlots)
+        if small != 0 {
+            let spelling = unsafe spelling
+            let algorithm = unsafe group.pointee.configuration.algorithm
+            let seen =
+                unsafe rule == nil ? algorithm.shape(shape, latestCoefficients) : ParameterShape(count: shape.count)
+            try unsafe check.checkSmall(seen) { role in
+                unsafe spelling.describe(role, parameter: count - 1, name: parameter.name)
+            }
+        }
+        let sorts = coding?.roundsAtRandom != true && rule != nil && small == 0
         let (run, layout) = unsafe laidOut(
             parameter, slots: elementSlots, ofStages: ofStages, sorts: sorts, check)
-        let coded = unsafe coding.map { unsafe makeCoded(parameter, $0, run, group, step) }
-        let stages = unsafe ofStages.isEmpty ? nil : makeStages(parameter, ofStages, run, layout, mode, coded)
+        let coded = unsafe coding != nil || small != 0 ? makeCoded(parameter, coding, small, run, group, step) : nil
+        let ofValue = unsafe coding == nil ? nil : coded
+        let stages = unsafe ofStages.isEmpty ? nil : makeStages(parameter, ofStages, run, layout, mode, ofValue)
         if let rule {
             unsafe work.add(
                 WorkItem(
@@ -241,24 +269,42 @@ public struct StepReport: Sendable {
         }
     }
 
-    /// A parameter's arrays that are stored in another form: its value.
+    /// The slots of elements that are kept in few bits, a bit for each.
+    private func smallSlots(_ parameter: ParameterView, _ slots: Int) -> UInt64 {
+        var small: UInt64 = 0
+        for slot in 0..<slots where unsafe parameter.state.span[slot].small != nil { small |= 1 << UInt64(slot) }
+        return small
+    }
+
+    /// A parameter's arrays that are stored in another form: its value, state of few bits.
     @inline(never)
     private func makeCoded(
-        _ parameter: ParameterView, _ coding: Coding, _ run: Run, _ group: UnsafeMutablePointer<StepGroup>,
-        _ step: StepNumber
+        _ parameter: ParameterView, _ coding: Coding?, _ small: UInt64, _ run: Run,
+        _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber
     ) -> UnsafePointer<CodedArrays> {
         let place = unsafe coded + (count - 1)
         let seed = unsafe RoundingSeed(
             seed: group.pointee.configuration.seed, step: UInt64(bitPattern: Int64(step.whole)),
             parameter: parameter.key)
         unsafe place.initialize(to: CodedArrays(run, seed: seed, offset: parameter.offset))
-        // What stands beside it is the last of the slots behind the update's.
-        let slot = unsafe group.pointee.besideSlot(of: parameter.value.type)
-        let number = unsafe run.arrayCount + group.pointee.slots.ofStages.count - 1
-        unsafe place.pointee.add(
-            CodedArray(
-                place: Run.value, coding: coding, stored: run.arrays[Run.value].base,
-                beside: slot.flatMap { unsafe parameter.state[$0].base }, besideNumber: number))
+        if let coding {
+            // What stands beside it is the last of the slots behind the update's.
+            let slot = unsafe group.pointee.besideSlot(of: parameter.value.type)
+            let number = unsafe run.arrayCount + group.pointee.slots.ofStages.count - 1
+            unsafe place.pointee.add(
+                CodedArray(
+                    place: Run.value, coding: coding, stored: run.arrays[Run.value].base,
+                    beside: slot.flatMap { unsafe parameter.state[$0].base }, besideNumber: number))
+        }
+        var rest = small
+        while rest != 0 {
+            let slot = rest.trailingZeroBitCount
+            rest &= rest - 1
+            let array = unsafe parameter.state.span[slot]
+            guard let type = unsafe array.small, let codes = unsafe array.base else { continue }
+            unsafe place.pointee.add(
+                CodedArray(place: Run.state + slot, coding: Coding(type), stored: codes, beside: array.scales))
+        }
         return unsafe UnsafePointer(place)
     }
 
@@ -295,7 +341,7 @@ public struct StepReport: Sendable {
         // There and back, what is rounded at random would go astray.
         let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type)
         let coded = unsafe coding.flatMap { coding in
-            unsafe coding.roundsAtRandom ? nil : makeCoded(parameter, coding, run, group, StepNumber(whole: 0))
+            unsafe coding.roundsAtRandom ? nil : makeCoded(parameter, coding, 0, run, group, StepNumber(whole: 0))
         }
         unsafe work.add(
             WorkItem(

@@ -12,6 +12,10 @@ package func codec(_ coding: Coding) -> Codec {
     case .kahanBF16: Codec(fetch: fetchBF16, put: putKahanBF16)
     case .kahanFP16: Codec(fetch: fetchFP16, put: putKahanFP16)
     case .split: Codec(fetch: fetchSplit, put: putSplit)
+    case .float8: Codec(fetch: fetchFloat8, put: putFloat8)
+    case .ufloat8: Codec(fetch: fetchUFloat8, put: putUFloat8)
+    case .float4: Codec(fetch: fetchFloat4, put: putFloat4)
+    case .ufloat4: Codec(fetch: fetchUFloat4, put: putUFloat4)
     }
 }
 

@@ -320,8 +320,8 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             (MARTLET_ERROR_TYPE, "value.dtype is -2", { $0.value.dtype = -2 }),
             (MARTLET_ERROR_TYPE, "value.dtype is 7", { $0.value.dtype = MARTLET_INT32 }),
             (MARTLET_ERROR_TYPE, "value.dtype is 14", { $0.value.dtype = 14 }),
-            (MARTLET_ERROR_UNSUPPORTED, "value.dtype is 10", { $0.value.dtype = MARTLET_DYNAMIC8 }),
-            (MARTLET_ERROR_UNSUPPORTED, "value.dtype is 13", { $0.value.dtype = MARTLET_ULINEAR4 }),
+            (MARTLET_ERROR_TYPE, "value.dtype is 10", { $0.value.dtype = MARTLET_FLOAT8 }),
+            (MARTLET_ERROR_TYPE, "value.dtype is 13", { $0.value.dtype = MARTLET_UFLOAT4 }),
         ]
         let handle = Handle()
         defer { extendLifetime(handle) }

@@ -203,7 +203,7 @@ extension Optimizer {
     /// Adds a parameter's value.
     @discardableResult
     func add(
-        _ parameter: Parameter, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
+        _ parameter: Parameter, name: String? = nil, group: Int = 0, stateTypes: [StateType]? = nil
     ) throws(MartletError) -> Int {
         try add(parameter.view.value, name: name, group: group, stateTypes: stateTypes)
     }

@@ -444,7 +444,9 @@ typedef struct martlet_slot {
     const char *name;     /* "exp_avg"; static storage */
     int32_t kind;         /* MARTLET_SLOT_... */
     int32_t dtype;        /* the usual element type; 0: value's */
-    uint64_t reserved[2]; /* 0 */
+    int32_t dtype_8bit;   /* the type of 8 bits that it may have beside MARTLET_FP32 and its like; 0: none */
+    int32_t dtype_4bit;   /* the same of 4 bits */
+    uint64_t reserved;    /* 0 */
 } martlet_slot;           /* 32 bytes, for good */
 
 /* Fills *out_config with the algorithm's defaults; writes struct_size bytes and none past them.

@@ -6,13 +6,14 @@ How users spell hyperparameters and flags is _spellings.py's business.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import count
 from math import prod
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from martlet import _ffi, _ffi_optimizers
+from martlet import _ffi, _ffi_optimizers, _small
 from martlet._errors import ArgumentError
 
 CONFIG_SIZE = _ffi.struct_size(_ffi_optimizers.Config)
@@ -106,13 +107,14 @@ class Cut(NamedTuple):
 class Slots(NamedTuple):
     """The names of a parameter's slots, in the library's order: arrays, then single numbers. kinds: of the arrays, of
     which a parameter's shape says whether it has them. are_whole: whether a step sees them in the order of the
-    parameter's dimensions. cut: how its sides are taken."""
+    parameter's dimensions. cut: how its sides are taken. small: the types, of 8 and of 4 bits, that arrays may have."""
 
     arrays: tuple[str, ...]
     scalars: tuple[str, ...]
     kinds: tuple[int, ...]
     are_whole: bool = False
     cut: Cut = Cut()
+    small: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
     def without(self, names: Collection[str]) -> Slots:
         """The same but for these arrays."""
@@ -141,6 +143,20 @@ class Slots(NamedTuple):
     def are_of_sides(self, name: str) -> bool:
         """Whether an array is of a matrix's side, and so in fp32 or fp64, whatever the parameter is in."""
         return name in self.arrays and self.kinds[self.arrays.index(name)] in _OF_SIDES
+
+    def small_type(self, name: str, asked: Any, shape: Sequence[int]) -> _small.Small | None:
+        """In what an array of a parameter of this shape is kept where state_dtype is asked; None: in no few bits."""
+        bits = _small.BITS.get(asked) if isinstance(asked, str) else None
+        if bits is None or name not in self.small or prod(shape) < _small.LEAST:
+            return None
+        if self.are_whole and len(shape) > 1 and shape[-1] % _small.ROW:
+            return None
+        return _small.TYPES[self.small[name][0 if bits == 8 else 1]]
+
+    def small_of(self, name: str, size: int, shape: Sequence[int]) -> _small.Small | None:
+        """What so many bytes are as an array of a parameter of this shape; None: no array of few bits."""
+        found = (_small.TYPES[number] for number in self.small.get(name, ()))
+        return next((small for small in found if small.size(prod(shape)) == size), None)
 
     @property
     def keep_dimensions(self) -> bool:
@@ -243,6 +259,7 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
     slot_count, slot = _ffi.Int64(), _ffi_optimizers.Slot()
     _ffi_optimizers.martlet_algorithm_slot_count(slot_count, config)
     arrays: dict[str, int] = {}
+    small: dict[str, tuple[int, int]] = {}
     scalars: list[str] = []
     for index in range(slot_count.value):
         _ffi_optimizers.martlet_slot_get(slot, config, index)
@@ -250,8 +267,10 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
             scalars.append(slot.name.decode())
         else:
             arrays[slot.name.decode()] = slot.kind
+            if slot.dtype_8bit:
+                small[slot.name.decode()] = slot.dtype_8bit, slot.dtype_4bit
     are_whole = of(number).is_whole or bool(flags & _WHOLE)
-    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), are_whole)
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), are_whole, small=small)
 
 
 @cache
@@ -260,7 +279,8 @@ def all_slots(number: int) -> Slots:
     every = _possible_slots(number)
     arrays = {name: kind for found in every for name, kind in zip(found.arrays, found.kinds, strict=True)}
     scalars = dict.fromkeys(name for found in every for name in found.scalars)
-    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()))
+    small = {name: types for found in every for name, types in found.small.items()}
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), small=small)
 
 
 @cache

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from martlet import _ffi, _ffi_bound, _memory, _reduction
+from martlet import _ffi, _ffi_bound, _memory, _reduction, _small
 from martlet._algorithms import Slots
 from martlet._config import Hyperparameters
 from martlet._errors import MartletError
@@ -32,6 +32,8 @@ _COUNT = _word(_ffi.Array.count.offset)
 _DTYPE_AND_RANK = _word(_ffi.Array.dtype.offset)
 _SIZES = _word(_ffi.Array.sizes.offset)
 _STRIDES = _word(_ffi.Array.strides.offset)
+_SCALES = _word(_ffi.Array.scales.offset)
+_BLOCK_AND_SCALE_DTYPE = _word(_ffi.Array.block.offset)
 _VALUE = _word(_ffi.Parameter.value.offset)
 _GRAD = _word(_ffi.Parameter.grad.offset)
 _STATE = _word(_ffi.Parameter.state.offset)
@@ -79,6 +81,7 @@ class StepCall:
         "_numbers",
         "_place",
         "_run",
+        "_scale_words",
         "_state_words",
         "_value_view",
         "_words",
@@ -97,6 +100,8 @@ class StepCall:
         self._value_view = fields[_VALUE + _DATA :: _PARAMETER_WORDS]
         self._grad_view = fields[_GRAD + _DATA :: _PARAMETER_WORDS]
         self._state_words: list[int] = []
+        # Where the address of scales is written, the place of their state among those words, how far behind they lie.
+        self._scale_words: list[tuple[int, int, int]] = []
         self._lay_out(items)
         self._place = self._words.address, len(items), configs.address, config_count
         self._run = _ffi_bound.bound_step(*self._place)
@@ -122,6 +127,7 @@ class StepCall:
                     self._write_array(state, 0, Layout(_ffi.FP32), used)
                 else:
                     used = self._write_array(state, *slot, used)
+                    self._write_small(state, *slot)
                     self._state_words.append(state + _DATA)
                 state += _ARRAY_WORDS
 
@@ -137,11 +143,20 @@ class StepCall:
                 numbers[place] = value & _NEGATIVE
         return used + 2 * rank
 
+    def _write_small(self, base: int, count: int, layout: Layout) -> None:
+        """What an array of few bits has more."""
+        small = _small.TYPES.get(layout.dtype)
+        if small is not None:
+            self._words.view[base + _BLOCK_AND_SCALE_DTYPE] = small.block | _ffi.FP32 << 32
+            self._scale_words.append((base + _SCALES, len(self._state_words), small.scales_at(count)))
+
     def point(self, values: Sequence[int], states: Sequence[int], grads: Sequence[int]) -> None:
         """Sets all addresses."""
         view = self._words.view
         for word, pointer in zip(self._state_words, states, strict=True):
             view[word] = pointer
+        for word, place, offset in self._scale_words:
+            view[word] = states[place] + offset
         self.point_values(values)
         self.point_grads(grads)
 

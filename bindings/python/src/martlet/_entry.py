@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from martlet import _arrays
+from martlet import _arrays, _small
 from martlet._algorithms import OF_VALUES, UNCOUNTED, Slots, all_slots
 from martlet._call import Item
 from martlet._errors import ArgumentError, DTypeError, FormatError, ShapeError
@@ -64,7 +64,7 @@ class Entry:
         """Where the parameter is. Raises the exception that names what is wrong with it."""
         return _arrays.view(self.value, self.name, written=True)
 
-    def ready_state(self, slots: Slots, dtype: np.dtype[Any] | None) -> dict[str, NDArray]:
+    def ready_state(self, slots: Slots, dtype: np.dtype[Any] | str | None) -> dict[str, NDArray]:
         """The slots, first in this order; those that are not there yet as zeros, to be kept once they were stepped.
 
         Raises the exception that says how the parameter has changed, where they were made for another one.
@@ -72,9 +72,13 @@ class Entry:
         self._check_unchanged()
         slots = slots.of(self.value.shape)
         alike = slots.alike(self.value.shape)
-        made = {}
+        made: dict[str, NDArray] = {}
         for slot in slots.arrays:
             shape = None if slot in alike else slots.shape(slot, self.value.shape)
+            small = self._small(slots, slot, dtype)
+            if small is not None and slot not in self.state:
+                made[slot] = np.zeros(small.size(self.value.size), dtype=np.uint8)
+                continue
             if slot in self.state and shape is not None and self.state[slot].shape != shape:
                 raise ShapeError(
                     f"{self.name}'s {slot} has shape {self.state[slot].shape}, and the group's sizes of blocks want "
@@ -107,7 +111,7 @@ class Entry:
         if self.value.dtype != dtype:
             raise DTypeError(f"{self.name} has dtype {self.value.dtype}, and its moments were made for {dtype}; {back}")
 
-    def lay_out(self, gradient: Any, algorithm: int, slots: Slots, dtype: np.dtype[Any] | None) -> LaidOut:
+    def lay_out(self, gradient: Any, algorithm: int, slots: Slots, dtype: np.dtype[Any] | str | None) -> LaidOut:
         """Checks the arrays of a step, or of a move, which has no gradient.
 
         Where steps are all alike but the first, moments that come late, as a momentum that was 0 does, start with a
@@ -118,13 +122,21 @@ class Entry:
         state, counter = self.ready_state(slots, dtype), _new_counter() if is_late else None
         name = f"the gradient of {self.name}"
         seen = None if gradient is None else _arrays.gradient_view(gradient, name, value.shape)
-        views = {
-            slot: _arrays.view(state[slot], f"{slot} of {self.name}", written=True)
-            for slot in slots.of(value.shape).names
-        }
+        views = {slot: self._slot_view(state[slot], slot, slots) for slot in slots.of(value.shape).names}
         item = _arrays.item(self.name, self.group, value, seen, views, slots)._replace(key=self.key)
         counted = _arrays.address(self.counter if counter is None else counter)
         return LaidOut(item, [counted, *(view.pointer for view in views.values())], state, counter)
+
+    def _slot_view(self, array: NDArray, slot: str, slots: Slots) -> _arrays.View:
+        """Where a slot is."""
+        name = f"{slot} of {self.name}"
+        if isinstance(array, np.ndarray) and array.dtype == np.uint8:
+            return _arrays.small_view(array, slot, slots, self.value.shape, name)
+        return _arrays.view(array, name, written=True)
+
+    def _small(self, slots: Slots, slot: str, dtype: np.dtype[Any] | str | None) -> _small.Small | None:
+        """In what a new slot is kept; None: in no few bits."""
+        return None if self.value.dtype == np.float64 else slots.small_type(slot, dtype, self.value.shape)
 
     def parse(
         self, given: Any, algorithm: int, needed: Slots, where: str, *, copy: bool
@@ -155,6 +167,10 @@ class Entry:
             if slot in known.scalars:
                 state[slot] = _scalar(given[slot], called, copy)
             else:
+                if isinstance(given[slot], np.ndarray) and given[slot].dtype == np.uint8:
+                    state[slot] = given[slot].copy() if copy else given[slot]
+                    _arrays.small_view(state[slot], slot, known, self.value.shape, called)
+                    continue
                 shape, alike = known.shape(slot, self.value.shape), slot in known.alike(self.value.shape)
                 state[slot] = self._moment(given[slot], shape, called, "K" if alike else "C", copy)
         return step, state
@@ -168,10 +184,12 @@ class Entry:
         """A copy, in plain types."""
         return {"step": self.steps, **{slot: array.copy() for slot, array in self.state.items()}}
 
-    def _dtype(self, slots: Slots, slot: str, dtype: np.dtype[Any] | None) -> np.dtype[Any] | None:
+    def _dtype(self, slots: Slots, slot: str, dtype: np.dtype[Any] | str | None) -> np.dtype[Any] | None:
         """What an array of the state is stored as, where dtype is asked for; None: as the parameter."""
         if slot in OF_VALUES:
             return None
+        if isinstance(dtype, str):
+            dtype = None
         if not slots.are_of_sides(slot) or (dtype or self.value.dtype) == np.float64:
             return dtype
         return np.dtype(np.float32)

@@ -204,7 +204,9 @@ class Slot(Structure):
         ("name", c_char_p),
         ("kind", c_int32),
         ("dtype", c_int32),
-        ("reserved", c_uint64 * 2),
+        ("dtype_8bit", c_int32),
+        ("dtype_4bit", c_int32),
+        ("reserved", c_uint64),
     ]
 
 

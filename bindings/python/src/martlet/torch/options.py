@@ -16,7 +16,7 @@ from martlet import _algorithms, _ffi_optimizers, _forks, _spellings
 from martlet._algorithms import Slots
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
-from martlet.torch.tensors import DTYPES
+from martlet.torch.tensors import DTYPES, STATE_NAMES
 
 Group = dict[str, Any]
 
@@ -202,8 +202,10 @@ class Kind:
         """Kinds of all options that a step reads, before it reads them, and what does not go together."""
         self.row(options).check(self.reader.said(options))
         dtype = options.get("state_dtype")
-        if dtype is not None and dtype not in DTYPES:
-            raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")
+        if dtype is not None and dtype not in DTYPES and dtype not in STATE_NAMES:
+            raise DTypeError(
+                f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16, 'int8', 'int4' or None"
+            )
 
     def check_group(self, group: Group, where: str) -> None:
         """As check_options, for a parameter group of this kind, which the errors name."""

@@ -109,7 +109,12 @@ class Plan:
             if entry.get(slot) is None:
                 shape = None if slot in alike else slots.shape(slot, parameter.shape)
                 dtype = None if slot in OF_VALUES else group.get("state_dtype")
-                added[slot] = states.moment(parameter, dtype, name, shape, is_square=slots.are_of_sides(slot))
+                small = states.small_moment(parameter, slot, dtype, slots)
+                added[slot] = (
+                    states.moment(parameter, dtype, name, shape, is_square=slots.are_of_sides(slot))
+                    if small is None
+                    else small
+                )
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))
             number = states.scalar(given, slot, name)

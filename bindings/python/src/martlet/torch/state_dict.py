@@ -162,6 +162,9 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
             made[key] = states.scalar(snapshot(value), key, name)
         elif key in kind.slots.arrays and value is not None:
             states.check_moment(value, key, name)
+            if value.dtype == torch.uint8:  # of few bits, which stay as they are
+                made[key] = _copied(value)
+                continue
             dtype_of = states.squares_dtype if kind.slots.are_of_sides(key) else states.moment_dtype
             wanted = None if key in OF_VALUES else group.get("state_dtype")
             found = moved(value, dtype_of(parameter, wanted, name))
