@@ -26,9 +26,6 @@ struct StepGroup {
         mode = configuration.flushesDenormals ? .flush : .exact
     }
 
-    /// The slot of what stands beside a value of a type; nil: nothing does.
-    func besideSlot(of type: ElementType) -> Int? { lowPrecision?.besideSlot(of: type, in: slots) }
-
     /// Nil where a step takes several passes.
     func rule(for shape: ParameterShape) -> Rule? { shape.isMatrix ? rule : ruleOfVectors }
 

@@ -132,8 +132,8 @@ public struct StepReport: Sendable {
         var check = unsafe ParameterCheck(count: parameter.value.count)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
         let shape = unsafe ParameterShape(parameter.value)
-        if let problem = unsafe group.pointee.lowPrecision?.problem(parameter.value.type) {
-            throw MartletError(.type, "\(describe(.value))\(problem)")
+        if let way = unsafe group.pointee.lowPrecision {
+            try unsafe self.check(way, parameter, group.pointee.slots, describe)
         }
         if unsafe group.pointee.rule(for: shape) == nil, let problem = unsafe group.pointee.configuration.problem(shape)
         {
@@ -153,14 +153,6 @@ public struct StepReport: Sendable {
             try unsafe checkType(state[slot], slot, group, describe)
             try unsafe extents.add(
                 check.extent(of: state[slot], .state(slot), index, describe), parameter.name)
-        }
-        if let slot = unsafe group.pointee.besideSlot(of: parameter.value.type),
-            unsafe state[slot].type != parameter.value.type
-        {
-            throw unsafe MartletError(
-                .type,
-                "\(describe(.state(slot))).dtype is \(state[slot].type); expected \(parameter.value.type), the value's: it is "
-                    + "\(group.pointee.slots[slot].name)")
         }
         for slot in elementSlots..<allSlots where !ofStages.contains(slot) {
             try unsafe extents.add(
@@ -199,6 +191,21 @@ public struct StepReport: Sendable {
                 "\(describe(.state(slot))).dtype is \(array.stored.name); expected \(group.pointee.slots[slot].typeWords) for "
                     + "\(group.pointee.slots[slot].name)")
         }
+    }
+
+    /// Throws where a value is of a type that its group's way does not take, or what stands beside it of another one.
+    @inline(never)
+    private func check(
+        _ way: LowPrecision, _ parameter: ParameterView, _ slots: Slots, _ describe: (Role) -> String
+    ) throws(MartletError) {
+        let type = unsafe parameter.value.type
+        if let problem = way.problem(type) { throw MartletError(.type, "\(describe(.value))\(problem)") }
+        guard let slot = way.besideSlot(of: type, in: slots) else { return }
+        let found = unsafe parameter.state.span[slot].type
+        if found == type { return }
+        throw MartletError(
+            .type,
+            "\(describe(.state(slot))).dtype is \(found); expected \(type), the value's: it is \(slots[slot].name)")
     }
 
     private mutating func addCounter(_ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?) {
@@ -289,7 +296,8 @@ public struct StepReport: Sendable {
         unsafe place.initialize(to: CodedArrays(run, seed: seed, offset: parameter.offset))
         if let coding {
             // What stands beside it is the last of the slots behind the update's.
-            let slot = unsafe group.pointee.besideSlot(of: parameter.value.type)
+            let slot = unsafe group.pointee.lowPrecision?.besideSlot(
+                of: parameter.value.type, in: group.pointee.slots)
             let number = unsafe run.arrayCount + group.pointee.slots.ofStages.count - 1
             unsafe place.pointee.add(
                 CodedArray(

@@ -1,6 +1,7 @@
-"""Parameters of bfloat16 and float16 that take small steps: rounded at random, by Kahan's sum, and in two halves. Two halves
-are held against martlet's own fp32, whose oracles are other tests'; Kahan's sum against torch's arithmetic in the
-parameter's type; random rounding against what a mean must be; a model that plain bfloat16 cannot train; and what is refused.
+"""Parameters of bfloat16 and float16 that take small steps: rounded at random, by Kahan's sum, and in two halves. Two
+halves are held against martlet's own fp32, whose oracles are other tests'; Kahan's sum against torch's arithmetic in
+the parameter's type; random rounding against what a mean must be; a model that plain bfloat16 cannot train; and what
+is refused.
 """
 
 from __future__ import annotations

@@ -65,6 +65,7 @@ class Optimizer:
                                epsilon is under 1e-10
     decoupled_weight_decay, cautious_weight_decay, corrected_weight_decay, cautious, hyperball, lookahead_steps,
     lookahead_alpha            as in martlet.optim.Optimizer; Keras's convention decouples it always
+    low_precision, seed        as there: a model's parameters are float32, which they do not concern
 
     Ranges are those of martlet.optim's class of the same algorithm. A number out of its range, an option that the
     algorithm does not read, or does not by this convention, and a convention that it does not know raise an
