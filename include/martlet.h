@@ -195,17 +195,33 @@ martlet_status martlet_chunk_set(int64_t elements);
 #define MARTLET_FP32 2
 #define MARTLET_BF16 3
 #define MARTLET_FP16 4
-/* Reserved numbers; where an array of a step has one of these the answer is MARTLET_ERROR_UNSUPPORTED
- * for the block-quantised types and MARTLET_ERROR_TYPE for the others. */
+/* Reserved numbers; where an array of a step has one of these the answer is MARTLET_ERROR_TYPE. */
 #define MARTLET_INT8 5
 #define MARTLET_UINT8 6
 #define MARTLET_INT32 7
 #define MARTLET_INT64 8
 #define MARTLET_BOOL 9
-#define MARTLET_DYNAMIC8 10  /* block-quantised: signed 8-bit dynamic map */
-#define MARTLET_UDYNAMIC8 11 /* block-quantised: unsigned 8-bit dynamic map */
-#define MARTLET_LINEAR4 12   /* block-quantised: signed 4-bit linear map */
-#define MARTLET_ULINEAR4 13  /* block-quantised: unsigned 4-bit linear map */
+/* State alone, in 8 or 4 bits a number: floats whose codes count up from 0, which is code 0, to 1, the largest, times
+ * a scale of its own for each block of numbers: the block's largest magnitude. Codes lie one behind
+ * the other, those of 4 bits two in a byte, the first in its lower half: (count + 1) / 2 bytes; scales are fp32, one for
+ * each block or part of one. All zeros are a state of zeros. Which of them a slot may have says martlet_slot_get: the
+ * first of each pair where numbers have signs, the second where they are divided by.
+ *   code c > 0 of the magnitude is the fp32 number of the bits 0x3F800000 - ((top - c) << shift), with
+ *     FLOAT8   1 bit of sign, above;  top 127, shift 20: 4 bits of exponent, 3 of mantissa; blocks of 256
+ *     UFLOAT8  top 255, shift 20: 5 bits of exponent, 3 of mantissa; blocks of 256
+ *     FLOAT4   1 bit of sign, above;  top 7, shift 22: 2 bits of exponent, 1 of mantissa; blocks of 128
+ *     UFLOAT4  top 15, shift 22: 3 bits of exponent, 1 of mantissa; blocks of 128
+ * After a step each number takes one of the two codes beside it, with the chance that gives it back on average, drawn
+ * from the config's seed, the step, the parameter's key and the number's place: to nearest, averages would stand still.
+ * One that is smaller than code 1 takes code 0 in the signed types, so that what no longer sees a gradient comes to rest, and code 1, if it is not 0, in the
+ * others: an almost-zero divisor would be a leap. An infinity counts as the largest number of fp32; one NaN makes all of
+ * its block NaN.
+ * Such arrays are contiguous (rank 0), whatever the other arrays are, and beside fp32, bf16 or fp16 only. Where an
+ * algorithm sees a matrix by rows (MUON, ADAM_MINI), these are multiples of 256 numbers. */
+#define MARTLET_FLOAT8 10
+#define MARTLET_UFLOAT8 11
+#define MARTLET_FLOAT4 12
+#define MARTLET_UFLOAT4 13
 
 /* An array in the caller's memory: contiguous (rank 0), or laid out by sizes and strides. */
 typedef struct martlet_array {
@@ -216,9 +232,9 @@ typedef struct martlet_array {
     const int64_t *sizes;   /* elements along each dimension, outermost first */
     const int64_t *strides; /* elements between neighbours along each dimension; may be negative;
                                0 (a repeated element) only in arrays that are read */
-    void *scales;           /* block-quantised types only: NULL */
-    int32_t block;          /* block-quantised types only: 0 */
-    int32_t scale_dtype;    /* block-quantised types only: 0 */
+    void *scales;           /* of MARTLET_FLOAT8 and its like: the first scale; else NULL */
+    int32_t block;          /* of those: 256 or 128, as the type has it; else 0 */
+    int32_t scale_dtype;    /* of those: MARTLET_FP32; else 0 */
     uint64_t reserved;      /* 0 */
 } martlet_array;            /* 64 bytes, for good */
 
@@ -251,7 +267,8 @@ typedef struct martlet_parameter {
                                  may share one counter */
     int32_t group;            /* index into the call's configs */
     int32_t flags;            /* 0 */
-    uint64_t key, offset;     /* for rounding and shards: 0 */
+    uint64_t key, offset;     /* whose draws it takes where it is rounded at random, a number of its own, and from which
+                                 place on: where it is a shard, that of its first element; else 0 */
     const int64_t *rows;      /* NULL, or the rows that grad is of: a sparse gradient, as below; read */
     int64_t row_count;        /* how many; 0 where rows is NULL */
     const char *name;         /* appears in files and, its first 80 bytes, in error messages; ends with a

@@ -30,6 +30,15 @@ extension InstructionSet {
             unsafe own(MartletRules.pass, MartletRulesAVX2.pass, MartletRulesAVX512.pass, pass)
         }
 
+        func codec(_ coding: Coding) -> Codec {
+            unsafe own(MartletRules.codec, MartletRulesAVX2.codec, MartletRulesAVX512.codec, coding)
+        }
+
+        func roundingStream(_ seed: RoundingSeed) -> UInt64 {
+            own(
+                MartletRules.roundingStream, MartletRulesAVX2.roundingStream, MartletRulesAVX512.roundingStream, seed)
+        }
+
         /// What this set's table has at a number.
         @inline(__always)
         private func own<Number, Function>(
@@ -47,6 +56,8 @@ extension InstructionSet {
         package func kernel(_ kernel: Kernel) -> PieceKernel { unsafe own(MartletKernels.kernel, kernel) }
         package func sweep(_ rule: Rule) -> Sweep { unsafe own(MartletRules.sweep, rule) }
         package func pass(_ pass: Pass) -> PassKernel { unsafe own(MartletRules.pass, pass) }
+        func codec(_ coding: Coding) -> Codec { unsafe own(MartletRules.codec, coding) }
+        func roundingStream(_ seed: RoundingSeed) -> UInt64 { own(MartletRules.roundingStream, seed) }
 
         /// What the only table has at a number.
         @inline(__always)

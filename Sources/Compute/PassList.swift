@@ -60,12 +60,15 @@ package struct Passes: RandomAccessCollection {
     let stages: UnsafePointer<Stages>?
     /// Whether it looks at the gradient before the update, and runs the stages before that.
     let isMeasure: Bool
+    /// The arrays that are stored in another form; nil: there are none. They outlive the run.
+    let coded: UnsafePointer<CodedArrays>?
     /// The number of its first piece in the present pass.
     var start = 0
 
     package init(
         passes: Passes, tensor: GridTensor, coefficients: UnsafeMutableRawPointer, mode: FloatingPointMode,
-        layout: Layout?, caution: Caution? = nil, stages: UnsafePointer<Stages>? = nil, isMeasure: Bool = false
+        layout: Layout?, caution: Caution? = nil, stages: UnsafePointer<Stages>? = nil, isMeasure: Bool = false,
+        coded: UnsafePointer<CodedArrays>? = nil
     ) {
         unsafe self.passes = passes
         unsafe self.tensor = unsafe tensor
@@ -75,7 +78,11 @@ package struct Passes: RandomAccessCollection {
         unsafe self.caution = caution
         unsafe self.stages = unsafe stages
         unsafe self.isMeasure = isMeasure
+        unsafe self.coded = unsafe coded
     }
+
+    /// Whether its arrays are gathered, or fetched from another form.
+    var goesByBlocks: Bool { unsafe layout != nil || coded != nil }
 
     /// What the latest pass has summed over all elements, in the order of the tiles. To be called in a floating-point mode
     /// of our own.
@@ -105,7 +112,7 @@ package struct Passes: RandomAccessCollection {
     package private(set) var passCount = 0
     /// Whether some array is stored in another type than the one computed in.
     private var converts = false
-    /// Whether some item's arrays are gathered, or its updates masked.
+    /// Whether some item goes by blocks, or its updates are masked.
     private var gathers = false
     /// `gatherBytes` for each thread; nil where nothing is gathered.
     package var gathered: UnsafeMutableRawPointer?
@@ -131,7 +138,7 @@ package struct Passes: RandomAccessCollection {
         unsafe elements += item.tensor.run.count
         unsafe passCount = unsafe max(passCount, item.passes.count)
         unsafe converts = unsafe converts || item.tensor.run.converts
-        unsafe gathers = unsafe gathers || item.layout != nil || item.caution != nil
+        unsafe gathers = unsafe gathers || item.goesByBlocks || item.caution != nil
     }
 
     /// As a list of one-pass work says.

@@ -12,7 +12,7 @@ import MartletPlatform
     let piece: Int
     /// Whether the pass makes updates in memory of theirs, or masks them.
     let makesUpdates: Bool
-    /// This thread's memory for gathered blocks; there where the item has a layout or updates that are masked.
+    /// This thread's memory for blocks; there where the item goes by blocks or its updates are masked.
     let gathered: UnsafeMutableRawPointer?
 
     static let run: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
@@ -33,6 +33,7 @@ import MartletPlatform
             unsafe runMatrices(tile.matrices, sums)
             return
         }
+        let access = unsafe access
         let columnTile = tile.columns.lowerBound / grid.tileColumns
         let rowTile = tile.rows.lowerBound / grid.tileRows
         let numberSize = unsafe item.pointee.tensor.run.isDouble ? 8 : 4
@@ -49,9 +50,9 @@ import MartletPlatform
             if unsafe pass.sumsRows { unsafe part.rowSums.update(repeating: 0, count: tile.rows.count) }
             if unsafe pass.sumsColumns { unsafe part.columnSums.update(repeating: 0, count: tile.columns.count) }
             let first = row * grid.columns + column
-            if let gathered = unsafe gathered, unsafe makesUpdates || item.pointee.layout != nil {
+            if let gathered = unsafe gathered, unsafe makesUpdates || item.pointee.goesByBlocks {
                 unsafe runBlocks(
-                    part, item.pointee.layout, in: gathered, first: first, rows: tile.rows.count,
+                    part, item.pointee.layout, access, in: gathered, first: first, rows: tile.rows.count,
                     columns: tile.columns.count)
             } else {
                 unsafe part.run.advance(by: first)
@@ -62,7 +63,13 @@ import MartletPlatform
         }
     }
 
-    /// Hands whole matrices to a pass that takes such: all at once, or where they lie apart gathered, a block at a time.
+    /// The item's coded arrays; nil: it has none.
+    private var access: CodedAccess? {
+        unsafe item.pointee.coded.map { unsafe CodedAccess($0, item.pointee.layout, isa, capacity: Grid.blockCount) }
+    }
+
+    /// Hands whole matrices to a pass that takes such: all at once, or a block at a time where arrays lie apart, and are
+    /// gathered, or are coded.
     @inline(never)
     private func runMatrices(_ matrices: Range<Int>, _ sums: UnsafeMutablePointer<Double>) {
         let grid = unsafe item.pointee.tensor.grid
@@ -75,25 +82,18 @@ import MartletPlatform
         unsafe part.columnState = part.columnState.advanced(by: matrices.lowerBound * grid.columns)
         unsafe part.matrices = matrices.count
         let each = grid.rows * grid.columns
-        guard let layout = unsafe item.pointee.layout, let gathered = unsafe gathered else {
+        guard let gathered = unsafe gathered, unsafe item.pointee.goesByBlocks else {
             unsafe part.run.advance(by: matrices.lowerBound * each)
             unsafe kernel(&part, item.pointee.coefficients)
             return
         }
-        let start = unsafe part.run
-        for array in unsafe 0..<part.run.arrayCount {
-            unsafe part.run.arrays[array].base = gathered + array * PassPiece.blockBytes
-        }
+        let (start, layout, access) = unsafe (part.run, item.pointee.layout, access)
         for first in stride(from: matrices.lowerBound, to: matrices.upperBound, by: grid.blockMatrices) {
             unsafe part.matrices = min(grid.blockMatrices, matrices.upperBound - first)
-            func move(_ direction: Layout.Direction, _ array: Int) {
-                unsafe layout.copy(
-                    direction, array: array, start.arrays[array], first: first * each, count: part.matrices * each,
-                    block: part.run.arrays[array].base)
-            }
-            for array in unsafe 0..<part.run.arrayCount { move(.gather, array) }
+            let count = unsafe part.matrices * each
+            unsafe fetch(&part.run, from: start, layout, access, in: gathered, first: first * each, count: count)
             unsafe kernel(&part, item.pointee.coefficients)
-            if unsafe pass.writesElements { unsafe move(.scatter, Run.value) }
+            unsafe putBack(start, layout, access, in: gathered, first: first * each, count: count)
             unsafe part.rowState = part.rowState.advanced(by: part.matrices * grid.rows)
             unsafe part.columnState = part.columnState.advanced(by: part.matrices * grid.columns)
         }
@@ -102,11 +102,47 @@ import MartletPlatform
     /// Bytes of a gathered block of one array.
     static var blockBytes: Int { Grid.blockCount * 8 }
 
-    /// Runs blocks of several short rows or a part of one, where arrays have a layout gathered; what a pass writes is then
-    /// scattered back.
+    /// Lets a run's arrays begin with an element: gathered where they have a layout, as numbers where they are coded.
+    private func fetch(
+        _ run: inout Run, from start: Run, _ layout: Layout?, _ access: CodedAccess?,
+        in gathered: UnsafeMutableRawPointer, first: Int, count: Int
+    ) {
+        for array in unsafe 0..<run.arrayCount {
+            guard let layout = unsafe layout else {
+                unsafe run.arrays[array] = unsafe start.arrays[array].advanced(by: first)
+                continue
+            }
+            if let access = unsafe access, unsafe access.has(array) { continue }
+            unsafe run.arrays[array].base = gathered + array * PassPiece.blockBytes
+            unsafe layout.copy(
+                .gather, array: array, start.arrays[array], first: first, count: count, block: run.arrays[array].base)
+        }
+        unsafe access?.fetch(&run, first: first, count: count, rooms: gathered)
+    }
+
+    /// The way back of what the pass writes.
+    private func putBack(
+        _ start: Run, _ layout: Layout?, _ access: CodedAccess?, in gathered: UnsafeMutableRawPointer, first: Int,
+        count: Int
+    ) {
+        guard unsafe pass.writesElements else { return }
+        if let layout = unsafe layout {
+            for array in unsafe 0..<start.arrayCount where unsafe array != Run.gradient {
+                if let access = unsafe access, unsafe access.has(array) { continue }
+                unsafe layout.copy(
+                    .scatter, array: array, start.arrays[array], first: first, count: count,
+                    block: gathered + array * PassPiece.blockBytes)
+            }
+        }
+        unsafe access?.put(
+            first: first, count: count, rooms: gathered, value: pass.writesValue && !makesUpdates)
+    }
+
+    /// Runs blocks of several short rows or a part of one, where arrays have a layout gathered, and coded ones as numbers.
     @inline(never)
     private func runBlocks(
-        _ start: GridPart, _ layout: Layout?, in gathered: UnsafeMutableRawPointer, first: Int, rows: Int, columns: Int
+        _ start: GridPart, _ layout: Layout?, _ access: CodedAccess?, in gathered: UnsafeMutableRawPointer, first: Int,
+        rows: Int, columns: Int
     ) {
         let most = columns <= Grid.mostOfShortRow ? Grid.smallCount : Grid.blockCount
         let rowsAtOnce = unsafe columns == start.rowStride ? max(1, most / columns) : 1
@@ -118,16 +154,8 @@ import MartletPlatform
                 let width = min(most, columns - column)
                 let place = unsafe first + row * start.rowStride + column
                 var part = unsafe start
-                for array in unsafe 0..<part.run.arrayCount {
-                    guard let layout = unsafe layout else {
-                        unsafe part.run.arrays[array] = unsafe start.run.arrays[array].advanced(by: place)
-                        continue
-                    }
-                    unsafe part.run.arrays[array].base = gathered + array * PassPiece.blockBytes
-                    unsafe layout.copy(
-                        .gather, array: array, start.run.arrays[array], first: place, count: height * width,
-                        block: part.run.arrays[array].base)
-                }
+                unsafe fetch(
+                    &part.run, from: start.run, layout, access, in: gathered, first: place, count: height * width)
                 unsafe part.run.count = width
                 unsafe part.rows = height
                 unsafe part.rowSums += row
@@ -139,13 +167,7 @@ import MartletPlatform
                 } else {
                     unsafe kernel(&part, item.pointee.coefficients)
                 }
-                if let layout = unsafe layout, unsafe pass.writesElements {
-                    for array in unsafe 0..<part.run.arrayCount where unsafe array != Run.gradient {
-                        unsafe layout.copy(
-                            .scatter, array: array, start.run.arrays[array], first: place, count: height * width,
-                            block: part.run.arrays[array].base)
-                    }
-                }
+                unsafe putBack(start.run, layout, access, in: gathered, first: place, count: height * width)
                 column += width
             }
             row += height

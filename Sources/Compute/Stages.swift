@@ -54,7 +54,7 @@ package struct Stage {
 @unsafe package struct Stages {
     /// The parameter's arrays that they work on, the value first, from the first element on, and the places at which they
     /// stand in the layout.
-    private var arrays: InlineArray<7, Operand>
+    fileprivate var arrays: InlineArray<7, Operand>
     private var places: InlineArray<7, Int>
     /// Arrays that they may have.
     package static var mostArrays: Int { 7 }
@@ -62,16 +62,21 @@ package struct Stage {
     /// Elements of each array.
     private let elements: Int
     private let isDouble: Bool
-    private let mode: FloatingPointMode
+    fileprivate let mode: FloatingPointMode
     /// How the arrays lie; nil where all are contiguous.
-    private let layout: Layout?
-    private var list: InlineArray<11, Stage>
+    fileprivate let layout: Layout?
+    /// How the value is stored; nil: as numbers.
+    fileprivate let coded: UnsafePointer<CodedArrays>?
+    fileprivate var list: InlineArray<11, Stage>
     fileprivate var count = 0
     /// A scalar that is 0 once the step is skipped.
     package var counter: Operand?
 
     /// None, of a parameter whose update is `run`.
-    package init(_ run: Run, mode: FloatingPointMode, layout: Layout?) {
+    package init(
+        _ run: Run, mode: FloatingPointMode, layout: Layout?, coded: UnsafePointer<CodedArrays>? = nil
+    ) {
+        unsafe self.coded = unsafe coded
         unsafe arrays = unsafe InlineArray(repeating: run.arrays[Run.value])
         unsafe places = InlineArray(repeating: Run.value)
         unsafe elements = unsafe run.count
@@ -101,9 +106,18 @@ package struct Stage {
 
     /// Elements of a block, and of one whose arrays are gathered: so many bytes of four arrays on the stack.
     static var blockCount: Int { 1024 }
-    private static var gatheredCount: Int { 128 }
+    fileprivate static var gatheredCount: Int { 128 }
 
     fileprivate func runs(_ index: Int, _ side: Stage.Side) -> Bool { unsafe list[index].side == side }
+
+    /// The number of the value, which is added first.
+    fileprivate static var value: Int { 0 }
+
+    /// Whether one of them works on the value.
+    fileprivate func seesValue(_ index: Int) -> Bool {
+        unsafe list[index].arrays[0] == Stages.value || list[index].arrays[1] == Stages.value
+            || list[index].arrays[2] == Stages.value
+    }
 
     @inline(never)
     fileprivate func run(_ index: Int, _ range: Range<Int>, _ isa: InstructionSet) {
@@ -124,7 +138,7 @@ package struct Stage {
     }
 
     /// A run of a rule, whose arrays are still to be set.
-    private func makeRun(_ rule: Rule, _ count: Int) -> Run {
+    fileprivate func makeRun(_ rule: Rule, _ count: Int) -> Run {
         unsafe Run(
             arrays: InlineArray(repeating: arrays[0]), arrayCount: rule == .interpolation ? Run.state : Run.state + 1,
             count: count, isDouble: isDouble)
@@ -168,7 +182,7 @@ package struct Stage {
     }
 
     /// Copies a block of elements between one of the arrays and contiguous memory.
-    private func copy(_ direction: Layout.Direction, _ array: Int, _ first: Int, _ count: Int, _ block: Operand) {
+    fileprivate func copy(_ direction: Layout.Direction, _ array: Int, _ first: Int, _ count: Int, _ block: Operand) {
         if let layout = unsafe layout {
             unsafe layout.copy(
                 direction, array: places[array], arrays[array], first: first, count: count, block: block.base)
@@ -179,13 +193,13 @@ package struct Stage {
         unsafe to.copyMemory(from: from, byteCount: count * block.type.size)
     }
 
-    private func convert(_ array: Operand, to other: Operand, _ count: Int, _ isa: InstructionSet) {
+    fileprivate func convert(_ array: Operand, to other: Operand, _ count: Int, _ isa: InstructionSet) {
         var run = unsafe makeRun(.copy, count)
         unsafe (run.arrays[Run.value], run.arrays[Run.gradient], run.arrays[Run.state]) = unsafe (array, array, other)
         unsafe sweep(.copy, 0, &run, isa)
     }
 
-    private func sweep(_ rule: Rule, _ weight: Double, _ run: inout Run, _ isa: InstructionSet) {
+    fileprivate func sweep(_ rule: Rule, _ weight: Double, _ run: inout Run, _ isa: InstructionSet) {
         var own = InterpolationCoefficients()
         own.weight = weight
         // As `StepCoefficients` says.
@@ -207,13 +221,86 @@ package struct Stage {
     }
 }
 
+/// One of them over elements of a parameter whose value is coded, on which it works.
+@unsafe private struct CodedStage {
+    let stages: UnsafePointer<Stages>
+    let index: Int
+    let coded: UnsafePointer<CodedArrays>
+    let range: Range<Int>
+    let isa: InstructionSet
+
+    static let run: @convention(c) (UnsafeMutableRawPointer) -> Void = { context in
+        unsafe context.assumingMemoryBound(to: CodedStage.self).pointee.start()
+    }
+
+    /// By blocks: rooms for the value's numbers, and for three other arrays.
+    private func start() {
+        let count = unsafe Stages.gatheredCount
+        let access = unsafe CodedAccess(coded, stages.pointee.layout, isa, capacity: count, ofStages: true)
+        var scratch = InlineArray<64, SIMD8<UInt64>>(repeating: .zero)
+        unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
+            let rooms = scratch.baseAddress!
+            for first in unsafe stride(from: range.lowerBound, to: range.upperBound, by: count) {
+                let length = unsafe min(count, range.upperBound - first)
+                var fetched = unsafe stages.pointee.makeRun(.copy, length)
+                unsafe access.fetch(&fetched, first: first, count: length, rooms: rooms)
+                let writes = unsafe run(first, length, fetched.arrays[Run.value], rooms)
+                unsafe access.put(first: first, count: length, rooms: rooms, value: writes)
+            }
+        }
+    }
+
+    /// Works on a block, whose value is `numbers`; whether it has changed that.
+    private func run(_ first: Int, _ count: Int, _ numbers: Operand, _ rooms: UnsafeMutableRawPointer) -> Bool {
+        let stage = unsafe stages.pointee.list[index]
+        func isValue(_ place: Int) -> Bool { unsafe stage.arrays[place] == Stages.value }
+        func room(_ place: Int, like array: Int) -> Operand {
+            unsafe Operand(
+                base: rooms + (1 + place) * Stages.gatheredCount * 8, type: stages.pointee.arrays[stage.arrays[array]].type)
+        }
+        func block(_ place: Int) -> Operand { unsafe isValue(place) ? numbers : room(place, like: place) }
+        func move(_ direction: Layout.Direction, _ place: Int, _ block: Operand) {
+            if !isValue(place) { unsafe stages.pointee.copy(direction, stage.arrays[place], first, count, block) }
+        }
+        switch stage.work {
+        case .zero: return false
+        case .swap:
+            let (other, before) = unsafe (block(1), room(2, like: 1))
+            unsafe move(.gather, 1, other)
+            unsafe stages.pointee.convert(numbers, to: before, count, isa)
+            unsafe stages.pointee.convert(other, to: numbers, count, isa)
+            unsafe move(.scatter, 1, before)
+            return true
+        case .rule(let rule):
+            var run = unsafe stages.pointee.makeRun(rule, count)
+            for place in unsafe 0..<run.arrayCount {
+                unsafe run.arrays[place] = unsafe block(place)
+                unsafe move(.gather, place, run.arrays[place])
+            }
+            unsafe stages.pointee.sweep(rule, stage.weight, &run, isa)
+            var writesValue = false
+            for place in unsafe 0..<run.arrayCount
+            where unsafe place != Run.gradient && !(rule == .copy && place == Run.value) {
+                writesValue = writesValue || isValue(place)
+                unsafe move(.scatter, place, run.arrays[place])
+            }
+            return writesValue
+        }
+    }
+}
+
 /// Where they stand, so that who runs them copies nothing.
 extension UnsafePointer<Stages> {
     /// Runs those of a side over elements, counted from the parameter's first.
     @inline(never)
     func run(_ side: Stage.Side, _ range: Range<Int>, _ isa: InstructionSet) {
         for index in unsafe 0..<pointee.count where unsafe pointee.runs(index, side) {
-            unsafe pointee.run(index, range, isa)
+            if let coded = unsafe pointee.coded, unsafe pointee.seesValue(index) {
+                var part = unsafe CodedStage(stages: self, index: index, coded: coded, range: range, isa: isa)
+                unsafe pointee.mode.call(CodedStage.run, &part)
+            } else {
+                unsafe pointee.run(index, range, isa)
+            }
         }
     }
 }

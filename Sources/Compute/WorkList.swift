@@ -18,10 +18,13 @@ import MartletPlatform
     package var stages: UnsafePointer<Stages>?
     /// The rows that it is of, which outlive the run, as many elements as they have; nil: all. Such an item has no stages.
     package var rows: UnsafePointer<TouchedRows>?
+    /// The arrays that are stored in another form; nil: there are none. They outlive the run.
+    package var coded: UnsafePointer<CodedArrays>?
 
     package init(
         run: Run, rule: Rule?, coefficients: UnsafeRawPointer, mode: FloatingPointMode, layout: Layout?,
-        stages: UnsafePointer<Stages>? = nil, rows: UnsafePointer<TouchedRows>? = nil
+        stages: UnsafePointer<Stages>? = nil, rows: UnsafePointer<TouchedRows>? = nil,
+        coded: UnsafePointer<CodedArrays>? = nil
     ) {
         unsafe self.run = run
         unsafe self.rule = rule
@@ -30,6 +33,7 @@ import MartletPlatform
         unsafe self.layout = layout
         unsafe self.stages = stages
         unsafe self.rows = rows
+        unsafe self.coded = coded
     }
 }
 
@@ -49,6 +53,8 @@ import MartletPlatform
     private var elements = 0
     /// Whether some array is stored in another type than the one computed in.
     private var converts = false
+    /// Whether pieces must not cut blocks.
+    private var hasBlocks = false
 
     /// An empty list over room for the items to come.
     package init(memory: UnsafeMutableRawPointer) {
@@ -57,9 +63,13 @@ import MartletPlatform
 
     package var isEmpty: Bool { unsafe elements == 0 }
 
-    /// Adds an item; one without elements is passed over.
+    /// Adds an item; one without elements is passed over. One whose arrays are coded by blocks begins where a block does.
     package mutating func add(_ item: WorkItem) {
         if unsafe item.run.count == 0 { return }
+        if unsafe item.coded != nil {
+            unsafe hasBlocks = true
+            unsafe elements = (elements + CodedArrays.blockCount - 1) & ~(CodedArrays.blockCount - 1)
+        }
         unsafe (entries + count).initialize(to: Entry(start: elements, item: item))
         unsafe count += 1
         unsafe elements += item.run.count
@@ -90,7 +100,8 @@ import MartletPlatform
             unsafe run(0..<elements, isa)
             return 1
         }
-        let pieceSize = unsafe WorkList.pieceSize(elements: elements, least: leastPiece)
+        let whole = unsafe hasBlocks ? CodedArrays.blockCount : 1
+        let pieceSize = unsafe (WorkList.pieceSize(elements: elements, least: leastPiece) + whole - 1) / whole * whole
         let pieces = unsafe (elements - 1) / pieceSize + 1
         var job = unsafe Job(list: self, isa: isa, pieceSize: pieceSize)
         return unsafe withUnsafeMutablePointer(to: &job) { job in
@@ -122,24 +133,15 @@ import MartletPlatform
         while place < range.upperBound {
             let entry = unsafe entries + index
             let first = unsafe place - entry.pointee.start
-            let length = unsafe min(entry.pointee.item.run.count - first, range.upperBound - place)
-            if let rows = unsafe entry.pointee.item.rows {
-                unsafe withUnsafePointer(to: &entry.pointee.item) { unsafe rows.run(first..<first + length, $0, isa) }
-            } else if let stages = unsafe entry.pointee.item.stages {
-                for start in unsafe stride(from: first, to: first + length, by: Stages.blockCount) {
-                    let block = unsafe start..<min(start + Stages.blockCount, first + length)
-                    unsafe stages.run(.before, block, isa)
-                    unsafe entry.pointee.item.run(block, isa)
-                    unsafe stages.run(.behind, block, isa)
-                }
-            } else {
-                unsafe entry.pointee.item.run(first..<first + length, isa)
+            let end = unsafe min(entry.pointee.item.run.count, range.upperBound - entry.pointee.start)
+            if first < end {
+                unsafe withUnsafeMutablePointer(to: &entry.pointee.item) { unsafe $0.run(first..<end, isa) }
             }
-            place += length
             index += 1
+            // Between two items there may be a part of a block.
+            place = unsafe index < count ? entries[index].start : range.upperBound
         }
     }
-
 }
 
 /// The last of so many places that a search has come to, where it has come to the first, and to none behind one that it
@@ -160,6 +162,35 @@ extension Run {
     @inline(__always)
     mutating func advance(by elements: Int) {
         for array in unsafe 0..<arrayCount { unsafe arrays[array] = arrays[array].advanced(by: elements) }
+    }
+}
+
+extension UnsafeMutablePointer<WorkItem> {
+    /// Runs elements of this item, counted from its own first, or over its rows, with its stages around them.
+    fileprivate func run(_ range: Range<Int>, _ isa: InstructionSet) {
+        if let rows = unsafe pointee.rows {
+            unsafe rows.run(range, self, isa)
+            return
+        }
+        guard let stages = unsafe pointee.stages else {
+            unsafe runUpdate(range, isa)
+            return
+        }
+        for start in unsafe stride(from: range.lowerBound, to: range.upperBound, by: Stages.blockCount) {
+            let block = unsafe start..<min(start + Stages.blockCount, range.upperBound)
+            unsafe stages.run(.before, block, isa)
+            unsafe runUpdate(block, isa)
+            unsafe stages.run(.behind, block, isa)
+        }
+    }
+
+    private func runUpdate(_ range: Range<Int>, _ isa: InstructionSet) {
+        guard let coded = unsafe pointee.coded, let rule = unsafe pointee.rule else {
+            unsafe pointee.run(range, isa)
+            return
+        }
+        var part = unsafe WorkItem.CodedPart(item: self, rule: rule, coded: coded, range: range, isa: isa)
+        unsafe pointee.mode.call(WorkItem.CodedPart.run, &part)
     }
 }
 

@@ -58,7 +58,9 @@ public func martlet_slot_get(
         let usual = found.usualType(beside: .bf16)
         let type = usual == .bf16 ? 0 : usual.rawValue
         unsafe target.pointee = martlet_slot(
-            name: cString(found.name), kind: found.kind.rawValue, dtype: type, reserved: (0, 0))
+            name: cString(found.name), kind: found.kind.rawValue, dtype: type,
+            dtype_8bit: found.small(bits: 8)?.rawValue ?? 0, dtype_4bit: found.small(bits: 4)?.rawValue ?? 0,
+            reserved: 0)
     }
 }
 

@@ -5,8 +5,15 @@ import MartletOptimizers
 import MartletPlatform
 
 extension ArrayView {
-    init(_ array: martlet_array, _ subject: () -> String) throws(MartletError) {
-        guard let type = unsafe ElementType(rawValue: array.dtype) else { throw unsafe array.typeError(subject()) }
+    /// isState: whether it may be of 8 or 4 bits.
+    init(_ array: martlet_array, isState: Bool = false, _ subject: () -> String) throws(MartletError) {
+        if isState, let small = unsafe SmallType(rawValue: array.dtype) {
+            try unsafe self.init(array, small, subject)
+            return
+        }
+        guard let type = unsafe ElementType(rawValue: array.dtype) else {
+            throw unsafe array.typeError(subject(), isState: isState)
+        }
         guard unsafe array.scales == nil && array.block == 0 && array.scale_dtype == 0 else {
             throw MartletError(
                 .unsupported, "\(subject()) has scales, block or scale_dtype set; expected NULL and 0 for \(type)")
@@ -20,11 +27,34 @@ extension ArrayView {
     }
 }
 
+extension ArrayView {
+    /// Codes; an array without any, which says a type alone, need not say how scales lie.
+    private init(_ array: martlet_array, _ type: SmallType, _ subject: () -> String) throws(MartletError) {
+        let saysNothing = unsafe array.data == nil && array.scales == nil
+        guard
+            unsafe array.block == type.block || saysNothing && array.block == 0,
+            unsafe array.scale_dtype == MARTLET_FP32 || saysNothing && array.scale_dtype == 0
+        else {
+            throw unsafe MartletError(
+                .argument,
+                "\(subject()).block is \(array.block) and scale_dtype \(array.scale_dtype); expected \(type.block) and "
+                    + "MARTLET_FP32 for \(type)")
+        }
+        guard unsafe array.reserved == 0 else {
+            throw unsafe MartletError(.structure, "\(subject()).reserved is \(array.reserved); expected 0")
+        }
+        unsafe self.init(codes: array.data, scales: array.scales, count: Int(array.count), small: type)
+        unsafe (rank, sizes, strides) = unsafe (Int(array.rank), array.sizes, array.strides)
+    }
+}
+
 extension martlet_array {
-    fileprivate func typeError(_ subject: String) -> MartletError {
-        let expected = "expected MARTLET_FP64, MARTLET_FP32, MARTLET_BF16 or MARTLET_FP16"
-        let isReserved = unsafe (MARTLET_DYNAMIC8...MARTLET_ULINEAR4).contains(dtype)
-        return unsafe MartletError(isReserved ? .unsupported : .type, "\(subject).dtype is \(dtype); \(expected)")
+    fileprivate func typeError(_ subject: String, isState: Bool) -> MartletError {
+        let small = isState ? ", MARTLET_FLOAT8, UFLOAT8, FLOAT4 or UFLOAT4" : " or MARTLET_FP16"
+        return unsafe MartletError(
+            .type,
+            "\(subject).dtype is \(dtype); expected MARTLET_FP64, MARTLET_FP32, MARTLET_BF16\(isState ? ", MARTLET_FP16" : "")"
+                + small)
     }
 
     /// A view of memory that the library owns.
@@ -32,17 +62,18 @@ extension martlet_array {
         unsafe self.init()
         unsafe data = view.base
         unsafe count = Int64(view.count)
-        unsafe dtype = view.type.rawValue
+        unsafe dtype = view.small?.rawValue ?? view.type.rawValue
+        if let small = unsafe view.small {
+            unsafe scales = unsafe view.scales
+            unsafe block = Int32(small.block)
+            unsafe scale_dtype = MARTLET_FP32
+        }
     }
 }
 
 extension martlet_parameter {
     /// Throws where a field is set that this version does not serve.
     func checkReserved(_ subject: @autoclosure () -> String) throws(MartletError) {
-        guard unsafe key == 0 && offset == 0 else {
-            throw MartletError(
-                .unsupported, "\(subject()).key or offset is set; expected 0: nothing is rounded at random")
-        }
         guard unsafe flags == 0 else {
             throw unsafe MartletError(.unsupported, "\(subject()).flags is \(flags); expected 0")
         }
@@ -120,6 +151,7 @@ extension ParameterView {
         unsafe self.init(
             value: value, gradient: gradient, step: step, group: Int(parameter.group), name: parameter.name)
         unsafe rows = parameter.gradientRows
+        unsafe (key, offset) = unsafe (parameter.key, parameter.offset)
         unsafe shownStep = try parameter.shownStep(subject)
         if unsafe parameter.copy != nil {
             unsafe copy = try ArrayView(required(parameter.copy, subject("copy")).pointee) { subject("copy") }
@@ -130,6 +162,8 @@ extension ParameterView {
         unsafe stateCount = Int(count)
         if count == 0 { return }
         let arrays = try unsafe required(parameter.state, "parameters[\(index)].state")
-        for slot in 0..<Int(count) { unsafe state[slot] = try ArrayView(arrays[slot]) { subject("state[\(slot)]") } }
+        for slot in 0..<Int(count) {
+            unsafe state[slot] = try ArrayView(arrays[slot], isState: true) { subject("state[\(slot)]") }
+        }
     }
 }

@@ -20,13 +20,8 @@ extension Configuration {
                 .argument,
                 "\(subject()).flags is \(unsafe config.pointee.flags); expected a sum of MARTLET_AMSGRAD and its like")
         }
-        guard unsafe config.pointee.seed == 0 else {
-            throw MartletError(
-                .unsupported,
-                "\(subject()).seed is \(unsafe config.pointee.seed); expected 0: nothing is rounded at random")
-        }
         self.init(
-            algorithm, semantics, unsafe Flags(rawValue: config.pointee.flags),
+            algorithm, semantics, unsafe Flags(rawValue: config.pointee.flags), seed: unsafe config.pointee.seed,
             values: unsafe Hyperparameter.Values(of: config, size: size, over: algorithm.defaults))
         try check(subject())
     }
@@ -47,6 +42,7 @@ extension martlet_config {
         algorithm = configuration.algorithm.rawValue
         semantics = configuration.semantics.rawValue
         flags = configuration.flags.rawValue
+        seed = configuration.seed
         var values = configuration.values
         unsafe values.copy(to: &self)
     }

@@ -91,6 +91,10 @@ public func martlet_optimizer_add(
         let types = try unsafe parameter.stateTypes()
         let index = try unsafe optimizer.add(
             value, name: parameter.nameBytes, group: Int(parameter.group), stateTypes: types, prefix: "parameter.")
+        if unsafe parameter.key != 0 || parameter.offset != 0 {
+            try unsafe optimizer.identify(
+                index, key: parameter.key == 0 ? UInt64(index) : parameter.key, offset: parameter.offset)
+        }
         unsafe target?.pointee = Int64(index)
     }
 }
@@ -103,21 +107,21 @@ extension martlet_parameter {
     }
 
     /// The types asked for the state slots, or nil for the value's own.
-    fileprivate func stateTypes() throws(MartletError) -> [ElementType]? {
+    fileprivate func stateTypes() throws(MartletError) -> [StateType]? {
         if unsafe state_count == 0 { return nil }
         guard unsafe state_count > 0 && state_count <= Int64(ParameterView.maximumStateCount) else {
             throw unsafe MartletError(
                 .argument, "parameter.state_count is \(state_count); expected 0 to \(ParameterView.maximumStateCount)")
         }
         let slots = try unsafe required(state, "parameter.state")
-        var types: [ElementType] = []
+        var types: [StateType] = []
         for slot in unsafe 0..<Int(state_count) {
-            let view = try unsafe ArrayView(slots[slot]) { "parameter.state[\(slot)]" }
+            let view = try unsafe ArrayView(slots[slot], isState: true) { "parameter.state[\(slot)]" }
             guard unsafe view.base == nil else {
                 throw MartletError(
                     .argument, "parameter.state[\(slot)].data is set; expected NULL: the optimizer owns the state")
             }
-            unsafe types.append(view.type)
+            unsafe types.append(view.stored)
         }
         return types
     }

@@ -101,7 +101,7 @@ public func martlet_optimizer_state_set(
     _ optimizer: OpaquePointer!, _ parameter: Int64, _ slot: Int32, _ array: UnsafePointer<martlet_array>!
 ) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_state_set", optimizer) { optimizer throws(MartletError) in
-        let source = try unsafe ArrayView(required(array, "array").pointee) { "array" }
+        let source = try unsafe ArrayView(required(array, "array").pointee, isState: true) { "array" }
         try unsafe optimizer.setState(of: Int(parameter), slot: Int(slot), to: source)
     }
 }

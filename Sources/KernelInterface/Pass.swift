@@ -32,6 +32,17 @@ package enum Pass: CaseIterable {
     package var sumsRows: Bool { self == .adafactorSums || self == .adamMiniAverage }
     package var sumsColumns: Bool { self == .adafactorSums }
 
+    /// Whether it writes the value.
+    package var writesValue: Bool {
+        switch self {
+        case .adafactorUpdate, .adafactorSmallUpdate, .adafactorVectorUpdate, .lambUpdate, .larsUpdate,
+            .stableAdamWUpdate, .matrixUpdate, .soapUpdate, .prodigyUpdate, .marsUpdate, .adamMiniUpdate,
+            .hyperballUpdate:
+            true
+        default: false
+        }
+    }
+
     /// Whether it writes the value or slots of elements.
     package var writesElements: Bool {
         switch self {

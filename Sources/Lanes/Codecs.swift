@@ -164,7 +164,7 @@ func floats(_ bits: SIMD16<UInt32>) -> SIMD16<Float> { unsafeBitCast(bits, to: S
 func words(_ numbers: SIMD16<Float>) -> SIMD16<UInt32> { unsafeBitCast(numbers, to: SIMD16<UInt32>.self) }
 
 @inline(__always)
-private func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> {
+func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> {
     var words = SIMD16<UInt32>()
     for lane in 0..<16 { words[lane] = UInt32(truncatingIfNeeded: halves[lane]) }
     return words
@@ -172,7 +172,7 @@ private func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> {
 
 /// The lower half of each word.
 @inline(__always)
-private func halves(_ words: SIMD16<UInt32>) -> SIMD16<UInt16> {
+func halves(_ words: SIMD16<UInt32>) -> SIMD16<UInt16> {
     var halves = SIMD16<UInt16>()
     for lane in 0..<16 { halves[lane] = UInt16(truncatingIfNeeded: words[lane]) }
     return halves

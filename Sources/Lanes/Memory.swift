@@ -16,6 +16,15 @@ func write<Scalar: SIMDScalar>(_ numbers: SIMD16<Scalar>, to address: UnsafeMuta
     address.storeBytes(of: numbers, as: SIMD16<Scalar>.self)
 }
 
+/// The same of eight bytes.
+@inline(__always)
+func readEight(_ address: UnsafeRawPointer) -> SIMD8<UInt8> { address.loadUnaligned(as: SIMD8<UInt8>.self) }
+
+@inline(__always)
+func writeEight(_ bytes: SIMD8<UInt8>, to address: UnsafeMutableRawPointer) {
+    address.storeBytes(of: bytes, as: SIMD8<UInt8>.self)
+}
+
 /// Asks for the memory that a loop over an array will come to soon, so many bytes on: the processor's own prefetcher starts
 /// anew at every page of every array. Address and memory may be anything.
 @inline(__always)
@@ -188,6 +197,12 @@ func clearNumbers(_ target: UnsafeMutableRawPointer, count: Int) {
         (target + place * 4).storeBytes(of: 0, as: Float.self)
         place += 1
     }
+}
+
+/// Makes bytes zeros.
+@inline(__always)
+func clear(_ target: UnsafeMutableRawPointer, bytes: Int) {
+    target.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
 }
 
 /// Makes numbers of fp64 zeros, up to the next multiple of sixteen.

@@ -5,6 +5,8 @@ public import MartletPlatform
 
 /// The element types of arrays.
 public typealias ElementType = MartletKernelInterface.ElementType
+/// The types of 8 and 4 bits that state may be kept in.
+public typealias SmallType = MartletKernelInterface.SmallType
 /// What every throwing function of this module throws.
 public typealias MartletError = MartletPlatform.MartletError
 
@@ -15,6 +17,7 @@ public typealias MartletError = MartletPlatform.MartletError
     public var base: UnsafeMutableRawPointer?
     /// Elements in all.
     public var count: Int
+    /// The type of its numbers: fp32, where they are stored as codes.
     public var type: ElementType
     /// Dimensions described by `sizes` and `strides`; 0 for a contiguous array.
     public var rank: Int
@@ -22,6 +25,10 @@ public typealias MartletError = MartletPlatform.MartletError
     public var sizes: UnsafePointer<Int64>?
     /// Elements between neighbours along each dimension; may be negative.
     public var strides: UnsafePointer<Int64>?
+    /// How numbers of state are stored in few bits, nil: they are not. `base` is then the first code's address, and `scales`
+    /// that of the first scale, of fp32.
+    public var small: SmallType?
+    public var scales: UnsafeMutableRawPointer?
 
     public init(
         base: UnsafeMutableRawPointer?, count: Int, type: ElementType, rank: Int = 0,
@@ -33,7 +40,21 @@ public typealias MartletError = MartletPlatform.MartletError
         unsafe self.rank = rank
         unsafe self.sizes = sizes
         unsafe self.strides = strides
+        unsafe small = nil
+        unsafe scales = nil
     }
+
+    /// State of 8 or 4 bits: `count` codes, and a scale for each block.
+    public init(
+        codes: UnsafeMutableRawPointer?, scales: UnsafeMutableRawPointer?, count: Int, small: SmallType
+    ) {
+        unsafe self.init(base: codes, count: count, type: .fp32)
+        unsafe self.small = small
+        unsafe self.scales = scales
+    }
+
+    /// How its numbers are stored.
+    package var stored: StateType { unsafe small.map(StateType.small) ?? .wide(type) }
 
     /// A contiguous array of Float.
     public init(_ elements: UnsafeMutableBufferPointer<Float>) {
@@ -76,6 +97,9 @@ public typealias MartletError = MartletPlatform.MartletError
     public var shownStep: ShownStep?
     /// Index among the configurations of the call.
     public var group: Int
+    /// Its identity and the place of its first element, where it is a part of a parameter, for what is drawn at random.
+    public var key: UInt64 = 0
+    public var offset: UInt64 = 0
     /// For messages; may be nil.
     public var name: UnsafePointer<CChar>?
 

@@ -105,15 +105,24 @@ public struct Flags: OptionSet, Sendable {
     /// Report the norm of what the step changes.
     public static let measureUpdate = Flags(rawValue: 67_108_864)
 
+    /// Round values of bf16 and fp16 at random.
+    public static let stochasticRounding = Flags(rawValue: 134_217_728)
+    /// Keep what rounding them takes, and add it at the next step.
+    public static let kahan = Flags(rawValue: 268_435_456)
+    /// Keep the other half of fp32 beside values of bf16.
+    public static let split = Flags(rawValue: 536_870_912)
+
     /// Those that every algorithm reads.
     package static let everywhere: Flags = [
         .maximize, .flushDenormals, .keepDenormals, .wideRanges, .skipNonfinite, .measure,
-        .emaCorrection, .emaWarmup, .zeroGradients, .measureUpdate,
+        .emaCorrection, .emaWarmup, .zeroGradients, .measureUpdate, .stochasticRounding, .kahan, .split,
     ]
+    /// Those of which one says how values of 16 bits take small steps.
+    static let lowPrecision: Flags = [.stochasticRounding, .kahan, .split]
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 27) - 1)
+    package static let all = Flags(rawValue: (1 << 30) - 1)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -148,6 +157,9 @@ public struct Flags: OptionSet, Sendable {
         case .emaWarmup: "EMA_WARMUP"
         case .zeroGradients: "ZERO_GRADS"
         case .measureUpdate: "MEASURE_UPDATE"
+        case .stochasticRounding: "STOCHASTIC_ROUNDING"
+        case .kahan: "KAHAN"
+        case .split: "SPLIT"
         default: "an unknown flag"
         }
     }
@@ -159,6 +171,8 @@ public struct Configuration: Sendable {
     public var algorithm: Algorithm
     public var semantics = Semantics.torch
     public var flags: Flags
+    /// What the draws of random rounding depend on beside step, parameter and element.
+    public var seed: UInt64 = 0
     /// Hyperparameters by their numbers, which count from 1; NaN where the algorithm does not read one.
     package var values: Hyperparameter.Values
 
@@ -170,10 +184,13 @@ public struct Configuration: Sendable {
     }
 
     /// The same with these numbers, which have been checked by nobody.
-    package init(_ algorithm: Algorithm, _ semantics: Semantics, _ flags: Flags, values: Hyperparameter.Values) {
+    package init(
+        _ algorithm: Algorithm, _ semantics: Semantics, _ flags: Flags, seed: UInt64 = 0, values: Hyperparameter.Values
+    ) {
         self.algorithm = algorithm
         self.semantics = semantics
         self.flags = flags
+        self.seed = seed
         self.values = values
     }
 
@@ -245,6 +262,7 @@ public struct Configuration: Sendable {
     var slotsAndSurroundings: (slots: Slots, surroundings: Surroundings) {
         var slots = algorithm.ownSlots(self)
         let surroundings = Surroundings(self, &slots)
+        LowPrecision(flags)?.addSlot(to: &slots)
         if flags.contains(.hyperball) { slots.add(scalar: "radius") }
         return (slots, surroundings)
     }
@@ -267,6 +285,13 @@ public struct Configuration: Sendable {
             throw MartletError(
                 .argument,
                 "\(subject()).flags sets both FLUSH_DENORMALS and KEEP_DENORMALS; expected one of them at most")
+        }
+        let ways = flags.intersection(.lowPrecision)
+        if let way = ways.first, way != ways {
+            throw MartletError(
+                .argument,
+                "\(subject()).flags sets both \(way.name) and \(ways.subtracting(way).first?.name ?? way.name); expected one "
+                    + "of STOCHASTIC_ROUNDING, KAHAN and SPLIT at most")
         }
         if let flag = flags.subtracting(algorithm.flags).first {
             throw MartletError(

@@ -63,10 +63,10 @@ public final class Optimizer {
     /// - Parameters:
     ///   - value: its memory is borrowed until `reset` or the optimizer's end; sizes and strides are copied.
     ///   - name: unique, compared by its bytes in UTF-8, of which it has 1 to 500; nil calls the parameter by its index.
-    ///   - stateTypes: an element type for each slot; nil gives every slot the value's.
+    ///   - stateTypes: a type for each slot; nil gives every slot the value's.
     @discardableResult
     public func add(
-        _ value: ArrayView, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
+        _ value: ArrayView, name: String? = nil, group: Int = 0, stateTypes: [StateType]? = nil
     ) throws(MartletError) -> Int {
         guard let name else {
             return try unsafe add(value, name: nil, group: group, stateTypes: stateTypes, prefix: "")
@@ -79,10 +79,10 @@ public final class Optimizer {
     /// The same with a name of any bytes, one past the longest where it is longer. `prefix` stands before what messages
     /// call the arguments.
     package func add(
-        _ value: ArrayView, name: UnsafeRawBufferPointer?, group: Int, stateTypes: [ElementType]?, prefix: StaticString
+        _ value: ArrayView, name: UnsafeRawBufferPointer?, group: Int, stateTypes: [StateType]?, prefix: StaticString
     ) throws(MartletError) -> Int {
         let slots = try configuration(group: group, prefix).slots
-        let types = stateTypes ?? slots.map { unsafe $0.usualType(beside: value.type) }
+        let types = stateTypes ?? slots.map { .wide(unsafe $0.usualType(beside: value.type)) }
         guard types.count == slots.count else {
             throw MartletError(
                 .argument,
@@ -90,7 +90,17 @@ public final class Optimizer {
                     + "\(configurations[group].algorithm.name)")
         }
         for (slot, type) in zip(slots, types) where !slot.takes(type) {
-            throw MartletError(.type, "\(prefix)state's \(slot.name) has dtype \(type); expected fp64 or fp32")
+            throw MartletError(
+                .type, "\(prefix)state's \(slot.name) has dtype \(type.name); expected \(slot.typeWords)")
+        }
+        if let way = LowPrecision(configurations[group].flags) {
+            if let problem = unsafe way.problem(value.type) { throw MartletError(.type, "\(prefix)value\(problem)") }
+            if let slot = unsafe way.besideSlot(of: value.type, in: slots), unsafe types[slot] != .wide(value.type) {
+                throw unsafe MartletError(
+                    .type,
+                    "\(prefix)state's \(slots[slot].name) has dtype \(types[slot].name); expected \(value.type), the value's"
+                )
+            }
         }
         guard let name = unsafe name else {
             return try unsafe "\(count)".utf8Span.span.withUnsafeBytes {
@@ -131,7 +141,7 @@ public final class Optimizer {
 
     /// Adds a parameter whose name, group and types have been checked. What can fail comes before what changes anything.
     private func add(
-        _ value: ArrayView, _ name: UnsafeRawBufferPointer, _ group: Int, _ slots: Slots, _ types: [ElementType],
+        _ value: ArrayView, _ name: UnsafeRawBufferPointer, _ group: Int, _ slots: Slots, _ types: [StateType],
         _ prefix: StaticString
     ) throws(MartletError) -> Int {
         let index = count
@@ -154,11 +164,21 @@ public final class Optimizer {
         try borrowed.reserve()
         let entry = try unsafe ParameterEntry(
             value: value, name: name, group: group, slots: slots, types: types, extent: extent)
+        entry.identify(key: UInt64(index), offset: 0)
         try parameters.append(entry)
         names.add(hash: entry.nameHash, index: index)
         try unsafe borrowed.add(extent.low, extent.high, parameter: index)
         unsafe valueRanks += value.rank
         return index
+    }
+
+    /// Says whose draws a parameter takes where it is rounded at random: those of this key, from this place on. A parameter's
+    /// own key is its index.
+    public func identify(_ index: Int, key: UInt64, offset: UInt64 = 0) throws(MartletError) {
+        guard index >= 0 && index < count else {
+            throw MartletError(.argument, "parameter is \(index); expected 0 ..< \(count)")
+        }
+        parameters[index].identify(key: key, offset: offset)
     }
 
     /// Steps every parameter whose gradient is there; one gradient for each parameter, in order of adding.

@@ -29,6 +29,7 @@ extension Optimizer {
             if configuration.algorithm != configurations[0].algorithm {
                 try writer.addMetadata("group.\(index).algorithm", "\(configuration.algorithm.name)")
             }
+            if configuration.seed != 0 { try writer.addMetadata("group.\(index).seed", "\(configuration.seed)") }
             try configuration.describe { (key, value) throws(MartletError) in
                 try writer.addMetadata("group.\(index).\(key)", value)
             }
@@ -49,6 +50,7 @@ extension Optimizer {
                 let entry = parameters[index]
                 entry.staged = try entry.state(in: reader, slots(of: index))
                 expected += slots(of: index).count { $0.exists(for: entry.shape) } + 1
+                expected += entry.slots.count { $0.type.isSmall }
             }
             guard reader.count == expected else {
                 throw MartletError(
@@ -84,6 +86,10 @@ extension Optimizer {
                 guard let text = unsafe text, unsafe configuration.set(key, to: text) else {
                     throw MartletError(.format, unsafe "the file's \(name) is \(quoted(text)); expected a number")
                 }
+            }
+            let seed = "group.\(index).seed"
+            if let text = unsafe reader.metadata(seed), unsafe !configuration.set("seed", to: text) {
+                throw MartletError(.format, unsafe "the file's \(seed) is \(quoted(text)); expected a number")
             }
             do {
                 try configuration.check("the file's group.\(index)")
@@ -123,15 +129,23 @@ extension ParameterEntry {
     /// Adds this parameter's state to a file.
     fileprivate func add(to writer: inout SafetensorsWriter, _ described: Slots) throws(MartletError) {
         for (slot, description) in zip(slots, described) where description.exists(for: shape) {
-            try unsafe add(
-                to: &writer, description.name, TensorType(slot.type), description.sizes(for: sizes), slot.view.base,
-                slot.byteCount)
+            switch slot.type {
+            case .wide(let type):
+                try unsafe add(
+                    to: &writer, "\(description.name)", TensorType(type), description.sizes(for: sizes), slot.view.base,
+                    slot.byteCount)
+            case .small(let type):
+                let (codes, scales) = type.partNames(description.name)
+                try unsafe add(to: &writer, codes, .u8, [slot.dataBytes], slot.view.base, slot.dataBytes)
+                try unsafe add(
+                    to: &writer, scales, .f32, [slot.scaleBytes / 4], slot.view.scales, slot.scaleBytes)
+            }
         }
         try unsafe add(to: &writer, "step", .i64, [], stepAddress, 8)
     }
 
     private func add(
-        to writer: inout SafetensorsWriter, _ part: StaticString, _ type: TensorType, _ shape: [Int],
+        to writer: inout SafetensorsWriter, _ part: String, _ type: TensorType, _ shape: [Int],
         _ data: UnsafeRawPointer?, _ byteCount: Int
     ) throws(MartletError) {
         let suffix = ".\(part)"
@@ -153,9 +167,21 @@ extension ParameterEntry {
                 loaded.append(slot)
                 continue
             }
-            let tensor = try find(description.name, TensorType(slot.type), slot.byteCount, in: reader)
             let copy = try StateSlot(type: slot.type, count: slot.count)
-            if let base = unsafe copy.view.base { try unsafe reader.read(tensor, into: base) }
+            func read(
+                _ part: String, _ type: TensorType, _ byteCount: Int, into base: UnsafeMutableRawPointer?
+            ) throws(MartletError) {
+                let tensor = try find(part, type, byteCount, in: reader)
+                if let base = unsafe base { try unsafe reader.read(tensor, into: base) }
+            }
+            switch slot.type {
+            case .wide(let type):
+                try unsafe read("\(description.name)", TensorType(type), slot.byteCount, into: copy.view.base)
+            case .small(let type):
+                let (codes, scales) = type.partNames(description.name)
+                try unsafe read(codes, .u8, slot.dataBytes, into: copy.view.base)
+                try unsafe read(scales, .f32, slot.scaleBytes, into: copy.view.scales)
+            }
             loaded.append(copy)
         }
         let tensor = try find("step", .i64, 8, in: reader)
@@ -168,7 +194,7 @@ extension ParameterEntry {
     }
 
     private func find(
-        _ part: StaticString, _ type: TensorType, _ byteCount: Int, in reader: borrowing SafetensorsReader
+        _ part: String, _ type: TensorType, _ byteCount: Int, in reader: borrowing SafetensorsReader
     ) throws(MartletError) -> Int {
         let suffix = ".\(part)"
         let index = unsafe suffix.utf8Span.span.withUnsafeBytes { unsafe reader.index(of: name, suffix: $0) }
@@ -185,7 +211,14 @@ extension ParameterEntry {
     }
 
     /// What messages call a tensor of this parameter.
-    private func tensorName(_ part: StaticString) -> String { unsafe "\(Bytes.excerpt(name)).\(part)" }
+    private func tensorName(_ part: String) -> String { unsafe "\(Bytes.excerpt(name)).\(part)" }
+}
+
+extension SmallType {
+    /// The names of a slot's codes and scales in a file, which say how they are to be read.
+    fileprivate func partNames(_ slot: StaticString) -> (codes: String, scales: String) {
+        ("\(slot).\(self)", "\(slot).scales")
+    }
 }
 
 extension TensorType {
@@ -236,6 +269,9 @@ extension Configuration {
         case "semantics":
             guard let semantics = Int32(text).flatMap(Semantics.init(rawValue:)) else { return false }
             self.semantics = semantics
+        case "seed":
+            guard let seed = UInt64(text) else { return false }
+            self.seed = seed
         case "flags":
             guard let bits = UInt32(text), bits & ~Flags.all.rawValue == 0 else { return false }
             flags = Flags(rawValue: bits)

@@ -7,7 +7,7 @@ import MartletPlatform
 /// The checks of one parameter, array by array, starting with the value.
 @unsafe struct ParameterCheck {
     /// Elements of the value, which every other array must match.
-    private let count: Int
+    let count: Int
     private let countWords: StaticString
     /// What addresses must be a multiple of; nil: the size of the array's elements.
     private let alignment: Int?
@@ -36,6 +36,7 @@ import MartletPlatform
         of array: ArrayView, _ role: Role, _ parameter: Int, _ describe: (Role) -> String
     ) throws(MartletError) -> Extent {
         let isWritten = unsafe writes(role)
+        if unsafe array.small != nil { return try unsafe codes(of: array, role, parameter, describe) }
         guard unsafe array.count >= 0 && array.count <= ParameterCheck.maximumCount else {
             throw unsafe MartletError(.shape, "\(describe(role)).count is \(array.count); expected 0 to 2^56")
         }
@@ -87,10 +88,10 @@ import MartletPlatform
                 "\(describe(role)).count is \(array.count) and its rank \(array.rank); expected \(wanted) and 0: it is "
                     + (slot.kind == .scalar ? "a scalar" : "\(slot.name)"))
         }
-        guard unsafe slot.takes(array.type) else {
+        guard unsafe slot.takes(array.stored) else {
             throw unsafe MartletError(
                 .type,
-                "\(describe(role)).dtype is \(array.type); expected fp64 or fp32: it is "
+                "\(describe(role)).dtype is \(array.stored.name); expected \(slot.typeWords): it is "
                     + (slot.kind == .scalar ? "a scalar" : "\(slot.name)"))
         }
         var check = unsafe ParameterCheck(count: wanted, alignment: slot.kind == .scalar ? scalarAlignment : nil)

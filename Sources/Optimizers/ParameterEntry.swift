@@ -4,25 +4,37 @@ import MartletPlatform
 
 /// One state array of a parameter, in memory of our own.
 @safe final class StateSlot {
-    let type: ElementType
+    let type: StateType
     let count: Int
+    /// Elements, and from the next multiple of 64 bytes on scales.
     private let memory: ZeroedMemory
+    private let scalesOffset: Int
 
-    init(type: ElementType, count: Int) throws(MartletError) {
+    init(type: StateType, count: Int) throws(MartletError) {
         self.type = type
         self.count = count
-        memory = try ZeroedMemory(count: count, stride: type.size)
+        let bytes = type.byteCount(count)
+        scalesOffset = (bytes + 63) & ~63
+        let scales = type.scaleCount(count)
+        memory = try ZeroedMemory(byteCount: scales == 0 ? bytes : scalesOffset + scales * 4)
     }
 
-    var byteCount: Int { count * type.size }
+    /// Bytes of the elements, and of the scales.
+    var dataBytes: Int { type.byteCount(count) }
+    var scaleBytes: Int { type.scaleCount(count) * 4 }
+    var byteCount: Int { dataBytes + scaleBytes }
 
     var view: ArrayView {
-        unsafe ArrayView(base: memory.base, count: count, type: type)
+        switch type {
+        case .wide(let type): unsafe ArrayView(base: memory.base, count: count, type: type)
+        case .small(let type):
+            unsafe ArrayView(codes: memory.base, scales: memory.base + scalesOffset, count: count, small: type)
+        }
     }
 
     func copy() throws(MartletError) -> StateSlot {
         let copy = try StateSlot(type: type, count: count)
-        unsafe copy.memory.base.copyMemory(from: memory.base, byteCount: byteCount)
+        unsafe copy.memory.base.copyMemory(from: memory.base, byteCount: memory.byteCount)
         return copy
     }
 }
@@ -91,7 +103,7 @@ struct ParameterState {
 
     /// Gives the parameter these slots in these types, all zero.
     convenience init(
-        value: ArrayView, name: UnsafeRawBufferPointer, group: Int, slots wanted: Slots, types: [ElementType],
+        value: ArrayView, name: UnsafeRawBufferPointer, group: Int, slots wanted: Slots, types: [StateType],
         extent: Extent
     ) throws(MartletError) {
         try unsafe self.init(value: value, name: name, group: group, extent: extent)
@@ -108,6 +120,7 @@ struct ParameterState {
         var copies: [StateSlot] = []
         for slot in slots { copies.append(try slot.copy()) }
         copy.adopt(copies)
+        unsafe copy.identify(key: view.key, offset: view.offset)
         copy.step = step
         return copy
     }
@@ -168,6 +181,12 @@ struct ParameterState {
     var copyRank: Int { unsafe view.copy.rank }
 
     var stateBytes: Int { slots.reduce(8) { $0 + $1.byteCount } }
+
+    /// Says whose draws it takes where it is rounded at random.
+    func identify(key: UInt64, offset: UInt64) {
+        unsafe view.key = key
+        unsafe view.offset = offset
+    }
 
     /// Everything that a step needs.
     func view(gradient: ArrayView) -> ParameterView {

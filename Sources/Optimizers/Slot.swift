@@ -27,9 +27,20 @@ public struct Slot: Sendable {
         case blocks = 8
     }
 
+    /// What its numbers are, as far as it matters to those that are kept in few bits.
+    enum Use: Sendable {
+        /// Positions, factors, or what must not lose small changes: kept wide.
+        case exact
+        /// An average of either sign, of which a small number may become 0.
+        case moment
+        /// Never negative, and divided by: no positive number may become 0.
+        case divisor
+    }
+
     /// The name in files and state_dicts.
     public var name: StaticString
     public var kind: Kind
+    var use = Use.exact
     /// What a scalar counts as at the first step where it holds 0.
     var start = 0.0
     /// Whether it keeps what low precision would forget.
@@ -43,8 +54,23 @@ public struct Slot: Sendable {
     private var isOfSides: Bool { kind == .rowSquares || kind == .columnSquares || kind == .leading || kind == .blocks }
 
     /// Whether it may be stored so.
-    func takes(_ type: ElementType) -> Bool {
-        !(kind == .scalar || isOfSides) || type == .fp64 || type == .fp32
+    func takes(_ type: StateType) -> Bool {
+        switch type {
+        case .wide(let type): !(kind == .scalar || isOfSides) || type == .fp64 || type == .fp32
+        case .small(let type): use != .exact && type.isUnsigned == (use == .divisor)
+        }
+    }
+
+    /// In what it may be stored, for messages.
+    var typeWords: String {
+        if kind == .scalar || isOfSides { return "fp64 or fp32" }
+        guard let eight = small(bits: 8), let four = small(bits: 4) else { return "fp64, fp32, bf16 or fp16" }
+        return "fp64, fp32, bf16, fp16, \(eight) or \(four)"
+    }
+
+    /// The type of so many bits that it may be kept in; nil: there is none.
+    package func small(bits: Int) -> SmallType? {
+        SmallType.allCases.first { $0.bits == bits && takes(.small($0)) }
     }
 
     /// How it is stored where nothing else is asked for.
@@ -155,14 +181,21 @@ public struct Slots: Sendable, RandomAccessCollection {
     public func floatCount(for shape: ParameterShape) -> Int { reduce(0) { $0 + $1.floatCount(for: shape) } }
 
     /// Adds a slot; scalars come last.
-    mutating func add(_ name: StaticString, _ kind: Slot.Kind = .elements, most: Int = .max, block: Int = 0) {
-        list[endIndex] = Slot(name: name, kind: kind, most: most, block: block)
+    mutating func add(
+        _ name: StaticString, _ kind: Slot.Kind = .elements, use: Slot.Use = .exact, most: Int = .max, block: Int = 0
+    ) {
+        list[endIndex] = Slot(name: name, kind: kind, use: use, most: most, block: block)
         endIndex += 1
         if kind == .elements { elementCount += 1 }
         if kind == .vector { vectorCount += 1 }
     }
 
+    /// Adds one of elements that may be kept in few bits.
+    mutating func add(moment name: StaticString) { add(name, use: .moment) }
+    mutating func add(divisor name: StaticString) { add(name, use: .divisor) }
+
     /// Adds one of elements that a stage keeps, and returns its place among those.
+    @discardableResult
     mutating func add(ofStage name: StaticString, isPrecise: Bool = false) -> Int {
         for place in (firstScalar..<endIndex).reversed() { list[place + 1] = list[place] }
         list[firstScalar] = Slot(name: name, kind: .elements, isPrecise: isPrecise)

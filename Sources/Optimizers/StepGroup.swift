@@ -10,6 +10,7 @@ struct StepGroup {
     private let change: UpdateChange
     let surroundings: Surroundings
     let clipping: Clipping
+    let lowPrecision: LowPrecision?
     /// Whether a part of a parameter can be stepped by itself: whether all of it is a matrix it does not say.
     let takesShards: Bool
     let mode: FloatingPointMode
@@ -22,6 +23,7 @@ struct StepGroup {
         let keepsNorms = configuration.flags.contains(.hyperball)
         change = UpdateChange(
             masks: configuration.flags.contains(.cautiousUpdate), sphereRate: keepsNorms ? configuration.lr : nil)
+        lowPrecision = LowPrecision(configuration.flags)
         takesShards = configuration.algorithm.takesShards && !keepsNorms
         mode = configuration.flushesDenormals ? .flush : .exact
     }

@@ -62,7 +62,8 @@ import MartletPlatform
     mutating func add(
         _ parameter: ParameterView, _ place: Int, _ given: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
         _ run: Run, _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
-        _ layout: Layout?, _ change: UpdateChange, _ stages: UnsafePointer<Stages>?
+        _ layout: Layout?, _ change: UpdateChange, _ stages: UnsafePointer<Stages>?,
+        _ coded: UnsafePointer<CodedArrays>?
     ) {
         let algorithm = unsafe group.pointee.configuration.algorithm
         // The first one of a kind, or the one behind it. Blocks are rows to the passes.
@@ -109,7 +110,7 @@ import MartletPlatform
                 coefficients: coefficients, mode: group.pointee.mode, layout: layout,
                 caution: change.masks || change.isAny && isMade
                     ? Caution(rule: algorithm.rule, masks: change.masks) : nil,
-                stages: stages))
+                stages: stages, coded: coded))
     }
 
     /// What is made for each element takes the memory of its parameter, and matrices several times that, so that so many

@@ -47,6 +47,7 @@ public struct StepReport: Sendable {
     let scalars: UnsafeMutablePointer<ScalarSlots>
     /// One for each parameter.
     let stages: UnsafeMutablePointer<Stages>
+    private let coded: UnsafeMutablePointer<CodedArrays>
     private var layoutNumbers: UnsafeMutablePointer<Int>
     /// Those of the parameter that is added, and its value before and behind the step.
     private var arrays, both: StepArrays
@@ -63,8 +64,8 @@ public struct StepReport: Sendable {
     private var latestCoefficients: UnsafeMutableRawPointer
 
     /// Arrays that a parameter may have: value, gradient and its rows, state and copy, its step counter and the number that
-    /// shows it.
-    static var extentsPerParameter: Int { unsafe 4 + ParameterView.maximumStateCount + 2 }
+    /// shows it, and scales.
+    static var extentsPerParameter: Int { unsafe 4 + ParameterView.maximumStateCount + 2 + Run.capacity }
 
     /// An empty plan.
     ///
@@ -106,6 +107,7 @@ public struct StepReport: Sendable {
         unsafe counters = (memory + room.counters).assumingMemoryBound(to: StepCounter.self)
         unsafe scalars = (memory + room.scalars).assumingMemoryBound(to: ScalarSlots.self)
         unsafe stages = (memory + room.stages).assumingMemoryBound(to: Stages.self)
+        unsafe coded = (memory + room.coded).assumingMemoryBound(to: CodedArrays.self)
         unsafe arrays = StepArrays(memory: memory + room.arrays)
         unsafe both = StepArrays(memory: memory + room.both)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
@@ -153,6 +155,9 @@ public struct StepReport: Sendable {
             count: parameter.value.count, writesGradient: group.pointee.surroundings.zeroesGradients)
         try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
         let shape = unsafe ParameterShape(parameter.value)
+        if let way = unsafe group.pointee.lowPrecision {
+            try unsafe self.check(way, parameter, group.pointee.slots, describe)
+        }
         if unsafe group.pointee.rule(for: shape) == nil, let problem = unsafe group.pointee.configuration.problem(shape)
         {
             throw MartletError(.shape, "\(describe(.value)) \(problem)")
@@ -160,6 +165,7 @@ public struct StepReport: Sendable {
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         for slot in 0..<allSlots {
             let isOfElements = unsafe slot < elementSlots || group.pointee.slots.ofStages.contains(slot)
+            if isOfElements { try unsafe checkType(state[slot], slot, group, describe) }
             try unsafe extents.add(
                 isOfElements
                     ? check.extent(of: state[slot], .state(slot), index, describe)
@@ -167,6 +173,9 @@ public struct StepReport: Sendable {
                         of: state[slot], group.pointee.slots[slot], of: shape,
                         scalarAlignment: spelling.scalarAlignment, .state(slot), index, describe),
                 parameter.name)
+            if slot < elementSlots, let scales = try unsafe check.scales(of: state[slot], .state(slot), index, describe) {
+                unsafe extents.add(scales, parameter.name)
+            }
         }
         let isSparse = unsafe parameter.rows != nil
         if unsafe isSparse && mode == nil {
@@ -202,7 +211,7 @@ public struct StepReport: Sendable {
         }
         try unsafe formCoefficients(parameter, group, counter.next)
         unsafe addCounter(counter, index, parameter.name, counts: latest.turn.steps)
-        unsafe addWork(parameter, shape, group, check)
+        try unsafe addWork(parameter, shape, group, counter.next, check)
     }
 
     /// The same of a parameter whose gradient is of some rows, from the gradient on.
@@ -216,6 +225,14 @@ public struct StepReport: Sendable {
                 .unsupported,
                 "\(describe(.gradient)) is of rows, and \(problem); expected one of all elements, or a group that steps "
                     + "each element by itself")
+        }
+        if unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type) != nil
+            || smallSlots(parameter, group.pointee.slots.elementCount(for: shape)) != 0
+        {
+            throw MartletError(
+                .unsupported,
+                "\(describe(.gradient)) is of rows, and the value is rounded by low precision or the state in few bits; "
+                    + "expected one of all elements, or neither")
         }
         guard let given = unsafe parameter.rows else { return }
         let rows = try unsafe SparseRows(given, of: parameter.value, describe)
@@ -242,6 +259,33 @@ public struct StepReport: Sendable {
         if unsafe item.rule == .adagrad { unsafe latest.group = -1 }
     }
 
+    /// Throws where a slot is stored in few bits that does not take them so.
+    private func checkType(
+        _ array: ArrayView, _ slot: Int, _ group: UnsafeMutablePointer<StepGroup>, _ describe: (Role) -> String
+    ) throws(MartletError) {
+        guard unsafe array.small == nil || group.pointee.slots[slot].takes(array.stored) else {
+            throw unsafe MartletError(
+                .type,
+                "\(describe(.state(slot))).dtype is \(array.stored.name); expected \(group.pointee.slots[slot].typeWords) for "
+                    + "\(group.pointee.slots[slot].name)")
+        }
+    }
+
+    /// Throws where a value is of a type that its group's way does not take, or what stands beside it of another one.
+    @inline(never)
+    private func check(
+        _ way: LowPrecision, _ parameter: ParameterView, _ slots: Slots, _ describe: (Role) -> String
+    ) throws(MartletError) {
+        let type = unsafe parameter.value.type
+        if let problem = way.problem(type) { throw MartletError(.type, "\(describe(.value))\(problem)") }
+        guard let slot = way.besideSlot(of: type, in: slots) else { return }
+        let found = unsafe parameter.state.span[slot].type
+        if found == type { return }
+        throw MartletError(
+            .type,
+            "\(describe(.state(slot))).dtype is \(found); expected \(type), the value's: it is \(slots[slot].name)")
+    }
+
     private mutating func addCounter(
         _ counter: StepCounter, _ index: Int, _ name: UnsafePointer<CChar>?, counts: Bool
     ) {
@@ -264,8 +308,8 @@ public struct StepReport: Sendable {
 
     private mutating func addWork(
         _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
-        _ check: ParameterCheck
-    ) {
+        _ step: StepNumber, _ check: ParameterCheck
+    ) throws(MartletError) {
         let (rule, mode) = unsafe (group.pointee.rule(for: shape), group.pointee.mode)
         let steps = unsafe latest.turn.steps
         // A shard without elements has its part in what is added up.
@@ -284,6 +328,9 @@ public struct StepReport: Sendable {
         let gradient =
             unsafe accumulation == nil ? parameter.gradient : state[ofStages.lowerBound + (accumulation?.slot ?? 0)]
         let slots = unsafe steps ? group.pointee.slots.elementCount(for: shape) : 0
+        let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type)
+        let small = unsafe smallSlots(parameter, slots)
+        if small != 0 { try unsafe checkSmall(parameter, shape, group, check) }
         unsafe arrays.start(parameter, gradient: gradient, slots: slots)
         for slot in ofStages { unsafe arrays.add(state[slot]) }
         let ownGradient = unsafe accumulation == nil ? Run.gradient : arrays.add(parameter.gradient)
@@ -291,13 +338,16 @@ public struct StepReport: Sendable {
         let old = unsafe latest.turn.measuresChange ? arrays.add(.contiguous(parameter.value)) : nil
         // What is summed goes by the order of the dimensions, and with it what comes to a mean before that.
         let accumulates = unsafe group.pointee.surroundings.accumulation != nil
-        let sorts = (rule != nil || !steps) && !(measures && accumulates)
+        let sorts =
+            (rule != nil || !steps) && !(measures && accumulates) && coding?.roundsAtRandom != true && small == 0
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: sorts)
         let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
+        let coded = unsafe coding != nil || small != 0 ? makeCoded(parameter, coding, small, run, group, step) : nil
         let stages =
             unsafe latest.turn.isAny(copies: copy != nil)
             ? makeStages(
-                parameter, group, run, layout, check, gradient: ownGradient, copy: copy, old: old) : nil
+                parameter, group, run, layout, coding == nil ? nil : coded, check, gradient: ownGradient, copy: copy,
+                old: old) : nil
         var own = unsafe latestCoefficients
         if steps && (rule == nil || measures) {
             // They change from pass to pass, and with what is found of the gradient.
@@ -315,7 +365,8 @@ public struct StepReport: Sendable {
         if rule != nil || !steps {
             unsafe work.add(
                 WorkItem(
-                    run: run, rule: steps ? rule : nil, coefficients: own, mode: mode, layout: layout, stages: stages))
+                    run: run, rule: steps ? rule : nil, coefficients: own, mode: mode, layout: layout, stages: stages,
+                    coded: coded))
             return
         }
         let algorithm = unsafe group.pointee.configuration.algorithm
@@ -324,10 +375,10 @@ public struct StepReport: Sendable {
         let takesTurns = algorithm.takesMatricesAlone || change.isAny && algorithm.sharedScalars == 0
         if unsafe takesTurns && !isSharded {
             unsafe matrixPasses.add(
-                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages)
+                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages, coded)
         } else {
             unsafe passes.add(
-                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages)
+                parameter, count - 1, shape, group, run, own, ownScalars, layout, change, stages, coded)
         }
     }
 
@@ -336,16 +387,71 @@ public struct StepReport: Sendable {
         unsafe coefficients + (count - 1) * StepCoefficients.capacity
     }
 
+    /// Throws where state of few bits does not fit how the parameter is seen.
+    @inline(never)
+    private func checkSmall(
+        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ check: ParameterCheck
+    ) throws(MartletError) {
+        let (spelling, index) = unsafe (spelling, count - 1)
+        let seen =
+            unsafe group.pointee.rule(for: shape) == nil
+            ? group.pointee.configuration.algorithm.shape(shape, latestCoefficients) : ParameterShape(count: shape.count)
+        try unsafe check.checkSmall(seen) { role in
+            unsafe spelling.describe(role, parameter: index, name: parameter.name)
+        }
+    }
+
+    /// The slots of elements that are kept in few bits, a bit for each.
+    private func smallSlots(_ parameter: ParameterView, _ slots: Int) -> UInt64 {
+        var small: UInt64 = 0
+        for slot in 0..<slots where unsafe parameter.state.span[slot].small != nil { small |= 1 << UInt64(slot) }
+        return small
+    }
+
+    /// A parameter's arrays that are stored in another form: its value, state of few bits.
+    @inline(never)
+    private func makeCoded(
+        _ parameter: ParameterView, _ coding: Coding?, _ small: UInt64, _ run: Run,
+        _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber
+    ) -> UnsafePointer<CodedArrays> {
+        let place = unsafe coded + (count - 1)
+        let seed = unsafe RoundingSeed(
+            seed: group.pointee.configuration.seed, step: UInt64(bitPattern: Int64(step.whole)),
+            parameter: parameter.key)
+        unsafe place.initialize(to: CodedArrays(run, seed: seed, offset: parameter.offset))
+        if let coding {
+            // What stands beside it is the last of the slots behind the update's.
+            let slot = unsafe group.pointee.lowPrecision?.besideSlot(
+                of: parameter.value.type, in: group.pointee.slots)
+            let number = unsafe run.arrayCount + group.pointee.slots.ofStages.count - 1
+            unsafe place.pointee.add(
+                CodedArray(
+                    place: Run.value, coding: coding, stored: run.arrays[Run.value].base,
+                    beside: slot.flatMap { unsafe parameter.state.span[$0].base }, besideNumber: number))
+        }
+        var rest = small
+        while rest != 0 {
+            let slot = rest.trailingZeroBitCount
+            rest &= rest - 1
+            let array = unsafe parameter.state.span[slot]
+            guard let type = unsafe array.small, let codes = unsafe array.base else { continue }
+            unsafe place.pointee.add(
+                CodedArray(place: Run.state + slot, coding: Coding(type), stored: codes, beside: array.scales))
+        }
+        return unsafe UnsafePointer(place)
+    }
+
     /// What is done around the parameter's update in this call. `gradient` and `copy`: the places of the call's gradient and of
     /// the parameter's copy among `arrays`, in which the slots of stages come behind the update's.
     @inline(never)
     private mutating func makeStages(
         _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ run: Run, _ layout: Layout?,
-        _ check: ParameterCheck, gradient: Int, copy: Int?, old: Int?
+        _ coded: UnsafePointer<CodedArrays>?, _ check: ParameterCheck, gradient: Int, copy: Int?, old: Int?
     ) -> UnsafePointer<Stages> {
         let place = unsafe stages + stagesCount
         unsafe stagesCount += 1
-        unsafe place.initialize(to: Stages(run, mode: group.pointee.mode, layout: layout))
+        unsafe place.initialize(to: Stages(run, mode: group.pointee.mode, layout: layout, coded: coded))
         func add(_ index: Int) -> Int {
             unsafe place.pointee.add(arrays.operand(index, nowhere: UnsafeMutableRawPointer(counters)), place: index)
         }
@@ -388,11 +494,18 @@ public struct StepReport: Sendable {
             return
         }
         unsafe arrays.start(parameter.value, gradient: parameter.state.span[target])
+        // What stands beside a value is found among them.
+        for slot in unsafe group.pointee.slots.ofStages { unsafe arrays.add(parameter.state.span[slot]) }
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers)
         let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
+        // There and back, what is rounded at random would go astray.
+        let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type)
+        let coded = unsafe coding.flatMap { coding in
+            unsafe coding.roundsAtRandom ? nil : makeCoded(parameter, coding, 0, run, group, StepNumber(whole: 0))
+        }
         let place = unsafe stages + stagesCount
         unsafe stagesCount += 1
-        unsafe place.initialize(to: Stages(run, mode: .exact, layout: layout))
+        unsafe place.initialize(to: Stages(run, mode: .exact, layout: layout, coded: coded))
         let value = unsafe place.pointee.add(run.arrays[Run.value], place: Run.value)
         let other = unsafe place.pointee.add(run.arrays[Run.gradient], place: Run.gradient)
         unsafe place.pointee.add(

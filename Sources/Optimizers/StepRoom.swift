@@ -16,6 +16,7 @@ struct StepRoom {
     var change = 0
     var arrays = 0
     var both = 0
+    var coded = 0
     var layouts = 0
     /// For parameters with rows; of no use where there are none.
     var beginnings = 0
@@ -44,6 +45,7 @@ struct StepRoom {
         stages = unsafe take(parameters, MemoryLayout<Stages>.stride)
         measure = unsafe take(1, StepMeasure.byteCount(parameters) ?? .max)
         change = unsafe take(1, StepChange.byteCount(parameters) ?? .max)
+        coded = unsafe take(parameters, MemoryLayout<CodedArrays>.stride)
         self.arrays = unsafe take(StepArrays.capacity, MemoryLayout<ArrayView>.stride)
         both = unsafe take(StepArrays.capacity, MemoryLayout<ArrayView>.stride)
         // Every array of a parameter gets as many strides as the longest of them has, and the sizes once; so do those

@@ -108,7 +108,8 @@ static martlet_optimizer *created(const martlet_config *config, const struct typ
     for (int32_t s = 0; s < slots; s++) {
         martlet_slot slot;
         CHECK_OK(martlet_slot_get(&slot, config, s));
-        state[s].dtype = slot.dtype != 0 ? slot.dtype : kind->state;
+        const bool beside = strcmp(slot.name, "kahan_comp") == 0 || strcmp(slot.name, "remainder") == 0;
+        state[s].dtype = slot.dtype != 0 ? slot.dtype : beside ? kind->value : kind->state;
     }
     for (int k = 0; k < PARAMETERS; k++) {
         const char name[] = {(char)('a' + k), 0};
@@ -263,6 +264,7 @@ static void together(const martlet_config *configs, int32_t count) {
 static void alike(const martlet_config *config, int32_t best) {
     const char *name = martlet_algorithm_name(config->algorithm);
     for (int i = 0; i < LENGTH(types); i++) {
+        if ((config->flags & MARTLET_SPLIT) && types[i].value == MARTLET_FP16) continue; /* a TYPE error */
         const struct way first = {best, 1, false, false, false};
         const uint64_t wanted = trained(config, &types[i], &first);
         CHECK_SAYING(wanted != 0, "%s", name);

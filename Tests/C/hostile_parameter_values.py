@@ -18,7 +18,28 @@ def array_values(array: str, role: str) -> Iterator[Value]:
     yield from assign(f"{array}.count", ("INT64_MAX", "(int64_t)1 << 62", "(int64_t)1 << 61"), "SHAPE|ARGUMENT")
     yield from assign(f"{array}.dtype", (0, -1, 14, 1000, *INT32), "TYPE")
     yield from assign(f"{array}.dtype", (5, 6, 7, 8, 9), "TYPE")
-    yield from assign(f"{array}.dtype", (10, 11, 12, 13), "UNSUPPORTED")
+    yield from assign(f"{array}.dtype", (10, 11, 12, 13), "ARGUMENT|TYPE" if role in ("state", "set") else "TYPE")
+    if role == "state":
+        small = f"{array}.dtype = 11; {array}.block = 256; {array}.scale_dtype = 2; {array}.scales = w->scratch;"
+        yield f"{array} of 8 bits", small, "OK"
+        yield f"{array} of 4 bits", f"{small} {array}.dtype = 13; {array}.block = 128;", "OK"
+        yield f"{array} of signed 8 bits", f"{small} {array}.dtype = 10;", "TYPE"
+        yield f"{array} of 8 bits, its data at an odd address", f"{small} {array}.data = (char *){pad} + 65;", "OK"
+        for field, value, status in (
+            ("data", "NULL", "NULL"),
+            ("scales", "NULL", "NULL"),
+            ("scales", f"(char *){pad} + 2", "ALIGNMENT"),
+            ("scales", f"{array}.data", "OVERLAP"),
+            ("scales", "(void *)-4", "SHAPE"),
+            ("block", 128, "ARGUMENT"),
+            ("block", -256, "ARGUMENT"),
+            ("scale_dtype", 1, "ARGUMENT"),
+            ("count", "COUNT - 1", "SHAPE"),
+            ("count", "INT64_MIN", "SHAPE"),
+            ("rank", 1, "SHAPE"),
+            ("reserved", 1, "STRUCT"),
+        ):
+            yield f"{array} of 8 bits, {field} = {value}", f"{small} {array}.{field} = {value};", status
     yield from assign(f"{array}.rank", (-1, 65, 1 << 20, *INT32), "SHAPE|ARGUMENT")
     yield f"{array}.sizes = NULL", f"shape(w, &{array}); {array}.sizes = NULL;", "NULL"
     yield f"{array}.strides = NULL", f"shape(w, &{array}); {array}.strides = NULL;", "NULL"
@@ -66,8 +87,8 @@ def parameter_values(one: str, moves: bool) -> Iterator[Value]:
     yield from assign(f"*{one}.step", ("INT64_MAX - 1", "((int64_t)1 << 53) + 1"), "OK")
     yield from assign(f"{one}.group", (-1, 2, 65536, *INT32), "ARGUMENT")
     yield from assign(f"{one}.flags", (1, -1, 2, *INT32), "UNSUPPORTED|STRUCT")
-    yield from assign(f"{one}.key", (1, "UINT64_MAX"), "UNSUPPORTED")
-    yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
+    yield from assign(f"{one}.key", (1, "UINT64_MAX"), "OK")
+    yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "OK")
     if moves:
         yield from assign(f"{one}.rows", ("w->sizes", "(void *)&w->path"), "OK")
         yield from assign(f"{one}.row_count", (1, -1, *INT64), "OK")
@@ -229,14 +250,21 @@ def added_values(one: str) -> Iterator[Value]:
     yield "too many states", f"{slots} {one}.state_count = 3;", "SHAPE|ARGUMENT"
     for dtype in (0, -1, 5, 9, 14, *INT32):
         yield f"a state's dtype = {dtype}", f"{slots} w->slots[0][1].dtype = {dtype};", "TYPE"
-    for dtype in (10, 13):
-        yield f"a state's dtype = {dtype}", f"{slots} w->slots[0][1].dtype = {dtype};", "UNSUPPORTED"
+    for dtype in (10, 12):
+        yield f"a state's dtype = {dtype}", f"{slots} w->slots[0][1].dtype = {dtype};", "TYPE"
+    for dtype in (11, 13):
+        yield f"a state's dtype = {dtype}", f"{slots} w->slots[0][1].dtype = {dtype};", "OK"
+        yield (
+            f"a state's dtype = {dtype}, block 1",
+            f"{slots} w->slots[0][1].dtype = {dtype}; w->slots[0][1].block = 1;",
+            "ARGUMENT",
+        )
     yield "a state's reserved = 1", f"{slots} w->slots[0][1].reserved = 1;", "STRUCT"
     yield "a state's block = 1", f"{slots} w->slots[0][1].block = 1;", "UNSUPPORTED"
     yield from assign(f"{one}.group", (-1, 2, 65536, *INT32), "ARGUMENT")
     yield from assign(f"{one}.flags", (1, -1, *INT32), "UNSUPPORTED|STRUCT")
-    yield from assign(f"{one}.key", (1, "UINT64_MAX"), "UNSUPPORTED")
-    yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "UNSUPPORTED")
+    yield from assign(f"{one}.key", (1, "UINT64_MAX"), "OK")
+    yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "OK")
     yield from assign(f"{one}.rows", ("w->sizes",), "ARGUMENT")
     yield from assign(f"{one}.row_count", (1, -1, *INT64), "ARGUMENT")
     for number in (0, 3):

@@ -79,7 +79,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         "NORMUON",
     ):
         yield f"MARTLET_{flag}, which Adam does not read", f"{config}.flags |= MARTLET_{flag};", "ARGUMENT"
-    yield from assign(f"{config}.seed", (1, "UINT64_MAX", "(uint64_t)1 << 32", 42, "INT64_MAX"), "UNSUPPORTED")
+    yield from assign(f"{config}.seed", (1, "UINT64_MAX", "(uint64_t)1 << 32", 42, "INT64_MAX"), "OK")
     for field in ("lr", "beta1", "beta2", "eps", "weight_decay"):
         yield from assign(f"{config}.{field}", ODD_DOUBLES, "ARGUMENT")
     for field in ("beta1", "beta2"):

@@ -80,6 +80,7 @@ static void family(void) {
                 config.lookahead_steps = 1;
                 config.max_norm = 1, config.accumulate = algorithm % 3 ? 0 : 2;
                 config.flags |= MARTLET_SKIP_NONFINITE | MARTLET_ZERO_GRADS | MARTLET_MEASURE_UPDATE;
+                config.flags |= turn == 1 ? MARTLET_KAHAN : MARTLET_STOCHASTIC_ROUNDING;
             }
             martlet_optimizer *made = NULL;
             martlet_array grads[4];

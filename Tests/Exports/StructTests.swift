@@ -284,7 +284,6 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             (MARTLET_ERROR_ARGUMENT, "config.semantics is -1", { $0.semantics = -1 }),
             (MARTLET_ERROR_ARGUMENT, "config.flags is 1073741824", { $0.flags = 1 << 30 }),
             (MARTLET_ERROR_ARGUMENT, "config.flags", { $0.flags = MARTLET_FLUSH_DENORMALS | MARTLET_KEEP_DENORMALS }),
-            (MARTLET_ERROR_UNSUPPORTED, "config.seed is 7", { $0.seed = 7 }),
             (MARTLET_ERROR_ARGUMENT, "config.lr is nan", { $0.lr = .nan }),
             (MARTLET_ERROR_ARGUMENT, "config.beta1 is 1.0", { $0.beta1 = 1 }),
             (MARTLET_ERROR_ARGUMENT, "config.beta2 is -0.5", { $0.beta2 = -0.5 }),
@@ -308,8 +307,6 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
         let address: UnsafeMutableRawPointer = one.base
         defer { extendLifetime(one) }
         let cases: [(martlet_status, String, (inout martlet_parameter) -> Void)] = [
-            (MARTLET_ERROR_UNSUPPORTED, "key or offset", { $0.key = 1 }),
-            (MARTLET_ERROR_UNSUPPORTED, "key or offset", { $0.offset = 1 }),
             (MARTLET_ERROR_UNSUPPORTED, "flags is 4", { $0.flags = 4 }),
             (MARTLET_ERROR_STRUCT, "reserved", { $0.reserved.0 = 1 }),
             (MARTLET_ERROR_STRUCT, "reserved", { $0.reserved.4 = 1 << 63 }),
@@ -322,8 +319,8 @@ private func longConfig(_ tail: Int, _ change: (inout martlet_config) -> Void = 
             (MARTLET_ERROR_TYPE, "value.dtype is -2", { $0.value.dtype = -2 }),
             (MARTLET_ERROR_TYPE, "value.dtype is 7", { $0.value.dtype = MARTLET_INT32 }),
             (MARTLET_ERROR_TYPE, "value.dtype is 14", { $0.value.dtype = 14 }),
-            (MARTLET_ERROR_UNSUPPORTED, "value.dtype is 10", { $0.value.dtype = MARTLET_DYNAMIC8 }),
-            (MARTLET_ERROR_UNSUPPORTED, "value.dtype is 13", { $0.value.dtype = MARTLET_ULINEAR4 }),
+            (MARTLET_ERROR_TYPE, "value.dtype is 10", { $0.value.dtype = MARTLET_FLOAT8 }),
+            (MARTLET_ERROR_TYPE, "value.dtype is 13", { $0.value.dtype = MARTLET_UFLOAT4 }),
         ]
         let handle = Handle()
         defer { extendLifetime(handle) }

@@ -131,7 +131,7 @@ private struct Factored {
                 defer { extendLifetime(parameters) }
                 let optimizer = try Optimizer(Configuration(.adafactor))
                 for (parameter, _) in parameters {
-                    _ = try optimizer.add(parameter.view.value, stateTypes: Array(repeating: types[2], count: 3))
+                    _ = try optimizer.add(parameter.view.value, stateTypes: Array(repeating: .wide(types[2]), count: 3))
                 }
                 for t in 0..<2 {
                     for (parameter, _) in parameters { parameter.randomizeGradient(seed: UInt64(t)) }

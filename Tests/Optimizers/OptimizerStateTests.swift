@@ -89,7 +89,7 @@ import Testing
         for group in 1...2 { #expect(try optimizer.addGroup(configurations[group]) == group) }
         for (index, parameter) in owned.enumerated() {
             stateless[index].view.group = groupOf[index]
-            let types = (0..<parameter.view.stateCount).map { parameter.view.state[$0].type }
+            let types = (0..<parameter.view.stateCount).map { StateType.wide(parameter.view.state[$0].type) }
             try optimizer.add(parameter, name: "p\(index)", group: groupOf[index], stateTypes: types)
         }
         var scheduled = configurations

@@ -60,7 +60,7 @@ import Testing
                 try optimizer.add(second, group: group)
             }
         }
-        for types in [[], [.fp32], [.fp32, .fp32, .fp32]] as [[ElementType]] {
+        for types in [[], [.fp32], [.fp32, .fp32, .fp32]] as [[StateType]] {
             refuse(.argument, ["state_count is \(types.count)", "2 for adam"]) { () throws(MartletError) in
                 try optimizer.add(second, stateTypes: types)
             }

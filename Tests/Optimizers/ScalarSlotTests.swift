@@ -147,7 +147,7 @@ import Testing
         defer { extendLifetime(parameter) }
         for type in [ElementType.bf16, .fp16] {
             expectFailure(.type, ["lr_max has dtype \(type)"]) { () throws(MartletError) in
-                try optimizer.add(parameter, stateTypes: [.fp32, .fp32, type])
+                try optimizer.add(parameter, stateTypes: [.fp32, .fp32, .wide(type)])
             }
         }
         expectFailure(.argument, ["state_count is 2", "3"]) { () throws(MartletError) in

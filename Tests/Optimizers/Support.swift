@@ -123,6 +123,16 @@ final class Parameter {
         return UnsafePointer(memory.base.bindMemory(to: Int64.self, capacity: numbers.count))
     }
 
+    /// An array's numbers as another type, in memory that lives as long as this parameter.
+    func stored(_ array: ArrayView, as type: ElementType) -> ArrayView {
+        let memory = Memory(byteCount: count * type.size)
+        kept.append(memory)
+        var result = array
+        (result.base, result.type) = (memory.base, type)
+        for place in 0..<array.count { result.set(place, array.get(place)) }
+        return result
+    }
+
     /// A name that lives as long as this parameter.
     func named(_ name: String) -> Parameter {
         let memory = Memory(byteCount: name.utf8.count + 1)
@@ -193,7 +203,7 @@ extension Optimizer {
     /// Adds a parameter's value.
     @discardableResult
     func add(
-        _ parameter: Parameter, name: String? = nil, group: Int = 0, stateTypes: [ElementType]? = nil
+        _ parameter: Parameter, name: String? = nil, group: Int = 0, stateTypes: [StateType]? = nil
     ) throws(MartletError) -> Int {
         try add(parameter.view.value, name: name, group: group, stateTypes: stateTypes)
     }

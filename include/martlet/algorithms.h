@@ -284,6 +284,25 @@ extern "C" {
  * CAUTIOUS_UPDATE but StableAdamW and Prodigy, whose own rates it would take away. With a NaN in u all of p is NaN. Wen,
  * Dang, Lyu, Ma, Liang: Fantastic pretraining optimizers and where to find them 2.1: Hyperball optimization. 2025 */
 #define MARTLET_HYPERBALL 1048576u
+/* How values of bf16 and fp16 take steps that are smaller than half of their last place, of which rounding to nearest leaves
+ * nothing. Every algorithm reads these, and a config has one of them at most. The step is worked out in fp32 (fp64 beside an
+ * array of that); n is what it makes of a value. Values of fp32 and fp64 are stepped as without; a slot beside them stays 0.
+ *   STOCHASTIC_ROUNDING  n is rounded up with the chance that what rounding down takes stands for in 2^16 (fp16: 2^13): on
+ *                        the mean nothing is lost. A number that the type has stays. The draws depend on seed,
+ *                        the number of the step, and the parameter's key and offset alone, and on an element's place in
+ *                        the order of its sizes; Threefry-2x32 with 13 rounds makes them. Past the largest number there
+ *                        is infinity. What MARTLET_TRAINING and MARTLET_EVALUATION move is rounded to nearest
+ *   KAHAN                what rounding takes is kept in kahan_comp, a slot of value's type, and added at the next step:
+ *                        s = (n - p) + c;  q <- p + s, rounded;  c <- s - (q - p), rounded;  p <- q. Kahan: Further
+ *                        remarks on reducing truncation errors. 1965; for optimizers Zamirai, Zhang, Aberger, De Sa:
+ *                        Revisiting bfloat16 training. arXiv:2010.06192
+ *   SPLIT                bf16 alone: with remainder, a slot of value's type, the bits of fp32, which is what is stepped, in
+ *                        the same bytes: value is that rounded to nearest, ties away from 0, and remainder holds, as a
+ *                        whole number of 16 bits with a sign and not as a bf16, how many last places of fp32 it is off. Where
+ *                        value is infinite or NaN it stands alone. fp16 is a TYPE error */
+#define MARTLET_STOCHASTIC_ROUNDING 134217728u
+#define MARTLET_KAHAN 268435456u
+#define MARTLET_SPLIT 536870912u
 
 /* Lookahead, around the steps of any algorithm: with a lookahead_steps of k over 0 a parameter has slow weights s, a slot
  * slow_params, which start as p before the first step that has them, and behind every k-th step from there on
@@ -400,7 +419,7 @@ typedef struct martlet_config {
     int32_t algorithm;                /* MARTLET_ADAM, ... */
     int32_t semantics;                /* MARTLET_SEMANTICS_... */
     uint32_t flags;                   /* MARTLET_AMSGRAD, ... */
-    uint64_t seed;                    /* for stochastic rounding: 0 */
+    uint64_t seed;                    /* of what is rounded at random; any number */
     double lr;                        /* learning rate, 0 or more */
     double beta1;                     /* decay rate of the first moment, 0 <= beta1 < 1 */
     double beta2;                     /* decay rate of the second moment, 0 <= beta2 < 1 */
@@ -477,7 +496,9 @@ typedef struct martlet_slot {
     const char *name;     /* "exp_avg"; static storage */
     int32_t kind;         /* MARTLET_SLOT_... */
     int32_t dtype;        /* the usual element type; 0: value's */
-    uint64_t reserved[2]; /* 0 */
+    int32_t dtype_8bit;   /* the type of 8 bits that it may have beside MARTLET_FP32 and its like; 0: none */
+    int32_t dtype_4bit;   /* the same of 4 bits */
+    uint64_t reserved;    /* 0 */
 } martlet_slot;           /* 32 bytes, for good */
 
 /* Fills *out_config with the algorithm's defaults; writes struct_size bytes and none past them.

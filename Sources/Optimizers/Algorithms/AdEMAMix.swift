@@ -24,9 +24,9 @@ enum AdEMAMix: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg_fast")
-        slots.add("exp_avg_slow")
-        slots.add("exp_avg_sq")
+        slots.add(moment: "exp_avg_fast")
+        slots.add(moment: "exp_avg_slow")
+        slots.add(divisor: "exp_avg_sq")
     }
 
     /// beta3 at a step: its half-life grows in a line.
@@ -72,8 +72,8 @@ enum SimplifiedAdEMAMix: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
     }
 
     static func coefficients(

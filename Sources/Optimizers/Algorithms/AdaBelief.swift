@@ -21,9 +21,9 @@ enum AdaBelief: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_var")
-        if configuration.flags.contains(.amsgrad) { slots.add("max_exp_avg_var") }
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_var")
+        if configuration.flags.contains(.amsgrad) { slots.add(divisor: "max_exp_avg_var") }
     }
 
     static func coefficients(

@@ -23,9 +23,9 @@ enum AdaBound: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
-        if configuration.flags.contains(.amsgrad) { slots.add("max_exp_avg_sq") }
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
+        if configuration.flags.contains(.amsgrad) { slots.add(divisor: "max_exp_avg_sq") }
         slots.add(scalar: "base_lr", start: configuration.lr)
     }
 

@@ -18,8 +18,8 @@ enum Adadelta: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("square_avg")
-        slots.add("acc_delta")
+        slots.add(divisor: "square_avg")
+        slots.add(moment: "acc_delta")
     }
 
     static func coefficients(

@@ -21,7 +21,7 @@ enum Adagrad: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("sum")
+        slots.add(divisor: "sum")
     }
 
     static func coefficients(

@@ -26,9 +26,9 @@ enum Adam: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
-        if configuration.flags.contains(.amsgrad) { slots.add("max_exp_avg_sq") }
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
+        if configuration.flags.contains(.amsgrad) { slots.add(divisor: "max_exp_avg_sq") }
     }
 
     /// The division by sqrt(c2) is moved out of the loop: lr / c1 * m / (sqrt(r) / sqrt(c2) + eps) equals

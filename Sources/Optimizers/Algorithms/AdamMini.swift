@@ -25,7 +25,7 @@ enum AdamMini: AlgorithmDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
+        slots.add(moment: "exp_avg")
         slots.add("exp_avg_mean_sq", .blocks, block: configuration.count(.blockSize))
     }
 

@@ -18,8 +18,8 @@ enum Adamax: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_inf")
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_inf")
     }
 
     static func coefficients(

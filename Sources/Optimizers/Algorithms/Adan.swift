@@ -21,10 +21,10 @@ enum Adan: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
-        slots.add("exp_avg_diff")
-        slots.add("neg_pre_grad")
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
+        slots.add(moment: "exp_avg_diff")
+        slots.add(moment: "neg_pre_grad")
     }
 
     static func coefficients(

@@ -21,8 +21,8 @@ enum LaProp: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
         slots.add(scalar: "exp_avg_lr_1")
     }
 

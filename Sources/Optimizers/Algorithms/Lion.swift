@@ -17,7 +17,7 @@ enum Lion: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
+        slots.add(moment: "exp_avg")
     }
 
     static func coefficients(

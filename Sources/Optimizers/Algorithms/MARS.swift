@@ -24,9 +24,9 @@ enum MARS: AlgorithmDefinition {
 
     /// The first is what the first pass reads.
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("last_grad")
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
+        slots.add(moment: "last_grad")
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
     }
 
     static func passes(_ shape: ParameterShape) -> Passes { Passes(.marsNorm, .marsUpdate) }

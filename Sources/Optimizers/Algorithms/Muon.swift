@@ -30,7 +30,7 @@ enum Muon: AlgorithmDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("momentum_buffer")
+        slots.add(moment: "momentum_buffer")
         if configuration.flags.contains(.normuon) { slots.add("second_momentum_buffer", .leading) }
     }
 

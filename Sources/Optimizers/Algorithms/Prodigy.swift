@@ -28,8 +28,8 @@ enum Prodigy: AlgorithmDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
         slots.add("s")
         slots.add("p0")
         slots.add(scalar: "d", start: configuration[.d0])

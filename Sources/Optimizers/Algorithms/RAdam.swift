@@ -20,8 +20,8 @@ enum RAdam: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
     }
 
     static func coefficients(

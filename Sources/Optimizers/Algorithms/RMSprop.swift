@@ -20,9 +20,11 @@ enum RMSprop: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("square_avg")
-        if configuration.momentum != 0 { slots.add("momentum_buffer") }
-        if configuration.flags.contains(.centered) { slots.add("grad_avg") }
+        // A variance is the difference of two averages, and negative where one of them is off.
+        let isCentered = configuration.flags.contains(.centered)
+        slots.add("square_avg", use: isCentered ? .exact : .divisor)
+        if configuration.momentum != 0 { slots.add(moment: "momentum_buffer") }
+        if isCentered { slots.add("grad_avg") }
     }
 
     static func coefficients(

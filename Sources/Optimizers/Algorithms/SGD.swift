@@ -19,7 +19,7 @@ enum SGD: SweepDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        if configuration.momentum != 0 { slots.add("momentum_buffer") }
+        if configuration.momentum != 0 { slots.add(moment: "momentum_buffer") }
     }
 
     static func problem(_ configuration: Configuration) -> String? {

@@ -116,7 +116,7 @@ enum ScheduleFreeRAdam: ScheduleFreeDefinition {
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
         slots.add("z")
-        slots.add("exp_avg_sq")
+        slots.add(divisor: "exp_avg_sq")
         addScalars(to: &slots)
     }
 

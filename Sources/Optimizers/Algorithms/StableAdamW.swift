@@ -24,8 +24,8 @@ enum StableAdamW: AlgorithmDefinition {
     }
 
     static func addSlots(_ configuration: Configuration, to slots: inout Slots) {
-        slots.add("exp_avg")
-        slots.add("exp_avg_sq")
+        slots.add(moment: "exp_avg")
+        slots.add(divisor: "exp_avg_sq")
     }
 
     static func passes(_ shape: ParameterShape) -> Passes { Passes(.stableAdamWAverages, .stableAdamWUpdate) }

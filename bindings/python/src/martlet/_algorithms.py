@@ -6,13 +6,14 @@ How users spell hyperparameters and flags is _spellings.py's business.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import count
 from math import inf, prod
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from martlet import _ffi, _ffi_optimizers
+from martlet import _ffi, _ffi_optimizers, _small
 from martlet._errors import ArgumentError
 
 CONFIG_SIZE = _ffi.struct_size(_ffi_optimizers.Config)
@@ -106,13 +107,14 @@ class Cut(NamedTuple):
 class Slots(NamedTuple):
     """The names of a parameter's slots, in the library's order: arrays, then single numbers. kinds: of the arrays, of
     which a parameter's shape says whether it has them. are_whole: whether a step sees them in the order of the
-    parameter's dimensions. cut: how its sides are taken."""
+    parameter's dimensions. cut: how its sides are taken. small: the types, of 8 and of 4 bits, that arrays may have."""
 
     arrays: tuple[str, ...]
     scalars: tuple[str, ...]
     kinds: tuple[int, ...]
     are_whole: bool = False
     cut: Cut = Cut()
+    small: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
     def without(self, names: Collection[str]) -> Slots:
         """The same but for these arrays."""
@@ -141,6 +143,20 @@ class Slots(NamedTuple):
     def is_precise(self, name: str) -> bool:
         """Whether an array is in fp32 or fp64, whatever the parameter is in: of a matrix's side, or of a stage."""
         return name in self.arrays and (name in _PRECISE or self.kinds[self.arrays.index(name)] in _OF_SIDES)
+
+    def small_type(self, name: str, asked: Any, shape: Sequence[int]) -> _small.Small | None:
+        """In what an array of a parameter of this shape is kept where state_dtype is asked; None: in no few bits."""
+        bits = _small.BITS.get(asked) if isinstance(asked, str) else None
+        if bits is None or name not in self.small or prod(shape) < _small.LEAST:
+            return None
+        if self.are_whole and len(shape) > 1 and shape[-1] % _small.ROW:
+            return None
+        return _small.TYPES[self.small[name][0 if bits == 8 else 1]]
+
+    def small_of(self, name: str, size: int, shape: Sequence[int]) -> _small.Small | None:
+        """What so many bytes are as an array of a parameter of this shape; None: no array of few bits."""
+        found = (_small.TYPES[number] for number in self.small.get(name, ()))
+        return next((small for small in found if small.size(prod(shape)) == size), None)
 
     @property
     def keep_dimensions(self) -> bool:
@@ -185,9 +201,11 @@ class Slots(NamedTuple):
 
 
 # Arrays that every algorithm may keep, for what is done around its updates.
-OF_STAGES = frozenset({"slow_params", "ema_params", "grad_mean"})
+# Those that stand beside values of 16 bits, in their type.
+OF_VALUES = frozenset({"kahan_comp", "remainder"})
 # Those of them that keep what low precision would forget: in fp32 or fp64.
 _PRECISE = frozenset({"ema_params", "grad_mean"})
+OF_STAGES = frozenset({"slow_params"}) | _PRECISE | OF_VALUES
 # Numbers that ask for nothing where they are infinite, and those of them that clip by a norm.
 BOUNDS = ("max_norm", "clip_norm", "clip_value")
 _NORMS = ("max_norm", "clip_norm")
@@ -199,8 +217,8 @@ _SQUARES = frozenset({_ffi_optimizers.SLOT_ROW_SQUARES, _ffi_optimizers.SLOT_COL
 _OF_MATRICES = _SQUARES | {_ffi_optimizers.SLOT_LEADING, _ffi_optimizers.SLOT_ROWS, _ffi_optimizers.SLOT_COLUMNS}
 _OF_SIDES = _SQUARES | {_ffi_optimizers.SLOT_LEADING, _ffi_optimizers.SLOT_BLOCKS}
 _SHAPED = _OF_VECTORS | _OF_MATRICES | {_ffi_optimizers.SLOT_BLOCKS}
-# With which a step of any algorithm sees a parameter as a whole.
-_WHOLE = _ffi_optimizers.CAUTIOUS_UPDATE | _ffi_optimizers.HYPERBALL
+# With which a step of any algorithm sees a parameter as a whole, or its elements by their places.
+_WHOLE = _ffi_optimizers.CAUTIOUS_UPDATE | _ffi_optimizers.HYPERBALL | _ffi_optimizers.STOCHASTIC_ROUNDING
 
 
 def new_config(number: int) -> _ffi_optimizers.Config:
@@ -258,6 +276,7 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
     slot_count, slot = _ffi.Int64(), _ffi_optimizers.Slot()
     _ffi_optimizers.martlet_algorithm_slot_count(slot_count, config)
     arrays: dict[str, int] = {}
+    small: dict[str, tuple[int, int]] = {}
     scalars: list[str] = []
     for index in range(slot_count.value):
         _ffi_optimizers.martlet_slot_get(slot, config, index)
@@ -265,9 +284,11 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
             scalars.append(slot.name.decode())
         else:
             arrays[slot.name.decode()] = slot.kind
+            if slot.dtype_8bit:
+                small[slot.name.decode()] = slot.dtype_8bit, slot.dtype_4bit
     sums = any(used[of(number).places[name]] for name in _NORMS)
     are_whole = of(number).is_whole or bool(flags & _WHOLE) or sums
-    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), are_whole)
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), are_whole, small=small)
 
 
 @cache
@@ -276,7 +297,8 @@ def all_slots(number: int) -> Slots:
     every = _possible_slots(number)
     arrays = {name: kind for found in every for name, kind in zip(found.arrays, found.kinds, strict=True)}
     scalars = dict.fromkeys(name for found in every for name in found.scalars)
-    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()))
+    small = {name: types for found in every for name, types in found.small.items()}
+    return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), small=small)
 
 
 @cache

@@ -14,7 +14,7 @@ from weakref import ref
 import numpy as np
 from numpy.ma import MaskedArray
 
-from martlet import _ffi
+from martlet import _ffi, _small
 from martlet._algorithms import Slots
 from martlet._call import Item, RowNumbers, state_layouts
 from martlet._errors import AlignmentError, DTypeError, OverlapError, ReadOnlyError, ShapeError
@@ -28,6 +28,8 @@ _NUMBERS: dict[np.dtype[Any], int] = {
     np.dtype(np.float32): _ffi.FP32,
     np.dtype(np.float16): _ffi.FP16,
 }
+# What state_dtype may say in words.
+_STATE_NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 _WANTED = "float64, float32, float16 or ml_dtypes.bfloat16"
 
 
@@ -213,17 +215,32 @@ def of_one_number(gradient: Any, value: Any) -> Any:
     return array.astype(np.float64 if wide else array.dtype, copy=False).reshape(value.shape)
 
 
-def state_dtype(given: Any, name: str = "state_dtype") -> np.dtype[Any] | None:
-    """The element type that was asked for the moments; None: each parameter's own."""
-    if given is None:
-        return None
+def state_dtype(given: Any, name: str = "state_dtype") -> np.dtype[Any] | str | None:
+    """The element type that was asked for the moments, or "int8" or "int4"; None: each parameter's own."""
+    if given is None or (isinstance(given, str) and given in _small.BITS):
+        return given
+    if isinstance(given, str) and given in _STATE_NAMES:
+        given = _STATE_NAMES[given]
     try:
         dtype: np.dtype[Any] = np.dtype(given)
     except TypeError:
         remedy = ": import ml_dtypes, and give ml_dtypes.bfloat16" if given == "bfloat16" else ""
-        raise DTypeError(f"{name} is {given!r}; wanted {_WANTED}{remedy}") from None
+        raise DTypeError(f"{name} is {given!r}; wanted {_WANTED}, 'int8' or 'int4'{remedy}") from None
     dtype_number(dtype, name)
     return dtype
+
+
+def small_view(array: Any, slot: str, slots: Slots, shape: tuple[int, ...], name: str) -> View:
+    """State of 8 or 4 bits: codes and scales in one array of bytes."""
+    small = slots.small_of(slot, array.size, shape) if array.ndim == 1 else None
+    if small is None:
+        raise ShapeError(
+            f"{name} is uint8 of shape {array.shape}, which is no state of 8 or 4 bits for a parameter of {shape}; "
+            "give the state that was made for this parameter"
+        )
+    if not array.flags.c_contiguous or not array.flags.writeable or address(array) % 4:
+        raise ShapeError(f"{name} is not contiguous, writable and at a multiple of 4 bytes; give a copy of it")
+    return View(address(array), shape, small.number, ())
 
 
 def item(
@@ -239,7 +256,7 @@ def item(
 ) -> Item:
     """Pairs a parameter with its arrays. Without a gradient the library leaves the parameter as it is.
     keeps_dimensions: as layouts() has it."""
-    alike = slots.alike(value.shape)
+    alike = [slot for slot in slots.alike(value.shape) if states[slot].dtype not in _small.TYPES]
     arrays = [value, gradient or value, *(states[slot] for slot in alike), *(() if copy is None else (copy,))]
     keeps_dimensions = keeps_dimensions or slots.keep_dimensions
     lying = layouts(value.shape, [(array.dtype, array.strides) for array in arrays], keeps_dimensions=keeps_dimensions)

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from martlet import _ffi, _ffi_bound, _memory, _reduction
+from martlet import _ffi, _ffi_bound, _memory, _reduction, _small
 from martlet._algorithms import Slots
 from martlet._config import Hyperparameters
 from martlet._errors import MartletError
@@ -32,6 +32,8 @@ _COUNT = _word(_ffi.Array.count.offset)
 _DTYPE_AND_RANK = _word(_ffi.Array.dtype.offset)
 _SIZES = _word(_ffi.Array.sizes.offset)
 _STRIDES = _word(_ffi.Array.strides.offset)
+_SCALES = _word(_ffi.Array.scales.offset)
+_BLOCK_AND_SCALE_DTYPE = _word(_ffi.Array.block.offset)
 _VALUE = _word(_ffi.Parameter.value.offset)
 _GRAD = _word(_ffi.Parameter.grad.offset)
 _STATE = _word(_ffi.Parameter.state.offset)
@@ -40,6 +42,7 @@ _STEP = _word(_ffi.Parameter.step.offset)
 _GROUP = _word(_ffi.Parameter.group.offset)
 _ROWS = _word(_ffi.Parameter.rows.offset)
 _ROW_COUNT = _word(_ffi.Parameter.row_count.offset)
+_KEY = _word(_ffi.Parameter.key.offset)
 _STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
 _COPY = _word(_ffi.Parameter.copy.offset)
 _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
@@ -77,7 +80,7 @@ class Item(NamedTuple):
     their names.
     step_shown: the element type of the number that shows its step counter; 0: it has none. copy: how the copy lies that
     a step leaves of it; None: there is none. rows: those that its gradient is of, which may be others in the next call;
-    None: all.
+    None: all. key: whose draws it takes where it is rounded at random: its place among all parameters.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Item(NamedTuple):
     step_shown: int = 0
     copy: Layout | None = None
     rows: RowNumbers | None = None
+    key: int = 0
 
 
 class StepCall:
@@ -110,6 +114,7 @@ class StepCall:
         "_place",
         "_report",
         "_run",
+        "_scale_words",
         "_state_words",
         "_value_view",
         "_words",
@@ -129,6 +134,8 @@ class StepCall:
         self._grad_view = fields[_GRAD + _DATA :: _PARAMETER_WORDS]
         self._state_words: list[int] = []
         self._grad_numbers: list[int] = []  # where each gradient's sizes and strides begin
+        # Where the address of scales is written, the place of their state among those words, how far behind they lie.
+        self._scale_words: list[tuple[int, int, int]] = []
         self._lay_out(items)
         self._place = self._words.address, len(items), configs.address, config_count
         self._report = _memory.Report()
@@ -143,6 +150,7 @@ class StepCall:
             view[base + _STATE] = self._words.address + 8 * state
             view[base + _STATE_COUNT] = len(item.state)
             view[base + _GROUP] = item.group
+            view[base + _KEY] = item.key
             self._state_words.append(base + _STEP)
             if item.step_shown:
                 view[base + _STEP_SHOWN_DTYPE] = item.step_shown
@@ -157,6 +165,7 @@ class StepCall:
                     self._write_array(state, 0, Layout(_ffi.FP32), used)
                 else:
                     used = self._write_array(state, *slot, used)
+                    self._write_small(state, *slot)
                     self._state_words.append(state + _DATA)
                 state += _ARRAY_WORDS
             if item.copy is not None:
@@ -177,11 +186,20 @@ class StepCall:
                 numbers[place] = value & _NEGATIVE
         return used + 2 * rank
 
+    def _write_small(self, base: int, count: int, layout: Layout) -> None:
+        """What an array of few bits has more."""
+        small = _small.TYPES.get(layout.dtype)
+        if small is not None:
+            self._words.view[base + _BLOCK_AND_SCALE_DTYPE] = small.block | _ffi.FP32 << 32
+            self._scale_words.append((base + _SCALES, len(self._state_words), small.scales_at(count)))
+
     def point(self, values: Sequence[int], states: Sequence[int], grads: Sequence[int]) -> None:
         """Sets all addresses."""
         view = self._words.view
         for word, pointer in zip(self._state_words, states, strict=True):
             view[word] = pointer
+        for word, place, offset in self._scale_words:
+            view[word] = states[place] + offset
         self.point_values(values)
         self.point_grads(grads)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _arrays, _ffi, _ffi_optimizers
+from martlet import _arrays, _ffi, _ffi_optimizers, _small
+from martlet._algorithms import Slots
 from martlet._arguments import file_name
 from martlet._config import Hyperparameters
 from martlet._entry import Entry
@@ -19,7 +20,9 @@ from martlet._errors import ArgumentError, FormatError
 from martlet._handle import Handle
 
 
-def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | None) -> None:
+def save(
+    path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | str | None
+) -> None:
     """Writes every entry's moments and steps, and the groups' hyperparameters."""
     name = file_name(path)
     with Handle(rows) as handle:
@@ -27,6 +30,10 @@ def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], d
             states = _add(handle, entry, rows, dtype)
             slots = rows[entry.group].slots
             for slot, array in states.items():
+                if array.dtype == np.uint8:
+                    pointer, small = _small_part(entry, slots, slots.names[slot], array)
+                    handle.write_small(index, slot, pointer, entry.value.size, small)
+                    continue
                 row_major = np.ascontiguousarray(array)
                 seen = _arrays.view(row_major, entry.name, written=False)
                 size = slots.size(slots.names[slot], entry.value.shape)
@@ -36,7 +43,7 @@ def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], d
 
 
 def load(
-    path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | None
+    path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | str | None
 ) -> list[Hyperparameters]:
     """Reads a file into the entries, and returns the groups' hyperparameters. On failure nothing has changed."""
     name = file_name(path)
@@ -49,12 +56,22 @@ def load(
             for slot, array in states.items():
                 size = slots.size(slots.names[slot], entry.value.shape)
                 arrays[slots.names[slot]] = made = np.zeros(array.shape, array.dtype)
+                if made.dtype == np.uint8:
+                    pointer, small = _small_part(entry, slots, slots.names[slot], made)
+                    handle.read_small(index, slot, pointer, entry.value.size, small)
+                    continue
                 handle.read_state(index, slot, _arrays.address(made), size * made.itemsize)
             loaded.append((entry, handle.step(index), arrays))
         result = [_checked(handle.group(group), group) for group in range(len(rows))]
     for entry, step, state in loaded:
         entry.take(step, state)
     return result
+
+
+def _small_part(entry: Entry, slots: Slots, slot: str, array: np.ndarray[Any, Any]) -> tuple[int, _small.Small]:
+    """Where codes begin, and their type."""
+    seen = _arrays.small_view(array, slot, slots, entry.value.shape, f"{slot} of {entry.name}")
+    return seen.pointer, _small.TYPES[seen.dtype]
 
 
 def _checked(row: Hyperparameters, group: int) -> Hyperparameters:
@@ -68,7 +85,7 @@ def _checked(row: Hyperparameters, group: int) -> Hyperparameters:
 
 
 def _add(
-    handle: Handle, entry: Entry, rows: Sequence[Hyperparameters], dtype: np.dtype[Any] | None
+    handle: Handle, entry: Entry, rows: Sequence[Hyperparameters], dtype: np.dtype[Any] | str | None
 ) -> dict[int, np.ndarray[Any, Any]]:
     """Adds an entry to the handle; returns the moments that it has by the numbers of their slots; they are zeros before
     its first step."""
@@ -77,10 +94,17 @@ def _add(
     state = entry.ready_state(slots, dtype)
     states = {slot: state[name] for slot, name in enumerate(slots.names) if name in slots.of(value.shape).names}
     kinds = [
-        (slots.size(slots.names[slot], value.shape), _arrays.dtype_number(states[slot].dtype, entry.name))
+        (slots.size(slots.names[slot], value.shape), _type_of(entry, slots, slots.names[slot], states[slot]))
         if slot in states
         else (0, _ffi.FP64 if value.dtype == _ffi.FP64 else _ffi.FP32)
         for slot in range(len(slots.names))
     ]
     handle.add(entry.name, entry.group, value.pointer, value.dtype, value.shape, value.strides, kinds)
     return states
+
+
+def _type_of(entry: Entry, slots: Slots, slot: str, array: np.ndarray[Any, Any]) -> int:
+    """The library's number for what a moment is stored as."""
+    if array.dtype == np.uint8:
+        return _small_part(entry, slots, slot, array)[1].number
+    return _arrays.dtype_number(array.dtype, entry.name)

@@ -17,6 +17,12 @@ TABLE: dict[str, dict[str | None, int]] = {
         "spectral": _ffi_optimizers.SPECTRAL,
         "spectral_unclamped": _ffi_optimizers.SPECTRAL,
     },
+    "low_precision": {
+        None: 0,
+        "stochastic": _ffi_optimizers.STOCHASTIC_ROUNDING,
+        "kahan": _ffi_optimizers.KAHAN,
+        "split": _ffi_optimizers.SPLIT,
+    },
     "grafting": {None: 0, "adam": _ffi_optimizers.GRAFT_ADAM},
     "ns_coefficients": {
         "simple": 0,

@@ -35,6 +35,7 @@ class Hyperparameters(NamedTuple):
     values: tuple[float, ...]
     flags: int
     semantics: str = "torch"
+    seed: int = 0
 
     def __getattr__(self, name: str) -> Any:
         place = _algorithms.of(self.algorithm).places.get(name)
@@ -104,6 +105,7 @@ class Hyperparameters(NamedTuple):
         _ffi_optimizers.martlet_config_init(config, _algorithms.CONFIG_SIZE, self.algorithm)
         config.semantics = semantics
         config.flags = self.flags
+        config.seed = self.seed
         for name, value in zip(names, self.values, strict=True):
             setattr(config, name, value)
 
@@ -112,7 +114,7 @@ class Hyperparameters(NamedTuple):
         """Those of a struct."""
         values = tuple(float(getattr(config, name)) for name in _algorithms.of(config.algorithm).places)
         (semantics,) = (name for name, number in SEMANTICS.items() if number == config.semantics)
-        return cls(config.algorithm, values, config.flags, semantics)
+        return cls(config.algorithm, values, config.flags, semantics, config.seed)
 
     def check(self, given: Mapping[str, Any] | None = None) -> None:
         """Refuses what the library does. given: numbers as the user gave them, for messages."""

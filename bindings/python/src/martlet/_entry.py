@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from martlet import _arrays
-from martlet._algorithms import UNCOUNTED, Slots, all_slots
+from martlet import _arrays, _small
+from martlet._algorithms import OF_VALUES, UNCOUNTED, Slots, all_slots
 from martlet._call import Item
 from martlet._errors import ArgumentError, DTypeError, FormatError, ShapeError
 from martlet._rows import Rows
@@ -39,15 +39,17 @@ class Entry:
     or, for a single number, 0-d of float64; empty before the first step; never changed, but replaced by keep(). copy:
     the array that each step copies the value into; None: there is none.
 
-    value is the caller's, who may give it other memory, another shape or type at any time.
+    key: its place among all parameters, for random rounding. value is the caller's, who may give it other memory,
+    another shape or type at any time.
     """
 
-    __slots__ = ("_kept_for", "before", "copy", "counter", "group", "name", "state", "value")
+    __slots__ = ("_kept_for", "before", "copy", "counter", "group", "key", "name", "state", "value")
 
     def __init__(self, name: str, value: NDArray, group: int) -> None:
         self.name = name
         self.value = value
         self.group = group
+        self.key = 0
         self.state: dict[str, NDArray] = {}
         self.counter = _new_counter()
         self.before = 0
@@ -67,7 +69,7 @@ class Entry:
         """Where the parameter is. Raises the exception that names what is wrong with it."""
         return _arrays.view(self.value, self.name, written=True)
 
-    def ready_state(self, slots: Slots, dtype: np.dtype[Any] | None) -> dict[str, NDArray]:
+    def ready_state(self, slots: Slots, dtype: np.dtype[Any] | str | None) -> dict[str, NDArray]:
         """The slots, first in this order; those that are not there yet as zeros, to be kept once they were stepped.
 
         Raises the exception that says how the parameter has changed, where they were made for another one.
@@ -75,9 +77,13 @@ class Entry:
         self._check_unchanged()
         slots = slots.of(self.value.shape)
         alike = slots.alike(self.value.shape)
-        made = {}
+        made: dict[str, NDArray] = {}
         for slot in slots.arrays:
             shape = None if slot in alike else slots.shape(slot, self.value.shape)
+            small = self._small(slots, slot, dtype)
+            if small is not None and slot not in self.state:
+                made[slot] = np.zeros(small.size(self.value.size), dtype=np.uint8)
+                continue
             if slot in self.state and shape is not None and self.state[slot].shape != shape:
                 raise ShapeError(
                     f"{self.name}'s {slot} has shape {self.state[slot].shape}, and the group's sizes of blocks want "
@@ -111,7 +117,7 @@ class Entry:
             raise DTypeError(f"{self.name} has dtype {self.value.dtype}, and its moments were made for {dtype}; {back}")
 
     def lay_out(
-        self, gradient: Any, algorithm: int, slots: Slots, dtype: np.dtype[Any] | None, *, zeroes: bool = False
+        self, gradient: Any, algorithm: int, slots: Slots, dtype: np.dtype[Any] | str | None, *, zeroes: bool = False
     ) -> LaidOut:
         """Checks the arrays of a step, or of a move, which has no gradient. zeroes: whether the gradient is written.
 
@@ -125,17 +131,26 @@ class Entry:
         of_rows = _arrays.rows_view(gradient, name, value.shape) if isinstance(gradient, Rows) else None
         is_dense = gradient is not None and of_rows is None
         seen = _arrays.gradient_view(gradient, name, value.shape, written=zeroes) if is_dense else None
-        views = {
-            slot: _arrays.view(state[slot], f"{slot} of {self.name}", written=True)
-            for slot in slots.of(value.shape).names
-        }
+        views = {slot: self._slot_view(state[slot], slot, slots) for slot in slots.of(value.shape).names}
         copy = None if self.copy is None else _arrays.copy_view(self.copy, f"the copy of {self.name}", value)
         item = _arrays.item(self.name, self.group, value, seen, views, slots, copy, keeps_dimensions=of_rows is not None)
+        item = item._replace(key=self.key)
         if of_rows is not None:
             item = item._replace(grad=of_rows.layout, rows=of_rows.call)
         counted = _arrays.address(self.counter if counter is None else counter)
         addresses = [counted, *(view.pointer for view in (*views.values(), copy) if view is not None)]
         return LaidOut(item, addresses, state, counter, of_rows and of_rows.numbers)
+
+    def _slot_view(self, array: NDArray, slot: str, slots: Slots) -> _arrays.View:
+        """Where a slot is."""
+        name = f"{slot} of {self.name}"
+        if isinstance(array, np.ndarray) and array.dtype == np.uint8:
+            return _arrays.small_view(array, slot, slots, self.value.shape, name)
+        return _arrays.view(array, name, written=True)
+
+    def _small(self, slots: Slots, slot: str, dtype: np.dtype[Any] | str | None) -> _small.Small | None:
+        """In what a new slot is kept; None: in no few bits."""
+        return None if self.value.dtype == np.float64 else slots.small_type(slot, dtype, self.value.shape)
 
     def parse(
         self, given: Any, algorithm: int, needed: Slots, where: str, *, copy: bool
@@ -166,6 +181,10 @@ class Entry:
             if slot in known.scalars:
                 state[slot] = _scalar(given[slot], called, copy)
             else:
+                if isinstance(given[slot], np.ndarray) and given[slot].dtype == np.uint8:
+                    state[slot] = given[slot].copy() if copy else given[slot]
+                    _arrays.small_view(state[slot], slot, known, self.value.shape, called)
+                    continue
                 shape, alike = known.shape(slot, self.value.shape), slot in known.alike(self.value.shape)
                 state[slot] = self._moment(given[slot], shape, called, "K" if alike else "C", copy)
         return step, state
@@ -179,8 +198,12 @@ class Entry:
         """A copy, in plain types."""
         return {"step": self.steps, **{slot: array.copy() for slot, array in self.state.items()}}
 
-    def _dtype(self, slots: Slots, slot: str, dtype: np.dtype[Any] | None) -> np.dtype[Any] | None:
+    def _dtype(self, slots: Slots, slot: str, dtype: np.dtype[Any] | str | None) -> np.dtype[Any] | None:
         """What an array of the state is stored as, where dtype is asked for; None: as the parameter."""
+        if slot in OF_VALUES:
+            return None
+        if isinstance(dtype, str):
+            dtype = None
         if not slots.is_precise(slot) or (dtype or self.value.dtype) == np.float64:
             return dtype
         return np.dtype(np.float32)

@@ -85,6 +85,9 @@ EMA_CORRECTION = 8388608
 EMA_WARMUP = 16777216
 ZERO_GRADS = 33554432
 MEASURE_UPDATE = 67108864
+STOCHASTIC_ROUNDING = 134217728
+KAHAN = 268435456
+SPLIT = 536870912
 
 NEEDS_WHOLE = 1
 NEEDS_MATRICES = 2
@@ -219,7 +222,9 @@ class Slot(Structure):
         ("name", c_char_p),
         ("kind", c_int32),
         ("dtype", c_int32),
-        ("reserved", c_uint64 * 2),
+        ("dtype_8bit", c_int32),
+        ("dtype_4bit", c_int32),
+        ("reserved", c_uint64),
     ]
 
 

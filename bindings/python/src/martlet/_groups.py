@@ -22,6 +22,7 @@ _OPTIONAL = (
     *("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay", "cautious"),
     *_spellings.AROUND,
     *_spellings.EVERYWHERE,
+    *("low_precision", "seed"),
 )
 _DENORMALS = _ffi_optimizers.FLUSH_DENORMALS | _ffi_optimizers.KEEP_DENORMALS
 _PLAIN = (int, float, str, type(None))
@@ -77,7 +78,7 @@ class Keys:
         kind = _algorithms.of(algorithm)
         numbers, flags = _spellings.number_keys(algorithm), _spellings.flag_keys(algorithm)
         choices = (key for key in _choices.keys(algorithm) if key not in numbers)
-        self.all = (*numbers, *choices, *flags, "semantics", "flush_denormals")
+        self.all = (*numbers, *choices, *flags, "semantics", "flush_denormals", "seed")
         self.needed = tuple(key for key in self.all if key not in _OPTIONAL)
         # In any spelling.
         self.known = {*self.all, *kind.places}
@@ -102,7 +103,8 @@ def completed(default: Hyperparameters, given: Group) -> Hyperparameters:
             values[name] = values.get(other, getattr(default, other))
     flags = {_spellings.ALIASES.get(key, key): value for key, value in given.items() if value is not None}
     row = default.changed(values)
-    row = row._replace(flags=_flags(row, flags), semantics=flags.get("semantics", row.semantics))
+    seed = _spellings.seed(flags["seed"]) if "seed" in flags else row.seed
+    row = row._replace(flags=_flags(row, flags), semantics=flags.get("semantics", row.semantics), seed=seed)
     semantics_number(row.semantics)
     row.check(said)
     return row
@@ -158,7 +160,7 @@ def check_group(algorithm: int, group: Any, where: str) -> Hyperparameters:
     try:
         values = reader.values(group)
         flags = reader.bits(group) | _spellings.denormal_flags(group["flush_denormals"])
-        row = Hyperparameters(algorithm, values, flags, group["semantics"])
+        row = Hyperparameters(algorithm, values, flags, group["semantics"], _spellings.seed(group.get("seed")))
         row.check()
         return row
     except MartletError as error:
@@ -171,6 +173,8 @@ def as_group(row: Hyperparameters) -> dict[str, Any]:
     several = _spellings.lists(kind)
     group: dict[str, Any] = {}
     for key in known.all:
+        if key == "low_precision" and _choices.chosen(key, row.flags) is None:
+            continue
         if key in _choices.TABLE and (key not in several or _choices.chosen(key, row.flags)):
             group[key] = _choices.chosen(key, row.flags)
         elif key in several:
@@ -184,6 +188,8 @@ def as_group(row: Hyperparameters) -> dict[str, Any]:
 
 def _usual(key: str, kind: _algorithms.Algorithm) -> bool | float:
     """What an algorithm has under an optional key where nothing else is said."""
+    if key == "seed":
+        return 0
     return kind.defaults[key] if key in kind.places else bool(_spellings.FLAGS[key] & kind.default_flags)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 
-from martlet import _algorithms, _ffi, _ffi_optimizers, _memory, _reading
+from martlet import _algorithms, _ffi, _ffi_optimizers, _memory, _reading, _small
 from martlet._config import Hyperparameters
 
 
@@ -77,6 +77,21 @@ class Handle:
         _ffi_optimizers.martlet_optimizer_state_get(self._token, array, parameter, slot)
         if size:
             _memory.copy_bytes(pointer, array.data, size)
+
+    def write_small(self, parameter: int, slot: int, pointer: int, count: int, small: _small.Small) -> None:
+        """Copies codes and scales, which lie as _small.py says, into a moment."""
+        array = _ffi.Array()
+        array.data, array.count, array.dtype = pointer, count, small.number
+        array.scales = pointer + small.scales_at(count)
+        array.block, array.scale_dtype = small.block, _ffi.FP32
+        _ffi_optimizers.martlet_optimizer_state_set(self._token, parameter, slot, array)
+
+    def read_small(self, parameter: int, slot: int, pointer: int, count: int, small: _small.Small) -> None:
+        """Copies codes and scales of a moment to an address."""
+        array = _ffi.Array()
+        _ffi_optimizers.martlet_optimizer_state_get(self._token, array, parameter, slot)
+        _memory.copy_bytes(pointer, array.data, -(-count * small.bits // 8))
+        _memory.copy_bytes(pointer + small.scales_at(count), array.scales, 4 * -(-count // small.block))
 
     def step(self, parameter: int) -> int:
         """The steps that a parameter has taken."""

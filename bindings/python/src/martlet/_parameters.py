@@ -57,7 +57,9 @@ class Parameters:
         self.look_again()
         made = Parameters(())
         for name, array in named:
-            entry = Entry(f"params[{len(self.entries) + len(made.entries)}]" if name is None else name, array, group)
+            place = len(self.entries) + len(made.entries)
+            entry = Entry(f"params[{place}]" if name is None else name, array, group)
+            entry.key = place
             check_name(entry.name)
             entry.view()
             key = _memory_key(array)

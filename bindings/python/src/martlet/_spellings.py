@@ -263,6 +263,16 @@ def flag(value: Any, key: str) -> bool:
     return bool(value)
 
 
+def seed(value: Any) -> int:
+    """What a seed of random rounding may be."""
+    if value is None:
+        return 0
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or not 0 <= int(value) < 2**64:
+        wrong = ArgumentError if isinstance(value, Integral) and not isinstance(value, bool | np.bool_) else DTypeError
+        raise wrong(f"seed is {value!r}; wanted a whole number from 0 to 2**64 - 1")
+    return int(value)
+
+
 def denormal_flags(value: Any) -> int:
     """What flush_denormals stands for."""
     if value is None:
@@ -373,5 +383,7 @@ class Reader:
                 value = group[key]
                 bits = bits | bit if value is True or (value is not False and flag(value, key)) else bits & ~bit
         for key in self.choices:
+            if not self._says(group, key):
+                continue
             bits = _choices.choose(bits, group[key], key)
         return bits

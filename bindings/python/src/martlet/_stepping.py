@@ -29,7 +29,8 @@ _copy_of = attrgetter("copy")
 
 
 class Stepper:
-    """take() is one step. state_dtype: the element type of new moments; None: each parameter's own. reduce: adds up
+    """take() is one step. state_dtype: the element type of new moments, or "int8" or
+    "int4"; None: each parameter's own. reduce: adds up
     what is summed over parameters of which there are parts elsewhere."""
 
     __slots__ = (
@@ -50,7 +51,7 @@ class Stepper:
         "state_dtype",
     )
 
-    def __init__(self, state_dtype: np.dtype[Any] | None) -> None:
+    def __init__(self, state_dtype: np.dtype[Any] | str | None) -> None:
         self.state_dtype = state_dtype
         self.reduce: Reduce | None = None
         self._call: StepCall | None = None

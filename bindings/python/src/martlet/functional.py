@@ -212,6 +212,8 @@ def _take_step(
         params, state = _tree.rebuilt(params, values), deepcopy(state)
         states = _states_of(params, values, state)
     entries = [_entry_of(key, value, states.get(key), algorithm, needed) for key, value in values.items()]
+    for place, entry in enumerate(entries):
+        entry.key = place
     if step is not None:
         _set_step(entries, step, consecutive)
     stepper.take([row], entries, aligned)

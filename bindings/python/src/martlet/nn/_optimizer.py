@@ -71,6 +71,7 @@ class Optimizer:
     skip_nonfinite, accumulate (gradient_accumulation_steps), ema_decay, ema_bias_correction, ema_warmup
                                as in martlet.optim.Optimizer; Keras's convention decouples weight decay always, and adds
                                nothing to norms
+    low_precision, seed        as there: a model's parameters are float32, which they do not concern
 
     Ranges are those of martlet.optim's class of the same algorithm. A number out of its range, an option that the
     algorithm does not read, or does not by this convention, and a convention that it does not know raise an

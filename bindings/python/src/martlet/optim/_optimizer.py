@@ -57,7 +57,11 @@ class Optimizer:
     maximize                         climb instead of descend
     semantics                        whose convention is followed where libraries differ: "torch", "keras", "optax" or
                                      "paper"
-    state_dtype                      element type of the moments; None: each parameter's own
+    state_dtype                      element type of the moments; None: each parameter's own. "int8" and "int4": floats
+                                     of 8 and of 4 bits with a scale for each 256 and 128 of them, as martlet.h says, in
+                                     one array of uint8 a moment, codes before scales; what holds positions, parameters
+                                     under 4,096 elements or of float64, and those of algorithms of matrices whose rows
+                                     are no multiple of 256, stay wide
     flush_denormals                  whether numbers too small for the normal range count as zero during a step.
                                      None: yes, but where eps is under 1e-10
     grads                            gradient arrays for step() without arguments, which zero_grad() clears: as step's
@@ -94,6 +98,14 @@ class Optimizer:
     zero_grads                       fill the gradients with zeros behind the step
     param_copy                       an element type, or a list of arrays, one or None for each parameter: copies that
                                      each step leaves of the parameters; param_copies has them
+    low_precision                    how bfloat16 and float16 parameters take steps smaller than half of their last
+                                     place, of which rounding to nearest leaves nothing: "stochastic" rounds at random,
+                                     so that the mean is right; "kahan" keeps what rounding takes in the state, as
+                                     "kahan_comp"; "split" keeps the other half of float32 there, as "remainder", and is
+                                     float32 to the bit, for bfloat16 alone. None, the default: to nearest. Parameters
+                                     of other types are stepped as ever
+    seed                             of the random rounding, with the count of steps and the parameter's place among all
+                                     parameters: 0, the default, to 2**64 - 1
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Every hyperparameter may be given by the names of torch, Keras and this library: lr or learning_rate, eps or

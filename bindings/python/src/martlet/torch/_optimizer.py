@@ -52,7 +52,11 @@ class Optimizer(torch.optim.Optimizer):
                              where eps is under 1e-10. False treats them exactly as torch does, and is slower once
                              moments decay to them
     semantics                whose convention is followed where libraries differ: "torch", "keras", "optax" or "paper"
-    state_dtype              torch.float64, float32, bfloat16 or float16 for the moments; None: each parameter's type
+    state_dtype              torch.float64, float32, bfloat16 or float16 for the moments; None: each parameter's type.
+                             "int8" and "int4": floats of 8 and of 4 bits with a scale for each 256 and 128 of them, as
+                             martlet.h says, in one uint8 tensor a moment, codes before scales: 2.03 and 1.07 bytes a
+                             parameter for Adam. What holds positions, parameters under 4,096 elements, of float64 or
+                             complex, and those of algorithms of matrices whose rows are no multiple of 256, stay wide
     decoupled_weight_decay   take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of adding it to
                              the gradient. Keras's convention does so always
     cautious_weight_decay    the same, but in elements that the step moves away from 0
@@ -83,6 +87,13 @@ class Optimizer(torch.optim.Optimizer):
     zero_grads               fill the gradients with zeros behind the step
     param_copy               a type, or a list of tensors, one or None for each parameter: copies that each step leaves
                              of the parameters; param_copies has them. No part of groups and state_dicts
+    low_precision            how bfloat16 and float16 parameters take steps smaller than half of their last place, of
+                             which rounding to nearest leaves nothing: "stochastic" rounds at random, so that the mean
+                             is right; "kahan" keeps what rounding takes in the state, as "kahan_comp"; "split" keeps
+                             the other half of float32 there, as "remainder", and is float32 to the bit, for bfloat16
+                             alone. None: to nearest. Parameters of other types are stepped as ever
+    seed                     of the random rounding, with the count of steps and the parameter's place among all
+                             parameters: 0 to 2**64 - 1
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Options that torch's class does not have stand in param_groups, defaults and state_dict only where they are not as
@@ -383,8 +394,9 @@ class Optimizer(torch.optim.Optimizer):
         martlet.convert.from_torch reads it.
 
         Everything is copied. Moments are cast to state_dtype where one was given, else to the parameter's type as torch
-        does. Options beyond torch's that it does not have stay as they are, and entries for no parameter of this
-        optimizer are carried along. Raises FormatError, and changes nothing, where shapes or groups do not fit.
+        does; those of 8 and 4 bits stay so, and others are not made such. Options beyond torch's that it does not have
+        stay as they are, and entries for no parameter of this optimizer are carried along. Raises FormatError, and
+        changes nothing, where shapes or groups do not fit.
         """
         self._refuse_averages("load_state_dict()")
         if not isinstance(state_dict, dict):

@@ -16,12 +16,13 @@ from martlet import _algorithms, _ffi_optimizers, _forks, _spellings
 from martlet._algorithms import Slots
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
-from martlet.torch.tensors import DTYPES
+from martlet.torch.tensors import DTYPES, STATE_NAMES
 
 Group = dict[str, Any]
 
 # The options of every class that torch has not, and what they are in a group that does not say.
 _SHARED: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
+_ROUNDING: Group = {"low_precision": None, "seed": 0}
 # The types of numbers that stay the same while the object does.
 _PLAIN = {float, int, type(None)}
 # The kinds that a group of another class's object may name as its "algorithm".
@@ -60,7 +61,7 @@ class Kind:
         self.own: Group = {**_SHARED, "semantics": semantics}
         self.own |= {key: value for key, value in flags.items() if key not in self.stated}
         own_numbers = _spellings.left_out(algorithm)
-        self.own |= own_numbers
+        self.own |= own_numbers | _ROUNDING
         self._make = make
         self.name = _algorithms.of(algorithm).name if inherited is None else title.lower()
         self.reader = _spellings.Reader(algorithm, sorted(self.stated), self.own)
@@ -110,7 +111,8 @@ class Kind:
         flags = reader.bits(group) | _spellings.denormal_flags(group.get("flush_denormals"))
         flags |= _ffi_optimizers.WIDE_RANGES
         semantics = group.get("semantics", self._semantics)
-        row = Hyperparameters(reader.kind.number, reader.values(group), flags, semantics)
+        seed = _spellings.seed(group["seed"]) if "seed" in group else 0
+        row = Hyperparameters(reader.kind.number, reader.values(group), flags, semantics, seed)
         if not self._own_numbers.keys().isdisjoint(group):
             self._check_own_numbers(row, group)
         return row
@@ -209,8 +211,10 @@ class Kind:
         """Kinds of all options that a step reads, before it reads them, and what does not go together."""
         self.row(options).check(self.reader.said(options))
         dtype = options.get("state_dtype")
-        if dtype is not None and dtype not in DTYPES:
-            raise DTypeError(f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16 or None")
+        if dtype is not None and dtype not in DTYPES and dtype not in STATE_NAMES:
+            raise DTypeError(
+                f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16, 'int8', 'int4' or None"
+            )
 
     def check_group(self, group: Group, where: str) -> None:
         """As check_options, for a parameter group of this kind, which the errors name."""

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
-from martlet._algorithms import Slots
+from martlet._algorithms import OF_VALUES, Slots
 from martlet._call import Item, LastStep, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
 from martlet.torch import sparse
@@ -81,10 +81,10 @@ class Plan:
         for index, group in enumerate(groups):
             if kind.of(group).is_differentiable(group):
                 continue  # torch steps it
-            for parameter, name in states.named(group, index).items():
+            for place, (parameter, name) in enumerate(states.named(group, index).items()):
                 item = self._take_in(name, index, parameter, group)
                 if item is not None:
-                    items.append(item)
+                    items.append(item._replace(key=sum(len(other["params"]) for other in groups[:index]) + place))
         self._call = StepCall(items, self._configs, count)
         self._run = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
         self._has_more = bool(copies) or any(self._zeroed)
@@ -130,8 +130,12 @@ class Plan:
         for slot in slots.arrays:
             if entry.get(slot) is None:
                 shape = None if slot in alike else slots.shape(slot, parameter.shape)
-                added[slot] = states.moment(
-                    parameter, group.get("state_dtype"), name, shape, is_square=slots.is_precise(slot)
+                dtype = None if slot in OF_VALUES else group.get("state_dtype")
+                small = states.small_moment(parameter, slot, dtype, slots)
+                added[slot] = (
+                    states.moment(parameter, dtype, name, shape, is_square=slots.is_precise(slot))
+                    if small is None
+                    else small
                 )
         for slot in slots.scalars:
             given = entry.get(slot, states.start(slot, group))

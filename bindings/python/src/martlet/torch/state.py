@@ -19,11 +19,14 @@ from torch import Tensor
 from martlet._algorithms import Slots
 from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedError
 from martlet.torch.options import Kind
-from martlet.torch.tensors import check_memory, check_shape, check_written
+from martlet.torch.tensors import STATE_NAMES, check_memory, check_shape, check_small, check_written
 
 # The types that a count can be shown in, and how far each shows it.
 SHOWN = {torch.float32: 2**24, torch.float64: 2**53}
 _PAIR_OF = {torch.float64: torch.complex128, torch.float32: torch.complex64, torch.float16: torch.complex32}
+
+# The types of parameters whose state may be kept in few bits.
+_BESIDE_SMALL = (torch.float32, torch.bfloat16, torch.float16)
 
 _OTHER_STATE = "load a state of this model, or clear optimizer.state"
 
@@ -52,28 +55,37 @@ def named(group: dict[str, Any], index: int) -> dict[Tensor, str]:
     return names
 
 
-def moment_dtype(parameter: Tensor, dtype: torch.dtype | None, name: str) -> torch.dtype:
-    """The type of a parameter's moments where state_dtype is dtype."""
-    if dtype is None:
+def moment_dtype(parameter: Tensor, dtype: Any, name: str) -> torch.dtype:
+    """The type of a parameter's moments where state_dtype is dtype, of those that are not kept in few bits."""
+    wanted: torch.dtype | None = STATE_NAMES[dtype] if isinstance(dtype, str) else dtype
+    if wanted is None:
         return parameter.dtype
     if not parameter.is_complex():
-        return dtype
-    if dtype not in _PAIR_OF:
+        return wanted
+    if wanted not in _PAIR_OF:
         raise UnsupportedError(
             f"state_dtype={dtype} is not supported for {name}, which is complex: torch has no pairs of that type. Give "
             "torch.float64, float32, float16 or None"
         )
-    return _PAIR_OF[dtype]
+    return _PAIR_OF[wanted]
 
 
-def squares_dtype(parameter: Tensor, dtype: torch.dtype | None, name: str) -> torch.dtype:
+def squares_dtype(parameter: Tensor, dtype: Any, name: str) -> torch.dtype:
     """The type of a parameter's squares of sides where state_dtype is dtype."""
     return torch.float64 if moment_dtype(parameter, dtype, name) == torch.float64 else torch.float32
 
 
+def small_moment(parameter: Tensor, slot: str, dtype: Any, slots: Slots) -> Tensor | None:
+    """Zeros for a slot that is kept in few bits where state_dtype is dtype; None: it is not."""
+    if parameter.dtype not in _BESIDE_SMALL or (parameter.grad is not None and parameter.grad.dtype == torch.float64):
+        return None
+    small = slots.small_type(slot, dtype, parameter.shape)
+    return None if small is None else torch.zeros(small.size(parameter.numel()), dtype=torch.uint8, device="cpu")
+
+
 def moment(
     parameter: Tensor,
-    dtype: torch.dtype | None,
+    dtype: Any,
     name: str = "a parameter",
     shape: tuple[int, ...] | None = None,
     *,
@@ -166,6 +178,9 @@ def check_slots(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: st
     alike = slots.alike(parameter.shape)
     for slot in slots.arrays:
         tensor, called, shape = entry[slot], f"{slot} of {name}", slots.shape(slot, parameter.shape)
+        if isinstance(tensor, Tensor) and tensor.dtype == torch.uint8:
+            check_small(tensor, slot, slots, parameter, called, _OTHER_STATE)
+            continue
         check_written(tensor, called)
         if slot in alike:
             check_shape(tensor, called, parameter, _OTHER_STATE)
@@ -225,6 +240,9 @@ def _taken_over(
             continue
         value, shape = made[slot], slots.shape(slot, parameter.shape)
         check_moment(value, slot, name)
+        if value.dtype == torch.uint8:
+            check_small(value, slot, slots, parameter, f"{name}: {slot}", _OTHER_STATE)
+            continue
         if value.shape != shape:
             wanted = "" if shape == parameter.shape else f", which wants {shape}"
             raise ShapeError(

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from martlet._algorithms import OF_VALUES
 from martlet._errors import FormatError, MissingError
 from martlet._state_dict import exact_step
 from martlet.torch import state as states
@@ -161,8 +162,12 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
             made[key] = states.scalar(snapshot(value), key, name)
         elif key in kind.slots.arrays and value is not None:
             states.check_moment(value, key, name)
+            if value.dtype == torch.uint8:  # of few bits, which stay as they are
+                made[key] = _copied(value)
+                continue
             dtype_of = states.squares_dtype if kind.slots.is_precise(key) else states.moment_dtype
-            found = moved(value, dtype_of(parameter, group.get("state_dtype"), name))
+            wanted = None if key in OF_VALUES else group.get("state_dtype")
+            found = moved(value, dtype_of(parameter, wanted, name))
             made[key] = found if key in alike else found.contiguous()
         elif key == "step" and kind.shows_step:
             made[key] = snapshot(exact_step(value, entry.get("step_exact")))

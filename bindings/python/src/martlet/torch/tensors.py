@@ -11,7 +11,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from martlet import _ffi
+from martlet import _ffi, _small
 from martlet._algorithms import Slots
 from martlet._call import Item, RowNumbers, state_layouts
 from martlet._errors import DTypeError, OverlapError, ShapeError, UnsupportedError
@@ -22,6 +22,14 @@ DTYPES = {
     torch.float32: _ffi.FP32,
     torch.bfloat16: _ffi.BF16,
     torch.float16: _ffi.FP16,
+}
+# What state_dtype may say in words, and the type of what is not kept in few bits then; None: a parameter's own.
+STATE_NAMES = {
+    "fp64": torch.float64,
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    **dict.fromkeys(_small.BITS),
 }
 # A complex number is a pair of reals: torch treats it so in Adam, too.
 PAIRS = {torch.complex128: _ffi.FP64, torch.complex64: _ffi.FP32, torch.complex32: _ffi.FP16}
@@ -93,6 +101,22 @@ def check_shape(
         raise DTypeError(f"{name} has dtype {tensor.dtype}, and the parameter has {parameter.dtype}: {remedy}")
 
 
+def check_small(tensor: Tensor, slot: str, slots: Slots, parameter: Tensor, name: str, remedy: str) -> _small.Small:
+    """The type of state that is kept in few bits: codes and scales in one tensor of bytes."""
+    small = None if parameter.is_complex() else slots.small_of(slot, tensor.numel(), parameter.shape)
+    if small is None or tensor.dim() != 1:
+        raise ShapeError(
+            f"{name} is uint8 of shape {tuple(tensor.shape)}, which is no state of 8 or 4 bits for a parameter of "
+            f"{tuple(parameter.shape)}: {remedy}"
+        )
+    if not tensor.is_cpu or tensor.layout != torch.strided or not tensor.is_contiguous():
+        raise UnsupportedError(f"{name} is not contiguous memory of the CPU; give tensor.cpu().contiguous()")
+    check_memory(tensor, name)
+    if tensor.data_ptr() % 4:
+        raise UnsupportedError(f"{name} is at an address that is no multiple of 4; give tensor.clone()")
+    return small
+
+
 def refuse_sparse(gradient: Tensor, name: str, title: str) -> None:
     """As torch's class does, in its words."""
     if gradient.is_sparse:
@@ -129,7 +153,7 @@ def lay_out(
     lies, where that is of some rows."""
     shape = tuple(parameter.shape)
     keeps_dimensions = slots.keep_dimensions or rows is not None
-    alike = slots.alike(shape)
+    alike = [slot for slot in slots.alike(shape) if states[slot].dtype != torch.uint8]
     beside = parameter if gradient is None or rows is not None else gradient
     tensors = [parameter, beside, *(states[slot] for slot in alike)]
     tensors += () if copy is None else (copy,)
@@ -140,9 +164,18 @@ def lay_out(
     else:
         strides = [(DTYPES[tensor.dtype], tensor.stride()) for tensor in tensors]
         lying = layouts(shape, strides, keeps_dimensions=keeps_dimensions)
-    types = {slot: DTYPES.get(tensor.dtype) or PAIRS[tensor.dtype] for slot, tensor in states.items()}
+    types = {slot: _type_of(slot, tensor, slots, parameter) for slot, tensor in states.items()}
     state = state_layouts(slots, shape, dict(zip(alike, lying[2:], strict=False)), types)
     shown = 0 if step is None else DTYPES[step.dtype]
     own = None if copy is None else lying[-1]
     grad, numbers = (lying[1], None) if rows is None else rows
     return Item(name, prod(shape), group, lying[0], grad, state, slots.names, shown, own, numbers)
+
+
+def _type_of(slot: str, tensor: Tensor, slots: Slots, parameter: Tensor) -> int:
+    """The library's number for the type of a slot that has been checked."""
+    if tensor.dtype == torch.uint8:
+        small = slots.small_of(slot, tensor.numel(), parameter.shape)
+        assert small is not None
+        return small.number
+    return DTYPES.get(tensor.dtype) or PAIRS[tensor.dtype]

@@ -1,0 +1,102 @@
+// Arrays of a run that are stored in another form than numbers one by one: rules and passes are given them as fp32, block by
+// block, and what they make of it is put back. A coding is a pair of kernels; no rule knows of any.
+
+/// The forms that kernels implement.
+package enum Coding: CaseIterable, BitwiseCopyable {
+    /// bf16 or fp16 that is rounded at random when it is put back.
+    case randomBF16, randomFP16
+    /// The same rounded to nearest, with what that has lost beside it.
+    case kahanBF16, kahanFP16
+    /// The upper half of fp32, rounded to nearest, as bf16, and the lower one beside it.
+    case split
+    /// Codes of 8 or 4 bits, with scales beside them.
+    case float8, ufloat8, float4, ufloat4
+
+    package init(_ type: SmallType) {
+        switch type {
+        case .float8: self = .float8
+        case .ufloat8: self = .ufloat8
+        case .float4: self = .float4
+        case .ufloat4: self = .ufloat4
+        }
+    }
+
+    /// The type whose codes it has, in blocks that have a scale each, one behind the other whatever the parameter's layout;
+    /// nil: elements are coded one by one, and lie as the parameter's do.
+    package var small: SmallType? {
+        switch self {
+        case .randomBF16, .randomFP16, .kahanBF16, .kahanFP16, .split: nil
+        case .float8: .float8
+        case .ufloat8: .ufloat8
+        case .float4: .float4
+        case .ufloat4: .ufloat4
+        }
+    }
+
+    /// Bytes of so many elements, the first ones of a block or whole blocks, and of what stands beside them.
+    package func storedBytes(_ count: Int) -> Int { small?.byteCount(count) ?? count * 2 }
+    package func besideBytes(_ count: Int) -> Int { small.map { count / $0.block * 4 } ?? count * besideSize }
+
+    /// Bytes of what stands beside an element in an array of its own; 0: nothing does, or for whole blocks.
+    package var besideSize: Int {
+        switch self {
+        case .randomBF16, .randomFP16, .float8, .ufloat8, .float4, .ufloat4: 0
+        case .kahanBF16, .kahanFP16, .split: 2
+        }
+    }
+
+    package var roundsAtRandom: Bool {
+        switch self {
+        case .randomBF16, .randomFP16: true
+        case .kahanBF16, .kahanFP16, .split: false
+        case .float8, .ufloat8, .float4, .ufloat4: true
+        }
+    }
+}
+
+/// One block of a coded array, and the numbers that stand for it.
+@unsafe package struct CodedBlock: BitwiseCopyable {
+    /// The block's first element, and what stands beside it; nil: nothing does.
+    package var stored: UnsafeMutableRawPointer
+    package var beside: UnsafeMutableRawPointer?
+    /// Room for a multiple of 64 numbers.
+    package var numbers: UnsafeMutableRawPointer
+    package var count: Int
+    /// The place of the first element among the parameter's, and the stream that its draws are taken from.
+    package var place: UInt64
+    package var stream: UInt64
+
+    package init(
+        stored: UnsafeMutableRawPointer, beside: UnsafeMutableRawPointer?, numbers: UnsafeMutableRawPointer, count: Int,
+        place: UInt64, stream: UInt64
+    ) {
+        unsafe self.stored = stored
+        unsafe self.beside = unsafe beside
+        unsafe self.numbers = numbers
+        unsafe self.count = count
+        unsafe self.place = place
+        unsafe self.stream = stream
+    }
+}
+
+/// What a coding does to a block: fills in the numbers, or stores them. C function pointers: calling one retains nothing.
+@unsafe package struct Codec {
+    package typealias Kernel = @convention(c) (_ block: UnsafeRawPointer) -> Void
+
+    package let fetch, put: Kernel
+
+    @inline(__always)
+    package init(fetch: Kernel, put: Kernel) {
+        unsafe self.fetch = fetch
+        unsafe self.put = put
+    }
+}
+
+/// What random rounding depends on beside the place of an element.
+package struct RoundingSeed: BitwiseCopyable {
+    package var seed, step, parameter: UInt64
+
+    package init(seed: UInt64 = 0, step: UInt64 = 0, parameter: UInt64 = 0) {
+        (self.seed, self.step, self.parameter) = (seed, step, parameter)
+    }
+}

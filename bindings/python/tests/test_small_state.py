@@ -1,0 +1,289 @@
+"""State of 8 and 4 bits: a step is the wide step between codes, worked out here in float64 from what martlet.h says;
+what never saw a gradient stands still and nothing runs away; the same bits for threads, sets and after a resume."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import martlet
+import martlet.optim as optim
+from conftest import Run
+from martlet import _algorithms
+
+NDArray = np.ndarray[Any, Any]
+# By the bits of a number, and whether it has a sign: the largest code, codes to each halving, numbers of a block.
+FORMATS = {(8, True): (127, 8, 256), (8, False): (255, 8, 256), (4, True): (7, 2, 128), (4, False): (15, 2, 128)}
+BITS = {"int8": 8, "int4": 4}
+# Algorithms whose later passes read what an earlier one has kept.
+IN_PASSES = ("AdamMini", "LAMB", "Prodigy", "StableAdamW")
+# How far an element may go, in times its wide move, where that is over 2: steps that have no divisor of their own, or
+# that are scaled by all of a parameter. Of Muon, whose steps mix all elements, nothing is said of one.
+MOST = {"AdamMini": 4.0, "LAMB": 4.0, "LARS": 2.5, "Prodigy": 2.5, "SimplifiedAdEMAMix": 3.0, "Muon": np.inf}
+UNSIGNED = ("exp_avg_sq", "max_exp_avg_sq", "exp_avg_var", "max_exp_avg_var", "sum", "exp_inf", "square_avg")
+
+
+def magnitudes(bits: int, signed: bool) -> NDArray:
+    """What each code stands for beside a scale of 1, from 0 to the largest."""
+    top, steps, _ = FORMATS[bits, signed]
+    found = [0.0]
+    for code in range(1, top + 1):
+        octave, step = divmod(max(top - code - 1, 0), steps)
+        found.append(1.0 if code == top else (2 * steps - 1 - step) / (2 * steps) * 2.0**-octave)
+    return np.array(found)
+
+
+def parts(state: NDArray, count: int, bits: int) -> tuple[NDArray, NDArray]:
+    """The codes and the scales of a state's bytes."""
+    at = -(-count * bits // 32) * 4
+    codes = state[: -(-count * bits // 8)]
+    if bits == 4:
+        codes = np.stack([codes & 15, codes >> 4], axis=1).ravel()[:count]
+    return codes.astype(int), state[at:].view(np.float32)
+
+
+def decoded(state: NDArray, count: int, slot: str, bits: int) -> NDArray:
+    """The numbers of a state."""
+    signed = slot not in UNSIGNED
+    table, block = magnitudes(bits, signed), FORMATS[bits, signed][2]
+    both = np.concatenate([table, -table]) if signed else table
+    codes, scales = parts(state, count, bits)
+    return (both[codes].astype(np.float32) * np.repeat(scales, block)[:count]).astype(np.float32)
+
+
+def check_codes(state: NDArray, wide: NDArray, slot: str, bits: int) -> None:
+    """That a state's codes are beside the numbers that it stands for, and scales the largest of each block."""
+    signed = slot not in UNSIGNED
+    table, block = magnitudes(bits, signed), FORMATS[bits, signed][2]
+    count, wide = wide.size, wide.ravel().astype(np.float64)
+    codes, scales = parts(state, count, bits)
+    most = [np.abs(wide[at : at + block]).max() for at in range(0, count, block)]
+    assert np.array_equal(scales, np.array(most, np.float32))
+    scale = np.repeat(scales, block)[:count].astype(np.float64)
+    size = np.divide(np.abs(wide), scale, out=np.zeros(count), where=scale > 0)
+    code = codes % len(table)
+    below, above = table[np.maximum(code - 1, 0)], table[np.minimum(code + 1, len(table) - 1)]
+    assert np.all((size > below * (1 - 1e-6)) | (code <= 1))
+    assert np.all((size < above * (1 + 1e-6)) | (code == len(table) - 1))
+    decided = np.abs(size / table[1] - 1) > 2e-6  # as far as fp32 says
+    assert np.array_equal((code == 0)[decided], (size < table[1] if signed else wide == 0)[decided])
+    if signed:
+        assert np.array_equal(codes >= len(table), (wide < 0) & (code > 0))
+
+
+def classes() -> list[tuple[str, type[optim.Optimizer], dict[str, Any]]]:
+    """The algorithms that keep something in few bits, once each, with options for which they do."""
+    found, seen = [], set()
+    for name in sorted(optim.__all__):
+        made = getattr(optim, name)
+        if not inspect.isclass(made) or not issubclass(made, optim.Optimizer) or not hasattr(made, "_algorithm"):
+            continue
+        kind = _algorithms.of(made._algorithm)
+        options = {"weight_decay": 0.0} if "weight_decay" in kind.defaults else {}
+        if "momentum" in kind.defaults and kind.defaults["momentum"] == 0:
+            options["momentum"] = 0.9
+        if made._algorithm not in seen and _algorithms.all_slots(made._algorithm).small and "Keras" not in name:
+            seen.add(made._algorithm)
+            found.append((name, made, options))
+    return found
+
+
+CLASSES = classes()
+NAMES = [name for name, _, _ in CLASSES]
+
+
+def state_of(optimizer: optim.Optimizer) -> dict[str, NDArray]:
+    return optimizer._parameters.entries[0].state
+
+
+@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+@pytest.mark.parametrize(("name", "made", "options"), CLASSES, ids=NAMES)
+def test_a_step_is_a_wide_step_between_codes(
+    name: str, made: type[optim.Optimizer], options: dict[str, Any], state_dtype: str
+) -> None:
+    rng, bits = np.random.default_rng(7), BITS[state_dtype]
+    value = rng.normal(size=(21, 256)).astype(np.float32)
+    small = made([value], state_dtype=state_dtype, **options)  # type: ignore[call-arg]
+    for _ in range(6):
+        gradient = (rng.normal(size=value.shape) * 10.0 ** rng.integers(-3, 1, size=value.shape)).astype(np.float32)
+        before, entry = value.copy(), small._parameters.entries[0]
+        wide = made([before], **options)  # type: ignore[call-arg]
+        other, kept = wide._parameters.entries[0], {}
+        for slot, array in entry.state.items():
+            is_small = array.dtype == np.uint8
+            kept[slot] = decoded(array, value.size, slot, bits).reshape(value.shape) if is_small else array.copy()
+        other.take(entry.steps, kept)
+        small.step([gradient])
+        wide.step([gradient])
+        if name not in IN_PASSES:
+            assert np.array_equal(before, value)
+        assert any(array.dtype == np.uint8 for array in state_of(small).values())
+        for slot, array in state_of(small).items():
+            if array.dtype == np.uint8:
+                check_codes(array, state_of(wide)[slot], slot, bits)
+            elif name not in IN_PASSES:
+                assert np.array_equal(array, state_of(wide)[slot])
+
+
+@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+@pytest.mark.parametrize(("name", "made", "options"), CLASSES, ids=NAMES)
+def test_nothing_runs_away(name: str, made: type[optim.Optimizer], options: dict[str, Any], state_dtype: str) -> None:
+    """A coordinate of each block 1e5 times the rest, gradients one step in five, 1,000 steps."""
+    rng = np.random.default_rng(1)
+    values = {key: np.full((17, 256), 0.5, np.float32) for key in ("wide", "small")}
+    optimizers = {
+        "wide": made([values["wide"]], **options),  # type: ignore[call-arg]
+        "small": made([values["small"]], state_dtype=state_dtype, **options),  # type: ignore[call-arg]
+    }
+    scale = np.exp(rng.normal(size=(17, 256)) * 0.3) * 1e-3
+    scale[:, 7] *= 1e5
+    scale[:, 20:30] = 0
+    moves = {key: np.zeros((17, 256)) for key in values}
+    for _ in range(1000):
+        drawn = (rng.normal(size=scale.shape) + 0.5) * scale * (rng.random(scale.shape) < 0.2)
+        for key, optimizer in optimizers.items():
+            optimizer.step([drawn.astype(np.float32)])
+            np.maximum(moves[key], abs(values[key] - np.float32(0.5)), out=moves[key])
+    still = moves["wide"] == 0
+    assert still[:, 20:30].all()
+    assert np.all(moves["small"][still] == 0)
+    assert np.all(moves["small"][~still] <= MOST.get(name, 2.0) * moves["wide"][~still])
+    assert np.linalg.norm(moves["small"]) < 2 * np.linalg.norm(moves["wide"])
+    assert np.any(moves["small"] > 0)
+
+
+@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+def test_what_sees_no_gradient_comes_to_rest(state_dtype: str) -> None:
+    """Beside others that see one at each step, for which averages that are rounded to nearest stand still."""
+    value, rng = np.zeros((16, 256), np.float32), np.random.default_rng(3)
+    optimizer = optim.Adam([value], lr=1e-3, betas=(0.95, 0.999), state_dtype=state_dtype)
+    for step in range(300):
+        gradient = rng.normal(size=value.shape).astype(np.float32)
+        gradient[:, ::2] = gradient[:, ::2] if step == 0 else 0
+        optimizer.step([gradient])
+    before = value.copy()
+    optimizer.step([np.zeros_like(value)])
+    assert np.array_equal(before[:, ::2], value[:, ::2])
+
+
+@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+@pytest.mark.parametrize("shape", [(4096,), (37, 111), (300_001,), (64, 65, 3)])
+def test_same_bits(state_dtype: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    """For any threads and instruction set, and where training goes on from a file or a state_dict."""
+    rng = np.random.default_rng(5)
+    start = rng.normal(size=shape).astype(np.float32)
+    gradients = [rng.normal(size=shape).astype(np.float32) for _ in range(6)]
+
+    def trained(resume: str = "") -> tuple[NDArray, dict[str, NDArray]]:
+        value = start.copy()
+        optimizer = optim.AdamW([("w", value)], lr=1e-2, amsgrad=True, state_dtype=state_dtype)
+        for index, gradient in enumerate(gradients):
+            if index == 3 and resume:
+                value = value.copy()
+                other = optim.AdamW([("w", value)], lr=1e-2, amsgrad=True, state_dtype=state_dtype)
+                if resume == "file":
+                    optimizer.save(tmp_path / "state")
+                    other.load(tmp_path / "state")
+                else:
+                    other.load_state_dict(optimizer.state_dict())
+                optimizer = other
+            optimizer.step([gradient])
+        return value, state_of(optimizer)
+
+    wanted = trained()
+    found = [trained("file"), trained("dict")]
+    for isa in ("baseline", "avx2", "avx512"):
+        try:
+            martlet.set_isa(isa)
+        except martlet.MartletError:
+            continue  # which this machine lacks
+        for threads in (1, 3):
+            martlet.set_num_threads(threads)
+            found.append(trained())
+    for value, state in found:
+        assert np.array_equal(value, wanted[0])
+        assert all(np.array_equal(state[slot], array) for slot, array in wanted[1].items())
+
+
+def test_strided_parameters_keep_codes_in_row_major_order() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(70, 80)).astype(np.float32)
+    across = np.asfortranarray(rows)
+    every = np.zeros((70, 160), np.float32)[:, ::2]
+    every[...] = rows
+    states = []
+    values = (rows, across, every)
+    optimizers = [optim.Adam([value], lr=1e-2, state_dtype="int8") for value in values]
+    for _ in range(4):
+        gradient = rng.normal(size=(70, 80)).astype(np.float32)
+        for optimizer in optimizers:
+            optimizer.step([gradient])
+    states = [state_of(optimizer) for optimizer in optimizers]
+    for value, state in zip(values[1:], states[1:], strict=True):
+        assert np.array_equal(value, rows)
+        assert all(np.array_equal(state[slot], states[0][slot]) for slot in state)
+
+
+def test_what_stays_wide() -> None:
+    short, long, double = (np.zeros(size, dtype) for size, dtype in ((4095, "f4"), (4096, "f4"), (4096, "f8")))
+    odd = np.zeros((64, 100), np.float32)
+    optimizer = optim.Adam([short, long, double], state_dtype="int8")
+    optimizer.step([np.ones_like(array) for array in (short, long, double)])
+    types = [[array.dtype for array in entry.state.values()] for entry in optimizer._parameters.entries]
+    assert types == [[np.float32] * 2, [np.uint8] * 2, [np.float64] * 2]
+    matrices = optim.Muon([odd], state_dtype="int8")
+    matrices.step([np.ones_like(odd)])
+    assert state_of(matrices)["momentum_buffer"].dtype == np.float32
+    for made, slots in ((optim.AdamWScheduleFree, ("z",)), (optim.Prodigy, ("p0", "s"))):
+        value = np.zeros(5000, np.float32)
+        optimizer = made([value], state_dtype="int4")
+        optimizer.step([np.ones_like(value)])
+        assert all(state_of(optimizer)[slot].dtype == np.float32 for slot in slots)
+        assert state_of(optimizer)["exp_avg_sq"].dtype == np.uint8
+    centered = optim.RMSprop([long], centered=True, momentum=0.9, state_dtype="int8")
+    centered.step([np.ones_like(long)])
+    kept = {slot: array.dtype == np.uint8 for slot, array in state_of(centered).items()}
+    assert kept == {"square_avg": False, "momentum_buffer": True, "grad_avg": False}
+
+
+def test_states_that_do_not_fit() -> None:
+    value = np.zeros((50, 100), np.float32)
+    optimizer = optim.Adam([value], state_dtype="int8")
+    optimizer.step([np.ones_like(value)])
+    state = optimizer.state_dict()
+    for change in (lambda array: array[:-1], lambda array: array.reshape(1, -1), lambda array: array.astype(np.int8)):
+        wrong = optimizer.state_dict()
+        entry = wrong["state"][0] if "state" in wrong else wrong
+        entry["exp_avg"] = change(entry["exp_avg"])
+        with pytest.raises(martlet.MartletError):
+            optimizer.load_state_dict(wrong)
+    optimizer.load_state_dict(state)
+    with pytest.raises(martlet.MartletError, match="fp64"):
+        optimizer.step([np.ones((50, 100))])
+    for wrong_type in ("int2", "float8", 8):
+        with pytest.raises(martlet.MartletError):
+            optim.Adam([value], state_dtype=wrong_type)
+
+
+@pytest.mark.parametrize(("state_dtype", "most"), [("int8", 2.1), ("int4", 1.1)])
+def test_resident_memory(run_python: Run, state_dtype: str, most: float) -> None:
+    """Bytes of a parameter that steps of Adam add to what is resident, of 32 million."""
+    script = f"""
+import numpy as np, martlet.optim as optim, martlet
+martlet.set_num_threads(1)
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+small = np.ones(1 << 16, np.float32)
+optim.Adam([small], state_dtype="int8").step([small.copy()])
+value, gradient = np.ones(1 << 25, np.float32), np.ones(1 << 25, np.float32)
+optimizer = optim.Adam([value], state_dtype={state_dtype!r})
+before = resident()
+for _ in range(3):
+    optimizer.step([gradient])
+print((resident() - before) / value.size)
+"""
+    assert float(run_python(script).stdout) <= most
