@@ -64,17 +64,18 @@ extension StepGroup {
     /// The work of a parameter, `index` of the plan. `whole` is that of all its rows, but for the gradient, in whose place
     /// the value is.
     mutating func add(
-        _ rows: SparseRows, _ parameter: ParameterView, _ index: Int, _ group: UnsafeMutablePointer<StepGroup>,
+        _ rows: SparseRows, _ parameter: UnsafePointer<ParameterView>, _ index: Int,
+        _ group: UnsafeMutablePointer<StepGroup>,
         isFirst: Bool, _ whole: WorkItem, numbers: inout UnsafeMutablePointer<Int>, _ describe: (Role) -> String,
         to work: inout WorkList
     ) throws(MartletError) {
         let place = unsafe touched + index
         unsafe place.initialize(
-            to: try rows.touched(by: parameter.gradient, memory: &memory, numbers: &numbers, describe))
+            to: try rows.touched(by: parameter.pointee.gradient, memory: &memory, numbers: &numbers, describe))
         if isFirst, let beginning = unsafe group.pointee.beginning { unsafe begin(beginning, whole) }
-        guard let base = unsafe parameter.gradient.base else { return }
+        guard let base = unsafe parameter.pointee.gradient.base else { return }
         var item = unsafe whole
-        unsafe item.run.arrays[Run.gradient] = unsafe Operand(base: base, type: parameter.gradient.type)
+        unsafe item.run.arrays[Run.gradient] = unsafe Operand(base: base, type: parameter.pointee.gradient.type)
         unsafe item.run.count = unsafe place.pointee.elements
         unsafe item.rows = UnsafePointer(place)
         if unsafe group.pointee.configuration.algorithm == .adagrad {

@@ -19,10 +19,10 @@ import MartletKernelInterface
     }
 
     /// Reads those of a parameter that has been checked.
-    init(_ parameter: ParameterView, _ slots: Slots) {
+    init(_ parameter: UnsafePointer<ParameterView>, _ slots: Slots) {
         unsafe self.init()
         for slot in slots.firstScalar..<slots.count {
-            let array = unsafe parameter.state.span[slot]
+            let array = unsafe parameter.pointee.state[slot]
             unsafe arrays[count] = Operand(base: array.base!, type: array.type)
             unsafe before[count] = ScalarSlots.bits(arrays[count])
             unsafe count += 1

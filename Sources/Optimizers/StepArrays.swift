@@ -18,10 +18,9 @@ import MartletKernelInterface
     init(memory: UnsafeMutableRawPointer) { unsafe arrays = memory.assumingMemoryBound(to: ArrayView.self) }
 
     /// Takes those of an update with so many of the parameter's first slots, which takes `gradient`, for all that there were.
-    mutating func start(_ parameter: ParameterView, gradient: ArrayView, slots: Int) {
-        unsafe start(parameter.value, gradient: gradient)
-        let state = unsafe parameter.state.span
-        for slot in 0..<slots { unsafe add(state[slot]) }
+    mutating func start(_ parameter: UnsafePointer<ParameterView>, gradient: ArrayView, slots: Int) {
+        unsafe start(parameter.pointee.value, gradient: gradient)
+        for slot in 0..<slots { unsafe add(parameter.pointee.state[slot]) }
         unsafe updated = unsafe count
     }
 

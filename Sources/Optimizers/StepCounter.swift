@@ -75,9 +75,9 @@ struct StepNumber: Equatable {
     private static var mostExact: Int64 { 1 << 24 }
 
     /// Reads both; throws where one is not what it may be.
-    init(_ parameter: ParameterView, _ describe: (Role) -> String) throws(MartletError) {
-        unsafe address = parameter.step
-        unsafe shown = parameter.shownStep
+    init(_ parameter: UnsafePointer<ParameterView>, _ describe: (Role) -> String) throws(MartletError) {
+        unsafe address = parameter.pointee.step
+        unsafe shown = parameter.pointee.shownStep
         let taken = unsafe address.pointee
         guard taken >= 0 && taken < .max else {
             throw MartletError(.argument, "\(describe(.step)) is \(taken); expected 0 ..< 2^63 - 1 steps taken")

@@ -60,7 +60,8 @@ import MartletPlatform
 
     /// Adds a parameter, which has elements. `coefficients` are its own, and so are `scalars`.
     mutating func add(
-        _ parameter: ParameterView, _ place: Int, _ given: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ parameter: UnsafePointer<ParameterView>, _ place: Int, _ given: ParameterShape,
+        _ group: UnsafeMutablePointer<StepGroup>,
         _ run: Run, _ coefficients: UnsafeMutableRawPointer, _ scalars: UnsafeMutablePointer<ScalarSlots>?,
         _ layout: Layout?, _ change: UpdateChange, _ stages: UnsafePointer<Stages>?,
         _ coded: UnsafePointer<CodedArrays>?
@@ -72,9 +73,9 @@ import MartletPlatform
                 let index = unsafe group.pointee.slots.firstIndex(where: {
                     $0.kind == kind || kind == .rows && $0.kind == .blocks
                 }),
-                let base = unsafe parameter.state.span[index + next].base
+                let base = unsafe parameter.pointee.state[index + next].base
             else { return unsafe run.arrays[Run.value] }
-            return unsafe Operand(base: base, type: parameter.state.span[index + next].type)
+            return unsafe Operand(base: base, type: parameter.pointee.state[index + next].type)
         }
         let shape = unsafe algorithm.shape(given, coefficients)
         let matrices = unsafe algorithm.matrixWork(

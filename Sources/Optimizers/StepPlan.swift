@@ -49,7 +49,8 @@ public struct StepReport: Sendable {
     let stages: UnsafeMutablePointer<Stages>
     private let coded: UnsafeMutablePointer<CodedArrays>
     private var layoutNumbers: UnsafeMutablePointer<Int>
-    /// Those of the parameter that is added, and its value before and behind the step.
+    /// The parameter that is added, its arrays, and its value before and behind the step.
+    private let current: UnsafeMutablePointer<ParameterView>
     private var arrays, both: StepArrays
     var count = 0
     var counterCount = 0
@@ -108,6 +109,7 @@ public struct StepReport: Sendable {
         unsafe scalars = (memory + room.scalars).assumingMemoryBound(to: ScalarSlots.self)
         unsafe stages = (memory + room.stages).assumingMemoryBound(to: Stages.self)
         unsafe coded = (memory + room.coded).assumingMemoryBound(to: CodedArrays.self)
+        unsafe current = (memory + room.current).assumingMemoryBound(to: ParameterView.self)
         unsafe arrays = StepArrays(memory: memory + room.arrays)
         unsafe both = StepArrays(memory: memory + room.both)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
@@ -122,20 +124,23 @@ public struct StepReport: Sendable {
     }
 
     /// Checks one parameter and adds its work. Its group must have been added. The plan is of no use after an error.
-    package mutating func add(_ parameter: ParameterView) throws(MartletError) {
+    package mutating func add(_ given: ParameterView) throws(MartletError) {
+        // In the plan's memory, since it is too many bytes to be copied on a thread's stack from call to call.
+        unsafe current.initialize(to: given)
+        let parameter = unsafe UnsafePointer(current)
         let index = unsafe count
         unsafe count += 1
         let spelling = unsafe spelling
         func describe(_ role: Role) -> String {
-            unsafe spelling.describe(role, parameter: index, name: parameter.name)
+            unsafe spelling.describe(role, parameter: index, name: parameter.pointee.name)
         }
-        guard unsafe parameter.group >= 0 && parameter.group < groupCount else {
+        guard unsafe parameter.pointee.group >= 0 && parameter.pointee.group < groupCount else {
             throw unsafe MartletError(
                 .argument,
-                "parameters[\(index)].group is \(parameter.group); expected 0 ..< \(groupCount), the count of groups"
+                "parameters[\(index)].group is \(parameter.pointee.group); expected 0 ..< \(groupCount), the count of groups"
             )
         }
-        let group = unsafe groups + parameter.group
+        let group = unsafe groups + parameter.pointee.group
         guard unsafe !isSharded || group.pointee.takesShards else {
             let algorithm = unsafe group.pointee.configuration.algorithm
             throw MartletError(
@@ -143,18 +148,18 @@ public struct StepReport: Sendable {
                 "parameters[\(index)].group is of \(algorithm.name)\(algorithm.takesShards ? " with HYPERBALL" : ""), which "
                     + "sees matrices; expected an algorithm that can step a part of a parameter")
         }
-        guard unsafe parameter.stateCount == group.pointee.slots.count else {
+        guard unsafe parameter.pointee.stateCount == group.pointee.slots.count else {
             throw unsafe MartletError(
                 .argument,
-                "parameters[\(index)].state_count is \(parameter.stateCount); expected \(group.pointee.slots.count) for "
+                "parameters[\(index)].state_count is \(parameter.pointee.stateCount); expected \(group.pointee.slots.count) for "
                     + "\(group.pointee.configuration.algorithm.name)")
         }
         let allSlots = unsafe group.pointee.slots.count
-        let state = unsafe parameter.state.span
         var check = unsafe ParameterCheck(
-            count: parameter.value.count, writesGradient: group.pointee.surroundings.zeroesGradients)
-        try unsafe extents.add(check.extent(of: parameter.value, .value, index, describe), parameter.name)
-        let shape = unsafe ParameterShape(parameter.value)
+            count: parameter.pointee.value.count, writesGradient: group.pointee.surroundings.zeroesGradients)
+        try unsafe extents.add(
+            check.extent(of: parameter.pointee.value, .value, index, describe), parameter.pointee.name)
+        let shape = unsafe ParameterShape(parameter.pointee.value)
         if let way = unsafe group.pointee.lowPrecision {
             try unsafe self.check(way, parameter, group.pointee.slots, describe)
         }
@@ -165,35 +170,39 @@ public struct StepReport: Sendable {
         let elementSlots = unsafe group.pointee.slots.elementCount(for: shape)
         for slot in 0..<allSlots {
             let isOfElements = unsafe slot < elementSlots || group.pointee.slots.ofStages.contains(slot)
-            if isOfElements { try unsafe checkType(state[slot], slot, group, describe) }
+            if isOfElements { try unsafe checkType(parameter.pointee.state[slot], slot, group, describe) }
             try unsafe extents.add(
                 isOfElements
-                    ? check.extent(of: state[slot], .state(slot), index, describe)
+                    ? check.extent(of: parameter.pointee.state[slot], .state(slot), index, describe)
                     : ParameterCheck.extent(
-                        of: state[slot], group.pointee.slots[slot], of: shape,
+                        of: parameter.pointee.state[slot], group.pointee.slots[slot], of: shape,
                         scalarAlignment: spelling.scalarAlignment, .state(slot), index, describe),
-                parameter.name)
-            if slot < elementSlots, let scales = try unsafe check.scales(of: state[slot], .state(slot), index, describe) {
-                unsafe extents.add(scales, parameter.name)
+                parameter.pointee.name)
+            if slot < elementSlots,
+                let scales = try unsafe check.scales(of: parameter.pointee.state[slot], .state(slot), index, describe)
+            {
+                unsafe extents.add(scales, parameter.pointee.name)
             }
         }
-        let isSparse = unsafe parameter.rows != nil
+        let isSparse = unsafe parameter.pointee.rows != nil
         if unsafe isSparse && mode == nil {
             try unsafe addSparse(parameter, index, shape, group, check, describe)
             return
         }
-        let isMissing = unsafe isSparse || parameter.gradient.base == nil && parameter.value.count > 0
+        let isMissing = unsafe isSparse || parameter.pointee.gradient.base == nil && parameter.pointee.value.count > 0
         if unsafe isMissing && mode == nil {
             unsafe skipped += 1
             return
         }
         if !isMissing {
-            try unsafe extents.add(check.extent(of: parameter.gradient, .gradient, index, describe), parameter.name)
+            try unsafe extents.add(
+                check.extent(of: parameter.pointee.gradient, .gradient, index, describe), parameter.pointee.name)
         }
-        let copies = unsafe parameter.copy.base != nil
+        let copies = unsafe parameter.pointee.copy.base != nil
         if copies {
-            try unsafe extents.add(check.extent(of: parameter.copy, .copy, index, describe), parameter.name)
-            if unsafe parameter.copy.type == .fp64 && !check.isDouble {
+            try unsafe extents.add(
+                check.extent(of: parameter.pointee.copy, .copy, index, describe), parameter.pointee.name)
+            if unsafe parameter.pointee.copy.type == .fp64 && !check.isDouble {
                 throw MartletError(
                     .type,
                     "\(describe(.copy)).dtype is fp64; expected fp32, bf16 or fp16, as no array of the parameter is fp64"
@@ -202,31 +211,32 @@ public struct StepReport: Sendable {
         }
         let counter = try unsafe StepCounter(parameter, describe)
         if let mode = unsafe mode {
-            unsafe addCounter(counter, index, parameter.name, counts: false)
+            unsafe addCounter(counter, index, parameter.pointee.name, counts: false)
             let wasStepped = unsafe counter.next != StepNumber(whole: 1)
-            if unsafe wasStepped && parameter.value.count > 0 {
+            if unsafe wasStepped && parameter.pointee.value.count > 0 {
                 try unsafe addMove(parameter, group, to: mode, check)
             }
             return
         }
         try unsafe formCoefficients(parameter, group, counter.next)
-        unsafe addCounter(counter, index, parameter.name, counts: latest.turn.steps)
+        unsafe addCounter(counter, index, parameter.pointee.name, counts: latest.turn.steps)
         try unsafe addWork(parameter, shape, group, counter.next, check)
     }
 
     /// The same of a parameter whose gradient is of some rows, from the gradient on.
     @inline(never)
     private mutating func addSparse(
-        _ parameter: ParameterView, _ index: Int, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ parameter: UnsafePointer<ParameterView>, _ index: Int, _ shape: ParameterShape,
+        _ group: UnsafeMutablePointer<StepGroup>,
         _ check: ParameterCheck, _ describe: (Role) -> String
     ) throws(MartletError) {
-        if let problem = unsafe group.pointee.problemOfRows(shape, copies: parameter.copy.base != nil) {
+        if let problem = unsafe group.pointee.problemOfRows(shape, copies: parameter.pointee.copy.base != nil) {
             throw MartletError(
                 .unsupported,
                 "\(describe(.gradient)) is of rows, and \(problem); expected one of all elements, or a group that steps "
                     + "each element by itself")
         }
-        if unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type) != nil
+        if unsafe group.pointee.lowPrecision?.coding(of: parameter.pointee.value.type) != nil
             || smallSlots(parameter, group.pointee.slots.elementCount(for: shape)) != 0
         {
             throw MartletError(
@@ -234,19 +244,19 @@ public struct StepReport: Sendable {
                 "\(describe(.gradient)) is of rows, and the value is rounded by low precision or the state in few bits; "
                     + "expected one of all elements, or neither")
         }
-        guard let given = unsafe parameter.rows else { return }
-        let rows = try unsafe SparseRows(given, of: parameter.value, describe)
+        guard let given = unsafe parameter.pointee.rows else { return }
+        let rows = try unsafe SparseRows(given, of: parameter.pointee.value, describe)
         let (gradient, isDouble) = try unsafe rows.extent(
-            of: parameter.gradient, value: parameter.value, index, describe)
-        unsafe extents.add(gradient, parameter.name)
-        unsafe extents.add(rows.extent(parameter: index), parameter.name)
+            of: parameter.pointee.gradient, value: parameter.pointee.value, index, describe)
+        unsafe extents.add(gradient, parameter.pointee.name)
+        unsafe extents.add(rows.extent(parameter: index), parameter.pointee.name)
         let counter = try unsafe StepCounter(parameter, describe)
-        unsafe addCounter(counter, index, parameter.name, counts: true)
+        unsafe addCounter(counter, index, parameter.pointee.name, counts: true)
         try unsafe formCoefficients(parameter, group, counter.next)
-        guard unsafe parameter.value.count > 0, let rule = unsafe group.pointee.rule(for: shape) else { return }
+        guard unsafe parameter.pointee.value.count > 0, let rule = unsafe group.pointee.rule(for: shape) else { return }
         // The gradient lies otherwise.
         unsafe arrays.start(
-            parameter, gradient: parameter.value, slots: group.pointee.slots.elementCount(for: shape))
+            parameter, gradient: parameter.pointee.value, slots: group.pointee.slots.elementCount(for: shape))
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: false)
         let run = unsafe arrays.run(
             isDouble: check.isDouble || isDouble, nowhere: UnsafeMutableRawPointer(counters))
@@ -274,12 +284,12 @@ public struct StepReport: Sendable {
     /// Throws where a value is of a type that its group's way does not take, or what stands beside it of another one.
     @inline(never)
     private func check(
-        _ way: LowPrecision, _ parameter: ParameterView, _ slots: Slots, _ describe: (Role) -> String
+        _ way: LowPrecision, _ parameter: UnsafePointer<ParameterView>, _ slots: Slots, _ describe: (Role) -> String
     ) throws(MartletError) {
-        let type = unsafe parameter.value.type
+        let type = unsafe parameter.pointee.value.type
         if let problem = way.problem(type) { throw MartletError(.type, "\(describe(.value))\(problem)") }
         guard let slot = way.besideSlot(of: type, in: slots) else { return }
-        let found = unsafe parameter.state.span[slot].type
+        let found = unsafe parameter.pointee.state[slot].type
         if found == type { return }
         throw MartletError(
             .type,
@@ -307,7 +317,7 @@ public struct StepReport: Sendable {
     }
 
     private mutating func addWork(
-        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ parameter: UnsafePointer<ParameterView>, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
         _ step: StepNumber, _ check: ParameterCheck
     ) throws(MartletError) {
         let (rule, mode) = unsafe (group.pointee.rule(for: shape), group.pointee.mode)
@@ -315,7 +325,7 @@ public struct StepReport: Sendable {
         // A shard without elements has its part in what is added up.
         let clipping = unsafe group.pointee.clipping
         let measures = steps ? clipping.measures : clipping.skipsNonfinite
-        if unsafe parameter.value.count == 0 {
+        if unsafe parameter.pointee.value.count == 0 {
             if unsafe isSharded && measures {
                 unsafe measure.addEmpty(count - 1, clipping, steps ? ownCoefficients : nil)
             }
@@ -324,18 +334,19 @@ public struct StepReport: Sendable {
         // What is stepped by is the gradient, or the mean that it has come to.
         let accumulation = unsafe steps ? group.pointee.surroundings.accumulation : nil
         let ofStages = unsafe group.pointee.slots.ofStages
-        let state = unsafe parameter.state.span
         let gradient =
-            unsafe accumulation == nil ? parameter.gradient : state[ofStages.lowerBound + (accumulation?.slot ?? 0)]
+            unsafe accumulation == nil
+            ? parameter.pointee.gradient
+            : parameter.pointee.state[ofStages.lowerBound + (accumulation?.slot ?? 0)]
         let slots = unsafe steps ? group.pointee.slots.elementCount(for: shape) : 0
-        let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type)
+        let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.pointee.value.type)
         let small = unsafe smallSlots(parameter, slots)
         if small != 0 { try unsafe checkSmall(parameter, shape, group, check) }
         unsafe arrays.start(parameter, gradient: gradient, slots: slots)
-        for slot in ofStages { unsafe arrays.add(state[slot]) }
-        let ownGradient = unsafe accumulation == nil ? Run.gradient : arrays.add(parameter.gradient)
-        let copy = unsafe parameter.copy.base == nil ? nil : arrays.add(parameter.copy)
-        let old = unsafe latest.turn.measuresChange ? arrays.add(.contiguous(parameter.value)) : nil
+        for slot in ofStages { unsafe arrays.add(parameter.pointee.state[slot]) }
+        let ownGradient = unsafe accumulation == nil ? Run.gradient : arrays.add(parameter.pointee.gradient)
+        let copy = unsafe parameter.pointee.copy.base == nil ? nil : arrays.add(parameter.pointee.copy)
+        let old = unsafe latest.turn.measuresChange ? arrays.add(.contiguous(parameter.pointee.value)) : nil
         // What is summed goes by the order of the dimensions, and with it what comes to a mean before that.
         let accumulates = unsafe group.pointee.surroundings.accumulation != nil
         let sorts =
@@ -356,7 +367,7 @@ public struct StepReport: Sendable {
                 unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
             }
         }
-        if unsafe measures && parameter.value.count > 0 {
+        if unsafe measures && parameter.pointee.value.count > 0 {
             let order =
                 unsafe sorts
                 ? check.layout(of: arrays, count: arrays.updated, numbers: &layoutNumbers, sorts: false) : layout
@@ -390,51 +401,52 @@ public struct StepReport: Sendable {
     /// Throws where state of few bits does not fit how the parameter is seen.
     @inline(never)
     private func checkSmall(
-        _ parameter: ParameterView, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
+        _ parameter: UnsafePointer<ParameterView>, _ shape: ParameterShape, _ group: UnsafeMutablePointer<StepGroup>,
         _ check: ParameterCheck
     ) throws(MartletError) {
         let (spelling, index) = unsafe (spelling, count - 1)
         let seen =
             unsafe group.pointee.rule(for: shape) == nil
-            ? group.pointee.configuration.algorithm.shape(shape, latestCoefficients) : ParameterShape(count: shape.count)
+            ? group.pointee.configuration.algorithm.shape(shape, latestCoefficients)
+            : ParameterShape(count: shape.count)
         try unsafe check.checkSmall(seen) { role in
-            unsafe spelling.describe(role, parameter: index, name: parameter.name)
+            unsafe spelling.describe(role, parameter: index, name: parameter.pointee.name)
         }
     }
 
     /// The slots of elements that are kept in few bits, a bit for each.
-    private func smallSlots(_ parameter: ParameterView, _ slots: Int) -> UInt64 {
+    private func smallSlots(_ parameter: UnsafePointer<ParameterView>, _ slots: Int) -> UInt64 {
         var small: UInt64 = 0
-        for slot in 0..<slots where unsafe parameter.state.span[slot].small != nil { small |= 1 << UInt64(slot) }
+        for slot in 0..<slots where unsafe parameter.pointee.state[slot].small != nil { small |= 1 << UInt64(slot) }
         return small
     }
 
     /// A parameter's arrays that are stored in another form: its value, state of few bits.
     @inline(never)
     private func makeCoded(
-        _ parameter: ParameterView, _ coding: Coding?, _ small: UInt64, _ run: Run,
+        _ parameter: UnsafePointer<ParameterView>, _ coding: Coding?, _ small: UInt64, _ run: Run,
         _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber
     ) -> UnsafePointer<CodedArrays> {
         let place = unsafe coded + (count - 1)
         let seed = unsafe RoundingSeed(
             seed: group.pointee.configuration.seed, step: UInt64(bitPattern: Int64(step.whole)),
-            parameter: parameter.key)
-        unsafe place.initialize(to: CodedArrays(run, seed: seed, offset: parameter.offset))
+            parameter: parameter.pointee.key)
+        unsafe place.initialize(to: CodedArrays(run, seed: seed, offset: parameter.pointee.offset))
         if let coding {
             // What stands beside it is the last of the slots behind the update's.
             let slot = unsafe group.pointee.lowPrecision?.besideSlot(
-                of: parameter.value.type, in: group.pointee.slots)
+                of: parameter.pointee.value.type, in: group.pointee.slots)
             let number = unsafe run.arrayCount + group.pointee.slots.ofStages.count - 1
             unsafe place.pointee.add(
                 CodedArray(
                     place: Run.value, coding: coding, stored: run.arrays[Run.value].base,
-                    beside: slot.flatMap { unsafe parameter.state.span[$0].base }, besideNumber: number))
+                    beside: slot.flatMap { unsafe parameter.pointee.state[$0].base }, besideNumber: number))
         }
         var rest = small
         while rest != 0 {
             let slot = rest.trailingZeroBitCount
             rest &= rest - 1
-            let array = unsafe parameter.state.span[slot]
+            let array = unsafe parameter.pointee.state[slot]
             guard let type = unsafe array.small, let codes = unsafe array.base else { continue }
             unsafe place.pointee.add(
                 CodedArray(place: Run.state + slot, coding: Coding(type), stored: codes, beside: array.scales))
@@ -446,7 +458,8 @@ public struct StepReport: Sendable {
     /// the parameter's copy among `arrays`, in which the slots of stages come behind the update's.
     @inline(never)
     private mutating func makeStages(
-        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ run: Run, _ layout: Layout?,
+        _ parameter: UnsafePointer<ParameterView>, _ group: UnsafeMutablePointer<StepGroup>, _ run: Run,
+        _ layout: Layout?,
         _ coded: UnsafePointer<CodedArrays>?, _ check: ParameterCheck, gradient: Int, copy: Int?, old: Int?
     ) -> UnsafePointer<Stages> {
         let place = unsafe stages + stagesCount
@@ -461,13 +474,13 @@ public struct StepReport: Sendable {
             value: value, gradient: add(gradient), firstSlot: value + 1, copy: copy.map(add), old: old.map(add))
         unsafe latest.turn.add(to: &place.pointee, known, measures: group.pointee.clipping.measures)
         if let array = known.old {
-            unsafe both.start(parameter.value, gradient: .contiguous(parameter.value))
+            unsafe both.start(parameter.pointee.value, gradient: .contiguous(parameter.pointee.value))
             unsafe change.add(
                 both.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters)),
                 check.layout(of: both, numbers: &layoutNumbers, sorts: false), count - 1, place, array: array)
         }
         if let accumulation = unsafe group.pointee.surroundings.accumulation {
-            let scalar = unsafe parameter.state.span[group.pointee.slots.firstScalar + accumulation.scalar]
+            let scalar = unsafe parameter.pointee.state[group.pointee.slots.firstScalar + accumulation.scalar]
             if let base = unsafe scalar.base {
                 unsafe place.pointee.counter = unsafe Operand(base: base, type: scalar.type)
             }
@@ -478,7 +491,7 @@ public struct StepReport: Sendable {
     /// Adds the move of a Schedule-Free parameter between its two points, on the way to its first slot, or the exchange of a
     /// parameter for its average.
     private mutating func addMove(
-        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, to mode: OptimizerMode,
+        _ parameter: UnsafePointer<ParameterView>, _ group: UnsafeMutablePointer<StepGroup>, to mode: OptimizerMode,
         _ check: ParameterCheck
     ) throws(MartletError) {
         var weight = 0.0
@@ -493,13 +506,13 @@ public struct StepReport: Sendable {
         } else {
             return
         }
-        unsafe arrays.start(parameter.value, gradient: parameter.state.span[target])
+        unsafe arrays.start(parameter.pointee.value, gradient: parameter.pointee.state[target])
         // What stands beside a value is found among them.
-        for slot in unsafe group.pointee.slots.ofStages { unsafe arrays.add(parameter.state.span[slot]) }
+        for slot in unsafe group.pointee.slots.ofStages { unsafe arrays.add(parameter.pointee.state[slot]) }
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers)
         let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
         // There and back, what is rounded at random would go astray.
-        let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.value.type)
+        let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.pointee.value.type)
         let coded = unsafe coding.flatMap { coding in
             unsafe coding.roundsAtRandom ? nil : makeCoded(parameter, coding, 0, run, group, StepNumber(whole: 0))
         }
@@ -519,9 +532,9 @@ public struct StepReport: Sendable {
 
     /// Forms a parameter's coefficients, unless they are those of the one before, and notes what becomes of its scalars.
     private mutating func formCoefficients(
-        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber
+        _ parameter: UnsafePointer<ParameterView>, _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber
     ) throws(MartletError) {
-        let isSame = unsafe latest.group == parameter.group && latest.step == step
+        let isSame = unsafe latest.group == parameter.pointee.group && latest.step == step
         if unsafe group.pointee.slots.scalarCount == 0 {
             if !isSame { _ = try unsafe formAnew(parameter, group, step, ScalarSlots()) }
             return
@@ -538,14 +551,15 @@ public struct StepReport: Sendable {
     }
 
     private mutating func formAnew(
-        _ parameter: ParameterView, _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber, _ scalars: ScalarSlots
+        _ parameter: UnsafePointer<ParameterView>, _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber,
+        _ scalars: ScalarSlots
     ) throws(MartletError) -> ScalarSlots {
         unsafe latestCoefficients = ownCoefficients
         var request = unsafe CoefficientRequest(group: group, step: step, scalars: scalars, memory: latestCoefficients)
         unsafe FloatingPointMode.exact.call(CoefficientRequest.serve, &request)
         if let scalar = unsafe request.scalars.notANumber {
             let slot = unsafe group.pointee.slots.firstScalar + scalar
-            let subject = unsafe spelling.describe(.state(slot), parameter: count - 1, name: parameter.name)
+            let subject = unsafe spelling.describe(.state(slot), parameter: count - 1, name: parameter.pointee.name)
             throw unsafe MartletError(
                 .argument,
                 "\(subject) would be nan after the step; expected a state, and numbers of the group, that give "
@@ -554,7 +568,7 @@ public struct StepReport: Sendable {
         if unsafe !request.areFinite {
             throw unsafe group.pointee.configuration.undefined("parameters[\(count - 1)]", step: step)
         }
-        unsafe latest = unsafe (parameter.group, step, nil, request.turn)
+        unsafe latest = unsafe (parameter.pointee.group, step, nil, request.turn)
         return unsafe request.scalars
     }
 }

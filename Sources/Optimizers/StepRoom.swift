@@ -14,6 +14,7 @@ struct StepRoom {
     var stages = 0
     var measure = 0
     var change = 0
+    var current = 0
     var arrays = 0
     var both = 0
     var coded = 0
@@ -46,6 +47,7 @@ struct StepRoom {
         measure = unsafe take(1, StepMeasure.byteCount(parameters) ?? .max)
         change = unsafe take(1, StepChange.byteCount(parameters) ?? .max)
         coded = unsafe take(parameters, MemoryLayout<CodedArrays>.stride)
+        current = unsafe take(1, MemoryLayout<ParameterView>.stride)
         self.arrays = unsafe take(StepArrays.capacity, MemoryLayout<ArrayView>.stride)
         both = unsafe take(StepArrays.capacity, MemoryLayout<ArrayView>.stride)
         // Every array of a parameter gets as many strides as the longest of them has, and the sizes once; so do those
