@@ -180,14 +180,14 @@ extension Optimizer {
             try unsafe rows[index].checkReserved(index)
             unsafe StepPlan.addRoom(for: rows[index].gradientRows, Int(grads![index].count), to: &totalRows)
         }
-        var plan = try unsafe makePlan(totalRank: totalRank, totalRows: totalRows)
+        let plan = try unsafe makePlan(totalRank: totalRank, totalRows: totalRows)
         for index in 0..<Int(count) {
             let own = unsafe rows?[index].gradientRows
             let isThere = unsafe grads![index].data != nil || (own?.count ?? 0) > 0
             let gradient = try unsafe isThere ? ArrayView(grads![index]) { "grads[\(index)]" } : .none
-            try unsafe add(index, gradient: gradient, rows: own, to: &plan)
+            try unsafe add(index, gradient: gradient, rows: own, to: plan)
         }
-        return try unsafe plan.run()
+        return try unsafe plan.pointee.run()
     }
 }
 

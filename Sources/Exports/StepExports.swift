@@ -98,19 +98,21 @@ private func run(
         unsafe StepPlan.addRoom(
             for: parameters![index].gradientRows, Int(parameters![index].grad.count), to: &totalRows)
     }
-    var plan = try unsafe StepPlan(
+    let plan = try unsafe StepPlan.make(
         parameters: Int(count), groups: Int(group_count), totalRank: totalRank, totalRows: totalRows,
         spelling: .parameters, mode: mode,
         isSharded: reduction != nil)
-    if let groups = unsafe groups { try unsafe plan.addGroups(groups, Int(group_count)) }
-    for index in 0..<Int(count) { try unsafe add(parameters![index], index, to: &plan) }
-    return try unsafe plan.run(reduction: reduction)
+    if let groups = unsafe groups { try unsafe plan.pointee.addGroups(groups, Int(group_count)) }
+    for index in 0..<Int(count) { try unsafe add(parameters![index], index, to: plan) }
+    return try unsafe plan.pointee.run(reduction: reduction)
 }
 
 /// By itself, since what it needs of the stack is not the step's.
 @inline(never)
-private func add(_ parameter: martlet_parameter, _ index: Int, to plan: inout StepPlan) throws(MartletError) {
-    try unsafe plan.add(ParameterView(parameter, index))
+private func add(_ parameter: martlet_parameter, _ index: Int, to plan: UnsafeMutablePointer<StepPlan>)
+    throws(MartletError)
+{
+    try unsafe plan.pointee.add(ParameterView(parameter, index))
 }
 
 /// Throws where a count of parameters or groups is none that a program could mean.

@@ -79,14 +79,14 @@ public typealias MartletError = MartletPlatform.MartletError
 @frozen
 @unsafe public struct ParameterView {
     /// The most state slots of any algorithm.
-    public static var maximumStateCount: Int { 14 }
+    public static var maximumStateCount: Int { 15 }
 
     public var value: ArrayView
     public var gradient: ArrayView
     /// The rows that `gradient` is of, as many as it has; nil: it is of all elements.
     public var rows: GradientRows?
     /// The algorithm's slots in order; as many as `stateCount` says.
-    public var state: InlineArray<14, ArrayView>
+    public var state: InlineArray<15, ArrayView>
     public var stateCount: Int
     /// A copy of the value for other uses, in a type of its own, written behind each step; `.none` where there is none.
     public var copy: ArrayView

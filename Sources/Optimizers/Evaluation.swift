@@ -54,9 +54,9 @@ extension Optimizer {
     public func setMode(_ mode: OptimizerMode) throws(MartletError) {
         if mode == self.mode { return }
         for index in 0..<configurations.count { _ = try configurations[index].weight(to: mode) }
-        var plan = try unsafe makePlan(totalRank: 0, mode: mode)
-        for index in 0..<count { try unsafe add(index, gradient: .none, to: &plan) }
-        _ = try unsafe plan.run()
+        let plan = try unsafe makePlan(totalRank: 0, mode: mode)
+        for index in 0..<count { try unsafe add(index, gradient: .none, to: plan) }
+        _ = try unsafe plan.pointee.run()
         self.mode = mode
     }
 }

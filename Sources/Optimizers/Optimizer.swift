@@ -208,9 +208,9 @@ public final class Optimizer {
             totalRank += unsafe StepPlan.rankRoom(gradients[index].rank)
             unsafe StepPlan.addRoom(for: rows[index], gradients[index].count, to: &totalRows)
         }
-        var plan = try unsafe makePlan(totalRank: totalRank, totalRows: totalRows)
-        for index in 0..<count { try unsafe add(index, gradient: gradients[index], rows: rows[index], to: &plan) }
-        return try unsafe plan.run()
+        let plan = try unsafe makePlan(totalRank: totalRank, totalRows: totalRows)
+        for index in 0..<count { try unsafe add(index, gradient: gradients[index], rows: rows[index], to: plan) }
+        return try unsafe plan.pointee.run()
     }
 
     /// The same on as many threads; nil for the setting in force.
@@ -222,14 +222,14 @@ public final class Optimizer {
         }
         var totalRank = 0
         for index in gradients.indices { totalRank += unsafe StepPlan.rankRoom(gradients[index].rank) }
-        var plan = try unsafe makePlan(totalRank: totalRank)
-        for index in 0..<count { try unsafe add(index, gradient: gradients[index], to: &plan) }
-        return try unsafe plan.run(threads: threads)
+        let plan = try unsafe makePlan(totalRank: totalRank)
+        for index in 0..<count { try unsafe add(index, gradient: gradients[index], to: plan) }
+        return try unsafe plan.pointee.run(threads: threads)
     }
 
     /// A step to which every parameter is still to be added. `totalRank` sums `StepPlan.rankRoom` over the gradients, and
     /// `totalRows` what `addRoom` adds.
-    package func makePlan(totalRank: Int, totalRows: Int = 0) throws(MartletError) -> StepPlan {
+    package func makePlan(totalRank: Int, totalRows: Int = 0) throws(MartletError) -> UnsafeMutablePointer<StepPlan> {
         guard mode == .training else {
             throw MartletError(
                 .order, "the optimizer is set to evaluation; expected training, where gradients are taken")
@@ -238,22 +238,24 @@ public final class Optimizer {
     }
 
     /// The same, or a plan that moves the parameters to a mode's point.
-    func makePlan(totalRank: Int, totalRows: Int = 0, mode: OptimizerMode?) throws(MartletError) -> StepPlan {
-        var plan = try unsafe StepPlan(
+    func makePlan(totalRank: Int, totalRows: Int = 0, mode: OptimizerMode?) throws(MartletError)
+        -> UnsafeMutablePointer<StepPlan>
+    {
+        let plan = try unsafe StepPlan.make(
             parameters: count, groups: configurations.count, totalRank: totalRank + valueRanks,
             totalRows: totalRows, spelling: .gradients, mode: mode)
-        for index in 0..<configurations.count { unsafe plan.addGroup(configurations[index]) }
+        for index in 0..<configurations.count { unsafe plan.pointee.addGroup(configurations[index]) }
         return unsafe plan
     }
 
     /// Adds a parameter, with this gradient, to a step. By itself, since what it needs of the stack is not the step's.
     @inline(never)
     package func add(
-        _ index: Int, gradient: ArrayView, rows: GradientRows? = nil, to plan: inout StepPlan
+        _ index: Int, gradient: ArrayView, rows: GradientRows? = nil, to plan: UnsafeMutablePointer<StepPlan>
     ) throws(MartletError) {
         var view = unsafe parameters[index].view(gradient: gradient)
         unsafe view.rows = unsafe rows
-        try unsafe plan.add(view)
+        try unsafe plan.pointee.add(view)
     }
 
     /// How many parameters there are.

@@ -27,11 +27,14 @@ struct ParameterAverage {
     /// What is wrong with what a group asks; nil: nothing.
     static func problem(_ configuration: Configuration) -> String? {
         let decay = configuration[.emaDecay]
-        if decay > 0 && configuration.algorithm.hasEvaluationPoint {
+        let flag = configuration.flags.intersection([.emaCorrection, .emaWarmup]).first
+        if configuration.algorithm.hasEvaluationPoint && (decay > 0 || flag != nil) {
             return
-                "ema_decay is \(decay); expected 0 with \(configuration.algorithm.name), which averages parameters itself"
+                (flag.map { "flags sets \($0.name); expected none of an average" }
+                ?? "ema_decay is \(decay); expected 0")
+                + " with \(configuration.algorithm.name), which averages parameters itself"
         }
-        if !(decay > 0), let flag = configuration.flags.intersection([.emaCorrection, .emaWarmup]).first {
+        if !(decay > 0), let flag {
             return "flags sets \(flag.name) and ema_decay is \(decay); expected the flag beside an average, more than 0"
         }
         return nil

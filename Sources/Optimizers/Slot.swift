@@ -146,7 +146,7 @@ public struct Slot: Sendable {
 /// The slots of one configuration, in order: the algorithm's own, those of elements and then of vectors first; those of elements
 /// that stages keep; scalars.
 public struct Slots: Sendable, RandomAccessCollection {
-    private var list = InlineArray<14, Slot>(repeating: Slot(name: "", kind: .scalar))
+    private var list = InlineArray<15, Slot>(repeating: Slot(name: "", kind: .scalar))
     public private(set) var endIndex = 0
     /// How many of the algorithm's own are of elements, of vectors, and how many are scalars.
     public private(set) var elementCount = 0

@@ -23,15 +23,15 @@ public func step(
         totalRank += unsafe StepPlan.rankRoom(parameters[index])
         unsafe StepPlan.addRoom(for: parameters[index].rows, parameters[index].gradient.count, to: &totalRows)
     }
-    var plan = try unsafe StepPlan(
+    let plan = try unsafe StepPlan.make(
         parameters: parameters.count, groups: configurations.count, totalRank: totalRank, totalRows: totalRows,
         spelling: .parameters, isSharded: reduction != nil)
     for index in configurations.indices {
         try unsafe configurations[index].check("groups[\(index)]")
-        unsafe plan.addGroup(configurations[index])
+        unsafe plan.pointee.addGroup(configurations[index])
     }
-    for index in parameters.indices { try unsafe plan.add(parameters[index]) }
-    return try unsafe plan.run(reduction: reduction)
+    for index in parameters.indices { try unsafe plan.pointee.add(parameters[index]) }
+    return try unsafe plan.pointee.run(reduction: reduction)
 }
 
 /// Steps one array by itself. The same bits as an optimizer that has it as its only parameter.
@@ -93,10 +93,10 @@ package func step(
             type: slot.kind == .scalar ? .fp64 : .fp32)
         place += slot.floatCount(for: shape)
     }
-    var plan = try unsafe StepPlan(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
-    unsafe plan.addGroup(configuration)
-    try unsafe plan.add(parameter)
-    _ = try unsafe plan.run()
+    let plan = try unsafe StepPlan.make(parameters: 1, groups: 1, totalRank: 0, spelling: .oneArray)
+    unsafe plan.pointee.addGroup(configuration)
+    try unsafe plan.pointee.add(parameter)
+    _ = try unsafe plan.pointee.run()
 }
 
 extension StepPlan {

@@ -68,7 +68,7 @@ public struct StepReport: Sendable {
     /// shows it, and scales.
     static var extentsPerParameter: Int { unsafe 4 + ParameterView.maximumStateCount + 2 + Run.capacity }
 
-    /// An empty plan.
+    /// An empty plan, in the thread's scratch memory, which is its own until the next.
     ///
     /// - Parameters:
     ///   - parameters: how many parameters will be added at most.
@@ -77,10 +77,10 @@ public struct StepReport: Sendable {
     ///   - totalRows: that of `rowsRoom`.
     ///   - isSharded: whether each parameter is a part of one; the plan is then run with a reduction.
     ///   - mode: nil for a step; else the parameters of Schedule-Free groups are moved to that mode's point.
-    package init(
+    package static func make(
         parameters: Int, groups: Int, totalRank: Int, totalRows: Int = 0, spelling: Spelling,
         mode: OptimizerMode? = nil, isSharded: Bool = false
-    ) throws(MartletError) {
+    ) throws(MartletError) -> UnsafeMutablePointer<StepPlan> {
         let room = StepRoom(parameters: parameters, groups: groups, totalRank: totalRank, totalRows: totalRows)
         guard let record = ThreadRecord.current, !record.isLent else {
             throw MartletError(
@@ -91,6 +91,16 @@ public struct StepReport: Sendable {
         else {
             throw MartletError(.memory, "no memory for a step of \(parameters) parameters")
         }
+        let plan = unsafe (memory + room.plan).assumingMemoryBound(to: StepPlan.self)
+        unsafe plan.initialize(
+            to: StepPlan(room, record, memory, parameters, spelling: spelling, mode: mode, isSharded: isSharded))
+        return unsafe plan
+    }
+
+    private init(
+        _ room: StepRoom, _ record: ThreadRecord, _ memory: UnsafeMutableRawPointer, _ parameters: Int,
+        spelling: Spelling, mode: OptimizerMode?, isSharded: Bool
+    ) {
         unsafe self.record = record
         unsafe self.spelling = spelling
         unsafe self.mode = mode

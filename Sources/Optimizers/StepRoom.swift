@@ -4,6 +4,7 @@ import MartletKernelInterface
 
 /// Where the parts of a plan lie in its memory.
 struct StepRoom {
+    var plan = 0
     var passes = 0
     var matrixPasses = 0
     var groups = 0
@@ -36,6 +37,7 @@ struct StepRoom {
             return start
         }
         _ = unsafe take(parameters, WorkList.bytesPerItem)
+        plan = unsafe take(1, MemoryLayout<StepPlan>.stride)
         passes = unsafe take(parameters, StepPasses.bytesPerItem)
         matrixPasses = unsafe take(parameters, StepPasses.bytesPerItem)
         self.groups = take(groups, MemoryLayout<StepGroup>.stride)

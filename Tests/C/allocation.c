@@ -130,7 +130,7 @@ static void quiet_rows(int32_t threads) {
 
 #define PARAMETERS 1000
 #define GROUPS 50
-#define GROWN 3000 /* parameters, and a tenth as many groups, that are added one by one */
+#define GROWN 1000 /* parameters, and a tenth as many groups, that are added one by one */
 
 /* What the calls below work on; `path` holds a saved file where one is loaded. */
 struct scene {

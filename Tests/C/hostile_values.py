@@ -65,7 +65,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
     yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
     yield from assign(
-        f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 30", "1u << 27"), "ARGUMENT"
+        f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 30"), "ARGUMENT"
     )
     for flag in (
         "NESTEROV",

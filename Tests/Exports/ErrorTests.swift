@@ -209,7 +209,7 @@ import Testing
         add("parameter.group is 3") { $0.group = 3 }
         add("parameter.value.count is -1") { $0.value.count = -1 }
         add("parameter.value.dtype is 99") { $0.value.dtype = 99 }
-        add("parameter.state_count is 11") { $0.state_count = 11 }
+        add("parameter.state_count is 16") { $0.state_count = 16 }
         let nothing = Memory(byteCount: 1)
         defer { extendLifetime(nothing) }
         add("parameter.name is \"\"") { $0.name = UnsafePointer(nothing.pointer()) }

@@ -159,7 +159,7 @@ private final class Stateless {
             parameter.state_count = 2
             #expect(martlet_step(nil, &parameter, 1, &config, 1) == MARTLET_ERROR_NULL)
             #expect(lastError.contains("parameters[0].state is NULL"))
-            for count in [-1, 11, .max] as [Int64] {
+            for count in [-1, 16, .max] as [Int64] {
                 parameter.state_count = count
                 #expect(martlet_step(nil, &parameter, 1, &config, 1) == MARTLET_ERROR_ARGUMENT)
                 #expect(lastError.contains("parameters[0].state_count is \(count)"))

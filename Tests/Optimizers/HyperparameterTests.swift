@@ -29,7 +29,10 @@ private func isInRange(_ hyperparameter: Hyperparameter, _ value: Double) -> Boo
 }
 
 private func isTaken(_ algorithm: Algorithm, _ hyperparameter: Hyperparameter, _ value: Double) -> Bool {
-    algorithm.defaultValue(hyperparameter) == nil ? value.isNaN : isInRange(hyperparameter, value)
+    if algorithm.defaultValue(hyperparameter) == nil { return value.isNaN }
+    // Schedule-Free is an average of its own.
+    if hyperparameter == .emaDecay && algorithm.hasEvaluationPoint && value != 0 { return false }
+    return isInRange(hyperparameter, value)
 }
 
 @Suite struct HyperparameterTests {

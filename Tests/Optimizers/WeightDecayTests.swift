@@ -123,17 +123,16 @@ import Testing
             "GRAFT_ADAM", "NORMUON", "HYPERBALL", "SKIP_NONFINITE", "MEASURE", "EMA_CORRECTION", "EMA_WARMUP",
             "ZERO_GRADS", "MEASURE_UPDATE", "STOCHASTIC_ROUNDING", "KAHAN", "SPLIT",
         ]
+        let averagesItself = algorithm.hasEvaluationPoint
         for (flag, name) in zip(Self.single, names) {
+            let isOfAverage = flag == .emaCorrection || flag == .emaWarmup
             let configuration = Configuration(algorithm) {
                 $0.flags = flag
                 if flag == .hyperball && $0.weightDecay > 0 { $0.weightDecay = 0 }
-                if (flag == .emaCorrection || flag == .emaWarmup) && $0[.emaDecay] == 0 && !algorithm.hasEvaluationPoint
-                {
-                    $0[.emaDecay] = 0.5
-                }
+                if isOfAverage && !averagesItself { $0[.emaDecay] = 0.5 }
                 if flag == .nesterov && $0.momentum == 0 { $0.momentum = 0.9 }
             }
-            if algorithm.flags.contains(flag) {
+            if algorithm.flags.contains(flag) && !(isOfAverage && averagesItself) {
                 try configuration.check("config")
                 try step([Parameter(for: configuration)], [configuration])
             } else {

@@ -133,7 +133,7 @@ class Entry:
         seen = _arrays.gradient_view(gradient, name, value.shape, written=zeroes) if is_dense else None
         views = {slot: self._slot_view(state[slot], slot, slots) for slot in slots.of(value.shape).names}
         copy = None if self.copy is None else _arrays.copy_view(self.copy, f"the copy of {self.name}", value)
-        item = _arrays.item(self.name, self.group, value, seen, views, slots, copy, keeps_dimensions=of_rows is not None)
+        item = _arrays.item(self.name, self.group, value, seen, views, slots, copy, keeps_dimensions=bool(of_rows))
         item = item._replace(key=self.key)
         if of_rows is not None:
             item = item._replace(grad=of_rows.layout, rows=of_rows.call)
