@@ -64,9 +64,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         yield "a field beyond the struct", f"{config}.struct_size = 80; {config}.dampening = 1;", "OK"
     yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
-    yield from assign(
-        f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 30"), "ARGUMENT"
-    )
+    yield from assign(f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 30"), "ARGUMENT")
     for flag in (
         "NESTEROV",
         "CENTERED",

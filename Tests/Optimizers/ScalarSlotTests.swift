@@ -6,6 +6,23 @@ import MartletTestSupport
 import Testing
 
 @Suite struct ScalarSlotTests {
+    /// A view has room for all slots that any configuration keeps, and for no more.
+    @Test func mostSlots() {
+        var most = 0
+        for algorithm in Algorithm.allCases {
+            for flag in (0..<30).map({ Flags(rawValue: 1 << $0) }) {
+                let configuration = Configuration(algorithm) {
+                    $0.flags = algorithm.flags.intersection([flag, .kahan, .correctedDecay])
+                    $0[.lookaheadSteps] = 2
+                    ($0[.emaDecay], $0[.accumulateSteps]) = (algorithm.hasEvaluationPoint ? 0 : 0.5, 2)
+                    if algorithm.defaultValue(.momentum) != nil { $0.momentum = 0.9 }
+                }
+                if (try? configuration.check("config")) != nil { most = max(most, configuration.slots.count) }
+            }
+        }
+        #expect(unsafe most == ParameterView.maximumStateCount)
+    }
+
     private static let corrected = Configuration(.adamW) { $0.flags = .correctedDecay }
 
     @Test func refusals() {
