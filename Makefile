@@ -19,7 +19,7 @@ SOURCES := Package.swift $(shell find -L Sources include -type f)
 VENV := .venv
 IN_VENV := MARTLET_LIBRARY=$(CURDIR)/$(FOLDER)/libmartlet.so.$(ABI) PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python
 
-.PHONY: all lib test suites demo curves bench measurements parity table lint format install uninstall clean help
+.PHONY: all lib test suites demo curves bench measurements parity table learning losses lint format install uninstall clean help
 .DELETE_ON_ERROR:
 
 all: lib
@@ -28,6 +28,7 @@ help:
 	@echo 'make [lib]   the libraries, in $(FOLDER)          make demo    torch.optim.Adam against martlet.torch.Adam'
 	@echo 'make test    every test                        make bench   the benchmarks (ARGS=--quick; ARGS="--only family")'
 	@echo 'make parity  the errors of every algorithm beside those of other libraries, in docs/parity.md'
+	@echo 'make learning  whether models learn as well in few bits, in docs/learning.md'
 	@echo 'make lint    formatters and checkers           make format  lets the formatters rewrite the sources'
 	@echo 'make install PREFIX=/usr/local DESTDIR=        make uninstall, with the same folders, undoes it'
 	@echo 'make clean   removes what was built'
@@ -91,6 +92,13 @@ parity:
 table: $(LIBRARY) $(VENV)/parity.stamp
 	$(IN_VENV) -m pytest -q bindings/python/tests/test_convert.py
 	$(IN_VENV) bindings/python/tests/parity.py --write
+
+learning:
+	@$(PYTHON) Tests/environment.py --ahead $(VENV) learning
+	@$(MAKE) --no-print-directory losses
+
+losses: $(LIBRARY) $(VENV)/learning.stamp
+	$(IN_VENV) Benchmarks/learning.py --write $(ARGS)
 
 lint: $(VENV)/lint.stamp
 	@.ci/swift-version

@@ -27,6 +27,7 @@ AHEAD = {
     "demo": "builds the library (2 to 4 minutes), and trains twice (seconds). Disk: 0.5 GB in .build and .venv",
     "test": "takes about 20 minutes, of which 3 build. Disk: 2 GB in .build and .venv; downloads 0.4 GB from PyPI",
     "parity": "builds the library (2 to 4 minutes), and runs every row (4 minutes). Disk: 1 GB in .build and .venv",
+    "learning": "builds the library (2 to 4 minutes), and trains for 10. Disk: 1 GB in .build and .venv",
     "bench": "builds the library (2 to 4 minutes), and measures for about 45. Disk: 1 GB in .build and .venv",
 }
 TORCH_SIZE = "PyPI's torch for x86-64 Linux brings CUDA libraries: 3 GB to download, 5.5 GB on disk, some minutes. "

@@ -213,8 +213,9 @@ martlet_status martlet_chunk_set(int64_t elements);
  *     UFLOAT4  top 15, shift 22: 3 bits of exponent, 1 of mantissa; blocks of 128
  * After a step each number takes one of the two codes beside it, with the chance that gives it back on average, drawn
  * from the config's seed, the step, the parameter's key and the number's place: to nearest, averages would stand still.
- * One that is smaller than code 1 takes code 0 in the signed types, so that what no longer sees a gradient comes to rest, and code 1, if it is not 0, in the
- * others: an almost-zero divisor would be a leap. An infinity counts as the largest number of fp32; one NaN makes all of
+ * Less than code 1, a number of the signed types does so between codes 0 and 1 where it is 1/128 or more, and else takes
+ * code 0, so that it does not leap; one of the others takes code 1, if it is not 0: an almost-zero divisor would be a
+ * leap. An infinity counts as the largest number of fp32; one NaN makes all of
  * its block NaN.
  * Such arrays are contiguous (rank 0), whatever the other arrays are, and beside fp32, bf16 or fp16 only. Where an
  * algorithm sees a matrix by rows (MUON, ADAM_MINI), these are multiples of 256 numbers. */

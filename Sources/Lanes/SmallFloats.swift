@@ -69,11 +69,16 @@ extension SmallFloat {
     @_transparent
     static var almostLeast: Float { Float(bitPattern: base + (1 << shift) - 8) }
 
+    /// A number with a sign that is less, and less than code 1, is nothing beside the largest: as code 1, now and then, it
+    /// would move a value by more in one step than it should in a hundred.
+    @_transparent
+    static var quiet: Float { 0x1p-7 }
+
     /// The codes of sixteen numbers, none of which is NaN, and which `factors`, one after the other, bring to -1 to 1, where
     /// what is larger ends. Rounded at random, up with the chance that what goes stands for, by draws of 16 bits: to
     /// nearest, an average that changes by less than half a step in a hundred would stand still, and its quotient with
-    /// another run away. A number of a code keeps it. What is less than code 1 becomes 0 where there is a sign, so that an
-    /// average of no more gradients comes to rest, and code 1 where there is none.
+    /// another run away. A number of a code keeps it, and 0 is one. What is less than code 1 becomes code 1 where there is no
+    /// sign: an almost-zero divisor would be a leap. What is less than that and `quiet` becomes 0 where there is one.
     @_transparent
     static func encode(_ numbers: Floats, _ factors: (Float, Float), _ draws: SIMD16<UInt32>) -> SIMD16<UInt32> {
         let bits = words(numbers)
@@ -82,8 +87,12 @@ extension SmallFloat {
         // Within eight of the last places of fp32 a number is the code's.
         let up = draws &<< (shift - 16) &+ (1 << (shift - 17)) &- base
         if isSigned {
-            let coded = (words(magnitude) &+ up) &>> shift | (bits &>> UInt32(32 - Self.bits)) & (top + 1)
-            return coded.replacing(with: 0, where: magnitude .< almostLeast)
+            let sign = (bits &>> UInt32(32 - Self.bits)) & (top + 1)
+            let coded = (words(magnitude) &+ up) &>> shift | sign
+            if least <= quiet { return coded.replacing(with: 0, where: magnitude .< almostLeast) }
+            let chance = (floats(draws &<< 7 | 0x3f80_0000) - 1) * least
+            let small = (sign | 1).replacing(with: 0, where: magnitude .<= chance .| magnitude .< quiet)
+            return coded.replacing(with: small, where: magnitude .< almostLeast)
         }
         let raised = magnitude.replacing(with: least, where: magnitude .< least)
         return ((words(raised) &+ up) &>> shift).replacing(with: 0, where: numbers .<= 0)

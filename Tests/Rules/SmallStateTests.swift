@@ -46,7 +46,8 @@ private struct Reference {
         let size = min(abs(number) / scale, 1)
         func signed(_ code: Int) -> Int { number < 0 && code > 0 ? code + top + 1 : code }
         if size == 0 { return [0] }
-        if size < magnitude(1) * (1 - 4e-7) { return [type.isUnsigned ? 1 : 0] }
+        let quiet = min(magnitude(1), 1.0 / 128) * (1 - 4e-7)
+        if size < magnitude(1) * (1 - 4e-7) { return type.isUnsigned ? [1] : size < quiet ? [0] : [0, signed(1)] }
         let lower = (1...top).last { magnitude($0) <= size * (1 + 4e-7) }!
         let upper = (1...top).first { magnitude($0) >= size * (1 - 4e-7) }!
         return [signed(lower), signed(upper)]
@@ -189,7 +190,8 @@ extension Twin {
     @Test(arguments: Twin.here, SmallType.allCases)
     func roundsEvenly(twin: Twin, type: SmallType) {
         let reference = Reference(type)
-        for (code, part) in [(1, 0.5), (2, 0.02), (2, 0.9), (reference.top - 1, 0.3), (reference.top / 2, 0.75)] {
+        let places = [(1, 0.5), (2, 0.02), (2, 0.9), (reference.top - 1, 0.3), (reference.top / 2, 0.75)]
+        for (code, part) in type == .float4 ? places + [(0, 0.3), (0, 0.07)] : places {
             let (low, high) = (reference.magnitude(code), reference.magnitude(code + 1))
             let number = Float(low + (high - low) * part)
             var (ups, repeats, count) = (0, 0, 0)

@@ -24,6 +24,9 @@ IN_PASSES = ("AdamMini", "LAMB", "Prodigy", "StableAdamW")
 # How far an element may go, in times its wide move, where that is over 2: steps that have no divisor of their own, or
 # that are scaled by all of a parameter. Of Muon, whose steps mix all elements, nothing is said of one.
 MOST = {"AdamMini": 4.0, "LAMB": 4.0, "LARS": 2.5, "Prodigy": 2.5, "SimplifiedAdEMAMix": 3.0, "Muon": np.inf}
+# In 4 bits an average is rounded at random where it is 1/128 to 1/8 of the largest: right on average, and 16 times too
+# large now and then, which a divisor of the element's own would hold.
+MOST_OF_FOUR = MOST | {"AdamMini": 16.0, "LARS": 24.0, "Prodigy": 3.0}
 UNSIGNED = ("exp_avg_sq", "max_exp_avg_sq", "exp_avg_var", "max_exp_avg_var", "sum", "exp_inf", "square_avg")
 
 
@@ -70,7 +73,8 @@ def check_codes(state: NDArray, wide: NDArray, slot: str, bits: int) -> None:
     assert np.all((size > below * (1 - 1e-6)) | (code <= 1))
     assert np.all((size < above * (1 + 1e-6)) | (code == len(table) - 1))
     decided = np.abs(size / table[1] - 1) > 2e-6  # as far as fp32 says
-    assert np.array_equal((code == 0)[decided], (size < table[1] if signed else wide == 0)[decided])
+    assert np.all((code > 0)[decided & (size > table[1])])
+    assert np.all((code == 0)[size < min(table[1], 1 / 128) * (1 - 2e-6)] if signed else (code == 0) == (wide == 0))
     if signed:
         assert np.array_equal(codes >= len(table), (wide < 0) & (code > 0))
 
@@ -151,7 +155,8 @@ def test_nothing_runs_away(name: str, made: type[optim.Optimizer], options: dict
     still = moves["wide"] == 0
     assert still[:, 20:30].all()
     assert np.all(moves["small"][still] == 0)
-    assert np.all(moves["small"][~still] <= MOST.get(name, 2.0) * moves["wide"][~still])
+    most = (MOST if state_dtype == "int8" else MOST_OF_FOUR).get(name, 2.0)
+    assert np.all(moves["small"][~still] <= most * moves["wide"][~still])
     assert np.linalg.norm(moves["small"]) < 2 * np.linalg.norm(moves["wide"])
     assert np.any(moves["small"] > 0)
 
