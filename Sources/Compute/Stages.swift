@@ -256,7 +256,8 @@ package struct Stage {
         func isValue(_ place: Int) -> Bool { unsafe stage.arrays[place] == Stages.value }
         func room(_ place: Int, like array: Int) -> Operand {
             unsafe Operand(
-                base: rooms + (1 + place) * Stages.gatheredCount * 8, type: stages.pointee.arrays[stage.arrays[array]].type)
+                base: rooms + (1 + place) * Stages.gatheredCount * 8,
+                type: stages.pointee.arrays[stage.arrays[array]].type)
         }
         func block(_ place: Int) -> Operand { unsafe isValue(place) ? numbers : room(place, like: place) }
         func move(_ direction: Layout.Direction, _ place: Int, _ block: Operand) {
