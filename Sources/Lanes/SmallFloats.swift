@@ -69,8 +69,8 @@ extension SmallFloat {
     @_transparent
     static var almostLeast: Float { Float(bitPattern: base + (1 << shift) - 8) }
 
-    /// A number with a sign that is less, and less than code 1, is nothing beside the largest: as code 1, now and then, it
-    /// would move a value by more in one step than it should in a hundred.
+    /// A number with a sign that is less, and less than code 1, becomes 0: as code 1 of 4 bits, now and then, it would count
+    /// for more than sixteen times what it is.
     @_transparent
     static var quiet: Float { 0x1p-7 }
 
