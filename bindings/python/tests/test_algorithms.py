@@ -61,7 +61,7 @@ def test_signatures_and_groups_are_torchs(name: str) -> None:
     ours, theirs = (inspect.signature(kind).parameters for kind in (TENSORS[name], PEERS[name]))
     own = TENSORS[name]._kind.own
     beside = ARGUMENTS.get(name, ())
-    shared = [*(key for key in own if key not in theirs and key not in beside), "param_copy"]
+    shared = [*(key for key in own if key not in theirs and key not in beside), "param_copy", "strict"]
     assert list(ours) == [*theirs, *beside, *shared]
     assert [(ours[key].default, ours[key].kind) for key in theirs] == [
         (one.default, one.kind) for one in theirs.values()

@@ -111,7 +111,7 @@ def pickle_twin(optimizer: Any, *parameters: nn.Parameter) -> Any:
 def test_other_devices_are_named() -> None:
     parameter = nn.Parameter(torch.empty(3, device="meta"))
     parameter.grad = torch.empty(3, device="meta")
-    optimizer = martlet.torch.Adam([("embedding", parameter)])
+    optimizer = martlet.torch.Adam([("embedding", parameter)], strict=True)
     with pytest.raises(
         martlet.UnsupportedError, match="'embedding' is on device 'meta'; martlet.torch steps on the CPU"
     ):
@@ -121,7 +121,7 @@ def test_other_devices_are_named() -> None:
 def test_overlapping_parameters() -> None:
     memory = torch.arange(10.0)
     first, second = memory[:6].requires_grad_(), memory[4:].requires_grad_()
-    optimizer = martlet.torch.Adam([("left", first), ("right", second)])
+    optimizer = martlet.torch.Adam([("left", first), ("right", second)], strict=True)
     first.grad, second.grad = torch.ones(6), torch.ones(6)
     with pytest.raises(martlet.OverlapError, match="value of parameter 'left' and value of parameter 'right' overlap"):
         optimizer.step()
@@ -132,7 +132,7 @@ def test_overlapping_parameters() -> None:
 def test_gradient_that_is_the_parameter() -> None:
     parameter = nn.Parameter(torch.ones(4))
     parameter.grad = parameter.detach()
-    optimizer = martlet.torch.Adam([parameter])
+    optimizer = martlet.torch.Adam([parameter], strict=True)
     with pytest.raises(martlet.OverlapError):
         optimizer.step()
     assert torch.equal(parameter, torch.ones(4))
@@ -151,4 +151,4 @@ def test_wrapper_subclass_is_named() -> None:
     parameter = torch.ones(3).as_subclass(Dispatching).requires_grad_()
     parameter.grad = torch.ones(3)
     with pytest.raises(martlet.UnsupportedError, match="Dispatching"):
-        martlet.torch.Adam([parameter]).step()
+        martlet.torch.Adam([parameter], strict=True).step()

@@ -39,7 +39,7 @@ def test_signatures_are_torchs(name: str) -> None:
     own |= {"zero_grads": False, "measure_update": False}
     own |= {"lookahead_steps": 0, "lookahead_alpha": 0.5, "loss_scale": 1, "max_norm": inf, "clip_norm": inf}
     own |= {"clip_value": inf, "ema_decay": 0, "accumulate": 0, "low_precision": None, "seed": 0}
-    own |= {"param_copy": None}
+    own |= {"param_copy": None, "strict": None}
     assert list(ours) == [*theirs, *own]
     for key, parameter in theirs.items():
         assert (ours[key].default, ours[key].kind) == (parameter.default, parameter.kind)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from martlet import _ffi_optimizers, _forks, _reduction, _signatures, _threads
 from martlet._call import LastStep
@@ -26,22 +27,25 @@ from martlet._errors import (
     MartletError,
     MissingError,
     OrderError,
+    OverlapError,
     UnsupportedError,
 )
 from martlet._owner import Gate
 from martlet.convert._torch import translated
-from martlet.torch import differentiable, options
+from martlet.torch import by_torch, options
 from martlet.torch import state as states
 from martlet.torch import state_dict as state_dicts
+from martlet.torch.by_torch import Scale
 from martlet.torch.copies import NAME, Copies, given_copies, new_copies
 from martlet.torch.hooks import hooked
 from martlet.torch.plan import Plan, drop_step
 
 _num_threads = torch.get_num_threads
+_UNSCALED = Scale()
 # What a pickled optimizer has beside torch's, where a count of steps is more than its "step" can show.
 _EXACT = "exact_steps"
-# And the options of groups of other algorithms.
-_OTHERS = "_others"
+# And the options of groups of other algorithms, and whether torch may step anything.
+_OTHERS, _STRICT = "_others", "_strict"
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -129,30 +133,34 @@ class Optimizer(torch.optim.Optimizer):
     _last_step: Plan | LastStep | None = None
     # Whether parameters are their averages.
     _is_swapped = False
+    # Whether what only torch could step is an error; how much native calls have stepped.
+    _strict = False
+    _native_share = 1.0
     # That torch's GradScaler may leave scales to step().
     _step_supports_amp_scaling = True
 
     def __init_subclass__(
         cls,
         algorithm: int | None = None,
-        peer: type[torch.optim.Optimizer] | None = None,
         semantics: str = "torch",
         **others: Any,
     ) -> None:
-        """algorithm: the library's number. peer: torch's class of it. semantics: that class's convention."""
+        """algorithm: the library's number. semantics: the convention of the class that torch has of it."""
         super().__init_subclass__(**others)
         if algorithm is not None:
             stated = inspect.signature(cls.__init__).parameters
             inherited = getattr(cls, "_kind", None)
+            peer = by_torch.peer_of(cls)
             cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls, semantics)
             if cls._joins and cls.__module__.startswith(__package__ + "."):
                 cls._kind.offer()
-            _signatures.show(cls.__init__, {**cls._kind.own, NAME: None})
+            _signatures.show(cls.__init__, {**cls._kind.own, NAME: None, by_torch.NAME: None})
 
     def __init__(self, params: Any, given: Mapping[str, Any]) -> None:
         """given: the locals() of a class's constructor."""
         own = dict(given["options"])
         copy = own.pop(NAME, None)
+        self._strict = by_torch.is_strict(own.pop(by_torch.NAME, None))
         kind, defaults = self._kind, self._checked({**given, "options": own})
         kind.unwrap(defaults)
         kind.drop_defaults(defaults)
@@ -163,8 +171,9 @@ class Optimizer(torch.optim.Optimizer):
         self._copies: Copies = {}
         self._copy_dtype = copy if isinstance(copy, torch.dtype) else None
         self._gate = Gate()
+        self._told: set[Tensor] = set()  # of what a warning was given
         with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
-            super().__init__(params, kind.in_torchs_order(defaults))
+            torch.optim.Optimizer.__init__(self, params, kind.in_torchs_order(defaults))
         if not isinstance(copy, torch.dtype):
             self._copies = given_copies(copy, [one for group in self.param_groups for one in group["params"]])
 
@@ -278,6 +287,12 @@ class Optimizer(torch.optim.Optimizer):
         return self._last_step.last_step if isinstance(self._last_step, Plan) else self._last_step
 
     @property
+    def native_share(self) -> float:
+        """How much of what the latest step has stepped, by elements, a native call has: 0 to 1. torch has stepped the
+        rest; 1 before the first step."""
+        return self._native_share
+
+    @property
     def param_copies(self) -> Copies:
         """The copies in another type that steps leave of parameters, by parameter. It may be changed."""
         self._plan = None
@@ -321,7 +336,8 @@ class Optimizer(torch.optim.Optimizer):
                 loss = closure()
         if (threads := _num_threads()) != _threads.followed:
             _threads.follow(threads)
-        scale = _scale_of(self) if "found_inf" in self.__dict__ or "grad_scale" in self.__dict__ else 1.0
+        scale = Scale.of(self) if "found_inf" in self.__dict__ or "grad_scale" in self.__dict__ else _UNSCALED
+        number = scale.number
         if self._is_swapped:
             self._refuse_averages("step()")
         gate = self._gate
@@ -329,21 +345,13 @@ class Optimizer(torch.optim.Optimizer):
         try:
             plan = self._plan
             state, is_private = self._states, self._is_private
-            if scale is None:
+            if number is None:
                 self._last_step = drop_step(self.param_groups, state, self._kind)
                 return loss
             if plan is not None:
-                plan.set_scale(scale)
+                plan.set_scale(number)
             if plan is None or not plan.repeat(self.param_groups, state, is_private):
-                self._plan = None
-                copies, reduce = self._copies, self._reduce_sums
-                plan = Plan(self._kind, self.param_groups, state, self._counts, is_private, copies, reduce)
-                plan.set_scale(scale)
-                differentiable.take_step(
-                    self._kind, self.param_groups, state, self.defaults.get("differentiable", False)
-                )
-                if plan.run_first():
-                    self._plan = plan
+                plan = self._step_anew(scale, number)
             self._last_step = plan
         except (MartletError, LookupError):
             # The fast path says less: where a group's options are to blame, the error names the group.
@@ -352,6 +360,36 @@ class Optimizer(torch.optim.Optimizer):
         finally:
             gate.leave(turn)
         return loss
+
+    def _step_anew(self, scale: Scale, number: float) -> Plan:
+        """A step by a plan that is made for it, and by torch where no native call can take it."""
+        self._plan = None
+        kind, groups, state = self._kind, self.param_groups, self._states
+
+        def make(shared: Mapping[Tensor, str] = MappingProxyType({})) -> Plan:
+            rest = self._is_private, self._copies, self._reduce_sums, shared
+            plan = Plan(kind, groups, state, self._counts, *rest, strict=self._strict)
+            plan.set_scale(number)
+            by_torch.check(kind, groups, state, plan.left)
+            return plan
+
+        plan = make()
+        try:
+            lasts = plan.run_first()
+        except OverlapError:
+            shared = {} if self._strict else by_torch.overlapping(groups)
+            if not shared:
+                raise
+            plan = make(shared)
+            lasts = plan.run_first()
+        if plan.left:
+            by_torch.warn(type(self).__name__, plan.left, self._told, stacklevel=4)
+        graph = self.defaults.get("differentiable", False)
+        by_torch.take_step(kind, groups, state, plan.left, scale, graph=graph)
+        self._native_share = plan.native_share()
+        if lasts:
+            self._plan = plan
+        return plan
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, loadable by torch's class of the same name, with "step_exact" (int64) beside a "step" (float32)
@@ -424,8 +462,8 @@ class Optimizer(torch.optim.Optimizer):
             for parameter, counter in self._counts.items()
             if (count := state_dicts.exact_count(self.state.get(parameter), counter)) is not None
         }
-        others = {_OTHERS: self._others} if self._others else {}
-        return {**state, **others, **({_EXACT: exact} if exact else {})}
+        given = {_OTHERS: self._others, _STRICT: self._strict, _EXACT: exact}
+        return {**state, **{key: value for key, value in given.items() if value}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
@@ -443,20 +481,13 @@ class Optimizer(torch.optim.Optimizer):
         self.state = state.pop("state")
         # Who gave it may hold it, unless it was made for this.
         self._is_private = self._states is self._loading
-        super().__setstate__(state)
+        torch.optim.Optimizer.__setstate__(self, state)
         self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
         self._plan = None
         self._copies = self.__dict__.get("_copies", {})
         self._copy_dtype = self.__dict__.get("_copy_dtype")
+        self._told = self.__dict__.get("_told", set())
         self._gate = Gate()
-
-
-def _scale_of(optimizer: Any) -> float | None:
-    """What torch's GradScaler has multiplied the loss by, as it hands it over; None: a gradient was not finite."""
-    found, scale = (getattr(optimizer, name, None) for name in ("found_inf", "grad_scale"))
-    if found is not None and float(found) != 0:
-        return None
-    return 1.0 if scale is None else float(scale)
 
 
 @contextmanager

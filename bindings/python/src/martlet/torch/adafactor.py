@@ -11,7 +11,7 @@ from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class Adafactor(Optimizer, algorithm=_ffi_optimizers.ADAFACTOR, peer=torch.optim.Adafactor):
+class Adafactor(Optimizer, torch.optim.Adafactor, algorithm=_ffi_optimizers.ADAFACTOR):
     """Adafactor (Shazeer and Stern, 2018), with the arguments and defaults of torch.optim.Adafactor.
 
     A parameter of two dimensions or more has row_var, of shape (..., rows, 1), and col_var, (..., 1, columns); any

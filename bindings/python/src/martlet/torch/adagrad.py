@@ -11,7 +11,7 @@ from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class RMSprop(Optimizer, algorithm=_ffi_optimizers.RMSPROP, peer=torch.optim.RMSprop):
+class RMSprop(Optimizer, torch.optim.RMSprop, algorithm=_ffi_optimizers.RMSPROP):
     """RMSprop (Tieleman and Hinton, 2012; Graves, 2013), with the arguments and defaults of torch.optim.RMSprop.
 
     What else there is is martlet.torch.Optimizer's.
@@ -35,7 +35,7 @@ class RMSprop(Optimizer, algorithm=_ffi_optimizers.RMSPROP, peer=torch.optim.RMS
         super().__init__(params, locals())
 
 
-class Adagrad(Optimizer, algorithm=_ffi_optimizers.ADAGRAD, peer=torch.optim.Adagrad):
+class Adagrad(Optimizer, torch.optim.Adagrad, algorithm=_ffi_optimizers.ADAGRAD):
     """Adagrad (Duchi et al., 2011), with the arguments and defaults of torch.optim.Adagrad.
 
     What else there is is martlet.torch.Optimizer's.
@@ -59,7 +59,7 @@ class Adagrad(Optimizer, algorithm=_ffi_optimizers.ADAGRAD, peer=torch.optim.Ada
         super().__init__(params, locals())
 
 
-class Adadelta(Optimizer, algorithm=_ffi_optimizers.ADADELTA, peer=torch.optim.Adadelta):
+class Adadelta(Optimizer, torch.optim.Adadelta, algorithm=_ffi_optimizers.ADADELTA):
     """Adadelta (Zeiler, 2012), with the arguments and defaults of torch.optim.Adadelta.
 
     What else there is is martlet.torch.Optimizer's.

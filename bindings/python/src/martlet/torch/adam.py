@@ -11,7 +11,7 @@ from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class Adam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.Adam):
+class Adam(Optimizer, torch.optim.Adam, algorithm=_ffi_optimizers.ADAM):
     """Adam, with the arguments and defaults of torch.optim.Adam; parameters and gradients on the CPU.
 
     Beside torch's: flush_denormals, semantics, state_dtype, cautious_weight_decay, corrected_weight_decay,
@@ -38,7 +38,7 @@ class Adam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.Adam):
         super().__init__(params, locals())
 
 
-class AdamW(Adam, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.AdamW):
+class AdamW(Adam, torch.optim.AdamW, algorithm=_ffi_optimizers.ADAM):
     """AdamW, with the arguments and defaults of torch.optim.AdamW; the rest as in martlet.torch.Adam."""
 
     def __init__(
@@ -65,7 +65,7 @@ class AdamW(Adam, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.AdamW):
             group["decoupled_weight_decay"] = True
 
 
-class Adamax(Optimizer, algorithm=_ffi_optimizers.ADAMAX, peer=torch.optim.Adamax):
+class Adamax(Optimizer, torch.optim.Adamax, algorithm=_ffi_optimizers.ADAMAX):
     """Adamax (Kingma and Ba, 2015), with the arguments and defaults of torch.optim.Adamax.
 
     What else there is is martlet.torch.Optimizer's.
@@ -88,7 +88,7 @@ class Adamax(Optimizer, algorithm=_ffi_optimizers.ADAMAX, peer=torch.optim.Adama
         super().__init__(params, locals())
 
 
-class NAdam(Optimizer, algorithm=_ffi_optimizers.NADAM, peer=torch.optim.NAdam):
+class NAdam(Optimizer, torch.optim.NAdam, algorithm=_ffi_optimizers.NADAM):
     """NAdam (Dozat, 2016), with the arguments and defaults of torch.optim.NAdam.
 
     What else there is is martlet.torch.Optimizer's.
@@ -113,7 +113,7 @@ class NAdam(Optimizer, algorithm=_ffi_optimizers.NADAM, peer=torch.optim.NAdam):
         super().__init__(params, locals())
 
 
-class RAdam(Optimizer, algorithm=_ffi_optimizers.RADAM, peer=torch.optim.RAdam):
+class RAdam(Optimizer, torch.optim.RAdam, algorithm=_ffi_optimizers.RADAM):
     """RAdam (Liu et al., 2020), with the arguments and defaults of torch.optim.RAdam.
 
     What else there is is martlet.torch.Optimizer's.

@@ -18,7 +18,11 @@ from martlet.torch.matrices import MatrixOptimizer
 _ROUTING = ("params", "rules", "blocks", "adamw_lr", "adamw_betas", "adamw_eps", "adamw_weight_decay")
 
 
-class Muon(MatrixOptimizer, algorithm=_ffi_optimizers.MUON, peer=getattr(torch.optim, "Muon", None)):
+# Which torch has since 2.9.
+_TorchsMuon: Any = getattr(torch.optim, "Muon", torch.optim.Optimizer)
+
+
+class Muon(MatrixOptimizer, _TorchsMuon, algorithm=_ffi_optimizers.MUON):
     """Muon (Jordan et al., 2024) for matrices, and AdamW for the rest, with the arguments of torch.optim.Muon.
 
     params           a module, its named_parameters(), or a dict of names: each parameter goes to Muon or to AdamW by

@@ -8,11 +8,12 @@ tensor must be is the business of tensors.py, what an option means that of optio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from math import nan
 from operator import attrgetter, is_, itemgetter
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,9 +25,10 @@ from martlet._call import Item, LastStep, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
 from martlet.torch import sparse
 from martlet.torch import state as states
+from martlet.torch.by_torch import Left
 from martlet.torch.copies import Copies, check_copy
 from martlet.torch.options import Group, Kind
-from martlet.torch.tensors import check_parameter, lay_out, readable
+from martlet.torch.tensors import NoMemoryError, check_parameter, lay_out, readable
 from martlet.torch.watch import address_of, watch
 
 _grad_of = attrgetter("grad")
@@ -40,6 +42,8 @@ State = dict[Any, Any]
 class Plan:
     """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot.
 
+    shared: why some parameters cannot be stepped at once with the others. left: those that torch is to step; strict:
+    that is an error.
     copies: what steps copy parameters into. counts: the optimizer's counters. run_first() leaves those in it that are
     counted from then on. is_private: whether nobody else can have the moments, so that a repeated step need not look at
     them.
@@ -54,6 +58,9 @@ class Plan:
         is_private: bool,
         copies: Copies,
         reduce: Callable[[Tensor], Any] | None = None,
+        shared: Mapping[Tensor, str] = MappingProxyType({}),
+        *,
+        strict: bool = False,
     ) -> None:
         self._kind = kind
         self._is_private = is_private
@@ -77,18 +84,36 @@ class Plan:
         self._moments: list[list[Tensor]] = []
         self._grads: list[Tensor | None] = []
         self._sparse = sparse.SparseGradients()
+        self.left: list[Left] = []
         items = []
         for index, group in enumerate(groups):
             if kind.of(group).is_differentiable(group):
                 continue  # torch steps it
             for place, (parameter, name) in enumerate(states.named(group, index).items()):
-                item = self._take_in(name, index, parameter, group)
+                item = self._take_in_or_leave(name, index, parameter, group, shared, strict=strict)
                 if item is not None:
                     items.append(item._replace(key=sum(len(other["params"]) for other in groups[:index]) + place))
         self._call = StepCall(items, self._configs, count)
         self._run = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
         self._has_more = bool(copies) or any(self._zeroed)
         self._remember_layout()
+
+    def _take_in_or_leave(
+        self, name: str, index: int, parameter: Tensor, group: Group, shared: Mapping[Tensor, str], *, strict: bool
+    ) -> Item | None:
+        """What a native step needs of a parameter; None where there is nothing to do, or where torch does it."""
+        made = len(self._made)
+        try:
+            if parameter in shared:
+                raise NoMemoryError(shared[parameter], "give tensors of their own: tensor.clone()")
+            return self._take_in(name, index, parameter, group)
+        except NoMemoryError as error:
+            if strict or parameter in self._copies or self._kind.of(group).peer is None:
+                raise
+            del self._made[made:]
+            self._counts.pop(parameter, None)
+            self.left.append(Left(index, parameter, error.why))
+            return None
 
     def _take_in(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
         """Checks a parameter with its gradient and state. None: it has neither, and nothing is to be done."""
@@ -223,7 +248,7 @@ class Plan:
         for parameter in self._all_counts.keys() - self._counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, map(_grad_of, self._active)))
-        lasting = lasting and not self._has_differentiable(self._groups)
+        lasting = lasting and not self.left and not self._has_differentiable(self._groups)
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = [(group, list(group["params"])) for group in self._groups]
@@ -237,6 +262,14 @@ class Plan:
             original = parameter.grad
             if is_zeroed and original is not None and gradient is not original:
                 original.zero_()
+
+    def native_share(self) -> float:
+        """How much of what is stepped, by elements, is stepped natively."""
+        others = [one.parameter for one in self.left]
+        for group in self._groups:
+            others += group["params"] if self._kind.of(group).is_differentiable(group) else ()
+        native, left = (sum(one.numel() for one in some if one.grad is not None) for some in (self._active, others))
+        return native / (native + left) if left else 1.0
 
     @property
     def last_step(self) -> LastStep:

@@ -11,7 +11,7 @@ from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class Rprop(Optimizer, algorithm=_ffi_optimizers.RPROP, peer=torch.optim.Rprop):
+class Rprop(Optimizer, torch.optim.Rprop, algorithm=_ffi_optimizers.RPROP):
     """Rprop (Riedmiller and Braun, 1993), with the arguments and defaults of torch.optim.Rprop.
 
     What else there is is martlet.torch.Optimizer's.

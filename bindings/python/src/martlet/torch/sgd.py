@@ -11,7 +11,7 @@ from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class SGD(Optimizer, algorithm=_ffi_optimizers.SGD, peer=torch.optim.SGD):
+class SGD(Optimizer, torch.optim.SGD, algorithm=_ffi_optimizers.SGD):
     """Gradient descent, with the arguments and defaults of torch.optim.SGD; parameters and gradients on the CPU.
 
     Beside torch's: what martlet.torch.Optimizer says.
@@ -35,7 +35,7 @@ class SGD(Optimizer, algorithm=_ffi_optimizers.SGD, peer=torch.optim.SGD):
         super().__init__(params, locals())
 
 
-class ASGD(Optimizer, algorithm=_ffi_optimizers.ASGD, peer=torch.optim.ASGD):
+class ASGD(Optimizer, torch.optim.ASGD, algorithm=_ffi_optimizers.ASGD):
     """Averaged gradient descent (Polyak and Juditsky, 1992), with the arguments and defaults of torch.optim.ASGD.
 
     What else there is is martlet.torch.Optimizer's.

@@ -11,7 +11,7 @@ from martlet import _ffi_optimizers
 from martlet.torch._optimizer import Optimizer
 
 
-class SparseAdam(Optimizer, algorithm=_ffi_optimizers.ADAM, peer=torch.optim.SparseAdam, semantics="keras"):
+class SparseAdam(Optimizer, torch.optim.SparseAdam, algorithm=_ffi_optimizers.ADAM, semantics="keras"):
     """Adam for sparse gradients, with the arguments and defaults of torch.optim.SparseAdam, whose eps is added to the
     root of the uncorrected second moment, as Keras's is; parameters and gradients on the CPU.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from martlet import _ffi, _small
 from martlet._algorithms import Slots
 from martlet._call import Item, RowNumbers, state_layouts
-from martlet._errors import DTypeError, OverlapError, ShapeError, UnsupportedError
+from martlet._errors import DTypeError, MartletError, OverlapError, ShapeError, UnsupportedError
 from martlet._layout import Layout, layouts
 
 DTYPES = {
@@ -33,28 +33,48 @@ STATE_NAMES = {
 }
 # A complex number is a pair of reals: torch treats it so in Adam, too.
 PAIRS = {torch.complex128: _ffi.FP64, torch.complex64: _ffi.FP32, torch.complex32: _ffi.FP16}
+_is_functorchs = getattr(getattr(torch._C, "_functorch", None), "is_functorch_wrapped_tensor", lambda tensor: False)
 _WANTED = "float64, float32, bfloat16, float16 or complex"
 _PLAIN_DISPATCH = torch.Tensor.__torch_dispatch__
 
 
+class NoMemoryError(UnsupportedError):
+    """A tensor whose numbers are nowhere that a native call could use, while torch's operations can. why: without the
+    remedy."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(f"{why}; {remedy}")
+        self.why = why
+
+
 def check_tensor(tensor: Tensor, name: str) -> None:
-    """A dense CPU tensor of a served type, with memory of its own."""
+    """A dense CPU tensor of a served type, with memory of its own: NoMemoryError where torch could do without."""
     if not isinstance(tensor, Tensor):
         raise DTypeError(f"{name} is a {type(tensor).__name__}; wanted a tensor")
     if tensor.layout != torch.strided:
-        raise UnsupportedError(f"{name} has layout {tensor.layout}; wanted torch.strided: tensor.to_dense()")
+        raise NoMemoryError(f"{name} has layout {tensor.layout}", "wanted torch.strided: tensor.to_dense()")
     if not tensor.is_cpu:
-        raise UnsupportedError(
-            f"{name} is on device {str(tensor.device)!r}; martlet.torch steps on the CPU: move it, tensor.cpu(), or "
-            "use torch.optim there"
+        raise NoMemoryError(
+            f"{name} is on device {str(tensor.device)!r}", "martlet.torch steps on the CPU: move it, tensor.cpu()"
         )
     if tensor.dtype not in DTYPES and tensor.dtype not in PAIRS:
         raise DTypeError(f"{name} has dtype {tensor.dtype}; wanted {_WANTED}: convert it, tensor.float()")
-    if type(tensor).__torch_dispatch__ is not _PLAIN_DISPATCH:
-        raise UnsupportedError(
-            f"{name} is a {type(tensor).__name__}, a tensor subclass without plain memory; give its local, plain tensor"
+    if type(tensor).__torch_dispatch__ is not _PLAIN_DISPATCH or _is_functorchs(tensor):
+        raise NoMemoryError(
+            f"{name} is a {type(tensor).__name__}, a tensor subclass without plain memory",
+            "give its local, plain tensor",
         )
     check_memory(tensor, name)
+
+
+def has_memory(*tensors: Tensor) -> bool:
+    """Whether native calls can use these tensors."""
+    try:
+        for tensor in tensors:
+            check_tensor(tensor, "")
+    except MartletError:
+        return False
+    return True
 
 
 def check_memory(tensor: Tensor, name: str) -> None:
@@ -85,7 +105,9 @@ def check_written(tensor: Tensor, name: str) -> None:
 def check_parameter(parameter: Tensor, name: str) -> None:
     check_written(parameter, name)
     if parameter.is_conj() or parameter.is_neg():
-        raise UnsupportedError(f"{name} is lazily conjugated or negated; give tensor.resolve_conj().resolve_neg()")
+        raise NoMemoryError(
+            f"{name} is lazily conjugated or negated", "give tensor.resolve_conj().resolve_neg()"
+        )
 
 
 def check_shape(
