@@ -213,7 +213,9 @@ def test_a_differentiable_group_keeps_to_torch() -> None:
     parameter = torch.ones(3)
     parameter.grad = torch.ones(3)
     optimizer = martlet.torch.Adam([parameter], differentiable=True, semantics="keras")
-    with pytest.raises(martlet.UnsupportedError, match=r"param_groups\[0\] is differentiable; torch steps it then, and has no"):
+    with pytest.raises(
+        martlet.UnsupportedError, match=r"param_groups\[0\] is differentiable; torch steps it then, and has no"
+    ):
         optimizer.step()
     assert torch.equal(parameter, torch.ones(3))
 

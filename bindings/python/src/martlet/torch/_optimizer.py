@@ -98,6 +98,8 @@ class Optimizer(torch.optim.Optimizer):
                              alone. None: to nearest. Parameters of other types are stepped as ever
     seed                     of the random rounding, with the count of steps and the parameter's place among all
                              parameters: 0 to 2**64 - 1
+    strict                   whether it is an error that no native call can step a parameter. None: where the environment
+                             has MARTLET_STRICT=1. No part of groups and state_dicts
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Options that torch's class does not have stand in param_groups, defaults and state_dict only where they are not as
@@ -116,7 +118,10 @@ class Optimizer(torch.optim.Optimizer):
     A gradient may be sparse along the first dimension, as nn.Embedding(sparse=True) makes it, coalesced or not: rows
     that it has are stepped and decayed, with their moments, and others stay as they are. That is for algorithms that
     step each element by itself, without cautious and lookahead_steps.
-    Groups with differentiable=True are stepped by torch itself. float64, float32, bfloat16, float16 and complex
+    Groups with differentiable=True are stepped by torch itself, and so is what has no memory that a native call could
+    use: tensors on other devices, of subclasses such as DTensor and FakeTensor, of other layouts, or in each other's
+    memory. That is torch's class of the same name, with the same state, under whose options alone it can be; a warning
+    says once what it is and why, and native_share how much. float64, float32, bfloat16, float16 and complex
     parameters of any strides are served; gradients and moments may have other types than their parameter. Threads:
     torch.get_num_threads(). One thread at a time may be inside.
     """

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
+from martlet.torch import state as states
 from martlet.torch._optimizer import Optimizer
 
 
@@ -57,6 +58,17 @@ class Adagrad(Optimizer, torch.optim.Adagrad, algorithm=_ffi_optimizers.ADAGRAD)
         **options: Any,
     ) -> None:
         super().__init__(params, locals())
+
+    def share_memory(self) -> None:
+        """Makes the sums, of parameters that were not stepped too, and moves them into memory that processes share."""
+        for group in self.param_groups:
+            start = group["initial_accumulator_value"]
+            for parameter in group["params"]:
+                if not self.state[parameter]:
+                    value = complex(start, start) if parameter.is_complex() else start
+                    self.state[parameter]["step"] = states.number_tensor(0, states.step_dtype(group))
+                    self.state[parameter]["sum"] = torch.full_like(parameter, value, requires_grad=False)
+        super().share_memory()
 
 
 class Adadelta(Optimizer, torch.optim.Adadelta, algorithm=_ffi_optimizers.ADADELTA):

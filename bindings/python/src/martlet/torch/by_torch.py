@@ -144,7 +144,7 @@ def _take_step(kind: Kind, group: Group, state: dict[Any, Any], scale: Scale) ->
                         entry[slot] = states.moment(parameter, None)
     own = {**group, **switches}
     stepper = kind.peer.__new__(kind.peer)
-    vars(stepper).update(param_groups=[own], state=state, defaults={"differentiable": True})
+    vars(stepper).update(param_groups=[own], state=state, defaults={**own, "differentiable": True})
     if own.get("fused"):
         vars(stepper).update(scale._asdict())
     elif scale.grad_scale is not None:

@@ -22,7 +22,7 @@ _ROUTING = ("params", "rules", "blocks", "adamw_lr", "adamw_betas", "adamw_eps",
 _TorchsMuon: Any = getattr(torch.optim, "Muon", torch.optim.Optimizer)
 
 
-class Muon(MatrixOptimizer, _TorchsMuon, algorithm=_ffi_optimizers.MUON):
+class Muon(MatrixOptimizer, _TorchsMuon, algorithm=_ffi_optimizers.MUON):  # type: ignore[misc]
     """Muon (Jordan et al., 2024) for matrices, and AdamW for the rest, with the arguments of torch.optim.Muon.
 
     params           a module, its named_parameters(), or a dict of names: each parameter goes to Muon or to AdamW by

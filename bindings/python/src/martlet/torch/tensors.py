@@ -105,9 +105,7 @@ def check_written(tensor: Tensor, name: str) -> None:
 def check_parameter(parameter: Tensor, name: str) -> None:
     check_written(parameter, name)
     if parameter.is_conj() or parameter.is_neg():
-        raise NoMemoryError(
-            f"{name} is lazily conjugated or negated", "give tensor.resolve_conj().resolve_neg()"
-        )
+        raise NoMemoryError(f"{name} is lazily conjugated or negated", "give tensor.resolve_conj().resolve_neg()")
 
 
 def check_shape(
