@@ -1,4 +1,5 @@
-"""python -m martlet info | config | bench | gallery: this installation, what C needs of it, its speed, its algorithms.
+"""python -m martlet info | config | bench | gallery | run: this installation, what C needs of it, its speed, its
+algorithms, a training script with them.
 
 info and config need numpy alone.
 """
@@ -18,7 +19,7 @@ from martlet import _catalogue, _ffi, _library
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m martlet", description=(__doc__ or "").splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="info|config|bench|gallery")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="info|config|bench|gallery|run")
     facts = commands.add_parser("info", help="version, library, instruction set, threads")
     facts.add_argument("--algorithms", action="store_true", help="the table of algorithms, by their names everywhere")
     config = commands.add_parser("config", help="compiler and linker flags for C programs")
@@ -31,6 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
     gallery.add_argument("--only", nargs="+", default=(), metavar="NAME", help="problems and algorithms (default: all)")
     gallery.add_argument("--quick", action="store_true", help="few rates and steps, to see that it runs")
     gallery.add_argument("--output", metavar="DIR", help="for pictures, table and all runs (default: print the table)")
+    script = commands.add_parser("run", help="a training script as it stands, with Martlet's optimizers for torch's")
+    script.add_argument("--algorithms", metavar="NAMES", help="which of torch.optim, such as adam,sgd (default: all)")
+    script.add_argument("--compare", action="store_true", help="run it twice, torch's first; print losses and times")
+    script.add_argument("--as-it-is", action="store_true", help=argparse.SUPPRESS)
+    script.add_argument("--record", help=argparse.SUPPRESS)
+    script.add_argument(
+        "-m", dest="is_module", action="store_true", help="what follows is a module's name, as python -m"
+    )
+    script.add_argument("script", help="a path, or with -m a module's name")
+    script.add_argument("arguments", nargs=argparse.REMAINDER, help="what it gets as its own")
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(_catalogue.text() if options.algorithms else info())
@@ -44,8 +55,30 @@ def main(arguments: list[str] | None = None) -> int:
         from martlet import _bench
 
         _bench.run(options.seconds)
+    elif options.command == "run":
+        return _run(script, options)
     else:
         _show_gallery(gallery, options)
+    return 0
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    try:
+        from martlet.torch import running
+    except ImportError as error:
+        parser.error(f"it needs torch: {error}")
+    target = running.Target(options.script, options.is_module, options.arguments)
+    if not target.is_module and not os.path.exists(target.name):
+        parser.error(f"there is no {target.name!r}; wanted a script's path, or -m and a module's name")
+    algorithms = None if options.algorithms is None else options.algorithms.replace(",", " ").split()
+    try:
+        running.install(algorithms)
+    except ValueError as error:
+        parser.error(f"--{error}")
+    running.uninstall()
+    if options.compare:
+        return running.compare(target, algorithms)
+    running.run(target, algorithms, options.record, installs=not options.as_it_is)
     return 0
 
 

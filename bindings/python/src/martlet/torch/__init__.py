@@ -2,6 +2,8 @@
 
 import martlet.torch
 optimizer = martlet.torch.Adam(model.parameters(), lr=1e-3)
+
+For a script that is to stay as it is, install() makes torch.optim's classes Martlet's, as `python -m martlet run` does.
 """
 
 from martlet.torch._optimizer import Optimizer
@@ -11,6 +13,7 @@ from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from martlet.torch.adam_mini import AdamMini
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
 from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
+from martlet.torch.installing import install, installed, uninstall
 from martlet.torch.muon import Muon
 from martlet.torch.norms import LAMB, LARS, MARS, StableAdamW
 from martlet.torch.prodigy import Prodigy
@@ -56,4 +59,7 @@ __all__ = [
     "SimplifiedAdEMAMix",
     "SparseAdam",
     "StableAdamW",
+    "install",
+    "installed",
+    "uninstall",
 ]

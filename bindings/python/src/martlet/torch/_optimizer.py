@@ -157,8 +157,11 @@ class Optimizer(torch.optim.Optimizer):
             inherited = getattr(cls, "_kind", None)
             peer = by_torch.peer_of(cls)
             cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls, semantics)
-            if cls._joins and cls.__module__.startswith(__package__ + "."):
+            is_own = cls.__module__.startswith(__package__ + ".")
+            if cls._joins and is_own:
                 cls._kind.offer()
+            if peer is not None and is_own:
+                by_torch.OURS[peer] = cls
             _signatures.show(cls.__init__, {**cls._kind.own, NAME: None, by_torch.NAME: None})
 
     def __init__(self, params: Any, given: Mapping[str, Any]) -> None:
@@ -388,7 +391,7 @@ class Optimizer(torch.optim.Optimizer):
             plan = make(shared)
             lasts = plan.run_first()
         if plan.left:
-            by_torch.warn(type(self).__name__, plan.left, self._told, stacklevel=4)
+            by_torch.warn(kind.title, plan.left, self._told, stacklevel=4)
         graph = self.defaults.get("differentiable", False)
         by_torch.take_step(kind, groups, state, plan.left, scale, graph=graph)
         self._native_share = plan.native_share()

@@ -23,6 +23,8 @@ from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import has_memory, refuse_sparse
 
 NAME = "strict"
+# By torch's class, Martlet's.
+OURS: dict[type[TorchOptimizer], type[Any]] = {}
 # What of a group reaches over all groups' gradients.
 _OF_ALL = ("max_norm", "skip_nonfinite")
 # Parameters that a warning names.

@@ -55,6 +55,8 @@ class Kind:
         class. semantics: the convention of groups that do not say."""
         usual = _algorithms.of(algorithm).default_flags
         flags = {key: bool(_spellings.FLAGS[key] & usual) for key in _spellings.flag_keys(algorithm)}
+        # What install() puts in its place later calls this kind.
+        self._peers_constructor: Any = peer and peer.__init__
         self.title, self.peer, self.shows_step = title, peer, algorithm not in _algorithms.UNCOUNTED
         self.stated: set[str] = {*stated, *(inherited.stated if inherited else ())}
         self._semantics = semantics
@@ -196,9 +198,10 @@ class Kind:
 
     def _peer_with(self, options: Group) -> TorchOptimizer:
         """torch's class, made with these options."""
-        make: Any = self.peer
+        assert self.peer is not None
+        made = self.peer.__new__(self.peer)
         with _forks.held_off:  # torch imports its compiler here, at the first one
-            made: TorchOptimizer = make([empty(0, 0)], **options)
+            self._peers_constructor(made, [empty(0, 0)], **options)
         return made
 
     def unwrap(self, options: Group) -> None:

@@ -1,0 +1,216 @@
+"""torch.optim's classes made into Martlet's wherever they are used: install(), uninstall(), and installed() for a while.
+
+A class of torch's stays what it is, under every name that anybody has for it. What changes is its constructor: the
+object that it is called for becomes one of a class that is derived from Martlet's and, as that is derived from torch's,
+isinstance, issubclass and the names of types answer as before. For a class derived from torch's it is derived from both,
+so that Martlet's methods stand where torch's stood. Pickles name torch's class, or the derived one.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import cache, wraps
+from inspect import unwrap
+from typing import Any
+
+import torch
+from torch.optim import Optimizer as TorchOptimizer
+
+from martlet._errors import ArgumentError, DTypeError, MartletError
+from martlet.torch import by_torch
+from martlet.torch._optimizer import Optimizer
+
+# By torch's class, what it had before install() and has now, by name; None: no attribute of its own.
+_replaced: dict[type[TorchOptimizer], dict[str, tuple[Callable[..., Any] | None, Callable[..., Any]]]] = {}
+# What a warning was given for.
+_told: set[str] = set()
+
+
+def install(algorithms: Collection[str] | None = None) -> None:
+    """From here on whoever makes an optimizer of torch.optim gets Martlet's of the same name, in this process.
+
+    algorithms: which, by names of classes or algorithms: ("Adam", "adamw"). None: all that Martlet has. Others are as
+    before; a second call changes the choice. Optimizers that exist stay what they are.
+
+    Classes that were imported before, torch.optim.adamw.AdamW, getattr(torch.optim, name) and classes derived from
+    these are served alike; a derived class that has _init_group() of its own, as it steps in another way, keeps to
+    torch's. What Martlet's class refuses goes to torch's, with a warning where torch takes it, and so do classes that
+    Martlet lacks. Processes that are spawned, and not forked, have their own torch.optim.
+
+    Raises an ArgumentError for a name that is none, a DTypeError for what is no collection of names.
+    """
+    kinds = by_torch.OURS
+    chosen = set(kinds) if algorithms is None else {_class_of(name, kinds) for name in _names(algorithms)}
+    uninstall()
+    for peer in chosen:
+        _replace(peer, "__init__", _constructor(peer, kinds[peer]))
+        _replace(peer, "__setstate__", _setter(peer, kinds[peer]))
+    for peer in _all() - set(kinds):
+        _replace(peer, "__init__", _teller(peer))
+
+
+def uninstall() -> None:
+    """Gives torch.optim's classes back what they had. Optimizers that exist stay what they are."""
+    while _replaced:
+        peer, attributes = _replaced.popitem()
+        for name, (before, now) in attributes.items():
+            if vars(peer).get(name) is not now:
+                continue  # somebody has wrapped it, and with nothing in _replaced it only passes on
+            if before is None:
+                delattr(peer, name)
+            else:
+                setattr(peer, name, before)
+
+
+@contextmanager
+def installed(algorithms: Collection[str] | None = None) -> Iterator[None]:
+    """install() for as long as the context is entered; what was installed before is so again behind it."""
+    before = [peer.__name__ for peer, attributes in _replaced.items() if "__setstate__" in attributes]
+    was = bool(_replaced)
+    install(algorithms)
+    try:
+        yield
+    finally:
+        if was:
+            install(before)
+        else:
+            uninstall()
+
+
+class Installed:
+    """Before Martlet's class, in the bases of an installed object's: what is pickled is of the class that was called."""
+
+    _called: type
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # As pickles of the oldest protocols make objects: of the class that they name.
+        maker: Any = copyreg._reconstructor  # type: ignore[attr-defined]
+        return maker, (self._called, object, None), self.__getstate__()  # type: ignore[attr-defined]
+
+    def __copy__(self) -> Any:
+        made: Any = type(self).__new__(type(self))
+        made.__setstate__(self.__getstate__())  # type: ignore[attr-defined]
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        made: Any = type(self).__new__(type(self))
+        memo[id(self)] = made
+        made.__setstate__(deepcopy(self.__getstate__(), memo))  # type: ignore[attr-defined]
+        return made
+
+
+@cache
+def _made(called: type[TorchOptimizer], kind: type[Optimizer]) -> type[Optimizer]:
+    """The class of objects for which a class of torch's, or one derived from it, was called."""
+    bases = (Installed, kind) if issubclass(kind, called) else (Installed, called, kind)
+    said = {"__module__": called.__module__, "__qualname__": called.__qualname__, "__doc__": called.__doc__}
+    own: dict[str, Any] = {**said, "_called": called}
+    # torch has put its own step, with hooks around it, into a class of which there was an object before.
+    if unwrap(called.step) is unwrap(by_torch.peer_of(called).step):  # type: ignore[union-attr]
+        own["step"] = kind.step
+    return type(called.__name__, bases, own)
+
+
+def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[Optimizer]) -> bool:
+    """Makes an object for which torch's class was called one of Martlet's; False: it is to stay torch's."""
+    if isinstance(optimizer, Optimizer):
+        return True
+    called = type(optimizer)
+    if peer not in _replaced or by_torch.peer_of(called) is not peer:
+        return False
+    if getattr(called, "_init_group", None) is not getattr(peer, "_init_group", None):
+        return False
+    try:
+        optimizer.__class__ = _made(called, kind)
+    except TypeError:  # its memory is laid out in another way
+        return False
+    return True
+
+
+def _constructor(peer: type[TorchOptimizer], kind: type[Optimizer]) -> Callable[..., None]:
+    torchs: Callable[..., None] = peer.__init__
+
+    @wraps(torchs)
+    def __init__(self: TorchOptimizer, *args: Any, **kwargs: Any) -> None:
+        called, before = type(self), dict(vars(self))
+        if not _becomes(self, peer, kind):
+            torchs(self, *args, **kwargs)
+            return
+        if args and isinstance(args[0], Iterator):
+            args = (list(args[0]), *args[1:])
+        elif isinstance(kwargs.get("params"), Iterator):
+            kwargs["params"] = list(kwargs["params"])
+        try:
+            kind.__init__(self, *args, **kwargs)
+        except MartletError as error:
+            if called is type(self):
+                raise
+            self.__class__ = called
+            vars(self).clear()
+            vars(self).update(before)
+            torchs(self, *args, **kwargs)
+            _tell(f"{called.__name__} stays torch's where it is made so: {error}")
+
+    return __init__
+
+
+def _setter(peer: type[TorchOptimizer], kind: type[Optimizer]) -> Callable[..., None]:
+    torchs: Callable[..., None] = peer.__setstate__
+
+    @wraps(torchs)
+    def __setstate__(self: TorchOptimizer, state: dict[str, Any]) -> None:
+        # One that has groups is in use, and loads a state.
+        if "param_groups" in vars(self) or not _becomes(self, peer, kind):
+            torchs(self, state)
+        else:
+            kind.__setstate__(self, state)
+
+    return __setstate__
+
+
+def _teller(peer: type[TorchOptimizer]) -> Callable[..., None]:
+    torchs: Callable[..., None] = peer.__init__
+
+    @wraps(torchs)
+    def __init__(self: TorchOptimizer, *args: Any, **kwargs: Any) -> None:
+        if peer in _replaced:
+            _tell(f"{peer.__name__} stays torch's: Martlet has no {peer.__name__}")
+        torchs(self, *args, **kwargs)
+
+    return __init__
+
+
+def _tell(text: str) -> None:
+    if text not in _told:
+        _told.add(text)
+        warnings.warn(f"martlet.torch.install: {text}", UserWarning, stacklevel=3)
+
+
+def _replace(peer: type[TorchOptimizer], name: str, now: Callable[..., Any]) -> None:
+    _replaced.setdefault(peer, {})[name] = vars(peer).get(name), now
+    setattr(peer, name, now)
+
+
+def _all() -> set[type[TorchOptimizer]]:
+    """torch's own optimizers."""
+    found = {one for one in vars(torch.optim).values() if isinstance(one, type) and issubclass(one, TorchOptimizer)}
+    return found - {TorchOptimizer}
+
+
+def _names(given: Any) -> list[str]:
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, Collection) or not all(isinstance(name, str) for name in names):
+        raise DTypeError(f"algorithms is {given!r}; wanted names, such as ('Adam', 'SGD'), or None for all")
+    return list(names)
+
+
+def _class_of(name: str, kinds: Mapping[type[TorchOptimizer], type[Any]]) -> type[TorchOptimizer]:
+    by_name = {peer.__name__.lower(): peer for peer in kinds}
+    if name.lower() not in by_name:
+        known = ", ".join(sorted(peer.__name__ for peer in kinds))
+        raise ArgumentError(f"algorithms has {name!r}; wanted names of {known}")
+    return by_name[name.lower()]
