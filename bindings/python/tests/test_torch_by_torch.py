@@ -15,13 +15,9 @@ from torch.utils._mode_utils import no_dispatch
 
 import martlet
 import martlet.torch
+from martlet.torch import by_torch
 
-NAMES = [
-    name
-    for name in ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "RAdam")
-    + ("RMSprop", "Rprop")
-    if hasattr(torch.optim, name)
-]
+NAMES = [peer.__name__ for peer in by_torch.OURS if peer.__name__ != "SparseAdam"]
 
 
 class Dispatching(Tensor):
@@ -282,7 +278,7 @@ def test_a_compiled_step_counts_hooks_and_schedules(what: str) -> None:
         optimizer.register_step_post_hook(lambda *_: calls.append("behind"))
         step: Callable[[], Any] = optimizer.step
         if what == "step":
-            step = lambda: optimizer.step()  # noqa: E731, PLW0108
+            step = lambda: optimizer.step()  # noqa: E731
 
         def train(step: Callable[[], Any]) -> Tensor:
             optimizer.zero_grad()

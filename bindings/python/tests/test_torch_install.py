@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from typing import Any
 
 import pytest
 import torch
+import torch.optim.adamw as adamw_module
 from torch import nn
 from torch.optim import SGD, AdamW  # as a library has them that was imported before
-import torch.optim.adamw as adamw_module
 
 import martlet
 import martlet.torch
@@ -345,3 +346,31 @@ def test_run_refuses(words: list[str], text: str, tmp_path: Path, capsys: Any, m
     said = capsys.readouterr()
     assert text in said.err
     assert said.out == ""
+
+
+def test_processes_of_torchrun(tmp_path: Path) -> None:
+    """`torchrun -m martlet run`: every process trains with Martlet's, and one of them says so."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import torch\n"
+        "import torch.distributed as dist\n"
+        "from torch import nn\n"
+        "import martlet.torch\n"
+        "dist.init_process_group('gloo')\n"
+        "torch.manual_seed(0)\n"
+        "model = nn.parallel.DistributedDataParallel(nn.Linear(3, 1))\n"
+        "optimizer = torch.optim.Adam(model.parameters())\n"
+        "assert isinstance(optimizer, martlet.torch.Adam)\n"
+        "for _ in range(3):\n"
+        "    optimizer.zero_grad()\n"
+        "    model(torch.ones(2, 3) + dist.get_rank()).sum().backward()\n"
+        "    optimizer.step()\n"
+        "dist.destroy_process_group()\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "martlet", "run", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("martlet run: Martlet's: Adam (3 steps)") == 1

@@ -12,8 +12,8 @@ from martlet.torch.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from martlet.torch.adam_mini import AdamMini
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
-from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.torch.installing import install, installed, uninstall
+from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.torch.muon import Muon
 from martlet.torch.norms import LAMB, LARS, MARS, StableAdamW
 from martlet.torch.prodigy import Prodigy

@@ -98,8 +98,8 @@ class Optimizer(torch.optim.Optimizer):
                              alone. None: to nearest. Parameters of other types are stepped as ever
     seed                     of the random rounding, with the count of steps and the parameter's place among all
                              parameters: 0 to 2**64 - 1
-    strict                   whether it is an error that no native call can step a parameter. None: where the environment
-                             has MARTLET_STRICT=1. No part of groups and state_dicts
+    strict                   whether it is an error that no native call can step a parameter. None: where the
+                             environment has MARTLET_STRICT=1. No part of groups and state_dicts
 
     The decays are for algorithms that have weight_decay; cautious and hyperball are for those that martlet.h says.
     Options that torch's class does not have stand in param_groups, defaults and state_dict only where they are not as

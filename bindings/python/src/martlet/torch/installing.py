@@ -1,9 +1,10 @@
-"""torch.optim's classes made into Martlet's wherever they are used: install(), uninstall(), and installed() for a while.
+"""torch.optim's classes made into Martlet's wherever they are used: install(), uninstall(), and installed() for a
+while.
 
 A class of torch's stays what it is, under every name that anybody has for it. What changes is its constructor: the
 object that it is called for becomes one of a class that is derived from Martlet's and, as that is derived from torch's,
-isinstance, issubclass and the names of types answer as before. For a class derived from torch's it is derived from both,
-so that Martlet's methods stand where torch's stood. Pickles name torch's class, or the derived one.
+isinstance, issubclass and the names of types answer as before. For a class derived from torch's it is derived from
+both, so that Martlet's methods stand where torch's stood. Pickles name torch's class, or the derived one.
 """
 
 from __future__ import annotations
@@ -82,29 +83,29 @@ def installed(algorithms: Collection[str] | None = None) -> Iterator[None]:
 
 
 class Installed:
-    """Before Martlet's class, in the bases of an installed object's: what is pickled is of the class that was called."""
+    """A base of installed objects' classes, before Martlet's: what is pickled is of the class that was called."""
 
     _called: type
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # As pickles of the oldest protocols make objects: of the class that they name.
         maker: Any = copyreg._reconstructor  # type: ignore[attr-defined]
-        return maker, (self._called, object, None), self.__getstate__()  # type: ignore[attr-defined]
+        return maker, (self._called, object, None), self.__getstate__()
 
     def __copy__(self) -> Any:
         made: Any = type(self).__new__(type(self))
-        made.__setstate__(self.__getstate__())  # type: ignore[attr-defined]
+        made.__setstate__(self.__getstate__())
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         made: Any = type(self).__new__(type(self))
         memo[id(self)] = made
-        made.__setstate__(deepcopy(self.__getstate__(), memo))  # type: ignore[attr-defined]
+        made.__setstate__(deepcopy(self.__getstate__(), memo))
         return made
 
 
 @cache
-def _made(called: type[TorchOptimizer], kind: type[Optimizer]) -> type[Optimizer]:
+def _made(called: Any, kind: Any) -> type[Optimizer]:
     """The class of objects for which a class of torch's, or one derived from it, was called."""
     bases = (Installed, kind) if issubclass(kind, called) else (Installed, called, kind)
     said = {"__module__": called.__module__, "__qualname__": called.__qualname__, "__doc__": called.__doc__}
@@ -125,7 +126,7 @@ def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[O
     if getattr(called, "_init_group", None) is not getattr(peer, "_init_group", None):
         return False
     try:
-        optimizer.__class__ = _made(called, kind)
+        optimizer.__class__ = _made(called, kind)  # type: ignore[arg-type]
     except TypeError:  # its memory is laid out in another way
         return False
     return True
@@ -135,7 +136,7 @@ def _constructor(peer: type[TorchOptimizer], kind: type[Optimizer]) -> Callable[
     torchs: Callable[..., None] = peer.__init__
 
     @wraps(torchs)
-    def __init__(self: TorchOptimizer, *args: Any, **kwargs: Any) -> None:
+    def construct(self: Any, *args: Any, **kwargs: Any) -> None:
         called, before = type(self), dict(vars(self))
         if not _becomes(self, peer, kind):
             torchs(self, *args, **kwargs)
@@ -155,33 +156,33 @@ def _constructor(peer: type[TorchOptimizer], kind: type[Optimizer]) -> Callable[
             torchs(self, *args, **kwargs)
             _tell(f"{called.__name__} stays torch's where it is made so: {error}")
 
-    return __init__
+    return construct
 
 
 def _setter(peer: type[TorchOptimizer], kind: type[Optimizer]) -> Callable[..., None]:
     torchs: Callable[..., None] = peer.__setstate__
 
     @wraps(torchs)
-    def __setstate__(self: TorchOptimizer, state: dict[str, Any]) -> None:
+    def set_state(self: Any, state: dict[str, Any]) -> None:
         # One that has groups is in use, and loads a state.
         if "param_groups" in vars(self) or not _becomes(self, peer, kind):
             torchs(self, state)
         else:
             kind.__setstate__(self, state)
 
-    return __setstate__
+    return set_state
 
 
 def _teller(peer: type[TorchOptimizer]) -> Callable[..., None]:
     torchs: Callable[..., None] = peer.__init__
 
     @wraps(torchs)
-    def __init__(self: TorchOptimizer, *args: Any, **kwargs: Any) -> None:
+    def construct(self: Any, *args: Any, **kwargs: Any) -> None:
         if peer in _replaced:
             _tell(f"{peer.__name__} stays torch's: Martlet has no {peer.__name__}")
         torchs(self, *args, **kwargs)
 
-    return __init__
+    return construct
 
 
 def _tell(text: str) -> None:

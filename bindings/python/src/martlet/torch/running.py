@@ -62,7 +62,7 @@ class Record:
                 self.losses.append(float(tensor.detach()))
             backward(tensor, *args, **kwargs)
 
-        torch.Tensor.backward = noting  # type: ignore[method-assign]
+        torch.Tensor.backward = noting  # type: ignore[method-assign, assignment]
 
     def _before(self, optimizer: TorchOptimizer, args: Any, kwargs: Any) -> Any:
         self._started.append(perf_counter())
@@ -103,7 +103,7 @@ def run(target: Target, algorithms: Sequence[str] | None, record: str | None, *,
     seen.follow()
     if record is not None:
         torch.manual_seed(0)
-        np.random.seed(0)  # noqa: NPY002
+        np.random.seed(0)
         random.seed(0)
         seen.follow_losses()
     sys.argv[1:] = target.arguments
