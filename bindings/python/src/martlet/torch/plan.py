@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from math import nan
+from math import isfinite, nan
 from operator import attrgetter, is_, itemgetter
 from types import MappingProxyType
 from typing import Any
@@ -190,6 +190,7 @@ class Plan:
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = [list(group.values()) for group in groups]
+        self._rate_places = [list(group).index("lr") for group in groups]
         self._options_change_in_place = any(self._kind.of(group).change_in_place(group) for group in groups)
 
     def _remember_layout(self) -> None:
@@ -288,8 +289,10 @@ class Plan:
         if is_private is not self._is_private or not self._has_kept(groups, state):
             return False
         try:
-            if self._options_change_in_place or [list(group.values()) for group in groups] != self._options:
-                self._take_options(groups)
+            options = [list(group.values()) for group in groups]
+            if self._options_change_in_place or options != self._options:
+                if self._options_change_in_place or not self._take_rates(options):
+                    self._take_options(groups)
         except (LookupError, TypeError, ValueError, RuntimeError):  # tensors and arrays do not compare as numbers do
             return False  # making another plan says what is wrong
         active = self._active
@@ -331,6 +334,24 @@ class Plan:
         """What a step writes beside the parameters, in their order."""
         entries = state.values() if self._state_is_active else map(state.__getitem__, self._holders)
         return chain.from_iterable(self._moments_of(entries))
+
+    def _take_rates(self, options: list[list[Any]]) -> bool:
+        """Writes learning rates into the configs, as schedulers change them at every step. False, and nothing done, where
+        anything else has changed too."""
+        rates = []
+        for given, known, place in zip(options, self._options, self._rate_places, strict=True):
+            rate = given[place]
+            if type(rate) is not float or not isfinite(rate):
+                return False
+            known[place] = rate
+            rates.append(rate)
+        if options != self._options:
+            self._options = []
+            return False
+        for index, rate in enumerate(rates):
+            self._configs[index].lr = rate
+        self._options = options
+        return True
 
     def _take_options(self, groups: list[Group]) -> None:
         """Writes changed hyperparameters into the configs. Raises LookupError where they need other state."""
