@@ -2,16 +2,15 @@
 
 Hooks, groups and state names are torch's. A class of one algorithm is a signature over this (adam.py, sgd.py). What
 options mean is options.py's work, how tensors become addresses that of plan.py, what state is that of state.py, how it
-enters and leaves a state_dict that of state_dict.py, what surrounds a step that of hooks.py.
+is saved and loaded that of saved.py, what surrounds a step that of hooks.py, what torch steps instead that of
+by_torch.py.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -23,32 +22,25 @@ from martlet._call import LastStep
 from martlet._errors import (
     ArgumentError,
     DTypeError,
-    FormatError,
     MartletError,
     MissingError,
-    OrderError,
     OverlapError,
     UnsupportedError,
 )
 from martlet._owner import Gate
-from martlet.convert._torch import translated
 from martlet.torch import by_torch, options
 from martlet.torch import state as states
-from martlet.torch import state_dict as state_dicts
 from martlet.torch.by_torch import Scale
 from martlet.torch.copies import NAME, Copies, given_copies, new_copies
 from martlet.torch.hooks import hooked
 from martlet.torch.plan import Plan, drop_step
+from martlet.torch.saved import Saved
 
 _num_threads = torch.get_num_threads
 _UNSCALED = Scale()
-# What a pickled optimizer has beside torch's, where a count of steps is more than its "step" can show.
-_EXACT = "exact_steps"
-# And the options of groups of other algorithms, and whether torch may step anything.
-_OTHERS, _STRICT = "_others", "_strict"
 
 
-class Optimizer(torch.optim.Optimizer):
+class Optimizer(Saved):
     """An optimizer over tensors on the CPU. Use a class of an algorithm, which has torch's arguments and defaults where
     torch has the algorithm, and takes these by name beside its own:
 
@@ -126,20 +118,11 @@ class Optimizer(torch.optim.Optimizer):
     torch.get_num_threads(). One thread at a time may be inside.
     """
 
-    _kind: options.Kind
     # Whether groups of other classes' objects may be of this algorithm: not if it has more to a step than step().
     _joins = True
-    # By the name of another algorithm, what its groups have where they do not say.
-    _others: Mapping[str, dict[str, Any]] = MappingProxyType({})
     _reduce_sums: Callable[[torch.Tensor], Any] | None = None
-    # The state that load_state_dict has just made.
-    _loading: defaultdict[Any, Any] | None = None
-    # The plan of the latest step, or what it found.
+    # The plan of the latest step, or what it found; and how much of it native calls have stepped.
     _last_step: Plan | LastStep | None = None
-    # Whether parameters are their averages.
-    _is_swapped = False
-    # Whether what only torch could step is an error; how much native calls have stepped.
-    _strict = False
     _native_share = 1.0
     # That torch's GradScaler may leave scales to step().
     _step_supports_amp_scaling = True
@@ -174,12 +157,10 @@ class Optimizer(torch.optim.Optimizer):
         kind.drop_defaults(defaults)
         if params is None:
             raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
-        self._plan: Plan | None = None
-        self._counts: states.Counts = {}
-        self._copies: Copies = {}
+        self._plan, self._counts, self._copies = None, {}, {}
         self._copy_dtype = copy if isinstance(copy, torch.dtype) else None
         self._gate = Gate()
-        self._told: set[Tensor] = set()  # of what a warning was given
+        self._told = set()  # of what a warning was given
         with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
             torch.optim.Optimizer.__init__(self, params, kind.in_torchs_order(defaults))
         if not isinstance(copy, torch.dtype):
@@ -239,34 +220,10 @@ class Optimizer(torch.optim.Optimizer):
             )
         return kind
 
-    def _defaults_of(self, kind: options.Kind) -> dict[str, Any]:
-        """What a group of this kind has where it does not say."""
-        if kind is self._kind:
-            return self.defaults
-        if kind.name not in self._others:
-            self._others = {**self._others, kind.name: kind.defaults({})}
-        return self._others[kind.name]
-
     def _check_parameters(self, group: dict[str, Any], index: int) -> None:
         """What the parameters of a group that was added must be."""
         for parameter, name in states.named(group, index).items():
             states.moment_dtype(parameter, group.get("state_dtype"), name)
-
-    @property
-    def state(self) -> defaultdict[Any, Any]:
-        """Moments and step counts by parameter, as in torch: what steps read and write, to be looked at and changed.
-
-        Steps know their own moments. From here on somebody else has them too, and each step looks for what has become
-        of them.
-        """
-        self._is_private = False
-        return self._states
-
-    @state.setter
-    def state(self, value: defaultdict[Any, Any]) -> None:
-        # The first one is what torch's constructor makes.
-        self._is_private = "_states" not in self.__dict__
-        self._states = value
 
     @property
     def reduce_sums(self) -> Callable[[torch.Tensor], Any] | None:
@@ -327,10 +284,6 @@ class Optimizer(torch.optim.Optimizer):
             yield
         finally:
             self.swap_averages()
-
-    def _refuse_averages(self, what: str) -> None:
-        if self._is_swapped:
-            raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")
 
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -398,104 +351,6 @@ class Optimizer(torch.optim.Optimizer):
         if lasts:
             self._plan = plan
         return plan
-
-    def state_dict(self) -> dict[str, Any]:
-        """As torch's, loadable by torch's class of the same name, with "step_exact" (int64) beside a "step" (float32)
-        past 2^24.
-
-        A copy: later steps do not change it, nor does changing it, or loading it into another optimizer, change this
-        one. It takes as much memory as the moments; optimizer.state has the moments themselves.
-        """
-        self._refuse_averages("state_dict()")
-        for pre_hook in self._optimizer_state_dict_pre_hooks.values():
-            pre_hook(self)
-        hooks = self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks
-        is_private = self._is_private
-        self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = OrderedDict(), OrderedDict()
-        try:
-            packed = super().state_dict()
-        finally:
-            self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = hooks
-        self._is_private = is_private  # a copy is all that leaves here
-        parameters = dict(enumerate(chain.from_iterable(group["params"] for group in self.param_groups)))
-        counts: dict[Any, Any] = self._counts
-        packed = {
-            "state": {
-                key: state_dicts.handed_out(entry, counts.get(parameters.get(key)))
-                for key, entry in packed["state"].items()
-            },
-            "param_groups": state_dicts.snapshot(packed["param_groups"]),
-        }
-        for group in packed["param_groups"]:
-            self._kind.of(group).drop_defaults(group)
-        for hook in self._optimizer_state_dict_post_hooks.values():
-            changed = hook(self, packed)
-            if changed is not None:
-                packed = changed
-        return packed
-
-    @torch._disable_dynamo  # type: ignore[attr-defined]
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a state_dict of this class, or of the same algorithm in torch or a library of torch's shape, as
-        martlet.convert.from_torch reads it.
-
-        Everything is copied. Moments are cast to state_dtype where one was given, else to the parameter's type as torch
-        does; those of 8 and 4 bits stay so, and others are not made such. Options beyond torch's that it does not have
-        stay as they are, and entries for no parameter of this optimizer are carried along. Raises FormatError, and
-        changes nothing, where shapes or groups do not fit.
-        """
-        self._refuse_averages("load_state_dict()")
-        if not isinstance(state_dict, dict):
-            raise FormatError(f"the state_dict is a {type(state_dict).__name__}; wanted what state_dict() gave")
-        state_dict = state_dict.copy()
-        for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
-            changed = pre_hook(self, state_dict)
-            if changed is not None:
-                state_dict = changed
-        state_dict = translated(state_dict, self)
-        state_dicts.check_packed(state_dict, self.param_groups, self._kind)
-        groups = state_dicts.loaded_groups(state_dict["param_groups"], self.param_groups, self._kind)
-        self._loading = state_dicts.loaded_state(state_dict, groups, self._kind)
-        try:
-            self.__setstate__({"state": self._loading, "param_groups": groups})
-        finally:
-            self._loading = None
-        for post_hook in self._optimizer_load_state_dict_post_hooks.values():
-            post_hook(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        exact = {
-            parameter: count
-            for parameter, counter in self._counts.items()
-            if (count := state_dicts.exact_count(self.state.get(parameter), counter)) is not None
-        }
-        given = {_OTHERS: self._others, _STRICT: self._strict, _EXACT: exact}
-        return {**state, **{key: value for key, value in given.items() if value}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        exact = state.pop(_EXACT, {})
-        if "defaults" in state:
-            self.defaults = state["defaults"]
-        self._others = state.pop(_OTHERS, self._others)
-        for group in state["param_groups"]:
-            kind = self._kind.of(group)
-            for option, value in self._defaults_of(kind).items():
-                if option not in kind.own:
-                    group.setdefault(option, value)
-            kind.drop_defaults(group)
-        counts = states.take_over(state["state"], state["param_groups"], self._kind)
-        self.state = state.pop("state")
-        # Who gave it may hold it, unless it was made for this.
-        self._is_private = self._states is self._loading
-        torch.optim.Optimizer.__setstate__(self, state)
-        self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
-        self._plan = None
-        self._copies = self.__dict__.get("_copies", {})
-        self._copy_dtype = self.__dict__.get("_copy_dtype")
-        self._told = self.__dict__.get("_told", set())
-        self._gate = Gate()
 
 
 @contextmanager

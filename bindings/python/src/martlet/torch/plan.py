@@ -290,9 +290,8 @@ class Plan:
             return False
         try:
             options = [list(group.values()) for group in groups]
-            if self._options_change_in_place or options != self._options:
-                if self._options_change_in_place or not self._take_rates(options):
-                    self._take_options(groups)
+            if self._options_change_in_place or (options != self._options and not self._take_rates(options)):
+                self._take_options(groups)
         except (LookupError, TypeError, ValueError, RuntimeError):  # tensors and arrays do not compare as numbers do
             return False  # making another plan says what is wrong
         active = self._active
@@ -336,8 +335,8 @@ class Plan:
         return chain.from_iterable(self._moments_of(entries))
 
     def _take_rates(self, options: list[list[Any]]) -> bool:
-        """Writes learning rates into the configs, as schedulers change them at every step. False, and nothing done, where
-        anything else has changed too."""
+        """Writes learning rates into the configs, as schedulers change them at every step. False where anything else
+        has changed too, or a rate is no plain number."""
         rates = []
         for given, known, place in zip(options, self._options, self._rate_places, strict=True):
             rate = given[place]

@@ -1,0 +1,177 @@
+"""How an optimizer's groups and state leave and come back: state dicts, pickles and copies, as torch has them.
+
+What is in a state is state.py's, what becomes of it on the way out and in state_dict.py's.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from martlet._errors import FormatError, OrderError
+from martlet._owner import Gate
+from martlet.convert._torch import translated
+from martlet.torch import options
+from martlet.torch import state as states
+from martlet.torch import state_dict as state_dicts
+from martlet.torch.copies import Copies
+from martlet.torch.plan import Plan
+
+# What a pickled optimizer has beside torch's, where a count of steps is more than its "step" can show.
+_EXACT = "exact_steps"
+# And the options of groups of other algorithms, and whether torch may step anything.
+_OTHERS, _STRICT = "_others", "_strict"
+
+
+class Saved(torch.optim.Optimizer):
+    """What every optimizer here keeps, and how it is kept. Optimizer has the documentation."""
+
+    _kind: options.Kind
+    _states: defaultdict[Any, Any]
+    _plan: Plan | None
+    _counts: states.Counts
+    _copies: Copies
+    _gate: Gate
+    _told: set[torch.Tensor]
+    _copy_dtype: torch.dtype | None
+    # Whether nobody else can have the states.
+    _is_private: bool
+    # By the name of another algorithm, what its groups have where they do not say.
+    _others: Mapping[str, dict[str, Any]] = MappingProxyType({})
+    # The state that load_state_dict has just made.
+    _loading: defaultdict[Any, Any] | None = None
+    # Whether parameters are their averages.
+    _is_swapped = False
+    # Whether what only torch could step is an error.
+    _strict = False
+
+    @property
+    def state(self) -> defaultdict[Any, Any]:
+        """Moments and step counts by parameter, as in torch: what steps read and write, to be looked at and changed.
+
+        Steps know their own moments. From here on somebody else has them too, and each step looks for what has become
+        of them.
+        """
+        self._is_private = False
+        return self._states
+
+    @state.setter
+    def state(self, value: defaultdict[Any, Any]) -> None:
+        # The first one is what torch's constructor makes.
+        self._is_private = "_states" not in self.__dict__
+        self._states = value
+
+    def _defaults_of(self, kind: options.Kind) -> dict[str, Any]:
+        """What a group of this kind has where it does not say."""
+        if kind is self._kind:
+            return self.defaults
+        if kind.name not in self._others:
+            self._others = {**self._others, kind.name: kind.defaults({})}
+        return self._others[kind.name]
+
+    def _refuse_averages(self, what: str) -> None:
+        if self._is_swapped:
+            raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's, loadable by torch's class of the same name, with "step_exact" (int64) beside a "step" (float32)
+        past 2^24.
+
+        A copy: later steps do not change it, nor does changing it, or loading it into another optimizer, change this
+        one. It takes as much memory as the moments; optimizer.state has the moments themselves.
+        """
+        self._refuse_averages("state_dict()")
+        for pre_hook in self._optimizer_state_dict_pre_hooks.values():
+            pre_hook(self)
+        hooks = self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks
+        is_private = self._is_private
+        self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = OrderedDict(), OrderedDict()
+        try:
+            packed = super().state_dict()
+        finally:
+            self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = hooks
+        self._is_private = is_private  # a copy is all that leaves here
+        parameters = dict(enumerate(chain.from_iterable(group["params"] for group in self.param_groups)))
+        counts: dict[Any, Any] = self._counts
+        packed = {
+            "state": {
+                key: state_dicts.handed_out(entry, counts.get(parameters.get(key)))
+                for key, entry in packed["state"].items()
+            },
+            "param_groups": state_dicts.snapshot(packed["param_groups"]),
+        }
+        for group in packed["param_groups"]:
+            self._kind.of(group).drop_defaults(group)
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            changed = hook(self, packed)
+            if changed is not None:
+                packed = changed
+        return packed
+
+    @torch._disable_dynamo  # type: ignore[attr-defined]
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a state_dict of this class, or of the same algorithm in torch or a library of torch's shape, as
+        martlet.convert.from_torch reads it.
+
+        Everything is copied. Moments are cast to state_dtype where one was given, else to the parameter's type as torch
+        does; those of 8 and 4 bits stay so, and others are not made such. Options beyond torch's that it does not have
+        stay as they are, and entries for no parameter of this optimizer are carried along. Raises FormatError, and
+        changes nothing, where shapes or groups do not fit.
+        """
+        self._refuse_averages("load_state_dict()")
+        if not isinstance(state_dict, dict):
+            raise FormatError(f"the state_dict is a {type(state_dict).__name__}; wanted what state_dict() gave")
+        state_dict = state_dict.copy()
+        for pre_hook in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = pre_hook(self, state_dict)
+            if changed is not None:
+                state_dict = changed
+        state_dict = translated(state_dict, self)
+        state_dicts.check_packed(state_dict, self.param_groups, self._kind)
+        groups = state_dicts.loaded_groups(state_dict["param_groups"], self.param_groups, self._kind)
+        self._loading = state_dicts.loaded_state(state_dict, groups, self._kind)
+        try:
+            self.__setstate__({"state": self._loading, "param_groups": groups})
+        finally:
+            self._loading = None
+        for post_hook in self._optimizer_load_state_dict_post_hooks.values():
+            post_hook(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        exact = {
+            parameter: count
+            for parameter, counter in self._counts.items()
+            if (count := state_dicts.exact_count(self.state.get(parameter), counter)) is not None
+        }
+        given = {_OTHERS: self._others, _STRICT: self._strict, _EXACT: exact}
+        return {**state, **{key: value for key, value in given.items() if value}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        exact = state.pop(_EXACT, {})
+        if "defaults" in state:
+            self.defaults = state["defaults"]
+        self._others = state.pop(_OTHERS, self._others)
+        for group in state["param_groups"]:
+            kind = self._kind.of(group)
+            for option, value in self._defaults_of(kind).items():
+                if option not in kind.own:
+                    group.setdefault(option, value)
+            kind.drop_defaults(group)
+        counts = states.take_over(state["state"], state["param_groups"], self._kind)
+        self.state = state.pop("state")
+        # Who gave it may hold it, unless it was made for this.
+        self._is_private = self._states is self._loading
+        torch.optim.Optimizer.__setstate__(self, state)
+        self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
+        self._plan = None
+        self._copies = self.__dict__.get("_copies", {})
+        self._copy_dtype = self.__dict__.get("_copy_dtype")
+        self._told = self.__dict__.get("_told", set())
+        self._gate = Gate()
