@@ -27,6 +27,7 @@ SAYS = {
     "convolutional_digits.py": "least test accuracy",
     "comparison.py": "learned at",
     "convolutional_comparison.py": "AdaBound",
+    "unchanged.py": "accuracy on 360 images",
 }
 PICTURED = ("digits.py", "keras_style.py", "comparison.py", "convolutional_comparison.py")
 # The test accuracy that each of three seeds must reach.
@@ -55,6 +56,15 @@ def test_runs(ended: tuple[str, str, Path]) -> None:
         assert float(output.split("test accuracy ")[1].split()[0]) > 80
     if name in FLOORS:
         assert float(output.split("least test accuracy ")[1].split(";")[0]) >= FLOORS[name]
+
+
+def test_an_unchanged_script_learns_the_same() -> None:
+    command = [sys.executable, "-m", "martlet", "run", "--compare", str(HERE / "unchanged.py")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "martlet run: Martlet's: AdamW (345 steps)" in result.stderr
+    assert float(result.stdout.split("losses differ by ")[1].split()[0]) < 1e-4
 
 
 def test_test_images_are_normalised_as_the_training_images(tmp_path: Path) -> None:
