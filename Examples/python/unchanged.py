@@ -1,12 +1,9 @@
 """A training script of PyTorch that knows nothing of Martlet: `python -m martlet run unchanged.py` trains it with
 Martlet's optimizer, and `python -m martlet run --compare unchanged.py` both ways, one after the other."""
 
-from __future__ import annotations
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
-from torch.nn.functional import cross_entropy
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -18,21 +15,22 @@ def main() -> None:
     digits = load_digits()
     images = torch.tensor(digits.data / 16, dtype=torch.float32)
     labels = torch.tensor(digits.target)
-    train, test = torch.randperm(len(images)).split([1437, 360])
+    train, test = torch.split(torch.randperm(len(images)), [1437, 360])
     model = nn.Sequential(
         *(nn.Linear(64, 256), nn.ReLU()),
         *(nn.Linear(256, 256), nn.ReLU(), nn.Dropout(0.1)),
         nn.Linear(256, 10),
     )
+    criterion = nn.CrossEntropyLoss()
     optimizer = AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     batches = -(-len(train) // BATCH)
     scheduler = OneCycleLR(optimizer, max_lr=3e-3, total_steps=EPOCHS * batches)
     for epoch in range(EPOCHS):
         model.train()
         total = 0.0
-        for some in train[torch.randperm(len(train))].split(BATCH):
+        for some in torch.split(train[torch.randperm(len(train))], BATCH):
             optimizer.zero_grad()
-            loss = cross_entropy(model(images[some]), labels[some])
+            loss = criterion(model(images[some]), labels[some])
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

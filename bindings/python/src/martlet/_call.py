@@ -43,6 +43,7 @@ _GROUP = _word(_ffi.Parameter.group.offset)
 _ROWS = _word(_ffi.Parameter.rows.offset)
 _ROW_COUNT = _word(_ffi.Parameter.row_count.offset)
 _KEY = _word(_ffi.Parameter.key.offset)
+_OFFSET = _word(_ffi.Parameter.offset.offset)
 _STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
 _COPY = _word(_ffi.Parameter.copy.offset)
 _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
@@ -80,7 +81,8 @@ class Item(NamedTuple):
     their names.
     step_shown: the element type of the number that shows its step counter; 0: it has none. copy: how the copy lies that
     a step leaves of it; None: there is none. rows: those that its gradient is of, which may be others in the next call;
-    None: all. key: whose draws it takes where it is rounded at random: its place among all parameters.
+    None: all. key: whose draws it takes where it is rounded at random: its place among all parameters; offset: which of
+    them its first element takes, where it is a part.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Item(NamedTuple):
     copy: Layout | None = None
     rows: RowNumbers | None = None
     key: int = 0
+    offset: int = 0
 
 
 class StepCall:
@@ -151,6 +154,7 @@ class StepCall:
             view[base + _STATE_COUNT] = len(item.state)
             view[base + _GROUP] = item.group
             view[base + _KEY] = item.key
+            view[base + _OFFSET] = item.offset
             self._state_words.append(base + _STEP)
             if item.step_shown:
                 view[base + _STEP_SHOWN_DTYPE] = item.step_shown

@@ -23,7 +23,7 @@ from martlet import _ffi_optimizers
 from martlet._algorithms import OF_VALUES, Slots
 from martlet._call import Item, LastStep, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
-from martlet.torch import sparse
+from martlet.torch import shards, sparse
 from martlet.torch import state as states
 from martlet.torch.by_torch import Left
 from martlet.torch.copies import Copies, check_copy
@@ -85,6 +85,7 @@ class Plan:
         self._grads: list[Tensor | None] = []
         self._sparse = sparse.SparseGradients()
         self.left: list[Left] = []
+        self._is_spread = False
         items = []
         for index, group in enumerate(groups):
             if kind.of(group).is_differentiable(group):
@@ -92,7 +93,13 @@ class Plan:
             for place, (parameter, name) in enumerate(states.named(group, index).items()):
                 item = self._take_in_or_leave(name, index, parameter, group, shared, strict=strict)
                 if item is not None:
-                    items.append(item._replace(key=sum(len(other["params"]) for other in groups[:index]) + place))
+                    is_drawn = rows[index].flags & _ffi_optimizers.STOCHASTIC_ROUNDING
+                    first = shards.first_element(parameter, name) if is_drawn else 0
+                    key = sum(len(other["params"]) for other in groups[:index]) + place
+                    items.append(item._replace(key=key, offset=first))
+        if self._is_spread and reduce is None:
+            summed = [(one, item.name, rows[item.group]) for one, item in zip(self._active, items, strict=True)]
+            reduce = shards.reduction(summed)
         self._call = StepCall(items, self._configs, count)
         self._run = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
         self._has_more = bool(copies) or any(self._zeroed)
@@ -123,7 +130,9 @@ class Plan:
         if parameter.grad is None and (not _has_stepped(entry, kind) or not parameter.numel()):
             self._idle.append(parameter)
             return None
-        check_parameter(parameter, name)
+        sees_shape = every.are_shaped or not kind.reader.kind.takes_vectors
+        part = shards.checked_part(parameter, name, sees_shape=sees_shape)
+        check_parameter(part, name)
         if every.are_shaped and parameter.is_complex():
             raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
         states.check_complete(entry, parameter, group, name, kind)
@@ -132,21 +141,28 @@ class Plan:
             rows = sparse.lay_out(*sparse.rows_of(gradient, parameter, name))
             self._sparse.add(len(self._active), parameter, name)
         else:
-            gradient = readable(gradient, parameter, name)
+            if gradient is not None:
+                shards.check_alike(gradient, f"the gradient of {name}", parameter)
+            gradient = readable(shards.part_of(gradient), part, name)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
-        states.check_slots(entry, wanted, parameter, name)
+        for slot in wanted.arrays:
+            shards.check_alike(entry[slot], f"{slot} of {name}", parameter)
+        parts = {slot: shards.part_of(entry[slot]) for slot in wanted.names}
+        states.check_slots(parts, wanted, part, name)
         step = entry["step"] if kind.shows_step else None
         copy = self._copies.get(parameter)
         if copy is not None:
-            check_copy(copy, f"the copy of {name}", parameter)
+            shards.check_alike(copy, f"the copy of {name}", parameter)
+            copy = shards.part_of(copy)
+            check_copy(copy, f"the copy of {name}", part)
+        self._is_spread |= part is not parameter
         self._active.append(parameter)
         self._grads.append(gradient)
         self._is_zeroed.append(self._zeroed[index])
         names = (*(("step",) if kind.shows_step else ()), *wanted.names)
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
-        slots = {slot: entry[slot] for slot in wanted.names}
-        return lay_out(name, index, parameter, gradient, step, slots, every, copy, rows)
+        return lay_out(name, index, part, gradient, step, parts, every, copy, rows)
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
@@ -157,6 +173,10 @@ class Plan:
                 shape = None if slot in alike else slots.shape(slot, parameter.shape)
                 dtype = None if slot in OF_VALUES else group.get("state_dtype")
                 small = states.small_moment(parameter, slot, dtype, slots)
+                if small is not None and shards.is_spread(parameter):
+                    raise UnsupportedError(
+                        f"{name} is a DTensor, whose state is kept in no few bits: wanted another state_dtype"
+                    )
                 added[slot] = (
                     states.moment(parameter, dtype, name, shape, is_square=slots.is_precise(slot))
                     if small is None
@@ -195,35 +215,39 @@ class Plan:
 
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
+        active = self._parts(self._active)
         seen = self._sparse.stand_in(self._grads) or self._grads
-        grads = [
-            parameter if gradient is None else gradient for parameter, gradient in zip(self._active, seen, strict=True)
-        ]
-        moments = list(chain.from_iterable(self._moments))
+        grads = [parameter if gradient is None else gradient for parameter, gradient in zip(active, seen, strict=True)]
+        moments = self._parts(chain.from_iterable(self._moments))
         self._holders = [parameter for parameter, names in zip(self._active, self._moment_names, strict=True) if names]
         self._moments_of = _moments_reader(list(filter(None, self._moment_names)))
         known = [self._copies.get(parameter) for parameter in self._active]
         self._held = [*self._active, *(copy for copy in known if copy is not None)]
-        owned = self._held if self._is_private else [*self._held, *moments]
+        held = self._parts(self._held)
+        owned = held if self._is_private else [*held, *moments]
         self._watch = watch([*owned, *grads])
         self._owned_count = len(owned)
         self._addresses = list(map(address_of, [*owned, *seen]))
         states_at: list[int] = []
         for counter, own_moments, copy in zip(self._counts.values(), self._moments, known, strict=True):
-            states_at += [counter.buffer_info()[0], *map(_address_of, own_moments)]
-            states_at += () if copy is None else (copy.data_ptr(),)
+            states_at += [counter.buffer_info()[0], *map(_address_of, self._parts(own_moments))]
+            states_at += () if copy is None else (shards.part_of(copy).data_ptr(),)
         self._call.point(
-            list(map(_address_of, self._active)),
+            list(map(_address_of, active)),
             states_at,
             [0 if gradient is None else gradient.data_ptr() for gradient in seen],
         )
         self._sparse.point(self._call)
 
+    def _parts(self, tensors: Iterable[Any]) -> list[Any]:
+        """What a native call sees of tensors."""
+        return shards.parts(tensors) if self._is_spread else list(tensors)
+
     def move(self, mode: int) -> None:
         """Moves the parameters to a mode's point, where they have two and were stepped."""
         self._call.move(mode)
-        _increment_version(self._active)
-        _increment_version(list(chain.from_iterable(self._moments)))
+        _increment_version(self._parts(self._active))
+        _increment_version(self._parts(chain.from_iterable(self._moments)))
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
@@ -248,7 +272,7 @@ class Plan:
         self._all_counts.update(self._counts)
         for parameter in self._all_counts.keys() - self._counts.keys():
             del self._all_counts[parameter]
-        lasting = all(map(is_, self._grads, map(_grad_of, self._active)))
+        lasting = all(map(is_, self._grads, self._parts(map(_grad_of, self._active))))
         lasting = lasting and not self.left and not self._has_differentiable(self._groups)
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
@@ -260,7 +284,7 @@ class Plan:
     def _zero_originals(self) -> None:
         """Of gradients that had to be copied to be read, and are to be zeroed."""
         for parameter, gradient, is_zeroed in zip(self._active, self._grads, self._is_zeroed, strict=True):
-            original = parameter.grad
+            original = shards.part_of(parameter.grad)
             if is_zeroed and original is not None and gradient is not original:
                 original.zero_()
 
@@ -297,13 +321,17 @@ class Plan:
         active = self._active
         try:
             moments = () if is_private else self._moments_in(state)
-            grads = list(map(_grad_of, active))
+            given = grads = list(map(_grad_of, active))
+            held: Iterable[Any] = self._held
+            if self._is_spread:
+                given, held, moments = self._parts(grads), self._parts(held), self._parts(moments)
+                grads = given
             if self._sparse:
                 dense = self._sparse.stand_in(grads)
                 if dense is None:
                     return False
                 grads = dense
-            tensors = [*self._held, *moments, *grads]
+            tensors = [*held, *moments, *grads]
             addresses = self._watch.addresses(tensors)
         except (TypeError, AttributeError):
             return self._repeat_some(state)
@@ -316,7 +344,7 @@ class Plan:
         if self._sparse:
             self._sparse.point(self._call)
         self._run()
-        _increment_version(active if not self._has_more else self._written_by(list(map(_grad_of, active))))
+        _increment_version(active if not self._has_more and not self._is_spread else self._written_by(given))
         return True
 
     def _has_kept(self, groups: list[Group], state: State) -> bool:
@@ -374,9 +402,9 @@ class Plan:
 
     def _repeat_some(self, state: State) -> bool:
         """repeat() where some parameters have no gradient this time."""
-        grads = list(map(_grad_of, self._active))
+        grads = self._parts(map(_grad_of, self._active))
         try:
-            tensors = [*self._held, *(() if self._is_private else self._moments_in(state)), *grads]
+            tensors = self._parts([*self._held, *(() if self._is_private else self._moments_in(state)), *grads])
             if not self._watch.are_alike(tensors):
                 return False
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError):
@@ -406,9 +434,10 @@ class Plan:
 
     def _written_by(self, grads: list[Tensor | None]) -> list[Tensor]:
         """The tensors of the caller's that a run with these gradients writes."""
-        written = [parameter for parameter, gradient in zip(self._active, grads, strict=True) if gradient is not None]
+        active = [parameter for parameter, gradient in zip(self._active, grads, strict=True) if gradient is not None]
+        written = self._parts(active)
         if self._has_more:
-            copies = [self._copies[parameter] for parameter in written if parameter in self._copies]
+            copies = self._parts(self._copies[parameter] for parameter in active if parameter in self._copies)
             zeroed = [
                 one for one, is_zeroed in zip(grads, self._is_zeroed, strict=True) if is_zeroed and one is not None
             ]
