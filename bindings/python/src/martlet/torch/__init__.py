@@ -12,6 +12,7 @@ from martlet.torch.adagrad import Adadelta, Adagrad, RMSprop
 from martlet.torch.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from martlet.torch.adam_mini import AdamMini
 from martlet.torch.divisors import ADOPT, AdaBelief, AdaBound, LaProp
+from martlet.torch.in_backward import in_backward
 from martlet.torch.installing import install, installed, uninstall
 from martlet.torch.momenta import Adan, AdEMAMix, Lion, SimplifiedAdEMAMix
 from martlet.torch.muon import Muon
@@ -59,6 +60,7 @@ __all__ = [
     "SimplifiedAdEMAMix",
     "SparseAdam",
     "StableAdamW",
+    "in_backward",
     "install",
     "installed",
     "uninstall",

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
-from martlet._algorithms import OF_VALUES, Slots
+from martlet._algorithms import Slots
 from martlet._call import Item, LastStep, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
 from martlet.torch import shards, sparse
@@ -43,7 +43,7 @@ class Plan:
     """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot.
 
     shared: why some parameters cannot be stepped at once with the others. left: those that torch is to step; strict:
-    that is an error.
+    that is an error. key: the place of the first parameter among all.
     copies: what steps copy parameters into. counts: the optimizer's counters. run_first() leaves those in it that are
     counted from then on. is_private: whether nobody else can have the moments, so that a repeated step need not look at
     them.
@@ -61,6 +61,7 @@ class Plan:
         shared: Mapping[Tensor, str] = MappingProxyType({}),
         *,
         strict: bool = False,
+        key: int = 0,
     ) -> None:
         self._kind = kind
         self._is_private = is_private
@@ -95,8 +96,8 @@ class Plan:
                 if item is not None:
                     is_drawn = rows[index].flags & _ffi_optimizers.STOCHASTIC_ROUNDING
                     first = shards.first_element(parameter, name) if is_drawn else 0
-                    key = sum(len(other["params"]) for other in groups[:index]) + place
-                    items.append(item._replace(key=key, offset=first))
+                    before = key + sum(len(other["params"]) for other in groups[:index])
+                    items.append(item._replace(key=before + place, offset=first))
         if self._is_spread and reduce is None:
             summed = [(one, item.name, rows[item.group]) for one, item in zip(self._active, items, strict=True)]
             reduce = shards.reduction(summed)
@@ -167,26 +168,7 @@ class Plan:
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
         added = self._counted(entry, name, parameter, group, slots)
-        alike = slots.alike(parameter.shape)
-        for slot in slots.arrays:
-            if entry.get(slot) is None:
-                shape = None if slot in alike else slots.shape(slot, parameter.shape)
-                dtype = None if slot in OF_VALUES else group.get("state_dtype")
-                small = states.small_moment(parameter, slot, dtype, slots)
-                if small is not None and shards.is_spread(parameter):
-                    raise UnsupportedError(
-                        f"{name} is a DTensor, whose state is kept in no few bits: wanted another state_dtype"
-                    )
-                added[slot] = (
-                    states.moment(parameter, dtype, name, shape, is_square=slots.is_precise(slot))
-                    if small is None
-                    else small
-                )
-        for slot in slots.scalars:
-            given = entry.get(slot, states.start(slot, group))
-            number = states.scalar(given, slot, name)
-            if number is not entry.get(slot):
-                added[slot] = number
+        added |= states.missing(entry, parameter, group, slots, name)
         if not added:
             return entry
         self._made.append((parameter, added))

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from martlet._algorithms import Slots
+from martlet._algorithms import OF_VALUES, Slots
 from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedError
 from martlet.torch.options import Kind
+from martlet.torch.shards import is_spread
 from martlet.torch.tensors import STATE_NAMES, check_memory, check_shape, check_small, check_written
 
 # The types that a count can be shown in, and how far each shows it.
@@ -96,6 +97,33 @@ def moment(
     if shape is not None:
         return torch.zeros(shape, dtype=dtype, device=parameter.device)
     return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
+
+
+def missing(
+    entry: Mapping[str, Any], parameter: Tensor, group: dict[str, Any], slots: Slots, name: str
+) -> dict[str, Any]:
+    """What a parameter's state lacks of its slots, as it begins; numbers that are kept in another way than the library
+    writes them too."""
+    added: dict[str, Any] = {}
+    alike = slots.alike(parameter.shape)
+    for slot in slots.arrays:
+        if entry.get(slot) is not None:
+            continue
+        shape = None if slot in alike else slots.shape(slot, parameter.shape)
+        dtype = None if slot in OF_VALUES else group.get("state_dtype")
+        made = small_moment(parameter, slot, dtype, slots)
+        if made is not None and is_spread(parameter):
+            raise UnsupportedError(
+                f"{name} is a DTensor, whose state is kept in no few bits: wanted another state_dtype"
+            )
+        if made is None:
+            made = moment(parameter, dtype, name, shape, is_square=slots.is_precise(slot))
+        added[slot] = made
+    for slot in slots.scalars:
+        number = scalar(entry.get(slot, start(slot, group)), slot, name)
+        if number is not entry.get(slot):
+            added[slot] = number
+    return added
 
 
 def step_dtype(group: dict[str, Any]) -> torch.dtype:
