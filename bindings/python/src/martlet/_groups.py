@@ -25,6 +25,7 @@ _OPTIONAL = (
     *("low_precision", "seed"),
 )
 _DENORMALS = _ffi_optimizers.FLUSH_DENORMALS | _ffi_optimizers.KEEP_DENORMALS
+_AROUND = sum(_spellings.AROUND.values())
 _PLAIN = (int, float, str, type(None))
 
 Group = Mapping[str, Any]
@@ -191,6 +192,12 @@ def _usual(key: str, kind: _algorithms.Algorithm) -> bool | float:
     if key == "seed":
         return 0
     return kind.defaults[key] if key in kind.places else bool(_spellings.FLAGS[key] & kind.default_flags)
+
+
+def around(row: Hyperparameters, other: Hyperparameters) -> Hyperparameters:
+    """Hyperparameters with another's of what stands around a step."""
+    flags = row.flags & ~_AROUND | other.flags & _AROUND
+    return row.changed({key: getattr(other, key) for key in _spellings.EVERYWHERE})._replace(flags=flags)
 
 
 def put(group: dict[str, Any], row: Hyperparameters) -> None:

@@ -49,6 +49,10 @@ def hyperparameter(name: str, field: str) -> Any:
         row.check({field: value})
         self._tell(0, field, number)
         self._row = row
+        if field in _spellings.EVERYWHERE:
+            for place in range(1, 1 + len(self._others)):
+                self._tell(place, field, number)
+            self._others = tuple(_groups.around(other, row) for other in self._others)
 
     return property(read, write, doc=f"martlet_config's {field}, as martlet.h describes it.")
 
@@ -146,8 +150,7 @@ class Optimizer:
 
     def _start(self, row: Hyperparameters, schedule: Any) -> None:
         self._row = row
-        around = {key: getattr(row, key) for key in _spellings.EVERYWHERE}
-        self._others = tuple(other.changed(around) for other in self._others)
+        self._others = tuple(_groups.around(other, row) for other in self._others)
         self._schedule = schedule
         self._model: weakref.ref[Model] | None = None
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from martlet import _arguments, _ffi_models, _ffi_optimizers, _groups, _routing, _scheduled, _signatures
+from martlet import _arguments, _ffi_models, _ffi_optimizers, _groups, _routing, _scheduled, _signatures, _spellings
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, UnsupportedError
 from martlet._model import View
@@ -17,9 +17,7 @@ from martlet.nn._optimizer import Optimizer, hyperparameter
 
 _OWNER = Owner("Muon", "muon")
 # What both algorithms are told.
-_SHARED = {
-    "maximize": False, "flush_denormals": None, "cautious_weight_decay": False, "corrected_weight_decay": False,
-}  # fmt: skip
+_SHARED = {key: False if key in _spellings.FLAGS else None for key in _spellings.BESIDE}
 
 
 class _Parameter(NamedTuple):
@@ -70,7 +68,7 @@ class Muon(
     kernels of convolutions, which a rule gives to Muon: as matrices of a row for each filter. describe() prints what
     goes where. A matrix whose gradients' average has a norm under 1e-7 stays where it is.
 
-    maximize, flush_denormals, cautious_weight_decay and corrected_weight_decay are Optimizer's, for both algorithms.
+    What else there is is Optimizer's, for both algorithms.
     """
 
     def __init__(
