@@ -26,11 +26,12 @@ from martlet import (
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
 from martlet._model import Model, Training, View
-from martlet.nn import _undecayed
+from martlet.nn import _storage, _undecayed
+from martlet.nn._storage import Copies, Storage
 
 # Keras's defaults.
 ADAMW = defaults(_ffi_optimizers.ADAMW).changed({"eps": 1e-7, "weight_decay": 0.004})._replace(semantics="keras")
-_SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
+_SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None, **_storage.OPTIONS}
 
 
 def hyperparameter(name: str, field: str) -> Any:
@@ -75,7 +76,11 @@ class Optimizer:
     skip_nonfinite, accumulate (gradient_accumulation_steps), ema_decay, ema_bias_correction, ema_warmup
                                as in martlet.optim.Optimizer; Keras's convention decouples weight decay always, and adds
                                nothing to norms
-    low_precision, seed        as there: a model's parameters are float32, which they do not concern
+    low_precision, seed        as there: a model's parameters are float32, which low_precision does not concern
+    state_dtype                what moments are kept in: "fp32", "bf16", "fp16", or "int8" and "int4" as there; a file
+                               keeps it
+    param_copy                 a type, such as numpy.float16, of copies of the weights that each step leaves:
+                               param_copies has them by name
 
     Ranges are those of martlet.optim's class of the same algorithm. A number out of its range, an option that the
     algorithm does not read, or does not by this convention, and a convention that it does not know raise an
@@ -94,6 +99,9 @@ class Optimizer:
     # of parameters by name, where a file says so.
     _others: tuple[Hyperparameters, ...] = ()
     _places: Mapping[str, int] = MappingProxyType({})
+    # In what type moments are kept, and copies of parameters.
+    _storage = Storage()
+    _copies: Copies | None = None
     # What is excluded from weight decay; and groups that come after those, each one of them without decay.
     _excluded: Sequence[re.Pattern[str]] = ()
     _copied: tuple[int, ...] = ()
@@ -128,6 +136,7 @@ class Optimizer:
         arguments = _signatures.arguments(given, self._options, type(self).__name__)
         if arguments.get("weight_decay", 0) is None:
             del arguments["weight_decay"]
+        self._storage = Storage.taken(arguments)
         row = _groups.completed(self._defaults, _scheduled.at(arguments, 0))
         self._start(row, _scheduled.schedule_of(arguments))
 
@@ -155,7 +164,7 @@ class Optimizer:
         self._model: weakref.ref[Model] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_model": None}
+        return {**self.__dict__, "_model": None, "_copies": None}
 
     def __repr__(self) -> str:
         row, usual = self.hyperparameters(), _algorithms.of(self._algorithm).defaults
@@ -173,6 +182,32 @@ class Optimizer:
     def schedule(self) -> Any:
         """The schedule that learning_rate was given; None where that was a number."""
         return self._schedule
+
+    @property
+    def state_dtype(self) -> str:
+        """What moments are kept in."""
+        return self._storage.state_dtype
+
+    @property
+    def param_copies(self) -> dict[str, Any]:
+        """Copies of the weights in param_copy's type by name, "dense/kernel", as the latest training step left them:
+        arrays to be read, which later steps write. A model that is loaded has none until param_copy is set; OrderError
+        before the first training step."""
+        if self._trains() is None:
+            raise OrderError("the optimizer trains no model yet; its copies come with the first training step")
+        return {} if self._copies is None else self._copies.by_name()
+
+    @property
+    def param_copy(self) -> Any:
+        """The type of copies; None: there are none. It can be set at any time."""
+        return self._storage.param_copy
+
+    @param_copy.setter
+    def param_copy(self, value: Any) -> None:
+        storage = self._storage._replace(param_copy=_storage.copy_type(value))
+        if (model := self._trains()) is not None:
+            self._copies = Copies.of(model, storage.param_copy)
+        self._storage = storage
 
     def hyperparameters(self) -> Hyperparameters:
         """The numbers as they are for the next step."""
@@ -220,6 +255,7 @@ class Optimizer:
     def _compile(self, model: Model, training: Training) -> None:
         """Compiles a model for these numbers, which are its from here on."""
         self._check_free(model)
+        training = training._replace(state_dtype=_storage.TYPES[self.state_dtype])
         row, views = self.hyperparameters(), model.views(_ffi_models.BUFFER_PARAMETERS)
         places = self._placed(views)
         if not self._places:
@@ -234,6 +270,7 @@ class Optimizer:
             model.set(_ffi_optimizers.LR, row.lr)
         else:
             model.compile(training, [row])
+        self._copies = Copies.of(model, self._storage.param_copy)
         self._bind(model)
 
     def _copy(self, places: list[int], views: Sequence[View]) -> tuple[int, ...]:
