@@ -191,10 +191,8 @@ class Optimizer:
     @property
     def param_copies(self) -> dict[str, Any]:
         """Copies of the weights in param_copy's type by name, "dense/kernel", as the latest training step left them:
-        arrays to be read, which later steps write. A model that is loaded has none until param_copy is set; OrderError
-        before the first training step."""
-        if self._trains() is None:
-            raise OrderError("the optimizer trains no model yet; its copies come with the first training step")
+        arrays to be read, which later steps write. There are none before it, nor of a model that is loaded until
+        param_copy is set."""
         return {} if self._copies is None else self._copies.by_name()
 
     @property
