@@ -451,13 +451,13 @@ class Optimizer:
         where an optimizer has a part of each parameter, its shard, as ranks of a distributed run have. None: each is
         whole.
 
-        It is called inside step() with a float64 array, once or twice a step, and sums it in place over all processes,
-        or returns the sums: lambda sums: comm.allreduce(sums) by mpi4py. Every process has the same parameters in the
-        same order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
-        StableAdamW, MARS, Prodigy and cautious=True sum; algorithms that do not are stepped as ever, and those that see
-        matrices, as Adafactor and Muon do, raise an ArgumentError. What the function raises leaves step(), and
-        parameters of algorithms that sum may then be partly stepped. It may step nothing itself. Not kept by
-        state_dict, pickle and copies.
+        It is called inside step() with a float64 array, up to four times, and sums it in place over all processes, or
+        returns the sums: lambda sums: comm.allreduce(sums) by mpi4py. Every process has the same parameters in the same
+        order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
+        StableAdamW, MARS, Prodigy and cautious=True sum, and so do the norms of last_step; algorithms that do not are
+        stepped as ever, and those that see matrices, as Adafactor and Muon do, raise an ArgumentError. What the
+        function raises leaves step(), and parameters of algorithms that sum may then be partly stepped, or wholly where
+        the norm of the update was asked for. It may step nothing itself. Not kept by state_dict, pickle and copies.
         """
         return self._stepper.reduce
 
