@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import os
 from typing import Any
 
 import numpy as np
@@ -346,6 +347,31 @@ def test_what_their_codes_make_of_zeros() -> None:
     optimizer.load_state_dict({"state": coded_state, "param_groups": [group]})
     found = decoded(kept(optimizer, "exp_avg_sq"), COUNT, "exp_avg_sq", 8).reshape(SHAPE)
     assert not found[::2].any() and np.all(found[1::2] == np.float32(1e-4))
+
+
+@pytest.mark.parametrize("word", ["int8", "int4"])
+def test_keras_and_optax_have_numbers(word: str) -> None:
+    """Their wide state in codes here, and what these stand for there."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    keras, optax, jnp = peer("keras"), peer("optax"), peer("jax.numpy")
+    gradient = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+    variable, theirs = keras.Variable(np.zeros(SHAPE, np.float32)), keras.optimizers.Adam(0.01)
+    theirs.build([variable])
+    theirs.apply([jnp.asarray(gradient)], [variable])
+    optimizer, _ = arrays(optim.Adam, word, semantics="keras")
+    optimizer.load_state_dict(convert.from_keras(theirs, optimizer))
+    (moment,) = (each for each in theirs.variables if each.path.endswith("momentum"))
+    check_kept(optimizer, "exp_avg", np.asarray(moment), word, True)
+    convert.to_keras(optimizer, theirs)
+    numbers = decoded(kept(optimizer, "exp_avg"), COUNT, "exp_avg", BITS[word]).reshape(SHAPE)
+    assert np.array_equal(np.asarray(moment), numbers)
+    rule = optax.adam(0.01)
+    _, state = rule.update(jnp.asarray(gradient), rule.init(jnp.zeros(SHAPE)))
+    optimizer, _ = arrays(optim.Adam, word, semantics="optax")
+    optimizer.load_state_dict(convert.from_optax(state, optimizer))
+    check_kept(optimizer, "exp_avg", np.asarray(state[0].mu), word, True)
+    numbers = decoded(kept(optimizer, "exp_avg"), COUNT, "exp_avg", BITS[word]).reshape(SHAPE)
+    assert np.array_equal(np.asarray(convert.to_optax(optimizer, state)[0].mu), numbers)
 
 
 # ---- the libraries themselves ----
