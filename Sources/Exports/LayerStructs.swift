@@ -1,6 +1,7 @@
 // martlet_layer, martlet_training and martlet_array become the words of Models, and back.
 import CMartlet
 import MartletModels
+import MartletOptimizers
 import MartletPlatform
 
 extension martlet_layer {
@@ -100,7 +101,8 @@ extension martlet_training {
         self.init(
             struct_size: UInt32(MemoryLayout<martlet_training>.size), loss: training.loss.rawValue,
             from: training.from.rawValue, metrics: training.metrics.rawValue, batch_size: Int64(training.batchSize),
-            top: Int32(training.top), reserved: 0, label_smoothing: training.labelSmoothing, delta: training.delta)
+            top: Int32(training.top), state_dtype: training.stateType.rawValue,
+            label_smoothing: training.labelSmoothing, delta: training.delta)
     }
 }
 
@@ -117,9 +119,13 @@ extension Training {
             throw MartletError(
                 .argument, "training.metrics is \(raw.metrics); expected a sum of MARTLET_METRIC_ACCURACY and its like")
         }
-        guard raw.reserved == 0 else {
-            throw MartletError(.structure, "training.reserved is \(raw.reserved); expected 0")
+        guard let type = StateType(Int(raw.state_dtype)) else {
+            throw MartletError(
+                .type,
+                "training.state_dtype is \(raw.state_dtype); expected MARTLET_FP32, MARTLET_BF16, MARTLET_FP16, "
+                    + "MARTLET_FLOAT8 or MARTLET_FLOAT4")
         }
+        stateType = type
         metrics = Metrics(rawValue: raw.metrics)
         batchSize = Int(raw.batch_size)
         top = Int(raw.top)

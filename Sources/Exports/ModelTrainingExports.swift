@@ -133,6 +133,18 @@ public func martlet_model_compile(
     }
 }
 
+@implementation @_cdecl("martlet_model_copy_set")
+public func martlet_model_copy_set(_ model: OpaquePointer!, _ copy: UnsafePointer<martlet_array>!) -> martlet_status {
+    unsafe withModel("martlet_model_copy_set", model) { model throws(MartletError) in
+        guard let copy = unsafe copy else { return try unsafe model.setCopy(.none) }
+        let array = try unsafe ArrayView(required(copy, "copy").pointee) { "copy" }
+        guard unsafe array.base != nil else {
+            throw MartletError(.null, "copy.data is NULL; expected the address of a copy")
+        }
+        try unsafe model.setCopy(array)
+    }
+}
+
 @implementation @_cdecl("martlet_model_train")
 public func martlet_model_train(
     _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ x: UnsafePointer<martlet_array>!,

@@ -1,5 +1,6 @@
 // Layers and training as lines of a file, and back. What is read is checked like what a user says.
 import MartletKernelInterface
+import MartletOptimizers
 import MartletPlatform
 
 extension Layer {
@@ -66,6 +67,7 @@ extension Training {
         line.add("top", top)
         line.add("label_smoothing", bits: labelSmoothing)
         line.add("delta", bits: delta)
+        if stateType != .fp32 { line.add("state_dtype", Int(stateType.rawValue)) }
         return line
     }
 
@@ -74,11 +76,11 @@ extension Training {
             let metrics = line.integer("metrics").flatMap(UInt32.init(exactly:)),
             metrics & ~Metrics.all.rawValue == 0, let batchSize = line.integer("batch_size"),
             let top = line.integer("top"), let labelSmoothing = line.double("label_smoothing"),
-            let delta = line.double("delta")
+            let delta = line.double("delta"), let stateType = StateType(line.integer("state_dtype"))
         else { return nil }
         self.init(loss)
         (self.from, self.metrics) = (from, Metrics(rawValue: metrics))
         (self.batchSize, self.top) = (batchSize, top)
-        (self.labelSmoothing, self.delta) = (labelSmoothing, delta)
+        (self.labelSmoothing, self.delta, self.stateType) = (labelSmoothing, delta, stateType)
     }
 }

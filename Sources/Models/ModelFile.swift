@@ -60,12 +60,15 @@ extension Model {
             try configuration.describe { (key, value) throws(MartletError) in
                 try writer.addMetadata(ParameterGroups.key(index) + key, value)
             }
+            if configuration.seed != 0 {
+                try writer.addMetadata(ParameterGroups.key(index) + "seed", "\(configuration.seed)")
+            }
             if index > 0 { try writer.addMetadata("group.\(index)", groups.line(index).text) }
         }
         for (index, group) in groups.ofViews.enumerated() where group > 0 {
             try writer.addMetadata("view.\(index)", "group=\(group)")
         }
-        for moment in Moment.all(groups, views) {
+        for moment in Moment.all(groups, views, trainer.settings.stateType) {
             try unsafe writer.add(
                 name: moment.name, type: moment.type, shape: moment.shape, data: moment.place(in: trainer.optimizer),
                 byteCount: moment.byteCount)
@@ -137,12 +140,14 @@ extension Model {
             let taken = state.integer("optimizer_step"), [step, epoch, taken].allSatisfy({ $0 >= 0 })
         else { throw file.wrong("state", state.text, "an algorithm, and counters of 0 or more") }
         let groups = try file.groups(state, viewCount: views.count)
-        try file.checked { () throws(MartletError) in try groups.check(views) }
+        try file.checked { () throws(MartletError) in
+            try settings.check("training.")
+            try groups.check(views)
+        }
         // Every moment's tensor must be there before memory is taken for it.
-        let moments = Moment.all(groups, views)
+        let moments = Moment.all(groups, views, settings.stateType)
         for moment in moments { _ = try file.find(moment.name, moment.type, moment.shape) }
         let trainer = try file.checked { () throws(MartletError) in
-            try settings.check("training.")
             return try Trainer(self, built, settings, groups)
         }
         trainer.step = Int64(step)

@@ -95,6 +95,9 @@ struct ModelReader: ~Copyable {
                 throw MartletError(.format, "the file's \(prefix)\(key) is missing or wrong; expected a number")
             }
         }
+        if let seed = unsafe reader.metadata(prefix + "seed"), unsafe !configuration.set("seed", to: seed) {
+            throw MartletError(.format, "the file's \(prefix)seed is wrong; expected a number")
+        }
         return configuration
     }
 

@@ -1,5 +1,6 @@
 // Groups of a model's parameters, each with an algorithm and hyperparameters of its own, and what the optimizer sees as
 // one parameter: a run of views of one group, or a view by itself where the algorithm looks at a parameter as a whole.
+import MartletKernelInterface
 import MartletOptimizers
 import MartletPlatform
 
@@ -55,8 +56,10 @@ struct ParameterGroups {
     /// Whether one of them trains another point than that where gradients are taken.
     var haveEvaluationPoint: Bool { configurations.contains(where: \.hasEvaluationPoint) }
 
-    /// The optimizer's parameters, in its order.
-    func parameters(_ views: [View]) -> [SteppedParameter] {
+    /// The optimizer's parameters, in its order. Where their state is to be in few bits, a view that is large enough for that
+    /// is one by itself, so that no block has numbers of two.
+    func parameters(_ views: [View], _ type: StateType) -> [SteppedParameter] {
+        func isAlone(_ index: Int) -> Bool { type.isSmall && SteppedParameter.mayBeSmall(views[index].shape) }
         var found: [SteppedParameter] = []
         var first = 0
         while first < views.count {
@@ -64,9 +67,9 @@ struct ParameterGroups {
             let configuration = configurations[group]
             var end = first + 1
             if !configuration.takesWholeParameters {
-                while end < views.count && ofViews[end] == group { end += 1 }
+                while end < views.count && ofViews[end] == group && !isAlone(first) && !isAlone(end) { end += 1 }
             }
-            found.append(SteppedParameter(views, first..<end, group, configuration))
+            found.append(SteppedParameter(views, first..<end, group, configuration, type))
             first = end
         }
         return found
@@ -84,8 +87,12 @@ struct SteppedParameter {
     /// How its elements lie; none where they are a run, in which no size matters.
     let sizes: [Int]
     let strides: [Int]
+    /// What each slot of its state is kept in.
+    let types: [StateType]
 
-    fileprivate init(_ views: [View], _ range: Range<Int>, _ group: Int, _ configuration: Configuration) {
+    fileprivate init(
+        _ views: [View], _ range: Range<Int>, _ group: Int, _ configuration: Configuration, _ type: StateType
+    ) {
         let (first, last) = (views[range.lowerBound], views[range.upperBound - 1])
         self.group = group
         self.views = range
@@ -94,7 +101,17 @@ struct SteppedParameter {
         count = last.offset + last.shape.elementCount - first.offset
         (sizes, strides) =
             configuration.takesWholeParameters ? Self.layout(first.shape, configuration.algorithm) : ([], [])
+        // Rows that an algorithm sees are not to cut a block.
+        let isWide = !Self.mayBeSmall(first.shape) || sizes.count > 1 && sizes[sizes.count - 1] % 256 != 0
+        types = configuration.slots.map { slot in
+            if case .wide(let type) = type { return .wide(slot.usualType(beside: type)) }
+            if case .small(let type) = type, !isWide, let own = slot.small(bits: type.bits) { return .small(own) }
+            return .wide(slot.usualType(beside: .fp32))
+        }
     }
+
+    /// Whether state of few bits saves anything.
+    fileprivate static func mayBeSmall(_ shape: Shape) -> Bool { shape.elementCount >= 4096 }
 
     /// A view's own sizes. To an algorithm of matrices or of their rows it is one matrix, whose rows are the outputs: the last size of
     /// every kernel here.

@@ -45,7 +45,7 @@ import MartletPlatform
         for configuration in groups.configurations.dropFirst() { try optimizer.addGroup(configuration) }
         gradients = try FlatBuffer(count: built.parameters.count)
         if gradients.count == 0 { return }
-        let parameters = groups.parameters(built.parameterViews)
+        let parameters = groups.parameters(built.parameterViews, settings.stateType)
         try layouts.reserve(parameters.reduce(0) { $0 + 2 * $1.sizes.count })
         for parameter in parameters { try add(parameter, built) }
     }
@@ -61,8 +61,17 @@ import MartletPlatform
                 base: buffer.base + parameter.offset, count: parameter.count, type: .fp32, rank: rank, sizes: sizes,
                 strides: sizes.map { unsafe $0 + rank })
         }
-        _ = try unsafe optimizer.add(array(built.parameters), name: parameter.name, group: parameter.group)
+        _ = try unsafe optimizer.add(
+            array(built.parameters), name: parameter.name, group: parameter.group, stateTypes: parameter.types)
         try unsafe steppedGradients.append(array(gradients))
+    }
+
+    /// What an array of all parameters has of one of the optimizer's, which lies as that does.
+    func part(_ index: Int, of array: ArrayView) -> ArrayView {
+        var part = unsafe steppedGradients.elements[index]
+        let offset = unsafe part.base.map { unsafe $0 - UnsafeMutableRawPointer(gradients.base) } ?? 0
+        unsafe (part.base, part.type) = unsafe (array.base.map { unsafe $0 + offset / 4 * array.type.size }, array.type)
+        return unsafe part
     }
 
     /// Memory for training batches of as many samples, or for those that `compile` was told of where that is more. Throws

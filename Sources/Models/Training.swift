@@ -1,5 +1,6 @@
 // What a model is trained for: the loss, the metrics and the largest batch, as the user says them.
 import MartletKernelInterface
+import MartletOptimizers
 import MartletPlatform
 
 /// The losses a user chooses from; the raw values are those of martlet.h. Whether a cross-entropy takes logits or
@@ -46,6 +47,9 @@ public struct Training: Sendable {
     public var top = 5
     public var labelSmoothing = 0.0
     public var delta = 1.0
+    /// What moments are kept in: `.fp32`, `.bf16`, `.fp16`, or `.float8` and `.float4` for each slot's type of so many bits,
+    /// where it has one and the parameter is large enough.
+    public var stateType = StateType.fp32
 
     public init(_ loss: LossKind) { self.loss = loss }
 
@@ -73,6 +77,10 @@ public struct Training: Sendable {
         }
         guard Float(delta) >= .leastNormalMagnitude && Float(delta).isFinite else {
             throw MartletError(.argument, "\(prefix)delta is \(delta); expected a finite number of fp32 over 0")
+        }
+        guard [.fp32, .bf16, .fp16, .float8, .float4].contains(stateType) else {
+            throw MartletError(
+                .type, "\(prefix)state_dtype is \(stateType.name); expected fp32, bf16, fp16, float8 or float4")
         }
         guard delta == 1 || loss == .huber else {
             throw MartletError(.argument, "\(prefix)delta is \(delta); expected 1, the default: only HUBER reads it")

@@ -216,13 +216,13 @@ extension ParameterEntry {
 
 extension SmallType {
     /// The names of a slot's codes and scales in a file, which say how they are to be read.
-    fileprivate func partNames(_ slot: StaticString) -> (codes: String, scales: String) {
+    package func partNames(_ slot: StaticString) -> (codes: String, scales: String) {
         ("\(slot).\(self)", "\(slot).scales")
     }
 }
 
 extension TensorType {
-    fileprivate init(_ type: ElementType) {
+    package init(_ type: ElementType) {
         switch type {
         case .fp64: self = .f64
         case .fp32: self = .f32

@@ -15,6 +15,18 @@ public enum StateType: Equatable, Sendable {
     public static let float4 = StateType.small(.float4)
     public static let ufloat4 = StateType.small(.ufloat4)
 
+    /// The type of a number of martlet.h; fp32 for none. Nil where there is no such type.
+    package init?(_ number: Int?) {
+        let number = Int32(clamping: number ?? Int(ElementType.fp32.rawValue))
+        if let type = ElementType(rawValue: number) {
+            self = .wide(type)
+        } else if let type = SmallType(rawValue: number) {
+            self = .small(type)
+        } else {
+            return nil
+        }
+    }
+
     /// The number of martlet.h.
     package var rawValue: Int32 {
         switch self {
@@ -35,10 +47,10 @@ public enum StateType: Equatable, Sendable {
         if case .small(let type) = self { type.scaleCount(count) } else { 0 }
     }
 
-    var isSmall: Bool { if case .small = self { true } else { false } }
+    package var isSmall: Bool { if case .small = self { true } else { false } }
 
     /// For messages.
-    var name: String {
+    package var name: String {
         switch self {
         case .wide(let type): "\(type)"
         case .small(let type): "\(type)"

@@ -31,7 +31,10 @@ import MartletPlatform
             memory: UnsafeMutableRawPointer(kept + capacity), capacity: capacity, pass: .changeSquares)
     }
 
-    var isEmpty: Bool { unsafe count == 0 }
+    var isEmpty: Bool { unsafe measure.isEmpty }
+
+    /// Adds a shard without elements, whose other shards change elsewhere.
+    mutating func addEmpty(_ place: Int) { unsafe measure.addEmpty(place, Clipping(Configuration(.sgd)), nil) }
 
     /// Adds a parameter by the run of its value and of the value as it was, whose place is still to be known, which is this
     /// array of its stages.
@@ -43,9 +46,10 @@ import MartletPlatform
         unsafe measure.add(run, layout, place, Clipping(Configuration(.sgd)), nil, nil)
     }
 
-    /// Bytes for values as they were, and for sums on so many threads, which come behind them.
-    func byteCount(threads: Int) -> Int {
-        unsafe isEmpty ? 0 : keptBytes + measure.byteCount(threads: threads, shards: 0)
+    /// Bytes for values as they were, and for sums on so many threads, which come behind them. shards: how many parameters
+    /// are such.
+    func byteCount(threads: Int, shards: Int) -> Int {
+        unsafe isEmpty ? 0 : keptBytes + measure.byteCount(threads: threads, shards: shards)
     }
 
     /// Says where values are kept, before the step.
@@ -58,11 +62,18 @@ import MartletPlatform
         }
     }
 
-    /// The norm, behind the step.
-    mutating func norm(_ memory: UnsafeMutableRawPointer, _ isa: InstructionSet?, threads: Int) -> Double {
-        unsafe measure.sum(memory + keptBytes, isa, threads: threads, shards: 0)
+    /// The norm, behind the step: with a reduction that of all shards, nil where it failed.
+    mutating func norm(
+        _ memory: UnsafeMutableRawPointer, _ isa: InstructionSet?, threads: Int, shards: Int, _ reduction: Reduction?
+    ) -> Double? {
+        let totals = unsafe measure.summed(memory + keptBytes, isa, threads: threads, shards: shards, reduction)
+        guard let totals = unsafe totals else { return nil }
         var squares = 0.0
-        unsafe measure.withSums { _, sum, _ in squares += sum }
+        if unsafe reduction == nil {
+            unsafe measure.withSums { _, sum, _ in squares += sum }
+        } else {
+            for place in 0..<shards { squares += unsafe totals[StepPlan.totalsPerParameter * place] }
+        }
         return squares.squareRoot()
     }
 }

@@ -99,18 +99,24 @@ import MartletPlatform
     mutating func run(
         _ memory: UnsafeMutableRawPointer, _ isa: InstructionSet?, threads: Int, shards: Int, _ reduction: Reduction?
     ) -> Finding? {
+        guard let totals = unsafe summed(memory, isa, threads: threads, shards: shards, reduction) else { return nil }
+        return unsafe decided(reduction == nil ? nil : totals)
+    }
+
+    /// Sums up, over that many bytes, at whose start is then what a reduction makes of the sums; nil where that failed.
+    mutating func summed(
+        _ memory: UnsafeMutableRawPointer, _ isa: InstructionSet?, threads: Int, shards: Int, _ reduction: Reduction?
+    ) -> UnsafeMutablePointer<Double>? {
         unsafe sum(memory, isa, threads: threads, shards: shards)
         let totals = unsafe memory.assumingMemoryBound(to: Double.self)
-        if let reduction = unsafe reduction {
-            unsafe totals.update(repeating: 0, count: StepPlan.totalsPerParameter * shards)
-            unsafe withSums { place, sum, elements in
-                let own = unsafe totals + StepPlan.totalsPerParameter * place
-                unsafe (own[0], own[2]) = (sum, Double(elements))
-            }
-            let all = unsafe UnsafeMutableBufferPointer(start: totals, count: StepPlan.totalsPerParameter * shards)
-            if unsafe !reduction(all) { return nil }
+        guard let reduction = unsafe reduction else { return unsafe totals }
+        unsafe totals.update(repeating: 0, count: StepPlan.totalsPerParameter * shards)
+        unsafe withSums { place, sum, elements in
+            let own = unsafe totals + StepPlan.totalsPerParameter * place
+            unsafe (own[0], own[2]) = (sum, Double(elements))
         }
-        return unsafe decided(reduction == nil ? nil : totals)
+        let all = unsafe UnsafeMutableBufferPointer(start: totals, count: StepPlan.totalsPerParameter * shards)
+        return unsafe reduction(all) ? totals : nil
     }
 
     /// Says where the gradient of an item is, which had no place when it was added.

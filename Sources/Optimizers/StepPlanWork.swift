@@ -17,6 +17,7 @@ extension StepPlan {
             if unsafe isSharded && measures {
                 unsafe measure.addEmpty(count - 1, clipping, steps ? ownCoefficients : nil)
             }
+            if unsafe isSharded && latest.turn.measuresChange { unsafe change.addEmpty(count - 1) }
             if unsafe !isSharded || rule != nil || !steps { return }
         }
         // What is stepped by is the gradient, or the mean that it has come to.
@@ -34,7 +35,9 @@ extension StepPlan {
         for slot in ofStages { unsafe arrays.add(parameter.pointee.state[slot]) }
         let ownGradient = unsafe accumulation == nil ? Run.gradient : arrays.add(parameter.pointee.gradient)
         let copy = unsafe parameter.pointee.copy.base == nil ? nil : arrays.add(parameter.pointee.copy)
-        let old = unsafe latest.turn.measuresChange ? arrays.add(.contiguous(parameter.pointee.value)) : nil
+        let old =
+            unsafe latest.turn.measuresChange && parameter.pointee.value.count > 0
+            ? arrays.add(.contiguous(parameter.pointee.value)) : nil
         // What is summed goes by the order of the dimensions, and with it what comes to a mean before that.
         let accumulates = unsafe group.pointee.surroundings.accumulation != nil
         let sorts =

@@ -44,12 +44,27 @@ extension StepPlan {
         let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
         let turned = unsafe matrixPasses.run(isa: ofMatrices, threads: most)
         let working = max(begun, swept, passed, turned ?? 0)
-        if let kept = unsafe room?.kept { report.updateNorm = unsafe change.norm(kept, chosen, threads: most) }
+        var norm: Double? = .nan
+        if let kept = unsafe room?.kept { norm = unsafe changed(kept, chosen, most, reduction) }
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
         for index in unsafe 0..<counterCount { unsafe counters[index].write() }
+        guard let norm else {
+            throw MartletError(.stopped, "reduce did not return 0; all has been stepped, and update_norm is not known")
+        }
+        report.updateNorm = norm
         return report
+    }
+
+    /// The norm of what has changed; nil where a reduction failed.
+    @inline(never)
+    private mutating func changed(
+        _ memory: UnsafeMutableRawPointer, _ chosen: InstructionSet?, _ threads: Int, _ reduction: Reduction?
+    ) -> Double? {
+        unsafe record.isLent = reduction != nil
+        defer { unsafe record.isLent = false }
+        return unsafe change.norm(memory, chosen, threads: threads, shards: isSharded ? count : 0, reduction)
     }
 
     /// What is found of gradients, which settles what they are multiplied by.
@@ -99,7 +114,8 @@ extension StepPlan {
         else { throw unsafe noMemory }
         let ofMeasure = unsafe measure.byteCount(threads: threads, shards: isSharded ? count : 0)
         let sums = (max(own, ofMatrices, ofMeasure) + 63) & ~63
-        let (bytes, overflow) = unsafe sums.addingReportingOverflow(change.byteCount(threads: threads))
+        let ofChange = unsafe change.byteCount(threads: threads, shards: isSharded ? count : 0)
+        let (bytes, overflow) = sums.addingReportingOverflow(ofChange)
         guard !overflow, let memory = unsafe record.sums(byteCount: bytes) else { throw unsafe noMemory }
         unsafe passes.use(memory, threads: threads)
         unsafe matrixPasses.use(memory, threads: threads)

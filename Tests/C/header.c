@@ -51,6 +51,7 @@ typedef char layer_kernel_value_is_at_224[offsetof(martlet_layer, kernel_value) 
 typedef char layer_name_is_at_240[offsetof(martlet_layer, name) == 240 ? 1 : -1];
 typedef char training_batch_size_is_at_16[offsetof(martlet_training, batch_size) == 16 ? 1 : -1];
 typedef char training_top_is_at_24[offsetof(martlet_training, top) == 24 ? 1 : -1];
+typedef char training_state_dtype_is_at_28[offsetof(martlet_training, state_dtype) == 28 ? 1 : -1];
 typedef char training_label_smoothing_is_at_32[offsetof(martlet_training, label_smoothing) == 32 ? 1 : -1];
 typedef char training_delta_is_at_40[offsetof(martlet_training, delta) == 40 ? 1 : -1];
 typedef char result_batches_is_at_8[offsetof(martlet_result, batches) == 8 ? 1 : -1];
@@ -217,6 +218,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_group_count,
     (any_function)martlet_model_group_set,
     (any_function)martlet_model_config_get,
+    (any_function)martlet_model_copy_set,
     (any_function)martlet_model_step_get,
     (any_function)martlet_model_grad_norm_get,
     (any_function)martlet_model_buffer_get,

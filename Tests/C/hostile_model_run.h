@@ -123,6 +123,12 @@ GOOD(model_group_set) { a->model = w->m.model, a->group = 0, a->hyperparameter =
 GOOD(model_config_get) {
     a->model = w->m.model, a->out_config = &w->config.config, a->struct_size = sizeof(martlet_config), a->group = 0;
 }
+GOOD(model_copy_set) {
+    int64_t count = 0;
+    REQUIRE(martlet_model_buffer_get(w->m.model, NULL, &count, MARTLET_BUFFER_PARAMETERS) == MARTLET_OK);
+    w->array = check_array(w->scratch, count, MARTLET_BF16);
+    a->model = w->m.model, a->copy = &w->array;
+}
 GOOD(model_train) {
     a->model = w->m.model, a->out_result = &w->m.result.result, a->x = &w->m.x, a->y = &w->m.y;
     a->rows = w->m.rows, a->row_count = BATCH;

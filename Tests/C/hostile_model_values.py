@@ -21,6 +21,7 @@ OTHERS = {
 NEED_LAYER = {"compile", "groups_compile", "predict", "save", "buffer_get", "view_count", "view_get"}
 NEED_COMPILE = {
     "train", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get", "step_get", "grad_norm_get",
+    "copy_set",
 }  # fmt: skip
 
 
@@ -91,6 +92,26 @@ def samples_values(array: str, *, labels: bool) -> Iterator[Value]:
     yield from assign(f"{array}.block", (1, -1, *INT32), "UNSUPPORTED")
     yield from assign(f"{array}.scale_dtype", (1, -1, *INT32), "UNSUPPORTED")
     yield from assign(f"{array}.reserved", (1, "UINT64_MAX", "(uint64_t)1 << 63"), "STRUCT")
+
+
+def copy_values() -> Iterator[Value]:
+    """A copy of all parameters."""
+    yield "NULL", "a->copy = NULL;", "OK"
+    yield "misaligned", "a->copy = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
+    one = "(*a->copy)"
+    yield from assign(f"{one}.data", ("NULL",), "NULL")
+    yield from assign(f"{one}.data", ("(char *)w->scratch + 1", "(void *)(UINTPTR_MAX - 1)"), "ALIGNMENT|SHAPE")
+    yield from assign(f"{one}.count", (-1, 0, 1, *INT64, *HUGE, f"{one}.count - 1", f"{one}.count + 1"), "SHAPE")
+    yield from assign(f"{one}.dtype", (0, -1, 14, 1000, 10, 11, 12, 13, *INT32, "MARTLET_FP64"), "TYPE")
+    yield from assign(f"{one}.dtype", ("MARTLET_FP32", "MARTLET_FP16", "MARTLET_BF16"), "OK")
+    yield from assign(f"{one}.rank", (-1, 1, 2, 65, *INT32), "SHAPE")
+    yield from assign(f"{one}.scales", ("(void *)w->scratch",), "UNSUPPORTED")
+    yield from assign(f"{one}.block", (1, -1, *INT32), "UNSUPPORTED")
+    yield from assign(f"{one}.reserved", (1, "UINT64_MAX"), "STRUCT")
+    for buffer in ("PARAMETERS", "GRADIENTS", "STATISTICS"):
+        get = f"REQUIRE(martlet_model_buffer_get(w->m.model, &w->m.data, NULL, MARTLET_BUFFER_{buffer}) == MARTLET_OK);"
+        yield f"the model's {buffer}", f"{get} a->copy->data = w->m.data;", "OVERLAP"
+        yield f"ends in its {buffer}", f"{get} a->copy->data = (char *)w->m.data + 2 - 2 * a->copy->count;", "OVERLAP"
 
 
 def x_values(function: str) -> Iterator[Value]:
@@ -321,6 +342,8 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from config_values("(*a->optimizer)", tail=True)
     elif kind == "martlet_loop *":
         yield from loop_values(function)
+    elif name == "copy":
+        yield from copy_values()
     elif name in ("sizes", "inputs"):
         yield from input_values(name)
     elif name == "x":

@@ -162,6 +162,7 @@ static void order(void) {
     CHECK_STATUS(martlet_model_step_get(model, &step), MARTLET_ERROR_ORDER);
     CHECK_STATUS(martlet_model_grad_norm_get(model, &number), MARTLET_ERROR_ORDER);
     CHECK_STATUS(martlet_model_buffer_get(model, &memory, NULL, MARTLET_BUFFER_GRADIENTS), MARTLET_ERROR_ORDER);
+    CHECK_STATUS(martlet_model_copy_set(model, NULL), MARTLET_ERROR_ORDER);
     CHECK_OK(martlet_model_compile(model, &training, NULL));
     CHECK_OK(martlet_model_grad_norm_get(model, &number));
     CHECK(isnan(number));

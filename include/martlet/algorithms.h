@@ -348,7 +348,8 @@ extern "C" {
 #define MARTLET_EMA_WARMUP 16777216u
 #define MARTLET_ZERO_GRADS 33554432u
 /* The report's update_norm is the norm of what the call has changed of the parameters of such groups; they are kept as they were
- * for that, so that the step takes their bytes once more, of the thread's own memory. Of shards it is that of this process */
+ * for that, so that the step takes their bytes once more, of the thread's own memory. Of shards it is that of all of them, by
+ * one more call of reduce, behind the step */
 #define MARTLET_MEASURE_UPDATE 67108864u
 
 /* What an algorithm needs (martlet_algorithm_needs).

@@ -108,7 +108,11 @@ typedef struct martlet_training {
                                it, a larger one plans anew, and only then gives the old plan's back.
                                Default 32 */
     int32_t top;            /* of MARTLET_METRIC_TOP_ACCURACY. Default 5 */
-    int32_t reserved;       /* 0 */
+    int32_t state_dtype;    /* what moments are kept in: MARTLET_FP32, the default, MARTLET_BF16 or MARTLET_FP16; or
+                               MARTLET_FLOAT8 and MARTLET_FLOAT4, by which each slot has its type of 8 or 4 bits
+                               (martlet_slot_get) where it has one: in views of 4,096 elements or more, and where an
+                               algorithm sees whole parameters, of rows of a multiple of 256. Each such view then is a
+                               parameter by itself. What must be exact is kept in fp32 in any case */
     double label_smoothing; /* 0 <= s < 1, of cross-entropies: targets become (1 - s) t + s / classes
                                (s / 2 for the binary one). Default 0 */
     double delta;           /* of MARTLET_LOSS_HUBER, more than 0. Default 1 */
@@ -156,6 +160,13 @@ martlet_status martlet_model_compile(martlet_model *model, const martlet_trainin
 martlet_status martlet_model_groups_compile(martlet_model *model, const martlet_training *training,
                                             const martlet_config *groups, int64_t group_count,
                                             const int32_t *view_groups, int64_t view_count);
+
+/* Borrows an array of all parameters' count, contiguous and of rank 0, in fp32, bf16 or fp16, until compile, reset, destroy
+ * or another call: behind each training step that steps them it has the parameters, rounded, at the places that they have
+ * in their buffer, for who uses them in that type. NULL ends that. Schedule-Free's are those where gradients are taken. Files
+ * have no copies. Fails with NULL, TYPE, SHAPE, ALIGNMENT, OVERLAP (the model's parameters, gradients or statistics),
+ * UNSUPPORTED, STRUCT, ORDER before compile, and MEMORY, after which there is no copy. Since 0.1. */
+martlet_status martlet_model_copy_set(martlet_model *model, const martlet_array *copy);
 
 /* What training or evaluating gave: means over all samples looked at. */
 typedef struct martlet_result {

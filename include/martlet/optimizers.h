@@ -52,17 +52,19 @@ typedef int32_t (*martlet_reduce)(void *context, double *sums, int64_t count);
  *              in none. A parameter may have no elements here; the rows of a sparse gradient are those of this part
  * reduce       called on this thread with context, once before each pass but the first of the algorithm that has the most:
  *              so none where no algorithm has several, 1 for those above and for CAUTIOUS_UPDATE, 2 for that of
- *              StableAdamW, MARS and Prodigy. sums holds 3 numbers for each parameter, in their order: two sums and the
- *              count of the elements that they are over, 0 for algorithms without passes. It must return, not by longjmp or an exception; until then this thread may neither step
- *              nor use a model (BUSY)
+ *              StableAdamW, MARS and Prodigy; once before all of these where gradients are looked at, and once behind the
+ *              step for MARTLET_MEASURE_UPDATE. sums holds 3 numbers for each parameter, in their order: two sums and the
+ *              count of the elements that they are over, 0 for algorithms without passes. It must return, not by longjmp or
+ *              an exception; until then this thread may neither step nor use a model (BUSY)
  *
  * Sums are in fp64, so that the same bits in every process need a reduce that gives all of them the same numbers. For one
  * cut they do not depend on threads or layout; for another they differ by roundings of fp64, in which the step's norms and
  * shares then differ. With one process, or a reduce that does nothing, it is martlet_step to the bit.
  *
- * Fails as martlet_step does, with ARGUMENT for ADAFACTOR, MUON, SOAP, SHAMPOO and ADAM_MINI, which see matrices, and with STOPPED where reduce does
- * not return 0: counters, scalars and parameters of other algorithms are then as before, while those of the above, and
- * their moments, may be partly stepped, and are to be put back by the caller. Since 0.1. */
+ * Fails as martlet_step does, with ARGUMENT for ADAFACTOR, MUON, SOAP, SHAMPOO and ADAM_MINI, which see matrices, and with
+ * STOPPED where reduce does not return 0: counters, scalars and parameters of other algorithms are then as before, while those of the above, and
+ * their moments, may be partly stepped, and are to be put back by the caller; by the last call, for MARTLET_MEASURE_UPDATE,
+ * all has been stepped. Since 0.1. */
 martlet_status martlet_step_sharded(martlet_report *out_report, const martlet_parameter *parameters, int64_t count,
                                     const martlet_config *groups, int64_t group_count, martlet_reduce reduce,
                                     void *context);

@@ -12,12 +12,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-import martlet
 import resumed
-from by_number import CLASSES, LARGE, name_of, noise, told
-from martlet import _algorithms, functional, nn, optim
+from by_number import CLASSES, bits, in_every_layout, name_of, noise, told
+from martlet import _algorithms, _groups, functional, nn, optim
 from martlet._config import defaults
 from martlet._errors import ArgumentError, MartletError, OrderError
+from martlet._spellings import FLAGS
 from test_lookahead import options_of
 
 ALL = sorted(CLASSES)
@@ -276,23 +276,13 @@ def test_what_a_step_has_found(number: int) -> None:
 @pytest.mark.parametrize("number", ALL, ids=name_of)
 def test_the_same_bits_for_any_threads_and_layout(number: int, dtype: type) -> None:
     found = []
-    large = (211, 190) if defaults(number).slots.have_squares else LARGE
-    shapes = [large, (31, 37), (1, 1), (5, 0), (7, 1), (1, 9)]
-    for count, strided in ((1, False), (2, False), (7, False), (1, True), (3, True)):
-        martlet.set_num_threads(count)
-        given = []
-        for seed, shape in enumerate(shapes):
-            room = np.zeros((2 * shape[0], shape[1]), dtype)
-            view = room[::-2] if strided else np.empty(shape, dtype)
-            view[...] = noise(seed, shape).astype(dtype)
-            given.append(view)
+    for given, steps in in_every_layout(number, dtype):
         optimizer = CLASSES[number](given, **told(number), **everything(number))
-        for t in range(4):
-            optimizer.step([noise(100 + 10 * t + k, array.shape).astype(np.float32) for k, array in enumerate(given)])
+        for grads in steps:
+            optimizer.step(grads)
         kept = [value for entry in states_of(optimizer) for value in entry.values() if isinstance(value, np.ndarray)]
         numbers = np.array([optimizer.last_step.grad_norm, optimizer.last_step.update_norm])
-        every = [*given, *kept, *optimizer.param_copies, numbers]
-        found.append(b"".join(np.ascontiguousarray(array).tobytes() for array in every))
+        found.append(bits([*given, *kept, *optimizer.param_copies, numbers]))
     assert len(set(found)) == 1
 
 
@@ -320,6 +310,66 @@ def test_models_have_it_too() -> None:
         other.step([model.gradients().copy()])
         with other.averaged():
             assert np.array_equal(model.parameters(), flat)
+
+
+BESIDE = ["Muon", "SOAP", "Shampoo", "AdamMini"]
+# In any spelling, and what of it stands in AdamW's groups.
+TOLD: dict[str, Any] = {"global_clipnorm": 0.5, "loss_scale": 8.0, "skip_nonfinite": True, "ema_decay": 0.5}
+TOLD |= {"gradient_accumulation_steps": 2, "zero_grads": True, "measure": True}
+STAND = {"max_norm": 0.5, "accumulate": 2} | {key: TOLD[key] for key in TOLD if "_" not in key or key in FLAGS}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_adamw_beside_is_told(name: str) -> None:
+    rules = {"rules": [("b", "adamw")]} if name == "AdamMini" else {}
+    arrays = {"w": noise(1, (6, 4)), "b": noise(2, (4,))}
+    optimizer = getattr(optim, name)(arrays, lr=0.1, **TOLD, **rules)
+    (group,) = (one for one in optimizer.param_groups if one.get("algorithm") == "adamw")
+    assert {key: group.get(key) for key in STAND} == STAND
+    before = {key: value.copy() for key, value in arrays.items()}
+    grads = [np.ones((6, 4)), np.array([1.0, np.nan, 1.0, 1.0])]
+    optimizer.step(grads)
+    assert optimizer.last_step.skipped
+    assert not any(gradient.any() for gradient in grads)
+    assert all(np.array_equal(arrays[key], value) for key, value in before.items())
+
+
+@pytest.mark.parametrize("name", ["muon", "soap", "shampoo"])
+def test_a_models_vectors_have_it_too(name: str) -> None:
+    """As martlet.optim does with the same matrices and vectors in one call, whose norm is of all."""
+    x, y = noise(1, (16, 5)).astype(np.float32), noise(2, (16, 3)).astype(np.float32)
+    options: dict[str, Any] = {"max_norm": 0.1, "accumulate": 2, "ema_decay": 0.5, "lookahead_steps": 2}
+    options |= {"skip_nonfinite": True, "loss_scale": 4.0, "lr": 0.1}
+    row = _groups.completed(defaults(_algorithms.number_of(name)), options)
+    optimizer = nn.Muon(**options) if name == "muon" else nn.optimizers.of(row)
+    model = nn.Sequential([nn.Dense(4, activation="tanh", input_shape=(5,)), nn.Dense(3)], seed=1)
+    assert optimizer._others[0].skip_nonfinite
+    model.compile(optimizer, "mse")
+    weights = model.get_weights()
+    ends = np.cumsum([weight.size for weight in weights])[:-1]
+    sides = [np.ascontiguousarray(weight.T) for weight in weights]
+    matrices, vectors = optimizer.hyperparameters(), optimizer._others[0].changed({"lr": 0.1})
+    of_matrices = {"algorithm": name, **_groups.as_group(matrices)}
+    of_vectors = {"algorithm": "adamw", **_groups.as_group(vectors)}
+    other = optim.Adam([{"params": [side], **(of_matrices if side.ndim > 1 else of_vectors)} for side in sides])
+    for _ in range(8):
+        model.train_on_batch(x, y)
+        grads = zip(np.split(model.gradients(), ends), weights, strict=True)
+        other.step([np.ascontiguousarray(grad.reshape(weight.shape).T) for grad, weight in grads])
+        with other.averaged():
+            for ours, theirs in zip(model.get_weights(), sides, strict=True):
+                np.testing.assert_allclose(ours, theirs.T, rtol=0, atol=1e-6)
+
+
+def test_what_is_set_under_way_is_every_groups() -> None:
+    x, y = noise(1, (16, 5)).astype(np.float32), noise(2, (16, 3)).astype(np.float32)
+    model = nn.Sequential([nn.Dense(3, input_shape=(5,))], seed=1)
+    model.compile(nn.Muon(0.1, max_norm=1.0, weight_decay=0.1), "mse")
+    model.optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model.train_on_batch(x, y)
+    model.optimizer.max_norm = 0.25
+    assert [row.max_norm for row in model._ready().model.groups()] == [0.25] * 3
+    assert [row.max_norm for row in model.optimizer._others] == [0.25]
 
 
 def test_functions_and_other_names() -> None:

@@ -227,7 +227,9 @@ def test_algorithms_of_matrices_have_adamw_beside_them(tmp_path: Path) -> None:
         ({"exclude_layers": "logits"}, "wanted a list"),
         ({"exclude_layers": ["("]}, r"exclude_layers has '\('"),
         ({"rules": {"conv": "sgd"}}, "rules has 'sgd'"),
-        ({"clipnorm": 1.0}, "unexpected argument 'clipnorm'"),
+        ({"amsgrad": True}, "unexpected argument 'amsgrad'"),
+        ({"clipnorm": -1.0}, "clip_norm is -1.0; expected 0 or more"),
+        ({"clipnorm": 1.0, "max_norm": 1.0}, "max_norm"),
         ({"semantics": "keras"}, "unexpected argument 'semantics'"),
     ],
 )

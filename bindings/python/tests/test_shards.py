@@ -126,6 +126,60 @@ def test_shards_step_as_the_whole_does(number: int, options: dict[str, Any], fac
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("face", ["numpy", "torch"])
+@pytest.mark.parametrize("number", [_ffi_optimizers.ADAMW, _ffi_optimizers.LAMB, _ffi_optimizers.PRODIGY])
+def test_norms_of_changes_are_of_all_shards(number: int, face: str) -> None:
+    """One with nothing of a parameter, one with nothing at all; micro-steps ask for nothing."""
+    options: dict[str, Any] = {"measure_update": True, "max_norm": 5.0, "accumulate": 2}
+    arrays = [noise(k, count) for k, count in enumerate(COUNTS)]
+    title, wanted = CLASSES[number].__name__, []
+    alone = CLASSES[number]([array.copy() for array in arrays], **options)
+    for t in range(STEPS):
+        alone.step([noise(100 * t + k + 10, count) for k, count in enumerate(COUNTS)])
+        wanted.append(alone.last_step.update_norm)
+    assert np.isnan(wanted[0]) and wanted[1] > 0
+    cuts = [(0, 700, 40_000, 40_000), (0, 0, 700, 700), (0, 3, 3, 3)]
+
+    def work(rank: int, reduce: Callable[[Any], None]) -> None:
+        mine = [slice(cut[rank], cut[rank + 1]) for cut in cuts]
+        parts = [array[part].copy() for array, part in zip(arrays, mine, strict=True)]
+        tensors = [torch.nn.Parameter(torch.from_numpy(part)) for part in parts]
+        ranks = {"numpy": lambda: CLASSES[number](parts, **options), "torch": lambda: torchs(title)(tensors, **options)}
+        optimizer = ranks[face]()
+        optimizer.reduce_sums = reduce
+        for t in range(STEPS):
+            every = [noise(100 * t + k + 10, count) for k, count in enumerate(COUNTS)]
+            grads = [grad[part] for grad, part in zip(every, mine, strict=True)]
+            for tensor, grad in zip(tensors, grads, strict=True):
+                tensor.grad = torch.from_numpy(grad)
+            optimizer.step() if face == "torch" else optimizer.step(grads)
+            assert optimizer.last_step.update_norm == pytest.approx(wanted[t], rel=1e-9, nan_ok=True)
+
+    def torchs(title: str) -> Any:
+        return getattr(martlet.torch, title)
+
+    Ranks(3).run(work)
+
+
+def test_a_norm_of_changes_that_fails() -> None:
+    """Everything has been stepped by then, and counted."""
+    p, q = np.ones(4), np.ones(4)
+    calls: list[np.ndarray] = []
+
+    def last(sums: Any) -> None:
+        calls.append(sums.copy())
+        if len(calls) == 2:  # behind LAMB's own
+            raise FailedError("rank 1 is gone")
+
+    optimizer, other = (optim.LAMB([array], lr=0.1, measure_update=True) for array in (p, q))
+    optimizer.reduce_sums = last
+    other.step([np.full(4, 2.0)])
+    with pytest.raises(FailedError, match="rank 1"):
+        optimizer.step([np.full(4, 2.0)])
+    assert np.array_equal(p, q)
+    assert calls[1].tolist() == [pytest.approx(np.sum((q - 1) ** 2), rel=1e-12), 0.0, 4.0]
+
+
 @pytest.mark.parametrize(("number", "options"), SUMMED, ids=str)
 def test_one_shard_is_the_whole(number: int, options: dict[str, Any]) -> None:
     """To the bit, for any threads; a step without that sum would not be: the function is called, with counts."""

@@ -4,9 +4,11 @@ what never saw a gradient stands still and nothing runs away; the same bits for 
 from __future__ import annotations
 
 import inspect
+import pickle
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -253,6 +255,71 @@ def test_what_stays_wide() -> None:
     centered.step([np.ones_like(long)])
     kept = {slot: array.dtype == np.uint8 for slot, array in state_of(centered).items()}
     assert kept == {"square_avg": False, "momentum_buffer": True, "grad_avg": False}
+
+
+def test_each_group_has_a_type_of_its_own(tmp_path: Path) -> None:
+    """As optimizers of one type each have it, through files, state_dicts and pickles."""
+    words: list[Any] = ["int8", "int4", "fp32", ml_dtypes.bfloat16, None, "default"]
+
+    def made(values: list[NDArray]) -> optim.Adam:
+        groups = [
+            {"params": [value]} | ({} if word == "default" else {"state_dtype": word})
+            for word, value in zip(words, values, strict=True)
+        ]
+        return optim.Adam(groups, state_dtype="int4", seed=3)
+
+    rng = np.random.default_rng(4)
+    values = [rng.normal(size=5000).astype(np.float16) for _ in words]
+    alone = [value.copy() for value in values]
+    optimizer = made(values)
+    others = [
+        optim.Adam([value], state_dtype="int4" if word == "default" else word, seed=3)
+        for word, value in zip(words, alone, strict=True)
+    ]
+    for key, other in enumerate(others):
+        other._parameters.entries[0].key = key  # whose draws it has in one optimizer of all
+    for t in range(9):
+        grads = [rng.normal(size=5000).astype(np.float16) for _ in words]
+        if t and t % 3 == 0:
+            optimizer.save(tmp_path / "state")
+            fresh = made(values)
+            fresh.load(tmp_path / "state")
+            assert [group.get("state_dtype") for group in fresh.param_groups] == [
+                *("int8", "int4", "float32", "bfloat16", None, "int4")
+            ]
+            optimizer = fresh
+        optimizer.step(grads)
+        for other, gradient in zip(others, grads, strict=True):
+            other.step([gradient])
+        assert all(map(np.array_equal, values, alone))
+    kept = [entry.state["exp_avg"] for entry in optimizer._parameters.entries]
+    assert [array.dtype for array in kept] == [*(np.uint8, np.uint8, "f4", ml_dtypes.bfloat16, "f2", np.uint8)]
+    twin = pickle.loads(pickle.dumps(optimizer))
+    fresh = made([value.copy() for value in values])
+    fresh.load_state_dict(optimizer.state_dict())
+    for each in (optimizer, twin, fresh):
+        each.step([np.ones(5000, np.float16)] * len(words))
+    for each in (twin, fresh):
+        assert all(
+            np.array_equal(one.value, two.value)
+            for one, two in zip(each._parameters.entries, optimizer._parameters.entries, strict=True)
+        )
+
+
+def test_a_groups_type_may_change_before_it_has_state() -> None:
+    p, q = np.ones(5000, np.float32), np.ones(5000, np.float32)
+    optimizer = optim.Adam([{"params": [p]}, {"params": [q]}])
+    optimizer.param_groups[1]["state_dtype"] = "int8"
+    optimizer.step([p.copy(), q.copy()])
+    assert [entry.state["exp_avg"].dtype for entry in optimizer._parameters.entries] == [np.float32, np.uint8]
+    optimizer.param_groups[0]["state_dtype"] = "small"
+    before = p.copy(), q.copy()
+    with pytest.raises(martlet.DTypeError, match=r"param_groups\[0\]\['state_dtype'\] is 'small'; wanted float64"):
+        optimizer.step([p.copy(), q.copy()])
+    assert np.array_equal(p, before[0]) and np.array_equal(q, before[1])
+    with pytest.raises(martlet.DTypeError, match="state_dtype.*'small'"):
+        optimizer.add_param_group({"params": [np.ones(3)], "state_dtype": "small"})
+    assert len(optimizer.param_groups) == 2
 
 
 def test_states_that_do_not_fit() -> None:

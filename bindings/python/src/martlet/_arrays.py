@@ -230,6 +230,20 @@ def state_dtype(given: Any, name: str = "state_dtype") -> np.dtype[Any] | str | 
     return dtype
 
 
+def state_name(given: Any) -> str | None:
+    """The same by a name that state_dtype takes again."""
+    dtype = state_dtype(given)
+    return dtype.name if isinstance(dtype, np.dtype) else dtype
+
+
+def copy_dtype(given: Any, name: str) -> np.dtype[Any] | None:
+    """The element type that was asked for copies of parameters; None: there are to be none."""
+    dtype = state_dtype(given, name)
+    if isinstance(dtype, str):
+        raise DTypeError(f"{name} is {dtype!r}; wanted {_WANTED}: copies are of numbers")
+    return dtype
+
+
 def small_view(array: Any, slot: str, slots: Slots, shape: tuple[int, ...], name: str) -> View:
     """State of 8 or 4 bits: codes and scales in one array of bytes."""
     small = slots.small_of(slot, array.size, shape) if array.ndim == 1 else None

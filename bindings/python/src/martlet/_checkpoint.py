@@ -19,15 +19,16 @@ from martlet._entry import Entry
 from martlet._errors import ArgumentError, FormatError
 from martlet._handle import Handle
 
+# What the moments of each group are kept in; None: in their parameters' own type.
+StateTypes = Sequence[np.dtype[Any] | str | None]
 
-def save(
-    path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | str | None
-) -> None:
+
+def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtypes: StateTypes) -> None:
     """Writes every entry's moments and steps, and the groups' hyperparameters."""
     name = file_name(path)
     with Handle(rows) as handle:
         for index, entry in enumerate(entries):
-            states = _add(handle, entry, rows, dtype)
+            states = _add(handle, entry, rows, dtypes)
             slots = rows[entry.group].slots
             for slot, array in states.items():
                 if array.dtype == np.uint8:
@@ -43,13 +44,13 @@ def save(
 
 
 def load(
-    path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtype: np.dtype[Any] | str | None
+    path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtypes: StateTypes
 ) -> list[Hyperparameters]:
     """Reads a file into the entries, and returns the groups' hyperparameters. On failure nothing has changed."""
     name = file_name(path)
     loaded = []
     with Handle(rows) as handle:
-        shapes = [_add(handle, entry, rows, dtype) for entry in entries]
+        shapes = [_add(handle, entry, rows, dtypes) for entry in entries]
         handle.load(name)
         for index, (entry, states) in enumerate(zip(entries, shapes, strict=True)):
             slots, arrays = rows[entry.group].slots, {}
@@ -85,13 +86,13 @@ def _checked(row: Hyperparameters, group: int) -> Hyperparameters:
 
 
 def _add(
-    handle: Handle, entry: Entry, rows: Sequence[Hyperparameters], dtype: np.dtype[Any] | str | None
+    handle: Handle, entry: Entry, rows: Sequence[Hyperparameters], dtypes: StateTypes
 ) -> dict[int, np.ndarray[Any, Any]]:
     """Adds an entry to the handle; returns the moments that it has by the numbers of their slots; they are zeros before
     its first step."""
     value = entry.view()
     slots = rows[entry.group].slots
-    state = entry.ready_state(slots, dtype)
+    state = entry.ready_state(slots, dtypes[entry.group])
     states = {slot: state[name] for slot, name in enumerate(slots.names) if name in slots.of(value.shape).names}
     kinds = [
         (slots.size(slots.names[slot], value.shape), _type_of(entry, slots, slots.names[slot], states[slot]))

@@ -16,12 +16,12 @@ class Copies:
     """What a constructor was given as param_copy: an element type for all parameters, those that come later too, or an
     array or None for each of its first ones."""
 
-    __slots__ = ("_arrays", "_dtype")
+    __slots__ = ("_arrays", "dtype")
 
     def __init__(self, given: Any) -> None:
         listed = isinstance(given, list | tuple)
         self._arrays: Sequence[Any] = given if listed else ()
-        self._dtype = None if listed else _arrays.state_dtype(given, NAME)
+        self.dtype = None if listed else _arrays.copy_dtype(given, NAME)
 
     def give(self, entries: Sequence[Entry]) -> None:
         """Gives the first parameters theirs, which are then equal to them."""
@@ -38,9 +38,9 @@ class Copies:
 
     def give_new(self, entries: Sequence[Entry]) -> None:
         """Makes those of new parameters, where a type was given."""
-        if self._dtype is not None:
+        if self.dtype is not None:
             for entry in entries:
-                entry.copy = entry.value.astype(self._dtype, order="K", subok=False)
+                entry.copy = entry.value.astype(self.dtype, order="K", subok=False)
 
 
 def copies_of(entries: Sequence[Entry]) -> list[Any]:

@@ -139,7 +139,7 @@ class Training(Structure):
         ("metrics", c_uint32),
         ("batch_size", c_int64),
         ("top", c_int32),
-        ("reserved", c_int32),
+        ("state_dtype", c_int32),
         ("label_smoothing", c_double),
         ("delta", c_double),
     ]
@@ -264,6 +264,7 @@ martlet_model_config_get = _checked(
     "martlet_model_config_get", MODEL, POINTER(_ffi_optimizers.Config), c_size_t, c_int32
 )
 martlet_model_step_get = _checked("martlet_model_step_get", MODEL, POINTER(c_int64))
+martlet_model_copy_set = _checked("martlet_model_copy_set", MODEL, POINTER(_ffi.Array))
 martlet_model_grad_norm_get = _checked("martlet_model_grad_norm_get", MODEL, POINTER(c_double))
 martlet_model_buffer_get = _checked(
     "martlet_model_buffer_get", MODEL, POINTER(POINTER(c_float)), POINTER(c_int64), c_int32

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _algorithms, _choices, _ffi_optimizers, _spellings, _tree
+from martlet import _algorithms, _arrays, _choices, _ffi_optimizers, _spellings, _tree
 from martlet._config import Hyperparameters, semantics_number
 from martlet._errors import ArgumentError, DTypeError, MartletError
 
-_NAMES = ("params", "param_names", "algorithm")
+_NAMES = ("params", "param_names", "algorithm", "state_dtype")
 # What stands in a group only where it is not the algorithm's own way: how weight decay works, what becomes of an
 # update, and what stands around it.
 _OPTIONAL = (
@@ -25,6 +25,7 @@ _OPTIONAL = (
     *("low_precision", "seed"),
 )
 _DENORMALS = _ffi_optimizers.FLUSH_DENORMALS | _ffi_optimizers.KEEP_DENORMALS
+_AROUND = sum(_spellings.AROUND.values())
 _PLAIN = (int, float, str, type(None))
 
 Group = Mapping[str, Any]
@@ -193,11 +194,31 @@ def _usual(key: str, kind: _algorithms.Algorithm) -> bool | float:
     return kind.defaults[key] if key in kind.places else bool(_spellings.FLAGS[key] & kind.default_flags)
 
 
+def around(row: Hyperparameters, other: Hyperparameters) -> Hyperparameters:
+    """Hyperparameters with another's of what stands around a step."""
+    flags = row.flags & ~_AROUND | other.flags & _AROUND
+    return row.changed({key: getattr(other, key) for key in _spellings.EVERYWHERE})._replace(flags=flags)
+
+
 def put(group: dict[str, Any], row: Hyperparameters) -> None:
     """Gives a group these hyperparameters."""
     for key in _OPTIONAL:
         group.pop(key, None)
     group.update(as_group(row))
+
+
+def kept_in(state_dtype: Any) -> dict[str, Any]:
+    """What a group says of what its moments are kept in: nothing, where each is in its parameter's own type."""
+    name = _arrays.state_name(state_dtype)
+    return {} if name is None else {"state_dtype": name}
+
+
+def state_dtypes(groups: Sequence[Group]) -> list[np.dtype[Any] | str | None]:
+    """What the moments of each group are kept in."""
+    return [
+        _arrays.state_dtype(group.get("state_dtype"), f"param_groups[{index}]['state_dtype']")
+        for index, group in enumerate(groups)
+    ]
 
 
 def check_count(groups: Sequence[Any], wanted: int) -> None:

@@ -48,6 +48,7 @@ class Training(NamedTuple):
     top: int = 5
     label_smoothing: float = 0.0
     delta: float = 1.0
+    state_dtype: int = _ffi.FP32
 
 
 class Node(NamedTuple):
@@ -99,6 +100,7 @@ class Model:
     def _prepare(self, owner: Owner | None) -> None:
         """Before there is a handle, so that a signal's handler cannot leave one that nobody frees."""
         self._token, self.owner = _ffi_models.MODEL(), owner or Owner()
+        self._lent: Any = None
         self._finalizer = weakref.finalize(self, _ffi_models.martlet_model_destroy, self._token)
         # At exit the system takes the memory back, and a thread may still be inside.
         self._finalizer.atexit = False
@@ -181,6 +183,7 @@ class Model:
         setattr(struct, "from", training.origin)
         struct.metrics, struct.batch_size, struct.top = training.metrics, training.batch_size, training.top
         struct.label_smoothing, struct.delta = training.label_smoothing, training.delta
+        struct.state_dtype = training.state_dtype
         for row, config in zip(groups, configs, strict=True):
             row.write(config)
         if len(groups) == 1:
@@ -188,6 +191,25 @@ class Model:
         else:
             places, count = _memory.int32s(of_views), len(of_views)
             _ffi_models.martlet_model_groups_compile(self._token, struct, configs, len(groups), places, count)
+        self._lent = None
+
+    @_alone
+    def lend_copy(self, hold: Any, address: int, dtype: int) -> None:
+        """Has each step write the parameters there, contiguous, in this type. hold: what keeps the memory while that is
+        so."""
+        count, array = _ffi.Int64(), _ffi.Array()
+        _ffi_models.martlet_model_buffer_get(self._token, None, count, _ffi_models.BUFFER_PARAMETERS)
+        if not count.value:
+            return
+        array.data, array.count, array.dtype = address, count.value, dtype
+        _ffi_models.martlet_model_copy_set(self._token, array)
+        self._lent = hold
+
+    @_alone
+    def end_copy(self) -> None:
+        """Has steps write no copy."""
+        _ffi_models.martlet_model_copy_set(self._token, None)
+        self._lent = None
 
     @_alone
     def set(self, hyperparameter: int, value: float) -> None:

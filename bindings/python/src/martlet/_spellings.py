@@ -96,6 +96,13 @@ EVERYWHERE = (
     *("lookahead_steps", "lookahead_alpha", "loss_scale", "max_norm", "clip_norm", "clip_value", "ema_decay"),
     "accumulate",
 )
+# The options of an algorithm of matrices that the one beside it for vectors is told too, in any spelling: what becomes
+# of decay, what an update leaves out, how 16 bits are rounded, and what stands around a step.
+BESIDE = (
+    *("maximize", "flush_denormals", "cautious_weight_decay", "corrected_weight_decay", "cautious"),
+    *("low_precision", "seed", *AROUND, *EVERYWHERE),
+    *(alias for alias, name in ALIASES.items() if name in EVERYWHERE),
+)
 # Those of which the same is so in groups of torch's shape.
 _LEFT_OUT = {_ffi_optimizers.MUON: ("blocks", "beta2")}
 # What an algorithm is by name, and is not asked.

@@ -29,9 +29,8 @@ _copy_of = attrgetter("copy")
 
 
 class Stepper:
-    """take() is one step. state_dtype: the element type of new moments, or "int8" or
-    "int4"; None: each parameter's own. reduce: adds up
-    what is summed over parameters of which there are parts elsewhere."""
+    """take() is one step. state_dtypes: of each group the element type of new moments, or "int8" or "int4"; None: each
+    parameter's own. reduce: adds up what is summed over parameters of which there are parts elsewhere."""
 
     __slots__ = (
         "_alignments",
@@ -48,11 +47,11 @@ class Stepper:
         "_values_at",
         "_zeroes",
         "reduce",
-        "state_dtype",
+        "state_dtypes",
     )
 
-    def __init__(self, state_dtype: np.dtype[Any] | str | None) -> None:
-        self.state_dtype = state_dtype
+    def __init__(self, state_dtypes: Sequence[np.dtype[Any] | str | None] = ()) -> None:
+        self.state_dtypes = state_dtypes
         self.reduce: Reduce | None = None
         self._call: StepCall | None = None
         self._latest: StepCall | None = None
@@ -190,7 +189,7 @@ class Stepper:
         slots = [row.slots for row in rows]
         return [
             entry.lay_out(
-                *(gradient, rows[entry.group].algorithm, slots[entry.group], self.state_dtype),
+                *(gradient, rows[entry.group].algorithm, slots[entry.group], self.state_dtypes[entry.group]),
                 zeroes=bool(rows[entry.group].flags & _ffi_optimizers.ZERO_GRADS),
             )
             for entry, gradient in zip(entries, grads, strict=True)

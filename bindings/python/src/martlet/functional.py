@@ -202,7 +202,7 @@ def _take_step(
     if step is not None and needed.names:
         remedy = "Give the state that the step before returned, or step = 1 to start afresh"
         _check_begun("step", _step_number(step, "step"), state, remedy)
-    stepper = Stepper(_arrays.state_dtype(state_dtype))
+    stepper = Stepper([_arrays.state_dtype(state_dtype)])
     values = _tree.keyed(params)
     aligned = _tree.paired(grads, params)
     state = {} if state is None else state

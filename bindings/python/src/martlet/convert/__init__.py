@@ -10,10 +10,15 @@ optimizer is one of martlet.optim or martlet.torch with the same parameters. The
     opt_state = martlet.convert.to_optax(optimizer, opt_state)
     other_optimizer.load_state_dict(martlet.convert.to_torch(optimizer, other_optimizer))
 
-Optimizers of torch's shape are those of torch itself, schedulefree, prodigyopt, timm, pytorch_optimizer, lion-pytorch
-and adabelief-pytorch; load_state_dict knows their state_dicts by itself, too, but that of timm's RAdamLegacy, which
-looks like torch's RAdam's. The rate that pytorch_optimizer's AdaBound began with stands in the object alone: from a
-state_dict it is the initial_lr that a scheduler of torch's has left in the group, else lr, with a warning.
+Optimizers of torch's shape are those of torch itself, schedulefree, prodigyopt, timm, pytorch_optimizer, lion-pytorch,
+adabelief-pytorch, bitsandbytes and torchao; load_state_dict knows their state_dicts by itself, too, but that of timm's
+RAdamLegacy, which looks like torch's RAdam's. What stands in the object alone a state_dict does not tell: the rate that
+pytorch_optimizer's AdaBound began with is the initial_lr that a scheduler of torch's has left in the group, else lr,
+with a warning; torchao's is of Adam or AdamW as ours is.
+
+State of few bits is what its codes stand for: that of bitsandbytes (its classes of 8 and of 32 bits, LAMB and LARS
+apart) and torchao (8bit, 4bit, Fp8) is kept here as the group's state_dtype says, in the nearest codes, and goes there
+in the nearest of theirs. Other libraries are given numbers.
 
 Every algorithm that the other library has by the same rule is served. A library that goes by another convention has its
 optimizer's semantics set; where the rule is another one, as that of a subclass may be, or an option is on that Martlet

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from martlet import _algorithms, _ffi_optimizers, _groups, _spellings
 from martlet._algorithms import Algorithm
 from martlet._config import Hyperparameters
 from martlet._entry import step_count
 from martlet._errors import ArgumentError, DTypeError, FormatError, UnsupportedError
+from martlet.convert import _codes
 from martlet.convert._forms import Form, Where0
+from martlet.convert._values import as_array as as_array
+from martlet.convert._values import as_tensor as as_tensor
 
 Group = dict[str, Any]
 Entry = dict[str, Any]
@@ -68,9 +69,12 @@ class Ours:
         found = dict(zip(self.kind.places, self.row(group).values, strict=True))
         return found | {key: float(group[key]) for key in ("initial_lr",) if key in group}
 
-    def entry(self, place: int) -> Entry:
-        """A parameter's state, with an exact "step"; empty before its first step."""
+    def entry(self, place: int, *, coded: bool = False) -> Entry:
+        """A parameter's state, with an exact "step"; empty before its first step. coded: what is kept in few bits as it
+        is, and not in numbers."""
         entry = dict(self.packed["state"].get(place, {}))
+        if not coded:
+            entry |= _codes.in_numbers(entry, self.kind.number, tuple(self._parameters[place].shape))
         if entry:
             step = entry.pop("step_exact", entry.get("step"))
             counter = self._counts.get(self._parameters[place]) if self._counts else None
@@ -89,7 +93,10 @@ class Ours:
         for (place, group), entry in zip(self.places, entries, strict=True):
             if entry:
                 self._check_slots(entry, group, tuple(self._parameters[place].shape))
-                state[place] = self._in_our_types(entry)
+                made = self._in_our_types(entry)
+                state[place] = made | _codes.in_codes(
+                    made, self.row(group).slots, group.get("state_dtype"), self._parameters[place]
+                )
         return {"state": state, "param_groups": self.groups}
 
     def _check_slots(self, entry: Entry, group: Group, shape: tuple[int, ...]) -> None:
@@ -210,24 +217,6 @@ def common(entries: Sequence[Entry], key: str, library: str) -> Any:
             f"{library} keeps {key} once for all parameters, and those of ours have {listed(sorted(found))}"
         )
     return found.pop() if found else None
-
-
-def as_array(value: Any) -> Any:
-    """An array of numpy, of a tensor or another library's array; bf16 tensors as float32."""
-    if hasattr(value, "detach"):
-        tensor = value.detach().cpu().resolve_conj().resolve_neg()
-        return tensor.float().numpy() if str(tensor.dtype) == "torch.bfloat16" else tensor.numpy()
-    return np.asarray(value)
-
-
-def as_tensor(value: Any) -> Any:
-    """A tensor; types that torch does not read from numpy as float32."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return value
-    array = np.array(value)
-    return torch.from_numpy(array if array.dtype.kind in "fc" else array.astype(np.float32))
 
 
 def turned(entry: Entry, form: Form, *, into: bool) -> Entry:

@@ -12,7 +12,7 @@ import numpy as np
 
 from martlet import _algorithms, _spellings
 from martlet._errors import ArgumentError, DTypeError, FormatError, MartletError, UnsupportedError
-from martlet.convert import _ours
+from martlet.convert import _coded, _ours
 from martlet.convert._forms import Form
 from martlet.convert._ours import Entry, Group, Ours
 from martlet.convert._torch_forms import TORCH
@@ -27,9 +27,9 @@ _16_BITS = ("torch.bfloat16", "torch.float16")
 def from_torch(theirs: Any, ours: Any) -> dict[str, Any]:
     """A state_dict for ours.load_state_dict.
 
-    theirs: an optimizer of torch, schedulefree, prodigyopt, timm, pytorch_optimizer, lion-pytorch or adabelief-pytorch,
-    or its state_dict, which does not tell the few options that stand in the object alone. ours: an optimizer of
-    martlet.optim or martlet.torch, which is not changed. Hyperparameters are theirs.
+    theirs: an optimizer of torch, schedulefree, prodigyopt, timm, pytorch_optimizer, lion-pytorch, adabelief-pytorch,
+    bitsandbytes or torchao, or its state_dict, which does not tell the few options that stand in the object alone.
+    ours: an optimizer of martlet.optim or martlet.torch, which is not changed. Hyperparameters are theirs.
     """
     if isinstance(theirs, Mapping):
         return dict(translated(theirs, ours))
@@ -46,20 +46,25 @@ def to_torch(ours: Any, theirs: Any) -> dict[str, Any]:
     mine = Ours(ours)
     found = _form_of(theirs, mine)
     packed = _state_dict_of(theirs)
+    codes = _coded.LIBRARIES.get(found[0]) if found else None
     _check_counts(mine, packed["param_groups"], found[0] if found else "torch")
     if found is None:
         return _plain(mine, packed, theirs)
     library, form = found
     mine.check(form)
     groups, state = [], {}
-    for index, (own, given) in enumerate(zip(mine.groups, packed["param_groups"], strict=True)):
+    listed = codes.groups(packed["param_groups"], form) if codes else packed["param_groups"]
+    attributes = codes.attributes(vars(theirs)) if codes else vars(theirs)
+    for index, (own, given) in enumerate(zip(mine.groups, listed, strict=True)):
         entries = [mine.entry(place) for place in own["params"]]
-        _check_base_rate(entries, vars(theirs), index, library)
+        _check_base_rate(entries, attributes, index, library)
         _check_low(form, library, given, theirs.param_groups[index]["params"])
-        groups.append(_told_group(mine, own, given, entries, library, form, vars(theirs)))
-        for key, entry in zip(given["params"], entries, strict=True):
+        told = _told_group(mine, own, given, entries, library, form, attributes)
+        groups.append(codes.told(told, form) if codes else told)
+        for place, (key, entry) in enumerate(zip(given["params"], entries, strict=True)):
             if entry:
-                state[key] = _told_entry(entry | {"step": entry["step"] + form.first}, form, mine.numbers(own))
+                made = _told_entry(entry | {"step": entry["step"] + form.first}, form, mine.numbers(own))
+                state[key] = codes.write(made, form, theirs, (index, place)) if codes else made
     return {"state": state, "param_groups": groups}
 
 
@@ -71,6 +76,11 @@ def translated(packed: Any, optimizer: Any) -> Any:
     groups, state = (packed.get("param_groups"), packed.get("state")) if isinstance(packed, Mapping) else (None, None)
     if not isinstance(groups, list | tuple) or not groups or not isinstance(state, Mapping):
         return packed  # what is wrong with it says who asked
+    if (library := _coded.library_of(state)) is not None:
+        ours = Ours(optimizer)
+        forms = TORCH[library]  # whose state_dicts do not say of which of two rules they are
+        exact = [form for form in forms if form.algorithm == ours.kind.number] or forms
+        return _converted(packed, ours, library, _ours.find(exact, ours.kind, library), {})
     if not all(isinstance(group, Mapping) and not _MARKS.isdisjoint(group) for group in groups):
         return packed
     ours = Ours(optimizer)
@@ -125,8 +135,11 @@ def _step_of(kind: Any) -> Any:
 def _converted(
     packed: Mapping[str, Any], ours: Ours, library: str, form: Form, attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
+    codes = _coded.LIBRARIES.get(library)
     given = packed["param_groups"]
     _check_counts(ours, given, library)
+    if codes:
+        given, attributes = codes.groups(given, form), codes.attributes(attributes)
     keys = (*_spellings.number_keys(ours.kind.number), *_spellings.flag_keys(ours.kind.number))
     for own, group in zip(ours.groups, given, strict=True):
         _ours.check_theirs(form, library, {**attributes, **group})
@@ -151,6 +164,8 @@ def _converted(
             entry = packed["state"].get(key)
             if entry and not isinstance(entry, Mapping):
                 raise FormatError(f"{library}'s state of parameter {key!r} is a {type(entry).__name__}; wanted a dict")
+            if codes and entry:
+                entry = codes.read(entry, form)
             _check_low(form, library, group, (entry or {}).values())
             read = _reader(form, group, entry or {})
             made = _ours.from_paths(form, ours.row(own), read, numbers) if entry else {}
@@ -282,6 +297,6 @@ def _plain(ours: Ours, packed: Mapping[str, Any], theirs: Any) -> dict[str, Any]
             made |= {key: own[key] for key, usual in kind.own.items() if key in own and own[key] != usual}
         groups.append(made)
         for key, place in zip(given["params"], own["params"], strict=True):
-            if entry := ours.entry(place):
+            if entry := ours.entry(place, coded=kind is not None):
                 state[key] = _told_entry(entry, form, {})
     return {"state": state, "param_groups": groups}

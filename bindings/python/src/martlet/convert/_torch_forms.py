@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from martlet import _ffi_optimizers as _ffi
+from martlet.convert._coded_forms import BITSANDBYTES, TORCHAO
 from martlet.convert._forms import Form
 from martlet.convert._pytorch_optimizer_forms import PYTORCH_OPTIMIZER
 from martlet.convert._timm_forms import TIMM
@@ -119,4 +120,6 @@ TORCH: Mapping[str, tuple[Form, ...]] = {
     "adabelief_pytorch": ADABELIEF_PYTORCH,
     "soap": SOAP,
     "adam_mini": ADAM_MINI,
+    "bitsandbytes": BITSANDBYTES,
+    "torchao": TORCHAO,
 }

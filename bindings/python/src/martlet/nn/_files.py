@@ -17,6 +17,7 @@ from martlet.nn import (
     _formats,
     _header,
     _notes,
+    _storage,
     activations,
     images,
     layers,
@@ -30,6 +31,7 @@ from martlet.nn._compilation import Compilation
 from martlet.nn._graph import TURNS, turn_of
 from martlet.nn._header import Line
 from martlet.nn._layer import Layer
+from martlet.nn._storage import Storage
 from martlet.nn.initializers import Initializer
 from martlet.nn.metrics import Metric
 from martlet.nn.sequential import Sequential
@@ -276,4 +278,6 @@ def _compilation(line: Line, native: Model, found: dict[str, str], notes: dict[s
         raise FormatError(f"the file's training is none of this version: {error!r}") from None
     others = [other.changed({"lr": share}) for other, share in zip(others, shares, strict=True)]
     places = {view.name: view.group for view in native.views(_ffi_models.BUFFER_PARAMETERS)}
-    return Compilation(loss, wanted, optimizers.of(row, schedule, others, places))
+    optimizer = optimizers.of(row, schedule, others, places)
+    optimizer._storage = Storage(_storage.word_of(line.get("state_dtype", _storage.TYPES["fp32"])))
+    return Compilation(loss, wanted, optimizer)

@@ -26,11 +26,12 @@ from martlet import (
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
 from martlet._model import Model, Training, View
-from martlet.nn import _undecayed
+from martlet.nn import _storage, _undecayed
+from martlet.nn._storage import Copies, Storage
 
 # Keras's defaults.
 ADAMW = defaults(_ffi_optimizers.ADAMW).changed({"eps": 1e-7, "weight_decay": 0.004})._replace(semantics="keras")
-_SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None}
+_SHARED = {"maximize": False, "semantics": "keras", "flush_denormals": None, **_storage.OPTIONS}
 
 
 def hyperparameter(name: str, field: str) -> Any:
@@ -49,6 +50,10 @@ def hyperparameter(name: str, field: str) -> Any:
         row.check({field: value})
         self._tell(0, field, number)
         self._row = row
+        if field in _spellings.EVERYWHERE:
+            for place in range(1, 1 + len(self._others)):
+                self._tell(place, field, number)
+            self._others = tuple(_groups.around(other, row) for other in self._others)
 
     return property(read, write, doc=f"martlet_config's {field}, as martlet.h describes it.")
 
@@ -71,7 +76,11 @@ class Optimizer:
     skip_nonfinite, accumulate (gradient_accumulation_steps), ema_decay, ema_bias_correction, ema_warmup
                                as in martlet.optim.Optimizer; Keras's convention decouples weight decay always, and adds
                                nothing to norms
-    low_precision, seed        as there: a model's parameters are float32, which they do not concern
+    low_precision, seed        as there: a model's parameters are float32, which low_precision does not concern
+    state_dtype                what moments are kept in: "fp32", "bf16", "fp16", or "int8" and "int4" as there; a file
+                               keeps it
+    param_copy                 a type, such as numpy.float16, of copies of the weights that each step leaves:
+                               param_copies has them by name
 
     Ranges are those of martlet.optim's class of the same algorithm. A number out of its range, an option that the
     algorithm does not read, or does not by this convention, and a convention that it does not know raise an
@@ -90,6 +99,9 @@ class Optimizer:
     # of parameters by name, where a file says so.
     _others: tuple[Hyperparameters, ...] = ()
     _places: Mapping[str, int] = MappingProxyType({})
+    # In what type moments are kept, and copies of parameters.
+    _storage = Storage()
+    _copies: Copies | None = None
     # What is excluded from weight decay; and groups that come after those, each one of them without decay.
     _excluded: Sequence[re.Pattern[str]] = ()
     _copied: tuple[int, ...] = ()
@@ -124,6 +136,7 @@ class Optimizer:
         arguments = _signatures.arguments(given, self._options, type(self).__name__)
         if arguments.get("weight_decay", 0) is None:
             del arguments["weight_decay"]
+        self._storage = Storage.taken(arguments)
         row = _groups.completed(self._defaults, _scheduled.at(arguments, 0))
         self._start(row, _scheduled.schedule_of(arguments))
 
@@ -146,13 +159,12 @@ class Optimizer:
 
     def _start(self, row: Hyperparameters, schedule: Any) -> None:
         self._row = row
-        around = {key: getattr(row, key) for key in _spellings.EVERYWHERE}
-        self._others = tuple(other.changed(around) for other in self._others)
+        self._others = tuple(_groups.around(other, row) for other in self._others)
         self._schedule = schedule
         self._model: weakref.ref[Model] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_model": None}
+        return {**self.__dict__, "_model": None, "_copies": None}
 
     def __repr__(self) -> str:
         row, usual = self.hyperparameters(), _algorithms.of(self._algorithm).defaults
@@ -170,6 +182,30 @@ class Optimizer:
     def schedule(self) -> Any:
         """The schedule that learning_rate was given; None where that was a number."""
         return self._schedule
+
+    @property
+    def state_dtype(self) -> str:
+        """What moments are kept in."""
+        return self._storage.state_dtype
+
+    @property
+    def param_copies(self) -> dict[str, Any]:
+        """Copies of the weights in param_copy's type by name, "dense/kernel", as the latest training step left them:
+        arrays to be read, which later steps write. There are none before it, nor of a model that is loaded until
+        param_copy is set."""
+        return {} if self._copies is None else self._copies.by_name()
+
+    @property
+    def param_copy(self) -> Any:
+        """The type of copies; None: there are none. It can be set at any time."""
+        return self._storage.param_copy
+
+    @param_copy.setter
+    def param_copy(self, value: Any) -> None:
+        storage = self._storage._replace(param_copy=_storage.copy_type(value))
+        if (model := self._trains()) is not None:
+            self._copies = Copies.of(model, storage.param_copy)
+        self._storage = storage
 
     def hyperparameters(self) -> Hyperparameters:
         """The numbers as they are for the next step."""
@@ -217,6 +253,7 @@ class Optimizer:
     def _compile(self, model: Model, training: Training) -> None:
         """Compiles a model for these numbers, which are its from here on."""
         self._check_free(model)
+        training = training._replace(state_dtype=_storage.TYPES[self.state_dtype])
         row, views = self.hyperparameters(), model.views(_ffi_models.BUFFER_PARAMETERS)
         places = self._placed(views)
         if not self._places:
@@ -231,6 +268,7 @@ class Optimizer:
             model.set(_ffi_optimizers.LR, row.lr)
         else:
             model.compile(training, [row])
+        self._copies = Copies.of(model, self._storage.param_copy)
         self._bind(model)
 
     def _copy(self, places: list[int], views: Sequence[View]) -> tuple[int, ...]:

@@ -7,19 +7,18 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from martlet import _arguments, _ffi_models, _ffi_optimizers, _groups, _routing, _scheduled, _signatures
+from martlet import _arguments, _ffi_models, _ffi_optimizers, _groups, _routing, _scheduled, _signatures, _spellings
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, UnsupportedError
 from martlet._model import View
 from martlet._routing import ADAMW, Owner, Route, Rules
-from martlet.nn import _optimizer
+from martlet.nn import _optimizer, _storage
 from martlet.nn._optimizer import Optimizer, hyperparameter
+from martlet.nn._storage import Storage
 
 _OWNER = Owner("Muon", "muon")
 # What both algorithms are told.
-_SHARED = {
-    "maximize": False, "flush_denormals": None, "cautious_weight_decay": False, "corrected_weight_decay": False,
-}  # fmt: skip
+_SHARED = {key: False if key in _spellings.FLAGS else None for key in _spellings.BESIDE}
 
 
 class _Parameter(NamedTuple):
@@ -42,7 +41,11 @@ def _of_adamw(name: str, field: str) -> Any:
 
 
 class Muon(
-    Optimizer, algorithm=_ffi_optimizers.MUON, options={"lr": None, **_SHARED}, lr=0.001, weight_decay=0.004
+    Optimizer,
+    algorithm=_ffi_optimizers.MUON,
+    options={"lr": None, **_SHARED, **_storage.OPTIONS},
+    lr=0.001,
+    weight_decay=0.004,
 ):  # fmt: skip
     """Muon (Jordan et al., 2024) for a model's matrices, and AdamW by Keras's convention for the rest.
 
@@ -70,7 +73,7 @@ class Muon(
     kernels of convolutions, which a rule gives to Muon: as matrices of a row for each filter. describe() prints what
     goes where. A matrix whose gradients' average has a norm under 1e-7 stays where it is.
 
-    maximize, flush_denormals, cautious_weight_decay and corrected_weight_decay are Optimizer's, for both algorithms.
+    What else there is is Optimizer's, for both algorithms.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Muon(
                 f"rms_rate is {rms_rate!r}; wanted 0.2: other sizes of a step are those of learning_rate, beside which "
                 "adam_lr_ratio sets AdamW's"
             )
+        self._storage = Storage.taken(given)
         shared = {key: given[key] for key in _SHARED if key in given}
         rate = {key: given[key] for key in ("learning_rate", "lr") if key in given}
         muon = shared | rate | {"weight_decay": weight_decay or 0.0, "momentum": momentum, "nesterov": nesterov}

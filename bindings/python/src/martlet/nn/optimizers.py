@@ -19,6 +19,7 @@ from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError
 from martlet.nn import _undecayed
 from martlet.nn._optimizer import Optimizer as Optimizer
+from martlet.nn._storage import Storage
 from martlet.nn.muon import Muon as Muon
 
 Rate = float | Callable[[int], float]
@@ -316,7 +317,9 @@ def get(given: Any) -> Optimizer:
             )
         (group,) = groups or (given.defaults,)
         row = _groups.check_group(_groups.algorithm_of(group, given._algorithm), _scheduled.at(group, 0), "optimizer")
-        return of(row, _scheduled.schedule_of(group))
+        made = of(row, _scheduled.schedule_of(group))
+        made._storage = Storage.taken({"state_dtype": group.get("state_dtype"), "param_copy": given._copies.dtype})
+        return made
     raise DTypeError(
         f"optimizer is {given!r}; wanted {_arguments.listed(_names())}, or a martlet.nn or martlet.optim optimizer"
     )

@@ -12,11 +12,6 @@ from martlet._errors import ArgumentError, MartletError
 from martlet._routing import ADAMW, Owner, Route, Rules
 from martlet.optim._optimizer import Optimizer, with_schedule
 
-SHARED = (
-    *("maximize", "flush_denormals", "cautious_weight_decay", "corrected_weight_decay"),
-    *_spellings.EVERYWHERE,
-)
-
 
 class MatrixOptimizer(Optimizer):
     """Arrays go where rules say: to the class's algorithm, or to AdamW."""
@@ -28,7 +23,7 @@ class MatrixOptimizer(Optimizer):
         """given: the options of the class's algorithm; adamw: those of AdamW beside it."""
         self._why: dict[str, str] = {}
         self._start = rules
-        self._adamw = adamw | {key: given["options"][key] for key in SHARED if key in given["options"]}
+        self._adamw = adamw | {key: given["options"][key] for key in _spellings.BESIDE if key in given["options"]}
         super().__init__(params, given)
         del self._start, self._adamw
 

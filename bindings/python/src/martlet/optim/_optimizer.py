@@ -57,11 +57,11 @@ class Optimizer:
     maximize                         climb instead of descend
     semantics                        whose convention is followed where libraries differ: "torch", "keras", "optax" or
                                      "paper"
-    state_dtype                      element type of the moments; None: each parameter's own. "int8" and "int4": floats
-                                     of 8 and of 4 bits with a scale for each 256 and 128 of them, as martlet.h says, in
-                                     one array of uint8 a moment, codes before scales; what holds positions, parameters
-                                     under 4,096 elements or of float64, and those of algorithms of matrices whose rows
-                                     are no multiple of 256, stay wide
+    state_dtype                      element type of the moments, which a group may have of its own; None: each
+                                     parameter's. "int8" and "int4": floats of 8 and of 4 bits with a scale for each 256
+                                     and 128 of them, as martlet.h says, in one array of uint8 a moment, codes before
+                                     scales; what holds positions, parameters under 4,096 elements or of float64, and
+                                     those of algorithms of matrices whose rows are no multiple of 256, stay wide
     flush_denormals                  whether numbers too small for the normal range count as zero during a step.
                                      None: yes, but where eps is under 1e-10
     grads                            gradient arrays for step() without arguments, which zero_grad() clears: as step's
@@ -126,6 +126,8 @@ class Optimizer:
     # Whether its groups may be of other algorithms, and others' of its: not if it has more to a step than step().
     _joins = True
     _is_swapped = False
+    # The groups' hyperparameters as they were last read.
+    _read: Any = None
     # By the number of another algorithm, what its groups have where they do not say.
     _others: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
     # What a constructor takes beside params, with defaults.
@@ -153,15 +155,16 @@ class Optimizer:
             if arguments.get("lr") is not None:
                 raise DTypeError(f"{both} are two names of one argument: give one of them")
             params, arguments["lr"] = None, params
-        grads, state_dtype = arguments.pop("grads", None), arguments.pop("state_dtype", None)
+        grads, kept = arguments.pop("grads", None), _arrays.state_name(arguments.pop("state_dtype", None))
         self._copies = Copies(arguments.pop("param_copy", None))
         row = _groups.completed(defaults(self._algorithm), _scheduled.at(arguments, 0))
         self.defaults: dict[str, Any] = with_schedule(_groups.as_group(row), _scheduled.schedule_of(arguments))
+        self.defaults |= _groups.kept_in(kept)
         self.param_groups: list[dict[str, Any]] = []
         self._parameters = Parameters()
         self._delta: Delta | None = None
         self._rows = _groups.Rows(self._algorithm)
-        self._stepper = Stepper(_arrays.state_dtype(state_dtype))
+        self._stepper = Stepper()
         self._gate = Gate()
         self._take_params(params)
         self._bound = None if grads is None else BoundGradients(grads, self._parameters)
@@ -272,7 +275,11 @@ class Optimizer:
             self.swap_averages()
 
     def _read_rows(self) -> list[Hyperparameters]:
-        return self._rows.read(self._groups_now(), self._parameters.group_count)
+        rows = self._rows.read(self._groups_now(), self._parameters.group_count)
+        if rows is not self._read:
+            self._stepper.state_dtypes = _groups.state_dtypes(self.param_groups)
+            self._read = rows
+        return rows
 
     def _groups_now(self) -> Sequence[Mapping[str, Any]]:
         """The groups, with numbers in the place of schedules."""
@@ -317,7 +324,8 @@ class Optimizer:
         self._check_new(new, row)
         self._copies.give_new(new)
         self._parameters.add(new)
-        options = with_schedule(_groups.as_group(row), schedule)
+        kept = group["state_dtype"] if "state_dtype" in group else self.defaults.get("state_dtype")
+        options = with_schedule(_groups.as_group(row), schedule) | _groups.kept_in(kept)
         named = {} if algorithm == self._algorithm else {"algorithm": _algorithms.of(algorithm).name}
         self.param_groups.append({"params": tuple(entry.value for entry in new), **named, **options})
 
@@ -413,7 +421,7 @@ class Optimizer:
         """
         self._refuse_averages("save()")
         rows = self._read_rows()
-        _checkpoint.save(path, rows, self._parameters.entries, self._stepper.state_dtype)
+        _checkpoint.save(path, rows, self._parameters.entries, self._stepper.state_dtypes)
 
     @gated
     def load(self, path: Any) -> None:
@@ -427,7 +435,7 @@ class Optimizer:
         if not entries:
             raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")
         rows = self._read_rows()
-        self._take_rows(_checkpoint.load(path, rows, entries, self._stepper.state_dtype))
+        self._take_rows(_checkpoint.load(path, rows, entries, self._stepper.state_dtypes))
 
     def _take_rows(self, rows: list[Hyperparameters]) -> None:
         """Loaded hyperparameters; a schedule stays in the rate's place."""
@@ -443,13 +451,13 @@ class Optimizer:
         where an optimizer has a part of each parameter, its shard, as ranks of a distributed run have. None: each is
         whole.
 
-        It is called inside step() with a float64 array, once or twice a step, and sums it in place over all processes,
-        or returns the sums: lambda sums: comm.allreduce(sums) by mpi4py. Every process has the same parameters in the
-        same order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
-        StableAdamW, MARS, Prodigy and cautious=True sum; algorithms that do not are stepped as ever, and those that see
-        matrices, as Adafactor and Muon do, raise an ArgumentError. What the function raises leaves step(), and
-        parameters of algorithms that sum may then be partly stepped. It may step nothing itself. Not kept by
-        state_dict, pickle and copies.
+        It is called inside step() with a float64 array, up to four times, and sums it in place over all processes, or
+        returns the sums: lambda sums: comm.allreduce(sums) by mpi4py. Every process has the same parameters in the same
+        order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
+        StableAdamW, MARS, Prodigy and cautious=True sum, and so do the norms of last_step; algorithms that do not are
+        stepped as ever, and those that see matrices, as Adafactor and Muon do, raise an ArgumentError. What the
+        function raises leaves step(), and parameters of algorithms that sum may then be partly stepped, or wholly where
+        the norm of the update was asked for. It may step nothing itself. Not kept by state_dict, pickle and copies.
         """
         return self._stepper.reduce
 
@@ -458,12 +466,11 @@ class Optimizer:
         self._stepper.reduce = _reduction.checked(function)
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("_gate", "_rows", "_stepper")
-        kept = {key: value for key, value in self.__dict__.items() if key not in left_out}
-        return {**kept, "state_dtype": self._stepper.state_dtype}
+        left_out = ("_gate", "_rows", "_read", "_stepper")
+        return {key: value for key, value in self.__dict__.items() if key not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._stepper = Stepper(state.pop("state_dtype"))
+        self._stepper = Stepper()
         self.__dict__.update(state)
         self._gate, self._rows = Gate(), _groups.Rows(self._algorithm)
 
@@ -471,7 +478,7 @@ class Optimizer:
         lines = [f"{type(self).__name__}("]
         for index, group in enumerate(self.param_groups):
             wanted = ("algorithm", *_groups.keys(_groups.algorithm_of(group, self._algorithm)).all)
-            options = ", ".join(f"{key}={group[key]!r}" for key in wanted if key in group)
+            options = ", ".join(f"{key}={group[key]!r}" for key in (*wanted, "state_dtype") if key in group)
             lines.append(f"  group {index}: {len(group['params'])} parameters, {options}")
         return "\n".join([*lines, ")"])
 

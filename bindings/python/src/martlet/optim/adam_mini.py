@@ -11,12 +11,12 @@ from martlet._config import Hyperparameters
 from martlet._entry import Entry
 from martlet._errors import ArgumentError
 from martlet._routing import ADAMW
-from martlet._spellings import OMITTED
-from martlet.optim._matrices import SHARED, beside
+from martlet._spellings import BESIDE, OMITTED
+from martlet.optim._matrices import beside
 from martlet.optim._optimizer import Optimizer
 
 # What AdamW is told as well.
-_TOLD = ("lr", "learning_rate", "betas", "beta1", "beta2", "beta_1", "beta_2", "eps", "epsilon", "cautious", *SHARED)
+_TOLD = ("lr", "learning_rate", "betas", "beta1", "beta2", "beta_1", "beta_2", "eps", "epsilon", *BESIDE)
 
 
 class AdamMini(Optimizer, algorithm=_ffi_optimizers.ADAM_MINI):
