@@ -231,7 +231,7 @@ class Optimizer(Saved):
         where an optimizer has a part of each parameter, its shard, as ranks of a distributed run have. None: each is
         whole.
 
-        It is called inside step() with a float64 tensor, once or twice a step, and sums it in place over all processes,
+        It is called inside step() with a float64 tensor, up to four times a step, and sums it in place over all processes,
         or returns the sums: torch.distributed.all_reduce as it is. Every process has the same parameters in the same
         order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
         StableAdamW, MARS, Prodigy and cautious=True sum; algorithms that do not are stepped as ever, and those that see
