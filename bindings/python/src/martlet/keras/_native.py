@@ -1,0 +1,142 @@
+"""Keras's optimizers on torch: each step is one native call over the memory of Keras's own variables.
+
+Mixed into Keras's class in front of its rule. All that is not a step is Keras's: variables, iterations, rates,
+constraints, configs and files. What is not for the library, tensors of an accelerator, stateless calls, numbers that it
+does not take, goes to Keras's rule, which finds its state where it would have left it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from keras.src.backend.common.stateless_scope import in_stateless_scope
+
+from martlet._errors import MartletError
+from martlet.keras._options import Options
+from martlet.keras._plan import Plan, tensor_of
+from martlet.keras._rules import Group, Groups
+
+_is_compiling = torch.compiler.is_compiling
+_OF_16_BITS = ("bfloat16", "float16")
+
+
+class Optimizer(Options):
+    """The native step in place of Keras's."""
+
+    # Of a class: its numbers at this rate, where gradients are divided by this.
+    _groups: ClassVar[Groups]
+    _plan: Plan | None = None
+
+    def __init_subclass__(cls, groups: Groups | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if groups is not None:
+            cls._groups = groups
+
+    def add_variable(self, shape: Any, initializer: Any = "zeros", dtype: Any = None, **options: Any) -> Any:
+        """State of variables of 16 bits is in float32: in their own type averages of squares would not fall."""
+        if self.low_precision is not None and dtype in _OF_16_BITS:
+            dtype = "float32"
+        return super().add_variable(shape, initializer, dtype, **options)
+
+    def _backend_apply_gradients(self, grads: Sequence[Any], trainable_variables: Sequence[Any]) -> None:
+        if _is_compiling():
+            _eagerly(self, grads, trainable_variables)
+        else:
+            self._apply(grads, trainable_variables)
+
+    @torch.no_grad()
+    def _apply(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
+        if in_stateless_scope():
+            super()._backend_apply_gradients(grads, variables)
+            return
+        tensors = [gradient if isinstance(gradient, torch.Tensor) else torch.as_tensor(gradient) for gradient in grads]
+        try:
+            if self.gradient_accumulation_steps:
+                averaged = self._accumulate(tensors, variables)
+            else:
+                averaged = self._step(tensors, variables, 1.0)
+        except MartletError as error:
+            self._say(str(error))
+            super()._backend_apply_gradients(grads, variables)
+            return
+        if self.use_ema:
+            self._average(averaged)
+
+    def _accumulate(self, grads: list[Any], variables: Sequence[Any]) -> Sequence[Any]:
+        """Adds gradients up, and steps by the last of so many. Returns the variables whose average has been taken."""
+        held = [tensor_of(self._accumulated_gradients[self._get_variable_index(one)]) for one in variables]
+        every = self.gradient_accumulation_steps
+        if (self._taken() + 1) % every:
+            torch._foreach_add_(held, grads)
+            return ()
+        means = torch._foreach_add(held, grads)
+        averaged = self._step(means, variables, float(every))
+        # Those of variables without gradients too.
+        torch._foreach_zero_([tensor_of(one) for one in self._accumulated_gradients if one is not None])
+        return averaged
+
+    def _step(self, grads: Sequence[Any], variables: Sequence[Any], scale: float) -> Sequence[Any]:
+        if self._clips_before():
+            grads = self._clip_gradients(torch._foreach_div(list(grads), scale))
+            scale = 1.0
+        plan = self._ready(grads, variables, scale)
+        taken = self._taken() // (self.gradient_accumulation_steps or 1)
+        plan.run(taken, self._scalars(taken))
+        return variables if plan.averages else ()
+
+    def _ready(self, grads: Sequence[Any], variables: Sequence[Any], scale: float) -> Plan:
+        """The plan of a step, with the numbers as they are now."""
+        groups = type(self)._groups(self, self._rate(), scale)
+        plan = self._plan
+        if plan is None or not (plan.turn_to(groups) and plan.take(variables, grads)):
+            self._plan = None
+            indices = [self._get_variable_index(variable) for variable in variables]
+            places = [self._place(variable) for variable in variables]
+            states = [self._state(groups[place], index) for place, index in zip(places, indices, strict=True)]
+            plan = self._plan = Plan(variables, grads, indices, groups, places, states)
+        return plan
+
+    def _state(self, group: Group, index: int) -> dict[str, Any]:
+        """The variables that a variable's state is in, by slots."""
+        lists = {slot: getattr(self, name, None) for slot, name in group.slots.items()}
+        return {slot: every[index] for slot, every in lists.items() if every and every[index] is not None}
+
+    def _place(self, variable: Any) -> int:
+        """In which group a variable is."""
+        return 0 if self._use_weight_decay(variable) else 1
+
+    def _clips_before(self) -> bool:
+        """Whether Keras clips gradients, before the library sees them."""
+        return False
+
+    def _taken(self) -> int:
+        """How often gradients were applied."""
+        return int(tensor_of(self._iterations))
+
+    def _rate(self) -> float:
+        return float(self._get_current_learning_rate())
+
+    def _scalars(self, taken: int) -> Mapping[str, float]:
+        """What the library keeps of each variable as a number, before a step."""
+        return {"ema_step": float(taken)}
+
+    def _average(self, averaged: Sequence[Any]) -> None:
+        """What Keras does for its averages behind a step, but for the variables whose average the step has taken."""
+        iterations = self._taken() // (self.gradient_accumulation_steps or 1)
+        weight = 1.0 - self.ema_momentum if iterations else 1.0
+        if len(averaged) < len(self._trainable_variables):
+            known = set(map(id, averaged))
+            for variable, average in zip(self._trainable_variables, self._model_variables_moving_average, strict=True):
+                if average is not None and id(variable) not in known:
+                    held = tensor_of(average)
+                    held.lerp_(tensor_of(variable).to(held.dtype), weight)
+        if self.ema_overwrite_frequency and (iterations + 1) % self.ema_overwrite_frequency == 0:
+            self._overwrite_model_variables_with_average_value(self._trainable_variables)
+
+
+@torch._disable_dynamo  # type: ignore[attr-defined]
+def _eagerly(optimizer: Optimizer, grads: Sequence[Any], variables: Sequence[Any]) -> None:
+    """A step inside a function that torch compiles."""
+    optimizer._apply(grads, variables)
