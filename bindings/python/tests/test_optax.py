@@ -103,8 +103,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("rate", [0.02, falling], ids=["constant", "schedule"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("dtype", "rate"), [("float64", falling), ("float32", 0.02)], ids=str)
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_parameters_are_optaxs(name: str, options: dict[str, Any], dtype: str, rate: Any) -> None:
     wanted = by_optax(of_optax(name)(rate, **options), start(dtype))

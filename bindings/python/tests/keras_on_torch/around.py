@@ -270,6 +270,28 @@ def test_a_variable_twice_is_kerass_business() -> None:
     assert (variable.numpy() < 1).all()
 
 
+def test_an_infinite_gradient_does_not_stay_in_the_sums() -> None:
+    # Keras's own multiplies the sums by 0, which leaves NaN in them (docs/differences.md).
+    variable = keras.Variable(np.zeros(2, "float32"))
+    optimizer = martlet.keras.SGD(1.0, clipvalue=1.0, gradient_accumulation_steps=2)
+    for gradient in (np.inf, 1.0, 0.5, 0.5):
+        optimizer.apply([torch.tensor([gradient, 1.0])], [variable])
+    np.testing.assert_array_equal(variable.numpy(), [-1.5, -2.0])
+    assert steps_natively(optimizer)
+
+
+def test_threads_are_torchs() -> None:
+    was = torch.get_num_threads()
+    optimizer, variable = martlet.keras.Adam(), keras.Variable(np.zeros(2, "float32"))
+    try:
+        for count in (was + 1, was + 2):
+            torch.set_num_threads(count)
+            optimizer.apply([torch.ones(2)], [variable])
+            assert martlet.get_num_threads() == count
+    finally:
+        torch.set_num_threads(was)
+
+
 def test_memory_that_moves_is_seen() -> None:
     ours = model(martlet.keras.Adam(1e-2))
     losses(ours, 2)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet import _algorithms
+from martlet import _algorithms, _threads
 from martlet._algorithms import Slots
 from martlet._call import StepCall, write_configs
 from martlet._errors import UnsupportedError
@@ -24,6 +24,7 @@ from martlet.torch.watch import address_of, watch
 
 # The tensor of a variable, which is what .value gives outside of scopes, at a fiftieth of the time.
 tensor_of = attrgetter("_value")
+_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
 
 
@@ -112,6 +113,8 @@ class Plan:
                 self._counts[index] = 1
         for name, row in zip(self._names, self._numbers, strict=True):
             row.fill_(numbers[name])
+        if (threads := _num_threads()) != _threads.followed:
+            _threads.follow(threads)
         self._call.run()
         _increment_version(list(map(tensor_of, self.variables)))
 
