@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,16 @@ from conftest import SOURCE
 from martlet import _ffi
 
 FOLDER = Path(__file__).resolve().with_name("keras_on_torch")
-needs_keras = pytest.mark.skipif(find_spec("keras") is None, reason="keras is not installed")
+
+
+def _is_there() -> bool:
+    try:
+        return [int(part) for part in version("keras").split(".")[:2]] >= [3, 15]
+    except PackageNotFoundError:
+        return False
+
+
+needs_keras = pytest.mark.skipif(not _is_there(), reason="Keras 3.15 is not installed")
 
 
 @needs_keras
@@ -48,14 +58,14 @@ def train(kind, dtype):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.compile(optimizer=kind(learning_rate=1e-2, use_ema=True), loss="mse")
-        history = model.fit(x, y, batch_size=16, epochs=6, shuffle=False, verbose=0).history["loss"]
+        history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0).history["loss"]
         kind()
     heard = [str(one.message) for one in caught if "martlet" in str(one.message)]
     return history, [np.array(one) for one in model.get_weights()], heard, model.optimizer
 for name in martlet.keras.__all__:
     if name[0].islower():
         continue
-    for turn, dtype in enumerate(("float32", "bfloat16")):
+    for turn, dtype in enumerate(("float32", "bfloat16")[: 2 if name == "Adam" else 1]):
         wanted, weights, _, theirs = train(getattr(keras.optimizers, name), dtype)
         found, ours, heard, optimizer = train(getattr(martlet.keras, name), dtype)
         assert isinstance(optimizer, getattr(keras.optimizers, name))
@@ -83,16 +93,16 @@ try:
     import martlet.keras
 except ImportError as error:
     assert str(error) == (
-        "martlet.keras needs Keras 3, which cannot be imported: pip install 'martlet[keras]'"
+        "martlet.keras needs Keras, which cannot be imported: pip install 'martlet[keras]'"
     ), error
 else:
     raise SystemExit("imported")
-class Old: __version__ = "2.15.0"
+class Old: __version__ = "3.9.2"
 sys.modules["keras"] = Old
 try:
     martlet.keras
 except ImportError as error:
-    assert "martlet.keras needs Keras 3, and Keras 2.15.0 is installed" in str(error), error
+    assert "martlet.keras needs Keras 3.15 or later, and 3.9.2 is installed" in str(error), error
 else:
     raise SystemExit("imported")
 """

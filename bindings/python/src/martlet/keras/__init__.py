@@ -5,11 +5,13 @@
 
 Each class is a subclass of Keras's class of its name, with its arguments, defaults, config and variables, by Keras's
 convention. On the torch backend a step, with clipping, weight decay and moving averages in it, is one native call over
-the memory of Keras's variables, which copies nothing, for variables of float64, float32, bfloat16 and float16 on the
-CPU. What is not for that call is stepped by Keras's own rule in the same optimizer, with the same state, and a
-RuntimeWarning says once why: variables of an accelerator, a weight_decay of ScheduleFreeAdamW, a momentum beside a rate
-of 0, numbers that make no step. MARTLET_STRICT=1 in the environment makes that an ArgumentError. Stateless calls are
-Keras's, as Keras has them.
+the memory of Keras's variables, for variables of float64, float32, bfloat16 and float16 on the CPU. It copies nothing;
+clipping by a norm beside SGD's momentum or in Muon, the last of gradient_accumulation_steps, and loss_scale_factor take
+a copy of the gradients before it.
+
+What is not for that call is stepped by Keras's own rule in the same optimizer, with the same state, and a RuntimeWarning
+says once why: variables of an accelerator, a weight_decay of ScheduleFreeAdamW, a momentum beside a rate of 0, numbers
+that make no step. MARTLET_STRICT=1 in the environment makes that an ArgumentError. Stateless calls are Keras's.
 
 On JAX, TensorFlow and numpy each class is Keras's rule, with its numbers to the bit, and says so once: a train step is
 compiled there, and a call out of it costs more than the step does in it.
@@ -23,9 +25,10 @@ low_precision   how variables of bfloat16 and float16 take steps smaller than ha
 seed            of the random rounding, with the count of steps and a variable's place: 0 to 2**64 - 1
 
 A model that is saved to a .keras file goes on from there to the bit; a script that loads one imports martlet.keras
-first. Keras's own class reads the same file with
-custom_objects={"martlet>Adam": keras.optimizers.Adam}, and taking_over(optimizer) gives one of these in place of one of
-Keras's. Needs Keras 3: pip install 'martlet[keras]'.
+first. One that has not reads the same file with custom_objects={"martlet>Adam": keras.optimizers.Adam}, into Keras's own
+class. taking_over(optimizer) gives one of these in place of one of Keras's, in mid-training too.
+
+Needs Keras 3.15: pip install 'martlet[keras]'.
 """
 
 from __future__ import annotations
@@ -33,9 +36,12 @@ from __future__ import annotations
 try:
     import keras as _keras
 except ImportError as _error:
-    raise ImportError("martlet.keras needs Keras 3, which cannot be imported: pip install 'martlet[keras]'") from _error
-if not hasattr(_keras, "config"):
-    raise ImportError(f"martlet.keras needs Keras 3, and Keras {_keras.__version__} is installed: pip install -U keras")
+    raise ImportError("martlet.keras needs Keras, which cannot be imported: pip install 'martlet[keras]'") from _error
+# Before, optimizers had other attributes, and Muon another rule.
+if [int(_part) for _part in _keras.__version__.split(".")[:2]] < [3, 15]:
+    raise ImportError(
+        f"martlet.keras needs Keras 3.15 or later, and {_keras.__version__} is installed: pip install 'martlet[keras]'"
+    )
 
 from martlet.keras.optimizers import (
     SGD,
