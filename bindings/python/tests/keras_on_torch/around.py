@@ -262,6 +262,39 @@ def test_keras_goes_on_with_the_librarys_state_and_back() -> None:
         assert steps_natively(both(train, "SGD", momentum=0.9).optimizer)
 
 
+def test_a_subclass_with_a_rule_of_its_own() -> None:
+    class Half(martlet.keras.Adam):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            self.assign_sub(variable, 0.5 * gradient)
+
+    class Named(martlet.keras.Adam):
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "more": 1}
+
+    variable = keras.Variable(np.ones(3, "float32"))
+    optimizer = Half()
+    with pytest.warns(RuntimeWarning, match="Half steps by Keras's own rule: it has update_step of its own"):
+        optimizer.apply([torch.ones(3)], [variable])
+    assert (variable.numpy() == 0.5).all() and int(optimizer.iterations) == 1
+    optimizer = Named(0.25)
+    optimizer.apply([torch.ones(3)], [variable])
+    assert steps_natively(optimizer) and (abs(variable.numpy() - 0.25) < 1e-5).all()
+
+
+def test_several_optimizers_of_one_model() -> None:
+    def train(library: Any) -> Any:
+        trained = model("sgd")
+        first, rest = trained.trainable_variables[:2], trained.trainable_variables[2:]
+        parts = [library.Adam(1e-2), library.SGD(1e-1, momentum=0.9)]
+        for part, own in zip(parts, (first, rest), strict=True):
+            for _ in range(4):
+                part.apply([torch.full(tuple(one.shape), 0.5) for one in own], own)
+        return weights(trained)
+
+    for one, other in zip(train(martlet.keras), train(keras.optimizers), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
+
+
 def test_a_variable_twice_is_kerass_business() -> None:
     variable = keras.Variable(np.ones(3, "float32"))
     optimizer = martlet.keras.Adam(0.1)

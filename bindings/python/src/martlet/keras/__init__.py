@@ -9,9 +9,10 @@ the memory of Keras's variables, for variables of float64, float32, bfloat16 and
 clipping by a norm beside SGD's momentum or in Muon, the last of gradient_accumulation_steps, and loss_scale_factor take
 a copy of the gradients before it.
 
-What is not for that call is stepped by Keras's own rule in the same optimizer, with the same state, and a RuntimeWarning
-says once why: variables of an accelerator, a weight_decay of ScheduleFreeAdamW, a momentum beside a rate of 0, numbers
-that make no step. MARTLET_STRICT=1 in the environment makes that an ArgumentError. Stateless calls are Keras's.
+What is not for that call is stepped by Keras's own rule in the same optimizer, with the same state, and a
+RuntimeWarning says once why: variables of an accelerator, a weight_decay of ScheduleFreeAdamW, a momentum beside a rate
+of 0, numbers that make no step, a subclass with a rule of its own. MARTLET_STRICT=1 in the environment makes that an
+ArgumentError. Stateless calls are Keras's.
 
 On JAX, TensorFlow and numpy each class is Keras's rule, with its numbers to the bit, and says so once: a train step is
 compiled there, and a call out of it costs more than the step does in it.
@@ -25,8 +26,8 @@ low_precision   how variables of bfloat16 and float16 take steps smaller than ha
 seed            of the random rounding, with the count of steps and a variable's place: 0 to 2**64 - 1
 
 A model that is saved to a .keras file goes on from there to the bit; a script that loads one imports martlet.keras
-first. One that has not reads the same file with custom_objects={"martlet>Adam": keras.optimizers.Adam}, into Keras's own
-class. taking_over(optimizer) gives one of these in place of one of Keras's, in mid-training too.
+first. One that has not reads the same file with custom_objects={"martlet>Adam": keras.optimizers.Adam}, into Keras's
+own class. taking_over(optimizer) gives one of these in place of one of Keras's, in mid-training too.
 
 Needs Keras 3.15: pip install 'martlet[keras]'.
 """

@@ -13,13 +13,19 @@ from typing import Any, ClassVar
 import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
-from martlet._errors import MartletError
+from martlet._errors import MartletError, UnsupportedError
 from martlet.keras._options import Options
 from martlet.keras._plan import Plan, tensor_of
 from martlet.keras._rules import Group, Groups
 
 _is_compiling = torch.compiler.is_compiling
+_keep = object.__setattr__  # Keras's looks for variables in what is kept
 _OF_16_BITS = ("bfloat16", "float16")
+# What the library's step stands for.
+_RULE = (
+    *("update_step", "_backend_update_step", "_parallel_update_step", "_clip_gradients", "_apply_weight_decay"),
+    *("_update_model_variables_moving_average", "_overwrite_model_variables_with_average_value"),
+)
 
 
 class Optimizer(Options):
@@ -27,12 +33,23 @@ class Optimizer(Options):
 
     # Of a class: its numbers at this rate, where gradients are divided by this.
     _groups: ClassVar[Groups]
+    # What of the rule a subclass has written anew.
+    _own: ClassVar[tuple[str, ...]] = ()
     _plan: Plan | None = None
+    # The latest rate and scale with the groups that they made, while no attribute is set.
+    _known: tuple[float, float, list[Group]] | None = None
 
     def __init_subclass__(cls, groups: Groups | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
         if groups is not None:
             cls._groups = groups
+        else:
+            cls._own = (*cls._own, *(name for name in _RULE if name in cls.__dict__))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            _keep(self, "_known", None)
+        super().__setattr__(name, value)
 
     def add_variable(self, shape: Any, initializer: Any = "zeros", dtype: Any = None, **options: Any) -> Any:
         """State of variables of 16 bits is in float32: in their own type averages of squares would not fall."""
@@ -46,6 +63,15 @@ class Optimizer(Options):
         else:
             self._apply(grads, trainable_variables)
 
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        if "update_step" in self._own:  # which Keras's class for torch would pass over
+            for gradient, variable in zip(grads, trainable_variables, strict=True):
+                self.update_step(gradient, variable, learning_rate)
+        else:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+
     @torch.no_grad()
     def _apply(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
         if in_stateless_scope():
@@ -53,6 +79,8 @@ class Optimizer(Options):
             return
         tensors = [gradient if isinstance(gradient, torch.Tensor) else torch.as_tensor(gradient) for gradient in grads]
         try:
+            if self._own:
+                raise UnsupportedError(f"it has {' and '.join(self._own)} of its own")
             if self.gradient_accumulation_steps:
                 averaged = self._accumulate(tensors, variables)
             else:
@@ -71,8 +99,7 @@ class Optimizer(Options):
         if (self._taken() + 1) % every:
             torch._foreach_add_(held, grads)
             return ()
-        means = torch._foreach_add(held, grads)
-        averaged = self._step(means, variables, float(every))
+        averaged = self._step(torch._foreach_add(held, grads), variables, float(every))
         # Those of variables without gradients too.
         torch._foreach_zero_([tensor_of(one) for one in self._accumulated_gradients if one is not None])
         return averaged
@@ -88,14 +115,21 @@ class Optimizer(Options):
 
     def _ready(self, grads: Sequence[Any], variables: Sequence[Any], scale: float) -> Plan:
         """The plan of a step, with the numbers as they are now."""
-        groups = type(self)._groups(self, self._rate(), scale)
-        plan = self._plan
-        if plan is None or not (plan.turn_to(groups) and plan.take(variables, grads)):
-            self._plan = None
+        rate, known, plan = self._rate(), self._known, self._plan
+        if known is None or known[:2] != (rate, scale):
+            groups = type(self)._groups(self, rate, scale)
+            if plan is not None and not plan.turn_to(groups):
+                plan = None
+            _keep(self, "_known", (rate, scale, groups))
+        else:
+            groups = known[2]
+        if plan is None or not plan.take(variables, grads):
+            _keep(self, "_plan", None)
             indices = [self._get_variable_index(variable) for variable in variables]
             places = [self._place(variable) for variable in variables]
             states = [self._state(groups[place], index) for place, index in zip(places, indices, strict=True)]
-            plan = self._plan = Plan(variables, grads, indices, groups, places, states)
+            plan = Plan(variables, grads, indices, groups, places, states)
+            _keep(self, "_plan", plan)
         return plan
 
     def _state(self, group: Group, index: int) -> dict[str, Any]:
