@@ -8,6 +8,7 @@ does not take, goes to Keras's rule, which finds its state where it would have l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +21,7 @@ from martlet.keras._rules import Group, Groups
 
 _is_compiling = torch.compiler.is_compiling
 _keep = object.__setattr__  # Keras's looks for variables in what is kept
+_constraint_of = attrgetter("constraint")
 _OF_16_BITS = ("bfloat16", "float16")
 # What the library's step stands for.
 _RULE = (
@@ -56,6 +58,31 @@ class Optimizer(Options):
         if self.low_precision is not None and dtype in _OF_16_BITS:
             dtype = "float32"
         return super().add_variable(shape, initializer, dtype, **options)
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """Keras's, but for its checks where a step is like the one before."""
+        if trainable_variables is None or not self._repeat(grads, list(trainable_variables)):
+            super().apply(grads, trainable_variables)
+
+    @torch.no_grad()
+    def _repeat(self, grads: Sequence[Any], variables: list[Any]) -> bool:
+        """Steps the variables of the step before by gradients for all. False, and nothing done, where there is more to
+        a step."""
+        plan, has_more = self._plan, self.gradient_accumulation_steps or self.loss_scale_factor is not None
+        if plan is None or has_more or self._clips_before() or _is_compiling() or in_stateless_scope():
+            return False
+        if not plan.is_of(variables) or len(grads) != len(variables) or any(map(_constraint_of, variables)):
+            return False
+        if not all(map(_is_tensor, grads)):
+            return False
+        try:
+            averaged = self._step(grads, variables, 1.0)
+        except MartletError:
+            return False  # Keras's way says why
+        if self.use_ema:
+            self._average(averaged)
+        tensor_of(self._iterations).add_(1)
+        return True
 
     def _backend_apply_gradients(self, grads: Sequence[Any], trainable_variables: Sequence[Any]) -> None:
         if _is_compiling():
@@ -168,6 +195,10 @@ class Optimizer(Options):
                     held.lerp_(tensor_of(variable).to(held.dtype), weight)
         if self.ema_overwrite_frequency and (iterations + 1) % self.ema_overwrite_frequency == 0:
             self._overwrite_model_variables_with_average_value(self._trainable_variables)
+
+
+def _is_tensor(gradient: Any) -> bool:
+    return isinstance(gradient, torch.Tensor)
 
 
 @torch._disable_dynamo  # type: ignore[attr-defined]

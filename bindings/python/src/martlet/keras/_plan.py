@@ -48,7 +48,7 @@ class Plan:
         # The numbers of all variables that are one for each: a column for each name.
         self.averages = any("ema_params" in slots.arrays for slots in self._slots)
         self._names = list(dict.fromkeys(name for slots in self._slots for name in slots.scalars))
-        self._numbers = torch.zeros(len(self._names), len(variables), dtype=torch.float64)
+        self._numbers = [torch.zeros(len(variables), dtype=torch.float64) for _ in self._names]
         self._counts = array("q", [0]) * len(variables)
         # Of algorithms whose steps are all alike, the first one would start a momentum anew.
         are_alike = [row.algorithm in _algorithms.UNCOUNTED for row in self._rows]
@@ -73,9 +73,13 @@ class Plan:
         """Copies and pickles of an optimizer make their own."""
         return type(None), ()
 
+    def is_of(self, variables: Sequence[Any]) -> bool:
+        """Whether these are the variables."""
+        return len(variables) == len(self.variables) and all(map(is_, variables, self.variables))
+
     def take(self, variables: Sequence[Any], grads: Sequence[Tensor]) -> bool:
         """Whether these are the variables, where and as they were, with gradients that lie alike."""
-        if len(variables) != len(self.variables) or not all(map(is_, variables, self.variables)):
+        if not self.is_of(variables):
             return False
         try:
             tensors = [*map(tensor_of, variables), *map(tensor_of, self._kept), *grads]
