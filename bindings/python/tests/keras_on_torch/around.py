@@ -244,11 +244,11 @@ def test_keras_steps_what_the_library_does_not(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = losses(ours, 4)
-    heard = [str(one.message) for one in caught if one.category is RuntimeWarning]
+    heard = [str(one.message) for one in caught if "martlet" in str(one.message)]
     assert len(heard) == 1 and f"martlet.keras.{name} steps by Keras's own rule" in heard[0] and said in heard[0]
     np.testing.assert_array_equal(found, wanted)
     monkeypatch.setenv("MARTLET_STRICT", "1")
-    with pytest.raises(ValueError, match="steps by Keras's own rule"):
+    with pytest.raises(NotImplementedError, match="steps by Keras's own rule"):
         losses(ours, 1)
 
 
@@ -258,7 +258,7 @@ def test_keras_goes_on_with_the_librarys_state_and_back() -> None:
             trained.optimizer.learning_rate = rate
             losses(trained, 4)
 
-    with pytest.warns(RuntimeWarning, match="learning_rate is 0"):
+    with pytest.warns(UserWarning, match="learning_rate is 0"):
         assert steps_natively(both(train, "SGD", momentum=0.9).optimizer)
 
 
@@ -273,7 +273,7 @@ def test_a_subclass_with_a_rule_of_its_own() -> None:
 
     variable = keras.Variable(np.ones(3, "float32"))
     optimizer = Half()
-    with pytest.warns(RuntimeWarning, match="Half steps by Keras's own rule: it has update_step of its own"):
+    with pytest.warns(UserWarning, match="Half steps by Keras's own rule: it has update_step of its own"):
         optimizer.apply([torch.ones(3)], [variable])
     assert (variable.numpy() == 0.5).all() and int(optimizer.iterations) == 1
     optimizer = Named(0.25)
@@ -298,7 +298,7 @@ def test_several_optimizers_of_one_model() -> None:
 def test_a_variable_twice_is_kerass_business() -> None:
     variable = keras.Variable(np.ones(3, "float32"))
     optimizer = martlet.keras.Adam(0.1)
-    with pytest.warns(RuntimeWarning, match="steps by Keras's own rule"):
+    with pytest.warns(UserWarning, match="steps by Keras's own rule"):
         optimizer.apply([torch.ones(3), torch.ones(3)], [variable, variable])
     assert (variable.numpy() < 1).all()
 

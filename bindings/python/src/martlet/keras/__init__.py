@@ -9,10 +9,10 @@ the memory of Keras's variables, for variables of float64, float32, bfloat16 and
 clipping by a norm beside SGD's momentum or in Muon, the last of gradient_accumulation_steps, and loss_scale_factor take
 a copy of the gradients before it.
 
-What is not for that call is stepped by Keras's own rule in the same optimizer, with the same state, and a
-RuntimeWarning says once why: variables of an accelerator, a weight_decay of ScheduleFreeAdamW, a momentum beside a rate
-of 0, numbers that make no step, a subclass with a rule of its own. MARTLET_STRICT=1 in the environment makes that an
-ArgumentError. Stateless calls are Keras's.
+What is not for that call is stepped by Keras's own rule in the same optimizer, with the same state, and a UserWarning
+says once why: variables of an accelerator, a weight_decay of ScheduleFreeAdamW, a momentum beside a rate of 0, numbers
+that make no step, a subclass with a rule of its own. With MARTLET_STRICT=1 in the environment that is an
+UnsupportedError. Stateless calls are Keras's.
 
 On JAX, TensorFlow and numpy each class is Keras's rule, with its numbers to the bit, and says so once: a train step is
 compiled there, and a call out of it costs more than the step does in it.

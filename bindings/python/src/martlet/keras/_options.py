@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from martlet import _spellings
-from martlet._errors import ArgumentError
+from martlet._errors import ArgumentError, UnsupportedError
 
 _USUAL = {"low_precision": "stochastic", "seed": 0}
 _said: set[tuple[str, str]] = set()
@@ -41,15 +41,16 @@ class Options(keras.optimizers.Optimizer):  # type: ignore[misc]
         return {**super().get_config(), **own}
 
     def _say(self, reason: str) -> None:
-        """Warns, once for each class and reason, that Keras's rule steps; an error with MARTLET_STRICT=1."""
+        """Warns, once for each class and reason, that Keras's rule steps; an error with MARTLET_STRICT=1, as in
+        martlet.torch."""
         name = type(self).__name__
         text = f"martlet.keras.{name} steps by Keras's own rule: {reason}"
-        if os.environ.get("MARTLET_STRICT") == "1":
-            raise ArgumentError(text)
+        if os.environ.get("MARTLET_STRICT", "0") not in ("", "0"):
+            raise UnsupportedError(text)
         kind = name, re.sub(r"\d+", "", reason)  # a step's number and others make no other reason
         if kind not in _said:
             _said.add(kind)
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            warnings.warn(f"{text}. With MARTLET_STRICT=1 that is an error", UserWarning, stacklevel=2)
 
 
 def _show(cls: Any) -> None:
