@@ -281,6 +281,20 @@ def test_a_subclass_with_a_rule_of_its_own() -> None:
     assert steps_natively(optimizer) and (abs(variable.numpy() - 0.25) < 1e-5).all()
 
 
+def test_variables_that_their_gradients_replace() -> None:
+    for options in ({}, {"use_ema": True}, {"gradient_accumulation_steps": 2}):
+        found = []
+        for library in (keras.optimizers, martlet.keras):
+            variables = [keras.Variable(np.ones(2, "float32")) for _ in range(3)]
+            variables[1].overwrite_with_gradient = True
+            optimizer = library.Adam(0.1, **options)
+            for value in (2.0, 3.0, 4.0, 5.0):
+                optimizer.apply([torch.full((2,), value)] * 3, variables)
+            found.append(np.array([one.numpy() for one in variables]))
+        np.testing.assert_allclose(found[1], found[0], rtol=2e-5)
+        assert steps_natively(optimizer)
+
+
 def test_several_optimizers_of_one_model() -> None:
     def train(library: Any) -> Any:
         trained = model("sgd")

@@ -12,8 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import torch
 
+import martlet.convert
 import martlet.keras
+import martlet.optim
 from _models import X, Y, losses, model, steps_natively
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -123,6 +126,26 @@ def test_taking_over_what_scales_losses_and_what_is_unbuilt() -> None:
     for other in (keras.optimizers.Ftrl(), Own()):
         with pytest.raises(NotImplementedError, match=f"{type(other).__name__} is none of SGD, RMSprop"):
             martlet.keras.taking_over(other)
+
+
+def test_states_go_to_arrays_and_back() -> None:
+    trained = model(martlet.keras.Adam(1e-2, amsgrad=True))
+    losses(trained, 6)
+    arrays = [one.numpy().copy() for one in trained.trainable_variables]
+    ours = martlet.optim.Adam(arrays, amsgrad=True)
+    ours.load_state_dict(martlet.convert.from_keras(trained.optimizer, ours))
+    grads = [np.full(one.shape, 0.5, "float32") for one in arrays]
+    for _ in range(3):
+        ours.step(grads)
+        trained.optimizer.apply([torch.from_numpy(one) for one in grads], trained.trainable_variables)
+    for one, other in zip(trained.trainable_variables, arrays, strict=True):
+        assert (one.numpy() == other).all()
+    back = model(martlet.keras.Adam(1e-2, amsgrad=True))
+    losses(back, 1)
+    martlet.convert.to_keras(ours, back.optimizer)
+    assert int(back.optimizer.iterations) == 9
+    for one, other in zip(back.optimizer.variables, trained.optimizer.variables, strict=True):
+        assert (one.numpy() == other.numpy()).all()
 
 
 def test_copies_step_by_themselves() -> None:
