@@ -28,7 +28,7 @@ except ImportError as _error:
     raise ImportError("martlet.optax needs optax, which cannot be imported: pip install 'martlet[optax]'") from _error
 
 from martlet.optax._transformation import State
-from martlet.optax.contrib import ademamix, adopt, simplified_ademamix
+from martlet.optax.contrib import ademamix, adopt, prodigy, simplified_ademamix
 from martlet.optax.functions import (
     adabelief,
     adadelta,
@@ -67,6 +67,7 @@ __all__ = [
     "lion",
     "nadam",
     "nadamw",
+    "prodigy",
     "radam",
     "rmsprop",
     "sgd",

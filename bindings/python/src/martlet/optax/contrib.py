@@ -60,3 +60,21 @@ def adopt(
     only("adopt", mu_dtype=(mu_dtype, None), nesterov=(nesterov, False), use_clipping=(use_clipping, True))
     numbers = {"beta1": b1, "beta2": b2, "eps": eps}
     return Rule("adopt", _ffi.ADOPT, numbers, learning_rate).transformation()
+
+
+def prodigy(
+    learning_rate: Any = 1.0,
+    betas: Any = (0.9, 0.999),
+    beta3: Any = None,
+    eps: Any = 1e-8,
+    estim_lr0: Any = 1e-6,
+    estim_lr_coef: Any = 1.0,
+    weight_decay: Any = 0.0,
+    safeguard_warmup: bool = False,
+) -> Any:
+    """optax.contrib.prodigy (Mishchenko and Defazio, 2023), whose rate is an estimate over all parameters, with
+    decoupled weight decay."""
+    numbers = {"decoupled_weight_decay": True, "beta1": betas[0], "beta2": betas[1], "beta3": beta3, "eps": eps}
+    numbers |= {"d0": estim_lr0, "d_coef": estim_lr_coef, "safeguard_warmup": bool(safeguard_warmup)}
+    numbers |= {"use_bias_correction": True}
+    return Rule("prodigy", _ffi.PRODIGY, numbers, learning_rate, weight_decay).transformation()
