@@ -3,6 +3,7 @@ where the library cannot step."""
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 import martlet.keras
 from _models import X, Y, losses, model, steps_natively, weights
-from martlet.keras import _options
+from martlet.keras import _native, _options
 
 CLASSES = [name for name in martlet.keras.__all__ if name[0].isupper()]
 
@@ -252,6 +253,21 @@ def test_keras_steps_what_the_library_does_not(
         losses(ours, 1)
 
 
+@pytest.mark.parametrize("name", [name for name in CLASSES if name != "Nadam"])  # which Keras cannot do in bfloat16
+def test_kerass_rule_with_state_in_float32(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As on an accelerator: no variable is for the library.
+    def refused(*given: Any) -> None:
+        raise martlet.UnsupportedError("it is on device 'elsewhere'")
+
+    monkeypatch.setattr(_native, "Plan", refused)
+    ours = model(getattr(martlet.keras, name)(1e-2), "bfloat16")
+    with pytest.warns(UserWarning, match="it is on device 'elsewhere'"):
+        found = losses(ours, 12)
+    assert int(ours.optimizer.iterations) == 12 and not steps_natively(ours.optimizer)
+    if name in ("SGD", "RMSprop", "Adagrad", "Adamax", "Lion", "Muon"):  # others' numbers do not fit into bfloat16
+        assert found[-1] < found[0]
+
+
 def test_keras_goes_on_with_the_librarys_state_and_back() -> None:
     def train(trained: Any) -> None:
         for rate in (1e-2, 0.0, 1e-2):
@@ -268,6 +284,9 @@ def test_a_subclass_with_a_rule_of_its_own() -> None:
             self.assign_sub(variable, 0.5 * gradient)
 
     class Named(martlet.keras.Adam):
+        def __init__(self, rate: float = 0.5) -> None:
+            super().__init__(rate)
+
         def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "more": 1}
 
@@ -279,6 +298,7 @@ def test_a_subclass_with_a_rule_of_its_own() -> None:
     optimizer = Named(0.25)
     optimizer.apply([torch.ones(3)], [variable])
     assert steps_natively(optimizer) and (abs(variable.numpy() - 0.25) < 1e-5).all()
+    assert list(inspect.signature(Named).parameters) == ["rate"]
 
 
 def test_variables_that_their_gradients_replace() -> None:

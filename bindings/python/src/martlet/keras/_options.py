@@ -54,7 +54,11 @@ class Options(keras.optimizers.Optimizer):  # type: ignore[misc]
 
 
 def _show(cls: Any) -> None:
-    """Lets inspect and help show Keras's arguments, and ours behind them."""
+    """Lets inspect and help show Keras's arguments, and ours behind them; of a subclass its own."""
+    if "__init__" in cls.__dict__:
+        shown = inspect.signature(cls.__init__)
+        cls.__signature__ = shown.replace(parameters=list(shown.parameters.values())[1:])
+        return
     rule: Any = next(kind for kind in cls.__mro__ if kind.__module__.startswith("keras."))
     shown = inspect.signature(rule.__init__)
     own = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value) for name, value in _USUAL.items()]
