@@ -29,20 +29,19 @@ A model that is saved to a .keras file goes on from there to the bit; a script t
 first. One that has not reads the same file with custom_objects={"martlet>Adam": keras.optimizers.Adam}, into Keras's
 own class. taking_over(optimizer) gives one of these in place of one of Keras's, in mid-training too.
 
-Needs Keras 3.15: pip install 'martlet[keras]'.
+Needs Keras 3.15: pip install keras.
 """
 
 from __future__ import annotations
 
+_HOW = "pip install 'keras>=3.15', or in a clone of Martlet pip install './bindings/python[keras]'"
 try:
     import keras as _keras
 except ImportError as _error:
-    raise ImportError("martlet.keras needs Keras, which cannot be imported: pip install 'martlet[keras]'") from _error
+    raise ImportError(f"martlet.keras needs Keras, which cannot be imported: {_HOW}") from _error
 # Before, optimizers had other attributes, and Muon another rule.
 if [int(_part) for _part in _keras.__version__.split(".")[:2]] < [3, 15]:
-    raise ImportError(
-        f"martlet.keras needs Keras 3.15 or later, and {_keras.__version__} is installed: pip install 'martlet[keras]'"
-    )
+    raise ImportError(f"martlet.keras needs Keras 3.15 or later, and {_keras.__version__} is installed: {_HOW}")
 
 from martlet.keras.optimizers import (
     SGD,

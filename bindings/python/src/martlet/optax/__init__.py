@@ -17,7 +17,7 @@ state at each update, and of the updates to where the parameters are.
 
 Inside of jit, grad, vmap, scan or cond there is no memory to step: an UnsupportedError there says so. An argument that
 Martlet's algorithm lacks, such as an eps_root, is an UnsupportedError where it is not as it would have to be. Needs
-optax: pip install 'martlet[optax]'.
+optax: pip install optax.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from __future__ import annotations
 try:
     import optax as _optax  # noqa: F401
 except ImportError as _error:
-    raise ImportError("martlet.optax needs optax, which cannot be imported: pip install 'martlet[optax]'") from _error
+    raise ImportError("martlet.optax needs optax, which cannot be imported: pip install optax") from _error
 
 from martlet.optax._transformation import State
 from martlet.optax.contrib import ademamix, adopt, prodigy, simplified_ademamix
