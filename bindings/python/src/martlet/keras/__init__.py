@@ -34,15 +34,7 @@ Needs Keras 3.15: pip install keras.
 
 from __future__ import annotations
 
-_HOW = "pip install 'keras>=3.15', or in a clone of Martlet pip install './bindings/python[keras]'"
-try:
-    import keras as _keras
-except ImportError as _error:
-    raise ImportError(f"martlet.keras needs Keras, which cannot be imported: {_HOW}") from _error
-# Before, optimizers had other attributes, and Muon another rule.
-if [int(_part) for _part in _keras.__version__.split(".")[:2]] < [3, 15]:
-    raise ImportError(f"martlet.keras needs Keras 3.15 or later, and {_keras.__version__} is installed: {_HOW}")
-
+from martlet.keras import _needed as _needed
 from martlet.keras.optimizers import (
     SGD,
     Adadelta,
