@@ -7,6 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+import martlet.keras
+
+CLASSES = [name for name in martlet.keras.__all__ if name[0].isupper()]
+
 X = np.random.default_rng(0).normal(size=(64, 7)).astype("float32")
 Y = np.sin(X.sum(1, keepdims=True))
 
@@ -33,3 +37,15 @@ def weights(trained: Any) -> list[Any]:
 def steps_natively(optimizer: Any) -> bool:
     """Whether the latest step was the library's."""
     return optimizer._plan is not None
+
+
+def both(train: Any, name: str = "Adam", close: float = 2e-5, **options: Any) -> Any:
+    """Trains by Keras's class and by ours, and compares what is left. Returns our model."""
+    found = []
+    for library in (keras.optimizers, martlet.keras):
+        trained = model(getattr(library, name)(learning_rate=1e-2, **options))
+        train(trained)
+        found.append(trained)
+    for one, other in zip(weights(found[1]), weights(found[0]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=close, atol=close)
+    return found[1]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import martlet.keras
-from _models import losses, model, steps_natively, weights
+from _models import CLASSES, losses, model, steps_natively, weights
 
 RATE = {"learning_rate": 1e-2}
 OWN: list[tuple[str, dict[str, Any]]] = [
@@ -46,18 +46,17 @@ SHARED: list[dict[str, Any]] = [
     {"gradient_accumulation_steps": 3, "use_ema": True, "ema_overwrite_frequency": 2, "global_clipnorm": 0.1},
     {"loss_scale_factor": 8.0},
 ]
-CLASSES = [name for name in martlet.keras.__all__ if name[0].isupper()]
 # Keras works hyperparameters out in float32, where 1 - beta_2**t of the first steps has 3 digits less.
 CLOSE = 2e-5
 
 
-def both(name: str, options: dict[str, Any]) -> tuple[Any, Any]:
+def pair(name: str, options: dict[str, Any]) -> tuple[Any, Any]:
     """The model that Keras's class trains, and ours."""
     return tuple(model(getattr(library, name)(**options)) for library in (keras.optimizers, martlet.keras))
 
 
 def check(name: str, options: dict[str, Any], steps: int = 50) -> None:
-    theirs, ours = both(name, {**RATE, **options})
+    theirs, ours = pair(name, {**RATE, **options})
     wanted, found = losses(theirs, steps), losses(ours, steps)
     assert steps_natively(ours.optimizer)
     np.testing.assert_allclose(found, wanted, rtol=CLOSE, atol=CLOSE)
@@ -113,7 +112,7 @@ def test_classes_are_kerass_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_variables_are_kerass(name: str) -> None:
-    theirs, ours = both(name, {"name": "same"})
+    theirs, ours = pair(name, {"name": "same"})
     losses(theirs, 1)
     losses(ours, 1)
     for one, other in zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True):
