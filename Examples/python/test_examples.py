@@ -28,6 +28,7 @@ SAYS = {
     "comparison.py": "learned at",
     "convolutional_comparison.py": "AdaBound",
     "unchanged.py": "accuracy on 360 images",
+    "keras_on_torch.py": "ends in the same numbers",
 }
 PICTURED = ("digits.py", "keras_style.py", "comparison.py", "convolutional_comparison.py")
 # The test accuracy that each of three seeds must reach.

@@ -4,11 +4,13 @@
     martlet.optim.Adam, SGD, ...    objects over numpy arrays
     martlet.adam, sgd, ...          plain functions over numpy arrays
     martlet.adam_optimizer          the same with a step number, as adam_optimizer(parameters, gradients, t)
+    martlet.keras.Adam, ...         in place of keras.optimizers.Adam, ..., on Keras's torch backend
+    martlet.optax.adamw, ...        in place of optax.adamw, ..., outside of jit
     martlet.nn.Sequential           models with Keras's names, trained in the library
     martlet.data                    batches, readers of data sets, scalers
     martlet.schedules               learning rates by step
 
-Needs numpy alone; martlet.torch imports torch when it is first used.
+Needs numpy alone; martlet.torch imports torch when it is first used, martlet.keras Keras, and martlet.optax optax.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ from martlet.functional import __all__ as _functions
 if TYPE_CHECKING:
     from martlet import convert as convert
     from martlet import data as data
+    from martlet import keras as keras
     from martlet import nn as nn
+    from martlet import optax as optax
     from martlet import optim as optim
     from martlet import schedules as schedules
     from martlet import torch as torch
@@ -91,7 +95,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("convert", "data", "nn", "optim", "schedules", "torch"):
+    if name in ("convert", "data", "keras", "nn", "optax", "optim", "schedules", "torch"):
         with _forks.held_off:
             return importlib.import_module(f"martlet.{name}")
     raise AttributeError(f"module 'martlet' has no attribute {name!r}")

@@ -110,7 +110,7 @@ def _function_of(algorithm: int) -> StepFunction:
             if option not in taken:
                 known = ", ".join(taken)
                 raise DTypeError(f"{function.__name__} got an unexpected argument {option!r}; it takes {known}")
-        return _take_step(algorithm, params, grads, state, **options)
+        return take_step(algorithm, params, grads, state, **options)
 
     _signatures.show(function, taken)
     function.__name__ = function.__qualname__ = kind.name
@@ -181,10 +181,10 @@ def adam_optimizer(
     t = _step_number(t, "t")
     remedy = "Make one dict before the loop, state = {}, and give it at every step from t = 1 on"
     _check_begun("t", t, state, f"{remedy}: adam_optimizer(..., t, state=state)")
-    return _take_step(_ffi_optimizers.ADAM, parameters, gradients, state, step=t, consecutive=True, **given)[0]
+    return take_step(_ffi_optimizers.ADAM, parameters, gradients, state, step=t, consecutive=True, **given)[0]
 
 
-def _take_step(
+def take_step(
     algorithm: int,
     params: P,
     grads: Any,

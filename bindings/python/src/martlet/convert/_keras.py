@@ -97,7 +97,9 @@ def _both(theirs: Any, ours: Any) -> tuple[Ours, Form, list[dict[str, Any]]]:
         raise DTypeError(f"theirs is {theirs!r:.80}; wanted an optimizer of keras.optimizers")
     form = _ours.find(KERAS, mine.kind, _LIBRARY, kind.__name__)
     for part in _RULE:
-        if getattr(type(theirs), part, None) is not getattr(kind, part, None):
+        own = getattr(type(theirs), part, None)
+        is_ours = getattr(own, "__module__", "").startswith("martlet.keras.")
+        if own is not getattr(kind, part, None) and not is_ours:
             raise UnsupportedError(f"{type(theirs).__name__} has a {part} of its own in place of Keras's "
                                    f"{kind.__name__}'s: its rule may be another one")  # fmt: skip
     if not theirs.built:
