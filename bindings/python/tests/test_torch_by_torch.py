@@ -15,7 +15,7 @@ from torch.utils._mode_utils import no_dispatch
 
 import martlet
 import martlet.torch
-from martlet.torch import by_torch
+from martlet.torch import by_torch, plan
 
 NAMES = [peer.__name__ for peer in by_torch.OURS if peer.__name__ != "SparseAdam"]
 
@@ -146,7 +146,7 @@ def test_gradients_that_a_scaler_hands_over_are_unscaled_once() -> None:
     def run(module: Any, **options: Any) -> list[Tensor]:
         torch.manual_seed(3)
         parameters = overlapping()
-        optimizer = module.Adam(parameters, lr=0.1, **options)
+        optimizer = module.SGD(parameters, lr=0.001, **options)
         scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
         for _ in range(3):
             optimizer.zero_grad()
@@ -224,6 +224,40 @@ def test_steps_inside_vmap() -> None:
     with pytest.warns(UserWarning, match="SGD"):
         ours = torch.func.vmap(step(martlet.torch))(torch.ones(2, 3))
     assert torch.equal(ours, torch.func.vmap(step(torch.optim))(torch.ones(2, 3)))
+
+
+def test_sparse_gradients_that_are_no_rows() -> None:
+    ended = []
+    for module in (torch.optim, martlet.torch):
+        parameter = nn.Parameter(torch.ones(3, 3))
+        parameter.grad = torch.eye(3).to_sparse()
+        module.SGD([parameter], lr=0.5).step()
+        ended.append(parameter.detach())
+    assert torch.equal(*ended)
+
+
+def test_gradients_that_come_and_go_need_no_new_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, made = [], []
+    real = plan.Plan.__init__
+
+    def counted(*args: Any, **options: Any) -> None:
+        made.append(1)
+        real(*args, **options)
+
+    for module in (torch.optim, martlet.torch):
+        torch.manual_seed(6)
+        given = [leaf(4) for _ in range(5)]
+        optimizer = module.Adam(given, lr=0.1)
+        for step in range(12):
+            for index, parameter in enumerate(given):
+                is_there = step < 2 or (step + index) % 3
+                parameter.grad = torch.randn(4, dtype=torch.float64) if is_there else None
+            if step == 2:
+                monkeypatch.setattr(plan.Plan, "__init__", counted)
+            optimizer.step()
+        ended.append(torch.stack([parameter.detach() for parameter in given]))
+    torch.testing.assert_close(ended[1], ended[0], rtol=1e-12, atol=1e-12)
+    assert not made
 
 
 @pytest.mark.parametrize("name", NAMES)

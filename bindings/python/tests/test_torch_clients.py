@@ -59,7 +59,9 @@ def assert_alike(theirs: list[float], ours: list[float]) -> None:
     assert theirs[-1] < theirs[0]
 
 
-def lightning_losses(tmp_path: Path, epochs: int, resume: Path | None = None) -> tuple[list[float], Any]:
+def lightning_losses(
+    tmp_path: Path, epochs: int, resume: Path | None = None, precision: Any = None
+) -> tuple[list[float], Any]:
     lightning = library("lightning")
     environments = library("lightning.pytorch.plugins.environments")
 
@@ -85,6 +87,7 @@ def lightning_losses(tmp_path: Path, epochs: int, resume: Path | None = None) ->
         gradient_clip_val=1.0,
         enable_checkpointing=False,
         default_root_dir=tmp_path,
+        precision=precision,
         plugins=[environments.LightningEnvironment()],
         **silent,
     )
@@ -106,6 +109,15 @@ def test_lightning(tmp_path: Path) -> None:
     # torch's goes on from there too.
     rest, _ = lightning_losses(tmp_path, 4, tmp_path / "2.ckpt")
     assert_alike(theirs, first + rest)
+
+
+def test_lightning_in_mixed_precision(tmp_path: Path) -> None:
+    """Which clips what its plugin has unscaled."""
+    found = []
+    for context in both():
+        with context:
+            found.append(lightning_losses(tmp_path, 3, precision="bf16-mixed")[0])
+    assert found[1] == pytest.approx(found[0], rel=1e-2)
 
 
 def trainer_losses(tmp_path: Path, steps: int, *, resume: bool = False) -> tuple[list[float], Any]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,153 @@ def test_schedulers_averages_and_scalers_find_what_they_know() -> None:
     assert optimizer.native_share == 1
 
 
+class Stepping(torch.optim.SGD):
+    """Steps by itself."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self.state[parameter]["count"] = self.state[parameter].get("count", 0) + 1
+                    parameter.data.add_(parameter.grad, alpha=-group["lr"])
+
+
+class Clipping(torch.optim.AdamW):
+    """Looks at gradients before they are stepped by."""
+
+    def step(self, closure: Any = None) -> Any:
+        nn.utils.clip_grad_norm_(self.param_groups[0]["params"], 0.1)
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("kind", [Stepping, Clipping, AdamW])
+@pytest.mark.parametrize("scale", [1024.0, 1e38])
+def test_scaled_losses(kind: Any, scale: float) -> None:
+    """Gradients are unscaled before a step sees them, and none is taken where one overflows."""
+    ended = []
+    for context in (nullcontext(), martlet.torch.installed()):
+        with context:
+            torch.manual_seed(1)
+            model = nn.Linear(3, 2)
+            optimizer = kind(model.parameters(), lr=0.05)
+            scaler = torch.amp.GradScaler("cpu", init_scale=scale, growth_interval=100)
+            seen = []
+            for _ in range(4):
+                optimizer.zero_grad()
+                scaler.scale(model(torch.full((2, 3), 10.0)).square().sum()).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                seen.append(float(model.weight.grad.abs().max()))
+            ended.append((model.weight.detach().clone(), seen[-1]))
+    torch.testing.assert_close(ended[1], ended[0], rtol=1e-5, atol=1e-6)
+
+
+#: Keys that scripts keep in groups, and that are options of martlet.torch.
+KEYS = {
+    "max_norm": 0.1,
+    "clip_value": 0.1,
+    "accumulate": 2,
+    "lookahead_steps": 2,
+    "loss_scale": 8.0,
+    "algorithm": "decoder",
+}
+KEYS |= {
+    "state_dtype": "int3",
+    "semantics": "mine",
+    "seed": "a",
+    "r": 0.5,
+    "beta3": 2,
+    "low_precision": 1,
+    "strict": "no",
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_scripts_own_keys_are_its_own(key: str) -> None:
+    ended = []
+    for context in (nullcontext(), martlet.torch.installed()):
+        with context:
+            first, second = parameters() + parameters()
+            optimizer = AdamW([{"params": [first], key: KEYS[key]}], lr=0.1)
+            optimizer.add_param_group({"params": [second], key: KEYS[key]})
+            for _ in range(3):
+                optimizer.param_groups[1][key] = KEYS[key]
+                first.grad, second.grad = torch.ones(3), torch.full((3,), 5.0)
+                optimizer.step()
+            packed = optimizer.state_dict()
+            assert [group[key] for group in packed["param_groups"]] == [KEYS[key]] * 2
+            optimizer.load_state_dict(packed)
+            optimizer = pickle.loads(pickle.dumps(optimizer))
+            assert [group[key] for group in optimizer.param_groups] == [KEYS[key]] * 2
+            optimizer.step()
+            ended.append([group["params"][0].detach() for group in optimizer.param_groups])
+            is_ours = isinstance(optimizer, martlet.torch.Optimizer)
+            assert is_ours is (len(ended) == 2)
+    torch.testing.assert_close(ended[1], ended[0])
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+def test_muon_steps_what_it_is_given() -> None:
+    """By names too, by which Martlet's own would give embeddings, single rows and the last layer to AdamW."""
+    martlet.torch.install()
+    model = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 1, bias=False), nn.Linear(1, 5, bias=False))
+    named = [(name, one) for name, one in model.named_parameters() if one.ndim == 2]
+    for given in (named, iter(named), [one for _, one in named]):
+        optimizer = torch.optim.Muon(given, lr=0.02)
+        assert isinstance(optimizer, martlet.torch.Muon)
+        model(torch.arange(9)).square().sum().backward()
+        optimizer.step()
+        assert len(optimizer.param_groups) == 1
+        assert [list(optimizer.state[one]) for _, one in named] == [["momentum_buffer"]] * 3
+    with pytest.raises(TypeError):
+        torch.optim.Muon(model)
+
+
+def test_states_of_other_steps_are_kept() -> None:
+    martlet.torch.install()
+    optimizer = Stepping(parameters(), lr=0.1)
+    stepped(optimizer)
+    optimizer.state[optimizer.param_groups[0]["params"][0]]["momentum_buffer"] = torch.zeros(7)
+    for twin in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        assert [entry["count"] for entry in twin.state.values()] == [1]
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert [len(entry["momentum_buffer"]) for entry in optimizer.state.values()] == [7]
+    # And a state_dict that lacks what torch fills in.
+    packed = AdamW(parameters()).state_dict()
+    del packed["param_groups"][0]["maximize"]
+    AdamW(parameters()).load_state_dict(packed)
+
+
+def test_names_of_a_derived_classs_own() -> None:
+    class Naming(torch.optim.Adam):
+        def __init__(self, params: Any) -> None:
+            super().__init__(params)
+            self.last_step, self.native_share, self.param_copies = 3, "all", None
+
+        def __deepcopy__(self, memo: Any) -> Any:
+            return "mine"
+
+    martlet.torch.install()
+    optimizer = Naming(parameters())
+    stepped(optimizer)
+    assert (optimizer.last_step, optimizer.native_share, optimizer.param_copies) == (3, "all", None)
+    assert copy.deepcopy(optimizer) == "mine"
+
+
+def test_strict_keeps_torch_out_of_constructors(monkeypatch: pytest.MonkeyPatch) -> None:
+    martlet.torch.install()
+    monkeypatch.setenv("MARTLET_STRICT", "1")
+    with pytest.raises(martlet.MartletError, match="Invalid learning rate: -1"):
+        AdamW(parameters(), lr=-1)
+
+
+def test_classes_that_step_in_another_way_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("martlet.torch.installing._told", set())
+    martlet.torch.install()
+    with pytest.warns(UserWarning, match="Own stays torch's: it has an _init_group"):
+        Own(parameters(), lr=0.1)
+
+
 SCRIPT = """
 import sys
 import torch
@@ -316,6 +464,62 @@ def test_run(tmp_path: Path) -> None:
     assert "martlet run: as they were: LBFGS (1 steps)" in done.stderr
     done = ran(tmp_path, "--algorithms", "adam,adamw", "train.py", "2", "0")
     assert "martlet run: as they were: SGD (2 steps)" in done.stderr
+
+
+OTHER = """
+import os, sys, threading, time, pickle
+import torch
+from torch import nn
+import torch.multiprocessing as mp
+import beside
+
+class Thing:
+    pass
+
+class Loss(torch.optim.SGD):
+    def step(self, loss=None):
+        assert loss is None or float(loss) >= 0
+        return super().step()
+
+def work(rank):
+    import martlet.torch
+    assert isinstance(torch.optim.Adam([nn.Parameter(torch.ones(1))]), martlet.torch.Adam)
+
+if __name__ == "__main__":
+    os.chdir("/")
+    assert os.path.isabs(__file__)
+    parameter = nn.Parameter(torch.ones(3))
+    optimizer = Loss([parameter], lr=0.1)
+    parameter.grad = torch.ones(3)
+    optimizer.step(torch.ones(()))
+    inner = torch.optim.Adam([parameter])
+    def closure(value=0):
+        time.sleep(0.2)
+        return value
+    inner.step(closure)
+    mp.spawn(work, nprocs=1)
+    threading.Thread(target=lambda: (time.sleep(0.3), pickle.dumps(Thing()), print("later"))).start()
+    if "fail" in sys.argv:
+        raise KeyError("mine")
+"""
+
+
+def test_run_is_as_python_runs(tmp_path: Path) -> None:
+    """__main__ stays, in threads too; folders, spawned processes, steps that take no closure, tracebacks."""
+    folder = tmp_path / "real"
+    folder.mkdir()
+    (folder / "beside.py").write_text("", encoding="utf-8")
+    (folder / "other.py").write_text(OTHER, encoding="utf-8")
+    (tmp_path / "linked.py").symlink_to(folder / "other.py")
+    done = ran(tmp_path, "linked.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "later\n"
+    assert float(done.stderr.split("martlet run: ")[-1].split()[0]) < 0.2  # without the closure's time
+    done = ran(tmp_path, "linked.py", "fail")
+    assert done.returncode == 1
+    trace = done.stderr[done.stderr.index("Traceback") :]
+    assert trace.count("File ") == 1
+    assert "KeyError: 'mine'" in trace
 
 
 def test_run_compares(tmp_path: Path) -> None:

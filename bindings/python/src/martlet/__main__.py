@@ -78,8 +78,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     running.uninstall()
     if options.compare:
         return running.compare(target, algorithms)
-    running.run(target, algorithms, options.record, installs=not options.as_it_is)
-    return 0
+    return running.run(target, algorithms, options.record, installs=not options.as_it_is)
 
 
 def _show_gallery(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

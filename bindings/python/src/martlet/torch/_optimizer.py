@@ -106,7 +106,8 @@ class Optimizer(Saved):
 
     optimizer.state is torch's too: what is done to it, in place or by replacement, takes effect at the next step.
 
-    foreach, fused and capturable are accepted and change nothing: every step is one fused call, which no graph holds.
+    foreach, fused and capturable are accepted: every step is one fused call, which no graph holds. Under fused=True
+    torch's GradScaler leaves scales to step(), as with torch's classes; gradients themselves then stay scaled.
     A gradient may be sparse along the first dimension, as nn.Embedding(sparse=True) makes it, coalesced or not: rows
     that it has are stepped and decayed, with their moments, and others stay as they are. That is for algorithms that
     step each element by itself, without cautious and lookahead_steps.
@@ -124,8 +125,6 @@ class Optimizer(Saved):
     # The plan of the latest step, or what it found; and how much of it native calls have stepped.
     _last_step: Plan | LastStep | None = None
     _native_share = 1.0
-    # That torch's GradScaler may leave scales to step().
-    _step_supports_amp_scaling = True
 
     def __init_subclass__(
         cls,
@@ -163,6 +162,7 @@ class Optimizer(Saved):
         self._told = set()  # of what a warning was given
         with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
             torch.optim.Optimizer.__init__(self, params, kind.in_torchs_order(defaults))
+        self._follow_fused()
         if not isinstance(copy, torch.dtype):
             self._copies = given_copies(copy, [one for group in self.param_groups for one in group["params"]])
 
@@ -197,7 +197,7 @@ class Optimizer(Saved):
             kind.check_group(group, f"param_groups[{index}]")
             kind.drop_defaults(group)
             self._check_parameters(group, index)
-            if kind is self._kind:
+            if kind is self._kind and kind.reads_algorithms:
                 group.pop("algorithm", None)
             if self._copy_dtype is not None:
                 self._copies |= new_copies(self._copy_dtype, group["params"])
@@ -223,7 +223,7 @@ class Optimizer(Saved):
     def _check_parameters(self, group: dict[str, Any], index: int) -> None:
         """What the parameters of a group that was added must be."""
         for parameter, name in states.named(group, index).items():
-            states.moment_dtype(parameter, group.get("state_dtype"), name)
+            states.moment_dtype(parameter, self._kind.of(group).state_dtype(group), name)
 
     @property
     def reduce_sums(self) -> Callable[[torch.Tensor], Any] | None:
@@ -231,8 +231,8 @@ class Optimizer(Saved):
         where an optimizer has a part of each parameter, its shard, as ranks of a distributed run have. None: each is
         whole.
 
-        It is called inside step() with a float64 tensor, up to four times a step, and sums it in place over all processes,
-        or returns the sums: torch.distributed.all_reduce as it is. Every process has the same parameters in the same
+        It is called inside step() with a float64 tensor, up to four times, and sums it in place over all processes, or
+        returns the sums: torch.distributed.all_reduce as it is. Every process has the same parameters in the same
         order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
         StableAdamW, MARS, Prodigy and cautious=True sum; algorithms that do not are stepped as ever, and those that see
         matrices, as Adafactor and Muon do, raise an ArgumentError. What the function raises leaves step(), and

@@ -64,12 +64,12 @@ def is_strict(given: Any) -> bool:
     return _arguments.flag(given, NAME)
 
 
-def warn(title: str, left: Collection[Left], known: set[Tensor], stacklevel: int) -> None:
-    """Says once of each parameter that torch steps it."""
-    new = [one for one in left if one.parameter not in known]
+def warn(title: str, left: Collection[Left], known: set[int], stacklevel: int) -> None:
+    """Says once of each parameter that torch steps it. known: the identities of those of which it was said."""
+    new = [one for one in left if id(one.parameter) not in known]
     if not new:
         return
-    known.update(one.parameter for one in new)
+    known.update(id(one.parameter) for one in new)
     more = f"; and {len(new) - _NAMED} more" if len(new) > _NAMED else ""
     warnings.warn(
         f"torch.optim.{title} steps what martlet.torch.{title} cannot: "
@@ -111,7 +111,7 @@ def check(kind: Kind, groups: list[Group], state: dict[Any, Any], left: Iterable
             _check(own, group, index, state, why[index].why)
     for index, group in enumerate(groups) if why else ():
         for option in _OF_ALL:
-            if group.get(option):
+            if option in kind.of(group).beyond_torch(group):
                 raise UnsupportedError(
                     f"{next(iter(why.values())).why}; torch steps it then, and has no {option!r}, for which "
                     f"param_groups[{index}] asks over all gradients"
@@ -121,9 +121,8 @@ def check(kind: Kind, groups: list[Group], state: dict[Any, Any], left: Iterable
 def _check(kind: Kind, group: Group, index: int, state: dict[Any, Any], why: str) -> None:
     if kind.peer is None:
         raise UnsupportedError(f"{why}; torch steps it then, and has no {kind.title}")
-    for option, default in kind.own.items():
-        if option != "flush_denormals" and group.get(option, default) != default:
-            raise UnsupportedError(f"{why}; torch steps it then, and has no {option!r}: leave it {default!r}")
+    for option, default in kind.beyond_torch(group).items():
+        raise UnsupportedError(f"{why}; torch steps it then, and has no {option!r}: leave it {default!r}")
     if not kind.is_differentiable(group):
         return
     for parameter, name in states.named(group, index).items():
@@ -144,6 +143,8 @@ def _take_step(kind: Kind, group: Group, state: dict[Any, Any], scale: Scale) ->
                 for slot in slots:
                     if slot not in entry:
                         entry[slot] = states.moment(parameter, None)
+    if group.get("capturable") and all(parameter.is_cpu for parameter in group["params"]):
+        switches["capturable"] = False  # which native steps, and so this one, need not be
     own = {**group, **switches}
     stepper = kind.peer.__new__(kind.peer)
     vars(stepper).update(param_groups=[own], state=state, defaults={**own, "differentiable": True})

@@ -171,7 +171,9 @@ class _Share:
         name = states.name_of(group, self._index, self._place)
         slots = kind.row(group).slots.of(parameter.shape)
         entry = {"step": states.number_tensor(0, states.step_dtype(group))} if kind.shows_step else {}
-        optimizer._states[parameter].update(entry | states.missing({}, parameter, group, slots, name))
+        optimizer._states[parameter].update(
+            entry | states.missing({}, parameter, group, slots, name, kind.state_dtype(group))
+        )
         optimizer._counts[parameter] = states.counter(0)
 
     def step(self, scale: float) -> None:

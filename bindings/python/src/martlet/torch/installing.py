@@ -16,17 +16,21 @@ from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache, wraps
 from inspect import unwrap
+from threading import RLock
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer as TorchOptimizer
 
 from martlet._errors import ArgumentError, DTypeError, MartletError
-from martlet.torch import by_torch
+from martlet.torch import by_torch, options
 from martlet.torch._optimizer import Optimizer
+from martlet.torch.matrices import MatrixOptimizer
 
 # By torch's class, what it had before install() and has now, by name; None: no attribute of its own.
 _replaced: dict[type[TorchOptimizer], dict[str, tuple[Callable[..., Any] | None, Callable[..., Any]]]] = {}
+_lock = RLock()
 # What a warning was given for.
 _told: set[str] = set()
 
@@ -40,31 +44,34 @@ def install(algorithms: Collection[str] | None = None) -> None:
     Classes that were imported before, torch.optim.adamw.AdamW, getattr(torch.optim, name) and classes derived from
     these are served alike; a derived class that has _init_group() of its own, as it steps in another way, keeps to
     torch's. What Martlet's class refuses goes to torch's, with a warning where torch takes it, and so do classes that
-    Martlet lacks. Processes that are spawned, and not forked, have their own torch.optim.
+    Martlet lacks; under MARTLET_STRICT=1 the former is an error. Of a group torch's own options are read, whatever
+    other keys it has. Processes that are spawned, and not forked, have their own torch.optim.
 
     Raises an ArgumentError for a name that is none, a DTypeError for what is no collection of names.
     """
     kinds = by_torch.OURS
     chosen = set(kinds) if algorithms is None else {_class_of(name, kinds) for name in _names(algorithms)}
-    uninstall()
-    for peer in chosen:
-        _replace(peer, "__init__", _constructor(peer, kinds[peer]))
-        _replace(peer, "__setstate__", _setter(peer, kinds[peer]))
-    for peer in _all() - set(kinds):
-        _replace(peer, "__init__", _teller(peer))
+    with _lock:
+        uninstall()
+        for peer in chosen:
+            _replace(peer, "__init__", _constructor(peer, kinds[peer]))
+            _replace(peer, "__setstate__", _setter(peer, kinds[peer]))
+        for peer in _all() - set(kinds):
+            _replace(peer, "__init__", _teller(peer))
 
 
 def uninstall() -> None:
     """Gives torch.optim's classes back what they had. Optimizers that exist stay what they are."""
-    while _replaced:
-        peer, attributes = _replaced.popitem()
-        for name, (before, now) in attributes.items():
-            if vars(peer).get(name) is not now:
-                continue  # somebody has wrapped it, and with nothing in _replaced it only passes on
-            if before is None:
-                delattr(peer, name)
-            else:
-                setattr(peer, name, before)
+    with _lock:
+        while _replaced:
+            peer, attributes = _replaced.popitem()
+            for name, (before, now) in attributes.items():
+                if vars(peer).get(name) is not now:
+                    continue  # somebody has wrapped it, and with nothing in _replaced it only passes on
+                if before is None:
+                    delattr(peer, name)
+                else:
+                    setattr(peer, name, before)
 
 
 @contextmanager
@@ -83,9 +90,18 @@ def installed(algorithms: Collection[str] | None = None) -> Iterator[None]:
 
 
 class Installed:
-    """A base of installed objects' classes, before Martlet's: what is pickled is of the class that was called."""
+    """A base of installed objects' classes, before Martlet's: what is pickled is of the class that was called, and what
+    Martlet cannot load is loaded as torch does."""
 
     _called: type
+    _takes_any_state = True
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As in torch."""
+        try:
+            super().load_state_dict(state_dict)  # type: ignore[misc]
+        except MartletError:
+            TorchOptimizer.load_state_dict(self, state_dict)  # type: ignore[arg-type]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # As pickles of the oldest protocols make objects: of the class that they name.
@@ -104,16 +120,33 @@ class Installed:
         return made
 
 
+class _Yielding:
+    """A property of Martlet's in a class that is derived from torch's, which may have an attribute of that name."""
+
+    def __init__(self, given: property) -> None:
+        self._given = given
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self._given.__get__(instance, owner)
+
+
 @cache
 def _made(called: Any, kind: Any) -> type[Optimizer]:
     """The class of objects for which a class of torch's, or one derived from it, was called."""
-    bases = (Installed, kind) if issubclass(kind, called) else (Installed, called, kind)
-    said = {"__module__": called.__module__, "__qualname__": called.__qualname__, "__doc__": called.__doc__}
-    own: dict[str, Any] = {**said, "_called": called}
+    own: dict[str, Any] = {"__module__": called.__module__, "__qualname__": called.__qualname__}
+    own |= {"__doc__": called.__doc__, "_called": called, "_kind": options.PlainKind(kind._kind)}
+    peer: Any = by_torch.peer_of(called)
     # torch has put its own step, with hooks around it, into a class of which there was an object before.
-    if unwrap(called.step) is unwrap(by_torch.peer_of(called).step):  # type: ignore[union-attr]
+    if unwrap(called.step) is unwrap(peer.step):
         own["step"] = kind.step
-    return type(called.__name__, bases, own)
+    if called is peer:
+        return type(called.__name__, (Installed, kind), own)
+    for name in ("load_state_dict", "__reduce_ex__", "__copy__", "__deepcopy__"):
+        if (given := getattr(called, name, None)) is not getattr(peer, name, None):
+            own[name] = given
+    for name in ("last_step", "native_share", "param_copies"):
+        own[name] = _Yielding(getattr(Optimizer, name))
+    return type(called.__name__, (Installed, called, kind), own)
 
 
 def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[Optimizer]) -> bool:
@@ -124,12 +157,24 @@ def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[O
     if peer not in _replaced or by_torch.peer_of(called) is not peer:
         return False
     if getattr(called, "_init_group", None) is not getattr(peer, "_init_group", None):
+        _tell(f"{called.__name__} stays torch's: it has an _init_group() of its own")
         return False
     try:
         optimizer.__class__ = _made(called, kind)  # type: ignore[arg-type]
-    except TypeError:  # its memory is laid out in another way
+    except TypeError as error:  # its memory is laid out in another way
+        _tell(f"{called.__name__} stays torch's: {error}")
         return False
     return True
+
+
+def _as_torch_reads(params: Any, kind: type[Optimizer]) -> Any:
+    """A constructor's params, so that nothing is routed by what Martlet knows of it and torch does not."""
+    if not issubclass(kind, MatrixOptimizer):
+        return params
+    if isinstance(params, nn.Module | Mapping):
+        raise DTypeError(f"params is a {type(params).__name__}, which torch's class does not take")
+    is_group = isinstance(params, list) and bool(params) and not any(isinstance(one, dict) for one in params)
+    return [{"params": params}] if is_group else params
 
 
 def _constructor(peer: type[TorchOptimizer], kind: type[Optimizer]) -> Callable[..., None]:
@@ -141,14 +186,14 @@ def _constructor(peer: type[TorchOptimizer], kind: type[Optimizer]) -> Callable[
         if not _becomes(self, peer, kind):
             torchs(self, *args, **kwargs)
             return
-        if args and isinstance(args[0], Iterator):
+        if not args and "params" in kwargs:
+            args = (kwargs.pop("params"),)
+        if args and isinstance(args[0], Iterator):  # which can be read once
             args = (list(args[0]), *args[1:])
-        elif isinstance(kwargs.get("params"), Iterator):
-            kwargs["params"] = list(kwargs["params"])
         try:
-            kind.__init__(self, *args, **kwargs)
+            kind.__init__(self, *(_as_torch_reads(one, kind) for one in args[:1]), *args[1:], **kwargs)
         except MartletError as error:
-            if called is type(self):
+            if called is type(self) or by_torch.is_strict(None):
                 raise
             self.__class__ = called
             vars(self).clear()

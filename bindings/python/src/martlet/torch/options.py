@@ -41,6 +41,9 @@ class Kind:
     slots        all slots that a state can have
     """
 
+    # Whether groups may say "algorithm".
+    reads_algorithms = True
+
     def __init__(
         self,
         title: str,
@@ -132,6 +135,18 @@ class Kind:
         words = {key for number in _algorithms.numbers() for key in _spellings.keys(number)}
         torchs = {key for kind in _BY_NAME.values() if kind.peer is not None for key in kind.stated}
         return frozenset(words - self.stated - self.own.keys() - (torchs if self.peer is not None else set()))
+
+    def state_dtype(self, group: Group) -> Any:
+        """The type that a group asks moments to be of."""
+        return group.get("state_dtype")
+
+    def beyond_torch(self, group: Group) -> Group:
+        """The options that torch's class has not, in which a group is other than torch, with what torch is like."""
+        return {
+            option: default
+            for option, default in self.own.items()
+            if option != "flush_denormals" and group.get(option, default) != default
+        }
 
     def refuse_unread(self, group: Group, where: str) -> None:
         """Raises for an option in a user's group that another algorithm has. A flag that is off asks for nothing."""
@@ -236,6 +251,37 @@ class Kind:
         """check_group for an optimizer's groups, by the algorithm of each."""
         for index, group in enumerate(groups):
             self.of(group).check_group(group, f"param_groups[{index}]")
+
+
+class PlainKind(Kind):
+    """What stands for torch's own class: its options alone are read in groups, whose other keys are a script's."""
+
+    reads_algorithms = False
+
+    def __init__(self, kind: Kind) -> None:
+        self.__dict__.update(kind.__dict__)
+
+    def of(self, group: Group) -> Kind:
+        return self if "params" in group else super().of(group)
+
+    def row(self, group: Group) -> Hyperparameters:
+        return super().row({key: value for key, value in group.items() if key in self.stated})
+
+    def state_dtype(self, group: Group) -> Any:
+        return None
+
+    def beyond_torch(self, group: Group) -> Group:
+        return {}
+
+    def refuse_unread(self, group: Group, where: str) -> None:
+        pass
+
+    def check_options(self, options: Group) -> None:
+        self.row(options).check(self.reader.said(options))
+
+    def drop_defaults(self, options: Group) -> None:
+        if "params" not in options:
+            super().drop_defaults(options)
 
 
 def check_switched(options: Group) -> None:

@@ -168,7 +168,8 @@ class Plan:
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
         added = self._counted(entry, name, parameter, group, slots)
-        added |= states.missing(entry, parameter, group, slots, name)
+        wanted = self._kind.of(group).state_dtype(group)
+        added |= states.missing(entry, parameter, group, slots, name, wanted)
         if not added:
             return entry
         self._made.append((parameter, added))
@@ -319,6 +320,8 @@ class Plan:
             return self._repeat_some(state)
         except (LookupError, ValueError, RuntimeError):
             return False
+        if addresses is None and any(gradient is None for gradient in grads):
+            return self._repeat_some(state)
         if addresses is None or (self._idle and any(map(_has_grad, self._idle))):
             return False
         if addresses is not self._addresses and not self._point(addresses, tensors):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import random
@@ -12,7 +13,10 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import wraps
+from multiprocessing import spawn
 from time import perf_counter
+from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,38 +71,43 @@ class Record:
     def _before(self, optimizer: TorchOptimizer, args: Any, kwargs: Any) -> Any:
         self._started.append(perf_counter())
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if closure is None:
+        if not callable(closure):
             return None
         timed = self._left_out(closure)
         return ((args[0], timed, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": timed})
 
-    def _left_out(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+    def _left_out(self, closure: Callable[..., Any]) -> Callable[..., Any]:
         """A closure whose time is not a step's."""
 
-        def timed() -> Any:
+        @wraps(closure)
+        def timed(*args: Any, **kwargs: Any) -> Any:
             started = perf_counter()
             try:
-                return closure()
+                return closure(*args, **kwargs)
             finally:
                 self.seconds -= perf_counter() - started
 
         return timed
 
     def _behind(self, optimizer: TorchOptimizer, args: Any, kwargs: Any) -> None:
-        self.seconds += perf_counter() - self._started.pop()
+        started = self._started.pop()
+        if not self._started:  # and not one that another's step has called
+            self.seconds += perf_counter() - started
         kind = type(optimizer)
         is_ours = isinstance(optimizer, Optimizer)
         is_torchs = is_ours or kind.__module__.startswith("torch.optim")
         self.steps[kind.__qualname__ if is_torchs else f"{kind.__module__}.{kind.__qualname__}", is_ours] += 1
 
 
-def run(target: Target, algorithms: Sequence[str] | None, record: str | None, *, installs: bool) -> None:
-    """Runs a script, and says on stderr what its optimizers were and what time they took.
+def run(target: Target, algorithms: Sequence[str] | None, record: str | None, *, installs: bool) -> int:
+    """Runs a script; returns the exit status. Says on stderr what its optimizers were and what time they took.
 
     record: a file for what was seen, for compare(); the random numbers of torch, numpy and random are then seeded.
     """
     if installs:
         install(algorithms)
+        _follow_spawned(algorithms)
+    status = 0
     seen = Record()
     seen.follow()
     if record is not None:
@@ -109,18 +118,66 @@ def run(target: Target, algorithms: Sequence[str] | None, record: str | None, *,
     sys.argv[1:] = target.arguments
     started = perf_counter()
     try:
-        if target.is_module:
-            runpy.run_module(target.name, run_name="__main__", alter_sys=True)
-        else:
-            sys.path[0] = os.path.dirname(os.path.abspath(target.name))
-            runpy.run_path(target.name, run_name="__main__")
+        _run_as_main(target)
+    except Exception as error:
+        trace = _of_the_script(error.__traceback__)
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        status = 1
     finally:
         seconds = perf_counter() - started
         if record is not None:
             with open(record, "w", encoding="utf-8") as file:
                 json.dump({"seconds": seconds, "step_seconds": seen.seconds, "losses": seen.losses}, file)
         if installs and os.environ.get("RANK", "0") == "0":
+            sys.stdout.flush()
             print(told(seen, seconds), file=sys.stderr)
+    return status
+
+
+def _run_as_main(target: Target) -> None:
+    """As the interpreter runs a script or a module: in a module that stays __main__, for what comes behind it too."""
+    module = sys.modules["__main__"] = ModuleType("__main__")
+    module.__dict__["__builtins__"] = builtins
+    if target.is_module:
+        as_main: Any = runpy._run_module_as_main  # type: ignore[attr-defined]
+        as_main(target.name)
+        return
+    path = os.path.abspath(target.name)
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = os.path.dirname(os.path.realpath(path))
+    sys.argv[0] = target.name
+    module.__file__ = path
+    with open(path, "rb") as file:
+        code = compile(file.read(), path, "exec")
+    exec(code, module.__dict__)
+
+
+def _of_the_script(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from where the script begins."""
+    own = {__file__, runpy.__file__, "<frozen runpy>"}
+    while trace is not None and trace.tb_frame.f_code.co_filename in own:
+        trace = trace.tb_next
+    return trace
+
+
+class _Installing:
+    """Stands in what a spawned process is told before it begins: reading it installs there."""
+
+    def __init__(self, algorithms: Sequence[str] | None) -> None:
+        self._algorithms = algorithms
+
+    def __reduce__(self) -> Any:
+        return install, (self._algorithms,)
+
+
+def _follow_spawned(algorithms: Sequence[str] | None) -> None:
+    """Lets processes that this one spawns install too, as those do that it forks."""
+    told_of: Callable[[str], dict[str, Any]] = spawn.get_preparation_data
+
+    def told_more(name: str) -> dict[str, Any]:
+        return {**told_of(name), "martlet": _Installing(algorithms)}
+
+    spawn.get_preparation_data = told_more
 
 
 def told(seen: Record, seconds: float) -> str:
@@ -132,7 +189,7 @@ def told(seen: Record, seconds: float) -> str:
             lines.append(f"{word}: {', '.join(counts)}")
     if not lines:
         served = ", ".join(sorted(peer.__name__ for peer in by_torch.OURS))
-        lines.append(f"no optimizer of torch's has taken a step; served are {served}")
+        lines.append(f"no optimizer of torch's has taken a step in this process; served are {served}")
     share = 100 * seen.seconds / seconds if seconds else 0.0
     lines.append(f"{seen.seconds:.3g} s of {seconds:.3g} s in steps ({share:.2g} %)")
     return "\n".join(f"martlet run: {line}" for line in lines)
@@ -150,6 +207,9 @@ def compare(target: Target, algorithms: Sequence[str] | None) -> int:
             status = subprocess.run(words, check=False).returncode
             if status:
                 return status
+            if not os.path.exists(record):
+                print("martlet run: the script has ended its process by itself, and left no record", file=sys.stderr)
+                return 1
             with open(record, encoding="utf-8") as file:
                 found.append(json.load(file))
     print(table(*found))

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from martlet._errors import FormatError, OrderError
+from martlet._errors import FormatError, MartletError, OrderError
 from martlet._owner import Gate
 from martlet.convert._torch import translated
 from martlet.torch import options
@@ -37,7 +37,7 @@ class Saved(torch.optim.Optimizer):
     _counts: states.Counts
     _copies: Copies
     _gate: Gate
-    _told: set[torch.Tensor]
+    _told: set[int]
     _copy_dtype: torch.dtype | None
     # Whether nobody else can have the states.
     _is_private: bool
@@ -47,8 +47,9 @@ class Saved(torch.optim.Optimizer):
     _loading: defaultdict[Any, Any] | None = None
     # Whether parameters are their averages.
     _is_swapped = False
-    # Whether what only torch could step is an error.
+    # Whether what only torch could step is an error; and whether a state may be what no step here could use.
     _strict = False
+    _takes_any_state = False
 
     @property
     def state(self) -> defaultdict[Any, Any]:
@@ -77,6 +78,11 @@ class Saved(torch.optim.Optimizer):
     def _refuse_averages(self, what: str) -> None:
         if self._is_swapped:
             raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")
+
+    def _follow_fused(self) -> None:
+        """Says to torch's GradScaler, as torch's classes do, whether it may leave scales to step()."""
+        if self.defaults.get("fused"):
+            self._step_supports_amp_scaling = True
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's, loadable by torch's class of the same name, with "step_exact" (int64) beside a "step" (float32)
@@ -164,11 +170,17 @@ class Saved(torch.optim.Optimizer):
                 if option not in kind.own:
                     group.setdefault(option, value)
             kind.drop_defaults(group)
-        counts = states.take_over(state["state"], state["param_groups"], self._kind)
+        try:
+            counts = states.take_over(state["state"], state["param_groups"], self._kind)
+        except MartletError:
+            if not self._takes_any_state:
+                raise
+            counts = {}
         self.state = state.pop("state")
         # Who gave it may hold it, unless it was made for this.
         self._is_private = self._states is self._loading
         torch.optim.Optimizer.__setstate__(self, state)
+        self._follow_fused()
         self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
         self._plan = None
         self._copies = self.__dict__.get("_copies", {})

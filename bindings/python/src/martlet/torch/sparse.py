@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from martlet._call import RowNumbers, StepCall
-from martlet._errors import UnsupportedError
 from martlet._layout import Layout
-from martlet.torch.tensors import DTYPES, check_shape, check_tensor
+from martlet.torch.tensors import DTYPES, NoMemoryError, check_shape, check_tensor
 
 
 def rows_of(gradient: Tensor, parameter: Tensor, name: str) -> tuple[Tensor, Tensor]:
@@ -17,11 +16,11 @@ def rows_of(gradient: Tensor, parameter: Tensor, name: str) -> tuple[Tensor, Ten
     called = f"the gradient of {name}"
     check_shape(gradient, called, parameter, "set it to None, and let backward() make it anew")
     if gradient.is_complex():
-        raise UnsupportedError(f"{called} is sparse and complex; give a dense one: Embedding(sparse=False)")
+        raise NoMemoryError(f"{called} is sparse and complex", "give a dense one: Embedding(sparse=False)")
     if gradient.sparse_dim() != 1:
-        raise UnsupportedError(
-            f"{called} is sparse along {gradient.sparse_dim()} dimensions; wanted rows, the first dimension alone: "
-            "gradient.to_dense().to_sparse(1)"
+        raise NoMemoryError(
+            f"{called} is sparse along {gradient.sparse_dim()} dimensions",
+            "wanted rows, the first dimension alone: gradient.to_dense().to_sparse(1)",
         )
     values, numbers = gradient._values().detach(), gradient._indices()[0].contiguous()
     check_tensor(values, called)

@@ -100,17 +100,17 @@ def moment(
 
 
 def missing(
-    entry: Mapping[str, Any], parameter: Tensor, group: dict[str, Any], slots: Slots, name: str
+    entry: Mapping[str, Any], parameter: Tensor, group: dict[str, Any], slots: Slots, name: str, wanted: Any
 ) -> dict[str, Any]:
     """What a parameter's state lacks of its slots, as it begins; numbers that are kept in another way than the library
-    writes them too."""
+    writes them too. wanted: the state_dtype."""
     added: dict[str, Any] = {}
     alike = slots.alike(parameter.shape)
     for slot in slots.arrays:
         if entry.get(slot) is not None:
             continue
         shape = None if slot in alike else slots.shape(slot, parameter.shape)
-        dtype = None if slot in OF_VALUES else group.get("state_dtype")
+        dtype = None if slot in OF_VALUES else wanted
         made = small_moment(parameter, slot, dtype, slots)
         if made is not None and is_spread(parameter):
             raise UnsupportedError(

@@ -166,7 +166,7 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
                 made[key] = _copied(value)
                 continue
             dtype_of = states.squares_dtype if kind.slots.is_precise(key) else states.moment_dtype
-            wanted = None if key in OF_VALUES else group.get("state_dtype")
+            wanted = None if key in OF_VALUES else kind.state_dtype(group)
             found = moved(value, dtype_of(parameter, wanted, name))
             made[key] = found if key in alike else found.contiguous()
         elif key == "step" and kind.shows_step:
