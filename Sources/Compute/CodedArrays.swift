@@ -61,7 +61,7 @@ import MartletPlatform
     private let arrays: UnsafePointer<CodedArrays>
     private let layout: Layout?
     private let isa: InstructionSet
-    private let stream: UInt64
+    fileprivate let stream: UInt64
     /// How many of the arrays: all, or the first, which is the value.
     private let count: Int
     /// The elements that a room has place for, and their bytes: 4 for a number, and where arrays are gathered 2 for what is
@@ -108,11 +108,20 @@ import MartletPlatform
     }
 
     /// Puts them back, the value only where it was written.
-    func put(first: Int, count: Int, rooms: UnsafeMutableRawPointer, value: Bool) {
+    /// next: where a run goes on behind these elements, whose other arrays are asked for meanwhile, one with each.
+    func put(first: Int, count: Int, rooms: UnsafeMutableRawPointer, value: Bool, next: UnsafePointer<Run>? = nil) {
+        var other = 0
         for index in unsafe 0..<self.count {
             let array = unsafe arrays.pointee.list[index]
             if unsafe array.place == Run.value && !value { continue }
-            let block = unsafe block(array, index, first, count, rooms)
+            var block = unsafe block(array, index, first, count, rooms)
+            if let next = unsafe next {
+                while unsafe other < next.pointee.arrayCount && has(other) { other += 1 }
+                if unsafe other < next.pointee.arrayCount {
+                    unsafe block.ahead = unsafe next.pointee.arrays[other].advanced(by: first + count)
+                    other += 1
+                }
+            }
             unsafe withUnsafePointer(to: block) { unsafe isa.codec(array.coding).put($0) }
             if unsafe layout != nil { unsafe move(.scatter, array, first, block) }
         }
@@ -168,7 +177,7 @@ extension WorkItem {
             var scratch = InlineArray<193, SIMD8<UInt64>>(repeating: .zero)
             unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
                 let rooms = unsafe scratch.baseAddress! + (-Int(bitPattern: scratch.baseAddress!) & 63)
-                var first = unsafe range.lowerBound
+                var first = unsafe range.lowerBound + sweepCodes(access)
                 while unsafe first < range.upperBound {
                     let count = unsafe min(most, range.upperBound - first)
                     var block = unsafe item.pointee.run
@@ -188,7 +197,10 @@ extension WorkItem {
                     unsafe block.count = count
                     unsafe access.fetch(&block, first: first, count: count, rooms: rooms)
                     unsafe withUnsafePointer(to: &block) { unsafe sweep($0, item.pointee.coefficients) }
-                    unsafe access.put(first: first, count: count, rooms: rooms, value: true)
+                    unsafe withUnsafePointer(to: item.pointee.run) { run in
+                        unsafe access.put(
+                            first: first, count: count, rooms: rooms, value: true, next: layout == nil ? run : nil)
+                    }
                     if unsafe layout != nil {
                         for array in unsafe 0..<block.arrayCount where unsafe array != Run.gradient {
                             copy(.scatter, array)
@@ -197,6 +209,30 @@ extension WorkItem {
                     first += count
                 }
             }
+        }
+
+        /// Runs whole blocks by a loop that the rule has for codes, where it has one; how many elements these have.
+        private func sweepCodes(_ access: CodedAccess) -> Int {
+            let (run, coded) = unsafe (item.pointee.run, coded)
+            let (value, gradient) = unsafe (run.arrays[Run.value], run.arrays[Run.gradient])
+            let (first, second) = unsafe (coded.pointee.list[0], coded.pointee.list[1])
+            let isCommon =
+                unsafe item.pointee.layout == nil && coded.pointee.count == 2 && run.arrayCount == Run.state + 2
+                && first.place == Run.state && second.place == Run.state + 1 && value.type == .fp32
+                && gradient.type == .fp32
+            guard isCommon, let firstScales = unsafe first.beside, let secondScales = unsafe second.beside,
+                let sweep = unsafe isa.codedSweep(
+                    CodedSweepKind(rule: rule, first: first.coding, second: second.coding))
+            else { return 0 }
+            let start = unsafe range.lowerBound
+            var block = unsafe CodedRun(
+                value: value.advanced(by: start).base, gradient: gradient.advanced(by: start).base,
+                first: first.stored + first.coding.storedBytes(start),
+                firstScales: firstScales + first.coding.besideBytes(start),
+                second: second.stored + second.coding.storedBytes(start),
+                secondScales: secondScales + second.coding.besideBytes(start),
+                count: range.count, place: coded.pointee.offset &+ UInt64(start), stream: access.stream)
+            return unsafe sweep(&block, item.pointee.coefficients)
         }
     }
 }

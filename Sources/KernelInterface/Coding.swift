@@ -65,10 +65,13 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     /// The place of the first element among the parameter's, and the stream that its draws are taken from.
     package var place: UInt64
     package var stream: UInt64
+    /// An array of which as many elements are asked for while these are put, so that memory does not rest meanwhile.
+    package var ahead: Operand
 
+    /// ahead: nil: nothing is.
     package init(
         stored: UnsafeMutableRawPointer, beside: UnsafeMutableRawPointer?, numbers: UnsafeMutableRawPointer, count: Int,
-        place: UInt64, stream: UInt64
+        place: UInt64, stream: UInt64, ahead: Operand? = nil
     ) {
         unsafe self.stored = stored
         unsafe self.beside = unsafe beside
@@ -76,6 +79,7 @@ package enum Coding: CaseIterable, BitwiseCopyable {
         unsafe self.count = count
         unsafe self.place = place
         unsafe self.stream = stream
+        unsafe self.ahead = unsafe ahead ?? Operand(base: numbers, type: .fp32)
     }
 }
 
@@ -89,6 +93,42 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     package init(fetch: Kernel, put: Kernel) {
         unsafe self.fetch = fetch
         unsafe self.put = put
+    }
+}
+
+/// Elements of a parameter whose value and gradient are fp32, and whose two slots of state are codes.
+@unsafe package struct CodedRun: BitwiseCopyable {
+    package var value: UnsafeMutableRawPointer
+    package var gradient: UnsafeRawPointer
+    /// Codes from the beginning of a block on, and their scales.
+    package var first, firstScales, second, secondScales: UnsafeMutableRawPointer
+    package var count: Int
+    /// As in `CodedBlock`.
+    package var place: UInt64
+    package var stream: UInt64
+
+    package init(
+        value: UnsafeMutableRawPointer, gradient: UnsafeRawPointer, first: UnsafeMutableRawPointer,
+        firstScales: UnsafeMutableRawPointer, second: UnsafeMutableRawPointer, secondScales: UnsafeMutableRawPointer,
+        count: Int, place: UInt64, stream: UInt64
+    ) {
+        unsafe (self.value, self.gradient) = unsafe (value, gradient)
+        unsafe (self.first, self.firstScales) = unsafe (first, firstScales)
+        unsafe (self.second, self.secondScales) = unsafe (second, secondScales)
+        unsafe (self.count, self.place, self.stream) = (count, place, stream)
+    }
+}
+
+/// A rule's loop over a `CodedRun`; returns how many elements it has done, of whole blocks.
+package typealias CodedSweep = @convention(c) (_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int
+
+/// Which one.
+package struct CodedSweepKind {
+    package let rule: Rule
+    package let first, second: Coding
+
+    package init(rule: Rule, first: Coding, second: Coding) {
+        (self.rule, self.first, self.second) = (rule, first, second)
     }
 }
 
