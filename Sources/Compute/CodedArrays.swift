@@ -89,11 +89,28 @@ import MartletPlatform
     }
 
     /// Whether an array of the run is one of these.
-    func has(_ place: Int) -> Bool {
-        for index in unsafe 0..<count where unsafe arrays.pointee.list[index].place == place {
-            return true
+    func has(_ place: Int) -> Bool { unsafe number(place) != nil }
+
+    private func number(_ place: Int) -> Int? {
+        for index in unsafe 0..<count where unsafe arrays.pointee.list[index].place == place { return index }
+        return nil
+    }
+
+    /// How an array of the run is coded; nil: it is not.
+    fileprivate func coding(_ place: Int) -> Coding? {
+        unsafe number(place).map { unsafe arrays.pointee.list[$0].coding }
+    }
+
+    /// Where an element of an array of a run is, which begins a block, and what stands beside it.
+    fileprivate func part(
+        of run: Run, _ place: Int, _ first: Int
+    ) -> (stored: UnsafeMutableRawPointer, beside: UnsafeMutableRawPointer?) {
+        guard let number = unsafe number(place) else {
+            return unsafe (run.arrays[place].advanced(by: first).base, nil)
         }
-        return false
+        let array = unsafe arrays.pointee.list[number]
+        let beside = unsafe array.beside.map { unsafe $0 + array.coding.besideBytes(first) }
+        return unsafe (array.stored + array.coding.storedBytes(first), beside)
     }
 
     /// Fetches elements of all arrays into the rooms of a run's arrays, and lets the run have them there.
@@ -177,7 +194,7 @@ extension WorkItem {
             var scratch = InlineArray<193, SIMD8<UInt64>>(repeating: .zero)
             unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
                 let rooms = unsafe scratch.baseAddress! + (-Int(bitPattern: scratch.baseAddress!) & 63)
-                var first = unsafe range.lowerBound + sweepCodes(access)
+                var first = unsafe range.lowerBound + sweepStored(access)
                 while unsafe first < range.upperBound {
                     let count = unsafe min(most, range.upperBound - first)
                     var block = unsafe item.pointee.run
@@ -211,27 +228,29 @@ extension WorkItem {
             }
         }
 
-        /// Runs whole blocks by a loop that the rule has for codes, where it has one; how many elements these have.
-        private func sweepCodes(_ access: CodedAccess) -> Int {
-            let (run, coded) = unsafe (item.pointee.run, coded)
-            let (value, gradient) = unsafe (run.arrays[Run.value], run.arrays[Run.gradient])
-            let (first, second) = unsafe (coded.pointee.list[0], coded.pointee.list[1])
-            let isCommon =
-                unsafe item.pointee.layout == nil && coded.pointee.count == 2 && run.arrayCount == Run.state + 2
-                && first.place == Run.state && second.place == Run.state + 1 && value.type == .fp32
-                && gradient.type == .fp32
-            guard isCommon, let firstScales = unsafe first.beside, let secondScales = unsafe second.beside,
-                let sweep = unsafe isa.codedSweep(
-                    CodedSweepKind(rule: rule, first: first.coding, second: second.coding))
+        /// Runs whole blocks by a loop that the rule has for arrays as they are stored, where it has one; how many elements
+        /// these have.
+        private func sweepStored(_ access: CodedAccess) -> Int {
+            let run = unsafe item.pointee.run
+            let slots = unsafe (Run.state, Run.state + 1)
+            guard unsafe item.pointee.layout == nil && run.arrayCount == Run.state + 2,
+                let storage = unsafe CodedRun.Storage(
+                    value: access.coding(Run.value), first: access.coding(slots.0), second: access.coding(slots.1)),
+                let sweep = unsafe isa.codedSweep(CodedSweepKind(rule: rule, storage: storage))
             else { return 0 }
+            for place in unsafe 0..<run.arrayCount
+            where unsafe access.coding(place) == nil && run.arrays[place].type != storage.type {
+                return 0
+            }
             let start = unsafe range.lowerBound
+            let value = unsafe access.part(of: run, Run.value, start)
+            let gradient = unsafe access.part(of: run, Run.gradient, start)
+            let first = unsafe access.part(of: run, slots.0, start)
+            let second = unsafe access.part(of: run, slots.1, start)
             var block = unsafe CodedRun(
-                value: value.advanced(by: start).base, gradient: gradient.advanced(by: start).base,
-                first: first.stored + first.coding.storedBytes(start),
-                firstScales: firstScales + first.coding.besideBytes(start),
-                second: second.stored + second.coding.storedBytes(start),
-                secondScales: secondScales + second.coding.besideBytes(start),
-                count: range.count, place: coded.pointee.offset &+ UInt64(start), stream: access.stream)
+                value: value.stored, gradient: gradient.stored, first: first.stored, second: second.stored,
+                firstScales: first.beside, secondScales: second.beside, count: range.count,
+                place: coded.pointee.offset &+ UInt64(start), stream: access.stream)
             return unsafe sweep(&block, item.pointee.coefficients)
         }
     }

@@ -13,6 +13,7 @@ private func codedLoop<Rule: UpdateRule, First: SmallFloat, Second: SmallFloat>(
     _ coefficients: UnsafeRawPointer
 ) -> Int where Rule.Value == FloatLanes {
     let run: CodedRun = value(at: run)
+    guard let firstScales = run.firstScales, let secondScales = run.secondScales else { return 0 }
     let terms = Terms<FloatLanes, Plain<Off>>(value(at: coefficients))
     let rule = Rule(value(at: coefficients + StepCoefficients.ruleOffset))
     let size = First.type.block
@@ -25,7 +26,7 @@ private func codedLoop<Rule: UpdateRule, First: SmallFloat, Second: SmallFloat>(
         @inline(__always)
         func update(_ start: Int, _ numbers: UnsafeMutableRawPointer) {
             let scales = (
-                number(run.firstScales + start / size * 4), number(run.secondScales + start / size * 4)
+                number(firstScales + start / size * 4), number(secondScales + start / size * 4)
             )
             (firstMost, secondMost) = (SIMD16(), SIMD16())
             var index = 0
@@ -53,7 +54,7 @@ private func codedLoop<Rule: UpdateRule, First: SmallFloat, Second: SmallFloat>(
         @inline(__always)
         func code(_ start: Int, _ numbers: UnsafeMutableRawPointer, _ firstMost: Float, _ secondMost: Float) {
             let seconds = numbers + size * 4
-            let scales = (run.firstScales + start / size * 4, run.secondScales + start / size * 4)
+            let scales = (firstScales + start / size * 4, secondScales + start / size * 4)
             if !(isPlainScale(firstMost) && isPlainScale(secondMost)) {
                 encodeBlock(First.self, numbers, run.first, scales.0, start, size, run.place, run.stream)
                 encodeBlock(Second.self, seconds, run.second, scales.1, start, size, run.place, run.stream)
@@ -62,7 +63,7 @@ private func codedLoop<Rule: UpdateRule, First: SmallFloat, Second: SmallFloat>(
             put(firstMost, at: scales.0)
             put(secondMost, at: scales.1)
             let factors = (1 / firstMost, 1 / secondMost)
-            var draws = Draws(pair(run.stream), run.place, start)
+            var draws = StateDraws(pair(run.stream), run.place, start)
             var index = 0
             while index < size {
                 let (at, drawn) = (start + index, draws.next())
@@ -86,15 +87,17 @@ private func codedLoop<Rule: UpdateRule, First: SmallFloat, Second: SmallFloat>(
     return count
 }
 
-/// What there is of such loops; nil: none. It runs whole blocks, and returns how many elements it has done: 0, and it has
-/// written nothing, where terms or coefficients are not of the common kind.
+/// What there is of loops over arrays as they are stored; nil: none. It runs whole blocks, and returns how many elements it
+/// has done: 0, and it has written nothing, where terms or coefficients are not of the common kind.
 @inline(never)
 package func codedSweep(_ kind: CodedSweepKind) -> CodedSweep? {
     #if MARTLET_FMA
-        switch (kind.rule, kind.first, kind.second) {
-        case (.adam, .float8, .ufloat8): return adam8
-        case (.adam, .float4, .ufloat4): return adam4
-        default: return nil
+        guard case .adam = kind.rule else { return nil }
+        return switch kind.storage {
+        case .float8: adamFloat8
+        case .float4: adamFloat4
+        case .halves: adamHalves
+        case .halvesDrawn: adamHalvesDrawn
         }
     #else
         return nil
@@ -103,14 +106,22 @@ package func codedSweep(_ kind: CodedSweepKind) -> CodedSweep? {
 
 #if MARTLET_FMA
 
-    private func adam8(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int {
-        if !isCommonAdam(coefficients) { return 0 }
-        return codedLoop(AdamRule<FloatLanes, Off, On>.self, Float8.self, UFloat8.self, run, coefficients)
+    private typealias CommonAdam = AdamRule<FloatLanes, Off, On>
+
+    private func adamFloat8(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int {
+        isCommonAdam(coefficients) ? codedLoop(CommonAdam.self, Float8.self, UFloat8.self, run, coefficients) : 0
     }
 
-    private func adam4(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int {
-        if !isCommonAdam(coefficients) { return 0 }
-        return codedLoop(AdamRule<FloatLanes, Off, On>.self, Float4.self, UFloat4.self, run, coefficients)
+    private func adamFloat4(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int {
+        isCommonAdam(coefficients) ? codedLoop(CommonAdam.self, Float4.self, UFloat4.self, run, coefficients) : 0
+    }
+
+    private func adamHalves(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int {
+        isCommonAdam(coefficients) ? halvesLoop(CommonAdam.self, draws: Off.self, run, coefficients) : 0
+    }
+
+    private func adamHalvesDrawn(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int {
+        isCommonAdam(coefficients) ? halvesLoop(CommonAdam.self, draws: On.self, run, coefficients) : 0
     }
 
     @inline(never)

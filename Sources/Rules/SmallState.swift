@@ -69,7 +69,7 @@ private func encodeBlocks<Format: SmallFloat>(
         if isPlainScale(most) && count == Format.type.block {
             put(most, at: scale)
             let factor = 1 / most
-            var draws = Draws(pair(block.stream), block.place, first)
+            var draws = StateDraws(pair(block.stream), block.place, first)
             let end = first + count
             while first < end {
                 fetch(block.ahead.base + first * block.ahead.type.size)
@@ -107,7 +107,7 @@ func encodeBlock<Format: SmallFloat>(
     let before: Float = isPlainScale(most) ? 1 : most > 1 ? 0x1p-64 : 0x1p64
     let factor = 1 / (most * before)
     let bound = FloatLanes(Double(Float.greatestFiniteMagnitude))
-    var draws = Draws(pair(stream), place, first)
+    var draws = StateDraws(pair(stream), place, first)
     var index = 0
     var padded = GrainPair()
     padded.withAddress { padded in
@@ -126,7 +126,7 @@ func encodeBlock<Format: SmallFloat>(
 /// Sixteen draws at a time, of which the upper 16 bits count, of elements from a place on: their places, multiplied and
 /// mixed twice with the words of a stream's key. No more is needed to round evenly, and the generator of Threefry.swift
 /// would cost three times the rest.
-struct Draws {
+struct StateDraws {
     private var places: SIMD16<UInt32>
     private let key: UInt32
 
