@@ -42,7 +42,8 @@ extension StepPlan {
             (rule != nil || !steps) && !(measures && accumulates) && coding?.roundsAtRandom != true && inBlocks == 0
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: sorts)
         let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
-        let coded = unsafe coding != nil || inBlocks != 0 ? makeCoded(parameter, coding, inBlocks, run, group, step) : nil
+        let coded =
+            unsafe coding != nil || inBlocks != 0 ? makeCoded(parameter, coding, inBlocks, run, group, step) : nil
         let stages =
             unsafe latest.turn.isAny(copies: copy != nil)
             ? makeStages(

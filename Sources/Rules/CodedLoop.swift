@@ -32,8 +32,8 @@ private func codedLoop<Rule: UpdateRule, First: SmallFloat, Second: SmallFloat>(
             var index = 0
             while index < size {
                 let at = start + index
-                prefetch(.fp32, in: run.value, at: at)
-                prefetch(.fp32, in: run.gradient, at: at)
+                prefetch(.fp32, in: run.value, at: at, bytesAhead: 2048)
+                prefetch(.fp32, in: run.gradient, at: at, bytesAhead: 2048)
                 let old = FloatLanes(lanes: read(run.value + at * 4))
                 var place = Place(
                     value: old, gradient: terms.gradient(FloatLanes(lanes: read(run.gradient + at * 4)), of: old),

@@ -42,7 +42,7 @@ import MartletKernelInterface
         pad.withAddress { pad in
             var index = 0
             while index < count {
-                let (first, second) = drawn(key, run.place &+ UInt64(truncatingIfNeeded: index) >> 6, isShort: true)
+                let (first, second) = drawn(key, (run.place &+ UInt64(truncatingIfNeeded: index)) >> 6, isShort: true)
                 write(first, to: pad)
                 write(second, to: pad + 64)
                 var part = 0
