@@ -15,16 +15,18 @@ import cases
 from peer import Peer, threads
 
 
-def torch_peer(make: Callable[[list[Any]], Any], case: cases.Case, denormal: bool = False) -> Peer:
-    """A torch optimizer over the case's shapes; with ``denormal`` gradients and moments are under the normal range."""
+def torch_peer(make: Callable[[list[Any]], Any], case: cases.Case, denormal: bool = False, half: bool = False) -> Peer:
+    """A torch optimizer over the case's shapes. denormal: gradients and moments are under the normal range; half:
+    parameters and gradients are bfloat16."""
     import torch
 
     torch.set_num_threads(threads())
     torch.manual_seed(1)
     parameters, gradients = [], []
     for shape in case.shapes:
-        parameter = torch.nn.Parameter(torch.randn(shape) * 0.02)
-        parameter.grad = torch.full(shape, 1e-40) if denormal else torch.randn(shape) * 1e-2
+        dtype = torch.bfloat16 if half else torch.float32
+        parameter = torch.nn.Parameter((torch.randn(shape) * 0.02).to(dtype))
+        parameter.grad = torch.full(shape, 1e-40) if denormal else (torch.randn(shape) * 1e-2).to(dtype)
         parameters.append(parameter)
         gradients.append(parameter.grad)
     optimizer = make(parameters)

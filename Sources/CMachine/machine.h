@@ -33,6 +33,33 @@ static inline __attribute__((always_inline)) uintptr_t machine_opaque(uintptr_t 
     return address;
 }
 
+/* Vectors of more lanes than a set has are passed in memory, which does not matter to functions that are always inlined. */
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
+/* Lanes that change their width, and the largest of some: each one instruction, or a few, where loops over lanes in Swift may
+ * become code lane by lane. */
+typedef uint8_t machine_bytes8 __attribute__((ext_vector_type(8)));
+typedef uint8_t machine_bytes16 __attribute__((ext_vector_type(16)));
+typedef uint16_t machine_halves16 __attribute__((ext_vector_type(16)));
+typedef uint32_t machine_words16 __attribute__((ext_vector_type(16)));
+typedef int32_t machine_integers16 __attribute__((ext_vector_type(16)));
+typedef uint16_t machine_halves8 __attribute__((ext_vector_type(8)));
+typedef float machine_floats16 __attribute__((ext_vector_type(16)));
+#define MACHINE_CONVERSION(name, from, to) \
+    static inline __attribute__((always_inline)) to name(from x) { return __builtin_convertvector(x, to); }
+MACHINE_CONVERSION(machine_words_of_bytes, machine_bytes16, machine_words16)
+MACHINE_CONVERSION(machine_bytes_of_words, machine_words16, machine_bytes16)
+MACHINE_CONVERSION(machine_words_of_halves, machine_halves16, machine_words16)
+MACHINE_CONVERSION(machine_halves_of_words, machine_words16, machine_halves16)
+MACHINE_CONVERSION(machine_halves_of_bytes, machine_bytes8, machine_halves8)
+MACHINE_CONVERSION(machine_bytes_of_halves, machine_halves8, machine_bytes8)
+MACHINE_CONVERSION(machine_floats_of_integers, machine_integers16, machine_floats16)
+static inline __attribute__((always_inline)) machine_words16 machine_larger(machine_words16 a, machine_words16 b) {
+    return a > b ? a : b;
+}
+static inline __attribute__((always_inline)) uint32_t machine_largest(machine_words16 x) { return __builtin_reduce_max(x); }
+#pragma clang diagnostic pop
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>

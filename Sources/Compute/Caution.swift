@@ -13,7 +13,7 @@ package struct Caution {
     /// The item's own.
     package private(set) var terms = RunTerms()
     /// What the mask's pass is handed, as `StepCoefficients` says.
-    fileprivate var coefficients = InlineArray<16, Double>(repeating: 0)
+    fileprivate var coefficients = InlineArray<32, Double>(repeating: 0)
 
     package init(rule: Rule?, masks: Bool) { (self.rule, self.masks) = (rule, masks) }
 

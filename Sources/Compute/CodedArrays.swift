@@ -61,7 +61,7 @@ import MartletPlatform
     private let arrays: UnsafePointer<CodedArrays>
     private let layout: Layout?
     private let isa: InstructionSet
-    private let stream: UInt64
+    fileprivate let stream: UInt64
     /// How many of the arrays: all, or the first, which is the value.
     private let count: Int
     /// The elements that a room has place for, and their bytes: 4 for a number, and where arrays are gathered 2 for what is
@@ -89,11 +89,28 @@ import MartletPlatform
     }
 
     /// Whether an array of the run is one of these.
-    func has(_ place: Int) -> Bool {
-        for index in unsafe 0..<count where unsafe arrays.pointee.list[index].place == place {
-            return true
+    func has(_ place: Int) -> Bool { unsafe number(place) != nil }
+
+    private func number(_ place: Int) -> Int? {
+        for index in unsafe 0..<count where unsafe arrays.pointee.list[index].place == place { return index }
+        return nil
+    }
+
+    /// How an array of the run is coded; nil: it is not.
+    fileprivate func coding(_ place: Int) -> Coding? {
+        unsafe number(place).map { unsafe arrays.pointee.list[$0].coding }
+    }
+
+    /// Where an element of an array of a run is, which begins a block, and what stands beside it.
+    fileprivate func part(
+        of run: Run, _ place: Int, _ first: Int
+    ) -> (stored: UnsafeMutableRawPointer, beside: UnsafeMutableRawPointer?) {
+        guard let number = unsafe number(place) else {
+            return unsafe (run.arrays[place].advanced(by: first).base, nil)
         }
-        return false
+        let array = unsafe arrays.pointee.list[number]
+        let beside = unsafe array.beside.map { unsafe $0 + array.coding.besideBytes(first) }
+        return unsafe (array.stored + array.coding.storedBytes(first), beside)
     }
 
     /// Fetches elements of all arrays into the rooms of a run's arrays, and lets the run have them there.
@@ -108,11 +125,20 @@ import MartletPlatform
     }
 
     /// Puts them back, the value only where it was written.
-    func put(first: Int, count: Int, rooms: UnsafeMutableRawPointer, value: Bool) {
+    /// next: where a run goes on behind these elements, whose other arrays are asked for meanwhile, one with each.
+    func put(first: Int, count: Int, rooms: UnsafeMutableRawPointer, value: Bool, next: UnsafePointer<Run>? = nil) {
+        var other = 0
         for index in unsafe 0..<self.count {
             let array = unsafe arrays.pointee.list[index]
             if unsafe array.place == Run.value && !value { continue }
-            let block = unsafe block(array, index, first, count, rooms)
+            var block = unsafe block(array, index, first, count, rooms)
+            if let next = unsafe next {
+                while unsafe other < next.pointee.arrayCount && has(other) { other += 1 }
+                if unsafe other < next.pointee.arrayCount {
+                    unsafe block.ahead = unsafe next.pointee.arrays[other].advanced(by: first + count)
+                    other += 1
+                }
+            }
             unsafe withUnsafePointer(to: block) { unsafe isa.codec(array.coding).put($0) }
             if unsafe layout != nil { unsafe move(.scatter, array, first, block) }
         }
@@ -168,7 +194,7 @@ extension WorkItem {
             var scratch = InlineArray<193, SIMD8<UInt64>>(repeating: .zero)
             unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
                 let rooms = unsafe scratch.baseAddress! + (-Int(bitPattern: scratch.baseAddress!) & 63)
-                var first = unsafe range.lowerBound
+                var first = unsafe range.lowerBound + sweepStored(access)
                 while unsafe first < range.upperBound {
                     let count = unsafe min(most, range.upperBound - first)
                     var block = unsafe item.pointee.run
@@ -188,7 +214,10 @@ extension WorkItem {
                     unsafe block.count = count
                     unsafe access.fetch(&block, first: first, count: count, rooms: rooms)
                     unsafe withUnsafePointer(to: &block) { unsafe sweep($0, item.pointee.coefficients) }
-                    unsafe access.put(first: first, count: count, rooms: rooms, value: true)
+                    unsafe withUnsafePointer(to: item.pointee.run) { run in
+                        unsafe access.put(
+                            first: first, count: count, rooms: rooms, value: true, next: layout == nil ? run : nil)
+                    }
                     if unsafe layout != nil {
                         for array in unsafe 0..<block.arrayCount where unsafe array != Run.gradient {
                             copy(.scatter, array)
@@ -197,6 +226,32 @@ extension WorkItem {
                     first += count
                 }
             }
+        }
+
+        /// Runs whole blocks by a loop that the rule has for arrays as they are stored, where it has one; how many elements
+        /// these have.
+        private func sweepStored(_ access: CodedAccess) -> Int {
+            let run = unsafe item.pointee.run
+            let slots = unsafe (Run.state, Run.state + 1)
+            guard unsafe item.pointee.layout == nil && run.arrayCount == Run.state + 2,
+                let storage = unsafe CodedRun.Storage(
+                    value: access.coding(Run.value), first: access.coding(slots.0), second: access.coding(slots.1)),
+                let sweep = unsafe isa.codedSweep(CodedSweepKind(rule: rule, storage: storage))
+            else { return 0 }
+            for place in unsafe 0..<run.arrayCount
+            where unsafe access.coding(place) == nil && run.arrays[place].type != storage.type {
+                return 0
+            }
+            let start = unsafe range.lowerBound
+            let value = unsafe access.part(of: run, Run.value, start)
+            let gradient = unsafe access.part(of: run, Run.gradient, start)
+            let first = unsafe access.part(of: run, slots.0, start)
+            let second = unsafe access.part(of: run, slots.1, start)
+            var block = unsafe CodedRun(
+                value: value.stored, gradient: gradient.stored, first: first.stored, second: second.stored,
+                firstScales: first.beside, secondScales: second.beside, count: range.count,
+                place: coded.pointee.offset &+ UInt64(start), stream: access.stream)
+            return unsafe sweep(&block, item.pointee.coefficients)
         }
     }
 }

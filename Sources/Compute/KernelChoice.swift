@@ -34,6 +34,10 @@ extension InstructionSet {
             unsafe own(MartletRules.codec, MartletRulesAVX2.codec, MartletRulesAVX512.codec, coding)
         }
 
+        func codedSweep(_ kind: CodedSweepKind) -> CodedSweep? {
+            unsafe own(MartletRules.codedSweep, MartletRulesAVX2.codedSweep, MartletRulesAVX512.codedSweep, kind)
+        }
+
         func roundingStream(_ seed: RoundingSeed) -> UInt64 {
             own(
                 MartletRules.roundingStream, MartletRulesAVX2.roundingStream, MartletRulesAVX512.roundingStream, seed)
@@ -57,6 +61,7 @@ extension InstructionSet {
         package func sweep(_ rule: Rule) -> Sweep { unsafe own(MartletRules.sweep, rule) }
         package func pass(_ pass: Pass) -> PassKernel { unsafe own(MartletRules.pass, pass) }
         func codec(_ coding: Coding) -> Codec { unsafe own(MartletRules.codec, coding) }
+        func codedSweep(_ kind: CodedSweepKind) -> CodedSweep? { unsafe own(MartletRules.codedSweep, kind) }
         func roundingStream(_ seed: RoundingSeed) -> UInt64 { own(MartletRules.roundingStream, seed) }
 
         /// What the only table has at a number.

@@ -5,7 +5,9 @@
 package enum Coding: CaseIterable, BitwiseCopyable {
     /// bf16 or fp16 that is rounded at random when it is put back.
     case randomBF16, randomFP16
-    /// The same rounded to nearest, with what that has lost beside it.
+    /// bf16 of state, rounded at random by cheaper draws.
+    case drawnBF16
+    /// Values rounded to nearest, with what that has lost beside it.
     case kahanBF16, kahanFP16
     /// The upper half of fp32, rounded to nearest, as bf16, and the lower one beside it.
     case split
@@ -25,7 +27,7 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     /// nil: elements are coded one by one, and lie as the parameter's do.
     package var small: SmallType? {
         switch self {
-        case .randomBF16, .randomFP16, .kahanBF16, .kahanFP16, .split: nil
+        case .randomBF16, .randomFP16, .drawnBF16, .kahanBF16, .kahanFP16, .split: nil
         case .float8: .float8
         case .ufloat8: .ufloat8
         case .float4: .float4
@@ -40,14 +42,14 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     /// Bytes of what stands beside an element in an array of its own; 0: nothing does, or for whole blocks.
     package var besideSize: Int {
         switch self {
-        case .randomBF16, .randomFP16, .float8, .ufloat8, .float4, .ufloat4: 0
+        case .randomBF16, .randomFP16, .drawnBF16, .float8, .ufloat8, .float4, .ufloat4: 0
         case .kahanBF16, .kahanFP16, .split: 2
         }
     }
 
     package var roundsAtRandom: Bool {
         switch self {
-        case .randomBF16, .randomFP16: true
+        case .randomBF16, .randomFP16, .drawnBF16: true
         case .kahanBF16, .kahanFP16, .split: false
         case .float8, .ufloat8, .float4, .ufloat4: true
         }
@@ -65,10 +67,13 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     /// The place of the first element among the parameter's, and the stream that its draws are taken from.
     package var place: UInt64
     package var stream: UInt64
+    /// An array of which as many elements are asked for while these are put, so that memory does not rest meanwhile.
+    package var ahead: Operand
 
+    /// ahead: nil: nothing is.
     package init(
         stored: UnsafeMutableRawPointer, beside: UnsafeMutableRawPointer?, numbers: UnsafeMutableRawPointer, count: Int,
-        place: UInt64, stream: UInt64
+        place: UInt64, stream: UInt64, ahead: Operand? = nil
     ) {
         unsafe self.stored = stored
         unsafe self.beside = unsafe beside
@@ -76,6 +81,7 @@ package enum Coding: CaseIterable, BitwiseCopyable {
         unsafe self.count = count
         unsafe self.place = place
         unsafe self.stream = stream
+        unsafe self.ahead = unsafe ahead ?? Operand(base: numbers, type: .fp32)
     }
 }
 
@@ -90,6 +96,68 @@ package enum Coding: CaseIterable, BitwiseCopyable {
         unsafe self.fetch = fetch
         unsafe self.put = put
     }
+}
+
+/// Elements of a parameter with two slots of state, all of whose arrays a loop of the rule's own takes as they are stored.
+@unsafe package struct CodedRun: BitwiseCopyable {
+    /// How they are stored.
+    package enum Storage {
+        /// Values and gradients of fp32, and state in codes, of an average and of a divisor.
+        case float8, float4
+        /// All bf16, the value rounded at random, and where it says so the second slot too.
+        case halves, halvesDrawn
+
+        /// The storage of a run whose value, first and second slot are coded so; nil: none of these.
+        package init?(value: Coding?, first: Coding?, second: Coding?) {
+            switch (value, first, second) {
+            case (nil, .float8, .ufloat8): self = .float8
+            case (nil, .float4, .ufloat4): self = .float4
+            case (.randomBF16, nil, nil): self = .halves
+            case (.randomBF16, nil, .drawnBF16): self = .halvesDrawn
+            default: return nil
+            }
+        }
+
+        /// The type of the arrays that are not coded.
+        package var type: ElementType {
+            switch self {
+            case .float8, .float4: .fp32
+            case .halves, .halvesDrawn: .bf16
+            }
+        }
+    }
+
+    package var value: UnsafeMutableRawPointer
+    package var gradient: UnsafeRawPointer
+    /// Of codes from the beginning of a block on, and what stands beside them.
+    package var first, second: UnsafeMutableRawPointer
+    package var firstScales, secondScales: UnsafeMutableRawPointer?
+    package var count: Int
+    /// As in `CodedBlock`.
+    package var place: UInt64
+    package var stream: UInt64
+
+    package init(
+        value: UnsafeMutableRawPointer, gradient: UnsafeRawPointer, first: UnsafeMutableRawPointer,
+        second: UnsafeMutableRawPointer, firstScales: UnsafeMutableRawPointer?, secondScales: UnsafeMutableRawPointer?,
+        count: Int, place: UInt64, stream: UInt64
+    ) {
+        unsafe (self.value, self.gradient) = unsafe (value, gradient)
+        unsafe (self.first, self.second) = unsafe (first, second)
+        unsafe (self.firstScales, self.secondScales) = unsafe (firstScales, secondScales)
+        unsafe (self.count, self.place, self.stream) = (count, place, stream)
+    }
+}
+
+/// A rule's loop over a `CodedRun`; returns how many elements it has done, of whole blocks.
+package typealias CodedSweep = @convention(c) (_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int
+
+/// Which one.
+package struct CodedSweepKind {
+    package let rule: Rule
+    package let storage: CodedRun.Storage
+
+    package init(rule: Rule, storage: CodedRun.Storage) { (self.rule, self.storage) = (rule, storage) }
 }
 
 /// What random rounding depends on beside the place of an element.

@@ -77,7 +77,9 @@ package struct RunTerms: BitwiseCopyable {
     package init() {}
 
     /// The bound of numbers that have none.
-    package static var unbounded: Double { .greatestFiniteMagnitude }
+    package static var unbounded: Double {
+        @inline(__always) get { .greatestFiniteMagnitude }
+    }
 }
 
 /// A step's coefficients in memory: `RunTerms`, then the rule's own struct.

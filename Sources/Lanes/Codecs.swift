@@ -5,6 +5,7 @@
 // Widths change lane by lane, and not by the standard library's generic conversions: those can be emitted as functions
 // of their own, under one name for every instruction set, of which the linker keeps any.
 
+import CMachine
 import MartletKernelInterface
 
 extension FloatLanes {
@@ -164,16 +165,8 @@ func floats(_ bits: SIMD16<UInt32>) -> SIMD16<Float> { unsafeBitCast(bits, to: S
 func words(_ numbers: SIMD16<Float>) -> SIMD16<UInt32> { unsafeBitCast(numbers, to: SIMD16<UInt32>.self) }
 
 @inline(__always)
-func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> {
-    var words = SIMD16<UInt32>()
-    for lane in 0..<16 { words[lane] = UInt32(truncatingIfNeeded: halves[lane]) }
-    return words
-}
+func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> { machine_words_of_halves(halves) }
 
 /// The lower half of each word.
 @inline(__always)
-func halves(_ words: SIMD16<UInt32>) -> SIMD16<UInt16> {
-    var halves = SIMD16<UInt16>()
-    for lane in 0..<16 { halves[lane] = UInt16(truncatingIfNeeded: words[lane]) }
-    return halves
-}
+func halves(_ words: SIMD16<UInt32>) -> SIMD16<UInt16> { machine_halves_of_words(words) }

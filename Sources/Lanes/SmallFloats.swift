@@ -5,6 +5,7 @@
 // code is such a float's upper bits less a constant, and code 0 is exactly 0. There are no denormals, and all that is
 // done is the same on every instruction set and in every flush mode.
 
+import CMachine
 import MartletKernelInterface
 
 /// How numbers are kept in a few bits: sign, exponent and mantissa, or without a sign.
@@ -56,79 +57,79 @@ extension SmallFloat {
     @_transparent
     static var least: Float { Float(bitPattern: base + 1 << shift) }
 
-    /// The numbers of sixteen codes.
+    /// The numbers of sixteen codes times a scale.
     @_transparent
-    static func decode(_ codes: SIMD16<UInt32>) -> Floats {
+    static func decode(_ codes: SIMD16<UInt32>, _ scale: Float) -> Floats {
         let magnitude = floats((codes & top) &<< shift &+ base)
-        let zeroed = magnitude.replacing(with: 0, where: magnitude .< least)
-        if !isSigned { return zeroed }
-        return floats(words(zeroed) | (codes & (top + 1)) &<< UInt32(32 - bits))
+        // Through the bits of both, a number and its sign: a product's sign is that of its factors.
+        let signs = isSigned ? (codes & (top + 1)) &<< UInt32(32 - bits) : SIMD16<UInt32>()
+        return (floats(words(magnitude) | signs) * scale).replacing(with: 0, where: magnitude .< least)
+    }
+
+    /// What is less than that, and less than code 1, becomes 0 where there is a sign: as code 1 of 4 bits, now and then, it
+    /// would count for more than sixteen times what it is.
+    @_transparent
+    static var quiet: Float { 0x1p-7 }
+
+    /// The codes of sixteen numbers, none of which is NaN, and which `factor` brings to -1 to 1. Rounded at random, up with the
+    /// chance that what goes stands for, by the upper 16 bits of `drawn`: to nearest, an average that changes by less than
+    /// half a step in a hundred would stand still, and its quotient with another run away. A number of a code keeps it, and
+    /// 0 is one. What is less than code 1 becomes code 1 where there is no sign: an almost-zero divisor would be a leap.
+    @_transparent
+    static func encode(_ numbers: Floats, _ factor: Float, _ drawn: SIMD16<UInt32>) -> SIMD16<UInt32> {
+        let scaled = numbers * factor
+        // Draws in place of the bits that go, and half of the rest, so that within eight of the last places of fp32 a number
+        // is the code's; and above them, with no bit in common, what codes are counted from.
+        let kept: UInt32 = 0xffff << (shift - 16)
+        let up = (drawn &>> (32 - shift)) & kept | (0 &- base | 1 << (shift - 17))
+        if !isSigned {
+            let raised = scaled.replacing(with: least, where: scaled .< least)
+            return ((words(raised) &+ up) &>> shift).replacing(with: 0, where: numbers .<= 0)
+        }
+        let magnitude = floats(words(scaled) & 0x7fff_ffff)
+        let sign = (words(scaled) &>> UInt32(32 - bits)) & (top + 1)
+        if least <= quiet {
+            let coded = (words(magnitude) &+ up) &>> shift | sign
+            return coded.replacing(with: 0, where: magnitude .< almostLeast)
+        }
+        // Under code 1 a number becomes that or 0, by the same draw, and 0 in any case where it is less than `quiet`.
+        let chance = whole(drawn &>> 16) * (least * 0x1p-16)
+        let below = Float(bitPattern: quiet.bitPattern - 1)
+        let most = chance.replacing(with: below, where: chance .< below)
+        let raised = magnitude.replacing(with: least, where: magnitude .< least)
+        let coded = (words(raised) &+ up) &>> shift | sign
+        return coded.replacing(with: 0, where: magnitude .<= most)
     }
 
     /// What rounds up to code 1 as an arithmetic of fp32 would have it: no number of a code is lost to the last bits.
     @_transparent
     static var almostLeast: Float { Float(bitPattern: base + (1 << shift) - 8) }
+}
 
-    /// A number with a sign that is less, and less than code 1, becomes 0: as code 1 of 4 bits, now and then, it would count
-    /// for more than sixteen times what it is.
-    @_transparent
-    static var quiet: Float { 0x1p-7 }
-
-    /// The codes of sixteen numbers, none of which is NaN, and which `factors`, one after the other, bring to -1 to 1, where
-    /// what is larger ends. Rounded at random, up with the chance that what goes stands for, by draws of 16 bits: to
-    /// nearest, an average that changes by less than half a step in a hundred would stand still, and its quotient with
-    /// another run away. A number of a code keeps it, and 0 is one. What is less than code 1 becomes code 1 where there is no
-    /// sign: an almost-zero divisor would be a leap. What is less than that and `quiet` becomes 0 where there is one.
-    @_transparent
-    static func encode(_ numbers: Floats, _ factors: (Float, Float), _ draws: SIMD16<UInt32>) -> SIMD16<UInt32> {
-        let bits = words(numbers)
-        let scaled = floats(bits & 0x7fff_ffff) * factors.0 * factors.1
-        let magnitude = scaled.replacing(with: 1, where: scaled .> 1)
-        // Within eight of the last places of fp32 a number is the code's.
-        let up = draws &<< (shift - 16) &+ (1 << (shift - 17)) &- base
-        if isSigned {
-            let sign = (bits &>> UInt32(32 - Self.bits)) & (top + 1)
-            let coded = (words(magnitude) &+ up) &>> shift | sign
-            if least <= quiet { return coded.replacing(with: 0, where: magnitude .< almostLeast) }
-            let chance = (floats(draws &<< 7 | 0x3f80_0000) - 1) * least
-            let small = (sign | 1).replacing(with: 0, where: magnitude .<= chance .| magnitude .< quiet)
-            return coded.replacing(with: small, where: magnitude .< almostLeast)
-        }
-        let raised = magnitude.replacing(with: least, where: magnitude .< least)
-        return ((words(raised) &+ up) &>> shift).replacing(with: 0, where: numbers .<= 0)
-    }
+/// Whole numbers under 2^31 as floats.
+@inline(__always)
+private func whole(_ numbers: SIMD16<UInt32>) -> Floats {
+    machine_floats_of_integers(unsafeBitCast(numbers, to: SIMD16<Int32>.self))
 }
 
 /// Sixteen codes of 8 bits, one in a word.
 @inline(__always)
-func words(_ bytes: SIMD16<UInt8>) -> SIMD16<UInt32> {
-    var words = SIMD16<UInt32>()
-    for lane in 0..<16 { words[lane] = UInt32(truncatingIfNeeded: bytes[lane]) }
-    return words
-}
+func words(_ bytes: SIMD16<UInt8>) -> SIMD16<UInt32> { machine_words_of_bytes(bytes) }
 
 /// The lowest byte of each word.
 @inline(__always)
-func bytes(_ words: SIMD16<UInt32>) -> SIMD16<UInt8> {
-    var bytes = SIMD16<UInt8>()
-    for lane in 0..<16 { bytes[lane] = UInt8(truncatingIfNeeded: words[lane]) }
-    return bytes
-}
+func bytes(_ words: SIMD16<UInt32>) -> SIMD16<UInt8> { machine_bytes_of_words(words) }
 
-/// Sixteen codes of 4 bits, which lie two in a byte, the first in its lower half: one in a byte.
+/// Sixteen codes of 4 bits, which lie two in a byte, the first in its lower half: one in a word.
 @inline(__always)
-func spread(_ pairs: SIMD8<UInt8>) -> SIMD16<UInt8> {
-    var wide = SIMD8<UInt16>()
-    for lane in 0..<8 { wide[lane] = UInt16(truncatingIfNeeded: pairs[lane]) }
-    return unsafeBitCast((wide | wide &<< 4) & 0x0f0f, to: SIMD16<UInt8>.self)
+func spread(_ pairs: SIMD8<UInt8>) -> SIMD16<UInt32> {
+    let wide = machine_halves_of_bytes(pairs)
+    return words(unsafeBitCast((wide | wide &<< 4) & 0x0f0f, to: SIMD16<UInt8>.self))
 }
 
 /// The same the other way.
 @inline(__always)
-func paired(_ codes: SIMD16<UInt8>) -> SIMD8<UInt8> {
-    let wide = unsafeBitCast(codes, to: SIMD8<UInt16>.self)
-    let both = wide | wide &>> 4
-    var pairs = SIMD8<UInt8>()
-    for lane in 0..<8 { pairs[lane] = UInt8(truncatingIfNeeded: both[lane]) }
-    return pairs
+func paired(_ codes: SIMD16<UInt32>) -> SIMD8<UInt8> {
+    let wide = unsafeBitCast(bytes(codes), to: SIMD8<UInt16>.self)
+    return machine_bytes_of_halves(wide | wide &>> 4)
 }

@@ -81,4 +81,19 @@ extension StepPlan {
         for slot in 0..<slots where unsafe parameter.pointee.state[slot].small != nil { small |= 1 << UInt64(slot) }
         return small
     }
+
+    /// The slots of elements that bf16 keeps and values are divided by, where that was chosen: values are wider, or are
+    /// themselves not rounded to nearest. Such are rounded at random, since to nearest they cannot move by a hundredth.
+    func drawnSlots(
+        _ parameter: UnsafePointer<ParameterView>, _ slots: Int, _ group: UnsafeMutablePointer<StepGroup>
+    ) -> UInt64 {
+        let type = unsafe parameter.pointee.value.type
+        if unsafe type == .fp64 || type == .bf16 && group.pointee.lowPrecision == nil { return 0 }
+        var drawn: UInt64 = 0
+        for slot in 0..<slots
+        where unsafe parameter.pointee.state[slot].stored == .bf16 && group.pointee.slots[slot].use == .divisor {
+            drawn |= 1 << UInt64(slot)
+        }
+        return drawn
+    }
 }

@@ -7,7 +7,7 @@ extension StepPlan {
     /// A parameter's arrays that are stored in another form: its value, state of few bits.
     @inline(never)
     func makeCoded(
-        _ parameter: UnsafePointer<ParameterView>, _ coding: Coding?, _ small: UInt64, _ run: Run,
+        _ parameter: UnsafePointer<ParameterView>, _ coding: Coding?, _ slots: UInt64, _ run: Run,
         _ group: UnsafeMutablePointer<StepGroup>, _ step: StepNumber
     ) -> UnsafePointer<CodedArrays> {
         let place = unsafe coded + (count - 1)
@@ -25,14 +25,15 @@ extension StepPlan {
                     place: Run.value, coding: coding, stored: run.arrays[Run.value].base,
                     beside: slot.flatMap { unsafe parameter.pointee.state[$0].base }, besideNumber: number))
         }
-        var rest = small
+        var rest = slots
         while rest != 0 {
             let slot = rest.trailingZeroBitCount
             rest &= rest - 1
             let array = unsafe parameter.pointee.state[slot]
-            guard let type = unsafe array.small, let codes = unsafe array.base else { continue }
+            guard let stored = unsafe array.base else { continue }
+            let coding = unsafe array.small.map { Coding($0) } ?? .drawnBF16
             unsafe place.pointee.add(
-                CodedArray(place: Run.state + slot, coding: Coding(type), stored: codes, beside: array.scales))
+                CodedArray(place: Run.state + slot, coding: coding, stored: stored, beside: array.scales))
         }
         return unsafe UnsafePointer(place)
     }

@@ -31,6 +31,7 @@ extension StepPlan {
         let coding = unsafe group.pointee.lowPrecision?.coding(of: parameter.pointee.value.type)
         let small = unsafe smallSlots(parameter, slots)
         if small != 0 { try unsafe checkSmall(parameter, shape, group, check) }
+        let inBlocks = unsafe small | (check.isDouble ? 0 : drawnSlots(parameter, slots, group))
         unsafe arrays.start(parameter, gradient: gradient, slots: slots)
         for slot in ofStages { unsafe arrays.add(parameter.pointee.state[slot]) }
         let ownGradient = unsafe accumulation == nil ? Run.gradient : arrays.add(parameter.pointee.gradient)
@@ -41,10 +42,11 @@ extension StepPlan {
         // What is summed goes by the order of the dimensions, and with it what comes to a mean before that.
         let accumulates = unsafe group.pointee.surroundings.accumulation != nil
         let sorts =
-            (rule != nil || !steps) && !(measures && accumulates) && coding?.roundsAtRandom != true && small == 0
+            (rule != nil || !steps) && !(measures && accumulates) && coding?.roundsAtRandom != true && inBlocks == 0
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: sorts)
         let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
-        let coded = unsafe coding != nil || small != 0 ? makeCoded(parameter, coding, small, run, group, step) : nil
+        let coded =
+            unsafe coding != nil || inBlocks != 0 ? makeCoded(parameter, coding, inBlocks, run, group, step) : nil
         let stages =
             unsafe latest.turn.isAny(copies: copy != nil)
             ? makeStages(

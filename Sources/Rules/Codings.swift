@@ -9,6 +9,7 @@ package func codec(_ coding: Coding) -> Codec {
     switch coding {
     case .randomBF16: Codec(fetch: fetchBF16, put: putRandomBF16)
     case .randomFP16: Codec(fetch: fetchFP16, put: putRandomFP16)
+    case .drawnBF16: Codec(fetch: fetchBF16, put: putDrawnBF16)
     case .kahanBF16: Codec(fetch: fetchBF16, put: putKahanBF16)
     case .kahanFP16: Codec(fetch: fetchFP16, put: putKahanFP16)
     case .split: Codec(fetch: fetchSplit, put: putSplit)
@@ -177,10 +178,30 @@ private func putRandomly(
     }
 }
 
+/// State has draws of its own kind, as that of 8 and 4 bits does.
+private func putDrawnBF16(_ block: UnsafeRawPointer) {
+    let block: CodedBlock = value(at: block)
+    var draws = StateDraws(pair(block.stream), block.place, 0)
+    let rest = block.count & (grain - 1)
+    let whole = block.count - rest
+    var index = 0
+    while index < whole {
+        write(randomBF16(read(block.numbers + index * 4), draws.next() &>> 16), to: block.stored + index * 2)
+        index += grain
+    }
+    if rest == 0 { return }
+    // The room behind the last number is memory of the block's.
+    var scratch = GrainScratch()
+    scratch.withAddress { pad in
+        write(randomBF16(read(block.numbers + whole * 4), draws.next() &>> 16), to: pad)
+        copy(pad, to: block.stored + whole * 2, bytes: rest * 2)
+    }
+}
+
 /// Up with the chance that the bits which go stand for, of 16: an exact number has none. NaN is told apart by the number
 /// itself, as in rounding to nearest.
 @inline(__always)
-private func randomBF16(_ numbers: SIMD16<Float>, _ draws: SIMD16<UInt32>) -> SIMD16<UInt16> {
+func randomBF16(_ numbers: SIMD16<Float>, _ draws: SIMD16<UInt32>) -> SIMD16<UInt16> {
     let rounded = (words(numbers) &+ draws) &>> 16
     return halves(rounded.replacing(with: 0x7fc0, where: numbers .!= numbers))
 }

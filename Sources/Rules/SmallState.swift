@@ -2,6 +2,7 @@
 // numbers become codes, rounded at random, with a scale that makes the largest magnitude of a block the largest code. Where blocks begin
 // is Compute/CodedArrays.swift's affair; the codes are Lanes/SmallFloats.swift's.
 
+import CMachine
 import MartletKernelInterface
 
 func fetchFloat8(_ block: UnsafeRawPointer) { fetch(Float8.self, block) }
@@ -35,11 +36,11 @@ private func decodeBlocks<Format: SmallFloat>(
 ) {
     var first = 0
     while first < count {
-        let scale = Floats(repeating: number(scales + first / Format.type.block * 4))
+        let scale = number(scales + first / Format.type.block * 4)
         let end = min(first + Format.type.block, count)
         var place = first
         while place + grain <= end {
-            write(Format.decode(read(format, codes, place)) * scale, to: numbers + place * 4)
+            write(Format.decode(readCodes(format, codes, place), scale), to: numbers + place * 4)
             place += grain
         }
         if place < end {
@@ -47,7 +48,7 @@ private func decodeBlocks<Format: SmallFloat>(
             padded.withAddress { padded in
                 let bytes = Format.type.byteCount(end - place)
                 copy(codes + Format.type.byteCount(place), to: padded, bytes: bytes)
-                write(Format.decode(read(format, padded, 0)) * scale, to: padded)
+                write(Format.decode(readCodes(format, padded, 0), scale), to: padded)
                 copy(padded, to: numbers + place * 4, bytes: (end - place) * 4)
             }
         }
@@ -55,60 +56,93 @@ private func decodeBlocks<Format: SmallFloat>(
     }
 }
 
-/// The same the other way. A block with a NaN becomes one of NaN: its scale is one, and its codes are 0. An infinity
-/// counts as the largest number of fp32.
+/// The same the other way.
 @inline(__always)
 private func encodeBlocks<Format: SmallFloat>(
     _ format: Format.Type, _ block: CodedBlock, _ scales: UnsafeMutableRawPointer
 ) {
-    let key = pair(block.stream)
-    let (numbers, codes) = (block.numbers, block.stored)
     var first = 0
     while first < block.count {
-        let end = min(first + Format.type.block, block.count)
-        let most = largestMagnitude(numbers + first * 4, count: end - first)
-        put(most > 0 ? most : most * 0, at: scales + first / Format.type.block * 4)
-        if !(most > 0) {
-            let start = Format.type.byteCount(first)
-            clear(codes + start, bytes: Format.type.byteCount(end) - start)
-            first = end
-            continue
-        }
-        let factors = factors(most)
-        while first + grain <= end {
-            let draws = draws(key, block.place, first)
-            write(format, Format.encode(read(numbers + first * 4), factors, draws), codes, first)
-            first += grain
-        }
-        if first < end {
-            encodeRest(format, numbers, codes, first, end - first, factors, draws(key, block.place, first))
-            first = end
+        let count = min(Format.type.block, block.count - first)
+        let most = largestMagnitude(block.numbers + first * 4, count: count)
+        let scale = scales + first / Format.type.block * 4
+        if isPlainScale(most) && count == Format.type.block {
+            put(most, at: scale)
+            let factor = 1 / most
+            var draws = StateDraws(pair(block.stream), block.place, first)
+            let end = first + count
+            while first < end {
+                fetch(block.ahead.base + first * block.ahead.type.size)
+                let codes = Format.encode(read(block.numbers + first * 4), factor, draws.next())
+                writeCodes(format, codes, block.stored, first)
+                first += grain
+            }
+        } else {
+            encodeBlock(format, block.numbers + first * 4, block.stored, scale, first, count, block.place, block.stream)
+            first += count
         }
     }
 }
 
-/// Sixteen draws of 16 bits, of elements from a place on: their places, multiplied and mixed twice with the words of a
-/// stream's key. No more is needed to round evenly, and the generator of Threefry.swift would cost three times the rest.
-@_transparent
-private func draws(_ key: (UInt32, UInt32), _ place: UInt64, _ first: Int) -> SIMD16<UInt32> {
-    let start = UInt32(truncatingIfNeeded: place) &+ UInt32(truncatingIfNeeded: first) &+ key.0
-    let counters = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &+ start
-    let once = counters &* 0x9e37_79b1
-    return ((once ^ once &>> 15 ^ key.1) &* 0x85eb_ca77) &>> 16
-}
+/// Whether one division brings numbers up to this one to 1, since it is neither 0 nor NaN nor out of the sizes that have an
+/// inverse.
+@inline(__always)
+func isPlainScale(_ most: Float) -> Bool { most >= 0x1p-126 && most <= 0x1p126 }
 
-/// The last few of a block.
+/// A block, or the part of one at an array's end, with any numbers. With a NaN it becomes one of NaN: its scale is one, and
+/// its codes are 0. An infinity counts as the largest number of fp32.
 @inline(never)
-private func encodeRest<Format: SmallFloat>(
-    _ format: Format.Type, _ numbers: UnsafeRawPointer, _ codes: UnsafeMutableRawPointer, _ place: Int, _ count: Int,
-    _ factors: (Float, Float), _ draws: SIMD16<UInt32>
+func encodeBlock<Format: SmallFloat>(
+    _ format: Format.Type, _ numbers: UnsafeRawPointer, _ codes: UnsafeMutableRawPointer,
+    _ scale: UnsafeMutableRawPointer, _ first: Int, _ count: Int, _ place: UInt64, _ stream: UInt64
 ) {
+    let most = largestMagnitude(numbers, count: count)
+    put(most > 0 ? most : most * 0, at: scale)
+    let codes = codes + Format.type.byteCount(first)
+    if !(most > 0) {
+        clear(codes, bytes: Format.type.byteCount(count))
+        return
+    }
+    // Two factors that together divide by the largest: none is an infinity, a denormal or 0.
+    let before: Float = isPlainScale(most) ? 1 : most > 1 ? 0x1p-64 : 0x1p64
+    let factor = 1 / (most * before)
+    let bound = FloatLanes(Double(Float.greatestFiniteMagnitude))
+    var draws = StateDraws(pair(stream), place, first)
+    var index = 0
     var padded = GrainPair()
     padded.withAddress { padded in
-        copy(numbers + place * 4, to: padded, bytes: count * 4)
-        write(format, Format.encode(read(padded), factors, draws), padded + GrainPair.stride, 0)
-        copy(
-            padded + GrainPair.stride, to: codes + Format.type.byteCount(place), bytes: Format.type.byteCount(count))
+        let coded = padded + GrainPair.stride
+        while index < count {
+            let few = min(grain, count - index)
+            copy(numbers + index * 4, to: padded, bytes: few * 4)
+            let finite = FloatLanes(lanes: read(padded)).between(FloatLanes(0) - bound, bound)
+            writeCodes(format, Format.encode(finite.lanes * before, factor, draws.next()), coded, 0)
+            copy(coded, to: codes + Format.type.byteCount(index), bytes: Format.type.byteCount(few))
+            index += few
+        }
+    }
+}
+
+/// Sixteen draws at a time, of which the upper 16 bits count, of elements from a place on: their places, multiplied and
+/// mixed twice with the words of a stream's key. No more is needed to round evenly, and the generator of Threefry.swift
+/// would cost three times the rest.
+struct StateDraws {
+    private var places: SIMD16<UInt32>
+    private let key: UInt32
+
+    @inline(__always)
+    init(_ key: (UInt32, UInt32), _ place: UInt64, _ first: Int) {
+        let start = UInt32(truncatingIfNeeded: place) &+ UInt32(truncatingIfNeeded: first) &+ key.0
+        let lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+        places = lanes &* 0x9e37_79b1 &+ SIMD16(repeating: start &* 0x9e37_79b1)
+        self.key = key.1
+    }
+
+    @inline(__always)
+    mutating func next() -> SIMD16<UInt32> {
+        let drawn = (places ^ places &>> 15 ^ key) &* 0x85eb_ca77
+        places = places &+ 0xe377_9b10  // sixteen times the first factor
+        return drawn
     }
 }
 
@@ -119,8 +153,8 @@ private func largestMagnitude(_ numbers: UnsafeRawPointer, count: Int) -> Float 
     var (most, more) = (SIMD16<UInt32>(), SIMD16<UInt32>())
     var place = 0
     while place + 2 * grain <= count {
-        most = larger(most, read(numbers + place * 4) & 0x7fff_ffff)
-        more = larger(more, read(numbers + (place + grain) * 4) & 0x7fff_ffff)
+        most = machine_larger(most, read(numbers + place * 4) & 0x7fff_ffff)
+        more = machine_larger(more, read(numbers + (place + grain) * 4) & 0x7fff_ffff)
         place += 2 * grain
     }
     while place < count {
@@ -128,46 +162,35 @@ private func largestMagnitude(_ numbers: UnsafeRawPointer, count: Int) -> Float 
         let few = min(grain, count - place)
         padded.withAddress { padded in
             copy(numbers + place * 4, to: padded, bytes: few * 4)
-            most = larger(most, read(padded) & 0x7fff_ffff)
+            most = machine_larger(most, read(padded) & 0x7fff_ffff)
         }
         place += few
     }
-    most = larger(most, more)
-    var largest: UInt32 = 0
-    for lane in 0..<grain { largest = most[lane] > largest ? most[lane] : largest }
+    return largest(machine_larger(most, more))
+}
+
+/// The largest of sixteen magnitudes likewise.
+@inline(__always)
+func largest(_ most: SIMD16<UInt32>) -> Float {
+    let largest = machine_largest(most)
     if largest > Float.infinity.bitPattern { return .nan }
     return Float(bitPattern: largest == Float.infinity.bitPattern ? largest - 1 : largest)
 }
 
-/// Lane by lane, which becomes an instruction, where the standard library's comparisons of integers become loops.
 @inline(__always)
-private func larger(_ a: SIMD16<UInt32>, _ b: SIMD16<UInt32>) -> SIMD16<UInt32> {
-    var larger = SIMD16<UInt32>()
-    for lane in 0..<grain { larger[lane] = a[lane] > b[lane] ? a[lane] : b[lane] }
-    return larger
-}
-
-/// Two factors that together divide by a positive number, of any size: none is an infinity, a denormal or 0.
-@inline(__always)
-private func factors(_ number: Float) -> (Float, Float) {
-    let first: Float = number >= 1 ? 0x1p-64 : 0x1p64
-    return (first, 1 / (number * first))
-}
-
-@inline(__always)
-private func read<Format: SmallFloat>(
+func readCodes<Format: SmallFloat>(
     _ format: Format.Type, _ codes: UnsafeRawPointer, _ place: Int
 ) -> SIMD16<UInt32> {
-    words(format.bits == 8 ? read(codes + place) : spread(readEight(codes + place / 2)))
+    format.bits == 8 ? words(read(codes + place) as SIMD16<UInt8>) : spread(readEight(codes + place >> 1))
 }
 
 @inline(__always)
-private func write<Format: SmallFloat>(
+func writeCodes<Format: SmallFloat>(
     _ format: Format.Type, _ numbers: SIMD16<UInt32>, _ codes: UnsafeMutableRawPointer, _ place: Int
 ) {
     if format.bits == 8 {
         write(bytes(numbers), to: codes + place)
     } else {
-        writeEight(paired(bytes(numbers)), to: codes + place / 2)
+        writeEight(paired(numbers), to: codes + place >> 1)
     }
 }

@@ -88,15 +88,13 @@ typealias AnyTerms<Value: Lanes> = Terms<Value, General<On>>
 /// `RunTerms` as lanes.
 struct Terms<Value: Lanes, Kind: LoopKind> {
     let decay: Value
-    private let gradientScale, bound, minusBound, l2: Value
+    private let gradientScale, l2: Value
     private let addsDecay: Choice<Value>
     private let isCautious: Bool
 
     @inline(__always)
     init(_ terms: RunTerms) {
         gradientScale = Value(terms.gradientScale)
-        let most = terms.bound < RunTerms.unbounded ? terms.bound : .infinity
-        (bound, minusBound) = (Value(most), Value(-most))
         l2 = Value(terms.l2)
         decay = Value(terms.decay)
         addsDecay = Choice(terms.l2 != 0)
@@ -109,12 +107,9 @@ struct Terms<Value: Lanes, Kind: LoopKind> {
         decayed(scaled(gradient), of: value)
     }
 
-    /// A gradient without decay.
+    /// A gradient without decay. What is bounded comes here bounded, and with a scale of 1 (Bounded.swift).
     @inline(__always)
-    func scaled(_ gradient: Value) -> Value {
-        let scaled = gradient * gradientScale
-        return Kind.takesAnyTerms ? scaled.between(minusBound, bound) : scaled
-    }
+    func scaled(_ gradient: Value) -> Value { gradient * gradientScale }
 
     /// The same of a gradient that has been scaled.
     @inline(__always)
@@ -166,8 +161,7 @@ private enum SuitableLoop {
 private func suitableLoop(_ run: UnsafePointer<Run>, _ coefficients: UnsafeRawPointer) -> SuitableLoop {
     let terms: RunTerms = value(at: coefficients)
     if run.pointee.isDouble { return .inDouble }
-    let isPlain = terms.isCautious == 0 && !(terms.bound < RunTerms.unbounded)
-    if !isPlain || convertedCount(run) > 0 { return .general }
+    if terms.isCautious != 0 || convertedCount(run) > 0 { return .general }
     return terms.l2 != 0 ? .addingDecay : .plain
 }
 

@@ -17,6 +17,33 @@ func walk(_ loop: RuleLoop, _ run: UnsafeRawPointer, _ coefficients: UnsafeRawPo
 
 @inline(__always)
 private func walkGrains(_ loop: RuleLoop, _ run: UnsafePointer<Run>, _ coefficients: UnsafeRawPointer) {
+    if isBounded(coefficients) {
+        walkBounded(loop, run, coefficients)
+    } else {
+        walkUnbounded(loop, run, coefficients)
+    }
+}
+
+@inline(never)
+private func walkBounded(_ loop: RuleLoop, _ run: UnsafePointer<Run>, _ coefficients: UnsafeRawPointer) {
+    let arrays = operands(of: run)
+    var part = run.pointee
+    let (isDouble, count) = (part.isDouble, part.count)
+    withUnsafeMutablePointer(to: &part) { part in
+        let parts = operands(of: part)
+        eachBounded((arrays + gradientPlace).pointee, isDouble: isDouble, count: count, coefficients) {
+            first, length, gradient, plain in
+            for place in 0..<part.pointee.arrayCount {
+                put(place == gradientPlace ? gradient : (arrays + place).pointee.advanced(by: first), at: parts + place)
+            }
+            part.pointee.count = length
+            walkUnbounded(loop, part, plain)
+        }
+    }
+}
+
+@inline(__always)
+private func walkUnbounded(_ loop: RuleLoop, _ run: UnsafePointer<Run>, _ coefficients: UnsafeRawPointer) {
     let converted = run.pointee.isDouble ? convertedCount(run) : 0
     if converted == 0 {
         loop(run, coefficients)

@@ -148,6 +148,26 @@ static void moves(void) {
     }
 }
 
+/* Second moments of one gradient at every step come to what fp64 makes of it where values are not rounded to nearest, and
+ * where they are stay behind: by then a step adds less than half of a place. */
+static void second_moments(void) {
+    static const uint32_t ways[] = {0, MARTLET_STOCHASTIC_ROUNDING, MARTLET_KAHAN, MARTLET_SPLIT};
+    static struct state s;
+    for (int w = 0; w < LENGTH(ways); w++) {
+        const martlet_config config = configured(ways[w], 1);
+        double wanted = 0, mean = 0;
+        begin(&s);
+        for (int i = 0; i < COUNT; i++) s.grad[i] = bf16(1);
+        for (int t = 0; t < 600; t++) {
+            CHECK_OK(step(&s, 0, COUNT, &config, 0));
+            wanted = 0.999 * wanted + 0.001;
+        }
+        for (int i = 0; i < COUNT; i++) mean += number((uint32_t)s.second[i] << 16) / COUNT;
+        const double off = mean / wanted - 1;
+        CHECK_SAYING(ways[w] == 0 ? off < -0.2 : fabs(off) < 2e-3, "way %d is %g off", w, off);
+    }
+}
+
 /* A handle steps as martlet_step does with the index for a key, and goes on from a file. */
 static void handles(void) {
     static const uint32_t ways[] = {MARTLET_STOCHASTIC_ROUNDING, MARTLET_KAHAN, MARTLET_SPLIT};
@@ -202,6 +222,7 @@ int main(void) {
     draws();
     shards();
     moves();
+    second_moments();
     handles();
     refusals();
     return check_end();

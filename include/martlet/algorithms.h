@@ -299,7 +299,11 @@ extern "C" {
  *   SPLIT                bf16 alone: with remainder, a slot of value's type, the bits of fp32, which is what is stepped, in
  *                        the same bytes: value is that rounded to nearest, ties away from 0, and remainder holds, as a
  *                        whole number of 16 bits with a sign and not as a bf16, how many last places of fp32 it is off. Where
- *                        value is infinite or NaN it stands alone. fp16 is a TYPE error */
+ *                        value is infinite or NaN it stands alone. fp16 is a TYPE error
+ * Slots of bf16 by which values are divided, those that may be UFLOAT8, are rounded at random too, beside values of fp32 and
+ * fp16, and beside those of bf16 where a config has one of these flags: to nearest, what moves by a thousandth of itself at a
+ * step would stand still. Their draws are those of state of 8 bits. Where values are of bf16 and none of the flags is set they
+ * are rounded to nearest, as torch's are, and where gradients name rows */
 #define MARTLET_STOCHASTIC_ROUNDING 134217728u
 #define MARTLET_KAHAN 268435456u
 #define MARTLET_SPLIT 536870912u

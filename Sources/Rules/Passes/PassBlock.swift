@@ -102,6 +102,44 @@ private func blockRest(
 
 @inline(__always)
 private func grains(_ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ coefficients: UnsafeRawPointer) {
+    if call.pointee.shape.reads(gradientPlace) && isBounded(coefficients) {
+        boundedGrains(loop, call, coefficients)
+    } else {
+        unboundedGrains(loop, call, coefficients)
+    }
+}
+
+@inline(never)
+private func boundedGrains(
+    _ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ coefficients: UnsafeRawPointer
+) {
+    let (shape, isDouble) = (call.pointee.shape, call.pointee.isDouble)
+    let numberSize = isDouble ? 8 : 4
+    var piece = call.pointee
+    var whole = call.pointee.arrays
+    withUnsafeMutablePointer(to: &whole) { whole in
+        let arrays = operands(of: whole)
+        let gradient = (arrays + gradientPlace).pointee
+        eachBounded(gradient, isDouble: isDouble, count: call.pointee.count, coefficients) {
+            first, length, gradient, plain in
+            piece.withOperands { parts in
+                for place in 0..<6 where shape.reads(place) {
+                    let array = (arrays + place).pointee.advanced(by: first)
+                    put(place == gradientPlace ? gradient : array, at: parts + place)
+                }
+            }
+            piece.count = length
+            piece.columnFactors = call.pointee.columnFactors + first * numberSize
+            piece.columnSums = call.pointee.columnSums + first * (shape.leavesFactors ? numberSize : 8)
+            withUnsafeMutablePointer(to: &piece) { unboundedGrains(loop, $0, plain) }
+        }
+    }
+}
+
+@inline(__always)
+private func unboundedGrains(
+    _ loop: PassLoop, _ call: UnsafeMutablePointer<PassCall>, _ coefficients: UnsafeRawPointer
+) {
     let converted = call.pointee.isDouble ? call.pointee.convertedCount() : 0
     if converted == 0 {
         loop(call, coefficients)

@@ -177,9 +177,10 @@ def test_what_sees_no_gradient_comes_to_rest(state_dtype: str) -> None:
     assert np.array_equal(before[:, ::2], value[:, ::2])
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
 @pytest.mark.parametrize("state_dtype", ["int8", "int4"])
 @pytest.mark.parametrize("shape", [(4096,), (37, 111), (300_001,), (64, 65, 3)])
-def test_same_bits(state_dtype: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_same_bits(state_dtype: str, shape: tuple[int, ...], amsgrad: bool, tmp_path: Path) -> None:
     """For any threads and instruction set, and where training goes on from a file or a state_dict."""
     rng = np.random.default_rng(5)
     start = rng.normal(size=shape).astype(np.float32)
@@ -187,11 +188,11 @@ def test_same_bits(state_dtype: str, shape: tuple[int, ...], tmp_path: Path) -> 
 
     def trained(resume: str = "") -> tuple[NDArray, dict[str, NDArray]]:
         value = start.copy()
-        optimizer = optim.AdamW([("w", value)], lr=1e-2, amsgrad=True, state_dtype=state_dtype)
+        optimizer = optim.AdamW([("w", value)], lr=1e-2, amsgrad=amsgrad, state_dtype=state_dtype)
         for index, gradient in enumerate(gradients):
             if index == 3 and resume:
                 value = value.copy()
-                other = optim.AdamW([("w", value)], lr=1e-2, amsgrad=True, state_dtype=state_dtype)
+                other = optim.AdamW([("w", value)], lr=1e-2, amsgrad=amsgrad, state_dtype=state_dtype)
                 if resume == "file":
                     optimizer.save(tmp_path / "state")
                     other.load(tmp_path / "state")

@@ -61,7 +61,9 @@ class Optimizer:
                                      parameter's. "int8" and "int4": floats of 8 and of 4 bits with a scale for each 256
                                      and 128 of them, as martlet.h says, in one array of uint8 a moment, codes before
                                      scales; what holds positions, parameters under 4,096 elements or of float64, and
-                                     those of algorithms of matrices whose rows are no multiple of 256, stay wide
+                                     those of algorithms of matrices whose rows are no multiple of 256, stay wide.
+                                     bfloat16 beside wider parameters: what divides them is rounded at random, or it
+                                     would stand still
     flush_denormals                  whether numbers too small for the normal range count as zero during a step.
                                      None: yes, but where eps is under 1e-10
     grads                            gradient arrays for step() without arguments, which zero_grad() clears: as step's

@@ -52,7 +52,9 @@ class Optimizer(Saved):
                              "int8" and "int4": floats of 8 and of 4 bits with a scale for each 256 and 128 of them, as
                              martlet.h says, in one uint8 tensor a moment, codes before scales: 2.03 and 1.07 bytes a
                              parameter for Adam. What holds positions, parameters under 4,096 elements, of float64 or
-                             complex, and those of algorithms of matrices whose rows are no multiple of 256, stay wide
+                             complex, and those of algorithms of matrices whose rows are no multiple of 256, stay wide.
+                             bfloat16 beside wider parameters: what divides them is rounded at random, or it would stand
+                             still
     decoupled_weight_decay   take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of adding it to
                              the gradient. Keras's convention does so always
     cautious_weight_decay    the same, but in elements that the step moves away from 0
