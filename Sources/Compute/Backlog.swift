@@ -10,27 +10,37 @@ import MartletKernelInterface
         /// Whose coefficients they are, and the state slots that they are for.
         var rule: Int32
         var slots: Int32
+        /// Those that it is for.
+        var rows: Int64
     }
 
     /// What is known of a kept step beside its coefficients: numbers, which any bytes are.
     private struct Note: BitwiseCopyable {
         private var flags: Int32
-        /// The first of the still steps alike that this one follows.
+        /// The first of the steps that leave still what this one leaves still, as which it is the last of a run.
         var since: Int32
 
-        /// stillRate: see below.
-        init(stillRate: Double?, isDouble: Bool, mode: FloatingPointMode, since: Int) {
+        init(_ stillness: Stillness, isNegative: Bool, isDouble: Bool, mode: FloatingPointMode, since: Int) {
             flags = isDouble ? 1 : 0
             if mode == .flush { flags |= 2 }
-            if let stillRate { flags |= stillRate.sign == .minus ? 12 : 4 }
+            if isNegative { flags |= 4 }
+            switch stillness {
+            case .never: break
+            case .withoutState: flags |= 8
+            case .always: flags |= 16
+            }
             self.since = Int32(truncatingIfNeeded: since)
         }
 
         var isDouble: Bool { flags & 1 != 0 }
         var mode: FloatingPointMode { flags & 2 != 0 ? .flush : .exact }
-        /// Whether a zero gradient changes nothing that another step alike has not changed before.
-        var isStill: Bool { flags & 4 != 0 }
-        func isAlike(_ other: Note) -> Bool { isStill && flags == other.flags }
+        var stillness: Stillness { flags & 16 != 0 ? .always : flags & 8 != 0 ? .withoutState : .never }
+        func isAlike(_ other: Note) -> Bool { stillness != .never && flags == other.flags }
+    }
+
+    /// Whether a gradient of zeros changes nothing that another one, of a step like it, has not changed before.
+    enum Stillness {
+        case never, withoutState, always
     }
 
     /// The most steps that are kept.
@@ -64,6 +74,9 @@ import MartletKernelInterface
 
     /// Steps that are kept, or a number that none can be.
     package var kept: Int { unsafe Int(header.kept) }
+
+    /// Whether it is for as many rows, or for any, as no step is kept.
+    package var fits: Bool { unsafe header.kept == 0 || header.rows == Int64(rowCount) }
 
     /// State slots that the kept steps are for.
     package var slots: Int { unsafe Int(header.slots) }
@@ -104,7 +117,7 @@ import MartletKernelInterface
 
     /// Forgets all steps, which every row has seen.
     package func clear() {
-        unsafe header = Header(kept: 0, rule: 0, slots: 0)
+        unsafe header = Header(kept: 0, rule: 0, slots: 0, rows: 0)
         unsafe counts.update(repeating: 0, count: rowCount)
     }
 
@@ -115,28 +128,40 @@ import MartletKernelInterface
         let count = unsafe kept
         let place = unsafe coefficientsPlace(count)
         unsafe place.copyMemory(from: coefficients, byteCount: Backlog.noteOffset)
+        let terms = unsafe coefficients.load(as: RunTerms.self)
         var note = unsafe Note(
-            stillRate: Backlog.stillRate(coefficients, rule), isDouble: isDouble, mode: mode, since: count)
+            Backlog.stillness(terms, coefficients + StepCoefficients.ruleOffset, rule),
+            isNegative: terms.gradientScale < 0, isDouble: isDouble, mode: mode, since: count)
         if count > 0, unsafe self.note(count - 1).isAlike(note) { note.since = unsafe self.note(count - 1).since }
         unsafe (place + Backlog.noteOffset).storeBytes(of: note, as: Note.self)
-        unsafe header = unsafe Header(kept: Int64(count + 1), rule: Backlog.number(rule), slots: Int32(slots))
+        unsafe header = unsafe Header(kept: Int64(count + 1), rule: Backlog.number(rule), slots: Int32(slots), rows: Int64(rowCount))
     }
 
-    /// What multiplies zeros in a step that does nothing but take them off; nil: it does more.
-    private static func stillRate(_ coefficients: UnsafeRawPointer, _ rule: Rule) -> Double? {
-        let terms = unsafe coefficients.load(as: RunTerms.self)
-        let own = unsafe coefficients + StepCoefficients.ruleOffset
-        guard terms.l2 == 0 && terms.decay == 1 && terms.bound > 0 else { return nil }
+    /// Without decay a step takes off zeros where nothing is left of earlier gradients, but by a divisor of 0.
+    private static func stillness(_ terms: RunTerms, _ own: UnsafeRawPointer, _ rule: Rule) -> Stillness {
+        guard terms.l2 == 0 && terms.decay == 1 && terms.bound > 0 else { return .never }
         switch rule {
         case .sgd:
-            return unsafe terms.variant == 0 ? own.load(as: SGDCoefficients.self).outer * terms.gradientScale : nil
+            let sgd = unsafe own.load(as: SGDCoefficients.self)
+            if sgd.outer < 0 || sgd.isFirst != 0 && terms.variant != 0 { return .never }
+            return terms.variant == 0 ? .always : .withoutState
         case .adagrad:
             let adagrad = unsafe own.load(as: AdagradCoefficients.self)
-            return adagrad.isFirst == 0 ? adagrad.rate * terms.gradientScale : nil
+            return adagrad.isFirst == 0 && adagrad.rate >= 0 ? .always : .never
+        case .adam:
+            let adam = unsafe own.load(as: AdamCoefficients.self)
+            return unsafe adam.stepSize >= 0 && adam.eps > leastDivisor ? .withoutState : .never
+        case .rmsprop:
+            let rmsprop = unsafe own.load(as: RMSpropCoefficients.self)
+            let isUpward = rmsprop.outer < 0 || rmsprop.inner < 0
+            return unsafe !isUpward && rmsprop.eps > leastDivisor ? .withoutState : .never
         default:
-            return nil
+            return .never
         }
     }
+
+    /// More than 0 in fp32 too, and its root.
+    private static var leastDivisor: Double { 1e-30 }
 
     private func coefficientsPlace(_ step: Int) -> UnsafeMutableRawPointer {
         unsafe memory + Backlog.headerBytes + step * Backlog.stepBytes
@@ -155,9 +180,10 @@ import MartletKernelInterface
         return (note.isDouble, note.mode)
     }
 
-    /// The first of so many steps behind one that leaves elements otherwise than that one did.
-    func next(after step: Int, of kept: Int) -> Int {
+    /// From which of so many steps on, one at least, the last one stands for all: of any elements, or of those whose state is
+    /// zeros.
+    func stillness(of kept: Int) -> (since: Int, of: Stillness) {
         let last = unsafe note(kept - 1)
-        return last.isStill && Int(last.since) <= step ? kept : step + 1
+        return last.stillness == .never ? (kept, .never) : (Int(last.since), last.stillness)
     }
 }

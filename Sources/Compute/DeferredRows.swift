@@ -40,7 +40,7 @@ extension UnsafePointer<DeferredRows> {
     }
 }
 
-/// Rows, or parts of rows, that are in the first-level cache together.
+/// Rows, or parts of rows, of which as many as fit are in the first-level cache together.
 @unsafe private struct DeferredBlock {
     /// A part of a row: its first element, counted as the item's are, and how many steps it has seen.
     private struct Part: BitwiseCopyable {
@@ -49,9 +49,9 @@ extension UnsafePointer<DeferredRows> {
         var seen: Int32 = 0
     }
 
-    /// Bytes that the block may take in one array, and parts.
+    /// Bytes that what is in the cache may take in one array; and parts that are put in order.
     private static var bytes: Int { 4096 }
-    private static var mostParts: Int { 128 }
+    private static var mostParts: Int { 256 }
 
     private let item: UnsafePointer<WorkItem>
     private let deferred: UnsafePointer<DeferredRows>
@@ -62,9 +62,12 @@ extension UnsafePointer<DeferredRows> {
     /// For what a sum is made of: the place of an array that no rule here has.
     private let fetched: UnsafeMutableRawPointer
     private let capacity: Int
-    private let rowsAhead: Int
-    private var parts = InlineArray<128, Part>(repeating: Part())
+    /// From which step on the last one stands for all, and of what.
+    private let still: (since: Int, of: Backlog.Stillness)
+    private var parts = InlineArray<256, Part>(repeating: Part())
     private var partCount = 0
+    /// Those that are in the cache.
+    private var present = 0..<0
 
     init(
         _ item: UnsafePointer<WorkItem>, _ rule: Rule, _ deferred: UnsafePointer<DeferredRows>,
@@ -76,14 +79,14 @@ extension UnsafePointer<DeferredRows> {
         unsafe sweep = unsafe isa.sweep(rule)
         unsafe gradientPlace = unsafe Run.gradient
         unsafe block = unsafe item.pointee.run
-        unsafe block.count = 0
         var size = unsafe block.isDouble ? 8 : 4
         for array in unsafe 0..<block.arrayCount { unsafe size = max(size, block.arrays[array].type.size) }
         // Every array has its place here, whatever a variant in memory of the caller's may ask for.
         for array in unsafe 0..<Run.capacity { unsafe block.arrays[array].base = unsafe scratch + array * DeferredBlock.bytes }
         unsafe fetched = unsafe scratch + (Run.capacity - 1) * DeferredBlock.bytes
         unsafe capacity = DeferredBlock.bytes / size
-        unsafe rowsAhead = max(1, min(capacity / max(deferred.pointee.width, 1), 16))
+        let kept = unsafe deferred.pointee.kept
+        unsafe still = unsafe kept == 0 ? (0, .never) : deferred.pointee.backlog.stillness(of: kept)
     }
 
     private var native: ElementType { unsafe item.pointee.run.isDouble ? .fp64 : .fp32 }
@@ -93,59 +96,103 @@ extension UnsafePointer<DeferredRows> {
         let width = unsafe deferred.pointee.width
         guard let rows = unsafe item.pointee.rows else {
             let length = min(width - element % width, end - element)
-            unsafe add(element, row: element / width, length: length)
+            unsafe add(element, first: element, length: length)
             return length
         }
         let part = unsafe rows.pointee.part(at: element, before: end)
-        if unsafe item.pointee.layout == nil && rows.pointee.isContiguous {
-            unsafe fetchAhead(rows, part.index + rowsAhead)
+        if let ahead = unsafe rows.pointee.row(part.index + 16) {
+            unsafe machine_prefetch(deferred.pointee.backlog.place(ahead))
         }
         // Sums are of the type computed in, and a block has one for its gradient.
         let isAlone = unsafe part.isSummed && item.pointee.run.arrays[gradientPlace].type != native
         if isAlone { unsafe flush() }
-        unsafe add(element, row: part.value / width, length: part.length)
+        unsafe add(element, first: part.value, length: part.length)
         if isAlone { unsafe flush() }
         return part.length
     }
 
-    private func fetchAhead(_ rows: UnsafePointer<TouchedRows>, _ index: Int) {
-        unsafe rows.pointee.fetchAhead(index, item)
-        if let row = unsafe rows.pointee.row(index) { unsafe machine_prefetch(deferred.pointee.backlog.place(row)) }
-    }
-
-    private mutating func add(_ element: Int, row: Int, length: Int) {
-        let seen = unsafe min(deferred.pointee.backlog.seen(row), deferred.pointee.kept)
-        if unsafe seen == deferred.pointee.kept && !deferred.pointee.steps { return }
-        var done = 0
-        while done < length {
-            if unsafe partCount == DeferredBlock.mostParts || block.count == capacity { unsafe flush() }
-            let taken = unsafe min(capacity - block.count, length - done)
+    /// Adds elements of a row; first: the first one's place in the parameter.
+    private mutating func add(_ element: Int, first: Int, length: Int) {
+        let kept = unsafe deferred.pointee.kept
+        var seen = unsafe min(deferred.pointee.backlog.seen(first / deferred.pointee.width), kept)
+        if unsafe seen == kept && !deferred.pointee.steps { return }
+        if unsafe seen < kept - 1 && isStill(since: seen, first, length) { seen = kept - 1 }
+        for done in unsafe stride(from: 0, to: length, by: capacity) {
+            if unsafe partCount == DeferredBlock.mostParts { unsafe flush() }
             // Those that have seen least stand first.
             var place = unsafe partCount
             while unsafe place > 0 && parts[place - 1].seen > seen {
                 unsafe parts[place] = unsafe parts[place - 1]
                 place -= 1
             }
-            unsafe parts[place] = Part(element: element + done, length: Int32(taken), seen: Int32(seen))
+            unsafe parts[place] = Part(
+                element: element + done, length: Int32(min(capacity, length - done)), seen: Int32(seen))
             unsafe partCount += 1
-            unsafe block.count += taken
-            done += taken
         }
     }
 
-    /// Takes what is in the block to the end, and puts it back.
+    /// Takes all parts to the end, as many at a time as fit.
     mutating func flush() {
-        if unsafe block.count == 0 { return }
-        unsafe copy(.gather)
-        if unsafe Int(parts[0].seen) < deferred.pointee.kept { unsafe catchUp() }
-        if unsafe deferred.pointee.steps { unsafe step() }
-        unsafe copy(.scatter)
-        unsafe (block.count, partCount) = (0, 0)
+        var next = unsafe fitting(0)
+        while !next.isEmpty {
+            unsafe present = next
+            next = unsafe fitting(present.upperBound)
+            unsafe block.count = 0
+            for index in unsafe present { unsafe block.count += Int(parts[index].length) }
+            unsafe copy(.gather)
+            for index in next { unsafe fetchAhead(parts[index]) }
+            if unsafe Int(parts[present.lowerBound].seen) < deferred.pointee.kept { unsafe catchUp() }
+            if unsafe deferred.pointee.steps { unsafe step() }
+            unsafe copy(.scatter)
+        }
+        unsafe partCount = 0
+    }
+
+    /// The parts from one on that fit.
+    private func fitting(_ first: Int) -> Range<Int> {
+        var (end, elements) = (first, 0)
+        while unsafe end < partCount && elements + Int(parts[end].length) <= capacity {
+            unsafe elements += Int(parts[end].length)
+            end += 1
+        }
+        return first..<end
+    }
+
+    /// Asks for the memory of a part that is soon to come.
+    private func fetchAhead(_ part: Part) {
+        if unsafe item.pointee.layout != nil { return }
+        let first = unsafe first(part)
+        for array in unsafe 0..<block.arrayCount where unsafe array != gradientPlace {
+            let operand = unsafe item.pointee.run.arrays[array].advanced(by: first)
+            for line in unsafe stride(from: 0, to: Int(part.length) * operand.type.size, by: 64) {
+                unsafe machine_prefetch(operand.base + line)
+            }
+        }
+    }
+
+    /// Whether the last of the steps from one on stands for all of them, for these elements.
+    private func isStill(since seen: Int, _ first: Int, _ length: Int) -> Bool {
+        if unsafe still.since > seen { return false }
+        switch unsafe still.of {
+        case .never: return false
+        case .always: return true
+        case .withoutState:
+            guard unsafe item.pointee.layout == nil else { return false }
+            for array in unsafe Run.state..<block.arrayCount {
+                let operand = unsafe item.pointee.run.arrays[array].advanced(by: first)
+                let count = unsafe length * operand.type.size
+                for byte in stride(from: 0, to: count & ~7, by: 8)
+                where unsafe operand.base.loadUnaligned(fromByteOffset: byte, as: UInt64.self) != 0 { return false }
+                for byte in count & ~7..<count
+                where unsafe operand.base.load(fromByteOffset: byte, as: UInt8.self) != 0 { return false }
+            }
+            return true
+        }
     }
 
     private func copy(_ direction: Layout.Direction) {
         var place = 0
-        for index in unsafe 0..<partCount {
+        for index in unsafe present {
             let (first, length) = unsafe (first(parts[index]), Int(parts[index].length))
             for array in unsafe 0..<block.arrayCount where unsafe array != gradientPlace {
                 let packed = unsafe block.arrays[array].base + place * block.arrays[array].type.size
@@ -166,10 +213,10 @@ extension UnsafePointer<DeferredRows> {
         let zeros = unsafe block.arrays[gradientPlace].base
         unsafe zeros.initializeMemory(as: UInt8.self, repeating: 0, count: DeferredBlock.bytes)
         var run = unsafe block
-        var (active, step) = unsafe (0, Int(parts[0].seen))
+        var (active, step) = unsafe (present.lowerBound, Int(parts[present.lowerBound].seen))
         unsafe run.count = 0
         while unsafe step < deferred.pointee.kept {
-            while unsafe active < partCount && Int(parts[active].seen) <= step {
+            while unsafe active < present.upperBound && Int(parts[active].seen) <= step {
                 unsafe run.count += Int(parts[active].length)
                 active += 1
             }
@@ -180,8 +227,7 @@ extension UnsafePointer<DeferredRows> {
             unsafe withUnsafePointer(to: &run) {
                 unsafe way.mode.run(sweep, $0, deferred.pointee.backlog.coefficients(step))
             }
-            let next = unsafe deferred.pointee.backlog.next(after: step, of: deferred.pointee.kept)
-            step = unsafe active < partCount ? min(next, max(step + 1, Int(parts[active].seen))) : next
+            step += 1
         }
     }
 
@@ -190,7 +236,7 @@ extension UnsafePointer<DeferredRows> {
         guard let rows = unsafe item.pointee.rows else { return }
         let gradient = unsafe item.pointee.run.arrays[gradientPlace]
         var place = 0
-        for index in unsafe 0..<partCount {
+        for index in unsafe present {
             let part = unsafe parts[index]
             let segment = unsafe rows.pointee.part(at: part.element, before: part.element + Int(part.length))
             let type = unsafe segment.isSummed ? native : gradient.type

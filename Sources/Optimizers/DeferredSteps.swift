@@ -127,6 +127,10 @@ extension StepPlan {
                 .argument,
                 "\(describe(.backlog)) does not hold what a step has left there; expected memory that is zero before the first")
         }
+        guard unsafe backlog.fits else {
+            throw MartletError(
+                .shape, "\(describe(.backlog)) is for another number of rows; expected that of a parameter of \(rows)")
+        }
         return unsafe (backlog, bytes)
     }
 

@@ -350,6 +350,9 @@ static void refused(void) {
         REFUSED(MARTLET_ERROR_ARGUMENT, "parameters[0].backlog does not hold");
         ((int64_t *)t->backlog)[0] = held;
     }
+    one.value.rank = 0, slots[0].rank = slots[1].rank = 0;
+    REFUSED(MARTLET_ERROR_SHAPE, "parameters[0].backlog is for another number of rows");
+    one.value.rank = 2;
     one.value.data = t->backlog;
     REFUSED(MARTLET_ERROR_OVERLAP, "backlog");
     one.value.data = t->value;
@@ -397,6 +400,7 @@ static void garbage(void) {
             unsigned char *wild = check_guarded((size_t)bytes, seed % 2);
             for (int64_t i = 0; i < bytes / 8; i++) ((uint64_t *)(void *)wild)[i] = check_bits(seed, (uint64_t)i);
             ((int64_t *)(void *)wild)[0] = 1 + (int64_t)(seed * 100 % KEPT);
+            ((int64_t *)(void *)wild)[2] = ROWS;
             ((int32_t *)(void *)wild)[2] = 1 + (int32_t)(seed % 4), ((int32_t *)(void *)wild)[3] = (int32_t)(seed % 3);
             martlet_array slots[SLOTS];
             martlet_parameter one = parameter(t, slots, &plain);
