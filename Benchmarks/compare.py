@@ -30,6 +30,7 @@ import model_cases
 import programs
 import readme
 import report
+import rows_cases
 from judge import alone_ratios, is_quiet, judge_denormals, summary, verdict
 from processes import Worker, WorkerError, close
 from programs import Programs
@@ -45,6 +46,7 @@ IMPORT = "import"
 PARTS: dict[str, tuple[cases.Case, ...]] = {
     "optimizer": (*cases.CASES, cases.DENORMAL_CASE),
     "around": around_cases.CASES,
+    "rows": rows_cases.CASES,
     "family": family_cases.CASES,
     "matrices": matrix_cases.CASES,
     "models": model_cases.CASES,

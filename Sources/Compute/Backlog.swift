@@ -112,7 +112,8 @@ import MartletKernelInterface
     func place(_ row: Int) -> UnsafeRawPointer { unsafe UnsafeRawPointer(counts + row) }
 
     private var counts: UnsafeMutablePointer<UInt32> {
-        unsafe (memory + Backlog.headerBytes + Backlog.capacity * Backlog.stepBytes).assumingMemoryBound(to: UInt32.self)
+        unsafe (memory + Backlog.headerBytes + Backlog.capacity * Backlog.stepBytes).assumingMemoryBound(
+            to: UInt32.self)
     }
 
     /// Forgets all steps, which every row has seen.
@@ -134,7 +135,8 @@ import MartletKernelInterface
             isNegative: terms.gradientScale < 0, isDouble: isDouble, mode: mode, since: count)
         if count > 0, unsafe self.note(count - 1).isAlike(note) { note.since = unsafe self.note(count - 1).since }
         unsafe (place + Backlog.noteOffset).storeBytes(of: note, as: Note.self)
-        unsafe header = unsafe Header(kept: Int64(count + 1), rule: Backlog.number(rule), slots: Int32(slots), rows: Int64(rowCount))
+        unsafe header = unsafe Header(
+            kept: Int64(count + 1), rule: Backlog.number(rule), slots: Int32(slots), rows: Int64(rowCount))
     }
 
     /// Without decay a step takes off zeros where nothing is left of earlier gradients, but by a divisor of 0.

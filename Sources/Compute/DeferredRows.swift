@@ -82,7 +82,9 @@ extension UnsafePointer<DeferredRows> {
         var size = unsafe block.isDouble ? 8 : 4
         for array in unsafe 0..<block.arrayCount { unsafe size = max(size, block.arrays[array].type.size) }
         // Every array has its place here, whatever a variant in memory of the caller's may ask for.
-        for array in unsafe 0..<Run.capacity { unsafe block.arrays[array].base = unsafe scratch + array * DeferredBlock.bytes }
+        for array in unsafe 0..<Run.capacity {
+            unsafe block.arrays[array].base = unsafe scratch + array * DeferredBlock.bytes
+        }
         unsafe fetched = unsafe scratch + (Run.capacity - 1) * DeferredBlock.bytes
         unsafe capacity = DeferredBlock.bytes / size
         let kept = unsafe deferred.pointee.kept

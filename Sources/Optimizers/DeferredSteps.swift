@@ -8,7 +8,8 @@ import MartletPlatform
 /// The bytes of the memory that a parameter of so many rows needs, indices of its first dimension, where its steps are deferred.
 /// Throws `.argument`.
 public func backlogByteCount(rows: Int) throws(MartletError) -> Int {
-    guard unsafe rows >= 0 && rows <= ParameterCheck.maximumCount, let bytes = unsafe Backlog.byteCount(rows: rows) else {
+    guard unsafe rows >= 0 && rows <= ParameterCheck.maximumCount, let bytes = unsafe Backlog.byteCount(rows: rows)
+    else {
         throw MartletError(.argument, "rows is \(rows); expected 0 to 2^56")
     }
     return bytes
@@ -56,14 +57,16 @@ public func backlogByteCount(rows: Int) throws(MartletError) -> Int {
     /// Adds rows that catch up before all else: `item` is of these, or of all, and has no gradient.
     mutating func addCatchUp(_ item: WorkItem, _ backlog: Backlog, width: Int) {
         var item = unsafe item
-        unsafe item.deferred = unsafe add(DeferredRows(backlog: backlog, kept: backlog.kept, width: width, steps: false))
+        unsafe item.deferred = unsafe add(
+            DeferredRows(backlog: backlog, kept: backlog.kept, width: width, steps: false))
         unsafe catchUps.add(item)
         unsafe add(Change(backlog: backlog, rows: item.rows))
     }
 
     /// Adds a step of rows, which are `kept` steps behind at most, and what it leaves for the others. nil: of no row.
     mutating func addStep(
-        _ item: WorkItem?, of whole: WorkItem, _ rows: UnsafePointer<TouchedRows>, _ backlog: Backlog, kept: Int, width: Int,
+        _ item: WorkItem?, of whole: WorkItem, _ rows: UnsafePointer<TouchedRows>, _ backlog: Backlog, kept: Int,
+        width: Int,
         slots: Int, to work: inout WorkList
     ) {
         if var item = unsafe item {
@@ -76,7 +79,8 @@ public func backlogByteCount(rows: Int) throws(MartletError) -> Int {
     /// Lets rows catch up, and says so of them; returns how many threads did work.
     mutating func catchUp(_ isa: InstructionSet?, threads: Int) -> Int {
         if unsafe catchUps.isEmpty { return 0 }
-        let working = unsafe catchUps.run(isa: isa ?? catchUps.suitableISA, threads: threads, leastPiece: Settings.chunk)
+        let working = unsafe catchUps.run(
+            isa: isa ?? catchUps.suitableISA, threads: threads, leastPiece: Settings.chunk)
         for index in unsafe 0..<changeCount where unsafe changes[index].step == nil { unsafe changes[index].make() }
         return working
     }
@@ -113,19 +117,23 @@ extension StepPlan {
         let rows = unsafe value.rank == 0 ? value.count : Int(value.sizes![0])
         let address = UInt(bitPattern: memory)
         guard address % 8 == 0 else { throw MartletError.misaligned(describe(.backlog), at: address, to: 8) }
-        guard let bytes = unsafe Backlog.byteCount(rows: rows), !address.addingReportingOverflow(UInt(bytes)).overflow else {
+        guard let bytes = unsafe Backlog.byteCount(rows: rows), !address.addingReportingOverflow(UInt(bytes)).overflow
+        else {
             throw MartletError(
-                .shape, "\(describe(.backlog)) reaches past the end of the address space; expected the memory of \(rows) rows")
+                .shape,
+                "\(describe(.backlog)) reaches past the end of the address space; expected the memory of \(rows) rows")
         }
         let backlog = unsafe Backlog(memory: memory, rows: rows)
         let kept = unsafe backlog.kept
         guard
             unsafe kept == 0
-                || kept > 0 && kept <= Backlog.capacity && backlog.rule != nil && (0...Backlog.mostSlots).contains(backlog.slots)
+                || kept > 0 && kept <= Backlog.capacity && backlog.rule != nil
+                    && (0...Backlog.mostSlots).contains(backlog.slots)
         else {
             throw MartletError(
                 .argument,
-                "\(describe(.backlog)) does not hold what a step has left there; expected memory that is zero before the first")
+                "\(describe(.backlog)) does not hold what a step has left there; expected memory that is zero before the first"
+            )
         }
         guard unsafe backlog.fits else {
             throw MartletError(
@@ -195,7 +203,8 @@ extension StepPlan {
         _ check: ParameterCheck, _ backlog: Backlog, _ describe: (Role) -> String
     ) throws(MartletError) -> WorkItem {
         let slots = unsafe backlog.slots
-        guard unsafe slots <= group.pointee.slots.elementCount(for: shape), unsafe smallSlots(parameter, slots) == 0 else {
+        guard unsafe slots <= group.pointee.slots.elementCount(for: shape), unsafe smallSlots(parameter, slots) == 0
+        else {
             throw MartletError(
                 .unsupported,
                 "\(describe(.backlog)) holds steps of \(slots) slots of state as wide as numbers are; expected the state and the "

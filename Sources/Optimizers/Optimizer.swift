@@ -240,7 +240,8 @@ public final class Optimizer {
     }
 
     /// The same, or a plan that moves the parameters to a mode's point, or by which rows catch up.
-    func makePlan(totalRank: Int, totalRows: Int = 0, mode: OptimizerMode?, catchesUp: Bool = false) throws(MartletError)
+    func makePlan(totalRank: Int, totalRows: Int = 0, mode: OptimizerMode?, catchesUp: Bool = false)
+        throws(MartletError)
         -> UnsafeMutablePointer<StepPlan>
     {
         let plan = try unsafe StepPlan.make(

@@ -4,6 +4,8 @@
  * conventions, types and strides, schedules, threads and instruction sets; rows that a model is about to read, rows beside dense
  * gradients, more steps than are kept, and through a handle, its files and its clones.
  */
+#include <sys/wait.h>
+
 #include "check.h"
 
 #define ROWS 90
@@ -183,7 +185,7 @@ static void every_option(void) {
                 if (option & 1 && algorithms[a] == MARTLET_ADAGRAD) config.initial_accumulator_value = 0.25, config.lr_decay = 0.01;
                 if (option & 2 && (algorithms[a] == MARTLET_SGD || algorithms[a] == MARTLET_RMSPROP)) config.momentum = 0.875;
                 if (option == 3 && algorithms[a] == MARTLET_SGD) config.flags |= MARTLET_NESTEROV;
-                if (option & 2 && is_adam) config.flags |= MARTLET_MAXIMIZE;
+                if (is_adam ? option & 2 : option != 2) config.flags |= MARTLET_MAXIMIZE;
                 if (option & 4) config.semantics = MARTLET_SEMANTICS_KERAS, config.clip_value = 0.5;
                 compare(config, plain, "options");
             }
@@ -216,6 +218,54 @@ static void same_bits(void) {
             CHECK_SAYING(hash == first, "set %d, %d threads", isa, threads);
         }
     CHECK_OK(martlet_isa_set(0));
+    CHECK_OK(martlet_threads_set(0));
+    CHECK_OK(martlet_chunk_set(0));
+}
+
+/* Rows of any width, of many to a block and of several blocks, which threads cut anywhere, without sizes and with them. */
+static void widths(void) {
+    enum { MANY = 40, MOST = 2500 };
+    static const int64_t wide[] = {1, 3, 17, 128, 1030, MOST};
+    static double value[2][MANY * MOST], state[2][2][MANY * MOST], grad[3 * MOST], zeros[MANY * MOST];
+    for (int w = 0; w < LENGTH(wide); w++)
+        for (int d = 0; d < 4; d++) {
+            const int32_t dtype = d % 2 ? MARTLET_FP64 : MARTLET_FP32;
+            const int64_t width = wide[w], count = MANY * width, size[2] = {MANY, width}, stride[2] = {width, 1};
+            double *backlog = new_backlog(MANY);
+            int64_t step[2] = {0, 0}, rows[3];
+            martlet_config config = check_config(MARTLET_ADAM);
+            CHECK_OK(martlet_threads_set(d < 2 ? 1 : 3));
+            CHECK_OK(martlet_chunk_set(d < 2 ? 0 : 64));
+            memset(state, 0, sizeof state);
+            for (int64_t i = 0; i < count; i++)
+                for (int k = 0; k < 2; k++) set(value[k], i, dtype, check_number(5, (uint64_t)i));
+            for (int t = 0; t <= 12; t++) {
+                martlet_array slots[2];
+                memset(zeros, 0, sizeof zeros);
+                for (int r = 0; r < 3; r++) rows[r] = (int64_t)(check_bits((uint64_t)t, (uint64_t)r) % 12) * 3 + r;
+                for (int64_t i = 0; i < 3 * width; i++) {
+                    const double number = check_number((uint64_t)t + 7, (uint64_t)i);
+                    set(grad, i, dtype, number);
+                    set(zeros, rows[i / width] * width + i % width, dtype, number);
+                }
+                for (int k = 0; k < 2; k++) {
+                    for (int s = 0; s < 2; s++) slots[s] = check_array(state[k][s], count, dtype);
+                    martlet_parameter one = {.value = check_array(value[k], count, dtype), .state = slots, .state_count = 2,
+                                             .step = &step[k]};
+                    if (width > 1) one.value.rank = 2, one.value.sizes = size, one.value.strides = stride;
+                    one.grad = check_array(k == 0 ? grad : zeros, k == 0 ? 3 * width : count, dtype);
+                    config.flags = k == 0 ? config.flags | MARTLET_DEFER_ROWS : config.flags & ~MARTLET_DEFER_ROWS;
+                    if (k == 0) one.backlog = backlog;
+                    if (t == 12) CHECK_OK(martlet_finish(&one, 1, &config, 1));
+                    if (k == 0) one.rows = rows, one.row_count = 3;
+                    if (t < 12) CHECK_OK(martlet_step(NULL, &one, 1, &config, 1));
+                }
+            }
+            const size_t bytes = (size_t)(count * check_element_size(dtype));
+            CHECK_SAYING(memcmp(value[0], value[1], bytes) == 0, "rows of %d", (int)width);
+            for (int s = 0; s < 2; s++) CHECK_SAYING(memcmp(state[0][s], state[1][s], bytes) == 0, "rows of %d", (int)width);
+            free(backlog);
+        }
     CHECK_OK(martlet_threads_set(0));
     CHECK_OK(martlet_chunk_set(0));
 }
@@ -314,6 +364,33 @@ static void handle(void) {
     CHECK_OK(martlet_optimizer_reset(optimizer[1]));
     CHECK(memcmp(value[0], value[1], sizeof value[0]) == 0);
     for (int w = 0; w < 2; w++) CHECK_OK(martlet_optimizer_destroy(optimizer[w]));
+}
+
+/* A forked child goes on where its parent was, and the parent too. */
+static void fork_between(void) {
+    int64_t rows[NAMED];
+    martlet_config config = check_config(MARTLET_ADAMW);
+    config.flags |= MARTLET_DEFER_ROWS;
+    struct table *by_rows = new_table(&config, &plain), *dense = new_table(&config, &plain);
+    for (int t = 0; t < STEPS; t++) {
+        step_both(by_rows, dense, config, &plain, t, rows, name_rows(rows, t));
+        if (t != STEPS / 2) continue;
+        fflush(NULL);
+        const pid_t child = fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            for (int later = t + 1; later < STEPS; later++) step_both(by_rows, dense, config, &plain, later, rows, name_rows(rows, later));
+            finish(by_rows, &config, &plain, NULL, 0);
+            same_tables(by_rows, dense, "a child", config.algorithm);
+            _exit(check_failures != 0);
+        }
+        int status = -1;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        CHECK(status == 0);
+    }
+    finish(by_rows, &config, &plain, NULL, 0);
+    same_tables(by_rows, dense, "a parent", config.algorithm);
+    release(by_rows), release(dense);
 }
 
 /* What is refused, by name, with nothing changed. */
@@ -416,9 +493,11 @@ int main(void) {
     every_option();
     every_kind();
     same_bits();
+    widths();
     full();
     between();
     handle();
+    fork_between();
     refused();
     garbage();
     return check_end();

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from martlet import _ffi_optimizers
 from martlet._algorithms import OF_VALUES, Slots
-from martlet._call import Item, LastStep, StepCall, write_configs
+from martlet._call import Item, LastStep, RowNumbers, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
-from martlet.torch import sparse
+from martlet.torch import deferred, sparse
 from martlet.torch import state as states
 from martlet.torch.by_torch import Left
 from martlet.torch.copies import Copies, check_copy
@@ -46,7 +46,7 @@ class Plan:
     that is an error.
     copies: what steps copy parameters into. counts: the optimizer's counters. run_first() leaves those in it that are
     counted from then on. is_private: whether nobody else can have the moments, so that a repeated step need not look at
-    them.
+    them. backlogs: what rows have not seen, to which the plan adds.
     """
 
     def __init__(
@@ -61,8 +61,10 @@ class Plan:
         shared: Mapping[Tensor, str] = MappingProxyType({}),
         *,
         strict: bool = False,
+        backlogs: deferred.Backlogs | None = None,
     ) -> None:
         self._kind = kind
+        self._backlogs = {} if backlogs is None else backlogs
         self._is_private = is_private
         self._copies = copies
         rows = [kind.of(group).row(group) for group in groups]
@@ -72,6 +74,7 @@ class Plan:
         self._algorithms = [row.algorithm for row in rows]
         self._zeroed = [bool(row.flags & _ffi_optimizers.ZERO_GRADS) for row in rows]
         self._is_zeroed: list[bool] = []
+        self._defers = deferred.defers(rows)
         self._groups = list(groups)
         self._remember_options(groups)
         self._state = state
@@ -131,6 +134,8 @@ class Plan:
         if gradient is not None and sparse.is_sparse(gradient):
             rows = sparse.lay_out(*sparse.rows_of(gradient, parameter, name))
             self._sparse.add(len(self._active), parameter, name)
+            if self._defers[index]:
+                deferred.give(self._backlogs, parameter)
         else:
             gradient = readable(gradient, parameter, name)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
@@ -146,7 +151,9 @@ class Plan:
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
         slots = {slot: entry[slot] for slot in wanted.names}
-        return lay_out(name, index, parameter, gradient, step, slots, every, copy, rows)
+        keeps = parameter in self._backlogs
+        item = lay_out(name, index, parameter, gradient, step, slots, every, copy, rows, keeps_dimensions=keeps)
+        return deferred.with_backlog(item, self._backlogs, parameter)
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
@@ -224,6 +231,17 @@ class Plan:
         self._call.move(mode)
         _increment_version(self._active)
         _increment_version(list(chain.from_iterable(self._moments)))
+
+    def catch_up(self, parameter: Tensor, rows: RowNumbers) -> bool:
+        """Lets rows catch up. False, and nothing done, where the plan does not know the parameter as it is now."""
+        for place, known in enumerate(self._active):
+            if known is parameter:
+                if not self._is_private or [address_of(parameter)] != self._addresses[place : place + 1]:
+                    return False
+                self._call.finish_rows(place, rows)
+                _increment_version([parameter])
+                return True
+        return False
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
@@ -360,6 +378,8 @@ class Plan:
         if self._has_differentiable(groups):
             raise LookupError
         if [bool(row.flags & _ffi_optimizers.ZERO_GRADS) for row in rows] != self._zeroed:
+            raise LookupError
+        if deferred.defers(rows) != self._defers:
             raise LookupError
         self._options = []  # nothing is remembered of what is half written
         for index, row in enumerate(rows):
