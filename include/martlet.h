@@ -264,8 +264,10 @@ typedef struct martlet_array {
  *   martlet_step    with the same rows, and grad set,
  * and martlet_finish without rows before it reads or saves the whole. backlog holds the steps' coefficients, up to 4,096
  * of them, and for each row how many it has seen, 4 bytes: 512 KiB and 4 bytes a row. When it is full the next step lets every
- * row catch up first. A step of a dense gradient, and one without the flag, do so too. What no row can catch up with is refused
- * beside rows: all that the lazy step refuses, for the same reasons. */
+ * row catch up first, which takes as long as the steps do that rows have missed: replaying them saves their way through memory,
+ * and no arithmetic, but of rows without state where nothing decays, and of rules without moments. A step of a dense gradient,
+ * and one without the flag, let every row catch up too. What no row can catch up with is refused beside rows: all that the lazy
+ * step refuses, for the same reasons. */
 typedef struct martlet_parameter {
     martlet_array value;      /* read and written */
     martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient: value, state,

@@ -181,11 +181,7 @@ public func martlet_optimizer_finish(
         }
         let rows = try unsafe required(rows, "rows")
         for index in 0..<Int(count) { try unsafe rows[index].checkReserved(index) }
-        let plan = try unsafe optimizer.makeFinish { unsafe rows[$0].gradientRows }
-        for index in 0..<Int(count) {
-            try unsafe optimizer.add(index, gradient: .none, rows: rows[index].gradientRows, to: plan)
-        }
-        _ = try unsafe plan.pointee.run()
+        try unsafe optimizer.finish { unsafe rows[$0].gradientRows }
     }
 }
 

@@ -6,10 +6,7 @@ extension Optimizer {
     /// what dense steps with zeros in the other rows' gradients would have made of them, to the bit. Throws `.memory`, and has
     /// then changed nothing.
     public func finish() throws(MartletError) {
-        guard (0..<count).contains(where: { parameters[$0].isBehind }) else { return }
-        let plan = try unsafe makePlan(totalRank: 0, mode: nil, catchesUp: true)
-        for index in 0..<count { try unsafe add(index, gradient: .none, to: plan) }
-        _ = try unsafe plan.pointee.run()
+        if (0..<count).contains(where: { parameters[$0].isBehind }) { try unsafe finish { _ in nil } }
     }
 
     /// The same of these rows, for each parameter, nil: of all that it has. Rows that a model reads next are so made ready.
@@ -18,15 +15,16 @@ extension Optimizer {
             throw unsafe MartletError(
                 .argument, "\(rows.count) rows are given; expected \(count), one for each parameter")
         }
-        let plan = try unsafe makeFinish { unsafe rows[$0] }
-        for index in 0..<count { try unsafe add(index, gradient: .none, rows: rows[index], to: plan) }
-        _ = try unsafe plan.pointee.run()
+        try unsafe finish { unsafe rows[$0] }
     }
 
-    /// A plan by which these rows catch up, to which every parameter is still to be added.
-    package func makeFinish(_ rows: (Int) -> GradientRows?) throws(MartletError) -> UnsafeMutablePointer<StepPlan> {
+    /// The same of the rows that a function says of each parameter.
+    @inline(never)
+    package func finish(_ rows: (Int) -> GradientRows?) throws(MartletError) {
         var totalRows = 0
         for index in 0..<count { unsafe StepPlan.addRoom(forNamed: rows(index), to: &totalRows) }
-        return try unsafe makePlan(totalRank: 0, totalRows: totalRows, mode: nil, catchesUp: true)
+        let plan = try unsafe makePlan(totalRank: 0, totalRows: totalRows, mode: nil, catchesUp: true)
+        for index in 0..<count { try unsafe add(index, gradient: .none, rows: rows(index), to: plan) }
+        _ = try unsafe plan.pointee.run()
     }
 }

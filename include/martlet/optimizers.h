@@ -193,7 +193,8 @@ typedef struct martlet_rows {
 } martlet_rows;           /* 32 bytes, for good */
 
 /* The same where gradients may be sparse. rows: count entries, one for each of grads, each as rows and row_count in
- * martlet_parameter say; one whose rows is NULL leaves its gradient dense. Fails as martlet_step does. Since 0.1. */
+ * martlet_parameter say; one whose rows is NULL leaves its gradient dense. With MARTLET_DEFER_ROWS in a parameter's group its
+ * other rows catch up later, see martlet_optimizer_finish. Fails as martlet_step does. Since 0.1. */
 martlet_status martlet_optimizer_sparse_step(martlet_optimizer *optimizer, martlet_report *out_report,
                                              const martlet_array *grads, const martlet_rows *rows, int64_t count);
 
