@@ -173,6 +173,25 @@ def test_groups_and_layouts() -> None:
     assert lazy.tobytes() == lazy_twin.tobytes() != twin.tobytes()
 
 
+def test_training_goes_on_in_torchs_dense_class() -> None:
+    w = start()
+    ours = optim.AdamW(w, defer_rows=True)
+    tensor, twin = torch.nn.Parameter(torch.zeros(SHAPE, dtype=torch.float64)), start()
+    theirs, dense_one = torch.optim.AdamW([tensor]), optim.AdamW(twin)
+    for t in range(20):
+        rows, values, dense = given(t)
+        if t < 10:
+            ours.step(Rows(rows, values))
+        elif t == 10:
+            theirs.load_state_dict(martlet.convert.to_torch(ours, theirs))
+            tensor.detach().copy_(torch.tensor(w))
+        tensor.grad = torch.tensor(dense)
+        if t >= 10:
+            theirs.step()
+        dense_one.step(dense)
+    np.testing.assert_allclose(tensor.detach().numpy(), twin, rtol=1e-12, atol=1e-13)
+
+
 def test_what_is_refused() -> None:
     w = start()
     rows = Rows([1, 2], np.ones((2, *SHAPE[1:])))
