@@ -27,7 +27,7 @@ extension UnsafePointer<DeferredRows> {
     /// Runs elements of an item, counted over its rows, or over all.
     @inline(never)
     func run(_ range: Range<Int>, _ item: UnsafePointer<WorkItem>, _ isa: InstructionSet) {
-        var scratch = InlineArray<384, SIMD8<UInt64>>(repeating: .zero)
+        var scratch = InlineArray<448, SIMD8<UInt64>>(repeating: .zero)
         unsafe withUnsafeMutableBytes(of: &scratch) { scratch in
             guard let base = scratch.baseAddress, let rule = unsafe item.pointee.rule else { return }
             var block = unsafe DeferredBlock(item, rule, self, base, isa)
@@ -64,7 +64,8 @@ extension UnsafePointer<DeferredRows> {
     private let capacity: Int
     /// From which step on the last one stands for all, and of what.
     private let still: (since: Int, of: Backlog.Stillness)
-    private var parts = InlineArray<256, Part>(repeating: Part())
+    /// Behind the arrays.
+    private let parts: UnsafeMutablePointer<Part>
     private var partCount = 0
     /// Those that are in the cache.
     private var present = 0..<0
@@ -86,6 +87,7 @@ extension UnsafePointer<DeferredRows> {
             unsafe block.arrays[array].base = unsafe scratch + array * DeferredBlock.bytes
         }
         unsafe fetched = unsafe scratch + (Run.capacity - 1) * DeferredBlock.bytes
+        unsafe parts = (scratch + Run.capacity * DeferredBlock.bytes).assumingMemoryBound(to: Part.self)
         unsafe capacity = DeferredBlock.bytes / size
         let kept = unsafe deferred.pointee.kept
         unsafe still = unsafe kept == 0 ? (0, .never) : deferred.pointee.backlog.stillness(of: kept)
