@@ -30,6 +30,7 @@ import model_cases
 import programs
 import readme
 import report
+import rows_cases
 import small_cases
 from judge import alone_ratios, is_quiet, judge_denormals, summary, verdict
 from processes import Worker, WorkerError, close
@@ -47,6 +48,7 @@ PARTS: dict[str, tuple[cases.Case, ...]] = {
     "optimizer": (*cases.CASES, cases.DENORMAL_CASE),
     "around": around_cases.CASES,
     "small": small_cases.CASES,
+    "rows": rows_cases.CASES,
     "family": family_cases.CASES,
     "matrices": matrix_cases.CASES,
     "models": model_cases.CASES,

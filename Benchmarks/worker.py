@@ -4,8 +4,8 @@ Reads commands on standard input and answers each with one line of JSON on stand
 ``load CASE ...`` builds the parameters and the optimizer, ``burst SECONDS GAP`` takes steps for about that long and
 answers the seconds of one. While it waits it blocks on the read, so the cores belong to whoever is being measured.
 The peers are made elsewhere: those of the optimizer's cases in adam.py, of what stands around a step in around.py, of
-state in few bits in small.py, of the family's in family.py, of Muon's and SOAP's in matrices.py, of the models' in
-models.py. It compares nothing; compare.py does.
+state in few bits in small.py, of steps by rows in rows.py, of the family's in family.py, of Muon's and SOAP's in
+matrices.py, of the models' in models.py. It compares nothing; compare.py does.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import around
 import family
 import matrices
 import models
+import rows
 import small
 from peer import Peer, burst
 
 #: Each has its cases by name, and makes their peers.
-PARTS = (adam, around, small, family, matrices, models)
+PARTS = (adam, around, small, rows, family, matrices, models)
 
 
 def version(peer: str) -> str:

@@ -254,7 +254,20 @@ typedef struct martlet_array {
  * rows keep value and state to the bit; weight decay of any kind is of the named rows; step counts the parameter's steps,
  * by which biases are corrected, and not a row's. A row that is named for the first time later than at the first step finds
  * its state as a gradient of 0 would have left it there. Algorithms that see a parameter as a whole (those of section 6
- * that sum over it, or step matrices), MARTLET_CAUTIOUS_UPDATE and LOOKAHEAD_STEPS take no rows (UNSUPPORTED). */
+ * that sum over it, or step matrices), MARTLET_CAUTIOUS_UPDATE and LOOKAHEAD_STEPS take no rows (UNSUPPORTED).
+ *
+ * With MARTLET_DEFER_ROWS the step is that of a dense gradient which is 0 in all other rows, to the bit, and only the named
+ * rows are computed at once. What it makes of the others by moments and decay is left for later: a row catches up, step by step
+ * with the coefficients of each, when it is named again, with martlet_finish, and before anything that sees every row. Until
+ * then its value and state are those of the step that it has seen last. So a program calls, for each batch,
+ *   martlet_finish  with rows set to those that the batch reads, then makes its forward and backward pass over them, then
+ *   martlet_step    with the same rows, and grad set,
+ * and martlet_finish without rows before it reads or saves the whole. backlog holds the steps' coefficients, up to 4,096
+ * of them, and for each row how many it has seen, 4 bytes: 512 KiB and 4 bytes a row. When it is full the next step lets every
+ * row catch up first, which takes as long as the steps do that rows have missed: replaying them saves their way through memory,
+ * and no arithmetic, but of rows without state where nothing decays, and of rules without moments. A step of a dense gradient,
+ * and one without the flag, let every row catch up too. What no row can catch up with is refused beside rows: all that the lazy
+ * step refuses, for the same reasons. */
 typedef struct martlet_parameter {
     martlet_array value;      /* read and written */
     martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient: value, state,
@@ -285,7 +298,9 @@ typedef struct martlet_parameter {
     int32_t step_reserved;    /* 0 */
     const martlet_array *copy; /* NULL, or an array of value's count, in fp32, bf16, fp16 or, beside an fp64 array, fp64: each
                                   step writes the new value to it, rounded */
-    uint64_t reserved[4];     /* 0 */
+    void *backlog;            /* NULL, or the memory of what rows have not seen, martlet_backlog_size bytes, zero before the
+                                 first step that is deferred, at a multiple of 8; read and written */
+    uint64_t reserved[3];     /* 0 */
 } martlet_parameter;          /* 256 bytes, for good */
 
 #ifdef __cplusplus

@@ -135,13 +135,20 @@ extension UnsafePointer<TouchedRows> {
 
     /// Copies elements of an array to or from a place of the block.
     private func copy(_ direction: Layout.Direction, _ array: Int, first: Int, length: Int, at place: Int) {
-        let operand = unsafe item.pointee.run.arrays[array]
-        let size = unsafe operand.type.size
-        let packed = unsafe block.arrays[array].base + place * size
-        if let layout = unsafe item.pointee.layout {
+        let packed = unsafe block.arrays[array].base + place * item.pointee.run.arrays[array].type.size
+        unsafe item.copy(direction, array, first: first, length: length, packed)
+    }
+}
+
+extension UnsafePointer<WorkItem> {
+    /// Copies elements of an array of the whole parameter to or from memory where they lie one behind the other.
+    func copy(_ direction: Layout.Direction, _ array: Int, first: Int, length: Int, _ packed: UnsafeMutableRawPointer) {
+        let operand = unsafe pointee.run.arrays[array]
+        if let layout = unsafe pointee.layout {
             unsafe layout.copy(direction, array: array, operand, first: first, count: length, block: packed)
             return
         }
+        let size = unsafe operand.type.size
         let elements = unsafe operand.base + first * size
         switch direction {
         case .gather: unsafe packed.copyMemory(from: elements, byteCount: length * size)
@@ -152,7 +159,7 @@ extension UnsafePointer<TouchedRows> {
 
 extension TouchedRows {
     /// Adds up what stands in the gradient for the row of a segment.
-    fileprivate func sum(
+    func sum(
         _ segment: Segment, _ item: UnsafePointer<WorkItem>, _ isa: InstructionSet, into sum: Operand,
         fetched: UnsafeMutableRawPointer
     ) {

@@ -97,16 +97,22 @@ import MartletPlatform
         var isSummed: Bool { keys.count > 1 }
     }
 
-    /// Those from an element on, counted over the rows here, up to another.
-    func segment(at element: Int, before end: Int) -> Segment {
-        var index = unsafe element / width
+    /// Those of one row from an element on, counted over the rows here, up to another.
+    func part(at element: Int, before end: Int) -> Segment {
+        let index = unsafe element / width
         let offset = unsafe element - index * width
-        var key = unsafe keys[starts[index]]
-        var segment = unsafe Segment(
+        let key = unsafe keys[starts[index]]
+        return unsafe Segment(
             value: key.row * width + offset, gradient: key.place * width + offset,
             length: min(width - offset, end - element), keys: starts[index]..<starts[index + 1], index: index)
+    }
+
+    /// The same, with those of the rows behind it that follow it everywhere.
+    func segment(at element: Int, before end: Int) -> Segment {
+        var segment = unsafe part(at: element, before: end)
         if segment.isSummed { return segment }
-        index += 1
+        var key = unsafe keys[segment.keys.lowerBound]
+        var index = segment.index + 1
         while unsafe element + segment.length < end && index < count && starts[index + 1] - starts[index] == 1 {
             let next = unsafe keys[starts[index]]
             guard unsafe next.row == key.row + 1 && next.place == key.place + 1 else { break }
@@ -116,6 +122,14 @@ import MartletPlatform
             index += 1
         }
         return segment
+    }
+
+    /// A row's number, counted among those here; nil: they are not as many.
+    func row(_ index: Int) -> Int? { unsafe index < count ? keys[starts[index]].row : nil }
+
+    /// The rows here, each once.
+    package func forEachRow(_ body: (Int) -> Void) {
+        for index in unsafe 0..<count { unsafe body(keys[starts[index]].row) }
     }
 
     /// Asks for the memory of a row that is soon to come, counted among those here: where it lies no processor can guess.

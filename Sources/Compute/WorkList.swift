@@ -18,6 +18,8 @@ import MartletPlatform
     package var stages: UnsafePointer<Stages>?
     /// The rows that it is of, which outlive the run, as many elements as they have; nil: all. Such an item has no stages.
     package var rows: UnsafePointer<TouchedRows>?
+    /// What rows catch up with before; nil: they have seen every step. It outlives the run.
+    package var deferred: UnsafePointer<DeferredRows>?
     /// The arrays that are stored in another form; nil: there are none. They outlive the run.
     package var coded: UnsafePointer<CodedArrays>?
 
@@ -73,7 +75,8 @@ import MartletPlatform
         unsafe (entries + count).initialize(to: Entry(start: elements, item: item))
         unsafe count += 1
         unsafe elements += item.run.count
-        unsafe converts = unsafe converts || item.run.converts
+        // Rows that catch up take far longer than their number says.
+        unsafe converts = unsafe converts || item.run.converts || item.deferred != nil
     }
 
     /// The instruction set for this work where none was asked for: the best, but AVX2 in place of AVX-512 for work that
@@ -168,6 +171,10 @@ extension Run {
 extension UnsafeMutablePointer<WorkItem> {
     /// Runs elements of this item, counted from its own first, or over its rows, with its stages around them.
     fileprivate func run(_ range: Range<Int>, _ isa: InstructionSet) {
+        if let deferred = unsafe pointee.deferred {
+            unsafe deferred.run(range, self, isa)
+            return
+        }
         if let rows = unsafe pointee.rows {
             unsafe rows.run(range, self, isa)
             return

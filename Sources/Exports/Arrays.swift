@@ -78,7 +78,7 @@ extension martlet_parameter {
             throw unsafe MartletError(.unsupported, "\(subject()).flags is \(flags); expected 0")
         }
         let words = unsafe reserved
-        guard unsafe words.0 | words.1 | words.2 | words.3 == 0 && step_reserved == 0 else {
+        guard unsafe words.0 | words.1 | words.2 == 0 && step_reserved == 0 else {
             throw MartletError(.structure, "\(subject()).reserved is set; expected 0")
         }
     }
@@ -130,7 +130,8 @@ extension martlet_parameter {
 }
 
 extension ParameterView {
-    init(_ parameter: martlet_parameter, _ index: Int) throws(MartletError) {
+    /// catchesUp: whether rows are named without gradients.
+    init(_ parameter: martlet_parameter, _ index: Int, catchesUp: Bool) throws(MartletError) {
         try unsafe parameter.checkReserved("parameters[\(index)]")
         func subject(_ field: String) -> String { "parameters[\(index)].\(field)" }
         guard let step = unsafe parameter.step else {
@@ -146,12 +147,13 @@ extension ParameterView {
                 unsafe "\(subject("state_count")) is \(count); expected 0 to \(ParameterView.maximumStateCount)")
         }
         let value = try unsafe ArrayView(parameter.value) { subject("value") }
-        let isThere = unsafe parameter.grad.data != nil || parameter.row_count > 0
+        let isThere = unsafe !catchesUp && (parameter.grad.data != nil || parameter.row_count > 0)
         let gradient = try unsafe isThere ? ArrayView(parameter.grad) { subject("grad") } : .none
         unsafe self.init(
             value: value, gradient: gradient, step: step, group: Int(parameter.group), name: parameter.name)
         unsafe rows = parameter.gradientRows
         unsafe (key, offset) = unsafe (parameter.key, parameter.offset)
+        unsafe backlog = unsafe parameter.backlog
         unsafe shownStep = try parameter.shownStep(subject)
         if unsafe parameter.copy != nil {
             unsafe copy = try ArrayView(required(parameter.copy, subject("copy")).pointee) { subject("copy") }

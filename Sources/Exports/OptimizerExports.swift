@@ -51,7 +51,7 @@ public func martlet_optimizer_clone(
 @implementation @_cdecl("martlet_optimizer_reset")
 public func martlet_optimizer_reset(_ optimizer: OpaquePointer!) -> martlet_status {
     unsafe withOptimizer("martlet_optimizer_reset", optimizer) { optimizer throws(MartletError) in
-        optimizer.reset()
+        try optimizer.reset()
     }
 }
 
@@ -86,6 +86,9 @@ public func martlet_optimizer_add(
         }
         guard unsafe parameter.copy == nil else {
             throw MartletError(.argument, "parameter.copy is set; expected NULL, and martlet_optimizer_copy_set")
+        }
+        guard unsafe parameter.backlog == nil else {
+            throw MartletError(.argument, "parameter.backlog is set; expected NULL: the optimizer owns it")
         }
         let value = try unsafe ArrayView(parameter.value) { "parameter.value" }
         let types = try unsafe parameter.stateTypes()
@@ -160,6 +163,25 @@ public func martlet_optimizer_sparse_step(
         let target = try unsafe OptionalTarget(out_report, "out_report")
         let rows = try unsafe count == 0 ? nil : required(rows, "rows")
         unsafe target.write(martlet_report(try optimizer.step(grads, rows, count)))
+    }
+}
+
+@implementation @_cdecl("martlet_optimizer_finish")
+public func martlet_optimizer_finish(
+    _ optimizer: OpaquePointer!, _ rows: UnsafePointer<martlet_rows>!, _ count: Int64
+) -> martlet_status {
+    unsafe withOptimizer("martlet_optimizer_finish", optimizer) { optimizer throws(MartletError) in
+        if unsafe rows == nil && count == 0 {
+            try optimizer.finish()
+            return
+        }
+        guard count == Int64(optimizer.count) else {
+            throw MartletError(
+                .argument, "count is \(count); expected \(optimizer.count), one for each parameter, or 0 without rows")
+        }
+        let rows = try unsafe required(rows, "rows")
+        for index in 0..<Int(count) { try unsafe rows[index].checkReserved(index) }
+        try unsafe optimizer.finish { unsafe rows[$0].gradientRows }
     }
 }
 

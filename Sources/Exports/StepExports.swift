@@ -83,10 +83,28 @@ public func martlet_mode_set(
     }
 }
 
-/// Steps a caller's parameters, or moves them to a mode's point.
+@implementation @_cdecl("martlet_finish")
+public func martlet_finish(
+    _ parameters: UnsafePointer<martlet_parameter>!, _ count: Int64, _ groups: UnsafePointer<martlet_config>!,
+    _ group_count: Int64
+) -> martlet_status {
+    report("martlet_finish") { () throws(MartletError) in
+        _ = try unsafe run(parameters, count, groups, group_count, mode: nil, catchesUp: true)
+    }
+}
+
+@implementation @_cdecl("martlet_backlog_size")
+public func martlet_backlog_size(_ out_bytes: UnsafeMutablePointer<Int64>!, _ rows: Int64) -> martlet_status {
+    report("martlet_backlog_size") { () throws(MartletError) in
+        let target = try unsafe required(out_bytes, "out_bytes")
+        unsafe target.pointee = Int64(try backlogByteCount(rows: Int(rows)))
+    }
+}
+
+/// Steps a caller's parameters, or moves them to a mode's point, or lets their rows catch up.
 private func run(
     _ parameters: UnsafePointer<martlet_parameter>?, _ count: Int64, _ groups: UnsafePointer<martlet_config>?,
-    _ group_count: Int64, mode: OptimizerMode?, reduction: Reduction? = nil
+    _ group_count: Int64, mode: OptimizerMode?, catchesUp: Bool = false, reduction: Reduction? = nil
 ) throws(MartletError) -> StepReport {
     try checkCount(count, "count")
     try checkCount(group_count, "group_count")
@@ -95,24 +113,28 @@ private func run(
     var (totalRank, totalRows) = (0, 0)
     for index in 0..<Int(count) {
         totalRank += unsafe parameters![index].rankRoom
-        unsafe StepPlan.addRoom(
-            for: parameters![index].gradientRows, Int(parameters![index].grad.count), to: &totalRows)
+        let rows = unsafe parameters![index].gradientRows
+        if catchesUp {
+            unsafe StepPlan.addRoom(forNamed: rows, to: &totalRows)
+        } else {
+            unsafe StepPlan.addRoom(for: rows, Int(parameters![index].grad.count), to: &totalRows)
+        }
     }
     let plan = try unsafe StepPlan.make(
         parameters: Int(count), groups: Int(group_count), totalRank: totalRank, totalRows: totalRows,
-        spelling: .parameters, mode: mode,
+        spelling: .parameters, mode: mode, catchesUp: catchesUp,
         isSharded: reduction != nil)
     if let groups = unsafe groups { try unsafe plan.pointee.addGroups(groups, Int(group_count)) }
-    for index in 0..<Int(count) { try unsafe add(parameters![index], index, to: plan) }
+    for index in 0..<Int(count) { try unsafe add(parameters![index], index, catchesUp: catchesUp, to: plan) }
     return try unsafe plan.pointee.run(reduction: reduction)
 }
 
 /// By itself, since what it needs of the stack is not the step's.
 @inline(never)
-private func add(_ parameter: martlet_parameter, _ index: Int, to plan: UnsafeMutablePointer<StepPlan>)
+private func add(_ parameter: martlet_parameter, _ index: Int, catchesUp: Bool, to plan: UnsafeMutablePointer<StepPlan>)
     throws(MartletError)
 {
-    try unsafe plan.pointee.add(ParameterView(parameter, index))
+    try unsafe plan.pointee.add(ParameterView(parameter, index, catchesUp: catchesUp))
 }
 
 /// Throws where a count of parameters or groups is none that a program could mean.

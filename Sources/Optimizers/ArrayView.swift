@@ -90,6 +90,9 @@ public typealias MartletError = MartletPlatform.MartletError
     public var stateCount: Int
     /// A copy of the value for other uses, in a type of its own, written behind each step; `.none` where there is none.
     public var copy: ArrayView
+    /// What rows have not seen yet, where steps of rows are deferred: `backlogByteCount` bytes, zero before the first such step;
+    /// nil: every row has seen every step.
+    public var backlog: UnsafeMutableRawPointer?
     /// Steps taken. Read, and one more after the step. Parameters may share a counter.
     public var step: UnsafeMutablePointer<Int64>
     /// A number that shows the count; nil: none. Where a step finds another number there than the count, somebody has
@@ -113,6 +116,7 @@ public typealias MartletError = MartletPlatform.MartletError
         unsafe self.state = InlineArray(repeating: .none)
         unsafe self.stateCount = 0
         unsafe self.copy = .none
+        unsafe self.backlog = nil
         unsafe self.step = step
         unsafe self.shownStep = nil
         unsafe self.group = group

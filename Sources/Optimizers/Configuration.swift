@@ -112,6 +112,9 @@ public struct Flags: OptionSet, Sendable {
     /// Keep the other half of fp32 beside values of bf16.
     public static let split = Flags(rawValue: 536_870_912)
 
+    /// Let rows that a gradient does not name catch up later with what a gradient of zeros makes of them.
+    public static let deferRows = Flags(rawValue: 1_073_741_824)
+
     /// Those that every algorithm reads.
     package static let everywhere: Flags = [
         .maximize, .flushDenormals, .keepDenormals, .wideRanges, .skipNonfinite, .measure,
@@ -122,7 +125,7 @@ public struct Flags: OptionSet, Sendable {
     /// Those of algorithms that read weight_decay.
     package static let decays: Flags = [.decoupledDecay, .cautiousDecay, .correctedDecay]
 
-    package static let all = Flags(rawValue: (1 << 30) - 1)
+    package static let all = Flags(rawValue: (1 << 31) - 1)
 
     /// One of them; nil where there is none.
     var first: Flags? { isEmpty ? nil : Flags(rawValue: rawValue & (~rawValue &+ 1)) }
@@ -160,6 +163,7 @@ public struct Flags: OptionSet, Sendable {
         case .stochasticRounding: "STOCHASTIC_ROUNDING"
         case .kahan: "KAHAN"
         case .split: "SPLIT"
+        case .deferRows: "DEFER_ROWS"
         default: "an unknown flag"
         }
     }

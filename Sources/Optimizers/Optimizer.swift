@@ -38,11 +38,13 @@ public final class Optimizer {
 
     /// An independent copy; both borrow the same parameters.
     public func clone() throws(MartletError) -> Optimizer {
-        try Optimizer(copying: self)
+        try finish()
+        return try Optimizer(copying: self)
     }
 
     /// Forgets every parameter and its state, and returns the borrowed memory; groups stay.
-    public func reset() {
+    public func reset() throws(MartletError) {
+        try finish()
         parameters = ParameterList()
         names = NameTable()
         borrowed = BorrowedMemory()
@@ -194,7 +196,7 @@ public final class Optimizer {
     }
 
     /// The same where gradients may be of some rows alone: for each parameter the rows that its gradient is of, nil where
-    /// that is dense. Other rows stay as they are, and so does their state.
+    /// that is dense. Other rows stay as they are, and so does their state; in a group with `.deferRows` until they catch up.
     @discardableResult
     public func step(_ gradients: [ArrayView], rows: [GradientRows?]) throws(MartletError) -> StepReport {
         guard unsafe gradients.count == count && rows.count == count else {
@@ -237,13 +239,14 @@ public final class Optimizer {
         return try unsafe makePlan(totalRank: totalRank, totalRows: totalRows, mode: nil)
     }
 
-    /// The same, or a plan that moves the parameters to a mode's point.
-    func makePlan(totalRank: Int, totalRows: Int = 0, mode: OptimizerMode?) throws(MartletError)
+    /// The same, or a plan that moves the parameters to a mode's point, or by which rows catch up.
+    func makePlan(totalRank: Int, totalRows: Int = 0, mode: OptimizerMode?, catchesUp: Bool = false)
+        throws(MartletError)
         -> UnsafeMutablePointer<StepPlan>
     {
         let plan = try unsafe StepPlan.make(
             parameters: count, groups: configurations.count, totalRank: totalRank + valueRanks,
-            totalRows: totalRows, spelling: .gradients, mode: mode)
+            totalRows: totalRows, spelling: .gradients, mode: mode, catchesUp: catchesUp)
         for index in 0..<configurations.count { unsafe plan.pointee.addGroup(configurations[index]) }
         return unsafe plan
     }
@@ -253,7 +256,9 @@ public final class Optimizer {
     package func add(
         _ index: Int, gradient: ArrayView, rows: GradientRows? = nil, to plan: UnsafeMutablePointer<StepPlan>
     ) throws(MartletError) {
-        var view = unsafe parameters[index].view(gradient: gradient)
+        let entry = parameters[index]
+        if unsafe rows != nil && configurations[entry.group].flags.contains(.deferRows) { try entry.reserveBacklog() }
+        var view = unsafe entry.view(gradient: gradient)
         unsafe view.rows = unsafe rows
         try unsafe plan.pointee.add(view)
     }

@@ -19,6 +19,7 @@ extension Optimizer {
     }
 
     package func save(to path: UnsafePointer<CChar>) throws(MartletError) {
+        try finish()
         var writer = SafetensorsWriter()
         try writer.addMetadata("format", "martlet.optimizer")
         try writer.addMetadata("algorithm", "\(configurations[0].algorithm.name)")
@@ -43,6 +44,7 @@ extension Optimizer {
         let loaded = try configurations(in: reader)
         let mode = unsafe reader.metadata("mode") == nil ? OptimizerMode.training : .evaluation
         if mode == .evaluation { try expect("mode", "evaluation", in: reader) }
+        try finish()
         // Everything is read beside the optimizer's own state before any of it is put in place.
         do throws(MartletError) {
             var expected = 0

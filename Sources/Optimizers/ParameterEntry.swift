@@ -1,4 +1,5 @@
 // A parameter that an optimizer has been given: the borrowed value, and the state that the optimizer owns.
+import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
@@ -70,6 +71,8 @@ struct ParameterState {
     private static var viewOffset: Int { 8 }
     /// The sizes and strides of the parameter's copy.
     private var copyShape: ZeroedMemory?
+    /// What its rows have not seen yet.
+    private var backlog: ZeroedMemory?
 
     init(
         value: ArrayView, name: UnsafeRawBufferPointer, group: Int, extent: Extent
@@ -148,6 +151,17 @@ struct ParameterState {
         unsafe view.copy = unsafe own
     }
 
+    /// Takes memory for what rows have not seen yet, unless it has some. Throws `.memory`.
+    func reserveBacklog() throws(MartletError) {
+        if unsafe view.backlog != nil { return }
+        let memory = try ZeroedMemory(byteCount: backlogByteCount(rows: sizes[0]))
+        unsafe view.backlog = memory.base
+        backlog = consume memory
+    }
+
+    /// Whether some of its rows may have steps to catch up with.
+    var isBehind: Bool { unsafe view.backlog.map { unsafe Backlog(memory: $0, rows: sizes[0]).kept > 0 } ?? false }
+
     /// Puts staged state, of the same types and counts, in place.
     func adoptStaged() {
         guard let staged else { return }
@@ -180,7 +194,7 @@ struct ParameterState {
 
     var copyRank: Int { unsafe view.copy.rank }
 
-    var stateBytes: Int { slots.reduce(8) { $0 + $1.byteCount } }
+    var stateBytes: Int { slots.reduce(8 + (backlog?.byteCount ?? 0)) { $0 + $1.byteCount } }
 
     /// Says whose draws it takes where it is rounded at random.
     func identify(key: UInt64, offset: UInt64) {

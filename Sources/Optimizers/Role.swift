@@ -14,6 +14,8 @@ enum Role: Equatable {
     case copy
     case step
     case shownStep
+    /// The memory of what rows have not seen.
+    case backlog
 }
 
 /// How the caller's arguments are spelled in messages.
@@ -41,6 +43,7 @@ package enum Spelling {
             case .copy: "copy"
             case .step: "step"
             case .shownStep: "step_shown"
+            case .backlog: "backlog"
             }
         return switch self {
         case .parameters: "parameters[\(parameter)].\(part)\(suffix)"

@@ -69,19 +69,23 @@ extension StepGroup {
         isFirst: Bool, _ whole: WorkItem, numbers: inout UnsafeMutablePointer<Int>, _ describe: (Role) -> String,
         to work: inout WorkList
     ) throws(MartletError) {
-        let place = unsafe touched + index
-        unsafe place.initialize(
-            to: try rows.touched(by: parameter.pointee.gradient, memory: &memory, numbers: &numbers, describe))
+        let touched = try unsafe order(rows, index, by: parameter.pointee.gradient, numbers: &numbers, describe)
         if isFirst, let beginning = unsafe group.pointee.beginning { unsafe begin(beginning, whole) }
-        guard let base = unsafe parameter.pointee.gradient.base else { return }
-        var item = unsafe whole
-        unsafe item.run.arrays[Run.gradient] = unsafe Operand(base: base, type: parameter.pointee.gradient.type)
-        unsafe item.run.count = unsafe place.pointee.elements
-        unsafe item.rows = UnsafePointer(place)
+        guard var item = unsafe whole.over(touched, parameter.pointee.gradient) else { return }
         if unsafe group.pointee.configuration.algorithm == .adagrad {
             unsafe item.coefficients = unsafe startingSums(index, item.coefficients)
         }
         unsafe work.add(item)
+    }
+
+    /// Puts the rows of a parameter in order.
+    mutating func order(
+        _ rows: SparseRows, _ index: Int, by gradient: ArrayView, numbers: inout UnsafeMutablePointer<Int>,
+        _ describe: (Role) -> String
+    ) throws(MartletError) -> UnsafePointer<TouchedRows> {
+        let place = unsafe touched + index
+        unsafe place.initialize(to: try rows.touched(by: gradient, memory: &memory, numbers: &numbers, describe))
+        return unsafe UnsafePointer(place)
     }
 
     private mutating func begin(_ beginning: RowsBeginning, _ whole: WorkItem) {
@@ -110,5 +114,17 @@ extension StepGroup {
         terms.isFirst = 1
         unsafe place.storeBytes(of: terms, as: AdagradCoefficients.self)
         return UnsafeRawPointer(own)
+    }
+}
+
+extension WorkItem {
+    /// The same over rows alone, by their gradient; nil where that is of none.
+    func over(_ rows: UnsafePointer<TouchedRows>, _ gradient: ArrayView) -> WorkItem? {
+        guard let base = unsafe gradient.base else { return nil }
+        var item = unsafe self
+        unsafe item.run.arrays[Run.gradient] = unsafe Operand(base: base, type: gradient.type)
+        unsafe item.run.count = unsafe rows.pointee.elements
+        unsafe item.rows = unsafe rows
+        return unsafe item
     }
 }

@@ -22,8 +22,10 @@ import MartletPlatform
 /// The rows of a parameter's gradient, which have been checked but for their range.
 @unsafe struct SparseRows {
     private let rows: GradientRows
-    /// How many rows the parameter has, and the elements of each.
-    private let leading, width: Int
+    /// How many rows the parameter has.
+    private let leading: Int
+    /// The elements of each.
+    let width: Int
 
     /// `value` has been checked.
     init(_ rows: GradientRows, of value: ArrayView, _ describe: (Role) -> String) throws(MartletError) {

@@ -118,6 +118,11 @@ extension StepPlan {
         total = overflows ? .max : sum
     }
 
+    /// The same of rows that are named without a gradient.
+    package static func addRoom(forNamed rows: GradientRows?, to total: inout Int) {
+        unsafe addRoom(for: rows, ParameterCheck.maximumCount, to: &total)
+    }
+
     /// The same for one array. Ranks out of range count as 0; `add` refuses them.
     package static func rankRoom(_ rank: Int) -> Int {
         unsafe rank > 0 && rank <= Layout.maximumRank ? rank : 0

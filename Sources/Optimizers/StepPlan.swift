@@ -15,6 +15,8 @@ import MartletPlatform
     let spelling: Spelling
     /// Where parameters are moved to; nil: they are stepped.
     let mode: OptimizerMode?
+    /// Whether rows catch up, and no step is taken.
+    let catchesUp: Bool
     /// Whether the parameters are shards, whose sums the caller adds up.
     let isSharded: Bool
     var work: WorkList
@@ -24,6 +26,7 @@ import MartletPlatform
     var measure: StepMeasure
     var change: StepChange
     var rowSteps: RowSteps
+    var deferredSteps: DeferredSteps
     var extents: ExtentList
     let coefficients: UnsafeMutableRawPointer
     let counters: UnsafeMutablePointer<StepCounter>
@@ -47,9 +50,9 @@ import MartletPlatform
     )
     var latestCoefficients: UnsafeMutableRawPointer
 
-    /// Arrays that a parameter may have: value, gradient and its rows, state and copy, its step counter and the number that
-    /// shows it, and scales.
-    static var extentsPerParameter: Int { unsafe 4 + ParameterView.maximumStateCount + 2 + Run.capacity }
+    /// Arrays that a parameter may have: value, gradient and its rows, state, copy and backlog, its step counter and the number
+    /// that shows it, and scales.
+    static var extentsPerParameter: Int { unsafe 5 + ParameterView.maximumStateCount + 2 + Run.capacity }
 
     /// An empty plan, in the thread's scratch memory, which is its own until the next.
     ///
@@ -60,9 +63,10 @@ import MartletPlatform
     ///   - totalRows: that of `rowsRoom`.
     ///   - isSharded: whether each parameter is a part of one; the plan is then run with a reduction.
     ///   - mode: nil for a step; else the parameters of Schedule-Free groups are moved to that mode's point.
+    ///   - catchesUp: whether the plan is of no step: the rows that are named, or all, catch up with those that were deferred.
     package static func make(
         parameters: Int, groups: Int, totalRank: Int, totalRows: Int = 0, spelling: Spelling,
-        mode: OptimizerMode? = nil, isSharded: Bool = false
+        mode: OptimizerMode? = nil, catchesUp: Bool = false, isSharded: Bool = false
     ) throws(MartletError) -> UnsafeMutablePointer<StepPlan> {
         let room = StepRoom(parameters: parameters, groups: groups, totalRank: totalRank, totalRows: totalRows)
         guard let record = ThreadRecord.current, !record.isLent else {
@@ -76,17 +80,20 @@ import MartletPlatform
         }
         let plan = unsafe (memory + room.plan).assumingMemoryBound(to: StepPlan.self)
         unsafe plan.initialize(
-            to: StepPlan(room, record, memory, parameters, spelling: spelling, mode: mode, isSharded: isSharded))
+            to: StepPlan(
+                room, record, memory, parameters, spelling: spelling, mode: mode, catchesUp: catchesUp,
+                isSharded: isSharded))
         return unsafe plan
     }
 
     private init(
         _ room: StepRoom, _ record: ThreadRecord, _ memory: UnsafeMutableRawPointer, _ parameters: Int,
-        spelling: Spelling, mode: OptimizerMode?, isSharded: Bool
+        spelling: Spelling, mode: OptimizerMode?, catchesUp: Bool, isSharded: Bool
     ) {
         unsafe self.record = record
         unsafe self.spelling = spelling
         unsafe self.mode = mode
+        unsafe self.catchesUp = catchesUp
         unsafe self.isSharded = isSharded
         unsafe self.groups = (memory + room.groups).assumingMemoryBound(to: StepGroup.self)
         unsafe work = WorkList(memory: memory)
@@ -107,6 +114,7 @@ import MartletPlatform
         unsafe both = StepArrays(memory: memory + room.both)
         unsafe layoutNumbers = (memory + room.layouts).assumingMemoryBound(to: Int.self)
         unsafe rowSteps = RowSteps(room, memory: memory)
+        unsafe deferredSteps = DeferredSteps(room, memory: memory)
     }
 
     /// Adds a group, which has been checked; parameters refer to groups by their place.
@@ -141,9 +149,14 @@ import MartletPlatform
             throw MartletError(.shape, "\(describe(.value)) \(problem)")
         }
         try unsafe addState(parameter, index, shape, group, &check, describe)
+        let backlog = try unsafe addBacklog(parameter, index, describe)
+        if unsafe catchesUp {
+            try unsafe addCatchUp(parameter, index, shape, group, check, backlog, describe)
+            return
+        }
         let isSparse = unsafe parameter.pointee.rows != nil
         if unsafe isSparse && mode == nil {
-            try unsafe addSparse(parameter, index, shape, group, check, describe)
+            try unsafe addSparse(parameter, index, shape, group, check, backlog, describe)
             return
         }
         let isMissing = unsafe isSparse || parameter.pointee.gradient.base == nil && parameter.pointee.value.count > 0
@@ -151,6 +164,7 @@ import MartletPlatform
             unsafe skipped += 1
             return
         }
+        try unsafe catchUpWholly(parameter, shape, group, check, backlog, describe)
         if !isMissing {
             try unsafe extents.add(
                 check.extent(of: parameter.pointee.gradient, .gradient, index, describe), parameter.pointee.name)

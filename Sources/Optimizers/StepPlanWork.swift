@@ -91,7 +91,7 @@ extension StepPlan {
     mutating func addSparse(
         _ parameter: UnsafePointer<ParameterView>, _ index: Int, _ shape: ParameterShape,
         _ group: UnsafeMutablePointer<StepGroup>,
-        _ check: ParameterCheck, _ describe: (Role) -> String
+        _ check: ParameterCheck, _ backlog: Backlog?, _ describe: (Role) -> String
     ) throws(MartletError) {
         if let problem = unsafe group.pointee.problemOfRows(shape, copies: parameter.pointee.copy.base != nil) {
             throw MartletError(
@@ -125,6 +125,12 @@ extension StepPlan {
             isDouble: check.isDouble || isDouble, nowhere: UnsafeMutableRawPointer(counters))
         let item = unsafe WorkItem(
             run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout)
+        if unsafe group.pointee.configuration.flags.contains(.deferRows) {
+            guard let backlog = unsafe backlog else { throw unsafe noBacklog(describe) }
+            try unsafe addDeferred(rows, parameter, index, shape, group, check, backlog, item, describe)
+            return
+        }
+        try unsafe catchUpWholly(parameter, shape, group, check, backlog, describe)
         let isFirst = unsafe counter.next.whole + Int64(counter.next.fraction.rounded(.up)) <= 1
         try unsafe rowSteps.add(
             rows, parameter, index, group, isFirst: isFirst, item, numbers: &layoutNumbers, describe, to: &work)

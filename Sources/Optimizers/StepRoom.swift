@@ -20,6 +20,9 @@ struct StepRoom {
     var both = 0
     var coded = 0
     var layouts = 0
+    var catchUps = 0
+    var deferred = 0
+    let parameters: Int
     /// For parameters with rows; of no use where there are none.
     var beginnings = 0
     var touched = 0
@@ -28,6 +31,7 @@ struct StepRoom {
     var total: Int?
 
     init(parameters: Int, groups: Int, totalRank: Int, totalRows: Int) {
+        self.parameters = parameters
         var end: Int? = 0
         func take(_ count: Int, _ size: Int) -> Int {
             let start = end ?? 0
@@ -53,9 +57,12 @@ struct StepRoom {
         self.arrays = unsafe take(StepArrays.capacity, MemoryLayout<ArrayView>.stride)
         both = unsafe take(StepArrays.capacity, MemoryLayout<ArrayView>.stride)
         // Every array of a parameter gets as many strides as the longest of them has, and the sizes once; so do those
-        // whose elements are looked at in another order, the two that a change is between, and a gradient of other sizes.
-        let each = unsafe (Run.capacity + StepArrays.mostOfStages + 1) + (Run.capacity + 1) + 2 * (Run.state + 1)
+        // whose elements are looked at in another order, those that catch up, the two that a change is between, and a
+        // gradient of other sizes.
+        let each = unsafe (Run.capacity + StepArrays.mostOfStages + 1) + 2 * (Run.capacity + 1) + 2 * (Run.state + 1)
         layouts = take(totalRank, each * MemoryLayout<Int>.stride)
+        catchUps = unsafe take(parameters, WorkList.bytesPerItem)
+        deferred = unsafe take(parameters, DeferredSteps.bytesPerParameter)
         if totalRows > 0 {
             beginnings = unsafe take(parameters, WorkList.bytesPerItem)
             copying = take(1, StepCoefficients.capacity)

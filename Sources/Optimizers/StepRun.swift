@@ -37,17 +37,19 @@ extension StepPlan {
             }
         }
         if let kept = unsafe room?.kept { unsafe change.place(in: kept) }
+        let caughtUp = unsafe deferredSteps.catchUp(chosen, threads: most)
         let passed = try unsafe runPasses(chosen, most, reduction)
         let begun =
             unsafe rowSteps.beginnings.isEmpty
             ? 0 : rowSteps.beginnings.run(isa: isa, threads: most, leastPiece: Settings.chunk)
         let swept = unsafe work.run(isa: chosen ?? work.suitableISA, threads: most, leastPiece: Settings.chunk)
         let turned = unsafe matrixPasses.run(isa: ofMatrices, threads: most)
-        let working = max(begun, swept, passed, turned ?? 0)
+        let working = max(caughtUp, begun, swept, passed, turned ?? 0)
         var norm: Double? = .nan
         if let kept = unsafe room?.kept { norm = unsafe changed(kept, chosen, most, reduction) }
         unsafe record.lastISA = isa.rawValue
         unsafe record.lastThreads = Int32(working)
+        unsafe deferredSteps.keep()
         for index in unsafe 0..<scalarsCount { unsafe scalars[index].write() }
         for index in unsafe 0..<counterCount { unsafe counters[index].write() }
         guard let norm else {

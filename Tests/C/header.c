@@ -102,6 +102,7 @@ SAME(MARTLET_MEASURE_UPDATE, 67108864);
 SAME(MARTLET_STOCHASTIC_ROUNDING, 134217728);
 SAME(MARTLET_KAHAN, 268435456);
 SAME(MARTLET_SPLIT, 536870912);
+SAME(MARTLET_DEFER_ROWS, 1073741824);
 SAME(MARTLET_TRAINING, 0);
 SAME(MARTLET_EVALUATION, 1);
 SAME(MARTLET_SLOT_ELEMENTS, 0);
@@ -172,6 +173,8 @@ static const any_function functions[] = {
     (any_function)martlet_step,
     (any_function)martlet_step_sharded,
     (any_function)martlet_measure,
+    (any_function)martlet_finish,
+    (any_function)martlet_backlog_size,
     (any_function)martlet_array_step,
     (any_function)martlet_answers_get,
     (any_function)martlet_optimizer_create,
@@ -183,6 +186,7 @@ static const any_function functions[] = {
     (any_function)martlet_optimizer_copy_set,
     (any_function)martlet_optimizer_step,
     (any_function)martlet_optimizer_sparse_step,
+    (any_function)martlet_optimizer_finish,
     (any_function)martlet_optimizer_mode_set,
     (any_function)martlet_optimizer_set,
     (any_function)martlet_optimizer_get,

@@ -95,7 +95,8 @@ def parameter_values(one: str, moves: bool) -> Iterator[Value]:
     else:
         yield from sparse_values(one)
     yield from step_shown_values(one)
-    for number in (0, 3):
+    yield from backlog_values(one)
+    for number in (0, 2):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
     yield from copy_values(one)
     yield from name_values(one, "OK", "OK")
@@ -172,6 +173,53 @@ def rows_values(rows: str, count: str, memory: str, gradient: str) -> Iterator[V
     yield "all rows are one", "number_rows(w, 5);", "OK"
     yield "rows end at a page", f"{rows} = memcpy(at_page_end(NULL, 8 * COUNT), {memory}, 8 * COUNT);", "OK"
     yield "the gradient lies in the rows", f"{gradient}.data = memset({memory}, 0, 8 * COUNT);", "OK"
+
+
+def named_values(rows: str, count: str, memory: str) -> Iterator[Value]:
+    """The same of rows that catch up, which come without a gradient."""
+    for what, code, expected in rows_values(rows, count, memory, "(*a)"):
+        if "gradient" not in what and not what.startswith(("count", "2^56")):
+            yield what, code, expected
+    yield from assign(count, (-1, "(int64_t)1 << 61", *INT64), "SHAPE")
+    yield from assign(count, (0, 1, "COUNT - 1"), "OK")
+
+
+def finished_values(one: str) -> Iterator[Value]:
+    """Every field of a parameter of martlet_finish, which looks at no gradient and counts no step."""
+    yield from array_values(f"{one}.value", "value")
+    yield from array_values(f"{one}.state[1]", "state")
+    yield from assign(f"{one}.state", ("NULL",), "NULL")
+    yield from assign(f"{one}.state_count", (0, 1, 3, -1, *INT64), "SHAPE|ARGUMENT")
+    yield from assign(f"{one}.step", ("NULL",), "NULL")
+    yield from assign(f"*{one}.step", (-1, "INT64_MAX"), "OK")
+    yield from assign(f"{one}.grad.dtype", (-1, *INT32), "OK")
+    yield from assign(f"{one}.group", (-1, 2, 65536, *INT32), "ARGUMENT")
+    yield from assign(f"{one}.flags", (1, -1, 2, *INT32), "UNSUPPORTED|STRUCT")
+    named = f"{one}.rows = number_rows(w, -1); {one}.row_count = COUNT;"
+    for what, code, expected in named_values(f"{one}.rows", f"{one}.row_count", "w->rows"):
+        yield what, f"{named} {code}", expected
+    yield from backlog_values(one)
+    for number in (0, 2):
+        yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
+    yield "value is its state", f"{one}.value.data = {one}.state[0].data;", "OVERLAP"
+    yield "an empty parameter", f"empty(&{one});", "OK"
+
+
+def backlog_values(one: str) -> Iterator[Value]:
+    """The memory of what rows have not seen; it is for COUNT rows."""
+    size = "64 + 4096 * 128 + 4 * COUNT"
+    zeros = f"{one}.backlog = memset(at_page_end(NULL, {size}), 0, {size});"
+    yield "a backlog", zeros, "OK"
+    for offset in (1, 4, 7):
+        yield f"backlog misaligned by {offset}", f"{one}.backlog = (char *)w->scratch + {offset};", "ALIGNMENT"
+    yield from assign(f"{one}.backlog", ("(void *)(intptr_t)-16", "(void *)(intptr_t)-4096"), "SHAPE")
+    for kept in (-1, 1, 4097, *INT64):
+        yield f"a backlog of {kept} steps of nothing", f"{zeros} *(int64_t *){one}.backlog = {kept};", "ARGUMENT"
+    for what, number in (("rule", 2), ("slots", 3)):
+        for value in (-1, 5, *INT32):
+            code = f"{zeros} *(int64_t *){one}.backlog = 1; ((int32_t *){one}.backlog)[{5 - number}] = 1;"
+            yield f"a backlog of {what} {value}", f"{code} ((int32_t *){one}.backlog)[{number}] = {value};", "ARGUMENT"
+    yield "the backlog holds the value", f"{zeros} {one}.value.data = (char *){one}.backlog + 64;", "OVERLAP"
 
 
 def sparse_gradients() -> Iterator[Value]:
@@ -267,9 +315,10 @@ def added_values(one: str) -> Iterator[Value]:
     yield from assign(f"{one}.offset", (1, "UINT64_MAX"), "OK")
     yield from assign(f"{one}.rows", ("w->sizes",), "ARGUMENT")
     yield from assign(f"{one}.row_count", (1, -1, *INT64), "ARGUMENT")
-    for number in (0, 3):
+    for number in (0, 2):
         yield from assign(f"{one}.reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
     yield from assign(f"{one}.copy", ("&w->array", "(void *)w->scratch"), "ARGUMENT")
+    yield from assign(f"{one}.backlog", ("w->scratch", "(void *)1"), "ARGUMENT")
     yield from assign(f"{one}.step_reserved", (1, -1), "STRUCT")
     yield from assign(f"{one}.step_shown", ("w->scratch", "(void *)1"), "ARGUMENT")
     yield from assign(f"{one}.step_shown_dtype", (1, 2, -1, 1000), "ARGUMENT")

@@ -91,6 +91,11 @@ GOOD(mode_set) {
     a->parameters = w->parameters, a->count = 2;
     a->groups = w->groups, a->group_count = 2, a->mode = MARTLET_EVALUATION;
 }
+GOOD(finish) {
+    a->parameters = w->parameters, a->count = 2;
+    a->groups = w->groups, a->group_count = 2;
+}
+GOOD(backlog_size) { a->out_bytes = &w->out_int64, a->rows = COUNT; }
 GOOD(array_step) {
     a->value = w->value[0], a->grad = w->grad[0], a->state = w->state[0];
     a->count = COUNT, a->step = &w->steps[0], a->config = &w->config.config;
@@ -136,6 +141,10 @@ GOOD(optimizer_sparse_step) {
     for (int k = 0; k < 2; k++) w->given[k] = (martlet_rows){.rows = number_rows(w, -1), .count = COUNT};
     a->optimizer = w->optimizer, a->out_report = &w->report.report;
     a->grads = w->grads, a->rows = w->given, a->count = 2;
+}
+GOOD(optimizer_finish) {
+    for (int k = 0; k < 2; k++) w->given[k] = (martlet_rows){.rows = number_rows(w, -1), .count = COUNT};
+    a->optimizer = w->optimizer, a->rows = w->given, a->count = 2;
 }
 GOOD(optimizer_mode_set) { a->optimizer = w->optimizer, a->mode = MARTLET_EVALUATION; }
 GOOD(optimizer_set) { a->optimizer = w->optimizer, a->group = 1, a->hyperparameter = MARTLET_LR, a->value = 0.5; }

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from hostile_parameter_values import (
     added_values,
     array_values,
+    finished_values,
     gradients,
+    named_values,
     parameter_values,
     rows_values,
     sparse_gradients,
@@ -64,7 +66,7 @@ def config_values(config: str, *, tail: bool) -> Iterator[Value]:
         yield "a field beyond the struct", f"{config}.struct_size = 80; {config}.dampening = 1;", "OK"
     yield from assign(f"{config}.algorithm", (0, -1, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{config}.semantics", (-1, 4, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 30"), "ARGUMENT")
+    yield from assign(f"{config}.flags", ("262144u", "0x80000000u", "0xFFFFFFFFu", "12u", "1u << 31"), "ARGUMENT")
     for flag in (
         "NESTEROV",
         "CENTERED",
@@ -185,7 +187,7 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, "INT64_MIN", "INT64_MIN + 1"), "SHAPE|ARGUMENT")
         yield from assign(target, HUGE, "SHAPE|ARGUMENT")
         yield from assign(target, (0, 1), "OK")
-    elif function in ("martlet_step", "martlet_step_sharded", "martlet_mode_set"):
+    elif function in ("martlet_step", "martlet_step_sharded", "martlet_mode_set", "martlet_finish"):
         yield from assign(target, (-1, "INT64_MIN", *HUGE, "(int64_t)1 << 56"), "SHAPE|ARGUMENT")
         yield from assign(target, (0,), "OK" if name == "count" else "ARGUMENT")
     elif function == "martlet_measure":
@@ -193,7 +195,10 @@ def scalar_values(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from assign(target, (0,), "OK")
     elif name == "index":
         yield from assign(target, (-1, 2, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
-    elif function in ("martlet_optimizer_step", "martlet_optimizer_sparse_step"):
+    elif function == "martlet_backlog_size":
+        yield from assign(target, (-1, *INT64, "((int64_t)1 << 56) + 1", "(int64_t)1 << 60"), "ARGUMENT")
+        yield from assign(target, (0, 1, "(int64_t)1 << 56"), "OK")
+    elif function in ("martlet_optimizer_step", "martlet_optimizer_sparse_step", "martlet_optimizer_finish"):
         yield from assign(target, (0, 1, 3, -1, *INT64, "(int64_t)1 << 32"), "SHAPE|ARGUMENT")
 
 
@@ -284,6 +289,9 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         if function == "martlet_optimizer_group_add":
             yield "another algorithm", f"{config}.algorithm = MARTLET_ADAMW;", "OK"
             yield "another number of slots", f"{config}.flags = MARTLET_AMSGRAD;", "ANY"
+    elif function == "martlet_finish" and name == "parameters":
+        yield "NULL", "a->parameters = NULL;", "NULL"
+        yield from finished_values("a->parameters[1]")
     elif kind == "martlet_parameter *" and name == "parameters":
         yield "NULL", "a->parameters = NULL;", "NULL"
         yield from parameter_values("a->parameters[1]", moves=function == "martlet_mode_set")
@@ -307,13 +315,17 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield "one element into the value's end", "a->copy->data = w->value[1] + COUNT - 1;", "OVERLAP"
     elif kind == "martlet_rows *":
         yield "NULL", "a->rows = NULL;", "NULL"
-        yield from rows_values("a->rows[1].rows", "a->rows[1].count", "w->rows", "a->grads[1]")
+        if function == "martlet_optimizer_finish":
+            yield from named_values("a->rows[1].rows", "a->rows[1].count", "w->rows")
+        else:
+            yield from rows_values("a->rows[1].rows", "a->rows[1].count", "w->rows", "a->grads[1]")
         for number in (0, 1):
             yield from assign(f"a->rows[1].reserved[{number}]", (1, "UINT64_MAX"), "STRUCT")
         moment = "martlet_array v = {0}; martlet_optimizer_state_get(w->optimizer, &v, 0, 0);"
+        also = "" if function == "martlet_optimizer_finish" else " = a->grads[1].count"
         yield (
             "rows are a moment",
-            f"{moment} a->rows[1].rows = memset(v.data, 0, 4 * COUNT); a->rows[1].count = a->grads[1].count = 8;",
+            f"{moment} a->rows[1].rows = memset(v.data, 0, 4 * COUNT); a->rows[1].count{also} = 8;",
             "OVERLAP",
         )
     elif kind == "martlet_array *":

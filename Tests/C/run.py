@@ -251,6 +251,7 @@ def tests() -> dict[str, Test]:
         "shards": program("shards"),
         "around": program("around"),
         "rows": program("rows"),
+        "deferred": program("deferred"),
         "low_precision": program("low_precision"),
         "specials": program("specials"),
         "specials-without-fma": without_fma("specials"),

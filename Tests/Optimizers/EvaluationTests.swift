@@ -131,7 +131,7 @@ import Testing
         let optimizer = try Self.trained(parameters)
         try optimizer.setMode(.evaluation)
         let x = parameters[0].values
-        optimizer.reset()
+        try optimizer.reset()
         #expect(optimizer.mode == .training && parameters[0].values == x)
         try optimizer.add(parameters[0])
         try optimizer.setMode(.evaluation)

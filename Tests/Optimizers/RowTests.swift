@@ -89,4 +89,41 @@ import Testing
             expectRefusal(.unsupported, wanted, [matrix(configuration, rows: [1])], [configuration])
         }
     }
+
+    /// Deferred, steps by rows leave the bits of dense ones with zeros in the other rows, once these have caught up.
+    @Test(arguments: [Algorithm.sgd, .adam, .adamW, .adagrad, .rmsprop])
+    func deferredRowsCatchUp(algorithm: Algorithm) throws {
+        let dense = Configuration(algorithm) { if algorithm == .sgd { $0.momentum = 0.9 } }
+        var deferring = dense
+        deferring.flags.insert(.deferRows)
+        let (whole, other) = (matrix(dense, rows: [0]), matrix(deferring, rows: [0]))
+        let (optimizer, twin) = (try Optimizer(dense), try Optimizer(deferring))
+        try optimizer.add(whole)
+        try twin.add(other)
+        var wasBehind = false
+        for step in 0..<30 {
+            let row = step % 4
+            let named = GradientRows(numbers: other.numbers([row]), count: 1)
+            var zeros = [Float](repeating: 0, count: 30)
+            for column in 0..<3 { zeros[row * 3 + column] = Float(other.view.gradient.get(column)) }
+            try zeros.withUnsafeMutableBufferPointer { zeros throws(MartletError) in
+                _ = try optimizer.step([ArrayView(zeros)])
+            }
+            // What a model reads next.
+            try twin.finish(rows: [named])
+            _ = try twin.step([other.view.gradient], rows: [named])
+            #expect(whole.values[row * 3] == other.values[row * 3])
+            wasBehind = wasBehind || whole.values != other.values
+        }
+        #expect(wasBehind || algorithm == .adagrad || algorithm == .rmsprop)
+        try twin.finish()
+        #expect(whole.values == other.values)
+        expectFailure(.argument, ["0 rows are given; expected 1"]) { () throws(MartletError) in
+            try twin.finish(rows: [])
+        }
+        expectFailure(.argument, ["rows is -1; expected 0 to 2^56"]) { () throws(MartletError) in
+            _ = try backlogByteCount(rows: -1)
+        }
+        extendLifetime((whole, other))
+    }
 }

@@ -111,7 +111,7 @@ import Testing
 
     // MARK: - Flags
 
-    private static let single = (0..<30).map { Flags(rawValue: 1 << $0) }
+    private static let single = (0..<31).map { Flags(rawValue: 1 << $0) }
 
     /// Each flag by itself is taken where the algorithm reads it, and else refused by its name.
     @Test(arguments: Algorithm.allCases)
@@ -121,7 +121,7 @@ import Testing
             "CAUTIOUS_DECAY", "CORRECTED_DECAY", "NESTEROV", "CENTERED", "RECTIFY", "SAFEGUARD_WARMUP",
             "BIAS_CORRECTION", "MATCH_RMS", "SPECTRAL", "QUINTIC", "POLAR_EXPRESS", "CAUTIOUS_UPDATE",
             "GRAFT_ADAM", "NORMUON", "HYPERBALL", "SKIP_NONFINITE", "MEASURE", "EMA_CORRECTION", "EMA_WARMUP",
-            "ZERO_GRADS", "MEASURE_UPDATE", "STOCHASTIC_ROUNDING", "KAHAN", "SPLIT",
+            "ZERO_GRADS", "MEASURE_UPDATE", "STOCHASTIC_ROUNDING", "KAHAN", "SPLIT", "DEFER_ROWS",
         ]
         let averagesItself = algorithm.hasEvaluationPoint
         for (flag, name) in zip(Self.single, names) {

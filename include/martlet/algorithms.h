@@ -308,6 +308,10 @@ extern "C" {
 #define MARTLET_KAHAN 268435456u
 #define MARTLET_SPLIT 536870912u
 
+/* SGD, Adam, AdamW, Adagrad and RMSprop, for gradients of rows: their steps mean what those of dense gradients would mean, with
+ * 0 in all other rows, which catch up later. martlet_parameter says how. */
+#define MARTLET_DEFER_ROWS 1073741824u
+
 /* Lookahead, around the steps of any algorithm: with a lookahead_steps of k over 0 a parameter has slow weights s, a slot
  * slow_params, which start as p before the first step that has them, and behind every k-th step from there on
  *   s <- s + lookahead_alpha (p - s);  p <- s

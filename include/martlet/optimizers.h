@@ -106,6 +106,16 @@ martlet_status martlet_measure(double *out_squares, const martlet_array *arrays,
 martlet_status martlet_mode_set(const martlet_parameter *parameters, int64_t count, const martlet_config *groups,
                                 int64_t group_count, int32_t mode);
 
+/* The bytes of a parameter's backlog, for the first size of its value (its count, where it has no sizes): 512 KiB and 64 bytes,
+ * and 4 bytes for each row. Fails with NULL and with ARGUMENT for rows under 0 or over 2^56. Since 0.1. */
+martlet_status martlet_backlog_size(int64_t *out_bytes, int64_t rows);
+
+/* Lets rows of parameters catch up with the steps that MARTLET_DEFER_ROWS has left for later: those that a parameter's rows name,
+ * or all where that is NULL. Arguments are those of the step; gradients are not looked at, and steps not counted. A parameter
+ * without a backlog stays as it is. So does one whose rows have seen every step, at no cost. Fails as martlet_step does. Since 0.1. */
+martlet_status martlet_finish(const martlet_parameter *parameters, int64_t count, const martlet_config *groups,
+                              int64_t group_count);
+
 /* For bindings whose own loops are slow: asks each of many objects of the host the same questions, such as
  * where the memory of a framework's tensor is, before a step with it.
  *
@@ -185,9 +195,17 @@ typedef struct martlet_rows {
 } martlet_rows;           /* 32 bytes, for good */
 
 /* The same where gradients may be sparse. rows: count entries, one for each of grads, each as rows and row_count in
- * martlet_parameter say; one whose rows is NULL leaves its gradient dense. Fails as martlet_step does. Since 0.1. */
+ * martlet_parameter say; one whose rows is NULL leaves its gradient dense. With MARTLET_DEFER_ROWS in a parameter's group its
+ * other rows catch up later, see martlet_optimizer_finish. Fails as martlet_step does. Since 0.1. */
 martlet_status martlet_optimizer_sparse_step(martlet_optimizer *optimizer, martlet_report *out_report,
                                              const martlet_array *grads, const martlet_rows *rows, int64_t count);
+
+/* Lets rows catch up with the steps that MARTLET_DEFER_ROWS has left for later; the optimizer owns what that takes. rows: count
+ * entries, one for each parameter, whose rows are NULL for all that it has; or NULL with a count of 0: all rows of all parameters.
+ * Rows that a model is about to read, and the parameters before they are read or saved as a whole, are made ready so.
+ * martlet_optimizer_state_get, _state_set, _save, _load, _clone and _reset let all rows catch up first; _destroy does not. Fails
+ * with NULL, ARGUMENT, SHAPE, STRUCT, ALIGNMENT, OVERLAP and MEMORY, and has then changed nothing. Since 0.1. */
+martlet_status martlet_optimizer_finish(martlet_optimizer *optimizer, const martlet_rows *rows, int64_t count);
 
 /* Moves the parameters of Schedule-Free groups from where gradients are taken to the trained point, or back;
  * others, and those that were never stepped, stay as they are. The mode is TRAINING at first, and saved with the

@@ -5,6 +5,7 @@ import MartletKernelInterface
 enum Adagrad: SweepDefinition {
     static let name: StaticString = "adagrad"
     static let rule = Rule.adagrad
+    static let flags: Flags = .deferRows
     /// No update goes against the gradient.
     static let takesCaution = false
     static let conventions: Conventions = [.torch, .keras, .optax]

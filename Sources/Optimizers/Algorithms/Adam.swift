@@ -6,7 +6,7 @@ enum Adam: SweepDefinition {
     static let name: StaticString = "adam"
     static let rule = Rule.adam
     static let conventions: Conventions = [.torch, .keras, .optax, .paper]
-    static let flags: Flags = [.amsgrad]
+    static let flags: Flags = [.amsgrad, .deferRows]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

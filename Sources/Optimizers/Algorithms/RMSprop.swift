@@ -6,7 +6,7 @@ enum RMSprop: SweepDefinition {
     static let name: StaticString = "rmsprop"
     static let rule = Rule.rmsprop
     static let conventions: Conventions = [.torch, .keras, .optax]
-    static let flags: Flags = [.centered]
+    static let flags: Flags = [.centered, .deferRows]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

@@ -6,7 +6,7 @@ import MartletKernelInterface
 enum SGD: SweepDefinition {
     static let name: StaticString = "sgd"
     static let rule = Rule.sgd
-    static let flags: Flags = [.nesterov]
+    static let flags: Flags = [.nesterov, .deferRows]
 
     static func defaultValue(_ hyperparameter: Hyperparameter) -> Double? {
         switch hyperparameter {

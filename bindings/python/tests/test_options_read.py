@@ -37,9 +37,9 @@ VALUES = (0.3, 0.9, 1e-3, 1.1, 2.0, 5.0, 0.0, -0.5, 100.0, 1.0)
 #: What is so in any case: Keras's convention decouples decay whatever the flag says, as optax's Adan does, and torch's
 #: groups of an Adam always have the flag, so that False there asks for nothing.
 SETTLED = {"decoupled_weight_decay"}
-#: What moves nothing where gradients are finite, and nobody reads them twice.
+#: What moves nothing where gradients are finite and of all rows, and nobody reads them twice.
 EMA = {"ema_decay", "ema_bias_correction", "ema_warmup"}
-SETTLED |= {"skip_nonfinite", "measure", "measure_update", "zero_grads"}
+SETTLED |= {"skip_nonfinite", "measure", "measure_update", "zero_grads", "defer_rows"}
 
 
 def shown(case: tuple[int, str]) -> str:

@@ -56,11 +56,12 @@ def test_the_table_of_options_has_these_cells() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_an_option_of_a_few_rules_has_a_row(algorithm: str) -> None:
-    """Those of all rules have a column; hyperball, beside which no decay stands, is held by test_hyperball.py, and what
-    stands around steps by test_around.py, or concerns 16 bits alone, in which no row is, by test_low_precision.py."""
+    """Those of all rules have a column; hyperball, beside which no decay stands, is held by test_hyperball.py, what
+    stands around steps by test_around.py, what concerns 16 bits alone, in which no row is, by test_low_precision.py,
+    and sparse gradients by test_deferred.py."""
     number = getattr(optim, algorithm)._algorithm
     rows = [row.options for row in ROWS if row.algorithm == algorithm and not row.foreign]
-    flags = set(_spellings.flag_keys(number)) - set(FLAGS.values()) - _spellings.AROUND.keys()
+    flags = set(_spellings.flag_keys(number)) - set(FLAGS.values()) - _spellings.AROUND.keys() - {"defer_rows"}
     assert flags <= {key for row in rows for key in row}
     for key in set(_choices.keys(number)) - {"low_precision"}:
         said = {_choices.TABLE[key].get(row.get(key)) for row in rows if not isinstance(row.get(key), tuple)}

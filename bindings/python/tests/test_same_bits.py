@@ -50,8 +50,8 @@ def options(number: int) -> Iterator[dict[str, Any]]:
     yield {}
     yield usual
     for key in _spellings.flag_keys(number):
-        if key == "zero_grads" or (key.startswith("ema_") and "schedule_free" in kind.name):
-            continue  # gradients are everybody's; and what averages by itself takes no average
+        if key in ("zero_grads", "defer_rows") or (key.startswith("ema_") and "schedule_free" in kind.name):
+            continue  # gradients are everybody's, and of all rows; and what averages by itself takes no average
         flagged = {**usual, key: not kind.default_flags & _spellings.FLAGS[key]}
         flagged |= {"ema_decay": 0.5} if key.startswith("ema_") else {}
         yield flagged | {name: 0.0 for name in usual if key == "hyperball" and name == "weight_decay"}

@@ -35,6 +35,7 @@ def test_signatures_are_torchs(name: str) -> None:
     theirs = inspect.signature(getattr(torch.optim, name)).parameters
     own = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
     own |= {"cautious_weight_decay": False, "corrected_weight_decay": False, "cautious": False, "hyperball": False}
+    own |= {"defer_rows": False}
     own |= {"skip_nonfinite": False, "measure": False, "ema_bias_correction": False, "ema_warmup": False}
     own |= {"zero_grads": False, "measure_update": False}
     own |= {"lookahead_steps": 0, "lookahead_alpha": 0.5, "loss_scale": 1, "max_norm": inf, "clip_norm": inf}

@@ -46,6 +46,7 @@ _KEY = _word(_ffi.Parameter.key.offset)
 _OFFSET = _word(_ffi.Parameter.offset.offset)
 _STEP_SHOWN = _word(_ffi.Parameter.step_shown.offset)
 _COPY = _word(_ffi.Parameter.copy.offset)
+_BACKLOG = _word(_ffi.Parameter.backlog.offset)
 _STEP_SHOWN_DTYPE = _word(_ffi.Parameter.step_shown_dtype.offset)
 
 
@@ -82,7 +83,8 @@ class Item(NamedTuple):
     step_shown: the element type of the number that shows its step counter; 0: it has none. copy: how the copy lies that
     a step leaves of it; None: there is none. rows: those that its gradient is of, which may be others in the next call;
     None: all. key: whose draws it takes where it is rounded at random: its place among all parameters; offset: which of
-    them its first element takes, where it is a part.
+    them its first element takes, where it is a part. backlog: where the memory is of what its rows have not seen; 0: it
+    has none.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Item(NamedTuple):
     rows: RowNumbers | None = None
     key: int = 0
     offset: int = 0
+    backlog: int = 0
 
 
 class StepCall:
@@ -155,6 +158,7 @@ class StepCall:
             view[base + _GROUP] = item.group
             view[base + _KEY] = item.key
             view[base + _OFFSET] = item.offset
+            view[base + _BACKLOG] = item.backlog
             self._state_words.append(base + _STEP)
             if item.step_shown:
                 view[base + _STEP_SHOWN_DTYPE] = item.step_shown
@@ -250,12 +254,31 @@ class StepCall:
         if status:
             raise self._error(status)
 
-    def _error(self, status: int) -> MartletError:
-        """The failure in the library's words, with the parameters' names for their numbers."""
+    def finish(self) -> None:
+        """Lets rows catch up, those that items have or all. Raises as run() does."""
+        status = _ffi_bound.finish(*self._place)
+        if status:
+            raise self._error(status)
+
+    def finish_rows(self, index: int, rows: RowNumbers) -> None:
+        """The same of these rows of one item, which is otherwise left as it is."""
+        view, base = self._words.view, index * _PARAMETER_WORDS
+        kept = view[base + _ROWS], view[base + _ROW_COUNT]
+        view[base + _ROWS] = rows.address if rows.length else self._words.address
+        view[base + _ROW_COUNT] = rows.length
+        try:
+            status = _ffi_bound.finish(self._words.address + 8 * base, 1, *self._place[2:])
+        finally:
+            view[base + _ROWS], view[base + _ROW_COUNT] = kept
+        if status:
+            raise self._error(status, index)
+
+    def _error(self, status: int, first: int = 0) -> MartletError:
+        """The failure in the library's words, with the parameters' names for their numbers. first: the call's first."""
         error = _ffi.error_of(status)
 
         def named(found: re.Match[str]) -> str:
-            name, slots = self._names[int(found[1])]
+            name, slots = self._names[first + int(found[1])]
             if not found[2]:
                 return name
             # A user knows one step count, which the number is that shows it, and moments by their names.

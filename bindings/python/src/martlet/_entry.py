@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from martlet import _arrays, _small
+from martlet import _arrays, _backlog, _small
 from martlet._algorithms import OF_VALUES, UNCOUNTED, Slots, all_slots
 from martlet._call import Item
 from martlet._errors import ArgumentError, DTypeError, FormatError, ShapeError
@@ -39,11 +39,12 @@ class Entry:
     or, for a single number, 0-d of float64; empty before the first step; never changed, but replaced by keep(). copy:
     the array that each step copies the value into; None: there is none.
 
-    key: its place among all parameters, for random rounding. value is the caller's, who may give it other memory,
+    key: its place among all parameters, for random rounding. backlog: what its rows have not seen, None until a step of
+    rows is deferred. value is the caller's, who may give it other memory,
     another shape or type at any time.
     """
 
-    __slots__ = ("_kept_for", "before", "copy", "counter", "group", "key", "name", "state", "value")
+    __slots__ = ("_kept_for", "backlog", "before", "copy", "counter", "group", "key", "name", "state", "value")
 
     def __init__(self, name: str, value: NDArray, group: int) -> None:
         self.name = name
@@ -54,7 +55,13 @@ class Entry:
         self.counter = _new_counter()
         self.before = 0
         self.copy: NDArray | None = None
+        self.backlog: NDArray | None = None
         self._kept_for: Any = None
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """All but the backlog, with which rows have caught up."""
+        kept = (slot for slot in Entry.__slots__ if hasattr(self, slot))
+        return None, {slot: None if slot == "backlog" else getattr(self, slot) for slot in kept}
 
     @property
     def steps(self) -> int:
@@ -117,9 +124,17 @@ class Entry:
             raise DTypeError(f"{self.name} has dtype {self.value.dtype}, and its moments were made for {dtype}; {back}")
 
     def lay_out(
-        self, gradient: Any, algorithm: int, slots: Slots, dtype: np.dtype[Any] | str | None, *, zeroes: bool = False
+        self,
+        gradient: Any,
+        algorithm: int,
+        slots: Slots,
+        dtype: np.dtype[Any] | str | None,
+        *,
+        zeroes: bool = False,
+        defers: bool = False,
     ) -> LaidOut:
         """Checks the arrays of a step, or of a move, which has no gradient. zeroes: whether the gradient is written.
+        defers: whether rows that it does not name are left for later.
 
         Where steps are all alike but the first, moments that come late, as a momentum that was 0 does, start with a
         first step of their own.
@@ -133,8 +148,12 @@ class Entry:
         seen = _arrays.gradient_view(gradient, name, value.shape, written=zeroes) if is_dense else None
         views = {slot: self._slot_view(state[slot], slot, slots) for slot in slots.of(value.shape).names}
         copy = None if self.copy is None else _arrays.copy_view(self.copy, f"the copy of {self.name}", value)
-        item = _arrays.item(self.name, self.group, value, seen, views, slots, copy, keeps_dimensions=bool(of_rows))
-        item = item._replace(key=self.key)
+        if defers and of_rows is not None and self.backlog is None:
+            self.backlog = _backlog.new(value.shape[0])
+        keeps = bool(of_rows) or self.backlog is not None
+        item = _arrays.item(self.name, self.group, value, seen, views, slots, copy, keeps_dimensions=keeps)
+        backlog = 0 if self.backlog is None else _arrays.address(self.backlog)
+        item = item._replace(key=self.key, backlog=backlog)
         if of_rows is not None:
             item = item._replace(grad=of_rows.layout, rows=of_rows.call)
         counted = _arrays.address(self.counter if counter is None else counter)

@@ -118,7 +118,8 @@ class Parameter(Structure):
         ("step_shown_dtype", c_int32),
         ("step_reserved", c_int32),
         ("copy", POINTER(Array)),
-        ("reserved", c_uint64 * 4),
+        ("backlog", c_void_p),
+        ("reserved", c_uint64 * 3),
     ]
 
 

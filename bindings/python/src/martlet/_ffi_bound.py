@@ -21,6 +21,9 @@ _sharded_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_int64, 
 _mode_by_address = _ffi._library_handle["martlet_mode_set"]
 _mode_by_address.restype = _ffi.STATUS
 _mode_by_address.argtypes = [c_void_p, c_int64, c_void_p, c_int64, c_int32]
+_finish_by_address = _ffi._library_handle["martlet_finish"]
+_finish_by_address.restype = _ffi.STATUS
+_finish_by_address.argtypes = [c_void_p, c_int64, c_void_p, c_int64]
 # The interpreter keeps its lock during this one.
 _answers_by_address = ctypes.PyDLL(None, handle=_ffi._library_handle._handle)["martlet_answers_get"]
 _answers_by_address.restype = _ffi.STATUS
@@ -49,6 +52,12 @@ def step_sharded(
 def bound_mode_set(parameters: int, count: int, configs: int, config_count: int) -> Callable[[int], int]:
     """martlet_mode_set likewise: takes the mode."""
     return partial(_mode_by_address, c_void_p(parameters), c_int64(count), c_void_p(configs), c_int64(config_count))
+
+
+def finish(parameters: int, count: int, configs: int, config_count: int) -> int:
+    """martlet_finish: returns the status and raises nothing."""
+    status: int = _finish_by_address(parameters, count, configs, config_count)
+    return status
 
 
 def bound_answers(answers: int, questions: int, question_count: int, objects: int, count: int) -> Callable[[], int]:

@@ -88,6 +88,7 @@ MEASURE_UPDATE = 67108864
 STOCHASTIC_ROUNDING = 134217728
 KAHAN = 268435456
 SPLIT = 536870912
+DEFER_ROWS = 1073741824
 
 NEEDS_WHOLE = 1
 NEEDS_MATRICES = 2
@@ -277,6 +278,8 @@ martlet_step_sharded = _checked(
 )
 martlet_measure = _checked("martlet_measure", POINTER(c_double), POINTER(Array), c_int64)
 martlet_mode_set = _checked("martlet_mode_set", POINTER(Parameter), c_int64, POINTER(Config), c_int64, c_int32)
+martlet_finish = _checked("martlet_finish", POINTER(Parameter), c_int64, POINTER(Config), c_int64)
+martlet_backlog_size = _checked("martlet_backlog_size", POINTER(c_int64), c_int64)
 martlet_array_step = _checked(
     "martlet_array_step",
     POINTER(c_float),
@@ -301,6 +304,7 @@ martlet_optimizer_step = _checked("martlet_optimizer_step", HANDLE, POINTER(Repo
 martlet_optimizer_sparse_step = _checked(
     "martlet_optimizer_sparse_step", HANDLE, POINTER(Report), POINTER(Array), POINTER(Rows), c_int64
 )
+martlet_optimizer_finish = _checked("martlet_optimizer_finish", HANDLE, POINTER(Rows), c_int64)
 martlet_optimizer_set = _checked("martlet_optimizer_set", HANDLE, c_int32, c_int32, c_double)
 martlet_optimizer_get = _checked("martlet_optimizer_get", HANDLE, POINTER(c_double), c_int32, c_int32)
 martlet_optimizer_config_get = _checked("martlet_optimizer_config_get", HANDLE, POINTER(Config), c_size_t, c_int32)

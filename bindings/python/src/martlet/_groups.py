@@ -20,6 +20,7 @@ _NAMES = ("params", "param_names", "algorithm", "state_dtype")
 # update, and what stands around it.
 _OPTIONAL = (
     *("decoupled_weight_decay", "cautious_weight_decay", "corrected_weight_decay", "cautious"),
+    "defer_rows",
     *_spellings.AROUND,
     *_spellings.EVERYWHERE,
     *("low_precision", "seed"),

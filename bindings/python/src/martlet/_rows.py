@@ -14,7 +14,15 @@ class Rows:
               that a gradient may have
 
     Only these rows, and their state, are stepped, as torch.optim.SparseAdam does; weight decay is of them alone. For
-    algorithms that step each element by itself.
+    algorithms that step each element by itself. With defer_rows=True other rows catch up later with what a dense
+    gradient, zero in them, makes of them; rows that are about to be read are named first:
+
+        optimizer = martlet.optim.Adam(table, defer_rows=True)
+        for words in batches:
+            optimizer.catch_up(table, words)
+            gradient = backward(table[words])
+            optimizer.step(Rows(words, gradient))
+        optimizer.finish()
     """
 
     __slots__ = ("indices", "values")

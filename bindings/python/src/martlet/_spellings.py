@@ -87,6 +87,7 @@ FLAGS = {
     "cautious": _ffi_optimizers.CAUTIOUS_UPDATE,
     "normuon": _ffi_optimizers.NORMUON,
     "hyperball": _ffi_optimizers.HYPERBALL,
+    "defer_rows": _ffi_optimizers.DEFER_ROWS,
     **AROUND,
 }
 # The one of several names of a flag that an algorithm's reference has.

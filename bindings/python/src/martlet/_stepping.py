@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _ffi_optimizers
+from martlet import _backlog, _ffi_optimizers
 from martlet._arrays import RowsView, address, extents, lies_in_base, of_one_number, rows_view, writable_address
 from martlet._call import LastStep, StepCall, write_configs
 from martlet._config import Hyperparameters
@@ -36,6 +36,7 @@ class Stepper:
         "_alignments",
         "_call",
         "_copies",
+        "_defers",
         "_extents",
         "_grads_at",
         "_kinds",
@@ -56,6 +57,7 @@ class Stepper:
         self._call: StepCall | None = None
         self._latest: StepCall | None = None
         self._zeroes = False
+        self._defers: list[bool] = []
         self._copies: list[Any] = []
         self._rows: list[Hyperparameters] = []
         self._states: list[dict[str, Any]] = []
@@ -90,6 +92,35 @@ class Stepper:
         moved = [entry for entry in entries if entry.state]
         laid_out = self._laid_out(rows, moved, [None] * len(moved))
         _call_of(rows, moved, laid_out, [0] * len(moved)).move(mode)
+
+    def catch_up(
+        self, rows: list[Hyperparameters], entries: Sequence[Entry], named: tuple[Entry, Any] | None = None
+    ) -> None:
+        """Lets all rows of the entries catch up, or those that are named, of one of them."""
+        behind = [entry for entry in entries if entry.backlog is not None]
+        if named is None:
+            if behind:
+                laid_out = self._laid_out(rows, behind, [None] * len(behind))
+                _call_of(rows, behind, laid_out, [0] * len(behind)).finish()
+            return
+        entry = named[0]
+        numbers, kept = _backlog.numbers(named[1], entry.name)
+        if entry.backlog is not None:
+            place = self._place_of(entry)
+            if self._call is not None and place is not None:
+                self._call.finish_rows(place, numbers)
+            else:
+                (one,) = self._laid_out(rows, [entry], [None])
+                _call_of(rows, [entry], [one], [0]).finish_rows(0, numbers)
+        del kept  # until here the library reads it
+
+    def _place_of(self, entry: Entry) -> int | None:
+        """Where an entry stands in the call that is repeated, if that knows it as it is now."""
+        for place, value in enumerate(self._values if self._call is not None else ()):
+            if value is entry.value:
+                is_same = self._states[place] is entry.state and _kind(value) == self._kinds[place]
+                return place if is_same and writable_address(value) == self._values_at[place] else None
+        return None
 
     def _repeat(self, rows: list[Hyperparameters], entries: Sequence[Entry], grads: Sequence[Any]) -> bool:
         """False, and nothing done, where the call must be laid out anew."""
@@ -147,7 +178,7 @@ class Stepper:
         """Other hyperparameters, as a schedule gives them; false where they want other arrays."""
         if [row.slots for row in rows] != [row.slots for row in self._rows]:
             return False
-        if _zeroes(rows) is not self._zeroes:
+        if _zeroes(rows) is not self._zeroes or _defers(rows) != self._defers:
             return False
         self._rows = []  # A signal's handler may end this before all is said.
         call.set_hyperparameters(rows)
@@ -173,7 +204,7 @@ class Stepper:
 
     def _take_first(self, rows: list[Hyperparameters], entries: list[Entry], grads: list[Any]) -> None:
         self._call = None
-        self._zeroes = _zeroes(rows)
+        self._zeroes, self._defers = _zeroes(rows), _defers(rows)
         laid_out = self._laid_out(rows, entries, grads)
         call = _call_of(rows, entries, laid_out, list(map(_gradient_address, grads)))
         self._run_first(call, entries, laid_out, self.reduce)
@@ -191,6 +222,7 @@ class Stepper:
             entry.lay_out(
                 *(gradient, rows[entry.group].algorithm, slots[entry.group], self.state_dtypes[entry.group]),
                 zeroes=bool(rows[entry.group].flags & _ffi_optimizers.ZERO_GRADS),
+                defers=bool(rows[entry.group].flags & _ffi_optimizers.DEFER_ROWS),
             )
             for entry, gradient in zip(entries, grads, strict=True)
         ]
@@ -223,6 +255,11 @@ class Stepper:
 def _zeroes(rows: list[Hyperparameters]) -> bool:
     """Whether gradients are written."""
     return any(row.flags & _ffi_optimizers.ZERO_GRADS for row in rows)
+
+
+def _defers(rows: list[Hyperparameters]) -> list[bool]:
+    """By group, whether rows without a gradient are left for later."""
+    return [bool(row.flags & _ffi_optimizers.DEFER_ROWS) for row in rows]
 
 
 def _is_there(array: Any) -> bool:

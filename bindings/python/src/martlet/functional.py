@@ -102,6 +102,7 @@ def _function_of(algorithm: int) -> StepFunction:
     taken = {"step": None, "copy": False, **dict.fromkeys(_spellings.number_keys(algorithm)), **usual}
     taken |= {"semantics": "torch", "state_dtype": None, "flush_denormals": None}
     taken |= dict.fromkeys(sorted(_groups.keys(algorithm).known - taken.keys()))
+    taken.pop("defer_rows", None)  # which is kept from step to step, and no part of a state
     if "weight_decay" in taken:
         taken["weight_decay"] = _spellings.OMITTED
 

@@ -165,6 +165,8 @@ class Ours:
         for key in flags:
             if not self.kind.flags & _spellings.FLAGS[key] or key in form.ours or known(form.options.get(key, key)):
                 continue
+            if key == "defer_rows":  # with which rows are stepped as the library's
+                continue
             counts = key not in _DECAYS or group.get("weight_decay")
             if counts and self.option(group, key) and not self.kind.default_flags & _spellings.FLAGS[key]:
                 raise UnsupportedError(f"{library}'s {form.name} has no {key}, which is on in the group of ours")

@@ -119,6 +119,7 @@ class Optimizer:
         cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras" if has_keras else "torch")
         cls._options = {**_SHARED, **{key: getattr(cls._defaults, key) for key in _spellings.flag_keys(algorithm)}}
         cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
+        cls._options.pop("defer_rows", None)  # a model's gradients are of all rows
         if options is not None:
             cls._options = dict(options)
         if "__init__" in cls.__dict__:

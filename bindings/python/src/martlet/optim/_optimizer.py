@@ -18,6 +18,7 @@ import numpy as np
 from martlet import (
     _algorithms,
     _arrays,
+    _backlog,
     _checkpoint,
     _ffi_optimizers,
     _groups,
@@ -98,6 +99,9 @@ class Optimizer:
                                      averaged(). ema_bias_correction: weigh its first steps as Adam's moments are;
                                      ema_warmup: begin with the smaller decay (1 + t) / (10 + t)
     zero_grads                       fill the gradients with zeros behind the step
+    defer_rows                       of SGD, Adam, AdamW, Adagrad and RMSprop: gradients of rows, martlet.Rows, mean
+                                     what dense ones with zeros in the other rows mean, to the bit. Other rows are left
+                                     for later: see finish()
     param_copy                       an element type, or a list of arrays, one or None for each parameter: copies that
                                      each step leaves of the parameters; param_copies has them
     low_precision                    how bfloat16 and float16 parameters take steps smaller than half of their last
@@ -276,6 +280,33 @@ class Optimizer:
         finally:
             self.swap_averages()
 
+    @gated
+    def finish(self) -> None:
+        """Lets all rows catch up with the steps that defer_rows has left for later, before parameters are read or
+        saved. state_dict(), load_state_dict(), save(), load(), pickle and copies of the optimizer do so by themselves.
+        """
+        self._finish()
+
+    @gated
+    def catch_up(self, parameter: Any, rows: Any) -> None:
+        """The same of these rows alone, which a model is about to read; others stay behind.
+
+        parameter: the array, or its name. rows: integers of any shape, such as a batch of words.
+        """
+        known = self._parameters
+        entry = known.by_name.get(parameter) if isinstance(parameter, str) else known.find(parameter, "parameter")
+        if entry is None and not isinstance(parameter, str):
+            known.look_again()
+            entry = known.find(parameter, "parameter")
+        if entry is None:
+            raise ArgumentError(f"parameter is {_shown(parameter)}; wanted an array of this optimizer's, or its name")
+        self._stepper.catch_up(self._read_rows(), known.entries, (entry, rows))
+
+    def _finish(self) -> None:
+        if not any(map(_backlog.is_behind, (entry.backlog for entry in self._parameters.entries))):
+            return
+        self._stepper.catch_up(self._read_rows(), self._parameters.entries)
+
     def _read_rows(self) -> list[Hyperparameters]:
         rows = self._rows.read(self._groups_now(), self._parameters.group_count)
         if rows is not self._read:
@@ -393,6 +424,7 @@ class Optimizer:
         [0, ...], "param_names": [...]}]}, as in torch.
         """
         self._refuse_averages("state_dict()")
+        self._finish()
         return _state_dict.pack(self._groups_now(), self._parameters.by_group(self.param_groups))
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -411,6 +443,7 @@ class Optimizer:
         rows, loaded = _state_dict.unpack(
             state_dict, self._algorithm, self._groups_now(), self._parameters.by_group(self.param_groups)
         )
+        self._finish()
         for entry, step, state in loaded:
             entry.take(step, state)
         self._take_rows(rows)
@@ -422,6 +455,7 @@ class Optimizer:
         The parameters' values are not in it. Takes a second copy of the moments for as long as it runs.
         """
         self._refuse_averages("save()")
+        self._finish()
         rows = self._read_rows()
         _checkpoint.save(path, rows, self._parameters.entries, self._stepper.state_dtypes)
 
@@ -436,6 +470,7 @@ class Optimizer:
         entries = self._parameters.entries
         if not entries:
             raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")
+        self._finish()
         rows = self._read_rows()
         self._take_rows(_checkpoint.load(path, rows, entries, self._stepper.state_dtypes))
 
@@ -468,6 +503,8 @@ class Optimizer:
         self._stepper.reduce = _reduction.checked(function)
 
     def __getstate__(self) -> dict[str, Any]:
+        if any(map(_backlog.is_behind, (entry.backlog for entry in self._parameters.entries))):
+            self.finish()
         left_out = ("_gate", "_rows", "_read", "_stepper")
         return {key: value for key, value in self.__dict__.items() if key not in left_out}
 
@@ -483,6 +520,11 @@ class Optimizer:
             options = ", ".join(f"{key}={group[key]!r}" for key in (*wanted, "state_dtype") if key in group)
             lines.append(f"  group {index}: {len(group['params'])} parameters, {options}")
         return "\n".join([*lines, ")"])
+
+
+def _shown(parameter: Any) -> str:
+    """What a message says of a parameter that is none of this optimizer's."""
+    return repr(parameter) if isinstance(parameter, str) else f"an array of shape {getattr(parameter, 'shape', None)}"
 
 
 def with_schedule(group: dict[str, Any], schedule: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet import _ffi_optimizers, _forks, _reduction, _signatures, _threads
+from martlet import _backlog, _ffi_optimizers, _forks, _reduction, _signatures, _threads
 from martlet._call import LastStep
 from martlet._errors import (
     ArgumentError,
@@ -28,7 +28,7 @@ from martlet._errors import (
     UnsupportedError,
 )
 from martlet._owner import Gate
-from martlet.torch import by_torch, options
+from martlet.torch import by_torch, deferred, options
 from martlet.torch import state as states
 from martlet.torch.by_torch import Scale
 from martlet.torch.copies import NAME, Copies, given_copies, new_copies
@@ -83,6 +83,8 @@ class Optimizer(Saved):
                              ema_bias_correction: weigh its first steps as Adam's moments are; ema_warmup: begin with
                              the smaller decay (1 + t) / (10 + t)
     zero_grads               fill the gradients with zeros behind the step
+    defer_rows               of SGD, Adam, AdamW, Adagrad and RMSprop: sparse gradients mean what dense ones with zeros
+                             in the other rows mean, to the bit. Other rows are left for later: see finish()
     param_copy               a type, or a list of tensors, one or None for each parameter: copies that each step leaves
                              of the parameters; param_copies has them. No part of groups and state_dicts
     low_precision            how bfloat16 and float16 parameters take steps smaller than half of their last place, of
@@ -111,7 +113,8 @@ class Optimizer(Saved):
     foreach, fused and capturable are accepted: every step is one fused call, which no graph holds. Under fused=True
     torch's GradScaler leaves scales to step(), as with torch's classes; gradients themselves then stay scaled.
     A gradient may be sparse along the first dimension, as nn.Embedding(sparse=True) makes it, coalesced or not: rows
-    that it has are stepped and decayed, with their moments, and others stay as they are. That is for algorithms that
+    that it has are stepped and decayed, with their moments, and others stay as they are, but with defer_rows. That is
+    for algorithms that
     step each element by itself, without cautious and lookahead_steps.
     Groups with differentiable=True are stepped by torch itself, and so is what has no memory that a native call could
     use: tensors on other devices, of subclasses such as DTensor and FakeTensor, of other layouts, or in each other's
@@ -158,7 +161,7 @@ class Optimizer(Saved):
         kind.drop_defaults(defaults)
         if params is None:
             raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
-        self._plan, self._counts, self._copies = None, {}, {}
+        self._plan, self._counts, self._copies, self._backlogs = None, {}, {}, {}
         self._copy_dtype = copy if isinstance(copy, torch.dtype) else None
         self._gate = Gate()
         self._told = set()  # of what a warning was given
@@ -265,6 +268,27 @@ class Optimizer(Saved):
         self._plan = None
         return self._copies
 
+    def finish(self) -> None:
+        """Lets all rows catch up with the steps that defer_rows has left for later, before parameters are read or
+        saved. optimizer.state, state_dict(), load_state_dict(), pickle and copies of the optimizer do so by themselves;
+        model.state_dict() does not know of it."""
+        self._catch_up(None)
+
+    def catch_up(self, parameter: torch.Tensor, rows: Any) -> None:
+        """The same of these rows alone, which a forward pass is about to read; others stay behind. rows: integers of
+        any shape, such as a batch of words."""
+        if not any(parameter is one for group in self.param_groups for one in group["params"]):
+            raise ArgumentError("parameter is none of this optimizer's; wanted a tensor of its param_groups")
+        numbers, kept = _backlog.numbers(rows, "the parameter")
+        if parameter in self._backlogs:
+            self._catch_up((parameter, numbers))
+        del kept  # until here the library reads it
+
+    def catch_up_for(self, model: torch.nn.Module) -> list[Any]:
+        """Lets rows catch up by themselves before each forward pass of the model's nn.Embedding and nn.EmbeddingBag
+        modules whose weights are this optimizer's. Returns the hooks' handles, whose remove() ends that."""
+        return deferred.hook(self, model)
+
     def swap_averages(self) -> None:
         """Exchanges each parameter that has an ema_decay for its average, in place. A second call is the way back,
         before which there is no step and no state_dict (OrderError). Between tensors of two types each is rounded."""
@@ -331,7 +355,7 @@ class Optimizer(Saved):
 
         def make(shared: Mapping[Tensor, str] = MappingProxyType({})) -> Plan:
             rest = self._is_private, self._copies, self._reduce_sums, shared
-            plan = Plan(kind, groups, state, self._counts, *rest, strict=self._strict)
+            plan = Plan(kind, groups, state, self._counts, *rest, strict=self._strict, backlogs=self._backlogs)
             plan.set_scale(number)
             by_torch.check(kind, groups, state, plan.left)
             return plan
@@ -348,6 +372,8 @@ class Optimizer(Saved):
         if plan.left:
             by_torch.warn(kind.title, plan.left, self._told, stacklevel=4)
         graph = self.defaults.get("differentiable", False)
+        if plan.native_share() < 1:
+            self._catch_up_within()
         by_torch.take_step(kind, groups, state, plan.left, scale, graph=graph)
         self._native_share = plan.native_share()
         if lasts:

@@ -207,6 +207,7 @@ class _Share:
         plan = Plan(
             *(kind, groups, self._state, self._counts, optimizer._is_private, optimizer._copies),
             strict=optimizer._strict,
+            backlogs=optimizer._backlogs,
             key=self._key,
         )
         plan.set_scale(scale)

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from martlet import _ffi_optimizers
 from martlet._algorithms import Slots
-from martlet._call import Item, LastStep, StepCall, write_configs
+from martlet._call import Item, LastStep, RowNumbers, StepCall, write_configs
 from martlet._errors import MartletError, UnsupportedError
-from martlet.torch import shards, sparse
+from martlet.torch import deferred, shards, sparse
 from martlet.torch import state as states
 from martlet.torch.by_torch import Left
 from martlet.torch.copies import Copies, check_copy
@@ -46,7 +46,7 @@ class Plan:
     that is an error. key: the place of the first parameter among all.
     copies: what steps copy parameters into. counts: the optimizer's counters. run_first() leaves those in it that are
     counted from then on. is_private: whether nobody else can have the moments, so that a repeated step need not look at
-    them.
+    them. backlogs: what rows have not seen, to which the plan adds.
     """
 
     def __init__(
@@ -62,8 +62,10 @@ class Plan:
         *,
         strict: bool = False,
         key: int = 0,
+        backlogs: deferred.Backlogs | None = None,
     ) -> None:
         self._kind = kind
+        self._backlogs = {} if backlogs is None else backlogs
         self._is_private = is_private
         self._copies = copies
         rows = [kind.of(group).row(group) for group in groups]
@@ -73,6 +75,7 @@ class Plan:
         self._algorithms = [row.algorithm for row in rows]
         self._zeroed = [bool(row.flags & _ffi_optimizers.ZERO_GRADS) for row in rows]
         self._is_zeroed: list[bool] = []
+        self._defers = deferred.defers(rows)
         self._groups = list(groups)
         self._remember_options(groups)
         self._state = state
@@ -116,7 +119,7 @@ class Plan:
                 raise NoMemoryError(shared[parameter], "give tensors of their own: tensor.clone()")
             return self._take_in(name, index, parameter, group)
         except NoMemoryError as error:
-            if strict or parameter in self._copies or self._kind.of(group).peer is None:
+            if strict or (parameter in self._copies or parameter in self._backlogs) or self._kind.of(group).peer is None:
                 raise
             del self._made[made:]
             self._counts.pop(parameter, None)
@@ -141,6 +144,8 @@ class Plan:
         if gradient is not None and sparse.is_sparse(gradient):
             rows = sparse.lay_out(*sparse.rows_of(gradient, parameter, name))
             self._sparse.add(len(self._active), parameter, name)
+            if self._defers[index]:
+                deferred.give(self._backlogs, parameter)
         else:
             if gradient is not None:
                 shards.check_alike(gradient, f"the gradient of {name}", parameter)
@@ -163,7 +168,9 @@ class Plan:
         names = (*(("step",) if kind.shows_step else ()), *wanted.names)
         self._moment_names.append(names)
         self._moments.append([entry[slot] for slot in names])
-        return lay_out(name, index, part, gradient, step, parts, every, copy, rows)
+        keeps = parameter in self._backlogs
+        item = lay_out(name, index, part, gradient, step, parts, every, copy, rows, keeps_dimensions=keeps)
+        return deferred.with_backlog(item, self._backlogs, parameter)
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
@@ -231,6 +238,17 @@ class Plan:
         self._call.move(mode)
         _increment_version(self._parts(self._active))
         _increment_version(self._parts(chain.from_iterable(self._moments)))
+
+    def catch_up(self, parameter: Tensor, rows: RowNumbers) -> bool:
+        """Lets rows catch up. False, and nothing done, where the plan does not know the parameter as it is now."""
+        for place, known in enumerate(self._active):
+            if known is parameter:
+                if not self._is_private or [address_of(parameter)] != self._addresses[place : place + 1]:
+                    return False
+                self._call.finish_rows(place, rows)
+                _increment_version([parameter])
+                return True
+        return False
 
     def run_first(self) -> bool:
         """Steps, and puts the state that this plan has made into the optimizer's. False where the plan cannot be
@@ -373,6 +391,8 @@ class Plan:
         if self._has_differentiable(groups):
             raise LookupError
         if [bool(row.flags & _ffi_optimizers.ZERO_GRADS) for row in rows] != self._zeroed:
+            raise LookupError
+        if deferred.defers(rows) != self._defers:
             raise LookupError
         self._options = []  # nothing is remembered of what is half written
         for index, row in enumerate(rows):

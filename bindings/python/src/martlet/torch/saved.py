@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
+from martlet._call import RowNumbers
 from martlet._errors import FormatError, MartletError, OrderError
 from martlet._owner import Gate
 from martlet.convert._torch import translated
-from martlet.torch import options
+from martlet.torch import deferred, options
 from martlet.torch import state as states
 from martlet.torch import state_dict as state_dicts
 from martlet.torch.copies import Copies
@@ -36,6 +37,7 @@ class Saved(torch.optim.Optimizer):
     _plan: Plan | None
     _counts: states.Counts
     _copies: Copies
+    _backlogs: deferred.Backlogs
     _gate: Gate
     _told: set[int]
     _copy_dtype: torch.dtype | None
@@ -56,8 +58,9 @@ class Saved(torch.optim.Optimizer):
         """Moments and step counts by parameter, as in torch: what steps read and write, to be looked at and changed.
 
         Steps know their own moments. From here on somebody else has them too, and each step looks for what has become
-        of them.
+        of them. Rows that defer_rows has left behind catch up first.
         """
+        self._finish()
         self._is_private = False
         return self._states
 
@@ -74,6 +77,24 @@ class Saved(torch.optim.Optimizer):
         if kind.name not in self._others:
             self._others = {**self._others, kind.name: kind.defaults({})}
         return self._others[kind.name]
+
+    def _finish(self) -> None:
+        """Lets all rows catch up, where some are behind; none is before torch's constructor has set a state."""
+        if deferred.are_behind(self.__dict__.get("_backlogs", {})):
+            self._catch_up(None)
+
+    def _catch_up(self, named: tuple[torch.Tensor, RowNumbers] | None) -> None:
+        """Lets rows catch up, those that are named or all."""
+        turn = self._gate.enter()
+        try:
+            if named is None or self._plan is None or not self._plan.catch_up(*named):
+                self._catch_up_within(named)
+        finally:
+            self._gate.leave(turn)
+
+    def _catch_up_within(self, named: tuple[torch.Tensor, RowNumbers] | None = None) -> None:
+        """The same from inside a call."""
+        deferred.catch_up(self._kind, self.param_groups, self._states, self._backlogs, named)
 
     def _refuse_averages(self, what: str) -> None:
         if self._is_swapped:
@@ -130,6 +151,7 @@ class Saved(torch.optim.Optimizer):
         changes nothing, where shapes or groups do not fit.
         """
         self._refuse_averages("load_state_dict()")
+        self._finish()
         if not isinstance(state_dict, dict):
             raise FormatError(f"the state_dict is a {type(state_dict).__name__}; wanted what state_dict() gave")
         state_dict = state_dict.copy()
@@ -183,6 +205,7 @@ class Saved(torch.optim.Optimizer):
         self._follow_fused()
         self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
         self._plan = None
+        self._backlogs = self.__dict__.get("_backlogs", {})
         self._copies = self.__dict__.get("_copies", {})
         self._copy_dtype = self.__dict__.get("_copy_dtype")
         self._told = self.__dict__.get("_told", set())

@@ -168,11 +168,13 @@ def lay_out(
     slots: Slots,
     copy: Tensor | None,
     rows: tuple[Layout, RowNumbers] | None = None,
+    *,
+    keeps_dimensions: bool = False,
 ) -> Item:
     """Pairs a parameter with its arrays. states: its slots; copy: what each step copies it into. rows: how its gradient
-    lies, where that is of some rows."""
+    lies, where that is of some rows. keeps_dimensions: whether the library is to know them in any case."""
     shape = tuple(parameter.shape)
-    keeps_dimensions = slots.keep_dimensions or rows is not None
+    keeps_dimensions = keeps_dimensions or slots.keep_dimensions or rows is not None
     alike = [slot for slot in slots.alike(shape) if states[slot].dtype != torch.uint8]
     beside = parameter if gradient is None or rows is not None else gradient
     tensors = [parameter, beside, *(states[slot] for slot in alike)]
