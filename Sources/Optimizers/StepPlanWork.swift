@@ -127,6 +127,12 @@ extension StepPlan {
             run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout)
         if unsafe group.pointee.configuration.flags.contains(.deferRows) {
             guard let backlog = unsafe backlog else { throw unsafe noBacklog(describe) }
+            if unsafe !run.isDouble && drawnSlots(parameter, run.arrayCount - Run.state, group) != 0 {
+                throw MartletError(
+                    .unsupported,
+                    "\(describe(.gradient)) is of rows that catch up to the bits of steps of all elements, and those round what "
+                        + "divides in bf16 state at random; expected state of the value's type, or fp32")
+            }
             try unsafe addDeferred(rows, parameter, index, shape, group, check, backlog, item, describe)
             return
         }

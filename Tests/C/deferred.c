@@ -193,7 +193,7 @@ static void every_option(void) {
 
 static void every_kind(void) {
     static const int32_t types[][3] = {{MARTLET_FP32, MARTLET_FP32, MARTLET_FP32}, {MARTLET_FP64, MARTLET_FP64, MARTLET_FP64},
-                                       {MARTLET_BF16, MARTLET_BF16, MARTLET_FP32}, {MARTLET_FP16, MARTLET_FP32, MARTLET_BF16},
+                                       {MARTLET_BF16, MARTLET_BF16, MARTLET_FP32}, {MARTLET_FP16, MARTLET_FP32, MARTLET_FP16},
                                        {MARTLET_FP32, MARTLET_FP64, MARTLET_FP32}, {MARTLET_BF16, MARTLET_FP64, MARTLET_BF16}};
     for (int a = 0; a < LENGTH(algorithms); a++)
         for (int t = 0; t < LENGTH(types); t++)
@@ -433,6 +433,9 @@ static void refused(void) {
     one.value.data = t->backlog;
     REFUSED(MARTLET_ERROR_OVERLAP, "backlog");
     one.value.data = t->value;
+    slots[1].dtype = MARTLET_BF16;
+    REFUSED(MARTLET_ERROR_UNSUPPORTED, "those round what divides in bf16 state at random");
+    slots[1].dtype = MARTLET_FP32;
     config.ema_decay = 0.9;
     one.state_count = 4, slots[2] = check_array(t->state[2], ROWS * WIDTH, MARTLET_FP32);
     slots[3] = check_array(&t->scalars[3], 1, MARTLET_FP64);

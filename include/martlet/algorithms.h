@@ -303,7 +303,7 @@ extern "C" {
  * Slots of bf16 by which values are divided, those that may be UFLOAT8, are rounded at random too, beside values of fp32 and
  * fp16, and beside those of bf16 where a config has one of these flags: to nearest, what moves by a thousandth of itself at a
  * step would stand still. Their draws are those of state of 8 bits. Where values are of bf16 and none of the flags is set they
- * are rounded to nearest, as torch's are, and where gradients name rows */
+ * are rounded to nearest, as torch's are, and where gradients name rows; with MARTLET_DEFER_ROWS that is an UNSUPPORTED error */
 #define MARTLET_STOCHASTIC_ROUNDING 134217728u
 #define MARTLET_KAHAN 268435456u
 #define MARTLET_SPLIT 536870912u

@@ -65,7 +65,7 @@ def test_accumulated_losses() -> None:
 def test_grad_scaler(unscales: bool) -> None:
     """As torch's own fused step beside it, which takes no step where a gradient is infinite."""
     ours, theirs = network(torch.float32), network(torch.float32)
-    asked = martlet.torch.AdamW(ours.parameters(), lr=1e-2, weight_decay=0.1)
+    asked = martlet.torch.AdamW(ours.parameters(), lr=1e-2, weight_decay=0.1, fused=True)
     plain = torch.optim.AdamW(theirs.parameters(), lr=1e-2, weight_decay=0.1, fused=True)
     scalers = [torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=3) for _ in range(2)]
     for t in range(12):
@@ -85,7 +85,7 @@ def test_grad_scaler(unscales: bool) -> None:
 def test_grad_scaler_beside_clipping_and_means() -> None:
     """The norm is that of the gradients without the scale, and an infinite one drops the means."""
     ours = network(torch.float32)
-    options: dict[str, Any] = {"max_norm": 0.5, "accumulate": 2, "zero_grads": True}
+    options: dict[str, Any] = {"max_norm": 0.5, "accumulate": 2, "zero_grads": True, "fused": True}
     asked = martlet.torch.SGD(ours.parameters(), lr=1.0, **options)
     scaler = torch.amp.GradScaler("cpu", init_scale=256.0)
     loss = loss_of(network(torch.float32), 1)

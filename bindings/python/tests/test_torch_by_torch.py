@@ -252,7 +252,7 @@ def test_gradients_that_come_and_go_need_no_new_plan(monkeypatch: pytest.MonkeyP
             for index, parameter in enumerate(given):
                 is_there = step < 2 or (step + index) % 3
                 parameter.grad = torch.randn(4, dtype=torch.float64) if is_there else None
-            if step == 2:
+            if module is martlet.torch and step == 2:
                 monkeypatch.setattr(plan.Plan, "__init__", counted)
             optimizer.step()
         ended.append(torch.stack([parameter.detach() for parameter in given]))

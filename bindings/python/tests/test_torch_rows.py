@@ -227,7 +227,7 @@ WRONG: dict[str, tuple[torch.Tensor, type[Exception], str]] = {
 def test_what_is_refused(what: str) -> None:
     gradient, error, message = WRONG[what]
     parameter = nn.Parameter(torch.ones(6, 3))
-    optimizer = martlet.torch.Adam([parameter])
+    optimizer = martlet.torch.Adam([parameter], strict=True)
     parameter.grad = gradient
     with pytest.raises(error, match=message):
         optimizer.step()
@@ -256,7 +256,7 @@ def test_what_sees_a_parameter_as_a_whole(name: str, options: dict[str, Any], wh
 
 def test_complex_rows_are_refused() -> None:
     parameter = nn.Parameter(torch.ones(6, 3, dtype=torch.complex64))
-    optimizer = martlet.torch.Adam([parameter])
+    optimizer = martlet.torch.Adam([parameter], strict=True)
     parameter.grad = raw([[1]], torch.ones(1, 3, dtype=torch.complex64), (6, 3))
     with pytest.raises(martlet.UnsupportedError, match="sparse and complex"):
         optimizer.step()

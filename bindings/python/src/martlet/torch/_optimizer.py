@@ -339,6 +339,8 @@ class Optimizer(Saved):
                 plan.set_scale(number)
             if plan is None or not plan.repeat(self.param_groups, state, is_private):
                 plan = self._step_anew(scale, number)
+            elif plan.needs_torch:
+                self._step_by_torch(plan, scale)
             self._last_step = plan
         except (MartletError, LookupError):
             # The fast path says less: where a group's options are to blame, the error names the group.
@@ -347,6 +349,12 @@ class Optimizer(Saved):
         finally:
             gate.leave(turn)
         return loss
+
+    def _step_by_torch(self, plan: Plan, scale: Scale) -> None:
+        """What a plan has left out."""
+        self._catch_up_within()
+        graph = self.defaults.get("differentiable", False)
+        by_torch.take_step(self._kind, self.param_groups, self._states, plan.left, scale, graph=graph)
 
     def _step_anew(self, scale: Scale, number: float) -> Plan:
         """A step by a plan that is made for it, and by torch where no native call can take it."""
@@ -358,6 +366,7 @@ class Optimizer(Saved):
             plan = Plan(kind, groups, state, self._counts, *rest, strict=self._strict, backlogs=self._backlogs)
             plan.set_scale(number)
             by_torch.check(kind, groups, state, plan.left)
+            by_torch.warn(kind.title, plan.left, self._told, stacklevel=5)
             return plan
 
         plan = make()
@@ -369,12 +378,8 @@ class Optimizer(Saved):
                 raise
             plan = make(shared)
             lasts = plan.run_first()
-        if plan.left:
-            by_torch.warn(kind.title, plan.left, self._told, stacklevel=4)
-        graph = self.defaults.get("differentiable", False)
-        if plan.native_share() < 1:
-            self._catch_up_within()
-        by_torch.take_step(kind, groups, state, plan.left, scale, graph=graph)
+        if plan.needs_torch:
+            self._step_by_torch(plan, scale)
         self._native_share = plan.native_share()
         if lasts:
             self._plan = plan

@@ -195,12 +195,15 @@ class _Share:
             if plan is not None:
                 plan.set_scale(scale)
             if plan is None or not plan.repeat([group], self._state, optimizer._is_private):
-                self._step_anew(scale)
+                plan = self._step_anew(scale)
+            if plan.needs_torch:
+                scaled = by_torch.Scale(grad_scale=torch.tensor(scale)) if scale != 1 else by_torch.Scale()
+                by_torch.take_step(optimizer._kind, [group], self._state, plan.left, scaled, graph=False)
             optimizer._counts.update(self._counts)
         finally:
             optimizer._gate.leave(turn)
 
-    def _step_anew(self, scale: float) -> None:
+    def _step_anew(self, scale: float) -> Plan:
         optimizer, groups = self._optimizer, [self._group]
         kind = optimizer._kind
         self._plan = None
@@ -214,8 +217,7 @@ class _Share:
         by_torch.check(kind, groups, self._state, plan.left)
         if plan.run_first():
             self._plan = plan
-        scaled = by_torch.Scale(grad_scale=torch.tensor(scale)) if scale != 1 else by_torch.Scale()
-        by_torch.take_step(kind, groups, self._state, plan.left, scaled, graph=False)
+        return plan
 
 
 def _check(optimizer: Optimizer) -> None:

@@ -28,7 +28,7 @@ from martlet.torch import state as states
 from martlet.torch.by_torch import Left
 from martlet.torch.copies import Copies, check_copy
 from martlet.torch.options import Group, Kind
-from martlet.torch.tensors import NoMemoryError, check_parameter, lay_out, readable
+from martlet.torch.tensors import NoMemoryError, check_parameter, has_memory, lay_out, readable
 from martlet.torch.watch import address_of, watch
 
 _grad_of = attrgetter("grad")
@@ -42,8 +42,9 @@ State = dict[Any, Any]
 class Plan:
     """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot.
 
-    shared: why some parameters cannot be stepped at once with the others. left: those that torch is to step; strict:
-    that is an error. key: the place of the first parameter among all.
+    shared: why some parameters cannot be stepped at once with the others. left: those that torch is to step, which
+    needs_torch, as groups that are differentiable do; strict: that is an error. key: the place of the first parameter
+    among all.
     copies: what steps copy parameters into. counts: the optimizer's counters. run_first() leaves those in it that are
     counted from then on. is_private: whether nobody else can have the moments, so that a repeated step need not look at
     them. backlogs: what rows have not seen, to which the plan adds.
@@ -89,11 +90,14 @@ class Plan:
         self._grads: list[Tensor | None] = []
         self._sparse = sparse.SparseGradients()
         self.left: list[Left] = []
+        self._is_shared = bool(shared)
+        self.needs_torch = False
         self._is_spread = False
         items = []
         for index, group in enumerate(groups):
             if kind.of(group).is_differentiable(group):
-                continue  # torch steps it
+                self.needs_torch = True
+                continue
             for place, (parameter, name) in enumerate(states.named(group, index).items()):
                 item = self._take_in_or_leave(name, index, parameter, group, shared, strict=strict)
                 if item is not None:
@@ -119,11 +123,16 @@ class Plan:
                 raise NoMemoryError(shared[parameter], "give tensors of their own: tensor.clone()")
             return self._take_in(name, index, parameter, group)
         except NoMemoryError as error:
-            if strict or (parameter in self._copies or parameter in self._backlogs) or self._kind.of(group).peer is None:
+            if (
+                strict
+                or (parameter in self._copies or parameter in self._backlogs)
+                or self._kind.of(group).peer is None
+            ):
                 raise
             del self._made[made:]
             self._counts.pop(parameter, None)
             self.left.append(Left(index, parameter, error.why))
+            self.needs_torch = True
             return None
 
     def _take_in(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
@@ -274,7 +283,7 @@ class Plan:
         for parameter in self._all_counts.keys() - self._counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, self._parts(map(_grad_of, self._active))))
-        lasting = lasting and not self.left and not self._has_differentiable(self._groups)
+        lasting = lasting and not self._is_shared
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = [(group, list(group["params"])) for group in self._groups]
@@ -312,6 +321,8 @@ class Plan:
     def repeat(self, groups: list[Group], state: State, is_private: bool) -> bool:
         """Steps, with new gradients and hyperparameters. False, and nothing done, where another plan is needed."""
         if is_private is not self._is_private or not self._has_kept(groups, state):
+            return False
+        if self.left and any(has_memory(one.parameter, one.parameter.grad) for one in self.left):
             return False
         try:
             options = [list(group.values()) for group in groups]
@@ -388,7 +399,7 @@ class Plan:
         rows = [self._kind.of(group).row(group) for group in groups]
         if [row.slots for row in rows] != self._slots or [row.algorithm for row in rows] != self._algorithms:
             raise LookupError
-        if self._has_differentiable(groups):
+        if self.needs_torch or self._has_differentiable(groups):
             raise LookupError
         if [bool(row.flags & _ffi_optimizers.ZERO_GRADS) for row in rows] != self._zeroed:
             raise LookupError

@@ -67,11 +67,12 @@ def check_tensor(tensor: Tensor, name: str) -> None:
     check_memory(tensor, name)
 
 
-def has_memory(*tensors: Tensor) -> bool:
+def has_memory(*tensors: Tensor | None) -> bool:
     """Whether native calls can use these tensors."""
     try:
         for tensor in tensors:
-            check_tensor(tensor, "")
+            if tensor is not None:
+                check_parameter(tensor, "")
     except MartletError:
         return False
     return True
