@@ -57,9 +57,11 @@ struct ParameterGroups {
     var haveEvaluationPoint: Bool { configurations.contains(where: \.hasEvaluationPoint) }
 
     /// The optimizer's parameters, in its order. Where their state is to be in few bits, a view that is large enough for that
-    /// is one by itself, so that no block has numbers of two.
+    /// is one by itself, so that no block has numbers of two; in bf16 every view is, by whose place draws go.
     func parameters(_ views: [View], _ type: StateType) -> [SteppedParameter] {
-        func isAlone(_ index: Int) -> Bool { type.isSmall && SteppedParameter.mayBeSmall(views[index].shape) }
+        func isAlone(_ index: Int) -> Bool {
+            type.isSmall ? SteppedParameter.mayBeSmall(views[index].shape) : type == .wide(.bf16)
+        }
         var found: [SteppedParameter] = []
         var first = 0
         while first < views.count {

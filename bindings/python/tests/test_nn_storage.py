@@ -41,13 +41,15 @@ def optimizer_of(number: int, word: str) -> nn.Optimizer:
 
 class Beside:
     """martlet.optim over copies of a model's weights, in the model's parameters: to what steps element by element these
-    are the large kernel, and all that follows as one; to what sees rows of outputs kernels are turned."""
+    are the large kernel, and all that follows as one, or in bf16 each by itself; to what sees rows of outputs kernels
+    are turned."""
 
     def __init__(self, model: nn.Sequential, word: str) -> None:
         number, weights = model.optimizer._algorithm, model.get_weights()
         kind = _algorithms.of(number)
         self.turns = kind.name in ("muon", "soap", "shampoo", "adam_mini")
-        self.shapes = [weight.shape for weight in weights] if kind.is_whole else [(256, 256), (256 + 3 * 257,)]
+        is_alone = kind.is_whole or word == "bf16"
+        self.shapes = [weight.shape for weight in weights] if is_alone else [(256, 256), (256 + 3 * 257,)]
         self.parts = self.split(model.parameters())
         options = _groups.as_group(model.optimizer.hyperparameters())
         groups: list[dict[str, Any]] = [{"params": [part], **options} for part in self.parts]

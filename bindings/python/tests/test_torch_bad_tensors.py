@@ -80,7 +80,7 @@ CASES: dict[str, tuple[Callable[[nn.Parameter], None], type[Exception], str]] = 
 def test_bad_tensors(case: str, warm: bool) -> None:
     spoil, kind, text = CASES[case]
     good, bad = nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(3, 3))
-    optimizer = martlet.torch.Adam([("layer.good", good), ("layer.bad", bad)])
+    optimizer = martlet.torch.Adam([("layer.good", good), ("layer.bad", bad)], strict=True)
     if not warm and "moment" in case:
         good.grad, bad.grad = torch.ones(4), torch.ones(3, 3)
         optimizer.step()
@@ -103,7 +103,7 @@ def test_bad_tensors(case: str, warm: bool) -> None:
 
 def pickle_twin(optimizer: Any, *parameters: nn.Parameter) -> Any:
     """An optimizer with the same state that has not stepped yet."""
-    twin = martlet.torch.Adam([("layer.good", parameters[0]), ("layer.bad", parameters[1])])
+    twin = martlet.torch.Adam([("layer.good", parameters[0]), ("layer.bad", parameters[1])], strict=True)
     twin.load_state_dict(optimizer.state_dict())
     return twin
 

@@ -20,15 +20,14 @@ import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
-from martlet._algorithms import Slots
-from martlet._call import Item, LastStep, RowNumbers, StepCall, write_configs
-from martlet._errors import MartletError, UnsupportedError
-from martlet.torch import deferred, shards, sparse
+from martlet._call import LastStep, RowNumbers, StepCall, write_configs
+from martlet._errors import MartletError
+from martlet.torch import deferred, shards
 from martlet.torch import state as states
-from martlet.torch.by_torch import Left
-from martlet.torch.copies import Copies, check_copy
+from martlet.torch.copies import Copies
+from martlet.torch.laid_out import LaidOut
 from martlet.torch.options import Group, Kind
-from martlet.torch.tensors import NoMemoryError, check_parameter, has_memory, lay_out, readable
+from martlet.torch.tensors import has_memory
 from martlet.torch.watch import address_of, watch
 
 _grad_of = attrgetter("grad")
@@ -39,7 +38,7 @@ Entry = dict[str, Any]
 State = dict[Any, Any]
 
 
-class Plan:
+class Plan(LaidOut):
     """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot.
 
     shared: why some parameters cannot be stepped at once with the others. left: those that torch is to step, which
@@ -65,147 +64,20 @@ class Plan:
         key: int = 0,
         backlogs: deferred.Backlogs | None = None,
     ) -> None:
-        self._kind = kind
-        self._backlogs = {} if backlogs is None else backlogs
+        super().__init__(kind, groups, state, counts, copies, {} if backlogs is None else backlogs)
         self._is_private = is_private
-        self._copies = copies
-        rows = [kind.of(group).row(group) for group in groups]
-        self._scale, self._scales = 1.0, [row.loss_scale for row in rows]
-        self._configs, count = write_configs(rows)
-        self._slots = [row.slots for row in rows]
-        self._algorithms = [row.algorithm for row in rows]
-        self._zeroed = [bool(row.flags & _ffi_optimizers.ZERO_GRADS) for row in rows]
-        self._is_zeroed: list[bool] = []
-        self._defers = deferred.defers(rows)
-        self._groups = list(groups)
-        self._remember_options(groups)
-        self._state = state
-        self._all_counts = counts
-        self._counts: states.Counts = {}
-        self._made: list[tuple[Tensor, Entry]] = []
-        self._idle: list[Tensor] = []
-        self._active: list[Tensor] = []
-        self._moment_names: list[tuple[str, ...]] = []
-        self._moments: list[list[Tensor]] = []
-        self._grads: list[Tensor | None] = []
-        self._sparse = sparse.SparseGradients()
-        self.left: list[Left] = []
         self._is_shared = bool(shared)
-        self.needs_torch = False
-        self._is_spread = False
-        items = []
-        for index, group in enumerate(groups):
-            if kind.of(group).is_differentiable(group):
-                self.needs_torch = True
-                continue
-            for place, (parameter, name) in enumerate(states.named(group, index).items()):
-                item = self._take_in_or_leave(name, index, parameter, group, shared, strict=strict)
-                if item is not None:
-                    is_drawn = rows[index].flags & _ffi_optimizers.STOCHASTIC_ROUNDING
-                    first = shards.first_element(parameter, name) if is_drawn else 0
-                    before = key + sum(len(other["params"]) for other in groups[:index])
-                    items.append(item._replace(key=before + place, offset=first))
+        self._scale, self._scales = 1.0, [row.loss_scale for row in self._rows]
+        self._configs, count = write_configs(self._rows)
+        self._remember_options(groups)
+        items = self._lay_out(shared, key, strict=strict)
         if self._is_spread and reduce is None:
-            summed = [(one, item.name, rows[item.group]) for one, item in zip(self._active, items, strict=True)]
+            summed = [(one, item.name, self._rows[item.group]) for one, item in zip(self._active, items, strict=True)]
             reduce = shards.reduction(summed)
         self._call = StepCall(items, self._configs, count)
         self._run = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
         self._has_more = bool(copies) or any(self._zeroed)
         self._remember_layout()
-
-    def _take_in_or_leave(
-        self, name: str, index: int, parameter: Tensor, group: Group, shared: Mapping[Tensor, str], *, strict: bool
-    ) -> Item | None:
-        """What a native step needs of a parameter; None where there is nothing to do, or where torch does it."""
-        made = len(self._made)
-        try:
-            if parameter in shared:
-                raise NoMemoryError(shared[parameter], "give tensors of their own: tensor.clone()")
-            return self._take_in(name, index, parameter, group)
-        except NoMemoryError as error:
-            if (
-                strict
-                or (parameter in self._copies or parameter in self._backlogs)
-                or self._kind.of(group).peer is None
-            ):
-                raise
-            del self._made[made:]
-            self._counts.pop(parameter, None)
-            self.left.append(Left(index, parameter, error.why))
-            self.needs_torch = True
-            return None
-
-    def _take_in(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
-        """Checks a parameter with its gradient and state. None: it has neither, and nothing is to be done."""
-        kind, every = self._kind.of(group), self._slots[index]
-        wanted = every.of(parameter.shape)
-        entry = states.entry_of(self._state, parameter, name)
-        if parameter.grad is None and (not _has_stepped(entry, kind) or not parameter.numel()):
-            self._idle.append(parameter)
-            return None
-        sees_shape = every.are_shaped or not kind.reader.kind.takes_vectors
-        part = shards.checked_part(parameter, name, sees_shape=sees_shape)
-        check_parameter(part, name)
-        if every.are_shaped and parameter.is_complex():
-            raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
-        states.check_complete(entry, parameter, group, name, kind)
-        gradient, rows = parameter.grad, None
-        if gradient is not None and sparse.is_sparse(gradient):
-            rows = sparse.lay_out(*sparse.rows_of(gradient, parameter, name))
-            self._sparse.add(len(self._active), parameter, name)
-            if self._defers[index]:
-                deferred.give(self._backlogs, parameter)
-        else:
-            if gradient is not None:
-                shards.check_alike(gradient, f"the gradient of {name}", parameter)
-            gradient = readable(shards.part_of(gradient), part, name)
-        entry = self._ready_entry(entry, name, parameter, group, wanted)
-        for slot in wanted.arrays:
-            shards.check_alike(entry[slot], f"{slot} of {name}", parameter)
-        parts = {slot: shards.part_of(entry[slot]) for slot in wanted.names}
-        states.check_slots(parts, wanted, part, name)
-        step = entry["step"] if kind.shows_step else None
-        copy = self._copies.get(parameter)
-        if copy is not None:
-            shards.check_alike(copy, f"the copy of {name}", parameter)
-            copy = shards.part_of(copy)
-            check_copy(copy, f"the copy of {name}", part)
-        self._is_spread |= part is not parameter
-        self._active.append(parameter)
-        self._grads.append(gradient)
-        self._is_zeroed.append(self._zeroed[index])
-        names = (*(("step",) if kind.shows_step else ()), *wanted.names)
-        self._moment_names.append(names)
-        self._moments.append([entry[slot] for slot in names])
-        keeps = parameter in self._backlogs
-        item = lay_out(name, index, part, gradient, step, parts, every, copy, rows, keeps_dimensions=keeps)
-        return deferred.with_backlog(item, self._backlogs, parameter)
-
-    def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
-        """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
-        added = self._counted(entry, name, parameter, group, slots)
-        wanted = self._kind.of(group).state_dtype(group)
-        added |= states.missing(entry, parameter, group, slots, name, wanted)
-        if not added:
-            return entry
-        self._made.append((parameter, added))
-        return {**entry, **added}
-
-    def _counted(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
-        """Notes where a parameter's steps are counted; returns its "step" where the state shows it in another one."""
-        kind = self._kind.of(group)
-        if not kind.shows_step:
-            # What was stepped has its moments, and which step it was makes no difference.
-            is_first = any(entry.get(slot) is None for slot in slots.arrays)
-            count = None if is_first else self._all_counts.get(parameter)
-            self._counts[parameter] = count or states.counter(int(bool(slots.arrays) and not is_first))
-            return {}
-        given = entry["step"] if _has_stepped(entry, kind) else 0
-        step, exact = states.shown_step(given, states.step_dtype(group), name)
-        # A counter that is not what the step shows gives way to it in the library.
-        count = self._all_counts.get(parameter) if exact is None else None
-        self._counts[parameter] = count or states.counter(exact or 0)
-        return {} if step is given else {"step": step}
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = [list(group.values()) for group in groups]
@@ -237,10 +109,6 @@ class Plan:
             [0 if gradient is None else gradient.data_ptr() for gradient in seen],
         )
         self._sparse.point(self._call)
-
-    def _parts(self, tensors: Iterable[Any]) -> list[Any]:
-        """What a native call sees of tensors."""
-        return shards.parts(tensors) if self._is_spread else list(tensors)
 
     def move(self, mode: int) -> None:
         """Moves the parameters to a mode's point, where they have two and were stepped."""
@@ -474,11 +342,6 @@ def drop_step(groups: list[Group], state: State, kind: Kind) -> LastStep:
             if zeroes and parameter.grad is not None:
                 parameter.grad.zero_()
     return LastStep(skipped=True, grad_norm=nan, update_norm=nan, nonfinite=None)
-
-
-def _has_stepped(entry: Entry, kind: Kind) -> bool:
-    """Whether a state says that its parameter has taken a step."""
-    return any(slot in entry for slot in kind.slots.names)
 
 
 def _has_grad(parameter: Tensor) -> bool:
