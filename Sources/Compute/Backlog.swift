@@ -75,8 +75,8 @@ import MartletKernelInterface
     /// Steps that are kept, or a number that none can be.
     package var kept: Int { unsafe Int(header.kept) }
 
-    /// Whether it is for as many rows, or for any, as no step is kept.
-    package var fits: Bool { unsafe header.kept == 0 || header.rows == Int64(rowCount) }
+    /// Whether it is for as many rows, or has never been used.
+    package var fits: Bool { unsafe header.rows == Int64(rowCount) || header.rows == 0 && header.kept == 0 }
 
     /// State slots that the kept steps are for.
     package var slots: Int { unsafe Int(header.slots) }
@@ -118,7 +118,7 @@ import MartletKernelInterface
 
     /// Forgets all steps, which every row has seen.
     package func clear() {
-        unsafe header = Header(kept: 0, rule: 0, slots: 0, rows: 0)
+        unsafe header = Header(kept: 0, rule: 0, slots: 0, rows: Int64(rowCount))
         unsafe counts.update(repeating: 0, count: rowCount)
     }
 

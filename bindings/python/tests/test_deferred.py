@@ -238,3 +238,18 @@ def test_more_steps_than_are_kept() -> None:
         dense_one.step(dense)
     ours.finish()
     assert w.tobytes() == twin.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(150, 2), (3, 2), (8, 1)])
+def test_an_array_of_another_size(shape: tuple[int, int]) -> None:
+    array = np.ones((4, 2), np.float32)
+    optimizer = optim.SGD([array], lr=0.1, defer_rows=True)
+    optimizer.step([Rows([1], np.ones((1, 2), np.float32))])
+    optimizer.finish()
+    array.resize(shape, refcheck=False)
+    array[:] = 1
+    optimizer.step([Rows([shape[0] - 1], np.ones((1, shape[1]), np.float32))])
+    optimizer.finish()
+    wanted = np.ones(shape, np.float32)
+    wanted[-1] -= np.float32(0.1)
+    assert np.array_equal(array, wanted)

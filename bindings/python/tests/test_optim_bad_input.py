@@ -297,3 +297,14 @@ def test_weight_decay_of_none(kind: Any) -> None:
         kind(*arguments, weight_decay=None)
     assert (array == 1).all()
     kind(*arguments, lr=None, betas=None, eps=None)
+
+
+def test_a_group_with_a_bad_state_dtype_changes_nothing() -> None:
+    first, second = np.ones(3, np.float32), np.ones(3, np.float32)
+    optimizer = Adam([first])
+    with pytest.raises(martlet.DTypeError, match="banana"):
+        optimizer.add_param_group({"params": [second], "state_dtype": "banana"})
+    optimizer.step([np.ones(3, np.float32)])
+    optimizer.add_param_group({"params": [second]})
+    optimizer.step([np.ones(3, np.float32)] * 2)
+    assert len(optimizer.param_groups) == 2

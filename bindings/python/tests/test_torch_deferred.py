@@ -125,7 +125,8 @@ def test_state_and_copies_are_those_of_dense_steps(kind: str) -> None:
 def test_hooks() -> None:
     sparse, dense = Model(sparse=True), Model(sparse=False)
     ours, dense_one = mt.Adam(sparse.parameters(), defer_rows=True), mt.Adam(dense.parameters())
-    (handle,) = ours.catch_up_for(sparse)
+    handles = ours.catch_up_for(sparse)
+    assert len(handles) == 3
     for t in range(20):
         assert train(sparse, ours, t) == train(dense, dense_one, t)
         with torch.no_grad():
@@ -138,7 +139,8 @@ def test_hooks() -> None:
         unseen = torch.tensor([[0, 1]])
         sparse(unseen)
         assert torch.equal(sparse.table.weight[:2], dense.table.weight[:2])
-    handle.remove()
+    for handle in handles:
+        handle.remove()
     ours.finish()
     assert torch.equal(sparse.table.weight, dense.table.weight)
     with pytest.raises(martlet.ArgumentError, match=r"model has no nn.Embedding or nn.EmbeddingBag whose weight"):
@@ -174,3 +176,66 @@ def test_what_is_refused() -> None:
     optimizer.param_groups[0]["ema_decay"] = 0.9
     with pytest.raises(martlet.UnsupportedError, match="EMA_DECAY averages every row"):
         optimizer.step()
+
+
+@pytest.mark.parametrize("rows", [150, 5, 3])
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_a_table_of_another_size(name: str, rows: int) -> None:
+    """What is kept of rows is for as many rows as the parameter has now."""
+    parameter = nn.Parameter(torch.ones(4, 2))
+    optimizer = getattr(martlet.torch, name)([parameter], lr=0.1, defer_rows=True)
+
+    def step(row: int) -> None:
+        values = torch.ones(1, 2)
+        parameter.grad = torch.sparse_coo_tensor(torch.tensor([[row]]), values, parameter.shape, check_invariants=True)
+        optimizer.step()
+
+    for _ in range(3):
+        step(1)
+    optimizer.finish()
+    parameter.grad = None
+    parameter.data = torch.ones(rows, 2)
+    optimizer.state.clear()
+    for _ in range(3):
+        step(rows - 1)
+    optimizer.finish()
+    own = nn.Parameter(torch.ones(rows, 2))
+    dense = getattr(martlet.torch, name)([own], lr=0.1)
+    for _ in range(3):
+        own.grad = torch.zeros(rows, 2)
+        own.grad[rows - 1] = 1
+        dense.step()
+    assert torch.equal(parameter, own)
+    # Behind, it is an error.
+    step(0)
+    step(1)
+    parameter.grad = None
+    parameter.data = torch.ones(rows + 7, 2)
+    with pytest.raises(martlet.MartletError):
+        step(rows)
+
+
+def test_a_models_values_are_whole_when_they_are_saved_or_replaced() -> None:
+    ended = []
+    for options in ({}, {"defer_rows": True}):
+        torch.manual_seed(1)
+        model = nn.Sequential(nn.Embedding(20, 3, sparse=bool(options)), nn.Linear(3, 1))
+        optimizer = martlet.torch.AdamW(model.parameters(), lr=0.1, **options)
+        if options:
+            optimizer.catch_up_for(model)
+
+        def train(model: nn.Module = model, optimizer: Any = optimizer) -> None:
+            for index in range(3):
+                optimizer.zero_grad()
+                model(torch.tensor([index, 5])).square().sum().backward()
+                optimizer.step()
+
+        train()
+        best, state = copy.deepcopy(model.state_dict()), optimizer.state_dict()
+        train()
+        model.load_state_dict(best)
+        optimizer.load_state_dict(state)
+        assert torch.equal(model[0].weight, best["0.weight"])
+        train()
+        ended.append(model.state_dict()["0.weight"].clone())
+    assert torch.equal(*ended)

@@ -14,13 +14,26 @@ from martlet._call import RowNumbers
 from martlet._errors import DTypeError
 
 NDArray = np.ndarray[Any, Any]
+# Where the library notes for how many rows it is; 0 before the first step.
+_ROWS = 2
 
 
 def new(rows: int) -> NDArray:
     """Memory for so many rows, zero until a step is deferred."""
+    return np.zeros(_words(rows), np.int64)
+
+
+def ready(memory: NDArray | None, rows: int) -> NDArray:
+    """Memory for so many rows: what there is, or new where a parameter has other rows now and none is behind."""
+    if memory is None or not (is_behind(memory) or (memory.size == _words(rows) and int(memory[_ROWS]) in (0, rows))):
+        return new(rows)
+    return memory
+
+
+def _words(rows: int) -> int:
     size = _ffi.Int64()
     _ffi_optimizers.martlet_backlog_size(size, rows)
-    return np.zeros(-(-size.value // 8), np.int64)
+    return -(-size.value // 8)
 
 
 def is_behind(memory: NDArray | None) -> bool:

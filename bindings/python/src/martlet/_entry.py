@@ -148,8 +148,8 @@ class Entry:
         seen = _arrays.gradient_view(gradient, name, value.shape, written=zeroes) if is_dense else None
         views = {slot: self._slot_view(state[slot], slot, slots) for slot in slots.of(value.shape).names}
         copy = None if self.copy is None else _arrays.copy_view(self.copy, f"the copy of {self.name}", value)
-        if defers and of_rows is not None and self.backlog is None:
-            self.backlog = _backlog.new(value.shape[0])
+        if self.backlog is not None or (defers and of_rows is not None):
+            self.backlog = _backlog.ready(self.backlog, value.shape[0])
         keeps = bool(of_rows) or self.backlog is not None
         item = _arrays.item(self.name, self.group, value, seen, views, slots, copy, keeps_dimensions=keeps)
         backlog = 0 if self.backlog is None else _arrays.address(self.backlog)

@@ -317,4 +317,4 @@ class Optimizer:
     def _release(self, model: Model | None) -> None:
         """This model has been compiled anew, or is given up."""
         if self._trains() is model:
-            self._model = None
+            self._model, self._copies = None, None

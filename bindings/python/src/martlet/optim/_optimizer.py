@@ -282,8 +282,10 @@ class Optimizer:
 
     @gated
     def finish(self) -> None:
-        """Lets all rows catch up with the steps that defer_rows has left for later, before parameters are read or
-        saved. state_dict(), load_state_dict(), save(), load(), pickle and copies of the optimizer do so by themselves.
+        """Lets all rows catch up with the steps that defer_rows has left for later, before parameters are read, saved,
+        or written by others: values of earlier steps come behind it. state_dict(), load_state_dict(), save(), load(),
+        pickle and copies of the optimizer do so by themselves. Options that take state away, such as a momentum that
+        becomes 0, come behind it too.
         """
         self._finish()
 
@@ -354,11 +356,11 @@ class Optimizer:
         has_rate = "lr" in group or "learning_rate" in group
         schedule = _scheduled.schedule_of(group if has_rate else usual)
         new = self._parameters.new(_groups.named_arrays(group["params"], f"{where}['params']"), index)
+        kept = group["state_dtype"] if "state_dtype" in group else self.defaults.get("state_dtype")
+        options = with_schedule(_groups.as_group(row), schedule) | _groups.kept_in(kept)
         self._check_new(new, row)
         self._copies.give_new(new)
         self._parameters.add(new)
-        kept = group["state_dtype"] if "state_dtype" in group else self.defaults.get("state_dtype")
-        options = with_schedule(_groups.as_group(row), schedule) | _groups.kept_in(kept)
         named = {} if algorithm == self._algorithm else {"algorithm": _algorithms.of(algorithm).name}
         self.param_groups.append({"params": tuple(entry.value for entry in new), **named, **options})
 

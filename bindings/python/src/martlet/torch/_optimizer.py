@@ -269,9 +269,11 @@ class Optimizer(Saved):
         return self._copies
 
     def finish(self) -> None:
-        """Lets all rows catch up with the steps that defer_rows has left for later, before parameters are read or
-        saved. optimizer.state, state_dict(), load_state_dict(), pickle and copies of the optimizer do so by themselves;
-        model.state_dict() does not know of it."""
+        """Lets all rows catch up with the steps that defer_rows has left for later, before parameters are read, saved,
+        or written by others: values of earlier steps come behind it. optimizer.state, state_dict(), load_state_dict(),
+        pickle and copies of the optimizer do so by themselves, the model's state_dict() and load_state_dict() behind
+        catch_up_for(model). Options that take state away, such as a momentum that becomes 0, come behind it too, and
+        so does taking a parameter out of its group."""
         self._catch_up(None)
 
     def catch_up(self, parameter: torch.Tensor, rows: Any) -> None:
@@ -286,7 +288,9 @@ class Optimizer(Saved):
 
     def catch_up_for(self, model: torch.nn.Module) -> list[Any]:
         """Lets rows catch up by themselves before each forward pass of the model's nn.Embedding and nn.EmbeddingBag
-        modules whose weights are this optimizer's. Returns the hooks' handles, whose remove() ends that."""
+        modules whose weights are this optimizer's, and all of them before the model's state_dict() and
+        load_state_dict(). What reads a table otherwise, as an output layer that shares it does, wants finish() first.
+        Returns the hooks' handles, whose remove() ends that."""
         return deferred.hook(self, model)
 
     def swap_averages(self) -> None:

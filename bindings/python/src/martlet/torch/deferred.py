@@ -30,15 +30,16 @@ def defers(rows: list[Hyperparameters]) -> list[bool]:
 
 
 def give(backlogs: Backlogs, parameter: Tensor) -> None:
-    """Makes memory for a parameter that has none yet."""
-    if parameter not in backlogs:
-        backlogs[parameter] = _backlog.new(parameter.shape[0])
+    """Makes memory for a parameter that has none yet, or has it for other rows than now, of which none is behind."""
+    backlogs[parameter] = _backlog.ready(backlogs.get(parameter), parameter.shape[0])
 
 
 def with_backlog(item: Item, backlogs: Backlogs, parameter: Tensor) -> Item:
     """The item with its parameter's memory."""
-    memory = backlogs.get(parameter)
-    return item if memory is None else item._replace(backlog=memory.ctypes.data)
+    if parameter not in backlogs:
+        return item
+    give(backlogs, parameter)
+    return item._replace(backlog=backlogs[parameter].ctypes.data)
 
 
 def are_behind(backlogs: Backlogs) -> bool:
@@ -120,7 +121,20 @@ class BeforeForward:
             optimizer.catch_up(module.weight, args[0] if args else kwargs["input"])
 
 
-def hook(optimizer: Any, model: nn.Module) -> list[Any]:
+class BeforeState(BeforeForward):
+    """The same of all rows, before a module's values are taken or replaced."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BeforeState, ()
+
+    @torch._disable_dynamo  # type: ignore[attr-defined]
+    def __call__(self, *args: Any) -> None:
+        optimizer = self._optimizer()
+        if optimizer is not None:
+            optimizer.finish()
+
+
+def hook(optimizer: Any, model: Any) -> list[Any]:
     """Hooks for the model's embeddings whose tables are the optimizer's."""
     known = {parameter for group in optimizer.param_groups for parameter in group["params"]}
     embeddings = [
@@ -131,4 +145,6 @@ def hook(optimizer: Any, model: nn.Module) -> list[Any]:
     if not embeddings:
         raise ArgumentError("model has no nn.Embedding or nn.EmbeddingBag whose weight is this optimizer's")
     before = BeforeForward(optimizer)
-    return [module.register_forward_pre_hook(before, with_kwargs=True) for module in embeddings]
+    handles = [module.register_forward_pre_hook(before, with_kwargs=True) for module in embeddings]
+    whole = BeforeState(optimizer)
+    return [*handles, model.register_state_dict_pre_hook(whole), model.register_load_state_dict_pre_hook(whole)]

@@ -28,7 +28,7 @@ from martlet.torch.copies import Copies
 from martlet.torch.laid_out import LaidOut
 from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import has_memory
-from martlet.torch.watch import address_of, watch
+from martlet.torch.watch import address_of, seen, watch
 
 _grad_of = attrgetter("grad")
 _address_of = Tensor.data_ptr
@@ -87,8 +87,8 @@ class Plan(LaidOut):
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
         active = self._parts(self._active)
-        seen = self._sparse.stand_in(self._grads) or self._grads
-        grads = [parameter if gradient is None else gradient for parameter, gradient in zip(active, seen, strict=True)]
+        given = self._sparse.stand_in(self._grads) or self._grads
+        grads = [parameter if gradient is None else gradient for parameter, gradient in zip(active, given, strict=True)]
         moments = self._parts(chain.from_iterable(self._moments))
         self._holders = [parameter for parameter, names in zip(self._active, self._moment_names, strict=True) if names]
         self._moments_of = _moments_reader(list(filter(None, self._moment_names)))
@@ -97,8 +97,9 @@ class Plan(LaidOut):
         held = self._parts(self._held)
         owned = held if self._is_private else [*held, *moments]
         self._watch = watch([*owned, *grads])
+        self._seen = list(map(seen, active)) if self._backlogs else []
         self._owned_count = len(owned)
-        self._addresses = list(map(address_of, [*owned, *seen]))
+        self._addresses = list(map(address_of, [*owned, *given]))
         states_at: list[int] = []
         for counter, own_moments, copy in zip(self._counts.values(), self._moments, known, strict=True):
             states_at += [counter.buffer_info()[0], *map(_address_of, self._parts(own_moments))]
@@ -106,7 +107,7 @@ class Plan(LaidOut):
         self._call.point(
             list(map(_address_of, active)),
             states_at,
-            [0 if gradient is None else gradient.data_ptr() for gradient in seen],
+            [0 if gradient is None else gradient.data_ptr() for gradient in given],
         )
         self._sparse.point(self._call)
 
@@ -120,7 +121,8 @@ class Plan(LaidOut):
         """Lets rows catch up. False, and nothing done, where the plan does not know the parameter as it is now."""
         for place, known in enumerate(self._active):
             if known is parameter:
-                if not self._is_private or [address_of(parameter)] != self._addresses[place : place + 1]:
+                is_there = [address_of(parameter)] == self._addresses[place : place + 1]
+                if not self._is_private or not is_there or seen(parameter) != self._seen[place]:
                     return False
                 self._call.finish_rows(place, rows)
                 _increment_version([parameter])

@@ -46,7 +46,7 @@ class Watch(ABC):
     __slots__ = ("_are_alike", "_known", "_shifts")
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self._known = list(map(_seen, tensors))
+        self._known = list(map(seen, tensors))
         self._are_alike = _all_at_once(tensors)
         # The bytes from the start of each one's storage to its first element.
         self._shifts = [int(tensor.storage_offset()) * tensor.itemsize for tensor in tensors]
@@ -61,7 +61,7 @@ class Watch(ABC):
 
     def are_alike(self, tensors: Sequence[Tensor | None]) -> bool:
         """Whether each is what was seen in its place, or None."""
-        return all(tensor is None or _seen(tensor) == known for tensor, known in zip(tensors, self._known, strict=True))
+        return all(tensor is None or seen(tensor) == known for tensor, known in zip(tensors, self._known, strict=True))
 
 
 class _Asking(Watch):
@@ -140,7 +140,7 @@ def address_of(tensor: Tensor | None) -> int:
     return 0 if tensor is None or not _start_of(tensor.untyped_storage()) else tensor.data_ptr()
 
 
-def _seen(tensor: Tensor) -> tuple[object, ...]:
+def seen(tensor: Tensor) -> tuple[object, ...]:
     """Everything but its address that a step relies on."""
     return (
         *(tensor.shape, tensor.stride(), tensor.storage_offset(), len(tensor.untyped_storage())),
@@ -154,5 +154,5 @@ def _all_at_once(tensors: Sequence[Tensor]) -> Callable[..., bool]:
         guards = _TensorGuards(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None)
         check: Callable[..., bool] = guards.check
         return check
-    known = list(map(_seen, tensors))
-    return lambda *seen: list(map(_seen, seen)) == known
+    known = list(map(seen, tensors))
+    return lambda *given: list(map(seen, given)) == known
