@@ -94,6 +94,18 @@ def test_a_scheduler_moves_what_it_moves_in_torch(name: str) -> None:
     assert own == pytest.approx(numbers)
 
 
+@pytest.mark.parametrize("name", ["AdamW", "NAdam", "Adamax"])
+def test_betas_that_a_scheduler_cycles(name: str) -> None:
+    losses = []
+    for module in (torch.optim, martlet.torch):
+        net = model()
+        optimizer = getattr(module, name)(net.parameters(), lr=0.1)
+        scheduler = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=14)
+        losses.append(train(net, optimizer, 12, scheduler))
+    # torch keeps NAdam's product of momenta in float32.
+    torch.testing.assert_close(torch.stack(losses[1]), torch.stack(losses[0]), rtol=1e-8, atol=1e-10)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "Muon"])
 def test_files_of_weights_alone_go_both_ways(name: str) -> None:
     """torch.load with weights_only, as it is by default, from torch's class to ours and back."""

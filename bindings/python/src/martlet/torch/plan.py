@@ -32,6 +32,7 @@ from martlet.torch.watch import address_of, seen, watch
 
 _grad_of = attrgetter("grad")
 _address_of = Tensor.data_ptr
+_BETAS = ("beta1", "beta2")
 _increment_version = torch.autograd.graph.increment_version
 
 Entry = dict[str, Any]
@@ -81,7 +82,7 @@ class Plan(LaidOut):
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = [list(group.values()) for group in groups]
-        self._rate_places = [list(group).index("lr") for group in groups]
+        self._rate_places = [_rate_places(self._kind.of(group), list(group)) for group in groups]
         self._options_change_in_place = any(self._kind.of(group).change_in_place(group) for group in groups)
 
     def _remember_layout(self) -> None:
@@ -247,20 +248,29 @@ class Plan(LaidOut):
         return chain.from_iterable(self._moments_of(entries))
 
     def _take_rates(self, options: list[list[Any]]) -> bool:
-        """Writes learning rates into the configs, as schedulers change them at every step. False where anything else
-        has changed too, or a rate is no plain number."""
-        rates = []
-        for given, known, place in zip(options, self._options, self._rate_places, strict=True):
-            rate = given[place]
-            if type(rate) is not float or not isfinite(rate):
+        """Writes learning rates and betas into the configs, as schedulers change them at every step. False where
+        anything else has changed too, or one is no plain number."""
+        found: list[tuple[float, Any]] = []
+        for given, known, (rate, betas) in zip(options, self._options, self._rate_places, strict=True):
+            if type(given[rate]) is not float or not isfinite(given[rate]):
                 return False
-            known[place] = rate
-            rates.append(rate)
+            known[rate] = given[rate]
+            changed: Any = ()
+            if betas is not None and given[betas] != known[betas]:
+                changed = given[betas]
+                # At 0 there may be other state.
+                if not all(type(beta) is float and 0 < beta < 1 for beta in (*changed, *known[betas])):
+                    return False
+                known[betas] = changed
+            found.append((given[rate], changed))
         if options != self._options:
             self._options = []
             return False
-        for index, rate in enumerate(rates):
-            self._configs[index].lr = rate
+        for index, (number, betas) in enumerate(found):
+            config = self._configs[index]
+            config.lr = number
+            for name, beta in zip(_BETAS, betas, strict=False):
+                setattr(config, name, beta)
         self._options = options
         return True
 
@@ -344,6 +354,12 @@ def drop_step(groups: list[Group], state: State, kind: Kind) -> LastStep:
             if zeroes and parameter.grad is not None:
                 parameter.grad.zero_()
     return LastStep(skipped=True, grad_norm=nan, update_norm=nan, nonfinite=None)
+
+
+def _rate_places(kind: Kind, keys: list[str]) -> tuple[int, int | None]:
+    """Where a group has its rate, and the betas that a config has under these names."""
+    has_betas = list(kind.reader.lists.get("betas", ())) == list(_BETAS)
+    return keys.index("lr"), keys.index("betas") if has_betas else None
 
 
 def _has_grad(parameter: Tensor) -> bool:
