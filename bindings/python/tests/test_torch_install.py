@@ -377,6 +377,27 @@ def test_muon_steps_what_it_is_given() -> None:
         torch.optim.Muon(model)
 
 
+@pytest.mark.filterwarnings("ignore:torch.optim.AdamW steps")
+@pytest.mark.parametrize(("key", "value"), [("lr", float("nan")), ("maximize", None), ("amsgrad", None), ("eps", "1")])
+def test_what_a_group_has_is_torchs_affair(key: str, value: Any) -> None:
+    ended: list[Any] = []
+    for context in (nullcontext(), martlet.torch.installed()):
+        with context:
+            optimizer = AdamW(parameters(), lr=0.1)
+            stepped(optimizer)
+            usual, optimizer.param_groups[0][key] = optimizer.param_groups[0][key], value
+            try:
+                stepped(optimizer)
+            except Exception as error:
+                ended.append((type(error), str(error)))
+                continue
+            optimizer.param_groups[0][key] = usual
+            ended.append(stepped(optimizer).tolist())
+            counts = [float(entry["step"]) for entry in optimizer.state.values()]
+            assert counts == [3.0]
+    assert ended[0] == pytest.approx(ended[1], nan_ok=True) if isinstance(ended[0], list) else ended[0] == ended[1]
+
+
 def test_states_of_other_steps_are_kept() -> None:
     martlet.torch.install()
     optimizer = Stepping(parameters(), lr=0.1)

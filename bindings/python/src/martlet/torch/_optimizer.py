@@ -130,6 +130,8 @@ class Optimizer(Saved):
     # The plan of the latest step, or what it found; and how much of it native calls have stepped.
     _last_step: Plan | LastStep | None = None
     _native_share = 1.0
+    # Whether the library has taken the step that is under way.
+    _has_run = False
 
     def __init_subclass__(
         cls,
@@ -333,6 +335,7 @@ class Optimizer(Saved):
             self._refuse_averages("step()")
         gate = self._gate
         turn = gate.enter()
+        self._has_run = False
         try:
             plan = self._plan
             state, is_private = self._states, self._is_private
@@ -346,13 +349,28 @@ class Optimizer(Saved):
             elif plan.needs_torch:
                 self._step_by_torch(plan, scale)
             self._last_step = plan
-        except (MartletError, LookupError):
+        except (MartletError, LookupError) as error:
+            if self._leaves_all(error, scale):
+                return loss
             # The fast path says less: where a group's options are to blame, the error names the group.
             self._kind.check_groups(self.param_groups)
             raise
         finally:
             gate.leave(turn)
         return loss
+
+    def _leaves_all(self, error: Exception, scale: Scale) -> bool:
+        """Lets torch step all, where this stands for torch's own class and the library has refused what a script has:
+        torch takes it, or says what it thinks of it. False, and nothing done, where that is not so."""
+        if self._kind.reads_algorithms or self._strict or self._has_run:
+            return False
+        groups = self.param_groups
+        left = [by_torch.Left(index, one, str(error)) for index, group in enumerate(groups) for one in group["params"]]
+        by_torch.warn(self._kind.title, left, self._told, stacklevel=4)
+        self._plan, self._last_step, self._native_share = None, None, 0.0
+        graph = self.defaults.get("differentiable", False)
+        by_torch.take_step(self._kind, groups, self._states, left, scale, graph=graph)
+        return True
 
     def _step_by_torch(self, plan: Plan, scale: Scale) -> None:
         """What a plan has left out."""
@@ -382,6 +400,7 @@ class Optimizer(Saved):
                 raise
             plan = make(shared)
             lasts = plan.run_first()
+        self._has_run = True
         if plan.needs_torch:
             self._step_by_torch(plan, scale)
         self._native_share = plan.native_share()

@@ -133,9 +133,9 @@ def _check(kind: Kind, group: Group, index: int, state: dict[Any, Any], why: str
 
 def _take_step(kind: Kind, group: Group, state: dict[Any, Any], scale: Scale) -> None:
     assert kind.peer is not None
-    slots = kind.row(group).slots.arrays
     switches: Group = {}
     if kind.is_differentiable(group):
+        slots = kind.row(group).slots.arrays
         switches = {key: False for key in ("foreach", "fused") if key in group}
         for parameter in group["params"]:
             entry = state.get(parameter)
