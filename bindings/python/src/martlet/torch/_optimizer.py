@@ -28,9 +28,10 @@ from martlet._errors import (
     UnsupportedError,
 )
 from martlet._owner import Gate
-from martlet.torch import by_torch, deferred, options
+from martlet.torch import by_torch, deferred, options, shards
 from martlet.torch import state as states
 from martlet.torch.by_torch import Scale
+from martlet.torch.company import Meetings, SkippedError
 from martlet.torch.copies import NAME, Copies, given_copies, new_copies
 from martlet.torch.hooks import hooked
 from martlet.torch.plan import Plan, drop_step
@@ -132,6 +133,8 @@ class Optimizer(Saved):
     _native_share = 1.0
     # Whether the library has taken the step that is under way.
     _has_run = False
+    # With the other processes that have parts of parameters; None before the first step, and where there are no parts.
+    _meetings: Meetings | None = None
 
     def __init_subclass__(
         cls,
@@ -200,6 +203,7 @@ class Optimizer(Saved):
         finally:
             self.defaults = own
         group = self.param_groups[-1]
+        self._meetings = None
         try:
             kind.check_group(group, f"param_groups[{index}]")
             kind.drop_defaults(group)
@@ -302,7 +306,8 @@ class Optimizer(Saved):
         try:
             self._plan = None
             groups, state = self.param_groups, self._states
-            plan = Plan(self._kind, groups, state, self._counts, self._is_private, self._copies)
+            rest = self._is_private, self._copies
+            plan = Plan(self._kind, groups, state, self._counts, *rest, meetings=self._meet())
             plan.move(_ffi_optimizers.EVALUATION)
             self._is_swapped = not self._is_swapped
         finally:
@@ -336,10 +341,14 @@ class Optimizer(Saved):
         gate = self._gate
         turn = gate.enter()
         self._has_run = False
+        if self._meetings is not None:
+            self._meetings.begin()
         try:
             plan = self._plan
             state, is_private = self._states, self._is_private
             if number is None:
+                if self._meetings is not None:
+                    self._meetings.skip()
                 self._last_step = drop_step(self.param_groups, state, self._kind)
                 return loss
             if plan is not None:
@@ -349,7 +358,12 @@ class Optimizer(Saved):
             elif plan.needs_torch:
                 self._step_by_torch(plan, scale)
             self._last_step = plan
+        except SkippedError as skipped:
+            dropped = drop_step(self.param_groups, self._states, self._kind)
+            self._last_step = skipped.found or dropped
         except (MartletError, LookupError) as error:
+            if self._meetings is not None:
+                self._meetings.fail(error)
             if self._leaves_all(error, scale):
                 return loss
             # The fast path says less: where a group's options are to blame, the error names the group.
@@ -358,6 +372,14 @@ class Optimizer(Saved):
         finally:
             gate.leave(turn)
         return loss
+
+    def _meet(self) -> Meetings | None:
+        """The meetings with other processes, made where there are parts that they have."""
+        if self._meetings is None:
+            parameters = [one for group in self.param_groups for one in group["params"]]
+            if any(map(shards.is_cut, parameters)):
+                self._meetings = Meetings(parameters)
+        return self._meetings
 
     def _leaves_all(self, error: Exception, scale: Scale) -> bool:
         """Lets torch step all, where this stands for torch's own class and the library has refused what a script has:
@@ -382,10 +404,12 @@ class Optimizer(Saved):
         """A step by a plan that is made for it, and by torch where no native call can take it."""
         self._plan = None
         kind, groups, state = self._kind, self.param_groups, self._states
+        meetings = self._meet()
 
         def make(shared: Mapping[Tensor, str] = MappingProxyType({})) -> Plan:
             rest = self._is_private, self._copies, self._reduce_sums, shared
-            plan = Plan(kind, groups, state, self._counts, *rest, strict=self._strict, backlogs=self._backlogs)
+            ways: Any = {"strict": self._strict, "backlogs": self._backlogs, "meetings": meetings}
+            plan = Plan(kind, groups, state, self._counts, *rest, **ways)
             plan.set_scale(number)
             by_torch.check(kind, groups, state, plan.left)
             by_torch.warn(kind.title, plan.left, self._told, stacklevel=5)
@@ -395,7 +419,8 @@ class Optimizer(Saved):
         try:
             lasts = plan.run_first()
         except OverlapError:
-            shared = {} if self._strict else by_torch.overlapping(groups)
+            stays = self._strict or (meetings is not None and meetings.needs)
+            shared = {} if stays else by_torch.overlapping(groups)
             if not shared:
                 raise
             plan = make(shared)

@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
 from martlet._algorithms import Slots
 from martlet._call import Item
 from martlet._errors import UnsupportedError
-from martlet.torch import deferred, shards, sparse
+from martlet.torch import deferred, gathered, owned, shards, sparse
 from martlet.torch import state as states
 from martlet.torch.by_torch import Left
 from martlet.torch.copies import Copies, check_copy
 from martlet.torch.options import Group, Kind
-from martlet.torch.tensors import NoMemoryError, check_parameter, lay_out, readable
+from martlet.torch.tensors import NoMemoryError, check_parameter, check_written, lay_out, readable
 
 Entry = dict[str, Any]
 State = dict[Any, Any]
@@ -59,6 +58,11 @@ class LaidOut:
         self._grads: list[Tensor | None] = []
         self._sparse = sparse.SparseGradients()
         self._is_spread = False
+        # Parameters that one process steps as a whole, by whom; those of them that are stepped; and the counters of those
+        # that this process does not step.
+        self._owners = owned.owners_of(kind, self._groups, self._rows, state)
+        self._gathered = gathered.Gathered()
+        self._elsewhere: states.Counts = {}
         self.left: list[Left] = []
         self.needs_torch = False
 
@@ -95,6 +99,7 @@ class LaidOut:
                 raise
             del self._made[made:]
             self._counts.pop(parameter, None)
+            self._elsewhere.pop(parameter, None)
             self.left.append(Left(index, parameter, error.why))
             self.needs_torch = True
             return None
@@ -107,8 +112,9 @@ class LaidOut:
         if parameter.grad is None and (not _has_stepped(entry, kind) or not parameter.numel()):
             self._idle.append(parameter)
             return None
-        sees_shape = every.are_shaped or not kind.reader.kind.takes_vectors
-        part = shards.checked_part(parameter, name, sees_shape=sees_shape)
+        if parameter in self._owners:
+            return self._take_in_whole(name, index, parameter, group)
+        part = shards.checked_part(parameter, name)
         check_parameter(part, name)
         if every.are_shaped and parameter.is_complex():
             raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
@@ -124,8 +130,7 @@ class LaidOut:
                 shards.check_alike(gradient, f"the gradient of {name}", parameter)
             gradient = readable(shards.part_of(gradient), part, name)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
-        for slot in wanted.arrays:
-            shards.check_alike(entry[slot], f"{slot} of {name}", parameter)
+        states.check_spread(entry, wanted, parameter, name)
         parts = {slot: shards.part_of(entry[slot]) for slot in wanted.names}
         states.check_slots(parts, wanted, part, name)
         step = entry["step"] if kind.shows_step else None
@@ -135,7 +140,8 @@ class LaidOut:
             copy = shards.part_of(copy)
             check_copy(copy, f"the copy of {name}", part)
         self._is_spread |= part is not parameter
-        drawn = part is not parameter and _is_drawn(self._rows[index].flags, part, parts.values())
+        types = (one.dtype for one in parts.values())
+        drawn = part is not parameter and shards.is_drawn(self._rows[index].flags, part.dtype, types)
         first = shards.first_element(parameter, name) if drawn else 0
         self._active.append(parameter)
         self._grads.append(gradient)
@@ -146,6 +152,41 @@ class LaidOut:
         keeps = parameter in self._backlogs
         item = lay_out(name, index, part, gradient, step, parts, every, copy, rows, keeps_dimensions=keeps)
         return deferred.with_backlog(item._replace(offset=first), self._backlogs, parameter)
+
+    def _take_in_whole(self, name: str, index: int, parameter: Tensor, group: Group) -> Item | None:
+        """The same of a parameter that one process steps as a whole; None where that is another."""
+        kind, every = self._kind.of(group), self._slots[index]
+        wanted = every.of(parameter.shape)
+        check_written(shards.checked_part(parameter, name), name)
+        if parameter.is_complex():
+            raise UnsupportedError(f"{kind.title} does not support complex parameters in parts, and {name} is one")
+        entry = states.entry_of(self._state, parameter, name)
+        states.check_complete(entry, parameter, group, name, kind)
+        if parameter.grad is not None:
+            shards.check_alike(parameter.grad, f"the gradient of {name}", parameter)
+            readable(shards.part_of(parameter.grad), shards.part_of(parameter), name)
+        entry = self._ready_entry(entry, name, parameter, group, wanted)
+        shown = (entry["step"],) if kind.shows_step else ()
+        scalars = [entry[slot] for slot in wanted.scalars]
+        own_states = states.checked_whole(entry, wanted, parameter, name)
+        one = gathered.Whole(
+            parameter, parameter.grad, own_states, [*shown, *scalars], name, self._owners[parameter]
+        )
+        one.counter, one.is_zeroed = self._counts[parameter], self._zeroed[index]
+        one.copy = self._copies.get(parameter)
+        self._gathered.all.append(one)
+        if not one.is_owner:
+            self._elsewhere[parameter] = self._counts.pop(parameter)
+            return None
+        value, gradient, whole_states = one.wholes()
+        value.grad = gradient
+        self._active.append(value)
+        self._grads.append(gradient)
+        self._is_zeroed.append(False)
+        parts = {**whole_states, **dict(zip(wanted.scalars, scalars, strict=True))}
+        self._moment_names.append((*(("step",) if kind.shows_step else ()), *wanted.names))
+        self._moments.append([*shown, *(parts[slot] for slot in wanted.names)])
+        return lay_out(name, index, value, gradient, shown[0] if shown else None, parts, every, None)
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
@@ -172,16 +213,6 @@ class LaidOut:
         count = self._all_counts.get(parameter) if exact is None else None
         self._counts[parameter] = count or states.counter(exact or 0)
         return {} if step is given else {"step": step}
-
-
-def _is_drawn(flags: int, part: Tensor, moments: Iterable[Tensor]) -> bool:
-    """Whether something of a parameter is rounded at random, by an element's place."""
-    if flags & _ffi_optimizers.STOCHASTIC_ROUNDING:
-        return True
-    is_chosen = part.dtype in (torch.float32, torch.float16) or bool(
-        flags & (_ffi_optimizers.KAHAN | _ffi_optimizers.SPLIT)
-    )
-    return is_chosen and any(moment.dtype == torch.bfloat16 for moment in moments)
 
 
 def _has_stepped(entry: Entry, kind: Kind) -> bool:

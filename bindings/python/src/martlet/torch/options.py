@@ -79,6 +79,11 @@ class Kind:
     def slots(self) -> Slots:
         return _algorithms.all_slots(self.reader.kind.number)
 
+    @cached_property
+    def compared(self) -> frozenset[str]:
+        """The options that processes which step together are to have alike."""
+        return frozenset({*self.stated, *self.own} - {"params", "foreach", "fused", "capturable", "differentiable"})
+
     def slots_of(self, group: Group, *, least: bool = False) -> Slots:
         """All slots that a state can have under a group's sizes of blocks; least: those that it has in any case."""
         if not self.slots.are_cut:

@@ -8,7 +8,7 @@ tensor must be is the business of tensors.py, what an option means that of optio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from math import isfinite, nan
@@ -21,14 +21,16 @@ from torch import Tensor
 
 from martlet import _ffi_optimizers
 from martlet._call import LastStep, RowNumbers, StepCall, write_configs
-from martlet._errors import MartletError
+from martlet._errors import MartletError, UnsupportedError
 from martlet.torch import deferred, shards
 from martlet.torch import state as states
+from martlet.torch.company import Meetings, Reduction, Said
 from martlet.torch.copies import Copies
 from martlet.torch.laid_out import LaidOut
 from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import has_memory
 from martlet.torch.watch import address_of, seen, watch
+from martlet.torch.whole_norms import WholeNorms
 
 _grad_of = attrgetter("grad")
 _address_of = Tensor.data_ptr
@@ -64,21 +66,108 @@ class Plan(LaidOut):
         strict: bool = False,
         key: int = 0,
         backlogs: deferred.Backlogs | None = None,
+        meetings: Meetings | None = None,
     ) -> None:
         super().__init__(kind, groups, state, counts, copies, {} if backlogs is None else backlogs)
+        self._meetings = meetings
         self._is_private = is_private
         self._is_shared = bool(shared)
+        # What was found of gradients where the library has not all of them.
+        self._found: LastStep | None = None
+        self._reduction: Reduction | None = None
         self._scale, self._scales = 1.0, [row.loss_scale for row in self._rows]
         self._configs, count = write_configs(self._rows)
         self._remember_options(groups)
+        sums = self._sums(reduce)
         items = self._lay_out(shared, key, strict=strict)
-        if self._is_spread and reduce is None:
-            summed = [(one, item.name, self._rows[item.group]) for one, item in zip(self._active, items, strict=True)]
-            reduce = shards.reduction(summed)
         self._call = StepCall(items, self._configs, count)
-        self._run = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
+        company = None if meetings is None else meetings.company
+        if company is not None and sums:
+            reduce = self._reduction = Reduction(company, self._active)
+        self._step = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
+        self._run = self._step if company is None else self._run_in_company
         self._has_more = bool(copies) or any(self._zeroed)
         self._remember_layout()
+
+    def _sums(self, reduce: Callable[[Tensor], Any] | None) -> bool:
+        """Whether what a step sums is to be added up over processes; says to the meetings whether it needs others at
+        all."""
+        if self._meetings is None or self._meetings.company is None:
+            return False
+        if self._owners and reduce is not None:
+            raise UnsupportedError("reduce_sums adds up parts, and an algorithm sees matrices; leave it None for DTensors")
+        are_cut = [any(map(shards.is_cut, group["params"])) for group in self._groups]
+        sums = any(
+            shards.sums_all(row) or (is_cut and shards.sums_each(row))
+            for row, is_cut in zip(self._rows, are_cut, strict=True)
+        )
+        self._meetings.needs = reduce is None and (sums or bool(self._owners))
+        return reduce is None and sums and not self._owners
+
+    def _run_in_company(self) -> None:
+        """A step, before which all processes that have parts agree on it where it needs them."""
+        assert self._meetings is not None and self._meetings.company is not None
+        self._meetings.agree(self._said)
+        self._found = None
+        if not self._owners:
+            self._step_summed()
+            return
+        company = self._meetings.company
+        looked = [(one, *where) for one, *where in self._with_gradients()]
+        norms = WholeNorms(self._rows, [one for one, _, _ in looked], [(name, group) for _, name, group in looked])
+        odd = 1.0
+        if norms:
+            self._found, odd = norms.measure(company, self._configs)
+        self._gathered.around(company, partial(self._step_scaled, odd))
+
+    def _step_summed(self) -> None:
+        """A step whose sums other processes may wait for."""
+        if self._reduction is None:
+            self._step()
+            return
+        self._reduction.count = 0
+        try:
+            self._step()
+        except MartletError:
+            # Those that only add to a mean ask for no sums.
+            if not self._reduction.count and not any(row.accumulate > 1 for row in self._rows):
+                self._reduction.refuse()
+            raise
+
+    def _step_scaled(self, factor: float) -> None:
+        """A step by gradients that are multiplied by a number that no config can say."""
+        if factor == 1:
+            self._step()
+            return
+        scaled = [None if gradient is None else gradient * factor for gradient in self._grads]
+        self._call.point_grads([0 if gradient is None else gradient.data_ptr() for gradient in scaled])
+        self._step()
+
+    def _with_gradients(self) -> Iterator[tuple[Any, str, int]]:
+        """The parameters that are stepped, in any process, with their names and groups."""
+        for index, group in enumerate(self._groups):
+            for parameter, name in states.named(group, index).items():
+                if parameter.grad is not None:
+                    yield parameter, name, index
+
+    def _said(self) -> Said:
+        """What has to be alike in all processes."""
+        said: Said = [("the need of other processes for a step", str(self._meetings is not None and self._meetings.needs))]
+        said.append(("the number of param_groups", str(len(self._groups))))
+        for index, group in enumerate(self._groups):
+            kind = self._kind.of(group)
+            said.append((f"the algorithm of param_groups[{index}]", kind.name))
+            said.append((f"the number of parameters in param_groups[{index}]", str(len(group["params"]))))
+            for option, value in sorted(group.items()):
+                if option in kind.compared:
+                    told = value.tolist() if isinstance(value, Tensor) else value
+                    said.append((f"param_groups[{index}][{option!r}]", repr(told)))
+            if self._meetings is not None and self._meetings.needs:
+                given = states.named(group, index).items()
+                said += [(f"the shape of {name}", str(tuple(one.shape))) for one, name in given]
+                said += [(f"the gradient of {name}", "None") for one, name in given if one.grad is None]
+        said += [(f"who steps {one.why}", "torch") for one in self.left]
+        return said
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = [list(group.values()) for group in groups]
@@ -114,7 +203,10 @@ class Plan(LaidOut):
 
     def move(self, mode: int) -> None:
         """Moves the parameters to a mode's point, where they have two and were stepped."""
-        self._call.move(mode)
+        if self._owners and self._meetings is not None and self._meetings.company is not None:
+            self._gathered.around(self._meetings.company, partial(self._call.move, mode))
+        else:
+            self._call.move(mode)
         _increment_version(self._parts(self._active))
         _increment_version(self._parts(chain.from_iterable(self._moments)))
 
@@ -140,7 +232,7 @@ class Plan(LaidOut):
             self._state.setdefault(parameter, {}).update(added)  # in place: who holds the entry sees it there
         try:
             self._run()
-        except MartletError:
+        except Exception:  # of torch.distributed, too
             for parameter, entry in before:
                 if entry is None:
                     del self._state[parameter]
@@ -150,11 +242,12 @@ class Plan(LaidOut):
             raise
         self._zero_originals()
         _increment_version(self._written_by(self._grads))
-        self._all_counts.update(self._counts)
-        for parameter in self._all_counts.keys() - self._counts.keys():
+        counts = self._counts | self._elsewhere
+        self._all_counts.update(counts)
+        for parameter in self._all_counts.keys() - counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, self._parts(map(_grad_of, self._active))))
-        lasting = lasting and not self._is_shared
+        lasting = lasting and not self._is_shared and not self._owners
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = [(group, list(group["params"])) for group in self._groups]
@@ -180,7 +273,7 @@ class Plan(LaidOut):
     @property
     def last_step(self) -> LastStep:
         """What the latest run has found."""
-        return self._call.last_step
+        return self._call.last_step if self._found is None else self._found
 
     def set_scale(self, scale: float) -> None:
         """The loss was multiplied by this, and by the groups' own loss_scale."""

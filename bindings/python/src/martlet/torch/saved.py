@@ -125,9 +125,11 @@ class Saved(torch.optim.Optimizer):
         self._is_private = is_private  # a copy is all that leaves here
         parameters = dict(enumerate(chain.from_iterable(group["params"] for group in self.param_groups)))
         counts: dict[Any, Any] = self._counts
+        kinds = [self._kind.of(group) for group in self.param_groups for _ in group["params"]]
+        of = {key: (parameters.get(key), kinds[key] if key in parameters else self._kind) for key in packed["state"]}
         packed = {
             "state": {
-                key: state_dicts.handed_out(entry, counts.get(parameters.get(key)))
+                key: state_dicts.handed_out(entry, counts.get(of[key][0]), *of[key])
                 for key, entry in packed["state"].items()
             },
             "param_groups": state_dicts.snapshot(packed["param_groups"]),

@@ -41,7 +41,8 @@ class ScheduleFree(Optimizer):
                 raise ArgumentError(f"param_groups[{index}]: {name} is 0, which keeps no average; wanted more than 0")
         groups = [group for group in self.param_groups if _trains(group) is not train]
         mode = _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION
-        Plan(self._kind, groups, self._states, self._counts, self._is_private, self._copies).move(mode)
+        rest = self._is_private, self._copies
+        Plan(self._kind, groups, self._states, self._counts, *rest, meetings=self._meet()).move(mode)
         for group in groups:
             group["train_mode"] = train
 

@@ -1,14 +1,14 @@
 """Parameters of which each process has a part: torch's DTensor, as FSDP2 and tensor parallelism make them.
 
-A step is of the parts, which are plain memory; its state is of DTensors that lie as their parameter. What it sums over
-a parameter, or over all gradients, is added up over the processes that have parts, in float64 and in the order of their
-ranks.
+A step is of the parts, which are plain memory; its state is of DTensors that lie as their parameter, or in parts of their
+first dimension where they have another shape. Which processes have what is placed.py's business, what they say to one
+another company.py's.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,19 +16,12 @@ from torch import Tensor
 
 from martlet import _algorithms, _ffi_optimizers
 from martlet._config import Hyperparameters
-from martlet._errors import UnsupportedError
+from martlet.torch import placed
 from martlet.torch.tensors import NoMemoryError
 
-# Flags under which a step looks at sums.
-_SUMMING = (
-    _ffi_optimizers.CAUTIOUS_UPDATE
-    | _ffi_optimizers.HYPERBALL
-    | _ffi_optimizers.SKIP_NONFINITE
-    | _ffi_optimizers.MEASURE
-    | _ffi_optimizers.MEASURE_UPDATE
-)
-# Which dimensions of which mesh processes have parts along.
-_Spread = tuple[Any, tuple[int, ...]]
+# Flags under which a step looks at sums over a parameter, and over all of them.
+_SUMMING_EACH = _ffi_optimizers.CAUTIOUS_UPDATE | _ffi_optimizers.HYPERBALL
+_SUMMING_ALL = _ffi_optimizers.SKIP_NONFINITE | _ffi_optimizers.MEASURE | _ffi_optimizers.MEASURE_UPDATE
 
 
 def is_spread(tensor: Any) -> bool:
@@ -45,20 +38,14 @@ def part_of(tensor: Any) -> Any:
     return part.wait() if type(part).__name__ == "AsyncCollectiveTensor" else part
 
 
-def checked_part(parameter: Tensor, name: str, *, sees_shape: bool) -> Tensor:
-    """This process's part of a parameter that a native call can step by parts; sees_shape: whether its algorithm looks
-    at rows and columns."""
+def checked_part(parameter: Tensor, name: str) -> Tensor:
+    """This process's part of a parameter that a native call can step by parts."""
     part: Tensor = part_of(parameter)
     if part is parameter:
         return part
     placements = parameter.placements  # type: ignore[attr-defined]
     if any(placement.is_partial() for placement in placements):
         raise NoMemoryError(f"{name} is a DTensor whose parts are to be added up", "redistribute it")
-    if sees_shape and part.shape != parameter.shape:
-        raise NoMemoryError(
-            f"{name} is a DTensor of which this process has a part, and its algorithm sees matrices",
-            "give it to an algorithm that steps each element",
-        )
     return part
 
 
@@ -79,72 +66,80 @@ def check_alike(tensor: Any, name: str, parameter: Tensor) -> None:
             )
 
 
-def reduction(parameters: Sequence[tuple[Tensor, str, Hyperparameters]]) -> Callable[[Tensor], None] | None:
-    """What adds up a step's sums over processes; None: each parameter is whole here, or none is summed over.
-
-    parameters: with their names and hyperparameters, those without a gradient left out.
-    """
-    summed = [(name, _spread(parameter)) for parameter, name, row in parameters if _sums(row)]
-    if not any(spread for _, spread in summed):
-        return None
-    first, spread = summed[0]
-    for name, other in summed:
-        if other != spread:
-            raise UnsupportedError(
-                f"a step sums over {first} and {name}, of which processes have parts in different ways; give "
-                "reduce_sums, or each to an optimizer of its own"
-            )
-    assert spread is not None
-    mesh, dimensions = spread
-
-    def reduce(sums: Tensor) -> None:
-        for dimension in dimensions:
-            _add_up(sums, mesh.get_group(dimension))
-
-    return reduce
+def is_cut(tensor: Any) -> bool:
+    """Whether it is a DTensor of which several processes have parts."""
+    return is_spread(tensor) and placed.is_cut(tensor)
 
 
-def _add_up(sums: Tensor, group: Any) -> None:
-    """Sums over the processes of a group, in their order, and so to the same bits in each."""
-    distributed = torch.distributed
-    parts = [torch.empty_like(sums) for _ in range(distributed.get_world_size(group))]
-    distributed.all_gather(parts, sums, group=group)
-    sums.copy_(parts[0])
-    for part in parts[1:]:
-        sums.add_(part)
-
-
-def _spread(parameter: Any) -> _Spread | None:
-    """Along which dimensions of its mesh processes have parts of a parameter; None: along none."""
-    if not is_spread(parameter):
-        return None
-    dimensions = tuple(index for index, placement in enumerate(parameter.placements) if placement.is_shard())
-    return (parameter.device_mesh, dimensions) if dimensions else None
-
-
-def _sums(row: Hyperparameters) -> bool:
-    """Whether a step looks at sums over a parameter, or over all gradients."""
+def sums_each(row: Hyperparameters) -> bool:
+    """Whether a step looks at sums over each parameter."""
     kind = _algorithms.of(row.algorithm)
-    usual = kind.defaults
-    norms = any(getattr(row, name) != usual[name] for name in ("max_norm", "clip_norm"))
-    return kind.is_whole or bool(row.flags & _SUMMING) or norms
+    return kind.is_whole or bool(row.flags & _SUMMING_EACH) or bool(row.clip_norm != kind.defaults["clip_norm"])
+
+
+def sums_all(row: Hyperparameters) -> bool:
+    """Whether a step looks at sums over all gradients."""
+    return bool(row.flags & _SUMMING_ALL) or bool(row.max_norm != _algorithms.of(row.algorithm).defaults["max_norm"])
+
+
+def is_drawn(flags: int, value: torch.dtype, moments: Iterable[torch.dtype]) -> bool:
+    """Whether something of a parameter is rounded at random, by an element's place."""
+    if flags & _ffi_optimizers.STOCHASTIC_ROUNDING and value in (torch.bfloat16, torch.float16):
+        return True
+    is_chosen = value in (torch.float32, torch.float16) or bool(
+        flags & (_ffi_optimizers.KAHAN | _ffi_optimizers.SPLIT)
+    )
+    return is_chosen and torch.bfloat16 in moments
+
+
+def lies_in_rows(parameter: Any) -> bool:
+    """Whether each process's part of a DTensor is of the elements between two places, as parts of the first dimension
+    are."""
+    return all(placement.is_replicate() or getattr(placement, "dim", 0) == 0 for placement in parameter.placements)
 
 
 def first_element(parameter: Any, name: str) -> int:
-    """The place of a part's first element among all of the parameter's, for what is drawn at random by it."""
-    part = part_of(parameter)
-    if part is parameter or part.shape == parameter.shape or not part.numel():
+    """The place of the first element of a part in rows among all of the parameter's."""
+    if not is_cut(parameter) or not parameter.shape:
         return 0
-    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+    row = placed.own_part(parameter, name).slices[0].start
+    return int(row) * (parameter.numel() // max(parameter.shape[0], 1))
 
-    _, offsets = compute_local_shape_and_global_offset(parameter.shape, parameter.device_mesh, parameter.placements)
-    if any(offsets[1:]) or part.shape[1:] != parameter.shape[1:]:
-        raise UnsupportedError(
-            f"{name} is placed {tuple(parameter.placements)}, and is rounded at random by an element's place: wanted "
-            "parts along the first dimension"
-        )
-    rows, size = part.shape[0], part.numel()
-    return int(offsets[0]) * (int(size) // int(rows))
+
+def zeros_beside(parameter: Any, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
+    """Zeros of another shape than a parameter's: beside a DTensor one in parts of its rows."""
+    if not is_spread(parameter) or not shape:
+        return torch.zeros(shape, dtype=dtype, device=parameter.device)
+    from torch.distributed.tensor import zeros
+
+    return zeros(shape, dtype=dtype, device_mesh=parameter.device_mesh, placements=_in_rows(parameter))
+
+
+def lies_in_rows_of(tensor: Any, parameter: Any) -> bool:
+    """Whether a tensor lies as zeros_beside() makes it."""
+    return (
+        is_spread(tensor)
+        and tensor.device_mesh == parameter.device_mesh
+        and list(tensor.placements) == _in_rows(parameter)
+    )
+
+
+def _in_rows(parameter: Any) -> list[Any]:
+    from torch.distributed.tensor import Replicate, Shard
+
+    return [Replicate() if placement.is_replicate() else Shard(0) for placement in parameter.placements]
+
+
+def spread_as(whole: Tensor, parameter: Any, name: str) -> Any:
+    """A tensor that is whole in each process as a DTensor, without a word to the others: placed as the parameter, or in
+    parts of its rows where it has another shape."""
+    from torch.distributed.tensor import DTensor
+
+    placements = list(parameter.placements) if whole.shape == parameter.shape else _in_rows(parameter)
+    mesh = parameter.device_mesh
+    slices = placed.part_at(tuple(whole.shape), mesh, placements, name).slices
+    part = whole[slices].clone(memory_format=torch.contiguous_format)
+    return DTensor.from_local(part, mesh, placements, run_check=False, shape=whole.shape, stride=whole.stride())
 
 
 def parts(tensors: Iterable[Any]) -> list[Any]:

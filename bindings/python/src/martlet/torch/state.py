@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from martlet._algorithms import OF_VALUES, Slots
+from martlet._small import Small
 from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedError
 from martlet.torch.options import Kind
-from martlet.torch.shards import is_spread
+from martlet.torch import shards
 from martlet.torch.tensors import STATE_NAMES, check_memory, check_shape, check_small, check_written
 
 # The types that a count can be shown in, and how far each shows it.
@@ -80,8 +81,16 @@ def small_moment(parameter: Tensor, slot: str, dtype: Any, slots: Slots) -> Tens
     """Zeros for a slot that is kept in few bits where state_dtype is dtype; None: it is not."""
     if parameter.dtype not in _BESIDE_SMALL or (parameter.grad is not None and parameter.grad.dtype == torch.float64):
         return None
-    small = slots.small_type(slot, dtype, parameter.shape)
-    return None if small is None else torch.zeros(small.size(parameter.numel()), dtype=torch.uint8, device="cpu")
+    small = small_type(parameter, slot, dtype, slots)
+    return None if small is None else torch.zeros(small.size(shards.part_of(parameter).numel()), dtype=torch.uint8, device="cpu")
+
+
+def small_type(parameter: Tensor, slot: str, dtype: Any, slots: Slots) -> Small | None:
+    """What a slot is kept in where state_dtype is dtype: blocks are of what this process has of a parameter, which in all
+    processes is kept in few bits or in none."""
+    if shards.is_cut(parameter) and (slots.are_shaped or slots.are_whole and not shards.lies_in_rows(parameter)):
+        return None
+    return slots.small_type(slot, dtype, parameter.shape)
 
 
 def moment(
@@ -95,7 +104,8 @@ def moment(
     """Zeros for a parameter, of a shape, or else of its own and in its order of dimensions."""
     dtype = (squares_dtype if is_square else moment_dtype)(parameter, dtype, name)
     if shape is not None:
-        return torch.zeros(shape, dtype=dtype, device=parameter.device)
+        zeros: Tensor = shards.zeros_beside(parameter, shape, dtype)
+        return zeros
     return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
 
 
@@ -112,10 +122,6 @@ def missing(
         shape = None if slot in alike else slots.shape(slot, parameter.shape)
         dtype = None if slot in OF_VALUES else wanted
         made = small_moment(parameter, slot, dtype, slots)
-        if made is not None and is_spread(parameter):
-            raise UnsupportedError(
-                f"{name} is a DTensor, whose state is kept in no few bits: wanted another state_dtype"
-            )
         if made is None:
             made = moment(parameter, dtype, name, shape, is_square=slots.is_precise(slot))
         added[slot] = made
@@ -218,6 +224,27 @@ def check_slots(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: st
             raise UnsupportedError(f"{called} is not contiguous; give tensor.contiguous()")
 
 
+def check_spread(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: str) -> None:
+    """Refuses moments that do not lie beside a DTensor: as it does, or in parts of their rows. Few bits are of a part."""
+    alike = slots.alike(parameter.shape)
+    for slot in slots.arrays:
+        tensor, called = entry[slot], f"{slot} of {name}"
+        if slot in alike and getattr(tensor, "dtype", None) != torch.uint8:
+            shards.check_alike(tensor, called, parameter)
+        elif slot not in alike and shards.is_spread(parameter) and not shards.lies_in_rows_of(tensor, parameter):
+            raise FormatError(f"{called} is no DTensor in parts of its rows, on its parameter's mesh: {_OTHER_STATE}")
+
+
+def checked_whole(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: str) -> dict[str, Tensor]:
+    """The moments of a parameter of which processes have parts and which one steps as a whole."""
+    check_spread(entry, slots, parameter, name)
+    for slot in slots.arrays:
+        called = f"{slot} of {name}"
+        check_shape(entry[slot], called, parameter, _OTHER_STATE, slots.shape(slot, parameter.shape))
+        check_written(shards.part_of(entry[slot]), called)
+    return {slot: entry[slot] for slot in slots.arrays}
+
+
 def take_over(state: dict[Any, Any], groups: Iterable[dict[str, Any]], kind: Kind) -> Counts:
     """Turns loaded or unpickled states into what a step works on, in place. Checks all of them first.
 
@@ -269,7 +296,7 @@ def _taken_over(
         value, shape = made[slot], slots.shape(slot, parameter.shape)
         check_moment(value, slot, name)
         if value.dtype == torch.uint8:
-            check_small(value, slot, slots, parameter, f"{name}: {slot}", _OTHER_STATE)
+            check_small(value, slot, slots, shards.part_of(parameter), f"{name}: {slot}", _OTHER_STATE)
             continue
         if value.shape != shape:
             wanted = "" if shape == parameter.shape else f", which wants {shape}"

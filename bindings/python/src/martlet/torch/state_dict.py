@@ -19,6 +19,7 @@ from torch import Tensor
 from martlet._algorithms import OF_VALUES
 from martlet._errors import FormatError, MissingError
 from martlet._state_dict import exact_step
+from martlet.torch import coded_parts, shards
 from martlet.torch import state as states
 from martlet.torch.options import Group, Kind
 
@@ -46,9 +47,12 @@ def _rebuilt(value: Any, change: Callable[[Tensor, Any], Tensor], key: Any = Non
     return value
 
 
-def handed_out(entry: Any, counter: array[int] | None) -> Any:
-    """One parameter's state, with the exact count of its steps where the one shown is rounded."""
+def handed_out(entry: Any, counter: array[int] | None, parameter: Any, kind: Kind) -> Any:
+    """One parameter's state, with the exact count of its steps where the one shown is rounded. What is kept in few bits of
+    a part of it leaves as numbers: blocks are of parts, which other processes have others of."""
     packed = snapshot(entry)
+    if shards.is_cut(parameter) and isinstance(packed, dict):
+        packed |= coded_parts.in_numbers(packed, parameter, kind.slots)
     exact = exact_count(entry, counter)
     if exact is not None:
         packed["step_exact"] = states.number_tensor(exact, torch.int64)
@@ -165,6 +169,12 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
             if value.dtype == torch.uint8:  # of few bits, which stay as they are
                 made[key] = _copied(value)
                 continue
+            if shards.is_cut(parameter):
+                value = value if shards.is_spread(value) else shards.spread_as(value, parameter, f"{key} of {name}")
+                small = states.small_type(parameter, key, kind.state_dtype(group), kind.row(group).slots)
+                if small is not None and value.shape == parameter.shape:
+                    made[key] = coded_parts.in_codes(value, parameter, small, f"{key} of {name}")
+                    continue
             dtype_of = states.squares_dtype if kind.slots.is_precise(key) else states.moment_dtype
             wanted = None if key in OF_VALUES else kind.state_dtype(group)
             found = moved(value, dtype_of(parameter, wanted, name))
