@@ -125,7 +125,7 @@ def company_of(parameters: Iterable[Any]) -> Company | None:
         return Company(group_of(next(iter(found.values()))))
     meshes = [one.device_mesh._get_root_mesh() for one in found.values()]
     ranks = tuple(sorted(meshes[0].mesh.flatten().tolist()))
-    if not set(ranks).issuperset(*found):
+    if not set(ranks).issuperset(set().union(*found)):
         raise UnsupportedError(
             f"parameters lie on {meshes[0]} and on other processes; wanted meshes of the same ones, or an optimizer for each"
         )

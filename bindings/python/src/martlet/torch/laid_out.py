@@ -60,7 +60,7 @@ class LaidOut:
         self._is_spread = False
         # Parameters that one process steps as a whole, by whom; those of them that are stepped; and the counters of those
         # that this process does not step.
-        self._owners = owned.owners_of(kind, self._groups, self._rows, state)
+        self._steppers = owned.owners_of(kind, self._groups, self._rows, state)
         self._gathered = gathered.Gathered()
         self._elsewhere: states.Counts = {}
         self.left: list[Left] = []
@@ -112,7 +112,7 @@ class LaidOut:
         if parameter.grad is None and (not _has_stepped(entry, kind) or not parameter.numel()):
             self._idle.append(parameter)
             return None
-        if parameter in self._owners:
+        if parameter in self._steppers:
             return self._take_in_whole(name, index, parameter, group)
         part = shards.checked_part(parameter, name)
         check_parameter(part, name)
@@ -170,7 +170,7 @@ class LaidOut:
         scalars = [entry[slot] for slot in wanted.scalars]
         own_states = states.checked_whole(entry, wanted, parameter, name)
         one = gathered.Whole(
-            parameter, parameter.grad, own_states, [*shown, *scalars], name, self._owners[parameter]
+            parameter, parameter.grad, own_states, [*shown, *scalars], name, self._steppers[parameter]
         )
         one.counter, one.is_zeroed = self._counts[parameter], self._zeroed[index]
         one.copy = self._copies.get(parameter)

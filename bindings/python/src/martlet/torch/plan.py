@@ -94,22 +94,22 @@ class Plan(LaidOut):
         all."""
         if self._meetings is None or self._meetings.company is None:
             return False
-        if self._owners and reduce is not None:
+        if self._steppers and reduce is not None:
             raise UnsupportedError("reduce_sums adds up parts, and an algorithm sees matrices; leave it None for DTensors")
         are_cut = [any(map(shards.is_cut, group["params"])) for group in self._groups]
         sums = any(
             shards.sums_all(row) or (is_cut and shards.sums_each(row))
             for row, is_cut in zip(self._rows, are_cut, strict=True)
         )
-        self._meetings.needs = reduce is None and (sums or bool(self._owners))
-        return reduce is None and sums and not self._owners
+        self._meetings.needs = reduce is None and (sums or bool(self._steppers))
+        return reduce is None and sums and not self._steppers
 
     def _run_in_company(self) -> None:
         """A step, before which all processes that have parts agree on it where it needs them."""
         assert self._meetings is not None and self._meetings.company is not None
         self._meetings.agree(self._said)
         self._found = None
-        if not self._owners:
+        if not self._steppers:
             self._step_summed()
             return
         company = self._meetings.company
@@ -203,7 +203,7 @@ class Plan(LaidOut):
 
     def move(self, mode: int) -> None:
         """Moves the parameters to a mode's point, where they have two and were stepped."""
-        if self._owners and self._meetings is not None and self._meetings.company is not None:
+        if self._steppers and self._meetings is not None and self._meetings.company is not None:
             self._gathered.around(self._meetings.company, partial(self._call.move, mode))
         else:
             self._call.move(mode)
@@ -247,7 +247,7 @@ class Plan(LaidOut):
         for parameter in self._all_counts.keys() - counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, self._parts(map(_grad_of, self._active))))
-        lasting = lasting and not self._is_shared and not self._owners
+        lasting = lasting and not self._is_shared and not self._steppers
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = [(group, list(group["params"])) for group in self._groups]
