@@ -23,7 +23,7 @@ from martlet.torch.shards import is_spread
 Said = list[tuple[str, str]]
 
 _READY, _SKIPS, _FAILED = range(3)
-_MISSING = "nothing"
+_MISSING = "not given"
 # Groups of several dimensions of a mesh, of the processes that are together now.
 _GROUPS: WeakKeyDictionary[Any, dict[tuple[int, ...], Any]] = WeakKeyDictionary()
 

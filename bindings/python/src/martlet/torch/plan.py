@@ -152,22 +152,21 @@ class Plan(LaidOut):
 
     def _said(self) -> Said:
         """What has to be alike in all processes."""
-        said: Said = [("the need of other processes for a step", str(self._meetings is not None and self._meetings.needs))]
-        said.append(("the number of param_groups", str(len(self._groups))))
+        needs = self._meetings is not None and self._meetings.needs
+        said: Said = [("the number of param_groups", str(len(self._groups)))]
         for index, group in enumerate(self._groups):
-            kind = self._kind.of(group)
-            said.append((f"the algorithm of param_groups[{index}]", kind.name))
-            said.append((f"the number of parameters in param_groups[{index}]", str(len(group["params"]))))
+            kind, where = self._kind.of(group), f"param_groups[{index}]"
+            said.append((f"the algorithm of {where}", kind.name))
+            said.append((f"the number of parameters in {where}", str(len(group["params"]))))
             for option, value in sorted(group.items()):
                 if option in kind.compared:
-                    told = value.tolist() if isinstance(value, Tensor) else value
-                    said.append((f"param_groups[{index}][{option!r}]", repr(told)))
-            if self._meetings is not None and self._meetings.needs:
-                given = states.named(group, index).items()
-                said += [(f"the shape of {name}", str(tuple(one.shape))) for one, name in given]
-                said += [(f"the gradient of {name}", "None") for one, name in given if one.grad is None]
-        said += [(f"who steps {one.why}", "torch") for one in self.left]
-        return said
+                    said.append((f"{where}[{option!r}]", repr(value.tolist() if isinstance(value, Tensor) else value)))
+            if needs:
+                for parameter, name in states.named(group, index).items():
+                    said.append((f"the shape of {name}", str(tuple(parameter.shape))))
+                    said.append((f"the gradient of {name}", "None" if parameter.grad is None else "a tensor"))
+        said += [(f"a step of torch's, since {one.why},", "taken") for one in self.left]
+        return [*said, ("whether a step needs other processes", str(needs))]
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = [list(group.values()) for group in groups]
