@@ -7,6 +7,7 @@ what has to be alike. Where one cannot, or they differ, all of them raise an err
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
@@ -101,7 +102,8 @@ class Company:
         first = dict(told[0][1])
         for rank, (_, said) in zip(self.ranks, told, strict=True):
             other = dict(said)
-            for name in (*first, *other):
+            # What is said last follows from something before, which is not given everywhere.
+            for name in (*list(first)[:-1], *other):
                 here, there = first.get(name, _MISSING), other.get(name, _MISSING)
                 if here != there:
                     raise ArgumentError(
@@ -127,7 +129,8 @@ def company_of(parameters: Iterable[Any]) -> Company | None:
     ranks = tuple(sorted(meshes[0].mesh.flatten().tolist()))
     if not set(ranks).issuperset(set().union(*found)):
         raise UnsupportedError(
-            f"parameters lie on {meshes[0]} and on other processes; wanted meshes of the same ones, or an optimizer for each"
+            f"parameters lie on {meshes[0]} and on other processes; wanted meshes of the same ones, or an optimizer "
+            "for each"
         )
     return Company(_group(ranks))
 
@@ -211,10 +214,8 @@ class Meetings:
         """Takes part in a step that is skipped."""
         if self._is_due and self.company is not None:
             self._is_over = True
-            try:
+            with suppress(SkippedError):
                 self.company.agree([], skips=True)
-            except SkippedError:
-                pass
 
     def fail(self, error: BaseException) -> None:
         """Lets the others know of an error of this process, where they wait for it."""

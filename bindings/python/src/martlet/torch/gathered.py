@@ -1,7 +1,7 @@
 """Parameters of which processes have parts, and which one of them steps as a whole: what sees matrices, as Muon does.
 
-Each step the owner of a parameter gets all parts of it, of its gradient and of its state, steps, and sends them back: two
-exchanges for all parameters together. Between steps nothing lies anywhere but in the parts, so that what is saved,
+Each step the owner of a parameter gets all parts of it, of its gradient and of its state, steps, and sends them back:
+two exchanges for all parameters together. Between steps nothing lies anywhere but in the parts, so that what is saved,
 loaded or changed there counts. Which parameters these are, and who owns them, is owned.py's business.
 """
 
@@ -189,7 +189,7 @@ class _Turn:
         torch.distributed.all_to_all_single(
             found, torch.cat(messages), list(sizes), [message.numel() for message in messages], group=self._group
         )
-        return list(found.split(list(sizes)))
+        return list(torch.split(found, list(sizes)))
 
 
 def _rounded(size: int) -> int:

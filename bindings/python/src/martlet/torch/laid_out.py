@@ -58,8 +58,8 @@ class LaidOut:
         self._grads: list[Tensor | None] = []
         self._sparse = sparse.SparseGradients()
         self._is_spread = False
-        # Parameters that one process steps as a whole, by whom; those of them that are stepped; and the counters of those
-        # that this process does not step.
+        # Parameters that one process steps as a whole, by whom; those of them that are stepped; and the counters of
+        # those that this process does not step.
         self._steppers = owned.owners_of(kind, self._groups, self._rows, state)
         self._gathered = gathered.Gathered()
         self._elsewhere: states.Counts = {}
@@ -169,9 +169,7 @@ class LaidOut:
         shown = (entry["step"],) if kind.shows_step else ()
         scalars = [entry[slot] for slot in wanted.scalars]
         own_states = states.checked_whole(entry, wanted, parameter, name)
-        one = gathered.Whole(
-            parameter, parameter.grad, own_states, [*shown, *scalars], name, self._steppers[parameter]
-        )
+        one = gathered.Whole(parameter, parameter.grad, own_states, [*shown, *scalars], name, self._steppers[parameter])
         one.counter, one.is_zeroed = self._counts[parameter], self._zeroed[index]
         one.copy = self._copies.get(parameter)
         self._gathered.all.append(one)

@@ -1,8 +1,8 @@
 """Which parameters one process steps as a whole, though others have parts of them, and which process that is.
 
 They are those of algorithms that see matrices, and of what is rounded at random by the places of elements, where a part
-is not of the elements between two places. Beside such, a step adds up nothing over processes but norms of all gradients:
-what sums over each parameter is then stepped as a whole too.
+is not of the elements between two places. Beside such, a step adds up nothing over processes but norms of all
+gradients: what sums over each parameter is then stepped as a whole too.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def _check(own: Kind, row: Hyperparameters) -> None:
         )
     if row.flags & _ffi_optimizers.MEASURE_UPDATE:
         raise UnsupportedError(
-            "measure_update is of all parameters, of which processes have parts, beside an algorithm that sees matrices; "
-            "wanted an optimizer for each, or measure_update=False"
+            "measure_update is of all parameters, of which processes have parts, beside an algorithm that sees "
+            "matrices; wanted an optimizer for each, or measure_update=False"
         )
     if row.accumulate > 1 and shards.sums_all(row):
         raise UnsupportedError(

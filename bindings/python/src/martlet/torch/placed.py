@@ -36,8 +36,8 @@ def is_cut(tensor: Any) -> bool:
 
 
 def parts_of(tensor: Any, name: str) -> list[Part]:
-    """The parts that make up a DTensor, this process's among them, in the order of the mesh: of what several have a copy
-    of, those of the copy that this process has a part of."""
+    """The parts that make up a DTensor, this process's among them, in the order of the mesh: of what several have a
+    copy of, those of the copy that this process has a part of."""
     return _checked_parts(tuple(tensor.shape), tensor.device_mesh, tuple(tensor.placements), name)
 
 
@@ -78,10 +78,10 @@ def _parts(shape: Shape, mesh: Any, placements: Sequence[Any]) -> list[Part] | N
             if hasattr(placement, "dim") and not placement.is_partial():
                 axis = placement.dim % max(len(shape), 1)
                 places[axis] = _cut(places[axis], placement, mesh.size(dimension), place)
-        slices = tuple(map(_slice, places))
-        if None in slices:
+        slices = [one for one in map(_slice, places) if one is not None]
+        if len(slices) < len(places):
             return None
-        found.append(Part(rank, slices))
+        found.append(Part(rank, tuple(slices)))
     return found
 
 

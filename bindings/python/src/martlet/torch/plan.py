@@ -8,7 +8,7 @@ tensor must be is the business of tensors.py, what an option means that of optio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from math import isfinite, nan
@@ -20,17 +20,15 @@ import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
-from martlet._call import LastStep, RowNumbers, StepCall, write_configs
-from martlet._errors import MartletError, UnsupportedError
+from martlet._call import LastStep, RowNumbers
 from martlet.torch import deferred, shards
 from martlet.torch import state as states
-from martlet.torch.company import Meetings, Reduction, Said
+from martlet.torch.company import Meetings
 from martlet.torch.copies import Copies
-from martlet.torch.laid_out import LaidOut
 from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import has_memory
+from martlet.torch.together import Together
 from martlet.torch.watch import address_of, seen, watch
-from martlet.torch.whole_norms import WholeNorms
 
 _grad_of = attrgetter("grad")
 _address_of = Tensor.data_ptr
@@ -41,7 +39,7 @@ Entry = dict[str, Any]
 State = dict[Any, Any]
 
 
-class Plan(LaidOut):
+class Plan(Together):
     """run_first() takes the step that the plan was made for; repeat() takes later ones, or says that it cannot.
 
     shared: why some parameters cannot be stepped at once with the others. left: those that torch is to step, which
@@ -68,105 +66,16 @@ class Plan(LaidOut):
         backlogs: deferred.Backlogs | None = None,
         meetings: Meetings | None = None,
     ) -> None:
-        super().__init__(kind, groups, state, counts, copies, {} if backlogs is None else backlogs)
-        self._meetings = meetings
+        known: deferred.Backlogs = {} if backlogs is None else backlogs
+        super().__init__(kind, groups, state, counts, copies, known, meetings)
         self._is_private = is_private
         self._is_shared = bool(shared)
-        # What was found of gradients where the library has not all of them.
-        self._found: LastStep | None = None
-        self._reduction: Reduction | None = None
         self._scale, self._scales = 1.0, [row.loss_scale for row in self._rows]
-        self._configs, count = write_configs(self._rows)
         self._remember_options(groups)
-        sums = self._sums(reduce)
-        items = self._lay_out(shared, key, strict=strict)
-        self._call = StepCall(items, self._configs, count)
-        company = None if meetings is None else meetings.company
-        if company is not None and sums:
-            reduce = self._reduction = Reduction(company, self._active)
-        self._step = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
-        self._run = self._step if company is None else self._run_in_company
+        self._expect(reduce)
+        self._prepare(self._lay_out(shared, key, strict=strict), reduce)
         self._has_more = bool(copies) or any(self._zeroed)
         self._remember_layout()
-
-    def _sums(self, reduce: Callable[[Tensor], Any] | None) -> bool:
-        """Whether what a step sums is to be added up over processes; says to the meetings whether it needs others at
-        all."""
-        if self._meetings is None or self._meetings.company is None:
-            return False
-        if self._steppers and reduce is not None:
-            raise UnsupportedError("reduce_sums adds up parts, and an algorithm sees matrices; leave it None for DTensors")
-        are_cut = [any(map(shards.is_cut, group["params"])) for group in self._groups]
-        sums = any(
-            shards.sums_all(row) or (is_cut and shards.sums_each(row))
-            for row, is_cut in zip(self._rows, are_cut, strict=True)
-        )
-        self._meetings.needs = reduce is None and (sums or bool(self._steppers))
-        return reduce is None and sums and not self._steppers
-
-    def _run_in_company(self) -> None:
-        """A step, before which all processes that have parts agree on it where it needs them."""
-        assert self._meetings is not None and self._meetings.company is not None
-        self._meetings.agree(self._said)
-        self._found = None
-        if not self._steppers:
-            self._step_summed()
-            return
-        company = self._meetings.company
-        looked = [(one, *where) for one, *where in self._with_gradients()]
-        norms = WholeNorms(self._rows, [one for one, _, _ in looked], [(name, group) for _, name, group in looked])
-        odd = 1.0
-        if norms:
-            self._found, odd = norms.measure(company, self._configs)
-        self._gathered.around(company, partial(self._step_scaled, odd))
-
-    def _step_summed(self) -> None:
-        """A step whose sums other processes may wait for."""
-        if self._reduction is None:
-            self._step()
-            return
-        self._reduction.count = 0
-        try:
-            self._step()
-        except MartletError:
-            # Those that only add to a mean ask for no sums.
-            if not self._reduction.count and not any(row.accumulate > 1 for row in self._rows):
-                self._reduction.refuse()
-            raise
-
-    def _step_scaled(self, factor: float) -> None:
-        """A step by gradients that are multiplied by a number that no config can say."""
-        if factor == 1:
-            self._step()
-            return
-        scaled = [None if gradient is None else gradient * factor for gradient in self._grads]
-        self._call.point_grads([0 if gradient is None else gradient.data_ptr() for gradient in scaled])
-        self._step()
-
-    def _with_gradients(self) -> Iterator[tuple[Any, str, int]]:
-        """The parameters that are stepped, in any process, with their names and groups."""
-        for index, group in enumerate(self._groups):
-            for parameter, name in states.named(group, index).items():
-                if parameter.grad is not None:
-                    yield parameter, name, index
-
-    def _said(self) -> Said:
-        """What has to be alike in all processes."""
-        needs = self._meetings is not None and self._meetings.needs
-        said: Said = [("the number of param_groups", str(len(self._groups)))]
-        for index, group in enumerate(self._groups):
-            kind, where = self._kind.of(group), f"param_groups[{index}]"
-            said.append((f"the algorithm of {where}", kind.name))
-            said.append((f"the number of parameters in {where}", str(len(group["params"]))))
-            for option, value in sorted(group.items()):
-                if option in kind.compared:
-                    said.append((f"{where}[{option!r}]", repr(value.tolist() if isinstance(value, Tensor) else value)))
-            if needs:
-                for parameter, name in states.named(group, index).items():
-                    said.append((f"the shape of {name}", str(tuple(parameter.shape))))
-                    said.append((f"the gradient of {name}", "None" if parameter.grad is None else "a tensor"))
-        said += [(f"a step of torch's, since {one.why},", "taken") for one in self.left]
-        return [*said, ("whether a step needs other processes", str(needs))]
 
     def _remember_options(self, groups: list[Group]) -> None:
         self._options = [list(group.values()) for group in groups]
@@ -175,6 +84,7 @@ class Plan(LaidOut):
 
     def _remember_layout(self) -> None:
         """Notes where everything is and how it lies, for repeat() to compare."""
+        self._remember_placements()
         active = self._parts(self._active)
         given = self._sparse.stand_in(self._grads) or self._grads
         grads = [parameter if gradient is None else gradient for parameter, gradient in zip(active, given, strict=True)]
@@ -202,10 +112,7 @@ class Plan(LaidOut):
 
     def move(self, mode: int) -> None:
         """Moves the parameters to a mode's point, where they have two and were stepped."""
-        if self._steppers and self._meetings is not None and self._meetings.company is not None:
-            self._gathered.around(self._meetings.company, partial(self._call.move, mode))
-        else:
-            self._call.move(mode)
+        self._move(mode)
         _increment_version(self._parts(self._active))
         _increment_version(self._parts(chain.from_iterable(self._moments)))
 
@@ -299,7 +206,10 @@ class Plan(LaidOut):
             given = grads = list(map(_grad_of, active))
             held: Iterable[Any] = self._held
             if self._is_spread:
-                given, held, moments = self._parts(grads), self._parts(held), self._parts(moments)
+                if not self._lie_as_known(grads):
+                    return False
+                read = shards.own_parts if self._are_all_spread else shards.parts
+                given, held, moments = read(grads), read(held), self._parts(moments)
                 grads = given
             if self._sparse:
                 dense = self._sparse.stand_in(grads)
@@ -321,7 +231,10 @@ class Plan(LaidOut):
         if self._sparse:
             self._sparse.point(self._call)
         self._run()
-        _increment_version(active if not self._has_more and not self._is_spread else self._written_by(given))
+        if self._has_more:
+            _increment_version(self._written_by(given))
+        else:
+            _increment_version(held if self._is_spread else active)
         return True
 
     def _has_kept(self, groups: list[Group], state: State) -> bool:
@@ -390,7 +303,10 @@ class Plan(LaidOut):
 
     def _repeat_some(self, state: State) -> bool:
         """repeat() where some parameters have no gradient this time."""
-        grads = self._parts(map(_grad_of, self._active))
+        given = list(map(_grad_of, self._active))
+        if self._is_spread and not self._lie_where_they_are(given):
+            return False
+        grads = self._parts(given)
         try:
             tensors = self._parts([*self._held, *(() if self._is_private else self._moments_in(state)), *grads])
             if not self._watch.are_alike(tensors):
@@ -473,8 +389,3 @@ def _moments_reader(slots: list[tuple[str, ...]]) -> Callable[[Iterable[Entry]],
 
 def _reader(names: tuple[str, ...]) -> Callable[[Entry], tuple[Tensor, ...]]:
     return itemgetter(*names) if len(names) > 1 else lambda entry: (entry[names[0]],)
-
-
-def _over_tensors(reduce: Callable[[Tensor], Any]) -> Callable[[Any], Any]:
-    """A function of a tensor as one of an array, whose memory is the tensor's."""
-    return lambda sums: reduce(torch.from_numpy(sums))

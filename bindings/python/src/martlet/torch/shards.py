@@ -1,14 +1,15 @@
 """Parameters of which each process has a part: torch's DTensor, as FSDP2 and tensor parallelism make them.
 
-A step is of the parts, which are plain memory; its state is of DTensors that lie as their parameter, or in parts of their
-first dimension where they have another shape. Which processes have what is placed.py's business, what they say to one
-another company.py's.
+A step is of the parts, which are plain memory; its state is of DTensors that lie as their parameter, or in parts of
+their first dimension where they have another shape. Which processes have what is placed.py's business, what they say to
+one another company.py's.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from martlet._config import Hyperparameters
 from martlet.torch import placed
 from martlet.torch.tensors import NoMemoryError
 
+_part_of = attrgetter("_local_tensor")
+_placements_of = attrgetter("_spec.placements")
 # Flags under which a step looks at sums over a parameter, and over all of them.
 _SUMMING_EACH = _ffi_optimizers.CAUTIOUS_UPDATE | _ffi_optimizers.HYPERBALL
 _SUMMING_ALL = _ffi_optimizers.SKIP_NONFINITE | _ffi_optimizers.MEASURE | _ffi_optimizers.MEASURE_UPDATE
@@ -86,9 +89,7 @@ def is_drawn(flags: int, value: torch.dtype, moments: Iterable[torch.dtype]) -> 
     """Whether something of a parameter is rounded at random, by an element's place."""
     if flags & _ffi_optimizers.STOCHASTIC_ROUNDING and value in (torch.bfloat16, torch.float16):
         return True
-    is_chosen = value in (torch.float32, torch.float16) or bool(
-        flags & (_ffi_optimizers.KAHAN | _ffi_optimizers.SPLIT)
-    )
+    is_chosen = value in (torch.float32, torch.float16) or bool(flags & (_ffi_optimizers.KAHAN | _ffi_optimizers.SPLIT))
     return is_chosen and torch.bfloat16 in moments
 
 
@@ -102,8 +103,8 @@ def first_element(parameter: Any, name: str) -> int:
     """The place of the first element of a part in rows among all of the parameter's."""
     if not is_cut(parameter) or not parameter.shape:
         return 0
-    row = placed.own_part(parameter, name).slices[0].start
-    return int(row) * (parameter.numel() // max(parameter.shape[0], 1))
+    first: int = placed.own_part(parameter, name).slices[0].start * (parameter.numel() // max(parameter.shape[0], 1))
+    return first
 
 
 def zeros_beside(parameter: Any, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
@@ -144,3 +145,18 @@ def spread_as(whole: Tensor, parameter: Any, name: str) -> Any:
 
 def parts(tensors: Iterable[Any]) -> list[Any]:
     return list(map(part_of, tensors))
+
+
+def own_parts(tensors: Iterable[Any]) -> list[Any]:
+    """The same of DTensors alone, in less time. Raises AttributeError for what is none."""
+    return list(map(_part_of, tensors))
+
+
+def placements(tensors: Iterable[Any]) -> list[Any]:
+    """How each lies; None for what is no DTensor."""
+    return [_placements_of(tensor) if is_spread(tensor) else None for tensor in tensors]
+
+
+def lie_as(tensors: Iterable[Any], known: list[Any]) -> bool:
+    """Whether DTensors lie as known, in the time that it takes to look. Raises AttributeError for what is none."""
+    return list(map(_placements_of, tensors)) == known

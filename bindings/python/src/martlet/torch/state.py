@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from martlet._algorithms import OF_VALUES, Slots
-from martlet._small import Small
 from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedError
-from martlet.torch.options import Kind
+from martlet._small import Small
 from martlet.torch import shards
+from martlet.torch.options import Kind
 from martlet.torch.tensors import STATE_NAMES, check_memory, check_shape, check_small, check_written
 
 # The types that a count can be shown in, and how far each shows it.
@@ -82,13 +82,15 @@ def small_moment(parameter: Tensor, slot: str, dtype: Any, slots: Slots) -> Tens
     if parameter.dtype not in _BESIDE_SMALL or (parameter.grad is not None and parameter.grad.dtype == torch.float64):
         return None
     small = small_type(parameter, slot, dtype, slots)
-    return None if small is None else torch.zeros(small.size(shards.part_of(parameter).numel()), dtype=torch.uint8, device="cpu")
+    if small is None:
+        return None
+    return torch.zeros(small.size(shards.part_of(parameter).numel()), dtype=torch.uint8, device="cpu")
 
 
 def small_type(parameter: Tensor, slot: str, dtype: Any, slots: Slots) -> Small | None:
-    """What a slot is kept in where state_dtype is dtype: blocks are of what this process has of a parameter, which in all
-    processes is kept in few bits or in none."""
-    if shards.is_cut(parameter) and (slots.are_shaped or slots.are_whole and not shards.lies_in_rows(parameter)):
+    """What a slot is kept in where state_dtype is dtype: blocks are of what this process has of a parameter, which in
+    all processes is kept in few bits or in none."""
+    if shards.is_cut(parameter) and (slots.are_shaped or (slots.are_whole and not shards.lies_in_rows(parameter))):
         return None
     return slots.small_type(slot, dtype, parameter.shape)
 
@@ -225,7 +227,8 @@ def check_slots(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: st
 
 
 def check_spread(entry: dict[str, Any], slots: Slots, parameter: Tensor, name: str) -> None:
-    """Refuses moments that do not lie beside a DTensor: as it does, or in parts of their rows. Few bits are of a part."""
+    """Refuses moments that do not lie beside a DTensor: as it does, or in parts of their rows. Few bits are of a
+    part."""
     alike = slots.alike(parameter.shape)
     for slot in slots.arrays:
         tensor, called = entry[slot], f"{slot} of {name}"

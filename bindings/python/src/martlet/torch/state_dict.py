@@ -48,8 +48,8 @@ def _rebuilt(value: Any, change: Callable[[Tensor, Any], Tensor], key: Any = Non
 
 
 def handed_out(entry: Any, counter: array[int] | None, parameter: Any, kind: Kind) -> Any:
-    """One parameter's state, with the exact count of its steps where the one shown is rounded. What is kept in few bits of
-    a part of it leaves as numbers: blocks are of parts, which other processes have others of."""
+    """One parameter's state, with the exact count of its steps where the one shown is rounded. What is kept in few bits
+    of a part of it leaves as numbers: blocks are of parts, which other processes have others of."""
     packed = snapshot(entry)
     if shards.is_cut(parameter) and isinstance(packed, dict):
         packed |= coded_parts.in_numbers(packed, parameter, kind.slots)

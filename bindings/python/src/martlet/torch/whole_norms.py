@@ -23,19 +23,15 @@ _MARGIN = 1e-6
 
 
 class WholeNorms:
-    """gradients: of the parameters, each with its name and the index of its group, as processes have them; all processes
-    have the same ones in the same order. parameters: whose they are."""
+    """stepped: the parameters with gradients, each with its name and the index of its group: in all processes the same
+    ones in the same order, of which each has its part."""
 
-    def __init__(
-        self, rows: Sequence[Hyperparameters], parameters: Sequence[Any], named: Sequence[tuple[str, int]]
-    ) -> None:
+    def __init__(self, rows: Sequence[Hyperparameters], stepped: Sequence[tuple[Any, str, int]]) -> None:
         self._rows = rows
-        looked = [place for place, (_, group) in enumerate(named) if _looks(rows[group])]
-        self._parameters = [parameters[place] for place in looked]
-        self._named = [named[place] for place in looked]
+        self._looked = [one for one in stepped if _looks(rows[one[2]])]
 
     def __bool__(self) -> bool:
-        return bool(self._named)
+        return bool(self._looked)
 
     def measure(self, company: Company, configs: Any) -> tuple[LastStep | None, float]:
         """Writes into the configs what gradients are to be divided by, and that they need not be looked at again.
@@ -43,33 +39,34 @@ class WholeNorms:
         Returns what was found, and what gradients are to be multiplied by beside, since no config can say it: 1 but for
         a norm that is not finite. Raises SkippedError where no step is to be taken.
         """
-        squares = torch.tensor([self._square(company, one) for one in self._parameters], dtype=torch.float64)
+        squares = torch.tensor([_square(company, one) for one, _, _ in self._looked], dtype=torch.float64)
         company.add_up(squares)
         norms = [
             sqrt(square) / configs[group].loss_scale if square >= 0 else nan
-            for square, (_, group) in zip(squares.tolist(), self._named, strict=True)
+            for square, (_, _, group) in zip(squares.tolist(), self._looked, strict=True)
         ]
         norm = sqrt(sum(one * one for one in norms)) if all(map(isfinite, norms)) else sum(one for one in norms)
         odd = [place for place, one in enumerate(norms) if not isfinite(one)]
-        found = LastStep(
-            skipped=False, grad_norm=norm, update_norm=nan, nonfinite=self._named[odd[0]][0] if odd else None
-        )
-        if any(self._rows[self._named[place][1]].flags & _ffi_optimizers.SKIP_NONFINITE for place in odd):
+        first = self._looked[odd[0]][1] if odd else None
+        found = LastStep(skipped=False, grad_norm=norm, update_norm=nan, nonfinite=first)
+        if any(self._rows[self._looked[place][2]].flags & _ffi_optimizers.SKIP_NONFINITE for place in odd):
             raise SkippedError(found._replace(skipped=True))
         factors = [_factor(row, norm) for row in self._rows]
-        for index, (row, factor) in enumerate(zip(self._rows, factors, strict=True)):
+        for index, one in enumerate(factors):
             config = configs[index]
             config.max_norm, config.flags = inf, config.flags & ~_LOOKING
-            if factor and isfinite(factor):
-                config.loss_scale /= factor
-        odd_factor = next((one for one in factors if not (one and isfinite(one))), 1.0)
-        return found, odd_factor
+            if one and isfinite(one):
+                config.loss_scale /= one
+        factor = next((one for one in factors if not (one and isfinite(one))), 1.0)
+        return found, factor
 
-    def _square(self, company: Company, parameter: Any) -> float:
-        part: Tensor = shards.part_of(parameter.grad)
-        if not company.counts(parameter) or not part.numel():
-            return 0.0
-        return float(torch.linalg.vector_norm(part, dtype=torch.float64)) ** 2
+
+def _square(company: Company, parameter: Any) -> float:
+    """Of what this process has of a gradient."""
+    part: Tensor = shards.part_of(parameter.grad)
+    if not company.counts(parameter) or not part.numel():
+        return 0.0
+    return float(torch.linalg.vector_norm(part, dtype=torch.float64).square())
 
 
 def _looks(row: Hyperparameters) -> bool:

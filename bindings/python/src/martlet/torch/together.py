@@ -1,0 +1,162 @@
+"""A step of parameters of which other processes have parts: what they agree on before it, what is added up in it, and
+who steps what is stepped as a whole. Where there are no such parameters, it is the native call.
+
+What processes say to one another is company.py's business, which parameters one of them steps that of owned.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from martlet._call import Item, LastStep, StepCall, write_configs
+from martlet._errors import MartletError, UnsupportedError
+from martlet.torch import deferred, shards
+from martlet.torch import state as states
+from martlet.torch.company import Meetings, Reduction, Said
+from martlet.torch.copies import Copies
+from martlet.torch.laid_out import LaidOut, State
+from martlet.torch.options import Group, Kind
+from martlet.torch.whole_norms import WholeNorms
+
+
+class Together(LaidOut):
+    """meetings: with the other processes; None: there are none, or a step does not wait for them."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        groups: list[Group],
+        state: State,
+        counts: states.Counts,
+        copies: Copies,
+        backlogs: deferred.Backlogs,
+        meetings: Meetings | None,
+    ) -> None:
+        super().__init__(kind, groups, state, counts, copies, backlogs)
+        self._meetings = meetings
+        self._company = None if meetings is None else meetings.company
+        self._configs, self._config_count = write_configs(self._rows)
+        # What was found of gradients where the library has not all of them.
+        self._found: LastStep | None = None
+        self._reduction: Reduction | None = None
+        self._sums = False
+
+    def _expect(self, reduce: Callable[[Tensor], Any] | None) -> None:
+        """Settles whether what a step sums is added up over processes, and says to the meetings whether it needs others
+        at all. reduce: the user's own way to add up."""
+        if self._meetings is None or self._company is None:
+            return
+        if self._steppers and reduce is not None:
+            raise UnsupportedError(
+                "reduce_sums adds up parts, and an algorithm sees matrices; leave it None for DTensors"
+            )
+        are_cut = [any(map(shards.is_cut, group["params"])) for group in self._groups]
+        sums = reduce is None and any(
+            shards.sums_all(row) or (is_cut and shards.sums_each(row))
+            for row, is_cut in zip(self._rows, are_cut, strict=True)
+        )
+        self._meetings.needs = sums or bool(self._steppers)
+        self._sums = sums and not self._steppers
+
+    def _prepare(self, items: list[Item], reduce: Callable[[Tensor], Any] | None) -> None:
+        """Makes the call of the items, which are those of the parameters that are active."""
+        self._call = StepCall(items, self._configs, self._config_count)
+        if self._company is not None and self._sums:
+            reduce = self._reduction = Reduction(self._company, self._active)
+        self._step = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
+        self._run = self._step if self._company is None else self._run_in_company
+
+    def _run_in_company(self) -> None:
+        """A step, before which all processes that have parts agree on it where it needs them."""
+        assert self._meetings is not None and self._company is not None
+        self._meetings.agree(self._said)
+        self._found = None
+        if not self._steppers:
+            self._step_summed()
+            return
+        norms, factor = WholeNorms(self._rows, list(self._with_gradients())), 1.0
+        if norms:
+            self._found, factor = norms.measure(self._company, self._configs)
+        self._gathered.around(self._company, partial(self._step_scaled, factor))
+
+    def _step_summed(self) -> None:
+        """A step whose sums other processes may wait for."""
+        if self._reduction is None:
+            self._step()
+            return
+        self._reduction.count = 0
+        try:
+            self._step()
+        except MartletError:
+            # Those that only add to a mean ask for no sums.
+            if not self._reduction.count and not any(row.accumulate > 1 for row in self._rows):
+                self._reduction.refuse()
+            raise
+
+    def _step_scaled(self, factor: float) -> None:
+        """A step by gradients that are multiplied by a number that no config can say."""
+        if factor == 1:
+            self._step()
+            return
+        scaled = [None if gradient is None else gradient * factor for gradient in self._grads]
+        self._call.point_grads([0 if gradient is None else gradient.data_ptr() for gradient in scaled])
+        self._step()
+
+    def _with_gradients(self) -> Iterator[tuple[Any, str, int]]:
+        """The parameters that are stepped, in any process, with their names and groups."""
+        for index, group in enumerate(self._groups):
+            for parameter, name in states.named(group, index).items():
+                if parameter.grad is not None:
+                    yield parameter, name, index
+
+    def _said(self) -> Said:
+        """What has to be alike in all processes."""
+        needs = self._meetings is not None and self._meetings.needs
+        said: Said = [("the number of param_groups", str(len(self._groups)))]
+        for index, group in enumerate(self._groups):
+            kind, where = self._kind.of(group), f"param_groups[{index}]"
+            said.append((f"the algorithm of {where}", kind.name))
+            said.append((f"the number of parameters in {where}", str(len(group["params"]))))
+            for option, value in sorted(group.items()):
+                if option in kind.compared:
+                    said.append((f"{where}[{option!r}]", repr(value.tolist() if isinstance(value, Tensor) else value)))
+            if needs:
+                for parameter, name in states.named(group, index).items():
+                    said.append((f"the shape of {name}", str(tuple(parameter.shape))))
+                    said.append((f"the gradient of {name}", "None" if parameter.grad is None else "a tensor"))
+        said += [(f"a step of torch's, since {one.why},", "taken") for one in self.left]
+        return [*said, ("whether a step needs other processes", str(needs))]
+
+    def _move(self, mode: int) -> None:
+        """Moves parameters to a mode's point."""
+        move = partial(self._call.move, mode)
+        if self._steppers and self._company is not None:
+            self._gathered.around(self._company, move)
+        else:
+            move()
+
+    def _remember_placements(self) -> None:
+        self._placements = shards.placements(self._active)
+        self._are_all_spread = None not in self._placements
+
+    def _lie_as_known(self, grads: Sequence[Any]) -> bool:
+        """Whether gradients are DTensors where parameters are, placed alike: their parts may have one shape all the
+        same."""
+        if self._are_all_spread:
+            return shards.lie_as(grads, self._placements)
+        return self._lie_where_they_are(grads)
+
+    def _lie_where_they_are(self, grads: Sequence[Any]) -> bool:
+        """The same where some are None, or parameters no DTensors."""
+        found = zip(grads, shards.placements(grads), self._placements, strict=True)
+        return all(gradient is None or here == there for gradient, here, there in found)
+
+
+def _over_tensors(reduce: Callable[[Tensor], Any]) -> Callable[[Any], Any]:
+    """A function of a tensor as one of an array, whose memory is the tensor's."""
+    return lambda sums: reduce(torch.from_numpy(sums))
