@@ -18,7 +18,6 @@ from martlet import _ffi_optimizers
 from martlet._config import Hyperparameters
 from martlet._errors import UnsupportedError
 from martlet.torch import placed, shards
-from martlet.torch import state as states
 from martlet.torch.options import Group, Kind
 
 

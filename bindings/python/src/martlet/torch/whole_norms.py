@@ -78,4 +78,4 @@ def _factor(row: Hyperparameters, norm: float) -> float:
     added = _MARGIN if row.semantics == "torch" else 0.0
     if row.max_norm == inf or norm + added <= row.max_norm:
         return 1.0
-    return row.max_norm / (norm + added)
+    return float(row.max_norm) / (norm + added)
