@@ -6,6 +6,7 @@ from typing import Any
 
 from many_processes import PROCESSES
 
+
 def test_fsdp_trains_as_one_process(run_python: Any) -> None:
     """Rules that step each element, those that sum over parameters, and norms of all gradients; native, also where a
     process has nothing of a parameter. What each rule does is in test_torch_ways.py."""
@@ -40,8 +41,8 @@ for count in (1, 2, 4):
 
 
 def test_the_same_gradients_give_the_same_bits(run_python: Any) -> None:
-    """For any number of processes and however parameters lie: also with state of 16 bits, with numbers rounded at random,
-    of whose elements a process may have columns, and with algorithms that see matrices."""
+    """For any number of processes and however parameters lie: also with state of 16 bits, with numbers rounded at
+    random, of whose elements a process may have columns, and with algorithms that see matrices."""
     run_python(
         PROCESSES
         + """

@@ -1,5 +1,5 @@
-"""Every rule in several processes, each way that torch has of training in them, ends where one process does that has the
-batches of all: DistributedDataParallel, ZeroRedundancyOptimizer, FSDP2 and tensor parallelism, over gloo.
+"""Every rule in several processes, each way that torch has of training in them, ends where one process does that has
+the batches of all: DistributedDataParallel, ZeroRedundancyOptimizer, FSDP2 and tensor parallelism, over gloo.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
@@ -19,6 +18,7 @@ from martlet._config import Hyperparameters
 from martlet._errors import UnsupportedError
 from martlet.torch import placed, shards
 from martlet.torch.options import Group, Kind
+from martlet.torch.state import moment_dtype
 
 
 def owners_of(
@@ -47,11 +47,9 @@ def _sees_whole(kind: Kind, group: Group, row: Hyperparameters, parameter: Any, 
         return True
     if shards.lies_in_rows(parameter):
         return False
-    moments = {one.dtype for one in state.get(parameter, {}).values() if isinstance(one, Tensor)}
+    moments = {one.dtype for one in state.get(parameter, {}).values() if isinstance(one, Tensor) and one.dim()}
     asked = own.state_dtype(group)
-    if asked in (torch.bfloat16, "bf16"):
-        moments.add(torch.bfloat16)
-    return shards.is_drawn(row.flags, parameter.dtype, moments)
+    return shards.is_drawn(row.flags, parameter.dtype, moments or {moment_dtype(parameter, asked, "a parameter")})
 
 
 def _check(own: Kind, row: Hyperparameters) -> None:
