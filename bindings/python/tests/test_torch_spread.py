@@ -1,4 +1,4 @@
-"""Parameters of which each process has a part (DTensor): FSDP2, tensor parallelism, and files of both, over gloo."""
+"""Parameters of which each process has a part (DTensor): FSDP2 and tensor parallelism, over gloo."""
 
 from __future__ import annotations
 
@@ -90,47 +90,6 @@ def work(rank, count):
 
 for count in (2, 4):
     in_processes(count, work)
-"""
-    )
-
-
-def test_checkpoints_of_four_processes_go_on_in_two(run_python: Any) -> None:
-    """torch.distributed.checkpoint: from torch's optimizer and from ours, into torch's and into ours."""
-    run_python(
-        PROCESSES
-        + """
-import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
-
-def save(rank, count):
-    for module in (torch.optim, martlet.torch):
-        net = sharded(model(), count)
-        optimizer = module.AdamW(net.parameters(), lr=0.02)
-        train(net, optimizer, rank, count, range(3))
-        weights, state = get_state_dict(net, optimizer)
-        dcp.save({"model": weights, "optimizer": state}, checkpoint_id=os.path.join(where, module.__name__))
-
-def resume(rank, count):
-    ended = []
-    for source in (torch.optim, martlet.torch):
-        for module in (torch.optim, martlet.torch):
-            net = sharded(model(), count)
-            optimizer = module.AdamW(net.parameters(), lr=0.5)
-            weights, state = get_state_dict(net, optimizer)
-            dcp.load({"model": weights, "optimizer": state}, checkpoint_id=os.path.join(where, source.__name__))
-            set_state_dict(net, optimizer, model_state_dict=weights, optim_state_dict=state)
-            assert optimizer.param_groups[0]["lr"] == 0.02
-            assert {float(full(entry["step"])) for entry in optimizer.state.values()} == {3.0}
-            train(net, optimizer, rank, count, range(3, 6))
-            if module is martlet.torch:
-                assert optimizer.native_share == 1
-            ended.append(values(net))
-    for end in ended[1:]:
-        torch.testing.assert_close(end, ended[0], rtol=1e-5, atol=1e-6)
-
-with tempfile.TemporaryDirectory() as where:
-    in_processes(4, save)
-    in_processes(2, resume)
 """
     )
 

@@ -26,7 +26,6 @@ from martlet.torch import state as states
 from martlet.torch.company import Meetings
 from martlet.torch.copies import Copies
 from martlet.torch.options import Group, Kind
-from martlet.torch.tensors import has_memory
 from martlet.torch.together import Together
 from martlet.torch.watch import address_of, seen, watch
 
@@ -192,7 +191,7 @@ class Plan(Together):
         """Steps, with new gradients and hyperparameters. False, and nothing done, where another plan is needed."""
         if is_private is not self._is_private or not self._has_kept(groups, state):
             return False
-        if self.left and any(has_memory(one.parameter, one.parameter.grad) for one in self.left):
+        if self.left and any(shards.have_memory(one.parameter, one.parameter.grad) for one in self.left):
             return False
         try:
             options = [list(group.values()) for group in groups]

@@ -18,7 +18,7 @@ from torch import Tensor
 from martlet import _algorithms, _ffi_optimizers
 from martlet._config import Hyperparameters
 from martlet.torch import placed
-from martlet.torch.tensors import NoMemoryError
+from martlet.torch.tensors import NoMemoryError, has_memory
 
 _part_of = attrgetter("_local_tensor")
 _placements_of = attrgetter("_spec.placements")
@@ -67,6 +67,17 @@ def check_alike(tensor: Any, name: str, parameter: Tensor) -> None:
                 f"{name} is a DTensor placed {here[1]}, and its parameter {there[1]}",
                 "give one that lies as the parameter",
             )
+
+
+def have_memory(parameter: Tensor, gradient: Tensor | None) -> bool:
+    """Whether native calls can use a parameter, or this process's part of it, with its gradient."""
+    try:
+        checked_part(parameter, "")
+        if gradient is not None:
+            check_alike(gradient, "", parameter)
+    except NoMemoryError:
+        return False
+    return has_memory(part_of(parameter), part_of(gradient))
 
 
 def is_cut(tensor: Any) -> bool:
