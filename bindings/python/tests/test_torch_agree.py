@@ -1,5 +1,5 @@
-"""What processes that step together do where they are not alike: each raises an error that names what differs, none waits
-for another, nothing is stepped, and the next step is as ever. And where one finds a gradient that is not finite.
+"""What processes that step together do where they are not alike: each raises an error that names what differs, none
+waits for another, nothing is stepped, and the next step is as ever. And where one finds a gradient that is not finite.
 """
 
 from __future__ import annotations

@@ -131,6 +131,43 @@ def test_torchs_clip_of_all_gradients() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
+def test_gradients_that_were_there_before_a_clip() -> None:
+    """Are added to, in the norm and in the step; a closure that raises leaves them."""
+    net, other = model(), model()
+    optimizer, plain = (martlet.torch.AdamW(one.parameters(), lr=0.05) for one in (net, other))
+    stepping = in_backward(net, optimizer, max_norm=0.1)
+    for step in range(3):
+        for one in (net, other):
+            one[0].weight.grad = torch.full((6, 4), 0.25, dtype=torch.float64)
+        with pytest.raises(ZeroDivisionError):
+            stepping.backward(lambda: loss_of(net, 0) / (1 // 0))
+        torch.manual_seed(step)
+        stepping.backward(partial(loss_of, net, step))
+        torch.manual_seed(step)
+        loss_of(other, step).backward()
+        norm = nn.utils.clip_grad_norm_(other.parameters(), 0.1)
+        plain.step()
+        plain.zero_grad()
+        assert stepping.grad_norm == pytest.approx(float(norm), rel=1e-12)
+        assert all(parameter.grad is None for parameter in net.parameters())
+    for ours, theirs in zip(net.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_parameters_are_stepped_inside_once() -> None:
+    """Two models of one optimizer may be; one twice may not, until the first is removed."""
+    net, other = model(), model()
+    optimizer = martlet.torch.AdamW([*net.parameters(), *other.parameters()])
+    first = in_backward(net, optimizer)
+    in_backward(other, optimizer)
+    with pytest.raises(martlet.OrderError, match="steps parameters of the model already"):
+        in_backward(net, optimizer)
+    first.remove()
+    in_backward(net, optimizer)
+    loss_of(net, 0).backward()
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
 def test_norms_that_are_no_numbers_take_no_step() -> None:
     net = model()
     stepping = in_backward(net, martlet.torch.AdamW(net.parameters()), max_norm=1.0)

@@ -107,6 +107,8 @@ def test_what_is_refused(run_python: Any) -> None:
     run_python(
         PROCESSES
         + """
+from martlet.torch import company
+
 def work(rank, count):
     cases = [
         ("measure_update is of all parameters", lambda net: martlet.torch.Muon(net, measure_update=True)),
@@ -136,6 +138,16 @@ def work(rank, count):
         raise SystemExit("it stepped with reduce_sums")
     except martlet.UnsupportedError as error:
         assert "leave it None for DTensors" in str(error), error
+    company.can_talk = lambda company: False  # as on a mesh of GPUs whose parameters are offloaded
+    for options, text in (({}, None), ({"max_norm": 1.0}, "give init_process_group one, as in 'cpu:gloo,cuda:nccl'")):
+        net = sharded(model(), count)
+        gradients(net, 0)
+        optimizer = martlet.torch.AdamW(net.parameters(), **options)
+        try:
+            optimizer.step()
+            assert text is None
+        except martlet.UnsupportedError as error:
+            assert text and text in str(error), error
 
 in_processes(2, work)
 """

@@ -18,7 +18,7 @@ from torch import Tensor
 from martlet._call import LastStep
 from martlet._errors import ArgumentError, MartletError, OrderError, UnsupportedError
 from martlet.torch import placed
-from martlet.torch.shards import is_spread
+from martlet.torch.shards import is_cut, is_spread
 
 # What each process says: a name, and what it has under it.
 Said = list[tuple[str, str]]
@@ -120,7 +120,7 @@ def _raise_first(told: Sequence[tuple[str | None, Said]], ranks: Sequence[int]) 
 
 def company_of(parameters: Iterable[Any]) -> Company | None:
     """The processes that have parts of parameters; None: each is whole here."""
-    found = {placed.sharers(one): one for one in parameters if is_spread(one) and placed.is_cut(one)}
+    found = {placed.sharers(one): one for one in parameters if is_cut(one)}
     if not found:
         return None
     if len(found) == 1:
@@ -143,6 +143,11 @@ def group_of(parameter: Any) -> Any:
         if tuple(sorted(torch.distributed.get_process_group_ranks(group))) == ranks:
             return group
     return _group(ranks)
+
+
+def can_talk(company: Company) -> bool:
+    """Whether the processes have a way to send one another what lies in the CPU's memory."""
+    return any(device.type == "cpu" for device in company.group._device_types)
 
 
 def _group(ranks: tuple[int, ...]) -> Any:
@@ -188,10 +193,11 @@ class Reduction:
 
 class Meetings:
     """An optimizer's meetings with those of other processes, one a step: at the first step, and at each for which they
-    need one another."""
+    need one another. company: None where they cannot talk."""
 
     def __init__(self, parameters: Iterable[Any]) -> None:
-        self.company = company_of(parameters)
+        company = company_of(parameters)
+        self.company = company if company is not None and can_talk(company) else None
         # Whether steps need other processes, as far as is known; and whether this one's meeting is over.
         self.needs = False
         self._has_met = self._is_over = False

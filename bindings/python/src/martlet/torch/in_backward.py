@@ -28,7 +28,7 @@ def in_backward(model: nn.Module, optimizer: Optimizer, *, max_norm: float | Non
     """From here on backward() steps the optimizer's parameters, one by one, and frees their gradients.
 
     model      whose parameters they are, all of them or some. A DistributedDataParallel is refused, whose gradients are
-               averaged later than they are there
+               averaged later than they are there; the module inside of one cannot be told from others
     optimizer  one of martlet.torch's. What it is asked for over all gradients, max_norm and skip_nonfinite, or by its
                algorithm over all parameters, as Prodigy, is refused. Its other options hold for each parameter: with
                accumulate=k gradients are added to a mean in the state, which takes the memory that is saved here
@@ -76,6 +76,11 @@ class InBackward:
         ]
         if not self._shares:
             raise ArgumentError("no parameter of the optimizer is the model's; wanted an optimizer of its parameters")
+        self._inside: set[Tensor] = vars(optimizer).setdefault("_stepped_inside", set())
+        stepped = {share.parameter for share in self._shares}
+        if not self._inside.isdisjoint(stepped):
+            raise OrderError("backward() steps parameters of the model already; call remove() of what does so before")
+        self._inside |= stepped
         add: Any = Tensor.register_post_accumulate_grad_hook
         self._hooks = [add(share.parameter, self._hook(share)) for share in self._shares]
 
@@ -83,6 +88,8 @@ class InBackward:
         """Lets backward() leave gradients again, for optimizer.step()."""
         for hook in self._hooks:
             hook.remove()
+        if self._hooks:
+            self._inside -= {share.parameter for share in self._shares}
         self._hooks = []
 
     def backward(self, closure: Callable[[], Tensor]) -> Tensor:
@@ -98,19 +105,34 @@ class InBackward:
             loss = closure()
             torch.autograd.backward(loss)
             return loss
-        with torch.random.fork_rng(devices=[]):
-            self._squares = 0.0
-            try:
-                loss = closure()
-                torch.autograd.backward(loss)
-                self.grad_norm = float(self._squares) ** 0.5
-            finally:
-                self._squares = None
+        loss = self._measure(closure)
         if not isfinite(self.grad_norm):
             return loss
         with self._stepping(max(1.0, (self.grad_norm + _MARGIN) / self._max_norm)):
             loss = closure()
             torch.autograd.backward(loss)
+        return loss
+
+    def _measure(self, closure: Callable[[], Tensor]) -> Tensor:
+        """Finds the norm of all gradients, by a backward pass that leaves none; those that were there before it are
+        there again behind it, unless the norm is no finite number."""
+        parameters = [share.parameter for share in self._shares]
+        before = [(one, one.grad) for one in parameters if one.grad is not None]
+        for parameter, gradient in before:
+            parameter.grad = gradient.clone()  # which is added to
+        self.grad_norm, self._squares = nan, 0.0
+        try:
+            with torch.random.fork_rng(devices=[]):
+                loss = closure()
+                torch.autograd.backward(loss)
+            self.grad_norm = self._squares**0.5
+        finally:
+            self._squares = None
+            for parameter, gradient in before:
+                parameter.grad = gradient
+        if not isfinite(self.grad_norm):
+            for parameter in parameters:
+                parameter.grad = None
         return loss
 
     @contextmanager

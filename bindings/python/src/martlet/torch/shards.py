@@ -81,8 +81,8 @@ def have_memory(parameter: Tensor, gradient: Tensor | None) -> bool:
 
 
 def is_cut(tensor: Any) -> bool:
-    """Whether it is a DTensor of which several processes have parts."""
-    return is_spread(tensor) and placed.is_cut(tensor)
+    """Whether it is a DTensor of which several processes have parts, here in the CPU's memory."""
+    return is_spread(tensor) and placed.is_cut(tensor) and part_of(tensor).is_cpu
 
 
 def sums_each(row: Hyperparameters) -> bool:

@@ -49,7 +49,7 @@ class Together(LaidOut):
     def _expect(self, reduce: Callable[[Tensor], Any] | None) -> None:
         """Settles whether what a step sums is added up over processes, and says to the meetings whether it needs others
         at all. reduce: the user's own way to add up."""
-        if self._meetings is None or self._company is None:
+        if self._meetings is None:
             return
         if self._steppers and reduce is not None:
             raise UnsupportedError(
@@ -62,6 +62,11 @@ class Together(LaidOut):
         )
         self._meetings.needs = sums or bool(self._steppers)
         self._sums = sums and not self._steppers
+        if self._meetings.needs and self._company is None:
+            raise UnsupportedError(
+                "a step sums over parts of parameters, or sees matrices, and the processes that have them have no "
+                "backend for the CPU; give init_process_group one, as in 'cpu:gloo,cuda:nccl'"
+            )
 
     def _prepare(self, items: list[Item], reduce: Callable[[Tensor], Any] | None) -> None:
         """Makes the call of the items, which are those of the parameters that are active."""
