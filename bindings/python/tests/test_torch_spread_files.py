@@ -16,7 +16,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_
 
 def matrices():
     torch.manual_seed(0)
-    # Of even parts: of others torch's Muon steps none.
+    # Of at least a row for each process: of others torch's Muon steps none.
     return nn.Sequential(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 4, bias=False))
 
 def steps(net, optimizer, places):

@@ -115,10 +115,17 @@ class Optimizer(Saved):
     torch's GradScaler leaves scales to step(), as with torch's classes; gradients themselves then stay scaled.
     A gradient may be sparse along the first dimension, as nn.Embedding(sparse=True) makes it, coalesced or not: rows
     that it has are stepped and decayed, with their moments, and others stay as they are, but with defer_rows. That is
-    for algorithms that
-    step each element by itself, without cautious and lookahead_steps.
+    for algorithms that step each element by itself, without cautious and lookahead_steps.
+    Parameters may be DTensors, of which processes have parts, as FSDP2 and tensor parallelism make them. Each process
+    steps its own; what is summed is added up over processes; a matrix of an algorithm that sees matrices is stepped by
+    one process, its owner, which gets the parts and sends them back. State is of DTensors that lie as their parameter,
+    or in parts of their rows where shapes differ; in few bits it is of a process's part, and leaves by state_dict as
+    numbers. Where ranks differ in options, or one cannot step, an ArgumentError or OrderError in all of them says so:
+    at the first step, and at each that needs other processes. If the native call itself fails in one, its error is
+    raised in all, no matrix has changed, and other parts of other processes may have been stepped. Beside such matrices
+    measure_update, and accumulate with a norm of all gradients, are not supported; Muon and its like keep no few bits.
     Groups with differentiable=True are stepped by torch itself, and so is what has no memory that a native call could
-    use: tensors on other devices, of subclasses such as DTensor and FakeTensor, of other layouts, or in each other's
+    use: tensors on other devices, of subclasses such as FakeTensor, of other layouts, or in each other's
     memory. That is torch's class of the same name, with the same state, under whose options alone it can be; a warning
     says once what it is and why, and native_share how much. float64, float32, bfloat16, float16 and complex
     parameters of any strides are served; gradients and moments may have other types than their parameter. Threads:
@@ -247,8 +254,8 @@ class Optimizer(Saved):
         order, and a gradient for each or for none of its shards, which may be without elements. LAMB, LARS,
         StableAdamW, MARS, Prodigy and cautious=True sum; algorithms that do not are stepped as ever, and those that see
         matrices, as Adafactor and Muon do, raise an ArgumentError. What the function raises leaves step(), and
-        parameters of algorithms that sum may then be partly stepped. It may step nothing itself. Not kept by
-        state_dict, pickle and copies.
+        parameters of algorithms that sum may then be partly stepped. It may step nothing itself. DTensors need none:
+        their mesh says who has what. Not kept by state_dict, pickle and copies.
         """
         return self._reduce_sums
 
