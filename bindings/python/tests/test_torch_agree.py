@@ -114,6 +114,20 @@ def work(rank, count):
                 assert torch.equal(kept, now), (before, way)
             _, kept, now, _ = found[2]
             assert not torch.equal(kept, now), (before, way)
+    # Averages that parameters are swapped for, of which one process has lost a part.
+    net = sharded(model(), count)
+    optimizer = mt.Muon(net, ema_decay=0.5)
+    gradients(net, 0)
+    optimizer.step()
+    if rank:
+        optimizer.state[net[0].weight]["ema_params"]._local_tensor.untyped_storage().resize_(0)
+    kept = local(net)
+    try:
+        optimizer.swap_averages()
+        raise SystemExit("it swapped")
+    except martlet.MartletError as error:
+        assert "ema_params of parameter '0.weight' has a storage of 0 bytes" in str(error), error
+    assert torch.equal(kept, local(net))
 
 in_processes(2, work)
 """

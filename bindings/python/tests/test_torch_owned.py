@@ -164,9 +164,12 @@ from torch.distributed.tensor import DTensor, Partial, Replicate
 def work(rank, count):
     mesh = init_device_mesh("cpu", (count,))
     ended = []
-    for module in (torch.optim, martlet.torch):
+    for module, others in ((torch.optim, 0), (martlet.torch, 0), (martlet.torch, 1)):
         parameter = nn.Parameter(distribute_tensor(torch.ones(4, 3), mesh, [Replicate()]))
-        optimizer = module.AdamW([parameter], lr=0.1)
+        beside = [nn.Parameter(torch.ones(2)) for _ in range(others)]
+        for one in beside:
+            one.grad = torch.ones(2)
+        optimizer = module.AdamW([parameter, *beside], lr=0.1)
         for step in range(4):
             part = torch.full((4, 3), 1.0 + step + rank)
             placement = Partial() if step % 2 else Replicate()
@@ -175,9 +178,11 @@ def work(rank, count):
                 warnings.simplefilter("always")
                 optimizer.step()
             if module is martlet.torch:
-                assert optimizer.native_share == (step + 1) % 2, step
+                native = (12 * ((step + 1) % 2) + 2 * others) / (12 + 2 * others)
+                assert optimizer.native_share == native, step
         ended.append(values(nn.ParameterList([parameter])))
-    torch.testing.assert_close(ended[1], ended[0])
+    for end in ended[1:]:
+        torch.testing.assert_close(end, ended[0])
 
 in_processes(2, work)
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -312,10 +312,7 @@ class Optimizer(Saved):
         turn = self._gate.enter()
         try:
             self._plan = None
-            groups, state = self.param_groups, self._states
-            rest = self._is_private, self._copies
-            plan = Plan(self._kind, groups, state, self._counts, *rest, meetings=self._meet())
-            plan.move(_ffi_optimizers.EVALUATION)
+            self._move_to(self.param_groups, _ffi_optimizers.EVALUATION)
             self._is_swapped = not self._is_swapped
         finally:
             self._gate.leave(turn)
@@ -379,6 +376,13 @@ class Optimizer(Saved):
         finally:
             gate.leave(turn)
         return loss
+
+    def _move_to(self, groups: list[options.Group], mode: int) -> None:
+        """Moves the parameters of groups to a mode's point."""
+        meetings = self._meet()
+        with nullcontext() if meetings is None else meetings.around_move():
+            rest = self._is_private, self._copies
+            Plan(self._kind, groups, self._states, self._counts, *rest, meetings=meetings).move(mode)
 
     def _meet(self) -> Meetings | None:
         """The meetings with other processes, made where there are parts that they have."""

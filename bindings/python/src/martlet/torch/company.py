@@ -6,8 +6,8 @@ what has to be alike. Where one cannot, or they differ, all of them raise an err
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
@@ -208,6 +208,17 @@ class Meetings:
     @property
     def _is_due(self) -> bool:
         return self.company is not None and not self._is_over and (self.needs or not self._has_met)
+
+    @contextmanager
+    def around_move(self) -> Iterator[None]:
+        """Around a call that is no step, for which processes meet where steps need one another."""
+        self.begin()
+        try:
+            yield
+        except MartletError as error:
+            if self.needs:
+                self.fail(error)
+            raise
 
     def agree(self, say: Callable[[], Said]) -> None:
         """As Company.agree, where a meeting is due."""

@@ -11,7 +11,6 @@ from martlet import _ffi_optimizers, _spellings
 from martlet._errors import ArgumentError, OrderError
 from martlet.torch._optimizer import Optimizer
 from martlet.torch.options import Group
-from martlet.torch.plan import Plan
 
 
 class ScheduleFree(Optimizer):
@@ -41,8 +40,7 @@ class ScheduleFree(Optimizer):
                 raise ArgumentError(f"param_groups[{index}]: {name} is 0, which keeps no average; wanted more than 0")
         groups = [group for group in self.param_groups if _trains(group) is not train]
         mode = _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION
-        rest = self._is_private, self._copies
-        Plan(self._kind, groups, self._states, self._counts, *rest, meetings=self._meet()).move(mode)
+        self._move_to(groups, mode)
         for group in groups:
             group["train_mode"] = train
 

@@ -140,7 +140,8 @@ class Together(LaidOut):
     def _move(self, mode: int) -> None:
         """Moves parameters to a mode's point."""
         move = partial(self._call.move, mode)
-        if self._steppers and self._company is not None:
+        if self._steppers and self._company is not None and self._meetings is not None:
+            self._meetings.agree(self._said)
             self._gathered.around(self._company, move)
         else:
             move()
