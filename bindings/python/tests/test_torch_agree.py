@@ -74,7 +74,8 @@ def work(rank, count):
             assert bool(optimizer.state) is bool(first), text
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -130,7 +131,8 @@ def work(rank, count):
     assert torch.equal(kept, local(net))
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -181,5 +183,6 @@ def work(rank, count):
             assert optimizer.last_step.skipped == (step == 1)
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
     )

@@ -39,7 +39,8 @@ def work(rank, count):
     assert owned == (names(0, 1) if rank == 0 else names(2, 3, 4)), owned
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -98,7 +99,8 @@ def work(rank, count):
         assert abs(ours.last_step.grad_norm / whole.last_step.grad_norm - 1) < 1e-12
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -150,7 +152,8 @@ def work(rank, count):
             assert text and text in str(error), error
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -185,5 +188,6 @@ def work(rank, count):
         torch.testing.assert_close(end, ended[0])
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
     )

@@ -36,7 +36,8 @@ def work(rank, count):
 
 for count in (1, 2, 4):
     in_processes(count, work)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -90,7 +91,8 @@ def work(rank, count):
 
 for count in (2, 4):
     in_processes(count, work)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -130,5 +132,45 @@ def work(rank, count):
     assert torch.equal(values(net), values(alone))
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
+    )
+
+
+def test_a_mesh_of_some_processes(run_python: Any) -> None:
+    """Of two dimensions, each of which cuts parameters, in one process each a copy of some: sums and matrices go over
+    the processes of the mesh, and another has no part in it."""
+    run_python(
+        PROCESSES
+        + """
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.tensor import Replicate, Shard
+
+def spread(tensor, mesh, placements):
+    return distribute_tensor(tensor, mesh, placements, src_data_rank=None)
+
+def work(rank, count):
+    mesh = DeviceMesh("cpu", torch.arange(4).view(2, 2))
+    ways = [(Shard(0), Shard(1)), (Shard(1), Shard(0)), (Replicate(), Shard(0))]
+    for name, options in (("AdamW", {"max_norm": 0.5}), ("Muon", {"max_norm": 0.5}), ("LAMB", {})):
+        if rank == 4:
+            continue
+        torch.manual_seed(0)
+        alone = [nn.Parameter(torch.randn(8, 6)) for _ in ways]
+        parts = [nn.Parameter(spread(one.detach(), mesh, way)) for one, way in zip(alone, ways)]
+        kind = getattr(martlet.torch, name)
+        optimizer, whole = kind(parts, lr=0.1, **options), kind(alone, lr=0.1, **options)
+        for step in range(3):
+            for mine, one, way in zip(parts, alone, ways):
+                one.grad = torch.randn(8, 6)
+                mine.grad = spread(one.grad, mesh, way)
+            optimizer.step()
+            whole.step()
+        for mine, one in zip(parts, alone):
+            assert torch.equal(full(mine), one), name
+    dist.barrier()
+
+in_processes(5, work)
+""",
+        timeout=600,
     )

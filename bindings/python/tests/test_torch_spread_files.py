@@ -94,7 +94,8 @@ def resume(rank, count):
 with tempfile.TemporaryDirectory() as where:
     in_processes(4, save)
     in_processes(2, resume)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -123,9 +124,35 @@ def work(rank, count):
             for key, parameter in alone.named_parameters():
                 for slot, tensor in whole.state[parameter].items():
                     assert torch.equal(given["state"][key][slot], tensor), (name, key, slot)
+    # State of a square matrix's sides has its shape, and lies otherwise.
+    from torch.distributed.tensor import Shard
+    torch.manual_seed(0)
+    alone = nn.ParameterList([torch.randn(6, 6)])
+    net = nn.ParameterList([distribute_tensor(alone[0].detach(), init_device_mesh("cpu", (count,)), [Shard(1)])])
+    whole, optimizer = (martlet.torch.SOAP(one.parameters(), lr=0.02) for one in (alone, net))
+    steps(alone, whole, range(2))
+    with torch.no_grad():
+        net[0].copy_(distribute_tensor(alone[0].detach(), net[0].device_mesh, [Shard(1)]))
+    for packed in (whole.state_dict, optimizer.state_dict):
+        optimizer.load_state_dict(packed())
+    steps(net, optimizer, range(2, 4))
+    steps(alone, whole, range(2, 4))
+    assert torch.equal(values(net), values(alone))
+    # What lies otherwise needs to be moved between processes.
+    other = parallel(model(8), init_device_mesh("cpu", (count,)))
+    theirs, net = martlet.torch.AdamW(other.parameters()), sharded(model(8), count)
+    optimizer = martlet.torch.AdamW(net.parameters())
+    steps(other, theirs, range(1))
+    try:
+        optimizer.load_state_dict(theirs.state_dict())
+        raise SystemExit("it loaded")
+    except martlet.FormatError as error:
+        assert "load the state through torch.distributed.checkpoint" in str(error), error
+    assert not optimizer.state
 
 in_processes(2, work)
-"""
+""",
+        timeout=600,
     )
 
 
@@ -189,5 +216,6 @@ with tempfile.TemporaryDirectory() as where:
     in_processes(4, save)
     in_processes(2, resume)
     in_processes(4, resume)
-"""
+""",
+        timeout=600,
     )

@@ -17,7 +17,6 @@ from torch import Tensor
 from martlet._algorithms import Slots
 from martlet._small import Small
 from martlet.convert import _codes
-from martlet.torch import shards
 from martlet.torch.shards import part_of
 
 
@@ -41,8 +40,7 @@ def in_numbers(entry: Mapping[str, Any], parameter: Any, slots: Slots) -> dict[s
     return made
 
 
-def in_codes(value: Any, parameter: Any, small: Small, name: str) -> Tensor:
+def in_codes(value: Any, small: Small) -> Tensor:
     """This process's part of a moment, in few bits."""
-    shards.check_alike(value, name, parameter)
     numbers = part_of(value).detach().float().contiguous().view(-1).numpy()
     return torch.from_numpy(_codes.encoded(numbers, small))

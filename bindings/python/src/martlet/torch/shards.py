@@ -17,6 +17,7 @@ from torch import Tensor
 
 from martlet import _algorithms, _ffi_optimizers
 from martlet._config import Hyperparameters
+from martlet._errors import FormatError
 from martlet.torch import placed
 from martlet.torch.tensors import NoMemoryError, has_memory
 
@@ -59,14 +60,16 @@ def check_alike(tensor: Any, name: str, parameter: Tensor) -> None:
             f"{name} is {'no' if is_spread(parameter) else 'a'} DTensor, other than its parameter",
             "give one that lies as the parameter",
         )
-    if is_spread(tensor):
-        both: tuple[Any, Any] = (tensor, parameter)
-        here, there = ((one.device_mesh, tuple(one.placements)) for one in both)
-        if here != there:
-            raise NoMemoryError(
-                f"{name} is a DTensor placed {here[1]}, and its parameter {there[1]}",
-                "give one that lies as the parameter",
-            )
+    if is_spread(tensor) and _differ(tensor, parameter):
+        here, there = tuple(tensor.placements), tuple(parameter.placements)  # type: ignore[attr-defined]
+        raise NoMemoryError(
+            f"{name} is a DTensor placed {here}, and its parameter {there}", "give one that lies as the parameter"
+        )
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two DTensors lie in different ways."""
+    return bool(one.device_mesh != other.device_mesh or tuple(one.placements) != tuple(other.placements))
 
 
 def have_memory(parameter: Tensor, gradient: Tensor | None) -> bool:
@@ -142,12 +145,22 @@ def _in_rows(parameter: Any) -> list[Any]:
     return [Replicate() if placement.is_replicate() else Shard(0) for placement in parameter.placements]
 
 
-def spread_as(whole: Tensor, parameter: Any, name: str) -> Any:
-    """A tensor that is whole in each process as a DTensor, without a word to the others: placed as the parameter, or in
-    parts of its rows where it has another shape."""
+def placed_beside(value: Any, parameter: Any, name: str, *, is_alike: bool) -> Any:
+    """A loaded moment of a DTensor: placed as that where it is alike, or in parts of its rows. What is whole in each
+    process becomes so without a word to the others. Raises a FormatError for a DTensor that is placed otherwise."""
+    if not is_spread(value):
+        return _spread_as(value, parameter, name, list(parameter.placements) if is_alike else _in_rows(parameter))
+    if not _differ(value, parameter) if is_alike else lies_in_rows_of(value, parameter):
+        return value
+    raise FormatError(
+        f"{name} is a DTensor placed {tuple(value.placements)}, and its parameter {tuple(parameter.placements)}: load "
+        "the state through torch.distributed.checkpoint"
+    )
+
+
+def _spread_as(whole: Tensor, parameter: Any, name: str, placements: list[Any]) -> Any:
     from torch.distributed.tensor import DTensor
 
-    placements = list(parameter.placements) if whole.shape == parameter.shape else _in_rows(parameter)
     mesh = parameter.device_mesh
     slices = placed.part_at(tuple(whole.shape), mesh, placements, name).slices
     part = whole[slices].clone(memory_format=torch.contiguous_format)

@@ -170,10 +170,10 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
                 made[key] = _copied(value)
                 continue
             if shards.is_cut(parameter):
-                value = value if shards.is_spread(value) else shards.spread_as(value, parameter, f"{key} of {name}")
+                value = shards.placed_beside(value, parameter, f"{name}: {key}", is_alike=key in alike)
                 small = states.small_type(parameter, key, kind.state_dtype(group), kind.row(group).slots)
                 if small is not None and value.shape == parameter.shape:
-                    made[key] = coded_parts.in_codes(value, parameter, small, f"{key} of {name}")
+                    made[key] = coded_parts.in_codes(value, small)
                     continue
             dtype_of = states.squares_dtype if kind.slots.is_precise(key) else states.moment_dtype
             wanted = None if key in OF_VALUES else kind.state_dtype(group)
