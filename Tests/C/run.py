@@ -280,6 +280,7 @@ def tests() -> dict[str, Test]:
         "model_scores": program("model_scores"),
         "model_guard": program("model_guard"),
         "model_groups": program("model_groups", preload="malloc_count"),
+        "model_halves": program("model_halves"),
         "model_modes": program("model_modes"),
         "model_fuzz": program("model_fuzz", in_memory=True),
         "model_storage": program("model_storage", preload="malloc_count"),
