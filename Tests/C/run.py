@@ -289,9 +289,11 @@ def tests() -> dict[str, Test]:
         "model_fork": program("model_fork", lines=2),
         "model_allocation": program("model_allocation", preload="malloc_count", lines=2, once=True, in_memory=True),
         "hostile": script("hostile"),
+        "mpi_examples": script("mpi_examples"),
     }
     for source in sorted([*EXAMPLES.glob("*.c"), *EXAMPLES.glob("*.cpp")]):
-        found[f"example-{source.stem}"] = example(source)
+        if not source.stem.startswith("mpi_"):
+            found[f"example-{source.stem}"] = example(source)
     return found
 
 
