@@ -1,12 +1,13 @@
-"""A model of martlet.nn trained by several processes: each has its part of every batch, differentiate() leaves the part's
-gradients, MPI adds them up, and step() takes the step that one process would take on the whole batch.
+"""A model of martlet.nn trained by several processes: each has its part of every batch, differentiate() leaves the
+part's gradients, MPI adds them up, and step() takes the step that one process would take on the whole batch.
 
 The same to the bit: all processes' weights, at any time, and one process's with and without MPI. Within rounding:
 several processes and one, as sums of parts round where they are cut.
 
 What MPI does not see stays a process's own. Batch normalization takes means and variances of a process's part alone, so
 that a model with it is not one process's, as the second run shows; its moving ones are averaged before the model is
-used. Dropout draws by the model's seed, the step and the place in the batch: with one seed the same places in each part.
+used. Dropout draws by the model's seed, the step and the place in the batch: with one seed the same places in each
+part.
 
     mpirun -n 2 python -m mpi4py mpi_model.py
 
@@ -30,14 +31,14 @@ TESTS, BATCH, EPOCHS = 360, 100, 15
 
 
 def make_network(together: MPI.Intracomm, lr: float, *, normalized: bool) -> nn.Sequential:
-    """The same seed gives every process the same start; machines of different instruction sets may round it differently,
-    so it is sent to all."""
+    """The same seed gives every process the same start; machines of different instruction sets may round it in other
+    ways, so it is sent to all."""
     between = [nn.BatchNormalization()] if normalized else []
     # Smooth: rounding cannot flip it, as it can a ReLU at 0.
     layers = [nn.Dense(48, activation="tanh", input_shape=(64,)), *between, nn.Dense(10)]
     model = nn.Sequential(layers, seed=2026)
-    # An eps above what rounding leaves of a sum that is 0, of which Adam would make a step. Each process clips by the norm
-    # of the sum, which all have.
+    # An eps above what rounding leaves of a sum that is 0, of which Adam would make a step. Each process clips by the
+    # norm of the sum, which all have.
     adam = nn.Adam(learning_rate=lr, epsilon=1e-6, global_clipnorm=5)
     model.compile(adam, "sparse_categorical_crossentropy", ["accuracy"])
     together.Bcast(model.parameters(), root=0)
@@ -95,9 +96,7 @@ def main() -> None:
         alone = train(MPI.COMM_SELF, x, y, lr, normalized=normalized)
         apart = float(np.abs(model.parameters() - alone.parameters()).max())
         what = "with batch normalization" if normalized else "dense layers"
-        print(
-            f"{what}, {world.size} processes: accuracy {accuracy:.3f}; one with whole batches ends {apart:.2g} from there"
-        )
+        print(f"{what}, {world.size} processes: accuracy {accuracy:.3f}; one with whole batches ends {apart:.2g} off")
         assert accuracy > 0.9, "the digits were not learned"
         if world.size == 1:
             assert apart == 0, "one process has other bits"

@@ -32,7 +32,8 @@ NDArray = np.ndarray[Any, Any]
 BATCH, STEPS = 150, 120
 # How far from one process's weights, of which the largest is about 1, the end may be.
 ALLOWED = {"whole": 2e-5, "shards": 2e-5, "bfloat16": 5e-2}
-# An eps above what rounding leaves of a sum that is 0, of which Adam would make a step. Norms are of the whole gradient.
+# An eps above what rounding leaves of a sum that is 0, of which Adam would make a step. The norm is of the whole
+# gradient.
 OPTIONS: dict[str, Any] = {"eps": 1e-6, "max_norm": 0.5}
 
 
