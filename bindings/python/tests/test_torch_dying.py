@@ -281,8 +281,8 @@ assert step_found() == 2
 
 
 def test_a_checkpoint_of_torch_is_whole_when_a_process_dies_in_the_next(tmp_path: Path, run_python: Any) -> None:
-    """torch's own saving, each step into a folder of its own: the last one that was finished loads, to the bit; one that
-    was not has no metadata, is refused by torch, and leaves the optimizer as it was."""
+    """torch's own saving, each step into a folder of its own: the last one that was finished loads, to the bit; one
+    that was not has no metadata, is refused by torch, and leaves the optimizer as it was."""
     run_python(
         PROCESSES
         + f"""
