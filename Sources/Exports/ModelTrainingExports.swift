@@ -145,21 +145,50 @@ public func martlet_model_copy_set(_ model: OpaquePointer!, _ copy: UnsafePointe
     }
 }
 
-@implementation @_cdecl("martlet_model_train")
-public func martlet_model_train(
-    _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ x: UnsafePointer<martlet_array>!,
-    _ y: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<Int64>!, _ row_count: Int64
+/// What a model does with a batch of samples that the caller names.
+private typealias BatchWork = (Model, Samples, Samples, UnsafePointer<Int64>?, Int) throws(MartletError) -> Score
+
+/// Does it with what the two functions of one batch are given.
+private func withBatch(
+    _ name: StaticString, _ model: OpaquePointer?, _ out_result: UnsafeMutablePointer<martlet_result>?,
+    _ x: UnsafePointer<martlet_array>?, _ y: UnsafePointer<martlet_array>?, _ rows: UnsafePointer<Int64>?,
+    _ row_count: Int64, _ work: BatchWork
 ) -> martlet_status {
-    unsafe withModel("martlet_model_train", model) { model throws(MartletError) in
+    unsafe withModel(name, model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         guard unsafe rows != nil || row_count == 0 else {
             throw MartletError(.null, "rows is NULL; expected \(row_count) rows")
         }
         let rows = try unsafe rows == nil ? nil : required(UnsafePointer(rows!), "rows")
-        let score = try unsafe model.train(
-            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), rows: rows, rowCount: Int(row_count))
+        let score = try unsafe work(model, Samples(x, "x"), Samples(y, "y", mayBeLabels: true), rows, Int(row_count))
         unsafe target.write(martlet_result(Outcome(score: score)))
     }
+}
+
+@implementation @_cdecl("martlet_model_train")
+public func martlet_model_train(
+    _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ x: UnsafePointer<martlet_array>!,
+    _ y: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<Int64>!, _ row_count: Int64
+) -> martlet_status {
+    unsafe withBatch("martlet_model_train", model, out_result, x, y, rows, row_count) {
+        (model, x, y, rows, count) throws(MartletError) in try unsafe model.train(x, y, rows: rows, rowCount: count)
+    }
+}
+
+@implementation @_cdecl("martlet_model_differentiate")
+public func martlet_model_differentiate(
+    _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ x: UnsafePointer<martlet_array>!,
+    _ y: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<Int64>!, _ row_count: Int64
+) -> martlet_status {
+    unsafe withBatch("martlet_model_differentiate", model, out_result, x, y, rows, row_count) {
+        (model, x, y, rows, count) throws(MartletError) in
+        try unsafe model.differentiate(x, y, rows: rows, rowCount: count)
+    }
+}
+
+@implementation @_cdecl("martlet_model_step")
+public func martlet_model_step(_ model: OpaquePointer!) -> martlet_status {
+    unsafe withModel("martlet_model_step", model) { model throws(MartletError) in try model.step() }
 }
 
 @implementation @_cdecl("martlet_model_fit")

@@ -102,6 +102,18 @@ extension Model {
     public func train(
         _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
     ) throws(MartletError) -> Score {
+        try compiled().checkCounters(epochs: 0, batches: 1)
+        let score = try unsafe differentiate(x, y, rows: rows, rowCount: rowCount)
+        try step()
+        return score
+    }
+
+    /// The first half of a training step: loss, metrics and gradients of a batch, whose running statistics move as they do
+    /// in training. Parameters stay as they are until ``step()``.
+    @discardableResult
+    public func differentiate(
+        _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
+    ) throws(MartletError) -> Score {
         let trainer = try compiled()
         let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
         try unsafe data.checkApart(from: self, trainer)
@@ -112,10 +124,17 @@ extension Model {
         if case .list(let list, let count) = unsafe rows {
             try unsafe checkApart(Samples(base: UnsafeRawPointer(list), count: count, type: .int64), "rows", trainer)
         }
-        try trainer.checkCounters(epochs: 0, batches: 1)
         var score = Score(trainer.settings.metrics)
-        try unsafe trainer.train(self, data, rows, ExecutionSettings(), adding: &score)
+        try unsafe trainer.differentiate(self, data, rows, ExecutionSettings(), adding: &score)
         return score
+    }
+
+    /// The other half: a step by what stands in ``gradientMemory()``, whoever wrote it.
+    public func step() throws(MartletError) {
+        let trainer = try compiled()
+        try trainer.checkCounters(epochs: 0, batches: 1)
+        try trainer.enter(.training)
+        try trainer.finishStep(ExecutionSettings())
     }
 
     /// Trains for some epochs. `validation`: samples that are evaluated after each.
@@ -159,7 +178,8 @@ extension Model {
                 let rows =
                     unsafe loop.keepsOrder
                     ? Rows.range(start: range.lowerBound, count: range.count) : order.rows(range)
-                try unsafe trainer.train(self, data, rows, machine, adding: &score)
+                try unsafe trainer.differentiate(self, data, rows, machine, adding: &score)
+                try trainer.finishStep(machine)
             }
             try trainer.enter(.evaluation)
             if unsafe outcome.score.samples == data.count { outcome.epochs = epoch + 1 }

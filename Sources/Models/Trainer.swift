@@ -16,8 +16,8 @@ import MartletPlatform
     var step: Int64 = 0
     /// Epochs begun by `fit`, which the order of samples depends on.
     var epoch: Int64 = 0
-    /// Whether the gradients are those of a step.
-    private var hasStepped = false
+    /// Whether the gradients are those of a batch.
+    private var hasGradients = false
 
     /// A gradient for each of the optimizer's parameters, and how those with sizes lie.
     private var steppedGradients = unsafe RawList<ArrayView>()
@@ -98,9 +98,9 @@ import MartletPlatform
         if hasEvaluationPoint { try optimizer.setMode(mode) }
     }
 
-    /// One step on the batch that `rows` picks out of `data`; its score is added. Throws before anything but the mode has
-    /// changed.
-    func train(
+    /// The gradients of the batch that `rows` picks out of `data`, whose score is added: a training step's first half.
+    /// Throws before anything but the mode has changed.
+    func differentiate(
         _ model: Model, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings, adding score: inout Score
     ) throws(MartletError) {
         let count = unsafe rows.count
@@ -115,9 +115,13 @@ import MartletPlatform
             plan, scores, scoring, execution, batch: count, input: input, targets, isTraining: true, step: UInt64(step),
             adding: &score)
         unsafe backward(model, plan, execution, batch: count, input: input)
+        hasGradients = true
+    }
+
+    /// A training step's other half, by what stands in the gradients.
+    func finishStep(_ machine: ExecutionSettings) throws(MartletError) {
         try stepOptimizer(machine)
         step += 1
-        hasStepped = true
     }
 
     private func backward(
@@ -159,9 +163,9 @@ import MartletPlatform
         _ = try unsafe optimizer.step(UnsafeBufferPointer(steppedGradients.elements), threads: machine.threads)
     }
 
-    /// The Euclidean norm of the latest step's gradient; NaN before the first that this trainer made.
+    /// The Euclidean norm of what stands in the gradients; NaN before the first that this trainer made.
     func gradientNorm() throws(MartletError) -> Double {
-        if !hasStepped { return .nan }
+        if !hasGradients { return .nan }
         let execution = try unsafe Execution(mode: .exact)
         return unsafe execution.sumOfSquares(count: gradients.count, x: gradients.base).squareRoot()
     }

@@ -212,6 +212,8 @@ static const any_function functions[] = {
     (any_function)martlet_model_groups_compile,
     (any_function)martlet_result_init,
     (any_function)martlet_model_train,
+    (any_function)martlet_model_differentiate,
+    (any_function)martlet_model_step,
     (any_function)martlet_loop_init,
     (any_function)martlet_model_fit,
     (any_function)martlet_model_evaluate,

@@ -20,8 +20,8 @@ OTHERS = {
 # What must have been called before, by the names of functions without "martlet_model_".
 NEED_LAYER = {"compile", "groups_compile", "predict", "save", "buffer_get", "view_count", "view_get"}
 NEED_COMPILE = {
-    "train", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get", "step_get", "grad_norm_get",
-    "copy_set",
+    "train", "differentiate", "step", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get",
+    "step_get", "grad_norm_get", "copy_set",
 }  # fmt: skip
 
 

@@ -54,6 +54,7 @@ static void change(struct watch *w) {
         martlet_model_evaluate(w->model, NULL, &d->x, &d->y, NULL), martlet_model_compile(w->model, &training, NULL),
         martlet_model_add(w->model, &layer, NULL, 0, NULL),         martlet_model_reset(w->model),
         martlet_model_set(w->model, MARTLET_LR, 0.5),               martlet_model_destroy(w->model),
+        martlet_model_differentiate(w->model, NULL, &d->x, &d->y, NULL, 0), martlet_model_step(w->model),
     };
     for (int k = 0; k < LENGTH(given); k++)
         CHECK_SAYING(given[k] == MARTLET_ERROR_ORDER, "call %d gave %s", k, martlet_status_name(given[k]));

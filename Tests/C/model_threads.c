@@ -251,6 +251,7 @@ static void busy(void) {
         martlet_model_buffer_get(m, &memory, NULL, 0),             martlet_model_view_count(m, &number, 0),
         martlet_model_node_count(m, &number),                      martlet_model_node_get(m, &node, 0),
         martlet_model_save(m, "busy.safetensors"),                 martlet_model_copy_set(m, NULL),
+        martlet_model_differentiate(m, NULL, &data->x, &data->y, NULL, 0), martlet_model_step(m),
     };
     for (int k = 0; k < LENGTH(given); k++)
         CHECK_SAYING(given[k] == MARTLET_ERROR_BUSY, "call %d gave %s", k, martlet_status_name(given[k]));

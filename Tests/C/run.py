@@ -280,6 +280,7 @@ def tests() -> dict[str, Test]:
         "model_scores": program("model_scores"),
         "model_guard": program("model_guard"),
         "model_groups": program("model_groups", preload="malloc_count"),
+        "model_halves": program("model_halves"),
         "model_modes": program("model_modes"),
         "model_fuzz": program("model_fuzz", in_memory=True),
         "model_storage": program("model_storage", preload="malloc_count"),
@@ -288,9 +289,11 @@ def tests() -> dict[str, Test]:
         "model_fork": program("model_fork", lines=2),
         "model_allocation": program("model_allocation", preload="malloc_count", lines=2, once=True, in_memory=True),
         "hostile": script("hostile"),
+        "mpi_examples": script("mpi_examples"),
     }
     for source in sorted([*EXAMPLES.glob("*.c"), *EXAMPLES.glob("*.cpp")]):
-        found[f"example-{source.stem}"] = example(source)
+        if not source.stem.startswith("mpi_"):
+            found[f"example-{source.stem}"] = example(source)
     return found
 
 

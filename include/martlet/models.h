@@ -211,6 +211,19 @@ martlet_status martlet_result_init(martlet_result *out_result, size_t struct_siz
 martlet_status martlet_model_train(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                    const martlet_array *y, const int64_t *rows, int64_t row_count);
 
+/* The two halves of a training step, for what comes between them: gradients that are added up over processes
+ * (Examples/C/mpi_model.c), or changed. martlet_model_train is the first with the second behind it, to the bit.
+ *
+ * The first leaves the gradients of the batch's mean loss in MARTLET_BUFFER_GRADIENTS, in place of what was there, and
+ * moves moving means and variances as training does; parameters stay. Dropout draws by the steps taken, so that a second
+ * call before the step draws the same. Arguments and errors are those of martlet_model_train. Since 0.1. */
+martlet_status martlet_model_differentiate(martlet_model *model, martlet_result *out_result, const martlet_array *x,
+                                           const martlet_array *y, const int64_t *rows, int64_t row_count);
+/* The second steps parameters by what then stands in that buffer: sums of other processes' gradients, or whatever
+ * the caller wrote there. Zeros after compile. Fails with ORDER (not compiled), ARGUMENT (2^63 - 1 steps are taken)
+ * and MEMORY; then nothing has changed. Since 0.1. */
+martlet_status martlet_model_step(martlet_model *model);
+
 typedef struct martlet_progress {
     uint32_t struct_size;
     int32_t epoch;    /* from 0 */
@@ -300,13 +313,13 @@ martlet_status martlet_model_mode_set(martlet_model *model, int32_t mode);
 /* Training steps done since compile. Fails with NULL, and with ORDER before compile. Since 0.1. */
 martlet_status martlet_model_step_get(martlet_model *model, int64_t *out_step);
 
-/* The Euclidean norm of the latest training step's gradient; NaN before the first since compile, reset or load,
- * since a file holds no gradients. Fails with NULL, ORDER (not compiled) and MEMORY. Since 0.1. */
+/* The Euclidean norm of what stands in MARTLET_BUFFER_GRADIENTS; NaN before the first training step, or first half of one,
+ * since compile, reset or load, since a file holds no gradients. Fails with NULL, ORDER (not compiled) and MEMORY. Since 0.1. */
 martlet_status martlet_model_grad_norm_get(martlet_model *model, double *out_norm);
 
 /* A model's numbers lie in three flat buffers; views say what lies where. */
 #define MARTLET_BUFFER_PARAMETERS 0 /* what training changes */
-#define MARTLET_BUFFER_GRADIENTS 1  /* the latest training step's; views are those of the parameters. ORDER before compile */
+#define MARTLET_BUFFER_GRADIENTS 1  /* the latest batch's; views are those of the parameters. ORDER before compile */
 #define MARTLET_BUFFER_STATISTICS 2 /* moving means and variances; NORMALIZATION's mean and factor */
 
 typedef struct martlet_view {

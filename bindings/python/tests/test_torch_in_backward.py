@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 from functools import partial
 from typing import Any
 
@@ -25,6 +27,12 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("Adam", {"accumulate": 3}),
     ("AdamW", {"ema_decay": 0.9}),
 ]
+
+# Rules whose states begin each in a way of its own, or that sum over a parameter.
+RULES = (
+    "Adadelta", "Adagrad", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "Lion", "Adan", "ADOPT", "AdEMAMix",
+    "AdaBound", "AdamWScheduleFree", "StableAdamW", "MARS", "LARS", "AdamMini", "SOAP", "Shampoo",
+)  # fmt: skip
 
 
 def model(dtype: torch.dtype = torch.float64) -> nn.Sequential:
@@ -263,3 +271,236 @@ def test_a_plain_backward_pass_beside_max_norm() -> None:
     in_backward(net, martlet.torch.Adam(net.parameters()), max_norm=1.0)
     with pytest.raises(martlet.OrderError, match="call backward\\(closure\\) in place of loss.backward"):
         loss_of(net, 0).backward()
+
+
+def test_clipped_beside_gradients_that_are_not_stepped() -> None:
+    """Two backward passes leave no gradient twice: of other parameters of the optimizer, of the model's that it does
+    not have, and of what was there before."""
+    ended = []
+    for is_inside in (False, True):
+        net, beside = model(), model()
+        optimizer = martlet.torch.SGD([*net[0].parameters(), *beside.parameters()], lr=0.05)
+        for parameter in net.parameters():
+            parameter.grad = torch.full_like(parameter, 0.1)
+
+        def loss(net: nn.Module = net, beside: nn.Module = beside) -> Tensor:
+            return loss_of(net, 0) + loss_of(beside, 1)
+
+        torch.manual_seed(7)
+        if is_inside:
+            stepping = in_backward(net, optimizer, max_norm=0.1)
+            stepping.backward(loss)
+            norm = stepping.grad_norm
+            assert all(parameter.grad is None for parameter in net[0].parameters())
+        else:
+            loss().backward()
+            norm = float(nn.utils.clip_grad_norm_(net[0].parameters(), 0.1))
+        optimizer.step()
+        gradients = [one.grad for one in (*net[2].parameters(), *net[5].parameters(), *beside.parameters())]
+        ended.append((norm, [*net.parameters(), *beside.parameters(), *gradients]))
+    assert ended[1][0] == pytest.approx(ended[0][0], rel=1e-12)
+    for ours, theirs in zip(ended[1][1], ended[0][1], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_a_clip_is_of_unscaled_gradients() -> None:
+    ended, norms = [], []
+    for scale in (1.0, 64.0):
+        net = model()
+        stepping = in_backward(net, martlet.torch.SGD(net.parameters(), lr=0.1, loss_scale=scale), max_norm=0.1)
+        torch.manual_seed(7)
+        stepping.backward(lambda net=net, scale=scale: scale * loss_of(net, 0))
+        ended.append(net)
+        norms.append(stepping.grad_norm)
+    assert norms[0] == pytest.approx(norms[1], rel=1e-12)
+    for one, other in zip(*(net.parameters() for net in ended), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_norms_of_rows_and_of_complex_numbers() -> None:
+    table = nn.Embedding(10, 3, sparse=True)
+    stepping = in_backward(table, martlet.torch.SGD(table.parameters(), lr=1.0), max_norm=1.0)
+    before = table.weight.detach().clone()
+    stepping.backward(lambda: table(torch.tensor([1, 1, 3])).sum())
+    assert stepping.grad_norm == pytest.approx(15**0.5)  # two rows: of three twos, and of three ones
+    moved = before - table.weight.detach()
+    assert torch.allclose(moved[1], torch.tensor(2 / 15**0.5)) and torch.allclose(moved[3], torch.tensor(15**-0.5))
+    assert not moved[[0, 2, *range(4, 10)]].any()
+
+    holder = nn.Module()
+    holder.number = nn.Parameter(torch.tensor([3 + 4j, 1j]))
+    stepping = in_backward(holder, martlet.torch.SGD(holder.parameters(), lr=0.1), max_norm=1e9)
+    stepping.backward(lambda: (holder.number * (1 - 2j)).real.sum())
+    assert stepping.grad_norm == pytest.approx(10**0.5)
+
+
+def test_a_large_gradient_is_measured_by_parts() -> None:
+    layer = nn.Linear(1000, 700, bias=False)
+    stepping = in_backward(layer, martlet.torch.SGD(layer.parameters(), lr=0.0), max_norm=1.0)
+    torch.manual_seed(2)
+    inputs = torch.randn(3, 1000)
+    stepping.backward(lambda: layer(inputs).square().sum())
+    outputs = layer(inputs).detach()
+    wanted = torch.linalg.matrix_norm(2 * outputs.double().T @ inputs.double())
+    assert stepping.grad_norm == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_options_that_come_later() -> None:
+    net = model()
+    optimizer = martlet.torch.AdamWScheduleFree(net.parameters())
+    in_backward(net, optimizer)
+    train(net, optimizer, range(2), is_inside=True)
+    optimizer.eval()
+    with pytest.raises(martlet.OrderError, match="call train\\(\\) before backward"):
+        loss_of(net, 0).backward()
+    optimizer.train()
+    net.zero_grad()
+    train(net, optimizer, range(2), is_inside=True)
+    optimizer.param_groups[0]["max_norm"] = 1.0
+    before = copy.deepcopy(net)
+    with pytest.raises(martlet.UnsupportedError, match="'max_norm', which looks at all gradients"):
+        loss_of(net, 0).backward()
+    assert_same(net, before)
+
+
+def test_called_twice() -> None:
+    """For the same parameters it is refused; two models may have one optimizer."""
+    net, beside = model(), model()
+    optimizer = martlet.torch.SGD([*net.parameters(), *beside.parameters()], lr=0.1)
+    first = in_backward(net, optimizer)
+    in_backward(beside, optimizer)
+    for again in (net, beside):
+        with pytest.raises(martlet.OrderError, match="already; call its remove\\(\\) first"):
+            in_backward(again, optimizer, max_norm=1.0)
+    (loss_of(net, 0) + loss_of(beside, 0)).backward()
+    assert all(one.grad is None for one in (*net.parameters(), *beside.parameters()))
+    first.remove()
+    clipped = in_backward(net, optimizer, max_norm=1.0)
+    clipped.backward(partial(loss_of, net, 1))
+    assert clipped.grad_norm > 0
+
+
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate")
+def test_a_parameter_that_is_there_twice() -> None:
+    layer = nn.Linear(2, 1, bias=False)
+    optimizer = martlet.torch.SGD([layer.weight, layer.weight], lr=1.0)
+    before = layer.weight.detach().clone()
+    stepping = in_backward(layer, optimizer, max_norm=1e9)
+    stepping.backward(lambda: layer(torch.ones(1, 2)).sum())
+    assert stepping.grad_norm == pytest.approx(2**0.5)
+    assert torch.allclose(before - layer.weight.detach(), torch.ones(1, 2))
+
+
+def test_nothing_is_kept_for_ever() -> None:
+    """Nor by copies; and a model whose optimizer is gone says so."""
+    net = model()
+    optimizer = martlet.torch.AdamW(net.parameters())
+    stepping = in_backward(net, optimizer)
+    train(net, optimizer, range(2), is_inside=True)
+    other = copy.deepcopy(net)
+    loss_of(other, 0).backward()
+    assert all(parameter.grad is not None for parameter in other.parameters())
+    copied = pickle.loads(pickle.dumps(copy.deepcopy(optimizer)))
+    assert not any(isinstance(value, list) and stepping in value for value in copied.__dict__.values())
+    gone = weakref.ref(net[0].weight), weakref.ref(optimizer)
+    del net, optimizer, stepping, copied
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]
+    in_backward(other, martlet.torch.AdamW(other.parameters()))
+    gc.collect()
+    other.zero_grad()
+    with pytest.raises(martlet.OrderError, match="is gone; keep it"):
+        loss_of(other, 0).backward()
+
+
+def test_what_raises_in_the_middle() -> None:
+    """In the first of two passes nothing is stepped; afterwards all goes on."""
+    net = model()
+    stepping = in_backward(net, martlet.torch.AdamW(net.parameters()), max_norm=1.0)
+    before = copy.deepcopy(net)
+
+    class Failing(torch.autograd.Function):
+        @staticmethod
+        def forward(context: Any, given: Tensor) -> Tensor:
+            return given.clone()
+
+        @staticmethod
+        def backward(context: Any, *gradients: Tensor) -> Tensor:
+            raise ValueError("in the middle")
+
+    def fails() -> Tensor:
+        return net[1:](Failing.apply(net[0](torch.ones(2, 4, dtype=torch.float64)))).square().mean()
+
+    with pytest.raises(ValueError, match="in the middle"):
+        stepping.backward(fails)
+    assert_same(net, before)
+    assert all(parameter.grad is None for parameter in net.parameters())
+    with pytest.raises(martlet.OrderError):
+        loss_of(net, 0).backward()
+    net.zero_grad()
+    stepping.backward(partial(loss_of, net, 0))
+    assert {int(entry["step"]) for entry in stepping.optimizer.state.values()} == {1}
+
+
+@pytest.mark.parametrize("is_reentrant", [False, True])
+def test_checkpointed_activations(is_reentrant: bool) -> None:
+    """Layers that no two checkpoints share, in either of torch's ways."""
+    from torch.utils.checkpoint import checkpoint
+
+    ended = []
+    for is_inside in (False, True):
+        torch.manual_seed(3)
+        layers = nn.ModuleList(nn.Linear(5, 5) for _ in range(3))
+        optimizer = martlet.torch.AdamW(layers.parameters(), lr=0.05)
+        if is_inside:
+            in_backward(layers, optimizer)
+        for _ in range(3):
+            value = torch.ones(2, 5, requires_grad=True)
+            for layer in layers:
+                value = checkpoint(layer, value, use_reentrant=is_reentrant)
+            value.square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        ended.append(layers)
+    assert_same(*ended)
+
+
+def test_compiled() -> None:
+    ended = []
+    for is_inside in (False, True):
+        net = model()
+        net[3].p = 0.0
+        optimizer = martlet.torch.AdamW(net.parameters(), lr=0.05)
+        if is_inside:
+            in_backward(net, optimizer)
+        train(torch.compile(net, backend="aot_eager"), optimizer, range(4), is_inside=is_inside)
+        ended.append(net)
+    assert_same(*ended)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_kind_of_rule(name: str) -> None:
+    ended = []
+    for is_inside in (False, True):
+        net = model()
+        optimizer = getattr(martlet.torch, name)(net.parameters())
+        if is_inside:
+            in_backward(net, optimizer)
+        train(net, optimizer, range(4), is_inside=is_inside)
+        ended.append(net)
+    assert_same(*ended)
+
+
+def test_one_gradient_at_a_time() -> None:
+    net = nn.Sequential(*(nn.Linear(8, 8) for _ in range(6)))
+    alive: list[int] = []
+
+    def count(parameter: Tensor) -> None:
+        alive.append(sum(one.grad is not None for one in net.parameters()))
+
+    add: Any = Tensor.register_post_accumulate_grad_hook
+    for parameter in net.parameters():
+        add(parameter, count)
+    in_backward(net, martlet.torch.AdamW(net.parameters()))
+    net(torch.ones(2, 8)).sum().backward()
+    assert alive == [1] * 12

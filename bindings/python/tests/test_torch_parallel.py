@@ -78,6 +78,104 @@ with tempfile.TemporaryDirectory() as folder:
     )
 
 
+def test_data_parallel_training_in_bf16(run_python: Any) -> None:
+    """Gradients that are bf16 altogether, or on their way alone: alike in both processes, as torch's, and with random
+    rounding too."""
+    run_python(
+        FORKED
+        + """
+import torch.distributed as dist
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
+from torch.nn.parallel import DistributedDataParallel
+
+def train(rank, make, dtype, hook):
+    torch.manual_seed(0)
+    model = DistributedDataParallel(nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 3)).to(dtype))
+    if hook is not None:
+        model.register_comm_hook(None, hook)
+    optimizer = make(model.parameters(), lr=0.02)
+    for step in range(20):
+        x = torch.randn(8, 6, generator=torch.Generator().manual_seed(2 * step + rank)).to(dtype)
+        optimizer.zero_grad()
+        (model(x) - x[:, :3]).square().mean().backward()
+        assert {p.grad.dtype for p in model.parameters()} == {dtype}
+        optimizer.step()
+    return torch.cat([p.detach().flatten() for p in model.parameters()]).float()
+
+def rounded(parameters, lr):
+    return martlet.torch.AdamW(parameters, lr=lr, low_precision="stochastic", seed=3)
+
+def work(rank):
+    dist.init_process_group("gloo", init_method="file://" + place, rank=rank, world_size=2)
+    for dtype, hook in ((torch.bfloat16, None), (torch.float32, bf16_compress_hook)):
+        theirs = train(rank, torch.optim.AdamW, dtype, hook)
+        for make in (martlet.torch.AdamW, *([rounded] if dtype == torch.bfloat16 else [])):
+            ours = train(rank, make, dtype, hook)
+            away = 1e-5 if dtype == torch.float32 else 0.1
+            torch.testing.assert_close(ours, theirs, rtol=away, atol=away)
+            both = [torch.empty_like(ours) for _ in range(2)]
+            dist.all_gather(both, ours)
+            assert torch.equal(*both)
+    dist.destroy_process_group()
+
+with tempfile.TemporaryDirectory() as folder:
+    place = os.path.join(folder, "store")
+    in_processes(2, work)
+""",
+        env={"GLOO_SOCKET_IFNAME": "lo"},
+    )
+
+
+def test_steps_inside_the_backward_pass_are_refused_in_data_parallel_training(run_python: Any) -> None:
+    """DistributedDataParallel averages gradients once they are there. Each process says so, and nothing was stepped."""
+    run_python(
+        FORKED
+        + """
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+def work(rank):
+    dist.init_process_group("gloo", init_method="file://" + place, rank=rank, world_size=2)
+    torch.manual_seed(0)
+    x = torch.ones(2, 6)
+
+    def refused(call):
+        try:
+            call()
+        except martlet.UnsupportedError as error:
+            assert "DistributedDataParallel" in str(error), error
+        else:
+            raise AssertionError("was not refused")
+
+    net = nn.Linear(6, 3)
+    optimizer = martlet.torch.AdamW(net.parameters(), lr=0.02)
+    outer = DistributedDataParallel(net)
+    refused(lambda: martlet.torch.in_backward(outer, optimizer))
+    refused(lambda: martlet.torch.in_backward(nn.Sequential(outer), optimizer))
+    before = net.weight.detach().clone()
+    stepping = martlet.torch.in_backward(net, optimizer)
+    refused(lambda: outer(x).sum().backward())
+    stepping.remove()
+    assert torch.equal(net.weight, before) and not optimizer.state
+
+    first = nn.Linear(6, 3)
+    inside = martlet.torch.in_backward(first, martlet.torch.AdamW(first.parameters()))
+    wrapped = DistributedDataParallel(first)
+    refused(lambda: wrapped(x).sum().backward())
+
+    alone = nn.Linear(6, 3)  # which is in none
+    alone_inside = martlet.torch.in_backward(alone, martlet.torch.AdamW(alone.parameters()))
+    alone(x).sum().backward()
+    assert alone.weight.grad is None
+
+with tempfile.TemporaryDirectory() as folder:
+    place = os.path.join(folder, "store")
+    in_processes(2, work)
+""",
+        env={"GLOO_SOCKET_IFNAME": "lo"},
+    )
+
+
 def test_parameters_in_shared_memory(run_python: Any) -> None:
     """What a child's optimizer writes is seen by its parent, as with torch.optim."""
     run_python(

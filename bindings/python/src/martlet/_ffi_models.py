@@ -245,6 +245,16 @@ martlet_result_init = _checked("martlet_result_init", POINTER(Result), c_size_t)
 martlet_model_train = _checked(
     "martlet_model_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(c_int64), c_int64
 )
+martlet_model_differentiate = _checked(
+    "martlet_model_differentiate",
+    MODEL,
+    POINTER(Result),
+    POINTER(_ffi.Array),
+    POINTER(_ffi.Array),
+    POINTER(c_int64),
+    c_int64,
+)
+martlet_model_step = _checked("martlet_model_step", MODEL)
 martlet_loop_init = _checked("martlet_loop_init", POINTER(Loop), c_size_t)
 martlet_model_fit = _checked(
     "martlet_model_fit", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(Loop)

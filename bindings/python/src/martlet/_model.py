@@ -244,8 +244,13 @@ class Model:
         return int(step.value)
 
     @_alone
+    def take_step(self) -> None:
+        """Steps by what stands in the gradients."""
+        _ffi_models.martlet_model_step(self._token)
+
+    @_alone
     def grad_norm(self) -> float:
-        """The Euclidean norm of the latest training step's gradient."""
+        """The Euclidean norm of what stands in the gradients."""
         norm = _ffi.Double()
         _ffi_models.martlet_model_grad_norm_get(self._token, norm)
         return float(norm.value)
@@ -284,6 +289,10 @@ class Bound:
         status = self.train(0, 0)
         if status:
             raise _ffi.error_of(status)
+
+    def differentiate_all(self) -> None:
+        """Leaves the gradients of all samples as one batch, without a step."""
+        _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays, None, 0)
 
     def evaluate(self, first: int, count: int, batch_size: int) -> None:
         """Fills numbers with loss and metrics over count samples from the first on."""

@@ -75,7 +75,8 @@ class Built:
 
     def numbers(self, buffer: int) -> NDArray:
         """A whole buffer, where it lies. The array keeps the model."""
-        self.model.settle()
+        if buffer != _ffi_models.BUFFER_GRADIENTS:
+            self.model.settle()
         address, count = self.model.buffer(buffer)
         if not count:
             return np.empty(0, np.float32)

@@ -63,7 +63,7 @@ class Weights(ABC):
         return self._ready().numbers(_ffi_models.BUFFER_STATISTICS)
 
     def gradients(self) -> NDArray:
-        """The latest training step's gradients, flat, in the order of parameters: a copy, as the library frees them
-        when the model is compiled again."""
+        """The gradients of the latest batch, that of a training step or of differentiate, flat, in the order of
+        parameters: a copy, as the library frees them when the model is compiled again."""
         with self._owner.inside():
             return self._ready().numbers(_ffi_models.BUFFER_GRADIENTS).copy()

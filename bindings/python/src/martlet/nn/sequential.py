@@ -1,7 +1,7 @@
 """Sequential: layers one after another, trained and run in the library, with Keras's names and meanings.
 
 It brings together what its neighbours do: _stack.py the layers, _compilation.py what compile was given, _inputs.py the
-data, _training.py the loops, _fit.py a whole training.
+data, _training.py the loops, _fit.py a whole training, _halves.py a step in two.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from martlet._samples import NDArray
 from martlet.nn import _fit, _inputs, _notes, _progress, _training
 from martlet.nn._compilation import Compilation
 from martlet.nn._early import early
-from martlet.nn._hooks import Logs
+from martlet.nn._halves import Halves, returned
 from martlet.nn._listeners import Callbacks
-from martlet.nn._stack import Stack
 from martlet.nn._subclasses import refuse_methods
 from martlet.nn._training import Data
 from martlet.nn.history import History
 from martlet.nn.optimizers import Optimizer
 
 
-class Sequential(Stack):
+class Sequential(Halves):
     """Layers one after another.
 
     layers   Input(shape), which may be left out, and layers; more come with add until the parameters are made
@@ -218,7 +217,7 @@ class Sequential(Stack):
                 progress.end(logs)
             finally:
                 progress.close()
-        return _returned(logs, is_dict)
+        return returned(logs, is_dict)
 
     def train_on_batch(
         self,
@@ -239,7 +238,7 @@ class Sequential(Stack):
             self.optimizer.before_step()
             data.bound.train_all()
             found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
-        return _returned(found, is_dict)
+        return returned(found, is_dict)
 
     def test_on_batch(
         self, x: Any, y: Any, sample_weight: None = None, return_dict: bool = False, *, check: bool = True
@@ -271,7 +270,7 @@ class Sequential(Stack):
         return self.predict(x)
 
     def gradient_norm(self) -> float:
-        """The Euclidean norm of the latest training step's gradient; NaN before the first."""
+        """The Euclidean norm of what gradients() returns; NaN before the first training step."""
         return self._ready().model.grad_norm() if self._is_ready else float("nan")
 
     def save(self, path: Any, overwrite: bool = True) -> None:
@@ -291,10 +290,3 @@ class Sequential(Stack):
             if self._compilation is not None and not self._is_ready:
                 self._prepare(32)
             _notes.save(name, built.model.save, _notes.of(self.name, self._layers, self._compilation))
-
-
-def _returned(logs: Logs, return_dict: bool) -> Any:
-    if return_dict:
-        return logs
-    values = tuple(logs.values())
-    return values if len(values) > 1 else values[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isfinite, nan
@@ -13,33 +15,42 @@ from torch.nn.parallel import DistributedDataParallel
 
 from martlet import _arguments, _ffi_optimizers
 from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
-from martlet.torch import by_torch, shards
-from martlet.torch import state as states
+from martlet.torch import shards
 from martlet.torch._optimizer import Optimizer
-from martlet.torch.plan import Plan
+from martlet.torch.single import Single, check_group
 
-# What of a group reaches over all gradients, which are never there at once.
-_OF_ALL = ("max_norm", "skip_nonfinite", "measure", "measure_update")
 # The margin of torch's clip_grad_norm_.
 _MARGIN = 1e-6
+_AVERAGED_LATER = (
+    "model is a DistributedDataParallel, or in one, or has one, which averages gradients later than they are there; "
+    "wanted a model of one process"
+)
 
 
 def in_backward(model: nn.Module, optimizer: Optimizer, *, max_norm: float | None = None) -> InBackward:
     """From here on backward() steps the optimizer's parameters, one by one, and frees their gradients.
 
     model      whose parameters they are, all of them or some. A DistributedDataParallel is refused, whose gradients are
-               averaged later than they are there; the module inside of one cannot be told from others
-    optimizer  one of martlet.torch's. What it is asked for over all gradients, max_norm and skip_nonfinite, or by its
-               algorithm over all parameters, as Prodigy, is refused. Its other options hold for each parameter: with
+               averaged later than they are there; of a model in one the first backward pass says so
+    optimizer  one of martlet.torch's, which is to be kept as long as the model is trained. What it is asked for over
+               all gradients, max_norm and skip_nonfinite, or by its algorithm over all parameters, as Prodigy, is
+               refused, in a group that is changed later by backward(). Its other options hold for each parameter: with
                accumulate=k gradients are added to a mean in the state, which takes the memory that is saved here
-    max_norm   clip by the norm of all gradients, exactly, more than 0: backward(closure) then runs the backward pass
-               twice: the first only adds up squares, the second steps. None: no clip
+    max_norm   clip by the norm of all gradients of these parameters, exactly, more than 0: backward(closure) then runs
+               the backward pass twice: the first only adds up squares, the second steps. With accumulate=k each of the
+               k gradients is clipped. None: no clip
+
+    Each backward() is a step of what it reaches: a loss in two parts is added up first. A checkpoint by
+    torch.utils.checkpoint with use_reentrant=True is a backward pass of its own, so what two of those share is stepped
+    twice; use_reentrant=False is not. What raises in the middle leaves stepped what has been stepped.
 
     optimizer.step() is to be called as ever, behind backward(): it runs hooks, lets schedulers count, and steps what
     has a gradient still. state_dict, load_state_dict and pickles are the optimizer's. A gradient that was there before
-    backward() is added to, as ever. torch's GradScaler, which looks at all gradients before a step, finds none.
+    backward() is added to, as ever. torch's GradScaler, which looks at all gradients before a step, finds none, and
+    says so; loss_scale in the optimizer divides by a scale of your own.
 
-    Raises a DTypeError for what is no model or optimizer, an ArgumentError for a max_norm out of its range.
+    Raises a DTypeError for what is no model or optimizer, an ArgumentError for a max_norm out of its range, and an
+    OrderError where parameters are stepped inside already.
     """
     return InBackward(model, optimizer, max_norm)
 
@@ -50,10 +61,8 @@ class InBackward:
     def __init__(self, model: nn.Module, optimizer: Optimizer, max_norm: float | None) -> None:
         if not isinstance(model, nn.Module):
             raise DTypeError(f"model is a {type(model).__name__}; wanted a torch.nn.Module")
-        if isinstance(model, DistributedDataParallel):
-            raise UnsupportedError(
-                "model is a DistributedDataParallel, which averages gradients later; wanted a plain one"
-            )
+        if any(isinstance(module, DistributedDataParallel) for module in model.modules()):
+            raise UnsupportedError(_AVERAGED_LATER)
         if not isinstance(optimizer, Optimizer):
             raise DTypeError(f"optimizer is a {type(optimizer).__name__}; wanted one of martlet.torch's")
         self._max_norm = None if max_norm is None else _arguments.real(max_norm, "max_norm")
@@ -67,30 +76,33 @@ class InBackward:
         self._steps = max_norm is None
         self._has_begun = False
         _check(optimizer)
-        own = set(model.parameters())
-        self._shares = [
-            _Share(optimizer, index, place)
-            for index, group in enumerate(optimizer.param_groups)
-            for place, parameter in enumerate(group["params"])
-            if parameter in own and parameter.requires_grad
-        ]
+        own = dict.fromkeys(model.parameters())
+        shares_of: dict[Tensor, Single] = {}
+        for index, group in enumerate(optimizer.param_groups):
+            for place, parameter in enumerate(group["params"]):
+                if parameter in own and parameter.requires_grad and parameter not in shares_of:
+                    shares_of[parameter] = Single(optimizer, index, place)
+        self._shares = list(shares_of.values())
         if not self._shares:
             raise ArgumentError("no parameter of the optimizer is the model's; wanted an optimizer of its parameters")
-        self._inside: set[Tensor] = vars(optimizer).setdefault("_stepped_inside", set())
-        stepped = {share.parameter for share in self._shares}
-        if not self._inside.isdisjoint(stepped):
-            raise OrderError("backward() steps parameters of the model already; call remove() of what does so before")
-        self._inside |= stepped
+        inside = optimizer.__dict__.setdefault(_INSIDE, [])
+        if any(share.parameter in shares_of for other in inside for share in other._shares):
+            raise OrderError("in_backward has been called for these parameters already; call its remove() first")
+        # Others that a backward pass may leave gradients in.
+        self._others = [one for one in (*own, *_parameters(optimizer)) if one.requires_grad and one not in shares_of]
+        self._kept: dict[Tensor, Tensor] = {}
         add: Any = Tensor.register_post_accumulate_grad_hook
-        self._hooks = [add(share.parameter, self._hook(share)) for share in self._shares]
+        # A hook that had these itself would keep them for ever, since Python's collector does not see into it.
+        self._hooks = [add(share.parameter, _hook(weakref.ref(self), weakref.ref(share))) for share in self._shares]
+        inside.append(self)
 
     def remove(self) -> None:
         """Lets backward() leave gradients again, for optimizer.step()."""
         for hook in self._hooks:
             hook.remove()
-        if self._hooks:
-            self._inside -= {share.parameter for share in self._shares}
         self._hooks = []
+        inside = self.optimizer.__dict__[_INSIDE]
+        inside[:] = [other for other in inside if other is not self]
 
     def backward(self, closure: Callable[[], Tensor]) -> Tensor:
         """Calls closure, which computes the loss, and steps in its backward pass; returns the loss.
@@ -105,7 +117,10 @@ class InBackward:
             loss = closure()
             torch.autograd.backward(loss)
             return loss
-        loss = self._measure(closure)
+        with torch.random.fork_rng(devices=[]), self._measuring():
+            loss = closure()
+            torch.autograd.backward(loss)
+            self.grad_norm = float(self._squares or 0.0) ** 0.5
         if not isfinite(self.grad_norm):
             return loss
         with self._stepping(max(1.0, (self.grad_norm + _MARGIN) / self._max_norm)):
@@ -113,27 +128,21 @@ class InBackward:
             torch.autograd.backward(loss)
         return loss
 
-    def _measure(self, closure: Callable[[], Tensor]) -> Tensor:
-        """Finds the norm of all gradients, by a backward pass that leaves none; those that were there before it are
-        there again behind it, unless the norm is no finite number."""
-        parameters = [share.parameter for share in self._shares]
-        before = [(one, one.grad) for one in parameters if one.grad is not None]
-        for parameter, gradient in before:
-            parameter.grad = gradient.clone()  # which is added to
-        self.grad_norm, self._squares = nan, 0.0
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
+        """Squares are added up, and no gradient is another one behind it: what was there before is put back."""
+        touched = [*(share.parameter for share in self._shares), *self._others]
+        self._kept = {one: one.grad for one in touched if one.grad is not None}
+        for parameter in self._kept:
+            parameter.grad = None
+        self._squares = 0.0
         try:
-            with torch.random.fork_rng(devices=[]):
-                loss = closure()
-                torch.autograd.backward(loss)
-            self.grad_norm = self._squares**0.5
+            yield
         finally:
             self._squares = None
-            for parameter, gradient in before:
-                parameter.grad = gradient
-        if not isfinite(self.grad_norm):
-            for parameter in parameters:
-                parameter.grad = None
-        return loss
+            for parameter in touched:
+                parameter.grad = self._kept.get(parameter)
+            self._kept = {}
 
     @contextmanager
     def _stepping(self, scale: float) -> Iterator[None]:
@@ -147,99 +156,38 @@ class InBackward:
     def _begin(self) -> None:
         """Makes all states while hardly a gradient is there: gradients that come and go between states that stay would
         leave holes in the memory, which no other fits into."""
+        _refuse_averaged_later({share.parameter for share in self._shares})
         for share in self._shares:
             share.make_state()
         self._has_begun = True
 
-    def _hook(self, share: _Share) -> Callable[[Tensor], None]:
-        def ready(parameter: Tensor) -> None:
-            if self._squares is not None:
-                gradient = parameter.grad
-                assert gradient is not None
-                self._squares += float(torch.linalg.vector_norm(gradient, dtype=torch.float64)) ** 2
-            elif self._steps:
-                if not self._has_begun:
-                    self._begin()
-                share.step(self._scale)
-            else:
-                raise OrderError(
-                    "max_norm clips by the norm of all gradients; call backward(closure) in place of loss.backward()"
-                )
-            parameter.grad = None
-
-        return ready
+    def _take(self, share: Single) -> None:
+        """Does what is to be done with a gradient that is there."""
+        if self._squares is not None:
+            self._squares += share.squares(self._kept.get(share.parameter))
+        elif self._steps:
+            if not self._has_begun:
+                self._begin()
+            share.step(self._scale)
+        else:
+            raise OrderError(
+                "max_norm clips by the norm of all gradients; call backward(closure) in place of loss.backward()"
+            )
 
 
-class _Share:
-    """One parameter of an optimizer, which a plan of its own steps."""
+# The attribute of an optimizer that keeps what steps it inside; neither state_dict nor pickles have it.
+_INSIDE = "_inside"
 
-    def __init__(self, optimizer: Optimizer, index: int, place: int) -> None:
-        self._optimizer, self._index, self._place = optimizer, index, place
-        groups = optimizer.param_groups
-        self.parameter: Tensor = groups[index]["params"][place]
-        self._key = sum(len(group["params"]) for group in groups[:index]) + place
-        self._group: dict[str, Any] = {"params": [self.parameter]}
-        self._state: dict[Any, Any] = {}
-        self._counts: states.Counts = {}
-        self._plan: Plan | None = None
 
-    def make_state(self) -> None:
-        """Puts a state into the optimizer as it is before the first step, where there is none."""
-        optimizer, parameter = self._optimizer, self.parameter
-        if optimizer._states.get(parameter):
-            return
-        group = optimizer.param_groups[self._index]
-        kind = optimizer._kind.of(group)
-        name = states.name_of(group, self._index, self._place)
-        slots = kind.row(group).slots.of(parameter.shape)
-        entry = {"step": states.number_tensor(0, states.step_dtype(group))} if kind.shows_step else {}
-        optimizer._states[parameter].update(
-            entry | states.missing({}, parameter, group, slots, name, kind.state_dtype(group))
-        )
-        optimizer._counts[parameter] = states.counter(0)
+def _hook(inside: weakref.ref[InBackward], share: weakref.ref[Single]) -> Callable[[Tensor], None]:
+    def ready(parameter: Tensor) -> None:
+        stepping, own = inside(), share()
+        if stepping is None or own is None:
+            raise OrderError("the optimizer that in_backward was given is gone; keep it while its model is trained")
+        stepping._take(own)
+        parameter.grad = None
 
-    def step(self, scale: float) -> None:
-        """Steps by the gradient that is there, of a loss that was multiplied by scale."""
-        optimizer, parameter, group = self._optimizer, self.parameter, self._group
-        if optimizer._is_swapped:
-            raise OrderError("the parameters are their averages; call swap_averages() before backward()")
-        given = optimizer.param_groups[self._index]
-        if len(group) != len(given) - ("param_names" in given):
-            group = self._group = {"params": group["params"]}
-        group.update((key, value) for key, value in given.items() if key not in ("params", "param_names"))
-        state = optimizer._states[parameter]
-        if self._state.get(parameter) is not state:  # another was loaded
-            self._state, self._plan = {parameter: state}, None
-            self._counts = {one: count for one, count in optimizer._counts.items() if one is parameter}
-        turn = optimizer._gate.enter()
-        try:
-            plan = self._plan
-            if plan is not None:
-                plan.set_scale(scale)
-            if plan is None or not plan.repeat([group], self._state, optimizer._is_private):
-                plan = self._step_anew(scale)
-            if plan.needs_torch:
-                scaled = by_torch.Scale(grad_scale=torch.tensor(scale)) if scale != 1 else by_torch.Scale()
-                by_torch.take_step(optimizer._kind, [group], self._state, plan.left, scaled, graph=False)
-            optimizer._counts.update(self._counts)
-        finally:
-            optimizer._gate.leave(turn)
-
-    def _step_anew(self, scale: float) -> Plan:
-        optimizer, groups = self._optimizer, [self._group]
-        kind = optimizer._kind
-        self._plan = None
-        plan = Plan(
-            *(kind, groups, self._state, self._counts, optimizer._is_private, optimizer._copies),
-            strict=optimizer._strict,
-            backlogs=optimizer._backlogs,
-            key=self._key,
-        )
-        plan.set_scale(scale)
-        by_torch.check(kind, groups, self._state, plan.left)
-        if plan.run_first():
-            self._plan = plan
-        return plan
+    return ready
 
 
 def _check(optimizer: Optimizer) -> None:
@@ -248,15 +196,23 @@ def _check(optimizer: Optimizer) -> None:
         kind = optimizer._kind.of(group)
         if kind.reader.kind.number == _ffi_optimizers.PRODIGY:
             raise UnsupportedError(f"param_groups[{index}] is of {kind.title}, whose rate is of all gradients together")
-        for option in _OF_ALL:
-            if group.get(option):
-                raise UnsupportedError(
-                    f"param_groups[{index}] has {option!r}, which looks at all gradients: leave it out"
-                    + (", and give in_backward max_norm" if option == "max_norm" else "")
-                )
+        check_group(group, index)
         for parameter in group["params"]:
             if shards.is_spread(parameter):
                 raise UnsupportedError(
                     f"param_groups[{index}] has a DTensor, whose gradient comes behind the backward pass; wanted plain "
                     "parameters"
                 )
+
+
+def _parameters(optimizer: Optimizer) -> Iterator[Tensor]:
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+def _refuse_averaged_later(parameters: set[Tensor]) -> None:
+    """Refuses parameters of a model that is in a DistributedDataParallel, which nothing of them tells."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    for one in gc.get_objects():
+        if issubclass(type(one), DistributedDataParallel) and not parameters.isdisjoint(one.parameters()):
+            raise UnsupportedError(_AVERAGED_LATER)
