@@ -28,7 +28,7 @@ def peak() -> float:
     """The most memory that this process had, in MB."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     (line,) = (line for line in lines if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1000
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def train(way: str) -> None:

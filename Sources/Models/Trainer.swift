@@ -16,7 +16,7 @@ import MartletPlatform
     var step: Int64 = 0
     /// Epochs begun by `fit`, which the order of samples depends on.
     var epoch: Int64 = 0
-    /// Whether the gradients are those of a batch.
+    /// Whether the gradients are those of a batch, or were stepped by.
     private var hasGradients = false
 
     /// A gradient for each of the optimizer's parameters, and how those with sizes lie.
@@ -122,6 +122,7 @@ import MartletPlatform
     func finishStep(_ machine: ExecutionSettings) throws(MartletError) {
         try stepOptimizer(machine)
         step += 1
+        hasGradients = true
     }
 
     private func backward(

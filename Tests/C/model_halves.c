@@ -88,8 +88,12 @@ static void written(void) {
     CHECK_OK(martlet_model_set(model, MARTLET_LR, 0.5));
     float *values = numbers_of(model, MARTLET_BUFFER_PARAMETERS, &count), *gradients = numbers_of(model, MARTLET_BUFFER_GRADIENTS, NULL);
     for (int64_t k = 0; k < count; k++) values[k] = (float)(k % 64), gradients[k] = (float)(k % 7) - 3;
+    double sum = 0, norm = 0;
+    for (int64_t k = 0; k < count; k++) sum += (double)gradients[k] * (double)gradients[k];
     for (int step = 1; step <= 3; step++) {
         CHECK_OK(martlet_model_step(model));
+        CHECK_OK(martlet_model_grad_norm_get(model, &norm));
+        CHECK(norm == sqrt(sum));
         for (int64_t k = 0; k < count; k++) {
             const float wanted = (float)(k % 64) - 0.5f * (float)step * ((float)(k % 7) - 3);
             CHECK_SAYING(values[k] == wanted, "step %d, element %d: %g, wanted %g", step, (int)k, (double)values[k], (double)wanted);

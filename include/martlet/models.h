@@ -313,8 +313,8 @@ martlet_status martlet_model_mode_set(martlet_model *model, int32_t mode);
 /* Training steps done since compile. Fails with NULL, and with ORDER before compile. Since 0.1. */
 martlet_status martlet_model_step_get(martlet_model *model, int64_t *out_step);
 
-/* The Euclidean norm of what stands in MARTLET_BUFFER_GRADIENTS; NaN before the first training step, or first half of one,
- * since compile, reset or load, since a file holds no gradients. Fails with NULL, ORDER (not compiled) and MEMORY. Since 0.1. */
+/* The Euclidean norm of what stands in MARTLET_BUFFER_GRADIENTS; NaN before the first training step, or half of one, since
+ * compile, reset or load, as a file holds no gradients. Fails with NULL, ORDER (not compiled) and MEMORY. Since 0.1. */
 martlet_status martlet_model_grad_norm_get(martlet_model *model, double *out_norm);
 
 /* A model's numbers lie in three flat buffers; views say what lies where. */

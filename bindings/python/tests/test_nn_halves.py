@@ -123,6 +123,14 @@ def test_before_its_time() -> None:
     model.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(OrderError, match="has no gradients: call differentiate"):
         model.step()
+    model.differentiate(X, Y % 2)
+    model.step()
+    with pytest.raises(OrderError, match="call differentiate"):
+        model.step()
+    model.differentiate(X, Y % 2)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(OrderError, match="call differentiate"):
+        model.step()
     shapeless = nn.Sequential([nn.Dense(2)])
     shapeless.compile("sgd", "mse")
     with pytest.raises(OrderError):

@@ -19,6 +19,8 @@ class Halves(Stack):
     """Layers that take a step in two calls. Not for use by itself."""
 
     _is_ready: bool
+    # Whether differentiate has left gradients for a step that has not been taken.
+    _has_gradients = False
 
     @abstractmethod
     def _compiled(self) -> Compilation:
@@ -40,6 +42,7 @@ class Halves(Stack):
         with self._owner.inside():
             data = self._data(x, y, None, check)
             data.bound.differentiate_all()
+            self._has_gradients = True
             found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
         return returned(found, is_dict)
 
@@ -47,24 +50,24 @@ class Halves(Stack):
         """The other half: the optimizer's step.
 
         gradients   (count,), flat in the order of parameters(), as gradients() returns them: what to step by, as a mean
-                    over processes; NaN and infinities are taken as they come. None: those that differentiate left
+                    over processes; NaN and infinities are taken as they come. None: those that differentiate left,
+                    for one step
 
         train_on_batch(x, y) is differentiate(x, y) and step(), to the bit. Raises DTypeError, ShapeError or
-        ArgumentError for gradients that cannot be, OrderError before compile, and where there are no gradients yet and
-        none are given; then no step was taken.
+        ArgumentError for gradients that cannot be, and OrderError before compile, and where none are given and
+        differentiate has not been called since the latest step; then no step was taken.
         """
         with self._owner.inside():
             compilation, built = self._compiled(), self._ready()
-            if gradients is None and not self._is_ready:
+            if gradients is None and not (self._is_ready and self._has_gradients):
                 raise OrderError(f"{self!r} has no gradients: call differentiate(x, y) first, or give them to step")
             model = self._prepare(32)
-            if gradients is not None:
-                target = built.numbers(_ffi_models.BUFFER_GRADIENTS)
-                given = _flat(gradients, target.size)
-            compilation.optimizer.before_step()
-            if gradients is not None:
-                target[...] = given
+            given = None if gradients is None else _flat(gradients, model.buffer(_ffi_models.BUFFER_GRADIENTS)[1])
+            compilation.optimizer.before_step()  # a user's schedule, behind which the buffer may be another
+            if given is not None:
+                built.numbers(_ffi_models.BUFFER_GRADIENTS)[...] = given
             model.take_step()
+            self._has_gradients = False
 
 
 def _flat(given: Any, count: int) -> NDArray:

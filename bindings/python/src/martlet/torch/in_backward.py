@@ -87,7 +87,7 @@ class InBackward:
             raise ArgumentError("no parameter of the optimizer is the model's; wanted an optimizer of its parameters")
         inside = optimizer.__dict__.setdefault(_INSIDE, [])
         if any(share.parameter in shares_of for other in inside for share in other._shares):
-            raise OrderError("in_backward has been called for these parameters already; call its remove() first")
+            raise OrderError("backward() steps parameters of the model already; call remove() of what does so before")
         # Others that a backward pass may leave gradients in.
         self._others = [one for one in (*own, *_parameters(optimizer)) if one.requires_grad and one not in shares_of]
         self._kept: dict[Tensor, Tensor] = {}
@@ -109,7 +109,7 @@ class InBackward:
 
         With max_norm it is called twice, from the same random numbers, so what it counts or averages beside, as
         batch normalization does, it does twice; gradients are multiplied by min(1, max_norm / (norm + 1e-6)). Where the
-        norm is no finite number no step is taken, and grad_norm says so.
+        norm is no finite number no step is taken, gradients are freed, and grad_norm says so.
         """
         if not self._hooks:
             raise OrderError("the hooks have been removed; call in_backward again")
@@ -122,6 +122,8 @@ class InBackward:
             torch.autograd.backward(loss)
             self.grad_norm = float(self._squares or 0.0) ** 0.5
         if not isfinite(self.grad_norm):
+            for share in self._shares:
+                share.parameter.grad = None
             return loss
         with self._stepping(max(1.0, (self.grad_norm + _MARGIN) / self._max_norm)):
             loss = closure()
