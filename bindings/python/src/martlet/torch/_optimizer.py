@@ -373,6 +373,10 @@ class Optimizer(Saved):
             # The fast path says less: where a group's options are to blame, the error names the group.
             self._kind.check_groups(self.param_groups)
             raise
+        except Exception as error:
+            if self._meetings is not None:
+                self._meetings.fail(error)
+            raise
         finally:
             gate.leave(turn)
         return loss

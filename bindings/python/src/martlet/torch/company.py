@@ -56,14 +56,14 @@ class Company:
             first.add_(other)
         sums.copy_(first)
 
-    def agree(self, said: Said, *, skips: bool = False) -> None:
-        """Goes on where all processes can step and say the same. Raises SkippedError where one of them skips the step,
-        and otherwise what is wrong, in each of them."""
-        digest = int.from_bytes(blake2b(repr(said).encode(), digest_size=7).digest(), "big")
+    def agree(self, brief: str, say: Callable[[], Said], *, skips: bool = False) -> None:
+        """Goes on where all processes can step and say the same, of which brief is a short form. Raises SkippedError
+        where one of them skips the step, and otherwise what is wrong, in each of them."""
+        digest = int.from_bytes(blake2b(brief.encode(), digest_size=7).digest(), "big")
         found = self._meet(_SKIPS if skips else _READY, digest)
         states, digests = found[:, 0].tolist(), set(found[:, 1].tolist())
         if _FAILED in states or (len(digests) > 1 and _SKIPS not in states):
-            self._tell((None, said))
+            self._tell((None, say()))
         if _SKIPS in states:
             raise SkippedError
 
@@ -220,11 +220,11 @@ class Meetings:
                 self.fail(error)
             raise
 
-    def agree(self, say: Callable[[], Said]) -> None:
+    def agree(self, brief: Callable[[], str], say: Callable[[], Said]) -> None:
         """As Company.agree, where a meeting is due."""
         if self._is_due and self.company is not None:
             self._is_over = True
-            self.company.agree(say())
+            self.company.agree(brief(), say)
             self._has_met = True
 
     def skip(self) -> None:
@@ -232,7 +232,7 @@ class Meetings:
         if self._is_due and self.company is not None:
             self._is_over = True
             with suppress(SkippedError):
-                self.company.agree([], skips=True)
+                self.company.agree("", list, skips=True)
 
     def fail(self, error: BaseException) -> None:
         """Lets the others know of an error of this process, where they wait for it."""

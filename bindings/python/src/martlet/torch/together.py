@@ -45,6 +45,8 @@ class Together(LaidOut):
         self._found: LastStep | None = None
         self._reduction: Reduction | None = None
         self._sums = False
+        # All parameters' shapes, in words.
+        self._shapes = ""
 
     def _expect(self, reduce: Callable[[Tensor], Any] | None) -> None:
         """Settles whether what a step sums is added up over processes, and says to the meetings whether it needs others
@@ -62,6 +64,8 @@ class Together(LaidOut):
         )
         self._meetings.needs = sums or bool(self._steppers)
         self._sums = sums and not self._steppers
+        if self._meetings.needs:
+            self._shapes = str([[tuple(one.shape) for one in group["params"]] for group in self._groups])
         if self._meetings.needs and self._company is None:
             raise UnsupportedError(
                 "a step sums over parts of parameters, or sees matrices, and the processes that have them have no "
@@ -79,7 +83,7 @@ class Together(LaidOut):
     def _run_in_company(self) -> None:
         """A step, before which all processes that have parts agree on it where it needs them."""
         assert self._meetings is not None and self._company is not None
-        self._meetings.agree(self._said)
+        self._meetings.agree(self._brief, self._said)
         self._found = None
         if not self._steppers:
             self._step_summed()
@@ -119,6 +123,18 @@ class Together(LaidOut):
                 if parameter.grad is not None:
                     yield parameter, name, index
 
+    def _brief(self) -> str:
+        """What _said() says, in a short form: this is made at each step, and that where something differs."""
+        needs = self._meetings is not None and self._meetings.needs
+        given: list[Any] = [needs, [one.why for one in self.left]]
+        for group in self._groups:
+            compared, parameters = self._kind.of(group).compared, group["params"]
+            given.append(sorted((option, _told(value)) for option, value in group.items() if option in compared))
+            given.append((self._kind.of(group).name, len(parameters)))
+            if needs:
+                given.append(bytes(one.grad is None for one in parameters))
+        return repr(given) + self._shapes
+
     def _said(self) -> Said:
         """What has to be alike in all processes."""
         needs = self._meetings is not None and self._meetings.needs
@@ -127,13 +143,11 @@ class Together(LaidOut):
             kind, where = self._kind.of(group), f"param_groups[{index}]"
             said.append((f"the algorithm of {where}", kind.name))
             said.append((f"the number of parameters in {where}", str(len(group["params"]))))
-            for option, value in sorted(group.items()):
-                if option in kind.compared:
-                    said.append((f"{where}[{option!r}]", repr(value.tolist() if isinstance(value, Tensor) else value)))
-            if needs:
-                for parameter, name in states.named(group, index).items():
-                    said.append((f"the shape of {name}", str(tuple(parameter.shape))))
-                    said.append((f"the gradient of {name}", "None" if parameter.grad is None else "a tensor"))
+            options = sorted(option for option in group if option in kind.compared)
+            said += [(f"{where}[{option!r}]", _told(group[option])) for option in options]
+            for parameter, name in states.named(group, index).items() if needs else ():
+                said.append((f"the shape of {name}", str(tuple(parameter.shape))))
+                said.append((f"the gradient of {name}", "None" if parameter.grad is None else "a tensor"))
         said += [(f"a step of torch's, since {one.why},", "taken") for one in self.left]
         return [*said, ("whether a step needs other processes", str(needs))]
 
@@ -141,7 +155,7 @@ class Together(LaidOut):
         """Moves parameters to a mode's point."""
         move = partial(self._call.move, mode)
         if self._steppers and self._company is not None and self._meetings is not None:
-            self._meetings.agree(self._said)
+            self._meetings.agree(self._brief, self._said)
             self._gathered.around(self._company, move)
         else:
             move()
@@ -161,6 +175,10 @@ class Together(LaidOut):
         """The same where some are None, or parameters no DTensors."""
         found = zip(grads, shards.placements(grads), self._placements, strict=True)
         return all(gradient is None or here == there for gradient, here, there in found)
+
+
+def _told(value: Any) -> str:
+    return repr(value.tolist() if isinstance(value, Tensor) else value)
 
 
 def _over_tensors(reduce: Callable[[Tensor], Any]) -> Callable[[Any], Any]:
