@@ -78,7 +78,7 @@ def test_every_class_is_served(peer: Any) -> None:
         for one in (before, made):
             assert isinstance(one, peer)
             assert isinstance(one, torch.optim.Optimizer)
-        assert (type(made).__name__, type(made).__module__) == (peer.__name__, peer.__module__)
+        assert getattr(sys.modules[type(made).__module__], type(made).__qualname__) is peer
         assert repr(made) == repr(before)
         assert made.defaults == before.defaults
     assert isinstance(made, peer)

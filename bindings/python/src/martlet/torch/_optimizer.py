@@ -147,6 +147,8 @@ class Optimizer(Saved):
             peer = by_torch.peer_of(cls)
             cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls, semantics)
             is_own = cls.__module__.startswith(__package__ + ".")
+            if is_own:
+                cls.__module__ = "martlet._torch"  # which says why
             if cls._joins and is_own:
                 cls._kind.offer()
             if peer is not None and is_own:

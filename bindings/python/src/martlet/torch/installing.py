@@ -10,6 +10,7 @@ both, so that Martlet's methods stand where torch's stood. Pickles name torch's 
 from __future__ import annotations
 
 import copyreg
+import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ class _Yielding:
 @cache
 def _made(called: Any, kind: Any) -> type[Optimizer]:
     """The class of objects for which a class of torch's, or one derived from it, was called."""
-    own: dict[str, Any] = {"__module__": called.__module__, "__qualname__": called.__qualname__}
+    own: dict[str, Any] = {"__module__": _home(called), "__qualname__": called.__qualname__}
     own |= {"__doc__": called.__doc__, "_called": called, "_kind": options.PlainKind(kind._kind)}
     peer: Any = by_torch.peer_of(called)
     # torch has put its own step, with hooks around it, into a class of which there was an object before.
@@ -147,6 +148,17 @@ def _made(called: Any, kind: Any) -> type[Optimizer]:
     for name in ("last_step", "native_share", "param_copies"):
         own[name] = _Yielding(getattr(Optimizer, name))
     return type(called.__name__, (Installed, called, kind), own)
+
+
+def _home(called: type) -> str:
+    """The first of the packages down to a class's module that has it: who lists classes by their paths, as LightningCLI
+    does for short names, has one of this name then and not two."""
+    parts = called.__module__.split(".")
+    paths = [".".join(parts[:count]) for count in range(1, len(parts))]
+    return next(
+        (path for path in paths if getattr(sys.modules.get(path), called.__qualname__, None) is called),
+        called.__module__,
+    )
 
 
 def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[Optimizer]) -> bool:
