@@ -35,6 +35,7 @@ from martlet.torch.copies import NAME, Copies, given_copies, new_copies
 from martlet.torch.hooks import hooked
 from martlet.torch.plan import Plan, drop_step
 from martlet.torch.saved import Saved
+from martlet.torch.tensors import InferenceError
 
 _num_threads = torch.get_num_threads
 _UNSCALED = Scale()
@@ -364,7 +365,7 @@ class Optimizer(Saved):
     def _leaves_all(self, error: Exception, scale: Scale) -> bool:
         """Lets torch step all, where this stands for torch's own class and the library has refused what a script has:
         torch takes it, or says what it thinks of it. False, and nothing done, where that is not so."""
-        if self._kind.reads_algorithms or self._strict or self._has_run:
+        if self._kind.reads_algorithms or self._strict or self._has_run or isinstance(error, InferenceError):
             return False
         groups = self.param_groups
         left = [by_torch.Left(index, one, str(error)) for index, group in enumerate(groups) for one in group["params"]]

@@ -27,7 +27,7 @@ from martlet.torch import state as states
 from martlet.torch.copies import Copies
 from martlet.torch.laid_out import LaidOut
 from martlet.torch.options import Group, Kind
-from martlet.torch.tensors import has_memory
+from martlet.torch.tensors import has_memory, in_inference_mode
 from martlet.torch.watch import address_of, seen, watch
 
 _grad_of = attrgetter("grad")
@@ -66,7 +66,7 @@ class Plan(LaidOut):
         backlogs: deferred.Backlogs | None = None,
     ) -> None:
         super().__init__(kind, groups, state, counts, copies, {} if backlogs is None else backlogs)
-        self._is_private = is_private
+        self._is_private, self._in_inference_mode = is_private, in_inference_mode()
         self._is_shared = bool(shared)
         self._scale, self._scales = 1.0, [row.loss_scale for row in self._rows]
         self._configs, count = write_configs(self._rows)
@@ -191,7 +191,9 @@ class Plan(LaidOut):
 
     def repeat(self, groups: list[Group], state: State, is_private: bool) -> bool:
         """Steps, with new gradients and hyperparameters. False, and nothing done, where another plan is needed."""
-        if is_private is not self._is_private or not self._has_kept(groups, state):
+        if is_private is not self._is_private or in_inference_mode() is not self._in_inference_mode:
+            return False
+        if not self._has_kept(groups, state):
             return False
         if self.left and any(has_memory(one.parameter, one.parameter.grad) for one in self.left):
             return False
