@@ -7,7 +7,7 @@ does not take, goes to Keras's rule, which finds its state where it would have l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -24,11 +24,13 @@ _is_compiling = torch.compiler.is_compiling
 _keep = object.__setattr__  # Keras's looks for variables in what is kept
 _constraint_of = attrgetter("constraint")
 _OF_16_BITS = ("bfloat16", "float16")
-# What the library's step stands for.
-_RULE = (
-    *("update_step", "_backend_update_step", "_parallel_update_step", "_clip_gradients", "_apply_weight_decay"),
+# What the library's step stands for, with all that Keras's class of a rule has beside the last of these lines.
+_RULE = {
+    *("update_step", "_backend_update_step", "_clip_gradients", "_apply_weight_decay", "_clip_by_norm"),
     *("_update_model_variables_moving_average", "_overwrite_model_variables_with_average_value"),
-)
+    *("assign", "assign_add", "assign_sub"),
+}
+_BESIDE = {"__init__", "__new__", "build", "get_config"}
 # What gradients go through before it.
 _WAY = ("_backend_apply_gradients", "_filter_empty_gradients", "_overwrite_variables_directly_with_gradients")
 
@@ -38,8 +40,10 @@ class Optimizer(Options):
 
     # Of a class: its numbers at this rate, where gradients are divided by this.
     _groups: ClassVar[Groups]
-    # The class of this package; what of the rule a subclass has written anew; whether it leaves the way there alone.
+    # The class of this package, and the names of its rule; what of these a subclass has written anew; whether it leaves
+    # the way there alone.
     _ours: ClassVar[type]
+    _rule: ClassVar[set[str]]
     _own: ClassVar[tuple[str, ...]] = ()
     _is_usual: ClassVar[bool] = True
     _plan: Plan | None = None
@@ -52,7 +56,8 @@ class Optimizer(Options):
         super().__init_subclass__(**options)
         if groups is not None:
             cls._groups, cls._ours = groups, cls
-        cls._own = tuple(name for name in _RULE if cls._has_own(name))
+            cls._rule = _RULE | (set(_methods(cls)) - _BESIDE)
+        cls._own = tuple(name for name in sorted(cls._rule) if cls._has_own(name))
         cls._is_usual = not any(map(cls._has_own, _WAY))
 
     @classmethod
@@ -147,6 +152,8 @@ class Optimizer(Options):
             if not (every := self.gradient_accumulation_steps):
                 averaged = self._step(tensors, variables, self._scale)
             else:
+                if len(set(map(id, variables))) < len(variables):
+                    raise UnsupportedError("a variable is there twice")
                 held = [tensor_of(self._accumulated_gradients[self._get_variable_index(one)]) for one in variables]
                 is_last = (self._taken() + 1) % every == 0
                 if is_last:
@@ -245,6 +252,13 @@ class Optimizer(Options):
                     held.lerp_(tensor_of(variable).to(held.dtype), weight)
         if self.ema_overwrite_frequency and (iterations + 1) % self.ema_overwrite_frequency == 0:
             self._overwrite_model_variables_with_average_value(self._trainable_variables)
+
+
+def _methods(cls: type) -> Iterator[str]:
+    """Of Keras's classes of a rule."""
+    for kind in cls.__mro__:
+        if kind.__module__.startswith("keras.") and not issubclass(Options, kind):
+            yield from (name for name, value in vars(kind).items() if callable(value))
 
 
 def _is_tensor(gradient: Any) -> bool:

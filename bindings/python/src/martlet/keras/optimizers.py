@@ -108,10 +108,10 @@ class Nadam(
     """NAdam (Dozat, 2016), with the arguments of keras.optimizers.Nadam."""
 
     def _scalars(self, taken: int) -> Mapping[str, float]:
-        return {**super()._scalars(taken), "mu_product": float(self._u_product)}
+        return {**super()._scalars(taken), "mu_product": float(self._u_product.numpy())}
 
     def _count(self, taken: int) -> None:
-        self._u_product.assign(float(self._u_product) * self.beta_1 * (1.0 - 0.5 * 0.96 ** (taken + 1)))
+        self._u_product.assign(float(self._u_product.numpy()) * self.beta_1 * (1.0 - 0.5 * 0.96 ** (taken + 1)))
 
 
 _LION = Kind(_ffi.LION, {"exp_avg": "_momentums"}, _BETAS)
