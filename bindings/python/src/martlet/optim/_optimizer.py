@@ -390,7 +390,7 @@ class Optimizer:
     @lr.setter
     def lr(self, value: Any) -> None:
         number = _spellings.number(_scheduled.at({"lr": value}, self._steps_taken())["lr"], "lr")
-        defaults(self._algorithm).changed({"lr": number}).check({"lr": number})
+        defaults(self._algorithm).changed({"lr": number}).check(lambda: {"lr": number})
         for group in self.param_groups:
             group["lr"] = value if _scheduled.is_schedule(value) else number
 

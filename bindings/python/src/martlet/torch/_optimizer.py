@@ -232,8 +232,9 @@ class Optimizer(Saved):
 
     def _check_parameters(self, group: dict[str, Any], index: int) -> None:
         """What the parameters of a group that was added must be."""
-        for parameter, name in states.named(group, index).items():
-            states.moment_dtype(parameter, self._kind.of(group).state_dtype(group), name)
+        if (wanted := self._kind.of(group).state_dtype(group)) is not None:
+            for parameter, name in states.named(group, index).items():
+                states.moment_dtype(parameter, wanted, name)
 
     @property
     def reduce_sums(self) -> Callable[[torch.Tensor], Any] | None:
@@ -363,16 +364,19 @@ class Optimizer(Saved):
         return loss
 
     def _leaves_all(self, error: Exception, scale: Scale) -> bool:
-        """Lets torch step all, where this stands for torch's own class and the library has refused what a script has:
-        torch takes it, or says what it thinks of it. False, and nothing done, where that is not so."""
-        if self._kind.reads_algorithms or self._strict or self._has_run or isinstance(error, InferenceError):
+        """Lets torch step all, where the library has refused what a script has and this stands for torch's own class,
+        or a number is not finite: torch takes it, or says what it thinks of it. False, and nothing done, where that is
+        not so."""
+        if self._strict or self._has_run or isinstance(error, InferenceError):
             return False
-        groups = self.param_groups
-        left = [by_torch.Left(index, one, str(error)) for index, group in enumerate(groups) for one in group["params"]]
-        by_torch.warn(self._kind.title, left, self._told, stacklevel=4)
+        kind, groups = self._kind, self.param_groups
+        if kind.reads_algorithms and not by_torch.takes_numbers(kind, groups, self._states):
+            return False
+        left = by_torch.all_left(groups, str(error))
+        by_torch.warn(kind.title, left, self._told, stacklevel=4)
         self._plan, self._last_step, self._native_share = None, None, 0.0
         graph = self.defaults.get("differentiable", False)
-        by_torch.take_step(self._kind, groups, self._states, left, scale, graph=graph)
+        by_torch.take_step(kind, groups, self._states, left, scale, graph=graph)
         return True
 
     def _step_by_torch(self, plan: Plan, scale: Scale) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 from martlet import _ffi_optimizers
 from martlet._call import LastStep, RowNumbers, StepCall, write_configs
 from martlet._errors import MartletError
-from martlet.torch import deferred, shards
+from martlet.torch import by_torch, deferred, shards
 from martlet.torch import state as states
 from martlet.torch.copies import Copies
 from martlet.torch.laid_out import LaidOut
@@ -67,7 +67,7 @@ class Plan(LaidOut):
     ) -> None:
         super().__init__(kind, groups, state, counts, copies, {} if backlogs is None else backlogs)
         self._is_private, self._in_inference_mode = is_private, in_inference_mode()
-        self._is_shared = bool(shared)
+        self._shared = set(shared)
         self._scale, self._scales = 1.0, [row.loss_scale for row in self._rows]
         self._configs, count = write_configs(self._rows)
         self._remember_options(groups)
@@ -154,7 +154,6 @@ class Plan(LaidOut):
         for parameter in self._all_counts.keys() - self._counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, self._parts(map(_grad_of, self._active))))
-        lasting = lasting and not self._is_shared
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = [(group, list(group["params"])) for group in self._groups]
@@ -195,7 +194,7 @@ class Plan(LaidOut):
             return False
         if not self._has_kept(groups, state):
             return False
-        if self.left and any(has_memory(one.parameter, one.parameter.grad) for one in self.left):
+        if self.left and not self._are_left(groups):
             return False
         try:
             options = [list(group.values()) for group in groups]
@@ -233,6 +232,13 @@ class Plan(LaidOut):
         self._run()
         _increment_version(active if not self._has_more and not self._is_spread else self._written_by(given))
         return True
+
+    def _are_left(self, groups: list[Group]) -> bool:
+        """Whether torch is still to step what it was left to."""
+        others = [one.parameter for one in self.left if one.parameter not in self._shared]
+        if any(has_memory(one, one.grad) for one in others):
+            return False
+        return not self._shared or self._shared == by_torch.overlapping(groups).keys()
 
     def _has_kept(self, groups: list[Group], state: State) -> bool:
         """Whether these are the groups, the parameters and the owners of state that the plan was made for."""
