@@ -299,27 +299,11 @@ class Optimizer(Saved):
         Returns the hooks' handles, whose remove() ends that."""
         return deferred.hook(self, model)
 
-    def swap_averages(self) -> None:
-        """Exchanges each parameter that has an ema_decay for its average, in place. A second call is the way back,
-        before which there is no step and no state_dict (OrderError). Between tensors of two types each is rounded."""
-        turn = self._gate.enter()
-        try:
-            self._plan = None
-            groups, state = self.param_groups, self._states
-            plan = Plan(self._kind, groups, state, self._counts, self._is_private, self._copies)
-            plan.move(_ffi_optimizers.EVALUATION)
-            self._is_swapped = not self._is_swapped
-        finally:
-            self._gate.leave(turn)
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within this context parameters are their averages, to be evaluated or used: swap_averages() around it."""
-        self.swap_averages()
-        try:
-            yield
-        finally:
-            self.swap_averages()
+    def _exchange(self) -> None:
+        self._plan = None
+        groups, state = self.param_groups, self._states
+        plan = Plan(self._kind, groups, state, self._counts, self._is_private, self._copies)
+        plan.move(_ffi_optimizers.EVALUATION)
 
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
