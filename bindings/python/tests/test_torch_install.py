@@ -425,6 +425,29 @@ def test_names_of_a_derived_classs_own() -> None:
     assert copy.deepcopy(optimizer) == "mine"
 
 
+@pytest.mark.parametrize("early", [False, True])
+def test_private_names_that_both_have(early: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Planning(torch.optim.Adam):
+        def _plan(self) -> str:
+            return "mine"
+
+    class Keeping(torch.optim.SGD):
+        def __init__(self, params: Any) -> None:
+            self._states = "mine"
+            super().__init__(params, lr=0.1)
+
+    monkeypatch.setattr("martlet.torch.installing._told", set())
+    kind: Any = Keeping if early else Planning
+    theirs = stepped(kind(parameters()))
+    martlet.torch.install()
+    name = "_states" if early else "_plan"
+    with pytest.warns(UserWarning, match=f"{kind.__name__} stays torch's: Martlet's class has a {name} too"):
+        optimizer = kind(parameters())
+    assert not isinstance(optimizer, martlet.torch.Optimizer)
+    torch.testing.assert_close(stepped(optimizer), theirs)
+    assert (optimizer._states if early else optimizer._plan()) == "mine"
+
+
 def test_strict_keeps_torch_out_of_constructors(monkeypatch: pytest.MonkeyPatch) -> None:
     martlet.torch.install()
     monkeypatch.setenv("MARTLET_STRICT", "1")

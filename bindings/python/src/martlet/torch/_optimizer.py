@@ -117,9 +117,9 @@ class Optimizer(Saved):
     that it has are stepped and decayed, with their moments, and others stay as they are, but with defer_rows. That is
     for algorithms that
     step each element by itself, without cautious and lookahead_steps.
-    Groups with differentiable=True are stepped by torch itself, and so is what has no memory that a native call could
-    use: tensors on other devices, of subclasses such as DTensor and FakeTensor, of other layouts, or in each other's
-    memory. That is torch's class of the same name, with the same state, under whose options alone it can be; a warning
+    Groups with differentiable=True are stepped by torch itself, and so are all where a number of torch's is not finite,
+    and what has no memory that a native call could use: tensors on other devices, of subclasses such as DTensor and
+    FakeTensor, of other layouts, or in each other's memory. That is torch's class of the same name, with the same state, under whose options alone it can be; a warning
     says once what it is and why, and native_share how much. float64, float32, bfloat16, float16 and complex
     parameters of any strides are served; gradients and moments may have other types than their parameter. Threads:
     torch.get_num_threads(). One thread at a time may be inside.

@@ -161,7 +161,15 @@ def _home(called: type) -> str:
     )
 
 
-def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[Optimizer]) -> bool:
+@cache
+def _private_names(kind: Any, peer: Any) -> frozenset[str]:
+    """What a class adds to torch's that begins with one underscore."""
+    added = [one for one in kind.__mro__ if one not in peer.__mro__]
+    names = {name for one in added for name in (*vars(one), *vars(one).get("__annotations__", ()))}
+    return frozenset(name for name in names if name[0] == "_" != name[1:2])
+
+
+def _becomes(optimizer: TorchOptimizer, peer: Any, kind: Any) -> bool:
     """Makes an object for which torch's class was called one of Martlet's; False: it is to stay torch's."""
     if isinstance(optimizer, Optimizer):
         return True
@@ -170,6 +178,10 @@ def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[O
         return False
     if getattr(called, "_init_group", None) is not getattr(peer, "_init_group", None):
         _tell(f"{called.__name__} stays torch's: it has an _init_group() of its own")
+        return False
+    names = _private_names(called, peer) | vars(optimizer).keys()  # type: ignore[arg-type]
+    if clashing := _private_names(kind, peer) & names:  # type: ignore[arg-type]
+        _tell(f"{called.__name__} stays torch's: Martlet's class has a {min(clashing)} too")
         return False
     try:
         optimizer.__class__ = _made(called, kind)  # type: ignore[arg-type]

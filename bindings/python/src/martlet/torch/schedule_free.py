@@ -15,7 +15,6 @@ from martlet.torch.hooks import hooked
 from martlet.torch.options import Group
 from martlet.torch.plan import Plan
 
-
 # Without the hooks, which are around this step already.
 _step = unwrap(Optimizer.step)
 
