@@ -133,6 +133,16 @@ def test_scales_of_losses(factor: Any) -> None:
         assert steps_natively(both(train, loss_scale_factor=factor, **options).optimizer)
 
 
+@pytest.mark.parametrize("factor", [8, np.float32(8.0), np.int64(8), torch.tensor(8.0)], ids=repr)
+def test_a_scale_of_any_type_divides_every_step(factor: Any) -> None:
+    variable = keras.Variable(np.zeros(2, "float32"))
+    optimizer = martlet.keras.SGD(1.0, loss_scale_factor=factor)
+    for _ in range(3):
+        optimizer.apply([torch.full((2,), 8.0)], [variable])
+    np.testing.assert_array_equal(variable.numpy(), [-3.0, -3.0])
+    assert steps_natively(optimizer)
+
+
 def test_a_subclass_that_looks_at_gradients_sees_them_divided() -> None:
     seen = []
 

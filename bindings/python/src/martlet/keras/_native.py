@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf
+from numbers import Real
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -79,7 +80,8 @@ class Optimizer(Options):
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Keras's, but for its checks where a step is like the one before."""
         factor = self._divisor()
-        if trainable_variables is not None and self._repeat(grads, list(trainable_variables), factor or 1.0):
+        is_whole = factor is not None or self.loss_scale_factor is None
+        if trainable_variables is not None and is_whole and self._repeat(grads, [*trainable_variables], factor or 1.0):
             return
         if factor is None:
             super().apply(grads, trainable_variables)
@@ -101,9 +103,10 @@ class Optimizer(Options):
 
     def _divisor(self) -> float | None:
         """loss_scale_factor, where it is to be divided by here; a subclass may look at gradients before."""
-        if (factor := self.loss_scale_factor) is None:
+        factor: Any = self.loss_scale_factor
+        if factor is None:
             return None
-        return float(factor) if self._is_usual and isinstance(factor, int | float) and 0 < factor < inf else None
+        return float(factor) if self._is_usual and isinstance(factor, Real) and 0 < float(factor) < inf else None
 
     @torch.no_grad()
     def _repeat(self, grads: Sequence[Any], variables: list[Any], scale: float) -> bool:
