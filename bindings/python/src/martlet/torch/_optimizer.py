@@ -115,14 +115,14 @@ class Optimizer(Saved):
     torch's GradScaler leaves scales to step(), as with torch's classes; gradients themselves then stay scaled.
     A gradient may be sparse along the first dimension, as nn.Embedding(sparse=True) makes it, coalesced or not: rows
     that it has are stepped and decayed, with their moments, and others stay as they are, but with defer_rows. That is
-    for algorithms that
-    step each element by itself, without cautious and lookahead_steps.
+    for algorithms that step each element by itself, without cautious and lookahead_steps.
     Groups with differentiable=True are stepped by torch itself, and so are all where a number of torch's is not finite,
     and what has no memory that a native call could use: tensors on other devices, of subclasses such as DTensor and
-    FakeTensor, of other layouts, or in each other's memory. That is torch's class of the same name, with the same state, under whose options alone it can be; a warning
-    says once what it is and why, and native_share how much. float64, float32, bfloat16, float16 and complex
-    parameters of any strides are served; gradients and moments may have other types than their parameter. Threads:
-    torch.get_num_threads(). One thread at a time may be inside.
+    FakeTensor, of other layouts, or in each other's memory. That is torch's class of the same name, with the same
+    state, under whose options alone it can be; a warning says once what it is and why, and native_share how much.
+    Tensors of inference mode are written inside of it alone, as in torch. float64, float32, bfloat16, float16 and
+    complex parameters of any strides are served; gradients and moments may have other types than their parameter.
+    Threads: torch.get_num_threads(). One thread at a time may be inside.
     """
 
     # Whether groups of other classes' objects may be of this algorithm: not if it has more to a step than step().
