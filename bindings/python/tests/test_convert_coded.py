@@ -67,7 +67,7 @@ ADAMS_GROUP = {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.
 def arrays(kind: Any, word: str | None, **options: Any) -> tuple[Any, Any]:
     """An optimizer of martlet.optim or martlet.torch, and its parameter."""
     value: Any = np.zeros(SHAPE, np.float32)
-    value = torch.nn.Parameter(torch.from_numpy(value)) if kind.__module__.startswith("martlet.torch") else value
+    value = torch.nn.Parameter(torch.from_numpy(value)) if issubclass(kind, mt.Optimizer) else value
     return kind([value], state_dtype=word, **options), value
 
 

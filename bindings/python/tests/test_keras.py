@@ -33,7 +33,7 @@ needs_keras = pytest.mark.skipif(not _is_there(), reason="Keras 3.15 is not inst
 
 
 @needs_keras
-@pytest.mark.parametrize("name", ["curves", "files", "around", "refused"])
+@pytest.mark.parametrize("name", ["curves", "files", "around", "refused", "uncopied", "derived"])
 def test_on_torch(name: str) -> None:
     environment = {**os.environ, "KERAS_BACKEND": "torch", "MARTLET_LIBRARY": str(_ffi.library_path)}
     environment["PYTHONPATH"] = os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])

@@ -63,16 +63,11 @@ def test_hyperparameters_of_a_group() -> None:
 
 
 TURNED_BAD: list[tuple[str, Any, str]] = [
-    ("lr", NAN, "Invalid learning rate: nan"),
-    ("lr", float("-inf"), "Invalid learning rate: -inf"),
     ("lr", "fast", "lr is 'fast' of type str; wanted a number"),
-    ("betas", (0.9, NAN), "Invalid beta parameter at index 1: nan"),
     ("betas", 0.9, "betas is 0.9; wanted a pair"),
-    ("eps", NAN, "Invalid epsilon value: nan"),
     ("weight_decay", None, "weight_decay is None"),
     ("semantics", "tensorflow", "Invalid semantics"),
     ("amsgrad", "False", "amsgrad is 'False'; wanted True or False"),
-    ("maximize", None, "maximize is None"),
     ("flush_denormals", "no", "flush_denormals is 'no'; wanted True, False or None"),
     ("differentiable", torch.ones(2), "differentiable is tensor"),
     ("lr", torch.ones(2), "lr is tensor"),
@@ -227,7 +222,7 @@ def test_complex_parameters_have_no_bfloat16_moments() -> None:
         optimizer.step()
 
 
-@pytest.mark.parametrize(("option", "value"), [("lr", "x"), ("lr", NAN), ("betas", (0.9, "x")), ("amsgrad", "False")])
+@pytest.mark.parametrize(("option", "value"), [("lr", "x"), ("betas", (0.9, "x")), ("amsgrad", "False")])
 def test_options_that_go_wrong_between_steps(option: str, value: object) -> None:
     parameter = nn.Parameter(torch.ones(8))
     optimizer = martlet.torch.Adam([parameter], lr=0.1)

@@ -120,6 +120,47 @@ def test_lightning_in_mixed_precision(tmp_path: Path) -> None:
     assert found[1] == pytest.approx(found[0], rel=1e-2)
 
 
+class Rated(torch.optim.SGD):
+    """Of a script: its short name is one too."""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("Adam", "Adam"), ("AdamW", "AdamW"), ("Rated", "SGD"), ("martlet.torch.Lion", "Lion")],
+)
+def test_lightnings_command_line(tmp_path: Path, name: str, kind: str) -> None:
+    """Which finds classes by short names among all that are derived from torch's: twice, as sweeps call it."""
+    library("jsonargparse")
+    cli = library("lightning.pytorch.cli")
+    lightning = library("lightning.pytorch")
+
+    class Module(lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model, self.losses = small_model(), []
+
+        def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+            loss = cross_entropy(self.model(batch[0]), batch[1])
+            self.losses.append(loss.item())
+            return loss
+
+    silent = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    usual = {**silent, "accelerator": "cpu", "max_epochs": 2, "enable_checkpointing": False}
+    found = []
+    for context in (*both(), martlet.torch.installed()):
+        with context:
+            words = ["--optimizer", name, "--optimizer.lr", "0.05", "--trainer.default_root_dir", str(tmp_path)]
+            made = cli.LightningCLI(Module, args=words, run=False, save_config_callback=None, trainer_defaults=usual)
+            made.trainer.fit(made.model, batches())
+            assert made.config.optimizer.class_path.split(".")[-1] == name.split(".")[-1]
+            found.append((made.model.losses, made.trainer.optimizers[0]))
+    is_own = name.startswith("martlet.")
+    kinds = [isinstance(optimizer, getattr(martlet.torch, kind)) for _, optimizer in found]
+    assert kinds == [is_own, True, True]
+    assert_alike(found[0][0], found[1][0])
+    assert found[1][0] == found[2][0]
+
+
 def trainer_losses(tmp_path: Path, steps: int, *, resume: bool = False) -> tuple[list[float], Any]:
     transformers = library("transformers")
     library("accelerate")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from martlet import _algorithms, _ffi, _ffi_optimizers
@@ -116,16 +116,29 @@ class Hyperparameters(NamedTuple):
         (semantics,) = (name for name, number in SEMANTICS.items() if number == config.semantics)
         return cls(config.algorithm, values, config.flags, semantics, config.seed)
 
-    def check(self, given: Mapping[str, Any] | None = None) -> None:
-        """Refuses what the library does. given: numbers as the user gave them, for messages."""
-        config = _ffi_optimizers.Config()
-        self.write(config)
+    def check(self, given: Callable[[], Mapping[str, Any]] | None = None) -> None:
+        """Refuses what the library does. given: gives numbers as the user gave them, for messages."""
         try:
-            _ffi_optimizers.martlet_algorithm_slot_count(_ffi.Int64(), config)
-        except ArgumentError as error:
+            _check(self)
+        except _RefusedError as error:
             names = _algorithms.of(self.algorithm).places
-            numbers = {**dict(zip(names, self.values, strict=True)), **(given or {})}
+            numbers = {**dict(zip(names, self.values, strict=True)), **(given() if given else {})}
             raise range_error(str(error), numbers, self.algorithm) from None
+
+
+class _RefusedError(Exception):
+    """What the library says of numbers."""
+
+
+@lru_cache(maxsize=64)
+def _check(row: Hyperparameters) -> None:
+    """Remembers what it lets through: an optimizer checks the same numbers at several places."""
+    config = _ffi_optimizers.Config()
+    row.write(config)
+    try:
+        _ffi_optimizers.martlet_algorithm_slot_count(_ffi.Int64(), config)
+    except ArgumentError as error:
+        raise _RefusedError(str(error)) from None
 
 
 @cache

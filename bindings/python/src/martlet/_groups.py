@@ -108,7 +108,7 @@ def completed(default: Hyperparameters, given: Group) -> Hyperparameters:
     seed = _spellings.seed(flags["seed"]) if "seed" in flags else row.seed
     row = row._replace(flags=_flags(row, flags), semantics=flags.get("semantics", row.semantics), seed=seed)
     semantics_number(row.semantics)
-    row.check(said)
+    row.check(lambda: said)
     return row
 
 

@@ -329,6 +329,7 @@ class Reader:
         self.numbers: dict[str, int] = {}
         self.lists: dict[str, dict[str, int]] = {}
         self.flags: dict[str, int] = {}
+        self._may_be_none: frozenset[str] = frozenset()
         self._defaults = tuple(self.kind.defaults.values())
         self._others = as_another(self.kind)
         # What None stands for.
@@ -347,6 +348,10 @@ class Reader:
                 self.numbers[key] = self.kind.places[name]
             elif FLAGS.get(name, 0) & _free_flags(self.kind):
                 self.flags[key] = FLAGS[name]
+
+    def let_none_be_off(self, keys: Iterable[str]) -> None:
+        """Lets None mean False under these keys."""
+        self._may_be_none = frozenset(keys)
 
     def said(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """The hyperparameters by name, as they stand in a group."""
@@ -389,6 +394,8 @@ class Reader:
         for key, bit in self.flags.items():
             if key in group or key not in self._optional:
                 value = group[key]
+                if value is None and key in self._may_be_none:
+                    value = False
                 bits = bits | bit if value is True or (value is not False and flag(value, key)) else bits & ~bit
         for key in self.choices:
             if not self._says(group, key):

@@ -66,7 +66,7 @@ def test_keras_steps_what_the_library_does_not(
 @pytest.mark.parametrize("name", [name for name in CLASSES if name != "Nadam"])  # which Keras cannot do in bfloat16
 def test_kerass_rule_with_state_in_float32(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # As on an accelerator: no variable is for the library.
-    def refused(*given: Any) -> None:
+    def refused(*given: Any, **options: Any) -> None:
         raise martlet.UnsupportedError("it is on device 'elsewhere'")
 
     monkeypatch.setattr(_native, "Plan", refused)

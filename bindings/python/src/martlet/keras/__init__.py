@@ -5,9 +5,9 @@
 
 Each class is a subclass of Keras's class of its name, with its arguments, defaults, config and variables, by Keras's
 convention. On the torch backend a step, with clipping, weight decay and moving averages in it, is one native call over
-the memory of Keras's variables, for variables of float64, float32, bfloat16 and float16 on the CPU. It copies nothing;
-clipping by a norm beside SGD's momentum or in Muon, the last of gradient_accumulation_steps, and loss_scale_factor take
-a copy of the gradients before it.
+the memory of Keras's variables, for variables of float64, float32, bfloat16 and float16 on the CPU. Nothing is copied.
+Beside it torch takes the norms that SGD with a momentum, Muon and ScheduleFreeAdamW clip by, and adds up what
+gradient_accumulation_steps accumulates. A LossScaleOptimizer around one of these is Keras's, and divides into copies.
 
 What is not for that call is stepped by Keras's own rule in the same optimizer, with the same state, and a UserWarning
 says once why: variables of an accelerator, a weight_decay of ScheduleFreeAdamW, a momentum beside a rate of 0, numbers

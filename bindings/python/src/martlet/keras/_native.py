@@ -7,7 +7,9 @@ does not take, goes to Keras's rule, which finds its state where it would have l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
+from numbers import Real
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -16,18 +18,22 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from martlet._errors import MartletError, UnsupportedError
 from martlet.keras._options import Options
-from martlet.keras._plan import Plan, tensor_of
-from martlet.keras._rules import Group, Groups
+from martlet.keras._plan import Plan, clip_factors, tensor_of
+from martlet.keras._rules import Group, Groups, clipping
 
 _is_compiling = torch.compiler.is_compiling
 _keep = object.__setattr__  # Keras's looks for variables in what is kept
 _constraint_of = attrgetter("constraint")
 _OF_16_BITS = ("bfloat16", "float16")
-# What the library's step stands for.
-_RULE = (
-    *("update_step", "_backend_update_step", "_parallel_update_step", "_clip_gradients", "_apply_weight_decay"),
+# What the library's step stands for, with all that Keras's class of a rule has beside the last of these lines.
+_RULE = {
+    *("update_step", "_backend_update_step", "_clip_gradients", "_apply_weight_decay", "_clip_by_norm"),
     *("_update_model_variables_moving_average", "_overwrite_model_variables_with_average_value"),
-)
+    *("assign", "assign_add", "assign_sub"),
+}
+_BESIDE = {"__init__", "__new__", "build", "get_config"}
+# What gradients go through before it.
+_WAY = ("_backend_apply_gradients", "_filter_empty_gradients", "_overwrite_variables_directly_with_gradients")
 
 
 class Optimizer(Options):
@@ -35,18 +41,30 @@ class Optimizer(Options):
 
     # Of a class: its numbers at this rate, where gradients are divided by this.
     _groups: ClassVar[Groups]
-    # What of the rule a subclass has written anew.
+    # The class of this package, and the names of its rule; what of these a subclass has written anew; whether it leaves
+    # the way there alone.
+    _ours: ClassVar[type]
+    _rule: ClassVar[set[str]]
     _own: ClassVar[tuple[str, ...]] = ()
+    _is_usual: ClassVar[bool] = True
     _plan: Plan | None = None
     # The latest rate and scale with the groups that they made, while no attribute is set.
     _known: tuple[float, float, list[Group]] | None = None
+    # What gradients of this call are divided by as they are read.
+    _scale = 1.0
 
     def __init_subclass__(cls, groups: Groups | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
         if groups is not None:
-            cls._groups = groups
-        else:
-            cls._own = (*cls._own, *(name for name in _RULE if name in cls.__dict__))
+            cls._groups, cls._ours = groups, cls
+            cls._rule = _RULE | (set(_methods(cls)) - _BESIDE)
+        cls._own = tuple(name for name in sorted(cls._rule) if cls._has_own(name))
+        cls._is_usual = not any(map(cls._has_own, _WAY))
+
+    @classmethod
+    def _has_own(cls, name: str) -> bool:
+        """Whether a subclass, or what it mixes in, has written something anew."""
+        return getattr(cls, name, None) is not getattr(cls._ours, name, None)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):
@@ -61,22 +79,48 @@ class Optimizer(Options):
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Keras's, but for its checks where a step is like the one before."""
-        if trainable_variables is None or not self._repeat(grads, list(trainable_variables)):
+        factor = self._divisor()
+        is_whole = factor is not None or self.loss_scale_factor is None
+        if trainable_variables is not None and is_whole and self._repeat(grads, [*trainable_variables], factor or 1.0):
+            return
+        if factor is None:
             super().apply(grads, trainable_variables)
+            return
+        # Keras's would divide into copies.
+        given = self.loss_scale_factor
+        _keep(self, "_scale", factor)
+        _keep(self, "loss_scale_factor", None)
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            _keep(self, "loss_scale_factor", given)
+            _keep(self, "_scale", 1.0)
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Keras's, which takes effect between steps too."""
+        super().exclude_from_weight_decay(var_list, var_names)
+        _keep(self, "_plan", None)
+
+    def _divisor(self) -> float | None:
+        """loss_scale_factor, where it is to be divided by here; a subclass may look at gradients before."""
+        factor: Any = self.loss_scale_factor
+        if factor is None:
+            return None
+        return float(factor) if self._is_usual and isinstance(factor, Real) and 0 < float(factor) < inf else None
 
     @torch.no_grad()
-    def _repeat(self, grads: Sequence[Any], variables: list[Any]) -> bool:
+    def _repeat(self, grads: Sequence[Any], variables: list[Any], scale: float) -> bool:
         """Steps the variables of the step before by gradients for all. False, and nothing done, where there is more to
         a step."""
-        plan, has_more = self._plan, self.gradient_accumulation_steps or self.loss_scale_factor is not None
-        if plan is None or has_more or self._clips_before() or _is_compiling() or in_stateless_scope():
+        plan, has_more = self._plan, self.gradient_accumulation_steps or not self._is_usual
+        if plan is None or has_more or _is_compiling() or in_stateless_scope():
             return False
         if not plan.is_of(variables) or len(grads) != len(variables) or any(map(_constraint_of, variables)):
             return False
         if not all(map(_is_tensor, grads)):
             return False
         try:
-            averaged = self._step(grads, variables, 1.0)
+            averaged = self._step(grads, variables, scale)
         except MartletError:
             return False  # Keras's way says why
         if self.use_ema:
@@ -102,47 +146,60 @@ class Optimizer(Options):
     @torch.no_grad()
     def _apply(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
         if in_stateless_scope():
-            super()._backend_apply_gradients(grads, variables)
+            self._apply_by_keras(grads, variables)
             return
         tensors = [gradient if isinstance(gradient, torch.Tensor) else torch.as_tensor(gradient) for gradient in grads]
         try:
             if self._own:
                 raise UnsupportedError(f"it has {' and '.join(self._own)} of its own")
-            if self.gradient_accumulation_steps:
-                averaged = self._accumulate(tensors, variables)
+            if not (every := self.gradient_accumulation_steps):
+                averaged = self._step(tensors, variables, self._scale)
             else:
-                averaged = self._step(tensors, variables, 1.0)
+                if len(set(map(id, variables))) < len(variables):
+                    raise UnsupportedError("a variable is there twice")
+                held = [tensor_of(self._accumulated_gradients[self._get_variable_index(one)]) for one in variables]
+                is_last = (self._taken() + 1) % every == 0
+                if is_last:
+                    self._ready(held, variables, float(every))  # says what is wrong before anything is added
+                torch._foreach_add_(held, tensors, alpha=1.0 / self._scale)
+                # What Keras's rule would add.
+                grads = [torch.zeros((), dtype=one.dtype).expand_as(one) for one in held]
+                averaged = self._step_by_sums(held, variables, float(every)) if is_last else ()
         except MartletError as error:
             self._say(str(error))
-            super()._backend_apply_gradients(grads, variables)
+            self._apply_by_keras(grads, variables)
             return
         if self.use_ema:
             self._average(averaged)
 
-    def _accumulate(self, grads: list[Any], variables: Sequence[Any]) -> Sequence[Any]:
-        """Adds gradients up, and steps by the last of so many. Returns the variables whose average has been taken."""
-        held = [tensor_of(self._accumulated_gradients[self._get_variable_index(one)]) for one in variables]
-        every = self.gradient_accumulation_steps
-        if (self._taken() + 1) % every:
-            torch._foreach_add_(held, grads)
-            return ()
-        averaged = self._step(torch._foreach_add(held, grads), variables, float(every))
+    def _apply_by_keras(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
+        if self._scale != 1.0:
+            grads = [gradient / self._scale for gradient in grads]
+        super()._backend_apply_gradients(grads, variables)
+
+    def _step_by_sums(self, held: list[Any], variables: Sequence[Any], every: float) -> Sequence[Any]:
+        """Steps by what so many gradients have added up to, and lets all sums begin anew."""
+        averaged = self._step(held, variables, every)
         # Those of variables without gradients too.
         torch._foreach_zero_([tensor_of(one) for one in self._accumulated_gradients if one is not None])
         return averaged
 
     def _step(self, grads: Sequence[Any], variables: Sequence[Any], scale: float) -> Sequence[Any]:
-        if self._clips_before():
-            grads = self._clip_gradients(torch._foreach_div(list(grads), scale))
-            scale = 1.0
+        """One native call. Returns the variables whose average it has taken."""
+        factors = clip_factors(self, grads, scale) if self._clips_before() else None
         plan = self._ready(grads, variables, scale)
         taken = self._taken() // (self.gradient_accumulation_steps or 1)
-        plan.run(taken, self._scalars(taken))
+        plan.run(taken, self._scalars(taken), factors)
+        self._count(taken)
         return variables if plan.averages else ()
 
     def _ready(self, grads: Sequence[Any], variables: Sequence[Any], scale: float) -> Plan:
         """The plan of a step, with the numbers as they are now."""
         rate, known, plan = self._rate(), self._known, self._plan
+        # Factors of one gradient each want numbers of one variable each.
+        is_alone = self._clips_before() and clipping(self) == "clipnorm"
+        if plan is not None and plan.is_alone is not is_alone:
+            plan = None
         if known is None or known[:2] != (rate, scale):
             groups = type(self)._groups(self, rate, scale)
             if plan is not None and not plan.turn_to(groups):
@@ -155,7 +212,7 @@ class Optimizer(Options):
             indices = [self._get_variable_index(variable) for variable in variables]
             places = [self._place(variable) for variable in variables]
             states = [self._state(groups[place], index) for place, index in zip(places, indices, strict=True)]
-            plan = Plan(variables, grads, indices, groups, places, states)
+            plan = Plan(variables, grads, indices, groups, places, states, is_alone=is_alone)
             _keep(self, "_plan", plan)
         return plan
 
@@ -169,7 +226,7 @@ class Optimizer(Options):
         return 0 if self._use_weight_decay(variable) else 1
 
     def _clips_before(self) -> bool:
-        """Whether Keras clips gradients, before the library sees them."""
+        """Whether gradients are clipped by norms that the library would not take as Keras does."""
         return False
 
     def _taken(self) -> int:
@@ -183,6 +240,9 @@ class Optimizer(Options):
         """What the library keeps of each variable as a number, before a step."""
         return {"ema_step": float(taken)}
 
+    def _count(self, taken: int) -> None:
+        """What Keras keeps of all variables as a number, behind a step."""
+
     def _average(self, averaged: Sequence[Any]) -> None:
         """What Keras does for its averages behind a step, but for the variables whose average the step has taken."""
         iterations = self._taken() // (self.gradient_accumulation_steps or 1)
@@ -195,6 +255,13 @@ class Optimizer(Options):
                     held.lerp_(tensor_of(variable).to(held.dtype), weight)
         if self.ema_overwrite_frequency and (iterations + 1) % self.ema_overwrite_frequency == 0:
             self._overwrite_model_variables_with_average_value(self._trainable_variables)
+
+
+def _methods(cls: type) -> Iterator[str]:
+    """Of Keras's classes of a rule."""
+    for kind in cls.__mro__:
+        if kind.__module__.startswith("keras.") and not issubclass(Options, kind):
+            yield from (name for name, value in vars(kind).items() if callable(value))
 
 
 def _is_tensor(gradient: Any) -> bool:

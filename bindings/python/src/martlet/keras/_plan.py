@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from math import hypot, isfinite
 from operator import attrgetter, is_
 from typing import Any
 
@@ -17,8 +18,9 @@ from torch import Tensor
 from martlet import _algorithms, _threads
 from martlet._algorithms import Slots
 from martlet._call import StepCall, write_configs
+from martlet._config import Hyperparameters
 from martlet._errors import UnsupportedError
-from martlet.keras._rules import Group
+from martlet.keras._rules import Group, clipping
 from martlet.torch.tensors import DTYPES, check_parameter, check_written, lay_out, readable
 from martlet.torch.watch import address_of, watch
 
@@ -29,7 +31,8 @@ _increment_version = torch.autograd.graph.increment_version
 
 
 class Plan:
-    """run() is a step. variables: of Keras; places: the group of each; states: by variable its slots, as variables."""
+    """run() is a step. variables: of Keras; places: the group of each; states: by variable its slots, as variables.
+    is_alone: whether each variable has numbers of its own, as those of its group are."""
 
     def __init__(
         self,
@@ -39,11 +42,18 @@ class Plan:
         groups: Sequence[Group],
         places: Sequence[int],
         states: Sequence[Mapping[str, Any]],
+        *,
+        is_alone: bool,
     ) -> None:
         self.variables = list(variables)
-        self._rows = [group.row for group in groups]
+        self.is_alone = is_alone
+        self._places = list(places)
+        self._rows = self._rows_of(groups)
+        if is_alone:
+            places = range(len(places))
         self._slots = [row.slots for row in self._rows]
         self._configs, count = write_configs(self._rows)
+        self._factors = [1.0] * len(self._rows)
         self._kept: list[Any] = []
         # The numbers of all variables that are one for each: a column for each name.
         self.averages = any("ema_params" in slots.arrays for slots in self._slots)
@@ -97,20 +107,25 @@ class Plan:
             self._addresses = addresses
         return True
 
+    def _rows_of(self, groups: Sequence[Group]) -> list[Hyperparameters]:
+        return [groups[place].row for place in self._places] if self.is_alone else [group.row for group in groups]
+
     def turn_to(self, groups: Sequence[Group]) -> bool:
         """Other numbers; false where they want other state."""
-        rows = [group.row for group in groups]
+        rows = self._rows_of(groups)
         if rows == self._rows:
             return True
         if [row.slots for row in rows] != self._slots:
             return False
         self._rows = []
         self._call.set_hyperparameters(rows)
-        self._rows = rows
+        self._rows, self._factors = rows, [1.0] * len(rows)
         return True
 
-    def run(self, steps: int, numbers: Mapping[str, float]) -> None:
-        """Steps, where so many were taken before. numbers: what the scalars of all variables are."""
+    def run(self, steps: int, numbers: Mapping[str, float], factors: Sequence[float] | None) -> None:
+        """Steps, where so many were taken before. numbers: what the scalars of all variables are. factors: what
+        gradients are multiplied by, of all or of each variable; None: nothing."""
+        self._multiply(factors or [1.0])
         self._counts[:] = array("q", [steps]) * len(self._counts)
         if not steps:
             for index in self._uncounted:
@@ -121,6 +136,23 @@ class Plan:
             _threads.follow(threads)
         self._call.run()
         _increment_version(list(map(tensor_of, self.variables)))
+
+    def _multiply(self, factors: Sequence[float]) -> None:
+        every = list(factors) if self.is_alone and len(factors) > 1 else list(factors) * len(self._rows)
+        if every != self._factors:
+            self._factors = every
+            for index, (row, factor) in enumerate(zip(self._rows, every, strict=True)):
+                self._configs[index].loss_scale = row.loss_scale / factor
+
+
+def clip_factors(optimizer: Any, grads: Sequence[Tensor], scale: float) -> list[float]:
+    """What Keras's clipping by norms multiplies gradients by that are divided by this: each, or all."""
+    norms = torch.stack(torch._foreach_norm(list(grads))).div(scale).tolist()
+    if not all(map(isfinite, norms)):
+        raise UnsupportedError("a gradient's norm is not finite")
+    if clipping(optimizer) == "clipnorm":
+        return [optimizer.clipnorm / max(norm, optimizer.clipnorm) for norm in norms]
+    return [optimizer.global_clipnorm / max(hypot(*norms), optimizer.global_clipnorm)]
 
 
 def _item(variable: Any, gradient: Tensor, place: int, slots: Slots, tensors: Mapping[str, Tensor]) -> Any:

@@ -62,6 +62,10 @@ def clipping(optimizer: Any) -> str | None:
     return next((key for key in _CLIPPING if (getattr(optimizer, key) or 0) > 0), None)
 
 
+def clips_by_norm(optimizer: Any) -> bool:
+    return clipping(optimizer) in ("clipnorm", "global_clipnorm")
+
+
 def _plain(kind: Kind, optimizer: Any, rate: float, scale: float) -> Group:
     """The numbers of an optimizer, without weight decay."""
     usual = defaults(kind.algorithm)
@@ -122,7 +126,9 @@ def muon(kind: Kind, adamw: Kind) -> Groups:
         if not share > 0 or not part > 0:
             raise UnsupportedError("the library's Muon takes a momentum under 1 and a rms_rate over 0")
         matrices = _plain(kind, optimizer, rate * part, scale * share)
-        matrices = matrices.changed({}, _ffi_optimizers.MATCH_RMS, "torch")
+        # A value is clipped to behind the division.
+        numbers = {"clip_value": matrices.row.clip_value / share}
+        matrices = matrices.changed(numbers, _ffi_optimizers.MATCH_RMS, "torch")
         ratio = float(optimizer.adam_lr_ratio)
         rest = _plain(adamw, optimizer, rate * ratio, scale)
         of_matrices, of_rest = optimizer.weight_decay or 0.0, optimizer.adam_weight_decay or 0.0

@@ -41,7 +41,7 @@ class SGD(Optimizer, _rule(_KERAS.SGD), groups=_rules.sgd(_SGD)):  # type: ignor
 
     def _clips_before(self) -> bool:
         # The library's norm would be that of gradients times the rate.
-        return bool(self.momentum) and _rules.clipping(self) in ("clipnorm", "global_clipnorm")
+        return bool(self.momentum) and _rules.clips_by_norm(self)
 
 
 _RMSPROP = Kind(
@@ -108,9 +108,10 @@ class Nadam(
     """NAdam (Dozat, 2016), with the arguments of keras.optimizers.Nadam."""
 
     def _scalars(self, taken: int) -> Mapping[str, float]:
-        before = float(self._u_product)
-        self._u_product.assign(before * self.beta_1 * (1.0 - 0.5 * 0.96 ** (taken + 1)))
-        return {**super()._scalars(taken), "mu_product": before}
+        return {**super()._scalars(taken), "mu_product": float(self._u_product.numpy())}
+
+    def _count(self, taken: int) -> None:
+        self._u_product.assign(float(self._u_product.numpy()) * self.beta_1 * (1.0 - 0.5 * 0.96 ** (taken + 1)))
 
 
 _LION = Kind(_ffi.LION, {"exp_avg": "_momentums"}, _BETAS)
@@ -158,10 +159,11 @@ _BESIDE_MUON = Kind(
 @_registered
 class Muon(Optimizer, _rule(_KERAS.Muon), groups=_rules.muon(_MUON, _BESIDE_MUON)):  # type: ignore[misc]
     """Muon (Jordan et al., 2024) for matrices and AdamW for the rest, with the arguments of keras.optimizers.Muon and
-    its choice of what goes where."""
+    its choice of what goes where. A matrix's norm counts as 1e-7 at least, where Keras adds 1e-7 to it."""
 
     def _clips_before(self) -> bool:
-        return _rules.clipping(self) is not None
+        # Matrices' norms would be those of gradients divided by a part.
+        return _rules.clips_by_norm(self)
 
     def _place(self, variable: Any) -> int:
         return int(super()._place(variable)) + (2 if self._should_use_adamw(variable) else 0)
@@ -185,6 +187,10 @@ class ScheduleFreeAdamW(
 ):
     """Schedule-Free AdamW (Defazio et al., 2024), with the arguments of keras.optimizers.ScheduleFreeAdamW. With
     weight_decay it is stepped by Keras's rule."""
+
+    def _clips_before(self) -> bool:
+        # torch's convention, which is all that there is here, adds to norms.
+        return _rules.clips_by_norm(self)
 
     def _rate(self) -> float:
         step = self._taken() // (self.gradient_accumulation_steps or 1) + 1

@@ -47,7 +47,7 @@ def hyperparameter(name: str, field: str) -> Any:
         unbounded = value is None and field in _algorithms.BOUNDS
         number = inf if unbounded else _arguments.real(_spellings.number(value, name), name)
         row = self._row.changed({field: number})
-        row.check({field: value})
+        row.check(lambda: {field: value})
         self._tell(0, field, number)
         self._row = row
         if field in _spellings.EVERYWHERE:

@@ -171,7 +171,7 @@ class Muon(
 
     def _set_other(self, field: str, number: float, given: Any) -> None:
         row = self._others[0].changed({field: number})
-        row.check({field: given})
+        row.check(lambda: {field: given})
         self._tell(1, field, number)
         self._others = (row,)
 

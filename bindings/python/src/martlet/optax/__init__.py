@@ -15,6 +15,12 @@ A state is State: the count of updates, and for each of Martlet's slots a pytree
 arrays. Nothing that is passed is changed, so that an old state can be gone back to. That costs a copy of parameters and
 state at each update, and of the updates to where the parameters are.
 
+optax.contrib.schedule_free_eval_params(state, params) is for states of schedule_free_adamw and schedule_free_sgd too.
+
+Of optax's functions these are not here: yogi, novograd, fromage, noisy_sgd, optimistic_adam, optimistic_adam_v2,
+optimistic_gradient_descent, polyak_sgd, sign_sgd, signum, sm3 and lbfgs, whose rules Martlet lacks; rprop, which takes
+each step one update late; contrib's muon, which corrects its momentum for the start, and Martlet's does not.
+
 Inside of jit, grad, vmap, scan or cond there is no memory to step: an UnsupportedError there says so. An argument that
 Martlet's algorithm lacks, such as an eps_root, is an UnsupportedError where it is not as it would have to be. Needs
 optax: pip install optax.
@@ -32,6 +38,7 @@ from martlet.optax.contrib import ademamix, adopt, prodigy, simplified_ademamix
 from martlet.optax.functions import (
     adabelief,
     adadelta,
+    adafactor,
     adagrad,
     adam,
     adamax,
@@ -48,11 +55,14 @@ from martlet.optax.functions import (
     rmsprop,
     sgd,
 )
+from martlet.optax.schedule_free import ScheduleFreeState, schedule_free_adamw, schedule_free_sgd
 
 __all__ = [
+    "ScheduleFreeState",
     "State",
     "adabelief",
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",
@@ -70,6 +80,8 @@ __all__ = [
     "prodigy",
     "radam",
     "rmsprop",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd",
     "simplified_ademamix",
 ]

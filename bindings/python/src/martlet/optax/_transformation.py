@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -32,10 +33,15 @@ class State(NamedTuple):
     slots: dict[str, Any]
 
 
-class Rule(NamedTuple):
+def _as_it_is(array: Any) -> Any:
+    return array
+
+
+@dataclass(frozen=True)
+class Rule:
     """An optimizer. numbers: hyperparameters and flags in Martlet's words; rate and decay: numbers, or schedules of the
     updates before; mask: a pytree of bools or a function of the parameters that gives it, where decay is not for all.
-    name: optax's."""
+    name: optax's. seen: a view of an array as the algorithm is to see it."""
 
     name: str
     algorithm: int
@@ -43,6 +49,9 @@ class Rule(NamedTuple):
     rate: Any
     decay: Any = 0.0
     mask: Any = None
+    seen: Callable[[Any], Any] = _as_it_is
+    # The class of its states.
+    kept: ClassVar[Any] = State
 
     def transformation(self) -> Any:
         """The pair that optax wants."""
@@ -51,8 +60,8 @@ class Rule(NamedTuple):
 
     def given(self, count: int) -> dict[str, Any]:
         """The numbers of an update."""
-        rate = _number(self.rate, "learning_rate", count, self.name)
-        decay = _number(self.decay, "weight_decay", count, self.name)
+        rate = number(self.rate, "learning_rate", count, self.name)
+        decay = number(self.decay, "weight_decay", count, self.name)
         given = {**self.numbers, "lr": rate, **({"weight_decay": decay} if decay else {})}
         _groups.completed(defaults(self.algorithm), given)
         return given
@@ -60,18 +69,34 @@ class Rule(NamedTuple):
     def slots(self) -> Slots:
         return _groups.completed(defaults(self.algorithm), self.given(0)).slots
 
-    def init(self, params: Any) -> State:
+    def init(self, params: Any) -> Any:
         """The state before the first update."""
         leaves, structure = _flat(params, "params", self.name)
         slots = self.slots()
         made = []
         for path, leaf in zip(_paths(params), leaves, strict=True):
-            entry = Entry(f"params{path}", np.array(leaf), 0)
+            entry = Entry(f"params{path}", self.seen(np.array(leaf, order="C")), 0)
             entry.view()  # says what is wrong with it
-            made.append(entry.ready_state(slots, None))
-        return _state(0, slots, made, structure)
+            made.append(self.begun(entry.ready_state(slots, None), entry.value))
+        return self.state(0, made, structure)
 
-    def update(self, updates: Any, state: State, params: Any = None, **extra: Any) -> tuple[Any, State]:
+    def begun(self, state: dict[str, Any], value: Any) -> dict[str, Any]:
+        """What is kept of a parameter before the first update, of what is made."""
+        return state
+
+    def held(self, state: dict[str, Any], count: int) -> dict[str, Any]:
+        """What an update is given of a parameter, of what is kept."""
+        return state
+
+    def state(self, count: int, states: list[dict[str, Any]], structure: Any) -> Any:
+        """The state behind so many updates."""
+        trees = {
+            slot: jax.tree.unflatten(structure, [state.get(slot, np.zeros(0, np.float32)) for state in states])
+            for slot in self.slots().names
+        }
+        return State(jax.numpy.asarray(count, jax.numpy.int32), trees)
+
+    def update(self, updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         """What an update adds to the parameters, and the state behind it. updates: the gradients."""
         if params is None:
             raise MissingError(f"martlet.optax.{self.name} wants the parameters: update(grads, state, params)")
@@ -79,11 +104,12 @@ class Rule(NamedTuple):
         grads, structure_of_grads = _flat(updates, "grads", self.name)
         if structure_of_grads != structure:
             raise ShapeError(f"grads are a {structure_of_grads}, and params a {structure}; wanted the same structure")
-        if not isinstance(state, State):
+        if not isinstance(state, self.kept):
             raise DTypeError(f"state is a {type(state).__name__}; wanted what init or update gave")
         count = int(_concrete(state.count, "state", self.name))
-        arrays = [np.array(leaf) for leaf in leaves]
-        states = self._states(state, structure, arrays, count)
+        arrays = [np.array(leaf, order="C") for leaf in leaves]
+        views = list(map(self.seen, arrays))
+        states = self._states(state, structure, views, count)
         given = self.given(count)
         is_decayed = self._decayed(params, len(leaves)) if "weight_decay" in given else [True] * len(leaves)
         for chosen in (True, False):
@@ -91,12 +117,12 @@ class Rule(NamedTuple):
             if places:
                 numbers = given if chosen else {**given, "weight_decay": 0.0}
                 taken = {place: states[place] for place in places}
-                read = {place: np.asarray(grads[place]) for place in places}
-                take_step(self.algorithm, {place: arrays[place] for place in places}, read, taken, **numbers)
+                read = {place: _alike(np.asarray(grads[place]), arrays[place], self.seen) for place in places}
+                take_step(self.algorithm, {place: views[place] for place in places}, read, taken, **numbers)
         changes = [_like(leaf, new - np.asarray(leaf)) for leaf, new in zip(leaves, arrays, strict=True)]
-        return jax.tree.unflatten(structure, changes), _state(count + 1, self.slots(), states, structure)
+        return jax.tree.unflatten(structure, changes), self.state(count + 1, states, structure)
 
-    def _states(self, state: State, structure: Any, arrays: list[Any], count: int) -> list[dict[str, Any]]:
+    def _states(self, state: Any, structure: Any, views: list[Any], count: int) -> list[dict[str, Any]]:
         """A copy of each parameter's own state."""
         slots = self.slots()
         if set(state.slots) != set(slots.names):
@@ -110,8 +136,11 @@ class Rule(NamedTuple):
             if found != structure:
                 raise ShapeError(f"state.slots[{slot!r}] is a {found}, and params a {structure}; wanted the same")
         return [
-            {"step": count, **{slot: np.array(by_slot[slot][place]) for slot in slots.of(array.shape).names}}
-            for place, array in enumerate(arrays)
+            {
+                "step": count,
+                **self.held({name: np.array(by_slot[name][place]) for name in slots.of(view.shape).names}, count),
+            }
+            for place, view in enumerate(views)
         ]
 
     def _decayed(self, params: Any, count: int) -> list[bool]:
@@ -123,13 +152,9 @@ class Rule(NamedTuple):
         return list(jax.tree.leaves(whole))
 
 
-def _state(count: int, slots: Slots, states: list[dict[str, Any]], structure: Any) -> State:
-    """The state behind so many updates."""
-    trees = {
-        slot: jax.tree.unflatten(structure, [state.get(slot, np.zeros(0, np.float32)) for state in states])
-        for slot in slots.names
-    }
-    return State(jax.numpy.asarray(count, jax.numpy.int32), trees)
+def _alike(gradient: Any, array: Any, seen: Callable[[Any], Any]) -> Any:
+    """A gradient as its parameter is seen; one of another shape as it is, for the step to refuse."""
+    return seen(gradient) if gradient.shape == array.shape else gradient
 
 
 def _flat(tree: Any, what: str, name: str) -> tuple[list[Any], Any]:
@@ -159,8 +184,8 @@ def _like(leaf: Any, array: Any) -> Any:
     return jax.device_put(array, leaf.sharding) if isinstance(leaf, jax.Array) else np.asarray(array)
 
 
-def _number(value: Any, what: str, count: int, name: str) -> float:
-    found = value(count) if callable(value) else value
+def number(value: Any, what: str, count: int, name: str) -> float:
+    found = value(jax.numpy.asarray(count, jax.numpy.int32)) if callable(value) else value
     if isinstance(found, jax.core.Tracer):
         _concrete(found, what, name)
     try:

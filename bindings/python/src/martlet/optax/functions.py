@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+import numpy as np
+
 from martlet import _ffi_optimizers as _ffi
 from martlet.optax._transformation import Rule, only
 
@@ -140,6 +143,40 @@ def adadelta(
     in spite of its default."""
     numbers = {"rho": rho, "eps": eps}
     return Rule("adadelta", _ffi.ADADELTA, numbers, learning_rate, weight_decay, weight_decay_mask).transformation()
+
+
+def adafactor(
+    learning_rate: Any = None,
+    min_dim_size_to_factor: int = 128,
+    decay_rate: Any = 0.8,
+    decay_offset: Any = 0,
+    multiply_by_parameter_scale: bool = True,
+    clipping_threshold: Any = 1.0,
+    momentum: Any = None,
+    dtype_momentum: Any = jax.numpy.float32,
+    weight_decay_rate: Any = None,
+    eps: Any = 1e-30,
+    factored: bool = True,
+    weight_decay_mask: Any = None,
+) -> Any:
+    """optax.adafactor (Shazeer and Stern, 2018), which factors the two largest dimensions, where both are large enough.
+    decay_offset: 0 alone; multiply_by_parameter_scale: True; momentum and weight_decay_rate: None, so that
+    dtype_momentum and weight_decay_mask say nothing; clipping_threshold: a number."""
+    only("adafactor", decay_offset=(decay_offset, 0), momentum=(momentum, None))
+    only("adafactor", weight_decay_rate=(weight_decay_rate, None))
+    only("adafactor", multiply_by_parameter_scale=(multiply_by_parameter_scale, True))
+    numbers = {"semantics": "optax", "beta2_decay": -decay_rate, "clipping_threshold": clipping_threshold}
+    numbers |= {"eps": (eps, 1e-3)}
+    rate = 1.0 if learning_rate is None else learning_rate
+
+    def seen(array: Any) -> Any:
+        """The dimensions to factor last, or none."""
+        order = np.argsort(array.shape)
+        if factored and array.ndim > 1 and array.shape[order[-2]] >= min_dim_size_to_factor:
+            return np.moveaxis(array, order[-2:], (-2, -1))
+        return array.reshape(-1)
+
+    return Rule("adafactor", _ffi.ADAFACTOR, numbers, rate, seen=seen).transformation()
 
 
 def adamax(learning_rate: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Any:

@@ -2,13 +2,13 @@
 
 Arrays are updated in place and never copied; moments are numpy arrays of this module's own. Parameters and gradients
 are the caller's. A class of one algorithm is a signature over this (adam.py, sgd.py). What arguments must be is the
-business of _groups.py, _tree.py and _entry.py; how a step is taken that of _stepping.py.
+business of _groups.py, _tree.py and _entry.py; how a step is taken that of _stepping.py; how state is saved and loaded
+that of _saved.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from types import MappingProxyType
 from typing import Any
@@ -18,26 +18,23 @@ import numpy as np
 from martlet import (
     _algorithms,
     _arrays,
-    _backlog,
-    _checkpoint,
     _ffi_optimizers,
     _groups,
     _reduction,
     _scheduled,
     _signatures,
     _spellings,
-    _state_dict,
     _tree,
 )
 from martlet._call import LastStep
 from martlet._config import Hyperparameters, defaults
 from martlet._copies import Copies
 from martlet._entry import Delta, Entry
-from martlet._errors import ArgumentError, DTypeError, FormatError, OrderError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 from martlet._owner import Gate, gated
 from martlet._parameters import BoundGradients, Parameters
 from martlet._stepping import Stepper
-from martlet.convert._torch import translated
+from martlet.optim._saved import Saved
 
 NDArray = np.ndarray[Any, Any]
 
@@ -48,7 +45,7 @@ _SHARED |= {"grads": None, "param_copy": None}
 _ALONE: set[int] = set()
 
 
-class Optimizer:
+class Optimizer(Saved):
     """An optimizer over numpy arrays. Use a class of an algorithm, which takes these arguments beside its own:
 
     params   what to optimize: one array, a list of arrays, of (name, array) pairs or of group dicts
@@ -128,10 +125,8 @@ class Optimizer:
     One thread at a time may be inside an optimizer; a second one gets BusyError.
     """
 
-    _algorithm: int
     # Whether its groups may be of other algorithms, and others' of its: not if it has more to a step than step().
     _joins = True
-    _is_swapped = False
     # The groups' hyperparameters as they were last read.
     _read: Any = None
     # By the number of another algorithm, what its groups have where they do not say.
@@ -262,36 +257,13 @@ class Optimizer:
         """The copies in another type that steps leave of the parameters, in their order; None: it has none."""
         return [entry.copy for entry in self._parameters.entries]
 
-    @gated
-    def swap_averages(self) -> None:
-        """Exchanges each parameter that has an ema_decay for its average, in place. A second call is the way back,
-        before which there is no step and no state to be saved (OrderError). Between arrays of two types each is
-        rounded."""
+    def _exchange(self) -> None:
         self._refuse_changes("swap_averages()", swapped=True)
         self._stepper.move(self._read_rows(), self._parameters.entries, _ffi_optimizers.EVALUATION)
-        self._is_swapped = not self._is_swapped
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within this context parameters are their averages, to be evaluated or used: swap_averages() around it."""
-        self.swap_averages()
-        try:
-            yield
-        finally:
-            self.swap_averages()
-
-    @gated
-    def finish(self) -> None:
-        """Lets all rows catch up with the steps that defer_rows has left for later, before parameters are read, saved,
-        or written by others: values of earlier steps come behind it. state_dict(), load_state_dict(), save(), load(),
-        pickle and copies of the optimizer do so by themselves. Options that take state away, such as a momentum that
-        becomes 0, come behind it too.
-        """
-        self._finish()
 
     @gated
     def catch_up(self, parameter: Any, rows: Any) -> None:
-        """The same of these rows alone, which a model is about to read; others stay behind.
+        """As finish(), of these rows alone, which a model is about to read; others stay behind.
 
         parameter: the array, or its name. rows: integers of any shape, such as a batch of words.
         """
@@ -304,24 +276,12 @@ class Optimizer:
             raise ArgumentError(f"parameter is {_shown(parameter)}; wanted an array of this optimizer's, or its name")
         self._stepper.catch_up(self._read_rows(), known.entries, (entry, rows))
 
-    def _finish(self) -> None:
-        if not any(map(_backlog.is_behind, (entry.backlog for entry in self._parameters.entries))):
-            return
-        self._stepper.catch_up(self._read_rows(), self._parameters.entries)
-
     def _read_rows(self) -> list[Hyperparameters]:
         rows = self._rows.read(self._groups_now(), self._parameters.group_count)
         if rows is not self._read:
             self._stepper.state_dtypes = _groups.state_dtypes(self.param_groups)
             self._read = rows
         return rows
-
-    def _groups_now(self) -> Sequence[Mapping[str, Any]]:
-        """The groups, with numbers in the place of schedules."""
-        return _scheduled.all_at(self.param_groups, self._steps_taken)
-
-    def _steps_taken(self) -> int:
-        return max((entry.steps for entry in self._parameters.entries), default=0)
 
     # ---- parameters ----
 
@@ -390,7 +350,7 @@ class Optimizer:
     @lr.setter
     def lr(self, value: Any) -> None:
         number = _spellings.number(_scheduled.at({"lr": value}, self._steps_taken())["lr"], "lr")
-        defaults(self._algorithm).changed({"lr": number}).check({"lr": number})
+        defaults(self._algorithm).changed({"lr": number}).check(lambda: {"lr": number})
         for group in self.param_groups:
             group["lr"] = value if _scheduled.is_schedule(value) else number
 
@@ -412,78 +372,6 @@ class Optimizer:
                 f"this optimizer has no parameters, and returns changes: update(gradient). {what} wants another one"
             )
 
-    # ---- state ----
-
-    def _refuse_averages(self, what: str) -> None:
-        if self._is_swapped:
-            raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")
-
-    @gated
-    def state_dict(self) -> dict[str, Any]:
-        """Moments, step counts and hyperparameters: copies, as numpy arrays and plain types.
-
-        {"state": {0: {"step": 3, "exp_avg": array, "exp_avg_sq": array}, ...}, "param_groups": [{"lr": ..., "params":
-        [0, ...], "param_names": [...]}]}, as in torch.
-        """
-        self._refuse_averages("state_dict()")
-        self._finish()
-        return _state_dict.pack(self._groups_now(), self._parameters.by_group(self.param_groups))
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over what state_dict() gave, or that of an optimizer of torch's shape with the same parameters, as
-        martlet.convert.from_torch reads it. Arrays are copied. A schedule stays, and goes on at the steps that were
-        loaded.
-
-        Raises FormatError, and changes nothing, where it does not fit the parameters. An optimizer that was made
-        without parameters takes them on first: build(variables).
-        """
-        self._load(translated(state_dict, self))
-
-    @gated
-    def _load(self, state_dict: Mapping[str, Any]) -> None:
-        self._refuse_averages("load_state_dict()")
-        rows, loaded = _state_dict.unpack(
-            state_dict, self._algorithm, self._groups_now(), self._parameters.by_group(self.param_groups)
-        )
-        self._finish()
-        for entry, step, state in loaded:
-            entry.take(step, state)
-        self._take_rows(rows)
-
-    @gated
-    def save(self, path: Any) -> None:
-        """Writes moments, step counts and hyperparameters as safetensors; a kill leaves the old file or the new one.
-
-        The parameters' values are not in it. Takes a second copy of the moments for as long as it runs.
-        """
-        self._refuse_averages("save()")
-        self._finish()
-        rows = self._read_rows()
-        _checkpoint.save(path, rows, self._parameters.entries, self._stepper.state_dtypes)
-
-    @gated
-    def load(self, path: Any) -> None:
-        """Reads what save() wrote, into an optimizer with parameters of the same names, shapes and types. Groups take
-        over the file's hyperparameters, flags and semantics; with others than theirs, they must keep the same moments.
-
-        One that was made without parameters takes them on first: build(variables).
-        """
-        self._refuse_averages("load()")
-        entries = self._parameters.entries
-        if not entries:
-            raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")
-        self._finish()
-        rows = self._read_rows()
-        self._take_rows(_checkpoint.load(path, rows, entries, self._stepper.state_dtypes))
-
-    def _take_rows(self, rows: list[Hyperparameters]) -> None:
-        """Loaded hyperparameters; a schedule stays in the rate's place."""
-        for group, row in zip(self.param_groups, rows, strict=True):
-            schedule = _scheduled.schedule_of(group)
-            _groups.put(group, row)
-            if schedule is not None:
-                group["lr"] = schedule
-
     @property
     def reduce_sums(self) -> _reduction.Reduce | None:
         """A function that adds up, over all processes that share the parameters, what a step sums over each of them:
@@ -503,17 +391,6 @@ class Optimizer:
     @reduce_sums.setter
     def reduce_sums(self, function: _reduction.Reduce | None) -> None:
         self._stepper.reduce = _reduction.checked(function)
-
-    def __getstate__(self) -> dict[str, Any]:
-        if any(map(_backlog.is_behind, (entry.backlog for entry in self._parameters.entries))):
-            self.finish()
-        left_out = ("_gate", "_rows", "_read", "_stepper")
-        return {key: value for key, value in self.__dict__.items() if key not in left_out}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._stepper = Stepper()
-        self.__dict__.update(state)
-        self._gate, self._rows = Gate(), _groups.Rows(self._algorithm)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__}("]

@@ -36,6 +36,7 @@ from martlet.torch.copies import NAME, Copies, given_copies, new_copies
 from martlet.torch.hooks import hooked
 from martlet.torch.plan import Plan, drop_step
 from martlet.torch.saved import Saved
+from martlet.torch.tensors import InferenceError
 
 _num_threads = torch.get_num_threads
 _UNSCALED = Scale()
@@ -124,12 +125,13 @@ class Optimizer(Saved):
     at the first step, and at each that needs other processes. If the native call itself fails in one, its error is
     raised in all, no matrix has changed, and other parts of other processes may have been stepped. Beside such matrices
     measure_update, and accumulate with a norm of all gradients, are not supported; Muon and its like keep no few bits.
-    Groups with differentiable=True are stepped by torch itself, and so is what has no memory that a native call could
-    use: tensors on other devices, of subclasses such as FakeTensor, of other layouts, or in each other's
-    memory. That is torch's class of the same name, with the same state, under whose options alone it can be; a warning
-    says once what it is and why, and native_share how much. float64, float32, bfloat16, float16 and complex
-    parameters of any strides are served; gradients and moments may have other types than their parameter. Threads:
-    torch.get_num_threads(). One thread at a time may be inside.
+    Groups with differentiable=True are stepped by torch itself, and so are all where a number of torch's is not finite,
+    and what has no memory that a native call could use: tensors on other devices, of subclasses such as FakeTensor, of
+    other layouts, or in each other's memory. That is torch's class of the same name, with the same state, under whose
+    options alone it can be; a warning says once what it is and why, and native_share how much.
+    Tensors of inference mode are written inside of it alone, as in torch. float64, float32, bfloat16, float16 and
+    complex parameters of any strides are served; gradients and moments may have other types than their parameter.
+    Threads: torch.get_num_threads(). One thread at a time may be inside.
     """
 
     # Whether groups of other classes' objects may be of this algorithm: not if it has more to a step than step().
@@ -157,6 +159,8 @@ class Optimizer(Saved):
             peer = by_torch.peer_of(cls)
             cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls, semantics)
             is_own = cls.__module__.startswith(__package__ + ".")
+            if is_own:
+                cls.__module__ = "martlet._torch"  # which says why
             if cls._joins and is_own:
                 cls._kind.offer()
             if peer is not None and is_own:
@@ -240,8 +244,9 @@ class Optimizer(Saved):
 
     def _check_parameters(self, group: dict[str, Any], index: int) -> None:
         """What the parameters of a group that was added must be."""
-        for parameter, name in states.named(group, index).items():
-            states.moment_dtype(parameter, self._kind.of(group).state_dtype(group), name)
+        if (wanted := self._kind.of(group).state_dtype(group)) is not None:
+            for parameter, name in states.named(group, index).items():
+                states.moment_dtype(parameter, wanted, name)
 
     @property
     def reduce_sums(self) -> Callable[[torch.Tensor], Any] | None:
@@ -306,25 +311,9 @@ class Optimizer(Saved):
         Returns the hooks' handles, whose remove() ends that."""
         return deferred.hook(self, model)
 
-    def swap_averages(self) -> None:
-        """Exchanges each parameter that has an ema_decay for its average, in place. A second call is the way back,
-        before which there is no step and no state_dict (OrderError). Between tensors of two types each is rounded."""
-        turn = self._gate.enter()
-        try:
-            self._plan = None
-            self._move_to(self.param_groups, _ffi_optimizers.EVALUATION)
-            self._is_swapped = not self._is_swapped
-        finally:
-            self._gate.leave(turn)
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within this context parameters are their averages, to be evaluated or used: swap_averages() around it."""
-        self.swap_averages()
-        try:
-            yield
-        finally:
-            self.swap_averages()
+    def _exchange(self) -> None:
+        self._plan = None
+        self._move_to(self.param_groups, _ffi_optimizers.EVALUATION)
 
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -397,16 +386,19 @@ class Optimizer(Saved):
         return self._meetings
 
     def _leaves_all(self, error: Exception, scale: Scale) -> bool:
-        """Lets torch step all, where this stands for torch's own class and the library has refused what a script has:
-        torch takes it, or says what it thinks of it. False, and nothing done, where that is not so."""
-        if self._kind.reads_algorithms or self._strict or self._has_run:
+        """Lets torch step all, where the library has refused what a script has and this stands for torch's own class,
+        or a number is not finite: torch takes it, or says what it thinks of it. False, and nothing done, where that is
+        not so."""
+        if self._strict or self._has_run or isinstance(error, InferenceError):
             return False
-        groups = self.param_groups
-        left = [by_torch.Left(index, one, str(error)) for index, group in enumerate(groups) for one in group["params"]]
-        by_torch.warn(self._kind.title, left, self._told, stacklevel=4)
+        kind, groups = self._kind, self.param_groups
+        if kind.reads_algorithms and not by_torch.takes_numbers(kind, groups, self._states):
+            return False
+        left = by_torch.all_left(groups, str(error))
+        by_torch.warn(kind.title, left, self._told, stacklevel=4)
         self._plan, self._last_step, self._native_share = None, None, 0.0
         graph = self.defaults.get("differentiable", False)
-        by_torch.take_step(self._kind, groups, self._states, left, scale, graph=graph)
+        by_torch.take_step(kind, groups, self._states, left, scale, graph=graph)
         return True
 
     def _step_by_torch(self, plan: Plan, scale: Scale) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim import Optimizer as TorchOptimizer
 
 from martlet import _arguments
-from martlet._errors import UnsupportedError
+from martlet._errors import MartletError, UnsupportedError
 from martlet.torch import state as states
 from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import has_memory, refuse_sparse
@@ -116,6 +116,22 @@ def check(kind: Kind, groups: list[Group], state: dict[Any, Any], left: Iterable
                     f"{next(iter(why.values())).why}; torch steps it then, and has no {option!r}, for which "
                     f"param_groups[{index}] asks over all gradients"
                 )
+
+
+def all_left(groups: list[Group], why: str) -> list[Left]:
+    """All parameters, for one reason."""
+    return [Left(index, one, why) for index, group in enumerate(groups) for one in group["params"]]
+
+
+def takes_numbers(kind: Kind, groups: list[Group], state: dict[Any, Any]) -> bool:
+    """Whether there are numbers that are not finite, and torch can step by them."""
+    try:
+        if all(kind.of(group).is_finite(group) for group in groups):
+            return False
+        check(kind, groups, state, all_left(groups, "a number is not finite"))
+    except (MartletError, LookupError):
+        return False
+    return True
 
 
 def _check(kind: Kind, group: Group, index: int, state: dict[Any, Any], why: str) -> None:

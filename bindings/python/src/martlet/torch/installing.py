@@ -10,6 +10,7 @@ both, so that Martlet's methods stand where torch's stood. Pickles name torch's 
 from __future__ import annotations
 
 import copyreg
+import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -133,7 +134,7 @@ class _Yielding:
 @cache
 def _made(called: Any, kind: Any) -> type[Optimizer]:
     """The class of objects for which a class of torch's, or one derived from it, was called."""
-    own: dict[str, Any] = {"__module__": called.__module__, "__qualname__": called.__qualname__}
+    own: dict[str, Any] = {"__module__": _home(called), "__qualname__": called.__qualname__}
     own |= {"__doc__": called.__doc__, "_called": called, "_kind": options.PlainKind(kind._kind)}
     peer: Any = by_torch.peer_of(called)
     # torch has put its own step, with hooks around it, into a class of which there was an object before.
@@ -149,7 +150,26 @@ def _made(called: Any, kind: Any) -> type[Optimizer]:
     return type(called.__name__, (Installed, called, kind), own)
 
 
-def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[Optimizer]) -> bool:
+def _home(called: type) -> str:
+    """The first of the packages down to a class's module that has it: who lists classes by their paths, as LightningCLI
+    does for short names, has one of this name then and not two."""
+    parts = called.__module__.split(".")
+    paths = [".".join(parts[:count]) for count in range(1, len(parts))]
+    return next(
+        (path for path in paths if getattr(sys.modules.get(path), called.__qualname__, None) is called),
+        called.__module__,
+    )
+
+
+@cache
+def _private_names(kind: Any, peer: Any) -> frozenset[str]:
+    """What a class adds to torch's that begins with one underscore."""
+    added = [one for one in kind.__mro__ if one not in peer.__mro__]
+    names = {name for one in added for name in (*vars(one), *vars(one).get("__annotations__", ()))}
+    return frozenset(name for name in names if name[0] == "_" != name[1:2])
+
+
+def _becomes(optimizer: TorchOptimizer, peer: Any, kind: Any) -> bool:
     """Makes an object for which torch's class was called one of Martlet's; False: it is to stay torch's."""
     if isinstance(optimizer, Optimizer):
         return True
@@ -158,6 +178,10 @@ def _becomes(optimizer: TorchOptimizer, peer: type[TorchOptimizer], kind: type[O
         return False
     if getattr(called, "_init_group", None) is not getattr(peer, "_init_group", None):
         _tell(f"{called.__name__} stays torch's: it has an _init_group() of its own")
+        return False
+    names = _private_names(called, peer) | vars(optimizer).keys()  # type: ignore[arg-type]
+    if clashing := _private_names(kind, peer) & names:  # type: ignore[arg-type]
+        _tell(f"{called.__name__} stays torch's: Martlet's class has a {min(clashing)} too")
         return False
     try:
         optimizer.__class__ = _made(called, kind)  # type: ignore[arg-type]

@@ -8,8 +8,10 @@ state.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from martlet import _ffi_optimizers
@@ -188,9 +190,13 @@ class LaidOut:
 
     def _ready_entry(self, entry: Entry, name: str, parameter: Tensor, group: Group, slots: Slots) -> Entry:
         """The parameter's state with all that a step needs; what is added is kept once the first run has succeeded."""
-        added = self._counted(entry, name, parameter, group, slots)
-        wanted = self._kind.of(group).state_dtype(group)
-        added |= states.missing(entry, parameter, group, slots, name, wanted)
+        kind = self._kind.of(group)
+        wanted = kind.state_dtype(group)
+        # torch's Adagrad makes its state in its constructor, which may be outside of the mode that a step is in.
+        is_early = kind.reader.kind.number == _ffi_optimizers.ADAGRAD
+        with torch.inference_mode(mode=False) if is_early else nullcontext():
+            added = self._counted(entry, name, parameter, group, slots)
+            added |= states.missing(entry, parameter, group, slots, name, wanted)
         if not added:
             return entry
         self._made.append((parameter, added))

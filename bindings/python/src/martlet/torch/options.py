@@ -6,13 +6,15 @@ Knows no parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain
+from math import isfinite
 from typing import Any
 
 from torch import Tensor, empty
 from torch.optim import Optimizer as TorchOptimizer
 
-from martlet import _algorithms, _ffi_optimizers, _forks, _spellings
+from martlet import _algorithms, _ffi_optimizers, _spellings
 from martlet._algorithms import Slots
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, MartletError, MissingError, UnsupportedError
@@ -27,6 +29,14 @@ _ROUNDING: Group = {"low_precision": None, "seed": 0}
 _PLAIN = {float, int, type(None)}
 # The kinds that a group of another class's object may name as its "algorithm".
 _BY_NAME: dict[str, Kind] = {}
+
+
+class _Judging(TorchOptimizer):
+    """Stands behind torch's class of an algorithm, whose constructor then judges arguments as ever, and makes no
+    more of an optimizer than defaults."""
+
+    def __init__(self, params: Any, defaults: Group) -> None:
+        self.defaults, self.param_groups = defaults, []
 
 
 class Kind:
@@ -60,6 +70,7 @@ class Kind:
         flags = {key: bool(_spellings.FLAGS[key] & usual) for key in _spellings.flag_keys(algorithm)}
         # What install() puts in its place later calls this kind.
         self._peers_constructor: Any = peer and peer.__init__
+        self._judge: Any = peer and type("_Judge", (peer, _Judging), {})
         self.title, self.peer, self.shows_step = title, peer, algorithm not in _algorithms.UNCOUNTED
         self.stated: set[str] = {*stated, *(inherited.stated if inherited else ())}
         self._semantics = semantics
@@ -70,6 +81,8 @@ class Kind:
         self._make = make
         self.name = _algorithms.of(algorithm).name if inherited is None else title.lower()
         self.reader = _spellings.Reader(algorithm, sorted(self.stated), self.own)
+        if peer is not None:
+            self.reader.let_none_be_off(key for key in self.stated if key not in self.own)
         self._own_numbers = {key: self.reader.numbers[key] for key in own_numbers}
         read = (*self.reader.numbers, *self.reader.lists, *self.reader.flags, *self.reader.choices, "differentiable")
         self._order: list[str] | None = None
@@ -132,7 +145,7 @@ class Kind:
         values = list(usual.values)
         for place in self._own_numbers.values():
             values[place] = row.values[place]
-        usual._replace(values=tuple(values)).check(self.reader.said(group))
+        usual._replace(values=tuple(values)).check(partial(self.reader.said, group))
 
     @cached_property
     def _not_read(self) -> frozenset[str]:
@@ -178,6 +191,12 @@ class Kind:
             values += () if isinstance(group[key], str) else group[key]
         return not _PLAIN.issuperset(map(type, values))
 
+    def is_finite(self, group: Group) -> bool:
+        """Whether the numbers are that torch's class has."""
+        values = [group.get(key) for key in self.number_keys]
+        parts = chain.from_iterable(value if isinstance(value, tuple | list) else (value,) for value in values)
+        return all(isfinite(part) for part in parts if isinstance(part, float))
+
     def drop_defaults(self, options: Group) -> None:
         """Takes the options that are not torch's out where they are what they would be without."""
         for option, default in self.own.items():
@@ -202,7 +221,7 @@ class Kind:
         row = self.row(options)
         if self.peer is None:
             row = row._replace(flags=row.flags & ~_ffi_optimizers.WIDE_RANGES)
-        row.check(self.reader.said(options))
+        row.check(partial(self.reader.said, options))
         for key in self.reader.lists:
             if isinstance(options[key], str):
                 continue
@@ -216,12 +235,10 @@ class Kind:
             except (TypeError, ValueError) as error:
                 raise (DTypeError if isinstance(error, TypeError) else ArgumentError)(str(error)) from None
 
-    def _peer_with(self, options: Group) -> TorchOptimizer:
-        """torch's class, made with these options."""
-        assert self.peer is not None
-        made = self.peer.__new__(self.peer)
-        with _forks.held_off:  # torch imports its compiler here, at the first one
-            self._peers_constructor(made, [empty(0, 0)], **options)
+    def _peer_with(self, options: Group) -> Any:
+        """Has the defaults of torch's class, which has judged these options."""
+        made = self._judge.__new__(self._judge)
+        self._peers_constructor(made, (), **options)
         return made
 
     def unwrap(self, options: Group) -> None:
@@ -232,7 +249,7 @@ class Kind:
 
     def check_options(self, options: Group) -> None:
         """Kinds of all options that a step reads, before it reads them, and what does not go together."""
-        self.row(options).check(self.reader.said(options))
+        self.row(options).check(partial(self.reader.said, options))
         dtype = options.get("state_dtype")
         if dtype is not None and dtype not in DTYPES and dtype not in STATE_NAMES:
             raise DTypeError(
@@ -282,7 +299,13 @@ class PlainKind(Kind):
         pass
 
     def check_options(self, options: Group) -> None:
-        self.row(options).check(self.reader.said(options))
+        self.row(options).check(partial(self.reader.said, options))
+
+    def is_finite(self, group: Group) -> bool:
+        """Whether the numbers are that torch's class has."""
+        values = [group.get(key) for key in self.number_keys]
+        parts = chain.from_iterable(value if isinstance(value, tuple | list) else (value,) for value in values)
+        return all(isfinite(part) for part in parts if isinstance(part, float))
 
     def drop_defaults(self, options: Group) -> None:
         if "params" not in options:

@@ -21,11 +21,12 @@ from torch import Tensor
 
 from martlet import _ffi_optimizers
 from martlet._call import LastStep, RowNumbers
-from martlet.torch import deferred, shards
+from martlet.torch import by_torch, deferred, shards
 from martlet.torch import state as states
 from martlet.torch.company import Meetings
 from martlet.torch.copies import Copies
 from martlet.torch.options import Group, Kind
+from martlet.torch.tensors import in_inference_mode
 from martlet.torch.together import Together
 from martlet.torch.watch import address_of, seen, watch
 
@@ -67,8 +68,8 @@ class Plan(Together):
     ) -> None:
         known: deferred.Backlogs = {} if backlogs is None else backlogs
         super().__init__(kind, groups, state, counts, copies, known, meetings)
-        self._is_private = is_private
-        self._is_shared = bool(shared)
+        self._is_private, self._in_inference_mode = is_private, in_inference_mode()
+        self._shared = set(shared)
         self._scale, self._scales = 1.0, [row.loss_scale for row in self._rows]
         self._remember_options(groups)
         self._expect(reduce)
@@ -152,7 +153,7 @@ class Plan(Together):
         for parameter in self._all_counts.keys() - counts.keys():
             del self._all_counts[parameter]
         lasting = all(map(is_, self._grads, self._parts(map(_grad_of, self._active))))
-        lasting = lasting and not self._is_shared and not self._steppers
+        lasting = lasting and not self._steppers
         self._made, self._grads = [], []
         # Keeping the objects also keeps their identities from being given out again.
         self._kept = [(group, list(group["params"])) for group in self._groups]
@@ -189,9 +190,11 @@ class Plan(Together):
 
     def repeat(self, groups: list[Group], state: State, is_private: bool) -> bool:
         """Steps, with new gradients and hyperparameters. False, and nothing done, where another plan is needed."""
-        if is_private is not self._is_private or not self._has_kept(groups, state):
+        if is_private is not self._is_private or in_inference_mode() is not self._in_inference_mode:
             return False
-        if self.left and any(shards.have_memory(one.parameter, one.parameter.grad) for one in self.left):
+        if not self._has_kept(groups, state):
+            return False
+        if self.left and not self._are_left(groups):
             return False
         try:
             options = [list(group.values()) for group in groups]
@@ -235,6 +238,13 @@ class Plan(Together):
         else:
             _increment_version(held if self._is_spread else active)
         return True
+
+    def _are_left(self, groups: list[Group]) -> bool:
+        """Whether torch is still to step what it was left to."""
+        others = [one.parameter for one in self.left if one.parameter not in self._shared]
+        if any(shards.have_memory(one, one.grad) for one in others):
+            return False
+        return not self._shared or self._shared == by_torch.overlapping(groups).keys()
 
     def _has_kept(self, groups: list[Group], state: State) -> bool:
         """Whether these are the groups, the parameters and the owners of state that the plan was made for."""

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
+from martlet._averages import Averaging
 from martlet._call import RowNumbers
-from martlet._errors import FormatError, MartletError, OrderError
+from martlet._errors import FormatError, MartletError
 from martlet._owner import Gate
 from martlet.convert._torch import translated
 from martlet.torch import deferred, options
@@ -29,7 +30,7 @@ _EXACT = "exact_steps"
 _OTHERS, _STRICT = "_others", "_strict"
 
 
-class Saved(torch.optim.Optimizer):
+class Saved(Averaging, torch.optim.Optimizer):
     """What every optimizer here keeps, and how it is kept. Optimizer has the documentation."""
 
     _kind: options.Kind
@@ -47,8 +48,6 @@ class Saved(torch.optim.Optimizer):
     _others: Mapping[str, dict[str, Any]] = MappingProxyType({})
     # The state that load_state_dict has just made.
     _loading: defaultdict[Any, Any] | None = None
-    # Whether parameters are their averages.
-    _is_swapped = False
     # Whether what only torch could step is an error; and whether a state may be what no step here could use.
     _strict = False
     _takes_any_state = False
@@ -95,10 +94,6 @@ class Saved(torch.optim.Optimizer):
     def _catch_up_within(self, named: tuple[torch.Tensor, RowNumbers] | None = None) -> None:
         """The same from inside a call."""
         deferred.catch_up(self._kind, self.param_groups, self._states, self._backlogs, named)
-
-    def _refuse_averages(self, what: str) -> None:
-        if self._is_swapped:
-            raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")
 
     def _follow_fused(self) -> None:
         """Says to torch's GradScaler, as torch's classes do, whether it may leave scales to step()."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import unwrap
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +11,11 @@ from torch import Tensor
 from martlet import _ffi_optimizers, _spellings
 from martlet._errors import ArgumentError, OrderError
 from martlet.torch._optimizer import Optimizer
+from martlet.torch.hooks import hooked
 from martlet.torch.options import Group
+
+# Without the hooks, which are around this step already.
+_step = unwrap(Optimizer.step)
 
 
 class ScheduleFree(Optimizer):
@@ -27,11 +32,12 @@ class ScheduleFree(Optimizer):
         """Moves the parameters to the trained point, to be evaluated or saved."""
         self._move(False)
 
+    @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """As every optimizer's; in evaluation an OrderError."""
         if not all(map(_trains, self.param_groups)):
             raise OrderError("the parameters are at the trained point, for evaluation; call train() before step()")
-        return super().step(closure)
+        return _step(self, closure)
 
     def _move(self, train: bool) -> None:
         for index, group in enumerate(self.param_groups):

@@ -21,7 +21,7 @@ from martlet._errors import FormatError, MissingError, ShapeError, UnsupportedEr
 from martlet._small import Small
 from martlet.torch import shards
 from martlet.torch.options import Kind
-from martlet.torch.tensors import STATE_NAMES, check_memory, check_shape, check_small, check_written
+from martlet.torch.tensors import STATE_NAMES, check_memory, check_mode, check_shape, check_small, check_written
 
 # The types that a count can be shown in, and how far each shows it.
 SHOWN = {torch.float32: 2**24, torch.float64: 2**53}
@@ -144,6 +144,7 @@ def shown_step(value: Any, dtype: torch.dtype, name: str) -> tuple[Tensor, int |
     can be that, else one of dtype, and then the exact count where a whole number was given."""
     if _is_number_tensor(value):
         check_memory(value, f"the step of {name}")
+        check_mode(value, f"the step of {name}")
         return value, None
     try:
         number = value.item() if isinstance(value, Tensor) else value
@@ -166,6 +167,7 @@ def scalar(value: Any, slot: str, name: str) -> Tensor:
     of float64, since steps form these numbers in it."""
     if _is_number_tensor(value) and value.dtype == torch.float64:
         check_memory(value, f"{slot} of {name}")
+        check_mode(value, f"{slot} of {name}")
         return value
     try:
         return number_tensor(float(value), torch.float64)

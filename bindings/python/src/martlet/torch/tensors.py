@@ -35,6 +35,7 @@ STATE_NAMES = {
 PAIRS = {torch.complex128: _ffi.FP64, torch.complex64: _ffi.FP32, torch.complex32: _ffi.FP16}
 _is_functorchs = getattr(getattr(torch._C, "_functorch", None), "is_functorch_wrapped_tensor", lambda tensor: False)
 _WANTED = "float64, float32, bfloat16, float16 or complex"
+in_inference_mode = torch.is_inference_mode_enabled
 _PLAIN_DISPATCH = torch.Tensor.__torch_dispatch__
 
 
@@ -45,6 +46,10 @@ class NoMemoryError(UnsupportedError):
     def __init__(self, why: str, remedy: str) -> None:
         super().__init__(f"{why}; {remedy}")
         self.why = why
+
+
+class InferenceError(UnsupportedError):
+    """A tensor of inference mode that would be written outside of it, which torch refuses too."""
 
 
 def check_tensor(tensor: Tensor, name: str) -> None:
@@ -93,13 +98,23 @@ def check_memory(tensor: Tensor, name: str) -> None:
 
 
 def check_written(tensor: Tensor, name: str) -> None:
-    """As check_tensor, and no element stands for several."""
+    """As check_tensor, and no element stands for several; see check_mode."""
     check_tensor(tensor, name)
+    check_mode(tensor, name)
     strides = zip(tensor.shape, tensor.stride(), strict=True)
     if tensor.numel() and any(size > 1 and stride == 0 for size, stride in strides):
         raise OverlapError(
             f"{name} is expanded (sizes {tuple(tensor.shape)}, strides {tensor.stride()}), so writing one element "
             "writes many; give a tensor of its own: tensor.clone()"
+        )
+
+
+def check_mode(tensor: Tensor, name: str) -> None:
+    """It may be written in the mode that is entered."""
+    if tensor.is_inference() and not in_inference_mode():
+        raise InferenceError(
+            f"Inplace update to inference tensor outside InferenceMode is not allowed: {name} was made inside of "
+            "torch.inference_mode(). Step inside of it too, or make a clone to get a normal tensor: tensor.clone()"
         )
 
 
@@ -133,6 +148,7 @@ def check_small(tensor: Tensor, slot: str, slots: Slots, parameter: Tensor, name
     if not tensor.is_cpu or tensor.layout != torch.strided or not tensor.is_contiguous():
         raise UnsupportedError(f"{name} is not contiguous memory of the CPU; give tensor.cpu().contiguous()")
     check_memory(tensor, name)
+    check_mode(tensor, name)
     if tensor.data_ptr() % 4:
         raise UnsupportedError(f"{name} is at an address that is no multiple of 4; give tensor.clone()")
     return small

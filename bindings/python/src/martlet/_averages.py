@@ -1,0 +1,40 @@
+"""Parameters and their averages, which an optimizer with an ema_decay keeps: exchanged, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from martlet._errors import OrderError
+from martlet._owner import Gate, gated
+
+
+class Averaging:
+    """What optimizers over tensors and over arrays have for it."""
+
+    _gate: Gate
+    # Whether parameters are their averages.
+    _is_swapped = False
+
+    @gated
+    def swap_averages(self) -> None:
+        """Exchanges each parameter that has an ema_decay for its average, in place. A second call is the way back,
+        before which there is no step and no state to be saved (OrderError). Between two types each is rounded."""
+        self._exchange()
+        self._is_swapped = not self._is_swapped
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within this context parameters are their averages, to be evaluated or used: swap_averages() around it."""
+        self.swap_averages()
+        try:
+            yield
+        finally:
+            self.swap_averages()
+
+    def _exchange(self) -> None:
+        raise NotImplementedError
+
+    def _refuse_averages(self, what: str) -> None:
+        if self._is_swapped:
+            raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")
