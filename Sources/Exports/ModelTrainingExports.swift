@@ -156,8 +156,9 @@ public func martlet_model_train(
             throw MartletError(.null, "rows is NULL; expected \(row_count) rows")
         }
         let rows = try unsafe rows == nil ? nil : required(UnsafePointer(rows!), "rows")
-        let score = try unsafe model.train(
-            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), rows: rows, rowCount: Int(row_count))
+        let score = try unsafe model.reading(x, "x") { x throws(MartletError) in
+            try unsafe model.train(x, Samples(y, "y"), rows: rows, rowCount: Int(row_count))
+        }
         unsafe target.write(martlet_result(Outcome(score: score)))
     }
 }
@@ -171,15 +172,14 @@ public func martlet_model_fit(
     return unsafe withModel("martlet_model_fit", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
-        var validation: (x: Samples, y: Samples)?
-        if unsafe raw.validation_x != nil || raw.validation_y != nil {
-            unsafe validation = try (
-                Samples(raw.validation_x, "loop.validation_x"),
-                Samples(raw.validation_y, "loop.validation_y", mayBeLabels: true)
-            )
+        let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
+            let (y, loop) = try unsafe (Samples(y, "y"), Loop(raw, model, caller))
+            guard unsafe raw.validation_x != nil || raw.validation_y != nil else { return try unsafe model.fit(x, y, loop) }
+            return try unsafe model.reading(raw.validation_x, "loop.validation_x") { heldX throws(MartletError) in
+                let heldY = try unsafe Samples(raw.validation_y, "loop.validation_y")
+                return try unsafe model.fit(x, y, validation: (heldX, heldY), loop)
+            }
         }
-        let outcome = try unsafe model.fit(
-            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), validation: validation, Loop(raw, model, caller))
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }
     }
@@ -194,8 +194,9 @@ public func martlet_model_evaluate(
     return unsafe withModel("martlet_model_evaluate", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
-        let outcome = try unsafe model.evaluate(
-            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), Loop(raw, model, caller))
+        let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
+            try unsafe model.evaluate(x, Samples(y, "y"), Loop(raw, model, caller))
+        }
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }
     }
@@ -213,9 +214,10 @@ public func martlet_model_predict(
         guard out_count >= 0 && out_count <= 1 << 56 else {
             throw MartletError(.shape, "out_count is \(out_count); expected 0 to 2^56")
         }
-        let isStopped = try unsafe model.predict(
-            Samples(x, "x"), into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)),
-            Loop(raw, model, caller))
+        let out = unsafe UnsafeMutableBufferPointer(start: target, count: Int(out_count))
+        let isStopped = try unsafe model.reading(x, "x") { x throws(MartletError) in
+            try unsafe model.predict(x, into: out, Loop(raw, model, caller))
+        }
         if isStopped { throw stopped }
     }
 }

@@ -15,7 +15,10 @@ package enum Kernel {
     case maxPool, maxPoolBackward
     case averagePool, averagePoolBackward
     case globalAverage, globalAverageBackward
+    case layerNorm, layerNormProducts, layerNormBackward
     case permute, gather
+    case combination, rowCopy
+    case embedding, embeddingBackward
     case loss, rowAccuracy, rowErrors
     // Products and convolutions.
     case product, productSum, productTurned

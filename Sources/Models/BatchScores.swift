@@ -5,77 +5,76 @@ import MartletPlatform
 
 /// Samples, and what each should give: as many of both, of shapes that suit the model.
 @unsafe struct LabelledSamples {
-    let x: Samples
+    let x: Inputs
     let y: Samples
     /// How many.
     let count: Int
-    /// What messages call `x` and `y`.
-    private let names: (x: String, y: String)
+    /// What messages call `y`.
+    private let name: String
 
     /// Throws `.type`, `.shape`, `.unsupported`, `.null` and `.alignment`. Labels' values are looked at when they are used.
-    init(_ x: Samples, _ y: Samples, _ model: Model, _ scoring: Scoring, _ names: (String, String) = ("x", "y"))
-        throws(MartletError)
-    {
-        unsafe self.x = unsafe x
+    init(_ x: Inputs, _ y: Samples, _ model: Model, _ scoring: Scoring, _ name: String = "y") throws(MartletError) {
+        unsafe self.x = x
         unsafe self.y = unsafe y
-        unsafe self.names = names
-        let count = try unsafe x.sampleCount(of: model.input, names.0)
+        unsafe self.name = name
+        let count = try x.sampleCount(of: model)
         unsafe self.count = count
         if unsafe y.type == .fp32 {
-            let targets = try unsafe y.sampleCount(of: model.output, names.1)
+            let targets = try unsafe y.sampleCount(of: model.output, name)
             guard targets == count else {
                 throw MartletError(
-                    .shape, "\(names.1) has \(targets) samples; expected \(count), as many as \(names.0)")
+                    .shape, "\(name) has \(targets) samples; expected \(count), as many as \(x.name)")
             }
             return
         }
         guard scoring.takesLabels else {
             throw unsafe MartletError(
                 .type,
-                "\(names.1).dtype is \(y.type); expected fp32: the loss takes targets of the output's shape "
+                "\(name).dtype is \(y.type); expected fp32: the loss takes targets of the output's shape "
                     + "\(model.output)")
         }
         guard scoring.classes <= Int(Int32.max) else {
             throw unsafe MartletError(
                 .unsupported,
-                "\(names.1).dtype is \(y.type); expected fp32: the output has \(scoring.classes) classes, and labels "
+                "\(name).dtype is \(y.type); expected fp32: the output has \(scoring.classes) classes, and labels "
                     + "are served up to 2^31 - 1 of them")
         }
         guard scoring.settings.metrics.isDisjoint(with: [.mse, .mae]) else {
             throw unsafe MartletError(
-                .type, "\(names.1).dtype is \(y.type); expected fp32: the metrics MSE and MAE take targets")
+                .type, "\(name).dtype is \(y.type); expected fp32: the metrics MSE and MAE take targets")
         }
         let (wanted, isBeyond) = count.multipliedReportingOverflow(by: scoring.rows)
         guard unsafe !isBeyond && y.count == wanted else {
             throw unsafe MartletError(
-                .shape, "\(names.1) has \(y.count) labels; expected \(scoring.rows) for each of \(count) samples")
+                .shape, "\(name) has \(y.count) labels; expected \(scoring.rows) for each of \(count) samples")
         }
         if let sizes = unsafe y.sizes, unsafe y.rank > 0, unsafe Int(sizes[0]) != count {
             throw unsafe MartletError(
-                .shape, "\(names.1).sizes[0] is \(sizes[0]); expected \(count), the samples of \(names.0)")
+                .shape, "\(name).sizes[0] is \(sizes[0]); expected \(count), the samples of \(x.name)")
         }
-        try unsafe y.checkMemory(names.1)
+        try unsafe y.checkMemory(name)
     }
 
     /// The label at a place. Throws `.argument` where it is none of the output's classes.
     func label(_ place: Int, _ scoring: Scoring) throws(MartletError) -> Int {
-        let label = unsafe y.label(place)
+        let label = unsafe y.integer(place)
         guard label >= 0 && label < scoring.classes else {
             throw unsafe MartletError(
                 .argument,
-                "\(names.y)[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
+                "\(name)[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
         }
         return label
     }
 
     /// Throws `.overlap` where some of them lie in what training writes.
     func checkApart(from model: Model, _ trainer: Trainer) throws(MartletError) {
-        try unsafe model.checkApart(x, names.x, trainer)
-        try unsafe model.checkApart(y, names.y, trainer)
+        try unsafe x.checkApart(from: model, trainer)
+        try unsafe model.checkApart(y, name, trainer)
     }
 
-    /// Throws `.argument` where a label is none of the output's classes.
-    func checkLabels(_ scoring: Scoring) throws(MartletError) {
+    /// Throws `.argument` where a label is none of the output's classes, or a row none of its table's.
+    func check(_ model: Model, _ scoring: Scoring) throws(MartletError) {
+        try unsafe x.checkIndices(model)
         if unsafe y.type == .fp32 { return }
         for place in unsafe 0..<y.count { _ = try unsafe label(place, scoring) }
     }
@@ -95,39 +94,24 @@ import MartletPlatform
     }
 }
 
-/// Memory to gather one batch of labelled samples, and to score each row.
+/// Memory to gather the labels or targets of one batch, and to score each row.
 final class BatchScores {
     /// The most samples.
     let batch: Int
-    private let inputs: FlatBuffer
     private let targets: FlatBuffer
     private let rows: FlatBuffer
-    private let inputElements: Int
     private let outputElements: Int
 
     /// Throws `.memory`, also where sizes overflow.
     init(_ model: Model, _ scoring: Scoring, batch: Int) throws(MartletError) {
         self.batch = batch
-        inputElements = model.input.elementCount
         outputElements = model.output.elementCount
-        let (inputCount, tooLarge) = inputElements.multipliedReportingOverflow(by: batch)
-        let (outputCount, tooLong) = outputElements.multipliedReportingOverflow(by: batch)
-        guard !tooLarge, !tooLong else {
+        let (outputCount, overflow) = outputElements.multipliedReportingOverflow(by: batch)
+        guard !overflow else {
             throw MartletError(.memory, "a batch of \(batch) samples is beyond what a machine can address")
         }
-        inputs = try FlatBuffer(count: inputCount)
         targets = try FlatBuffer(count: outputCount)
         rows = try FlatBuffer(count: max(scoring.rows, scoring.accuracyRows) * batch)
-    }
-
-    /// The batch's samples: where they lie, if they are neighbours, else gathered.
-    func input(_ data: LabelledSamples, _ rows: Rows, _ execution: Execution) -> UnsafePointer<Float> {
-        guard let base = unsafe data.x.base else { return unsafe UnsafePointer(inputs.base) }
-        if case .range(let start, _) = unsafe rows {
-            return unsafe base.assumingMemoryBound(to: Float.self) + start * inputElements
-        }
-        unsafe rows.gather(base, bytesPerRow: inputElements * 4, to: inputs.base, execution)
-        return unsafe UnsafePointer(inputs.base)
     }
 
     /// The batch's labels or targets. Throws `.argument` for a label out of range.

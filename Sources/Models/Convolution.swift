@@ -15,8 +15,11 @@ final class Convolution: Weighted {
                 .shape, "\(subject)'s input has \(input.last) channels; expected a multiple of groups, \(groups)")
         }
         try super.init(
-            layer, kernel: [layer.kernel.height, layer.kernel.width, input.last / groups, layer.units], input: input,
-            output: Shape([window.outHeight, window.outWidth, layer.units], "\(subject)'s output"), subject)
+            layer,
+            kernel: layer.windowSizes(window.kernelHeight, window.kernelWidth) + [input.last / groups, layer.units],
+            input: input,
+            output: Shape(
+                layer.windowSizes(window.outHeight, window.outWidth) + [layer.units], "\(subject)'s output"), subject)
     }
 
     override func forward(_ pass: ForwardPass) {
@@ -28,9 +31,11 @@ final class Convolution: Weighted {
     override func backward(_ pass: BackwardPass) {
         let forward = unsafe pass.forward
         let window = unsafe window.over(forward.batch)
-        unsafe forward.execution.convolveBackward(
-            weightsOf: window, filters: units, groups: groups, image: forward.input, gradient: pass.gradient,
-            weightGradient: pass.parameterGradients)
+        if let kernelGradient = unsafe pass.parameterGradients {
+            unsafe forward.execution.convolveBackward(
+                weightsOf: window, filters: units, groups: groups, image: forward.input, gradient: pass.gradient,
+                weightGradient: kernelGradient)
+        }
         unsafe biasBackward(pass, rows: window.batch * window.outHeight * window.outWidth)
         guard let inputGradient = unsafe pass.inputGradient else { return }
         unsafe forward.execution.convolveBackward(

@@ -14,7 +14,7 @@ typedef char config_is_424_bytes[sizeof(martlet_config) == 424 ? 1 : -1];
 typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_40_bytes[sizeof(martlet_report) == 40 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
-typedef char layer_is_248_bytes[sizeof(martlet_layer) == 248 ? 1 : -1];
+typedef char layer_is_264_bytes[sizeof(martlet_layer) == 264 ? 1 : -1];
 typedef char training_is_48_bytes[sizeof(martlet_training) == 48 ? 1 : -1];
 typedef char result_is_104_bytes[sizeof(martlet_result) == 104 ? 1 : -1];
 typedef char progress_is_64_bytes[sizeof(martlet_progress) == 64 ? 1 : -1];
@@ -49,6 +49,8 @@ typedef char layer_rate_is_at_184[offsetof(martlet_layer, rate) == 184 ? 1 : -1]
 typedef char layer_kernel_initializer_is_at_216[offsetof(martlet_layer, kernel_initializer) == 216 ? 1 : -1];
 typedef char layer_kernel_value_is_at_224[offsetof(martlet_layer, kernel_value) == 224 ? 1 : -1];
 typedef char layer_name_is_at_240[offsetof(martlet_layer, name) == 240 ? 1 : -1];
+typedef char layer_vocabulary_is_at_248[offsetof(martlet_layer, vocabulary) == 248 ? 1 : -1];
+typedef char layer_axis_is_at_256[offsetof(martlet_layer, axis) == 256 ? 1 : -1];
 typedef char training_batch_size_is_at_16[offsetof(martlet_training, batch_size) == 16 ? 1 : -1];
 typedef char training_top_is_at_24[offsetof(martlet_training, top) == 24 ? 1 : -1];
 typedef char training_state_dtype_is_at_28[offsetof(martlet_training, state_dtype) == 28 ? 1 : -1];
@@ -116,6 +118,17 @@ SAME(MARTLET_ACCUMULATE, 4);
 SAME(MARTLET_LAYER_INPUT, 0);
 SAME(MARTLET_LAYER_DENSE, 1);
 SAME(MARTLET_LAYER_ACTIVATION, 12);
+SAME(MARTLET_LAYER_ADD, 13);
+SAME(MARTLET_LAYER_MULTIPLY, 14);
+SAME(MARTLET_LAYER_CONCATENATE, 15);
+SAME(MARTLET_LAYER_EMBEDDING, 16);
+SAME(MARTLET_LAYER_CONV1D, 17);
+SAME(MARTLET_LAYER_MAX_POOL1D, 18);
+SAME(MARTLET_LAYER_AVERAGE_POOL1D, 19);
+SAME(MARTLET_LAYER_GLOBAL_AVERAGE_POOL1D, 20);
+SAME(MARTLET_LAYER_GLOBAL_MAX_POOL1D, 21);
+SAME(MARTLET_LAYER_GLOBAL_MAX_POOL2D, 22);
+SAME(MARTLET_LAYER_LAYER_NORM, 23);
 SAME(MARTLET_ACTIVATION_LINEAR, 0);
 SAME(MARTLET_ACTIVATION_SOFTMAX, 7);
 SAME(MARTLET_PADDING_VALID, 0);
@@ -207,6 +220,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_reset,
     (any_function)martlet_mode_set,
     (any_function)martlet_model_add,
+    (any_function)martlet_model_apply,
     (any_function)martlet_training_init,
     (any_function)martlet_model_compile,
     (any_function)martlet_model_groups_compile,

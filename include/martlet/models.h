@@ -58,16 +58,30 @@ martlet_status martlet_model_destroy(martlet_model *model);
  * hyperparameters stay as martlet_model_set left them. Fails with MEMORY. Since 0.1. */
 martlet_status martlet_model_reset(martlet_model *model);
 
-/* Adds a layer.
+/* Adds a layer, or with MARTLET_LAYER_INPUT another input, of which there may be 16 with node 0.
  *
- * inputs      input_count nodes that it reads; NULL and 0: the one added last. Only sequences are served:
- *             one node, the one added last (UNSUPPORTED otherwise)
+ * inputs      input_count nodes that it reads, any that were added before: two or more of ADD, MULTIPLY and CONCATENATE,
+ *             none of INPUT, else one; NULL and 0: the one added last
  * out_node    NULL, or receives its node's number
  *
- * Fails with NULL, STRUCT, ARGUMENT (also for more than 1,023 layers), SHAPE (the input's does not suit, or
- * there are more than 2^40 elements), UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
+ * The output is that of the layer added last; what it is not made of is not computed. A residual block:
+ *
+ *     int32_t skip, branch;                        // skip: the node that is added again
+ *     martlet_model_add(model, &conv, NULL, 0, &branch);
+ *     const int32_t both[] = {skip, branch};
+ *     martlet_model_add(model, &add, both, 2, NULL);
+ *
+ * Fails with NULL, STRUCT, ARGUMENT (a node that is not there, how many there are, more than 1,023 layers; an input that an
+ * EMBEDDING reads and another layer too), SHAPE (the inputs' do not suit, or there are more than 2^40 elements),
+ * UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
 martlet_status martlet_model_add(martlet_model *model, const martlet_layer *layer, const int32_t *inputs,
                                  int64_t input_count, int32_t *out_node);
+
+/* Adds the layer of a node once more, over other nodes: with the same parameters, whose gradient is the sum of both places',
+ * and the same statistics. Arguments and errors as those of martlet_model_add; SHAPE: the parameters would have other sizes;
+ * ARGUMENT: node has no layer. Since 0.1. */
+martlet_status martlet_model_apply(martlet_model *model, int32_t node, const int32_t *inputs, int64_t input_count,
+                                   int32_t *out_node);
 
 #define MARTLET_LOSS_CROSS_ENTROPY 1        /* -log p[label], or -sum t log p over targets t */
 #define MARTLET_LOSS_NLL 2                  /* -x[label]: the output holds log-probabilities */
@@ -193,7 +207,9 @@ martlet_status martlet_result_init(martlet_result *out_result, size_t struct_siz
 /* One training step on one batch.
  *
  * out_result   NULL, or a result with struct_size set; filled on success
- * x            the samples, fp32, contiguous: rank 0, or the number of samples and then the input's sizes
+ * x            an array for each input, in the order of their nodes: the samples, contiguous; rank 0, or the number of samples
+ *              and then the input's sizes. FP32, or UINT8, of which each batch is made fp32; of an input that an EMBEDDING
+ *              reads INT32, INT64 or UINT8, each 0 or more and less than its vocabulary (ARGUMENT)
  * y            what they should give, contiguous: INT32, INT64 or UINT8 labels, one for each row of the output,
  *              which is its last size, of 2^31 - 1 classes at most (cross-entropy and NLL; also
  *              BINARY_CROSS_ENTROPY of one output); with a rank, the first size is the number of samples. Or
