@@ -66,9 +66,13 @@ martlet_status martlet_model_reset(martlet_model *model);
  *
  * The output is that of the layer added last; what it is not made of is not computed. A residual block:
  *
- *     int32_t skip, branch;                        // skip: the node that is added again
- *     martlet_model_add(model, &conv, NULL, 0, &branch);
- *     const int32_t both[] = {skip, branch};
+ *     martlet_layer dense, add;
+ *     martlet_layer_init(&dense, sizeof dense, MARTLET_LAYER_DENSE);
+ *     martlet_layer_init(&add, sizeof add, MARTLET_LAYER_ADD);
+ *     dense.units = 64;
+ *     int32_t both[2]; // two nodes of 64
+ *     martlet_model_add(model, &dense, NULL, 0, &both[0]);
+ *     martlet_model_add(model, &dense, NULL, 0, &both[1]);
  *     martlet_model_add(model, &add, both, 2, NULL);
  *
  * Fails with NULL, STRUCT, ARGUMENT (a node that is not there, how many there are, more than 1,023 layers; an input that an
