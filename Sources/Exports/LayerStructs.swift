@@ -162,6 +162,12 @@ extension Model {
 }
 
 extension Samples {
+    /// The same of an array that may be left out.
+    init?(optional pointer: UnsafePointer<martlet_array>?, _ name: @autoclosure () -> String) throws(MartletError) {
+        guard unsafe pointer != nil else { return nil }
+        unsafe self = try unsafe Samples(pointer, name())
+    }
+
     /// Reads a caller's contiguous array.
     init(
         _ pointer: UnsafePointer<martlet_array>?, _ name: @autoclosure () -> String

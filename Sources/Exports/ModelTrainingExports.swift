@@ -151,13 +151,36 @@ public func martlet_model_train(
     _ y: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<Int64>!, _ row_count: Int64
 ) -> martlet_status {
     unsafe withModel("martlet_model_train", model) { model throws(MartletError) in
-        let target = try unsafe OptionalTarget(out_result, "out_result")
-        guard unsafe rows != nil || row_count == 0 else {
-            throw MartletError(.null, "rows is NULL; expected \(row_count) rows")
+        try unsafe model.train(out_result, x, y, nil, rows, row_count)
+    }
+}
+
+@implementation @_cdecl("martlet_model_weighted_train")
+public func martlet_model_weighted_train(
+    _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ x: UnsafePointer<martlet_array>!,
+    _ y: UnsafePointer<martlet_array>!, _ weights: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<Int64>!,
+    _ row_count: Int64
+) -> martlet_status {
+    unsafe withModel("martlet_model_weighted_train", model) { model throws(MartletError) in
+        try unsafe model.train(out_result, x, y, weights, rows, row_count)
+    }
+}
+
+extension Model {
+    /// One training step of a caller's; `weights` may be nil.
+    fileprivate func train(
+        _ result: UnsafeMutablePointer<martlet_result>?, _ x: UnsafePointer<martlet_array>?,
+        _ y: UnsafePointer<martlet_array>?, _ weights: UnsafePointer<martlet_array>?, _ rows: UnsafePointer<Int64>?,
+        _ count: Int64
+    ) throws(MartletError) {
+        let target = try unsafe OptionalTarget(result, "out_result")
+        guard unsafe rows != nil || count == 0 else {
+            throw MartletError(.null, "rows is NULL; expected \(count) rows")
         }
-        let rows = try unsafe rows == nil ? nil : required(UnsafePointer(rows!), "rows")
-        let score = try unsafe model.reading(x, "x") { x throws(MartletError) in
-            try unsafe model.train(x, Samples(y, "y"), rows: rows, rowCount: Int(row_count))
+        let rows = try unsafe rows == nil ? nil : required(rows, "rows")
+        let score = try unsafe reading(x, "x") { x throws(MartletError) in
+            try unsafe train(
+                x, Samples(y, "y"), weights: Samples(optional: weights, "weights"), rows: rows, rowCount: Int(count))
         }
         unsafe target.write(martlet_result(Outcome(score: score)))
     }
@@ -174,10 +197,14 @@ public func martlet_model_fit(
         let raw = unsafe try martlet_loop.reading(loop)
         let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
             let (y, loop) = try unsafe (Samples(y, "y"), Loop(raw, model, caller))
-            guard unsafe raw.validation_x != nil || raw.validation_y != nil else { return try unsafe model.fit(x, y, loop) }
+            let weights = try unsafe Samples(optional: raw.weights, "loop.weights")
+            guard unsafe raw.validation_x != nil || raw.validation_y != nil else {
+                return try unsafe model.fit(x, y, weights: weights, loop)
+            }
             return try unsafe model.reading(raw.validation_x, "loop.validation_x") { heldX throws(MartletError) in
                 let heldY = try unsafe Samples(raw.validation_y, "loop.validation_y")
-                return try unsafe model.fit(x, y, validation: (heldX, heldY), loop)
+                let heldWeights = try unsafe Samples(optional: raw.validation_weights, "loop.validation_weights")
+                return try unsafe model.fit(x, y, weights: weights, validation: (heldX, heldY, heldWeights), loop)
             }
         }
         unsafe target.write(martlet_result(outcome))
@@ -195,7 +222,8 @@ public func martlet_model_evaluate(
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
         let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
-            try unsafe model.evaluate(x, Samples(y, "y"), Loop(raw, model, caller))
+            try unsafe model.evaluate(
+                x, Samples(y, "y"), weights: Samples(optional: raw.weights, "loop.weights"), Loop(raw, model, caller))
         }
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }

@@ -7,18 +7,25 @@ import MartletPlatform
 @unsafe struct LabelledSamples {
     let x: Inputs
     let y: Samples
+    /// A number of fp32 for each, which its loss is multiplied by; nil: ones.
+    let weights: Samples?
     /// How many.
     let count: Int
     /// What messages call `y`.
     private let name: String
 
     /// Throws `.type`, `.shape`, `.unsupported`, `.null` and `.alignment`. Labels' values are looked at when they are used.
-    init(_ x: Inputs, _ y: Samples, _ model: Model, _ scoring: Scoring, _ name: String = "y") throws(MartletError) {
+    init(
+        _ x: Inputs, _ y: Samples, _ weights: Samples?, _ model: Model, _ scoring: Scoring, _ prefix: String = "",
+        _ name: String = "y"
+    ) throws(MartletError) {
         unsafe self.x = x
         unsafe self.y = unsafe y
+        unsafe self.weights = unsafe weights
         unsafe self.name = name
         let count = try x.sampleCount(of: model)
         unsafe self.count = count
+        if let weights = unsafe weights { try unsafe Self.check(weights, count, "\(prefix)weights") }
         if unsafe y.type == .fp32 {
             let targets = try unsafe y.sampleCount(of: model.output, name)
             guard targets == count else {
@@ -55,6 +62,23 @@ import MartletPlatform
         try unsafe y.checkMemory(name)
     }
 
+    /// Throws where these are no weights of so many samples: finite numbers of fp32, 0 or more.
+    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError) {
+        guard unsafe weights.type == .fp32 else {
+            throw unsafe MartletError(.type, "\(name()).dtype is \(weights.type); expected fp32")
+        }
+        guard unsafe weights.count == count && (weights.rank <= 1) else {
+            throw unsafe MartletError(
+                .shape, "\(name()) has \(weights.count) elements; expected \(count), a number for each sample")
+        }
+        try unsafe weights.checkMemory(name())
+        guard let base = unsafe weights.base?.assumingMemoryBound(to: Float.self) else { return }
+        for place in 0..<count where unsafe !(base[place] >= 0 && base[place].isFinite) {
+            throw unsafe MartletError(
+                .argument, "\(name())[\(place)] is \(base[place]); expected a finite number, 0 or more")
+        }
+    }
+
     /// The label at a place. Throws `.argument` where it is none of the output's classes.
     func label(_ place: Int, _ scoring: Scoring) throws(MartletError) -> Int {
         let label = unsafe y.integer(place)
@@ -70,6 +94,7 @@ import MartletPlatform
     func checkApart(from model: Model, _ trainer: Trainer) throws(MartletError) {
         try unsafe x.checkApart(from: model, trainer)
         try unsafe model.checkApart(y, name, trainer)
+        if let weights = unsafe weights { try unsafe model.checkApart(weights, "weights", trainer) }
     }
 
     /// Throws `.argument` where a label is none of the output's classes, or a row none of its table's.
@@ -94,12 +119,15 @@ import MartletPlatform
     }
 }
 
-/// Memory to gather the labels or targets of one batch, and to score each row.
+/// Memory to gather the labels or targets of one batch, and its weights, and to score each row.
 final class BatchScores {
     /// The most samples.
     let batch: Int
     private let targets: FlatBuffer
     private let rows: FlatBuffer
+    /// What each of the loss's rows is multiplied by, where samples have weights.
+    private let weights: FlatBuffer
+    private var hasWeights = false
     private let outputElements: Int
 
     /// Throws `.memory`, also where sizes overflow.
@@ -112,12 +140,14 @@ final class BatchScores {
         }
         targets = try FlatBuffer(count: outputCount)
         rows = try FlatBuffer(count: max(scoring.rows, scoring.accuracyRows) * batch)
+        weights = try FlatBuffer(count: scoring.rows * batch)
     }
 
     /// The batch's labels or targets. Throws `.argument` for a label out of range.
     func take(
         _ data: LabelledSamples, _ rows: Rows, _ scoring: Scoring, _ execution: Execution
     ) throws(MartletError) -> Expected {
+        unsafe takeWeights(data, rows, scoring)
         guard let base = unsafe data.y.base else { return unsafe .targets(targets.base) }
         if unsafe data.y.type == .fp32 {
             unsafe rows.gather(base, bytesPerRow: outputElements * 4, to: targets.base, execution)
@@ -134,6 +164,16 @@ final class BatchScores {
         return unsafe .labels(labels)
     }
 
+    private func takeWeights(_ data: LabelledSamples, _ rows: Rows, _ scoring: Scoring) {
+        let base = unsafe data.weights?.base?.assumingMemoryBound(to: Float.self)
+        hasWeights = unsafe base != nil
+        guard let base = unsafe base else { return }
+        for index in unsafe 0..<rows.count {
+            let weight = unsafe base[rows.place(index)]
+            for row in 0..<scoring.rows { unsafe weights.base[index * scoring.rows + row] = weight }
+        }
+    }
+
     /// A batch's mean loss; `value` is what ``Scoring/value`` says. Writes its gradient where one is wanted.
     func loss(
         _ value: UnsafePointer<Float>, _ expected: Expected, batch: Int, gradient: UnsafeMutablePointer<Float>?,
@@ -145,7 +185,7 @@ final class BatchScores {
             LossRequest(
                 scoring.kernel, rows: count, columns: scoring.columns, output: value, labels: expected.labels,
                 targets: expected.targets, smoothing: Float(settings.labelSmoothing), delta: Float(settings.delta),
-                rowLoss: rows.base, gradient: gradient))
+                weights: hasWeights ? UnsafePointer(weights.base) : nil, rowLoss: rows.base, gradient: gradient))
         return unsafe execution.sum(count: count, x: rows.base) / Double(count)
     }
 

@@ -99,12 +99,14 @@ extension Model {
     }
 
     /// One training step on one batch: the samples that `rows` names, or all.
+    ///
+    /// - Parameter weights: a number for each sample, which its loss is multiplied by; nil: ones.
     @discardableResult
     public func train(
-        _ x: Inputs, _ y: Samples, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
+        _ x: Inputs, _ y: Samples, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
     ) throws(MartletError) -> Score {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring)
         try unsafe data.checkApart(from: self, trainer)
         let rows = unsafe rows.map { unsafe Rows.list($0, count: rowCount) } ?? .range(start: 0, count: data.count)
         guard unsafe rows.count >= 1 && rows.count <= Training.mostSamples else {
@@ -122,14 +124,16 @@ extension Model {
     /// Trains for some epochs. `validation`: samples that are evaluated after each.
     @discardableResult
     public func fit(
-        _ x: Inputs, _ y: Samples, validation: (x: Inputs, y: Samples)? = nil, _ loop: Loop = Loop()
+        _ x: Inputs, _ y: Samples, weights: Samples? = nil,
+        validation: (x: Inputs, y: Samples, weights: Samples?)? = nil, _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring, "loop.")
         try unsafe data.checkApart(from: self, trainer)
         try unsafe data.check(self, trainer.scoring)
         let held = try unsafe validation.map { pair throws(MartletError) in
-            try unsafe LabelledSamples(pair.x, pair.y, self, trainer.scoring, "loop.validation_y")
+            try unsafe LabelledSamples(
+                pair.x, pair.y, pair.weights, self, trainer.scoring, "loop.validation_", "loop.validation_y")
         }
         if let held = unsafe held {
             try unsafe held.checkApart(from: self, trainer)
@@ -178,9 +182,11 @@ extension Model {
     }
 
     /// Loss and metrics over all samples.
-    public func evaluate(_ x: Inputs, _ y: Samples, _ loop: Loop = Loop()) throws(MartletError) -> Outcome {
+    public func evaluate(
+        _ x: Inputs, _ y: Samples, weights: Samples? = nil, _ loop: Loop = Loop()
+    ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring, "loop.")
         try unsafe data.check(self, trainer.scoring)
         let batch = unsafe min(try batchSize(loop), data.count)
         let machine = try ExecutionSettings()

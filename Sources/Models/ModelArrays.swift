@@ -32,7 +32,7 @@ extension Model {
         try unsafe withSamples(x, y) { (x, y) throws(MartletError) in
             guard let held = validation else { return try unsafe fit(x, y, loop) }
             return try unsafe withSamples(held.x, held.y) { (heldX, heldY) throws(MartletError) in
-                try unsafe fit(x, y, validation: (heldX, heldY), loop)
+                try unsafe fit(x, y, validation: (heldX, heldY, nil), loop)
             }
         }
     }

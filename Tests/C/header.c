@@ -18,7 +18,7 @@ typedef char layer_is_264_bytes[sizeof(martlet_layer) == 264 ? 1 : -1];
 typedef char training_is_48_bytes[sizeof(martlet_training) == 48 ? 1 : -1];
 typedef char result_is_104_bytes[sizeof(martlet_result) == 104 ? 1 : -1];
 typedef char progress_is_64_bytes[sizeof(martlet_progress) == 64 ? 1 : -1];
-typedef char loop_is_56_bytes[sizeof(martlet_loop) == 56 ? 1 : -1];
+typedef char loop_is_72_bytes[sizeof(martlet_loop) == 72 ? 1 : -1];
 typedef char view_is_128_bytes[sizeof(martlet_view) == 128 ? 1 : -1];
 typedef char node_is_128_bytes[sizeof(martlet_node) == 128 ? 1 : -1];
 
@@ -71,6 +71,7 @@ typedef char loop_progress_is_at_24[offsetof(martlet_loop, progress) == 24 ? 1 :
 typedef char loop_user_is_at_32[offsetof(martlet_loop, user) == 32 ? 1 : -1];
 typedef char loop_validation_x_is_at_40[offsetof(martlet_loop, validation_x) == 40 ? 1 : -1];
 typedef char loop_validation_y_is_at_48[offsetof(martlet_loop, validation_y) == 48 ? 1 : -1];
+typedef char loop_weights_is_at_56[offsetof(martlet_loop, weights) == 56 ? 1 : -1];
 typedef char view_node_is_at_8[offsetof(martlet_view, node) == 8 ? 1 : -1];
 typedef char view_sizes_is_at_16[offsetof(martlet_view, sizes) == 16 ? 1 : -1];
 typedef char view_offset_is_at_80[offsetof(martlet_view, offset) == 80 ? 1 : -1];
@@ -141,6 +142,11 @@ SAME(MARTLET_UNBIASED_VARIANCE, 4);
 SAME(MARTLET_COUNT_PADDING, 8);
 SAME(MARTLET_LOSS_CROSS_ENTROPY, 1);
 SAME(MARTLET_LOSS_HUBER, 6);
+SAME(MARTLET_LOSS_KL_DIVERGENCE, 7);
+SAME(MARTLET_LOSS_HINGE, 8);
+SAME(MARTLET_LOSS_LOG_COSH, 9);
+SAME(MARTLET_LOSS_POISSON, 10);
+SAME(MARTLET_LOSS_COSINE, 11);
 SAME(MARTLET_FROM_AUTO, 0);
 SAME(MARTLET_FROM_PROBABILITIES, 2);
 SAME(MARTLET_METRIC_ACCURACY, 1);
@@ -226,6 +232,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_groups_compile,
     (any_function)martlet_result_init,
     (any_function)martlet_model_train,
+    (any_function)martlet_model_weighted_train,
     (any_function)martlet_loop_init,
     (any_function)martlet_model_fit,
     (any_function)martlet_model_evaluate,

@@ -213,8 +213,8 @@ def training_values() -> Iterator[Value]:
     yield "a longer struct whose tail is not zero", f"{one}struct_size = 56; w->m.training.tail[7] = 1;", "STRUCT"
     yield "the longest struct, last byte set", f"{one}struct_size = 4096; w->m.training.tail[4047] = 1;", "STRUCT"
     yield "the longest struct, zero tail", f"{one}struct_size = 4096;", "OK"
-    yield from assign(f"{one}loss", (0, -1, 7, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{one}loss", (2, 3, 4, 5, 6), "OK")
+    yield from assign(f"{one}loss", (0, -1, 12, 1000, *INT32), "ARGUMENT")
+    yield from assign(f"{one}loss", (2, 3, 4, 5, 6, 7, 8, 9, 10, 11), "OK")
     yield from assign(f"{one}from", (-1, 3, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{one}metrics", ("16u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     yield from assign(f"{one}batch_size", (*BELOW_ONE, "((int64_t)1 << 31) + 1", "(int64_t)1 << 62"), "ARGUMENT")

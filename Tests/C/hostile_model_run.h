@@ -137,6 +137,11 @@ GOOD(model_train) {
     a->model = w->m.model, a->out_result = &w->m.result.result, a->x = &w->m.x, a->y = &w->m.y;
     a->rows = w->m.rows, a->row_count = BATCH;
 }
+GOOD(model_weighted_train) {
+    a->model = w->m.model, a->out_result = &w->m.result.result, a->x = &w->m.x, a->y = &w->m.y;
+    weigh(&w->m, &w->array);
+    a->weights = &w->array, a->rows = w->m.rows, a->row_count = BATCH;
+}
 GOOD(model_fit) {
     a->model = w->m.model, a->out_result = &w->m.result.result, a->x = &w->m.x, a->y = &w->m.y;
     a->loop = &w->m.loop.loop;

@@ -50,6 +50,7 @@ struct model_world {
     martlet_model *plain;        /* its parameters are made, but it is not compiled */
     martlet_model *image, *flat; /* without a layer: of 8 x 8 x 3, of FEATURES */
     martlet_model *gone, *out_model;
+    float weights[SAMPLES];
 };
 
 /* The layer of a world becomes a good one of another kind, for images where its kind reads these. */
@@ -84,6 +85,12 @@ UNUSED static martlet_model *rows_model(struct model_world *m) {
     REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
     REQUIRE(martlet_model_compile(model, &m->training.training, NULL) == MARTLET_OK);
     return model;
+}
+
+/* An array becomes weights of a world's samples. */
+UNUSED static void weigh(struct model_world *m, martlet_array *array) {
+    for (int k = 0; k < SAMPLES; k++) m->weights[k] = (float)(k % 3);
+    *array = check_array(m->weights, SAMPLES, MARTLET_FP32);
 }
 
 /* Gives an array of a world's samples its sizes: the samples' number, then that of each one's elements. */

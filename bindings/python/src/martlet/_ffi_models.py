@@ -196,6 +196,8 @@ class Loop(Structure):
         ("user", c_void_p),
         ("validation_x", POINTER(_ffi.Array)),
         ("validation_y", POINTER(_ffi.Array)),
+        ("weights", POINTER(_ffi.Array)),
+        ("validation_weights", POINTER(_ffi.Array)),
     ]
 
 
@@ -246,6 +248,10 @@ martlet_model_groups_compile = _checked(
     c_int64,
 )
 martlet_result_init = _checked("martlet_result_init", POINTER(Result), c_size_t)
+martlet_model_weighted_train = _checked(
+    "martlet_model_weighted_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array),
+    POINTER(_ffi.Array), POINTER(c_int64), c_int64,
+)  # fmt: skip
 martlet_model_train = _checked(
     "martlet_model_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(c_int64), c_int64
 )
