@@ -23,6 +23,7 @@ package enum Kernel {
     // Products and convolutions.
     case product, productSum, productTurned
     case slide, weightPanels, weightGradient, fold
+    case peakWeights, peakImage
     // Matrices.
     case turn, symmetric, rowSquares
     case reflect, tridiagonal, rotate

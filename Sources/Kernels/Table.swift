@@ -49,6 +49,8 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .weightPanels: weightPanels
     case .weightGradient: weightGradient
     case .fold: fold
+    case .peakWeights: peakWeights
+    case .peakImage: peakImage
     case .turn: turn
     case .symmetric: symmetric
     case .rowSquares: rowSquares

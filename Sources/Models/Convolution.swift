@@ -22,6 +22,15 @@ final class Convolution: Weighted {
                 layer.windowSizes(window.outHeight, window.outWidth) + [layer.units], "\(subject)'s output"), subject)
     }
 
+    /// Whether the gradients of its largest outputs alone cost less by themselves: windows over sequences whose taps are
+    /// neighbours, and many of them.
+    var takesPeaks: Bool {
+        let isNarrow = window.height == 1 && window.kernelHeight == 1 && window.dilationWidth == 1
+        let fits = unsafe PeakWeightsRequest.fits(window, filters: units)
+        return unsafe isNarrow && fits && groups == 1 && window.outWidth >= 8
+            && 4 * units * window.partCount <= Execution.sharedByteCount
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.convolve(
             window.over(pass.batch), filters: units, groups: groups, image: pass.input, weights: pass.parameters,
@@ -31,6 +40,12 @@ final class Convolution: Weighted {
     override func backward(_ pass: BackwardPass) {
         let forward = unsafe pass.forward
         let window = unsafe window.over(forward.batch)
+        if let peaks = unsafe pass.peaks {
+            let found = unsafe Peaks(
+                window, filters: units, gradient: pass.gradient, rectified: epilogue == .relu ? peaks.outputs : nil,
+                places: peaks.places)
+            return unsafe backward(pass, found)
+        }
         if let kernelGradient = unsafe pass.parameterGradients {
             unsafe forward.execution.convolveBackward(
                 weightsOf: window, filters: units, groups: groups, image: forward.input, gradient: pass.gradient,
@@ -41,5 +56,24 @@ final class Convolution: Weighted {
         unsafe forward.execution.convolveBackward(
             inputOf: window, filters: units, groups: groups, gradient: pass.gradient, weights: forward.parameters,
             imageGradient: inputGradient)
+    }
+
+    private func backward(_ pass: BackwardPass, _ peaks: Peaks) {
+        let forward = unsafe pass.forward
+        if let gradients = unsafe pass.parameterGradients {
+            unsafe forward.execution.run(
+                PeakWeightsRequest(
+                    peaks, image: forward.input, weightGradient: gradients, biasGradient: bias(gradients)))
+        }
+        guard let inputGradient = unsafe pass.inputGradient else { return }
+        // A row for each filter.
+        let turned = unsafe forward.execution.shared
+        unsafe forward.execution.run(
+            TurnRequest(
+                rows: window.partCount, columns: units, from: forward.parameters, fromDouble: false, fromStride: units,
+                to: turned, toDouble: false, toStride: window.partCount, turns: true, scale: 1))
+        unsafe forward.execution.run(
+            PeakImageRequest(
+                peaks, weights: turned.assumingMemoryBound(to: Float.self), imageGradient: inputGradient))
     }
 }

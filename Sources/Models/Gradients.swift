@@ -34,7 +34,10 @@ struct GradientFlow {
 
     init() {}
 
-    init(_ graph: Graph, _ runsBackward: [Bool], from scored: Int, in lifetimes: inout Lifetimes) {
+    /// - Parameter peaks: for each maximum that hands its gradient to a convolution as it is: that convolution.
+    init(
+        _ graph: Graph, _ runsBackward: [Bool], _ peaks: [Int: Int], from scored: Int, in lifetimes: inout Lifetimes
+    ) {
         let needsGradient = graph.needsGradient
         guard needsGradient[scored] else { return }
         let count = graph.steps.count
@@ -49,6 +52,10 @@ struct GradientFlow {
         for index in graph.steps.indices.reversed() where runsBackward[index] {
             let step = graph.steps[index]
             guard let gradient = gradients[step.output] else { continue }
+            if let convolution = peaks[index] {
+                gradients[graph.steps[convolution].output] = gradient
+                continue
+            }
             let time = 2 * count - index
             lifetimes.extend(gradient, to: time)
             var back = Back(gradient: gradient, targets: step.inputs.map { _ in nil })

@@ -85,4 +85,27 @@ struct Graph {
         else { return nil }
         return (steps[maker].inputs[0], last.input)
     }
+
+    /// For each maximum over whole sequences that alone reads what a convolution gives, or its ReLU: that convolution. Its
+    /// gradients are those of a few of its outputs, and what is between the two computes nothing backward.
+    var peaks: [Int: (convolution: Int, between: Int?)] {
+        var readers = [Int](repeating: 0, count: values.count)
+        for step in steps { for value in step.inputs { readers[value] += 1 } }
+        readers[output] += 1
+        var found: [Int: (convolution: Int, between: Int?)] = [:]
+        for (index, step) in steps.enumerated() {
+            guard let pool = step.operation as? MaxPooling, pool.isOfSequences, readers[step.inputs[0]] == 1,
+                var maker = values[step.inputs[0]].maker
+            else { continue }
+            var between: Int?
+            if let activating = steps[maker].operation as? Activating, activating.isFused {
+                let value = steps[maker].inputs[0]
+                guard readers[value] == 1, let before = values[value].maker else { continue }
+                (between, maker) = (maker, before)
+            }
+            guard let convolution = steps[maker].operation as? Convolution, convolution.takesPeaks else { continue }
+            found[index] = (maker, between)
+        }
+        return found
+    }
 }

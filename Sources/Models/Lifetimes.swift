@@ -36,6 +36,8 @@ struct Lifetimes {
     private var values: [Place]
     private var steps: [Step]
     private var flow = GradientFlow()
+    /// For each maximum that gives its convolution its gradient at once: that convolution.
+    private var peaks: [Int: Int] = [:]
 
     /// - Parameter scored: the value that the loss reads; nil where nothing is trained.
     init(_ graph: Graph, scored: Int?) {
@@ -44,7 +46,11 @@ struct Lifetimes {
         for (number, value) in graph.inputs.enumerated() { values[value] = .input(number) }
         steps = Array(repeating: Step(), count: count)
         let isNeeded = graph.leading(to: [graph.output])
-        let runsBackward = Self.runsBackward(graph, scored: scored)
+        var runsBackward = Self.runsBackward(graph, scored: scored)
+        let peaks = graph.peaks.filter { runsBackward[$0.value.convolution] }
+        for (_, between) in peaks.values {
+            if let between { runsBackward[between] = false }
+        }
         var lastReaders = Array(repeating: -1, count: graph.values.count)
         for (index, step) in graph.steps.enumerated() where isNeeded[step.output] {
             for value in step.inputs { lastReaders[value] = index }
@@ -53,7 +59,9 @@ struct Lifetimes {
         for (index, step) in graph.steps.enumerated() where isNeeded[step.output] {
             steps[index].isNeeded = true
             let operation = step.operation
-            let end = runsBackward[index] ? 2 * count - index : index
+            // What a maximum keeps is read where its convolution runs backward.
+            let end = runsBackward[index] ? 2 * count - (peaks[index]?.convolution ?? index) : index
+            let needsOutput = operation.needsOutput || (runsBackward[index] && peaks[index] != nil)
             // What is read now, and what the backward pass reads again.
             for value in step.inputs {
                 extend(
@@ -65,8 +73,7 @@ struct Lifetimes {
                 stores[store].lastReader = max(stores[store].lastReader, lastReaders[step.output])
             }
             extend(
-                values[step.output], to: operation.needsOutput ? end : index,
-                pins: runsBackward[index] && operation.needsOutput)
+                values[step.output], to: needsOutput ? end : index, pins: runsBackward[index] && needsOutput)
             let one = operation.savedCount(batch: 1)
             if one > 0 {
                 let more = operation.savedCount(batch: 2) - one
@@ -74,7 +81,8 @@ struct Lifetimes {
             }
         }
         extend(values[graph.output], to: count, pins: false)
-        if let scored { flow = GradientFlow(graph, runsBackward, from: scored, in: &self) }
+        self.peaks = peaks.mapValues(\.convolution)
+        if let scored { flow = GradientFlow(graph, runsBackward, self.peaks, from: scored, in: &self) }
     }
 
     /// For each operation whether its backward pass runs.
@@ -179,6 +187,7 @@ struct Lifetimes {
         let step = graph.steps[index]
         let back = flow.steps[index]
         func offset(_ store: Int?) -> Int? { store.map { placement.offsets[$0] } }
+        let pool = peaks.first { $0.value == index }?.key
         return StepPlace(
             isNeeded: steps[index].isNeeded, inputs: step.inputs.map { place(ofValue: $0, placement) },
             output: place(ofValue: step.output, placement), saved: offset(steps[index].saved),
@@ -189,6 +198,9 @@ struct Lifetimes {
                 Addition(
                     left: placement.offsets[$0.left], right: placement.offsets[$0.right],
                     out: placement.offsets[$0.out], perSample: $0.perSample)
+            },
+            peaks: pool.map { pool in
+                (place(ofValue: graph.steps[pool].output, placement), offset(steps[pool].saved) ?? 0)
             })
     }
 }

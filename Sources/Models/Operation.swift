@@ -53,6 +53,15 @@ struct ArrayDescription {
     /// Where the gradients of the operation's own parameters go; nil where training leaves them alone.
     let parameterGradients: UnsafeMutablePointer<Float>?
 
+    /// Of a convolution whose largest outputs alone are read: these, and which they are. `gradient` is theirs then.
+    var peaks: (outputs: UnsafePointer<Float>, places: UnsafePointer<Int32>)? {
+        guard let peaks = unsafe forward.place.peaks else { return nil }
+        return unsafe (
+            UnsafePointer(forward.plan.address(peaks.outputs)),
+            UnsafeRawPointer(forward.plan.address(peaks.places)).assumingMemoryBound(to: Int32.self)
+        )
+    }
+
     /// Where the gradient of the first input goes, or of any; nil where nobody needs it.
     var inputGradient: UnsafeMutablePointer<Float>? { unsafe inputGradient(0) }
     func inputGradient(_ number: Int) -> UnsafeMutablePointer<Float>? {

@@ -19,6 +19,8 @@ struct StepPlace {
     let parameterGradients: Int?
     /// What is added up behind its backward pass.
     let additions: [Addition]
+    /// Of a convolution whose largest outputs alone are read: where these lie, and which they are. `gradient` is theirs.
+    let peaks: (outputs: Int, places: Int)?
 }
 
 /// Two gradients of one value, which meet.

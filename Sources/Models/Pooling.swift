@@ -7,6 +7,9 @@ import MartletPlatform
 final class MaxPooling: Operation {
     private let window: ImageWindow
 
+    /// Whether the window is the whole of a sequence.
+    var isOfSequences: Bool { window.height == 1 && window.outWidth == 1 && window.kernelWidth == window.width }
+
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
         window = try ImageWindow(layer, input: input, subject)
         // Places in an image are kept in 32 bits.

@@ -133,6 +133,31 @@ import Testing
             try model.add(layer(.concatenate), inputs: [pooled, mean, flat])
             try model.add(.dense(3))
         },
+        Case("the greatest of each filter", [20, 3]) { model in
+            let start = try model.add(.dense(5, activation: .tanh))
+            var ends: [Int] = []
+            for (width, step, rectifies, padding) in [
+                (3, 1, true, Padding.valid), (4, 2, false, .same), (5, 1, true, .same),
+            ] {
+                let filters = layer(.conv1D) {
+                    ($0.units, $0.kernel, $0.stride) = (18, Pair(width, 0), Pair(step, 1))
+                    ($0.activation, $0.padding) = (rectifies ? .relu : .linear, padding)
+                }
+                try model.add(filters, inputs: [start])
+                ends.append(try model.add(layer(.globalMaxPool1D)))
+            }
+            try model.add(layer(.concatenate), inputs: ends)
+            try model.add(layer(.dropout) { $0.rate = 0.3 })
+            try model.add(.dense(3))
+        },
+        Case("the greatest of filters that others read too", [20, 3]) { model in
+            let filters = try model.add(
+                layer(.conv1D) { ($0.units, $0.kernel, $0.activation) = (6, Pair(3, 0), .relu) })
+            let most = try model.add(layer(.globalMaxPool1D))
+            let mean = try model.add(layer(.globalAveragePool1D), inputs: [filters])
+            try model.add(layer(.concatenate), inputs: [most, mean])
+            try model.add(.dense(3))
+        },
         Case("images at their greatest", [4, 5, 2]) { model in
             try model.add(.conv2D(20, Pair(2, 2)))
             try model.add(layer(.globalMaxPool2D))
