@@ -60,8 +60,8 @@ struct GradientFlow {
             lifetimes.extend(gradient, to: time)
             var back = Back(gradient: gradient, targets: step.inputs.map { _ in nil })
             if step.isTrained, !written.insert(step.firstParameter).inserted {
-                let size = step.operation.parameters.reduce(0) { $0 + $1.shape.elementCount }
-                back.parameters = lifetimes.add(Lifetimes.Store(first: time, last: time, perSample: 0, fixed: size))
+                back.parameters = lifetimes.add(
+                    Lifetimes.Store(first: time, last: time, perSample: 0, fixed: step.parameterCount))
             }
             go(back: &back, through: step, needsGradient, time, in: &lifetimes)
             steps[index] = back

@@ -27,11 +27,13 @@ struct GraphStep {
     let output: Int
     /// Whether training leaves its parameters alone.
     let isFrozen: Bool
+    /// Elements of its parameters.
+    let parameterCount: Int
     /// Where its arrays begin in the flat buffers; set when the model is built.
     var firstParameter = 0
     var firstStatistic = 0
 
-    var isTrained: Bool { !isFrozen && !operation.parameters.isEmpty }
+    var isTrained: Bool { !isFrozen && parameterCount > 0 }
 }
 
 struct Graph {
@@ -51,7 +53,10 @@ struct Graph {
     /// Adds an operation that reads some values; returns the number of the one it gives.
     mutating func append(_ operation: Operation, reading inputs: [Int], isFrozen: Bool) -> Int {
         for value in inputs { values[value].kind = operation.reads }
-        steps.append(GraphStep(operation: operation, inputs: inputs, output: values.count, isFrozen: isFrozen))
+        let count = operation.parameters.reduce(0) { $0 + $1.shape.elementCount }
+        steps.append(
+            GraphStep(
+                operation: operation, inputs: inputs, output: values.count, isFrozen: isFrozen, parameterCount: count))
         values.append(Value(shape: operation.output, maker: steps.count - 1))
         return values.count - 1
     }

@@ -166,9 +166,7 @@ import MartletPlatform
         guard let own = place.parameterGradients else { return }
         let all = unsafe gradients.base + step.firstParameter
         unsafe execution.run(
-            CombinationRequest(
-                .sum, count: step.operation.parameters.reduce(0) { $0 + $1.shape.elementCount }, all, plan.address(own),
-                out: all))
+            CombinationRequest(.sum, count: step.parameterCount, all, plan.address(own), out: all))
     }
 
     /// Steps that the optimizer has taken; 0 where there is nothing to step.
