@@ -63,7 +63,8 @@ import MartletPlatform
     }
 
     /// Throws where these are no weights of so many samples: finite numbers of fp32, 0 or more.
-    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError) {
+    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError)
+    {
         guard unsafe weights.type == .fp32 else {
             throw unsafe MartletError(.type, "\(name()).dtype is \(weights.type); expected fp32")
         }

@@ -37,7 +37,8 @@ struct ViewList {
     private(set) var count = 0
 
     /// Throws `.shape` where there are more elements than a buffer may have, and `.memory`.
-    mutating func append(_ array: ArrayDescription, of node: Int, named layer: OwnedText, isFrozen: Bool = false) throws(MartletError)
+    mutating func append(_ array: ArrayDescription, of node: Int, named layer: OwnedText, isFrozen: Bool = false)
+        throws(MartletError)
     {
         let (end, overflow) = count.addingReportingOverflow(array.shape.elementCount)
         guard !overflow, end <= Shape.mostElements else {

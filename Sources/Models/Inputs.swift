@@ -65,7 +65,9 @@ import MartletPlatform
         for number in 0..<count {
             guard let table = model.table(ofInput: number) else { continue }
             let samples = unsafe self[number]
-            for place in unsafe 0..<samples.count { try unsafe table.check(samples.integer(place), subject(number), place) }
+            for place in unsafe 0..<samples.count {
+                try unsafe table.check(samples.integer(place), subject(number), place)
+            }
         }
     }
 

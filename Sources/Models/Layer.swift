@@ -173,7 +173,8 @@ public struct Layer: Sendable {
             throw MartletError(
                 .argument,
                 "\(prefix)pads[\(place)] is \(pads[place]); expected 0: "
-                    + (kind.slidesWindow && padding != .explicit ? "padding is not explicit" : "\(kind.name) reads none"))
+                    + (kind.slidesWindow && padding != .explicit
+                        ? "padding is not explicit" : "\(kind.name) reads none"))
         }
     }
 

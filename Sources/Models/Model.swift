@@ -138,7 +138,8 @@ public final class Model {
 
     /// Throws where a node does not have a layer of its own that could be there once more.
     private func checkOwner(_ first: Int, of layer: Layer) throws(MartletError) {
-        let isOwner = nodes.indices.contains(first) && nodes[first].first == nil && nodes[first].layer.kind == layer.kind
+        let isOwner =
+            nodes.indices.contains(first) && nodes[first].first == nil && nodes[first].layer.kind == layer.kind
         guard isOwner && layer.kind != .input else {
             throw MartletError(.argument, "node is \(first); expected that of a layer")
         }

@@ -150,7 +150,9 @@ import MartletPlatform
     }
 
     /// Where an operation writes the gradients of its parameters; nil where training leaves them alone.
-    private func parameterGradients(of step: GraphStep, _ place: StepPlace, _ plan: Plan) -> UnsafeMutablePointer<Float>? {
+    private func parameterGradients(of step: GraphStep, _ place: StepPlace, _ plan: Plan) -> UnsafeMutablePointer<
+        Float
+    >? {
         if step.isFrozen { return nil }
         return unsafe place.parameterGradients.map { unsafe plan.address($0) } ?? gradients.base + step.firstParameter
     }

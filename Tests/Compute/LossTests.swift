@@ -98,7 +98,8 @@ import Testing
                     loss, rows: rows, columns: columns, output: x.pointer,
                     labels: classes.map { UnsafePointer($0.pointer) },
                     targets: numbers.map { UnsafePointer($0.pointer) }, smoothing: smoothing, delta: delta,
-                    weights: shares.map { UnsafePointer($0.pointer) }, rowLoss: rowLoss.pointer, gradient: wantsGradient ? gradient.pointer : nil))
+                    weights: shares.map { UnsafePointer($0.pointer) }, rowLoss: rowLoss.pointer,
+                    gradient: wantsGradient ? gradient.pointer : nil))
             return (rowLoss.numbers, gradient.numbers)
         }
     }
@@ -188,7 +189,8 @@ import Testing
             for column in 0..<columns { asked.output[column] = .nan }
             try Twins.each { execution in
                 let (rowLoss, gradient) = asked.run(execution)
-                #expect(rowLoss[0] == 0 && gradient[..<columns].allSatisfy { $0 == 0 }, "\(execution.isa.name), \(loss)")
+                #expect(
+                    rowLoss[0] == 0 && gradient[..<columns].allSatisfy { $0 == 0 }, "\(execution.isa.name), \(loss)")
             }
         }
     }
