@@ -23,6 +23,9 @@ extension martlet_layer {
         unsafe epsilon = layer.epsilon
         unsafe kernel_initializer = layer.kernelInitializer.rawValue
         unsafe bias_initializer = layer.biasInitializer.rawValue
+        unsafe kernel_value = layer.kernelValue
+        unsafe vocabulary = Int64(layer.vocabulary)
+        unsafe axis = Int32(layer.axis)
     }
 }
 
@@ -66,7 +69,7 @@ extension Layer {
         dilation = unsafe Pair(raw.dilation)
         pads = unsafe [Int(raw.pads.0), Int(raw.pads.1), Int(raw.pads.2), Int(raw.pads.3)]
         groups = unsafe Int(raw.groups)
-        if kind == .reshape || kind == .permute {
+        if kind == .reshape || kind == .permute || kind == .input {
             let all = unsafe [
                 raw.sizes.0, raw.sizes.1, raw.sizes.2, raw.sizes.3, raw.sizes.4, raw.sizes.5, raw.sizes.6, raw.sizes.7,
             ]
@@ -81,6 +84,11 @@ extension Layer {
         epsilon = unsafe raw.epsilon
         kernelValue = unsafe raw.kernel_value
         biasValue = unsafe raw.bias_value
+        vocabulary = unsafe Int(raw.vocabulary)
+        axis = unsafe Int(raw.axis)
+        guard unsafe raw.reserved == 0 else {
+            throw unsafe MartletError(.structure, "layer.reserved is \(raw.reserved); expected 0")
+        }
         name = try unsafe raw.name.map { text throws(MartletError) in try unsafe Layer.name(text) }
     }
 
@@ -134,26 +142,53 @@ extension Training {
     }
 }
 
+extension Model {
+    /// Calls `body` with a caller's contiguous arrays, one for each input. Allocates nothing but where a progress function of
+    /// this model's call makes another.
+    func reading<Result>(
+        _ pointer: UnsafePointer<martlet_array>?, _ name: StaticString,
+        _ body: (Inputs) throws(MartletError) -> Result
+    ) throws(MartletError) -> Result {
+        let inputs = spareInputs ?? Inputs(name: name)
+        spareInputs = nil
+        defer { spareInputs = inputs }
+        inputs.begin(name: name)
+        let base = unsafe try required(pointer, "\(name)")
+        for number in 0..<inputCount {
+            try unsafe inputs.append(Samples(base + number, inputCount == 1 ? "\(name)" : "\(name)[\(number)]"))
+        }
+        return try body(inputs)
+    }
+}
+
 extension Samples {
-    /// Reads a caller's contiguous array; `mayBeLabels` says whether integers could do.
+    /// The same of an array that may be left out.
+    init?(optional pointer: UnsafePointer<martlet_array>?, _ name: @autoclosure () -> String) throws(MartletError) {
+        guard unsafe pointer != nil else { return nil }
+        unsafe self = try unsafe Samples(pointer, name())
+    }
+
+    /// Reads a caller's contiguous array.
     init(
-        _ pointer: UnsafePointer<martlet_array>?, _ name: StaticString, mayBeLabels: Bool = false
+        _ pointer: UnsafePointer<martlet_array>?, _ name: @autoclosure () -> String
     ) throws(MartletError) {
-        let array = try unsafe required(pointer, "\(name)").pointee
+        let array = try unsafe required(pointer, name()).pointee
         guard let type = unsafe SampleType(rawValue: array.dtype) else {
-            let labels = mayBeLabels ? ", or for labels MARTLET_INT32, MARTLET_INT64 or MARTLET_UINT8" : ""
-            throw unsafe MartletError(.type, "\(name).dtype is \(array.dtype); expected MARTLET_FP32\(labels)")
+            throw unsafe MartletError(
+                .type,
+                "\(name()).dtype is \(array.dtype); expected MARTLET_FP32, or for whole numbers MARTLET_INT32, "
+                    + "MARTLET_INT64 or MARTLET_UINT8")
         }
         guard unsafe array.scales == nil && array.block == 0 && array.scale_dtype == 0 else {
-            throw MartletError(.unsupported, "\(name) has scales, block or scale_dtype set; expected NULL and 0")
+            throw MartletError(.unsupported, "\(name()) has scales, block or scale_dtype set; expected NULL and 0")
         }
         guard unsafe array.reserved == 0 else {
-            throw unsafe MartletError(.structure, "\(name).reserved is \(array.reserved); expected 0")
+            throw unsafe MartletError(.structure, "\(name()).reserved is \(array.reserved); expected 0")
         }
         guard unsafe array.count >= 0 && array.count <= 1 << 56 else {
-            throw unsafe MartletError(.shape, "\(name).count is \(array.count); expected 0 to 2^56")
+            throw unsafe MartletError(.shape, "\(name()).count is \(array.count); expected 0 to 2^56")
         }
-        if unsafe array.rank != 0 { try unsafe array.checkContiguous(name) }
+        if unsafe array.rank != 0 { try unsafe array.checkContiguous(name()) }
         unsafe self.init(
             base: array.data, count: Int(array.count), type: type, sizes: array.sizes, rank: Int(array.rank))
     }
@@ -161,31 +196,31 @@ extension Samples {
 
 extension martlet_array {
     /// Throws where the strides are not those of rows one after another, or the sizes are not the count's.
-    fileprivate func checkContiguous(_ name: StaticString) throws(MartletError) {
+    fileprivate func checkContiguous(_ name: @autoclosure () -> String) throws(MartletError) {
         guard unsafe rank >= 1 && rank <= 64 else {
-            throw unsafe MartletError(.shape, "\(name).rank is \(rank); expected 0 to 64")
+            throw unsafe MartletError(.shape, "\(name()).rank is \(rank); expected 0 to 64")
         }
-        let sizes = try unsafe required(sizes, "\(name).sizes")
-        let strides = try unsafe required(strides, "\(name).strides")
+        let sizes = try unsafe required(sizes, "\(name()).sizes")
+        let strides = try unsafe required(strides, "\(name()).strides")
         var product = 1
         for dimension in unsafe (0..<Int(rank)).reversed() {
             let size = unsafe Int(sizes[dimension])
             guard size >= 0 else {
-                throw MartletError(.shape, "\(name).sizes[\(dimension)] is \(size); expected 0 or more")
+                throw MartletError(.shape, "\(name()).sizes[\(dimension)] is \(size); expected 0 or more")
             }
             guard unsafe size <= 1 || Int(strides[dimension]) == product else {
                 throw unsafe MartletError(
                     .shape,
-                    "\(name).strides[\(dimension)] is \(strides[dimension]); expected \(product): samples are contiguous"
+                    "\(name()).strides[\(dimension)] is \(strides[dimension]); expected \(product): samples are contiguous"
                 )
             }
             let (next, overflow) = product.multipliedReportingOverflow(by: size)
-            guard !overflow else { throw MartletError(.shape, "\(name).sizes multiply to more than 2^63") }
+            guard !overflow else { throw MartletError(.shape, "\(name()).sizes multiply to more than 2^63") }
             product = next
         }
         guard unsafe product == Int(count) else {
             throw unsafe MartletError(
-                .shape, "\(name).count is \(count); expected \(product), the product of its sizes")
+                .shape, "\(name()).count is \(count); expected \(product), the product of its sizes")
         }
     }
 }

@@ -88,17 +88,31 @@ public func martlet_model_add(
 ) -> martlet_status {
     unsafe withModel("martlet_model_add", model) { model throws(MartletError) in
         let target = try unsafe out_node == nil ? nil : required(out_node, "out_node")
-        guard input_count >= 0 && input_count <= Int64(Model.mostNodes) else {
-            throw MartletError(.argument, "input_count is \(input_count); expected 0 to \(Model.mostNodes)")
-        }
-        var nodes: [Int]?
-        if input_count > 0 {
-            let inputs = try unsafe required(inputs, "inputs")
-            nodes = (0..<Int(input_count)).map { unsafe Int(inputs[$0]) }
-        }
-        let node = try model.add(try unsafe Layer(layer), inputs: nodes)
+        let node = try model.add(try unsafe Layer(layer), inputs: try unsafe nodes(inputs, input_count))
         unsafe target?.pointee = Int32(node)
     }
+}
+
+@implementation @_cdecl("martlet_model_apply")
+public func martlet_model_apply(
+    _ model: OpaquePointer!, _ node: Int32, _ inputs: UnsafePointer<Int32>!, _ input_count: Int64,
+    _ out_node: UnsafeMutablePointer<Int32>!
+) -> martlet_status {
+    unsafe withModel("martlet_model_apply", model) { model throws(MartletError) in
+        let target = try unsafe out_node == nil ? nil : required(out_node, "out_node")
+        let made = try model.add(again: Int(node), inputs: try unsafe nodes(inputs, input_count))
+        unsafe target?.pointee = Int32(made)
+    }
+}
+
+/// The nodes that a caller names; nil where it names none.
+private func nodes(_ inputs: UnsafePointer<Int32>?, _ count: Int64) throws(MartletError) -> [Int]? {
+    guard count >= 0 && count <= Int64(Model.mostNodes) else {
+        throw MartletError(.argument, "input_count is \(count); expected 0 to \(Model.mostNodes)")
+    }
+    if count == 0 { return nil }
+    let inputs = try unsafe required(inputs, "inputs")
+    return (0..<Int(count)).map { unsafe Int(inputs[$0]) }
 }
 
 // MARK: - What lies where

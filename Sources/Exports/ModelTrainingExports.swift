@@ -146,7 +146,7 @@ public func martlet_model_copy_set(_ model: OpaquePointer!, _ copy: UnsafePointe
 }
 
 /// What a model does with a batch of samples that the caller names.
-private typealias BatchWork = (Model, Samples, Samples, UnsafePointer<Int64>?, Int) throws(MartletError) -> Score
+private typealias BatchWork = (Model, Inputs, Samples, UnsafePointer<Int64>?, Int) throws(MartletError) -> Score
 
 /// Does it with what the two functions of one batch are given.
 private func withBatch(
@@ -160,7 +160,9 @@ private func withBatch(
             throw MartletError(.null, "rows is NULL; expected \(row_count) rows")
         }
         let rows = try unsafe rows == nil ? nil : required(UnsafePointer(rows!), "rows")
-        let score = try unsafe work(model, Samples(x, "x"), Samples(y, "y", mayBeLabels: true), rows, Int(row_count))
+        let score = try unsafe model.reading(x, "x") { x throws(MartletError) in
+            try unsafe work(model, x, Samples(y, "y"), rows, Int(row_count))
+        }
         unsafe target.write(martlet_result(Outcome(score: score)))
     }
 }
@@ -172,6 +174,19 @@ public func martlet_model_train(
 ) -> martlet_status {
     unsafe withBatch("martlet_model_train", model, out_result, x, y, rows, row_count) {
         (model, x, y, rows, count) throws(MartletError) in try unsafe model.train(x, y, rows: rows, rowCount: count)
+    }
+}
+
+@implementation @_cdecl("martlet_model_weighted_train")
+public func martlet_model_weighted_train(
+    _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ x: UnsafePointer<martlet_array>!,
+    _ y: UnsafePointer<martlet_array>!, _ weights: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<Int64>!,
+    _ row_count: Int64
+) -> martlet_status {
+    unsafe withBatch("martlet_model_weighted_train", model, out_result, x, y, rows, row_count) {
+        (model, x, y, rows, count) throws(MartletError) in
+        let weights = try unsafe Samples(optional: weights, "weights")
+        return try unsafe model.train(x, y, weights: weights, rows: rows, rowCount: count)
     }
 }
 
@@ -200,15 +215,18 @@ public func martlet_model_fit(
     return unsafe withModel("martlet_model_fit", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
-        var validation: (x: Samples, y: Samples)?
-        if unsafe raw.validation_x != nil || raw.validation_y != nil {
-            unsafe validation = try (
-                Samples(raw.validation_x, "loop.validation_x"),
-                Samples(raw.validation_y, "loop.validation_y", mayBeLabels: true)
-            )
+        let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
+            let (y, loop) = try unsafe (Samples(y, "y"), Loop(raw, model, caller))
+            let weights = try unsafe Samples(optional: raw.weights, "loop.weights")
+            guard unsafe raw.validation_x != nil || raw.validation_y != nil else {
+                return try unsafe model.fit(x, y, weights: weights, loop)
+            }
+            return try unsafe model.reading(raw.validation_x, "loop.validation_x") { heldX throws(MartletError) in
+                let heldY = try unsafe Samples(raw.validation_y, "loop.validation_y")
+                let heldWeights = try unsafe Samples(optional: raw.validation_weights, "loop.validation_weights")
+                return try unsafe model.fit(x, y, weights: weights, validation: (heldX, heldY, heldWeights), loop)
+            }
         }
-        let outcome = try unsafe model.fit(
-            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), validation: validation, Loop(raw, model, caller))
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }
     }
@@ -223,8 +241,10 @@ public func martlet_model_evaluate(
     return unsafe withModel("martlet_model_evaluate", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
-        let outcome = try unsafe model.evaluate(
-            Samples(x, "x"), Samples(y, "y", mayBeLabels: true), Loop(raw, model, caller))
+        let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
+            try unsafe model.evaluate(
+                x, Samples(y, "y"), weights: Samples(optional: raw.weights, "loop.weights"), Loop(raw, model, caller))
+        }
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }
     }
@@ -242,9 +262,10 @@ public func martlet_model_predict(
         guard out_count >= 0 && out_count <= 1 << 56 else {
             throw MartletError(.shape, "out_count is \(out_count); expected 0 to 2^56")
         }
-        let isStopped = try unsafe model.predict(
-            Samples(x, "x"), into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)),
-            Loop(raw, model, caller))
+        let out = unsafe UnsafeMutableBufferPointer(start: target, count: Int(out_count))
+        let isStopped = try unsafe model.reading(x, "x") { x throws(MartletError) in
+            try unsafe model.predict(x, into: out, Loop(raw, model, caller))
+        }
         if isStopped { throw stopped }
     }
 }

@@ -15,11 +15,15 @@ package enum Kernel {
     case maxPool, maxPoolBackward
     case averagePool, averagePoolBackward
     case globalAverage, globalAverageBackward
+    case layerNorm, layerNormProducts, layerNormBackward
     case permute, gather
+    case combination, rowCopy
+    case embedding, embeddingBackward
     case loss, rowAccuracy, rowErrors
     // Products and convolutions.
     case product, productSum, productTurned
     case slide, weightPanels, weightGradient, fold
+    case peakWeights, peakImage
     // Matrices.
     case turn, symmetric, rowSquares
     case reflect, tridiagonal, rotate

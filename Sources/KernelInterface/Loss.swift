@@ -15,4 +15,11 @@ package enum Loss: Int32, BitwiseCopyable, Sendable, CaseIterable {
     case mse = 6
     case mae = 7
     case huber = 8
+    /// The sum of q log(q / p), both kept within 1e-7 and 1, as Keras does: of whole rows, as the cosine.
+    case kullbackLeibler = 9
+    case hinge = 10
+    case logCosh = 11
+    case poisson = 12
+    /// Minus the cosine of the angle between output and target.
+    case cosine = 13
 }

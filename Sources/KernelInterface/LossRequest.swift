@@ -13,22 +13,25 @@
     /// the number wanted.
     package let labels: UnsafePointer<Int32>?
     package let targets: UnsafePointer<Float>?
-    /// Cross-entropies and nll: the share that is spread over all classes. Binary: the share of 1/2.
+    /// Losses of whole rows: the share that is spread over all columns. Binary cross-entropies: the share of 1/2.
     package let smoothing: Float
     /// huber: from which error on the loss is linear.
     package let delta: Float
+    /// What each row's loss and gradient are multiplied by; nil: ones. What weighs 0 counts 0, whatever it is.
+    package let weights: UnsafePointer<Float>?
     package let rowLoss: UnsafeMutablePointer<Float>
     package let gradient: UnsafeMutablePointer<Float>?
     package let cut: Cut
 
     package init(
         _ loss: Loss, rows: Int, columns: Int, output: UnsafePointer<Float>, labels: UnsafePointer<Int32>?,
-        targets: UnsafePointer<Float>?, smoothing: Float, delta: Float, rowLoss: UnsafeMutablePointer<Float>,
-        gradient: UnsafeMutablePointer<Float>?
+        targets: UnsafePointer<Float>?, smoothing: Float, delta: Float, weights: UnsafePointer<Float>? = nil,
+        rowLoss: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>?
     ) {
         unsafe (self.loss, self.rows, self.columns) = (loss, rows, columns)
         unsafe (self.output, self.labels, self.targets) = unsafe (output, labels, targets)
         unsafe (self.smoothing, self.delta) = (smoothing, delta)
+        unsafe self.weights = unsafe weights
         unsafe (self.rowLoss, self.gradient) = unsafe (rowLoss, gradient)
         unsafe cut = Cut(rows, of: columns, about: 2048)
     }

@@ -1,4 +1,4 @@
-// Losses of single elements and their gradients: binary cross-entropy, squared and absolute errors, Huber's. A row's loss
+// Losses of single elements and their gradients: binary cross-entropy, errors, hinge, Poisson's. A row's loss
 // is the mean over its columns; rows of one column are taken sixteen at once. Losses over classes are in Loss.swift.
 
 import MartletKernelInterface
@@ -56,6 +56,35 @@ private struct Huber: ElementLoss {
     }
 }
 
+/// max(1 - x z, 0), where a z of 0 counts as -1.
+private struct Hinge: ElementLoss {
+    @_transparent
+    func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
+        let side = z.replacing(with: -1, where: z .== 0)
+        let margin = 1 - x * side
+        return (margin.replacing(with: 0, where: margin .< 0), (-side).replacing(with: 0, where: margin .<= 0))
+    }
+}
+
+/// log cosh of the error: |e| + log(1 + e^-2|e|) - log 2.
+private struct LogCosh: ElementLoss {
+    @_transparent
+    func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
+        let error = x - z
+        let size = magnitude(error)
+        return (size + logarithm(onePlus: exponential(size * -2)) - 0.693_147_18, hyperbolicTangent(error))
+    }
+}
+
+/// x - z log(x + 1e-7): minus the logarithm of z's likelihood under a mean of x, without what does not depend on x.
+private struct Poisson: ElementLoss {
+    @_transparent
+    func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
+        let shifted = x + leastProbability
+        return (x - z * logarithm(shifted), 1 - z / shifted)
+    }
+}
+
 func elementLoss(_ request: LossRequest, _ piece: Int) {
     switch request.loss {
     case .binaryCrossEntropy: rows(BinaryCrossEntropy(), request, piece, smoothing: request.smoothing)
@@ -64,7 +93,10 @@ func elementLoss(_ request: LossRequest, _ piece: Int) {
     case .mse: rows(SquaredError(), request, piece, smoothing: 0)
     case .mae: rows(AbsoluteError(), request, piece, smoothing: 0)
     case .huber: rows(Huber(delta: request.delta), request, piece, smoothing: 0)
-    case .crossEntropy, .crossEntropyFromProbabilities, .nll: break
+    case .hinge: rows(Hinge(), request, piece, smoothing: 0)
+    case .logCosh: rows(LogCosh(), request, piece, smoothing: 0)
+    case .poisson: rows(Poisson(), request, piece, smoothing: 0)
+    case .crossEntropy, .crossEntropyFromProbabilities, .nll, .kullbackLeibler, .cosine: break
     }
 }
 
@@ -80,6 +112,7 @@ private func rows<Loss: ElementLoss>(_ loss: Loss, _ request: LossRequest, _ pie
     var row = start
     while row < end {
         let length = columns == 1 ? min(end - row, grain) : columns
+        let weight = weights(request, row, columns == 1 ? length : 1)
         var total = Floats.zero
         var column = 0
         while column < length {
@@ -88,8 +121,10 @@ private func rows<Loss: ElementLoss>(_ loss: Loss, _ request: LossRequest, _ pie
             var z = wanted(request, row, column, count)
             if smoothing != 0 { z = z * (1 - smoothing) + smoothing * 0.5 }
             let result = loss(load(count, request.output + place, left: all - place), z)
-            total += keep(count, result.loss, otherwise: 0)
-            if let gradient = request.gradient { store(count, result.slope * factor, to: gradient + place) }
+            total += keep(count, weighted(result.loss, weight), otherwise: 0)
+            if let gradient = request.gradient {
+                store(count, weighted(result.slope, weight) * factor, to: gradient + place)
+            }
             column += grain
         }
         if columns == 1 {
@@ -100,6 +135,17 @@ private func rows<Loss: ElementLoss>(_ loss: Loss, _ request: LossRequest, _ pie
         row += step
     }
 }
+
+/// What the losses of sixteen rows of one column count, or of one row.
+@_transparent
+private func weights(_ request: LossRequest, _ row: Int, _ count: Int) -> Floats {
+    guard let weights = request.weights else { return Floats(repeating: 1) }
+    return count > 1 ? load(count, weights + row) : Floats(repeating: number(weights + row))
+}
+
+/// Numbers times their weights; 0 where that is 0.
+@_transparent
+private func weighted(_ x: Floats, _ weight: Floats) -> Floats { (x * weight).replacing(with: 0, where: weight .== 0) }
 
 /// What sixteen outputs should be: targets, or where each row is of one column, labels as numbers.
 @_transparent

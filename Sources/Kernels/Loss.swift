@@ -47,6 +47,8 @@ func loss(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRaw
     case .crossEntropy: classes(request, piece, crossEntropy)
     case .crossEntropyFromProbabilities: classes(request, piece, crossEntropyFromProbabilities)
     case .nll: classes(request, piece, negativeLogLikelihood)
+    case .kullbackLeibler: classes(request, piece, divergence)
+    case .cosine: classes(request, piece, cosine)
     default: elementLoss(request, piece)
     }
 }
@@ -65,8 +67,10 @@ private func classes(_ request: LossRequest, _ piece: Int, _ rowLoss: RowLoss) {
     for row in request.cut.start(piece)..<request.cut.end(piece) {
         let targets = RowTargets(request, row: row, uniform: uniform)
         let gradient = request.gradient.map { $0 + row * columns }
-        let loss = rowLoss(columns, request.output + row * columns, targets, gradient, factor)
-        put(loss, at: request.rowLoss + row)
+        let weight = request.weights.map { number($0 + row) } ?? 1
+        let loss = rowLoss(columns, request.output + row * columns, targets, gradient, factor * weight)
+        put(weight == 0 ? 0 : loss * weight, at: request.rowLoss + row)
+        if let gradient, weight == 0 { clearNumbers(gradient, count: columns) }
     }
 }
 
@@ -166,4 +170,60 @@ private func negativeLogLikelihood(
         column += grain
     }
     return sum(total)
+}
+
+/// The sum of q log(q / p), both clipped; where p is, the gradient is 0. Kullback, Leibler, 1951.
+@inline(never)
+private func divergence(
+    _ columns: Int, _ p: UnsafePointer<Float>, _ targets: RowTargets, _ gradient: UnsafeMutablePointer<Float>?,
+    _ factor: Float
+) -> Float {
+    var total = Floats.zero
+    var column = 0
+    while column < columns {
+        let count = min(columns - column, grain)
+        let given = load(count, p + column, left: targets.left - column)
+        let clipped = clamp(given, leastProbability, 1)
+        let q = clamp(targets.numbers(count, at: column), leastProbability, 1)
+        total += keep(count, q * (logarithm(q) - logarithm(clipped)), otherwise: 0)
+        if let gradient {
+            let slope = (q / clipped).replacing(with: 0, where: given .!= clipped)
+            store(count, slope * -factor, to: gradient + column)
+        }
+        column += grain
+    }
+    return sum(total)
+}
+
+/// -x z / (|x| |z|), no length less than 1e-6; the gradient is -(z / |z| - c x / |x|) / |x| with the cosine c.
+@inline(never)
+private func cosine(
+    _ columns: Int, _ x: UnsafePointer<Float>, _ targets: RowTargets, _ gradient: UnsafeMutablePointer<Float>?,
+    _ factor: Float
+) -> Float {
+    var (squares, wanted, products) = (Floats.zero, Floats.zero, Floats.zero)
+    var column = 0
+    while column < columns {
+        let count = min(columns - column, grain)
+        let number = keep(count, load(count, x + column, left: targets.left - column), otherwise: 0)
+        let z = targets.numbers(count, at: column)
+        (squares, wanted, products) = (squares + number * number, wanted + z * z, products + number * z)
+        column += grain
+    }
+    let (square, least) = (sum(squares), Float(1e-12))
+    let length = (square < least ? least : square).squareRoot()
+    let other = sum(wanted)
+    let share = 1 / (length * (other < least ? least : other).squareRoot())
+    let product = sum(products) * share
+    guard let gradient else { return -product }
+    // A length that is held at its least is no function of x.
+    let back = square < least ? 0 : product / (length * length)
+    column = 0
+    while column < columns {
+        let count = min(columns - column, grain)
+        let number = load(count, x + column, left: targets.left - column)
+        store(count, (number * back - targets.numbers(count, at: column) * share) * factor, to: gradient + column)
+        column += grain
+    }
+    return -product
 }

@@ -30,8 +30,15 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .averagePoolBackward: averagePoolBackward
     case .globalAverage: globalAverage
     case .globalAverageBackward: globalAverageBackward
+    case .layerNorm: layerNorm
+    case .layerNormProducts: layerNormProducts
+    case .layerNormBackward: layerNormBackward
     case .permute: permute
     case .gather: gather
+    case .combination: combination
+    case .rowCopy: rowCopy
+    case .embedding: embedding
+    case .embeddingBackward: embeddingBackward
     case .loss: loss
     case .rowAccuracy: rowAccuracy
     case .rowErrors: rowErrors
@@ -42,6 +49,8 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .weightPanels: weightPanels
     case .weightGradient: weightGradient
     case .fold: fold
+    case .peakWeights: peakWeights
+    case .peakImage: peakImage
     case .turn: turn
     case .symmetric: symmetric
     case .rowSquares: rowSquares

@@ -52,15 +52,24 @@ extension DoubleLanes {
 
 // MARK: - bf16
 
-/// bf16 is the upper half of fp32.
-@inline(__always)
+/// bf16 is the upper half of fp32. A function of its own in the baseline, as the three that follow are: there they would be
+/// most of the code of a loop.
+#if MARTLET_FMA
+    @inline(__always)
+#else
+    @inline(never)
+#endif
 func floats(bf16 bits: SIMD16<UInt16>) -> SIMD16<Float> {
     floats(words(bits) &<< 16)
 }
 
 /// Rounds to nearest, ties to even: adds just under half of the last place kept, or half where that place is odd.
 /// That would carry some NaN into another number, so NaN is told apart by the number itself.
-@inline(__always)
+#if MARTLET_FMA
+    @inline(__always)
+#else
+    @inline(never)
+#endif
 func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
     let bits = words(numbers)
     let rounded = (bits &+ 0x7fff &+ ((bits &>> 16) & 1)) &>> 16
@@ -92,7 +101,7 @@ func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
 
     /// Moves the exponent's bias from 15 to 127. A denormal becomes 2^-14 + itself, less 2^-14, both of which are
     /// normal in fp32, so that a flush mode leaves it alone. Comparisons are of floats: the standard library's integer
-    /// ones become loops here. A function of its own, as the next is: they would be most of the code of a loop.
+    /// ones become loops here.
     @inline(never)
     func floats(fp16 bits: SIMD16<UInt16>) -> SIMD16<Float> {
         let wide = words(bits)

@@ -13,7 +13,7 @@ final class Activating: Operation {
         self.activation = activation
         self.slope = Float(slope)
         self.isDoneBefore = isDoneBefore
-        super.init(input: input, output: input)
+        super.init(inputs: [input], output: input)
     }
 
     override var isView: Bool { activation == .linear }

@@ -5,77 +5,102 @@ import MartletPlatform
 
 /// Samples, and what each should give: as many of both, of shapes that suit the model.
 @unsafe struct LabelledSamples {
-    let x: Samples
+    let x: Inputs
     let y: Samples
+    /// A number of fp32 for each, which its loss is multiplied by; nil: ones.
+    let weights: Samples?
     /// How many.
     let count: Int
-    /// What messages call `x` and `y`.
-    private let names: (x: String, y: String)
+    /// What messages call `y`.
+    private let name: String
 
     /// Throws `.type`, `.shape`, `.unsupported`, `.null` and `.alignment`. Labels' values are looked at when they are used.
-    init(_ x: Samples, _ y: Samples, _ model: Model, _ scoring: Scoring, _ names: (String, String) = ("x", "y"))
-        throws(MartletError)
-    {
-        unsafe self.x = unsafe x
+    init(
+        _ x: Inputs, _ y: Samples, _ weights: Samples?, _ model: Model, _ scoring: Scoring, _ prefix: String = "",
+        _ name: String = "y"
+    ) throws(MartletError) {
+        unsafe self.x = x
         unsafe self.y = unsafe y
-        unsafe self.names = names
-        let count = try unsafe x.sampleCount(of: model.input, names.0)
+        unsafe self.weights = unsafe weights
+        unsafe self.name = name
+        let count = try x.sampleCount(of: model)
         unsafe self.count = count
+        if let weights = unsafe weights { try unsafe Self.check(weights, count, "\(prefix)weights") }
         if unsafe y.type == .fp32 {
-            let targets = try unsafe y.sampleCount(of: model.output, names.1)
+            let targets = try unsafe y.sampleCount(of: model.output, name)
             guard targets == count else {
                 throw MartletError(
-                    .shape, "\(names.1) has \(targets) samples; expected \(count), as many as \(names.0)")
+                    .shape, "\(name) has \(targets) samples; expected \(count), as many as \(x.name)")
             }
             return
         }
         guard scoring.takesLabels else {
             throw unsafe MartletError(
                 .type,
-                "\(names.1).dtype is \(y.type); expected fp32: the loss takes targets of the output's shape "
+                "\(name).dtype is \(y.type); expected fp32: the loss takes targets of the output's shape "
                     + "\(model.output)")
         }
         guard scoring.classes <= Int(Int32.max) else {
             throw unsafe MartletError(
                 .unsupported,
-                "\(names.1).dtype is \(y.type); expected fp32: the output has \(scoring.classes) classes, and labels "
+                "\(name).dtype is \(y.type); expected fp32: the output has \(scoring.classes) classes, and labels "
                     + "are served up to 2^31 - 1 of them")
         }
         guard scoring.settings.metrics.isDisjoint(with: [.mse, .mae]) else {
             throw unsafe MartletError(
-                .type, "\(names.1).dtype is \(y.type); expected fp32: the metrics MSE and MAE take targets")
+                .type, "\(name).dtype is \(y.type); expected fp32: the metrics MSE and MAE take targets")
         }
         let (wanted, isBeyond) = count.multipliedReportingOverflow(by: scoring.rows)
         guard unsafe !isBeyond && y.count == wanted else {
             throw unsafe MartletError(
-                .shape, "\(names.1) has \(y.count) labels; expected \(scoring.rows) for each of \(count) samples")
+                .shape, "\(name) has \(y.count) labels; expected \(scoring.rows) for each of \(count) samples")
         }
         if let sizes = unsafe y.sizes, unsafe y.rank > 0, unsafe Int(sizes[0]) != count {
             throw unsafe MartletError(
-                .shape, "\(names.1).sizes[0] is \(sizes[0]); expected \(count), the samples of \(names.0)")
+                .shape, "\(name).sizes[0] is \(sizes[0]); expected \(count), the samples of \(x.name)")
         }
-        try unsafe y.checkMemory(names.1)
+        try unsafe y.checkMemory(name)
+    }
+
+    /// Throws where these are no weights of so many samples: finite numbers of fp32, 0 or more.
+    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError)
+    {
+        guard unsafe weights.type == .fp32 else {
+            throw unsafe MartletError(.type, "\(name()).dtype is \(weights.type); expected fp32")
+        }
+        guard unsafe weights.count == count && (weights.rank <= 1) else {
+            throw unsafe MartletError(
+                .shape, "\(name()) has \(weights.count) elements; expected \(count), a number for each sample")
+        }
+        try unsafe weights.checkMemory(name())
+        guard let base = unsafe weights.base?.assumingMemoryBound(to: Float.self) else { return }
+        for place in 0..<count where unsafe !(base[place] >= 0 && base[place].isFinite) {
+            throw unsafe MartletError(
+                .argument, "\(name())[\(place)] is \(base[place]); expected a finite number, 0 or more")
+        }
     }
 
     /// The label at a place. Throws `.argument` where it is none of the output's classes.
     func label(_ place: Int, _ scoring: Scoring) throws(MartletError) -> Int {
-        let label = unsafe y.label(place)
+        let label = unsafe y.integer(place)
         guard label >= 0 && label < scoring.classes else {
             throw unsafe MartletError(
                 .argument,
-                "\(names.y)[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
+                "\(name)[\(place)] is \(label); expected 0 ..< \(scoring.classes), a class of the output")
         }
         return label
     }
 
     /// Throws `.overlap` where some of them lie in what training writes.
     func checkApart(from model: Model, _ trainer: Trainer) throws(MartletError) {
-        try unsafe model.checkApart(x, names.x, trainer)
-        try unsafe model.checkApart(y, names.y, trainer)
+        try unsafe x.checkApart(from: model, trainer)
+        try unsafe model.checkApart(y, name, trainer)
+        if let weights = unsafe weights { try unsafe model.checkApart(weights, "weights", trainer) }
     }
 
-    /// Throws `.argument` where a label is none of the output's classes.
-    func checkLabels(_ scoring: Scoring) throws(MartletError) {
+    /// Throws `.argument` where a label is none of the output's classes, or a row none of its table's.
+    func check(_ model: Model, _ scoring: Scoring) throws(MartletError) {
+        try unsafe x.checkIndices(model)
         if unsafe y.type == .fp32 { return }
         for place in unsafe 0..<y.count { _ = try unsafe label(place, scoring) }
     }
@@ -95,45 +120,35 @@ import MartletPlatform
     }
 }
 
-/// Memory to gather one batch of labelled samples, and to score each row.
+/// Memory to gather the labels or targets of one batch, and its weights, and to score each row.
 final class BatchScores {
     /// The most samples.
     let batch: Int
-    private let inputs: FlatBuffer
     private let targets: FlatBuffer
     private let rows: FlatBuffer
-    private let inputElements: Int
+    /// What each of the loss's rows is multiplied by, where samples have weights.
+    private let weights: FlatBuffer
+    private var hasWeights = false
     private let outputElements: Int
 
     /// Throws `.memory`, also where sizes overflow.
     init(_ model: Model, _ scoring: Scoring, batch: Int) throws(MartletError) {
         self.batch = batch
-        inputElements = model.input.elementCount
         outputElements = model.output.elementCount
-        let (inputCount, tooLarge) = inputElements.multipliedReportingOverflow(by: batch)
-        let (outputCount, tooLong) = outputElements.multipliedReportingOverflow(by: batch)
-        guard !tooLarge, !tooLong else {
+        let (outputCount, overflow) = outputElements.multipliedReportingOverflow(by: batch)
+        guard !overflow else {
             throw MartletError(.memory, "a batch of \(batch) samples is beyond what a machine can address")
         }
-        inputs = try FlatBuffer(count: inputCount)
         targets = try FlatBuffer(count: outputCount)
         rows = try FlatBuffer(count: max(scoring.rows, scoring.accuracyRows) * batch)
-    }
-
-    /// The batch's samples: where they lie, if they are neighbours, else gathered.
-    func input(_ data: LabelledSamples, _ rows: Rows, _ execution: Execution) -> UnsafePointer<Float> {
-        guard let base = unsafe data.x.base else { return unsafe UnsafePointer(inputs.base) }
-        if case .range(let start, _) = unsafe rows {
-            return unsafe base.assumingMemoryBound(to: Float.self) + start * inputElements
-        }
-        unsafe rows.gather(base, bytesPerRow: inputElements * 4, to: inputs.base, execution)
-        return unsafe UnsafePointer(inputs.base)
+        weights = try FlatBuffer(count: scoring.rows * batch)
     }
 
     /// The batch's labels or targets. Throws `.argument` for a label out of range.
     func take(
         _ data: LabelledSamples, _ rows: Rows, _ scoring: Scoring, _ execution: Execution
     ) throws(MartletError) -> Expected {
+        unsafe takeWeights(data, rows, scoring)
         guard let base = unsafe data.y.base else { return unsafe .targets(targets.base) }
         if unsafe data.y.type == .fp32 {
             unsafe rows.gather(base, bytesPerRow: outputElements * 4, to: targets.base, execution)
@@ -150,6 +165,16 @@ final class BatchScores {
         return unsafe .labels(labels)
     }
 
+    private func takeWeights(_ data: LabelledSamples, _ rows: Rows, _ scoring: Scoring) {
+        let base = unsafe data.weights?.base?.assumingMemoryBound(to: Float.self)
+        hasWeights = unsafe base != nil
+        guard let base = unsafe base else { return }
+        for index in unsafe 0..<rows.count {
+            let weight = unsafe base[rows.place(index)]
+            for row in 0..<scoring.rows { unsafe weights.base[index * scoring.rows + row] = weight }
+        }
+    }
+
     /// A batch's mean loss; `value` is what ``Scoring/value`` says. Writes its gradient where one is wanted.
     func loss(
         _ value: UnsafePointer<Float>, _ expected: Expected, batch: Int, gradient: UnsafeMutablePointer<Float>?,
@@ -161,7 +186,7 @@ final class BatchScores {
             LossRequest(
                 scoring.kernel, rows: count, columns: scoring.columns, output: value, labels: expected.labels,
                 targets: expected.targets, smoothing: Float(settings.labelSmoothing), delta: Float(settings.delta),
-                rowLoss: rows.base, gradient: gradient))
+                weights: hasWeights ? UnsafePointer(weights.base) : nil, rowLoss: rows.base, gradient: gradient))
         return unsafe execution.sum(count: count, x: rows.base) / Double(count)
     }
 

@@ -24,6 +24,8 @@ package struct View {
     package let name: OwnedText
     package let node: Int
     package let offset: Int
+    /// Whether training leaves it alone.
+    let isFrozen: Bool
 
     package var shape: Shape { array.shape }
 }
@@ -35,13 +37,15 @@ struct ViewList {
     private(set) var count = 0
 
     /// Throws `.shape` where there are more elements than a buffer may have, and `.memory`.
-    mutating func append(_ array: ArrayDescription, of node: Int, named layer: OwnedText) throws(MartletError) {
+    mutating func append(_ array: ArrayDescription, of node: Int, named layer: OwnedText, isFrozen: Bool = false)
+        throws(MartletError)
+    {
         let (end, overflow) = count.addingReportingOverflow(array.shape.elementCount)
         guard !overflow, end <= Shape.mostElements else {
             throw MartletError(.shape, "the layers up to \"\(layer.string)\" have more than 2^40 parameters")
         }
         let name = try OwnedText("\(layer.string)/\(array.name)")
-        views.append(View(array: array, name: name, node: node, offset: count))
+        views.append(View(array: array, name: name, node: node, offset: count, isFrozen: isFrozen))
         count = end
     }
 }

@@ -4,12 +4,12 @@ import MartletKernelInterface
 import MartletPlatform
 
 final class Dense: Weighted {
-    private let inputs: Int
+    private let features: Int
 
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
-        inputs = input.last
+        features = input.last
         try super.init(
-            layer, kernel: [inputs, layer.units], input: input,
+            layer, kernel: [features, layer.units], input: input,
             output: input.replacingLast(with: layer.units, "\(subject)'s output"), subject)
     }
 
@@ -18,8 +18,8 @@ final class Dense: Weighted {
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.multiply(
             MatrixProduct(
-                rows: rows(pass.batch), inner: inputs, columns: units,
-                left: Factor(base: pass.input, rowStride: inputs, columnStride: 1),
+                rows: rows(pass.batch), inner: features, columns: units,
+                left: Factor(base: pass.input, rowStride: features, columnStride: 1),
                 right: Factor(base: pass.parameters, rowStride: units, columnStride: 1),
                 out: pass.output, outStride: units, bias: bias(pass.parameters).map { unsafe UnsafePointer($0) },
                 epilogue: epilogue, accumulates: false))
@@ -28,19 +28,21 @@ final class Dense: Weighted {
     override func backward(_ pass: BackwardPass) {
         let forward = unsafe pass.forward
         let rows = unsafe rows(forward.batch)
-        unsafe forward.execution.multiply(
-            MatrixProduct(
-                rows: inputs, inner: rows, columns: units,
-                left: Factor(base: forward.input, rowStride: 1, columnStride: inputs),
-                right: Factor(base: pass.gradient, rowStride: units, columnStride: 1),
-                out: pass.parameterGradients, outStride: units, bias: nil, epilogue: .none, accumulates: false))
+        if let kernelGradient = unsafe pass.parameterGradients {
+            unsafe forward.execution.multiply(
+                MatrixProduct(
+                    rows: features, inner: rows, columns: units,
+                    left: Factor(base: forward.input, rowStride: 1, columnStride: features),
+                    right: Factor(base: pass.gradient, rowStride: units, columnStride: 1),
+                    out: kernelGradient, outStride: units, bias: nil, epilogue: .none, accumulates: false))
+        }
         unsafe biasBackward(pass, rows: rows)
         guard let inputGradient = unsafe pass.inputGradient else { return }
         unsafe forward.execution.multiply(
             MatrixProduct(
-                rows: rows, inner: units, columns: inputs,
+                rows: rows, inner: units, columns: features,
                 left: Factor(base: pass.gradient, rowStride: units, columnStride: 1),
                 right: Factor(base: forward.parameters, rowStride: 1, columnStride: units),
-                out: inputGradient, outStride: inputs, bias: nil, epilogue: .none, accumulates: false))
+                out: inputGradient, outStride: features, bias: nil, epilogue: .none, accumulates: false))
     }
 }

@@ -12,7 +12,7 @@ final class Dropout: Operation {
     init(_ layer: Layer, input: Shape, stream: Int) {
         rate = Float(layer.rate)
         self.stream = UInt64(stream)
-        super.init(input: input, output: input)
+        super.init(inputs: [input], output: input)
     }
 
     override var isView: Bool { rate == 0 }

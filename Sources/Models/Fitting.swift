@@ -75,6 +75,7 @@ extension Model {
         let trainer = try Trainer(self, built, training, groups(built.parameterViews))
         try trainer.plan(self, batch: training.batchSize)
         try trainer.scores(self, batch: training.batchSize)
+        try trainer.inputs(self, batch: training.batchSize)
         keep(built)
         self.trainer = trainer
     }
@@ -98,12 +99,14 @@ extension Model {
     }
 
     /// One training step on one batch: the samples that `rows` names, or all.
+    ///
+    /// - Parameter weights: a number for each sample, which its loss is multiplied by; nil: ones.
     @discardableResult
     public func train(
-        _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
+        _ x: Inputs, _ y: Samples, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
     ) throws(MartletError) -> Score {
         try compiled().checkCounters(epochs: 0, batches: 1)
-        let score = try unsafe differentiate(x, y, rows: rows, rowCount: rowCount)
+        let score = try unsafe differentiate(x, y, weights: weights, rows: rows, rowCount: rowCount)
         try step()
         return score
     }
@@ -112,10 +115,10 @@ extension Model {
     /// in training. Parameters stay as they are until ``step()``.
     @discardableResult
     public func differentiate(
-        _ x: Samples, _ y: Samples, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
+        _ x: Inputs, _ y: Samples, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
     ) throws(MartletError) -> Score {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring)
         try unsafe data.checkApart(from: self, trainer)
         let rows = unsafe rows.map { unsafe Rows.list($0, count: rowCount) } ?? .range(start: 0, count: data.count)
         guard unsafe rows.count >= 1 && rows.count <= Training.mostSamples else {
@@ -140,19 +143,20 @@ extension Model {
     /// Trains for some epochs. `validation`: samples that are evaluated after each.
     @discardableResult
     public func fit(
-        _ x: Samples, _ y: Samples, validation: (x: Samples, y: Samples)? = nil, _ loop: Loop = Loop()
+        _ x: Inputs, _ y: Samples, weights: Samples? = nil,
+        validation: (x: Inputs, y: Samples, weights: Samples?)? = nil, _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring, "loop.")
         try unsafe data.checkApart(from: self, trainer)
-        try unsafe data.checkLabels(trainer.scoring)
+        try unsafe data.check(self, trainer.scoring)
         let held = try unsafe validation.map { pair throws(MartletError) in
             try unsafe LabelledSamples(
-                pair.x, pair.y, self, trainer.scoring, ("loop.validation_x", "loop.validation_y"))
+                pair.x, pair.y, pair.weights, self, trainer.scoring, "loop.validation_", "loop.validation_y")
         }
         if let held = unsafe held {
             try unsafe held.checkApart(from: self, trainer)
-            try unsafe held.checkLabels(trainer.scoring)
+            try unsafe held.check(self, trainer.scoring)
         }
         guard loop.epochs >= 1 && loop.epochs <= Int(Int32.max) else {
             throw MartletError(.argument, "loop.epochs is \(loop.epochs); expected 1 to 2^31 - 1")
@@ -162,6 +166,7 @@ extension Model {
         try trainer.checkCounters(epochs: loop.epochs, batches: unsafe (data.count - 1) / batch + 1)
         try trainer.plan(self, batch: batch)
         try trainer.scores(self, batch: batch)
+        try trainer.inputs(self, batch: batch)
         if unsafe held != nil { _ = try inferencePlan(batch: batch) }
         let machine = try ExecutionSettings()
         _ = try unsafe Execution(mode: .flush, machine)
@@ -197,10 +202,12 @@ extension Model {
     }
 
     /// Loss and metrics over all samples.
-    public func evaluate(_ x: Samples, _ y: Samples, _ loop: Loop = Loop()) throws(MartletError) -> Outcome {
+    public func evaluate(
+        _ x: Inputs, _ y: Samples, weights: Samples? = nil, _ loop: Loop = Loop()
+    ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, self, trainer.scoring)
-        try unsafe data.checkLabels(trainer.scoring)
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring, "loop.")
+        try unsafe data.check(self, trainer.scoring)
         let batch = unsafe min(try batchSize(loop), data.count)
         let machine = try ExecutionSettings()
         var outcome = Outcome(score: Score(trainer.settings.metrics))
@@ -221,44 +228,47 @@ extension Model {
         try trainer.enter(.evaluation)
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
         let targets = try unsafe scores.take(data, rows, trainer.scoring, execution)
-        let input = unsafe scores.input(data, rows, execution)
+        try unsafe trainer.inputs(self, batch: batch).take(data.x, rows, self, execution, for: plan)
         unsafe self.score(
-            plan, scores, trainer.scoring, execution, batch: range.count, input: input, targets, isTraining: false,
-            step: 0, adding: &score)
+            plan, scores, trainer.scoring, execution, batch: range.count, targets, isTraining: false, step: 0,
+            adding: &score)
     }
 
     /// The output of every sample; true where the walk was stopped.
     @discardableResult
     public func predict(
-        _ x: Samples, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop = Loop()
+        _ x: Inputs, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop = Loop()
     ) throws(MartletError) -> Bool {
         try checkLayers()
-        let count = try unsafe x.sampleCount(of: input, "x")
+        let count = try x.sampleCount(of: self)
         let (wanted, overflow) = count.multipliedReportingOverflow(by: output.elementCount)
-        guard !overflow, out.count == wanted, let target = out.baseAddress, let base = unsafe x.base else {
+        guard !overflow, out.count == wanted, let target = out.baseAddress else {
             throw MartletError(
                 .shape,
                 "out_count is \(out.count); expected \(wanted), \(count) samples of \(output.elementCount) elements")
         }
         let written = unsafe Samples(UnsafeBufferPointer(out))
-        try unsafe written.checkApart(from: x, "out", "x")
+        for number in 0..<x.count { try unsafe written.checkApart(from: x[number], "out", x.subject(number)) }
         try unsafe checkApart(written, "out")
+        try x.checkIndices(self)
         let batch = min(try batchSize(loop), count)
         _ = try inferencePlan(batch: batch)
+        _ = try gatheredInputs(batch: x.isGathered ? batch : 0)
         let machine = try ExecutionSettings()
         try build()
         try trainer?.enter(.evaluation)
-        let source = unsafe base.assumingMemoryBound(to: Float.self)
         var score = Score([])
         return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
             let plan = try inferencePlan(batch: batch)
             let execution = try unsafe Execution(mode: .flush, machine)
-            let input = unsafe source + range.lowerBound * self.input.elementCount
+            let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
+            let inputs = try gatheredInputs(batch: x.isGathered ? batch : 0)
+            try unsafe inputs.take(x, rows, self, execution, for: plan)
             unsafe forward(
-                plan, execution, graph.steps.indices, batch: range.count, input: input, isTraining: false, step: 0)
+                plan, execution, graph.steps.indices, batch: range.count, isTraining: false, step: 0)
             let elements = output.elementCount
             unsafe (target + range.lowerBound * elements).update(
-                from: plan.value(graph.output, input: input), count: range.count * elements)
+                from: plan.outputValue, count: range.count * elements)
         }
     }
 

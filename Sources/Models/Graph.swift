@@ -1,52 +1,116 @@
-// The operations of a model in the order in which they run, and which values they pass on. Value 0 is the input; each
-// operation gives one more.
+// The operations of a model in the order in which they run, and the values that they pass on: each is a model's input, or
+// what one operation gives, and any number of operations read it.
 import MartletKernelInterface
+import MartletPlatform
+
+/// What the elements of a value are.
+enum ValueKind {
+    case numbers
+    /// Rows of a table: whole numbers, in 32 bits.
+    case indices
+}
+
+/// A value: an array of one shape for each sample of a batch.
+struct Value {
+    let shape: Shape
+    /// Of an input that nothing reads yet numbers, which the first reader may make indices.
+    var kind = ValueKind.numbers
+    /// The operation that gives it; nil for an input.
+    let maker: Int?
+}
 
 /// An operation in its place.
 struct GraphStep {
     let operation: Operation
-    /// The value it reads; what it gives is the value after its own number.
-    let input: Int
+    /// The values that it reads, and the one that it gives.
+    let inputs: [Int]
+    let output: Int
+    /// Whether training leaves its parameters alone.
+    let isFrozen: Bool
+    /// Elements of its parameters.
+    let parameterCount: Int
     /// Where its arrays begin in the flat buffers; set when the model is built.
     var firstParameter = 0
     var firstStatistic = 0
+
+    var isTrained: Bool { !isFrozen && parameterCount > 0 }
 }
 
 struct Graph {
+    private(set) var values: [Value] = []
+    /// The values that are a model's inputs, in the order in which they were added.
+    private(set) var inputs: [Int] = []
     var steps: [GraphStep] = []
+    /// The value that is the model's output.
+    var output = 0
 
-    /// The number of the last value, the model's output.
-    var output: Int { steps.count }
-
-    /// Adds an operation that reads a value; returns the number of the one it gives. Training serves values that one
-    /// operation reads: gradients of several are not added up.
-    mutating func append(_ operation: Operation, reading value: Int) -> Int {
-        steps.append(GraphStep(operation: operation, input: value))
-        return steps.count
+    mutating func addInput(_ shape: Shape) -> Int {
+        inputs.append(values.count)
+        values.append(Value(shape: shape, maker: nil))
+        return values.count - 1
     }
 
-    /// For each value the last operation that reads it; for the output the loss, which comes after all.
-    var lastReaders: [Int] {
-        var readers = Array(repeating: -1, count: steps.count + 1)
-        for (index, step) in steps.enumerated() { readers[step.input] = index }
-        readers[output] = steps.count
-        return readers
+    /// Adds an operation that reads some values; returns the number of the one it gives.
+    mutating func append(_ operation: Operation, reading inputs: [Int], isFrozen: Bool) -> Int {
+        for value in inputs { values[value].kind = operation.reads }
+        let count = operation.parameters.reduce(0) { $0 + $1.shape.elementCount }
+        steps.append(
+            GraphStep(
+                operation: operation, inputs: inputs, output: values.count, isFrozen: isFrozen, parameterCount: count))
+        values.append(Value(shape: operation.output, maker: steps.count - 1))
+        return values.count - 1
+    }
+
+    /// Whether some operation reads a value.
+    func isRead(_ value: Int) -> Bool { steps.contains { $0.inputs.contains(value) } }
+
+    /// For each value whether some of these are made of it, or it is one of them.
+    func leading(to some: [Int]) -> [Bool] {
+        var leads = [Bool](repeating: false, count: values.count)
+        for value in some { leads[value] = true }
+        for step in steps.reversed() where leads[step.output] {
+            for value in step.inputs { leads[value] = true }
+        }
+        return leads
+    }
+
+    /// For each value whether training needs its gradient: some operation before it has parameters that are trained.
+    var needsGradient: [Bool] {
+        var needs = [Bool](repeating: false, count: values.count)
+        for step in steps { needs[step.output] = step.isTrained || step.inputs.contains { needs[$0] } }
+        return needs
     }
 
     /// What an activation is applied to, where the output is what that gives, or a view of it; else nil.
     func input(of activation: Activation) -> (value: Int, shape: Shape)? {
         var value = output
-        while value > 0, steps[value - 1].operation.isView { value = steps[value - 1].input }
-        guard value > 0, let last = steps[value - 1].operation as? Activating, last.activation == activation else {
-            return nil
-        }
-        return (steps[value - 1].input, last.input)
+        while let maker = values[value].maker, steps[maker].operation.isView { value = steps[maker].inputs[0] }
+        guard let maker = values[value].maker, let last = steps[maker].operation as? Activating,
+            last.activation == activation
+        else { return nil }
+        return (steps[maker].inputs[0], last.input)
     }
 
-    /// For each value whether training needs its gradient: some operation before it has parameters.
-    var needsGradient: [Bool] {
-        var needs = [false]
-        for step in steps { needs.append(needs[step.input] || !step.operation.parameters.isEmpty) }
-        return needs
+    /// For each maximum over whole sequences that alone reads what a convolution gives, or its ReLU: that convolution. Its
+    /// gradients are those of a few of its outputs, and what is between the two computes nothing backward.
+    var peaks: [Int: (convolution: Int, between: Int?)] {
+        var readers = [Int](repeating: 0, count: values.count)
+        for step in steps { for value in step.inputs { readers[value] += 1 } }
+        readers[output] += 1
+        var found: [Int: (convolution: Int, between: Int?)] = [:]
+        for (index, step) in steps.enumerated() {
+            guard let pool = step.operation as? MaxPooling, pool.isOfSequences, readers[step.inputs[0]] == 1,
+                var maker = values[step.inputs[0]].maker
+            else { continue }
+            var between: Int?
+            if let activating = steps[maker].operation as? Activating, activating.isFused {
+                let value = steps[maker].inputs[0]
+                guard readers[value] == 1, let before = values[value].maker else { continue }
+                (between, maker) = (maker, before)
+            }
+            guard let convolution = steps[maker].operation as? Convolution, convolution.takesPeaks else { continue }
+            found[index] = (maker, between)
+        }
+        return found
     }
 }

@@ -1,44 +1,7 @@
-// What a user says of a layer: its kind and its numbers, and whether they are possible. What a layer computes is in one
-// file for each kind (Dense.swift, ...); how it starts is in Initializer.swift.
+// What a user says of a layer: its numbers, and whether they are possible. Kinds are in LayerKind.swift; what a layer
+// computes is in one file for each family (Dense.swift, ...); how it starts is in Initializer.swift.
 import MartletKernelInterface
 import MartletPlatform
-
-/// The kinds of layers; the raw values are those of martlet.h.
-@frozen
-public enum LayerKind: Int32, Sendable, CaseIterable {
-    case input = 0
-    case dense = 1
-    case conv2D = 2
-    case maxPool2D = 3
-    case averagePool2D = 4
-    case globalAveragePool2D = 5
-    case flatten = 6
-    case reshape = 7
-    case permute = 8
-    case dropout = 9
-    case batchNorm = 10
-    case normalization = 11
-    case activation = 12
-
-    /// The name that a layer has, with a number behind it, where the user gives none.
-    public var name: StaticString {
-        switch self {
-        case .input: "input"
-        case .dense: "dense"
-        case .conv2D: "conv2d"
-        case .maxPool2D: "max_pool2d"
-        case .averagePool2D: "average_pool2d"
-        case .globalAveragePool2D: "global_average_pool2d"
-        case .flatten: "flatten"
-        case .reshape: "reshape"
-        case .permute: "permute"
-        case .dropout: "dropout"
-        case .batchNorm: "batch_norm"
-        case .normalization: "normalization"
-        case .activation: "activation"
-        }
-    }
-}
 
 /// What stands around an image; the raw values are those of martlet.h.
 @frozen
@@ -54,6 +17,7 @@ public struct Pair: Sendable, Equatable {
     public var height: Int
     public var width: Int
     public init(_ height: Int, _ width: Int) { (self.height, self.width) = (height, width) }
+    var list: [Int] { [height, width] }
 }
 
 /// Switches of a layer; the raw values are those of martlet.h.
@@ -66,7 +30,9 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let noScale = LayerFlags(rawValue: 2)
     public static let unbiasedVariance = LayerFlags(rawValue: 4)
     public static let countPadding = LayerFlags(rawValue: 8)
-    package static let all = LayerFlags(rawValue: 15)
+    /// Training leaves the layer's parameters as they are; BATCH_NORM takes its moving statistics then, and keeps them.
+    public static let frozen = LayerFlags(rawValue: 16)
+    package static let all = LayerFlags(rawValue: 31)
 }
 
 /// A layer's description, with the fields of `martlet_layer`; fields that its kind does not read keep their defaults.
@@ -82,8 +48,12 @@ public struct Layer: Sendable {
     public var pads: InlineArray<4, Int> = [0, 0, 0, 0]
     public var groups = 1
     public var padding = Padding.valid
-    /// RESHAPE: the output's sizes; PERMUTE: the input's dimensions in the output's order.
+    /// INPUT: a sample's sizes; RESHAPE: the output's; PERMUTE: the input's dimensions in the output's order.
     public var sizes: [Int] = []
+    /// EMBEDDING: the rows of its table.
+    public var vocabulary = 0
+    /// CONCATENATE: the dimension that grows; from the last, where it is negative.
+    public var axis = -1
     public var rate = 0.5
     public var slope = 0.01
     public var momentum = 0.99
@@ -98,10 +68,8 @@ public struct Layer: Sendable {
     /// A kind with its defaults.
     public init(_ kind: LayerKind) {
         self.kind = kind
-        if kind == .maxPool2D || kind == .averagePool2D {
-            kernel = Pair(2, 2)
-            stride = Pair(0, 0)
-        }
+        if kind.isPool { (kernel, stride) = (Pair(2, 2), Pair(0, 0)) }
+        if kind == .embedding { (kernelInitializer, kernelValue) = (.uniform, 0.05) }
     }
 
     public static func dense(_ units: Int, activation: Activation = .linear) -> Layer {
@@ -122,6 +90,13 @@ public struct Layer: Sendable {
         return layer
     }
 
+    /// Rows of a table of so many, each of so many units.
+    public static func embedding(_ vocabulary: Int, _ units: Int) -> Layer {
+        var layer = Layer(.embedding)
+        (layer.vocabulary, layer.units) = (vocabulary, units)
+        return layer
+    }
+
     // MARK: - Checks
 
     /// The longest name of a layer, in bytes: its views' names add to it.
@@ -133,32 +108,36 @@ public struct Layer: Sendable {
             MartletError(.argument, "\(prefix)\(field) is \(value); expected \(expected)")
         }
         func require(_ pair: Pair, _ field: String, atLeast least: Int) throws(MartletError) {
-            for (place, size) in [pair.height, pair.width].enumerated() where size < least || size > 1 << 20 {
+            for (place, size) in pair.list.prefix(kind.isOneDimensional ? 1 : 2).enumerated()
+            where size < least || size > 1 << 20 {
                 throw refuse("\(field)[\(place)]", size, "\(least) to 2^20")
             }
         }
         try checkUnread(prefix)
-        if kind == .dense || kind == .conv2D {
+        if kind.hasKernel {
             guard units >= 1 && units <= 1 << 30 else { throw refuse("units", units, "1 to 2^30") }
             try kernelInitializer.check(kernelValue, prefix + "kernel_value")
-            try biasInitializer.check(biasValue, prefix + "bias_value")
         }
-        if slidesWindow {
+        if kind.hasBias { try biasInitializer.check(biasValue, prefix + "bias_value") }
+        if kind == .embedding {
+            guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
+        }
+        if kind.slidesWindow {
             try require(kernel, "kernel", atLeast: 1)
-            try require(stride, "stride", atLeast: kind == .conv2D ? 1 : 0)
+            try require(stride, "stride", atLeast: kind.isConvolution ? 1 : 0)
             try require(dilation, "dilation", atLeast: 1)
-            for place in 0..<4 where padding == .explicit {
+            for place in 0..<(kind.isOneDimensional ? 2 : 4) where padding == .explicit {
                 let reach =
                     place < 2 ? (kernel.height - 1) * dilation.height : (kernel.width - 1) * dilation.width
                 guard pads[place] >= 0 && pads[place] <= reach else {
                     throw refuse("pads[\(place)]", pads[place], "0 to \(reach), less than the window spans")
                 }
             }
-            guard kind == .conv2D || dilation == Pair(1, 1) else {
+            guard kind.isConvolution || dilation == Pair(1, 1) else {
                 throw MartletError(.unsupported, "\(prefix)dilation is set; expected 1, 1 for \(kind.name)")
             }
         }
-        if kind == .conv2D, groups < 1 || units % groups != 0 {
+        if kind.isConvolution, groups < 1 || units % groups != 0 {
             throw refuse("groups", groups, "1 or more, and a divisor of units, which is \(units)")
         }
         // In fp32, which they are used in.
@@ -168,6 +147,8 @@ public struct Layer: Sendable {
         }
         if kind == .batchNorm {
             guard momentum >= 0 && momentum <= 1 else { throw refuse("momentum", momentum, "0 to 1") }
+        }
+        if kind == .batchNorm || kind == .layerNorm {
             guard Float(epsilon) >= .leastNormalMagnitude && Float(epsilon).isFinite else {
                 throw refuse("epsilon", epsilon, "a finite number of fp32 over 0")
             }
@@ -175,36 +156,25 @@ public struct Layer: Sendable {
         if let name { try Layer.check(name: name, prefix) }
     }
 
-    /// Whether the kind reads a window, and how an image is padded for it.
-    private var slidesWindow: Bool { kind == .conv2D || kind == .maxPool2D || kind == .averagePool2D }
-
-    /// The flags that the kind reads.
-    private var flagsRead: LayerFlags {
-        switch kind {
-        case .dense, .conv2D: .noBias
-        case .batchNorm: [.noBias, .noScale, .unbiasedVariance]
-        case .averagePool2D: .countPadding
-        default: []
-        }
-    }
-
     /// Throws where a choice is made that the kind would pass over: an activation, flags, or pads.
     private func checkUnread(_ prefix: String) throws(MartletError) {
-        guard hasActivation || activation == .linear else {
+        guard kind.hasActivation || activation == .linear else {
             throw MartletError(
                 .argument, "\(prefix)activation is \(activation); expected linear: \(kind.name) reads none")
         }
-        guard flagsRead.isSuperset(of: flags) else {
+        guard kind.flagsRead.isSuperset(of: flags) else {
             throw MartletError(
                 .argument,
-                "\(prefix)flags is \(flags.rawValue); expected bits of \(flagsRead.rawValue), as \(kind.name) reads"
+                "\(prefix)flags is \(flags.rawValue); expected bits of \(kind.flagsRead.rawValue), as \(kind.name) reads"
             )
         }
-        for place in 0..<4 where !(slidesWindow && padding == .explicit) && pads[place] != 0 {
+        let read = kind.slidesWindow && padding == .explicit ? (kind.isOneDimensional ? 2 : 4) : 0
+        for place in read..<4 where pads[place] != 0 {
             throw MartletError(
                 .argument,
                 "\(prefix)pads[\(place)] is \(pads[place]); expected 0: "
-                    + (slidesWindow ? "padding is not explicit" : "\(kind.name) reads none"))
+                    + (kind.slidesWindow && padding != .explicit
+                        ? "padding is not explicit" : "\(kind.name) reads none"))
         }
     }
 

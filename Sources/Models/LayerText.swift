@@ -17,6 +17,8 @@ extension Layer {
         line.add("groups", groups)
         line.add("padding", Int(padding.rawValue))
         for (place, size) in sizes.enumerated() { line.add("size\(place)", size) }
+        if kind == .embedding { line.add("vocabulary", vocabulary) }
+        if kind == .concatenate { line.add("axis", axis) }
         line.add("kernel_initializer", Int(kernelInitializer.rawValue))
         line.add("bias_initializer", Int(biasInitializer.rawValue))
         line.add("rate", bits: rate)
@@ -53,6 +55,8 @@ extension Layer {
             guard let size = line.integer("size\(place)") else { break }
             sizes.append(size)
         }
+        vocabulary = line.integer("vocabulary") ?? vocabulary
+        axis = line.integer("axis") ?? axis
         self.name = name
     }
 }

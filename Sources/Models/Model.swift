@@ -4,13 +4,15 @@ import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
-/// A network of layers over samples of one shape.
+/// A network of layers: a graph, whose nodes are inputs and layers, and each layer reads nodes before its own.
 ///
 /// Layers are added first; the first call that needs parameters makes them, and none can be added after that. One thread
 /// at a time may be inside; different models may be used at the same time. Everything is fp32.
 public final class Model {
     /// The most nodes of a model.
     public static var mostNodes: Int { 1024 }
+    /// The most inputs.
+    public static var mostInputs: Int { 16 }
 
     package private(set) var nodes: [Node]
     private(set) var graph = Graph()
@@ -21,55 +23,151 @@ public final class Model {
     var trainer: Trainer?
     /// Memory for the batches of predictions and evaluations.
     private var inference: Plan?
+    private var gathered: BatchInputs?
+    /// What the last call read, for the next to fill.
+    package var spareInputs: Inputs?
+    /// The table that each input names rows of; nil where it holds numbers.
+    private var tables: [Table?] = [nil]
 
-    /// A model of one node, the input. `seed` is that of initial values, dropout and the order of samples.
+    /// A model of one node, the first input. `seed` is that of initial values, dropout and the order of samples.
     public init(input: Shape, seed: UInt64) throws(MartletError) {
         self.seed = seed
-        nodes = [Node(name: try OwnedText("input"), layer: Layer(.input), inputs: [], output: input, operations: 0..<0)]
+        let value = graph.addInput(input)
+        nodes = [
+            Node(
+                name: try OwnedText("input"), layer: Layer(.input), inputs: [], output: input, value: value,
+                operations: 0..<0)
+        ]
     }
 
-    /// Adds a layer and returns its node's number.
+    /// Adds a layer, or another input, and returns its node's number. The last node is the model's output.
     ///
-    /// - Parameter inputs: the nodes that it reads; nil for the one added last. Only sequences are served.
+    /// - Parameter inputs: the nodes that it reads; nil for the one added last.
     @discardableResult
     public func add(_ layer: Layer, inputs: [Int]? = nil) throws(MartletError) -> Int {
         try add(layer, inputs: inputs, prefix: "layer.")
     }
 
-    func add(_ layer: Layer, inputs: [Int]?, prefix: String) throws(MartletError) -> Int {
+    /// Adds the layer of a node once more, with the same parameters and statistics, over other nodes; returns the number of
+    /// the node that this is.
+    @discardableResult
+    public func add(again node: Int, inputs: [Int]? = nil) throws(MartletError) -> Int {
+        guard nodes.indices.contains(node) else {
+            throw MartletError(.argument, "node is \(node); expected 0 ..< \(nodes.count), a node of the model")
+        }
+        return try add(nodes[node].layer, inputs: inputs, prefix: "layer.", again: nodes[node].first ?? node)
+    }
+
+    func add(
+        _ layer: Layer, inputs: [Int]?, prefix: String, again first: Int? = nil
+    ) throws(MartletError) -> Int {
         guard built == nil else {
             throw MartletError(.order, "the model's parameters have been made; expected layers to be added before")
         }
         guard nodes.count < Model.mostNodes else {
             throw MartletError(.argument, "the model has \(nodes.count) nodes; expected \(Model.mostNodes) at most")
         }
+        try layer.check(prefix)
+        if let first { try checkOwner(first, of: layer) }
+        if layer.kind == .input { return try addInput(layer, inputs: inputs ?? [], prefix) }
         let last = nodes.count - 1
         let inputs = inputs ?? [last]
         for (place, node) in inputs.enumerated() where node < 0 || node > last {
             throw MartletError(.argument, "inputs[\(place)] is \(node); expected 0 ... \(last), a node of the model")
         }
-        guard inputs == [last] else {
+        guard layer.kind.inputCounts.contains(inputs.count) else {
+            let range = layer.kind.inputCounts
+            let wanted = range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
             throw MartletError(
-                .unsupported, "inputs is \(Shape.text(inputs)); expected \(last) alone: models are sequences")
+                .argument, "inputs has \(inputs.count) nodes; expected \(wanted), as \(layer.kind.name) reads")
         }
-        let source = nodes[inputs[0]]
-        try layer.check(prefix)
-        let name = try freeName(for: layer, prefix)
-        let operations = try layer.operations(on: source.output, stream: graph.steps.count, "layer \"\(name)\"")
-        let first = graph.steps.count
+        let name = try freeName(for: layer, prefix, isAgain: first != nil)
         let text = try OwnedText(name)
-        var value = source.value
-        for operation in operations { value = graph.append(operation, reading: value) }
+        let subject = "layer \"\(name)\""
+        let shapes = inputs.map { nodes[$0].output }
+        let operations = try layer.operations(on: shapes, stream: graph.steps.count, subject)
+        if let first { try checkSame(operations, as: nodes[first], subject) }
+        let values = inputs.map { nodes[$0].value }
+        for operation in operations.prefix(1) { try check(operation, reading: values, subject) }
+        let start = graph.steps.count
+        var read = values
+        for operation in operations {
+            read = [graph.append(operation, reading: read, isFrozen: layer.flags.contains(.frozen))]
+        }
+        if let table = operations.first as? Embedding { take(table, of: values[0], name) }
+        graph.output = read[0]
         nodes.append(
             Node(
-                name: text, layer: layer, inputs: inputs, output: operations.last?.output ?? source.output,
-                operations: first..<graph.steps.count))
+                name: text, layer: layer, inputs: inputs, output: operations.last?.output ?? shapes[0], value: read[0],
+                operations: start..<graph.steps.count, first: first))
         return nodes.count - 1
     }
 
+    private func addInput(_ layer: Layer, inputs: [Int], _ prefix: String) throws(MartletError) -> Int {
+        guard inputs.isEmpty else {
+            throw MartletError(.argument, "inputs has \(inputs.count) nodes; expected none: an input reads none")
+        }
+        guard inputCount < Model.mostInputs else {
+            throw MartletError(.argument, "the model has \(inputCount) inputs; expected \(Model.mostInputs) at most")
+        }
+        let shape = try Shape(layer.sizes, "\(prefix)sizes")
+        let text = try OwnedText(try freeName(for: layer, prefix))
+        let value = graph.addInput(shape)
+        graph.output = value
+        tables.append(nil)
+        let here = graph.steps.count
+        nodes.append(
+            Node(name: text, layer: layer, inputs: [], output: shape, value: value, operations: here..<here))
+        return nodes.count - 1
+    }
+
+    /// Throws where a value is not of what an operation reads: an input is either numbers or rows of tables.
+    private func check(_ operation: Operation, reading values: [Int], _ subject: String) throws(MartletError) {
+        for value in values {
+            let known = graph.values[value]
+            let isOpen = known.maker == nil && !graph.isRead(value)
+            guard known.kind == operation.reads || isOpen else {
+                throw MartletError(
+                    .argument,
+                    operation.reads == .indices
+                        ? "\(subject) reads numbers; expected an input that layers like it alone read"
+                        : "\(subject) reads an input of whole numbers, which an embedding reads too; expected numbers")
+            }
+        }
+    }
+
+    /// Throws where a node does not have a layer of its own that could be there once more.
+    private func checkOwner(_ first: Int, of layer: Layer) throws(MartletError) {
+        let isOwner =
+            nodes.indices.contains(first) && nodes[first].first == nil && nodes[first].layer.kind == layer.kind
+        guard isOwner && layer.kind != .input else {
+            throw MartletError(.argument, "node is \(first); expected that of a layer")
+        }
+    }
+
+    /// Throws `.shape` where parameters of a layer would not be those of the node that has them.
+    private func checkSame(_ operations: [Operation], as node: Node, _ subject: String) throws(MartletError) {
+        func shapes(_ operations: [Operation]) -> [Shape] {
+            operations.flatMap { ($0.parameters + $0.statistics).map(\.shape) }
+        }
+        let (new, own) = (shapes(operations), shapes(node.operations.map { graph.steps[$0].operation }))
+        guard new == own else {
+            throw MartletError(
+                .shape,
+                "\(subject) would have arrays of \(new.map(\.description).joined(separator: ", ")); expected "
+                    + "\(own.map(\.description).joined(separator: ", ")), those of \"\(node.name.string)\"")
+        }
+    }
+
+    private func take(_ embedding: Embedding, of value: Int, _ name: String) {
+        guard let number = graph.inputs.firstIndex(of: value) else { return }
+        if let table = tables[number], table.rows <= embedding.rows { return }
+        tables[number] = Table(rows: embedding.rows, layer: name)
+    }
+
     /// The layer's name, or its kind's with a number that makes it the only one.
-    private func freeName(for layer: Layer, _ prefix: String) throws(MartletError) -> String {
-        if let name = layer.name {
+    private func freeName(for layer: Layer, _ prefix: String, isAgain: Bool = false) throws(MartletError) -> String {
+        if let name = layer.name, !isAgain {
             guard isFree(name) else {
                 throw MartletError(
                     .argument, "\(prefix)name is \"\(name.prefix(80))\", another layer's; expected one of its own")
@@ -91,28 +189,37 @@ public final class Model {
 
     // MARK: - Parameters
 
-    /// The shape of a sample, and of what the model gives for it.
+    /// The shape of a sample of the first input, and of what the model gives for one of each.
     public var input: Shape { nodes[0].output }
     public var output: Shape { nodes[nodes.count - 1].output }
+
+    public var inputCount: Int { graph.inputs.count }
+    public func inputShape(_ number: Int) -> Shape { graph.values[graph.inputs[number]].shape }
+
+    /// The table that an input names rows of; nil where it holds numbers.
+    func table(ofInput number: Int) -> Table? { tables[number] }
 
     /// The activation that the output has: that of the last layer which does more than to move elements, drop some, or
     /// pool them, none of which makes probabilities anything else.
     var lastActivation: Activation {
         var node = nodes[nodes.count - 1]
         while true {
-            switch node.layer.kind {
-            case .flatten, .reshape, .permute, .dropout, .maxPool2D, .averagePool2D, .globalAveragePool2D:
+            let kind = node.layer.kind
+            if kind.keepsProbabilities || (kind == .activation && node.layer.activation == .linear) {
                 node = nodes[node.inputs[0]]
-            case .activation where node.layer.activation == .linear: node = nodes[node.inputs[0]]
-            default: return node.layer.hasActivation ? node.layer.activation : .linear
+            } else {
+                return kind.hasActivation ? node.layer.activation : .linear
             }
         }
     }
 
-    /// Throws `.order` where there is no layer.
+    /// Throws `.order` where there is no layer, or the last node is none.
     func checkLayers() throws(MartletError) {
         guard nodes.count > 1 else {
             throw MartletError(.order, "the model has no layer; expected one to be added before")
+        }
+        guard let last = nodes.last, last.layer.kind != .input else {
+            throw MartletError(.order, "the model's last node is an input; expected a layer, which gives the output")
         }
     }
 
@@ -137,11 +244,21 @@ public final class Model {
     func laidOut() throws(MartletError) -> (parameters: ViewList, statistics: ViewList) {
         var laid = (parameters: ViewList(), statistics: ViewList())
         for (index, node) in nodes.enumerated() {
+            if let first = node.first {
+                for (step, other) in zip(node.operations, nodes[first].operations) {
+                    graph.steps[step].firstParameter = graph.steps[other].firstParameter
+                    graph.steps[step].firstStatistic = graph.steps[other].firstStatistic
+                }
+                continue
+            }
             for step in node.operations {
                 graph.steps[step].firstParameter = laid.parameters.count
                 graph.steps[step].firstStatistic = laid.statistics.count
                 let operation = graph.steps[step].operation
-                for array in operation.parameters { try laid.parameters.append(array, of: index, named: node.name) }
+                let isFrozen = graph.steps[step].isFrozen
+                for array in operation.parameters {
+                    try laid.parameters.append(array, of: index, named: node.name, isFrozen: isFrozen)
+                }
                 for array in operation.statistics { try laid.statistics.append(array, of: index, named: node.name) }
             }
         }
@@ -190,9 +307,10 @@ public final class Model {
         unsafe try build().statistics.elements
     }
 
-    /// Elements of a node's parameters and statistics.
+    /// Elements of a node's own parameters and statistics.
     package func elementCounts(of node: Node) -> (parameters: Int, statistics: Int) {
         var counts = (parameters: 0, statistics: 0)
+        if node.first != nil { return counts }
         for step in node.operations {
             for array in graph.steps[step].operation.parameters { counts.parameters += array.shape.elementCount }
             for array in graph.steps[step].operation.statistics { counts.statistics += array.shape.elementCount }
@@ -209,6 +327,14 @@ public final class Model {
         let plan = try Plan(graph, batch: batch, scored: nil)
         inference = plan
         return plan
+    }
+
+    /// The same for samples that have to be gathered.
+    func gatheredInputs(batch: Int) throws(MartletError) -> BatchInputs {
+        if let gathered, gathered.batch >= batch { return gathered }
+        let made = try BatchInputs(self, batch: batch)
+        gathered = made
+        return made
     }
 }
 
@@ -243,22 +369,28 @@ package final class Built {
     }
 }
 
-/// A layer in its place: an object, so that no list of nodes is a large allocation.
+/// A layer, or an input, in its place: an object, so that no list of nodes is a large allocation.
 package final class Node {
     package let name: OwnedText
     package let layer: Layer
     package let inputs: [Int]
     package let output: Shape
+    /// The value that it gives, among those of the graph.
+    let value: Int
     let operations: Range<Int>
+    /// The node whose layer this is once more; nil: its own.
+    package let first: Int?
 
-    /// The number of the value that it gives, among those of the graph.
-    var value: Int { operations.upperBound }
-
-    init(name: OwnedText, layer: Layer, inputs: [Int], output: Shape, operations: Range<Int>) {
+    init(
+        name: OwnedText, layer: Layer, inputs: [Int], output: Shape, value: Int, operations: Range<Int>,
+        first: Int? = nil
+    ) {
         self.name = name
         self.layer = layer
         self.inputs = inputs
         self.output = output
+        self.value = value
         self.operations = operations
+        self.first = first
     }
 }

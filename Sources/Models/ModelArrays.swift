@@ -3,7 +3,8 @@
 // back is Swift's own, of which it is asked first whether there is any.
 import MartletPlatform
 
-/// A number that an array of samples, labels or targets may hold: Float for samples and targets, an integer for labels.
+/// A number that an array of samples, labels or targets may hold: Float for samples and targets, an integer for labels and
+/// for rows of tables.
 public protocol SampleNumber: BitwiseCopyable, Sendable {
     static var sampleType: SampleType { get }
 }
@@ -31,7 +32,7 @@ extension Model {
         try unsafe withSamples(x, y) { (x, y) throws(MartletError) in
             guard let held = validation else { return try unsafe fit(x, y, loop) }
             return try unsafe withSamples(held.x, held.y) { (heldX, heldY) throws(MartletError) in
-                try unsafe fit(x, y, validation: (heldX, heldY), loop)
+                try unsafe fit(x, y, validation: (heldX, heldY, nil), loop)
             }
         }
     }
@@ -45,7 +46,9 @@ extension Model {
 
     /// The output of every sample, one behind the other; where the loop's progress function stops the walk, what was not
     /// reached is NaN.
-    public func predict(_ x: [Float], _ loop: Loop = Loop()) throws(MartletError) -> [Float] {
+    public func predict(_ x: [Float], _ loop: Loop = Loop()) throws(MartletError) -> [Float] { try outputs(x, loop) }
+
+    private func outputs<Number: SampleNumber>(_ x: [Number], _ loop: Loop) throws(MartletError) -> [Float] {
         // An output of no element, or a count that is no multiple, is refused below.
         let (count, overflow) = (x.count / max(1, input.elementCount)).multipliedReportingOverflow(
             by: output.elementCount)
@@ -57,15 +60,45 @@ extension Model {
         }
         return out
     }
+
+    // MARK: - Whole numbers
+
+    /// One training step on one batch of whole numbers: rows of tables, or bytes, which count as numbers.
+    @discardableResult
+    public func train<Number: SampleNumber & FixedWidthInteger, Target: SampleNumber>(
+        integers x: [Number], _ y: [Target]
+    ) throws(MartletError) -> Score {
+        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in try unsafe train(x, y) }
+    }
+
+    /// Trains for some epochs on whole numbers. Returns what it came to.
+    @discardableResult
+    public func fit<Number: SampleNumber & FixedWidthInteger, Target: SampleNumber>(
+        integers x: [Number], _ y: [Target], _ loop: Loop = Loop()
+    ) throws(MartletError) -> Outcome {
+        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in try unsafe fit(x, y, loop) }
+    }
+
+    /// Loss and metrics over all samples of whole numbers.
+    public func evaluate<Number: SampleNumber & FixedWidthInteger, Target: SampleNumber>(
+        integers x: [Number], _ y: [Target], _ loop: Loop = Loop()
+    ) throws(MartletError) -> Outcome {
+        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in try unsafe evaluate(x, y, loop) }
+    }
+
+    /// The output of every sample of whole numbers.
+    public func predict<Number: SampleNumber & FixedWidthInteger>(
+        integers x: [Number], _ loop: Loop = Loop()
+    ) throws(MartletError) -> [Float] { try outputs(x, loop) }
 }
 
 /// Two arrays as samples, for as long as `body` runs.
-private func withSamples<Target: SampleNumber, Result>(
-    _ x: [Float], _ y: [Target], _ body: (_ x: Samples, _ y: Samples) throws(MartletError) -> Result
+private func withSamples<Number: SampleNumber, Target: SampleNumber, Result>(
+    _ x: [Number], _ y: [Target], _ body: (_ x: Inputs, _ y: Samples) throws(MartletError) -> Result
 ) throws(MartletError) -> Result {
     try unsafe x.withUnsafeBufferPointer { (x) throws(MartletError) in
         try unsafe y.withUnsafeBufferPointer { (y) throws(MartletError) in
-            try unsafe body(Samples(x), Samples(y))
+            try unsafe body(try Inputs(Samples(x)), Samples(y))
         }
     }
 }

@@ -31,7 +31,8 @@ extension Model {
         try writer.addMetadata("model", general.text)
         for (index, node) in nodes.enumerated().dropFirst() {
             var line = node.layer.line
-            line.add("inputs", node.inputs)
+            if !node.inputs.isEmpty { line.add("inputs", node.inputs) }
+            if let first = node.first { line.add("first", first) }
             try writer.addMetadata("layer.\(index)", line.text)
             try writer.addMetadata("layer.\(index).name", node.name.string)
         }
@@ -108,7 +109,8 @@ extension Model {
                 throw file.wrong("layer.\(index)", line.text, "the numbers of a layer")
             }
             _ = try file.checked { () throws(MartletError) in
-                try model.add(layer, inputs: line.integers("inputs"), prefix: "the file's layer.\(index).")
+                let (inputs, first) = (line.integers("inputs"), line.integer("first"))
+                return try model.add(layer, inputs: inputs, prefix: "the file's layer.\(index).", again: first)
             }
         }
         try model.read(file)

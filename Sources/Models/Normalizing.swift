@@ -16,7 +16,7 @@ final class BatchNorm: Operation {
         channels = try Shape([input.last], subject)
         hasScale = !layer.flags.contains(.noScale)
         hasShift = !layer.flags.contains(.noBias)
-        super.init(input: input, output: input)
+        super.init(inputs: [input], output: input)
     }
 
     override var parameters: [ArrayDescription] {
@@ -32,8 +32,12 @@ final class BatchNorm: Operation {
         ]
     }
 
+    /// Whether it takes the moving statistics in training too, and leaves them as they are.
+    private var isFrozen: Bool { layer.flags.contains(.frozen) }
+
     override var needsInput: Bool { true }
     override var gradientRunsInPlace: Bool { true }
+    override var givesInputGradient: Bool { true }
     override func savedCount(batch: Int) -> Int { 2 * input.last }
 
     private func scale(_ base: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
@@ -46,7 +50,7 @@ final class BatchNorm: Operation {
 
     override func forward(_ pass: ForwardPass) {
         let rows = unsafe pass.batch * input.outerCount
-        if unsafe pass.isTraining {
+        if unsafe pass.isTraining && !isFrozen {
             unsafe pass.execution.batchNorm(
                 rows: rows, channels: input.last, momentum: layer.momentum, epsilon: Float(layer.epsilon),
                 unbiased: layer.flags.contains(.unbiasedVariance), x: pass.input,
@@ -60,16 +64,33 @@ final class BatchNorm: Operation {
                     x: pass.input, scale: scale(pass.parameters).map { unsafe UnsafePointer($0) },
                     shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, y: pass.output))
         }
+        if unsafe pass.isTraining && isFrozen { unsafe keepFactors(pass) }
+    }
+
+    /// The numbers that a frozen layer multiplies each channel by, which its gradient is multiplied by too.
+    private func keepFactors(_ pass: ForwardPass) {
+        for channel in 0..<input.last {
+            let variance = unsafe pass.statistics[input.last + channel]
+            let scale = unsafe scale(pass.parameters).map { unsafe $0[channel] } ?? 1
+            unsafe pass.saved[channel] = scale / (variance + Float(layer.epsilon)).squareRoot()
+        }
     }
 
     override func backward(_ pass: BackwardPass) {
         let forward = unsafe pass.forward
-        // Where nobody needs the input's gradient, it takes the place of the output's, which nobody needs any more.
+        if isFrozen {
+            unsafe forward.execution.run(
+                NormalizationRequest(
+                    rows: forward.batch * input.outerCount, columns: input.last, mean: nil, factor: forward.saved,
+                    x: pass.gradient, y: pass.inputGradient ?? pass.gradient))
+            return
+        }
+        let gradients = unsafe pass.parameterGradients
         unsafe forward.execution.batchNormBackward(
             rows: forward.batch * input.outerCount, channels: input.last, x: forward.input,
             scale: scale(forward.parameters).map { unsafe UnsafePointer($0) }, saved: forward.saved,
-            gradient: pass.gradient, scaleGradient: scale(pass.parameterGradients),
-            shiftGradient: shift(pass.parameterGradients), out: pass.inputGradient ?? pass.gradient)
+            gradient: pass.gradient, scaleGradient: gradients.flatMap { unsafe scale($0) },
+            shiftGradient: gradients.flatMap { unsafe shift($0) }, out: pass.inputGradient ?? pass.gradient)
     }
 }
 
@@ -79,7 +100,7 @@ final class Normalization: Operation {
 
     init(input: Shape, _ subject: String) throws(MartletError) {
         channels = try Shape([input.last], subject)
-        super.init(input: input, output: input)
+        super.init(inputs: [input], output: input)
     }
 
     override var statistics: [ArrayDescription] {

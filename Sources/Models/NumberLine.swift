@@ -4,7 +4,7 @@ import MartletPlatform
 
 struct NumberLine {
     /// No line that is written is longer; a file's may be of any length.
-    private static var longest: Int { 2000 }
+    private static var longest: Int { 8000 }
 
     private var fields: [(key: String, values: [UInt64])] = []
     private(set) var text = ""

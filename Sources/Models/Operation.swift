@@ -19,16 +19,30 @@ struct ArrayDescription {
 @unsafe struct ForwardPass {
     let execution: Execution
     let batch: Int
-    let input: UnsafePointer<Float>
-    let output: UnsafeMutablePointer<Float>
-    /// What the operation keeps for its backward pass; without content in inference.
-    let saved: UnsafeMutablePointer<Float>
+    /// Where the batch's numbers lie, and which of them are the operation's.
+    let plan: Plan
+    let place: StepPlace
     let parameters: UnsafeMutablePointer<Float>
     let statistics: UnsafeMutablePointer<Float>
     let isTraining: Bool
     /// For random numbers: the model's seed, and training steps done.
     let seed: UInt64
     let step: UInt64
+
+    /// What it reads: the first of its inputs, or any.
+    var input: UnsafePointer<Float> { unsafe input(0) }
+    func input(_ number: Int) -> UnsafePointer<Float> {
+        unsafe UnsafePointer(plan.address(place.inputs[number]))
+    }
+
+    /// An input that holds rows of a table.
+    var indices: UnsafePointer<Int32> {
+        unsafe UnsafeRawPointer(plan.address(place.inputs[0])).assumingMemoryBound(to: Int32.self)
+    }
+
+    var output: UnsafeMutablePointer<Float> { unsafe plan.address(place.output) }
+    /// What the operation keeps for its backward pass; without content in inference.
+    var saved: UnsafeMutablePointer<Float> { unsafe plan.address(place.saved ?? 0) }
 }
 
 /// The backward pass of the same.
@@ -36,39 +50,63 @@ struct ArrayDescription {
     let forward: ForwardPass
     /// The gradient of the output; an operation that works in place may change it.
     let gradient: UnsafeMutablePointer<Float>
-    /// Where the input's gradient goes; nil where nobody needs it.
-    let inputGradient: UnsafeMutablePointer<Float>?
-    /// Where the gradients of the operation's own parameters go.
-    let parameterGradients: UnsafeMutablePointer<Float>
+    /// Where the gradients of the operation's own parameters go; nil where training leaves them alone.
+    let parameterGradients: UnsafeMutablePointer<Float>?
+
+    /// Of a convolution whose largest outputs alone are read: these, and which they are. `gradient` is theirs then.
+    var peaks: (outputs: UnsafePointer<Float>, places: UnsafePointer<Int32>)? {
+        guard let peaks = unsafe forward.place.peaks else { return nil }
+        return unsafe (
+            UnsafePointer(forward.plan.address(peaks.outputs)),
+            UnsafeRawPointer(forward.plan.address(peaks.places)).assumingMemoryBound(to: Int32.self)
+        )
+    }
+
+    /// Where the gradient of the first input goes, or of any; nil where nobody needs it.
+    var inputGradient: UnsafeMutablePointer<Float>? { unsafe inputGradient(0) }
+    func inputGradient(_ number: Int) -> UnsafeMutablePointer<Float>? {
+        unsafe forward.place.inputGradients[number].map { unsafe forward.plan.address($0) }
+    }
 }
 
 /// An operation of a model. Subclasses compute; none of them holds memory of a batch.
 class Operation {
-    let input: Shape
+    let inputs: [Shape]
     let output: Shape
 
-    init(input: Shape, output: Shape) {
-        self.input = input
+    init(inputs: [Shape], output: Shape) {
+        self.inputs = inputs
         self.output = output
     }
+
+    convenience init(input: Shape, output: Shape) { self.init(inputs: [input], output: output) }
+
+    /// The shape of the first input, which most have alone.
+    var input: Shape { inputs[0] }
 
     /// What training changes, in the order in which it lies behind `ForwardPass.parameters`.
     var parameters: [ArrayDescription] { [] }
     /// What it does not change by gradients.
     var statistics: [ArrayDescription] { [] }
 
+    /// What its inputs are.
+    var reads: ValueKind { .numbers }
     /// Whether the output is the input's memory: nothing is computed, forward or backward.
     var isView: Bool { false }
-    /// Whether the output may take the input's place in memory. Only where the operation before does not need its own
-    /// output for its backward pass.
+    /// Whether the output may take the place in memory of one of the first two inputs. Only where the operation before does
+    /// not need its own output for its backward pass.
     var runsInPlace: Bool { false }
     /// Whether the operation computes nothing forward, since the one before has done so.
     var isFused: Bool { false }
     /// What the backward pass reads of the forward one.
     var needsInput: Bool { false }
     var needsOutput: Bool { false }
-    /// Whether the input's gradient may take the output gradient's place.
+    /// Whether the first input's gradient may take the output gradient's place.
     var gradientRunsInPlace: Bool { false }
+    /// Whether each input's gradient is the output's: nothing is computed backward.
+    var passesGradientOn: Bool { isView }
+    /// Whether the backward pass writes the input's gradient even where nobody needs it.
+    var givesInputGradient: Bool { false }
     /// Floats that are kept from forward to backward.
     func savedCount(batch: Int) -> Int { 0 }
     /// Fuses an activation that follows, where it can.

@@ -5,32 +5,32 @@ import MartletPlatform
 extension Layer {
     /// One operation, and where the layer ends in an activation a second one. `subject` is what messages call the
     /// layer, `stream` its number in the model.
-    func operations(on input: Shape, stream: Int, _ subject: String) throws(MartletError) -> [Operation] {
+    func operations(on inputs: [Shape], stream: Int, _ subject: String) throws(MartletError) -> [Operation] {
+        let input = inputs[0]
         let main: Operation
         switch kind {
-        case .input: throw MartletError(.argument, "layer.kind is MARTLET_LAYER_INPUT; expected a layer to add")
+        case .input: throw MartletError(.argument, "layer.kind is MARTLET_LAYER_INPUT; expected a layer")
         case .dense: main = try Dense(self, input: input, subject)
-        case .conv2D: main = try Convolution(self, input: input, subject)
-        case .maxPool2D: main = try MaxPooling(self, input: input, subject)
-        case .averagePool2D: main = try AveragePooling(self, input: input, subject)
-        case .globalAveragePool2D: main = try GlobalAveragePooling(input: input, subject)
+        case .conv1D, .conv2D: main = try Convolution(self, input: input, subject)
+        case .maxPool1D, .maxPool2D, .globalMaxPool1D, .globalMaxPool2D:
+            main = try MaxPooling(self, input: input, subject)
+        case .averagePool1D, .averagePool2D: main = try AveragePooling(self, input: input, subject)
+        case .globalAveragePool1D, .globalAveragePool2D:
+            main = try GlobalAveragePooling(self, input: input, subject)
         case .flatten, .reshape: main = try Reshaping(self, input: input, subject)
         case .permute: main = try Permutation(self, input: input, subject)
         case .dropout: main = Dropout(self, input: input, stream: stream)
         case .batchNorm: main = try BatchNorm(self, input: input, subject)
+        case .layerNorm: main = try LayerNorm(self, input: input, subject)
         case .normalization: main = try Normalization(input: input, subject)
         case .activation: return [Activating(activation, slope: slope, input: input, isDoneBefore: false)]
+        case .add: main = try Adding(inputs, subject)
+        case .multiply: main = try Multiplying(inputs, subject)
+        case .concatenate: main = try Concatenating(self, inputs: inputs, subject)
+        case .embedding: main = try Embedding(self, input: input, subject)
         }
-        if activation == .linear || !hasActivation { return [main] }
+        if activation == .linear || !kind.hasActivation { return [main] }
         let isFused = main.fuse(activation)
         return [main, Activating(activation, slope: slope, input: main.output, isDoneBefore: isFused)]
-    }
-
-    /// Whether the kind reads `activation`.
-    var hasActivation: Bool {
-        switch kind {
-        case .dense, .conv2D, .batchNorm, .activation: true
-        default: false
-        }
     }
 }

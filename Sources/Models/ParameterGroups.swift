@@ -56,7 +56,7 @@ struct ParameterGroups {
     /// Whether one of them trains another point than that where gradients are taken.
     var haveEvaluationPoint: Bool { configurations.contains(where: \.hasEvaluationPoint) }
 
-    /// The optimizer's parameters, in its order. Where their state is to be in few bits, a view that is large enough for that
+    /// The optimizer's parameters, in its order, without those of frozen layers. Where their state is to be in few bits, a view that is large enough for that
     /// is one by itself, so that no block has numbers of two; in bf16 every view is, by whose place draws go.
     func parameters(_ views: [View], _ type: StateType) -> [SteppedParameter] {
         func isAlone(_ index: Int) -> Bool {
@@ -65,11 +65,17 @@ struct ParameterGroups {
         var found: [SteppedParameter] = []
         var first = 0
         while first < views.count {
+            if views[first].isFrozen {
+                first += 1
+                continue
+            }
             let group = ofViews[first]
             let configuration = configurations[group]
             var end = first + 1
             if !configuration.takesWholeParameters {
-                while end < views.count && ofViews[end] == group && !isAlone(first) && !isAlone(end) { end += 1 }
+                while end < views.count, ofViews[end] == group, !views[end].isFrozen, !isAlone(first), !isAlone(end) {
+                    end += 1
+                }
             }
             found.append(SteppedParameter(views, first..<end, group, configuration, type))
             first = end

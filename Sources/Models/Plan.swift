@@ -3,161 +3,75 @@
 // each place. Nothing is computed here.
 import MartletPlatform
 
+/// Where an operation's numbers of a batch lie, each as a number that ``Plan/address(_:)`` takes.
+struct StepPlace {
+    /// Whether its output, or the loss, is made of it.
+    let isNeeded: Bool
+    let inputs: [Int]
+    let output: Int
+    /// What it keeps from forward to backward; nil: nothing.
+    let saved: Int?
+    /// The gradient of its output; nil where there is none to go back from.
+    let gradient: Int?
+    /// Where the gradient of each input goes; nil where nobody needs it, or it is the output's.
+    let inputGradients: [Int?]
+    /// Where its parameters' gradients go first, of a layer that is applied more than once: they are added to the others'.
+    let parameterGradients: Int?
+    /// What is added up behind its backward pass.
+    let additions: [Addition]
+    /// Of a convolution whose largest outputs alone are read: where these lie, and which they are. `gradient` is theirs.
+    let peaks: (outputs: Int, places: Int)?
+}
+
+/// Two gradients of one value, which meet.
+struct Addition {
+    let left: Int
+    let right: Int
+    let out: Int
+    let perSample: Int
+}
+
 final class Plan {
     /// The most samples.
     let batch: Int
-    /// The place of each value; -1 for the input and what is a view of it, which lies with the caller.
-    private let values: [Int]
-    /// The place of each value's gradient; -1 where none is needed.
-    private let gradients: [Int]
-    /// The place of what each operation keeps.
-    private let saved: [Int]
+    let steps: [StepPlace]
+    /// Where the output lies; what the loss reads, and where it leaves its gradient, nil where no gradient is needed.
+    private let output: Int
+    private let scored: Int
+    private let scoredGradient: Int?
     private let memory: FlatBuffer
+    /// The caller's batch of each input.
+    private var inputs = RawList<UInt>()
 
     /// Throws `.shape` where the batch is too large to count its bytes, and `.memory`.
     ///
     /// - Parameter scored: the value that the loss reads and gives the gradient of; nil where nothing is trained.
     init(_ graph: Graph, batch: Int, scored: Int?) throws(MartletError) {
         self.batch = batch
-        var lifetimes = Lifetimes(graph, scored: scored)
-        let count = try lifetimes.place(graph, batch: batch)
-        values = lifetimes.values.map { lifetimes.offset(of: $0) }
-        gradients = lifetimes.gradients.map { lifetimes.offset(of: $0) }
-        saved = lifetimes.saved.map { lifetimes.offset(of: $0) }
-        memory = try FlatBuffer(count: count)
+        let lifetimes = Lifetimes(graph, scored: scored)
+        let placement = try lifetimes.placed(batch: batch)
+        steps = graph.steps.indices.map { lifetimes.place(of: $0, in: graph, placement) }
+        output = lifetimes.place(ofValue: graph.output, placement)
+        self.scored = lifetimes.place(ofValue: scored ?? graph.output, placement)
+        scoredGradient = scored.flatMap { lifetimes.place(ofGradient: $0, placement) }
+        memory = try FlatBuffer(count: placement.count)
+        try inputs.reserve(graph.inputs.count)
+        for _ in graph.inputs { try inputs.append(0) }
     }
 
-    /// A value, where it lies; `input` is where the caller's batch is.
-    func value(_ index: Int, input: UnsafePointer<Float>) -> UnsafeMutablePointer<Float> {
-        let place = values[index]
-        return unsafe place < 0 ? UnsafeMutablePointer(mutating: input) : memory.base + place
+    /// Says where the caller's batch of an input is.
+    func setInput(_ number: Int, to batch: UnsafePointer<Float>) {
+        unsafe inputs.elements[number] = UInt(bitPattern: batch)
     }
 
-    func gradient(_ value: Int) -> UnsafeMutablePointer<Float>? {
-        let place = gradients[value]
-        return unsafe place < 0 ? nil : memory.base + place
+    /// An address: a place in the plan's memory, or, where the number is negative, one of the caller's batches.
+    func address(_ place: Int) -> UnsafeMutablePointer<Float> {
+        if place >= 0 { return unsafe memory.base + place }
+        // The caller's batches are only read, and were given before anything is computed.
+        return unsafe UnsafeMutablePointer(bitPattern: inputs.elements[-1 - place]) ?? memory.base
     }
 
-    func saved(_ step: Int) -> UnsafeMutablePointer<Float> {
-        unsafe memory.base + max(saved[step], 0)
-    }
-}
-
-/// Which memory each value, gradient and kept array needs, and when.
-///
-/// Time runs through the forward operations (0 ..< n) and the backward ones (operation i at 2 n - i). The loss comes
-/// before the first operation behind the value that it reads, and metrics at n.
-private struct Lifetimes {
-    private struct Store {
-        var first: Int
-        var last: Int
-        /// Floats for one sample, and whatever the batch.
-        var perSample: Int
-        var fixed = 0
-        /// The last forward operation that reads a value that lies here.
-        var lastReader = -1
-        /// Whether some backward pass reads what was written, so that nothing may be written over it.
-        var isPinned = false
-        var offset = -1
-    }
-
-    private var stores: [Store] = []
-    private(set) var values: [Int] = [-1]
-    private(set) var gradients: [Int]
-    private(set) var saved: [Int] = []
-
-    func offset(of store: Int) -> Int { store < 0 ? -1 : stores[store].offset }
-
-    init(_ graph: Graph, scored: Int?) {
-        let count = graph.steps.count
-        let needsGradient = graph.needsGradient
-        let lastReaders = graph.lastReaders
-        gradients = Array(repeating: -1, count: count + 1)
-        for (index, step) in graph.steps.enumerated() {
-            let operation = step.operation
-            let runsBackward = index < scored ?? 0 && needsGradient[index + 1]
-            let end = runsBackward ? 2 * count - index : index
-            let given = values[step.input]
-            // What is read now, and what the backward pass reads again.
-            extend(given, to: operation.needsInput ? end : index, pins: runsBackward && operation.needsInput)
-            let isWritable = given >= 0 && !stores[given].isPinned && stores[given].lastReader <= index
-            if operation.isView || operation.isFused || (operation.runsInPlace && isWritable) {
-                values.append(given)
-                if given >= 0 { stores[given].perSample = max(stores[given].perSample, operation.output.elementCount) }
-            } else {
-                values.append(stores.count)
-                stores.append(Store(first: index, last: index, perSample: operation.output.elementCount))
-            }
-            let store = values[index + 1]
-            if store >= 0 { stores[store].lastReader = max(stores[store].lastReader, lastReaders[index + 1]) }
-            extend(
-                values[index + 1], to: operation.needsOutput ? end : index, pins: runsBackward && operation.needsOutput)
-            saved.append(-1)
-            let one = operation.savedCount(batch: 1)
-            if one > 0 {
-                let more = operation.savedCount(batch: 2) - one
-                saved[index] = stores.count
-                stores.append(Store(first: index, last: end, perSample: more, fixed: one - more))
-            }
-        }
-        extend(values[count], to: count, pins: false)
-        if let scored { addGradients(graph, needsGradient, from: scored) }
-    }
-
-    /// Gradients, from the loss back: each begins where the operation that reads its value runs backward.
-    private mutating func addGradients(_ graph: Graph, _ needsGradient: [Bool], from scored: Int) {
-        guard needsGradient[scored] else { return }
-        let count = graph.steps.count
-        gradients[scored] = stores.count
-        let perSample = graph.steps[scored - 1].operation.output.elementCount
-        stores.append(Store(first: scored, last: scored, perSample: perSample))
-        for index in (0..<scored).reversed() where needsGradient[index + 1] {
-            let step = graph.steps[index]
-            let time = 2 * count - index
-            extend(gradients[index + 1], to: time, pins: false)
-            guard needsGradient[step.input] else { continue }
-            if step.operation.isView || step.operation.gradientRunsInPlace {
-                gradients[step.input] = gradients[index + 1]
-            } else {
-                gradients[step.input] = stores.count
-                stores.append(Store(first: time, last: time, perSample: step.operation.input.elementCount))
-            }
-        }
-    }
-
-    private mutating func extend(_ store: Int, to time: Int, pins: Bool) {
-        guard store >= 0 else { return }
-        stores[store].last = max(stores[store].last, time)
-        if pins { stores[store].isPinned = true }
-    }
-
-    /// Gives each store a place, the largest first, each as low as those that live at the same time let it; returns how
-    /// many floats there are in all. Throws `.shape`.
-    mutating func place(_ graph: Graph, batch: Int) throws(MartletError) -> Int {
-        var sizes: [Int] = []
-        for store in stores {
-            let (product, overflow) = store.perSample.multipliedReportingOverflow(by: batch)
-            guard !overflow, product <= Shape.mostElements else {
-                throw MartletError(
-                    .shape, "a batch of \(batch) samples has a value of more than 2^40 elements; expected fewer samples"
-                )
-            }
-            // Whole cache lines.
-            sizes.append((product + store.fixed + 15) & ~15)
-        }
-        var placed: [Int] = []
-        var total = 0
-        for index in stores.indices.sorted(by: { (sizes[$0], $1) > (sizes[$1], $0) }) {
-            var offset = 0
-            for other in placed.sorted(by: { stores[$0].offset < stores[$1].offset })
-            where stores[other].first <= stores[index].last && stores[index].first <= stores[other].last {
-                if offset + sizes[index] <= stores[other].offset { break }
-                offset = max(offset, stores[other].offset + sizes[other])
-            }
-            stores[index].offset = offset
-            total = max(total, offset + sizes[index])
-            placed.append(index)
-        }
-        return total
-    }
+    var outputValue: UnsafeMutablePointer<Float> { unsafe address(output) }
+    var scoredValue: UnsafeMutablePointer<Float> { unsafe address(scored) }
+    var lossGradient: UnsafeMutablePointer<Float>? { unsafe scoredGradient.map { unsafe address($0) } }
 }

@@ -7,6 +7,9 @@ import MartletPlatform
 final class MaxPooling: Operation {
     private let window: ImageWindow
 
+    /// Whether the window is the whole of a sequence.
+    var isOfSequences: Bool { window.height == 1 && window.outWidth == 1 && window.kernelWidth == window.width }
+
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
         window = try ImageWindow(layer, input: input, subject)
         // Places in an image are kept in 32 bits.
@@ -14,7 +17,7 @@ final class MaxPooling: Operation {
             throw MartletError(.shape, "\(subject)'s input is \(input); expected 2^31 elements at most")
         }
         super.init(
-            input: input, output: try Shape([window.outHeight, window.outWidth, input.last], "\(subject)'s output"))
+            inputs: [input], output: try layer.pooled(window, input.last, subject))
     }
 
     override func savedCount(batch: Int) -> Int { batch * output.elementCount }
@@ -46,7 +49,7 @@ final class AveragePooling: Operation {
         window = try ImageWindow(layer, input: input, subject)
         countsPadding = layer.flags.contains(.countPadding)
         super.init(
-            input: input, output: try Shape([window.outHeight, window.outWidth, input.last], "\(subject)'s output"))
+            inputs: [input], output: try layer.pooled(window, input.last, subject))
     }
 
     override func forward(_ pass: ForwardPass) {
@@ -67,12 +70,9 @@ final class AveragePooling: Operation {
 
 /// The mean of each channel.
 final class GlobalAveragePooling: Operation {
-    init(input: Shape, _ subject: String) throws(MartletError) {
-        guard input.rank == 3 else {
-            throw MartletError(
-                .shape, "\(subject)'s input is \(input); expected images: (height, width, channels)")
-        }
-        super.init(input: input, output: try Shape([input.last], "\(subject)'s output"))
+    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
+        _ = try layer.images(input, subject)
+        super.init(inputs: [input], output: try Shape([input.last], "\(subject)'s output"))
     }
 
     override func forward(_ pass: ForwardPass) {
@@ -88,5 +88,14 @@ final class GlobalAveragePooling: Operation {
             GlobalAverageBackwardRequest(
                 batch: forward.batch, places: input.outerCount, channels: input.last, gradient: pass.gradient,
                 imageGradient: inputGradient))
+    }
+}
+
+extension Layer {
+    /// The shape of what a pool gives: of the whole image, or sequence, one number for each channel.
+    fileprivate func pooled(_ window: ImageWindow, _ channels: Int, _ subject: String) throws(MartletError) -> Shape {
+        let isGlobal = kind == .globalMaxPool1D || kind == .globalMaxPool2D
+        return try Shape(
+            (isGlobal ? [] : windowSizes(window.outHeight, window.outWidth)) + [channels], "\(subject)'s output")
     }
 }

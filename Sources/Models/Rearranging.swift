@@ -8,7 +8,7 @@ final class Reshaping: Operation {
         let output =
             layer.kind == .flatten
             ? try Shape([input.elementCount], subject) : try Reshaping.output(of: layer.sizes, input, subject)
-        super.init(input: input, output: output)
+        super.init(inputs: [input], output: output)
     }
 
     override var isView: Bool { true }
@@ -78,7 +78,7 @@ final class Permutation: Operation {
         backSizes = (merged[places[0]], merged[places[1]], merged[places[2]])
         func back(_ place: Int) -> Int { places.firstIndex(of: place) ?? 0 }
         backOrder = (back(0), back(1), back(2))
-        super.init(input: input, output: try Shape(wanted.map { input[$0] }, subject))
+        super.init(inputs: [input], output: try Shape(wanted.map { input[$0] }, subject))
     }
 
     override func forward(_ pass: ForwardPass) {

@@ -6,7 +6,7 @@ import MartletPlatform
 
 /// How one number of a caller's array is stored; the raw values are those of martlet.h.
 @frozen
-public enum SampleType: Int32, Sendable {
+public enum SampleType: Int32, Sendable, BitwiseCopyable {
     case fp32 = 2
     case uint8 = 6
     case int32 = 7
@@ -22,7 +22,7 @@ public enum SampleType: Int32, Sendable {
 }
 
 /// A contiguous array of the caller's: samples, labels or targets, one after another.
-@unsafe public struct Samples {
+@unsafe public struct Samples: BitwiseCopyable {
     /// nil only where `count` is 0.
     var base: UnsafeRawPointer?
     /// Elements in all.
@@ -52,9 +52,12 @@ public enum SampleType: Int32, Sendable {
     }
 
     /// How many samples of a shape these are. Throws `.type`, `.shape`, `.null` and `.alignment`.
-    func sampleCount(of shape: Shape, _ subject: String) throws(MartletError) -> Int {
-        guard unsafe type == .fp32 else {
-            throw unsafe MartletError(.type, "\(subject).dtype is \(type); expected fp32")
+    ///
+    /// - Parameter types: those that they may be of.
+    func sampleCount(of shape: Shape, _ subject: String, types: [SampleType] = [.fp32]) throws(MartletError) -> Int {
+        guard unsafe types.contains(type) else {
+            let words = types.map { "\($0)" }.joined(separator: ", ")
+            throw unsafe MartletError(.type, "\(subject).dtype is \(type); expected \(words)")
         }
         let elements = shape.elementCount
         guard unsafe count > 0 && count % elements == 0 else {
@@ -100,8 +103,8 @@ public enum SampleType: Int32, Sendable {
         }
     }
 
-    /// The label at a place.
-    func label(_ place: Int) -> Int {
+    /// The whole number at a place: a label, or a row of a table.
+    func integer(_ place: Int) -> Int {
         guard let base = unsafe base else { return 0 }
         switch unsafe type {
         case .fp32: return 0

@@ -11,6 +11,7 @@ import MartletPlatform
     let gradients: FlatBuffer
     let scoring: Scoring
     private var plan: Plan?
+    private var inputs: BatchInputs?
     private var scores: BatchScores?
     /// Training steps done: also what dropout's random numbers depend on.
     var step: Int64 = 0
@@ -84,6 +85,15 @@ import MartletPlatform
         return made
     }
 
+    /// The same for the samples that are gathered.
+    @discardableResult
+    func inputs(_ model: Model, batch: Int) throws(MartletError) -> BatchInputs {
+        if let inputs, inputs.batch >= batch { return inputs }
+        let made = try BatchInputs(model, batch: max(batch, settings.batchSize))
+        inputs = made
+        return made
+    }
+
     /// The same for what a batch is scored with.
     @discardableResult
     func scores(_ model: Model, batch: Int) throws(MartletError) -> BatchScores {
@@ -106,15 +116,16 @@ import MartletPlatform
         let count = unsafe rows.count
         let plan = try plan(model, batch: count)
         let scores = try scores(model, batch: count)
+        let inputs = try inputs(model, batch: count)
         try unsafe rows.check(samples: data.count)
         let execution = try unsafe Execution(mode: .flush, machine)
         let targets = try unsafe scores.take(data, rows, scoring, execution)
-        let input = unsafe scores.input(data, rows, execution)
+        try unsafe inputs.take(data.x, rows, model, execution, for: plan)
         try enter(.training)
         unsafe model.score(
-            plan, scores, scoring, execution, batch: count, input: input, targets, isTraining: true, step: UInt64(step),
+            plan, scores, scoring, execution, batch: count, targets, isTraining: true, step: UInt64(step),
             adding: &score)
-        unsafe backward(model, plan, execution, batch: count, input: input)
+        unsafe backward(model, plan, execution, batch: count)
         hasGradients = true
     }
 
@@ -125,20 +136,44 @@ import MartletPlatform
         hasGradients = true
     }
 
-    private func backward(
-        _ model: Model, _ plan: Plan, _ execution: Execution, batch: Int, input: UnsafePointer<Float>
-    ) {
+    private func backward(_ model: Model, _ plan: Plan, _ execution: Execution, batch: Int) {
         guard let built = model.built else { return }
         let steps = model.graph.steps
-        for index in steps.indices.reversed() where !steps[index].operation.isView {
-            guard let gradient = unsafe plan.gradient(index + 1) else { continue }
-            let pass = unsafe model.pass(
-                index, built, plan, execution, batch: batch, input: input, isTraining: true, step: UInt64(step))
-            unsafe steps[index].operation.backward(
-                BackwardPass(
-                    forward: pass, gradient: gradient, inputGradient: plan.gradient(steps[index].input),
-                    parameterGradients: gradients.base + steps[index].firstParameter))
+        for index in steps.indices.reversed() {
+            guard let gradient = plan.steps[index].gradient else { continue }
+            let operation = steps[index].operation
+            if !operation.passesGradientOn {
+                let pass = unsafe model.pass(
+                    index, built, plan, execution, batch: batch, isTraining: true, step: UInt64(step))
+                unsafe operation.backward(
+                    BackwardPass(
+                        forward: pass, gradient: plan.address(gradient),
+                        parameterGradients: parameterGradients(of: steps[index], plan.steps[index], plan)))
+            }
+            unsafe add(plan.steps[index], of: steps[index], plan, execution, batch: batch)
         }
+    }
+
+    /// Where an operation writes the gradients of its parameters; nil where training leaves them alone.
+    private func parameterGradients(of step: GraphStep, _ place: StepPlace, _ plan: Plan) -> UnsafeMutablePointer<
+        Float
+    >? {
+        if step.isFrozen { return nil }
+        return unsafe place.parameterGradients.map { unsafe plan.address($0) } ?? gradients.base + step.firstParameter
+    }
+
+    /// Adds up what has met behind an operation's backward pass.
+    private func add(_ place: StepPlace, of step: GraphStep, _ plan: Plan, _ execution: Execution, batch: Int) {
+        for addition in place.additions {
+            unsafe execution.run(
+                CombinationRequest(
+                    .sum, count: batch * addition.perSample, plan.address(addition.left), plan.address(addition.right),
+                    out: plan.address(addition.out)))
+        }
+        guard let own = place.parameterGradients else { return }
+        let all = unsafe gradients.base + step.firstParameter
+        unsafe execution.run(
+            CombinationRequest(.sum, count: step.parameterCount, all, plan.address(own), out: all))
     }
 
     /// Steps that the optimizer has taken; 0 where there is nothing to step.
@@ -177,46 +212,42 @@ extension Model {
     /// plan has a place for it.
     func score(
         _ plan: Plan, _ scores: BatchScores, _ scoring: Scoring, _ execution: Execution, batch: Int,
-        input: UnsafePointer<Float>, _ expected: Expected, isTraining: Bool, step: UInt64, adding score: inout Score
+        _ expected: Expected, isTraining: Bool, step: UInt64, adding score: inout Score
     ) {
         func run(_ steps: Range<Int>) {
-            unsafe forward(
-                plan, execution, steps, batch: batch, input: input, isTraining: isTraining, step: step)
+            unsafe forward(plan, execution, steps, batch: batch, isTraining: isTraining, step: step)
         }
-        run(0..<scoring.value)
+        let behind = (graph.values[scoring.value].maker ?? -1) + 1
+        run(0..<behind)
         let loss = unsafe scores.loss(
-            plan.value(scoring.value, input: input), expected, batch: batch, gradient: plan.gradient(scoring.value),
-            scoring, execution)
+            plan.scoredValue, expected, batch: batch, gradient: plan.lossGradient, scoring, execution)
         // What is behind the loss, metrics alone read.
-        if !scoring.settings.metrics.isEmpty { run(scoring.value..<graph.output) }
-        let metrics = unsafe scores.metrics(
-            plan.value(graph.output, input: input), expected, batch: batch, scoring, execution)
+        if !scoring.settings.metrics.isEmpty { run(behind..<graph.steps.count) }
+        let metrics = unsafe scores.metrics(plan.outputValue, expected, batch: batch, scoring, execution)
         score.add(samples: batch, loss: loss, metrics: metrics)
     }
 
     /// Runs some operations over a batch, whose values before them are there.
     func forward(
-        _ plan: Plan, _ execution: Execution, _ range: Range<Int>, batch: Int, input: UnsafePointer<Float>,
-        isTraining: Bool, step: UInt64
+        _ plan: Plan, _ execution: Execution, _ range: Range<Int>, batch: Int, isTraining: Bool, step: UInt64
     ) {
         guard let built else { return }
         let steps = graph.steps
-        for index in range where !steps[index].operation.isView && !steps[index].operation.isFused {
-            unsafe steps[index].operation.forward(
-                pass(
-                    index, built, plan, execution, batch: batch, input: input, isTraining: isTraining, step: step))
+        for index in range where plan.steps[index].isNeeded {
+            let operation = steps[index].operation
+            if operation.isView || operation.isFused { continue }
+            unsafe operation.forward(
+                pass(index, built, plan, execution, batch: batch, isTraining: isTraining, step: step))
         }
     }
 
     /// What one operation computes forward with.
     fileprivate func pass(
-        _ index: Int, _ built: Built, _ plan: Plan, _ execution: Execution, batch: Int, input: UnsafePointer<Float>,
-        isTraining: Bool, step: UInt64
+        _ index: Int, _ built: Built, _ plan: Plan, _ execution: Execution, batch: Int, isTraining: Bool, step: UInt64
     ) -> ForwardPass {
         let place = graph.steps[index]
         return unsafe ForwardPass(
-            execution: execution, batch: batch, input: plan.value(place.input, input: input),
-            output: plan.value(index + 1, input: input), saved: plan.saved(index),
+            execution: execution, batch: batch, plan: plan, place: plan.steps[index],
             parameters: built.parameters.base + place.firstParameter,
             statistics: built.statistics.base + place.firstStatistic, isTraining: isTraining, seed: seed, step: step)
     }

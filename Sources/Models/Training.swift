@@ -13,6 +13,24 @@ public enum LossKind: Int32, Sendable, CaseIterable {
     case mse = 4
     case mae = 5
     case huber = 6
+    case kullbackLeibler = 7
+    case hinge = 8
+    case logCosh = 9
+    case poisson = 10
+    case cosine = 11
+}
+
+extension LossKind {
+    /// Whether it is of whole rows, the last size; else of single elements.
+    var looksAtRows: Bool {
+        switch self {
+        case .crossEntropy, .nll, .kullbackLeibler, .cosine: true
+        default: false
+        }
+    }
+
+    /// Whether each output says yes or no.
+    var isBinary: Bool { self == .binaryCrossEntropy || self == .hinge }
 }
 
 /// What the model's output is to a cross-entropy; the raw values are those of martlet.h.
@@ -111,8 +129,7 @@ struct Scoring {
         let isProbability =
             settings.from == .auto
             ? lastActivation == .softmax || lastActivation == .sigmoid : settings.from == .probabilities
-        let isCategorical = settings.loss == .crossEntropy || settings.loss == .nll
-        columns = isCategorical ? output.last : output.elementCount
+        columns = settings.loss.looksAtRows ? output.last : output.elementCount
         rows = output.elementCount / columns
         let logits = isProbability ? Scoring.logits(settings.loss, columns, model.graph) : nil
         value = logits ?? model.graph.output
@@ -125,11 +142,16 @@ struct Scoring {
             case .mse: .mse
             case .mae: .mae
             case .huber: .huber
+            case .kullbackLeibler: .kullbackLeibler
+            case .hinge: .hinge
+            case .logCosh: .logCosh
+            case .poisson: .poisson
+            case .cosine: .cosine
             }
-        let isBinary = settings.loss == .binaryCrossEntropy
+        let isBinary = settings.loss.isBinary
         accuracyColumns = isBinary ? 1 : output.last
         accuracyRows = output.elementCount / accuracyColumns
-        threshold = isProbability || !isBinary ? 0.5 : 0
+        threshold = settings.loss == .hinge || (isBinary && !isProbability) ? 0 : 0.5
     }
 
     /// The value whose softmax or sigmoid the loss takes the logarithm of, row by row of so many columns. A row may be a
@@ -140,21 +162,17 @@ struct Scoring {
             guard let (value, shape) = graph.input(of: .softmax), shape.last % columns == 0 else { return nil }
             return value
         case .binaryCrossEntropy: return graph.input(of: .sigmoid)?.value
-        case .nll, .mse, .mae, .huber: return nil
+        default: return nil
         }
     }
 
     /// Whether labels may stand for targets: one for each row; for the binary loss, of one output, 0 or 1.
     var takesLabels: Bool {
-        switch settings.loss {
-        case .crossEntropy, .nll: true
-        case .binaryCrossEntropy: columns == 1
-        case .mse, .mae, .huber: false
-        }
+        settings.loss == .crossEntropy || settings.loss == .nll || (settings.loss.isBinary && columns == 1)
     }
 
     /// The number of classes that a label may be of.
-    var classes: Int { settings.loss == .binaryCrossEntropy ? 2 : columns }
+    var classes: Int { settings.loss.isBinary ? 2 : columns }
 }
 
 /// Sums over samples, and the means that they give.

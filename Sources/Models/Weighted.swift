@@ -20,7 +20,7 @@ class Weighted: Operation {
         hasBias = !layer.flags.contains(.noBias)
         kernel = try Shape(sizes, "\(subject)'s kernel")
         bias = try Shape([layer.units], "\(subject)'s bias")
-        super.init(input: input, output: output)
+        super.init(inputs: [input], output: output)
     }
 
     override var parameters: [ArrayDescription] {
@@ -49,7 +49,7 @@ class Weighted: Operation {
 
     /// The bias's gradient: each unit's sum over `rows` rows.
     func biasBackward(_ pass: BackwardPass, rows: Int) {
-        guard let out = unsafe bias(pass.parameterGradients) else { return }
+        guard let all = unsafe pass.parameterGradients, let out = unsafe bias(all) else { return }
         unsafe pass.forward.execution.columnSums(rows: rows, columns: units, x: pass.gradient, out: out)
     }
 }

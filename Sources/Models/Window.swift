@@ -5,12 +5,12 @@ import MartletPlatform
 extension ImageWindow {
     /// The geometry of a layer over images of a shape (height, width, channels), for a batch of 0.
     /// Throws `.shape` where the input is no image, or the window fits nowhere in it.
-    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
-        guard input.rank == 3 else {
-            throw MartletError(
-                .shape, "\(subject)'s input is \(input); expected images: (height, width, channels)")
-        }
-        let isConvolution = layer.kind == .conv2D
+    ///
+    /// A sequence is an image of height 1.
+    init(_ layer: Layer, input sequenceOrImage: Shape, _ subject: String) throws(MartletError) {
+        let input = try layer.images(sequenceOrImage, subject)
+        let layer = layer.overImages(input)
+        let isConvolution = layer.kind.isConvolution
         let stride = layer.stride == Pair(0, 0) && !isConvolution ? layer.kernel : layer.stride
         guard stride.height > 0 && stride.width > 0 else {
             throw MartletError(
@@ -65,5 +65,35 @@ private struct Span {
 
     private static func places(_ size: Int, _ reach: Int, _ stride: Int) -> Int {
         size < reach ? 0 : (size - reach) / stride + 1
+    }
+}
+
+extension Layer {
+    /// The input as an image: of a sequence one of height 1. Throws `.shape` where it is neither.
+    func images(_ input: Shape, _ subject: String) throws(MartletError) -> Shape {
+        if kind.isOneDimensional && input.rank == 2 { return try Shape([1] + input.list, subject) }
+        guard input.rank == 3 && !kind.isOneDimensional else {
+            let wanted = kind.isOneDimensional ? "sequences: (length, channels)" : "images: (height, width, channels)"
+            throw MartletError(.shape, "\(subject)'s input is \(input); expected \(wanted)")
+        }
+        return input
+    }
+
+    /// The sizes, along which the window slides, of a kernel or an output that is so high and so wide as an image.
+    func windowSizes(_ height: Int, _ width: Int) -> [Int] { kind.isOneDimensional ? [width] : [height, width] }
+
+    /// The layer with the numbers of one that slides over images: the first of each pair is of a sequence's length. A window
+    /// of a global pool is the whole image.
+    fileprivate func overImages(_ input: Shape) -> Layer {
+        var layer = self
+        if kind == .globalMaxPool1D || kind == .globalMaxPool2D {
+            (layer.kernel, layer.stride) = (Pair(input[0], input[1]), Pair(1, 1))
+        } else if kind.isOneDimensional {
+            layer.kernel = Pair(1, kernel.height)
+            layer.stride = Pair(min(stride.height, 1), stride.height)
+            layer.dilation = Pair(1, dilation.height)
+            layer.pads = [0, 0, pads[0], pads[1]]
+        }
+        return layer
     }
 }

@@ -45,6 +45,9 @@ import Glibc
         length += more.count
     }
 
+    /// Forgets all elements, and keeps the room for them.
+    @inlinable package mutating func removeAll() { length = 0 }
+
     /// A list of the same elements in memory of its own.
     @inlinable package func copy() throws(MartletError) -> RawList {
         var copy = RawList()

@@ -139,7 +139,8 @@ func variant(_ coefficients: UnsafeRawPointer) -> Int {
     return terms.variant
 }
 
-/// Runs a rule over whole grains, in the type that the run asks for.
+/// Runs a rule over whole grains, in the type that the run asks for. In the baseline, whose loops are long and which few
+/// processors need, one loop takes all that is in fp32.
 @inline(__always)
 func sweep<InFloat: UpdateRule, InDouble: UpdateRule>(
     _ inFloat: InFloat.Type, _ inDouble: InDouble.Type, _ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer
@@ -148,8 +149,12 @@ func sweep<InFloat: UpdateRule, InDouble: UpdateRule>(
     switch suitableLoop(run, coefficients) {
     case .inDouble: loop(inDouble, General<On>.self, run, coefficients)
     case .general: loop(inFloat, General<Off>.self, run, coefficients)
-    case .addingDecay: loop(inFloat, Plain<On>.self, run, coefficients)
-    case .plain: loop(inFloat, Plain<Off>.self, run, coefficients)
+    #if MARTLET_FMA
+        case .addingDecay: loop(inFloat, Plain<On>.self, run, coefficients)
+        case .plain: loop(inFloat, Plain<Off>.self, run, coefficients)
+    #else
+        case .addingDecay, .plain: loop(inFloat, General<Off>.self, run, coefficients)
+    #endif
     }
 }
 

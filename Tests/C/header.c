@@ -14,11 +14,11 @@ typedef char config_is_424_bytes[sizeof(martlet_config) == 424 ? 1 : -1];
 typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_40_bytes[sizeof(martlet_report) == 40 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
-typedef char layer_is_248_bytes[sizeof(martlet_layer) == 248 ? 1 : -1];
+typedef char layer_is_264_bytes[sizeof(martlet_layer) == 264 ? 1 : -1];
 typedef char training_is_48_bytes[sizeof(martlet_training) == 48 ? 1 : -1];
 typedef char result_is_104_bytes[sizeof(martlet_result) == 104 ? 1 : -1];
 typedef char progress_is_64_bytes[sizeof(martlet_progress) == 64 ? 1 : -1];
-typedef char loop_is_56_bytes[sizeof(martlet_loop) == 56 ? 1 : -1];
+typedef char loop_is_72_bytes[sizeof(martlet_loop) == 72 ? 1 : -1];
 typedef char view_is_128_bytes[sizeof(martlet_view) == 128 ? 1 : -1];
 typedef char node_is_128_bytes[sizeof(martlet_node) == 128 ? 1 : -1];
 
@@ -49,6 +49,8 @@ typedef char layer_rate_is_at_184[offsetof(martlet_layer, rate) == 184 ? 1 : -1]
 typedef char layer_kernel_initializer_is_at_216[offsetof(martlet_layer, kernel_initializer) == 216 ? 1 : -1];
 typedef char layer_kernel_value_is_at_224[offsetof(martlet_layer, kernel_value) == 224 ? 1 : -1];
 typedef char layer_name_is_at_240[offsetof(martlet_layer, name) == 240 ? 1 : -1];
+typedef char layer_vocabulary_is_at_248[offsetof(martlet_layer, vocabulary) == 248 ? 1 : -1];
+typedef char layer_axis_is_at_256[offsetof(martlet_layer, axis) == 256 ? 1 : -1];
 typedef char training_batch_size_is_at_16[offsetof(martlet_training, batch_size) == 16 ? 1 : -1];
 typedef char training_top_is_at_24[offsetof(martlet_training, top) == 24 ? 1 : -1];
 typedef char training_state_dtype_is_at_28[offsetof(martlet_training, state_dtype) == 28 ? 1 : -1];
@@ -69,6 +71,7 @@ typedef char loop_progress_is_at_24[offsetof(martlet_loop, progress) == 24 ? 1 :
 typedef char loop_user_is_at_32[offsetof(martlet_loop, user) == 32 ? 1 : -1];
 typedef char loop_validation_x_is_at_40[offsetof(martlet_loop, validation_x) == 40 ? 1 : -1];
 typedef char loop_validation_y_is_at_48[offsetof(martlet_loop, validation_y) == 48 ? 1 : -1];
+typedef char loop_weights_is_at_56[offsetof(martlet_loop, weights) == 56 ? 1 : -1];
 typedef char view_node_is_at_8[offsetof(martlet_view, node) == 8 ? 1 : -1];
 typedef char view_sizes_is_at_16[offsetof(martlet_view, sizes) == 16 ? 1 : -1];
 typedef char view_offset_is_at_80[offsetof(martlet_view, offset) == 80 ? 1 : -1];
@@ -116,6 +119,17 @@ SAME(MARTLET_ACCUMULATE, 4);
 SAME(MARTLET_LAYER_INPUT, 0);
 SAME(MARTLET_LAYER_DENSE, 1);
 SAME(MARTLET_LAYER_ACTIVATION, 12);
+SAME(MARTLET_LAYER_ADD, 13);
+SAME(MARTLET_LAYER_MULTIPLY, 14);
+SAME(MARTLET_LAYER_CONCATENATE, 15);
+SAME(MARTLET_LAYER_EMBEDDING, 16);
+SAME(MARTLET_LAYER_CONV1D, 17);
+SAME(MARTLET_LAYER_MAX_POOL1D, 18);
+SAME(MARTLET_LAYER_AVERAGE_POOL1D, 19);
+SAME(MARTLET_LAYER_GLOBAL_AVERAGE_POOL1D, 20);
+SAME(MARTLET_LAYER_GLOBAL_MAX_POOL1D, 21);
+SAME(MARTLET_LAYER_GLOBAL_MAX_POOL2D, 22);
+SAME(MARTLET_LAYER_LAYER_NORM, 23);
 SAME(MARTLET_ACTIVATION_LINEAR, 0);
 SAME(MARTLET_ACTIVATION_SOFTMAX, 7);
 SAME(MARTLET_PADDING_VALID, 0);
@@ -128,6 +142,11 @@ SAME(MARTLET_UNBIASED_VARIANCE, 4);
 SAME(MARTLET_COUNT_PADDING, 8);
 SAME(MARTLET_LOSS_CROSS_ENTROPY, 1);
 SAME(MARTLET_LOSS_HUBER, 6);
+SAME(MARTLET_LOSS_KL_DIVERGENCE, 7);
+SAME(MARTLET_LOSS_HINGE, 8);
+SAME(MARTLET_LOSS_LOG_COSH, 9);
+SAME(MARTLET_LOSS_POISSON, 10);
+SAME(MARTLET_LOSS_COSINE, 11);
 SAME(MARTLET_FROM_AUTO, 0);
 SAME(MARTLET_FROM_PROBABILITIES, 2);
 SAME(MARTLET_METRIC_ACCURACY, 1);
@@ -207,6 +226,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_reset,
     (any_function)martlet_mode_set,
     (any_function)martlet_model_add,
+    (any_function)martlet_model_apply,
     (any_function)martlet_training_init,
     (any_function)martlet_model_compile,
     (any_function)martlet_model_groups_compile,
@@ -214,6 +234,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_train,
     (any_function)martlet_model_differentiate,
     (any_function)martlet_model_step,
+    (any_function)martlet_model_weighted_train,
     (any_function)martlet_loop_init,
     (any_function)martlet_model_fit,
     (any_function)martlet_model_evaluate,

@@ -113,6 +113,10 @@ GOOD(model_add) {
     a->model = w->m.image, a->layer = &w->m.layer.layer;
     a->inputs = w->m.nodes, a->input_count = 1, a->out_node = &w->m.nodes[2];
 }
+GOOD(model_apply) {
+    add_dense(w->m.flat, FEATURES);
+    a->model = w->m.flat, a->node = 1, a->inputs = w->m.nodes, a->input_count = 1, a->out_node = &w->m.nodes[2];
+}
 GOOD(model_compile) { a->model = w->m.plain, a->training = &w->m.training.training, a->optimizer = &w->config.config; }
 GOOD(model_groups_compile) {
     a->model = w->m.plain, a->training = &w->m.training.training, a->groups = w->groups, a->group_count = 2;
@@ -138,6 +142,11 @@ GOOD(model_differentiate) {
     a->rows = w->m.rows, a->row_count = BATCH;
 }
 GOOD(model_step) { a->model = w->m.model; }
+GOOD(model_weighted_train) {
+    a->model = w->m.model, a->out_result = &w->m.result.result, a->x = &w->m.x, a->y = &w->m.y;
+    weigh(&w->m, &w->array);
+    a->weights = &w->array, a->rows = w->m.rows, a->row_count = BATCH;
+}
 GOOD(model_fit) {
     a->model = w->m.model, a->out_result = &w->m.result.result, a->x = &w->m.x, a->y = &w->m.y;
     a->loop = &w->m.loop.loop;

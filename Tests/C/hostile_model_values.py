@@ -69,7 +69,8 @@ def samples_values(array: str, *, labels: bool) -> Iterator[Value]:
     yield from assign(f"{array}.dtype", (1, 3, 4, 5, 9), "TYPE")
     yield from assign(f"{array}.dtype", (10, 11, 12, 13), "TYPE|UNSUPPORTED")
     if not labels:
-        yield from assign(f"{array}.dtype", ("MARTLET_INT32", "MARTLET_INT64", "MARTLET_UINT8"), "TYPE")
+        yield from assign(f"{array}.dtype", ("MARTLET_INT32", "MARTLET_INT64"), "TYPE")
+        yield from assign(f"{array}.dtype", ("MARTLET_UINT8",), "OK")
     yield from assign(f"{array}.rank", (-1, 65, 1 << 20, *INT32), "SHAPE")
     good = f"lay(&w->m, &{array});"
     yield f"{array} with sizes", good, "OK"
@@ -197,13 +198,26 @@ def rows_values(name: str) -> Iterator[Value]:
         yield from assign("a->row_count", (1, 3, "BATCH + 1"), "OK")
 
 
+def weight_values(array: str, code: str) -> Iterator[Value]:
+    """Weights of samples in an array, which `code` hands over."""
+    code += f" weigh(&w->m, &{array});"
+    yield "weights", code, "OK"
+    yield from ((f"weights of {count}", f"{code} {array}.count = {count};", "SHAPE") for count in (0, 1, "SAMPLES + 1"))
+    yield "weights' data", f"{code} {array}.data = NULL;", "NULL"
+    yield "weights' dtype", f"{code} {array}.dtype = MARTLET_INT32;", "TYPE"
+    yield "misaligned weights", f"{code} {array}.data = (char *)w->scratch + 1;", "ALIGNMENT"
+    for number in ("NAN", "-1.0f", "INFINITY", "-1e-30f"):
+        yield f"a weight of {number}", f"{code} ((float *){array}.data)[3] = {number};", "ARGUMENT"
+
+
 def loop_values(function: str) -> Iterator[Value]:
     """The loop of fit, evaluate and predict."""
     yield "NULL", "a->loop = NULL;", "OK"
     yield "misaligned", "a->loop = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
     yield from assign("a->loop->struct_size", (0, 1, 55, 4097, 65536, "UINT32_MAX"), "STRUCT")
-    yield "a longer loop whose tail is not zero", "a->loop->struct_size = 64; w->m.loop.tail[7] = 1;", "STRUCT"
-    yield "the longest loop, last byte set", "a->loop->struct_size = 4096; w->m.loop.tail[4039] = 1;", "STRUCT"
+    yield "the first version's loop", "a->loop->struct_size = 56;", "OK"
+    yield "a longer loop whose tail is not zero", "a->loop->struct_size = 80; w->m.loop.tail[7] = 1;", "STRUCT"
+    yield "the longest loop, last byte set", "a->loop->struct_size = 4096; w->m.loop.tail[4023] = 1;", "STRUCT"
     yield "the longest loop, zero tail", "a->loop->struct_size = 4096;", "OK"
     yield from assign("a->loop->flags", ("2u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     yield from assign("a->loop->flags", ("MARTLET_KEEP_ORDER",), "OK")
@@ -213,6 +227,8 @@ def loop_values(function: str) -> Iterator[Value]:
     yield from assign("a->loop->batch_size", (-1, most, *INT64, "(int64_t)1 << 62"), "ARGUMENT")
     yield from assign("a->loop->batch_size", (1, 3, "BATCH + 1", "SAMPLES + 1"), "OK")
     yield from assign("a->loop->batch_size", ("(int64_t)1 << 31", "(int64_t)1 << 28"), "OK|MEMORY")
+    if not function.endswith("predict"):
+        yield from weight_values("w->array", "a->loop->weights = &w->array;")
     if not function.endswith("fit"):
         return
     yield "validation_x alone", "a->loop->validation_x = &w->m.x;", "NULL"
@@ -264,16 +280,18 @@ def number_values(function: str, name: str) -> Iterator[Value]:
     if name == "struct_size":
         yield from assign(target, (0, 1, 4, 47, 4097, "SIZE_MAX", "SIZE_MAX / 2", "(size_t)1 << 32"), "STRUCT")
     elif name == "kind":
-        yield from assign(target, (-1, 13, 1000, *INT32), "ARGUMENT")
+        yield from assign(target, (-1, 24, 1000, *INT32), "ARGUMENT")
+    elif name == "node":
+        yield from assign(target, (-1, 0, 2, 1000, *INT32), "ARGUMENT")
     elif name == "loss":
-        yield from assign(target, (0, -1, 7, 1000, *INT32), "ARGUMENT")
+        yield from assign(target, (0, -1, 12, 1000, *INT32), "ARGUMENT")
     elif name == "rank":
         yield from assign(target, (0, -1, 9, 64, *INT64, "(int64_t)1 << 32"), "SHAPE")
     elif name == "seed":
         yield from assign(target, (0, "UINT64_MAX", "(uint64_t)1 << 63"), "OK")
     elif name == "input_count":
-        yield from assign(target, (-1, *INT64, "(int64_t)1 << 32", 1025), "ARGUMENT|UNSUPPORTED")
-        yield "two", "a->input_count = 2;", "UNSUPPORTED"
+        yield from assign(target, (-1, *INT64, "(int64_t)1 << 32", 1025), "ARGUMENT")
+        yield "two", "a->input_count = 2;", "ARGUMENT"
         yield "none", "a->input_count = 0; a->inputs = NULL;", "OK"
     elif name == "out_count":
         yield from assign(
@@ -328,7 +346,7 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
     elif name == "out_result" and not function.endswith("init"):
         yield from result_values()
     elif kind.endswith("*") and name.startswith("out_"):
-        optional = function.endswith(("_add", "buffer_get"))
+        optional = function.endswith(("_add", "_apply", "buffer_get"))
         sized = "init" in function or function.endswith("config_get")
         yield from out_values(kind, name, may_be_null=optional, size="a->struct_size" if sized else "")
     elif kind == "martlet_layer *":
@@ -352,6 +370,9 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from y_values(function)
     elif name in ("rows", "row_count"):
         yield from rows_values(name)
+    elif name == "weights":
+        yield "NULL", "a->weights = NULL;", "OK"
+        yield from weight_values("w->array", "a->weights = &w->array;")
     elif name == "out":
         yield from out_floats()
     elif kind == "char *":

@@ -50,14 +50,17 @@ struct model_world {
     martlet_model *plain;        /* its parameters are made, but it is not compiled */
     martlet_model *image, *flat; /* without a layer: of 8 x 8 x 3, of FEATURES */
     martlet_model *gone, *out_model;
+    float weights[SAMPLES];
 };
 
 /* The layer of a world becomes a good one of another kind, for images where its kind reads these. */
 UNUSED static martlet_layer *make_layer(struct model_world *m, int32_t kind) {
     martlet_layer *layer = &m->layer.layer;
     REQUIRE(martlet_layer_init(layer, sizeof *layer, kind) == MARTLET_OK);
-    if (kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D) layer->units = 6;
-    if (kind == MARTLET_LAYER_CONV2D) layer->kernel[0] = layer->kernel[1] = 3;
+    if (kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D) layer->units = 6;
+    if (kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D) layer->kernel[0] = layer->kernel[1] = 3;
+    if (kind == MARTLET_LAYER_EMBEDDING) layer->units = 4, layer->vocabulary = 10;
+    if (kind == MARTLET_LAYER_INPUT) layer->rank = 1, layer->sizes[0] = 5;
     if (kind == MARTLET_LAYER_RESHAPE) layer->rank = 2, layer->sizes[0] = 48, layer->sizes[1] = -1;
     if (kind == MARTLET_LAYER_PERMUTE) layer->rank = 3, layer->sizes[0] = 2, layer->sizes[2] = 1;
     return layer;
@@ -82,6 +85,12 @@ UNUSED static martlet_model *rows_model(struct model_world *m) {
     REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
     REQUIRE(martlet_model_compile(model, &m->training.training, NULL) == MARTLET_OK);
     return model;
+}
+
+/* An array becomes weights of a world's samples. */
+UNUSED static void weigh(struct model_world *m, martlet_array *array) {
+    for (int k = 0; k < SAMPLES; k++) m->weights[k] = (float)(k % 3);
+    *array = check_array(m->weights, SAMPLES, MARTLET_FP32);
 }
 
 /* Gives an array of a world's samples its sizes: the samples' number, then that of each one's elements. */

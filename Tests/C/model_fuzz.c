@@ -29,12 +29,16 @@ static int32_t pick_activation(void) {
 }
 
 static martlet_layer pick_layer(void) {
-    const int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_ACTIVATION);
-    const bool activates = kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_BATCH_NORM || kind == MARTLET_LAYER_ACTIVATION;
+    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_LAYER_NORM);
+    if (kind == MARTLET_LAYER_EMBEDDING) kind = MARTLET_LAYER_DENSE; /* the samples here are numbers */
+    const bool activates = kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_BATCH_NORM || kind == MARTLET_LAYER_ACTIVATION ||
+                           kind == MARTLET_LAYER_CONV1D;
     const int32_t activation = activates ? pick_activation() : MARTLET_ACTIVATION_LINEAR;
     martlet_layer layer = network_layer(kind, pick(1, 9), activation);
-    if (layer.kind == MARTLET_LAYER_CONV2D || layer.kind == MARTLET_LAYER_MAX_POOL2D || layer.kind == MARTLET_LAYER_AVERAGE_POOL2D) {
-        const bool convolves = layer.kind == MARTLET_LAYER_CONV2D;
+    const bool convolves = kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D;
+    const bool averages = kind == MARTLET_LAYER_AVERAGE_POOL2D || kind == MARTLET_LAYER_AVERAGE_POOL1D;
+    const bool is_long = kind == MARTLET_LAYER_CONV1D || kind == MARTLET_LAYER_MAX_POOL1D || kind == MARTLET_LAYER_AVERAGE_POOL1D;
+    if (convolves || averages || kind == MARTLET_LAYER_MAX_POOL2D || kind == MARTLET_LAYER_MAX_POOL1D) {
         for (int k = 0; k < 2; k++) {
             layer.kernel[k] = pick(1, 4);
             layer.stride[k] = convolves ? pick(1, 3) : pick(1, 4);
@@ -42,11 +46,13 @@ static martlet_layer pick_layer(void) {
         }
         layer.padding = (int32_t)pick(0, 2);
         if (layer.padding == MARTLET_PADDING_EXPLICIT)
-            for (int k = 0; k < 4; k++) layer.pads[k] = pick(0, (layer.kernel[k / 2] - 1) * layer.dilation[k / 2]);
+            for (int k = 0; k < (is_long ? 2 : 4); k++) layer.pads[k] = pick(0, (layer.kernel[k / 2] - 1) * layer.dilation[k / 2]);
         if (convolves && pick(0, 2) == 0) layer.groups = pick(1, 4), layer.units = layer.groups * pick(1, 3);
-        if (layer.kind == MARTLET_LAYER_AVERAGE_POOL2D && pick(0, 1)) layer.flags = MARTLET_COUNT_PADDING;
+        if (averages && pick(0, 1)) layer.flags = MARTLET_COUNT_PADDING;
     }
-    if (layer.kind == MARTLET_LAYER_DENSE || layer.kind == MARTLET_LAYER_CONV2D) layer.flags = pick(0, 3) == 0 ? MARTLET_NO_BIAS : 0;
+    if (kind == MARTLET_LAYER_DENSE || convolves) layer.flags = pick(0, 3) == 0 ? MARTLET_NO_BIAS : 0;
+    if (kind == MARTLET_LAYER_LAYER_NORM) layer.flags = (uint32_t)pick(0, 3), layer.epsilon = 0.05;
+    if (kind == MARTLET_LAYER_CONCATENATE) layer.axis = (int32_t)pick(-3, 2);
     if (layer.kind == MARTLET_LAYER_BATCH_NORM) layer.flags = (uint32_t)pick(0, 7), layer.epsilon = 0.05;
     if (layer.kind == MARTLET_LAYER_DROPOUT) layer.rate = 0; /* or each step would be another function */
     if (layer.kind == MARTLET_LAYER_PERMUTE || layer.kind == MARTLET_LAYER_RESHAPE) {
@@ -75,12 +81,23 @@ static martlet_model *make(int64_t *elements, int64_t *outputs) {
     CHECK_OK(martlet_model_create(&model, sizes, rank, seed));
     for (int64_t k = 0, tries = pick(3, 14); k < tries; k++) {
         const martlet_layer layer = pick_layer();
-        const martlet_status status = martlet_model_add(model, &layer, NULL, 0, NULL);
-        const bool expected = status == MARTLET_OK || status == MARTLET_ERROR_SHAPE || status == MARTLET_ERROR_UNSUPPORTED;
+        const bool merges = layer.kind == MARTLET_LAYER_ADD || layer.kind == MARTLET_LAYER_MULTIPLY || layer.kind == MARTLET_LAYER_CONCATENATE;
+        /* The node added last, any, or of what puts nodes together three. */
+        int32_t nodes[3] = {(int32_t)layers};
+        const int64_t count = merges ? pick(2, 3) : 1;
+        for (int64_t i = merges ? 1 : 0; i < count; i++)
+            if (merges || pick(0, 3) == 0) nodes[i] = (int32_t)pick(0, layers);
+        const bool again = layers > 0 && pick(0, 7) == 0;
+        const martlet_status status = again ? martlet_model_apply(model, (int32_t)pick(1, layers), nodes, count, NULL)
+                                            : martlet_model_add(model, &layer, nodes, count, NULL);
+        const bool expected = status == MARTLET_OK || status == MARTLET_ERROR_SHAPE || status == MARTLET_ERROR_UNSUPPORTED ||
+                              (status == MARTLET_ERROR_ARGUMENT &&
+                               (again || layer.kind == MARTLET_LAYER_CONCATENATE));
         CHECK_SAYING(expected, "seed %llu: %s: %s", (unsigned long long)seed, martlet_status_name(status), martlet_last_error());
         refused += status != MARTLET_OK;
         layers += status == MARTLET_OK;
-        const bool bends = layer.kind == MARTLET_LAYER_MAX_POOL2D || layer.activation == MARTLET_ACTIVATION_RELU || layer.activation == MARTLET_ACTIVATION_LEAKY_RELU;
+        const bool bends = layer.kind == MARTLET_LAYER_MAX_POOL2D || layer.kind == MARTLET_LAYER_MAX_POOL1D ||
+                           layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL1D || layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL2D || layer.activation == MARTLET_ACTIVATION_RELU || layer.activation == MARTLET_ACTIVATION_LEAKY_RELU;
         if (status == MARTLET_OK) kinked |= bends;
     }
     *elements = rank == 1 ? sizes[0] : sizes[0] * sizes[1] * sizes[2];

@@ -279,6 +279,8 @@ def tests() -> dict[str, Test]:
         "model_batches": program("model_batches"),
         "model_scores": program("model_scores"),
         "model_guard": program("model_guard"),
+        "model_graph": program("model_graph", preload="malloc_count"),
+        "model_weights": program("model_weights"),
         "model_groups": program("model_groups", preload="malloc_count"),
         "model_halves": program("model_halves"),
         "model_modes": program("model_modes"),

@@ -17,6 +17,7 @@ import Testing
         var targets: [Float]?
         var smoothing: Float = 0
         var delta: Float = 0.75
+        var weights: [Float]?
 
         /// The probabilities or numbers wanted of a row, smoothed.
         func wanted(_ row: Int) -> [Double] {
@@ -28,15 +29,22 @@ import Testing
             }
             let s = Double(smoothing)
             switch loss {
-            case .crossEntropy, .crossEntropyFromProbabilities, .nll:
+            case .crossEntropy, .crossEntropyFromProbabilities, .nll, .cosine:
                 return z.map { $0 * (1 - s) + s / Double(columns) }
             case .binaryCrossEntropy, .binaryCrossEntropyFromProbabilities: return z.map { $0 * (1 - s) + s / 2 }
-            case .mse, .mae, .huber: return z
+            case .kullbackLeibler:
+                return z.map { min(max($0 * (1 - s) + s / Double(columns), Double(Float(1e-7))), 1) }
+            case .hinge: return z.map { $0 == 0 ? -1 : $0 }
+            case .mse, .mae, .huber, .logCosh, .poisson: return z
             }
         }
 
         /// The loss of each row, for outputs in Double.
         func exact(_ output: [Double]) -> [Double] {
+            zip(unweighted(output), weights ?? [Float](repeating: 1, count: rows)).map { $0 * Double($1) }
+        }
+
+        private func unweighted(_ output: [Double]) -> [Double] {
             (0..<rows).map { row in
                 let x = Array(output[row * columns..<(row + 1) * columns])
                 let pairs = Array(zip(x, wanted(row)))
@@ -67,6 +75,15 @@ import Testing
                         let size = abs(x - z)
                         return size <= delta ? size * size / 2 : delta * (size - delta / 2)
                     }
+                case .kullbackLeibler:
+                    return pairs.map { $1 * Glibc.log($1 / min(max($0, least), 1)) }.reduce(0, +)
+                case .hinge: return mean { max(1 - $0 * $1, 0) }
+                case .logCosh: return mean { Glibc.log(cosh($0 - $1)) }
+                case .poisson: return mean { $0 - $1 * Glibc.log($0 + least) }
+                case .cosine:
+                    func length(_ squares: Double) -> Double { max(squares, 1e-12).squareRoot() }
+                    let (xx, zz) = (x.reduce(0) { $0 + $1 * $1 }, pairs.reduce(0) { $0 + $1.1 * $1.1 })
+                    return -pairs.reduce(0) { $0 + $1.0 * $1.1 } / (length(xx) * length(zz))
                 }
             }
         }
@@ -75,12 +92,14 @@ import Testing
             let (x, rowLoss) = (FencedFloats(output), FencedFloats(repeating: 7, count: rows))
             let gradient = FencedFloats(repeating: 7, count: output.count)
             let (numbers, classes) = (targets.map { FencedFloats($0) }, labels.map { Fenced<Int32>($0) })
+            let shares = weights.map { FencedFloats($0) }
             execution.run(
                 LossRequest(
                     loss, rows: rows, columns: columns, output: x.pointer,
                     labels: classes.map { UnsafePointer($0.pointer) },
                     targets: numbers.map { UnsafePointer($0.pointer) }, smoothing: smoothing, delta: delta,
-                    rowLoss: rowLoss.pointer, gradient: wantsGradient ? gradient.pointer : nil))
+                    weights: shares.map { UnsafePointer($0.pointer) }, rowLoss: rowLoss.pointer,
+                    gradient: wantsGradient ? gradient.pointer : nil))
             return (rowLoss.numbers, gradient.numbers)
         }
     }
@@ -90,13 +109,21 @@ import Testing
         loss == .crossEntropy || loss == .crossEntropyFromProbabilities || loss == .nll
     }
 
+    static func takesLabels(_ loss: Loss, _ columns: Int) -> Bool {
+        isCategorical(loss) || (columns == 1 && loss != .kullbackLeibler && loss != .cosine)
+    }
+
     static func make(_ loss: Loss, _ rows: Int, _ columns: Int, labels: Bool, smoothing: Float = 0) -> Case {
         let seed = UInt64(rows * 100 + columns)
         var output = randomFloats(rows * columns, seed: seed, scale: 4)
-        let isProbability = loss == .crossEntropyFromProbabilities || loss == .binaryCrossEntropyFromProbabilities
+        let probable: [Loss] = [
+            .crossEntropyFromProbabilities, .binaryCrossEntropyFromProbabilities, .kullbackLeibler, .poisson,
+        ]
+        let isProbability = probable.contains(loss)
         if isProbability { output = output.map { 0.05 + 0.9 * ($0 + 4) / 8 } }
         var targets = randomFloats(rows * columns, seed: seed + 1).map { $0.magnitude }
-        if loss == .mse || loss == .mae || loss == .huber { targets = targets.map { $0 * 4 - 2 } }
+        if [.mse, .mae, .huber, .logCosh, .cosine].contains(loss) { targets = targets.map { $0 * 4 - 2 } }
+        if loss == .hinge { targets = targets.map { $0 < 0.5 ? 0 : 1 } }
         var generator = Generator(seed: seed)
         let classes = (0..<rows).map { _ in Int32.random(in: 0..<Int32(max(columns, 2)), using: &generator) }
         let isOne = columns == 1 && isCategorical(loss)
@@ -110,7 +137,7 @@ import Testing
         for (rows, columns) in [
             (0, 3), (1, 1), (15, 1), (16, 1), (17, 1), (5000, 1), (32, 10), (3, 15), (3, 16), (4, 17), (2, 1001),
             (70, 100),
-        ] where !labels || columns == 1 || Self.isCategorical(loss) {
+        ] where !labels || Self.takesLabels(loss, columns) {
             for smoothing: Float in [0, 0.1] {
                 let asked = Self.make(loss, rows, columns, labels: labels, smoothing: smoothing)
                 let exact = asked.exact(asked.output.map { Double($0) })
@@ -129,7 +156,7 @@ import Testing
         throws
     {
         for (rows, columns) in [(1, 1), (18, 1), (5, 3), (2, 18), (3, 40)]
-        where !labels || columns == 1 || Self.isCategorical(loss) {
+        where !labels || Self.takesLabels(loss, columns) {
             for smoothing: Float in [0, 0.1] {
                 let asked = Self.make(loss, rows, columns, labels: labels, smoothing: smoothing)
                 let wanted = centralDifferences(asked.output.map { Double($0) }) { output in
@@ -140,6 +167,30 @@ import Testing
                     expectClose(
                         gradient, wanted, relative: 1e-5, absolute: 1e-6, "\(execution.isa.name), \(rows) x \(columns)")
                 }
+            }
+        }
+    }
+
+    /// What weighs 0 counts 0, also where it is no number.
+    @Test(arguments: Loss.allCases) func rowsAreWeighted(loss: Loss) throws {
+        for (rows, columns) in [(1, 1), (18, 1), (5, 3), (2, 18)] {
+            var asked = Self.make(loss, rows, columns, labels: false)
+            asked.weights = (0..<rows).map { [0.5, 2, 1, 0.25][$0 % 4] }
+            let exact = asked.exact(asked.output.map { Double($0) })
+            let wanted = centralDifferences(asked.output.map { Double($0) }) { output in
+                asked.exact(output).reduce(0, +) / Double(rows)
+            }
+            try Twins.each { execution in
+                let (rowLoss, gradient) = asked.run(execution)
+                expectClose(rowLoss, exact, relative: 3e-6, absolute: 2e-6, "\(execution.isa.name), \(loss)")
+                expectClose(gradient, wanted, relative: 1e-5, absolute: 1e-6, "\(execution.isa.name), \(loss)")
+            }
+            asked.weights?[0] = 0
+            for column in 0..<columns { asked.output[column] = .nan }
+            try Twins.each { execution in
+                let (rowLoss, gradient) = asked.run(execution)
+                #expect(
+                    rowLoss[0] == 0 && gradient[..<columns].allSatisfy { $0 == 0 }, "\(execution.isa.name), \(loss)")
             }
         }
     }

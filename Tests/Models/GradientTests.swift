@@ -85,46 +85,8 @@ import Testing
     @Test(arguments: stacks.indices)
     func agreeWithCentralDifferences(stack: Int) throws {
         let (name, input, layers) = GradientTests.stacks[stack]
-        let batch = 6
         let model = try model(input, layers)
-        var training = Training(.crossEntropy)
-        training.batchSize = batch + 1
-        var still = Configuration(.adam)
-        still.lr = 0
-        let x = numbers(batch * model.input.elementCount, seed: 3)
-        let y = labels(batch, classes: 3, seed: 4)
-
-        // Compiling anew sets the step counter back, so that dropout draws the same mask again.
-        func loss() throws -> Double {
-            try model.compile(training, optimizer: still)
-            return try model.train(x, y).meanLoss
-        }
-        _ = try loss()
-        let gradients = try model.gradients
-        let parameters = try model.parameterMemory()
-        for view in try model.made().parameterViews {
-            // The lengths of what is wrong and of the whole, over the places of one array.
-            var (wrong, length) = (0.0, 0.0)
-            let count = view.shape.elementCount
-            let places = stride(from: view.offset, to: view.offset + count, by: max(1, count / 60))
-            for place in places {
-                let kept = parameters[place]
-                let width: Float = 2e-3
-                parameters[place] = kept + width
-                let above = try loss()
-                parameters[place] = kept - width
-                let below = try loss()
-                parameters[place] = kept
-                let slope = (above - below) / Double((kept + width) - (kept - width))
-                wrong += (slope - Double(gradients[place])) * (slope - Double(gradients[place]))
-                length += slope * slope
-            }
-            // A loss of 1 in fp32 is right to 1e-7, so a slope over 4e-3 to some 4e-5.
-            let room = 0.05 * length.squareRoot() + 8e-5 * Double(Array(places).count).squareRoot()
-            #expect(
-                wrong.squareRoot() <= room,
-                "\(name), \(view.name.string): off by \(wrong.squareRoot()) of \(length.squareRoot())")
-        }
+        try expectSlopes(model, numbers(6 * model.input.elementCount, seed: 3), name)
     }
 
     /// A small batch in the memory of a large one, neighbours in a batch, and the whole at once give the same mean.

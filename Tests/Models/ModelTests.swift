@@ -65,7 +65,9 @@ import Testing
         let model = try model([4], [.dense(2)])
         #expect(error { try model.fit([1, 2, 3, 4], [0]) }?.kind == .order)
         #expect(error { _ = try model.gradients }?.kind == .order)
-        #expect(error { try model.add(.dense(2), inputs: [0]) }?.kind == .unsupported)
+        #expect(error { try model.add(.dense(2), inputs: [0, 1]) }?.kind == .argument)
+        #expect(error { try model.add(layer(.add), inputs: [0]) }?.kind == .argument)
+        #expect(error { try model.add(layer(.add), inputs: [0, 1]) }?.kind == .shape)
         #expect(error { try model.add(.dense(2), inputs: [7]) }?.kind == .argument)
         #expect(error { try model.add(layer(.dense) { ($0.units, $0.name) = (2, "dense") }) }?.kind == .argument)
         _ = try model.parameters

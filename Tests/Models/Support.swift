@@ -1,6 +1,7 @@
 // What the tests of this room share: models made from a list of layers, and data. No formulas.
 
 import MartletModels
+import MartletOptimizers
 import MartletTestSupport
 import Testing
 
@@ -37,5 +38,50 @@ extension Model {
 
     var gradients: [Float] {
         get throws { Array(try gradientMemory()) }
+    }
+}
+
+/// Expects that a model of three classes has the gradients of its loss over 6 samples: those of central differences.
+func expectSlopes(_ model: Model, _ x: [Float], _ name: String) throws {
+    let y = labels(6, classes: 3, seed: 4)
+    try expectSlopes(model, name) { try model.train(x, y).meanLoss }
+}
+
+/// The same of what `step` trains on.
+func expectSlopes(_ model: Model, _ name: String, step: () throws -> Double) throws {
+    var training = Training(.crossEntropy)
+    training.batchSize = 7
+    var still = Configuration(.adam)
+    still.lr = 0
+    // Compiling anew sets the step counter back, so that dropout draws the same mask again.
+    func loss() throws -> Double {
+        try model.compile(training, optimizer: still)
+        return try step()
+    }
+    _ = try loss()
+    let gradients = try model.gradients
+    let parameters = try model.parameterMemory()
+    for view in try model.made().parameterViews {
+        // The lengths of what is wrong and of the whole, over the places of one array.
+        var (wrong, length) = (0.0, 0.0)
+        let count = view.shape.elementCount
+        let places = stride(from: view.offset, to: view.offset + count, by: max(1, count / 60))
+        for place in places {
+            let kept = parameters[place]
+            let width: Float = 2e-3
+            parameters[place] = kept + width
+            let above = try loss()
+            parameters[place] = kept - width
+            let below = try loss()
+            parameters[place] = kept
+            let slope = (above - below) / Double((kept + width) - (kept - width))
+            wrong += (slope - Double(gradients[place])) * (slope - Double(gradients[place]))
+            length += slope * slope
+        }
+        // A loss of 1 in fp32 is right to 1e-7, so a slope over 4e-3 to some 4e-5.
+        let room = 0.05 * length.squareRoot() + 8e-5 * Double(Array(places).count).squareRoot()
+        #expect(
+            wrong.squareRoot() <= room,
+            "\(name), \(view.name.string): off by \(wrong.squareRoot()) of \(length.squareRoot())")
     }
 }

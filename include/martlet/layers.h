@@ -33,8 +33,9 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 /* ---------------------------------------------------------------------------------------------------
  * 11. Layers
  *
- * A model is a graph of nodes. Node 0 is the input; each layer adds one, and names the nodes it reads.
- * Everything is fp32. A sample has 1 to 8 sizes, the batch not among them; images are height, width,
+ * A model is a graph of nodes. Node 0 is the first input; each layer, and each further input, adds one, and
+ * names the nodes it reads. Everything is fp32, but inputs that an EMBEDDING reads, which are whole numbers. A
+ * sample has 1 to 8 sizes, the batch not among them; images are height, width, channels, and sequences length,
  * channels. Equations: x is what the layer reads, y what it gives.
  *
  * DENSE                  y = activation(x kernel + bias) over the last size. kernel: inputs x units
@@ -54,10 +55,23 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        ones become momentum moving + (1 - momentum) batch, and the moving ones otherwise.
  *                        Ioffe, Szegedy: Batch normalization. ICML 2015
  * NORMALIZATION          y = (x - mean) factor for each channel, with statistics that training leaves alone
+ * LAYER_NORM             y = scale (x - mean) / sqrt(variance + epsilon) + shift, with the mean and variance of each
+ *                        row (the last size), one scale and shift for each of its places. Ba, Kiros, Hinton:
+ *                        Layer normalization. arXiv 1607.06450, 2016
  * ACTIVATION             y = activation(x)
+ * CONV1D, MAX_POOL1D, AVERAGE_POOL1D, GLOBAL_AVERAGE_POOL1D
+ *                        what the kinds of images do, over sequences; of kernel, stride and dilation they read the first
+ *                        number, of pads the first two, before and after. CONV1D's kernel: length x channels / groups x
+ *                        units
+ * GLOBAL_MAX_POOL1D, 2D  the largest element of each channel: channels; NaN wins
+ * EMBEDDING              y = the row of its table, embeddings: vocabulary x units, that each whole number of an input
+ *                        names; the output has units as one more size. The table starts uniform within 0.05
+ * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
+ * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
+ * INPUT                  a further input, whose samples have these sizes
  * ------------------------------------------------------------------------------------------------- */
 
-#define MARTLET_LAYER_INPUT 0 /* node 0; cannot be added */
+#define MARTLET_LAYER_INPUT 0
 #define MARTLET_LAYER_DENSE 1
 #define MARTLET_LAYER_CONV2D 2
 #define MARTLET_LAYER_MAX_POOL2D 3
@@ -70,6 +84,17 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_LAYER_BATCH_NORM 10
 #define MARTLET_LAYER_NORMALIZATION 11
 #define MARTLET_LAYER_ACTIVATION 12
+#define MARTLET_LAYER_ADD 13
+#define MARTLET_LAYER_MULTIPLY 14
+#define MARTLET_LAYER_CONCATENATE 15
+#define MARTLET_LAYER_EMBEDDING 16
+#define MARTLET_LAYER_CONV1D 17
+#define MARTLET_LAYER_MAX_POOL1D 18
+#define MARTLET_LAYER_AVERAGE_POOL1D 19
+#define MARTLET_LAYER_GLOBAL_AVERAGE_POOL1D 20
+#define MARTLET_LAYER_GLOBAL_MAX_POOL1D 21
+#define MARTLET_LAYER_GLOBAL_MAX_POOL2D 22
+#define MARTLET_LAYER_LAYER_NORM 23
 
 #define MARTLET_ACTIVATION_LINEAR 0     /* x */
 #define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
@@ -100,10 +125,12 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_INITIALIZER_NORMAL 9  /* with the value beside it as deviation */
 
 /* Flags of a layer. */
-#define MARTLET_NO_BIAS 1u           /* DENSE, CONV2D; BATCH_NORM: no shift */
-#define MARTLET_NO_SCALE 2u          /* BATCH_NORM */
+#define MARTLET_NO_BIAS 1u           /* DENSE, CONV1D and 2D; BATCH_NORM, LAYER_NORM: no shift */
+#define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM */
 #define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
-#define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL2D: as torch does by default */
+#define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL1D and 2D: as torch does by default */
+#define MARTLET_FROZEN 16u           /* DENSE, CONV1D and 2D, EMBEDDING and norms: training leaves the parameters as
+                                        they are; BATCH_NORM takes its moving statistics then, and keeps them */
 
 /* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
  * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read
@@ -111,29 +138,33 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 typedef struct martlet_layer {
     uint32_t struct_size;
     int32_t kind;               /* MARTLET_LAYER_DENSE, ... */
-    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, CONV2D, BATCH_NORM, ACTIVATION */
+    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, CONV1D and 2D, BATCH_NORM, ACTIVATION */
     uint32_t flags;             /* MARTLET_NO_BIAS, ... */
-    int64_t units;              /* DENSE: outputs; CONV2D: filters. 1 to 2^30; no default */
-    int64_t kernel[2];          /* CONV2D (no default), pools (2, 2): height and width of the window, to 2^20 */
-    int64_t stride[2];          /* CONV2D: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
-    int64_t dilation[2];        /* CONV2D: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
+    int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns. 1 to 2^30; no default */
+    int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20 */
+    int64_t stride[2];          /* convolutions: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
+    int64_t dilation[2];        /* convolutions: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
     int64_t pads[4];            /* with MARTLET_PADDING_EXPLICIT: top, bottom, left, right; less than the
                                    window that dilation spans */
-    int64_t groups;             /* CONV2D: 1; divides channels and units */
-    int32_t padding;            /* CONV2D, pools: MARTLET_PADDING_VALID */
-    int32_t rank;               /* RESHAPE, PERMUTE: how many sizes follow */
-    int64_t sizes[8];           /* RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
+    int64_t groups;             /* convolutions: 1; divides channels and units */
+    int32_t padding;            /* convolutions, pools: MARTLET_PADDING_VALID */
+    int32_t rank;               /* INPUT, RESHAPE, PERMUTE: how many sizes follow */
+    int64_t sizes[8];           /* INPUT: a sample's; RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
                                    input's dimension, from 0, that each of the output's is */
     double rate;                /* DROPOUT: 0.5; 0 <= rate < 1 */
     double slope;               /* LEAKY_RELU: 0.01; 0 or more */
     double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */
-    double epsilon;             /* BATCH_NORM: 1e-3; more than 0 */
+    double epsilon;             /* BATCH_NORM, LAYER_NORM: 1e-3; more than 0 */
     int32_t kernel_initializer; /* MARTLET_INITIALIZER_GLOROT_UNIFORM */
     int32_t bias_initializer;   /* MARTLET_INITIALIZER_ZEROS */
     double kernel_value;        /* what the initialisers that ask for a value take: 0 */
     double bias_value;
     const char *name;           /* UTF-8 of 1 to 200 bytes without '/' and unique, or NULL: the kind and a
                                    number, "dense", "dense_1" */
+    int64_t vocabulary;         /* EMBEDDING: the rows of its table, 1 to 2^30; no default */
+    int32_t axis;               /* CONCATENATE: the dimension that grows, from 0, or from the last where it is
+                                   negative: -1 */
+    int32_t reserved;           /* 0 */
 } martlet_layer;
 
 /* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,

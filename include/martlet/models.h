@@ -58,16 +58,34 @@ martlet_status martlet_model_destroy(martlet_model *model);
  * hyperparameters stay as martlet_model_set left them. Fails with MEMORY. Since 0.1. */
 martlet_status martlet_model_reset(martlet_model *model);
 
-/* Adds a layer.
+/* Adds a layer, or with MARTLET_LAYER_INPUT another input, of which there may be 16 with node 0.
  *
- * inputs      input_count nodes that it reads; NULL and 0: the one added last. Only sequences are served:
- *             one node, the one added last (UNSUPPORTED otherwise)
+ * inputs      input_count nodes that it reads, any that were added before: two or more of ADD, MULTIPLY and CONCATENATE,
+ *             none of INPUT, else one; NULL and 0: the one added last
  * out_node    NULL, or receives its node's number
  *
- * Fails with NULL, STRUCT, ARGUMENT (also for more than 1,023 layers), SHAPE (the input's does not suit, or
- * there are more than 2^40 elements), UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
+ * The output is that of the layer added last; what it is not made of is not computed. A residual block:
+ *
+ *     martlet_layer dense, add;
+ *     martlet_layer_init(&dense, sizeof dense, MARTLET_LAYER_DENSE);
+ *     martlet_layer_init(&add, sizeof add, MARTLET_LAYER_ADD);
+ *     dense.units = 64;
+ *     int32_t both[2]; // two nodes of 64
+ *     martlet_model_add(model, &dense, NULL, 0, &both[0]);
+ *     martlet_model_add(model, &dense, NULL, 0, &both[1]);
+ *     martlet_model_add(model, &add, both, 2, NULL);
+ *
+ * Fails with NULL, STRUCT, ARGUMENT (a node that is not there, how many there are, more than 1,023 layers; an input that an
+ * EMBEDDING reads and another layer too), SHAPE (the inputs' do not suit, or there are more than 2^40 elements),
+ * UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
 martlet_status martlet_model_add(martlet_model *model, const martlet_layer *layer, const int32_t *inputs,
                                  int64_t input_count, int32_t *out_node);
+
+/* Adds the layer of a node once more, over other nodes: with the same parameters, whose gradient is the sum of both places',
+ * and the same statistics. Arguments and errors as those of martlet_model_add; SHAPE: the parameters would have other sizes;
+ * ARGUMENT: node has no layer. Since 0.1. */
+martlet_status martlet_model_apply(martlet_model *model, int32_t node, const int32_t *inputs, int64_t input_count,
+                                   int32_t *out_node);
 
 #define MARTLET_LOSS_CROSS_ENTROPY 1        /* -log p[label], or -sum t log p over targets t */
 #define MARTLET_LOSS_NLL 2                  /* -x[label]: the output holds log-probabilities */
@@ -75,6 +93,11 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 #define MARTLET_LOSS_MSE 4                  /* mean of (x - t)^2 */
 #define MARTLET_LOSS_MAE 5                  /* mean of |x - t| */
 #define MARTLET_LOSS_HUBER 6                /* mean of d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2) */
+#define MARTLET_LOSS_KL_DIVERGENCE 7        /* sum t log(t / x) of each row, both kept within 1e-7 and 1 */
+#define MARTLET_LOSS_HINGE 8                /* mean of max(1 - t x, 0), t = -1 or 1; a t of 0 counts as -1 */
+#define MARTLET_LOSS_LOG_COSH 9             /* mean of log cosh(x - t) */
+#define MARTLET_LOSS_POISSON 10             /* mean of x - t log(x + 1e-7) */
+#define MARTLET_LOSS_COSINE 11              /* minus the cosine between each row and its targets, no length under 1e-6 */
 
 /* What the output is to a cross-entropy. Where that is probabilities which a softmax gives under CROSS_ENTROPY, or
  * a sigmoid under BINARY_CROSS_ENTROPY, the loss is worked out together with the activation, from what that
@@ -92,7 +115,7 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 #define MARTLET_METRIC_ACCURACY 1u     /* in each row, the last size, the largest output is the label's, or where the
                                           largest target is; of one output: it is on the label's side of 1/2. With
                                           BINARY_CROSS_ENTROPY each output counts by itself: it is on the target's
-                                          side of 1/2, of 0 for logits */
+                                          side of 1/2, of 0 for logits; with HINGE, of 0 */
 #define MARTLET_METRIC_TOP_ACCURACY 2u /* the label is among the `top` largest of its row */
 #define MARTLET_METRIC_MSE 4u          /* this and MAE take targets; labels are an error (TYPE) */
 #define MARTLET_METRIC_MAE 8u
@@ -193,10 +216,12 @@ martlet_status martlet_result_init(martlet_result *out_result, size_t struct_siz
 /* One training step on one batch.
  *
  * out_result   NULL, or a result with struct_size set; filled on success
- * x            the samples, fp32, contiguous: rank 0, or the number of samples and then the input's sizes
+ * x            an array for each input, in the order of their nodes: the samples, contiguous; rank 0, or the number of samples
+ *              and then the input's sizes. FP32, or UINT8, of which each batch is made fp32; of an input that an EMBEDDING
+ *              reads INT32, INT64 or UINT8, each 0 or more and less than its vocabulary (ARGUMENT)
  * y            what they should give, contiguous: INT32, INT64 or UINT8 labels, one for each row of the output,
  *              which is its last size, of 2^31 - 1 classes at most (cross-entropy and NLL; also
- *              BINARY_CROSS_ENTROPY of one output); with a rank, the first size is the number of samples. Or
+ *              BINARY_CROSS_ENTROPY and HINGE of one output); with a rank, the first size is the number of samples. Or
  *              fp32 targets: rank 0, or the number of samples and then the output's sizes
  * rows         row_count samples that make up the batch, in this order; NULL and 0: all samples of x
  *
@@ -223,6 +248,18 @@ martlet_status martlet_model_differentiate(martlet_model *model, martlet_result 
  * the caller wrote there. Zeros after compile. Fails with ORDER (not compiled), ARGUMENT (2^63 - 1 steps are taken)
  * and MEMORY; then nothing has changed. Since 0.1. */
 martlet_status martlet_model_step(martlet_model *model);
+
+/* The same with samples that count more or less.
+ *
+ * weights     an fp32 number for each sample of x, finite and 0 or more (ARGUMENT), of rank 0 or 1: what its loss, all rows
+ *             of it, and that of its gradient is multiplied by. The mean is that of all samples still, as Keras has it: it is not
+ *             divided by the weights' sum. A sample that weighs 0 counts 0, also where its target is NaN; metrics know no
+ *             weights. NULL: ones
+ *
+ * Since 0.1. */
+martlet_status martlet_model_weighted_train(martlet_model *model, martlet_result *out_result, const martlet_array *x,
+                                            const martlet_array *y, const martlet_array *weights, const int64_t *rows,
+                                            int64_t row_count);
 
 typedef struct martlet_progress {
     uint32_t struct_size;
@@ -255,6 +292,8 @@ typedef struct martlet_loop {
     void *user;
     const martlet_array *validation_x; /* fit: evaluated after each epoch; NULL, NULL: nothing is */
     const martlet_array *validation_y;
+    const martlet_array *weights;      /* fit, evaluate: as in martlet_model_weighted_train; NULL: ones */
+    const martlet_array *validation_weights;
 } martlet_loop;
 
 /* Fills *out_loop with the defaults; writes struct_size bytes. Fails with NULL and STRUCT. Since 0.1. */

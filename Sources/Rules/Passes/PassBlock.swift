@@ -29,7 +29,11 @@ func pass<InFloat: PassRule, InDouble: PassRule>(
     case .none: call.pointee.shape = PassShape(made(inFloat, coefficients))
     case .inDouble: loop(inDouble, On.self, call, coefficients)
     case .converting: loop(inFloat, Off.self, call, coefficients)
-    case .plain: loop(inFloat, On.self, call, coefficients)
+    #if MARTLET_FMA
+        case .plain: loop(inFloat, On.self, call, coefficients)
+    #else
+        case .plain: loop(inFloat, Off.self, call, coefficients)
+    #endif
     }
 }
 

@@ -128,6 +128,9 @@ class Layer(Structure):
         ("kernel_value", c_double),
         ("bias_value", c_double),
         ("name", c_char_p),
+        ("vocabulary", c_int64),
+        ("axis", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -193,6 +196,8 @@ class Loop(Structure):
         ("user", c_void_p),
         ("validation_x", POINTER(_ffi.Array)),
         ("validation_y", POINTER(_ffi.Array)),
+        ("weights", POINTER(_ffi.Array)),
+        ("validation_weights", POINTER(_ffi.Array)),
     ]
 
 
@@ -229,6 +234,7 @@ martlet_layer_init = _checked("martlet_layer_init", POINTER(Layer), c_size_t, c_
 martlet_model_create = _checked("martlet_model_create", POINTER(MODEL), POINTER(c_int64), c_int64, c_uint64)
 martlet_model_destroy = _checked("martlet_model_destroy", MODEL)
 martlet_model_reset = _checked("martlet_model_reset", MODEL)
+martlet_model_apply = _checked("martlet_model_apply", MODEL, c_int32, POINTER(c_int32), c_int64, POINTER(c_int32))
 martlet_model_add = _checked("martlet_model_add", MODEL, POINTER(Layer), POINTER(c_int32), c_int64, POINTER(c_int32))
 martlet_training_init = _checked("martlet_training_init", POINTER(Training), c_size_t, c_int32)
 martlet_model_compile = _checked("martlet_model_compile", MODEL, POINTER(Training), POINTER(_ffi_optimizers.Config))
@@ -242,6 +248,10 @@ martlet_model_groups_compile = _checked(
     c_int64,
 )
 martlet_result_init = _checked("martlet_result_init", POINTER(Result), c_size_t)
+martlet_model_weighted_train = _checked(
+    "martlet_model_weighted_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array),
+    POINTER(_ffi.Array), POINTER(c_int64), c_int64,
+)  # fmt: skip
 martlet_model_train = _checked(
     "martlet_model_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array), POINTER(c_int64), c_int64
 )

@@ -1,0 +1,117 @@
+// The kinds of layers, their names, and what each reads of a layer's fields.
+import MartletPlatform
+
+/// The kinds of layers; the raw values are those of martlet.h.
+@frozen
+public enum LayerKind: Int32, Sendable, CaseIterable {
+    case input = 0
+    case dense = 1
+    case conv2D = 2
+    case maxPool2D = 3
+    case averagePool2D = 4
+    case globalAveragePool2D = 5
+    case flatten = 6
+    case reshape = 7
+    case permute = 8
+    case dropout = 9
+    case batchNorm = 10
+    case normalization = 11
+    case activation = 12
+    case add = 13
+    case multiply = 14
+    case concatenate = 15
+    case embedding = 16
+    case conv1D = 17
+    case maxPool1D = 18
+    case averagePool1D = 19
+    case globalAveragePool1D = 20
+    case globalMaxPool1D = 21
+    case globalMaxPool2D = 22
+    case layerNorm = 23
+
+    /// The name that a layer has, with a number behind it, where the user gives none.
+    public var name: StaticString {
+        switch self {
+        case .input: "input"
+        case .dense: "dense"
+        case .conv2D: "conv2d"
+        case .maxPool2D: "max_pool2d"
+        case .averagePool2D: "average_pool2d"
+        case .globalAveragePool2D: "global_average_pool2d"
+        case .flatten: "flatten"
+        case .reshape: "reshape"
+        case .permute: "permute"
+        case .dropout: "dropout"
+        case .batchNorm: "batch_norm"
+        case .normalization: "normalization"
+        case .activation: "activation"
+        case .add: "add"
+        case .multiply: "multiply"
+        case .concatenate: "concatenate"
+        case .embedding: "embedding"
+        case .conv1D: "conv1d"
+        case .maxPool1D: "max_pool1d"
+        case .averagePool1D: "average_pool1d"
+        case .globalAveragePool1D: "global_average_pool1d"
+        case .globalMaxPool1D: "global_max_pool1d"
+        case .globalMaxPool2D: "global_max_pool2d"
+        case .layerNorm: "layer_norm"
+        }
+    }
+
+    /// How many nodes it may read.
+    var inputCounts: ClosedRange<Int> {
+        switch self {
+        case .input: 0...0
+        case .add, .multiply, .concatenate: 2...Model.mostNodes
+        default: 1...1
+        }
+    }
+
+    /// Whether it has a kernel, or a table, of its own.
+    var hasKernel: Bool { isConvolution || self == .dense || self == .embedding }
+    var hasBias: Bool { isConvolution || self == .dense }
+    var isConvolution: Bool { self == .conv1D || self == .conv2D }
+
+    /// Whether it reads a window that slides over images or sequences.
+    var slidesWindow: Bool { isConvolution || isPool }
+    var isPool: Bool {
+        switch self {
+        case .maxPool1D, .averagePool1D, .maxPool2D, .averagePool2D: true
+        default: false
+        }
+    }
+
+    /// Whether it reads sequences, (length, channels), and of each pair of numbers the first.
+    var isOneDimensional: Bool {
+        switch self {
+        case .conv1D, .maxPool1D, .averagePool1D, .globalAveragePool1D, .globalMaxPool1D: true
+        default: false
+        }
+    }
+
+    /// Whether the kind reads `activation`.
+    var hasActivation: Bool { hasBias || self == .batchNorm || self == .activation }
+
+    /// Whether it only moves elements, drops some, or pools them, which makes probabilities nothing else.
+    var keepsProbabilities: Bool {
+        switch self {
+        case .flatten, .reshape, .permute, .dropout, .globalAveragePool1D, .globalAveragePool2D, .globalMaxPool1D,
+            .globalMaxPool2D:
+            true
+        default: isPool
+        }
+    }
+
+    /// The flags that it reads.
+    var flagsRead: LayerFlags {
+        switch self {
+        case .dense, .conv1D, .conv2D: [.noBias, .frozen]
+        case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
+        case .layerNorm: [.noBias, .noScale, .frozen]
+        case .embedding: .frozen
+        case .averagePool1D, .averagePool2D: .countPadding
+        default: []
+        }
+    }
+}

@@ -1,0 +1,206 @@
+// Which memory each value, gradient and kept array of a graph needs, and when, so that those that never live at once may
+// share it. Where gradients lie, and meet, is in Gradients.swift.
+//
+// Time runs through the forward operations (0 ..< n) and the backward ones (operation i at 2 n - i). The loss comes before
+// the first operation behind the value that it reads, and metrics at n.
+import MartletPlatform
+
+struct Lifetimes {
+    /// Where a value lies.
+    enum Place {
+        case nowhere
+        /// With the caller: the model's input of a number, or a view of it.
+        case input(Int)
+        case store(Int)
+    }
+
+    struct Store {
+        var first: Int
+        var last: Int
+        /// Floats for one sample, and whatever the batch.
+        var perSample: Int
+        var fixed = 0
+        /// The last forward operation that reads a value that lies here.
+        var lastReader = -1
+        /// Whether some backward pass reads what was written, so that nothing may be written over it.
+        var isPinned = false
+    }
+
+    /// What a plan knows of one operation, by stores.
+    private struct Step {
+        var isNeeded = false
+        var saved: Int?
+    }
+
+    private(set) var stores: [Store] = []
+    private var values: [Place]
+    private var steps: [Step]
+    private var flow = GradientFlow()
+    /// For each maximum that gives its convolution its gradient at once: that convolution.
+    private var peaks: [Int: Int] = [:]
+
+    /// - Parameter scored: the value that the loss reads; nil where nothing is trained.
+    init(_ graph: Graph, scored: Int?) {
+        let count = graph.steps.count
+        values = Array(repeating: .nowhere, count: graph.values.count)
+        for (number, value) in graph.inputs.enumerated() { values[value] = .input(number) }
+        steps = Array(repeating: Step(), count: count)
+        let isNeeded = graph.leading(to: [graph.output])
+        var runsBackward = Self.runsBackward(graph, scored: scored)
+        let peaks = graph.peaks.filter { runsBackward[$0.value.convolution] }
+        for (_, between) in peaks.values {
+            if let between { runsBackward[between] = false }
+        }
+        var lastReaders = Array(repeating: -1, count: graph.values.count)
+        for (index, step) in graph.steps.enumerated() where isNeeded[step.output] {
+            for value in step.inputs { lastReaders[value] = index }
+        }
+        lastReaders[graph.output] = count
+        for (index, step) in graph.steps.enumerated() where isNeeded[step.output] {
+            steps[index].isNeeded = true
+            let operation = step.operation
+            // What a maximum keeps is read where its convolution runs backward.
+            let end = runsBackward[index] ? 2 * count - (peaks[index]?.convolution ?? index) : index
+            let needsOutput = operation.needsOutput || (runsBackward[index] && peaks[index] != nil)
+            // What is read now, and what the backward pass reads again.
+            for value in step.inputs {
+                extend(
+                    values[value], to: operation.needsInput ? end : index,
+                    pins: runsBackward[index] && operation.needsInput)
+            }
+            values[step.output] = place(step, index)
+            if case .store(let store) = values[step.output] {
+                stores[store].lastReader = max(stores[store].lastReader, lastReaders[step.output])
+            }
+            extend(
+                values[step.output], to: needsOutput ? end : index, pins: runsBackward[index] && needsOutput)
+            let one = operation.savedCount(batch: 1)
+            if one > 0 {
+                let more = operation.savedCount(batch: 2) - one
+                steps[index].saved = add(Store(first: index, last: end, perSample: more, fixed: one - more))
+            }
+        }
+        extend(values[graph.output], to: count, pins: false)
+        self.peaks = peaks.mapValues(\.convolution)
+        if let scored { flow = GradientFlow(graph, runsBackward, self.peaks, from: scored, in: &self) }
+    }
+
+    /// For each operation whether its backward pass runs.
+    private static func runsBackward(_ graph: Graph, scored: Int?) -> [Bool] {
+        guard let scored else { return Array(repeating: false, count: graph.steps.count) }
+        let needs = graph.needsGradient
+        let leads = graph.leading(to: [scored])
+        return graph.steps.map { needs[$0.output] && leads[$0.output] }
+    }
+
+    /// Where an operation's output lies: where an input does, if nobody needs that any more, or by itself.
+    private mutating func place(_ step: GraphStep, _ index: Int) -> Place {
+        let operation = step.operation
+        let read = step.inputs.compactMap { stored($0) }
+        func isWritable(_ store: Int) -> Bool {
+            !stores[store].isPinned && stores[store].lastReader <= index && read.count { $0 == store } == 1
+        }
+        var given: Place?
+        if operation.isView || operation.isFused {
+            given = values[step.inputs[0]]
+        } else if operation.runsInPlace {
+            given = step.inputs.prefix(2).compactMap { stored($0) }.first(where: isWritable).map { .store($0) }
+        }
+        guard let given else {
+            return .store(add(Store(first: index, last: index, perSample: operation.output.elementCount)))
+        }
+        if case .store(let store) = given {
+            stores[store].perSample = max(stores[store].perSample, operation.output.elementCount)
+        }
+        return given
+    }
+
+    private func stored(_ value: Int) -> Int? {
+        if case .store(let store) = values[value] { store } else { nil }
+    }
+
+    mutating func add(_ store: Store) -> Int {
+        stores.append(store)
+        return stores.count - 1
+    }
+
+    mutating func extend(_ store: Int, to time: Int) { stores[store].last = max(stores[store].last, time) }
+
+    private mutating func extend(_ place: Place, to time: Int, pins: Bool) {
+        guard case .store(let store) = place else { return }
+        extend(store, to: time)
+        if pins { stores[store].isPinned = true }
+    }
+
+    // MARK: - Places
+
+    /// Where each store lies, and how many floats there are in all.
+    struct Placement {
+        fileprivate(set) var offsets: [Int]
+        fileprivate(set) var count = 0
+    }
+
+    /// Gives each store a place, the largest first, each as low as those that live at the same time let it. Throws `.shape`.
+    func placed(batch: Int) throws(MartletError) -> Placement {
+        var sizes: [Int] = []
+        for store in stores {
+            let (product, overflow) = store.perSample.multipliedReportingOverflow(by: batch)
+            guard !overflow, product <= Shape.mostElements else {
+                throw MartletError(
+                    .shape, "a batch of \(batch) samples has a value of more than 2^40 elements; expected fewer samples"
+                )
+            }
+            // Whole cache lines.
+            sizes.append((product + store.fixed + 15) & ~15)
+        }
+        var placed: [Int] = []
+        var placement = Placement(offsets: Array(repeating: 0, count: stores.count))
+        for index in stores.indices.sorted(by: { (sizes[$0], $1) > (sizes[$1], $0) }) {
+            var offset = 0
+            for other in placed.sorted(by: { placement.offsets[$0] < placement.offsets[$1] })
+            where stores[other].first <= stores[index].last && stores[index].first <= stores[other].last {
+                if offset + sizes[index] <= placement.offsets[other] { break }
+                offset = max(offset, placement.offsets[other] + sizes[other])
+            }
+            placement.offsets[index] = offset
+            placement.count = max(placement.count, offset + sizes[index])
+            placed.append(index)
+        }
+        return placement
+    }
+
+    /// The place of a value, as ``Plan/address(_:)`` takes it.
+    func place(ofValue value: Int, _ placement: Placement) -> Int {
+        switch values[value] {
+        case .nowhere: 0
+        case .input(let number): -1 - number
+        case .store(let store): placement.offsets[store]
+        }
+    }
+
+    /// The place of a value's gradient; nil where none is needed.
+    func place(ofGradient value: Int, _ placement: Placement) -> Int? {
+        flow.first[value].map { placement.offsets[$0] }
+    }
+
+    func place(of index: Int, in graph: Graph, _ placement: Placement) -> StepPlace {
+        let step = graph.steps[index]
+        let back = flow.steps[index]
+        func offset(_ store: Int?) -> Int? { store.map { placement.offsets[$0] } }
+        let pool = peaks.first { $0.value == index }?.key
+        return StepPlace(
+            isNeeded: steps[index].isNeeded, inputs: step.inputs.map { place(ofValue: $0, placement) },
+            output: place(ofValue: step.output, placement), saved: offset(steps[index].saved),
+            gradient: offset(back?.gradient),
+            inputGradients: back?.targets.map(offset) ?? step.inputs.map { _ in nil },
+            parameterGradients: offset(back?.parameters),
+            additions: (back?.meetings ?? []).map {
+                Addition(
+                    left: placement.offsets[$0.left], right: placement.offsets[$0.right],
+                    out: placement.offsets[$0.out], perSample: $0.perSample)
+            },
+            peaks: pool.map { pool in
+                (place(ofValue: graph.steps[pool].output, placement), offset(steps[pool].saved) ?? 0)
+            })
+    }
+}

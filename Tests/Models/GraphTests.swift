@@ -1,0 +1,355 @@
+// Models whose values have several readers, or which read several inputs: gradients against central differences, layers that
+// are there twice, layers that are frozen, tables, and what is refused.
+
+import Glibc
+import MartletModels
+import MartletOptimizers
+import MartletTestSupport
+import Testing
+
+@Suite struct GraphTests {
+    private func error(_ body: () throws -> Void) -> MartletError? {
+        do {
+            try body()
+            return nil
+        } catch {
+            return error as? MartletError
+        }
+    }
+
+    /// A graph on an input, node 0: how it is put together, layer by layer.
+    private struct Case: Sendable {
+        let name: String
+        let input: [Int]
+        let build: @Sendable (Model) throws -> Void
+
+        init(_ name: String, _ input: [Int] = [5], _ build: @escaping @Sendable (Model) throws -> Void) {
+            (self.name, self.input, self.build) = (name, input, build)
+        }
+    }
+
+    private static let cases: [Case] = [
+        Case("a residual") { model in
+            let start = try model.add(.dense(8, activation: .relu))
+            try model.add(.dense(8, activation: .relu))
+            let branch = try model.add(.dense(8))
+            try model.add(layer(.add), inputs: [start, branch])
+            try model.add(layer(.activation) { $0.activation = .relu })
+            try model.add(.dense(3))
+        },
+        Case("residuals one in another") { model in
+            let start = try model.add(.dense(6, activation: .tanh))
+            let first = try model.add(.dense(6, activation: .tanh))
+            let inner = try model.add(layer(.add), inputs: [first, start])
+            let second = try model.add(.dense(6, activation: .relu))
+            try model.add(layer(.add), inputs: [second, inner, start])
+            try model.add(.dense(3))
+        },
+        Case("a residual of convolutions and batch norms", [6, 5, 2]) { model in
+            let start = try model.add(.conv2D(4, Pair(3, 3), padding: .same, activation: .relu))
+            try model.add(.conv2D(4, Pair(3, 3), padding: .same))
+            try model.add(layer(.batchNorm) { $0.activation = .relu })
+            try model.add(.conv2D(4, Pair(3, 3), padding: .same))
+            let branch = try model.add(layer(.batchNorm))
+            try model.add(layer(.add), inputs: [branch, start])
+            try model.add(layer(.activation) { $0.activation = .relu })
+            try model.add(layer(.globalAveragePool2D))
+            try model.add(.dense(3))
+        },
+        Case("one value added to itself, thrice") { model in
+            let start = try model.add(.dense(5, activation: .tanh))
+            try model.add(layer(.add), inputs: [start, start, start])
+            try model.add(.dense(3))
+        },
+        Case("an addition of the input") { model in
+            let branch = try model.add(.dense(5, activation: .relu))
+            try model.add(layer(.add), inputs: [0, branch])
+            try model.add(layer(.batchNorm))
+            try model.add(.dense(3))
+        },
+        Case("products") { model in
+            let start = try model.add(.dense(6))
+            let gate = try model.add(.dense(6, activation: .sigmoid), inputs: [0])
+            let gated = try model.add(layer(.multiply), inputs: [start, gate])
+            try model.add(layer(.multiply), inputs: [gated, start, gated])
+            try model.add(.dense(3))
+        },
+        Case("beside one another", [4, 3]) { model in
+            let first = try model.add(.dense(5, activation: .relu))
+            let second = try model.add(.dense(2, activation: .tanh), inputs: [0])
+            let wide = try model.add(layer(.concatenate), inputs: [first, 0, second])
+            let narrow = try model.add(.dense(10, activation: .relu))
+            try model.add(layer(.concatenate) { $0.axis = 0 }, inputs: [wide, narrow, wide])
+            try model.add(layer(.flatten))
+            try model.add(.dense(3))
+        },
+        Case("a view that two read", [4, 3]) { model in
+            let flat = try model.add(layer(.flatten))
+            let first = try model.add(.dense(4, activation: .relu))
+            let second = try model.add(.dense(4, activation: .gelu), inputs: [flat])
+            let sum = try model.add(layer(.add), inputs: [first, second])
+            let shaped = try model.add(layer(.reshape) { $0.sizes = [2, 2] })
+            let last = try model.add(.dense(2, activation: .relu), inputs: [shaped])
+            let long = try model.add(layer(.flatten), inputs: [last])
+            try model.add(layer(.add), inputs: [long, sum])
+            try model.add(.dense(3))
+        },
+        Case("dropout on both ways") { model in
+            let start = try model.add(.dense(8, activation: .tanh))
+            let left = try model.add(layer(.dropout) { $0.rate = 0.3 }, inputs: [start])
+            let right = try model.add(layer(.dropout) { $0.rate = 0.3 }, inputs: [start])
+            try model.add(layer(.add), inputs: [left, right, start])
+            try model.add(.dense(3))
+        },
+        Case("a batch norm beside the input") { model in
+            let normal = try model.add(layer(.batchNorm))
+            try model.add(layer(.add), inputs: [normal, 0])
+            try model.add(.dense(3))
+        },
+        Case("layer norms", [3, 5]) { model in
+            let start = try model.add(layer(.layerNorm))
+            try model.add(.dense(20, activation: .relu))
+            try model.add(layer(.layerNorm) { $0.flags = .noBias })
+            try model.add(.dense(5))
+            let last = try model.add(layer(.layerNorm) { $0.flags = .noScale })
+            try model.add(layer(.add), inputs: [last, start])
+            try model.add(layer(.flatten))
+            try model.add(.dense(3))
+        },
+        Case("sequences", [9, 3]) { model in
+            try model.add(layer(.conv1D) { ($0.units, $0.kernel, $0.padding) = (4, Pair(3, 0), .same) })
+            let start = try model.add(
+                layer(.maxPool1D) { ($0.kernel, $0.stride) = (Pair(2, 0), Pair(1, 0)) })
+            try model.add(
+                layer(.conv1D) {
+                    ($0.units, $0.kernel, $0.dilation, $0.padding) = (4, Pair(2, 0), Pair(2, 1), .explicit)
+                    $0.pads = [2, 0, 0, 0]
+                    $0.activation = .relu
+                })
+            let pooled = try model.add(layer(.globalMaxPool1D))
+            let mean = try model.add(layer(.globalAveragePool1D), inputs: [start])
+            let average = try model.add(layer(.averagePool1D) { $0.kernel = Pair(3, 0) }, inputs: [start])
+            let flat = try model.add(layer(.flatten), inputs: [average])
+            try model.add(layer(.concatenate), inputs: [pooled, mean, flat])
+            try model.add(.dense(3))
+        },
+        Case("the greatest of each filter", [20, 3]) { model in
+            let start = try model.add(.dense(5, activation: .tanh))
+            var ends: [Int] = []
+            for (width, step, rectifies, padding) in [
+                (3, 1, true, Padding.valid), (4, 2, false, .same), (5, 1, true, .same),
+            ] {
+                let filters = layer(.conv1D) {
+                    ($0.units, $0.kernel, $0.stride) = (18, Pair(width, 0), Pair(step, 1))
+                    ($0.activation, $0.padding) = (rectifies ? .relu : .linear, padding)
+                }
+                try model.add(filters, inputs: [start])
+                ends.append(try model.add(layer(.globalMaxPool1D)))
+            }
+            try model.add(layer(.concatenate), inputs: ends)
+            try model.add(layer(.dropout) { $0.rate = 0.3 })
+            try model.add(.dense(3))
+        },
+        Case("the greatest of filters that others read too", [20, 3]) { model in
+            let filters = try model.add(
+                layer(.conv1D) { ($0.units, $0.kernel, $0.activation) = (6, Pair(3, 0), .relu) })
+            let most = try model.add(layer(.globalMaxPool1D))
+            let mean = try model.add(layer(.globalAveragePool1D), inputs: [filters])
+            try model.add(layer(.concatenate), inputs: [most, mean])
+            try model.add(.dense(3))
+        },
+        Case("images at their greatest", [4, 5, 2]) { model in
+            try model.add(.conv2D(20, Pair(2, 2)))
+            try model.add(layer(.globalMaxPool2D))
+            try model.add(.dense(3))
+        },
+        Case("a layer that is there twice", [5]) { model in
+            let first = try model.add(.dense(5, activation: .tanh))
+            let second = try model.add(again: first)
+            let third = try model.add(again: second)
+            try model.add(layer(.add), inputs: [second, third])
+            try model.add(.dense(3))
+        },
+        Case("a batch norm that is there twice", [5]) { model in
+            let shared = try model.add(layer(.batchNorm))
+            try model.add(.dense(5, activation: .tanh))
+            let again = try model.add(again: shared)
+            try model.add(layer(.add), inputs: [shared, again])
+            try model.add(.dense(3))
+        },
+    ]
+
+    @Test(arguments: cases.indices)
+    func agreeWithCentralDifferences(number: Int) throws {
+        let one = GraphTests.cases[number]
+        let model = try MartletModelsTests.model(one.input, [])
+        try one.build(model)
+        try expectSlopes(model, numbers(6 * model.input.elementCount, seed: 3), one.name)
+    }
+
+    /// Predictions of a graph, whose memory is planned without gradients, are the outputs that training scores.
+    @Test(arguments: cases.indices)
+    func predictWhatTheyTrainOn(number: Int) throws {
+        let one = GraphTests.cases[number]
+        let model = try MartletModelsTests.model(one.input, [])
+        try one.build(model)
+        // These compute something else in training.
+        if model.nodes.contains(where: { $0.layer.kind == .batchNorm || $0.layer.kind == .dropout }) { return }
+        var still = Configuration(.adam)
+        still.lr = 0
+        try model.compile(Training(.crossEntropy), optimizer: still)
+        let (x, y) = (numbers(6 * model.input.elementCount, seed: 3), labels(6, classes: 3, seed: 4))
+        let loss = try model.train(x, y).meanLoss
+        let outputs = try model.predict(x)
+        let mean =
+            (0..<6).reduce(0.0) { sum, row in
+                let logits = (0..<3).map { Double(outputs[3 * row + $0]) }
+                let top = logits.max() ?? 0
+                let total = logits.reduce(0.0) { $0 + exp($1 - top) }
+                return sum + top - logits[Int(y[row])] + log(total)
+            } / 6
+        #expect(abs(mean - loss) < 1e-6 * max(1, loss), "\(one.name)")
+    }
+
+    @Test func tablesHaveTheGradientsOfTheirRows() throws {
+        let model = try MartletModelsTests.model([4], [])
+        let rows = try model.add(.embedding(7, 5))
+        let others = try model.add(.embedding(9, 5), inputs: [0])
+        try model.add(layer(.add), inputs: [rows, others])
+        try model.add(layer(.flatten))
+        try model.add(.dense(3))
+        let (rows7, y) = (labels(24, classes: 7, seed: 5), labels(6, classes: 3, seed: 4))
+        try expectSlopes(model, "tables") { try model.train(integers: rows7, y).meanLoss }
+        // A row that is named twice, and one that is not.
+        let gradients = try model.gradients
+        let named = Set(rows7)
+        for row in 0..<7 where !named.contains(Int32(row)) {
+            #expect(gradients[(5 * row)..<(5 * row + 5)].allSatisfy { $0 == 0 })
+        }
+        let thrown = error { try model.train(integers: [Int32](repeating: 7, count: 4), [Int32(0)]) }
+        #expect(thrown?.kind == .argument && thrown?.message.contains("x[0] is 7; expected 0 ..< 7") == true)
+        #expect(error { try model.train([Float](repeating: 1, count: 4), [Int32(0)]) }?.kind == .type)
+        #expect(try model.predict(integers: [Int64](repeating: 3, count: 4)).count == 3)
+        #expect(error { _ = try model.predict(integers: [Int64](repeating: -1, count: 4)) }?.kind == .argument)
+    }
+
+    @Test func bytesAreNumbers() throws {
+        let model = try MartletModelsTests.model([4], [.dense(3)])
+        let bytes: [UInt8] = [0, 1, 128, 255, 7, 8, 9, 10]
+        #expect(try model.predict(integers: bytes) == model.predict(bytes.map { Float($0) }))
+    }
+
+    @Test func severalInputs() throws {
+        let model = try MartletModelsTests.model([3], [])
+        let words = try model.add(layer(.input) { ($0.sizes, $0.name) = ([2], "words") })
+        let rows = try model.add(.embedding(6, 4), inputs: [words])
+        let flat = try model.add(layer(.flatten), inputs: [rows])
+        try model.add(layer(.concatenate), inputs: [0, flat])
+        try model.add(.dense(3, activation: .tanh))
+        try model.add(.dense(3))
+        let (x, ids) = (numbers(18, seed: 3), labels(12, classes: 6, seed: 7))
+        let y = labels(6, classes: 3, seed: 4)
+        func step() throws -> Double {
+            try unsafe x.withUnsafeBufferPointer { x in
+                try unsafe ids.withUnsafeBufferPointer { ids in
+                    try unsafe y.withUnsafeBufferPointer { y in
+                        let inputs = try unsafe Inputs(Samples(x))
+                        try unsafe inputs.append(Samples(ids))
+                        return try unsafe model.train(inputs, Samples(y)).meanLoss
+                    }
+                }
+            }
+        }
+        try expectSlopes(model, "two inputs", step: step)
+        #expect(error { try model.train(x, y) }?.message.contains("expected 2, one for each input") == true)
+    }
+
+    @Test func frozenLayersStay() throws {
+        let model = try MartletModelsTests.model([4], [])
+        try model.add(.dense(4, activation: .relu))
+        let frozen = layer(.dense) { ($0.units, $0.flags, $0.activation) = (4, .frozen, .tanh) }
+        try model.add(frozen)
+        try model.add(layer(.batchNorm) { $0.flags = .frozen })
+        try model.add(.dense(3))
+        let (x, y) = (numbers(24, seed: 3), labels(6, classes: 3, seed: 4))
+        try model.compile(Training(.crossEntropy))
+        let before = try model.parameters
+        let views = try model.made().parameterViews
+        let statistics = Array(try model.statisticMemory())
+        try model.fit(x, y)
+        let after = try model.parameters
+        for view in views {
+            let range = view.offset..<(view.offset + view.shape.elementCount)
+            let stays = ["dense_1", "batch_norm"].contains { view.name.string.hasPrefix($0 + "/") }
+            #expect((Array(before[range]) == Array(after[range])) == stays, "\(view.name.string)")
+        }
+        #expect(Array(try model.statisticMemory()) == statistics)
+        // Gradients go through them.
+        try expectSlopes(try trained(model), x, "around frozen layers")
+    }
+
+    /// A model of the same layers, all of which are trained but the frozen batch norm, at the same values.
+    private func trained(_ other: Model) throws -> Model {
+        let model = try MartletModelsTests.model([4], [.dense(4, activation: .relu), .dense(4, activation: .tanh)])
+        try model.add(layer(.batchNorm) { $0.flags = [.frozen, .noBias, .noScale] })
+        try model.add(.dense(3))
+        return model
+    }
+
+    @Test func whatLeadsNowhereIsNotComputed() throws {
+        let model = try MartletModelsTests.model([4], [])
+        let start = try model.add(.dense(4))
+        try model.add(.dense(4, activation: .relu), inputs: [start])
+        try model.add(.dense(3), inputs: [start])
+        try expectSlopes(model, numbers(24, seed: 3), "a dead end")
+        let (x, y) = (numbers(24, seed: 3), labels(6, classes: 3, seed: 4))
+        try model.compile(Training(.crossEntropy))
+        try model.fit(x, y)
+        let plain = try MartletModelsTests.model([4], [.dense(4), .dense(3)])
+        #expect(try model.predict(x).count == plain.predict(x).count)
+    }
+
+    @Test func goOnFromAFileToTheBit() throws {
+        let folder = Folder()
+        let path = folder.path + "/graph.safetensors"
+        for one in GraphTests.cases {
+            let first = try MartletModelsTests.model(one.input, [])
+            try one.build(first)
+            try first.compile(Training(.crossEntropy))
+            let (x, y) = (numbers(12 * first.input.elementCount, seed: 3), labels(12, classes: 3, seed: 4))
+            try first.fit(x, y)
+            try first.save(to: path)
+            let second = try Model.load(from: path)
+            try first.fit(x, y)
+            try second.fit(x, y)
+            #expect(try first.parameters == second.parameters, "\(one.name)")
+            #expect(try first.predict(x) == second.predict(x), "\(one.name)")
+        }
+    }
+
+    @Test func refuseWhatDoesNotMeet() throws {
+        let model = try MartletModelsTests.model([4, 3], [])
+        let first = try model.add(.dense(3))
+        #expect(error { try model.add(layer(.add), inputs: [0, 5]) }?.kind == .argument)
+        #expect(error { try model.add(layer(.add), inputs: [-1, 0]) }?.kind == .argument)
+        #expect(error { try model.add(layer(.concatenate) { $0.axis = 2 }, inputs: [0, first]) }?.kind == .argument)
+        #expect(error { try model.add(.embedding(4, 2), inputs: [first]) }?.kind == .argument)
+        #expect(error { try model.add(.embedding(4, 2), inputs: [0]) }?.kind == .argument)
+        #expect(error { try model.add(.embedding(0, 2), inputs: [0]) }?.kind == .argument)
+        #expect(error { try model.add(layer(.conv1D) { $0.units = 2 }, inputs: [0]) }?.kind == .argument)
+        #expect(error { try model.add(layer(.globalMaxPool2D), inputs: [0]) }?.kind == .shape)
+        #expect(error { try model.add(again: 0) }?.kind == .argument)
+        #expect(error { try model.add(again: 9) }?.kind == .argument)
+        #expect(error { try model.add(layer(.input)) }?.kind == .shape)
+        #expect(error { try model.add(layer(.input) { $0.sizes = [2] }, inputs: [0]) }?.kind == .argument)
+        let flat = try model.add(layer(.flatten), inputs: [first])
+        #expect(error { try model.add(again: first, inputs: [flat]) }?.kind == .shape)
+        #expect(model.nodes.count == 3)
+        try model.add(layer(.input) { $0.sizes = [2] })
+        #expect(error { try model.compile(Training(.mse)) }?.kind == .order)
+        let words = try MartletModelsTests.model([4], [.embedding(5, 2)])
+        #expect(error { try words.add(.dense(2), inputs: [0]) }?.kind == .argument)
+        for _ in 1..<Model.mostInputs { try words.add(layer(.input) { $0.sizes = [2] }) }
+        #expect(error { try words.add(layer(.input) { $0.sizes = [2] }) }?.kind == .argument)
+    }
+}
