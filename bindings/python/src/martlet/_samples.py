@@ -67,13 +67,18 @@ def filled(found: NDArray, where: str) -> NDArray:
     return found
 
 
-def samples(data: Any, where: str) -> NDArray:
-    """data as contiguous, aligned fp32, at least one sample. Infinities stay; numbers beyond fp32 are refused."""
+def checked(data: Any, where: str) -> NDArray:
+    """data as an array of real numbers, at least one sample, of any type and order in memory."""
     try:
-        found = filled(array(data, where), where)
+        return filled(array(data, where), where)
     except DTypeError:
         _refuse_batches(data, where)
         raise
+
+
+def samples(data: Any, where: str) -> NDArray:
+    """data as contiguous, aligned fp32, at least one sample. Infinities stay; numbers beyond fp32 are refused."""
+    found = checked(data, where)
     try:
         with np.errstate(all="ignore", over="raise"):
             return np.require(found, np.float32, ["C", "A"])

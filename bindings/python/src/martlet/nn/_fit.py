@@ -15,7 +15,7 @@ from martlet.nn._training import Data
 from martlet.nn.history import History
 
 if TYPE_CHECKING:
-    from martlet.nn.sequential import Sequential
+    from martlet.nn._trained import Trained
 
 
 class Options(NamedTuple):
@@ -54,12 +54,12 @@ class Options(NamedTuple):
         )  # fmt: skip
 
 
-def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
+def fit(model: Trained, x: Any, y: Any, options: Options) -> History:
     """Trains from initial_epoch to epochs."""
     history = History()
     with model._tentative():
         data, validation = _split(model, x, y, options)
-        samples, batch_size = len(data.x), options.batch_size
+        samples, batch_size = data.samples, options.batch_size
         callbacks = Callbacks.of(
             options.callbacks, model, batch_size, samples, options.verbose, options.epochs, last=history
         )
@@ -89,7 +89,7 @@ def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
     return history
 
 
-def _split(model: Sequential, x: Any, y: Any, options: Options) -> tuple[Data, Data | None]:
+def _split(model: Trained, x: Any, y: Any, options: Options) -> tuple[Data, Data | None]:
     """Data to train on, and to validate with."""
     data = model._data(x, y, options.batch_size, options.check)
     if options.validation_data is not None:
@@ -97,12 +97,12 @@ def _split(model: Sequential, x: Any, y: Any, options: Options) -> tuple[Data, D
         return data, model._data(given[0], given[1], options.validation_batch_size, options.check, "validation_")
     if not options.validation_split:
         return data, None
-    kept = int(len(data.x) * (1 - options.validation_split))
-    if not 0 < kept < len(data.x):
-        raise ArgumentError(f"validation_split is {options.validation_split} of {len(data.x)} samples, which leaves "
+    kept = int(data.samples * (1 - options.validation_split))
+    if not 0 < kept < data.samples:
+        raise ArgumentError(f"validation_split is {options.validation_split} of {data.samples} samples, which leaves "
                             f"{kept} to train on; wanted at least one on either side")  # fmt: skip
     native = model._ready().model
-    return Data.of(native, data.x[:kept], data.y[:kept]), Data.of(native, data.x[kept:], data.y[kept:])
+    return data.part(native, slice(kept)), data.part(native, slice(kept, None))
 
 
 def refuse_weights(**given: Any) -> None:

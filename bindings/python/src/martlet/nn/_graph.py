@@ -1,4 +1,4 @@
-"""Lays layers down as nodes of a native model, and keeps how the user sees what the last one gives.
+"""Lays layers down as nodes of a native model, and keeps how the user sees what each gives.
 
 The library's images are channels-last. Where layers are channels_first the image is turned on the way into the first
 of them, and back before a layer whose result depends on the order of its elements, and at the end; between, nothing
@@ -8,10 +8,11 @@ is moved. What a layer adds is the layer's own business (_layer.py and the modul
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from martlet import _ffi_models
-from martlet._errors import ShapeError
+from martlet._errors import ShapeError, UnsupportedError
 from martlet._model import Model
 from martlet.nn import _formats
 
@@ -28,35 +29,97 @@ def turn_of(name: str) -> str | None:
     return found[1] if found else None
 
 
+class Place(NamedTuple):
+    """Where a value of the user's lies: the node that gives it, and whether that lies (height, width, channels) where
+    the
+    user sees (channels, height, width)."""
+
+    node: int = 0
+    turned: bool = False
+
+
 class Graph:
-    """Nodes of one model, in the order of adding."""
+    """Nodes of one model. A layer that is laid down reads some of them, and what it adds is what is read from there
+    on."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._turns = 0
-        self.turned = False
-        """The node added last lies (height, width, channels) where the user sees (channels, height, width)."""
+        self._turned: dict[Place, Place] = {}
+        self._reads = [Place()]
+        self._again: list[int] = []
+        self.laid: list[int] = []
+        """The nodes of the layer that is being laid down, but those that turn images."""
+        self.tables: dict[int, tuple[int, str]] = {}
+        """Of nodes, inputs all, that are read as rows of a table: how many it has, and which layer has it."""
+
+    def begin(self, reads: Sequence[Place], again: Sequence[int] = ()) -> None:
+        """Before a layer that reads these; again: its nodes, where it is there already."""
+        self._reads, self._again, self.laid = [*reads], [*again], []
+
+    @property
+    def places(self) -> list[Place]:
+        """What the next node reads."""
+        return [*self._reads]
+
+    @property
+    def place(self) -> Place:
+        """What the layer laid down last gives."""
+        return self._reads[0]
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self._reads = [place]
+
+    @property
+    def turned(self) -> bool:
+        """Of what is read now, whether it lies (height, width, channels) where the user sees (channels, height,
+        width)."""
+        return all(place.turned for place in self._reads)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Of a sample of the node added last, as they lie."""
-        return self._model.node(self._model.node_count() - 1).sizes
+        """Of a sample of what is read now, as they lie."""
+        return self._model.node(self._reads[0].node).sizes
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The same as the user sees them."""
-        return self.seen(self.sizes)
+        return self.seen(self.sizes, self._reads[0].turned)
 
-    def seen(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    @staticmethod
+    def seen(sizes: tuple[int, ...], turned: bool) -> tuple[int, ...]:
         """Sizes as they lie, as the user sees them."""
-        return tuple(sizes[axis] for axis in TURNS["to_channels_first"]) if self.turned else sizes
+        return tuple(sizes[axis] for axis in TURNS["to_channels_first"]) if turned else sizes
 
     def add(self, kind: int, name: str, **fields: Any) -> int:
-        return self._model.add(kind, name, fields)
+        """Adds a node, or that of a layer which is there already once more, over what is read now."""
+        reads = [place.node for place in self._reads]
+        if self._again:
+            node = self._model.apply(self._again[len(self.laid)], reads)
+        else:
+            node = self._model.add(kind, name, fields, reads)
+        self.laid.append(node)
+        self._reads = [Place(node, self.turned)]
+        return node
 
-    def _turn(self, name: str) -> None:
-        self._turns += 1
-        self.add(_ffi_models.LAYER_PERMUTE, f"{name}_{self._turns}", rank=3, sizes=TURNS[name])
+    def input(self, name: str, sizes: tuple[int, ...]) -> Place:
+        """Adds a further input of the model."""
+        return Place(self._model.add(_ffi_models.LAYER_INPUT, name, {"rank": len(sizes), "sizes": sizes}))
+
+    def reads_rows(self, count: int, layer: str) -> None:
+        """Notes that a layer reads a node as rows of its table, of which there are so many."""
+        node = self.place.node
+        self.tables[node] = min((count, layer), self.tables.get(node, (count, layer)))
+
+    def _turn(self, place: Place, name: str) -> Place:
+        """The place in the other order. An image that several layers read is turned for the first of them."""
+        if place not in self._turned:
+            self._turns += 1
+            fields = {"rank": 3, "sizes": TURNS[name]}
+            node = self._model.add(_ffi_models.LAYER_PERMUTE, f"{name}_{self._turns}", fields, [place.node])
+            self._turned[place] = Place(node, not place.turned)
+        return self._turned[place]
 
     def image(self, data_format: str, layer: str) -> None:
         """Makes the next layer read an image as it must lie, given how its user sees it."""
@@ -67,14 +130,22 @@ class Graph:
         if data_format == _formats.LAST:
             self.straighten()
         elif not self.turned:
-            self._turn("to_channels_last")
-            self.turned = True
+            self._reads = [place if place.turned else self._turn(place, "to_channels_last") for place in self._reads]
+
+    def sequence(self, data_format: str, layer: str) -> None:
+        """Makes the next layer read a sequence."""
+        self.straighten()
+        if len(self.sizes) != 2:
+            raise ShapeError(
+                f"layer {layer!r} reads samples of shape {self.shape}; wanted sequences, (length, channels)"
+            )
+        if data_format == _formats.FIRST:
+            raise UnsupportedError(f"layer {layer!r} is channels_first, and sequences are (length, channels) here; "
+                                   'wanted data_format="channels_last", with a Permute((2, 1)) before it')  # fmt: skip
 
     def straighten(self) -> None:
         """Makes the next layer read elements in the order in which the user sees them."""
-        if self.turned:
-            self._turn("to_channels_first")
-            self.turned = False
+        self._reads = [self._turn(place, "to_channels_first") if place.turned else place for place in self._reads]
 
     def channels(self, axis: int, data_format: str, layer: str) -> None:
         """Makes the axis that the user names, the batch being axis 0, the last one as it lies.
@@ -95,4 +166,4 @@ class Graph:
 
     def forget_turn(self) -> None:
         """After a layer whose result has no order of sizes left to turn."""
-        self.turned = False
+        self._reads = [Place(place.node) for place in self._reads]
