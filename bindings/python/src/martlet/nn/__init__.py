@@ -1,9 +1,8 @@
 """Small neural networks with Keras's names, trained in the library.
 
     model = Sequential([Dense(64, activation="relu", input_shape=(784,)), Dense(10)])
-    model.compile(Adam(learning_rate=0.001), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, y, epochs=10, batch_size=32)
-    loss, accuracy = model.evaluate(x_test, y_test)
+    model.compile(Adam(learning_rate=0.001), "sparse_categorical_crossentropy", metrics=["accuracy"]) model.fit(x, y,
+    epochs=10, batch_size=32) loss, accuracy = model.evaluate(x_test, y_test)
 
 Graphs of layers, with several inputs, are Model(inputs, outputs).
 

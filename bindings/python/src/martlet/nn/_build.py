@@ -47,8 +47,7 @@ class Built:
 
     def add(self, entry: Layer | Network, name: str, reads: Sequence[Place] | None = None) -> Place:
         """Lays a layer or a model down over what it reads, or over what was laid down last; returns where that lies
-        which
-        it gives."""
+        which it gives."""
         return entry._enter(self, name, [self.graph.place] if reads is None else reads)
 
     def seen(self, place: Place) -> tuple[int, ...]:

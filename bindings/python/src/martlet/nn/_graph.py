@@ -31,8 +31,7 @@ def turn_of(name: str) -> str | None:
 
 class Place(NamedTuple):
     """Where a value of the user's lies: the node that gives it, and whether that lies (height, width, channels) where
-    the
-    user sees (channels, height, width)."""
+    the user sees (channels, height, width)."""
 
     node: int = 0
     turned: bool = False

@@ -33,14 +33,12 @@ class Layer(ABC):
     trainable     whether training changes its weights; of layers that have some
 
     What it was given are its attributes, which can be set until it is in a model: OrderError; trainable can be set at
-    any
-    time, and counts from the next compile on. A class of one's own may add to one of martlet.nn's, but not compute:
+    any time, and counts from the next compile on. A class of one's own may add to one of martlet.nn's, but not compute:
     UnsupportedError.
 
     layer(node) gives a node, for Model(inputs, outputs). A layer that is called several times has the same weights in
-    each
-    place. It is in one model: one in which another one's nodes are found again takes the whole model, called as a layer
-    is.
+    each place. It is in one model: one in which another one's nodes are found again takes the whole model, called as a
+    layer is.
     """
 
     # Whether it reads several nodes; whether it is a model's input.
@@ -105,8 +103,7 @@ class Layer(ABC):
     @property
     def trainable(self) -> bool:
         """Whether training changes its weights. What is set counts from the next compile on. A BatchNormalization that
-        is
-        not trained uses its moving statistics in training too, and leaves them as they are."""
+        is not trained uses its moving statistics in training too, and leaves them as they are."""
         return self._trainable
 
     @trainable.setter

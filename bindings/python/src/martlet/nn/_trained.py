@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 from martlet import _arguments
-from martlet._errors import FileError, OrderError, UnsupportedError
+from martlet._errors import OrderError, UnsupportedError
 from martlet._model import Model as Native
 from martlet._owner import Owner
 from martlet._samples import NDArray
@@ -19,6 +18,7 @@ from martlet.nn._early import early
 from martlet.nn._hooks import Logs
 from martlet.nn._listeners import Callbacks
 from martlet.nn._network import Network
+from martlet.nn._streams import Stream, is_stream, joined, refuse_targets
 from martlet.nn._training import Data
 from martlet.nn.history import History
 from martlet.nn.optimizers import Optimizer
@@ -141,27 +141,34 @@ class Trained(Network):
         *,
         validation_batch_size: int | None = None,
         check: bool = True,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_freq: Any = 1,
     ) -> History:
         """Trains; returns what was reported for each epoch.
 
         x                       samples: an array, lists, or a table of pandas, polars or pyarrow whose columns are
                                 numbers; converted once to contiguous float32, into a copy where they are not so
-                                already,
-                                or uint8; whole numbers for an Embedding. Of several inputs a list or tuple of these, or
-                                a
-                                dict by the inputs' names
-        y                       a whole-number label for each, or targets, as the loss wants
+                                already, or uint8; whole numbers for an Embedding. Of several inputs a list or tuple of
+                                these, or a dict by the inputs' names. Or what gives batches (x, y): a generator,
+                                torch's DataLoader, martlet.data.Batches, or an object with a length whose items are
+                                batches, such as Keras's PyDataset
+        y                       a whole-number label for each, or targets, as the loss wants; None where x gives batches
         batch_size              samples in a step; an epoch's last batch may have fewer
         epochs                  the number of the last epoch, and so of all of them where initial_epoch is 0
         verbose                 "auto": a bar on a terminal, else lines; 0: nothing; 1: a bar; 2: a line for each epoch
         callbacks               a list of martlet.nn.Callback
         validation_split        this share of the samples, the last ones, is held back and evaluated after each epoch
-        validation_data         (x, y) to evaluate after each epoch
-        shuffle                 samples in a new order in each epoch, by the model's seed and the steps it has taken
+        validation_data         (x, y) to evaluate after each epoch, or what gives batches
+        shuffle                 samples in a new order in each epoch, by the model's seed and the steps it has taken; of
+                                an object whose items are batches these, and of what gives batches nothing
         class_weight            None: every sample counts the same, as here everywhere; else UnsupportedError
         sample_weight           the same
         validation_batch_size   samples that are evaluated at once; None: batch_size
         check                   whether x and y are searched, once, for numbers that no training can use
+        steps_per_epoch         batches in an epoch, where x gives them: the next one goes on where it ended
+        validation_steps        the same of validation_data
+        validation_freq         validates after every so many epochs, or after those of a list, counted from 1
 
         Ctrl-C ends it between two steps, with KeyboardInterrupt; model, optimizer and self.history are then as after
         the last step. Raises OrderError before compile, DTypeError, ShapeError or ArgumentError for data or arguments
@@ -170,7 +177,7 @@ class Trained(Network):
         _fit.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         options = _fit.Options.checked(
             batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, initial_epoch,
-            validation_batch_size, check,
+            validation_batch_size, check, steps_per_epoch, validation_steps, validation_freq,
         )  # fmt: skip
         with self._owner.inside(), self._training.inside():
             return _fit.fit(self, x, y, options)
@@ -186,13 +193,17 @@ class Trained(Network):
         callbacks: Any = None,
         return_dict: bool = False,
         check: bool = True,
+        steps: int | None = None,
     ) -> Any:
         """Means over all samples: the loss, or (loss, metric, ...) in the order of compile; with return_dict by their
-        names. Arguments and errors as fit's."""
+        names. Arguments and errors as fit's; steps: how many batches of an x that gives them."""
         _fit.refuse_weights(sample_weight=sample_weight)
         is_dict = _arguments.flag(return_dict, "return_dict")
         size = _arguments.batch_size(batch_size)
         shown = _progress.level(verbose, alone=0)
+        if is_stream(x):
+            refuse_targets(y)
+            return _returned(self._evaluate_stream(Stream(x, "x", steps), check, callbacks, shown), is_dict)
         with self._owner.inside():
             data = self._data(x, y, size, check)
             heard = Callbacks.of(callbacks, self, size, data.samples, shown)
@@ -204,6 +215,19 @@ class Trained(Network):
             finally:
                 progress.close()
         return _returned(logs, is_dict)
+
+    def _evaluate_stream(self, stream: Stream, check: bool, callbacks: Any, shown: int) -> Logs:
+        with self._owner.inside():
+            params = {"epochs": 1, "batch_size": None, "samples": None, "verbose": shown, "steps": stream.steps}
+            heard, progress = Callbacks(callbacks, self, params), _progress.Progress(shown, "evaluate", None)
+            try:
+                columns = self._compiled().columns()
+                logs, done = _training.evaluate_stream(stream.batches(), check, columns, heard, self, progress)
+                progress.pause(done, logs)
+                progress.end(logs)
+            finally:
+                progress.close()
+        return logs
 
     def train_on_batch(
         self,
@@ -232,7 +256,9 @@ class Trained(Network):
         """What evaluate returns, of one batch."""
         return self.evaluate(x, y, None, 0, sample_weight, return_dict=return_dict, check=check)
 
-    def predict(self, x: Any, batch_size: int | None = 32, verbose: Any = 0, *, callbacks: Any = None) -> NDArray:
+    def predict(
+        self, x: Any, batch_size: int | None = 32, verbose: Any = 0, *, callbacks: Any = None, steps: int | None = None
+    ) -> NDArray:
         """The output of every sample: a new float32 array (samples, *output_shape without its batch). Needs no compile.
 
         batch_size bounds memory alone: a sample's output is the same to the bit in any batch, and by itself. verbose is
@@ -240,6 +266,9 @@ class Trained(Network):
         """
         size = _arguments.batch_size(batch_size)
         _progress.level(verbose)
+        if is_stream(x):
+            stream, count = Stream(x, "x", steps), len(self._input_names())
+            return joined([self.predict(one, size, callbacks=callbacks) for one in stream.samples(count)])
         given = _inputs.arrays(x, "x", self._input_names())
         with self._owner.inside(), self._tentative():
             built = self._build_for(given)
@@ -261,27 +290,6 @@ class Trained(Network):
     def gradient_norm(self) -> float:
         """The Euclidean norm of the latest training step's gradient; NaN before the first."""
         return self._ready().model.grad_norm() if self._is_ready else float("nan")
-
-    def save(self, path: Any, overwrite: bool = True) -> None:
-        """Saves layers, weights and statistics, and once compiled what training needs to go on to the bit.
-
-        path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
-        The file is whole at any moment: a kill leaves the old one or the new one, and perhaps a folder .martlet.*
-        beside it. martlet.nn.load_model reads it, and so does C, to which it says all but names of metrics and classes
-        of layers. Raises FileError where the system refuses, or where there is a file and overwrite is False, and
-        OrderError before the shape of the samples is known.
-        """
-        from martlet.nn import _notes
-
-        self._refuse_taken_model("save")
-        name = _arguments.file_name(path)
-        if not _arguments.flag(overwrite, "overwrite") and os.path.lexists(name):
-            raise FileError(f"{os.fsdecode(name)} is there already, and overwrite is False")
-        with self._owner.inside():
-            built = self._ready()
-            if self._compilation is not None and not self._is_ready:
-                self._prepare(32)
-            _notes.save(name, built.model.save, _notes.of(self, self._compilation))
 
 
 def _returned(logs: Logs, return_dict: bool) -> Any:

@@ -6,13 +6,14 @@ microseconds here: the structs are made once for each fit, and a batch is two nu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from martlet import _arrays, _model
+from martlet._errors import ArgumentError
 from martlet._model import Bound, Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
@@ -91,6 +92,68 @@ def train_epoch(
             due = progress.due
     data.bound.settle()
     return _means(columns, sums, done), done
+
+
+def train_stream(
+    batches: Iterator[tuple[Any, Any]],
+    check: bool,
+    columns: list[tuple[str, int]],
+    callbacks: Callbacks,
+    model: Trained,
+    progress: Progress,
+) -> tuple[Logs, int]:
+    """The same on batches as they come; each is checked, and lent to the library, by itself."""
+    begin, end = callbacks.hooks("on_train_batch_begin"), callbacks.hooks("on_train_batch_end")
+    sums, done = [0.0] * len(columns), 0
+    for batch, (x, y) in enumerate(batches):
+        for hook in begin:
+            hook(batch, {})
+        data = model._data(x, y, None, check)
+        model.optimizer.before_step()
+        data.bound.train_all()
+        for index, (_, word) in enumerate(columns):
+            sums[index] += data.bound.numbers[word] * data.samples
+        done += data.samples
+        for hook in end:
+            hook(batch, _means(columns, sums, done))
+        if model.stop_training:
+            break
+        if perf_counter() >= progress.due:
+            progress.show(done, _means(columns, sums, done))
+    if done:
+        data.bound.settle()
+    return _means(columns, sums, done), done
+
+
+def evaluate_stream(
+    batches: Iterator[tuple[Any, Any]],
+    check: bool,
+    columns: list[tuple[str, int]],
+    callbacks: Callbacks,
+    model: Trained,
+    progress: Progress | None = None,
+) -> tuple[Logs, int]:
+    """Loss and metrics over batches as they come, as means over all samples, of which there are so many."""
+    begin, end = callbacks.hooks("on_test_batch_begin"), callbacks.hooks("on_test_batch_end")
+    sums, done = [0.0] * len(columns), 0
+    callbacks.call("on_test_begin", {})
+    for batch, (x, y) in enumerate(batches):
+        for hook in begin:
+            hook(batch, {})
+        data = model._data(x, y, None, check)
+        data.bound.evaluate(0, data.samples, data.samples)
+        for index, (_, word) in enumerate(columns):
+            sums[index] += data.bound.numbers[word] * data.samples
+        done += data.samples
+        for hook in end:
+            hook(batch, _means(columns, sums, done))
+        if progress is not None and perf_counter() >= progress.due:
+            progress.show(done, _means(columns, sums, done))
+    if not done:
+        raise ArgumentError("what is to be evaluated gives no batch; wanted one or more")
+    found = _means(columns, sums, done)
+    callbacks.call("on_test_end", found)
+    return found, done
 
 
 def evaluate(

@@ -13,8 +13,7 @@ Shapes = Sequence[tuple[int, ...]]
 
 def shape_of(entry: Any, name: str, shapes: Shapes, before: Shapes = ()) -> tuple[int, ...]:
     """The sizes of what an entry gives for nodes of these; before: those that it was called with first, whose weights
-    it
-    has. Raises what a model would."""
+    it has. Raises what a model would."""
     from martlet.nn._build import Built
 
     first, *others = (*before, *shapes)

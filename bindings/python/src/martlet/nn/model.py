@@ -7,11 +7,13 @@ special case of a chain.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from martlet._errors import ArgumentError, DTypeError, UnsupportedError
+from martlet import _arguments
+from martlet._errors import ArgumentError, DTypeError, FileError, UnsupportedError
 from martlet._samples import NDArray
 from martlet.nn import node
 from martlet.nn._build import Built
@@ -37,11 +39,10 @@ class Model(Trained):
     seed      of initial values, dropout and the order of samples, 0 to 2^64 - 1; None: a random one, which .seed tells
 
     layers are the inputs' and those that the output is made of, a model that was called among them as one, in Keras's
-    order,
-    which is that of their weights. What is made of other inputs raises ArgumentError, and a layer that another model
-    has
-    OrderError, which name it. A model that was called is a part of this one from here on: its layers' weights are this
-    one's, which it begins with where it had some. It predicts with them, and is not trained or saved by itself.
+    order, which is that of their weights. What is made of other inputs raises ArgumentError, and a layer that another
+    model has OrderError, which name it. A model that was called is a part of this one from here on: its layers' weights
+    are this one's, which it begins with where it had some. It predicts with them, and is not trained or saved by
+    itself.
 
     The same seed, data and calls give the same bits for any number of threads on one instruction set, whatever numpy's
     version.
@@ -128,8 +129,7 @@ class Model(Trained):
 
     def get_config(self) -> dict[str, Any]:
         """Its layers, and what each reads, as JSON takes them; from_config makes another model of it. Weights are no
-        part
-        of it."""
+        part of it."""
         from martlet.nn import _configs
 
         return _configs.of_model(self)
@@ -141,6 +141,27 @@ class Model(Trained):
         from martlet.nn import _configs
 
         return _configs.model_of(cls, config, custom_objects)
+
+    def save(self, path: Any, overwrite: bool = True) -> None:
+        """Saves layers, weights and statistics, and once compiled what training needs to go on to the bit.
+
+        path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
+        The file is whole at any moment: a kill leaves the old one or the new one, and perhaps a folder .martlet.*
+        beside it. martlet.nn.load_model reads it, and so does C, to which it says all but names of metrics and classes
+        of layers. Raises FileError where the system refuses, or where there is a file and overwrite is False, and
+        OrderError before the shape of the samples is known.
+        """
+        from martlet.nn import _notes
+
+        self._refuse_taken_model("save")
+        name = _arguments.file_name(path)
+        if not _arguments.flag(overwrite, "overwrite") and os.path.lexists(name):
+            raise FileError(f"{os.fsdecode(name)} is there already, and overwrite is False")
+        with self._owner.inside():
+            built = self._ready()
+            if self._compilation is not None and not self._is_ready:
+                self._prepare(32)
+            _notes.save(name, built.model.save, _notes.of(self, self._compilation))
 
 
 def _given_inputs(inputs: Any) -> list[Node]:

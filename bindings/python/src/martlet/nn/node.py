@@ -100,8 +100,7 @@ def listed(inputs: Any, where: str) -> list[Node]:
 
 def ordered(inputs: Sequence[Node], output: Node) -> tuple[list[Node], list[Any]]:
     """The nodes that an output is made of, inputs first and each after those it reads; and their layers and models, in
-    the
-    order in which Keras lists them and their weights: by how far they are from the output, the farthest first."""
+    the order in which Keras lists them and their weights: by how far they are from the output, the farthest first."""
     finished, first_seen = _walk(inputs, output)
     depths: dict[Node, int] = {}
     of_entries: dict[Any, int] = {}

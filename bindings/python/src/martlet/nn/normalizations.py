@@ -79,8 +79,7 @@ class BatchNormalization(Layer):
 
 class LayerNormalization(Layer):
     """gamma (x - mean) / sqrt(variance + epsilon) + beta, with the mean and variance of each row, the last axis (Ba,
-    Kiros
-    and Hinton, 2016).
+    Kiros and Hinton, 2016).
 
     axis             -1, or the last one's number, the batch being axis 0; another one raises UnsupportedError when the
                      model is built

@@ -26,8 +26,7 @@ class Embedding(Layer):
     trainable                 as Layer's
 
     It reads a model's input alone, whose samples are int32, int64 or uint8, and are read as they are; other whole
-    numbers
-    are converted once. Weights: embeddings, (input_dim, output_dim).
+    numbers are converted once. Weights: embeddings, (input_dim, output_dim).
     """
 
     _words = Layer._words | {
@@ -69,8 +68,7 @@ class Embedding(Layer):
 
 class SequenceLayer(ImageLayer):
     """A layer over sequences. data_format is Keras's argument: "channels_first" raises UnsupportedError when the model
-    is
-    built. Not for use by itself."""
+    is built. Not for use by itself."""
 
 
 class Conv1D(SequenceLayer):
@@ -79,14 +77,12 @@ class Conv1D(SequenceLayer):
     filters         channels of the output
     kernel_size     length of the window; a whole number, or one in a tuple; so strides and dilation_rate
     padding         "valid": none; "same": the output has ceil(length / stride); "causal": zeros before the first, so
-                    that
-                    no place sees later ones; or zeros at both ends: one number, or (before, after), each less than the
-                    window that dilation spans
+                    that no place sees later ones; or zeros at both ends: one number, or (before, after), each less than
+                    the window that dilation spans
     groups, activation, use_bias, kernel_initializer, bias_initializer, trainable    as Conv2D's
 
     (length, channels) becomes (places, filters). Weights: kernel, (length of the window, channels / groups, filters);
-    bias,
-    (filters,). A window longer than the padded sequence raises ShapeError when the model is built.
+    bias, (filters,). A window longer than the padded sequence raises ShapeError when the model is built.
     """
 
     _words = ImageLayer._words | {"units": "filters", "kernel": "kernel_size", "dilation": "dilation_rate"}
