@@ -1,19 +1,21 @@
 """Small neural networks with Keras's names, trained in the library.
 
     model = Sequential([Dense(64, activation="relu", input_shape=(784,)), Dense(10)])
-    model.compile(Adam(learning_rate=0.001), "sparse_categorical_crossentropy", metrics=["accuracy"]) model.fit(x, y,
-    epochs=10, batch_size=32) loss, accuracy = model.evaluate(x_test, y_test)
+    model.compile(Adam(learning_rate=0.001), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, y, epochs=10, batch_size=32)
+    loss, accuracy = model.evaluate(x_test, y_test)
 
 Graphs of layers, with several inputs, are Model(inputs, outputs).
 
 Everything is float32. Needs numpy alone; History.plot needs matplotlib.
 """
 
-from martlet.nn import callbacks, initializers, layers, losses, metrics, optimizers
+from martlet.nn import _missing, callbacks, initializers, layers, losses, metrics, optimizers, utils
 from martlet.nn._configs import clone_model
 from martlet.nn._files import load_model
 from martlet.nn._formats import get_data_format, set_data_format
 from martlet.nn._layer import Layer
+from martlet.nn.backups import BackupAndRestore
 from martlet.nn.callbacks import (
     Callback,
     EarlyStopping,
@@ -28,6 +30,7 @@ from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
     Conv2D,
+    Convolution2D,
     GlobalAveragePooling2D,
     GlobalAvgPool2D,
     GlobalMaxPool2D,
@@ -60,6 +63,7 @@ from martlet.nn.layers import (
     Reshape,
     Softmax,
 )
+from martlet.nn.loggers import CSVLogger, TensorBoard
 from martlet.nn.losses import (
     NLL,
     BinaryCrossentropy,
@@ -102,6 +106,7 @@ from martlet.nn.sequences import (
     MaxPooling1D,
 )
 from martlet.nn.sequential import Sequential
+from martlet.nn.utils import plot_model, set_random_seed, to_categorical
 
 __all__ = [
     "NLL",
@@ -118,8 +123,10 @@ __all__ = [
     "AveragePooling2D",
     "AvgPool1D",
     "AvgPool2D",
+    "BackupAndRestore",
     "BatchNormalization",
     "BinaryCrossentropy",
+    "CSVLogger",
     "Callback",
     "CategoricalCrossentropy",
     "Concatenate",
@@ -127,6 +134,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Convolution1D",
+    "Convolution2D",
     "Dense",
     "Dropout",
     "EarlyStopping",
@@ -181,6 +189,7 @@ __all__ = [
     "Sequential",
     "Softmax",
     "SparseCategoricalCrossentropy",
+    "TensorBoard",
     "TerminateOnNaN",
     "TopK",
     "Zeros",
@@ -196,5 +205,11 @@ __all__ = [
     "metrics",
     "multiply",
     "optimizers",
+    "plot_model",
     "set_data_format",
+    "set_random_seed",
+    "to_categorical",
+    "utils",
 ]
+
+__getattr__ = _missing.of("martlet.nn", lambda: __all__)

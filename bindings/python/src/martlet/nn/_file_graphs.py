@@ -84,17 +84,22 @@ def noted(native: Native, lines: Sequence[Line], notes: Any, seed: int, owner: O
         if not isinstance(model, Model):
             raise ValueError("it is no model")
         model._seed, model._owner = seed, owner
-        there = _There(native, lines)
-        model._built = built = Built(native)
-        built.graph._model = there  # type: ignore[assignment]
-        model._lay_in(built, [native.node(0).sizes, *(one.sizes for one in model.inputs[1:])])
-        built.finish()
-        there.end()
+        lay_over(model, native, lines)
     except FormatError:
         raise
     except (MartletError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FormatError(f"the file's notes on its graph are none of this version: {error}") from None
     return model
+
+
+def lay_over(model: Model, native: Native, lines: Sequence[Line]) -> None:
+    """Lays a model down over a native one, and makes it the model's. Raises FormatError where it is another one's."""
+    there, built = _There(native, lines), Built(native)
+    built.graph._model = there  # type: ignore[assignment]
+    model._lay_in(built, [native.node(0).sizes, *(one.sizes for one in model._inputs_behind())])
+    model._built = built
+    built.finish()
+    there.end()
 
 
 def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, owner: Owner) -> Model:

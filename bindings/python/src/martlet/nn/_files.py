@@ -184,3 +184,24 @@ def _compilation(line: Line, native: Native, found: dict[str, str], notes: dict[
     optimizer = optimizers.of(row, schedule, others, places)
     optimizer._storage = Storage(_storage.word_of(line.get("state_dtype", _storage.TYPES["fp32"])))
     return Compilation(loss, wanted, optimizer)
+
+
+def resume(model: Model, path: Any) -> None:
+    """Gives a model, which is compiled, the weights, moments and counters of a file that its save wrote. Raises
+    FormatError where the file is another model's, or of one that was compiled otherwise."""
+    name = _arguments.file_name(path)
+    with _reading.naming(name, "a file that save of the same model, compiled alike, wrote"):
+        compilation = model._compiled()
+        native = Native.load(name, model._owner)
+        found = _header.metadata(name)
+        lines = [_header.line(found, f"layer.{index}") for index in range(1, native.node_count())]
+        if "training" not in found:
+            raise FormatError("its model is not compiled")
+        loss, row = _header.line(found, "training").get("loss"), native.groups()[0]
+        if loss != compilation.loss.number or row.algorithm != compilation.optimizer.hyperparameters().algorithm:
+            raise FormatError("its model is compiled with another loss or algorithm")
+        compilation.optimizer._release(model._native())
+        _file_graphs.lay_over(model, native, lines)
+        model._resume(compilation)
+        if compilation.optimizer.schedule is None:
+            compilation.optimizer.learning_rate = row.lr  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import numpy as np
 from martlet import _arguments, _samples
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 from martlet.nn import _progress, _training
-from martlet.nn._hooks import Logs
+from martlet.nn._hooks import Callback, Logs
 from martlet.nn._listeners import Callbacks
 from martlet.nn._streams import Stream, is_stream, of_fit
 from martlet.nn._training import Data
@@ -89,6 +89,7 @@ def fit(model: Trained, x: Any, y: Any, options: Options) -> History:
     """Trains from initial_epoch to epochs."""
     history = History()
     with model._tentative():
+        first = max([options.initial_epoch, *(callback._resume(model) for callback in _listed(options.callbacks))])
         training, validation = _given(model, x, y, options)
         params = {"epochs": options.epochs, "batch_size": training.batch_size, "samples": training.samples,
                   "verbose": options.verbose, "steps": training.steps}  # fmt: skip
@@ -97,13 +98,13 @@ def fit(model: Trained, x: Any, y: Any, options: Options) -> History:
     columns = model._compiled().columns()
     logs: Logs = {}
     callbacks.call("on_train_begin", {})
-    for epoch in range(options.initial_epoch, options.epochs):
+    for epoch in range(first, options.epochs):
         callbacks.call("on_epoch_begin", epoch, {})
         progress = _progress.Progress(options.verbose, f"Epoch {epoch + 1}/{options.epochs}", training.samples)
         try:
             logs, done = training.train(columns, callbacks, progress)
             if not done:
-                _warn_of_the_end(epoch, options)
+                _warn_of_the_end(epoch, first, options)
                 break
             progress.pause(done, logs)
             if validation is not None and options.validates(epoch):
@@ -119,8 +120,14 @@ def fit(model: Trained, x: Any, y: Any, options: Options) -> History:
     return history
 
 
-def _warn_of_the_end(epoch: int, options: Options) -> None:
-    if epoch == options.initial_epoch:
+def _listed(callbacks: Any) -> list[Callback]:
+    """What may be callbacks; what else there is is refused where all are looked at."""
+    given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    return [one for one in given if isinstance(one, Callback)]
+
+
+def _warn_of_the_end(epoch: int, first: int, options: Options) -> None:
+    if epoch == first:
         raise ArgumentError("x gives no batch; wanted one or more")
     warnings.warn(f"x has no more batches after epoch {epoch} of {options.epochs}, so training ends", stacklevel=5)
 

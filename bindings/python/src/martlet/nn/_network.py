@@ -5,7 +5,6 @@ A model's entries are layers, and models that were called as layers are. _build.
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +14,7 @@ from martlet import _arguments
 from martlet._errors import ArgumentError, OrderError, ShapeError, UnsupportedError
 from martlet._model import Model as Native
 from martlet._owner import Owner
-from martlet.nn import _trial, node
+from martlet.nn import _seeds, _trial, node
 from martlet.nn._build import Built
 from martlet.nn._early import early
 from martlet.nn._graph import Place, turn_of
@@ -32,7 +31,7 @@ class Network(Weights):
 
     def __init__(self, name: str, seed: int | None) -> None:
         self._name = name
-        self._seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
+        self._seed = _seeds.following() if seed is None else _arguments.seed(seed)
         self._layers: list[Any] = []
         self._built: Built | None = None
         self._owner = Owner()

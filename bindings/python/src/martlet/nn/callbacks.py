@@ -139,6 +139,7 @@ class ModelCheckpoint(Monitor):
                       a folder that is missing is made
     monitor, mode     as EarlyStopping's
     save_best_only    only when the number has got better
+    save_weights_only save_weights in the place of save: for load_weights
     """
 
     def __init__(
@@ -147,13 +148,14 @@ class ModelCheckpoint(Monitor):
         monitor: str = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
-        *,
+        save_weights_only: bool = False,
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath = _template(os.fsdecode(_arguments.file_name(filepath, "filepath")))
         self.verbose = verbose
         self.save_best_only = _arguments.flag(save_best_only, "save_best_only")
+        self.save_weights_only = _arguments.flag(save_weights_only, "save_weights_only")
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self.save_best_only:
@@ -173,7 +175,7 @@ class ModelCheckpoint(Monitor):
             self.best = value
         path = self._path(epoch, logs)
         self._make_folder(path)
-        self.model.save(path)
+        (self.model.save_weights if self.save_weights_only else self.model.save)(path)
         if self.verbose:
             print(f"Epoch {epoch + 1}: saved {path}")
 

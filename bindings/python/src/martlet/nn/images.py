@@ -201,6 +201,7 @@ class GlobalMaxPooling2D(GlobalPool):
     _kind = _ffi_models.LAYER_GLOBAL_MAX_POOL2D
 
 
+Convolution2D = Conv2D
 GlobalAvgPool2D = GlobalAveragePooling2D
 GlobalMaxPool2D = GlobalMaxPooling2D
 MaxPool2D = MaxPooling2D

@@ -24,7 +24,7 @@ class InputLayer(Layer):
 
     _is_input = True
 
-    def __init__(self, shape: Any, dtype: Any = None, *, name: str | None = None) -> None:
+    def __init__(self, shape: Any, *, dtype: Any = None, name: str | None = None) -> None:
         super().__init__(name=name)
         self.shape = _arguments.shape(shape, "shape of Input")
         self.dtype = _dtype(dtype)
@@ -75,7 +75,7 @@ class Input(Node):
     ) -> None:
         if batch_size is not None:
             _arguments.batch_size(batch_size)
-        entry = InputLayer(shape, dtype, name=name)
+        entry = InputLayer(shape, dtype=dtype, name=name)
         super().__init__(entry, (), entry.shape, entry.dtype)
 
     def __repr__(self) -> str:

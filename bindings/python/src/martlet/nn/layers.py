@@ -1,5 +1,6 @@
 """Every layer under one name, as in Keras: from martlet.nn.layers import Conv2D. They are made in modules beside."""
 
+from martlet.nn import _missing
 from martlet.nn._core import (
     Activation,
     Dense,
@@ -16,6 +17,7 @@ from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
     Conv2D,
+    Convolution2D,
     GlobalAveragePooling2D,
     GlobalAvgPool2D,
     GlobalMaxPool2D,
@@ -52,6 +54,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "Convolution1D",
+    "Convolution2D",
     "Dense",
     "Dropout",
     "Embedding",
@@ -83,3 +86,5 @@ __all__ = [
     "concatenate",
     "multiply",
 ]
+
+__getattr__ = _missing.of("martlet.nn.layers", lambda: __all__)

@@ -29,8 +29,7 @@ from martlet.nn.node import Node
 class Model(Trained):
     """What leads from inputs to an output: Model(inputs, outputs).
 
-        a, b = Input((8,), name="a"), Input((3,), name="b")
-        x = Concatenate()([Dense(16, activation="relu")(a), b])
+        a, b = Input((8,), name="a"), Input((3,), name="b") x = Concatenate()([Dense(16, activation="relu")(a), b])
         model = Model([a, b], Dense(1)(x))
 
     inputs    an Input, or a list of them, in the order in which fit takes their samples
@@ -101,6 +100,10 @@ class Model(Trained):
     def _input_names(self) -> list[str]:
         return [one.name for one in self._inputs]
 
+    def _inputs_behind(self) -> list[Node]:
+        """The Inputs but the first."""
+        return self._inputs[1:]
+
     def _laid(self) -> Built:
         self._refuse_closed()
         if self._built is None:
@@ -162,6 +165,20 @@ class Model(Trained):
             if self._compilation is not None and not self._is_ready:
                 self._prepare(32)
             _notes.save(name, built.model.save, _notes.of(self, self._compilation))
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Saves weights and statistics alone, under the names of their layers. Errors as save's."""
+        from martlet.nn import _weight_files
+
+        _weight_files.save(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any) -> None:
+        """Reads weights and statistics from what save_weights or save of a model of the same layers wrote. Raises
+        FileError where the system refuses, and FormatError, with nothing changed, where the file has not all in their
+        shapes."""
+        from martlet.nn import _weight_files
+
+        _weight_files.load(self, filepath)
 
 
 def _given_inputs(inputs: Any) -> list[Node]:

@@ -179,6 +179,9 @@ class Sequential(Model):
             )
         return self._built
 
+    def _inputs_behind(self) -> list[Node]:
+        return []
+
     def _input_names(self) -> list[str]:
         return ["input"]
 
