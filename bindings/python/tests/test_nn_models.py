@@ -170,18 +170,18 @@ def test_a_layer_that_cannot_be_added_fixes_nothing() -> None:
     assert model.input_shape == (None, 5)
 
 
-def test_batches_are_for_train_on_batch() -> None:
+def test_what_gives_batches_is_no_batch() -> None:
     model = mlp()
     model.compile("adam", LOSS)
     tensors = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
     for given in (Batches(X, Y), iter([(X, Y)]), tensors):
-        for call in (model.fit, model.evaluate, model.predict):
-            with pytest.raises(
-                martlet.DTypeError, match=r"x is <.*goes in batch by batch, with train_on_batch\(x, y\)"
-            ):
-                call(given)
+        with pytest.raises(martlet.DTypeError, match="x is <.*what gives batches is for fit, evaluate and predict"):
+            model.train_on_batch(given, Y)
+    for call in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(martlet.DTypeError, match="x is a TensorDataset of single samples; wanted batches"):
+            call(tensors)
     with pytest.raises(martlet.DTypeError, match=r"validation_data is no pair; wanted \(x, y\), arrays of"):
-        model.fit(X, Y, validation_data=Batches(X, Y))
+        model.fit(X, Y, validation_data=(X,))
     with pytest.raises(martlet.DTypeError, match="y is None"):
         model.fit(X)
 

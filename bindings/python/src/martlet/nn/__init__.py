@@ -15,17 +15,20 @@ from martlet.nn._configs import clone_model
 from martlet.nn._files import load_model
 from martlet.nn._formats import get_data_format, set_data_format
 from martlet.nn._layer import Layer
-from martlet.nn.backups import BackupAndRestore
 from martlet.nn.callbacks import (
+    BackupAndRestore,
     Callback,
+    CSVLogger,
     EarlyStopping,
     GradientNorm,
+    History,
     LambdaCallback,
     LearningRateScheduler,
     ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
     TerminateOnNaN,
 )
-from martlet.nn.history import History
 from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
@@ -63,7 +66,6 @@ from martlet.nn.layers import (
     Reshape,
     Softmax,
 )
-from martlet.nn.loggers import CSVLogger, TensorBoard
 from martlet.nn.losses import (
     NLL,
     BinaryCrossentropy,
@@ -91,7 +93,6 @@ from martlet.nn.optimizers import (
     Nadam,
     RMSprop,
 )
-from martlet.nn.plateaus import ReduceLROnPlateau
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,

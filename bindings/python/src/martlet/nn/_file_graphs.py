@@ -12,10 +12,10 @@ from martlet._model import Model as Native
 from martlet._model import Node as Described
 from martlet._owner import Owner
 from martlet.nn import _configs, _formats
-from martlet.nn._build import Built
+from martlet.nn._built import Built
 from martlet.nn._file_layers import MAKERS, sizes_of
-from martlet.nn._graph import Place
 from martlet.nn._header import Line
+from martlet.nn._laying import Place
 from martlet.nn.inputs import Input
 from martlet.nn.model import Model
 from martlet.nn.node import Node

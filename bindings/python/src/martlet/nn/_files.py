@@ -16,11 +16,11 @@ from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import _file_graphs, _formats, _header, _notes, _storage, images, losses, optimizers, sequences
 from martlet.nn import metrics as metrics_module
-from martlet.nn._build import Built
+from martlet.nn._built import Built
 from martlet.nn._compilation import Compilation
 from martlet.nn._file_layers import MAKERS, noted, sizes_of
-from martlet.nn._graph import TURNS, Place, turn_of
 from martlet.nn._header import Line
+from martlet.nn._laying import TURNS, Place, turn_of
 from martlet.nn._storage import Storage
 from martlet.nn.metrics import Metric
 from martlet.nn.model import Model

@@ -10,8 +10,8 @@ import numpy as np
 from martlet import _arguments, _samples
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 from martlet.nn import _progress, _training
-from martlet.nn._hooks import Callback, Logs
-from martlet.nn._listeners import Callbacks
+from martlet.nn._callback import Callback, Logs
+from martlet.nn._callback_list import Callbacks
 from martlet.nn._streams import Stream, is_stream, of_fit
 from martlet.nn._training import Data
 from martlet.nn.history import History

@@ -18,7 +18,7 @@ from martlet._model import Samples
 from martlet._samples import NDArray, array, samples
 
 if TYPE_CHECKING:
-    from martlet.nn._build import Built
+    from martlet.nn._built import Built
 
 _NUMBERS = {
     np.dtype(np.float32): _ffi.FP32,

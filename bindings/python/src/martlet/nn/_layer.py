@@ -16,13 +16,13 @@ from martlet._model import Node as Described
 from martlet._model import View
 from martlet.nn import _formats, _trial, node
 from martlet.nn._early import early
-from martlet.nn._graph import Graph, Place
+from martlet.nn._laying import Graph, Place
 from martlet.nn._matching import NDArray, matched
 from martlet.nn._subclasses import is_martlets, refuse_methods
 from martlet.nn.node import Node
 
 if TYPE_CHECKING:
-    from martlet.nn._build import Built
+    from martlet.nn._built import Built
 
 
 class Layer(ABC):

@@ -1,6 +1,6 @@
 """What all models are but for training: a life, layers, shapes, and a place in another model.
 
-A model's entries are layers, and models that were called as layers are. _build.py has the native side.
+A model's entries are layers, and models that were called as layers are. _built.py has the native side.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from martlet._errors import ArgumentError, OrderError, ShapeError, UnsupportedEr
 from martlet._model import Model as Native
 from martlet._owner import Owner
 from martlet.nn import _seeds, _trial, node
-from martlet.nn._build import Built
+from martlet.nn._built import Built
 from martlet.nn._early import early
-from martlet.nn._graph import Place, turn_of
 from martlet.nn._layer import Layer
+from martlet.nn._laying import Place, turn_of
 from martlet.nn._summary import summary
 from martlet.nn._weights import Weights
 from martlet.nn.node import Node

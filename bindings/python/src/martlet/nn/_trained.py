@@ -12,11 +12,11 @@ from martlet._model import Model as Native
 from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import _fit, _inputs, _progress, _training, node
-from martlet.nn._build import Built
+from martlet.nn._built import Built
+from martlet.nn._callback import Logs
+from martlet.nn._callback_list import Callbacks
 from martlet.nn._compilation import Compilation
 from martlet.nn._early import early
-from martlet.nn._hooks import Logs
-from martlet.nn._listeners import Callbacks
 from martlet.nn._network import Network
 from martlet.nn._streams import Stream, is_stream, joined, refuse_targets
 from martlet.nn._training import Data

@@ -17,8 +17,8 @@ from martlet._errors import ArgumentError
 from martlet._model import Bound, Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
-from martlet.nn._hooks import Logs
-from martlet.nn._listeners import Callbacks
+from martlet.nn._callback import Logs
+from martlet.nn._callback_list import Callbacks
 from martlet.nn._progress import Progress
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from martlet._model import Model
-from martlet.nn._graph import Place
+from martlet.nn._laying import Place
 
 Shapes = Sequence[tuple[int, ...]]
 
@@ -14,7 +14,7 @@ Shapes = Sequence[tuple[int, ...]]
 def shape_of(entry: Any, name: str, shapes: Shapes, before: Shapes = ()) -> tuple[int, ...]:
     """The sizes of what an entry gives for nodes of these; before: those that it was called with first, whose weights
     it has. Raises what a model would."""
-    from martlet.nn._build import Built
+    from martlet.nn._built import Built
 
     first, *others = (*before, *shapes)
     built = Built(Model(first, 0), settles=False)

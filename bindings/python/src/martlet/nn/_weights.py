@@ -10,7 +10,7 @@ from typing import Any
 
 from martlet import _ffi_models
 from martlet._owner import Owner
-from martlet.nn._build import Built, NDArray
+from martlet.nn._built import Built, NDArray
 from martlet.nn._early import early
 from martlet.nn._layer import Layer
 from martlet.nn._matching import matched

@@ -9,7 +9,7 @@ from typing import Any
 
 from martlet import _arguments
 from martlet._errors import FileError, UnsupportedError
-from martlet.nn._hooks import Callback
+from martlet.nn._callback import Callback
 
 _NAME = re.compile(r"epoch-([0-9]{1,18})\.safetensors")
 

@@ -11,9 +11,9 @@ from typing import Any
 from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, UnsupportedError
 from martlet.nn import _formats, activations, initializers
-from martlet.nn._core import activated, weighted
-from martlet.nn._graph import Graph
 from martlet.nn._layer import ImageLayer
+from martlet.nn._laying import Graph
+from martlet.nn.basic import activated, weighted
 
 
 class Conv2D(ImageLayer):

@@ -10,8 +10,8 @@ from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, OrderError
 from martlet._model import Node as Described
 from martlet._model import View
-from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer
+from martlet.nn._laying import Graph
 from martlet.nn._matching import NDArray
 from martlet.nn.node import Node
 

@@ -1,7 +1,8 @@
 """Every layer under one name, as in Keras: from martlet.nn.layers import Conv2D. They are made in modules beside."""
 
 from martlet.nn import _missing
-from martlet.nn._core import (
+from martlet.nn._layer import Layer
+from martlet.nn.basic import (
     Activation,
     Dense,
     Dropout,
@@ -12,7 +13,6 @@ from martlet.nn._core import (
     Reshape,
     Softmax,
 )
-from martlet.nn._layer import Layer
 from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,

@@ -9,8 +9,8 @@ from typing import Any
 
 from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, FileError, UnsupportedError
+from martlet.nn._callback import Callback
 from martlet.nn._events import EventFile
-from martlet.nn._hooks import Callback
 
 
 class CSVLogger(Callback):

@@ -6,8 +6,8 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, ShapeError
-from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer
+from martlet.nn._laying import Graph
 from martlet.nn.node import Node
 
 

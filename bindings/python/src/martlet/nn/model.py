@@ -16,9 +16,9 @@ from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, FileError, UnsupportedError
 from martlet._samples import NDArray
 from martlet.nn import node
-from martlet.nn._build import Built
+from martlet.nn._built import Built
 from martlet.nn._early import early
-from martlet.nn._graph import Place
+from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
 from martlet.nn._subclasses import refuse_methods
 from martlet.nn._trained import Trained

@@ -16,8 +16,8 @@ from martlet import _arguments, _ffi_models, _samples
 from martlet._errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from martlet._samples import Float64
 from martlet.nn import _formats
-from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer
+from martlet.nn._laying import Graph
 from martlet.nn._matching import NDArray
 
 # Keras's: what a deviation is at least before it divides.

@@ -8,10 +8,10 @@ from typing import Any
 from martlet import _arguments
 from martlet._errors import DTypeError, OrderError, ShapeError
 from martlet._samples import NDArray
-from martlet.nn._build import Built
+from martlet.nn._built import Built
 from martlet.nn._early import early
-from martlet.nn._graph import Place
 from martlet.nn._layer import Layer
+from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
 from martlet.nn._trained import Trained
 from martlet.nn.inputs import Input

@@ -13,7 +13,7 @@ import numpy as np
 
 from martlet import _ffi_models, _memory
 from martlet._model import Model, View
-from martlet.nn._graph import Graph, Place
+from martlet.nn._laying import Graph, Place
 
 if TYPE_CHECKING:
     from martlet.nn._layer import Layer

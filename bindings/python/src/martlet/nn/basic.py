@@ -14,8 +14,8 @@ from typing import Any
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, ShapeError, UnsupportedError
 from martlet.nn import activations, initializers
-from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer
+from martlet.nn._laying import Graph
 
 
 class Dense(Layer):

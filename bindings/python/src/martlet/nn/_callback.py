@@ -1,4 +1,4 @@
-"""Callback: what training, evaluation and prediction call, by Keras's names. callbacks.py has those that do something.
+"""Callback: what training, evaluation and prediction call, by Keras's names. callbacks.py has all that do something.
 
 A callback overrides what it wants to hear of; batches cost nothing where none listens to them.
 """
