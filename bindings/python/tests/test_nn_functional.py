@@ -239,6 +239,30 @@ def test_an_encoder_predicts_while_its_autoencoder_is_trained() -> None:
     assert encoder.input is model.input and codes.shape == (40, 2)
 
 
+def test_what_a_layer_within_gives() -> None:
+    """By a model of its nodes, which has the weights of the one that is trained."""
+    model = residual(nn, nn.Model)
+    inside = nn.Model(model.inputs, model.get_layer("add_1").output)
+    sequential = nn.Sequential([nn.Dense(5, activation="relu", input_shape=(6,)), nn.Dense(1)], seed=1)
+    hidden = nn.Model(sequential.inputs, sequential.layers[0].output, name="hidden")
+    for whole in (model, sequential):
+        whole.compile(nn.Adam(0.01), "mse")
+        whole.fit(X, Y, verbose=0)
+    kernel, bias = sequential.get_weights()[:2]
+    np.testing.assert_allclose(hidden.predict(X), np.maximum(X @ kernel + bias, 0), rtol=1e-4, atol=1e-5)
+    assert hidden.output_shape == (None, 5) and hidden.count_params() == 35
+    np.testing.assert_array_equal(hidden.get_weights()[0], kernel)
+    rest = model.layers[model.layers.index(model.get_layer("add_1")) + 1 :]
+    x = inside.predict(X)
+    first, second, out = ([w.copy() for w in layer.get_weights()] for layer in rest if layer.weights)
+    y = x + np.maximum(x @ first[0] + first[1], 0) @ second[0] + second[1]
+    np.testing.assert_allclose(model.predict(X), y @ out[0] + out[1], rtol=1e-4, atol=1e-5)
+    for call in (lambda: hidden.compile("adam", "mse"), lambda: hidden.save("x")):
+        with pytest.raises(martlet.OrderError, match="a part of another model"):
+            call()
+    assert model.layers[1].input is model.input and model.get_layer("add").input[0] is model.layers[1].output
+
+
 # ---- data, and what it is called ----
 
 
@@ -271,16 +295,10 @@ def unconnected() -> Any:
     return nn.Model(nn.Input((3,), name="known"), nn.Dense(2)(nn.Input((3,), name="forgotten")))
 
 
-def twice() -> Any:
-    layer, inputs = nn.Dense(3), nn.Input((3,))
-    nn.Model(inputs, layer(inputs), name="first")
-    return nn.Model(inputs, layer(inputs))
-
-
-def taken_layer() -> Any:
+def half_taken() -> Any:
     model = nn.Sequential([nn.Dense(3, input_shape=(3,), name="mine")])
     inputs = nn.Input((3,))
-    return nn.Model(inputs, model.layers[0](inputs))
+    return nn.Model(inputs, nn.Dense(2)(model.layers[0](inputs)))
 
 
 def inner_and_outer() -> nn.Model:
@@ -304,8 +322,8 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: two().predict([IDS, X[:, :2]]), martlet.ShapeError, r"x\[1\] has samples of shape \(2,\), and"),
     (lambda: two().fit({"words": IDS, "wide": X * np.nan}, Y), martlet.ArgumentError, r"x\['wide'\] holds a NaN"),
     (unconnected, martlet.ArgumentError, "made of 'forgotten', of shape .*none of inputs: 'known'"),
-    (twice, martlet.OrderError, "<Dense 'dense'> is in a model already"),
-    (taken_layer, martlet.OrderError, "<Dense 'mine'> is in a model already"),
+    (half_taken, martlet.OrderError, "<Dense 'mine'> is in a model already"),
+    (lambda: nn.Dense(3).output, AttributeError, "<Dense> gives no node yet"),
     (
         lambda: inner_and_outer().compile("adam", "mse"),
         martlet.OrderError,

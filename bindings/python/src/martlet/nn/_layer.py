@@ -6,6 +6,7 @@ A layer is a description until its model is built, and computes nothing itself. 
 from __future__ import annotations
 
 import re
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,9 +15,9 @@ from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, ShapeError, UnsupportedError
 from martlet._model import Node as Described
 from martlet._model import View
-from martlet.nn import _formats, _trial, node
+from martlet.nn import _trial, node
 from martlet.nn._early import early
-from martlet.nn._laying import Graph, Place
+from martlet.nn._laying import Graph, Place, spoken
 from martlet.nn._matching import NDArray, matched
 from martlet.nn._subclasses import is_martlets, refuse_methods
 from martlet.nn.node import Node
@@ -70,6 +71,7 @@ class Layer(ABC):
         self._built: Built | None = None
         self._taken = False
         self._called: tuple[tuple[int, ...], ...] = ()  # the shapes that it was first called with
+        self._given: weakref.ref[Node] | None = None  # what its first call gave
         self._kept: list[NDArray] = []
         self._node = 0  # the one that has its weights
         self._output_shape: tuple[int, ...] | None = None
@@ -131,7 +133,10 @@ class Layer(ABC):
         shapes = tuple(one.sizes for one in nodes)
         sizes = _trial.shape_of(self, self.name or self._base_name(), shapes, self._called)
         self._called = self._called or shapes
-        return Node(self, nodes, sizes)
+        found = Node(self, nodes, sizes)
+        if self._given is None:
+            self._given = weakref.ref(found)
+        return found
 
     @abstractmethod
     def _lay(self, graph: Graph, name: str) -> int:
@@ -145,21 +150,11 @@ class Layer(ABC):
         try:
             node = self._lay(graph, name)
         except MartletError as error:
-            raise type(error)(self._spoken(str(error), name)) from None
+            raise type(error)(spoken(str(error), name, self._words)) from None
         if not again:
             built.laid[id(self)] = graph.laid
             built.take(self, node)
         return graph.place
-
-    def _spoken(self, text: str, name: str) -> str:
-        """What the library says of one of its layers, by the names of this one's arguments."""
-
-        def argument(found: re.Match[str]) -> str:
-            return f"{self._words.get(found[1], found[1])} of layer {name!r}"
-
-        text = re.sub(r"\blayer\.(\w+)(\[\d\])?", argument, text)
-        text = re.sub(r"(layer \"[^\"]*\"'s )inputs\[(\d+)\]", r"\1argument number \2", text)
-        return text.replace("divisor of units", f"divisor of {self._words.get('units', 'units')}")
 
     def _settle(self, built: Built, node: int, output_shape: tuple[int, ...]) -> None:
         """Remembers its place in a model."""
@@ -232,6 +227,22 @@ class Layer(ABC):
     def _described(self) -> Described:
         return self._place().model.node(self._node)
 
+    @property
+    @early
+    def output(self) -> Node:
+        """The node that it gives, where it was first called, or in its Sequential: for Model(inputs, outputs)."""
+        found = None if self._given is None else self._given()
+        if found is None:
+            raise OrderError(f"{self!r} gives no node yet: call it, or give its model the shape of its samples")
+        return found
+
+    @property
+    @early
+    def input(self) -> Any:
+        """The node that it reads there, or a list of them."""
+        inputs = self.output.inputs
+        return inputs[0] if len(inputs) == 1 else [*inputs]
+
     def count_params(self) -> int:
         """Elements of its weights, those that training leaves alone among them."""
         node = self._described()
@@ -286,11 +297,3 @@ class Layer(ABC):
             raise OrderError(f"{self} is in no built model, so it has no weights yet: give the model's first layer "
                              "input_shape=, or fit")  # fmt: skip
         return self._built
-
-
-class ImageLayer(Layer):
-    """A layer over images, whose sizes the user sees in the order of data_format."""
-
-    def __init__(self, data_format: Any, name: str | None, input_shape: Any, trainable: bool = True) -> None:
-        super().__init__(name=name, input_shape=input_shape, trainable=trainable)
-        self.data_format = _formats.resolved(data_format, f"data_format of {self}")

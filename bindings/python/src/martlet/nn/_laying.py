@@ -8,7 +8,7 @@ is moved. What a layer adds is the layer's own business (_layer.py and the modul
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from martlet import _ffi_models
@@ -166,3 +166,14 @@ class Graph:
     def forget_turn(self) -> None:
         """After a layer whose result has no order of sizes left to turn."""
         self._reads = [Place(place.node) for place in self._reads]
+
+
+def spoken(text: str, layer: str, words: Mapping[str, str]) -> str:
+    """What the library says of one of its layers, by the names of a layer's arguments."""
+
+    def argument(found: re.Match[str]) -> str:
+        return f"{words.get(found[1], found[1])} of layer {layer!r}"
+
+    text = re.sub(r"\blayer\.(\w+)(\[\d\])?", argument, text)
+    text = re.sub(r"(layer \"[^\"]*\"'s )inputs\[(\d+)\]", r"\1argument number \2", text)
+    return text.replace("divisor of units", f"divisor of {words.get('units', 'units')}")

@@ -5,6 +5,7 @@ A model's entries are layers, and models that were called as layers are. _built.
 
 from __future__ import annotations
 
+import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -38,6 +39,7 @@ class Network(Weights):
         self._closed = False
         self._taken = False
         self._copy: Built | None = None
+        self._given: weakref.ref[Node] | None = None
         self._called: tuple[tuple[int, ...], ...] = ()
         _arguments.text(self.name, "name")
 
@@ -179,7 +181,9 @@ class Network(Weights):
         shapes = tuple(one.sizes for one in nodes)
         sizes = _trial.shape_of(self, self.name, shapes, self._called)
         self._called = self._called or shapes
-        return Node(self, nodes, sizes)
+        found = Node(self, nodes, sizes)
+        self._given = weakref.ref(found)
+        return found
 
     @abstractmethod
     def _enter(self, built: Built, name: str, reads: Sequence[Place]) -> Place:

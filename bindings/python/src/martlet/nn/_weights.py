@@ -38,8 +38,8 @@ class Weights(ABC):
         """The model, with its layers known."""
 
     def _all(self) -> list[Any]:
-        built = self._ready()
-        return [pair for layer in self._leaves() for pair in built.views(layer._node)]
+        self._ready()
+        return [pair for layer in self._leaves() for pair in layer._views()]
 
     def get_weights(self) -> list[NDArray]:
         """Copies of all layers' weights, in the order of the layers: kernel, bias; gamma, beta, moving mean, moving

@@ -11,9 +11,17 @@ from typing import Any
 from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, UnsupportedError
 from martlet.nn import _formats, activations, initializers
-from martlet.nn._layer import ImageLayer
+from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn.basic import activated, weighted
+
+
+class ImageLayer(Layer):
+    """A layer over images, whose sizes the user sees in the order of data_format."""
+
+    def __init__(self, data_format: Any, name: str | None, input_shape: Any, trainable: bool = True) -> None:
+        super().__init__(name=name, input_shape=input_shape, trainable=trainable)
+        self.data_format = _formats.resolved(data_format, f"data_format of {self}")
 
 
 class Conv2D(ImageLayer):

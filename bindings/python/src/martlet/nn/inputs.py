@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ class Input(Node):
             _arguments.batch_size(batch_size)
         entry = InputLayer(shape, dtype=dtype, name=name)
         super().__init__(entry, (), entry.shape, entry.dtype)
+        entry._given = weakref.ref(self)
 
     def __repr__(self) -> str:
         return f"Input(shape={self.sizes})"

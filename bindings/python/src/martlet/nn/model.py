@@ -22,7 +22,7 @@ from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
 from martlet.nn._subclasses import refuse_methods
 from martlet.nn._trained import Trained
-from martlet.nn.inputs import Input
+from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.node import Node
 
 
@@ -41,7 +41,8 @@ class Model(Trained):
     order, which is that of their weights. What is made of other inputs raises ArgumentError, and a layer that another
     model has OrderError, which name it. A model that was called is a part of this one from here on: its layers' weights
     are this one's, which it begins with where it had some. It predicts with them, and is not trained or saved by
-    itself.
+    itself. So does a model all of whose layers others have, such as Model(model.inputs, model.get_layer("x").output),
+    which gives what a layer within gives.
 
     The same seed, data and calls give the same bits for any number of threads on one instruction set, whatever numpy's
     version.
@@ -60,6 +61,11 @@ class Model(Trained):
         self._inputs = _given_inputs(inputs)
         self._output = _given_output(outputs)
         self._nodes, self._layers = node.ordered(self._inputs, self._output)
+        if all(entry._taken for entry in self._layers if not isinstance(entry, InputLayer)):
+            for one in self._inputs:
+                one.entry._take(one.name)
+            self._taken, self._called = True, tuple(one.sizes for one in self._inputs)
+            return
         with _taking(self):
             self._built = self._anew([one.sizes for one in self._inputs])
 
@@ -106,6 +112,8 @@ class Model(Trained):
 
     def _laid(self) -> Built:
         self._refuse_closed()
+        if self._taken and self._built is None:
+            return self._apart()
         if self._built is None:
             self._built = self._anew([one.sizes for one in self._inputs])
         return self._built

@@ -11,9 +11,10 @@ from typing import Any
 from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, UnsupportedError
 from martlet.nn import activations, initializers
-from martlet.nn._layer import ImageLayer, Layer
+from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn.basic import activated, weighted
+from martlet.nn.images import ImageLayer
 
 
 class Embedding(Layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -48,6 +49,12 @@ class Sequential(Model):
             raise
 
     # ---- layers ----
+
+    @property
+    def layers(self) -> list[Any]:
+        if self._built is not None and self._layers and not self._taken:
+            self._nodes_of_chain()  # what layers' output is
+        return [*self._layers]
 
     def add(self, layer: Any) -> None:
         """Adds a layer, or a model; first of all an Input may be added."""
@@ -201,6 +208,7 @@ class Sequential(Model):
             self._chain = [Input(self._laid().input_shape)]
             for layer in self._layers:
                 self._chain.append(Node(layer, [self._chain[-1]], layer.output_shape[1:]))
+                layer._given = weakref.ref(self._chain[-1])
         return self._chain
 
     @property
