@@ -17,11 +17,15 @@ import keras
 
 import martlet
 from martlet import nn
-from test_nn_graph import after_a_step, alike, numbers
+from test_nn_graph import NDArray, after_a_step, alike, numbers
 
 K = keras.layers
 X, IDS = numbers(40, 6), np.random.default_rng(5).integers(0, 30, (40, 7)).astype(np.int32)
 Y = (X[:, :1] + X[:, 1:2] ** 2).astype(np.float32)
+
+
+def targets(model: nn.Model) -> NDArray:
+    return np.repeat(Y, model.output_shape[-1], axis=1)
 
 
 def block(library: Any, x: Any, units: int) -> Any:
@@ -63,9 +67,19 @@ def recurrent(library: Any, model: Any) -> Any:
     return model(inputs, library.Dense(1)(layer(layer(layer(inputs)))))
 
 
+def nested(library: Any, model: Any) -> Any:
+    """Models in models, each of other shapes than the one around it."""
+    sequential = nn.Sequential if library is nn else keras.Sequential
+    inside = library.Input((8,))
+    inner = model(inside, library.Dense(5, activation="tanh")(inside), name="inner")
+    body = sequential([library.Dense(8), inner, sequential([library.Dense(4), library.Dense(3)])], name="body")
+    inputs = library.Input((6,))
+    return model(inputs, library.Dense(2)(library.Add()([library.Dense(3)(body(inputs)), body(inputs)])))
+
+
 GRAPHS: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "residual": (residual, X), "siamese": (siamese, [X, X[::-1].copy()]), "words": (wide_and_deep, [IDS, X]),
-    "recurrent": (recurrent, X),
+    "recurrent": (recurrent, X), "nested": (nested, X),
 }  # fmt: skip
 
 
@@ -96,18 +110,34 @@ def test_a_model_in_a_sequential_and_the_other_way_round() -> None:
     alike(build, X)
 
 
+def test_parts_have_their_own_shapes() -> None:
+    model = nested(nn, nn.Model)
+    body = model.get_layer("body")
+    inner = body.get_layer("inner")
+    assert (body.input_shape, body.output_shape) == ((None, 6), (None, 3))
+    assert (inner.input_shape, inner.output_shape) == ((None, 8), (None, 5))
+    assert (inner.count_params(), body.count_params(), model.count_params()) == (45, 56 + 45 + 24 + 15, 140 + 12 + 8)
+    for part in (body, inner, body.layers[2]):
+        x = numbers(4, *part.input_shape[1:])
+        assert part.predict(x).shape == (4, *part.output_shape[1:])
+    kernel, bias = inner.get_weights()
+    np.testing.assert_allclose(inner.predict(numbers(4, 8)), np.tanh(numbers(4, 8) @ kernel + bias), rtol=1e-4)
+    model.summary(print_fn=lambda line: None)
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 def test_files_and_configs(name: str, tmp_path: Path) -> None:
     build, x = GRAPHS[name]
     model = build(nn, nn.Model)
+    y = targets(model)
     model.compile(nn.Adam(0.01), "mse", ["mae"])
-    model.fit(x, Y, epochs=2, verbose=0)
+    model.fit(x, y, epochs=2, verbose=0)
     model.save(tmp_path / "model")
     other = nn.load_model(tmp_path / "model")
     assert [layer.name for layer in other.layers] == [layer.name for layer in model.layers]
     assert other.get_config() == model.get_config() and other.input_names == model.input_names
     np.testing.assert_array_equal(other.predict(x), model.predict(x))
-    first, second = (one.fit(x, Y, epochs=2, verbose=0).history for one in (model, other))
+    first, second = (one.fit(x, y, epochs=2, verbose=0).history for one in (model, other))
     assert first == second
     np.testing.assert_array_equal(other.parameters(), model.parameters())
     made = nn.Model.from_config(model.get_config())

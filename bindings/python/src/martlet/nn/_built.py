@@ -54,10 +54,11 @@ class Built:
         """The sizes of what lies there, as the user sees them."""
         return self.graph.seen(self.model.node(place.node).sizes, place.turned)
 
-    def hold(self, model: Network, name: str) -> None:
-        """Tells a model that it is a part of this one, where it has this name."""
+    def hold(self, model: Network, name: str, reads: Sequence[Place], gives: Place) -> None:
+        """Tells a model that it is a part of this one, where it has this name, and what it reads and gives there."""
         if self._settles and name:
-            model._built = self
+            model._built, model._gives = self, self.seen(gives)
+            model._called = model._called or tuple(self.seen(place) for place in reads)
 
     def add_input(self, name: str, sizes: tuple[int, ...]) -> None:
         """Adds a further input."""

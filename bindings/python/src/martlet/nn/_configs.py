@@ -42,7 +42,8 @@ def _plain(value: Any) -> Any:
 def of_model(model: Model) -> Config:
     """A model's layers, and what each reads."""
     if isinstance(model, Sequential):
-        shape = model._input_shape if model._built is None else model._built.input_shape
+        is_own = model._built is not None and not model._taken
+        shape = model._laid().input_shape if is_own else model._input_shape
         return {
             "name": model.name,
             "seed": model.seed,

@@ -39,6 +39,7 @@ class Network(Weights):
         self._closed = False
         self._taken = False
         self._copy: Built | None = None
+        self._gives: tuple[int, ...] = ()  # within another model, the sizes of what it gives
         self._given: weakref.ref[Node] | None = None
         self._called: tuple[tuple[int, ...], ...] = ()
         _arguments.text(self.name, "name")
@@ -273,7 +274,7 @@ class Network(Weights):
     @property
     @early
     def output_shape(self) -> tuple[int | None, ...]:
-        return (None, *self._laid().output_shape)
+        return (None, *(self._gives if self._taken and self._gives else self._laid().output_shape))
 
     def summary(self, *, print_fn: Callable[[str], Any] = print) -> None:
         """Prints a table of the layers, their shapes and parameters, "?" before the shape of the samples is known."""

@@ -129,7 +129,7 @@ class Model(Trained):
         for one in self._nodes[len(self._inputs) :]:
             inner = f"{name}.{one.entry.name}" if name else str(one.entry.name)
             places[one] = built.add(one.entry, inner, [places[before] for before in one.inputs])
-        built.hold(self, name)
+        built.hold(self, name, reads, places[self._output])
         return places[self._output]
 
     def _connections(self) -> dict[Any, list[str]]:

@@ -149,10 +149,11 @@ class Sequential(Model):
             known = [] if self._input_shape is None else [self._input_shape]
             found = [built.seen(place) for place in reads]
             checked_reads(self, name, known or found[:1], found)
+        (place,) = reads
         for layer in self._layers:
-            reads = [built.add(layer, f"{name}.{layer.name}" if name else str(layer.name), reads)]
-        built.hold(self, name)
-        return reads[0]
+            place = built.add(layer, f"{name}.{layer.name}" if name else str(layer.name), [place])
+        built.hold(self, name, reads, place)
+        return place
 
     def _called_with(self, inputs: Any) -> Node:
         if not self._layers:
@@ -196,7 +197,7 @@ class Sequential(Model):
     @early
     def input_shape(self) -> tuple[int | None, ...]:
         """The sizes of a sample, with None for the batch."""
-        return (None, *self._laid().input_shape)
+        return (None, *(self._called[0] if self._taken and self._called else self._laid().input_shape))
 
     def _connections(self) -> dict[Any, list[str]]:
         return {}
