@@ -13,44 +13,10 @@ import torch
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-import keras
 
 import martlet
+from graphs import alike, numbers
 from martlet import nn
-
-K = keras.layers
-NDArray = np.ndarray[Any, Any]
-
-
-def after_a_step(model: Any, optimizer: Any, x: Any, y: NDArray) -> list[NDArray]:
-    model.compile(optimizer, "mse")
-    model.train_on_batch(x, y)
-    return [np.asarray(weight) for weight in model.get_weights()]
-
-
-def alike(build: Callable[[Any, Any], Any], x: Any) -> None:
-    """Builds the same model in both libraries, and compares."""
-    ours, theirs = build(nn, nn.Model), build(K, keras.Model)
-    start = [
-        np.random.default_rng(k).normal(0, 0.3, w.shape).astype(np.float32) for k, w in enumerate(ours.get_weights())
-    ]
-    assert [w.shape for w in start] == [w.shape for w in theirs.get_weights()]
-    ours.set_weights(start)
-    theirs.set_weights(start)
-    assert ours.output_shape == tuple(theirs.output.shape)
-    wanted = theirs.predict(x, verbose=0)
-    np.testing.assert_allclose(ours.predict(x), wanted, rtol=2e-4, atol=2e-5)
-    y = np.random.default_rng(7).standard_normal(wanted.shape).astype(np.float32)
-    mine = after_a_step(ours, nn.SGD(1.0), x, y)
-    right = after_a_step(theirs, keras.optimizers.SGD(1.0), x, y)
-    moved = max(float(np.abs(a - b).max()) for a, b in zip(right, start, strict=True)) if start else 0.0
-    assert moved > 1e-3 or not start
-    for weight, other in zip(mine, right, strict=True):
-        np.testing.assert_allclose(weight, other, rtol=2e-3, atol=2e-4)
-
-
-def numbers(*shape: int) -> NDArray:
-    return np.random.default_rng(3).standard_normal(shape).astype(np.float32)
 
 
 def over(shape: tuple[int, ...], layer: Callable[[Any], Any], before: int | None = 6) -> Callable[[Any, Any], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from martlet._errors import ArgumentError, DTypeError, MartletError
@@ -24,10 +24,17 @@ def of(entry: Any) -> Config:
     return {"class_name": type(entry).__name__, "config": entry.get_config()}
 
 
-def of_layer(layer: Layer) -> Config:
-    """A layer's arguments, by their names."""
+def plain(entry: Any) -> Config:
+    """The same by the nearest class of martlet.nn, without what a class of one's own adds."""
+    kind = next(kind for kind in type(entry).__mro__ if _CLASSES.get(kind.__name__) is kind)
+    config = of_model(entry, plain) if isinstance(entry, Model) else of_layer(entry, kind)
+    return {"class_name": kind.__name__, "config": config}
+
+
+def of_layer(layer: Layer, kind: type | None = None) -> Config:
+    """A layer's arguments, by their names, as its class or another one takes them."""
     config: Config = {}
-    for name in inspect.signature(type(layer)).parameters:
+    for name in inspect.signature(kind or type(layer)).parameters:
         if hasattr(layer, name) and (getattr(layer, name) is not None or name == "axis"):
             config[name] = _plain(getattr(layer, name))
     return config | layer._further_config()
@@ -39,7 +46,7 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
 
 
-def of_model(model: Model) -> Config:
+def of_model(model: Model, describe: Callable[[Any], Config] = of) -> Config:
     """A model's layers, and what each reads."""
     if isinstance(model, Sequential):
         is_own = model._built is not None and not model._taken
@@ -48,14 +55,14 @@ def of_model(model: Model) -> Config:
             "name": model.name,
             "seed": model.seed,
             "input_shape": None if shape is None else [*shape],
-            "layers": [of(layer) for layer in model.layers],
+            "layers": [describe(layer) for layer in model.layers],
         }
     places = {one: place for place, one in enumerate(model._nodes)}
     entries = {id(entry): place for place, entry in enumerate(model._layers)}
     return {
         "name": model.name,
         "seed": model.seed,
-        "layers": [of(entry) for entry in model._layers],
+        "layers": [describe(entry) for entry in model._layers],
         "inputs": [entries[id(one.entry)] for one in model._inputs],
         "nodes": [
             [entries[id(one.entry)], [places[before] for before in one.inputs]]
@@ -131,7 +138,7 @@ def clone_model(model: Model) -> Model:
     """Another model of the same layers, with initial weights of its own seed, which is the same."""
     if not isinstance(model, Model):
         raise DTypeError(f"model is {model!r}; wanted a Model or a Sequential")
-    return model_of(type(model), model.get_config())
+    return model_of(Model, of_model(model))
 
 
 _CLASSES: dict[str, Any] = {

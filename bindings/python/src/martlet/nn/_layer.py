@@ -97,6 +97,10 @@ class Layer(ABC):
                                    "it get_weights()'s arrays, or save the model")  # fmt: skip
         return super().__reduce_ex__(protocol)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is pickled, has not been called."""
+        return {**vars(self), "_given": None, "_called": ()}
+
     @classmethod
     def _base_name(cls) -> str:
         """The class's name as Keras spells it: MaxPooling2D as max_pooling2d."""
@@ -264,18 +268,15 @@ class Layer(ABC):
     @early
     def trainable_weights(self) -> list[NDArray]:
         """Those of weights that training changes."""
-        return [array for _, array in self._views()[: self._parameter_views()]] if self._trainable else []
+        found = self._views() if self._trainable else []
+        trained = {view.name for view in self._place().model.views(_ffi_models.BUFFER_PARAMETERS)} if found else set()
+        return [array for view, array in found if view.name in trained]
 
     @property
     @early
     def non_trainable_weights(self) -> list[NDArray]:
         """Those of weights that training leaves as they are, or that are statistics."""
         return self.weights[len(self.trainable_weights) :]
-
-    def _parameter_views(self) -> int:
-        """How many of its arrays are no statistics."""
-        views = self._place().model.views(_ffi_models.BUFFER_PARAMETERS)
-        return sum(view.node == self._node for view in views)
 
     def get_weights(self) -> list[NDArray]:
         """Copies of its weights: kernel and bias, or of BatchNormalization gamma, beta, moving mean and variance."""

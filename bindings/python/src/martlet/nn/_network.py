@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from martlet import _arguments
-from martlet._errors import ArgumentError, OrderError, ShapeError, UnsupportedError
+from martlet._errors import ArgumentError, MartletError, OrderError, ShapeError, UnsupportedError
 from martlet._model import Model as Native
 from martlet._owner import Owner
 from martlet.nn import _seeds, _trial, node
 from martlet.nn._built import Built
 from martlet.nn._early import early
 from martlet.nn._layer import Layer
-from martlet.nn._laying import Place, turn_of
+from martlet.nn._laying import Place, spoken, turn_of
 from martlet.nn._summary import summary
 from martlet.nn._weights import Weights
 from martlet.nn.node import Node
@@ -236,7 +236,10 @@ class Network(Weights):
     def _lay_in(self, built: Built, sizes: Sequence[tuple[int, ...]]) -> Built:
         """The same in a native model that has its first input."""
         for name, size in zip(self._input_names()[1:], sizes[1:], strict=True):
-            built.add_input(name, size)
+            try:
+                built.add_input(name, size)
+            except MartletError as error:
+                raise type(error)(spoken(str(error), name, {})) from None
         built.graph.place = self._enter(built, "", built.inputs)
         return built
 

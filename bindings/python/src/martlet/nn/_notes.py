@@ -36,7 +36,7 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
     if isinstance(model, Sequential) and all(isinstance(layer, Layer) for layer in model.layers):
         notes["layers"] = {layer.name: _of_layer(layer) for layer in model.layers}
     else:
-        notes["graph"] = _of_graph(_configs.of(model), model)
+        notes["graph"] = _of_graph(_configs.plain(model), model)
     if compilation is not None:
         notes["loss"] = type(compilation.loss).__name__
         notes["metrics"] = [[metric.name, metric.flag] for metric in compilation.metrics]

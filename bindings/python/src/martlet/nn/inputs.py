@@ -49,9 +49,6 @@ class InputLayer(Layer):
     def _views(self) -> list[tuple[View, NDArray]]:
         return []
 
-    def _parameter_views(self) -> int:
-        return 0
-
     def get_weights(self) -> list[NDArray]:
         """None."""
         return []
