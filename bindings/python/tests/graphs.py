@@ -89,6 +89,16 @@ def wide_and_deep(library: Any, model: Any) -> Any:
     return model([words, wide], library.Dense(1)(library.Multiply()([x, wide])))
 
 
+def skips(library: Any, model: Any) -> Any:
+    """Nodes that are read at several depths, the nearest reader named first and last."""
+    inputs = library.Input((6,))
+    x = library.Dense(5)(inputs)
+    deep = library.Dense(5)(library.Dense(5, activation="tanh")(library.Dense(5)(x)))
+    left = library.Add()([x, deep])
+    right = library.Add()([library.Dense(5)(deep), x])
+    return model(inputs, library.Dense(1)(library.Concatenate()([library.Dense(2)(right), x, left, inputs])))
+
+
 def recurrent(library: Any, model: Any) -> Any:
     """One layer after itself, twice."""
     inputs = library.Input((6,))
@@ -108,5 +118,5 @@ def nested(library: Any, model: Any) -> Any:
 
 GRAPHS: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "residual": (residual, X), "siamese": (siamese, [X, X[::-1].copy()]), "words": (wide_and_deep, [IDS, X]),
-    "recurrent": (recurrent, X), "nested": (nested, X),
+    "recurrent": (recurrent, X), "skips": (skips, X), "nested": (nested, X),
 }  # fmt: skip

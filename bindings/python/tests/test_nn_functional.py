@@ -3,6 +3,7 @@ files and configs of them."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,23 @@ def test_a_file_that_is_no_graph_of_its_notes(tmp_path: Path) -> None:
         path.write_bytes(content.replace(old, new, 1))
         with pytest.raises(martlet.FormatError):
             nn.load_model(path)
+
+
+def test_notes_that_connect_otherwise(tmp_path: Path) -> None:
+    """As the layers are the same, what each reads is all that tells."""
+    path = tmp_path / "model"
+    siamese(nn, nn.Model).save(path)
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    notes = json.loads(header["__metadata__"]["python"])
+    (both,) = (reads for _, reads in notes["graph"]["config"]["nodes"] if len(reads) == 2)
+    both.reverse()
+    header["__metadata__"]["python"] = json.dumps(notes)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(martlet.FormatError, match=r"the file.s node \d+ reads .*, and by its notes"):
+        nn.load_model(path)
 
 
 def test_a_graph_that_another_language_wrote(tmp_path: Path) -> None:

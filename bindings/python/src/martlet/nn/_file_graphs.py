@@ -51,14 +51,14 @@ class _There:
         sizes = fields.get("sizes", sizes_of(line))
         alike = all(line.get(key, value) == value for key, value in fields.items() if key not in ("rank", "sizes"))
         if (known.kind, known.name) != (kind, name) or not alike or sizes_of(line) != tuple(sizes) or "first" in line:
-            raise FormatError(f"the file's layer.{self._count} is {known.name!r}, and is no {name!r} as its notes say")
+            raise FormatError(f"the file's node {self._count} is {known.name!r}, and is no {name!r} as its notes say")
         self._count += 1
         return self._count - 1
 
     def apply(self, node: int, inputs: Sequence[int]) -> int:
         line = self._next(inputs)
         if line.get("first") != node:
-            raise FormatError(f"the file's layer.{self._count} is not node {node} once more, as its notes say")
+            raise FormatError(f"the file's node {self._count} is not node {node} once more, as its notes say")
         self._count += 1
         return self._count - 1
 
@@ -68,7 +68,7 @@ class _There:
         line = self._lines[self._count - 1]
         if inputs_of(line) != tuple(inputs):
             raise FormatError(
-                f"the file's layer.{self._count} reads {inputs_of(line)}, and by its notes {tuple(inputs)}"
+                f"the file's node {self._count} reads {inputs_of(line)}, and by its notes {tuple(inputs)}"
             )
         return line
 
