@@ -165,7 +165,8 @@ public final class Model {
         tables[number] = Table(rows: embedding.rows, layer: name)
     }
 
-    /// The layer's name, or its kind's with a number that makes it the only one.
+    /// The layer's name, or its kind's with a number that makes it the only one; "dense_again", where it is there once more,
+    /// which takes no name that the next layer of its kind would have.
     private func freeName(for layer: Layer, _ prefix: String, isAgain: Bool = false) throws(MartletError) -> String {
         if let name = layer.name, !isAgain {
             guard isFree(name) else {
@@ -174,9 +175,10 @@ public final class Model {
             }
             return name
         }
-        var number = nodes.count { $0.layer.kind == layer.kind }
+        var number = nodes.count { $0.layer.kind == layer.kind && ($0.first != nil) == isAgain }
+        let base = isAgain ? "\(layer.kind.name)_again" : "\(layer.kind.name)"
         while true {
-            let name = number == 0 ? "\(layer.kind.name)" : "\(layer.kind.name)_\(number)"
+            let name = number == 0 ? base : "\(base)_\(number)"
             if isFree(name) { return name }
             number += 1
         }

@@ -11,7 +11,7 @@ import pytest
 
 import martlet
 from martlet import nn
-from martlet.nn._listeners import Callbacks
+from martlet.nn._callback_list import Callbacks
 from networks import digits_like, mlp
 
 

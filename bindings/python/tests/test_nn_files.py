@@ -82,7 +82,17 @@ np.save({str(tmp_path / "out.npy")!r}, model.predict(x))
 
 def config(layer: nn.Layer) -> dict[str, Any]:
     """What a layer was given."""
-    skipped = {"input_shape", "_given_name", "_built", "_taken", "_node", "_statistics", "data_format", "padding"}
+    skipped = {
+        "input_shape",
+        "_given_name",
+        "_built",
+        "_taken",
+        "_node",
+        "_given",
+        "_statistics",
+        "data_format",
+        "padding",
+    }
     return {name: value for name, value in vars(layer).items() if name not in skipped}
 
 

@@ -119,8 +119,8 @@ class Model:
     # ---- layers ----
 
     @_alone
-    def add(self, kind: int, name: str, fields: Mapping[str, Any]) -> int:
-        """Adds a layer after the one added last; fields are those of martlet_layer. Returns its node."""
+    def add(self, kind: int, name: str, fields: Mapping[str, Any], inputs: Sequence[int] = ()) -> int:
+        """Adds a layer that reads these nodes; fields are those of martlet_layer. Returns its node."""
         layer, node = _ffi_models.Layer(), _ffi.Int32()
         _ffi_models.martlet_layer_init(layer, _ffi.struct_size(_ffi_models.Layer), kind)
         for field, value in fields.items():
@@ -131,8 +131,15 @@ class Model:
             else:
                 setattr(layer, field, value)
         layer.name = name.encode("utf-8", "surrogatepass")
-        _ffi_models.martlet_model_add(self._token, layer, None, 0, node)
+        _ffi_models.martlet_model_add(self._token, layer, _memory.int32s(inputs) if inputs else None, len(inputs), node)
         return int(node.value)
+
+    @_alone
+    def apply(self, node: int, inputs: Sequence[int]) -> int:
+        """Adds a node's layer once more, over other nodes. Returns the node that this is."""
+        found = _ffi.Int32()
+        _ffi_models.martlet_model_apply(self._token, node, _memory.int32s(inputs), len(inputs), found)
+        return int(found.value)
 
     @_alone
     def node_count(self) -> int:
@@ -256,12 +263,15 @@ class Model:
         return float(norm.value)
 
     @_alone
-    def predict(self, out: int, out_count: int, x: Samples, first: int, count: int, batch_size: int) -> None:
+    def predict(
+        self, out: int, out_count: int, inputs: Sequence[Samples], first: int, count: int, batch_size: int
+    ) -> None:
         """Writes the outputs of samples first to first + count to out, the address of out_count floats."""
         loop = _ffi_models.Loop()
         _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
         loop.batch_size = batch_size
-        _ffi_models.martlet_model_predict(self._token, _memory.floats_at(out), out_count, _part(x, first, count), loop)
+        x = _parts(inputs, first, count)
+        _ffi_models.martlet_model_predict(self._token, _memory.floats_at(out), out_count, x, loop)
 
 
 class Bound:
@@ -271,12 +281,12 @@ class Bound:
     train     trains on a batch, given the address and count of its rows; returns the status and raises nothing
     """
 
-    def __init__(self, model: Model, x: Samples, y: Samples) -> None:
-        self._model, self._x, self._y = model, x, y
+    def __init__(self, model: Model, inputs: Sequence[Samples], y: Samples) -> None:
+        self._model, self._inputs, self._y = model, inputs, y
         self._result = _ffi_models.Result()
         _ffi_models.martlet_result_init(self._result, _ffi.struct_size(_ffi_models.Result))
         self.numbers = _memory.doubles(self._result)
-        self._arrays = _part(x, 0, x.samples), _part(y, 0, y.samples)
+        self._arrays = _parts(inputs, 0, y.samples), _parts([y], 0, y.samples)
         self.train: Callable[[int, int], int] = _ffi_models.bound_train(
             _memory.pointer_value(model._token), *map(_memory.address_of, (self._result, *self._arrays))
         )
@@ -299,16 +309,17 @@ class Bound:
         loop = _ffi_models.Loop()
         _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
         loop.batch_size = batch_size
-        x, y = _part(self._x, first, count), _part(self._y, first, count)
+        x, y = _parts(self._inputs, first, count), _parts([self._y], first, count)
         _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)
 
 
 _ITEM_SIZES = {_ffi.FP32: 4, _ffi.INT32: 4, _ffi.INT64: 8, _ffi.UINT8: 1}
 
 
-def _part(samples: Samples, first: int, count: int) -> Any:
-    """Samples first to first + count as a contiguous array."""
-    array = _ffi.Array()
-    array.data = samples.address + first * samples.each * _ITEM_SIZES[samples.dtype]
-    array.count, array.dtype = count * samples.each, samples.dtype
-    return array
+def _parts(inputs: Sequence[Samples], first: int, count: int) -> Any:
+    """Samples first to first + count of each input as a contiguous array."""
+    arrays = (_ffi.Array * len(inputs))()
+    for array, samples in zip(arrays, inputs, strict=True):
+        array.data = samples.address + first * samples.each * _ITEM_SIZES[samples.dtype]
+        array.count, array.dtype = count * samples.each, samples.dtype
+    return arrays

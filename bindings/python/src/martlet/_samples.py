@@ -67,13 +67,18 @@ def filled(found: NDArray, where: str) -> NDArray:
     return found
 
 
-def samples(data: Any, where: str) -> NDArray:
-    """data as contiguous, aligned fp32, at least one sample. Infinities stay; numbers beyond fp32 are refused."""
+def checked(data: Any, where: str) -> NDArray:
+    """data as an array of real numbers, at least one sample, of any type and order in memory."""
     try:
-        found = filled(array(data, where), where)
+        return filled(array(data, where), where)
     except DTypeError:
         _refuse_batches(data, where)
         raise
+
+
+def samples(data: Any, where: str) -> NDArray:
+    """data as contiguous, aligned fp32, at least one sample. Infinities stay; numbers beyond fp32 are refused."""
+    found = checked(data, where)
     try:
         with np.errstate(all="ignore", over="raise"):
             return np.require(found, np.float32, ["C", "A"])
@@ -85,13 +90,13 @@ def samples(data: Any, where: str) -> NDArray:
 
 
 def _refuse_batches(data: Any, where: str) -> None:
-    """Says what to do with batches, such as martlet.data.Batches, which models take one by one alone."""
+    """Says what to do with batches, such as martlet.data.Batches, where one is wanted."""
     is_known = hasattr(data, "__array__") or isinstance(data, str | bytes | list | tuple | Mapping)
     if is_known or _tables.library_of(data):
         return
     if hasattr(data, "__iter__") or hasattr(data, "__getitem__"):
-        raise DTypeError(f"{where} is {data!r}; wanted an array of numbers: what gives batches goes in batch by batch, "
-                         "with train_on_batch(x, y), test_on_batch(x, y) or predict(x)")  # fmt: skip
+        raise DTypeError(f"{where} is {data!r}; wanted an array of numbers: what gives batches is for fit, evaluate "
+                         "and predict")  # fmt: skip
 
 
 def refuse_nan(data: NDArray, where: str, otherwise: str = "") -> None:

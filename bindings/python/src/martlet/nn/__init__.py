@@ -5,28 +5,39 @@
     model.fit(x, y, epochs=10, batch_size=32)
     loss, accuracy = model.evaluate(x_test, y_test)
 
+Graphs of layers, with several inputs, are Model(inputs, outputs).
+
 Everything is float32. Needs numpy alone; History.plot needs matplotlib.
 """
 
-from martlet.nn import callbacks, initializers, layers, losses, metrics, optimizers
+from martlet.nn import _missing, callbacks, initializers, layers, losses, metrics, optimizers, utils
+from martlet.nn._configs import clone_model
 from martlet.nn._files import load_model
 from martlet.nn._formats import get_data_format, set_data_format
 from martlet.nn._layer import Layer
 from martlet.nn.callbacks import (
+    BackupAndRestore,
     Callback,
+    CSVLogger,
     EarlyStopping,
     GradientNorm,
+    History,
     LambdaCallback,
     LearningRateScheduler,
     ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
     TerminateOnNaN,
 )
-from martlet.nn.history import History
 from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
     Conv2D,
+    Convolution2D,
     GlobalAveragePooling2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    GlobalMaxPooling2D,
     MaxPool2D,
     MaxPooling2D,
 )
@@ -43,12 +54,12 @@ from martlet.nn.initializers import (
     RandomUniform,
     Zeros,
 )
+from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.layers import (
     Activation,
     Dense,
     Dropout,
     Flatten,
-    Input,
     LeakyReLU,
     Permute,
     ReLU,
@@ -64,8 +75,10 @@ from martlet.nn.losses import (
     MeanSquaredError,
     SparseCategoricalCrossentropy,
 )
+from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
 from martlet.nn.metrics import TopK
-from martlet.nn.normalizations import BatchNormalization, Normalization
+from martlet.nn.model import Model
+from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
 from martlet.nn.optimizers import (
     SGD,
     Adadelta,
@@ -80,8 +93,21 @@ from martlet.nn.optimizers import (
     Nadam,
     RMSprop,
 )
-from martlet.nn.plateaus import ReduceLROnPlateau
+from martlet.nn.sequences import (
+    AveragePooling1D,
+    AvgPool1D,
+    Conv1D,
+    Convolution1D,
+    Embedding,
+    GlobalAveragePooling1D,
+    GlobalAvgPool1D,
+    GlobalMaxPool1D,
+    GlobalMaxPooling1D,
+    MaxPool1D,
+    MaxPooling1D,
+)
 from martlet.nn.sequential import Sequential
+from martlet.nn.utils import plot_model, set_random_seed, to_categorical
 
 __all__ = [
     "NLL",
@@ -93,19 +119,36 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Add",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
     "AvgPool2D",
+    "BackupAndRestore",
     "BatchNormalization",
     "BinaryCrossentropy",
+    "CSVLogger",
     "Callback",
     "CategoricalCrossentropy",
+    "Concatenate",
     "Constant",
+    "Conv1D",
     "Conv2D",
+    "Convolution1D",
+    "Convolution2D",
     "Dense",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "Flatten",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "GlorotNormal",
     "GlorotUniform",
     "GradientNorm",
@@ -114,19 +157,25 @@ __all__ = [
     "History",
     "Huber",
     "Input",
+    "InputLayer",
     "Lamb",
     "LambdaCallback",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "LearningRateScheduler",
     "LecunNormal",
     "LecunUniform",
     "Lion",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPooling1D",
     "MaxPooling2D",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "Model",
     "ModelCheckpoint",
+    "Multiply",
     "Muon",
     "Nadam",
     "Normalization",
@@ -141,16 +190,27 @@ __all__ = [
     "Sequential",
     "Softmax",
     "SparseCategoricalCrossentropy",
+    "TensorBoard",
     "TerminateOnNaN",
     "TopK",
     "Zeros",
+    "add",
     "callbacks",
+    "clone_model",
+    "concatenate",
     "get_data_format",
     "initializers",
     "layers",
     "load_model",
     "losses",
     "metrics",
+    "multiply",
     "optimizers",
+    "plot_model",
     "set_data_format",
+    "set_random_seed",
+    "to_categorical",
+    "utils",
 ]
+
+__getattr__ = _missing.of("martlet.nn", lambda: __all__)

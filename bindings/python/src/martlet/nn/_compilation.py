@@ -15,7 +15,7 @@ from martlet._errors import ArgumentError, UnsupportedError
 from martlet._model import Training
 from martlet._samples import NDArray
 from martlet.nn import losses, metrics, optimizers
-from martlet.nn._build import Built
+from martlet.nn._built import Built
 
 
 class Compilation(NamedTuple):

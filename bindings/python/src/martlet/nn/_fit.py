@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,13 +10,17 @@ import numpy as np
 from martlet import _arguments, _samples
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 from martlet.nn import _progress, _training
-from martlet.nn._hooks import Logs
-from martlet.nn._listeners import Callbacks
+from martlet.nn._callback import Callback, Logs
+from martlet.nn._callback_list import Callbacks
+from martlet.nn._streams import Stream, is_stream, of_fit
 from martlet.nn._training import Data
 from martlet.nn.history import History
 
 if TYPE_CHECKING:
-    from martlet.nn.sequential import Sequential
+    from martlet.nn._trained import Trained
+
+
+Columns = list[tuple[str, int]]
 
 
 class Options(NamedTuple):
@@ -31,14 +36,18 @@ class Options(NamedTuple):
     initial_epoch: int
     validation_batch_size: int
     check: bool
+    steps_per_epoch: Any
+    validation_steps: Any
+    validation_freq: Any
 
     @classmethod
     def checked(
         cls, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any, validation_split: Any, validation_data: Any,
         shuffle: Any, initial_epoch: Any, validation_batch_size: Any, check: Any,
+        steps_per_epoch: Any, validation_steps: Any, validation_freq: Any,
     ) -> Options:  # fmt: skip
-        if validation_data is not None and (not isinstance(validation_data, list | tuple) or len(validation_data) != 2):
-            raise DTypeError("validation_data is no pair; wanted (x, y), arrays of samples and targets")
+        if validation_data is not None and not is_stream(validation_data):
+            validation_data = _validation_pair(validation_data)
         return cls(
             _arguments.batch_size(batch_size),
             _arguments.integer(epochs, "epochs", 0),
@@ -51,33 +60,55 @@ class Options(NamedTuple):
             _arguments.batch_size(batch_size) if validation_batch_size is None
             else _arguments.integer(validation_batch_size, "validation_batch_size"),
             _arguments.flag(check, "check"),
+            steps_per_epoch,
+            validation_steps,
+            _frequency(validation_freq),
         )  # fmt: skip
 
+    def validates(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 0, ends with a validation."""
+        every = self.validation_freq
+        return (epoch + 1) % every == 0 if isinstance(every, int) else epoch + 1 in every
 
-def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
+
+def _validation_pair(given: Any) -> tuple[Any, Any]:
+    if not isinstance(given, list | tuple) or not (len(given) == 2 or (len(given) == 3 and given[2] is None)):
+        raise DTypeError(
+            "validation_data is no pair; wanted (x, y), arrays of samples and targets, or what gives batches"
+        )
+    return given[0], given[1]
+
+
+def _frequency(given: Any) -> Any:
+    if isinstance(given, list | tuple | set | range):
+        return [_arguments.integer(epoch, "an epoch of validation_freq") for epoch in given]
+    return _arguments.integer(given, "validation_freq")
+
+
+def fit(model: Trained, x: Any, y: Any, options: Options) -> History:
     """Trains from initial_epoch to epochs."""
     history = History()
     with model._tentative():
-        data, validation = _split(model, x, y, options)
-        samples, batch_size = len(data.x), options.batch_size
-        callbacks = Callbacks.of(
-            options.callbacks, model, batch_size, samples, options.verbose, options.epochs, last=history
-        )
+        first = max([options.initial_epoch, *(callback._resume(model) for callback in _listed(options.callbacks))])
+        training, validation = _given(model, x, y, options)
+        params = {"epochs": options.epochs, "batch_size": training.batch_size, "samples": training.samples,
+                  "verbose": options.verbose, "steps": training.steps}  # fmt: skip
+        callbacks = Callbacks(options.callbacks, model, params, history)
     model.history, model.stop_training = history, False
     columns = model._compiled().columns()
-    in_order = np.arange(samples, dtype=np.int64)
     logs: Logs = {}
     callbacks.call("on_train_begin", {})
-    for epoch in range(options.initial_epoch, options.epochs):
+    for epoch in range(first, options.epochs):
         callbacks.call("on_epoch_begin", epoch, {})
-        step = model.optimizer.iterations
-        rows = _samples.order(model.seed, step, samples) if options.shuffle else in_order
-        progress = _progress.Progress(options.verbose, f"Epoch {epoch + 1}/{options.epochs}", samples)
+        progress = _progress.Progress(options.verbose, f"Epoch {epoch + 1}/{options.epochs}", training.samples)
         try:
-            logs, done = _training.train_epoch(data, rows, batch_size, columns, callbacks, model, progress)
+            logs, done = training.train(columns, callbacks, progress)
+            if not done:
+                _warn_of_the_end(epoch, first, options)
+                break
             progress.pause(done, logs)
-            if validation is not None:
-                found = _training.evaluate(validation, options.validation_batch_size, columns, callbacks)
+            if validation is not None and options.validates(epoch):
+                found = validation.evaluate(columns, callbacks)
                 logs |= {f"val_{name}": value for name, value in found.items()}
             progress.end(logs)
         finally:
@@ -89,20 +120,91 @@ def fit(model: Sequential, x: Any, y: Any, options: Options) -> History:
     return history
 
 
-def _split(model: Sequential, x: Any, y: Any, options: Options) -> tuple[Data, Data | None]:
-    """Data to train on, and to validate with."""
+def _listed(callbacks: Any) -> list[Callback]:
+    """What may be callbacks; what else there is is refused where all are looked at."""
+    given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    return [one for one in given if isinstance(one, Callback)]
+
+
+def _warn_of_the_end(epoch: int, first: int, options: Options) -> None:
+    if epoch == first:
+        raise ArgumentError("x gives no batch; wanted one or more")
+    warnings.warn(f"x has no more batches after epoch {epoch} of {options.epochs}, so training ends", stacklevel=5)
+
+
+class _Arrays:
+    """Samples that lie in arrays."""
+
+    def __init__(self, model: Trained, data: Data, batch_size: int, options: Options) -> None:
+        self._model, self._data, self.batch_size, self._options = model, data, batch_size, options
+        self.samples = data.samples
+        self.steps = -(-data.samples // batch_size)
+        self._in_order = None if options.shuffle else np.arange(data.samples, dtype=np.int64)
+
+    def train(self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress) -> tuple[Logs, int]:
+        rows = self._in_order
+        if rows is None:
+            rows = _samples.order(self._model.seed, self._model.optimizer.iterations, self.samples)
+        return _training.train_epoch(self._data, rows, self.batch_size, columns, callbacks, self._model, progress)
+
+    def evaluate(self, columns: Columns, callbacks: Callbacks) -> Logs:
+        return _training.evaluate(self._data, self.batch_size, columns, callbacks)
+
+
+class _Batches:
+    """Samples that come in batches."""
+
+    batch_size = None
+
+    def __init__(self, model: Trained, stream: Stream, check: bool, samples: int | None) -> None:
+        self._model, self._stream, self._check, self.samples = model, stream, check, samples
+        self.steps = stream.steps
+
+    def train(self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress) -> tuple[Logs, int]:
+        return _training.train_stream(self._stream.batches(), self._check, columns, callbacks, self._model, progress)
+
+    def evaluate(self, columns: Columns, callbacks: Callbacks) -> Logs:
+        found, _ = _training.evaluate_stream(self._stream.batches(), self._check, columns, callbacks, self._model)
+        return found
+
+
+def _given(model: Trained, x: Any, y: Any, options: Options) -> tuple[_Arrays | _Batches, _Arrays | _Batches | None]:
+    """What to train on, and to validate with."""
+    model._compiled()
+    if is_stream(x):
+        if options.validation_split:
+            raise UnsupportedError("validation_split is given, and x gives batches, which have no last ones to hold "
+                                   "back; wanted validation_data")  # fmt: skip
+        stream = of_fit(model, x, y, options.steps_per_epoch, options.shuffle)
+        samples = getattr(x, "samples", None) if options.steps_per_epoch is None else None
+        training: _Arrays | _Batches = _Batches(model, stream, options.check, samples)
+        return training, _validation(model, options)
+    if options.steps_per_epoch is not None:
+        raise UnsupportedError("steps_per_epoch is given, and x is arrays, of which an epoch is all samples; wanted "
+                               "None, or something that gives batches, such as martlet.data.Batches")  # fmt: skip
     data = model._data(x, y, options.batch_size, options.check)
-    if options.validation_data is not None:
-        given = options.validation_data
-        return data, model._data(given[0], given[1], options.validation_batch_size, options.check, "validation_")
-    if not options.validation_split:
-        return data, None
-    kept = int(len(data.x) * (1 - options.validation_split))
-    if not 0 < kept < len(data.x):
-        raise ArgumentError(f"validation_split is {options.validation_split} of {len(data.x)} samples, which leaves "
+    if options.validation_data is not None or not options.validation_split:
+        return _Arrays(model, data, options.batch_size, options), _validation(model, options)
+    kept = int(data.samples * (1 - options.validation_split))
+    if not 0 < kept < data.samples:
+        raise ArgumentError(f"validation_split is {options.validation_split} of {data.samples} samples, which leaves "
                             f"{kept} to train on; wanted at least one on either side")  # fmt: skip
     native = model._ready().model
-    return Data.of(native, data.x[:kept], data.y[:kept]), Data.of(native, data.x[kept:], data.y[kept:])
+    first, second = data.part(native, slice(kept)), data.part(native, slice(kept, None))
+    return (
+        _Arrays(model, first, options.batch_size, options),
+        _Arrays(model, second, options.validation_batch_size, options),
+    )
+
+
+def _validation(model: Trained, options: Options) -> _Arrays | _Batches | None:
+    given = options.validation_data
+    if given is None:
+        return None
+    if is_stream(given):
+        return _Batches(model, Stream(given, "validation_data", options.validation_steps), options.check, None)
+    data = model._data(given[0], given[1], options.validation_batch_size, options.check, "validation_")
+    return _Arrays(model, data, options.validation_batch_size, options)
 
 
 def refuse_weights(**given: Any) -> None:

@@ -1,6 +1,6 @@
 """The order of an image's sizes as users see it: (height, width, channels), or (channels, height, width).
 
-The library computes channels-last; _graph.py turns images where a layer says otherwise.
+The library computes channels-last; _laying.py turns images where a layer says otherwise.
 """
 
 from __future__ import annotations

@@ -9,14 +9,14 @@ from martlet import _arguments, _ffi_models, _samples
 from martlet._errors import OrderError, ShapeError
 from martlet._model import Model
 from martlet._samples import NDArray
+from martlet.nn._callback import Logs
 from martlet.nn._compilation import Compilation
-from martlet.nn._hooks import Logs
-from martlet.nn._stack import Stack
+from martlet.nn._network import Network
 from martlet.nn._training import Data
 
 
-class Halves(Stack):
-    """Layers that take a step in two calls. Not for use by itself."""
+class Halves(Network):
+    """A model that takes a step in two calls. Not for use by itself."""
 
     _is_ready: bool
     # Whether differentiate has left gradients for a step that has not been taken.

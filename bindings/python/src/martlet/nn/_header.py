@@ -20,19 +20,26 @@ Line = dict[str, Any]
 _LONGEST = 100_000_000
 
 
-def metadata(path: bytes) -> dict[str, str]:
-    """The file's __metadata__."""
+def whole(path: bytes) -> tuple[dict[str, Any], int]:
+    """The file's header, and where its arrays begin."""
     try:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(_LONGEST, os.fstat(file.fileno()).st_size):
                 raise ValueError("its header is longer than the file")
-            header = json.loads(file.read(length))
-        found = header["__metadata__"]
-        return {str(key): str(value) for key, value in found.items()}
+            return dict(json.loads(file.read(length))), 8 + length
     except OSError as error:
         raise FileError(f"{os.fsdecode(path)}: {error.strerror}") from error
     except (struct.error, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise FormatError(f"no model that save wrote: {error}") from None
+
+
+def metadata(path: bytes) -> dict[str, str]:
+    """The file's __metadata__."""
+    header, _ = whole(path)
+    try:
+        return {str(key): str(value) for key, value in header["__metadata__"].items()}
+    except (LookupError, AttributeError) as error:
         raise FormatError(f"no model that save wrote: {error}") from None
 
 

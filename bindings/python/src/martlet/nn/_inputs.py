@@ -6,15 +6,19 @@ wanted. Nothing here knows models.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from martlet import _arrays, _ffi, _samples
+from martlet import _arguments, _arrays, _ffi, _samples
 from martlet._errors import ArgumentError, DTypeError, ShapeError
 from martlet._model import Samples
 from martlet._samples import NDArray, array, samples
+
+if TYPE_CHECKING:
+    from martlet.nn._built import Built
 
 _NUMBERS = {
     np.dtype(np.float32): _ffi.FP32,
@@ -26,13 +30,70 @@ _NUMBERS = {
 
 def fitting(data: Any, where: str, shape: tuple[int, ...], what: str = "the model reads") -> NDArray:
     """The same, checked against the shape of one sample."""
-    found = samples(data, where)
+    return _of_shape(samples(data, where), where, shape, what)
+
+
+def _of_shape(found: NDArray, where: str, shape: tuple[int, ...], what: str) -> NDArray:
+    """The same of an array."""
     if found.ndim == 1 and shape == (1,):
         return found[:, None]
     if found.shape[1:] != shape:
         raise ShapeError(f"{where} has samples of shape {found.shape[1:]}, and {what} {shape}"
                          f"{_way(found.shape, where, shape)}")  # fmt: skip
     return found
+
+
+def arrays(data: Any, where: str, names: Sequence[str]) -> list[tuple[str, NDArray]]:
+    """What a user gave for each of a model's inputs, as arrays as they are, and what messages call them."""
+    if len(names) == 1:
+        if isinstance(data, dict) and [*data] == [*names]:
+            data = data[names[0]]
+        elif isinstance(data, list | tuple) and len(data) == 1 and getattr(data[0], "ndim", 0) > 1:
+            data = data[0]
+        parts = [(where, data)]
+    elif isinstance(data, dict):
+        if {*data} != {*names}:
+            raise ArgumentError(f"{where} has {_arguments.listed(data)}; wanted {_arguments.listed(names)}, an array "
+                                "for each input")  # fmt: skip
+        parts = [(f"{where}[{name!r}]", data[name]) for name in names]
+    else:
+        count = len(data) if isinstance(data, list | tuple) else None
+        if count != len(names):
+            given = f"a {type(data).__name__}" if count is None else f"{count} arrays"
+            raise ArgumentError(f"{where} is {given}; wanted a list of {len(names)}, an array for each input: "
+                                f"{_arguments.listed(names)}")  # fmt: skip
+        parts = [(f"{where}[{place}]", one) for place, one in enumerate(data)]
+    return [(name, _samples.checked(one, name)) for name, one in parts]
+
+
+def converted(given: Sequence[tuple[str, NDArray]], built: Built) -> list[NDArray]:
+    """The arrays as the library takes them, for a model's inputs: fp32 or uint8 numbers, or rows of a table."""
+    found = []
+    for (where, data), sizes, table in zip(given, built.input_sizes(), built.tables(), strict=True):
+        if table is not None:
+            found.append(_rows(data, where, sizes, *table))
+        elif data.dtype == np.uint8:
+            found.append(np.require(_of_shape(data, where, sizes, "the model reads"), np.uint8, ["C", "A"]))
+        else:
+            found.append(fitting(data, where, sizes))
+        if len(found[-1]) != len(found[0]):
+            raise ShapeError(
+                f"{where} has {len(found[-1])} samples and {given[0][0]} has {len(found[0])}; wanted as many"
+            )
+    return found
+
+
+def _rows(data: NDArray, where: str, sizes: tuple[int, ...], count: int, layer: str) -> NDArray:
+    """Whole numbers from 0 to count - 1, the rows of a layer's table."""
+    found = _of_shape(data, where, sizes, "the model reads")
+    if found.dtype.kind not in "iu":
+        found = _whole(found, where, "rows of a table")
+    for extreme in (found.argmin(), found.argmax()):
+        row = found.reshape(-1)[extreme]
+        if not 0 <= row < count:
+            raise ArgumentError(f"{where} holds {row} at {_place(extreme, found)}; wanted 0 to {count - 1}, the rows "
+                                f"that layer {layer!r} has")  # fmt: skip
+    return np.require(found, found.dtype if found.dtype in _NUMBERS else np.int64, ["C", "A"])
 
 
 def _way(found: tuple[int, ...], where: str, shape: tuple[int, ...]) -> str:
@@ -74,7 +135,7 @@ def labels(data: Any, where: str, classes: int, places: tuple[int, ...] = ()) ->
         raise ShapeError(f"{where} has shape {found.shape}; wanted {wanted}{hint}")
     found = _samples.filled(found, where)
     if found.dtype.kind not in "iu":
-        found = _whole(found, where)
+        found = _whole(found, where, "labels")
     for extreme in (found.argmin(), found.argmax()):
         label = found.reshape(-1)[extreme]
         if not 0 <= label < classes:
@@ -83,14 +144,14 @@ def labels(data: Any, where: str, classes: int, places: tuple[int, ...] = ()) ->
     return np.require(found, found.dtype if found.dtype in _NUMBERS else np.int64, ["C", "A"])
 
 
-def _whole(found: NDArray, where: str) -> NDArray:
-    """Labels that came as floats or truth values."""
+def _whole(found: NDArray, where: str, what: str) -> NDArray:
+    """Whole numbers that came as floats or truth values."""
     refuse_nan(found, where)
     with np.errstate(invalid="ignore"):
         whole = found.astype(np.int64)
     if (whole != found).any():
         place = (whole != found).argmax()
-        raise DTypeError(f"{where} holds {found.reshape(-1)[place]} at {_place(place, found)}; wanted labels, which "
+        raise DTypeError(f"{where} holds {found.reshape(-1)[place]} at {_place(place, found)}; wanted {what}, which "
                          "are whole numbers")  # fmt: skip
     return whole
 

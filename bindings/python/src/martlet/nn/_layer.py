@@ -1,37 +1,29 @@
 """What all layers share: a name, a place in one model, and weights as numpy arrays.
 
-A layer is a description until its model is built, and computes nothing itself.
+A layer is a description until its model is built, and computes nothing itself. Called with nodes it gives another one.
 """
 
 from __future__ import annotations
 
 import re
+import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from martlet import _arguments
+from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, ShapeError, UnsupportedError
-from martlet._model import Node, View
-from martlet.nn import _formats
+from martlet._model import Node as Described
+from martlet._model import View
+from martlet.nn import _trial, node
 from martlet.nn._early import early
-from martlet.nn._graph import Graph
+from martlet.nn._laying import Graph, Place, spoken
+from martlet.nn._matching import NDArray, matched
 from martlet.nn._subclasses import is_martlets, refuse_methods
+from martlet.nn.node import Node
 
 if TYPE_CHECKING:
-    from martlet.nn._build import Built
-
-NDArray = np.ndarray[Any, np.dtype[np.float32]]
-
-
-def _refuse_freezing(self: Any, value: Any) -> None:
-    if not _arguments.flag(value, f"trainable of {self!r}"):
-        raise UnsupportedError(f"trainable of {self!r} is False; wanted True: training changes all weights but "
-                               "statistics")  # fmt: skip
-
-
-trainable = property(lambda self: True, _refuse_freezing, doc="True: no weights can be kept from training.")
+    from martlet.nn._built import Built
 
 
 class Layer(ABC):
@@ -39,12 +31,19 @@ class Layer(ABC):
 
     name          unique in its model; None: the class's, with a number where there are several
     input_shape   of the first layer: the sizes of one sample, the batch not among them
+    trainable     whether training changes its weights; of layers that have some
 
-    What it was given are its attributes, which can be set until it is in a model: OrderError. A class of one's own may
-    add to one of martlet.nn's, but not compute: UnsupportedError.
+    What it was given are its attributes, which can be set until it is in a model: OrderError; trainable can be set at
+    any time, and counts from the next compile on. A class of one's own may add to one of martlet.nn's, but not compute:
+    UnsupportedError.
+
+    layer(node) gives a node, for Model(inputs, outputs). A layer that is called several times has the same weights in
+    each place. It is in one model: one in which another one's nodes are found again takes the whole model, called as a
+    layer is.
     """
 
-    trainable = trainable
+    # Whether it reads several nodes; whether it is a model's input.
+    _merges = _is_input = False
     # The library's words for what are other arguments here.
     _words: ClassVar[dict[str, str]] = {
         "kernel_value": "kernel_initializer",
@@ -61,15 +60,19 @@ class Layer(ABC):
             raise UnsupportedError(f"class {cls.__name__} says nothing that the library computes; wanted a subclass of "
                                    "one of martlet.nn's layers")  # fmt: skip
 
-    def __init__(self, *, name: str | None = None, input_shape: Any = None) -> None:
+    def __init__(self, *, name: str | None = None, input_shape: Any = None, trainable: bool = True) -> None:
         if name is not None and not isinstance(name, str):
             raise DTypeError(f"name is {name!r} of type {type(name).__name__}; wanted text")
         if name is not None and "\0" in name:
             raise ArgumentError(f"name is {name!r}, which holds a zero character; wanted a name without")
         self._name = self._given_name = name
         self.input_shape = None if input_shape is None else _arguments.shape(input_shape, f"input_shape of {self}")
+        self._trainable = self._laid_trainable = _arguments.flag(trainable, f"trainable of {self}")
         self._built: Built | None = None
         self._taken = False
+        self._called: tuple[tuple[int, ...], ...] = ()  # the shapes that it was first called with
+        self._given: weakref.ref[Node] | None = None  # what its first call gave
+        self._kept: list[NDArray] = []
         self._node = 0  # the one that has its weights
         self._output_shape: tuple[int, ...] | None = None
 
@@ -94,39 +97,80 @@ class Layer(ABC):
                                    "it get_weights()'s arrays, or save the model")  # fmt: skip
         return super().__reduce_ex__(protocol)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is pickled, has not been called."""
+        return {**vars(self), "_given": None, "_called": ()}
+
     @classmethod
     def _base_name(cls) -> str:
         """The class's name as Keras spells it: MaxPooling2D as max_pooling2d."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes its weights. What is set counts from the next compile on. A BatchNormalization that
+        is not trained uses its moving statistics in training too, and leaves them as they are."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: Any) -> None:
+        self._trainable = _arguments.flag(value, f"trainable of {self!r}")
+
+    @property
+    def _frozen_flag(self) -> int:
+        return 0 if self._trainable else _ffi_models.FROZEN
+
+    def __call__(self, inputs: Any) -> Node:
+        """What it gives for a node, or of Add, Multiply and Concatenate for a list of them.
+
+        Raises DTypeError for what is no node, and what is said of the layer when a model is built: ShapeError where the
+        node does not suit, also where the weights would have other shapes than in a call before.
+        """
+        return self._called_with(inputs)
+
+    def _called_with(self, inputs: Any) -> Node:
+        nodes = node.listed(inputs, f"the argument of {self!r}")
+        if len(nodes) > 1 and not self._merges:
+            raise ShapeError(f"{self!r} was called with {len(nodes)} nodes; wanted one")
+        if len(nodes) < 2 and self._merges:
+            raise ShapeError(f"{self!r} was called with one node; wanted a list of two or more")
+        shapes = tuple(one.sizes for one in nodes)
+        sizes = _trial.shape_of(self, self.name or self._base_name(), shapes, self._called)
+        self._called = self._called or shapes
+        found = Node(self, nodes, sizes)
+        if self._given is None:
+            self._given = weakref.ref(found)
+        return found
+
     @abstractmethod
     def _lay(self, graph: Graph, name: str) -> int:
         """Adds the layer's nodes; returns the one that has its weights."""
 
-    def _enter(self, built: Built, graph: Graph, name: str) -> None:
-        """Takes its place in a model."""
+    def _enter(self, built: Built, name: str, reads: Sequence[Place]) -> Place:
+        """Takes its place in a model, or another one, over what it reads; returns where what it gives lies."""
+        graph = built.graph
+        again = built.laid.get(id(self), [])
+        graph.begin(reads, again)
         try:
             node = self._lay(graph, name)
         except MartletError as error:
-            raise type(error)(self._spoken(str(error), name)) from None
-        self._settle(built, name, node, graph.shape)
+            raise type(error)(spoken(str(error), name, self._words)) from None
+        if not again:
+            built.laid[id(self)] = graph.laid
+            built.take(self, node)
+        return graph.place
 
-    def _spoken(self, text: str, name: str) -> str:
-        """What the library says of one of its layers, by the names of this one's arguments."""
-
-        def argument(found: re.Match[str]) -> str:
-            return f"{self._words.get(found[1], found[1])} of layer {name!r}"
-
-        text = re.sub(r"\blayer\.(\w+)(\[\d\])?", argument, text)
-        return text.replace("divisor of units", f"divisor of {self._words.get('units', 'units')}")
-
-    def _settle(self, built: Built, name: str, node: int, output_shape: tuple[int, ...]) -> None:
+    def _settle(self, built: Built, node: int, output_shape: tuple[int, ...]) -> None:
         """Remembers its place in a model."""
-        self._built, self._name, self._node, self._output_shape = built, name, node, output_shape
+        self._built, self._node, self._output_shape = built, node, output_shape
+        self._laid_trainable = self._trainable
 
     def _unsettle(self) -> None:
         """Forgets a model that could not be built."""
         self._built = self._output_shape = None
+
+    def _leaves(self) -> list[Layer]:
+        return [self]
 
     def _leave(self) -> None:
         """Is free for another model, as its own was not made or lets it go."""
@@ -146,8 +190,33 @@ class Layer(ABC):
         """Marks it as some model's, in which it has this name."""
         self._name, self._taken = name, True
 
-    def _filled(self) -> None:  # noqa: B027
-        """Called once the weights have been made. Most layers have nothing to do then."""
+    def _keep_weights(self) -> None:
+        """Has the weights it has now in the next model too."""
+        self._kept = self.get_weights()
+
+    def _filled(self) -> None:
+        """Called once the weights have been made."""
+        if self._kept:
+            kept, self._kept = self._kept, []
+            for (_, array), value in zip(self._views(), kept, strict=True):
+                array[...] = value
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make another layer like it, as JSON takes them, with Keras's names."""
+        from martlet.nn import _configs
+
+        return _configs.of_layer(self)
+
+    @classmethod
+    def from_config(cls, config: Any) -> Any:
+        """A layer of what get_config gave. Raises DTypeError or ArgumentError for what it could not have given."""
+        from martlet.nn import _configs
+
+        return _configs.layer_of(cls, config)
+
+    def _further_config(self) -> dict[str, Any]:
+        """What get_config has beside the arguments that are attributes."""
+        return {}
 
     # ---- what a model's user asks ----
 
@@ -159,8 +228,24 @@ class Layer(ABC):
             raise OrderError(f"{self} has no shape yet: give the model's first layer input_shape=, or fit")
         return (None, *self._output_shape)
 
-    def _described(self) -> Node:
+    def _described(self) -> Described:
         return self._place().model.node(self._node)
+
+    @property
+    @early
+    def output(self) -> Node:
+        """The node that it gives, where it was first called, or in its Sequential: for Model(inputs, outputs)."""
+        found = None if self._given is None else self._given()
+        if found is None:
+            raise OrderError(f"{self!r} gives no node yet: call it, or give its model the shape of its samples")
+        return found
+
+    @property
+    @early
+    def input(self) -> Any:
+        """The node that it reads there, or a list of them."""
+        inputs = self.output.inputs
+        return inputs[0] if len(inputs) == 1 else [*inputs]
 
     def count_params(self) -> int:
         """Elements of its weights, those that training leaves alone among them."""
@@ -172,6 +257,26 @@ class Layer(ABC):
     def weight_names(self) -> list[str]:
         """What get_weights returns, by name."""
         return [view.name for view, _ in self._views()]
+
+    @property
+    @early
+    def weights(self) -> list[NDArray]:
+        """Its weights where they lie: writing them changes the model. get_weights has copies."""
+        return [array for _, array in self._views()]
+
+    @property
+    @early
+    def trainable_weights(self) -> list[NDArray]:
+        """Those of weights that training changes."""
+        found = self._views() if self._trainable else []
+        trained = {view.name for view in self._place().model.views(_ffi_models.BUFFER_PARAMETERS)} if found else set()
+        return [array for view, array in found if view.name in trained]
+
+    @property
+    @early
+    def non_trainable_weights(self) -> list[NDArray]:
+        """Those of weights that training leaves as they are, or that are statistics."""
+        return self.weights[len(self.trainable_weights) :]
 
     def get_weights(self) -> list[NDArray]:
         """Copies of its weights: kernel and bias, or of BatchNormalization gamma, beta, moving mean and variance."""
@@ -193,39 +298,3 @@ class Layer(ABC):
             raise OrderError(f"{self} is in no built model, so it has no weights yet: give the model's first layer "
                              "input_shape=, or fit")  # fmt: skip
         return self._built
-
-
-def matched(weights: Any, views: list[tuple[View, NDArray]], owner: str) -> list[NDArray]:
-    """Weights as arrays, checked against the views that they shall fill; nothing is written.
-
-    Raises DTypeError for what is no list of arrays of real numbers, ShapeError for other shapes than the views', and
-    ArgumentError for finite numbers that float32 does not hold.
-    """
-    if isinstance(weights, np.ndarray) or not isinstance(weights, list | tuple):
-        raise DTypeError(f"weights of {owner} are {type(weights).__name__}; wanted a list of arrays")
-    if len(weights) != len(views):
-        raise ShapeError(f"{owner} has {len(views)} weights, and {len(weights)} were given")
-    arrays = []
-    for (view, array), value in zip(views, weights, strict=True):
-        try:
-            found = np.asarray(value)
-            if found.dtype.kind not in "fiub" and found.dtype.name != "bfloat16":
-                raise TypeError(f"its dtype is {found.dtype.name}")
-            with np.errstate(all="ignore"):
-                given = found.astype(np.float32, copy=False)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise DTypeError(f"weight {view.name!r} of {owner}: {error}; wanted an array of real numbers") from None
-        if given.shape != array.shape:
-            raise ShapeError(f"weight {view.name!r} of {owner} has shape {array.shape}, and {given.shape} was given")
-        if (np.isinf(given) & np.isfinite(found)).any():
-            raise ArgumentError(f"weight {view.name!r} of {owner} holds numbers that float32 does not")
-        arrays.append(given)
-    return arrays
-
-
-class ImageLayer(Layer):
-    """A layer over images, whose sizes the user sees in the order of data_format."""
-
-    def __init__(self, data_format: Any, name: str | None, input_shape: Any) -> None:
-        super().__init__(name=name, input_shape=input_shape)
-        self.data_format = _formats.resolved(data_format, f"data_format of {self}")

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from martlet._errors import FileError, FormatError
+from martlet.nn import _configs
 from martlet.nn._compilation import Compilation
 from martlet.nn._layer import Layer
+from martlet.nn.sequential import Sequential
 from martlet.schedules import _schedule
 
 _KEY = "python"
@@ -28,9 +30,13 @@ _KEY = "python"
 _ARGUMENTS = ("axis",)
 
 
-def of(name: str, layers: list[Layer], compilation: Compilation | None) -> dict[str, Any]:
-    """The notes on a model, as JSON takes them."""
-    notes: dict[str, Any] = {"name": str(name), "layers": {layer.name: _of_layer(layer) for layer in layers}}
+def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
+    """The notes on a model, as JSON takes them: of a chain its layers', of a graph the whole of it."""
+    notes: dict[str, Any] = {"name": str(model.name), "layers": {}}
+    if isinstance(model, Sequential) and all(isinstance(layer, Layer) for layer in model.layers):
+        notes["layers"] = {layer.name: _of_layer(layer) for layer in model.layers}
+    else:
+        notes["graph"] = _of_graph(_configs.plain(model), model)
     if compilation is not None:
         notes["loss"] = type(compilation.loss).__name__
         notes["metrics"] = [[metric.name, metric.flag] for metric in compilation.metrics]
@@ -44,6 +50,20 @@ def of(name: str, layers: list[Layer], compilation: Compilation | None) -> dict[
                 stacklevel=3,
             )
     return notes
+
+
+def _of_graph(config: dict[str, Any], entry: Any) -> dict[str, Any]:
+    """A config as the native model has it: what is not trained, and without numbers, which the file has."""
+    arguments = config["config"]
+    if isinstance(entry, Layer):
+        if "trainable" in arguments:
+            arguments["trainable"] = entry._laid_trainable
+        for name in ("mean", "factor"):
+            arguments.pop(name, None)
+    else:
+        for inner, layer in zip(arguments["layers"], entry.layers, strict=True):
+            _of_graph(inner, layer)
+    return config
 
 
 def _of_layer(layer: Layer) -> dict[str, Any]:

@@ -47,10 +47,11 @@ def written(logs: dict[str, float]) -> str:
 class Progress:
     """One pass over samples: show while it goes on, pause when it is over, end when all is known that is shown of it.
 
-    due: when it next wants to be shown, on the clock of perf_counter.
+    samples: how many there are; None where that is not known. due: when it next wants to be shown, on the clock of
+    perf_counter.
     """
 
-    def __init__(self, verbose: int, title: str, samples: int) -> None:
+    def __init__(self, verbose: int, title: str, samples: int | None) -> None:
         self._verbose, self._title, self._samples = verbose, title, samples
         self._start = perf_counter()
         self._seconds = 0.0
@@ -88,7 +89,7 @@ class Progress:
     # ---- what stands in a line ----
 
     def _count(self) -> str:
-        return f"{self._done}/{self._samples}"
+        return f"{self._done}" if self._samples is None else f"{self._done}/{self._samples}"
 
     def _speed(self) -> list[str]:
         return [f"{self._seconds:.1f} s", f"{self._done / max(self._seconds, 1e-9):.0f} samples/s"]
@@ -99,7 +100,7 @@ class Progress:
     def _moving(self, logs: dict[str, float], row: _Row) -> str:
         """What fits into a row: the numbers stay longest."""
         parts = [self._count()]
-        if self._done:
+        if self._done and self._samples is not None:
             parts.append(f"{self._seconds * (self._samples / self._done - 1):.0f} s left")
         line = self._with_bar(parts, logs, row) or self._line(parts, logs)
         while _columns(line) > row.columns and parts:
@@ -111,6 +112,8 @@ class Progress:
 
     def _with_bar(self, parts: list[str], logs: dict[str, float], row: _Row) -> str | None:
         """All of it with as much of a bar as fits into the row; None where that is too little for one."""
+        if self._samples is None:
+            return None
         share = self._done / self._samples
         before, after = f"{self._title} {100 * share:3.0f}%|", "| " + self._line(parts, logs)[len(self._title) + 3 :]
         width = min(_WIDTH, row.columns - _columns(before + after))

@@ -6,22 +6,23 @@ microseconds here: the structs are made once for each fit, and a batch is two nu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from martlet import _arrays, _model
+from martlet._errors import ArgumentError
 from martlet._model import Bound, Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
-from martlet.nn._hooks import Logs
-from martlet.nn._listeners import Callbacks
+from martlet.nn._callback import Logs
+from martlet.nn._callback_list import Callbacks
 from martlet.nn._progress import Progress
 
 if TYPE_CHECKING:
-    from martlet.nn.sequential import Sequential
+    from martlet.nn._trained import Trained
 
 # Batches that one native call evaluates or predicts: enough to make the call cheap, and few enough for Ctrl-C.
 BATCHES_A_CALL = 16
@@ -30,13 +31,23 @@ BATCHES_A_CALL = 16
 class Data(NamedTuple):
     """Samples and targets that fit a model, and the model bound to them."""
 
-    x: NDArray
+    inputs: Sequence[NDArray]
     y: NDArray
     bound: Bound
 
     @classmethod
-    def of(cls, model: Model, x: NDArray, y: NDArray) -> Data:
-        return cls(x, y, Bound(model, _inputs.placed(x), _inputs.placed(y)))
+    def of(cls, model: Model, x: NDArray | Sequence[NDArray], y: NDArray) -> Data:
+        """x: of several inputs an array for each."""
+        inputs = [x] if isinstance(x, np.ndarray) else x
+        return cls(inputs, y, Bound(model, [_inputs.placed(one) for one in inputs], _inputs.placed(y)))
+
+    @property
+    def samples(self) -> int:
+        return len(self.y)
+
+    def part(self, model: Model, rows: slice) -> Data:
+        """Some neighbours among the samples."""
+        return Data.of(model, [one[rows] for one in self.inputs], self.y[rows])
 
 
 def train_epoch(
@@ -45,7 +56,7 @@ def train_epoch(
     batch_size: int,
     columns: list[tuple[str, int]],
     callbacks: Callbacks,
-    model: Sequential,
+    model: Trained,
     progress: Progress,
 ) -> tuple[Logs, int]:
     """Trains on the rows in their order, or until the model's stop_training says so; returns the means over the samples
@@ -83,6 +94,68 @@ def train_epoch(
     return _means(columns, sums, done), done
 
 
+def train_stream(
+    batches: Iterator[tuple[Any, Any]],
+    check: bool,
+    columns: list[tuple[str, int]],
+    callbacks: Callbacks,
+    model: Trained,
+    progress: Progress,
+) -> tuple[Logs, int]:
+    """The same on batches as they come; each is checked, and lent to the library, by itself."""
+    begin, end = callbacks.hooks("on_train_batch_begin"), callbacks.hooks("on_train_batch_end")
+    sums, done = [0.0] * len(columns), 0
+    for batch, (x, y) in enumerate(batches):
+        for hook in begin:
+            hook(batch, {})
+        data = model._data(x, y, None, check)
+        model.optimizer.before_step()
+        data.bound.train_all()
+        for index, (_, word) in enumerate(columns):
+            sums[index] += data.bound.numbers[word] * data.samples
+        done += data.samples
+        for hook in end:
+            hook(batch, _means(columns, sums, done))
+        if model.stop_training:
+            break
+        if perf_counter() >= progress.due:
+            progress.show(done, _means(columns, sums, done))
+    if done:
+        data.bound.settle()
+    return _means(columns, sums, done), done
+
+
+def evaluate_stream(
+    batches: Iterator[tuple[Any, Any]],
+    check: bool,
+    columns: list[tuple[str, int]],
+    callbacks: Callbacks,
+    model: Trained,
+    progress: Progress | None = None,
+) -> tuple[Logs, int]:
+    """Loss and metrics over batches as they come, as means over all samples, of which there are so many."""
+    begin, end = callbacks.hooks("on_test_batch_begin"), callbacks.hooks("on_test_batch_end")
+    sums, done = [0.0] * len(columns), 0
+    callbacks.call("on_test_begin", {})
+    for batch, (x, y) in enumerate(batches):
+        for hook in begin:
+            hook(batch, {})
+        data = model._data(x, y, None, check)
+        data.bound.evaluate(0, data.samples, data.samples)
+        for index, (_, word) in enumerate(columns):
+            sums[index] += data.bound.numbers[word] * data.samples
+        done += data.samples
+        for hook in end:
+            hook(batch, _means(columns, sums, done))
+        if progress is not None and perf_counter() >= progress.due:
+            progress.show(done, _means(columns, sums, done))
+    if not done:
+        raise ArgumentError("what is to be evaluated gives no batch; wanted one or more")
+    found = _means(columns, sums, done)
+    callbacks.call("on_test_end", found)
+    return found, done
+
+
 def evaluate(
     data: Data,
     batch_size: int,
@@ -91,7 +164,7 @@ def evaluate(
     progress: Progress | None = None,
 ) -> Logs:
     """Loss and metrics, as means over all samples."""
-    numbers, samples = data.bound.numbers, len(data.x)
+    numbers, samples = data.bound.numbers, data.samples
     begin, end = callbacks.hooks("on_test_batch_begin"), callbacks.hooks("on_test_batch_end")
     sums = [0.0] * len(columns)
     batch_size = min(batch_size, samples)
@@ -113,19 +186,22 @@ def evaluate(
     return found
 
 
-def predict(model: Model, x: NDArray, outputs: tuple[int, ...], batch_size: int, callbacks: Callbacks) -> NDArray:
+def predict(
+    model: Model, inputs: Sequence[NDArray], outputs: tuple[int, ...], batch_size: int, callbacks: Callbacks
+) -> NDArray:
     """The output of every sample."""
     begin, end = callbacks.hooks("on_predict_batch_begin"), callbacks.hooks("on_predict_batch_end")
-    out = np.empty((len(x), *outputs), np.float32)
-    batch_size = min(batch_size, len(x))
-    place, each = _inputs.placed(x), out[0].size
+    samples = len(inputs[0])
+    out = np.empty((samples, *outputs), np.float32)
+    batch_size = min(batch_size, samples)
+    places, each = [_inputs.placed(one) for one in inputs], out[0].size
     address, stride = _arrays.address(out), _stride(batch_size, begin or end)
     callbacks.call("on_predict_begin", {})
-    for batch, start in enumerate(range(0, len(x), stride)):
+    for batch, start in enumerate(range(0, samples, stride)):
         for hook in begin:
             hook(batch, {})
-        count = min(stride, len(x) - start)
-        model.predict(address + 4 * each * start, each * count, place, start, count, batch_size)
+        count = min(stride, samples - start)
+        model.predict(address + 4 * each * start, each * count, places, start, count, batch_size)
         for hook in end:
             hook(batch, {"outputs": out[start : start + count]})
     callbacks.call("on_predict_end", {})

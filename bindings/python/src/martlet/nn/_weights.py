@@ -10,15 +10,24 @@ from typing import Any
 
 from martlet import _ffi_models
 from martlet._owner import Owner
-from martlet.nn._build import Built, NDArray
-from martlet.nn._layer import Layer, matched
+from martlet.nn._built import Built, NDArray
+from martlet.nn._early import early
+from martlet.nn._layer import Layer
+from martlet.nn._matching import matched
 
 
 class Weights(ABC):
     """Access to a model's numbers. Not for use by itself."""
 
-    _layers: list[Layer]
     _owner: Owner
+
+    @abstractmethod
+    def _leaves(self) -> list[Layer]:
+        """The layers in the order of their weights."""
+
+    @abstractmethod
+    def _refuse_taken_model(self, call: str) -> None:
+        """Raises where it is a part of another model."""
 
     @abstractmethod
     def _ready(self) -> Built:
@@ -29,8 +38,8 @@ class Weights(ABC):
         """The model, with its layers known."""
 
     def _all(self) -> list[Any]:
-        built = self._ready()
-        return [pair for layer in self._layers for pair in built.views(layer._node)]
+        self._ready()
+        return [pair for layer in self._leaves() for pair in layer._views()]
 
     def get_weights(self) -> list[NDArray]:
         """Copies of all layers' weights, in the order of the layers: kernel, bias; gamma, beta, moving mean, moving
@@ -45,25 +54,49 @@ class Weights(ABC):
             for (_, array), value in zip(views, matched(weights, views, repr(self)), strict=True):
                 array[...] = value
 
+    @property
+    @early
+    def weights(self) -> list[NDArray]:
+        """All layers' weights where they lie, in the order of get_weights: writing them changes the model."""
+        return [array for _, array in self._all()]
+
+    @property
+    @early
+    def trainable_weights(self) -> list[NDArray]:
+        """Those of weights that training changes."""
+        self._ready()
+        return [array for layer in self._leaves() for array in layer.trainable_weights]
+
+    @property
+    @early
+    def non_trainable_weights(self) -> list[NDArray]:
+        """Those of weights that training leaves as they are, or that are statistics."""
+        self._ready()
+        return [array for layer in self._leaves() for array in layer.non_trainable_weights]
+
     def count_params(self) -> int:
         """Elements of all weights."""
         self._laid()
-        return sum(layer.count_params() for layer in self._layers)
+        return sum(layer.count_params() for layer in self._leaves())
 
     def parameters(self) -> NDArray:
         """All that training changes, flat, where it lies: writing it changes the model. float32 (count,), in the order
         of get_weights without the statistics. Nothing keeps another thread's training from changing it meanwhile;
         get_weights does. Raises OrderError before the samples' shape is known."""
-        return self._ready().numbers(_ffi_models.BUFFER_PARAMETERS)
+        return self._buffer("parameters", _ffi_models.BUFFER_PARAMETERS)
 
     def statistics(self) -> NDArray:
         """What training does not step, flat, where it lies: of each BatchNormalization its moving mean and variance, of
         each Normalization its mean and factor, in the order of the layers. float32 (count,), (0,) where there are
         none. Raises OrderError before the samples' shape is known."""
-        return self._ready().numbers(_ffi_models.BUFFER_STATISTICS)
+        return self._buffer("statistics", _ffi_models.BUFFER_STATISTICS)
 
     def gradients(self) -> NDArray:
         """The gradients of the latest batch, that of a training step or of differentiate, flat, in the order of
         parameters: a copy, as the library frees them when the model is compiled again."""
         with self._owner.inside():
-            return self._ready().numbers(_ffi_models.BUFFER_GRADIENTS).copy()
+            return self._buffer("gradients", _ffi_models.BUFFER_GRADIENTS).copy()
+
+    def _buffer(self, name: str, which: int) -> NDArray:
+        self._refuse_taken_model(name)
+        return self._ready().numbers(which)

@@ -11,7 +11,7 @@ from typing import Any
 
 from martlet import _arguments, _forks
 from martlet._errors import ArgumentError, FileError
-from martlet.nn.callbacks import Callback
+from martlet.nn._callback import Callback
 
 
 class History(Callback):

@@ -11,9 +11,17 @@ from typing import Any
 from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, UnsupportedError
 from martlet.nn import _formats, activations, initializers
-from martlet.nn._core import activated, weighted
-from martlet.nn._graph import Graph
-from martlet.nn._layer import ImageLayer
+from martlet.nn._layer import Layer
+from martlet.nn._laying import Graph
+from martlet.nn.basic import activated, weighted
+
+
+class ImageLayer(Layer):
+    """A layer over images, whose sizes the user sees in the order of data_format."""
+
+    def __init__(self, data_format: Any, name: str | None, input_shape: Any, trainable: bool = True) -> None:
+        super().__init__(name=name, input_shape=input_shape, trainable=trainable)
+        self.data_format = _formats.resolved(data_format, f"data_format of {self}")
 
 
 class Conv2D(ImageLayer):
@@ -25,6 +33,7 @@ class Conv2D(ImageLayer):
                     (height, width), or ((top, bottom), (left, right)), each less than the window that dilation spans
     data_format     "channels_last", "channels_first", or None: what set_data_format said
     groups          divides channels and filters
+    trainable       as Layer's
     activation, use_bias, kernel_initializer, bias_initializer    as Dense's
 
     (height, width, channels) becomes (rows, columns, filters), with channels_first (filters, rows, columns) of
@@ -50,8 +59,9 @@ class Conv2D(ImageLayer):
         *,
         name: str | None = None,
         input_shape: Any = None,
+        trainable: bool = True,
     ) -> None:
-        super().__init__(data_format, name, input_shape)
+        super().__init__(data_format, name, input_shape, trainable)
         self.filters = _arguments.integer(filters, f"filters of {self}")
         self.kernel_size = _arguments.pair(kernel_size, f"kernel_size of {self}")
         self.strides = _arguments.pair(strides, f"strides of {self}")
@@ -149,12 +159,10 @@ class AveragePooling2D(Pool):
         self._flags = _ffi_models.COUNT_PADDING if self.count_padding else 0
 
 
-class GlobalAveragePooling2D(ImageLayer):
-    """The mean of each channel: (height, width, channels), or (channels, height, width) with channels_first, becomes
-    (channels,); with keepdims an image of one pixel, (1, 1, channels) or (channels, 1, 1).
+class GlobalPool(ImageLayer):
+    """One number for each channel. Not for use by itself."""
 
-    data_format is as Conv2D's. Samples that are no images raise ShapeError when the model is built.
-    """
+    _kind = 0
 
     def __init__(
         self,
@@ -169,7 +177,7 @@ class GlobalAveragePooling2D(ImageLayer):
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.image(self.data_format, name)
-        node = graph.add(_ffi_models.LAYER_GLOBAL_AVERAGE_POOL2D, name)
+        node = graph.add(self._kind, name)
         if self.keepdims:
             graph.add(_ffi_models.LAYER_RESHAPE, self._hidden_name(name), rank=3, sizes=(1, 1, -1))
         else:
@@ -185,6 +193,25 @@ class GlobalAveragePooling2D(ImageLayer):
         return [self._hidden_name(name)]
 
 
+class GlobalAveragePooling2D(GlobalPool):
+    """The mean of each channel: (height, width, channels), or (channels, height, width) with channels_first, becomes
+    (channels,); with keepdims an image of one pixel, (1, 1, channels) or (channels, 1, 1).
+
+    data_format is as Conv2D's. Samples that are no images raise ShapeError when the model is built.
+    """
+
+    _kind = _ffi_models.LAYER_GLOBAL_AVERAGE_POOL2D
+
+
+class GlobalMaxPooling2D(GlobalPool):
+    """The largest element of each channel. Shapes, arguments and errors as GlobalAveragePooling2D's."""
+
+    _kind = _ffi_models.LAYER_GLOBAL_MAX_POOL2D
+
+
+Convolution2D = Conv2D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool2D = GlobalMaxPooling2D
 MaxPool2D = MaxPooling2D
 AvgPool2D = AveragePooling2D
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from martlet import _arguments, _ffi_models
-from martlet._errors import UnsupportedError
+from martlet._errors import DTypeError, UnsupportedError
 
 
 class Initializer(NamedTuple):
@@ -92,7 +92,34 @@ _NAMES = {
     "lecun_normal": LecunNormal,
     "random_normal": RandomNormal,
     "random_uniform": RandomUniform,
+    "normal": RandomNormal,
+    "uniform": RandomUniform,
 }
+
+
+def serialize(given: Initializer) -> Any:
+    """An initializer as its name, or with its value as Keras's dict."""
+    for name, kind in _NAMES.items():
+        made = kind()
+        if made.number == given.number:
+            if made.value == given.value:
+                return name
+            argument = {_ffi_models.INITIALIZER_NORMAL: "stddev", _ffi_models.INITIALIZER_CONSTANT: "value"}
+            config = {argument.get(given.number, "maxval"): given.value}
+            if given.number == _ffi_models.INITIALIZER_UNIFORM:
+                config["minval"] = -given.value
+            return {"class_name": kind.__name__, "config": config}
+    raise UnsupportedError(f"{given!r} is no initializer of this version")
+
+
+def deserialize(given: Any, where: str) -> Initializer:
+    """What serialize gave."""
+    kinds = {kind.__name__: kind for kind in _NAMES.values()}
+    try:
+        found: Initializer = kinds[given["class_name"]](**given["config"])
+    except (LookupError, TypeError) as error:
+        raise DTypeError(f"{where} is {given!r}, which is no initializer: {error!r}") from None
+    return found
 
 
 def get(given: Any, where: str) -> Initializer:

@@ -1,46 +1,90 @@
 """Every layer under one name, as in Keras: from martlet.nn.layers import Conv2D. They are made in modules beside."""
 
-from martlet.nn._core import (
+from martlet.nn import _missing
+from martlet.nn._layer import Layer
+from martlet.nn.basic import (
     Activation,
     Dense,
     Dropout,
     Flatten,
-    Input,
     LeakyReLU,
     Permute,
     ReLU,
     Reshape,
     Softmax,
 )
-from martlet.nn._layer import Layer
 from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
     Conv2D,
+    Convolution2D,
     GlobalAveragePooling2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    GlobalMaxPooling2D,
     MaxPool2D,
     MaxPooling2D,
 )
-from martlet.nn.normalizations import BatchNormalization, Normalization
+from martlet.nn.inputs import Input, InputLayer
+from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
+from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
+from martlet.nn.sequences import (
+    AveragePooling1D,
+    AvgPool1D,
+    Conv1D,
+    Convolution1D,
+    Embedding,
+    GlobalAveragePooling1D,
+    GlobalAvgPool1D,
+    GlobalMaxPool1D,
+    GlobalMaxPooling1D,
+    MaxPool1D,
+    MaxPooling1D,
+)
 
 __all__ = [
     "Activation",
+    "Add",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "Concatenate",
+    "Conv1D",
     "Conv2D",
+    "Convolution1D",
+    "Convolution2D",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "Input",
+    "InputLayer",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPooling1D",
     "MaxPooling2D",
+    "Multiply",
     "Normalization",
     "Permute",
     "ReLU",
     "Reshape",
     "Softmax",
+    "add",
+    "concatenate",
+    "multiply",
 ]
+
+__getattr__ = _missing.of("martlet.nn.layers", lambda: __all__)

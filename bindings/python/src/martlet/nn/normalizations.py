@@ -1,6 +1,8 @@
-"""BatchNormalization, and Normalization with statistics that are computed once, from training data.
+"""BatchNormalization and LayerNormalization, and Normalization with statistics that are computed once, from training
+data.
 
-Both work on each channel apart: the last size of a sample, or the first of a channels_first image.
+All but LayerNormalization work on each channel apart: the last size of a sample, or the first of a channels_first
+image.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from martlet import _arguments, _ffi_models, _samples
-from martlet._errors import ArgumentError, DTypeError, ShapeError
+from martlet._errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from martlet._samples import Float64
 from martlet.nn import _formats
-from martlet.nn._graph import Graph
-from martlet.nn._layer import Layer, NDArray
+from martlet.nn._layer import Layer
+from martlet.nn._laying import Graph
+from martlet.nn._matching import NDArray
 
 # Keras's: what a deviation is at least before it divides.
 _LEAST_DEVIATION = 1e-7
@@ -33,6 +36,7 @@ class BatchNormalization(Layer):
     epsilon              more than 0
     center, scale        whether there is a beta, and a gamma
     unbiased_variance    the moving variance is a sample's, divided by n - 1, as torch's
+    trainable            as Layer's; where it is False the moving statistics are used, and kept, in training too
 
     The shape stays. Weights: gamma, where scale; beta, where center; moving mean; moving variance: (channels,) each.
     An axis that the samples have not raises ShapeError when the model is built.
@@ -49,8 +53,9 @@ class BatchNormalization(Layer):
         name: str | None = None,
         input_shape: Any = None,
         unbiased_variance: bool = False,
+        trainable: bool = True,
     ) -> None:
-        super().__init__(name=name, input_shape=input_shape)
+        super().__init__(name=name, input_shape=input_shape, trainable=trainable)
         self.axis = _arguments.integer(axis, f"axis of {self}", -8)
         self.momentum = _arguments.within(momentum, f"momentum of {self}", 0, 1)
         self.epsilon = _arguments.within(epsilon, f"epsilon of {self}", 0, math.inf)
@@ -63,10 +68,55 @@ class BatchNormalization(Layer):
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.channels(self.axis, self.data_format, name)
-        flags = 0 if self.center else _ffi_models.NO_BIAS
+        flags = self._frozen_flag | (0 if self.center else _ffi_models.NO_BIAS)
         flags |= 0 if self.scale else _ffi_models.NO_SCALE
         flags |= _ffi_models.UNBIASED_VARIANCE if self.unbiased_variance else 0
         return graph.add(_ffi_models.LAYER_BATCH_NORM, name, flags=flags, momentum=self.momentum, epsilon=self.epsilon)
+
+    def _further_config(self) -> dict[str, Any]:
+        return {"data_format": self.data_format}
+
+
+class LayerNormalization(Layer):
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta, with the mean and variance of each row, the last axis (Ba,
+    Kiros and Hinton, 2016).
+
+    axis             -1, or the last one's number, the batch being axis 0; another one raises UnsupportedError when the
+                     model is built
+    epsilon          more than 0
+    center, scale    whether there is a beta, and a gamma
+    trainable        as Layer's
+
+    The shape stays. Weights: gamma, where scale; beta, where center: (the last size,) each.
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        *,
+        name: str | None = None,
+        input_shape: Any = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name=name, input_shape=input_shape, trainable=trainable)
+        self.axis = _arguments.integer(axis, f"axis of {self}", -8)
+        self.epsilon = _arguments.within(epsilon, f"epsilon of {self}", 0, math.inf)
+        if self.epsilon == 0:
+            raise ArgumentError(f"epsilon of {self} is 0; wanted more than 0")
+        self.center = _arguments.flag(center, f"center of {self}")
+        self.scale = _arguments.flag(scale, f"scale of {self}")
+
+    def _lay(self, graph: Graph, name: str) -> int:
+        graph.straighten()
+        if self.axis not in (-1, len(graph.sizes)):
+            raise UnsupportedError(f"layer {name!r}: axis is {self.axis}, and only the last one, -1, is served; wanted "
+                                   "a Permute before it that moves the axis there")  # fmt: skip
+        flags = self._frozen_flag | (0 if self.center else _ffi_models.NO_BIAS)
+        flags |= 0 if self.scale else _ffi_models.NO_SCALE
+        return graph.add(_ffi_models.LAYER_LAYER_NORM, name, flags=flags, epsilon=self.epsilon)
 
 
 class Normalization(Layer):
@@ -150,6 +200,15 @@ class Normalization(Layer):
         """Writes the statistics into the model that was built."""
         if self._statistics is not None:
             self._write(self._statistics)
+        super()._filled()
+
+    def _further_config(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"data_format": self.data_format}
+        known = self._built is not None and self._built.is_finished
+        numbers = [array for _, array in self._views()] if known else self._statistics
+        if numbers:
+            found |= {"mean": numbers[0].tolist(), "factor": numbers[1].tolist()}
+        return found
 
     def _write(self, statistics: tuple[NDArray, NDArray]) -> None:
         views = [array for _, array in self._views()]

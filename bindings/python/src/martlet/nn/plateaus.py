@@ -6,7 +6,7 @@ from typing import Any
 
 from martlet import _ffi_optimizers, _ffi_schedules
 from martlet._errors import DTypeError
-from martlet.nn.callbacks import Monitor
+from martlet.nn.monitors import Monitor
 from martlet.schedules._schedule import rate
 from martlet.schedules.plateau import new_plateau
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from martlet._errors import DTypeError
-from martlet.nn._hooks import ALIASES, Callback
+from martlet.nn._callback import ALIASES, Callback
 
 
 class Callbacks:

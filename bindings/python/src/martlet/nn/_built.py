@@ -6,16 +6,18 @@ and its neighbours' business; training is _training.py's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from martlet import _ffi_models, _memory
 from martlet._model import Model, View
-from martlet.nn._graph import Graph
+from martlet.nn._laying import Graph, Place
 
 if TYPE_CHECKING:
     from martlet.nn._layer import Layer
+    from martlet.nn._network import Network
 
 NDArray = np.ndarray[Any, np.dtype[np.float32]]
 _BUFFERS = (_ffi_models.BUFFER_PARAMETERS, _ffi_models.BUFFER_STATISTICS)
@@ -24,10 +26,14 @@ _BUFFERS = (_ffi_models.BUFFER_PARAMETERS, _ffi_models.BUFFER_STATISTICS)
 class Built:
     """A native model and the layers that were laid down in it."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, *, settles: bool = True) -> None:
+        self.model, self._settles = model, settles
         self.graph = Graph(model)
         self.input_shape = model.node(0).sizes
+        self.inputs = [Place()]
+        """Where the model's inputs lie."""
+        self.laid: dict[int, list[int]] = {}
+        """The nodes of layers that have been laid down, by their identity."""
         self._final_shape: tuple[int, ...] | None = None
         self.layers: list[Layer] = []
         self.gives_channels_first = False
@@ -39,9 +45,39 @@ class Built:
         """As the user sees it."""
         return self.graph.shape if self._final_shape is None else self._final_shape
 
-    def add(self, layer: Layer, name: str) -> None:
-        layer._enter(self, self.graph, name)
-        self.layers.append(layer)
+    def add(self, entry: Layer | Network, name: str, reads: Sequence[Place] | None = None) -> Place:
+        """Lays a layer or a model down over what it reads, or over what was laid down last; returns where that lies
+        which it gives."""
+        return entry._enter(self, name, [self.graph.place] if reads is None else reads)
+
+    def seen(self, place: Place) -> tuple[int, ...]:
+        """The sizes of what lies there, as the user sees them."""
+        return self.graph.seen(self.model.node(place.node).sizes, place.turned)
+
+    def hold(self, model: Network, name: str, reads: Sequence[Place], gives: Place) -> None:
+        """Tells a model that it is a part of this one, where it has this name, and what it reads and gives there."""
+        if self._settles and name:
+            model._built, model._gives = self, self.seen(gives)
+            model._called = model._called or tuple(self.seen(place) for place in reads)
+
+    def add_input(self, name: str, sizes: tuple[int, ...]) -> None:
+        """Adds a further input."""
+        self.inputs.append(self.graph.input(name, sizes))
+
+    def take(self, layer: Layer, node: int) -> None:
+        """Tells a layer, which has just been laid down, where it is."""
+        if self._settles:
+            layer._settle(self, node, self.graph.shape)
+            self.layers.append(layer)
+
+    def input_sizes(self) -> list[tuple[int, ...]]:
+        """Of a sample of each input."""
+        return [self.model.node(place.node).sizes for place in self.inputs]
+
+    def tables(self) -> list[tuple[int, str] | None]:
+        """Of each input that a layer reads as rows of a table: how many that has, and the layer's name; None: it holds
+        numbers."""
+        return [self.graph.tables.get(place.node) for place in self.inputs]
 
     @property
     def is_finished(self) -> bool:

@@ -14,18 +14,8 @@ from typing import Any
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, ShapeError, UnsupportedError
 from martlet.nn import activations, initializers
-from martlet.nn._graph import Graph
 from martlet.nn._layer import Layer
-
-
-class Input:
-    """What a model reads: the sizes of one sample, the batch not among them. The first entry of a Sequential."""
-
-    def __init__(self, shape: Any) -> None:
-        self.shape = _arguments.shape(shape, "shape of Input")
-
-    def __repr__(self) -> str:
-        return f"Input(shape={self.shape})"
+from martlet.nn._laying import Graph
 
 
 class Dense(Layer):
@@ -39,6 +29,7 @@ class Dense(Layer):
     bias_initializer     "lecun_normal", "zeros", "ones", "constant", "random_normal", "random_uniform", or an object
                          of martlet.nn.initializers, such as RandomNormal(stddev=0.1)
     input_dim            of the first layer: input_shape with this one size
+    trainable            as Layer's
 
     Weights: kernel, (inputs, units); bias, (units,). Arguments that cannot be raise ArgumentError or DTypeError.
     """
@@ -54,12 +45,13 @@ class Dense(Layer):
         name: str | None = None,
         input_shape: Any = None,
         input_dim: int | None = None,
+        trainable: bool = True,
     ) -> None:
         if input_dim is not None:
             if input_shape is not None:
                 raise ArgumentError(f"input_shape is {input_shape!r} and input_dim {input_dim!r}; wanted one of them")
             input_shape = (input_dim,)
-        super().__init__(name=name, input_shape=input_shape)
+        super().__init__(name=name, input_shape=input_shape, trainable=trainable)
         self.units = _arguments.integer(units, f"units of {self}")
         self.activation = activations.get(activation, f"activation of {self}")
         self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
@@ -109,6 +101,10 @@ class ReLU(Activation):
         if self.slope:
             self.activation = "leaky_relu"
 
+    @property
+    def negative_slope(self) -> float:
+        return self.slope if self.activation == "leaky_relu" else 0.0
+
 
 class LeakyReLU(Activation):
     """x, or negative_slope x where x < 0; the slope is 0 or more. torch's default is 0.01. The shape stays."""
@@ -116,6 +112,10 @@ class LeakyReLU(Activation):
     def __init__(self, negative_slope: float = 0.3, *, name: str | None = None, input_shape: Any = None) -> None:
         super().__init__("leaky_relu", name=name, input_shape=input_shape)
         self.slope = _arguments.within(negative_slope, f"negative_slope of {self}", 0, math.inf)
+
+    @property
+    def negative_slope(self) -> float:
+        return self.slope
 
 
 class Softmax(Activation):
@@ -206,7 +206,7 @@ def weighted(layer: Any) -> dict[str, Any]:
     """The fields of a layer's kernel and bias."""
     kernel, bias = layer.kernel_initializer, layer.bias_initializer
     return {
-        "flags": 0 if layer.use_bias else _ffi_models.NO_BIAS,
+        "flags": layer._frozen_flag | (0 if layer.use_bias else _ffi_models.NO_BIAS),
         "kernel_initializer": kernel.number,
         "kernel_value": kernel.value,
         "bias_initializer": bias.number,

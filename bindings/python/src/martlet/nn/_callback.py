@@ -1,4 +1,4 @@
-"""Callback: what training, evaluation and prediction call, by Keras's names. callbacks.py has those that do something.
+"""Callback: what training, evaluation and prediction call, by Keras's names. callbacks.py has all that do something.
 
 A callback overrides what it wants to hear of; batches cost nothing where none listens to them.
 """
@@ -38,6 +38,10 @@ class Callback:
 
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
+
+    def _resume(self, model: Any) -> int:
+        """Before fit looks at its samples: the epoch that a training which was cut off ended with; 0: there is none."""
+        return 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Before the first epoch."""

@@ -1,0 +1,139 @@
+"""Graphs of a file as models: by Python's notes, laid down over the native model that is there, and checked against it;
+or, where C or Swift wrote it, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from martlet import _ffi_models
+from martlet._errors import FormatError, MartletError
+from martlet._model import Model as Native
+from martlet._model import Node as Described
+from martlet._owner import Owner
+from martlet.nn import _configs, _formats
+from martlet.nn._built import Built
+from martlet.nn._file_layers import MAKERS, sizes_of
+from martlet.nn._header import Line
+from martlet.nn._laying import Place
+from martlet.nn.inputs import Input
+from martlet.nn.model import Model
+from martlet.nn.node import Node
+
+
+def inputs_of(line: Line) -> tuple[int, ...]:
+    """The nodes that a node reads."""
+    found = line.get("inputs", ())
+    return found if isinstance(found, tuple) else (found,)
+
+
+def is_chain(lines: Sequence[Line]) -> bool:
+    """Whether each node but the first has a layer of its own that reads the one before."""
+    return all(
+        line["kind"] != _ffi_models.LAYER_INPUT and "first" not in line and inputs_of(line) in ((), (index,))
+        for index, line in enumerate(lines)
+    )
+
+
+class _There:
+    """A native model whose nodes are there: what is laid down in it must be what it has."""
+
+    def __init__(self, native: Native, lines: Sequence[Line]) -> None:
+        self._native, self._lines = native, lines
+        self._count = 1
+
+    def node(self, index: int) -> Described:
+        return self._native.node(index)
+
+    def add(self, kind: int, name: str, fields: Mapping[str, Any], inputs: Sequence[int] = ()) -> int:
+        line = self._next(inputs)
+        known = self._native.node(self._count)
+        sizes = fields.get("sizes", sizes_of(line))
+        alike = all(line.get(key, value) == value for key, value in fields.items() if key not in ("rank", "sizes"))
+        if (known.kind, known.name) != (kind, name) or not alike or sizes_of(line) != tuple(sizes) or "first" in line:
+            raise FormatError(f"the file's node {self._count} is {known.name!r}, and is no {name!r} as its notes say")
+        self._count += 1
+        return self._count - 1
+
+    def apply(self, node: int, inputs: Sequence[int]) -> int:
+        line = self._next(inputs)
+        if line.get("first") != node:
+            raise FormatError(f"the file's node {self._count} is not node {node} once more, as its notes say")
+        self._count += 1
+        return self._count - 1
+
+    def _next(self, inputs: Sequence[int]) -> Line:
+        if self._count > len(self._lines):
+            raise FormatError(f"the file has {len(self._lines)} layers, and its notes have more")
+        line = self._lines[self._count - 1]
+        if inputs_of(line) != tuple(inputs):
+            raise FormatError(
+                f"the file's node {self._count} reads {inputs_of(line)}, and by its notes {tuple(inputs)}"
+            )
+        return line
+
+    def end(self) -> None:
+        if self._count <= len(self._lines):
+            raise FormatError(f"the file has {len(self._lines)} layers, and its notes have {self._count - 1}")
+
+
+def noted(native: Native, lines: Sequence[Line], notes: Any, seed: int, owner: Owner) -> Model:
+    """The model that notes describe, over a native one."""
+    try:
+        model = _configs.entry_of(notes)
+        if not isinstance(model, Model):
+            raise ValueError("it is no model")
+        model._seed, model._owner = seed, owner
+        lay_over(model, native, lines)
+    except FormatError:
+        raise
+    except (MartletError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise FormatError(f"the file's notes on its graph are none of this version: {error}") from None
+    return model
+
+
+def lay_over(model: Model, native: Native, lines: Sequence[Line]) -> None:
+    """Lays a model down over a native one, and makes it the model's. Raises FormatError where it is another one's."""
+    there, built = _There(native, lines), Built(native)
+    built.graph._model = there  # type: ignore[assignment]
+    model._lay_in(built, [native.node(0).sizes, *(one.sizes for one in model._inputs_behind())])
+    model._built = built
+    built.finish()
+    there.end()
+
+
+def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, owner: Owner) -> Model:
+    """A model of the file's own words."""
+    nodes: list[Node] = [Input(native.node(0).sizes)]
+    tables: dict[int, tuple[int, str]] = {}
+    try:
+        for index, line in enumerate(lines, 1):
+            here = native.node(index)
+            if line["kind"] == _ffi_models.LAYER_INPUT:
+                nodes.append(Input(here.sizes, name=here.name))
+                continue
+            entry: Any = nodes[line["first"]].entry if "first" in line else MAKERS[line["kind"]](line, _formats.LAST)
+            if "first" not in line:
+                entry._name = entry._given_name = here.name
+            reads = inputs_of(line) or (index - 1,)
+            nodes.append(Node(entry, [nodes[read] for read in reads], here.sizes))
+            if line["kind"] == _ffi_models.LAYER_EMBEDDING:
+                count = (line["vocabulary"], here.name)
+                tables[reads[0]] = min(count, tables.get(reads[0], count))
+        model = Model([one for one in nodes if isinstance(one, Input)], nodes[-1], name=name, seed=seed)
+    except (MartletError, LookupError, TypeError, ValueError) as error:
+        raise FormatError(f"the file's graph is none of this version: {error}") from None
+    built = Built(native)
+    places = {one: index for index, one in reversed([*enumerate(nodes)])}
+    for entry in model.layers:
+        entry._unsettle()
+    for one in model._nodes:
+        if one.entry._built is None:
+            built.graph.place = Place(places[one])
+            built.take(one.entry, places[one])  # type: ignore[arg-type]
+    built.graph.tables = tables
+    built.inputs = [Place(places[one]) for one in model._inputs]
+    built.graph.place = Place(len(nodes) - 1)
+    model._owner, model._built = owner, built
+    built.finish()
+    return model

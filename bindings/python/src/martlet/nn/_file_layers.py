@@ -1,0 +1,169 @@
+"""Python's layer for each kind of a file's layers, made of what the file says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet import _ffi_models
+from martlet.nn import _formats, activations, images, layers, normalizations, sequences
+from martlet.nn._header import Line
+from martlet.nn._layer import Layer
+from martlet.nn.initializers import Initializer
+
+
+def noted(layer: Layer, note: dict[str, Any]) -> Layer:
+    """The layer of the class, and with the axis, that Python's notes say."""
+    if isinstance(layer, normalizations.BatchNormalization | normalizations.Normalization) and "axis" in note:
+        layer.axis = type(layer)(note["axis"]).axis
+    if not isinstance(layer, layers.Activation):
+        return layer
+    name, wanted = layer.activation, note.get("class")
+    if wanted == "Activation" and (name != "leaky_relu" or layer.slope == activations.SLOPE):
+        return layers.Activation(name)
+    if wanted == "ReLU" and name in ("relu", "leaky_relu"):
+        return layers.ReLU(negative_slope=layer.slope if name == "leaky_relu" else 0.0)
+    if wanted == "Softmax" and name == "softmax":
+        return layers.Softmax()
+    return layer
+
+
+def _weighted(line: Line) -> dict[str, Any]:
+    return {
+        "activation": _activation(line),
+        "use_bias": not line["flags"] & _ffi_models.NO_BIAS,
+        "trainable": not line["flags"] & _ffi_models.FROZEN,
+        "kernel_initializer": Initializer(line["kernel_initializer"], line["kernel_value"]),
+        "bias_initializer": Initializer(line["bias_initializer"], line["bias_value"]),
+    }
+
+
+def _activation(line: Line) -> str:
+    (name,) = (name for name, number in activations.NUMBERS.items() if number == line["activation"])
+    return name
+
+
+def sizes_of(line: Line) -> tuple[int, ...]:
+    return tuple(line[f"size{place}"] for place in range(8) if f"size{place}" in line)
+
+
+def _padding(line: Line) -> Any:
+    top, bottom, left, right = line["pads"]
+    return ("valid", "same", ((top, bottom), (left, right)))[line["padding"]]
+
+
+def _dense(line: Line, data_format: str) -> Layer:
+    return layers.Dense(line["units"], **_weighted(line))
+
+
+def _conv2d(line: Line, data_format: str) -> Layer:
+    return images.Conv2D(
+        line["units"], line["kernel"], line["stride"], _padding(line), data_format, line["dilation"], line["groups"],
+        **_weighted(line),
+    )  # fmt: skip
+
+
+def _pool(line: Line) -> dict[str, Any]:
+    strides = None if line["stride"] == (0, 0) else line["stride"]
+    return {"pool_size": line["kernel"], "strides": strides, "padding": _padding(line)}
+
+
+def _axis(axis: int) -> int:
+    """As the user says it, the batch being axis 0."""
+    return axis if axis < 0 else axis + 1
+
+
+def _max_pool(line: Line, data_format: str) -> Layer:
+    return images.MaxPooling2D(**_pool(line), data_format=data_format)
+
+
+def _average_pool(line: Line, data_format: str) -> Layer:
+    counts = bool(line["flags"] & _ffi_models.COUNT_PADDING)
+    return images.AveragePooling2D(**_pool(line), data_format=data_format, count_padding=counts)
+
+
+def _batch_norm(line: Line, data_format: str) -> Layer:
+    flags = line["flags"]
+    layer = normalizations.BatchNormalization(
+        momentum=line["momentum"],
+        epsilon=line["epsilon"],
+        center=not flags & _ffi_models.NO_BIAS,
+        scale=not flags & _ffi_models.NO_SCALE,
+        unbiased_variance=bool(flags & _ffi_models.UNBIASED_VARIANCE),
+        trainable=not flags & _ffi_models.FROZEN,
+    )
+    layer.data_format = data_format
+    return layer
+
+
+def _layer_norm(line: Line, data_format: str) -> Layer:
+    flags = line["flags"]
+    return normalizations.LayerNormalization(
+        epsilon=line["epsilon"],
+        center=not flags & _ffi_models.NO_BIAS,
+        scale=not flags & _ffi_models.NO_SCALE,
+        trainable=not flags & _ffi_models.FROZEN,
+    )
+
+
+def _embedding(line: Line, data_format: str) -> Layer:
+    initializer = Initializer(line["kernel_initializer"], line["kernel_value"])
+    trainable = not line["flags"] & _ffi_models.FROZEN
+    return sequences.Embedding(line["vocabulary"], line["units"], initializer, trainable=trainable)
+
+
+def _conv1d(line: Line, data_format: str) -> Layer:
+    return sequences.Conv1D(
+        line["units"], line["kernel"][0], line["stride"][0], _ends(line), _formats.LAST, line["dilation"][0],
+        line["groups"], **_weighted(line),
+    )  # fmt: skip
+
+
+def _ends(line: Line) -> Any:
+    return ("valid", "same", tuple(line["pads"][:2]))[line["padding"]]
+
+
+def _pool1d(kind: type[sequences.Pool1D]) -> Any:
+    def made(line: Line, data_format: str) -> Layer:
+        if line["flags"] & _ffi_models.COUNT_PADDING:
+            raise ValueError("zeros at its ends count, which no class has")
+        return kind(line["kernel"][0], line["stride"][0] or None, _ends(line), _formats.LAST)
+
+    return made
+
+
+def _normalization(line: Line, data_format: str) -> Layer:
+    layer = normalizations.Normalization()
+    layer.data_format = data_format
+    return layer
+
+
+def _activation_layer(line: Line, data_format: str) -> Layer:
+    name = _activation(line)
+    return layers.LeakyReLU(line["slope"]) if name == "leaky_relu" else layers.Activation(name)
+
+
+MAKERS: dict[int, Any] = {
+    _ffi_models.LAYER_DENSE: _dense,
+    _ffi_models.LAYER_CONV2D: _conv2d,
+    _ffi_models.LAYER_MAX_POOL2D: _max_pool,
+    _ffi_models.LAYER_AVERAGE_POOL2D: _average_pool,
+    _ffi_models.LAYER_GLOBAL_AVERAGE_POOL2D: lambda line, data_format: images.GlobalAveragePooling2D(data_format),
+    _ffi_models.LAYER_GLOBAL_MAX_POOL2D: lambda line, data_format: images.GlobalMaxPooling2D(data_format),
+    _ffi_models.LAYER_ADD: lambda line, data_format: layers.Add(),
+    _ffi_models.LAYER_MULTIPLY: lambda line, data_format: layers.Multiply(),
+    _ffi_models.LAYER_CONCATENATE: lambda line, data_format: layers.Concatenate(_axis(line["axis"])),
+    _ffi_models.LAYER_EMBEDDING: _embedding,
+    _ffi_models.LAYER_CONV1D: _conv1d,
+    _ffi_models.LAYER_MAX_POOL1D: _pool1d(sequences.MaxPooling1D),
+    _ffi_models.LAYER_AVERAGE_POOL1D: _pool1d(sequences.AveragePooling1D),
+    _ffi_models.LAYER_GLOBAL_AVERAGE_POOL1D: lambda line, data_format: sequences.GlobalAveragePooling1D(_formats.LAST),
+    _ffi_models.LAYER_GLOBAL_MAX_POOL1D: lambda line, data_format: sequences.GlobalMaxPooling1D(_formats.LAST),
+    _ffi_models.LAYER_LAYER_NORM: _layer_norm,
+    _ffi_models.LAYER_FLATTEN: lambda line, data_format: layers.Flatten(),
+    _ffi_models.LAYER_RESHAPE: lambda line, data_format: layers.Reshape(sizes_of(line)),
+    _ffi_models.LAYER_PERMUTE: lambda line, data_format: layers.Permute([axis + 1 for axis in sizes_of(line)]),
+    _ffi_models.LAYER_DROPOUT: lambda line, data_format: layers.Dropout(line["rate"]),
+    _ffi_models.LAYER_BATCH_NORM: _batch_norm,
+    _ffi_models.LAYER_NORMALIZATION: _normalization,
+    _ffi_models.LAYER_ACTIVATION: _activation_layer,
+}

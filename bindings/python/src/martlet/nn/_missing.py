@@ -1,0 +1,100 @@
+"""Keras's names that are not here, and what to use instead: what an attribute of theirs says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+_NO_RECURRENCE = (
+    "no layer here remembers a sequence: wanted Conv1D, or a model of torch with martlet.torch's optimizers"
+)
+_NO_ATTENTION = "there is no attention here: wanted a model of torch with martlet.torch's optimizers"
+_NO_VOLUMES = "there are no volumes here: wanted the layer of two dimensions, with depth among the channels"
+_NO_TRANSPOSED = "there is no transposed convolution here: wanted Reshape and Dense, or a model of torch"
+_NO_DEPTHWISE = (
+    "wanted Conv2D(filters, kernel_size, groups=channels), and for the other half of a separable one Conv2D(n, 1)"
+)
+_NO_RANDOM = "images are not changed at random here: wanted to change them in what gives batches, which fit takes"
+_NO_TEXT = "text and columns are made numbers before they come here: wanted ids as an array, for Embedding"
+_NO_CODE = "the library computes its own layers alone: wanted some of these, or a model of torch with martlet.torch"
+_NO_PADDING = "wanted padding=((top, bottom), (left, right)) of the layer behind it"
+_MOVED = "wanted the same by Reshape, Permute and Concatenate, or done to the array before"
+
+_INSTEAD: dict[str, str] = {
+    **dict.fromkeys(
+        ("LSTM", "GRU", "SimpleRNN", "RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells", "Bidirectional",
+         "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "TimeDistributed", "Masking"), _NO_RECURRENCE),
+    **dict.fromkeys(
+        ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention", "Dot", "dot", "EinsumDense"),
+        _NO_ATTENTION),
+    **dict.fromkeys(
+        ("Conv3D", "Convolution3D", "MaxPooling3D", "MaxPool3D", "AveragePooling3D", "AvgPool3D",
+         "GlobalAveragePooling3D", "GlobalAvgPool3D", "GlobalMaxPooling3D", "GlobalMaxPool3D", "Cropping3D",
+         "UpSampling3D", "ZeroPadding3D", "Conv3DTranspose", "Convolution3DTranspose", "SpatialDropout3D",
+         "AdaptiveAveragePooling3D", "AdaptiveMaxPooling3D"), _NO_VOLUMES),
+    **dict.fromkeys(
+        ("Conv1DTranspose", "Convolution1DTranspose", "Conv2DTranspose", "Convolution2DTranspose", "UpSampling1D",
+         "UpSampling2D"), _NO_TRANSPOSED),
+    **dict.fromkeys(
+        ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D",
+         "SeparableConvolution2D"), _NO_DEPTHWISE),
+    **dict.fromkeys(
+        ("AugMix", "AutoContrast", "CenterCrop", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp",
+         "ContrastLimitedAdaptiveHistogramEqualization", "Pipeline",
+         "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
+         "RandomCrop",
+         "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale",
+         "RandomHeight",
+         "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
+         "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom", "Resizing", "Solarization",
+         "MelSpectrogram", "STFTSpectrogram"), _NO_RANDOM),
+    **dict.fromkeys(
+        ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing", "CategoryEncoding",
+         "Discretization"), _NO_TEXT),
+    **dict.fromkeys(
+        ("Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "Wrapper", "Identity"), _NO_CODE),
+    **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), _NO_PADDING),
+    **dict.fromkeys(("Cropping1D", "Cropping2D", "RepeatVector", "ReversibleEmbedding"), _MOVED),
+    **dict.fromkeys(("ELU", "PReLU"), "wanted LeakyReLU, or an activation that Dense lists"),
+    **dict.fromkeys(
+        ("Average", "average", "Maximum", "maximum", "Minimum", "minimum", "Subtract", "subtract"),
+        "wanted Add, Multiply or Concatenate, with a sign or factor in the kernels before"),
+    **dict.fromkeys(
+        ("GaussianDropout", "GaussianNoise", "AlphaDropout", "SpatialDropout1D", "SpatialDropout2D",
+         "ActivityRegularization"), "wanted Dropout, or an optimizer's weight_decay"),
+    **dict.fromkeys(
+        ("GroupNormalization", "RMSNormalization", "SpectralNormalization", "UnitNormalization"),
+        "wanted BatchNormalization or LayerNormalization"),
+    **dict.fromkeys(
+        ("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D"),
+        "wanted a pool whose pool_size and strides are the input's over the output's, or a global one"),
+    "Rescaling": "wanted Normalization(mean=-offset / scale, factor=scale)",
+    **dict.fromkeys(("serialize", "deserialize"), "wanted a layer's get_config(), and its class's from_config(config)"),
+    "InputSpec": "wanted Input(shape)",
+    "SwapEMAWeights": "wanted an average by martlet.optim",
+    "RemoteMonitor": "wanted LambdaCallback",
+    "ProgbarLogger": "wanted fit's verbose",
+    "CallbackList": "wanted a list of callbacks",
+    "OrbaxCheckpoint": "wanted ModelCheckpoint",
+    "Functional": "wanted Model(inputs, outputs)",
+    "Variable": "wanted numpy arrays",
+    "KerasTensor": "wanted Input(shape), or what a layer's call gives",
+}  # fmt: skip
+
+
+def of(module: str, known: Callable[[], list[str]]) -> Callable[[str], Any]:
+    """A module's __getattr__, which says of a name of Keras's what to use instead."""
+
+    def missing(name: str) -> Any:
+        if name in _INSTEAD:
+            raise AttributeError(f"{module} has no {name}: {_INSTEAD[name]}")
+        near = [other for other in known() if other.lower() == name.lower()]
+        hint = f"; wanted {near[0]}" if near else ""
+        raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+
+    return missing
+
+
+def names() -> list[str]:
+    """Those that are known and missing."""
+    return [*_INSTEAD]

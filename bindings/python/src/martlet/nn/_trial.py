@@ -1,0 +1,25 @@
+"""What a layer, or a model, would give: tried on a native model that is thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from martlet._model import Model
+from martlet.nn._laying import Place
+
+Shapes = Sequence[tuple[int, ...]]
+
+
+def shape_of(entry: Any, name: str, shapes: Shapes, before: Shapes = ()) -> tuple[int, ...]:
+    """The sizes of what an entry gives for nodes of these; before: those that it was called with first, whose weights
+    it has. Raises what a model would."""
+    from martlet.nn._built import Built
+
+    first, *others = (*before, *shapes)
+    built = Built(Model(first, 0), settles=False)
+    places = [Place(), *(built.graph.input(f"read by {name[:150]}, {k}", sizes) for k, sizes in enumerate(others))]
+    if before:
+        built.add(entry, name, places[: len(before)])
+    built.add(entry, name, places[len(before) :])
+    return built.graph.shape

@@ -1,0 +1,93 @@
+"""Input: what a model reads. Of a Sequential the first entry, of Model(inputs, outputs) what layers are called with."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from martlet import _arguments, _ffi_models
+from martlet._errors import DTypeError, OrderError
+from martlet._model import Node as Described
+from martlet._model import View
+from martlet.nn._layer import Layer
+from martlet.nn._laying import Graph
+from martlet.nn._matching import NDArray
+from martlet.nn.node import Node
+
+# What an input may say that it holds. Which it does is for who reads it: an Embedding reads whole numbers.
+DTYPES = ("float32", "uint8", "int32", "int64")
+
+
+class InputLayer(Layer):
+    """The layer that an Input stands for in a model: it has no weights."""
+
+    _is_input = True
+
+    def __init__(self, shape: Any, *, dtype: Any = None, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.shape = _arguments.shape(shape, "shape of Input")
+        self.dtype = _dtype(dtype)
+
+    def _lay(self, graph: Graph, name: str) -> int:
+        raise OrderError(f"{self!r} is a model's input, and cannot be called; wanted Input(shape)")
+
+    def _check_free(self) -> None:
+        """It has no weights, so that several models may read it."""
+
+    def _leave(self) -> None:
+        """It stays what it is."""
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        return (None, *self.shape)
+
+    def _described(self) -> Described:
+        return Described(str(self.name), _ffi_models.LAYER_INPUT, self.shape, 0, 0)
+
+    def _views(self) -> list[tuple[View, NDArray]]:
+        return []
+
+    def get_weights(self) -> list[NDArray]:
+        """None."""
+        return []
+
+
+class Input(Node):
+    """A model's input.
+
+    shape        the sizes of one sample, the batch not among them
+    batch_size   Keras's argument, which nothing depends on here: any number of samples is read
+    dtype        "float32"; "int32", "int64" or "uint8" for an Embedding's whole numbers; "uint8" for images, which the
+                 library reads as they are
+    name         unique among the model's inputs; that by which fit finds it in a dict
+
+    Raises ArgumentError for more than 8 sizes, and DTypeError for what are none.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, shape: Any, batch_size: int | None = None, dtype: Any = None, *, name: str | None = None
+    ) -> None:
+        if batch_size is not None:
+            _arguments.batch_size(batch_size)
+        entry = InputLayer(shape, dtype=dtype, name=name)
+        super().__init__(entry, (), entry.shape, entry.dtype)
+        entry._given = weakref.ref(self)
+
+    def __repr__(self) -> str:
+        return f"Input(shape={self.sizes})"
+
+
+def _dtype(given: Any) -> str:
+    if given is None:
+        return "float32"
+    try:
+        name: str = np.dtype(given).name
+    except TypeError:
+        name = ""
+    if name not in DTYPES:
+        raise DTypeError(f"dtype of Input is {given!r}; wanted one of {_arguments.listed(DTYPES)}")
+    return name

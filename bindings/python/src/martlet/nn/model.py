@@ -1,0 +1,233 @@
+"""Model: a graph of layers, trained and run in the library, with Keras's names and meanings.
+
+It brings together what its neighbours do: _network.py the layers, node.py what they are called with, _compilation.py
+what compile was given, _inputs.py the data, _training.py the loops, _fit.py a whole training. sequential.py has the
+special case of a chain.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from martlet import _arguments
+from martlet._errors import ArgumentError, DTypeError, FileError, UnsupportedError
+from martlet._samples import NDArray
+from martlet.nn import node
+from martlet.nn._built import Built
+from martlet.nn._early import early
+from martlet.nn._laying import Place
+from martlet.nn._network import Network, checked_reads
+from martlet.nn._subclasses import refuse_methods
+from martlet.nn._trained import Trained
+from martlet.nn.inputs import Input, InputLayer
+from martlet.nn.node import Node
+
+
+class Model(Trained):
+    """What leads from inputs to an output: Model(inputs, outputs).
+
+        a, b = Input((8,), name="a"), Input((3,), name="b") x = Concatenate()([Dense(16, activation="relu")(a), b])
+        model = Model([a, b], Dense(1)(x))
+
+    inputs    an Input, or a list of them, in the order in which fit takes their samples
+    outputs   the node that the model gives; several raise UnsupportedError
+    name      what summary calls it
+    seed      of initial values, dropout and the order of samples, 0 to 2^64 - 1; None: a random one, which .seed tells
+
+    layers are the inputs' and those that the output is made of, a model that was called among them as one, in Keras's
+    order, which is that of their weights. What is made of other inputs raises ArgumentError, and a layer that another
+    model has OrderError, which name it. A model that was called is a part of this one from here on: its layers' weights
+    are this one's, which it begins with where it had some. It predicts with them, and is not trained or saved by
+    itself. So does a model all of whose layers others have, such as Model(model.inputs, model.get_layer("x").output),
+    which gives what a layer within gives.
+
+    The same seed, data and calls give the same bits for any number of threads on one instruction set, whatever numpy's
+    version.
+
+    One thread at a time may be inside a model, for the whole of a call, fit too: a second one gets BusyError at once,
+    and the first goes on. What reads or writes weights counts. The thread that is inside may call more, as callbacks
+    do: all but compile and close. with Model(...) as model frees the memory at its end, and so does close().
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_methods(cls, "call", "train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
+
+    def __init__(self, inputs: Any, outputs: Any, *, name: str | None = None, seed: int | None = None) -> None:
+        super().__init__("model" if name is None else name, seed)
+        self._inputs = _given_inputs(inputs)
+        self._output = _given_output(outputs)
+        self._nodes, self._layers = node.ordered(self._inputs, self._output)
+        if all(entry._taken for entry in self._layers if not isinstance(entry, InputLayer)):
+            for one in self._inputs:
+                one.entry._take(one.name)
+            self._taken, self._called = True, tuple(one.sizes for one in self._inputs)
+            return
+        with _taking(self):
+            self._built = self._anew([one.sizes for one in self._inputs])
+
+    # ---- its graph ----
+
+    @property
+    def inputs(self) -> list[Node]:
+        """Its Inputs."""
+        return [*self._inputs]
+
+    @property
+    def outputs(self) -> list[Node]:
+        """The node that it gives, in a list."""
+        return [self._output]
+
+    @property
+    def input(self) -> Any:
+        """Its Input, or a list of them."""
+        return self._inputs[0] if len(self._inputs) == 1 else self.inputs
+
+    @property
+    def output(self) -> Node:
+        """The node that it gives."""
+        return self._output
+
+    @property
+    def input_names(self) -> list[str]:
+        """By which fit finds samples in a dict."""
+        return self._input_names()
+
+    @property
+    @early
+    def input_shape(self) -> Any:
+        """The sizes of a sample, with None for the batch; of several inputs a list."""
+        shapes = [one.shape for one in self._inputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def _input_names(self) -> list[str]:
+        return [one.name for one in self._inputs]
+
+    def _inputs_behind(self) -> list[Node]:
+        """The Inputs but the first."""
+        return self._inputs[1:]
+
+    def _laid(self) -> Built:
+        self._refuse_closed()
+        if self._taken and self._built is None:
+            return self._apart()
+        if self._built is None:
+            self._built = self._anew([one.sizes for one in self._inputs])
+        return self._built
+
+    def _build_for(self, given: Sequence[tuple[str, NDArray]]) -> Built:
+        """The native model with its parameters, for these samples."""
+        return self._apart() if self._taken else self._ready()
+
+    def _enter(self, built: Built, name: str, reads: Sequence[Place]) -> Place:
+        if name:
+            checked_reads(self, name, [one.sizes for one in self._inputs], [built.seen(place) for place in reads])
+        places = dict(zip(self._inputs, reads, strict=True))
+        for one in self._nodes[len(self._inputs) :]:
+            inner = f"{name}.{one.entry.name}" if name else str(one.entry.name)
+            places[one] = built.add(one.entry, inner, [places[before] for before in one.inputs])
+        built.hold(self, name, reads, places[self._output])
+        return places[self._output]
+
+    def _connections(self) -> dict[Any, list[str]]:
+        found: dict[Any, list[str]] = {entry: [] for entry in self._layers}
+        for one in self._nodes[len(self._inputs) :]:
+            found[one.entry].extend(before.name for before in one.inputs)
+        return found
+
+    def get_config(self) -> dict[str, Any]:
+        """Its layers, and what each reads, as JSON takes them; from_config makes another model of it. Weights are no
+        part of it."""
+        from martlet.nn import _configs
+
+        return _configs.of_model(self)
+
+    @classmethod
+    def from_config(cls, config: Any, custom_objects: Any = None) -> Any:
+        """A model of what get_config gave, with initial weights. custom_objects: classes of one's own, by name. Raises
+        DTypeError or ArgumentError for what it could not have given."""
+        from martlet.nn import _configs
+
+        return _configs.model_of(cls, config, custom_objects)
+
+    def save(self, path: Any, overwrite: bool = True) -> None:
+        """Saves layers, weights and statistics, and once compiled what training needs to go on to the bit.
+
+        path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
+        The file is whole at any moment: a kill leaves the old one or the new one, and perhaps a folder .martlet.*
+        beside it. martlet.nn.load_model reads it, and so does C, to which it says all but names of metrics and classes
+        of layers. Raises FileError where the system refuses, or where there is a file and overwrite is False, and
+        OrderError before the shape of the samples is known.
+        """
+        from martlet.nn import _notes
+
+        self._refuse_taken_model("save")
+        name = _arguments.file_name(path)
+        if not _arguments.flag(overwrite, "overwrite") and os.path.lexists(name):
+            raise FileError(f"{os.fsdecode(name)} is there already, and overwrite is False")
+        with self._owner.inside():
+            built = self._ready()
+            if self._compilation is not None and not self._is_ready:
+                self._prepare(32)
+            _notes.save(name, built.model.save, _notes.of(self, self._compilation))
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Saves weights and statistics alone, under the names of their layers. Errors as save's."""
+        from martlet.nn import _weight_files
+
+        _weight_files.save(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any) -> None:
+        """Reads weights and statistics from what save_weights or save of a model of the same layers wrote. Raises
+        FileError where the system refuses, and FormatError, with nothing changed, where the file has not all in their
+        shapes."""
+        from martlet.nn import _weight_files
+
+        _weight_files.load(self, filepath)
+
+
+def _given_inputs(inputs: Any) -> list[Node]:
+    found = list(inputs.values()) if isinstance(inputs, dict) else node.listed(inputs, "inputs")
+    for place, one in enumerate(found):
+        if not isinstance(one, Input):
+            raise DTypeError(f"inputs[{place}] is {one!r}; wanted an Input")
+        if one in found[:place]:
+            raise ArgumentError(f"inputs has {one!r} twice; wanted each once")
+    return found
+
+
+def _given_output(outputs: Any) -> Node:
+    if isinstance(outputs, dict):
+        outputs = list(outputs.values())
+    found = node.listed(outputs, "outputs")
+    if len(found) > 1:
+        raise UnsupportedError(f"outputs has {len(found)} nodes: a model has one output here; wanted one, such as a "
+                               "Concatenate of them, or a model for each")  # fmt: skip
+    if isinstance(found[0], Input):
+        raise ArgumentError(f"outputs is {found[0]!r}; wanted what a layer gives")
+    return found[0]
+
+
+@contextmanager
+def _taking(model: Model) -> Iterator[None]:
+    """Makes a model's entries its own, under their names or free ones; free again where what follows fails."""
+    entries, model._layers = model._layers, []
+    try:
+        for entry in entries:
+            entry._check_free()
+        for entry in sorted(entries, key=lambda entry: entry.name is None):  # those who have names first
+            name = model._free_name(entry._base_name()) if entry.name is None else str(entry.name)
+            model._refuse_name(name, entry._hidden_names(name))
+            if isinstance(entry, Network):
+                entry._let_go()
+            entry._take(name)
+            model._layers.append(entry)
+        taken, model._layers = model._layers, entries
+        yield
+    except BaseException:
+        for entry in model._layers if model._layers is not entries else taken:
+            entry._leave()
+        raise
