@@ -11,8 +11,9 @@ import MartletPlatform
     let weights: Samples?
     /// How many.
     let count: Int
-    /// What messages call `y`.
+    /// What messages call `y`, and what stands before "weights" in them.
     private let name: String
+    private let prefix: String
 
     /// Throws `.type`, `.shape`, `.unsupported`, `.null` and `.alignment`. Labels' values are looked at when they are used.
     init(
@@ -22,7 +23,7 @@ import MartletPlatform
         unsafe self.x = x
         unsafe self.y = unsafe y
         unsafe self.weights = unsafe weights
-        unsafe self.name = name
+        unsafe (self.name, self.prefix) = (name, prefix)
         let count = try x.sampleCount(of: model)
         unsafe self.count = count
         if let weights = unsafe weights { try unsafe Self.check(weights, count, "\(prefix)weights") }
@@ -62,9 +63,8 @@ import MartletPlatform
         try unsafe y.checkMemory(name)
     }
 
-    /// Throws where these are no weights of so many samples: finite numbers of fp32, 0 or more.
-    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError)
-    {
+    /// Throws where these are no weights of so many samples. Their values are looked at when they are used.
+    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError) {
         guard unsafe weights.type == .fp32 else {
             throw unsafe MartletError(.type, "\(name()).dtype is \(weights.type); expected fp32")
         }
@@ -73,11 +73,17 @@ import MartletPlatform
                 .shape, "\(name()) has \(weights.count) elements; expected \(count), a number for each sample")
         }
         try unsafe weights.checkMemory(name())
-        guard let base = unsafe weights.base?.assumingMemoryBound(to: Float.self) else { return }
-        for place in 0..<count where unsafe !(base[place] >= 0 && base[place].isFinite) {
+    }
+
+    /// The weight of a sample; 1 where they have none. Throws `.argument` where it is no finite number, 0 or more.
+    func weight(_ place: Int) throws(MartletError) -> Float {
+        guard let base = unsafe weights?.base else { return 1 }
+        let weight = unsafe base.assumingMemoryBound(to: Float.self)[place]
+        guard weight >= 0 && weight.isFinite else {
             throw unsafe MartletError(
-                .argument, "\(name())[\(place)] is \(base[place]); expected a finite number, 0 or more")
+                .argument, "\(prefix)weights[\(place)] is \(weight); expected a finite number, 0 or more")
         }
+        return weight
     }
 
     /// The label at a place. Throws `.argument` where it is none of the output's classes.
@@ -95,12 +101,13 @@ import MartletPlatform
     func checkApart(from model: Model, _ trainer: Trainer) throws(MartletError) {
         try unsafe x.checkApart(from: model, trainer)
         try unsafe model.checkApart(y, name, trainer)
-        if let weights = unsafe weights { try unsafe model.checkApart(weights, "weights", trainer) }
+        if let weights = unsafe weights { try unsafe model.checkApart(weights, "\(prefix)weights", trainer) }
     }
 
     /// Throws `.argument` where a label is none of the output's classes, or a row none of its table's.
     func check(_ model: Model, _ scoring: Scoring) throws(MartletError) {
         try unsafe x.checkIndices(model)
+        if unsafe weights != nil { for place in unsafe 0..<count { _ = try unsafe weight(place) } }
         if unsafe y.type == .fp32 { return }
         for place in unsafe 0..<y.count { _ = try unsafe label(place, scoring) }
     }
@@ -144,11 +151,11 @@ final class BatchScores {
         weights = try FlatBuffer(count: scoring.rows * batch)
     }
 
-    /// The batch's labels or targets. Throws `.argument` for a label out of range.
+    /// The batch's labels or targets, and weights. Throws `.argument` for one out of range.
     func take(
         _ data: LabelledSamples, _ rows: Rows, _ scoring: Scoring, _ execution: Execution
     ) throws(MartletError) -> Expected {
-        unsafe takeWeights(data, rows, scoring)
+        try unsafe takeWeights(data, rows, scoring)
         guard let base = unsafe data.y.base else { return unsafe .targets(targets.base) }
         if unsafe data.y.type == .fp32 {
             unsafe rows.gather(base, bytesPerRow: outputElements * 4, to: targets.base, execution)
@@ -165,12 +172,11 @@ final class BatchScores {
         return unsafe .labels(labels)
     }
 
-    private func takeWeights(_ data: LabelledSamples, _ rows: Rows, _ scoring: Scoring) {
-        let base = unsafe data.weights?.base?.assumingMemoryBound(to: Float.self)
-        hasWeights = unsafe base != nil
-        guard let base = unsafe base else { return }
+    private func takeWeights(_ data: LabelledSamples, _ rows: Rows, _ scoring: Scoring) throws(MartletError) {
+        hasWeights = unsafe data.weights != nil
+        if !hasWeights { return }
         for index in unsafe 0..<rows.count {
-            let weight = unsafe base[rows.place(index)]
+            let weight = try unsafe data.weight(rows.place(index))
             for row in 0..<scoring.rows { unsafe weights.base[index * scoring.rows + row] = weight }
         }
     }

@@ -68,18 +68,23 @@ public final class Model {
             throw MartletError(.argument, "the model has \(nodes.count) nodes; expected \(Model.mostNodes) at most")
         }
         try layer.check(prefix)
-        if let first { try checkOwner(first, of: layer) }
+        // Where a call has failed there may be some already, of fewer layers.
+        (inference, gathered) = (nil, nil)
+        // What messages call arguments that are a file's.
+        let place = prefix == "layer." ? "" : prefix
+        if let first { try checkOwner(first, of: layer, place) }
         if layer.kind == .input { return try addInput(layer, inputs: inputs ?? [], prefix) }
         let last = nodes.count - 1
         let inputs = inputs ?? [last]
-        for (place, node) in inputs.enumerated() where node < 0 || node > last {
-            throw MartletError(.argument, "inputs[\(place)] is \(node); expected 0 ... \(last), a node of the model")
+        for (number, node) in inputs.enumerated() where node < 0 || node > last {
+            throw MartletError(
+                .argument, "\(place)inputs[\(number)] is \(node); expected 0 ... \(last), a node of the model")
         }
         guard layer.kind.inputCounts.contains(inputs.count) else {
             let range = layer.kind.inputCounts
             let wanted = range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
             throw MartletError(
-                .argument, "inputs has \(inputs.count) nodes; expected \(wanted), as \(layer.kind.name) reads")
+                .argument, "\(place)inputs has \(inputs.count) nodes; expected \(wanted), as \(layer.kind.name) reads")
         }
         let name = try freeName(for: layer, prefix, isAgain: first != nil)
         let text = try OwnedText(name)
@@ -137,11 +142,12 @@ public final class Model {
     }
 
     /// Throws where a node does not have a layer of its own that could be there once more.
-    private func checkOwner(_ first: Int, of layer: Layer) throws(MartletError) {
+    private func checkOwner(_ first: Int, of layer: Layer, _ place: String) throws(MartletError) {
         let isOwner =
             nodes.indices.contains(first) && nodes[first].first == nil && nodes[first].layer.kind == layer.kind
         guard isOwner && layer.kind != .input else {
-            throw MartletError(.argument, "node is \(first); expected that of a layer")
+            throw MartletError(
+                .argument, "\(place)\(place.isEmpty ? "node" : "first") is \(first); expected a layer's node, no input's")
         }
     }
 

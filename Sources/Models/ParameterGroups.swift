@@ -56,8 +56,8 @@ struct ParameterGroups {
     /// Whether one of them trains another point than that where gradients are taken.
     var haveEvaluationPoint: Bool { configurations.contains(where: \.hasEvaluationPoint) }
 
-    /// The optimizer's parameters, in its order, without those of frozen layers. Where their state is to be in few bits, a view that is large enough for that
-    /// is one by itself, so that no block has numbers of two; in bf16 every view is, by whose place draws go.
+    /// The optimizer's parameters, in its order, without those of frozen layers. Where their state is to be in few bits, a
+    /// view that is large enough for that is one by itself, so that no block has numbers of two; in bf16 every view is, by whose place draws go.
     func parameters(_ views: [View], _ type: StateType) -> [SteppedParameter] {
         func isAlone(_ index: Int) -> Bool {
             type.isSmall ? SteppedParameter.mayBeSmall(views[index].shape) : type == .wide(.bf16)

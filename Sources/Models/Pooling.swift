@@ -7,8 +7,10 @@ import MartletPlatform
 final class MaxPooling: Operation {
     private let window: ImageWindow
 
-    /// Whether the window is the whole of a sequence.
-    var isOfSequences: Bool { window.height == 1 && window.outWidth == 1 && window.kernelWidth == window.width }
+    /// Whether the window is the whole of a sequence, of which each channel has one largest element.
+    var isOfSequences: Bool {
+        window.height == 1 && window.kernelWidth == window.width && output.elementCount == input.last
+    }
 
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
         window = try ImageWindow(layer, input: input, subject)

@@ -87,7 +87,9 @@ extension Layer {
     fileprivate func overImages(_ input: Shape) -> Layer {
         var layer = self
         if kind == .globalMaxPool1D || kind == .globalMaxPool2D {
-            (layer.kernel, layer.stride) = (Pair(input[0], input[1]), Pair(1, 1))
+            // Whatever else the layer says, which a global pool does not read.
+            (layer.kernel, layer.stride, layer.dilation) = (Pair(input[0], input[1]), Pair(1, 1), Pair(1, 1))
+            (layer.padding, layer.pads) = (.valid, [0, 0, 0, 0])
         } else if kind.isOneDimensional {
             layer.kernel = Pair(1, kernel.height)
             layer.stride = Pair(min(stride.height, 1), stride.height)

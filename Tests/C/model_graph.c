@@ -164,8 +164,26 @@ static void refused(struct inputs *i) {
     CHECK_OK(martlet_model_destroy(model));
 }
 
+/* A prediction that cannot be made plans for the layers that there are; more may come behind it. */
+static void stale(void) {
+    float out[NETWORK_CLASSES], x[FEATURES] = {0};
+    const int64_t features = FEATURES;
+    const martlet_array sample = check_array(x, FEATURES, MARTLET_FP32);
+    martlet_model *model = NULL;
+    CHECK_OK(martlet_model_create(&model, &features, 1, 8));
+    network_add(model, MARTLET_LAYER_DENSE, NETWORK_CLASSES, MARTLET_ACTIVATION_LINEAR);
+    CHECK_OK(martlet_threads_set(0));
+    setenv("MARTLET_NUM_THREADS", "none", 1);
+    CHECK_STATUS(martlet_model_predict(model, out, NETWORK_CLASSES, &sample, NULL), MARTLET_ERROR_ARGUMENT);
+    unsetenv("MARTLET_NUM_THREADS");
+    for (int k = 0; k < 5; k++) network_add(model, MARTLET_LAYER_DENSE, NETWORK_CLASSES, MARTLET_ACTIVATION_TANH);
+    CHECK_OK(martlet_model_predict(model, out, NETWORK_CLASSES, &sample, NULL));
+    CHECK_OK(martlet_model_destroy(model));
+}
+
 int main(void) {
     alarm(60);
+    stale();
     struct inputs *i = inputs_make();
     quiet(i);
     uint64_t hash = 0;

@@ -150,6 +150,16 @@ import Testing
             try model.add(layer(.dropout) { $0.rate = 0.3 })
             try model.add(.dense(3))
         },
+        Case("two greatest of each filter", [1, 12, 3]) { model in
+            try model.add(.conv2D(5, Pair(1, 3), activation: .relu))
+            try model.add(
+                layer(.maxPool2D) {
+                    ($0.kernel, $0.stride) = (Pair(2, 10), Pair(1, 1))
+                    ($0.padding, $0.pads) = (.explicit, [1, 1, 0, 0])
+                })
+            try model.add(layer(.flatten))
+            try model.add(.dense(3))
+        },
         Case("the greatest of filters that others read too", [20, 3]) { model in
             let filters = try model.add(
                 layer(.conv1D) { ($0.units, $0.kernel, $0.activation) = (6, Pair(3, 0), .relu) })
@@ -294,6 +304,41 @@ import Testing
         try model.add(layer(.batchNorm) { $0.flags = [.frozen, .noBias, .noScale] })
         try model.add(.dense(3))
         return model
+    }
+
+    /// What a kind does not read may be anything.
+    @Test(arguments: LayerKind.allCases) func fieldsThatAKindDoesNotReadDoNothing(kind: LayerKind) throws {
+        if kind == .input { return }
+        let shape = kind.name.description.contains("1d") ? [9, 3] : [6, 5, 2]
+        let merges = kind == .add || kind == .multiply || kind == .concatenate
+        for odd in [Int.min, -1, 0, 3, Int.max] {
+            var outputs: [[Float]] = []
+            for isOdd in [false, true] {
+                let model = try MartletModelsTests.model(shape, [])
+                var one = layer(kind) { ($0.units, $0.vocabulary, $0.rate, $0.sizes) = (4, 7, 0, [1, 0, 2]) }
+                if kind == .reshape { one.sizes = [3, -1] }
+                if ["conv", "pool"].contains(where: { kind.name.description.contains($0) }) { one.kernel = Pair(2, 2) }
+                if isOdd {
+                    let slides = kind.name.description.contains("conv") || kind.name.description.contains("pool")
+                    let isGlobal = kind.name.description.contains("global")
+                    if !slides || isGlobal {
+                        (one.kernel, one.stride, one.dilation) = (Pair(odd, odd), Pair(odd, odd), Pair(odd, odd))
+                        (one.padding, one.groups) = (.same, odd)
+                    }
+                    if kind != .batchNorm && kind != .layerNorm { (one.momentum, one.epsilon) = (-1, .nan) }
+                    if kind != .concatenate { one.axis = odd }
+                    one.slope = .nan
+                }
+                try model.add(one, inputs: merges ? [0, 0] : nil)
+                let count = 2 * model.input.elementCount
+                if kind == .embedding {
+                    outputs.append(try model.predict(integers: labels(count, classes: 7, seed: 2)))
+                } else {
+                    outputs.append(try model.predict(numbers(count, seed: 2)))
+                }
+            }
+            #expect(outputs[0] == outputs[1], "\(kind.name), \(odd)")
+        }
     }
 
     @Test func whatLeadsNowhereIsNotComputed() throws {

@@ -107,7 +107,8 @@ martlet_status martlet_model_apply(martlet_model *model, int32_t node, const int
  * are of the probabilities. */
 #define MARTLET_FROM_AUTO 0          /* probabilities where the last layer's activation is softmax or sigmoid, else
                                         logits; pools, FLATTEN, RESHAPE, PERMUTE, DROPOUT and a linear
-                                        ACTIVATION behind it do not count */
+                                        ACTIVATION behind it do not count. Nodes that are put together, by ADD or
+                                        CONCATENATE, are logits */
 #define MARTLET_FROM_LOGITS 1
 #define MARTLET_FROM_PROBABILITIES 2 /* any others than those are divided by their sum, and kept within 1e-7 of 0 and
                                         1, where the gradient is 0, as Keras does */

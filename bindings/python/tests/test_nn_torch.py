@@ -191,6 +191,9 @@ LOSSES: dict[str, tuple[Any, Any, str]] = {
     "mae": (nn.MeanAbsoluteError(), F.l1_loss, "rows"),
     "huber": (nn.Huber(0.3), lambda out, y: F.huber_loss(out, y, delta=0.3), "rows"),
     "nll": (nn.NLL(), F.nll_loss, "labels"),
+    "hinge": (nn.Hinge(), lambda out, y: (1 - out * torch.where(y > 0.1, 1, -1)).clamp(min=0).mean(), "signs"),
+    "log cosh": (nn.LogCosh(), lambda out, y: (out - y).cosh().log().mean(), "rows"),
+    "cosine": (nn.CosineSimilarity(), lambda out, y: -F.cosine_similarity(out, y, dim=1).mean(), "rows"),
 }  # fmt: skip
 
 
@@ -201,6 +204,8 @@ def test_losses(name: str) -> None:
     module = module.double()
     y = labels if kind == "labels" else np.random.default_rng(2).dirichlet(np.ones(10), len(x))
     loss = theirs(module(torch.from_numpy(x).double()), torch.from_numpy(y))
+    if kind == "signs":
+        y = np.where(y > 0.1, 1.0, 0.0)
     loss.backward()
     model.compile("adam", ours)
     assert abs(model.evaluate(x, y, verbose=0) - loss.item()) < 1e-6 * max(abs(loss.item()), 1)
@@ -208,6 +213,39 @@ def test_losses(name: str) -> None:
     for part, parameter in zip(split(model, model.gradients()), module.parameters(), strict=True):
         wanted = parameter.grad.numpy()
         np.testing.assert_allclose(as_torch(part), wanted, rtol=2e-4, atol=1e-5 * abs(wanted).max())
+
+
+def test_losses_of_outputs_over_zero() -> None:
+    """Of probabilities, as softmax gives them: the divergence of two distributions, and Poisson's."""
+    x = pair("mlp")[2]
+    y = np.random.default_rng(2).dirichlet(np.ones(10), len(x)).astype(np.float32)
+    soft = nn.Sequential([nn.Dense(10, activation="softmax", input_shape=x.shape[1:])], seed=4)
+    for loss, wanted in (
+        (nn.KLDivergence(), lambda p: (y * (np.log(y) - np.log(p))).sum(axis=1).mean()),
+        (nn.Poisson(), lambda p: (p - y * np.log(p + 1e-7)).mean()),
+    ):
+        soft.compile("adam", loss)
+        p = soft.predict(x).astype(np.float64)
+        assert abs(soft.evaluate(x, y, verbose=0) - wanted(p)) < 1e-5
+        kernel = soft.get_weights()[0]
+        soft.train_on_batch(x, y)
+        gradient, width = soft.gradients()[: kernel.size].reshape(kernel.shape), 1e-4
+        soft.compile("adam", loss)
+        weights = soft.get_weights()
+        for place in ((0, 0), (3, 7)):
+            sides = []
+            for side in (width, -width):
+                moved = weights[0].astype(np.float64)
+                moved[place] += side
+                logits = x.reshape(len(x), -1).astype(np.float64) @ moved + weights[1]
+                odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+                sides.append(wanted(odds / odds.sum(axis=1, keepdims=True)))
+            slope = (sides[0] - sides[1]) / (2 * width)
+            soft.train_on_batch(x, y)
+            found = soft.gradients()[: kernel.size].reshape(kernel.shape)[place]
+            assert abs(found - slope) < 1e-4 * max(abs(slope), 1e-2)
+            soft.set_weights(weights)
+        assert np.isfinite(gradient).all()
 
 
 def test_metrics() -> None:

@@ -135,6 +135,11 @@ _LOSSES: dict[int, type[losses.Loss]] = {
     _ffi_models.LOSS_MSE: losses.MeanSquaredError,
     _ffi_models.LOSS_MAE: losses.MeanAbsoluteError,
     _ffi_models.LOSS_HUBER: losses.Huber,
+    _ffi_models.LOSS_KL_DIVERGENCE: losses.KLDivergence,
+    _ffi_models.LOSS_HINGE: losses.Hinge,
+    _ffi_models.LOSS_LOG_COSH: losses.LogCosh,
+    _ffi_models.LOSS_POISSON: losses.Poisson,
+    _ffi_models.LOSS_COSINE: losses.CosineSimilarity,
 }
 
 

@@ -122,6 +122,40 @@ class Huber(Loss):
         self.delta = _arguments.within(delta, "delta of Huber", math.ulp(0.0), math.inf)
 
 
+class KLDivergence(Loss):
+    """sum t log(t / x) over the last axis, both kept within 1e-7 and 1, the mean over its rows; outputs and y are
+    probabilities."""
+
+    number = _ffi_models.LOSS_KL_DIVERGENCE
+
+    def check(self, targets: NDArray, where: str) -> None:
+        _inputs.refuse_improbable(targets, where)
+
+
+class Hinge(Loss):
+    """The mean of max(1 - t x, 0); y holds -1 or 1, or 0 for -1."""
+
+    number = _ffi_models.LOSS_HINGE
+
+
+class LogCosh(Loss):
+    """The mean of log cosh(x - t)."""
+
+    number = _ffi_models.LOSS_LOG_COSH
+
+
+class Poisson(Loss):
+    """The mean of x - t log(x + 1e-7); outputs are over 0."""
+
+    number = _ffi_models.LOSS_POISSON
+
+
+class CosineSimilarity(Loss):
+    """Minus the cosine between each row of the last axis and its targets, the mean over the rows."""
+
+    number = _ffi_models.LOSS_COSINE
+
+
 class NLL(Loss):
     """-x[label], the mean over the samples, where the model gives log-probabilities; y holds a whole number for each
     sample.
@@ -146,6 +180,13 @@ _NAMES: dict[str, type[Loss]] = {
     "mean_absolute_error": MeanAbsoluteError,
     "mae": MeanAbsoluteError,
     "huber": Huber,
+    "kl_divergence": KLDivergence,
+    "kld": KLDivergence,
+    "hinge": Hinge,
+    "log_cosh": LogCosh,
+    "logcosh": LogCosh,
+    "poisson": Poisson,
+    "cosine_similarity": CosineSimilarity,
     "nll": NLL,
 }
 
