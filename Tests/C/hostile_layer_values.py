@@ -32,7 +32,8 @@ def layer_values() -> Iterator[Value]:
     yield "the longest layer, last byte set", "a->layer->struct_size = 4096; w->m.layer.tail[3831] = 1;", "STRUCT"
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
     yield from assign("a->layer->kind", (-1, 24, 1000, *INT32), "ARGUMENT")
-    yield from assign("a->layer->activation", (-1, 8, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->activation", tuple(range(14)), "OK")
     yield from assign("a->layer->flags", ("32u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     for kind, flags in {
         "DENSE": 17,

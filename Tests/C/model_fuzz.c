@@ -24,7 +24,8 @@ static int64_t pick(int64_t least, int64_t most) {
 static int32_t pick_activation(void) {
     static const int32_t some[] = {MARTLET_ACTIVATION_LINEAR, MARTLET_ACTIVATION_GELU, MARTLET_ACTIVATION_SILU, MARTLET_ACTIVATION_TANH,
                                    MARTLET_ACTIVATION_SIGMOID, MARTLET_ACTIVATION_SOFTMAX, MARTLET_ACTIVATION_RELU,
-                                   MARTLET_ACTIVATION_LEAKY_RELU};
+                                   MARTLET_ACTIVATION_LEAKY_RELU, MARTLET_ACTIVATION_ELU, MARTLET_ACTIVATION_SELU, MARTLET_ACTIVATION_SOFTPLUS,
+                                   MARTLET_ACTIVATION_HARD_SIGMOID, MARTLET_ACTIVATION_MISH};
     return some[pick(0, LENGTH(some) - 1)];
 }
 
@@ -97,7 +98,8 @@ static martlet_model *make(int64_t *elements, int64_t *outputs) {
         refused += status != MARTLET_OK;
         layers += status == MARTLET_OK;
         const bool bends = layer.kind == MARTLET_LAYER_MAX_POOL2D || layer.kind == MARTLET_LAYER_MAX_POOL1D ||
-                           layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL1D || layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL2D || layer.activation == MARTLET_ACTIVATION_RELU || layer.activation == MARTLET_ACTIVATION_LEAKY_RELU;
+                           layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL1D || layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL2D || layer.activation == MARTLET_ACTIVATION_RELU || layer.activation == MARTLET_ACTIVATION_LEAKY_RELU ||
+                           layer.activation == MARTLET_ACTIVATION_SELU || layer.activation == MARTLET_ACTIVATION_HARD_SIGMOID;
         if (status == MARTLET_OK) kinked |= bends;
     }
     *elements = rank == 1 ? sizes[0] : sizes[0] * sizes[1] * sizes[2];

@@ -19,6 +19,14 @@ import Testing
                 .dense(3),
             ]
         ),
+        (
+            "activations of exponentials", [6],
+            [
+                .dense(8, activation: .elu), .dense(8, activation: .selu), .dense(8, activation: .softplus),
+                .dense(8, activation: .hardSigmoid), .dense(8, activation: .mish), .dense(8, activation: .exponential),
+                .dense(3),
+            ]
+        ),
         ("softmax within", [6], [.dense(8, activation: .softmax), .dense(3)]),
         ("softmax under its loss", [5], [.dense(7, activation: .relu), .dense(3, activation: .softmax)]),
         (

@@ -104,6 +104,13 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_ACTIVATION_TANH 5
 #define MARTLET_ACTIVATION_SIGMOID 6    /* 1 / (1 + exp(-x)) */
 #define MARTLET_ACTIVATION_SOFTMAX 7    /* exp(x) / sum exp(x) over the last size */
+#define MARTLET_ACTIVATION_ELU 8        /* x, or exp(x) - 1 where x < 0 */
+#define MARTLET_ACTIVATION_SELU 9       /* 1.0507 x, or 1.0507 1.67326 (exp(x) - 1) where x < 0: these numbers and their
+                                           further digits are Klambauer et al.'s, 2017 */
+#define MARTLET_ACTIVATION_SOFTPLUS 10  /* log(1 + exp(x)) */
+#define MARTLET_ACTIVATION_HARD_SIGMOID 11 /* min(max(x + 3, 0), 6) / 6 */
+#define MARTLET_ACTIVATION_MISH 12         /* x tanh(log(1 + exp(x))) */
+#define MARTLET_ACTIVATION_EXPONENTIAL 13  /* exp(x) */
 
 #define MARTLET_PADDING_VALID 0    /* none */
 #define MARTLET_PADDING_SAME 1     /* out = ceil(in / stride); of an odd count the last side gets one more */
