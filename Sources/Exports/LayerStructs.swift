@@ -26,6 +26,8 @@ extension martlet_layer {
         unsafe kernel_value = layer.kernelValue
         unsafe vocabulary = Int64(layer.vocabulary)
         unsafe axis = Int32(layer.axis)
+        unsafe scale = layer.scale
+        unsafe offset = layer.offset
     }
 }
 
@@ -86,6 +88,8 @@ extension Layer {
         biasValue = unsafe raw.bias_value
         vocabulary = unsafe Int(raw.vocabulary)
         axis = unsafe Int(raw.axis)
+        scale = unsafe raw.scale
+        offset = unsafe raw.offset
         guard unsafe raw.reserved == 0 else {
             throw unsafe MartletError(.structure, "layer.reserved is \(raw.reserved); expected 0")
         }

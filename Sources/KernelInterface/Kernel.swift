@@ -7,7 +7,7 @@ package enum Kernel {
     case activation, activationBackward
     case softmax, softmaxBackward
     case normalization
-    case dropout, randomWords
+    case dropout, noise, randomWords
     case sums, total
     case columnSums, columnTotals
     case batchNormMoments, batchNormStatistics, batchNormApply
@@ -16,7 +16,7 @@ package enum Kernel {
     case averagePool, averagePoolBackward
     case globalAverage, globalAverageBackward
     case layerNorm, layerNormProducts, layerNormBackward
-    case permute, gather
+    case permute, gather, imageShift
     case combination, rowCopy
     case embedding, embeddingBackward
     case loss, rowAccuracy, rowErrors

@@ -13,6 +13,7 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .softmaxBackward: softmaxBackward
     case .normalization: normalization
     case .dropout: dropout
+    case .noise: noise
     case .randomWords: randomWords
     case .sums: sums
     case .total: total
@@ -35,6 +36,7 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .layerNormBackward: layerNormBackward
     case .permute: permute
     case .gather: gather
+    case .imageShift: imageShift
     case .combination: combination
     case .rowCopy: rowCopy
     case .embedding: embedding

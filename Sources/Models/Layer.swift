@@ -32,7 +32,10 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let countPadding = LayerFlags(rawValue: 8)
     /// Training leaves the layer's parameters as they are; BATCH_NORM takes its moving statistics then, and keeps them.
     public static let frozen = LayerFlags(rawValue: 16)
-    package static let all = LayerFlags(rawValue: 31)
+    /// RANDOM_FLIP: left and right, and top and bottom, change places.
+    public static let flipHorizontal = LayerFlags(rawValue: 32)
+    public static let flipVertical = LayerFlags(rawValue: 64)
+    package static let all = LayerFlags(rawValue: 127)
 }
 
 /// A layer's description, with the fields of `martlet_layer`; fields that its kind does not read keep their defaults.
@@ -54,6 +57,9 @@ public struct Layer: Sendable {
     public var vocabulary = 0
     /// CONCATENATE: the dimension that grows; from the last, where it is negative.
     public var axis = -1
+    /// RESCALING: the factor, and what is added.
+    public var scale = 1.0
+    public var offset = 0.0
     public var rate = 0.5
     public var slope = 0.01
     public var momentum = 0.99
@@ -69,6 +75,8 @@ public struct Layer: Sendable {
     public init(_ kind: LayerKind) {
         self.kind = kind
         if kind.isPool { (kernel, stride) = (Pair(2, 2), Pair(0, 0)) }
+        if kind == .upSampling2D { kernel = Pair(2, 2) }
+        if kind == .randomFlip { flags = [.flipHorizontal, .flipVertical] }
         if kind == .embedding { (kernelInitializer, kernelValue) = (.uniform, 0.05) }
     }
 
@@ -122,8 +130,13 @@ public struct Layer: Sendable {
         if kind == .embedding {
             guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
         }
+        if let least = kind.leastKernel { try require(kernel, "kernel", atLeast: least) }
+        if kind == .zeroPadding2D {
+            for place in 0..<4 where pads[place] < 0 || pads[place] > 1 << 20 {
+                throw refuse("pads[\(place)]", pads[place], "0 to 2^20")
+            }
+        }
         if kind.slidesWindow {
-            try require(kernel, "kernel", atLeast: 1)
             try require(stride, "stride", atLeast: kind.isConvolution ? 1 : 0)
             try require(dilation, "dilation", atLeast: 1)
             for place in 0..<(kind.isOneDimensional ? 2 : 4) where padding == .explicit {
@@ -142,6 +155,13 @@ public struct Layer: Sendable {
         }
         // In fp32, which they are used in.
         if kind == .dropout, !(rate >= 0 && Float(rate) < 1) { throw refuse("rate", rate, "0 or more and less than 1") }
+        if kind == .gaussianNoise, !(rate >= 0 && Float(rate).isFinite) {
+            throw refuse("rate", rate, "a finite number of fp32, 0 or more")
+        }
+        if kind == .rescaling {
+            guard Float(scale).isFinite else { throw refuse("scale", scale, "a finite number of fp32") }
+            guard Float(offset).isFinite else { throw refuse("offset", offset, "a finite number of fp32") }
+        }
         if activation == .leakyReLU, !(slope >= 0 && Float(slope).isFinite) {
             throw refuse("slope", slope, "a finite number of fp32, 0 or more")
         }
@@ -168,7 +188,8 @@ public struct Layer: Sendable {
                 "\(prefix)flags is \(flags.rawValue); expected bits of \(kind.flagsRead.rawValue), as \(kind.name) reads"
             )
         }
-        let read = kind.slidesWindow && padding == .explicit ? (kind.isOneDimensional ? 2 : 4) : 0
+        let readsPads = kind == .zeroPadding2D || (kind.slidesWindow && padding == .explicit)
+        let read = readsPads ? (kind.isOneDimensional ? 2 : 4) : 0
         for place in read..<4 where pads[place] != 0 {
             throw MartletError(
                 .argument,

@@ -28,6 +28,13 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case globalMaxPool1D = 21
     case globalMaxPool2D = 22
     case layerNorm = 23
+    case zeroPadding2D = 24
+    case upSampling2D = 25
+    case rescaling = 26
+    case gaussianNoise = 27
+    case randomFlip = 28
+    case randomCrop = 29
+    case randomTranslation = 30
 
     /// The name that a layer has, with a number behind it, where the user gives none.
     public var name: StaticString {
@@ -56,6 +63,13 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .globalMaxPool1D: "global_max_pool1d"
         case .globalMaxPool2D: "global_max_pool2d"
         case .layerNorm: "layer_norm"
+        case .zeroPadding2D: "zero_padding2d"
+        case .upSampling2D: "up_sampling2d"
+        case .rescaling: "rescaling"
+        case .gaussianNoise: "gaussian_noise"
+        case .randomFlip: "random_flip"
+        case .randomCrop: "random_crop"
+        case .randomTranslation: "random_translation"
         }
     }
 
@@ -82,6 +96,15 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         }
     }
 
+    /// The least that each number of `kernel` may be, of kinds that read it.
+    var leastKernel: Int? {
+        switch self {
+        case .upSampling2D, .randomCrop: 1
+        case .randomTranslation: 0
+        default: slidesWindow ? 1 : nil
+        }
+    }
+
     /// Whether it reads sequences, (length, channels), and of each pair of numbers the first.
     var isOneDimensional: Bool {
         switch self {
@@ -97,7 +120,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     var keepsProbabilities: Bool {
         switch self {
         case .flatten, .reshape, .permute, .dropout, .globalAveragePool1D, .globalAveragePool2D, .globalMaxPool1D,
-            .globalMaxPool2D:
+            .globalMaxPool2D, .upSampling2D, .randomFlip, .randomCrop:
             true
         default: isPool
         }
@@ -111,6 +134,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .layerNorm: [.noBias, .noScale, .frozen]
         case .embedding: .frozen
         case .averagePool1D, .averagePool2D: .countPadding
+        case .randomFlip: [.flipHorizontal, .flipVertical]
         default: []
         }
     }

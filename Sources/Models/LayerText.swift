@@ -19,6 +19,10 @@ extension Layer {
         for (place, size) in sizes.enumerated() { line.add("size\(place)", size) }
         if kind == .embedding { line.add("vocabulary", vocabulary) }
         if kind == .concatenate { line.add("axis", axis) }
+        if kind == .rescaling {
+            line.add("scale", bits: scale)
+            line.add("offset", bits: offset)
+        }
         line.add("kernel_initializer", Int(kernelInitializer.rawValue))
         line.add("bias_initializer", Int(biasInitializer.rawValue))
         line.add("rate", bits: rate)
@@ -57,6 +61,8 @@ extension Layer {
         }
         vocabulary = line.integer("vocabulary") ?? vocabulary
         axis = line.integer("axis") ?? axis
+        scale = line.double("scale") ?? scale
+        offset = line.double("offset") ?? offset
         self.name = name
     }
 }

@@ -27,14 +27,14 @@ def layer_values() -> Iterator[Value]:
     yield "misaligned", "a->layer = (void *)((char *)at_page_end(NULL, 512) + 4);", "ALIGNMENT"
     yield from assign("a->layer->struct_size", (0, 1, 247, 4097, 65536, "UINT32_MAX", "INT32_MAX"), "STRUCT")
     yield "the first version's layer", "a->layer->struct_size = 248;", "OK"
-    yield "a longer layer whose tail is not zero", "a->layer->struct_size = 272; w->m.layer.tail[7] = 1;", "STRUCT"
-    yield "a longer layer, zero tail", "a->layer->struct_size = 272;", "OK"
-    yield "the longest layer, last byte set", "a->layer->struct_size = 4096; w->m.layer.tail[3831] = 1;", "STRUCT"
+    yield "a longer layer whose tail is not zero", "a->layer->struct_size = sizeof(martlet_layer) + 8; w->m.layer.tail[7] = 1;", "STRUCT"
+    yield "a longer layer, zero tail", "a->layer->struct_size = sizeof(martlet_layer) + 8;", "OK"
+    yield "the longest layer, last byte set", "a->layer->struct_size = 4096; w->m.layer.tail[4095 - sizeof(martlet_layer)] = 1;", "STRUCT"
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
-    yield from assign("a->layer->kind", (-1, 24, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->kind", (-1, 31, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", tuple(range(14)), "OK")
-    yield from assign("a->layer->flags", ("32u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->layer->flags", ("128u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     for kind, flags in {
         "DENSE": 17,
         "CONV2D": 17,
@@ -48,8 +48,13 @@ def layer_values() -> Iterator[Value]:
         "NORMALIZATION": 0,
         "GLOBAL_AVERAGE_POOL2D": 0,
         "ACTIVATION": 0,
+        "RANDOM_FLIP": 96,
+        "UP_SAMPLING2D": 0,
+        "RESCALING": 0,
+        "GAUSSIAN_NOISE": 0,
+        "RANDOM_CROP": 0,
     }.items():
-        for bit in (1, 2, 4, 8, 16):
+        for bit in (1, 2, 4, 8, 16, 32, 64):
             yield from of_kind(kind, "flags", (f"{bit}u",), "OK" if flags & bit else "ARGUMENT")
         if kind not in ("DENSE", "CONV2D", "BATCH_NORM", "ACTIVATION"):
             yield from of_kind(kind, "activation", (1, 7), "ARGUMENT")
@@ -73,16 +78,23 @@ def layer_values() -> Iterator[Value]:
     yield from of_kind("ACTIVATION", "slope", ("1e39", "1e308"), "ARGUMENT", "a->layer->activation = 2;")
     yield from of_kind("DROPOUT", "rate", (*NO_NUMBERS, *TOO_NEAR_ONE, "1.0000000000000002", "2.0"), "ARGUMENT")
     yield from of_kind("DROPOUT", "rate", ("0.0", "-0.0", "5e-324", "0.9999999"), "OK")
+    yield from of_kind("GAUSSIAN_NOISE", "rate", (*NO_NUMBERS, "1e39"), "ARGUMENT")
+    yield from of_kind("GAUSSIAN_NOISE", "rate", ("0.0", "5e-324", "2.0", "3e38"), "OK")
+    for field in ("scale", "offset"):
+        yield from of_kind("RESCALING", field, ("NAN", "INFINITY", "-INFINITY", "1e39", "-1e308"), "ARGUMENT")
+        yield from of_kind("RESCALING", field, ("0.0", "-1.0", "3e38", "5e-324"), "OK")
     yield from of_kind("BATCH_NORM", "momentum", (*NO_NUMBERS, "1.0000000000000002"), "ARGUMENT")
     yield from of_kind("BATCH_NORM", "momentum", ("0.0", "1.0"), "OK")
     for kind in ("BATCH_NORM", "LAYER_NORM"):
         yield from of_kind(kind, "epsilon", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
     yield from window_values()
+    yield from frame_values()
     yield from sequence_values()
     yield from graph_values()
     yield from size_values()
     yield from name_values()
-    for kind in ("MAX_POOL2D", "AVERAGE_POOL2D", "GLOBAL_AVERAGE_POOL2D", "CONV2D"):
+    framing = ("ZERO_PADDING2D", "UP_SAMPLING2D", "RANDOM_FLIP", "RANDOM_CROP", "RANDOM_TRANSLATION")
+    for kind in ("MAX_POOL2D", "AVERAGE_POOL2D", "GLOBAL_AVERAGE_POOL2D", "CONV2D", *framing):
         code = f"make_layer(&w->m, MARTLET_LAYER_{kind}); a->model = w->m.flat;"
         yield f"{kind} over samples that are no images", code, "SHAPE"
     for kind in ("FLATTEN", "NORMALIZATION", "GLOBAL_AVERAGE_POOL2D", "RESHAPE", "PERMUTE"):
@@ -124,6 +136,24 @@ def window_values() -> Iterator[Value]:
     yield from of_kind("CONV2D", "units", (*BELOW_ONE, *BIG), "ARGUMENT")
     huge = "a->layer->padding = MARTLET_PADDING_SAME; a->layer->kernel[0] = a->layer->kernel[1] = 1 << 20;"
     yield from of_kind("CONV2D", "units", (1, 6, "(int64_t)1 << 30"), "SHAPE", huge)
+
+
+def frame_values() -> Iterator[Value]:
+    """Images in another frame."""
+    for place in range(4):
+        yield from of_kind("ZERO_PADDING2D", f"pads[{place}]", (-1, (1 << 20) + 1, *INT64), "ARGUMENT")
+        yield from of_kind("ZERO_PADDING2D", f"pads[{place}]", (0, 5, 1 << 20), "OK")
+    all_around = "a->layer->pads[0] = a->layer->pads[1] = a->layer->pads[2] = 1 << 20;"
+    yield from of_kind("ZERO_PADDING2D", "pads[3]", (1 << 20,), "SHAPE", all_around)
+    for place in (0, 1):
+        for kind in ("UP_SAMPLING2D", "RANDOM_CROP"):
+            yield from of_kind(kind, f"kernel[{place}]", (*BELOW_ONE, (1 << 20) + 1), "ARGUMENT")
+        yield from of_kind("UP_SAMPLING2D", f"kernel[{place}]", (1, 7, 1 << 20), "OK")
+        yield from of_kind("RANDOM_CROP", f"kernel[{place}]", (1, 8), "OK")
+        yield from of_kind("RANDOM_CROP", f"kernel[{place}]", (9, 1 << 20), "SHAPE")
+        yield from of_kind("RANDOM_TRANSLATION", f"kernel[{place}]", (-1, *INT64, (1 << 20) + 1), "ARGUMENT")
+        yield from of_kind("RANDOM_TRANSLATION", f"kernel[{place}]", (0, 1, 8, 1 << 20), "OK")
+    yield from of_kind("UP_SAMPLING2D", "kernel[1]", (1 << 20,), "SHAPE", "a->layer->kernel[0] = 1 << 20;")
 
 
 def sequence_values() -> Iterator[Value]:

@@ -30,7 +30,8 @@ static int32_t pick_activation(void) {
 }
 
 static martlet_layer pick_layer(void) {
-    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_LAYER_NORM);
+    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_RANDOM_TRANSLATION);
+    if (kind == MARTLET_LAYER_RANDOM_CROP) kind = MARTLET_LAYER_UP_SAMPLING2D; /* as with dropout below */
     if (kind == MARTLET_LAYER_EMBEDDING) kind = MARTLET_LAYER_DENSE; /* the samples here are numbers */
     const bool activates = kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_BATCH_NORM || kind == MARTLET_LAYER_ACTIVATION ||
                            kind == MARTLET_LAYER_CONV1D;
@@ -55,6 +56,13 @@ static martlet_layer pick_layer(void) {
     if (kind == MARTLET_LAYER_LAYER_NORM) layer.flags = (uint32_t)pick(0, 3), layer.epsilon = 0.05;
     if (kind == MARTLET_LAYER_CONCATENATE) layer.axis = (int32_t)pick(-3, 2);
     if (layer.kind == MARTLET_LAYER_BATCH_NORM) layer.flags = (uint32_t)pick(0, 7), layer.epsilon = 0.05;
+    if (kind == MARTLET_LAYER_ZERO_PADDING2D)
+        for (int k = 0; k < 4; k++) layer.pads[k] = pick(0, 3);
+    if (kind == MARTLET_LAYER_UP_SAMPLING2D)
+        for (int k = 0; k < 2; k++) layer.kernel[k] = pick(1, 3);
+    if (kind == MARTLET_LAYER_RESCALING) layer.scale = check_number(seed, counter++), layer.offset = check_number(seed, counter++);
+    if (kind == MARTLET_LAYER_RANDOM_FLIP) layer.flags = 0;
+    if (kind == MARTLET_LAYER_GAUSSIAN_NOISE) layer.rate = 0;
     if (layer.kind == MARTLET_LAYER_DROPOUT) layer.rate = 0; /* or each step would be another function */
     if (layer.kind == MARTLET_LAYER_PERMUTE || layer.kind == MARTLET_LAYER_RESHAPE) {
         layer.rank = (int32_t)pick(1, 4);

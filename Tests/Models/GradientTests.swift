@@ -82,6 +82,18 @@ import Testing
             ]
         ),
         (
+            "frames", [4, 5, 3],
+            [
+                .conv2D(3, Pair(2, 2), padding: .same, activation: .tanh),
+                layer(.zeroPadding2D) { $0.pads = [1, 0, 2, 3] },
+                layer(.rescaling) { ($0.scale, $0.offset) = (-1.5, 0.25) },
+                layer(.randomTranslation) { $0.kernel = Pair(2, 1) }, layer(.randomFlip),
+                layer(.upSampling2D) { $0.kernel = Pair(2, 3) }, layer(.gaussianNoise) { $0.rate = 0.1 },
+                layer(.randomCrop) { $0.kernel = Pair(7, 11) }, .conv2D(2, Pair(3, 3), activation: .tanh),
+                layer(.flatten), .dense(3),
+            ]
+        ),
+        (
             "permute", [4, 3, 5],
             [
                 .dense(4), layer(.permute) { $0.sizes = [2, 0, 1] }, .dense(6, activation: .tanh),

@@ -54,6 +54,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        (the last size); mean and variance are the batch's in training, where the moving
  *                        ones become momentum moving + (1 - momentum) batch, and the moving ones otherwise.
  *                        Ioffe, Szegedy: Batch normalization. ICML 2015
+ * GAUSSIAN_NOISE         in training y = x + a number of the normal distribution, whose deviation is rate
  * NORMALIZATION          y = (x - mean) factor for each channel, with statistics that training leaves alone
  * LAYER_NORM             y = scale (x - mean) / sqrt(variance + epsilon) + shift, with the mean and variance of each
  *                        row (the last size), one scale and shift for each of its places. Ba, Kiros, Hinton:
@@ -68,6 +69,14 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        names; the output has units as one more size. The table starts uniform within 0.05
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
+ * ZERO_PADDING2D         images with pads rows and columns of zeros around them
+ * UP_SAMPLING2D          each pixel kernel[0] kernel[1] times, one beside the other
+ * RESCALING              y = x scale + offset
+ * RANDOM_FLIP, RANDOM_CROP, RANDOM_TRANSLATION
+ *                        images that training mirrors, each in half of all cases (flags say which way); of which it takes
+ *                        a part of kernel[0] x kernel[1] pixels; or which it moves by up to kernel[0] pixels down or up
+ *                        and kernel[1] left or right, zeros behind them. Each place is as likely as any other, and each
+ *                        image of a batch has its own. Otherwise y = x, or the part in the middle
  * INPUT                  a further input, whose samples have these sizes
  * ------------------------------------------------------------------------------------------------- */
 
@@ -95,6 +104,13 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_LAYER_GLOBAL_MAX_POOL1D 21
 #define MARTLET_LAYER_GLOBAL_MAX_POOL2D 22
 #define MARTLET_LAYER_LAYER_NORM 23
+#define MARTLET_LAYER_ZERO_PADDING2D 24
+#define MARTLET_LAYER_UP_SAMPLING2D 25
+#define MARTLET_LAYER_RESCALING 26
+#define MARTLET_LAYER_GAUSSIAN_NOISE 27
+#define MARTLET_LAYER_RANDOM_FLIP 28
+#define MARTLET_LAYER_RANDOM_CROP 29
+#define MARTLET_LAYER_RANDOM_TRANSLATION 30
 
 #define MARTLET_ACTIVATION_LINEAR 0     /* x */
 #define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
@@ -138,6 +154,8 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL1D and 2D: as torch does by default */
 #define MARTLET_FROZEN 16u           /* DENSE, CONV1D and 2D, EMBEDDING and norms: training leaves the parameters as
                                         they are; BATCH_NORM takes its moving statistics then, and keeps them */
+#define MARTLET_FLIP_HORIZONTAL 32u  /* RANDOM_FLIP: left and right change places */
+#define MARTLET_FLIP_VERTICAL 64u    /* RANDOM_FLIP: top and bottom do */
 
 /* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
  * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read
@@ -146,19 +164,21 @@ typedef struct martlet_layer {
     uint32_t struct_size;
     int32_t kind;               /* MARTLET_LAYER_DENSE, ... */
     int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, CONV1D and 2D, BATCH_NORM, ACTIVATION */
-    uint32_t flags;             /* MARTLET_NO_BIAS, ... */
+    uint32_t flags;             /* MARTLET_NO_BIAS, ...: 0; RANDOM_FLIP: both of its own */
     int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns. 1 to 2^30; no default */
-    int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20 */
+    int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20;
+                                   UP_SAMPLING2D: factors (2, 2); RANDOM_CROP: sizes (no default); RANDOM_TRANSLATION: the
+                                   most pixels (0, 0); all to 2^20 */
     int64_t stride[2];          /* convolutions: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
     int64_t dilation[2];        /* convolutions: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
     int64_t pads[4];            /* with MARTLET_PADDING_EXPLICIT: top, bottom, left, right; less than the
-                                   window that dilation spans */
+                                   window that dilation spans. ZERO_PADDING2D: to 2^20 */
     int64_t groups;             /* convolutions: 1; divides channels and units */
     int32_t padding;            /* convolutions, pools: MARTLET_PADDING_VALID */
     int32_t rank;               /* INPUT, RESHAPE, PERMUTE: how many sizes follow */
     int64_t sizes[8];           /* INPUT: a sample's; RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
                                    input's dimension, from 0, that each of the output's is */
-    double rate;                /* DROPOUT: 0.5; 0 <= rate < 1 */
+    double rate;                /* DROPOUT: 0.5; 0 <= rate < 1. GAUSSIAN_NOISE: 0.5; 0 or more */
     double slope;               /* LEAKY_RELU: 0.01; 0 or more */
     double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */
     double epsilon;             /* BATCH_NORM, LAYER_NORM: 1e-3; more than 0 */
@@ -172,6 +192,8 @@ typedef struct martlet_layer {
     int32_t axis;               /* CONCATENATE: the dimension that grows, from 0, or from the last where it is
                                    negative: -1 */
     int32_t reserved;           /* 0 */
+    double scale;               /* RESCALING: 1 */
+    double offset;              /* RESCALING: 0 */
 } martlet_layer;
 
 /* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,
