@@ -28,6 +28,7 @@ extension martlet_layer {
         unsafe axis = Int32(layer.axis)
         unsafe scale = layer.scale
         unsafe offset = layer.offset
+        unsafe output_padding = layer.outputPadding.numbers
     }
 }
 
@@ -90,6 +91,7 @@ extension Layer {
         axis = unsafe Int(raw.axis)
         scale = unsafe raw.scale
         offset = unsafe raw.offset
+        outputPadding = unsafe Pair(raw.output_padding)
         guard unsafe raw.reserved == 0 else {
             throw unsafe MartletError(.structure, "layer.reserved is \(raw.reserved); expected 0")
         }

@@ -16,6 +16,7 @@ package enum Kernel {
     case averagePool, averagePoolBackward
     case globalAverage, globalAverageBackward
     case layerNorm, layerNormProducts, layerNormBackward
+    case groupNorm, groupNormBackward
     case permute, gather, imageShift
     case combination, rowCopy
     case embedding, embeddingBackward
@@ -23,6 +24,7 @@ package enum Kernel {
     // Products and convolutions.
     case product, productSum, productTurned
     case slide, weightPanels, weightGradient, fold
+    case depthwise, depthwiseWeights
     // Matrices.
     case turn, symmetric, rowSquares
     case reflect, tridiagonal, rotate

@@ -34,6 +34,8 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .layerNorm: layerNorm
     case .layerNormProducts: layerNormProducts
     case .layerNormBackward: layerNormBackward
+    case .groupNorm: groupNorm
+    case .groupNormBackward: groupNormBackward
     case .permute: permute
     case .gather: gather
     case .imageShift: imageShift
@@ -51,6 +53,8 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .weightPanels: weightPanels
     case .weightGradient: weightGradient
     case .fold: fold
+    case .depthwise: depthwise
+    case .depthwiseWeights: depthwiseWeights
     case .turn: turn
     case .symmetric: symmetric
     case .rowSquares: rowSquares

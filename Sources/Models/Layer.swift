@@ -60,6 +60,8 @@ public struct Layer: Sendable {
     /// RESCALING: the factor, and what is added.
     public var scale = 1.0
     public var offset = 0.0
+    /// CONV2D_TRANSPOSE: rows and columns more than the output has; -1: as many as Keras takes.
+    public var outputPadding = Pair(-1, -1)
     public var rate = 0.5
     public var slope = 0.01
     public var momentum = 0.99
@@ -76,6 +78,8 @@ public struct Layer: Sendable {
         self.kind = kind
         if kind.isPool { (kernel, stride) = (Pair(2, 2), Pair(0, 0)) }
         if kind == .upSampling2D { kernel = Pair(2, 2) }
+        if kind == .depthwiseConv2D { units = 1 }
+        if kind == .groupNorm { groups = 32 }
         if kind == .randomFlip { flags = [.flipHorizontal, .flipVertical] }
         if kind == .embedding { (kernelInitializer, kernelValue) = (.uniform, 0.05) }
     }
@@ -150,7 +154,15 @@ public struct Layer: Sendable {
                 throw MartletError(.unsupported, "\(prefix)dilation is set; expected 1, 1 for \(kind.name)")
             }
         }
-        if kind.isConvolution, groups < 1 || units % groups != 0 {
+        if kind == .conv2DTranspose {
+            for (place, size) in outputPadding.list.enumerated() where size < -1 || size > 1 << 20 {
+                throw refuse("output_padding[\(place)]", size, "-1 to 2^20")
+            }
+        }
+        if kind == .groupNorm, groups < 1 || groups > ChannelGroups.most {
+            throw refuse("groups", groups, "1 to \(ChannelGroups.most)")
+        }
+        if kind.isGrouped, groups < 1 || units % groups != 0 {
             throw refuse("groups", groups, "1 or more, and a divisor of units, which is \(units)")
         }
         // In fp32, which they are used in.
@@ -168,7 +180,7 @@ public struct Layer: Sendable {
         if kind == .batchNorm {
             guard momentum >= 0 && momentum <= 1 else { throw refuse("momentum", momentum, "0 to 1") }
         }
-        if kind == .batchNorm || kind == .layerNorm {
+        if kind == .batchNorm || kind == .layerNorm || kind == .groupNorm {
             guard Float(epsilon) >= .leastNormalMagnitude && Float(epsilon).isFinite else {
                 throw refuse("epsilon", epsilon, "a finite number of fp32 over 0")
             }

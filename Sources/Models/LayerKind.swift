@@ -35,6 +35,9 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case randomFlip = 28
     case randomCrop = 29
     case randomTranslation = 30
+    case groupNorm = 31
+    case depthwiseConv2D = 32
+    case conv2DTranspose = 33
 
     /// The name that a layer has, with a number behind it, where the user gives none.
     public var name: StaticString {
@@ -70,6 +73,9 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .randomFlip: "random_flip"
         case .randomCrop: "random_crop"
         case .randomTranslation: "random_translation"
+        case .groupNorm: "group_norm"
+        case .depthwiseConv2D: "depthwise_conv2d"
+        case .conv2DTranspose: "conv2d_transpose"
         }
     }
 
@@ -85,7 +91,9 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     /// Whether it has a kernel, or a table, of its own.
     var hasKernel: Bool { isConvolution || self == .dense || self == .embedding }
     var hasBias: Bool { isConvolution || self == .dense }
-    var isConvolution: Bool { self == .conv1D || self == .conv2D }
+    var isConvolution: Bool { isGrouped || self == .depthwiseConv2D || self == .conv2DTranspose }
+    /// Whether it is a convolution that reads `groups`.
+    var isGrouped: Bool { self == .conv1D || self == .conv2D }
 
     /// Whether it reads a window that slides over images or sequences.
     var slidesWindow: Bool { isConvolution || isPool }
@@ -129,9 +137,9 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     /// The flags that it reads.
     var flagsRead: LayerFlags {
         switch self {
-        case .dense, .conv1D, .conv2D: [.noBias, .frozen]
+        case .dense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
-        case .layerNorm: [.noBias, .noScale, .frozen]
+        case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
         case .embedding: .frozen
         case .averagePool1D, .averagePool2D: .countPadding
         case .randomFlip: [.flipHorizontal, .flipVertical]

@@ -19,6 +19,7 @@ extension Layer {
         for (place, size) in sizes.enumerated() { line.add("size\(place)", size) }
         if kind == .embedding { line.add("vocabulary", vocabulary) }
         if kind == .concatenate { line.add("axis", axis) }
+        if kind == .conv2DTranspose { line.add("output_padding", outputPadding.height, outputPadding.width) }
         if kind == .rescaling {
             line.add("scale", bits: scale)
             line.add("offset", bits: offset)
@@ -61,6 +62,7 @@ extension Layer {
         }
         vocabulary = line.integer("vocabulary") ?? vocabulary
         axis = line.integer("axis") ?? axis
+        outputPadding = line.pair("output_padding") ?? outputPadding
         scale = line.double("scale") ?? scale
         offset = line.double("offset") ?? offset
         self.name = name

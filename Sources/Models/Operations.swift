@@ -26,6 +26,9 @@ extension Layer {
         case .upSampling2D: main = try UpSampling(self, input: input, subject)
         case .rescaling: main = Rescaling(self, input: input)
         case .batchNorm: main = try BatchNorm(self, input: input, subject)
+        case .groupNorm: main = try GroupNorm(self, input: input, subject)
+        case .depthwiseConv2D: main = try DepthwiseConvolution(self, input: input, subject)
+        case .conv2DTranspose: main = try TransposedConvolution(self, input: input, subject)
         case .layerNorm: main = try LayerNorm(self, input: input, subject)
         case .normalization: main = try Normalization(input: input, subject)
         case .activation: return [Activating(activation, slope: slope, input: input, isDoneBefore: false)]

@@ -31,7 +31,7 @@ def layer_values() -> Iterator[Value]:
     yield "a longer layer, zero tail", "a->layer->struct_size = sizeof(martlet_layer) + 8;", "OK"
     yield "the longest layer, last byte set", "a->layer->struct_size = 4096; w->m.layer.tail[4095 - sizeof(martlet_layer)] = 1;", "STRUCT"
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
-    yield from assign("a->layer->kind", (-1, 31, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->kind", (-1, 34, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", tuple(range(14)), "OK")
     yield from assign("a->layer->flags", ("128u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
@@ -40,6 +40,9 @@ def layer_values() -> Iterator[Value]:
         "CONV2D": 17,
         "BATCH_NORM": 23,
         "LAYER_NORM": 19,
+        "GROUP_NORM": 19,
+        "DEPTHWISE_CONV2D": 17,
+        "CONV2D_TRANSPOSE": 17,
         "AVERAGE_POOL2D": 8,
         "GLOBAL_MAX_POOL2D": 0,
         "MAX_POOL2D": 0,
@@ -56,9 +59,10 @@ def layer_values() -> Iterator[Value]:
     }.items():
         for bit in (1, 2, 4, 8, 16, 32, 64):
             yield from of_kind(kind, "flags", (f"{bit}u",), "OK" if flags & bit else "ARGUMENT")
-        if kind not in ("DENSE", "CONV2D", "BATCH_NORM", "ACTIVATION"):
+        convolutions = ("CONV2D", "DEPTHWISE_CONV2D", "CONV2D_TRANSPOSE")
+        if kind not in ("DENSE", "BATCH_NORM", "ACTIVATION", *convolutions):
             yield from of_kind(kind, "activation", (1, 7), "ARGUMENT")
-        if kind not in ("CONV2D", "AVERAGE_POOL2D", "MAX_POOL2D"):
+        if kind not in ("AVERAGE_POOL2D", "MAX_POOL2D", *convolutions):
             explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
             yield from of_kind(kind, "pads[0]", (1, "INT64_MIN"), "ARGUMENT", explicit)
             yield from of_kind(kind, "pads[3]", (7,), "ARGUMENT", explicit)
@@ -85,7 +89,7 @@ def layer_values() -> Iterator[Value]:
         yield from of_kind("RESCALING", field, ("0.0", "-1.0", "3e38", "5e-324"), "OK")
     yield from of_kind("BATCH_NORM", "momentum", (*NO_NUMBERS, "1.0000000000000002"), "ARGUMENT")
     yield from of_kind("BATCH_NORM", "momentum", ("0.0", "1.0"), "OK")
-    for kind in ("BATCH_NORM", "LAYER_NORM"):
+    for kind in ("BATCH_NORM", "LAYER_NORM", "GROUP_NORM"):
         yield from of_kind(kind, "epsilon", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
     yield from window_values()
     yield from frame_values()
@@ -94,7 +98,7 @@ def layer_values() -> Iterator[Value]:
     yield from size_values()
     yield from name_values()
     framing = ("ZERO_PADDING2D", "UP_SAMPLING2D", "RANDOM_FLIP", "RANDOM_CROP", "RANDOM_TRANSLATION")
-    for kind in ("MAX_POOL2D", "AVERAGE_POOL2D", "GLOBAL_AVERAGE_POOL2D", "CONV2D", *framing):
+    for kind in ("MAX_POOL2D", "AVERAGE_POOL2D", "GLOBAL_AVERAGE_POOL2D", "CONV2D", "DEPTHWISE_CONV2D", *framing):
         code = f"make_layer(&w->m, MARTLET_LAYER_{kind}); a->model = w->m.flat;"
         yield f"{kind} over samples that are no images", code, "SHAPE"
     for kind in ("FLATTEN", "NORMALIZATION", "GLOBAL_AVERAGE_POOL2D", "RESHAPE", "PERMUTE"):
@@ -114,6 +118,14 @@ def window_values() -> Iterator[Value]:
             yield from of_kind(kind, f"stride[{place}]", (1, 9, 1 << 20), "ANY")
             yield from of_kind(kind, f"dilation[{place}]", (*BELOW_ONE, (1 << 20) + 1), "ARGUMENT")
         yield from of_kind("CONV2D", f"stride[{place}]", (0,), "ARGUMENT")
+        for kind in ("DEPTHWISE_CONV2D", "CONV2D_TRANSPOSE"):
+            for field in ("kernel", "stride", "dilation"):
+                sizes = (*BELOW_ONE, (1 << 20) + 1, "(int64_t)1 << 62")
+                yield from of_kind(kind, f"{field}[{place}]", sizes, "ARGUMENT")
+                yield from of_kind(kind, f"{field}[{place}]", (1, 9, 1 << 20), "ANY")
+        padding = f"output_padding[{place}]"
+        yield from of_kind("CONV2D_TRANSPOSE", padding, (-2, (1 << 20) + 1, *INT64), "ARGUMENT")
+        yield from of_kind("CONV2D_TRANSPOSE", padding, (-1, 0, 5, 1 << 20), "OK")
         yield from of_kind("CONV2D", f"dilation[{place}]", (4, 1 << 20), "SHAPE")
         yield from of_kind("MAX_POOL2D", f"dilation[{place}]", (2, 1 << 20), "UNSUPPORTED")
     for kind in ("CONV2D", "MAX_POOL2D", "AVERAGE_POOL2D"):
@@ -130,6 +142,18 @@ def window_values() -> Iterator[Value]:
     wide = "a->layer->padding = MARTLET_PADDING_EXPLICIT; a->layer->dilation[0] = 3;"
     yield from of_kind("CONV2D", "pads[0]", (6,), "OK", wide)
     yield from of_kind("CONV2D", "pads[0]", (7, 8), "ARGUMENT", wide)
+    for kind in ("DEPTHWISE_CONV2D", "CONV2D_TRANSPOSE"):
+        explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
+        yield from of_kind(kind, "pads[1]", (-1, 3, *INT64), "ARGUMENT", explicit)
+        yield from of_kind(kind, "pads[1]", (1,), "OK", explicit)
+        yield from of_kind(kind, "units", (*BELOW_ONE, *BIG), "ARGUMENT")
+        yield from of_kind(kind, "groups", (0, 7, "INT64_MIN"), "OK")
+    wide = "a->layer->padding = MARTLET_PADDING_EXPLICIT; a->layer->kernel[0] = 20; a->layer->pads[0] = 19;"
+    yield from of_kind("CONV2D_TRANSPOSE", "pads[1]", (7,), "OK", wide)
+    yield from of_kind("CONV2D_TRANSPOSE", "pads[1]", (8, 19), "SHAPE", wide)
+    yield from of_kind("GROUP_NORM", "groups", (*BELOW_ONE, 65537, "(int64_t)1 << 62"), "ARGUMENT")
+    yield from of_kind("GROUP_NORM", "groups", (2, 6, 65536), "SHAPE")
+    yield from of_kind("GROUP_NORM", "groups", (1, 3), "OK")
     yield from of_kind("CONV2D", "groups", (*BELOW_ONE, 4, 7, "(int64_t)1 << 62"), "ARGUMENT")
     yield from of_kind("CONV2D", "groups", (2, 6), "SHAPE")
     yield from of_kind("CONV2D", "groups", (3,), "OK")

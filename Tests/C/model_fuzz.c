@@ -30,14 +30,15 @@ static int32_t pick_activation(void) {
 }
 
 static martlet_layer pick_layer(void) {
-    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_RANDOM_TRANSLATION);
+    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_CONV2D_TRANSPOSE);
     if (kind == MARTLET_LAYER_RANDOM_CROP) kind = MARTLET_LAYER_UP_SAMPLING2D; /* as with dropout below */
     if (kind == MARTLET_LAYER_EMBEDDING) kind = MARTLET_LAYER_DENSE; /* the samples here are numbers */
     const bool activates = kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_BATCH_NORM || kind == MARTLET_LAYER_ACTIVATION ||
-                           kind == MARTLET_LAYER_CONV1D;
+                           kind == MARTLET_LAYER_CONV1D || kind == MARTLET_LAYER_DEPTHWISE_CONV2D || kind == MARTLET_LAYER_CONV2D_TRANSPOSE;
     const int32_t activation = activates ? pick_activation() : MARTLET_ACTIVATION_LINEAR;
     martlet_layer layer = network_layer(kind, pick(1, 9), activation);
-    const bool convolves = kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D;
+    const bool groups = kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D;
+    const bool convolves = groups || kind == MARTLET_LAYER_DEPTHWISE_CONV2D || kind == MARTLET_LAYER_CONV2D_TRANSPOSE;
     const bool averages = kind == MARTLET_LAYER_AVERAGE_POOL2D || kind == MARTLET_LAYER_AVERAGE_POOL1D;
     const bool is_long = kind == MARTLET_LAYER_CONV1D || kind == MARTLET_LAYER_MAX_POOL1D || kind == MARTLET_LAYER_AVERAGE_POOL1D;
     if (convolves || averages || kind == MARTLET_LAYER_MAX_POOL2D || kind == MARTLET_LAYER_MAX_POOL1D) {
@@ -49,11 +50,15 @@ static martlet_layer pick_layer(void) {
         layer.padding = (int32_t)pick(0, 2);
         if (layer.padding == MARTLET_PADDING_EXPLICIT)
             for (int k = 0; k < (is_long ? 2 : 4); k++) layer.pads[k] = pick(0, (layer.kernel[k / 2] - 1) * layer.dilation[k / 2]);
-        if (convolves && pick(0, 2) == 0) layer.groups = pick(1, 4), layer.units = layer.groups * pick(1, 3);
+        if (groups && pick(0, 2) == 0) layer.groups = pick(1, 4), layer.units = layer.groups * pick(1, 3);
         if (averages && pick(0, 1)) layer.flags = MARTLET_COUNT_PADDING;
     }
     if (kind == MARTLET_LAYER_DENSE || convolves) layer.flags = pick(0, 3) == 0 ? MARTLET_NO_BIAS : 0;
-    if (kind == MARTLET_LAYER_LAYER_NORM) layer.flags = (uint32_t)pick(0, 3), layer.epsilon = 0.05;
+    if (kind == MARTLET_LAYER_DEPTHWISE_CONV2D) layer.units = pick(0, 2) ? 1 : pick(2, 3);
+    if (kind == MARTLET_LAYER_CONV2D_TRANSPOSE)
+        for (int k = 0; k < 2; k++) layer.output_padding[k] = pick(-1, 2);
+    if (kind == MARTLET_LAYER_GROUP_NORM) layer.groups = pick(1, 4);
+    if (kind == MARTLET_LAYER_LAYER_NORM || kind == MARTLET_LAYER_GROUP_NORM) layer.flags = (uint32_t)pick(0, 3), layer.epsilon = 0.05;
     if (kind == MARTLET_LAYER_CONCATENATE) layer.axis = (int32_t)pick(-3, 2);
     if (layer.kind == MARTLET_LAYER_BATCH_NORM) layer.flags = (uint32_t)pick(0, 7), layer.epsilon = 0.05;
     if (kind == MARTLET_LAYER_ZERO_PADDING2D)
