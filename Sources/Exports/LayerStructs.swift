@@ -29,6 +29,8 @@ extension martlet_layer {
         unsafe scale = layer.scale
         unsafe offset = layer.offset
         unsafe output_padding = layer.outputPadding.numbers
+        unsafe l1 = layer.l1
+        unsafe l2 = layer.l2
     }
 }
 
@@ -92,6 +94,8 @@ extension Layer {
         scale = unsafe raw.scale
         offset = unsafe raw.offset
         outputPadding = unsafe Pair(raw.output_padding)
+        l1 = unsafe raw.l1
+        l2 = unsafe raw.l2
         guard unsafe raw.reserved == 0 else {
             throw unsafe MartletError(.structure, "layer.reserved is \(raw.reserved); expected 0")
         }

@@ -62,6 +62,9 @@ public struct Layer: Sendable {
     public var offset = 0.0
     /// CONV2D_TRANSPOSE: rows and columns more than the output has; -1: as many as Keras takes.
     public var outputPadding = Pair(-1, -1)
+    /// Penalties on the kernel, or table, that are part of the loss: l1 sum |w| + l2 sum w^2.
+    public var l1 = 0.0
+    public var l2 = 0.0
     public var rate = 0.5
     public var slope = 0.01
     public var momentum = 0.99
@@ -130,7 +133,19 @@ public struct Layer: Sendable {
             guard units >= 1 && units <= 1 << 30 else { throw refuse("units", units, "1 to 2^30") }
             try kernelInitializer.check(kernelValue, prefix + "kernel_value")
         }
-        if kind.hasBias { try biasInitializer.check(biasValue, prefix + "bias_value") }
+        if kind.hasBias {
+            try biasInitializer.check(biasValue, prefix + "bias_value")
+            guard biasInitializer != .orthogonal else {
+                throw refuse("bias_initializer", "orthogonal", "one that takes a row of numbers")
+            }
+        }
+        for (field, penalty) in [("l1", l1), ("l2", l2)] {
+            // Twice the second is a factor of fp32.
+            guard penalty >= 0 && Float(2 * penalty).isFinite && (penalty == 0 || kind.hasKernel) else {
+                let most = "a finite number of fp32, 0 or more"
+                throw refuse(field, penalty, kind.hasKernel ? most : "0: \(kind.name) has no kernel")
+            }
+        }
         if kind == .embedding {
             guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
         }

@@ -68,13 +68,27 @@ def layer_values() -> Iterator[Value]:
             yield from of_kind(kind, "pads[3]", (7,), "ARGUMENT", explicit)
     yield from assign("a->layer->padding", (-1, 3, *INT32), "ARGUMENT")
     for field in ("kernel", "bias"):
-        yield from assign(f"a->layer->{field}_initializer", (-1, 10, 1000, *INT32), "ARGUMENT")
-        for number in (1, 8, 9):
+        yield from assign(f"a->layer->{field}_initializer", (-1, 20, 1000, *INT32), "ARGUMENT")
+        for number in (1, 8, 9, 10, 11, 15, 19):
             chosen = f"a->layer->{field}_initializer = {number};"
             for value in ("NAN", "INFINITY", "-INFINITY", "1e308", "-1e39"):
                 yield f"{field}: {number}, {value}", f"{chosen} a->layer->{field}_value = {value};", "ARGUMENT"
             wanted = "OK" if number == 1 else "ARGUMENT"
             yield f"{field}: {number}, -1", f"{chosen} a->layer->{field}_value = -1.0;", wanted
+    for number in range(10, 20):
+        wanted = "ARGUMENT" if number == 10 else "OK"
+        yield f"bias: {number}", f"a->layer->bias_initializer = {number}; a->layer->bias_value = 1;", wanted
+        code = f"a->layer->kernel_initializer = {number}; a->layer->kernel_value ="
+        yield f"kernel: {number}, 2", f"{code} 2;", "OK"
+        yield f"kernel: {number}, 0", f"{code} 0;", "ARGUMENT"
+    code = "add_dense(w->m.flat, 5000); a->model = w->m.flat; a->inputs = NULL; a->input_count = 0; a->layer->units = 5000;"
+    orthogonal = "a->layer->kernel_initializer = 10; a->layer->kernel_value = 1;"
+    yield "5000 orthogonal vectors", f"{code} {orthogonal}", "UNSUPPORTED"
+    for field in ("l1", "l2"):
+        yield from assign(f"a->layer->{field}", (*NO_NUMBERS, "2e38", "1e39"), "ARGUMENT")
+        yield from assign(f"a->layer->{field}", ("0.0", "-0.0", "1e-3", "1e38"), "OK")
+        yield from of_kind("ACTIVATION", field, ("1e-3",), "ARGUMENT")
+        yield from of_kind("BATCH_NORM", field, ("1e-3",), "ARGUMENT")
     yield from assign("a->layer->units", (*BELOW_ONE, *BIG), "ARGUMENT")
     yield from assign("a->layer->units", (1, 1000, "(int64_t)1 << 30"), "ANY")
     yield from of_kind("ACTIVATION", "slope", NO_NUMBERS, "ARGUMENT", "a->layer->activation = 2;")

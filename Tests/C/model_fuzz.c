@@ -80,6 +80,8 @@ static martlet_layer pick_layer(void) {
             for (int k = 0; k < layer.rank; k++) layer.sizes[k] = layer.sizes[k] == 0 ? -1 : pick(1, 4);
     }
     layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_GLOROT_UNIFORM, MARTLET_INITIALIZER_LECUN_NORMAL);
+    if (pick(0, 2) == 0) layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_ORTHOGONAL, MARTLET_INITIALIZER_FAN_AVERAGE_UNIFORM), layer.kernel_value = 1;
+    if ((kind == MARTLET_LAYER_DENSE || convolves) && pick(0, 3) == 0) layer.l1 = 0.01 * (double)pick(0, 1), layer.l2 = 0.05;
     return layer;
 }
 
@@ -113,7 +115,7 @@ static martlet_model *make(int64_t *elements, int64_t *outputs) {
         const bool bends = layer.kind == MARTLET_LAYER_MAX_POOL2D || layer.kind == MARTLET_LAYER_MAX_POOL1D ||
                            layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL1D || layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL2D || layer.activation == MARTLET_ACTIVATION_RELU || layer.activation == MARTLET_ACTIVATION_LEAKY_RELU ||
                            layer.activation == MARTLET_ACTIVATION_SELU || layer.activation == MARTLET_ACTIVATION_HARD_SIGMOID;
-        if (status == MARTLET_OK) kinked |= bends;
+        if (status == MARTLET_OK) kinked |= bends || layer.l1 > 0;
     }
     *elements = rank == 1 ? sizes[0] : sizes[0] * sizes[1] * sizes[2];
     *outputs = 1;

@@ -160,6 +160,21 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_INITIALIZER_LECUN_NORMAL 7
 #define MARTLET_INITIALIZER_UNIFORM 8 /* within the value beside it, either sign */
 #define MARTLET_INITIALIZER_NORMAL 9  /* with the value beside it as deviation */
+/* Rows, or columns where they are fewer, that are orthogonal to one another and as long as the value beside it (over 0), of a
+ * kernel seen as a matrix whose columns are its last size; 4,096 at most (UNSUPPORTED). Not for a bias. Saxe, McClelland,
+ * Ganguli: Exact solutions to the nonlinear dynamics of learning in deep linear neural networks. ICLR 2014 */
+#define MARTLET_INITIALIZER_ORTHOGONAL 10
+/* Keras's VarianceScaling: v = value / n with the value beside it (over 0), its scale, and n = fan_in, fan_out or their mean;
+ * normal and cut, normal and whole, or uniform. */
+#define MARTLET_INITIALIZER_FAN_IN_NORMAL 11
+#define MARTLET_INITIALIZER_FAN_IN_UNTRUNCATED_NORMAL 12
+#define MARTLET_INITIALIZER_FAN_IN_UNIFORM 13
+#define MARTLET_INITIALIZER_FAN_OUT_NORMAL 14
+#define MARTLET_INITIALIZER_FAN_OUT_UNTRUNCATED_NORMAL 15
+#define MARTLET_INITIALIZER_FAN_OUT_UNIFORM 16
+#define MARTLET_INITIALIZER_FAN_AVERAGE_NORMAL 17
+#define MARTLET_INITIALIZER_FAN_AVERAGE_UNTRUNCATED_NORMAL 18
+#define MARTLET_INITIALIZER_FAN_AVERAGE_UNIFORM 19
 
 /* Flags of a layer. */
 #define MARTLET_NO_BIAS 1u           /* DENSE, convolutions; BATCH_NORM, LAYER_NORM, GROUP_NORM: no shift */
@@ -211,6 +226,8 @@ typedef struct martlet_layer {
     double offset;              /* RESCALING: 0 */
     int64_t output_padding[2];  /* CONV2D_TRANSPOSE: rows and columns more at the end, to 2^20; -1, as many as make the output
                                    (in - 1) s + max(span, s) with VALID, in s with SAME, none with EXPLICIT: -1, -1 */
+    double l1;                  /* DENSE, convolutions, EMBEDDING: l1 sum |w| + l2 sum w^2 over the kernel, or table, is part of */
+    double l2;                  /* the loss and of its gradient where training changes the layer: 0, 0; 0 or more */
 } martlet_layer;
 
 /* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,
