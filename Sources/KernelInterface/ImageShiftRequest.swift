@@ -37,7 +37,8 @@ package struct Shift: BitwiseCopyable {
 
     package init(
         batch: Int, channels: Int, rows: Shift, columns: Shift, key: UInt64, step: UInt64, isBackward: Bool,
-        from: UnsafePointer<Float>, height: Int, width: Int, to: UnsafeMutablePointer<Float>, toHeight: Int, toWidth: Int
+        from: UnsafePointer<Float>, height: Int, width: Int, to: UnsafeMutablePointer<Float>, toHeight: Int,
+        toWidth: Int
     ) {
         unsafe (self.channels, self.rows, self.columns) = (channels, rows, columns)
         unsafe (self.key, self.step, self.isBackward) = (key, step, isBackward)

@@ -72,7 +72,8 @@ final class DepthwiseConvolution: Weighted {
                     epilogue: epilogue, out: pass.output))
         } else {
             unsafe pass.execution.convolve(
-                window, filters: units, groups: window.channels, image: pass.input, weights: pass.parameters, bias: bias,
+                window, filters: units, groups: window.channels, image: pass.input, weights: pass.parameters,
+                bias: bias,
                 epilogue: epilogue, out: pass.output)
         }
     }

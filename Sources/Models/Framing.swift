@@ -28,7 +28,8 @@ final class Framing: Operation {
             // Offsets are drawn by 32 bits.
             guard down >= 0 && across >= 0 && max(down, across) < 1 << 31 else {
                 throw MartletError(
-                    .shape, "\(subject)'s input is \(input); expected images of at least \(layer.kernel.height) x "
+                    .shape,
+                    "\(subject)'s input is \(input); expected images of at least \(layer.kernel.height) x "
                         + "\(layer.kernel.width) pixels, and less than 2^31 more")
             }
             training = (Shift(choices: down + 1), Shift(choices: across + 1))
@@ -47,7 +48,8 @@ final class Framing: Operation {
         let shifts = unsafe pass.isTraining ? training : still
         unsafe pass.execution.run(
             ImageShiftRequest(
-                batch: pass.batch, channels: input[2], rows: shifts.rows, columns: shifts.columns, key: pass.key(stream),
+                batch: pass.batch, channels: input[2], rows: shifts.rows, columns: shifts.columns,
+                key: pass.key(stream),
                 step: pass.step, isBackward: false, from: pass.input, height: input[0], width: input[1],
                 to: pass.output, toHeight: output[0], toWidth: output[1]))
     }

@@ -27,9 +27,17 @@ def layer_values() -> Iterator[Value]:
     yield "misaligned", "a->layer = (void *)((char *)at_page_end(NULL, 512) + 4);", "ALIGNMENT"
     yield from assign("a->layer->struct_size", (0, 1, 247, 4097, 65536, "UINT32_MAX", "INT32_MAX"), "STRUCT")
     yield "the first version's layer", "a->layer->struct_size = 248;", "OK"
-    yield "a longer layer whose tail is not zero", "a->layer->struct_size = sizeof(martlet_layer) + 8; w->m.layer.tail[7] = 1;", "STRUCT"
+    yield (
+        "a longer layer whose tail is not zero",
+        "a->layer->struct_size = sizeof(martlet_layer) + 8; w->m.layer.tail[7] = 1;",
+        "STRUCT",
+    )
     yield "a longer layer, zero tail", "a->layer->struct_size = sizeof(martlet_layer) + 8;", "OK"
-    yield "the longest layer, last byte set", "a->layer->struct_size = 4096; w->m.layer.tail[4095 - sizeof(martlet_layer)] = 1;", "STRUCT"
+    yield (
+        "the longest layer, last byte set",
+        "a->layer->struct_size = 4096; w->m.layer.tail[4095 - sizeof(martlet_layer)] = 1;",
+        "STRUCT",
+    )
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
     yield from assign("a->layer->kind", (-1, 34, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")

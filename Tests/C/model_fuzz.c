@@ -81,7 +81,7 @@ static martlet_layer pick_layer(void) {
     }
     layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_GLOROT_UNIFORM, MARTLET_INITIALIZER_LECUN_NORMAL);
     if (pick(0, 2) == 0) layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_ORTHOGONAL, MARTLET_INITIALIZER_FAN_AVERAGE_UNIFORM), layer.kernel_value = 1;
-    if ((kind == MARTLET_LAYER_DENSE || convolves) && pick(0, 3) == 0) layer.l1 = 0.01 * (double)pick(0, 1), layer.l2 = 0.05;
+    if ((kind == MARTLET_LAYER_DENSE || convolves) && pick(0, 3) == 0) layer.l1 = pick(0, 1) ? 0.01 : 0, layer.l2 = 0.05;
     return layer;
 }
 

@@ -100,7 +100,9 @@ import Testing
         }
     }
 
-    @Test(arguments: Activation.allCases.filter { $0 != .softmax }) func gradientsAgreeWithCentralDifferences(activation: Activation)
+    @Test(arguments: Activation.allCases.filter { $0 != .softmax }) func gradientsAgreeWithCentralDifferences(
+        activation: Activation
+    )
         throws
     {
         // Not at 0, where there are corners.

@@ -15,7 +15,8 @@ import Testing
     }
 
     @Test func predictionsSeeNoChance() throws {
-        #expect(try predicted(layer(.zeroPadding2D) { $0.pads = [0, 1, 1, 0] }) == [0, 1, 2, 3, 0, 4, 5, 6, 0, 0, 0, 0])
+        #expect(
+            try predicted(layer(.zeroPadding2D) { $0.pads = [0, 1, 1, 0] }) == [0, 1, 2, 3, 0, 4, 5, 6, 0, 0, 0, 0])
         #expect(try predicted(layer(.upSampling2D) { $0.kernel = Pair(1, 2) }) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
         #expect(try predicted(layer(.upSampling2D) { $0.kernel = Pair(2, 1) }) == [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6])
         #expect(try predicted(layer(.rescaling) { ($0.scale, $0.offset) = (0.5, -1) }) == [-0.5, 0, 0.5, 1, 1.5, 2])
