@@ -89,8 +89,8 @@ def layer_values() -> Iterator[Value]:
         code = f"a->layer->kernel_initializer = {number}; a->layer->kernel_value ="
         yield f"kernel: {number}, 2", f"{code} 2;", "OK"
         yield f"kernel: {number}, 0", f"{code} 0;", "ARGUMENT"
-    code = "add_dense(w->m.flat, 5000); a->model = w->m.flat; a->inputs = NULL; a->input_count = 0; a->layer->units = 5000;"
-    orthogonal = "a->layer->kernel_initializer = 10; a->layer->kernel_value = 1;"
+    code = "add_dense(w->m.flat, 5000); a->model = w->m.flat; a->inputs = NULL; a->input_count = 0;"
+    orthogonal = "a->layer->units = 5000; a->layer->kernel_initializer = 10; a->layer->kernel_value = 1;"
     yield "5000 orthogonal vectors", f"{code} {orthogonal}", "UNSUPPORTED"
     for field in ("l1", "l2"):
         yield from assign(f"a->layer->{field}", (*NO_NUMBERS, "2e38", "1e39"), "ARGUMENT")

@@ -1,4 +1,5 @@
-// Images in other frames through whole models: what predictions see, and what training draws. Pixel by pixel they are held in
+// Images in other frames through whole models: what predictions see, and what training draws; and the frames of transposed
+// convolutions. Pixel by pixel they are held in
 // Compute's RandomTests, their gradients in GradientTests.
 
 import MartletModels
@@ -25,6 +26,50 @@ import Testing
         #expect(try predicted(layer(.randomFlip)) == x)
         #expect(try predicted(layer(.randomTranslation) { $0.kernel = Pair(1, 1) }) == x)
         #expect(try predicted(layer(.gaussianNoise)) == x)
+    }
+
+    /// What Keras's Conv2DTranspose gives (3.15.1 on JAX): images of one column, whose pixels are 1, 100, 10,000 ..., and a
+    /// kernel of 1, 2, 3 ...
+    private static let transposed:
+        [(size: Int, kernel: Int, stride: Int, dilation: Int, Padding, padding: Int, [Float])] = [
+            (3, 3, 1, 1, .valid, -1, [1, 102, 10203, 20300, 30000]),
+            (3, 3, 2, 1, .valid, -1, [1, 2, 103, 200, 10300, 20000, 30000]),
+            (3, 2, 4, 1, .valid, -1, [1, 2, 0, 0, 100, 200, 0, 0, 10000, 20000, 0, 0]),
+            (3, 3, 2, 1, .valid, 1, [1, 2, 103, 200, 10300, 20000, 30000, 0]),
+            (3, 3, 2, 1, .same, -1, [1, 2, 103, 200, 10300, 20000]),
+            (4, 4, 2, 1, .same, -1, [2, 103, 204, 10300, 20400, 1030000, 2040000, 3000000]),
+            (3, 5, 2, 1, .same, -1, [2, 103, 204, 10305, 20400, 30500]),
+            (3, 3, 2, 1, .same, 1, [1, 2, 103, 200, 10300, 20000]),
+            (4, 4, 3, 1, .same, 0, [3, 104, 200, 300, 10400, 20000, 30000, 1040000, 2000000]),
+            (3, 4, 2, 1, .same, 1, [2, 103, 204, 10300, 20400]),
+            (3, 2, 3, 1, .same, -1, [1, 2, 0, 100, 200, 0, 10000, 20000, 0]),
+            (4, 3, 1, 2, .same, -1, [10002, 1000200, 20003, 2000300]),
+        ]
+
+    @Test(arguments: transposed.indices) func transposedConvolutionsAreKerass(row: Int) throws {
+        let one = FramingTests.transposed[row]
+        let layer = layer(.conv2DTranspose) {
+            ($0.units, $0.kernel, $0.flags) = (1, Pair(one.kernel, 1), .noBias)
+            ($0.stride, $0.dilation, $0.padding) = (Pair(one.stride, 1), Pair(one.dilation, 1), one.4)
+            $0.outputPadding = Pair(one.padding, one.padding < 0 ? -1 : 0)
+        }
+        let model = try MartletModelsTests.model([one.size, 1, 1], [layer])
+        let kernel = try model.parameterMemory()
+        for place in 0..<one.kernel { kernel[place] = Float(place + 1) }
+        let x = (0..<one.size).reduce(into: [Float]()) { x, _ in x.append((x.last ?? 0.01) * 100) }
+        #expect(try model.predict(x) == one.6, "\(one)")
+    }
+
+    /// torch's padding=1, output_padding=1 for a kernel of 3 and a stride of 2.
+    @Test func transposedConvolutionsTakePadsAsTorchDoes() throws {
+        let layer = layer(.conv2DTranspose) {
+            ($0.units, $0.kernel, $0.flags, $0.stride) = (1, Pair(3, 1), .noBias, Pair(2, 1))
+            ($0.padding, $0.pads, $0.outputPadding) = (.explicit, [1, 1, 0, 0], Pair(1, 0))
+        }
+        let model = try MartletModelsTests.model([3, 1, 1], [layer])
+        let kernel = try model.parameterMemory()
+        for place in 0..<3 { kernel[place] = Float(place + 1) }
+        #expect(try model.predict([1, 100, 10_000]) == [2, 103, 200, 10_300, 20_000, 30_000])
     }
 
     /// The mean squares of what training makes of a picture, step by step.
