@@ -114,7 +114,8 @@ import Testing
         struct Case {
             var rows = Shift()
             var columns = Shift()
-            var (height, width) = (5, 7)
+            var height = 5
+            var width = 7
         }
         let (height, width, batch) = (5, 7, 40)
         for channels in [1, 3, 20] {
