@@ -59,7 +59,7 @@ final class DepthwiseConvolution: Weighted {
     }
 
     private var isPlain: Bool {
-        units == window.channels && window.kernelHeight * window.kernelWidth <= DepthwiseRequest.mostTaps
+        units == window.channels && window.kernelHeight * window.kernelWidth <= (unsafe DepthwiseRequest.mostTaps)
     }
 
     override func forward(_ pass: ForwardPass) {

@@ -15,7 +15,8 @@ final class Framing: Operation {
         let image = try layer.images(input, subject)
         self.stream = UInt64(stream)
         var sizes = image.list
-        (training, still) = ((Shift(), Shift()), (Shift(), Shift()))
+        var training = (rows: Shift(), columns: Shift())
+        var still = training
         switch layer.kind {
         case .randomFlip:
             training.rows.mirrors = layer.flags.contains(.flipVertical)
@@ -41,6 +42,7 @@ final class Framing: Operation {
             sizes[0] += layer.pads[0] + layer.pads[1]
             sizes[1] += layer.pads[2] + layer.pads[3]
         }
+        (self.training, self.still) = (training, still)
         super.init(inputs: [input], output: try Shape(sizes, "\(subject)'s output"))
     }
 
