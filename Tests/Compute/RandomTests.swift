@@ -136,7 +136,7 @@ import Testing
                         UInt64(Self.word(key: 9, stream: 2, UInt64(32 * image + number)))
                     }
                     let isTurned = shift.mirrors && drawn(word) >= 1 << 31
-                    let offset = shift.first + Int(drawn(word + 1) * UInt64(shift.choices) >> 32)
+                    let offset = shift.first + Int((drawn(word + 1) * UInt64(shift.choices)) >> 32)
                     seen.insert([word, isTurned ? 1 : 0, offset])
                     return { isTurned ? size - 1 - $0 - offset : $0 + offset }
                 }
