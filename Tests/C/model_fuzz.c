@@ -80,6 +80,8 @@ static martlet_layer pick_layer(void) {
             for (int k = 0; k < layer.rank; k++) layer.sizes[k] = layer.sizes[k] == 0 ? -1 : pick(1, 4);
     }
     layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_GLOROT_UNIFORM, MARTLET_INITIALIZER_LECUN_NORMAL);
+    /* Zeros around images, or between those that are transposed, would stand at a ReLU's kink without. */
+    layer.bias_initializer = MARTLET_INITIALIZER_UNIFORM, layer.bias_value = 0.3;
     if (pick(0, 2) == 0) layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_ORTHOGONAL, MARTLET_INITIALIZER_FAN_AVERAGE_UNIFORM), layer.kernel_value = 1;
     if ((kind == MARTLET_LAYER_DENSE || convolves) && pick(0, 3) == 0) layer.l1 = pick(0, 1) ? 0.01 : 0, layer.l2 = 0.05;
     return layer;
