@@ -44,7 +44,10 @@ private func addUp(
             total = multiplyAdd(
                 total, load(lanes, image + pixel + channel), load(lanes, request.weights + weight + channel))
         }
-        if request.epilogue == .relu { total = total.replacing(with: 0, where: total .< 0) }
+        switch request.epilogue {
+        case .none: break
+        case .relu: total = total.replacing(with: 0, where: total .< 0)
+        }
         store(lanes, total, to: out + channel)
         channel += grain
     }
