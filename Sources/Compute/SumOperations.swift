@@ -9,6 +9,9 @@ extension Execution {
     /// The sum of their squares, likewise.
     package func sumOfSquares(count: Int, x: UnsafePointer<Float>) -> Double { unsafe total(.squares, count, x) }
 
+    /// And of their magnitudes.
+    package func sumOfMagnitudes(count: Int, x: UnsafePointer<Float>) -> Double { unsafe total(.magnitudes, count, x) }
+
     private func total(_ what: SumsRequest.What, _ count: Int, _ x: UnsafePointer<Float>) -> Double {
         let partial = unsafe shared.assumingMemoryBound(to: Double.self)
         let sums = unsafe SumsRequest(what, count: count, x: x, partial: partial)

@@ -26,6 +26,11 @@ extension martlet_layer {
         unsafe kernel_value = layer.kernelValue
         unsafe vocabulary = Int64(layer.vocabulary)
         unsafe axis = Int32(layer.axis)
+        unsafe scale = layer.scale
+        unsafe offset = layer.offset
+        unsafe output_padding = layer.outputPadding.numbers
+        unsafe l1 = layer.l1
+        unsafe l2 = layer.l2
     }
 }
 
@@ -86,6 +91,11 @@ extension Layer {
         biasValue = unsafe raw.bias_value
         vocabulary = unsafe Int(raw.vocabulary)
         axis = unsafe Int(raw.axis)
+        scale = unsafe raw.scale
+        offset = unsafe raw.offset
+        outputPadding = unsafe Pair(raw.output_padding)
+        l1 = unsafe raw.l1
+        l2 = unsafe raw.l2
         guard unsafe raw.reserved == 0 else {
             throw unsafe MartletError(.structure, "layer.reserved is \(raw.reserved); expected 0")
         }

@@ -13,13 +13,20 @@ public enum Activation: Int32, BitwiseCopyable, Sendable, CaseIterable {
     case sigmoid
     /// By rows: `SoftmaxRequest`. As an element's function it is the identity.
     case softmax
+    case elu
+    case selu
+    case softplus
+    case hardSigmoid
+    case mish
+    case exponential
 
     /// Whether the gradient is worked out from the output; else from the input.
     @inline(__always)
     package var derivesFromOutput: Bool {
         switch self {
-        case .gelu, .silu: false
-        case .linear, .relu, .leakyReLU, .tanh, .sigmoid, .softmax: true
+        case .gelu, .silu, .mish: false
+        case .linear, .relu, .leakyReLU, .tanh, .sigmoid, .softmax, .elu, .selu, .softplus, .hardSigmoid, .exponential:
+            true
         }
     }
 }

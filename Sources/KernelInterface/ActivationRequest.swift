@@ -51,9 +51,9 @@ extension Activation {
     /// About how many sixteen elements take.
     fileprivate var nanoseconds: Int {
         switch self {
-        case .linear, .relu, .leakyReLU, .softmax: 3
-        case .silu, .tanh, .sigmoid: 8
-        case .gelu: 14
+        case .linear, .relu, .leakyReLU, .softmax, .hardSigmoid: 3
+        case .silu, .tanh, .sigmoid, .elu, .selu, .exponential: 8
+        case .gelu, .softplus, .mish: 14
         }
     }
 }

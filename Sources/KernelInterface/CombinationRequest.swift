@@ -5,22 +5,28 @@
 package enum Combination: BitwiseCopyable {
     case sum
     case product
+    /// x first + second
+    case affine
+    /// x + first sign(y) + second y
+    case penalty
 }
 
-/// out = x + y, or x y. `out` may be either.
+/// out = x + y, or another combination. `out` may be either.
 @unsafe package struct CombinationRequest: PieceRequest {
     package static var kernel: Kernel { .combination }
     package let combination: Combination
     package let x: UnsafePointer<Float>
     package let y: UnsafePointer<Float>
     package let out: UnsafeMutablePointer<Float>
+    package let first: Float
+    package let second: Float
     package let cut: Cut
 
     package init(
         _ combination: Combination, count: Int, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>,
-        out: UnsafeMutablePointer<Float>
+        out: UnsafeMutablePointer<Float>, first: Float = 0, second: Float = 0
     ) {
-        unsafe self.combination = combination
+        unsafe (self.combination, self.first, self.second) = (combination, first, second)
         unsafe (self.x, self.y, self.out) = unsafe (x, y, out)
         unsafe cut = Cut(count, by: 8192)
     }

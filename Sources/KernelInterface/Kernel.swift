@@ -7,7 +7,7 @@ package enum Kernel {
     case activation, activationBackward
     case softmax, softmaxBackward
     case normalization
-    case dropout, randomWords
+    case dropout, noise, randomWords
     case sums, total
     case columnSums, columnTotals
     case batchNormMoments, batchNormStatistics, batchNormApply
@@ -16,7 +16,8 @@ package enum Kernel {
     case averagePool, averagePoolBackward
     case globalAverage, globalAverageBackward
     case layerNorm, layerNormProducts, layerNormBackward
-    case permute, gather
+    case groupNorm, groupNormBackward
+    case permute, gather, imageShift
     case combination, rowCopy
     case embedding, embeddingBackward
     case loss, rowAccuracy, rowErrors
@@ -24,6 +25,7 @@ package enum Kernel {
     case product, productSum, productTurned
     case slide, weightPanels, weightGradient, fold
     case peakWeights, peakImage
+    case depthwise, depthwiseWeights
     // Matrices.
     case turn, symmetric, rowSquares
     case reflect, tridiagonal, rotate

@@ -45,19 +45,22 @@
     package var nanoseconds: Int { unsafe window.nanoseconds }
 }
 
-/// The average of each window; places in the padding are 0, and counted or not.
+/// The average of each window, whose places in the padding are 0, and counted or not; or the sum.
 @unsafe package struct AveragePoolRequest: PieceRequest {
     package static var kernel: Kernel { .averagePool }
     package let window: ImageWindow
     package let countsPadding: Bool
+    package let isSum: Bool
     package let image: UnsafePointer<Float>
     package let out: UnsafeMutablePointer<Float>
     package let cut: Cut
 
     package init(
-        _ window: ImageWindow, countsPadding: Bool, image: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>
+        _ window: ImageWindow, countsPadding: Bool, isSum: Bool = false, image: UnsafePointer<Float>,
+        out: UnsafeMutablePointer<Float>
     ) {
-        unsafe (self.window, self.countsPadding, self.image, self.out) = unsafe (window, countsPadding, image, out)
+        unsafe (self.window, self.countsPadding, self.isSum) = (window, countsPadding, isSum)
+        unsafe (self.image, self.out) = unsafe (image, out)
         unsafe cut = window.outputRows
     }
 
@@ -70,15 +73,17 @@
     package static var kernel: Kernel { .averagePoolBackward }
     package let window: ImageWindow
     package let countsPadding: Bool
+    package let isSum: Bool
     package let gradient: UnsafePointer<Float>
     package let imageGradient: UnsafeMutablePointer<Float>
     package let cut: Cut
 
     package init(
-        _ window: ImageWindow, countsPadding: Bool, gradient: UnsafePointer<Float>,
+        _ window: ImageWindow, countsPadding: Bool, isSum: Bool = false, gradient: UnsafePointer<Float>,
         imageGradient: UnsafeMutablePointer<Float>
     ) {
-        unsafe (self.window, self.countsPadding, self.gradient) = unsafe (window, countsPadding, gradient)
+        unsafe (self.window, self.countsPadding, self.isSum) = (window, countsPadding, isSum)
+        unsafe self.gradient = unsafe gradient
         unsafe self.imageGradient = unsafe imageGradient
         unsafe cut = window.images
     }

@@ -1,4 +1,4 @@
-// The requests for random numbers that a counter makes, and for dropout by them. The generator is in
+// The requests for random numbers that a counter makes, and for dropout and noise by them. The generator is in
 // Kernels/Counter.swift; where keys come from is the models' business.
 
 /// Word `first + i` of a stream, which depends on the key, the stream and its number alone.
@@ -39,6 +39,28 @@
 
     package var pieces: Int { unsafe cut.pieces }
     package var nanoseconds: Int { unsafe cut.count }
+}
+
+/// y = x + deviation times a number of the normal distribution, that of (key, step, the element's index). x and y may be one
+/// array.
+@unsafe package struct NoiseRequest: PieceRequest {
+    package static var kernel: Kernel { .noise }
+    package let deviation: Float
+    package let key: UInt64
+    package let step: UInt64
+    package let x: UnsafePointer<Float>
+    package let y: UnsafeMutablePointer<Float>
+    package let cut: Cut
+
+    package init(
+        count: Int, deviation: Float, key: UInt64, step: UInt64, x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>
+    ) {
+        unsafe (self.deviation, self.key, self.step, self.x, self.y) = unsafe (deviation, key, step, x, y)
+        unsafe cut = Cut(words: count)
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe cut.count * 2 }
 }
 
 extension Cut {

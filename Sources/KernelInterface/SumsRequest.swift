@@ -1,9 +1,9 @@
 // The requests for one number that all elements of an array give, in fp64: over fixed blocks, then over these in order.
 // The arithmetic is in Kernels/Sums.swift.
 
-/// The sum of each block's elements, or of their squares.
+/// The sum of each block's elements, or of their squares or magnitudes.
 @unsafe package struct SumsRequest: PieceRequest {
-    package enum What: Int32, BitwiseCopyable { case elements, squares }
+    package enum What: Int32, BitwiseCopyable { case elements, squares, magnitudes }
 
     package static var kernel: Kernel { .sums }
     package let what: What

@@ -75,6 +75,74 @@ private struct Logistic: ElementFunction {
     func gradient(_ gradient: Floats, _ y: Floats) -> Floats { gradient * (y * (1 - y)) }
 }
 
+/// scale x, or scale alpha (e^x - 1) below 0. ELU's scale and alpha are 1: Clevert, Unterthiner, Hochreiter: Fast and
+/// accurate deep network learning by exponential linear units, ICLR 2016. SELU's: Klambauer et al.: Self-normalizing neural
+/// networks, NeurIPS 2017.
+private struct ExponentialUnit: ElementFunction {
+    let scale: Float
+    /// scale alpha
+    let low: Float
+
+    @inline(__always)
+    init(isScaled: Bool) { (scale, low) = isScaled ? (1.050_700_99, 1.758_099_34) : (1, 1) }
+
+    @inline(__always)
+    func value(_ x: Floats) -> Floats {
+        (x * scale).replacing(with: exponentialLessOne(x.replacing(with: 0, where: x .> 0)) * low, where: x .< 0)
+    }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ y: Floats) -> Floats {
+        gradient * Floats(repeating: scale).replacing(with: y + low, where: y .< 0)
+    }
+}
+
+/// log(1 + e^x), whose slope is the logistic function, 1 - e^-y.
+private struct SoftPlus: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats {
+        x.replacing(with: 0, where: x .< 0) + logarithm(onePlus: exponential(-magnitude(x)))
+    }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ y: Floats) -> Floats { -gradient * exponentialLessOne(-y) }
+}
+
+/// (x + 3) / 6, from 0 to 1.
+private struct HardLogistic: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats { clamp(x + 3, 0, 6) / 6 }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ y: Floats) -> Floats {
+        (gradient * (1 / 6)).replacing(with: 0, where: (y .<= 0) .| (y .>= 1))
+    }
+}
+
+/// x tanh(log(1 + e^x)) (Misra, 2019): with e = e^x and n = e (e + 2), the second factor is n / (n + 2), and its slope
+/// 4 e (e + 1) / (n + 2)^2. Beyond 20 it is 1, and infinity must not meet it.
+private struct MishUnit: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats {
+        let low = x.replacing(with: -200, where: x .< -200)
+        let e = exponential(low.replacing(with: 20, where: low .> 20))
+        let n = e * (e + 2)
+        return low * (n / (n + 2))
+    }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ x: Floats) -> Floats {
+        let x = clamp(x, -200, 20)
+        let e = exponential(x)
+        let n = e * (e + 2)
+        let share = 1 / (n + 2)
+        return gradient * multiplyAdd(n * share, x, 4 * e * (e + 1) * share * share)
+    }
+}
+
+private struct Exponential: ElementFunction {
+    @inline(__always)
+    func value(_ x: Floats) -> Floats { exponential(x) }
+    @inline(__always)
+    func gradient(_ gradient: Floats, _ y: Floats) -> Floats { gradient * y }
+}
+
 /// y = f(x) on one piece.
 func activation(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: ActivationRequest = value(at: request)
@@ -87,6 +155,11 @@ func activation(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
     case .silu: values(LogisticUnit(), x, y, elements)
     case .tanh: values(Tangent(), x, y, elements)
     case .sigmoid: values(Logistic(), x, y, elements)
+    case .elu, .selu: values(ExponentialUnit(isScaled: request.activation == .selu), x, y, elements)
+    case .softplus: values(SoftPlus(), x, y, elements)
+    case .hardSigmoid: values(HardLogistic(), x, y, elements)
+    case .mish: values(MishUnit(), x, y, elements)
+    case .exponential: values(Exponential(), x, y, elements)
     }
 }
 
@@ -101,6 +174,11 @@ func activationBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Un
     case .silu: gradients(LogisticUnit(), request, piece)
     case .tanh: gradients(Tangent(), request, piece)
     case .sigmoid: gradients(Logistic(), request, piece)
+    case .elu, .selu: gradients(ExponentialUnit(isScaled: request.activation == .selu), request, piece)
+    case .softplus: gradients(SoftPlus(), request, piece)
+    case .hardSigmoid: gradients(HardLogistic(), request, piece)
+    case .mish: gradients(MishUnit(), request, piece)
+    case .exponential: gradients(Exponential(), request, piece)
     }
 }
 

@@ -1,4 +1,4 @@
-// Random words that a counter makes, and dropout by them. The generator is Lanes/Threefry.swift.
+// Random words that a counter makes, and dropout and noise by them. The generator is Lanes/Threefry.swift.
 
 import MartletKernelInterface
 
@@ -49,5 +49,31 @@ func dropout(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutable
         drop(index, first)
         drop(index + grain, second)
         index += 32
+    }
+}
+
+/// Adds numbers of the normal distribution: sqrt(-2 log u) cos(2 pi v) (Box, Muller: A note on the generation of random normal
+/// deviates, 1958), where sin(pi w) with w from -1/2 to 1/2 is spread as the cosine is.
+func noise(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: NoiseRequest = value(at: request)
+    let key = streamKey(request.key, request.step)
+    let end = request.cut.end(piece)
+    var index = request.cut.start(piece)
+    while index < end {
+        let count = min(end - index, grain)
+        let (first, second) = drawn(key, UInt64(index) >> 4)
+        // From 1, but for the last of 2^23 numbers, down to 0, and from -1/2 to 1/2.
+        let u = 2 - floats((first &>> 9) | 0x3F80_0000)
+        let angle = (floats((second &>> 9) | 0x3F80_0000) - 1.5) * 3.141_592_65
+        let radius = (logarithm(u) * -2).squareRoot()
+        let square = angle * angle
+        var p = Floats(repeating: -2.505_210_84e-8)
+        p = multiplyAdd(Floats(repeating: 2.755_731_92e-6), p, square)
+        p = multiplyAdd(Floats(repeating: -1.984_126_98e-4), p, square)
+        p = multiplyAdd(Floats(repeating: 8.333_333_33e-3), p, square)
+        p = multiplyAdd(Floats(repeating: -0.166_666_667), p, square)
+        let normal = radius * multiplyAdd(angle, angle, square * p)
+        store(count, load(count, request.x + index) + normal * request.deviation, to: request.y + index)
+        index += grain
     }
 }

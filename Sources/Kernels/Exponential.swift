@@ -74,20 +74,36 @@ private func reduced(_ x: Floats) -> (rounded: Floats, r: Floats) {
     return (rounded, multiplyAdd(r, n, Floats(repeating: 2.121_944_40e-4)))
 }
 
+/// e^x - 1, for x up to 0: what it loses of e^x where that is nearly 1 is kept.
+@_transparent
+func exponentialLessOne(_ x: Floats) -> Floats {
+    let (rounded, r) = reduced(x)
+    let power = powerOfTwo(unsafeBitCast(words(rounded) &- integerBits, to: SIMD16<Int32>.self))
+    let y = multiplyAdd(power - 1, lessOne(r), power)
+    // Below, the power is out of range.
+    return y.replacing(with: -1, where: x .< -80)
+}
+
 /// 2^n e^r.
 @_transparent
 private func raised(_ r: Floats, _ rounded: Floats) -> Floats {
+    let y = lessOne(r) + 1
+    // In two factors: 2^n alone may be out of range where the result is not.
+    let power = unsafeBitCast(words(rounded) &- integerBits, to: SIMD16<Int32>.self)
+    let half = power &>> 1
+    return y * powerOfTwo(half) * powerOfTwo(power &- half)
+}
+
+/// e^r - 1.
+@_transparent
+private func lessOne(_ r: Floats) -> Floats {
     var p = Floats(repeating: 1.987_569_15e-4)
     p = horner(r, p, 1.398_199_950_7e-3)
     p = horner(r, p, 8.333_451_907_3e-3)
     p = horner(r, p, 4.166_579_589_4e-2)
     p = horner(r, p, 1.666_666_545_9e-1)
     p = horner(r, p, 5.000_000_120_1e-1)
-    let y = multiplyAdd(r, p, r * r) + 1
-    // In two factors: 2^n alone may be out of range where the result is not.
-    let power = unsafeBitCast(words(rounded) &- integerBits, to: SIMD16<Int32>.self)
-    let half = power &>> 1
-    return y * powerOfTwo(half) * powerOfTwo(power &- half)
+    return multiplyAdd(r, p, r * r)
 }
 
 /// The natural logarithm: -inf of 0, NaN below it.

@@ -168,7 +168,7 @@ private func add(_ share: Floats, to y: UnsafeMutablePointer<Float>, _ left: Int
     store(count, load(count, y) + share, to: y)
 }
 
-/// The average of each window, on one piece's rows of outputs.
+/// The average, or sum, of each window, on one piece's rows of outputs.
 func averagePool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: AveragePoolRequest = value(at: request)
     let window = request.window
@@ -182,7 +182,7 @@ func averagePool(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMut
         for column in 0..<window.outWidth {
             let corner = Corner(window, line % window.outHeight, column)
             let place = (line * window.outWidth + column) * channels
-            let factor = 1 / Float(divisor(window, corner, request.countsPadding))
+            let factor = request.isSum ? 1 : 1 / Float(divisor(window, corner, request.countsPadding))
             var channel = 0
             while channel < channels {
                 let total = windowSum(window, corner, x, left, channel)
@@ -232,7 +232,7 @@ func averagePoolBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: U
         let left = (end - number) * image
         for line in 0..<window.outHeight * window.outWidth {
             let corner = Corner(window, line / window.outWidth, line % window.outWidth)
-            let factor = 1 / Float(divisor(window, corner, request.countsPadding))
+            let factor = request.isSum ? 1 : 1 / Float(divisor(window, corner, request.countsPadding))
             var channel = 0
             while channel < channels {
                 let few = min(channels - channel, grain)

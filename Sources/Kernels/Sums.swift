@@ -1,4 +1,4 @@
-// Sums of all elements of an array, or of their squares: a block of fixed size at a time, in fp64, and then the blocks in
+// Sums of all elements of an array, or of their squares or magnitudes: a block of fixed size at a time, in fp64, and then the blocks in
 // their order.
 
 import MartletKernelInterface
@@ -18,6 +18,7 @@ func sums(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRaw
         case .squares:
             let wide = doubles(numbers)
             total += wide * wide
+        case .magnitudes: total += doubles(magnitude(numbers))
         }
         index += grain
     }

@@ -13,6 +13,7 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .softmaxBackward: softmaxBackward
     case .normalization: normalization
     case .dropout: dropout
+    case .noise: noise
     case .randomWords: randomWords
     case .sums: sums
     case .total: total
@@ -33,8 +34,11 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .layerNorm: layerNorm
     case .layerNormProducts: layerNormProducts
     case .layerNormBackward: layerNormBackward
+    case .groupNorm: groupNorm
+    case .groupNormBackward: groupNormBackward
     case .permute: permute
     case .gather: gather
+    case .imageShift: imageShift
     case .combination: combination
     case .rowCopy: rowCopy
     case .embedding: embedding
@@ -51,6 +55,8 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .fold: fold
     case .peakWeights: peakWeights
     case .peakImage: peakImage
+    case .depthwise: depthwise
+    case .depthwiseWeights: depthwiseWeights
     case .turn: turn
     case .symmetric: symmetric
     case .rowSquares: rowSquares

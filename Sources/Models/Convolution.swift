@@ -1,4 +1,5 @@
-// y = sum over a window of x kernel, + bias, for each filter: a cross-correlation, as every library calls convolution.
+// y = sum over a window of x kernel, + bias, for each filter: a cross-correlation, as every library calls convolution; of each
+// channel by itself; and transposed, where each pixel adds its share to a window.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
@@ -75,5 +76,113 @@ final class Convolution: Weighted {
         unsafe forward.execution.run(
             PeakImageRequest(
                 peaks, weights: turned.assumingMemoryBound(to: Float.self), imageGradient: inputGradient))
+    }
+}
+
+/// Each channel by itself, with `units` filters of its own. Those of one filter have kernels of their own; others are
+/// convolutions of as many groups as there are channels.
+final class DepthwiseConvolution: Weighted {
+    private let window: ImageWindow
+
+    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
+        window = try ImageWindow(layer, input: input, subject)
+        try super.init(
+            layer, kernel: [window.kernelHeight, window.kernelWidth, input.last, layer.units], input: input,
+            output: Shape(
+                [window.outHeight, window.outWidth, input.last * layer.units], "\(subject)'s output"), subject)
+    }
+
+    private var isPlain: Bool {
+        units == window.channels && window.kernelHeight * window.kernelWidth <= (unsafe DepthwiseRequest.mostTaps)
+    }
+
+    override func forward(_ pass: ForwardPass) {
+        let window = unsafe window.over(pass.batch)
+        let bias = unsafe bias(pass.parameters).map { unsafe UnsafePointer($0) }
+        if isPlain {
+            unsafe pass.execution.run(
+                DepthwiseRequest(
+                    window, isBackward: false, image: pass.input, weights: pass.parameters, bias: bias,
+                    epilogue: epilogue, out: pass.output))
+        } else {
+            unsafe pass.execution.convolve(
+                window, filters: units, groups: window.channels, image: pass.input, weights: pass.parameters,
+                bias: bias,
+                epilogue: epilogue, out: pass.output)
+        }
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        let forward = unsafe pass.forward
+        let execution = unsafe forward.execution
+        let window = unsafe window.over(forward.batch)
+        if let out = unsafe pass.parameterGradients {
+            if isPlain {
+                unsafe execution.run(
+                    DepthwiseWeightsRequest(
+                        window, image: forward.input, gradient: pass.gradient, weightGradient: out))
+            } else {
+                unsafe execution.convolveBackward(
+                    weightsOf: window, filters: units, groups: window.channels, image: forward.input,
+                    gradient: pass.gradient, weightGradient: out)
+            }
+        }
+        unsafe biasBackward(pass, rows: window.positions)
+        guard let out = unsafe pass.inputGradient else { return }
+        if isPlain {
+            unsafe execution.run(
+                DepthwiseRequest(
+                    window, isBackward: true, image: pass.gradient, weights: forward.parameters, bias: nil,
+                    epilogue: .none, out: out))
+        } else {
+            unsafe execution.convolveBackward(
+                inputOf: window, filters: units, groups: window.channels, gradient: pass.gradient,
+                weights: forward.parameters, imageGradient: out)
+        }
+    }
+}
+
+/// The gradient of a convolution's image, taken forward: the window slides over the output, and the input is what it gives.
+final class TransposedConvolution: Weighted {
+    private let window: ImageWindow
+
+    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
+        window = try ImageWindow(transposed: layer, input: input, subject)
+        try super.init(
+            layer, kernel: [window.kernelHeight, window.kernelWidth, layer.units, input.last], input: input,
+            output: Shape([window.height, window.width, layer.units], "\(subject)'s output"), subject)
+    }
+
+    override func fuse(_ activation: Activation) -> Bool { false }
+    /// The bias with its sign changed, and ones.
+    override func savedCount(batch: Int) -> Int { 2 * units }
+
+    override func forward(_ pass: ForwardPass) {
+        let window = unsafe window.over(pass.batch)
+        unsafe pass.execution.convolveBackward(
+            inputOf: window, filters: input.last, groups: 1, gradient: pass.input, weights: pass.parameters,
+            imageGradient: pass.output)
+        guard let bias = unsafe bias(pass.parameters) else { return }
+        let saved = unsafe pass.saved
+        for unit in 0..<units { unsafe (saved[unit], saved[units + unit]) = unsafe (-bias[unit], 1) }
+        unsafe pass.execution.run(
+            NormalizationRequest(
+                rows: window.batch * window.height * window.width, columns: units, mean: saved, factor: saved + units,
+                x: pass.output, y: pass.output))
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        let forward = unsafe pass.forward
+        let window = unsafe window.over(forward.batch)
+        if let out = unsafe pass.parameterGradients {
+            unsafe forward.execution.convolveBackward(
+                weightsOf: window, filters: input.last, groups: 1, image: pass.gradient, gradient: forward.input,
+                weightGradient: out)
+        }
+        unsafe biasBackward(pass, rows: window.batch * window.height * window.width)
+        guard let out = unsafe pass.inputGradient else { return }
+        unsafe forward.execution.convolve(
+            window, filters: input.last, groups: 1, image: pass.gradient, weights: forward.parameters, bias: nil,
+            epilogue: .none, out: out)
     }
 }

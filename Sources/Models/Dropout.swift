@@ -1,4 +1,4 @@
-// Elements set to 0 at random in training. The mask is not kept: the random numbers are those of a counter, so the
+// Elements set to 0, or blurred, at random in training. The mask is not kept: the random numbers are those of a counter, so the
 // backward pass draws the same again.
 import MartletCompute
 import MartletKernelInterface
@@ -19,17 +19,14 @@ final class Dropout: Operation {
     override var runsInPlace: Bool { true }
     override var gradientRunsInPlace: Bool { true }
 
-    /// One key for each seed and operation: SplitMix64's odd constant spreads the latter over the word.
-    private func key(_ seed: UInt64) -> UInt64 { seed &+ (stream &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
-
     override func forward(_ pass: ForwardPass) {
         let count = unsafe pass.batch * input.elementCount
         if unsafe pass.isTraining {
             unsafe pass.execution.run(
                 DropoutRequest(
-                    count: count, rate: rate, key: key(pass.seed), step: pass.step, x: pass.input, y: pass.output))
-        } else if unsafe pass.input != UnsafePointer(pass.output) {
-            unsafe pass.output.update(from: pass.input, count: count)
+                    count: count, rate: rate, key: pass.key(stream), step: pass.step, x: pass.input, y: pass.output))
+        } else {
+            unsafe pass.copyInput(count)
         }
     }
 
@@ -38,7 +35,45 @@ final class Dropout: Operation {
         let forward = unsafe pass.forward
         unsafe forward.execution.run(
             DropoutRequest(
-                count: forward.batch * input.elementCount, rate: rate, key: key(forward.seed), step: forward.step,
+                count: forward.batch * input.elementCount, rate: rate, key: forward.key(stream), step: forward.step,
                 x: pass.gradient, y: out))
+    }
+}
+
+/// x + a number of the normal distribution in training.
+final class GaussianNoise: Operation {
+    private let deviation: Float
+    private let stream: UInt64
+
+    init(_ layer: Layer, input: Shape, stream: Int) {
+        deviation = Float(layer.rate)
+        self.stream = UInt64(stream)
+        super.init(inputs: [input], output: input)
+    }
+
+    override var isView: Bool { deviation == 0 }
+    override var runsInPlace: Bool { true }
+    override var passesGradientOn: Bool { true }
+
+    override func forward(_ pass: ForwardPass) {
+        let count = unsafe pass.batch * input.elementCount
+        if unsafe pass.isTraining {
+            unsafe pass.execution.run(
+                NoiseRequest(
+                    count: count, deviation: deviation, key: pass.key(stream), step: pass.step, x: pass.input,
+                    y: pass.output))
+        } else {
+            unsafe pass.copyInput(count)
+        }
+    }
+}
+
+extension ForwardPass {
+    /// One key of random numbers for each seed and operation: SplitMix64's odd constant spreads the latter over the word.
+    func key(_ stream: UInt64) -> UInt64 { unsafe seed &+ (stream &+ 1) &* 0x9E37_79B9_7F4A_7C15 }
+
+    /// The output is the input, where it does not lie there.
+    func copyInput(_ count: Int) {
+        if unsafe input != UnsafePointer(output) { unsafe output.update(from: input, count: count) }
     }
 }

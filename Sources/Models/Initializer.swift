@@ -19,12 +19,38 @@ public enum Initializer: Int32, Sendable, CaseIterable {
     case lecunNormal = 7
     case uniform = 8
     case normal = 9
+    /// Rows or columns, whichever are fewer, that are orthogonal and as long as the value.
+    case orthogonal = 10
+    /// The value over inputs, outputs or their mean as variance, of a cut normal distribution, a whole one or a uniform one.
+    case fanInNormal = 11
+    case fanInUntruncatedNormal = 12
+    case fanInUniform = 13
+    case fanOutNormal = 14
+    case fanOutUntruncatedNormal = 15
+    case fanOutUniform = 16
+    case fanAverageNormal = 17
+    case fanAverageUntruncatedNormal = 18
+    case fanAverageUniform = 19
 
     /// Throws where the value beside the initialiser cannot be.
     func check(_ value: Double, _ subject: String) throws(MartletError) {
-        let isRight = self == .uniform || self == .normal ? value >= 0 && value.isFinite : value.isFinite
-        guard isRight, value.magnitude <= Double(Float.greatestFiniteMagnitude) else {
+        let isRight =
+            switch self {
+            case .uniform, .normal: value >= 0
+            case _ where rawValue >= Initializer.orthogonal.rawValue: value > 0
+            default: true
+            }
+        guard isRight, value.isFinite, value.magnitude <= Double(Float.greatestFiniteMagnitude) else {
             throw MartletError(.argument, "\(subject) is \(value); expected a finite number that suits its initializer")
+        }
+    }
+
+    /// Throws `.unsupported` where making an array would take hours.
+    static func check(_ array: ArrayDescription, _ subject: String) throws(MartletError) {
+        let vectors = min(array.shape.last, array.shape.outerCount)
+        guard array.initializer != .orthogonal || vectors <= 4096 else {
+            throw MartletError(
+                .unsupported, "\(subject)'s \(array.name) is \(array.shape); expected 4,096 orthogonal vectors at most")
         }
     }
 
@@ -45,7 +71,15 @@ public enum Initializer: Int32, Sendable, CaseIterable {
         case .heNormal: return .normal(deviation: he.squareRoot() / cut, isCut: true)
         case .lecunNormal: return .normal(deviation: lecun.squareRoot() / cut, isCut: true)
         case .normal: return .normal(deviation: value, isCut: false)
+        case .orthogonal: return .normal(deviation: 1, isCut: false)
+        default: break
         }
+        let (mode, shape) = (rawValue - Initializer.fanInNormal.rawValue).quotientAndRemainder(dividingBy: 3)
+        let count = mode == 0 ? Double(fanIn) : mode == 1 ? Double(fanOut) : (Double(fanIn) + Double(fanOut)) / 2
+        let deviation = (value / count).squareRoot()
+        return shape == 2
+            ? .uniform(limit: 3.0.squareRoot() * deviation)
+            : .normal(deviation: shape == 0 ? deviation / cut : deviation, isCut: shape == 0)
     }
 
     /// Fills an array with the numbers of a stream. An execution of the exact mode; draw i takes its words from place 4 i
@@ -61,6 +95,7 @@ public enum Initializer: Int32, Sendable, CaseIterable {
         guard case .normal(_, isCut: true) = distribution else {
             unsafe draws.target = unsafe memory
             unsafe draws.run(count, execution)
+            if array.initializer == .orthogonal { unsafe orthogonalize(memory, array, execution) }
             return
         }
         // How many numbers a piece keeps is known once it is done: they are drawn elsewhere, and put together in order.
@@ -77,5 +112,40 @@ public enum Initializer: Int32, Sendable, CaseIterable {
                 filled += fresh
             }
         }
+    }
+
+    /// Makes the columns of a tall matrix, or the rows of a wide one, orthogonal: each less what it has of those before it,
+    /// which is taken off twice, so that rounding leaves nothing of it.
+    private static func orthogonalize(
+        _ memory: UnsafeMutablePointer<Float>, _ array: ArrayDescription, _ execution: Execution
+    ) {
+        let (rows, columns) = (array.shape.outerCount, array.shape.last)
+        let isTall = rows >= columns
+        let (vectors, size) = isTall ? (columns, rows) : (rows, columns)
+        let (apart, step) = isTall ? (1, columns) : (columns, 1)
+        let shares = unsafe execution.shared.assumingMemoryBound(to: Double.self)
+        for vector in 0..<vectors {
+            let own = unsafe memory + vector * apart
+            for _ in 0..<2 {
+                unsafe shares.update(repeating: 0, count: vector)
+                for place in 0..<size {
+                    let (number, others) = unsafe (Double(own[place * step]), memory + place * step)
+                    for other in 0..<vector { unsafe shares[other] += number * Double(others[other * apart]) }
+                }
+                for place in 0..<size {
+                    let others = unsafe memory + place * step
+                    var number = unsafe Double(own[place * step])
+                    for other in 0..<vector { unsafe number -= shares[other] * Double(others[other * apart]) }
+                    unsafe own[place * step] = Float(number)
+                }
+            }
+            var squares = 0.0
+            for place in 0..<size { unsafe squares += Double(own[place * step]) * Double(own[place * step]) }
+            for place in 0..<size {
+                unsafe own[place * step] = Float(Double(own[place * step]) / squares.squareRoot())
+            }
+        }
+        let value = Float(array.value)
+        if value != 1 { for place in 0..<rows * columns { unsafe memory[place] *= value } }
     }
 }

@@ -32,7 +32,10 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let countPadding = LayerFlags(rawValue: 8)
     /// Training leaves the layer's parameters as they are; BATCH_NORM takes its moving statistics then, and keeps them.
     public static let frozen = LayerFlags(rawValue: 16)
-    package static let all = LayerFlags(rawValue: 31)
+    /// RANDOM_FLIP: left and right, and top and bottom, change places.
+    public static let flipHorizontal = LayerFlags(rawValue: 32)
+    public static let flipVertical = LayerFlags(rawValue: 64)
+    package static let all = LayerFlags(rawValue: 127)
 }
 
 /// A layer's description, with the fields of `martlet_layer`; fields that its kind does not read keep their defaults.
@@ -54,6 +57,14 @@ public struct Layer: Sendable {
     public var vocabulary = 0
     /// CONCATENATE: the dimension that grows; from the last, where it is negative.
     public var axis = -1
+    /// RESCALING: the factor, and what is added.
+    public var scale = 1.0
+    public var offset = 0.0
+    /// CONV2D_TRANSPOSE: rows and columns more than the output has; -1: as many as Keras takes.
+    public var outputPadding = Pair(-1, -1)
+    /// Penalties on the kernel, or table, that are part of the loss: l1 sum |w| + l2 sum w^2.
+    public var l1 = 0.0
+    public var l2 = 0.0
     public var rate = 0.5
     public var slope = 0.01
     public var momentum = 0.99
@@ -69,6 +80,10 @@ public struct Layer: Sendable {
     public init(_ kind: LayerKind) {
         self.kind = kind
         if kind.isPool { (kernel, stride) = (Pair(2, 2), Pair(0, 0)) }
+        if kind == .upSampling2D { kernel = Pair(2, 2) }
+        if kind == .depthwiseConv2D { units = 1 }
+        if kind == .groupNorm { groups = 32 }
+        if kind == .randomFlip { flags = [.flipHorizontal, .flipVertical] }
         if kind == .embedding { (kernelInitializer, kernelValue) = (.uniform, 0.05) }
     }
 
@@ -118,12 +133,29 @@ public struct Layer: Sendable {
             guard units >= 1 && units <= 1 << 30 else { throw refuse("units", units, "1 to 2^30") }
             try kernelInitializer.check(kernelValue, prefix + "kernel_value")
         }
-        if kind.hasBias { try biasInitializer.check(biasValue, prefix + "bias_value") }
+        if kind.hasBias {
+            try biasInitializer.check(biasValue, prefix + "bias_value")
+            guard biasInitializer != .orthogonal else {
+                throw refuse("bias_initializer", "orthogonal", "one that takes a row of numbers")
+            }
+        }
+        for (field, penalty) in [("l1", l1), ("l2", l2)] {
+            // Twice the second is a factor of fp32.
+            guard penalty >= 0 && Float(2 * penalty).isFinite && (penalty == 0 || kind.hasKernel) else {
+                let most = "a finite number of fp32, 0 or more"
+                throw refuse(field, penalty, kind.hasKernel ? most : "0: \(kind.name) has no kernel")
+            }
+        }
         if kind == .embedding {
             guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
         }
+        if let least = kind.leastKernel { try require(kernel, "kernel", atLeast: least) }
+        if kind == .zeroPadding2D {
+            for place in 0..<4 where pads[place] < 0 || pads[place] > 1 << 20 {
+                throw refuse("pads[\(place)]", pads[place], "0 to 2^20")
+            }
+        }
         if kind.slidesWindow {
-            try require(kernel, "kernel", atLeast: 1)
             try require(stride, "stride", atLeast: kind.isConvolution ? 1 : 0)
             try require(dilation, "dilation", atLeast: 1)
             for place in 0..<(kind.isOneDimensional ? 2 : 4) where padding == .explicit {
@@ -137,18 +169,33 @@ public struct Layer: Sendable {
                 throw MartletError(.unsupported, "\(prefix)dilation is set; expected 1, 1 for \(kind.name)")
             }
         }
-        if kind.isConvolution, groups < 1 || units % groups != 0 {
+        if kind == .conv2DTranspose {
+            for (place, size) in outputPadding.list.enumerated() where size < -1 || size > 1 << 20 {
+                throw refuse("output_padding[\(place)]", size, "-1 to 2^20")
+            }
+        }
+        if kind == .groupNorm, groups < 1 || groups > ChannelGroups.most {
+            throw refuse("groups", groups, "1 to \(ChannelGroups.most)")
+        }
+        if kind.isGrouped, groups < 1 || units % groups != 0 {
             throw refuse("groups", groups, "1 or more, and a divisor of units, which is \(units)")
         }
         // In fp32, which they are used in.
         if kind == .dropout, !(rate >= 0 && Float(rate) < 1) { throw refuse("rate", rate, "0 or more and less than 1") }
+        if kind == .gaussianNoise, !(rate >= 0 && Float(rate).isFinite) {
+            throw refuse("rate", rate, "a finite number of fp32, 0 or more")
+        }
+        if kind == .rescaling {
+            guard Float(scale).isFinite else { throw refuse("scale", scale, "a finite number of fp32") }
+            guard Float(offset).isFinite else { throw refuse("offset", offset, "a finite number of fp32") }
+        }
         if activation == .leakyReLU, !(slope >= 0 && Float(slope).isFinite) {
             throw refuse("slope", slope, "a finite number of fp32, 0 or more")
         }
         if kind == .batchNorm {
             guard momentum >= 0 && momentum <= 1 else { throw refuse("momentum", momentum, "0 to 1") }
         }
-        if kind == .batchNorm || kind == .layerNorm {
+        if kind == .batchNorm || kind == .layerNorm || kind == .groupNorm {
             guard Float(epsilon) >= .leastNormalMagnitude && Float(epsilon).isFinite else {
                 throw refuse("epsilon", epsilon, "a finite number of fp32 over 0")
             }
@@ -168,7 +215,8 @@ public struct Layer: Sendable {
                 "\(prefix)flags is \(flags.rawValue); expected bits of \(kind.flagsRead.rawValue), as \(kind.name) reads"
             )
         }
-        let read = kind.slidesWindow && padding == .explicit ? (kind.isOneDimensional ? 2 : 4) : 0
+        let readsPads = kind == .zeroPadding2D || (kind.slidesWindow && padding == .explicit)
+        let read = readsPads ? (kind.isOneDimensional ? 2 : 4) : 0
         for place in read..<4 where pads[place] != 0 {
             throw MartletError(
                 .argument,

@@ -28,6 +28,16 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case globalMaxPool1D = 21
     case globalMaxPool2D = 22
     case layerNorm = 23
+    case zeroPadding2D = 24
+    case upSampling2D = 25
+    case rescaling = 26
+    case gaussianNoise = 27
+    case randomFlip = 28
+    case randomCrop = 29
+    case randomTranslation = 30
+    case groupNorm = 31
+    case depthwiseConv2D = 32
+    case conv2DTranspose = 33
 
     /// The name that a layer has, with a number behind it, where the user gives none.
     public var name: StaticString {
@@ -56,6 +66,16 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .globalMaxPool1D: "global_max_pool1d"
         case .globalMaxPool2D: "global_max_pool2d"
         case .layerNorm: "layer_norm"
+        case .zeroPadding2D: "zero_padding2d"
+        case .upSampling2D: "up_sampling2d"
+        case .rescaling: "rescaling"
+        case .gaussianNoise: "gaussian_noise"
+        case .randomFlip: "random_flip"
+        case .randomCrop: "random_crop"
+        case .randomTranslation: "random_translation"
+        case .groupNorm: "group_norm"
+        case .depthwiseConv2D: "depthwise_conv2d"
+        case .conv2DTranspose: "conv2d_transpose"
         }
     }
 
@@ -71,7 +91,9 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     /// Whether it has a kernel, or a table, of its own.
     var hasKernel: Bool { isConvolution || self == .dense || self == .embedding }
     var hasBias: Bool { isConvolution || self == .dense }
-    var isConvolution: Bool { self == .conv1D || self == .conv2D }
+    var isConvolution: Bool { isGrouped || self == .depthwiseConv2D || self == .conv2DTranspose }
+    /// Whether it is a convolution that reads `groups`.
+    var isGrouped: Bool { self == .conv1D || self == .conv2D }
 
     /// Whether it reads a window that slides over images or sequences.
     var slidesWindow: Bool { isConvolution || isPool }
@@ -79,6 +101,15 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         switch self {
         case .maxPool1D, .averagePool1D, .maxPool2D, .averagePool2D: true
         default: false
+        }
+    }
+
+    /// The least that each number of `kernel` may be, of kinds that read it.
+    var leastKernel: Int? {
+        switch self {
+        case .upSampling2D, .randomCrop: 1
+        case .randomTranslation: 0
+        default: slidesWindow ? 1 : nil
         }
     }
 
@@ -97,7 +128,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     var keepsProbabilities: Bool {
         switch self {
         case .flatten, .reshape, .permute, .dropout, .globalAveragePool1D, .globalAveragePool2D, .globalMaxPool1D,
-            .globalMaxPool2D:
+            .globalMaxPool2D, .upSampling2D, .randomFlip, .randomCrop:
             true
         default: isPool
         }
@@ -106,11 +137,12 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     /// The flags that it reads.
     var flagsRead: LayerFlags {
         switch self {
-        case .dense, .conv1D, .conv2D: [.noBias, .frozen]
+        case .dense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
-        case .layerNorm: [.noBias, .noScale, .frozen]
+        case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
         case .embedding: .frozen
         case .averagePool1D, .averagePool2D: .countPadding
+        case .randomFlip: [.flipHorizontal, .flipVertical]
         default: []
         }
     }

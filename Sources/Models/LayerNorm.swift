@@ -1,10 +1,11 @@
-// y = scale (x - mean) / sqrt(variance + epsilon) + shift, with the mean and variance of each row, the last size.
+// y = scale (x - mean) / sqrt(variance + epsilon) + shift, with the mean and variance of each row, the last size; or of each
+// group of channels of a sample.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
-final class LayerNorm: Operation {
-    private let epsilon: Float
+class LayerNorm: Operation {
+    fileprivate let epsilon: Float
     private let columns: Shape
     private let hasScale: Bool
     private let hasShift: Bool
@@ -28,11 +29,11 @@ final class LayerNorm: Operation {
     override var givesInputGradient: Bool { hasScale }
     override func savedCount(batch: Int) -> Int { 2 * batch * input.outerCount }
 
-    private func scale(_ base: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
+    fileprivate func scale(_ base: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
         unsafe hasScale ? base : nil
     }
 
-    private func shift(_ base: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
+    fileprivate func shift(_ base: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
         unsafe hasShift ? base + (hasScale ? columns.last : 0) : nil
     }
 
@@ -52,17 +53,69 @@ final class LayerNorm: Operation {
                 unsafe forward.execution.columnSums(rows: rows, columns: columns, x: pass.gradient, out: out)
             }
             if let out = unsafe scale(base), let products = unsafe pass.inputGradient {
-                unsafe forward.execution.run(
-                    LayerNormProductsRequest(
-                        rows: rows, columns: columns, x: forward.input, saved: forward.saved, gradient: pass.gradient,
-                        out: products))
+                unsafe multiply(pass, to: products)
                 unsafe forward.execution.columnSums(rows: rows, columns: columns, x: products, out: out)
             }
         }
-        guard let out = unsafe pass.inputGradient else { return }
+        if let out = unsafe pass.inputGradient { unsafe goBack(pass, to: out) }
+    }
+
+    /// What the scale's gradient is the sum of.
+    fileprivate func multiply(_ pass: BackwardPass, to out: UnsafeMutablePointer<Float>) {
+        let forward = unsafe pass.forward
+        unsafe forward.execution.run(
+            LayerNormProductsRequest(
+                rows: forward.batch * input.outerCount, columns: columns.last, x: forward.input, saved: forward.saved,
+                gradient: pass.gradient, out: out))
+    }
+
+    /// The input's gradient.
+    fileprivate func goBack(_ pass: BackwardPass, to out: UnsafeMutablePointer<Float>) {
+        let forward = unsafe pass.forward
         unsafe forward.execution.run(
             LayerNormBackwardRequest(
-                rows: rows, columns: columns, x: forward.input,
+                rows: forward.batch * input.outerCount, columns: columns.last, x: forward.input,
+                scale: scale(forward.parameters).map { unsafe UnsafePointer($0) }, saved: forward.saved,
+                gradient: pass.gradient, out: out))
+    }
+}
+
+final class GroupNorm: LayerNorm {
+    private let groups: ChannelGroups
+
+    override init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
+        groups = ChannelGroups(places: input.outerCount, channels: input.last, groups: layer.groups)
+        guard input.last % layer.groups == 0 else {
+            throw MartletError(
+                .shape,
+                "\(subject)'s input has \(input.last) channels; expected a multiple of groups, \(layer.groups)")
+        }
+        try super.init(layer, input: input, subject)
+    }
+
+    override func savedCount(batch: Int) -> Int { 2 * batch * groups.groups }
+
+    override func forward(_ pass: ForwardPass) {
+        unsafe pass.execution.run(
+            GroupNormRequest(
+                batch: pass.batch, groups, epsilon: epsilon, x: pass.input,
+                scale: scale(pass.parameters).map { unsafe UnsafePointer($0) },
+                shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, saved: pass.saved, y: pass.output))
+    }
+
+    override fileprivate func multiply(_ pass: BackwardPass, to out: UnsafeMutablePointer<Float>) {
+        unsafe run(pass, givesProducts: true, to: out)
+    }
+
+    override fileprivate func goBack(_ pass: BackwardPass, to out: UnsafeMutablePointer<Float>) {
+        unsafe run(pass, givesProducts: false, to: out)
+    }
+
+    private func run(_ pass: BackwardPass, givesProducts: Bool, to out: UnsafeMutablePointer<Float>) {
+        let forward = unsafe pass.forward
+        unsafe forward.execution.run(
+            GroupNormBackwardRequest(
+                batch: forward.batch, groups, givesProducts: givesProducts, x: forward.input,
                 scale: scale(forward.parameters).map { unsafe UnsafePointer($0) }, saved: forward.saved,
                 gradient: pass.gradient, out: out))
     }

@@ -19,6 +19,13 @@ extension Layer {
         for (place, size) in sizes.enumerated() { line.add("size\(place)", size) }
         if kind == .embedding { line.add("vocabulary", vocabulary) }
         if kind == .concatenate { line.add("axis", axis) }
+        if kind == .conv2DTranspose { line.add("output_padding", outputPadding.height, outputPadding.width) }
+        if kind == .rescaling {
+            line.add("scale", bits: scale)
+            line.add("offset", bits: offset)
+        }
+        if l1 != 0 { line.add("l1", bits: l1) }
+        if l2 != 0 { line.add("l2", bits: l2) }
         line.add("kernel_initializer", Int(kernelInitializer.rawValue))
         line.add("bias_initializer", Int(biasInitializer.rawValue))
         line.add("rate", bits: rate)
@@ -57,6 +64,11 @@ extension Layer {
         }
         vocabulary = line.integer("vocabulary") ?? vocabulary
         axis = line.integer("axis") ?? axis
+        outputPadding = line.pair("output_padding") ?? outputPadding
+        scale = line.double("scale") ?? scale
+        l1 = line.double("l1") ?? l1
+        l2 = line.double("l2") ?? l2
+        offset = line.double("offset") ?? offset
         self.name = name
     }
 }

@@ -1,4 +1,4 @@
-// Several values made one: added, multiplied, or put beside one another.
+// Several values made one: added, multiplied, or put beside one another; and one by itself, scaled.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
@@ -114,5 +114,34 @@ final class Concatenating: Operation {
             }
             start += part
         }
+    }
+}
+
+/// y = x scale + offset.
+final class Rescaling: Operation {
+    private let scale: Float
+    private let offset: Float
+
+    init(_ layer: Layer, input: Shape) {
+        (scale, offset) = (Float(layer.scale), Float(layer.offset))
+        super.init(inputs: [input], output: input)
+    }
+
+    override var runsInPlace: Bool { true }
+    override var gradientRunsInPlace: Bool { true }
+
+    override func forward(_ pass: ForwardPass) {
+        unsafe pass.execution.run(
+            CombinationRequest(
+                .affine, count: pass.batch * input.elementCount, pass.input, pass.input, out: pass.output, first: scale,
+                second: offset))
+    }
+
+    override func backward(_ pass: BackwardPass) {
+        guard let out = unsafe pass.inputGradient else { return }
+        let gradient = unsafe UnsafePointer(pass.gradient)
+        unsafe pass.forward.execution.run(
+            CombinationRequest(
+                .affine, count: pass.forward.batch * input.elementCount, gradient, gradient, out: out, first: scale))
     }
 }

@@ -91,6 +91,7 @@ public final class Model {
         let subject = "layer \"\(name)\""
         let shapes = inputs.map { nodes[$0].output }
         let operations = try layer.operations(on: shapes, stream: graph.steps.count, subject)
+        for array in operations.flatMap(\.parameters) { try Initializer.check(array, subject) }
         if let first { try checkSame(operations, as: nodes[first], subject) }
         let values = inputs.map { nodes[$0].value }
         for operation in operations.prefix(1) { try check(operation, reading: values, subject) }

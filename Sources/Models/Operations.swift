@@ -20,7 +20,15 @@ extension Layer {
         case .flatten, .reshape: main = try Reshaping(self, input: input, subject)
         case .permute: main = try Permutation(self, input: input, subject)
         case .dropout: main = Dropout(self, input: input, stream: stream)
+        case .gaussianNoise: main = GaussianNoise(self, input: input, stream: stream)
+        case .zeroPadding2D, .randomFlip, .randomCrop, .randomTranslation:
+            main = try Framing(self, input: input, stream: stream, subject)
+        case .upSampling2D: main = try UpSampling(self, input: input, subject)
+        case .rescaling: main = Rescaling(self, input: input)
         case .batchNorm: main = try BatchNorm(self, input: input, subject)
+        case .groupNorm: main = try GroupNorm(self, input: input, subject)
+        case .depthwiseConv2D: main = try DepthwiseConvolution(self, input: input, subject)
+        case .conv2DTranspose: main = try TransposedConvolution(self, input: input, subject)
         case .layerNorm: main = try LayerNorm(self, input: input, subject)
         case .normalization: main = try Normalization(input: input, subject)
         case .activation: return [Activating(activation, slope: slope, input: input, isDoneBefore: false)]

@@ -10,6 +10,7 @@ import MartletPlatform
     let optimizer: Optimizer
     let gradients: FlatBuffer
     let scoring: Scoring
+    let penalties: [Penalty]
     private var plan: Plan?
     private var inputs: BatchInputs?
     private var scores: BatchScores?
@@ -36,6 +37,7 @@ import MartletPlatform
         self.settings = settings
         (viewGroups, shares, hasEvaluationPoint) = (groups.ofViews, groups.shares, groups.haveEvaluationPoint)
         scoring = Scoring(settings, model)
+        penalties = model.penalties(built.parameterViews, of: scoring.value)
         guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
             throw MartletError(
                 .argument,
@@ -126,6 +128,7 @@ import MartletPlatform
             plan, scores, scoring, execution, batch: count, targets, isTraining: true, step: UInt64(step),
             adding: &score)
         unsafe backward(model, plan, execution, batch: count)
+        if let built = model.built { unsafe addPenalties(built, execution) }
         hasGradients = true
     }
 
@@ -221,10 +224,11 @@ extension Model {
         run(0..<behind)
         let loss = unsafe scores.loss(
             plan.scoredValue, expected, batch: batch, gradient: plan.lossGradient, scoring, execution)
+        let penalty = trainer.flatMap { trainer in built.map { unsafe trainer.penalty($0, execution) } } ?? 0
         // What is behind the loss, metrics alone read.
         if !scoring.settings.metrics.isEmpty { run(behind..<graph.steps.count) }
         let metrics = unsafe scores.metrics(plan.outputValue, expected, batch: batch, scoring, execution)
-        score.add(samples: batch, loss: loss, metrics: metrics)
+        score.add(samples: batch, loss: loss + penalty, metrics: metrics)
     }
 
     /// Runs some operations over a batch, whose values before them are there.

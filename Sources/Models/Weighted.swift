@@ -3,7 +3,8 @@ import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
-/// An operation with a kernel, whose last two sizes are inputs and units, and a bias for each unit. Subclasses compute.
+/// An operation with a kernel, whose last two sizes initialisers take for inputs and outputs, and a bias for each unit.
+/// Subclasses compute.
 class Weighted: Operation {
     let units: Int
     private let hasBias: Bool
@@ -16,16 +17,16 @@ class Weighted: Operation {
     /// Throws `.shape` where the kernel is too large; `subject` is what messages call the layer.
     init(_ layer: Layer, kernel sizes: [Int], input: Shape, output: Shape, _ subject: String) throws(MartletError) {
         self.layer = layer
-        units = layer.units
+        units = output.last
         hasBias = !layer.flags.contains(.noBias)
         kernel = try Shape(sizes, "\(subject)'s kernel")
-        bias = try Shape([layer.units], "\(subject)'s bias")
+        bias = try Shape([units], "\(subject)'s bias")
         super.init(inputs: [input], output: output)
     }
 
     override var parameters: [ArrayDescription] {
         let fanIn = kernel.outerCount
-        let fanOut = kernel.outerCount / kernel[kernel.rank - 2] * units
+        let fanOut = kernel.outerCount / kernel[kernel.rank - 2] * kernel.last
         let first = ArrayDescription(
             name: "kernel", shape: kernel, initializer: layer.kernelInitializer, value: layer.kernelValue,
             fanIn: fanIn, fanOut: fanOut)

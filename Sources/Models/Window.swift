@@ -29,6 +29,22 @@ extension ImageWindow {
             dilationWidth: layer.dilation.width, padTop: rows.before, padLeft: columns.before)
     }
 
+    /// The geometry of a transposed convolution, whose output the window slides over. Throws `.shape`.
+    init(transposed layer: Layer, input sequenceOrImage: Shape, _ subject: String) throws(MartletError) {
+        let input = try layer.images(sequenceOrImage, subject)
+        let rows = try Span(
+            transposed: layer, input[0], layer.kernel.height, layer.stride.height, layer.dilation.height,
+            layer.outputPadding.height, before: layer.pads[0], after: layer.pads[1], subject)
+        let columns = try Span(
+            transposed: layer, input[1], layer.kernel.width, layer.stride.width, layer.dilation.width,
+            layer.outputPadding.width, before: layer.pads[2], after: layer.pads[3], subject)
+        self.init(
+            batch: 0, height: rows.count, width: columns.count, channels: layer.units, outHeight: input[0],
+            outWidth: input[1], kernelHeight: layer.kernel.height, kernelWidth: layer.kernel.width,
+            strideHeight: layer.stride.height, strideWidth: layer.stride.width, dilationHeight: layer.dilation.height,
+            dilationWidth: layer.dilation.width, padTop: rows.before, padLeft: columns.before)
+    }
+
     /// The same geometry for a batch.
     func over(_ batch: Int) -> ImageWindow {
         var window = self
@@ -60,6 +76,28 @@ private struct Span {
         }
         guard count >= 1 else {
             throw MartletError(.shape, "\(tooLarge) (\(reach)) than its padded input (\(padded))")
+        }
+    }
+
+    /// Of a transposed convolution: as many pixels as its output has, and how many are cut off before them. With output
+    /// padding as Keras has it, and where there is none asked for (-1) as it chooses then.
+    init(
+        transposed layer: Layer, _ size: Int, _ window: Int, _ stride: Int, _ dilation: Int, _ outputPadding: Int,
+        before: Int, after: Int, _ subject: String
+    ) throws(MartletError) {
+        let reach = (window - 1) * dilation + 1
+        let between = (size - 1) * stride
+        let more = max(outputPadding, 0)
+        switch layer.padding {
+        case .valid: (self.before, count) = (0, between + (outputPadding < 0 ? max(reach, stride) : reach + more))
+        case .explicit: (self.before, count) = (before, between + reach - before - after + more)
+        case .same:
+            count = between + (outputPadding < 0 ? stride : reach % 2 + more)
+            // What the kernel spans more than its share of the output, half of it at either end.
+            self.before = max((between + reach - count) / 2, 0)
+        }
+        guard count >= 1 else {
+            throw MartletError(.shape, "\(subject)'s output has \(count) rows or columns; expected 1 or more")
         }
     }
 

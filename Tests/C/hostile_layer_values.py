@@ -27,18 +27,30 @@ def layer_values() -> Iterator[Value]:
     yield "misaligned", "a->layer = (void *)((char *)at_page_end(NULL, 512) + 4);", "ALIGNMENT"
     yield from assign("a->layer->struct_size", (0, 1, 247, 4097, 65536, "UINT32_MAX", "INT32_MAX"), "STRUCT")
     yield "the first version's layer", "a->layer->struct_size = 248;", "OK"
-    yield "a longer layer whose tail is not zero", "a->layer->struct_size = 272; w->m.layer.tail[7] = 1;", "STRUCT"
-    yield "a longer layer, zero tail", "a->layer->struct_size = 272;", "OK"
-    yield "the longest layer, last byte set", "a->layer->struct_size = 4096; w->m.layer.tail[3831] = 1;", "STRUCT"
+    yield (
+        "a longer layer whose tail is not zero",
+        "a->layer->struct_size = sizeof(martlet_layer) + 8; w->m.layer.tail[7] = 1;",
+        "STRUCT",
+    )
+    yield "a longer layer, zero tail", "a->layer->struct_size = sizeof(martlet_layer) + 8;", "OK"
+    yield (
+        "the longest layer, last byte set",
+        "a->layer->struct_size = 4096; w->m.layer.tail[4095 - sizeof(martlet_layer)] = 1;",
+        "STRUCT",
+    )
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
-    yield from assign("a->layer->kind", (-1, 24, 1000, *INT32), "ARGUMENT")
-    yield from assign("a->layer->activation", (-1, 8, 1000, *INT32), "ARGUMENT")
-    yield from assign("a->layer->flags", ("32u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->layer->kind", (-1, 34, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->activation", tuple(range(14)), "OK")
+    yield from assign("a->layer->flags", ("128u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     for kind, flags in {
         "DENSE": 17,
         "CONV2D": 17,
         "BATCH_NORM": 23,
         "LAYER_NORM": 19,
+        "GROUP_NORM": 19,
+        "DEPTHWISE_CONV2D": 17,
+        "CONV2D_TRANSPOSE": 17,
         "AVERAGE_POOL2D": 8,
         "GLOBAL_MAX_POOL2D": 0,
         "MAX_POOL2D": 0,
@@ -47,24 +59,44 @@ def layer_values() -> Iterator[Value]:
         "NORMALIZATION": 0,
         "GLOBAL_AVERAGE_POOL2D": 0,
         "ACTIVATION": 0,
+        "RANDOM_FLIP": 96,
+        "UP_SAMPLING2D": 0,
+        "RESCALING": 0,
+        "GAUSSIAN_NOISE": 0,
+        "RANDOM_CROP": 0,
     }.items():
-        for bit in (1, 2, 4, 8, 16):
+        for bit in (1, 2, 4, 8, 16, 32, 64):
             yield from of_kind(kind, "flags", (f"{bit}u",), "OK" if flags & bit else "ARGUMENT")
-        if kind not in ("DENSE", "CONV2D", "BATCH_NORM", "ACTIVATION"):
+        convolutions = ("CONV2D", "DEPTHWISE_CONV2D", "CONV2D_TRANSPOSE")
+        if kind not in ("DENSE", "BATCH_NORM", "ACTIVATION", *convolutions):
             yield from of_kind(kind, "activation", (1, 7), "ARGUMENT")
-        if kind not in ("CONV2D", "AVERAGE_POOL2D", "MAX_POOL2D"):
+        if kind not in ("AVERAGE_POOL2D", "MAX_POOL2D", *convolutions):
             explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
             yield from of_kind(kind, "pads[0]", (1, "INT64_MIN"), "ARGUMENT", explicit)
             yield from of_kind(kind, "pads[3]", (7,), "ARGUMENT", explicit)
     yield from assign("a->layer->padding", (-1, 3, *INT32), "ARGUMENT")
     for field in ("kernel", "bias"):
-        yield from assign(f"a->layer->{field}_initializer", (-1, 10, 1000, *INT32), "ARGUMENT")
-        for number in (1, 8, 9):
+        yield from assign(f"a->layer->{field}_initializer", (-1, 20, 1000, *INT32), "ARGUMENT")
+        for number in (1, 8, 9, 10, 11, 15, 19):
             chosen = f"a->layer->{field}_initializer = {number};"
             for value in ("NAN", "INFINITY", "-INFINITY", "1e308", "-1e39"):
                 yield f"{field}: {number}, {value}", f"{chosen} a->layer->{field}_value = {value};", "ARGUMENT"
             wanted = "OK" if number == 1 else "ARGUMENT"
             yield f"{field}: {number}, -1", f"{chosen} a->layer->{field}_value = -1.0;", wanted
+    for number in range(10, 20):
+        wanted = "ARGUMENT" if number == 10 else "OK"
+        yield f"bias: {number}", f"a->layer->bias_initializer = {number}; a->layer->bias_value = 1;", wanted
+        code = f"a->layer->kernel_initializer = {number}; a->layer->kernel_value ="
+        yield f"kernel: {number}, 2", f"{code} 2;", "OK"
+        yield f"kernel: {number}, 0", f"{code} 0;", "ARGUMENT"
+    code = "add_dense(w->m.flat, 5000); a->model = w->m.flat; a->inputs = NULL; a->input_count = 0;"
+    orthogonal = "a->layer->units = 5000; a->layer->kernel_initializer = 10; a->layer->kernel_value = 1;"
+    yield "5000 orthogonal vectors", f"{code} {orthogonal}", "UNSUPPORTED"
+    for field in ("l1", "l2"):
+        yield from assign(f"a->layer->{field}", (*NO_NUMBERS, "2e38", "1e39"), "ARGUMENT")
+        yield from assign(f"a->layer->{field}", ("0.0", "-0.0", "1e-3", "1e38"), "OK")
+        yield from of_kind("ACTIVATION", field, ("1e-3",), "ARGUMENT")
+        yield from of_kind("BATCH_NORM", field, ("1e-3",), "ARGUMENT")
     yield from assign("a->layer->units", (*BELOW_ONE, *BIG), "ARGUMENT")
     yield from assign("a->layer->units", (1, 1000, "(int64_t)1 << 30"), "ANY")
     yield from of_kind("ACTIVATION", "slope", NO_NUMBERS, "ARGUMENT", "a->layer->activation = 2;")
@@ -72,16 +104,23 @@ def layer_values() -> Iterator[Value]:
     yield from of_kind("ACTIVATION", "slope", ("1e39", "1e308"), "ARGUMENT", "a->layer->activation = 2;")
     yield from of_kind("DROPOUT", "rate", (*NO_NUMBERS, *TOO_NEAR_ONE, "1.0000000000000002", "2.0"), "ARGUMENT")
     yield from of_kind("DROPOUT", "rate", ("0.0", "-0.0", "5e-324", "0.9999999"), "OK")
+    yield from of_kind("GAUSSIAN_NOISE", "rate", (*NO_NUMBERS, "1e39"), "ARGUMENT")
+    yield from of_kind("GAUSSIAN_NOISE", "rate", ("0.0", "5e-324", "2.0", "3e38"), "OK")
+    for field in ("scale", "offset"):
+        yield from of_kind("RESCALING", field, ("NAN", "INFINITY", "-INFINITY", "1e39", "-1e308"), "ARGUMENT")
+        yield from of_kind("RESCALING", field, ("0.0", "-1.0", "3e38", "5e-324"), "OK")
     yield from of_kind("BATCH_NORM", "momentum", (*NO_NUMBERS, "1.0000000000000002"), "ARGUMENT")
     yield from of_kind("BATCH_NORM", "momentum", ("0.0", "1.0"), "OK")
-    for kind in ("BATCH_NORM", "LAYER_NORM"):
+    for kind in ("BATCH_NORM", "LAYER_NORM", "GROUP_NORM"):
         yield from of_kind(kind, "epsilon", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
     yield from window_values()
+    yield from frame_values()
     yield from sequence_values()
     yield from graph_values()
     yield from size_values()
     yield from name_values()
-    for kind in ("MAX_POOL2D", "AVERAGE_POOL2D", "GLOBAL_AVERAGE_POOL2D", "CONV2D"):
+    framing = ("ZERO_PADDING2D", "UP_SAMPLING2D", "RANDOM_FLIP", "RANDOM_CROP", "RANDOM_TRANSLATION")
+    for kind in ("MAX_POOL2D", "AVERAGE_POOL2D", "GLOBAL_AVERAGE_POOL2D", "CONV2D", "DEPTHWISE_CONV2D", *framing):
         code = f"make_layer(&w->m, MARTLET_LAYER_{kind}); a->model = w->m.flat;"
         yield f"{kind} over samples that are no images", code, "SHAPE"
     for kind in ("FLATTEN", "NORMALIZATION", "GLOBAL_AVERAGE_POOL2D", "RESHAPE", "PERMUTE"):
@@ -101,6 +140,14 @@ def window_values() -> Iterator[Value]:
             yield from of_kind(kind, f"stride[{place}]", (1, 9, 1 << 20), "ANY")
             yield from of_kind(kind, f"dilation[{place}]", (*BELOW_ONE, (1 << 20) + 1), "ARGUMENT")
         yield from of_kind("CONV2D", f"stride[{place}]", (0,), "ARGUMENT")
+        for kind in ("DEPTHWISE_CONV2D", "CONV2D_TRANSPOSE"):
+            for field in ("kernel", "stride", "dilation"):
+                sizes = (*BELOW_ONE, (1 << 20) + 1, "(int64_t)1 << 62")
+                yield from of_kind(kind, f"{field}[{place}]", sizes, "ARGUMENT")
+                yield from of_kind(kind, f"{field}[{place}]", (1, 9, 1 << 20), "ANY")
+        padding = f"output_padding[{place}]"
+        yield from of_kind("CONV2D_TRANSPOSE", padding, (-2, (1 << 20) + 1, *INT64), "ARGUMENT")
+        yield from of_kind("CONV2D_TRANSPOSE", padding, (-1, 0, 5, 1 << 20), "OK")
         yield from of_kind("CONV2D", f"dilation[{place}]", (4, 1 << 20), "SHAPE")
         yield from of_kind("MAX_POOL2D", f"dilation[{place}]", (2, 1 << 20), "UNSUPPORTED")
     for kind in ("CONV2D", "MAX_POOL2D", "AVERAGE_POOL2D"):
@@ -117,12 +164,42 @@ def window_values() -> Iterator[Value]:
     wide = "a->layer->padding = MARTLET_PADDING_EXPLICIT; a->layer->dilation[0] = 3;"
     yield from of_kind("CONV2D", "pads[0]", (6,), "OK", wide)
     yield from of_kind("CONV2D", "pads[0]", (7, 8), "ARGUMENT", wide)
+    for kind in ("DEPTHWISE_CONV2D", "CONV2D_TRANSPOSE"):
+        explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
+        yield from of_kind(kind, "pads[1]", (-1, 3, *INT64), "ARGUMENT", explicit)
+        yield from of_kind(kind, "pads[1]", (1,), "OK", explicit)
+        yield from of_kind(kind, "units", (*BELOW_ONE, *BIG), "ARGUMENT")
+        yield from of_kind(kind, "groups", (0, 7, "INT64_MIN"), "OK")
+    wide = "a->layer->padding = MARTLET_PADDING_EXPLICIT; a->layer->kernel[0] = 20; a->layer->pads[0] = 19;"
+    yield from of_kind("CONV2D_TRANSPOSE", "pads[1]", (7,), "OK", wide)
+    yield from of_kind("CONV2D_TRANSPOSE", "pads[1]", (8, 19), "SHAPE", wide)
+    yield from of_kind("GROUP_NORM", "groups", (*BELOW_ONE, 65537, "(int64_t)1 << 62"), "ARGUMENT")
+    yield from of_kind("GROUP_NORM", "groups", (2, 6, 65536), "SHAPE")
+    yield from of_kind("GROUP_NORM", "groups", (1, 3), "OK")
     yield from of_kind("CONV2D", "groups", (*BELOW_ONE, 4, 7, "(int64_t)1 << 62"), "ARGUMENT")
     yield from of_kind("CONV2D", "groups", (2, 6), "SHAPE")
     yield from of_kind("CONV2D", "groups", (3,), "OK")
     yield from of_kind("CONV2D", "units", (*BELOW_ONE, *BIG), "ARGUMENT")
     huge = "a->layer->padding = MARTLET_PADDING_SAME; a->layer->kernel[0] = a->layer->kernel[1] = 1 << 20;"
     yield from of_kind("CONV2D", "units", (1, 6, "(int64_t)1 << 30"), "SHAPE", huge)
+
+
+def frame_values() -> Iterator[Value]:
+    """Images in another frame."""
+    for place in range(4):
+        yield from of_kind("ZERO_PADDING2D", f"pads[{place}]", (-1, (1 << 20) + 1, *INT64), "ARGUMENT")
+        yield from of_kind("ZERO_PADDING2D", f"pads[{place}]", (0, 5, 1 << 20), "OK")
+    all_around = "a->layer->pads[0] = a->layer->pads[1] = a->layer->pads[2] = 1 << 20;"
+    yield from of_kind("ZERO_PADDING2D", "pads[3]", (1 << 20,), "SHAPE", all_around)
+    for place in (0, 1):
+        for kind in ("UP_SAMPLING2D", "RANDOM_CROP"):
+            yield from of_kind(kind, f"kernel[{place}]", (*BELOW_ONE, (1 << 20) + 1), "ARGUMENT")
+        yield from of_kind("UP_SAMPLING2D", f"kernel[{place}]", (1, 7, 1 << 20), "OK")
+        yield from of_kind("RANDOM_CROP", f"kernel[{place}]", (1, 8), "OK")
+        yield from of_kind("RANDOM_CROP", f"kernel[{place}]", (9, 1 << 20), "SHAPE")
+        yield from of_kind("RANDOM_TRANSLATION", f"kernel[{place}]", (-1, *INT64, (1 << 20) + 1), "ARGUMENT")
+        yield from of_kind("RANDOM_TRANSLATION", f"kernel[{place}]", (0, 1, 8, 1 << 20), "OK")
+    yield from of_kind("UP_SAMPLING2D", "kernel[1]", (1 << 20,), "SHAPE", "a->layer->kernel[0] = 1 << 20;")
 
 
 def sequence_values() -> Iterator[Value]:

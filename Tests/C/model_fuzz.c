@@ -24,18 +24,21 @@ static int64_t pick(int64_t least, int64_t most) {
 static int32_t pick_activation(void) {
     static const int32_t some[] = {MARTLET_ACTIVATION_LINEAR, MARTLET_ACTIVATION_GELU, MARTLET_ACTIVATION_SILU, MARTLET_ACTIVATION_TANH,
                                    MARTLET_ACTIVATION_SIGMOID, MARTLET_ACTIVATION_SOFTMAX, MARTLET_ACTIVATION_RELU,
-                                   MARTLET_ACTIVATION_LEAKY_RELU};
+                                   MARTLET_ACTIVATION_LEAKY_RELU, MARTLET_ACTIVATION_ELU, MARTLET_ACTIVATION_SELU, MARTLET_ACTIVATION_SOFTPLUS,
+                                   MARTLET_ACTIVATION_HARD_SIGMOID, MARTLET_ACTIVATION_MISH};
     return some[pick(0, LENGTH(some) - 1)];
 }
 
 static martlet_layer pick_layer(void) {
-    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_LAYER_NORM);
+    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_CONV2D_TRANSPOSE);
+    if (kind == MARTLET_LAYER_RANDOM_CROP) kind = MARTLET_LAYER_UP_SAMPLING2D; /* as with dropout below */
     if (kind == MARTLET_LAYER_EMBEDDING) kind = MARTLET_LAYER_DENSE; /* the samples here are numbers */
     const bool activates = kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_BATCH_NORM || kind == MARTLET_LAYER_ACTIVATION ||
-                           kind == MARTLET_LAYER_CONV1D;
+                           kind == MARTLET_LAYER_CONV1D || kind == MARTLET_LAYER_DEPTHWISE_CONV2D || kind == MARTLET_LAYER_CONV2D_TRANSPOSE;
     const int32_t activation = activates ? pick_activation() : MARTLET_ACTIVATION_LINEAR;
     martlet_layer layer = network_layer(kind, pick(1, 9), activation);
-    const bool convolves = kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D;
+    const bool groups = kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D;
+    const bool convolves = groups || kind == MARTLET_LAYER_DEPTHWISE_CONV2D || kind == MARTLET_LAYER_CONV2D_TRANSPOSE;
     const bool averages = kind == MARTLET_LAYER_AVERAGE_POOL2D || kind == MARTLET_LAYER_AVERAGE_POOL1D;
     const bool is_long = kind == MARTLET_LAYER_CONV1D || kind == MARTLET_LAYER_MAX_POOL1D || kind == MARTLET_LAYER_AVERAGE_POOL1D;
     if (convolves || averages || kind == MARTLET_LAYER_MAX_POOL2D || kind == MARTLET_LAYER_MAX_POOL1D) {
@@ -47,13 +50,24 @@ static martlet_layer pick_layer(void) {
         layer.padding = (int32_t)pick(0, 2);
         if (layer.padding == MARTLET_PADDING_EXPLICIT)
             for (int k = 0; k < (is_long ? 2 : 4); k++) layer.pads[k] = pick(0, (layer.kernel[k / 2] - 1) * layer.dilation[k / 2]);
-        if (convolves && pick(0, 2) == 0) layer.groups = pick(1, 4), layer.units = layer.groups * pick(1, 3);
+        if (groups && pick(0, 2) == 0) layer.groups = pick(1, 4), layer.units = layer.groups * pick(1, 3);
         if (averages && pick(0, 1)) layer.flags = MARTLET_COUNT_PADDING;
     }
     if (kind == MARTLET_LAYER_DENSE || convolves) layer.flags = pick(0, 3) == 0 ? MARTLET_NO_BIAS : 0;
-    if (kind == MARTLET_LAYER_LAYER_NORM) layer.flags = (uint32_t)pick(0, 3), layer.epsilon = 0.05;
+    if (kind == MARTLET_LAYER_DEPTHWISE_CONV2D) layer.units = pick(0, 2) ? 1 : pick(2, 3);
+    if (kind == MARTLET_LAYER_CONV2D_TRANSPOSE)
+        for (int k = 0; k < 2; k++) layer.output_padding[k] = pick(-1, 2);
+    if (kind == MARTLET_LAYER_GROUP_NORM) layer.groups = pick(1, 4);
+    if (kind == MARTLET_LAYER_LAYER_NORM || kind == MARTLET_LAYER_GROUP_NORM) layer.flags = (uint32_t)pick(0, 3), layer.epsilon = 0.05;
     if (kind == MARTLET_LAYER_CONCATENATE) layer.axis = (int32_t)pick(-3, 2);
     if (layer.kind == MARTLET_LAYER_BATCH_NORM) layer.flags = (uint32_t)pick(0, 7), layer.epsilon = 0.05;
+    if (kind == MARTLET_LAYER_ZERO_PADDING2D)
+        for (int k = 0; k < 4; k++) layer.pads[k] = pick(0, 3);
+    if (kind == MARTLET_LAYER_UP_SAMPLING2D)
+        for (int k = 0; k < 2; k++) layer.kernel[k] = pick(1, 3);
+    if (kind == MARTLET_LAYER_RESCALING) layer.scale = check_number(seed, counter++), layer.offset = check_number(seed, counter++);
+    if (kind == MARTLET_LAYER_RANDOM_FLIP) layer.flags = 0;
+    if (kind == MARTLET_LAYER_GAUSSIAN_NOISE) layer.rate = 0;
     if (layer.kind == MARTLET_LAYER_DROPOUT) layer.rate = 0; /* or each step would be another function */
     if (layer.kind == MARTLET_LAYER_PERMUTE || layer.kind == MARTLET_LAYER_RESHAPE) {
         layer.rank = (int32_t)pick(1, 4);
@@ -66,6 +80,10 @@ static martlet_layer pick_layer(void) {
             for (int k = 0; k < layer.rank; k++) layer.sizes[k] = layer.sizes[k] == 0 ? -1 : pick(1, 4);
     }
     layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_GLOROT_UNIFORM, MARTLET_INITIALIZER_LECUN_NORMAL);
+    /* Zeros around images, or between those that are transposed, would stand at a ReLU's kink without. */
+    layer.bias_initializer = MARTLET_INITIALIZER_UNIFORM, layer.bias_value = 0.3;
+    if (pick(0, 2) == 0) layer.kernel_initializer = (int32_t)pick(MARTLET_INITIALIZER_ORTHOGONAL, MARTLET_INITIALIZER_FAN_AVERAGE_UNIFORM), layer.kernel_value = 1;
+    if ((kind == MARTLET_LAYER_DENSE || convolves) && pick(0, 3) == 0) layer.l1 = pick(0, 1) ? 0.01 : 0, layer.l2 = 0.05;
     return layer;
 }
 
@@ -97,8 +115,9 @@ static martlet_model *make(int64_t *elements, int64_t *outputs) {
         refused += status != MARTLET_OK;
         layers += status == MARTLET_OK;
         const bool bends = layer.kind == MARTLET_LAYER_MAX_POOL2D || layer.kind == MARTLET_LAYER_MAX_POOL1D ||
-                           layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL1D || layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL2D || layer.activation == MARTLET_ACTIVATION_RELU || layer.activation == MARTLET_ACTIVATION_LEAKY_RELU;
-        if (status == MARTLET_OK) kinked |= bends;
+                           layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL1D || layer.kind == MARTLET_LAYER_GLOBAL_MAX_POOL2D || layer.activation == MARTLET_ACTIVATION_RELU || layer.activation == MARTLET_ACTIVATION_LEAKY_RELU ||
+                           layer.activation == MARTLET_ACTIVATION_SELU || layer.activation == MARTLET_ACTIVATION_HARD_SIGMOID;
+        if (status == MARTLET_OK) kinked |= bends || layer.l1 > 0;
     }
     *elements = rank == 1 ? sizes[0] : sizes[0] * sizes[1] * sizes[2];
     *outputs = 1;

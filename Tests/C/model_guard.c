@@ -91,17 +91,25 @@ static void dense(void) {
 /* The first layer reads the caller's images where they lie: each kind in turn. */
 static void images(void) {
     static const int32_t kinds[] = {MARTLET_LAYER_CONV2D, MARTLET_LAYER_MAX_POOL2D, MARTLET_LAYER_AVERAGE_POOL2D,
-                                    MARTLET_LAYER_GLOBAL_AVERAGE_POOL2D, MARTLET_LAYER_PERMUTE, MARTLET_LAYER_NORMALIZATION, MARTLET_LAYER_FLATTEN};
-    for (int k = 0; k < 84; k++) {
+                                    MARTLET_LAYER_GLOBAL_AVERAGE_POOL2D, MARTLET_LAYER_PERMUTE, MARTLET_LAYER_NORMALIZATION, MARTLET_LAYER_FLATTEN,
+                                    MARTLET_LAYER_DEPTHWISE_CONV2D, MARTLET_LAYER_CONV2D_TRANSPOSE, MARTLET_LAYER_GROUP_NORM, MARTLET_LAYER_ZERO_PADDING2D,
+                                    MARTLET_LAYER_UP_SAMPLING2D, MARTLET_LAYER_RESCALING, MARTLET_LAYER_GAUSSIAN_NOISE, MARTLET_LAYER_RANDOM_FLIP,
+                                    MARTLET_LAYER_RANDOM_CROP, MARTLET_LAYER_RANDOM_TRANSLATION};
+    for (int k = 0; k < 12 * LENGTH(kinds); k++) {
+        const int turn = k / LENGTH(kinds);
         const int64_t sizes[] = {3 + k % 6, 3 + k % 5, 1 + k % 19};
         martlet_model *model = NULL;
         martlet_layer layer = network_layer(kinds[k % LENGTH(kinds)], 1 + k % 13, MARTLET_ACTIVATION_LINEAR);
-        if (layer.kind == MARTLET_LAYER_CONV2D) {
+        if (layer.kind == MARTLET_LAYER_DEPTHWISE_CONV2D) layer.units = 1 + turn % 3 / 2;
+        if (layer.kind == MARTLET_LAYER_GROUP_NORM) layer.groups = sizes[2] % 2 ? 1 : 2;
+        if (layer.kind == MARTLET_LAYER_ZERO_PADDING2D) layer.pads[k % 4] = 1 + k % 2;
+        if (layer.kind == MARTLET_LAYER_RANDOM_CROP || layer.kind == MARTLET_LAYER_RANDOM_TRANSLATION) layer.kernel[0] = layer.kernel[1] = 2;
+        if (layer.kind == MARTLET_LAYER_CONV2D || layer.kind == MARTLET_LAYER_DEPTHWISE_CONV2D || layer.kind == MARTLET_LAYER_CONV2D_TRANSPOSE) {
             layer.kernel[0] = 1 + k % 3, layer.kernel[1] = 1 + k % 2;
-            layer.padding = k / 7 % 2 ? MARTLET_PADDING_SAME : MARTLET_PADDING_VALID;
-            layer.stride[0] = 1 + k / 14 % 2, layer.stride[1] = 1 + k / 28 % 2;
+            layer.padding = turn % 2 ? MARTLET_PADDING_SAME : MARTLET_PADDING_VALID;
+            layer.stride[0] = 1 + turn / 2 % 2, layer.stride[1] = 1 + turn / 4 % 2;
         }
-        if (layer.kind == MARTLET_LAYER_PERMUTE) layer.rank = 3, layer.sizes[0] = 2, layer.sizes[1] = k / 7 % 2, layer.sizes[2] = 1 - k / 7 % 2;
+        if (layer.kind == MARTLET_LAYER_PERMUTE) layer.rank = 3, layer.sizes[0] = 2, layer.sizes[1] = turn % 2, layer.sizes[2] = 1 - turn % 2;
         CHECK_OK(martlet_model_create(&model, sizes, 3, 1));
         CHECK_OK(martlet_model_add(model, &layer, NULL, 0, NULL));
         network_add(model, MARTLET_LAYER_FLATTEN, 0, MARTLET_ACTIVATION_LINEAR);

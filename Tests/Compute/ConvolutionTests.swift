@@ -12,6 +12,8 @@ private struct Trial {
     let window: ImageWindow
     let filters: Int
     let groups: Int
+    /// Whether it runs as a convolution of each channel by itself, not as one of groups.
+    var isDepthwise = false
     let image: Memory
     let weights: Memory
     let bias: Memory
@@ -83,6 +85,21 @@ private struct Trial {
         let outputs = [gradient, image, weights].map { Memory(byteCount: $0.byteCount) }
         for output in outputs { output.fill(Float.nan) }
         let execution = try Execution(mode: .exact, isa: isa, threads: threads, sharesAll: true)
+        if isDepthwise {
+            execution.run(
+                DepthwiseRequest(
+                    window, isBackward: false, image: image.pointer(), weights: weights.pointer(),
+                    bias: isReLU ? UnsafePointer(bias.pointer()) : nil, epilogue: isReLU ? .relu : .none,
+                    out: outputs[0].pointer()))
+            execution.run(
+                DepthwiseRequest(
+                    window, isBackward: true, image: gradient.pointer(), weights: weights.pointer(), bias: nil,
+                    epilogue: .none, out: outputs[1].pointer()))
+            execution.run(
+                DepthwiseWeightsRequest(
+                    window, image: image.pointer(), gradient: gradient.pointer(), weightGradient: outputs[2].pointer()))
+            return outputs.map { $0.contents(Float.self) }
+        }
         execution.convolve(
             window, filters: filters, groups: groups, image: image.pointer(), weights: weights.pointer(),
             bias: isReLU ? UnsafePointer(bias.pointer()) : nil, epilogue: isReLU ? .relu : .none,
@@ -114,9 +131,27 @@ private struct Trial {
         return Trial(window, filters: filters, groups: groups, seed: UInt64(batch + channels + filters))
     }
 
+    /// A convolution of each channel by itself.
+    private static func depthwise(
+        _ batch: Int, _ size: (Int, Int), _ channels: Int, kernel: (Int, Int), stride: (Int, Int) = (1, 1),
+        dilation: (Int, Int) = (1, 1), pad: (Int, Int, Int, Int) = (0, 0, 0, 0)
+    ) -> Trial {
+        var trial = trial(
+            batch, size, channels, filters: channels, kernel: kernel, stride: stride, dilation: dilation, pad: pad,
+            groups: channels)
+        trial.isDepthwise = true
+        return trial
+    }
+
     /// Pads are top, bottom, left, right.
     private static var trials: [Trial] {
         [
+            depthwise(2, (8, 8), 5, kernel: (3, 3), pad: (1, 1, 1, 1)),
+            depthwise(3, (16, 12), 48, kernel: (3, 3), pad: (1, 1, 1, 1)),
+            depthwise(2, (13, 12), 33, kernel: (3, 2), stride: (2, 3), dilation: (2, 3), pad: (2, 1, 3, 0)),
+            depthwise(1, (30, 33), 3, kernel: (5, 7), stride: (6, 5), dilation: (4, 3), pad: (7, 3, 2, 9)),
+            depthwise(1, (31, 26), 17, kernel: (9, 2), stride: (4, 12), dilation: (6, 8), pad: (11, 30, 0, 1)),
+            depthwise(1, (30, 30), 2, kernel: (3, 3), pad: (40, 0, 0, 17)),
             trial(2, (8, 8), 5, filters: 7, kernel: (3, 3), pad: (1, 1, 1, 1)),
             trial(2, (16, 32), 16, filters: 32, kernel: (3, 3), pad: (1, 1, 1, 1)),
             trial(2, (13, 12), 3, filters: 16, kernel: (3, 2), stride: (2, 3), dilation: (2, 3), pad: (2, 1, 3, 0)),

@@ -1,6 +1,7 @@
-// Random words against the generator's published answers and a plain form of it, dropout against those words, and the
-// operations that only move numbers.
+// Random words against the generator's published answers and a plain form of it, dropout, noise and random frames of images
+// against those words, and the operations that only move numbers.
 
+import Glibc
 import MartletKernelInterface
 import MartletCompute
 import MartletTestSupport
@@ -76,12 +77,115 @@ import Testing
         }
     }
 
+    /// Numbers of the normal distribution by its own words in fp64, their moments, and each on its own place.
+    @Test func noise() throws {
+        for count in [0, 1, 15, 16, 17, 31, 32, 33, 100_001] {
+            let x = randomFloats(count, seed: 3)
+            let normal = x.indices.map { index in
+                let (q, lane) = (UInt64(index) / 16, UInt64(index) % 16)
+                let u = 1 - Double(Self.word(key: 11, stream: 5, 32 * q + lane) >> 9) * 0x1p-23
+                let w = Double(Self.word(key: 11, stream: 5, 32 * q + 16 + lane) >> 9) * 0x1p-23 - 0.5
+                return (-2 * log(u)).squareRoot() * sin(Double.pi * w)
+            }
+            if count > 1000 {
+                for (power, wanted, spread) in [(1, 0.0, 1.0), (2, 1, 1.5), (3, 0, 4), (4, 3, 10)] {
+                    let moment = normal.reduce(0) { $0 + pow($1, Double(power)) } / Double(count)
+                    #expect(abs(moment - wanted) < 4 * spread / Double(count).squareRoot())
+                }
+            }
+            try Twins.each { execution in
+                let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: count))
+                func run(_ from: FencedFloats, _ to: FencedFloats) {
+                    execution.run(
+                        NoiseRequest(
+                            count: count, deviation: 0.25, key: 11, step: 5, x: from.pointer, y: to.pointer))
+                }
+                run(input, y)
+                let exact = zip(x, normal).map { Double($0) + 0.25 * $1 }
+                expectClose(y.numbers, exact, relative: 2e-7, absolute: 4e-7, "\(execution.isa.name), \(count)")
+                run(input, input)
+                #expect(input.numbers == y.numbers)
+            }
+        }
+    }
+
+    /// Images in another frame, and the gradients of that, pixel by pixel.
+    @Test func shiftsImages() throws {
+        struct Case {
+            var rows = Shift()
+            var columns = Shift()
+            var height = 5
+            var width = 7
+        }
+        let (height, width, batch) = (5, 7, 40)
+        for channels in [1, 3, 20] {
+            for one in [
+                Case(rows: Shift(mirrors: true), columns: Shift(mirrors: true)),
+                Case(columns: Shift(mirrors: true)),
+                Case(rows: Shift(first: -2, choices: 5), columns: Shift(first: -8, choices: 17)),
+                Case(rows: Shift(choices: 3), columns: Shift(choices: 5), height: 3, width: 3),
+                Case(rows: Shift(first: -1), columns: Shift(first: -3), height: 9, width: 10),
+            ] {
+                let x = (0..<batch * height * width * channels).map { Float($0 + 1) }
+                let g = (0..<batch * one.height * one.width * channels).map { Float($0 + 1) }
+                var wanted = [Float](repeating: 0, count: g.count)
+                var back = [Float](repeating: 0, count: x.count)
+                var seen: Set<[Int]> = []
+                func source(_ shift: Shift, _ size: Int, _ image: Int, _ word: Int) -> (Int) -> Int {
+                    func drawn(_ number: Int) -> UInt64 {
+                        UInt64(Self.word(key: 9, stream: 2, UInt64(32 * image + number)))
+                    }
+                    let isTurned = shift.mirrors && drawn(word) >= 1 << 31
+                    let offset = shift.first + Int((drawn(word + 1) * UInt64(shift.choices)) >> 32)
+                    seen.insert([word, isTurned ? 1 : 0, offset])
+                    return { isTurned ? size - 1 - $0 - offset : $0 + offset }
+                }
+                for image in 0..<batch {
+                    let (down, across) = (source(one.rows, height, image, 0), source(one.columns, width, image, 2))
+                    for row in 0..<one.height where (0..<height).contains(down(row)) {
+                        for column in 0..<one.width where (0..<width).contains(across(column)) {
+                            for channel in 0..<channels {
+                                let place =
+                                    ((image * one.height + row) * one.width + column) * channels + channel
+                                let from =
+                                    ((image * height + down(row)) * width + across(column)) * channels + channel
+                                wanted[place] = x[from]
+                                back[from] = g[place]
+                            }
+                        }
+                    }
+                }
+                let ways = (one.rows.mirrors ? 2 : 1) * one.rows.choices
+                #expect(seen.count { $0[0] == 0 } == ways)
+                try Twins.each { execution in
+                    let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: wanted.count))
+                    let (gradient, out) = (FencedFloats(g), FencedFloats(repeating: 7, count: x.count))
+                    execution.run(
+                        ImageShiftRequest(
+                            batch: batch, channels: channels, rows: one.rows, columns: one.columns, key: 9, step: 2,
+                            isBackward: false, from: input.pointer, height: height, width: width, to: y.pointer,
+                            toHeight: one.height, toWidth: one.width))
+                    #expect(y.numbers == wanted)
+                    execution.run(
+                        ImageShiftRequest(
+                            batch: batch, channels: channels, rows: one.rows, columns: one.columns, key: 9, step: 2,
+                            isBackward: true, from: gradient.pointer, height: one.height, width: one.width,
+                            to: out.pointer, toHeight: height, toWidth: width))
+                    #expect(out.numbers == back)
+                }
+            }
+        }
+    }
+
     @Test func threadsDoNotChangeBits() throws {
         let x = randomFloats(300_000, seed: 8)
         try Twins.expectSameBits { execution in
             let (input, y) = (FencedFloats(x), FencedFloats(repeating: 7, count: x.count))
             execution.run(DropoutRequest(count: x.count, rate: 0.3, key: 1, step: 2, x: input.pointer, y: y.pointer))
-            return [y.numbers]
+            let noisy = FencedFloats(repeating: 7, count: x.count)
+            execution.run(
+                NoiseRequest(count: x.count, deviation: 2, key: 1, step: 2, x: input.pointer, y: noisy.pointer))
+            return [y.numbers, noisy.numbers]
         }
     }
 

@@ -19,6 +19,14 @@ import Testing
                 .dense(3),
             ]
         ),
+        (
+            "activations of exponentials", [6],
+            [
+                .dense(8, activation: .elu), .dense(8, activation: .selu), .dense(8, activation: .softplus),
+                .dense(8, activation: .hardSigmoid), .dense(8, activation: .mish), .dense(8, activation: .exponential),
+                .dense(3),
+            ]
+        ),
         ("softmax within", [6], [.dense(8, activation: .softmax), .dense(3)]),
         ("softmax under its loss", [5], [.dense(7, activation: .relu), .dense(3, activation: .softmax)]),
         (
@@ -71,6 +79,54 @@ import Testing
                 layer(.averagePool2D) { ($0.kernel, $0.stride, $0.padding) = (Pair(3, 3), Pair(2, 2), .same) },
                 layer(.maxPool2D) { ($0.kernel, $0.stride) = (Pair(2, 2), Pair(1, 1)) },
                 layer(.reshape) { $0.sizes = [-1] }, .dense(3),
+            ]
+        ),
+        (
+            "group norms", [4, 3, 6],
+            [
+                .conv2D(20, Pair(1, 1), activation: .tanh), layer(.groupNorm) { $0.groups = 4 },
+                .conv2D(6, Pair(2, 2), activation: .tanh),
+                layer(.groupNorm) { ($0.groups, $0.flags) = (3, .noScale) },
+                layer(.groupNorm) { ($0.groups, $0.flags) = (6, .noBias) }, layer(.flatten), .dense(3),
+            ]
+        ),
+        (
+            "depthwise", [7, 6, 3],
+            [
+                layer(.depthwiseConv2D) { ($0.kernel, $0.padding, $0.activation) = (Pair(3, 2), .same, .relu) },
+                layer(.depthwiseConv2D) { ($0.kernel, $0.stride, $0.units) = (Pair(2, 2), Pair(2, 1), 2) },
+                layer(.depthwiseConv2D) {
+                    ($0.kernel, $0.stride, $0.dilation) = (Pair(2, 3), Pair(1, 2), Pair(2, 1))
+                    ($0.padding, $0.pads, $0.activation) = (.explicit, [1, 2, 0, 1], .tanh)
+                },
+                layer(.flatten), .dense(3),
+            ]
+        ),
+        (
+            "transposed", [3, 2, 4],
+            [
+                layer(.conv2DTranspose) {
+                    ($0.units, $0.kernel, $0.stride, $0.padding) = (5, Pair(3, 4), Pair(2, 3), .same)
+                    $0.activation = .relu
+                },
+                layer(.conv2DTranspose) {
+                    ($0.units, $0.kernel, $0.dilation, $0.padding) = (2, Pair(2, 3), Pair(2, 1), .explicit)
+                    ($0.pads, $0.outputPadding, $0.flags) = ([1, 0, 2, 1], Pair(1, 0), .noBias)
+                },
+                layer(.conv2DTranspose) { ($0.units, $0.kernel, $0.stride) = (20, Pair(1, 2), Pair(2, 1)) },
+                layer(.globalAveragePool2D), .dense(3),
+            ]
+        ),
+        (
+            "frames", [4, 5, 3],
+            [
+                .conv2D(3, Pair(2, 2), padding: .same, activation: .tanh),
+                layer(.zeroPadding2D) { $0.pads = [1, 0, 2, 3] },
+                layer(.rescaling) { ($0.scale, $0.offset) = (-1.5, 0.25) },
+                layer(.randomTranslation) { $0.kernel = Pair(2, 1) }, layer(.randomFlip),
+                layer(.upSampling2D) { $0.kernel = Pair(2, 3) }, layer(.gaussianNoise) { $0.rate = 0.1 },
+                layer(.randomCrop) { $0.kernel = Pair(7, 11) }, .conv2D(2, Pair(3, 3), activation: .tanh),
+                layer(.flatten), .dense(3),
             ]
         ),
         (

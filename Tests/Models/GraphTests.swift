@@ -173,6 +173,12 @@ import Testing
             try model.add(layer(.globalMaxPool2D))
             try model.add(.dense(3))
         },
+        Case("penalties", [5]) { model in
+            let first = try model.add(layer(.dense) { ($0.units, $0.activation, $0.l2) = (5, .tanh, 0.03) })
+            try model.add(layer(.dense) { ($0.units, $0.l1, $0.l2) = (5, 0.02, 0.01) })
+            try model.add(again: first)
+            try model.add(.dense(3))
+        },
         Case("a layer that is there twice", [5]) { model in
             let first = try model.add(.dense(5, activation: .tanh))
             let second = try model.add(again: first)
@@ -203,8 +209,10 @@ import Testing
         let one = GraphTests.cases[number]
         let model = try MartletModelsTests.model(one.input, [])
         try one.build(model)
-        // These compute something else in training.
-        if model.nodes.contains(where: { $0.layer.kind == .batchNorm || $0.layer.kind == .dropout }) { return }
+        // These compute something else in training, or score it otherwise.
+        if model.nodes.contains(where: { [.batchNorm, .dropout].contains($0.layer.kind) || $0.layer.l2 > 0 }) {
+            return
+        }
         var still = Configuration(.adam)
         still.lr = 0
         try model.compile(Training(.crossEntropy), optimizer: still)
@@ -306,9 +314,9 @@ import Testing
         return model
     }
 
-    /// What a kind does not read may be anything.
-    @Test(arguments: LayerKind.allCases) func fieldsThatAKindDoesNotReadDoNothing(kind: LayerKind) throws {
-        if kind == .input { return }
+    /// What a kind does not read may be anything: of the kinds whose fields are those of windows, or few.
+    @Test(arguments: LayerKind.allCases.filter { (1...LayerKind.layerNorm.rawValue).contains($0.rawValue) })
+    func fieldsThatAKindDoesNotReadDoNothing(kind: LayerKind) throws {
         let shape = kind.name.description.contains("1d") ? [9, 3] : [6, 5, 2]
         let merges = kind == .add || kind == .multiply || kind == .concatenate
         for odd in [Int.min, -1, 0, 3, Int.max] {
@@ -339,6 +347,33 @@ import Testing
             }
             #expect(outputs[0] == outputs[1], "\(kind.name), \(odd)")
         }
+    }
+
+    /// The loss is what it is without penalties, and what these come to; of layers that are frozen, or lead nowhere, to nothing.
+    @Test func penaltiesArePartOfTheLoss() throws {
+        func made(_ l1: Double, _ l2: Double) throws -> Model {
+            let model = try MartletModelsTests.model([4], [])
+            let first = try model.add(
+                layer(.dense) { ($0.units, $0.activation, $0.l1, $0.l2) = (4, .tanh, l1, l2) })
+            try model.add(layer(.dense) { ($0.units, $0.l1, $0.l2) = (4, l1, l2) })
+            try model.add(layer(.dense) { ($0.units, $0.flags, $0.l2) = (3, .frozen, l2) }, inputs: [first])
+            try model.compile(Training(.crossEntropy))
+            return model
+        }
+        let (x, y) = (numbers(24, seed: 3), labels(6, classes: 3, seed: 4))
+        let (plain, penalised) = (try made(0, 0), try made(0.25, 0.5))
+        let kernel = try plain.parameters.prefix(16).map(Double.init)
+        let wanted = kernel.reduce(0) { $0 + 0.25 * abs($1) + 0.5 * $1 * $1 }
+        let before = try (plain.evaluate(x, y).score.meanLoss, penalised.evaluate(x, y).score.meanLoss)
+        #expect(abs(before.1 - before.0 - wanted) < 1e-6)
+        let trained = try (plain.train(x, y).meanLoss, penalised.train(x, y).meanLoss)
+        #expect(abs(trained.1 - trained.0 - wanted) < 1e-6)
+        let gradients = try (plain.gradients, penalised.gradients)
+        for (place, w) in kernel.enumerated() {
+            let own = 0.25 * (w > 0 ? 1 : -1) + w
+            #expect(abs(Double(gradients.1[place] - gradients.0[place]) - own) < 1e-6)
+        }
+        #expect(gradients.0[16...] == gradients.1[16...])
     }
 
     @Test func whatLeadsNowhereIsNotComputed() throws {

@@ -156,9 +156,16 @@ import Testing
         let cases: [(Initializer, Double, Double)] = [
             (.glorotUniform, 2.0 / 500, 2), (.glorotNormal, 2.0 / 500, 3), (.heUniform, 2.0 / 300, 2),
             (.heNormal, 2.0 / 300, 3), (.lecunUniform, 1.0 / 300, 2), (.lecunNormal, 1.0 / 300, 3),
+            (.fanInNormal, 1.5 / 300, 3), (.fanInUntruncatedNormal, 1.5 / 300, 6), (.fanInUniform, 1.5 / 300, 2),
+            (.fanOutNormal, 1.5 / 200, 3), (.fanOutUntruncatedNormal, 1.5 / 200, 6), (.fanOutUniform, 1.5 / 200, 2),
+            (.fanAverageNormal, 1.5 / 250, 3), (.fanAverageUntruncatedNormal, 1.5 / 250, 6),
+            (.fanAverageUniform, 1.5 / 250, 2),
         ]
         for (initializer, variance, reach) in cases {
-            let model = try model([300], [layer(.dense) { ($0.units, $0.kernelInitializer) = (200, initializer) }])
+            let dense = layer(.dense) {
+                ($0.units, $0.kernelInitializer, $0.kernelValue) = (200, initializer, 1.5)
+            }
+            let model = try model([300], [dense])
             let kernel = try model.parameters.prefix(60_000).map(Double.init)
             let mean = kernel.reduce(0, +) / 60_000
             let found = kernel.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 60_000
@@ -167,6 +174,30 @@ import Testing
             #expect(kernel.allSatisfy { abs($0) < reach * variance.squareRoot() }, "\(initializer)")
             #expect(try model.parameters.suffix(200).allSatisfy { $0 == 0 })
         }
+    }
+
+    /// Rows or columns of a kernel seen as a matrix, each with itself and with the others.
+    @Test func initialValuesAreOrthogonal() throws {
+        for (input, kernel, units) in [([30], Pair(0, 0), 12), ([12], Pair(0, 0), 30), ([9, 9, 3], Pair(3, 2), 20)] {
+            let one = layer(kernel.height > 0 ? .conv2D : .dense) {
+                ($0.units, $0.kernel, $0.kernelInitializer, $0.kernelValue) = (units, kernel, .orthogonal, 2)
+                $0.flags = .noBias
+            }
+            let matrix = try model(input, [one]).parameters.map(Double.init)
+            let rows = matrix.count / units
+            let (vectors, size) = rows < units ? (rows, units) : (units, rows)
+            func number(_ vector: Int, _ place: Int) -> Double {
+                rows < units ? matrix[vector * units + place] : matrix[place * units + vector]
+            }
+            for first in 0..<vectors {
+                for second in 0..<vectors {
+                    let product = (0..<size).reduce(0) { $0 + number(first, $1) * number(second, $1) }
+                    #expect(abs(product - (first == second ? 4 : 0)) < 2e-6, "\(input) \(units): \(first), \(second)")
+                }
+            }
+        }
+        let large = layer(.dense) { ($0.units, $0.kernelInitializer, $0.kernelValue) = (5000, .orthogonal, 1) }
+        #expect(error { _ = try model([5000], [large]) }?.kind == .unsupported)
     }
 
     @Test func refusesLabelsOutOfRange() throws {

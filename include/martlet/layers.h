@@ -42,6 +42,15 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  * CONV2D                 y[i,j,f] = activation(bias[f] + sum x[i s + r d - p, j s + q d - p, c] kernel[r,q,c,f]),
  *                        a cross-correlation with stride s, dilation d and p zeros at the border.
  *                        kernel: height x width x channels / groups x units
+ * DEPTHWISE_CONV2D       y[i,j,c m + n] = activation(bias[c m + n] + sum x[i s + r d - p, j s + q d - p, c] kernel[r,q,c,n])
+ *                        with m = units, filters of each channel. kernel: height x width x channels x units. Kernels of
+ *                        one filter (m = 1) are quick; others are convolutions of as many groups as channels
+ * CONV2D_TRANSPOSE       y[k,l,f] = activation(bias[f] + sum x[i,j,c] kernel[r,q,f,c] over i s + r d - p = k and
+ *                        j s + q d - p = l): a convolution's gradient of its input, taken forward.
+ *                        kernel: height x width x units x channels. With a kernel that spans n = d (height - 1) + 1 and
+ *                        output_padding o, the output has (in - 1) s + n + o rows (VALID), that less pads (EXPLICIT, as
+ *                        torch's padding), or (in - 1) s + n % 2 + o, of which as many are cut off before as behind, or one
+ *                        less (SAME): Keras's sizes
  * MAX_POOL2D             the largest element of each window, each channel apart; NaN wins
  * AVERAGE_POOL2D         the mean of each window; zeros at the border count with MARTLET_COUNT_PADDING
  * GLOBAL_AVERAGE_POOL2D  the mean of each channel: channels
@@ -54,10 +63,13 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        (the last size); mean and variance are the batch's in training, where the moving
  *                        ones become momentum moving + (1 - momentum) batch, and the moving ones otherwise.
  *                        Ioffe, Szegedy: Batch normalization. ICML 2015
+ * GAUSSIAN_NOISE         in training y = x + a number of the normal distribution, whose deviation is rate
  * NORMALIZATION          y = (x - mean) factor for each channel, with statistics that training leaves alone
  * LAYER_NORM             y = scale (x - mean) / sqrt(variance + epsilon) + shift, with the mean and variance of each
  *                        row (the last size), one scale and shift for each of its places. Ba, Kiros, Hinton:
  *                        Layer normalization. arXiv 1607.06450, 2016
+ * GROUP_NORM             the same, with the mean and variance of each of groups runs of channels over all places of a sample,
+ *                        and one scale and shift for each channel. Wu, He: Group normalization. ECCV 2018
  * ACTIVATION             y = activation(x)
  * CONV1D, MAX_POOL1D, AVERAGE_POOL1D, GLOBAL_AVERAGE_POOL1D
  *                        what the kinds of images do, over sequences; of kernel, stride and dilation they read the first
@@ -68,6 +80,14 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        names; the output has units as one more size. The table starts uniform within 0.05
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
+ * ZERO_PADDING2D         images with pads rows and columns of zeros around them
+ * UP_SAMPLING2D          each pixel kernel[0] kernel[1] times, one beside the other
+ * RESCALING              y = x scale + offset
+ * RANDOM_FLIP, RANDOM_CROP, RANDOM_TRANSLATION
+ *                        images that training mirrors, each in half of all cases (flags say which way); of which it takes
+ *                        a part of kernel[0] x kernel[1] pixels; or which it moves by up to kernel[0] pixels down or up
+ *                        and kernel[1] left or right, zeros behind them. Each place is as likely as any other, and each
+ *                        image of a batch has its own. Otherwise y = x, or the part in the middle
  * INPUT                  a further input, whose samples have these sizes
  * ------------------------------------------------------------------------------------------------- */
 
@@ -95,6 +115,16 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_LAYER_GLOBAL_MAX_POOL1D 21
 #define MARTLET_LAYER_GLOBAL_MAX_POOL2D 22
 #define MARTLET_LAYER_LAYER_NORM 23
+#define MARTLET_LAYER_ZERO_PADDING2D 24
+#define MARTLET_LAYER_UP_SAMPLING2D 25
+#define MARTLET_LAYER_RESCALING 26
+#define MARTLET_LAYER_GAUSSIAN_NOISE 27
+#define MARTLET_LAYER_RANDOM_FLIP 28
+#define MARTLET_LAYER_RANDOM_CROP 29
+#define MARTLET_LAYER_RANDOM_TRANSLATION 30
+#define MARTLET_LAYER_GROUP_NORM 31
+#define MARTLET_LAYER_DEPTHWISE_CONV2D 32
+#define MARTLET_LAYER_CONV2D_TRANSPOSE 33
 
 #define MARTLET_ACTIVATION_LINEAR 0     /* x */
 #define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
@@ -104,6 +134,13 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_ACTIVATION_TANH 5
 #define MARTLET_ACTIVATION_SIGMOID 6    /* 1 / (1 + exp(-x)) */
 #define MARTLET_ACTIVATION_SOFTMAX 7    /* exp(x) / sum exp(x) over the last size */
+#define MARTLET_ACTIVATION_ELU 8        /* x, or exp(x) - 1 where x < 0 */
+#define MARTLET_ACTIVATION_SELU 9       /* 1.0507 x, or 1.0507 1.67326 (exp(x) - 1) where x < 0: these numbers and their
+                                           further digits are Klambauer et al.'s, 2017 */
+#define MARTLET_ACTIVATION_SOFTPLUS 10  /* log(1 + exp(x)) */
+#define MARTLET_ACTIVATION_HARD_SIGMOID 11 /* min(max(x + 3, 0), 6) / 6 */
+#define MARTLET_ACTIVATION_MISH 12         /* x tanh(log(1 + exp(x))) */
+#define MARTLET_ACTIVATION_EXPONENTIAL 13  /* exp(x) */
 
 #define MARTLET_PADDING_VALID 0    /* none */
 #define MARTLET_PADDING_SAME 1     /* out = ceil(in / stride); of an odd count the last side gets one more */
@@ -123,14 +160,31 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_INITIALIZER_LECUN_NORMAL 7
 #define MARTLET_INITIALIZER_UNIFORM 8 /* within the value beside it, either sign */
 #define MARTLET_INITIALIZER_NORMAL 9  /* with the value beside it as deviation */
+/* Rows, or columns where they are fewer, that are orthogonal to one another and as long as the value beside it (over 0), of a
+ * kernel seen as a matrix whose columns are its last size; 4,096 at most (UNSUPPORTED). Not for a bias. Saxe, McClelland,
+ * Ganguli: Exact solutions to the nonlinear dynamics of learning in deep linear neural networks. ICLR 2014 */
+#define MARTLET_INITIALIZER_ORTHOGONAL 10
+/* Keras's VarianceScaling: v = value / n with the value beside it (over 0), its scale, and n = fan_in, fan_out or their mean;
+ * normal and cut, normal and whole, or uniform. */
+#define MARTLET_INITIALIZER_FAN_IN_NORMAL 11
+#define MARTLET_INITIALIZER_FAN_IN_UNTRUNCATED_NORMAL 12
+#define MARTLET_INITIALIZER_FAN_IN_UNIFORM 13
+#define MARTLET_INITIALIZER_FAN_OUT_NORMAL 14
+#define MARTLET_INITIALIZER_FAN_OUT_UNTRUNCATED_NORMAL 15
+#define MARTLET_INITIALIZER_FAN_OUT_UNIFORM 16
+#define MARTLET_INITIALIZER_FAN_AVERAGE_NORMAL 17
+#define MARTLET_INITIALIZER_FAN_AVERAGE_UNTRUNCATED_NORMAL 18
+#define MARTLET_INITIALIZER_FAN_AVERAGE_UNIFORM 19
 
 /* Flags of a layer. */
-#define MARTLET_NO_BIAS 1u           /* DENSE, CONV1D and 2D; BATCH_NORM, LAYER_NORM: no shift */
-#define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM */
+#define MARTLET_NO_BIAS 1u           /* DENSE, convolutions; BATCH_NORM, LAYER_NORM, GROUP_NORM: no shift */
+#define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM, GROUP_NORM */
 #define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
 #define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL1D and 2D: as torch does by default */
-#define MARTLET_FROZEN 16u           /* DENSE, CONV1D and 2D, EMBEDDING and norms: training leaves the parameters as
+#define MARTLET_FROZEN 16u           /* DENSE, convolutions, EMBEDDING and norms: training leaves the parameters as
                                         they are; BATCH_NORM takes its moving statistics then, and keeps them */
+#define MARTLET_FLIP_HORIZONTAL 32u  /* RANDOM_FLIP: left and right change places */
+#define MARTLET_FLIP_VERTICAL 64u    /* RANDOM_FLIP: top and bottom do */
 
 /* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
  * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read
@@ -138,23 +192,26 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 typedef struct martlet_layer {
     uint32_t struct_size;
     int32_t kind;               /* MARTLET_LAYER_DENSE, ... */
-    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, CONV1D and 2D, BATCH_NORM, ACTIVATION */
-    uint32_t flags;             /* MARTLET_NO_BIAS, ... */
-    int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns. 1 to 2^30; no default */
-    int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20 */
+    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, convolutions, BATCH_NORM, ACTIVATION */
+    uint32_t flags;             /* MARTLET_NO_BIAS, ...: 0; RANDOM_FLIP: both of its own */
+    int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns. 1 to 2^30; no default,
+                                   but 1 for DEPTHWISE_CONV2D */
+    int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20;
+                                   UP_SAMPLING2D: factors (2, 2); RANDOM_CROP: sizes (no default); RANDOM_TRANSLATION: the
+                                   most pixels (0, 0); all to 2^20 */
     int64_t stride[2];          /* convolutions: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
     int64_t dilation[2];        /* convolutions: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
     int64_t pads[4];            /* with MARTLET_PADDING_EXPLICIT: top, bottom, left, right; less than the
-                                   window that dilation spans */
-    int64_t groups;             /* convolutions: 1; divides channels and units */
+                                   window that dilation spans. ZERO_PADDING2D: to 2^20 */
+    int64_t groups;             /* CONV1D and 2D: 1; divides channels and units. GROUP_NORM: 32; divides channels, to 65,536 */
     int32_t padding;            /* convolutions, pools: MARTLET_PADDING_VALID */
     int32_t rank;               /* INPUT, RESHAPE, PERMUTE: how many sizes follow */
     int64_t sizes[8];           /* INPUT: a sample's; RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
                                    input's dimension, from 0, that each of the output's is */
-    double rate;                /* DROPOUT: 0.5; 0 <= rate < 1 */
+    double rate;                /* DROPOUT: 0.5; 0 <= rate < 1. GAUSSIAN_NOISE: 0.5; 0 or more */
     double slope;               /* LEAKY_RELU: 0.01; 0 or more */
     double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */
-    double epsilon;             /* BATCH_NORM, LAYER_NORM: 1e-3; more than 0 */
+    double epsilon;             /* BATCH_NORM, LAYER_NORM, GROUP_NORM: 1e-3; more than 0 */
     int32_t kernel_initializer; /* MARTLET_INITIALIZER_GLOROT_UNIFORM */
     int32_t bias_initializer;   /* MARTLET_INITIALIZER_ZEROS */
     double kernel_value;        /* what the initialisers that ask for a value take: 0 */
@@ -165,6 +222,12 @@ typedef struct martlet_layer {
     int32_t axis;               /* CONCATENATE: the dimension that grows, from 0, or from the last where it is
                                    negative: -1 */
     int32_t reserved;           /* 0 */
+    double scale;               /* RESCALING: 1 */
+    double offset;              /* RESCALING: 0 */
+    int64_t output_padding[2];  /* CONV2D_TRANSPOSE: rows and columns more at the end, to 2^20; -1, as many as make the output
+                                   (in - 1) s + max(span, s) with VALID, in s with SAME, none with EXPLICIT: -1, -1 */
+    double l1;                  /* DENSE, convolutions, EMBEDDING: l1 sum |w| + l2 sum w^2 over the kernel, or table, is part of */
+    double l2;                  /* the loss and of its gradient where training changes the layer: 0, 0; 0 or more */
 } martlet_layer;
 
 /* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,
