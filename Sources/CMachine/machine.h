@@ -38,9 +38,12 @@ static inline __attribute__((always_inline)) uintptr_t machine_opaque(uintptr_t 
 #pragma clang diagnostic ignored "-Wpsabi"
 /* Lanes that change their width, and the largest of some: each one instruction, or a few, where loops over lanes in Swift may
  * become code lane by lane. */
+typedef int8_t machine_signed_bytes16 __attribute__((ext_vector_type(16)));
 typedef uint8_t machine_bytes8 __attribute__((ext_vector_type(8)));
 typedef uint8_t machine_bytes16 __attribute__((ext_vector_type(16)));
 typedef uint16_t machine_halves16 __attribute__((ext_vector_type(16)));
+typedef uint32_t machine_words2 __attribute__((ext_vector_type(2)));
+typedef uint32_t machine_words8 __attribute__((ext_vector_type(8)));
 typedef uint32_t machine_words16 __attribute__((ext_vector_type(16)));
 typedef int32_t machine_integers16 __attribute__((ext_vector_type(16)));
 typedef uint16_t machine_halves8 __attribute__((ext_vector_type(8)));
@@ -48,14 +51,16 @@ typedef float machine_floats16 __attribute__((ext_vector_type(16)));
 #define MACHINE_CONVERSION(name, from, to) \
     static inline __attribute__((always_inline)) to name(from x) { return __builtin_convertvector(x, to); }
 MACHINE_CONVERSION(machine_words_of_bytes, machine_bytes16, machine_words16)
-MACHINE_CONVERSION(machine_bytes_of_words, machine_words16, machine_bytes16)
+MACHINE_CONVERSION(machine_integers_of_signed_bytes, machine_signed_bytes16, machine_integers16)
 MACHINE_CONVERSION(machine_words_of_halves, machine_halves16, machine_words16)
 MACHINE_CONVERSION(machine_halves_of_words, machine_words16, machine_halves16)
-MACHINE_CONVERSION(machine_halves_of_bytes, machine_bytes8, machine_halves8)
-MACHINE_CONVERSION(machine_bytes_of_halves, machine_halves8, machine_bytes8)
 MACHINE_CONVERSION(machine_floats_of_integers, machine_integers16, machine_floats16)
 static inline __attribute__((always_inline)) machine_words16 machine_larger(machine_words16 a, machine_words16 b) {
     return a > b ? a : b;
+}
+/* x where y is not 0, else 0. */
+static inline __attribute__((always_inline)) machine_words16 machine_where_set(machine_words16 x, machine_words16 y) {
+    return x & (machine_words16)(y != 0);
 }
 static inline __attribute__((always_inline)) uint32_t machine_largest(machine_words16 x) { return __builtin_reduce_max(x); }
 #pragma clang diagnostic pop
@@ -63,7 +68,101 @@ static inline __attribute__((always_inline)) uint32_t machine_largest(machine_wo
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
+#endif
 
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
+/* The sixteen halves of eight bytes, the lower one of each first: each the lowest bits of a word, under others. */
+static inline __attribute__((always_inline)) machine_words16 machine_nibbles(machine_bytes8 x) {
+    const machine_words2 pair = (machine_words2)x;
+    const machine_words16 places = {0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28};
+    return __builtin_shufflevector(pair, pair, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1) >> places;
+}
+/* Words under 2^8 and under 2^16, as bytes and halves; sixteen words in an order of the set's own, halves as the upper ones of
+ * words in that order, and back, which saves AVX2 moves between the parts of its registers; and the numbers of a table that the lowest four bits of words are the
+ * places of. With AVX2 by name: of a conversion, what was done to the words before it is done behind it, to parts that are
+ * packed one by one. */
+#if defined(__AVX2__) && !defined(__AVX512F__)
+#define MACHINE_LOW(x) __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7)
+#define MACHINE_HIGH(x) __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15)
+static inline __attribute__((always_inline)) __m256 machine_chosen8(machine_floats16 table, __m256i places) {
+    return _mm256_blendv_ps(
+        _mm256_permutevar8x32_ps((__m256)MACHINE_LOW(table), places),
+        _mm256_permutevar8x32_ps((__m256)MACHINE_HIGH(table), places),
+        _mm256_castsi256_ps(_mm256_slli_epi32(places, 28)));
+}
+static inline __attribute__((always_inline)) machine_floats16 machine_chosen(machine_floats16 table, machine_words16 places) {
+    typedef float floats8 __attribute__((ext_vector_type(8)));
+    const floats8 low = (floats8)machine_chosen8(table, (__m256i)MACHINE_LOW(places));
+    const floats8 high = (floats8)machine_chosen8(table, (__m256i)MACHINE_HIGH(places));
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+static inline __attribute__((always_inline)) __m256i machine_packed(machine_words16 x) {
+    return _mm256_packus_epi32((__m256i)MACHINE_LOW(x), (__m256i)MACHINE_HIGH(x));
+}
+static inline __attribute__((always_inline)) machine_halves16 machine_halves_of_small_words(machine_words16 x) {
+    return (machine_halves16)_mm256_permute4x64_epi64(machine_packed(x), 0xd8);
+}
+#define MACHINE_BOTH(x, y) \
+    __builtin_shufflevector((machine_words8)(x), (machine_words8)(y), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+static inline __attribute__((always_inline)) machine_words16 machine_order(machine_words16 x) {
+    const __m256i low = (__m256i)MACHINE_LOW(x), high = (__m256i)MACHINE_HIGH(x);
+    return MACHINE_BOTH(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
+}
+static inline __attribute__((always_inline)) machine_words16 machine_upper_words_in_order(machine_halves16 x) {
+    const __m256i none = _mm256_setzero_si256();
+    return MACHINE_BOTH(_mm256_unpacklo_epi16(none, (__m256i)x), _mm256_unpackhi_epi16(none, (__m256i)x));
+}
+static inline __attribute__((always_inline)) machine_halves16 machine_halves_in_order(machine_words16 x) {
+    return (machine_halves16)machine_packed(x);
+}
+static inline __attribute__((always_inline)) machine_bytes16 machine_bytes_of_small_words(machine_words16 x) {
+    const __m256i halves = machine_packed(x);
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    return (machine_bytes16)_mm_shuffle_epi32(bytes, 0xd8);
+}
+#else
+MACHINE_CONVERSION(machine_halves_of_small_words, machine_words16, machine_halves16)
+MACHINE_CONVERSION(machine_bytes_of_small_words, machine_words16, machine_bytes16)
+static inline __attribute__((always_inline)) machine_words16 machine_order(machine_words16 x) {
+#if defined(__AVX512F__)
+    __asm__("" : "+v"(x)); /* as one: the compiler takes to working out what is stored next by parts */
+#endif
+    return x;
+}
+static inline __attribute__((always_inline)) machine_words16 machine_upper_words_in_order(machine_halves16 x) {
+    return __builtin_convertvector(x, machine_words16) << 16;
+}
+static inline __attribute__((always_inline)) machine_halves16 machine_halves_in_order(machine_words16 x) {
+    return machine_halves_of_small_words(x);
+}
+#if defined(__AVX512F__)
+static inline __attribute__((always_inline)) machine_floats16 machine_chosen(machine_floats16 table, machine_words16 places) {
+    return (machine_floats16)_mm512_permutexvar_ps((__m512i)places, (__m512)table);
+}
+#else
+static inline __attribute__((always_inline)) machine_floats16 machine_chosen(machine_floats16 table, machine_words16 places) {
+    machine_floats16 chosen;
+    for (int lane = 0; lane < 16; lane++) chosen[lane] = table[places[lane] & 15];
+    return chosen;
+}
+#endif
+#endif
+/* Words under 16, two in a byte, the first in its lower half. */
+static inline __attribute__((always_inline)) machine_bytes8 machine_pairs(machine_words16 x) {
+#if defined(__AVX2__)
+    const __m128i bytes = (__m128i)machine_bytes_of_small_words(x);
+    const __m128i pairs = _mm_maddubs_epi16(bytes, _mm_set1_epi16(0x1001));
+    const machine_bytes16 packed = (machine_bytes16)_mm_packus_epi16(pairs, pairs);
+    return __builtin_shufflevector(packed, packed, 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+    const machine_halves8 pairs = (machine_halves8)machine_bytes_of_small_words(x);
+    return __builtin_convertvector(pairs | pairs >> 4, machine_bytes8);
+#endif
+}
+#pragma clang diagnostic pop
+
+#if defined(__x86_64__)
 /* 1 where processor and system support x86-64-v3 (what the AVX2 kernels may use), else 0. */
 static inline int32_t machine_has_avx2(void) {
     uint32_t a, b, c, d;

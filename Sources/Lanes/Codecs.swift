@@ -63,17 +63,20 @@ func floats(bf16 bits: SIMD16<UInt16>) -> SIMD16<Float> {
     floats(words(bits) &<< 16)
 }
 
-/// Rounds to nearest, ties to even: adds just under half of the last place kept, or half where that place is odd.
-/// That would carry some NaN into another number, so NaN is told apart by the number itself.
 #if MARTLET_FMA
     @inline(__always)
 #else
     @inline(never)
 #endif
-func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> {
+func bf16(_ numbers: SIMD16<Float>) -> SIMD16<UInt16> { smallHalves(nearestBF16(numbers)) }
+
+/// Rounds to nearest, ties to even: adds just under half of the last place kept, or half where that place is odd.
+/// That would carry some NaN into another number, so NaN is told apart by the number itself.
+@inline(__always)
+func nearestBF16(_ numbers: SIMD16<Float>) -> SIMD16<UInt32> {
     let bits = words(numbers)
     let rounded = (bits &+ 0x7fff &+ ((bits &>> 16) & 1)) &>> 16
-    return halves(rounded.replacing(with: 0x7fc0, where: numbers .!= numbers))
+    return rounded.replacing(with: 0x7fc0, where: numbers .!= numbers)
 }
 
 // MARK: - fp16
@@ -175,6 +178,10 @@ func words(_ numbers: SIMD16<Float>) -> SIMD16<UInt32> { unsafeBitCast(numbers, 
 
 @inline(__always)
 func words(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> { machine_words_of_halves(halves) }
+
+/// Words under 2^16 as halves.
+@inline(__always)
+func smallHalves(_ words: SIMD16<UInt32>) -> SIMD16<UInt16> { machine_halves_of_small_words(words) }
 
 /// The lower half of each word.
 @inline(__always)

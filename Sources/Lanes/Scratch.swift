@@ -39,6 +39,19 @@ struct GrainPair {
     }
 }
 
+/// Memory on the stack for the draws of 64 elements, from a cache line's beginning on.
+struct DrawScratch {
+    private var memory: InlineArray<3, SIMD16<Float>> = [.zero, .zero, .zero]
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func withAddress(_ body: (UnsafeMutableRawPointer) -> Void) {
+        withUnsafeMutablePointer(to: &self) { body(lineStart($0)) }
+    }
+}
+
 /// Memory on the stack for two blocks of codes of two arrays, as numbers, from a cache line's beginning on.
 struct CodeScratch {
     private var memory: InlineArray<4, InlineArray<16, SIMD16<Float>>> = [block, block, block, block]

@@ -57,13 +57,15 @@ extension SmallFloat {
     @_transparent
     static var least: Float { Float(bitPattern: base + 1 << shift) }
 
-    /// The numbers of sixteen codes times a scale.
+    /// The numbers of sixteen codes times a scale; above the codes are words full of their signs, or zeros without.
     @_transparent
     static func decode(_ codes: SIMD16<UInt32>, _ scale: Float) -> Floats {
-        let magnitude = floats((codes & top) &<< shift &+ base)
-        // Through the bits of both, a number and its sign: a product's sign is that of its factors.
-        let signs = isSigned ? (codes & (top + 1)) &<< UInt32(32 - bits) : SIMD16<UInt32>()
-        return (floats(words(magnitude) | signs) * scale).replacing(with: 0, where: magnitude .< least)
+        if !isSigned {
+            let magnitude = floats(codes &<< shift &+ base)
+            return (magnitude * scale).replacing(with: 0, where: magnitude .< least)
+        }
+        let number = floats((codes &<< shift & (0x8000_0000 | top << shift)) &+ base)
+        return floats(machine_where_set(words(number * scale), codes & top))
     }
 
     /// What is less than that, and less than code 1, becomes 0 where there is a sign: as code 1 of 4 bits, now and then, it
@@ -116,20 +118,42 @@ private func whole(_ numbers: SIMD16<UInt32>) -> Floats {
 @inline(__always)
 func words(_ bytes: SIMD16<UInt8>) -> SIMD16<UInt32> { machine_words_of_bytes(bytes) }
 
-/// The lowest byte of each word.
+/// The same of codes whose highest bit is a sign, which fills the rest of the word.
 @inline(__always)
-func bytes(_ words: SIMD16<UInt32>) -> SIMD16<UInt8> { machine_bytes_of_words(words) }
-
-/// Sixteen codes of 4 bits, which lie two in a byte, the first in its lower half: one in a word.
-@inline(__always)
-func spread(_ pairs: SIMD8<UInt8>) -> SIMD16<UInt32> {
-    let wide = machine_halves_of_bytes(pairs)
-    return words(unsafeBitCast((wide | wide &<< 4) & 0x0f0f, to: SIMD16<UInt8>.self))
+func signedWords(_ bytes: SIMD16<UInt8>) -> SIMD16<UInt32> {
+    let signed = unsafeBitCast(bytes, to: SIMD16<Int8>.self)
+    return unsafeBitCast(machine_integers_of_signed_bytes(signed), to: SIMD16<UInt32>.self)
 }
 
-/// The same the other way.
+/// Words under 256 as bytes.
 @inline(__always)
-func paired(_ codes: SIMD16<UInt32>) -> SIMD8<UInt8> {
-    let wide = unsafeBitCast(bytes(codes), to: SIMD8<UInt16>.self)
-    return machine_bytes_of_halves(wide | wide &>> 4)
+func bytes(_ words: SIMD16<UInt32>) -> SIMD16<UInt8> { machine_bytes_of_small_words(words) }
+
+/// Sixteen codes of 4 bits, one in a word, as bytes of two, the first in the lower half.
+@inline(__always)
+func paired(_ codes: SIMD16<UInt32>) -> SIMD8<UInt8> { machine_pairs(codes) }
+
+/// What the codes of a block stand for.
+struct BlockNumbers<Format: SmallFloat> {
+    private let scale: Float
+    /// Those of all codes, of 4 bits.
+    private let table: Floats
+
+    @inline(__always)
+    init(_ scale: Float) {
+        self.scale = scale
+        let codes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+        let signed = unsafeBitCast(unsafeBitCast(codes &<< 28, to: SIMD16<Int32>.self) &>> 28, to: SIMD16<UInt32>.self)
+        table = Format.bits == 4 ? Format.decode(Format.isSigned ? signed : codes, scale) : Floats()
+    }
+
+    /// The numbers of codes of 8 bits.
+    @inline(__always)
+    subscript(codes: SIMD16<UInt8>) -> Floats {
+        Format.decode(Format.isSigned ? signedWords(codes) : words(codes), scale)
+    }
+
+    /// The numbers of codes of 4 bits, which lie two in a byte, the first in its lower half.
+    @inline(__always)
+    subscript(pairs: SIMD8<UInt8>) -> Floats { machine_chosen(table, machine_nibbles(pairs)) }
 }

@@ -25,9 +25,8 @@ private func codedLoop<Rule: UpdateRule, First: SmallFloat, Second: SmallFloat>(
         /// Steps the block, and leaves its new state as numbers.
         @inline(__always)
         func update(_ start: Int, _ numbers: UnsafeMutableRawPointer) {
-            let scales = (
-                number(firstScales + start / size * 4), number(secondScales + start / size * 4)
-            )
+            let firstNumbers = BlockNumbers<First>(number(firstScales + start / size * 4))
+            let secondNumbers = BlockNumbers<Second>(number(secondScales + start / size * 4))
             (firstMost, secondMost) = (SIMD16(), SIMD16())
             var index = 0
             while index < size {
@@ -37,8 +36,8 @@ private func codedLoop<Rule: UpdateRule, First: SmallFloat, Second: SmallFloat>(
                 let old = FloatLanes(lanes: read(run.value + at * 4))
                 var place = Place(
                     value: old, gradient: terms.gradient(FloatLanes(lanes: read(run.gradient + at * 4)), of: old),
-                    first: FloatLanes(lanes: First.decode(readCodes(First.self, run.first, at), scales.0)),
-                    second: FloatLanes(lanes: Second.decode(readCodes(Second.self, run.second, at), scales.1)),
+                    first: FloatLanes(lanes: readNumbers(firstNumbers, run.first, at)),
+                    second: FloatLanes(lanes: readNumbers(secondNumbers, run.second, at)),
                     third: FloatLanes(0), fourth: FloatLanes(0))
                 let new = terms.value(old, after: rule.update(&place))
                 write(new.lanes, to: run.value + at * 4)

@@ -86,7 +86,7 @@ private func fetchSplit(_ block: UnsafeRawPointer) {
 private func putSplit(_ block: UnsafeRawPointer) {
     replaceHalves(block) { numbers, parts in
         let bits = words(numbers).replacing(with: 0x7fc0_0000, where: numbers .!= numbers)
-        parts.stored = halves((bits &+ 0x8000) &>> 16)
+        parts.stored = smallHalves((bits &+ 0x8000) &>> 16)
         parts.beside = halves(bits)
     }
 }
@@ -138,7 +138,7 @@ private func eachGrain(
 
 // MARK: - Rounded at random
 
-private func putRandomBF16(_ block: UnsafeRawPointer) { putRandomly(block) { randomBF16($0, $1) } }
+private func putRandomBF16(_ block: UnsafeRawPointer) { putRandomly(block) { smallHalves(randomBF16($0, $1)) } }
 private func putRandomFP16(_ block: UnsafeRawPointer) { putRandomly(block) { randomFP16($0, $1) } }
 
 /// By groups of 64 elements, counted from the parameter's first, for each of which the generator is asked once: its words'
@@ -186,14 +186,15 @@ private func putDrawnBF16(_ block: UnsafeRawPointer) {
     let whole = block.count - rest
     var index = 0
     while index < whole {
-        write(randomBF16(read(block.numbers + index * 4), draws.next() &>> 16), to: block.stored + index * 2)
+        write(
+            smallHalves(randomBF16(read(block.numbers + index * 4), draws.next() &>> 16)), to: block.stored + index * 2)
         index += grain
     }
     if rest == 0 { return }
     // The room behind the last number is memory of the block's.
     var scratch = GrainScratch()
     scratch.withAddress { pad in
-        write(randomBF16(read(block.numbers + whole * 4), draws.next() &>> 16), to: pad)
+        write(smallHalves(randomBF16(read(block.numbers + whole * 4), draws.next() &>> 16)), to: pad)
         copy(pad, to: block.stored + whole * 2, bytes: rest * 2)
     }
 }
@@ -201,9 +202,9 @@ private func putDrawnBF16(_ block: UnsafeRawPointer) {
 /// Up with the chance that the bits which go stand for, of 16: an exact number has none. NaN is told apart by the number
 /// itself, as in rounding to nearest.
 @inline(__always)
-func randomBF16(_ numbers: SIMD16<Float>, _ draws: SIMD16<UInt32>) -> SIMD16<UInt16> {
+func randomBF16(_ numbers: SIMD16<Float>, _ draws: SIMD16<UInt32>) -> SIMD16<UInt32> {
     let rounded = (words(numbers) &+ draws) &>> 16
-    return halves(rounded.replacing(with: 0x7fc0, where: numbers .!= numbers))
+    return rounded.replacing(with: 0x7fc0, where: numbers .!= numbers)
 }
 
 /// The same with 13 bits that go. Below 2^-14 the last place stays 2^-24: a number is moved by less than half of that,
@@ -224,7 +225,7 @@ private func randomFP16(_ numbers: SIMD16<Float>, _ draws: SIMD16<UInt32>) -> SI
         .replacing(with: denormal, where: size .< 0x1p-14)
         .replacing(with: 0x7c00, where: size .>= 65_536)
         .replacing(with: (magnitude &>> 13) & 0x3ff | 0x7e00, where: numbers .!= numbers)
-    return halves(rounded | (bits &>> 16) & 0x8000)
+    return smallHalves(rounded | (bits &>> 16) & 0x8000)
 }
 
 /// The stream of a parameter's draws at a step.

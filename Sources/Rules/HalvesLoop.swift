@@ -1,6 +1,7 @@
 // The loop of a rule over parameters of bf16 that are rounded at random, by groups of as many elements as the generator
 // gives draws at a time: the bits of Codings.swift's way by blocks, in half of the time.
 
+import CMachine
 import MartletKernelInterface
 
 #if MARTLET_FMA
@@ -19,9 +20,17 @@ import MartletKernelInterface
         let key = pair(run.stream)
         let count = run.count & ~63
         var stateDraws = StateDraws(key, run.place, 0)
+        stateDraws.order()
 
+        // Words stand in the set's own order.
         @inline(__always)
-        func load(_ array: UnsafeRawPointer, _ index: Int) -> FloatLanes { FloatLanes(.bf16, in: array, at: index) }
+        func load(_ array: UnsafeRawPointer, _ index: Int) -> FloatLanes {
+            FloatLanes(lanes: floats(machine_upper_words_in_order(read(array + index * 2))))
+        }
+        @inline(__always)
+        func store(_ words: SIMD16<UInt32>, _ array: UnsafeMutableRawPointer, _ index: Int) {
+            write(machine_halves_in_order(words), to: array + index * 2)
+        }
         @inline(__always)
         func step(_ index: Int, _ draw: SIMD16<UInt32>) {
             let old = load(run.value, index)
@@ -29,22 +38,20 @@ import MartletKernelInterface
                 value: old, gradient: terms.gradient(load(run.gradient, index), of: old), first: load(run.first, index),
                 second: load(run.second, index), third: FloatLanes(0), fourth: FloatLanes(0))
             let new = terms.value(old, after: rule.update(&place))
-            write(randomBF16(new.lanes, draw), to: run.value + index * 2)
-            place.first.store(.bf16, in: run.first, at: index)
-            if Draws.isOn {
-                write(randomBF16(place.second.lanes, stateDraws.next() &>> 16), to: run.second + index * 2)
-            } else {
-                place.second.store(.bf16, in: run.second, at: index)
-            }
+            store(randomBF16(new.lanes, draw), run.value, index)
+            store(nearestBF16(place.first.lanes), run.first, index)
+            let second = place.second.lanes
+            store(
+                Draws.isOn ? randomBF16(second, stateDraws.next() &>> 16) : nearestBF16(second), run.second, index)
         }
 
-        var pad = GrainPair()
+        var pad = DrawScratch()
         pad.withAddress { pad in
             var index = 0
             while index < count {
                 let (first, second) = drawn(key, (run.place &+ UInt64(truncatingIfNeeded: index)) >> 6, isShort: true)
-                write(first, to: pad)
-                write(second, to: pad + 64)
+                write(machine_order(first), to: pad)
+                write(machine_order(second), to: pad + 64)
                 var part = 0
                 while part < 2 {
                     prefetch(.bf16, in: run.value, at: index, count: 2 * grain)

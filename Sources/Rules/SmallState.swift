@@ -36,11 +36,11 @@ private func decodeBlocks<Format: SmallFloat>(
 ) {
     var first = 0
     while first < count {
-        let scale = number(scales + first / Format.type.block * 4)
+        let decoded = BlockNumbers<Format>(number(scales + first / Format.type.block * 4))
         let end = min(first + Format.type.block, count)
         var place = first
         while place + grain <= end {
-            write(Format.decode(readCodes(format, codes, place), scale), to: numbers + place * 4)
+            write(readNumbers(decoded, codes, place), to: numbers + place * 4)
             place += grain
         }
         if place < end {
@@ -48,7 +48,7 @@ private func decodeBlocks<Format: SmallFloat>(
             padded.withAddress { padded in
                 let bytes = Format.type.byteCount(end - place)
                 copy(codes + Format.type.byteCount(place), to: padded, bytes: bytes)
-                write(Format.decode(readCodes(format, padded, 0), scale), to: padded)
+                write(readNumbers(decoded, padded, 0), to: padded)
                 copy(padded, to: numbers + place * 4, bytes: (end - place) * 4)
             }
         }
@@ -138,6 +138,10 @@ struct StateDraws {
         self.key = key.1
     }
 
+    /// From here on in the order of machine_order.
+    @inline(__always)
+    mutating func order() { places = machine_order(places) }
+
     @inline(__always)
     mutating func next() -> SIMD16<UInt32> {
         let drawn = (places ^ places &>> 15 ^ key) &* 0x85eb_ca77
@@ -177,11 +181,12 @@ func largest(_ most: SIMD16<UInt32>) -> Float {
     return Float(bitPattern: largest == Float.infinity.bitPattern ? largest - 1 : largest)
 }
 
+/// Sixteen numbers, by their codes.
 @inline(__always)
-func readCodes<Format: SmallFloat>(
-    _ format: Format.Type, _ codes: UnsafeRawPointer, _ place: Int
-) -> SIMD16<UInt32> {
-    format.bits == 8 ? words(read(codes + place) as SIMD16<UInt8>) : spread(readEight(codes + place >> 1))
+func readNumbers<Format: SmallFloat>(
+    _ numbers: BlockNumbers<Format>, _ codes: UnsafeRawPointer, _ place: Int
+) -> Floats {
+    Format.bits == 8 ? numbers[read(codes + place)] : numbers[readEight(codes + place >> 1)]
 }
 
 @inline(__always)

@@ -69,7 +69,7 @@ package func pass(_ pass: Pass) -> PassKernel {
     case .adamMiniFactors: alone(adamMiniFactors)
     case .adamMiniUpdate: walked(adamMiniUpdate)
     case .caution: walked(caution)
-    case .gradientSquares: walked(gradientSquares)
+    case .gradientSquares: PassKernel(walk: walkSquares, loop: gradientSquares)
     case .changeSquares: walked(changeSquares)
     case .hyperballNorms: walked(hyperballNorms)
     case .hyperballMove: walked(hyperballMove)
