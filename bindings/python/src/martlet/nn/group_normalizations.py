@@ -11,11 +11,7 @@ from martlet.nn import _formats
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn.basic import unserved
-
-_UNSERVED = (
-    "beta_initializer", "gamma_initializer", "beta_regularizer", "gamma_regularizer", "beta_constraint",
-    "gamma_constraint",
-)  # fmt: skip
+from martlet.nn.normalizations import UNSERVED
 
 
 class GroupNormalization(Layer):
@@ -27,8 +23,7 @@ class GroupNormalization(Layer):
     epsilon          more than 0
     center, scale    whether there is a beta, and a gamma
     trainable        as Layer's
-    others           Keras's arguments beta_initializer, gamma_initializer, and of both regularizer and constraint:
-                     others than None raise UnsupportedError
+    others           as BatchNormalization's
 
     The shape stays. Weights: gamma, where scale; beta, where center: (channels,) each.
     """
@@ -56,7 +51,7 @@ class GroupNormalization(Layer):
             raise ArgumentError(f"epsilon of {self} is 0; wanted more than 0")
         self.center = _arguments.flag(center, f"center of {self}")
         self.scale = _arguments.flag(scale, f"scale of {self}")
-        unserved(self, others, _UNSERVED)
+        unserved(self, others, UNSERVED)
         self.data_format = _formats.get_data_format()
 
     def _lay(self, graph: Graph, name: str) -> int:

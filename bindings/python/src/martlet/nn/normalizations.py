@@ -19,11 +19,18 @@ from martlet.nn import _formats
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn._matching import NDArray
+from martlet.nn.basic import unserved
 
 # Keras's: what a deviation is at least before it divides.
 _LEAST_DEVIATION = 1e-7
 # One over its root is still a normal number of float32.
 _LARGEST_VARIANCE = 1e75
+
+# Keras's arguments that gammas and betas have there.
+UNSERVED = (
+    "beta_initializer", "gamma_initializer", "beta_regularizer", "gamma_regularizer", "beta_constraint",
+    "gamma_constraint", "moving_mean_initializer", "moving_variance_initializer",
+)  # fmt: skip
 
 
 class BatchNormalization(Layer):
@@ -37,6 +44,8 @@ class BatchNormalization(Layer):
     center, scale        whether there is a beta, and a gamma
     unbiased_variance    the moving variance is a sample's, divided by n - 1, as torch's
     trainable            as Layer's; where it is False the moving statistics are used, and kept, in training too
+    others               Keras's initializers, regularizers and constraints of these: others than None raise
+                         UnsupportedError
 
     The shape stays. Weights: gamma, where scale; beta, where center; moving mean; moving variance: (channels,) each.
     An axis that the samples have not raises ShapeError when the model is built.
@@ -54,8 +63,10 @@ class BatchNormalization(Layer):
         input_shape: Any = None,
         unbiased_variance: bool = False,
         trainable: bool = True,
+        **others: Any,
     ) -> None:
         super().__init__(name=name, input_shape=input_shape, trainable=trainable)
+        unserved(self, others, UNSERVED)
         self.axis = _arguments.integer(axis, f"axis of {self}", -8)
         self.momentum = _arguments.within(momentum, f"momentum of {self}", 0, 1)
         self.epsilon = _arguments.within(epsilon, f"epsilon of {self}", 0, math.inf)
@@ -86,6 +97,7 @@ class LayerNormalization(Layer):
     epsilon          more than 0
     center, scale    whether there is a beta, and a gamma
     trainable        as Layer's
+    others           as BatchNormalization's
 
     The shape stays. Weights: gamma, where scale; beta, where center: (the last size,) each.
     """
@@ -100,8 +112,10 @@ class LayerNormalization(Layer):
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
+        **others: Any,
     ) -> None:
         super().__init__(name=name, input_shape=input_shape, trainable=trainable)
+        unserved(self, others, UNSERVED)
         self.axis = _arguments.integer(axis, f"axis of {self}", -8)
         self.epsilon = _arguments.within(epsilon, f"epsilon of {self}", 0, math.inf)
         if self.epsilon == 0:
