@@ -10,11 +10,20 @@ Graphs of layers, with several inputs, are Model(inputs, outputs).
 Everything is float32. Needs numpy alone; History.plot needs matplotlib.
 """
 
-from martlet.nn import _missing, callbacks, initializers, layers, losses, metrics, optimizers, utils
+from martlet.nn import _missing, callbacks, initializers, layers, losses, metrics, optimizers, regularizers, utils
 from martlet.nn._configs import clone_model
 from martlet.nn._files import load_model
 from martlet.nn._formats import get_data_format, set_data_format
 from martlet.nn._layer import Layer
+from martlet.nn.augmentations import (
+    GaussianNoise,
+    RandomCrop,
+    RandomFlip,
+    RandomTranslation,
+    Rescaling,
+    UpSampling2D,
+    ZeroPadding2D,
+)
 from martlet.nn.callbacks import (
     BackupAndRestore,
     Callback,
@@ -29,6 +38,14 @@ from martlet.nn.callbacks import (
     TensorBoard,
     TerminateOnNaN,
 )
+from martlet.nn.convolutions import (
+    Conv2DTranspose,
+    Convolution2DTranspose,
+    DepthwiseConv2D,
+    SeparableConv2D,
+    SeparableConvolution2D,
+)
+from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
@@ -50,12 +67,15 @@ from martlet.nn.initializers import (
     LecunNormal,
     LecunUniform,
     Ones,
+    Orthogonal,
     RandomNormal,
     RandomUniform,
+    VarianceScaling,
     Zeros,
 )
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.layers import (
+    ELU,
     Activation,
     Dense,
     Dropout,
@@ -115,6 +135,7 @@ from martlet.nn.sequential import Sequential
 from martlet.nn.utils import plot_model, set_random_seed, to_categorical
 
 __all__ = [
+    "ELU",
     "NLL",
     "SGD",
     "Activation",
@@ -139,14 +160,18 @@ __all__ = [
     "Constant",
     "Conv1D",
     "Conv2D",
+    "Conv2DTranspose",
     "Convolution1D",
     "Convolution2D",
+    "Convolution2DTranspose",
     "CosineSimilarity",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "EarlyStopping",
     "Embedding",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAvgPool1D",
@@ -158,6 +183,7 @@ __all__ = [
     "GlorotNormal",
     "GlorotUniform",
     "GradientNorm",
+    "GroupNormalization",
     "HeNormal",
     "HeUniform",
     "Hinge",
@@ -189,20 +215,30 @@ __all__ = [
     "Nadam",
     "Normalization",
     "Ones",
+    "Orthogonal",
     "Permute",
     "Poisson",
     "RMSprop",
+    "RandomCrop",
+    "RandomFlip",
     "RandomNormal",
+    "RandomTranslation",
     "RandomUniform",
     "ReLU",
     "ReduceLROnPlateau",
+    "Rescaling",
     "Reshape",
+    "SeparableConv2D",
+    "SeparableConvolution2D",
     "Sequential",
     "Softmax",
     "SparseCategoricalCrossentropy",
     "TensorBoard",
     "TerminateOnNaN",
     "TopK",
+    "UpSampling2D",
+    "VarianceScaling",
+    "ZeroPadding2D",
     "Zeros",
     "add",
     "callbacks",
@@ -217,6 +253,7 @@ __all__ = [
     "multiply",
     "optimizers",
     "plot_model",
+    "regularizers",
     "set_data_format",
     "set_random_seed",
     "to_categorical",

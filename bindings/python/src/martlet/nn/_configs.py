@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from martlet._errors import ArgumentError, DTypeError, MartletError
-from martlet.nn import initializers, layers
+from martlet.nn import initializers, layers, regularizers
 from martlet.nn._layer import Layer
 from martlet.nn._network import Network
 from martlet.nn.initializers import Initializer
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.model import Model
 from martlet.nn.node import Node
+from martlet.nn.regularizers import Regularizer
 from martlet.nn.sequential import Sequential
 
 Config = dict[str, Any]
@@ -43,6 +44,8 @@ def of_layer(layer: Layer, kind: type | None = None) -> Config:
 def _plain(value: Any) -> Any:
     if isinstance(value, Initializer):
         return initializers.serialize(value)
+    if isinstance(value, Regularizer):
+        return regularizers.serialize(value)
     return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
 
 
@@ -95,7 +98,8 @@ def layer_of(kind: type[Layer], config: Any) -> Layer:
               and name in given}  # fmt: skip
     for name, value in given.items():
         if isinstance(value, Mapping):
-            given[name] = initializers.deserialize(value, name)
+            kind_of = regularizers if regularizers.is_one(value) else initializers
+            given[name] = kind_of.deserialize(value, name)
     layer = kind(**given)
     for name, value in others.items():
         setattr(layer, name, value)

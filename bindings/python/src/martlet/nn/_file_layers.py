@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from martlet import _ffi_models
-from martlet.nn import _formats, activations, images, layers, normalizations, sequences
+from martlet.nn import _formats, activations, augmentations, convolutions, images, layers, normalizations, sequences
 from martlet.nn._header import Line
 from martlet.nn._layer import Layer
+from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.initializers import Initializer
+from martlet.nn.regularizers import Regularizer
 
 
 def noted(layer: Layer, note: dict[str, Any]) -> Layer:
     """The layer of the class, and with the axis, that Python's notes say."""
-    if isinstance(layer, normalizations.BatchNormalization | normalizations.Normalization) and "axis" in note:
-        layer.axis = type(layer)(note["axis"]).axis
+    if (
+        isinstance(layer, normalizations.BatchNormalization | normalizations.Normalization | GroupNormalization)
+        and "axis" in note
+    ):
+        layer.axis = type(layer)(axis=note["axis"]).axis
     if not isinstance(layer, layers.Activation):
         return layer
     name, wanted = layer.activation, note.get("class")
@@ -22,19 +27,26 @@ def noted(layer: Layer, note: dict[str, Any]) -> Layer:
         return layers.Activation(name)
     if wanted == "ReLU" and name in ("relu", "leaky_relu"):
         return layers.ReLU(negative_slope=layer.slope if name == "leaky_relu" else 0.0)
+    if wanted == "ELU" and name == "elu":
+        return layers.ELU()
     if wanted == "Softmax" and name == "softmax":
         return layers.Softmax()
     return layer
 
 
-def _weighted(line: Line) -> dict[str, Any]:
+def _weighted(line: Line, kernel: str = "kernel") -> dict[str, Any]:
     return {
         "activation": _activation(line),
         "use_bias": not line["flags"] & _ffi_models.NO_BIAS,
         "trainable": not line["flags"] & _ffi_models.FROZEN,
-        "kernel_initializer": Initializer(line["kernel_initializer"], line["kernel_value"]),
         "bias_initializer": Initializer(line["bias_initializer"], line["bias_value"]),
+        f"{kernel}_initializer": Initializer(line["kernel_initializer"], line["kernel_value"]),
+        f"{kernel}_regularizer": _penalty(line),
     }
+
+
+def _penalty(line: Line) -> Regularizer | None:
+    return Regularizer(line.get("l1", 0.0), line.get("l2", 0.0)) if {"l1", "l2"} & line.keys() else None
 
 
 def _activation(line: Line) -> str:
@@ -105,10 +117,48 @@ def _layer_norm(line: Line, data_format: str) -> Layer:
     )
 
 
+def _group_norm(line: Line, data_format: str) -> Layer:
+    flags = line["flags"]
+    layer = GroupNormalization(
+        line["groups"],
+        epsilon=line["epsilon"],
+        center=not flags & _ffi_models.NO_BIAS,
+        scale=not flags & _ffi_models.NO_SCALE,
+        trainable=not flags & _ffi_models.FROZEN,
+    )
+    layer.data_format = data_format
+    return layer
+
+
+def _depthwise(line: Line, data_format: str) -> Layer:
+    return convolutions.DepthwiseConv2D(
+        line["kernel"], line["stride"], _padding(line), line["units"], data_format, line["dilation"],
+        **_weighted(line, "depthwise"),
+    )  # fmt: skip
+
+
+def _transposed(line: Line, data_format: str) -> Layer:
+    more = line["output_padding"]
+    return convolutions.Conv2DTranspose(
+        line["units"], line["kernel"], line["stride"], _padding(line), None if more == (-1, -1) else more, data_format,
+        line["dilation"], **_weighted(line),
+    )  # fmt: skip
+
+
+def _zeros(line: Line, data_format: str) -> Layer:
+    top, bottom, left, right = line["pads"]
+    return augmentations.ZeroPadding2D(((top, bottom), (left, right)), data_format)
+
+
+def _flip(line: Line, data_format: str) -> Layer:
+    (mode,) = (mode for mode, flags in augmentations.FLIPS.items() if flags == line["flags"])
+    return augmentations.RandomFlip(mode, data_format=data_format)
+
+
 def _embedding(line: Line, data_format: str) -> Layer:
     initializer = Initializer(line["kernel_initializer"], line["kernel_value"])
     trainable = not line["flags"] & _ffi_models.FROZEN
-    return sequences.Embedding(line["vocabulary"], line["units"], initializer, trainable=trainable)
+    return sequences.Embedding(line["vocabulary"], line["units"], initializer, _penalty(line), trainable=trainable)
 
 
 def _conv1d(line: Line, data_format: str) -> Layer:
@@ -159,6 +209,20 @@ MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_GLOBAL_AVERAGE_POOL1D: lambda line, data_format: sequences.GlobalAveragePooling1D(_formats.LAST),
     _ffi_models.LAYER_GLOBAL_MAX_POOL1D: lambda line, data_format: sequences.GlobalMaxPooling1D(_formats.LAST),
     _ffi_models.LAYER_LAYER_NORM: _layer_norm,
+    _ffi_models.LAYER_GROUP_NORM: _group_norm,
+    _ffi_models.LAYER_DEPTHWISE_CONV2D: _depthwise,
+    _ffi_models.LAYER_CONV2D_TRANSPOSE: _transposed,
+    _ffi_models.LAYER_ZERO_PADDING2D: _zeros,
+    _ffi_models.LAYER_UP_SAMPLING2D: lambda line, data_format: augmentations.UpSampling2D(line["kernel"], data_format),
+    _ffi_models.LAYER_RESCALING: lambda line, data_format: augmentations.Rescaling(line["scale"], line["offset"]),
+    _ffi_models.LAYER_GAUSSIAN_NOISE: lambda line, data_format: augmentations.GaussianNoise(line["rate"]),
+    _ffi_models.LAYER_RANDOM_FLIP: _flip,
+    _ffi_models.LAYER_RANDOM_CROP: lambda line, data_format: augmentations.RandomCrop(
+        *line["kernel"], data_format=data_format
+    ),
+    _ffi_models.LAYER_RANDOM_TRANSLATION: lambda line, data_format: augmentations.RandomTranslation.of_pixels(
+        line["kernel"], data_format
+    ),
     _ffi_models.LAYER_FLATTEN: lambda line, data_format: layers.Flatten(),
     _ffi_models.LAYER_RESHAPE: lambda line, data_format: layers.Reshape(sizes_of(line)),
     _ffi_models.LAYER_PERMUTE: lambda line, data_format: layers.Permute([axis + 1 for axis in sizes_of(line)]),

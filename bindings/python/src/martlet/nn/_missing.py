@@ -10,14 +10,17 @@ _NO_RECURRENCE = (
 )
 _NO_ATTENTION = "there is no attention here: wanted a model of torch with martlet.torch's optimizers"
 _NO_VOLUMES = "there are no volumes here: wanted the layer of two dimensions, with depth among the channels"
-_NO_TRANSPOSED = "there is no transposed convolution here: wanted Reshape and Dense, or a model of torch"
+_NO_SEQUENCES = "wanted it of images of one row, as Conv2DTranspose, UpSampling2D and ZeroPadding2D have it, by Reshape"
 _NO_DEPTHWISE = (
-    "wanted Conv2D(filters, kernel_size, groups=channels), and for the other half of a separable one Conv2D(n, 1)"
+    "wanted Conv1D(filters, kernel_size, groups=channels), and for the other half of a separable one Conv1D(n, 1)"
 )
-_NO_RANDOM = "images are not changed at random here: wanted to change them in what gives batches, which fit takes"
+_NO_RANDOM = (
+    "images are changed by RandomFlip, RandomCrop and RandomTranslation: wanted one of these, or to change them in "
+    "what gives batches, which fit takes"
+)
 _NO_TEXT = "text and columns are made numbers before they come here: wanted ids as an array, for Embedding"
 _NO_CODE = "the library computes its own layers alone: wanted some of these, or a model of torch with martlet.torch"
-_NO_PADDING = "wanted padding=((top, bottom), (left, right)) of the layer behind it"
+_NO_PADDING = "wanted padding=(before, after) of the layer behind it"
 _MOVED = "wanted the same by Reshape, Permute and Concatenate, or done to the array before"
 
 _INSTEAD: dict[str, str] = {
@@ -33,42 +36,39 @@ _INSTEAD: dict[str, str] = {
          "UpSampling3D", "ZeroPadding3D", "Conv3DTranspose", "Convolution3DTranspose", "SpatialDropout3D",
          "AdaptiveAveragePooling3D", "AdaptiveMaxPooling3D"), _NO_VOLUMES),
     **dict.fromkeys(
-        ("Conv1DTranspose", "Convolution1DTranspose", "Conv2DTranspose", "Convolution2DTranspose", "UpSampling1D",
-         "UpSampling2D"), _NO_TRANSPOSED),
+        ("Conv1DTranspose", "Convolution1DTranspose", "UpSampling1D"), _NO_SEQUENCES),
     **dict.fromkeys(
-        ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D",
-         "SeparableConvolution2D"), _NO_DEPTHWISE),
+        ("DepthwiseConv1D", "SeparableConv1D", "SeparableConvolution1D"), _NO_DEPTHWISE),
     **dict.fromkeys(
         ("AugMix", "AutoContrast", "CenterCrop", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp",
          "ContrastLimitedAdaptiveHistogramEqualization", "Pipeline",
          "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
-         "RandomCrop",
-         "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale",
+         "RandomElasticTransform", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale",
          "RandomHeight",
          "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
-         "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom", "Resizing", "Solarization",
+         "RandomSharpness", "RandomShear", "RandomWidth", "RandomZoom", "Resizing", "Solarization",
          "MelSpectrogram", "STFTSpectrogram"), _NO_RANDOM),
     **dict.fromkeys(
         ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing", "CategoryEncoding",
          "Discretization"), _NO_TEXT),
     **dict.fromkeys(
         ("Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "Wrapper", "Identity"), _NO_CODE),
-    **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), _NO_PADDING),
+    "ZeroPadding1D": _NO_PADDING,
     **dict.fromkeys(("Cropping1D", "Cropping2D", "RepeatVector", "ReversibleEmbedding"), _MOVED),
-    **dict.fromkeys(("ELU", "PReLU"), "wanted LeakyReLU, or an activation that Dense lists"),
+    "PReLU": "wanted LeakyReLU, or an activation that Dense lists",
     **dict.fromkeys(
         ("Average", "average", "Maximum", "maximum", "Minimum", "minimum", "Subtract", "subtract"),
         "wanted Add, Multiply or Concatenate, with a sign or factor in the kernels before"),
     **dict.fromkeys(
-        ("GaussianDropout", "GaussianNoise", "AlphaDropout", "SpatialDropout1D", "SpatialDropout2D",
-         "ActivityRegularization"), "wanted Dropout, or an optimizer's weight_decay"),
+        ("GaussianDropout", "AlphaDropout", "SpatialDropout1D", "SpatialDropout2D",
+         "ActivityRegularization"),
+        "wanted Dropout or GaussianNoise, a kernel_regularizer, or an optimizer's weight_decay"),
     **dict.fromkeys(
-        ("GroupNormalization", "RMSNormalization", "SpectralNormalization", "UnitNormalization"),
-        "wanted BatchNormalization or LayerNormalization"),
+        ("RMSNormalization", "SpectralNormalization", "UnitNormalization"),
+        "wanted BatchNormalization, LayerNormalization or GroupNormalization"),
     **dict.fromkeys(
         ("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D"),
         "wanted a pool whose pool_size and strides are the input's over the output's, or a global one"),
-    "Rescaling": "wanted Normalization(mean=-offset / scale, factor=scale)",
     **dict.fromkeys(("serialize", "deserialize"), "wanted a layer's get_config(), and its class's from_config(config)"),
     "InputSpec": "wanted Input(shape)",
     "SwapEMAWeights": "wanted an average by martlet.optim",

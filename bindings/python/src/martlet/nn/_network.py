@@ -253,8 +253,8 @@ class Network(Weights):
             self._copy = built
         for layer in self._leaves():
             if not layer._is_input:
-                (node, *_) = self._copy.laid[id(layer)]
-                for (_, array), (_, weight) in zip(self._copy.views(node), layer._views(), strict=True):
+                views = [pair for node in self._copy.laid[id(layer)] for pair in self._copy.views(node)]
+                for (_, array), (_, weight) in zip(views, layer._views(), strict=True):
                     array[...] = weight
         return self._copy
 

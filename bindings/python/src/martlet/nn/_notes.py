@@ -22,6 +22,7 @@ from martlet._errors import FileError, FormatError
 from martlet.nn import _configs
 from martlet.nn._compilation import Compilation
 from martlet.nn._layer import Layer
+from martlet.nn.convolutions import SeparableConv2D
 from martlet.nn.sequential import Sequential
 from martlet.schedules import _schedule
 
@@ -33,7 +34,7 @@ _ARGUMENTS = ("axis",)
 def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
     """The notes on a model, as JSON takes them: of a chain its layers', of a graph the whole of it."""
     notes: dict[str, Any] = {"name": str(model.name), "layers": {}}
-    if isinstance(model, Sequential) and all(isinstance(layer, Layer) for layer in model.layers):
+    if isinstance(model, Sequential) and all(_is_one_node(layer) for layer in model.layers):
         notes["layers"] = {layer.name: _of_layer(layer) for layer in model.layers}
     else:
         notes["graph"] = _of_graph(_configs.plain(model), model)
@@ -50,6 +51,11 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
                 stacklevel=3,
             )
     return notes
+
+
+def _is_one_node(entry: Any) -> bool:
+    """Whether what the library's words say of a node is all that there is of an entry."""
+    return isinstance(entry, Layer) and not isinstance(entry, SeparableConv2D)
 
 
 def _of_graph(config: dict[str, Any], entry: Any) -> dict[str, Any]:

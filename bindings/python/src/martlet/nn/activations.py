@@ -19,6 +19,12 @@ NUMBERS = {
     "tanh": _ffi_models.ACTIVATION_TANH,
     "sigmoid": _ffi_models.ACTIVATION_SIGMOID,
     "softmax": _ffi_models.ACTIVATION_SOFTMAX,
+    "elu": _ffi_models.ACTIVATION_ELU,
+    "selu": _ffi_models.ACTIVATION_SELU,
+    "softplus": _ffi_models.ACTIVATION_SOFTPLUS,
+    "hard_sigmoid": _ffi_models.ACTIVATION_HARD_SIGMOID,
+    "mish": _ffi_models.ACTIVATION_MISH,
+    "exponential": _ffi_models.ACTIVATION_EXPONENTIAL,
 }
 _SYNONYMS = {"swish": "silu", "identity": "linear", "none": "linear"}
 _KNOWN = {**{name: name for name in NUMBERS}, **_SYNONYMS}

@@ -13,7 +13,7 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, ShapeError, UnsupportedError
-from martlet.nn import activations, initializers
+from martlet.nn import activations, initializers, regularizers
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 
@@ -23,13 +23,18 @@ class Dense(Layer):
 
     units                units of the output, 1 or more
     activation           "relu", "leaky_relu" (slope 0.2), "gelu" (exact), "silu" or "swish", "tanh", "sigmoid",
-                         "softmax" (over the last size), or None or "linear": none
+                         "softmax" (over the last size), "elu", "selu", "softplus", "hard_sigmoid", "mish",
+                         "exponential", or None or "linear": none
     use_bias             whether there is a bias
     kernel_initializer   "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
-    bias_initializer     "lecun_normal", "zeros", "ones", "constant", "random_normal", "random_uniform", or an object
-                         of martlet.nn.initializers, such as RandomNormal(stddev=0.1)
+    bias_initializer     "lecun_normal", "zeros", "ones", "constant", "random_normal", "random_uniform",
+                         "variance_scaling", or an object
+                         of martlet.nn.initializers, such as RandomNormal(stddev=0.1); of the kernel "orthogonal"
+    kernel_regularizer   None, or an object of martlet.nn.regularizers, such as L2(1e-4), or its name
     input_dim            of the first layer: input_shape with this one size
     trainable            as Layer's
+    others               Keras's arguments bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint:
+                         others than None raise UnsupportedError
 
     Weights: kernel, (inputs, units); bias, (units,). Arguments that cannot be raise ArgumentError or DTypeError.
     """
@@ -41,11 +46,13 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
         *,
         name: str | None = None,
         input_shape: Any = None,
         input_dim: int | None = None,
         trainable: bool = True,
+        **others: Any,
     ) -> None:
         if input_dim is not None:
             if input_shape is not None:
@@ -57,6 +64,8 @@ class Dense(Layer):
         self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
         self.kernel_initializer = initializers.get(kernel_initializer, f"kernel_initializer of {self}")
         self.bias_initializer = initializers.get(bias_initializer, f"bias_initializer of {self}")
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, f"kernel_regularizer of {self}")
+        unserved(self, others)
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.straighten()
@@ -77,6 +86,17 @@ class Activation(Layer):
         if self.activation == "softmax":
             graph.straighten()
         return graph.add(_ffi_models.LAYER_ACTIVATION, name, **activated(self.activation, self.slope))
+
+
+class ELU(Activation):
+    """x, or exp(x) - 1 where x < 0. The shape stays. alpha is Keras's argument; only 1 is served, else
+    UnsupportedError."""
+
+    def __init__(self, alpha: float = 1.0, *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__("elu", name=name, input_shape=input_shape)
+        self.alpha = _arguments.real(alpha, f"alpha of {self}")
+        if self.alpha != 1:
+            raise UnsupportedError(f"alpha of {self} is {alpha}, and only 1 is served")
 
 
 class ReLU(Activation):
@@ -202,13 +222,26 @@ def activated(activation: str, slope: float = activations.SLOPE) -> dict[str, An
     return fields
 
 
-def weighted(layer: Any) -> dict[str, Any]:
-    """The fields of a layer's kernel and bias."""
-    kernel, bias = layer.kernel_initializer, layer.bias_initializer
+def weighted(layer: Any, kernel_name: str = "kernel") -> dict[str, Any]:
+    """The fields of a layer's kernel, of this name, and bias."""
+    kernel, bias = getattr(layer, f"{kernel_name}_initializer"), layer.bias_initializer
     return {
+        **regularizers.factors(getattr(layer, f"{kernel_name}_regularizer")),
         "flags": layer._frozen_flag | (0 if layer.use_bias else _ffi_models.NO_BIAS),
         "kernel_initializer": kernel.number,
         "kernel_value": kernel.value,
         "bias_initializer": bias.number,
         "bias_value": bias.value,
     }
+
+
+_UNSERVED = ("bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")
+
+
+def unserved(layer: Any, given: dict[str, Any], names: Sequence[str] = _UNSERVED) -> None:
+    """Takes Keras's arguments that the library does not serve where they are None, and names others."""
+    for name, value in given.items():
+        if name not in names:
+            raise TypeError(f"{type(layer).__name__}() got an unexpected keyword argument {name!r}")
+        if value is not None:
+            raise UnsupportedError(f"{name} of {layer} is {value!r}, which is not served; wanted None")

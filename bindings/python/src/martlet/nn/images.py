@@ -10,10 +10,10 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, UnsupportedError
-from martlet.nn import _formats, activations, initializers
+from martlet.nn import _formats, activations, initializers, regularizers
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
-from martlet.nn.basic import activated, weighted
+from martlet.nn.basic import activated, unserved, weighted
 
 
 class ImageLayer(Layer):
@@ -34,7 +34,7 @@ class Conv2D(ImageLayer):
     data_format     "channels_last", "channels_first", or None: what set_data_format said
     groups          divides channels and filters
     trainable       as Layer's
-    activation, use_bias, kernel_initializer, bias_initializer    as Dense's
+    activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, others    as Dense's
 
     (height, width, channels) becomes (rows, columns, filters), with channels_first (filters, rows, columns) of
     (channels, height, width). Weights: kernel, (height, width, channels / groups, filters); bias, (filters,). A window
@@ -56,10 +56,12 @@ class Conv2D(ImageLayer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
         *,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
+        **others: Any,
     ) -> None:
         super().__init__(data_format, name, input_shape, trainable)
         self.filters = _arguments.integer(filters, f"filters of {self}")
@@ -73,6 +75,8 @@ class Conv2D(ImageLayer):
         self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
         self.kernel_initializer = initializers.get(kernel_initializer, f"kernel_initializer of {self}")
         self.bias_initializer = initializers.get(bias_initializer, f"bias_initializer of {self}")
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, f"kernel_regularizer of {self}")
+        unserved(self, others)
         if self.activation == "softmax" and self.data_format == _formats.FIRST:
             raise UnsupportedError(f"activation of {self} is softmax, which is over the last axis: a row of a "
                                    "channels_first image; put a Softmax layer after it if that is meant")  # fmt: skip

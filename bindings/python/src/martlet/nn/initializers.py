@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from martlet import _arguments, _ffi_models
-from martlet._errors import DTypeError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 
 
 class Initializer(NamedTuple):
@@ -80,6 +80,39 @@ def LecunNormal() -> Initializer:  # noqa: N802
     return Initializer(_ffi_models.INITIALIZER_LECUN_NORMAL)
 
 
+def Orthogonal(gain: float = 1.0) -> Initializer:  # noqa: N802
+    """Rows, or columns where they are fewer, that are orthogonal and of length gain, more than 0, of the kernel as a
+    matrix whose columns are its last axis (Saxe, McClelland and Ganguli, 2014). Not for a bias; of more than 4,096 of
+    them it raises UnsupportedError."""
+    return Initializer(_ffi_models.INITIALIZER_ORTHOGONAL, _positive(gain, "gain of Orthogonal"))
+
+
+def VarianceScaling(  # noqa: N802
+    scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
+) -> Initializer:
+    """With variance scale / n, scale being more than 0.
+
+    mode            what n is: "fan_in", "fan_out", or "fan_avg", their mean
+    distribution    "truncated_normal", cut at two deviations, "untruncated_normal" or "uniform"
+    """
+    fan = _arguments.one_of(mode, {name: place for place, name in enumerate(_MODES)}, "mode of VarianceScaling")
+    shapes = {name: place for place, name in enumerate(_DISTRIBUTIONS)} | {"normal": 0}
+    shape = _arguments.one_of(distribution, shapes, "distribution of VarianceScaling")
+    number = _ffi_models.INITIALIZER_FAN_IN_NORMAL + len(_DISTRIBUTIONS) * fan + shape
+    return Initializer(number, _positive(scale, "scale of VarianceScaling"))
+
+
+# In the order of the library's numbers.
+_MODES = ("fan_in", "fan_out", "fan_avg")
+_DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
+
+
+def _positive(value: Any, where: str) -> float:
+    if _arguments.real(value, where) <= 0:
+        raise ArgumentError(f"{where} is {value}; wanted more than 0")
+    return float(value)
+
+
 _NAMES = {
     "zeros": Zeros,
     "ones": Ones,
@@ -94,17 +127,27 @@ _NAMES = {
     "random_uniform": RandomUniform,
     "normal": RandomNormal,
     "uniform": RandomUniform,
+    "orthogonal": Orthogonal,
+    "variance_scaling": VarianceScaling,
 }
 
 
 def serialize(given: Initializer) -> Any:
     """An initializer as its name, or with its value as Keras's dict."""
+    if given.number >= _ffi_models.INITIALIZER_FAN_IN_NORMAL:
+        fan, shape = divmod(given.number - _ffi_models.INITIALIZER_FAN_IN_NORMAL, len(_DISTRIBUTIONS))
+        if fan < len(_MODES):
+            scaling = {"scale": given.value, "mode": _MODES[fan], "distribution": _DISTRIBUTIONS[shape]}
+            return {"class_name": "VarianceScaling", "config": scaling}
     for name, kind in _NAMES.items():
         made = kind()
         if made.number == given.number:
             if made.value == given.value:
                 return name
-            argument = {_ffi_models.INITIALIZER_NORMAL: "stddev", _ffi_models.INITIALIZER_CONSTANT: "value"}
+            argument = {
+                _ffi_models.INITIALIZER_NORMAL: "stddev", _ffi_models.INITIALIZER_CONSTANT: "value",
+                _ffi_models.INITIALIZER_ORTHOGONAL: "gain",
+            }  # fmt: skip
             config = {argument.get(given.number, "maxval"): given.value}
             if given.number == _ffi_models.INITIALIZER_UNIFORM:
                 config["minval"] = -given.value

@@ -2,7 +2,17 @@
 
 from martlet.nn import _missing
 from martlet.nn._layer import Layer
+from martlet.nn.augmentations import (
+    GaussianNoise,
+    RandomCrop,
+    RandomFlip,
+    RandomTranslation,
+    Rescaling,
+    UpSampling2D,
+    ZeroPadding2D,
+)
 from martlet.nn.basic import (
+    ELU,
     Activation,
     Dense,
     Dropout,
@@ -13,6 +23,14 @@ from martlet.nn.basic import (
     Reshape,
     Softmax,
 )
+from martlet.nn.convolutions import (
+    Conv2DTranspose,
+    Convolution2DTranspose,
+    DepthwiseConv2D,
+    SeparableConv2D,
+    SeparableConvolution2D,
+)
+from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
@@ -43,6 +61,7 @@ from martlet.nn.sequences import (
 )
 
 __all__ = [
+    "ELU",
     "Activation",
     "Add",
     "AveragePooling1D",
@@ -53,12 +72,16 @@ __all__ = [
     "Concatenate",
     "Conv1D",
     "Conv2D",
+    "Conv2DTranspose",
     "Convolution1D",
     "Convolution2D",
+    "Convolution2DTranspose",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAvgPool1D",
@@ -67,6 +90,7 @@ __all__ = [
     "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "Layer",
@@ -79,9 +103,17 @@ __all__ = [
     "Multiply",
     "Normalization",
     "Permute",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomTranslation",
     "ReLU",
+    "Rescaling",
     "Reshape",
+    "SeparableConv2D",
+    "SeparableConvolution2D",
     "Softmax",
+    "UpSampling2D",
+    "ZeroPadding2D",
     "add",
     "concatenate",
     "multiply",

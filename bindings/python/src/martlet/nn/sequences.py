@@ -10,10 +10,10 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, UnsupportedError
-from martlet.nn import activations, initializers
+from martlet.nn import activations, initializers, regularizers
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
-from martlet.nn.basic import activated, weighted
+from martlet.nn.basic import activated, unserved, weighted
 from martlet.nn.images import ImageLayer
 
 
@@ -23,6 +23,7 @@ class Embedding(Layer):
     input_dim                 rows of the table: samples hold 0 to input_dim - 1, else ArgumentError
     output_dim                columns
     embeddings_initializer    as Dense's kernel_initializer; "uniform" is within 0.05
+    embeddings_regularizer    as Dense's kernel_regularizer
     mask_zero                 Keras's argument; True raises UnsupportedError
     trainable                 as Layer's
 
@@ -39,6 +40,7 @@ class Embedding(Layer):
         input_dim: int,
         output_dim: int,
         embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
         *,
         mask_zero: bool = False,
         name: str | None = None,
@@ -49,6 +51,7 @@ class Embedding(Layer):
         self.input_dim = _arguments.integer(input_dim, f"input_dim of {self}")
         self.output_dim = _arguments.integer(output_dim, f"output_dim of {self}")
         self.embeddings_initializer = initializers.get(embeddings_initializer, f"embeddings_initializer of {self}")
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer, f"embeddings_regularizer of {self}")
         self.mask_zero = _arguments.flag(mask_zero, f"mask_zero of {self}")
         if self.mask_zero:
             raise UnsupportedError(f"mask_zero of {self} is True, and no layer here reads a mask; wanted False, with a "
@@ -64,6 +67,7 @@ class Embedding(Layer):
             flags=self._frozen_flag,
             kernel_initializer=self.embeddings_initializer.number,
             kernel_value=self.embeddings_initializer.value,
+            **regularizers.factors(self.embeddings_regularizer),
         )
 
 
@@ -80,7 +84,8 @@ class Conv1D(SequenceLayer):
     padding         "valid": none; "same": the output has ceil(length / stride); "causal": zeros before the first, so
                     that no place sees later ones; or zeros at both ends: one number, or (before, after), each less than
                     the window that dilation spans
-    groups, activation, use_bias, kernel_initializer, bias_initializer, trainable    as Conv2D's
+    groups, activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, trainable, others
+                    as Conv2D's
 
     (length, channels) becomes (places, filters). Weights: kernel, (length of the window, channels / groups, filters);
     bias, (filters,). A window longer than the padded sequence raises ShapeError when the model is built.
@@ -101,10 +106,12 @@ class Conv1D(SequenceLayer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
         *,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
+        **others: Any,
     ) -> None:
         super().__init__(data_format, name, input_shape, trainable)
         self.filters = _arguments.integer(filters, f"filters of {self}")
@@ -119,6 +126,8 @@ class Conv1D(SequenceLayer):
         self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
         self.kernel_initializer = initializers.get(kernel_initializer, f"kernel_initializer of {self}")
         self.bias_initializer = initializers.get(bias_initializer, f"bias_initializer of {self}")
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, f"kernel_regularizer of {self}")
+        unserved(self, others)
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.sequence(self.data_format, name)
