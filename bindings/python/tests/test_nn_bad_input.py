@@ -187,7 +187,7 @@ def test_binary_labels() -> None:
 
 COMPILE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({}, martlet.DTypeError, "loss is None"),
-    ({"loss": "hinge"}, martlet.ArgumentError, "loss is 'hinge'; wanted one of \"sparse_categorical_crossentropy\""),
+    ({"loss": "ctc"}, martlet.ArgumentError, "loss is 'ctc'; wanted one of \"sparse_categorical_crossentropy\""),
     ({"loss": 3}, martlet.DTypeError, "loss is 3 of type int"),
     ({"loss": "mse", "optimizer": "sdg"}, martlet.ArgumentError, 'optimizer is \'sdg\'; wanted one of "adam", "adamw"'),
     ({"loss": "mse", "optimizer": 3}, martlet.DTypeError, "optimizer is 3"),
