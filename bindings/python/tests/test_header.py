@@ -192,6 +192,7 @@ def test_prototype(name: str) -> None:
         (_ffi_optimizers.martlet_step_sharded, _ffi_bound._sharded_by_address),
         (_ffi_optimizers.martlet_answers_get, _ffi_bound._answers_by_address),
         (_ffi_models.martlet_model_train, _ffi_models._train_by_address),
+        (_ffi_models.martlet_model_weighted_train, _ffi_models._weighted_by_address),
     ],
 )
 def test_the_call_by_address_is_the_same_function(checked: Any, by_address: Any) -> None:

@@ -19,7 +19,7 @@ import keras
 import martlet
 from graphs import alike, numbers
 from martlet import nn
-from martlet.nn import regularizers
+from martlet.nn import _files, regularizers
 
 IMAGES = numbers(4, 7, 6, 3)
 
@@ -304,6 +304,45 @@ def test_files_and_configs_keep_layers(tmp_path: Path, name: str, data_format: s
         np.testing.assert_array_equal(mine, kept)
 
 
+@pytest.mark.parametrize("name", KEPT)
+def test_graphs_that_c_wrote_are_read(tmp_path: Path, name: str) -> None:
+    """Without Python's notes. A separable convolution is the two layers that it is there."""
+    inputs = nn.Input((7, 6, 4))
+    node = KEPT[name](nn)(inputs)
+    model = nn.Model(inputs, nn.Concatenate()([node, node]))
+    x = numbers(3, 7, 6, 4)
+    wanted = model.predict(x)
+    model._laid().model.save(os.fsencode(tmp_path / "model"))
+    loaded = nn.load_model(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict(x), wanted)
+    first, second = model.layers[1], loaded.layers[1]
+    if isinstance(first, nn.SeparableConv2D):
+        assert [type(layer) for layer in loaded.layers[1:3]] == [nn.DepthwiseConv2D, nn.Conv2D]
+    elif isinstance(first, nn.ELU):
+        assert second.activation == "elu"
+    else:
+        assert type(second) is type(first)
+        config = plain(second.get_config())
+        assert {key: config[key] for key in plain(first.get_config()) if key != "axis"} == {
+            key: value for key, value in plain(first.get_config()).items() if key != "axis"
+        }
+
+
+def test_a_file_of_other_penalties_is_none_of_the_model(tmp_path: Path) -> None:
+    def made(penalty: Any) -> nn.Sequential:
+        model = nn.Sequential([nn.Dense(2, kernel_regularizer=penalty, input_shape=(3,))])
+        model.compile("sgd", "mse")
+        model.fit(numbers(4, 3), numbers(4, 2), verbose=0)
+        return model
+
+    made(None).save(tmp_path / "plain")
+    made("l2").save(tmp_path / "noted")
+    model = made("l2")
+    with pytest.raises(martlet.FormatError, match="is no 'dense'"):
+        _files.resume(model, tmp_path / "plain")
+    _files.resume(model, tmp_path / "noted")
+
+
 def test_a_separable_convolution_is_one_layer(tmp_path: Path) -> None:
     layer = nn.SeparableConv2D(5, 3, depth_multiplier=2, name="apart")
     inputs = nn.Input((7, 6, 3))
@@ -316,6 +355,7 @@ def test_a_separable_convolution_is_one_layer(tmp_path: Path) -> None:
     ]  # fmt: skip
     x = numbers(2, 7, 6, 3)
     assert inner.predict(x).shape == (2, 5, 4, 5)
+    model.summary()
     layer.trainable = False
     model.compile("sgd", "mse")
     before = layer.get_weights()
@@ -337,6 +377,8 @@ UNSUPPORTED: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.GaussianNoise(0.1, seed=3), "seed of .* is 3"),
     (lambda: nn.RandomFlip(seed=3), "seed"),
     (lambda: nn.RandomCrop(2, 2, seed=3), "seed"),
+    (lambda: nn.Dropout(0.5, seed=3), "seed of .* is 3"),
+    (lambda: nn.Embedding(3, 2, embeddings_constraint="max_norm"), "embeddings_constraint"),
     (lambda: nn.ELU(0.5), "alpha"),
     (lambda: nn.Dense(2, bias_regularizer="l2"), "bias_regularizer of .* is 'l2'"),
     (lambda: nn.Conv2D(2, 2, activity_regularizer="l2"), "activity_regularizer"),

@@ -184,7 +184,7 @@ def gives(*batches: Any) -> Iterator[Any]:
 
 BAD: list[tuple[Callable[[nn.Sequential], Any], type[Exception], str]] = [
     (lambda m: m.fit(gives(X)), martlet.DTypeError, r"batch 0 of x is a ndarray; wanted \(x, y\)"),
-    (lambda m: m.fit(gives((X, Y, Y))), martlet.UnsupportedError, "batch 0 of x has weights of samples"),
+    (lambda m: m.fit(gives((X, Y, -X[:, 0] ** 2))), martlet.ArgumentError, "sample_weight holds -.*wanted 0 or more"),
     (lambda m: m.fit(gives()), martlet.ArgumentError, "x gives no batch"),
     (lambda m: m.fit(forever(), Y), martlet.ArgumentError, r"y is given, and x gives batches"),
     (lambda m: m.fit(forever(), validation_split=0.2), martlet.UnsupportedError, "wanted validation_data"),

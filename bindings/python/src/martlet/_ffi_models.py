@@ -353,11 +353,19 @@ _train_by_address = _ffi._library_handle["martlet_model_train"]
 _train_by_address.restype = _ffi.STATUS
 _train_by_address.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int64]
 
+# And of martlet_model_weighted_train.
+_weighted_by_address = _ffi._library_handle["martlet_model_weighted_train"]
+_weighted_by_address.restype = _ffi.STATUS
+_weighted_by_address.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int64]
 
-def bound_train(model: int, result: int, x: int, y: int) -> Callable[[int, int], int]:
+
+def bound_train(model: int, result: int, x: int, y: int, weights: int = 0) -> Callable[[int, int], int]:
     """martlet_model_train with all but its rows fixed: called with the rows' address and count, it returns the status
-    and raises nothing.
+    and raises nothing. With weights, martlet_model_weighted_train.
 
-    model: the token. result, x, y: addresses of a Result and two Arrays, which the caller keeps alive.
+    model: the token. result, x, y, weights: addresses of a Result and three Arrays, which the caller keeps alive.
     """
+    if weights:
+        places = map(c_void_p, (model, result, x, y, weights))
+        return partial(_weighted_by_address, *places)
     return partial(_train_by_address, c_void_p(model), c_void_p(result), c_void_p(x), c_void_p(y))

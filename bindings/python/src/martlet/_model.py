@@ -281,12 +281,13 @@ class Bound:
     train     trains on a batch, given the address and count of its rows; returns the status and raises nothing
     """
 
-    def __init__(self, model: Model, inputs: Sequence[Samples], y: Samples) -> None:
-        self._model, self._inputs, self._y = model, inputs, y
+    def __init__(self, model: Model, inputs: Sequence[Samples], y: Samples, weights: Samples | None = None) -> None:
+        self._model, self._inputs, self._y, self._weights = model, inputs, y, weights
         self._result = _ffi_models.Result()
         _ffi_models.martlet_result_init(self._result, _ffi.struct_size(_ffi_models.Result))
         self.numbers = _memory.doubles(self._result)
-        self._arrays = _parts(inputs, 0, y.samples), _parts([y], 0, y.samples)
+        given = [inputs, [y]] if weights is None else [inputs, [y], [weights]]
+        self._arrays = [_parts(one, 0, y.samples) for one in given]
         self.train: Callable[[int, int], int] = _ffi_models.bound_train(
             _memory.pointer_value(model._token), *map(_memory.address_of, (self._result, *self._arrays))
         )
@@ -302,7 +303,7 @@ class Bound:
 
     def differentiate_all(self) -> None:
         """Leaves the gradients of all samples as one batch, without a step."""
-        _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays, None, 0)
+        _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays[:2], None, 0)
 
     def evaluate(self, first: int, count: int, batch_size: int) -> None:
         """Fills numbers with loss and metrics over count samples from the first on."""
@@ -310,6 +311,8 @@ class Bound:
         _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
         loop.batch_size = batch_size
         x, y = _parts(self._inputs, first, count), _parts([self._y], first, count)
+        if self._weights is not None:
+            loop.weights = _parts([self._weights], first, count)
         _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)
 
 

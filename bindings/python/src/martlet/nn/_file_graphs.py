@@ -20,6 +20,9 @@ from martlet.nn.inputs import Input
 from martlet.nn.model import Model
 from martlet.nn.node import Node
 
+# What a line has only where it is not this.
+_UNWRITTEN = {"l1": 0.0, "l2": 0.0}
+
 
 def inputs_of(line: Line) -> tuple[int, ...]:
     """The nodes that a node reads."""
@@ -49,7 +52,8 @@ class _There:
         line = self._next(inputs)
         known = self._native.node(self._count)
         sizes = fields.get("sizes", sizes_of(line))
-        alike = all(line.get(key, value) == value for key, value in fields.items() if key not in ("rank", "sizes"))
+        found = _UNWRITTEN | line
+        alike = all(found.get(key, value) == value for key, value in fields.items() if key not in ("rank", "sizes"))
         if (known.kind, known.name) != (kind, name) or not alike or sizes_of(line) != tuple(sizes) or "first" in line:
             raise FormatError(f"the file's node {self._count} is {known.name!r}, and is no {name!r} as its notes say")
         self._count += 1

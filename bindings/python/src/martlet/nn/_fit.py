@@ -39,15 +39,17 @@ class Options(NamedTuple):
     steps_per_epoch: Any
     validation_steps: Any
     validation_freq: Any
+    sample_weight: Any = None
+    class_weight: Any = None
 
     @classmethod
     def checked(
         cls, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any, validation_split: Any, validation_data: Any,
         shuffle: Any, initial_epoch: Any, validation_batch_size: Any, check: Any,
-        steps_per_epoch: Any, validation_steps: Any, validation_freq: Any,
+        steps_per_epoch: Any, validation_steps: Any, validation_freq: Any, sample_weight: Any, class_weight: Any,
     ) -> Options:  # fmt: skip
         if validation_data is not None and not is_stream(validation_data):
-            validation_data = _validation_pair(validation_data)
+            validation_data = _validation_triple(validation_data)
         return cls(
             _arguments.batch_size(batch_size),
             _arguments.integer(epochs, "epochs", 0),
@@ -63,6 +65,8 @@ class Options(NamedTuple):
             steps_per_epoch,
             validation_steps,
             _frequency(validation_freq),
+            sample_weight,
+            class_weight,
         )  # fmt: skip
 
     def validates(self, epoch: int) -> bool:
@@ -71,12 +75,11 @@ class Options(NamedTuple):
         return (epoch + 1) % every == 0 if isinstance(every, int) else epoch + 1 in every
 
 
-def _validation_pair(given: Any) -> tuple[Any, Any]:
-    if not isinstance(given, list | tuple) or not (len(given) == 2 or (len(given) == 3 and given[2] is None)):
-        raise DTypeError(
-            "validation_data is no pair; wanted (x, y), arrays of samples and targets, or what gives batches"
-        )
-    return given[0], given[1]
+def _validation_triple(given: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(given, list | tuple) or len(given) not in (2, 3):
+        raise DTypeError("validation_data is no pair; wanted (x, y), arrays of samples and targets, (x, y, "
+                         "sample_weight), or what gives batches")  # fmt: skip
+    return given[0], given[1], given[2] if len(given) == 3 else None
 
 
 def _frequency(given: Any) -> Any:
@@ -156,12 +159,16 @@ class _Batches:
 
     batch_size = None
 
-    def __init__(self, model: Trained, stream: Stream, check: bool, samples: int | None) -> None:
+    def __init__(
+        self, model: Trained, stream: Stream, check: bool, samples: int | None, class_weight: Any = None
+    ) -> None:
         self._model, self._stream, self._check, self.samples = model, stream, check, samples
+        self._class_weight = class_weight
         self.steps = stream.steps
 
     def train(self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress) -> tuple[Logs, int]:
-        return _training.train_stream(self._stream.batches(), self._check, columns, callbacks, self._model, progress)
+        batches, counts = self._stream.batches(), self._class_weight
+        return _training.train_stream(batches, self._check, columns, callbacks, self._model, progress, counts)
 
     def evaluate(self, columns: Columns, callbacks: Callbacks) -> Logs:
         found, _ = _training.evaluate_stream(self._stream.batches(), self._check, columns, callbacks, self._model)
@@ -175,14 +182,14 @@ def _given(model: Trained, x: Any, y: Any, options: Options) -> tuple[_Arrays | 
         if options.validation_split:
             raise UnsupportedError("validation_split is given, and x gives batches, which have no last ones to hold "
                                    "back; wanted validation_data")  # fmt: skip
-        stream = of_fit(model, x, y, options.steps_per_epoch, options.shuffle)
+        stream = of_fit(model, x, y, options.sample_weight, options.steps_per_epoch, options.shuffle)
         samples = getattr(x, "samples", None) if options.steps_per_epoch is None else None
-        training: _Arrays | _Batches = _Batches(model, stream, options.check, samples)
+        training: _Arrays | _Batches = _Batches(model, stream, options.check, samples, options.class_weight)
         return training, _validation(model, options)
     if options.steps_per_epoch is not None:
         raise UnsupportedError("steps_per_epoch is given, and x is arrays, of which an epoch is all samples; wanted "
                                "None, or something that gives batches, such as martlet.data.Batches")  # fmt: skip
-    data = model._data(x, y, options.batch_size, options.check)
+    data = model._data(x, y, options.batch_size, options.check, "", options.sample_weight, options.class_weight)
     if options.validation_data is not None or not options.validation_split:
         return _Arrays(model, data, options.batch_size, options), _validation(model, options)
     kept = int(data.samples * (1 - options.validation_split))
@@ -190,7 +197,8 @@ def _given(model: Trained, x: Any, y: Any, options: Options) -> tuple[_Arrays | 
         raise ArgumentError(f"validation_split is {options.validation_split} of {data.samples} samples, which leaves "
                             f"{kept} to train on; wanted at least one on either side")  # fmt: skip
     native = model._ready().model
-    first, second = data.part(native, slice(kept)), data.part(native, slice(kept, None))
+    first = data.part(native, slice(kept))
+    second = data.part(native, slice(kept, None), is_weighted=options.class_weight is None)
     return (
         _Arrays(model, first, options.batch_size, options),
         _Arrays(model, second, options.validation_batch_size, options),
@@ -203,12 +211,6 @@ def _validation(model: Trained, options: Options) -> _Arrays | _Batches | None:
         return None
     if is_stream(given):
         return _Batches(model, Stream(given, "validation_data", options.validation_steps), options.check, None)
-    data = model._data(given[0], given[1], options.validation_batch_size, options.check, "validation_")
+    x, y, weights = given
+    data = model._data(x, y, options.validation_batch_size, options.check, "validation_", weights)
     return _Arrays(model, data, options.validation_batch_size, options)
-
-
-def refuse_weights(**given: Any) -> None:
-    """Raises for weights of samples or classes, which Keras has."""
-    for name, weights in given.items():
-        if weights is not None:
-            raise UnsupportedError(f"{name} is given, and every sample counts the same here; wanted None")

@@ -31,7 +31,10 @@ class Halves(Network):
         """The native model, compiled."""
 
     @abstractmethod
-    def _data(self, x: Any, y: Any, batch_size: int | None, check: bool, of: str = "") -> Data:
+    def _data(
+        self, x: Any, y: Any, batch_size: int | None, check: bool, of: str = "", sample_weight: Any = None,
+        class_weight: Any = None,
+    ) -> Data:  # fmt: skip
         """Samples and targets, bound to the model."""
 
     def differentiate(self, x: Any, y: Any, *, return_dict: bool = False, check: bool = True) -> Any:

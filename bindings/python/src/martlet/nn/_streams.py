@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from martlet import _arguments, _samples, _tables
-from martlet._errors import ArgumentError, DTypeError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError
 from martlet._samples import NDArray
 
 
@@ -79,10 +79,10 @@ class Stream:
             if self.limit is None:
                 return
 
-    def batches(self) -> Iterator[tuple[Any, Any]]:
-        """The same as samples and targets."""
+    def batches(self) -> Iterator[tuple[Any, Any, Any]]:
+        """The same as samples, targets, and weights of samples or None."""
         for place, batch in enumerate(self.epoch()):
-            yield _pair(batch, f"batch {place} of {self._where}")
+            yield _triple(batch, f"batch {place} of {self._where}")
 
     def samples(self, inputs: int) -> Iterator[Any]:
         """The same as samples alone, with or without targets, of a model with so many inputs."""
@@ -91,18 +91,16 @@ class Stream:
             yield batch[0] if is_pair or isinstance(batch, tuple) else batch
 
 
-def _pair(batch: Any, where: str) -> tuple[Any, Any]:
+def _triple(batch: Any, where: str) -> tuple[Any, Any, Any]:
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         given = f"{len(batch)} things" if isinstance(batch, tuple | list) else f"a {type(batch).__name__}"
-        raise DTypeError(f"{where} is {given}; wanted (x, y), samples and targets")
-    if len(batch) == 3 and batch[2] is not None:
-        raise UnsupportedError(f"{where} has weights of samples, and every sample counts the same here; wanted (x, y)")
-    return batch[0], batch[1]
+        raise DTypeError(f"{where} is {given}; wanted (x, y), samples and targets, or (x, y, sample_weight)")
+    return batch[0], batch[1], batch[2] if len(batch) == 3 else None
 
 
-def of_fit(model: Any, source: Any, y: Any, steps: Any, shuffle: bool) -> Stream:
+def of_fit(model: Any, source: Any, y: Any, weights: Any, steps: Any, shuffle: bool) -> Stream:
     """What fit trains on."""
-    refuse_targets(y)
+    refuse_targets(y, weights)
 
     def order(count: int) -> Any:
         step = model.optimizer.iterations if model._is_ready else 0
@@ -111,9 +109,11 @@ def of_fit(model: Any, source: Any, y: Any, steps: Any, shuffle: bool) -> Stream
     return Stream(source, "x", steps, order if shuffle else None)
 
 
-def refuse_targets(y: Any) -> None:
-    if y is not None:
-        raise ArgumentError("y is given, and x gives batches; wanted None: each batch is (x, y)")
+def refuse_targets(y: Any, weights: Any) -> None:
+    for name, given in (("y", y), ("sample_weight", weights)):
+        if given is not None:
+            raise ArgumentError(f"{name} is given, and x gives batches; wanted None: each batch is (x, y), or (x, y, "
+                                "sample_weight)")  # fmt: skip
 
 
 def joined(parts: list[NDArray]) -> NDArray:

@@ -11,7 +11,7 @@ from martlet._errors import OrderError, UnsupportedError
 from martlet._model import Model as Native
 from martlet._owner import Owner
 from martlet._samples import NDArray
-from martlet.nn import _fit, _inputs, _progress, _training, node
+from martlet.nn import _fit, _inputs, _progress, _sample_weights, _training, node
 from martlet.nn._built import Built
 from martlet.nn._callback import Logs
 from martlet.nn._callback_list import Callbacks
@@ -106,7 +106,10 @@ class Trained(Halves):
             self._is_ready = True
         return built.model
 
-    def _data(self, x: Any, y: Any, batch_size: int | None, check: bool, of: str = "") -> Data:
+    def _data(
+        self, x: Any, y: Any, batch_size: int | None, check: bool, of: str = "", sample_weight: Any = None,
+        class_weight: Any = None,
+    ) -> Data:  # fmt: skip
         """Samples and targets that fit, bound to the model. batch_size None: all of them are one batch."""
         self._refuse_taken_model("training or evaluation")
         compilation = self._compiled()
@@ -122,7 +125,8 @@ class Trained(Halves):
                 _inputs.refuse_nan(targets, f"{of}y")
                 compilation.loss.check(targets, f"{of}y")
             samples = len(targets)
-            return Data.of(self._prepare(min(batch_size or samples, samples)), inputs, targets)
+            weights = _sample_weights.of(targets, sample_weight, class_weight, f"{of}sample_weight")
+            return Data.of(self._prepare(min(batch_size or samples, samples)), inputs, targets, weights)
 
     def fit(
         self,
@@ -135,8 +139,8 @@ class Trained(Halves):
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
-        class_weight: None = None,
-        sample_weight: None = None,
+        class_weight: Any = None,
+        sample_weight: Any = None,
         initial_epoch: int = 0,
         *,
         validation_batch_size: int | None = None,
@@ -159,11 +163,14 @@ class Trained(Halves):
         verbose                 "auto": a bar on a terminal, else lines; 0: nothing; 1: a bar; 2: a line for each epoch
         callbacks               a list of martlet.nn.Callback
         validation_split        this share of the samples, the last ones, is held back and evaluated after each epoch
-        validation_data         (x, y) to evaluate after each epoch, or what gives batches
+        validation_data         (x, y) to evaluate after each epoch, (x, y, sample_weight), or what gives batches
         shuffle                 samples in a new order in each epoch, by the model's seed and the steps it has taken; of
                                 an object whose items are batches these, and of what gives batches nothing
-        class_weight            None: every sample counts the same, as here everywhere; else UnsupportedError
-        sample_weight           the same
+        class_weight            a dict of classes and how much the loss of a sample of theirs counts, 0 or more; others
+                                count 1, and validation knows none
+        sample_weight           the same of each sample, an array (samples,). The loss is the mean of weight times loss,
+                                not divided by the weights' sum, and metrics know no weights, as in Keras; batches are
+                                (x, y, sample_weight)
         validation_batch_size   samples that are evaluated at once; None: batch_size
         check                   whether x and y are searched, once, for numbers that no training can use
         steps_per_epoch         batches in an epoch, where x gives them: the next one goes on where it ended
@@ -174,10 +181,10 @@ class Trained(Halves):
         the last step. Raises OrderError before compile, DTypeError, ShapeError or ArgumentError for data or arguments
         that cannot be, with nothing trained, and BusyError where another thread is inside.
         """
-        _fit.refuse_weights(class_weight=class_weight, sample_weight=sample_weight)
         options = _fit.Options.checked(
             batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, initial_epoch,
-            validation_batch_size, check, steps_per_epoch, validation_steps, validation_freq,
+            validation_batch_size, check, steps_per_epoch, validation_steps, validation_freq, sample_weight,
+            class_weight,
         )  # fmt: skip
         with self._owner.inside(), self._training.inside():
             return _fit.fit(self, x, y, options)
@@ -188,7 +195,7 @@ class Trained(Halves):
         y: Any = None,
         batch_size: int | None = 32,
         verbose: Any = "auto",
-        sample_weight: None = None,
+        sample_weight: Any = None,
         *,
         callbacks: Any = None,
         return_dict: bool = False,
@@ -197,15 +204,14 @@ class Trained(Halves):
     ) -> Any:
         """Means over all samples: the loss, or (loss, metric, ...) in the order of compile; with return_dict by their
         names. Arguments and errors as fit's; steps: how many batches of an x that gives them."""
-        _fit.refuse_weights(sample_weight=sample_weight)
         is_dict = _arguments.flag(return_dict, "return_dict")
         size = _arguments.batch_size(batch_size)
         shown = _progress.level(verbose, alone=0)
         if is_stream(x):
-            refuse_targets(y)
+            refuse_targets(y, sample_weight)
             return returned(self._evaluate_stream(Stream(x, "x", steps), check, callbacks, shown), is_dict)
         with self._owner.inside():
-            data = self._data(x, y, size, check)
+            data = self._data(x, y, size, check, "", sample_weight)
             heard = Callbacks.of(callbacks, self, size, data.samples, shown)
             progress = _progress.Progress(shown, "evaluate", data.samples)
             try:
@@ -233,25 +239,24 @@ class Trained(Halves):
         self,
         x: Any,
         y: Any,
-        sample_weight: None = None,
-        class_weight: None = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
         return_dict: bool = False,
         *,
         check: bool = True,
     ) -> Any:
         """One step on all samples as one batch; returns what evaluate does, as it was before the step. Errors as
         fit's; on failure no step was taken."""
-        _fit.refuse_weights(sample_weight=sample_weight, class_weight=class_weight)
         is_dict = _arguments.flag(return_dict, "return_dict")
         with self._owner.inside():
-            data = self._data(x, y, None, check)
+            data = self._data(x, y, None, check, "", sample_weight, class_weight)
             self.optimizer.before_step()
             data.bound.train_all()
             found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
         return returned(found, is_dict)
 
     def test_on_batch(
-        self, x: Any, y: Any, sample_weight: None = None, return_dict: bool = False, *, check: bool = True
+        self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False, *, check: bool = True
     ) -> Any:
         """What evaluate returns, of one batch."""
         return self.evaluate(x, y, None, 0, sample_weight, return_dict=return_dict, check=check)

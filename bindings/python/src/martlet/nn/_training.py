@@ -34,20 +34,24 @@ class Data(NamedTuple):
     inputs: Sequence[NDArray]
     y: NDArray
     bound: Bound
+    weights: NDArray | None = None
 
     @classmethod
-    def of(cls, model: Model, x: NDArray | Sequence[NDArray], y: NDArray) -> Data:
-        """x: of several inputs an array for each."""
+    def of(cls, model: Model, x: NDArray | Sequence[NDArray], y: NDArray, weights: NDArray | None = None) -> Data:
+        """x: of several inputs an array for each. weights: how much each sample counts."""
         inputs = [x] if isinstance(x, np.ndarray) else x
-        return cls(inputs, y, Bound(model, [_inputs.placed(one) for one in inputs], _inputs.placed(y)))
+        counted = None if weights is None else _inputs.placed(weights)
+        bound = Bound(model, [_inputs.placed(one) for one in inputs], _inputs.placed(y), counted)
+        return cls(inputs, y, bound, weights)
 
     @property
     def samples(self) -> int:
         return len(self.y)
 
-    def part(self, model: Model, rows: slice) -> Data:
-        """Some neighbours among the samples."""
-        return Data.of(model, [one[rows] for one in self.inputs], self.y[rows])
+    def part(self, model: Model, rows: slice, *, is_weighted: bool = True) -> Data:
+        """Some neighbours among the samples, with their weights or without."""
+        weights = self.weights[rows] if self.weights is not None and is_weighted else None
+        return Data.of(model, [one[rows] for one in self.inputs], self.y[rows], weights)
 
 
 def train_epoch(
@@ -95,20 +99,21 @@ def train_epoch(
 
 
 def train_stream(
-    batches: Iterator[tuple[Any, Any]],
+    batches: Iterator[tuple[Any, Any, Any]],
     check: bool,
     columns: list[tuple[str, int]],
     callbacks: Callbacks,
     model: Trained,
     progress: Progress,
+    class_weight: Any = None,
 ) -> tuple[Logs, int]:
     """The same on batches as they come; each is checked, and lent to the library, by itself."""
     begin, end = callbacks.hooks("on_train_batch_begin"), callbacks.hooks("on_train_batch_end")
     sums, done = [0.0] * len(columns), 0
-    for batch, (x, y) in enumerate(batches):
+    for batch, (x, y, weights) in enumerate(batches):
         for hook in begin:
             hook(batch, {})
-        data = model._data(x, y, None, check)
+        data = model._data(x, y, None, check, "", weights, class_weight)
         model.optimizer.before_step()
         data.bound.train_all()
         for index, (_, word) in enumerate(columns):
@@ -126,7 +131,7 @@ def train_stream(
 
 
 def evaluate_stream(
-    batches: Iterator[tuple[Any, Any]],
+    batches: Iterator[tuple[Any, Any, Any]],
     check: bool,
     columns: list[tuple[str, int]],
     callbacks: Callbacks,
@@ -137,10 +142,10 @@ def evaluate_stream(
     begin, end = callbacks.hooks("on_test_batch_begin"), callbacks.hooks("on_test_batch_end")
     sums, done = [0.0] * len(columns), 0
     callbacks.call("on_test_begin", {})
-    for batch, (x, y) in enumerate(batches):
+    for batch, (x, y, weights) in enumerate(batches):
         for hook in begin:
             hook(batch, {})
-        data = model._data(x, y, None, check)
+        data = model._data(x, y, None, check, "", weights)
         data.bound.evaluate(0, data.samples, data.samples)
         for index, (_, word) in enumerate(columns):
             sums[index] += data.bound.numbers[word] * data.samples

@@ -155,11 +155,13 @@ class Softmax(Activation):
 
 class Dropout(Layer):
     """In training each element becomes 0 with probability rate, and x / (1 - rate) otherwise (Srivastava et al.,
-    2014). Which ones is drawn from the model's seed. rate is 0 or more and less than 1. The shape stays."""
+    2014). Which ones is drawn from the model's seed. rate is 0 or more and less than 1. The shape stays. Keras's
+    arguments noise_shape and seed raise UnsupportedError where they are not None."""
 
-    def __init__(self, rate: float, *, name: str | None = None, input_shape: Any = None) -> None:
+    def __init__(self, rate: float, *, name: str | None = None, input_shape: Any = None, **others: Any) -> None:
         super().__init__(name=name, input_shape=input_shape)
         self.rate = _arguments.within(rate, f"rate of {self}", 0, 1, open_end=True)
+        unserved(self, others, ("noise_shape", "seed"))
 
     def _lay(self, graph: Graph, name: str) -> int:
         return graph.add(_ffi_models.LAYER_DROPOUT, name, rate=self.rate)

@@ -24,7 +24,8 @@ class Embedding(Layer):
     output_dim                columns
     embeddings_initializer    as Dense's kernel_initializer; "uniform" is within 0.05
     embeddings_regularizer    as Dense's kernel_regularizer
-    mask_zero                 Keras's argument; True raises UnsupportedError
+    mask_zero                 Keras's argument; True raises UnsupportedError, and so does another embeddings_constraint
+                              than None
     trainable                 as Layer's
 
     It reads a model's input alone, whose samples are int32, int64 or uint8, and are read as they are; other whole
@@ -46,8 +47,10 @@ class Embedding(Layer):
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
+        **others: Any,
     ) -> None:
         super().__init__(name=name, input_shape=input_shape, trainable=trainable)
+        unserved(self, others, ("embeddings_constraint",))
         self.input_dim = _arguments.integer(input_dim, f"input_dim of {self}")
         self.output_dim = _arguments.integer(output_dim, f"output_dim of {self}")
         self.embeddings_initializer = initializers.get(embeddings_initializer, f"embeddings_initializer of {self}")
