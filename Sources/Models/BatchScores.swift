@@ -64,7 +64,8 @@ import MartletPlatform
     }
 
     /// Throws where these are no weights of so many samples. Their values are looked at when they are used.
-    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError) {
+    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError)
+    {
         guard unsafe weights.type == .fp32 else {
             throw unsafe MartletError(.type, "\(name()).dtype is \(weights.type); expected fp32")
         }

@@ -148,7 +148,8 @@ public final class Model {
             nodes.indices.contains(first) && nodes[first].first == nil && nodes[first].layer.kind == layer.kind
         guard isOwner && layer.kind != .input else {
             throw MartletError(
-                .argument, "\(place)\(place.isEmpty ? "node" : "first") is \(first); expected a layer's node, no input's")
+                .argument,
+                "\(place)\(place.isEmpty ? "node" : "first") is \(first); expected a layer's node, no input's")
         }
     }
 

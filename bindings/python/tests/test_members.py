@@ -38,11 +38,16 @@ def objects() -> list[Any]:
     needed: dict[str, tuple[Any, ...]] = {
         "Conv2D": (2, 3), "Dense": (2,), "Activation": ("relu",), "Dropout": (0.5,), "Permute": ((1,),),
         "Reshape": ((1,),), "LearningRateScheduler": (abs,), "ModelCheckpoint": ("m",), "Input": ((2,),),
+        "InputLayer": ((2,),), "DepthwiseConv2D": (3,), "Embedding": (3, 2), "GaussianNoise": (0.1,),
+        "RandomCrop": (2, 2), "RandomTranslation": (1, 1, "constant", "nearest"), "Rescaling": (2.0,),
+        "CSVLogger": ("c",), "BackupAndRestore": ("b",),
     }  # fmt: skip
+    start = nn.Input((2,))
+    needed["Model"] = (start, nn.Dense(1)(start))
     for name in nn.__all__:
         kind = getattr(nn, name)
         if inspect.isclass(kind) and not inspect.isabstract(kind):
-            made.append(kind(*needed.get(name, ())))
+            made.append(kind(*needed.get(name, (2, 3) if "Conv" in name else ())))
     array = np.zeros(3, np.float32)
     fitted = models()["fitted"]
     made += [fitted.history, fitted.optimizer, nn.TopK(3), data.Batches(X), iter(data.Batches(X)), data.Standardizer()]
