@@ -1,7 +1,8 @@
 """The processes that have parts of one optimizer's parameters: what they agree on before a step, and what they add up.
 
 A step that needs other processes begins with a few numbers from each: whether it can take the step, and a digest of
-what has to be alike. Where one cannot, or they differ, all of them raise an error, and none waits for another.
+what has to be alike. Where one cannot, or they differ, all of them raise an error. Whether a step needs others is each
+process's own knowledge: where they differ in that, some wait.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ def in_backward(model: nn.Module, optimizer: Optimizer, *, max_norm: float | Non
 
     Each backward() is a step of what it reaches: a loss in two parts is added up first. A checkpoint by
     torch.utils.checkpoint with use_reentrant=True is a backward pass of its own, so what two of those share is stepped
-    twice; use_reentrant=False is not. What raises in the middle leaves stepped what has been stepped.
+    twice; use_reentrant=False is not. What raises in the middle leaves stepped what has been stepped. The gradient of a
+    weight that is used more than once lives from its first use on the way back to its last.
 
     optimizer.step() is to be called as ever, behind backward(): it runs hooks, lets schedulers count, and steps what
     has a gradient still. state_dict, load_state_dict and pickles are the optimizer's. A gradient that was there before
