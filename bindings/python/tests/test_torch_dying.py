@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 import martlet
 import martlet.torch
 warnings.simplefilter("ignore", FutureWarning)
+torch.set_num_threads(1)  # OpenMP's threads do not come along into a forked process, which would wait for them
 
 FATAL, TOLD = -signal.SIGKILL, 7  # how the one that is killed ends, and those that torch tells so
 TIMEOUT = timedelta(seconds=20)
