@@ -229,9 +229,9 @@ extension Model {
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
         let targets = try unsafe scores.take(data, rows, trainer.scoring, execution)
         try unsafe trainer.inputs(self, batch: batch).take(data.x, rows, self, execution, for: plan)
-        unsafe self.score(
-            plan, scores, trainer.scoring, execution, batch: range.count, targets, isTraining: false, step: 0,
-            adding: &score)
+        guard let built else { return }
+        let pass = unsafe BatchPass(self, built, plan, execution, batch: range.count)
+        unsafe self.score(plan, pass, scores, trainer.scoring, targets, adding: &score)
     }
 
     /// The output of every sample; true where the walk was stopped.
@@ -255,7 +255,7 @@ extension Model {
         _ = try inferencePlan(batch: batch)
         _ = try gatheredInputs(batch: x.isGathered ? batch : 0)
         let machine = try ExecutionSettings()
-        try build()
+        let built = try build()
         try trainer?.enter(.evaluation)
         var score = Score([])
         return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
@@ -264,11 +264,11 @@ extension Model {
             let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
             let inputs = try gatheredInputs(batch: x.isGathered ? batch : 0)
             try unsafe inputs.take(x, rows, self, execution, for: plan)
-            unsafe forward(
-                plan, execution, graph.steps.indices, batch: range.count, isTraining: false, step: 0)
+            let pass = unsafe BatchPass(self, built, plan, execution, batch: range.count)
+            unsafe forward(plan, pass, graph.steps.indices)
             let elements = output.elementCount
             unsafe (target + range.lowerBound * elements).update(
-                from: plan.outputValue, count: range.count * elements)
+                from: plan.value(graph.outputs[0]), count: range.count * elements)
         }
     }
 

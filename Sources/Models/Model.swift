@@ -101,7 +101,7 @@ public final class Model {
             read = [graph.append(operation, reading: read, isFrozen: layer.flags.contains(.frozen))]
         }
         if let table = operations.first as? Embedding { take(table, of: values[0], name) }
-        graph.output = read[0]
+        graph.outputs = read
         nodes.append(
             Node(
                 name: text, layer: layer, inputs: inputs, output: operations.last?.output ?? shapes[0], value: read[0],
@@ -119,7 +119,7 @@ public final class Model {
         let shape = try Shape(layer.sizes, "\(prefix)sizes")
         let text = try OwnedText(try freeName(for: layer, prefix))
         let value = graph.addInput(shape)
-        graph.output = value
+        graph.outputs = [value]
         tables.append(nil)
         let here = graph.steps.count
         nodes.append(
@@ -334,7 +334,7 @@ public final class Model {
     func inferencePlan(batch: Int) throws(MartletError) -> Plan {
         if let plan = inference, plan.batch >= batch { return plan }
         // The one there is stays until the larger one is made: a call under way, or the next, may need it.
-        let plan = try Plan(graph, batch: batch, scored: nil)
+        let plan = try Plan(graph, batch: batch, scored: [])
         inference = plan
         return plan
     }

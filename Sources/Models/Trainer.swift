@@ -82,7 +82,7 @@ import MartletPlatform
     @discardableResult
     func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
         if let plan, plan.batch >= batch { return plan }
-        let made = try Plan(model.graph, batch: max(batch, settings.batchSize), scored: scoring.value)
+        let made = try Plan(model.graph, batch: max(batch, settings.batchSize), scored: [scoring.value])
         plan = made
         return made
     }
@@ -124,11 +124,12 @@ import MartletPlatform
         let targets = try unsafe scores.take(data, rows, scoring, execution)
         try unsafe inputs.take(data.x, rows, model, execution, for: plan)
         try enter(.training)
-        unsafe model.score(
-            plan, scores, scoring, execution, batch: count, targets, isTraining: true, step: UInt64(step),
-            adding: &score)
-        unsafe backward(model, plan, execution, batch: count)
-        if let built = model.built { unsafe addPenalties(built, execution) }
+        if let built = model.built {
+            let pass = unsafe BatchPass(model, built, plan, execution, batch: count, trainingStep: UInt64(step))
+            unsafe model.score(plan, pass, scores, scoring, targets, adding: &score)
+            unsafe backward(model, plan, pass)
+            unsafe addPenalties(built, execution)
+        }
         hasGradients = true
     }
 
@@ -139,44 +140,37 @@ import MartletPlatform
         hasGradients = true
     }
 
-    private func backward(_ model: Model, _ plan: Plan, _ execution: Execution, batch: Int) {
-        guard let built = model.built else { return }
+    private func backward(_ model: Model, _ plan: Plan, _ pass: BatchPass) {
+        unsafe add(plan, from: 0, plan.firstAdditionCount, pass)
         let steps = model.graph.steps
         for index in steps.indices.reversed() {
-            guard let gradient = plan.steps[index].gradient else { continue }
-            let operation = steps[index].operation
-            if !operation.passesGradientOn {
-                let pass = unsafe model.pass(
-                    index, built, plan, execution, batch: batch, isTraining: true, step: UInt64(step))
-                unsafe operation.backward(
+            let place = unsafe plan.place(index)
+            guard let gradient = unsafe place.pointee.gradient else { continue }
+            if unsafe place.pointee.runsBackward {
+                let forward = unsafe pass.forward(place, steps[index].firstParameter, steps[index].firstStatistic)
+                let own = unsafe place.pointee.parameterGradients.map { unsafe pass.memory.address($0) }
+                let all = unsafe steps[index].isFrozen ? nil : gradients.base + steps[index].firstParameter
+                unsafe steps[index].operation.backward(
                     BackwardPass(
-                        forward: pass, gradient: plan.address(gradient),
-                        parameterGradients: parameterGradients(of: steps[index], plan.steps[index], plan)))
+                        forward: forward, gradient: pass.memory.address(gradient), parameterGradients: own ?? all))
+                if let own = unsafe own, let all = unsafe all {
+                    unsafe pass.execution.run(
+                        CombinationRequest(.sum, count: steps[index].parameterCount, all, own, out: all))
+                }
             }
-            unsafe add(plan.steps[index], of: steps[index], plan, execution, batch: batch)
+            unsafe add(plan, from: place.pointee.firstAddition, place.pointee.additionCount, pass)
         }
     }
 
-    /// Where an operation writes the gradients of its parameters; nil where training leaves them alone.
-    private func parameterGradients(of step: GraphStep, _ place: StepPlace, _ plan: Plan) -> UnsafeMutablePointer<
-        Float
-    >? {
-        if step.isFrozen { return nil }
-        return unsafe place.parameterGradients.map { unsafe plan.address($0) } ?? gradients.base + step.firstParameter
-    }
-
-    /// Adds up what has met behind an operation's backward pass.
-    private func add(_ place: StepPlace, of step: GraphStep, _ plan: Plan, _ execution: Execution, batch: Int) {
-        for addition in place.additions {
-            unsafe execution.run(
+    /// Adds up gradients that have met.
+    private func add(_ plan: Plan, from first: Int, _ count: Int, _ pass: BatchPass) {
+        for index in first..<first + count {
+            let addition = plan.additions[index]
+            unsafe pass.execution.run(
                 CombinationRequest(
-                    .sum, count: batch * addition.perSample, plan.address(addition.left), plan.address(addition.right),
-                    out: plan.address(addition.out)))
+                    .sum, count: pass.batch * addition.perSample, pass.memory.address(addition.left),
+                    pass.memory.address(addition.right), out: pass.memory.address(addition.out)))
         }
-        guard let own = place.parameterGradients else { return }
-        let all = unsafe gradients.base + step.firstParameter
-        unsafe execution.run(
-            CombinationRequest(.sum, count: step.parameterCount, all, plan.address(own), out: all))
     }
 
     /// Steps that the optimizer has taken; 0 where there is nothing to step.
@@ -210,49 +204,61 @@ import MartletPlatform
     }
 }
 
+/// What the passes of all operations over one batch have in common.
+@unsafe struct BatchPass {
+    let execution: Execution
+    let batch: Int
+    let memory: PlanMemory
+    private let parameters: UnsafeMutablePointer<Float>
+    private let statistics: UnsafeMutablePointer<Float>
+    private let isTraining: Bool
+    private let seed: UInt64
+    private let step: UInt64
+
+    /// - Parameter trainingStep: training steps done, in training; else nil.
+    init(
+        _ model: Model, _ built: Built, _ plan: Plan, _ execution: Execution, batch: Int, trainingStep: UInt64? = nil
+    ) {
+        unsafe (self.execution, self.batch, memory) = unsafe (execution, batch, plan.memory)
+        unsafe (parameters, statistics) = unsafe (built.parameters.base, built.statistics.base)
+        unsafe (isTraining, seed, step) = (trainingStep != nil, model.seed, trainingStep ?? 0)
+    }
+
+    /// What one operation computes forward with.
+    func forward(_ place: UnsafePointer<StepPlace>, _ firstParameter: Int, _ firstStatistic: Int) -> ForwardPass {
+        unsafe ForwardPass(
+            execution: execution, batch: batch, memory: memory, place: place, parameters: parameters + firstParameter,
+            statistics: statistics + firstStatistic, isTraining: isTraining, seed: seed, step: step)
+    }
+}
+
 extension Model {
     /// Runs a batch forward, and adds its loss and metrics to `score`; writes the gradient of its mean loss where the
     /// plan has a place for it.
     func score(
-        _ plan: Plan, _ scores: BatchScores, _ scoring: Scoring, _ execution: Execution, batch: Int,
-        _ expected: Expected, isTraining: Bool, step: UInt64, adding score: inout Score
+        _ plan: Plan, _ pass: BatchPass, _ scores: BatchScores, _ scoring: Scoring, _ expected: Expected,
+        adding score: inout Score
     ) {
-        func run(_ steps: Range<Int>) {
-            unsafe forward(plan, execution, steps, batch: batch, isTraining: isTraining, step: step)
-        }
+        let (execution, batch) = unsafe (pass.execution, pass.batch)
         let behind = (graph.values[scoring.value].maker ?? -1) + 1
-        run(0..<behind)
+        unsafe forward(plan, pass, 0..<behind)
         let loss = unsafe scores.loss(
-            plan.scoredValue, expected, batch: batch, gradient: plan.lossGradient, scoring, execution)
+            plan.value(scoring.value), expected, batch: batch, gradient: plan.lossGradient(0), scoring, execution)
         let penalty = trainer.flatMap { trainer in built.map { unsafe trainer.penalty($0, execution) } } ?? 0
         // What is behind the loss, metrics alone read.
-        if !scoring.settings.metrics.isEmpty { run(behind..<graph.steps.count) }
-        let metrics = unsafe scores.metrics(plan.outputValue, expected, batch: batch, scoring, execution)
+        if !scoring.settings.metrics.isEmpty { unsafe forward(plan, pass, behind..<graph.steps.count) }
+        let metrics = unsafe scores.metrics(plan.value(graph.outputs[0]), expected, batch: batch, scoring, execution)
         score.add(samples: batch, loss: loss + penalty, metrics: metrics)
     }
 
     /// Runs some operations over a batch, whose values before them are there.
-    func forward(
-        _ plan: Plan, _ execution: Execution, _ range: Range<Int>, batch: Int, isTraining: Bool, step: UInt64
-    ) {
-        guard let built else { return }
+    func forward(_ plan: Plan, _ pass: BatchPass, _ range: Range<Int>) {
         let steps = graph.steps
-        for index in range where plan.steps[index].isNeeded {
-            let operation = steps[index].operation
-            if operation.isView || operation.isFused { continue }
-            unsafe operation.forward(
-                pass(index, built, plan, execution, batch: batch, isTraining: isTraining, step: step))
+        for index in range {
+            let place = unsafe plan.place(index)
+            if unsafe !place.pointee.runsForward { continue }
+            unsafe steps[index].operation.forward(
+                pass.forward(place, steps[index].firstParameter, steps[index].firstStatistic))
         }
-    }
-
-    /// What one operation computes forward with.
-    fileprivate func pass(
-        _ index: Int, _ built: Built, _ plan: Plan, _ execution: Execution, batch: Int, isTraining: Bool, step: UInt64
-    ) -> ForwardPass {
-        let place = graph.steps[index]
-        return unsafe ForwardPass(
-            execution: execution, batch: batch, plan: plan, place: plan.steps[index],
-            parameters: built.parameters.base + place.firstParameter,
-            statistics: built.statistics.base + place.firstStatistic, isTraining: isTraining, seed: seed, step: step)
     }
 }

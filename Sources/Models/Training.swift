@@ -132,7 +132,7 @@ struct Scoring {
         columns = settings.loss.looksAtRows ? output.last : output.elementCount
         rows = output.elementCount / columns
         let logits = isProbability ? Scoring.logits(settings.loss, columns, model.graph) : nil
-        value = logits ?? model.graph.output
+        value = logits ?? model.graph.outputs[0]
         let takesProbability = isProbability && logits == nil
         kernel =
             switch settings.loss {
@@ -159,9 +159,9 @@ struct Scoring {
     private static func logits(_ loss: LossKind, _ columns: Int, _ graph: Graph) -> Int? {
         switch loss {
         case .crossEntropy:
-            guard let (value, shape) = graph.input(of: .softmax), shape.last % columns == 0 else { return nil }
+            guard let (value, shape) = graph.input(of: .softmax, giving: graph.outputs[0]), shape.last % columns == 0 else { return nil }
             return value
-        case .binaryCrossEntropy: return graph.input(of: .sigmoid)?.value
+        case .binaryCrossEntropy: return graph.input(of: .sigmoid, giving: graph.outputs[0])?.value
         default: return nil
         }
     }
