@@ -10,7 +10,7 @@ struct ArrayDescription {
     var shape: Shape
     var initializer = Initializer.zeros
     var value = 0.0
-    /// Inputs and outputs of one unit, which initialisers look at.
+    /// SampleArrays and outputs of one unit, which initialisers look at.
     var fanIn = 1
     var fanOut = 1
 }

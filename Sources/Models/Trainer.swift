@@ -6,14 +6,21 @@ import MartletOptimizers
 import MartletPlatform
 
 @safe final class Trainer {
-    let settings: Training
+    /// What each output is trained for; batches and moments are as the first says.
+    let settings: [Training]
     let optimizer: Optimizer
     let gradients: FlatBuffer
-    let scoring: Scoring
+    /// How each output is scored, and in which order: that of the values that the losses read.
+    let scorings: [Scoring]
+    private let order: [Int]
+    private let hasMetrics: Bool
     let penalties: [Penalty]
+    /// Sums over the samples of the training under way, or the last, and over those of the last evaluation.
+    let training: Tallies
+    let evaluation: Tallies
     private var plan: Plan?
     private var inputs: BatchInputs?
-    private var scores: BatchScores?
+    private var scores: [BatchScores] = []
     /// Training steps done: also what dropout's random numbers depend on.
     var step: Int64 = 0
     /// Epochs begun by `fit`, which the order of samples depends on.
@@ -32,23 +39,30 @@ import MartletPlatform
     /// For a model with these parameters. The settings have been checked by themselves; whether they suit the model is
     /// looked at here. Throws `.argument`, `.shape` where an algorithm cannot step a view of its group, and `.memory`.
     init(
-        _ model: Model, _ built: Built, _ settings: Training, _ groups: ParameterGroups
+        _ model: Model, _ built: Built, _ settings: [Training], _ groups: ParameterGroups
     ) throws(MartletError) {
+        guard settings.count == model.outputCount else {
+            throw MartletError(
+                .argument, "training says \(settings.count) outputs; expected \(model.outputCount), the model's")
+        }
         self.settings = settings
         (viewGroups, shares, hasEvaluationPoint) = (groups.ofViews, groups.shares, groups.haveEvaluationPoint)
-        scoring = Scoring(settings, model)
-        penalties = model.penalties(built.parameterViews, of: scoring.value)
-        guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
-            throw MartletError(
-                .argument,
-                "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
+        var scorings: [Scoring] = []
+        for (number, one) in settings.enumerated() {
+            scorings.append(try Scoring(one, model, output: number, Training.prefix(number, of: settings.count)))
         }
+        self.scorings = scorings
+        order = scorings.indices.sorted { (scorings[$0].value, $0) < (scorings[$1].value, $1) }
+        hasMetrics = settings.contains { !$0.metrics.isEmpty }
+        penalties = model.penalties(built.parameterViews, of: scorings.map(\.value))
+        training = try Tallies(scorings)
+        evaluation = try Tallies(scorings)
         try groups.check(built.parameterViews)
         optimizer = try Optimizer(groups.configurations[0])
         for configuration in groups.configurations.dropFirst() { try optimizer.addGroup(configuration) }
         gradients = try FlatBuffer(count: built.parameters.count)
         if gradients.count == 0 { return }
-        let parameters = groups.parameters(built.parameterViews, settings.stateType)
+        let parameters = groups.parameters(built.parameterViews, settings[0].stateType)
         try layouts.reserve(parameters.reduce(0) { $0 + 2 * $1.sizes.count })
         for parameter in parameters { try add(parameter, built) }
     }
@@ -82,7 +96,7 @@ import MartletPlatform
     @discardableResult
     func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
         if let plan, plan.batch >= batch { return plan }
-        let made = try Plan(model.graph, batch: max(batch, settings.batchSize), scored: [scoring.value])
+        let made = try Plan(model.graph, batch: max(batch, settings[0].batchSize), scored: scorings.map(\.value))
         plan = made
         return made
     }
@@ -91,16 +105,17 @@ import MartletPlatform
     @discardableResult
     func inputs(_ model: Model, batch: Int) throws(MartletError) -> BatchInputs {
         if let inputs, inputs.batch >= batch { return inputs }
-        let made = try BatchInputs(model, batch: max(batch, settings.batchSize))
+        let made = try BatchInputs(model, batch: max(batch, settings[0].batchSize))
         inputs = made
         return made
     }
 
     /// The same for what a batch is scored with.
     @discardableResult
-    func scores(_ model: Model, batch: Int) throws(MartletError) -> BatchScores {
-        if let scores, scores.batch >= batch { return scores }
-        let made = try BatchScores(model, scoring, batch: max(batch, settings.batchSize))
+    func scores(batch: Int) throws(MartletError) -> [BatchScores] {
+        if let first = scores.first, first.batch >= batch { return scores }
+        var made: [BatchScores] = []
+        for scoring in scorings { made.append(try BatchScores(scoring, batch: max(batch, settings[0].batchSize))) }
         scores = made
         return made
     }
@@ -110,27 +125,59 @@ import MartletPlatform
         if hasEvaluationPoint { try optimizer.setMode(mode) }
     }
 
-    /// The gradients of the batch that `rows` picks out of `data`, whose score is added: a training step's first half.
+    /// The gradients of the batch that `rows` picks out of `data`, which is added to the training's tallies: a step's first half.
     /// Throws before anything but the mode has changed.
     func differentiate(
-        _ model: Model, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings, adding score: inout Score
+        _ model: Model, _ built: Built, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings
     ) throws(MartletError) {
         let count = unsafe rows.count
         let plan = try plan(model, batch: count)
-        let scores = try scores(model, batch: count)
+        let scores = try scores(batch: count)
         let inputs = try inputs(model, batch: count)
         try unsafe rows.check(samples: data.count)
         let execution = try unsafe Execution(mode: .flush, machine)
-        let targets = try unsafe scores.take(data, rows, scoring, execution)
+        try unsafe take(data, rows, scores, execution)
         try unsafe inputs.take(data.x, rows, model, execution, for: plan)
         try enter(.training)
-        if let built = model.built {
-            let pass = unsafe BatchPass(model, built, plan, execution, batch: count, trainingStep: UInt64(step))
-            unsafe model.score(plan, pass, scores, scoring, targets, adding: &score)
-            unsafe backward(model, plan, pass)
-            unsafe addPenalties(built, execution)
-        }
+        let pass = unsafe BatchPass(model, built, plan, execution, batch: count, trainingStep: UInt64(step))
+        try unsafe score(model, built, plan, pass, scores, into: training)
+        unsafe backward(model, plan, pass)
+        unsafe addPenalties(built, execution)
         hasGradients = true
+    }
+
+    /// Takes what each output should give for a batch. Throws `.argument`.
+    func take(
+        _ data: LabelledSamples, _ rows: Rows, _ scores: [BatchScores], _ execution: Execution
+    ) throws(MartletError) {
+        for number in scores.indices { try unsafe scores[number].take(data, output: number, rows, execution) }
+    }
+
+    /// Runs a batch forward, and adds its losses and metrics to the tallies; writes the gradients of its mean losses where the
+    /// plan has places for them. Throws `.memory`, and not within the samples that the walk began with.
+    func score(
+        _ model: Model, _ built: Built, _ plan: Plan, _ pass: BatchPass, _ scores: [BatchScores], into tallies: Tallies
+    ) throws(MartletError) {
+        var done = 0
+        var loss = 0.0
+        for number in order {
+            let scoring = scorings[number]
+            let behind = max(done, (model.graph.values[scoring.value].maker ?? -1) + 1)
+            unsafe model.forward(plan, pass, done..<behind)
+            done = behind
+            let mean = unsafe scores[number].loss(
+                plan.value(scoring.value), batch: pass.batch, gradient: plan.lossGradient(number), pass.execution)
+            unsafe tallies.outputs[number].add(loss: mean, samples: pass.batch)
+            loss += scoring.settings.weight * mean
+        }
+        unsafe tallies.add(loss: loss + penalty(built, pass.execution), samples: pass.batch)
+        // What is behind the last loss, metrics alone read.
+        if !hasMetrics { return }
+        unsafe model.forward(plan, pass, done..<model.graph.steps.count)
+        for number in scores.indices {
+            try unsafe scores[number].measure(
+                plan.value(scorings[number].output), batch: pass.batch, into: tallies.outputs[number], pass.execution)
+        }
     }
 
     /// A training step's other half, by what stands in the gradients.
@@ -233,24 +280,6 @@ import MartletPlatform
 }
 
 extension Model {
-    /// Runs a batch forward, and adds its loss and metrics to `score`; writes the gradient of its mean loss where the
-    /// plan has a place for it.
-    func score(
-        _ plan: Plan, _ pass: BatchPass, _ scores: BatchScores, _ scoring: Scoring, _ expected: Expected,
-        adding score: inout Score
-    ) {
-        let (execution, batch) = unsafe (pass.execution, pass.batch)
-        let behind = (graph.values[scoring.value].maker ?? -1) + 1
-        unsafe forward(plan, pass, 0..<behind)
-        let loss = unsafe scores.loss(
-            plan.value(scoring.value), expected, batch: batch, gradient: plan.lossGradient(0), scoring, execution)
-        let penalty = trainer.flatMap { trainer in built.map { unsafe trainer.penalty($0, execution) } } ?? 0
-        // What is behind the loss, metrics alone read.
-        if !scoring.settings.metrics.isEmpty { unsafe forward(plan, pass, behind..<graph.steps.count) }
-        let metrics = unsafe scores.metrics(plan.value(graph.outputs[0]), expected, batch: batch, scoring, execution)
-        score.add(samples: batch, loss: loss + penalty, metrics: metrics)
-    }
-
     /// Runs some operations over a batch, whose values before them are there.
     func forward(_ plan: Plan, _ pass: BatchPass, _ range: Range<Int>) {
         let steps = graph.steps
