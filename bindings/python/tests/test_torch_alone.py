@@ -126,8 +126,8 @@ in_processes(2, work)
 
 
 def test_what_is_raised_before_a_step(run_python: Any) -> None:
-    """By a closure, by a hook, by Ctrl-C in it, since parameters are averages or at the trained point: nobody waits, and
-    who raises it does not either."""
+    """By a closure, by a hook, by Ctrl-C in it, since parameters are averages or at the trained point: nobody waits,
+    and who raises it does not either."""
     run_python(
         ALONE
         + """
@@ -199,8 +199,9 @@ def work(rank, count):
         return undo
     ways = [(overlap, martlet.OverlapError, "overlap in memory"), (exhausted, MemoryError, "none is left")]
     # By each, the parameters that cannot have changed in any process: of others some have been stepped, or added to.
-    makes = [(lambda net: mt.AdamW(net.parameters(), max_norm=1.0, accumulate=2), ()), (mt.Muon, (0,)),
-             (lambda net: mt.SOAP(net, lr=0.01), (0, 2)), (lambda net: mt.AdamW(net.parameters(), clip_norm=1.0), (0, 1, 2, 3))]
+    adamw = lambda net, **options: mt.AdamW(net.parameters(), **options)
+    makes = [(lambda net: adamw(net, max_norm=1.0, accumulate=2), ()), (mt.Muon, (0,)),
+             (lambda net: mt.SOAP(net, lr=0.01), (0, 2)), (lambda net: adamw(net, clip_norm=1.0), (0, 1, 2, 3))]
     for make, places in makes:
         for break_it, kind, text in ways:
             for at in (2, 3):

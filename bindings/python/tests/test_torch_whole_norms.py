@@ -39,9 +39,11 @@ def work(rank, count):
             mine, found = ended(sharded(model(), count), one, two, poison, steps)
             theirs, there = ended(model(), one, two, poison, steps)
             case = (one, two, poison)
-            assert torch.equal(mine.isnan(), theirs.isnan()) and torch.equal(mine.nan_to_num(), theirs.nan_to_num()), case
+            assert torch.equal(mine.isnan(), theirs.isnan()), case
+            assert torch.equal(mine.nan_to_num(), theirs.nan_to_num()), case
             assert found.nonfinite == there.nonfinite, case
-            torch.testing.assert_close(found.grad_norm, there.grad_norm, rtol=1e-12, atol=0, equal_nan=True, msg=str(case))
+            near = {"rtol": 1e-12, "atol": 0, "equal_nan": True}
+            torch.testing.assert_close(found.grad_norm, there.grad_norm, **near, msg=str(case))
 
 in_processes(2, work)
 """,
