@@ -16,8 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from martlet import _small
 from martlet._algorithms import OF_VALUES
 from martlet._errors import FormatError, MissingError
+from martlet._small import Small
 from martlet._state_dict import exact_step
 from martlet.torch import coded_parts, shards
 from martlet.torch import state as states
@@ -147,6 +149,15 @@ def loaded_state(packed: dict[str, Any], groups: Sequence[Group], kind: Kind) ->
     return state
 
 
+def _small_type(parameter: Tensor, slot: str, group: Group, kind: Kind) -> Small | None:
+    """What a loaded moment is to be kept in, where a group asks for few bits."""
+    asked = kind.state_dtype(group)
+    if asked not in _small.BITS:
+        return None
+    # Groups of older state_dicts have not all options.
+    return states.small_type(parameter, slot, asked, kind.row({**kind.defaults({}), **group}).slots)
+
+
 def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: Kind) -> Any:
     if not isinstance(entry, Mapping):
         raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
@@ -175,8 +186,10 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
                 value = whole
             if shards.is_spread(parameter):
                 value = shards.placed_beside(value, parameter, f"{name}: {key}", is_alike=key in alike)
-            small = states.small_type(parameter, key, kind.state_dtype(group), kind.row(group).slots)
-            if small is not None and value.shape == parameter.shape and value.is_cpu:
+            small = (
+                _small_type(parameter, key, group, kind) if value.is_cpu and value.shape == parameter.shape else None
+            )
+            if small is not None:
                 made[key] = coded_parts.in_codes(value, small)
                 continue
             dtype_of = states.squares_dtype if kind.slots.is_precise(key) else states.moment_dtype
