@@ -119,3 +119,37 @@ def loaded(net, optimizer, name):
     return state
 """
 )
+
+# The same for what one of them does alone, and what the others hear of it.
+ALONE = (
+    PROCESSES
+    + """
+from martlet import _call
+from martlet.torch import rooms
+mt = martlet.torch
+
+def raised(call):
+    try:
+        call()
+    except BaseException as error:
+        return error
+
+def stepped(net, optimizer, step):
+    gradients(net, step)
+    return raised(optimizer.step)
+
+def state(net, optimizer):
+    return [full(t).clone() for p in net.parameters() for t in (p.detach(), *optimizer._states[p].values())]
+
+def same(one, other):
+    return len(one) == len(other) and all(map(torch.equal, one, other))
+
+def heard(error, rank, kind, text):
+    # What rank 1 raises, and what rank 0 hears of it.
+    if rank:
+        assert type(error) is kind and text in str(error), repr(error)
+    else:
+        assert type(error) is martlet.OrderError, repr(error)
+        assert str(error).startswith("rank 1 cannot take this step: ") and text in str(error), error
+"""
+)

@@ -122,9 +122,11 @@ class Optimizer(Saved):
     steps its own; what is summed is added up over processes; a matrix of an algorithm that sees matrices is stepped by
     one process, its owner, which gets the parts and sends them back. State is of DTensors that lie as their parameter,
     or in parts of their rows where shapes differ; in few bits it is of a process's part, and leaves by state_dict as
-    numbers. Where ranks differ in options, or one cannot step, an ArgumentError or OrderError in all of them says so:
-    at the first step, and at each that needs other processes. If the native call itself fails in one, its error is
-    raised in all, no matrix has changed, and other parts of other processes may have been stepped. Beside such matrices
+    numbers, as it does wherever torch.distributed is up. Where ranks differ in options, or one cannot step, an
+    ArgumentError or OrderError in all of them says so: at the first step, and at each that needs other processes. One
+    that fails before waits for nobody; one that alone begins to need the others raises an OrderError after a minute. If
+    the native call itself fails in one, its error is raised in all, no matrix has changed, and other parts of other
+    processes may have been stepped. Beside such matrices
     measure_update, and accumulate with a norm of all gradients, are not supported; Muon and its like keep no few bits.
     Groups with differentiable=True are stepped by torch itself, and so are all where a number of torch's is not finite,
     and what has no memory that a native call could use: tensors on other devices, of subclasses such as FakeTensor, of

@@ -43,7 +43,7 @@ class Company:
         sharers = placed.sharers(parameter) if is_spread(parameter) else (torch.distributed.get_rank(),)
         return self.ranks[0] in sharers
 
-    def add_up(self, sums: Tensor, error: Exception | None = None) -> Tensor:
+    def add_up(self, sums: Tensor, error: BaseException | None = None) -> Tensor:
         """Sums over the processes, in their order, and so to the same bits in each. error: why this one has none."""
         message = torch.cat([sums, torch.tensor([error is not None], dtype=torch.float64)])
         found = torch.stack(self.room.exchange(message))
@@ -53,7 +53,7 @@ class Company:
             total += other
         return total
 
-    def check(self, error: Exception | None) -> None:
+    def check(self, error: BaseException | None) -> None:
         """Raises an error of one process in all of them."""
         found = self.room.exchange(torch.tensor([error is not None], dtype=torch.int64, device="cpu"))
         self._raise_if(torch.cat(found), error)
@@ -73,7 +73,7 @@ class Company:
             self._tell(say())
         return True
 
-    def _raise_if(self, failed: Tensor, error: Exception | None) -> None:
+    def _raise_if(self, failed: Tensor, error: BaseException | None) -> None:
         """Raises what one process could not do, where one has said so."""
         if not failed.any():
             return
@@ -150,7 +150,7 @@ class Reduction:
             sums.view(-1, 3).masked_fill_(self._left_out, 0)
         sums.copy_(self._company.add_up(sums))
 
-    def end(self, error: Exception | None = None) -> None:
+    def end(self, error: BaseException | None = None) -> None:
         """Answers those who ask for sums where this process has asked for none: it only adds to means, or cannot take
         the step, and error says why."""
         if not self.count:

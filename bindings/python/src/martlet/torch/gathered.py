@@ -133,14 +133,14 @@ class Gathered:
         turns, self._turns = self._turns, []
         for turn in turns:
             turn.gather()
-        failed: Exception | None = None
+        failed: BaseException | None = None
         try:
             for turn in turns:
                 turn.unpack()
             step()
             for turn in turns:
                 turn.pack_back()
-        except Exception as error:  # want of memory, too
+        except BaseException as error:  # want of memory, and Ctrl-C, too
             failed = error
         if turns:
             company.check(failed)

@@ -108,7 +108,7 @@ class Together(LaidOut):
         self._reduction.count = 0
         try:
             self._step()
-        except Exception as error:
+        except BaseException as error:
             self._reduction.end(error)
             raise
         self._reduction.end()
