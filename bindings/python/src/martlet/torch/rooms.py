@@ -38,7 +38,7 @@ class Room:
         self._group: Any = None
         # The meetings so far, and for how many of them this process's half is still to be sent.
         self._count = self._owed = 0
-        # Exchanges that this process has turned away from, with the memory that they write.
+        # Exchanges that are not over, from some of which this process has turned away, with the memory that they use.
         self._left: list[tuple[Any, Any]] = []
 
     @property

@@ -58,25 +58,26 @@ class Words:
     def call(self, patience: float) -> list[int]:
         """Waits for all at a meeting that they may not know of; returns those who have not come. All who call find the
         same: they come together, or none goes on."""
-        while self._store.check([f"calls/{self._calls}/end"]):  # one that was given up by those who were there
+        while self._store.check([f"calls/{self._calls}/end"]):  # one that those who were there have given up
             self._calls += 1
         place = f"calls/{self._calls}"
         missing = self._await(place, patience, None)
         assert isinstance(missing, list)
         end = self._store.compare_set(f"{place}/end", "", _LEFT if missing else _MET).decode()
         self._calls += 1
-        return missing if end == _LEFT else []
+        return [] if end == _MET else missing or [rank for rank in self._ranks if rank != self._own]
 
     def _await(self, place: str, seconds: float, meeting: int | None) -> list[int] | str:
-        keys = {rank: f"{place}/{rank}" for rank in self._ranks}
-        self._store.set(keys[self._own], "here")
-        end = time.monotonic() + seconds
-        while not self._store.check(list(keys.values())):
+        everyone, end = f"{place}/all", time.monotonic() + seconds
+        self._store.set(f"{place}/{self._own}", "here")
+        if self._store.add(f"{place}/count", 1) == len(self._ranks):
+            self._store.set(everyone, "here")
+        while not self._store.check([everyone]):
             said = None if meeting is None else self.about(meeting)
             if said is not None:
                 return said
             if time.monotonic() > end:
-                return [rank for rank, key in keys.items() if not self._store.check([key])]
+                return [rank for rank in self._ranks if not self._store.check([f"{place}/{rank}"])]
             time.sleep(_NAP)
         return []
 
