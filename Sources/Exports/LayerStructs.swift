@@ -198,7 +198,8 @@ extension Model {
 
 extension SampleArrays {
     /// Takes a caller's arrays in place of those of the call before.
-    fileprivate func read(_ pointer: UnsafePointer<martlet_array>?, count: Int, _ name: StaticString) throws(MartletError)
+    fileprivate func read(_ pointer: UnsafePointer<martlet_array>?, count: Int, _ name: StaticString)
+        throws(MartletError)
     {
         begin(name: name)
         let base = unsafe try required(pointer, "\(name)")

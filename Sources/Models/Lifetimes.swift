@@ -197,7 +197,8 @@ struct Lifetimes {
             firstAddition: firstAddition, additionCount: additionCount,
             peaks: pool.map { pool in
                 PeakPlaces(
-                    outputs: place(ofValue: graph.steps[pool].output, placement), places: offset(steps[pool].saved) ?? 0)
+                    outputs: place(ofValue: graph.steps[pool].output, placement), places: offset(steps[pool].saved) ?? 0
+                )
             })
     }
 

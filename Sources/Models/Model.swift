@@ -144,7 +144,8 @@ public final class Model {
             throw MartletError(.argument, "the count is \(chosen.count); expected 1 to \(Model.mostOutputs) outputs")
         }
         for (place, node) in chosen.enumerated() {
-            guard nodes.indices.contains(node), nodes[node].layer.kind != .input, !chosen[..<place].contains(node) else {
+            guard nodes.indices.contains(node), nodes[node].layer.kind != .input, !chosen[..<place].contains(node)
+            else {
                 throw MartletError(
                     .argument, "nodes[\(place)] is \(node); expected a layer's node, 1 ..< \(nodes.count), named once")
             }

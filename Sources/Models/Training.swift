@@ -96,7 +96,9 @@ public struct Training: Sendable {
         }
         guard labelSmoothing == 0 || loss.isCrossEntropy else {
             throw MartletError(
-                .argument, "\(prefix)label_smoothing is \(labelSmoothing); expected 0: only cross-entropies and focal losses read it")
+                .argument,
+                "\(prefix)label_smoothing is \(labelSmoothing); expected 0: only cross-entropies and focal losses read it"
+            )
         }
         guard from == .auto || loss.isCrossEntropy else {
             throw MartletError(

@@ -304,7 +304,9 @@ def training_values() -> Iterator[Value]:
     yield from assign(f"{one}weight", (*NO_NUMBERS, "-1.0", "1e39"), "ARGUMENT")
     yield from assign(f"{one}weight", ("0.0", "0.5", "3e38"), "OK")
     yield from assign(f"{one}from", (-1, 3, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{one}metrics", ("1u << 11", "0x80000000u", "0xFFFFFFFFu", "1u << 20", "1u << MARTLET_METRIC_AUC"), "ARGUMENT")
+    yield from assign(
+        f"{one}metrics", ("1u << 11", "0x80000000u", "0xFFFFFFFFu", "1u << 20", "1u << MARTLET_METRIC_AUC"), "ARGUMENT"
+    )
     yield from assign(f"{one}batch_size", (*BELOW_ONE, "((int64_t)1 << 31) + 1", "(int64_t)1 << 62"), "ARGUMENT")
     yield from assign(f"{one}batch_size", ("(int64_t)1 << 31", "(int64_t)1 << 30"), "MEMORY|SHAPE")
     yield from assign(f"{one}batch_size", (1, 1 << 16), "OK")

@@ -121,7 +121,8 @@ import Testing
                 LossRequest(
                     loss, rows: rows, columns: columns, output: x.pointer,
                     labels: classes.map { UnsafePointer($0.pointer) },
-                    targets: numbers.map { UnsafePointer($0.pointer) }, LossNumbers(smoothing: smoothing, delta: delta, gamma: gamma, alpha: alpha, weight: weight),
+                    targets: numbers.map { UnsafePointer($0.pointer) },
+                    LossNumbers(smoothing: smoothing, delta: delta, gamma: gamma, alpha: alpha, weight: weight),
                     weights: shares.map { UnsafePointer($0.pointer) }, rowLoss: rowLoss.pointer,
                     gradient: wantsGradient ? gradient.pointer : nil))
             return (rowLoss.numbers, gradient.numbers)

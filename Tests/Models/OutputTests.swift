@@ -121,7 +121,8 @@ import Testing
             for (place, number) in try alone.gradientMemory().enumerated() { sum[place] += number }
             let seen = try whole.score(ofOutput: output, in: .training)
             #expect(abs(seen.meanLoss * one.goals[output].weight - own.meanLoss) < 1e-6, "\(one.name)")
-            for metric in Metric.allCases where one.goals[output].metrics == Metrics(.accuracy, .precision, .perplexity) {
+            for metric in Metric.allCases where one.goals[output].metrics == Metrics(.accuracy, .precision, .perplexity)
+            {
                 #expect(seen[metric].isNaN == own[metric].isNaN, "\(one.name), \(metric)")
                 #expect(seen[metric].isNaN || abs(seen[metric] - own[metric]) < 1e-6, "\(one.name), \(metric)")
             }

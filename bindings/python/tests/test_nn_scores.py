@@ -90,7 +90,7 @@ def test_numbers() -> None:
 
 
 def test_epochs_are_whole() -> None:
-    """What fit reports of an epoch is of all its samples, and no mean over batches; a call by itself tells of its own."""
+    """An epoch is reported as a whole, and no mean over batches; a call by itself tells of its own."""
     model = nn.Sequential([nn.Input((5,)), nn.Dense(1, "sigmoid")], seed=2)
     model.compile(nn.SGD(0.0), "binary_crossentropy", ["auc", "f1", "r2"])
     history = model.fit(X, YES, 13, verbose=0, validation_data=(X[:100], YES[:100])).history

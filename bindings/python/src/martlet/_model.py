@@ -19,7 +19,6 @@ from martlet._owner import Owner
 error_of = _ffi.error_of
 
 
-
 class Column(NamedTuple):
     """A number that is reported of training or evaluation: a metric by its number, OWN_LOSS of one output, or LOSS, the
     sum of all and what layers add."""

@@ -18,7 +18,6 @@ from martlet._samples import NDArray
 from martlet.nn import _inputs, losses, metrics, optimizers
 from martlet.nn._built import Built
 
-
 # Losses whose outputs each say yes or no.
 _SAY_YES = (_ffi_models.LOSS_BINARY_CROSS_ENTROPY, _ffi_models.LOSS_BINARY_FOCAL, _ffi_models.LOSS_HINGE)
 
@@ -105,7 +104,7 @@ class Compilation(NamedTuple):
     def of(cls, optimizer: Any, loss: Any, wanted: Any, weights: Any, names: Sequence[str]) -> Compilation:
         """names: the outputs'."""
         if len(names) == 1:
-            found = [Goal.of(_single(loss, names), _single(wanted, names), *_weights(weights, names))]
+            found = [Goal.of(_single(loss, names), _single(wanted, names), _weights(weights, names)[0])]
         else:
             asked = _by_output(wanted, names, "metrics", None)
             given = zip(_by_output(loss, names, "loss", loss), asked, _weights(weights, names), names, strict=True)
@@ -195,6 +194,6 @@ def _weights(given: Any, names: Sequence[str]) -> list[float]:
     if given is None:
         return [1.0] * len(names)
     if isinstance(given, dict):
-        given = {name: 1.0 for name in names} | given
+        given = dict.fromkeys(names, 1.0) | given
     found = _by_output(given, names, "loss_weights", None)
     return [_arguments.within(one, "loss_weights", 0, 1e30) for one in found]

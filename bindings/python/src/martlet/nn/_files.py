@@ -37,7 +37,8 @@ def load_model(path: Any) -> Model:
     A file of a chain of layers gives a Sequential, one of a graph a Model.
 
     A file that C or Swift wrote has no names of metrics: they are "accuracy", "top_k_categorical_accuracy", "mse",
-    "mae", "rmse", "r2", "precision", "recall", "f1", "auc", "perplexity", in this order, and a cross-entropy takes labels and rows of targets.
+    "mae", "rmse", "r2", "precision", "recall", "f1", "auc", "perplexity", in this order, and a cross-entropy takes
+    labels and rows of targets.
 
     Raises FileError where the system refuses, and FormatError where the file is no model, or not whole.
     """
@@ -191,7 +192,9 @@ def _goal(line: Line, notes: dict[str, Any], name: str) -> Goal:
 
 def _compilation(native: Native, found: dict[str, str], notes: dict[str, Any]) -> Compilation:
     """Losses, metrics and optimizer of a file."""
-    lines = [_header.line(found, f"training.{place}" if place else "training") for place in range(len(native.outputs()))]
+    lines = [
+        _header.line(found, f"training.{place}" if place else "training") for place in range(len(native.outputs()))
+    ]
     line = lines[0]
     try:
         if len(notes.get("goals", lines)) != len(lines):
@@ -224,7 +227,10 @@ def resume(model: Model, path: Any) -> None:
         if "training" not in found:
             raise FormatError("its model is not compiled")
         loss, row = _header.line(found, "training").get("loss"), native.groups()[0]
-        if loss != compilation.goals[0].loss.number or row.algorithm != compilation.optimizer.hyperparameters().algorithm:
+        if (
+            loss != compilation.goals[0].loss.number
+            or row.algorithm != compilation.optimizer.hyperparameters().algorithm
+        ):
             raise FormatError("its model is compiled with another loss or algorithm")
         compilation.optimizer._release(model._native())
         _file_graphs.lay_over(model, native, lines)

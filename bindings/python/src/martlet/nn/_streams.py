@@ -10,7 +10,6 @@ import numpy as np
 
 from martlet import _arguments, _samples, _tables
 from martlet._errors import ArgumentError, DTypeError
-from martlet._samples import NDArray
 
 
 def is_stream(data: Any) -> bool:

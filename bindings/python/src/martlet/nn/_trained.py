@@ -49,9 +49,7 @@ class Trained(Halves):
     def _output_names(self) -> list[str]:
         """Of each output."""
 
-    def compile(
-        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, loss_weights: Any = None
-    ) -> None:
+    def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, loss_weights: Any = None) -> None:
         """Says what to train for; moments start at zero.
 
         optimizer   "adam", "adamw", a martlet.nn.Adam or AdamW, or one of martlet.optim, whose numbers are taken
@@ -172,8 +170,8 @@ class Trained(Halves):
                                 these, or a dict by the inputs' names. Or what gives batches (x, y): a generator,
                                 torch's DataLoader, martlet.data.Batches, or an object with a length whose items are
                                 batches, such as Keras's PyDataset
-        y                       a whole-number label for each, or targets, as the loss wants; None where x gives batches.
-                                Of several outputs a list or tuple of these, or a dict by the outputs' names
+        y                       a whole-number label for each, or targets, as the loss wants; None where x gives
+                                batches. Of several outputs a list or tuple of these, or a dict by the outputs' names
         batch_size              samples in a step; an epoch's last batch may have fewer
         epochs                  the number of the last epoch, and so of all of them where initial_epoch is 0
         verbose                 "auto": a bar on a terminal, else lines; 0: nothing; 1: a bar; 2: a line for each epoch

@@ -46,8 +46,8 @@ class Data(NamedTuple):
     ) -> Data:
         """An array for each input and output. weights: how much each sample counts."""
         counted = None if weights is None else _inputs.placed(weights)
-        places = [[_inputs.placed(one) for one in arrays] for arrays in (inputs, targets)]
-        return cls(inputs, targets, Bound(model, *places, counted), weights)
+        x, y = ([_inputs.placed(one) for one in arrays] for arrays in (inputs, targets))
+        return cls(inputs, targets, Bound(model, x, y, counted), weights)
 
     @property
     def samples(self) -> int:

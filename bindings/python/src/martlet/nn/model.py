@@ -138,9 +138,9 @@ class Model(Trained):
         if name:
             checked_reads(self, name, [one.sizes for one in self._inputs], [built.seen(place) for place in reads])
         if len(self._outputs) > 1:
-            raise UnsupportedError(f"model {self.name!r} gives {len(self._outputs)} outputs; wanted one of a model that "
-                                   "is a part of another: Model(inputs, [...]) of its layers' nodes, or a model for "
-                                   "each")  # fmt: skip
+            raise UnsupportedError(f"model {self.name!r} gives {len(self._outputs)} outputs; wanted one of a model "
+                                   "that is a part of another: Model(inputs, [...]) of its layers' nodes, or a model "
+                                   "for each")  # fmt: skip
         return self._entered(built, name, reads)[0]
 
     def _enter_whole(self, built: Built) -> list[Place]:
