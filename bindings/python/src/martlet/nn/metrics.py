@@ -1,12 +1,12 @@
 """Metrics by Keras's names, or as objects: what is reported beside the loss.
 
 The library computes them, over all samples of an epoch or an evaluation. "accuracy" is right for the loss by itself:
-with binary_crossentropy it asks of each output by itself whether it is on the target's side of 1/2 (of 0 for logits), so it
-does of a single output whatever the loss, and else which of the outputs is the largest. Keras asks for the largest of
-several outputs with binary_crossentropy too, and holds the side of a single one against the target as it is: there
-targets other than 0 and 1 are never met. Precision, recall and F1 are Keras's where outputs say yes or no; of several
-classes they are scikit-learn's macro averages of which output is the largest, where Keras asks of each output by itself
-whether it is over 1/2. AUC is exact, where Keras interpolates between 200 thresholds.
+with binary_crossentropy it asks of each output by itself whether it is on the target's side of 1/2 (of 0 for logits),
+so it does of a single output whatever the loss, and else which of the outputs is the largest. Keras asks for the
+largest of several outputs with binary_crossentropy too, and holds the side of a single one against the target as it
+is: there targets other than 0 and 1 are never met. Precision, recall and F1 are Keras's where outputs say yes or no;
+of several classes they are scikit-learn's macro averages of which output is the largest, where Keras asks of each
+output by itself whether it is over 1/2. AUC is exact, where Keras interpolates between 200 thresholds.
 """
 
 from __future__ import annotations
