@@ -31,8 +31,8 @@ def load_model(path: Any) -> Model:
     """Makes a model from what save wrote; where it was training, it goes on to the bit.
 
     Weights, statistics, the loss, metrics with their names and order, the optimizer's numbers, moments and counters
-    come back, and layers with their classes and arguments. What does not: set_data_format, callbacks, and what classes
-    of one's own add.
+    come back, layers with their classes and arguments, and what model.text was. What does not: set_data_format,
+    callbacks, and what classes of one's own add.
 
     A file of a chain of layers gives a Sequential, one of a graph a Model.
 
@@ -59,6 +59,7 @@ def _loaded(name: bytes) -> Model:
         model = _chain(native, lines, notes, seed, owner)
     else:
         model = _file_graphs.plain(native, lines, notes.get("name"), seed, owner)
+    model._text = _notes.text_of(notes)
     if "training" in found:
         training = _header.line(found, "training")
         model._resume(_compilation(training, native, found, notes))

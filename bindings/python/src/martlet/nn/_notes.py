@@ -1,5 +1,5 @@
 """What a saved model tells Python alone: its name, the metrics' names and order, whether targets are labels, which
-class a layer is, and the schedule of the learning rate.
+class a layer is, the schedule of the learning rate, and the vocabulary of texts.
 
 The library has no words for these. They are one more entry of the file's metadata, which it does not look at; a file
 without them is as good, and what a file says is checked like any other.
@@ -18,12 +18,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from martlet._errors import FileError, FormatError
+from martlet._errors import FileError, FormatError, MartletError
 from martlet.nn import _configs
 from martlet.nn._compilation import Compilation
 from martlet.nn._layer import Layer
 from martlet.nn.convolutions import SeparableConv2D
+from martlet.nn.hashing import Hashing
 from martlet.nn.sequential import Sequential
+from martlet.nn.text import TextVectorization
 from martlet.schedules import _schedule
 
 _KEY = "python"
@@ -38,6 +40,8 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
         notes["layers"] = {layer.name: _of_layer(layer) for layer in model.layers}
     else:
         notes["graph"] = _of_graph(_configs.plain(model), model)
+    if model.text is not None:
+        notes["text"] = {"class_name": _class_of(model.text), "config": model.text.get_config()}
     if compilation is not None:
         notes["loss"] = type(compilation.loss).__name__
         notes["metrics"] = [[metric.name, metric.flag] for metric in compilation.metrics]
@@ -51,6 +55,27 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
                 stacklevel=3,
             )
     return notes
+
+
+_TEXTS: dict[str, Any] = {"TextVectorization": TextVectorization, "Hashing": Hashing}
+
+
+def _class_of(text: Any) -> str:
+    """The class of martlet.nn, without what one of one's own adds."""
+    return next(name for name, kind in _TEXTS.items() if isinstance(text, kind))
+
+
+def text_of(notes: dict[str, Any]) -> Any:
+    """What was a model's text, or None."""
+    if "text" not in notes:
+        return None
+    try:
+        kind, config = _TEXTS[notes["text"]["class_name"]], notes["text"]["config"]
+        if isinstance(config.get("vocabulary"), str):
+            raise ValueError("its vocabulary is the name of another file")
+        return kind.from_config(config)
+    except (LookupError, TypeError, ValueError, AttributeError, MartletError) as error:
+        raise FormatError(f"the file's text is none of this version: {error!r}") from None
 
 
 def _is_one_node(entry: Any) -> bool:
