@@ -15,7 +15,9 @@ import model_cases
 import networks
 
 STEPS = 8
-(CASE,) = (case for case in model_cases.CASES if case.name == "train-resnet-20")
+(CASE,) = (
+    case for case in model_cases.CASES if isinstance(case, model_cases.Training) and case.name == "train-resnet-20"
+)
 #: What each program is; the first is what others' shares are of.
 PROGRAMS = {
     cases.FUSED: "torch, fused Adam",
