@@ -5,6 +5,7 @@ It knows no layers; when the library hears of it is _training.py's business.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -14,8 +15,9 @@ from martlet import _ffi_models, _model
 from martlet._errors import ArgumentError, UnsupportedError
 from martlet._model import Training
 from martlet._samples import NDArray
-from martlet.nn import losses, metrics, optimizers
+from martlet.nn import _own, losses, metrics, optimizers
 from martlet.nn._built import Built
+from martlet.nn._own import Own
 
 
 class Compilation(NamedTuple):
@@ -28,6 +30,11 @@ class Compilation(NamedTuple):
     @classmethod
     def of(cls, optimizer: Any, loss: Any, wanted: Any) -> Compilation:
         found = cls(losses.get(loss), metrics.get(wanted), optimizers.get(optimizer))
+        if isinstance(found.loss, losses.OwnLoss):
+            for metric in found.metrics:
+                if metric.function is None:
+                    raise UnsupportedError(f"metric {metric.name!r} is the library's, which has no part in "
+                                           f"{found.loss!r}; wanted functions")  # fmt: skip
         if found.loss.takes_labels:
             found._refuse_comparing()
         return found
@@ -48,6 +55,12 @@ class Compilation(NamedTuple):
                 top = metric.k
         loss = self.loss
         return Training(loss.number, loss.origin, flags, batch_size, top, loss.label_smoothing, loss.delta)
+
+    def own(self, outputs: tuple[int, ...]) -> Own | None:
+        """The functions of a user's own among loss and metrics, for a model with outputs of this shape."""
+        loss = self.loss if isinstance(self.loss, losses.OwnLoss) else None
+        functions = [metric for metric in self.metrics if metric.function is not None]
+        return None if loss is None and not functions else Own(loss, functions, outputs)
 
     def columns(self) -> list[tuple[str, int]]:
         """The names of what is reported, and where the library's results have it."""
@@ -74,9 +87,11 @@ class Compilation(NamedTuple):
                 raise ArgumentError(f"k of metric {metric.name!r} is {metric.k}, and the outputs {built.output_shape} "
                                     f"tell {most} apart; wanted TopK(k) with k at most {most}")  # fmt: skip
 
-    def check(self, built: Built) -> None:
+    def check(self, built: Built, layers: Sequence[Any]) -> None:
         """Refuses, for a model with layers such as these, what would be computed otherwise than its name says."""
         outputs = built.output_shape
+        if isinstance(self.loss, losses.OwnLoss):
+            _own.check(layers, self.optimizer.hyperparameters().algorithm, self.loss)
         if built.gives_channels_first and self.loss.is_categorical:
             raise UnsupportedError(f"{self.loss!r} is over the last axis, and the output {outputs} is a channels_first "
                                    "image; wanted a Permute((2, 3, 1)) at the end, or channels_last")  # fmt: skip

@@ -6,10 +6,12 @@ notes (_notes.py); of other files metrics have their plain names and order, and 
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from martlet import _arguments, _ffi_models, _reading, _samples, schedules
-from martlet._errors import FormatError
+from martlet._errors import DTypeError, FormatError
 from martlet._model import Model as Native
 from martlet._model import Node
 from martlet._owner import Owner
@@ -27,12 +29,15 @@ from martlet.nn.model import Model
 from martlet.nn.sequential import Sequential
 
 
-def load_model(path: Any) -> Model:
+def load_model(path: Any, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Makes a model from what save wrote; where it was training, it goes on to the bit.
 
     Weights, statistics, the loss, metrics with their names and order, the optimizer's numbers, moments and counters
     come back, layers with their classes and arguments, and what model.text was. What does not: set_data_format,
     callbacks, and what classes of one's own add.
+
+    custom_objects: functions of one's own, by their names, where a loss or metrics were such; without one of them the
+    model comes uncompiled, with a warning.
 
     A file of a chain of layers gives a Sequential, one of a graph a Model.
 
@@ -42,11 +47,14 @@ def load_model(path: Any) -> Model:
     Raises FileError where the system refuses, and FormatError where the file is no model, or not whole.
     """
     name = _arguments.file_name(path)
+    own = {} if custom_objects is None else custom_objects
+    if not isinstance(own, Mapping):
+        raise DTypeError(f"custom_objects is {own!r}; wanted a dict of functions by their names")
     with _reading.naming(name, "a file that a model's save wrote; other libraries' weights go in by set_weights"):
-        return _loaded(name)
+        return _loaded(name, own)
 
 
-def _loaded(name: bytes) -> Model:
+def _loaded(name: bytes, own: Mapping[str, Any]) -> Model:
     owner = Owner()
     native = Native.load(name, owner)
     found = _header.metadata(name)
@@ -60,9 +68,13 @@ def _loaded(name: bytes) -> Model:
     else:
         model = _file_graphs.plain(native, lines, notes.get("name"), seed, owner)
     model._text = _notes.text_of(notes)
-    if "training" in found:
+    missing = [function for function in _notes.functions(notes) if function not in own]
+    if missing:
+        warnings.warn(f"the file's model is trained with {_arguments.listed(missing)}, which custom_objects has not, "
+                      "so it comes uncompiled", stacklevel=4)  # fmt: skip
+    elif "training" in found:
         training = _header.line(found, "training")
-        model._resume(_compilation(training, native, found, notes))
+        model._resume(_compilation(training, native, found, notes, own))
     return model
 
 
@@ -149,13 +161,15 @@ _CROSSENTROPIES: dict[Any, type[losses.Loss]] = {
 }
 
 
-def _loss(line: Line, notes: dict[str, Any]) -> losses.Loss:
+def _loss(line: Line, notes: dict[str, Any], own: Mapping[str, Any]) -> losses.Loss:
+    if notes.get("loss") == losses.OwnLoss.__name__:
+        return losses.OwnLoss(own[notes["own_loss"]])
     plain = _LOSSES[line["loss"]]
     return (_CROSSENTROPIES.get(notes.get("loss"), plain) if plain is _Crossentropy else plain)()
 
 
-def _metrics(line: Line, notes: dict[str, Any]) -> list[Metric]:
-    """The metrics that the library computes, under the names of the notes."""
+def _metrics(line: Line, notes: dict[str, Any], own: Mapping[str, Any]) -> list[Metric]:
+    """The metrics that the library computes, under the names of the notes, and those of one's own."""
     known = {
         metric.flag: metric
         for metric in (
@@ -168,18 +182,23 @@ def _metrics(line: Line, notes: dict[str, Any]) -> list[Metric]:
     plain = [metric for metric in known.values() if metric.flag & line["metrics"]]
     if "metrics" not in notes:
         return plain
-    found = metrics_module.get([known[flag]._replace(name=name) for name, flag in notes["metrics"]])
-    if {metric.flag for metric in found} != {metric.flag for metric in plain}:
+    found = metrics_module.get([
+        known[flag]._replace(name=name) if flag else metrics_module.own(own[name], place)._replace(name=name)
+        for place, (name, flag) in enumerate(notes["metrics"])
+    ])  # fmt: skip
+    if {metric.flag for metric in found} - {0} != {metric.flag for metric in plain}:
         raise ValueError(f"its metrics are {notes['metrics']}")
     return found
 
 
-def _compilation(line: Line, native: Native, found: dict[str, str], notes: dict[str, Any]) -> Compilation:
+def _compilation(
+    line: Line, native: Native, found: dict[str, str], notes: dict[str, Any], own: Mapping[str, Any]
+) -> Compilation:
     """Loss, metrics and optimizer of a file."""
     try:
-        loss = _loss(line, notes)
+        loss = _loss(line, notes, own)
         loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
-        wanted = _metrics(line, notes)
+        wanted = _metrics(line, notes, own)
         schedule = schedules.deserialize(notes["schedule"]) if "schedule" in notes else None
         row, *others = native.groups()
         shares = [float(_header.line(found, f"group.{group}")["share"]) for group in range(1, len(others) + 1)]

@@ -24,6 +24,7 @@ from martlet.nn._compilation import Compilation
 from martlet.nn._layer import Layer
 from martlet.nn.convolutions import SeparableConv2D
 from martlet.nn.hashing import Hashing
+from martlet.nn.losses import OwnLoss
 from martlet.nn.sequential import Sequential
 from martlet.nn.text import TextVectorization
 from martlet.schedules import _schedule
@@ -44,6 +45,8 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
         notes["text"] = {"class_name": _class_of(model.text), "config": model.text.get_config()}
     if compilation is not None:
         notes["loss"] = type(compilation.loss).__name__
+        if isinstance(compilation.loss, OwnLoss):
+            notes["own_loss"] = compilation.loss.name
         notes["metrics"] = [[metric.name, metric.flag] for metric in compilation.metrics]
         schedule = compilation.optimizer.schedule
         if _schedule.is_known(schedule):
@@ -55,6 +58,12 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
                 stacklevel=3,
             )
     return notes
+
+
+def functions(notes: dict[str, Any]) -> list[str]:
+    """The names of a user's own functions, among loss and metrics."""
+    loss = [notes["own_loss"]] if notes.get("loss") == OwnLoss.__name__ else []
+    return loss + [name for name, flag in notes.get("metrics", []) if not flag]
 
 
 _TEXTS: dict[str, Any] = {"TextVectorization": TextVectorization, "Hashing": Hashing}
@@ -113,7 +122,9 @@ def read(metadata: dict[str, str]) -> dict[str, Any]:
             raise ValueError("a layer has no class")
         if not all(isinstance(name, str) and isinstance(flag, int) for name, flag in metrics):
             raise ValueError("a metric has no name")
-        if not isinstance(notes["name"], str) or not isinstance(notes.get("loss", ""), str):
+        if not isinstance(notes["name"], str) or not all(
+            isinstance(notes.get(name, ""), str) for name in ("loss", "own_loss")
+        ):
             raise ValueError("the model or its loss has no name")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"the file's {_KEY} is none of this version: {error!r}") from None

@@ -48,8 +48,10 @@ class Trained(Halves):
         """Says what to train for; moments start at zero.
 
         optimizer   "adam", "adamw", a martlet.nn.Adam or AdamW, or one of martlet.optim, whose numbers are taken
-        loss        a name, such as "sparse_categorical_crossentropy", or an object, such as Huber(0.5)
-        metrics     names or objects, such as ["accuracy", TopK(3)]; a history has them under the name given
+        loss        a name, such as "sparse_categorical_crossentropy", an object, such as Huber(0.5), or a function of
+                    one's own, as martlet.nn.losses.OwnLoss says
+        metrics     names or objects, such as ["accuracy", TopK(3)]; a history has them under the name given. Or
+                    functions(y_true, y_pred) of one's own, which return a number, or one for each sample
 
         Raises ArgumentError or DTypeError for what is not known, UnsupportedError for what does not go together, and
         OrderError inside fit, or where the optimizer trains another model.
@@ -101,7 +103,7 @@ class Trained(Halves):
         """Compiles the native model, where it is not, with memory for batches as large as this."""
         built, compilation = self._ready(), self._compiled()
         if not self._is_ready:
-            compilation.check(built)
+            compilation.check(built, self._leaves())
             compilation.optimizer._compile(built.model, compilation.training(batch_size))
             self._is_ready = True
         return built.model
@@ -126,7 +128,8 @@ class Trained(Halves):
                 compilation.loss.check(targets, f"{of}y")
             samples = len(targets)
             weights = _sample_weights.of(targets, sample_weight, class_weight, f"{of}sample_weight")
-            return Data.of(self._prepare(min(batch_size or samples, samples)), inputs, targets, weights)
+            native, own = self._prepare(min(batch_size or samples, samples)), compilation.own(built.output_shape)
+            return Data.of(native, inputs, targets, weights, own)
 
     def fit(
         self,

@@ -19,6 +19,7 @@ from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn._callback import Logs
 from martlet.nn._callback_list import Callbacks
+from martlet.nn._own import Own, OwnBound
 from martlet.nn._progress import Progress
 
 if TYPE_CHECKING:
@@ -33,16 +34,25 @@ class Data(NamedTuple):
 
     inputs: Sequence[NDArray]
     y: NDArray
-    bound: Bound
+    bound: Bound | OwnBound
     weights: NDArray | None = None
+    own: Own | None = None
 
     @classmethod
-    def of(cls, model: Model, x: NDArray | Sequence[NDArray], y: NDArray, weights: NDArray | None = None) -> Data:
-        """x: of several inputs an array for each. weights: how much each sample counts."""
+    def of(
+        cls, model: Model, x: NDArray | Sequence[NDArray], y: NDArray, weights: NDArray | None = None,
+        own: Own | None = None,
+    ) -> Data:  # fmt: skip
+        """x: of several inputs an array for each. weights: how much each sample counts. own: a user's functions."""
         inputs = [x] if isinstance(x, np.ndarray) else x
-        counted = None if weights is None else _inputs.placed(weights)
-        bound = Bound(model, [_inputs.placed(one) for one in inputs], _inputs.placed(y), counted)
-        return cls(inputs, y, bound, weights)
+        librarys: Bound | None = None
+        if own is None or own.loss is None:
+            counted = None if weights is None else _inputs.placed(weights)
+            librarys = Bound(model, [_inputs.placed(one) for one in inputs], _inputs.placed(y), counted)
+        if own is not None:
+            return cls(inputs, y, OwnBound(model, inputs, y, weights, own, librarys), weights, own)
+        assert librarys is not None
+        return cls(inputs, y, librarys, weights)
 
     @property
     def samples(self) -> int:
@@ -51,7 +61,7 @@ class Data(NamedTuple):
     def part(self, model: Model, rows: slice, *, is_weighted: bool = True) -> Data:
         """Some neighbours among the samples, with their weights or without."""
         weights = self.weights[rows] if self.weights is not None and is_weighted else None
-        return Data.of(model, [one[rows] for one in self.inputs], self.y[rows], weights)
+        return Data.of(model, [one[rows] for one in self.inputs], self.y[rows], weights, self.own)
 
 
 def train_epoch(

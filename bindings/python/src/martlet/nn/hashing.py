@@ -40,6 +40,7 @@ class Hashing:
         salt: Any = None,
         output_mode: str = "int",
         sparse: bool = False,
+        *,
         name: str | None = None,
     ) -> None:
         self.name = "hashing" if name is None else _arguments.text(name, "name")

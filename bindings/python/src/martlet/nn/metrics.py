@@ -1,6 +1,10 @@
-"""Metrics by Keras's names, or as objects: what is reported beside the loss.
+"""Metrics by Keras's names, or as objects, or functions of one's own: what is reported beside the loss.
 
-The library computes them, as means over the samples. "accuracy" is right for the loss by itself: with
+A function is given targets and outputs of a batch, and returns a number, or one for each sample, of which the mean
+counts. The outputs are predicted, in training before the batch's step and without what training alone does, such as
+dropout.
+
+The library computes all others, as means over the samples. "accuracy" is right for the loss by itself: with
 binary_crossentropy it asks of each output by itself whether it is on the target's side of 1/2 (of 0 for logits), so it
 does of a single output whatever the loss, and else which of the outputs is the largest. Keras asks for the largest of
 several outputs with binary_crossentropy too, and holds the side of a single one against the target as it is: there
@@ -9,7 +13,7 @@ targets other than 0 and 1 are never met.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from martlet import _arguments, _ffi_models, _model
@@ -17,16 +21,19 @@ from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 
 
 class Metric(NamedTuple):
-    """One of the library's metrics under the name that it has in a history."""
+    """One of the library's metrics, or a function, under the name that it has in a history."""
 
     name: str
     flag: int
     word: int
     k: int = 5
+    function: Callable[[Any, Any], Any] | None = None
 
     @property
-    def climbs(self) -> bool:
-        """Whether larger is better."""
+    def climbs(self) -> bool | None:
+        """Whether larger is better; nobody knows of a function."""
+        if self.function is not None:
+            return None
         return self.flag in (_ffi_models.METRIC_ACCURACY, _ffi_models.METRIC_TOP_ACCURACY)
 
     @property
@@ -55,6 +62,21 @@ def MeanAbsoluteError(name: str = "mean_absolute_error") -> Metric:  # noqa: N80
     """The mean of |x - t|."""
     return Metric(name, _ffi_models.METRIC_MAE, _model.MAE)
 
+
+def own(function: Any, place: int) -> Metric:
+    """A function of one's own, at this place of a list."""
+    where = f"metrics[{place}]"
+    name = getattr(function, "__name__", None)
+    if isinstance(function, type) or function in (*_NAMES.values(),):
+        raise DTypeError(f"{where} is {function!r}; wanted a name, a metric, as in {name}(), or a function of targets "
+                         "and outputs")  # fmt: skip
+    if not isinstance(name, str):
+        raise DTypeError(f"{where} is {function!r}, which has no name; wanted a function")
+    return Metric(name, 0, _OWN + place, function=function)
+
+
+# Where results of functions stand: behind the library's.
+_OWN = 1000
 
 _NAMES: dict[str, Any] = {
     "accuracy": Accuracy,
@@ -90,13 +112,9 @@ def get(given: Any) -> list[Metric]:
         given = [given]
     if not isinstance(given, list | tuple):
         raise DTypeError(f'metrics is {given!r}; wanted a list of names, as in ["accuracy"]')
-    for index, metric in enumerate(given):
-        if callable(metric):
-            name = getattr(metric, "__name__", repr(metric))
-            raise DTypeError(f"metrics[{index}] is {metric!r}; wanted a name or a metric, as in {name}() if that is "
-                             "one of martlet.nn's: the library calls no functions")  # fmt: skip
     found = [
         metric if isinstance(metric, Metric)
+        else own(metric, index) if callable(metric)
         else _arguments.one_of(metric, _NAMES, f"metrics[{index}]")(name=metric)
         for index, metric in enumerate(given)
     ]  # fmt: skip
