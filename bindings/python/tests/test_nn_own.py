@@ -174,6 +174,25 @@ def test_what_watches_a_function_is_told_which_way_it_goes() -> None:
     model.fit(X, T, verbose=0, validation_split=0.2, callbacks=[nn.EarlyStopping("val_error", mode="min")])
 
 
+def test_numbers_are_of_all_samples_of_batches_that_come() -> None:
+    model = chain(3)
+    model.compile(nn.SGD(learning_rate=0.0), squared, [error])
+    history = model.fit(((X[rows], T[rows]) for rows in (slice(70), slice(70, 90))), verbose=0).history
+    wanted = model.evaluate(X, T, return_dict=True)
+    assert wanted["loss"] == pytest.approx(np.mean((model.predict(X) - T) ** 2), rel=1e-5)
+    assert {name: values[0] for name, values in history.items()} == pytest.approx(wanted, rel=1e-6)
+    batches = ((X[k : k + 25], T[k : k + 25]) for k in range(0, 90, 25))
+    assert model.evaluate(batches) == pytest.approx(tuple(wanted.values()))
+
+
+def test_several_outputs_are_refused() -> None:
+    x = nn.Input((7,))
+    model = nn.Model(x, [nn.Dense(3, name="a")(x), nn.Dense(2, name="b")(x)])
+    for loss, metrics in ((squared, None), ({"a": "mse", "b": squared}, None), ("mse", {"a": [error]})):
+        with pytest.raises(martlet.UnsupportedError, match="has a function, and the model has several outputs"):
+            model.compile("adam", loss, metrics)
+
+
 UNSERVED: list[tuple[Callable[[], list[Any]], str]] = [
     (lambda: [nn.Dropout(0.5)], "Dropout .*gives something else in training"),
     (lambda: [nn.BatchNormalization()], "BatchNormalization .*gives something else in training"),

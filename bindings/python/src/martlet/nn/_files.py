@@ -19,7 +19,7 @@ from martlet._samples import NDArray
 from martlet.nn import _file_graphs, _formats, _header, _notes, _storage, images, losses, optimizers, sequences
 from martlet.nn import metrics as metrics_module
 from martlet.nn._built import Built
-from martlet.nn._compilation import Compilation
+from martlet.nn._compilation import Compilation, Goal
 from martlet.nn._file_layers import MAKERS, noted, sizes_of
 from martlet.nn._header import Line
 from martlet.nn._laying import TURNS, Place, turn_of
@@ -42,7 +42,8 @@ def load_model(path: Any, custom_objects: Mapping[str, Any] | None = None) -> Mo
     A file of a chain of layers gives a Sequential, one of a graph a Model.
 
     A file that C or Swift wrote has no names of metrics: they are "accuracy", "top_k_categorical_accuracy", "mse",
-    "mae", in this order, and a cross-entropy takes labels and rows of targets.
+    "mae", "rmse", "r2", "precision", "recall", "f1", "auc", "perplexity", in this order, and a cross-entropy takes
+    labels and rows of targets.
 
     Raises FileError where the system refuses, and FormatError where the file is no model, or not whole.
     """
@@ -63,7 +64,7 @@ def _loaded(name: bytes, own: Mapping[str, Any]) -> Model:
     seed = _header.bits(found, "model", "seed")
     if "graph" in notes:
         model = _file_graphs.noted(native, lines, notes["graph"], seed, owner)
-    elif _file_graphs.is_chain(lines):
+    elif _file_graphs.is_chain(lines) and native.outputs() == [len(lines)]:
         model = _chain(native, lines, notes, seed, owner)
     else:
         model = _file_graphs.plain(native, lines, notes.get("name"), seed, owner)
@@ -73,8 +74,7 @@ def _loaded(name: bytes, own: Mapping[str, Any]) -> Model:
         warnings.warn(f"the file's model is trained with {_arguments.listed(missing)}, which custom_objects has not, "
                       "so it comes uncompiled", stacklevel=4)  # fmt: skip
     elif "training" in found:
-        training = _header.line(found, "training")
-        model._resume(_compilation(training, native, found, notes, own))
+        model._resume(_compilation(native, found, notes, own))
     return model
 
 
@@ -153,6 +153,8 @@ _LOSSES: dict[int, type[losses.Loss]] = {
     _ffi_models.LOSS_LOG_COSH: losses.LogCosh,
     _ffi_models.LOSS_POISSON: losses.Poisson,
     _ffi_models.LOSS_COSINE: losses.CosineSimilarity,
+    _ffi_models.LOSS_FOCAL: losses.CategoricalFocalCrossentropy,
+    _ffi_models.LOSS_BINARY_FOCAL: losses.BinaryFocalCrossentropy,
 }
 
 
@@ -163,42 +165,61 @@ _CROSSENTROPIES: dict[Any, type[losses.Loss]] = {
 
 def _loss(line: Line, notes: dict[str, Any], own: Mapping[str, Any]) -> losses.Loss:
     if notes.get("loss") == losses.OwnLoss.__name__:
-        return losses.OwnLoss(own[notes["own_loss"]])
+        return losses.OwnLoss(own[notes["function"]])
     plain = _LOSSES[line["loss"]]
-    return (_CROSSENTROPIES.get(notes.get("loss"), plain) if plain is _Crossentropy else plain)()
+    return (_CROSSENTROPIES.get(notes.get("loss", ""), plain) if plain is _Crossentropy else plain)()
 
 
 def _metrics(line: Line, notes: dict[str, Any], own: Mapping[str, Any]) -> list[Metric]:
     """The metrics that the library computes, under the names of the notes, and those of one's own."""
     known = {
-        metric.flag: metric
+        metric.number: metric
         for metric in (
             metrics_module.Accuracy(),
             metrics_module.TopK(line["top"]),
             metrics_module.MeanSquaredError("mse"),
             metrics_module.MeanAbsoluteError("mae"),
+            metrics_module.RootMeanSquaredError("rmse"),
+            metrics_module.R2Score("r2"),
+            metrics_module.Precision(),
+            metrics_module.Recall(),
+            metrics_module.F1Score("f1"),
+            metrics_module.AUC(),
+            metrics_module.Perplexity(),
         )
     }
-    plain = [metric for metric in known.values() if metric.flag & line["metrics"]]
+    plain = [metric for metric in known.values() if line["metrics"] >> metric.number & 1]
     if "metrics" not in notes:
         return plain
     found = metrics_module.get([
-        known[flag]._replace(name=name) if flag else metrics_module.own(own[name], place)._replace(name=name)
-        for place, (name, flag) in enumerate(notes["metrics"])
+        known[number]._replace(name=name) if number < metrics_module.OWN
+        else metrics_module.own(own[name], number - metrics_module.OWN)._replace(name=name)
+        for name, number in notes["metrics"]
     ])  # fmt: skip
-    if {metric.flag for metric in found} - {0} != {metric.flag for metric in plain}:
+    if {metric.number for metric in found if metric.function is None} != {metric.number for metric in plain}:
         raise ValueError(f"its metrics are {notes['metrics']}")
     return found
 
 
-def _compilation(
-    line: Line, native: Native, found: dict[str, str], notes: dict[str, Any], own: Mapping[str, Any]
-) -> Compilation:
-    """Loss, metrics and optimizer of a file."""
+def _goal(line: Line, notes: dict[str, Any], name: str, own: Mapping[str, Any]) -> Goal:
+    """What an output is trained for; notes: Python's of it."""
+    loss = _loss(line, notes, own)
+    loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
+    loss.gamma, loss.alpha = line.get("gamma", loss.gamma), line.get("alpha", loss.alpha)
+    return Goal(loss, _metrics(line, notes, own), line.get("weight", 1.0), notes.get("name", name))
+
+
+def _compilation(native: Native, found: dict[str, str], notes: dict[str, Any], own: Mapping[str, Any]) -> Compilation:
+    """Losses, metrics and optimizer of a file."""
+    lines = [
+        _header.line(found, f"training.{place}" if place else "training") for place in range(len(native.outputs()))
+    ]
+    line = lines[0]
     try:
-        loss = _loss(line, notes, own)
-        loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
-        wanted = _metrics(line, notes, own)
+        goals = []
+        for place, (node, one) in enumerate(zip(native.outputs(), lines, strict=True)):
+            said = notes["goals"][place] if "goals" in notes else {}
+            goals.append(_goal(one, said, native.node(node).name if len(lines) > 1 else "", own))
         schedule = schedules.deserialize(notes["schedule"]) if "schedule" in notes else None
         row, *others = native.groups()
         shares = [float(_header.line(found, f"group.{group}")["share"]) for group in range(1, len(others) + 1)]
@@ -208,7 +229,7 @@ def _compilation(
     places = {view.name: view.group for view in native.views(_ffi_models.BUFFER_PARAMETERS)}
     optimizer = optimizers.of(row, schedule, others, places)
     optimizer._storage = Storage(_storage.word_of(line.get("state_dtype", _storage.TYPES["fp32"])))
-    return Compilation(loss, wanted, optimizer)
+    return Compilation(goals, optimizer)
 
 
 def resume(model: Model, path: Any) -> None:
@@ -223,7 +244,10 @@ def resume(model: Model, path: Any) -> None:
         if "training" not in found:
             raise FormatError("its model is not compiled")
         loss, row = _header.line(found, "training").get("loss"), native.groups()[0]
-        if loss != compilation.loss.number or row.algorithm != compilation.optimizer.hyperparameters().algorithm:
+        if (
+            loss != compilation.goals[0].loss.number
+            or row.algorithm != compilation.optimizer.hyperparameters().algorithm
+        ):
             raise FormatError("its model is compiled with another loss or algorithm")
         compilation.optimizer._release(model._native())
         _file_graphs.lay_over(model, native, lines)

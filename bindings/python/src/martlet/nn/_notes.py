@@ -25,6 +25,7 @@ from martlet.nn._layer import Layer
 from martlet.nn.convolutions import SeparableConv2D
 from martlet.nn.hashing import Hashing
 from martlet.nn.losses import OwnLoss
+from martlet.nn.metrics import OWN
 from martlet.nn.sequential import Sequential
 from martlet.nn.text import TextVectorization
 from martlet.schedules import _schedule
@@ -44,10 +45,15 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
     if model.text is not None:
         notes["text"] = {"class_name": _class_of(model.text), "config": model.text.get_config()}
     if compilation is not None:
-        notes["loss"] = type(compilation.loss).__name__
-        if isinstance(compilation.loss, OwnLoss):
-            notes["own_loss"] = compilation.loss.name
-        notes["metrics"] = [[metric.name, metric.flag] for metric in compilation.metrics]
+        notes["goals"] = [
+            {
+                "loss": type(goal.loss).__name__,
+                "metrics": [[metric.name, metric.number] for metric in goal.metrics],
+                "name": goal.name,
+                "function": goal.loss.name if isinstance(goal.loss, OwnLoss) else "",
+            }
+            for goal in compilation.goals
+        ]
         schedule = compilation.optimizer.schedule
         if _schedule.is_known(schedule):
             notes["schedule"] = _schedule.serialize(schedule)
@@ -61,9 +67,10 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
 
 
 def functions(notes: dict[str, Any]) -> list[str]:
-    """The names of a user's own functions, among loss and metrics."""
-    loss = [notes["own_loss"]] if notes.get("loss") == OwnLoss.__name__ else []
-    return loss + [name for name, flag in notes.get("metrics", []) if not flag]
+    """The names of a user's own functions, among losses and metrics."""
+    goals = notes.get("goals", [])
+    found = [goal["function"] for goal in goals if goal["loss"] == OwnLoss.__name__]
+    return found + [name for goal in goals for name, number in goal["metrics"] if number >= OWN]
 
 
 _TEXTS: dict[str, Any] = {"TextVectorization": TextVectorization, "Hashing": Hashing}
@@ -117,15 +124,16 @@ def read(metadata: dict[str, str]) -> dict[str, Any]:
         return {}
     try:
         notes = json.loads(metadata[_KEY])
-        layers, metrics = notes["layers"], notes.get("metrics", [])
+        layers, goals = notes["layers"], notes.get("goals", [])
         if not all(isinstance(layer["class"], str) for layer in layers.values()):
             raise ValueError("a layer has no class")
-        if not all(isinstance(name, str) and isinstance(flag, int) for name, flag in metrics):
-            raise ValueError("a metric has no name")
-        if not isinstance(notes["name"], str) or not all(
-            isinstance(notes.get(name, ""), str) for name in ("loss", "own_loss")
-        ):
-            raise ValueError("the model or its loss has no name")
+        for goal in goals:
+            if not all(isinstance(name, str) and isinstance(number, int) for name, number in goal["metrics"]):
+                raise ValueError("a metric has no name")
+            if not all(isinstance(goal.get(word, ""), str) for word in ("name", "loss", "function")):
+                raise ValueError("an output or its loss has no name")
+        if not isinstance(notes["name"], str):
+            raise ValueError("the model has no name")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"the file's {_KEY} is none of this version: {error!r}") from None
     return dict(notes)

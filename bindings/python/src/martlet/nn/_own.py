@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from martlet import _arrays, _ffi_models, _ffi_optimizers, _memory, _model
 from martlet._errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
-from martlet._model import Bound, Model
+from martlet._ffi_optimizers import EVALUATION, TRAINING
+from martlet._model import Column, Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn.augmentations import GaussianNoise, RandomCrop, RandomFlip, RandomTranslation
@@ -25,8 +27,6 @@ from martlet.nn.losses import OwnLoss
 from martlet.nn.metrics import Metric
 from martlet.nn.normalizations import BatchNormalization
 
-# Results of the library's, by where they stand among its numbers.
-_LIBRARYS = (_model.LOSS, _model.ACCURACY, _model.TOP_ACCURACY, _model.MSE, _model.MAE)
 # What stands for a target of 0, which hinge takes for -1: its gradient counts as zero.
 _LEAST = np.float32(2.0**-126)
 _SCHEDULE_FREE = (
@@ -43,20 +43,50 @@ class Own(NamedTuple):
 
     def results(self, y: NDArray, out: NDArray) -> dict[int, float]:
         """What the metrics say of a batch."""
-        return {metric.word: _mean(metric, y, out) for metric in self.metrics}
+        return {metric.number: _mean(metric, y, out) for metric in self.metrics}
+
+
+class Tally:
+    """Sums over batches of what functions gave."""
+
+    def __init__(self, keeps: bool = False) -> None:
+        self.keeps, self.samples = keeps, 0
+        self.sums: dict[int, float] = {}
+
+    def add(self, found: dict[int, float], samples: int) -> None:
+        if not self.keeps:
+            self.samples, self.sums = 0, {}
+        self.samples += samples
+        for place, value in found.items():
+            self.sums[place] = self.sums.get(place, 0.0) + value * samples
+
+
+# Of each model, in training and in evaluation: batches that come by themselves are bound one by one.
+_TALLIES: WeakKeyDictionary[Model, dict[int, Tally]] = WeakKeyDictionary()
 
 
 class OwnBound:
     """A model bound to samples, as Bound is: it has the same calls."""
 
-    def __init__(
-        self, model: Model, inputs: Sequence[NDArray], y: NDArray, weights: NDArray | None, own: Own,
-        librarys: Bound | None,
-    ) -> None:  # fmt: skip
-        """librarys: what computes a loss of the library's."""
-        self._model, self._inputs, self._y, self._weights = model, inputs, y, weights
-        self._own, self._librarys = own, librarys
-        self.numbers: dict[int, float] = {}
+    def __init__(self, model: Model, inputs: Sequence[NDArray], y: NDArray, weights: NDArray | None, own: Own) -> None:
+        self._model, self._inputs, self._y, self._weights, self._own = model, inputs, y, weights, own
+        # What computes a loss of the library's.
+        self._librarys = None if own.loss is not None else _inputs.bound(model, inputs, [y], weights)
+        self._tallies = _TALLIES.setdefault(model, {TRAINING: Tally(), EVALUATION: Tally()})
+
+    def tally(self, mode: int, *, keeps: bool) -> None:
+        self._tallies[mode] = Tally(keeps)
+        if self._librarys is not None:
+            self._librarys.tally(mode, keeps=keeps)
+
+    def numbers(self, columns: Sequence[Column], mode: int) -> dict[str, float]:
+        tally = self._tallies[mode]
+        known = [column for column in columns if column.place not in tally.sums]
+        found = {} if self._librarys is None else self._librarys.numbers(known, mode)
+        for name, place, _ in columns:
+            if place in tally.sums:
+                found[name] = tally.sums[place] / tally.samples
+        return {column.name: found.get(column.name, float("nan")) for column in columns}
 
     def settle(self) -> None:
         self._model.settle()
@@ -66,37 +96,37 @@ class OwnBound:
         rows = np.frombuffer(_memory.int64s_at(address, count), np.int64) if count else slice(None)
         x, y, weights = self._batch(rows)
         out = self._outputs(x)
-        if self._librarys is not None:
+        if self._librarys is None:
+            found = self._differentiate(x, y, weights, out)
+            self._model.take_step()
+        else:
             found = self._own.results(y, out)
-            status = self._librarys.train(address, count)
-            self._note(found)
-            return status
-        self._differentiate(x, y, weights, out)
-        self._model.take_step()
+            if status := self._librarys.train(address, count):
+                return status
+        self._tallies[TRAINING].add(found, len(out))
         return 0
 
     def train_all(self) -> None:
         """Trains on all samples as one batch."""
-        status = self.train(0, 0)
-        if status:
+        if status := self.train(0, 0):
             raise _model.error_of(status)
 
     def differentiate_all(self) -> None:
         """Leaves the gradients of all samples as one batch, without a step."""
         x, y, weights = self._batch(slice(None))
         out = self._outputs(x)
-        if self._librarys is not None:
+        if self._librarys is None:
+            found = self._differentiate(x, y, weights, out)
+        else:
             found = self._own.results(y, out)
             self._librarys.differentiate_all()
-            self._note(found)
-        else:
-            self._differentiate(x, y, weights, out)
+        self._tallies[TRAINING].add(found, len(out))
 
     def evaluate(self, first: int, count: int, batch_size: int) -> None:
-        """Fills numbers with loss and metrics over count samples from the first on."""
+        """Loss and metrics over count samples from the first on."""
         if self._librarys is not None:
             self._librarys.evaluate(first, count, batch_size)
-        sums: dict[int, float] = {}
+        whole = Tally(keeps=True)
         for start in range(first, first + count, batch_size):
             x, y, weights = self._batch(slice(start, min(start + batch_size, first + count)))
             out = self._outputs(x)
@@ -104,9 +134,8 @@ class OwnBound:
             if self._own.loss is not None:
                 losses, _ = self._own.loss.both(y, out)
                 found[_model.LOSS] = float(np.mean(losses if weights is None else losses * weights))
-            for word, value in found.items():
-                sums[word] = sums.get(word, 0.0) + value * len(out)
-        self._note({word: value / count for word, value in sums.items()})
+            whole.add(found, len(out))
+        self._tallies[EVALUATION].add({place: value / count for place, value in whole.sums.items()}, count)
 
     def _batch(self, rows: Any) -> tuple[list[NDArray], NDArray, NDArray | None]:
         x = [np.ascontiguousarray(one[rows]) for one in self._inputs]
@@ -119,12 +148,10 @@ class OwnBound:
         out.flags.writeable = False
         return out
 
-    def _note(self, found: dict[int, float]) -> None:
-        if self._librarys is not None:
-            self.numbers.update({word: self._librarys.numbers[word] for word in _LIBRARYS})
-        self.numbers.update(found)
-
-    def _differentiate(self, x: Sequence[NDArray], y: NDArray, weights: NDArray | None, out: NDArray) -> None:
+    def _differentiate(
+        self, x: Sequence[NDArray], y: NDArray, weights: NDArray | None, out: NDArray
+    ) -> dict[int, float]:
+        """Leaves the gradients, and returns what the functions gave."""
         assert self._own.loss is not None
         losses, slopes = self._own.loss.both(y, out)
         if weights is not None:
@@ -139,13 +166,12 @@ class OwnBound:
         power = 0 if reach < 0.5 else -int(np.frexp(reach)[1]) - 1
         targets = np.ascontiguousarray(np.ldexp(targets, power), np.float32)
         targets[np.abs(targets) < _LEAST] = _LEAST
-        bound = Bound(self._model, [_inputs.placed(one) for one in x], _inputs.placed(targets))
-        bound.differentiate_all()
+        _inputs.bound(self._model, x, [targets], None).differentiate_all()
         if power:
             address, count = self._model.buffer(_ffi_models.BUFFER_GRADIENTS)
             gradients = np.frombuffer(_memory.floats(address, count, self._model), np.float32)
             gradients *= np.float32(2.0**-power)
-        self._note(found)
+        return found
 
 
 def _mean(metric: Metric, y: NDArray, out: NDArray) -> float:
