@@ -182,16 +182,21 @@ def test_labels_where_a_metric_compares_numbers(tmp_path: Path) -> None:
     assert other.evaluate(X, ROWS) == model.evaluate(X, ROWS)
 
 
+GOAL = {"loss": "MeanSquaredError", "metrics": [["mae", 3]], "name": ""}
 HOSTILE = [
-    {"metrics": [["loss", 8]]},
-    {"metrics": [["mae", 8], ["mae", 8]]},
-    {"metrics": []},
-    {"metrics": [["mae", 8], ["mse", 4]]},
-    {"metrics": [["mae", 64]]},
-    {"metrics": [["mae"]]},
-    {"metrics": 3},
-    {"metrics": [["mae", "8"]]},
-    {"loss": []},
+    {"goals": [GOAL | {"metrics": [["loss", 3]]}]},
+    {"goals": [GOAL | {"metrics": [["mae", 3], ["mae", 3]]}]},
+    {"goals": [GOAL | {"metrics": []}]},
+    {"goals": [GOAL | {"metrics": [["mae", 3], ["mse", 2]]}]},
+    {"goals": [GOAL | {"metrics": [["mae", 64]]}]},
+    {"goals": [GOAL | {"metrics": [["mae"]]}]},
+    {"goals": [GOAL | {"metrics": 3}]},
+    {"goals": [GOAL | {"metrics": [["mae", "3"]]}]},
+    {"goals": [GOAL | {"loss": []}]},
+    {"goals": [GOAL | {"name": 3}]},
+    {"goals": [GOAL, GOAL]},
+    {"goals": []},
+    {"goals": 3},
     {"name": 3},
     {"layers": []},
     {"layers": {"n": {}}},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from martlet._errors import OrderError
@@ -13,6 +13,8 @@ class Averaging:
     """What optimizers over tensors and over arrays have for it."""
 
     _gate: Gate
+    # Exchanges parameters for their averages; a method of each.
+    _exchange: Callable[[], None]
     # Whether parameters are their averages.
     _is_swapped = False
 
@@ -31,9 +33,6 @@ class Averaging:
             yield
         finally:
             self.swap_averages()
-
-    def _exchange(self) -> None:
-        raise NotImplementedError
 
     def _refuse_averages(self, what: str) -> None:
         if self._is_swapped:

@@ -216,6 +216,8 @@ def _compilation(native: Native, found: dict[str, str], notes: dict[str, Any], o
     ]
     line = lines[0]
     try:
+        if len(notes.get("goals", lines)) != len(lines):
+            raise ValueError(f"its notes are of {len(notes['goals'])} outputs, and it has {len(lines)}")
         goals = []
         for place, (node, one) in enumerate(zip(native.outputs(), lines, strict=True)):
             said = notes["goals"][place] if "goals" in notes else {}
