@@ -67,6 +67,8 @@ class Case:
 
     #: What a step's speed is counted in, billions of it.
     unit = "GB/s"
+    #: Whether ratios on one thread, in processor time, are measured also where the machine was quiet.
+    is_measured_alone: ClassVar[bool] = False
     #: The peer that nobody can pass, where a table says which share of it each peer reaches, and how it says that.
     bound: ClassVar[str | None] = None
     share_of = ""

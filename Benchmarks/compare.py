@@ -110,7 +110,7 @@ def measure(
 def beside_others(
     case: cases.Case, groups: list[list[str]], programs: Programs, rounds: int, seconds: float
 ) -> dict[str, float]:
-    """Ratios to Martlet on one thread in processor time, by peer, for a machine that was not quiet."""
+    """Ratios to Martlet on one thread in processor time, by peer, which a machine that is not quiet hardly changes."""
     # Peers that are programs know the wall's clock alone.
     some = [] if case.own in programs else [[peer for peer in group if peer not in programs] for group in groups]
     return alone_ratios(case, [measure(case, group, programs, rounds, seconds, alone=True) for group in some if group])
@@ -162,7 +162,7 @@ def main() -> None:
         turns = min(rounds, case.rounds or rounds)
         parts = [measure(case, group, found, turns, case.seconds * shorter) for group in groups if group]
         result = summary(case, parts)
-        if not is_quiet(result):
+        if case.is_measured_alone or not is_quiet(result):
             alone = beside_others(case, groups, found, min(turns, 5), case.seconds * shorter)
             for row in result["rows"]:
                 if row["peer"] in alone:

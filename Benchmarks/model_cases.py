@@ -13,6 +13,7 @@ from math import prod
 from typing import ClassVar
 
 from cases import DEFAULT, FUSED, MARTLET, Case, Shape
+from graph_cases import Residual, Textual
 
 MARTLET_C = "martlet from C"
 #: The two that compile a whole step.
@@ -21,6 +22,8 @@ JAX = "jax jit + optax"
 #: Torch's two layouts of images.
 FUSED_LAST = "torch fused, channels-last"
 CONTIGUOUS = "torch contiguous"
+#: Adam over the table's rows that a batch names, and over all of the rest.
+SPARSE = "torch fused, SparseAdam for the table"
 CHANNELS_LAST = "torch channels-last"
 #: Multiply-adds in registers, and nothing else, on two threads and on one.
 PEAK = "peak, two threads"
@@ -54,6 +57,16 @@ class Network:
     input: Shape
     filters: tuple[int, ...]
     units: tuple[int, ...]
+    vocabulary = 0
+
+    @property
+    def classes(self) -> int:
+        """1: of two classes, by the sign of one output."""
+        return self.units[-1]
+
+    @property
+    def is_image(self) -> bool:
+        return bool(self.filters)
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
@@ -74,12 +87,21 @@ class Network:
         places = prod(self.input[:-1]) if self.filters else 1
         return [2 * prod(kernel) * (places if len(kernel) == 4 else 1) for kernel in self.shapes[::2]]
 
+    @property
+    def step_work(self) -> int:
+        """Of one sample: each layer runs forward and makes its kernel's gradient; all but the first also make their
+        input's."""
+        forward = self.forward_work()
+        return 3 * sum(forward) - forward[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training(ModelCase):
-    """Steps on batches in memory, with Adam and cross-entropy of ten classes."""
+    """Steps on batches in memory, with Adam and cross-entropy."""
 
-    network: Network
+    is_measured_alone = True
+
+    network: Network | Residual | Textual
     batch: int
     #: Batches in an epoch, and epochs that one call of ``fit`` trains for.
     batches: int
@@ -87,9 +109,7 @@ class Training(ModelCase):
 
     @property
     def work(self) -> int:
-        """Each layer runs forward and makes its kernel's gradient; all but the first also make their input's."""
-        forward = self.network.forward_work()
-        return self.batch * (3 * sum(forward) - forward[0])
+        return self.batch * self.network.step_work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +180,7 @@ def convolutional(size: int) -> Network:
 def training(
     name: str,
     title: str,
-    network: Network,
+    network: Network | Residual | Textual,
     targets: dict[str, float],
     *,
     batch: int,
@@ -168,7 +188,7 @@ def training(
     epochs: int = 1,
     rounds: int | None = None,
 ) -> Training:
-    layouts = (FUSED_LAST,) if network.filters else ()
+    layouts = (FUSED_LAST,) if network.is_image else (SPARSE,) if network.vocabulary else ()
     return Training(
         name=name,
         title=f"training step of the {title}, batch {batch}, inside fit",
@@ -216,16 +236,40 @@ FASTEST = {COMPILED: 1.0, JAX: 1.0}
 CASES: tuple[ModelCase, ...] = (
     training("train-mlp", "MLP 784-64-10", PERCEPTRON, {FUSED: 5.0, **FASTEST}, batch=32, batches=200, epochs=4),
     training(
-        "train-conv-8", "conv net on 8x8 images", convolutional(8), {FUSED: 1.15, **FASTEST}, batch=64, batches=16
+        "train-tabular",
+        "MLP 30-128-64-1",
+        Network((30,), (), (128, 64, 1)),
+        {FUSED: 4.0, **FASTEST},
+        batch=256,
+        batches=100,
+        epochs=2,
     ),
+    training("train-conv-8", "conv net on 8x8 images", convolutional(8), {FUSED: 1.4, **FASTEST}, batch=64, batches=16),
     training(
         "train-conv-32",
         "conv net on 32x32 images",
         convolutional(32),
-        {FUSED: 1.5, **FASTEST},
+        {FUSED: 1.7, **FASTEST},
         batch=64,
         batches=4,
         rounds=7,
+    ),
+    training(
+        "train-resnet-20",
+        "ResNet-20 on 32x32 images",
+        Residual(),
+        {FUSED: 1.5, FUSED_LAST: 1.3, **FASTEST},
+        batch=64,
+        batches=4,
+        rounds=7,
+    ),
+    training(
+        "train-text",
+        "TextCNN, 20,000 words of 128, 100 filters of 3, 4 and 5, length 64, all rows stepped",
+        Textual(),
+        {FUSED: 2.0, **FASTEST},
+        batch=50,
+        batches=16,
     ),
     product(2048, 2048, 2048, 0.95),
     product(64, 784, 512, 1.0),

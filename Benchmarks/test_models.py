@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import cases
 import compare
+import graph_cases
 import judge
 import model_cases
 import networks
@@ -31,23 +32,51 @@ import report
 HERE = Path(__file__).resolve().parent
 NETWORK = model_cases.Network((6, 6, 3), (4, 5), (8, 10))
 SMALL = model_cases.training("small", "small", NETWORK, {}, batch=4, batches=3)
+RESIDUAL = graph_cases.Residual((8, 8, 3), (4, 6), 2)
+TEXTUAL = graph_cases.Textual(9, 30, 4, (2, 3), 5, 3)
+GRAPHS = [
+    model_cases.training(name, name, network, {}, batch=4, batches=3)
+    for name, network in (("residual", RESIDUAL), ("textual", TEXTUAL))
+]
+TABULAR = model_cases.training("table", "table", model_cases.Network((6,), (), (5, 1)), {}, batch=4, batches=3)
 
 
 def counted(case: model_cases.Training) -> int:
     """The operations of a training step as torch counts them."""
     height, *rest = case.network.input
     x = torch.zeros((case.batch, rest[-1], height, rest[0]) if rest else (case.batch, height))
-    model = networks.torch_network(case.network)
+    model = networks.MODELS[type(case.network)][1](case.network)
     with FlopCounterMode(display=False) as counter:
         model(x).sum().backward()
     return int(counter.get_total_flops())
 
 
-@pytest.mark.parametrize("case", [SMALL, *(case for case in model_cases.CASES if case.name == "train-mlp")])
+NAMED = ("train-mlp", "train-tabular", "train-resnet-20")
+
+
+@pytest.mark.parametrize("case", [SMALL, GRAPHS[0], *(case for case in model_cases.CASES if case.name in NAMED)])
 def test_training_is_as_much_work_as_torch_counts(case: model_cases.Training) -> None:
     assert case.work == counted(case)
-    model = networks.torch_network(case.network)
-    assert case.count == sum(parameter.numel() for parameter in model.parameters())
+    count_in_each(case)
+
+
+def count_in_each(case: model_cases.Training) -> None:
+    """A network has as many parameters in each library as its shapes say."""
+    of_martlet, of_torch, _ = networks.MODELS[type(case.network)]
+    assert case.count == sum(parameter.numel() for parameter in of_torch(case.network).parameters())
+    moved = sum(layer.count_params() for layer in of_martlet(case.network).layers)
+    statistics = sum(array.size for array in networks.MODELS[type(case.network)][2](case.network)[1])
+    assert case.count == moved - statistics
+
+
+def test_a_text_is_as_much_work_forward_as_torch_counts_and_little_backward() -> None:
+    case = GRAPHS[1]
+    count_in_each(case)
+    model = networks.MODELS[type(case.network)][1](case.network)
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros((case.batch, *case.network.input), dtype=torch.int64))
+    one = sum(2 * width * 4 * 5 for width in (2, 3))
+    assert case.work == counter.get_total_flops() + case.batch * (2 * one + 2 * 2 * 10 * 3)
 
 
 @pytest.mark.parametrize("inner", [False, True])
@@ -74,11 +103,70 @@ def test_no_network_can_learn_the_samples_by_heart() -> None:
         assert y[other] != y[index]
 
 
-@pytest.mark.parametrize("name", [name for name in networks.MAKERS if name != model_cases.COMPILED])
-def test_each_peer_of_a_training_step_can_take_an_epoch(name: str) -> None:
-    made = networks.MAKERS[name](SMALL)
-    made.step()
-    assert made.steps == SMALL.batches
+@pytest.mark.parametrize("case", [SMALL, TABULAR, *GRAPHS], ids=lambda case: case.name)
+def test_each_peer_of_a_training_step_can_take_an_epoch(case: model_cases.Training) -> None:
+    for name in case.peers:
+        if name not in (model_cases.COMPILED, *model_cases.PEAKS):
+            made = networks.MAKERS[name](case)
+            made.step()
+            assert made.steps == case.batches
+
+
+def numbers(role: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Of all weights of this role and shape: the libraries have them in orders of their own."""
+    return np.random.default_rng([len(role), *map(ord, role), *shape]).standard_normal(shape, np.float32) * 0.3
+
+
+def filled_torch(model: Any) -> Any:
+    with torch.no_grad():
+        for module in model.modules():
+            is_norm = isinstance(module, torch.nn.BatchNorm2d)
+            for name, parameter in module.named_parameters(recurse=False):
+                axes = [*range(2, parameter.ndim), 1, 0] if parameter.ndim > 1 else [0]
+                is_table = isinstance(module, torch.nn.Embedding)
+                axes = [0, 1] if is_table else axes
+                role = {"weight": "gamma" if is_norm else "kernel", "bias": "beta" if is_norm else "bias"}[name]
+                found = numbers("embeddings" if is_table else role, tuple(parameter.shape[axis] for axis in axes))
+                parameter.copy_(torch.from_numpy(found.transpose(np.argsort(axes)).copy()))
+            if is_norm:
+                module.eps = 1e-3
+    return model
+
+
+def filled_martlet(model: Any) -> Any:
+    for layer in model.layers:
+        for name, array in zip(layer.weight_names, layer.weights, strict=True):
+            if "moving" not in name:
+                array[...] = numbers(name.split("/")[-1], array.shape)
+    return model
+
+
+def logits_of_jax(case: model_cases.Training, x: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Nothing is dropped, and what is kept counts twice, as half of it would."""
+    import jax
+
+    shapes, textual = case.network.shapes, case.network is TEXTUAL
+    roles = ["embeddings", *["kernel", "bias"] * 3] if textual else ["kernel", "gamma", "beta"] * (len(shapes) // 3)
+    roles = [*roles[: len(shapes) - 2], "kernel", "bias"]
+    params = [numbers(role, shape) - (role == "gamma") for role, shape in zip(roles, shapes, strict=True)]
+    params[-2] = params[-2] / 2 if textual else params[-2]
+    monkeypatch.setattr(jax.random, "bernoulli", lambda key, rate, shape: jax.numpy.ones(shape, bool))
+    forward, statistics = networks.MODELS[type(case.network)][2](case.network)
+    return forward(params, statistics, x, None)[0]
+
+
+@pytest.mark.parametrize("case", GRAPHS, ids=lambda case: case.name)
+def test_graphs_are_one_function_in_each_library(case: model_cases.Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As each library predicts, and as torch and JAX compute in training, but for what is dropped."""
+    of_martlet, of_torch, _ = networks.MODELS[type(case.network)]
+    ours, theirs = filled_martlet(of_martlet(case.network)), filled_torch(of_torch(case.network))
+    x, _ = networks.samples(case)
+    given = torch.from_numpy(x).long() if case.network.vocabulary else torch.from_numpy(x).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        np.testing.assert_allclose(ours.predict(x), theirs.eval()(given).numpy(), rtol=2e-4, atol=2e-5)
+        theirs = theirs if case.network is TEXTUAL else theirs.train()
+        wanted = theirs(given).numpy()
+    np.testing.assert_allclose(logits_of_jax(case, x, monkeypatch), wanted, rtol=2e-3, atol=2e-4)
 
 
 def test_an_epochs_time_is_shared_by_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:

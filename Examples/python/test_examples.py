@@ -25,14 +25,21 @@ SAYS = {
     "convolutional_network.py": "the same bits",
     "keras_style.py": "least test accuracy",
     "convolutional_digits.py": "least test accuracy",
+    "residual_photographs.py": "least test accuracy",
+    "text_classifier.py": "a striker who scores is sports",
     "comparison.py": "learned at",
     "convolutional_comparison.py": "AdaBound",
     "unchanged.py": "accuracy on 360 images",
     "keras_on_torch.py": "ends in the same numbers",
 }
 PICTURED = ("digits.py", "keras_style.py", "comparison.py", "convolutional_comparison.py")
-# The test accuracy that each of three seeds must reach.
-FLOORS = {"keras_style.py": 0.97, "convolutional_digits.py": 0.985}
+# The test accuracy that each seed of an example must reach.
+FLOORS = {
+    "keras_style.py": 0.97,
+    "convolutional_digits.py": 0.985,
+    "residual_photographs.py": 0.94,
+    "text_classifier.py": 0.94,
+}
 
 
 @pytest.fixture(scope="module", params=SAYS)

@@ -15,6 +15,7 @@ from martlet import nn
     ("base", "method"),
     [
         (nn.Layer, "call"), (nn.Dense, "call"), (nn.Dense, "__call__"), (nn.Conv2D, "build"),
+        (nn.Layer, "forward"), (nn.Dense, "backward"),
         (nn.MeanSquaredError, "call"), (nn.losses.Loss, "__call__"), (nn.Sequential, "train_step"),
         (nn.Sequential, "call"),
     ],

@@ -96,6 +96,11 @@ def floats_at(address: int) -> Any:
     return ctypes.c_float.from_address(address) if address else None
 
 
+def int64s_at(address: int, count: int) -> Any:
+    """Foreign int64s as an object with a buffer, for as long as they are there."""
+    return (ctypes.c_int64 * count).from_address(address)
+
+
 def floats(address: int, count: int, owner: Any) -> Any:
     """Foreign floats as an object with a buffer, which keeps their owner."""
     block: Any = (ctypes.c_float * count).from_address(address)

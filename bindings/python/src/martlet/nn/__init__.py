@@ -46,6 +46,7 @@ from martlet.nn.convolutions import (
     SeparableConvolution2D,
 )
 from martlet.nn.group_normalizations import GroupNormalization
+from martlet.nn.hashing import Hashing
 from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
@@ -132,7 +133,8 @@ from martlet.nn.sequences import (
     MaxPooling1D,
 )
 from martlet.nn.sequential import Sequential
-from martlet.nn.utils import plot_model, set_random_seed, to_categorical
+from martlet.nn.text import TextVectorization
+from martlet.nn.utils import pad_sequences, plot_model, set_random_seed, to_categorical
 
 __all__ = [
     "ELU",
@@ -184,6 +186,7 @@ __all__ = [
     "GlorotUniform",
     "GradientNorm",
     "GroupNormalization",
+    "Hashing",
     "HeNormal",
     "HeUniform",
     "Hinge",
@@ -235,6 +238,7 @@ __all__ = [
     "SparseCategoricalCrossentropy",
     "TensorBoard",
     "TerminateOnNaN",
+    "TextVectorization",
     "TopK",
     "UpSampling2D",
     "VarianceScaling",
@@ -252,6 +256,7 @@ __all__ = [
     "metrics",
     "multiply",
     "optimizers",
+    "pad_sequences",
     "plot_model",
     "regularizers",
     "set_data_format",

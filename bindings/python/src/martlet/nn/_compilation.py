@@ -15,8 +15,9 @@ from martlet import _arguments, _ffi_models, _model
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 from martlet._model import Column, Training
 from martlet._samples import NDArray
-from martlet.nn import _inputs, losses, metrics, optimizers
+from martlet.nn import _inputs, _own, losses, metrics, optimizers
 from martlet.nn._built import Built
+from martlet.nn._own import Own
 
 # Losses whose outputs each say yes or no.
 _SAY_YES = (_ffi_models.LOSS_BINARY_CROSS_ENTROPY, _ffi_models.LOSS_BINARY_FOCAL, _ffi_models.LOSS_HINGE)
@@ -33,9 +34,20 @@ class Goal(NamedTuple):
     @classmethod
     def of(cls, loss: Any, wanted: Any, weight: float = 1.0, name: str = "") -> Goal:
         found = cls(losses.get(loss), metrics.get(wanted), weight, name)
+        if isinstance(found.loss, losses.OwnLoss):
+            for metric in found.metrics:
+                if metric.function is None:
+                    raise UnsupportedError(f"metric {metric.name!r} is the library's, which has no part in "
+                                           f"{found.loss!r}; wanted functions")  # fmt: skip
         if found.loss.takes_labels:
             found._refuse_comparing()
         return found
+
+    def own(self, outputs: tuple[int, ...]) -> Own | None:
+        """The functions of a user's own among loss and metrics, for an output of this shape."""
+        loss = self.loss if isinstance(self.loss, losses.OwnLoss) else None
+        functions = [metric for metric in self.metrics if metric.function is not None]
+        return None if loss is None and not functions else Own(loss, functions, outputs)
 
     def _refuse_comparing(self) -> None:
         """Refuses metrics that need numbers where there are labels."""
@@ -48,7 +60,7 @@ class Goal(NamedTuple):
     def training(self, batch_size: int) -> Training:
         flags, top = 0, 5
         for metric in self.metrics:
-            flags |= 1 << metric.number
+            flags |= 1 << metric.number if metric.function is None else 0
             if metric.number == _ffi_models.METRIC_TOP_ACCURACY:
                 top = metric.k
         loss = self.loss
@@ -109,6 +121,9 @@ class Compilation(NamedTuple):
             asked = _by_output(wanted, names, "metrics", None)
             given = zip(_by_output(loss, names, "loss", loss), asked, _weights(weights, names), names, strict=True)
             found = [Goal.of(*one) for one in given]
+        if len(found) > 1 and any(goal.own(()) for goal in found):
+            raise UnsupportedError("loss or metrics has a function, and the model has several outputs; wanted the "
+                                   "library's, or a model of one output")  # fmt: skip
         compilation = cls(found, optimizers.get(optimizer))
         reported = [column.name for column in compilation.columns()]
         for name in reported:
@@ -160,7 +175,10 @@ class Compilation(NamedTuple):
         for goal, shape in zip(self.goals, built.output_shapes, strict=True):
             goal.check_top(shape)
 
-    def check(self, built: Built) -> None:
+    def check(self, built: Built, layers: Sequence[Any]) -> None:
+        loss = self.goals[0].loss
+        if isinstance(loss, losses.OwnLoss):
+            _own.check(layers, self.optimizer.hyperparameters().algorithm, loss)
         for goal, shape in zip(self.goals, built.output_shapes, strict=True):
             goal.check(shape, built.gives_channels_first)
 

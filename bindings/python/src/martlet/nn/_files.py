@@ -6,10 +6,12 @@ notes (_notes.py); of other files metrics have their plain names and order, and 
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from martlet import _arguments, _ffi_models, _reading, _samples, schedules
-from martlet._errors import FormatError
+from martlet._errors import DTypeError, FormatError
 from martlet._model import Model as Native
 from martlet._model import Node
 from martlet._owner import Owner
@@ -27,12 +29,15 @@ from martlet.nn.model import Model
 from martlet.nn.sequential import Sequential
 
 
-def load_model(path: Any) -> Model:
+def load_model(path: Any, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Makes a model from what save wrote; where it was training, it goes on to the bit.
 
     Weights, statistics, the loss, metrics with their names and order, the optimizer's numbers, moments and counters
-    come back, and layers with their classes and arguments. What does not: set_data_format, callbacks, and what classes
-    of one's own add.
+    come back, layers with their classes and arguments, and what model.text was. What does not: set_data_format,
+    callbacks, and what classes of one's own add.
+
+    custom_objects: functions of one's own, by their names, where a loss or metrics were such; without one of them the
+    model comes uncompiled, with a warning.
 
     A file of a chain of layers gives a Sequential, one of a graph a Model.
 
@@ -43,11 +48,14 @@ def load_model(path: Any) -> Model:
     Raises FileError where the system refuses, and FormatError where the file is no model, or not whole.
     """
     name = _arguments.file_name(path)
+    own = {} if custom_objects is None else custom_objects
+    if not isinstance(own, Mapping):
+        raise DTypeError(f"custom_objects is {own!r}; wanted a dict of functions by their names")
     with _reading.naming(name, "a file that a model's save wrote; other libraries' weights go in by set_weights"):
-        return _loaded(name)
+        return _loaded(name, own)
 
 
-def _loaded(name: bytes) -> Model:
+def _loaded(name: bytes, own: Mapping[str, Any]) -> Model:
     owner = Owner()
     native = Native.load(name, owner)
     found = _header.metadata(name)
@@ -60,8 +68,13 @@ def _loaded(name: bytes) -> Model:
         model = _chain(native, lines, notes, seed, owner)
     else:
         model = _file_graphs.plain(native, lines, notes.get("name"), seed, owner)
-    if "training" in found:
-        model._resume(_compilation(native, found, notes))
+    model._text = _notes.text_of(notes)
+    missing = [function for function in _notes.functions(notes) if function not in own]
+    if missing:
+        warnings.warn(f"the file's model is trained with {_arguments.listed(missing)}, which custom_objects has not, "
+                      "so it comes uncompiled", stacklevel=4)  # fmt: skip
+    elif "training" in found:
+        model._resume(_compilation(native, found, notes, own))
     return model
 
 
@@ -150,13 +163,15 @@ _CROSSENTROPIES: dict[Any, type[losses.Loss]] = {
 }
 
 
-def _loss(line: Line, notes: dict[str, Any]) -> losses.Loss:
+def _loss(line: Line, notes: dict[str, Any], own: Mapping[str, Any]) -> losses.Loss:
+    if notes.get("loss") == losses.OwnLoss.__name__:
+        return losses.OwnLoss(own[notes["function"]])
     plain = _LOSSES[line["loss"]]
     return (_CROSSENTROPIES.get(notes.get("loss", ""), plain) if plain is _Crossentropy else plain)()
 
 
-def _metrics(line: Line, notes: dict[str, Any]) -> list[Metric]:
-    """The metrics that the library computes, under the names of the notes."""
+def _metrics(line: Line, notes: dict[str, Any], own: Mapping[str, Any]) -> list[Metric]:
+    """The metrics that the library computes, under the names of the notes, and those of one's own."""
     known = {
         metric.number: metric
         for metric in (
@@ -176,21 +191,25 @@ def _metrics(line: Line, notes: dict[str, Any]) -> list[Metric]:
     plain = [metric for metric in known.values() if line["metrics"] >> metric.number & 1]
     if "metrics" not in notes:
         return plain
-    found = metrics_module.get([known[number]._replace(name=name) for name, number in notes["metrics"]])
-    if {metric.number for metric in found} != {metric.number for metric in plain}:
+    found = metrics_module.get([
+        known[number]._replace(name=name) if number < metrics_module.OWN
+        else metrics_module.own(own[name], number - metrics_module.OWN)._replace(name=name)
+        for name, number in notes["metrics"]
+    ])  # fmt: skip
+    if {metric.number for metric in found if metric.function is None} != {metric.number for metric in plain}:
         raise ValueError(f"its metrics are {notes['metrics']}")
     return found
 
 
-def _goal(line: Line, notes: dict[str, Any], name: str) -> Goal:
+def _goal(line: Line, notes: dict[str, Any], name: str, own: Mapping[str, Any]) -> Goal:
     """What an output is trained for; notes: Python's of it."""
-    loss = _loss(line, notes)
+    loss = _loss(line, notes, own)
     loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
     loss.gamma, loss.alpha = line.get("gamma", loss.gamma), line.get("alpha", loss.alpha)
-    return Goal(loss, _metrics(line, notes), line.get("weight", 1.0), notes.get("name", name))
+    return Goal(loss, _metrics(line, notes, own), line.get("weight", 1.0), notes.get("name", name))
 
 
-def _compilation(native: Native, found: dict[str, str], notes: dict[str, Any]) -> Compilation:
+def _compilation(native: Native, found: dict[str, str], notes: dict[str, Any], own: Mapping[str, Any]) -> Compilation:
     """Losses, metrics and optimizer of a file."""
     lines = [
         _header.line(found, f"training.{place}" if place else "training") for place in range(len(native.outputs()))
@@ -202,7 +221,7 @@ def _compilation(native: Native, found: dict[str, str], notes: dict[str, Any]) -
         goals = []
         for place, (node, one) in enumerate(zip(native.outputs(), lines, strict=True)):
             said = notes["goals"][place] if "goals" in notes else {}
-            goals.append(_goal(one, said, native.node(node).name if len(lines) > 1 else ""))
+            goals.append(_goal(one, said, native.node(node).name if len(lines) > 1 else "", own))
         schedule = schedules.deserialize(notes["schedule"]) if "schedule" in notes else None
         row, *others = native.groups()
         shares = [float(_header.line(found, f"group.{group}")["share"]) for group in range(1, len(others) + 1)]

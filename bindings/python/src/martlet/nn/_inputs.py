@@ -14,7 +14,7 @@ import numpy as np
 
 from martlet import _arguments, _arrays, _ffi, _samples
 from martlet._errors import ArgumentError, DTypeError, ShapeError
-from martlet._model import Samples
+from martlet._model import Bound, Model, Samples
 from martlet._samples import NDArray, array, samples
 
 if TYPE_CHECKING:
@@ -170,6 +170,12 @@ def _place(index: Any, found: NDArray) -> str:
 def placed(data: NDArray) -> Samples:
     """Where an array lies, as the library is told. The caller keeps the array."""
     return Samples(_arrays.address(data), len(data), prod(data.shape[1:]), _NUMBERS[data.dtype], _arrays.held(data))
+
+
+def bound(model: Model, inputs: Sequence[NDArray], targets: Sequence[NDArray], weights: NDArray | None) -> Bound:
+    """A model bound to samples, targets and weights. The caller keeps the arrays."""
+    counted = None if weights is None else placed(weights)
+    return Bound(model, [placed(one) for one in inputs], [placed(one) for one in targets], counted)
 
 
 def same_length(x: NDArray, y: NDArray, x_name: str, y_name: str) -> None:

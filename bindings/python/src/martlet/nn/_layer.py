@@ -55,7 +55,7 @@ class Layer(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        refuse_methods(cls, "call", "__call__", "build", "compute_output_shape")
+        refuse_methods(cls, "call", "__call__", "build", "compute_output_shape", "forward", "backward")
         if cls._lay is Layer._lay and not is_martlets(cls):
             raise UnsupportedError(f"class {cls.__name__} says nothing that the library computes; wanted a subclass of "
                                    "one of martlet.nn's layers")  # fmt: skip

@@ -18,7 +18,7 @@ _NO_RANDOM = (
     "images are changed by RandomFlip, RandomCrop and RandomTranslation: wanted one of these, or to change them in "
     "what gives batches, which fit takes"
 )
-_NO_TEXT = "text and columns are made numbers before they come here: wanted ids as an array, for Embedding"
+_NO_TEXT = "wanted TextVectorization, whose split=None takes words as they are, or Hashing, and numbers as an array"
 _NO_CODE = "the library computes its own layers alone: wanted some of these, or a model of torch with martlet.torch"
 _NO_PADDING = "wanted padding=(before, after) of the layer behind it"
 _MOVED = "wanted the same by Reshape, Permute and Concatenate, or done to the array before"
@@ -49,8 +49,7 @@ _INSTEAD: dict[str, str] = {
          "RandomSharpness", "RandomShear", "RandomWidth", "RandomZoom", "Resizing", "Solarization",
          "MelSpectrogram", "STFTSpectrogram"), _NO_RANDOM),
     **dict.fromkeys(
-        ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "HashedCrossing", "CategoryEncoding",
-         "Discretization"), _NO_TEXT),
+        ("StringLookup", "IntegerLookup", "HashedCrossing", "CategoryEncoding", "Discretization"), _NO_TEXT),
     **dict.fromkeys(
         ("Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "Wrapper", "Identity"), _NO_CODE),
     "ZeroPadding1D": _NO_PADDING,

@@ -1,5 +1,5 @@
 """What a saved model tells Python alone: its name, the metrics' names and order, whether targets are labels, which
-class a layer is, and the schedule of the learning rate.
+class a layer is, the schedule of the learning rate, and the vocabulary of texts.
 
 The library has no words for these. They are one more entry of the file's metadata, which it does not look at; a file
 without them is as good, and what a file says is checked like any other.
@@ -18,12 +18,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from martlet._errors import FileError, FormatError
+from martlet._errors import FileError, FormatError, MartletError
 from martlet.nn import _configs
 from martlet.nn._compilation import Compilation
 from martlet.nn._layer import Layer
 from martlet.nn.convolutions import SeparableConv2D
+from martlet.nn.hashing import Hashing
+from martlet.nn.losses import OwnLoss
+from martlet.nn.metrics import OWN
 from martlet.nn.sequential import Sequential
+from martlet.nn.text import TextVectorization
 from martlet.schedules import _schedule
 
 _KEY = "python"
@@ -38,12 +42,15 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
         notes["layers"] = {layer.name: _of_layer(layer) for layer in model.layers}
     else:
         notes["graph"] = _of_graph(_configs.plain(model), model)
+    if model.text is not None:
+        notes["text"] = {"class_name": _class_of(model.text), "config": model.text.get_config()}
     if compilation is not None:
         notes["goals"] = [
             {
                 "loss": type(goal.loss).__name__,
                 "metrics": [[metric.name, metric.number] for metric in goal.metrics],
                 "name": goal.name,
+                "function": goal.loss.name if isinstance(goal.loss, OwnLoss) else "",
             }
             for goal in compilation.goals
         ]
@@ -57,6 +64,34 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
                 stacklevel=3,
             )
     return notes
+
+
+def functions(notes: dict[str, Any]) -> list[str]:
+    """The names of a user's own functions, among losses and metrics."""
+    goals = notes.get("goals", [])
+    found = [goal["function"] for goal in goals if goal["loss"] == OwnLoss.__name__]
+    return found + [name for goal in goals for name, number in goal["metrics"] if number >= OWN]
+
+
+_TEXTS: dict[str, Any] = {"TextVectorization": TextVectorization, "Hashing": Hashing}
+
+
+def _class_of(text: Any) -> str:
+    """The class of martlet.nn, without what one of one's own adds."""
+    return next(name for name, kind in _TEXTS.items() if isinstance(text, kind))
+
+
+def text_of(notes: dict[str, Any]) -> Any:
+    """What was a model's text, or None."""
+    if "text" not in notes:
+        return None
+    try:
+        kind, config = _TEXTS[notes["text"]["class_name"]], notes["text"]["config"]
+        if isinstance(config.get("vocabulary"), str):
+            raise ValueError("its vocabulary is the name of another file")
+        return kind.from_config(config)
+    except (LookupError, TypeError, ValueError, AttributeError, MartletError) as error:
+        raise FormatError(f"the file's text is none of this version: {error!r}") from None
 
 
 def _is_one_node(entry: Any) -> bool:
@@ -97,7 +132,7 @@ def read(metadata: dict[str, str]) -> dict[str, Any]:
         for goal in goals:
             if not all(isinstance(name, str) and isinstance(number, int) for name, number in goal["metrics"]):
                 raise ValueError("a metric has no name")
-            if not isinstance(goal["name"], str) or not isinstance(goal["loss"], str):
+            if not all(isinstance(goal.get(word, ""), str) for word in ("name", "loss", "function")):
                 raise ValueError("an output or its loss has no name")
         if not isinstance(notes["name"], str):
             raise ValueError("the model has no name")

@@ -10,7 +10,8 @@ def refuse_methods(cls: type, *names: str) -> None:
     for name in names:
         if name in vars(cls) and not is_martlets(cls):
             raise UnsupportedError(f"class {cls.__name__} defines {name}, which nothing calls: the library computes "
-                                   "what a model does, and knows its own layers and losses alone")  # fmt: skip
+                                   "what a model does, and knows its own layers and losses alone; wanted some of "
+                                   "these, functions for losses and metrics, or a model of torch")  # fmt: skip
 
 
 def is_martlets(cls: type) -> bool:

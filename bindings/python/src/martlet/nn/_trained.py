@@ -53,8 +53,10 @@ class Trained(Halves):
         """Says what to train for; moments start at zero.
 
         optimizer   "adam", "adamw", a martlet.nn.Adam or AdamW, or one of martlet.optim, whose numbers are taken
-        loss        a name, such as "sparse_categorical_crossentropy", or an object, such as Huber(0.5)
-        metrics     names or objects, such as ["accuracy", TopK(3)]; a history has them under the name given
+        loss        a name, such as "sparse_categorical_crossentropy", an object, such as Huber(0.5), or a function of
+                    one's own, as martlet.nn.losses.OwnLoss says
+        metrics     names or objects, such as ["accuracy", TopK(3)]; a history has them under the name given. Or
+                    functions(y_true, y_pred) of one's own, which return a number, or one for each sample
 
         Of a model of several outputs loss is one for all, a list of one for each, or a dict by the outputs' names,
         metrics a list of a list for each, or such a dict, and loss_weights, a list or a dict, says how much each loss
@@ -111,7 +113,7 @@ class Trained(Halves):
         """Compiles the native model, where it is not, with memory for batches as large as this."""
         built, compilation = self._ready(), self._compiled()
         if not self._is_ready:
-            compilation.check(built)
+            compilation.check(built, self._leaves())
             compilation.optimizer._compile(built.model, compilation.trainings(batch_size))
             self._is_ready = True
         return built.model
@@ -139,7 +141,8 @@ class Trained(Halves):
             if class_weight is not None and len(targets) > 1:
                 raise UnsupportedError("class_weight is given, and the model has several outputs; wanted sample_weight")
             weights = _sample_weights.of(targets[0], sample_weight, class_weight, f"{of}sample_weight")
-            return Data.of(self._prepare(min(batch_size or samples, samples)), inputs, targets, weights)
+            native = self._prepare(min(batch_size or samples, samples))
+            return Data.of(native, inputs, targets, weights, compilation.goals[0].own(built.output_shapes[0]))
 
     def fit(
         self,

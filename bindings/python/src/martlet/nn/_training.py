@@ -21,6 +21,7 @@ from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn._callback import Logs
 from martlet.nn._callback_list import Callbacks
+from martlet.nn._own import Own, OwnBound
 from martlet.nn._progress import Progress
 
 if TYPE_CHECKING:
@@ -37,17 +38,21 @@ class Data(NamedTuple):
 
     inputs: Sequence[NDArray]
     targets: Sequence[NDArray]
-    bound: Bound
+    bound: Bound | OwnBound
     weights: NDArray | None = None
+    own: Own | None = None
 
     @classmethod
     def of(
-        cls, model: Model, inputs: Sequence[NDArray], targets: Sequence[NDArray], weights: NDArray | None = None
-    ) -> Data:
-        """An array for each input and output. weights: how much each sample counts."""
-        counted = None if weights is None else _inputs.placed(weights)
-        x, y = ([_inputs.placed(one) for one in arrays] for arrays in (inputs, targets))
-        return cls(inputs, targets, Bound(model, x, y, counted), weights)
+        cls, model: Model, inputs: Sequence[NDArray], targets: Sequence[NDArray], weights: NDArray | None = None,
+        own: Own | None = None,
+    ) -> Data:  # fmt: skip
+        """An array for each input and output. weights: how much each sample counts. own: a user's functions."""
+        if own is not None:
+            bound: Bound | OwnBound = OwnBound(model, inputs, targets[0], weights, own)
+        else:
+            bound = _inputs.bound(model, inputs, targets, weights)
+        return cls(inputs, targets, bound, weights, own)
 
     @property
     def samples(self) -> int:
@@ -56,7 +61,8 @@ class Data(NamedTuple):
     def part(self, model: Model, rows: slice, *, is_weighted: bool = True) -> Data:
         """Some neighbours among the samples, with their weights or without."""
         weights = self.weights[rows] if self.weights is not None and is_weighted else None
-        return Data.of(model, [one[rows] for one in self.inputs], [one[rows] for one in self.targets], weights)
+        inputs, targets = ([one[rows] for one in arrays] for arrays in (self.inputs, self.targets))
+        return Data.of(model, inputs, targets, weights, self.own)
 
 
 def train_epoch(

@@ -31,6 +31,7 @@ from martlet.nn.convolutions import (
     SeparableConvolution2D,
 )
 from martlet.nn.group_normalizations import GroupNormalization
+from martlet.nn.hashing import Hashing
 from martlet.nn.images import (
     AveragePooling2D,
     AvgPool2D,
@@ -59,6 +60,7 @@ from martlet.nn.sequences import (
     MaxPool1D,
     MaxPooling1D,
 )
+from martlet.nn.text import TextVectorization
 
 __all__ = [
     "ELU",
@@ -91,6 +93,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
+    "Hashing",
     "Input",
     "InputLayer",
     "Layer",
@@ -112,6 +115,7 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Softmax",
+    "TextVectorization",
     "UpSampling2D",
     "ZeroPadding2D",
     "add",

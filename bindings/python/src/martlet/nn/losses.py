@@ -1,8 +1,8 @@
-"""Losses by Keras's names, or as objects with their arguments.
+"""Losses by Keras's names, or as objects with their arguments, or functions of one's own: OwnLoss.
 
-The library computes them: their equations stand in martlet.h. from_logits=None, the default, looks at the model: its
-output is probabilities where the last activation is softmax or sigmoid, also with a pool, Flatten, Dropout, Reshape,
-Permute or a linear activation behind it, and logits otherwise (Keras's default is False).
+The library computes all others: their equations stand in martlet.h. from_logits=None, the default, looks at the model:
+its output is probabilities where the last activation is softmax or sigmoid, also with a pool, Flatten, Dropout,
+Reshape, Permute or a linear activation behind it, and logits otherwise (Keras's default is False).
 
 A softmax under a categorical cross-entropy, and a sigmoid under the binary one, are worked out together with the loss,
 however they are spelled: the gradient is p - t however far a wrong answer leads, as without the activation. Predictions
@@ -13,17 +13,21 @@ two activations, are kept within 1e-7 of 0 and 1, and give no gradient where the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from martlet import _arguments, _ffi_models, _samples
-from martlet._errors import ShapeError, UnsupportedError
+from martlet._errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn._subclasses import refuse_methods
 
 
 class Loss:
-    """What training makes small. Not for use by itself: the library computes those of this module alone."""
+    """What training makes small. Not for use by itself: the library computes those of this module alone, and what is
+    one's own is a function, as OwnLoss has it."""
 
     number = 0
     origin = _ffi_models.FROM_AUTO
@@ -207,6 +211,58 @@ class NLL(Loss):
         return _inputs.labels(y, where, shape[-1], shape[:-1])
 
 
+class OwnLoss(Loss):
+    """A function of one's own, for compile's loss, which takes the function itself as well.
+
+    function(y_true, y_pred) is given the targets of a batch as fit was given them and the model's outputs, (samples,
+    *output_shape), and returns two arrays: the loss of each sample, (samples,), and its slope by each of that sample's
+    outputs, of y_pred's shape. The mean over the samples, each times its weight where there are some, is made small.
+
+        def asymmetric(y_true, y_pred):
+            error = y_pred[:, 0] - y_true
+            side = np.where(error > 0, 1.0, 3.0)
+            return side * error**2, (2 * side * error)[:, None]
+
+    Slower than a loss of the library's, and not for models that give other outputs in training than they predict: those
+    with Dropout, noise, random images or a BatchNormalization that is trained raise UnsupportedError, as do kernels
+    with a regularizer, Schedule-Free optimizers, and metrics that are no functions. Slopes are rounded to fp32, and by
+    nothing else. A file has the name, and load_model takes the function as custom_objects={name: function}.
+    """
+
+    number = _ffi_models.LOSS_HINGE
+
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        if not callable(function) or isinstance(function, type):
+            raise DTypeError(f"loss is {function!r}; wanted a function of targets and outputs")
+        self.function = function
+        self.name = str(getattr(function, "__name__", type(function).__name__))
+
+    def __repr__(self) -> str:
+        return f"loss {self.name!r}"
+
+    def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
+        return _samples.filled(_samples.array(y, where), where)
+
+    def both(self, y: NDArray, out: NDArray) -> tuple[NDArray, NDArray]:
+        """Losses and slopes of a batch, checked."""
+        found = self.function(y, out)
+        if not isinstance(found, tuple | list) or len(found) != 2:
+            raise DTypeError(f"{self!r} gave {found!r}; wanted two arrays, a loss for each sample and its slopes by "
+                             "the outputs")  # fmt: skip
+        try:
+            losses, slopes = (np.asarray(one, np.float64) for one in found)
+        except (TypeError, ValueError) as error:
+            raise DTypeError(f"{self!r} gave what is no two arrays of numbers: {error}") from None
+        if losses.shape != out.shape[:1] or slopes.shape != out.shape:
+            raise ShapeError(f"{self!r} gave losses of shape {losses.shape} and slopes of {slopes.shape}; wanted "
+                             f"{out.shape[:1]}, one for each sample, and {out.shape}, that of the outputs")  # fmt: skip
+        for what, array in {"losses": losses, "slopes": slopes}.items():
+            if not np.isfinite(array).all():
+                place = int(np.isfinite(array).reshape(len(array), -1).all(1).argmin())
+                raise ArgumentError(f"{self!r} gave {what} that are not finite, at sample {place} of a batch")
+        return losses, slopes
+
+
 _NAMES: dict[str, type[Loss]] = {
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
@@ -233,6 +289,8 @@ def get(given: Any) -> Loss:
     """The loss that a name, a class or an object stands for."""
     if isinstance(given, type) and issubclass(given, Loss):
         given = given()
+    if callable(given) and not isinstance(given, type):
+        return OwnLoss(given)
     if not isinstance(given, Loss):
         return _arguments.one_of(given, _NAMES, "loss")()
     if not given.number:

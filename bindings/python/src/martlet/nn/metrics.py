@@ -1,17 +1,21 @@
-"""Metrics by Keras's names, or as objects: what is reported beside the loss.
+"""Metrics by Keras's names, or as objects, or functions of one's own: what is reported beside the loss.
 
-The library computes them, over all samples of an epoch or an evaluation. "accuracy" is right for the loss by itself:
-with binary_crossentropy it asks of each output by itself whether it is on the target's side of 1/2 (of 0 for logits),
-so it does of a single output whatever the loss, and else which of the outputs is the largest. Keras asks for the
-largest of several outputs with binary_crossentropy too, and holds the side of a single one against the target as it
-is: there targets other than 0 and 1 are never met. Precision, recall and F1 are Keras's where outputs say yes or no;
-of several classes they are scikit-learn's macro averages of which output is the largest, where Keras asks of each
-output by itself whether it is over 1/2. AUC is exact, where Keras interpolates between 200 thresholds.
+A function is given targets and outputs of a batch, and returns a number, or one for each sample, of which the mean
+counts. The outputs are predicted, in training before the batch's step and without what training alone does, such as
+dropout.
+
+The library computes all others, over all samples of an epoch or an evaluation. "accuracy" is right for the loss by
+itself: with binary_crossentropy it asks of each output by itself whether it is on the target's side of 1/2 (of 0 for
+logits), so it does of a single output whatever the loss, and else which of the outputs is the largest. Keras asks for
+the largest of several outputs with binary_crossentropy too, and holds the side of a single one against the target as it
+is: there targets other than 0 and 1 are never met. Precision, recall and F1 are Keras's where outputs say yes or no; of
+several classes they are scikit-learn's macro averages of which output is the largest, where Keras asks of each output
+by itself whether it is over 1/2. AUC is exact, where Keras interpolates between 200 thresholds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from martlet import _arguments, _ffi_models
@@ -19,15 +23,18 @@ from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 
 
 class Metric(NamedTuple):
-    """One of the library's metrics under the name that it has in a history."""
+    """One of the library's metrics, or a function, under the name that it has in a history."""
 
     name: str
     number: int
     k: int = 5
+    function: Callable[[Any, Any], Any] | None = None
 
     @property
-    def climbs(self) -> bool:
-        """Whether larger is better."""
+    def climbs(self) -> bool | None:
+        """Whether larger is better; nobody knows of a function."""
+        if self.function is not None:
+            return None
         return self.number not in (*_ERRORS, _ffi_models.METRIC_PERPLEXITY)
 
     @property
@@ -96,6 +103,22 @@ def Perplexity(name: str = "perplexity") -> Metric:  # noqa: N802
     return Metric(name, _ffi_models.METRIC_PERPLEXITY)
 
 
+# The number of the first function: behind the library's.
+OWN = 1000
+
+
+def own(function: Any, place: int) -> Metric:
+    """A function of one's own, at this place of a list."""
+    where = f"metrics[{place}]"
+    name = getattr(function, "__name__", None)
+    if isinstance(function, type) or function in (*_NAMES.values(),):
+        raise DTypeError(f"{where} is {function!r}; wanted a name, a metric, as in {name}(), or a function of targets "
+                         "and outputs")  # fmt: skip
+    if not isinstance(name, str):
+        raise DTypeError(f"{where} is {function!r}, which has no name; wanted a function")
+    return Metric(name, OWN + place, function=function)
+
+
 _NAMES: dict[str, Any] = {
     "accuracy": Accuracy,
     "acc": Accuracy,
@@ -140,13 +163,9 @@ def get(given: Any) -> list[Metric]:
         given = [given]
     if not isinstance(given, list | tuple):
         raise DTypeError(f'metrics is {given!r}; wanted a list of names, as in ["accuracy"]')
-    for index, metric in enumerate(given):
-        if callable(metric):
-            name = getattr(metric, "__name__", repr(metric))
-            raise DTypeError(f"metrics[{index}] is {metric!r}; wanted a name or a metric, as in {name}() if that is "
-                             "one of martlet.nn's: the library calls no functions")  # fmt: skip
     found = [
         metric if isinstance(metric, Metric)
+        else own(metric, index) if callable(metric)
         else _arguments.one_of(metric, _NAMES, f"metrics[{index}]")(name=metric)
         for index, metric in enumerate(given)
     ]  # fmt: skip

@@ -22,8 +22,10 @@ from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
 from martlet.nn._subclasses import refuse_methods
 from martlet.nn._trained import Trained
+from martlet.nn.hashing import Hashing
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.node import Node
+from martlet.nn.text import TextVectorization
 
 
 class Model(Trained):
@@ -52,6 +54,8 @@ class Model(Trained):
     and the first goes on. What reads or writes weights counts. The thread that is inside may call more, as callbacks
     do: all but compile and close. with Model(...) as model frees the memory at its end, and so does close().
     """
+
+    _text: Any = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -161,6 +165,22 @@ class Model(Trained):
         for one in self._nodes[len(self._inputs) :]:
             found[one.entry].extend(before.name for before in one.inputs)
         return found
+
+    @property
+    def text(self) -> Any:
+        """The TextVectorization or Hashing that makes the model's numbers of texts, or None. Setting it keeps it with
+        the model: save writes it, and load_model brings it back. The model calls it no time:
+        model.predict(model.text(texts)). Raises DTypeError for anything else, and UnsupportedError for one that has a
+        function, which no file can hold."""
+        return self._text
+
+    @text.setter
+    def text(self, value: Any) -> None:
+        if value is not None:
+            if not isinstance(value, TextVectorization | Hashing):
+                raise DTypeError(f"text is {value!r}; wanted a TextVectorization, a Hashing or None")
+            value.get_config()
+        self._text = value
 
     def get_config(self) -> dict[str, Any]:
         """Its layers, and what each reads, as JSON takes them; from_config makes another model of it. Weights are no

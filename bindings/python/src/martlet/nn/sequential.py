@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from martlet import _arguments
-from martlet._errors import DTypeError, OrderError, ShapeError
+from martlet._errors import DTypeError, OrderError, ShapeError, UnsupportedError
 from martlet._samples import NDArray
 from martlet.nn._built import Built
 from martlet.nn._early import early
@@ -15,9 +15,11 @@ from martlet.nn._layer import Layer
 from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
 from martlet.nn._trained import Trained
+from martlet.nn.hashing import Hashing
 from martlet.nn.inputs import Input
 from martlet.nn.model import Model
 from martlet.nn.node import Node
+from martlet.nn.text import TextVectorization
 
 
 class Sequential(Model):
@@ -63,6 +65,9 @@ class Sequential(Model):
                 raise OrderError(f"{layer!r} comes after {self!r} has its input; wanted first of all")
             self._input_shape = layer.sizes
             return
+        if isinstance(layer, TextVectorization | Hashing):
+            raise UnsupportedError(f"layers[{len(self._layers)}] is {layer!r}, and text is no part of a model here; "
+                                   "wanted it beside the model, model.text = ..., and its numbers for fit")  # fmt: skip
         if not isinstance(layer, Layer | Network) or getattr(layer, "_is_input", False):
             raise DTypeError(f"layers[{len(self._layers)}] is {layer!r}; wanted a layer of martlet.nn")
         if isinstance(layer, Layer) and layer._merges:

@@ -1,4 +1,4 @@
-"""What stands in keras.utils: to_categorical, set_random_seed, plot_model."""
+"""What stands in keras.utils: to_categorical, pad_sequences, set_random_seed, plot_model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from martlet import _arguments, _samples
-from martlet._errors import ArgumentError, DTypeError
+from martlet._errors import ArgumentError, DTypeError, ShapeError
 from martlet.nn import _seeds
 from martlet.nn._pictures import plot_model as plot_model
 
@@ -34,6 +34,56 @@ def to_categorical(x: Any, num_classes: int | None = None) -> NDArray:
     rows = np.zeros((*whole.shape, classes), np.float32)
     np.put_along_axis(rows, whole[..., None], 1, axis=-1)
     return rows
+
+
+def pad_sequences(
+    sequences: Any,
+    maxlen: int | None = None,
+    dtype: Any = "int32",
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: Any = 0.0,
+) -> NDArray:
+    """Sequences of any lengths as one array (sequences, maxlen, ...), as Keras's function of this name has it.
+
+    sequences    a list of lists or arrays, each of numbers, or of vectors or more of one shape
+    maxlen       None: the longest one's
+    dtype        of the array
+    padding      "pre": value comes before what is shorter than maxlen; "post": behind it
+    truncating   "pre": what is longer loses its beginning; "post": its end
+    value        what fills it up
+
+    Raises DTypeError for what are no sequences or for values that dtype does not hold, ShapeError where shapes differ
+    or all are empty and maxlen is None, and ArgumentError.
+    """
+    ends = {"pre": True, "post": False}
+    before, late = _arguments.one_of(padding, ends, "padding"), _arguments.one_of(truncating, ends, "truncating")
+    if isinstance(sequences, str | bytes) or not hasattr(sequences, "__len__"):
+        raise DTypeError(f"sequences is {sequences!r}; wanted a list of sequences")
+    rows = [_row(one, dtype, f"sequences[{place}]") for place, one in enumerate(sequences)]
+    length = max(map(len, rows), default=0) if maxlen is None else _arguments.integer(maxlen, "maxlen")
+    if not length:
+        raise ShapeError(f"sequences has {len(rows)}, none with a number in it, and maxlen is None; wanted one")
+    sizes = next((row.shape[1:] for row in rows if len(row)), ())
+    found = np.empty((len(rows), length, *sizes), dtype)
+    found[...] = _row([value], dtype, "value")[0]
+    for place, row in enumerate(rows):
+        if len(row) and row.shape[1:] != sizes:
+            raise ShapeError(f"sequences[{place}] holds items of shape {row.shape[1:]}; wanted {sizes}, as before")
+        kept = row[-length:] if late else row[:length]
+        if len(kept):
+            found[place, slice(-len(kept), None) if before else slice(len(kept))] = kept
+    return found
+
+
+def _row(given: Any, dtype: Any, where: str) -> NDArray:
+    """One sequence as an array."""
+    if isinstance(given, str | bytes) or not hasattr(given, "__len__"):
+        raise DTypeError(f"{where} is {given!r}; wanted a list of numbers")
+    try:
+        return np.asarray(given, dtype=dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DTypeError(f"{where} is {given!r}, which is no {dtype}: {error}") from None
 
 
 def set_random_seed(seed: int) -> None:

@@ -1,0 +1,277 @@
+"""Losses and metrics that are functions of a user's own, held to the library's, to torch's gradients and to float64."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import martlet
+from martlet import nn
+from networks import digits_like
+
+X, Y = digits_like(90, (7,))
+RNG = np.random.default_rng(3)
+T = RNG.standard_normal((90, 3)).astype(np.float32)
+
+
+def squared(y_true: Any, y_pred: Any) -> Any:
+    error = y_pred.astype(np.float64) - y_true
+    return (error**2).mean(1), 2 * error / error.shape[1]
+
+
+def crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """Of logits and labels."""
+    power = np.exp(y_pred - y_pred.max(1, keepdims=True).astype(np.float64))
+    p = power / power.sum(1, keepdims=True)
+    rows = np.arange(len(y_true))
+    slopes = p.copy()
+    slopes[rows, y_true] -= 1
+    return -np.log(p[rows, y_true]), slopes
+
+
+def error(y_true: Any, y_pred: Any) -> Any:
+    return np.abs(y_pred - y_true).mean(1)
+
+
+def right(y_true: Any, y_pred: Any) -> Any:
+    return y_true == y_pred.argmax(1)
+
+
+def chain(units: int, activation: str = "linear") -> nn.Sequential:
+    layers = [nn.Dense(12, activation="tanh", input_shape=(7,)), nn.Dense(units, activation=activation)]
+    return nn.Sequential(layers, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "y", "units"),
+    [(squared, "mse", T, 3), (crossentropy, "sparse_categorical_crossentropy", Y, 10)],
+)
+def test_the_librarys_loss_as_a_function_trains_as_it(function: Any, name: str, y: Any, units: int) -> None:
+    """The same loss to rounding, by every call that trains or scores, with weights and without."""
+    weights = RNG.random(90)
+    models = [chain(units) for _ in range(2)]
+    for model, loss in zip(models, (function, name), strict=True):
+        model.compile(nn.Adam(learning_rate=0.01), loss)
+    own, librarys = models
+    for options in ({}, {"sample_weight": weights}, {"validation_split": 0.2}):
+        first, second = (model.fit(X, y, 16, 2, verbose=0, **options).history for model in models)
+        assert {*first} == {*second}
+        for key in first:
+            np.testing.assert_allclose(first[key], second[key], rtol=1e-4)
+    assert own.evaluate(X, y) == pytest.approx(librarys.evaluate(X, y), rel=1e-4)
+    assert own.train_on_batch(X, y, weights) == pytest.approx(librarys.train_on_batch(X, y, weights), rel=1e-4)
+    assert own.differentiate(X, y) == pytest.approx(librarys.differentiate(X, y), rel=1e-4)
+    np.testing.assert_allclose(own.gradients(), librarys.gradients(), rtol=2e-3, atol=2e-6)
+    for model in models:
+        model.step()
+    np.testing.assert_allclose(own.predict(X), librarys.predict(X), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("activation", ["linear", "softmax", "relu"])
+def test_gradients_are_torchs(scale: float, activation: str) -> None:
+    """Of a loss that the library has not, however large or small its slopes and the outputs are."""
+
+    def quartic(y_true: Any, y_pred: Any) -> Any:
+        away = y_pred.astype(np.float64) - y_true
+        return scale * (away**4).sum(1), 4 * scale * away**3
+
+    model = chain(3, activation)
+    model.layers[1].weights[0][...] *= 20
+    model.compile("adam", quartic)
+    loss = model.differentiate(X, T)
+    weights = [torch.tensor(array, dtype=torch.float64, requires_grad=True) for array in model.get_weights()]
+    out = torch.tanh(torch.tensor(X, dtype=torch.float64) @ weights[0] + weights[1]) @ weights[2] + weights[3]
+    out = {"linear": out, "softmax": torch.softmax(out, 1), "relu": torch.relu(out)}[activation]
+    wanted = (scale * (out - torch.tensor(T, dtype=torch.float64)) ** 4).sum(1).mean()
+    wanted.backward()
+    assert loss == pytest.approx(wanted.item(), rel=1e-5)
+    flat = np.concatenate([weight.grad.numpy().ravel() for weight in weights])  # type: ignore[union-attr]
+    np.testing.assert_allclose(model.gradients(), flat, rtol=1e-4, atol=1e-5 * np.abs(flat).max())
+
+
+def test_slopes_of_zero_move_nothing() -> None:
+    model = chain(3)
+    model.compile(nn.SGD(learning_rate=1.0), lambda y_true, y_pred: (np.ones(len(y_pred)), np.zeros_like(y_pred)))
+    before = model.get_weights()
+    assert model.fit(X, T, verbose=0).history["loss"] == [1.0]
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert (old == new).all()
+
+
+def test_metrics_are_of_predictions_and_change_nothing() -> None:
+    """Beside a loss of the library's, in any model; its weights are those without, to the bit."""
+    layers = [nn.Dense(12, activation="relu", input_shape=(7,)), nn.Dropout(0.3), nn.BatchNormalization(), nn.Dense(10)]
+    models = [nn.Sequential(layers, seed=2)]
+    models.append(nn.clone_model(models[0]))
+
+    def whole(y_true: Any, y_pred: Any) -> float:
+        return float(len(y_pred))
+
+    models[0].compile("adam", "sparse_categorical_crossentropy", [right, "accuracy", whole])
+    models[1].compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    histories = [model.fit(X, Y, 20, 2, verbose=0, validation_data=(X, Y)).history for model in models]
+    for key, values in histories[1].items():
+        assert histories[0][key] == values
+    for old, new in zip(*(model.get_weights() for model in models), strict=True):
+        assert (old == new).all()
+    assert histories[0]["val_right"] == pytest.approx(histories[0]["val_accuracy"])
+    assert histories[0]["whole"] == pytest.approx([(4 * 20 * 20 + 10 * 10) / 90] * 2)  # batches of 20, and one of 10
+    assert models[0].metrics_names == ["loss", "right", "accuracy", "whole"]
+    found = models[0].evaluate(X, Y, return_dict=True)
+    assert found["right"] == np.mean(models[0].predict(X).argmax(1) == Y)
+    assert models[0].train_on_batch(X, Y)[1] == pytest.approx(found["right"])
+
+
+def test_targets_come_as_they_were_given() -> None:
+    """Also of another shape than the outputs, with several inputs, and from what gives batches."""
+    seen: list[Any] = []
+
+    def loss(y_true: Any, y_pred: Any) -> Any:
+        seen.append((y_true.shape, y_true.dtype, y_pred.shape, y_pred.flags.writeable))
+        return y_pred.sum((1, 2)) * y_true.sum((1, 2, 3)), np.broadcast_to(
+            y_true.sum((1, 2, 3))[:, None, None], y_pred.shape
+        )
+
+    a, b = nn.Input((3, 4)), nn.Input((3, 2))
+    model = nn.Model([a, b], nn.Dense(2)(nn.Concatenate()([a, b])))
+    model.compile("sgd", loss)
+    x, y = [np.ones((8, 3, 4)), np.ones((8, 3, 2))], np.arange(8 * 12).reshape(8, 3, 2, 2)
+    model.fit(x, y, 4, verbose=0)
+    model.fit(((x, y) for _ in range(1)), verbose=0)
+    assert seen == [((4, 3, 2, 2), np.int64, (4, 3, 2), False)] * 2 + [((8, 3, 2, 2), np.int64, (8, 3, 2), False)]
+
+
+def test_files(tmp_path: Path) -> None:
+    model = chain(3)
+    model.compile("adam", squared, [error])
+    model.fit(X, T, verbose=0)
+    model.save(tmp_path / "model")
+    with pytest.warns(UserWarning, match='trained with "squared", "error", which custom_objects has not'):
+        other = nn.load_model(tmp_path / "model")
+    assert (other.predict(X) == model.predict(X)).all()
+    with pytest.raises(martlet.OrderError, match="is not compiled"):
+        other.evaluate(X, T)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        other = nn.load_model(tmp_path / "model", {"squared": squared, "error": error})
+    assert other.metrics_names == ["loss", "error"]
+    first, second = (one.fit(X, T, epochs=2, verbose=0).history for one in (model, other))
+    assert first == second
+
+
+def test_what_watches_a_function_is_told_which_way_it_goes() -> None:
+    model = chain(3)
+    model.compile("adam", squared, [error])
+    with pytest.raises(martlet.ArgumentError, match="watches 'val_error', and mode is \"auto\""):
+        model.fit(X, T, verbose=0, validation_split=0.2, callbacks=[nn.EarlyStopping("val_error")])
+    model.fit(X, T, verbose=0, validation_split=0.2, callbacks=[nn.EarlyStopping("val_error", mode="min")])
+
+
+def test_numbers_are_of_all_samples_of_batches_that_come() -> None:
+    model = chain(3)
+    model.compile(nn.SGD(learning_rate=0.0), squared, [error])
+    history = model.fit(((X[rows], T[rows]) for rows in (slice(70), slice(70, 90))), verbose=0).history
+    wanted = model.evaluate(X, T, return_dict=True)
+    assert wanted["loss"] == pytest.approx(np.mean((model.predict(X) - T) ** 2), rel=1e-5)
+    assert {name: values[0] for name, values in history.items()} == pytest.approx(wanted, rel=1e-6)
+    batches = ((X[k : k + 25], T[k : k + 25]) for k in range(0, 90, 25))
+    assert model.evaluate(batches) == pytest.approx(tuple(wanted.values()))
+
+
+def test_several_outputs_are_refused() -> None:
+    x = nn.Input((7,))
+    model = nn.Model(x, [nn.Dense(3, name="a")(x), nn.Dense(2, name="b")(x)])
+    for loss, metrics in ((squared, None), ({"a": "mse", "b": squared}, None), ("mse", {"a": [error]})):
+        with pytest.raises(martlet.UnsupportedError, match="has a function, and the model has several outputs"):
+            model.compile("adam", loss, metrics)
+
+
+UNSERVED: list[tuple[Callable[[], list[Any]], str]] = [
+    (lambda: [nn.Dropout(0.5)], "Dropout .*gives something else in training"),
+    (lambda: [nn.BatchNormalization()], "BatchNormalization .*gives something else in training"),
+    (lambda: [nn.GaussianNoise(0.1)], "GaussianNoise .*gives something else in training"),
+    (lambda: [nn.Reshape((4, 3, 1)), nn.RandomFlip(), nn.Flatten()], "RandomFlip .*gives something else in training"),
+    (lambda: [nn.Dense(3, kernel_regularizer="l2")], "has a kernel_regularizer"),
+]
+
+
+@pytest.mark.parametrize("index", range(len(UNSERVED)))
+def test_models_that_are_not_served_are_named(index: int) -> None:
+    layers, says = UNSERVED[index]
+    model = nn.Sequential([nn.Dense(12, input_shape=(7,)), *layers(), nn.Dense(3)])
+    model.compile("adam", squared)
+    with pytest.raises(martlet.UnsupportedError, match=says):
+        model.fit(X, T, verbose=0)
+    model.compile("adam", "mse")
+    model.fit(X, T, verbose=0)
+
+
+def test_layers_that_do_the_same_in_training_are_served() -> None:
+    layers = [nn.Dropout(0.0), nn.BatchNormalization(trainable=False), nn.GaussianNoise(0.0), nn.Dense(3)]
+    model = nn.Sequential([nn.Dense(12, input_shape=(7,)), *layers])
+    model.compile("adam", squared)
+    losses = model.fit(X, T, epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def of(returned: Any) -> Callable[[Any, Any], Any]:
+    def mine(y_true: Any, y_pred: Any) -> Any:
+        return returned(y_pred) if callable(returned) else returned
+
+    return mine
+
+
+def fitted(loss: Any, metrics: Any = None) -> Any:
+    model = chain(3)
+    model.compile("adam", loss, metrics)
+    before = model.get_weights() if model._built else None
+    try:
+        return model.fit(X, T, verbose=0)
+    finally:
+        assert before is None or all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: fitted(of(3.0)), martlet.DTypeError, "loss 'mine' gave 3.0; wanted two arrays"),
+    (lambda: fitted(of(("a", "b"))), martlet.DTypeError, "loss 'mine' gave what is no two arrays of numbers"),
+    (lambda: fitted(of((1.0, 2.0))), martlet.ShapeError, r"losses of shape \(\) and slopes of \(\); wanted \(32,\)"),
+    (lambda: fitted(of(lambda p: (p[:, 0], p[:, :2]))), martlet.ShapeError, r"slopes of \(32, 2\); wanted"),
+    (lambda: fitted(of(lambda p: (p[:, 0], p * np.nan))), martlet.ArgumentError, "gave slopes that are not finite, at"),
+    (lambda: fitted(of(lambda p: (p[:, 0] / 0, p))), martlet.ArgumentError, "gave losses that are not finite"),
+    (lambda: fitted(of(lambda p: p.fill(0))), ValueError, "read-only"),
+    (lambda: fitted(nn.losses.OwnLoss(3)), martlet.DTypeError, "loss is 3; wanted a function"),  # type: ignore[arg-type]
+    (lambda: fitted(dict), martlet.DTypeError, "loss is <class 'dict'>"),
+    (lambda: fitted(squared, ["mae"]), martlet.UnsupportedError, "metric 'mae' is the library's, .*wanted functions"),
+    (lambda: fitted("mse", [of("a")]), martlet.DTypeError, "metric 'mine' gave 'a'; wanted a number"),
+    (
+        lambda: fitted("mse", [of(np.ones(5))]),
+        martlet.ShapeError,
+        r"metric 'mine' gave an array of shape \(5,\) for 32",
+    ),
+    (lambda: fitted("mse", [of(1), of(1)]), martlet.ArgumentError, "metrics holds 'mine', which is also"),
+    (lambda: fitted("mse", [nn.TopK]), martlet.DTypeError, r"as in TopK\(\), or a function"),
+    (lambda: fitted("mse", [dict]), martlet.DTypeError, r"metrics\[0\] is <class 'dict'>"),
+    (lambda: nn.load_model("x", 3), martlet.DTypeError, "custom_objects is 3"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize("index", range(len(BAD)))
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_bad_input(index: int) -> None:
+    call, error, says = BAD[index]
+    with pytest.raises(error, match=says):
+        call()
+
+
+def test_schedule_free_optimizers_are_refused() -> None:
+    model = chain(3)
+    model.compile("schedule_free_adamw", squared)
+    with pytest.raises(martlet.UnsupportedError, match="a Schedule-Free optimizer takes gradients where"):
+        model.fit(X, T, verbose=0)
