@@ -153,15 +153,14 @@ extension Training {
 }
 
 extension Model {
-    /// Calls `body` with a caller's contiguous arrays, one for each input. Allocates nothing but where a progress function of
-    /// this model's call makes another.
+    /// Calls `body` with a caller's contiguous arrays, one for each input. Allocates nothing but where more calls are
+    /// under way than ever before.
     func reading<Result>(
         _ pointer: UnsafePointer<martlet_array>?, _ name: StaticString,
         _ body: (Inputs) throws(MartletError) -> Result
     ) throws(MartletError) -> Result {
-        let inputs = spareInputs ?? Inputs(name: name)
-        spareInputs = nil
-        defer { spareInputs = inputs }
+        let inputs = spareInputs.take() ?? Inputs(name: name)
+        defer { spareInputs.give(inputs) }
         inputs.begin(name: name)
         let base = unsafe try required(pointer, "\(name)")
         for number in 0..<inputCount {

@@ -4,19 +4,30 @@ import MartletCompute
 import MartletModels
 import MartletPlatform
 
-/// Enters a model's handle for the length of `body`. `mayBeInside`: also where this thread is in a progress function that
-/// this model calls.
+/// What a call does to a model.
+enum ModelAccess {
+    /// It changes it, alone.
+    case changes
+    /// The same, but what it changes nobody is in the middle of using: it may come from a progress function of the model's.
+    case settles
+    /// It only reads it, beside other calls that do.
+    case reads
+    /// The same, also from a progress function.
+    case looks
+}
+
+/// Enters a model's handle for the length of `body`.
 func withModel(
-    _ function: StaticString, _ handle: OpaquePointer?, mayBeInside: Bool = false,
+    _ function: StaticString, _ handle: OpaquePointer?, _ access: ModelAccess = .changes,
     _ body: (Model) throws(MartletError) -> Void
 ) -> martlet_status {
     reportExactly(function) { () throws(MartletError) in
         if let object = unsafe visited(handle) {
-            guard mayBeInside else { throw duringProgress }
+            guard access == .looks || access == .settles else { throw duringProgress }
             try body(unsafe Unmanaged<Model>.fromOpaque(object).takeUnretainedValue())
             return
         }
-        let entry = try unsafe HandleTable.enter(handle, "model")
+        let entry = try unsafe HandleTable.enter(handle, "model", reads: access == .reads || access == .looks)
         defer { HandleTable.leave(entry) }
         guard let model = entry.object as? Model else {
             throw HandleTable.wrongKind("model")
@@ -136,11 +147,14 @@ extension Model {
         }
     }
 
-    /// A buffer's views, or those of a buffer that is not the model's before it is kept.
-    fileprivate func views(_ kind: BufferKind) throws(MartletError) -> (views: [View], built: Built) {
+    /// Calls `body` with a buffer's views; where that throws, a model that had no buffers has none.
+    fileprivate func withViews(
+        _ kind: BufferKind, _ body: ([View]) throws(MartletError) -> Void
+    ) throws(MartletError) {
         if kind == .gradients { _ = unsafe try gradientMemory() }
-        let built = try made()
-        return (kind == .statistics ? built.statisticViews : built.parameterViews, built)
+        try build { (built) throws(MartletError) in
+            try body(kind == .statistics ? built.statisticViews : built.parameterViews)
+        }
     }
 }
 
@@ -149,7 +163,7 @@ public func martlet_model_buffer_get(
     _ model: OpaquePointer!, _ out_data: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>!,
     _ out_count: UnsafeMutablePointer<Int64>!, _ buffer: Int32
 ) -> martlet_status {
-    unsafe withModel("martlet_model_buffer_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_buffer_get", model, .looks) { model throws(MartletError) in
         let data = try unsafe out_data == nil ? nil : required(out_data, "out_data")
         let count = try unsafe out_count == nil ? nil : required(out_count, "out_count")
         let memory = unsafe try model.memory(BufferKind(number: buffer))
@@ -162,11 +176,9 @@ public func martlet_model_buffer_get(
 public func martlet_model_view_count(
     _ model: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!, _ buffer: Int32
 ) -> martlet_status {
-    unsafe withModel("martlet_model_view_count", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_view_count", model, .looks) { model throws(MartletError) in
         let target = try unsafe required(out_count, "out_count")
-        let (views, built) = try model.views(BufferKind(number: buffer))
-        model.keep(built)
-        unsafe target.pointee = Int64(views.count)
+        try model.withViews(BufferKind(number: buffer)) { unsafe target.pointee = Int64($0.count) }
     }
 }
 
@@ -174,24 +186,24 @@ public func martlet_model_view_count(
 public func martlet_model_view_get(
     _ model: OpaquePointer!, _ out_view: UnsafeMutablePointer<martlet_view>!, _ buffer: Int32, _ index: Int64
 ) -> martlet_status {
-    unsafe withModel("martlet_model_view_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_view_get", model, .looks) { model throws(MartletError) in
         let target = try unsafe required(out_view, "out_view")
         let kind = try BufferKind(number: buffer)
-        let (views, built) = try model.views(kind)
-        guard index >= 0 && index < Int64(views.count) else {
-            throw MartletError(.argument, "index is \(index); expected 0 ..< \(views.count)")
+        try model.withViews(kind) { (views) throws(MartletError) in
+            guard index >= 0 && index < Int64(views.count) else {
+                throw MartletError(.argument, "index is \(index); expected 0 ..< \(views.count)")
+            }
+            let view = views[Int(index)]
+            var raw = unsafe martlet_view()
+            unsafe raw.name = unsafe UnsafePointer(view.name.start)
+            unsafe raw.node = Int32(view.node)
+            unsafe raw.rank = Int32(view.shape.rank)
+            unsafe raw.sizes = view.shape.numbers
+            unsafe raw.offset = Int64(view.offset)
+            unsafe raw.count = Int64(view.shape.elementCount)
+            unsafe raw.group = kind == .statistics ? 0 : Int32(model.group(ofView: Int(index)))
+            unsafe target.pointee = unsafe raw
         }
-        model.keep(built)
-        let view = views[Int(index)]
-        var raw = unsafe martlet_view()
-        unsafe raw.name = unsafe UnsafePointer(view.name.start)
-        unsafe raw.node = Int32(view.node)
-        unsafe raw.rank = Int32(view.shape.rank)
-        unsafe raw.sizes = view.shape.numbers
-        unsafe raw.offset = Int64(view.offset)
-        unsafe raw.count = Int64(view.shape.elementCount)
-        unsafe raw.group = kind == .statistics ? 0 : Int32(model.group(ofView: Int(index)))
-        unsafe target.pointee = unsafe raw
     }
 }
 
@@ -199,7 +211,7 @@ public func martlet_model_view_get(
 public func martlet_model_node_count(_ model: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!)
     -> martlet_status
 {
-    unsafe withModel("martlet_model_node_count", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_node_count", model, .looks) { model throws(MartletError) in
         unsafe try required(out_count, "out_count").pointee = Int64(model.nodes.count)
     }
 }
@@ -208,7 +220,7 @@ public func martlet_model_node_count(_ model: OpaquePointer!, _ out_count: Unsaf
 public func martlet_model_node_get(
     _ model: OpaquePointer!, _ out_node: UnsafeMutablePointer<martlet_node>!, _ index: Int64
 ) -> martlet_status {
-    unsafe withModel("martlet_model_node_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_node_get", model, .looks) { model throws(MartletError) in
         let target = try unsafe required(out_node, "out_node")
         guard index >= 0 && index < Int64(model.nodes.count) else {
             throw MartletError(.argument, "index is \(index); expected 0 ..< \(model.nodes.count)")
@@ -238,7 +250,7 @@ extension Shape {
 
 @implementation @_cdecl("martlet_model_save")
 public func martlet_model_save(_ model: OpaquePointer!, _ path: UnsafePointer<CChar>!) -> martlet_status {
-    unsafe withModel("martlet_model_save", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_save", model, .settles) { model throws(MartletError) in
         try unsafe model.save(to: required(path, "path"))
     }
 }

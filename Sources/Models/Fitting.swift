@@ -78,6 +78,7 @@ extension Model {
         try trainer.inputs(self, batch: training.batchSize)
         keep(built)
         self.trainer = trainer
+        workspaces.removeAll()
     }
 
     /// Throws `.order` before compile.
@@ -167,7 +168,9 @@ extension Model {
         try trainer.plan(self, batch: batch)
         try trainer.scores(self, batch: batch)
         try trainer.inputs(self, batch: batch)
-        if unsafe held != nil { _ = try inferencePlan(batch: batch) }
+        let space = unsafe held == nil ? nil : workspaces.take() ?? Workspace()
+        defer { if let space { workspaces.give(space) } }
+        _ = try space?.plan(self, batch: batch)
         let machine = try ExecutionSettings()
         _ = try unsafe Execution(mode: .flush, machine)
         var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
@@ -189,11 +192,14 @@ extension Model {
             try trainer.enter(.evaluation)
             if unsafe outcome.score.samples == data.count { outcome.epochs = epoch + 1 }
             if outcome.isStopped { break }
-            if let held = unsafe held {
+            if let held = unsafe held, let space {
                 var score = Score(trainer.settings.metrics)
                 _ = try unsafe walk(held.count, batch, Loop(), clock, epoch: nil, &score) {
                     (range, score) throws(MartletError) in
-                    try unsafe evaluate(held, range, batch, trainer, machine, adding: &score)
+                    let place = Scored(
+                        plan: try space.plan(self, batch: batch), inputs: try trainer.inputs(self, batch: batch),
+                        scores: try trainer.scores(self, batch: batch))
+                    try unsafe evaluate(held, range, place, trainer, machine, adding: &score)
                 }
                 outcome.validation = score
             }
@@ -201,7 +207,7 @@ extension Model {
         return outcome
     }
 
-    /// Loss and metrics over all samples.
+    /// Loss and metrics over all samples. Several threads may be inside at once.
     public func evaluate(
         _ x: Inputs, _ y: Samples, weights: Samples? = nil, _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
@@ -211,30 +217,40 @@ extension Model {
         let batch = unsafe min(try batchSize(loop), data.count)
         let machine = try ExecutionSettings()
         var outcome = Outcome(score: Score(trainer.settings.metrics))
-        outcome.isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, &outcome.score) {
-            (range, score) throws(MartletError) in
-            try unsafe evaluate(data, range, batch, trainer, machine, adding: &score)
+        try withWorkspace { (space) throws(MartletError) in
+            let place = Scored(
+                plan: try space.plan(self, batch: batch), inputs: try unsafe space.inputs(self, data.x, batch: batch),
+                scores: try space.scores(self, trainer, batch: batch))
+            outcome.isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, &outcome.score) {
+                (range, score) throws(MartletError) in
+                try unsafe evaluate(data, range, place, trainer, machine, adding: &score)
+            }
         }
         return outcome
     }
 
+    /// Where a batch is evaluated.
+    private struct Scored {
+        let plan: Plan
+        let inputs: BatchInputs
+        let scores: BatchScores
+    }
+
     private func evaluate(
-        _ data: LabelledSamples, _ range: Range<Int>, _ batch: Int, _ trainer: Trainer, _ machine: ExecutionSettings,
+        _ data: LabelledSamples, _ range: Range<Int>, _ place: Scored, _ trainer: Trainer, _ machine: ExecutionSettings,
         adding score: inout Score
     ) throws(MartletError) {
-        let scores = try trainer.scores(self, batch: batch)
-        let plan = try inferencePlan(batch: batch)
         let execution = try unsafe Execution(mode: .flush, machine)
         try trainer.enter(.evaluation)
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
-        let targets = try unsafe scores.take(data, rows, trainer.scoring, execution)
-        try unsafe trainer.inputs(self, batch: batch).take(data.x, rows, self, execution, for: plan)
+        let targets = try unsafe place.scores.take(data, rows, trainer.scoring, execution)
+        try unsafe place.inputs.take(data.x, rows, self, execution, for: place.plan)
         unsafe self.score(
-            plan, scores, trainer.scoring, execution, batch: range.count, targets, isTraining: false, step: 0,
+            place.plan, place.scores, trainer.scoring, execution, batch: range.count, targets, isTraining: false, step: 0,
             adding: &score)
     }
 
-    /// The output of every sample; true where the walk was stopped.
+    /// The output of every sample; true where the walk was stopped. Several threads may be inside at once.
     @discardableResult
     public func predict(
         _ x: Inputs, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop = Loop()
@@ -252,23 +268,22 @@ extension Model {
         try unsafe checkApart(written, "out")
         try x.checkIndices(self)
         let batch = min(try batchSize(loop), count)
-        _ = try inferencePlan(batch: batch)
-        _ = try gatheredInputs(batch: x.isGathered ? batch : 0)
-        let machine = try ExecutionSettings()
-        try build()
-        try trainer?.enter(.evaluation)
-        var score = Score([])
-        return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
-            let plan = try inferencePlan(batch: batch)
-            let execution = try unsafe Execution(mode: .flush, machine)
-            let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
-            let inputs = try gatheredInputs(batch: x.isGathered ? batch : 0)
-            try unsafe inputs.take(x, rows, self, execution, for: plan)
-            unsafe forward(
-                plan, execution, graph.steps.indices, batch: range.count, isTraining: false, step: 0)
+        return try withWorkspace { (space) throws(MartletError) in
+            let (plan, inputs) = (try space.plan(self, batch: batch), try space.inputs(self, x, batch: batch))
+            let machine = try ExecutionSettings()
+            try build()
+            try trainer?.enter(.evaluation)
+            var score = Score([])
             let elements = output.elementCount
-            unsafe (target + range.lowerBound * elements).update(
-                from: plan.outputValue, count: range.count * elements)
+            return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
+                let execution = try unsafe Execution(mode: .flush, machine)
+                let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
+                try unsafe inputs.take(x, rows, self, execution, for: plan)
+                unsafe forward(
+                    plan, execution, graph.steps.indices, batch: range.count, isTraining: false, step: 0)
+                unsafe (target + range.lowerBound * elements).update(
+                    from: plan.outputValue, count: range.count * elements)
+            }
         }
     }
 

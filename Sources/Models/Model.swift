@@ -7,7 +7,8 @@ import MartletPlatform
 /// A network of layers: a graph, whose nodes are inputs and layers, and each layer reads nodes before its own.
 ///
 /// Layers are added first; the first call that needs parameters makes them, and none can be added after that. One thread
-/// at a time may be inside; different models may be used at the same time. Everything is fp32.
+/// at a time may be inside, but any number of them may predict and evaluate at once, and look at what there is; different
+/// models may be used at the same time. Everything is fp32.
 public final class Model {
     /// The most nodes of a model.
     public static var mostNodes: Int { 1024 }
@@ -17,21 +18,24 @@ public final class Model {
     package private(set) var nodes: [Node]
     private(set) var graph = Graph()
     let seed: UInt64
+    private var kept: Built?
+    private let building = Once()
     /// Parameters and statistics; nil until a call needs them.
-    private(set) var built: Built?
+    var built: Built? { building.isDone ? kept : nil }
     /// What training needs; nil until the model is compiled.
     var trainer: Trainer?
-    /// Memory for the batches of predictions and evaluations.
-    private var inference: Plan?
-    private var gathered: BatchInputs?
-    /// What the last call read, for the next to fill.
-    package var spareInputs: Inputs?
+    /// Memory for the batches of predictions and evaluations: one for each that was under way at once.
+    let workspaces: Spares<Workspace>
+    /// What earlier calls read, for the next to fill.
+    package let spareInputs: Spares<Inputs>
     /// The table that each input names rows of; nil where it holds numbers.
     private var tables: [Table?] = [nil]
 
     /// A model of one node, the first input. `seed` is that of initial values, dropout and the order of samples.
     public init(input: Shape, seed: UInt64) throws(MartletError) {
         self.seed = seed
+        workspaces = try Spares()
+        spareInputs = try Spares()
         let value = graph.addInput(input)
         nodes = [
             Node(
@@ -69,7 +73,7 @@ public final class Model {
         }
         try layer.check(prefix)
         // Where a call has failed there may be some already, of fewer layers.
-        (inference, gathered) = (nil, nil)
+        workspaces.removeAll()
         // What messages call arguments that are a file's.
         let place = prefix == "layer." ? "" : prefix
         if let first { try checkOwner(first, of: layer, place) }
@@ -97,8 +101,12 @@ public final class Model {
         for operation in operations.prefix(1) { try check(operation, reading: values, subject) }
         let start = graph.steps.count
         var read = values
-        for operation in operations {
-            read = [graph.append(operation, reading: read, isFrozen: layer.flags.contains(.frozen))]
+        for (place, operation) in operations.enumerated() {
+            read = [
+                graph.append(
+                    operation, reading: read, isFrozen: layer.flags.contains(.frozen),
+                    first: first.map { nodes[$0].operations.lowerBound + place })
+            ]
         }
         if let table = operations.first as? Embedding { take(table, of: values[0], name) }
         graph.output = read[0]
@@ -253,17 +261,8 @@ public final class Model {
     /// `.shape` and `.memory`.
     func laidOut() throws(MartletError) -> (parameters: ViewList, statistics: ViewList) {
         var laid = (parameters: ViewList(), statistics: ViewList())
-        for (index, node) in nodes.enumerated() {
-            if let first = node.first {
-                for (step, other) in zip(node.operations, nodes[first].operations) {
-                    graph.steps[step].firstParameter = graph.steps[other].firstParameter
-                    graph.steps[step].firstStatistic = graph.steps[other].firstStatistic
-                }
-                continue
-            }
+        for (index, node) in nodes.enumerated() where node.first == nil {
             for step in node.operations {
-                graph.steps[step].firstParameter = laid.parameters.count
-                graph.steps[step].firstStatistic = laid.statistics.count
                 let operation = graph.steps[step].operation
                 let isFrozen = graph.steps[step].isFrozen
                 for array in operation.parameters {
@@ -276,13 +275,25 @@ public final class Model {
     }
 
     /// Makes them the model's.
-    package func keep(_ built: Built) { self.built = built }
+    package func keep(_ built: Built) {
+        kept = built
+        building.finish()
+    }
 
-    /// Makes and initialises parameters and statistics, where there are none yet.
+    /// Makes and initialises parameters and statistics, where there are none yet: of several threads one does.
+    ///
+    /// - Parameter use: what is done with them; where that throws, those that are new are not the model's.
     @discardableResult
-    func build() throws(MartletError) -> Built {
+    package func build(_ use: (Built) throws(MartletError) -> Void = { _ in }) throws(MartletError) -> Built {
+        var fresh: Built?
+        try building.perform { () throws(MartletError) in
+            let built = try made()
+            try use(built)
+            (kept, fresh) = (built, built)
+        }
+        if let fresh { return fresh }
         let built = try made()
-        keep(built)
+        try use(built)
         return built
     }
 
@@ -326,25 +337,6 @@ public final class Model {
             for array in graph.steps[step].operation.statistics { counts.statistics += array.shape.elementCount }
         }
         return counts
-    }
-
-    // MARK: - Batches without training
-
-    /// Memory for batches of as many samples, without what backward passes need.
-    func inferencePlan(batch: Int) throws(MartletError) -> Plan {
-        if let plan = inference, plan.batch >= batch { return plan }
-        // The one there is stays until the larger one is made: a call under way, or the next, may need it.
-        let plan = try Plan(graph, batch: batch, scored: nil)
-        inference = plan
-        return plan
-    }
-
-    /// The same for samples that have to be gathered.
-    func gatheredInputs(batch: Int) throws(MartletError) -> BatchInputs {
-        if let gathered, gathered.batch >= batch { return gathered }
-        let made = try BatchInputs(self, batch: batch)
-        gathered = made
-        return made
     }
 }
 

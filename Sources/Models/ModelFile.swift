@@ -19,8 +19,13 @@ extension Model {
     }
 
     package func save(to path: UnsafePointer<CChar>) throws(MartletError) {
-        let built = try made()
-        try trainer?.enter(.evaluation)
+        try build { (built) throws(MartletError) in
+            try trainer?.enter(.evaluation)
+            try unsafe write(built, to: path)
+        }
+    }
+
+    private func write(_ built: Built, to path: UnsafePointer<CChar>) throws(MartletError) {
         var writer = SafetensorsWriter()
         try writer.addMetadata("format", "\(Model.format)")
         var general = NumberLine()
@@ -40,7 +45,6 @@ extension Model {
         try unsafe add(to: &writer, built.statistics.base, built.statisticViews)
         if let trainer { try add(to: &writer, trainer, built.parameterViews) }
         try unsafe writer.write(to: path)
-        keep(built)
     }
 
     static var format: StaticString { "martlet.model" }
