@@ -10,7 +10,7 @@ import Synchronization
 
 /// What a slot's word says: generation in the upper 40 bits, the epoch of the process that entered it first in the next 12,
 /// how many readers share it in 10, the use.
-private struct SlotWord: Equatable {
+private struct SlotWord {
     enum Use: UInt64 {
         case free = 0
         case resting = 1
@@ -95,6 +95,7 @@ enum HandleTable {
     }
 
     /// Enters a handle, alone or beside others that only read. Every entry must be left by `leave`.
+    @inline(never)
     static func enter(
         _ token: OpaquePointer?, _ name: StaticString, reads: Bool = false
     ) throws(MartletError) -> Entry {
@@ -119,6 +120,7 @@ enum HandleTable {
     }
 
     /// Leaves a handle.
+    @inline(never)
     static func leave(_ entry: Entry) {
         guard let slots = unsafe UnsafeMutablePointer<Slot>(bitPattern: base.load(ordering: .relaxed)) else { return }
         let slot = unsafe slots + entry.index

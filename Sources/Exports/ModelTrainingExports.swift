@@ -238,7 +238,7 @@ public func martlet_model_evaluate(
     _ y: UnsafePointer<martlet_array>!, _ loop: UnsafePointer<martlet_loop>!
 ) -> martlet_status {
     let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
-    return unsafe withModel("martlet_model_evaluate", model, .reads) { model throws(MartletError) in
+    return unsafe withModel("martlet_model_evaluate", model, reads: true) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
         let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
@@ -256,7 +256,7 @@ public func martlet_model_predict(
     _ x: UnsafePointer<martlet_array>!, _ loop: UnsafePointer<martlet_loop>!
 ) -> martlet_status {
     let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
-    return unsafe withModel("martlet_model_predict", model, .looks) { model throws(MartletError) in
+    return unsafe withModel("martlet_model_predict", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out, "out")
         let raw = unsafe try martlet_loop.reading(loop)
         guard out_count >= 0 && out_count <= 1 << 56 else {
@@ -279,7 +279,7 @@ public func martlet_model_set(_ model: OpaquePointer!, _ hyperparameter: Int32, 
 
 @implementation @_cdecl("martlet_model_mode_set")
 public func martlet_model_mode_set(_ model: OpaquePointer!, _ mode: Int32) -> martlet_status {
-    unsafe withModel("martlet_model_mode_set", model, mode == OptimizerMode.evaluation.rawValue ? .reads : .changes) {
+    unsafe withModel("martlet_model_mode_set", model, reads: mode == OptimizerMode.evaluation.rawValue) {
         model throws(MartletError) in
         try model.setMode(OptimizerMode(number: mode))
     }
@@ -289,7 +289,7 @@ public func martlet_model_mode_set(_ model: OpaquePointer!, _ mode: Int32) -> ma
 public func martlet_model_get(
     _ model: OpaquePointer!, _ out_value: UnsafeMutablePointer<Double>!, _ hyperparameter: Int32
 ) -> martlet_status {
-    unsafe withModel("martlet_model_get", model, .looks) { model throws(MartletError) in
+    unsafe withModel("martlet_model_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_value, "out_value")
         unsafe target.pointee = try model.get(Hyperparameter(number: hyperparameter))
     }
@@ -298,7 +298,7 @@ public func martlet_model_get(
 @implementation @_cdecl("martlet_model_step_get")
 public func martlet_model_step_get(_ model: OpaquePointer!, _ out_step: UnsafeMutablePointer<Int64>!) -> martlet_status
 {
-    unsafe withModel("martlet_model_step_get", model, .looks) { model throws(MartletError) in
+    unsafe withModel("martlet_model_step_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_step, "out_step")
         unsafe target.pointee = try model.stepCount()
     }
@@ -308,7 +308,7 @@ public func martlet_model_step_get(_ model: OpaquePointer!, _ out_step: UnsafeMu
 public func martlet_model_grad_norm_get(_ model: OpaquePointer!, _ out_norm: UnsafeMutablePointer<Double>!)
     -> martlet_status
 {
-    unsafe withModel("martlet_model_grad_norm_get", model, .looks) { model throws(MartletError) in
+    unsafe withModel("martlet_model_grad_norm_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_norm, "out_norm")
         unsafe target.pointee = try model.gradientNorm()
     }

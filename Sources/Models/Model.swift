@@ -17,9 +17,9 @@ public final class Model {
 
     package private(set) var nodes: [Node]
     private(set) var graph = Graph()
-    let seed: UInt64
+    package let seed: UInt64
     private var kept: Built?
-    private let building = Once()
+    private let building: Once
     /// Parameters and statistics; nil until a call needs them.
     var built: Built? { building.isDone ? kept : nil }
     /// What training needs; nil until the model is compiled.
@@ -28,19 +28,21 @@ public final class Model {
     let workspaces: Spares<Workspace>
     /// What earlier calls read, for the next to fill.
     package let spareInputs: Spares<Inputs>
+    package var notes = Notes()
     /// The table that each input names rows of; nil where it holds numbers.
     private var tables: [Table?] = [nil]
 
     /// A model of one node, the first input. `seed` is that of initial values, dropout and the order of samples.
     public init(input: Shape, seed: UInt64) throws(MartletError) {
         self.seed = seed
+        building = try Once()
         workspaces = try Spares()
         spareInputs = try Spares()
         let value = graph.addInput(input)
         nodes = [
             Node(
-                name: try OwnedText("input"), layer: Layer(.input), inputs: [], output: input, value: value,
-                operations: 0..<0)
+                name: try OwnedText("input"), layer: Layer(.input), inputs: [], try Node.numbers([]), output: input,
+                value: value, operations: 0..<0)
         ]
     }
 
@@ -92,6 +94,7 @@ public final class Model {
         }
         let name = try freeName(for: layer, prefix, isAgain: first != nil)
         let text = try OwnedText(name)
+        let numbers = try Node.numbers(inputs)
         let subject = "layer \"\(name)\""
         let shapes = inputs.map { nodes[$0].output }
         let operations = try layer.operations(on: shapes, stream: graph.steps.count, subject)
@@ -112,7 +115,7 @@ public final class Model {
         graph.output = read[0]
         nodes.append(
             Node(
-                name: text, layer: layer, inputs: inputs, output: operations.last?.output ?? shapes[0], value: read[0],
+                name: text, layer: layer, inputs: inputs, numbers, output: operations.last?.output ?? shapes[0], value: read[0],
                 operations: start..<graph.steps.count, first: first))
         return nodes.count - 1
     }
@@ -126,12 +129,14 @@ public final class Model {
         }
         let shape = try Shape(layer.sizes, "\(prefix)sizes")
         let text = try OwnedText(try freeName(for: layer, prefix))
+        let numbers = try Node.numbers([])
         let value = graph.addInput(shape)
         graph.output = value
         tables.append(nil)
         let here = graph.steps.count
         nodes.append(
-            Node(name: text, layer: layer, inputs: [], output: shape, value: value, operations: here..<here))
+            Node(
+                name: text, layer: layer, inputs: [], numbers, output: shape, value: value, operations: here..<here))
         return nodes.count - 1
     }
 
@@ -376,6 +381,7 @@ package final class Node {
     package let name: OwnedText
     package let layer: Layer
     package let inputs: [Int]
+    private let inputNumbers: ZeroedMemory
     package let output: Shape
     /// The value that it gives, among those of the graph.
     let value: Int
@@ -384,15 +390,28 @@ package final class Node {
     package let first: Int?
 
     init(
-        name: OwnedText, layer: Layer, inputs: [Int], output: Shape, value: Int, operations: Range<Int>,
-        first: Int? = nil
+        name: OwnedText, layer: Layer, inputs: [Int], _ numbers: consuming ZeroedMemory, output: Shape, value: Int,
+        operations: Range<Int>, first: Int? = nil
     ) {
         self.name = name
+        inputNumbers = numbers
         self.layer = layer
         self.inputs = inputs
         self.output = output
         self.value = value
         self.operations = operations
         self.first = first
+    }
+    /// The nodes that it reads, as C has them; valid as long as the node.
+    package var inputList: UnsafeMutablePointer<Int32> {
+        unsafe inputNumbers.base.assumingMemoryBound(to: Int32.self)
+    }
+
+    /// Memory with these in it. Throws `.memory`.
+    static func numbers(_ inputs: [Int]) throws(MartletError) -> ZeroedMemory {
+        let memory = try ZeroedMemory(count: inputs.count, stride: MemoryLayout<Int32>.stride)
+        let list = unsafe memory.base.assumingMemoryBound(to: Int32.self)
+        for (place, input) in inputs.enumerated() { unsafe list[place] = Int32(input) }
+        return memory
     }
 }

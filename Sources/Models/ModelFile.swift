@@ -44,6 +44,7 @@ extension Model {
         try unsafe add(to: &writer, built.parameters.base, built.parameterViews)
         try unsafe add(to: &writer, built.statistics.base, built.statisticViews)
         if let trainer { try add(to: &writer, trainer, built.parameterViews) }
+        try notes.add(to: &writer)
         try unsafe writer.write(to: path)
     }
 
@@ -118,6 +119,7 @@ extension Model {
             }
         }
         try model.read(file)
+        try file.readNotes(into: &model.notes)
         return model
     }
 

@@ -5,23 +5,32 @@ import MartletPlatform
 import Synchronization
 
 /// Whether something has been done.
-struct Once: ~Copyable {
-    /// 0: not yet; 1: it is done; else under way, in the process with this many forks before it, plus 2.
-    private let state = Atomic<UInt64>(0)
+@safe struct Once: ~Copyable {
+    private let memory: ZeroedMemory
+
+    /// Throws `.memory`.
+    init() throws(MartletError) { memory = try ZeroedMemory(byteCount: MemoryLayout<Atomic<UInt64>>.size) }
+
+    /// 0: not yet; 1: it is done; else under way, in the process with this many forks before it, plus 2. A field of this type
+    /// would bring all of Synchronization into the library.
+    private var state: UnsafeMutablePointer<Atomic<UInt64>> {
+        unsafe memory.base.assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
 
     /// What was done before is seen by whoever finds this true.
-    var isDone: Bool { state.load(ordering: .acquiring) == 1 }
+    var isDone: Bool { unsafe state.pointee.load(ordering: .acquiring) == 1 }
 
     /// Says that it is done, or is to be done again: for a thread that is alone.
-    func finish() { state.store(1, ordering: .releasing) }
-    func reset() { state.store(0, ordering: .releasing) }
+    func finish() { unsafe state.pointee.store(1, ordering: .releasing) }
+    func reset() { unsafe state.pointee.store(0, ordering: .releasing) }
 
     /// Does it, where it has not been done; another thread that is at it is waited for. Where it fails, the next one tries.
     /// Throws `.interrupted` where a thread was at it when this process was forked.
     func perform(_ work: () throws(MartletError) -> Void) throws(MartletError) {
         let mine = UInt64(ForkEpoch.current) + 2
         while !isDone {
-            let (isFirst, seen) = state.compareExchange(expected: 0, desired: mine, ordering: .acquiring)
+            let (isFirst, seen) = unsafe state.pointee.compareExchange(
+                expected: 0, desired: mine, ordering: .acquiring)
             if isFirst {
                 do throws(MartletError) {
                     try work()

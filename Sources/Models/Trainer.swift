@@ -29,7 +29,7 @@ import MartletPlatform
     var shares: [Double]
     private let hasEvaluationPoint: Bool
     /// Whether the parameters are at the trained point, where that is not where gradients are taken.
-    private let evaluating = Once()
+    private let evaluating: Once
 
     /// For a model with these parameters. The settings have been checked by themselves; whether they suit the model is
     /// looked at here. Throws `.argument`, `.shape` where an algorithm cannot step a view of its group, and `.memory`.
@@ -37,6 +37,7 @@ import MartletPlatform
         _ model: Model, _ built: Built, _ settings: Training, _ groups: ParameterGroups
     ) throws(MartletError) {
         self.settings = settings
+        evaluating = try Once()
         (viewGroups, shares, hasEvaluationPoint) = (groups.ofViews, groups.shares, groups.haveEvaluationPoint)
         scoring = Scoring(settings, model)
         penalties = model.penalties(built.parameterViews, of: scoring.value)
