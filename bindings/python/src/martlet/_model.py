@@ -89,6 +89,19 @@ def _alone(
     return call
 
 
+def _beside(
+    method: Callable[Concatenate[Model, _Arguments], _Result],
+) -> Callable[Concatenate[Model, _Arguments], _Result]:
+    """A method that several threads may be inside of, and nobody who changes the model."""
+
+    @wraps(method)
+    def call(model: Model, /, *given: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        with model.owner.reading():
+            return method(model, *given, **named)
+
+    return call
+
+
 class Model:
     """A handle, which the garbage collector frees. owner says who is inside, and may be shared with what stands for
     the model before and after."""
@@ -141,13 +154,13 @@ class Model:
         _ffi_models.martlet_model_apply(self._token, node, _memory.int32s(inputs), len(inputs), found)
         return int(found.value)
 
-    @_alone
+    @_beside
     def node_count(self) -> int:
         count = _ffi.Int64()
         _ffi_models.martlet_model_node_count(self._token, count)
         return int(count.value)
 
-    @_alone
+    @_beside
     def node(self, index: int) -> Node:
         node = _ffi_models.Node()
         _ffi_models.martlet_model_node_get(self._token, node, index)
@@ -161,14 +174,14 @@ class Model:
 
     # ---- numbers ----
 
-    @_alone
+    @_beside
     def buffer(self, which: int) -> tuple[int, int]:
         """A buffer's address and count of floats."""
         address, count = _ffi_models.FLOATS(), _ffi.Int64()
         _ffi_models.martlet_model_buffer_get(self._token, address, count, which)
         return _memory.pointer_value(address), int(count.value)
 
-    @_alone
+    @_beside
     def views(self, which: int) -> list[View]:
         count, found = _ffi.Int64(), []
         _ffi_models.martlet_model_view_count(self._token, count, which)
@@ -228,7 +241,7 @@ class Model:
         """A number of one group's alone."""
         _ffi_models.martlet_model_group_set(self._token, group, hyperparameter, value)
 
-    @_alone
+    @_beside
     def groups(self) -> list[Hyperparameters]:
         """The numbers of each group."""
         count, config, found = _ffi.Int64(), _ffi_optimizers.Config(), []
@@ -238,12 +251,12 @@ class Model:
             found.append(Hyperparameters.read(config))
         return found
 
-    @_alone
+    @_beside
     def settle(self) -> None:
         """Moves the parameters to the trained point, where gradients are taken at another one."""
         _ffi_models.martlet_model_mode_set(self._token, _ffi_optimizers.EVALUATION)
 
-    @_alone
+    @_beside
     def step(self) -> int:
         """Training steps since compile."""
         step = _ffi.Int64()
@@ -255,14 +268,14 @@ class Model:
         """Steps by what stands in the gradients."""
         _ffi_models.martlet_model_step(self._token)
 
-    @_alone
+    @_beside
     def grad_norm(self) -> float:
         """The Euclidean norm of what stands in the gradients."""
         norm = _ffi.Double()
         _ffi_models.martlet_model_grad_norm_get(self._token, norm)
         return float(norm.value)
 
-    @_alone
+    @_beside
     def predict(
         self, out: int, out_count: int, inputs: Sequence[Samples], first: int, count: int, batch_size: int
     ) -> None:

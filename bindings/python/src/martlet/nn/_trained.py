@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from martlet import _arguments
@@ -105,6 +106,11 @@ class Trained(Halves):
             compilation.optimizer._compile(built.model, compilation.training(batch_size))
             self._is_ready = True
         return built.model
+
+    def _to_read(self, callbacks: Any, is_settled: Callable[[], bool]) -> AbstractContextManager[Any]:
+        """Lets this thread in for a call that predicts or evaluates, beside others that do. Callbacks may do anything, and
+        so are inside alone."""
+        return self._owner.settled(is_settled) if callbacks is None else self._owner.inside()
 
     def _data(
         self, x: Any, y: Any, batch_size: int | None, check: bool, of: str = "", sample_weight: Any = None,
@@ -210,7 +216,7 @@ class Trained(Halves):
         if is_stream(x):
             refuse_targets(y, sample_weight)
             return returned(self._evaluate_stream(Stream(x, "x", steps), check, callbacks, shown), is_dict)
-        with self._owner.inside():
+        with self._to_read(callbacks, lambda: self._is_settled and self._is_ready):
             data = self._data(x, y, size, check, "", sample_weight)
             heard = Callbacks.of(callbacks, self, size, data.samples, shown)
             progress = _progress.Progress(shown, "evaluate", data.samples)
@@ -267,7 +273,9 @@ class Trained(Halves):
         """The output of every sample: a new float32 array (samples, *output_shape without its batch). Needs no compile.
 
         batch_size bounds memory alone: a sample's output is the same to the bit in any batch, and by itself. verbose is
-        taken for Keras's sake and shows nothing. Raises DTypeError or ShapeError where x cannot be read, and BusyError.
+        taken for Keras's sake and shows nothing. Any number of threads may predict and evaluate at once, without
+        callbacks: each has the bits that it has alone. Raises DTypeError or ShapeError where x cannot be read, and
+        BusyError where another thread trains or changes the model.
         """
         size = _arguments.batch_size(batch_size)
         _progress.level(verbose)
@@ -275,7 +283,7 @@ class Trained(Halves):
             stream, count = Stream(x, "x", steps), len(self._input_names())
             return joined([self.predict(one, size, callbacks=callbacks) for one in stream.samples(count)])
         given = _inputs.arrays(x, "x", self._input_names())
-        with self._owner.inside(), self._tentative():
+        with self._to_read(callbacks, lambda: self._is_settled), self._tentative():
             built = self._build_for(given)
             inputs = _inputs.converted(given, built)
             heard = Callbacks.of(callbacks, self, size, len(inputs[0]), 0)
