@@ -13,6 +13,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from martlet import _algorithms, _ffi, _ffi_models, _ffi_optimizers, _memory
 from martlet._config import Hyperparameters
+from martlet._errors import OrderError
 from martlet._owner import Owner
 
 # The exception for a status that Bound.train returned.
@@ -51,14 +52,21 @@ class Training(NamedTuple):
     state_dtype: int = _ffi.FP32
 
 
+Line = dict[str, Any]
+"""What was said of a layer, or of training, by the names of the fields of its struct: numbers, and tuples of them."""
+
+
 class Node(NamedTuple):
-    """A layer as the library sees it; sizes are those of one sample of its output."""
+    """A layer as the library sees it; sizes are those of one sample of its output, inputs the nodes that it reads, and
+    first the node whose layer it is once more, or -1."""
 
     name: str
     kind: int
     sizes: tuple[int, ...]
     parameter_count: int
     statistics_count: int
+    inputs: tuple[int, ...] = ()
+    first: int = -1
 
 
 class View(NamedTuple):
@@ -170,7 +178,65 @@ class Model:
             tuple(node.sizes[: node.rank]),
             node.parameter_count,
             node.statistics_count,
+            tuple(node.inputs[: node.input_count]),
+            node.first,
         )
+
+    # ---- what was said of it ----
+
+    @_beside
+    def seed(self) -> int:
+        seed = _ffi.UInt64()
+        _ffi_models.martlet_model_seed_get(self._token, seed)
+        return int(seed.value)
+
+    @_beside
+    def layer(self, index: int) -> Line:
+        """What a node's layer was given; sizes are as many as there are."""
+        layer = _ffi_models.Layer()
+        _ffi_models.martlet_model_layer_get(self._token, layer, _ffi.struct_size(_ffi_models.Layer), index)
+        line = _line(layer)
+        line["sizes"] = line["sizes"][: line["rank"]]
+        return line
+
+    @_beside
+    def training(self) -> Line | None:
+        """What compile was given; None before it."""
+        training = _ffi_models.Training()
+        try:
+            _ffi_models.martlet_model_training_get(self._token, training, _ffi.struct_size(_ffi_models.Training))
+        except OrderError:
+            return None
+        return _line(training)
+
+    @_beside
+    def note(self, key: bytes) -> bytes | None:
+        """The note under a key."""
+        text = _ffi.Text()
+        _ffi_models.martlet_model_note_get(self._token, text, key)
+        return text.value
+
+    @_alone
+    def set_note(self, key: bytes, text: bytes) -> None:
+        _ffi_models.martlet_model_note_set(self._token, key, text)
+
+    # ---- epochs ----
+
+    @_beside
+    def order(self, out: int, count: int, epoch: int) -> None:
+        """Writes the order in which an epoch takes so many samples to out, the address of as many int64s."""
+        _ffi_models.martlet_model_order_get(self._token, _memory.int64s_at(out), count, epoch)
+
+    @_beside
+    def epoch(self) -> int:
+        """How many epochs have been begun since compile."""
+        epoch = _ffi.Int64()
+        _ffi_models.martlet_model_epoch_get(self._token, epoch)
+        return int(epoch.value)
+
+    @_alone
+    def set_epoch(self, epoch: int) -> None:
+        _ffi_models.martlet_model_epoch_set(self._token, epoch)
 
     # ---- numbers ----
 
@@ -327,6 +393,12 @@ class Bound:
         if self._weights is not None:
             loop.weights = _parts([self._weights], first, count)
         _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)
+
+
+def _line(struct: Any) -> Line:
+    """A struct's numbers."""
+    found = {field[0]: getattr(struct, field[0]) for field in struct._fields_ if field[0] != "name"}
+    return {name: value if isinstance(value, int | float) else tuple(value) for name, value in found.items()}
 
 
 _ITEM_SIZES = {_ffi.FP32: 4, _ffi.INT32: 4, _ffi.INT64: 8, _ffi.UINT8: 1}

@@ -170,7 +170,7 @@ class Trained(Halves):
         callbacks               a list of martlet.nn.Callback
         validation_split        this share of the samples, the last ones, is held back and evaluated after each epoch
         validation_data         (x, y) to evaluate after each epoch, (x, y, sample_weight), or what gives batches
-        shuffle                 samples in a new order in each epoch, by the model's seed and the steps it has taken; of
+        shuffle                 samples in a new order in each epoch, by the model's seed and the epochs it has begun; of
                                 an object whose items are batches these, and of what gives batches nothing
         class_weight            a dict of classes and how much the loss of a sample of theirs counts, 0 or more; others
                                 count 1, and validation knows none
