@@ -30,7 +30,8 @@ public func martlet_model_training_get(
 }
 
 @implementation @_cdecl("martlet_model_seed_get")
-public func martlet_model_seed_get(_ model: OpaquePointer!, _ out_seed: UnsafeMutablePointer<UInt64>!) -> martlet_status {
+public func martlet_model_seed_get(_ model: OpaquePointer!, _ out_seed: UnsafeMutablePointer<UInt64>!) -> martlet_status
+{
     unsafe withModel("martlet_model_seed_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         unsafe try required(out_seed, "out_seed").pointee = model.seed
     }
@@ -58,7 +59,9 @@ private func checkedEpoch(_ epoch: Int64) throws(MartletError) -> Int64 {
 }
 
 @implementation @_cdecl("martlet_model_epoch_get")
-public func martlet_model_epoch_get(_ model: OpaquePointer!, _ out_epoch: UnsafeMutablePointer<Int64>!) -> martlet_status {
+public func martlet_model_epoch_get(_ model: OpaquePointer!, _ out_epoch: UnsafeMutablePointer<Int64>!)
+    -> martlet_status
+{
     unsafe withModel("martlet_model_epoch_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_epoch, "out_epoch")
         unsafe target.pointee = try model.epochCount()

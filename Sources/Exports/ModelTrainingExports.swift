@@ -256,7 +256,8 @@ public func martlet_model_predict(
     _ x: UnsafePointer<martlet_array>!, _ loop: UnsafePointer<martlet_loop>!
 ) -> martlet_status {
     let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
-    return unsafe withModel("martlet_model_predict", model, reads: true, mayBeInside: true) { model throws(MartletError) in
+    return unsafe withModel("martlet_model_predict", model, reads: true, mayBeInside: true) {
+        model throws(MartletError) in
         let target = try unsafe required(out, "out")
         let raw = unsafe try martlet_loop.reading(loop)
         guard out_count >= 0 && out_count <= 1 << 56 else {
@@ -308,7 +309,8 @@ public func martlet_model_step_get(_ model: OpaquePointer!, _ out_step: UnsafeMu
 public func martlet_model_grad_norm_get(_ model: OpaquePointer!, _ out_norm: UnsafeMutablePointer<Double>!)
     -> martlet_status
 {
-    unsafe withModel("martlet_model_grad_norm_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_grad_norm_get", model, reads: true, mayBeInside: true) {
+        model throws(MartletError) in
         let target = try unsafe required(out_norm, "out_norm")
         unsafe target.pointee = try model.gradientNorm()
     }

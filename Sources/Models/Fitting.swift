@@ -246,7 +246,8 @@ extension Model {
         let targets = try unsafe place.scores.take(data, rows, trainer.scoring, execution)
         try unsafe place.inputs.take(data.x, rows, self, execution, for: place.plan)
         unsafe self.score(
-            place.plan, place.scores, trainer.scoring, execution, batch: range.count, targets, isTraining: false, step: 0,
+            place.plan, place.scores, trainer.scoring, execution, batch: range.count, targets, isTraining: false,
+            step: 0,
             adding: &score)
     }
 

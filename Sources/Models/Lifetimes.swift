@@ -158,7 +158,8 @@ struct Lifetimes {
         var placement = Placement(offsets: Array(repeating: 0, count: stores.count))
         for index in stores.indices.sorted(by: { (sizes[$0], $1) > (sizes[$1], $0) }) {
             var offset = 0
-            for other in placed where stores[other].first <= stores[index].last && stores[index].first <= stores[other].last {
+            for other in placed
+            where stores[other].first <= stores[index].last && stores[index].first <= stores[other].last {
                 if offset + sizes[index] <= placement.offsets[other] { break }
                 offset = max(offset, placement.offsets[other] + sizes[other])
             }

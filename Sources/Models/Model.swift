@@ -115,7 +115,8 @@ public final class Model {
         graph.output = read[0]
         nodes.append(
             Node(
-                name: text, layer: layer, inputs: inputs, numbers, output: operations.last?.output ?? shapes[0], value: read[0],
+                name: text, layer: layer, inputs: inputs, numbers, output: operations.last?.output ?? shapes[0],
+                value: read[0],
                 operations: start..<graph.steps.count, first: first))
         return nodes.count - 1
     }

@@ -55,7 +55,8 @@ struct ModelReader: ~Copyable {
             do throws(MartletError) {
                 try unsafe notes.set(UnsafeRawBufferPointer(rebasing: key[prefix...]), text)
             } catch {
-                throw error.kind == .memory ? error : MartletError(.format, "the file's \(Notes.prefix)\(error.message)")
+                throw error.kind == .memory
+                    ? error : MartletError(.format, "the file's \(Notes.prefix)\(error.message)")
             }
         }
     }

@@ -30,7 +30,9 @@ import MartletPlatform
     }
 
     private func place(_ key: UnsafeRawBufferPointer) -> Int? {
-        for index in 0..<entries.count where unsafe Bytes.areEqual(Notes.bytes(entries[index].key), key) { return index }
+        for index in 0..<entries.count where unsafe Bytes.areEqual(Notes.bytes(entries[index].key), key) {
+            return index
+        }
         return nil
     }
 
@@ -73,7 +75,8 @@ import MartletPlatform
         try unsafe check(key, "key", longest: longestKey)
     }
 
-    private static func check(_ bytes: UnsafeRawBufferPointer, _ name: StaticString, longest: Int) throws(MartletError) {
+    private static func check(_ bytes: UnsafeRawBufferPointer, _ name: StaticString, longest: Int) throws(MartletError)
+    {
         guard bytes.count <= longest else {
             throw MartletError(.argument, "\(name) has \(bytes.count) bytes or more; expected \(longest) at most")
         }

@@ -35,7 +35,9 @@ import Synchronization
         let object = unsafe Unmanaged.passRetained(element)
         let word = unsafe UInt(bitPattern: object.toOpaque())
         for place in 0..<Self.most where unsafe places[place].load(ordering: .relaxed) == 0 {
-            if unsafe places[place].compareExchange(expected: 0, desired: word, ordering: .releasing).exchanged { return }
+            if unsafe places[place].compareExchange(expected: 0, desired: word, ordering: .releasing).exchanged {
+                return
+            }
         }
         unsafe object.release()
     }

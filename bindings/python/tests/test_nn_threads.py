@@ -93,10 +93,12 @@ def test_the_thread_inside_may_call_more() -> None:
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_eight_threads_predict_at_once(trained: bool) -> None:
-    """None is refused, from the first call on, which makes the parameters, and each has the bits of one thread alone. The
-    model is a chain whose shape of samples the first batch tells."""
+    """None is refused, from the first call on, which makes the parameters, and each has the bits of one thread alone.
+    The model is a chain whose shape of samples the first batch tells."""
     for _ in range(5):
-        model, alone = (nn.Sequential([nn.Dense(64, "relu"), nn.BatchNormalization(), nn.Dense(10)], seed=3) for _ in "12")
+        model, alone = (
+            nn.Sequential([nn.Dense(64, "relu"), nn.BatchNormalization(), nn.Dense(10)], seed=3) for _ in "12"
+        )
         for one in (model, alone) if trained else ():
             one.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
         wanted, score = alone.predict(X), alone.evaluate(X, Y, verbose=0) if trained else None

@@ -136,9 +136,9 @@ def gated(
 
 
 class Owner(_Line):
-    """`with owner.inside():` for what one thread at a time may do, `with owner.reading():` for what several may do beside
-    one another, and nobody beside who is inside; the thread inside may enter again, as callbacks do. Another one gets
-    BusyError at once."""
+    """`with owner.inside():` for what one thread at a time may do, `with owner.reading():` for what several may do
+    beside one another, and nobody beside who is inside; the thread inside may enter again, as callbacks do. Another one
+    gets BusyError at once."""
 
     __slots__ = ()
 
@@ -170,8 +170,8 @@ class Owner(_Line):
         raise _refusal_to_read()
 
     def settled(self, is_settled: Callable[[], bool]) -> RLock:
-        """The same for what needs the model to be settled: of several threads that come before it is, one is inside alone,
-        and has to settle it, and the others wait."""
+        """The same for what needs the model to be settled: of several threads that come before it is, one is inside
+        alone, and has to settle it, and the others wait."""
         me = get_ident()
         if self._has_entered(me):
             return RLock()

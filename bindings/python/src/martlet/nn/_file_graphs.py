@@ -22,8 +22,8 @@ from martlet.nn.node import Node
 
 
 def lines_of(native: Native) -> list[Line]:
-    """What each node but the first was given, the nodes that it reads, "inputs", and, where its layer is another one's, which,
-    "first"."""
+    """What each node but the first was given, the nodes that it reads, "inputs", and, where its layer is another one's,
+    which, "first"."""
     found = []
     for index in range(1, native.node_count()):
         node = native.node(index)
@@ -72,9 +72,7 @@ class _There:
             raise FormatError(f"the file has {len(self._lines)} layers, and its notes have more")
         line = self._lines[self._count - 1]
         if line["inputs"] != tuple(inputs):
-            raise FormatError(
-                f"the file's node {self._count} reads {line['inputs']}, and by its notes {tuple(inputs)}"
-            )
+            raise FormatError(f"the file's node {self._count} reads {line['inputs']}, and by its notes {tuple(inputs)}")
         return line
 
     def end(self) -> None:

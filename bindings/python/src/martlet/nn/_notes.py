@@ -1,8 +1,8 @@
 """What a saved model tells Python alone: its name, the metrics' names and order, whether targets are labels, which
 class a layer is, and the schedule of the learning rate.
 
-The library has no words for these. They are a note, which it carries and does not look at; a file without it is as good, and
-what it says is checked like anything else.
+The library has no words for these. They are a note, which it carries and does not look at; a file without it is as
+good, and what it says is checked like anything else.
 """
 
 from __future__ import annotations

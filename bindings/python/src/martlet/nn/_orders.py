@@ -1,5 +1,5 @@
-"""The order in which an epoch takes samples, or batches: the library's own, by the model's seed and the epoch's number, so
-that fit gives the bits that martlet_model_fit gives."""
+"""The order in which an epoch takes samples, or batches: the library's own, by the model's seed and the epoch's number,
+so that fit gives the bits that martlet_model_fit gives."""
 
 from __future__ import annotations
 

@@ -108,8 +108,8 @@ class Trained(Halves):
         return built.model
 
     def _to_read(self, callbacks: Any, is_settled: Callable[[], bool]) -> AbstractContextManager[Any]:
-        """Lets this thread in for a call that predicts or evaluates, beside others that do. Callbacks may do anything, and
-        so are inside alone."""
+        """Lets this thread in for a call that predicts or evaluates, beside others that do. Callbacks may do anything,
+        and so are inside alone."""
         return self._owner.settled(is_settled) if callbacks is None else self._owner.inside()
 
     def _data(
@@ -170,8 +170,8 @@ class Trained(Halves):
         callbacks               a list of martlet.nn.Callback
         validation_split        this share of the samples, the last ones, is held back and evaluated after each epoch
         validation_data         (x, y) to evaluate after each epoch, (x, y, sample_weight), or what gives batches
-        shuffle                 samples in a new order in each epoch, by the model's seed and the epochs it has begun; of
-                                an object whose items are batches these, and of what gives batches nothing
+        shuffle                 samples in a new order in each epoch, by the model's seed and the epochs it has begun;
+                                of an object whose items are batches these, and of what gives batches nothing
         class_weight            a dict of classes and how much the loss of a sample of theirs counts, 0 or more; others
                                 count 1, and validation knows none
         sample_weight           the same of each sample, an array (samples,). The loss is the mean of weight times loss,

@@ -157,9 +157,10 @@ class Model(Trained):
         """Saves layers, weights and statistics, and once compiled what training needs to go on to the bit.
 
         path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
-        The file is whole at any moment: a kill leaves the old one or the new one. martlet.nn.load_model reads it, and so does C, to which it says all but names of metrics and classes
-        of layers. Raises FileError where the system refuses, or where there is a file and overwrite is False, and
-        OrderError before the shape of the samples is known.
+        The file is whole at any moment: a kill leaves the old one or the new one. martlet.nn.load_model reads it, and
+        so does C, to which it says all but names of metrics and classes of layers. Raises FileError where the system
+        refuses, or where there is a file and overwrite is False, OrderError before the shape of the samples is known,
+        and BusyError where another thread is inside, also to predict.
         """
         from martlet.nn import _notes
 
