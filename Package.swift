@@ -18,6 +18,9 @@ let everywhere: [SwiftSetting] = [
 /// Every module but rules and kernels also marks each unsafe expression.
 let strict: [SwiftSetting] = everywhere + [.strictMemorySafety()]
 
+/// Modules that decide and hand on, and have no loop over memory of their own: small code rather than inlined code.
+let small: [SwiftSetting] = strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 /// Loops over memory: one module for each instruction set, all of them made of the one folder Sources/<room>, to which
 /// links give the other names; in it a link leads to Sources/Lanes. A module is one compilation, mostly on one core, so
 /// rooms that need not know of each other are modules apart. Inputs have been checked at the boundary, so no traps;
@@ -94,19 +97,19 @@ let package = Package(
         // The engines.
         .target(
             name: "MartletCheckpoints", dependencies: ["MartletPlatform"], path: "Sources/Checkpoints",
-            swiftSettings: strict),
+            swiftSettings: small),
         .target(
             name: "MartletOptimizers", dependencies: ["MartletCompute", "MartletCheckpoints"],
             path: "Sources/Optimizers",
             swiftSettings: strict),
         .target(
             name: "MartletModels", dependencies: ["MartletOptimizers"], path: "Sources/Models",
-            swiftSettings: strict),
+            swiftSettings: small),
 
         // The boundary.
         .target(
             name: "MartletExports", dependencies: ["CMartlet", "MartletModels"], path: "Sources/Exports",
-            swiftSettings: strict),
+            swiftSettings: small),
         .target(
             name: "Martlet", dependencies: ["CMachine", "CGlibc", "MartletPlatform", "MartletExports"],
             path: "Sources/Martlet", exclude: ["exports.map"], swiftSettings: strict,

@@ -130,27 +130,41 @@ extension martlet_training {
             struct_size: UInt32(MemoryLayout<martlet_training>.size), loss: training.loss.rawValue,
             from: training.from.rawValue, metrics: training.metrics.rawValue, batch_size: Int64(training.batchSize),
             top: Int32(training.top), state_dtype: training.stateType.rawValue,
-            label_smoothing: training.labelSmoothing, delta: training.delta)
+            label_smoothing: training.labelSmoothing, delta: training.delta, gamma: training.gamma,
+            alpha: training.alpha, weight: training.weight)
     }
 }
 
 extension Training {
-    /// Reads a caller's training; ranges are checked by compile.
-    init(_ training: UnsafePointer<martlet_training>?) throws(MartletError) {
+    /// Reads a caller's, one for each of a model's outputs; ranges are checked by compile.
+    static func reading(_ training: UnsafePointer<martlet_training>?, outputs count: Int) throws(MartletError)
+        -> [Training]
+    {
+        if count == 1 { return [try unsafe Training(training, "training")] }
+        let list = try unsafe StructList(required(training, "training"), "training")
+        var read: [Training] = []
+        for number in 0..<count { read.append(try unsafe Training(list.address(number), "training[\(number)]")) }
+        return read
+    }
+
+    private init(
+        _ training: UnsafePointer<martlet_training>?, _ name: @autoclosure () -> String
+    ) throws(MartletError) {
         let expected: StaticString = "MARTLET_LOSS_CROSS_ENTROPY or another of its kind"
-        let raw = try unsafe martlet_training.reading(training, "training") { raw throws(MartletError) in
-            martlet_training(Training(try choice(raw.loss, "training.loss", expected)))
+        let raw = try unsafe martlet_training.reading(training, name()) { raw throws(MartletError) in
+            martlet_training(Training(try choice(raw.loss, "\(name()).loss", expected)))
         }
-        self.init(try choice(raw.loss, "training.loss", expected))
-        from = try choice(raw.from, "training.from", "MARTLET_FROM_...")
+        self.init(try choice(raw.loss, "\(name()).loss", expected))
+        from = try choice(raw.from, "\(name()).from", "MARTLET_FROM_...")
         guard raw.metrics & ~Metrics.all.rawValue == 0 else {
             throw MartletError(
-                .argument, "training.metrics is \(raw.metrics); expected a sum of MARTLET_METRIC_ACCURACY and its like")
+                .argument,
+                "\(name()).metrics is \(raw.metrics); expected a sum of 1 << MARTLET_METRIC_ACCURACY and its like")
         }
         guard let type = StateType(Int(raw.state_dtype)) else {
             throw MartletError(
                 .type,
-                "training.state_dtype is \(raw.state_dtype); expected MARTLET_FP32, MARTLET_BF16, MARTLET_FP16, "
+                "\(name()).state_dtype is \(raw.state_dtype); expected MARTLET_FP32, MARTLET_BF16, MARTLET_FP16, "
                     + "MARTLET_FLOAT8 or MARTLET_FLOAT4")
         }
         stateType = type
@@ -159,24 +173,47 @@ extension Training {
         top = Int(raw.top)
         labelSmoothing = raw.label_smoothing
         delta = raw.delta
+        (gamma, alpha, weight) = (raw.gamma, raw.alpha, raw.weight)
     }
 }
 
 extension Model {
     /// Calls `body` with a caller's contiguous arrays, one for each input. Allocates nothing but where more calls are
-    /// under way than ever before.
+    /// under way than ever before; as its like below.
     func reading<Result>(
         _ pointer: UnsafePointer<martlet_array>?, _ name: StaticString,
-        _ body: (Inputs) throws(MartletError) -> Result
+        _ body: (SampleArrays) throws(MartletError) -> Result
     ) throws(MartletError) -> Result {
-        let inputs = spareInputs.take() ?? Inputs(name: name)
-        defer { spareInputs.give(inputs) }
-        inputs.begin(name: name)
-        let base = unsafe try required(pointer, "\(name)")
-        for number in 0..<inputCount {
-            try unsafe inputs.append(Samples(base + number, inputCount == 1 ? "\(name)" : "\(name)[\(number)]"))
+        let arrays = spareArrays.take() ?? SampleArrays(name: name)
+        defer { spareArrays.give(arrays) }
+        try unsafe arrays.read(pointer, count: inputCount, name)
+        return try body(arrays)
+    }
+
+    /// The same with samples and what they should give, an array for each output.
+    func reading<Result>(
+        _ x: UnsafePointer<martlet_array>?, _ xName: StaticString, _ y: UnsafePointer<martlet_array>?,
+        _ yName: StaticString, _ body: (_ x: SampleArrays, _ y: SampleArrays) throws(MartletError) -> Result
+    ) throws(MartletError) -> Result {
+        try unsafe reading(x, xName) { x throws(MartletError) in
+            let arrays = spareArrays.take() ?? SampleArrays(name: yName)
+            defer { spareArrays.give(arrays) }
+            try unsafe arrays.read(y, count: outputCount, yName)
+            return try body(x, arrays)
         }
-        return try body(inputs)
+    }
+}
+
+extension SampleArrays {
+    /// Takes a caller's arrays in place of those of the call before.
+    fileprivate func read(_ pointer: UnsafePointer<martlet_array>?, count: Int, _ name: StaticString)
+        throws(MartletError)
+    {
+        begin(name: name)
+        let base = unsafe try required(pointer, "\(name)")
+        for number in 0..<count {
+            try unsafe append(Samples(base + number, count == 1 ? "\(name)" : "\(name)[\(number)]"))
+        }
     }
 }
 

@@ -10,7 +10,7 @@ public func martlet_model_groups_compile(
     _ group_count: Int64, _ view_groups: UnsafePointer<Int32>!, _ view_count: Int64
 ) -> martlet_status {
     unsafe withModel("martlet_model_groups_compile", model) { model throws(MartletError) in
-        let training = try unsafe Training(training)
+        let training = try unsafe Training.reading(training, outputs: model.outputCount)
         // More groups than the parameters' views would be of no use, and there are fewer than so many of these.
         guard group_count >= 1 && group_count <= Int64(Model.mostNodes) else {
             throw MartletError(.argument, "group_count is \(group_count); expected 1 to \(Model.mostNodes)")

@@ -20,11 +20,12 @@ public func martlet_model_layer_get(
 
 @implementation @_cdecl("martlet_model_training_get")
 public func martlet_model_training_get(
-    _ model: OpaquePointer!, _ out_training: UnsafeMutablePointer<martlet_training>!, _ struct_size: Int
+    _ model: OpaquePointer!, _ out_training: UnsafeMutablePointer<martlet_training>!, _ struct_size: Int,
+    _ output: Int32
 ) -> martlet_status {
     unsafe withModel("martlet_model_training_get", model, reads: true, mayBeInside: true) {
         model throws(MartletError) in
-        let training = martlet_training(try model.training())
+        let training = martlet_training(try model.training(ofOutput: model.checked(output)))
         try unsafe martlet_training.fill(out_training, "out_training", size: struct_size, with: training)
     }
 }

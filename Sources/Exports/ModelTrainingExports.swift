@@ -36,10 +36,8 @@ extension martlet_result {
     fileprivate static var nothing: martlet_result {
         var result = martlet_result()
         result.struct_size = UInt32(MemoryLayout<martlet_result>.size)
-        (result.loss, result.accuracy, result.top_accuracy) = (.nan, .nan, .nan)
-        (result.mse, result.mae) = (.nan, .nan)
-        (result.validation_loss, result.validation_accuracy, result.validation_top_accuracy) = (.nan, .nan, .nan)
-        (result.validation_mse, result.validation_mae) = (.nan, .nan)
+        (result.loss, result.validation_loss) = (.nan, .nan)
+        (result.metrics, result.validation_metrics) = (noMetrics, noMetrics)
         return result
     }
 
@@ -48,15 +46,9 @@ extension martlet_result {
         epochs = Int32(outcome.epochs)
         samples = Int64(outcome.score.samples)
         batches = Int64(outcome.score.batches)
-        (loss, accuracy, top_accuracy) = (
-            outcome.score.meanLoss, outcome.score.accuracy, outcome.score.topAccuracy
-        )
-        (mse, mae) = (outcome.score.mse, outcome.score.mae)
+        (loss, metrics) = (outcome.score.meanLoss, outcome.score.numbers)
         guard let held = outcome.validation else { return }
-        (validation_loss, validation_accuracy, validation_top_accuracy) = (
-            held.meanLoss, held.accuracy, held.topAccuracy
-        )
-        (validation_mse, validation_mae) = (held.mse, held.mae)
+        (validation_loss, validation_metrics) = (held.meanLoss, held.numbers)
     }
 }
 
@@ -127,7 +119,7 @@ public func martlet_model_compile(
     _ model: OpaquePointer!, _ training: UnsafePointer<martlet_training>!, _ optimizer: UnsafePointer<martlet_config>!
 ) -> martlet_status {
     unsafe withModel("martlet_model_compile", model) { model throws(MartletError) in
-        let training = try unsafe Training(training)
+        let training = try unsafe Training.reading(training, outputs: model.outputCount)
         let configuration = try unsafe optimizer == nil ? Configuration(.adam) : Configuration(optimizer)
         try model.compile(training, optimizer: configuration)
     }
@@ -146,7 +138,8 @@ public func martlet_model_copy_set(_ model: OpaquePointer!, _ copy: UnsafePointe
 }
 
 /// What a model does with a batch of samples that the caller names.
-private typealias BatchWork = (Model, Inputs, Samples, UnsafePointer<Int64>?, Int) throws(MartletError) -> Score
+private typealias BatchWork = (Model, SampleArrays, SampleArrays, UnsafePointer<Int64>?, Int) throws(MartletError) ->
+    Score
 
 /// Does it with what the two functions of one batch are given.
 private func withBatch(
@@ -160,8 +153,8 @@ private func withBatch(
             throw MartletError(.null, "rows is NULL; expected \(row_count) rows")
         }
         let rows = try unsafe rows == nil ? nil : required(UnsafePointer(rows!), "rows")
-        let score = try unsafe model.reading(x, "x") { x throws(MartletError) in
-            try unsafe work(model, x, Samples(y, "y"), rows, Int(row_count))
+        let score = try unsafe model.reading(x, "x", y, "y") { (x, y) throws(MartletError) in
+            try unsafe work(model, x, y, rows, Int(row_count))
         }
         unsafe target.write(martlet_result(Outcome(score: score)))
     }
@@ -215,14 +208,15 @@ public func martlet_model_fit(
     return unsafe withModel("martlet_model_fit", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
-        let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
-            let (y, loop) = try unsafe (Samples(y, "y"), Loop(raw, model, caller))
+        let outcome = try unsafe model.reading(x, "x", y, "y") { (x, y) throws(MartletError) in
+            let loop = unsafe Loop(raw, model, caller)
             let weights = try unsafe Samples(optional: raw.weights, "loop.weights")
             guard unsafe raw.validation_x != nil || raw.validation_y != nil else {
                 return try unsafe model.fit(x, y, weights: weights, loop)
             }
-            return try unsafe model.reading(raw.validation_x, "loop.validation_x") { heldX throws(MartletError) in
-                let heldY = try unsafe Samples(raw.validation_y, "loop.validation_y")
+            return try unsafe model.reading(
+                raw.validation_x, "loop.validation_x", raw.validation_y, "loop.validation_y"
+            ) { (heldX, heldY) throws(MartletError) in
                 let heldWeights = try unsafe Samples(optional: raw.validation_weights, "loop.validation_weights")
                 return try unsafe model.fit(x, y, weights: weights, validation: (heldX, heldY, heldWeights), loop)
             }
@@ -238,12 +232,12 @@ public func martlet_model_evaluate(
     _ y: UnsafePointer<martlet_array>!, _ loop: UnsafePointer<martlet_loop>!
 ) -> martlet_status {
     let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
-    return unsafe withModel("martlet_model_evaluate", model, reads: true) { model throws(MartletError) in
+    return unsafe withModel("martlet_model_evaluate", model) { model throws(MartletError) in
         let target = try unsafe OptionalTarget(out_result, "out_result")
         let raw = unsafe try martlet_loop.reading(loop)
-        let outcome = try unsafe model.reading(x, "x") { x throws(MartletError) in
+        let outcome = try unsafe model.reading(x, "x", y, "y") { (x, y) throws(MartletError) in
             try unsafe model.evaluate(
-                x, Samples(y, "y"), weights: Samples(optional: raw.weights, "loop.weights"), Loop(raw, model, caller))
+                x, y, weights: Samples(optional: raw.weights, "loop.weights"), Loop(raw, model, caller))
         }
         unsafe target.write(martlet_result(outcome))
         if outcome.isStopped { throw stopped }

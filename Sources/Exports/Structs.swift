@@ -37,13 +37,18 @@ extension martlet_layer: SizedStruct {
 }
 
 extension martlet_training: SizedStruct {
-    static var firstSize: Int { 48 }
+    static var firstSize: Int { 72 }
     static var structName: StaticString { "martlet_training" }
 }
 
 extension martlet_result: SizedStruct {
-    static var firstSize: Int { 104 }
+    static var firstSize: Int { 296 }
     static var structName: StaticString { "martlet_result" }
+}
+
+extension martlet_score: SizedStruct {
+    static var firstSize: Int { 280 }
+    static var structName: StaticString { "martlet_score" }
 }
 
 extension martlet_loop: SizedStruct {
@@ -93,14 +98,15 @@ extension SizedStruct {
 
     /// A caller's struct over defaults of its own, which may depend on what it says.
     static func reading(
-        _ pointer: UnsafePointer<Self>?, _ name: StaticString, over defaults: (Self) throws(MartletError) -> Self
+        _ pointer: UnsafePointer<Self>?, _ name: @autoclosure () -> String,
+        over defaults: (Self) throws(MartletError) -> Self
     ) throws(MartletError) -> Self {
-        let source = try unsafe required(pointer, "\(name)")
+        let source = try unsafe required(pointer, name())
         let size = unsafe Int(source.pointee.struct_size)
-        try checkSize(size, "\(name)->struct_size")
+        try checkSize(size, "\(name())->struct_size")
         // Every field that the defaults may depend on is in the first published size.
         var value = try unsafe defaults(source.pointee)
-        try unsafe value.read(source, size: size, "*\(name)")
+        try unsafe value.read(source, size: size, "*\(name())")
         return value
     }
 

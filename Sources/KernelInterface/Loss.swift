@@ -22,4 +22,10 @@ package enum Loss: Int32, BitwiseCopyable, Sendable, CaseIterable {
     case poisson = 12
     /// Minus the cosine of the angle between output and target.
     case cosine = 13
+    /// Cross-entropies whose terms count (1 - p)^gamma: of whole rows from logits, and from probabilities clipped as above;
+    /// of single elements from logits, and from probabilities.
+    case focal = 14
+    case focalFromProbabilities = 15
+    case binaryFocal = 16
+    case binaryFocalFromProbabilities = 17
 }

@@ -29,6 +29,41 @@ private struct BinaryCrossEntropyFromProbabilities: ElementLoss {
     }
 }
 
+/// Cross-entropy of a logit or a probability, times u^gamma, u = z (1 - p) + (1 - z) p, and times a weight: alpha where z is
+/// 1 and 1 - alpha where it is 0.
+private struct BinaryFocal: ElementLoss {
+    let gamma, alpha: Float
+    let isOfLogits: Bool
+
+    init(_ request: LossRequest) {
+        (gamma, alpha) = (request.numbers.gamma, request.numbers.alpha)
+        isOfLogits = request.loss == .binaryFocal
+    }
+
+    @_transparent
+    func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
+        // The probability, what is left of it, and its derivative by x.
+        var (p, rest, turn) = (x, x, Floats(repeating: 1))
+        var plain: (loss: Floats, slope: Floats)
+        if isOfLogits {
+            let power = exponential(-magnitude(x))
+            (p, rest) = (logistic(x, power), logistic(-x, power))
+            turn = p * rest
+            plain = BinaryCrossEntropy()(x, z)
+        } else {
+            p = clamp(x, leastProbability, 1 - leastProbability)
+            rest = 1 - p
+            plain = BinaryCrossEntropyFromProbabilities()(x, z)
+        }
+        let distance = clamp(z * rest + (1 - z) * p, 1e-37, 1)
+        var share = power(distance, gamma)
+        if alpha >= 0 { share *= z * alpha + (1 - z) * (1 - alpha) }
+        let slope = share * (plain.slope + (1 - z - z) * turn / distance * plain.loss * gamma)
+        // Where a probability is clamped, nothing moves it.
+        return (share * plain.loss, isOfLogits ? slope : slope.replacing(with: 0, where: p .!= x))
+    }
+}
+
 private struct SquaredError: ElementLoss {
     @_transparent
     func callAsFunction(_ x: Floats, _ z: Floats) -> (loss: Floats, slope: Floats) {
@@ -87,16 +122,20 @@ private struct Poisson: ElementLoss {
 
 func elementLoss(_ request: LossRequest, _ piece: Int) {
     switch request.loss {
-    case .binaryCrossEntropy: rows(BinaryCrossEntropy(), request, piece, smoothing: request.smoothing)
+    case .binaryCrossEntropy: rows(BinaryCrossEntropy(), request, piece, smoothing: request.numbers.smoothing)
     case .binaryCrossEntropyFromProbabilities:
-        rows(BinaryCrossEntropyFromProbabilities(), request, piece, smoothing: request.smoothing)
+        rows(BinaryCrossEntropyFromProbabilities(), request, piece, smoothing: request.numbers.smoothing)
+    case .binaryFocal, .binaryFocalFromProbabilities:
+        rows(BinaryFocal(request), request, piece, smoothing: request.numbers.smoothing)
     case .mse: rows(SquaredError(), request, piece, smoothing: 0)
     case .mae: rows(AbsoluteError(), request, piece, smoothing: 0)
-    case .huber: rows(Huber(delta: request.delta), request, piece, smoothing: 0)
+    case .huber: rows(Huber(delta: request.numbers.delta), request, piece, smoothing: 0)
     case .hinge: rows(Hinge(), request, piece, smoothing: 0)
     case .logCosh: rows(LogCosh(), request, piece, smoothing: 0)
     case .poisson: rows(Poisson(), request, piece, smoothing: 0)
-    case .crossEntropy, .crossEntropyFromProbabilities, .nll, .kullbackLeibler, .cosine: break
+    case .crossEntropy, .crossEntropyFromProbabilities, .nll, .kullbackLeibler, .cosine, .focal,
+        .focalFromProbabilities:
+        break
     }
 }
 
@@ -106,7 +145,7 @@ private func rows<Loss: ElementLoss>(_ loss: Loss, _ request: LossRequest, _ pie
     let columns = request.columns
     let all = request.rows * columns
     let (start, end) = (request.cut.start(piece), request.cut.end(piece))
-    let factor = 1 / (Float(request.rows) * Float(columns))
+    let factor = request.numbers.weight / (Float(request.rows) * Float(columns))
     // Sixteen rows of one column, or one row.
     let step = columns == 1 ? grain : 1
     var row = start

@@ -1,6 +1,7 @@
 // Losses over classes and their gradients, row by row: cross-entropy from logits by log-sum-exp, from probabilities as
 // Keras has it, and from log-probabilities. Targets are probabilities of the classes, or labels that stand for one of
-// them; smoothing mixes them with the uniform ones. Losses of single elements are in ElementLoss.swift.
+// them; smoothing mixes them with the uniform ones. Losses of single elements are in ElementLoss.swift, focal ones
+// in FocalLoss.swift.
 
 import MartletKernelInterface
 
@@ -21,9 +22,9 @@ struct RowTargets {
         }
         self.label = label
         targets = request.targets.map { $0 + row * request.columns }
-        share = 1 - request.smoothing
+        share = 1 - request.numbers.smoothing
         left = (request.rows - row) * request.columns
-        self.uniform = request.smoothing * uniform
+        self.uniform = request.numbers.smoothing * uniform
     }
 
     /// Sixteen columns' targets; 0 from `count` on.
@@ -49,6 +50,12 @@ func loss(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRaw
     case .nll: classes(request, piece, negativeLogLikelihood)
     case .kullbackLeibler: classes(request, piece, divergence)
     case .cosine: classes(request, piece, cosine)
+    case .focal:
+        classes(request, piece) { focal($0, $1, $2, $3, $4, request.numbers.gamma, request.numbers.alpha) }
+    case .focalFromProbabilities:
+        classes(request, piece) {
+            focalFromProbabilities($0, $1, $2, $3, $4, request.numbers.gamma, request.numbers.alpha)
+        }
     default: elementLoss(request, piece)
     }
 }
@@ -62,7 +69,7 @@ private typealias RowLoss = (
 @inline(__always)
 private func classes(_ request: LossRequest, _ piece: Int, _ rowLoss: RowLoss) {
     let columns = request.columns
-    let factor = 1 / Float(request.rows)
+    let factor = request.numbers.weight / Float(request.rows)
     let uniform = 1 / Float(columns)
     for row in request.cut.start(piece)..<request.cut.end(piece) {
         let targets = RowTargets(request, row: row, uniform: uniform)

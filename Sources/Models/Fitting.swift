@@ -14,7 +14,7 @@ public struct Progress: Sendable {
     public var batches = 0
     /// Samples done in this epoch.
     public var samples = 0
-    /// Means over this epoch's samples so far; NaN where there are none.
+    /// Means over this epoch's samples so far, of the first output the accuracy; NaN where there are none.
     public var loss = Double.nan
     public var accuracy = Double.nan
     /// Since the call.
@@ -36,7 +36,7 @@ public struct Loop {
 /// What training or evaluating gave.
 public struct Outcome {
     public var epochs = 0
-    /// Of the last epoch that was begun.
+    /// Of the last epoch that was begun: the loss of all outputs, and the metrics of the first.
     public var score: Score
     /// After that epoch; nil without data for it, and where the epoch was stopped.
     public var validation: Score?
@@ -48,7 +48,15 @@ public struct Outcome {
 extension Model {
     /// Makes the model ready to train: moments at zero, memory planned. May be called again.
     public func compile(_ training: Training, optimizer: Configuration = Configuration(.adam)) throws(MartletError) {
-        try compile(training) { views in ParameterGroups(optimizer, viewCount: views.count) }
+        try compile([training], optimizer: optimizer)
+    }
+
+    /// The same for a model of several outputs, each with a loss of its own, of which the weighted sum is trained for. Batches
+    /// and moments are as the first says.
+    public func compile(
+        _ outputs: [Training], optimizer: Configuration = Configuration(.adam)
+    ) throws(MartletError) {
+        try compile(outputs) { views in ParameterGroups(optimizer, viewCount: views.count) }
     }
 
     /// The same with several groups of parameters, each with an algorithm and numbers of its own, as Muon for kernels with
@@ -57,28 +65,30 @@ extension Model {
     public func compile(
         _ training: Training, groups: [Configuration], group: (_ name: String, _ sizes: [Int]) -> Int
     ) throws(MartletError) {
-        try compile(training) { views in
+        try compile([training]) { views in
             ParameterGroups(groups, ofViews: views.map { group($0.name.string, $0.shape.list) })
         }
     }
 
     /// The same with a group for each of the parameters' views.
     package func compile(
-        _ training: Training, groups: [Configuration], ofViews: [Int]
+        _ outputs: [Training], groups: [Configuration], ofViews: [Int]
     ) throws(MartletError) {
-        try compile(training) { _ in ParameterGroups(groups, ofViews: ofViews) }
+        try compile(outputs) { _ in ParameterGroups(groups, ofViews: ofViews) }
     }
 
-    private func compile(_ training: Training, _ groups: ([View]) -> ParameterGroups) throws(MartletError) {
-        try training.check("training.")
+    private func compile(_ outputs: [Training], _ groups: ([View]) -> ParameterGroups) throws(MartletError) {
+        for (number, training) in outputs.enumerated() {
+            try training.check(Training.prefix(number, of: outputs.count))
+        }
         let built = try made()
-        let trainer = try Trainer(self, built, training, groups(built.parameterViews))
-        try trainer.plan(self, batch: training.batchSize)
-        try trainer.scores(self, batch: training.batchSize)
-        try trainer.inputs(self, batch: training.batchSize)
+        let trainer = try Trainer(self, built, outputs, groups(built.parameterViews))
+        let batch = outputs[0].batchSize
+        try trainer.plan(self, batch: batch)
+        try trainer.scores(batch: batch)
+        try trainer.inputs(self, batch: batch)
         keep(built)
         self.trainer = trainer
-        workspaces.removeAll()
     }
 
     /// Throws `.order` before compile.
@@ -104,22 +114,34 @@ extension Model {
     /// - Parameter weights: a number for each sample, which its loss is multiplied by; nil: ones.
     @discardableResult
     public func train(
-        _ x: Inputs, _ y: Samples, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
+        _ x: SampleArrays, _ y: SampleArrays, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil,
+        rowCount: Int = 0
     ) throws(MartletError) -> Score {
-        try compiled().checkCounters(epochs: 0, batches: 1)
-        let score = try unsafe differentiate(x, y, weights: weights, rows: rows, rowCount: rowCount)
-        try step()
-        return score
+        let trainer = try compiled()
+        try trainer.checkCounters(epochs: 0, batches: 1)
+        let machine = try ExecutionSettings()
+        try unsafe differentiate(trainer, x, y, weights, rows, rowCount, machine)
+        try trainer.finishStep(machine)
+        return trainer.training.score
     }
 
     /// The first half of a training step: loss, metrics and gradients of a batch, whose running statistics move as they do
     /// in training. Parameters stay as they are until ``step()``.
     @discardableResult
     public func differentiate(
-        _ x: Inputs, _ y: Samples, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0
+        _ x: SampleArrays, _ y: SampleArrays, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil,
+        rowCount: Int = 0
     ) throws(MartletError) -> Score {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring)
+        try unsafe differentiate(trainer, x, y, weights, rows, rowCount, ExecutionSettings())
+        return trainer.training.score
+    }
+
+    private func differentiate(
+        _ trainer: Trainer, _ x: SampleArrays, _ y: SampleArrays, _ weights: Samples?, _ rows: UnsafePointer<Int64>?,
+        _ rowCount: Int, _ machine: ExecutionSettings
+    ) throws(MartletError) {
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scorings)
         try unsafe data.checkApart(from: self, trainer)
         let rows = unsafe rows.map { unsafe Rows.list($0, count: rowCount) } ?? .range(start: 0, count: data.count)
         guard unsafe rows.count >= 1 && rows.count <= Training.mostSamples else {
@@ -128,9 +150,9 @@ extension Model {
         if case .list(let list, let count) = unsafe rows {
             try unsafe checkApart(Samples(base: UnsafeRawPointer(list), count: count, type: .int64), "rows", trainer)
         }
-        var score = Score(trainer.settings.metrics)
-        try unsafe trainer.differentiate(self, data, rows, ExecutionSettings(), adding: &score)
-        return score
+        let built = try build()
+        try unsafe trainer.training.begin(samples: rows.count)
+        try unsafe trainer.differentiate(self, built, data, rows, machine)
     }
 
     /// The other half: a step by what stands in ``gradientMemory()``, whoever wrote it.
@@ -144,20 +166,20 @@ extension Model {
     /// Trains for some epochs. `validation`: samples that are evaluated after each.
     @discardableResult
     public func fit(
-        _ x: Inputs, _ y: Samples, weights: Samples? = nil,
-        validation: (x: Inputs, y: Samples, weights: Samples?)? = nil, _ loop: Loop = Loop()
+        _ x: SampleArrays, _ y: SampleArrays, weights: Samples? = nil,
+        validation: (x: SampleArrays, y: SampleArrays, weights: Samples?)? = nil, _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring, "loop.")
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scorings, "loop.")
         try unsafe data.checkApart(from: self, trainer)
-        try unsafe data.check(self, trainer.scoring)
+        try unsafe data.check(self, trainer.scorings)
         let held = try unsafe validation.map { pair throws(MartletError) in
             try unsafe LabelledSamples(
-                pair.x, pair.y, pair.weights, self, trainer.scoring, "loop.validation_", "loop.validation_y")
+                pair.x, pair.y, pair.weights, self, trainer.scorings, "loop.validation_")
         }
         if let held = unsafe held {
             try unsafe held.checkApart(from: self, trainer)
-            try unsafe held.check(self, trainer.scoring)
+            try unsafe held.check(self, trainer.scorings)
         }
         guard loop.epochs >= 1 && loop.epochs <= Int(Int32.max) else {
             throw MartletError(.argument, "loop.epochs is \(loop.epochs); expected 1 to 2^31 - 1")
@@ -166,7 +188,7 @@ extension Model {
         // Everything that could fail later, with the model half trained.
         try trainer.checkCounters(epochs: loop.epochs, batches: unsafe (data.count - 1) / batch + 1)
         try trainer.plan(self, batch: batch)
-        try trainer.scores(self, batch: batch)
+        try trainer.scores(batch: batch)
         try trainer.inputs(self, batch: batch)
         let space = unsafe held == nil ? nil : workspaces.take() ?? Workspace()
         defer { if let space { workspaces.give(space) } }
@@ -174,95 +196,90 @@ extension Model {
         let machine = try ExecutionSettings()
         _ = try unsafe Execution(mode: .flush, machine)
         var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
-        var outcome = Outcome(score: Score(trainer.settings.metrics))
+        if let held = unsafe held { try unsafe trainer.evaluation.begin(samples: held.count) }
+        try unsafe trainer.training.begin(samples: data.count)
+        let built = try build()
+        var outcome = Outcome(score: trainer.training.score)
         let clock = Stopwatch()
         for epoch in 0..<loop.epochs {
-            outcome.score = Score(trainer.settings.metrics)
             outcome.validation = nil
+            trainer.training.reset()
             if !loop.keepsOrder { try order.shuffle(seed: seed, epoch: UInt64(trainer.epoch), machine) }
             trainer.epoch += 1
-            outcome.isStopped = try unsafe walk(data.count, batch, loop, clock, epoch: epoch, &outcome.score) {
-                (range, score) throws(MartletError) in
+            outcome.isStopped = try unsafe walk(data.count, batch, loop, clock, epoch: epoch, trainer.training) {
+                (range) throws(MartletError) in
                 let rows =
                     unsafe loop.keepsOrder
                     ? Rows.range(start: range.lowerBound, count: range.count) : order.rows(range)
-                try unsafe trainer.differentiate(self, data, rows, machine, adding: &score)
+                try unsafe trainer.differentiate(self, built, data, rows, machine)
                 try trainer.finishStep(machine)
             }
             try trainer.enter(.evaluation)
-            if unsafe outcome.score.samples == data.count { outcome.epochs = epoch + 1 }
+            if unsafe trainer.training.samples == data.count { outcome.epochs = epoch + 1 }
             if outcome.isStopped { break }
             if let held = unsafe held, let space {
-                var score = Score(trainer.settings.metrics)
-                _ = try unsafe walk(held.count, batch, Loop(), clock, epoch: nil, &score) {
-                    (range, score) throws(MartletError) in
-                    let place = Scored(
-                        plan: try space.plan(self, batch: batch), inputs: try trainer.inputs(self, batch: batch),
-                        scores: try trainer.scores(self, batch: batch))
-                    try unsafe evaluate(held, range, place, trainer, machine, adding: &score)
+                trainer.evaluation.reset()
+                _ = try unsafe walk(held.count, batch, Loop(), clock, epoch: nil, nil) {
+                    (range) throws(MartletError) in
+                    try unsafe evaluate(held, range, batch, space, trainer, machine, into: trainer.evaluation)
                 }
-                outcome.validation = score
+                outcome.validation = trainer.evaluation.score
             }
         }
+        outcome.score = trainer.training.score
         return outcome
     }
 
-    /// Loss and metrics over all samples. Several threads may be inside at once.
+    /// Loss and metrics over all samples.
     public func evaluate(
-        _ x: Inputs, _ y: Samples, weights: Samples? = nil, _ loop: Loop = Loop()
+        _ x: SampleArrays, _ y: SampleArrays, weights: Samples? = nil, _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scoring, "loop.")
-        try unsafe data.check(self, trainer.scoring)
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scorings, "loop.")
+        try unsafe data.check(self, trainer.scorings)
         let batch = unsafe min(try batchSize(loop), data.count)
         let machine = try ExecutionSettings()
-        var outcome = Outcome(score: Score(trainer.settings.metrics))
-        try withWorkspace { (space) throws(MartletError) in
-            let place = Scored(
-                plan: try space.plan(self, batch: batch), inputs: try unsafe space.inputs(self, data.x, batch: batch),
-                scores: try space.scores(self, trainer, batch: batch))
-            outcome.isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, &outcome.score) {
-                (range, score) throws(MartletError) in
-                try unsafe evaluate(data, range, place, trainer, machine, adding: &score)
+        try unsafe trainer.evaluation.begin(samples: data.count)
+        let isStopped = try withWorkspace { (space) throws(MartletError) in
+            try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, trainer.evaluation) {
+                (range) throws(MartletError) in
+                try unsafe evaluate(data, range, batch, space, trainer, machine, into: trainer.evaluation)
             }
         }
+        var outcome = Outcome(score: trainer.evaluation.score)
+        outcome.isStopped = isStopped
         return outcome
-    }
-
-    /// Where a batch is evaluated.
-    private struct Scored {
-        let plan: Plan
-        let inputs: BatchInputs
-        let scores: BatchScores
     }
 
     private func evaluate(
-        _ data: LabelledSamples, _ range: Range<Int>, _ place: Scored, _ trainer: Trainer, _ machine: ExecutionSettings,
-        adding score: inout Score
+        _ data: LabelledSamples, _ range: Range<Int>, _ batch: Int, _ space: Workspace, _ trainer: Trainer,
+        _ machine: ExecutionSettings, into tallies: Tallies
     ) throws(MartletError) {
+        let scores = try trainer.scores(batch: batch)
+        let plan = try space.plan(self, batch: batch)
         let execution = try unsafe Execution(mode: .flush, machine)
         try trainer.enter(.evaluation)
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
-        let targets = try unsafe place.scores.take(data, rows, trainer.scoring, execution)
-        try unsafe place.inputs.take(data.x, rows, self, execution, for: place.plan)
-        unsafe self.score(
-            place.plan, place.scores, trainer.scoring, execution, batch: range.count, targets, isTraining: false,
-            step: 0,
-            adding: &score)
+        try unsafe trainer.take(data, rows, scores, execution)
+        try unsafe trainer.inputs(self, batch: batch).take(data.x, rows, self, execution, for: plan)
+        let built = try build()
+        let pass = unsafe BatchPass(self, built, plan, execution, batch: range.count)
+        try unsafe trainer.score(self, built, plan, pass, scores, into: tallies)
     }
 
-    /// The output of every sample; true where the walk was stopped. Several threads may be inside at once.
+    /// The output of every sample, of several outputs all samples' of one behind the other's; true where the walk was stopped.
+    /// Several threads may be inside at once.
     @discardableResult
     public func predict(
-        _ x: Inputs, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop = Loop()
+        _ x: SampleArrays, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop = Loop()
     ) throws(MartletError) -> Bool {
         try checkLayers()
         let count = try x.sampleCount(of: self)
-        let (wanted, overflow) = count.multipliedReportingOverflow(by: output.elementCount)
+        let elements = (0..<outputCount).reduce(0) { $0 + outputShape($1).elementCount }
+        let (wanted, overflow) = count.multipliedReportingOverflow(by: elements)
         guard !overflow, out.count == wanted, let target = out.baseAddress else {
             throw MartletError(
-                .shape,
-                "out_count is \(out.count); expected \(wanted), \(count) samples of \(output.elementCount) elements")
+                .shape, "out_count is \(out.count); expected \(wanted), \(count) samples of \(elements) elements")
         }
         let written = unsafe Samples(UnsafeBufferPointer(out))
         for number in 0..<x.count { try unsafe written.checkApart(from: x[number], "out", x.subject(number)) }
@@ -272,18 +289,21 @@ extension Model {
         return try withWorkspace { (space) throws(MartletError) in
             let (plan, inputs) = (try space.plan(self, batch: batch), try space.inputs(self, x, batch: batch))
             let machine = try ExecutionSettings()
-            try build()
+            let built = try build()
             try trainer?.enter(.evaluation)
-            var score = Score([])
-            let elements = output.elementCount
-            return try walk(count, batch, loop, Stopwatch(), epoch: nil, &score) { (range, _) throws(MartletError) in
+            return try walk(count, batch, loop, Stopwatch(), epoch: nil, nil) { (range) throws(MartletError) in
                 let execution = try unsafe Execution(mode: .flush, machine)
                 let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
                 try unsafe inputs.take(x, rows, self, execution, for: plan)
-                unsafe forward(
-                    plan, execution, graph.steps.indices, batch: range.count, isTraining: false, step: 0)
-                unsafe (target + range.lowerBound * elements).update(
-                    from: plan.outputValue, count: range.count * elements)
+                let pass = unsafe BatchPass(self, built, plan, execution, batch: range.count)
+                unsafe forward(plan, pass, graph.steps.indices)
+                var start = unsafe target
+                for (number, value) in graph.outputs.enumerated() {
+                    let elements = outputShape(number).elementCount
+                    unsafe (start + range.lowerBound * elements).update(
+                        from: plan.value(value), count: range.count * elements)
+                    unsafe start += count * elements
+                }
             }
         }
     }
@@ -293,18 +313,18 @@ extension Model {
             throw MartletError(
                 .argument, "loop.batch_size is \(loop.batchSize); expected 1 to 2^31, or 0 for the default")
         }
-        return loop.batchSize == 0 ? trainer?.settings.batchSize ?? 32 : loop.batchSize
+        return loop.batchSize == 0 ? trainer?.settings[0].batchSize ?? 32 : loop.batchSize
     }
 
     /// Calls `body` on batch after batch, and the progress function after each; true where that asked to stop.
     private func walk(
-        _ count: Int, _ batch: Int, _ loop: Loop, _ clock: Stopwatch, epoch: Int?, _ score: inout Score,
-        _ body: (Range<Int>, inout Score) throws(MartletError) -> Void
+        _ count: Int, _ batch: Int, _ loop: Loop, _ clock: Stopwatch, epoch: Int?, _ tallies: Tallies?,
+        _ body: (Range<Int>) throws(MartletError) -> Void
     ) throws(MartletError) -> Bool {
         var start = 0
         while start < count {
             let end = min(start + batch, count)
-            try body(start..<end, &score)
+            try body(start..<end)
             start = end
             guard let report = loop.progress else { continue }
             var progress = Progress()
@@ -313,7 +333,9 @@ extension Model {
             progress.batch = (end - 1) / batch + 1
             progress.batches = (count - 1) / batch + 1
             progress.samples = end
-            if score.samples > 0 { (progress.loss, progress.accuracy) = (score.meanLoss, score.accuracy) }
+            if let tallies {
+                (progress.loss, progress.accuracy) = (tallies.meanLoss, tallies.outputs[0].value(.accuracy))
+            }
             progress.seconds = clock.seconds
             if !report(progress) { return true }
         }

@@ -2,7 +2,7 @@
 // by one, as each is there, before the value's maker runs backward. A gradient may be that of several values at once (an
 // addition passes its own on to all that it added), so nothing is written over one that another value still waits with.
 
-/// The way of gradients through a graph, from the loss back, by the stores of ``Lifetimes``.
+/// The way of gradients through a graph, from the losses back, by the stores of ``Lifetimes``.
 struct GradientFlow {
     /// What the backward pass of one operation reads and writes.
     struct Back {
@@ -24,8 +24,10 @@ struct GradientFlow {
 
     /// For each operation that runs backward.
     private(set) var steps: [Int: Back] = [:]
-    /// The first gradient of values that the loss reads, by values.
+    /// What each loss, by its number, leaves its gradient in; none where no gradient is needed.
     private(set) var first: [Int: Int] = [:]
+    /// What is added up before the first of them: gradients of losses of one value.
+    private(set) var firstMeetings: [Meeting] = []
 
     /// The gradient of each value, as far as it is known.
     private var gradients: [Int: Int] = [:]
@@ -36,17 +38,19 @@ struct GradientFlow {
 
     /// - Parameter peaks: for each maximum that hands its gradient to a convolution as it is: that convolution.
     init(
-        _ graph: Graph, _ runsBackward: [Bool], _ peaks: [Int: Int], from scored: Int, in lifetimes: inout Lifetimes
+        _ graph: Graph, _ runsBackward: [Bool], _ peaks: [Int: Int], from scored: [Int], in lifetimes: inout Lifetimes
     ) {
         let needsGradient = graph.needsGradient
-        guard needsGradient[scored] else { return }
         let count = graph.steps.count
-        let time = (graph.values[scored].maker ?? -1) + 1
-        let start = lifetimes.add(
-            Lifetimes.Store(first: time, last: time, perSample: graph.values[scored].shape.elementCount))
-        first[scored] = start
-        gradients[scored] = start
-        claims[start] = 1
+        var meetings: [Meeting] = []
+        for (number, value) in scored.enumerated() where needsGradient[value] {
+            let perSample = graph.values[value].shape.elementCount
+            let time = (graph.values[value].maker ?? -1) + 1
+            let start = lifetimes.add(Lifetimes.Store(first: time, last: time, perSample: perSample))
+            first[number] = start
+            meet(value, start, perSample, count, &meetings, in: &lifetimes)
+        }
+        firstMeetings = meetings
         // The first parameters of operations that have run backward.
         var written: Set<Int> = []
         for index in graph.steps.indices.reversed() where runsBackward[index] {
@@ -89,14 +93,15 @@ struct GradientFlow {
             if !operation.passesGradientOn { back.targets[number] = store }
             let value = step.inputs[number]
             if needsGradient[value] {
-                meet(value, store, operation.inputs[number].elementCount, time, &back, in: &lifetimes)
+                meet(value, store, operation.inputs[number].elementCount, time, &back.meetings, in: &lifetimes)
             }
         }
     }
 
     /// A gradient of a value has been written: its first, or one to add to what there is.
     private mutating func meet(
-        _ value: Int, _ store: Int, _ perSample: Int, _ time: Int, _ back: inout Back, in lifetimes: inout Lifetimes
+        _ value: Int, _ store: Int, _ perSample: Int, _ time: Int, _ meetings: inout [Meeting],
+        in lifetimes: inout Lifetimes
     ) {
         guard let held = gradients[value] else {
             gradients[value] = store
@@ -112,7 +117,7 @@ struct GradientFlow {
             out = lifetimes.add(Lifetimes.Store(first: time, last: time, perSample: perSample))
         }
         for one in [held, store, out] { lifetimes.extend(one, to: time) }
-        back.meetings.append(Meeting(left: held, right: store, out: out, perSample: perSample))
+        meetings.append(Meeting(left: held, right: store, out: out, perSample: perSample))
         claims[held, default: 0] -= 1
         claims[out, default: 0] += 1
         gradients[value] = out

@@ -43,8 +43,8 @@ struct Graph {
     private(set) var steps: [GraphStep] = []
     /// Elements of all parameters and statistics so far.
     private var counts = (parameters: 0, statistics: 0)
-    /// The value that is the model's output.
-    var output = 0
+    /// The values that are the model's outputs.
+    var outputs = [0]
 
     mutating func addInput(_ shape: Shape) -> Int {
         inputs.append(values.count)
@@ -92,9 +92,9 @@ struct Graph {
         return needs
     }
 
-    /// What an activation is applied to, where the output is what that gives, or a view of it; else nil.
-    func input(of activation: Activation) -> (value: Int, shape: Shape)? {
-        var value = output
+    /// What an activation is applied to, where a value is what that gives, or a view of it; else nil.
+    func input(of activation: Activation, giving value: Int) -> (value: Int, shape: Shape)? {
+        var value = value
         while let maker = values[value].maker, steps[maker].operation.isView { value = steps[maker].inputs[0] }
         guard let maker = values[value].maker, let last = steps[maker].operation as? Activating,
             last.activation == activation
@@ -107,7 +107,7 @@ struct Graph {
     var peaks: [Int: (convolution: Int, between: Int?)] {
         var readers = [Int](repeating: 0, count: values.count)
         for step in steps { for value in step.inputs { readers[value] += 1 } }
-        readers[output] += 1
+        for output in outputs { readers[output] += 1 }
         var found: [Int: (convolution: Int, between: Int?)] = [:]
         for (index, step) in steps.enumerated() {
             guard let pool = step.operation as? MaxPooling, pool.isOfSequences, readers[step.inputs[0]] == 1,

@@ -84,6 +84,11 @@ extension Training {
         line.add("label_smoothing", bits: labelSmoothing)
         line.add("delta", bits: delta)
         if stateType != .fp32 { line.add("state_dtype", Int(stateType.rawValue)) }
+        if loss.isFocal {
+            line.add("gamma", bits: gamma)
+            line.add("alpha", bits: alpha)
+        }
+        if weight != 1 { line.add("weight", bits: weight) }
         return line
     }
 
@@ -98,5 +103,8 @@ extension Training {
         (self.from, self.metrics) = (from, Metrics(rawValue: metrics))
         (self.batchSize, self.top) = (batchSize, top)
         (self.labelSmoothing, self.delta, self.stateType) = (labelSmoothing, delta, stateType)
+        gamma = line.double("gamma") ?? gamma
+        alpha = line.double("alpha") ?? alpha
+        weight = line.double("weight") ?? weight
     }
 }

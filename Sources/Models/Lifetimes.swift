@@ -1,7 +1,7 @@
 // Which memory each value, gradient and kept array of a graph needs, and when, so that those that never live at once may
 // share it. Where gradients lie, and meet, is in Gradients.swift.
 //
-// Time runs through the forward operations (0 ..< n) and the backward ones (operation i at 2 n - i). The loss comes before
+// Time runs through the forward operations (0 ..< n) and the backward ones (operation i at 2 n - i). A loss comes before
 // the first operation behind the value that it reads, and metrics at n.
 import MartletPlatform
 
@@ -39,13 +39,13 @@ struct Lifetimes {
     /// For each maximum that gives its convolution its gradient at once: that convolution.
     private var peaks: [Int: Int] = [:]
 
-    /// - Parameter scored: the value that the loss reads; nil where nothing is trained.
-    init(_ graph: Graph, scored: Int?) {
+    /// - Parameter scored: the values that losses read; none where nothing is trained.
+    init(_ graph: Graph, scored: [Int]) {
         let count = graph.steps.count
         values = Array(repeating: .nowhere, count: graph.values.count)
         for (number, value) in graph.inputs.enumerated() { values[value] = .input(number) }
         steps = Array(repeating: Step(), count: count)
-        let isNeeded = graph.leading(to: [graph.output])
+        let isNeeded = graph.leading(to: graph.outputs)
         var runsBackward = Self.runsBackward(graph, scored: scored)
         let peaks = graph.peaks.filter { runsBackward[$0.value.convolution] }
         for (_, between) in peaks.values {
@@ -55,7 +55,7 @@ struct Lifetimes {
         for (index, step) in graph.steps.enumerated() where isNeeded[step.output] {
             for value in step.inputs { lastReaders[value] = index }
         }
-        lastReaders[graph.output] = count
+        for output in graph.outputs { lastReaders[output] = count }
         for (index, step) in graph.steps.enumerated() where isNeeded[step.output] {
             steps[index].isNeeded = true
             let operation = step.operation
@@ -80,16 +80,15 @@ struct Lifetimes {
                 steps[index].saved = add(Store(first: index, last: end, perSample: more, fixed: one - more))
             }
         }
-        extend(values[graph.output], to: count, pins: false)
+        for output in graph.outputs { extend(values[output], to: count, pins: false) }
         self.peaks = peaks.mapValues(\.convolution)
-        if let scored { flow = GradientFlow(graph, runsBackward, self.peaks, from: scored, in: &self) }
+        flow = GradientFlow(graph, runsBackward, self.peaks, from: scored, in: &self)
     }
 
     /// For each operation whether its backward pass runs.
-    private static func runsBackward(_ graph: Graph, scored: Int?) -> [Bool] {
-        guard let scored else { return Array(repeating: false, count: graph.steps.count) }
+    private static func runsBackward(_ graph: Graph, scored: [Int]) -> [Bool] {
         let needs = graph.needsGradient
-        let leads = graph.leading(to: [scored])
+        let leads = graph.leading(to: scored)
         return graph.steps.map { needs[$0.output] && leads[$0.output] }
     }
 
@@ -179,29 +178,50 @@ struct Lifetimes {
         }
     }
 
-    /// The place of a value's gradient; nil where none is needed.
-    func place(ofGradient value: Int, _ placement: Placement) -> Int? {
-        flow.first[value].map { placement.offsets[$0] }
+    /// The place of a loss's gradient; nil where none is needed.
+    func place(ofLossGradient number: Int, _ placement: Placement) -> Int? {
+        flow.first[number].map { placement.offsets[$0] }
     }
 
-    func place(of index: Int, in graph: Graph, _ placement: Placement) -> StepPlace {
+    func place(
+        of index: Int, in graph: Graph, _ placement: Placement, firstInput: Int, firstAddition: Int, additionCount: Int
+    ) -> StepPlace {
         let step = graph.steps[index]
-        let back = flow.steps[index]
+        let (operation, back) = (step.operation, flow.steps[index])
         func offset(_ store: Int?) -> Int? { store.map { placement.offsets[$0] } }
         let pool = peaks.first { $0.value == index }?.key
         return StepPlace(
-            isNeeded: steps[index].isNeeded, inputs: step.inputs.map { place(ofValue: $0, placement) },
+            runsForward: steps[index].isNeeded && !operation.isView && !operation.isFused,
+            runsBackward: back != nil && !operation.passesGradientOn, firstInput: firstInput,
             output: place(ofValue: step.output, placement), saved: offset(steps[index].saved),
-            gradient: offset(back?.gradient),
-            inputGradients: back?.targets.map(offset) ?? step.inputs.map { _ in nil },
-            parameterGradients: offset(back?.parameters),
-            additions: (back?.meetings ?? []).map {
-                Addition(
-                    left: placement.offsets[$0.left], right: placement.offsets[$0.right],
-                    out: placement.offsets[$0.out], perSample: $0.perSample)
-            },
+            gradient: offset(back?.gradient), parameterGradients: offset(back?.parameters),
+            firstAddition: firstAddition, additionCount: additionCount,
             peaks: pool.map { pool in
-                (place(ofValue: graph.steps[pool].output, placement), offset(steps[pool].saved) ?? 0)
+                PeakPlaces(
+                    outputs: place(ofValue: graph.steps[pool].output, placement), places: offset(steps[pool].saved) ?? 0
+                )
             })
+    }
+
+    /// The places of what an operation reads, and of their gradients.
+    func inputs(of index: Int, in graph: Graph, _ placement: Placement) -> [InputPlace] {
+        let targets = flow.steps[index]?.targets
+        return graph.steps[index].inputs.enumerated().map { (number, value) in
+            InputPlace(
+                value: place(ofValue: value, placement),
+                gradient: targets.flatMap { $0[number] }.map { placement.offsets[$0] })
+        }
+    }
+
+    /// What is added up behind an operation's backward pass, and before the first.
+    func additions(behind index: Int, _ placement: Placement) -> [Addition] {
+        (flow.steps[index]?.meetings ?? []).map { addition($0, placement) }
+    }
+    func firstAdditions(_ placement: Placement) -> [Addition] { flow.firstMeetings.map { addition($0, placement) } }
+
+    private func addition(_ meeting: GradientFlow.Meeting, _ placement: Placement) -> Addition {
+        Addition(
+            left: placement.offsets[meeting.left], right: placement.offsets[meeting.right],
+            out: placement.offsets[meeting.out], perSample: meeting.perSample)
     }
 }

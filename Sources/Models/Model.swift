@@ -12,10 +12,14 @@ import MartletPlatform
 public final class Model {
     /// The most nodes of a model.
     public static var mostNodes: Int { 1024 }
-    /// The most inputs.
+    /// The most inputs, and outputs.
     public static var mostInputs: Int { 16 }
+    public static var mostOutputs: Int { 16 }
 
     package private(set) var nodes: [Node]
+    /// The nodes that are the outputs: the one added last, unless others were named.
+    package private(set) var outputNodes = [0]
+    private var hasNamedOutputs = false
     private(set) var graph = Graph()
     package let seed: UInt64
     private var kept: Built?
@@ -27,7 +31,7 @@ public final class Model {
     /// Memory for the batches of predictions and evaluations: one for each that was under way at once.
     let workspaces: Spares<Workspace>
     /// What earlier calls read, for the next to fill.
-    package let spareInputs: Spares<Inputs>
+    package let spareArrays: Spares<SampleArrays>
     package var notes = Notes()
     /// The table that each input names rows of; nil where it holds numbers.
     private var tables: [Table?] = [nil]
@@ -37,7 +41,7 @@ public final class Model {
         self.seed = seed
         building = try Once()
         workspaces = try Spares()
-        spareInputs = try Spares()
+        spareArrays = try Spares()
         let value = graph.addInput(input)
         nodes = [
             Node(
@@ -112,13 +116,11 @@ public final class Model {
             ]
         }
         if let table = operations.first as? Embedding { take(table, of: values[0], name) }
-        graph.output = read[0]
-        nodes.append(
+        return append(
             Node(
                 name: text, layer: layer, inputs: inputs, numbers, output: operations.last?.output ?? shapes[0],
                 value: read[0],
                 operations: start..<graph.steps.count, first: first))
-        return nodes.count - 1
     }
 
     private func addInput(_ layer: Layer, inputs: [Int], _ prefix: String) throws(MartletError) -> Int {
@@ -132,13 +134,39 @@ public final class Model {
         let text = try OwnedText(try freeName(for: layer, prefix))
         let numbers = try Node.numbers([])
         let value = graph.addInput(shape)
-        graph.output = value
         tables.append(nil)
         let here = graph.steps.count
-        nodes.append(
+        return append(
             Node(
                 name: text, layer: layer, inputs: [], numbers, output: shape, value: value, operations: here..<here))
+    }
+
+    private func append(_ node: Node) -> Int {
+        nodes.append(node)
+        if !hasNamedOutputs { (outputNodes, graph.outputs) = ([nodes.count - 1], [node.value]) }
         return nodes.count - 1
+    }
+
+    /// Names the nodes that are the model's outputs, in this order; else that is the one added last. Each is trained for a loss
+    /// of its own. Throws `.argument` where one is no layer's, or named twice, and `.order` once parameters are made.
+    public func setOutputs(_ chosen: [Int]) throws(MartletError) {
+        guard built == nil else {
+            throw MartletError(.order, "the model's parameters have been made; expected outputs to be named before")
+        }
+        guard chosen.count >= 1 && chosen.count <= Model.mostOutputs else {
+            throw MartletError(.argument, "the count is \(chosen.count); expected 1 to \(Model.mostOutputs) outputs")
+        }
+        for (place, node) in chosen.enumerated() {
+            guard nodes.indices.contains(node), nodes[node].layer.kind != .input, !chosen[..<place].contains(node)
+            else {
+                throw MartletError(
+                    .argument, "nodes[\(place)] is \(node); expected a layer's node, 1 ..< \(nodes.count), named once")
+            }
+        }
+        // Where a call has failed there may be some already, of other outputs.
+        workspaces.removeAll()
+        hasNamedOutputs = true
+        (outputNodes, graph.outputs) = (chosen, chosen.map { nodes[$0].value })
     }
 
     /// Throws where a value is not of what an operation reads: an input is either numbers or rows of tables.
@@ -213,9 +241,12 @@ public final class Model {
 
     // MARK: - Parameters
 
-    /// The shape of a sample of the first input, and of what the model gives for one of each.
+    /// The shape of a sample of the first input, and of what the model's first output gives for one of each.
     public var input: Shape { nodes[0].output }
-    public var output: Shape { nodes[nodes.count - 1].output }
+    public var output: Shape { outputShape(0) }
+
+    public var outputCount: Int { outputNodes.count }
+    public func outputShape(_ number: Int) -> Shape { nodes[outputNodes[number]].output }
 
     public var inputCount: Int { graph.inputs.count }
     public func inputShape(_ number: Int) -> Shape { graph.values[graph.inputs[number]].shape }
@@ -223,10 +254,10 @@ public final class Model {
     /// The table that an input names rows of; nil where it holds numbers.
     func table(ofInput number: Int) -> Table? { tables[number] }
 
-    /// The activation that the output has: that of the last layer which does more than to move elements, drop some, or
+    /// The activation that an output has: that of the last layer which does more than to move elements, drop some, or
     /// pool them, none of which makes probabilities anything else.
-    var lastActivation: Activation {
-        var node = nodes[nodes.count - 1]
+    func lastActivation(_ number: Int) -> Activation {
+        var node = nodes[outputNodes[number]]
         while true {
             let kind = node.layer.kind
             if kind.keepsProbabilities || (kind == .activation && node.layer.activation == .linear) {
@@ -242,7 +273,7 @@ public final class Model {
         guard nodes.count > 1 else {
             throw MartletError(.order, "the model has no layer; expected one to be added before")
         }
-        guard let last = nodes.last, last.layer.kind != .input else {
+        guard outputNodes.allSatisfy({ nodes[$0].layer.kind != .input }) else {
             throw MartletError(.order, "the model's last node is an input; expected a layer, which gives the output")
         }
     }

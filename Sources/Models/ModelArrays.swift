@@ -19,7 +19,7 @@ extension Model {
     /// One training step on one batch, which is all of x. Returns its score.
     @discardableResult
     public func train<Target: SampleNumber>(_ x: [Float], _ y: [Target]) throws(MartletError) -> Score {
-        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in try unsafe train(x, y) }
+        try withSamples(x, y) { (x, y) throws(MartletError) in try unsafe train(x, y) }
     }
 
     /// Trains for some epochs. Returns what it came to.
@@ -29,9 +29,9 @@ extension Model {
     public func fit<Target: SampleNumber>(
         _ x: [Float], _ y: [Target], validation: (x: [Float], y: [Target])? = nil, _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
-        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in
+        try withSamples(x, y) { (x, y) throws(MartletError) in
             guard let held = validation else { return try unsafe fit(x, y, loop) }
-            return try unsafe withSamples(held.x, held.y) { (heldX, heldY) throws(MartletError) in
+            return try withSamples(held.x, held.y) { (heldX, heldY) throws(MartletError) in
                 try unsafe fit(x, y, validation: (heldX, heldY, nil), loop)
             }
         }
@@ -41,7 +41,7 @@ extension Model {
     public func evaluate<Target: SampleNumber>(
         _ x: [Float], _ y: [Target], _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
-        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in try unsafe evaluate(x, y, loop) }
+        try withSamples(x, y) { (x, y) throws(MartletError) in try unsafe evaluate(x, y, loop) }
     }
 
     /// The output of every sample, one behind the other; where the loop's progress function stops the walk, what was not
@@ -53,7 +53,7 @@ extension Model {
         let (count, overflow) = (x.count / max(1, input.elementCount)).multipliedReportingOverflow(
             by: output.elementCount)
         var out = try results(overflow ? 0 : count)
-        try unsafe withSamples(x, [Float]()) { (x, _) throws(MartletError) in
+        try withSamples(x, [Float]()) { (x, _) throws(MartletError) in
             try unsafe out.withUnsafeMutableBufferPointer { (target) throws(MartletError) in
                 _ = try unsafe predict(x, into: target, loop)
             }
@@ -68,7 +68,7 @@ extension Model {
     public func train<Number: SampleNumber & FixedWidthInteger, Target: SampleNumber>(
         integers x: [Number], _ y: [Target]
     ) throws(MartletError) -> Score {
-        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in try unsafe train(x, y) }
+        try withSamples(x, y) { (x, y) throws(MartletError) in try unsafe train(x, y) }
     }
 
     /// Trains for some epochs on whole numbers. Returns what it came to.
@@ -76,14 +76,14 @@ extension Model {
     public func fit<Number: SampleNumber & FixedWidthInteger, Target: SampleNumber>(
         integers x: [Number], _ y: [Target], _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
-        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in try unsafe fit(x, y, loop) }
+        try withSamples(x, y) { (x, y) throws(MartletError) in try unsafe fit(x, y, loop) }
     }
 
     /// Loss and metrics over all samples of whole numbers.
     public func evaluate<Number: SampleNumber & FixedWidthInteger, Target: SampleNumber>(
         integers x: [Number], _ y: [Target], _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
-        try unsafe withSamples(x, y) { (x, y) throws(MartletError) in try unsafe evaluate(x, y, loop) }
+        try withSamples(x, y) { (x, y) throws(MartletError) in try unsafe evaluate(x, y, loop) }
     }
 
     /// The output of every sample of whole numbers.
@@ -94,11 +94,11 @@ extension Model {
 
 /// Two arrays as samples, for as long as `body` runs.
 private func withSamples<Number: SampleNumber, Target: SampleNumber, Result>(
-    _ x: [Number], _ y: [Target], _ body: (_ x: Inputs, _ y: Samples) throws(MartletError) -> Result
+    _ x: [Number], _ y: [Target], _ body: (_ x: SampleArrays, _ y: SampleArrays) throws(MartletError) -> Result
 ) throws(MartletError) -> Result {
     try unsafe x.withUnsafeBufferPointer { (x) throws(MartletError) in
         try unsafe y.withUnsafeBufferPointer { (y) throws(MartletError) in
-            try unsafe body(try Inputs(Samples(x)), Samples(y))
+            try unsafe body(try SampleArrays(Samples(x)), try SampleArrays(Samples(y), name: "y"))
         }
     }
 }

@@ -33,6 +33,7 @@ extension Model {
         general.add("seed", Int(Int64(bitPattern: seed)))
         general.add("layers", nodes.count - 1)
         for (place, size) in input.list.enumerated() { general.add("input\(place)", size) }
+        if outputNodes != [nodes.count - 1] { general.add("outputs", outputNodes) }
         try writer.addMetadata("model", general.text)
         for (index, node) in nodes.enumerated().dropFirst() {
             var line = node.layer.line
@@ -53,7 +54,9 @@ extension Model {
     private func add(
         to writer: inout SafetensorsWriter, _ trainer: Trainer, _ views: [View]
     ) throws(MartletError) {
-        try writer.addMetadata("training", trainer.settings.line.text)
+        for (number, settings) in trainer.settings.enumerated() {
+            try writer.addMetadata(Training.key(number), settings.line.text)
+        }
         let groups = trainer.groups
         var state = NumberLine()
         state.add("algorithm", Int(groups.configurations[0].algorithm.rawValue))
@@ -74,7 +77,7 @@ extension Model {
         for (index, group) in groups.ofViews.enumerated() where group > 0 {
             try writer.addMetadata("view.\(index)", "group=\(group)")
         }
-        for moment in Moment.all(groups, views, trainer.settings.stateType) {
+        for moment in Moment.all(groups, views, trainer.settings[0].stateType) {
             try unsafe writer.add(
                 name: moment.name, type: moment.type, shape: moment.shape, data: moment.place(in: trainer.optimizer),
                 byteCount: moment.byteCount)
@@ -118,6 +121,9 @@ extension Model {
                 return try model.add(layer, inputs: inputs, prefix: "the file's layer.\(index).", again: first)
             }
         }
+        if let outputs = general.integers("outputs") {
+            try file.checked { () throws(MartletError) in try model.setOutputs(outputs) }
+        }
         try model.read(file)
         try file.readNotes(into: &model.notes)
         return model
@@ -141,22 +147,28 @@ extension Model {
     /// Compiles, and reads counters and moments; returns how many tensors that took.
     private func readTraining(_ file: borrowing ModelReader, _ built: Built) throws(MartletError) -> Int {
         let views = built.parameterViews
-        let line = try file.line("training")
-        guard let settings = Training(line) else { throw file.wrong("training", line.text, "the numbers of training") }
+        var outputs: [Training] = []
+        for number in 0..<outputCount {
+            let line = try file.line(Training.key(number))
+            guard let settings = Training(line) else {
+                throw file.wrong(Training.key(number), line.text, "the numbers of training")
+            }
+            outputs.append(settings)
+        }
         let state = try file.line("state")
         guard let step = state.integer("step"), let epoch = state.integer("epoch"),
             let taken = state.integer("optimizer_step"), [step, epoch, taken].allSatisfy({ $0 >= 0 })
         else { throw file.wrong("state", state.text, "an algorithm, and counters of 0 or more") }
         let groups = try file.groups(state, viewCount: views.count)
         try file.checked { () throws(MartletError) in
-            try settings.check("training.")
+            for settings in outputs { try settings.check("training.") }
             try groups.check(views)
         }
         // Every moment's tensor must be there before memory is taken for it.
-        let moments = Moment.all(groups, views, settings.stateType)
+        let moments = Moment.all(groups, views, outputs[0].stateType)
         for moment in moments { _ = try file.find(moment.name, moment.type, moment.shape) }
         let trainer = try file.checked { () throws(MartletError) in
-            return try Trainer(self, built, settings, groups)
+            return try Trainer(self, built, outputs, groups)
         }
         trainer.step = Int64(step)
         trainer.epoch = Int64(epoch)
@@ -171,6 +183,11 @@ extension Model {
         self.trainer = trainer
         return moments.count
     }
+}
+
+extension Training {
+    /// The key of an output's numbers.
+    fileprivate static func key(_ number: Int) -> String { number == 0 ? "training" : "training.\(number)" }
 }
 
 extension ParameterGroups {

@@ -10,7 +10,7 @@ struct ArrayDescription {
     var shape: Shape
     var initializer = Initializer.zeros
     var value = 0.0
-    /// Inputs and outputs of one unit, which initialisers look at.
+    /// SampleArrays and outputs of one unit, which initialisers look at.
     var fanIn = 1
     var fanOut = 1
 }
@@ -20,8 +20,8 @@ struct ArrayDescription {
     let execution: Execution
     let batch: Int
     /// Where the batch's numbers lie, and which of them are the operation's.
-    let plan: Plan
-    let place: StepPlace
+    let memory: PlanMemory
+    let place: UnsafePointer<StepPlace>
     let parameters: UnsafeMutablePointer<Float>
     let statistics: UnsafeMutablePointer<Float>
     let isTraining: Bool
@@ -32,17 +32,17 @@ struct ArrayDescription {
     /// What it reads: the first of its inputs, or any.
     var input: UnsafePointer<Float> { unsafe input(0) }
     func input(_ number: Int) -> UnsafePointer<Float> {
-        unsafe UnsafePointer(plan.address(place.inputs[number]))
+        unsafe UnsafePointer(memory.address(memory.input(number, of: place).value))
     }
 
     /// An input that holds rows of a table.
     var indices: UnsafePointer<Int32> {
-        unsafe UnsafeRawPointer(plan.address(place.inputs[0])).assumingMemoryBound(to: Int32.self)
+        unsafe UnsafeRawPointer(input).assumingMemoryBound(to: Int32.self)
     }
 
-    var output: UnsafeMutablePointer<Float> { unsafe plan.address(place.output) }
+    var output: UnsafeMutablePointer<Float> { unsafe memory.address(place.pointee.output) }
     /// What the operation keeps for its backward pass; without content in inference.
-    var saved: UnsafeMutablePointer<Float> { unsafe plan.address(place.saved ?? 0) }
+    var saved: UnsafeMutablePointer<Float> { unsafe memory.address(place.pointee.saved ?? 0) }
 }
 
 /// The backward pass of the same.
@@ -55,17 +55,17 @@ struct ArrayDescription {
 
     /// Of a convolution whose largest outputs alone are read: these, and which they are. `gradient` is theirs then.
     var peaks: (outputs: UnsafePointer<Float>, places: UnsafePointer<Int32>)? {
-        guard let peaks = unsafe forward.place.peaks else { return nil }
+        guard let peaks = unsafe forward.place.pointee.peaks else { return nil }
         return unsafe (
-            UnsafePointer(forward.plan.address(peaks.outputs)),
-            UnsafeRawPointer(forward.plan.address(peaks.places)).assumingMemoryBound(to: Int32.self)
+            UnsafePointer(forward.memory.address(peaks.outputs)),
+            UnsafeRawPointer(forward.memory.address(peaks.places)).assumingMemoryBound(to: Int32.self)
         )
     }
 
     /// Where the gradient of the first input goes, or of any; nil where nobody needs it.
     var inputGradient: UnsafeMutablePointer<Float>? { unsafe inputGradient(0) }
     func inputGradient(_ number: Int) -> UnsafeMutablePointer<Float>? {
-        unsafe forward.place.inputGradients[number].map { unsafe forward.plan.address($0) }
+        unsafe forward.memory.input(number, of: forward.place).gradient.map { unsafe forward.memory.address($0) }
     }
 }
 

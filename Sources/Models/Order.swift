@@ -51,6 +51,6 @@ extension Model {
     /// Says how many have begun. Throws `.order` before compile.
     package func setEpochCount(_ count: Int64) throws(MartletError) { try compiled().epoch = count }
 
-    /// What `compile` was told. Throws `.order` before it.
-    package func training() throws(MartletError) -> Training { try compiled().settings }
+    /// What `compile` was told of an output. Throws `.order` before it.
+    package func training(ofOutput number: Int) throws(MartletError) -> Training { try compiled().settings[number] }
 }

@@ -11,9 +11,9 @@ struct Penalty {
 }
 
 extension Model {
-    /// Those of layers that are trained, and that lead to a value.
-    func penalties(_ views: [View], of scored: Int) -> [Penalty] {
-        let leads = graph.leading(to: [scored])
+    /// Those of layers that are trained, and that lead to some values.
+    func penalties(_ views: [View], of scored: [Int]) -> [Penalty] {
+        let leads = graph.leading(to: scored)
         return views.compactMap { view in
             let layer = nodes[view.node].layer
             guard layer.l1 > 0 || layer.l2 > 0, !view.isFrozen else { return nil }

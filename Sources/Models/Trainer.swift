@@ -6,14 +6,21 @@ import MartletOptimizers
 import MartletPlatform
 
 @safe final class Trainer {
-    let settings: Training
+    /// What each output is trained for; batches and moments are as the first says.
+    let settings: [Training]
     let optimizer: Optimizer
     let gradients: FlatBuffer
-    let scoring: Scoring
+    /// How each output is scored, and in which order: that of the values that the losses read.
+    let scorings: [Scoring]
+    private let order: [Int]
+    private let hasMetrics: Bool
     let penalties: [Penalty]
+    /// Sums over the samples of the training under way, or the last, and over those of the last evaluation.
+    let training: Tallies
+    let evaluation: Tallies
     private var plan: Plan?
     private var inputs: BatchInputs?
-    private var scores: BatchScores?
+    private var scores: [BatchScores] = []
     /// Training steps done: also what dropout's random numbers depend on.
     var step: Int64 = 0
     /// Epochs begun by `fit`, which the order of samples depends on.
@@ -34,24 +41,31 @@ import MartletPlatform
     /// For a model with these parameters. The settings have been checked by themselves; whether they suit the model is
     /// looked at here. Throws `.argument`, `.shape` where an algorithm cannot step a view of its group, and `.memory`.
     init(
-        _ model: Model, _ built: Built, _ settings: Training, _ groups: ParameterGroups
+        _ model: Model, _ built: Built, _ settings: [Training], _ groups: ParameterGroups
     ) throws(MartletError) {
+        guard settings.count == model.outputCount else {
+            throw MartletError(
+                .argument, "training says \(settings.count) outputs; expected \(model.outputCount), the model's")
+        }
         self.settings = settings
         evaluating = try Once()
         (viewGroups, shares, hasEvaluationPoint) = (groups.ofViews, groups.shares, groups.haveEvaluationPoint)
-        scoring = Scoring(settings, model)
-        penalties = model.penalties(built.parameterViews, of: scoring.value)
-        guard settings.top <= scoring.accuracyColumns || !settings.metrics.contains(.topAccuracy) else {
-            throw MartletError(
-                .argument,
-                "training.top is \(settings.top); expected \(scoring.accuracyColumns) at most, the model's outputs")
+        var scorings: [Scoring] = []
+        for (number, one) in settings.enumerated() {
+            scorings.append(try Scoring(one, model, output: number, Training.prefix(number, of: settings.count)))
         }
+        self.scorings = scorings
+        order = scorings.indices.sorted { (scorings[$0].value, $0) < (scorings[$1].value, $1) }
+        hasMetrics = settings.contains { !$0.metrics.isEmpty }
+        penalties = model.penalties(built.parameterViews, of: scorings.map(\.value))
+        training = try Tallies(scorings)
+        evaluation = try Tallies(scorings)
         try groups.check(built.parameterViews)
         optimizer = try Optimizer(groups.configurations[0])
         for configuration in groups.configurations.dropFirst() { try optimizer.addGroup(configuration) }
         gradients = try FlatBuffer(count: built.parameters.count)
         if gradients.count == 0 { return }
-        let parameters = groups.parameters(built.parameterViews, settings.stateType)
+        let parameters = groups.parameters(built.parameterViews, settings[0].stateType)
         try layouts.reserve(parameters.reduce(0) { $0 + 2 * $1.sizes.count })
         for parameter in parameters { try add(parameter, built) }
     }
@@ -85,7 +99,7 @@ import MartletPlatform
     @discardableResult
     func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
         if let plan, plan.batch >= batch { return plan }
-        let made = try Plan(model.graph, batch: max(batch, settings.batchSize), scored: scoring.value)
+        let made = try Plan(model.graph, batch: max(batch, settings[0].batchSize), scored: scorings.map(\.value))
         plan = made
         return made
     }
@@ -94,16 +108,17 @@ import MartletPlatform
     @discardableResult
     func inputs(_ model: Model, batch: Int) throws(MartletError) -> BatchInputs {
         if let inputs, inputs.batch >= batch { return inputs }
-        let made = try BatchInputs(model, batch: max(batch, settings.batchSize))
+        let made = try BatchInputs(model, batch: max(batch, settings[0].batchSize))
         inputs = made
         return made
     }
 
     /// The same for what a batch is scored with.
     @discardableResult
-    func scores(_ model: Model, batch: Int) throws(MartletError) -> BatchScores {
-        if let scores, scores.batch >= batch { return scores }
-        let made = try BatchScores(model, scoring, batch: max(batch, settings.batchSize))
+    func scores(batch: Int) throws(MartletError) -> [BatchScores] {
+        if let first = scores.first, first.batch >= batch { return scores }
+        var made: [BatchScores] = []
+        for scoring in scorings { made.append(try BatchScores(scoring, batch: max(batch, settings[0].batchSize))) }
         scores = made
         return made
     }
@@ -119,26 +134,59 @@ import MartletPlatform
         try optimizer.setMode(mode)
     }
 
-    /// The gradients of the batch that `rows` picks out of `data`, whose score is added: a training step's first half.
+    /// The gradients of the batch that `rows` picks out of `data`, which is added to the training's tallies: a step's first half.
     /// Throws before anything but the mode has changed.
     func differentiate(
-        _ model: Model, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings, adding score: inout Score
+        _ model: Model, _ built: Built, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings
     ) throws(MartletError) {
         let count = unsafe rows.count
         let plan = try plan(model, batch: count)
-        let scores = try scores(model, batch: count)
+        let scores = try scores(batch: count)
         let inputs = try inputs(model, batch: count)
         try unsafe rows.check(samples: data.count)
         let execution = try unsafe Execution(mode: .flush, machine)
-        let targets = try unsafe scores.take(data, rows, scoring, execution)
+        try unsafe take(data, rows, scores, execution)
         try unsafe inputs.take(data.x, rows, model, execution, for: plan)
         try enter(.training)
-        unsafe model.score(
-            plan, scores, scoring, execution, batch: count, targets, isTraining: true, step: UInt64(step),
-            adding: &score)
-        unsafe backward(model, plan, execution, batch: count)
-        if let built = model.built { unsafe addPenalties(built, execution) }
+        let pass = unsafe BatchPass(model, built, plan, execution, batch: count, trainingStep: UInt64(step))
+        try unsafe score(model, built, plan, pass, scores, into: training)
+        unsafe backward(model, plan, pass)
+        unsafe addPenalties(built, execution)
         hasGradients = true
+    }
+
+    /// Takes what each output should give for a batch. Throws `.argument`.
+    func take(
+        _ data: LabelledSamples, _ rows: Rows, _ scores: [BatchScores], _ execution: Execution
+    ) throws(MartletError) {
+        for number in scores.indices { try unsafe scores[number].take(data, output: number, rows, execution) }
+    }
+
+    /// Runs a batch forward, and adds its losses and metrics to the tallies; writes the gradients of its mean losses where the
+    /// plan has places for them. Throws `.memory`, and not within the samples that the walk began with.
+    func score(
+        _ model: Model, _ built: Built, _ plan: Plan, _ pass: BatchPass, _ scores: [BatchScores], into tallies: Tallies
+    ) throws(MartletError) {
+        var done = 0
+        var loss = 0.0
+        for number in order {
+            let scoring = scorings[number]
+            let behind = max(done, (model.graph.values[scoring.value].maker ?? -1) + 1)
+            unsafe model.forward(plan, pass, done..<behind)
+            done = behind
+            let mean = unsafe scores[number].loss(
+                plan.value(scoring.value), batch: pass.batch, gradient: plan.lossGradient(number), pass.execution)
+            unsafe tallies.outputs[number].add(loss: mean, samples: pass.batch)
+            loss += scoring.settings.weight * mean
+        }
+        unsafe tallies.add(loss: loss + penalty(built, pass.execution), samples: pass.batch)
+        // What is behind the last loss, metrics alone read.
+        if !hasMetrics { return }
+        unsafe model.forward(plan, pass, done..<model.graph.steps.count)
+        for number in scores.indices {
+            try unsafe scores[number].measure(
+                plan.value(scorings[number].output), batch: pass.batch, into: tallies.outputs[number], pass.execution)
+        }
     }
 
     /// A training step's other half, by what stands in the gradients.
@@ -148,44 +196,37 @@ import MartletPlatform
         hasGradients = true
     }
 
-    private func backward(_ model: Model, _ plan: Plan, _ execution: Execution, batch: Int) {
-        guard let built = model.built else { return }
+    private func backward(_ model: Model, _ plan: Plan, _ pass: BatchPass) {
+        unsafe add(plan, from: 0, plan.firstAdditionCount, pass)
         let steps = model.graph.steps
         for index in steps.indices.reversed() {
-            guard let gradient = plan.steps[index].gradient else { continue }
-            let operation = steps[index].operation
-            if !operation.passesGradientOn {
-                let pass = unsafe model.pass(
-                    index, built, plan, execution, batch: batch, isTraining: true, step: UInt64(step))
-                unsafe operation.backward(
+            let place = unsafe plan.place(index)
+            guard let gradient = unsafe place.pointee.gradient else { continue }
+            if unsafe place.pointee.runsBackward {
+                let forward = unsafe pass.forward(place, steps[index].firstParameter, steps[index].firstStatistic)
+                let own = unsafe place.pointee.parameterGradients.map { unsafe pass.memory.address($0) }
+                let all = unsafe steps[index].isFrozen ? nil : gradients.base + steps[index].firstParameter
+                unsafe steps[index].operation.backward(
                     BackwardPass(
-                        forward: pass, gradient: plan.address(gradient),
-                        parameterGradients: parameterGradients(of: steps[index], plan.steps[index], plan)))
+                        forward: forward, gradient: pass.memory.address(gradient), parameterGradients: own ?? all))
+                if let own = unsafe own, let all = unsafe all {
+                    unsafe pass.execution.run(
+                        CombinationRequest(.sum, count: steps[index].parameterCount, all, own, out: all))
+                }
             }
-            unsafe add(plan.steps[index], of: steps[index], plan, execution, batch: batch)
+            unsafe add(plan, from: place.pointee.firstAddition, place.pointee.additionCount, pass)
         }
     }
 
-    /// Where an operation writes the gradients of its parameters; nil where training leaves them alone.
-    private func parameterGradients(of step: GraphStep, _ place: StepPlace, _ plan: Plan) -> UnsafeMutablePointer<
-        Float
-    >? {
-        if step.isFrozen { return nil }
-        return unsafe place.parameterGradients.map { unsafe plan.address($0) } ?? gradients.base + step.firstParameter
-    }
-
-    /// Adds up what has met behind an operation's backward pass.
-    private func add(_ place: StepPlace, of step: GraphStep, _ plan: Plan, _ execution: Execution, batch: Int) {
-        for addition in place.additions {
-            unsafe execution.run(
+    /// Adds up gradients that have met.
+    private func add(_ plan: Plan, from first: Int, _ count: Int, _ pass: BatchPass) {
+        for index in first..<first + count {
+            let addition = plan.additions[index]
+            unsafe pass.execution.run(
                 CombinationRequest(
-                    .sum, count: batch * addition.perSample, plan.address(addition.left), plan.address(addition.right),
-                    out: plan.address(addition.out)))
+                    .sum, count: pass.batch * addition.perSample, pass.memory.address(addition.left),
+                    pass.memory.address(addition.right), out: pass.memory.address(addition.out)))
         }
-        guard let own = place.parameterGradients else { return }
-        let all = unsafe gradients.base + step.firstParameter
-        unsafe execution.run(
-            CombinationRequest(.sum, count: step.parameterCount, all, plan.address(own), out: all))
     }
 
     /// Steps that the optimizer has taken; 0 where there is nothing to step.
@@ -219,49 +260,43 @@ import MartletPlatform
     }
 }
 
-extension Model {
-    /// Runs a batch forward, and adds its loss and metrics to `score`; writes the gradient of its mean loss where the
-    /// plan has a place for it.
-    func score(
-        _ plan: Plan, _ scores: BatchScores, _ scoring: Scoring, _ execution: Execution, batch: Int,
-        _ expected: Expected, isTraining: Bool, step: UInt64, adding score: inout Score
-    ) {
-        func run(_ steps: Range<Int>) {
-            unsafe forward(plan, execution, steps, batch: batch, isTraining: isTraining, step: step)
-        }
-        let behind = (graph.values[scoring.value].maker ?? -1) + 1
-        run(0..<behind)
-        let loss = unsafe scores.loss(
-            plan.scoredValue, expected, batch: batch, gradient: plan.lossGradient, scoring, execution)
-        let penalty = trainer.flatMap { trainer in built.map { unsafe trainer.penalty($0, execution) } } ?? 0
-        // What is behind the loss, metrics alone read.
-        if !scoring.settings.metrics.isEmpty { run(behind..<graph.steps.count) }
-        let metrics = unsafe scores.metrics(plan.outputValue, expected, batch: batch, scoring, execution)
-        score.add(samples: batch, loss: loss + penalty, metrics: metrics)
-    }
+/// What the passes of all operations over one batch have in common.
+@unsafe struct BatchPass {
+    let execution: Execution
+    let batch: Int
+    let memory: PlanMemory
+    private let parameters: UnsafeMutablePointer<Float>
+    private let statistics: UnsafeMutablePointer<Float>
+    private let isTraining: Bool
+    private let seed: UInt64
+    private let step: UInt64
 
-    /// Runs some operations over a batch, whose values before them are there.
-    func forward(
-        _ plan: Plan, _ execution: Execution, _ range: Range<Int>, batch: Int, isTraining: Bool, step: UInt64
+    /// - Parameter trainingStep: training steps done, in training; else nil.
+    init(
+        _ model: Model, _ built: Built, _ plan: Plan, _ execution: Execution, batch: Int, trainingStep: UInt64? = nil
     ) {
-        guard let built else { return }
-        let steps = graph.steps
-        for index in range where plan.steps[index].isNeeded {
-            let operation = steps[index].operation
-            if operation.isView || operation.isFused { continue }
-            unsafe operation.forward(
-                pass(index, built, plan, execution, batch: batch, isTraining: isTraining, step: step))
-        }
+        unsafe (self.execution, self.batch, memory) = unsafe (execution, batch, plan.memory)
+        unsafe (parameters, statistics) = unsafe (built.parameters.base, built.statistics.base)
+        unsafe (isTraining, seed, step) = (trainingStep != nil, model.seed, trainingStep ?? 0)
     }
 
     /// What one operation computes forward with.
-    fileprivate func pass(
-        _ index: Int, _ built: Built, _ plan: Plan, _ execution: Execution, batch: Int, isTraining: Bool, step: UInt64
-    ) -> ForwardPass {
-        let place = graph.steps[index]
-        return unsafe ForwardPass(
-            execution: execution, batch: batch, plan: plan, place: plan.steps[index],
-            parameters: built.parameters.base + place.firstParameter,
-            statistics: built.statistics.base + place.firstStatistic, isTraining: isTraining, seed: seed, step: step)
+    func forward(_ place: UnsafePointer<StepPlace>, _ firstParameter: Int, _ firstStatistic: Int) -> ForwardPass {
+        unsafe ForwardPass(
+            execution: execution, batch: batch, memory: memory, place: place, parameters: parameters + firstParameter,
+            statistics: statistics + firstStatistic, isTraining: isTraining, seed: seed, step: step)
+    }
+}
+
+extension Model {
+    /// Runs some operations over a batch, whose values before them are there.
+    func forward(_ plan: Plan, _ pass: BatchPass, _ range: Range<Int>) {
+        let steps = graph.steps
+        for index in range {
+            let place = unsafe plan.place(index)
+            if unsafe !place.pointee.runsForward { continue }
+            unsafe steps[index].operation.forward(
+                pass.forward(place, steps[index].firstParameter, steps[index].firstStatistic))
+        }
     }
 }

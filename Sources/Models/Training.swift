@@ -18,19 +18,26 @@ public enum LossKind: Int32, Sendable, CaseIterable {
     case logCosh = 9
     case poisson = 10
     case cosine = 11
+    case focal = 12
+    case binaryFocal = 13
 }
 
 extension LossKind {
     /// Whether it is of whole rows, the last size; else of single elements.
     var looksAtRows: Bool {
         switch self {
-        case .crossEntropy, .nll, .kullbackLeibler, .cosine: true
+        case .crossEntropy, .nll, .kullbackLeibler, .cosine, .focal: true
         default: false
         }
     }
 
     /// Whether each output says yes or no.
-    var isBinary: Bool { self == .binaryCrossEntropy || self == .hinge }
+    var isBinary: Bool { self == .binaryCrossEntropy || self == .binaryFocal || self == .hinge }
+
+    /// Whether it takes the logarithm of probabilities, or of what makes them.
+    var isCrossEntropy: Bool { self == .crossEntropy || self == .binaryCrossEntropy || isFocal }
+
+    var isFocal: Bool { self == .focal || self == .binaryFocal }
 }
 
 /// What the model's output is to a cross-entropy; the raw values are those of martlet.h.
@@ -41,20 +48,7 @@ public enum OutputMeaning: Int32, Sendable, CaseIterable {
     case probabilities = 2
 }
 
-/// Metrics; the raw values are those of martlet.h.
-@frozen
-public struct Metrics: OptionSet, Sendable {
-    public let rawValue: UInt32
-    public init(rawValue: UInt32) { self.rawValue = rawValue }
-
-    public static let accuracy = Metrics(rawValue: 1)
-    public static let topAccuracy = Metrics(rawValue: 2)
-    public static let mse = Metrics(rawValue: 4)
-    public static let mae = Metrics(rawValue: 8)
-    package static let all = Metrics(rawValue: 15)
-}
-
-/// Everything that `compile` is told but the optimizer.
+/// Everything that `compile` is told of an output but the optimizer.
 public struct Training: Sendable {
     public var loss: LossKind
     public var from = OutputMeaning.auto
@@ -65,14 +59,30 @@ public struct Training: Sendable {
     public var top = 5
     public var labelSmoothing = 0.0
     public var delta = 1.0
+    /// Of focal losses: the power of 1 - p, and what the loss is multiplied by; of the binary one, where yes is wanted, and 1
+    /// less that where no is, but for a negative one, which does neither.
+    public var gamma = 2.0
+    public var alpha: Double
+    /// What the output's loss is multiplied by in the sum of all outputs'.
+    public var weight = 1.0
     /// What moments are kept in: `.fp32`, `.bf16`, `.fp16`, or `.float8` and `.float4` for each slot's type of so many bits,
     /// where it has one and the parameter is large enough.
     public var stateType = StateType.fp32
 
-    public init(_ loss: LossKind) { self.loss = loss }
+    public init(_ loss: LossKind) {
+        self.loss = loss
+        alpha = Self.alpha(of: loss)
+    }
 
     /// The most samples of any batch.
     static var mostSamples: Int { 1 << 31 }
+
+    private static func alpha(of loss: LossKind) -> Double { loss == .focal ? 0.25 : -1 }
+
+    /// What stands before the fields of an output's in messages.
+    package static func prefix(_ number: Int, of count: Int) -> String {
+        count == 1 ? "training." : "training[\(number)]."
+    }
 
     /// Throws where a number is out of range; `prefix` stands before a field's name.
     package func check(_ prefix: String) throws(MartletError) {
@@ -84,14 +94,15 @@ public struct Training: Sendable {
             throw MartletError(
                 .argument, "\(prefix)label_smoothing is \(labelSmoothing); expected 0 or more and less than 1")
         }
-        guard labelSmoothing == 0 || loss == .crossEntropy || loss == .binaryCrossEntropy else {
-            throw MartletError(
-                .argument, "\(prefix)label_smoothing is \(labelSmoothing); expected 0: only cross-entropies read it")
-        }
-        guard from == .auto || loss == .crossEntropy || loss == .binaryCrossEntropy else {
+        guard labelSmoothing == 0 || loss.isCrossEntropy else {
             throw MartletError(
                 .argument,
-                "\(prefix)from is \(from); expected auto: only CROSS_ENTROPY and BINARY_CROSS_ENTROPY read it")
+                "\(prefix)label_smoothing is \(labelSmoothing); expected 0: only cross-entropies and focal losses read it"
+            )
+        }
+        guard from == .auto || loss.isCrossEntropy else {
+            throw MartletError(
+                .argument, "\(prefix)from is \(from); expected auto: only cross-entropies and focal losses read it")
         }
         guard Float(delta) >= .leastNormalMagnitude && Float(delta).isFinite else {
             throw MartletError(.argument, "\(prefix)delta is \(delta); expected a finite number of fp32 over 0")
@@ -103,103 +114,31 @@ public struct Training: Sendable {
         guard delta == 1 || loss == .huber else {
             throw MartletError(.argument, "\(prefix)delta is \(delta); expected 1, the default: only HUBER reads it")
         }
-    }
-}
-
-/// How one model's output is scored: rows of columns, by the loss's own kernel.
-struct Scoring {
-    let settings: Training
-    let kernel: Loss
-    /// The value that the loss reads: the output, or where that is a softmax or sigmoid under its own cross-entropy, what
-    /// the activation is applied to. The logarithm of both together is exact however far one class leads, and its
-    /// gradient never vanishes while the answer is wrong.
-    let value: Int
-    /// The loss's rows in one sample, and elements in each.
-    let rows: Int
-    let columns: Int
-    /// The same for accuracy.
-    let accuracyRows: Int
-    let accuracyColumns: Int
-    /// What a single output must exceed to say yes.
-    let threshold: Float
-
-    init(_ settings: Training, _ model: Model) {
-        self.settings = settings
-        let (output, lastActivation) = (model.output, model.lastActivation)
-        let isProbability =
-            settings.from == .auto
-            ? lastActivation == .softmax || lastActivation == .sigmoid : settings.from == .probabilities
-        columns = settings.loss.looksAtRows ? output.last : output.elementCount
-        rows = output.elementCount / columns
-        let logits = isProbability ? Scoring.logits(settings.loss, columns, model.graph) : nil
-        value = logits ?? model.graph.output
-        let takesProbability = isProbability && logits == nil
-        kernel =
-            switch settings.loss {
-            case .crossEntropy: takesProbability ? .crossEntropyFromProbabilities : .crossEntropy
-            case .nll: .nll
-            case .binaryCrossEntropy: takesProbability ? .binaryCrossEntropyFromProbabilities : .binaryCrossEntropy
-            case .mse: .mse
-            case .mae: .mae
-            case .huber: .huber
-            case .kullbackLeibler: .kullbackLeibler
-            case .hinge: .hinge
-            case .logCosh: .logCosh
-            case .poisson: .poisson
-            case .cosine: .cosine
-            }
-        let isBinary = settings.loss.isBinary
-        accuracyColumns = isBinary ? 1 : output.last
-        accuracyRows = output.elementCount / accuracyColumns
-        threshold = settings.loss == .hinge || (isBinary && !isProbability) ? 0 : 0.5
-    }
-
-    /// The value whose softmax or sigmoid the loss takes the logarithm of, row by row of so many columns. A row may be a
-    /// part of one that softmax was applied to: divided by its sum, it is the softmax of that part.
-    private static func logits(_ loss: LossKind, _ columns: Int, _ graph: Graph) -> Int? {
-        switch loss {
-        case .crossEntropy:
-            guard let (value, shape) = graph.input(of: .softmax), shape.last % columns == 0 else { return nil }
-            return value
-        case .binaryCrossEntropy: return graph.input(of: .sigmoid)?.value
-        default: return nil
+        try checkFocal(prefix)
+        guard weight >= 0 && Float(weight).isFinite else {
+            throw MartletError(.argument, "\(prefix)weight is \(weight); expected a finite number of fp32, 0 or more")
         }
     }
 
-    /// Whether labels may stand for targets: one for each row; for the binary loss, of one output, 0 or 1.
-    var takesLabels: Bool {
-        settings.loss == .crossEntropy || settings.loss == .nll || (settings.loss.isBinary && columns == 1)
-    }
-
-    /// The number of classes that a label may be of.
-    var classes: Int { settings.loss.isBinary ? 2 : columns }
-}
-
-/// Sums over samples, and the means that they give.
-public struct Score: Sendable {
-    public private(set) var samples = 0
-    public private(set) var batches = 0
-    private var loss = 0.0
-    /// In the order of the bits of `Metrics`.
-    private var sums: InlineArray<4, Double> = [0, 0, 0, 0]
-    private var metrics: Metrics
-
-    init(_ metrics: Metrics) { self.metrics = metrics }
-
-    mutating func add(samples: Int, loss: Double, metrics: InlineArray<4, Double>) {
-        self.samples += samples
-        batches += 1
-        self.loss += loss * Double(samples)
-        for index in 0..<4 { sums[index] += metrics[index] * Double(samples) }
-    }
-
-    public var meanLoss: Double { loss / Double(samples) }
-    public var accuracy: Double { mean(0) }
-    public var topAccuracy: Double { mean(1) }
-    public var mse: Double { mean(2) }
-    public var mae: Double { mean(3) }
-
-    private func mean(_ index: Int) -> Double {
-        metrics.rawValue & 1 << UInt32(index) == 0 ? .nan : sums[index] / Double(samples)
+    private func checkFocal(_ prefix: String) throws(MartletError) {
+        guard loss.isFocal else {
+            guard gamma == 2 && alpha == Self.alpha(of: loss) else {
+                let (field, value, standard) = gamma == 2 ? ("alpha", alpha, "-1") : ("gamma", gamma, "2")
+                throw MartletError(
+                    .argument,
+                    "\(prefix)\(field) is \(value); expected \(standard), the default: only focal losses read it")
+            }
+            return
+        }
+        guard gamma >= 0 && gamma <= 100 else {
+            throw MartletError(.argument, "\(prefix)gamma is \(gamma); expected 0 to 100")
+        }
+        let isRight = loss == .binaryFocal ? alpha >= -1 && alpha <= 1 : alpha >= 0 && Float(alpha).isFinite
+        guard isRight else {
+            throw MartletError(
+                .argument,
+                "\(prefix)alpha is \(alpha); expected "
+                    + (loss == .binaryFocal ? "0 to 1, or -1 for no weights" : "a finite number of fp32, 0 or more"))
+        }
     }
 }

@@ -1,5 +1,5 @@
-// What a prediction or an evaluation needs for itself, so that any number of them may run in one model at once and have
-// nothing in common but its parameters: memory for a batch, kept for the next call.
+// What a prediction needs for itself, so that any number of them may run in one model at once and have nothing in common but
+// its parameters: memory for a batch, kept for the next call.
 import MartletPlatform
 import Synchronization
 
@@ -50,32 +50,22 @@ import Synchronization
 final class Workspace {
     private var plan: Plan?
     private var inputs: BatchInputs?
-    private var scores: BatchScores?
 
     /// Room for batches of as many samples, without what backward passes need. Throws `.shape` and `.memory`; what was there
     /// before is kept then.
     func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
         if let plan, plan.batch >= batch { return plan }
-        let made = try Plan(model.graph, batch: batch, scored: nil)
+        let made = try Plan(model.graph, batch: batch, scored: [])
         plan = made
         return made
     }
 
     /// The same for samples that are gathered, where some are.
-    func inputs(_ model: Model, _ x: Inputs, batch: Int) throws(MartletError) -> BatchInputs {
+    func inputs(_ model: Model, _ x: SampleArrays, batch: Int) throws(MartletError) -> BatchInputs {
         let batch = x.isGathered ? batch : 0
         if let inputs, inputs.batch >= batch { return inputs }
         let made = try BatchInputs(model, batch: batch)
         inputs = made
-        return made
-    }
-
-    /// The same for what a batch is scored with: by the trainer for which the model has workspaces, as `compile` does away
-    /// with those from before.
-    func scores(_ model: Model, _ trainer: Trainer, batch: Int) throws(MartletError) -> BatchScores {
-        if let scores, scores.batch >= batch { return scores }
-        let made = try BatchScores(model, trainer.scoring, batch: batch)
-        scores = made
         return made
     }
 }

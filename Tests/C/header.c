@@ -15,8 +15,9 @@ typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_40_bytes[sizeof(martlet_report) == 40 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
 typedef char layer_is_312_bytes[sizeof(martlet_layer) == 312 ? 1 : -1];
-typedef char training_is_48_bytes[sizeof(martlet_training) == 48 ? 1 : -1];
-typedef char result_is_104_bytes[sizeof(martlet_result) == 104 ? 1 : -1];
+typedef char training_is_72_bytes[sizeof(martlet_training) == 72 ? 1 : -1];
+typedef char score_is_280_bytes[sizeof(martlet_score) == 280 ? 1 : -1];
+typedef char result_is_296_bytes[sizeof(martlet_result) == 296 ? 1 : -1];
 typedef char progress_is_64_bytes[sizeof(martlet_progress) == 64 ? 1 : -1];
 typedef char loop_is_72_bytes[sizeof(martlet_loop) == 72 ? 1 : -1];
 typedef char view_is_128_bytes[sizeof(martlet_view) == 128 ? 1 : -1];
@@ -59,11 +60,15 @@ typedef char training_top_is_at_24[offsetof(martlet_training, top) == 24 ? 1 : -
 typedef char training_state_dtype_is_at_28[offsetof(martlet_training, state_dtype) == 28 ? 1 : -1];
 typedef char training_label_smoothing_is_at_32[offsetof(martlet_training, label_smoothing) == 32 ? 1 : -1];
 typedef char training_delta_is_at_40[offsetof(martlet_training, delta) == 40 ? 1 : -1];
+typedef char training_gamma_is_at_48[offsetof(martlet_training, gamma) == 48 ? 1 : -1];
+typedef char training_weight_is_at_64[offsetof(martlet_training, weight) == 64 ? 1 : -1];
 typedef char result_batches_is_at_8[offsetof(martlet_result, batches) == 8 ? 1 : -1];
 typedef char result_loss_is_at_24[offsetof(martlet_result, loss) == 24 ? 1 : -1];
-typedef char result_mae_is_at_56[offsetof(martlet_result, mae) == 56 ? 1 : -1];
-typedef char result_validation_loss_is_at_64[offsetof(martlet_result, validation_loss) == 64 ? 1 : -1];
-typedef char result_validation_mae_is_at_96[offsetof(martlet_result, validation_mae) == 96 ? 1 : -1];
+typedef char result_validation_loss_is_at_32[offsetof(martlet_result, validation_loss) == 32 ? 1 : -1];
+typedef char result_metrics_is_at_40[offsetof(martlet_result, metrics) == 40 ? 1 : -1];
+typedef char result_validation_metrics_is_at_168[offsetof(martlet_result, validation_metrics) == 168 ? 1 : -1];
+typedef char score_loss_is_at_8[offsetof(martlet_score, loss) == 8 ? 1 : -1];
+typedef char score_metrics_is_at_24[offsetof(martlet_score, metrics) == 24 ? 1 : -1];
 typedef char progress_batch_is_at_16[offsetof(martlet_progress, batch) == 16 ? 1 : -1];
 typedef char progress_samples_is_at_32[offsetof(martlet_progress, samples) == 32 ? 1 : -1];
 typedef char progress_loss_is_at_40[offsetof(martlet_progress, loss) == 40 ? 1 : -1];
@@ -172,12 +177,23 @@ SAME(MARTLET_LOSS_HINGE, 8);
 SAME(MARTLET_LOSS_LOG_COSH, 9);
 SAME(MARTLET_LOSS_POISSON, 10);
 SAME(MARTLET_LOSS_COSINE, 11);
+SAME(MARTLET_LOSS_FOCAL, 12);
+SAME(MARTLET_LOSS_BINARY_FOCAL, 13);
 SAME(MARTLET_FROM_AUTO, 0);
 SAME(MARTLET_FROM_PROBABILITIES, 2);
-SAME(MARTLET_METRIC_ACCURACY, 1);
-SAME(MARTLET_METRIC_TOP_ACCURACY, 2);
-SAME(MARTLET_METRIC_MSE, 4);
-SAME(MARTLET_METRIC_MAE, 8);
+SAME(MARTLET_METRIC_ACCURACY, 0);
+SAME(MARTLET_METRIC_TOP_ACCURACY, 1);
+SAME(MARTLET_METRIC_MSE, 2);
+SAME(MARTLET_METRIC_MAE, 3);
+SAME(MARTLET_METRIC_RMSE, 4);
+SAME(MARTLET_METRIC_R2, 5);
+SAME(MARTLET_METRIC_PRECISION, 6);
+SAME(MARTLET_METRIC_RECALL, 7);
+SAME(MARTLET_METRIC_F1, 8);
+SAME(MARTLET_METRIC_AUC, 9);
+SAME(MARTLET_METRIC_PERPLEXITY, 10);
+SAME(MARTLET_METRIC_COUNT, 11);
+SAME(MARTLET_METRIC_ROOM, 16);
 SAME(MARTLET_KEEP_ORDER, 1);
 SAME(MARTLET_BUFFER_PARAMETERS, 0);
 SAME(MARTLET_BUFFER_GRADIENTS, 1);
@@ -253,6 +269,13 @@ static const any_function functions[] = {
     (any_function)martlet_model_add,
     (any_function)martlet_model_apply,
     (any_function)martlet_training_init,
+    (any_function)martlet_metric_name,
+    (any_function)martlet_model_outputs_set,
+    (any_function)martlet_model_output_count,
+    (any_function)martlet_model_output_get,
+    (any_function)martlet_model_score_get,
+    (any_function)martlet_model_tally_set,
+    (any_function)martlet_model_confusion_get,
     (any_function)martlet_model_compile,
     (any_function)martlet_model_groups_compile,
     (any_function)martlet_result_init,

@@ -31,7 +31,7 @@ static void models_create(struct model_world *m) {
     REQUIRE(martlet_loop_init(&m->loop.loop, sizeof(martlet_loop)) == MARTLET_OK);
     REQUIRE(martlet_training_init(&m->training.training, sizeof(martlet_training), MARTLET_LOSS_CROSS_ENTROPY) == MARTLET_OK);
     m->training.training.batch_size = BATCH;
-    m->training.training.metrics = MARTLET_METRIC_ACCURACY;
+    m->training.training.metrics = 1u << MARTLET_METRIC_ACCURACY;
     strcpy(m->name, "a name");
     REQUIRE(martlet_model_create(&m->model, flat, 1, 11) == MARTLET_OK);
     REQUIRE(martlet_model_create(&m->plain, flat, 1, 12) == MARTLET_OK);
@@ -177,7 +177,7 @@ GOOD(model_layer_get) {
     a->model = w->m.model, a->out_layer = &w->m.layer.layer, a->struct_size = sizeof(martlet_layer), a->index = 3;
 }
 GOOD(model_training_get) {
-    a->model = w->m.model, a->out_training = &w->m.training.training, a->struct_size = sizeof(martlet_training);
+    a->model = w->m.model, a->out_training = &w->m.training.training, a->struct_size = sizeof(martlet_training), a->output = 0;
 }
 GOOD(model_seed_get) { a->model = w->m.model, a->out_seed = &w->m.seed; }
 GOOD(model_order_get) { a->model = w->m.model, a->out_rows = w->m.rows, a->count = BATCH, a->epoch = 2; }

@@ -18,7 +18,7 @@ static void compile(martlet_model *model, int32_t algorithm) {
     martlet_config config;
     REQUIRE(martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY) == MARTLET_OK);
     REQUIRE(martlet_config_init(&config, sizeof config, algorithm) == MARTLET_OK);
-    training.batch_size = NETWORK_SAMPLES, training.metrics = MARTLET_METRIC_ACCURACY;
+    training.batch_size = NETWORK_SAMPLES, training.metrics = 1u << MARTLET_METRIC_ACCURACY;
     config.lr = 0.01;
     REQUIRE(martlet_model_compile(model, &training, &config) == MARTLET_OK);
 }
@@ -37,7 +37,7 @@ static void same_as_whole(int32_t algorithm, bool image) {
         CHECK_OK(martlet_model_train(whole, &one, &data->x, &data->y, rows, count));
         CHECK_OK(martlet_model_differentiate(cut, &two, &data->x, &data->y, rows, count));
         CHECK_OK(martlet_model_step(cut));
-        CHECK(one.loss == two.loss && one.accuracy == two.accuracy && two.samples == (count ? count : NETWORK_SAMPLES));
+        CHECK(one.loss == two.loss && one.metrics[MARTLET_METRIC_ACCURACY] == two.metrics[MARTLET_METRIC_ACCURACY] && two.samples == (count ? count : NETWORK_SAMPLES));
         CHECK_SAYING(network_hash(whole, true) == network_hash(cut, true), "algorithm %d, step %d", algorithm, k);
     }
     CHECK_OK(martlet_model_destroy(whole));

@@ -213,7 +213,7 @@ static void unchanged(void) {
     float x[8] = {0}, out[NETWORK_CLASSES];
     const martlet_array sample = check_array(x, 8, MARTLET_FP32);
     CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY));
-    training.metrics = MARTLET_METRIC_TOP_ACCURACY, training.top = 50;
+    training.metrics = 1u << MARTLET_METRIC_TOP_ACCURACY, training.top = 50;
     CHECK_OK(martlet_model_create(&model, (int64_t[]){8}, 1, 0));
     network_add(model, MARTLET_LAYER_DENSE, 3, MARTLET_ACTIVATION_LINEAR);
     CHECK_STATUS(martlet_model_predict(model, out, 99, &sample, NULL), MARTLET_ERROR_SHAPE);

@@ -44,7 +44,7 @@ static void run(struct outcome *outcome, bool image) {
     }
     outcome->start = network_hash(model, false);
     CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY));
-    training.metrics = MARTLET_METRIC_ACCURACY | MARTLET_METRIC_TOP_ACCURACY;
+    training.metrics = (1u << MARTLET_METRIC_ACCURACY) | (1u << MARTLET_METRIC_TOP_ACCURACY);
     training.top = 2, training.label_smoothing = 0.1, training.batch_size = 7;
     CHECK_OK(martlet_model_compile(model, &training, NULL));
     CHECK_OK(martlet_loop_init(&loop, sizeof loop));

@@ -107,8 +107,8 @@ static void counted(const struct network_data *data) {
         CHECK(p->samples == (k % 3 == 2 ? NETWORK_SAMPLES : (k % 3 + 1) * BATCH));
         CHECK(p->loss > 0 && p->accuracy >= 0 && p->accuracy <= 1 && p->seconds >= (k == 0 ? 0 : w.seen[k - 1].seconds));
     }
-    CHECK(w.seen[5].loss == result.loss && w.seen[5].accuracy == result.accuracy);
-    CHECK(isnan(result.mse) && isnan(result.top_accuracy) && isnan(result.validation_loss));
+    CHECK(w.seen[5].loss == result.loss && w.seen[5].accuracy == result.metrics[MARTLET_METRIC_ACCURACY]);
+    CHECK(isnan(result.metrics[MARTLET_METRIC_MSE]) && isnan(result.metrics[MARTLET_METRIC_TOP_ACCURACY]) && isnan(result.validation_loss));
     w.calls = 0;
     CHECK_OK(martlet_model_evaluate(w.model, &result, &data->x, &data->y, &loop));
     CHECK(w.calls == 3 && w.seen[2].loss == result.loss && w.seen[2].epochs == 1 && w.seen[2].epoch == 0);
@@ -133,12 +133,12 @@ static void validated(const struct network_data *data) {
     CHECK_OK(martlet_result_init(&after, sizeof after));
     CHECK_OK(martlet_model_fit(w.model, &result, &data->x, &data->y, &loop));
     CHECK_OK(martlet_model_evaluate(w.model, &after, &x, &y, NULL));
-    CHECK(result.validation_loss == after.loss && result.validation_accuracy == after.accuracy);
+    CHECK(result.validation_loss == after.loss && result.validation_metrics[MARTLET_METRIC_ACCURACY] == after.metrics[MARTLET_METRIC_ACCURACY]);
     CHECK(w.calls == 9);
     for (int stop = 2; stop <= 6; stop++) { /* in the first epoch, at its end, and in the second, which was not validated */
         w.calls = 0, w.stop_at = stop;
         CHECK_STATUS(martlet_model_fit(w.model, &result, &data->x, &data->y, &loop), MARTLET_STOPPED);
-        CHECK_SAYING(isnan(result.validation_loss) && isnan(result.validation_accuracy), "stopped at %d: %g", stop, result.validation_loss);
+        CHECK_SAYING(isnan(result.validation_loss) && isnan(result.validation_metrics[MARTLET_METRIC_ACCURACY]), "stopped at %d: %g", stop, result.validation_loss);
     }
     w.calls = 0, w.stop_at = 0;
     int32_t wrong[20] = {0, NETWORK_CLASSES};

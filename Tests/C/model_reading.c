@@ -109,13 +109,13 @@ static void graphs(void) {
 static void training(void) {
     martlet_model *model = network_dense(8, 6, 1);
     martlet_training given, found;
-    CHECK_STATUS(martlet_model_training_get(model, &found, sizeof found), MARTLET_ERROR_ORDER);
+    CHECK_STATUS(martlet_model_training_get(model, &found, sizeof found, 0), MARTLET_ERROR_ORDER);
     CHECK_OK(martlet_training_init(&given, sizeof given, MARTLET_LOSS_CROSS_ENTROPY));
-    given.from = MARTLET_FROM_LOGITS, given.metrics = MARTLET_METRIC_TOP_ACCURACY, given.batch_size = 17, given.top = 3;
+    given.from = MARTLET_FROM_LOGITS, given.metrics = 1u << MARTLET_METRIC_TOP_ACCURACY, given.batch_size = 17, given.top = 3;
     given.state_dtype = MARTLET_BF16, given.label_smoothing = 0.1;
     CHECK_OK(martlet_model_compile(model, &given, NULL));
     memset(&found, 0xAB, sizeof found);
-    CHECK_OK(martlet_model_training_get(model, &found, sizeof found));
+    CHECK_OK(martlet_model_training_get(model, &found, sizeof found, 0));
     CHECK(memcmp(&given, &found, sizeof given) == 0);
     CHECK_OK(martlet_model_destroy(model));
 }

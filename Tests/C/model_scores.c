@@ -179,12 +179,12 @@ static void one(const struct setting *s) {
     CHECK_OK(martlet_model_evaluate(model, &result, &x, &y, &loop));
     const struct reference wanted = reckon(s, bias);
     near(s, "the loss", result.loss, wanted.loss, is_whole(s) ? 1e-6 : 2e-5);
-    if (s->metrics & MARTLET_METRIC_ACCURACY) near(s, "accuracy", result.accuracy, wanted.accuracy, 1e-6);
-    if (s->metrics & MARTLET_METRIC_TOP_ACCURACY) near(s, "top accuracy", result.top_accuracy, wanted.top, 1e-6);
-    if (s->metrics & MARTLET_METRIC_MSE) near(s, "mse", result.mse, wanted.mse, 1e-5);
-    if (s->metrics & MARTLET_METRIC_MAE) near(s, "mae", result.mae, wanted.mae, 1e-5);
-    CHECK(isnan(result.accuracy) == !(s->metrics & 1) && isnan(result.top_accuracy) == !(s->metrics & 2));
-    CHECK(isnan(result.mse) == !(s->metrics & 4) && isnan(result.mae) == !(s->metrics & 8));
+    if (s->metrics >> MARTLET_METRIC_ACCURACY & 1) near(s, "accuracy", result.metrics[MARTLET_METRIC_ACCURACY], wanted.accuracy, 1e-6);
+    if (s->metrics >> MARTLET_METRIC_TOP_ACCURACY & 1) near(s, "top accuracy", result.metrics[MARTLET_METRIC_TOP_ACCURACY], wanted.top, 1e-6);
+    if (s->metrics >> MARTLET_METRIC_MSE & 1) near(s, "mse", result.metrics[MARTLET_METRIC_MSE], wanted.mse, 1e-5);
+    if (s->metrics >> MARTLET_METRIC_MAE & 1) near(s, "mae", result.metrics[MARTLET_METRIC_MAE], wanted.mae, 1e-5);
+    CHECK(isnan(result.metrics[MARTLET_METRIC_ACCURACY]) == !(s->metrics & 1) && isnan(result.metrics[MARTLET_METRIC_TOP_ACCURACY]) == !(s->metrics & 2));
+    CHECK(isnan(result.metrics[MARTLET_METRIC_MSE]) == !(s->metrics & 4) && isnan(result.metrics[MARTLET_METRIC_MAE]) == !(s->metrics & 8));
     CHECK_OK(martlet_model_train(model, &trained, &x, &y, NULL, 0));
     near(s, "the loss in training", trained.loss, wanted.loss, 2e-5);
     float *gradients = NULL;
@@ -204,7 +204,7 @@ static void one(const struct setting *s) {
 static void every(void) {
     static const int64_t classes[] = {2, 5, 10, 16, 17, MOST_CLASSES};
     static const double smoothings[] = {0, 0.1};
-    const uint32_t both = MARTLET_METRIC_ACCURACY | MARTLET_METRIC_TOP_ACCURACY, all = both | MARTLET_METRIC_MSE | MARTLET_METRIC_MAE;
+    const uint32_t both = (1u << MARTLET_METRIC_ACCURACY) | (1u << MARTLET_METRIC_TOP_ACCURACY), all = both | (1u << MARTLET_METRIC_MSE) | (1u << MARTLET_METRIC_MAE);
     for (int k = 0; k < LENGTH(classes); k++)
         for (int64_t rows = 1; rows <= 3; rows += 2)
             for (int as_labels = 0; as_labels < 2; as_labels++) {
@@ -225,7 +225,7 @@ static void every(void) {
                     s.activation = MARTLET_ACTIVATION_SIGMOID, one(&s);
                 }
                 s.delta = 1;
-                s.loss = MARTLET_LOSS_BINARY_CROSS_ENTROPY, s.metrics = all & ~MARTLET_METRIC_TOP_ACCURACY;
+                s.loss = MARTLET_LOSS_BINARY_CROSS_ENTROPY, s.metrics = all & ~(1u << MARTLET_METRIC_TOP_ACCURACY);
                 for (int smooth = 0; smooth < 2; smooth++) {
                     s.smoothing = smoothings[smooth];
                     s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
@@ -233,7 +233,7 @@ static void every(void) {
                 }
             }
     for (int as_labels = 0; as_labels < 2; as_labels++) { /* one output that says yes or no */
-        struct setting s = {MARTLET_LOSS_BINARY_CROSS_ENTROPY, MARTLET_FROM_AUTO, 0, as_labels, 1, 1, 0, 1, MARTLET_METRIC_ACCURACY, 1, false, 1};
+        struct setting s = {MARTLET_LOSS_BINARY_CROSS_ENTROPY, MARTLET_FROM_AUTO, 0, as_labels, 1, 1, 0, 1, 1u << MARTLET_METRIC_ACCURACY, 1, false, 1};
         s.activation = MARTLET_ACTIVATION_LINEAR, one(&s);
         s.activation = MARTLET_ACTIVATION_SIGMOID, one(&s);
         s.smoothing = 0.2, one(&s);

@@ -74,7 +74,7 @@ UNUSED static void network_compile(martlet_model *model, int64_t batch_size) {
     martlet_training training;
     REQUIRE(martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY) == MARTLET_OK);
     training.batch_size = batch_size;
-    training.metrics = MARTLET_METRIC_ACCURACY;
+    training.metrics = 1u << MARTLET_METRIC_ACCURACY;
     REQUIRE(martlet_model_compile(model, &training, NULL) == MARTLET_OK);
 }
 

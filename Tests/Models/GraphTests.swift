@@ -271,7 +271,7 @@ import Testing
             try unsafe x.withUnsafeBufferPointer { x in
                 try unsafe ids.withUnsafeBufferPointer { ids in
                     try unsafe y.withUnsafeBufferPointer { y in
-                        let inputs = try unsafe Inputs(Samples(x))
+                        let inputs = try unsafe SampleArrays(Samples(x))
                         try unsafe inputs.append(Samples(ids))
                         return try unsafe model.train(inputs, Samples(y)).meanLoss
                     }

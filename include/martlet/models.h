@@ -24,7 +24,7 @@ extern "C" {
  *     martlet_model_add(model, &layer, NULL, 0, NULL);
  *     martlet_training training;
  *     martlet_training_init(&training, sizeof training, MARTLET_LOSS_CROSS_ENTROPY);
- *     training.metrics = MARTLET_METRIC_ACCURACY;
+ *     training.metrics = 1u << MARTLET_METRIC_ACCURACY;
  *     martlet_model_compile(model, &training, NULL);
  *     martlet_array x = {images, 60000 * 784, MARTLET_FP32, 0, NULL, NULL, NULL, 0, 0, 0};
  *     martlet_array y = {digits, 60000, MARTLET_UINT8, 0, NULL, NULL, NULL, 0, 0, 0};
@@ -39,11 +39,11 @@ extern "C" {
  * (load does), ARGUMENT for a wrong MARTLET_ISA or MARTLET_NUM_THREADS in the environment. The first call
  * that needs parameters, and succeeds, makes and initialises them: from then on no layer can be added (ORDER).
  *
- * Up to 1,023 threads may be in one model at once with calls that only read it: predict, evaluate, mode_set to
- * MARTLET_EVALUATION and whatever ends in _get and _count. Each gives the bits that it gives alone, and what they compute they
- * compute beside one another, as far as there are cores. They have parameters and statistics in common; each prediction or
- * evaluation has memory of its own for the values of one batch, which the model keeps for the next, of up to 64 of them.
- * Other calls are refused meanwhile, and refuse these (BUSY).
+ * Up to 1,023 threads may be in one model at once with calls that only read it: predict, mode_set to
+ * MARTLET_EVALUATION, and whatever ends in _get and _count but score_get and confusion_get. Each gives the bits that it gives
+ * alone, and predictions are computed beside one another, as far as there are cores. They have parameters and statistics in
+ * common; each has memory of its own for the values of one batch, which the model keeps for the next, of up to 64 of them.
+ * Other calls, evaluate among them, which keeps scores, are refused meanwhile, and refuse these (BUSY).
  *
  * The same seed, data and calls give the same bits for any thread count on one instruction set. Numbers
  * too small for the normal range count as zero. A training step allocates nothing once one of its thread
@@ -105,8 +105,14 @@ martlet_status martlet_model_apply(martlet_model *model, int32_t node, const int
 #define MARTLET_LOSS_POISSON 10             /* mean of x - t log(x + 1e-7) */
 #define MARTLET_LOSS_COSINE 11              /* minus the cosine between each row and its targets, no length under 1e-6 */
 
-/* What the output is to a cross-entropy. Where that is probabilities which a softmax gives under CROSS_ENTROPY, or
- * a sigmoid under BINARY_CROSS_ENTROPY, the loss is worked out together with the activation, from what that
+/* Cross-entropies whose terms count less the nearer they are to right (Lin, Goyal, Girshick, He, Dollar, 2017), for labels
+ * or targets as those have them. */
+#define MARTLET_LOSS_FOCAL 12        /* sum of -alpha t (1 - p)^gamma log p over each row */
+#define MARTLET_LOSS_BINARY_FOCAL 13 /* mean of a u^gamma times BINARY_CROSS_ENTROPY's, where u = t (1 - p) + (1 - t) p and
+                                        a = t alpha + (1 - t)(1 - alpha), 1 where alpha is negative */
+
+/* What the output is to a cross-entropy, or a focal loss. Where that is probabilities which a softmax gives under
+ * CROSS_ENTROPY or FOCAL, or a sigmoid under BINARY_CROSS_ENTROPY or BINARY_FOCAL, the loss is worked out together with the activation, from what that
  * is applied to: it has no bounds then, and its gradient is p - t however far a wrong answer leads. So it is for
  * an activation of a layer as for one by itself, also with FLATTEN, RESHAPE, a linear ACTIVATION or a DROPOUT of
  * rate 0 behind it; a row of the loss must be a row of the softmax, or a part of one. Predictions and metrics
@@ -119,21 +125,40 @@ martlet_status martlet_model_apply(martlet_model *model, int32_t node, const int
 #define MARTLET_FROM_PROBABILITIES 2 /* any others than those are divided by their sum, and kept within 1e-7 of 0 and
                                         1, where the gradient is 0, as Keras does */
 
-#define MARTLET_METRIC_ACCURACY 1u     /* in each row, the last size, the largest output is the label's, or where the
-                                          largest target is; of one output: it is on the label's side of 1/2. With
-                                          BINARY_CROSS_ENTROPY each output counts by itself: it is on the target's
-                                          side of 1/2, of 0 for logits; with HINGE, of 0 */
-#define MARTLET_METRIC_TOP_ACCURACY 2u /* the label is among the `top` largest of its row */
-#define MARTLET_METRIC_MSE 4u          /* this and MAE take targets; labels are an error (TYPE) */
-#define MARTLET_METRIC_MAE 8u
+/* Metrics, by number: the place of a metric's number in metrics[], and, as 1u << n, its bit in martlet_training.metrics.
+ * Those that say "yes" are of outputs that each say yes or no: all of BINARY_CROSS_ENTROPY, BINARY_FOCAL and HINGE, counted
+ * together, and of other losses where the last size is 1. Such an output says yes over 1/2, over 0 for logits and HINGE. */
+#define MARTLET_METRIC_ACCURACY 0     /* in each row, the last size, the largest output is the label's, or where the
+                                         largest target is; where outputs say yes: that they are right */
+#define MARTLET_METRIC_TOP_ACCURACY 1 /* the label is among the `top` largest of its row */
+#define MARTLET_METRIC_MSE 2          /* this and the next three take targets; labels are an error (TYPE) */
+#define MARTLET_METRIC_MAE 3
+#define MARTLET_METRIC_RMSE 4         /* the square root of MSE, over all samples */
+#define MARTLET_METRIC_R2 5           /* the mean over the output's elements of 1 - (sum of squared errors) / (sum of squares
+                                         around the mean), as scikit-learn's r2_score */
+#define MARTLET_METRIC_PRECISION 6    /* of the answers of a class, how many are right; of recall's, how many of those that
+                                         should be; F1 is the harmonic mean. Of yes, where outputs say that, else the mean over
+                                         all classes that were said or right, scikit-learn's "macro"; 0 of none. Up to 1024
+                                         classes (UNSUPPORTED). See martlet_model_confusion_get */
+#define MARTLET_METRIC_RECALL 7
+#define MARTLET_METRIC_F1 8
+#define MARTLET_METRIC_AUC 9          /* the area under the ROC curve of outputs that say yes, exact: all answers of a walk are
+                                         kept, 8 bytes each. NaN where one kind is missing. ARGUMENT for other outputs */
+#define MARTLET_METRIC_PERPLEXITY 10  /* e to the loss of CROSS_ENTROPY or NLL (ARGUMENT: another) */
+#define MARTLET_METRIC_COUNT 11
+#define MARTLET_METRIC_ROOM 16        /* numbers in metrics[]; those behind the last metric are NaN */
 
-/* A from, label_smoothing or delta that the loss does not read is an error where it differs from its default
- * (ARGUMENT); top without its metric is passed over. */
+/* A metric's name, as "top_accuracy"; NULL for a number that is none. Valid for ever. Since 0.1. */
+const char *martlet_metric_name(int32_t metric);
+
+/* What an output is trained for: one for each of the model's outputs, one after another, all of one struct_size. Of
+ * batch_size and state_dtype the first one's count. A from, label_smoothing, delta, gamma or alpha that the loss does not read
+ * is an error where it differs from its default (ARGUMENT); top without its metric is passed over. */
 typedef struct martlet_training {
     uint32_t struct_size;
     int32_t loss;           /* MARTLET_LOSS_... */
-    int32_t from;           /* of CROSS_ENTROPY and BINARY_CROSS_ENTROPY. Default MARTLET_FROM_AUTO */
-    uint32_t metrics;       /* MARTLET_METRIC_ACCURACY, ... or 0 */
+    int32_t from;           /* of cross-entropies and focal losses. Default MARTLET_FROM_AUTO */
+    uint32_t metrics;       /* 1u << MARTLET_METRIC_ACCURACY, ... or 0 */
     int64_t batch_size;     /* samples in a training step, 1 to 2^31; smaller batches use the memory planned for
                                it, a larger one plans anew, and only then gives the old plan's back.
                                Default 32 */
@@ -143,14 +168,26 @@ typedef struct martlet_training {
                                (martlet_slot_get) where it has one: in views of 4,096 elements or more, and where an
                                algorithm sees whole parameters, of rows of a multiple of 256. Each such view then is a
                                parameter by itself. What must be exact is kept in fp32 in any case */
-    double label_smoothing; /* 0 <= s < 1, of cross-entropies: targets become (1 - s) t + s / classes
+    double label_smoothing; /* 0 <= s < 1, of cross-entropies and focal losses: targets become (1 - s) t + s / classes
                                (s / 2 for the binary one). Default 0 */
     double delta;           /* of MARTLET_LOSS_HUBER, more than 0. Default 1 */
+    double gamma;           /* of focal losses, 0 to 100. Default 2 */
+    double alpha;           /* of FOCAL, 0 or more: default 0.25; of BINARY_FOCAL, 0 to 1, or negative for none: default -1 */
+    double weight;          /* what the output's loss is multiplied by in the sum of all, 0 or more. Default 1 */
 } martlet_training;
 
 /* Fills *out_training with a loss's defaults; writes struct_size bytes. Fails with NULL, STRUCT and
  * ARGUMENT. Since 0.1. */
 martlet_status martlet_training_init(martlet_training *out_training, size_t struct_size, int32_t loss);
+
+/* Names the nodes that are the model's outputs, 1 to 16 layers' nodes, each once (ARGUMENT), before parameters are made
+ * (ORDER); without this that is the node added last. With several, training is one martlet_training, and y one martlet_array,
+ * for each, in this order; what is trained for is the sum of the losses times their weights; predictions of all samples for
+ * one output lie behind those for the one before. Fails with NULL too. Since 0.1. */
+martlet_status martlet_model_outputs_set(martlet_model *model, const int32_t *nodes, int64_t count);
+/* How many there are, and the node of one, counted from 0. Fail with NULL and ARGUMENT. Since 0.1. */
+martlet_status martlet_model_output_count(martlet_model *model, int64_t *out_count);
+martlet_status martlet_model_output_get(martlet_model *model, int32_t *out_node, int32_t output);
 
 /* Makes the model ready to train: parameters are made if there are none yet, moments start at zero, and
  * memory for batches is planned once. optimizer: NULL for Adam with its defaults; a Schedule-Free one has a beta1, or
@@ -204,21 +241,45 @@ typedef struct martlet_result {
     int32_t epochs;      /* finished: all samples of each were trained on */
     int64_t batches;     /* of the last epoch */
     int64_t samples;     /* of the last epoch */
-    double loss;         /* of the last epoch: each batch's as it was before its step */
-    double accuracy;     /* NaN where the metric was not asked for; so are the next three */
-    double top_accuracy;
-    double mse;
-    double mae;
-    double validation_loss;     /* after the last epoch; NaN without validation data, and where that epoch was
-                                   stopped. So are the next four */
-    double validation_accuracy;
-    double validation_top_accuracy;
-    double validation_mse;
-    double validation_mae;
+    double loss;         /* of the last epoch, the weighted sum of all outputs', and what layers add: each batch's as it
+                            was before its step */
+    double validation_loss; /* after the last epoch; NaN without validation data, and where that epoch was stopped. So
+                               are validation_metrics */
+    double metrics[MARTLET_METRIC_ROOM]; /* the first output's, by MARTLET_METRIC_...; NaN where not asked for */
+    double validation_metrics[MARTLET_METRIC_ROOM];
 } martlet_result;
 
 /* Sets struct_size and NaN or 0 in the rest. Fails with NULL and STRUCT. Since 0.1. */
 martlet_status martlet_result_init(martlet_result *out_result, size_t struct_size);
+
+/* The loss, without its weight and what layers add, and the metrics of one output: of the training under way, or the last,
+ * and of the last evaluation, by martlet_model_evaluate or of fit's validation data. */
+typedef struct martlet_score {
+    uint32_t struct_size;
+    int32_t reserved;
+    double loss;
+    double evaluation_loss;
+    double metrics[MARTLET_METRIC_ROOM];
+    double evaluation_metrics[MARTLET_METRIC_ROOM];
+} martlet_score;
+
+/* NaN before the first. Writes struct_size bytes. Fails with NULL, STRUCT, ARGUMENT (no such output), and ORDER before
+ * compile. Since 0.1. */
+martlet_status martlet_model_score_get(martlet_model *model, martlet_score *out_score, size_t struct_size,
+                                       int32_t output);
+
+/* The confusion matrix of the same training or evaluation: how often each class was taken for each, in classes x classes
+ * numbers, a row for each class that was right and a column for each that was said; 2 x 2, no before yes, where outputs say
+ * yes. mode: MARTLET_TRAINING or MARTLET_EVALUATION; count: all of them (SHAPE). Fails with NULL, ARGUMENT (no such output or
+ * mode), ORDER (before compile, and without the metric PRECISION, RECALL or F1, which count) too. Since 0.1. */
+martlet_status martlet_model_confusion_get(martlet_model *model, int64_t *out_counts, int64_t count, int32_t output,
+                                           int32_t mode);
+
+/* From keeps = 1 on, each martlet_model_train and _differentiate (mode MARTLET_TRAINING), or each martlet_model_evaluate
+ * (MARTLET_EVALUATION), adds to one tally, which begins empty: its result, and martlet_model_score_get's, is of all samples
+ * since. AUC is worked out by the latter alone, as it sorts all answers. 0, the default: each call's own; so are those of each
+ * epoch of fit, which sets it. Fails with ARGUMENT (other numbers), and with ORDER before compile. Since 0.1. */
+martlet_status martlet_model_tally_set(martlet_model *model, int32_t mode, int32_t keeps);
 
 /* One training step on one batch.
  *
@@ -226,7 +287,7 @@ martlet_status martlet_result_init(martlet_result *out_result, size_t struct_siz
  * x            an array for each input, in the order of their nodes: the samples, contiguous; rank 0, or the number of samples
  *              and then the input's sizes. FP32, or UINT8, of which each batch is made fp32; of an input that an EMBEDDING
  *              reads INT32, INT64 or UINT8, each 0 or more and less than its vocabulary (ARGUMENT)
- * y            what they should give, contiguous: INT32, INT64 or UINT8 labels, one for each row of the output,
+ * y            an array for each output: what they should give, contiguous: INT32, INT64 or UINT8 labels, one for each row of the output,
  *              which is its last size, of 2^31 - 1 classes at most (cross-entropy and NLL; also
  *              BINARY_CROSS_ENTROPY and HINGE of one output); with a rank, the first size is the number of samples. Or
  *              fp32 targets: rank 0, or the number of samples and then the output's sizes
@@ -277,7 +338,7 @@ typedef struct martlet_progress {
     int64_t batches;  /* in an epoch */
     int64_t samples;  /* done in this epoch */
     double loss;      /* mean over this epoch's samples so far; NaN in predict */
-    double accuracy;  /* the same; NaN where not asked for */
+    double accuracy;  /* the same, of the first output; NaN where not asked for */
     double seconds;   /* since the call */
 } martlet_progress;
 
@@ -324,7 +385,7 @@ martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_
 
 /* The output of every sample: the same to the bit whatever batch the sample comes in, by itself or among others.
  *
- * out    out_count floats: samples times the output's elements; may not overlap x, nor the model's parameters
+ * out    out_count floats: samples times the output's elements, of each output; may not overlap x, nor the model's parameters
  *        and statistics (OVERLAP)
  * loop   as in martlet_model_evaluate
  *
@@ -414,8 +475,10 @@ martlet_status martlet_model_node_get(martlet_model *model, martlet_node *out_no
  * or without one given, and valid until destroy; of an input, sizes are those of a sample. Writes struct_size bytes. Fails with
  * NULL, STRUCT and ARGUMENT (no such node). Since 0.1. */
 martlet_status martlet_model_layer_get(martlet_model *model, martlet_layer *out_layer, size_t struct_size, int64_t index);
-/* What compile was told. Writes struct_size bytes. Fails with NULL, STRUCT, and ORDER before compile. Since 0.1. */
-martlet_status martlet_model_training_get(martlet_model *model, martlet_training *out_training, size_t struct_size);
+/* What compile was told of an output, from 0. Writes struct_size bytes. Fails with NULL, STRUCT, ARGUMENT (no such output), and
+ * ORDER before compile. Since 0.1. */
+martlet_status martlet_model_training_get(martlet_model *model, martlet_training *out_training, size_t struct_size,
+                                          int32_t output);
 /* The seed that the model was made with. Fails with NULL. Since 0.1. */
 martlet_status martlet_model_seed_get(martlet_model *model, uint64_t *out_seed);
 

@@ -183,16 +183,25 @@ def test_labels_where_a_metric_compares_numbers(tmp_path: Path) -> None:
     assert other.evaluate(X, ROWS) == model.evaluate(X, ROWS)
 
 
+def goal(**changed: Any) -> dict[str, Any]:
+    """Notes on what the one output is trained for."""
+    return {"goals": [{"loss": "MeanSquaredError", "metrics": [["mae", 3]], "name": ""} | changed]}
+
+
 HOSTILE = [
-    {"metrics": [["loss", 8]]},
-    {"metrics": [["mae", 8], ["mae", 8]]},
-    {"metrics": []},
-    {"metrics": [["mae", 8], ["mse", 4]]},
-    {"metrics": [["mae", 64]]},
-    {"metrics": [["mae"]]},
-    {"metrics": 3},
-    {"metrics": [["mae", "8"]]},
-    {"loss": []},
+    goal(metrics=[["loss", 3]]),
+    goal(metrics=[["mae", 3], ["mae", 3]]),
+    goal(metrics=[]),
+    goal(metrics=[["mae", 3], ["mse", 2]]),
+    goal(metrics=[["mae", 64]]),
+    goal(metrics=[["mae"]]),
+    goal(metrics=3),
+    goal(metrics=[["mae", "3"]]),
+    goal(loss=[]),
+    goal(name=3),
+    {"goals": 3},
+    {"goals": []},
+    {"shares": ["1"]},
     {"name": 3},
     {"layers": []},
     {"layers": {"n": {}}},

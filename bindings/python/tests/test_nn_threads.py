@@ -101,18 +101,16 @@ def test_eight_threads_predict_at_once(trained: bool) -> None:
         )
         for one in (model, alone) if trained else ():
             one.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
-        wanted, score = alone.predict(X), alone.evaluate(X, Y, verbose=0) if trained else None
+        wanted = alone.predict(X)
         weights, barrier, wrong = alone.get_weights(), threading.Barrier(8), []
 
-        def work(number: int, model: Any = model, wanted: Any = wanted, score: Any = score, weights: Any = weights,
+        def work(number: int, model: Any = model, wanted: Any = wanted, weights: Any = weights,
                  barrier: Any = barrier, wrong: Any = wrong) -> None:  # fmt: skip
             barrier.wait()
             try:
                 for turn in range(12):
                     if not (model.predict(X, batch_size=1 + (7 * number + turn) % 40) == wanted).all():
                         wrong.append("other outputs")
-                    if trained and model.evaluate(X, Y, verbose=0) != score:
-                        wrong.append("another score")
                     if not all((one == two).all() for one, two in zip(model.get_weights(), weights, strict=True)):
                         wrong.append("other weights")
                     model.summary(print_fn=str)
@@ -151,7 +149,7 @@ def test_readers_keep_training_out_and_let_it_in_again() -> None:
             seen.append("done")
     leave.set()
     thread.join()
-    reads = {0, 1, 4, 6, 10, 13}
+    reads = {0, 4, 6, 10, 13}
     assert [answer == "done" for answer in seen] == [index in reads for index in range(len(CALLS))], seen
     model.fit(X, Y, verbose=0)
 

@@ -24,7 +24,7 @@ from ctypes import (
 from functools import partial
 
 from martlet import _ffi, _ffi_optimizers
-from martlet._ffi import _checked
+from martlet._ffi import _checked, _plain
 
 TRANSPOSE_LEFT = 1
 TRANSPOSE_RIGHT = 2
@@ -124,15 +124,26 @@ LOSS_HINGE = 8
 LOSS_LOG_COSH = 9
 LOSS_POISSON = 10
 LOSS_COSINE = 11
+LOSS_FOCAL = 12
+LOSS_BINARY_FOCAL = 13
 
 FROM_AUTO = 0
 FROM_LOGITS = 1
 FROM_PROBABILITIES = 2
 
-METRIC_ACCURACY = 1
-METRIC_TOP_ACCURACY = 2
-METRIC_MSE = 4
-METRIC_MAE = 8
+METRIC_ACCURACY = 0
+METRIC_TOP_ACCURACY = 1
+METRIC_MSE = 2
+METRIC_MAE = 3
+METRIC_RMSE = 4
+METRIC_R2 = 5
+METRIC_PRECISION = 6
+METRIC_RECALL = 7
+METRIC_F1 = 8
+METRIC_AUC = 9
+METRIC_PERPLEXITY = 10
+METRIC_COUNT = 11
+METRIC_ROOM = 16
 
 KEEP_ORDER = 1
 
@@ -195,6 +206,9 @@ class Training(Structure):
         ("state_dtype", c_int32),
         ("label_smoothing", c_double),
         ("delta", c_double),
+        ("gamma", c_double),
+        ("alpha", c_double),
+        ("weight", c_double),
     ]
 
 
@@ -205,15 +219,20 @@ class Result(Structure):
         ("batches", c_int64),
         ("samples", c_int64),
         ("loss", c_double),
-        ("accuracy", c_double),
-        ("top_accuracy", c_double),
-        ("mse", c_double),
-        ("mae", c_double),
         ("validation_loss", c_double),
-        ("validation_accuracy", c_double),
-        ("validation_top_accuracy", c_double),
-        ("validation_mse", c_double),
-        ("validation_mae", c_double),
+        ("metrics", c_double * METRIC_ROOM),
+        ("validation_metrics", c_double * METRIC_ROOM),
+    ]
+
+
+class Score(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_int32),
+        ("loss", c_double),
+        ("evaluation_loss", c_double),
+        ("metrics", c_double * METRIC_ROOM),
+        ("evaluation_metrics", c_double * METRIC_ROOM),
     ]
 
 
@@ -300,6 +319,15 @@ martlet_model_groups_compile = _checked(
     POINTER(c_int32),
     c_int64,
 )
+martlet_metric_name = _plain("martlet_metric_name", c_char_p, c_int32)
+martlet_model_outputs_set = _checked("martlet_model_outputs_set", MODEL, POINTER(c_int32), c_int64)
+martlet_model_output_count = _checked("martlet_model_output_count", MODEL, POINTER(c_int64))
+martlet_model_output_get = _checked("martlet_model_output_get", MODEL, POINTER(c_int32), c_int32)
+martlet_model_tally_set = _checked("martlet_model_tally_set", MODEL, c_int32, c_int32)
+martlet_model_score_get = _checked("martlet_model_score_get", MODEL, POINTER(Score), c_size_t, c_int32)
+martlet_model_confusion_get = _checked(
+    "martlet_model_confusion_get", MODEL, POINTER(c_int64), c_int64, c_int32, c_int32
+)
 martlet_result_init = _checked("martlet_result_init", POINTER(Result), c_size_t)
 martlet_model_weighted_train = _checked(
     "martlet_model_weighted_train", MODEL, POINTER(Result), POINTER(_ffi.Array), POINTER(_ffi.Array),
@@ -347,7 +375,7 @@ martlet_model_view_get = _checked("martlet_model_view_get", MODEL, POINTER(View)
 martlet_model_node_count = _checked("martlet_model_node_count", MODEL, POINTER(c_int64))
 martlet_model_node_get = _checked("martlet_model_node_get", MODEL, POINTER(Node), c_int64)
 martlet_model_layer_get = _checked("martlet_model_layer_get", MODEL, POINTER(Layer), c_size_t, c_int64)
-martlet_model_training_get = _checked("martlet_model_training_get", MODEL, POINTER(Training), c_size_t)
+martlet_model_training_get = _checked("martlet_model_training_get", MODEL, POINTER(Training), c_size_t, c_int32)
 martlet_model_seed_get = _checked("martlet_model_seed_get", MODEL, POINTER(c_uint64))
 martlet_model_order_get = _checked("martlet_model_order_get", MODEL, POINTER(c_int64), c_int64, c_int64)
 martlet_model_epoch_get = _checked("martlet_model_epoch_get", MODEL, POINTER(c_int64))

@@ -19,13 +19,18 @@ from martlet._owner import Owner
 # The exception for a status that Bound.train returned.
 error_of = _ffi.error_of
 
-# Where a Result's numbers stand among its 8-byte words.
-_WORDS = {field[0]: getattr(_ffi_models.Result, field[0]).offset // 8 for field in _ffi_models.Result._fields_}
-LOSS = _WORDS["loss"]
-ACCURACY = _WORDS["accuracy"]
-TOP_ACCURACY = _WORDS["top_accuracy"]
-MSE = _WORDS["mse"]
-MAE = _WORDS["mae"]
+
+class Column(NamedTuple):
+    """A number that is reported of training or evaluation: a metric by its number, OWN_LOSS of one output, or LOSS, the
+    sum of all and what layers add."""
+
+    name: str
+    place: int
+    output: int = 0
+
+
+LOSS = -1
+OWN_LOSS = -2
 
 
 class Samples(NamedTuple):
@@ -49,6 +54,9 @@ class Training(NamedTuple):
     top: int = 5
     label_smoothing: float = 0.0
     delta: float = 1.0
+    gamma: float = 2.0
+    alpha: float = -1.0
+    weight: float = 1.0
     state_dtype: int = _ffi.FP32
 
 
@@ -200,11 +208,11 @@ class Model:
         return line
 
     @_beside
-    def training(self) -> Line | None:
-        """What compile was given; None before it."""
-        training = _ffi_models.Training()
+    def training(self, output: int = 0) -> Line | None:
+        """What compile was given for an output; None before it."""
+        training, size = _ffi_models.Training(), _ffi.struct_size(_ffi_models.Training)
         try:
-            _ffi_models.martlet_model_training_get(self._token, training, _ffi.struct_size(_ffi_models.Training))
+            _ffi_models.martlet_model_training_get(self._token, training, size, output)
         except OrderError:
             return None
         return _line(training)
@@ -262,21 +270,26 @@ class Model:
     # ---- training ----
 
     @_alone
-    def compile(self, training: Training, groups: Sequence[Hyperparameters], of_views: Sequence[int] = ()) -> None:
-        """groups: the numbers of each; of_views: the group of each view of the parameters, where there are several."""
-        struct, configs = _ffi_models.Training(), (_ffi_optimizers.Config * len(groups))()
-        _ffi_models.martlet_training_init(struct, _ffi.struct_size(_ffi_models.Training), training.loss)
-        setattr(struct, "from", training.origin)
-        struct.metrics, struct.batch_size, struct.top = training.metrics, training.batch_size, training.top
-        struct.label_smoothing, struct.delta = training.label_smoothing, training.delta
-        struct.state_dtype = training.state_dtype
+    def compile(
+        self, outputs: Sequence[Training], groups: Sequence[Hyperparameters], of_views: Sequence[int] = ()
+    ) -> None:
+        """outputs: what each is trained for; groups: the numbers of each; of_views: the group of each view of the
+        parameters, where there are several."""
+        structs, configs = (_ffi_models.Training * len(outputs))(), (_ffi_optimizers.Config * len(groups))()
+        for training, struct in zip(outputs, structs, strict=True):
+            _ffi_models.martlet_training_init(struct, _ffi.struct_size(_ffi_models.Training), training.loss)
+            setattr(struct, "from", training.origin)
+            struct.metrics, struct.batch_size, struct.top = training.metrics, training.batch_size, training.top
+            struct.label_smoothing, struct.delta = training.label_smoothing, training.delta
+            struct.gamma, struct.alpha, struct.weight = training.gamma, training.alpha, training.weight
+            struct.state_dtype = training.state_dtype
         for row, config in zip(groups, configs, strict=True):
             row.write(config)
         if len(groups) == 1:
-            _ffi_models.martlet_model_compile(self._token, struct, configs)
+            _ffi_models.martlet_model_compile(self._token, structs, configs)
         else:
             places, count = _memory.int32s(of_views), len(of_views)
-            _ffi_models.martlet_model_groups_compile(self._token, struct, configs, len(groups), places, count)
+            _ffi_models.martlet_model_groups_compile(self._token, structs, configs, len(groups), places, count)
         self._lent = None
 
     @_alone
@@ -341,6 +354,29 @@ class Model:
         _ffi_models.martlet_model_grad_norm_get(self._token, norm)
         return float(norm.value)
 
+    @_alone
+    def set_outputs(self, nodes: Sequence[int]) -> None:
+        """The nodes that the model gives, in this order."""
+        _ffi_models.martlet_model_outputs_set(self._token, _memory.int32s(nodes), len(nodes))
+
+    @_beside
+    def outputs(self) -> list[int]:
+        """Their numbers."""
+        count, node, found = _ffi.Int64(), _ffi.Int32(), []
+        _ffi_models.martlet_model_output_count(self._token, count)
+        for output in range(count.value):
+            _ffi_models.martlet_model_output_get(self._token, node, output)
+            found.append(int(node.value))
+        return found
+
+    @_alone
+    def confusion(self, output: int, classes: int, mode: int) -> list[int]:
+        """How often each class was taken for each in the latest training or evaluation, row by row of those that were
+        right."""
+        counts = (_ffi.Int64 * (classes * classes))()
+        _ffi_models.martlet_model_confusion_get(self._token, counts, len(counts), output, mode)
+        return [int(count) for count in counts]
+
     @_beside
     def predict(
         self, out: int, out_count: int, inputs: Sequence[Samples], first: int, count: int, batch_size: int
@@ -356,20 +392,40 @@ class Model:
 class Bound:
     """A model bound to samples and targets: what a training loop calls for each batch.
 
-    numbers   what the latest call gave, as 8-byte floats: numbers[LOSS], numbers[ACCURACY], ...
     train     trains on a batch, given the address and count of its rows; returns the status and raises nothing
     """
 
-    def __init__(self, model: Model, inputs: Sequence[Samples], y: Samples, weights: Samples | None = None) -> None:
-        self._model, self._inputs, self._y, self._weights = model, inputs, y, weights
-        self._result = _ffi_models.Result()
+    def __init__(
+        self, model: Model, inputs: Sequence[Samples], targets: Sequence[Samples], weights: Samples | None = None
+    ) -> None:
+        self._model, self._inputs, self._targets, self._weights = model, inputs, targets, weights
+        self._result, self._score = _ffi_models.Result(), _ffi_models.Score()
         _ffi_models.martlet_result_init(self._result, _ffi.struct_size(_ffi_models.Result))
-        self.numbers = _memory.doubles(self._result)
-        given = [inputs, [y]] if weights is None else [inputs, [y], [weights]]
-        self._arrays = [_parts(one, 0, y.samples) for one in given]
+        given = [inputs, targets] if weights is None else [inputs, targets, [weights]]
+        self._arrays = [_parts(one, 0, inputs[0].samples) for one in given]
         self.train: Callable[[int, int], int] = _ffi_models.bound_train(
             _memory.pointer_value(model._token), *map(_memory.address_of, (self._result, *self._arrays))
         )
+
+    def tally(self, mode: int, *, keeps: bool) -> None:
+        """Begins to add up what calls give that train, or those that evaluate, or to tell of each by itself."""
+        _ffi_models.martlet_model_tally_set(self._model._token, mode, keeps)
+
+    def numbers(self, columns: Sequence[Column], mode: int) -> dict[str, float]:
+        """What the latest call gave, or all since a tally began, by the columns' names."""
+        prefix = "" if mode == _ffi_optimizers.TRAINING else "evaluation_"
+        found, known = {}, -1
+        for name, place, output in columns:
+            if place == LOSS:
+                found[name] = float(self._result.loss)
+                continue
+            if output != known:
+                size = _ffi.struct_size(_ffi_models.Score)
+                _ffi_models.martlet_model_score_get(self._model._token, self._score, size, output)
+                known = output
+            field = getattr(self._score, f"{prefix}loss" if place == OWN_LOSS else f"{prefix}metrics")
+            found[name] = float(field if place == OWN_LOSS else field[place])
+        return found
 
     def settle(self) -> None:
         self._model.settle()
@@ -385,11 +441,11 @@ class Bound:
         _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays[:2], None, 0)
 
     def evaluate(self, first: int, count: int, batch_size: int) -> None:
-        """Fills numbers with loss and metrics over count samples from the first on."""
+        """Loss and metrics over count samples from the first on."""
         loop = _ffi_models.Loop()
         _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
         loop.batch_size = batch_size
-        x, y = _parts(self._inputs, first, count), _parts([self._y], first, count)
+        x, y = _parts(self._inputs, first, count), _parts(self._targets, first, count)
         if self._weights is not None:
             loop.weights = _parts([self._weights], first, count)
         _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)

@@ -34,7 +34,7 @@ class Built:
         """Where the model's inputs lie."""
         self.laid: dict[int, list[int]] = {}
         """The nodes of layers that have been laid down, by their identity."""
-        self._final_shape: tuple[int, ...] | None = None
+        self._final_shapes: list[tuple[int, ...]] = []
         self.layers: list[Layer] = []
         self.gives_channels_first = False
         """The output is an image whose sizes are turned to (channels, height, width) at the end."""
@@ -42,8 +42,13 @@ class Built:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """As the user sees it."""
-        return self.graph.shape if self._final_shape is None else self._final_shape
+        """The first output's, as the user sees it."""
+        return self.output_shapes[0]
+
+    @property
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """Of a sample of each output, as the user sees them."""
+        return self._final_shapes or [self.seen(place) for place in self.graph.places]
 
     def add(self, entry: Layer | Network, name: str, reads: Sequence[Place] | None = None) -> Place:
         """Lays a layer or a model down over what it reads, or over what was laid down last; returns where that lies
@@ -90,13 +95,17 @@ class Built:
             return
         self.gives_channels_first |= self.graph.turned
         self.graph.straighten()
+        outputs = [place.node for place in self.graph.places]
+        if outputs != self.model.outputs():
+            self.model.set_outputs(outputs)
+        shapes = self.output_shapes
         found: dict[int, list[tuple[View, NDArray]]] = {}
         for buffer in _BUFFERS:
             views, numbers = self.model.views(buffer), self.numbers(buffer)
             for view in views:
                 array = numbers[view.offset : view.offset + view.size].reshape(view.sizes)
                 found.setdefault(view.node, []).append((view, array))
-        self._views, self._final_shape = found, self.graph.shape
+        self._views, self._final_shapes = found, shapes
         for layer in self.layers:
             layer._filled()
         # No layer can come from here on. A model that nobody refers to is freed at once, as it is in no cycle.

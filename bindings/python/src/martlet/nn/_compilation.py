@@ -1,33 +1,39 @@
-"""What compile was given: loss, metrics and optimizer, as the library takes them and as results are named.
+"""What compile was given: losses, metrics and the optimizer, as the library takes them and as results are named.
 
 It knows no layers; when the library hears of it is _training.py's business.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from martlet import _ffi_models, _model
-from martlet._errors import ArgumentError, UnsupportedError
-from martlet._model import Training
+from martlet import _arguments, _ffi_models, _model
+from martlet._errors import ArgumentError, DTypeError, UnsupportedError
+from martlet._model import Column, Training
 from martlet._samples import NDArray
-from martlet.nn import losses, metrics, optimizers
+from martlet.nn import _inputs, losses, metrics, optimizers
 from martlet.nn._built import Built
 
 
-class Compilation(NamedTuple):
-    """A loss, metrics and an optimizer."""
+# Losses whose outputs each say yes or no.
+_SAY_YES = (_ffi_models.LOSS_BINARY_CROSS_ENTROPY, _ffi_models.LOSS_BINARY_FOCAL, _ffi_models.LOSS_HINGE)
+
+
+class Goal(NamedTuple):
+    """What one output is trained for: a loss, how much it counts, and metrics. name: the output's, of several."""
 
     loss: losses.Loss
     metrics: list[metrics.Metric]
-    optimizer: optimizers.Optimizer
+    weight: float = 1.0
+    name: str = ""
 
     @classmethod
-    def of(cls, optimizer: Any, loss: Any, wanted: Any) -> Compilation:
-        found = cls(losses.get(loss), metrics.get(wanted), optimizers.get(optimizer))
+    def of(cls, loss: Any, wanted: Any, weight: float = 1.0, name: str = "") -> Goal:
+        found = cls(losses.get(loss), metrics.get(wanted), weight, name)
         if found.loss.takes_labels:
             found._refuse_comparing()
         return found
@@ -43,18 +49,17 @@ class Compilation(NamedTuple):
     def training(self, batch_size: int) -> Training:
         flags, top = 0, 5
         for metric in self.metrics:
-            flags |= metric.flag
-            if metric.flag == _ffi_models.METRIC_TOP_ACCURACY:
+            flags |= 1 << metric.number
+            if metric.number == _ffi_models.METRIC_TOP_ACCURACY:
                 top = metric.k
         loss = self.loss
-        return Training(loss.number, loss.origin, flags, batch_size, top, loss.label_smoothing, loss.delta)
-
-    def columns(self) -> list[tuple[str, int]]:
-        """The names of what is reported, and where the library's results have it."""
-        return [("loss", _model.LOSS), *((metric.name, metric.word) for metric in self.metrics)]
+        return Training(
+            loss.number, loss.origin, flags, batch_size, top, loss.label_smoothing, loss.delta, loss.gamma, loss.alpha,
+            self.weight,
+        )  # fmt: skip
 
     def targets(self, y: Any, where: str, shape: tuple[int, ...]) -> NDArray:
-        """y as the library takes it, for a model with outputs of this shape."""
+        """y as the library takes it, for an output of this shape."""
         found = self.loss.targets(y, where, shape)
         if found.dtype.kind in "iu" and any(metric.compares_numbers for metric in self.metrics):
             if prod(shape) != 1:
@@ -64,23 +69,22 @@ class Compilation(NamedTuple):
 
     def _asks_each(self, outputs: tuple[int, ...]) -> bool:
         """Whether an accuracy asks of each output by itself, and not which is the largest."""
-        return self.loss.number == _ffi_models.LOSS_BINARY_CROSS_ENTROPY or outputs[-1] == 1
+        return self.loss.number in _SAY_YES or outputs[-1] == 1
 
-    def check_top(self, built: Built) -> None:
+    def check_top(self, outputs: tuple[int, ...]) -> None:
         """Refuses to look for the label among more outputs than there are."""
-        most = 1 if self._asks_each(built.output_shape) else built.output_shape[-1]
+        most = 1 if self._asks_each(outputs) else outputs[-1]
         for metric in self.metrics:
-            if metric.flag == _ffi_models.METRIC_TOP_ACCURACY and metric.k > most:
-                raise ArgumentError(f"k of metric {metric.name!r} is {metric.k}, and the outputs {built.output_shape} "
+            if metric.number == _ffi_models.METRIC_TOP_ACCURACY and metric.k > most:
+                raise ArgumentError(f"k of metric {metric.name!r} is {metric.k}, and the outputs {outputs} "
                                     f"tell {most} apart; wanted TopK(k) with k at most {most}")  # fmt: skip
 
-    def check(self, built: Built) -> None:
-        """Refuses, for a model with layers such as these, what would be computed otherwise than its name says."""
-        outputs = built.output_shape
-        if built.gives_channels_first and self.loss.is_categorical:
+    def check(self, outputs: tuple[int, ...], is_turned: bool) -> None:
+        """Refuses, for an output such as this, what would be computed otherwise than its name says."""
+        if is_turned and self.loss.is_categorical:
             raise UnsupportedError(f"{self.loss!r} is over the last axis, and the output {outputs} is a channels_first "
                                    "image; wanted a Permute((2, 3, 1)) at the end, or channels_last")  # fmt: skip
-        self.check_top(built)
+        self.check_top(outputs)
         each = self._asks_each(outputs)
         for metric in self.metrics:
             if metric.name == "binary_accuracy" and not each:
@@ -89,3 +93,108 @@ class Compilation(NamedTuple):
             if metric.name in ("categorical_accuracy", "sparse_categorical_accuracy") and each:
                 raise UnsupportedError(f"metric {metric.name!r} of outputs {outputs} needs a categorical loss, and the "
                                        f"loss is {self.loss!r}")  # fmt: skip
+
+
+class Compilation(NamedTuple):
+    """What each output is trained for, and an optimizer."""
+
+    goals: list[Goal]
+    optimizer: optimizers.Optimizer
+
+    @classmethod
+    def of(cls, optimizer: Any, loss: Any, wanted: Any, weights: Any, names: Sequence[str]) -> Compilation:
+        """names: the outputs'."""
+        if len(names) == 1:
+            found = [Goal.of(_single(loss, names), _single(wanted, names), *_weights(weights, names))]
+        else:
+            asked = _by_output(wanted, names, "metrics", None)
+            given = zip(_by_output(loss, names, "loss", loss), asked, _weights(weights, names), names, strict=True)
+            found = [Goal.of(*one) for one in given]
+        compilation = cls(found, optimizers.get(optimizer))
+        reported = [column.name for column in compilation.columns()]
+        for name in reported:
+            if reported.count(name) > 1:
+                raise ArgumentError(f"two numbers would be reported as {name!r}; wanted metrics of other names")
+        return compilation
+
+    @property
+    def metrics(self) -> list[metrics.Metric]:
+        """Of all outputs, by the names under which they are reported."""
+        return [
+            metric._replace(name=f"{goal.name}_{metric.name}" if goal.name else metric.name)
+            for goal in self.goals
+            for metric in goal.metrics
+        ]
+
+    def trainings(self, batch_size: int) -> list[Training]:
+        return [goal.training(batch_size) for goal in self.goals]
+
+    def columns(self) -> list[Column]:
+        """What is reported, by name: the loss, of several outputs each one's, and metrics."""
+        found = [Column("loss", _model.LOSS)]
+        if len(self.goals) > 1:
+            found += [Column(f"{goal.name}_loss", _model.OWN_LOSS, output) for output, goal in enumerate(self.goals)]
+        for output, goal in enumerate(self.goals):
+            prefix = f"{goal.name}_" if goal.name else ""
+            found += [Column(prefix + metric.name, metric.number, output) for metric in goal.metrics]
+        return found
+
+    def targets(self, y: Any, where: str, built: Built) -> list[tuple[str, NDArray]]:
+        """What each output should give, as the library takes it, and what messages call it."""
+        shapes = built.output_shapes
+        if len(shapes) == 1:
+            names = [goal.name for goal in self.goals]
+            return [(where, self.goals[0].targets(_single(y, names), where, shapes[0]))]
+        parts = _inputs.parted(y, where, [goal.name for goal in self.goals], "output")
+        return [
+            (name, goal.targets(one, name, shape))
+            for (name, one), goal, shape in zip(parts, self.goals, shapes, strict=True)
+        ]
+
+    def check_targets(self, targets: Sequence[tuple[str, NDArray]]) -> None:
+        """Refuses numbers that no training can use."""
+        for (where, array), goal in zip(targets, self.goals, strict=True):
+            _inputs.refuse_nan(array, where)
+            goal.loss.check(array, where)
+
+    def check_top(self, built: Built) -> None:
+        for goal, shape in zip(self.goals, built.output_shapes, strict=True):
+            goal.check_top(shape)
+
+    def check(self, built: Built) -> None:
+        for goal, shape in zip(self.goals, built.output_shapes, strict=True):
+            goal.check(shape, built.gives_channels_first)
+
+
+def _single(given: Any, names: Sequence[str]) -> Any:
+    """What is given of one output, which may stand by its name."""
+    is_named = isinstance(given, dict) and names and [*given] == [names[0]]
+    return given[names[0]] if is_named else given
+
+
+def _by_output(given: Any, names: Sequence[str], where: str, other: Any) -> list[Any]:
+    """Something of each output: a list, a dict by their names, or other for all where it is neither."""
+    if isinstance(given, dict):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ArgumentError(f"{where} has {unknown[0]!r}, which is no output's name; wanted those of "
+                                f"{_arguments.listed(names)}")  # fmt: skip
+        return [given.get(name) for name in names]
+    if isinstance(given, list | tuple):
+        if len(given) != len(names):
+            raise ArgumentError(f"{where} has {len(given)} entries; wanted {len(names)}, one for each output: "
+                                f"{_arguments.listed(names)}")  # fmt: skip
+        return [*given]
+    if given is not None and other is None:
+        raise DTypeError(f"{where} is {given!r}, and the model has {len(names)} outputs; wanted a list of lists, or a "
+                         "dict by the outputs' names")  # fmt: skip
+    return [other] * len(names)
+
+
+def _weights(given: Any, names: Sequence[str]) -> list[float]:
+    if given is None:
+        return [1.0] * len(names)
+    if isinstance(given, dict):
+        given = {name: 1.0 for name in names} | given
+    found = _by_output(given, names, "loss_weights", None)
+    return [_arguments.within(one, "loss_weights", 0, 1e30) for one in found]

@@ -71,6 +71,8 @@ def of_model(model: Model, describe: Callable[[Any], Config] = of) -> Config:
             [entries[id(one.entry)], [places[before] for before in one.inputs]]
             for one in model._nodes[len(model._inputs) :]
         ],
+        "outputs": [places[one] for one in model._outputs],
+        "output_names": [*model._named_outputs],
     }
 
 
@@ -125,7 +127,10 @@ def model_of(kind: type[Model], config: Any, custom: Mapping[str, type] | None =
                     raise ArgumentError(f"layer {entry.name!r} reads node {read}, which is not made before it; wanted "
                                         f"one of 0 to {made - 1}")  # fmt: skip
             nodes.append(entry._called_with([nodes[read] for read in reads]))
-        return kind(inputs, nodes[-1], name=config["name"], seed=config["seed"])
+        outputs: Any = [nodes[place] for place in config.get("outputs", [-1])]
+        if config.get("output_names"):
+            outputs = dict(zip(config["output_names"], outputs, strict=True))
+        return kind(inputs, outputs, name=config["name"], seed=config["seed"])
     except MartletError:
         raise
     except (LookupError, TypeError, ValueError) as error:

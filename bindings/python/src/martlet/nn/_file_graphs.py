@@ -123,7 +123,10 @@ def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, ow
             if line["kind"] == _ffi_models.LAYER_EMBEDDING:
                 count = (line["vocabulary"], here.name)
                 tables[reads[0]] = min(count, tables.get(reads[0], count))
-        model = Model([one for one in nodes if isinstance(one, Input)], nodes[-1], name=name, seed=seed)
+        outputs = native.outputs()
+        model = Model(
+            [one for one in nodes if isinstance(one, Input)], [nodes[place] for place in outputs], name=name, seed=seed
+        )
     except (MartletError, LookupError, TypeError, ValueError) as error:
         raise FormatError(f"the file's graph is none of this version: {error}") from None
     built = Built(native)
@@ -136,7 +139,7 @@ def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, ow
             built.take(one.entry, places[one])  # type: ignore[arg-type]
     built.graph.tables = tables
     built.inputs = [Place(places[one]) for one in model._inputs]
-    built.graph.place = Place(len(nodes) - 1)
+    built.graph.places = [Place(place) for place in outputs]
     model._owner, model._built = owner, built
     built.finish()
     return model

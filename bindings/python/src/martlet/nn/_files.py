@@ -18,7 +18,7 @@ from martlet._samples import NDArray
 from martlet.nn import _file_graphs, _formats, _notes, _storage, images, losses, optimizers, sequences
 from martlet.nn import metrics as metrics_module
 from martlet.nn._built import Built
-from martlet.nn._compilation import Compilation
+from martlet.nn._compilation import Compilation, Goal
 from martlet.nn._file_layers import MAKERS, noted
 from martlet.nn._laying import TURNS, Place, turn_of
 from martlet.nn._storage import Storage
@@ -37,7 +37,7 @@ def load_model(path: Any) -> Model:
     A file of a chain of layers gives a Sequential, one of a graph a Model.
 
     A file that C or Swift wrote has no names of metrics: they are "accuracy", "top_k_categorical_accuracy", "mse",
-    "mae", in this order, and a cross-entropy takes labels and rows of targets.
+    "mae", "rmse", "r2", "precision", "recall", "f1", "auc", "perplexity", in this order, and a cross-entropy takes labels and rows of targets.
 
     Raises FileError where the system refuses, and FormatError where the file is no model, or not whole.
     """
@@ -54,13 +54,12 @@ def _loaded(name: bytes) -> Model:
     seed = native.seed()
     if "graph" in notes:
         model = _file_graphs.noted(native, lines, notes["graph"], seed, owner)
-    elif _file_graphs.is_chain(lines):
+    elif _file_graphs.is_chain(lines) and native.outputs() == [len(lines)]:
         model = _chain(native, lines, notes, seed, owner)
     else:
         model = _file_graphs.plain(native, lines, notes.get("name"), seed, owner)
-    training = native.training()
-    if training is not None:
-        model._resume(_compilation(training, native, notes))
+    if native.training() is not None:
+        model._resume(_compilation(native, notes))
     return model
 
 
@@ -139,6 +138,8 @@ _LOSSES: dict[int, type[losses.Loss]] = {
     _ffi_models.LOSS_LOG_COSH: losses.LogCosh,
     _ffi_models.LOSS_POISSON: losses.Poisson,
     _ffi_models.LOSS_COSINE: losses.CosineSimilarity,
+    _ffi_models.LOSS_FOCAL: losses.CategoricalFocalCrossentropy,
+    _ffi_models.LOSS_BINARY_FOCAL: losses.BinaryFocalCrossentropy,
 }
 
 
@@ -149,35 +150,52 @@ _CROSSENTROPIES: dict[Any, type[losses.Loss]] = {
 
 def _loss(line: Line, notes: dict[str, Any]) -> losses.Loss:
     plain = _LOSSES[line["loss"]]
-    return (_CROSSENTROPIES.get(notes.get("loss"), plain) if plain is _Crossentropy else plain)()
+    return (_CROSSENTROPIES.get(notes.get("loss", ""), plain) if plain is _Crossentropy else plain)()
 
 
 def _metrics(line: Line, notes: dict[str, Any]) -> list[Metric]:
     """The metrics that the library computes, under the names of the notes."""
     known = {
-        metric.flag: metric
+        metric.number: metric
         for metric in (
             metrics_module.Accuracy(),
             metrics_module.TopK(line["top"]),
             metrics_module.MeanSquaredError("mse"),
             metrics_module.MeanAbsoluteError("mae"),
+            metrics_module.RootMeanSquaredError("rmse"),
+            metrics_module.R2Score("r2"),
+            metrics_module.Precision(),
+            metrics_module.Recall(),
+            metrics_module.F1Score("f1"),
+            metrics_module.AUC(),
+            metrics_module.Perplexity(),
         )
     }
-    plain = [metric for metric in known.values() if metric.flag & line["metrics"]]
+    plain = [metric for metric in known.values() if line["metrics"] >> metric.number & 1]
     if "metrics" not in notes:
         return plain
-    found = metrics_module.get([known[flag]._replace(name=name) for name, flag in notes["metrics"]])
-    if {metric.flag for metric in found} != {metric.flag for metric in plain}:
+    found = metrics_module.get([known[number]._replace(name=name) for name, number in notes["metrics"]])
+    if {metric.number for metric in found} != {metric.number for metric in plain}:
         raise ValueError(f"its metrics are {notes['metrics']}")
     return found
 
 
-def _compilation(line: Line, native: Native, notes: dict[str, Any]) -> Compilation:
-    """Loss, metrics and optimizer of a file."""
+def _goal(line: Line, notes: dict[str, Any], name: str) -> Goal:
+    """What an output is trained for; notes: Python's of it."""
+    loss = _loss(line, notes)
+    loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
+    loss.gamma, loss.alpha = line["gamma"], line["alpha"]
+    return Goal(loss, _metrics(line, notes), line["weight"], notes.get("name", name))
+
+
+def _compilation(native: Native, notes: dict[str, Any]) -> Compilation:
+    """Losses, metrics and optimizer of a file."""
+    lines = [native.training(output) or {} for output in range(len(native.outputs()))]
     try:
-        loss = _loss(line, notes)
-        loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
-        wanted = _metrics(line, notes)
+        goals = []
+        for place, (node, one) in enumerate(zip(native.outputs(), lines, strict=True)):
+            said = notes["goals"][place] if "goals" in notes else {}
+            goals.append(_goal(one, said, native.node(node).name if len(lines) > 1 else ""))
         schedule = schedules.deserialize(notes["schedule"]) if "schedule" in notes else None
         row, *others = native.groups()
         shares = notes.get("shares") or [other.lr / row.lr if row.lr else math.nan for other in others]
@@ -186,8 +204,8 @@ def _compilation(line: Line, native: Native, notes: dict[str, Any]) -> Compilati
         raise FormatError(f"the file's training is none of this version: {error!r}") from None
     places = {view.name: view.group for view in native.views(_ffi_models.BUFFER_PARAMETERS)}
     optimizer = optimizers.of(row, schedule, others, places)
-    optimizer._storage = Storage(_storage.word_of(line["state_dtype"]))
-    return Compilation(loss, wanted, optimizer)
+    optimizer._storage = Storage(_storage.word_of(lines[0]["state_dtype"]))
+    return Compilation(goals, optimizer)
 
 
 def resume(model: Model, path: Any) -> None:
@@ -201,7 +219,10 @@ def resume(model: Model, path: Any) -> None:
         if training is None:
             raise FormatError("its model is not compiled")
         loss, row = training["loss"], native.groups()[0]
-        if loss != compilation.loss.number or row.algorithm != compilation.optimizer.hyperparameters().algorithm:
+        if (
+            loss != compilation.goals[0].loss.number
+            or row.algorithm != compilation.optimizer.hyperparameters().algorithm
+        ):
             raise FormatError("its model is compiled with another loss or algorithm")
         compilation.optimizer._release(model._native())
         _file_graphs.lay_over(model, native, lines)

@@ -11,14 +11,11 @@ from martlet.nn import _orders, _progress, _training
 from martlet.nn._callback import Callback, Logs
 from martlet.nn._callback_list import Callbacks
 from martlet.nn._streams import Stream, is_stream, of_fit
-from martlet.nn._training import Data
+from martlet.nn._training import Columns, Data
 from martlet.nn.history import History
 
 if TYPE_CHECKING:
     from martlet.nn._trained import Trained
-
-
-Columns = list[tuple[str, int]]
 
 
 class Options(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models, _samples
 from martlet._errors import OrderError, ShapeError
+from martlet._ffi_optimizers import TRAINING
 from martlet._model import Model
 from martlet._samples import NDArray
 from martlet.nn._callback import Logs
@@ -44,9 +45,10 @@ class Halves(Network):
         is_dict = _arguments.flag(return_dict, "return_dict")
         with self._owner.inside():
             data = self._data(x, y, None, check)
+            data.bound.tally(TRAINING, keeps=False)
             data.bound.differentiate_all()
             self._has_gradients = True
-            found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
+            found = data.bound.numbers(self._compiled().columns(), TRAINING)
         return returned(found, is_dict)
 
     def step(self, gradients: Any = None) -> None:

@@ -51,19 +51,25 @@ def arrays(data: Any, where: str, names: Sequence[str]) -> list[tuple[str, NDArr
         elif isinstance(data, list | tuple) and len(data) == 1 and getattr(data[0], "ndim", 0) > 1:
             data = data[0]
         parts = [(where, data)]
-    elif isinstance(data, dict):
+    else:
+        parts = parted(data, where, names, "input")
+    return [(name, _samples.checked(one, name)) for name, one in parts]
+
+
+def parted(data: Any, where: str, names: Sequence[str], what: str) -> list[tuple[str, Any]]:
+    """What a user gave for each of several inputs, or outputs, by their names or in their order, and what messages call
+    it."""
+    if isinstance(data, dict):
         if {*data} != {*names}:
             raise ArgumentError(f"{where} has {_arguments.listed(data)}; wanted {_arguments.listed(names)}, an array "
-                                "for each input")  # fmt: skip
-        parts = [(f"{where}[{name!r}]", data[name]) for name in names]
-    else:
-        count = len(data) if isinstance(data, list | tuple) else None
-        if count != len(names):
-            given = f"a {type(data).__name__}" if count is None else f"{count} arrays"
-            raise ArgumentError(f"{where} is {given}; wanted a list of {len(names)}, an array for each input: "
-                                f"{_arguments.listed(names)}")  # fmt: skip
-        parts = [(f"{where}[{place}]", one) for place, one in enumerate(data)]
-    return [(name, _samples.checked(one, name)) for name, one in parts]
+                                f"for each {what}")  # fmt: skip
+        return [(f"{where}[{name!r}]", data[name]) for name in names]
+    count = len(data) if isinstance(data, list | tuple) else None
+    if count != len(names):
+        given = f"a {type(data).__name__}" if count is None else f"{count} arrays"
+        raise ArgumentError(f"{where} is {given}; wanted a list of {len(names)}, an array for each {what}: "
+                            f"{_arguments.listed(names)}")  # fmt: skip
+    return [(f"{where}[{place}]", one) for place, one in enumerate(data)]
 
 
 def converted(given: Sequence[tuple[str, NDArray]], built: Built) -> list[NDArray]:
@@ -166,6 +172,6 @@ def placed(data: NDArray) -> Samples:
     return Samples(_arrays.address(data), len(data), prod(data.shape[1:]), _NUMBERS[data.dtype], _arrays.held(data))
 
 
-def same_length(x: NDArray, y: NDArray, of: str = "") -> None:
+def same_length(x: NDArray, y: NDArray, x_name: str, y_name: str) -> None:
     if len(x) != len(y):
-        raise ShapeError(f"{of}x has {len(x)} samples and {of}y has {len(y)}; wanted as many")
+        raise ShapeError(f"{x_name} has {len(x)} samples and {y_name} has {len(y)}; wanted as many")

@@ -58,8 +58,12 @@ class Graph:
 
     @property
     def places(self) -> list[Place]:
-        """What the next node reads."""
+        """What the next node reads; at the end, the model's outputs."""
         return [*self._reads]
+
+    @places.setter
+    def places(self, places: Sequence[Place]) -> None:
+        self._reads = [*places]
 
     @property
     def place(self) -> Place:

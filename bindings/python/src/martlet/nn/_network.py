@@ -244,8 +244,12 @@ class Network(Weights):
                 built.add_input(name, size)
             except MartletError as error:
                 raise type(error)(spoken(str(error), name, {})) from None
-        built.graph.place = self._enter(built, "", built.inputs)
+        built.graph.places = self._enter_whole(built)
         return built
+
+    @abstractmethod
+    def _enter_whole(self, built: Built) -> list[Place]:
+        """Lays the model down as the whole of a native one; returns where its outputs lie."""
 
     def _apart(self) -> Built:
         """Of a part of another model: a native model by itself, with the weights that the other one has now."""
@@ -280,8 +284,12 @@ class Network(Weights):
 
     @property
     @early
-    def output_shape(self) -> tuple[int | None, ...]:
-        return (None, *(self._gives if self._taken and self._gives else self._laid().output_shape))
+    def output_shape(self) -> Any:
+        """The sizes that it gives, with None for the batch; of several outputs a list."""
+        if self._taken and self._gives:
+            return (None, *self._gives)
+        shapes = [(None, *sizes) for sizes in self._laid().output_shapes]
+        return shapes[0] if len(shapes) == 1 else shapes
 
     def summary(self, *, print_fn: Callable[[str], Any] = print) -> None:
         """Prints a table of the layers, their shapes and parameters, "?" before the shape of the samples is known."""

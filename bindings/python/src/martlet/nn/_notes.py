@@ -33,8 +33,14 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
     else:
         notes["graph"] = _of_graph(_configs.plain(model), model)
     if compilation is not None:
-        notes["loss"] = type(compilation.loss).__name__
-        notes["metrics"] = [[metric.name, metric.flag] for metric in compilation.metrics]
+        notes["goals"] = [
+            {
+                "loss": type(goal.loss).__name__,
+                "metrics": [[metric.name, metric.number] for metric in goal.metrics],
+                "name": goal.name,
+            }
+            for goal in compilation.goals
+        ]
         if shares := compilation.optimizer._shares():
             notes["shares"] = shares
         schedule = compilation.optimizer.schedule
@@ -80,13 +86,16 @@ def read(model: Native) -> dict[str, Any]:
         return {}
     try:
         notes = json.loads(text)
-        layers, metrics = notes["layers"], notes.get("metrics", [])
+        layers, goals = notes["layers"], notes.get("goals", [])
         if not all(isinstance(layer["class"], str) for layer in layers.values()):
             raise ValueError("a layer has no class")
-        if not all(isinstance(name, str) and isinstance(flag, int) for name, flag in metrics):
-            raise ValueError("a metric has no name")
-        if not isinstance(notes["name"], str) or not isinstance(notes.get("loss", ""), str):
-            raise ValueError("the model or its loss has no name")
+        for goal in goals:
+            if not all(isinstance(name, str) and isinstance(number, int) for name, number in goal["metrics"]):
+                raise ValueError("a metric has no name")
+            if not isinstance(goal["name"], str) or not isinstance(goal["loss"], str):
+                raise ValueError("an output or its loss has no name")
+        if not isinstance(notes["name"], str):
+            raise ValueError("the model has no name")
         if not all(isinstance(share, float | int) for share in notes.get("shares", [])):
             raise ValueError("a share of the rate is no number")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

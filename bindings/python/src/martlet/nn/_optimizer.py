@@ -251,10 +251,10 @@ class Optimizer:
         """The model whose numbers these are; none where it is gone."""
         return None if self._model is None else self._model()
 
-    def _compile(self, model: Model, training: Training) -> None:
-        """Compiles a model for these numbers, which are its from here on."""
+    def _compile(self, model: Model, outputs: Sequence[Training]) -> None:
+        """Compiles a model for these numbers, which are its from here on. outputs: what each is trained for."""
         self._check_free(model)
-        training = training._replace(state_dtype=_storage.TYPES[self.state_dtype])
+        outputs = [one._replace(state_dtype=_storage.TYPES[self.state_dtype]) for one in outputs]
         row, views = self.hyperparameters(), model.views(_ffi_models.BUFFER_PARAMETERS)
         places = self._placed(views)
         if not self._places:
@@ -265,10 +265,10 @@ class Optimizer:
             for other in rows[1:]:
                 other.changed({"lr": row.lr * other.lr}).check()
             # Rates that are shares of 1 move together from any number on, and a schedule may begin at 0.
-            model.compile(training, rows, places)
+            model.compile(outputs, rows, places)
             model.set(_ffi_optimizers.LR, row.lr)
         else:
-            model.compile(training, [row])
+            model.compile(outputs, [row])
         self._copies = Copies.of(model, self._storage.param_copy)
         self._bind(model)
 

@@ -116,8 +116,10 @@ def refuse_targets(y: Any, weights: Any) -> None:
                                 "sample_weight)")  # fmt: skip
 
 
-def joined(parts: list[NDArray]) -> NDArray:
-    """Predictions of batches as one array."""
+def joined(parts: list[Any]) -> Any:
+    """Predictions of batches as one array, of several outputs a list of them."""
     if not parts:
         raise ArgumentError("x gives no batch; wanted one or more")
+    if isinstance(parts[0], list):
+        return [np.concatenate(of) for of in zip(*parts, strict=True)]
     return np.concatenate(parts)

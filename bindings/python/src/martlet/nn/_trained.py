@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from typing import Any
 
 from martlet import _arguments
 from martlet._errors import OrderError, UnsupportedError
+from martlet._ffi_optimizers import TRAINING
 from martlet._model import Model as Native
 from martlet._owner import Owner
 from martlet._samples import NDArray
@@ -45,18 +45,27 @@ class Trained(Halves):
         compilation.optimizer._bind(self._ready().model)
         self._compilation, self._is_ready = compilation, True
 
-    def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None) -> None:
+    @abstractmethod
+    def _output_names(self) -> list[str]:
+        """Of each output."""
+
+    def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, loss_weights: Any = None) -> None:
         """Says what to train for; moments start at zero.
 
         optimizer   "adam", "adamw", a martlet.nn.Adam or AdamW, or one of martlet.optim, whose numbers are taken
         loss        a name, such as "sparse_categorical_crossentropy", or an object, such as Huber(0.5)
         metrics     names or objects, such as ["accuracy", TopK(3)]; a history has them under the name given
 
+        Of a model of several outputs loss is one for all, a list of one for each, or a dict by the outputs' names,
+        metrics a list of a list for each, or such a dict, and loss_weights, a list or a dict, says how much each loss
+        counts in the sum that is trained for: 1. Reported are the sum, each output's own loss without its weight, as
+        "a_loss", and metrics, as "a_accuracy".
+
         Raises ArgumentError or DTypeError for what is not known, UnsupportedError for what does not go together, and
         OrderError inside fit, or where the optimizer trains another model.
         """
         self._refuse_taken_model("compile")
-        compilation = Compilation.of(optimizer, loss, metrics)
+        compilation = Compilation.of(optimizer, loss, metrics, loss_weights, self._output_names())
         with self._owner.inside():
             self._refuse_in_fit("compile")
             native = self._native()
@@ -91,7 +100,7 @@ class Trained(Halves):
     @early
     def metrics_names(self) -> list[str]:
         """The names of what is reported: "loss", and the metrics'."""
-        return [name for name, _ in self._compiled().columns()]
+        return [name for name, *_ in self._compiled().columns()]
 
     def _compiled(self) -> Compilation:
         if self._compilation is None:
@@ -103,14 +112,9 @@ class Trained(Halves):
         built, compilation = self._ready(), self._compiled()
         if not self._is_ready:
             compilation.check(built)
-            compilation.optimizer._compile(built.model, compilation.training(batch_size))
+            compilation.optimizer._compile(built.model, compilation.trainings(batch_size))
             self._is_ready = True
         return built.model
-
-    def _to_read(self, callbacks: Any, is_settled: Callable[[], bool]) -> AbstractContextManager[Any]:
-        """Lets this thread in for a call that predicts or evaluates, beside others that do. Callbacks may do anything,
-        and so are inside alone."""
-        return self._owner.settled(is_settled) if callbacks is None else self._owner.inside()
 
     def _data(
         self, x: Any, y: Any, batch_size: int | None, check: bool, of: str = "", sample_weight: Any = None,
@@ -123,15 +127,18 @@ class Trained(Halves):
         with self._tentative():
             built = self._build_for(given)
             inputs = _inputs.converted(given, built)
-            targets = compilation.targets(y, f"{of}y", built.output_shape)
-            _inputs.same_length(inputs[0], targets, of)
+            named = compilation.targets(y, f"{of}y", built)
+            targets = [array for _, array in named]
+            for where, array in named:
+                _inputs.same_length(inputs[0], array, f"{of}x", where)
             if check:
                 for (where, _), array in zip(given, inputs, strict=True):
                     _inputs.refuse_nan(array, where)
-                _inputs.refuse_nan(targets, f"{of}y")
-                compilation.loss.check(targets, f"{of}y")
-            samples = len(targets)
-            weights = _sample_weights.of(targets, sample_weight, class_weight, f"{of}sample_weight")
+                compilation.check_targets(named)
+            samples = len(targets[0])
+            if class_weight is not None and len(targets) > 1:
+                raise UnsupportedError("class_weight is given, and the model has several outputs; wanted sample_weight")
+            weights = _sample_weights.of(targets[0], sample_weight, class_weight, f"{of}sample_weight")
             return Data.of(self._prepare(min(batch_size or samples, samples)), inputs, targets, weights)
 
     def fit(
@@ -163,7 +170,8 @@ class Trained(Halves):
                                 these, or a dict by the inputs' names. Or what gives batches (x, y): a generator,
                                 torch's DataLoader, martlet.data.Batches, or an object with a length whose items are
                                 batches, such as Keras's PyDataset
-        y                       a whole-number label for each, or targets, as the loss wants; None where x gives batches
+        y                       a whole-number label for each, or targets, as the loss wants; None where x gives batches.
+                                Of several outputs a list or tuple of these, or a dict by the outputs' names
         batch_size              samples in a step; an epoch's last batch may have fewer
         epochs                  the number of the last epoch, and so of all of them where initial_epoch is 0
         verbose                 "auto": a bar on a terminal, else lines; 0: nothing; 1: a bar; 2: a line for each epoch
@@ -216,7 +224,7 @@ class Trained(Halves):
         if is_stream(x):
             refuse_targets(y, sample_weight)
             return returned(self._evaluate_stream(Stream(x, "x", steps), check, callbacks, shown), is_dict)
-        with self._to_read(callbacks, lambda: self._is_settled and self._is_ready):
+        with self._owner.inside():
             data = self._data(x, y, size, check, "", sample_weight)
             heard = Callbacks.of(callbacks, self, size, data.samples, shown)
             progress = _progress.Progress(shown, "evaluate", data.samples)
@@ -257,8 +265,10 @@ class Trained(Halves):
         with self._owner.inside():
             data = self._data(x, y, None, check, "", sample_weight, class_weight)
             self.optimizer.before_step()
+            if not self._training.is_held:
+                data.bound.tally(TRAINING, keeps=False)
             data.bound.train_all()
-            found = {name: data.bound.numbers[word] for name, word in self._compiled().columns()}
+            found = data.bound.numbers(self._compiled().columns(), TRAINING)
         return returned(found, is_dict)
 
     def test_on_batch(
@@ -269,12 +279,13 @@ class Trained(Halves):
 
     def predict(
         self, x: Any, batch_size: int | None = 32, verbose: Any = 0, *, callbacks: Any = None, steps: int | None = None
-    ) -> NDArray:
-        """The output of every sample: a new float32 array (samples, *output_shape without its batch). Needs no compile.
+    ) -> Any:
+        """The output of every sample: a new float32 array (samples, *output_shape without its batch), of several
+        outputs a list of them. Needs no compile.
 
         batch_size bounds memory alone: a sample's output is the same to the bit in any batch, and by itself. verbose is
-        taken for Keras's sake and shows nothing. Any number of threads may predict and evaluate at once, without
-        callbacks: each has the bits that it has alone. Raises DTypeError or ShapeError where x cannot be read, and
+        taken for Keras's sake and shows nothing. Any number of threads may predict at once, without callbacks:
+        each has the bits that it has alone. Raises DTypeError or ShapeError where x cannot be read, and
         BusyError where another thread trains or changes the model.
         """
         size = _arguments.batch_size(batch_size)
@@ -283,11 +294,14 @@ class Trained(Halves):
             stream, count = Stream(x, "x", steps), len(self._input_names())
             return joined([self.predict(one, size, callbacks=callbacks) for one in stream.samples(count)])
         given = _inputs.arrays(x, "x", self._input_names())
-        with self._to_read(callbacks, lambda: self._is_settled), self._tentative():
+        # Callbacks may do anything, and so are inside alone.
+        alone = callbacks is not None
+        with self._owner.inside() if alone else self._owner.settled(lambda: self._is_settled), self._tentative():
             built = self._build_for(given)
             inputs = _inputs.converted(given, built)
             heard = Callbacks.of(callbacks, self, size, len(inputs[0]), 0)
-            return _training.predict(built.model, inputs, built.output_shape, size, heard)
+            found = _training.predict(built.model, inputs, built.output_shapes, size, heard)
+        return found[0] if len(found) == 1 else found
 
     def __call__(self, x: Any, training: bool | None = False) -> Any:
         """The output of every sample, as predict; of nodes, a node of another model, as a layer's call gives one.

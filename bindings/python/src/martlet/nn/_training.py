@@ -7,6 +7,7 @@ microseconds here: the structs are made once for each fit, and a batch is two nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,8 @@ import numpy as np
 
 from martlet import _arrays, _model
 from martlet._errors import ArgumentError
-from martlet._model import Bound, Model
+from martlet._ffi_optimizers import EVALUATION, TRAINING
+from martlet._model import Bound, Column, Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn._callback import Logs
@@ -24,6 +26,8 @@ from martlet.nn._progress import Progress
 if TYPE_CHECKING:
     from martlet.nn._trained import Trained
 
+Columns = Sequence[Column]
+
 # Batches that one native call evaluates or predicts: enough to make the call cheap, and few enough for Ctrl-C.
 BATCHES_A_CALL = 16
 
@@ -32,44 +36,43 @@ class Data(NamedTuple):
     """Samples and targets that fit a model, and the model bound to them."""
 
     inputs: Sequence[NDArray]
-    y: NDArray
+    targets: Sequence[NDArray]
     bound: Bound
     weights: NDArray | None = None
 
     @classmethod
-    def of(cls, model: Model, x: NDArray | Sequence[NDArray], y: NDArray, weights: NDArray | None = None) -> Data:
-        """x: of several inputs an array for each. weights: how much each sample counts."""
-        inputs = [x] if isinstance(x, np.ndarray) else x
+    def of(
+        cls, model: Model, inputs: Sequence[NDArray], targets: Sequence[NDArray], weights: NDArray | None = None
+    ) -> Data:
+        """An array for each input and output. weights: how much each sample counts."""
         counted = None if weights is None else _inputs.placed(weights)
-        bound = Bound(model, [_inputs.placed(one) for one in inputs], _inputs.placed(y), counted)
-        return cls(inputs, y, bound, weights)
+        places = [[_inputs.placed(one) for one in arrays] for arrays in (inputs, targets)]
+        return cls(inputs, targets, Bound(model, *places, counted), weights)
 
     @property
     def samples(self) -> int:
-        return len(self.y)
+        return len(self.targets[0])
 
     def part(self, model: Model, rows: slice, *, is_weighted: bool = True) -> Data:
         """Some neighbours among the samples, with their weights or without."""
         weights = self.weights[rows] if self.weights is not None and is_weighted else None
-        return Data.of(model, [one[rows] for one in self.inputs], self.y[rows], weights)
+        return Data.of(model, [one[rows] for one in self.inputs], [one[rows] for one in self.targets], weights)
 
 
 def train_epoch(
     data: Data,
     rows: NDArray,
     batch_size: int,
-    columns: list[tuple[str, int]],
+    columns: Columns,
     callbacks: Callbacks,
     model: Trained,
     progress: Progress,
 ) -> tuple[Logs, int]:
-    """Trains on the rows in their order, or until the model's stop_training says so; returns the means over the samples
-    that were trained on, and how many there were."""
+    """Trains on the rows in their order, or until the model's stop_training says so; returns loss and metrics over the
+    samples that were trained on, and how many there were."""
     train, numbers = data.bound.train, data.bound.numbers
+    data.bound.tally(TRAINING, keeps=True)
     begin, end = callbacks.hooks("on_train_batch_begin"), callbacks.hooks("on_train_batch_end")
-    words = [word for _, word in columns]
-    sums = [0.0] * len(words)
-    indices = range(len(words))
     address, samples, due = _arrays.address(rows), len(rows), progress.due
     optimizer = model.optimizer
     done = 0
@@ -83,25 +86,23 @@ def train_epoch(
         status = train(address + 8 * start, count)
         if status:
             raise _model.error_of(status)
-        for index in indices:
-            sums[index] += numbers[words[index]] * count
         done += count
         if end:
             for hook in end:
-                hook(batch, _means(columns, sums, done))
+                hook(batch, numbers(columns, TRAINING))
         if model.stop_training:
             break
         if perf_counter() >= due:
-            progress.show(done, _means(columns, sums, done))
+            progress.show(done, numbers(columns, TRAINING))
             due = progress.due
     data.bound.settle()
-    return _means(columns, sums, done), done
+    return numbers(columns, TRAINING), done
 
 
 def train_stream(
     batches: Iterator[tuple[Any, Any, Any]],
     check: bool,
-    columns: list[tuple[str, int]],
+    columns: Columns,
     callbacks: Callbacks,
     model: Trained,
     progress: Progress,
@@ -109,54 +110,55 @@ def train_stream(
 ) -> tuple[Logs, int]:
     """The same on batches as they come; each is checked, and lent to the library, by itself."""
     begin, end = callbacks.hooks("on_train_batch_begin"), callbacks.hooks("on_train_batch_end")
-    sums, done = [0.0] * len(columns), 0
+    done, data = 0, None
     for batch, (x, y, weights) in enumerate(batches):
         for hook in begin:
             hook(batch, {})
         data = model._data(x, y, None, check, "", weights, class_weight)
+        if not batch:
+            data.bound.tally(TRAINING, keeps=True)
         model.optimizer.before_step()
         data.bound.train_all()
-        for index, (_, word) in enumerate(columns):
-            sums[index] += data.bound.numbers[word] * data.samples
         done += data.samples
         for hook in end:
-            hook(batch, _means(columns, sums, done))
+            hook(batch, data.bound.numbers(columns, TRAINING))
         if model.stop_training:
             break
         if perf_counter() >= progress.due:
-            progress.show(done, _means(columns, sums, done))
-    if done:
-        data.bound.settle()
-    return _means(columns, sums, done), done
+            progress.show(done, data.bound.numbers(columns, TRAINING))
+    if data is None:
+        return {}, 0
+    data.bound.settle()
+    return data.bound.numbers(columns, TRAINING), done
 
 
 def evaluate_stream(
     batches: Iterator[tuple[Any, Any, Any]],
     check: bool,
-    columns: list[tuple[str, int]],
+    columns: Columns,
     callbacks: Callbacks,
     model: Trained,
     progress: Progress | None = None,
 ) -> tuple[Logs, int]:
-    """Loss and metrics over batches as they come, as means over all samples, of which there are so many."""
+    """Loss and metrics over all samples of batches as they come, and how many there are."""
     begin, end = callbacks.hooks("on_test_batch_begin"), callbacks.hooks("on_test_batch_end")
-    sums, done = [0.0] * len(columns), 0
+    done, data = 0, None
     callbacks.call("on_test_begin", {})
     for batch, (x, y, weights) in enumerate(batches):
         for hook in begin:
             hook(batch, {})
         data = model._data(x, y, None, check, "", weights)
+        if not batch:
+            data.bound.tally(EVALUATION, keeps=True)
         data.bound.evaluate(0, data.samples, data.samples)
-        for index, (_, word) in enumerate(columns):
-            sums[index] += data.bound.numbers[word] * data.samples
         done += data.samples
         for hook in end:
-            hook(batch, _means(columns, sums, done))
+            hook(batch, data.bound.numbers(columns, EVALUATION))
         if progress is not None and perf_counter() >= progress.due:
-            progress.show(done, _means(columns, sums, done))
-    if not done:
+            progress.show(done, data.bound.numbers(columns, EVALUATION))
+    if data is None:
         raise ArgumentError("what is to be evaluated gives no batch; wanted one or more")
-    found = _means(columns, sums, done)
+    found = data.bound.numbers(columns, EVALUATION)
     callbacks.call("on_test_end", found)
     return found, done
 
@@ -164,14 +166,14 @@ def evaluate_stream(
 def evaluate(
     data: Data,
     batch_size: int,
-    columns: list[tuple[str, int]],
+    columns: Columns,
     callbacks: Callbacks,
     progress: Progress | None = None,
 ) -> Logs:
-    """Loss and metrics, as means over all samples."""
+    """Loss and metrics over all samples."""
     numbers, samples = data.bound.numbers, data.samples
+    data.bound.tally(EVALUATION, keeps=True)
     begin, end = callbacks.hooks("on_test_batch_begin"), callbacks.hooks("on_test_batch_end")
-    sums = [0.0] * len(columns)
     batch_size = min(batch_size, samples)
     stride = _stride(batch_size, begin or end)
     callbacks.call("on_test_begin", {})
@@ -180,43 +182,46 @@ def evaluate(
             hook(batch, {})
         count = min(stride, samples - start)
         data.bound.evaluate(start, count, batch_size)
-        for index, (_, word) in enumerate(columns):
-            sums[index] += numbers[word] * count
         for hook in end:
-            hook(batch, _means(columns, sums, start + count))
+            hook(batch, numbers(columns, EVALUATION))
         if progress is not None and perf_counter() >= progress.due:
-            progress.show(start + count, _means(columns, sums, start + count))
-    found = _means(columns, sums, samples)
+            progress.show(start + count, numbers(columns, EVALUATION))
+    found = numbers(columns, EVALUATION)
     callbacks.call("on_test_end", found)
     return found
 
 
 def predict(
-    model: Model, inputs: Sequence[NDArray], outputs: tuple[int, ...], batch_size: int, callbacks: Callbacks
-) -> NDArray:
-    """The output of every sample."""
+    model: Model, inputs: Sequence[NDArray], outputs: Sequence[tuple[int, ...]], batch_size: int, callbacks: Callbacks
+) -> list[NDArray]:
+    """What each output gives for every sample."""
     begin, end = callbacks.hooks("on_predict_batch_begin"), callbacks.hooks("on_predict_batch_end")
     samples = len(inputs[0])
-    out = np.empty((samples, *outputs), np.float32)
+    found = [np.empty((samples, *sizes), np.float32) for sizes in outputs]
     batch_size = min(batch_size, samples)
-    places, each = [_inputs.placed(one) for one in inputs], out[0].size
-    address, stride = _arrays.address(out), _stride(batch_size, begin or end)
+    places, each = [_inputs.placed(one) for one in inputs], [prod(sizes) for sizes in outputs]
+    stride = _stride(batch_size, begin or end)
+    # One output's numbers go where they belong at once; of several, those of a call lie behind one another.
+    room = found[0] if len(found) == 1 else np.empty(stride * sum(each), np.float32)
+    address = _arrays.address(room)
     callbacks.call("on_predict_begin", {})
     for batch, start in enumerate(range(0, samples, stride)):
         for hook in begin:
             hook(batch, {})
         count = min(stride, samples - start)
-        model.predict(address + 4 * each * start, each * count, places, start, count, batch_size)
+        first = start * each[0] if len(found) == 1 else 0
+        model.predict(address + 4 * first, count * sum(each), places, start, count, batch_size)
+        parts = [one[start : start + count] for one in found]
+        if len(found) > 1:
+            pieces = np.split(room[: count * sum(each)], np.cumsum([count * one for one in each])[:-1])
+            for part, piece in zip(parts, pieces, strict=True):
+                part[...] = piece.reshape(part.shape)
         for hook in end:
-            hook(batch, {"outputs": out[start : start + count]})
+            hook(batch, {"outputs": parts[0] if len(parts) == 1 else parts})
     callbacks.call("on_predict_end", {})
-    return out
+    return found
 
 
 def _stride(batch_size: int, hooks: Sequence[Any]) -> int:
     """Samples of a native call: one batch where somebody wants to hear of each."""
     return batch_size if hooks else batch_size * BATCHES_A_CALL
-
-
-def _means(columns: list[tuple[str, int]], sums: list[float], samples: int) -> Logs:
-    return {name: total / max(samples, 1) for (name, _), total in zip(columns, sums, strict=True)}

@@ -29,6 +29,8 @@ class Loss:
     origin = _ffi_models.FROM_AUTO
     label_smoothing = 0.0
     delta = 1.0
+    gamma = 2.0
+    alpha = -1.0
     takes_labels = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -38,7 +40,7 @@ class Loss:
     @property
     def is_categorical(self) -> bool:
         """Whether the output's last axis counts classes."""
-        return self.number in (_ffi_models.LOSS_CROSS_ENTROPY, _ffi_models.LOSS_NLL)
+        return self.number in (_ffi_models.LOSS_CROSS_ENTROPY, _ffi_models.LOSS_FOCAL, _ffi_models.LOSS_NLL)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -99,6 +101,40 @@ class BinaryCrossentropy(OfProbabilities):
         if shape == (1,) and found.dtype.kind in "iub":
             return _inputs.labels(found, where, 2)
         return super().targets(found, where, shape)
+
+
+class CategoricalFocalCrossentropy(CategoricalCrossentropy):
+    """-sum alpha t (1 - p)^gamma log p, the mean over the samples (Lin, Goyal, Girshick, He, Dollar, 2017): what is
+    nearly right counts little. y is CategoricalCrossentropy's."""
+
+    number = _ffi_models.LOSS_FOCAL
+
+    def __init__(
+        self, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool | None = None, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(from_logits, label_smoothing)
+        self.alpha = _arguments.within(alpha, "alpha of CategoricalFocalCrossentropy", 0, math.inf, open_end=True)
+        self.gamma = _gamma(gamma)
+
+
+class BinaryFocalCrossentropy(BinaryCrossentropy):
+    """The mean of binary cross-entropy times u^gamma, u = t (1 - p) + (1 - t) p, and with apply_class_balancing times
+    alpha where t is 1 and 1 - alpha where it is 0. y is BinaryCrossentropy's."""
+
+    number = _ffi_models.LOSS_BINARY_FOCAL
+
+    def __init__(
+        self,
+        apply_class_balancing: bool = False,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(from_logits, label_smoothing)
+        share = _arguments.within(alpha, "alpha of BinaryFocalCrossentropy", 0, 1)
+        self.alpha = share if _arguments.flag(apply_class_balancing, "apply_class_balancing") else -1.0
+        self.gamma = _gamma(gamma)
 
 
 class MeanSquaredError(Loss):
@@ -188,6 +224,8 @@ _NAMES: dict[str, type[Loss]] = {
     "poisson": Poisson,
     "cosine_similarity": CosineSimilarity,
     "nll": NLL,
+    "categorical_focal_crossentropy": CategoricalFocalCrossentropy,
+    "binary_focal_crossentropy": BinaryFocalCrossentropy,
 }
 
 
@@ -208,6 +246,10 @@ def _origin(from_logits: Any) -> int:
         return _ffi_models.FROM_AUTO
     logits = _arguments.flag(from_logits, "from_logits")
     return _ffi_models.FROM_LOGITS if logits else _ffi_models.FROM_PROBABILITIES
+
+
+def _gamma(given: Any) -> float:
+    return _arguments.within(given, "gamma", 0, 100)
 
 
 def _smoothing(given: Any) -> float:

@@ -33,7 +33,8 @@ class Model(Trained):
         model = Model([a, b], Dense(1)(x))
 
     inputs    an Input, or a list of them, in the order in which fit takes their samples
-    outputs   the node that the model gives; several raise UnsupportedError
+    outputs   the node that the model gives, or several in a list or a dict by their names, each trained for a loss of
+              its own; a model of several is no part of another one
     name      what summary calls it
     seed      of initial values, dropout and the order of samples, 0 to 2^64 - 1; None: a random one, which .seed tells
 
@@ -59,8 +60,8 @@ class Model(Trained):
     def __init__(self, inputs: Any, outputs: Any, *, name: str | None = None, seed: int | None = None) -> None:
         super().__init__("model" if name is None else name, seed)
         self._inputs = _given_inputs(inputs)
-        self._output = _given_output(outputs)
-        self._nodes, self._layers = node.ordered(self._inputs, self._output)
+        self._outputs, self._named_outputs = _given_outputs(outputs)
+        self._nodes, self._layers = node.ordered(self._inputs, self._outputs)
         if all(entry._taken for entry in self._layers if not isinstance(entry, InputLayer)):
             for one in self._inputs:
                 one.entry._take(one.name)
@@ -78,8 +79,8 @@ class Model(Trained):
 
     @property
     def outputs(self) -> list[Node]:
-        """The node that it gives, in a list."""
-        return [self._output]
+        """The nodes that it gives."""
+        return [*self._outputs]
 
     @property
     def input(self) -> Any:
@@ -87,9 +88,14 @@ class Model(Trained):
         return self._inputs[0] if len(self._inputs) == 1 else self.inputs
 
     @property
-    def output(self) -> Node:
-        """The node that it gives."""
-        return self._output
+    def output(self) -> Any:
+        """The node that it gives, or a list of them."""
+        return self._outputs[0] if len(self._outputs) == 1 else self.outputs
+
+    @property
+    def output_names(self) -> list[str]:
+        """By which fit finds targets in a dict, and histories losses: those of a dict, or of the layers."""
+        return self._output_names()
 
     @property
     def input_names(self) -> list[str]:
@@ -105,6 +111,12 @@ class Model(Trained):
 
     def _input_names(self) -> list[str]:
         return [one.name for one in self._inputs]
+
+    def _output_names(self) -> list[str]:
+        if self._named_outputs:
+            return self._named_outputs
+        names = [str(one.entry.name) for one in self._outputs]
+        return [f"{name}_{place}" if names.count(name) > 1 else name for place, name in enumerate(names)]
 
     def _inputs_behind(self) -> list[Node]:
         """The Inputs but the first."""
@@ -125,12 +137,24 @@ class Model(Trained):
     def _enter(self, built: Built, name: str, reads: Sequence[Place]) -> Place:
         if name:
             checked_reads(self, name, [one.sizes for one in self._inputs], [built.seen(place) for place in reads])
+        if len(self._outputs) > 1:
+            raise UnsupportedError(f"model {self.name!r} gives {len(self._outputs)} outputs; wanted one of a model that "
+                                   "is a part of another: Model(inputs, [...]) of its layers' nodes, or a model for "
+                                   "each")  # fmt: skip
+        return self._entered(built, name, reads)[0]
+
+    def _enter_whole(self, built: Built) -> list[Place]:
+        return self._entered(built, "", built.inputs)
+
+    def _entered(self, built: Built, name: str, reads: Sequence[Place]) -> list[Place]:
+        """Lays the nodes down; returns where the outputs lie."""
         places = dict(zip(self._inputs, reads, strict=True))
         for one in self._nodes[len(self._inputs) :]:
             inner = f"{name}.{one.entry.name}" if name else str(one.entry.name)
             places[one] = built.add(one.entry, inner, [places[before] for before in one.inputs])
-        built.hold(self, name, reads, places[self._output])
-        return places[self._output]
+        found = [places[one] for one in self._outputs]
+        built.hold(self, name, reads, found[0])
+        return found
 
     def _connections(self) -> dict[Any, list[str]]:
         found: dict[Any, list[str]] = {entry: [] for entry in self._layers}
@@ -200,16 +224,16 @@ def _given_inputs(inputs: Any) -> list[Node]:
     return found
 
 
-def _given_output(outputs: Any) -> Node:
-    if isinstance(outputs, dict):
-        outputs = list(outputs.values())
-    found = node.listed(outputs, "outputs")
-    if len(found) > 1:
-        raise UnsupportedError(f"outputs has {len(found)} nodes: a model has one output here; wanted one, such as a "
-                               "Concatenate of them, or a model for each")  # fmt: skip
-    if isinstance(found[0], Input):
-        raise ArgumentError(f"outputs is {found[0]!r}; wanted what a layer gives")
-    return found[0]
+def _given_outputs(outputs: Any) -> tuple[list[Node], list[str]]:
+    """The nodes, and their names where a dict has them."""
+    names = [_arguments.text(name, "a key of outputs") for name in outputs] if isinstance(outputs, dict) else []
+    found = node.listed(list(outputs.values()) if isinstance(outputs, dict) else outputs, "outputs")
+    for place, one in enumerate(found):
+        if isinstance(one, Input):
+            raise ArgumentError(f"outputs[{place}] is {one!r}; wanted what a layer gives")
+        if one in found[:place]:
+            raise ArgumentError(f"outputs has {one!r} twice; wanted each once")
+    return found, names
 
 
 @contextmanager

@@ -98,10 +98,10 @@ def listed(inputs: Any, where: str) -> list[Node]:
     return found
 
 
-def ordered(inputs: Sequence[Node], output: Node) -> tuple[list[Node], list[Any]]:
-    """The nodes that an output is made of, inputs first and each after those it reads; and their layers and models, in
-    the order in which Keras lists them and their weights: by how far they are from the output, the farthest first."""
-    finished, first_seen = _walk(inputs, output)
+def ordered(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[list[Node], list[Any]]:
+    """The nodes that outputs are made of, inputs first and each after those it reads; and their layers and models, in
+    the order in which Keras lists them and their weights: by how far they are from the outputs, the farthest first."""
+    finished, first_seen = _walk(inputs, outputs)
     depths: dict[Node, int] = {}
     of_entries: dict[Any, int] = {}
     for node in reversed(finished):
@@ -119,11 +119,11 @@ def ordered(inputs: Sequence[Node], output: Node) -> tuple[list[Node], list[Any]
     return [*inputs, *others], entries
 
 
-def _walk(inputs: Sequence[Node], output: Node) -> tuple[list[Node], dict[Any, int]]:
-    """The nodes before an output, each after those it reads, and in which order their entries were first seen."""
+def _walk(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[list[Node], dict[Any, int]]:
+    """The nodes before some outputs, each after those it reads, and in which order their entries were first seen."""
     finished: dict[Node, None] = {}
     first_seen: dict[Any, int] = {}
-    waiting = [(output, False)]
+    waiting = [(output, False) for output in reversed(outputs)]
     while waiting:
         node, is_done = waiting.pop()
         if is_done:

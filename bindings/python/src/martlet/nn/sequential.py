@@ -190,6 +190,12 @@ class Sequential(Model):
     def _inputs_behind(self) -> list[Node]:
         return []
 
+    def _enter_whole(self, built: Built) -> list[Place]:
+        return [self._enter(built, "", built.inputs)]
+
+    def _output_names(self) -> list[str]:
+        return [str(self._layers[-1].name) if self._layers else ""]
+
     def _input_names(self) -> list[str]:
         return ["input"]
 

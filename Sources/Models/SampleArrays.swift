@@ -1,16 +1,16 @@
-// The samples that a model reads: those of each of its inputs, checked against its shapes, and gathered batch by batch into
-// what operations read: numbers of fp32, or rows of a table as whole numbers of 32 bits.
+// A caller's arrays for a model: the samples of each of its inputs, or what each of its outputs should give. Samples are
+// gathered batch by batch into what operations read: numbers of fp32, or rows of a table as whole numbers of 32 bits.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
-/// The samples of each of a model's inputs, in the order of their nodes.
-@safe public final class Inputs {
+/// An array for each of a model's inputs, in the order of their nodes, or for each of its outputs.
+@safe public final class SampleArrays {
     private var arrays = unsafe RawList<Samples>()
     /// What messages call them.
     private(set) var name: StaticString
 
-    /// Those of one input, to which more may be added. Throws `.memory`.
+    /// The first of them, to which more may be added. Throws `.memory`.
     public convenience init(_ samples: Samples, name: StaticString = "x") throws(MartletError) {
         self.init(name: name)
         try unsafe append(samples)
@@ -18,7 +18,7 @@ import MartletPlatform
 
     package init(name: StaticString) { self.name = name }
 
-    /// Adds the next input's. Throws `.memory`.
+    /// Adds the next. Throws `.memory`.
     public func append(_ samples: Samples) throws(MartletError) { try unsafe arrays.append(samples) }
 
     /// Is there for another call.
@@ -30,7 +30,7 @@ import MartletPlatform
     public var count: Int { unsafe arrays.count }
     subscript(number: Int) -> Samples { unsafe arrays[number] }
 
-    /// What messages call those of one input.
+    /// What messages call one of them.
     func subject(_ number: Int) -> String { count == 1 ? "\(name)" : "\(name)[\(number)]" }
 
     /// Whether some of them, neighbours too, have to be gathered, since they are not numbers of fp32.
@@ -114,7 +114,7 @@ final class BatchInputs {
     /// Tells a plan where the batch's samples are: where they lie, if they are neighbours in fp32, else gathered here.
     /// Throws `.argument` for a row that is none of its table's.
     func take(
-        _ inputs: Inputs, _ rows: Rows, _ model: Model, _ execution: Execution, for plan: Plan
+        _ inputs: SampleArrays, _ rows: Rows, _ model: Model, _ execution: Execution, for plan: Plan
     ) throws(MartletError) {
         for number in buffers.indices {
             let samples = unsafe inputs[number]

@@ -1,0 +1,301 @@
+// What a walk over samples adds up for one output, and the loss and metrics that it comes to.
+import Glibc
+import MartletKernelInterface
+import MartletPlatform
+
+/// Sums over samples, and what they give: those of one of a model's outputs.
+final class Tally {
+    /// The most classes whose pairs are counted.
+    static var mostClasses: Int { 1024 }
+
+    private let scoring: Scoring
+    private var samples = 0
+    private var loss = 0.0
+    /// Of accuracies and errors, which are means.
+    private var accuracies: InlineArray<2, Double> = [0, 0]
+    private var squares = 0.0
+    private var magnitudes = 0.0
+    /// How often each class was taken for each: rows are what was right.
+    private var counts = RawList<Int64>()
+    /// For each element of a sample: what R2 needs.
+    private var spreads = RawList<Spread>()
+    /// Each answer, and whether yes was right: what AUC needs.
+    private var answers = RawList<Answer>()
+
+    /// Throws `.memory`.
+    init(_ scoring: Scoring) throws(MartletError) {
+        self.scoring = scoring
+        let metrics = scoring.settings.metrics
+        if !metrics.isDisjoint(with: .ofCounts) {
+            for _ in 0..<scoring.classCount * scoring.classCount { try counts.append(0) }
+        }
+        if metrics.has(.r2) { for _ in 0..<scoring.shape.elementCount { try spreads.append(Spread()) } }
+    }
+
+    /// Makes room for so many samples more. Throws `.memory`.
+    func reserve(samples count: Int) throws(MartletError) {
+        if !scoring.settings.metrics.has(.auc) { return }
+        let (wanted, isBeyond) = count.multipliedReportingOverflow(by: scoring.accuracyRows)
+        try answers.reserve(isBeyond ? .max : wanted)
+    }
+
+    /// Forgets all samples.
+    func reset() {
+        answers.removeAll()
+        (samples, loss, squares, magnitudes, accuracies) = (0, 0, 0, 0, [0, 0])
+        for place in 0..<counts.count { counts[place] = 0 }
+        for place in 0..<spreads.count { spreads[place] = Spread() }
+    }
+
+    func add(loss mean: Double, samples count: Int) {
+        samples += count
+        loss += mean * Double(count)
+    }
+
+    /// Adds a batch's means of a metric that has some.
+    func add(_ metric: Metric, mean: Double, samples count: Int) {
+        let sum = mean * Double(count)
+        switch metric {
+        case .accuracy: accuracies[0] += sum
+        case .topAccuracy: accuracies[1] += sum
+        case .mse: squares += sum
+        default: magnitudes += sum
+        }
+    }
+
+    /// Adds what other metrics need of a batch. Throws `.memory`, and not within the samples that there is room for.
+    func add(
+        _ output: UnsafePointer<Float>, _ expected: Expected, samples count: Int
+    ) throws(MartletError) {
+        if counts.count > 0 { unsafe addCounts(output, expected, rows: count * scoring.accuracyRows) }
+        if spreads.count > 0, let targets = unsafe expected.targets { unsafe addSpreads(output, targets, count) }
+        if scoring.settings.metrics.has(.auc) {
+            for row in 0..<count * scoring.accuracyRows {
+                try unsafe answers.append(Answer(score: output[row], isYes: expected.isYes(row)))
+            }
+        }
+    }
+
+    private func addCounts(_ output: UnsafePointer<Float>, _ expected: Expected, rows: Int) {
+        let columns = scoring.accuracyColumns
+        for row in 0..<rows {
+            let (right, said): (Int, Int)
+            if columns == 1 {
+                (right, said) = unsafe (expected.isYes(row) ? 1 : 0, output[row] > scoring.threshold ? 1 : 0)
+            } else {
+                right =
+                    unsafe expected.labels.map { unsafe Int($0[row]) }
+                    ?? expected.targets.map { unsafe Self.largest($0 + row * columns, columns) } ?? 0
+                said = unsafe Self.largest(output + row * columns, columns)
+            }
+            counts[right * scoring.classCount + said] += 1
+        }
+    }
+
+    /// The first of the largest; NaN is larger than any number.
+    private static func largest(_ x: UnsafePointer<Float>, _ count: Int) -> Int {
+        var best = 0
+        for place in 0..<count where unsafe x[place].isNaN || x[place] > x[best] {
+            if unsafe x[place].isNaN { return place }
+            best = place
+        }
+        return best
+    }
+
+    private func addSpreads(_ output: UnsafePointer<Float>, _ targets: UnsafePointer<Float>, _ count: Int) {
+        let elements = spreads.count
+        for sample in 0..<count {
+            for element in 0..<elements {
+                let place = sample * elements + element
+                unsafe spreads[element].add(Double(output[place]), Double(targets[place]))
+            }
+        }
+    }
+
+    // MARK: - What it comes to
+
+    var meanLoss: Double { loss / Double(samples) }
+
+    var hasNoMetrics: Bool { scoring.settings.metrics.isEmpty }
+
+    /// A metric's number; NaN where it was not asked for.
+    func value(_ metric: Metric) -> Double {
+        guard scoring.settings.metrics.has(metric) else { return .nan }
+        switch metric {
+        case .accuracy: return accuracies[0] / Double(samples)
+        case .topAccuracy: return accuracies[1] / Double(samples)
+        case .mse: return squares / Double(samples)
+        case .mae: return magnitudes / Double(samples)
+        case .rmse: return (squares / Double(samples)).squareRoot()
+        case .r2: return determination
+        case .precision: return meanOverClasses { (hits, said, _) in Self.share(hits, of: said) }
+        case .recall: return meanOverClasses { (hits, _, right) in Self.share(hits, of: right) }
+        case .f1: return meanOverClasses { (hits, said, right) in Self.share(2 * hits, of: said + right) }
+        case .auc: return areaUnderCurve
+        case .perplexity: return exp(meanLoss)
+        }
+    }
+
+    /// How often the class `right` was taken for `said`; nil where nothing is counted.
+    func count(right: Int, said: Int) -> Int64? { counts.count == 0 ? nil : counts[right * classCount + said] }
+    var classCount: Int { scoring.classCount }
+
+    private static func share(_ part: Double, of all: Double) -> Double { all == 0 ? 0 : part / all }
+
+    /// What a class gives, of the answers that were right, those that said it, and those that it was right for: of yes alone,
+    /// where the answers are yes and no; else the mean over all classes that were said or right, as scikit-learn's "macro".
+    private func meanOverClasses(_ body: (_ hits: Double, _ said: Double, _ right: Double) -> Double) -> Double {
+        var (sum, seen) = (0.0, 0)
+        for one in (classCount == 2 && scoring.accuracyColumns == 1 ? 1 : 0)..<classCount {
+            var (said, right) = (Int64(0), Int64(0))
+            for other in 0..<classCount {
+                said += counts[other * classCount + one]
+                right += counts[one * classCount + other]
+            }
+            if said + right == 0 { continue }
+            sum += body(Double(counts[one * classCount + one]), Double(said), Double(right))
+            seen += 1
+        }
+        return seen == 0 ? 0 : sum / Double(seen)
+    }
+
+    /// R2, the coefficient of determination: the mean over the elements of 1 - (errors' squares) / (squares around the mean),
+    /// as scikit-learn has it: of an element that never changes 1 where it is always met, else 0; NaN of fewer than two samples.
+    private var determination: Double {
+        if samples < 2 { return .nan }
+        var sum = 0.0
+        for place in 0..<spreads.count { sum += spreads[place].determination(Double(samples)) }
+        return sum / Double(spreads.count)
+    }
+
+    /// The area under the curve of true over false positive rates: how probable it is that an answer where yes is right is
+    /// larger than one where no is, of equals one half. Exact; NaN where one of the two kinds, or a number, is missing.
+    private var areaUnderCurve: Double {
+        let list = unsafe answers.elements
+        // Comparisons with NaN would lead a sort astray.
+        guard let base = list.baseAddress, unsafe !list.contains(where: \.score.isNaN) else { return .nan }
+        unsafe qsort(base, list.count, MemoryLayout<Answer>.stride) { (left, right) in
+            let (left, right) = unsafe (
+                left.unsafelyUnwrapped.load(as: Answer.self).score, right.unsafelyUnwrapped.load(as: Answer.self).score
+            )
+            return left < right ? -1 : left > right ? 1 : 0
+        }
+        // Pairs are counted in halves.
+        var (below, pairs, yes) = (0.0, 0.0, 0.0)
+        var start = 0
+        while start < list.count {
+            let score = unsafe list[start].score
+            var (end, equal) = (start, 0.0)
+            while end < list.count, unsafe list[end].score == score {
+                if unsafe list[end].isYes { equal += 1 }
+                end += 1
+            }
+            let others = Double(end - start) - equal
+            pairs += equal * (2 * below + others)
+            yes += equal
+            below += others
+            start = end
+        }
+        return yes == 0 || below == 0 ? .nan : pairs / (2 * yes * below)
+    }
+}
+
+/// Of one element of all samples: squared errors, and how far the numbers wanted are spread around the first.
+private struct Spread: BitwiseCopyable {
+    private var errors = 0.0
+    private var shift = Double.nan
+    private var sum = 0.0
+    private var squares = 0.0
+
+    mutating func add(_ output: Double, _ target: Double) {
+        if shift.isNaN { shift = target }
+        let distance = target - shift
+        errors += (target - output) * (target - output)
+        sum += distance
+        squares += distance * distance
+    }
+
+    func determination(_ samples: Double) -> Double {
+        let all = squares - sum * sum / samples
+        if all == 0 { return errors == 0 ? 1 : 0 }
+        return 1 - errors / all
+    }
+}
+
+private struct Answer: BitwiseCopyable {
+    let score: Float
+    let isYes: Bool
+}
+
+/// The tallies of all outputs over one walk.
+final class Tallies {
+    let outputs: [Tally]
+    private(set) var samples = 0
+    private(set) var batches = 0
+    private var loss = 0.0
+    /// Whether calls add to what those before have summed up.
+    private var isKept = false
+
+    /// Throws `.memory`.
+    init(_ scorings: [Scoring]) throws(MartletError) {
+        var outputs: [Tally] = []
+        for scoring in scorings { outputs.append(try Tally(scoring)) }
+        self.outputs = outputs
+    }
+
+    /// Begins a call that looks at so many samples at most. Throws `.memory`, before anything has changed.
+    func begin(samples count: Int) throws(MartletError) {
+        for tally in outputs { try tally.reserve(samples: count) }
+        if !isKept { reset() }
+    }
+
+    /// Forgets all samples, and keeps those from here on, or those of one call at a time.
+    func reset(keeps: Bool = false) {
+        isKept = keeps
+        for tally in outputs { tally.reset() }
+        (samples, batches, loss) = (0, 0, 0)
+    }
+
+    /// Adds a batch's loss: of all outputs, with what layers add.
+    func add(loss mean: Double, samples count: Int) {
+        samples += count
+        batches += 1
+        loss += mean * Double(count)
+    }
+
+    var meanLoss: Double { loss / Double(samples) }
+
+    /// The loss of all, and the metrics of the first output; where calls add up, without AUC, which sorts all answers.
+    var score: Score { Score(self, outputs[0], loss: meanLoss, !isKept) }
+}
+
+/// Means over samples.
+public struct Score: Sendable {
+    public let samples: Int
+    public let batches: Int
+    public let meanLoss: Double
+    private var values: InlineArray<11, Double>
+
+    fileprivate init(_ tallies: Tallies, _ tally: Tally, loss: Double, _ isWhole: Bool) {
+        (samples, batches, meanLoss) = (tallies.samples, tallies.batches, loss)
+        if tally.hasNoMetrics {
+            values = InlineArray(repeating: .nan)
+            return
+        }
+        values = InlineArray { place in
+            guard let metric = Metric(rawValue: place), isWhole || metric != .auc else { return .nan }
+            return tally.value(metric)
+        }
+    }
+
+    /// That of one of the outputs by itself, whose loss has no weight, and nothing that layers add.
+    init(_ tallies: Tallies, output: Int) {
+        let tally = tallies.outputs[output]
+        self.init(tallies, tally, loss: tally.meanLoss, true)
+    }
+
+    /// A metric's number; NaN where it was not asked for.
+    public subscript(metric: Metric) -> Double { values[metric.rawValue] }
+
+    public var accuracy: Double { self[.accuracy] }
+}
