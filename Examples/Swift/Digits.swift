@@ -62,7 +62,7 @@ func makeNetwork() throws -> Model {
 
 func train(_ model: Model, on images: Images) throws {
     var training = Training(.crossEntropy)
-    training.metrics = .accuracy
+    training.metrics = Metrics(.accuracy)
     try model.compile(training)  // with Adam and its defaults
     var loop = Loop()
     loop.epochs = 30

@@ -275,7 +275,7 @@ extension Model {
     ) throws(MartletError) -> Bool {
         try checkLayers()
         let count = try x.sampleCount(of: self)
-        let elements = (0..<outputCount).reduce(0) { $0 + outputShape($1).elementCount }
+        let elements = outputElementCount
         let (wanted, overflow) = count.multipliedReportingOverflow(by: elements)
         guard !overflow, out.count == wanted, let target = out.baseAddress else {
             throw MartletError(

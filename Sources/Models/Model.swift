@@ -247,6 +247,8 @@ public final class Model {
 
     public var outputCount: Int { outputNodes.count }
     public func outputShape(_ number: Int) -> Shape { nodes[outputNodes[number]].output }
+    /// Elements of a sample of all outputs.
+    var outputElementCount: Int { (0..<outputCount).reduce(0) { $0 + outputShape($1).elementCount } }
 
     public var inputCount: Int { graph.inputs.count }
     public func inputShape(_ number: Int) -> Shape { graph.values[graph.inputs[number]].shape }

@@ -51,7 +51,7 @@ extension Model {
     private func outputs<Number: SampleNumber>(_ x: [Number], _ loop: Loop) throws(MartletError) -> [Float] {
         // An output of no element, or a count that is no multiple, is refused below.
         let (count, overflow) = (x.count / max(1, input.elementCount)).multipliedReportingOverflow(
-            by: output.elementCount)
+            by: outputElementCount)
         var out = try results(overflow ? 0 : count)
         try withSamples(x, [Float]()) { (x, _) throws(MartletError) in
             try unsafe out.withUnsafeMutableBufferPointer { (target) throws(MartletError) in

@@ -287,13 +287,24 @@ def training_values() -> Iterator[Value]:
     yield "NULL", "a->training = NULL;", "NULL"
     yield "misaligned", "a->training = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
     yield from assign(f"{one}struct_size", (0, 1, 47, 4097, 65536, "UINT32_MAX", "INT32_MAX"), "STRUCT")
-    yield "a longer struct whose tail is not zero", f"{one}struct_size = 56; w->m.training.tail[7] = 1;", "STRUCT"
-    yield "the longest struct, last byte set", f"{one}struct_size = 4096; w->m.training.tail[4047] = 1;", "STRUCT"
+    yield "a longer struct whose tail is not zero", f"{one}struct_size = 80; w->m.training.tail[7] = 1;", "STRUCT"
+    yield "the longest struct, last byte set", f"{one}struct_size = 4096; w->m.training.tail[4023] = 1;", "STRUCT"
     yield "the longest struct, zero tail", f"{one}struct_size = 4096;", "OK"
-    yield from assign(f"{one}loss", (0, -1, 12, 1000, *INT32), "ARGUMENT")
+    yield from assign(f"{one}loss", (0, -1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign(f"{one}loss", (2, 3, 4, 5, 6, 7, 8, 9, 10, 11), "OK")
+    focal = ("martlet_training_init(a->training, sizeof *a->training, MARTLET_LOSS_FOCAL);",
+             "martlet_training_init(a->training, sizeof *a->training, MARTLET_LOSS_BINARY_FOCAL);")  # fmt: skip
+    for code in focal:
+        yield "a focal loss", code, "OK"
+        yield from assign(f"{code} {one}gamma", (*NO_NUMBERS, "-0.5", "100.5", "1e300"), "ARGUMENT")
+        yield from assign(f"{code} {one}gamma", ("0.0", "0.5", "100.0"), "OK")
+        yield from assign(f"{code} {one}alpha", ("NAN", "INFINITY", "-INFINITY", "-1.5", "1e300"), "ARGUMENT")
+    yield from assign(f"{one}gamma", ("0.0", "3.0", *NO_NUMBERS), "ARGUMENT")
+    yield from assign(f"{one}alpha", ("0.25", "-0.5", "NAN", "INFINITY", "-INFINITY"), "ARGUMENT")
+    yield from assign(f"{one}weight", (*NO_NUMBERS, "-1.0", "1e39"), "ARGUMENT")
+    yield from assign(f"{one}weight", ("0.0", "0.5", "3e38"), "OK")
     yield from assign(f"{one}from", (-1, 3, 1000, *INT32), "ARGUMENT")
-    yield from assign(f"{one}metrics", ("16u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign(f"{one}metrics", ("1u << 11", "0x80000000u", "0xFFFFFFFFu", "1u << 20", "1u << MARTLET_METRIC_AUC"), "ARGUMENT")
     yield from assign(f"{one}batch_size", (*BELOW_ONE, "((int64_t)1 << 31) + 1", "(int64_t)1 << 62"), "ARGUMENT")
     yield from assign(f"{one}batch_size", ("(int64_t)1 << 31", "(int64_t)1 << 30"), "MEMORY|SHAPE")
     yield from assign(f"{one}batch_size", (1, 1 << 16), "OK")

@@ -31,7 +31,7 @@ static void models_create(struct model_world *m) {
     REQUIRE(martlet_loop_init(&m->loop.loop, sizeof(martlet_loop)) == MARTLET_OK);
     REQUIRE(martlet_training_init(&m->training.training, sizeof(martlet_training), MARTLET_LOSS_CROSS_ENTROPY) == MARTLET_OK);
     m->training.training.batch_size = BATCH;
-    m->training.training.metrics = 1u << MARTLET_METRIC_ACCURACY;
+    m->training.training.metrics = (1u << MARTLET_METRIC_ACCURACY) | (1u << MARTLET_METRIC_F1);
     strcpy(m->name, "a name");
     REQUIRE(martlet_model_create(&m->model, flat, 1, 11) == MARTLET_OK);
     REQUIRE(martlet_model_create(&m->plain, flat, 1, 12) == MARTLET_OK);
@@ -122,6 +122,22 @@ GOOD(model_groups_compile) {
     a->model = w->m.plain, a->training = &w->m.training.training, a->groups = w->groups, a->group_count = 2;
     w->m.of_view[1] = 1, a->view_groups = w->m.of_view, a->view_count = LENGTH(w->m.of_view);
 }
+GOOD(metric_name) { a->metric = MARTLET_METRIC_AUC; }
+GOOD(model_outputs_set) {
+    add_dense(w->m.flat, FEATURES), add_dense(w->m.flat, 2);
+    w->m.nodes[0] = 1, w->m.nodes[1] = 2;
+    a->model = w->m.flat, a->nodes = w->m.nodes, a->count = 2;
+}
+GOOD(model_output_count) { a->model = w->m.model, a->out_count = &w->out_int64; }
+GOOD(model_output_get) { a->model = w->m.model, a->out_node = &w->m.nodes[2], a->output = 0; }
+GOOD(model_score_get) {
+    a->model = w->m.model, a->out_score = &w->m.score.score, a->struct_size = sizeof(martlet_score), a->output = 0;
+}
+GOOD(model_confusion_get) {
+    a->model = w->m.model, a->out_counts = w->m.counts, a->count = LENGTH(w->m.counts);
+    a->output = 0, a->mode = MARTLET_TRAINING;
+}
+GOOD(model_tally_set) { a->model = w->m.model, a->mode = MARTLET_TRAINING, a->keeps = 1; }
 GOOD(model_group_count) { a->model = w->m.model, a->out_count = &w->out_int64; }
 GOOD(model_group_set) { a->model = w->m.model, a->group = 0, a->hyperparameter = MARTLET_LR, a->value = 0.5; }
 GOOD(model_config_get) {

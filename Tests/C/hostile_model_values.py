@@ -21,13 +21,14 @@ OTHERS = {
 NEED_LAYER = {"compile", "groups_compile", "predict", "save", "buffer_get", "view_count", "view_get"}
 NEED_COMPILE = {
     "train", "differentiate", "step", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get",
-    "step_get", "grad_norm_get", "copy_set", "training_get", "epoch_get", "epoch_set",
+    "step_get", "grad_norm_get", "copy_set", "training_get", "epoch_get", "epoch_set", "score_get", "confusion_get",
+    "tally_set",
 }  # fmt: skip
 
 
 def serves(function: str) -> bool:
     """Whether a function's values are here."""
-    inits = ("layer_init", "training_init", "result_init", "loop_init", "matmul")
+    inits = ("layer_init", "training_init", "result_init", "loop_init", "matmul", "metric_name")
     return function.startswith("martlet_model_") or function.removeprefix("martlet_") in inits
 
 
@@ -252,10 +253,10 @@ def loop_values(function: str) -> Iterator[Value]:
 def result_values() -> Iterator[Value]:
     yield "NULL", "a->out_result = NULL;", "OK"
     yield from assign("a->out_result->struct_size", (0, 1, 103, 4097, "UINT32_MAX"), "STRUCT")
-    yield "a longer result", "a->out_result->struct_size = 112; w->m.result.tail[7] = 1;", "OK"
+    yield "a longer result", "a->out_result->struct_size = 304; w->m.result.tail[7] = 1;", "OK"
     yield "fields that are not set", "memset((char *)a->out_result + 4, 0xAB, 100);", "OK"
     yield "misaligned", "a->out_result = (void *)((char *)at_page_end(NULL, 256) + 4);", "ALIGNMENT"
-    inside = "a->out_result = (void *)w->m.inputs; a->out_result->struct_size = 104;"
+    inside = "a->out_result = (void *)w->m.inputs; a->out_result->struct_size = 296;"
     yield "the result lies in the samples", inside, "OVERLAP|OK"
 
 
@@ -298,7 +299,7 @@ def number_values(function: str, name: str) -> Iterator[Value]:
     elif name == "node":
         yield from assign(target, (-1, 0, 2, 1000, *INT32), "ARGUMENT")
     elif name == "loss":
-        yield from assign(target, (0, -1, 12, 1000, *INT32), "ARGUMENT")
+        yield from assign(target, (0, -1, 14, 1000, *INT32), "ARGUMENT")
     elif name == "rank":
         yield from assign(target, (0, -1, 9, 64, *INT64, "(int64_t)1 << 32"), "SHAPE")
     elif name == "seed":
@@ -315,11 +316,19 @@ def number_values(function: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, 3, 1000, 1 << 16, *INT32), "ARGUMENT")
     elif name == "mode":
         yield from assign(target, (-1, 2, 1000, 1 << 16, *INT32), "ARGUMENT")
-    elif name == "index":
-        yield from assign(target, (-1, 6, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
-    elif name == "count":
+    elif name == "output":
+        yield from assign(target, (-1, 1, 1000, 1 << 16, *INT32), "ARGUMENT")
+    elif name == "keeps":
+        yield from assign(target, (-1, 2, 1000, 1 << 16, *INT32), "ARGUMENT")
+    elif name == "metric":
+        yield from assign(target, (-1, 11, 16, 1000, 1 << 16, *INT32), "ARGUMENT")
+    elif name == "count" and function.endswith("order_get"):
         yield from assign(target, (-1, -1000, *INT64, *HUGE, "((int64_t)1 << 40) + 1"), "ARGUMENT")
         yield from assign(target, (0, 1), "OK")
+    elif name == "count":
+        yield from assign(target, (0, -1, 15, 17, 1 << 20, *INT64, *HUGE), "SHAPE")
+    elif name == "index":
+        yield from assign(target, (-1, 6, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
     elif name == "epoch":
         yield from assign(target, (-1, -2, -1000, "INT64_MIN", "-((int64_t)1 << 32)"), "ARGUMENT")
         yield from assign(target, (0, "INT64_MAX"), "OK")
@@ -333,6 +342,18 @@ def number_values(function: str, name: str) -> Iterator[Value]:
                 yield f"{number} {value}", f"a->hyperparameter = {number}; {target} = {value};", "ARGUMENT"
         for value in ("1.0", "1e308"):
             yield f"MARTLET_BETA2 {value}", f"a->hyperparameter = MARTLET_BETA2; {target} = {value};", "ARGUMENT"
+
+
+def outputs_values(name: str) -> Iterator[Value]:
+    """The nodes that are a model's outputs."""
+    if name == "nodes":
+        yield "NULL", "a->nodes = NULL;", "NULL"
+        yield "misaligned", "a->nodes = (void *)((char *)w->scratch + 2);", "ALIGNMENT"
+        yield from assign("a->nodes[1]", (-1, 0, 1, 3, 1000, *INT32), "ARGUMENT")
+        yield "at a page's end", "a->nodes = at_page_end((const char *)(const int32_t[]){2, 1}, 8);", "OK"
+    else:
+        yield from assign("a->count", (0, -1, 17, 1 << 20, *INT64, *HUGE), "ARGUMENT")
+        yield "one", "a->count = 1;", "OK"
 
 
 def group_values(name: str) -> Iterator[Value]:
@@ -367,8 +388,9 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from result_values()
     elif kind.endswith("*") and name.startswith("out_"):
         optional = function.endswith(("_add", "_apply", "buffer_get"))
-        sized = "init" in function or function.endswith(("config_get", "layer_get", "training_get"))
-        size = "8 * (size_t)a->count" if name == "out_rows" else "a->struct_size" if sized else ""
+        sized = "init" in function or function.endswith(("config_get", "layer_get", "training_get", "score_get"))
+        lists = {"out_rows": "8 * (size_t)a->count", "out_counts": "sizeof w->m.counts"}
+        size = "a->struct_size" if sized else lists.get(name, "")
         yield from out_values(kind, name, may_be_null=optional, size=size)
     elif kind == "martlet_layer *":
         yield from layer_values()
@@ -383,6 +405,8 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from loop_values(function)
     elif name == "copy":
         yield from copy_values()
+    elif function.endswith("outputs_set"):
+        yield from outputs_values(name)
     elif name in ("sizes", "inputs"):
         yield from input_values(name)
     elif name == "x":

@@ -31,6 +31,10 @@ struct model_world {
         unsigned char tail[4096];
     } result;
     struct {
+        martlet_score score;
+        unsigned char tail[4096];
+    } score;
+    struct {
         martlet_loop loop;
         unsigned char tail[4096];
     } loop;
@@ -53,6 +57,7 @@ struct model_world {
     martlet_model *image, *flat; /* without a layer: of 8 x 8 x 3, of FEATURES */
     martlet_model *gone, *out_model;
     float weights[SAMPLES];
+    int64_t counts[CLASSES * CLASSES];
 };
 
 /* The layer of a world becomes a good one of another kind, for images where its kind reads these. */

@@ -17,6 +17,10 @@ import Testing
         var targets: [Float]?
         var smoothing: Float = 0
         var delta: Float = 0.75
+        var gamma: Float = 2
+        var alpha: Float = 0.25
+        /// What gradients are multiplied by.
+        var weight: Float = 1
         var weights: [Float]?
 
         /// The probabilities or numbers wanted of a row, smoothed.
@@ -29,9 +33,10 @@ import Testing
             }
             let s = Double(smoothing)
             switch loss {
-            case .crossEntropy, .crossEntropyFromProbabilities, .nll, .cosine:
+            case .crossEntropy, .crossEntropyFromProbabilities, .nll, .cosine, .focal, .focalFromProbabilities:
                 return z.map { $0 * (1 - s) + s / Double(columns) }
-            case .binaryCrossEntropy, .binaryCrossEntropyFromProbabilities: return z.map { $0 * (1 - s) + s / 2 }
+            case .binaryCrossEntropy, .binaryCrossEntropyFromProbabilities, .binaryFocal, .binaryFocalFromProbabilities:
+                return z.map { $0 * (1 - s) + s / 2 }
             case .kullbackLeibler:
                 return z.map { min(max($0 * (1 - s) + s / Double(columns), Double(Float(1e-7))), 1) }
             case .hinge: return z.map { $0 == 0 ? -1 : $0 }
@@ -67,6 +72,25 @@ import Testing
                         let p = min(max($0, least), most)
                         return -($1 * Glibc.log(p) + (1 - $1) * log1p(-p))
                     }
+                case .focal, .focalFromProbabilities:
+                    let top = x.max() ?? 0
+                    let parts = loss == .focal ? x.map { exp($0 - top) } : x
+                    let total = parts.reduce(0, +)
+                    return zip(parts, pairs).map { part, pair in
+                        let p = loss == .focal ? part / total : min(max(part / total, least), most)
+                        if pair.1 == 0 { return 0 }
+                        let surprise = loss == .focal ? Glibc.log(total) - (pair.0 - top) : -Glibc.log(p)
+                        let rest = loss == .focal ? (total - part) / total : 1 - p
+                        return Double(alpha) * pair.1 * pow(rest, Double(gamma)) * surprise
+                    }.reduce(0, +)
+                case .binaryFocal, .binaryFocalFromProbabilities:
+                    return mean { x, z in
+                        let p = loss == .binaryFocal ? 1 / (1 + exp(-x)) : min(max(x, least), most)
+                        let rest = loss == .binaryFocal ? 1 / (1 + exp(x)) : 1 - p
+                        let plain = -(z * Glibc.log(p) + (1 - z) * Glibc.log(rest))
+                        let share = alpha < 0 ? 1 : z * Double(alpha) + (1 - z) * (1 - Double(alpha))
+                        return share * pow(z * rest + (1 - z) * p, Double(gamma)) * plain
+                    }
                 case .mse: return mean { ($0 - $1) * ($0 - $1) }
                 case .mae: return mean { abs($0 - $1) }
                 case .huber:
@@ -97,7 +121,7 @@ import Testing
                 LossRequest(
                     loss, rows: rows, columns: columns, output: x.pointer,
                     labels: classes.map { UnsafePointer($0.pointer) },
-                    targets: numbers.map { UnsafePointer($0.pointer) }, smoothing: smoothing, delta: delta,
+                    targets: numbers.map { UnsafePointer($0.pointer) }, LossNumbers(smoothing: smoothing, delta: delta, gamma: gamma, alpha: alpha, weight: weight),
                     weights: shares.map { UnsafePointer($0.pointer) }, rowLoss: rowLoss.pointer,
                     gradient: wantsGradient ? gradient.pointer : nil))
             return (rowLoss.numbers, gradient.numbers)
@@ -106,7 +130,7 @@ import Testing
 
     /// Whether labels are columns. To the other losses they are the number wanted of a row's only column.
     static func isCategorical(_ loss: Loss) -> Bool {
-        loss == .crossEntropy || loss == .crossEntropyFromProbabilities || loss == .nll
+        [.crossEntropy, .crossEntropyFromProbabilities, .nll, .focal, .focalFromProbabilities].contains(loss)
     }
 
     static func takesLabels(_ loss: Loss, _ columns: Int) -> Bool {
@@ -118,6 +142,7 @@ import Testing
         var output = randomFloats(rows * columns, seed: seed, scale: 4)
         let probable: [Loss] = [
             .crossEntropyFromProbabilities, .binaryCrossEntropyFromProbabilities, .kullbackLeibler, .poisson,
+            .focalFromProbabilities, .binaryFocalFromProbabilities,
         ]
         let isProbability = probable.contains(loss)
         if isProbability { output = output.map { 0.05 + 0.9 * ($0 + 4) / 8 } }
@@ -167,6 +192,43 @@ import Testing
                     expectClose(
                         gradient, wanted, relative: 1e-5, absolute: 1e-6, "\(execution.isa.name), \(rows) x \(columns)")
                 }
+            }
+        }
+    }
+
+    /// Every power, and with weights of the classes or without; a power of 0 is the plain cross-entropy, and the weight of an
+    /// output multiplies gradients alone.
+    @Test(arguments: [Loss.focal, .focalFromProbabilities, .binaryFocal, .binaryFocalFromProbabilities])
+    func focalLossesTakeEachNumber(loss: Loss) throws {
+        for (gamma, alpha): (Float, Float) in [(0, 1), (0.5, 0.25), (1, 0.9), (3.5, 0), (5, -1)]
+        where alpha >= 0 || loss.rawValue >= Loss.binaryFocal.rawValue {
+            for (rows, columns) in [(1, 1), (18, 1), (5, 3), (2, 18)] {
+                var asked = Self.make(loss, rows, columns, labels: false)
+                (asked.gamma, asked.alpha, asked.weight) = (gamma, alpha, 0.75)
+                let exact = asked.exact(asked.output.map { Double($0) })
+                let wanted = centralDifferences(asked.output.map { Double($0) }) { output in
+                    0.75 * asked.exact(output).reduce(0, +) / Double(rows)
+                }
+                try Twins.each { execution in
+                    let (rowLoss, gradient) = asked.run(execution)
+                    let place: Comment = "\(execution.isa.name), gamma \(gamma), alpha \(alpha), \(rows) x \(columns)"
+                    expectClose(rowLoss, exact, relative: 5e-6, absolute: 2e-6, "\(place)")
+                    expectClose(gradient, wanted, relative: 2e-5, absolute: 2e-6, "\(place)")
+                }
+            }
+        }
+    }
+
+    /// Answers that are as sure as can be, right and wrong, give numbers.
+    @Test(arguments: [Loss.focal, .binaryFocal]) func focalLossesHaveNoHoles(loss: Loss) throws {
+        for (x, gamma): (Float, Float) in [(200, 2), (-200, 2), (1e30, 0.5), (-1e30, 0.5), (200, 0)] {
+            let columns = loss == .focal ? 2 : 1
+            var asked = Case(loss: loss, rows: 1, columns: columns, output: [x, 0], targets: [1, 0])
+            (asked.output, asked.targets) = (Array(asked.output[..<columns]), Array([1, 0][..<columns]))
+            asked.gamma = gamma
+            try Twins.each { execution in
+                let (rowLoss, gradient) = asked.run(execution)
+                #expect(rowLoss[0].isFinite && rowLoss[0] >= 0 && gradient.allSatisfy(\.isFinite), "\(x), \(gamma)")
             }
         }
     }

@@ -273,7 +273,7 @@ import Testing
                     try unsafe y.withUnsafeBufferPointer { y in
                         let inputs = try unsafe SampleArrays(Samples(x))
                         try unsafe inputs.append(Samples(ids))
-                        return try unsafe model.train(inputs, Samples(y)).meanLoss
+                        return try unsafe model.train(inputs, SampleArrays(Samples(y), name: "y")).meanLoss
                     }
                 }
             }

@@ -88,7 +88,7 @@ import Testing
     @Test func learns() throws {
         let model = try model([2], [.dense(16, activation: .relu), .dense(4)])
         var training = Training(.crossEntropy)
-        training.metrics = .accuracy
+        training.metrics = Metrics(.accuracy)
         var configuration = Configuration(.adam)
         configuration.lr = 0.02
         try model.compile(training, optimizer: configuration)

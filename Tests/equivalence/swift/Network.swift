@@ -34,9 +34,9 @@ func runNetwork() throws {
     var loop = Loop()
     loop.epochs = 4
     loop.keepsOrder = true
-    let outcome = try unsafe model.fit(try Inputs(x), y, validation: nil, loop)
+    let outcome = try unsafe model.fit(try SampleArrays(x), try SampleArrays(y, name: "y"), validation: nil, loop)
     let predictions = unsafe makeArray(sampleCount * classes)
-    _ = try unsafe model.predict(try Inputs(x), into: predictions, Loop())
+    _ = try unsafe model.predict(try SampleArrays(x), into: predictions, Loop())
 
     var loss = outcome.score.meanLoss
     print("loss", withUnsafeBytes(of: &loss) { unsafe hash($0) })

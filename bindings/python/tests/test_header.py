@@ -38,6 +38,7 @@ STRUCTS = {
     "martlet_layer": _ffi_models.Layer,
     "martlet_training": _ffi_models.Training,
     "martlet_result": _ffi_models.Result,
+    "martlet_score": _ffi_models.Score,
     "martlet_progress": _ffi_models.Progress,
     "martlet_loop": _ffi_models.Loop,
     "martlet_view": _ffi_models.View,
@@ -70,8 +71,9 @@ def structs() -> dict[str, list[tuple[str, str, int, bool]]]:
                 continue
             kind, declarators = re.fullmatch(r"\s*(?:const )?(\w+)\s+(.*?)\s*", declaration, flags=re.DOTALL).groups()
             for declarator in declarators.split(","):
-                star, field, length = re.fullmatch(r"\s*(\*?)\s*(\w+)(?:\[(\d+)\])?", declarator).groups()
-                fields.append((kind, field, int(length or 1), bool(star)))
+                star, field, length = re.fullmatch(r"\s*(\*?)\s*(\w+)(?:\[(\w+)\])?", declarator).groups()
+                count = constants().get((length or "1").removeprefix("MARTLET_"), length or 1)
+                fields.append((kind, field, int(count), bool(star)))
         found[name] = fields
     return found
 

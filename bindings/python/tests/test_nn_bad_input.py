@@ -191,7 +191,7 @@ COMPILE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"loss": 3}, martlet.DTypeError, "loss is 3 of type int"),
     ({"loss": "mse", "optimizer": "sdg"}, martlet.ArgumentError, 'optimizer is \'sdg\'; wanted one of "adam", "adamw"'),
     ({"loss": "mse", "optimizer": 3}, martlet.DTypeError, "optimizer is 3"),
-    ({"loss": "mse", "metrics": ["auc"]}, martlet.ArgumentError, r"metrics\[0\] is 'auc'"),
+    ({"loss": "mse", "metrics": ["auk"]}, martlet.ArgumentError, r"metrics\[0\] is 'auk'"),
     ({"loss": "mse", "metrics": 3}, martlet.DTypeError, "metrics is 3"),
     ({"loss": "mse", "metrics": ["mae", "mae"]}, martlet.ArgumentError, "metrics holds 'mae'"),
     ({"loss": "mse", "metrics": [nn.TopK(2, 3)]}, martlet.DTypeError, r"name of metrics\[0\] is 3 of type int"),

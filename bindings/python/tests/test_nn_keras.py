@@ -218,7 +218,7 @@ def test_modes_are_needed_where_keras_needs_them() -> None:
     for model, callbacks in ((mlp(nn), nn), (mlp(Keras), keras.callbacks)):
         model.compile("adam", "mse", metrics=["accuracy", "mae"])
         model.fit(x, np.eye(10)[y], verbose=0)
-        for monitor in ("loss", "val_loss", "accuracy", "val_mae", "val_f1", "auc", "my_accuracy", "learning_rate"):
+        for monitor in ("loss", "val_loss", "accuracy", "val_mae", "val_g1", "auk", "my_accuracy", "learning_rate"):
             stopping = callbacks.EarlyStopping(monitor)
             stopping.set_model(model)
             try:
@@ -228,7 +228,7 @@ def test_modes_are_needed_where_keras_needs_them() -> None:
             except ValueError as error:
                 refused.setdefault(monitor, []).append("max" in str(error))
     assert all(ours == theirs for ours, theirs in refused.values()), refused
-    assert refused["auc"][0] and not refused["val_mae"][0]
+    assert refused["auk"][0] and not refused["val_mae"][0]
 
 
 def positional(function: Any) -> list[str]:

@@ -183,24 +183,21 @@ def test_labels_where_a_metric_compares_numbers(tmp_path: Path) -> None:
     assert other.evaluate(X, ROWS) == model.evaluate(X, ROWS)
 
 
-def goal(**changed: Any) -> dict[str, Any]:
-    """Notes on what the one output is trained for."""
-    return {"goals": [{"loss": "MeanSquaredError", "metrics": [["mae", 3]], "name": ""} | changed]}
-
-
+GOAL = {"loss": "MeanSquaredError", "metrics": [["mae", 3]], "name": ""}
 HOSTILE = [
-    goal(metrics=[["loss", 3]]),
-    goal(metrics=[["mae", 3], ["mae", 3]]),
-    goal(metrics=[]),
-    goal(metrics=[["mae", 3], ["mse", 2]]),
-    goal(metrics=[["mae", 64]]),
-    goal(metrics=[["mae"]]),
-    goal(metrics=3),
-    goal(metrics=[["mae", "3"]]),
-    goal(loss=[]),
-    goal(name=3),
-    {"goals": 3},
+    {"goals": [GOAL | {"metrics": [["loss", 3]]}]},
+    {"goals": [GOAL | {"metrics": [["mae", 3], ["mae", 3]]}]},
+    {"goals": [GOAL | {"metrics": []}]},
+    {"goals": [GOAL | {"metrics": [["mae", 3], ["mse", 2]]}]},
+    {"goals": [GOAL | {"metrics": [["mae", 64]]}]},
+    {"goals": [GOAL | {"metrics": [["mae"]]}]},
+    {"goals": [GOAL | {"metrics": 3}]},
+    {"goals": [GOAL | {"metrics": [["mae", "3"]]}]},
+    {"goals": [GOAL | {"loss": []}]},
+    {"goals": [GOAL | {"name": 3}]},
+    {"goals": [GOAL, GOAL]},
     {"goals": []},
+    {"goals": 3},
     {"shares": ["1"]},
     {"name": 3},
     {"layers": []},

@@ -115,14 +115,6 @@ def test_bad_graphs(index: int) -> None:
         call()
 
 
-def test_several_outputs_say_so() -> None:
-    inputs = nn.Input((3,))
-    outputs = [nn.Dense(2)(inputs), nn.Dense(1)(inputs)]
-    with pytest.raises(martlet.UnsupportedError, match="outputs has 2 nodes: a model has one output here"):
-        nn.Model(inputs, outputs)
-    assert nn.Model(inputs, outputs[0]).layers[1].name == "dense"  # which the refusal left free
-
-
 def test_a_graph_that_fails_leaves_its_layers_free() -> None:
     inputs = nn.Input((3,), name="input")
     layers = [nn.Dense(2, name="a"), nn.Dense(2, name="a")]

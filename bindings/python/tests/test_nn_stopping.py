@@ -94,7 +94,7 @@ def test_auto_knows_the_models_metrics(metric: Any, climbs: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "monitor", ["val_f1", "auc", "val_recall", "r2", "my_accuracy", "learning_rate", "val_val_loss"]
+    "monitor", ["val_g1", "auk", "val_recollection", "q2", "my_accuracy", "learning_rate", "val_val_loss"]
 )
 def test_auto_refuses_what_it_does_not_know_before_anything_is_trained(monitor: str, tmp_path: Path) -> None:
     class Own(nn.Callback):

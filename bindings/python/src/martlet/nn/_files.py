@@ -192,6 +192,8 @@ def _compilation(native: Native, notes: dict[str, Any]) -> Compilation:
     """Losses, metrics and optimizer of a file."""
     lines = [native.training(output) or {} for output in range(len(native.outputs()))]
     try:
+        if len(notes.get("goals", lines)) != len(lines):
+            raise ValueError(f"its notes are of {len(notes['goals'])} outputs, and it has {len(lines)}")
         goals = []
         for place, (node, one) in enumerate(zip(native.outputs(), lines, strict=True)):
             said = notes["goals"][place] if "goals" in notes else {}

@@ -89,6 +89,8 @@ def read(model: Native) -> dict[str, Any]:
         layers, goals = notes["layers"], notes.get("goals", [])
         if not all(isinstance(layer["class"], str) for layer in layers.values()):
             raise ValueError("a layer has no class")
+        if not isinstance(goals, list):
+            raise ValueError("its outputs are no list")
         for goal in goals:
             if not all(isinstance(name, str) and isinstance(number, int) for name, number in goal["metrics"]):
                 raise ValueError("a metric has no name")

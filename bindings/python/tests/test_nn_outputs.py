@@ -1,0 +1,153 @@
+"""Models of several outputs: losses, metrics and weights beside Keras's, files, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import martlet
+from martlet import nn
+
+keras = pytest.importorskip("keras")
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 6)).astype(np.float32)
+CLASSES = RNG.integers(0, 4, 120)
+NUMBERS = RNG.normal(size=(120, 2)).astype(np.float32)
+ANSWERS = (RNG.random((120, 1)) > 0.5).astype(np.float32)
+Y = [CLASSES, NUMBERS, ANSWERS]
+GOALS: dict[str, Any] = {
+    "loss": ["sparse_categorical_crossentropy", "mse", "binary_crossentropy"],
+    "loss_weights": [1.0, 0.5, 2.0],
+    "metrics": [["accuracy"], ["mae"], ["accuracy"]],
+}
+
+
+def made(layers: Any, model: Any) -> Any:
+    """Three outputs, one of which another one is made of."""
+    inputs = layers.Input((6,))
+    shared = layers.Dense(12, activation="tanh", name="shared")(inputs)
+    first = layers.Dense(4, activation="softmax", name="a")(shared)
+    second = layers.Dense(2, name="b")(shared)
+    third = layers.Dense(1, activation="sigmoid", name="c")(layers.Concatenate()([shared, second]))
+    return model(inputs, [first, second, third])
+
+
+def compiled(goals: dict[str, Any] | None = None) -> nn.Model:
+    model = made(nn, nn.Model)
+    model.compile(nn.Adam(0.01), **(GOALS if goals is None else goals))
+    return model
+
+
+def test_trains_as_keras_does() -> None:
+    ours, theirs = made(nn, nn.Model), made(keras.layers, keras.Model)
+    ours.set_weights(theirs.get_weights())
+    ours.compile(nn.Adam(0.01), **GOALS)
+    theirs.compile(keras.optimizers.Adam(0.01), **GOALS)
+    options = {"batch_size": 50, "epochs": 3, "shuffle": False, "verbose": 0}
+    found = ours.fit(X, Y, validation_data=(X[:50], [one[:50] for one in Y]), **options).history
+    wanted = theirs.fit(X, Y, validation_data=(X[:50], [one[:50] for one in Y]), **options).history
+    assert {*found} == {*wanted}
+    for name, numbers in wanted.items():
+        np.testing.assert_allclose(found[name], numbers, rtol=2e-5, atol=2e-5, err_msg=name)
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-4)
+    assert ours.evaluate(X, Y, return_dict=True) == pytest.approx(
+        theirs.evaluate(X, Y, verbose=0, return_dict=True), rel=1e-4
+    )
+    for mine, other in zip(ours.predict(X), theirs.predict(X, verbose=0), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-4)
+    assert ours.output_names == ["a", "b", "c"] and ours.output_shape == [(None, 4), (None, 2), (None, 1)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 120])
+def test_predictions_are_those_of_each_output_alone(batch_size: int) -> None:
+    model = compiled()
+    found = model.predict(X, batch_size)
+    for place, output in enumerate(model.outputs):
+        alone = nn.Model(model.inputs, output)
+        np.testing.assert_array_equal(found[place], alone.predict(X))
+
+
+def test_what_stands_by_names() -> None:
+    """Losses, weights, metrics and targets in dicts give what lists give; a dict of outputs names them."""
+    listed = compiled()
+    named = made(nn, nn.Model)
+    named.set_weights(listed.get_weights())
+    goals = {key: dict(zip("abc", value, strict=True)) for key, value in GOALS.items()}
+    named.compile(nn.Adam(0.01), **goals)
+    for model, y in ((listed, Y), (named, dict(zip("cba", reversed(Y), strict=True)))):
+        model.fit(X, y, epochs=2, verbose=0, shuffle=False)
+    for mine, other in zip(listed.get_weights(), named.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    inputs = nn.Input((6,))
+    model = nn.Model(inputs, {"left": nn.Dense(2)(inputs), "right": nn.Dense(1)(inputs)})
+    model.compile("sgd", {"left": "mse", "right": "mae"})
+    assert model.metrics_names == ["loss", "left_loss", "right_loss"]
+    assert nn.Model.from_config(model.get_config()).output_names == ["left", "right"]
+
+
+def test_goes_on_from_a_file_to_the_bit(tmp_path: Path) -> None:
+    model = compiled()
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "m")
+    loaded = nn.load_model(tmp_path / "m")
+    assert loaded.metrics_names == model.metrics_names
+    assert loaded.evaluate(X, Y) == model.evaluate(X, Y)
+    for one in (model, loaded):
+        one.fit(X, Y, epochs=2, verbose=0)
+    for mine, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_batches_and_halves() -> None:
+    """What gives batches, one batch, and a step in two halves, train as arrays do."""
+    models = [compiled() for _ in range(4)]
+    for model in models[1:]:
+        model.set_weights(models[0].get_weights())
+
+    def batches() -> Any:
+        for start in range(0, 120, 40):
+            yield X[start : start + 40], [one[start : start + 40] for one in Y]
+
+    models[0].fit(X, Y, batch_size=40, verbose=0, shuffle=False)
+    models[1].fit(batches(), verbose=0)
+    for x, y in batches():
+        models[2].train_on_batch(x, y)
+        models[3].differentiate(x, y)
+        models[3].step()
+    for model in models[1:]:
+        for mine, other in zip(models[0].get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize(
+    ("goals", "y", "says"),
+    [
+        ({"loss": ["mse", "mse"]}, Y, "loss has 2 entries; wanted 3"),
+        ({"loss": {"a": "mse", "d": "mse"}}, Y, "loss has 'd', which is no output's name"),
+        (GOALS | {"metrics": ["accuracy"]}, Y, "metrics has 1 entries; wanted 3"),
+        (GOALS | {"metrics": "accuracy"}, Y, "metrics is 'accuracy', and the model has 3 outputs"),
+        (GOALS | {"loss_weights": [1, -1, 1]}, Y, "loss_weights is -1"),
+        (GOALS, CLASSES, "y is a ndarray; wanted a list of 3, an array for each output"),
+        (GOALS, Y[:2], "y is 2 arrays; wanted a list of 3"),
+        (GOALS, {"a": CLASSES, "b": NUMBERS}, "y has 'a' and 'b'; wanted 'a', 'b' and 'c'"),
+        (GOALS, [CLASSES, NUMBERS[:5], ANSWERS], r"x has 120 samples and y\[1\] has 5"),
+        (GOALS, [CLASSES, NUMBERS[:, :1], ANSWERS], r"y\[1\] has samples of shape \(1,\)"),
+        (GOALS, [CLASSES + 9, NUMBERS, ANSWERS], r"y\[0\] holds label"),
+    ],
+)
+def test_what_cannot_be(goals: dict[str, Any], y: Any, says: str) -> None:
+    with pytest.raises((martlet.ArgumentError, martlet.DTypeError, martlet.ShapeError), match=says):
+        compiled(goals).fit(X, y, verbose=0)
+
+
+def test_no_part_of_another_model() -> None:
+    with pytest.raises(martlet.UnsupportedError, match="gives 3 outputs"):
+        made(nn, nn.Model)(nn.Input((6,)))
+    inputs = nn.Input((3,))
+    node = nn.Dense(2)(inputs)
+    with pytest.raises(martlet.ArgumentError, match="twice"):
+        nn.Model(inputs, [node, node])
