@@ -67,7 +67,8 @@ extern "C" {
  *             2^20 handles at a time. Steps and epochs are counted to 2^63 - 1, in memory and in files; a
  *             call that would count further is refused (ARGUMENT).
  * Threads     Any function may be called from any thread. Different handles and different arrays may
- *             be used at the same time. A second thread that enters a handle gets MARTLET_ERROR_BUSY.
+ *             be used at the same time. A second thread that enters a handle gets MARTLET_ERROR_BUSY; calls that only
+ *             read a model may be in it together (section 12).
  *             Large calls are shared with worker threads of the library's own, one call at a time: a
  *             call made meanwhile by another thread is done by that thread alone.
  * Stack       A thread of 64 KB of stack may call every function: none takes more than 32 KB, whatever the
@@ -76,7 +77,7 @@ extern "C" {
  * fork        A forked child can use the library at once, also if the fork fell into another thread's
  *             first calls: it waits for the microseconds in which one of them holds a lock. A handle
  *             that another thread was inside at the fork answers MARTLET_ERROR_INTERRUPTED in the child
- *             until it is destroyed.
+ *             until it is destroyed; a model that others only read may be read on.
  * Numbers     The same inputs give the same bits for every thread count, alignment and language, in steps of
  *             optimizers, but for Muon's, also for every instruction set. A NaN result is a NaN everywhere;
  *             its sign and payload are not promised.

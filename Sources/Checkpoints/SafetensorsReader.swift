@@ -86,6 +86,12 @@ import MartletPlatform
         return (string(entry.key), string(entry.value))
     }
 
+    /// The same as bytes, valid as long as the reader.
+    package func metadataBytes(_ index: Int) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+        let entry = header.metadata[index]
+        return unsafe (bytes(entry.key), bytes(entry.value))
+    }
+
     /// The text under `key`, which is UTF-8 of any length; nil where there is none. Valid as long as the reader.
     package func metadata(_ key: String) -> UnsafeRawBufferPointer? {
         unsafe key.utf8Span.span.withUnsafeBytes { wanted in

@@ -69,6 +69,16 @@ import MartletPlatform
         try metadata.append(TextEntry(key: key, value: try keep(value)))
     }
 
+    /// The same of bytes, `prefix` before the key.
+    package mutating func addMetadata(
+        _ prefix: StaticString, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+    ) throws(MartletError) {
+        let before = unsafe UnsafeRawBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount)
+        let key = try unsafe keep(before, key)
+        let value = try unsafe keep(value, UnsafeRawBufferPointer(start: nil, count: 0))
+        try metadata.append(TextEntry(key: key, value: value))
+    }
+
     private mutating func keep(_ string: String) throws(MartletError) -> TextRange {
         try unsafe string.utf8Span.span.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) throws(MartletError) in
             try unsafe keep(bytes, UnsafeRawBufferPointer(start: nil, count: 0))

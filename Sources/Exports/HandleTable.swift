@@ -1,32 +1,57 @@
 // Handles: tokens that stand for objects of ours. A token holds the place of a slot and the slot's generation, which
 // goes up each time the slot is given back, so that no token is ever valid twice.
 //
-// One atomic word of a slot says everything: free, resting, or entered, and by which process of a line of forks. So
-// entering is one compare-and-exchange, a second thread sees that the handle is busy, destroying cannot race with use,
-// and there is no lock that a fork could leave locked.
+// One atomic word of a slot says everything: free, resting, entered by one thread, or shared by some that only read, and
+// in which process of a line of forks. So entering is one compare-and-exchange, a thread that may not come in sees it at
+// once, destroying cannot race with use, and there is no lock that a fork could leave locked.
 import Glibc
 import MartletPlatform
 import Synchronization
 
-/// What a slot's word says: generation in the upper 40 bits, the entering process's epoch in the next 22, the use.
+/// What a slot's word says: generation in the upper 40 bits, the epoch of the process that entered it first in the next 12,
+/// how many readers share it in 10, the use.
 private struct SlotWord {
     enum Use: UInt64 {
         case free = 0
         case resting = 1
         case entered = 2
+        case shared = 3
     }
+
+    static var mostReaders: Int { 1023 }
 
     let raw: UInt64
 
     init(raw: UInt64) { self.raw = raw }
 
-    init(generation: UInt64, epoch: UInt32 = 0, use: Use) {
-        raw = generation << 24 | UInt64(epoch & 0x3f_ffff) << 2 | use.rawValue
+    init(generation: UInt64, epoch: UInt32 = 0, readers: Int = 0, use: Use) {
+        raw = generation << 24 | UInt64(epoch & 0xfff) << 12 | UInt64(readers) << 2 | use.rawValue
     }
 
     var generation: UInt64 { raw >> 24 }
     var use: Use { Use(rawValue: raw & 3) ?? .free }
-    var epoch: UInt32 { UInt32(truncatingIfNeeded: raw >> 2) & 0x3f_ffff }
+    var readers: Int { Int(raw >> 2) & SlotWord.mostReaders }
+    private var epoch: UInt32 { UInt32(truncatingIfNeeded: raw >> 12) & 0xfff }
+    /// Whether it was entered in this process, and not in one that this was forked from.
+    var isOurs: Bool { epoch == ForkEpoch.current & 0xfff }
+
+    /// With a thread inside that nobody may be beside.
+    var entered: SlotWord { SlotWord(generation: generation, epoch: ForkEpoch.current, use: .entered) }
+
+    /// With one reader more. Where readers of another process were inside at a fork, the word stays theirs: they never
+    /// leave, and changed nothing.
+    var joined: SlotWord {
+        use == .shared
+            ? SlotWord(generation: generation, epoch: epoch, readers: readers + 1, use: .shared)
+            : SlotWord(generation: generation, epoch: ForkEpoch.current, readers: 1, use: .shared)
+    }
+
+    /// With one thread less inside.
+    var left: SlotWord {
+        readers > 1
+            ? SlotWord(generation: generation, epoch: epoch, readers: readers - 1, use: .shared)
+            : SlotWord(generation: generation, use: .resting)
+    }
 }
 
 /// A place for one object.
@@ -69,21 +94,44 @@ enum HandleTable {
         return unsafe OpaquePointer(bitPattern: UInt(generation << indexBits | UInt64(index)))!
     }
 
-    /// Enters a handle. Every entry must be left by `leave`.
-    static func enter(_ token: OpaquePointer?, _ name: StaticString) throws(MartletError) -> Entry {
-        let (slot, index, word) = try unsafe claim(token, name) {
-            SlotWord(generation: $0.generation, epoch: ForkEpoch.current, use: .entered)
+    /// Enters a handle, alone or beside others that only read. Every entry must be left by `leave`.
+    @inline(never)
+    static func enter(
+        _ token: OpaquePointer?, _ name: StaticString, reads: Bool = false
+    ) throws(MartletError) -> Entry {
+        let (slot, index, word) = try unsafe claim(token, name) { (word) throws(MartletError) in
+            if reads && (word.use == .resting || (word.use == .shared && word.readers < SlotWord.mostReaders)) {
+                return word.joined
+            }
+            if word.use == .resting { return word.entered }
+            guard word.isOurs else {
+                throw MartletError(
+                    .interrupted, "another thread was inside \(name) when this process was forked; destroy it")
+            }
+            throw busy(name)
         }
         let object = unsafe Unmanaged<AnyObject>.fromOpaque(
             UnsafeRawPointer(bitPattern: slot.pointee.content.load(ordering: .relaxed))!)
         return unsafe Entry(index: index, word: word, object: object.takeUnretainedValue())
     }
 
+    private static func busy(_ name: StaticString) -> MartletError {
+        MartletError(.busy, "another thread is inside \(name); expected one thread at a time")
+    }
+
     /// Leaves a handle.
+    @inline(never)
     static func leave(_ entry: Entry) {
         guard let slots = unsafe UnsafeMutablePointer<Slot>(bitPattern: base.load(ordering: .relaxed)) else { return }
-        unsafe slots[entry.index].word.store(
-            SlotWord(generation: entry.word.generation, use: .resting).raw, ordering: .releasing)
+        let slot = unsafe slots + entry.index
+        var seen = unsafe SlotWord(raw: slot.pointee.word.load(ordering: .relaxed))
+        // In a child another thread may have destroyed what the forking one was reading.
+        while seen.generation == entry.word.generation, seen.use == entry.word.use {
+            let (exchanged, now) = unsafe slot.pointee.word.compareExchange(
+                expected: seen.raw, desired: seen.left.raw, ordering: .acquiringAndReleasing)
+            if exchanged { return }
+            seen = SlotWord(raw: now)
+        }
     }
 
     /// Takes a handle out for good and lets go of its object. An object that another thread was inside at a fork is
@@ -92,9 +140,10 @@ enum HandleTable {
         _ token: OpaquePointer?, _ name: StaticString, kind: Kind.Type
     ) throws(MartletError) {
         var before = SlotWord(generation: 0, use: .free)
-        let (slot, index, word) = try unsafe claim(token, name, evenInterrupted: true) {
-            before = $0
-            return SlotWord(generation: $0.generation, epoch: ForkEpoch.current, use: .entered)
+        let (slot, index, word) = try unsafe claim(token, name) { (word) throws(MartletError) in
+            guard word.use == .resting || !word.isOurs else { throw busy(name) }
+            before = word
+            return word.entered
         }
         let address = unsafe UnsafeRawPointer(bitPattern: slot.pointee.content.load(ordering: .relaxed))!
         let object = unsafe Unmanaged<AnyObject>.fromOpaque(address)
@@ -104,7 +153,7 @@ enum HandleTable {
         }
         unsafe slot.pointee.word.store(SlotWord(generation: word.generation, use: .free).raw, ordering: .releasing)
         unsafe giveBack(slot, index)
-        if before.use != .entered { unsafe object.release() }
+        if before.use == .resting { unsafe object.release() }
     }
 
     /// The error of a live handle that stands for something else.
@@ -112,9 +161,9 @@ enum HandleTable {
         MartletError(.handle, "\(name) is a handle of another kind; expected one of a martlet_\(name)")
     }
 
-    /// Finds a token's slot and changes its word in one go.
+    /// Finds a token's slot and changes its word, that of a live handle, in one go, to what `next` says.
     private static func claim(
-        _ token: OpaquePointer?, _ name: StaticString, evenInterrupted: Bool = false, _ next: (SlotWord) -> SlotWord
+        _ token: OpaquePointer?, _ name: StaticString, _ next: (SlotWord) throws(MartletError) -> SlotWord
     ) throws(MartletError) -> (UnsafeMutablePointer<Slot>, Int, SlotWord) {
         let bits = UInt64(UInt(bitPattern: token))
         guard bits != 0 else { throw MartletError(.handle, "\(name) is NULL; expected a handle") }
@@ -131,16 +180,7 @@ enum HandleTable {
         while true {
             let word = unsafe SlotWord(raw: slot.pointee.word.load(ordering: .acquiring))
             guard word.generation == bits >> indexBits, word.use != .free else { throw unknown() }
-            if word.use == .entered {
-                if word.epoch == ForkEpoch.current & 0x3f_ffff {
-                    throw MartletError(.busy, "another thread is inside \(name); expected one thread at a time")
-                }
-                guard evenInterrupted else {
-                    throw MartletError(
-                        .interrupted, "another thread was inside \(name) when this process was forked; destroy it")
-                }
-            }
-            let changed = next(word)
+            let changed = try next(word)
             if unsafe slot.pointee.word.compareExchange(
                 expected: word.raw, desired: changed.raw, ordering: .acquiringAndReleasing
             ).exchanged {

@@ -15,8 +15,11 @@ extension martlet_layer {
         unsafe kernel = layer.kernel.numbers
         unsafe stride = layer.stride.numbers
         unsafe dilation = layer.dilation.numbers
+        unsafe pads = (Int64(layer.pads[0]), Int64(layer.pads[1]), Int64(layer.pads[2]), Int64(layer.pads[3]))
         unsafe groups = Int64(layer.groups)
         unsafe padding = layer.padding.rawValue
+        unsafe rank = Int32(layer.sizes.count)
+        unsafe sizes = numbers(layer.sizes)
         unsafe rate = layer.rate
         unsafe slope = layer.slope
         unsafe momentum = layer.momentum
@@ -24,6 +27,7 @@ extension martlet_layer {
         unsafe kernel_initializer = layer.kernelInitializer.rawValue
         unsafe bias_initializer = layer.biasInitializer.rawValue
         unsafe kernel_value = layer.kernelValue
+        unsafe bias_value = layer.biasValue
         unsafe vocabulary = Int64(layer.vocabulary)
         unsafe axis = Int32(layer.axis)
         unsafe scale = layer.scale
@@ -32,6 +36,12 @@ extension martlet_layer {
         unsafe l1 = layer.l1
         unsafe l2 = layer.l2
     }
+}
+
+/// Eight sizes, 0 where there are fewer.
+func numbers(_ sizes: [Int]) -> (Int64, Int64, Int64, Int64, Int64, Int64, Int64, Int64) {
+    func size(_ place: Int) -> Int64 { place < sizes.count ? Int64(sizes[place]) : 0 }
+    return (size(0), size(1), size(2), size(3), size(4), size(5), size(6), size(7))
 }
 
 extension Pair {
@@ -168,15 +178,14 @@ extension Training {
 }
 
 extension Model {
-    /// Calls `body` with a caller's contiguous arrays, one for each input. Allocates nothing but where a progress function of
-    /// this model's call makes another; as its like below.
+    /// Calls `body` with a caller's contiguous arrays, one for each input. Allocates nothing but where more calls are
+    /// under way than ever before; as its like below.
     func reading<Result>(
         _ pointer: UnsafePointer<martlet_array>?, _ name: StaticString,
         _ body: (SampleArrays) throws(MartletError) -> Result
     ) throws(MartletError) -> Result {
-        let arrays = spareInputs ?? SampleArrays(name: name)
-        spareInputs = nil
-        defer { spareInputs = arrays }
+        let arrays = spareArrays.take() ?? SampleArrays(name: name)
+        defer { spareArrays.give(arrays) }
         try unsafe arrays.read(pointer, count: inputCount, name)
         return try body(arrays)
     }
@@ -187,9 +196,8 @@ extension Model {
         _ yName: StaticString, _ body: (_ x: SampleArrays, _ y: SampleArrays) throws(MartletError) -> Result
     ) throws(MartletError) -> Result {
         try unsafe reading(x, xName) { x throws(MartletError) in
-            let arrays = spareTargets ?? SampleArrays(name: yName)
-            spareTargets = nil
-            defer { spareTargets = arrays }
+            let arrays = spareArrays.take() ?? SampleArrays(name: yName)
+            defer { spareArrays.give(arrays) }
             try unsafe arrays.read(y, count: outputCount, yName)
             return try body(x, arrays)
         }

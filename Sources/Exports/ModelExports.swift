@@ -4,10 +4,16 @@ import MartletCompute
 import MartletModels
 import MartletPlatform
 
-/// Enters a model's handle for the length of `body`. `mayBeInside`: also where this thread is in a progress function that
-/// this model calls.
+/// Enters a model's handle for the length of `body`.
+///
+/// - Parameters:
+///   - reads: whether the call leaves the model as it is, so that others which do may be inside too.
+///   - mayBeInside: whether it may come from a progress function that this model calls.
+///
+/// Not optimized: else there would be a copy of it in each of the functions that call it, of 600 bytes.
+@_optimize(none)
 func withModel(
-    _ function: StaticString, _ handle: OpaquePointer?, mayBeInside: Bool = false,
+    _ function: StaticString, _ handle: OpaquePointer?, reads: Bool = false, mayBeInside: Bool = false,
     _ body: (Model) throws(MartletError) -> Void
 ) -> martlet_status {
     reportExactly(function) { () throws(MartletError) in
@@ -16,7 +22,7 @@ func withModel(
             try body(unsafe Unmanaged<Model>.fromOpaque(object).takeUnretainedValue())
             return
         }
-        let entry = try unsafe HandleTable.enter(handle, "model")
+        let entry = try unsafe HandleTable.enter(handle, "model", reads: reads)
         defer { HandleTable.leave(entry) }
         guard let model = entry.object as? Model else {
             throw HandleTable.wrongKind("model")
@@ -136,11 +142,14 @@ extension Model {
         }
     }
 
-    /// A buffer's views, or those of a buffer that is not the model's before it is kept.
-    fileprivate func views(_ kind: BufferKind) throws(MartletError) -> (views: [View], built: Built) {
+    /// Calls `body` with a buffer's views; where that throws, a model that had no buffers has none.
+    fileprivate func withViews(
+        _ kind: BufferKind, _ body: ([View]) throws(MartletError) -> Void
+    ) throws(MartletError) {
         if kind == .gradients { _ = unsafe try gradientMemory() }
-        let built = try made()
-        return (kind == .statistics ? built.statisticViews : built.parameterViews, built)
+        try build { (built) throws(MartletError) in
+            try body(kind == .statistics ? built.statisticViews : built.parameterViews)
+        }
     }
 }
 
@@ -149,7 +158,7 @@ public func martlet_model_buffer_get(
     _ model: OpaquePointer!, _ out_data: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>!,
     _ out_count: UnsafeMutablePointer<Int64>!, _ buffer: Int32
 ) -> martlet_status {
-    unsafe withModel("martlet_model_buffer_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_buffer_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let data = try unsafe out_data == nil ? nil : required(out_data, "out_data")
         let count = try unsafe out_count == nil ? nil : required(out_count, "out_count")
         let memory = unsafe try model.memory(BufferKind(number: buffer))
@@ -162,11 +171,9 @@ public func martlet_model_buffer_get(
 public func martlet_model_view_count(
     _ model: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!, _ buffer: Int32
 ) -> martlet_status {
-    unsafe withModel("martlet_model_view_count", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_view_count", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_count, "out_count")
-        let (views, built) = try model.views(BufferKind(number: buffer))
-        model.keep(built)
-        unsafe target.pointee = Int64(views.count)
+        try model.withViews(BufferKind(number: buffer)) { unsafe target.pointee = Int64($0.count) }
     }
 }
 
@@ -174,24 +181,24 @@ public func martlet_model_view_count(
 public func martlet_model_view_get(
     _ model: OpaquePointer!, _ out_view: UnsafeMutablePointer<martlet_view>!, _ buffer: Int32, _ index: Int64
 ) -> martlet_status {
-    unsafe withModel("martlet_model_view_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_view_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_view, "out_view")
         let kind = try BufferKind(number: buffer)
-        let (views, built) = try model.views(kind)
-        guard index >= 0 && index < Int64(views.count) else {
-            throw MartletError(.argument, "index is \(index); expected 0 ..< \(views.count)")
+        try model.withViews(kind) { (views) throws(MartletError) in
+            guard index >= 0 && index < Int64(views.count) else {
+                throw MartletError(.argument, "index is \(index); expected 0 ..< \(views.count)")
+            }
+            let view = views[Int(index)]
+            var raw = unsafe martlet_view()
+            unsafe raw.name = unsafe UnsafePointer(view.name.start)
+            unsafe raw.node = Int32(view.node)
+            unsafe raw.rank = Int32(view.shape.rank)
+            unsafe raw.sizes = numbers(view.shape.list)
+            unsafe raw.offset = Int64(view.offset)
+            unsafe raw.count = Int64(view.shape.elementCount)
+            unsafe raw.group = kind == .statistics ? 0 : Int32(model.group(ofView: Int(index)))
+            unsafe target.pointee = unsafe raw
         }
-        model.keep(built)
-        let view = views[Int(index)]
-        var raw = unsafe martlet_view()
-        unsafe raw.name = unsafe UnsafePointer(view.name.start)
-        unsafe raw.node = Int32(view.node)
-        unsafe raw.rank = Int32(view.shape.rank)
-        unsafe raw.sizes = view.shape.numbers
-        unsafe raw.offset = Int64(view.offset)
-        unsafe raw.count = Int64(view.shape.elementCount)
-        unsafe raw.group = kind == .statistics ? 0 : Int32(model.group(ofView: Int(index)))
-        unsafe target.pointee = unsafe raw
     }
 }
 
@@ -199,8 +206,18 @@ public func martlet_model_view_get(
 public func martlet_model_node_count(_ model: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!)
     -> martlet_status
 {
-    unsafe withModel("martlet_model_node_count", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_node_count", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         unsafe try required(out_count, "out_count").pointee = Int64(model.nodes.count)
+    }
+}
+
+extension Model {
+    /// A node. Throws `.argument` where there is none.
+    func node(_ index: Int64) throws(MartletError) -> Node {
+        guard index >= 0 && index < Int64(nodes.count) else {
+            throw MartletError(.argument, "index is \(index); expected 0 ..< \(nodes.count)")
+        }
+        return nodes[Int(index)]
     }
 }
 
@@ -208,29 +225,21 @@ public func martlet_model_node_count(_ model: OpaquePointer!, _ out_count: Unsaf
 public func martlet_model_node_get(
     _ model: OpaquePointer!, _ out_node: UnsafeMutablePointer<martlet_node>!, _ index: Int64
 ) -> martlet_status {
-    unsafe withModel("martlet_model_node_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_node_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_node, "out_node")
-        guard index >= 0 && index < Int64(model.nodes.count) else {
-            throw MartletError(.argument, "index is \(index); expected 0 ..< \(model.nodes.count)")
-        }
-        let node = model.nodes[Int(index)]
+        let node = try model.node(index)
         let counts = model.elementCounts(of: node)
         var raw = unsafe martlet_node()
         unsafe raw.name = unsafe UnsafePointer(node.name.start)
         unsafe raw.kind = node.layer.kind.rawValue
         unsafe raw.rank = Int32(node.output.rank)
-        unsafe raw.sizes = node.output.numbers
+        unsafe raw.sizes = numbers(node.output.list)
         unsafe raw.parameter_count = Int64(counts.parameters)
         unsafe raw.statistics_count = Int64(counts.statistics)
+        unsafe raw.inputs = node.inputs.isEmpty ? nil : UnsafePointer(node.inputList)
+        unsafe raw.input_count = Int32(node.inputs.count)
+        unsafe raw.first = Int32(node.first ?? -1)
         unsafe target.pointee = unsafe raw
-    }
-}
-
-extension Shape {
-    /// The sizes, and 0 behind them.
-    fileprivate var numbers: (Int64, Int64, Int64, Int64, Int64, Int64, Int64, Int64) {
-        func size(_ place: Int) -> Int64 { place < rank ? Int64(self[place]) : 0 }
-        return (size(0), size(1), size(2), size(3), size(4), size(5), size(6), size(7))
     }
 }
 

@@ -36,7 +36,7 @@ public func martlet_model_groups_compile(
 public func martlet_model_group_count(_ model: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!)
     -> martlet_status
 {
-    unsafe withModel("martlet_model_group_count", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_group_count", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_count, "out_count")
         unsafe target.pointee = Int64(try model.groupCount())
     }
@@ -55,7 +55,7 @@ public func martlet_model_group_set(
 public func martlet_model_config_get(
     _ model: OpaquePointer!, _ out_config: UnsafeMutablePointer<martlet_config>!, _ struct_size: Int, _ group: Int32
 ) -> martlet_status {
-    unsafe withModel("martlet_model_config_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_config_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let configuration = try model.configuration(group: Int(group))
         try unsafe martlet_config.fill(
             out_config, "out_config", size: struct_size, with: martlet_config(configuration))

@@ -46,7 +46,8 @@ public func martlet_model_outputs_set(_ model: OpaquePointer!, _ nodes: UnsafePo
 public func martlet_model_output_count(_ model: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!)
     -> martlet_status
 {
-    unsafe withModel("martlet_model_output_count", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_output_count", model, reads: true, mayBeInside: true) {
+        model throws(MartletError) in
         let target = try unsafe required(out_count, "out_count")
         unsafe target.pointee = Int64(model.outputCount)
     }
@@ -56,7 +57,7 @@ public func martlet_model_output_count(_ model: OpaquePointer!, _ out_count: Uns
 public func martlet_model_output_get(
     _ model: OpaquePointer!, _ out_node: UnsafeMutablePointer<Int32>!, _ output: Int32
 ) -> martlet_status {
-    unsafe withModel("martlet_model_output_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_output_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_node, "out_node")
         unsafe target.pointee = Int32(model.outputNodes[try model.checked(output)])
     }
@@ -64,7 +65,7 @@ public func martlet_model_output_get(
 
 extension Model {
     /// The number of an output. Throws `.argument` where there is none.
-    fileprivate func checked(_ output: Int32) throws(MartletError) -> Int {
+    func checked(_ output: Int32) throws(MartletError) -> Int {
         guard output >= 0 && output < outputCount else {
             throw MartletError(.argument, "output is \(output); expected 0 ..< \(outputCount), the model's outputs")
         }

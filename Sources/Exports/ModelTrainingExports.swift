@@ -250,7 +250,8 @@ public func martlet_model_predict(
     _ x: UnsafePointer<martlet_array>!, _ loop: UnsafePointer<martlet_loop>!
 ) -> martlet_status {
     let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
-    return unsafe withModel("martlet_model_predict", model, mayBeInside: true) { model throws(MartletError) in
+    return unsafe withModel("martlet_model_predict", model, reads: true, mayBeInside: true) {
+        model throws(MartletError) in
         let target = try unsafe required(out, "out")
         let raw = unsafe try martlet_loop.reading(loop)
         guard out_count >= 0 && out_count <= 1 << 56 else {
@@ -273,7 +274,8 @@ public func martlet_model_set(_ model: OpaquePointer!, _ hyperparameter: Int32, 
 
 @implementation @_cdecl("martlet_model_mode_set")
 public func martlet_model_mode_set(_ model: OpaquePointer!, _ mode: Int32) -> martlet_status {
-    unsafe withModel("martlet_model_mode_set", model) { model throws(MartletError) in
+    unsafe withModel("martlet_model_mode_set", model, reads: mode == OptimizerMode.evaluation.rawValue) {
+        model throws(MartletError) in
         try model.setMode(OptimizerMode(number: mode))
     }
 }
@@ -282,7 +284,7 @@ public func martlet_model_mode_set(_ model: OpaquePointer!, _ mode: Int32) -> ma
 public func martlet_model_get(
     _ model: OpaquePointer!, _ out_value: UnsafeMutablePointer<Double>!, _ hyperparameter: Int32
 ) -> martlet_status {
-    unsafe withModel("martlet_model_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_value, "out_value")
         unsafe target.pointee = try model.get(Hyperparameter(number: hyperparameter))
     }
@@ -291,7 +293,7 @@ public func martlet_model_get(
 @implementation @_cdecl("martlet_model_step_get")
 public func martlet_model_step_get(_ model: OpaquePointer!, _ out_step: UnsafeMutablePointer<Int64>!) -> martlet_status
 {
-    unsafe withModel("martlet_model_step_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_step_get", model, reads: true, mayBeInside: true) { model throws(MartletError) in
         let target = try unsafe required(out_step, "out_step")
         unsafe target.pointee = try model.stepCount()
     }
@@ -301,7 +303,8 @@ public func martlet_model_step_get(_ model: OpaquePointer!, _ out_step: UnsafeMu
 public func martlet_model_grad_norm_get(_ model: OpaquePointer!, _ out_norm: UnsafeMutablePointer<Double>!)
     -> martlet_status
 {
-    unsafe withModel("martlet_model_grad_norm_get", model, mayBeInside: true) { model throws(MartletError) in
+    unsafe withModel("martlet_model_grad_norm_get", model, reads: true, mayBeInside: true) {
+        model throws(MartletError) in
         let target = try unsafe required(out_norm, "out_norm")
         unsafe target.pointee = try model.gradientNorm()
     }

@@ -190,7 +190,9 @@ extension Model {
         try trainer.plan(self, batch: batch)
         try trainer.scores(batch: batch)
         try trainer.inputs(self, batch: batch)
-        if unsafe held != nil { _ = try inferencePlan(batch: batch) }
+        let space = unsafe held == nil ? nil : workspaces.take() ?? Workspace()
+        defer { if let space { workspaces.give(space) } }
+        _ = try space?.plan(self, batch: batch)
         let machine = try ExecutionSettings()
         _ = try unsafe Execution(mode: .flush, machine)
         var order = try unsafe Order(count: loop.keepsOrder ? 0 : data.count)
@@ -215,11 +217,11 @@ extension Model {
             try trainer.enter(.evaluation)
             if unsafe trainer.training.samples == data.count { outcome.epochs = epoch + 1 }
             if outcome.isStopped { break }
-            if let held = unsafe held {
+            if let held = unsafe held, let space {
                 trainer.evaluation.reset()
                 _ = try unsafe walk(held.count, batch, Loop(), clock, epoch: nil, nil) {
                     (range) throws(MartletError) in
-                    try unsafe evaluate(held, range, batch, trainer, machine, into: trainer.evaluation)
+                    try unsafe evaluate(held, range, batch, space, trainer, machine, into: trainer.evaluation)
                 }
                 outcome.validation = trainer.evaluation.score
             }
@@ -238,9 +240,11 @@ extension Model {
         let batch = unsafe min(try batchSize(loop), data.count)
         let machine = try ExecutionSettings()
         try unsafe trainer.evaluation.begin(samples: data.count)
-        let isStopped = try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, trainer.evaluation) {
-            (range) throws(MartletError) in
-            try unsafe evaluate(data, range, batch, trainer, machine, into: trainer.evaluation)
+        let isStopped = try withWorkspace { (space) throws(MartletError) in
+            try unsafe walk(data.count, batch, loop, Stopwatch(), epoch: nil, trainer.evaluation) {
+                (range) throws(MartletError) in
+                try unsafe evaluate(data, range, batch, space, trainer, machine, into: trainer.evaluation)
+            }
         }
         var outcome = Outcome(score: trainer.evaluation.score)
         outcome.isStopped = isStopped
@@ -248,11 +252,11 @@ extension Model {
     }
 
     private func evaluate(
-        _ data: LabelledSamples, _ range: Range<Int>, _ batch: Int, _ trainer: Trainer, _ machine: ExecutionSettings,
-        into tallies: Tallies
+        _ data: LabelledSamples, _ range: Range<Int>, _ batch: Int, _ space: Workspace, _ trainer: Trainer,
+        _ machine: ExecutionSettings, into tallies: Tallies
     ) throws(MartletError) {
         let scores = try trainer.scores(batch: batch)
-        let plan = try inferencePlan(batch: batch)
+        let plan = try space.plan(self, batch: batch)
         let execution = try unsafe Execution(mode: .flush, machine)
         try trainer.enter(.evaluation)
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
@@ -264,6 +268,7 @@ extension Model {
     }
 
     /// The output of every sample, of several outputs all samples' of one behind the other's; true where the walk was stopped.
+    /// Several threads may be inside at once.
     @discardableResult
     public func predict(
         _ x: SampleArrays, into out: UnsafeMutableBufferPointer<Float>, _ loop: Loop = Loop()
@@ -281,25 +286,24 @@ extension Model {
         try unsafe checkApart(written, "out")
         try x.checkIndices(self)
         let batch = min(try batchSize(loop), count)
-        _ = try inferencePlan(batch: batch)
-        _ = try gatheredInputs(batch: x.isGathered ? batch : 0)
-        let machine = try ExecutionSettings()
-        let built = try build()
-        try trainer?.enter(.evaluation)
-        return try walk(count, batch, loop, Stopwatch(), epoch: nil, nil) { (range) throws(MartletError) in
-            let plan = try inferencePlan(batch: batch)
-            let execution = try unsafe Execution(mode: .flush, machine)
-            let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
-            let inputs = try gatheredInputs(batch: x.isGathered ? batch : 0)
-            try unsafe inputs.take(x, rows, self, execution, for: plan)
-            let pass = unsafe BatchPass(self, built, plan, execution, batch: range.count)
-            unsafe forward(plan, pass, graph.steps.indices)
-            var start = unsafe target
-            for (number, value) in graph.outputs.enumerated() {
-                let elements = outputShape(number).elementCount
-                unsafe (start + range.lowerBound * elements).update(
-                    from: plan.value(value), count: range.count * elements)
-                unsafe start += count * elements
+        return try withWorkspace { (space) throws(MartletError) in
+            let (plan, inputs) = (try space.plan(self, batch: batch), try space.inputs(self, x, batch: batch))
+            let machine = try ExecutionSettings()
+            let built = try build()
+            try trainer?.enter(.evaluation)
+            return try walk(count, batch, loop, Stopwatch(), epoch: nil, nil) { (range) throws(MartletError) in
+                let execution = try unsafe Execution(mode: .flush, machine)
+                let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
+                try unsafe inputs.take(x, rows, self, execution, for: plan)
+                let pass = unsafe BatchPass(self, built, plan, execution, batch: range.count)
+                unsafe forward(plan, pass, graph.steps.indices)
+                var start = unsafe target
+                for (number, value) in graph.outputs.enumerated() {
+                    let elements = outputShape(number).elementCount
+                    unsafe (start + range.lowerBound * elements).update(
+                        from: plan.value(value), count: range.count * elements)
+                    unsafe start += count * elements
+                }
             }
         }
     }

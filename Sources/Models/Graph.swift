@@ -29,9 +29,9 @@ struct GraphStep {
     let isFrozen: Bool
     /// Elements of its parameters.
     let parameterCount: Int
-    /// Where its arrays begin in the flat buffers; set when the model is built.
-    var firstParameter = 0
-    var firstStatistic = 0
+    /// Where its arrays begin in the flat buffers.
+    let firstParameter: Int
+    let firstStatistic: Int
 
     var isTrained: Bool { !isFrozen && parameterCount > 0 }
 }
@@ -40,7 +40,9 @@ struct Graph {
     private(set) var values: [Value] = []
     /// The values that are a model's inputs, in the order in which they were added.
     private(set) var inputs: [Int] = []
-    var steps: [GraphStep] = []
+    private(set) var steps: [GraphStep] = []
+    /// Elements of all parameters and statistics so far.
+    private var counts = (parameters: 0, statistics: 0)
     /// The values that are the model's outputs.
     var outputs = [0]
 
@@ -51,12 +53,21 @@ struct Graph {
     }
 
     /// Adds an operation that reads some values; returns the number of the one it gives.
-    mutating func append(_ operation: Operation, reading inputs: [Int], isFrozen: Bool) -> Int {
+    ///
+    /// - Parameter first: the operation whose arrays it has; nil where it has its own.
+    mutating func append(_ operation: Operation, reading inputs: [Int], isFrozen: Bool, first: Int? = nil) -> Int {
         for value in inputs { values[value].kind = operation.reads }
-        let count = operation.parameters.reduce(0) { $0 + $1.shape.elementCount }
+        // A model has a few thousand arrays of 2^40 elements at most.
+        let parameters = operation.parameters.reduce(0) { $0 + $1.shape.elementCount }
         steps.append(
             GraphStep(
-                operation: operation, inputs: inputs, output: values.count, isFrozen: isFrozen, parameterCount: count))
+                operation: operation, inputs: inputs, output: values.count, isFrozen: isFrozen,
+                parameterCount: parameters, firstParameter: first.map { steps[$0].firstParameter } ?? counts.parameters,
+                firstStatistic: first.map { steps[$0].firstStatistic } ?? counts.statistics))
+        if first == nil {
+            counts.parameters += parameters
+            counts.statistics += operation.statistics.reduce(0) { $0 + $1.shape.elementCount }
+        }
         values.append(Value(shape: operation.output, maker: steps.count - 1))
         return values.count - 1
     }

@@ -152,18 +152,19 @@ struct Lifetimes {
             // Whole cache lines.
             sizes.append((product + store.fixed + 15) & ~15)
         }
+        // Those that have a place, by places.
         var placed: [Int] = []
         var placement = Placement(offsets: Array(repeating: 0, count: stores.count))
         for index in stores.indices.sorted(by: { (sizes[$0], $1) > (sizes[$1], $0) }) {
             var offset = 0
-            for other in placed.sorted(by: { placement.offsets[$0] < placement.offsets[$1] })
+            for other in placed
             where stores[other].first <= stores[index].last && stores[index].first <= stores[other].last {
                 if offset + sizes[index] <= placement.offsets[other] { break }
                 offset = max(offset, placement.offsets[other] + sizes[other])
             }
             placement.offsets[index] = offset
             placement.count = max(placement.count, offset + sizes[index])
-            placed.append(index)
+            placed.insert(index, at: placed.firstIndex { placement.offsets[$0] > offset } ?? placed.count)
         }
         return placement
     }

@@ -7,7 +7,8 @@ import MartletPlatform
 /// A network of layers: a graph, whose nodes are inputs and layers, and each layer reads nodes before its own.
 ///
 /// Layers are added first; the first call that needs parameters makes them, and none can be added after that. One thread
-/// at a time may be inside; different models may be used at the same time. Everything is fp32.
+/// at a time may be inside, but any number of them may predict and evaluate at once, and look at what there is; different
+/// models may be used at the same time. Everything is fp32.
 public final class Model {
     /// The most nodes of a model.
     public static var mostNodes: Int { 1024 }
@@ -20,28 +21,32 @@ public final class Model {
     package private(set) var outputNodes = [0]
     private var hasNamedOutputs = false
     private(set) var graph = Graph()
-    let seed: UInt64
+    package let seed: UInt64
+    private var kept: Built?
+    private let building: Once
     /// Parameters and statistics; nil until a call needs them.
-    private(set) var built: Built?
+    var built: Built? { building.isDone ? kept : nil }
     /// What training needs; nil until the model is compiled.
     var trainer: Trainer?
-    /// Memory for the batches of predictions and evaluations.
-    private var inference: Plan?
-    private var gathered: BatchInputs?
-    /// What the last call read, for the next to fill.
-    package var spareInputs: SampleArrays?
-    package var spareTargets: SampleArrays?
+    /// Memory for the batches of predictions and evaluations: one for each that was under way at once.
+    let workspaces: Spares<Workspace>
+    /// What earlier calls read, for the next to fill.
+    package let spareArrays: Spares<SampleArrays>
+    package var notes = Notes()
     /// The table that each input names rows of; nil where it holds numbers.
     private var tables: [Table?] = [nil]
 
     /// A model of one node, the first input. `seed` is that of initial values, dropout and the order of samples.
     public init(input: Shape, seed: UInt64) throws(MartletError) {
         self.seed = seed
+        building = try Once()
+        workspaces = try Spares()
+        spareArrays = try Spares()
         let value = graph.addInput(input)
         nodes = [
             Node(
-                name: try OwnedText("input"), layer: Layer(.input), inputs: [], output: input, value: value,
-                operations: 0..<0)
+                name: try OwnedText("input"), layer: Layer(.input), inputs: [], try Node.numbers([]), output: input,
+                value: value, operations: 0..<0)
         ]
     }
 
@@ -74,7 +79,7 @@ public final class Model {
         }
         try layer.check(prefix)
         // Where a call has failed there may be some already, of fewer layers.
-        (inference, gathered) = (nil, nil)
+        workspaces.removeAll()
         // What messages call arguments that are a file's.
         let place = prefix == "layer." ? "" : prefix
         if let first { try checkOwner(first, of: layer, place) }
@@ -93,6 +98,7 @@ public final class Model {
         }
         let name = try freeName(for: layer, prefix, isAgain: first != nil)
         let text = try OwnedText(name)
+        let numbers = try Node.numbers(inputs)
         let subject = "layer \"\(name)\""
         let shapes = inputs.map { nodes[$0].output }
         let operations = try layer.operations(on: shapes, stream: graph.steps.count, subject)
@@ -102,13 +108,18 @@ public final class Model {
         for operation in operations.prefix(1) { try check(operation, reading: values, subject) }
         let start = graph.steps.count
         var read = values
-        for operation in operations {
-            read = [graph.append(operation, reading: read, isFrozen: layer.flags.contains(.frozen))]
+        for (place, operation) in operations.enumerated() {
+            read = [
+                graph.append(
+                    operation, reading: read, isFrozen: layer.flags.contains(.frozen),
+                    first: first.map { nodes[$0].operations.lowerBound + place })
+            ]
         }
         if let table = operations.first as? Embedding { take(table, of: values[0], name) }
         return append(
             Node(
-                name: text, layer: layer, inputs: inputs, output: operations.last?.output ?? shapes[0], value: read[0],
+                name: text, layer: layer, inputs: inputs, numbers, output: operations.last?.output ?? shapes[0],
+                value: read[0],
                 operations: start..<graph.steps.count, first: first))
     }
 
@@ -121,11 +132,13 @@ public final class Model {
         }
         let shape = try Shape(layer.sizes, "\(prefix)sizes")
         let text = try OwnedText(try freeName(for: layer, prefix))
+        let numbers = try Node.numbers([])
         let value = graph.addInput(shape)
         tables.append(nil)
         let here = graph.steps.count
         return append(
-            Node(name: text, layer: layer, inputs: [], output: shape, value: value, operations: here..<here))
+            Node(
+                name: text, layer: layer, inputs: [], numbers, output: shape, value: value, operations: here..<here))
     }
 
     private func append(_ node: Node) -> Int {
@@ -151,7 +164,7 @@ public final class Model {
             }
         }
         // Where a call has failed there may be some already, of other outputs.
-        (inference, gathered) = (nil, nil)
+        workspaces.removeAll()
         hasNamedOutputs = true
         (outputNodes, graph.outputs) = (chosen, chosen.map { nodes[$0].value })
     }
@@ -287,17 +300,8 @@ public final class Model {
     /// `.shape` and `.memory`.
     func laidOut() throws(MartletError) -> (parameters: ViewList, statistics: ViewList) {
         var laid = (parameters: ViewList(), statistics: ViewList())
-        for (index, node) in nodes.enumerated() {
-            if let first = node.first {
-                for (step, other) in zip(node.operations, nodes[first].operations) {
-                    graph.steps[step].firstParameter = graph.steps[other].firstParameter
-                    graph.steps[step].firstStatistic = graph.steps[other].firstStatistic
-                }
-                continue
-            }
+        for (index, node) in nodes.enumerated() where node.first == nil {
             for step in node.operations {
-                graph.steps[step].firstParameter = laid.parameters.count
-                graph.steps[step].firstStatistic = laid.statistics.count
                 let operation = graph.steps[step].operation
                 let isFrozen = graph.steps[step].isFrozen
                 for array in operation.parameters {
@@ -310,13 +314,25 @@ public final class Model {
     }
 
     /// Makes them the model's.
-    package func keep(_ built: Built) { self.built = built }
+    package func keep(_ built: Built) {
+        kept = built
+        building.finish()
+    }
 
-    /// Makes and initialises parameters and statistics, where there are none yet.
+    /// Makes and initialises parameters and statistics, where there are none yet: of several threads one does.
+    ///
+    /// - Parameter use: what is done with them; where that throws, those that are new are not the model's.
     @discardableResult
-    func build() throws(MartletError) -> Built {
+    package func build(_ use: (Built) throws(MartletError) -> Void = { _ in }) throws(MartletError) -> Built {
+        var fresh: Built?
+        try building.perform { () throws(MartletError) in
+            let built = try made()
+            try use(built)
+            (kept, fresh) = (built, built)
+        }
+        if let fresh { return fresh }
         let built = try made()
-        keep(built)
+        try use(built)
         return built
     }
 
@@ -361,25 +377,6 @@ public final class Model {
         }
         return counts
     }
-
-    // MARK: - Batches without training
-
-    /// Memory for batches of as many samples, without what backward passes need.
-    func inferencePlan(batch: Int) throws(MartletError) -> Plan {
-        if let plan = inference, plan.batch >= batch { return plan }
-        // The one there is stays until the larger one is made: a call under way, or the next, may need it.
-        let plan = try Plan(graph, batch: batch, scored: [])
-        inference = plan
-        return plan
-    }
-
-    /// The same for samples that have to be gathered.
-    func gatheredInputs(batch: Int) throws(MartletError) -> BatchInputs {
-        if let gathered, gathered.batch >= batch { return gathered }
-        let made = try BatchInputs(self, batch: batch)
-        gathered = made
-        return made
-    }
 }
 
 /// A buffer that is given its initial values, each array from random numbers of its own.
@@ -418,6 +415,7 @@ package final class Node {
     package let name: OwnedText
     package let layer: Layer
     package let inputs: [Int]
+    private let inputNumbers: ZeroedMemory
     package let output: Shape
     /// The value that it gives, among those of the graph.
     let value: Int
@@ -426,15 +424,28 @@ package final class Node {
     package let first: Int?
 
     init(
-        name: OwnedText, layer: Layer, inputs: [Int], output: Shape, value: Int, operations: Range<Int>,
-        first: Int? = nil
+        name: OwnedText, layer: Layer, inputs: [Int], _ numbers: consuming ZeroedMemory, output: Shape, value: Int,
+        operations: Range<Int>, first: Int? = nil
     ) {
         self.name = name
+        inputNumbers = numbers
         self.layer = layer
         self.inputs = inputs
         self.output = output
         self.value = value
         self.operations = operations
         self.first = first
+    }
+    /// The nodes that it reads, as C has them; valid as long as the node.
+    package var inputList: UnsafeMutablePointer<Int32> {
+        unsafe inputNumbers.base.assumingMemoryBound(to: Int32.self)
+    }
+
+    /// Memory with these in it. Throws `.memory`.
+    static func numbers(_ inputs: [Int]) throws(MartletError) -> ZeroedMemory {
+        let memory = try ZeroedMemory(count: inputs.count, stride: MemoryLayout<Int32>.stride)
+        let list = unsafe memory.base.assumingMemoryBound(to: Int32.self)
+        for (place, input) in inputs.enumerated() { unsafe list[place] = Int32(input) }
+        return memory
     }
 }

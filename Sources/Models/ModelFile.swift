@@ -19,8 +19,13 @@ extension Model {
     }
 
     package func save(to path: UnsafePointer<CChar>) throws(MartletError) {
-        let built = try made()
-        try trainer?.enter(.evaluation)
+        try build { (built) throws(MartletError) in
+            try trainer?.enter(.evaluation)
+            try unsafe write(built, to: path)
+        }
+    }
+
+    private func write(_ built: Built, to path: UnsafePointer<CChar>) throws(MartletError) {
         var writer = SafetensorsWriter()
         try writer.addMetadata("format", "\(Model.format)")
         var general = NumberLine()
@@ -40,8 +45,8 @@ extension Model {
         try unsafe add(to: &writer, built.parameters.base, built.parameterViews)
         try unsafe add(to: &writer, built.statistics.base, built.statisticViews)
         if let trainer { try add(to: &writer, trainer, built.parameterViews) }
+        try notes.add(to: &writer)
         try unsafe writer.write(to: path)
-        keep(built)
     }
 
     static var format: StaticString { "martlet.model" }
@@ -120,6 +125,7 @@ extension Model {
             try file.checked { () throws(MartletError) in try model.setOutputs(outputs) }
         }
         try model.read(file)
+        try file.readNotes(into: &model.notes)
         return model
     }
 

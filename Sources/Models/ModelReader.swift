@@ -45,6 +45,22 @@ struct ModelReader: ~Copyable {
         return unsafe String(decoding: bytes, as: UTF8.self)
     }
 
+    func readNotes(into notes: inout Notes) throws(MartletError) {
+        let prefix = Notes.prefix.utf8CodeUnitCount
+        for index in 0..<reader.metadataCount {
+            let (key, text) = unsafe reader.metadataBytes(index)
+            guard key.count >= prefix,
+                unsafe Bytes.areEqual(UnsafeRawBufferPointer(rebasing: key[..<prefix]), Notes.prefix)
+            else { continue }
+            do throws(MartletError) {
+                try unsafe notes.set(UnsafeRawBufferPointer(rebasing: key[prefix...]), text)
+            } catch {
+                throw error.kind == .memory
+                    ? error : MartletError(.format, "the file's \(Notes.prefix)\(error.message)")
+            }
+        }
+    }
+
     /// Runs `body`; what a user would be told of a wrong argument is told of the file.
     func checked<Result>(_ body: () throws(MartletError) -> Result) throws(MartletError) -> Result {
         do throws(MartletError) {

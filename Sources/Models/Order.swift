@@ -21,6 +21,10 @@ struct Order: ~Copyable {
         unsafe .list(UnsafePointer(rows) + range.lowerBound, count: range.count)
     }
 
+    func copy(to target: UnsafeMutableBufferPointer<Int64>) {
+        unsafe target.baseAddress?.update(from: rows, count: count)
+    }
+
     /// Every order alike (Fisher, Yates; Durstenfeld: Algorithm 235, 1964), from the epoch's own random numbers.
     mutating func shuffle(seed: UInt64, epoch: UInt64, _ machine: ExecutionSettings) throws(MartletError) {
         let rows = unsafe rows
@@ -31,4 +35,22 @@ struct Order: ~Copyable {
             unsafe swap(&rows[index], &rows[other])
         }
     }
+}
+
+extension Model {
+    /// Writes the order in which `fit` takes as many samples in an epoch, counted from 0 since `compile`. Throws `.memory`.
+    package func order(ofEpoch epoch: UInt64, into rows: UnsafeMutableBufferPointer<Int64>) throws(MartletError) {
+        var order = try Order(count: rows.count)
+        try order.shuffle(seed: seed, epoch: epoch, ExecutionSettings())
+        unsafe order.copy(to: rows)
+    }
+
+    /// Epochs that `fit` has begun since `compile`.
+    package func epochCount() throws(MartletError) -> Int64 { try compiled().epoch }
+
+    /// Says how many have begun. Throws `.order` before compile.
+    package func setEpochCount(_ count: Int64) throws(MartletError) { try compiled().epoch = count }
+
+    /// What `compile` was told of an output. Throws `.order` before it.
+    package func training(ofOutput number: Int) throws(MartletError) -> Training { try compiled().settings[number] }
 }

@@ -35,6 +35,8 @@ import MartletPlatform
     let viewGroups: [Int]
     var shares: [Double]
     private let hasEvaluationPoint: Bool
+    /// Whether the parameters are at the trained point, where that is not where gradients are taken.
+    private let evaluating: Once
 
     /// For a model with these parameters. The settings have been checked by themselves; whether they suit the model is
     /// looked at here. Throws `.argument`, `.shape` where an algorithm cannot step a view of its group, and `.memory`.
@@ -46,6 +48,7 @@ import MartletPlatform
                 .argument, "training says \(settings.count) outputs; expected \(model.outputCount), the model's")
         }
         self.settings = settings
+        evaluating = try Once()
         (viewGroups, shares, hasEvaluationPoint) = (groups.ofViews, groups.shares, groups.haveEvaluationPoint)
         var scorings: [Scoring] = []
         for (number, one) in settings.enumerated() {
@@ -120,9 +123,15 @@ import MartletPlatform
         return made
     }
 
-    /// Moves parameters to where gradients are taken or to the point that is trained, where these are two.
+    /// Moves parameters to where gradients are taken or to the point that is trained, where these are two. To that several
+    /// threads may come at once.
     func enter(_ mode: OptimizerMode) throws(MartletError) {
-        if hasEvaluationPoint { try optimizer.setMode(mode) }
+        if !hasEvaluationPoint { return }
+        if mode == .evaluation {
+            return try evaluating.perform { () throws(MartletError) in try optimizer.setMode(mode) }
+        }
+        evaluating.reset()
+        try optimizer.setMode(mode)
     }
 
     /// The gradients of the batch that `rows` picks out of `data`, which is added to the training's tallies: a step's first half.

@@ -48,6 +48,9 @@ import Glibc
     /// Forgets all elements, and keeps the room for them.
     @inlinable package mutating func removeAll() { length = 0 }
 
+    /// Takes the last element away; there is one.
+    @inlinable package mutating func removeLast() { length -= 1 }
+
     /// A list of the same elements in memory of its own.
     @inlinable package func copy() throws(MartletError) -> RawList {
         var copy = RawList()

@@ -88,6 +88,9 @@ typedef char view_group_is_at_96[offsetof(martlet_view, group) == 96 ? 1 : -1];
 typedef char node_kind_is_at_8[offsetof(martlet_node, kind) == 8 ? 1 : -1];
 typedef char node_sizes_is_at_16[offsetof(martlet_node, sizes) == 16 ? 1 : -1];
 typedef char node_parameter_count_is_at_80[offsetof(martlet_node, parameter_count) == 80 ? 1 : -1];
+typedef char node_inputs_is_at_96[offsetof(martlet_node, inputs) == 96 ? 1 : -1];
+typedef char node_input_count_is_at_104[offsetof(martlet_node, input_count) == 104 ? 1 : -1];
+typedef char node_first_is_at_108[offsetof(martlet_node, first) == 108 ? 1 : -1];
 typedef char node_statistics_count_is_at_88[offsetof(martlet_node, statistics_count) == 88 ? 1 : -1];
 
 typedef char version_is_one_number[MARTLET_VERSION == MARTLET_VERSION_MAJOR * 10000 + MARTLET_VERSION_MINOR * 100 +
@@ -298,6 +301,14 @@ static const any_function functions[] = {
     (any_function)martlet_model_view_get,
     (any_function)martlet_model_node_count,
     (any_function)martlet_model_node_get,
+    (any_function)martlet_model_layer_get,
+    (any_function)martlet_model_training_get,
+    (any_function)martlet_model_seed_get,
+    (any_function)martlet_model_order_get,
+    (any_function)martlet_model_epoch_get,
+    (any_function)martlet_model_epoch_set,
+    (any_function)martlet_model_note_set,
+    (any_function)martlet_model_note_get,
     (any_function)martlet_model_save,
     (any_function)martlet_model_load,
 };

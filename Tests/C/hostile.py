@@ -39,7 +39,7 @@ CANNOT_FAIL = {
 
 
 class Parameter(NamedTuple):
-    type: str  # as declared, without const: "martlet_config *"
+    type: str  # as declared, without const but behind two stars: "martlet_config *"
     name: str
 
 
@@ -72,10 +72,11 @@ def declarations(folder: Path) -> list[Function]:
         for part in (piece.strip() for piece in inside.split(",")):
             if part == "void":
                 continue
-            match = re.fullmatch(r"(?:const )?([\w ]+?)\s*(\**)\s*(\w+)", part.replace("*const *", "**"))
+            match = re.fullmatch(r"(const )?([\w ]+?)\s*(\**)\s*(\w+)", part.replace("*const *", "**"))
             if match is None:
                 raise Failure(f"{name}: cannot read the parameter {part!r}")
-            parameters.append(Parameter(match[1] + (" " + match[2] if match[2] else ""), match[3]))
+            kept = match[1] if "**" in part else None
+            parameters.append(Parameter((kept or "") + match[2] + (" " + match[3] if match[3] else ""), match[4]))
         found.append(Function(" ".join(returns.split()), name, parameters))
     return found
 

@@ -189,6 +189,21 @@ GOOD(model_view_get) {
 }
 GOOD(model_node_count) { a->model = w->m.model, a->out_count = &w->out_int64; }
 GOOD(model_node_get) { a->model = w->m.model, a->out_node = &w->m.node, a->index = 3; }
+GOOD(model_layer_get) {
+    a->model = w->m.model, a->out_layer = &w->m.layer.layer, a->struct_size = sizeof(martlet_layer), a->index = 3;
+}
+GOOD(model_training_get) {
+    a->model = w->m.model, a->out_training = &w->m.training.training, a->struct_size = sizeof(martlet_training), a->output = 0;
+}
+GOOD(model_seed_get) { a->model = w->m.model, a->out_seed = &w->m.seed; }
+GOOD(model_order_get) { a->model = w->m.model, a->out_rows = w->m.rows, a->count = BATCH, a->epoch = 2; }
+GOOD(model_epoch_get) { a->model = w->m.model, a->out_epoch = &w->out_int64; }
+GOOD(model_epoch_set) { a->model = w->m.model, a->epoch = 3; }
+GOOD(model_note_set) { a->model = w->m.model, a->key = "a key", a->text = w->m.name; }
+GOOD(model_note_get) {
+    REQUIRE(martlet_model_note_set(w->m.model, "a key", w->m.name) == MARTLET_OK);
+    a->model = w->m.model, a->out_text = &w->m.text, a->key = "a key";
+}
 GOOD(model_save) { a->model = w->m.model, a->path = w->path; }
 GOOD(model_load) {
     REQUIRE(martlet_model_save(w->m.model, w->path) == MARTLET_OK);

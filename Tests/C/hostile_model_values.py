@@ -21,7 +21,8 @@ OTHERS = {
 NEED_LAYER = {"compile", "groups_compile", "predict", "save", "buffer_get", "view_count", "view_get"}
 NEED_COMPILE = {
     "train", "differentiate", "step", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get",
-    "step_get", "grad_norm_get", "copy_set", "score_get", "confusion_get", "tally_set",
+    "step_get", "grad_norm_get", "copy_set", "training_get", "epoch_get", "epoch_set", "score_get", "confusion_get",
+    "tally_set",
 }  # fmt: skip
 
 
@@ -274,6 +275,20 @@ def out_floats() -> Iterator[Value]:
         yield f"ends in the model's {buffer}", f"{get} a->out -= SAMPLES * CLASSES - 1;", "OVERLAP"
 
 
+def note_values(function: str, name: str) -> Iterator[Value]:
+    """A note's key, or its text."""
+    target = f"a->{name}"
+    yield "NULL", f"{target} = NULL;", "NULL" if name == "key" else "OK"
+    yield "empty", f'{target} = "";', "ARGUMENT" if name == "key" else "OK"
+    for text in ("x\\xff\\xfe", "x\\xe2\\x82", "\\x80", "\\xc0\\x80", "\\xed\\xa0\\x80", "\\xf5\\x80\\x80\\x80"):
+        yield f"not UTF-8, {text!r}", f'{target} = "{text}";', "ARGUMENT"
+    longest = 200 if name == "key" else 1 << 24
+    yield "one byte too long", f"{target} = long_text({longest + 1});", "ARGUMENT"
+    yield "the longest", f"{target} = long_text({longest});", "OK"
+    yield "with %s and quotes", f'{target} = "%s%n\\"\\\\\\n";', "OK"
+    yield "ends at a page", f'{target} = at_page_end("a text", 7);', "OK"
+
+
 def number_values(function: str, name: str) -> Iterator[Value]:
     """Numbers by value."""
     target = f"a->{name}"
@@ -307,10 +322,16 @@ def number_values(function: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, 2, 1000, 1 << 16, *INT32), "ARGUMENT")
     elif name == "metric":
         yield from assign(target, (-1, 11, 16, 1000, 1 << 16, *INT32), "ARGUMENT")
+    elif name == "count" and function.endswith("order_get"):
+        yield from assign(target, (-1, -1000, *INT64, *HUGE, "((int64_t)1 << 40) + 1"), "ARGUMENT")
+        yield from assign(target, (0, 1), "OK")
     elif name == "count":
         yield from assign(target, (0, -1, 15, 17, 1 << 20, *INT64, *HUGE), "SHAPE")
     elif name == "index":
         yield from assign(target, (-1, 6, 1000, "(int64_t)1 << 32", *INT64), "ARGUMENT")
+    elif name == "epoch":
+        yield from assign(target, (-1, -2, -1000, "INT64_MIN", "-((int64_t)1 << 32)"), "ARGUMENT")
+        yield from assign(target, (0, "INT64_MAX"), "OK")
     elif name == "group":
         yield from assign(target, (-1, 1, 1000, 1 << 16, *INT32), "ARGUMENT")
     elif name == "hyperparameter":
@@ -367,8 +388,9 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from result_values()
     elif kind.endswith("*") and name.startswith("out_"):
         optional = function.endswith(("_add", "_apply", "buffer_get"))
-        sized = "init" in function or function.endswith(("config_get", "score_get"))
-        size = "a->struct_size" if sized else "sizeof w->m.counts" if name == "out_counts" else ""
+        sized = "init" in function or function.endswith(("config_get", "layer_get", "training_get", "score_get"))
+        lists = {"out_rows": "8 * (size_t)a->count", "out_counts": "sizeof w->m.counts"}
+        size = "a->struct_size" if sized else lists.get(name, "")
         yield from out_values(kind, name, may_be_null=optional, size=size)
     elif kind == "martlet_layer *":
         yield from layer_values()
@@ -398,6 +420,8 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from weight_values("w->array", "a->weights = &w->array;")
     elif name == "out":
         yield from out_floats()
+    elif name in ("key", "text"):
+        yield from note_values(function, name)
     elif kind == "char *":
         yield from path_values(function)
     else:

@@ -48,6 +48,8 @@ struct model_world {
     martlet_view view;
     martlet_node node;
     float *data;
+    const char *text;
+    uint64_t seed;
     float left[ROWS * INNER], right[INNER * COLUMNS], product[ROWS * COLUMNS];
     char name[256];
     martlet_model *model;        /* compiled, and trained by a step */

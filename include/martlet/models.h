@@ -39,6 +39,12 @@ extern "C" {
  * (load does), ARGUMENT for a wrong MARTLET_ISA or MARTLET_NUM_THREADS in the environment. The first call
  * that needs parameters, and succeeds, makes and initialises them: from then on no layer can be added (ORDER).
  *
+ * Up to 1,023 threads may be in one model at once with calls that only read it: predict, mode_set to
+ * MARTLET_EVALUATION, and whatever ends in _get and _count but score_get and confusion_get. Each gives the bits that it gives
+ * alone, and predictions are computed beside one another, as far as there are cores. They have parameters and statistics in
+ * common; each has memory of its own for the values of one batch, which the model keeps for the next, of up to 64 of them.
+ * Other calls, evaluate among them, which keeps scores, are refused meanwhile, and refuse these (BUSY).
+ *
  * The same seed, data and calls give the same bits for any thread count on one instruction set. Numbers
  * too small for the normal range count as zero. A training step allocates nothing once one of its thread
  * has been made.
@@ -452,7 +458,10 @@ typedef struct martlet_node {
     int64_t sizes[8];         /* of one sample of its output */
     int64_t parameter_count;  /* elements that training changes */
     int64_t statistics_count; /* elements that it does not */
-    uint64_t reserved[4];     /* 0 */
+    const int32_t *inputs;    /* the nodes that it reads, input_count of them; valid until destroy. NULL: none */
+    int32_t input_count;
+    int32_t first;            /* the node whose layer this is once more (martlet_model_apply); -1: it is its own */
+    uint64_t reserved[2];     /* 0 */
 } martlet_node;               /* 128 bytes, for good */
 
 /* How many nodes there are, the input among them. Fails with NULL. Since 0.1. */
@@ -460,7 +469,44 @@ martlet_status martlet_model_node_count(martlet_model *model, int64_t *out_count
 /* One of them. Fails with ARGUMENT and NULL. Since 0.1. */
 martlet_status martlet_model_node_get(martlet_model *model, martlet_node *out_node, int64_t index);
 
-/* Saves the layers and what each reads, parameters and statistics, and after compile what training needs to go
+/* What was said of a model, read back: enough to make it again, whoever made it.
+ *
+ * The layer of a node, as it was given; fields that were not set have their kind's defaults. name is the one that it has, with
+ * or without one given, and valid until destroy; of an input, sizes are those of a sample. Writes struct_size bytes. Fails with
+ * NULL, STRUCT and ARGUMENT (no such node). Since 0.1. */
+martlet_status martlet_model_layer_get(martlet_model *model, martlet_layer *out_layer, size_t struct_size, int64_t index);
+/* What compile was told of an output, from 0. Writes struct_size bytes. Fails with NULL, STRUCT, ARGUMENT (no such output), and
+ * ORDER before compile. Since 0.1. */
+martlet_status martlet_model_training_get(martlet_model *model, martlet_training *out_training, size_t struct_size,
+                                          int32_t output);
+/* The seed that the model was made with. Fails with NULL. Since 0.1. */
+martlet_status martlet_model_seed_get(martlet_model *model, uint64_t *out_seed);
+
+/* The order in which martlet_model_fit takes count samples in an epoch, for who walks over batches by martlet_model_train. The
+ * bits are fit's where each epoch begins with the order of the number that martlet_model_epoch_get tells, which is then set to
+ * one more, and train is given its rows, batch by batch.
+ *
+ * out_rows   count numbers, 0 to 2^40 of them: 0 to count - 1 in an order of the model's seed and the epoch's number, 0 or more
+ *
+ * Fails with NULL, ARGUMENT and MEMORY. Since 0.1. */
+martlet_status martlet_model_order_get(martlet_model *model, int64_t *out_rows, int64_t count, int64_t epoch);
+/* The epochs that have been begun since compile, by fit or as the second function says; files keep the count. The second fails
+ * with ARGUMENT where it is less than 0, the first with NULL, and both with ORDER before compile. Since 0.1. */
+martlet_status martlet_model_epoch_get(martlet_model *model, int64_t *out_epoch);
+martlet_status martlet_model_epoch_set(martlet_model *model, int64_t epoch);
+
+/* Notes: texts under keys, which save writes and load brings back, for whoever uses the model. The library reads none.
+ *
+ * key    UTF-8 of 1 to 200 bytes; Python's package has "python"
+ * text   UTF-8 of 2^24 bytes at most, copied; NULL takes the note away. A model has up to 1,000
+ *
+ * Fails with NULL (key), ARGUMENT and MEMORY; then nothing has changed. Since 0.1. */
+martlet_status martlet_model_note_set(martlet_model *model, const char *key, const char *text);
+/* The text under a key, valid until it is set again or the model destroyed; NULL where there is none. Fails with NULL.
+ * Since 0.1. */
+martlet_status martlet_model_note_get(martlet_model *model, const char **out_text, const char *key);
+
+/* Saves the layers and what each reads, notes, parameters and statistics, and after compile what training needs to go
  * on to the bit: the loss, the optimizer's hyperparameters and moments, counters. A safetensors file, written as
  * martlet_optimizer_save does. Fails with NULL, FILE, ORDER (no layer) and MEMORY. Since 0.1. */
 martlet_status martlet_model_save(martlet_model *model, const char *path);

@@ -255,8 +255,8 @@ assert np.isfinite(model.parameters()).all()
 other = made()
 for epoch in range(steps // 100):
     other.fit(x, y, verbose=0)
-from martlet import _samples
-rows = _samples.order(1, steps // 100 * 100, 3200)
+from martlet.nn import _orders
+rows = _orders.of_seed(1, steps // 100, 3200)
 for batch in range(steps % 100):
     chosen = rows[32 * batch : 32 * batch + 32]
     other.train_on_batch(x[chosen], y[chosen])

@@ -90,10 +90,10 @@ def test_notes_that_connect_otherwise(tmp_path: Path) -> None:
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
-    notes = json.loads(header["__metadata__"]["python"])
+    notes = json.loads(header["__metadata__"]["note.python"])
     (both,) = (reads for _, reads in notes["graph"]["config"]["nodes"] if len(reads) == 2)
     both.reverse()
-    header["__metadata__"]["python"] = json.dumps(notes)
+    header["__metadata__"]["note.python"] = json.dumps(notes)
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
     with pytest.raises(martlet.FormatError, match=r"the file.s node \d+ reads .*, and by its notes"):

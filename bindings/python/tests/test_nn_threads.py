@@ -91,6 +91,69 @@ def test_the_thread_inside_may_call_more() -> None:
     assert [step for _, _, step in seen] == [10, 20]
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_eight_threads_predict_at_once(trained: bool) -> None:
+    """None is refused, from the first call on, which makes the parameters, and each has the bits of one thread alone.
+    The model is a chain whose shape of samples the first batch tells."""
+    for _ in range(5):
+        model, alone = (
+            nn.Sequential([nn.Dense(64, "relu"), nn.BatchNormalization(), nn.Dense(10)], seed=3) for _ in "12"
+        )
+        for one in (model, alone) if trained else ():
+            one.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        wanted = alone.predict(X)
+        weights, barrier, wrong = alone.get_weights(), threading.Barrier(8), []
+
+        def work(number: int, model: Any = model, wanted: Any = wanted, weights: Any = weights,
+                 barrier: Any = barrier, wrong: Any = wrong) -> None:  # fmt: skip
+            barrier.wait()
+            try:
+                for turn in range(12):
+                    if not (model.predict(X, batch_size=1 + (7 * number + turn) % 40) == wanted).all():
+                        wrong.append("other outputs")
+                    if not all((one == two).all() for one, two in zip(model.get_weights(), weights, strict=True)):
+                        wrong.append("other weights")
+                    model.summary(print_fn=str)
+            except BaseException as error:
+                wrong.append(error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+
+
+def test_readers_keep_training_out_and_let_it_in_again() -> None:
+    model = compiled()
+    model.evaluate(X, Y, verbose=0)
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def stay() -> None:
+        with model._owner.reading():
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    inside.wait()
+    for call in CALLS:
+        try:
+            call(model)
+        except martlet.BusyError:
+            seen.append("busy")
+        except martlet.MartletError:
+            seen.append("error")
+        else:
+            seen.append("done")
+    leave.set()
+    thread.join()
+    reads = {0, 4, 6, 10, 13}
+    assert [answer == "done" for answer in seen] == [index in reads for index in range(len(CALLS))], seen
+    model.fit(X, Y, verbose=0)
+
+
 def test_an_error_lets_go() -> None:
     model = compiled()
     with pytest.raises(martlet.ShapeError):

@@ -127,6 +127,8 @@ STATUS = c_int32
 Int32 = c_int32
 Int64 = c_int64
 Double = c_double
+UInt64 = c_uint64
+Text = c_char_p
 
 library_path = _library.find()
 _library_handle = _library.load(library_path)

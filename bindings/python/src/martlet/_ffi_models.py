@@ -292,7 +292,10 @@ class Node(Structure):
         ("sizes", c_int64 * 8),
         ("parameter_count", c_int64),
         ("statistics_count", c_int64),
-        ("reserved", c_uint64 * 4),
+        ("inputs", POINTER(c_int32)),
+        ("input_count", c_int32),
+        ("first", c_int32),
+        ("reserved", c_uint64 * 2),
     ]
 
 
@@ -371,6 +374,14 @@ martlet_model_view_count = _checked("martlet_model_view_count", MODEL, POINTER(c
 martlet_model_view_get = _checked("martlet_model_view_get", MODEL, POINTER(View), c_int32, c_int64)
 martlet_model_node_count = _checked("martlet_model_node_count", MODEL, POINTER(c_int64))
 martlet_model_node_get = _checked("martlet_model_node_get", MODEL, POINTER(Node), c_int64)
+martlet_model_layer_get = _checked("martlet_model_layer_get", MODEL, POINTER(Layer), c_size_t, c_int64)
+martlet_model_training_get = _checked("martlet_model_training_get", MODEL, POINTER(Training), c_size_t, c_int32)
+martlet_model_seed_get = _checked("martlet_model_seed_get", MODEL, POINTER(c_uint64))
+martlet_model_order_get = _checked("martlet_model_order_get", MODEL, POINTER(c_int64), c_int64, c_int64)
+martlet_model_epoch_get = _checked("martlet_model_epoch_get", MODEL, POINTER(c_int64))
+martlet_model_epoch_set = _checked("martlet_model_epoch_set", MODEL, c_int64)
+martlet_model_note_set = _checked("martlet_model_note_set", MODEL, c_char_p, c_char_p)
+martlet_model_note_get = _checked("martlet_model_note_get", MODEL, POINTER(c_char_p), c_char_p)
 martlet_model_save = _checked("martlet_model_save", MODEL, c_char_p)
 martlet_model_load = _checked("martlet_model_load", POINTER(MODEL), c_char_p)
 

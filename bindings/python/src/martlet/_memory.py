@@ -101,6 +101,11 @@ def int64s_at(address: int, count: int) -> Any:
     return (ctypes.c_int64 * count).from_address(address)
 
 
+def int64_at(address: int) -> Any:
+    """The same of one that takes an int64 pointer."""
+    return ctypes.c_int64.from_address(address)
+
+
 def floats(address: int, count: int, owner: Any) -> Any:
     """Foreign floats as an object with a buffer, which keeps their owner."""
     block: Any = (ctypes.c_float * count).from_address(address)

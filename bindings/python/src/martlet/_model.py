@@ -13,6 +13,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from martlet import _algorithms, _ffi, _ffi_models, _ffi_optimizers, _memory
 from martlet._config import Hyperparameters
+from martlet._errors import OrderError
 from martlet._owner import Owner
 
 # The exception for a status that Bound.train returned.
@@ -59,14 +60,21 @@ class Training(NamedTuple):
     state_dtype: int = _ffi.FP32
 
 
+Line = dict[str, Any]
+"""What was said of a layer, or of training, by the names of the fields of its struct: numbers, and tuples of them."""
+
+
 class Node(NamedTuple):
-    """A layer as the library sees it; sizes are those of one sample of its output."""
+    """A layer as the library sees it; sizes are those of one sample of its output, inputs the nodes that it reads, and
+    first the node whose layer it is once more, or -1."""
 
     name: str
     kind: int
     sizes: tuple[int, ...]
     parameter_count: int
     statistics_count: int
+    inputs: tuple[int, ...] = ()
+    first: int = -1
 
 
 class View(NamedTuple):
@@ -92,6 +100,19 @@ def _alone(
     @wraps(method)
     def call(model: Model, /, *given: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
         with model.owner.inside():
+            return method(model, *given, **named)
+
+    return call
+
+
+def _beside(
+    method: Callable[Concatenate[Model, _Arguments], _Result],
+) -> Callable[Concatenate[Model, _Arguments], _Result]:
+    """A method that several threads may be inside of, and nobody who changes the model."""
+
+    @wraps(method)
+    def call(model: Model, /, *given: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        with model.owner.reading():
             return method(model, *given, **named)
 
     return call
@@ -149,13 +170,13 @@ class Model:
         _ffi_models.martlet_model_apply(self._token, node, _memory.int32s(inputs), len(inputs), found)
         return int(found.value)
 
-    @_alone
+    @_beside
     def node_count(self) -> int:
         count = _ffi.Int64()
         _ffi_models.martlet_model_node_count(self._token, count)
         return int(count.value)
 
-    @_alone
+    @_beside
     def node(self, index: int) -> Node:
         node = _ffi_models.Node()
         _ffi_models.martlet_model_node_get(self._token, node, index)
@@ -165,18 +186,76 @@ class Model:
             tuple(node.sizes[: node.rank]),
             node.parameter_count,
             node.statistics_count,
+            tuple(node.inputs[: node.input_count]),
+            node.first,
         )
+
+    # ---- what was said of it ----
+
+    @_beside
+    def seed(self) -> int:
+        seed = _ffi.UInt64()
+        _ffi_models.martlet_model_seed_get(self._token, seed)
+        return int(seed.value)
+
+    @_beside
+    def layer(self, index: int) -> Line:
+        """What a node's layer was given; sizes are as many as there are."""
+        layer = _ffi_models.Layer()
+        _ffi_models.martlet_model_layer_get(self._token, layer, _ffi.struct_size(_ffi_models.Layer), index)
+        line = _line(layer)
+        line["sizes"] = line["sizes"][: line["rank"]]
+        return line
+
+    @_beside
+    def training(self, output: int = 0) -> Line | None:
+        """What compile was given for an output; None before it."""
+        training, size = _ffi_models.Training(), _ffi.struct_size(_ffi_models.Training)
+        try:
+            _ffi_models.martlet_model_training_get(self._token, training, size, output)
+        except OrderError:
+            return None
+        return _line(training)
+
+    @_beside
+    def note(self, key: bytes) -> bytes | None:
+        """The note under a key."""
+        text = _ffi.Text()
+        _ffi_models.martlet_model_note_get(self._token, text, key)
+        return text.value
+
+    @_alone
+    def set_note(self, key: bytes, text: bytes) -> None:
+        _ffi_models.martlet_model_note_set(self._token, key, text)
+
+    # ---- epochs ----
+
+    @_beside
+    def order(self, out: int, count: int, epoch: int) -> None:
+        """Writes the order in which an epoch takes so many samples to out, the address of as many int64s."""
+        _ffi_models.martlet_model_order_get(self._token, _memory.int64_at(out), count, epoch)
+
+    @_beside
+    def epoch(self) -> int:
+        """How many epochs have been begun since compile."""
+        epoch = _ffi.Int64()
+        _ffi_models.martlet_model_epoch_get(self._token, epoch)
+        return int(epoch.value)
+
+    @_alone
+    def set_epoch(self, epoch: int) -> None:
+        _ffi_models.martlet_model_epoch_set(self._token, epoch)
 
     # ---- numbers ----
 
-    @_alone
+    @_beside
     def buffer(self, which: int) -> tuple[int, int]:
         """A buffer's address and count of floats."""
         address, count = _ffi_models.FLOATS(), _ffi.Int64()
         _ffi_models.martlet_model_buffer_get(self._token, address, count, which)
         return _memory.pointer_value(address), int(count.value)
 
-    @_alone
+    @_beside
     def views(self, which: int) -> list[View]:
         count, found = _ffi.Int64(), []
         _ffi_models.martlet_model_view_count(self._token, count, which)
@@ -241,7 +320,7 @@ class Model:
         """A number of one group's alone."""
         _ffi_models.martlet_model_group_set(self._token, group, hyperparameter, value)
 
-    @_alone
+    @_beside
     def groups(self) -> list[Hyperparameters]:
         """The numbers of each group."""
         count, config, found = _ffi.Int64(), _ffi_optimizers.Config(), []
@@ -251,12 +330,12 @@ class Model:
             found.append(Hyperparameters.read(config))
         return found
 
-    @_alone
+    @_beside
     def settle(self) -> None:
         """Moves the parameters to the trained point, where gradients are taken at another one."""
         _ffi_models.martlet_model_mode_set(self._token, _ffi_optimizers.EVALUATION)
 
-    @_alone
+    @_beside
     def step(self) -> int:
         """Training steps since compile."""
         step = _ffi.Int64()
@@ -268,7 +347,7 @@ class Model:
         """Steps by what stands in the gradients."""
         _ffi_models.martlet_model_step(self._token)
 
-    @_alone
+    @_beside
     def grad_norm(self) -> float:
         """The Euclidean norm of what stands in the gradients."""
         norm = _ffi.Double()
@@ -280,7 +359,7 @@ class Model:
         """The nodes that the model gives, in this order."""
         _ffi_models.martlet_model_outputs_set(self._token, _memory.int32s(nodes), len(nodes))
 
-    @_alone
+    @_beside
     def outputs(self) -> list[int]:
         """Their numbers."""
         count, node, found = _ffi.Int64(), _ffi.Int32(), []
@@ -298,7 +377,7 @@ class Model:
         _ffi_models.martlet_model_confusion_get(self._token, counts, len(counts), output, mode)
         return [int(count) for count in counts]
 
-    @_alone
+    @_beside
     def predict(
         self, out: int, out_count: int, inputs: Sequence[Samples], first: int, count: int, batch_size: int
     ) -> None:
@@ -370,6 +449,12 @@ class Bound:
         if self._weights is not None:
             loop.weights = _parts([self._weights], first, count)
         _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)
+
+
+def _line(struct: Any) -> Line:
+    """A struct's numbers."""
+    found = {field[0]: getattr(struct, field[0]) for field in struct._fields_ if field[0] != "name"}
+    return {name: value if isinstance(value, int | float) else tuple(value) for name, value in found.items()}
 
 
 _ITEM_SIZES = {_ffi.FP32: 4, _ffi.INT32: 4, _ffi.INT64: 8, _ffi.UINT8: 1}

@@ -1,4 +1,4 @@
-"""Who is inside an optimizer or a model: one thread at a time. It is no lock: nobody waits.
+"""Who is inside an optimizer or a model: one thread at a time, or several that only read. It is no lock: nobody waits.
 
 Nothing has to be undone at a call's end, which an exception of a signal's handler, as Ctrl-C raises one, could keep
 from being done. What says that a thread is inside is an object, a turn, which the call's frame alone refers to: where
@@ -9,6 +9,7 @@ has a name for, so functions here take a turn's name away before they are left.
 from __future__ import annotations
 
 import os
+import time
 from _thread import RLock, get_ident
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -27,9 +28,13 @@ class _Claim(ref[RLock]):
     """To be inside, while the turn lives. A turn is a lock for the sake of `with` alone, whose two halves are then no
     Python that could be interrupted."""
 
-    __slots__ = ("thread",)
+    __slots__ = ("reads", "settles", "thread")
 
     thread: int
+    reads: bool
+    """Whether others that read may be inside too."""
+    settles: bool
+    """Whether it is to make what readers need, who wait for it meanwhile."""
 
 
 class _Line(ABC):
@@ -44,15 +49,22 @@ class _Line(ABC):
         self._claims: list[_Claim] = []
         _lines[ref(self, _lines.pop)] = None
 
-    def _claim(self, turn: RLock, thread: int) -> bool:
+    def _claim(self, turn: RLock, thread: int, *, reads: bool = False, settles: bool = False) -> bool:
         """Whether the thread, this one, is inside now, with the turn."""
         try:
             claim = _Claim(turn, self._claims.remove)
-            claim.thread = thread
+            claim.thread, claim.reads, claim.settles = thread, reads, settles
             self._claims.append(claim)
-            return self._claims[0] is claim
+            return self._is_inside(claim)
         finally:
             del turn
+
+    def _is_inside(self, claim: _Claim) -> bool:
+        known = self._claims[:]
+        if claim.reads:
+            return known[0].reads and not any(one.settles for one in known)
+        # A reader behind may have come in by one that stood first, and is gone.
+        return known[0] is claim and not any(one.reads for one in known)
 
     @abstractmethod
     def forked(self) -> None:
@@ -124,17 +136,18 @@ def gated(
 
 
 class Owner(_Line):
-    """`with owner.inside():` for what one thread at a time may do; the thread inside may enter again, as callbacks do.
-    Another one gets BusyError at once."""
+    """`with owner.inside():` for what one thread at a time may do, `with owner.reading():` for what several may do
+    beside one another, and nobody beside who is inside; the thread inside may enter again, as callbacks do. Another one
+    gets BusyError at once."""
 
     __slots__ = ()
 
     def inside(self) -> RLock:
         """What must be entered at once, and kept nowhere else: the thread is inside until it is gone."""
         me = get_ident()
-        for first in self._claims[:1]:
-            if first.thread == me:
-                return RLock()
+        known = self._claims[:]
+        if known and known[0].thread == me and all(one.thread == me or not one.reads for one in known):
+            return RLock()
         turn = RLock()
         try:
             if self._claim(turn, me):
@@ -143,6 +156,50 @@ class Owner(_Line):
             del turn
         raise BusyError("another thread is inside this model; wanted one at a time")
 
+    def reading(self) -> RLock:
+        """The same for what leaves the model as it is."""
+        me = get_ident()
+        if self._has_entered(me):
+            return RLock()
+        turn = RLock()
+        try:
+            if self._claim(turn, me, reads=True):
+                return turn
+        finally:
+            del turn
+        raise _refusal_to_read()
+
+    def settled(self, is_settled: Callable[[], bool]) -> RLock:
+        """The same for what needs the model to be settled: of several threads that come before it is, one is inside
+        alone, and has to settle it, and the others wait."""
+        me = get_ident()
+        if self._has_entered(me):
+            return RLock()
+        while True:
+            turn = RLock()
+            try:
+                reads = is_settled()
+                if self._claim(turn, me, reads=reads, settles=not reads):
+                    return turn
+                while not reads and not is_settled():
+                    claim = next(one for one in self._claims[:] if one() is turn)
+                    if self._is_inside(claim):
+                        return turn
+                    self._wait()
+            finally:
+                del turn
+            self._wait()
+
+    def _has_entered(self, thread: int) -> bool:
+        known = self._claims[:]
+        return any(one.thread == thread and (one.reads or one is known[0]) for one in known)
+
+    def _wait(self) -> None:
+        """Waits a little; raises where a thread is inside that does more than to settle and to read."""
+        if any(not (first.reads or first.settles) for first in self._claims[:1]):
+            raise _refusal_to_read()
+        time.sleep(0.0002)
+
     @property
     def is_held(self) -> bool:
         """Whether some thread is inside."""
@@ -150,8 +207,13 @@ class Owner(_Line):
 
     def forked(self) -> None:
         """The library knows what the others left undone."""
-        me = get_ident()
-        self._claims[:] = [claim for claim in self._claims[:1] if claim.thread == me]
+        me, known = get_ident(), self._claims[:]
+        inside = [claim for claim in known if claim is known[0] or (known[0].reads and claim.reads)]
+        self._claims[:] = [claim for claim in inside if claim.thread == me]
+
+
+def _refusal_to_read() -> BusyError:
+    return BusyError("another thread is inside this model, and changes it; wanted one at a time")
 
 
 _lines: dict[ref[_Line], None] = {}

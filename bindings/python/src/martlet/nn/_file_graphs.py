@@ -8,32 +8,34 @@ from typing import Any
 
 from martlet import _ffi_models
 from martlet._errors import FormatError, MartletError
+from martlet._model import Line
 from martlet._model import Model as Native
 from martlet._model import Node as Described
 from martlet._owner import Owner
 from martlet.nn import _configs, _formats
 from martlet.nn._built import Built
-from martlet.nn._file_layers import MAKERS, sizes_of
-from martlet.nn._header import Line
+from martlet.nn._file_layers import MAKERS
 from martlet.nn._laying import Place
 from martlet.nn.inputs import Input
 from martlet.nn.model import Model
 from martlet.nn.node import Node
 
-# What a line has only where it is not this.
-_UNWRITTEN = {"l1": 0.0, "l2": 0.0}
 
-
-def inputs_of(line: Line) -> tuple[int, ...]:
-    """The nodes that a node reads."""
-    found = line.get("inputs", ())
-    return found if isinstance(found, tuple) else (found,)
+def lines_of(native: Native) -> list[Line]:
+    """What each node but the first was given, the nodes that it reads, "inputs", and, where its layer is another one's,
+    which, "first"."""
+    found = []
+    for index in range(1, native.node_count()):
+        node = native.node(index)
+        again = {} if node.first < 0 else {"first": node.first}
+        found.append(native.layer(index) | {"inputs": node.inputs} | again)
+    return found
 
 
 def is_chain(lines: Sequence[Line]) -> bool:
     """Whether each node but the first has a layer of its own that reads the one before."""
     return all(
-        line["kind"] != _ffi_models.LAYER_INPUT and "first" not in line and inputs_of(line) in ((), (index,))
+        line["kind"] != _ffi_models.LAYER_INPUT and "first" not in line and line["inputs"] == (index,)
         for index, line in enumerate(lines)
     )
 
@@ -51,10 +53,9 @@ class _There:
     def add(self, kind: int, name: str, fields: Mapping[str, Any], inputs: Sequence[int] = ()) -> int:
         line = self._next(inputs)
         known = self._native.node(self._count)
-        sizes = fields.get("sizes", sizes_of(line))
-        found = _UNWRITTEN | line
-        alike = all(found.get(key, value) == value for key, value in fields.items() if key not in ("rank", "sizes"))
-        if (known.kind, known.name) != (kind, name) or not alike or sizes_of(line) != tuple(sizes) or "first" in line:
+        sizes = fields.get("sizes", line["sizes"])
+        alike = all(line[key] == value for key, value in fields.items() if key not in ("rank", "sizes"))
+        if (known.kind, known.name) != (kind, name) or not alike or line["sizes"] != tuple(sizes) or "first" in line:
             raise FormatError(f"the file's node {self._count} is {known.name!r}, and is no {name!r} as its notes say")
         self._count += 1
         return self._count - 1
@@ -70,10 +71,8 @@ class _There:
         if self._count > len(self._lines):
             raise FormatError(f"the file has {len(self._lines)} layers, and its notes have more")
         line = self._lines[self._count - 1]
-        if inputs_of(line) != tuple(inputs):
-            raise FormatError(
-                f"the file's node {self._count} reads {inputs_of(line)}, and by its notes {tuple(inputs)}"
-            )
+        if line["inputs"] != tuple(inputs):
+            raise FormatError(f"the file's node {self._count} reads {line['inputs']}, and by its notes {tuple(inputs)}")
         return line
 
     def end(self) -> None:
@@ -119,7 +118,7 @@ def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, ow
             entry: Any = nodes[line["first"]].entry if "first" in line else MAKERS[line["kind"]](line, _formats.LAST)
             if "first" not in line:
                 entry._name = entry._given_name = here.name
-            reads = inputs_of(line) or (index - 1,)
+            reads = line["inputs"]
             nodes.append(Node(entry, [nodes[read] for read in reads], here.sizes))
             if line["kind"] == _ffi_models.LAYER_EMBEDDING:
                 count = (line["vocabulary"], here.name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from martlet import _ffi_models
+from martlet._model import Line
 from martlet.nn import _formats, activations, augmentations, convolutions, images, layers, normalizations, sequences
-from martlet.nn._header import Line
 from martlet.nn._layer import Layer
 from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.initializers import Initializer
@@ -46,16 +46,12 @@ def _weighted(line: Line, kernel: str = "kernel") -> dict[str, Any]:
 
 
 def _penalty(line: Line) -> Regularizer | None:
-    return Regularizer(line.get("l1", 0.0), line.get("l2", 0.0)) if {"l1", "l2"} & line.keys() else None
+    return Regularizer(line["l1"], line["l2"]) if line["l1"] or line["l2"] else None
 
 
 def _activation(line: Line) -> str:
     (name,) = (name for name, number in activations.NUMBERS.items() if number == line["activation"])
     return name
-
-
-def sizes_of(line: Line) -> tuple[int, ...]:
-    return tuple(line[f"size{place}"] for place in range(8) if f"size{place}" in line)
 
 
 def _padding(line: Line) -> Any:
@@ -224,8 +220,8 @@ MAKERS: dict[int, Any] = {
         line["kernel"], data_format
     ),
     _ffi_models.LAYER_FLATTEN: lambda line, data_format: layers.Flatten(),
-    _ffi_models.LAYER_RESHAPE: lambda line, data_format: layers.Reshape(sizes_of(line)),
-    _ffi_models.LAYER_PERMUTE: lambda line, data_format: layers.Permute([axis + 1 for axis in sizes_of(line)]),
+    _ffi_models.LAYER_RESHAPE: lambda line, data_format: layers.Reshape(line["sizes"]),
+    _ffi_models.LAYER_PERMUTE: lambda line, data_format: layers.Permute([axis + 1 for axis in line["sizes"]]),
     _ffi_models.LAYER_DROPOUT: lambda line, data_format: layers.Dropout(line["rate"]),
     _ffi_models.LAYER_BATCH_NORM: _batch_norm,
     _ffi_models.LAYER_NORMALIZATION: _normalization,

@@ -6,22 +6,22 @@ notes (_notes.py); of other files metrics have their plain names and order, and 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from martlet import _arguments, _ffi_models, _reading, _samples, schedules
 from martlet._errors import DTypeError, FormatError
+from martlet._model import Line, Node
 from martlet._model import Model as Native
-from martlet._model import Node
 from martlet._owner import Owner
 from martlet._samples import NDArray
-from martlet.nn import _file_graphs, _formats, _header, _notes, _storage, images, losses, optimizers, sequences
+from martlet.nn import _file_graphs, _formats, _notes, _storage, images, losses, optimizers, sequences
 from martlet.nn import metrics as metrics_module
 from martlet.nn._built import Built
 from martlet.nn._compilation import Compilation, Goal
-from martlet.nn._file_layers import MAKERS, noted, sizes_of
-from martlet.nn._header import Line
+from martlet.nn._file_layers import MAKERS, noted
 from martlet.nn._laying import TURNS, Place, turn_of
 from martlet.nn._storage import Storage
 from martlet.nn.metrics import Metric
@@ -58,10 +58,9 @@ def load_model(path: Any, custom_objects: Mapping[str, Any] | None = None) -> Mo
 def _loaded(name: bytes, own: Mapping[str, Any]) -> Model:
     owner = Owner()
     native = Native.load(name, owner)
-    found = _header.metadata(name)
-    notes = _notes.read(found)
-    lines = [_header.line(found, f"layer.{index}") for index in range(1, native.node_count())]
-    seed = _header.bits(found, "model", "seed")
+    notes = _notes.read(native)
+    lines = _file_graphs.lines_of(native)
+    seed = native.seed()
     if "graph" in notes:
         model = _file_graphs.noted(native, lines, notes["graph"], seed, owner)
     elif _file_graphs.is_chain(lines) and native.outputs() == [len(lines)]:
@@ -73,8 +72,8 @@ def _loaded(name: bytes, own: Mapping[str, Any]) -> Model:
     if missing:
         warnings.warn(f"the file's model is trained with {_arguments.listed(missing)}, which custom_objects has not, "
                       "so it comes uncompiled", stacklevel=4)  # fmt: skip
-    elif "training" in found:
-        model._resume(_compilation(native, found, notes, own))
+    elif native.training() is not None:
+        model._resume(_compilation(native, notes, own))
     return model
 
 
@@ -92,7 +91,7 @@ def _restore(built: Built, index: int, line: Line, notes: dict[str, Any]) -> Non
     """A Python layer for a node of the file."""
     node, graph = built.model.node(index), built.graph
     turn = turn_of(node.name)
-    if turn and node.kind == _ffi_models.LAYER_PERMUTE and sizes_of(line) == TURNS[turn]:
+    if turn and node.kind == _ffi_models.LAYER_PERMUTE and line["sizes"] == TURNS[turn]:
         graph.place = Place(index, turn == "to_channels_last")
         built.gives_channels_first = not graph.turned
         return
@@ -110,7 +109,7 @@ def _restore(built: Built, index: int, line: Line, notes: dict[str, Any]) -> Non
         raise FormatError(f"the file's layer.{index} is no layer of this version: {error!r}") from None
     graph.place = Place(index, graph.turned and len(node.sizes) == 3)
     if isinstance(layer, sequences.Embedding):
-        graph.tables[line["inputs"]] = layer.input_dim, node.name
+        graph.tables[line["inputs"][0]] = layer.input_dim, node.name
     layer._name = node.name
     layer._settle(built, index, graph.shape)
     built.layers.append(layer)
@@ -118,7 +117,7 @@ def _restore(built: Built, index: int, line: Line, notes: dict[str, Any]) -> Non
 
 def _keeps_dims(last: images.GlobalAveragePooling2D, node: Node, line: Line) -> bool:
     """Whether a node is the second one of a layer with keepdims."""
-    is_image = node.kind == _ffi_models.LAYER_RESHAPE and sizes_of(line) == (1, 1, -1)
+    is_image = node.kind == _ffi_models.LAYER_RESHAPE and line["sizes"] == (1, 1, -1)
     return is_image and not last.keepdims and node.name in last._hidden_names(str(last.name))
 
 
@@ -205,16 +204,13 @@ def _goal(line: Line, notes: dict[str, Any], name: str, own: Mapping[str, Any]) 
     """What an output is trained for; notes: Python's of it."""
     loss = _loss(line, notes, own)
     loss.origin, loss.label_smoothing, loss.delta = line["from"], line["label_smoothing"], line["delta"]
-    loss.gamma, loss.alpha = line.get("gamma", loss.gamma), line.get("alpha", loss.alpha)
-    return Goal(loss, _metrics(line, notes, own), line.get("weight", 1.0), notes.get("name", name))
+    loss.gamma, loss.alpha = line["gamma"], line["alpha"]
+    return Goal(loss, _metrics(line, notes, own), line["weight"], notes.get("name", name))
 
 
-def _compilation(native: Native, found: dict[str, str], notes: dict[str, Any], own: Mapping[str, Any]) -> Compilation:
+def _compilation(native: Native, notes: dict[str, Any], own: Mapping[str, Any]) -> Compilation:
     """Losses, metrics and optimizer of a file."""
-    lines = [
-        _header.line(found, f"training.{place}" if place else "training") for place in range(len(native.outputs()))
-    ]
-    line = lines[0]
+    lines = [native.training(output) or {} for output in range(len(native.outputs()))]
     try:
         if len(notes.get("goals", lines)) != len(lines):
             raise ValueError(f"its notes are of {len(notes['goals'])} outputs, and it has {len(lines)}")
@@ -224,13 +220,13 @@ def _compilation(native: Native, found: dict[str, str], notes: dict[str, Any], o
             goals.append(_goal(one, said, native.node(node).name if len(lines) > 1 else "", own))
         schedule = schedules.deserialize(notes["schedule"]) if "schedule" in notes else None
         row, *others = native.groups()
-        shares = [float(_header.line(found, f"group.{group}")["share"]) for group in range(1, len(others) + 1)]
+        shares = notes.get("shares") or [other.lr / row.lr if row.lr else math.nan for other in others]
+        others = [other.changed({"lr": float(share)}) for other, share in zip(others, shares, strict=True)]
     except (LookupError, TypeError, ValueError) as error:
         raise FormatError(f"the file's training is none of this version: {error!r}") from None
-    others = [other.changed({"lr": share}) for other, share in zip(others, shares, strict=True)]
     places = {view.name: view.group for view in native.views(_ffi_models.BUFFER_PARAMETERS)}
     optimizer = optimizers.of(row, schedule, others, places)
-    optimizer._storage = Storage(_storage.word_of(line.get("state_dtype", _storage.TYPES["fp32"])))
+    optimizer._storage = Storage(_storage.word_of(lines[0]["state_dtype"]))
     return Compilation(goals, optimizer)
 
 
@@ -241,11 +237,10 @@ def resume(model: Model, path: Any) -> None:
     with _reading.naming(name, "a file that save of the same model, compiled alike, wrote"):
         compilation = model._compiled()
         native = Native.load(name, model._owner)
-        found = _header.metadata(name)
-        lines = [_header.line(found, f"layer.{index}") for index in range(1, native.node_count())]
-        if "training" not in found:
+        lines, training = _file_graphs.lines_of(native), native.training()
+        if training is None:
             raise FormatError("its model is not compiled")
-        loss, row = _header.line(found, "training").get("loss"), native.groups()[0]
+        loss, row = training["loss"], native.groups()[0]
         if (
             loss != compilation.goals[0].loss.number
             or row.algorithm != compilation.optimizer.hyperparameters().algorithm

@@ -5,11 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from martlet import _arguments, _samples
+from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
-from martlet.nn import _progress, _training
+from martlet.nn import _orders, _progress, _training
 from martlet.nn._callback import Callback, Logs
 from martlet.nn._callback_list import Callbacks
 from martlet.nn._streams import Stream, is_stream, of_fit
@@ -139,12 +137,9 @@ class _Arrays:
         self._model, self._data, self.batch_size, self._options = model, data, batch_size, options
         self.samples = data.samples
         self.steps = -(-data.samples // batch_size)
-        self._in_order = None if options.shuffle else np.arange(data.samples, dtype=np.int64)
 
     def train(self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress) -> tuple[Logs, int]:
-        rows = self._in_order
-        if rows is None:
-            rows = _samples.order(self._model.seed, self._model.optimizer.iterations, self.samples)
+        rows = _orders.begun(self._model._ready().model, self.samples, shuffles=self._options.shuffle)
         return _training.train_epoch(self._data, rows, self.batch_size, columns, callbacks, self._model, progress)
 
     def evaluate(self, columns: Columns, callbacks: Callbacks) -> Logs:
@@ -165,7 +160,11 @@ class _Batches:
 
     def train(self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress) -> tuple[Logs, int]:
         batches, counts = self._stream.batches(), self._class_weight
-        return _training.train_stream(batches, self._check, columns, callbacks, self._model, progress, counts)
+        logs, done = _training.train_stream(batches, self._check, columns, callbacks, self._model, progress, counts)
+        if done:
+            native = self._model._ready().model
+            native.set_epoch(native.epoch() + 1)
+        return logs, done
 
     def evaluate(self, columns: Columns, callbacks: Callbacks) -> Logs:
         found, _ = _training.evaluate_stream(self._stream.batches(), self._check, columns, callbacks, self._model)

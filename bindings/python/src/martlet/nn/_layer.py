@@ -280,7 +280,8 @@ class Layer(ABC):
 
     def get_weights(self) -> list[NDArray]:
         """Copies of its weights: kernel and bias, or of BatchNormalization gamma, beta, moving mean and variance."""
-        with self._place().model.owner.inside():
+        place = self._place()
+        with place.model.owner.settled(lambda: place.is_finished):
             return [array.copy() for _, array in self._views()]
 
     def set_weights(self, weights: Any) -> None:

@@ -215,6 +215,10 @@ class Network(Weights):
 
     # ---- the native model ----
 
+    @property
+    def _is_settled(self) -> bool:
+        return self._built is not None and self._built.is_finished and not self._taken
+
     def _ready(self) -> Built:
         """The native model with its parameters."""
         built = self._laid()
@@ -289,7 +293,7 @@ class Network(Weights):
 
     def summary(self, *, print_fn: Callable[[str], Any] = print) -> None:
         """Prints a table of the layers, their shapes and parameters, "?" before the shape of the samples is known."""
-        with self._owner.inside():
+        with self._owner.reading():
             self._refuse_closed()
             summary(self.name, self._layers, self._connections(), print_fn)
 

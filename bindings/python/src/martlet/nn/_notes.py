@@ -1,24 +1,18 @@
 """What a saved model tells Python alone: its name, the metrics' names and order, whether targets are labels, which
 class a layer is, the schedule of the learning rate, and the vocabulary of texts.
 
-The library has no words for these. They are one more entry of the file's metadata, which it does not look at; a file
-without them is as good, and what a file says is checked like any other.
+The library has no words for these. They are a note, which it carries and does not look at; a file without it is as
+good, and what it says is checked like anything else.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
-import shutil
-import stat
-import struct
 import warnings
-from collections.abc import Callable, Iterator
 from typing import Any
 
-from martlet._errors import FileError, FormatError, MartletError
+from martlet._errors import FormatError, MartletError
+from martlet._model import Model as Native
 from martlet.nn import _configs
 from martlet.nn._compilation import Compilation
 from martlet.nn._layer import Layer
@@ -30,7 +24,7 @@ from martlet.nn.sequential import Sequential
 from martlet.nn.text import TextVectorization
 from martlet.schedules import _schedule
 
-_KEY = "python"
+_KEY = b"python"
 # Of a layer: what the library's own words leave open.
 _ARGUMENTS = ("axis",)
 
@@ -54,6 +48,8 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
             }
             for goal in compilation.goals
         ]
+        if shares := compilation.optimizer._shares():
+            notes["shares"] = shares
         schedule = compilation.optimizer.schedule
         if _schedule.is_known(schedule):
             notes["schedule"] = _schedule.serialize(schedule)
@@ -118,12 +114,13 @@ def _of_layer(layer: Layer) -> dict[str, Any]:
     return found | {name: getattr(layer, name) for name in _ARGUMENTS if hasattr(layer, name)}
 
 
-def read(metadata: dict[str, str]) -> dict[str, Any]:
-    """The notes in a file's metadata, of the kinds that they must be; empty ones where there are none."""
-    if _KEY not in metadata:
+def read(model: Native) -> dict[str, Any]:
+    """The notes of a model that was loaded, of the kinds that they must be; empty ones where there are none."""
+    text = model.note(_KEY)
+    if text is None:
         return {}
     try:
-        notes = json.loads(metadata[_KEY])
+        notes = json.loads(text)
         layers, goals = notes["layers"], notes.get("goals", [])
         if not all(isinstance(layer["class"], str) for layer in layers.values()):
             raise ValueError("a layer has no class")
@@ -136,78 +133,13 @@ def read(metadata: dict[str, str]) -> dict[str, Any]:
                 raise ValueError("an output or its loss has no name")
         if not isinstance(notes["name"], str):
             raise ValueError("the model has no name")
+        if not all(isinstance(share, float | int) for share in notes.get("shares", [])):
+            raise ValueError("a share of the rate is no number")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise FormatError(f"the file's {_KEY} is none of this version: {error!r}") from None
+        raise FormatError(f"the file's notes are none of this version: {error!r}") from None
     return dict(notes)
 
 
-def save(path: bytes, write: Callable[[bytes], None], notes: dict[str, Any]) -> None:
-    """Has the library write a file, and puts it with notes in path's place, which holds the old file or this one whole
-    at any moment."""
-    target = os.path.realpath(path)
-    try:
-        status = os.stat(target) if os.path.exists(target) else None
-        if path.endswith(b"/") or (status is not None and not _is_writable(target, status)):
-            write(path)  # which says what is wrong with it
-            return
-        with _folder(os.path.dirname(target)) as folder:
-            plain, noted = os.path.join(folder, b"plain"), os.path.join(folder, b"noted")
-            write(plain)
-            with open(plain, "rb") as old, open(noted, "xb") as new:
-                _keep_owner(new.fileno(), status or os.fstat(old.fileno()))
-                new.write(_header(old, notes))
-                shutil.copyfileobj(old, new, 1 << 20)
-                new.flush()
-                os.fsync(new.fileno())
-            os.replace(noted, target)
-        _sync(os.path.dirname(target))
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(f"{os.fsdecode(path)}: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _folder(parent: bytes) -> Iterator[bytes]:
-    """A folder of one's own that is gone afterwards, also where Ctrl-C comes while it is made or taken away."""
-    folder = os.path.join(parent, b".martlet." + secrets.token_hex(8).encode())
-    try:
-        os.mkdir(folder, 0o700)
-        yield folder
-    finally:
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-
-def _is_writable(target: bytes, status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and os.access(target, os.W_OK, effective_ids=True)
-
-
-def _keep_owner(descriptor: int, status: os.stat_result) -> None:
-    with contextlib.suppress(PermissionError):  # only the superuser may give files away
-        os.fchown(descriptor, status.st_uid, status.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-
-
-def _sync(folder: bytes) -> None:
-    """Makes a new name last through a power cut, where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _header(file: Any, notes: dict[str, Any]) -> bytes:
-    """The header of a safetensors file with one more entry, padded as the format wants it; the file is left at its
-    tensors."""
-    (length,) = struct.unpack("<Q", file.read(8))
-    header = json.loads(file.read(length))
-    header["__metadata__"][_KEY] = json.dumps(notes, separators=(",", ":"))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
+def write(model: Native, notes: dict[str, Any]) -> None:
+    """Has a model carry notes into its file."""
+    model.set_note(_KEY, json.dumps(notes, separators=(",", ":")).encode())

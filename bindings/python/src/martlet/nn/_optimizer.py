@@ -272,6 +272,11 @@ class Optimizer:
         self._copies = Copies.of(model, self._storage.param_copy)
         self._bind(model)
 
+    def _shares(self) -> list[float]:
+        """The shares of the first group's rate that those of the other groups of a model are."""
+        rates = [1.0, *(other.lr for other in self._others)]
+        return [*rates[1:], *(rates[place] for place in self._copied)]
+
     def _copy(self, places: list[int], views: Sequence[View]) -> tuple[int, ...]:
         """Moves what has no decay to groups without, which stand behind the others; which groups those are of."""
         copied: dict[int, int] = {}

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _arguments, _samples, _tables
+from martlet import _arguments, _tables
 from martlet._errors import ArgumentError, DTypeError
+from martlet.nn import _orders
 
 
 def is_stream(data: Any) -> bool:
@@ -102,8 +103,7 @@ def of_fit(model: Any, source: Any, y: Any, weights: Any, steps: Any, shuffle: b
     refuse_targets(y, weights)
 
     def order(count: int) -> Any:
-        step = model.optimizer.iterations if model._is_ready else 0
-        return _samples.order(model.seed, step, count)
+        return _orders.of_seed(model.seed, model._ready().model.epoch() if model._is_ready else 0, count)
 
     return Stream(source, "x", steps, order if shuffle else None)
 

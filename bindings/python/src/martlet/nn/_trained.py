@@ -181,8 +181,8 @@ class Trained(Halves):
         callbacks               a list of martlet.nn.Callback
         validation_split        this share of the samples, the last ones, is held back and evaluated after each epoch
         validation_data         (x, y) to evaluate after each epoch, (x, y, sample_weight), or what gives batches
-        shuffle                 samples in a new order in each epoch, by the model's seed and the steps it has taken; of
-                                an object whose items are batches these, and of what gives batches nothing
+        shuffle                 samples in a new order in each epoch, by the model's seed and the epochs it has begun;
+                                of an object whose items are batches these, and of what gives batches nothing
         class_weight            a dict of classes and how much the loss of a sample of theirs counts, 0 or more; others
                                 count 1, and validation knows none
         sample_weight           the same of each sample, an array (samples,). The loss is the mean of weight times loss,
@@ -287,7 +287,9 @@ class Trained(Halves):
         outputs a list of them. Needs no compile.
 
         batch_size bounds memory alone: a sample's output is the same to the bit in any batch, and by itself. verbose is
-        taken for Keras's sake and shows nothing. Raises DTypeError or ShapeError where x cannot be read, and BusyError.
+        taken for Keras's sake and shows nothing. Any number of threads may predict at once, without callbacks:
+        each has the bits that it has alone. Raises DTypeError or ShapeError where x cannot be read, and
+        BusyError where another thread trains or changes the model.
         """
         size = _arguments.batch_size(batch_size)
         _progress.level(verbose)
@@ -295,7 +297,9 @@ class Trained(Halves):
             stream, count = Stream(x, "x", steps), len(self._input_names())
             return joined([self.predict(one, size, callbacks=callbacks) for one in stream.samples(count)])
         given = _inputs.arrays(x, "x", self._input_names())
-        with self._owner.inside(), self._tentative():
+        # Callbacks may do anything, and so are inside alone.
+        alone = callbacks is not None
+        with self._owner.inside() if alone else self._owner.settled(lambda: self._is_settled), self._tentative():
             built = self._build_for(given)
             inputs = _inputs.converted(given, built)
             heard = Callbacks.of(callbacks, self, size, len(inputs[0]), 0)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
+import shutil
+import stat
 import struct
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from martlet import _arguments, _reading
 from martlet._errors import FileError, FormatError
-from martlet.nn import _header, _notes
+
+# The format's own bound.
+_LONGEST = 100_000_000
 
 
 def save(model: Any, path: Any, overwrite: Any) -> None:
@@ -23,7 +30,7 @@ def save(model: Any, path: Any, overwrite: Any) -> None:
         pairs = [(view.name, array) for view, array in model._all()]
 
         def write(target: bytes) -> None:
-            header: dict[str, Any] = {"__metadata__": {"format": "martlet.weights"}}
+            header: dict[str, Any] = {"__metadata__": {"format": "martlet.weights", "name": str(model.name)}}
             place = 0
             for key, array in pairs:
                 header[key] = {
@@ -37,7 +44,7 @@ def save(model: Any, path: Any, overwrite: Any) -> None:
                 for _, array in pairs:
                     file.write(array.tobytes())
 
-        _notes.save(name, write, {"name": str(model.name)})
+        _replace(name, write)
 
 
 def load(model: Any, path: Any) -> None:
@@ -46,7 +53,7 @@ def load(model: Any, path: Any) -> None:
     wanted = "a file that save_weights or save of a model of the same layers wrote"
     with _reading.naming(name, wanted), model._owner.inside():
         pairs = model._all()
-        header, start = _header.whole(name)
+        header, start = _header(name)
         found = []
         for view, array in pairs:
             entry = header.get(view.name)
@@ -64,3 +71,75 @@ def load(model: Any, path: Any) -> None:
             found.append(values)
         for (_, array), values in zip(pairs, found, strict=True):
             array[...] = values.reshape(array.shape)
+
+
+def _header(path: bytes) -> tuple[dict[str, Any], int]:
+    """The file's header, and where its arrays begin."""
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(_LONGEST, os.fstat(file.fileno()).st_size):
+                raise ValueError("its header is longer than the file")
+            return dict(json.loads(file.read(length))), 8 + length
+    except OSError as error:
+        raise FileError(f"{os.fsdecode(path)}: {error.strerror}") from error
+    except (struct.error, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise FormatError(f"no model that save wrote: {error}") from None
+
+
+def _replace(path: bytes, write: Callable[[bytes], None]) -> None:
+    """Has a file written, and puts it in path's place, which holds the old file or this one whole at any moment."""
+    target = os.path.realpath(path)
+    try:
+        status = os.stat(target) if os.path.exists(target) else None
+        if path.endswith(b"/") or (status is not None and not _is_writable(target, status)):
+            write(path)  # which says what is wrong with it
+            return
+        with _folder(os.path.dirname(target)) as folder:
+            whole = os.path.join(folder, b"whole")
+            write(whole)
+            with open(whole, "rb+") as new:
+                if status is not None:
+                    _keep_owner(new.fileno(), status)
+                os.fsync(new.fileno())
+            os.replace(whole, target)
+        _sync(os.path.dirname(target))
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"{os.fsdecode(path)}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _folder(parent: bytes) -> Iterator[bytes]:
+    """A folder of one's own that is gone afterwards, also where Ctrl-C comes while it is made or taken away."""
+    folder = os.path.join(parent, b".martlet." + secrets.token_hex(8).encode())
+    try:
+        os.mkdir(folder, 0o700)
+        yield folder
+    finally:
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _is_writable(target: bytes, status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and os.access(target, os.W_OK, effective_ids=True)
+
+
+def _keep_owner(descriptor: int, status: os.stat_result) -> None:
+    with contextlib.suppress(PermissionError):  # only the superuser may give files away
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+
+
+def _sync(folder: bytes) -> None:
+    """Makes a new name last through a power cut, where the file system can."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

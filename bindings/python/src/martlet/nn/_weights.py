@@ -41,10 +41,15 @@ class Weights(ABC):
         self._ready()
         return [pair for layer in self._leaves() for pair in layer._views()]
 
+    @property
+    @abstractmethod
+    def _is_settled(self) -> bool:
+        """Whether its parameters are made, and are its own."""
+
     def get_weights(self) -> list[NDArray]:
         """Copies of all layers' weights, in the order of the layers: kernel, bias; gamma, beta, moving mean, moving
         variance."""
-        with self._owner.inside():
+        with self._owner.settled(lambda: self._is_settled):
             return [array.copy() for _, array in self._all()]
 
     def set_weights(self, weights: Any) -> None:

@@ -201,10 +201,10 @@ class Model(Trained):
         """Saves layers, weights and statistics, and once compiled what training needs to go on to the bit.
 
         path is a file name, taken as it is: ".safetensors" is what the format calls itself, and nothing is appended.
-        The file is whole at any moment: a kill leaves the old one or the new one, and perhaps a folder .martlet.*
-        beside it. martlet.nn.load_model reads it, and so does C, to which it says all but names of metrics and classes
-        of layers. Raises FileError where the system refuses, or where there is a file and overwrite is False, and
-        OrderError before the shape of the samples is known.
+        The file is whole at any moment: a kill leaves the old one or the new one. martlet.nn.load_model reads it, and
+        so does C, to which it says all but names of metrics and classes of layers. Raises FileError where the system
+        refuses, or where there is a file and overwrite is False, OrderError before the shape of the samples is known,
+        and BusyError where another thread is inside, also to predict.
         """
         from martlet.nn import _notes
 
@@ -216,7 +216,8 @@ class Model(Trained):
             built = self._ready()
             if self._compilation is not None and not self._is_ready:
                 self._prepare(32)
-            _notes.save(name, built.model.save, _notes.of(self, self._compilation))
+            _notes.write(built.model, _notes.of(self, self._compilation))
+            built.model.save(name)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Saves weights and statistics alone, under the names of their layers. Errors as save's."""
