@@ -146,7 +146,7 @@ def made():
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
 x, y = np.ones((32, 3), np.float32), np.zeros(32, np.int64)
-Data.of(made()._prepare(32), x, y).bound.train_all()  # the library's own first calls, without what Python does around
+Data.of(made()._prepare(32), [x], [y]).bound.train_all()  # the library's own first calls, without Python's around
 def child():
     signal.alarm(10)
     made().fit(x, y, verbose=0)
