@@ -37,7 +37,7 @@ private struct BinaryFocal: ElementLoss {
 
     init(_ request: LossRequest) {
         (gamma, alpha) = (request.numbers.gamma, request.numbers.alpha)
-        isOfLogits = request.loss == .binaryFocal
+        if case .binaryFocal = request.loss { isOfLogits = true } else { isOfLogits = false }
     }
 
     @_transparent

@@ -55,7 +55,7 @@ import MartletPlatform
                 "\(name()).dtype is \(y.type); expected fp32: the output has \(scoring.classes) classes, and labels "
                     + "are served up to 2^31 - 1 of them")
         }
-        guard scoring.settings.metrics.isDisjoint(with: .ofTargets) else {
+        guard !scoring.settings.metrics.needTargets else {
             throw unsafe MartletError(
                 .type, "\(name()).dtype is \(y.type); expected fp32: the metrics MSE, MAE, RMSE and R2 take targets")
         }

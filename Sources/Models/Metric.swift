@@ -41,12 +41,12 @@ public struct Metrics: OptionSet, Sendable {
 
     public init(_ metrics: Metric...) { self.init(rawValue: metrics.reduce(0) { $0 | 1 << UInt32($1.rawValue) }) }
 
-    package static let all = Metrics(rawValue: 1 << UInt32(Metric.allCases.count) - 1)
+    package static var all: Metrics { Metrics(rawValue: 1 << UInt32(Metric.allCases.count) - 1) }
 
     func has(_ metric: Metric) -> Bool { rawValue & 1 << UInt32(metric.rawValue) != 0 }
 
-    /// Those that are worked out of how often each class was taken for each.
-    static let ofCounts = Metrics(.precision, .recall, .f1)
-    /// Those that look at numbers wanted, and know no labels.
-    static let ofTargets = Metrics(.mse, .mae, .rmse, .r2)
+    /// Whether some are worked out of how often each class was taken for each.
+    var needCounts: Bool { has(.precision) || has(.recall) || has(.f1) }
+    /// Whether some look at numbers wanted, and know no labels.
+    var needTargets: Bool { has(.mse) || has(.mae) || has(.rmse) || has(.r2) }
 }

@@ -72,7 +72,7 @@ struct Scoring {
             throw MartletError(
                 .argument, "\(prefix)metrics has PERPLEXITY; expected the loss CROSS_ENTROPY or NLL, whose power it is")
         }
-        guard metrics.isDisjoint(with: .ofCounts) || classCount <= Tally.mostClasses else {
+        guard !metrics.needCounts || classCount <= Tally.mostClasses else {
             throw MartletError(
                 .unsupported,
                 "\(prefix)metrics has PRECISION, RECALL or F1 of \(classCount) classes; expected \(Tally.mostClasses) "

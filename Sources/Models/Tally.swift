@@ -26,7 +26,7 @@ final class Tally {
     init(_ scoring: Scoring) throws(MartletError) {
         self.scoring = scoring
         let metrics = scoring.settings.metrics
-        if !metrics.isDisjoint(with: .ofCounts) {
+        if metrics.needCounts {
             for _ in 0..<scoring.classCount * scoring.classCount { try counts.append(0) }
         }
         if metrics.has(.r2) { for _ in 0..<scoring.shape.elementCount { try spreads.append(Spread()) } }
