@@ -192,7 +192,6 @@ class Optimizer(Saved):
         kind = self._kind
         defaults = {**kind.own, **_signatures.arguments(given, kind.own, type(self).__name__)}
         kind.check_arguments(defaults)
-        options.check_switched(defaults)
         kind.check_options(defaults)
         return defaults
 
