@@ -460,3 +460,47 @@ def test_classes_that_step_in_another_way_are_told(monkeypatch: pytest.MonkeyPat
     martlet.torch.install()
     with pytest.warns(UserWarning, match="Own stays torch's: it has an _init_group"):
         Own(parameters(), lr=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:torch.optim.SGD steps", "ignore:Sparse invariant")
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rows_move_as_in_torch(momentum: float) -> None:
+    ended = []
+    for context in (nullcontext(), martlet.torch.installed()):
+        with context:
+            table = nn.Parameter(torch.arange(12.0).reshape(6, 2))
+            optimizer: Any = SGD([table], lr=0.1, momentum=momentum)
+            for rows in ([0, 2], [2, 2], [1, 5]):
+                table.grad = torch.sparse_coo_tensor(torch.tensor([rows]), torch.ones(2, 2), (6, 2))
+                optimizer.step()
+            ended.append((table.detach(), optimizer))
+    (theirs, _), (ours, optimizer) = ended
+    torch.testing.assert_close(ours, theirs)
+    assert optimizer.native_share == (0 if momentum else 1)
+    again = copy.deepcopy(optimizer)
+    again.load_state_dict(optimizer.state_dict())
+    for one in (optimizer, again):
+        (twin,) = one.param_groups[0]["params"]
+        twin.grad = torch.sparse_coo_tensor(torch.tensor([[3]]), torch.ones(1, 2), (6, 2))
+        one.step()
+    assert torch.equal(twin.detach(), table.detach())
+
+
+def test_contexts_are_left_in_any_order() -> None:
+    first, second = martlet.torch.installed(["SGD"]), martlet.torch.installed(["AdamW"])
+
+    def served() -> tuple[bool, bool]:
+        return tuple(isinstance(kind(parameters(), lr=0.1), martlet.torch.Optimizer) for kind in (SGD, AdamW))  # type: ignore[return-value]
+
+    first.__enter__()
+    second.__enter__()
+    assert served() == (False, True)
+    first.__exit__(None, None, None)
+    assert served() == (False, True)
+    second.__exit__(None, None, None)
+    assert served() == (False, False)
+    martlet.torch.install()
+    with martlet.torch.installed(["SGD"]):
+        martlet.torch.uninstall()
+        assert served() == (False, False)
+    assert served() == (True, True)

@@ -32,6 +32,17 @@ from martlet.torch.matrices import MatrixOptimizer
 # By torch's class, what it had before install() and has now, by name; None: no attribute of its own.
 _replaced: dict[type[TorchOptimizer], dict[str, tuple[Callable[..., Any] | None, Callable[..., Any]]]] = {}
 _lock = RLock()
+
+
+class _Choice:
+    """The classes of torch's that install() or a context has chosen; None: nothing is installed."""
+
+    def __init__(self, classes: set[type[TorchOptimizer]] | None = None) -> None:
+        self.classes = classes
+
+
+# install()'s, and behind it those of the contexts that are entered.
+_choices = [_Choice()]
 # What a warning was given for.
 _told: set[str] = set()
 
@@ -50,44 +61,54 @@ def install(algorithms: Collection[str] | None = None) -> None:
 
     Raises an ArgumentError for a name that is none, a DTypeError for what is no collection of names.
     """
-    kinds = by_torch.OURS
-    chosen = set(kinds) if algorithms is None else {_class_of(name, kinds) for name in _names(algorithms)}
+    chosen = _chosen(algorithms)
     with _lock:
-        uninstall()
-        for peer in chosen:
-            _replace(peer, "__init__", _constructor(peer, kinds[peer]))
-            _replace(peer, "__setstate__", _setter(peer, kinds[peer]))
-        for peer in _all() - set(kinds):
-            _replace(peer, "__init__", _teller(peer))
+        _choices[-1].classes = chosen
+        _apply()
 
 
 def uninstall() -> None:
     """Gives torch.optim's classes back what they had. Optimizers that exist stay what they are."""
     with _lock:
-        while _replaced:
-            peer, attributes = _replaced.popitem()
-            for name, (before, now) in attributes.items():
-                if vars(peer).get(name) is not now:
-                    continue  # somebody has wrapped it, and with nothing in _replaced it only passes on
-                if before is None:
-                    delattr(peer, name)
-                else:
-                    setattr(peer, name, before)
+        _choices[-1].classes = None
+        _apply()
 
 
 @contextmanager
 def installed(algorithms: Collection[str] | None = None) -> Iterator[None]:
-    """install() for as long as the context is entered; what was installed before is so again behind it."""
-    before = [peer.__name__ for peer, attributes in _replaced.items() if "__setstate__" in attributes]
-    was = bool(_replaced)
-    install(algorithms)
+    """install() for as long as the context is entered; what was installed before is so again behind it. Where threads
+    enter contexts of their own, it is the one that was entered last, of those that have not been left."""
+    own = _Choice(_chosen(algorithms))
+    with _lock:
+        _choices.append(own)
+        _apply()
     try:
         yield
     finally:
-        if was:
-            install(before)
-        else:
-            uninstall()
+        with _lock:
+            _choices.remove(own)
+            _apply()
+
+
+def _apply() -> None:
+    """Gives torch's classes what they had, and then what has been chosen last."""
+    while _replaced:
+        peer, attributes = _replaced.popitem()
+        for name, (before, now) in attributes.items():
+            if vars(peer).get(name) is not now:
+                continue  # somebody has wrapped it, and with nothing in _replaced it only passes on
+            if before is None:
+                delattr(peer, name)
+            else:
+                setattr(peer, name, before)
+    kinds, chosen = by_torch.OURS, _choices[-1].classes
+    if chosen is None:
+        return
+    for peer in chosen:
+        _replace(peer, "__init__", _constructor(peer, kinds[peer]))
+        _replace(peer, "__setstate__", _setter(peer, kinds[peer]))
+    for peer in _all() - set(kinds):
+        _replace(peer, "__init__", _teller(peer))
 
 
 class Installed:
@@ -177,16 +198,16 @@ def _becomes(optimizer: TorchOptimizer, peer: Any, kind: Any) -> bool:
     if peer not in _replaced or by_torch.peer_of(called) is not peer:
         return False
     if getattr(called, "_init_group", None) is not getattr(peer, "_init_group", None):
-        _tell(f"{called.__name__} stays torch's: it has an _init_group() of its own")
+        _tell(f"{called.__name__} stays torch's: it has an _init_group() of its own", stacklevel=4)
         return False
     names = _private_names(called, peer) | vars(optimizer).keys()  # type: ignore[arg-type]
     if clashing := _private_names(kind, peer) & names:  # type: ignore[arg-type]
-        _tell(f"{called.__name__} stays torch's: Martlet's class has a {min(clashing)} too")
+        _tell(f"{called.__name__} stays torch's: Martlet's class has a {min(clashing)} too", stacklevel=4)
         return False
     try:
         optimizer.__class__ = _made(called, kind)  # type: ignore[arg-type]
     except TypeError as error:  # its memory is laid out in another way
-        _tell(f"{called.__name__} stays torch's: {error}")
+        _tell(f"{called.__name__} stays torch's: {error}", stacklevel=4)
         return False
     return True
 
@@ -254,10 +275,11 @@ def _teller(peer: type[TorchOptimizer]) -> Callable[..., None]:
     return construct
 
 
-def _tell(text: str) -> None:
+def _tell(text: str, stacklevel: int = 3) -> None:
+    """Warns once. stacklevel: of who made the optimizer, as warnings.warn counts from here."""
     if text not in _told:
         _told.add(text)
-        warnings.warn(f"martlet.torch.install: {text}", UserWarning, stacklevel=3)
+        warnings.warn(f"martlet.torch.install: {text}", UserWarning, stacklevel=stacklevel)
 
 
 def _replace(peer: type[TorchOptimizer], name: str, now: Callable[..., Any]) -> None:
@@ -269,6 +291,11 @@ def _all() -> set[type[TorchOptimizer]]:
     """torch's own optimizers."""
     found = {one for one in vars(torch.optim).values() if isinstance(one, type) and issubclass(one, TorchOptimizer)}
     return found - {TorchOptimizer}
+
+
+def _chosen(algorithms: Any) -> set[type[TorchOptimizer]]:
+    kinds = by_torch.OURS
+    return set(kinds) if algorithms is None else {_class_of(name, kinds) for name in _names(algorithms)}
 
 
 def _names(given: Any) -> list[str]:

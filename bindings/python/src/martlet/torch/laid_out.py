@@ -120,8 +120,13 @@ class LaidOut:
         check_parameter(part, name)
         if every.are_shaped and parameter.is_complex():
             raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
-        states.check_complete(entry, parameter, group, name, kind)
         gradient, rows = parameter.grad, None
+        if sparse.is_sparse(gradient) and kind.moves_other_rows(group):
+            raise NoMemoryError(
+                f"the gradient of {name} is sparse, beside a momentum, which moves rows that it does not name",
+                "take martlet.torch.SGD, which leaves these as they are",
+            )
+        states.check_complete(entry, parameter, group, name, kind)
         if gradient is not None and sparse.is_sparse(gradient):
             rows = sparse.lay_out(*sparse.rows_of(gradient, parameter, name))
             self._sparse.add(len(self._active), parameter, name)

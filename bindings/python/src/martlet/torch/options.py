@@ -168,6 +168,10 @@ class Kind:
             if option != "flush_denormals" and group.get(option, default) != default
         }
 
+    def moves_other_rows(self, group: Group) -> bool:
+        """Whether a step by a sparse gradient is to move rows that it does not name."""
+        return False
+
     def refuse_unread(self, group: Group, where: str) -> None:
         """Raises for an option in a user's group that another algorithm has. A flag that is off asks for nothing."""
         for key in group:
@@ -311,6 +315,10 @@ class PlainKind(Kind):
 
     def beyond_torch(self, group: Group) -> Group:
         return {}
+
+    def moves_other_rows(self, group: Group) -> bool:
+        """By their momentum, as in torch's SGD."""
+        return self.reader.kind.number == _ffi_optimizers.SGD and bool(group["momentum"])
 
     def refuse_unread(self, group: Group, where: str) -> None:
         pass
