@@ -414,6 +414,7 @@ def test_names_of_a_derived_classs_own() -> None:
         def __init__(self, params: Any) -> None:
             super().__init__(params)
             self.last_step, self.native_share, self.param_copies = 3, "all", None
+            self.reduce_sums = True
 
         def __deepcopy__(self, memo: Any) -> Any:
             return "mine"
@@ -423,29 +424,6 @@ def test_names_of_a_derived_classs_own() -> None:
     stepped(optimizer)
     assert (optimizer.last_step, optimizer.native_share, optimizer.param_copies) == (3, "all", None)
     assert copy.deepcopy(optimizer) == "mine"
-
-
-@pytest.mark.parametrize("early", [False, True])
-def test_private_names_that_both_have(early: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Planning(torch.optim.Adam):
-        def _plan(self) -> str:
-            return "mine"
-
-    class Keeping(torch.optim.SGD):
-        def __init__(self, params: Any) -> None:
-            self._states = "mine"
-            super().__init__(params, lr=0.1)
-
-    monkeypatch.setattr("martlet.torch.installing._told", set())
-    kind: Any = Keeping if early else Planning
-    theirs = stepped(kind(parameters()))
-    martlet.torch.install()
-    name = "_states" if early else "_plan"
-    with pytest.warns(UserWarning, match=f"{kind.__name__} stays torch's: Martlet's class has a {name} too"):
-        optimizer = kind(parameters())
-    assert not isinstance(optimizer, martlet.torch.Optimizer)
-    torch.testing.assert_close(stepped(optimizer), theirs)
-    assert (optimizer._states if early else optimizer._plan()) == "mine"
 
 
 def test_strict_keeps_torch_out_of_constructors(monkeypatch: pytest.MonkeyPatch) -> None:

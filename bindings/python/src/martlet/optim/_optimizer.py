@@ -166,7 +166,7 @@ class Optimizer(Saved):
         self._delta: Delta | None = None
         self._rows = _groups.Rows(self._algorithm)
         self._stepper = Stepper()
-        self._gate = Gate()
+        self._martlet_gate = Gate()
         self._take_params(params)
         self._bound = None if grads is None else BoundGradients(grads, self._parameters)
         self._copies.give(self._parameters.entries)
@@ -257,7 +257,7 @@ class Optimizer(Saved):
         """The copies in another type that steps leave of the parameters, in their order; None: it has none."""
         return [entry.copy for entry in self._parameters.entries]
 
-    def _exchange(self) -> None:
+    def _martlet_exchange(self) -> None:
         self._refuse_changes("swap_averages()", swapped=True)
         self._stepper.move(self._read_rows(), self._parameters.entries, _ffi_optimizers.EVALUATION)
 
@@ -366,7 +366,7 @@ class Optimizer(Saved):
     def _refuse_changes(self, what: str, *, swapped: bool = False) -> None:
         """swapped: whether parameters may be their averages."""
         if not swapped:
-            self._refuse_averages(what)
+            self._martlet_refuse_averages(what)
         if self._delta is not None:
             raise ArgumentError(
                 f"this optimizer has no parameters, and returns changes: update(gradient). {what} wants another one"

@@ -115,8 +115,8 @@ class Installed:
     """A base of installed objects' classes, before Martlet's: what is pickled is of the class that was called, and what
     Martlet cannot load is loaded as torch does."""
 
-    _called: type
-    _takes_any_state = True
+    _martlet_called: type
+    _martlet_takes_any_state = True
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As in torch."""
@@ -128,7 +128,7 @@ class Installed:
     def __reduce_ex__(self, protocol: Any) -> Any:
         # As pickles of the oldest protocols make objects: of the class that they name.
         maker: Any = copyreg._reconstructor  # type: ignore[attr-defined]
-        return maker, (self._called, object, None), self.__getstate__()
+        return maker, (self._martlet_called, object, None), self.__getstate__()
 
     def __copy__(self) -> Any:
         made: Any = type(self).__new__(type(self))
@@ -156,7 +156,11 @@ class _Yielding:
 def _made(called: Any, kind: Any) -> type[Optimizer]:
     """The class of objects for which a class of torch's, or one derived from it, was called."""
     own: dict[str, Any] = {"__module__": _home(called), "__qualname__": called.__qualname__}
-    own |= {"__doc__": called.__doc__, "_called": called, "_kind": options.PlainKind(kind._kind)}
+    own |= {
+        "__doc__": called.__doc__,
+        "_martlet_called": called,
+        "_martlet_kind": options.PlainKind(kind._martlet_kind),
+    }
     peer: Any = by_torch.peer_of(called)
     # torch has put its own step, with hooks around it, into a class of which there was an object before.
     if unwrap(called.step) is unwrap(peer.step):
@@ -166,8 +170,7 @@ def _made(called: Any, kind: Any) -> type[Optimizer]:
     for name in ("load_state_dict", "__reduce_ex__", "__copy__", "__deepcopy__"):
         if (given := getattr(called, name, None)) is not getattr(peer, name, None):
             own[name] = given
-    for name in ("last_step", "native_share", "param_copies"):
-        own[name] = _Yielding(getattr(Optimizer, name))
+    own |= {name: _Yielding(given) for name, given in vars(Optimizer).items() if isinstance(given, property)}
     return type(called.__name__, (Installed, called, kind), own)
 
 
@@ -182,14 +185,6 @@ def _home(called: type) -> str:
     )
 
 
-@cache
-def _private_names(kind: Any, peer: Any) -> frozenset[str]:
-    """What a class adds to torch's that begins with one underscore."""
-    added = [one for one in kind.__mro__ if one not in peer.__mro__]
-    names = {name for one in added for name in (*vars(one), *vars(one).get("__annotations__", ()))}
-    return frozenset(name for name in names if name[0] == "_" != name[1:2])
-
-
 def _becomes(optimizer: TorchOptimizer, peer: Any, kind: Any) -> bool:
     """Makes an object for which torch's class was called one of Martlet's; False: it is to stay torch's."""
     if isinstance(optimizer, Optimizer):
@@ -199,10 +194,6 @@ def _becomes(optimizer: TorchOptimizer, peer: Any, kind: Any) -> bool:
         return False
     if getattr(called, "_init_group", None) is not getattr(peer, "_init_group", None):
         _tell(f"{called.__name__} stays torch's: it has an _init_group() of its own", stacklevel=4)
-        return False
-    names = _private_names(called, peer) | vars(optimizer).keys()  # type: ignore[arg-type]
-    if clashing := _private_names(kind, peer) & names:  # type: ignore[arg-type]
-        _tell(f"{called.__name__} stays torch's: Martlet's class has a {min(clashing)} too", stacklevel=4)
         return False
     try:
         optimizer.__class__ = _made(called, kind)  # type: ignore[arg-type]

@@ -222,7 +222,8 @@ class Kind:
         return {**first, **options}
 
     def check_arguments(self, options: Group) -> None:
-        """What torch's constructor asks of numbers and switches; where torch does not have the algorithm, what the library asks."""
+        """What torch's constructor asks of numbers and switches; where torch does not have the algorithm, what the
+        library asks of numbers."""
         _one_element(options["lr"], "lr")
         if self.peer is None:
             row = self.row(options)

@@ -22,15 +22,15 @@ class ScheduleFree(Optimizer):
     """What the three share: parameters are where gradients are taken while training, and at the trained point in
     evaluation. A group's "train_mode" says which; at first it is True. All groups are of the class's own algorithm."""
 
-    _joins = False
+    _martlet_joins = False
 
     def train(self) -> None:
         """Moves the parameters to where gradients are taken. Before a step, and after eval()."""
-        self._move(True)
+        self._martlet_move(True)
 
     def eval(self) -> None:
         """Moves the parameters to the trained point, to be evaluated or saved."""
-        self._move(False)
+        self._martlet_move(False)
 
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -39,14 +39,14 @@ class ScheduleFree(Optimizer):
             raise OrderError("the parameters are at the trained point, for evaluation; call train() before step()")
         return _step(self, closure)
 
-    def _move(self, train: bool) -> None:
+    def _martlet_move(self, train: bool) -> None:
         for index, group in enumerate(self.param_groups):
             if float(group["momentum"] if "momentum" in group else group["betas"][0]) == 0:
                 name = "momentum" if "momentum" in group else "betas[0]"
                 raise ArgumentError(f"param_groups[{index}]: {name} is 0, which keeps no average; wanted more than 0")
         groups = [group for group in self.param_groups if _trains(group) is not train]
         mode = _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION
-        self._move_to(groups, mode)
+        self._martlet_move_to(groups, mode)
         for group in groups:
             group["train_mode"] = train
 
