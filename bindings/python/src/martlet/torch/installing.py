@@ -56,8 +56,9 @@ def install(algorithms: Collection[str] | None = None) -> None:
     Classes that were imported before, torch.optim.adamw.AdamW, getattr(torch.optim, name) and classes derived from
     these are served alike; a derived class that has _init_group() of its own, as it steps in another way, keeps to
     torch's. What Martlet's class refuses goes to torch's, with a warning where torch takes it, and so do classes that
-    Martlet lacks; under MARTLET_STRICT=1 the former is an error. Of a group torch's own options are read, whatever
-    other keys it has. Processes that are spawned, and not forked, have their own torch.optim.
+    Martlet lacks, and sparse gradients beside SGD's momentum, which moves other rows too; under MARTLET_STRICT=1 the
+    first and the last are errors. Of a group torch's own options are read, whatever other keys it has. Processes that
+    are spawned, and not forked, have their own torch.optim.
 
     Raises an ArgumentError for a name that is none, a DTypeError for what is no collection of names.
     """
