@@ -127,8 +127,6 @@ class Optimizer(Saved):
 
     # Whether its groups may be of other algorithms, and others' of its: not if it has more to a step than step().
     _joins = True
-    # The groups' hyperparameters as they were last read.
-    _read: Any = None
     # By the number of another algorithm, what its groups have where they do not say.
     _others: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
     # What a constructor takes beside params, with defaults.
@@ -275,13 +273,6 @@ class Optimizer(Saved):
         if entry is None:
             raise ArgumentError(f"parameter is {_shown(parameter)}; wanted an array of this optimizer's, or its name")
         self._stepper.catch_up(self._read_rows(), known.entries, (entry, rows))
-
-    def _read_rows(self) -> list[Hyperparameters]:
-        rows = self._rows.read(self._groups_now(), self._parameters.group_count)
-        if rows is not self._read:
-            self._stepper.state_dtypes = _groups.state_dtypes(self.param_groups)
-            self._read = rows
-        return rows
 
     # ---- parameters ----
 

@@ -26,6 +26,8 @@ class Saved(Averaging):
     _parameters: Parameters
     _rows: _groups.Rows
     _stepper: Stepper
+    # The groups' hyperparameters as they were last read.
+    _read: Any = None
 
     @gated
     def finish(self) -> None:
@@ -43,7 +45,11 @@ class Saved(Averaging):
 
     def _read_rows(self) -> list[Hyperparameters]:
         """The groups' hyperparameters as they are now."""
-        raise NotImplementedError
+        rows = self._rows.read(self._groups_now(), self._parameters.group_count)
+        if rows is not self._read:
+            self._stepper.state_dtypes = _groups.state_dtypes(self.param_groups)
+            self._read = rows
+        return rows
 
     def _groups_now(self) -> Sequence[Mapping[str, Any]]:
         """The groups, with numbers in the place of schedules."""
