@@ -120,3 +120,20 @@ def test_rows_move_as_in_torch(momentum: float) -> None:
         twin.grad = torch.sparse_coo_tensor(torch.tensor([[3]]), torch.ones(1, 2), (6, 2))
         one.step()
     assert torch.equal(twin.detach(), table.detach())
+
+
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate", "ignore:torch.optim")
+@pytest.mark.parametrize("name", ["AdamW", "SGD", "Adagrad", "NAdam"])
+def test_a_parameter_twice_is_stepped_twice(name: str) -> None:
+    ended = []
+    for context in (nullcontext(), martlet.torch.installed()):
+        with context:
+            (tied,), (other,) = parameters(), parameters()
+            optimizer: Any = getattr(torch.optim, name)([tied, other, tied], lr=0.1)
+            for step in range(3):
+                tied.grad, other.grad = torch.ones(3), torch.full((3,), step + 1.0)
+                optimizer.step()
+            ended.append([tied.detach(), other.detach(), *optimizer.state[tied].values()])
+    for one, twin in zip(*ended, strict=True):
+        torch.testing.assert_close(one, twin, check_dtype=False)
+    assert optimizer.native_share == 0.5

@@ -197,7 +197,7 @@ class Optimizer(Saved):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own, as in torch. A parameter that the group has twice is stepped once,
-        with a warning; one that another group has is an error."""
+        with a warning, but twice by torch under install(); one that another group has is an error."""
         index = len(self.param_groups)
         if isinstance(param_group, dict) and param_group.get("params") is None:
             error = DTypeError if "params" in param_group else MissingError

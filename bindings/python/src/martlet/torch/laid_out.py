@@ -7,6 +7,7 @@ state.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -66,6 +67,8 @@ class LaidOut:
         self._gathered = gathered.Gathered()
         self._elsewhere: states.Counts = {}
         self.left: list[Left] = []
+        # Those of them that are stepped twice.
+        self._twice: set[Tensor] = set()
         self.needs_torch = False
 
     def _lay_out(self, shared: Mapping[Tensor, str], key: int, *, strict: bool) -> list[Item]:
@@ -76,6 +79,8 @@ class LaidOut:
             if self._kind.of(group).is_differentiable(group):
                 self.needs_torch = True
                 continue
+            if self._kind.of(group).steps_twice:
+                self._twice |= _twice(group["params"])
             for place, (parameter, name) in enumerate(states.named(group, index).items()):
                 item = self._take_in_or_leave(name, index, parameter, group, shared, strict=strict)
                 if item is not None:
@@ -95,6 +100,8 @@ class LaidOut:
         try:
             if parameter in shared:
                 raise NoMemoryError(shared[parameter], "give tensors of their own: tensor.clone()")
+            if parameter in self._twice:
+                raise NoMemoryError(f"{name} is in its group twice", "give it once")
             return self._take_in(name, index, parameter, group)
         except NoMemoryError as error:
             if strict or parameter in self._copies or self._kind.of(group).peer is None:
@@ -222,6 +229,13 @@ class LaidOut:
         count = self._all_counts.get(parameter) if exact is None else None
         self._counts[parameter] = count or states.counter(exact or 0)
         return {} if step is given else {"step": step}
+
+
+def _twice(parameters: list[Tensor]) -> set[Tensor]:
+    """Those that are there more than once."""
+    if len(set(parameters)) == len(parameters):
+        return set()
+    return {one for one, count in Counter(parameters).items() if count > 1}
 
 
 def _has_stepped(entry: Entry, kind: Kind) -> bool:

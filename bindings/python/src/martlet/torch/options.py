@@ -53,8 +53,9 @@ class Kind:
     slots        all slots that a state can have
     """
 
-    # Whether groups may say "algorithm".
+    # Whether groups may say "algorithm"; whether a parameter that a group has twice is stepped twice.
     reads_algorithms = True
+    steps_twice = False
 
     def __init__(
         self,
@@ -301,6 +302,7 @@ class PlainKind(Kind):
     """What stands for torch's own class: its options alone are read in groups, whose other keys are a script's."""
 
     reads_algorithms = False
+    steps_twice = True
 
     def __init__(self, kind: Kind) -> None:
         self.__dict__.update(kind.__dict__)
