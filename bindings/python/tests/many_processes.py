@@ -2,6 +2,7 @@
 
 PROCESSES = """
 import os, sys, tempfile, traceback, warnings
+from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -22,7 +23,8 @@ def in_processes(count, work):
             if pid == 0:
                 try:
                     place = "file://" + os.path.join(folder, "store")
-                    dist.init_process_group("gloo", init_method=place, rank=rank, world_size=count)
+                    given = {"rank": rank, "world_size": count, "timeout": timedelta(minutes=2)}
+                    dist.init_process_group("gloo", init_method=place, **given)
                     work(rank, count)
                     dist.destroy_process_group()
                 except BaseException:
@@ -88,3 +90,66 @@ def made(name, net, **options):
     given = {"AdamMini": net.named_parameters(), "Muon": net, "SOAP": net, "Shampoo": net}.get(name)
     return getattr(martlet.torch, name)(net.parameters() if given is None else given, **options)
 """
+
+# The same for what is saved and loaded, in the folder "where".
+FILES = (
+    PROCESSES
+    + """
+import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+
+def matrices():
+    torch.manual_seed(0)
+    # Of at least a row for each process: of others torch's Muon steps none.
+    return nn.Sequential(nn.Linear(6, 8, bias=False), nn.Tanh(), nn.Linear(8, 4, bias=False))
+
+def steps(net, optimizer, places):
+    for step in places:
+        gradients(net, step)
+        optimizer.step()
+
+def saved(net, optimizer, name):
+    weights, state = get_state_dict(net, optimizer)
+    dcp.save({"model": weights, "optimizer": state}, checkpoint_id=os.path.join(where, name))
+
+def loaded(net, optimizer, name):
+    weights, state = get_state_dict(net, optimizer)
+    dcp.load({"model": weights, "optimizer": state}, checkpoint_id=os.path.join(where, name))
+    set_state_dict(net, optimizer, model_state_dict=weights, optim_state_dict=state)
+    return state
+"""
+)
+
+# The same for what one of them does alone, and what the others hear of it.
+ALONE = (
+    PROCESSES
+    + """
+from martlet import _call
+from martlet.torch import rooms
+mt = martlet.torch
+
+def raised(call):
+    try:
+        call()
+    except BaseException as error:
+        return error
+
+def stepped(net, optimizer, step):
+    gradients(net, step)
+    return raised(optimizer.step)
+
+def state(net, optimizer):
+    return [full(t).clone() for p in net.parameters() for t in (p.detach(), *optimizer._states[p].values())]
+
+def same(one, other):
+    return len(one) == len(other) and all(map(torch.equal, one, other))
+
+def heard(error, rank, kind, text):
+    # What rank 1 raises, and what rank 0 hears of it.
+    if rank:
+        assert type(error) is kind and text in str(error), repr(error)
+    else:
+        assert type(error) is martlet.OrderError, repr(error)
+        assert str(error).startswith("rank 1 cannot take this step: ") and text in str(error), error
+"""
+)

@@ -73,7 +73,26 @@ def work(rank, count):
             assert torch.equal(kept, now), text
             assert bool(optimizer.state) is bool(first), text
 
+def copies(rank, count):
+    # Of a mesh of two by two: other ranks have a copy of what these have parts of, and compare at the first step.
+    for options in ({}, {"max_norm": 1.0}):
+        net = sharded(model(), mesh=init_device_mesh("cpu", (2, 2), mesh_dim_names=("copies", "parts")))
+        optimizer = mt.AdamW(net.parameters(), lr=0.1 + rank // 2, **options)
+        gradients(net, 0)
+        kept = local(net)
+        try:
+            optimizer.step()
+            raise SystemExit("it stepped")
+        except martlet.ArgumentError as error:
+            assert "['lr'] is 0.1 on rank 0 and 1.1 on rank 2" in str(error), error
+        assert torch.equal(local(net), kept)
+        optimizer.param_groups[0]["lr"] = 0.1
+        optimizer.step()
+        optimizer.step()
+        assert not torch.equal(local(net), kept)
+
 in_processes(2, work)
+in_processes(4, copies)
 """,
         timeout=600,
     )
@@ -174,13 +193,15 @@ def work(rank, count):
                 optimizer.step()
                 assert values(net)[:54].isnan().all(), number
                 assert bool(values(net)[63:90].isnan().any()) == (number != number)
+    at = 0
     def said(net, optimizer, step):
-        optimizer.found_inf = torch.tensor(float(rank == 1 and step == 1))
+        optimizer.found_inf = torch.tensor(float(rank == 1 and step == at))
         optimizer.grad_scale = torch.tensor(2.0)
     for make in (lambda net: mt.AdamW(net.parameters(), max_norm=1.0, fused=True), mt.Muon):
-        for step, (error, kept, now, optimizer) in enumerate(attempts(make, rank, said)):
-            assert error is None and torch.equal(kept, now) == (step == 1), step
-            assert optimizer.last_step.skipped == (step == 1)
+        for at in (0, 1):
+            for step, (error, kept, now, optimizer) in enumerate(attempts(make, rank, said)):
+                assert error is None and torch.equal(kept, now) == (step == at), (at, step)
+                assert optimizer.last_step.skipped == (step == at)
 
 in_processes(2, work)
 """,

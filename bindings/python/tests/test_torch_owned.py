@@ -140,7 +140,7 @@ def work(rank, count):
         raise SystemExit("it stepped with reduce_sums")
     except martlet.UnsupportedError as error:
         assert "leave it None for DTensors" in str(error), error
-    company.can_talk = lambda company: False  # as on a mesh of GPUs whose parameters are offloaded
+    company.can_talk = lambda: False  # as on a mesh of GPUs whose parameters are offloaded
     for options, text in (({}, None), ({"max_norm": 1.0}, "give init_process_group one, as in 'cpu:gloo,cuda:nccl'")):
         net = sharded(model(), count)
         gradients(net, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from martlet._errors import OrderError
@@ -12,7 +12,9 @@ from martlet._owner import Gate, gated
 class Averaging:
     """What optimizers over tensors and over arrays have for it."""
 
-    _martlet_gate: Gate
+    _gate: Gate
+    # Exchanges parameters for their averages; a method of each.
+    _exchange: Callable[[], None]
     # Whether parameters are their averages.
     _martlet_is_swapped = False
 
@@ -32,9 +34,6 @@ class Averaging:
         finally:
             self.swap_averages()
 
-    def _martlet_exchange(self) -> None:
-        raise NotImplementedError
-
-    def _martlet_refuse_averages(self, what: str) -> None:
-        if self._martlet_is_swapped:
+    def _refuse_averages(self, what: str) -> None:
+        if self._is_swapped:
             raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -31,9 +31,10 @@ from martlet._owner import Gate
 from martlet.torch import by_torch, deferred, options, shards
 from martlet.torch import state as states
 from martlet.torch.by_torch import Scale
-from martlet.torch.company import Meetings, SkippedError
+from martlet.torch.company import SkippedError
 from martlet.torch.copies import NAME, Copies, given_copies, new_copies
 from martlet.torch.hooks import hooked
+from martlet.torch.meetings import Meetings
 from martlet.torch.plan import Plan, drop_step
 from martlet.torch.saved import Saved
 from martlet.torch.tensors import InferenceError
@@ -121,9 +122,11 @@ class Optimizer(Saved):
     steps its own; what is summed is added up over processes; a matrix of an algorithm that sees matrices is stepped by
     one process, its owner, which gets the parts and sends them back. State is of DTensors that lie as their parameter,
     or in parts of their rows where shapes differ; in few bits it is of a process's part, and leaves by state_dict as
-    numbers. Where ranks differ in options, or one cannot step, an ArgumentError or OrderError in all of them says so:
-    at the first step, and at each that needs other processes. If the native call itself fails in one, its error is
-    raised in all, no matrix has changed, and other parts of other processes may have been stepped. Beside such matrices
+    numbers, as it does wherever torch.distributed is up. Where ranks differ in options, or one cannot step, an
+    ArgumentError or OrderError in all of them says so: at the first step, and at each that needs other processes. One
+    that fails before waits for nobody; one that alone begins to need the others raises an OrderError after a minute. If
+    the native call itself fails in one, its error is raised in all, no matrix has changed, and other parts of other
+    processes may have been stepped. Beside such matrices
     measure_update, and accumulate with a norm of all gradients, are not supported; Muon and its like keep no few bits.
     Groups with differentiable=True are stepped by torch itself, and so are all where a number of torch's is not finite,
     and what has no memory that a native call could use: tensors on other devices, of subclasses such as FakeTensor, of
@@ -143,7 +146,9 @@ class Optimizer(Saved):
     # Whether the library has taken the step that is under way.
     _martlet_has_run = False
     # With the other processes that have parts of parameters; None before the first step, and where there are no parts.
-    _martlet_meetings: Meetings | None = None
+    _meetings: Meetings | None = None
+    # Whether they know of all parameters.
+    _is_met = False
 
     def __init_subclass__(
         cls,
@@ -213,7 +218,7 @@ class Optimizer(Saved):
         finally:
             self.defaults = own
         group = self.param_groups[-1]
-        self._martlet_meetings = None
+        self._is_met = False
         try:
             kind.check_group(group, f"param_groups[{index}]")
             kind.drop_defaults(group)
@@ -324,15 +329,17 @@ class Optimizer(Saved):
         """
         loss = None
         if closure is not None:
-            with torch.enable_grad():
+            with self._heard(), torch.enable_grad():
                 loss = closure()
         if (threads := _num_threads()) != _threads.followed:
             _threads.follow(threads)
-        scale = Scale.of(self) if "found_inf" in self.__dict__ or "grad_scale" in self.__dict__ else _UNSCALED
-        number = scale.number
-        if self._martlet_is_swapped:
-            self._martlet_refuse_averages("step()")
-        gate = self._martlet_gate
+        scale, number = _UNSCALED, _UNSCALED.number
+        if self._is_swapped or "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
+            with self._heard():
+                self._refuse_averages("step()")
+                scale = Scale.of(self)
+                number = scale.number
+        gate = self._gate
         turn = gate.enter()
         self._martlet_has_run = False
         if self._martlet_meetings is not None:
@@ -341,9 +348,9 @@ class Optimizer(Saved):
             plan = self._martlet_plan
             state, is_private = self._martlet_states, self._martlet_is_private
             if number is None:
-                if self._martlet_meetings is not None:
-                    self._martlet_meetings.skip()
-                self._martlet_last_step = drop_step(self.param_groups, state, self._martlet_kind)
+                if (meetings := self._meet()) is not None:
+                    meetings.skip()
+                self._last_step = drop_step(self.param_groups, state, self._kind)
                 return loss
             if plan is not None:
                 plan.set_scale(number)
@@ -363,9 +370,9 @@ class Optimizer(Saved):
             # The fast path says less: where a group's options are to blame, the error names the group.
             self._martlet_kind.check_groups(self.param_groups)
             raise
-        except Exception as error:
-            if self._martlet_meetings is not None:
-                self._martlet_meetings.fail(error)
+        except BaseException as error:
+            if self._meetings is not None:
+                self._meetings.fail(error)
             raise
         finally:
             gate.leave(turn)
@@ -373,22 +380,37 @@ class Optimizer(Saved):
 
     def _martlet_move_to(self, groups: list[options.Group], mode: int) -> None:
         """Moves the parameters of groups to a mode's point."""
-        meetings = self._martlet_meet()
-        with nullcontext() if meetings is None else meetings.around_move():
-            rest = self._martlet_is_private, self._martlet_copies
-            Plan(self._martlet_kind, groups, self._martlet_states, self._martlet_counts, *rest, meetings=meetings).move(
-                mode
-            )
+        meetings = self._meet()
+        with self._heard(is_step=False):
+            rest = self._is_private, self._copies
+            Plan(self._kind, groups, self._states, self._counts, *rest, meetings=meetings).move(mode)
 
     def _martlet_meet(self) -> Meetings | None:
         """The meetings with other processes, made where there are parts that they have."""
-        if self._martlet_meetings is None:
+        if not self._is_met or self._meetings is None:
             parameters = [one for group in self.param_groups for one in group["params"]]
-            if any(map(shards.is_cut, parameters)):
-                self._martlet_meetings = Meetings(parameters)
-        return self._martlet_meetings
+            if self._meetings is not None:
+                self._meetings.take(parameters)
+            elif any(map(shards.is_cut, parameters)):
+                self._meetings = Meetings(parameters, is_late=self._last_step is not None)
+            self._is_met = True
+        return self._meetings
 
-    def _martlet_leaves_all(self, error: Exception, scale: Scale) -> bool:
+    @contextmanager
+    def _heard(self, *, is_step: bool = True) -> Iterator[None]:
+        """Around a meeting and what comes before it: others that wait at it hear of what is raised."""
+        if self._meetings is not None:
+            self._meetings.begin(is_step=is_step)
+        try:
+            yield
+        except BaseException as error:
+            with suppress(MartletError):
+                meetings = self._meet()
+                if meetings is not None:
+                    meetings.fail(error)
+            raise
+
+    def _leaves_all(self, error: Exception, scale: Scale) -> bool:
         """Lets torch step all, where the library has refused what a script has and this stands for torch's own class,
         or a number is not finite: torch takes it, or says what it thinks of it. False, and nothing done, where that is
         not so."""
@@ -429,7 +451,7 @@ class Optimizer(Saved):
         try:
             lasts = plan.run_first()
         except OverlapError:
-            stays = self._martlet_strict or (meetings is not None and meetings.needs)
+            stays = self._strict or plan.needs_others
             shared = {} if stays else by_torch.overlapping(groups)
             if not shared:
                 raise

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from martlet._errors import MartletError
 from martlet.torch import placed
 from martlet.torch.company import Company, group_of
 from martlet.torch.shards import part_of
@@ -44,7 +43,8 @@ class _Array:
 
 
 class Whole:
-    """A parameter with its gradient and state. numbers: what of its state each process has, its step in it."""
+    """A parameter with its gradient and state. numbers: what of its state each process has, its step in it; counter:
+    the count of its steps."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Whole:
         gradient: Any,
         states: Mapping[str, Any],
         numbers: Sequence[Tensor],
+        counter: array[int],
         name: str,
         owner: int,
     ) -> None:
@@ -64,9 +65,10 @@ class Whole:
         self.states = {
             slot: _Array(tensor, f"{slot} of {name}", is_owner=self.is_owner) for slot, tensor in states.items()
         }
-        self.numbers = list(numbers)
-        # Of its steps, and of what else is to be done behind one.
-        self.counter: array[int] = array("q", [0])
+        # The state's own, and the owner's for the time of a step, which may fail elsewhere.
+        self.numbers, self.lent = list(numbers), [number.clone() for number in numbers]
+        self.counter, self.lent_counter = counter, array("q", counter)
+        # What else is to be done behind a step.
         self.copy: Any = None
         self.is_zeroed = False
 
@@ -93,8 +95,8 @@ class Whole:
 
     def packed_numbers(self) -> Tensor:
         given = torch.empty(1 + len(self.numbers), dtype=torch.float64, device="cpu")
-        given.view(torch.int64)[0] = self.counter[0]
-        for place, number in enumerate(self.numbers, 1):
+        given.view(torch.int64)[0] = self.lent_counter[0]
+        for place, number in enumerate(self.lent, 1):
             given[place] = number
         return given
 
@@ -116,22 +118,34 @@ class Gathered:
 
     def __init__(self) -> None:
         self.all: list[Whole] = []
+        self._turns: list[_Turn] = []
 
     def __bool__(self) -> bool:
         return bool(self.all)
 
+    def pack(self) -> None:
+        """Puts together what owners get: before others wait for it, so that nothing is left that could fail."""
+        self._turns = [_Turn(group, ones) for group, ones in self._by_group()]
+
     def around(self, company: Company, step: Callable[[], None]) -> None:
         """Brings parameters to their owners, steps, and brings them back. An error of one process is raised in all, and
         no parameter that an owner steps has then changed."""
-        turns = [_Turn(group, ones) for group, ones in self._by_group()]
+        turns, self._turns = self._turns, []
         for turn in turns:
             turn.gather()
-        failed: MartletError | None = None
+        failed: BaseException | None = None
         try:
+            for turn in turns:
+                turn.unpack()
             step()
-        except MartletError as error:
+            for turn in turns:
+                turn.pack_back()
+        except BaseException as error:  # want of memory, and Ctrl-C, too
             failed = error
-        company.check(failed)
+        if turns:
+            company.check(failed)
+        elif failed is not None:
+            raise failed
         for turn in turns:
             turn.scatter()
         for one in self.all:
@@ -153,17 +167,20 @@ class _Turn:
         self._own = torch.distributed.get_rank()
         self._mine = [one for one in ones if one.is_owner]
         self._of = {rank: [one for one in ones if one.owner == rank] for rank in self._ranks}
+        given = [[each.part for one in self._of[rank] for each in one.sent] for rank in self._ranks]
+        self._arrays = [each for one in self._mine for each in one.sent]
+        sizes = [sum(each.size(rank) for each in self._arrays) for rank in self._ranks]
+        self._exchange = _Exchange(group, given, sizes)
 
     def gather(self) -> None:
-        given = [[each.part for one in self._of[rank] for each in one.sent] for rank in self._ranks]
-        arrays = [each for one in self._mine for each in one.sent]
-        found = self._exchange(given, [sum(each.size(rank) for each in arrays) for rank in self._ranks])
-        for rank, message in zip(self._ranks, found, strict=True):
-            for each, part in zip(arrays, _unpacked(message, arrays, rank), strict=True):
+        self._exchange.run()
+
+    def unpack(self) -> None:
+        for rank, message in zip(self._ranks, self._exchange.found, strict=True):
+            for each, part in zip(self._arrays, _unpacked(message, self._arrays, rank), strict=True):
                 each.of(rank).copy_(part)
 
-    @torch.no_grad()
-    def scatter(self) -> None:
+    def pack_back(self) -> None:
         given = [
             [piece for one in self._mine for piece in (one.packed_numbers(), *(each.of(rank) for each in one.kept))]
             for rank in self._ranks
@@ -172,7 +189,12 @@ class _Turn:
             sum(one.number_size + sum(each.size(self._own) for each in one.kept) for one in self._of[rank])
             for rank in self._ranks
         ]
-        for rank, message in zip(self._ranks, self._exchange(given, sizes), strict=True):
+        self._exchange = _Exchange(self._group, given, sizes)
+
+    @torch.no_grad()
+    def scatter(self) -> None:
+        self._exchange.run()
+        for rank, message in zip(self._ranks, self._exchange.found, strict=True):
             start = 0
             for one in self._of[rank]:
                 one.take_numbers(message[start : start + 8 * (1 + len(one.numbers))].view(torch.float64))
@@ -182,14 +204,19 @@ class _Turn:
                     each.part.copy_(part)
                 start += one.number_size + sum(each.size(self._own) for each in arrays)
 
-    def _exchange(self, given: Sequence[Sequence[Tensor]], sizes: Sequence[int]) -> list[Tensor]:
-        """Sends tensors to each process; returns the bytes that come from each, of which these are so many."""
+
+class _Exchange:
+    """Tensors for each process, and the bytes that come from each, of which these are so many."""
+
+    def __init__(self, group: Any, given: Sequence[Sequence[Tensor]], sizes: Sequence[int]) -> None:
         messages = [_packed(tensors) for tensors in given]
-        found = torch.empty(sum(sizes), dtype=torch.uint8, device="cpu")
-        torch.distributed.all_to_all_single(
-            found, torch.cat(messages), list(sizes), [message.numel() for message in messages], group=self._group
-        )
-        return list(torch.split(found, list(sizes)))
+        self._group, self._sizes = group, list(sizes)
+        self._given, self._given_sizes = torch.cat(messages), [message.numel() for message in messages]
+        self._all = torch.empty(sum(sizes), dtype=torch.uint8, device="cpu")
+        self.found = list(torch.split(self._all, self._sizes))
+
+    def run(self) -> None:
+        torch.distributed.all_to_all_single(self._all, self._given, self._sizes, self._given_sizes, group=self._group)
 
 
 def _rounded(size: int) -> int:

@@ -67,14 +67,16 @@ def _with_hooks(step: Callable[..., R], optimizer: Optimizer, args: tuple[Any, .
     """A step as torch.optim.Optimizer wraps it: between the global hooks and the optimizer's own."""
     name = f"Optimizer.step#{type(optimizer).__name__}.step"
     with profiler.record_function(name) if profiler._is_profiler_enabled else nullcontext():
-        for pre_hook in chain(_PRE_HOOKS.values(), optimizer._optimizer_step_pre_hooks.values()):
-            changed = pre_hook(optimizer, args, kwargs)
-            if changed is not None:
-                if not (isinstance(changed, tuple) and len(changed) == 2):
-                    raise RuntimeError(
-                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
-                    )
-                args, kwargs = changed
+        own: Any = optimizer
+        with own._heard():
+            for pre_hook in chain(_PRE_HOOKS.values(), optimizer._optimizer_step_pre_hooks.values()):
+                changed = pre_hook(optimizer, args, kwargs)
+                if changed is not None:
+                    if not (isinstance(changed, tuple) and len(changed) == 2):
+                        raise RuntimeError(
+                            f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                        )
+                    args, kwargs = changed
         result = step(*args, **kwargs)
         optimizer._optimizer_step_code()
         for post_hook in chain(optimizer._optimizer_step_post_hooks.values(), _POST_HOOKS.values()):

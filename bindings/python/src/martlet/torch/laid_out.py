@@ -61,8 +61,7 @@ class LaidOut:
         self._grads: list[Tensor | None] = []
         self._sparse = sparse.SparseGradients()
         self._is_spread = False
-        # Parameters that one process steps as a whole, by whom; those of them that are stepped; and the counters of
-        # those that this process does not step.
+        # Parameters that one process steps as a whole, by whom; those of them that are stepped; and their counters.
         self._steppers = owned.owners_of(kind, self._groups, self._rows, state)
         self._gathered = gathered.Gathered()
         self._elsewhere: states.Counts = {}
@@ -180,16 +179,19 @@ class LaidOut:
             shards.check_alike(parameter.grad, f"the gradient of {name}", parameter)
             readable(shards.part_of(parameter.grad), shards.part_of(parameter), name)
         entry = self._ready_entry(entry, name, parameter, group, wanted)
-        shown = (entry["step"],) if kind.shows_step else ()
+        shown: list[Tensor] = [entry["step"]] if kind.shows_step else []
         scalars = [entry[slot] for slot in wanted.scalars]
         own_states = states.checked_whole(entry, wanted, parameter, name)
-        one = gathered.Whole(parameter, parameter.grad, own_states, [*shown, *scalars], name, self._steppers[parameter])
-        one.counter, one.is_zeroed = self._counts[parameter], self._zeroed[index]
-        one.copy = self._copies.get(parameter)
+        counter = self._elsewhere[parameter] = self._counts[parameter]
+        numbers, owner = [*shown, *scalars], self._steppers[parameter]
+        one = gathered.Whole(parameter, parameter.grad, own_states, numbers, counter, name, owner)
+        one.is_zeroed, one.copy = self._zeroed[index], self._copies.get(parameter)
         self._gathered.all.append(one)
         if not one.is_owner:
-            self._elsewhere[parameter] = self._counts.pop(parameter)
+            del self._counts[parameter]
             return None
+        self._counts[parameter] = one.lent_counter
+        shown, scalars = one.lent[: len(shown)], one.lent[len(shown) :]
         value, gradient, whole_states = one.wholes()
         value.grad = gradient
         self._active.append(value)

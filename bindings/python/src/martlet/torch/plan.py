@@ -23,8 +23,8 @@ from martlet import _ffi_optimizers
 from martlet._call import LastStep, RowNumbers
 from martlet.torch import by_torch, deferred, shards
 from martlet.torch import state as states
-from martlet.torch.company import Meetings
 from martlet.torch.copies import Copies
+from martlet.torch.meetings import Meetings
 from martlet.torch.options import Group, Kind
 from martlet.torch.tensors import in_inference_mode
 from martlet.torch.together import Together

@@ -35,20 +35,24 @@ class ScheduleFree(Optimizer):
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """As every optimizer's; in evaluation an OrderError."""
-        if not all(map(_trains, self.param_groups)):
-            raise OrderError("the parameters are at the trained point, for evaluation; call train() before step()")
+        with self._heard():
+            if not all(map(_trains, self.param_groups)):
+                raise OrderError("the parameters are at the trained point, for evaluation; call train() before step()")
         return _step(self, closure)
 
-    def _martlet_move(self, train: bool) -> None:
+    def _move(self, train: bool) -> None:
+        with self._heard(is_step=False):
+            self._check_averages()
+            groups = [group for group in self.param_groups if _trains(group) is not train]
+        self._move_to(groups, _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION)
+        for group in groups:
+            group["train_mode"] = train
+
+    def _check_averages(self) -> None:
         for index, group in enumerate(self.param_groups):
             if float(group["momentum"] if "momentum" in group else group["betas"][0]) == 0:
                 name = "momentum" if "momentum" in group else "betas[0]"
                 raise ArgumentError(f"param_groups[{index}]: {name} is 0, which keeps no average; wanted more than 0")
-        groups = [group for group in self.param_groups if _trains(group) is not train]
-        mode = _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION
-        self._martlet_move_to(groups, mode)
-        for group in groups:
-            group["train_mode"] = train
 
 
 def _trains(group: Group) -> bool:

@@ -61,15 +61,22 @@ def check_alike(tensor: Any, name: str, parameter: Tensor) -> None:
             "give one that lies as the parameter",
         )
     if is_spread(tensor) and _differ(tensor, parameter):
-        here, there = tuple(tensor.placements), tuple(parameter.placements)  # type: ignore[attr-defined]
         raise NoMemoryError(
-            f"{name} is a DTensor placed {here}, and its parameter {there}", "give one that lies as the parameter"
+            f"{name} is a DTensor {_place_of(tensor)}, and its parameter is {_place_of(parameter)}",
+            "give one that lies as the parameter",
         )
 
 
 def _differ(one: Any, other: Any) -> bool:
     """Whether two DTensors lie in different ways."""
     return bool(one.device_mesh != other.device_mesh or tuple(one.placements) != tuple(other.placements))
+
+
+def _place_of(tensor: Any) -> str:
+    """Where a DTensor lies, in words."""
+    mesh = tensor.device_mesh
+    first = int(mesh.mesh.flatten()[0])
+    return f"placed {tuple(tensor.placements)} on a mesh of {' x '.join(map(str, mesh.shape))} from rank {first}"
 
 
 def have_memory(parameter: Tensor, gradient: Tensor | None) -> bool:
@@ -153,8 +160,8 @@ def placed_beside(value: Any, parameter: Any, name: str, *, is_alike: bool) -> A
     if not _differ(value, parameter) if is_alike else lies_in_rows_of(value, parameter):
         return value
     raise FormatError(
-        f"{name} is a DTensor placed {tuple(value.placements)}, and its parameter {tuple(parameter.placements)}: load "
-        "the state through torch.distributed.checkpoint"
+        f"{name} is a DTensor {_place_of(value)}, and its parameter is {_place_of(parameter)}: load the state through "
+        "torch.distributed.checkpoint"
     )
 
 

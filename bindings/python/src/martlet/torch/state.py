@@ -79,7 +79,7 @@ def squares_dtype(parameter: Tensor, dtype: Any, name: str) -> torch.dtype:
 
 def small_moment(parameter: Tensor, slot: str, dtype: Any, slots: Slots) -> Tensor | None:
     """Zeros for a slot that is kept in few bits where state_dtype is dtype; None: it is not."""
-    if parameter.dtype not in _BESIDE_SMALL or (parameter.grad is not None and parameter.grad.dtype == torch.float64):
+    if parameter.grad is not None and parameter.grad.dtype == torch.float64:
         return None
     small = small_type(parameter, slot, dtype, slots)
     if small is None:
@@ -90,6 +90,8 @@ def small_moment(parameter: Tensor, slot: str, dtype: Any, slots: Slots) -> Tens
 def small_type(parameter: Tensor, slot: str, dtype: Any, slots: Slots) -> Small | None:
     """What a slot is kept in where state_dtype is dtype: blocks are of what this process has of a parameter, which in
     all processes is kept in few bits or in none."""
+    if parameter.dtype not in _BESIDE_SMALL:
+        return None
     if shards.is_cut(parameter) and (slots.are_shaped or (slots.are_whole and not shards.lies_in_rows(parameter))):
         return None
     return slots.small_type(slot, dtype, parameter.shape)

@@ -16,8 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from martlet import _small
 from martlet._algorithms import OF_VALUES
 from martlet._errors import FormatError, MissingError
+from martlet._small import Small
 from martlet._state_dict import exact_step
 from martlet.torch import coded_parts, shards
 from martlet.torch import state as states
@@ -49,9 +51,10 @@ def _rebuilt(value: Any, change: Callable[[Tensor, Any], Tensor], key: Any = Non
 
 def handed_out(entry: Any, counter: array[int] | None, parameter: Any, kind: Kind) -> Any:
     """One parameter's state, with the exact count of its steps where the one shown is rounded. What is kept in few bits
-    of a part of it leaves as numbers: blocks are of parts, which other processes have others of."""
+    leaves as numbers where there are processes: blocks are of parts, and another number of them has others."""
     packed = snapshot(entry)
-    if shards.is_cut(parameter) and isinstance(packed, dict):
+    is_among_others = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if is_among_others and isinstance(parameter, Tensor) and isinstance(packed, dict):
         packed |= coded_parts.in_numbers(packed, parameter, kind.slots)
     exact = exact_count(entry, counter)
     if exact is not None:
@@ -146,6 +149,15 @@ def loaded_state(packed: dict[str, Any], groups: Sequence[Group], kind: Kind) ->
     return state
 
 
+def _small_type(parameter: Tensor, slot: str, group: Group, kind: Kind) -> Small | None:
+    """What a loaded moment is to be kept in, where a group asks for few bits."""
+    asked = kind.state_dtype(group)
+    if asked not in _small.BITS:
+        return None
+    # Groups of older state_dicts have not all options.
+    return states.small_type(parameter, slot, asked, kind.row({**kind.defaults({}), **group}).slots)
+
+
 def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: Kind) -> Any:
     if not isinstance(entry, Mapping):
         raise FormatError(f"the state of {name} is a {type(entry).__name__}; wanted a dict")
@@ -166,15 +178,20 @@ def _loaded_entry(entry: Any, parameter: Tensor, group: Group, name: str, kind: 
             made[key] = states.scalar(snapshot(value), key, name)
         elif key in kind.slots.arrays and value is not None:
             states.check_moment(value, key, name)
-            if value.dtype == torch.uint8:  # of few bits, which stay as they are
-                made[key] = _copied(value)
-                continue
-            if shards.is_cut(parameter):
-                value = shards.placed_beside(value, parameter, f"{name}: {key}", is_alike=key in alike)
-                small = states.small_type(parameter, key, kind.state_dtype(group), kind.row(group).slots)
-                if small is not None and value.shape == parameter.shape:
-                    made[key] = coded_parts.in_codes(value, small)
+            if value.dtype == torch.uint8:  # of few bits, which stay as they are, but those of a whole beside a part
+                whole = coded_parts.of_whole(value, key, parameter, kind.slots) if shards.is_cut(parameter) else None
+                if whole is None:
+                    made[key] = _copied(value)
                     continue
+                value = whole
+            if shards.is_spread(parameter):
+                value = shards.placed_beside(value, parameter, f"{name}: {key}", is_alike=key in alike)
+            small = (
+                _small_type(parameter, key, group, kind) if value.is_cpu and value.shape == parameter.shape else None
+            )
+            if small is not None:
+                made[key] = coded_parts.in_codes(value, small)
+                continue
             dtype_of = states.squares_dtype if kind.slots.is_precise(key) else states.moment_dtype
             wanted = None if key in OF_VALUES else kind.state_dtype(group)
             found = moved(value, dtype_of(parameter, wanted, name))

@@ -5,13 +5,14 @@ Refusals name the tensor, what it is, and what to do. Complex tensors pass as pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from ctypes import c_double, c_int64
 from math import prod
 
 import torch
 from torch import Tensor
 
-from martlet import _ffi, _small
+from martlet import _ffi, _ffi_optimizers, _small
 from martlet._algorithms import Slots
 from martlet._call import Item, RowNumbers, state_layouts
 from martlet._errors import DTypeError, MartletError, OverlapError, ShapeError, UnsupportedError
@@ -173,6 +174,23 @@ def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | 
     if gradient.is_conj() or gradient.is_neg() or gradient._is_zerotensor():
         return gradient.detach().resolve_conj().resolve_neg().clone()
     return gradient
+
+
+def squares(tensors: Sequence[Tensor]) -> list[float]:
+    """The sum of the squares of each one's elements, in fp64, as a step's norms have it: martlet_measure. They are what
+    readable() gives."""
+    arrays, found = (_ffi.Array * len(tensors))(), (c_double * len(tensors))()
+    for array, tensor in zip(arrays, tensors, strict=True):
+        shape, strides, dtype = tuple(tensor.shape), tensor.stride(), DTYPES.get(tensor.dtype)
+        if dtype is None:
+            shape, strides, dtype = (*shape, 2), (*(2 * stride for stride in strides), 1), PAIRS[tensor.dtype]
+        layout = layouts(shape, [(dtype, strides)])[0]
+        array.data, array.count, array.dtype, array.rank = tensor.data_ptr(), prod(shape), dtype, len(layout.sizes)
+        array.sizes = (c_int64 * len(layout.sizes))(*layout.sizes)
+        array.strides = (c_int64 * len(layout.sizes))(*layout.strides)
+    if tensors:
+        _ffi_optimizers.martlet_measure(found, arrays, len(tensors))
+    return list(found)
 
 
 def lay_out(

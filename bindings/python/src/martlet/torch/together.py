@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from martlet._call import Item, LastStep, StepCall, write_configs
-from martlet._errors import MartletError, UnsupportedError
+from martlet._errors import UnsupportedError
 from martlet.torch import deferred, shards
 from martlet.torch import state as states
-from martlet.torch.company import Meetings, Reduction, Said
+from martlet.torch.company import Reduction, Said
 from martlet.torch.copies import Copies
 from martlet.torch.laid_out import LaidOut, State
+from martlet.torch.meetings import Meetings
 from martlet.torch.options import Group, Kind
 from martlet.torch.whole_norms import WholeNorms
 
@@ -44,13 +45,14 @@ class Together(LaidOut):
         # What was found of gradients where the library has not all of them.
         self._found: LastStep | None = None
         self._reduction: Reduction | None = None
-        self._sums = False
+        # Whether a step needs other processes, and whether to add up sums.
+        self.needs_others = self._sums = False
         # All parameters' shapes, in words.
         self._shapes = ""
 
     def _expect(self, reduce: Callable[[Tensor], Any] | None) -> None:
-        """Settles whether what a step sums is added up over processes, and says to the meetings whether it needs others
-        at all. reduce: the user's own way to add up."""
+        """Settles whether a step needs other processes, and adds up what it sums over them. reduce: the user's own way
+        to add up."""
         if self._meetings is None:
             return
         if self._steppers and reduce is not None:
@@ -62,11 +64,11 @@ class Together(LaidOut):
             shards.sums_all(row) or (is_cut and shards.sums_each(row))
             for row, is_cut in zip(self._rows, are_cut, strict=True)
         )
-        self._meetings.needs = sums or bool(self._steppers)
+        self.needs_others = sums or bool(self._steppers)
         self._sums = sums and not self._steppers
-        if self._meetings.needs:
+        if self.needs_others:
             self._shapes = str([[tuple(one.shape) for one in group["params"]] for group in self._groups])
-        if self._meetings.needs and self._company is None:
+        if self.needs_others and self._company is None:
             raise UnsupportedError(
                 "a step sums over parts of parameters, or sees matrices, and the processes that have them have no "
                 "backend for the CPU; give init_process_group one, as in 'cpu:gloo,cuda:nccl'"
@@ -75,6 +77,7 @@ class Together(LaidOut):
     def _prepare(self, items: list[Item], reduce: Callable[[Tensor], Any] | None) -> None:
         """Makes the call of the items, which are those of the parameters that are active."""
         self._call = StepCall(items, self._configs, self._config_count)
+        self._group_of = [item.group for item in items]
         if self._company is not None and self._sums:
             reduce = self._reduction = Reduction(self._company, self._active)
         self._step = self._call.run if reduce is None else partial(self._call.run, _over_tensors(reduce))
@@ -83,15 +86,19 @@ class Together(LaidOut):
     def _run_in_company(self) -> None:
         """A step, before which all processes that have parts agree on it where it needs them."""
         assert self._meetings is not None and self._company is not None
-        self._meetings.agree(self._brief, self._said)
+        norms: WholeNorms | None = None
+        if self._steppers:
+            norms = WholeNorms(self._company, self._rows, list(self._with_gradients()))
+            self._gathered.pack()
+        self._meetings.agree(self.needs_others, bool(self._steppers), self._brief, self._said)
         self._found = None
-        if not self._steppers:
+        if norms is None:
             self._step_summed()
             return
-        norms, factor = WholeNorms(self._rows, list(self._with_gradients())), 1.0
+        factors: Sequence[float] = ()
         if norms:
-            self._found, factor = norms.measure(self._company, self._configs)
-        self._gathered.around(self._company, partial(self._step_scaled, factor))
+            self._found, factors = norms.settle(self._configs)
+        self._gathered.around(self._company, partial(self._step_scaled, factors))
 
     def _step_summed(self) -> None:
         """A step whose sums other processes may wait for."""
@@ -101,19 +108,19 @@ class Together(LaidOut):
         self._reduction.count = 0
         try:
             self._step()
-        except MartletError:
-            # Those that only add to a mean ask for no sums.
-            if not self._reduction.count and not any(row.accumulate > 1 for row in self._rows):
-                self._reduction.refuse()
+        except BaseException as error:
+            self._reduction.end(error)
             raise
+        self._reduction.end()
 
-    def _step_scaled(self, factor: float) -> None:
-        """A step by gradients that are multiplied by a number that no config can say."""
-        if factor == 1:
-            self._step()
-            return
-        scaled = [None if gradient is None else gradient * factor for gradient in self._grads]
-        self._call.point_grads([0 if gradient is None else gradient.data_ptr() for gradient in scaled])
+    def _step_scaled(self, factors: Sequence[float]) -> None:
+        """A step by gradients that are multiplied by numbers of their groups which no config can say."""
+        if any(factor != 1 for factor in factors):
+            scaled = [
+                gradient if gradient is None or factors[group] == 1 else gradient * factors[group]
+                for gradient, group in zip(self._grads, self._group_of, strict=True)
+            ]
+            self._call.point_grads([0 if gradient is None else gradient.data_ptr() for gradient in scaled])
         self._step()
 
     def _with_gradients(self) -> Iterator[tuple[Any, str, int]]:
@@ -125,7 +132,7 @@ class Together(LaidOut):
 
     def _brief(self) -> str:
         """What _said() says, in a short form: this is made at each step, and that where something differs."""
-        needs = self._meetings is not None and self._meetings.needs
+        needs = self.needs_others
         given: list[Any] = [needs, [one.why for one in self.left]]
         for group in self._groups:
             compared, parameters = self._kind.of(group).compared, group["params"]
@@ -137,7 +144,7 @@ class Together(LaidOut):
 
     def _said(self) -> Said:
         """What has to be alike in all processes."""
-        needs = self._meetings is not None and self._meetings.needs
+        needs = self.needs_others
         said: Said = [("the number of param_groups", str(len(self._groups)))]
         for index, group in enumerate(self._groups):
             kind, where = self._kind.of(group), f"param_groups[{index}]"
@@ -153,12 +160,14 @@ class Together(LaidOut):
 
     def _move(self, mode: int) -> None:
         """Moves parameters to a mode's point."""
-        move = partial(self._call.move, mode)
-        if self._steppers and self._company is not None and self._meetings is not None:
-            self._meetings.agree(self._brief, self._said)
-            self._gathered.around(self._company, move)
-        else:
-            move()
+        if self._meetings is None or self._company is None:
+            self._call.move(mode)
+            return
+        if self._steppers:
+            self._gathered.pack()
+        needs = bool(self._steppers)
+        self._meetings.agree(needs, needs, self._brief, self._said)
+        self._gathered.around(self._company, partial(self._call.move, mode))
 
     def _remember_placements(self) -> None:
         self._placements = shards.placements(self._active)
