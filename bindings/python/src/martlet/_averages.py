@@ -12,9 +12,9 @@ from martlet._owner import Gate, gated
 class Averaging:
     """What optimizers over tensors and over arrays have for it."""
 
-    _gate: Gate
+    _martlet_gate: Gate
     # Exchanges parameters for their averages; a method of each.
-    _exchange: Callable[[], None]
+    _martlet_exchange: Callable[[], None]
     # Whether parameters are their averages.
     _martlet_is_swapped = False
 
@@ -34,6 +34,6 @@ class Averaging:
         finally:
             self.swap_averages()
 
-    def _refuse_averages(self, what: str) -> None:
-        if self._is_swapped:
+    def _martlet_refuse_averages(self, what: str) -> None:
+        if self._martlet_is_swapped:
             raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")

@@ -146,9 +146,9 @@ class Optimizer(Saved):
     # Whether the library has taken the step that is under way.
     _martlet_has_run = False
     # With the other processes that have parts of parameters; None before the first step, and where there are no parts.
-    _meetings: Meetings | None = None
+    _martlet_meetings: Meetings | None = None
     # Whether they know of all parameters.
-    _is_met = False
+    _martlet_is_met = False
 
     def __init_subclass__(
         cls,
@@ -218,7 +218,7 @@ class Optimizer(Saved):
         finally:
             self.defaults = own
         group = self.param_groups[-1]
-        self._is_met = False
+        self._martlet_is_met = False
         try:
             kind.check_group(group, f"param_groups[{index}]")
             kind.drop_defaults(group)
@@ -329,17 +329,17 @@ class Optimizer(Saved):
         """
         loss = None
         if closure is not None:
-            with self._heard(), torch.enable_grad():
+            with self._martlet_heard(), torch.enable_grad():
                 loss = closure()
         if (threads := _num_threads()) != _threads.followed:
             _threads.follow(threads)
         scale, number = _UNSCALED, _UNSCALED.number
-        if self._is_swapped or "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
-            with self._heard():
-                self._refuse_averages("step()")
+        if self._martlet_is_swapped or "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
+            with self._martlet_heard():
+                self._martlet_refuse_averages("step()")
                 scale = Scale.of(self)
                 number = scale.number
-        gate = self._gate
+        gate = self._martlet_gate
         turn = gate.enter()
         self._martlet_has_run = False
         if self._martlet_meetings is not None:
@@ -348,9 +348,9 @@ class Optimizer(Saved):
             plan = self._martlet_plan
             state, is_private = self._martlet_states, self._martlet_is_private
             if number is None:
-                if (meetings := self._meet()) is not None:
+                if (meetings := self._martlet_meet()) is not None:
                     meetings.skip()
-                self._last_step = drop_step(self.param_groups, state, self._kind)
+                self._martlet_last_step = drop_step(self.param_groups, state, self._martlet_kind)
                 return loss
             if plan is not None:
                 plan.set_scale(number)
@@ -371,8 +371,8 @@ class Optimizer(Saved):
             self._martlet_kind.check_groups(self.param_groups)
             raise
         except BaseException as error:
-            if self._meetings is not None:
-                self._meetings.fail(error)
+            if self._martlet_meetings is not None:
+                self._martlet_meetings.fail(error)
             raise
         finally:
             gate.leave(turn)
@@ -380,37 +380,39 @@ class Optimizer(Saved):
 
     def _martlet_move_to(self, groups: list[options.Group], mode: int) -> None:
         """Moves the parameters of groups to a mode's point."""
-        meetings = self._meet()
-        with self._heard(is_step=False):
-            rest = self._is_private, self._copies
-            Plan(self._kind, groups, self._states, self._counts, *rest, meetings=meetings).move(mode)
+        meetings = self._martlet_meet()
+        with self._martlet_heard(is_step=False):
+            rest = self._martlet_is_private, self._martlet_copies
+            Plan(self._martlet_kind, groups, self._martlet_states, self._martlet_counts, *rest, meetings=meetings).move(
+                mode
+            )
 
     def _martlet_meet(self) -> Meetings | None:
         """The meetings with other processes, made where there are parts that they have."""
-        if not self._is_met or self._meetings is None:
+        if not self._martlet_is_met or self._martlet_meetings is None:
             parameters = [one for group in self.param_groups for one in group["params"]]
-            if self._meetings is not None:
-                self._meetings.take(parameters)
+            if self._martlet_meetings is not None:
+                self._martlet_meetings.take(parameters)
             elif any(map(shards.is_cut, parameters)):
-                self._meetings = Meetings(parameters, is_late=self._last_step is not None)
-            self._is_met = True
-        return self._meetings
+                self._martlet_meetings = Meetings(parameters, is_late=self._martlet_last_step is not None)
+            self._martlet_is_met = True
+        return self._martlet_meetings
 
     @contextmanager
-    def _heard(self, *, is_step: bool = True) -> Iterator[None]:
+    def _martlet_heard(self, *, is_step: bool = True) -> Iterator[None]:
         """Around a meeting and what comes before it: others that wait at it hear of what is raised."""
-        if self._meetings is not None:
-            self._meetings.begin(is_step=is_step)
+        if self._martlet_meetings is not None:
+            self._martlet_meetings.begin(is_step=is_step)
         try:
             yield
         except BaseException as error:
             with suppress(MartletError):
-                meetings = self._meet()
+                meetings = self._martlet_meet()
                 if meetings is not None:
                     meetings.fail(error)
             raise
 
-    def _leaves_all(self, error: Exception, scale: Scale) -> bool:
+    def _martlet_leaves_all(self, error: Exception, scale: Scale) -> bool:
         """Lets torch step all, where the library has refused what a script has and this stands for torch's own class,
         or a number is not finite: torch takes it, or says what it thinks of it. False, and nothing done, where that is
         not so."""
@@ -451,7 +453,7 @@ class Optimizer(Saved):
         try:
             lasts = plan.run_first()
         except OverlapError:
-            stays = self._strict or plan.needs_others
+            stays = self._martlet_strict or plan.needs_others
             shared = {} if stays else by_torch.overlapping(groups)
             if not shared:
                 raise
