@@ -130,5 +130,6 @@ def test_names_of_a_derived_classs_own() -> None:
 def test_classes_that_step_in_another_way_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("martlet.torch.installing._told", set())
     martlet.torch.install()
-    with pytest.warns(UserWarning, match="Own stays torch's: it has an _init_group"):
+    with pytest.warns(UserWarning, match="Own stays torch's: it has an _init_group") as caught:
         Own(parameters(), lr=0.1)
+    assert caught[0].filename == __file__
