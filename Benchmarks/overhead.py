@@ -44,7 +44,7 @@ def overhead(kind: Any, count: int) -> float:
         optimizer.step()
         scheduler.step()
     inside = [0.0]
-    call = optimizer._plan._call
+    call = optimizer._martlet_plan._call
     run = call._run
 
     def timed() -> int:
@@ -60,7 +60,7 @@ def overhead(kind: Any, count: int) -> float:
         optimizer.step()
         found.append(perf_counter() - started - inside[0])
         scheduler.step()
-    assert optimizer._plan._call is call, "steps were not repeated"
+    assert optimizer._martlet_plan._call is call, "steps were not repeated"
     return 1e6 * median(found)
 
 

@@ -13,7 +13,7 @@ package struct AdafactorCoefficients: BitwiseCopyable {
     package var rate = 0.0
     /// The step size: the relative one by the size of the parameter.
     package var alpha = 0.0
-    /// What the quotients are multiplied by: 1 until their mean square is known.
+    /// What the quotients are multiplied by, without its sign: 1 until their mean square is known.
     package var scale = 1.0
     /// The most that a quotient's factor of the gradient may be: scale / eps, or infinite.
     package var limit = 0.0

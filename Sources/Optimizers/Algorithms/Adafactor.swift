@@ -68,8 +68,10 @@ enum Adafactor: AlgorithmDefinition {
         }
         if pass.isLast {
             let excess = (pass.sums.1 / count).squareRoot() / coefficients.clippingThreshold
-            coefficients.scale = coefficients.alpha / (excess > 1 ? excess : 1)
+            coefficients.scale = coefficients.alpha.magnitude / (excess > 1 ? excess : 1)
             coefficients.limit = limit(coefficients)
+            // At a rate of 0 the limit alone says so: where v is 0, too, a scale of 0 would be divided by it.
+            if coefficients.scale == 0 { (coefficients.scale, coefficients.limit) = (1, 0) }
         }
     }
 

@@ -73,13 +73,14 @@ struct AdafactorNormRule<Value: Lanes>: PassRule {
 
 /// The step. The scale is in the row's factor and in the limit.
 struct AdafactorUpdateRule<Value: Lanes>: PassRule {
-    private let decay, limit: Value
+    private let decay, limit, sign: Value
     let rowScale: Double
 
     @inline(__always)
     init(_ coefficients: AdafactorCoefficients, _ terms: AnyTerms<Value>) {
         decay = terms.decay
         limit = Value(coefficients.limit)
+        sign = Value(coefficients.alpha < 0 ? 1 : -1)
         rowScale = coefficients.scale
     }
 
@@ -93,7 +94,7 @@ struct AdafactorUpdateRule<Value: Lanes>: PassRule {
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {
         let factor = place.factor.smallest(limit)
-        place.value = (decay * place.value).addingProduct(Value(0) - factor, place.gradient)
+        place.value = (decay * place.value).addingProduct(sign * factor, place.gradient)
     }
 }
 
@@ -128,13 +129,14 @@ struct AdafactorVarianceRule<Value: Lanes>: PassRule {
 
 /// A vector's step.
 struct AdafactorVectorUpdateRule<Value: Lanes>: PassRule {
-    private let decay, limit, scale: Value
+    private let decay, limit, scale, sign: Value
 
     @inline(__always)
     init(_ coefficients: AdafactorCoefficients, _ terms: AnyTerms<Value>) {
         decay = terms.decay
         limit = Value(coefficients.limit)
         scale = Value(coefficients.scale)
+        sign = Value(coefficients.alpha < 0 ? 1 : -1)
     }
 
     @inline(__always)
@@ -149,7 +151,7 @@ struct AdafactorVectorUpdateRule<Value: Lanes>: PassRule {
     @inline(__always)
     func update(_ place: inout PassPlace<Value>) {
         let factor = (scale / place.first.squareRoot()).smallest(limit)
-        place.value = (decay * place.value).addingProduct(Value(0) - factor, place.gradient)
+        place.value = (decay * place.value).addingProduct(sign * factor, place.gradient)
     }
 }
 

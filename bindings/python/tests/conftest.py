@@ -59,3 +59,5 @@ def _settings_put_back() -> Iterator[None]:
     _threads.explicit, _threads.followed = explicit, followed
     if "torch" in sys.modules:
         _threads.followed = None
+    if "martlet.torch" in sys.modules:
+        sys.modules["martlet.torch"].uninstall()

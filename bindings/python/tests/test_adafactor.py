@@ -68,3 +68,35 @@ def test_empty_parameters_have_no_numbers_in_files(tmp_path: Path) -> None:
     optimizer.load(tmp_path / "state")
     assert optimizer.state_dict()["state"][0]["col_var"].shape == (1, 5)
     assert optimizer.state_dict()["param_groups"][0]["eps"] == (None, 1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_a_rate_of_0_moves_nothing(dtype: torch.dtype) -> None:
+    """As a warm-up begins: also where gradients are zeros, in all elements or in rows and columns, and v is 0."""
+    ended = []
+    for kind in (torch.optim.Adafactor, martlet.torch.Adafactor):
+        made = [torch.nn.Parameter(torch.full(shape, 0.5, dtype=dtype)) for shape in ((5,), (3, 4), (70, 300), ())]
+        optimizer = kind(made, lr=0.0)
+        for step, rate in enumerate((0.0, 0.0, 0.1, -0.1, 0.0)):
+            optimizer.param_groups[0]["lr"] = rate
+            for one in made:
+                one.grad = torch.zeros_like(one)
+                if step and one.dim():
+                    one.grad[..., 0] = 0.25
+                if step and one.dim() > 1:
+                    one.grad[0] = 0
+            before = [one.detach().clone() for one in made]
+            optimizer.step()
+            assert rate or all(torch.equal(one, known) for one, known in zip(made, before, strict=True))
+        ended.append([one.detach() for one in made])
+    for one, twin in zip(*ended, strict=True):
+        torch.testing.assert_close(twin, one)
+
+
+@pytest.mark.parametrize("semantics", ["keras", "optax", "paper"])
+def test_a_rate_of_0_by_every_convention(semantics: str) -> None:
+    values = [np.full(shape, 0.5, np.float32) for shape in ((5,), (3, 4), (70, 300))]
+    optimizer = optim.Adafactor(values, lr=0.0, semantics=semantics)
+    for scale in (0.0, 1.0):
+        optimizer.step([np.full(one.shape, scale, np.float32) for one in values])
+        assert all((one == 0.5).all() for one in values)

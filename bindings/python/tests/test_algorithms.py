@@ -18,7 +18,7 @@ from martlet._config import SEMANTICS, defaults
 from networks import digits_like, mlp
 from trajectories import ARRAYS, TENSORS, gradients, near, parameters, shapes_of, train
 
-PEERS = {name: kind._kind.peer for name, kind in TENSORS.items() if kind._kind.peer is not None}
+PEERS = {name: kind._martlet_kind.peer for name, kind in TENSORS.items() if kind._martlet_kind.peer is not None}
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "SGD": [{"momentum": 0.9, "dampening": 0.5}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}],
     "RMSprop": [{"momentum": 0.9, "centered": True, "weight_decay": 0.1}],
@@ -41,7 +41,7 @@ def test_every_algorithm_has_a_class_for_tensors_and_one_for_arrays() -> None:
     every = set(_algorithms.numbers())
     assert {kind._algorithm for kind in ARRAYS.values()} == every
     # torch's AdamW is an Adam whose groups say that they are decoupled.
-    assert {kind._kind.reader.kind.number for kind in TENSORS.values()} == every - {_ffi_optimizers.ADAMW}
+    assert {kind._martlet_kind.reader.kind.number for kind in TENSORS.values()} == every - {_ffi_optimizers.ADAMW}
     assert set(functional.__all__) == {_algorithms.of(number).name for number in every} | {"adam_optimizer"}
 
 
@@ -59,7 +59,7 @@ def test_defaults_are_the_librarys(name: str) -> None:
 @pytest.mark.parametrize("name", PEERS)
 def test_signatures_and_groups_are_torchs(name: str) -> None:
     ours, theirs = (inspect.signature(kind).parameters for kind in (TENSORS[name], PEERS[name]))
-    own = TENSORS[name]._kind.own
+    own = TENSORS[name]._martlet_kind.own
     beside = ARGUMENTS.get(name, ())
     shared = [*(key for key in own if key not in theirs and key not in beside), "param_copy", "strict"]
     assert list(ours) == [*theirs, *beside, *shared]

@@ -175,17 +175,32 @@ def _of_several(solver: Any, params: Any, grads: Any) -> Any:
     return outer.update(grads, outer.init(params), params)
 
 
+def test_steps_of_several_without_jit() -> None:
+    ended = []
+    for library in (optax, martlet.optax):
+        params, solver = start(), optax.MultiSteps(library.adam(0.01), 2)
+        state = solver.init(params)
+        with jax.disable_jit():
+            for scale in (1.0, 2.0, -1.0, 0.5):
+                grads = jax.tree.map(lambda one, scale=scale: one * scale, params)
+                updates, state = solver.update(grads, state, params)
+                params = optax.apply_updates(params, updates)
+        ended.append(params)
+    for one, other in zip(*map(jax.tree.leaves, ended), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
 def test_inside_of_jit_it_says_why() -> None:
     solver, params = martlet.optax.adam(0.01), start()
     state = solver.init(params)
     for name, call in traced(solver, params, state).items():
         with pytest.raises(
-            NotImplementedError, match=r"martlet\.optax\.adam was given .* without values.*jit"
+            martlet.UnsupportedError, match=r"martlet\.optax\.adam was given .* without values.*jit"
         ) as error:
             call()
         assert "optax.adam inside" in str(error.value), name
     rate = lambda count: jax.jit(lambda one: martlet.optax.sgd(one))(0.1)  # noqa: E731
-    with pytest.raises(NotImplementedError, match="learning_rate without values"):
+    with pytest.raises(martlet.UnsupportedError, match="learning_rate without values"):
         rate(0)
 
 
@@ -218,7 +233,7 @@ def test_what_is_refused() -> None:
         "lion": {"mu_dtype": jnp.bfloat16}, "sgd": {"accumulator_dtype": jnp.bfloat16},
         "amsgrad": {"bias_correction_nu": False}, "adafactor": {"momentum": 0.9},
     }.items():  # fmt: skip
-        with pytest.raises(NotImplementedError, match=f"of {name} is .*; wanted .*: Martlet has no other"):
+        with pytest.raises(martlet.UnsupportedError, match=f"of {name} is .*; wanted .*: Martlet has no other"):
             getattr(martlet.optax, name)(0.01, **options)
 
 

@@ -264,11 +264,11 @@ def test_everything_waits_at_the_gate() -> None:
         "save": lambda: optimizer.save("nowhere"),
         "load": lambda: optimizer.load("nowhere"),
     }
-    turn = optimizer._gate.enter()
+    turn = optimizer._martlet_gate.enter()
     for name, call in calls.items():
         with pytest.raises(martlet.BusyError):
             call()
             pytest.fail(name)
-    optimizer._gate.leave(turn)
+    optimizer._martlet_gate.leave(turn)
     calls["step"]()
     assert len(optimizer.param_groups) == 1

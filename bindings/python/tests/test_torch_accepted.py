@@ -115,3 +115,45 @@ def test_overlapping_parameters_want_one_plan_until_they_part(monkeypatch: pytes
     torch.testing.assert_close(ended[1], ended[0])
     assert shares == [0.2] * 5 + [1.0] * 3
     assert counts == [2] * 5 + [3] * 3
+
+
+@pytest.mark.filterwarnings("ignore:torch.optim")
+@pytest.mark.parametrize("key", ["lr", "eps", "weight_decay"])
+@pytest.mark.parametrize("name", ["Adam", "SGD", "RMSprop", "NAdam", "Adafactor"])
+def test_constructors_take_infinite_numbers(name: str, key: str) -> None:
+    if key == "eps" and name in ("SGD", "Adafactor"):
+        return
+    ended = []
+    for module in (torch.optim, martlet.torch):
+        parameter = nn.Parameter(torch.tensor([1.0, -2.0]))
+        optimizer = getattr(module, name)([parameter], **{key: INF})
+        optimizer.add_param_group({"params": [nn.Parameter(torch.ones(1))], key: NAN})
+        parameter.grad = torch.tensor([0.5, 0.25])
+        optimizer.step()
+        ended.append(parameter.detach())
+    torch.testing.assert_close(ended[1], ended[0], equal_nan=True)
+
+
+SWITCHED: list[dict[str, Any]] = [
+    {"foreach": True, "lr": torch.tensor(0.1)},
+    {"foreach": True, "lr": torch.tensor(0.1), "capturable": True},
+    {"foreach": True, "fused": True},
+    {"fused": True, "differentiable": True},
+]
+
+
+@pytest.mark.parametrize("options", SWITCHED, ids=str)
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adadelta", "ASGD", "Rprop", "SGD"])
+def test_switches_go_together_as_in_torch(name: str, options: dict[str, Any]) -> None:
+    said: list[Any] = []
+    for module in (torch.optim, martlet.torch):
+        try:
+            getattr(module, name)([nn.Parameter(torch.ones(2))], **options)
+            said.append(None)
+        except (TypeError, ValueError, RuntimeError) as error:
+            said.append(error)
+    theirs, ours = said
+    assert (ours is None) == (theirs is None)
+    if theirs is not None:
+        assert isinstance(ours, type(theirs))
+        assert str(ours) == str(theirs) or isinstance(theirs, TypeError)

@@ -55,10 +55,10 @@ def test_hyperparameters_come_before_the_parameters() -> None:
 def test_hyperparameters_of_a_group() -> None:
     parameter = nn.Parameter(torch.ones(2))
     with pytest.raises(martlet.ArgumentError, match=r"param_groups\[0\]: Invalid learning rate: inf"):
-        martlet.torch.Adam([{"params": [parameter], "lr": float("inf")}])
-    optimizer = martlet.torch.Adam([parameter])
-    with pytest.raises(martlet.ArgumentError, match=r"param_groups\[1\]: Invalid epsilon"):
-        optimizer.add_param_group({"params": [nn.Parameter(torch.ones(1))], "eps": NAN})
+        martlet.torch.Lion([{"params": [parameter], "lr": float("inf")}])
+    optimizer = martlet.torch.Lion([parameter])
+    with pytest.raises(martlet.ArgumentError, match=r"param_groups\[1\]: Invalid beta"):
+        optimizer.add_param_group({"params": [nn.Parameter(torch.ones(1))], "betas": (NAN, 0.9)})
     assert len(optimizer.param_groups) == 1
 
 

@@ -7,8 +7,6 @@ import io
 import pickle
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -31,23 +29,6 @@ class Counting(torch.optim.Adam):
     def step(self, closure: Any = None) -> Any:
         self.steps = getattr(self, "steps", 0) + 1  # which torch leaves out of pickles
         return super().step(closure)
-
-
-class Plain(torch.optim.SGD):
-    pass
-
-
-class Own(torch.optim.SGD):
-    """Steps in another way."""
-
-    def _init_group(self, *args: Any) -> Any:
-        return super()._init_group(*args)
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    yield
-    martlet.torch.uninstall()
 
 
 def parameters() -> list[nn.Parameter]:
@@ -95,32 +76,6 @@ def test_parameters_are_read_once() -> None:
     model = nn.Linear(2, 3)
     assert len(AdamW(model.parameters()).param_groups[0]["params"]) == 2
     assert len(AdamW(params=model.parameters()).param_groups[0]["params"]) == 2
-
-
-def test_derived_classes() -> None:
-    theirs = stepped(Counting(parameters(), 0.1))
-    plain = stepped(Plain(parameters(), lr=0.1, momentum=0.9))
-    martlet.torch.install()
-    optimizer = Counting(parameters(), 0.1)
-    assert isinstance(optimizer, Counting)
-    assert isinstance(optimizer, martlet.torch.Adam)
-    torch.testing.assert_close(stepped(optimizer), theirs)
-    assert (optimizer.steps, optimizer.native_share) == (1, 1)
-    # torch has put a step of its own into this class when the first object was made.
-    second = Plain(parameters(), lr=0.1, momentum=0.9)
-    assert type(second).step is martlet.torch.SGD.step
-    torch.testing.assert_close(stepped(second), plain)
-    assert not isinstance(Own(parameters(), lr=0.1), martlet.torch.Optimizer)
-
-
-def test_hooks_run_once_in_derived_classes() -> None:
-    martlet.torch.install()
-    calls: list[str] = []
-    for optimizer in (Counting(parameters(), 0.1), Plain(parameters(), lr=0.1), AdamW(parameters())):
-        optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
-        optimizer.register_step_post_hook(lambda *_: calls.append("behind"))
-        stepped(optimizer)
-    assert calls == ["before", "behind"] * 3
 
 
 @pytest.mark.parametrize("kind", [AdamW, lambda given: Counting(given, 0.1)], ids=["torch's", "derived"])
@@ -271,183 +226,6 @@ def test_schedulers_averages_and_scalers_find_what_they_know() -> None:
     assert optimizer.native_share == 1
 
 
-class Stepping(torch.optim.SGD):
-    """Steps by itself."""
-
-    def step(self, closure: Any = None) -> Any:
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self.state[parameter]["count"] = self.state[parameter].get("count", 0) + 1
-                    parameter.data.add_(parameter.grad, alpha=-group["lr"])
-
-
-class Clipping(torch.optim.AdamW):
-    """Looks at gradients before they are stepped by."""
-
-    def step(self, closure: Any = None) -> Any:
-        nn.utils.clip_grad_norm_(self.param_groups[0]["params"], 0.1)
-        return super().step(closure)
-
-
-@pytest.mark.parametrize("kind", [Stepping, Clipping, AdamW])
-@pytest.mark.parametrize("scale", [1024.0, 1e38])
-def test_scaled_losses(kind: Any, scale: float) -> None:
-    """Gradients are unscaled before a step sees them, and none is taken where one overflows."""
-    ended = []
-    for context in (nullcontext(), martlet.torch.installed()):
-        with context:
-            torch.manual_seed(1)
-            model = nn.Linear(3, 2)
-            optimizer = kind(model.parameters(), lr=0.05)
-            scaler = torch.amp.GradScaler("cpu", init_scale=scale, growth_interval=100)
-            seen = []
-            for _ in range(4):
-                optimizer.zero_grad()
-                scaler.scale(model(torch.full((2, 3), 10.0)).square().sum()).backward()
-                scaler.step(optimizer)
-                scaler.update()
-                seen.append(float(model.weight.grad.abs().max()))
-            ended.append((model.weight.detach().clone(), seen[-1]))
-    torch.testing.assert_close(ended[1], ended[0], rtol=1e-5, atol=1e-6)
-
-
-#: Keys that scripts keep in groups, and that are options of martlet.torch.
-KEYS = {
-    "max_norm": 0.1,
-    "clip_value": 0.1,
-    "accumulate": 2,
-    "lookahead_steps": 2,
-    "loss_scale": 8.0,
-    "algorithm": "decoder",
-}
-KEYS |= {
-    "state_dtype": "int3",
-    "semantics": "mine",
-    "seed": "a",
-    "r": 0.5,
-    "beta3": 2,
-    "low_precision": 1,
-    "strict": "no",
-}
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_a_scripts_own_keys_are_its_own(key: str) -> None:
-    ended = []
-    for context in (nullcontext(), martlet.torch.installed()):
-        with context:
-            first, second = parameters() + parameters()
-            optimizer = AdamW([{"params": [first], key: KEYS[key]}], lr=0.1)
-            optimizer.add_param_group({"params": [second], key: KEYS[key]})
-            for _ in range(3):
-                optimizer.param_groups[1][key] = KEYS[key]
-                first.grad, second.grad = torch.ones(3), torch.full((3,), 5.0)
-                optimizer.step()
-            packed = optimizer.state_dict()
-            assert [group[key] for group in packed["param_groups"]] == [KEYS[key]] * 2
-            optimizer.load_state_dict(packed)
-            optimizer = pickle.loads(pickle.dumps(optimizer))
-            assert [group[key] for group in optimizer.param_groups] == [KEYS[key]] * 2
-            optimizer.step()
-            ended.append([group["params"][0].detach() for group in optimizer.param_groups])
-            is_ours = isinstance(optimizer, martlet.torch.Optimizer)
-            assert is_ours is (len(ended) == 2)
-    torch.testing.assert_close(ended[1], ended[0])
-
-
-@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
-def test_muon_steps_what_it_is_given() -> None:
-    """By names too, by which Martlet's own would give embeddings, single rows and the last layer to AdamW."""
-    martlet.torch.install()
-    model = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 1, bias=False), nn.Linear(1, 5, bias=False))
-    named = [(name, one) for name, one in model.named_parameters() if one.ndim == 2]
-    for given in (named, iter(named), [one for _, one in named]):
-        optimizer = torch.optim.Muon(given, lr=0.02)
-        assert isinstance(optimizer, martlet.torch.Muon)
-        model(torch.arange(9)).square().sum().backward()
-        optimizer.step()
-        assert len(optimizer.param_groups) == 1
-        assert [list(optimizer.state[one]) for _, one in named] == [["momentum_buffer"]] * 3
-    with pytest.raises(TypeError):
-        torch.optim.Muon(model)
-
-
-@pytest.mark.filterwarnings("ignore:torch.optim.AdamW steps")
-@pytest.mark.parametrize(("key", "value"), [("lr", float("nan")), ("maximize", None), ("amsgrad", None), ("eps", "1")])
-def test_what_a_group_has_is_torchs_affair(key: str, value: Any) -> None:
-    ended: list[Any] = []
-    for context in (nullcontext(), martlet.torch.installed()):
-        with context:
-            optimizer = AdamW(parameters(), lr=0.1)
-            stepped(optimizer)
-            usual, optimizer.param_groups[0][key] = optimizer.param_groups[0][key], value
-            try:
-                stepped(optimizer)
-            except Exception as error:
-                ended.append((type(error), str(error)))
-                continue
-            optimizer.param_groups[0][key] = usual
-            ended.append(stepped(optimizer).tolist())
-            counts = [float(entry["step"]) for entry in optimizer.state.values()]
-            assert counts == [3.0]
-    assert ended[0] == pytest.approx(ended[1], nan_ok=True) if isinstance(ended[0], list) else ended[0] == ended[1]
-
-
-def test_states_of_other_steps_are_kept() -> None:
-    martlet.torch.install()
-    optimizer = Stepping(parameters(), lr=0.1)
-    stepped(optimizer)
-    optimizer.state[optimizer.param_groups[0]["params"][0]]["momentum_buffer"] = torch.zeros(7)
-    for twin in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
-        assert [entry["count"] for entry in twin.state.values()] == [1]
-    optimizer.load_state_dict(optimizer.state_dict())
-    assert [len(entry["momentum_buffer"]) for entry in optimizer.state.values()] == [7]
-    # And a state_dict that lacks what torch fills in.
-    packed = AdamW(parameters()).state_dict()
-    del packed["param_groups"][0]["maximize"]
-    AdamW(parameters()).load_state_dict(packed)
-
-
-def test_names_of_a_derived_classs_own() -> None:
-    class Naming(torch.optim.Adam):
-        def __init__(self, params: Any) -> None:
-            super().__init__(params)
-            self.last_step, self.native_share, self.param_copies = 3, "all", None
-
-        def __deepcopy__(self, memo: Any) -> Any:
-            return "mine"
-
-    martlet.torch.install()
-    optimizer = Naming(parameters())
-    stepped(optimizer)
-    assert (optimizer.last_step, optimizer.native_share, optimizer.param_copies) == (3, "all", None)
-    assert copy.deepcopy(optimizer) == "mine"
-
-
-@pytest.mark.parametrize("early", [False, True])
-def test_private_names_that_both_have(early: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Planning(torch.optim.Adam):
-        def _plan(self) -> str:
-            return "mine"
-
-    class Keeping(torch.optim.SGD):
-        def __init__(self, params: Any) -> None:
-            self._states = "mine"
-            super().__init__(params, lr=0.1)
-
-    monkeypatch.setattr("martlet.torch.installing._told", set())
-    kind: Any = Keeping if early else Planning
-    theirs = stepped(kind(parameters()))
-    martlet.torch.install()
-    name = "_states" if early else "_plan"
-    with pytest.warns(UserWarning, match=f"{kind.__name__} stays torch's: Martlet's class has a {name} too"):
-        optimizer = kind(parameters())
-    assert not isinstance(optimizer, martlet.torch.Optimizer)
-    torch.testing.assert_close(stepped(optimizer), theirs)
-    assert (optimizer._states if early else optimizer._plan()) == "mine"
-
-
 def test_strict_keeps_torch_out_of_constructors(monkeypatch: pytest.MonkeyPatch) -> None:
     martlet.torch.install()
     monkeypatch.setenv("MARTLET_STRICT", "1")
@@ -455,8 +233,21 @@ def test_strict_keeps_torch_out_of_constructors(monkeypatch: pytest.MonkeyPatch)
         AdamW(parameters(), lr=-1)
 
 
-def test_classes_that_step_in_another_way_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("martlet.torch.installing._told", set())
+def test_contexts_are_left_in_any_order() -> None:
+    first, second = martlet.torch.installed(["SGD"]), martlet.torch.installed(["AdamW"])
+
+    def served() -> tuple[bool, bool]:
+        return tuple(isinstance(kind(parameters(), lr=0.1), martlet.torch.Optimizer) for kind in (SGD, AdamW))  # type: ignore[return-value]
+
+    first.__enter__()
+    second.__enter__()
+    assert served() == (False, True)
+    first.__exit__(None, None, None)
+    assert served() == (False, True)
+    second.__exit__(None, None, None)
+    assert served() == (False, False)
     martlet.torch.install()
-    with pytest.warns(UserWarning, match="Own stays torch's: it has an _init_group"):
-        Own(parameters(), lr=0.1)
+    with martlet.torch.installed(["SGD"]):
+        martlet.torch.uninstall()
+        assert served() == (False, False)
+    assert served() == (True, True)

@@ -331,5 +331,5 @@ def test_single_numbers_of_bf16_parameters_are_loaded_as_they_are(name: str) -> 
         parameter.grad = torch.ones_like(parameter)
         peer.step()
     ours.load_state_dict(peer.state_dict())
-    for slot in peer.state[parameter].keys() & ours._kind.slots.scalars:
+    for slot in peer.state[parameter].keys() & ours._martlet_kind.slots.scalars:
         assert ours.state[parameter][slot].item() == peer.state[parameter][slot].item()

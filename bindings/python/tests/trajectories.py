@@ -14,7 +14,7 @@ from martlet import _algorithms, optim
 TENSORS = {
     name: kind
     for name in martlet.torch.__all__
-    if hasattr(kind := getattr(martlet.torch, name), "_kind") and name != "SparseAdam"
+    if hasattr(kind := getattr(martlet.torch, name), "_martlet_kind") and name != "SparseAdam"
 }
 ARRAYS = {name: kind for name in optim.__all__ if hasattr(kind := getattr(optim, name), "_algorithm")}
 

@@ -12,18 +12,18 @@ from martlet._owner import Gate, gated
 class Averaging:
     """What optimizers over tensors and over arrays have for it."""
 
-    _gate: Gate
+    _martlet_gate: Gate
     # Exchanges parameters for their averages; a method of each.
-    _exchange: Callable[[], None]
+    _martlet_exchange: Callable[[], None]
     # Whether parameters are their averages.
-    _is_swapped = False
+    _martlet_is_swapped = False
 
     @gated
     def swap_averages(self) -> None:
         """Exchanges each parameter that has an ema_decay for its average, in place. A second call is the way back,
         before which there is no step and no state to be saved (OrderError). Between two types each is rounded."""
-        self._exchange()
-        self._is_swapped = not self._is_swapped
+        self._martlet_exchange()
+        self._martlet_is_swapped = not self._martlet_is_swapped
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -34,6 +34,6 @@ class Averaging:
         finally:
             self.swap_averages()
 
-    def _refuse_averages(self, what: str) -> None:
-        if self._is_swapped:
+    def _martlet_refuse_averages(self, what: str) -> None:
+        if self._martlet_is_swapped:
             raise OrderError(f"the parameters are their averages; call swap_averages() before {what}")

@@ -121,11 +121,11 @@ class Gate(_Line):
 def gated(
     method: Callable[Concatenate[_Self, _Arguments], _Result],
 ) -> Callable[Concatenate[_Self, _Arguments], _Result]:
-    """A method for which its object's _gate is entered."""
+    """A method for which its object's _martlet_gate is entered."""
 
     @wraps(method)
     def call(self: Any, /, *given: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
-        gate: Gate = self._gate
+        gate: Gate = self._martlet_gate
         turn = gate.enter()
         try:
             return method(self, *given, **named)

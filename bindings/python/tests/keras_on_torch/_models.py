@@ -36,7 +36,7 @@ def weights(trained: Any) -> list[Any]:
 
 def steps_natively(optimizer: Any) -> bool:
     """Whether the latest step was the library's."""
-    return optimizer._plan is not None
+    return optimizer._martlet_plan is not None
 
 
 def both(train: Any, name: str = "Adam", close: float = 2e-5, **options: Any) -> Any:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import martlet.keras
+from _models import CLASSES, losses, model
 
 pytestmark = pytest.mark.filterwarnings("ignore:martlet.keras")
 
@@ -85,7 +86,7 @@ def test_as_derived_from_keras(derive: Callable[[Any], Any], is_native: bool, op
         found.append([one.numpy() for one in variables])
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
-    assert (optimizer._plan is not None) is is_native
+    assert (optimizer._martlet_plan is not None) is is_native
 
 
 def test_weight_decay_that_is_excluded_between_steps() -> None:
@@ -120,3 +121,45 @@ def test_what_keras_takes_over_is_counted_once(name: str, options: dict[str, Any
         found.append([variable.numpy(), other.numpy(), *products])
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("cls", [getattr(martlet.keras, name) for name in CLASSES], ids=lambda cls: cls.__name__)
+def test_private_names_begin_as_nobody_elses(cls: Any) -> None:
+    added = [one for one in cls.__mro__ if one.__module__.startswith("martlet")]
+    names = {name for one in added for name in (*vars(one), *vars(one).get("__annotations__", ()))}
+    ours, theirs = model(cls(0.01)), model(getattr(keras.optimizers, cls.__name__)(0.01))
+    for trained in (ours, theirs):
+        losses(trained, 1)
+        trained.optimizer._use_weight_decay(trained.trainable_variables[0])  # which keeps what it finds
+    names |= vars(ours.optimizer).keys() - vars(theirs.optimizer).keys()
+    private = {name for name in names if name[0] == "_" != name[1:2] and not hasattr(theirs.optimizer, name)}
+    assert {name for name in private if not name.startswith("_martlet_")} == set()
+
+
+@pytest.mark.parametrize("name", ["Adam", "SGD", "Nadam", "ScheduleFreeAdamW"])
+def test_names_of_ones_own(name: str) -> None:
+    words = ("plan", "known", "scale", "step", "ready", "state", "place", "rate", "scalars", "count", "average", "say")
+
+    class Own(getattr(martlet.keras, name)):  # type: ignore[misc]
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **options)
+            for word in words:
+                setattr(self, f"_{word}", "mine")
+
+    theirs, ours = model(getattr(martlet.keras, name)(0.01)), model(Own(0.01))
+    np.testing.assert_array_equal(losses(ours, 5), losses(theirs, 5))
+    assert {getattr(ours.optimizer, f"_{word}") for word in words} == {"mine"}
+
+
+@pytest.mark.parametrize("name", ["Adam", "SGD", "Lamb"])
+def test_no_variables(name: str) -> None:
+    said = []
+    for library in (keras.optimizers, martlet.keras):
+        optimizer = getattr(library, name)(0.01)
+        optimizer.build([keras.Variable(np.ones(3, "float32"))])
+        try:
+            optimizer.apply([torch.ones(3)], [])
+            said.append(None)
+        except Exception as error:
+            said.append(type(error))
+    assert said[0] == said[1]

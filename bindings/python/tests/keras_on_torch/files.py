@@ -124,7 +124,7 @@ def test_taking_over_what_scales_losses_and_what_is_unbuilt() -> None:
         pass
 
     for other in (keras.optimizers.Ftrl(), Own()):
-        with pytest.raises(NotImplementedError, match=f"{type(other).__name__} is none of SGD, RMSprop"):
+        with pytest.raises(martlet.UnsupportedError, match=f"{type(other).__name__} is none of SGD, RMSprop"):
             martlet.keras.taking_over(other)
 
 

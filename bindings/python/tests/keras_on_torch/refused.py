@@ -59,7 +59,7 @@ def test_keras_steps_what_the_library_does_not(
     assert len(heard) == 1 and f"martlet.keras.{name} steps by Keras's own rule" in heard[0] and said in heard[0]
     np.testing.assert_array_equal(found, wanted)
     monkeypatch.setenv("MARTLET_STRICT", "1")
-    with pytest.raises(NotImplementedError, match="steps by Keras's own rule"):
+    with pytest.raises(martlet.UnsupportedError, match="steps by Keras's own rule"):
         losses(ours, 1)
 
 

@@ -29,7 +29,7 @@ class Ours:
     """An optimizer of martlet.optim or martlet.torch. packed: its state_dict; kind: its algorithm."""
 
     def __init__(self, optimizer: Any) -> None:
-        self.torch = getattr(optimizer, "_kind", None)
+        self.torch = getattr(optimizer, "_martlet_kind", None)
         number = getattr(optimizer, "_algorithm", None) if self.torch is None else self.torch.reader.kind.number
         if number is None:
             raise DTypeError(f"ours is {optimizer!r:.80}; wanted an optimizer of martlet.optim or martlet.torch")

@@ -280,7 +280,7 @@ def _told_entry(entry: Entry, form: Form, numbers: Mapping[str, float]) -> Entry
 
 def _plain(ours: Ours, packed: Mapping[str, Any], theirs: Any) -> dict[str, Any]:
     """For torch's own classes, and those of martlet.torch, which have all our options."""
-    kind = getattr(theirs, "_kind", None)
+    kind = getattr(theirs, "_martlet_kind", None)
     form = Form(
         type(theirs).__name__,
         ours.kind.number,

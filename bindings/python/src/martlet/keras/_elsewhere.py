@@ -22,4 +22,4 @@ class Optimizer(Options):
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
-        self._say(f"the backend is {_BACKEND}, and Martlet steps on torch's")
+        self._martlet_say(f"the backend is {_BACKEND}, and Martlet steps on torch's")

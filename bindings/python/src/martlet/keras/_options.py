@@ -40,7 +40,7 @@ class Options(keras.optimizers.Optimizer):  # type: ignore[misc]
         own = {key: getattr(self, key) for key, value in _USUAL.items() if getattr(self, key) != value}
         return {**super().get_config(), **own}
 
-    def _say(self, reason: str) -> None:
+    def _martlet_say(self, reason: str) -> None:
         """Warns, once for each class and reason, that Keras's rule steps; an error with MARTLET_STRICT=1, as in
         martlet.torch."""
         name = type(self).__name__

@@ -72,7 +72,7 @@ def _plain(kind: Kind, optimizer: Any, rate: float, scale: float) -> Group:
     values = {name: float(getattr(optimizer, key)) for name, key in kind.numbers.items()}
     values |= {"weight_decay": 0.0, **kind.fixed, "lr": rate, "loss_scale": scale}
     clip = clipping(optimizer)
-    if clip is not None and not optimizer._clips_before():
+    if clip is not None and not optimizer._martlet_clips_before():
         values[_CLIPPING[clip]] = float(getattr(optimizer, clip))
     flags = usual.flags | _ffi_optimizers.WIDE_RANGES
     for flag, key in kind.flags.items():

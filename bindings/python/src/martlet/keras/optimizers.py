@@ -39,7 +39,7 @@ _SGD = Kind(_ffi.SGD, {"momentum_buffer": "momentums"}, {"momentum": "momentum"}
 class SGD(Optimizer, _rule(_KERAS.SGD), groups=_rules.sgd(_SGD)):  # type: ignore[misc]
     """Gradient descent with momentum, with the arguments of keras.optimizers.SGD."""
 
-    def _clips_before(self) -> bool:
+    def _martlet_clips_before(self) -> bool:
         # The library's norm would be that of gradients times the rate.
         return bool(self.momentum) and _rules.clips_by_norm(self)
 
@@ -107,10 +107,10 @@ class Nadam(
 ):
     """NAdam (Dozat, 2016), with the arguments of keras.optimizers.Nadam."""
 
-    def _scalars(self, taken: int) -> Mapping[str, float]:
-        return {**super()._scalars(taken), "mu_product": float(self._u_product.numpy())}
+    def _martlet_scalars(self, taken: int) -> Mapping[str, float]:
+        return {**super()._martlet_scalars(taken), "mu_product": float(self._u_product.numpy())}
 
-    def _count(self, taken: int) -> None:
+    def _martlet_count(self, taken: int) -> None:
         self._u_product.assign(float(self._u_product.numpy()) * self.beta_1 * (1.0 - 0.5 * 0.96 ** (taken + 1)))
 
 
@@ -161,12 +161,12 @@ class Muon(Optimizer, _rule(_KERAS.Muon), groups=_rules.muon(_MUON, _BESIDE_MUON
     """Muon (Jordan et al., 2024) for matrices and AdamW for the rest, with the arguments of keras.optimizers.Muon and
     its choice of what goes where. A matrix's norm counts as 1e-7 at least, where Keras adds 1e-7 to it."""
 
-    def _clips_before(self) -> bool:
+    def _martlet_clips_before(self) -> bool:
         # Matrices' norms would be those of gradients divided by a part.
         return _rules.clips_by_norm(self)
 
-    def _place(self, variable: Any) -> int:
-        return int(super()._place(variable)) + (2 if self._should_use_adamw(variable) else 0)
+    def _martlet_place(self, variable: Any) -> int:
+        return int(super()._martlet_place(variable)) + (2 if self._should_use_adamw(variable) else 0)
 
 
 # Keras weighs all steps alike.
@@ -188,16 +188,16 @@ class ScheduleFreeAdamW(
     """Schedule-Free AdamW (Defazio et al., 2024), with the arguments of keras.optimizers.ScheduleFreeAdamW. With
     weight_decay it is stepped by Keras's rule."""
 
-    def _clips_before(self) -> bool:
+    def _martlet_clips_before(self) -> bool:
         # torch's convention, which is all that there is here, adds to norms.
         return _rules.clips_by_norm(self)
 
-    def _rate(self) -> float:
-        step = self._taken() // (self.gradient_accumulation_steps or 1) + 1
-        return float(super()._rate()) * (min(step / self.warmup_steps, 1.0) if self.warmup_steps > 0 else 1.0)
+    def _martlet_rate(self) -> float:
+        step = self._martlet_taken() // (self.gradient_accumulation_steps or 1) + 1
+        return float(super()._martlet_rate()) * (min(step / self.warmup_steps, 1.0) if self.warmup_steps > 0 else 1.0)
 
-    def _scalars(self, taken: int) -> Mapping[str, float]:
-        return {"weight_sum": float(taken), "lr_max": self._rate()}
+    def _martlet_scalars(self, taken: int) -> Mapping[str, float]:
+        return {"weight_sum": float(taken), "lr_max": self._martlet_rate()}
 
 
 _CLASSES = (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Lion, Lamb, Adafactor, Muon, ScheduleFreeAdamW)

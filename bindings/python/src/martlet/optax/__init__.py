@@ -21,9 +21,9 @@ Of optax's functions these are not here: yogi, novograd, fromage, noisy_sgd, opt
 optimistic_gradient_descent, polyak_sgd, sign_sgd, signum, sm3 and lbfgs, whose rules Martlet lacks; rprop, which takes
 each step one update late; contrib's muon, which corrects its momentum for the start, and Martlet's does not.
 
-Inside of jit, grad, vmap, scan or cond there is no memory to step: an UnsupportedError there says so. An argument that
-Martlet's algorithm lacks, such as an eps_root, is an UnsupportedError where it is not as it would have to be. Needs
-optax: pip install optax.
+Inside of jit, grad, vmap, scan or cond there is no memory to step: an UnsupportedError there says so. optax.MultiSteps
+is such a place, but for `with jax.disable_jit():` around its update. An argument that Martlet's algorithm lacks, such
+as an eps_root, is an UnsupportedError where it is not as it would have to be. Needs optax: pip install optax.
 """
 
 from __future__ import annotations

@@ -127,8 +127,6 @@ class Optimizer(Saved):
 
     # Whether its groups may be of other algorithms, and others' of its: not if it has more to a step than step().
     _joins = True
-    # The groups' hyperparameters as they were last read.
-    _read: Any = None
     # By the number of another algorithm, what its groups have where they do not say.
     _others: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
     # What a constructor takes beside params, with defaults.
@@ -166,7 +164,7 @@ class Optimizer(Saved):
         self._delta: Delta | None = None
         self._rows = _groups.Rows(self._algorithm)
         self._stepper = Stepper()
-        self._gate = Gate()
+        self._martlet_gate = Gate()
         self._take_params(params)
         self._bound = None if grads is None else BoundGradients(grads, self._parameters)
         self._copies.give(self._parameters.entries)
@@ -257,7 +255,7 @@ class Optimizer(Saved):
         """The copies in another type that steps leave of the parameters, in their order; None: it has none."""
         return [entry.copy for entry in self._parameters.entries]
 
-    def _exchange(self) -> None:
+    def _martlet_exchange(self) -> None:
         self._refuse_changes("swap_averages()", swapped=True)
         self._stepper.move(self._read_rows(), self._parameters.entries, _ffi_optimizers.EVALUATION)
 
@@ -275,13 +273,6 @@ class Optimizer(Saved):
         if entry is None:
             raise ArgumentError(f"parameter is {_shown(parameter)}; wanted an array of this optimizer's, or its name")
         self._stepper.catch_up(self._read_rows(), known.entries, (entry, rows))
-
-    def _read_rows(self) -> list[Hyperparameters]:
-        rows = self._rows.read(self._groups_now(), self._parameters.group_count)
-        if rows is not self._read:
-            self._stepper.state_dtypes = _groups.state_dtypes(self.param_groups)
-            self._read = rows
-        return rows
 
     # ---- parameters ----
 
@@ -366,7 +357,7 @@ class Optimizer(Saved):
     def _refuse_changes(self, what: str, *, swapped: bool = False) -> None:
         """swapped: whether parameters may be their averages."""
         if not swapped:
-            self._refuse_averages(what)
+            self._martlet_refuse_averages(what)
         if self._delta is not None:
             raise ArgumentError(
                 f"this optimizer has no parameters, and returns changes: update(gradient). {what} wants another one"

@@ -26,6 +26,8 @@ class Saved(Averaging):
     _parameters: Parameters
     _rows: _groups.Rows
     _stepper: Stepper
+    # The groups' hyperparameters as they were last read.
+    _read: Any = None
 
     @gated
     def finish(self) -> None:
@@ -43,7 +45,11 @@ class Saved(Averaging):
 
     def _read_rows(self) -> list[Hyperparameters]:
         """The groups' hyperparameters as they are now."""
-        raise NotImplementedError
+        rows = self._rows.read(self._groups_now(), self._parameters.group_count)
+        if rows is not self._read:
+            self._stepper.state_dtypes = _groups.state_dtypes(self.param_groups)
+            self._read = rows
+        return rows
 
     def _groups_now(self) -> Sequence[Mapping[str, Any]]:
         """The groups, with numbers in the place of schedules."""
@@ -59,7 +65,7 @@ class Saved(Averaging):
         {"state": {0: {"step": 3, "exp_avg": array, "exp_avg_sq": array}, ...}, "param_groups": [{"lr": ..., "params":
         [0, ...], "param_names": [...]}]}, as in torch.
         """
-        self._refuse_averages("state_dict()")
+        self._martlet_refuse_averages("state_dict()")
         self._finish()
         return _state_dict.pack(self._groups_now(), self._parameters.by_group(self.param_groups))
 
@@ -75,7 +81,7 @@ class Saved(Averaging):
 
     @gated
     def _load(self, state_dict: Mapping[str, Any]) -> None:
-        self._refuse_averages("load_state_dict()")
+        self._martlet_refuse_averages("load_state_dict()")
         rows, loaded = _state_dict.unpack(
             state_dict, self._algorithm, self._groups_now(), self._parameters.by_group(self.param_groups)
         )
@@ -90,7 +96,7 @@ class Saved(Averaging):
 
         The parameters' values are not in it. Takes a second copy of the moments for as long as it runs.
         """
-        self._refuse_averages("save()")
+        self._martlet_refuse_averages("save()")
         self._finish()
         rows = self._read_rows()
         _checkpoint.save(path, rows, self._parameters.entries, self._stepper.state_dtypes)
@@ -102,7 +108,7 @@ class Saved(Averaging):
 
         One that was made without parameters takes them on first: build(variables).
         """
-        self._refuse_averages("load()")
+        self._martlet_refuse_averages("load()")
         entries = self._parameters.entries
         if not entries:
             raise FormatError(f"load: {_state_dict.NO_PARAMETERS}")
@@ -121,10 +127,10 @@ class Saved(Averaging):
     def __getstate__(self) -> dict[str, Any]:
         if any(map(_backlog.is_behind, (entry.backlog for entry in self._parameters.entries))):
             self.finish()
-        left_out = ("_gate", "_rows", "_read", "_stepper")
+        left_out = ("_martlet_gate", "_rows", "_read", "_stepper")
         return {key: value for key, value in self.__dict__.items() if key not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._stepper = Stepper()
         self.__dict__.update(state)
-        self._gate, self._rows = Gate(), _groups.Rows(self._algorithm)
+        self._martlet_gate, self._rows = Gate(), _groups.Rows(self._algorithm)

@@ -138,17 +138,17 @@ class Optimizer(Saved):
     """
 
     # Whether groups of other classes' objects may be of this algorithm: not if it has more to a step than step().
-    _joins = True
-    _reduce_sums: Callable[[torch.Tensor], Any] | None = None
+    _martlet_joins = True
+    _martlet_reduce_sums: Callable[[torch.Tensor], Any] | None = None
     # The plan of the latest step, or what it found; and how much of it native calls have stepped.
-    _last_step: Plan | LastStep | None = None
-    _native_share = 1.0
+    _martlet_last_step: Plan | LastStep | None = None
+    _martlet_native_share = 1.0
     # Whether the library has taken the step that is under way.
-    _has_run = False
+    _martlet_has_run = False
     # With the other processes that have parts of parameters; None before the first step, and where there are no parts.
-    _meetings: Meetings | None = None
+    _martlet_meetings: Meetings | None = None
     # Whether they know of all parameters.
-    _is_met = False
+    _martlet_is_met = False
 
     def __init_subclass__(
         cls,
@@ -160,96 +160,95 @@ class Optimizer(Saved):
         super().__init_subclass__(**others)
         if algorithm is not None:
             stated = inspect.signature(cls.__init__).parameters
-            inherited = getattr(cls, "_kind", None)
+            inherited = getattr(cls, "_martlet_kind", None)
             peer = by_torch.peer_of(cls)
-            cls._kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls, semantics)
+            cls._martlet_kind = options.Kind(cls.__name__, algorithm, stated, inherited, peer, cls, semantics)
             is_own = cls.__module__.startswith(__package__ + ".")
             if is_own:
                 cls.__module__ = "martlet._torch"  # which says why
-            if cls._joins and is_own:
-                cls._kind.offer()
+            if cls._martlet_joins and is_own:
+                cls._martlet_kind.offer()
             if peer is not None and is_own:
                 by_torch.OURS[peer] = cls
-            _signatures.show(cls.__init__, {**cls._kind.own, NAME: None, by_torch.NAME: None})
+            _signatures.show(cls.__init__, {**cls._martlet_kind.own, NAME: None, by_torch.NAME: None})
 
     def __init__(self, params: Any, given: Mapping[str, Any]) -> None:
         """given: the locals() of a class's constructor."""
         own = dict(given["options"])
         copy = own.pop(NAME, None)
-        self._strict = by_torch.is_strict(own.pop(by_torch.NAME, None))
-        kind, defaults = self._kind, self._checked({**given, "options": own})
+        self._martlet_strict = by_torch.is_strict(own.pop(by_torch.NAME, None))
+        kind, defaults = self._martlet_kind, self._martlet_checked({**given, "options": own})
         kind.unwrap(defaults)
         kind.drop_defaults(defaults)
         if params is None:
             raise DTypeError("params is None; wanted an iterable of tensors, such as model.parameters()")
-        self._plan, self._counts, self._copies, self._backlogs = None, {}, {}, {}
-        self._copy_dtype = copy if isinstance(copy, torch.dtype) else None
-        self._gate = Gate()
-        self._told = set()  # of what a warning was given
+        self._martlet_plan, self._martlet_counts, self._martlet_copies, self._martlet_backlogs = None, {}, {}, {}
+        self._martlet_copy_dtype = copy if isinstance(copy, torch.dtype) else None
+        self._martlet_gate = Gate()
+        self._martlet_told = set()  # of what a warning was given
         with _forks.held_off, _torchs_errors_as_ours():  # torch imports its compiler here, at the first one
             torch.optim.Optimizer.__init__(self, params, kind.in_torchs_order(defaults))
-        self._follow_fused()
+        self._martlet_follow_fused()
         if not isinstance(copy, torch.dtype):
-            self._copies = given_copies(copy, [one for group in self.param_groups for one in group["params"]])
+            self._martlet_copies = given_copies(copy, [one for group in self.param_groups for one in group["params"]])
 
-    def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _martlet_checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of the class that a constructor's locals() give."""
-        kind = self._kind
+        kind = self._martlet_kind
         defaults = {**kind.own, **_signatures.arguments(given, kind.own, type(self).__name__)}
         kind.check_arguments(defaults)
-        options.check_switched(defaults)
         kind.check_options(defaults)
         return defaults
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own, as in torch. A parameter that the group has twice is stepped once,
-        with a warning; one that another group has is an error."""
+        with a warning, but twice by torch under install(); one that another group has is an error."""
         index = len(self.param_groups)
         if isinstance(param_group, dict) and param_group.get("params") is None:
             error = DTypeError if "params" in param_group else MissingError
             raise error(f"param_groups[{index}]['params'] is missing or None; wanted an iterable of tensors")
-        kind = self._kind_of_new(param_group, index)
+        kind = self._martlet_kind_of_new(param_group, index)
         if isinstance(param_group, dict):
             kind.refuse_unread(param_group, f"param_groups[{index}]")
         own = self.defaults
-        self.defaults = self._defaults_of(kind)  # which torch fills the group with
+        self.defaults = self._martlet_defaults_of(kind)  # which torch fills the group with
         try:
             with _torchs_errors_as_ours():
                 super().add_param_group(param_group)
         finally:
             self.defaults = own
         group = self.param_groups[-1]
-        self._is_met = False
+        self._martlet_is_met = False
         try:
             kind.check_group(group, f"param_groups[{index}]")
             kind.drop_defaults(group)
-            self._check_parameters(group, index)
-            if kind is self._kind and kind.reads_algorithms:
+            self._martlet_check_parameters(group, index)
+            if kind is self._martlet_kind and kind.reads_algorithms:
                 group.pop("algorithm", None)
-            if self._copy_dtype is not None:
-                self._copies |= new_copies(self._copy_dtype, group["params"])
+            if self._martlet_copy_dtype is not None:
+                self._martlet_copies |= new_copies(self._martlet_copy_dtype, group["params"])
         except BaseException:
             self.param_groups.pop()
             raise
 
-    def _kind_of_new(self, group: Any, index: int) -> options.Kind:
+    def _martlet_kind_of_new(self, group: Any, index: int) -> options.Kind:
         """The kind of a group that a user adds."""
         if not isinstance(group, dict):
-            return self._kind
+            return self._martlet_kind
         try:
-            kind = self._kind.of(group)
+            kind = self._martlet_kind.of(group)
         except ArgumentError as error:
             raise ArgumentError(f"param_groups[{index}]: {error}") from None
-        if kind is not self._kind and not self._joins:
+        if kind is not self._martlet_kind and not self._martlet_joins:
             raise UnsupportedError(
-                f"param_groups[{index}] is of {kind.name}, and {self._kind.title} steps no other algorithm beside its "
-                "own"
+                f"param_groups[{index}] is of {kind.name}, and {self._martlet_kind.title} steps no other algorithm "
+                "beside its own"
             )
         return kind
 
-    def _check_parameters(self, group: dict[str, Any], index: int) -> None:
+    def _martlet_check_parameters(self, group: dict[str, Any], index: int) -> None:
         """What the parameters of a group that was added must be."""
-        if (wanted := self._kind.of(group).state_dtype(group)) is not None:
+        if (wanted := self._martlet_kind.of(group).state_dtype(group)) is not None:
             for parameter, name in states.named(group, index).items():
                 states.moment_dtype(parameter, wanted, name)
 
@@ -267,29 +266,31 @@ class Optimizer(Saved):
         parameters of algorithms that sum may then be partly stepped. It may step nothing itself. DTensors need none:
         their mesh says who has what. Not kept by state_dict, pickle and copies.
         """
-        return self._reduce_sums
+        return self._martlet_reduce_sums
 
     @reduce_sums.setter
     def reduce_sums(self, function: Callable[[torch.Tensor], Any] | None) -> None:
-        self._reduce_sums = _reduction.checked(function)
-        self._plan = None
+        self._martlet_reduce_sums = _reduction.checked(function)
+        self._martlet_plan = None
 
     @property
     def last_step(self) -> LastStep | None:
         """What the latest step has found of its gradients; None before the first."""
-        return self._last_step.last_step if isinstance(self._last_step, Plan) else self._last_step
+        return (
+            self._martlet_last_step.last_step if isinstance(self._martlet_last_step, Plan) else self._martlet_last_step
+        )
 
     @property
     def native_share(self) -> float:
         """How much of what the latest step has stepped, by elements, a native call has: 0 to 1. torch has stepped the
         rest; 1 before the first step."""
-        return self._native_share
+        return self._martlet_native_share
 
     @property
     def param_copies(self) -> Copies:
         """The copies in another type that steps leave of parameters, by parameter. It may be changed."""
-        self._plan = None
-        return self._copies
+        self._martlet_plan = None
+        return self._martlet_copies
 
     def finish(self) -> None:
         """Lets all rows catch up with the steps that defer_rows has left for later, before parameters are read, saved,
@@ -297,7 +298,7 @@ class Optimizer(Saved):
         pickle and copies of the optimizer do so by themselves, the model's state_dict() and load_state_dict() behind
         catch_up_for(model). Options that take state away, such as a momentum that becomes 0, come behind it too, and
         so does taking a parameter out of its group."""
-        self._catch_up(None)
+        self._martlet_catch_up(None)
 
     def catch_up(self, parameter: torch.Tensor, rows: Any) -> None:
         """The same of these rows alone, which a forward pass is about to read; others stay behind. rows: integers of
@@ -305,8 +306,8 @@ class Optimizer(Saved):
         if not any(parameter is one for group in self.param_groups for one in group["params"]):
             raise ArgumentError("parameter is none of this optimizer's; wanted a tensor of its param_groups")
         numbers, kept = _backlog.numbers(rows, "the parameter")
-        if parameter in self._backlogs:
-            self._catch_up((parameter, numbers))
+        if parameter in self._martlet_backlogs:
+            self._martlet_catch_up((parameter, numbers))
         del kept  # until here the library reads it
 
     def catch_up_for(self, model: torch.nn.Module) -> list[Any]:
@@ -316,9 +317,9 @@ class Optimizer(Saved):
         Returns the hooks' handles, whose remove() ends that."""
         return deferred.hook(self, model)
 
-    def _exchange(self) -> None:
-        self._plan = None
-        self._move_to(self.param_groups, _ffi_optimizers.EVALUATION)
+    def _martlet_exchange(self) -> None:
+        self._martlet_plan = None
+        self._martlet_move_to(self.param_groups, _ffi_optimizers.EVALUATION)
 
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -328,140 +329,142 @@ class Optimizer(Saved):
         """
         loss = None
         if closure is not None:
-            with self._heard(), torch.enable_grad():
+            with self._martlet_heard(), torch.enable_grad():
                 loss = closure()
         if (threads := _num_threads()) != _threads.followed:
             _threads.follow(threads)
         scale, number = _UNSCALED, _UNSCALED.number
-        if self._is_swapped or "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
-            with self._heard():
-                self._refuse_averages("step()")
+        if self._martlet_is_swapped or "found_inf" in self.__dict__ or "grad_scale" in self.__dict__:
+            with self._martlet_heard():
+                self._martlet_refuse_averages("step()")
                 scale = Scale.of(self)
                 number = scale.number
-        gate = self._gate
+        gate = self._martlet_gate
         turn = gate.enter()
-        self._has_run = False
-        if self._meetings is not None:
-            self._meetings.begin()
+        self._martlet_has_run = False
+        if self._martlet_meetings is not None:
+            self._martlet_meetings.begin()
         try:
-            plan = self._plan
-            state, is_private = self._states, self._is_private
+            plan = self._martlet_plan
+            state, is_private = self._martlet_states, self._martlet_is_private
             if number is None:
-                if (meetings := self._meet()) is not None:
+                if (meetings := self._martlet_meet()) is not None:
                     meetings.skip()
-                self._last_step = drop_step(self.param_groups, state, self._kind)
+                self._martlet_last_step = drop_step(self.param_groups, state, self._martlet_kind)
                 return loss
             if plan is not None:
                 plan.set_scale(number)
             if plan is None or not plan.repeat(self.param_groups, state, is_private):
-                plan = self._step_anew(scale, number)
+                plan = self._martlet_step_anew(scale, number)
             elif plan.needs_torch:
-                self._step_by_torch(plan, scale)
-            self._last_step = plan
+                self._martlet_step_by_torch(plan, scale)
+            self._martlet_last_step = plan
         except SkippedError as skipped:
-            dropped = drop_step(self.param_groups, self._states, self._kind)
-            self._last_step = skipped.found or dropped
+            dropped = drop_step(self.param_groups, self._martlet_states, self._martlet_kind)
+            self._martlet_last_step = skipped.found or dropped
         except (MartletError, LookupError) as error:
-            if self._meetings is not None:
-                self._meetings.fail(error)
-            if self._leaves_all(error, scale):
+            if self._martlet_meetings is not None:
+                self._martlet_meetings.fail(error)
+            if self._martlet_leaves_all(error, scale):
                 return loss
             # The fast path says less: where a group's options are to blame, the error names the group.
-            self._kind.check_groups(self.param_groups)
+            self._martlet_kind.check_groups(self.param_groups)
             raise
         except BaseException as error:
-            if self._meetings is not None:
-                self._meetings.fail(error)
+            if self._martlet_meetings is not None:
+                self._martlet_meetings.fail(error)
             raise
         finally:
             gate.leave(turn)
         return loss
 
-    def _move_to(self, groups: list[options.Group], mode: int) -> None:
+    def _martlet_move_to(self, groups: list[options.Group], mode: int) -> None:
         """Moves the parameters of groups to a mode's point."""
-        meetings = self._meet()
-        with self._heard(is_step=False):
-            rest = self._is_private, self._copies
-            Plan(self._kind, groups, self._states, self._counts, *rest, meetings=meetings).move(mode)
+        meetings = self._martlet_meet()
+        with self._martlet_heard(is_step=False):
+            rest = self._martlet_is_private, self._martlet_copies
+            Plan(self._martlet_kind, groups, self._martlet_states, self._martlet_counts, *rest, meetings=meetings).move(
+                mode
+            )
 
-    def _meet(self) -> Meetings | None:
+    def _martlet_meet(self) -> Meetings | None:
         """The meetings with other processes, made where there are parts that they have."""
-        if not self._is_met or self._meetings is None:
+        if not self._martlet_is_met or self._martlet_meetings is None:
             parameters = [one for group in self.param_groups for one in group["params"]]
-            if self._meetings is not None:
-                self._meetings.take(parameters)
+            if self._martlet_meetings is not None:
+                self._martlet_meetings.take(parameters)
             elif any(map(shards.is_cut, parameters)):
-                self._meetings = Meetings(parameters, is_late=self._last_step is not None)
-            self._is_met = True
-        return self._meetings
+                self._martlet_meetings = Meetings(parameters, is_late=self._martlet_last_step is not None)
+            self._martlet_is_met = True
+        return self._martlet_meetings
 
     @contextmanager
-    def _heard(self, *, is_step: bool = True) -> Iterator[None]:
+    def _martlet_heard(self, *, is_step: bool = True) -> Iterator[None]:
         """Around a meeting and what comes before it: others that wait at it hear of what is raised."""
-        if self._meetings is not None:
-            self._meetings.begin(is_step=is_step)
+        if self._martlet_meetings is not None:
+            self._martlet_meetings.begin(is_step=is_step)
         try:
             yield
         except BaseException as error:
             with suppress(MartletError):
-                meetings = self._meet()
+                meetings = self._martlet_meet()
                 if meetings is not None:
                     meetings.fail(error)
             raise
 
-    def _leaves_all(self, error: Exception, scale: Scale) -> bool:
+    def _martlet_leaves_all(self, error: Exception, scale: Scale) -> bool:
         """Lets torch step all, where the library has refused what a script has and this stands for torch's own class,
         or a number is not finite: torch takes it, or says what it thinks of it. False, and nothing done, where that is
         not so."""
-        if self._strict or self._has_run or isinstance(error, InferenceError):
+        if self._martlet_strict or self._martlet_has_run or isinstance(error, InferenceError):
             return False
-        kind, groups = self._kind, self.param_groups
-        if kind.reads_algorithms and not by_torch.takes_numbers(kind, groups, self._states):
+        kind, groups = self._martlet_kind, self.param_groups
+        if kind.reads_algorithms and not by_torch.takes_numbers(kind, groups, self._martlet_states):
             return False
         left = by_torch.all_left(groups, str(error))
-        by_torch.warn(kind.title, left, self._told, stacklevel=4)
-        self._plan, self._last_step, self._native_share = None, None, 0.0
+        by_torch.warn(kind.title, left, self._martlet_told, stacklevel=4)
+        self._martlet_plan, self._martlet_last_step, self._martlet_native_share = None, None, 0.0
         graph = self.defaults.get("differentiable", False)
-        by_torch.take_step(kind, groups, self._states, left, scale, graph=graph)
+        by_torch.take_step(kind, groups, self._martlet_states, left, scale, graph=graph)
         return True
 
-    def _step_by_torch(self, plan: Plan, scale: Scale) -> None:
+    def _martlet_step_by_torch(self, plan: Plan, scale: Scale) -> None:
         """What a plan has left out."""
-        self._catch_up_within()
+        self._martlet_catch_up_within()
         graph = self.defaults.get("differentiable", False)
-        by_torch.take_step(self._kind, self.param_groups, self._states, plan.left, scale, graph=graph)
+        by_torch.take_step(self._martlet_kind, self.param_groups, self._martlet_states, plan.left, scale, graph=graph)
 
-    def _step_anew(self, scale: Scale, number: float) -> Plan:
+    def _martlet_step_anew(self, scale: Scale, number: float) -> Plan:
         """A step by a plan that is made for it, and by torch where no native call can take it."""
-        self._plan = None
-        kind, groups, state = self._kind, self.param_groups, self._states
-        meetings = self._meet()
+        self._martlet_plan = None
+        kind, groups, state = self._martlet_kind, self.param_groups, self._martlet_states
+        meetings = self._martlet_meet()
 
         def make(shared: Mapping[Tensor, str] = MappingProxyType({})) -> Plan:
-            rest = self._is_private, self._copies, self._reduce_sums, shared
-            ways: Any = {"strict": self._strict, "backlogs": self._backlogs, "meetings": meetings}
-            plan = Plan(kind, groups, state, self._counts, *rest, **ways)
+            rest = self._martlet_is_private, self._martlet_copies, self._martlet_reduce_sums, shared
+            ways: Any = {"strict": self._martlet_strict, "backlogs": self._martlet_backlogs, "meetings": meetings}
+            plan = Plan(kind, groups, state, self._martlet_counts, *rest, **ways)
             plan.set_scale(number)
             by_torch.check(kind, groups, state, plan.left)
-            by_torch.warn(kind.title, plan.left, self._told, stacklevel=5)
+            by_torch.warn(kind.title, plan.left, self._martlet_told, stacklevel=5)
             return plan
 
         plan = make()
         try:
             lasts = plan.run_first()
         except OverlapError:
-            stays = self._strict or plan.needs_others
+            stays = self._martlet_strict or plan.needs_others
             shared = {} if stays else by_torch.overlapping(groups)
             if not shared:
                 raise
             plan = make(shared)
             lasts = plan.run_first()
-        self._has_run = True
+        self._martlet_has_run = True
         if plan.needs_torch:
-            self._step_by_torch(plan, scale)
-        self._native_share = plan.native_share()
+            self._martlet_step_by_torch(plan, scale)
+        self._martlet_native_share = plan.native_share()
         if lasts:
-            self._plan = plan
+            self._martlet_plan = plan
         return plan
 
 

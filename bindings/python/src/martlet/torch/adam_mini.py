@@ -47,7 +47,7 @@ class AdamMini(MatrixOptimizer, algorithm=_ffi_optimizers.ADAM_MINI):
     What else there is is martlet.torch.Optimizer's.
     """
 
-    _owner = Owner("AdamMini", "adam_mini", takes_all=True)
+    _martlet_owner = Owner("AdamMini", "adam_mini", takes_all=True)
 
     def __init__(
         self,
@@ -66,14 +66,14 @@ class AdamMini(MatrixOptimizer, algorithm=_ffi_optimizers.ADAM_MINI):
         **options: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in _ROUTING}
-        self._by_names = block_size is None
+        self._martlet_by_names = block_size is None
         given["block_size"] = 1 if block_size is None else block_size
         adamw = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, given, Blocks(rules, dim, n_heads), adamw)
 
-    def _routed(self, params: Any, rules: Any) -> Any:
-        named, known = named_parameters(params, self._owner)
-        if named is None or not self._by_names:
+    def _martlet_routed(self, params: Any, rules: Any) -> Any:
+        named, known = named_parameters(params, self._martlet_owner)
+        if named is None or not self._martlet_by_names:
             if rules:
                 raise ArgumentError(
                     "rules, n_heads and dim go by names, and "
@@ -82,7 +82,7 @@ class AdamMini(MatrixOptimizer, algorithm=_ffi_optimizers.ADAM_MINI):
             return known if named is None else named
         groups: dict[tuple[int | None, bool], dict[str, Any]] = {}
         for (name, parameter), block in zip(named, rules.routes(named), strict=True):
-            self._why[parameter] = block.why
+            self._martlet_why[parameter] = block.why
             group = groups.setdefault(block[:2], {"params": []})
             group["params"].append((name, parameter))
             group |= {"algorithm": ADAMW} if block.size is None else {"block_size": block.size}
@@ -90,8 +90,8 @@ class AdamMini(MatrixOptimizer, algorithm=_ffi_optimizers.ADAM_MINI):
                 group["weight_decay"] = 0
         return list(groups.values())
 
-    def _check_parameters(self, group: dict[str, Any], index: int) -> None:
-        Optimizer._check_parameters(self, group, index)
-        if self._kind.of(group) is self._kind:
+    def _martlet_check_parameters(self, group: dict[str, Any], index: int) -> None:
+        Optimizer._martlet_check_parameters(self, group, index)
+        if self._martlet_kind.of(group) is self._martlet_kind:
             for parameter, name in states.named(group, index).items():
                 check_size(name, tuple(parameter.shape), int(group["block_size"]))

@@ -85,14 +85,14 @@ def take_step(
 ) -> None:
     """Steps the groups that are differentiable, and the parameters that are left. graph: whether autograd records
     groups that are differentiable."""
-    shares: dict[int, list[Tensor]] = {}
+    shares: dict[int, set[Tensor]] = {}
     for one in left:
-        shares.setdefault(one.group, []).append(one.parameter)
+        shares.setdefault(one.group, set()).add(one.parameter)
     for index, group in enumerate(groups):
         own = kind.of(group)
-        is_differentiable = own.is_differentiable(group)
-        parameters = list(dict.fromkeys(group["params"])) if is_differentiable else shares.get(index)
-        if parameters:
+        is_differentiable, share = own.is_differentiable(group), shares.get(index, set())
+        every = group["params"] if own.steps_twice else dict.fromkeys(group["params"])
+        if parameters := [one for one in every if is_differentiable or one in share]:
             with torch.set_grad_enabled(graph and is_differentiable):
                 _take_step(own, {**group, "params": parameters}, state, scale)
 

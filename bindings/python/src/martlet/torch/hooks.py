@@ -68,7 +68,7 @@ def _with_hooks(step: Callable[..., R], optimizer: Optimizer, args: tuple[Any, .
     name = f"Optimizer.step#{type(optimizer).__name__}.step"
     with profiler.record_function(name) if profiler._is_profiler_enabled else nullcontext():
         own: Any = optimizer
-        with own._heard():
+        with own._martlet_heard():
             for pre_hook in chain(_PRE_HOOKS.values(), optimizer._optimizer_step_pre_hooks.values()):
                 changed = pre_hook(optimizer, args, kwargs)
                 if changed is not None:

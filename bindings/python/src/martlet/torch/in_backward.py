@@ -179,7 +179,7 @@ class InBackward:
 
 
 # The attribute of an optimizer that keeps what steps it inside; neither state_dict nor pickles have it.
-_INSIDE = "_inside"
+_INSIDE = "_martlet_inside"
 
 
 def _hook(inside: weakref.ref[InBackward], share: weakref.ref[Single]) -> Callable[[Tensor], None]:
@@ -196,7 +196,7 @@ def _hook(inside: weakref.ref[InBackward], share: weakref.ref[Single]) -> Callab
 def _check(optimizer: Optimizer) -> None:
     """Refuses what cannot be had of one gradient at a time."""
     for index, group in enumerate(optimizer.param_groups):
-        kind = optimizer._kind.of(group)
+        kind = optimizer._martlet_kind.of(group)
         if kind.reader.kind.number == _ffi_optimizers.PRODIGY:
             raise UnsupportedError(f"param_groups[{index}] is of {kind.title}, whose rate is of all gradients together")
         check_group(group, index)

@@ -32,6 +32,17 @@ from martlet.torch.matrices import MatrixOptimizer
 # By torch's class, what it had before install() and has now, by name; None: no attribute of its own.
 _replaced: dict[type[TorchOptimizer], dict[str, tuple[Callable[..., Any] | None, Callable[..., Any]]]] = {}
 _lock = RLock()
+
+
+class _Choice:
+    """The classes of torch's that install() or a context has chosen; None: nothing is installed."""
+
+    def __init__(self, classes: set[type[TorchOptimizer]] | None = None) -> None:
+        self.classes = classes
+
+
+# install()'s, and behind it those of the contexts that are entered.
+_choices = [_Choice()]
 # What a warning was given for.
 _told: set[str] = set()
 
@@ -45,57 +56,68 @@ def install(algorithms: Collection[str] | None = None) -> None:
     Classes that were imported before, torch.optim.adamw.AdamW, getattr(torch.optim, name) and classes derived from
     these are served alike; a derived class that has _init_group() of its own, as it steps in another way, keeps to
     torch's. What Martlet's class refuses goes to torch's, with a warning where torch takes it, and so do classes that
-    Martlet lacks; under MARTLET_STRICT=1 the former is an error. Of a group torch's own options are read, whatever
-    other keys it has. Processes that are spawned, and not forked, have their own torch.optim.
+    Martlet lacks, and sparse gradients beside SGD's momentum, which moves other rows too; under MARTLET_STRICT=1 the
+    first and the last are errors. Of a group torch's own options are read, whatever other keys it has. Processes that
+    are spawned, and not forked, have their own torch.optim.
 
     Raises an ArgumentError for a name that is none, a DTypeError for what is no collection of names.
     """
-    kinds = by_torch.OURS
-    chosen = set(kinds) if algorithms is None else {_class_of(name, kinds) for name in _names(algorithms)}
+    chosen = _chosen(algorithms)
     with _lock:
-        uninstall()
-        for peer in chosen:
-            _replace(peer, "__init__", _constructor(peer, kinds[peer]))
-            _replace(peer, "__setstate__", _setter(peer, kinds[peer]))
-        for peer in _all() - set(kinds):
-            _replace(peer, "__init__", _teller(peer))
+        _choices[-1].classes = chosen
+        _apply()
 
 
 def uninstall() -> None:
     """Gives torch.optim's classes back what they had. Optimizers that exist stay what they are."""
     with _lock:
-        while _replaced:
-            peer, attributes = _replaced.popitem()
-            for name, (before, now) in attributes.items():
-                if vars(peer).get(name) is not now:
-                    continue  # somebody has wrapped it, and with nothing in _replaced it only passes on
-                if before is None:
-                    delattr(peer, name)
-                else:
-                    setattr(peer, name, before)
+        _choices[-1].classes = None
+        _apply()
 
 
 @contextmanager
 def installed(algorithms: Collection[str] | None = None) -> Iterator[None]:
-    """install() for as long as the context is entered; what was installed before is so again behind it."""
-    before = [peer.__name__ for peer, attributes in _replaced.items() if "__setstate__" in attributes]
-    was = bool(_replaced)
-    install(algorithms)
+    """install() for as long as the context is entered; what was installed before is so again behind it. Where threads
+    enter contexts of their own, it is the one that was entered last, of those that have not been left."""
+    own = _Choice(_chosen(algorithms))
+    with _lock:
+        _choices.append(own)
+        _apply()
     try:
         yield
     finally:
-        if was:
-            install(before)
-        else:
-            uninstall()
+        with _lock:
+            _choices.remove(own)
+            _apply()
+
+
+def _apply() -> None:
+    """Gives torch's classes what they had, and then what has been chosen last."""
+    while _replaced:
+        peer, attributes = _replaced.popitem()
+        for name, (before, now) in attributes.items():
+            if vars(peer).get(name) is not now:
+                continue  # somebody has wrapped it, and with nothing in _replaced it only passes on
+            if before is None:
+                delattr(peer, name)
+            else:
+                setattr(peer, name, before)
+    kinds, chosen = by_torch.OURS, _choices[-1].classes
+    if chosen is None:
+        return
+    for peer in chosen:
+        _replace(peer, "__init__", _constructor(peer, kinds[peer]))
+        _replace(peer, "__setstate__", _setter(peer, kinds[peer]))
+    for peer in _all() - set(kinds):
+        _replace(peer, "__init__", _teller(peer))
 
 
 class Installed:
     """A base of installed objects' classes, before Martlet's: what is pickled is of the class that was called, and what
     Martlet cannot load is loaded as torch does."""
 
-    _called: type
-    _takes_any_state = True
+    _martlet_called: type
+    _martlet_takes_any_state = True
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As in torch."""
@@ -107,7 +129,7 @@ class Installed:
     def __reduce_ex__(self, protocol: Any) -> Any:
         # As pickles of the oldest protocols make objects: of the class that they name.
         maker: Any = copyreg._reconstructor  # type: ignore[attr-defined]
-        return maker, (self._called, object, None), self.__getstate__()
+        return maker, (self._martlet_called, object, None), self.__getstate__()
 
     def __copy__(self) -> Any:
         made: Any = type(self).__new__(type(self))
@@ -135,7 +157,11 @@ class _Yielding:
 def _made(called: Any, kind: Any) -> type[Optimizer]:
     """The class of objects for which a class of torch's, or one derived from it, was called."""
     own: dict[str, Any] = {"__module__": _home(called), "__qualname__": called.__qualname__}
-    own |= {"__doc__": called.__doc__, "_called": called, "_kind": options.PlainKind(kind._kind)}
+    own |= {
+        "__doc__": called.__doc__,
+        "_martlet_called": called,
+        "_martlet_kind": options.PlainKind(kind._martlet_kind),
+    }
     peer: Any = by_torch.peer_of(called)
     # torch has put its own step, with hooks around it, into a class of which there was an object before.
     if unwrap(called.step) is unwrap(peer.step):
@@ -145,8 +171,7 @@ def _made(called: Any, kind: Any) -> type[Optimizer]:
     for name in ("load_state_dict", "__reduce_ex__", "__copy__", "__deepcopy__"):
         if (given := getattr(called, name, None)) is not getattr(peer, name, None):
             own[name] = given
-    for name in ("last_step", "native_share", "param_copies"):
-        own[name] = _Yielding(getattr(Optimizer, name))
+    own |= {name: _Yielding(given) for name, given in vars(Optimizer).items() if isinstance(given, property)}
     return type(called.__name__, (Installed, called, kind), own)
 
 
@@ -161,14 +186,6 @@ def _home(called: type) -> str:
     )
 
 
-@cache
-def _private_names(kind: Any, peer: Any) -> frozenset[str]:
-    """What a class adds to torch's that begins with one underscore."""
-    added = [one for one in kind.__mro__ if one not in peer.__mro__]
-    names = {name for one in added for name in (*vars(one), *vars(one).get("__annotations__", ()))}
-    return frozenset(name for name in names if name[0] == "_" != name[1:2])
-
-
 def _becomes(optimizer: TorchOptimizer, peer: Any, kind: Any) -> bool:
     """Makes an object for which torch's class was called one of Martlet's; False: it is to stay torch's."""
     if isinstance(optimizer, Optimizer):
@@ -177,16 +194,12 @@ def _becomes(optimizer: TorchOptimizer, peer: Any, kind: Any) -> bool:
     if peer not in _replaced or by_torch.peer_of(called) is not peer:
         return False
     if getattr(called, "_init_group", None) is not getattr(peer, "_init_group", None):
-        _tell(f"{called.__name__} stays torch's: it has an _init_group() of its own")
-        return False
-    names = _private_names(called, peer) | vars(optimizer).keys()  # type: ignore[arg-type]
-    if clashing := _private_names(kind, peer) & names:  # type: ignore[arg-type]
-        _tell(f"{called.__name__} stays torch's: Martlet's class has a {min(clashing)} too")
+        _tell(f"{called.__name__} stays torch's: it has an _init_group() of its own", stacklevel=4)
         return False
     try:
         optimizer.__class__ = _made(called, kind)  # type: ignore[arg-type]
     except TypeError as error:  # its memory is laid out in another way
-        _tell(f"{called.__name__} stays torch's: {error}")
+        _tell(f"{called.__name__} stays torch's: {error}", stacklevel=4)
         return False
     return True
 
@@ -254,10 +267,11 @@ def _teller(peer: type[TorchOptimizer]) -> Callable[..., None]:
     return construct
 
 
-def _tell(text: str) -> None:
+def _tell(text: str, stacklevel: int = 3) -> None:
+    """Warns once. stacklevel: of who made the optimizer, as warnings.warn counts from here."""
     if text not in _told:
         _told.add(text)
-        warnings.warn(f"martlet.torch.install: {text}", UserWarning, stacklevel=3)
+        warnings.warn(f"martlet.torch.install: {text}", UserWarning, stacklevel=stacklevel)
 
 
 def _replace(peer: type[TorchOptimizer], name: str, now: Callable[..., Any]) -> None:
@@ -269,6 +283,11 @@ def _all() -> set[type[TorchOptimizer]]:
     """torch's own optimizers."""
     found = {one for one in vars(torch.optim).values() if isinstance(one, type) and issubclass(one, TorchOptimizer)}
     return found - {TorchOptimizer}
+
+
+def _chosen(algorithms: Any) -> set[type[TorchOptimizer]]:
+    kinds = by_torch.OURS
+    return set(kinds) if algorithms is None else {_class_of(name, kinds) for name in _names(algorithms)}
 
 
 def _names(given: Any) -> list[str]:

@@ -7,6 +7,7 @@ state.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -65,6 +66,8 @@ class LaidOut:
         self._gathered = gathered.Gathered()
         self._elsewhere: states.Counts = {}
         self.left: list[Left] = []
+        # Those of them that are stepped twice.
+        self._twice: set[Tensor] = set()
         self.needs_torch = False
 
     def _lay_out(self, shared: Mapping[Tensor, str], key: int, *, strict: bool) -> list[Item]:
@@ -75,6 +78,8 @@ class LaidOut:
             if self._kind.of(group).is_differentiable(group):
                 self.needs_torch = True
                 continue
+            if self._kind.of(group).steps_twice:
+                self._twice |= _twice(group["params"])
             for place, (parameter, name) in enumerate(states.named(group, index).items()):
                 item = self._take_in_or_leave(name, index, parameter, group, shared, strict=strict)
                 if item is not None:
@@ -94,6 +99,8 @@ class LaidOut:
         try:
             if parameter in shared:
                 raise NoMemoryError(shared[parameter], "give tensors of their own: tensor.clone()")
+            if parameter in self._twice:
+                raise NoMemoryError(f"{name} is in its group twice", "give it once")
             return self._take_in(name, index, parameter, group)
         except NoMemoryError as error:
             if strict or parameter in self._copies or self._kind.of(group).peer is None:
@@ -119,8 +126,13 @@ class LaidOut:
         check_parameter(part, name)
         if every.are_shaped and parameter.is_complex():
             raise UnsupportedError(f"{kind.title} does not support complex parameters, and {name} is one")
-        states.check_complete(entry, parameter, group, name, kind)
         gradient, rows = parameter.grad, None
+        if sparse.is_sparse(gradient) and kind.moves_other_rows(group):
+            raise NoMemoryError(
+                f"the gradient of {name} is sparse, beside a momentum, which moves rows that it does not name",
+                "take martlet.torch.SGD, which leaves these as they are",
+            )
+        states.check_complete(entry, parameter, group, name, kind)
         if gradient is not None and sparse.is_sparse(gradient):
             rows = sparse.lay_out(*sparse.rows_of(gradient, parameter, name))
             self._sparse.add(len(self._active), parameter, name)
@@ -219,6 +231,13 @@ class LaidOut:
         count = self._all_counts.get(parameter) if exact is None else None
         self._counts[parameter] = count or states.counter(exact or 0)
         return {} if step is given else {"step": step}
+
+
+def _twice(parameters: list[Tensor]) -> set[Tensor]:
+    """Those that are there more than once."""
+    if len(set(parameters)) == len(parameters):
+        return set()
+    return {one for one, count in Counter(parameters).items() if count > 1}
 
 
 def _has_stepped(entry: Entry, kind: Kind) -> bool:

@@ -20,6 +20,8 @@ from martlet.torch._optimizer import Optimizer
 
 Named = list[tuple[str, Tensor]]
 
+# What a pickle calls the routes.
+_WHY = "_why"
 # The options that are for the class's algorithm alone.
 _OF_MATRICES = frozenset({"hyperball"})
 
@@ -28,90 +30,92 @@ class MatrixOptimizer(Optimizer):
     """Parameters with names go where rules say: to the class's algorithm, or to AdamW."""
 
     # Whose rules they are.
-    _owner: Owner
+    _martlet_owner: Owner
 
     def __init__(self, params: Any, given: Mapping[str, Any], rules: Any, adamw: dict[str, Any]) -> None:
-        """given: the options of the class's algorithm; rules: what _routed goes by; adamw: the options of AdamW beside
-        it."""
-        options, other = given["options"], self._kind.of({"algorithm": ADAMW})
+        """given: the options of the class's algorithm; rules: what names are routed by; adamw: the options of AdamW
+        beside it."""
+        options, other = given["options"], self._martlet_kind.of({"algorithm": ADAMW})
         shared = {*other.own, "maximize"} - _OF_MATRICES
         adamw |= {key: value for key, value in options.items() if key in shared}
         try:
-            self._others = {ADAMW: other.defaults(adamw)}
+            self._martlet_others = {ADAMW: other.defaults(adamw)}
         except MartletError as error:
-            self._checked(given)  # what AdamW was to take over is wrong in the class's own words first
-            raise type(error)(f"for AdamW, beside {self._owner.title}: {error}") from None
-        self._why: dict[Tensor, str] = {}
-        super().__init__(self._routed(params, rules), given)
+            self._martlet_checked(given)  # what AdamW was to take over is wrong in the class's own words first
+            raise type(error)(f"for AdamW, beside {self._martlet_owner.title}: {error}") from None
+        self._martlet_why: dict[Tensor, str] = {}
+        super().__init__(self._martlet_routed(params, rules), given)
 
-    def _routed(self, params: Any, rules: Rules) -> Any:
+    def _martlet_routed(self, params: Any, rules: Rules) -> Any:
         """Groups of what has names, or of what needs none; else what was given."""
-        named, known = named_parameters(params, self._owner)
+        named, known = named_parameters(params, self._martlet_owner)
         if named is None:
             if rules:
                 raise ArgumentError(
                     "rules and blocks go by names, and params has none; give the model, or model.named_parameters()"
                 )
-            return self._by_dimensions(known)
+            return self._martlet_by_dimensions(known)
         routes = rules.routes(named, known)
         groups: dict[tuple[bool, int], dict[str, Any]] = {}
         for (name, parameter), route in zip(named, routes, strict=True):
-            self._why[parameter] = route.why
+            self._martlet_why[parameter] = route.why
             group = groups.setdefault((not route.is_matrix, route.blocks), {"params": []})
             group["params"].append((name, parameter))
-            group["algorithm"] = self._owner.name if route.is_matrix else ADAMW
+            group["algorithm"] = self._martlet_owner.name if route.is_matrix else ADAMW
             if route.blocks > 1:
                 group["blocks"] = route.blocks
         return [groups[key] for key in sorted(groups)]
 
-    def _by_dimensions(self, params: Any) -> Any:
+    def _martlet_by_dimensions(self, params: Any) -> Any:
         """Groups of tensors without names, where dimensions say all that there is to say."""
         takes_some = isinstance(params, list) and params and all(isinstance(each, Tensor) for each in params)
-        if not self._owner.takes_all or not takes_some:
+        if not self._martlet_owner.takes_all or not takes_some:
             return params
         groups: dict[bool, dict[str, Any]] = {}
         for parameter in params:
             route = _routing.by_dimensions(parameter.dim())
-            self._why[parameter] = route.why
-            name = self._owner.name if route.is_matrix else ADAMW
+            self._martlet_why[parameter] = route.why
+            name = self._martlet_owner.name if route.is_matrix else ADAMW
             groups.setdefault(not route.is_matrix, {"params": [], "algorithm": name})["params"].append(parameter)
         return [groups[key] for key in sorted(groups)]
 
-    def _check_parameters(self, group: dict[str, Any], index: int) -> None:
-        super()._check_parameters(group, index)
-        if self._kind.of(group) is not self._kind:
+    def _martlet_check_parameters(self, group: dict[str, Any], index: int) -> None:
+        super()._martlet_check_parameters(group, index)
+        if self._martlet_kind.of(group) is not self._martlet_kind:
             return
         for parameter, name in states.named(group, index).items():
             shape = tuple(parameter.shape)
-            self._check_plain(parameter, group, name)
-            _routing.check_matrix(self._owner.title, name, shape)
+            self._martlet_check_plain(parameter, group, name)
+            _routing.check_matrix(self._martlet_owner.title, name, shape)
             _routing.check_blocks(name, shape, int(group.get("blocks", 1)))
             if parameter.is_complex():
-                raise UnsupportedError(f"{self._owner.title} does not support complex parameters, and {name} is one")
+                raise UnsupportedError(
+                    f"{self._martlet_owner.title} does not support complex parameters, and {name} is one"
+                )
 
-    def _check_plain(self, parameter: Tensor, group: dict[str, Any], name: str) -> None:
+    def _martlet_check_plain(self, parameter: Tensor, group: dict[str, Any], name: str) -> None:
         """What torch's class asks of its parameters."""
 
     def describe(self) -> str:
         """A table of all parameters: name, shape, the algorithm that steps it, and why."""
         rows = []
         for index, group in enumerate(self.param_groups):
-            algorithm, names = self._kind.of(group).name, group.get("param_names")
+            algorithm, names = self._martlet_kind.of(group).name, group.get("param_names")
             for place, parameter in enumerate(group["params"]):
                 name = names[place] if names else states.name_of(group, index, place)
-                why = self._why.get(parameter, "its group")
+                why = self._martlet_why.get(parameter, "its group")
                 rows.append((name, tuple(parameter.shape), algorithm, int(group.get("blocks", 1)), why))
         return _routing.table(rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_why": self._why}
+        return {**super().__getstate__(), _WHY: self._martlet_why}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        why = state.pop("_why", None)
+        why = state.pop(_WHY, None)
         super().__setstate__(state)
-        if why is not None or "_why" not in self.__dict__:
-            self._why = why or {}
+        if why is not None or "_martlet_why" not in self.__dict__:
+            self._martlet_why = why or {}
 
 
 def named_parameters(params: Any, owner: Owner) -> tuple[Named | None, Any]:

@@ -68,7 +68,7 @@ class Muon(MatrixOptimizer, _TorchsMuon, algorithm=_ffi_optimizers.MUON):  # typ
     What else there is is martlet.torch.Optimizer's.
     """
 
-    _owner = Owner("Muon", "muon")
+    _martlet_owner = Owner("Muon", "muon")
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Muon(MatrixOptimizer, _TorchsMuon, algorithm=_ffi_optimizers.MUON):  # typ
         }
         if isinstance(blocks, Real):
             given["blocks"], blocks = blocks, None
-        super().__init__(params, given, Rules(self._owner, rules, blocks), adamw)
+        super().__init__(params, given, Rules(self._martlet_owner, rules, blocks), adamw)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own, for Muon, or for the "algorithm" that the group says."""
@@ -108,11 +108,11 @@ class Muon(MatrixOptimizer, _TorchsMuon, algorithm=_ffi_optimizers.MUON):  # typ
                 index = len(self.param_groups)
                 raise ArgumentError(f"param_groups[{index}] has 'use_muon' and 'algorithm'; wanted one of the two")
             param_group = {key: value for key, value in param_group.items() if key != "use_muon"} | {
-                "algorithm": self._owner.name if param_group["use_muon"] else ADAMW
+                "algorithm": self._martlet_owner.name if param_group["use_muon"] else ADAMW
             }
         super().add_param_group(param_group)
 
-    def _check_plain(self, parameter: Tensor, group: dict[str, Any], name: str) -> None:
+    def _martlet_check_plain(self, parameter: Tensor, group: dict[str, Any], name: str) -> None:
         if parameter.dim() != 2 and "algorithm" not in group:
             raise ArgumentError(
                 f"Muon only supports 2D parameters whereas we found a parameter with size: {parameter.size()}, "

@@ -25,6 +25,8 @@ Group = dict[str, Any]
 # The options of every class that torch has not, and what they are in a group that does not say.
 _SHARED: Group = {"flush_denormals": None, "semantics": "torch", "state_dtype": None}
 _ROUNDING: Group = {"low_precision": None, "seed": 0}
+# Those of torch's that do not all go together.
+_SWITCHES = ("foreach", "fused", "capturable", "differentiable")
 # The types of numbers that stay the same while the object does.
 _PLAIN = {float, int, type(None)}
 # The kinds that a group of another class's object may name as its "algorithm".
@@ -51,8 +53,9 @@ class Kind:
     slots        all slots that a state can have
     """
 
-    # Whether groups may say "algorithm".
+    # Whether groups may say "algorithm"; whether a parameter that a group has twice is stepped twice.
     reads_algorithms = True
+    steps_twice = False
 
     def __init__(
         self,
@@ -166,6 +169,10 @@ class Kind:
             if option != "flush_denormals" and group.get(option, default) != default
         }
 
+    def moves_other_rows(self, group: Group) -> bool:
+        """Whether a step by a sparse gradient is to move rows that it does not name."""
+        return False
+
     def refuse_unread(self, group: Group, where: str) -> None:
         """Raises for an option in a user's group that another algorithm has. A flag that is off asks for nothing."""
         for key in group:
@@ -216,12 +223,14 @@ class Kind:
         return {**first, **options}
 
     def check_arguments(self, options: Group) -> None:
-        """What torch's constructor asks of numbers; where torch does not have the algorithm, what the library asks."""
+        """What torch's constructor asks of numbers and switches; where torch does not have the algorithm, what the
+        library asks of numbers."""
         _one_element(options["lr"], "lr")
-        row = self.row(options)
         if self.peer is None:
-            row = row._replace(flags=row.flags & ~_ffi_optimizers.WIDE_RANGES)
-        row.check(partial(self.reader.said, options))
+            row = self.row(options)
+            row._replace(flags=row.flags & ~_ffi_optimizers.WIDE_RANGES).check(partial(self.reader.said, options))
+        else:
+            self._check_row(options)
         for key in self.reader.lists:
             if isinstance(options[key], str):
                 continue
@@ -230,10 +239,15 @@ class Kind:
             if any(tensors) and not all(tensors):
                 raise ArgumentError(f"{key} must be either both floats or both Tensors")
         if self.peer is not None:
+            judged = {key: options[key] for key in (*self.number_keys, *_SWITCHES) if key in options}
             try:
-                self._peer_with({key: options[key] for key in self.number_keys if not isinstance(options[key], str)})
-            except (TypeError, ValueError) as error:
-                raise (DTypeError if isinstance(error, TypeError) else ArgumentError)(str(error)) from None
+                self._peer_with({key: value for key, value in judged.items() if not isinstance(value, str)})
+            except TypeError as error:
+                raise DTypeError(str(error)) from None
+            except ValueError as error:
+                raise ArgumentError(str(error)) from None
+            except RuntimeError as error:
+                raise UnsupportedError(str(error)) from None
 
     def _peer_with(self, options: Group) -> Any:
         """Has the defaults of torch's class, which has judged these options."""
@@ -249,12 +263,21 @@ class Kind:
 
     def check_options(self, options: Group) -> None:
         """Kinds of all options that a step reads, before it reads them, and what does not go together."""
-        self.row(options).check(partial(self.reader.said, options))
+        self._check_row(options)
         dtype = options.get("state_dtype")
         if dtype is not None and dtype not in DTYPES and dtype not in STATE_NAMES:
             raise DTypeError(
                 f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16, 'int8', 'int4' or None"
             )
+
+    def _check_row(self, options: Group) -> None:
+        """What the library asks of numbers together, but for those of torch's that are not finite: torch steps then."""
+        row = self.row(options)
+        if self.peer is not None and not all(map(isfinite, row.values)):
+            usual = defaults(row.algorithm).values
+            finite = tuple(one if isfinite(one) else known for one, known in zip(row.values, usual, strict=True))
+            row = row._replace(values=finite)
+        row.check(partial(self.reader.said, options))
 
     def check_group(self, group: Group, where: str) -> None:
         """As check_options, for a parameter group of this kind, which the errors name."""
@@ -279,6 +302,7 @@ class PlainKind(Kind):
     """What stands for torch's own class: its options alone are read in groups, whose other keys are a script's."""
 
     reads_algorithms = False
+    steps_twice = True
 
     def __init__(self, kind: Kind) -> None:
         self.__dict__.update(kind.__dict__)
@@ -295,35 +319,19 @@ class PlainKind(Kind):
     def beyond_torch(self, group: Group) -> Group:
         return {}
 
+    def moves_other_rows(self, group: Group) -> bool:
+        """By their momentum, as in torch's SGD."""
+        return self.reader.kind.number == _ffi_optimizers.SGD and bool(group["momentum"])
+
     def refuse_unread(self, group: Group, where: str) -> None:
         pass
 
     def check_options(self, options: Group) -> None:
-        self.row(options).check(partial(self.reader.said, options))
-
-    def is_finite(self, group: Group) -> bool:
-        """Whether the numbers are that torch's class has."""
-        values = [group.get(key) for key in self.number_keys]
-        parts = chain.from_iterable(value if isinstance(value, tuple | list) else (value,) for value in values)
-        return all(isfinite(part) for part in parts if isinstance(part, float))
+        self._check_row(options)
 
     def drop_defaults(self, options: Group) -> None:
         if "params" not in options:
             super().drop_defaults(options)
-
-
-def check_switched(options: Group) -> None:
-    """What torch says of switches that do not go together."""
-    if options.get("foreach") and "capturable" in options and not options["capturable"] and _is_tensor(options["lr"]):
-        raise ArgumentError("lr as a Tensor is not supported for capturable=False and foreach=True")
-    if options.get("fused") and options.get("differentiable"):
-        raise UnsupportedError("`fused` does not support `differentiable`")
-    if options.get("fused") and options.get("foreach"):
-        raise UnsupportedError("`fused` and `foreach` cannot be `True` together.")
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
 
 
 def _one_element(value: Any, name: str) -> Any:

@@ -241,7 +241,7 @@ class Plan(Together):
 
     def _are_left(self, groups: list[Group]) -> bool:
         """Whether torch is still to step what it was left to."""
-        others = [one.parameter for one in self.left if one.parameter not in self._shared]
+        others = [one.parameter for one in self.left if one.parameter not in self._shared | self._twice]
         if any(shards.have_memory(one, one.grad) for one in others):
             return False
         return not self._shared or self._shared == by_torch.overlapping(groups).keys()

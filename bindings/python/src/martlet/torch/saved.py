@@ -33,24 +33,24 @@ _OTHERS, _STRICT = "_others", "_strict"
 class Saved(Averaging, torch.optim.Optimizer):
     """What every optimizer here keeps, and how it is kept. Optimizer has the documentation."""
 
-    _kind: options.Kind
-    _states: defaultdict[Any, Any]
-    _plan: Plan | None
-    _counts: states.Counts
-    _copies: Copies
-    _backlogs: deferred.Backlogs
-    _gate: Gate
-    _told: set[int]
-    _copy_dtype: torch.dtype | None
+    _martlet_kind: options.Kind
+    _martlet_states: defaultdict[Any, Any]
+    _martlet_plan: Plan | None
+    _martlet_counts: states.Counts
+    _martlet_copies: Copies
+    _martlet_backlogs: deferred.Backlogs
+    _martlet_gate: Gate
+    _martlet_told: set[int]
+    _martlet_copy_dtype: torch.dtype | None
     # Whether nobody else can have the states.
-    _is_private: bool
+    _martlet_is_private: bool
     # By the name of another algorithm, what its groups have where they do not say.
-    _others: Mapping[str, dict[str, Any]] = MappingProxyType({})
+    _martlet_others: Mapping[str, dict[str, Any]] = MappingProxyType({})
     # The state that load_state_dict has just made.
-    _loading: defaultdict[Any, Any] | None = None
+    _martlet_loading: defaultdict[Any, Any] | None = None
     # Whether what only torch could step is an error; and whether a state may be what no step here could use.
-    _strict = False
-    _takes_any_state = False
+    _martlet_strict = False
+    _martlet_takes_any_state = False
 
     @property
     def state(self) -> defaultdict[Any, Any]:
@@ -59,43 +59,43 @@ class Saved(Averaging, torch.optim.Optimizer):
         Steps know their own moments. From here on somebody else has them too, and each step looks for what has become
         of them. Rows that defer_rows has left behind catch up first.
         """
-        self._finish()
-        self._is_private = False
-        return self._states
+        self._martlet_finish()
+        self._martlet_is_private = False
+        return self._martlet_states
 
     @state.setter
     def state(self, value: defaultdict[Any, Any]) -> None:
         # The first one is what torch's constructor makes.
-        self._is_private = "_states" not in self.__dict__
-        self._states = value
+        self._martlet_is_private = "_martlet_states" not in self.__dict__
+        self._martlet_states = value
 
-    def _defaults_of(self, kind: options.Kind) -> dict[str, Any]:
+    def _martlet_defaults_of(self, kind: options.Kind) -> dict[str, Any]:
         """What a group of this kind has where it does not say."""
-        if kind is self._kind:
+        if kind is self._martlet_kind:
             return self.defaults
-        if kind.name not in self._others:
-            self._others = {**self._others, kind.name: kind.defaults({})}
-        return self._others[kind.name]
+        if kind.name not in self._martlet_others:
+            self._martlet_others = {**self._martlet_others, kind.name: kind.defaults({})}
+        return self._martlet_others[kind.name]
 
-    def _finish(self) -> None:
+    def _martlet_finish(self) -> None:
         """Lets all rows catch up, where some are behind; none is before torch's constructor has set a state."""
-        if deferred.are_behind(self.__dict__.get("_backlogs", {})):
-            self._catch_up(None)
+        if deferred.are_behind(self.__dict__.get("_martlet_backlogs", {})):
+            self._martlet_catch_up(None)
 
-    def _catch_up(self, named: tuple[torch.Tensor, RowNumbers] | None) -> None:
+    def _martlet_catch_up(self, named: tuple[torch.Tensor, RowNumbers] | None) -> None:
         """Lets rows catch up, those that are named or all."""
-        turn = self._gate.enter()
+        turn = self._martlet_gate.enter()
         try:
-            if named is None or self._plan is None or not self._plan.catch_up(*named):
-                self._catch_up_within(named)
+            if named is None or self._martlet_plan is None or not self._martlet_plan.catch_up(*named):
+                self._martlet_catch_up_within(named)
         finally:
-            self._gate.leave(turn)
+            self._martlet_gate.leave(turn)
 
-    def _catch_up_within(self, named: tuple[torch.Tensor, RowNumbers] | None = None) -> None:
+    def _martlet_catch_up_within(self, named: tuple[torch.Tensor, RowNumbers] | None = None) -> None:
         """The same from inside a call."""
-        deferred.catch_up(self._kind, self.param_groups, self._states, self._backlogs, named)
+        deferred.catch_up(self._martlet_kind, self.param_groups, self._martlet_states, self._martlet_backlogs, named)
 
-    def _follow_fused(self) -> None:
+    def _martlet_follow_fused(self) -> None:
         """Says to torch's GradScaler, as torch's classes do, whether it may leave scales to step()."""
         if self.defaults.get("fused"):
             self._step_supports_amp_scaling = True
@@ -108,21 +108,24 @@ class Saved(Averaging, torch.optim.Optimizer):
         one. It takes as much memory as the moments; optimizer.state has the moments themselves. Those of 8 and 4 bits
         leave as numbers while torch.distributed is up, since another number of processes has other blocks.
         """
-        self._refuse_averages("state_dict()")
+        self._martlet_refuse_averages("state_dict()")
         for pre_hook in self._optimizer_state_dict_pre_hooks.values():
             pre_hook(self)
         hooks = self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks
-        is_private = self._is_private
+        is_private = self._martlet_is_private
         self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = OrderedDict(), OrderedDict()
         try:
             packed = super().state_dict()
         finally:
             self._optimizer_state_dict_pre_hooks, self._optimizer_state_dict_post_hooks = hooks
-        self._is_private = is_private  # a copy is all that leaves here
+        self._martlet_is_private = is_private  # a copy is all that leaves here
         parameters = dict(enumerate(chain.from_iterable(group["params"] for group in self.param_groups)))
-        counts: dict[Any, Any] = self._counts
-        kinds = [self._kind.of(group) for group in self.param_groups for _ in group["params"]]
-        of = {key: (parameters.get(key), kinds[key] if key in parameters else self._kind) for key in packed["state"]}
+        counts: dict[Any, Any] = self._martlet_counts
+        kinds = [self._martlet_kind.of(group) for group in self.param_groups for _ in group["params"]]
+        of = {
+            key: (parameters.get(key), kinds[key] if key in parameters else self._martlet_kind)
+            for key in packed["state"]
+        }
         packed = {
             "state": {
                 key: state_dicts.handed_out(entry, counts.get(of[key][0]), *of[key])
@@ -131,7 +134,7 @@ class Saved(Averaging, torch.optim.Optimizer):
             "param_groups": state_dicts.snapshot(packed["param_groups"]),
         }
         for group in packed["param_groups"]:
-            self._kind.of(group).drop_defaults(group)
+            self._martlet_kind.of(group).drop_defaults(group)
         for hook in self._optimizer_state_dict_post_hooks.values():
             changed = hook(self, packed)
             if changed is not None:
@@ -148,8 +151,8 @@ class Saved(Averaging, torch.optim.Optimizer):
         for no parameter of this optimizer are carried along. Raises FormatError, and changes nothing, where shapes or
         groups do not fit.
         """
-        self._refuse_averages("load_state_dict()")
-        self._finish()
+        self._martlet_refuse_averages("load_state_dict()")
+        self._martlet_finish()
         if not isinstance(state_dict, dict):
             raise FormatError(f"the state_dict is a {type(state_dict).__name__}; wanted what state_dict() gave")
         state_dict = state_dict.copy()
@@ -158,13 +161,13 @@ class Saved(Averaging, torch.optim.Optimizer):
             if changed is not None:
                 state_dict = changed
         state_dict = translated(state_dict, self)
-        state_dicts.check_packed(state_dict, self.param_groups, self._kind)
-        groups = state_dicts.loaded_groups(state_dict["param_groups"], self.param_groups, self._kind)
-        self._loading = state_dicts.loaded_state(state_dict, groups, self._kind)
+        state_dicts.check_packed(state_dict, self.param_groups, self._martlet_kind)
+        groups = state_dicts.loaded_groups(state_dict["param_groups"], self.param_groups, self._martlet_kind)
+        self._martlet_loading = state_dicts.loaded_state(state_dict, groups, self._martlet_kind)
         try:
-            self.__setstate__({"state": self._loading, "param_groups": groups})
+            self.__setstate__({"state": self._martlet_loading, "param_groups": groups})
         finally:
-            self._loading = None
+            self._martlet_loading = None
         for post_hook in self._optimizer_load_state_dict_post_hooks.values():
             post_hook(self)
 
@@ -172,10 +175,10 @@ class Saved(Averaging, torch.optim.Optimizer):
         state = super().__getstate__()
         exact = {
             parameter: count
-            for parameter, counter in self._counts.items()
+            for parameter, counter in self._martlet_counts.items()
             if (count := state_dicts.exact_count(self.state.get(parameter), counter)) is not None
         }
-        given = {_OTHERS: self._others, _STRICT: self._strict, _EXACT: exact}
+        given = {_OTHERS: self._martlet_others, _STRICT: self._martlet_strict, _EXACT: exact}
         return {**state, **{key: value for key, value in given.items() if value}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -183,28 +186,29 @@ class Saved(Averaging, torch.optim.Optimizer):
         exact = state.pop(_EXACT, {})
         if "defaults" in state:
             self.defaults = state["defaults"]
-        self._others = state.pop(_OTHERS, self._others)
+        self._martlet_others = state.pop(_OTHERS, self._martlet_others)
+        self._martlet_strict = state.pop(_STRICT, self._martlet_strict)
         for group in state["param_groups"]:
-            kind = self._kind.of(group)
-            for option, value in self._defaults_of(kind).items():
+            kind = self._martlet_kind.of(group)
+            for option, value in self._martlet_defaults_of(kind).items():
                 if option not in kind.own:
                     group.setdefault(option, value)
             kind.drop_defaults(group)
         try:
-            counts = states.take_over(state["state"], state["param_groups"], self._kind)
+            counts = states.take_over(state["state"], state["param_groups"], self._martlet_kind)
         except MartletError:
-            if not self._takes_any_state:
+            if not self._martlet_takes_any_state:
                 raise
             counts = {}
         self.state = state.pop("state")
         # Who gave it may hold it, unless it was made for this.
-        self._is_private = self._states is self._loading
+        self._martlet_is_private = self._martlet_states is self._martlet_loading
         torch.optim.Optimizer.__setstate__(self, state)
-        self._follow_fused()
-        self._counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
-        self._plan = None
-        self._backlogs = self.__dict__.get("_backlogs", {})
-        self._copies = self.__dict__.get("_copies", {})
-        self._copy_dtype = self.__dict__.get("_copy_dtype")
-        self._told = self.__dict__.get("_told", set())
-        self._gate = Gate()
+        self._martlet_follow_fused()
+        self._martlet_counts = counts | {parameter: states.counter(count) for parameter, count in exact.items()}
+        self._martlet_plan = None
+        self._martlet_backlogs = self.__dict__.get("_martlet_backlogs", {})
+        self._martlet_copies = self.__dict__.get("_martlet_copies", {})
+        self._martlet_copy_dtype = self.__dict__.get("_martlet_copy_dtype")
+        self._martlet_told = self.__dict__.get("_martlet_told", set())
+        self._martlet_gate = Gate()

@@ -22,33 +22,33 @@ class ScheduleFree(Optimizer):
     """What the three share: parameters are where gradients are taken while training, and at the trained point in
     evaluation. A group's "train_mode" says which; at first it is True. All groups are of the class's own algorithm."""
 
-    _joins = False
+    _martlet_joins = False
 
     def train(self) -> None:
         """Moves the parameters to where gradients are taken. Before a step, and after eval()."""
-        self._move(True)
+        self._martlet_move(True)
 
     def eval(self) -> None:
         """Moves the parameters to the trained point, to be evaluated or saved."""
-        self._move(False)
+        self._martlet_move(False)
 
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """As every optimizer's; in evaluation an OrderError."""
-        with self._heard():
+        with self._martlet_heard():
             if not all(map(_trains, self.param_groups)):
                 raise OrderError("the parameters are at the trained point, for evaluation; call train() before step()")
         return _step(self, closure)
 
-    def _move(self, train: bool) -> None:
-        with self._heard(is_step=False):
-            self._check_averages()
+    def _martlet_move(self, train: bool) -> None:
+        with self._martlet_heard(is_step=False):
+            self._martlet_check_averages()
             groups = [group for group in self.param_groups if _trains(group) is not train]
-        self._move_to(groups, _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION)
+        self._martlet_move_to(groups, _ffi_optimizers.TRAINING if train else _ffi_optimizers.EVALUATION)
         for group in groups:
             group["train_mode"] = train
 
-    def _check_averages(self) -> None:
+    def _martlet_check_averages(self) -> None:
         for index, group in enumerate(self.param_groups):
             if float(group["momentum"] if "momentum" in group else group["betas"][0]) == 0:
                 name = "momentum" if "momentum" in group else "betas[0]"

@@ -35,17 +35,17 @@ class Single:
     def make_state(self) -> None:
         """Puts a state into the optimizer as it is before the first step, where there is none."""
         optimizer, parameter = self._optimizer, self.parameter
-        if optimizer._states.get(parameter):
+        if optimizer._martlet_states.get(parameter):
             return
         group = optimizer.param_groups[self._index]
-        kind = optimizer._kind.of(group)
+        kind = optimizer._martlet_kind.of(group)
         name = states.name_of(group, self._index, self._place)
         slots = kind.row(group).slots.of(parameter.shape)
         entry = {"step": states.number_tensor(0, states.step_dtype(group))} if kind.shows_step else {}
-        optimizer._states[parameter].update(
+        optimizer._martlet_states[parameter].update(
             entry | states.missing({}, parameter, group, slots, name, kind.state_dtype(group))
         )
-        optimizer._counts[parameter] = states.counter(0)
+        optimizer._martlet_counts[parameter] = states.counter(0)
 
     def squares(self, before: Tensor | None) -> float:
         """The sum of the squares of the gradient that is there, on top of one that was there before."""
@@ -65,7 +65,7 @@ class Single:
     def step(self, scale: float) -> None:
         """Steps by the gradient that is there, of a loss that was multiplied by scale."""
         optimizer, parameter, group = self._optimizer, self.parameter, self._group
-        if optimizer._is_swapped:
+        if optimizer._martlet_is_swapped:
             raise OrderError("the parameters are their averages; call swap_averages() before backward()")
         given = optimizer.param_groups[self._index]
         check_group(given, self._index)
@@ -74,32 +74,32 @@ class Single:
         if len(group) != len(given) - ("param_names" in given):
             group = self._group = {"params": group["params"]}
         group.update((key, value) for key, value in given.items() if key not in ("params", "param_names"))
-        state = optimizer._states[parameter]
+        state = optimizer._martlet_states[parameter]
         if self._state.get(parameter) is not state:  # another was loaded
             self._state, self._plan = {parameter: state}, None
-            self._counts = {one: count for one, count in optimizer._counts.items() if one is parameter}
-        turn = optimizer._gate.enter()
+            self._counts = {one: count for one, count in optimizer._martlet_counts.items() if one is parameter}
+        turn = optimizer._martlet_gate.enter()
         try:
             plan = self._plan
             if plan is not None:
                 plan.set_scale(scale)
-            if plan is None or not plan.repeat([group], self._state, optimizer._is_private):
+            if plan is None or not plan.repeat([group], self._state, optimizer._martlet_is_private):
                 plan = self._step_anew(scale)
             if plan.needs_torch:
                 scaled = by_torch.Scale(grad_scale=torch.tensor(scale)) if scale != 1 else by_torch.Scale()
-                by_torch.take_step(optimizer._kind, [group], self._state, plan.left, scaled, graph=False)
-            optimizer._counts.update(self._counts)
+                by_torch.take_step(optimizer._martlet_kind, [group], self._state, plan.left, scaled, graph=False)
+            optimizer._martlet_counts.update(self._counts)
         finally:
-            optimizer._gate.leave(turn)
+            optimizer._martlet_gate.leave(turn)
 
     def _step_anew(self, scale: float) -> Plan:
         optimizer, groups = self._optimizer, [self._group]
-        kind = optimizer._kind
+        kind = optimizer._martlet_kind
         self._plan = None
         plan = Plan(
-            *(kind, groups, self._state, self._counts, optimizer._is_private, optimizer._copies),
-            strict=optimizer._strict,
-            backlogs=optimizer._backlogs,
+            *(kind, groups, self._state, self._counts, optimizer._martlet_is_private, optimizer._martlet_copies),
+            strict=optimizer._martlet_strict,
+            backlogs=optimizer._martlet_backlogs,
             key=self._key,
         )
         plan.set_scale(scale)

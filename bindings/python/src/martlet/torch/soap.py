@@ -44,7 +44,7 @@ class SOAP(MatrixOptimizer, algorithm=_ffi_optimizers.SOAP):
     What else there is is martlet.torch.Optimizer's.
     """
 
-    _owner = Owner("SOAP", "soap", takes_all=True)
+    _martlet_owner = Owner("SOAP", "soap", takes_all=True)
 
     def __init__(
         self,
@@ -73,4 +73,4 @@ class SOAP(MatrixOptimizer, algorithm=_ffi_optimizers.SOAP):
             "eps": eps if adamw_eps is None else adamw_eps,
             "weight_decay": weight_decay if adamw_weight_decay is None else adamw_weight_decay,
         }
-        super().__init__(params, given, Rules(self._owner, rules), adamw)
+        super().__init__(params, given, Rules(self._martlet_owner, rules), adamw)

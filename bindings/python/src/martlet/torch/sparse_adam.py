@@ -19,7 +19,7 @@ class SparseAdam(Optimizer, torch.optim.SparseAdam, algorithm=_ffi_optimizers.AD
     their moments. This one is for a script, or a state dict, of torch's. It takes dense gradients too.
     """
 
-    _joins = False
+    _martlet_joins = False
 
     def __init__(
         self,
