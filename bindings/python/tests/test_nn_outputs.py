@@ -133,7 +133,7 @@ def test_batches_and_halves() -> None:
         (GOALS | {"loss_weights": [1, -1, 1]}, Y, "loss_weights is -1"),
         (GOALS, CLASSES, "y is a ndarray; wanted a list of 3, an array for each output"),
         (GOALS, Y[:2], "y is 2 arrays; wanted a list of 3"),
-        (GOALS, {"a": CLASSES, "b": NUMBERS}, "y has 'a' and 'b'; wanted 'a', 'b' and 'c'"),
+        (GOALS, {"a": CLASSES, "b": NUMBERS}, 'y has "a", "b"; wanted "a", "b", "c"'),
         (GOALS, [CLASSES, NUMBERS[:5], ANSWERS], r"x has 120 samples and y\[1\] has 5"),
         (GOALS, [CLASSES, NUMBERS[:, :1], ANSWERS], r"y\[1\] has samples of shape \(1,\)"),
         (GOALS, [CLASSES + 9, NUMBERS, ANSWERS], r"y\[0\] holds label"),

@@ -212,8 +212,8 @@ def test_text_that_cannot_be(index: int, tmp_path: Path) -> None:
     content = path.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
-    notes = json.loads(header["__metadata__"]["python"])
-    header["__metadata__"]["python"] = json.dumps(notes | {"text": HOSTILE[index]})
+    notes = json.loads(header["__metadata__"]["note.python"])
+    header["__metadata__"]["note.python"] = json.dumps(notes | {"text": HOSTILE[index]})
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
     with pytest.raises(martlet.FormatError, match="the file's text"):

@@ -6,7 +6,6 @@ Refusals name the tensor, what it is, and what to do. Complex tensors pass as pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ctypes import c_double, c_int64
 from math import prod
 
 import torch
@@ -179,15 +178,15 @@ def readable(gradient: Tensor | None, parameter: Tensor, name: str) -> Tensor | 
 def squares(tensors: Sequence[Tensor]) -> list[float]:
     """The sum of the squares of each one's elements, in fp64, as a step's norms have it: martlet_measure. They are what
     readable() gives."""
-    arrays, found = (_ffi.Array * len(tensors))(), (c_double * len(tensors))()
+    arrays, found = (_ffi.Array * len(tensors))(), (_ffi.Double * len(tensors))()
     for array, tensor in zip(arrays, tensors, strict=True):
         shape, strides, dtype = tuple(tensor.shape), tensor.stride(), DTYPES.get(tensor.dtype)
         if dtype is None:
             shape, strides, dtype = (*shape, 2), (*(2 * stride for stride in strides), 1), PAIRS[tensor.dtype]
         layout = layouts(shape, [(dtype, strides)])[0]
         array.data, array.count, array.dtype, array.rank = tensor.data_ptr(), prod(shape), dtype, len(layout.sizes)
-        array.sizes = (c_int64 * len(layout.sizes))(*layout.sizes)
-        array.strides = (c_int64 * len(layout.sizes))(*layout.strides)
+        array.sizes = (_ffi.Int64 * len(layout.sizes))(*layout.sizes)
+        array.strides = (_ffi.Int64 * len(layout.sizes))(*layout.strides)
     if tensors:
         _ffi_optimizers.martlet_measure(found, arrays, len(tensors))
     return list(found)
