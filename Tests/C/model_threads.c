@@ -235,6 +235,7 @@ static void busy(void) {
     while (!atomic_load(&shared.inside)) sched_yield();
     martlet_training training;
     martlet_node node;
+    martlet_score score;
     int64_t number = 0;
     double value = 0;
     float out[NETWORK_SAMPLES * NETWORK_CLASSES], *memory = NULL;
@@ -252,6 +253,8 @@ static void busy(void) {
         martlet_model_node_count(m, &number),                      martlet_model_node_get(m, &node, 0),
         martlet_model_save(m, "busy.safetensors"),                 martlet_model_copy_set(m, NULL),
         martlet_model_differentiate(m, NULL, &data->x, &data->y, NULL, 0), martlet_model_step(m),
+        martlet_model_outputs_set(m, &node.kind, 1),               martlet_model_tally_set(m, MARTLET_TRAINING, 1),
+        martlet_model_score_get(m, &score, sizeof score, 0),       martlet_model_confusion_get(m, &number, 1, 0, MARTLET_TRAINING),
     };
     for (int k = 0; k < LENGTH(given); k++)
         CHECK_SAYING(given[k] == MARTLET_ERROR_BUSY, "call %d gave %s", k, martlet_status_name(given[k]));

@@ -281,6 +281,7 @@ def tests() -> dict[str, Test]:
         "model_guard": program("model_guard"),
         "model_graph": program("model_graph", preload="malloc_count"),
         "model_weights": program("model_weights"),
+        "model_outputs": program("model_outputs"),
         "model_groups": program("model_groups", preload="malloc_count"),
         "model_halves": program("model_halves"),
         "model_modes": program("model_modes"),

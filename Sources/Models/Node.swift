@@ -1,0 +1,42 @@
+// A node of a model's graph.
+import MartletPlatform
+
+/// A layer, or an input, in its place: an object, so that no list of nodes is a large allocation.
+package final class Node {
+    package let name: OwnedText
+    package let layer: Layer
+    package let inputs: [Int]
+    private let inputNumbers: ZeroedMemory
+    package let output: Shape
+    /// The value that it gives, among those of the graph.
+    let value: Int
+    let operations: Range<Int>
+    /// The node whose layer this is once more; nil: its own.
+    package let first: Int?
+
+    init(
+        name: OwnedText, layer: Layer, inputs: [Int], _ numbers: consuming ZeroedMemory, output: Shape, value: Int,
+        operations: Range<Int>, first: Int? = nil
+    ) {
+        self.name = name
+        inputNumbers = numbers
+        self.layer = layer
+        self.inputs = inputs
+        self.output = output
+        self.value = value
+        self.operations = operations
+        self.first = first
+    }
+    /// The nodes that it reads, as C has them; valid as long as the node.
+    package var inputList: UnsafeMutablePointer<Int32> {
+        unsafe inputNumbers.base.assumingMemoryBound(to: Int32.self)
+    }
+
+    /// Memory with these in it. Throws `.memory`.
+    static func numbers(_ inputs: [Int]) throws(MartletError) -> ZeroedMemory {
+        let memory = try ZeroedMemory(count: inputs.count, stride: MemoryLayout<Int32>.stride)
+        let list = unsafe memory.base.assumingMemoryBound(to: Int32.self)
+        for (place, input) in inputs.enumerated() { unsafe list[place] = Int32(input) }
+        return memory
+    }
+}
