@@ -179,3 +179,33 @@ def work(rank, count):
 in_processes(2, work)
 """,
     )
+
+
+def test_ctrl_c_while_a_process_waits(run_python: Any) -> None:
+    """It ends the wait; a later step, of which the others know nothing, is refused, and no exchange is mixed up."""
+    run_python(
+        ALONE
+        + """
+import signal, threading, time
+
+def work(rank, count):
+    net = sharded(model(), count)
+    optimizer = mt.AdamW(net.parameters(), max_norm=1.0)
+    assert stepped(net, optimizer, 0) is None
+    gradients(net, 1)
+    if rank:
+        time.sleep(2)
+        error = raised(optimizer.step)
+        assert isinstance(error, RuntimeError) and not isinstance(error, martlet.MartletError), repr(error)
+        os._exit(0)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert type(raised(optimizer.step)) is KeyboardInterrupt
+    for _ in range(12):
+        error = raised(optimizer.step)
+        assert type(error) is martlet.OrderError and "was interrupted in this process" in str(error), repr(error)
+    time.sleep(3)
+    os._exit(0)
+
+in_processes(2, work)
+""",
+    )

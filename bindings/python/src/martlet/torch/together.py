@@ -140,11 +140,12 @@ class Together(LaidOut):
             given.append((self._kind.of(group).name, len(parameters)))
             if needs:
                 given.append(bytes(one.grad is None for one in parameters))
-                given.append([self._in_mean(index, one) for one in parameters])
+                if self._rows[index].accumulate > 1:
+                    given.append([self._in_mean(index, one) for one in parameters])
         return repr(given) + self._shapes
 
     def _in_mean(self, index: int, parameter: Any) -> int:
-        """How many gradients a parameter of a group has in its mean: with fewer it would be stepped later than elsewhere."""
+        """How many gradients a parameter of a group has in its mean: with fewer it would be stepped later."""
         is_mean = self._rows[index].accumulate > 1
         return int(self._state.get(parameter, {}).get("accumulated", 0)) if is_mean else 0
 
