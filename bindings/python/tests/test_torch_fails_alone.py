@@ -209,3 +209,29 @@ def work(rank, count):
 in_processes(2, work)
 """,
     )
+
+
+def test_ctrl_c_before_the_first_meeting(run_python: Any) -> None:
+    """The others hear of it, and the next step is as ever."""
+    run_python(
+        ALONE
+        + """
+import signal, threading, time
+
+def work(rank, count):
+    net = sharded(model(), count)
+    optimizer = mt.AdamW(net.parameters(), max_norm=1.0)
+    gradients(net, 0)
+    if rank:
+        time.sleep(1.5)
+        error = raised(optimizer.step)
+        assert type(error) is martlet.OrderError and "rank 0 cannot take this step: Keyb" in str(error), repr(error)
+    else:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        assert type(raised(optimizer.step)) is KeyboardInterrupt
+    for step in range(2):
+        assert stepped(net, optimizer, step) is None
+
+in_processes(2, work)
+""",
+    )

@@ -57,7 +57,13 @@ class Words:
     def await_first(self, meeting: int, patience: timedelta) -> list[int] | str:
         """Waits for all at a meeting that all of them know of; returns those who have not come, or what one says who
         does not."""
-        return self._await(f"first/{meeting}", patience.total_seconds(), meeting)
+        try:
+            return self._await(f"first/{meeting}", patience.total_seconds(), meeting)
+        except RuntimeError:
+            raise
+        except BaseException as error:  # Ctrl-C
+            self.leave(meeting, error)
+            raise
 
     def call(self, patience: float) -> list[int]:
         """Waits for all at a meeting that they may not know of; returns those who have not come. All who call find the
@@ -97,7 +103,8 @@ class Words:
             if time.monotonic() > end:
                 return [rank for rank in self._ranks if not self._store.check([f"{place}/{rank}"])]
             time.sleep(_NAP)
-        return []
+        # One who was here may have left since.
+        return [] if meeting is None else self.about(meeting) or []
 
 
 def why(error: BaseException) -> str:
