@@ -135,3 +135,43 @@ in_processes(2, work)
 """,
         timeout=300,
     )
+
+
+def test_what_is_left_in_the_store(run_python: Any) -> None:
+    """No more in a long run than in a short one: of steps, of failures and of calls."""
+    run_python(
+        ALONE
+        + """
+def fails(*others):
+    raise ValueError
+
+def work(rank, count):
+    store = dist.distributed_c10d._get_default_store()
+    net = sharded(model(), count)
+    optimizer = mt.AdamW(net.parameters())
+    group = optimizer.param_groups[0]
+    gradients(net, 0)
+    def keys():
+        dist.barrier()
+        found = store.num_keys()
+        dist.barrier()
+        return found
+    assert raised(optimizer.step) is None
+    kept = []
+    for turn in range(3):
+        for _ in range(40):
+            group["max_norm"] = 1.0
+            assert raised(optimizer.step) is None
+            handle = optimizer.register_step_pre_hook(fails) if rank else None
+            assert type(raised(optimizer.step)) is (ValueError if rank else martlet.OrderError)
+            if rank:
+                handle.remove()
+            del group["max_norm"]
+            assert raised(optimizer.step) is None
+        kept.append(keys())
+    assert kept[0] == kept[2], kept
+
+in_processes(2, work)
+""",
+        timeout=300,
+    )

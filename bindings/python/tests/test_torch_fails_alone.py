@@ -84,7 +84,8 @@ def work(rank, count):
     ways = [(overlap, martlet.OverlapError, "overlap in memory"), raising(MemoryError), raising(KeyboardInterrupt)]
     # By each, the parameters that cannot have changed in any process: of others some have been stepped, or added to.
     adamw = lambda net, **options: mt.AdamW(net.parameters(), **options)
-    makes = [(lambda net: adamw(net, max_norm=1.0, accumulate=2), ()), (mt.Muon, (0,)),
+    lamb = lambda net: mt.LAMB(net.parameters(), accumulate=2)  # which sums more than once in a step
+    makes = [(lambda net: adamw(net, max_norm=1.0, accumulate=2), ()), (lamb, ()), (mt.Muon, (0,)),
              (lambda net: mt.SOAP(net, lr=0.01), (0, 2)), (lambda net: adamw(net, clip_norm=1.0), (0, 1, 2, 3))]
     for make, places in makes:
         for break_it, kind, text in ways:
@@ -98,6 +99,14 @@ def work(rank, count):
                 heard(stepped(net, optimizer, at), rank, kind, text)
                 if rank:
                     undo()
+                if at == 2 and optimizer.param_groups[0].get("accumulate"):
+                    # Rank 0 has added to its mean, and rank 1 has not.
+                    error = stepped(net, optimizer, at)
+                    assert type(error) is martlet.ArgumentError, repr(error)
+                    place = "param_groups[0]['params'][0]"
+                    wrong = f"the number of gradients in the mean of {place} is 1 on rank 0 and 0 on rank 1"
+                    assert wrong in str(error), error
+                    continue
                 for step in range(at, at + 2):
                     assert stepped(net, optimizer, step) is None
                     assert stepped(alone, whole, step) is None
@@ -138,5 +147,91 @@ def work(rank, count):
 for make in (mt.Muon, lambda net: mt.AdamW(net.parameters(), max_norm=1.0)):
     for within in (False, True):
         in_processes(2, work)
+""",
+    )
+
+
+def test_errors_whose_words_cannot_be_sent(run_python: Any) -> None:
+    """They are heard all the same: paths in no encoding, and classes that fail to say what they are."""
+    run_python(
+        ALONE
+        + """
+class Silent(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+def work(rank, count):
+    net = sharded(model(), count)
+    optimizer = mt.AdamW(net.parameters(), max_norm=1.0)
+    assert stepped(net, optimizer, 0) is None
+    errors = ((FileNotFoundError("a" + chr(0xDCFF)), chr(92) + "udcff"), (Silent(), "Silent, which has no words"))
+    for error, text in errors:
+        def closure():
+            raise error
+        gradients(net, 1)
+        found = raised(lambda: optimizer.step(closure) if rank else optimizer.step())
+        if rank:
+            assert found is error, repr(found)
+        else:
+            assert type(found) is martlet.OrderError and text in str(found), found
+        assert stepped(net, optimizer, 1) is None
+
+in_processes(2, work)
+""",
+    )
+
+
+def test_ctrl_c_while_a_process_waits(run_python: Any) -> None:
+    """It ends the wait; a later step, of which the others know nothing, is refused, and no exchange is mixed up."""
+    run_python(
+        ALONE
+        + """
+import signal, threading, time
+
+def work(rank, count):
+    net = sharded(model(), count)
+    optimizer = mt.AdamW(net.parameters(), max_norm=1.0)
+    assert stepped(net, optimizer, 0) is None
+    gradients(net, 1)
+    if rank:
+        time.sleep(2)
+        error = raised(optimizer.step)
+        assert isinstance(error, RuntimeError) and not isinstance(error, martlet.MartletError), repr(error)
+        os._exit(0)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert type(raised(optimizer.step)) is KeyboardInterrupt
+    for _ in range(12):
+        error = raised(optimizer.step)
+        assert type(error) is martlet.OrderError and "was interrupted in this process" in str(error), repr(error)
+    time.sleep(3)
+    os._exit(0)
+
+in_processes(2, work)
+""",
+    )
+
+
+def test_ctrl_c_before_the_first_meeting(run_python: Any) -> None:
+    """The others hear of it, and the next step is as ever."""
+    run_python(
+        ALONE
+        + """
+import signal, threading, time
+
+def work(rank, count):
+    net = sharded(model(), count)
+    optimizer = mt.AdamW(net.parameters(), max_norm=1.0)
+    gradients(net, 0)
+    if rank:
+        time.sleep(1.5)
+        error = raised(optimizer.step)
+        assert type(error) is martlet.OrderError and "rank 0 cannot take this step: Keyb" in str(error), repr(error)
+    else:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        assert type(raised(optimizer.step)) is KeyboardInterrupt
+    for step in range(2):
+        assert stepped(net, optimizer, step) is None
+
+in_processes(2, work)
 """,
     )

@@ -60,11 +60,11 @@ class Meetings:
 
     def _have_agreed(self, needs: bool, brief: Callable[[], str], say: Callable[[], Said]) -> bool:
         known, company, is_due = self._known, self.company, self._is_due
-        self._is_over = True
         what = "step()" if self._is_step else "what exchanges averages, or changes modes"
         # At first there may be others, of copies, too.
         ranks = None if company is None or self._need[True] is None else company.ranks
         short = f"{what} {ranks} {brief()}"
+        self._is_over = True  # from here on others hear of it in the exchanges
 
         def said() -> Said:
             return [("the call", what), ("the ranks that have parts", str(ranks)), *say()]

@@ -40,6 +40,8 @@ class Room:
         self._count = self._owed = 0
         # Exchanges that are not over, from some of which this process has turned away, with the memory that they use.
         self._left: list[tuple[Any, Any]] = []
+        # Whether this process went out of a meeting, as by Ctrl-C, behind which the others may have gone on without it.
+        self._is_out = False
 
     @property
     def group(self) -> Any:
@@ -73,6 +75,13 @@ class Room:
     def meet(self, state: int, digest: int, needs: bool) -> Tensor:
         """What each process brings to a meeting, a row for each. Raises an OrderError, in all who come, where one
         cannot."""
+        if self._is_out:
+            error = OrderError(
+                f"an exchange with ranks {list(self.ranks)} was interrupted in this process, and they may have gone on "
+                "without it; begin with another process group, from a checkpoint"
+            )
+            self.stay_away(error)
+            raise error
         number, self._count = self._count, self._count + 1
         if self._group is None and self._words:
             # Making a group waits, and looks for nobody's words.
@@ -94,19 +103,24 @@ class Room:
             while not _is_over(work):
                 if (said := self._words.about(meeting)) is not None:
                     raise OrderError(said)
+        except MartletError:
+            raise
         except RuntimeError as error:
-            if isinstance(error, MartletError) or (said := self._words.about(meeting)) is None:
+            if (said := self._words.about(meeting)) is None:
                 raise
             raise OrderError(said) from error  # who has said it is gone by now
+        except BaseException:
+            self._is_out = True
+            raise
 
     def stay_away(self, error: BaseException) -> None:
         """Lets those who come to the next meeting know that this process does not."""
         number, self._count = self._count, self._count + 1
         if self._words:
             self._words.leave(number, error)
-            self._owed += self._group is not None
+            self._owed += self._group is not None and not self._is_out
             self._send_owed(_OWED)
-        else:
+        elif not self._is_out:
             _is_over(self._send([FAILED, 0, 0])[0])
 
     def _send_owed(self, most: int) -> None:

@@ -134,13 +134,20 @@ class Together(LaidOut):
         """What _said() says, in a short form: this is made at each step, and that where something differs."""
         needs = self.needs_others
         given: list[Any] = [needs, [one.why for one in self.left]]
-        for group in self._groups:
+        for index, group in enumerate(self._groups):
             compared, parameters = self._kind.of(group).compared, group["params"]
             given.append(sorted((option, _told(value)) for option, value in group.items() if option in compared))
             given.append((self._kind.of(group).name, len(parameters)))
             if needs:
                 given.append(bytes(one.grad is None for one in parameters))
+                if self._rows[index].accumulate > 1:
+                    given.append([self._in_mean(index, one) for one in parameters])
         return repr(given) + self._shapes
+
+    def _in_mean(self, index: int, parameter: Any) -> int:
+        """How many gradients a parameter of a group has in its mean: with fewer it would be stepped later."""
+        is_mean = self._rows[index].accumulate > 1
+        return int(self._state.get(parameter, {}).get("accumulated", 0)) if is_mean else 0
 
     def _said(self) -> Said:
         """What has to be alike in all processes."""
@@ -155,6 +162,7 @@ class Together(LaidOut):
             for parameter, name in states.named(group, index).items() if needs else ():
                 said.append((f"the shape of {name}", str(tuple(parameter.shape))))
                 said.append((f"the gradient of {name}", "None" if parameter.grad is None else "a tensor"))
+                said.append((f"the number of gradients in the mean of {name}", str(self._in_mean(index, parameter))))
         said += [(f"a step of torch's, since {one.why},", "taken") for one in self.left]
         return [*said, ("whether a step needs other processes", str(needs))]
 

@@ -5,6 +5,7 @@ meeting, and that one waits for others at a meeting that they may know nothing o
 from __future__ import annotations
 
 import time
+from collections import deque
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import blake2b
@@ -31,8 +32,10 @@ class Words:
         store = _get_default_store()
         prefix = f"martlet/{blake2b(repr(ranks).encode(), digest_size=8).hexdigest()}"
         self._store: Any = None if store is None else PrefixStore(prefix, store)
-        # Calls that are over.
-        self._calls = 0
+        # Calls that are over, and those before them that nobody looks at any more.
+        self._calls = self._dropped = 0
+        # The meetings that this process has stayed away from, while words of them are kept.
+        self._missed: deque[int] = deque()
 
     def __bool__(self) -> bool:
         return self._store is not None
@@ -40,8 +43,9 @@ class Words:
     def leave(self, meeting: int, error: BaseException) -> None:
         """Says of a meeting that this process stays away, and why."""
         self._store.compare_set(f"absent/{meeting}", "", cannot(self._own, why(error)))
-        with suppress(RuntimeError, NotImplementedError):  # of a store that deletes nothing
-            self._store.delete_key(f"absent/{meeting - _KEPT}")
+        self._missed.append(meeting)
+        while self._missed[0] <= meeting - _KEPT:
+            self._drop(f"absent/{self._missed.popleft()}")
 
     def about(self, meeting: int) -> str | None:
         """What another has said of a meeting."""
@@ -53,7 +57,13 @@ class Words:
     def await_first(self, meeting: int, patience: timedelta) -> list[int] | str:
         """Waits for all at a meeting that all of them know of; returns those who have not come, or what one says who
         does not."""
-        return self._await(f"first/{meeting}", patience.total_seconds(), meeting)
+        try:
+            return self._await(f"first/{meeting}", patience.total_seconds(), meeting)
+        except RuntimeError:
+            raise
+        except BaseException as error:  # Ctrl-C
+            self.leave(meeting, error)
+            raise
 
     def call(self, patience: float) -> list[int]:
         """Waits for all at a meeting that they may not know of; returns those who have not come. All who call find the
@@ -64,8 +74,22 @@ class Words:
         missing = self._await(place, patience, None)
         assert isinstance(missing, list)
         end = self._store.compare_set(f"{place}/end", "", _LEFT if missing else _MET).decode()
+        if end == _MET:
+            self._drop_calls()
         self._calls += 1
         return [] if end == _MET else missing or [rank for rank in self._ranks if rank != self._own]
+
+    def _drop_calls(self) -> None:
+        """Deletes what is left of calls before one to which all have come."""
+        names: list[Any] = [self._own] if self._own != self._ranks[0] else [self._own, "count", "all", "end"]
+        for call in range(self._dropped, self._calls):
+            for name in names:
+                self._drop(f"calls/{call}/{name}")
+        self._dropped = self._calls
+
+    def _drop(self, key: str) -> None:
+        with suppress(RuntimeError, NotImplementedError):  # of a store that deletes nothing
+            self._store.delete_key(key)
 
     def _await(self, place: str, seconds: float, meeting: int | None) -> list[int] | str:
         everyone, end = f"{place}/all", time.monotonic() + seconds
@@ -79,12 +103,18 @@ class Words:
             if time.monotonic() > end:
                 return [rank for rank in self._ranks if not self._store.check([f"{place}/{rank}"])]
             time.sleep(_NAP)
-        return []
+        # One who was here may have left since.
+        return [] if meeting is None else self.about(meeting) or []
 
 
 def why(error: BaseException) -> str:
     """An error of one process as the others hear of it."""
-    return str(error) if isinstance(error, MartletError) else f"{type(error).__name__}: {error}"
+    name = type(error).__name__
+    try:
+        text = str(error).encode(errors="backslashreplace").decode()  # a path may be in no words
+    except Exception:
+        return f"{name}, which has no words"
+    return text if isinstance(error, MartletError) else f"{name}: {text}"
 
 
 def cannot(rank: int, why: str) -> str:
