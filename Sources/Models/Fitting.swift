@@ -216,8 +216,9 @@ extension Model {
     ) throws(MartletError) {
         let scores = try trainer.scores(batch: batch)
         let plan = try space.plan(self, batch: batch)
-        let execution = try unsafe Execution(mode: .flush, machine)
         try trainer.enter(.evaluation)
+        // Behind that, which may move the thread's scratch memory: an execution holds it.
+        let execution = try unsafe Execution(mode: .flush, machine)
         let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
         try unsafe trainer.take(data, rows, scores, execution)
         try unsafe trainer.inputs(self, batch: batch).take(data.x, rows, self, execution, for: plan)

@@ -7,8 +7,8 @@ import MartletPlatform
 /// A network of layers: a graph, whose nodes are inputs and layers, and each layer reads nodes before its own.
 ///
 /// Layers are added first; the first call that needs parameters makes them, and none can be added after that. One thread
-/// at a time may be inside, but any number of them may predict and evaluate at once, and look at what there is; different
-/// models may be used at the same time. Everything is fp32.
+/// at a time may be inside, but any number of them may predict at once, and look at what there is; who evaluates or saves is
+/// alone. Different models may be used at the same time. Everything is fp32.
 public final class Model {
     /// The most nodes of a model.
     public static var mostNodes: Int { 1024 }

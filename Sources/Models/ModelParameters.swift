@@ -64,10 +64,10 @@ extension Model {
     /// Parameters and statistics as in the beginning, and nothing left of training but its settings.
     public func reset() throws(MartletError) {
         guard let built else { return }
-        let execution = try unsafe Execution(mode: .exact)
         let fresh = try trainer.map { trainer throws(MartletError) in
             try Trainer(self, built, trainer.settings, trainer.groups)
         }
+        let execution = try unsafe Execution(mode: .exact)
         unsafe fill(built.parameters, built.parameterViews, execution, streams: 0)
         unsafe fill(built.statistics, built.statisticViews, execution, streams: 1 << 32)
         trainer = fresh

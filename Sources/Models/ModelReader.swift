@@ -56,7 +56,7 @@ struct ModelReader: ~Copyable {
                 try unsafe notes.set(UnsafeRawBufferPointer(rebasing: key[prefix...]), text)
             } catch {
                 throw error.kind == .memory
-                    ? error : MartletError(.format, "the file's \(Notes.prefix)\(error.message)")
+                    ? error : MartletError(.format, "the file's notes: \(error.message)")
             }
         }
     }

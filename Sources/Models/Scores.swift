@@ -13,7 +13,9 @@ extension Model {
     /// The loss, without its weight, and metrics of one output: of the training under way or the last, or of the last
     /// evaluation, that of samples held back from fit too. NaN before the first. Throws `.order` before compile.
     public func score(ofOutput number: Int, in mode: OptimizerMode) throws(MartletError) -> Score {
-        Score(try compiled().tallies(in: mode), output: number)
+        let tallies = try compiled().tallies(in: mode)
+        try tallies.outputs[number].sort()
+        return Score(tallies, output: number)
     }
 
     /// How often each class was taken for each: a row for each class that was right, a column for each that was said. Throws

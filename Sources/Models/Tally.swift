@@ -21,10 +21,14 @@ final class Tally {
     private var spreads = RawList<Spread>()
     /// Each answer, and whether yes was right: what AUC needs.
     private var answers = RawList<Answer>()
+    /// Whether they lie in the order of their scores. Several threads may ask for the area at once, each from a progress
+    /// function of its own prediction.
+    private let sorting: Once
 
     /// Throws `.memory`.
     init(_ scoring: Scoring) throws(MartletError) {
         self.scoring = scoring
+        sorting = try Once()
         let metrics = scoring.settings.metrics
         if metrics.needCounts {
             for _ in 0..<scoring.classCount * scoring.classCount { try counts.append(0) }
@@ -42,6 +46,7 @@ final class Tally {
     /// Forgets all samples.
     func reset() {
         answers.removeAll()
+        sorting.reset()
         (samples, loss, squares, magnitudes, accuracies) = (0, 0, 0, 0, [0, 0])
         for place in 0..<counts.count { counts[place] = 0 }
         for place in 0..<spreads.count { spreads[place] = Spread() }
@@ -70,6 +75,7 @@ final class Tally {
         if counts.count > 0 { unsafe addCounts(output, expected, rows: count * scoring.accuracyRows) }
         if spreads.count > 0, let targets = unsafe expected.targets { unsafe addSpreads(output, targets, count) }
         if scoring.settings.metrics.has(.auc) {
+            sorting.reset()
             for row in 0..<count * scoring.accuracyRows {
                 try unsafe answers.append(Answer(score: output[row], isYes: expected.isYes(row)))
             }
@@ -168,18 +174,30 @@ final class Tally {
         return sum / Double(spreads.count)
     }
 
+    /// Puts the answers in order, where AUC looks at them: of several threads one does. Throws `.interrupted` where a thread
+    /// was at it when this process was forked.
+    func sort() throws(MartletError) {
+        try sorting.perform { () throws(MartletError) in
+            // Comparisons with NaN would lead a sort astray.
+            guard let base = unsafe answers.elements.baseAddress, !hasNaN else { return }
+            unsafe qsort(base, answers.count, MemoryLayout<Answer>.stride) { (left, right) in
+                let (left, right) = unsafe (
+                    left.unsafelyUnwrapped.load(as: Answer.self).score,
+                    right.unsafelyUnwrapped.load(as: Answer.self).score
+                )
+                return left < right ? -1 : left > right ? 1 : 0
+            }
+        }
+    }
+
+    private var hasNaN: Bool { unsafe answers.elements.contains(where: \.score.isNaN) }
+
     /// The area under the curve of true over false positive rates: how probable it is that an answer where yes is right is
     /// larger than one where no is, of equals one half. Exact; NaN where one of the two kinds, or a number, is missing.
     private var areaUnderCurve: Double {
+        guard (try? sort()) != nil else { return .nan }
         let list = unsafe answers.elements
-        // Comparisons with NaN would lead a sort astray.
-        guard let base = list.baseAddress, unsafe !list.contains(where: \.score.isNaN) else { return .nan }
-        unsafe qsort(base, list.count, MemoryLayout<Answer>.stride) { (left, right) in
-            let (left, right) = unsafe (
-                left.unsafelyUnwrapped.load(as: Answer.self).score, right.unsafelyUnwrapped.load(as: Answer.self).score
-            )
-            return left < right ? -1 : left > right ? 1 : 0
-        }
+        if list.isEmpty || hasNaN { return .nan }
         // Pairs are counted in halves.
         var (below, pairs, yes) = (0.0, 0.0, 0.0)
         var start = 0

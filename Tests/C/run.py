@@ -291,6 +291,7 @@ def tests() -> dict[str, Test]:
         "model_threads": program("model_threads", lines=2, once=True),
         "model_reading": program("model_reading"),
         "model_readers": program("model_readers", preload="malloc_count"),
+        "model_score_readers": program("model_score_readers"),
         "model_fork": program("model_fork", lines=2),
         "model_allocation": program("model_allocation", preload="malloc_count", lines=2, once=True, in_memory=True),
         "hostile": script("hostile"),

@@ -508,7 +508,8 @@ martlet_status martlet_model_note_get(martlet_model *model, const char **out_tex
 
 /* Saves the layers and what each reads, notes, parameters and statistics, and after compile what training needs to go
  * on to the bit: the loss, the optimizer's hyperparameters and moments, counters. A safetensors file, written as
- * martlet_optimizer_save does. Fails with NULL, FILE, ORDER (no layer) and MEMORY. Since 0.1. */
+ * martlet_optimizer_save does. Fails with NULL, FILE, ORDER (no layer), ARGUMENT (names and notes make a header of more than
+ * 100,000,000 bytes, the format's bound) and MEMORY; what was at path stays then. Since 0.1. */
 martlet_status martlet_model_save(martlet_model *model, const char *path);
 
 /* Makes a model from what save wrote, compiled if it was. Destroy it with martlet_model_destroy. Fails with NULL,

@@ -195,6 +195,7 @@ HOSTILE = [
     {"goals": [GOAL | {"metrics": [["mae", "3"]]}]},
     {"goals": [GOAL | {"loss": []}]},
     {"goals": [GOAL | {"name": 3}]},
+    {"goals": [{"metrics": [["mae", 3]]}]},
     {"goals": [GOAL, GOAL]},
     {"goals": []},
     {"goals": 3},

@@ -16,6 +16,7 @@ import pytest
 
 import martlet
 from martlet import nn
+from martlet._owner import Owner
 from networks import digits_like, mlp
 
 X, Y = digits_like(320, (20,))
@@ -152,6 +153,61 @@ def test_readers_keep_training_out_and_let_it_in_again() -> None:
     reads = {0, 4, 6, 10, 13}
     assert [answer == "done" for answer in seen] == [index in reads for index in range(len(CALLS))], seen
     model.fit(X, Y, verbose=0)
+
+
+def test_who_is_inside_enters_again_while_another_is_being_refused() -> None:
+    """The other one's claim stands in the line for a moment, and here until it is told to go on."""
+    for reads in (True, False):
+        asking, answer = threading.Event(), threading.Event()
+
+        class Slow(Owner):
+            __slots__ = ()
+
+            def _is_inside(self, claim: Any, asking: Any = asking, answer: Any = answer) -> bool:
+                if claim.thread != threading.main_thread().ident:
+                    asking.set()
+                    answer.wait()
+                return super()._is_inside(claim)
+
+        owner, refusals = Slow(), []
+
+        def ask(owner: Any = owner, reads: bool = reads, refusals: Any = refusals) -> None:
+            try:
+                owner.reading() if reads else owner.inside()
+            except martlet.BusyError as error:
+                refusals.append(error)
+
+        with owner.inside():
+            thread = threading.Thread(target=ask)
+            thread.start()
+            asking.wait()
+            try:
+                with owner.inside(), owner.reading():
+                    pass
+            finally:
+                answer.set()
+                thread.join()
+        assert len(refusals) == 1 and not owner.is_held
+
+
+def test_who_reads_and_then_trains_is_alone() -> None:
+    """In what prints a summary: others came in to read beside it, and the library then refused a step."""
+    wanted, model = compiled(), compiled()
+    wanted.fit(X, Y, verbose=0)
+    refused: list[bool] = []
+
+    def ask(batch: int, logs: Any) -> None:
+        calls: list[Callable[[], Any]] = [lambda: model.predict(X), lambda: model.summary(print_fn=str)]
+        refused.extend(refused_in_a_thread(call) for call in calls)
+
+    def train(line: str) -> None:
+        if not refused:
+            model.fit(X, Y, verbose=0, callbacks=[nn.LambdaCallback(on_train_batch_end=ask)])
+
+    model.summary(print_fn=train)
+    assert len(refused) == 20 and all(refused)
+    assert (model.parameters() == wanted.parameters()).all()
+    assert not refused_in_a_thread(lambda: model.fit(X, Y, verbose=0))
 
 
 def test_an_error_lets_go() -> None:

@@ -28,13 +28,17 @@ class _Claim(ref[RLock]):
     """To be inside, while the turn lives. A turn is a lock for the sake of `with` alone, whose two halves are then no
     Python that could be interrupted."""
 
-    __slots__ = ("reads", "settles", "thread")
+    __slots__ = ("entered", "reads", "settles", "thread", "upgrades")
 
     thread: int
     reads: bool
     """Whether others that read may be inside too."""
     settles: bool
     """Whether it is to make what readers need, who wait for it meanwhile."""
+    upgrades: bool
+    """Whether its thread reads already, and is to be alone from here on."""
+    entered: bool
+    """Whether it was let in; for its own thread to know."""
 
 
 class _Line(ABC):
@@ -49,20 +53,26 @@ class _Line(ABC):
         self._claims: list[_Claim] = []
         _lines[ref(self, _lines.pop)] = None
 
-    def _claim(self, turn: RLock, thread: int, *, reads: bool = False, settles: bool = False) -> bool:
+    def _claim(
+        self, turn: RLock, thread: int, *, reads: bool = False, settles: bool = False, upgrades: bool = False
+    ) -> bool:
         """Whether the thread, this one, is inside now, with the turn."""
         try:
             claim = _Claim(turn, self._claims.remove)
-            claim.thread, claim.reads, claim.settles = thread, reads, settles
+            claim.thread, claim.reads, claim.settles, claim.upgrades = thread, reads, settles, upgrades
+            claim.entered = False
             self._claims.append(claim)
-            return self._is_inside(claim)
+            claim.entered = self._is_inside(claim)
+            return claim.entered
         finally:
             del turn
 
     def _is_inside(self, claim: _Claim) -> bool:
         known = self._claims[:]
         if claim.reads:
-            return known[0].reads and not any(one.settles for one in known)
+            return known[0].reads and not any(one.settles or one.upgrades for one in known)
+        if claim.upgrades:
+            return all(one.thread == claim.thread for one in known if one.reads)
         # A reader behind may have come in by one that stood first, and is gone.
         return known[0] is claim and not any(one.reads for one in known)
 
@@ -145,12 +155,12 @@ class Owner(_Line):
     def inside(self) -> RLock:
         """What must be entered at once, and kept nowhere else: the thread is inside until it is gone."""
         me = get_ident()
-        known = self._claims[:]
-        if known and known[0].thread == me and all(one.thread == me or not one.reads for one in known):
+        mine = self._entered(me)
+        if not all(one.reads for one in mine):
             return RLock()
         turn = RLock()
         try:
-            if self._claim(turn, me):
+            if self._claim(turn, me, upgrades=bool(mine)):
                 return turn
         finally:
             del turn
@@ -159,7 +169,7 @@ class Owner(_Line):
     def reading(self) -> RLock:
         """The same for what leaves the model as it is."""
         me = get_ident()
-        if self._has_entered(me):
+        if self._entered(me):
             return RLock()
         turn = RLock()
         try:
@@ -173,7 +183,7 @@ class Owner(_Line):
         """The same for what needs the model to be settled: of several threads that come before it is, one is inside
         alone, and has to settle it, and the others wait."""
         me = get_ident()
-        if self._has_entered(me):
+        if self._entered(me):
             return RLock()
         while True:
             turn = RLock()
@@ -184,19 +194,22 @@ class Owner(_Line):
                 while not reads and not is_settled():
                     claim = next(one for one in self._claims[:] if one() is turn)
                     if self._is_inside(claim):
+                        claim.entered = True
                         return turn
                     self._wait()
             finally:
                 del turn
             self._wait()
 
-    def _has_entered(self, thread: int) -> bool:
-        known = self._claims[:]
-        return any(one.thread == thread and (one.reads or one is known[0]) for one in known)
+    def _entered(self, thread: int) -> list[_Claim]:
+        """The claims by which the thread, this one, is inside; others may stand before and behind them meanwhile, of
+        threads that are being refused."""
+        return [one for one in self._claims[:] if one.thread == thread and one.entered]
 
     def _wait(self) -> None:
         """Waits a little; raises where a thread is inside that does more than to settle and to read."""
-        if any(not (first.reads or first.settles) for first in self._claims[:1]):
+        known = self._claims[:]
+        if any(not (first.reads or first.settles) for first in known[:1]) or any(one.upgrades for one in known):
             raise _refusal_to_read()
         time.sleep(0.0002)
 
@@ -207,9 +220,7 @@ class Owner(_Line):
 
     def forked(self) -> None:
         """The library knows what the others left undone."""
-        me, known = get_ident(), self._claims[:]
-        inside = [claim for claim in known if claim is known[0] or (known[0].reads and claim.reads)]
-        self._claims[:] = [claim for claim in inside if claim.thread == me]
+        self._claims[:] = self._entered(get_ident())
 
 
 def _refusal_to_read() -> BusyError:

@@ -65,7 +65,7 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
 def functions(notes: dict[str, Any]) -> list[str]:
     """The names of a user's own functions, among losses and metrics."""
     goals = notes.get("goals", [])
-    found = [goal["function"] for goal in goals if goal["loss"] == OwnLoss.__name__]
+    found = [goal.get("function", "") for goal in goals if goal["loss"] == OwnLoss.__name__]
     return found + [name for goal in goals for name, number in goal["metrics"] if number >= OWN]
 
 
@@ -129,7 +129,8 @@ def read(model: Native) -> dict[str, Any]:
         for goal in goals:
             if not all(isinstance(name, str) and isinstance(number, int) for name, number in goal["metrics"]):
                 raise ValueError("a metric has no name")
-            if not all(isinstance(goal.get(word, ""), str) for word in ("name", "loss", "function")):
+            words = (goal["loss"], goal.get("name", ""), goal.get("function", ""))
+            if not all(isinstance(word, str) for word in words):
                 raise ValueError("an output or its loss has no name")
         if not isinstance(notes["name"], str):
             raise ValueError("the model has no name")

@@ -135,7 +135,7 @@ class Sequential(Model):
             if shape != self._built.input_shape:
                 raise OrderError(f"{self!r} reads samples of {self._built.input_shape} already, and not of {shape}")
             return
-        with self._tentative(), self._owner.inside():
+        with self._owner.inside(), self._tentative():
             self._built = self._anew([shape])
             if self._compilation is not None:
                 self._compilation.check_top(self._built)
