@@ -73,6 +73,18 @@ def test_the_librarys_loss_as_a_function_trains_as_it(function: Any, name: str, 
     np.testing.assert_allclose(own.predict(X), librarys.predict(X), rtol=1e-3, atol=1e-3)
 
 
+def test_a_weight_counts_as_the_librarys_does() -> None:
+    """In what is trained for, and in what is reported."""
+    own, librarys = models = [chain(3) for _ in range(2)]
+    for model, loss in zip(models, (squared, "mse"), strict=True):
+        model.compile(nn.SGD(0.01), loss, loss_weights=[3.0])
+    first, second = (model.fit(X, T, 16, 2, verbose=0, validation_split=0.2).history for model in models)
+    for key in ("loss", "val_loss"):
+        np.testing.assert_allclose(first[key], second[key], rtol=1e-4)
+    assert own.evaluate(X, T) == pytest.approx(librarys.evaluate(X, T), rel=1e-4)
+    np.testing.assert_allclose(own.predict(X), librarys.predict(X), rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("activation", ["linear", "softmax", "relu"])
 def test_gradients_are_torchs(scale: float, activation: str) -> None:
