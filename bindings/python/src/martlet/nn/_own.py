@@ -10,6 +10,7 @@ nothing is rounded but each slope, to fp32.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -143,7 +144,9 @@ class OwnBound:
 
     def _batch(self, rows: Any) -> tuple[list[NDArray], NDArray, NDArray | None]:
         x = [np.ascontiguousarray(one[rows]) for one in self._inputs]
-        return x, self._y[rows], None if self._weights is None else self._weights[rows]
+        y = self._y[rows].view()
+        y.flags.writeable = False  # a user's array may lie behind it
+        return x, y, None if self._weights is None else self._weights[rows]
 
     def _outputs(self, x: Sequence[NDArray]) -> NDArray:
         out = np.empty((len(x[0]), *self._own.outputs), np.float32)
@@ -181,10 +184,12 @@ class OwnBound:
 def _mean(metric: Metric, y: NDArray, out: NDArray) -> float:
     assert metric.function is not None
     found = metric.function(y, out)
-    try:
-        values = np.asarray(found, np.float64)
-    except (TypeError, ValueError):
-        raise DTypeError(f"metric {metric.name!r} gave {found!r}; wanted a number, or one for each sample") from None
+    values = None
+    if found is not None:
+        with suppress(TypeError, ValueError):
+            values = np.asarray(found, np.float64)
+    if values is None:
+        raise DTypeError(f"metric {metric.name!r} gave {found!r}; wanted a number, or one for each sample")
     if values.ndim and len(values) != len(out):
         raise ShapeError(f"metric {metric.name!r} gave an array of shape {values.shape} for {len(out)} samples; wanted "
                          "a number, or one for each sample")  # fmt: skip
