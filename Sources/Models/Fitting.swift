@@ -110,8 +110,7 @@ extension Model {
             try unsafe checkApart(Samples(base: UnsafeRawPointer(list), count: count, type: .int64), "rows", trainer)
         }
         let built = try build()
-        try unsafe trainer.training.begin(samples: rows.count)
-        try unsafe trainer.differentiate(self, built, data, rows, machine)
+        try unsafe trainer.differentiate(self, built, data, rows, machine, beginsTally: true)
     }
 
     /// The other half: a step by what stands in ``gradientMemory()``, whoever wrote it.

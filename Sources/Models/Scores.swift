@@ -1,4 +1,4 @@
-// What a walk over samples comes to: the loss and metrics of each output, and where they are read.
+// What can be read of a model's outputs after a walk over samples: the loss and metrics of each.
 import MartletOptimizers
 import MartletPlatform
 
@@ -39,35 +39,4 @@ extension Model {
 
 extension Trainer {
     fileprivate func tallies(in mode: OptimizerMode) -> Tallies { mode == .training ? training : evaluation }
-}
-
-/// Means over samples.
-public struct Score: Sendable {
-    public let samples: Int
-    public let batches: Int
-    public let meanLoss: Double
-    private var values: InlineArray<11, Double>
-
-    init(_ tallies: Tallies, _ tally: Tally, loss: Double, _ isWhole: Bool) {
-        (samples, batches, meanLoss) = (tallies.samples, tallies.batches, loss)
-        if tally.hasNoMetrics {
-            values = InlineArray(repeating: .nan)
-            return
-        }
-        values = InlineArray { place in
-            guard let metric = Metric(rawValue: place), isWhole || metric != .auc else { return .nan }
-            return tally.value(metric)
-        }
-    }
-
-    /// That of one of the outputs by itself, whose loss has no weight, and nothing that layers add.
-    init(_ tallies: Tallies, output: Int) {
-        let tally = tallies.outputs[output]
-        self.init(tallies, tally, loss: tally.meanLoss, true)
-    }
-
-    /// A metric's number; NaN where it was not asked for.
-    public subscript(metric: Metric) -> Double { values[metric.rawValue] }
-
-    public var accuracy: Double { self[.accuracy] }
 }

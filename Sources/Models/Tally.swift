@@ -1,4 +1,5 @@
-// What a walk over samples adds up for one output, and the loss and metrics that it comes to.
+// What a walk over samples adds up for one output, and the loss and metrics that it comes to. Those of all outputs are in
+// Tallies.swift.
 import Glibc
 import MartletKernelInterface
 import MartletPlatform
@@ -17,6 +18,8 @@ final class Tally {
     private var magnitudes = 0.0
     /// How often each class was taken for each: rows are what was right.
     private var counts = RawList<Int64>()
+    /// What they add up to for each class: each batch asks for these alone, and classes are up to a thousand.
+    private var classes = RawList<ClassCounts>()
     /// For each element of a sample: what R2 needs.
     private var spreads = RawList<Spread>()
     /// Each answer, and whether yes was right: what AUC needs.
@@ -31,7 +34,8 @@ final class Tally {
         sorting = try Once()
         let metrics = scoring.settings.metrics
         if metrics.needCounts {
-            for _ in 0..<scoring.classCount * scoring.classCount { try counts.append(0) }
+            for _ in 0..<classCount * classCount { try counts.append(0) }
+            for _ in 0..<classCount { try classes.append(ClassCounts()) }
         }
         if metrics.has(.r2) { for _ in 0..<scoring.shape.elementCount { try spreads.append(Spread()) } }
     }
@@ -48,7 +52,10 @@ final class Tally {
         answers.removeAll()
         sorting.reset()
         (samples, loss, squares, magnitudes, accuracies) = (0, 0, 0, 0, [0, 0])
-        for place in 0..<counts.count { counts[place] = 0 }
+        for right in 0..<classes.count where classes[right].right > 0 {
+            for said in 0..<classCount { counts[right * classCount + said] = 0 }
+        }
+        for place in 0..<classes.count { classes[place] = ClassCounts() }
         for place in 0..<spreads.count { spreads[place] = Spread() }
     }
 
@@ -94,7 +101,10 @@ final class Tally {
                     ?? expected.targets.map { unsafe Self.largest($0 + row * columns, columns) } ?? 0
                 said = unsafe Self.largest(output + row * columns, columns)
             }
-            counts[right * scoring.classCount + said] += 1
+            counts[right * classCount + said] += 1
+            classes[right].right += 1
+            classes[said].said += 1
+            if right == said { classes[right].hits += 1 }
         }
     }
 
@@ -134,9 +144,9 @@ final class Tally {
         case .mae: return magnitudes / Double(samples)
         case .rmse: return (squares / Double(samples)).squareRoot()
         case .r2: return determination
-        case .precision: return meanOverClasses { (hits, said, _) in Self.share(hits, of: said) }
-        case .recall: return meanOverClasses { (hits, _, right) in Self.share(hits, of: right) }
-        case .f1: return meanOverClasses { (hits, said, right) in Self.share(2 * hits, of: said + right) }
+        case .precision: return meanOverClasses { Self.share($0.hits, of: $0.said) }
+        case .recall: return meanOverClasses { Self.share($0.hits, of: $0.right) }
+        case .f1: return meanOverClasses { Self.share(2 * $0.hits, of: $0.said + $0.right) }
         case .auc: return areaUnderCurve
         case .perplexity: return exp(meanLoss)
         }
@@ -146,20 +156,15 @@ final class Tally {
     func count(right: Int, said: Int) -> Int64? { counts.count == 0 ? nil : counts[right * classCount + said] }
     var classCount: Int { scoring.classCount }
 
-    private static func share(_ part: Double, of all: Double) -> Double { all == 0 ? 0 : part / all }
+    private static func share(_ part: Int64, of all: Int64) -> Double { all == 0 ? 0 : Double(part) / Double(all) }
 
-    /// What a class gives, of the answers that were right, those that said it, and those that it was right for: of yes alone,
-    /// where the answers are yes and no; else the mean over all classes that were said or right, as scikit-learn's "macro".
-    private func meanOverClasses(_ body: (_ hits: Double, _ said: Double, _ right: Double) -> Double) -> Double {
+    /// What a class gives: of yes alone, where the answers are yes and no; else the mean over all classes that were said or
+    /// right, as scikit-learn's "macro".
+    private func meanOverClasses(_ body: (ClassCounts) -> Double) -> Double {
         var (sum, seen) = (0.0, 0)
-        for one in (classCount == 2 && scoring.accuracyColumns == 1 ? 1 : 0)..<classCount {
-            var (said, right) = (Int64(0), Int64(0))
-            for other in 0..<classCount {
-                said += counts[other * classCount + one]
-                right += counts[one * classCount + other]
-            }
-            if said + right == 0 { continue }
-            sum += body(Double(counts[one * classCount + one]), Double(said), Double(right))
+        for one in (scoring.accuracyColumns == 1 ? 1 : 0)..<classes.count
+        where classes[one].said + classes[one].right > 0 {
+            sum += body(classes[one])
             seen += 1
         }
         return seen == 0 ? 0 : sum / Double(seen)
@@ -218,6 +223,13 @@ final class Tally {
     }
 }
 
+/// How often a class was said, was right, and both at once.
+private struct ClassCounts: BitwiseCopyable {
+    var hits: Int64 = 0
+    var said: Int64 = 0
+    var right: Int64 = 0
+}
+
 /// Of one element of all samples: squared errors, and how far the numbers wanted are spread around the first.
 private struct Spread: BitwiseCopyable {
     private var errors = 0.0
@@ -243,46 +255,4 @@ private struct Spread: BitwiseCopyable {
 private struct Answer: BitwiseCopyable {
     let score: Float
     let isYes: Bool
-}
-
-/// The tallies of all outputs over one walk.
-final class Tallies {
-    let outputs: [Tally]
-    private(set) var samples = 0
-    private(set) var batches = 0
-    private var loss = 0.0
-    /// Whether calls add to what those before have summed up.
-    private var isKept = false
-
-    /// Throws `.memory`.
-    init(_ scorings: [Scoring]) throws(MartletError) {
-        var outputs: [Tally] = []
-        for scoring in scorings { outputs.append(try Tally(scoring)) }
-        self.outputs = outputs
-    }
-
-    /// Begins a call that looks at so many samples at most. Throws `.memory`, before anything has changed.
-    func begin(samples count: Int) throws(MartletError) {
-        for tally in outputs { try tally.reserve(samples: count) }
-        if !isKept { reset() }
-    }
-
-    /// Forgets all samples, and keeps those from here on, or those of one call at a time.
-    func reset(keeps: Bool = false) {
-        isKept = keeps
-        for tally in outputs { tally.reset() }
-        (samples, batches, loss) = (0, 0, 0)
-    }
-
-    /// Adds a batch's loss: of all outputs, with what layers add.
-    func add(loss mean: Double, samples count: Int) {
-        samples += count
-        batches += 1
-        loss += mean * Double(count)
-    }
-
-    var meanLoss: Double { loss / Double(samples) }
-
-    /// The loss of all, and the metrics of the first output; where calls add up, without AUC, which sorts all answers.
-    var score: Score { Score(self, outputs[0], loss: meanLoss, !isKept) }
 }

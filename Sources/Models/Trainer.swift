@@ -136,8 +136,11 @@ import MartletPlatform
 
     /// The gradients of the batch that `rows` picks out of `data`, which is added to the training's tallies: a step's first half.
     /// Throws before anything but the mode has changed.
+    ///
+    /// - Parameter beginsTally: whether the batch is all that a call looks at.
     func differentiate(
-        _ model: Model, _ built: Built, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings
+        _ model: Model, _ built: Built, _ data: LabelledSamples, _ rows: Rows, _ machine: ExecutionSettings,
+        beginsTally: Bool = false
     ) throws(MartletError) {
         let count = unsafe rows.count
         let plan = try plan(model, batch: count)
@@ -148,6 +151,7 @@ import MartletPlatform
         try unsafe take(data, rows, scores, gathering)
         try unsafe inputs.take(data.x, rows, model, gathering, for: plan)
         try enter(.training)
+        if beginsTally { try training.begin(samples: count) }
         // Another one, as that may have moved the thread's scratch memory, which an execution holds.
         let execution = try unsafe Execution(mode: .flush, machine)
         let pass = unsafe BatchPass(model, built, plan, execution, batch: count, trainingStep: UInt64(step))

@@ -278,6 +278,7 @@ def tests() -> dict[str, Test]:
         "model_progress": program("model_progress"),
         "model_batches": program("model_batches"),
         "model_scores": program("model_scores"),
+        "model_tally": program("model_tally"),
         "model_guard": program("model_guard"),
         "model_graph": program("model_graph", preload="malloc_count"),
         "model_weights": program("model_weights"),

@@ -130,7 +130,9 @@ def test_batches_and_halves() -> None:
         ({"loss": {"a": "mse", "d": "mse"}}, Y, "loss has 'd', which is no output's name"),
         (GOALS | {"metrics": ["accuracy"]}, Y, "metrics has 1 entries; wanted 3"),
         (GOALS | {"metrics": "accuracy"}, Y, "metrics is 'accuracy', and the model has 3 outputs"),
-        (GOALS | {"loss_weights": [1, -1, 1]}, Y, "loss_weights is -1"),
+        ({"loss": {"a": "mse", "b": "mse"}}, Y, "loss has nothing for output 'c'"),
+        (GOALS | {"loss_weights": [1, -1, 1]}, Y, "loss_weights of output 'b' is -1"),
+        (GOALS | {"loss_weights": 2}, Y, "loss_weights is 2, and the model has 3 outputs; wanted a list of numbers"),
         (GOALS, CLASSES, "y is a ndarray; wanted a list of 3, an array for each output"),
         (GOALS, Y[:2], "y is 2 arrays; wanted a list of 3"),
         (GOALS, {"a": CLASSES, "b": NUMBERS}, 'y has "a", "b"; wanted "a", "b", "c"'),
@@ -151,3 +153,47 @@ def test_no_part_of_another_model() -> None:
     node = nn.Dense(2)(inputs)
     with pytest.raises(martlet.ArgumentError, match="twice"):
         nn.Model(inputs, [node, node])
+
+
+def test_names_of_layers_that_were_applied_twice() -> None:
+    """Each output has a name of its own, also beside a layer of such a name."""
+    inputs = nn.Input((6,))
+    dense = nn.Dense(6, name="dense")
+    once = dense(inputs)
+    twice = dense(once)
+    model = nn.Model(inputs, [once, twice, nn.Dense(2, name="dense_1")(twice)])
+    assert model.output_names == ["dense_0", "dense_1_1", "dense_1"]
+    model.compile("sgd", "mse")
+    assert model.fit(X, [X, X, NUMBERS], verbose=0).history["dense_1_1_loss"]
+
+
+def test_names_that_validation_has() -> None:
+    """The loss of an output "val" would be reported as validation's."""
+    inputs = nn.Input((6,))
+    model = nn.Model(inputs, {"val": nn.Dense(2)(inputs), "b": nn.Dense(1)(inputs)})
+    with pytest.raises(martlet.ArgumentError, match="reported as 'val_loss'"):
+        model.compile("sgd", "mse")
+
+
+def test_what_outputs_cannot_be() -> None:
+    inputs = nn.Input((6,))
+    with pytest.raises(martlet.ArgumentError, match="outputs has 17 nodes; wanted 16 at most"):
+        nn.Model(inputs, [nn.Dense(1)(inputs) for _ in range(17)])
+    with pytest.raises(martlet.ArgumentError, match="outputs has '' as a key"):
+        nn.Model(inputs, {"": nn.Dense(1)(inputs), "b": nn.Dense(1)(inputs)})
+
+
+@pytest.mark.parametrize("monitor", ["a_loss", "val_b_loss", "val_a_accuracy", "c_mse"])
+def test_what_monitors_know(monitor: str) -> None:
+    """Losses and metrics of single outputs are watched as those of all are: which way is better is known."""
+    model = compiled(GOALS | {"metrics": [["accuracy"], None, ["mse"]]})
+    plateau = nn.ReduceLROnPlateau(monitor, patience=1)
+    model.fit(X, Y, validation_data=(X, Y), verbose=0, callbacks=[plateau])
+    assert plateau._sign == (-1 if "accuracy" in monitor else 1)
+
+
+def test_is_drawn(tmp_path: Path) -> None:
+    assert nn.plot_model(compiled(), tmp_path / "a.dot", show_layer_names=True) is None
+    text = (tmp_path / "a.dot").read_text()
+    for name in ("shared", "a", "b", "c"):
+        assert f'"{name} (Dense)"' in text

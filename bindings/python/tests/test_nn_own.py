@@ -73,6 +73,28 @@ def test_the_librarys_loss_as_a_function_trains_as_it(function: Any, name: str, 
     np.testing.assert_allclose(own.predict(X), librarys.predict(X), rtol=1e-3, atol=1e-3)
 
 
+def test_a_function_cannot_change_what_it_is_given() -> None:
+    def clears(y_true: Any, y_pred: Any) -> float:
+        y_true[:] = 0
+        return 1.0
+
+    model = chain(3)
+    model.compile("sgd", "mse", metrics=[clears])
+    for call in (model.evaluate, model.train_on_batch, model.fit):
+        with pytest.raises(ValueError, match="read-only"):
+            call(X, T)
+
+
+def test_a_weight_counts_as_the_librarys_does() -> None:
+    own, librarys = models = [chain(3) for _ in range(2)]
+    for model, loss in zip(models, (squared, "mse"), strict=True):
+        model.compile(nn.SGD(0.01), loss, loss_weights=[3.0])
+        model.fit(X, T, 16, 2, verbose=0)
+    assert own.train_on_batch(X, T) == pytest.approx(librarys.train_on_batch(X, T), rel=1e-4)
+    assert own.evaluate(X, T) == pytest.approx(librarys.evaluate(X, T), rel=1e-4)
+    np.testing.assert_allclose(own.predict(X), librarys.predict(X), rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("activation", ["linear", "softmax", "relu"])
 def test_gradients_are_torchs(scale: float, activation: str) -> None:
@@ -250,6 +272,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: fitted(dict), martlet.DTypeError, "loss is <class 'dict'>"),
     (lambda: fitted(squared, ["mae"]), martlet.UnsupportedError, "metric 'mae' is the library's, .*wanted functions"),
     (lambda: fitted("mse", [of("a")]), martlet.DTypeError, "metric 'mine' gave 'a'; wanted a number"),
+    (lambda: fitted("mse", [of(None)]), martlet.DTypeError, "metric 'mine' gave None; wanted a number"),
     (
         lambda: fitted("mse", [of(np.ones(5))]),
         martlet.ShapeError,

@@ -280,6 +280,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.TextVectorization(pad_to_max_tokens=True), martlet.ArgumentError, "max_tokens None"),
     (lambda: nn.TextVectorization(ragged=True), martlet.UnsupportedError, "ragged is True"),
     (lambda: nn.TextVectorization(encoding="klingon"), martlet.ArgumentError, "encoding is 'klingon'"),
+    (lambda: nn.TextVectorization(encoding="a\0b"), martlet.ArgumentError, "encoding is"),
     (lambda: nn.TextVectorization(vocabulary=["a", "b", "a"]), martlet.ArgumentError, "vocabulary has 'a' twice"),
     (lambda: nn.TextVectorization(vocabulary=["a", ""]), martlet.ArgumentError, "vocabulary has ''"),
     (lambda: nn.TextVectorization(vocabulary=[]), martlet.ArgumentError, "vocabulary has no word"),

@@ -47,7 +47,7 @@ class Goal(NamedTuple):
         """The functions of a user's own among loss and metrics, for an output of this shape."""
         loss = self.loss if isinstance(self.loss, losses.OwnLoss) else None
         functions = [metric for metric in self.metrics if metric.function is not None]
-        return None if loss is None and not functions else Own(loss, functions, outputs)
+        return None if loss is None and not functions else Own(loss, functions, outputs, self.weight)
 
     def _refuse_comparing(self) -> None:
         """Refuses metrics that need numbers where there are labels."""
@@ -118,8 +118,12 @@ class Compilation(NamedTuple):
         if len(names) == 1:
             found = [Goal.of(_single(loss, names), _single(wanted, names), _weights(weights, names)[0])]
         else:
-            asked = _by_output(wanted, names, "metrics", None)
-            given = zip(_by_output(loss, names, "loss", loss), asked, _weights(weights, names), names, strict=True)
+            asked = _by_output(wanted, names, "metrics", "lists")
+            losses_of = _by_output(loss, names, "loss", "losses", loss)
+            for name, one in zip(names, losses_of, strict=True):
+                if one is None:
+                    raise ArgumentError(f"loss has nothing for output {name!r}; wanted a loss for each output")
+            given = zip(losses_of, asked, _weights(weights, names), names, strict=True)
             found = [Goal.of(*one) for one in given]
         if len(found) > 1 and any(goal.own(()) for goal in found):
             raise UnsupportedError("loss or metrics has a function, and the model has several outputs; wanted the "
@@ -129,6 +133,9 @@ class Compilation(NamedTuple):
         for name in reported:
             if reported.count(name) > 1:
                 raise ArgumentError(f"two numbers would be reported as {name!r}; wanted metrics of other names")
+            if name.startswith("val_"):
+                raise ArgumentError(f"an output's loss or metric would be reported as {name!r}, which a history has of "
+                                    "validation data; wanted an output of another name")  # fmt: skip
         return compilation
 
     @property
@@ -139,6 +146,11 @@ class Compilation(NamedTuple):
             for goal in self.goals
             for metric in goal.metrics
         ]
+
+    def climbs(self, name: str) -> bool | None:
+        """Whether numbers of this name are better when larger. None: nobody knows."""
+        losses = [column.name for column in self.columns() if column.place in (_model.LOSS, _model.OWN_LOSS)]
+        return False if name in losses else metrics.climbs(name, self.metrics)
 
     def trainings(self, batch_size: int) -> list[Training]:
         return [goal.training(batch_size) for goal in self.goals]
@@ -189,7 +201,7 @@ def _single(given: Any, names: Sequence[str]) -> Any:
     return given[names[0]] if is_named else given
 
 
-def _by_output(given: Any, names: Sequence[str], where: str, other: Any) -> list[Any]:
+def _by_output(given: Any, names: Sequence[str], where: str, each: str, other: Any = None) -> list[Any]:
     """Something of each output: a list, a dict by their names, or other for all where it is neither."""
     if isinstance(given, dict):
         unknown = [name for name in given if name not in names]
@@ -203,7 +215,7 @@ def _by_output(given: Any, names: Sequence[str], where: str, other: Any) -> list
                                 f"{_arguments.listed(names)}")  # fmt: skip
         return [*given]
     if given is not None and other is None:
-        raise DTypeError(f"{where} is {given!r}, and the model has {len(names)} outputs; wanted a list of lists, or a "
+        raise DTypeError(f"{where} is {given!r}, and the model has {len(names)} outputs; wanted a list of {each}, or a "
                          "dict by the outputs' names")  # fmt: skip
     return [other] * len(names)
 
@@ -213,5 +225,8 @@ def _weights(given: Any, names: Sequence[str]) -> list[float]:
         return [1.0] * len(names)
     if isinstance(given, dict):
         given = dict.fromkeys(names, 1.0) | given
-    found = _by_output(given, names, "loss_weights", None)
-    return [_arguments.within(one, "loss_weights", 0, 1e30) for one in found]
+    found = _by_output(given, names, "loss_weights", "numbers")
+    return [
+        _arguments.within(one, f"loss_weights of output {name!r}", 0, 1e30)
+        for name, one in zip(names, found, strict=True)
+    ]

@@ -10,6 +10,7 @@ nothing is rounded but each slope, to fp32.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -35,11 +36,12 @@ _SCHEDULE_FREE = (
 
 
 class Own(NamedTuple):
-    """A user's functions, and the shape of an output."""
+    """A user's functions, the shape of an output, and how much its loss counts."""
 
     loss: OwnLoss | None
     metrics: Sequence[Metric]
     outputs: tuple[int, ...]
+    weight: float
 
     def results(self, y: NDArray, out: NDArray) -> dict[int, float]:
         """What the metrics say of a batch."""
@@ -133,13 +135,18 @@ class OwnBound:
             found = self._own.results(y, out)
             if self._own.loss is not None:
                 losses, _ = self._own.loss.both(y, out)
-                found[_model.LOSS] = float(np.mean(losses if weights is None else losses * weights))
+                found[_model.LOSS] = self._mean_loss(losses if weights is None else losses * weights)
             whole.add(found, len(out))
         self._tallies[EVALUATION].add({place: value / count for place, value in whole.sums.items()}, count)
 
+    def _mean_loss(self, losses: NDArray) -> float:
+        return self._own.weight * float(np.mean(losses))
+
     def _batch(self, rows: Any) -> tuple[list[NDArray], NDArray, NDArray | None]:
         x = [np.ascontiguousarray(one[rows]) for one in self._inputs]
-        return x, self._y[rows], None if self._weights is None else self._weights[rows]
+        y = self._y[rows].view()
+        y.flags.writeable = False  # a user's array may lie behind it
+        return x, y, None if self._weights is None else self._weights[rows]
 
     def _outputs(self, x: Sequence[NDArray]) -> NDArray:
         out = np.empty((len(x[0]), *self._own.outputs), np.float32)
@@ -157,7 +164,7 @@ class OwnBound:
         if weights is not None:
             losses = losses * weights
             slopes = slopes * weights.reshape(-1, *[1] * (slopes.ndim - 1))
-        found = {_model.LOSS: float(np.mean(losses)), **self._own.results(y, out)}
+        found = {_model.LOSS: self._mean_loss(losses), **self._own.results(y, out)}
         targets = slopes * -np.prod(out.shape[1:], dtype=np.float64)  # hinge is a mean over a sample's outputs
         reach = float(np.abs(targets * out).max())
         if not np.isfinite(reach):
@@ -170,17 +177,19 @@ class OwnBound:
         if power:
             address, count = self._model.buffer(_ffi_models.BUFFER_GRADIENTS)
             gradients = np.frombuffer(_memory.floats(address, count, self._model), np.float32)
-            gradients *= np.float32(2.0**-power)
+            np.ldexp(gradients, -power, out=gradients)
         return found
 
 
 def _mean(metric: Metric, y: NDArray, out: NDArray) -> float:
     assert metric.function is not None
     found = metric.function(y, out)
-    try:
-        values = np.asarray(found, np.float64)
-    except (TypeError, ValueError):
-        raise DTypeError(f"metric {metric.name!r} gave {found!r}; wanted a number, or one for each sample") from None
+    values = None
+    if found is not None:
+        with suppress(TypeError, ValueError):
+            values = np.asarray(found, np.float64)
+    if values is None:
+        raise DTypeError(f"metric {metric.name!r} gave {found!r}; wanted a number, or one for each sample")
     if values.ndim and len(values) != len(out):
         raise ShapeError(f"metric {metric.name!r} gave an array of shape {values.shape} for {len(out)} samples; wanted "
                          "a number, or one for each sample")  # fmt: skip

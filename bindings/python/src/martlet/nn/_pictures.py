@@ -50,8 +50,7 @@ def plot_model(
 
 def _graph(model: Model) -> tuple[list[Any], list[tuple[int, int]]]:
     """The entries, and from which to which one arrows lead."""
-    output = model.output  # OrderError where there is none yet
-    nodes, waiting = [], [output]
+    nodes, waiting = [], [*model.outputs]  # OrderError where there is none yet
     while waiting:
         one = waiting.pop()
         if one not in nodes:

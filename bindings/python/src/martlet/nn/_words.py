@@ -149,6 +149,6 @@ def _groups(words: Sequence[str], widths: Sequence[int]) -> list[str]:
 def _encoding(given: Any) -> str:
     try:
         "a".encode(_arguments.text(given, "encoding"))
-    except LookupError:
+    except (LookupError, ValueError):
         raise ArgumentError(f"encoding is {given!r}, which Python does not know; wanted one such as utf-8") from None
     return str(given)

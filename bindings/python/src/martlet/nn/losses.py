@@ -215,8 +215,9 @@ class OwnLoss(Loss):
     """A function of one's own, for compile's loss, which takes the function itself as well.
 
     function(y_true, y_pred) is given the targets of a batch as fit was given them and the model's outputs, (samples,
-    *output_shape), and returns two arrays: the loss of each sample, (samples,), and its slope by each of that sample's
-    outputs, of y_pred's shape. The mean over the samples, each times its weight where there are some, is made small.
+    *output_shape), to read alone, and returns two arrays: the loss of each sample, (samples,), and its slope by each of
+    that sample's outputs, of y_pred's shape. The mean over the samples, each times its weight where there are some, is
+    made small.
 
         def asymmetric(y_true, y_pred):
             error = y_pred[:, 0] - y_true

@@ -27,15 +27,19 @@ from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.node import Node
 from martlet.nn.text import TextVectorization
 
+# The library's most.
+_MOST_OUTPUTS = 16
+
 
 class Model(Trained):
     """What leads from inputs to an output: Model(inputs, outputs).
 
-        a, b = Input((8,), name="a"), Input((3,), name="b") x = Concatenate()([Dense(16, activation="relu")(a), b])
+        a, b = Input((8,), name="a"), Input((3,), name="b")
+        x = Concatenate()([Dense(16, activation="relu")(a), b])
         model = Model([a, b], Dense(1)(x))
 
     inputs    an Input, or a list of them, in the order in which fit takes their samples
-    outputs   the node that the model gives, or several in a list or a dict by their names, each trained for a loss of
+    outputs   the node that the model gives, or up to 16 in a list or a dict by their names, each trained for a loss of
               its own; a model of several is no part of another one
     name      what summary calls it
     seed      of initial values, dropout and the order of samples, 0 to 2^64 - 1; None: a random one, which .seed tells
@@ -120,8 +124,15 @@ class Model(Trained):
     def _output_names(self) -> list[str]:
         if self._named_outputs:
             return self._named_outputs
-        names = [str(one.entry.name) for one in self._outputs]
-        return [f"{name}_{place}" if names.count(name) > 1 else name for place, name in enumerate(names)]
+        layers = [str(one.entry.name) for one in self._outputs]
+        names: list[str] = []
+        for place, name in enumerate(layers):
+            if layers.count(name) > 1:  # a layer that was applied more than once
+                name = f"{name}_{place}"
+                while name in layers or name in names:
+                    name = f"{name}_{place}"
+            names.append(name)
+        return names
 
     def _inputs_behind(self) -> list[Node]:
         """The Inputs but the first."""
@@ -248,7 +259,11 @@ def _given_inputs(inputs: Any) -> list[Node]:
 def _given_outputs(outputs: Any) -> tuple[list[Node], list[str]]:
     """The nodes, and their names where a dict has them."""
     names = [_arguments.text(name, "a key of outputs") for name in outputs] if isinstance(outputs, dict) else []
+    if "" in names:
+        raise ArgumentError("outputs has '' as a key; wanted a name, under which losses are reported")
     found = node.listed(list(outputs.values()) if isinstance(outputs, dict) else outputs, "outputs")
+    if len(found) > _MOST_OUTPUTS:
+        raise ArgumentError(f"outputs has {len(found)} nodes; wanted {_MOST_OUTPUTS} at most")
     for place, one in enumerate(found):
         if isinstance(one, Input):
             raise ArgumentError(f"outputs[{place}] is {one!r}; wanted what a layer gives")

@@ -33,7 +33,8 @@ class Monitor(Callback):
         if self.mode != "auto":
             return -1.0 if self.mode == "max" else 1.0
         compilation = getattr(self.model, "_compilation", None)
-        climbs = metrics.climbs(self.monitor.removeprefix("val_"), compilation.metrics if compilation else ())
+        name = self.monitor.removeprefix("val_")
+        climbs = compilation.climbs(name) if compilation else metrics.climbs(name)
         if climbs is None:
             raise ArgumentError(f'{type(self).__name__} watches {self.monitor!r}, and mode is "auto", which knows the '
                                 'loss and the metrics that the library computes alone; wanted mode="max" where larger '
