@@ -101,7 +101,7 @@ static void losses(bool settles, double *out, int count) {
     struct call call = {.settles = settles};
     martlet_training training;
     const martlet_config config = check_config(MARTLET_SCHEDULE_FREE_ADAMW);
-    for (int k = 0; k < 2; k++) check_fill(numbers[k], 2 * WIDTH, 6 + (uint64_t)k);
+    for (int k = 0; k < 2; k++) check_fill(numbers[k], 2 * WIDTH, (uint64_t)(6 + k));
     call.x = check_array(numbers[0], 2 * WIDTH, MARTLET_FP32), call.y = check_array(numbers[1], 2 * WIDTH, MARTLET_FP32);
     CHECK_OK(martlet_model_create(&call.model, (int64_t[]){WIDTH}, 1, 3));
     for (int k = 0; k < LAYERS; k++) network_add(call.model, MARTLET_LAYER_DENSE, WIDTH, MARTLET_ACTIVATION_TANH);

@@ -287,7 +287,7 @@ class Trained(Halves):
         outputs a list of them. Needs no compile.
 
         batch_size bounds memory alone: a sample's output is the same to the bit in any batch, and by itself. verbose is
-        taken for Keras's sake and shows nothing. Any number of threads may predict at once, without callbacks:
+        taken for Keras's sake and shows nothing. Up to 1,023 threads may predict at once, without callbacks:
         each has the bits that it has alone. Raises DTypeError or ShapeError where x cannot be read, and
         BusyError where another thread trains or changes the model.
         """

@@ -54,7 +54,7 @@ class Model(Trained):
     The same seed, data and calls give the same bits for any number of threads on one instruction set, whatever numpy's
     version.
 
-    Any number of threads may be inside predict, get_weights and summary at once, and none beside them. Of other calls
+    Up to 1,023 threads may be inside predict, get_weights and summary at once, and none beside them. Of other calls
     one thread at a time may be inside, for the whole of a call, fit too: a second one gets BusyError at once, and the
     first goes on. What reads or writes weights counts. The thread that is inside may call more, as callbacks do: all
     but compile and close. with Model(...) as model frees the memory at its end, and so does close().
