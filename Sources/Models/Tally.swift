@@ -24,6 +24,8 @@ final class Tally {
     private var spreads = RawList<Spread>()
     /// Each answer, and whether yes was right: what AUC needs.
     private var answers = RawList<Answer>()
+    /// AUC, where it has been worked out of the answers that there are: they are asked for more often than they change.
+    private var area: Double?
 
     /// Throws `.memory`.
     init(_ scoring: Scoring) throws(MartletError) {
@@ -46,6 +48,7 @@ final class Tally {
     /// Forgets all samples.
     func reset() {
         answers.removeAll()
+        area = nil
         (samples, loss, squares, magnitudes, accuracies) = (0, 0, 0, 0, [0, 0])
         for right in 0..<classes.count where classes[right].right > 0 {
             for said in 0..<classCount { counts[right * classCount + said] = 0 }
@@ -77,6 +80,7 @@ final class Tally {
         if counts.count > 0 { unsafe addCounts(output, expected, rows: count * scoring.accuracyRows) }
         if spreads.count > 0, let targets = unsafe expected.targets { unsafe addSpreads(output, targets, count) }
         if scoring.settings.metrics.has(.auc) {
+            area = nil
             for row in 0..<count * scoring.accuracyRows {
                 try unsafe answers.append(Answer(score: output[row], isYes: expected.isYes(row)))
             }
@@ -141,7 +145,9 @@ final class Tally {
         case .precision: return meanOverClasses { Self.share($0.hits, of: $0.said) }
         case .recall: return meanOverClasses { Self.share($0.hits, of: $0.right) }
         case .f1: return meanOverClasses { Self.share(2 * $0.hits, of: $0.said + $0.right) }
-        case .auc: return areaUnderCurve
+        case .auc:
+            if area == nil { area = areaUnderCurve }
+            return area ?? .nan
         case .perplexity: return exp(meanLoss)
         }
     }
