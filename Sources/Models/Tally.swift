@@ -24,9 +24,10 @@ final class Tally {
     private var spreads = RawList<Spread>()
     /// Each answer, and whether yes was right: what AUC needs.
     private var answers = RawList<Answer>()
-    /// Whether they lie in the order of their scores. Several threads may ask for the area at once, each from a progress
-    /// function of its own prediction.
+    /// AUC, once it has been worked out of the answers that there are: they are asked for more often than they change. Several
+    /// threads may ask at once, each from a progress function of its own prediction.
     private let sorting: Once
+    private var area = Double.nan
 
     /// Throws `.memory`.
     init(_ scoring: Scoring) throws(MartletError) {
@@ -147,7 +148,8 @@ final class Tally {
         case .precision: return meanOverClasses { Self.share($0.hits, of: $0.said) }
         case .recall: return meanOverClasses { Self.share($0.hits, of: $0.right) }
         case .f1: return meanOverClasses { Self.share(2 * $0.hits, of: $0.said + $0.right) }
-        case .auc: return areaUnderCurve
+        case .auc:
+            return (try? sort()) == nil ? .nan : area
         case .perplexity: return exp(meanLoss)
         }
     }
@@ -179,12 +181,15 @@ final class Tally {
         return sum / Double(spreads.count)
     }
 
-    /// Puts the answers in order, where AUC looks at them: of several threads one does. Throws `.interrupted` where a thread
+    /// Works AUC out, where answers have come since: of several threads one does. Throws `.interrupted` where a thread
     /// was at it when this process was forked.
     func sort() throws(MartletError) {
         try sorting.perform { () throws(MartletError) in
+            area = .nan
             // Comparisons with NaN would lead a sort astray.
-            guard let base = unsafe answers.elements.baseAddress, !hasNaN else { return }
+            guard let base = unsafe answers.elements.baseAddress,
+                unsafe !answers.elements.contains(where: \.score.isNaN)
+            else { return }
             unsafe qsort(base, answers.count, MemoryLayout<Answer>.stride) { (left, right) in
                 let (left, right) = unsafe (
                     left.unsafelyUnwrapped.load(as: Answer.self).score,
@@ -192,17 +197,15 @@ final class Tally {
                 )
                 return left < right ? -1 : left > right ? 1 : 0
             }
+            area = areaUnderCurve
         }
     }
 
-    private var hasNaN: Bool { unsafe answers.elements.contains(where: \.score.isNaN) }
-
     /// The area under the curve of true over false positive rates: how probable it is that an answer where yes is right is
-    /// larger than one where no is, of equals one half. Exact; NaN where one of the two kinds, or a number, is missing.
+    /// larger than one where no is, of equals one half, of answers that lie in order. Exact; NaN where one of the two kinds
+    /// is missing.
     private var areaUnderCurve: Double {
-        guard (try? sort()) != nil else { return .nan }
         let list = unsafe answers.elements
-        if list.isEmpty || hasNaN { return .nan }
         // Pairs are counted in halves.
         var (below, pairs, yes) = (0.0, 0.0, 0.0)
         var start = 0

@@ -130,9 +130,11 @@ static void area(void) {
     CHECK_OK(look(model, data, 0, NETWORK_SAMPLES, MARTLET_EVALUATION, &result));
     CHECK(fabs(result.metrics[MARTLET_METRIC_AUC] - wins / pairs) < 1e-12);
     CHECK_OK(martlet_model_tally_set(model, MARTLET_EVALUATION, 1));
-    for (int64_t first = 0; first < NETWORK_SAMPLES; first += HALF) CHECK_OK(look(model, data, first, HALF, MARTLET_EVALUATION, &result));
-    CHECK(isnan(result.metrics[MARTLET_METRIC_AUC]));
-    CHECK_OK(martlet_model_score_get(model, &score, sizeof score, 0));
+    for (int64_t first = 0; first < NETWORK_SAMPLES; first += HALF) {
+        CHECK_OK(look(model, data, first, HALF, MARTLET_EVALUATION, &result));
+        CHECK(isnan(result.metrics[MARTLET_METRIC_AUC]));
+        CHECK_OK(martlet_model_score_get(model, &score, sizeof score, 0));
+    }
     CHECK_SAYING(fabs(score.evaluation_metrics[MARTLET_METRIC_AUC] - wins / pairs) < 1e-12, "%g", score.evaluation_metrics[MARTLET_METRIC_AUC]);
     CHECK(isnan(score.metrics[MARTLET_METRIC_AUC]) && isnan(score.loss));
     CHECK_OK(martlet_model_destroy(model));

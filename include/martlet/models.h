@@ -112,11 +112,11 @@ martlet_status martlet_model_apply(martlet_model *model, int32_t node, const int
                                         a = t alpha + (1 - t)(1 - alpha), 1 where alpha is negative */
 
 /* What the output is to a cross-entropy, or a focal loss. Where that is probabilities which a softmax gives under
- * CROSS_ENTROPY or FOCAL, or a sigmoid under BINARY_CROSS_ENTROPY or BINARY_FOCAL, the loss is worked out together with the activation, from what that
- * is applied to: it has no bounds then, and its gradient is p - t however far a wrong answer leads. So it is for
- * an activation of a layer as for one by itself, also with FLATTEN, RESHAPE, a linear ACTIVATION or a DROPOUT of
- * rate 0 behind it; a row of the loss must be a row of the softmax, or a part of one. Predictions and metrics
- * are of the probabilities. */
+ * CROSS_ENTROPY or FOCAL, or a sigmoid under BINARY_CROSS_ENTROPY or BINARY_FOCAL, the loss is worked out together
+ * with the activation, from what that is applied to: it has no bounds then, and its gradient, p - t of a
+ * cross-entropy, never vanishes however far a wrong answer leads. So it is for an activation of a layer as for one
+ * by itself, also with FLATTEN, RESHAPE, a linear ACTIVATION or a DROPOUT of rate 0 behind it; a row of the loss
+ * must be a row of the softmax, or a part of one. Predictions and metrics are of the probabilities. */
 #define MARTLET_FROM_AUTO 0          /* probabilities where the last layer's activation is softmax or sigmoid, else
                                         logits; pools, FLATTEN, RESHAPE, PERMUTE, DROPOUT and a linear
                                         ACTIVATION behind it do not count. Nodes that are put together, by ADD or
@@ -287,10 +287,10 @@ martlet_status martlet_model_tally_set(martlet_model *model, int32_t mode, int32
  * x            an array for each input, in the order of their nodes: the samples, contiguous; rank 0, or the number of samples
  *              and then the input's sizes. FP32, or UINT8, of which each batch is made fp32; of an input that an EMBEDDING
  *              reads INT32, INT64 or UINT8, each 0 or more and less than its vocabulary (ARGUMENT)
- * y            an array for each output: what they should give, contiguous: INT32, INT64 or UINT8 labels, one for each row of the output,
- *              which is its last size, of 2^31 - 1 classes at most (cross-entropy and NLL; also
- *              BINARY_CROSS_ENTROPY and HINGE of one output); with a rank, the first size is the number of samples. Or
- *              fp32 targets: rank 0, or the number of samples and then the output's sizes
+ * y            an array for each output: what they should give, contiguous: INT32, INT64 or UINT8 labels, one for each
+ *              row of the output, which is its last size, of 2^31 - 1 classes at most (CROSS_ENTROPY, NLL and FOCAL;
+ *              also BINARY_CROSS_ENTROPY, BINARY_FOCAL and HINGE of one output); with a rank, the first size is the number
+ *              of samples. Or fp32 targets: rank 0, or the number of samples and then the output's sizes
  * rows         row_count samples that make up the batch, in this order; NULL and 0: all samples of x
  *
  * The loss is the mean over all rows of the batch, and its gradient is what the step follows. NaN and
@@ -378,7 +378,8 @@ martlet_status martlet_loop_init(martlet_loop *out_loop, size_t struct_size);
 martlet_status martlet_model_fit(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                  const martlet_array *y, const martlet_loop *loop);
 
-/* Loss and metrics over all samples, nothing changed but the mode (martlet_model_mode_set). Arguments and errors as in martlet_model_fit; of loop only
+/* Loss and metrics over all samples, nothing changed but the mode (martlet_model_mode_set) and what
+ * martlet_model_score_get tells of the last evaluation. Arguments and errors as in martlet_model_fit; of loop only
  * batch_size and progress are used, and x and y may lie in the model's buffers, which are only read. Since 0.1. */
 martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                       const martlet_array *y, const martlet_loop *loop);
