@@ -319,8 +319,8 @@ martlet_status martlet_model_step(martlet_model *model);
 
 /* The same with samples that count more or less.
  *
- * weights     an fp32 number for each sample of x, finite and 0 or more (ARGUMENT), of rank 0 or 1: what its loss, all rows
- *             of it, and that of its gradient is multiplied by. The mean is that of all samples still, as Keras has it: it is not
+ * weights     an fp32 number for each sample of x, finite and 0 or more (ARGUMENT), of rank 0 or 1: what its loss, all rows of
+ *             it, and that of its gradient is multiplied by. The mean is that of all samples still, as Keras has it: it is not
  *             divided by the weights' sum. A sample that weighs 0 counts 0, also where its target is NaN; metrics know no
  *             weights. NULL: ones
  *

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import martlet
 from martlet import nn
 
+os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras")
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 6)).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from martlet import nn
 
+os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras")
 sk = pytest.importorskip("sklearn.metrics")
 RNG = np.random.default_rng(3)
