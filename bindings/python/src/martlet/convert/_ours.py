@@ -42,7 +42,7 @@ class Ours:
                     f"param_groups[{index}] is of {other}, and a conversion of one of {self.kind.name} alone: convert "
                     "an optimizer of each algorithm, and join their state_dicts"
                 )
-        self._counts = getattr(optimizer, "_counts", {})
+        self._counts = getattr(optimizer, "_martlet_counts", {})
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     @property

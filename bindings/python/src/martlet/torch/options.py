@@ -271,9 +271,12 @@ class Kind:
             )
 
     def _check_row(self, options: Group) -> None:
-        """What the library asks of numbers together, but for those of torch's that are not finite: torch steps then."""
+        """What the library asks of numbers together, but for single ones of torch's that are not finite: torch steps
+        then."""
         row = self.row(options)
-        if self.peer is not None and not all(map(isfinite, row.values)):
+        lists = (options[key] for key in self.reader.lists if not isinstance(options[key], str))
+        of_lists = all(isfinite(number) for number in chain.from_iterable(lists) if isinstance(number, float))
+        if self.peer is not None and of_lists and not all(map(isfinite, row.values)):
             usual = defaults(row.algorithm).values
             finite = tuple(one if isfinite(one) else known for one, known in zip(row.values, usual, strict=True))
             row = row._replace(values=finite)
