@@ -139,7 +139,7 @@ def stepped(net, optimizer, step):
     return raised(optimizer.step)
 
 def state(net, optimizer):
-    return [full(t).clone() for p in net.parameters() for t in (p.detach(), *optimizer._states[p].values())]
+    return [full(t).clone() for p in net.parameters() for t in (p.detach(), *optimizer._martlet_states[p].values())]
 
 def same(one, other):
     return len(one) == len(other) and all(map(torch.equal, one, other))

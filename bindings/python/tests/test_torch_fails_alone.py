@@ -76,7 +76,7 @@ def work(rank, count):
             def fails(self, *others):
                 raise kind("none is left")
             _call.StepCall.run = fails
-            optimizer._plan = None
+            optimizer._martlet_plan = None
             def undo():
                 _call.StepCall.run = run
             return undo
@@ -136,7 +136,7 @@ def work(rank, count):
     assert stepped(net, optimizer, 0) is None
     gradients(net, 1)
     if within:
-        optimizer._plan = None
+        optimizer._martlet_plan = None
         _call.StepCall.run = gone if rank else _call.StepCall.run
     elif rank:
         gone()
