@@ -319,4 +319,6 @@ typedef struct martlet_parameter {
 
 #include "martlet/models.h" /* section 12 */
 
+#include "martlet/training.h" /* section 13 */
+
 #endif /* MARTLET_H */

@@ -76,15 +76,9 @@ func focalFromProbabilities(
     _ columns: Int, _ x: UnsafePointer<Float>, _ targets: RowTargets, _ gradient: UnsafeMutablePointer<Float>?,
     _ factor: Float, _ gamma: Float, _ alpha: Float
 ) -> Float {
-    var totals = Floats.zero
-    var column = 0
-    while column < columns {
-        totals += load(min(columns - column, grain), x + column, left: targets.left - column)
-        column += grain
-    }
-    let total = sum(totals)
+    let total = rowTotal(columns, x, left: targets.left)
     var (losses, products) = (Floats.zero, Floats.zero)
-    column = 0
+    var column = 0
     while column < columns {
         let count = min(columns - column, grain)
         let ratio = load(count, x + column, left: targets.left - column) / total
@@ -99,15 +93,6 @@ func focalFromProbabilities(
         column += grain
     }
     guard let gradient else { return sum(losses) * alpha }
-    // d/dx of x / sum x: what the others give to the sum comes back.
-    let product = sum(products)
-    let share = factor * alpha / total
-    column = 0
-    while column < columns {
-        let count = min(columns - column, grain)
-        let slope = load(count, gradient + column, left: targets.left - column)
-        store(count, (product - slope) * share, to: gradient + column)
-        column += grain
-    }
+    leadBack(columns, gradient, sum(products), factor * alpha / total, left: targets.left)
     return sum(losses) * alpha
 }

@@ -123,15 +123,9 @@ private func crossEntropyFromProbabilities(
     _ columns: Int, _ p: UnsafePointer<Float>, _ targets: RowTargets, _ gradient: UnsafeMutablePointer<Float>?,
     _ factor: Float
 ) -> Float {
-    var totals = Floats.zero
-    var column = 0
-    while column < columns {
-        totals += load(min(columns - column, grain), p + column, left: targets.left - column)
-        column += grain
-    }
-    let total = sum(totals)
+    let total = rowTotal(columns, p, left: targets.left)
     var (losses, products) = (Floats.zero, Floats.zero)
-    column = 0
+    var column = 0
     while column < columns {
         let count = min(columns - column, grain)
         let ratio = load(count, p + column, left: targets.left - column) / total
@@ -144,17 +138,34 @@ private func crossEntropyFromProbabilities(
         column += grain
     }
     guard let gradient else { return sum(losses) }
-    // d/dp of p / sum p: what the others give to the sum comes back.
-    let product = sum(products)
-    let share = factor / total
-    column = 0
+    leadBack(columns, gradient, sum(products), factor / total, left: targets.left)
+    return sum(losses)
+}
+
+/// The sum of a row's numbers.
+@inline(__always)
+func rowTotal(_ columns: Int, _ x: UnsafePointer<Float>, left: Int) -> Float {
+    var totals = Floats.zero
+    var column = 0
+    while column < columns {
+        totals += load(min(columns - column, grain), x + column, left: left - column)
+        column += grain
+    }
+    return sum(totals)
+}
+
+/// Makes slopes by x / sum x, with the sign turned, gradients by x: what the others give to the sum comes back.
+@inline(__always)
+func leadBack(
+    _ columns: Int, _ gradient: UnsafeMutablePointer<Float>, _ product: Float, _ share: Float, left: Int
+) {
+    var column = 0
     while column < columns {
         let count = min(columns - column, grain)
-        let slope = load(count, gradient + column, left: targets.left - column)
+        let slope = load(count, gradient + column, left: left - column)
         store(count, (product - slope) * share, to: gradient + column)
         column += grain
     }
-    return sum(losses)
 }
 
 /// How far Keras keeps probabilities from 0 and 1.

@@ -58,7 +58,7 @@ needed() { readelf -d "$1" | grep -c 'NEEDED.*libmartlet' || true; }
 prefix="$work/a prefix"
 quietly make --silent -C "$root" install PREFIX="$(realpath --relative-to="$root" "$work")/a prefix"
 files=$(cd "$prefix" && find . \( -type f -o -type l \) | sort | paste -sd' ')
-expect "installed files" "$files" "./include/martlet.h ./include/martlet/algorithms.h ./include/martlet/layers.h ./include/martlet/models.h ./include/martlet/optimizers.h ./include/martlet/schedules.h ./lib/cmake/Martlet/MartletConfig.cmake\
+expect "installed files" "$files" "./include/martlet.h ./include/martlet/algorithms.h ./include/martlet/layers.h ./include/martlet/models.h ./include/martlet/optimizers.h ./include/martlet/schedules.h ./include/martlet/training.h ./lib/cmake/Martlet/MartletConfig.cmake\
  ./lib/cmake/Martlet/MartletConfigVersion.cmake ./lib/libmartlet.a ./lib/libmartlet.so ./lib/libmartlet.so.0\
  ./lib/libmartlet.so.$version ./lib/pkgconfig/martlet-static.pc ./lib/pkgconfig/martlet.pc"
 expect "placeholders left" "$(grep -rn '@[A-Z]*@' "$prefix/lib/cmake" "$prefix/lib/pkgconfig" || true)" ""

@@ -60,7 +60,7 @@ def test_a_scripts_own_keys_are_its_own(key: str) -> None:
     torch.testing.assert_close(ended[1], ended[0])
 
 
-@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9 on, and is served from 2.7 on")
 def test_muon_steps_what_it_is_given() -> None:
     """By names too, by which Martlet's own would give embeddings, single rows and the last layer to AdamW."""
     martlet.torch.install()

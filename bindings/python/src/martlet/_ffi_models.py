@@ -1,4 +1,4 @@
-"""Sections 10 to 12 of the header, word for word: the matrix product, layers, models.
+"""Sections 10 to 13 of the header, word for word: the matrix product, layers, models.
 
 What _ffi.py is for the first sections, and under the same test. It is apart so that a program that only steps
 does not load it.

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from martlet import _arguments, _ffi_models, _model
+from martlet import _arguments, _bound, _ffi_models
+from martlet._bound import Column
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
-from martlet._model import Column, Training
+from martlet._model import Training
 from martlet._samples import NDArray
 from martlet.nn import _inputs, _own, losses, metrics, optimizers
 from martlet.nn._built import Built
@@ -149,7 +150,7 @@ class Compilation(NamedTuple):
 
     def climbs(self, name: str) -> bool | None:
         """Whether numbers of this name are better when larger. None: nobody knows."""
-        losses = [column.name for column in self.columns() if column.place in (_model.LOSS, _model.OWN_LOSS)]
+        losses = [column.name for column in self.columns() if column.place in (_bound.LOSS, _bound.OWN_LOSS)]
         return False if name in losses else metrics.climbs(name, self.metrics)
 
     def trainings(self, batch_size: int) -> list[Training]:
@@ -157,9 +158,9 @@ class Compilation(NamedTuple):
 
     def columns(self) -> list[Column]:
         """What is reported, by name: the loss, of several outputs each one's, and metrics."""
-        found = [Column("loss", _model.LOSS)]
+        found = [Column("loss", _bound.LOSS)]
         if len(self.goals) > 1:
-            found += [Column(f"{goal.name}_loss", _model.OWN_LOSS, output) for output, goal in enumerate(self.goals)]
+            found += [Column(f"{goal.name}_loss", _bound.OWN_LOSS, output) for output, goal in enumerate(self.goals)]
         for output, goal in enumerate(self.goals):
             prefix = f"{goal.name}_" if goal.name else ""
             found += [Column(prefix + metric.name, metric.number, output) for metric in goal.metrics]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from martlet import _arguments, _arrays, _ffi, _samples
+from martlet._bound import Bound
 from martlet._errors import ArgumentError, DTypeError, ShapeError
-from martlet._model import Bound, Model, Samples
+from martlet._model import Model, Samples
 from martlet._samples import NDArray, array, samples
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from martlet import _arrays, _ffi_models, _ffi_optimizers, _memory, _model
+from martlet import _arrays, _bound, _ffi_models, _ffi_optimizers, _memory, _model
+from martlet._bound import Column
 from martlet._errors import ArgumentError, DTypeError, ShapeError, UnsupportedError
 from martlet._ffi_optimizers import EVALUATION, TRAINING
-from martlet._model import Column, Model
+from martlet._model import Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn.augmentations import GaussianNoise, RandomCrop, RandomFlip, RandomTranslation
@@ -135,7 +136,7 @@ class OwnBound:
             found = self._own.results(y, out)
             if self._own.loss is not None:
                 losses, _ = self._own.loss.both(y, out)
-                found[_model.LOSS] = self._mean_loss(losses if weights is None else losses * weights)
+                found[_bound.LOSS] = self._mean_loss(losses if weights is None else losses * weights)
             whole.add(found, len(out))
         self._tallies[EVALUATION].add({place: value / count for place, value in whole.sums.items()}, count)
 
@@ -164,7 +165,7 @@ class OwnBound:
         if weights is not None:
             losses = losses * weights
             slopes = slopes * weights.reshape(-1, *[1] * (slopes.ndim - 1))
-        found = {_model.LOSS: self._mean_loss(losses), **self._own.results(y, out)}
+        found = {_bound.LOSS: self._mean_loss(losses), **self._own.results(y, out)}
         targets = slopes * -np.prod(out.shape[1:], dtype=np.float64)  # hinge is a mean over a sample's outputs
         reach = float(np.abs(targets * out).max())
         if not np.isfinite(reach):

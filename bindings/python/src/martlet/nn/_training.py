@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from martlet import _arrays, _model
+from martlet._bound import Bound, Column
 from martlet._errors import ArgumentError
 from martlet._ffi_optimizers import EVALUATION, TRAINING
-from martlet._model import Bound, Column, Model
+from martlet._model import Model
 from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn._callback import Logs

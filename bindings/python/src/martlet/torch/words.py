@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import suppress
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Any
@@ -45,7 +44,7 @@ class Words:
         self._store.compare_set(f"absent/{meeting}", "", cannot(self._own, why(error)))
         self._missed.append(meeting)
         while self._missed[0] <= meeting - _KEPT:
-            self._drop(f"absent/{self._missed.popleft()}")
+            self._store.delete_key(f"absent/{self._missed.popleft()}")
 
     def about(self, meeting: int) -> str | None:
         """What another has said of a meeting."""
@@ -84,12 +83,8 @@ class Words:
         names: list[Any] = [self._own] if self._own != self._ranks[0] else [self._own, "count", "all", "end"]
         for call in range(self._dropped, self._calls):
             for name in names:
-                self._drop(f"calls/{call}/{name}")
+                self._store.delete_key(f"calls/{call}/{name}")
         self._dropped = self._calls
-
-    def _drop(self, key: str) -> None:
-        with suppress(RuntimeError, NotImplementedError):  # of a store that deletes nothing
-            self._store.delete_key(key)
 
     def _await(self, place: str, seconds: float, meeting: int | None) -> list[int] | str:
         everyone, end = f"{place}/all", time.monotonic() + seconds

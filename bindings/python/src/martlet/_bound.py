@@ -1,0 +1,87 @@
+"""A native model bound to samples and targets: what a training loop calls for each batch, and what that reports.
+
+Addresses and numbers alone, as in _model.py; who holds the model's owner keeps other threads out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from martlet import _ffi, _ffi_models, _ffi_optimizers, _memory, _model
+from martlet._model import Model, Samples
+
+
+class Column(NamedTuple):
+    """A number that is reported of training or evaluation: a metric by its number, OWN_LOSS of one output, or LOSS, the
+    sum of all and what layers add."""
+
+    name: str
+    place: int
+    output: int = 0
+
+
+LOSS = -1
+OWN_LOSS = -2
+
+
+class Bound:
+    """A model bound to samples and targets: what a training loop calls for each batch.
+
+    train     trains on a batch, given the address and count of its rows; returns the status and raises nothing
+    """
+
+    def __init__(
+        self, model: Model, inputs: Sequence[Samples], targets: Sequence[Samples], weights: Samples | None = None
+    ) -> None:
+        self._model, self._inputs, self._targets, self._weights = model, inputs, targets, weights
+        self._result, self._score = _ffi_models.Result(), _ffi_models.Score()
+        _ffi_models.martlet_result_init(self._result, _ffi.struct_size(_ffi_models.Result))
+        given = [inputs, targets] if weights is None else [inputs, targets, [weights]]
+        self._arrays = [_model.parts(one, 0, inputs[0].samples) for one in given]
+        self.train: Callable[[int, int], int] = _ffi_models.bound_train(
+            _memory.pointer_value(model._token), *map(_memory.address_of, (self._result, *self._arrays))
+        )
+
+    def tally(self, mode: int, *, keeps: bool) -> None:
+        """Begins to add up what calls give that train, or those that evaluate, or to tell of each by itself."""
+        _ffi_models.martlet_model_tally_set(self._model._token, mode, keeps)
+
+    def numbers(self, columns: Sequence[Column], mode: int) -> dict[str, float]:
+        """What the latest call gave, or all since a tally began, by the columns' names."""
+        prefix = "" if mode == _ffi_optimizers.TRAINING else "evaluation_"
+        found, known = {}, -1
+        for name, place, output in columns:
+            if place == LOSS:
+                found[name] = float(self._result.loss)
+                continue
+            if output != known:
+                size = _ffi.struct_size(_ffi_models.Score)
+                _ffi_models.martlet_model_score_get(self._model._token, self._score, size, output)
+                known = output
+            field = getattr(self._score, f"{prefix}loss" if place == OWN_LOSS else f"{prefix}metrics")
+            found[name] = float(field if place == OWN_LOSS else field[place])
+        return found
+
+    def settle(self) -> None:
+        self._model.settle()
+
+    def train_all(self) -> None:
+        """Trains on all samples as one batch."""
+        status = self.train(0, 0)
+        if status:
+            raise _ffi.error_of(status)
+
+    def differentiate_all(self) -> None:
+        """Leaves the gradients of all samples as one batch, without a step."""
+        _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays[:2], None, 0)
+
+    def evaluate(self, first: int, count: int, batch_size: int) -> None:
+        """Loss and metrics over count samples from the first on."""
+        loop = _ffi_models.Loop()
+        _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
+        loop.batch_size = batch_size
+        x, y = _model.parts(self._inputs, first, count), _model.parts(self._targets, first, count)
+        if self._weights is not None:
+            loop.weights = _model.parts([self._weights], first, count)
+        _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)
