@@ -6,20 +6,25 @@ from typing import Any
 
 from many_processes import FILES
 
-
-def test_state_of_few_bits(run_python: Any) -> None:
-    """Blocked by parts: it leaves as numbers, which as many processes read back to the same codes, another number of
-    them with one rounding more, and torch's optimizer as they are. Matrices that one process steps have none."""
-    run_python(
-        FILES
-        + """
+WIDE = (
+    FILES
+    + """
 # The largest relative rounding of a number, and the smallest number beside a block's largest.
 BOUNDS = {"int8": (1 / 16, 2.0 ** -15), "int4": (1 / 5, 1 / 8)}
 
 def wide():
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(6, 1031), nn.Tanh(), nn.Linear(1031, 3))
+"""
+)
 
+
+def test_state_of_few_bits(run_python: Any) -> None:
+    """Blocked by parts: it leaves as numbers, which as many processes read back to the same codes, another number of
+    them with one rounding more, and torch's optimizer as they are. Matrices that one process steps have none."""
+    run_python(
+        WIDE
+        + """
 def save(rank, count):
     for bits in BOUNDS:
         net = sharded(wide(), count)
@@ -76,14 +81,8 @@ def test_few_bits_to_and_from_one_process(run_python: Any) -> None:
     """By files, from and into a plain model and one that is spread over a mesh of one; and by a whole state_dict, whose
     codes are of the whole. Each number is rounded once more, and what has the same blocks is the same."""
     run_python(
-        FILES
+        WIDE
         + """
-BOUNDS = {"int8": (1 / 16, 2.0 ** -15), "int4": (1 / 5, 1 / 8)}
-
-def wide():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(6, 1031), nn.Tanh(), nn.Linear(1031, 3))
-
 def near(found, wanted, bits, case, same=False):
     share, least = BOUNDS[bits]
     for mine, theirs in zip(found, wanted, strict=True):
