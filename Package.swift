@@ -9,7 +9,8 @@ import PackageDescription
 #endif
 
 /// Every module: Swift 6 mode (from the tools version), warnings are errors; each function in a section of its own, so that
-/// the linker leaves out what nobody calls, and what it has already.
+/// the linker leaves out what nobody calls, and what it has already (`--icf=all`: also functions whose addresses are taken,
+/// since nothing compares those).
 let everywhere: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .unsafeFlags(["-Xfrontend", "-function-sections"], .when(configuration: .release)),
@@ -119,7 +120,7 @@ let package = Package(
                     [
                         "-static-stdlib", "-no-toolchain-stdlib-rpath", "-Xlinker", "-soname=libmartlet.so.0",
                         "-Xlinker", "-z", "-Xlinker", "nodelete",
-                        "-Xlinker", "--gc-sections", "-Xlinker", "--icf=safe", "-Xlinker",
+                        "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all", "-Xlinker",
                         "--version-script=\(Context.packageDirectory)/Sources/Martlet/exports.map",
                         "-Xlinker", "--no-undefined-version", "-Xlinker", "-z", "-Xlinker", "defs",
                         // What CGlibc asks for lies in these two before glibc 2.34.
