@@ -263,13 +263,13 @@ typedef struct martlet_array {
  * then its value and state are those of the step that it has seen last. So a program calls, for each batch,
  *   martlet_finish  with rows set to those that the batch reads, then makes its forward and backward pass over them, then
  *   martlet_step    with the same rows, and grad set,
- * and martlet_finish without rows before it reads, saves or replaces the whole, and before numbers of the group change so that it
- * has less state, as a momentum that becomes 0 does. From its first step on a backlog is for that number of rows. backlog holds the steps' coefficients, up to 4,096
- * of them, and for each row how many it has seen, 4 bytes: 512 KiB and 4 bytes a row. When it is full the next step lets every
- * row catch up first, which takes as long as the steps do that rows have missed: replaying them saves their way through memory,
- * and no arithmetic, but of rows without state where nothing decays, and of rules without moments. A step of a dense gradient,
- * and one without the flag, let every row catch up too. What no row can catch up with is refused beside rows: all that the lazy
- * step refuses, for the same reasons. */
+ * and martlet_finish without rows before it reads, saves or replaces the whole, and before numbers of the group change so that
+ * it has less state, as a momentum that becomes 0 does. From its first step on a backlog is for that number of rows. backlog
+ * holds the steps' coefficients, up to 4,096 of them, and for each row how many it has seen, 4 bytes: 512 KiB and 4 bytes a
+ * row. When it is full the next step lets every row catch up first, which takes as long as the steps do that rows have missed:
+ * replaying them saves their way through memory, and no arithmetic, but of rows without state where nothing decays, and of
+ * rules without moments. A step of a dense gradient, and one without the flag, let every row catch up too. What no row can
+ * catch up with is refused beside rows: all that the lazy step refuses, for the same reasons. */
 typedef struct martlet_parameter {
     martlet_array value;      /* read and written */
     martlet_array grad;       /* read; data NULL with a count over 0 in value: no gradient: value, state,

@@ -303,7 +303,8 @@ extern "C" {
  * Slots of bf16 by which values are divided, those that may be UFLOAT8, are rounded at random too, beside values of fp32 and
  * fp16, and beside those of bf16 where a config has one of these flags: to nearest, what moves by a thousandth of itself at a
  * step would stand still. Their draws are those of state of 8 bits. Where values are of bf16 and none of the flags is set they
- * are rounded to nearest, as torch's are, and where gradients name rows; with MARTLET_DEFER_ROWS that is an UNSUPPORTED error */
+ * are rounded to nearest, as torch's are, and where gradients name rows; with MARTLET_DEFER_ROWS that is an UNSUPPORTED
+ * error */
 #define MARTLET_STOCHASTIC_ROUNDING 134217728u
 #define MARTLET_KAHAN 268435456u
 #define MARTLET_SPLIT 536870912u
@@ -338,11 +339,11 @@ extern "C" {
 #define MARTLET_MEASURE 4194304u
 
 /* Around the steps of any algorithm, too, in this order:
- *   accumulated     with an accumulate of k over 1 (MARTLET_ACCUMULATE_STEPS), of every k calls with a gradient the last one steps, by the mean of their
- *                   gradients: a <- a + (g - a) / j at the j-th, a slot grad_mean, which the step takes for g and leaves 0. The
- *                   scalar accumulated is j, 0 after a step. Before the last, nothing else is written, counters neither. What
- *                   is not finite drops the means of the call's parameters, where SKIP_NONFINITE looks for it at each call.
- *                   As optax's MultiSteps
+ *   accumulated     with an accumulate of k over 1 (MARTLET_ACCUMULATE_STEPS), of every k calls with a gradient the last one
+ *                   steps, by the mean of their gradients: a <- a + (g - a) / j at the j-th, a slot grad_mean, which the step
+ *                   takes for g and leaves 0. The scalar accumulated is j, 0 after a step. Before the last, nothing else is
+ *                   written, counters neither. What is not finite drops the means of the call's parameters, where
+ *                   SKIP_NONFINITE looks for it at each call. As optax's MultiSteps
  *   averaged        with an ema_decay d over 0, behind the step e <- e + w (p - e), a slot ema_params; its scalar ema_step, t,
  *                   counts these from 0. w is 1 at the first, then
  *                     1 - d
@@ -355,9 +356,9 @@ extern "C" {
 #define MARTLET_EMA_CORRECTION 8388608u
 #define MARTLET_EMA_WARMUP 16777216u
 #define MARTLET_ZERO_GRADS 33554432u
-/* The report's update_norm is the norm of what the call has changed of the parameters of such groups; they are kept as they were
- * for that, so that the step takes their bytes once more, of the thread's own memory. Of shards it is that of all of them, by
- * one more call of reduce, behind the step */
+/* The report's update_norm is the norm of what the call has changed of the parameters of such groups; they are kept as they
+ * were for that, so that the step takes their bytes once more, of the thread's own memory. Of shards it is that of all of them,
+ * by one more call of reduce, behind the step */
 #define MARTLET_MEASURE_UPDATE 67108864u
 
 /* What an algorithm needs (martlet_algorithm_needs).

@@ -62,9 +62,9 @@ typedef int32_t (*martlet_reduce)(void *context, double *sums, int64_t count);
  * shares then differ. With one process, or a reduce that does nothing, it is martlet_step to the bit.
  *
  * Fails as martlet_step does, with ARGUMENT for ADAFACTOR, MUON, SOAP, SHAMPOO and ADAM_MINI, which see matrices, and with
- * STOPPED where reduce does not return 0: counters, scalars and parameters of other algorithms are then as before, while those of the above, and
- * their moments, may be partly stepped, and are to be put back by the caller; by the last call, for MARTLET_MEASURE_UPDATE,
- * all has been stepped. Since 0.1. */
+ * STOPPED where reduce does not return 0: counters, scalars and parameters of other algorithms are then as before, while those
+ * of the above, and their moments, may be partly stepped, and are to be put back by the caller; by the last call, for
+ * MARTLET_MEASURE_UPDATE, all has been stepped. Since 0.1. */
 martlet_status martlet_step_sharded(martlet_report *out_report, const martlet_parameter *parameters, int64_t count,
                                     const martlet_config *groups, int64_t group_count, martlet_reduce reduce,
                                     void *context);
@@ -74,9 +74,9 @@ martlet_status martlet_step_sharded(martlet_report *out_report, const martlet_pa
  * value    count elements, read and written
  * grad     count elements, read
  * state    the slots of the config (martlet_slot_get), one after another: count elements each, none for rows and
- *          columns (the array has one dimension), for blocks a number each, and for a scalar the room of two, which hold the bytes of a double
- *          (memcpy reads it); read and written; zero before the first step. For ASGD, with one slot of elements and
- *          two scalars, count + 4
+ *          columns (the array has one dimension), for blocks a number each, and for a scalar the room of two, which hold the
+ *          bytes of a double (memcpy reads it); read and written; zero before the first step. For ASGD, with one slot of
+ *          elements and two scalars, count + 4
  * step     steps taken so far, 0 at first; one more after success
  * config   hyperparameters; NULL for Adam with its defaults
  *
@@ -86,8 +86,8 @@ martlet_status martlet_array_step(float *value, const float *grad, float *state,
 
 /* The sum of the squares of each of count arrays' elements, in fp64: for norms over several processes, whose sums the caller
  * adds up. out_squares holds count numbers. A step by the largest norm m of all gradients is then one with a loss_scale of
- * max(1, norm / m). The order of summing, and so the bits, is that of a step's own norms. Fails with NULL, ARGUMENT, TYPE, SHAPE,
- * ALIGNMENT, UNSUPPORTED and MEMORY, and has then written nothing. Since 0.1. */
+ * max(1, norm / m). The order of summing, and so the bits, is that of a step's own norms. Fails with NULL, ARGUMENT, TYPE,
+ * SHAPE, ALIGNMENT, UNSUPPORTED and MEMORY, and has then written nothing. Since 0.1. */
 martlet_status martlet_measure(double *out_squares, const martlet_array *arrays, int64_t count);
 
 /* What parameters of Schedule-Free groups, or those with an ema_decay, are ready for: for gradients, or to be evaluated,
@@ -96,8 +96,8 @@ martlet_status martlet_measure(double *out_squares, const martlet_array *arrays,
 #define MARTLET_EVALUATION 1
 
 /* Moves the values of parameters in Schedule-Free groups from one mode's point to the other's. In groups with an ema_decay
- * each parameter and its average change places, whichever the mode, rounded to the other's type where that is another. Arguments
- * are those of the step: values, and averages, are written, other slots and step counters read, gradients not needed.
+ * each parameter and its average change places, whichever the mode, rounded to the other's type where that is another.
+ * Arguments are those of the step: values, and averages, are written, other slots and step counters read, gradients not needed.
  * Parameters of other groups, and those that were never stepped, stay as they are. Which mode they are in is the caller's to
  * remember: no step may come before the way back.
  *
@@ -110,9 +110,10 @@ martlet_status martlet_mode_set(const martlet_parameter *parameters, int64_t cou
  * and 4 bytes for each row. Fails with NULL and with ARGUMENT for rows under 0 or over 2^56. Since 0.1. */
 martlet_status martlet_backlog_size(int64_t *out_bytes, int64_t rows);
 
-/* Lets rows of parameters catch up with the steps that MARTLET_DEFER_ROWS has left for later: those that a parameter's rows name,
- * or all where that is NULL. Arguments are those of the step; gradients are not looked at, and steps not counted. A parameter
- * without a backlog stays as it is. So does one whose rows have seen every step, at no cost. Fails as martlet_step does. Since 0.1. */
+/* Lets rows of parameters catch up with the steps that MARTLET_DEFER_ROWS has left for later: those that a parameter's rows
+ * name, or all where that is NULL. Arguments are those of the step; gradients are not looked at, and steps not counted. A
+ * parameter without a backlog stays as it is. So does one whose rows have seen every step, at no cost. Fails as martlet_step
+ * does. Since 0.1. */
 martlet_status martlet_finish(const martlet_parameter *parameters, int64_t count, const martlet_config *groups,
                               int64_t group_count);
 
@@ -176,9 +177,9 @@ martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t
 martlet_status martlet_optimizer_add(martlet_optimizer *optimizer, int64_t *out_index, const martlet_parameter *parameter);
 
 /* Borrows an array until reset or destroy, or another call for the parameter: each step writes the parameter's new value to
- * it, rounded, as martlet_parameter's copy says; NULL ends that. Sizes and strides are copied. A clone has no copies. Fails with
- * NULL, ARGUMENT for an index that no parameter has, TYPE, SHAPE, OVERLAP, ALIGNMENT, UNSUPPORTED, MEMORY and the errors of a
- * handle. Since 0.1. */
+ * it, rounded, as martlet_parameter's copy says; NULL ends that. Sizes and strides are copied. A clone has no copies. Fails
+ * with NULL, ARGUMENT for an index that no parameter has, TYPE, SHAPE, OVERLAP, ALIGNMENT, UNSUPPORTED, MEMORY and the errors
+ * of a handle. Since 0.1. */
 martlet_status martlet_optimizer_copy_set(martlet_optimizer *optimizer, int64_t index, const martlet_array *copy);
 
 /* One step. grads: count entries, one for each parameter in order of adding; one whose data is NULL
@@ -201,10 +202,10 @@ martlet_status martlet_optimizer_sparse_step(martlet_optimizer *optimizer, martl
                                              const martlet_array *grads, const martlet_rows *rows, int64_t count);
 
 /* Lets rows catch up with the steps that MARTLET_DEFER_ROWS has left for later; the optimizer owns what that takes. rows: count
- * entries, one for each parameter, whose rows are NULL for all that it has; or NULL with a count of 0: all rows of all parameters.
- * Rows that a model is about to read, and the parameters before they are read or saved as a whole, are made ready so.
- * martlet_optimizer_state_get, _state_set, _save, _load, _clone and _reset let all rows catch up first; _destroy does not. Fails
- * with NULL, ARGUMENT, SHAPE, STRUCT, ALIGNMENT, OVERLAP and MEMORY, and has then changed nothing. Since 0.1. */
+ * entries, one for each parameter, whose rows are NULL for all that it has; or NULL with a count of 0: all rows of all
+ * parameters. Rows that a model is about to read, and the parameters before they are read or saved as a whole, are made ready
+ * so. martlet_optimizer_state_get, _state_set, _save, _load, _clone and _reset let all rows catch up first; _destroy does not.
+ * Fails with NULL, ARGUMENT, SHAPE, STRUCT, ALIGNMENT, OVERLAP and MEMORY, and has then changed nothing. Since 0.1. */
 martlet_status martlet_optimizer_finish(martlet_optimizer *optimizer, const martlet_rows *rows, int64_t count);
 
 /* Moves the parameters of Schedule-Free groups from where gradients are taken to the trained point, or back;
@@ -233,8 +234,10 @@ martlet_status martlet_optimizer_size(martlet_optimizer *optimizer, int64_t *out
 /* A moment of a parameter, counted from 0. _get: a view of the optimizer's own memory, contiguous in
  * the order of the value's sizes; it may be read and written while no call is inside, until reset,
  * load or destroy. _set: copies values in, from an array of the same count and type. Since 0.1. */
-martlet_status martlet_optimizer_state_get(martlet_optimizer *optimizer, martlet_array *out_array, int64_t parameter, int32_t slot);
-martlet_status martlet_optimizer_state_set(martlet_optimizer *optimizer, int64_t parameter, int32_t slot, const martlet_array *array);
+martlet_status martlet_optimizer_state_get(martlet_optimizer *optimizer, martlet_array *out_array, int64_t parameter,
+                                           int32_t slot);
+martlet_status martlet_optimizer_state_set(martlet_optimizer *optimizer, int64_t parameter, int32_t slot,
+                                           const martlet_array *array);
 
 /* The steps that a parameter has taken, 0 or more. Since 0.1. */
 martlet_status martlet_optimizer_step_get(martlet_optimizer *optimizer, int64_t *out_step, int64_t parameter);
