@@ -70,7 +70,8 @@ install)
     echo "installed martlet $version in $libraries and $headers"
     ;;
 uninstall)
-    rm -f "$headers/martlet.h" "$headers"/martlet/{algorithms,layers,models,optimizers,schedules}.h \
+    parts=("$root"/include/martlet/*.h)
+    rm -f "$headers/martlet.h" "${parts[@]/#"$root/include"/"$headers"}" \
         "$libraries"/libmartlet.{a,so,"so.$abi","so.$version"} \
         "$libraries"/pkgconfig/martlet{,-static}.pc "$libraries"/cmake/Martlet/MartletConfig{,Version}.cmake
     rmdir --ignore-fail-on-non-empty "$libraries/cmake/Martlet" "$headers/martlet" 2>/dev/null || true
