@@ -5,7 +5,7 @@
 // 1992). The normal distribution's tail is a polynomial of our own, fitted by Remez exchange. Nothing from libm.
 //
 // Transparent, and not merely inlined: a call would hand sixteen lanes over in four registers of four, and the compiler
-// then computes on four at a time.
+// then computes on four at a time. The set that does so anyway, for machines without AVX2, has each of the long ones once.
 
 /// 1.5 * 2^23: a number of at most 2^22 added to it is rounded to an integer, which stands in its last bits.
 private let integerBits: UInt32 = 0x4B40_0000
@@ -49,14 +49,22 @@ private func horner(_ x: Floats, _ sum: Floats, _ next: Float) -> Floats {
 }
 
 /// e^x.
-@_transparent
+#if MARTLET_FMA
+    @_transparent
+#else
+    @inline(never)
+#endif
 func exponential(_ x: Floats) -> Floats {
     let (rounded, r) = reduced(x)
     return raised(r, rounded)
 }
 
 /// e^(x + rest), where the rest is small and the sum is wanted to more digits than x has.
-@_transparent
+#if MARTLET_FMA
+    @_transparent
+#else
+    @inline(never)
+#endif
 func exponential(_ x: Floats, plus rest: Floats) -> Floats {
     let (rounded, r) = reduced(x)
     return raised(r + rest, rounded)
@@ -75,7 +83,11 @@ private func reduced(_ x: Floats) -> (rounded: Floats, r: Floats) {
 }
 
 /// e^x - 1, for x up to 0: what it loses of e^x where that is nearly 1 is kept.
-@_transparent
+#if MARTLET_FMA
+    @_transparent
+#else
+    @inline(never)
+#endif
 func exponentialLessOne(_ x: Floats) -> Floats {
     let (rounded, r) = reduced(x)
     let power = powerOfTwo(unsafeBitCast(words(rounded) &- integerBits, to: SIMD16<Int32>.self))
@@ -107,7 +119,11 @@ private func lessOne(_ r: Floats) -> Floats {
 }
 
 /// The natural logarithm: -inf of 0, NaN below it.
-@_transparent
+#if MARTLET_FMA
+    @_transparent
+#else
+    @inline(never)
+#endif
 func logarithm(_ x: Floats) -> Floats {
     // Denormals are brought into range; where they count as zero, so they do here.
     let isSmall = x .< 0x1p-126
@@ -140,14 +156,22 @@ func logarithm(_ x: Floats) -> Floats {
 }
 
 /// The natural logarithm of 1 + x, for x from 0 to 1: what 1 + x loses is added again.
-@_transparent
+#if MARTLET_FMA
+    @_transparent
+#else
+    @inline(never)
+#endif
 func logarithm(onePlus x: Floats) -> Floats {
     let sum = x + 1
     return logarithm(sum) + (x - (sum - 1)) / sum
 }
 
 /// The hyperbolic tangent.
-@_transparent
+#if MARTLET_FMA
+    @_transparent
+#else
+    @inline(never)
+#endif
 func hyperbolicTangent(_ x: Floats) -> Floats {
     let size = magnitude(x)
     let square = x * x

@@ -102,15 +102,25 @@ extension Model {
     ) throws(MartletError) {
         let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scorings)
         try unsafe data.checkApart(from: self, trainer)
-        let rows = unsafe rows.map { unsafe Rows.list($0, count: rowCount) } ?? .range(start: 0, count: data.count)
+        let rows = try unsafe batch(rows, rowCount, of: data.count, trainer)
+        let built = try build()
+        try unsafe trainer.differentiate(self, built, data, rows, machine, beginsTally: true)
+    }
+
+    /// The rows of a batch: those that a caller names, or all of so many samples. Throws `.shape`, `.overlap`, and `.argument`
+    /// where one is none of them.
+    func batch(
+        _ rows: UnsafePointer<Int64>?, _ rowCount: Int, of samples: Int, _ trainer: Trainer
+    ) throws(MartletError) -> Rows {
+        let rows = unsafe rows.map { unsafe Rows.list($0, count: rowCount) } ?? .range(start: 0, count: samples)
         guard unsafe rows.count >= 1 && rows.count <= Training.mostSamples else {
             throw unsafe MartletError(.shape, "the batch has \(rows.count) samples; expected 1 to 2^31")
         }
         if case .list(let list, let count) = unsafe rows {
             try unsafe checkApart(Samples(base: UnsafeRawPointer(list), count: count, type: .int64), "rows", trainer)
         }
-        let built = try build()
-        try unsafe trainer.differentiate(self, built, data, rows, machine, beginsTally: true)
+        try unsafe rows.check(samples: samples)
+        return unsafe rows
     }
 
     /// The other half: a step by what stands in ``gradientMemory()``, whoever wrote it.
@@ -243,7 +253,7 @@ extension Model {
         let written = unsafe Samples(UnsafeBufferPointer(out))
         for number in 0..<x.count { try unsafe written.checkApart(from: x[number], "out", x.subject(number)) }
         try unsafe checkApart(written, "out")
-        try x.checkIndices(self)
+        try unsafe x.checkIndices(self)
         let batch = min(try batchSize(loop), count)
         return try withWorkspace { (space) throws(MartletError) in
             let (plan, inputs) = (try space.plan(self, batch: batch), try space.inputs(self, x, batch: batch))

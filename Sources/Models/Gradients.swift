@@ -26,6 +26,8 @@ struct GradientFlow {
     private(set) var steps: [Int: Back] = [:]
     /// What each loss, by its number, leaves its gradient in; none where no gradient is needed.
     private(set) var first: [Int: Int] = [:]
+    /// Where the gradient of each input lies in the end, by its number; none where nobody wants it.
+    private(set) var ofInputs: [Int: Int] = [:]
     /// What is added up before the first of them: gradients of losses of one value.
     private(set) var firstMeetings: [Meeting] = []
 
@@ -38,9 +40,9 @@ struct GradientFlow {
 
     /// - Parameter peaks: for each maximum that hands its gradient to a convolution as it is: that convolution.
     init(
-        _ graph: Graph, _ runsBackward: [Bool], _ peaks: [Int: Int], from scored: [Int], in lifetimes: inout Lifetimes
+        _ graph: Graph, _ needsGradient: [Bool], _ runsBackward: [Bool], _ peaks: [Int: Int], from scored: [Int],
+        in lifetimes: inout Lifetimes
     ) {
-        let needsGradient = graph.needsGradient
         let count = graph.steps.count
         var meetings: [Meeting] = []
         for (number, value) in scored.enumerated() where needsGradient[value] {
@@ -69,6 +71,11 @@ struct GradientFlow {
             }
             go(back: &back, through: step, needsGradient, time, in: &lifetimes)
             steps[index] = back
+        }
+        for (number, value) in graph.inputs.enumerated() {
+            guard let gradient = gradients[value] else { continue }
+            lifetimes.extend(gradient, to: 2 * count + 1)
+            ofInputs[number] = gradient
         }
     }
 

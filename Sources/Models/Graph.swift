@@ -85,9 +85,11 @@ struct Graph {
         return leads
     }
 
-    /// For each value whether training needs its gradient: some operation before it has parameters that are trained.
-    var needsGradient: [Bool] {
+    /// For each value whether its gradient is needed: some operation before it has parameters that are trained, or, where the
+    /// gradients of inputs are wanted, it is made of numbers that come in.
+    func needsGradient(ofInputs: Bool) -> [Bool] {
         var needs = [Bool](repeating: false, count: values.count)
+        if ofInputs { for value in inputs where values[value].kind == .numbers { needs[value] = true } }
         for step in steps { needs[step.output] = step.isTrained || step.inputs.contains { needs[$0] } }
         return needs
     }

@@ -39,14 +39,17 @@ struct Lifetimes {
     /// For each maximum that gives its convolution its gradient at once: that convolution.
     private var peaks: [Int: Int] = [:]
 
-    /// - Parameter scored: the values that losses read; none where nothing is trained.
-    init(_ graph: Graph, scored: [Int]) {
+    /// - Parameters:
+    ///   - scored: the values that losses read, or that gradients come to; none where there are none.
+    ///   - ofInputs: whether the gradients of inputs are wanted.
+    init(_ graph: Graph, scored: [Int], ofInputs: Bool) {
         let count = graph.steps.count
         values = Array(repeating: .nowhere, count: graph.values.count)
         for (number, value) in graph.inputs.enumerated() { values[value] = .input(number) }
         steps = Array(repeating: Step(), count: count)
         let isNeeded = graph.leading(to: graph.outputs)
-        var runsBackward = Self.runsBackward(graph, scored: scored)
+        let needsGradient = graph.needsGradient(ofInputs: ofInputs)
+        var runsBackward = Self.runsBackward(graph, needsGradient, scored: scored)
         let peaks = graph.peaks.filter { runsBackward[$0.value.convolution] }
         for (_, between) in peaks.values {
             if let between { runsBackward[between] = false }
@@ -82,12 +85,11 @@ struct Lifetimes {
         }
         for output in graph.outputs { extend(values[output], to: count, pins: false) }
         self.peaks = peaks.mapValues(\.convolution)
-        flow = GradientFlow(graph, runsBackward, self.peaks, from: scored, in: &self)
+        flow = GradientFlow(graph, needsGradient, runsBackward, self.peaks, from: scored, in: &self)
     }
 
     /// For each operation whether its backward pass runs.
-    private static func runsBackward(_ graph: Graph, scored: [Int]) -> [Bool] {
-        let needs = graph.needsGradient
+    private static func runsBackward(_ graph: Graph, _ needs: [Bool], scored: [Int]) -> [Bool] {
         let leads = graph.leading(to: scored)
         return graph.steps.map { needs[$0.output] && leads[$0.output] }
     }
@@ -181,6 +183,11 @@ struct Lifetimes {
     /// The place of a loss's gradient; nil where none is needed.
     func place(ofLossGradient number: Int, _ placement: Placement) -> Int? {
         flow.first[number].map { placement.offsets[$0] }
+    }
+
+    /// The place of the gradient of an input; nil where there is none.
+    func place(ofInputGradient number: Int, _ placement: Placement) -> Int? {
+        flow.ofInputs[number].map { placement.offsets[$0] }
     }
 
     func place(

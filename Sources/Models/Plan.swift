@@ -73,6 +73,8 @@ final class Plan {
     private let values: RawList<Int>
     /// Where each loss leaves its gradient; nil where none is needed.
     private let lossGradients: RawList<Int?>
+    /// Where the gradient of each input lies behind a backward pass; nil where there is none.
+    private let inputGradients: RawList<Int?>
     /// What operations add up behind their backward passes, and what is added up before the first of them.
     let additions: RawList<Addition>
     let firstAdditionCount: Int
@@ -83,10 +85,12 @@ final class Plan {
 
     /// Throws `.shape` where the batch is too large to count its bytes, and `.memory`.
     ///
-    /// - Parameter scored: the values that losses read and give the gradients of; none where nothing is trained.
-    init(_ graph: Graph, batch: Int, scored: [Int]) throws(MartletError) {
+    /// - Parameters:
+    ///   - scored: the values that losses read and give the gradients of; none where nothing is trained.
+    ///   - ofInputs: whether the gradients of inputs are wanted.
+    init(_ graph: Graph, batch: Int, scored: [Int], ofInputs: Bool = false) throws(MartletError) {
         self.batch = batch
-        let lifetimes = Lifetimes(graph, scored: scored)
+        let lifetimes = Lifetimes(graph, scored: scored, ofInputs: ofInputs)
         let placement = try lifetimes.placed(batch: batch)
         var steps = RawList<StepPlace>()
         var inputs = RawList<InputPlace>()
@@ -104,16 +108,21 @@ final class Plan {
         }
         var values = RawList<Int>()
         var lossGradients = RawList<Int?>()
+        var inputGradients = RawList<Int?>()
         var batches = RawList<UInt>()
         for value in graph.values.indices { try values.append(lifetimes.place(ofValue: value, placement)) }
         for number in scored.indices { try lossGradients.append(lifetimes.place(ofLossGradient: number, placement)) }
-        for _ in graph.inputs { try batches.append(0) }
+        for number in graph.inputs.indices {
+            try batches.append(0)
+            try inputGradients.append(lifetimes.place(ofInputGradient: number, placement))
+        }
         floats = try FlatBuffer(count: placement.count)
         self.steps = steps
         self.inputs = inputs
         self.additions = additions
         self.values = values
         self.lossGradients = lossGradients
+        self.inputGradients = inputGradients
         self.batches = batches
     }
 
@@ -142,5 +151,10 @@ final class Plan {
     func lossGradient(_ number: Int) -> UnsafeMutablePointer<Float>? {
         if number >= lossGradients.count { return nil }
         return unsafe lossGradients[number].map { unsafe memory.address($0) }
+    }
+
+    /// The gradient of an input, behind a backward pass; nil where there is none.
+    func inputGradient(_ number: Int) -> UnsafePointer<Float>? {
+        unsafe inputGradients[number].map { unsafe UnsafePointer(memory.address($0)) }
     }
 }

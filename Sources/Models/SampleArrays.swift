@@ -60,13 +60,17 @@ import MartletPlatform
         return first
     }
 
-    /// Throws `.argument` where a row is none of its table's.
-    func checkIndices(_ model: Model) throws(MartletError) {
+    /// Throws `.argument` where a row is none of its table's, of these samples or of all.
+    func checkIndices(_ model: Model, _ rows: Rows? = nil) throws(MartletError) {
         for number in 0..<count {
             guard let table = model.table(ofInput: number) else { continue }
-            let samples = unsafe self[number]
-            for place in unsafe 0..<samples.count {
-                try unsafe table.check(samples.integer(place), subject(number), place)
+            let (samples, elements) = unsafe (self[number], model.inputShape(number).elementCount)
+            let rows = unsafe rows ?? .range(start: 0, count: samples.count / elements)
+            for index in unsafe 0..<rows.count {
+                let first = unsafe rows.place(index) * elements
+                for place in first..<first + elements {
+                    try unsafe table.check(samples.integer(place), subject(number), place)
+                }
             }
         }
     }
@@ -113,8 +117,11 @@ final class BatchInputs {
 
     /// Tells a plan where the batch's samples are: where they lie, if they are neighbours in fp32, else gathered here.
     /// Throws `.argument` for a row that is none of its table's.
+    ///
+    /// - Parameter copies: whether all are gathered, to be read again in another call.
     func take(
-        _ inputs: SampleArrays, _ rows: Rows, _ model: Model, _ execution: Execution, for plan: Plan
+        _ inputs: SampleArrays, _ rows: Rows, _ model: Model, _ execution: Execution, for plan: Plan,
+        copies: Bool = false
     ) throws(MartletError) {
         for number in buffers.indices {
             let samples = unsafe inputs[number]
@@ -123,7 +130,7 @@ final class BatchInputs {
             if unsafe samples.type != .fp32 {
                 let table = model.table(ofInput: number)
                 try unsafe convert(samples, rows, elements, table, inputs.subject(number), to: buffers[number])
-            } else if case .range(let start, _) = unsafe rows {
+            } else if case .range(let start, _) = unsafe rows, !copies {
                 unsafe plan.setInput(number, to: base.assumingMemoryBound(to: Float.self) + start * elements)
                 continue
             } else {

@@ -83,8 +83,9 @@ public enum SampleType: Int32, Sendable, BitwiseCopyable {
         return true
     }
 
-    /// Throws `.overlap` where these elements share memory with others.
+    /// Throws `.overlap` where these elements share memory with others; where there are none, they do not.
     func checkApart(from other: Samples, _ subject: String, _ otherSubject: String) throws(MartletError) {
+        if unsafe count == 0 || other.count == 0 { return }
         let (start, otherStart) = unsafe (UInt(bitPattern: base), UInt(bitPattern: other.base))
         let end = unsafe start &+ UInt(count * type.size)
         let otherEnd = unsafe otherStart &+ UInt(other.count * other.type.size)

@@ -26,7 +26,9 @@ import MartletPlatform
     /// Epochs begun by `fit`, which the order of samples depends on.
     var epoch: Int64 = 0
     /// Whether the gradients are those of a batch, or were stepped by.
-    private var hasGradients = false
+    var hasGradients = false
+    /// A batch that the caller leads forward and backward by itself.
+    var hand: HandBatch?
 
     /// A gradient for each of the optimizer's parameters, and how those with sizes lie.
     private var steppedGradients = unsafe RawList<ArrayView>()
@@ -123,6 +125,12 @@ import MartletPlatform
         return made
     }
 
+    /// Memory for a batch that the caller leads forward and backward: that of ``hand``, or, for more samples, other.
+    func handMemory(_ model: Model, batch: Int) throws(MartletError) -> HandBatch {
+        if let hand, hand.batch >= batch { return hand }
+        return try HandBatch(model, batch: max(batch, settings[0].batchSize))
+    }
+
     /// Moves parameters to where gradients are taken or to the point that is trained, where these are two. To that several
     /// threads may come at once.
     func enter(_ mode: OptimizerMode) throws(MartletError) {
@@ -146,7 +154,6 @@ import MartletPlatform
         let plan = try plan(model, batch: count)
         let scores = try scores(batch: count)
         let inputs = try inputs(model, batch: count)
-        try unsafe rows.check(samples: data.count)
         let gathering = try unsafe Execution(mode: .flush, machine)
         try unsafe take(data, rows, scores, gathering)
         try unsafe inputs.take(data.x, rows, model, gathering, for: plan)
@@ -195,14 +202,15 @@ import MartletPlatform
         }
     }
 
-    /// A training step's other half, by what stands in the gradients.
+    /// A training step's other half, by what stands in the gradients. Throws before anything has changed.
     func finishStep(_ machine: ExecutionSettings) throws(MartletError) {
         try stepOptimizer(machine)
+        hand?.count = 0
         step += 1
         hasGradients = true
     }
 
-    private func backward(_ model: Model, _ plan: Plan, _ pass: BatchPass) {
+    func backward(_ model: Model, _ plan: Plan, _ pass: BatchPass) {
         unsafe add(plan, from: 0, plan.firstAdditionCount, pass)
         let steps = model.graph.steps
         for index in steps.indices.reversed() {

@@ -275,6 +275,8 @@ static const any_function functions[] = {
     (any_function)martlet_model_output_get,
     (any_function)martlet_model_score_get,
     (any_function)martlet_model_tally_set,
+    (any_function)martlet_model_forward,
+    (any_function)martlet_model_backward,
     (any_function)martlet_model_confusion_get,
     (any_function)martlet_model_compile,
     (any_function)martlet_model_groups_compile,

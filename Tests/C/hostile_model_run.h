@@ -137,6 +137,15 @@ GOOD(model_confusion_get) {
     a->model = w->m.model, a->out_counts = w->m.counts, a->count = LENGTH(w->m.counts);
     a->output = 0, a->mode = MARTLET_TRAINING;
 }
+GOOD(model_forward) {
+    a->model = w->m.model, a->out = w->m.out, a->out_count = BATCH * CLASSES, a->x = &w->m.x;
+    a->rows = w->m.rows, a->row_count = BATCH;
+}
+GOOD(model_backward) {
+    REQUIRE(martlet_model_forward(w->m.model, w->m.out, BATCH * CLASSES, &w->m.x, w->m.rows, BATCH) == MARTLET_OK);
+    w->array = check_array(w->scratch, BATCH * FEATURES, MARTLET_FP32);
+    a->model = w->m.model, a->slopes = w->m.targets, a->slope_count = BATCH * CLASSES, a->input_slopes = &w->array;
+}
 GOOD(model_tally_set) { a->model = w->m.model, a->mode = MARTLET_TRAINING, a->keeps = 1; }
 GOOD(model_group_count) { a->model = w->m.model, a->out_count = &w->out_int64; }
 GOOD(model_group_set) { a->model = w->m.model, a->group = 0, a->hyperparameter = MARTLET_LR, a->value = 0.5; }

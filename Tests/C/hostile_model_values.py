@@ -21,8 +21,8 @@ OTHERS = {
 NEED_LAYER = {"compile", "groups_compile", "predict", "save", "buffer_get", "view_count", "view_get"}
 NEED_COMPILE = {
     "train", "differentiate", "step", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get",
-    "step_get", "grad_norm_get", "copy_set", "training_get", "epoch_get", "epoch_set", "score_get", "confusion_get",
-    "tally_set",
+    "step_get", "grad_norm_get", "copy_set", "forward", "backward", "training_get", "epoch_get", "epoch_set",
+    "score_get", "confusion_get", "tally_set",
 }  # fmt: skip
 
 
@@ -122,8 +122,9 @@ def x_values(function: str) -> Iterator[Value]:
     yield from samples_values("(*a->x)", labels=False)
     code = "lay(&w->m, a->x); w->m.sizes[0] = w->m.strides[0] = FEATURES; w->m.sizes[1] = SAMPLES;"
     yield "sizes the wrong way round", code + " w->m.strides[0] = SAMPLES;", "SHAPE"
-    yield "one sample less", "a->x->count -= FEATURES;", "SHAPE"
-    yield "one sample more", "a->x->count += FEATURES; a->x->data = w->scratch;", "SHAPE"
+    other = "OK" if function == "martlet_model_forward" else "SHAPE"  # whose batch is some rows, and which reads no y
+    yield "one sample less", "a->x->count -= FEATURES;", other
+    yield "one sample more", "a->x->count += FEATURES; a->x->data = w->scratch;", other
     for what in ("NAN", "INFINITY", "-INFINITY", "1e-45f", "3e38f", "-0.0f"):
         yield f"an element is {what}", f"((float *)a->x->data)[3 * FEATURES] = {what};", "OK"
     if function == "martlet_model_predict":
@@ -182,10 +183,11 @@ def y_values(function: str) -> Iterator[Value]:
     yield "targets that are the samples", "*a->y = *a->x; a->y->count = SAMPLES * CLASSES;", "OK"
 
 
-def rows_values(name: str) -> Iterator[Value]:
+def rows_values(name: str, other: str = "OK") -> Iterator[Value]:
+    """The samples of a batch; other: what comes of another number of them than is good."""
     if name == "rows":
         yield "NULL with a count", "a->rows = NULL;", "NULL"
-        yield "NULL and 0", "a->rows = NULL; a->row_count = 0;", "OK"
+        yield "NULL and 0", "a->rows = NULL; a->row_count = 0;", other
         for offset in (1, 4):
             yield f"misaligned by {offset}", f"a->rows = (void *)((char *)w->scratch + {offset});", "ALIGNMENT"
         for value in (-1, "SAMPLES", *INT64, "(int64_t)1 << 32", "-((int64_t)1 << 32) + 1", "(int64_t)1 << 61"):
@@ -196,7 +198,7 @@ def rows_values(name: str) -> Iterator[Value]:
         yield "at a page's end", "a->rows = memset(at_page_end(NULL, 32), 0, 32);", "OK"
     else:
         yield from assign("a->row_count", (0, -1, *INT64, "((int64_t)1 << 31) + 1", "(int64_t)1 << 61"), "SHAPE")
-        yield from assign("a->row_count", (1, 3, "BATCH + 1"), "OK")
+        yield from assign("a->row_count", (1, 3, "BATCH + 1"), other)
 
 
 def weight_values(array: str, code: str) -> Iterator[Value]:
@@ -261,18 +263,18 @@ def result_values() -> Iterator[Value]:
 
 
 def out_floats() -> Iterator[Value]:
-    """The output of predict."""
+    """The output of predict and forward."""
     yield "NULL", "a->out = NULL;", "NULL"
     for offset in (1, 2, 3):
         yield f"misaligned by {offset}", f"a->out = (void *)((char *)w->scratch + {offset});", "ALIGNMENT"
     yield "the samples", "a->out = w->m.inputs;", "OVERLAP"
     yield "the last of the samples", "a->out = w->m.inputs + SAMPLES * FEATURES - 1;", "OVERLAP"
-    yield "ends in the samples", "a->out = w->m.inputs - SAMPLES * CLASSES + 1;", "OVERLAP"
-    yield "at a page's end", "a->out = at_page_end(NULL, SAMPLES * CLASSES * 4);", "OK"
+    yield "ends in the samples", "a->out = w->m.inputs - a->out_count + 1;", "OVERLAP"
+    yield "at a page's end", "a->out = at_page_end(NULL, (size_t)a->out_count * 4);", "OK"
     for buffer in ("PARAMETERS", "STATISTICS"):
         get = f"REQUIRE(martlet_model_buffer_get(w->m.model, &a->out, NULL, MARTLET_BUFFER_{buffer}) == MARTLET_OK);"
         yield f"the model's {buffer}", get, "OVERLAP"
-        yield f"ends in the model's {buffer}", f"{get} a->out -= SAMPLES * CLASSES - 1;", "OVERLAP"
+        yield f"ends in the model's {buffer}", f"{get} a->out -= a->out_count - 1;", "OVERLAP"
 
 
 def note_values(function: str, name: str) -> Iterator[Value]:
@@ -344,6 +346,35 @@ def number_values(function: str, name: str) -> Iterator[Value]:
             yield f"MARTLET_BETA2 {value}", f"a->hyperparameter = MARTLET_BETA2; {target} = {value};", "ARGUMENT"
 
 
+def slopes_values(name: str) -> Iterator[Value]:
+    """Slopes of outputs, and where those of inputs go."""
+    if name == "slopes":
+        yield "NULL", "a->slopes = NULL;", "NULL"
+        yield "misaligned", "a->slopes = (void *)((char *)w->scratch + 2);", "ALIGNMENT"
+        yield "the input's", "a->slopes = w->array.data;", "OVERLAP"
+        for buffer in ("PARAMETERS", "GRADIENTS", "STATISTICS"):
+            get = f"martlet_model_buffer_get(w->m.model, &w->m.data, NULL, MARTLET_BUFFER_{buffer})"
+            code = f"REQUIRE({get} == MARTLET_OK); a->slopes = w->m.data;"
+            yield f"the model's {buffer}", code, "OVERLAP"
+        for what in ("NAN", "INFINITY", "3e38f"):
+            yield f"one is {what}", f"w->m.targets[3] = {what};", "OK"
+    elif name == "slope_count":
+        wrong = (0, 1, -1, "BATCH * CLASSES - 1", "BATCH * CLASSES + 1", *INT64, *HUGE)
+        yield from assign("a->slope_count", wrong, "SHAPE")
+    else:
+        yield "NULL", "a->input_slopes = NULL;", "OK"
+        yield "misaligned", "a->input_slopes = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
+        one = "(*a->input_slopes)"
+        yield "none wanted", f"{one}.count = 0;", "OK"
+        yield from assign(f"{one}.data", ("NULL",), "NULL")
+        yield from assign(f"{one}.data", ("(char *)w->scratch + 1",), "ALIGNMENT")
+        yield from assign(f"{one}.data", ("w->m.targets",), "OVERLAP")
+        yield from assign(f"{one}.count", (-1, 1, *INT64, *HUGE, "FEATURES", "BATCH * FEATURES + FEATURES"), "SHAPE")
+        yield from assign(f"{one}.dtype", (0, -1, 14, 1000, *INT32, 6, 7, 8), "TYPE")
+        yield from assign(f"{one}.rank", (-1, 65, *INT32), "SHAPE")
+        yield from assign(f"{one}.reserved", (1, "UINT64_MAX"), "STRUCT")
+
+
 def outputs_values(name: str) -> Iterator[Value]:
     """The nodes that are a model's outputs."""
     if name == "nodes":
@@ -405,6 +436,8 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from loop_values(function)
     elif name == "copy":
         yield from copy_values()
+    elif function.endswith("_backward"):
+        yield from slopes_values(name)
     elif function.endswith("outputs_set"):
         yield from outputs_values(name)
     elif name in ("sizes", "inputs"):
@@ -414,7 +447,7 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
     elif name == "y":
         yield from y_values(function)
     elif name in ("rows", "row_count"):
-        yield from rows_values(name)
+        yield from rows_values(name, "SHAPE" if function.endswith("_forward") else "OK")
     elif name == "weights":
         yield "NULL", "a->weights = NULL;", "OK"
         yield from weight_values("w->array", "a->weights = &w->array;")

@@ -15,9 +15,9 @@ extern long malloc_count_stop(void) __attribute__((weak));
 
 /* ---- no allocation in steady state ---- */
 
-enum way { TRAIN, TRAIN_ROWS, TRAIN_LAID, TRAIN_TARGETS, TRAIN_LONG, HALVES, PREDICT, PREDICT_BATCH, EVALUATE, SET, WAYS };
+enum way { TRAIN, TRAIN_ROWS, TRAIN_LAID, TRAIN_TARGETS, TRAIN_LONG, HALVES, BY_HAND, PREDICT, PREDICT_BATCH, EVALUATE, SET, WAYS };
 static const char *const way_names[WAYS] = {"train", "train rows", "train with sizes", "train on targets", "train on INT64",
-                                            "train by halves", "predict", "predict in batches", "evaluate", "set"};
+                                            "train by halves", "train by hand", "predict", "predict in batches", "evaluate", "set"};
 
 static martlet_status call(enum way way, martlet_model *model, const struct network_data *data, int64_t elements) {
     static float out[NETWORK_SAMPLES * NETWORK_CLASSES], targets[NETWORK_SAMPLES * NETWORK_CLASSES];
@@ -38,6 +38,10 @@ static martlet_status call(enum way way, martlet_model *model, const struct netw
     case TRAIN_LONG: y = check_array(labels, LENGTH(labels), MARTLET_INT64); break;
     case HALVES:
         status = martlet_model_differentiate(model, &result, &x, &y, NULL, 0);
+        return status == MARTLET_OK ? martlet_model_step(model) : status;
+    case BY_HAND:
+        status = martlet_model_forward(model, out, LENGTH(out), &x, NULL, 0);
+        if (status == MARTLET_OK) status = martlet_model_backward(model, out, LENGTH(out), NULL);
         return status == MARTLET_OK ? martlet_model_step(model) : status;
     case PREDICT: return martlet_model_predict(model, out, LENGTH(out), &x, NULL);
     case PREDICT_BATCH: loop.batch_size = 7; return martlet_model_predict(model, out, LENGTH(out), &x, &loop);
@@ -94,6 +98,10 @@ static martlet_status call_train(struct scene *s) { return martlet_model_train(s
 static martlet_status call_differentiate(struct scene *s) {
     return martlet_model_differentiate(s->model, NULL, &s->data->x, &s->data->y, NULL, 0);
 }
+static martlet_status call_forward(struct scene *s) {
+    static float out[NETWORK_SAMPLES * NETWORK_CLASSES];
+    return martlet_model_forward(s->model, out, LENGTH(out), &s->data->x, NULL, 0);
+}
 static martlet_status call_step(struct scene *s) { return martlet_model_step(s->model); }
 static martlet_status call_evaluate(struct scene *s) { return martlet_model_evaluate(s->model, NULL, &s->data->x, &s->data->y, NULL); }
 static martlet_status call_save(struct scene *s) { return martlet_model_save(s->model, s->path); }
@@ -122,8 +130,8 @@ static const struct {
     bool compiled; /* before the call */
 } calls[] = {{call_create, "create", false}, {call_compile, "compile", false}, {call_predict, "predict", false},
              {call_compile, "another compile", true}, {call_fit, "fit", true}, {call_fit_validating, "fit with validation", true},
-             {call_train, "train", true}, {call_differentiate, "differentiate", true}, {call_step, "step", true},
-             {call_evaluate, "evaluate", true}, {call_predict, "predict", true}, {call_save, "save", true},
+             {call_train, "train", true}, {call_differentiate, "differentiate", true}, {call_forward, "forward", true},
+             {call_step, "step", true}, {call_evaluate, "evaluate", true}, {call_predict, "predict", true}, {call_save, "save", true},
              {call_load, "load", true}, {call_reset, "reset", true}};
 
 static uint64_t scene_hash(const struct scene *s, bool compiled) { return network_hash(s->model, compiled); }

@@ -49,12 +49,14 @@ static void change(struct watch *w) {
     martlet_training training;
     CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_MSE));
     const struct network_data *d = w->data;
+    static float out[NETWORK_SAMPLES * NETWORK_CLASSES];
     const martlet_status given[] = {
         martlet_model_train(w->model, NULL, &d->x, &d->y, NULL, 0), network_fit(w->model, d, 1, 0),
         martlet_model_evaluate(w->model, NULL, &d->x, &d->y, NULL), martlet_model_compile(w->model, &training, NULL),
         martlet_model_add(w->model, &layer, NULL, 0, NULL),         martlet_model_reset(w->model),
         martlet_model_set(w->model, MARTLET_LR, 0.5),               martlet_model_destroy(w->model),
         martlet_model_differentiate(w->model, NULL, &d->x, &d->y, NULL, 0), martlet_model_step(w->model),
+        martlet_model_forward(w->model, out, LENGTH(out), &d->x, NULL, 0), martlet_model_backward(w->model, out, LENGTH(out), NULL),
     };
     for (int k = 0; k < LENGTH(given); k++)
         CHECK_SAYING(given[k] == MARTLET_ERROR_ORDER, "call %d gave %s", k, martlet_status_name(given[k]));

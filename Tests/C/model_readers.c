@@ -226,6 +226,7 @@ static void refusals(void) {
     martlet_training training;
     CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_MSE));
     const martlet_layer layer = network_layer(MARTLET_LAYER_FLATTEN, 0, MARTLET_ACTIVATION_LINEAR);
+    float out[OUTPUTS];
     const martlet_status given[] = {
         martlet_model_train(m, NULL, &data->x, &data->y, NULL, 0), network_fit(m, data, 1, 0),
         martlet_model_compile(m, &training, NULL), martlet_model_add(m, &layer, NULL, 0, NULL),
@@ -233,10 +234,10 @@ static void refusals(void) {
         martlet_model_copy_set(m, NULL), martlet_model_step(m), martlet_model_mode_set(m, MARTLET_TRAINING),
         martlet_model_differentiate(m, NULL, &data->x, &data->y, NULL, 0), martlet_model_save(m, "readers.safetensors"),
         martlet_model_evaluate(m, NULL, &data->x, &data->y, NULL),
+        martlet_model_forward(m, out, OUTPUTS, &data->x, NULL, 0), martlet_model_backward(m, out, OUTPUTS, NULL),
     };
     for (int k = 0; k < LENGTH(given); k++)
         CHECK_SAYING(given[k] == MARTLET_ERROR_BUSY, "call %d gave %s", k, martlet_status_name(given[k]));
-    float out[OUTPUTS];
     CHECK_OK(martlet_model_predict(m, out, OUTPUTS, &data->x, NULL));
     CHECK(memcmp(out, scene.wanted, sizeof out) == 0);
     fflush(NULL);

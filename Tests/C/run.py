@@ -283,6 +283,8 @@ def tests() -> dict[str, Test]:
         "model_graph": program("model_graph", preload="malloc_count"),
         "model_weights": program("model_weights"),
         "model_outputs": program("model_outputs"),
+        "model_by_hand": program("model_by_hand"),
+        "model_by_hand_graphs": program("model_by_hand_graphs"),
         "model_groups": program("model_groups", preload="malloc_count"),
         "model_halves": program("model_halves"),
         "model_modes": program("model_modes"),

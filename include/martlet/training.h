@@ -232,7 +232,30 @@ martlet_status martlet_model_differentiate(martlet_model *model, martlet_result 
  * and MEMORY; then nothing has changed. Since 0.1. */
 martlet_status martlet_model_step(martlet_model *model);
 
-/* The same with samples that count more or less.
+/* A batch forward and backward around a loss of the caller's own.
+ *
+ * The first writes the outputs of a batch as training computes them, with dropout by the steps taken and by the batch's own
+ * statistics, which move, and keeps what the way back needs, the samples too, in memory of its own. The batch waits until
+ * it has gone back or a step is taken, by whichever function, or another takes its place; compile, reset and load forget it.
+ * x, rows and row_count are martlet_model_train's; out and out_count martlet_model_predict's, for the batch's samples. Fails as
+ * martlet_model_train does, and with OVERLAP (out with x, or the model's parameters, statistics or gradients); then nothing has
+ * changed but the mode (martlet_model_mode_set), and a batch that waited does so still. Since 0.1. */
+martlet_status martlet_model_forward(martlet_model *model, float *out, int64_t out_count, const martlet_array *x,
+                                     const int64_t *rows, int64_t row_count);
+/* The second takes slopes, what the loss changes by with each of those outputs, as they lie in out: with probabilities, where
+ * a softmax or a sigmoid gives them, whatever loss the model is compiled for. It leaves the gradients of parameters in
+ * MARTLET_BUFFER_GRADIENTS, in place of what was there, with those of what layers add, for martlet_model_step.
+ *
+ * input_slopes   NULL, or an fp32 array for each input, in which the slopes by its samples are written: zeros where no output
+ *                depends on them. One with a count of 0 is left alone, as that of an input of an EMBEDDING must be (ARGUMENT)
+ *
+ * Fails with NULL, TYPE, SHAPE (slope_count, or an array's), ALIGNMENT, OVERLAP (arrays with one another, slopes, or the
+ * model's memory), STRUCT, UNSUPPORTED, ORDER (not compiled, or no batch waits) and MEMORY; then nothing has changed but the
+ * mode. Since 0.1. */
+martlet_status martlet_model_backward(martlet_model *model, const float *slopes, int64_t slope_count,
+                                      const martlet_array *input_slopes);
+
+/* martlet_model_train with samples that count more or less.
  *
  * weights     an fp32 number for each sample of x, finite and 0 or more (ARGUMENT), of rank 0 or 1: what its loss, all rows of
  *             it, and that of its gradient is multiplied by. The mean is that of all samples still, as Keras has it: it is not

@@ -1,0 +1,161 @@
+// A batch forward and backward by a caller's own loss: its outputs as training computes them, and from their slopes the
+// gradients of parameters and of inputs.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+/// A batch whose backward pass is the caller's to begin.
+final class HandBatch {
+    /// The most samples.
+    let batch: Int
+    let plan: Plan
+    let inputs: BatchInputs
+    /// Samples that have been run forward, and not backward yet.
+    var count = 0
+
+    /// Throws `.shape` and `.memory`.
+    init(_ model: Model, batch: Int) throws(MartletError) {
+        self.batch = batch
+        plan = try Plan(model.graph, batch: batch, scored: model.graph.outputs, ofInputs: true)
+        inputs = try BatchInputs(model, batch: batch)
+    }
+}
+
+extension Model {
+    /// The outputs of a batch as training computes them: with dropout by the steps taken, and by the batch's own statistics,
+    /// which move. What a backward pass needs, samples too, is kept in memory of its own for ``backward(_:inputs:)``, until a
+    /// step is taken or another batch is run forward. Throws before anything but the mode has changed.
+    ///
+    /// - Parameter out: room for all samples of the first output, then of the next.
+    public func forward(
+        _ x: SampleArrays, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0,
+        into out: UnsafeMutableBufferPointer<Float>
+    ) throws(MartletError) {
+        let trainer = try compiled()
+        let samples = try x.sampleCount(of: self)
+        try x.checkApart(from: self, trainer)
+        let rows = try unsafe batch(rows, rowCount, of: samples, trainer)
+        let count = unsafe rows.count
+        let wanted = try elements(outputElementCount, times: count)
+        guard out.count == wanted, let target = out.baseAddress else {
+            throw MartletError(
+                .shape,
+                "out_count is \(out.count); expected \(wanted), \(count) samples of \(outputElementCount) elements")
+        }
+        let written = unsafe Samples(UnsafeBufferPointer(out))
+        for number in 0..<x.count { try unsafe written.checkApart(from: x[number], "out", x.subject(number)) }
+        try unsafe checkApart(written, "out", trainer)
+        try unsafe x.checkIndices(self, rows)
+        let machine = try ExecutionSettings()
+        let built = try build()
+        let hand = try trainer.handMemory(self, batch: count)
+        try trainer.enter(.training)
+        let execution = try unsafe Execution(mode: .flush, machine)
+        // A batch that waits is written over from here on, where nothing fails any more.
+        try unsafe hand.inputs.take(x, rows, self, execution, for: hand.plan, copies: true)
+        trainer.hand = hand
+        let pass = unsafe BatchPass(
+            self, built, hand.plan, execution, batch: count, trainingStep: UInt64(trainer.step))
+        unsafe forward(hand.plan, pass, graph.steps.indices)
+        var start = unsafe target
+        for (number, value) in graph.outputs.enumerated() {
+            let elements = count * outputShape(number).elementCount
+            unsafe start.update(from: hand.plan.value(value), count: elements)
+            unsafe start += elements
+        }
+        hand.count = count
+    }
+
+    /// The gradients of parameters, in ``gradientMemory()``, from slopes of the outputs that ``forward(_:rows:rowCount:into:)``
+    /// gave, which lie as those do: what a loss changes by with each, with a softmax's probabilities where it gives those. What
+    /// layers add to the loss is added. ``step()`` steps by them. Throws before anything but the mode has changed.
+    ///
+    /// - Parameter inputs: nil, or for each input as many numbers of fp32 as its samples had, which become their gradients,
+    ///   zeros where no output depends on them; an array of no elements: nothing is written.
+    public func backward(
+        _ slopes: UnsafeBufferPointer<Float>, inputs: SampleArrays? = nil
+    ) throws(MartletError) {
+        let trainer = try compiled()
+        guard let hand = trainer.hand, hand.count > 0 else {
+            throw MartletError(
+                .order, "no batch has been run forward since the last backward pass or step; expected forward before")
+        }
+        let count = hand.count
+        let wanted = count * outputElementCount
+        guard slopes.count == wanted, let source = slopes.baseAddress else {
+            throw MartletError(
+                .shape,
+                "slope_count is \(slopes.count); expected \(wanted), \(count) samples of \(outputElementCount) elements"
+            )
+        }
+        try unsafe checkApart(Samples(slopes), "slopes", trainer)
+        if let inputs { try unsafe check(inputs, count, slopes, trainer) }
+        let machine = try ExecutionSettings()
+        let built = try build()
+        try trainer.enter(.training)
+        let execution = try unsafe Execution(mode: .flush, machine)
+        var start = unsafe source
+        for number in 0..<outputCount {
+            let elements = count * outputShape(number).elementCount
+            if let gradient = unsafe hand.plan.lossGradient(number) {
+                unsafe gradient.update(from: start, count: elements)
+            }
+            unsafe start += elements
+        }
+        let pass = unsafe BatchPass(
+            self, built, hand.plan, execution, batch: count, trainingStep: UInt64(trainer.step))
+        hand.count = 0
+        unsafe trainer.backward(self, hand.plan, pass)
+        unsafe trainer.addPenalties(built, execution)
+        trainer.hasGradients = true
+        guard let inputs else { return }
+        for number in 0..<inputs.count { write(inputs, number, hand.plan) }
+    }
+
+    /// Throws where arrays cannot take the gradients of so many samples of each input.
+    private func check(
+        _ inputs: SampleArrays, _ samples: Int, _ slopes: UnsafeBufferPointer<Float>, _ trainer: Trainer
+    ) throws(MartletError) {
+        guard inputs.count == inputCount else {
+            throw MartletError(
+                .argument, "\(inputs.name) has \(inputs.count) arrays; expected \(inputCount), one for each input")
+        }
+        for number in 0..<inputCount {
+            let (array, subject) = unsafe (inputs[number], inputs.subject(number))
+            if unsafe array.count == 0 { continue }
+            guard table(ofInput: number) == nil else {
+                throw MartletError(
+                    .argument, "\(subject) has elements; expected none: the input holds rows of a table")
+            }
+            let found = try unsafe array.sampleCount(of: inputShape(number), subject)
+            guard found == samples else {
+                throw MartletError(.shape, "\(subject) has \(found) samples; expected \(samples), the batch's")
+            }
+            try unsafe checkApart(array, subject, trainer)
+            try unsafe array.checkApart(from: Samples(slopes), subject, "slopes")
+            for other in 0..<number {
+                try unsafe array.checkApart(from: inputs[other], subject, inputs.subject(other))
+            }
+        }
+    }
+
+    /// Copies the gradient of an input; zeros where nothing depends on it.
+    private func write(_ inputs: SampleArrays, _ number: Int, _ plan: Plan) {
+        let array = unsafe inputs[number]
+        guard let base = unsafe array.base, unsafe array.count > 0 else { return }
+        let target = unsafe UnsafeMutableRawPointer(mutating: base).assumingMemoryBound(to: Float.self)
+        if let gradient = unsafe plan.inputGradient(number) {
+            unsafe target.update(from: gradient, count: array.count)
+        } else {
+            unsafe target.update(repeating: 0, count: array.count)
+        }
+    }
+
+    private func elements(_ each: Int, times count: Int) throws(MartletError) -> Int {
+        let (product, overflow) = each.multipliedReportingOverflow(by: count)
+        guard !overflow else {
+            throw MartletError(.memory, "a batch of \(count) samples is beyond what a machine can address")
+        }
+        return product
+    }
+}
