@@ -76,6 +76,11 @@ class Bound:
         """Leaves the gradients of all samples as one batch, without a step."""
         _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays[:2], None, 0)
 
+    def differentiate(self, rows: int, count: int) -> None:
+        """The same of a batch, given the address and count of its rows. Weights count nothing here."""
+        numbers = _memory.int64_at(rows)
+        _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays[:2], numbers, count)
+
     def evaluate(self, first: int, count: int, batch_size: int) -> None:
         """Loss and metrics over count samples from the first on."""
         loop = _ffi_models.Loop()

@@ -1,0 +1,306 @@
+"""What both estimators are: parameters, fit and partial_fit by scikit-learn's rules, and the network's numbers as
+scikit-learn's attributes."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, shuffle
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from martlet._errors import ArgumentError, OrderError
+from martlet._samples import NDArray
+from martlet.sklearn import _files
+from martlet.sklearn._network import Goal, Perceptron, initial, write
+from martlet.sklearn._options import Options
+from martlet.sklearn._training import Samples, Trainer, merged
+
+_FLOATS = (np.float64, np.float32)
+
+
+class Multilayer(BaseEstimator):  # type: ignore[misc]
+    """A multi-layer perceptron. Not for use by itself."""
+
+    # ---- what the two differ in ----
+
+    @abstractmethod
+    def _read(self, x: Any, y: Any, reset: bool, incremental: bool) -> tuple[Any, NDArray]:
+        """X and y, checked, y as float targets (samples, outputs), or classes of whole numbers (samples, 1)."""
+
+    @abstractmethod
+    def _goal(self) -> Goal:
+        """What is trained for."""
+
+    @abstractmethod
+    def _counted(self, y: Any, sample_weight: NDArray | None, incremental: bool) -> NDArray | None:
+        """How much each sample counts."""
+
+    @abstractmethod
+    def _targets(self, y: NDArray) -> NDArray:
+        """What _read gave, as the network takes it."""
+
+    @abstractmethod
+    def _labelled(self, y: NDArray) -> NDArray:
+        """The same as predict gives it."""
+
+    @abstractmethod
+    def _decoded(self, outputs: NDArray) -> NDArray:
+        """What predict makes of the network's outputs."""
+
+    @abstractmethod
+    def _scored(self, y: NDArray, found: NDArray, weights: NDArray | None) -> float:
+        """The score of a validation."""
+
+    # ---- fit ----
+
+    def _fit(self, x: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
+        options = Options.of(self)
+        if options.early_stopping and incremental:
+            raise ArgumentError("partial_fit does not support early_stopping=True; wanted False, or fit")
+        goes_on = hasattr(self, "_network") and (options.warm_start or incremental)
+        given, (x, y) = y, self._read(x, y, not goes_on, incremental)
+        weights = None if sample_weight is None else _weights(sample_weight, x)
+        weights = self._counted(given, weights, incremental)
+        if weights is not None and not weights.any():
+            raise ArgumentError("sample weights are all zero; wanted one that is more than zero")
+        random = check_random_state(self.random_state)
+        if not goes_on:
+            self.n_outputs_ = y.shape[1]
+            self.out_activation_ = self._goal().gives
+        units = [x.shape[1], *options.hidden, self.n_outputs_]
+        numbers = None if goes_on else initial(units, options.activation, random)
+        held, weighted_held = None, None
+        if options.early_stopping:
+            x, y, weights, held, weighted_held = self._split(x, y, weights, options, random)
+        count, batch = len(y), self._batch_size(options, len(y))
+        targets = self._targets(y)
+        x = x if batch < count else _dense(x)
+        if count <= batch and not any(options.dropout) and not options.batch_normalization:
+            x, targets, weights = merged(x, targets, weights)
+            weights = None if (weights == 1).all() else weights
+            batch = len(targets)
+        samples = Samples(x, targets, weights, batch)
+        if not (goes_on and incremental):
+            self._begin(units, options, samples, numbers, random)
+        trainer = Trainer(self._network, samples, options)
+        self._train(trainer, options, random, count, held, weighted_held, incremental)
+        if not np.isfinite(self._network.model.parameters()).all():
+            raise ArgumentError("Solver produced non-finite parameter weights. The input data may contain large values "
+                                "and need to be preprocessed.")  # fmt: skip
+        return self
+
+    def _batch_size(self, options: Options, count: int) -> int:
+        if options.batch_size is not None and options.batch_size > count:
+            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                          stacklevel=4)  # fmt: skip
+        return min(options.batch_size or 200, count)
+
+    def _split(self, x: Any, y: NDArray, weights: NDArray | None, options: Options, random: Any) -> Any:
+        """Holds back samples for validation, those that scikit-learn holds back."""
+        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
+        kept, back = train_test_split(
+            np.arange(len(y)), random_state=random, test_size=options.validation_fraction, stratify=stratify
+        )
+        if len(back) < 2:
+            raise ArgumentError("The validation set is too small. Increase 'validation_fraction' or the size of your "
+                                "dataset.")  # fmt: skip
+        held = x[back], self._labelled(y[back])
+        if weights is None:
+            return x[kept], y[kept], None, held, None
+        return x[kept], y[kept], weights[kept], held, weights[back]
+
+    def _begin(self, units: list[int], options: Options, samples: Samples, numbers: Any, random: Any) -> None:
+        """Makes a network and an optimizer; numbers: initial weights, None for those that there are."""
+        old = None if numbers is not None else self._network
+        several = samples.weights is not None and samples.count > samples.batch_size
+        decay = 0.0 if several else options.alpha / samples.totals(np.arange(samples.count))[0]
+        seed = int(random.randint(2**31 - 1)) if any(options.dropout) else 0
+        network = Perceptron(units, options, self._goal(), decay, seed)
+        if old is not None:
+            network.model.set_weights(old.model.get_weights())
+        else:
+            write(network.coefs, numbers[0], "coefs_")
+            write(network.intercepts, numbers[1], "intercepts_")
+        network.compile(options.optimizer())
+        self._network = network
+        if old is not None:
+            return
+        self.n_layers_, self.t_ = len(units), 0
+        self.loss_curve_: list[float] = []
+        self._no_improvement_count = 0
+        self.best_loss_ = None if options.early_stopping else math.inf
+        self.validation_scores_: list[float] | None = [] if options.early_stopping else None
+        self.best_validation_score_ = -math.inf if options.early_stopping else None
+
+    def _train(
+        self, trainer: Trainer, options: Options, random: Any, count: int, held: Any, weights: Any, incremental: bool
+    ) -> None:
+        """Epochs until one of scikit-learn's reasons to stop. count: of the samples that an epoch is said to have."""
+        order = np.arange(trainer.samples.count)
+        best = None
+        self.n_iter_ = 0
+        try:
+            for _ in range(1 if incremental else options.max_iter):
+                if options.shuffle and trainer.samples.count > trainer.samples.batch_size:
+                    order = shuffle(order, random_state=random)
+                self.loss_ = trainer.epoch(order)
+                self.n_iter_ += 1
+                self.t_ += count
+                self.loss_curve_.append(self.loss_)
+                if options.verbose:
+                    print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                if self._is_better(options, held, weights):
+                    best = self._network.model.get_weights()
+                if options.schedule == "invscaling":
+                    self._set_rate(options.learning_rate_init / (self.t_ + 1) ** options.power_t)
+                if self._no_improvement_count > options.n_iter_no_change and self._stops(options):
+                    break
+                if self.n_iter_ == options.max_iter and not incremental:
+                    warnings.warn(f"Stochastic Optimizer: Maximum iterations ({options.max_iter}) reached and the "
+                                  "optimization hasn't converged yet.", ConvergenceWarning, stacklevel=4)  # fmt: skip
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        if best is not None:
+            self._network.model.set_weights(best)
+
+    def _is_better(self, options: Options, held: Any, weights: Any) -> bool:
+        """Takes note of an epoch; whether its weights are the best so far, of those that are validated."""
+        if held is None:
+            best, loss = self.best_loss_, self.loss_
+            assert best is not None
+            self._no_improvement_count = self._no_improvement_count + 1 if loss > best - options.tol else 0
+            self.best_loss_ = min(best, loss)
+            return False
+        outputs = self._outputs(held[0])
+        score = self._scored(held[1], self._decoded(outputs), weights) if np.isfinite(outputs).all() else math.nan
+        assert self.validation_scores_ is not None and self.best_validation_score_ is not None
+        self.validation_scores_.append(score)
+        if options.verbose:
+            print(f"Validation score: {score:f}")
+        is_worse = score < self.best_validation_score_ + options.tol
+        self._no_improvement_count = self._no_improvement_count + 1 if is_worse else 0
+        if score > self.best_validation_score_:
+            self.best_validation_score_ = score
+            return True
+        return False
+
+    def _stops(self, options: Options) -> bool:
+        what = "Validation score did not improve" if options.early_stopping else "Training loss did not improve"
+        text = f"{what} more than tol={options.tol:f} for {options.n_iter_no_change} consecutive epochs."
+        rate = self._network.model.optimizer.learning_rate
+        if options.schedule != "adaptive" or rate <= 1e-6:
+            small = " Learning rate too small." if options.schedule == "adaptive" else ""
+            if options.verbose:
+                print(f"{text}{small} Stopping.")
+            return True
+        self._set_rate(rate / 5)
+        if options.verbose:
+            print(f"{text} Setting learning rate to {rate / 5:f}")
+        self._no_improvement_count = 0
+        return False
+
+    def _set_rate(self, rate: float) -> None:
+        self._network.model.optimizer.learning_rate = rate
+
+    # ---- predict ----
+
+    def _outputs(self, x: Any) -> NDArray:
+        """The network's outputs of checked samples, in parts where they are sparse."""
+        network = self._network
+        if isinstance(x, np.ndarray):
+            return network.predict(x)
+        return np.concatenate([network.predict(_dense(x[k : k + 1024])) for k in range(0, x.shape[0], 1024)])
+
+    def _predicted(self, x: Any) -> NDArray:
+        """The network's outputs, in the type of the samples, float32 or else float64."""
+        check_is_fitted(self)
+        found = validate_data(self, x, accept_sparse=["csr", "csc"], dtype=_FLOATS, reset=False)
+        return self._outputs(_in_float32(found)).astype(found.dtype)
+
+    # ---- its numbers ----
+
+    def _fitted(self, name: str) -> Perceptron:
+        network = self.__dict__.get("_network")
+        if network is None:
+            raise AttributeError(f"{type(self).__name__} has no {name} before fit")
+        found: Perceptron = network
+        return found
+
+    @property
+    def coefs_(self) -> list[NDArray]:
+        """The kernel of each layer, float32 (inputs, units), where it lies: writing it, or setting a list of arrays,
+        changes the network."""
+        return self._fitted("coefs_").coefs
+
+    @coefs_.setter
+    def coefs_(self, value: Any) -> None:
+        write(self._fitted("coefs_").coefs, value, "coefs_")
+
+    @property
+    def intercepts_(self) -> list[NDArray]:
+        """The bias of each layer, likewise."""
+        return self._fitted("intercepts_").intercepts
+
+    @intercepts_.setter
+    def intercepts_(self, value: Any) -> None:
+        write(self._fitted("intercepts_").intercepts, value, "intercepts_")
+
+    @property
+    def model_(self) -> Any:
+        """The network as a martlet.nn model."""
+        return self._fitted("model_").model
+
+    # ---- files ----
+
+    def save(self, path: Any, scaler: Any = None, overwrite: bool = True) -> None:
+        """Writes the network to a safetensors file, which martlet.nn.load_model and C's martlet_model_load read.
+
+        scaler      a fitted StandardScaler, MinMaxScaler, MaxAbsScaler or RobustScaler that the samples went through:
+                    it becomes the network's first layer, so that who loads the file gives samples as they were measured
+        overwrite   whether a file that is there may be replaced
+
+        A classifier's classes are a note of the file, "classes", in JSON. Raises OrderError before fit, DTypeError for
+        another scaler, and FileError where the system refuses.
+        """
+        self._whole("save", scaler).save(path, overwrite)
+
+    def to_onnx(self, path: Any, scaler: Any = None, overwrite: bool = True) -> None:
+        """Writes the network to an ONNX file; arguments and errors as save's."""
+        self._whole("to_onnx", scaler).to_onnx(path, overwrite)
+
+    def _whole(self, call: str, scaler: Any) -> Any:
+        network = self.__dict__.get("_network")
+        if network is None:
+            raise OrderError(f"{call} came before fit of {type(self).__name__}")
+        model = network.model if scaler is None else _files.scaled(network, scaler)
+        if is_classifier(self):
+            model._ready().model.set_note(b"classes", json.dumps(np.asarray(self.classes_).tolist()).encode())
+        return model
+
+
+def _in_float32(x: Any) -> Any:
+    """Checked samples as the network takes them: contiguous, or sparse by rows."""
+    with np.errstate(over="ignore"):
+        found = x.astype(np.float32)
+    values = found if isinstance(found, np.ndarray) else found.data
+    if not np.isfinite(values).all():
+        raise ArgumentError("X holds a value too large for float32, in which networks are trained; wanted smaller ones")
+    return np.ascontiguousarray(found) if isinstance(found, np.ndarray) else found.tocsr()
+
+
+def _dense(x: Any) -> NDArray:
+    found: NDArray = x if isinstance(x, np.ndarray) else x.toarray()
+    return found
+
+
+def _weights(given: Any, x: Any) -> NDArray:
+    found: NDArray = _check_sample_weight(given, x, dtype=np.float64, ensure_non_negative=True)
+    return found
