@@ -322,6 +322,11 @@ class Model:
         """Moves the parameters to the trained point, where gradients are taken at another one."""
         _ffi_models.martlet_model_mode_set(self._token, _ffi_optimizers.EVALUATION)
 
+    @_alone
+    def unsettle(self) -> None:
+        """Moves them to where the next gradient is taken."""
+        _ffi_models.martlet_model_mode_set(self._token, _ffi_optimizers.TRAINING)
+
     @_beside
     def step(self) -> int:
         """Training steps since compile."""

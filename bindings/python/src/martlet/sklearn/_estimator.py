@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, shuffle
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from martlet._errors import ArgumentError, OrderError
@@ -28,6 +28,13 @@ _FLOATS = (np.float64, np.float32)
 
 class Multilayer(BaseEstimator):  # type: ignore[misc]
     """A multi-layer perceptron. Not for use by itself."""
+
+    random_state: Any
+    classes_: NDArray
+    n_outputs_: int
+    out_activation_: str
+    loss_: float
+    _network: Perceptron
 
     # ---- what the two differ in ----
 
@@ -62,7 +69,9 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
     # ---- fit ----
 
     def _fit(self, x: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
-        options = Options.of(self)
+        options, optimizer = Options.of(self), None
+        if not incremental or not hasattr(self, "_network"):
+            optimizer = options.optimizer()
         if options.early_stopping and incremental:
             raise ArgumentError("partial_fit does not support early_stopping=True; wanted False, or fit")
         goes_on = hasattr(self, "_network") and (options.warm_start or incremental)
@@ -88,8 +97,9 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
             weights = None if (weights == 1).all() else weights
             batch = len(targets)
         samples = Samples(x, targets, weights, batch)
-        if not (goes_on and incremental):
+        if optimizer is not None:
             self._begin(units, options, samples, numbers, random)
+            self._network.compile(optimizer)
         trainer = Trainer(self._network, samples, options)
         self._train(trainer, options, random, count, held, weighted_held, incremental)
         if not np.isfinite(self._network.model.parameters()).all():
@@ -118,7 +128,7 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
         return x[kept], y[kept], weights[kept], held, weights[back]
 
     def _begin(self, units: list[int], options: Options, samples: Samples, numbers: Any, random: Any) -> None:
-        """Makes a network and an optimizer; numbers: initial weights, None for those that there are."""
+        """Makes a network; numbers: initial weights, None for those that there are."""
         old = None if numbers is not None else self._network
         several = samples.weights is not None and samples.count > samples.batch_size
         decay = 0.0 if several else options.alpha / samples.totals(np.arange(samples.count))[0]
@@ -129,7 +139,6 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
         else:
             write(network.coefs, numbers[0], "coefs_")
             write(network.intercepts, numbers[1], "intercepts_")
-        network.compile(options.optimizer())
         self._network = network
         if old is not None:
             return
@@ -150,7 +159,9 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
         try:
             for _ in range(1 if incremental else options.max_iter):
                 if options.shuffle and trainer.samples.count > trainer.samples.batch_size:
-                    order = shuffle(order, random_state=random)
+                    places = np.arange(len(order))  # as sklearn.utils.shuffle draws them
+                    random.shuffle(places)
+                    order = order[places]
                 self.loss_ = trainer.epoch(order)
                 self.n_iter_ += 1
                 self.t_ += count

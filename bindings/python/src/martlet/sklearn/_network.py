@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import xlogy
 
 from martlet import _ffi_models
 from martlet._errors import DTypeError, ShapeError
@@ -39,7 +38,7 @@ class Goal(NamedTuple):
         """What the loss has of each sample beside the library's, which no weight changes."""
         if not isinstance(self.loss, losses.Poisson):
             return None
-        found: NDArray = (xlogy(y, y) - y).sum(axis=1, dtype=np.float64)
+        found: NDArray = (y * np.log(y, where=y > 0, out=np.zeros_like(y)) - y).sum(axis=1, dtype=np.float64)
         return found
 
 
@@ -57,7 +56,8 @@ class Perceptron:
         layers: list[Any] = [Input((units[0],))]
         for size, rate in zip(units[1:-1], options.dropout, strict=True):
             if options.batch_normalization:
-                layers += [Dense(size, kernel_regularizer=penalty), BatchNormalization(), Activation(options.activation)]
+                layers += [Dense(size, kernel_regularizer=penalty), BatchNormalization(momentum=0.9)]
+                layers.append(Activation(options.activation))
             else:
                 layers.append(Dense(size, options.activation, kernel_regularizer=penalty))
             if rate:

@@ -1,8 +1,8 @@
 """An epoch of scikit-learn's loss: each batch's mean loss, and alpha / 2 sum w^2 over the kernels, divided by the sum
 of the batch's weights.
 
-The library's own penalty is the same in every batch. Batches that it suits, those of batch_size samples without weights,
-are native steps. Of others the gradient is taken, given what its penalty lacks, and stepped by.
+The library's own penalty is the same in every batch. Batches that it suits, those of batch_size samples without
+weights, are native steps. Of others the gradient is taken, given what its penalty lacks, and stepped by.
 """
 
 from __future__ import annotations
@@ -88,7 +88,11 @@ class Trainer:
             self._beside.model._prepare(samples.batch_size)
             self._beside.model.set_weights(network.model.get_weights())
             self._weighted = self._bind(self._beside)
-        self._kernels = network.kernels_of(network.model.parameters())
+            self._copied, self._beside_gradients = self._beside.model.parameters(), self._beside.gradients
+        self._gradients = network.gradients
+        self._parameters = network.model.parameters()
+        self._kernels = network.kernels_of(self._parameters)
+        self._kernel_gradients = network.kernels_of(self._gradients)
         self._offsets = network.goal.offsets(samples.targets)
 
     def _bind(self, network: Perceptron) -> Bound:
@@ -99,6 +103,7 @@ class Trainer:
         """Trains on all samples in this order, int64; returns scikit-learn's loss, each batch's before its step."""
         samples, loss = self.samples, 0.0
         self._bound.tally(TRAINING, keeps=True)
+        self._native.unsettle()
         taken = 0
         for batch, total in enumerate(samples.totals(order)):
             start = batch * samples.batch_size
@@ -113,7 +118,7 @@ class Trainer:
                 taken += count
             else:
                 self._bound.differentiate(address, count)
-                loss += count * self._add_penalty(self._network.gradients, decay - self._network.decay)
+                loss += count * self._add_penalty(decay - self._network.decay)
                 self._native.take_step()
                 taken += count
         self._native.settle()
@@ -127,12 +132,10 @@ class Trainer:
 
     def _step_beside(self, address: int, count: int, decay: float) -> float:
         """A step by the gradient that the model beside takes; returns the loss of all samples of the batch."""
-        assert self._beside is not None
-        self._beside.model.parameters()[...] = self._network.model.parameters()
+        self._copied[...] = self._parameters
         _check(self._weighted.train(address, count))
-        gradients = self._network.gradients
-        gradients[...] = self._beside.gradients
-        loss = self._reported(self._weighted) + self._add_penalty(gradients, decay)
+        self._gradients[...] = self._beside_gradients
+        loss = self._reported(self._weighted) + self._add_penalty(decay)
         self._native.take_step()
         return count * loss
 
@@ -141,10 +144,10 @@ class Trainer:
         found, goal = bound.numbers(_COLUMNS, TRAINING), self._network.goal
         return found["loss"] + (goal.reported - goal.weight) * found["own"]
 
-    def _add_penalty(self, gradients: NDArray, decay: float) -> float:
-        """Adds what decay / 2 sum w^2 has for a gradient; returns that sum."""
+    def _add_penalty(self, decay: float) -> float:
+        """Adds what decay / 2 sum w^2 has for a gradient to the gradients; returns that sum."""
         penalty = 0.0
-        for kernel, gradient in zip(self._kernels, self._network.kernels_of(gradients), strict=True):
+        for kernel, gradient in zip(self._kernels, self._kernel_gradients, strict=True):
             gradient += np.float32(decay) * kernel
             penalty += float(np.vdot(kernel, kernel))
         return decay / 2 * penalty

@@ -31,14 +31,14 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
                          numbers but learning_rate_init; "lbfgs" is an ArgumentError
     alpha                of alpha / 2 sum w^2 over the kernels, divided by the sum of the batch's sample weights
     batch_size           samples in a step; "auto" is 200, or all where there are fewer
-    learning_rate        "constant"; "invscaling", learning_rate_init / (t_ + 1)^power_t behind each epoch; "adaptive", a
-                         fifth whenever training would stop, until it is 1e-6. Of solver "sgd" alone
+    learning_rate        "constant"; "invscaling", learning_rate_init / (t_ + 1)^power_t behind each epoch; "adaptive",
+                         a fifth whenever training would stop, until it is 1e-6. Of solver "sgd" alone
     learning_rate_init   the rate, more than 0
     power_t              as said
     max_iter             epochs at most
     shuffle              whether each epoch takes the samples in a new order
-    random_state         a number, numpy.random.RandomState or None: of initial weights, the validation's samples, orders
-                         and dropout. A number gives the same bits each time
+    random_state         a number, numpy.random.RandomState or None: of initial weights, the validation's samples,
+                         orders and dropout. A number gives the same bits each time
     tol                  by how much loss or score has to improve
     verbose              whether each epoch prints a line
     warm_start           whether fit begins with the weights that there are
@@ -52,7 +52,8 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
                          as makes all classes count the same. Of labels of several columns a list of such dicts
     dropout              the share of hidden units that a step leaves out, 0 or more and less than 1; or one for each
                          hidden layer
-    batch_normalization  whether the sums of hidden layers are normalised over the batch before their activation
+    batch_normalization  whether the sums of hidden layers are normalised over the batch before their activation; for
+                         predictions by averages of which each step renews a tenth
 
     Attributes are scikit-learn's: classes_, loss_, best_loss_, loss_curve_, validation_scores_,
     best_validation_score_, t_, coefs_ and intercepts_ (float32), n_features_in_, feature_names_in_, n_iter_, n_layers_,
@@ -62,6 +63,8 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
     batch normalisation: there a sample of weight 2 is to the bit two samples, in any order. Weights and arithmetic are
     float32, so samples beyond its range are an ArgumentError. Sparse matrices are made dense batch by batch.
     """
+
+    classes_: NDArray
 
     def __init__(
         self,
@@ -174,9 +177,7 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
     # ---- what _fit asks ----
 
     def _read(self, x: Any, y: Any, reset: bool, incremental: bool) -> tuple[Any, NDArray]:
-        x, y = validate_data(
-            self, x, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=_FLOATS, reset=reset
-        )
+        x, y = validate_data(self, x, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=_FLOATS, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if reset:
@@ -195,12 +196,12 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
     def _goal(self) -> Goal:
         if self._label_binarizer.y_type_ == "multiclass":
             return Goal("softmax", losses.SparseCategoricalCrossentropy())
-        return Goal("logistic", losses.BinaryCrossentropy(), self.n_outputs_, self.n_outputs_)
+        count = float(self.n_outputs_)
+        return Goal("logistic", losses.BinaryCrossentropy(), count, count)
 
     def _targets(self, y: NDArray) -> NDArray:
-        if self.out_activation_ == "softmax":
-            return y.argmax(axis=1).astype(np.int64)
-        return np.ascontiguousarray(y, np.float32)
+        labels: NDArray = y.argmax(axis=1).astype(np.int64)
+        return labels if self.out_activation_ == "softmax" else np.ascontiguousarray(y, np.float32)
 
     def _labelled(self, y: NDArray) -> NDArray:
         found: NDArray = self._label_binarizer.inverse_transform(y)
@@ -217,14 +218,14 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
         if given is None:
             return sample_weight
         if isinstance(given, str) and incremental:
-            raise ArgumentError(f"class_weight is {given!r}, which partial_fit cannot know of all samples; wanted a dict")
+            raise ArgumentError(f"class_weight is {given!r}, and partial_fit sees but a part; wanted a dict")
         if isinstance(given, Mapping) and self._label_binarizer.y_type_ in ("binary", "multiclass"):
             found = self._of_classes(np.asarray(y).ravel(), given)
         elif isinstance(given, str | list):
             found = compute_sample_weight(given, y)
         else:
-            raise DTypeError(f'class_weight is {given!r}; wanted None, "balanced", a dict of classes and weights, or of '
-                             "labels of several columns a list of dicts")  # fmt: skip
+            raise DTypeError(f'class_weight is {given!r}; wanted None, "balanced", a dict of classes and weights, or '
+                             "of labels of several columns a list of dicts")  # fmt: skip
         return found if sample_weight is None else found * sample_weight
 
     def _of_classes(self, y: NDArray, given: Mapping[Any, Any]) -> NDArray:
@@ -239,4 +240,4 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
 def _refuse_unknown(y: NDArray, classes: NDArray) -> None:
     unknown = np.setdiff1d(unique_labels(y), classes)
     if len(unknown):
-        raise ArgumentError(f"`y` has classes not in `self.classes_`. `self.classes_` has {classes}. 'y' has {unknown}.")
+        raise ArgumentError(f"`y` has classes not in `self.classes_`, {classes}: {unknown}")
