@@ -1,5 +1,5 @@
-"""python -m martlet info | config | bench | gallery | run: this installation, what C needs of it, its speed, its
-algorithms, a training script with them.
+"""python -m martlet info | config | bench | gallery | run | export: this installation, what C needs of it, its speed,
+its algorithms, a training script with them, a model as a file of ONNX or C.
 
 info and config need numpy alone.
 """
@@ -19,7 +19,7 @@ from martlet import _catalogue, _ffi, _library
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m martlet", description=(__doc__ or "").splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="info|config|bench|gallery|run")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="info|config|bench|gallery|run|export")
     facts = commands.add_parser("info", help="version, library, instruction set, threads")
     facts.add_argument("--algorithms", action="store_true", help="the table of algorithms, by their names everywhere")
     config = commands.add_parser("config", help="compiler and linker flags for C programs")
@@ -42,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     script.add_argument("script", help="a path, or with -m a module's name")
     script.add_argument("arguments", nargs=argparse.REMAINDER, help="what it gets as its own")
+    export = commands.add_parser("export", help="a model that was saved as one file of ONNX or of C")
+    export.add_argument("model", help="what save wrote, such as model.safetensors")
+    export.add_argument("target", help="a name that ends in .onnx or .c")
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(_catalogue.text() if options.algorithms else info())
@@ -57,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         _bench.run(options.seconds)
     elif options.command == "run":
         return _run(script, options)
+    elif options.command == "export":
+        _export(export, options)
     else:
         _show_gallery(gallery, options)
     return 0
@@ -79,6 +84,18 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.compare:
         return running.compare(target, algorithms)
     return running.run(target, algorithms, options.record, installs=not options.as_it_is)
+
+
+def _export(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    from martlet import nn
+
+    suffix = os.path.splitext(options.target)[1]
+    if suffix != ".onnx":
+        parser.error(f"target is {options.target!r}; wanted a name such as model.onnx or model.c")
+    try:
+        nn.load_model(options.model).to_onnx(options.target)
+    except (martlet.MartletError, ImportError) as error:
+        parser.error(str(error))
 
 
 def _show_gallery(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:

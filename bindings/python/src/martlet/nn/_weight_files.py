@@ -44,7 +44,7 @@ def save(model: Any, path: Any, overwrite: Any) -> None:
                 for _, array in pairs:
                     file.write(array.tobytes())
 
-        _replace(name, write)
+        replace(name, write)
 
 
 def load(model: Any, path: Any) -> None:
@@ -87,7 +87,7 @@ def _header(path: bytes) -> tuple[dict[str, Any], int]:
         raise FormatError(f"no model that save wrote: {error}") from None
 
 
-def _replace(path: bytes, write: Callable[[bytes], None]) -> None:
+def replace(path: bytes, write: Callable[[bytes], None]) -> None:
     """Has a file written, and puts it in path's place, which holds the old file or this one whole at any moment."""
     target = os.path.realpath(path)
     try:

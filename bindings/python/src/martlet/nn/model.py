@@ -18,10 +18,10 @@ from martlet._samples import NDArray
 from martlet.nn import node
 from martlet.nn._built import Built
 from martlet.nn._early import early
+from martlet.nn._exporting import Exporting
 from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
 from martlet.nn._subclasses import refuse_methods
-from martlet.nn._trained import Trained
 from martlet.nn.hashing import Hashing
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.node import Node
@@ -31,7 +31,7 @@ from martlet.nn.text import TextVectorization
 _MOST_OUTPUTS = 16
 
 
-class Model(Trained):
+class Model(Exporting):
     """What leads from inputs to an output: Model(inputs, outputs).
 
         a, b = Input((8,), name="a"), Input((3,), name="b")
@@ -120,6 +120,9 @@ class Model(Trained):
 
     def _input_names(self) -> list[str]:
         return [one.name for one in self._inputs]
+
+    def _input_types(self) -> list[str]:
+        return [one.dtype for one in self._inputs]
 
     def _output_names(self) -> list[str]:
         if self._named_outputs:

@@ -204,6 +204,9 @@ class Sequential(Model):
     def _input_names(self) -> list[str]:
         return ["input"]
 
+    def _input_types(self) -> list[str]:
+        return ["float32"]
+
     @property
     @early
     def input_shape(self) -> tuple[int | None, ...]:

@@ -1,0 +1,72 @@
+"""What a model is written as for who has no Martlet."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from typing import Any
+
+from martlet import _arguments, _forks
+from martlet._errors import FileError
+from martlet.nn import _weight_files
+from martlet.nn._built import Built
+from martlet.nn._inputs import parted
+from martlet.nn._trained import Trained
+from martlet.nn.inputs import DTYPES
+
+
+class Exporting(Trained):
+    """A model that can be written so. Not for use by itself."""
+
+    def to_onnx(self, path: Any, overwrite: bool = True, *, input_types: Any = None) -> None:
+        """Writes what the model predicts by as one ONNX file (opset 20, IR 10), which onnxruntime and others run.
+
+        Weights are inside. Dropout and what else training alone does is left out, and moving statistics are taken, as
+        in predict; a Normalization layer, as scalers' layer() gives, is a part of the file. The first axis of inputs
+        and outputs, "batch", may have any size; the others are the model's, channels last where the model's are.
+        Inputs, outputs and layers keep their names, but an output that is called as an input is has "_output" behind
+        it; weights are called dense/kernel, as in save's files. What model.text does is no part of it.
+
+        path          a file's name, taken as it is; whole at any moment, as save's
+        input_types   what an input holds: "float32", "uint8", "int32" or "int64"; of several inputs a list or a dict
+                      by their names. None: what its Input says, and of a Sequential "float32"; where an Embedding
+                      reads it, "float32" is "int64"
+
+        Predictions are predict's but for rounding. NaN: onnxruntime's pools of largest elements pass over it.
+
+        Needs onnx: pip install onnx; ImportError without. Raises UnsupportedError for more than 2 GB of weights,
+        FileError where the system refuses, or where there is a file and overwrite is False, and OrderError before the
+        shape of the samples is known. Nothing is written then.
+        """
+        name = _arguments.file_name(path)
+        with _forks.held_off:
+            try:
+                from martlet.nn import _onnx
+            except ImportError as error:
+                raise ImportError("to_onnx needs onnx: pip install onnx, or in a clone of Martlet "
+                                  "pip install './bindings/python[onnx]'") from error  # fmt: skip
+        if not _arguments.flag(overwrite, "overwrite") and os.path.lexists(name):
+            raise FileError(f"{os.fsdecode(name)} is there already, and overwrite is False")
+        inputs = [*zip(self._input_names(), self._types(input_types), strict=True)]
+        with self._owner.inside():
+            built: Built = self._apart() if self._taken else self._ready()
+            content = _onnx.content(built, str(self.name), inputs, self._output_names())
+
+        def write(target: bytes) -> None:
+            with open(target, "wb") as file:
+                file.write(content)
+
+        _weight_files.replace(name, write)
+
+    @abstractmethod
+    def _input_types(self) -> list[str]:
+        """What each input says that it holds."""
+
+    def _types(self, given: Any) -> list[str]:
+        """What each input holds in the file."""
+        if given is None:
+            return self._input_types()
+        names = self._input_names()
+        parts = [given] if isinstance(given, str) and len(names) == 1 else given
+        found = parted(parts, "input_types", names, "input")
+        return [_arguments.one_of(kind, {name: name for name in DTYPES}, where) for where, kind in found]

@@ -1,0 +1,37 @@
+"""Keras's model of the same layers and weights, and what it predicts in float64."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import jax
+import keras
+
+from exported import NDArray, fill
+from exported_cases import CASES
+from martlet import nn
+
+
+@cache
+def in_float64(name: str) -> list[NDArray]:
+    """What Keras's model of a case gives with the weights that fill() gives ours."""
+    case = CASES[name]
+    ours = case.build(nn, nn.Model)
+    fill(ours)
+    with jax.enable_x64(True):
+        keras.config.set_floatx("float64")
+        keras.config.set_dtype_policy("float64")
+        try:
+            model: Any = case.build(keras.layers, keras.Model)
+            model.set_weights([weight.astype(np.float64) for weight in ours.get_weights()])
+            found = model(case.x, training=False)
+            return [np.asarray(one, np.float64) for one in (found if isinstance(found, list | tuple) else [found])]
+        finally:
+            keras.config.set_floatx("float32")
+            keras.config.set_dtype_policy("float32")
