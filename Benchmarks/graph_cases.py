@@ -69,6 +69,8 @@ class Textual:
     widths: tuple[int, ...] = (3, 4, 5)
     filters: int = 100
     classes: int = 5
+    #: Whether the rows of the table that a batch names are stepped, and no others.
+    steps_rows: bool = False
     is_image = False
 
     @property

@@ -187,7 +187,9 @@ def training(
     batches: int,
     epochs: int = 1,
     rounds: int | None = None,
+    peers: tuple[str, ...] | None = None,
 ) -> Training:
+    """``peers``: instead of all that there are."""
     layouts = (FUSED_LAST,) if network.is_image else (SPARSE,) if network.vocabulary else ()
     return Training(
         name=name,
@@ -199,7 +201,7 @@ def training(
         batches=batches,
         epochs=epochs,
         rounds=rounds,
-        peers=(DEFAULT, FUSED, *layouts, COMPILED, JAX, *PEAKS),
+        peers=peers or (DEFAULT, FUSED, *layouts, COMPILED, JAX, *PEAKS),
     )
 
 
@@ -270,6 +272,15 @@ CASES: tuple[ModelCase, ...] = (
         {FUSED: 2.0, **FASTEST},
         batch=50,
         batches=16,
+    ),
+    training(
+        "train-text-rows",
+        "TextCNN of the same sizes, rows that a batch names stepped",
+        Textual(steps_rows=True),
+        {SPARSE: 3.0},
+        batch=50,
+        batches=16,
+        peers=(SPARSE, *PEAKS),
     ),
     product(2048, 2048, 2048, 0.95),
     product(64, 784, 512, 1.0),

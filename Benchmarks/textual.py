@@ -11,7 +11,7 @@ def martlet_model(network: Textual) -> Any:
     from martlet import nn
 
     ids = nn.Input(network.input, dtype="int32")
-    words = nn.Embedding(network.vocabulary, network.units)(ids)
+    words = nn.Embedding(network.vocabulary, network.units, sparse=network.steps_rows)(ids)
     found = [
         nn.GlobalMaxPooling1D()(nn.Conv1D(network.filters, width, activation="relu")(words)) for width in network.widths
     ]

@@ -124,8 +124,17 @@ import MartletPlatform
         return segment
     }
 
+    /// What adds a gradient to the rows of a table that lie where `table` is: it has a row for each of these places.
+    package func addition(
+        of gradient: UnsafePointer<Float>, places: Range<Int>, to table: UnsafeMutablePointer<Float>
+    ) -> EmbeddingRowsRequest {
+        unsafe EmbeddingRowsRequest(
+            rows: count, columns: width, keys: UnsafeRawPointer(keys).assumingMemoryBound(to: Int.self), starts: starts,
+            places: places, gradient: gradient, tableGradient: table)
+    }
+
     /// A row's number, counted among those here; nil: they are not as many.
-    func row(_ index: Int) -> Int? { unsafe index < count ? keys[starts[index]].row : nil }
+    package func row(_ index: Int) -> Int? { unsafe index < count ? keys[starts[index]].row : nil }
 
     /// The rows here, each once.
     package func forEachRow(_ body: (Int) -> Void) {

@@ -46,3 +46,32 @@
         unsafe cut.count * columns / 16 + count * (columns / 8 + pieces)
     }
 }
+
+/// To each row of the table's gradient that some indices name, the sum of their rows of `gradient` is added.
+@unsafe package struct EmbeddingRowsRequest: PieceRequest {
+    package static var kernel: Kernel { .embeddingRows }
+    package let columns: Int
+    /// The number of a row and a place, one pair behind the other, by rows and those of one row by places.
+    package let keys: UnsafePointer<Int>
+    /// Where the pairs of each row begin, and where those of the last end.
+    package let starts: UnsafePointer<Int>
+    /// The places that `gradient` has: the first of them, and the first behind them.
+    package let firstPlace, endPlace: Int
+    package let gradient: UnsafePointer<Float>
+    package let tableGradient: UnsafeMutablePointer<Float>
+    /// Rows that are named.
+    package let cut: Cut
+
+    package init(
+        rows: Int, columns: Int, keys: UnsafePointer<Int>, starts: UnsafePointer<Int>, places: Range<Int>,
+        gradient: UnsafePointer<Float>, tableGradient: UnsafeMutablePointer<Float>
+    ) {
+        unsafe (self.columns, self.keys, self.starts) = unsafe (columns, keys, starts)
+        unsafe (firstPlace, endPlace) = (places.lowerBound, places.upperBound)
+        unsafe (self.gradient, self.tableGradient) = unsafe (gradient, tableGradient)
+        unsafe cut = Cut(rows, of: columns, about: 4096)
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe (endPlace - firstPlace) * (columns / 8 + 20) }
+}

@@ -19,7 +19,7 @@ package enum Kernel {
     case groupNorm, groupNormBackward
     case permute, gather, imageShift
     case combination, rowCopy
-    case embedding, embeddingBackward
+    case embedding, embeddingBackward, embeddingRows
     case loss, rowAccuracy, rowErrors
     // Products and convolutions.
     case product, productSum, productTurned

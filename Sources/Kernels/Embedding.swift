@@ -30,3 +30,27 @@ func embeddingBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Uns
         }
     }
 }
+
+/// Adds to one piece's rows of the table's gradient what the gradient has for each: sums from 0, in the order of the places.
+func embeddingRows(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: EmbeddingRowsRequest = value(at: request)
+    let columns = request.columns
+    for index in request.cut.start(piece)..<request.cut.end(piece) {
+        let start: Int = value(at: request.starts + index)
+        let end: Int = value(at: request.starts + index + 1)
+        let row: Int = value(at: request.keys + 2 * start)
+        let out = request.tableGradient + row * columns
+        var column = 0
+        while column < columns {
+            let count = min(columns - column, grain)
+            var sum = Floats(repeating: 0)
+            for key in start..<end {
+                let place: Int = value(at: request.keys + 2 * key + 1)
+                if place < request.firstPlace || place >= request.endPlace { continue }
+                sum += load(count, request.gradient + (place - request.firstPlace) * columns + column)
+            }
+            store(count, load(count, out + column) + sum, to: out + column)
+            column += grain
+        }
+    }
+}

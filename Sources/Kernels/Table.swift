@@ -43,6 +43,7 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .rowCopy: rowCopy
     case .embedding: embedding
     case .embeddingBackward: embeddingBackward
+    case .embeddingRows: embeddingRows
     case .loss: loss
     case .rowAccuracy: rowAccuracy
     case .rowErrors: rowErrors

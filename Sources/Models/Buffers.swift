@@ -26,6 +26,8 @@ package struct View {
     package let offset: Int
     /// Whether training leaves it alone.
     let isFrozen: Bool
+    /// Whether it is a table that is trained by rows.
+    let isOfRows: Bool
 
     package var shape: Shape { array.shape }
 }
@@ -37,15 +39,16 @@ struct ViewList {
     private(set) var count = 0
 
     /// Throws `.shape` where there are more elements than a buffer may have, and `.memory`.
-    mutating func append(_ array: ArrayDescription, of node: Int, named layer: OwnedText, isFrozen: Bool = false)
-        throws(MartletError)
-    {
+    mutating func append(
+        _ array: ArrayDescription, of node: Int, named layer: OwnedText, isFrozen: Bool = false, isOfRows: Bool = false
+    ) throws(MartletError) {
         let (end, overflow) = count.addingReportingOverflow(array.shape.elementCount)
         guard !overflow, end <= Shape.mostElements else {
             throw MartletError(.shape, "the layers up to \"\(layer.string)\" have more than 2^40 parameters")
         }
         let name = try OwnedText("\(layer.string)/\(array.name)")
-        views.append(View(array: array, name: name, node: node, offset: count, isFrozen: isFrozen))
+        views.append(
+            View(array: array, name: name, node: node, offset: count, isFrozen: isFrozen, isOfRows: isOfRows))
         count = end
     }
 }

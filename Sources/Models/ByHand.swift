@@ -10,12 +10,16 @@ final class HandBatch {
     let batch: Int
     let plan: Plan
     let inputs: BatchInputs
+    /// The rows that it reads of tables that are trained by rows.
+    let tables: [TableRows]
     /// Samples that have been run forward, and not backward yet.
     var count = 0
 
     /// Throws `.shape` and `.memory`.
-    init(_ model: Model, batch: Int) throws(MartletError) {
+    init(_ model: Model, batch: Int, tables: [TableRows]) throws(MartletError) {
         self.batch = batch
+        self.tables = tables.map { TableRows(like: $0) }
+        for table in self.tables { try table.reserve(batch) }
         plan = try Plan(model.graph, batch: batch, scored: model.graph.outputs, ofInputs: true)
         inputs = try BatchInputs(model, batch: batch)
     }
@@ -50,10 +54,14 @@ extension Model {
         let built = try build()
         let hand = try trainer.handMemory(self, batch: count)
         try trainer.enter(.training)
-        let execution = try unsafe Execution(mode: .flush, machine)
+        let gathering = try unsafe Execution(mode: .flush, machine)
         // A batch that waits is written over from here on, where nothing fails any more.
-        try unsafe hand.inputs.take(x, rows, self, execution, for: hand.plan, copies: true)
+        try unsafe hand.inputs.take(x, rows, self, gathering, for: hand.plan, copies: true)
+        for table in hand.tables { try table.take(hand.plan, batch: count) }
+        try trainer.catchUp(hand.tables)
         trainer.hand = hand
+        // Another one, as that may have moved the thread's scratch memory, which an execution holds.
+        let execution = try unsafe Execution(mode: .flush, machine)
         let pass = unsafe BatchPass(
             self, built, hand.plan, execution, batch: count, trainingStep: UInt64(trainer.step))
         unsafe forward(hand.plan, pass, graph.steps.indices)
@@ -104,6 +112,7 @@ extension Model {
         }
         let pass = unsafe BatchPass(
             self, built, hand.plan, execution, batch: count, trainingStep: UInt64(trainer.step))
+        try trainer.takeRows(hand.plan, batch: count)
         hand.count = 0
         unsafe trainer.backward(self, hand.plan, pass)
         unsafe trainer.addPenalties(built, execution)

@@ -5,6 +5,7 @@ import MartletPlatform
 
 final class Embedding: Operation {
     let rows: Int
+    var columns: Int { table.last }
     private let layer: Layer
     private let table: Shape
 
@@ -26,6 +27,7 @@ final class Embedding: Operation {
     }
 
     override var needsInput: Bool { true }
+    override var givesRows: Bool { layer.flags.contains(.sparse) }
 
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(
@@ -35,7 +37,7 @@ final class Embedding: Operation {
     }
 
     override func backward(_ pass: BackwardPass) {
-        guard let out = unsafe pass.parameterGradients else { return }
+        guard !givesRows, let out = unsafe pass.parameterGradients else { return }
         let forward = unsafe pass.forward
         unsafe forward.execution.run(
             EmbeddingBackwardRequest(

@@ -41,6 +41,7 @@ extension Model {
             try training.check(Training.prefix(number, of: outputs.count))
         }
         let built = try made()
+        try self.trainer?.finish()
         let trainer = try Trainer(self, built, outputs, groups(built.parameterViews))
         let batch = outputs[0].batchSize
         try trainer.plan(self, batch: batch)

@@ -65,7 +65,7 @@ struct GradientFlow {
             let time = 2 * count - index
             lifetimes.extend(gradient, to: time)
             var back = Back(gradient: gradient, targets: step.inputs.map { _ in nil })
-            if step.isTrained, !written.insert(step.firstParameter).inserted {
+            if step.isTrained, !step.operation.givesRows, !written.insert(step.firstParameter).inserted {
                 back.parameters = lifetimes.add(
                     Lifetimes.Store(first: time, last: time, perSample: 0, fixed: step.parameterCount))
             }

@@ -35,7 +35,9 @@ public struct LayerFlags: OptionSet, Sendable {
     /// RANDOM_FLIP: left and right, and top and bottom, change places.
     public static let flipHorizontal = LayerFlags(rawValue: 32)
     public static let flipVertical = LayerFlags(rawValue: 64)
-    package static let all = LayerFlags(rawValue: 127)
+    /// EMBEDDING: the table's gradient is of the rows that a batch names, and the optimizer steps these alone.
+    public static let sparse = LayerFlags(rawValue: 128)
+    package static let all = LayerFlags(rawValue: 255)
 }
 
 /// A layer's description, with the fields of `martlet_layer`; fields that its kind does not read keep their defaults.
@@ -148,6 +150,9 @@ public struct Layer: Sendable {
         }
         if kind == .embedding {
             guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
+            for (field, penalty) in [("l1", l1), ("l2", l2)] where penalty != 0 && flags.contains(.sparse) {
+                throw refuse(field, penalty, "0 of a sparse table: a penalty moves every row")
+            }
         }
         if let least = kind.leastKernel { try require(kernel, "kernel", atLeast: least) }
         if kind == .zeroPadding2D {

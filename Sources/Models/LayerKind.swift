@@ -140,7 +140,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .dense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
         case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
-        case .embedding: .frozen
+        case .embedding: [.frozen, .sparse]
         case .averagePool1D, .averagePool2D: .countPadding
         case .randomFlip: [.flipHorizontal, .flipVertical]
         default: []

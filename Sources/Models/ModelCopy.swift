@@ -23,6 +23,11 @@ extension Model {
                 "copy.count is \(array.count) and its rank \(array.rank); expected \(trainer.gradients.count), the count of "
                     + "parameters, and 0: it is contiguous")
         }
+        guard trainer.tables.isEmpty else {
+            throw MartletError(
+                .unsupported,
+                "the model has a sparse table, which is trained by rows, and a copy is of every row; expected none")
+        }
         guard let base = unsafe array.base else {
             throw unsafe MartletError(.null, "copy.data is NULL; expected \(array.count) elements")
         }

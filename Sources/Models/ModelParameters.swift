@@ -30,7 +30,9 @@ extension Model {
                 let operation = graph.steps[step].operation
                 let isFrozen = graph.steps[step].isFrozen
                 for array in operation.parameters {
-                    try laid.parameters.append(array, of: index, named: node.name, isFrozen: isFrozen)
+                    try laid.parameters.append(
+                        array, of: index, named: node.name, isFrozen: isFrozen,
+                        isOfRows: operation.givesRows && !isFrozen)
                 }
                 for array in operation.statistics { try laid.statistics.append(array, of: index, named: node.name) }
             }

@@ -107,6 +107,9 @@ class Operation {
     var passesGradientOn: Bool { isView }
     /// Whether the backward pass writes the input's gradient even where nobody needs it.
     var givesInputGradient: Bool { false }
+    /// Whether its parameter is a table whose gradient is of the rows that its input names (TableRows.swift): `backward` does
+    /// not write it.
+    var givesRows: Bool { false }
     /// Floats that are kept from forward to backward.
     func savedCount(batch: Int) -> Int { 0 }
     /// Fuses an activation that follows, where it can.

@@ -56,11 +56,28 @@ struct ParameterGroups {
     /// Whether one of them trains another point than that where gradients are taken.
     var haveEvaluationPoint: Bool { configurations.contains(where: \.hasEvaluationPoint) }
 
+    /// Throws `.unsupported` where a table that is trained by rows is of a group, or has state, that cannot be.
+    func checkRows(_ views: [View], _ type: StateType) throws(MartletError) {
+        for parameter in parameters(views, type) where views[parameter.views.lowerBound].isOfRows {
+            let configuration = configurations[parameter.group]
+            guard
+                let problem = configuration.problemOfRows(
+                    sizes: views[parameter.views.lowerBound].shape.list, types: parameter.types)
+            else { continue }
+            throw MartletError(
+                .unsupported,
+                "\"\(parameter.name)\" is trained by rows, since its layer is sparse, and \(problem); expected a layer that is "
+                    + "not, or a group that steps each element by itself, as those of SGD and Adam do")
+        }
+    }
+
     /// The optimizer's parameters, in its order, without those of frozen layers. Where their state is to be in few bits, a
-    /// view that is large enough for that is one by itself, so that no block has numbers of two; in bf16 every view is, by whose place draws go.
+    /// view that is large enough for that is one by itself, so that no block has numbers of two; in bf16 every view is, by whose place draws
+    /// go; and so is a table that is trained by rows.
     func parameters(_ views: [View], _ type: StateType) -> [SteppedParameter] {
         func isAlone(_ index: Int) -> Bool {
-            type.isSmall ? SteppedParameter.mayBeSmall(views[index].shape) : type == .wide(.bf16)
+            if views[index].isOfRows { return true }
+            return type.isSmall ? SteppedParameter.mayBeSmall(views[index].shape) : type == .wide(.bf16)
         }
         var found: [SteppedParameter] = []
         var first = 0
@@ -108,9 +125,11 @@ struct SteppedParameter {
         offset = first.offset
         count = last.offset + last.shape.elementCount - first.offset
         (sizes, strides) =
-            configuration.takesWholeParameters ? Self.layout(first.shape, configuration.algorithm) : ([], [])
-        // Rows that an algorithm sees are not to cut a block.
-        let isWide = !Self.mayBeSmall(first.shape) || sizes.count > 1 && sizes[sizes.count - 1] % 256 != 0
+            configuration.takesWholeParameters || first.isOfRows
+            ? Self.layout(first.shape, configuration.algorithm) : ([], [])
+        // Rows that an algorithm sees, or that are stepped by themselves, are not to cut a block.
+        let cutsBlocks = first.isOfRows || sizes.count > 1 && sizes[sizes.count - 1] % 256 != 0
+        let isWide = !Self.mayBeSmall(first.shape) || cutsBlocks
         types = configuration.slots.map { slot in
             if case .wide(let type) = type { return .wide(slot.usualType(beside: type)) }
             if case .small(let type) = type, !isWide, let own = slot.small(bits: type.bits) { return .small(own) }

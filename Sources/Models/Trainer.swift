@@ -21,6 +21,9 @@ import MartletPlatform
     private var plan: Plan?
     private var inputs: BatchInputs?
     private var scores: [BatchScores] = []
+    /// The tables that are trained by rows.
+    let tables: [TableRows]
+    private let defersRows: Bool
     /// Training steps done: also what dropout's random numbers depend on.
     var step: Int64 = 0
     /// Epochs begun by `fit`, which the order of samples depends on.
@@ -63,11 +66,16 @@ import MartletPlatform
         training = try Tallies(scorings)
         evaluation = try Tallies(scorings)
         try groups.check(built.parameterViews)
+        try groups.checkRows(built.parameterViews, settings[0].stateType)
+        let parameters = groups.parameters(built.parameterViews, settings[0].stateType)
+        tables = model.graph.tables(parameters)
+        defersRows = tables.contains {
+            groups.configurations[parameters[$0.parameter].group].flags.contains(.deferRows)
+        }
         optimizer = try Optimizer(groups.configurations[0])
         for configuration in groups.configurations.dropFirst() { try optimizer.addGroup(configuration) }
         gradients = try FlatBuffer(count: built.parameters.count)
         if gradients.count == 0 { return }
-        let parameters = groups.parameters(built.parameterViews, settings[0].stateType)
         try layouts.reserve(parameters.reduce(0) { $0 + 2 * $1.sizes.count })
         for parameter in parameters { try add(parameter, built) }
     }
@@ -100,8 +108,13 @@ import MartletPlatform
     /// `.shape` and `.memory`; what was planned before is kept then.
     @discardableResult
     func plan(_ model: Model, batch: Int) throws(MartletError) -> Plan {
-        if let plan, plan.batch >= batch { return plan }
+        if let plan, plan.batch >= batch {
+            if !tables.isEmpty { try unsafe optimizer.reserve(rows) }
+            return plan
+        }
         let made = try Plan(model.graph, batch: max(batch, settings[0].batchSize), scored: scorings.map(\.value))
+        for table in tables { try table.reserve(made.batch) }
+        if !tables.isEmpty { try unsafe optimizer.reserve(rows) }
         plan = made
         return made
     }
@@ -127,19 +140,50 @@ import MartletPlatform
 
     /// Memory for a batch that the caller leads forward and backward: that of ``hand``, or, for more samples, other.
     func handMemory(_ model: Model, batch: Int) throws(MartletError) -> HandBatch {
-        if let hand, hand.batch >= batch { return hand }
-        return try HandBatch(model, batch: max(batch, settings[0].batchSize))
+        let made: HandBatch
+        if let hand, hand.batch >= batch {
+            made = hand
+        } else {
+            made = try HandBatch(model, batch: max(batch, settings[0].batchSize), tables: tables)
+        }
+        for table in tables { try table.reserve(made.batch) }
+        if !tables.isEmpty { try unsafe optimizer.reserve(rows) }
+        return made
     }
 
-    /// Moves parameters to where gradients are taken or to the point that is trained, where these are two. To that several
-    /// threads may come at once.
+    /// Moves parameters to where gradients are taken or to the point that is trained, where these are two, and lets the rows of
+    /// tables that are behind catch up before they are looked at. To that several threads may come at once.
     func enter(_ mode: OptimizerMode) throws(MartletError) {
-        if !hasEvaluationPoint { return }
+        if !hasEvaluationPoint && !defersRows { return }
         if mode == .evaluation {
-            return try evaluating.perform { () throws(MartletError) in try optimizer.setMode(mode) }
+            return try evaluating.perform { () throws(MartletError) in
+                if defersRows { try optimizer.finish() }
+                if hasEvaluationPoint { try optimizer.setMode(mode) }
+            }
         }
         evaluating.reset()
-        try optimizer.setMode(mode)
+        if hasEvaluationPoint { try optimizer.setMode(mode) }
+    }
+
+    /// Lets all rows catch up, as before another trainer.
+    func finish() throws(MartletError) { if defersRows { try optimizer.finish() } }
+
+    /// The rows that the gradient of one of the optimizer's parameters is of; nil: it is of all elements.
+    private func rows(_ parameter: Int) -> GradientRows? { unsafe tables.rows(of: parameter) }
+
+    /// Takes the rows that a batch names of each table: their gradients begin as zeros.
+    func takeRows(_ plan: Plan, batch: Int) throws(MartletError) {
+        for table in tables {
+            unsafe table.clear(gradients.base)
+            try unsafe table.take(plan, batch: batch)
+        }
+    }
+
+    /// Lets the rows that a batch names catch up, which is about to read them.
+    func catchUp(_ tables: [TableRows]) throws(MartletError) {
+        if defersRows {
+            try unsafe optimizer.finish { unsafe tables.rows(of: $0) ?? GradientRows(numbers: nil, count: 0) }
+        }
     }
 
     /// The gradients of the batch that `rows` picks out of `data`, which is added to the training's tallies: a step's first half.
@@ -159,6 +203,8 @@ import MartletPlatform
         try unsafe inputs.take(data.x, rows, model, gathering, for: plan)
         try enter(.training)
         if beginsTally { try training.begin(samples: count) }
+        try takeRows(plan, batch: count)
+        try catchUp(tables)
         // Another one, as that may have moved the thread's scratch memory, which an execution holds.
         let execution = try unsafe Execution(mode: .flush, machine)
         let pass = unsafe BatchPass(model, built, plan, execution, batch: count, trainingStep: UInt64(step))
@@ -216,7 +262,12 @@ import MartletPlatform
         for index in steps.indices.reversed() {
             let place = unsafe plan.place(index)
             guard let gradient = unsafe place.pointee.gradient else { continue }
-            if unsafe place.pointee.runsBackward {
+            if unsafe place.pointee.runsBackward && steps[index].operation.givesRows {
+                for table in tables {
+                    unsafe table.add(
+                        pass.memory.address(gradient), of: index, batch: pass.batch, to: gradients.base, pass.execution)
+                }
+            } else if unsafe place.pointee.runsBackward {
                 let forward = unsafe pass.forward(place, steps[index].firstParameter, steps[index].firstStatistic)
                 let own = unsafe place.pointee.parameterGradients.map { unsafe pass.memory.address($0) }
                 let all = unsafe steps[index].isFrozen ? nil : gradients.base + steps[index].firstParameter
@@ -263,7 +314,8 @@ import MartletPlatform
 
     private func stepOptimizer(_ machine: ExecutionSettings) throws(MartletError) {
         if optimizer.count == 0 { return }
-        _ = try unsafe optimizer.step(UnsafeBufferPointer(steppedGradients.elements), threads: machine.threads)
+        _ = try unsafe optimizer.step(
+            UnsafeBufferPointer(steppedGradients.elements), threads: machine.threads, rows: rows)
     }
 
     /// The Euclidean norm of what stands in the gradients; NaN before the first that this trainer made.

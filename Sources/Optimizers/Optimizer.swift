@@ -189,6 +189,19 @@ public final class Optimizer {
         try unsafe step(gradients, threads: nil)
     }
 
+    /// Takes, on this thread, the memory of steps of so many rows, and where a parameter's rows are deferred that of what they
+    /// have not seen: later steps then need none. Throws `.memory`.
+    package func reserve(_ rows: (Int) -> GradientRows?) throws(MartletError) {
+        var totalRows = 0
+        for index in 0..<count {
+            guard let own = unsafe rows(index) else { continue }
+            unsafe StepPlan.addRoom(forNamed: own, to: &totalRows)
+            let entry = parameters[index]
+            if configurations[entry.group].flags.contains(.deferRows) { try entry.reserveBacklog() }
+        }
+        _ = try unsafe makePlan(totalRank: valueRanks, totalRows: totalRows, mode: nil)
+    }
+
     /// The same with an array of gradients.
     @discardableResult
     public func step(_ gradients: [ArrayView]) throws(MartletError) -> StepReport {
@@ -205,27 +218,28 @@ public final class Optimizer {
                 "\(gradients.count) gradients and \(rows.count) rows are given; expected \(count), one for each parameter"
             )
         }
-        var (totalRank, totalRows) = (0, 0)
-        for index in 0..<count {
-            totalRank += unsafe StepPlan.rankRoom(gradients[index].rank)
-            unsafe StepPlan.addRoom(for: rows[index], gradients[index].count, to: &totalRows)
+        return try unsafe gradients.withUnsafeBufferPointer { (gradients) throws(MartletError) in
+            try unsafe step(gradients, threads: nil) { unsafe rows[$0] }
         }
-        let plan = try unsafe makePlan(totalRank: totalRank, totalRows: totalRows)
-        for index in 0..<count { try unsafe add(index, gradient: gradients[index], rows: rows[index], to: plan) }
-        return try unsafe plan.pointee.run()
     }
 
-    /// The same on as many threads; nil for the setting in force.
+    /// The same on as many threads; nil for the setting in force. `rows` says of which rows a parameter's gradient is; nil: of
+    /// all elements.
     @discardableResult
-    package func step(_ gradients: UnsafeBufferPointer<ArrayView>, threads: Int?) throws(MartletError) -> StepReport {
+    package func step(
+        _ gradients: UnsafeBufferPointer<ArrayView>, threads: Int?, rows: (Int) -> GradientRows? = { _ in nil }
+    ) throws(MartletError) -> StepReport {
         guard gradients.count == count else {
             throw MartletError(
                 .argument, "count is \(gradients.count); expected \(count), one gradient for each parameter")
         }
-        var totalRank = 0
-        for index in gradients.indices { totalRank += unsafe StepPlan.rankRoom(gradients[index].rank) }
-        let plan = try unsafe makePlan(totalRank: totalRank)
-        for index in 0..<count { try unsafe add(index, gradient: gradients[index], to: plan) }
+        var (totalRank, totalRows) = (0, 0)
+        for index in gradients.indices {
+            totalRank += unsafe StepPlan.rankRoom(gradients[index].rank)
+            unsafe StepPlan.addRoom(for: rows(index), gradients[index].count, to: &totalRows)
+        }
+        let plan = try unsafe makePlan(totalRank: totalRank, totalRows: totalRows)
+        for index in 0..<count { try unsafe add(index, gradient: gradients[index], rows: rows(index), to: plan) }
         return try unsafe plan.pointee.run(threads: threads)
     }
 

@@ -25,9 +25,11 @@ extension Surroundings {
 
 extension StepGroup {
     /// Why a parameter of these sizes cannot be stepped by rows; nil: it can.
-    func problemOfRows(_ shape: ParameterShape, copies: Bool) -> String? {
+    ///
+    /// - Parameter areInPlace: whether the gradient has all rows, so that its norm is found as that of any.
+    func problemOfRows(_ shape: ParameterShape, copies: Bool, areInPlace: Bool) -> String? {
         if let problem = surroundings.problemOfRows { return problem }
-        if clipping.measures { return "norms are of gradients of all elements" }
+        if clipping.measures && !areInPlace { return "norms are of gradients of all elements" }
         if copies { return "its copy is of every row" }
         if configuration.flags.contains(.cautiousUpdate) { return "CAUTIOUS_UPDATE counts every row" }
         return rule(for: shape) == nil ? "\(configuration.algorithm.name) sees the parameter as a whole" : nil
@@ -40,6 +42,18 @@ extension StepGroup {
         case .rprop: .stepOfZeros
         default: nil
         }
+    }
+}
+
+extension Configuration {
+    /// Why a parameter of these sizes, with state in these types, cannot be stepped by rows of a gradient that has all of them;
+    /// nil: it can.
+    package func problemOfRows(sizes: [Int], types: [StateType]) -> String? {
+        if LowPrecision(flags) != nil { return "low precision rounds the value" }
+        if flags.contains(.deferRows), zip(slots, types).contains(where: { $0.use == .divisor && $1 == .bf16 }) {
+            return "DEFER_ROWS takes no state of bf16 that values are divided by, which is rounded at random"
+        }
+        return StepGroup(self).problemOfRows(ParameterShape(sizes: sizes), copies: false, areInPlace: true)
     }
 }
 
@@ -62,20 +76,21 @@ extension StepGroup {
     }
 
     /// The work of a parameter, `index` of the plan. `whole` is that of all its rows, but for the gradient, in whose place
-    /// the value is.
+    /// the value is. Returns the coefficients that the step is by; nil: it is of no row.
     mutating func add(
         _ rows: SparseRows, _ parameter: UnsafePointer<ParameterView>, _ index: Int,
         _ group: UnsafeMutablePointer<StepGroup>,
         isFirst: Bool, _ whole: WorkItem, numbers: inout UnsafeMutablePointer<Int>, _ describe: (Role) -> String,
         to work: inout WorkList
-    ) throws(MartletError) {
+    ) throws(MartletError) -> UnsafeRawPointer? {
         let touched = try unsafe order(rows, index, by: parameter.pointee.gradient, numbers: &numbers, describe)
         if isFirst, let beginning = unsafe group.pointee.beginning { unsafe begin(beginning, whole) }
-        guard var item = unsafe whole.over(touched, parameter.pointee.gradient) else { return }
+        guard var item = unsafe whole.over(touched, parameter.pointee.gradient) else { return nil }
         if unsafe group.pointee.configuration.algorithm == .adagrad {
             unsafe item.coefficients = unsafe startingSums(index, item.coefficients)
         }
         unsafe work.add(item)
+        return unsafe item.coefficients
     }
 
     /// Puts the rows of a parameter in order.

@@ -12,6 +12,11 @@ import MartletPlatform
     /// Indices of the first dimension; nil only where there are none.
     public var numbers: UnsafePointer<Int64>?
     public var count: Int
+    /// Whether the gradient has a row for each of the parameter's, of which those named here are stepped by, each once; the
+    /// others are zeros.
+    package var areInPlace = false
+    /// How many rows a step makes room for, where later ones may be of more, and are not to take memory for them.
+    package var room = 0
 
     public init(numbers: UnsafePointer<Int64>?, count: Int) {
         unsafe self.numbers = numbers
@@ -63,19 +68,20 @@ import MartletPlatform
     func extent(
         of gradient: ArrayView, value: ArrayView, _ parameter: Int, _ describe: (Role) -> String
     ) throws(MartletError) -> (extent: Extent, isDouble: Bool) {
-        let (count, overflows) = unsafe rows.count.multipliedReportingOverflow(by: width)
+        let wanted = unsafe rows.areInPlace ? leading : rows.count
+        let (count, overflows) = unsafe wanted.multipliedReportingOverflow(by: width)
         guard unsafe !overflows && gradient.count == count else {
             throw unsafe MartletError(
                 .shape,
                 "\(describe(.gradient)).count is \(gradient.count); expected \(overflows ? "2^63 or more" : "\(count)"), "
-                    + "\(rows.count) rows of \(width) elements")
+                    + "\(wanted) rows of \(width) elements")
         }
         var check = unsafe ParameterCheck(count: count, of: "the elements of the rows")
         let extent = try unsafe check.extent(of: gradient, .gradient, parameter, describe)
         let rank = unsafe max(value.rank, 1)
         let fits =
             unsafe gradient.rank == 0
-            || gradient.rank == rank && Int(gradient.sizes![0]) == rows.count
+            || gradient.rank == rank && Int(gradient.sizes![0]) == wanted
                 && (1..<rank).allSatisfy { unsafe gradient.sizes![$0] == value.sizes![$0] }
         guard fits else {
             throw unsafe MartletError(
@@ -107,7 +113,7 @@ import MartletPlatform
         var (isAscending, last, all) = (true, -1, 0)
         for place in unsafe 0..<rows.count {
             let row = try unsafe row(place, describe)
-            unsafe keys[place] = RowKey(row: row, place: place)
+            unsafe keys[place] = RowKey(row: row, place: rows.areInPlace ? row : place)
             isAscending = isAscending && row > last
             last = row
             all |= row

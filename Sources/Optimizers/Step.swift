@@ -114,7 +114,7 @@ extension StepPlan {
     /// needs none.
     package static func addRoom(for rows: GradientRows?, _ elements: Int, to total: inout Int) {
         guard let rows = unsafe rows, unsafe rows.count >= 0 && rows.count <= elements else { return }
-        let (sum, overflows) = unsafe total.addingReportingOverflow(rows.count + 1)
+        let (sum, overflows) = unsafe total.addingReportingOverflow(max(rows.count, rows.room) + 1)
         total = overflows ? .max : sum
     }
 

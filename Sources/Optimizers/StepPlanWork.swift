@@ -55,10 +55,7 @@ extension StepPlan {
         var own = unsafe latestCoefficients
         if steps && (rule == nil || measures) {
             // They change from pass to pass, and with what is found of the gradient.
-            unsafe own = unsafe ownCoefficients
-            if unsafe own != latestCoefficients {
-                unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
-            }
+            unsafe own = unsafe copiedCoefficients
         }
         if unsafe measures && parameter.pointee.value.count > 0 {
             let order =
@@ -93,7 +90,10 @@ extension StepPlan {
         _ group: UnsafeMutablePointer<StepGroup>,
         _ check: ParameterCheck, _ backlog: Backlog?, _ describe: (Role) -> String
     ) throws(MartletError) {
-        if let problem = unsafe group.pointee.problemOfRows(shape, copies: parameter.pointee.copy.base != nil) {
+        guard let given = unsafe parameter.pointee.rows else { return }
+        let problem = unsafe group.pointee.problemOfRows(
+            shape, copies: parameter.pointee.copy.base != nil, areInPlace: given.areInPlace)
+        if let problem {
             throw MartletError(
                 .unsupported,
                 "\(describe(.gradient)) is of rows, and \(problem); expected one of all elements, or a group that steps "
@@ -107,7 +107,6 @@ extension StepPlan {
                 "\(describe(.gradient)) is of rows, and the value is rounded by low precision or the state in few bits; "
                     + "expected one of all elements, or neither")
         }
-        guard let given = unsafe parameter.pointee.rows else { return }
         let rows = try unsafe SparseRows(given, of: parameter.pointee.value, describe)
         let (gradient, isDouble) = try unsafe rows.extent(
             of: parameter.pointee.gradient, value: parameter.pointee.value, index, describe)
@@ -123,8 +122,10 @@ extension StepPlan {
         let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: false)
         let run = unsafe arrays.run(
             isDouble: check.isDouble || isDouble, nowhere: UnsafeMutableRawPointer(counters))
+        let measures = unsafe group.pointee.clipping.measures
         let item = unsafe WorkItem(
-            run: run, rule: rule, coefficients: latestCoefficients, mode: group.pointee.mode, layout: layout)
+            run: run, rule: rule, coefficients: measures ? copiedCoefficients : latestCoefficients,
+            mode: group.pointee.mode, layout: layout)
         if unsafe group.pointee.configuration.flags.contains(.deferRows) {
             guard let backlog = unsafe backlog else { throw unsafe noBacklog(describe) }
             if unsafe !run.isDouble && drawnSlots(parameter, run.arrayCount - Run.state, group) != 0 {
@@ -134,14 +135,38 @@ extension StepPlan {
                         + "divides in bf16 state at random; expected state of the value's type, or fp32")
             }
             try unsafe addDeferred(rows, parameter, index, shape, group, check, backlog, item, describe)
+            if measures { unsafe addMeasure(parameter, group, check, ownCoefficients) }
             return
         }
         try unsafe catchUpWholly(parameter, shape, group, check, backlog, describe)
         let isFirst = unsafe counter.next.whole + Int64(counter.next.fraction.rounded(.up)) <= 1
-        try unsafe rowSteps.add(
+        let used = try unsafe rowSteps.add(
             rows, parameter, index, group, isFirst: isFirst, item, numbers: &layoutNumbers, describe, to: &work)
         // They may have been changed for rows.
         if unsafe item.rule == .adagrad { unsafe latest.group = -1 }
+        if measures, let used = unsafe used {
+            unsafe addMeasure(parameter, group, check, UnsafeMutableRawPointer(mutating: used))
+        }
+    }
+
+    /// Looks at a gradient that has all rows, whichever are stepped: the others, zeros, add nothing to its norm.
+    private mutating func addMeasure(
+        _ parameter: UnsafePointer<ParameterView>, _ group: UnsafeMutablePointer<StepGroup>, _ check: ParameterCheck,
+        _ own: UnsafeMutableRawPointer
+    ) {
+        unsafe arrays.start(parameter, gradient: parameter.pointee.gradient, slots: 0)
+        let layout = unsafe check.layout(of: arrays, numbers: &layoutNumbers, sorts: false)
+        let run = unsafe arrays.run(isDouble: check.isDouble, nowhere: UnsafeMutableRawPointer(counters))
+        unsafe measure.add(run, layout, count - 1, group.pointee.clipping, own, nil)
+    }
+
+    /// The latest coefficients where they are the parameter's alone, since what is found of the gradient changes them.
+    private var copiedCoefficients: UnsafeMutableRawPointer {
+        let own = unsafe ownCoefficients
+        if unsafe own != latestCoefficients {
+            unsafe own.copyMemory(from: latestCoefficients, byteCount: StepCoefficients.capacity)
+        }
+        return unsafe own
     }
 
     /// Adds the move of a Schedule-Free parameter between its two points, on the way to its first slot, or the exchange of a

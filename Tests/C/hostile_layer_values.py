@@ -42,7 +42,7 @@ def layer_values() -> Iterator[Value]:
     yield from assign("a->layer->kind", (-1, 34, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", tuple(range(14)), "OK")
-    yield from assign("a->layer->flags", ("128u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->layer->flags", ("256u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     for kind, flags in {
         "DENSE": 17,
         "CONV2D": 17,

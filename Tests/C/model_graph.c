@@ -45,6 +45,9 @@ static martlet_layer frozen(martlet_layer layer) {
     return layer;
 }
 
+/* Those of the table. */
+static uint32_t table_flags;
+
 static martlet_model *graph(void) {
     martlet_model *model = NULL;
     const int64_t features = FEATURES;
@@ -53,7 +56,7 @@ static martlet_model *graph(void) {
     layer.rank = 1, layer.sizes[0] = WORDS;
     int32_t last = add(model, layer, 0, NULL);
     layer = network_layer(MARTLET_LAYER_EMBEDDING, 20, MARTLET_ACTIVATION_LINEAR);
-    layer.vocabulary = VOCABULARY;
+    layer.vocabulary = VOCABULARY, layer.flags = table_flags;
     const int32_t table = add(model, layer, 1, &last);
     layer = network_layer(MARTLET_LAYER_CONV1D, 32, MARTLET_ACTIVATION_RELU);
     layer.kernel[0] = 3;
@@ -185,14 +188,18 @@ int main(void) {
     alarm(60);
     stale();
     struct inputs *i = inputs_make();
-    quiet(i);
-    uint64_t hash = 0;
-    for (int32_t threads = 1; threads <= 4; threads += 3) {
-        CHECK_OK(martlet_threads_set(threads));
-        const uint64_t plain = trained(i, false);
-        if (hash == 0) hash = plain;
-        CHECK(plain == hash && trained(i, true) == hash);
+    uint64_t hashes[2] = {0};
+    for (int sparse = 0; sparse < 2; sparse++) {
+        table_flags = sparse ? MARTLET_SPARSE : 0;
+        quiet(i);
+        for (int32_t threads = 1; threads <= 4; threads += 3) {
+            CHECK_OK(martlet_threads_set(threads));
+            const uint64_t plain = trained(i, false);
+            if (hashes[sparse] == 0) hashes[sparse] = plain;
+            CHECK(plain == hashes[sparse] && trained(i, true) == plain);
+        }
+        refused(i);
     }
-    refused(i);
+    CHECK(hashes[0] != hashes[1]);
     return check_end();
 }

@@ -185,6 +185,14 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
                                         they are; BATCH_NORM takes its moving statistics then, and keeps them */
 #define MARTLET_FLIP_HORIZONTAL 32u  /* RANDOM_FLIP: left and right change places */
 #define MARTLET_FLIP_VERTICAL 64u    /* RANDOM_FLIP: top and bottom do */
+#define MARTLET_SPARSE 128u          /* EMBEDDING: the table's gradient is of the rows that a batch names, and training steps these
+                                        alone, with their state: Adam then is torch.optim.SparseAdam. With MARTLET_DEFER_ROWS
+                                        in the group the others follow later, to the bits of training without this flag; who
+                                        reads the table between martlet_model_train and its like calls
+                                        martlet_model_mode_set (EVALUATION) first. Groups that see a parameter as a whole,
+                                        average or accumulate it or round it at random, and copies, do not take such a table
+                                        (UNSUPPORTED, by martlet_model_compile and its like); l1 and l2 are 0 (ARGUMENT). Its
+                                        state is never in 8 or 4 bits. In MARTLET_BUFFER_GRADIENTS the other rows are zeros */
 
 /* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
  * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read

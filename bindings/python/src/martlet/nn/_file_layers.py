@@ -153,8 +153,11 @@ def _flip(line: Line, data_format: str) -> Layer:
 
 def _embedding(line: Line, data_format: str) -> Layer:
     initializer = Initializer(line["kernel_initializer"], line["kernel_value"])
-    trainable = not line["flags"] & _ffi_models.FROZEN
-    return sequences.Embedding(line["vocabulary"], line["units"], initializer, _penalty(line), trainable=trainable)
+    flags = line["flags"]
+    return sequences.Embedding(
+        line["vocabulary"], line["units"], initializer, _penalty(line), trainable=not flags & _ffi_models.FROZEN,
+        sparse=bool(flags & _ffi_models.SPARSE),
+    )  # fmt: skip
 
 
 def _conv1d(line: Line, data_format: str) -> Layer:

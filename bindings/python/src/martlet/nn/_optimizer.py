@@ -76,6 +76,8 @@ class Optimizer:
     skip_nonfinite, accumulate (gradient_accumulation_steps), ema_decay, ema_bias_correction, ema_warmup
                                as in martlet.optim.Optimizer; Keras's convention decouples weight decay always, and adds
                                nothing to norms
+    defer_rows                 of SGD, Adam, AdamW, Adagrad and RMSprop: rows of an Embedding(sparse=True) that no batch
+                               names follow later, to the bits of sparse=False; without it they stay
     low_precision, seed        as there: a model's parameters are float32, which low_precision does not concern
     state_dtype                what moments are kept in: "fp32", "bf16", "fp16", or "int8" and "int4" as there; a file
                                keeps it
@@ -119,7 +121,6 @@ class Optimizer:
         cls._defaults = defaults(algorithm).changed(keras)._replace(semantics="keras" if has_keras else "torch")
         cls._options = {**_SHARED, **{key: getattr(cls._defaults, key) for key in _spellings.flag_keys(algorithm)}}
         cls._options |= dict.fromkeys(sorted(_groups.keys(algorithm).known - cls._options.keys()))
-        cls._options.pop("defer_rows", None)  # a model's gradients are of all rows
         if options is not None:
             cls._options = dict(options)
         if "__init__" in cls.__dict__:

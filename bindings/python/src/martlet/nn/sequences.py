@@ -27,6 +27,11 @@ class Embedding(Layer):
     mask_zero                 Keras's argument; True raises UnsupportedError, and so does another embeddings_constraint
                               than None
     trainable                 as Layer's
+    sparse                    torch.nn.Embedding's argument: True steps those rows alone that a batch names, with their
+                              moments, as torch.optim.SparseAdam does: quicker where the table is large. With an
+                              optimizer's defer_rows=True the others follow later, to the bits of sparse=False. What
+                              sees a parameter as a whole, averages, accumulates or copies it takes no such table:
+                              UnsupportedError by the first step; with a regularizer it is ArgumentError
 
     It reads a model's input alone, whose samples are int32, int64 or uint8, and are read as they are; other whole
     numbers are converted once. Weights: embeddings, (input_dim, output_dim).
@@ -47,10 +52,12 @@ class Embedding(Layer):
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
+        sparse: bool = False,
         **others: Any,
     ) -> None:
         super().__init__(name=name, input_shape=input_shape, trainable=trainable)
         unserved(self, others, ("embeddings_constraint",))
+        self.sparse = _arguments.flag(sparse, f"sparse of {self}")
         self.input_dim = _arguments.integer(input_dim, f"input_dim of {self}")
         self.output_dim = _arguments.integer(output_dim, f"output_dim of {self}")
         self.embeddings_initializer = initializers.get(embeddings_initializer, f"embeddings_initializer of {self}")
@@ -67,7 +74,7 @@ class Embedding(Layer):
             name,
             vocabulary=self.input_dim,
             units=self.output_dim,
-            flags=self._frozen_flag,
+            flags=self._frozen_flag | (_ffi_models.SPARSE if self.sparse else 0),
             kernel_initializer=self.embeddings_initializer.number,
             kernel_value=self.embeddings_initializer.value,
             **regularizers.factors(self.embeddings_regularizer),
