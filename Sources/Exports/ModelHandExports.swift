@@ -5,10 +5,12 @@ import MartletPlatform
 
 @implementation @_cdecl("martlet_model_forward")
 public func martlet_model_forward(
-    _ model: OpaquePointer!, _ out: UnsafeMutablePointer<Float>!, _ out_count: Int64,
-    _ x: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<Int64>!, _ row_count: Int64
+    _ model: OpaquePointer!, _ out_result: UnsafeMutablePointer<martlet_result>!, _ out: UnsafeMutablePointer<Float>!,
+    _ out_count: Int64, _ x: UnsafePointer<martlet_array>!, _ y: UnsafePointer<martlet_array>!,
+    _ weights: UnsafePointer<martlet_array>!, _ rows: UnsafePointer<Int64>!, _ row_count: Int64
 ) -> martlet_status {
     unsafe withModel("martlet_model_forward", model) { model throws(MartletError) in
+        let result = try unsafe OptionalTarget(out_result, "out_result")
         let target = try unsafe required(out, "out")
         guard out_count >= 0 && out_count <= 1 << 56 else {
             throw MartletError(.shape, "out_count is \(out_count); expected 0 to 2^56")
@@ -17,11 +19,18 @@ public func martlet_model_forward(
             throw MartletError(.null, "rows is NULL; expected \(row_count) rows")
         }
         let rows = try unsafe rows == nil ? nil : required(UnsafePointer(rows!), "rows")
-        try unsafe model.reading(x, "x") { x throws(MartletError) in
-            try unsafe model.forward(
-                x, rows: rows, rowCount: Int(row_count),
-                into: UnsafeMutableBufferPointer(start: target, count: Int(out_count)))
+        let out = unsafe UnsafeMutableBufferPointer(start: target, count: Int(out_count))
+        let weights = try unsafe Samples(optional: weights, "weights")
+        func forward(_ x: SampleArrays, _ y: SampleArrays?) throws(MartletError) -> Score? {
+            try unsafe model.forward(x, y, weights: weights, rows: rows, rowCount: Int(row_count), into: out)
         }
+        let score =
+            if unsafe y == nil {
+                try unsafe model.reading(x, "x") { x throws(MartletError) in try forward(x, nil) }
+            } else {
+                try unsafe model.reading(x, "x", y, "y") { (x, y) throws(MartletError) in try forward(x, y) }
+            }
+        unsafe result.write(score.map { martlet_result(Outcome(score: $0)) } ?? .nothing)
     }
 }
 

@@ -33,7 +33,7 @@ public func martlet_loop_init(_ out_loop: UnsafeMutablePointer<martlet_loop>!, _
 }
 
 extension martlet_result {
-    fileprivate static var nothing: martlet_result {
+    static var nothing: martlet_result {
         var result = martlet_result()
         result.struct_size = UInt32(MemoryLayout<martlet_result>.size)
         (result.loss, result.validation_loss) = (.nan, .nan)
@@ -41,7 +41,7 @@ extension martlet_result {
         return result
     }
 
-    fileprivate init(_ outcome: Outcome) {
+    init(_ outcome: Outcome) {
         self = .nothing
         epochs = Int32(outcome.epochs)
         samples = Int64(outcome.score.samples)

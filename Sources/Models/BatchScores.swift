@@ -36,6 +36,8 @@ import MartletPlatform
     private let weights: FlatBuffer
     private var hasWeights = false
     private var hasLabels = false
+    /// Whether there is anything to hold the batch's output against.
+    private(set) var isScored = true
 
     /// Throws `.memory`, also where sizes overflow.
     init(_ scoring: Scoring, batch: Int) throws(MartletError) {
@@ -63,6 +65,8 @@ import MartletPlatform
     ) throws(MartletError) {
         try unsafe takeWeights(data, rows)
         let y = unsafe data.y[output]
+        isScored = unsafe y.count > 0
+        if !isScored { return }
         hasLabels = unsafe y.type != .fp32
         guard let base = unsafe y.base else { return }
         if !hasLabels {

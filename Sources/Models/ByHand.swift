@@ -4,7 +4,8 @@ import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
-/// A batch whose backward pass is the caller's to begin.
+/// A batch whose backward pass is the caller's to begin. Its gradients come from the caller's slopes of each output, and from
+/// the library's losses, whose numbers are behind those in the plan.
 final class HandBatch {
     /// The most samples.
     let batch: Int
@@ -14,14 +15,18 @@ final class HandBatch {
     let tables: [TableRows]
     /// Samples that have been run forward, and not backward yet.
     var count = 0
+    /// Whether the library has scored each output.
+    var isScored: [Bool]
 
     /// Throws `.shape` and `.memory`.
-    init(_ model: Model, batch: Int, tables: [TableRows]) throws(MartletError) {
+    init(_ model: Model, _ scorings: [Scoring], batch: Int, tables: [TableRows]) throws(MartletError) {
         self.batch = batch
         self.tables = tables.map { TableRows(like: $0) }
         for table in self.tables { try table.reserve(batch) }
-        plan = try Plan(model.graph, batch: batch, scored: model.graph.outputs, ofInputs: true)
+        plan = try Plan(
+            model.graph, batch: batch, scored: model.graph.outputs + scorings.map(\.value), ofInputs: true)
         inputs = try BatchInputs(model, batch: batch)
+        isScored = scorings.map { _ in false }
     }
 }
 
@@ -30,14 +35,32 @@ extension Model {
     /// which move. What a backward pass needs, samples too, is kept in memory of its own for ``backward(_:inputs:)``, until a
     /// step is taken or another batch is run forward. Throws before anything but the mode has changed.
     ///
-    /// - Parameter out: room for all samples of the first output, then of the next.
+    /// - Parameters:
+    ///   - y: what each output should give by its loss of the library's, an array without elements where that is not looked at;
+    ///     nil: none is.
+    ///   - weights: a number for each sample, which these losses are multiplied by; nil: ones.
+    ///   - out: room for all samples of the first output, then of the next.
+    /// - Returns: the losses and metrics of the outputs that have a `y`; nil where `y` is.
+    @discardableResult
     public func forward(
-        _ x: SampleArrays, rows: UnsafePointer<Int64>? = nil, rowCount: Int = 0,
-        into out: UnsafeMutableBufferPointer<Float>
-    ) throws(MartletError) {
+        _ x: SampleArrays, _ y: SampleArrays? = nil, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil,
+        rowCount: Int = 0, into out: UnsafeMutableBufferPointer<Float>
+    ) throws(MartletError) -> Score? {
         let trainer = try compiled()
-        let samples = try x.sampleCount(of: self)
-        try x.checkApart(from: self, trainer)
+        let data = try unsafe y.map { y throws(MartletError) in
+            try unsafe LabelledSamples(x, y, weights, self, trainer.scorings, mayLack: true)
+        }
+        guard unsafe y != nil || weights == nil else {
+            throw MartletError(.argument, "weights are given, and y is NULL; expected both, or no weights")
+        }
+        let samples: Int
+        if let data = unsafe data {
+            samples = unsafe data.count
+            try unsafe data.checkApart(from: self, trainer)
+        } else {
+            samples = try x.sampleCount(of: self)
+            try x.checkApart(from: self, trainer)
+        }
         let rows = try unsafe batch(rows, rowCount, of: samples, trainer)
         let count = unsafe rows.count
         let wanted = try elements(outputElementCount, times: count)
@@ -48,11 +71,20 @@ extension Model {
         }
         let written = unsafe Samples(UnsafeBufferPointer(out))
         for number in 0..<x.count { try unsafe written.checkApart(from: x[number], "out", x.subject(number)) }
+        if let y {
+            for number in 0..<y.count { try unsafe written.checkApart(from: y[number], "out", y.subject(number)) }
+        }
+        if let weights = unsafe weights { try unsafe written.checkApart(from: weights, "out", "weights") }
         try unsafe checkApart(written, "out", trainer)
         try unsafe x.checkIndices(self, rows)
         let machine = try ExecutionSettings()
         let built = try build()
         let hand = try trainer.handMemory(self, batch: count)
+        let scores = unsafe try data == nil ? [] : trainer.scores(batch: count)
+        if let data = unsafe data {
+            try unsafe trainer.take(data, rows, scores, Execution(mode: .flush, machine))
+            try trainer.training.begin(samples: count)
+        }
         try trainer.enter(.training)
         let gathering = try unsafe Execution(mode: .flush, machine)
         // A batch that waits is written over from here on, where nothing fails any more.
@@ -64,7 +96,12 @@ extension Model {
         let execution = try unsafe Execution(mode: .flush, machine)
         let pass = unsafe BatchPass(
             self, built, hand.plan, execution, batch: count, trainingStep: UInt64(trainer.step))
-        unsafe forward(hand.plan, pass, graph.steps.indices)
+        if scores.isEmpty {
+            unsafe forward(hand.plan, pass, graph.steps.indices)
+        } else {
+            try unsafe trainer.score(self, built, hand.plan, pass, scores, into: trainer.training, byHand: true)
+        }
+        for number in hand.isScored.indices { hand.isScored[number] = !scores.isEmpty && scores[number].isScored }
         var start = unsafe target
         for (number, value) in graph.outputs.enumerated() {
             let elements = count * outputShape(number).elementCount
@@ -72,11 +109,13 @@ extension Model {
             unsafe start += elements
         }
         hand.count = count
+        return scores.isEmpty ? nil : trainer.training.score
     }
 
     /// The gradients of parameters, in ``gradientMemory()``, from slopes of the outputs that ``forward(_:rows:rowCount:into:)``
-    /// gave, which lie as those do: what a loss changes by with each, with a softmax's probabilities where it gives those. What
-    /// layers add to the loss is added. ``step()`` steps by them. Throws before anything but the mode has changed.
+    /// gave, which lie as those do: what a loss changes by with each, with a softmax's probabilities where it gives those. The
+    /// library's losses of outputs that had a `y`, and what layers add, are added. ``step()`` steps by them. Throws before
+    /// anything but the mode has changed.
     ///
     /// - Parameter inputs: nil, or for each input as many numbers of fp32 as its samples had, which become their gradients,
     ///   zeros where no output depends on them; an array of no elements: nothing is written.
@@ -105,10 +144,11 @@ extension Model {
         var start = unsafe source
         for number in 0..<outputCount {
             let elements = count * outputShape(number).elementCount
-            if let gradient = unsafe hand.plan.lossGradient(number) {
-                unsafe gradient.update(from: start, count: elements)
-            }
+            unsafe hand.plan.lossGradient(number)?.update(from: start, count: elements)
             unsafe start += elements
+            if hand.isScored[number] { continue }
+            let read = graph.values[trainer.scorings[number].value].shape.elementCount
+            unsafe hand.plan.lossGradient(outputCount + number)?.update(repeating: 0, count: count * read)
         }
         let pass = unsafe BatchPass(
             self, built, hand.plan, execution, batch: count, trainingStep: UInt64(trainer.step))

@@ -199,12 +199,12 @@ extension Model {
         return outcome
     }
 
-    /// Loss and metrics over all samples.
+    /// Loss and metrics over all samples; an array of `y` without elements says that its output is not scored.
     public func evaluate(
         _ x: SampleArrays, _ y: SampleArrays, weights: Samples? = nil, _ loop: Loop = Loop()
     ) throws(MartletError) -> Outcome {
         let trainer = try compiled()
-        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scorings, "loop.")
+        let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scorings, "loop.", mayLack: true)
         try unsafe data.check(self, trainer.scorings)
         let batch = unsafe min(try batchSize(loop), data.count)
         let machine = try ExecutionSettings()

@@ -13,9 +13,11 @@ import MartletPlatform
     private let prefix: String
 
     /// Throws `.type`, `.shape`, `.unsupported`, `.null` and `.alignment`. Labels' values are looked at when they are used.
+    ///
+    /// - Parameter mayLack: whether an array of no elements says that its output is not scored.
     init(
         _ x: SampleArrays, _ y: SampleArrays, _ weights: Samples?, _ model: Model, _ scorings: [Scoring],
-        _ prefix: String = ""
+        _ prefix: String = "", mayLack: Bool = false
     ) throws(MartletError) {
         unsafe (self.x, self.y, self.prefix) = (x, y, prefix)
         unsafe self.weights = unsafe weights
@@ -27,6 +29,7 @@ import MartletPlatform
                 .argument, "\(y.name) has \(y.count) arrays; expected \(scorings.count), one for each output")
         }
         for (number, scoring) in scorings.enumerated() {
+            if unsafe mayLack && y[number].count == 0 { continue }
             try unsafe Self.check(y[number], y.subject(number), scoring, count, x)
         }
     }

@@ -144,7 +144,7 @@ import MartletPlatform
         if let hand, hand.batch >= batch {
             made = hand
         } else {
-            made = try HandBatch(model, batch: max(batch, settings[0].batchSize), tables: tables)
+            made = try HandBatch(model, scorings, batch: max(batch, settings[0].batchSize), tables: tables)
         }
         for table in tables { try table.reserve(made.batch) }
         if !tables.isEmpty { try unsafe optimizer.reserve(rows) }
@@ -223,26 +223,31 @@ import MartletPlatform
 
     /// Runs a batch forward, and adds its losses and metrics to the tallies; writes the gradients of its mean losses where the
     /// plan has places for them. Throws `.memory`, and not within the samples that the walk began with.
+    ///
+    /// - Parameter byHand: whether the plan is a ``HandBatch``'s, all of whose outputs are read.
     func score(
-        _ model: Model, _ built: Built, _ plan: Plan, _ pass: BatchPass, _ scores: [BatchScores], into tallies: Tallies
+        _ model: Model, _ built: Built, _ plan: Plan, _ pass: BatchPass, _ scores: [BatchScores],
+        into tallies: Tallies, byHand: Bool = false
     ) throws(MartletError) {
         var done = 0
         var loss = 0.0
-        for number in order {
+        let first = byHand ? model.outputCount : 0
+        for number in order where scores[number].isScored {
             let scoring = scorings[number]
             let behind = max(done, (model.graph.values[scoring.value].maker ?? -1) + 1)
             unsafe model.forward(plan, pass, done..<behind)
             done = behind
             let mean = unsafe scores[number].loss(
-                plan.value(scoring.value), batch: pass.batch, gradient: plan.lossGradient(number), pass.execution)
+                plan.value(scoring.value), batch: pass.batch, gradient: plan.lossGradient(first + number),
+                pass.execution)
             unsafe tallies.outputs[number].add(loss: mean, samples: pass.batch)
             loss += scoring.settings.weight * mean
         }
         unsafe tallies.add(loss: loss + penalty(built, pass.execution), samples: pass.batch)
         // What is behind the last loss, metrics alone read.
-        if !hasMetrics { return }
+        if !hasMetrics && !byHand { return }
         unsafe model.forward(plan, pass, done..<model.graph.steps.count)
-        for number in scores.indices {
+        for number in scores.indices where scores[number].isScored {
             try unsafe scores[number].measure(
                 plan.value(scorings[number].output), batch: pass.batch, into: tallies.outputs[number], pass.execution)
         }

@@ -138,11 +138,12 @@ GOOD(model_confusion_get) {
     a->output = 0, a->mode = MARTLET_TRAINING;
 }
 GOOD(model_forward) {
-    a->model = w->m.model, a->out = w->m.out, a->out_count = BATCH * CLASSES, a->x = &w->m.x;
-    a->rows = w->m.rows, a->row_count = BATCH;
+    a->model = w->m.model, a->out_result = &w->m.result.result, a->out = w->m.out, a->out_count = BATCH * CLASSES;
+    weigh(&w->m, &w->array);
+    a->x = &w->m.x, a->y = &w->m.y, a->weights = &w->array, a->rows = w->m.rows, a->row_count = BATCH;
 }
 GOOD(model_backward) {
-    REQUIRE(martlet_model_forward(w->m.model, w->m.out, BATCH * CLASSES, &w->m.x, w->m.rows, BATCH) == MARTLET_OK);
+    REQUIRE(martlet_model_forward(w->m.model, NULL, w->m.out, BATCH * CLASSES, &w->m.x, NULL, NULL, w->m.rows, BATCH) == MARTLET_OK);
     w->array = check_array(w->scratch, BATCH * FEATURES, MARTLET_FP32);
     a->model = w->m.model, a->slopes = w->m.targets, a->slope_count = BATCH * CLASSES, a->input_slopes = &w->array;
 }

@@ -59,13 +59,14 @@ def model_values(function: str) -> Iterator[Value]:
         yield "a model without a layer", "a->model = w->m.flat;", "OK"
 
 
-def samples_values(array: str, *, labels: bool) -> Iterator[Value]:
-    """The fields that samples, labels and targets share; x is of fp32, y (`labels`) of INT32."""
+def samples_values(array: str, *, labels: bool, empty: str = "SHAPE") -> Iterator[Value]:
+    """The fields that samples, labels and targets share; x is fp32, y (`labels`) INT32. empty: what comes of none."""
     yield from assign(f"{array}.data", ("NULL",), "NULL")
     for offset in (1, 2, 3):
         yield f"{array}.data misaligned by {offset}", f"{array}.data = (char *)w->scratch + {offset};", "ALIGNMENT"
     yield from assign(f"{array}.count", (-1, -1000, *INT64, *HUGE, "-((int64_t)1 << 56)"), "SHAPE")
-    yield from assign(f"{array}.count", (0, 1, f"{array}.count - 1", f"{array}.count + 1"), "SHAPE")
+    yield from assign(f"{array}.count", (0,), empty)
+    yield from assign(f"{array}.count", (1, f"{array}.count - 1", f"{array}.count + 1"), "SHAPE")
     yield from assign(f"{array}.dtype", (0, -1, 14, 1000, *INT32), "TYPE")
     yield from assign(f"{array}.dtype", (1, 3, 4, 5, 9), "TYPE")
     yield from assign(f"{array}.dtype", (10, 11, 12, 13), "TYPE|UNSUPPORTED")
@@ -122,9 +123,8 @@ def x_values(function: str) -> Iterator[Value]:
     yield from samples_values("(*a->x)", labels=False)
     code = "lay(&w->m, a->x); w->m.sizes[0] = w->m.strides[0] = FEATURES; w->m.sizes[1] = SAMPLES;"
     yield "sizes the wrong way round", code + " w->m.strides[0] = SAMPLES;", "SHAPE"
-    other = "OK" if function == "martlet_model_forward" else "SHAPE"  # whose batch is some rows, and which reads no y
-    yield "one sample less", "a->x->count -= FEATURES;", other
-    yield "one sample more", "a->x->count += FEATURES; a->x->data = w->scratch;", other
+    yield "one sample less", "a->x->count -= FEATURES;", "SHAPE"
+    yield "one sample more", "a->x->count += FEATURES; a->x->data = w->scratch;", "SHAPE"
     for what in ("NAN", "INFINITY", "-INFINITY", "1e-45f", "3e38f", "-0.0f"):
         yield f"an element is {what}", f"((float *)a->x->data)[3 * FEATURES] = {what};", "OK"
     if function == "martlet_model_predict":
@@ -154,9 +154,12 @@ def buffer_places(target: str, size: str, function: str, before: str = "") -> It
 
 def y_values(function: str) -> Iterator[Value]:
     yield from buffer_places("a->y->data", "SAMPLES * 4", function)
-    yield "NULL", "a->y = NULL;", "NULL"
+    by_hand, empty = function.endswith("forward"), "OK" if function.endswith(("forward", "evaluate")) else "SHAPE"
+    yield "NULL", "a->y = NULL;", "ARGUMENT" if by_hand else "NULL"
+    if by_hand:
+        yield "NULL, as the weights are", "a->y = NULL; a->weights = NULL;", "OK"
     yield "misaligned", "a->y = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
-    yield from samples_values("(*a->y)", labels=True)
+    yield from samples_values("(*a->y)", labels=True, empty=empty)
     types = {
         "MARTLET_INT32": (-1, "CLASSES", *INT32, 1 << 20),
         "MARTLET_INT64": (-1, "CLASSES", *INT64, "(int64_t)1 << 32", "-((int64_t)1 << 32)", "((int64_t)1 << 32) + 1"),
@@ -168,16 +171,17 @@ def y_values(function: str) -> Iterator[Value]:
             yield f"{dtype}, a label of {value}", f"label_as(&w->m, a->y, {dtype}, {value});", "ARGUMENT"
         code = f"label_as(&w->m, a->y, {dtype}, 1); a->y->count"
         yield f"{dtype}, too few", f"{code} -= 1;", "SHAPE"
-        yield f"{dtype}, none", f"{code} = 0;", "SHAPE"
+        yield f"{dtype}, none", f"{code} = 0;", empty
     for sizes in ("1, w->m.sizes[1] = SAMPLES", "SAMPLES / 2, w->m.sizes[1] = 2"):
         code = f"lay(&w->m, a->y); w->m.sizes[0] = {sizes}; w->m.strides[0] = w->m.sizes[1];"
         yield f"labels whose first size is {sizes}", code, "SHAPE"
     code = "a->x->count = (int64_t)1 << 56; a->model = rows_model(&w->m); a->x->data = w->m.inputs;"
-    yield "samples times rows of the output past 64 bits", code, "SHAPE"
+    if not by_hand:  # which would look at the count of what it gives first
+        yield "samples times rows of the output past 64 bits", code, "SHAPE"
     fp32 = "a->y->dtype = MARTLET_FP32; a->y->data = w->m.targets; a->y->count ="
     yield "targets", f"{fp32} SAMPLES * CLASSES;", "OK"
     for count in ("SAMPLES", "SAMPLES * CLASSES - 1", "SAMPLES * CLASSES - CLASSES", "0", "CLASSES", "INT64_MAX"):
-        yield f"{count} targets", f"{fp32} {count};", "SHAPE"
+        yield f"{count} targets", f"{fp32} {count};", empty if count == "0" else "SHAPE"
     for what in ("NAN", "INFINITY", "-1.0f", "3e38f"):
         yield f"a target is {what}", f"{fp32} SAMPLES * CLASSES; w->m.targets[5] = {what};", "OK"
     yield "targets that are the samples", "*a->y = *a->x; a->y->count = SAMPLES * CLASSES;", "OK"

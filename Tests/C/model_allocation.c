@@ -40,7 +40,7 @@ static martlet_status call(enum way way, martlet_model *model, const struct netw
         status = martlet_model_differentiate(model, &result, &x, &y, NULL, 0);
         return status == MARTLET_OK ? martlet_model_step(model) : status;
     case BY_HAND:
-        status = martlet_model_forward(model, out, LENGTH(out), &x, NULL, 0);
+        status = martlet_model_forward(model, NULL, out, LENGTH(out), &x, NULL, NULL, NULL, 0);
         if (status == MARTLET_OK) status = martlet_model_backward(model, out, LENGTH(out), NULL);
         return status == MARTLET_OK ? martlet_model_step(model) : status;
     case PREDICT: return martlet_model_predict(model, out, LENGTH(out), &x, NULL);
@@ -100,7 +100,7 @@ static martlet_status call_differentiate(struct scene *s) {
 }
 static martlet_status call_forward(struct scene *s) {
     static float out[NETWORK_SAMPLES * NETWORK_CLASSES];
-    return martlet_model_forward(s->model, out, LENGTH(out), &s->data->x, NULL, 0);
+    return martlet_model_forward(s->model, NULL, out, LENGTH(out), &s->data->x, NULL, NULL, NULL, 0);
 }
 static martlet_status call_step(struct scene *s) { return martlet_model_step(s->model); }
 static martlet_status call_evaluate(struct scene *s) { return martlet_model_evaluate(s->model, NULL, &s->data->x, &s->data->y, NULL); }

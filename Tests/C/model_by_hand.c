@@ -66,7 +66,7 @@ static void trains(void) {
     for (int step = 0; step < 5; step++) {
         martlet_result result;
         CHECK_OK(martlet_result_init(&result, sizeof result));
-        CHECK_OK(martlet_model_forward(by_hand, out, LENGTH(out), x, NULL, 0));
+        CHECK_OK(martlet_model_forward(by_hand, NULL, out, LENGTH(out), x, NULL, NULL, NULL, 0));
         const double loss = loss_of(out, slopes, LENGTH(out));
         CHECK_OK(martlet_model_backward(by_hand, slopes, LENGTH(slopes), NULL));
         CHECK_OK(martlet_model_differentiate(whole, &result, x, &y, NULL, 0));
@@ -94,7 +94,7 @@ static void inputs(void) {
     arrays(x);
     into[0] = check_array(gradients[0], LENGTH(rows) * FEATURES, MARTLET_FP32);
     into[1] = check_array(gradients[1], LENGTH(rows) * WIDE, MARTLET_FP32);
-    CHECK_OK(martlet_model_forward(model, out, LENGTH(out), x, rows, LENGTH(rows)));
+    CHECK_OK(martlet_model_forward(model, NULL, out, LENGTH(out), x, NULL, NULL, rows, LENGTH(rows)));
     loss_of(out, slopes, LENGTH(out));
     CHECK_OK(martlet_model_backward(model, slopes, LENGTH(slopes), into));
     for (int number = 0; number < 2; number++)
@@ -105,7 +105,7 @@ static void inputs(void) {
             double sides[2];
             for (int side = 0; side < 2; side++) {
                 *at = kept + (side == 0 ? 5e-3f : -5e-3f);
-                CHECK_OK(martlet_model_forward(model, out, LENGTH(out), x, rows, LENGTH(rows)));
+                CHECK_OK(martlet_model_forward(model, NULL, out, LENGTH(out), x, NULL, NULL, rows, LENGTH(rows)));
                 sides[side] = loss_of(out, scratch, LENGTH(out));
             }
             *at = kept;
@@ -115,17 +115,82 @@ static void inputs(void) {
     CHECK_OK(martlet_model_destroy(model));
 }
 
+/* Two outputs of which the library scores the first, with weights: what it leaves is differentiate's, of both, where the slopes
+ * of the second are its loss's. */
+static void shares(void) {
+    static float weights[SAMPLES], out[2 * SAMPLES * OUTPUTS], slopes[LENGTH(out)], *one = NULL, *two = NULL;
+    martlet_model *models[2];
+    martlet_training training[2];
+    martlet_result results[2];
+    martlet_score scores[2];
+    int64_t count = 0;
+    for (int k = 0; k < 2; k++) {
+        CHECK_OK(martlet_model_create(&models[k], (const int64_t[]){FEATURES}, 1, 3));
+        martlet_layer layer = network_layer(MARTLET_LAYER_DENSE, 4, MARTLET_ACTIVATION_TANH);
+        layer.l2 = 0.01;
+        const int32_t hidden = add(models[k], layer, (const int32_t[]){0}, 1);
+        const int32_t norm = add(models[k], network_layer(MARTLET_LAYER_BATCH_NORM, 0, MARTLET_ACTIVATION_LINEAR), (const int32_t[]){hidden}, 1);
+        const int32_t left = add(models[k], network_layer(MARTLET_LAYER_DENSE, OUTPUTS, MARTLET_ACTIVATION_SOFTMAX), (const int32_t[]){norm}, 1);
+        const int32_t right = add(models[k], network_layer(MARTLET_LAYER_DENSE, OUTPUTS, MARTLET_ACTIVATION_LINEAR), (const int32_t[]){norm}, 1);
+        CHECK_OK(martlet_model_outputs_set(models[k], (const int32_t[]){left, right}, 2));
+        CHECK_OK(martlet_training_init(&training[0], sizeof training[0], MARTLET_LOSS_CROSS_ENTROPY));
+        CHECK_OK(martlet_training_init(&training[1], sizeof training[1], MARTLET_LOSS_MSE));
+        training[0].metrics = 1u << MARTLET_METRIC_ACCURACY, training[0].weight = 0.5;
+        CHECK_OK(martlet_model_compile(models[k], training, NULL));
+        CHECK_OK(martlet_result_init(&results[k], sizeof results[k]));
+    }
+    const int32_t labels[SAMPLES] = {0, 1, 1, 0, 0, 1, 0, 1, 1, 1};
+    for (int k = 0; k < SAMPLES; k++) weights[k] = 1;
+    martlet_array y[2] = {check_array(labels, SAMPLES, MARTLET_INT32), check_array(targets, LENGTH(targets), MARTLET_FP32)};
+    const martlet_array x = check_array(first, LENGTH(first), MARTLET_FP32), weight = check_array(weights, SAMPLES, MARTLET_FP32);
+    for (int step = 0; step < 4; step++) {
+        y[1].count = LENGTH(targets);
+        CHECK_OK(martlet_model_differentiate(models[1], &results[1], &x, y, NULL, 0));
+        y[1].count = step == 3 ? LENGTH(targets) : 0; /* the last by the library alone */
+        CHECK_OK(martlet_model_forward(models[0], &results[0], out, LENGTH(out), &x, y, &weight, NULL, 0));
+        memset(slopes, 0, sizeof slopes);
+        double loss = results[0].loss;
+        if (step < 3) loss += loss_of(out + SAMPLES * OUTPUTS, slopes + SAMPLES * OUTPUTS, SAMPLES * OUTPUTS);
+        CHECK(fabs(loss - results[1].loss) < 1e-5);
+        CHECK(results[0].metrics[MARTLET_METRIC_ACCURACY] == results[1].metrics[MARTLET_METRIC_ACCURACY]);
+        CHECK_OK(martlet_model_backward(models[0], slopes, LENGTH(slopes), NULL));
+        CHECK_OK(martlet_model_buffer_get(models[0], &one, &count, MARTLET_BUFFER_GRADIENTS));
+        CHECK_OK(martlet_model_buffer_get(models[1], &two, NULL, MARTLET_BUFFER_GRADIENTS));
+        for (int64_t k = 0; k < count; k++)
+            CHECK_SAYING(fabsf(one[k] - two[k]) <= 1e-4f * (1 + fabsf(two[k])), "step %d, %ld: %g, wanted %g", step, (long)k, (double)one[k], (double)two[k]);
+        for (int k = 0; k < 2; k++) {
+            CHECK_OK(martlet_model_score_get(models[k], &scores[k], sizeof scores[k], 1));
+            CHECK_OK(martlet_model_step(models[k]));
+        }
+        CHECK(step == 3 ? fabs(scores[0].loss - scores[1].loss) < 1e-5 : isnan(scores[0].loss));
+    }
+    /* Weights count: of none, regularizers alone are left, and the loss of evaluate is what is scored. */
+    memset(weights, 0, sizeof weights);
+    y[1].count = 0;
+    CHECK_OK(martlet_model_forward(models[0], &results[0], out, LENGTH(out), &x, y, &weight, NULL, 0));
+    y[0].count = 0;
+    CHECK_OK(martlet_model_evaluate(models[0], &results[1], &x, y, NULL));
+    CHECK(results[0].loss > 0 && fabs(results[0].loss - results[1].loss) < 1e-6);
+    CHECK_STATUS(martlet_model_train(models[0], NULL, &x, y, NULL, 0), MARTLET_ERROR_SHAPE);
+    CHECK_STATUS(martlet_model_forward(models[0], NULL, out, LENGTH(out), &x, NULL, &weight, NULL, 0), MARTLET_ERROR_ARGUMENT);
+    y[1].count = LENGTH(targets);
+    CHECK_STATUS(martlet_model_forward(models[0], NULL, targets, LENGTH(out), &x, y, NULL, NULL, 0), MARTLET_ERROR_OVERLAP);
+    CHECK_OK(martlet_model_forward(models[0], &results[0], out, LENGTH(out), &x, NULL, NULL, NULL, 0));
+    CHECK(isnan(results[0].loss) && results[0].samples == 0);
+    for (int k = 0; k < 2; k++) CHECK_OK(martlet_model_destroy(models[k]));
+}
+
 static void refuses(void) {
     martlet_model *model = make(2, 0), *table = NULL;
     martlet_array x[2], into[2];
     float out[LENGTH(targets)], slopes[LENGTH(targets)] = {0}, gradients[SAMPLES * FEATURES];
     arrays(x), arrays(into);
     CHECK_STATUS(martlet_model_backward(model, slopes, LENGTH(slopes), NULL), MARTLET_ERROR_ORDER);
-    CHECK_STATUS(martlet_model_forward(model, out, LENGTH(out) - 1, x, NULL, 0), MARTLET_ERROR_SHAPE);
-    CHECK_STATUS(martlet_model_forward(model, first, LENGTH(out), x, NULL, 0), MARTLET_ERROR_OVERLAP);
-    CHECK_STATUS(martlet_model_forward(model, out, LENGTH(out), x, (const int64_t[]){SAMPLES}, 1), MARTLET_ERROR_ARGUMENT);
+    CHECK_STATUS(martlet_model_forward(model, NULL, out, LENGTH(out) - 1, x, NULL, NULL, NULL, 0), MARTLET_ERROR_SHAPE);
+    CHECK_STATUS(martlet_model_forward(model, NULL, first, LENGTH(out), x, NULL, NULL, NULL, 0), MARTLET_ERROR_OVERLAP);
+    CHECK_STATUS(martlet_model_forward(model, NULL, out, LENGTH(out), x, NULL, NULL, (const int64_t[]){SAMPLES}, 1), MARTLET_ERROR_ARGUMENT);
     CHECK_STATUS(martlet_model_backward(model, slopes, LENGTH(slopes), NULL), MARTLET_ERROR_ORDER);
-    CHECK_OK(martlet_model_forward(model, out, LENGTH(out), x, NULL, 0));
+    CHECK_OK(martlet_model_forward(model, NULL, out, LENGTH(out), x, NULL, NULL, NULL, 0));
     CHECK_STATUS(martlet_model_backward(model, slopes, LENGTH(slopes) - 1, NULL), MARTLET_ERROR_SHAPE);
     into[0].data = gradients, into[0].count = FEATURES;
     CHECK_STATUS(martlet_model_backward(model, slopes, LENGTH(slopes), into), MARTLET_ERROR_SHAPE);
@@ -139,10 +204,10 @@ static void refuses(void) {
     for (int k = 0; k < LENGTH(gradients); k++) CHECK(gradients[k] == 0);
     CHECK_STATUS(martlet_model_backward(model, slopes, LENGTH(slopes), NULL), MARTLET_ERROR_ORDER); /* once */
     /* An empty array overlaps nothing, wherever it points. */
-    CHECK_OK(martlet_model_forward(model, out, LENGTH(out), x, NULL, 0));
+    CHECK_OK(martlet_model_forward(model, NULL, out, LENGTH(out), x, NULL, NULL, NULL, 0));
     into[0].count = 0, into[0].data = gradients + 1, into[1].count = SAMPLES * WIDE;
     CHECK_OK(martlet_model_backward(model, slopes, LENGTH(slopes), into));
-    CHECK_OK(martlet_model_forward(model, out, LENGTH(out), x, NULL, 0));
+    CHECK_OK(martlet_model_forward(model, NULL, out, LENGTH(out), x, NULL, NULL, NULL, 0));
     CHECK_OK(martlet_model_step(model));
     CHECK_STATUS(martlet_model_backward(model, slopes, LENGTH(slopes), NULL), MARTLET_ERROR_ORDER); /* before a step */
     CHECK_OK(martlet_model_destroy(model));
@@ -156,12 +221,12 @@ static void refuses(void) {
     CHECK_OK(martlet_model_add(table, &layer, NULL, 0, NULL));
     CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_MSE));
     CHECK_OK(martlet_model_compile(table, &training, NULL));
-    CHECK_OK(martlet_model_forward(table, out, 2 * 2 * 3, &words, NULL, 0));
+    CHECK_OK(martlet_model_forward(table, NULL, out, 2 * 2 * 3, &words, NULL, NULL, NULL, 0));
     /* A forward that is refused leaves the batch that waits. */
     const int32_t beyond[] = {0, 0, 0, 3};
     const martlet_array wrong = check_array(beyond, 4, MARTLET_INT32);
-    CHECK_STATUS(martlet_model_forward(table, out, 2 * 2 * 3, &wrong, NULL, 0), MARTLET_ERROR_ARGUMENT);
-    CHECK_STATUS(martlet_model_forward(table, out, 2 * 2 * 3, &words, (const int64_t[]){0, 2}, 2), MARTLET_ERROR_ARGUMENT);
+    CHECK_STATUS(martlet_model_forward(table, NULL, out, 2 * 2 * 3, &wrong, NULL, NULL, NULL, 0), MARTLET_ERROR_ARGUMENT);
+    CHECK_STATUS(martlet_model_forward(table, NULL, out, 2 * 2 * 3, &words, NULL, NULL, (const int64_t[]){0, 2}, 2), MARTLET_ERROR_ARGUMENT);
     into[0] = check_array(gradients, 4, MARTLET_FP32);
     CHECK_STATUS(martlet_model_backward(table, slopes, 2 * 2 * 3, into), MARTLET_ERROR_ARGUMENT);
     for (int k = 0; k < 12; k++) slopes[k] = 1;
@@ -170,7 +235,7 @@ static void refuses(void) {
     CHECK_OK(martlet_model_buffer_get(table, &all, NULL, MARTLET_BUFFER_GRADIENTS));
     for (int k = 0; k < 9; k++) CHECK(all[k] == (k / 3 == 1 ? 2 : 1)); /* the second row was named twice */
     /* A row that is not in the batch may name no row of the table. */
-    CHECK_OK(martlet_model_forward(table, out, 2 * 3, &wrong, (const int64_t[]){0}, 1));
+    CHECK_OK(martlet_model_forward(table, NULL, out, 2 * 3, &wrong, NULL, NULL, (const int64_t[]){0}, 1));
     CHECK_OK(martlet_model_destroy(table));
 }
 
@@ -178,6 +243,7 @@ int main(void) {
     check_fill(first, LENGTH(first), 1), check_fill(second, LENGTH(second), 2), check_fill(targets, LENGTH(targets), 3);
     trains();
     inputs();
+    shares();
     refuses();
     return check_end();
 }

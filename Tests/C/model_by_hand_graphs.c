@@ -89,7 +89,7 @@ static int64_t elements(martlet_model *model) {
 static double sum_of(martlet_model *model, const martlet_array *x, int64_t count) {
     static float out[LENGTH(weights)];
     double sum = 0;
-    CHECK_OK(martlet_model_forward(model, out, count, x, NULL, 0));
+    CHECK_OK(martlet_model_forward(model, NULL, out, count, x, NULL, NULL, NULL, 0));
     for (int64_t k = 0; k < count; k++) sum += (double)out[k] * (double)weights[k];
     return sum;
 }
@@ -148,7 +148,7 @@ static void sizes(martlet_model *(*make)(void)) {
         int64_t parameters = 0;
         for (int which = 0; which < 2; which++) {
             const martlet_array into = check_array(gradients[which], counts[k] * PIXELS, MARTLET_FP32);
-            CHECK_OK(martlet_model_forward(both[which], out[which], count, &x, NULL, 0));
+            CHECK_OK(martlet_model_forward(both[which], NULL, out[which], count, &x, NULL, NULL, NULL, 0));
             CHECK_OK(martlet_model_backward(both[which], weights, count, &into));
             CHECK_OK(martlet_model_buffer_get(both[which], &of[which], &parameters, MARTLET_BUFFER_GRADIENTS));
         }
@@ -173,7 +173,7 @@ static void bytes(void) {
     const martlet_array kinds[] = {check_array(numbers, LENGTH(numbers), MARTLET_FP32), check_array(pixels, LENGTH(pixels), MARTLET_UINT8)};
     for (int kind = 0; kind < 2; kind++) {
         const martlet_array into = check_array(gradients[kind], 2 * PIXELS, MARTLET_FP32);
-        CHECK_OK(martlet_model_forward(model, out[kind], count, &kinds[kind], NULL, 0));
+        CHECK_OK(martlet_model_forward(model, NULL, out[kind], count, &kinds[kind], NULL, NULL, NULL, 0));
         memset(kind == 0 ? (void *)numbers : (void *)pixels, 1, kind == 0 ? sizeof numbers : sizeof pixels);
         CHECK_OK(martlet_model_backward(model, weights, count, &into));
     }

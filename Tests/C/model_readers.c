@@ -234,7 +234,7 @@ static void refusals(void) {
         martlet_model_copy_set(m, NULL), martlet_model_step(m), martlet_model_mode_set(m, MARTLET_TRAINING),
         martlet_model_differentiate(m, NULL, &data->x, &data->y, NULL, 0), martlet_model_save(m, "readers.safetensors"),
         martlet_model_evaluate(m, NULL, &data->x, &data->y, NULL),
-        martlet_model_forward(m, out, OUTPUTS, &data->x, NULL, 0), martlet_model_backward(m, out, OUTPUTS, NULL),
+        martlet_model_forward(m, NULL, out, OUTPUTS, &data->x, NULL, NULL, NULL, 0), martlet_model_backward(m, out, OUTPUTS, NULL),
     };
     for (int k = 0; k < LENGTH(given); k++)
         CHECK_SAYING(given[k] == MARTLET_ERROR_BUSY, "call %d gave %s", k, martlet_status_name(given[k]));

@@ -237,14 +237,23 @@ martlet_status martlet_model_step(martlet_model *model);
  * The first writes the outputs of a batch as training computes them, with dropout by the steps taken and by the batch's own
  * statistics, which move, and keeps what the way back needs, the samples too, in memory of its own. The batch waits until
  * it has gone back or a step is taken, by whichever function, or another takes its place; compile, reset and load forget it.
- * x, rows and row_count are martlet_model_train's; out and out_count martlet_model_predict's, for the batch's samples. Fails as
- * martlet_model_train does, and with OVERLAP (out with x, or the model's parameters, statistics or gradients); then nothing has
- * changed but the mode (martlet_model_mode_set), and a batch that waited does so still. Since 0.1. */
-martlet_status martlet_model_forward(martlet_model *model, float *out, int64_t out_count, const martlet_array *x,
+ *
+ * out_result   NULL, or a result with struct_size set; filled on success: with NaN and zeros without y
+ * out          out_count floats: the batch's samples times the output's elements, of each output
+ * y            NULL, or an array for each output, as martlet_model_train's: what they should give by the losses that the model
+ *              is compiled for, which are then a part of what is gone back from. One with a count of 0: not that output's
+ * weights      NULL, or as in martlet_model_weighted_train, for these losses (ARGUMENT: without y)
+ *
+ * x, rows and row_count are martlet_model_train's. Fails as that does, and with OVERLAP (out with x, y, weights, or the model's
+ * parameters, statistics or gradients); then nothing has changed but the mode (martlet_model_mode_set), and a batch that
+ * waited does so still. Since 0.1. */
+martlet_status martlet_model_forward(martlet_model *model, martlet_result *out_result, float *out, int64_t out_count,
+                                     const martlet_array *x, const martlet_array *y, const martlet_array *weights,
                                      const int64_t *rows, int64_t row_count);
 /* The second takes slopes, what the loss changes by with each of those outputs, as they lie in out: with probabilities, where
  * a softmax or a sigmoid gives them, whatever loss the model is compiled for. It leaves the gradients of parameters in
- * MARTLET_BUFFER_GRADIENTS, in place of what was there, with those of what layers add, for martlet_model_step.
+ * MARTLET_BUFFER_GRADIENTS, in place of what was there, with those of y's losses and of what layers add, for
+ * martlet_model_step.
  *
  * input_slopes   NULL, or an fp32 array for each input, in which the slopes by its samples are written: zeros where no output
  *                depends on them. One with a count of 0 is left alone, as that of an input of an EMBEDDING must be (ARGUMENT)
@@ -317,8 +326,9 @@ martlet_status martlet_model_fit(martlet_model *model, martlet_result *out_resul
                                  const martlet_array *y, const martlet_loop *loop);
 
 /* Loss and metrics over all samples, nothing changed but the mode (martlet_model_mode_set) and what
- * martlet_model_score_get tells of the last evaluation. Arguments and errors as in martlet_model_fit; of loop only
- * batch_size and progress are used, and x and y may lie in the model's buffers, which are only read. Since 0.1. */
+ * martlet_model_score_get tells of the last evaluation. Arguments and errors as in martlet_model_fit, but that an array of y
+ * whose count is 0 says that its output is not scored; of loop only batch_size and progress are used, and x and y may lie in
+ * the model's buffers, which are only read. Since 0.1. */
 martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_result, const martlet_array *x,
                                       const martlet_array *y, const martlet_loop *loop);
 

@@ -127,7 +127,7 @@ def test_slopes_of_zero_move_nothing() -> None:
         assert (old == new).all()
 
 
-def test_metrics_are_of_predictions_and_change_nothing() -> None:
+def test_metrics_change_nothing() -> None:
     """Beside a loss of the library's, in any model; its weights are those without, to the bit."""
     layers = [nn.Dense(12, activation="relu", input_shape=(7,)), nn.Dropout(0.3), nn.BatchNormalization(), nn.Dense(10)]
     models = [nn.Sequential(layers, seed=2)]
@@ -148,7 +148,8 @@ def test_metrics_are_of_predictions_and_change_nothing() -> None:
     assert models[0].metrics_names == ["loss", "right", "accuracy", "whole"]
     found = models[0].evaluate(X, Y, return_dict=True)
     assert found["right"] == np.mean(models[0].predict(X).argmax(1) == Y)
-    assert models[0].train_on_batch(X, Y)[1] == pytest.approx(found["right"])
+    right_in_training, accuracy = models[0].train_on_batch(X, Y)[1:3]  # of what training computes, as the library's
+    assert right_in_training == pytest.approx(accuracy)
 
 
 def test_targets_come_as_they_were_given() -> None:
@@ -207,40 +208,146 @@ def test_numbers_are_of_all_samples_of_batches_that_come() -> None:
     assert model.evaluate(batches) == pytest.approx(tuple(wanted.values()))
 
 
-def test_several_outputs_are_refused() -> None:
+def noisy(seed: int = 5) -> nn.Sequential:
+    layers = [
+        nn.Dense(12, activation="tanh", input_shape=(7,), kernel_regularizer=nn.regularizers.L1L2(1e-3, 1e-2)),
+        nn.BatchNormalization(), nn.Dropout(0.3), nn.GaussianNoise(0.1), nn.Dense(3),
+    ]  # fmt: skip
+    return nn.Sequential(layers, seed=seed)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "schedule_free_adamw", "schedule_free_sgd", "adopt"])
+def test_models_that_train_otherwise_than_they_predict(optimizer: str) -> None:
+    """Dropout, noise, the batch's statistics, regularizers, where gradients are taken: as with the library's loss."""
+    models = [noisy(), noisy()]
+    for model, loss in zip(models, (squared, "mse"), strict=True):
+        model.compile(optimizer, loss)
+    first, second = (model.fit(X, T, 16, 3, verbose=0, validation_split=0.2).history for model in models)
+    for key, values in second.items():
+        np.testing.assert_allclose(first[key], values, rtol=2e-4)
+    assert models[0].evaluate(X, T) == pytest.approx(models[1].evaluate(X, T), rel=1e-4)
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-4)
+
+
+def two_outputs() -> nn.Model:
     x = nn.Input((7,))
-    model = nn.Model(x, [nn.Dense(3, name="a")(x), nn.Dense(2, name="b")(x)])
-    for loss, metrics in ((squared, None), ({"a": "mse", "b": squared}, None), ("mse", {"a": [error]})):
-        with pytest.raises(martlet.UnsupportedError, match="has a function, and the model has several outputs"):
-            model.compile("adam", loss, metrics)
+    hidden = nn.BatchNormalization()(nn.Dense(12, activation="tanh", kernel_regularizer="l2")(x))
+    return nn.Model(x, [nn.Dense(3, name="a")(hidden), nn.Dense(10, activation="softmax", name="b")(hidden)], seed=4)
 
 
-UNSERVED: list[tuple[Callable[[], list[Any]], str]] = [
-    (lambda: [nn.Dropout(0.5)], "Dropout .*gives something else in training"),
-    (lambda: [nn.BatchNormalization()], "BatchNormalization .*gives something else in training"),
-    (lambda: [nn.GaussianNoise(0.1)], "GaussianNoise .*gives something else in training"),
-    (lambda: [nn.Reshape((4, 3, 1)), nn.RandomFlip(), nn.Flatten()], "RandomFlip .*gives something else in training"),
-    (lambda: [nn.Dense(3, kernel_regularizer="l2")], "has a kernel_regularizer"),
-]
+CROSSENTROPY = "sparse_categorical_crossentropy"
 
 
-@pytest.mark.parametrize("index", range(len(UNSERVED)))
-def test_models_that_are_not_served_are_named(index: int) -> None:
-    layers, says = UNSERVED[index]
-    model = nn.Sequential([nn.Dense(12, input_shape=(7,)), *layers(), nn.Dense(3)])
-    model.compile("adam", squared)
-    with pytest.raises(martlet.UnsupportedError, match=says):
-        model.fit(X, T, verbose=0)
-    model.compile("adam", "mse")
-    model.fit(X, T, verbose=0)
+@pytest.mark.parametrize(
+    ("losses", "metrics"),
+    [
+        ({"a": squared, "b": CROSSENTROPY}, {"a": [error], "b": ["accuracy", right]}),
+        ({"a": "mse", "b": CROSSENTROPY}, {"b": [right]}),
+        ({"a": squared, "b": lambda y, p: probability(y, p)}, {"b": [right]}),
+    ],
+)
+def test_several_outputs(losses: Any, metrics: Any) -> None:
+    """Each with a function or a loss of the library's: as with the library's alone."""
+    models, weights = [two_outputs(), two_outputs()], RNG.random(90)
+    models[0].compile("adam", losses, metrics, [2.0, 0.5])
+    models[1].compile("adam", ["mse", CROSSENTROPY], [[], ["accuracy"]], [2.0, 0.5])
+    for options in ({}, {"sample_weight": weights}, {"validation_split": 0.2}):
+        first, second = (model.fit(X, [T, Y], 16, 2, verbose=0, **options).history for model in models)
+        for key in second:
+            if key in first:
+                np.testing.assert_allclose(first[key], second[key], rtol=2e-4, err_msg=key)
+        np.testing.assert_allclose(first["b_right"], second["b_accuracy"], rtol=1e-6)
+    first, second = (model.evaluate(X, [T, Y], return_dict=True) for model in models)
+    assert first["loss"] == pytest.approx(second["loss"], rel=1e-4)
+    assert first["b_right"] == pytest.approx(second["b_accuracy"])
+    assert models[0].train_on_batch(X, [T, Y], weights)[0] == pytest.approx(
+        models[1].train_on_batch(X, [T, Y], weights)[0], rel=1e-4
+    )
 
 
-def test_layers_that_do_the_same_in_training_are_served() -> None:
-    layers = [nn.Dropout(0.0), nn.BatchNormalization(trainable=False), nn.GaussianNoise(0.0), nn.Dense(3)]
-    model = nn.Sequential([nn.Dense(12, input_shape=(7,)), *layers])
-    model.compile("adam", squared)
-    losses = model.fit(X, T, epochs=20, verbose=0).history["loss"]
-    assert losses[-1] < losses[0]
+def probability(y_true: Any, y_pred: Any) -> Any:
+    """The cross-entropy of probabilities and labels: its slopes are by those that the softmax gives."""
+    rows, p = np.arange(len(y_true)), y_pred.astype(np.float64)
+    slopes = np.zeros_like(p)
+    slopes[rows, y_true] = -1 / p[rows, y_true]
+    return -np.log(p[rows, y_true]), slopes
+
+
+def test_a_curve_beside_torchs() -> None:
+    """Two functions, a batch normalization, a regularizer and sample weights: losses of 60 steps."""
+
+    def quartic(y_true: Any, y_pred: Any) -> Any:
+        away = y_pred.astype(np.float64) - y_true
+        return (away**4).sum(1), 4 * away**3
+
+    model = two_outputs()
+    model.compile(nn.Adam(0.003, epsilon=1e-8, semantics="torch"), [quartic, crossentropy], loss_weights=[0.7, 1.5])
+    parts = [
+        torch.nn.Linear(7, 12),
+        torch.nn.BatchNorm1d(12, eps=1e-3),
+        torch.nn.Linear(12, 3),
+        torch.nn.Linear(12, 10),
+    ]
+    arrays = model.get_weights()
+    with torch.no_grad():
+        for part, (kernel, bias) in zip(
+            (parts[0], parts[2], parts[3]), (arrays[:2], arrays[6:8], arrays[8:]), strict=True
+        ):
+            part.weight.copy_(torch.from_numpy(kernel.T))  # type: ignore[operator, union-attr]
+            part.bias.copy_(torch.from_numpy(bias))  # type: ignore[operator, union-attr]
+    optimizer = torch.optim.Adam([weight for part in parts for weight in part.parameters()], lr=0.003)
+    ours, theirs = [], []
+    for step in range(60):
+        rows = np.random.default_rng(step).choice(90, 32, replace=False)
+        weights = np.random.default_rng(step).random(32).astype(np.float32)
+        ours.append(model.train_on_batch(X[rows], [T[rows], Y[rows]], weights)[0])
+        x, a, b, w = (torch.from_numpy(one) for one in (X[rows], T[rows], Y[rows].astype(np.int64), weights))
+        hidden = parts[1](torch.tanh(parts[0](x)))
+        of_a = (w * (parts[2](hidden) - a).pow(4).sum(1)).mean()
+        p = torch.softmax(parts[3](hidden), 1)
+        of_b = (w * torch.nn.functional.cross_entropy(p, b, reduction="none")).mean()
+        loss = 0.7 * of_a + 1.5 * of_b + 0.01 * parts[0].weight.pow(2).sum()  # type: ignore[union-attr, operator]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        theirs.append(loss.item())
+    assert theirs[-1] < 0.9 * theirs[0]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+def test_a_function_that_raises_moves_nothing() -> None:
+    """Statistics neither: a step is whole or none."""
+    calls = 0
+
+    def fails(y_true: Any, y_pred: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise RuntimeError("the third")
+        return squared(y_true, y_pred)
+
+    models = [noisy(), noisy()]
+    for model, loss in zip(models, (fails, squared), strict=True):
+        model.compile("adam", loss)
+    for _ in range(2):
+        for model in models:
+            model.train_on_batch(X, T)
+    with pytest.raises(RuntimeError, match="the third"):
+        models[0].train_on_batch(X, T)
+    for model in models:
+        model.train_on_batch(X, T)
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        assert (one == other).all()
+
+
+def test_slopes_beyond_float32_are_refused() -> None:
+    model = chain(3)
+    model.compile(
+        "adam", lambda y_true, y_pred: (np.ones(len(y_pred)), np.full(y_pred.shape, 1e60)), loss_weights=[2.0]
+    )
+    with pytest.raises(martlet.ArgumentError, match=r"slopes up to 1e\+60, which times 0.0222 are beyond float32"):
+        model.train_on_batch(X, T)
 
 
 def of(returned: Any) -> Callable[[Any, Any], Any]:
@@ -291,10 +398,3 @@ def test_bad_input(index: int) -> None:
     call, error, says = BAD[index]
     with pytest.raises(error, match=says):
         call()
-
-
-def test_schedule_free_optimizers_are_refused() -> None:
-    model = chain(3)
-    model.compile("schedule_free_adamw", squared)
-    with pytest.raises(martlet.UnsupportedError, match="a Schedule-Free optimizer takes gradients where"):
-        model.fit(X, T, verbose=0)

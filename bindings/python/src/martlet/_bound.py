@@ -81,6 +81,19 @@ class Bound:
         numbers = _memory.int64_at(rows)
         _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays[:2], numbers, count)
 
+    def forward(self, out: int, out_count: int, rows: int, count: int) -> None:
+        """Runs a batch forward, given the address and count of its rows, or all samples, with the losses that have
+        targets; writes the outputs to out, the address of out_count floats."""
+        x, y, *weights = self._arrays
+        _ffi_models.martlet_model_forward(
+            self._model._token, self._result, _memory.floats_at(out), out_count, x, y, weights[0] if weights else None,
+            _memory.int64_at(rows) if count else None, count,
+        )  # fmt: skip
+
+    def backward(self, slopes: int, count: int) -> None:
+        """Leaves the gradients of that batch, given the address and count of a loss's slopes by its outputs."""
+        _ffi_models.martlet_model_backward(self._model._token, _memory.floats_at(slopes), count, None)
+
     def evaluate(self, first: int, count: int, batch_size: int) -> None:
         """Loss and metrics over count samples from the first on."""
         loop = _ffi_models.Loop()

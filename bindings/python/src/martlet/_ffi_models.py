@@ -348,7 +348,16 @@ martlet_model_differentiate = _checked(
 )
 martlet_model_step = _checked("martlet_model_step", MODEL)
 martlet_model_forward = _checked(
-    "martlet_model_forward", MODEL, POINTER(c_float), c_int64, POINTER(_ffi.Array), POINTER(c_int64), c_int64
+    "martlet_model_forward",
+    MODEL,
+    POINTER(Result),
+    POINTER(c_float),
+    c_int64,
+    POINTER(_ffi.Array),
+    POINTER(_ffi.Array),
+    POINTER(_ffi.Array),
+    POINTER(c_int64),
+    c_int64,
 )
 martlet_model_backward = _checked("martlet_model_backward", MODEL, POINTER(c_float), c_int64, POINTER(_ffi.Array))
 martlet_loop_init = _checked("martlet_loop_init", POINTER(Loop), c_size_t)

@@ -16,7 +16,7 @@ from martlet._bound import Column
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 from martlet._model import Training
 from martlet._samples import NDArray
-from martlet.nn import _inputs, _own, losses, metrics, optimizers
+from martlet.nn import _inputs, losses, metrics, optimizers
 from martlet.nn._built import Built
 from martlet.nn._own import Own
 
@@ -44,11 +44,11 @@ class Goal(NamedTuple):
             found._refuse_comparing()
         return found
 
-    def own(self, outputs: tuple[int, ...]) -> Own | None:
+    def own(self, outputs: tuple[int, ...]) -> Own:
         """The functions of a user's own among loss and metrics, for an output of this shape."""
         loss = self.loss if isinstance(self.loss, losses.OwnLoss) else None
         functions = [metric for metric in self.metrics if metric.function is not None]
-        return None if loss is None and not functions else Own(loss, functions, outputs, self.weight)
+        return Own(loss, functions, outputs, self.weight)
 
     def _refuse_comparing(self) -> None:
         """Refuses metrics that need numbers where there are labels."""
@@ -126,9 +126,6 @@ class Compilation(NamedTuple):
                     raise ArgumentError(f"loss has nothing for output {name!r}; wanted a loss for each output")
             given = zip(losses_of, asked, _weights(weights, names), names, strict=True)
             found = [Goal.of(*one) for one in given]
-        if len(found) > 1 and any(goal.own(()) for goal in found):
-            raise UnsupportedError("loss or metrics has a function, and the model has several outputs; wanted the "
-                                   "library's, or a model of one output")  # fmt: skip
         compilation = cls(found, optimizers.get(optimizer))
         reported = [column.name for column in compilation.columns()]
         for name in reported:
@@ -188,10 +185,12 @@ class Compilation(NamedTuple):
         for goal, shape in zip(self.goals, built.output_shapes, strict=True):
             goal.check_top(shape)
 
-    def check(self, built: Built, layers: Sequence[Any]) -> None:
-        loss = self.goals[0].loss
-        if isinstance(loss, losses.OwnLoss):
-            _own.check(layers, self.optimizer.hyperparameters().algorithm, loss)
+    def owns(self, built: Built) -> list[Own]:
+        """A user's functions for each output, where there are any."""
+        found = [goal.own(shape) for goal, shape in zip(self.goals, built.output_shapes, strict=True)]
+        return found if any(own.loss or own.metrics for own in found) else []
+
+    def check(self, built: Built) -> None:
         for goal, shape in zip(self.goals, built.output_shapes, strict=True):
             goal.check(shape, built.gives_channels_first)
 

@@ -113,7 +113,7 @@ class Trained(Halves):
         """Compiles the native model, where it is not, with memory for batches as large as this."""
         built, compilation = self._ready(), self._compiled()
         if not self._is_ready:
-            compilation.check(built, self._leaves())
+            compilation.check(built)
             compilation.optimizer._compile(built.model, compilation.trainings(batch_size))
             self._is_ready = True
         return built.model
@@ -142,7 +142,7 @@ class Trained(Halves):
                 raise UnsupportedError("class_weight is given, and the model has several outputs; wanted sample_weight")
             weights = _sample_weights.of(targets[0], sample_weight, class_weight, f"{of}sample_weight")
             native = self._prepare(min(batch_size or samples, samples))
-            return Data.of(native, inputs, targets, weights, compilation.goals[0].own(built.output_shapes[0]))
+            return Data.of(native, inputs, targets, weights, compilation.owns(built))
 
     def fit(
         self,

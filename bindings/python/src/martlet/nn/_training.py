@@ -41,19 +41,20 @@ class Data(NamedTuple):
     targets: Sequence[NDArray]
     bound: Bound | OwnBound
     weights: NDArray | None = None
-    own: Own | None = None
+    owns: Sequence[Own] = ()
 
     @classmethod
     def of(
         cls, model: Model, inputs: Sequence[NDArray], targets: Sequence[NDArray], weights: NDArray | None = None,
-        own: Own | None = None,
+        owns: Sequence[Own] = (),
     ) -> Data:  # fmt: skip
-        """An array for each input and output. weights: how much each sample counts. own: a user's functions."""
-        if own is not None:
-            bound: Bound | OwnBound = OwnBound(model, inputs, targets[0], weights, own)
+        """An array for each input and output. weights: how much each sample counts. owns: a user's functions for each
+        output, where there are any."""
+        if owns:
+            bound: Bound | OwnBound = OwnBound(model, inputs, targets, weights, owns)
         else:
             bound = _inputs.bound(model, inputs, targets, weights)
-        return cls(inputs, targets, bound, weights, own)
+        return cls(inputs, targets, bound, weights, owns)
 
     @property
     def samples(self) -> int:
@@ -63,7 +64,7 @@ class Data(NamedTuple):
         """Some neighbours among the samples, with their weights or without."""
         weights = self.weights[rows] if self.weights is not None and is_weighted else None
         inputs, targets = ([one[rows] for one in arrays] for arrays in (self.inputs, self.targets))
-        return Data.of(model, inputs, targets, weights, self.own)
+        return Data.of(model, inputs, targets, weights, self.owns)
 
 
 def train_epoch(

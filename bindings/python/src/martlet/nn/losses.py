@@ -224,13 +224,13 @@ class OwnLoss(Loss):
             side = np.where(error > 0, 1.0, 3.0)
             return side * error**2, (2 * side * error)[:, None]
 
-    Slower than a loss of the library's, and not for models that give other outputs in training than they predict: those
-    with Dropout, noise, random images or a BatchNormalization that is trained raise UnsupportedError, as do kernels
-    with a regularizer, Schedule-Free optimizers, and metrics that are no functions. Slopes are rounded to fp32, and by
-    nothing else. A file has the name, and load_model takes the function as custom_objects={name: function}.
+    y_pred is what training computes, with Dropout and the batch's own statistics. Of several outputs each may have a
+    function, or a loss of the library's. Slower than that; metrics of such an output are functions too, others raise
+    UnsupportedError. Slopes are rounded to fp32, and by nothing else. What the function raises ends the call that
+    trains, without a step. A file has the name, and load_model takes the function as custom_objects={name: function}.
     """
 
-    number = _ffi_models.LOSS_HINGE
+    number = _ffi_models.LOSS_MSE  # of which the library is told, and which it is given nothing for
 
     def __init__(self, function: Callable[[Any, Any], Any]) -> None:
         if not callable(function) or isinstance(function, type):
