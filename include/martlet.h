@@ -202,12 +202,16 @@ martlet_status martlet_chunk_set(int64_t elements);
 #define MARTLET_INT32 7
 #define MARTLET_INT64 8
 #define MARTLET_BOOL 9
-/* State alone, in 8 or 4 bits a number: floats whose codes count up from 0, which is code 0, to 1, the largest, times
+/* State alone, in 16, 8 or 4 bits a number: floats whose codes count up from 0, which is code 0, to 1, the largest, times
  * a scale of its own for each block of numbers: the block's largest magnitude. Codes lie one behind
- * the other, those of 4 bits two in a byte, the first in its lower half: (count + 1) / 2 bytes; scales are fp32, one for
- * each block or part of one. All zeros are a state of zeros. Which of them a slot may have says martlet_slot_get: the
- * first of each pair where numbers have signs, the second where they are divided by.
+ * the other, those of 16 bits in the machine's order of bytes, at any address, those of 4 bits two in a byte, the first in
+ * its lower half: (count + 1) / 2 bytes; scales are fp32, one for each block or part of one. All zeros are a state of zeros.
+ * Which of them a slot may have says martlet_slot_get: the first of each pair where numbers have signs, the second where
+ * they are divided by. MARTLET_FP16 as a slot's type is plain fp16, in which squares under 6e-8 are 0 and those over 65504
+ * infinite; FLOAT16 and UFLOAT16 are as exact and have no such bounds.
  *   code c > 0 of the magnitude is the fp32 number of the bits 0x3F800000 - ((top - c) << shift), with
+ *     FLOAT16  1 bit of sign, above;  top 32767, shift 13: 5 bits of exponent, 10 of mantissa; blocks of 256
+ *     UFLOAT16 top 65535, shift 13: 6 bits of exponent, 10 of mantissa; blocks of 256
  *     FLOAT8   1 bit of sign, above;  top 127, shift 20: 4 bits of exponent, 3 of mantissa; blocks of 256
  *     UFLOAT8  top 255, shift 20: 5 bits of exponent, 3 of mantissa; blocks of 256
  *     FLOAT4   1 bit of sign, above;  top 7, shift 22: 2 bits of exponent, 1 of mantissa; blocks of 128
@@ -224,6 +228,8 @@ martlet_status martlet_chunk_set(int64_t elements);
 #define MARTLET_UFLOAT8 11
 #define MARTLET_FLOAT4 12
 #define MARTLET_UFLOAT4 13
+#define MARTLET_FLOAT16 14
+#define MARTLET_UFLOAT16 15
 
 /* An array in the caller's memory: contiguous (rank 0), or laid out by sizes and strides. */
 typedef struct martlet_array {

@@ -60,7 +60,7 @@ public func martlet_slot_get(
         unsafe target.pointee = martlet_slot(
             name: cString(found.name), kind: found.kind.rawValue, dtype: type,
             dtype_8bit: found.small(bits: 8)?.rawValue ?? 0, dtype_4bit: found.small(bits: 4)?.rawValue ?? 0,
-            reserved: 0)
+            dtype_16bit: found.small(bits: 16)?.rawValue ?? 0, reserved: 0)
     }
 }
 

@@ -5,7 +5,7 @@ import MartletOptimizers
 import MartletPlatform
 
 extension ArrayView {
-    /// isState: whether it may be of 8 or 4 bits.
+    /// isState: whether it may be of codes with scales.
     init(_ array: martlet_array, isState: Bool = false, _ subject: () -> String) throws(MartletError) {
         if isState, let small = unsafe SmallType(rawValue: array.dtype) {
             try unsafe self.init(array, small, subject)
@@ -50,7 +50,7 @@ extension ArrayView {
 
 extension martlet_array {
     fileprivate func typeError(_ subject: String, isState: Bool) -> MartletError {
-        let small = isState ? ", MARTLET_FLOAT8, UFLOAT8, FLOAT4 or UFLOAT4" : " or MARTLET_FP16"
+        let small = isState ? ", MARTLET_FLOAT16, UFLOAT16, FLOAT8, UFLOAT8, FLOAT4 or UFLOAT4" : " or MARTLET_FP16"
         return unsafe MartletError(
             .type,
             "\(subject).dtype is \(dtype); expected MARTLET_FP64, MARTLET_FP32, MARTLET_BF16\(isState ? ", MARTLET_FP16" : "")"

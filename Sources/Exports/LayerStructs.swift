@@ -165,7 +165,7 @@ extension Training {
             throw MartletError(
                 .type,
                 "\(name()).state_dtype is \(raw.state_dtype); expected MARTLET_FP32, MARTLET_BF16, MARTLET_FP16, "
-                    + "MARTLET_FLOAT8 or MARTLET_FLOAT4")
+                    + "MARTLET_FLOAT16, MARTLET_FLOAT8 or MARTLET_FLOAT4")
         }
         stateType = type
         metrics = Metrics(rawValue: raw.metrics)

@@ -11,11 +11,13 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     case kahanBF16, kahanFP16
     /// The upper half of fp32, rounded to nearest, as bf16, and the lower one beside it.
     case split
-    /// Codes of 8 or 4 bits, with scales beside them.
-    case float8, ufloat8, float4, ufloat4
+    /// Codes of 16, 8 or 4 bits, with scales beside them.
+    case float16, ufloat16, float8, ufloat8, float4, ufloat4
 
     package init(_ type: SmallType) {
         switch type {
+        case .float16: self = .float16
+        case .ufloat16: self = .ufloat16
         case .float8: self = .float8
         case .ufloat8: self = .ufloat8
         case .float4: self = .float4
@@ -28,6 +30,8 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     package var small: SmallType? {
         switch self {
         case .randomBF16, .randomFP16, .drawnBF16, .kahanBF16, .kahanFP16, .split: nil
+        case .float16: .float16
+        case .ufloat16: .ufloat16
         case .float8: .float8
         case .ufloat8: .ufloat8
         case .float4: .float4
@@ -42,16 +46,15 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     /// Bytes of what stands beside an element in an array of its own; 0: nothing does, or for whole blocks.
     package var besideSize: Int {
         switch self {
-        case .randomBF16, .randomFP16, .drawnBF16, .float8, .ufloat8, .float4, .ufloat4: 0
         case .kahanBF16, .kahanFP16, .split: 2
+        default: 0
         }
     }
 
     package var roundsAtRandom: Bool {
         switch self {
-        case .randomBF16, .randomFP16, .drawnBF16: true
         case .kahanBF16, .kahanFP16, .split: false
-        case .float8, .ufloat8, .float4, .ufloat4: true
+        default: true
         }
     }
 }

@@ -1,4 +1,4 @@
-// The types of 8 and of 4 bits that state may be kept in: codes, and a scale in fp32 for each block of them. The numbers are
+// The types of 16, 8 and 4 bits that state may be kept in: codes, and a scale in fp32 for each block of them. The numbers are
 // those of martlet.h. What a code stands for is Lanes/SmallFloats.swift.
 
 /// How the numbers of an array are stored in few bits.
@@ -8,11 +8,14 @@ public enum SmallType: Int32, Sendable, CaseIterable {
     case ufloat8 = 11
     case float4 = 12
     case ufloat4 = 13
+    case float16 = 14
+    case ufloat16 = 15
 
     /// Bits of a code.
     @inline(__always)
     public var bits: Int {
         switch self {
+        case .float16, .ufloat16: 16
         case .float8, .ufloat8: 8
         case .float4, .ufloat4: 4
         }
@@ -22,7 +25,7 @@ public enum SmallType: Int32, Sendable, CaseIterable {
     @inline(__always)
     public var block: Int {
         switch self {
-        case .float8, .ufloat8: 256
+        case .float16, .ufloat16, .float8, .ufloat8: 256
         case .float4, .ufloat4: 128
         }
     }
@@ -31,8 +34,8 @@ public enum SmallType: Int32, Sendable, CaseIterable {
     @inline(__always)
     public var isUnsigned: Bool {
         switch self {
-        case .float8, .float4: false
-        case .ufloat8, .ufloat4: true
+        case .float16, .float8, .float4: false
+        case .ufloat16, .ufloat8, .ufloat4: true
         }
     }
 

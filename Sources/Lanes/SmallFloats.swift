@@ -1,4 +1,4 @@
-// Floats of 8 and of 4 bits, as state is kept in: sixteen numbers between 0 and 1, beside a scale, there and back in
+// Floats of 16, 8 and 4 bits, as state is kept in: sixteen numbers between 0 and 1, beside a scale, there and back in
 // registers. No loops and no scales (Rules/SmallState.swift), no memory (Memory.swift).
 //
 // A magnitude's code counts the floats of as many bits of mantissa from the least up to 1, which is the largest code; so a
@@ -15,6 +15,20 @@ protocol SmallFloat {
     static var shift: UInt32 { get }
     /// The code of 1, which is the largest. The next bit is the sign of a format that has one.
     static var top: UInt32 { get }
+}
+
+/// Sign, five bits of exponent, ten of mantissa: 0, and about 2^-32 to 1.
+enum SFloat16: SmallFloat {
+    @_transparent static var type: SmallType { .float16 }
+    @_transparent static var shift: UInt32 { 13 }
+    @_transparent static var top: UInt32 { 0x7fff }
+}
+
+/// Six bits of exponent, ten of mantissa: 0, and about 2^-64 to 1.
+enum UFloat16: SmallFloat {
+    @_transparent static var type: SmallType { .ufloat16 }
+    @_transparent static var shift: UInt32 { 13 }
+    @_transparent static var top: UInt32 { 0xffff }
 }
 
 /// Sign, four bits of exponent, three of mantissa: 0, and 2^-15.75 to 1.
@@ -74,7 +88,7 @@ extension SmallFloat {
     static var quiet: Float { 0x1p-7 }
 
     /// The codes of sixteen numbers, none of which is NaN, and which `factor` brings to -1 to 1. Rounded at random, up with the
-    /// chance that what goes stands for, by the upper 16 bits of `drawn`: to nearest, an average that changes by less than
+    /// chance that what goes stands for, by at most the upper 16 bits of `drawn`: to nearest, an average that changes by less than
     /// half a step in a hundred would stand still, and its quotient with another run away. A number of a code keeps it, and
     /// 0 is one. What is less than code 1 becomes code 1 where there is no sign: an almost-zero divisor would be a leap.
     @_transparent
@@ -82,8 +96,9 @@ extension SmallFloat {
         let scaled = numbers * factor
         // Draws in place of the bits that go, and half of the rest, so that within eight of the last places of fp32 a number
         // is the code's; and above them, with no bit in common, what codes are counted from.
-        let kept: UInt32 = 0xffff << (shift - 16)
-        let up = (drawn &>> (32 - shift)) & kept | (0 &- base | 1 << (shift - 17))
+        let rest: UInt32 = shift < 20 ? 4 : shift - 16
+        let kept: UInt32 = 1 << shift - 1 << rest
+        let up = (drawn &>> (32 - shift)) & kept | (0 &- base | 1 << (rest - 1))
         if !isSigned {
             let raised = scaled.replacing(with: least, where: scaled .< least)
             return ((words(raised) &+ up) &>> shift).replacing(with: 0, where: numbers .<= 0)
@@ -125,6 +140,11 @@ func signedWords(_ bytes: SIMD16<UInt8>) -> SIMD16<UInt32> {
     return unsafeBitCast(machine_integers_of_signed_bytes(signed), to: SIMD16<UInt32>.self)
 }
 
+@inline(__always)
+func signedWords(_ halves: SIMD16<UInt16>) -> SIMD16<UInt32> {
+    unsafeBitCast(unsafeBitCast(words(halves) &<< 16, to: SIMD16<Int32>.self) &>> 16, to: SIMD16<UInt32>.self)
+}
+
 /// Words under 256 as bytes.
 @inline(__always)
 func bytes(_ words: SIMD16<UInt32>) -> SIMD16<UInt8> { machine_bytes_of_small_words(words) }
@@ -145,6 +165,12 @@ struct BlockNumbers<Format: SmallFloat> {
         let codes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
         let signed = unsafeBitCast(unsafeBitCast(codes &<< 28, to: SIMD16<Int32>.self) &>> 28, to: SIMD16<UInt32>.self)
         table = Format.bits == 4 ? Format.decode(Format.isSigned ? signed : codes, scale) : Floats()
+    }
+
+    /// The numbers of codes of 16 bits.
+    @inline(__always)
+    subscript(halves codes: SIMD16<UInt16>) -> Floats {
+        Format.decode(Format.isSigned ? signedWords(codes) : words(codes), scale)
     }
 
     /// The numbers of codes of 8 bits.

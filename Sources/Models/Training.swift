@@ -65,8 +65,8 @@ public struct Training: Sendable {
     public var alpha: Double
     /// What the output's loss is multiplied by in the sum of all outputs'.
     public var weight = 1.0
-    /// What moments are kept in: `.fp32`, `.bf16`, `.fp16`, or `.float8` and `.float4` for each slot's type of so many bits,
-    /// where it has one and the parameter is large enough.
+    /// What moments are kept in: `.fp32`, `.bf16`, `.fp16`, or `.float16`, `.float8` and `.float4` for each slot's type of so
+    /// many bits, where it has one and the parameter is large enough. A square under 6e-8 is 0 in `.fp16`, and not in `.float16`.
     public var stateType = StateType.fp32
 
     public init(_ loss: LossKind) {
@@ -107,9 +107,10 @@ public struct Training: Sendable {
         guard Float(delta) >= .leastNormalMagnitude && Float(delta).isFinite else {
             throw MartletError(.argument, "\(prefix)delta is \(delta); expected a finite number of fp32 over 0")
         }
-        guard [.fp32, .bf16, .fp16, .float8, .float4].contains(stateType) else {
+        guard [.fp32, .bf16, .fp16, .float16, .float8, .float4].contains(stateType) else {
             throw MartletError(
-                .type, "\(prefix)state_dtype is \(stateType.name); expected fp32, bf16, fp16, float8 or float4")
+                .type,
+                "\(prefix)state_dtype is \(stateType.name); expected fp32, bf16, fp16, float16, float8 or float4")
         }
         guard delta == 1 || loss == .huber else {
             throw MartletError(.argument, "\(prefix)delta is \(delta); expected 1, the default: only HUBER reads it")

@@ -5,7 +5,7 @@ public import MartletPlatform
 
 /// The element types of arrays.
 public typealias ElementType = MartletKernelInterface.ElementType
-/// The types of 8 and 4 bits that state may be kept in.
+/// The types of 16, 8 and 4 bits that state may be kept in.
 public typealias SmallType = MartletKernelInterface.SmallType
 /// What every throwing function of this module throws.
 public typealias MartletError = MartletPlatform.MartletError
@@ -44,7 +44,7 @@ public typealias MartletError = MartletPlatform.MartletError
         unsafe scales = nil
     }
 
-    /// State of 8 or 4 bits: `count` codes, and a scale for each block.
+    /// State of 16, 8 or 4 bits: `count` codes, and a scale for each block.
     public init(
         codes: UnsafeMutableRawPointer?, scales: UnsafeMutableRawPointer?, count: Int, small: SmallType
     ) {

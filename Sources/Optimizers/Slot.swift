@@ -64,8 +64,8 @@ public struct Slot: Sendable {
     /// In what it may be stored, for messages.
     var typeWords: String {
         if kind == .scalar || isOfSides { return "fp64 or fp32" }
-        guard let eight = small(bits: 8), let four = small(bits: 4) else { return "fp64, fp32, bf16 or fp16" }
-        return "fp64, fp32, bf16, fp16, \(eight) or \(four)"
+        let codes = SmallType.allCases.filter { takes(.small($0)) }.map { "\($0)" }
+        return codes.isEmpty ? "fp64, fp32, bf16 or fp16" : "fp64, fp32, bf16, fp16, \(codes.joined(separator: ", "))"
     }
 
     /// The type of so many bits that it may be kept in; nil: there is none.

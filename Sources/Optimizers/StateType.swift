@@ -1,4 +1,4 @@
-// How a slot of state is stored: as numbers of an element type, or as codes of 8 or 4 bits with scales.
+// How a slot of state is stored: as numbers of an element type, or as codes of 16, 8 or 4 bits with scales.
 import MartletKernelInterface
 
 /// The types of state.
@@ -10,6 +10,8 @@ public enum StateType: Equatable, Sendable {
     public static let fp32 = StateType.wide(.fp32)
     public static let bf16 = StateType.wide(.bf16)
     public static let fp16 = StateType.wide(.fp16)
+    public static let float16 = StateType.small(.float16)
+    public static let ufloat16 = StateType.small(.ufloat16)
     public static let float8 = StateType.small(.float8)
     public static let ufloat8 = StateType.small(.ufloat8)
     public static let float4 = StateType.small(.float4)

@@ -13,6 +13,8 @@ package func codec(_ coding: Coding) -> Codec {
     case .kahanBF16: Codec(fetch: fetchBF16, put: putKahanBF16)
     case .kahanFP16: Codec(fetch: fetchFP16, put: putKahanFP16)
     case .split: Codec(fetch: fetchSplit, put: putSplit)
+    case .float16: Codec(fetch: fetchFloat16, put: putFloat16)
+    case .ufloat16: Codec(fetch: fetchUFloat16, put: putUFloat16)
     case .float8: Codec(fetch: fetchFloat8, put: putFloat8)
     case .ufloat8: Codec(fetch: fetchUFloat8, put: putUFloat8)
     case .float4: Codec(fetch: fetchFloat4, put: putFloat4)
@@ -178,7 +180,7 @@ private func putRandomly(
     }
 }
 
-/// State has draws of its own kind, as that of 8 and 4 bits does.
+/// State has draws of its own kind, as that of few bits does.
 private func putDrawnBF16(_ block: UnsafeRawPointer) {
     let block: CodedBlock = value(at: block)
     var draws = StateDraws(pair(block.stream), block.place, 0)

@@ -1,14 +1,18 @@
-// State in 8 and 4 bits, block after block: codes and scales become numbers of fp32 that a rule's loop works on, and
+// State in 16, 8 and 4 bits, block after block: codes and scales become numbers of fp32 that a rule's loop works on, and
 // numbers become codes, rounded at random, with a scale that makes the largest magnitude of a block the largest code. Where blocks begin
 // is Compute/CodedArrays.swift's affair; the codes are Lanes/SmallFloats.swift's.
 
 import CMachine
 import MartletKernelInterface
 
+func fetchFloat16(_ block: UnsafeRawPointer) { fetch(SFloat16.self, block) }
+func fetchUFloat16(_ block: UnsafeRawPointer) { fetch(UFloat16.self, block) }
 func fetchFloat8(_ block: UnsafeRawPointer) { fetch(Float8.self, block) }
 func fetchUFloat8(_ block: UnsafeRawPointer) { fetch(UFloat8.self, block) }
 func fetchFloat4(_ block: UnsafeRawPointer) { fetch(Float4.self, block) }
 func fetchUFloat4(_ block: UnsafeRawPointer) { fetch(UFloat4.self, block) }
+func putFloat16(_ block: UnsafeRawPointer) { put(SFloat16.self, block) }
+func putUFloat16(_ block: UnsafeRawPointer) { put(UFloat16.self, block) }
 func putFloat8(_ block: UnsafeRawPointer) { put(Float8.self, block) }
 func putUFloat8(_ block: UnsafeRawPointer) { put(UFloat8.self, block) }
 func putFloat4(_ block: UnsafeRawPointer) { put(Float4.self, block) }
@@ -186,16 +190,20 @@ func largest(_ most: SIMD16<UInt32>) -> Float {
 func readNumbers<Format: SmallFloat>(
     _ numbers: BlockNumbers<Format>, _ codes: UnsafeRawPointer, _ place: Int
 ) -> Floats {
-    Format.bits == 8 ? numbers[read(codes + place)] : numbers[readEight(codes + place >> 1)]
+    switch Format.bits {
+    case 16: numbers[halves: read(codes + place * 2)]
+    case 8: numbers[read(codes + place)]
+    default: numbers[readEight(codes + place >> 1)]
+    }
 }
 
 @inline(__always)
 func writeCodes<Format: SmallFloat>(
     _ format: Format.Type, _ numbers: SIMD16<UInt32>, _ codes: UnsafeMutableRawPointer, _ place: Int
 ) {
-    if format.bits == 8 {
-        write(bytes(numbers), to: codes + place)
-    } else {
-        writeEight(paired(numbers), to: codes + place >> 1)
+    switch format.bits {
+    case 16: write(smallHalves(numbers), to: codes + place * 2)
+    case 8: write(bytes(numbers), to: codes + place)
+    default: writeEight(paired(numbers), to: codes + place >> 1)
     }
 }

@@ -39,6 +39,7 @@ typedef char lr_is_at_24[offsetof(martlet_config, lr) == 24 ? 1 : -1];
 typedef char accumulate_is_at_416[offsetof(martlet_config, accumulate) == 24 + 8 * (MARTLET_ACCUMULATE_STEPS - 1) ? 1 : -1];
 typedef char slot_kind_is_at_8[offsetof(martlet_slot, kind) == 8 ? 1 : -1];
 typedef char slot_dtype_is_at_12[offsetof(martlet_slot, dtype) == 12 ? 1 : -1];
+typedef char slot_dtype_16bit_is_at_24[offsetof(martlet_slot, dtype_16bit) == 24 ? 1 : -1];
 typedef char layer_units_is_at_16[offsetof(martlet_layer, units) == 16 ? 1 : -1];
 typedef char layer_kernel_is_at_24[offsetof(martlet_layer, kernel) == 24 ? 1 : -1];
 typedef char layer_stride_is_at_40[offsetof(martlet_layer, stride) == 40 ? 1 : -1];

@@ -313,8 +313,8 @@ def training_values() -> Iterator[Value]:
     yield from assign(f"{one}top", (0, -1, "INT32_MIN"), "ARGUMENT")
     yield from assign(f"{one}metrics = 15; {one}top", (5, "INT32_MAX"), "ARGUMENT")
     yield from assign(f"{one}metrics = 15; {one}top", (1, 4), "OK")
-    yield from assign(f"{one}state_dtype", (0, 1, -1, 5, 9, 11, 13, 14, *INT32), "TYPE")
-    yield from assign(f"{one}state_dtype", (2, 3, 4, 10, 12), "OK")
+    yield from assign(f"{one}state_dtype", (0, 1, -1, 5, 9, 11, 13, 15, 16, *INT32), "TYPE")
+    yield from assign(f"{one}state_dtype", (2, 3, 4, 10, 12, 14), "OK")
     yield from assign(f"{one}label_smoothing", (*NO_NUMBERS, *TOO_NEAR_ONE, "2.0"), "ARGUMENT")
     yield from assign(f"{one}label_smoothing", ("0.0", "-0.0", "0.9999999", "5e-324"), "OK")
     for loss in (2, 4, 5, 6):

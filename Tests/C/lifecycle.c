@@ -124,7 +124,8 @@ static void configs(void) {
             CHECK_OK(martlet_slot_get(&slot, c, s));
             CHECK(strcmp(slot.name, names[s]) == 0 && slot.kind == MARTLET_SLOT_ELEMENTS && slot.dtype == 0);
             CHECK(slot.dtype_8bit == (s == 0 ? MARTLET_FLOAT8 : MARTLET_UFLOAT8));
-            CHECK(slot.dtype_4bit == (s == 0 ? MARTLET_FLOAT4 : MARTLET_UFLOAT4) && slot.reserved == 0);
+            CHECK(slot.dtype_4bit == (s == 0 ? MARTLET_FLOAT4 : MARTLET_UFLOAT4));
+            CHECK(slot.dtype_16bit == (s == 0 ? MARTLET_FLOAT16 : MARTLET_UFLOAT16) && slot.reserved == 0);
         }
     }
     CHECK(strcmp(martlet_algorithm_name(MARTLET_ADAM), "adam") == 0);

@@ -13,7 +13,7 @@ extern long malloc_count_stop(void) __attribute__((weak));
 #define HIDDEN 64 /* a kernel of 5,120 */
 #define MORE 8    /* of what lies behind a copy */
 
-static const int32_t types[] = {MARTLET_FP32, MARTLET_BF16, MARTLET_FP16, MARTLET_FLOAT8, MARTLET_FLOAT4};
+static const int32_t types[] = {MARTLET_FP32, MARTLET_BF16, MARTLET_FP16, MARTLET_FLOAT16, MARTLET_FLOAT8, MARTLET_FLOAT4};
 
 static martlet_model *made(int32_t state_dtype) {
     martlet_model *model = network_dense(FEATURES, HIDDEN, 3);

@@ -54,11 +54,12 @@ import Testing
                     #expect(slot.kind == (name == 3 ? MARTLET_SLOT_SCALAR : MARTLET_SLOT_ELEMENTS))
                     #expect(slot.dtype == (name == 3 ? MARTLET_FP64 : 0) && slot.reserved == 0)
                     let types = [
-                        (MARTLET_FLOAT8, MARTLET_FLOAT4), (MARTLET_UFLOAT8, MARTLET_UFLOAT4),
-                        (MARTLET_UFLOAT8, MARTLET_UFLOAT4),
-                        (0, 0),
+                        (MARTLET_FLOAT16, MARTLET_FLOAT8, MARTLET_FLOAT4),
+                        (MARTLET_UFLOAT16, MARTLET_UFLOAT8, MARTLET_UFLOAT4),
+                        (MARTLET_UFLOAT16, MARTLET_UFLOAT8, MARTLET_UFLOAT4),
+                        (0, 0, 0),
                     ]
-                    #expect((slot.dtype_8bit, slot.dtype_4bit) == types[name])
+                    #expect((slot.dtype_16bit, slot.dtype_8bit, slot.dtype_4bit) == types[name])
                 }
                 for index in [-1, Int32(kept.count), .max, .min] {
                     #expect(martlet_slot_get(&slot, &config, index) == MARTLET_ERROR_ARGUMENT)

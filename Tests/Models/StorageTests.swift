@@ -19,9 +19,9 @@ import Testing
     }
 
     @Test func momentsAreKeptAsTrainingSays() throws {
-        let found = try [StateType.fp32, .bf16, .fp16, .float8, .float4].map { try trained($0) }
+        let found = try [StateType.fp32, .bf16, .fp16, .float16, .float8, .float4].map { try trained($0) }
         #expect(Set(found).count == found.count)
-        for type in [StateType.fp64, .ufloat8, .ufloat4] {
+        for type in [StateType.fp64, .ufloat16, .ufloat8, .ufloat4] {
             #expect { try trained(type) } throws: { error in
                 (error as? MartletError)?.message.contains("state_dtype is") == true
             }

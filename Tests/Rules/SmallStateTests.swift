@@ -1,4 +1,4 @@
-// State of 8 and 4 bits, there and back, against numbers worked out in fp64 from what the formats are: every code, every
+// State of 16, 8 and 4 bits, there and back, against numbers worked out in fp64 from what the formats are: every code, every
 // decision between two, blocks of any length, and blocks of zeros, denormals, infinities and NaN.
 
 import CMachine
@@ -17,24 +17,24 @@ private struct Reference {
     let type: SmallType
     let top: Int
     let steps: Int
+    /// The magnitude of each code, in order.
+    private let magnitudes: [Double]
 
     init(_ type: SmallType) {
         self.type = type
-        top = [.float8: 127, .ufloat8: 255, .float4: 7, .ufloat4: 15][type]!
-        steps = type.bits == 8 ? 8 : 2
+        top = 1 << (type.isUnsigned ? type.bits : type.bits - 1) - 1
+        let steps = [16: 1024, 8: 8, 4: 2][type.bits]!
+        var found = [1.0]
+        for place in 0..<top - 1 {
+            let (halvings, step) = place.quotientAndRemainder(dividingBy: steps)
+            found.append(Double(2 * steps - 1 - step) / Double(2 * steps) * exp2(Double(-halvings)))
+        }
+        magnitudes = [0] + found.reversed()
+        self.steps = steps
     }
 
     /// The magnitude of a code.
-    func magnitude(_ code: Int) -> Double {
-        if code == 0 { return 0 }
-        var (place, scale) = (top - code, 1.0)
-        if place == 0 { return 1 }
-        while place > steps {
-            place -= steps
-            scale /= 2
-        }
-        return scale * Double(2 * steps - place) / Double(2 * steps)
-    }
+    func magnitude(_ code: Int) -> Double { magnitudes[code] }
 
     /// What a code stands for under a scale of 1.
     func number(_ code: Int) -> Double {
@@ -48,9 +48,17 @@ private struct Reference {
         if size == 0 { return [0] }
         let quiet = min(magnitude(1), 1.0 / 128) * (1 - 4e-7)
         if size < magnitude(1) * (1 - 4e-7) { return type.isUnsigned ? [1] : size < quiet ? [0] : [0, signed(1)] }
-        let lower = (1...top).last { magnitude($0) <= size * (1 + 4e-7) }!
-        let upper = (1...top).first { magnitude($0) >= size * (1 - 4e-7) }!
-        return [signed(lower), signed(upper)]
+        return [signed(first { $0 > size * (1 + 4e-7) } - 1), signed(first { $0 >= size * (1 - 4e-7) })]
+    }
+
+    /// The first code whose magnitude is large enough.
+    private func first(_ isEnough: (Double) -> Bool) -> Int {
+        var (low, high) = (0, top + 1)
+        while low < high {
+            let middle = (low + high) / 2
+            if isEnough(magnitudes[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 }
 
@@ -76,10 +84,16 @@ private final class SmallArray {
 
     subscript(code index: Int) -> Int {
         get {
-            type.bits == 8 ? Int(bytes[32 + index]) : Int(bytes[32 + index / 2] >> (index % 2 == 0 ? 0 : 4)) & 15
+            switch type.bits {
+            case 16: Int(bytes[32 + 2 * index]) | Int(bytes[33 + 2 * index]) << 8
+            case 8: Int(bytes[32 + index])
+            default: Int(bytes[32 + index / 2] >> (index % 2 == 0 ? 0 : 4)) & 15
+            }
         }
         set {
-            if type.bits == 8 {
+            if type.bits == 16 {
+                (bytes[32 + 2 * index], bytes[33 + 2 * index]) = (UInt8(newValue & 255), UInt8(newValue >> 8))
+            } else if type.bits == 8 {
                 bytes[32 + index] = UInt8(newValue)
             } else {
                 let place = 32 + index / 2
@@ -148,10 +162,9 @@ extension Twin {
             array.scales = array.scales.map { _ in scale }
             for code in 0..<codes { array[code: code] = code }
             let found = array.decoded(twin)
-            for code in 0..<codes {
-                let wanted = Float(reference.number(code) * Double(scale))
-                #expect(found[code] == wanted, "\(twin) \(type) code \(code) times \(scale)")
-            }
+            let wanted = (0..<codes).map { Float(reference.number($0) * Double(scale)) }
+            let wrong = (0..<codes).filter { found[$0] != wanted[$0] }
+            #expect(wrong.isEmpty, "\(twin) \(type) code \(wrong.first ?? -1) times \(scale)")
         }
     }
 
@@ -235,13 +248,13 @@ extension Twin {
     func everyCodeComesBack(twin: Twin, type: SmallType) {
         let reference = Reference(type)
         for flushes in [false, true] {
-            for scale in [Float(1), 0.7, 1e-28, 3e38] {
+            for scale in [Float(1), 0.7, type == .ufloat16 ? 1e-18 : 1e-28, 3e38] {
                 let array = SmallArray(type, count: type.block * 2 + 5)
                 array.scales = array.scales.map { _ in scale }
                 // A code that is its block's largest, and all others.
                 for index in 0..<array.count {
                     let isLargest = index % type.block == 1 || index == array.count - 1
-                    array[code: index] = isLargest ? reference.top : (index * 7 + 1) % (1 << type.bits)
+                    array[code: index] = isLargest ? reference.top : (index * 127 + 1) % (1 << type.bits)
                 }
                 let before = (0..<array.count).map { reference.number(array[code: $0]) == 0 ? 0 : array[code: $0] }
                 withMode(flushes: flushes) { array.encode(twin, array.decoded(twin)) }

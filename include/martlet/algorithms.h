@@ -507,8 +507,9 @@ typedef struct martlet_slot {
     int32_t kind;         /* MARTLET_SLOT_... */
     int32_t dtype;        /* the usual element type; 0: value's */
     int32_t dtype_8bit;   /* the type of 8 bits that it may have beside MARTLET_FP32 and its like; 0: none */
-    int32_t dtype_4bit;   /* the same of 4 bits */
-    uint64_t reserved;    /* 0 */
+    int32_t dtype_4bit;   /* the same of 4 bits, */
+    int32_t dtype_16bit;  /* and of 16 */
+    int32_t reserved;     /* 0 */
 } martlet_slot;           /* 32 bytes, for good */
 
 /* Fills *out_config with the algorithm's defaults; writes struct_size bytes and none past them.

@@ -169,7 +169,8 @@ martlet_status martlet_optimizer_group_add(martlet_optimizer *optimizer, int32_t
  * until reset or destroy, all else is copied. grad, rows, step and step_shown must be empty (data, rows, step NULL).
  * state_count 0 gives every moment the value's type, and scalars fp64; else state holds one entry for each
  * slot, with data NULL and dtype the type wanted, MARTLET_FLOAT8 and its like among them (block, scales and
- * scale_dtype may then be 0): 2.03 bytes a parameter for both moments of Adam, or 1.07 in 4 bits.
+ * scale_dtype may then be 0): 2.03 bytes a parameter for both moments of Adam, 1.07 in 4 bits,
+ * 4.03 in 16.
  * A key of 0 stands for the index.
  * A name must be UTF-8 of 1 to 500 bytes, and unique: names are compared byte by byte. Without one the
  * parameter is called by its index in decimal digits, which must not be another's name either.

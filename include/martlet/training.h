@@ -88,8 +88,8 @@ typedef struct martlet_training {
                                Default 32 */
     int32_t top;            /* of MARTLET_METRIC_TOP_ACCURACY. Default 5 */
     int32_t state_dtype;    /* what moments are kept in: MARTLET_FP32, the default, MARTLET_BF16 or MARTLET_FP16; or
-                               MARTLET_FLOAT8 and MARTLET_FLOAT4, by which each slot has its type of 8 or 4 bits
-                               (martlet_slot_get) where it has one: in views of 4,096 elements or more, and where an
+                               MARTLET_FLOAT16, MARTLET_FLOAT8 and MARTLET_FLOAT4, by which each slot has its type of
+                               16, 8 or 4 bits (martlet_slot_get) where it has one: in views of 4,096 elements or more, and where an
                                algorithm sees whole parameters, of rows of a multiple of 256. Each such view then is a
                                parameter by itself. What must be exact is kept in fp32 in any case */
     double label_smoothing; /* 0 <= s < 1, of cross-entropies and focal losses: targets become (1 - s) t + s / classes

@@ -19,9 +19,9 @@ NDArray = np.ndarray[Any, Any]
 SHAPE = (60, 101)  # its last block has 172 numbers
 COUNT = 60 * 101
 BLOCKS = -(-COUNT // 256)
-BITS = {"int8": 8, "int4": 4}
+BITS = {"fp16": 16, "int8": 8, "int4": 4}
 # How far a number may be from its code, in parts of a block's largest: half of the largest gap.
-GAPS = {("int8", True): 0.032, ("int8", False): 0.032, ("int4", True): 0.126, ("int4", False): 0.126}
+GAPS = {"fp16": 0.00025, "int8": 0.032, "int4": 0.126}
 
 
 def dynamic_map(signed: bool) -> NDArray:
@@ -81,15 +81,15 @@ def check_kept(optimizer: Any, slot: str, numbers: NDArray, word: str | None, si
         return
     assert array.dtype == np.uint8
     found = decoded(array, COUNT, slot, BITS[word])
-    block = 256 if word == "int8" else 128
+    block = 128 if word == "int4" else 256
     most = np.repeat(np.maximum.reduceat(np.abs(numbers.ravel()), np.arange(0, COUNT, block)), block)[:COUNT]
-    assert np.all(np.abs(found - numbers.ravel()) <= GAPS[word, signed] * most)
+    assert np.all(np.abs(found - numbers.ravel()) <= GAPS[word] * most)
     assert np.all(found[numbers.ravel() == 0] == 0)
     if not signed:
         assert np.all(found[numbers.ravel() > 0] > 0)
 
 
-@pytest.mark.parametrize("word", [None, "int8", "int4"])
+@pytest.mark.parametrize("word", [None, "fp16", "int8", "int4"])
 @pytest.mark.parametrize("wrapped", [True, False])
 @pytest.mark.parametrize("kind", [optim.AdamW, optim.Adam, mt.AdamW, mt.Adam])
 def test_adam_of_bitsandbytes(kind: Any, wrapped: bool, word: str | None) -> None:
@@ -182,7 +182,7 @@ def standing(name: str, shapes: list[tuple[int, ...]], bits: int = 8, **options:
     return made
 
 
-@pytest.mark.parametrize("word", [None, "int8", "int4"])
+@pytest.mark.parametrize("word", [None, "fp16", "int8", "int4"])
 def test_to_bitsandbytes(word: str | None) -> None:
     """By the nearest code; where Martlet's codes stand for numbers, of these."""
     shapes = [SHAPE, (5,), (4096,)]
@@ -273,7 +273,7 @@ class Coded:
         return torch.from_numpy(self.numbers.copy())
 
 
-@pytest.mark.parametrize("word", [None, "int8", "int4"])
+@pytest.mark.parametrize("word", [None, "fp16", "int8", "int4"])
 @pytest.mark.parametrize("kind", [optim.AdamW, optim.Adam, mt.AdamW, mt.Adam])
 def test_adam_of_torchao(kind: Any, word: str | None) -> None:
     _, (first, second) = entry_of(False)
@@ -288,7 +288,7 @@ def test_adam_of_torchao(kind: Any, word: str | None) -> None:
     assert own.get("decoupled_weight_decay", "W" in kind.__name__) is ("W" in kind.__name__)
 
 
-@pytest.mark.parametrize("word", ["int8", "int4"])
+@pytest.mark.parametrize("word", ["fp16", "int8", "int4"])
 @pytest.mark.parametrize("face", [optim, mt])
 def test_martlets_own_codes_beside_wide_state(face: Any, word: str) -> None:
     """To torch's Adam in float32, and back in codes."""

@@ -20,7 +20,7 @@ from martlet._config import defaults
 from martlet._errors import ArgumentError, DTypeError, FormatError
 
 NDArray = np.ndarray[Any, Any]
-WORDS = ["bf16", "fp16", "int8", "int4"]
+WORDS = ["bf16", "float16", "fp16", "int8", "int4"]
 ALL = sorted(_algorithms.numbers())
 X, Y = noise(1, (16, 256)).astype(np.float32), noise(2, (16, 3)).astype(np.float32)
 
@@ -96,7 +96,9 @@ def test_the_bits_of_arrays_and_of_files(number: int, word: str, tmp_path: Path)
     assert np.array_equal(model.parameters(), loaded.parameters())
 
 
-@pytest.mark.parametrize(("word", "bytes_each"), [("fp32", 8.0), ("bf16", 4.0), ("int8", 2.0313), ("int4", 1.0625)])
+@pytest.mark.parametrize(
+    ("word", "bytes_each"), [("fp32", 8.0), ("bf16", 4.0), ("fp16", 4.0313), ("int8", 2.0313), ("int4", 1.0625)]
+)
 def test_resident_memory(run_python: Run, word: str, bytes_each: float) -> None:
     """Bytes of a parameter that Adam's moments take, of 16 million, beside a model that is trained by plain descent."""
     script = f"""
@@ -118,6 +120,19 @@ taken(nn.SGD(0.1))
 print((taken(nn.Adam(state_dtype={word!r})) - taken(nn.SGD(0.1))) / 4096**2)
 """
     assert float(run_python(script).stdout) == pytest.approx(bytes_each, abs=0.05)
+
+
+def test_a_loss_that_plain_fp16_has_no_squares_for() -> None:
+    ends = {}
+    for word in ("fp32", "fp16", "float16"):
+        model = network(nn.Adam(0.01, epsilon=1e-12, state_dtype=word, loss_scale=1e5))  # gradients of about 1e-8
+        for _ in range(20):
+            model.train_on_batch(X, Y)
+        ends[word] = model.get_weights()[0]
+    start = network("sgd").get_weights()[0]
+    way = np.linalg.norm(ends["fp32"] - start)
+    assert np.linalg.norm(ends["fp16"] - ends["fp32"]) < 0.01 * way
+    assert not np.linalg.norm(ends["float16"] - ends["fp32"]) < 0.1 * way
 
 
 def test_what_stays_wide(tmp_path: Path) -> None:
@@ -149,7 +164,9 @@ def test_files_that_say_otherwise(tmp_path: Path) -> None:
     (size,) = struct.unpack("<Q", data[:8])
     training = header["__metadata__"]["training"]
     assert training.endswith("state_dtype=10")
-    changes = [("training", training.replace("=10", f"={number}")) for number in (0, 1, 3, 5, 11, 12, 14, -1, 2**40)]
+    changes = [
+        ("training", training.replace("=10", f"={number}")) for number in (0, 1, 3, 5, 11, 12, 14, 15, -1, 2**40)
+    ]
     changes += [("training", training.replace("state_dtype=10", "")), ("optimizer.seed", "x")]
     for key, text in changes:
         changed = copy.deepcopy(header)
@@ -217,7 +234,13 @@ def test_copies_come_and_go(tmp_path: Path) -> None:
 
 
 def test_words_and_what_is_none() -> None:
-    for given, word in ((np.float32, "fp32"), ("float16", "fp16"), (ml_dtypes.bfloat16, "bf16"), ("INT8", "int8")):
+    for given, word in (
+        (np.float32, "fp32"),
+        ("float16", "float16"),
+        (np.float16, "float16"),
+        (ml_dtypes.bfloat16, "bf16"),
+        ("INT8", "int8"),
+    ):
         assert nn.Adam(state_dtype=given).state_dtype == word
     assert nn.Adam().state_dtype == nn.Muon().state_dtype == "fp32"
     for wrong in ("int2", "float64", np.float64, np.uint8):

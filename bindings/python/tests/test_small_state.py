@@ -1,5 +1,5 @@
-"""State of 8 and 4 bits: a step is the wide step between codes, worked out here in float64 from what martlet.h says;
-what never saw a gradient stands still and nothing runs away; the same bits for threads, sets and after a resume."""
+"""State of 16, 8 and 4 bits: a step is the wide step between codes, worked out here in float64 from what martlet.h
+says; what never saw a gradient stands still and nothing runs away; the same bits for threads, sets and after a resume."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from martlet import _algorithms
 
 NDArray = np.ndarray[Any, Any]
 # By the bits of a number, and whether it has a sign: the largest code, codes to each halving, numbers of a block.
-FORMATS = {(8, True): (127, 8, 256), (8, False): (255, 8, 256), (4, True): (7, 2, 128), (4, False): (15, 2, 128)}
-BITS = {"int8": 8, "int4": 4}
+FORMATS = {
+    (16, True): (32767, 1024, 256), (16, False): (65535, 1024, 256),
+    (8, True): (127, 8, 256), (8, False): (255, 8, 256), (4, True): (7, 2, 128), (4, False): (15, 2, 128),
+}  # fmt: skip
+BITS = {"fp16": 16, "int8": 8, "int4": 4}
 # Algorithms whose later passes read what an earlier one has kept.
 IN_PASSES = ("AdamMini", "LAMB", "Prodigy", "StableAdamW")
 # How far an element may go, in times its wide move, where that is over 2: steps that have no divisor of their own, or
@@ -46,6 +49,8 @@ def parts(state: NDArray, count: int, bits: int) -> tuple[NDArray, NDArray]:
     """The codes and the scales of a state's bytes."""
     at = -(-count * bits // 32) * 4
     codes = state[: -(-count * bits // 8)]
+    if bits == 16:
+        codes = codes.view(np.uint16)
     if bits == 4:
         codes = np.stack([codes & 15, codes >> 4], axis=1).ravel()[:count]
     return codes.astype(int), state[at:].view(np.float32)
@@ -106,7 +111,7 @@ def state_of(optimizer: optim.Optimizer) -> dict[str, NDArray]:
     return optimizer._parameters.entries[0].state
 
 
-@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+@pytest.mark.parametrize("state_dtype", BITS)
 @pytest.mark.parametrize(("name", "made", "options"), CLASSES, ids=NAMES)
 def test_a_step_is_a_wide_step_between_codes(
     name: str, made: type[optim.Optimizer], options: dict[str, Any], state_dtype: str
@@ -135,7 +140,7 @@ def test_a_step_is_a_wide_step_between_codes(
                 assert np.array_equal(array, state_of(wide)[slot])
 
 
-@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+@pytest.mark.parametrize("state_dtype", BITS)
 @pytest.mark.parametrize(("name", "made", "options"), CLASSES, ids=NAMES)
 def test_nothing_runs_away(name: str, made: type[optim.Optimizer], options: dict[str, Any], state_dtype: str) -> None:
     """A coordinate of each block 1e5 times the rest, gradients one step in five, 1,000 steps."""
@@ -157,13 +162,13 @@ def test_nothing_runs_away(name: str, made: type[optim.Optimizer], options: dict
     still = moves["wide"] == 0
     assert still[:, 20:30].all()
     assert np.all(moves["small"][still] == 0)
-    most = (MOST if state_dtype == "int8" else MOST_OF_FOUR).get(name, 2.0)
+    most = (MOST_OF_FOUR if state_dtype == "int4" else MOST).get(name, 2.0)
     assert np.all(moves["small"][~still] <= most * moves["wide"][~still])
     assert np.linalg.norm(moves["small"]) < 2 * np.linalg.norm(moves["wide"])
     assert np.any(moves["small"] > 0)
 
 
-@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+@pytest.mark.parametrize("state_dtype", BITS)
 def test_what_sees_no_gradient_comes_to_rest(state_dtype: str) -> None:
     """Beside others that see one at each step, for which averages that are rounded to nearest stand still."""
     value, rng = np.zeros((16, 256), np.float32), np.random.default_rng(3)
@@ -178,7 +183,7 @@ def test_what_sees_no_gradient_comes_to_rest(state_dtype: str) -> None:
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])
-@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+@pytest.mark.parametrize("state_dtype", BITS)
 @pytest.mark.parametrize("shape", [(4096,), (37, 111), (300_001,), (64, 65, 3)])
 def test_same_bits(state_dtype: str, shape: tuple[int, ...], amsgrad: bool, tmp_path: Path) -> None:
     """For any threads and instruction set, and where training goes on from a file or a state_dict."""
@@ -217,6 +222,27 @@ def test_same_bits(state_dtype: str, shape: tuple[int, ...], amsgrad: bool, tmp_
         assert all(np.array_equal(state[slot], array) for slot, array in wanted[1].items())
 
 
+@pytest.mark.parametrize("scale", [1e-7, 1e-5, 1e4])
+@pytest.mark.parametrize(("name", "made", "options"), CLASSES, ids=NAMES)
+def test_gradients_of_any_size(name: str, made: type[optim.Optimizer], options: dict[str, Any], scale: float) -> None:
+    """With fp16 that has scales a parameter goes where it goes with float32; plain, its squares are 0 or infinite."""
+    if "eps" in _algorithms.of(made._algorithm).defaults and name != "Adadelta":  # whose steps grow from it
+        options = options | {"eps": 1e-12}
+    ends = {}
+    for word in ("fp32", "fp16", "float16"):
+        rng, value = np.random.default_rng(11), np.zeros((17, 256), np.float32)
+        optimizer = made([value], state_dtype=word, **options)  # type: ignore[call-arg]
+        drift = rng.normal(size=value.shape)
+        for _ in range(60):
+            optimizer.step([((drift + rng.normal(size=value.shape)) * scale).astype(np.float32)])
+        ends[word] = value.astype(np.float64)
+    way = np.linalg.norm(ends["fp32"])
+    assert way > 0
+    assert np.linalg.norm(ends["fp16"] - ends["fp32"]) < 0.01 * way
+    if name in ("Adam", "AdamW", "NAdam"):
+        assert not np.linalg.norm(ends["float16"] - ends["fp32"]) < 0.1 * way
+
+
 def test_strided_parameters_keep_codes_in_row_major_order() -> None:
     rng = np.random.default_rng(2)
     rows = rng.normal(size=(70, 80)).astype(np.float32)
@@ -243,6 +269,11 @@ def test_what_stays_wide() -> None:
     optimizer.step([np.ones_like(array) for array in (short, long, double)])
     types = [[array.dtype for array in entry.state.values()] for entry in optimizer._parameters.entries]
     assert types == [[np.float32] * 2, [np.uint8] * 2, [np.float64] * 2]
+    half = np.zeros(10, np.float16)
+    for word, kept in (("int8", np.float16), ("fp16", np.float32), ("float16", np.float16), (None, np.float16)):
+        optimizer = optim.Adam([half], state_dtype=word)
+        optimizer.step([np.ones_like(half)])
+        assert [array.dtype for array in state_of(optimizer).values()] == [kept] * 2
     matrices = optim.Muon([odd], state_dtype="int8")
     matrices.step([np.ones_like(odd)])
     assert state_of(matrices)["momentum_buffer"].dtype == np.float32
@@ -260,7 +291,7 @@ def test_what_stays_wide() -> None:
 
 def test_each_group_has_a_type_of_its_own(tmp_path: Path) -> None:
     """As optimizers of one type each have it, through files, state_dicts and pickles."""
-    words: list[Any] = ["int8", "int4", "fp32", ml_dtypes.bfloat16, None, "default"]
+    words: list[Any] = ["int8", "int4", "fp16", "fp32", ml_dtypes.bfloat16, None, "default"]
 
     def made(values: list[NDArray]) -> optim.Adam:
         groups = [
@@ -286,7 +317,7 @@ def test_each_group_has_a_type_of_its_own(tmp_path: Path) -> None:
             fresh = made(values)
             fresh.load(tmp_path / "state")
             assert [group.get("state_dtype") for group in fresh.param_groups] == [
-                *("int8", "int4", "float32", "bfloat16", None, "int4")
+                *("int8", "int4", "fp16", "float32", "bfloat16", None, "int4")
             ]
             optimizer = fresh
         optimizer.step(grads)
@@ -294,7 +325,7 @@ def test_each_group_has_a_type_of_its_own(tmp_path: Path) -> None:
             other.step([gradient])
         assert all(map(np.array_equal, values, alone))
     kept = [entry.state["exp_avg"] for entry in optimizer._parameters.entries]
-    assert [array.dtype for array in kept] == [*(np.uint8, np.uint8, "f4", ml_dtypes.bfloat16, "f2", np.uint8)]
+    assert [array.dtype for array in kept] == [*[np.uint8] * 3, "f4", ml_dtypes.bfloat16, "f2", np.uint8]
     twin = pickle.loads(pickle.dumps(optimizer))
     fresh = made([value.copy() for value in values])
     fresh.load_state_dict(optimizer.state_dict())
@@ -323,6 +354,54 @@ def test_a_groups_type_may_change_before_it_has_state() -> None:
     assert len(optimizer.param_groups) == 2
 
 
+@pytest.mark.parametrize("way", ["file", "dict"])
+def test_plain_fp16_that_was_saved_goes_on(way: str, tmp_path: Path) -> None:
+    """A file's where scales are asked for, as fp16 had none in files before; a state_dict's as its group says."""
+    rng = np.random.default_rng(8)
+    values = [rng.normal(size=size).astype(np.float32) for size in (5000, 10)]
+    grads = [[rng.normal(size=value.size).astype(np.float32) for value in values] for _ in range(6)]
+    old = optim.Adam(values, lr=1e-2, state_dtype="float16")
+    for each in grads[:3]:
+        old.step(each)
+    others = [value.copy() for value in values]
+    new = optim.Adam(others, lr=1e-2, state_dtype="fp16")
+    if way == "file":
+        old.save(tmp_path / "old")
+        new.load(tmp_path / "old")
+    else:
+        new.load_state_dict(old.state_dict())
+    long, short = (entry.state for entry in new._parameters.entries)
+    kept, limit = old._parameters.entries[0].state, 2.0**-11 if way == "file" else 0
+    for slot, array in long.items():
+        assert array.dtype == (np.uint8 if way == "file" else np.float16)
+        numbers = decoded(array, 5000, slot, 16) if way == "file" else array
+        np.testing.assert_allclose(numbers, kept[slot].astype(np.float64), rtol=limit, atol=0)
+        assert short[slot].dtype == (np.float32 if way == "file" else np.float16)
+    for each in grads[3:]:
+        old.step(each)
+        new.step(each)
+    for ours, theirs in zip(others, values, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-3 if way == "file" else 0)
+    if way == "dict":
+        return
+    new.save(tmp_path / "new")
+    again = optim.Adam([value.copy() for value in others], lr=1e-2, state_dtype="fp16")
+    again.load(tmp_path / "new")
+    for one, two in zip(again._parameters.entries, new._parameters.entries, strict=True):
+        assert all(np.array_equal(one.state[slot], two.state[slot]) for slot in two.state)
+
+
+def test_files_that_have_neither(tmp_path: Path) -> None:
+    value = np.ones(5000, np.float32)
+    other = optim.Adam([value], state_dtype="int8")
+    other.step([value.copy()])
+    other.save(tmp_path / "other")
+    optimizer = optim.Adam([value], state_dtype="fp16")
+    with pytest.raises(martlet.FormatError, match=r"exp_avg.float16"):
+        optimizer.load(tmp_path / "other")
+    assert optimizer._parameters.entries[0].state == {}
+
+
 def test_states_that_do_not_fit() -> None:
     value = np.zeros((50, 100), np.float32)
     optimizer = optim.Adam([value], state_dtype="int8")
@@ -342,7 +421,7 @@ def test_states_that_do_not_fit() -> None:
             optim.Adam([value], state_dtype=wrong_type)
 
 
-@pytest.mark.parametrize(("state_dtype", "most"), [("int8", 2.1), ("int4", 1.1)])
+@pytest.mark.parametrize(("state_dtype", "most"), [("fp16", 4.1), ("int8", 2.1), ("int4", 1.1)])
 def test_resident_memory(run_python: Run, state_dtype: str, most: float) -> None:
     """Bytes of a parameter that steps of Adam add to what is resident, of 32 million."""
     script = f"""

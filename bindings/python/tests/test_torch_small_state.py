@@ -1,4 +1,4 @@
-"""State of 8 and 4 bits in martlet.torch: numpy's bits, what stays wide, state_dicts, pickles, what is refused."""
+"""State of 16, 8 and 4 bits in martlet.torch: numpy's bits, what stays wide, state_dicts, pickles, what is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def trained(parameter: torch.Tensor, optimizer: torch.optim.Optimizer, first: in
         optimizer.step()
 
 
-@pytest.mark.parametrize("state_dtype", ["int8", "int4"])
+@pytest.mark.parametrize("state_dtype", ["fp16", "int8", "int4"])
 def test_the_bits_of_numpy(state_dtype: str) -> None:
     parameter = torch.nn.Parameter(torch.linspace(-1, 1, 7000).reshape(70, 100))
     value = parameter.detach().numpy().copy()
@@ -32,7 +32,8 @@ def test_the_bits_of_numpy(state_dtype: str) -> None:
     assert np.array_equal(parameter.detach().numpy(), value)
     state = ours.state[parameter]
     assert state["exp_avg"].dtype == state["exp_avg_sq"].dtype == torch.uint8
-    assert state["exp_avg"].numel() == {"int8": 7000 + 4 * 28, "int4": 3500 + 4 * 55}[state_dtype]
+    wanted = {"fp16": 14000 + 4 * 28, "int8": 7000 + 4 * 28, "int4": 3500 + 4 * 55}
+    assert state["exp_avg"].numel() == wanted[state_dtype]
 
 
 def test_groups_and_what_stays_wide() -> None:
@@ -86,6 +87,48 @@ def test_training_goes_on(way: str) -> None:
     assert torch.equal(parameter, other)
     for slot, tensor in optimizer.state[parameter].items():
         assert torch.equal(tensor, optimizer_there.state[other][slot])
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e4])
+def test_gradients_that_plain_fp16_has_no_squares_of(size: float) -> None:
+    ends = {}
+    for kept in (None, "fp16", torch.float16):
+        parameter = torch.nn.Parameter(torch.zeros(5000))
+        optimizer = mt.AdamW([parameter], lr=1e-2, eps=1e-12, state_dtype=kept)
+        for step in range(30):
+            parameter.grad = size * (1 + torch.randn(5000, generator=torch.Generator().manual_seed(step)))
+            optimizer.step()
+        assert (optimizer.state[parameter]["exp_avg"].dtype == torch.float16) == (kept == torch.float16)
+        ends[kept] = parameter.detach().double()
+    assert (ends["fp16"] - ends[None]).norm() < 0.01 * ends[None].norm()
+    assert not (ends[torch.float16] - ends[None]).norm() < 0.1 * ends[None].norm()
+
+
+def test_plain_fp16_that_was_saved_goes_on() -> None:
+    """In codes where a group asks for these, and else as it is."""
+    parameter = torch.nn.Parameter(torch.linspace(-1, 1, 5000))
+    optimizer = mt.AdamW([parameter], lr=1e-2, state_dtype=torch.float16)
+    trained(parameter, optimizer, 0, 4)
+    packed = optimizer.state_dict()
+    for kept in (torch.float16, "fp16"):
+        packed["param_groups"][0]["state_dtype"] = kept
+        other = torch.nn.Parameter(parameter.detach().clone())
+        there = mt.AdamW([other], lr=1e-2)
+        there.load_state_dict(packed)
+        assert there.state[other]["exp_avg_sq"].dtype == (torch.uint8 if kept == "fp16" else torch.float16)
+        trained(other, there, 4, 1)
+    twin = torch.nn.Parameter(parameter.detach().clone())
+    trained(parameter, optimizer, 4, 1)
+    assert 0 < (other - parameter).abs().max() < 1e-3 and not torch.equal(twin, parameter)
+
+
+def test_small_parameters_of_half_precision_are_kept_in_float32() -> None:
+    for kept, dtype in (("fp16", torch.float32), ("int8", torch.float16), (None, torch.float16)):
+        parameter = torch.nn.Parameter(torch.ones(10, dtype=torch.float16))
+        optimizer = mt.Adam([parameter], state_dtype=kept)
+        parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+        assert optimizer.state[parameter]["exp_avg_sq"].dtype == dtype
 
 
 def test_channels_last() -> None:

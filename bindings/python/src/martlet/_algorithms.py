@@ -107,14 +107,15 @@ class Cut(NamedTuple):
 class Slots(NamedTuple):
     """The names of a parameter's slots, in the library's order: arrays, then single numbers. kinds: of the arrays, of
     which a parameter's shape says whether it has them. are_whole: whether a step sees them in the order of the
-    parameter's dimensions. cut: how its sides are taken. small: the types, of 8 and of 4 bits, that arrays may have."""
+    parameter's dimensions. cut: how its sides are taken. small: the types of few bits that arrays may have, by
+    these bits."""
 
     arrays: tuple[str, ...]
     scalars: tuple[str, ...]
     kinds: tuple[int, ...]
     are_whole: bool = False
     cut: Cut = Cut()
-    small: Mapping[str, tuple[int, int]] = MappingProxyType({})
+    small: Mapping[str, Mapping[int, int]] = MappingProxyType({})
 
     def without(self, names: Collection[str]) -> Slots:
         """The same but for these arrays."""
@@ -151,11 +152,11 @@ class Slots(NamedTuple):
             return None
         if self.are_whole and len(shape) > 1 and shape[-1] % _small.ROW:
             return None
-        return _small.TYPES[self.small[name][0 if bits == 8 else 1]]
+        return _small.TYPES[self.small[name][bits]]
 
     def small_of(self, name: str, size: int, shape: Sequence[int]) -> _small.Small | None:
         """What so many bytes are as an array of a parameter of this shape; None: no array of few bits."""
-        found = (_small.TYPES[number] for number in self.small.get(name, ()))
+        found = (_small.TYPES[number] for number in self.small.get(name, {}).values())
         return next((small for small in found if small.size(prod(shape)) == size), None)
 
     @property
@@ -276,7 +277,7 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
     slot_count, slot = _ffi.Int64(), _ffi_optimizers.Slot()
     _ffi_optimizers.martlet_algorithm_slot_count(slot_count, config)
     arrays: dict[str, int] = {}
-    small: dict[str, tuple[int, int]] = {}
+    small: dict[str, Mapping[int, int]] = {}
     scalars: list[str] = []
     for index in range(slot_count.value):
         _ffi_optimizers.martlet_slot_get(slot, config, index)
@@ -285,7 +286,7 @@ def slots(number: int, semantics: int, flags: int, used: tuple[bool, ...]) -> Sl
         else:
             arrays[slot.name.decode()] = slot.kind
             if slot.dtype_8bit:
-                small[slot.name.decode()] = slot.dtype_8bit, slot.dtype_4bit
+                small[slot.name.decode()] = {16: slot.dtype_16bit, 8: slot.dtype_8bit, 4: slot.dtype_4bit}
     sums = any(used[of(number).places[name]] for name in _NORMS)
     are_whole = of(number).is_whole or bool(flags & _WHOLE) or sums
     return Slots(tuple(arrays), tuple(scalars), tuple(arrays.values()), are_whole, small=small)

@@ -29,7 +29,7 @@ _NUMBERS: dict[np.dtype[Any], int] = {
     np.dtype(np.float16): _ffi.FP16,
 }
 # What state_dtype may say in words.
-_STATE_NAMES = {"fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+_STATE_NAMES = {"fp64": "float64", "fp32": "float32", "bf16": "bfloat16"}
 _WANTED = "float64, float32, float16 or ml_dtypes.bfloat16"
 
 
@@ -216,7 +216,7 @@ def of_one_number(gradient: Any, value: Any) -> Any:
 
 
 def state_dtype(given: Any, name: str = "state_dtype") -> np.dtype[Any] | str | None:
-    """The element type that was asked for the moments, or "int8" or "int4"; None: each parameter's own."""
+    """The element type that was asked for the moments, or "fp16", "int8" or "int4"; None: each parameter's own."""
     if given is None or (isinstance(given, str) and given in _small.BITS):
         return given
     if isinstance(given, str) and given in _STATE_NAMES:
@@ -225,7 +225,7 @@ def state_dtype(given: Any, name: str = "state_dtype") -> np.dtype[Any] | str | 
         dtype: np.dtype[Any] = np.dtype(given)
     except TypeError:
         remedy = ": import ml_dtypes, and give ml_dtypes.bfloat16" if given == "bfloat16" else ""
-        raise DTypeError(f"{name} is {given!r}; wanted {_WANTED}, 'int8' or 'int4'{remedy}") from None
+        raise DTypeError(f"{name} is {given!r}; wanted {_WANTED}, 'fp16', 'int8' or 'int4'{remedy}") from None
     dtype_number(dtype, name)
     return dtype
 
@@ -238,18 +238,18 @@ def state_name(given: Any) -> str | None:
 
 def copy_dtype(given: Any, name: str) -> np.dtype[Any] | None:
     """The element type that was asked for copies of parameters; None: there are to be none."""
-    dtype = state_dtype(given, name)
+    dtype = state_dtype("float16" if isinstance(given, str) and given == "fp16" else given, name)
     if isinstance(dtype, str):
         raise DTypeError(f"{name} is {dtype!r}; wanted {_WANTED}: copies are of numbers")
     return dtype
 
 
 def small_view(array: Any, slot: str, slots: Slots, shape: tuple[int, ...], name: str) -> View:
-    """State of 8 or 4 bits: codes and scales in one array of bytes."""
+    """State of 16, 8 or 4 bits: codes and scales in one array of bytes."""
     small = slots.small_of(slot, array.size, shape) if array.ndim == 1 else None
     if small is None:
         raise ShapeError(
-            f"{name} is uint8 of shape {array.shape}, which is no state of 8 or 4 bits for a parameter of {shape}; "
+            f"{name} is uint8 of shape {array.shape}, which is no state of 16, 8 or 4 bits for a parameter of {shape}; "
             "give the state that was made for this parameter"
         )
     if not array.flags.c_contiguous or not array.flags.writeable or address(array) % 4:

@@ -6,6 +6,7 @@ The handle lives for one call. It borrows the parameters' memory, which it neith
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from martlet._config import Hyperparameters
 from martlet._entry import Entry
 from martlet._errors import ArgumentError, FormatError
 from martlet._handle import Handle
+from martlet.convert import _codes
 
 # What the moments of each group are kept in; None: in their parameters' own type.
 StateTypes = Sequence[np.dtype[Any] | str | None]
@@ -46,7 +48,24 @@ def save(path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], d
 def load(
     path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtypes: StateTypes
 ) -> list[Hyperparameters]:
-    """Reads a file into the entries, and returns the groups' hyperparameters. On failure nothing has changed."""
+    """Reads a file into the entries, and returns the groups' hyperparameters. On failure nothing has changed.
+
+    A file that has plain fp16 where scaled numbers are wanted is read as that is, and goes on as these."""
+    try:
+        return _load(path, rows, entries, dtypes)
+    except FormatError:
+        if "fp16" not in dtypes:
+            raise
+        plain = [np.dtype(np.float16) if dtype == "fp16" else dtype for dtype in dtypes]
+        with contextlib.suppress(FormatError):
+            return _load(path, rows, entries, plain, goes_on=dtypes)
+        raise
+
+
+def _load(
+    path: Any, rows: Sequence[Hyperparameters], entries: Sequence[Entry], dtypes: StateTypes, goes_on: StateTypes = ()
+) -> list[Hyperparameters]:
+    """goes_on: what moments are kept in from here on, where that is not what they are read as."""
     name = file_name(path)
     loaded = []
     with Handle(rows) as handle:
@@ -62,11 +81,22 @@ def load(
                     handle.read_small(index, slot, pointer, entry.value.size, small)
                     continue
                 handle.read_state(index, slot, _arrays.address(made), size * made.itemsize)
+            if goes_on:
+                arrays = _in_types(arrays, entry, slots, goes_on[entry.group])
             loaded.append((entry, handle.step(index), arrays))
         result = [_checked(handle.group(group), group) for group in range(len(rows))]
     for entry, step, state in loaded:
         entry.take(step, state)
     return result
+
+
+def _in_types(
+    arrays: dict[str, np.ndarray[Any, Any]], entry: Entry, slots: Slots, dtype: np.dtype[Any] | str | None
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Moments in the types that new ones have."""
+    codes = _codes.in_codes(arrays, slots, dtype, entry.value)
+    new = entry.ready_state(slots, dtype)
+    return {slot: codes[slot] if slot in codes else array.astype(new[slot].dtype) for slot, array in arrays.items()}
 
 
 def _small_part(entry: Entry, slots: Slots, slot: str, array: np.ndarray[Any, Any]) -> tuple[int, _small.Small]:

@@ -222,7 +222,8 @@ class Entry:
         if slot in OF_VALUES:
             return None
         if isinstance(dtype, str):
-            dtype = None
+            # Who asks for scaled numbers has no use for plain ones of as many bits.
+            dtype = np.dtype(np.float32) if dtype == "fp16" and self.value.dtype == np.float16 else None
         if not slots.is_precise(slot) or (dtype or self.value.dtype) == np.float64:
             return dtype
         return np.dtype(np.float32)

@@ -69,6 +69,8 @@ FLOAT8 = 10
 UFLOAT8 = 11
 FLOAT4 = 12
 UFLOAT4 = 13
+FLOAT16 = 14
+UFLOAT16 = 15
 
 
 class Machine(Structure):

@@ -225,7 +225,8 @@ class Slot(Structure):
         ("dtype", c_int32),
         ("dtype_8bit", c_int32),
         ("dtype_4bit", c_int32),
-        ("reserved", c_uint64),
+        ("dtype_16bit", c_int32),
+        ("reserved", c_int32),
     ]
 
 

@@ -1,4 +1,4 @@
-"""State of 8 and of 4 bits: the types of martlet.h, and how codes and scales lie in one array of bytes.
+"""State of 16, 8 and 4 bits: the types of martlet.h, and how codes and scales lie in one array of bytes.
 
 The codes come first; the scales, in float32, from the next multiple of four bytes on. Which slots are kept so is what
 _algorithms.py says. Nothing here knows numpy or torch.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from martlet import _ffi
 
 # What state_dtype says, and the bits of a number.
-BITS: Mapping[str, int] = {"int8": 8, "int4": 4}
+BITS: Mapping[str, int] = {"fp16": 16, "int8": 8, "int4": 4}
 # Arrays of fewer elements are kept in their own type.
 LEAST = 4096
 # What a row of a matrix has a multiple of, where an algorithm sees rows.
@@ -36,6 +36,8 @@ class Small(NamedTuple):
 
 
 TYPES = {
+    _ffi.FLOAT16: Small(_ffi.FLOAT16, 16, 256),
+    _ffi.UFLOAT16: Small(_ffi.UFLOAT16, 16, 256),
     _ffi.FLOAT8: Small(_ffi.FLOAT8, 8, 256),
     _ffi.UFLOAT8: Small(_ffi.UFLOAT8, 8, 256),
     _ffi.FLOAT4: Small(_ffi.FLOAT4, 4, 128),

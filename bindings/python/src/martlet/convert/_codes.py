@@ -20,8 +20,8 @@ from martlet.convert._values import as_array, like
 
 NDArray = np.ndarray[Any, Any]
 
-_SHIFTS = {8: 20, 4: 22}  # bits of float32 below those that a code has
-_SIGNED = (_ffi.FLOAT8, _ffi.FLOAT4)
+_SHIFTS = {16: 13, 8: 20, 4: 22}  # bits of float32 below those that a code has
+_SIGNED = (_ffi.FLOAT16, _ffi.FLOAT8, _ffi.FLOAT4)
 
 
 @cache
@@ -66,7 +66,9 @@ def _type_of(array: Any) -> str:
 def decoded(state: NDArray, small: Small, count: int) -> NDArray:
     """The numbers of a state, in float32."""
     codes = state[: -(-count * small.bits // 8)]
-    if small.bits == 4:
+    if small.bits == 16:
+        codes = codes.view(np.uint16)
+    elif small.bits == 4:
         codes = np.stack([codes & 15, codes >> 4], axis=1).ravel()[:count]
     table = _magnitudes(small)
     if small.number in _SIGNED:
@@ -85,14 +87,14 @@ def encoded(numbers: NDArray, small: Small) -> NDArray:
     scales = largest(wide, small.block)
     codes = nearest(scaled(np.abs(wide), scales, small.block), table)
     if small.number in _SIGNED:
-        codes |= np.where((wide < 0) & (codes > 0), len(table), 0).astype(np.uint8)
+        codes |= np.where((wide < 0) & (codes > 0), len(table), 0).astype(codes.dtype)
     else:
         codes[(codes == 0) & (wide > 0)] = 1
     state = np.zeros(small.size(count), np.uint8)
     if small.bits == 4:
         pairs = np.append(codes, np.zeros(count % 2, np.uint8)).reshape(-1, 2)
         codes = pairs[:, 0] | pairs[:, 1] << 4
-    state[: codes.size] = codes
+    state[: codes.nbytes] = codes.view(np.uint8)
     state[small.scales_at(count) :].view(np.float32)[:] = scales
     return state
 
@@ -111,6 +113,6 @@ def scaled(numbers: NDArray, scales: NDArray, block: int) -> NDArray:
 
 
 def nearest(numbers: NDArray, table: NDArray) -> NDArray:
-    """The places of a sorted table's nearest numbers, as bytes."""
+    """The places of a sorted table's nearest numbers, as bytes or, of a long table, halves."""
     wide = table.astype(np.float64)
-    return np.searchsorted((wide[:-1] + wide[1:]) / 2, numbers).astype(np.uint8)
+    return np.searchsorted((wide[:-1] + wide[1:]) / 2, numbers).astype(np.uint8 if len(table) <= 256 else np.uint16)

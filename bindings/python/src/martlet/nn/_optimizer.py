@@ -79,8 +79,8 @@ class Optimizer:
     defer_rows                 of SGD, Adam, AdamW, Adagrad and RMSprop: rows of an Embedding(sparse=True) that no batch
                                names follow later, to the bits of sparse=False; without it they stay
     low_precision, seed        as there: a model's parameters are float32, which low_precision does not concern
-    state_dtype                what moments are kept in: "fp32", "bf16", "fp16", or "int8" and "int4" as there; a file
-                               keeps it
+    state_dtype                what moments are kept in: "fp32", "bf16", "float16", or "fp16", "int8" and "int4" with
+                               scales, as there; a file keeps it
     param_copy                 a type, such as numpy.float16, of copies of the weights that each step leaves:
                                param_copies has them by name
 

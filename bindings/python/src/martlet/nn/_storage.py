@@ -16,9 +16,10 @@ from martlet._samples import NDArray
 
 # What state_dtype says, and the library's number for it.
 TYPES: Mapping[str, int] = {
-    "fp32": _ffi.FP32, "bf16": _ffi.BF16, "fp16": _ffi.FP16, "int8": _ffi.FLOAT8, "int4": _ffi.FLOAT4,
+    "fp32": _ffi.FP32, "bf16": _ffi.BF16, "fp16": _ffi.FLOAT16, "int8": _ffi.FLOAT8, "int4": _ffi.FLOAT4,
+    "float16": _ffi.FP16,
 }  # fmt: skip
-_NUMPYS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+_NUMPYS = {"float32": "fp32", "bfloat16": "bf16"}
 
 
 class Storage(NamedTuple):

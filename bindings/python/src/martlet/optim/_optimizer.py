@@ -56,12 +56,13 @@ class Optimizer(Saved):
     semantics                        whose convention is followed where libraries differ: "torch", "keras", "optax" or
                                      "paper"
     state_dtype                      element type of the moments, which a group may have of its own; None: each
-                                     parameter's. "int8" and "int4": floats of 8 and of 4 bits with a scale for each 256
-                                     and 128 of them, as martlet.h says, in one array of uint8 a moment, codes before
-                                     scales; what holds positions, parameters under 4,096 elements or of float64, and
-                                     those of algorithms of matrices whose rows are no multiple of 256, stay wide.
-                                     bfloat16 beside wider parameters: what divides them is rounded at random, or it
-                                     would stand still
+                                     parameter's. "fp16", "int8" and "int4": floats of 16, 8 and 4 bits with a scale for
+                                     each 256, 256 and 128 of them, as martlet.h says, in one array of uint8 a moment,
+                                     codes before scales; what holds positions, parameters under 4,096 elements or of
+                                     float64, and those of algorithms of matrices whose rows are no multiple of 256,
+                                     stay wide. float16 is plain, in which squares under 6e-8 are 0 and those over 65504
+                                     infinite. bfloat16 beside wider parameters: what divides them is rounded at random,
+                                     or it would stand still
     flush_denormals                  whether numbers too small for the normal range count as zero during a step.
                                      None: yes, but where eps is under 1e-10
     grads                            gradient arrays for step() without arguments, which zero_grad() clears: as step's

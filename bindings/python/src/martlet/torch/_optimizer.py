@@ -40,12 +40,13 @@ class Optimizer(Stepping):
                              moments decay to them
     semantics                whose convention is followed where libraries differ: "torch", "keras", "optax" or "paper"
     state_dtype              torch.float64, float32, bfloat16 or float16 for the moments; None: each parameter's type.
-                             "int8" and "int4": floats of 8 and of 4 bits with a scale for each 256 and 128 of them, as
-                             martlet.h says, in one uint8 tensor a moment, codes before scales: 2.03 and 1.07 bytes a
-                             parameter for Adam. What holds positions, parameters under 4,096 elements, of float64 or
-                             complex, and those of algorithms of matrices whose rows are no multiple of 256, stay wide.
-                             bfloat16 beside wider parameters: what divides them is rounded at random, or it would stand
-                             still
+                             "fp16", "int8" and "int4": floats of 16, 8 and 4 bits with a scale for each 256, 256 and
+                             128 of them, as martlet.h says, in one uint8 tensor a moment, codes before scales: 4.03,
+                             2.03 and 1.07 bytes a parameter for Adam. What holds positions, parameters under 4,096
+                             elements, of float64 or complex, and those of algorithms of matrices whose rows are no
+                             multiple of 256, stay wide. torch.float16 is plain, in which squares under 6e-8 are 0 and
+                             those over 65504 infinite. bfloat16 beside wider parameters: what divides them is rounded at
+                             random, or it would stand still
     decoupled_weight_decay   take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of adding it to
                              the gradient. Keras's convention does so always
     cautious_weight_decay    the same, but in elements that the step moves away from 0

@@ -2,8 +2,8 @@
 
 In memory each process has the codes of its own part, whose blocks begin where that does. A resume on as many processes
 finds the same blocks, and the same codes in them; on another number of them, one among these, there are other blocks,
-and a number is rounded once more: with 8 bits by a sixteenth of itself at most, with 4 bits by a fifth, or to the
-smallest of its block.
+and a number is rounded once more: with 16 bits by 1/2048 of itself at most, with 8 by a sixteenth, with 4 by a fifth,
+or to the smallest of its block.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Saved(Averaging, torch.optim.Optimizer):
         past 2^24.
 
         A copy: later steps do not change it, nor does changing it, or loading it into another optimizer, change this
-        one. It takes as much memory as the moments; optimizer.state has the moments themselves. Those of 8 and 4 bits
+        one. It takes as much memory as the moments; optimizer.state has the moments themselves. Those of few bits
         leave as numbers while torch.distributed is up, since another number of processes has other blocks.
         """
         self._martlet_refuse_averages("state_dict()")
@@ -147,7 +147,7 @@ class Saved(Averaging, torch.optim.Optimizer):
         martlet.convert.from_torch reads it.
 
         Everything is copied. Moments are cast to state_dtype where one was given, else to the parameter's type as torch
-        does; those of 8 and 4 bits stay so. Options beyond torch's that it does not have stay as they are, and entries
+        does; those of few bits stay so. Options beyond torch's that it does not have stay as they are, and entries
         for no parameter of this optimizer are carried along. Raises FormatError, and changes nothing, where shapes or
         groups do not fit.
         """

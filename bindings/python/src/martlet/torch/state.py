@@ -61,7 +61,8 @@ def moment_dtype(parameter: Tensor, dtype: Any, name: str) -> torch.dtype:
     """The type of a parameter's moments where state_dtype is dtype, of those that are not kept in few bits."""
     wanted: torch.dtype | None = STATE_NAMES[dtype] if isinstance(dtype, str) else dtype
     if wanted is None:
-        return parameter.dtype
+        # Who asks for scaled numbers has no use for plain ones of as many bits.
+        return torch.float32 if dtype == "fp16" and parameter.dtype == torch.float16 else parameter.dtype
     if not parameter.is_complex():
         return wanted
     if wanted not in _PAIR_OF:

@@ -28,7 +28,6 @@ STATE_NAMES = {
     "fp64": torch.float64,
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
-    "fp16": torch.float16,
     **dict.fromkeys(_small.BITS),
 }
 # A complex number is a pair of reals: torch treats it so in Adam, too.
@@ -142,7 +141,7 @@ def check_small(tensor: Tensor, slot: str, slots: Slots, parameter: Tensor, name
     small = None if parameter.is_complex() else slots.small_of(slot, tensor.numel(), parameter.shape)
     if small is None or tensor.dim() != 1:
         raise ShapeError(
-            f"{name} is uint8 of shape {tuple(tensor.shape)}, which is no state of 8 or 4 bits for a parameter of "
+            f"{name} is uint8 of shape {tuple(tensor.shape)}, which is no state of 16, 8 or 4 bits for a parameter of "
             f"{tuple(parameter.shape)}: {remedy}"
         )
     if not tensor.is_cpu or tensor.layout != torch.strided or not tensor.is_contiguous():
