@@ -27,6 +27,7 @@ import family_cases
 import machine
 import matrix_cases
 import model_cases
+import perceptron_cases
 import programs
 import readme
 import report
@@ -52,6 +53,7 @@ PARTS: dict[str, tuple[cases.Case, ...]] = {
     "family": family_cases.CASES,
     "matrices": matrix_cases.CASES,
     "models": model_cases.CASES,
+    "sklearn": perceptron_cases.CASES,
 }
 CASES = [case for part in PARTS.values() for case in part]
 ALL_PEERS = list(dict.fromkeys(peer for case in CASES for peer in case.peers))

@@ -5,7 +5,7 @@ Reads commands on standard input and answers each with one line of JSON on stand
 answers the seconds of one. While it waits it blocks on the read, so the cores belong to whoever is being measured.
 The peers are made elsewhere: those of the optimizer's cases in adam.py, of what stands around a step in around.py, of
 state in few bits in small.py, of steps by rows in rows.py, of the family's in family.py, of Muon's and SOAP's in
-matrices.py, of the models' in models.py. It compares nothing; compare.py does.
+matrices.py, of the models' in models.py, of martlet.sklearn's in perceptrons.py. It compares nothing; compare.py does.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import around
 import family
 import matrices
 import models
+import perceptrons
 import rows
 import small
 from peer import Peer, burst
 
 #: Each has its cases by name, and makes their peers.
-PARTS = (adam, around, small, rows, family, matrices, models)
+PARTS = (adam, around, small, rows, family, matrices, models, perceptrons)
 
 
 def version(peer: str) -> str:
@@ -66,7 +67,7 @@ def main() -> None:
                 answer = {"ready": version(name)}
             elif command == "burst" and peer is not None:
                 seconds = burst(peer, float(arguments[0]), float(arguments[1]), seconds)
-                answer = {"seconds": seconds, **notes(part is not models)}
+                answer = {"seconds": seconds, **notes(part not in (models, perceptrons))}
             else:
                 break
         except Exception as error:  # a peer that cannot be built or imported is a line of the report

@@ -175,7 +175,7 @@ import MartletPlatform
     func takeRows(_ plan: Plan, batch: Int) throws(MartletError) {
         for table in tables {
             unsafe table.clear(gradients.base)
-            try unsafe table.take(plan, batch: batch)
+            try table.take(plan, batch: batch)
         }
     }
 

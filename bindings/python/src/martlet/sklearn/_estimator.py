@@ -40,7 +40,11 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _read(self, x: Any, y: Any, reset: bool, incremental: bool) -> tuple[Any, NDArray]:
-        """X and y, checked, y as float targets (samples, outputs), or classes of whole numbers (samples, 1)."""
+        """X and y, checked: y as targets (samples, outputs), or as the places of classes (samples, 1)."""
+
+    @abstractmethod
+    def _outputs_of(self, y: NDArray) -> int:
+        """How many outputs the network has for that."""
 
     @abstractmethod
     def _goal(self) -> Goal:
@@ -82,7 +86,7 @@ class Multilayer(BaseEstimator):  # type: ignore[misc]
             raise ArgumentError("sample weights are all zero; wanted one that is more than zero")
         random = check_random_state(self.random_state)
         if not goes_on:
-            self.n_outputs_ = y.shape[1]
+            self.n_outputs_ = self._outputs_of(y)
             self.out_activation_ = self._goal().gives
         units = [x.shape[1], *options.hidden, self.n_outputs_]
         numbers = None if goes_on else initial(units, options.activation, random)

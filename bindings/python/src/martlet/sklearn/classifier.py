@@ -191,7 +191,10 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
         elif {*unique_labels(y)} != {*self.classes_}:
             raise ArgumentError("warm_start can only be used where `y` has the same classes as in the previous call to "
                                 f"fit. Previously got {self.classes_}, `y` has {unique_labels(y)}")  # fmt: skip
-        return _in_float32(x), self._label_binarizer.transform(y)
+        x = _in_float32(x)
+        if self._label_binarizer.y_type_ == "multiclass":
+            return x, np.searchsorted(self.classes_, y)[:, None]
+        return x, self._label_binarizer.transform(y)
 
     def _goal(self) -> Goal:
         if self._label_binarizer.y_type_ == "multiclass":
@@ -200,15 +203,20 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]
         return Goal("logistic", losses.BinaryCrossentropy(), count, count)
 
     def _targets(self, y: NDArray) -> NDArray:
-        labels: NDArray = y.argmax(axis=1).astype(np.int64)
-        return labels if self.out_activation_ == "softmax" else np.ascontiguousarray(y, np.float32)
+        if self.out_activation_ == "softmax":
+            return np.ascontiguousarray(y[:, 0], np.int64)
+        return np.ascontiguousarray(y, np.float32)
+
+    def _outputs_of(self, y: NDArray) -> int:
+        return len(self.classes_) if self._label_binarizer.y_type_ == "multiclass" else y.shape[1]
 
     def _labelled(self, y: NDArray) -> NDArray:
-        found: NDArray = self._label_binarizer.inverse_transform(y)
-        return found
+        return self.classes_[y[:, 0]] if self.out_activation_ == "softmax" else self._decoded(y)
 
     def _decoded(self, outputs: NDArray) -> NDArray:
-        return self._labelled(outputs.ravel() if self.n_outputs_ == 1 else outputs)
+        given = outputs.ravel() if self.n_outputs_ == 1 else outputs
+        found: NDArray = self._label_binarizer.inverse_transform(given)
+        return found
 
     def _scored(self, y: NDArray, found: NDArray, weights: NDArray | None) -> float:
         return float(accuracy_score(y, found, sample_weight=weights))

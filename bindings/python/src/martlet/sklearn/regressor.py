@@ -139,6 +139,9 @@ class MLPRegressor(RegressorMixin, Multilayer):  # type: ignore[misc]
     def _targets(self, y: NDArray) -> NDArray:
         return np.ascontiguousarray(y)
 
+    def _outputs_of(self, y: NDArray) -> int:
+        return y.shape[1]
+
     def _labelled(self, y: NDArray) -> NDArray:
         return self._decoded(y)
 
