@@ -140,7 +140,7 @@ class MLPRegressor(RegressorMixin, Multilayer):  # type: ignore[misc]
         return np.ascontiguousarray(y)
 
     def _outputs_of(self, y: NDArray) -> int:
-        return y.shape[1]
+        return int(y.shape[1])
 
     def _labelled(self, y: NDArray) -> NDArray:
         return self._decoded(y)
