@@ -104,6 +104,7 @@ from martlet.nn.losses import (
 from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
 from martlet.nn.metrics import TopK
 from martlet.nn.model import Model
+from martlet.nn.modules import from_torch, to_torch
 from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
 from martlet.nn.optimizers import (
     SGD,
@@ -248,6 +249,7 @@ __all__ = [
     "callbacks",
     "clone_model",
     "concatenate",
+    "from_torch",
     "get_data_format",
     "initializers",
     "layers",
@@ -262,6 +264,7 @@ __all__ = [
     "set_data_format",
     "set_random_seed",
     "to_categorical",
+    "to_torch",
     "utils",
 ]
 

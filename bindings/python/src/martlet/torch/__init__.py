@@ -24,6 +24,7 @@ from martlet.torch.sgd import ASGD, SGD
 from martlet.torch.shampoo import Shampoo
 from martlet.torch.soap import SOAP
 from martlet.torch.sparse_adam import SparseAdam
+from martlet.torch.training import train
 
 __all__ = [
     "ADOPT",
@@ -63,5 +64,6 @@ __all__ = [
     "in_backward",
     "install",
     "installed",
+    "train",
     "uninstall",
 ]

@@ -1,0 +1,54 @@
+"""torch's modules as models, and back: from_torch and to_torch.
+
+torch.export writes a module down in training mode, as operations on samples of any batch; each of them becomes a layer,
+or is refused with the line of the module that it stands in. Nothing here trains; torch is imported by the first call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet import _forks
+from martlet._errors import DTypeError
+from martlet.nn.model import Model
+
+
+def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int | None = None) -> Model:
+    """A model that computes what a torch.nn.Module does, with copies of its weights and statistics.
+
+    module    of float32; its layers are those that martlet.nn has: linear, convolutional, pooling, normalization and
+              embedding layers, activations, dropout, sums, products and concatenations, and what renames or moves sizes
+    example   what it is called with: a tensor or an array, or several in a tuple, of any number of samples, which are
+              their first dimension; values count nothing
+    name, seed   as Model's
+
+    Images are (channels, height, width) and sequences (channels, length), as in torch. The module is exported in
+    training mode, so that dropout and the batch's statistics are the model's too, and is left as it was. Frozen
+    parameters are frozen; a layer that is called twice is one layer.
+
+    A module that returns its loss, such as cross_entropy, of what it computes and of an input with targets, becomes a
+    model of what it computes, without that input; model.module_loss is the loss for compile, None of other modules.
+
+    What cannot be taken raises UnsupportedError, with the line of the module: recurrent layers and attention, control
+    flow that depends on samples or on the batch's size, parameters of other types or used by two kinds of layer, views
+    into parameters, random numbers but dropout's. DTypeError: module or example is no such thing.
+    """
+    with _forks.held_off:
+        from martlet.nn.modules import _reading
+
+    return _reading.model_of(module, example, name, seed)
+
+
+def to_torch(model: Any, module: Any) -> None:
+    """Writes a model's weights and statistics into a module like the one that from_torch made it of.
+
+    Raises DTypeError for a model that from_torch did not make, and ShapeError or ArgumentError where the module lacks a
+    parameter or has another shape; nothing is written then.
+    """
+    carried = getattr(model, "_carried", None)
+    if carried is None:
+        raise DTypeError(f"model is {model!r}; wanted one that from_torch made")
+    with _forks.held_off:
+        from martlet.nn.modules import _carrying
+
+    _carrying.write_back(carried, module)

@@ -1,0 +1,149 @@
+"""A module as torch.export writes it down: operations, which parameters they read, and where in the source they stand.
+
+It knows no layers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+import numpy as np
+import torch
+
+from martlet._errors import DTypeError, ShapeError, UnsupportedError
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)')
+_TORCH = str(Path(torch.__file__).parent)
+_MARTLET = str(Path(__file__).parents[2])
+_INPUTS = (torch.float32, torch.uint8, torch.int32, torch.int64)
+
+
+class Exported:
+    """What torch.export gave: nodes, names of parameters and buffers by placeholder, and the inputs."""
+
+    def __init__(self, module: Any, example: Any) -> None:
+        if not isinstance(module, torch.nn.Module):
+            raise DTypeError(f"module is {module!r}; wanted a torch.nn.Module")
+        self.module, self.inputs = module, _tensors(example)
+        self.parameters: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
+        for name, parameter in self.parameters.items():
+            if parameter.dtype != torch.float32:
+                raise UnsupportedError(f"parameter {name!r} of the module is {parameter.dtype}; wanted torch.float32, "
+                                       "as module.float() makes it")  # fmt: skip
+        for name, part in module.named_modules():
+            if isinstance(part, torch.nn.modules.batchnorm._BatchNorm) and part.momentum is None:
+                raise UnsupportedError(f"layer {name!r} of the module has a momentum of None, a mean of all batches; "
+                                       "wanted a number")  # fmt: skip
+        self.buffers: dict[str, Any] = dict(module.named_buffers(remove_duplicate=False))
+        program = _exported(module, self.inputs)
+        self.nodes = list(program.graph.nodes)
+        signature = program.graph_signature
+        self.names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self.user_inputs = [name for name in signature.user_inputs if isinstance(name, str)]
+        self.outputs = list(signature.user_outputs)
+        first = next(node for node in self.nodes if node.name == self.user_inputs[0])
+        self.batch = str(first.meta["val"].shape[0])
+
+    def sizes(self, node: Any) -> tuple[int, ...]:
+        """Of a sample of what an operation gives. Raises where its first dimension is not the batch's."""
+        value = node.meta["val"]
+        shape = [*value.shape] if hasattr(value, "shape") else []
+        if not shape or str(shape[0]) != self.batch or not all(isinstance(size, int) for size in shape[1:]):
+            raise refusal(node, f"gives {tuple(map(str, shape))}, and samples are the first dimension of all that a "
+                                "model computes")  # fmt: skip
+        return tuple(shape[1:])
+
+
+def operation(node: Any) -> str:
+    """What an operation is called: "aten.linear.default"."""
+    return str(node.target)
+
+
+def arguments(node: Any) -> dict[str, Any]:
+    """What an operation is called with, by the names of its schema, defaults among them."""
+    schema = node.target._schema.arguments
+    found = {argument.name: argument.default_value for argument in schema}
+    found.update(zip((argument.name for argument in schema), node.args, strict=False))
+    return {**found, **node.kwargs}
+
+
+def line(node: Any) -> str:
+    """Where an operation stands: the innermost line that is not torch's own."""
+    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
+    own = [frame for frame in frames if not frame[0].startswith(_TORCH)] or frames
+    if not own:
+        path = [entry[0] for entry in (node.meta.get("nn_module_stack") or {}).values()]
+        return f"in {path[-1] or 'the module'!r}" if path else "in the module"
+    path, number, text = own[-1]
+    stack = [entry[0] for entry in (node.meta.get("nn_module_stack") or {}).values()]
+    layer = f", in layer {stack[-1]!r}" if stack and stack[-1] else ""
+    return f"{Path(path).name}, line {number}, {text.strip()!r}{layer}"
+
+
+def refusal(node: Any, what: str) -> UnsupportedError:
+    """An error about an operation, with its line."""
+    return UnsupportedError(f"{operation(node)} {what}: {line(node)}")
+
+
+def _tensors(example: Any) -> list[Any]:
+    given = list(example) if isinstance(example, tuple | list) else [example]
+    found = [torch.from_numpy(one) if isinstance(one, np.ndarray) else one for one in given]
+    if not found:
+        raise DTypeError("example is empty; wanted a tensor, or several in a tuple")
+    for place, one in enumerate(found):
+        if not isinstance(one, torch.Tensor):
+            raise DTypeError(f"example[{place}] is {type(one).__name__}; wanted a tensor or an array")
+        if one.dtype not in _INPUTS:
+            raise DTypeError(f"example[{place}] is {one.dtype}; wanted float32, uint8, int32 or int64")
+        if one.dim() < 1 or not one.numel() or one.shape[0] != found[0].shape[0]:
+            raise ShapeError(f"example[{place}] has shape {tuple(one.shape)}; wanted as many samples in each, first")
+    # torch takes a batch of 1 for a size that is always 1.
+    found = [one.detach().cpu() for one in found]
+    return found if found[0].shape[0] > 1 else [torch.cat([one, one]) for one in found]
+
+
+def _exported(module: Any, inputs: list[Any]) -> Any:
+    try:
+        inspect.signature(module.forward).bind(*inputs)
+    except TypeError as error:
+        raise DTypeError(f"forward of {type(module).__name__} is not called with {len(inputs)} tensors as example has "
+                         f"them: {error}") from None  # fmt: skip
+    # The arguments' own names may be those of any parameters, or *args.
+    shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
+    batch = torch.export.Dim("batch")
+    for one in inputs:
+        shapes[one] = {0: batch}
+    try:
+        with _training(module):
+            return torch.export.export(module, tuple(inputs), dynamic_shapes=shapes, strict=False)
+    except Exception as error:  # torch raises many kinds, for one reason
+        text = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UnsupportedError(f"{type(module).__name__} is no graph of layers for any number of samples, as "
+                               f"torch.export says: {text}{_raised(error)}") from error  # fmt: skip
+
+
+def _raised(error: Exception) -> str:
+    """The innermost line of the module's own in which an error was raised, or of which it tells."""
+    frames = [(frame.filename, str(frame.lineno), frame.line or "") for frame in extract_tb(error.__traceback__)]
+    found = [frame for frame in frames + _FRAME.findall(str(error)) if not frame[0].startswith((_TORCH, _MARTLET, "<"))]
+    inside = [frame for frame in found if Path(frame[0]).is_file()]
+    path, number, text = next(reversed(inside), ("", "", ""))
+    return f": {Path(path).name}, line {number}, {text.strip()!r}" if path else ""
+
+
+@contextmanager
+def _training(module: Any) -> Iterator[None]:
+    """Sets training mode, and puts each part's own back."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.train()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

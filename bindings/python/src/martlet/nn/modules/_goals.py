@@ -1,0 +1,93 @@
+"""torch's losses and optimizers as martlet.nn's: what martlet.torch.train is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from martlet import optim
+from martlet._errors import ArgumentError, DTypeError, UnsupportedError
+from martlet.nn import losses, optimizers
+
+_FUNCTIONS = {
+    functional.cross_entropy: nn.CrossEntropyLoss, functional.mse_loss: nn.MSELoss, functional.l1_loss: nn.L1Loss,
+    functional.binary_cross_entropy_with_logits: nn.BCEWithLogitsLoss, functional.binary_cross_entropy: nn.BCELoss,
+    functional.nll_loss: nn.NLLLoss, functional.huber_loss: nn.HuberLoss, functional.smooth_l1_loss: nn.SmoothL1Loss,
+}  # fmt: skip
+
+
+def _smooth(given: Any) -> losses.Loss:
+    if given.beta != 1:
+        raise UnsupportedError(f"beta of {given} is {given.beta}, and 1 is taken; wanted HuberLoss, which has a delta")
+    return losses.Huber(1.0)
+
+
+_LOSSES: dict[type, Callable[[Any], losses.Loss]] = {
+    nn.CrossEntropyLoss: lambda one: losses.SparseCategoricalCrossentropy(True, label_smoothing=one.label_smoothing),
+    nn.NLLLoss: lambda one: losses.NLL(),
+    nn.BCEWithLogitsLoss: lambda one: losses.BinaryCrossentropy(from_logits=True),
+    nn.BCELoss: lambda one: losses.BinaryCrossentropy(from_logits=False),
+    nn.MSELoss: lambda one: losses.MeanSquaredError(),
+    nn.L1Loss: lambda one: losses.MeanAbsoluteError(),
+    nn.HuberLoss: lambda one: losses.Huber(one.delta),
+    nn.SmoothL1Loss: _smooth,
+}
+
+
+def loss_of(given: Any) -> Any:
+    """martlet.nn's loss for one of torch's, a module or a function, or for each of several; others as they are."""
+    if isinstance(given, list):
+        return [loss_of(one) for one in given]
+    if isinstance(given, dict):
+        return {name: loss_of(one) for name, one in given.items()}
+    if isinstance(given, type) and given in _LOSSES:
+        given = given()
+    if callable(given) and given in _FUNCTIONS:
+        given = _FUNCTIONS[given]()
+    if not isinstance(given, nn.Module):
+        return given
+    if type(given) not in _LOSSES:
+        names = ", ".join(one.__name__ for one in _LOSSES)
+        raise UnsupportedError(f"loss is {given}; wanted one of {names}, or one of martlet.nn.losses")
+    for name, usual in (("reduction", "mean"), ("weight", None), ("pos_weight", None), ("ignore_index", -100)):
+        if getattr(given, name, usual) is not usual and getattr(given, name) != usual:
+            raise UnsupportedError(f"{name} of loss {given} is {getattr(given, name)}, and {usual} is taken")
+    return _LOSSES[type(given)](given)
+
+
+# What changes how torch computes a step, and not what.
+_WAYS = {"params", "foreach", "fused", "capturable", "differentiable", "initial_lr", "param_names"}
+
+
+def optimizer_of(given: Any, module: Any) -> Any:
+    """martlet.nn's optimizer for one of torch's over the module's parameters; names and others as they are."""
+    if not isinstance(given, torch.optim.Optimizer):
+        return given
+    kind = getattr(optim, type(given).__name__, None)
+    if kind is None:
+        raise UnsupportedError(f"optimizer is a {type(given).__name__}, which martlet.optim has not")
+    if len(given.param_groups) != 1:
+        raise UnsupportedError(f"optimizer has {len(given.param_groups)} groups of parameters, and one is taken")
+    if any(float(one.get("step", 1)) for one in given.state.values()):
+        raise UnsupportedError("optimizer has taken steps, and its state is not taken; wanted a new one")
+    (group,) = given.param_groups
+    theirs, ours = {id(one) for one in group["params"]}, {id(one) for one in module.parameters() if one.requires_grad}
+    if theirs != ours:
+        raise ArgumentError("optimizer has other parameters than those that the module trains; wanted "
+                            "module.parameters(), others with requires_grad = False")  # fmt: skip
+    options = {name: _number(value) for name, value in group.items() if name not in _WAYS and value is not None}
+    if options.get("decoupled_weight_decay") == (type(given).__name__ == "AdamW"):  # as it is without saying so
+        del options["decoupled_weight_decay"]
+    try:
+        return optimizers.get(kind([np.zeros(1, np.float32)], **options))
+    except TypeError as error:
+        raise DTypeError(f"optimizer has options that martlet.optim's {kind.__name__} has not: {error}") from None
+
+
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, torch.Tensor) else value

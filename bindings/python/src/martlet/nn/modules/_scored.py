@@ -1,0 +1,33 @@
+"""Losses inside a module, as torch.export writes them down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet.nn import losses
+from martlet.nn.inputs import Input
+from martlet.nn.modules._exporting import operation, refusal
+from martlet.nn.modules._reading import Reading, Scored, makes
+
+_LOSSES: dict[str, Any] = {
+    "aten.cross_entropy_loss.default": lambda given: losses.SparseCategoricalCrossentropy(
+        True, label_smoothing=given["label_smoothing"]
+    ),
+    "aten.binary_cross_entropy_with_logits.default": lambda given: losses.BinaryCrossentropy(from_logits=True),
+    "aten.binary_cross_entropy.default": lambda given: losses.BinaryCrossentropy(from_logits=False),
+    "aten.nll_loss_nd.default": lambda given: losses.NLL(),
+    "aten.mse_loss.default": lambda given: losses.MeanSquaredError(),
+    "aten.l1_loss.default": lambda given: losses.MeanAbsoluteError(),
+    "aten.huber_loss.default": lambda given: losses.Huber(given["delta"]),
+}
+
+
+@makes(*(name.removeprefix("aten.") for name in _LOSSES))
+def _loss(walk: Reading, node: Any, given: dict[str, Any]) -> Scored:
+    for name, usual in (("reduction", 1), ("weight", None), ("pos_weight", None), ("ignore_index", -100)):
+        if given.get(name, usual) != usual:
+            raise refusal(node, f"has another {name} than usual, which is not taken")
+    scores, target = (walk.value(one) for one in node.args[:2])
+    if not isinstance(target.node, Input):
+        raise refusal(node, "has targets that are computed, and an input is taken")
+    return Scored(_LOSSES[operation(node)](given), scores, target)

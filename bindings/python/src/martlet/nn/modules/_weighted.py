@@ -1,0 +1,159 @@
+"""Operations with weights: linear, convolution, normalization, embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet.nn.basic import Dense
+from martlet.nn.convolutions import Conv2DTranspose
+from martlet.nn.group_normalizations import GroupNormalization
+from martlet.nn.images import Conv2D
+from martlet.nn.modules._carrying import Weight
+from martlet.nn.modules._exporting import operation, refusal
+from martlet.nn.modules._plain import FUSED
+from martlet.nn.modules._reading import Reading, Value, makes
+from martlet.nn.normalizations import BatchNormalization, LayerNormalization
+from martlet.nn.sequences import Conv1D, Embedding
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    given = [*value] if isinstance(value, list | tuple) else [value]
+    return (given * 2)[0], (given * 2)[1]
+
+
+def _activation(walk: Reading, node: Any) -> str | None:
+    """That of the operation behind, where it alone reads this one, whose weights nothing else has: the layer computes
+    it."""
+    if any(len(weight.users) > 1 for weight in node.args[1:] if getattr(weight, "name", "") in walk.exported.names):
+        return None
+    users = list(node.users)
+    name = FUSED.get(operation(users[0]).replace("_.", ".", 1)) if len(users) == 1 else None
+    if name is not None and not (name == "gelu" and "tanh" in (*users[0].args, *users[0].kwargs.values())):
+        walk.fused.add(users[0])
+        return name
+    return None
+
+
+def _weights(walk: Reading, node: Any, given: dict[str, Any], axes: tuple[int, ...]) -> list[Weight]:
+    """Kernel and bias."""
+    found = [walk.weight(node, given["weight"], axes)]
+    return found if given["bias"] is None else [*found, walk.weight(node, given["bias"])]
+
+
+@makes("linear.default")
+def _linear(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    weights = _weights(walk, node, given, (1, 0))
+    units = given["weight"].meta["val"].shape[0]
+    activation = _activation(walk, node)
+    layer = walk.layer(node, Dense, weights, units=units, use_bias=len(weights) > 1, activation=activation)
+    return Value(layer(walk.value(given["input"]).straight.node))
+
+
+@makes("conv2d.default", "conv2d.padding")
+def _conv2d(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    weights = _weights(walk, node, given, (2, 3, 1, 0))
+    filters, _, *window = given["weight"].meta["val"].shape
+    layer = walk.layer(
+        node, Conv2D, weights, filters=filters, kernel_size=tuple(window), strides=_pair(given["stride"]),
+        padding=_padding(given["padding"], window, _pair(given["dilation"])), data_format="channels_first",
+        dilation_rate=_pair(given["dilation"]), groups=given["groups"], use_bias=len(weights) > 1,
+        activation=_activation(walk, node),
+    )  # fmt: skip
+    return Value(layer(walk.value(given["input"]).node))
+
+
+def _padding(padding: Any, window: Any, dilation: tuple[int, ...]) -> Any:
+    """torch's, whose "same" has the larger half behind."""
+    if padding == "valid":
+        return 0 if len(window) == 1 else (0, 0)
+    if padding == "same":
+        spans = [rate * (size - 1) for rate, size in zip(dilation, window, strict=False)]
+        halves = [(span // 2, span - span // 2) for span in spans]
+        return halves[0] if len(window) == 1 else tuple(halves)
+    return _pair(padding)[0] if len(window) == 1 else _pair(padding)
+
+
+@makes("conv1d.default", "conv1d.padding")
+def _conv1d(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    weights = _weights(walk, node, given, (2, 1, 0))
+    filters, _, length = given["weight"].meta["val"].shape
+    dilation = _pair(given["dilation"])
+    layer = walk.layer(
+        node, Conv1D, weights, filters=filters, kernel_size=length, strides=_pair(given["stride"])[0],
+        padding=_padding(given["padding"], [length], dilation), dilation_rate=dilation[0], groups=given["groups"],
+        use_bias=len(weights) > 1, activation=_activation(walk, node),
+    )  # fmt: skip
+    return Value(layer(walk.value(given["input"]).turned.node), True)
+
+
+@makes("conv_transpose2d.input")
+def _conv_transpose2d(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    if given["groups"] != 1:
+        raise refusal(node, f"has {given['groups']} groups, and 1 is taken")
+    weights = _weights(walk, node, given, (2, 3, 1, 0))
+    _, filters, *window = given["weight"].meta["val"].shape
+    layer = walk.layer(
+        node, Conv2DTranspose, weights, filters=filters, kernel_size=tuple(window), strides=_pair(given["stride"]),
+        padding=_pair(given["padding"]), output_padding=_pair(given["output_padding"]), data_format="channels_first",
+        dilation_rate=_pair(given["dilation"]), use_bias=len(weights) > 1, activation=_activation(walk, node),
+    )  # fmt: skip
+    return Value(layer(walk.value(given["input"]).node))
+
+
+def _channels(value: Value) -> tuple[Value, int]:
+    """A value of which a layer sees channels, and the axis that they are there."""
+    if value.rank == 2:
+        return value.turned, -1
+    return value, 1 if value.rank == 3 else -1
+
+
+def _scaled(walk: Reading, node: Any, given: dict[str, Any]) -> tuple[list[Weight], dict[str, bool]]:
+    """gamma and beta."""
+    names = ("weight", "bias")
+    found = [walk.weight(node, given[name]) for name in names if given[name] is not None]
+    return found, {"scale": given["weight"] is not None, "center": given["bias"] is not None}
+
+
+@makes("batch_norm.default")
+def _batch_norm(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    if given["running_mean"] is None or not given["training"]:
+        raise refusal(node, "has no moving statistics of its own, or is not trained, which is not taken")
+    if given["momentum"] == 0.0:
+        raise refusal(node, "has a momentum of None, a mean of all batches, and a number is taken")
+    weights, has = _scaled(walk, node, given)
+    weights += [walk.weight(node, given[name]) for name in ("running_mean", "running_var")]
+    value, axis = _channels(walk.value(given["input"]))
+    layer = walk.layer(
+        node, BatchNormalization, weights, axis=axis, momentum=1 - given["momentum"], epsilon=given["eps"],
+        unbiased_variance=True, **has,
+    )  # fmt: skip
+    return value.through(layer)
+
+
+@makes("group_norm.default")
+def _group_norm(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    weights, has = _scaled(walk, node, given)
+    value, axis = _channels(walk.value(given["input"]))
+    layer = walk.layer(
+        node, GroupNormalization, weights, groups=given["num_groups"], axis=axis, epsilon=given["eps"], **has
+    )
+    return value.through(layer)
+
+
+@makes("layer_norm.default")
+def _layer_norm(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    if len(given["normalized_shape"]) != 1:
+        raise refusal(node, f"is over {len(given['normalized_shape'])} dimensions, and the last one is taken")
+    weights, has = _scaled(walk, node, given)
+    layer = walk.layer(node, LayerNormalization, weights, epsilon=given["eps"], **has)
+    return Value(layer(walk.value(given["input"]).straight.node))
+
+
+@makes("embedding.default")
+def _embedding(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    if given["padding_idx"] != -1 or given["scale_grad_by_freq"]:
+        raise refusal(node, "has a padding_idx, or scales gradients by counts, which is not taken")
+    rows, columns = given["weight"].meta["val"].shape
+    weights = [walk.weight(node, given["weight"])]
+    layer = walk.layer(node, Embedding, weights, input_dim=rows, output_dim=columns)
+    return Value(layer(walk.value(given["indices"]).node))

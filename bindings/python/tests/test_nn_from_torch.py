@@ -1,0 +1,311 @@
+"""Models of torch's modules: outputs, weights there and back, and what is refused, by its line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+import martlet.nn
+from martlet.nn import from_torch, to_torch
+from torch_modules import ResNet18, Scored, Several, TextCNN, images, perceptron, sequences
+
+CASES: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
+    "perceptron": (perceptron, (1, 12, 12)),
+    "images": (images, (3, 16, 20)),
+    "sequences": (sequences, (4, 32)),
+    "resnet18": (ResNet18, (3, 64, 64)),
+    "text": (TextCNN, (20,)),
+    "text by pools": (lambda: TextCNN(by_pool=True), (20,)),
+}
+
+
+def made(name: str) -> tuple[Any, Any]:
+    """A module whose statistics are of some data, and samples."""
+    torch.manual_seed(1)
+    build, sizes = CASES[name]
+    module = build()
+    x = torch.randint(0, 500, (8, *sizes)) if "text" in name else torch.randn(8, *sizes)
+    module.train()
+    for _ in range(3):
+        module(x)
+    return module, x
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_outputs_are_the_modules(name: str) -> None:
+    module, x = made(name)
+    model = from_torch(module, x[:1])
+    module.eval()
+    exact = copy.deepcopy(module).double()(x if "text" in name else x.double()).detach().numpy()
+    largest = np.abs(exact).max()
+    theirs = np.abs(module(x).detach().numpy() - exact).max()
+    ours = np.abs(model.predict(x) - exact).max()
+    limit = 2e-6 if name == "perceptron" else 1e-5
+    assert ours <= limit * largest, f"{ours / largest:.1e} of the largest output; torch's {theirs / largest:.1e}"
+    np.testing.assert_array_equal(model.predict(x[:3]), model.predict(x)[:3])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_go_there_and_back_to_the_bit(name: str) -> None:
+    module, x = made(name)
+    before = copy.deepcopy(module.state_dict())
+    modes = [part.training for part in module.modules()]
+    model = from_torch(module, x)
+    for key, value in module.state_dict().items():
+        assert torch.equal(value, before[key]), key
+    assert modes == [part.training for part in module.modules()]
+    other = copy.deepcopy(module)
+    with torch.no_grad():
+        for value in (*other.parameters(), *other.buffers()):
+            value.zero_()
+    to_torch(model, other)
+    for key, value in other.state_dict().items():
+        assert torch.equal(value, before[key]) or key.endswith("num_batches_tracked"), key
+
+
+def test_one_step_moves_weights_and_statistics_as_torchs() -> None:
+    for name in ("images", "sequences", "resnet18"):
+        module, x = made(name)
+        if name == "resnet18":
+            torch.manual_seed(1)
+            module = ResNet18(8)
+        y = torch.rand(module(x).shape)
+        model = from_torch(module, x)
+        start = copy.deepcopy(module.state_dict())
+        model.compile(martlet.nn.SGD(0.1, semantics="torch"), "mse")
+        loss = model.train_on_batch(x.numpy(), y.numpy())
+        exact = copy.deepcopy(module).double().train()
+        wanted = F.mse_loss(exact(x.double()), y.double())
+        wanted.backward()
+        torch.optim.SGD(exact.parameters(), lr=0.1).step()
+        assert loss == pytest.approx(wanted.item(), rel=1e-5)
+        to_torch(model, module)
+        right = exact.state_dict()
+        for key, value in module.state_dict().items():
+            if not key.endswith("num_batches_tracked"):
+                moved = (right[key] - start[key]).abs().max().item()
+                assert (value - right[key]).abs().max().item() <= 1e-3 * moved + 1e-6, (name, key)
+
+
+def test_several_inputs_and_outputs_and_a_layer_that_is_there_twice() -> None:
+    torch.manual_seed(2)
+    module, a, b = Several(), torch.randn(5, 6), torch.randn(5, 6)
+    model = from_torch(module, (a, b), name="several", seed=4)
+    assert (model.name, model.seed, model.input_names) == ("several", 4, ["a", "b"])
+    assert [layer.name for layer in model.layers].count("shared") == 1
+    for found, wanted in zip(model.predict([a, b]), module(a, b), strict=True):
+        np.testing.assert_allclose(found, wanted.detach(), atol=1e-6)
+
+
+def test_what_is_frozen_stays() -> None:
+    module = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    module[0].requires_grad_(False)
+    model = from_torch(module, torch.randn(3, 4))
+    assert [layer.trainable for layer in model.layers if layer.count_params()] == [False, True]
+
+
+def test_an_activation_is_its_layers_where_that_alone_is_read() -> None:
+    class Branched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Any) -> Any:
+            x = self.first(x)
+            return torch.relu(self.second(torch.relu(x) + x))
+
+    module, x = Branched(), torch.randn(6, 4)
+    model = from_torch(module, x)
+    assert [getattr(layer, "activation", "") for layer in model.layers][-1] == "relu"
+    np.testing.assert_allclose(model.predict(x), module(x).detach(), atol=1e-6)
+
+
+def test_what_writes_in_place_is_read_as_it_was_written() -> None:
+    class Written(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.LayerNorm(4)
+
+        def forward(self, x: Any) -> Any:
+            x = self.second(self.first(x))
+            y = F.relu(x, inplace=True)
+            y *= 2
+            return x + y
+
+    module, x = Written(), torch.randn(6, 4)
+    np.testing.assert_allclose(from_torch(module, x).predict(x), module(x).detach(), atol=1e-6)
+
+
+def test_bytes_become_numbers_on_the_way() -> None:
+    class Bytes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.conv(1 - x.float() / 255).mean((2, 3))
+
+    module, x = Bytes(), torch.randint(0, 256, (4, 3, 9, 9), dtype=torch.uint8)
+    model = from_torch(module, x)
+    assert model.inputs[0].dtype == "uint8"
+    np.testing.assert_allclose(model.predict(x.numpy()), module(x).detach(), atol=1e-5)
+
+
+def test_a_loss_inside_is_the_loss() -> None:
+    torch.manual_seed(3)
+    module, x, labels = Scored(), torch.randn(7, 6), torch.randint(0, 3, (7,))
+    model = from_torch(module, (x, labels))
+    np.testing.assert_allclose(model.predict(x), module.net(x).detach(), atol=1e-6)
+    model.compile("sgd", model.module_loss)
+    assert model.evaluate(x.numpy(), labels.numpy()) == pytest.approx(module(x, labels).item(), rel=1e-6)
+    assert from_torch(module.net, x).module_loss is None
+
+
+class Lstm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 3, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.lstm(x)[0]
+
+
+class Packed(Lstm):
+    def forward(self, x: Any) -> Any:
+        lengths = torch.tensor([5, 4, 2])
+        return self.lstm(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True))[1][0]
+
+
+class Attended(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return F.scaled_dot_product_attention(x, x, x)
+
+
+class Decided(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x if x.sum() > 0 else -x
+
+
+class Across(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x - x.mean(0)
+
+
+class Regrouped(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x.reshape(-1, 2)
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Any) -> Any:
+        return x * self.weight
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        x = self.linear(x)
+        return F.layer_norm(x, (4,), self.linear.bias)
+
+
+class Drawn(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x + torch.randn_like(x)
+
+
+class Divided(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x / (x + 1)
+
+
+class OfOneBatch(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x.reshape(3, 4) * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "texts"),
+    [
+        (Lstm, (5, 4), ["recurrent layers are not served", "return self.lstm(x)[0]", "in layer 'lstm'"]),
+        (Packed, (5, 4), ["torch.export", "nn.utils.rnn.pack_padded_sequence(x, lengths"]),
+        (Attended, (2, 5, 4), ["attention is not served", "return F.scaled_dot_product_attention(x, x, x)"]),
+        (Decided, (4,), ["torch.export", "test_nn_from_torch.py", "x.sum() > 0"]),
+        (Across, (4,), ["aten.mean.dim", "return x - x.mean(0)"]),
+        (Regrouped, (4,), ["samples are the first dimension", "return x.reshape(-1, 2)"]),
+        (Scaled, (4,), ["parameter or buffer 'weight'", "return x * self.weight"]),
+        (Tied, (4,), ["'linear.bias'", "return F.layer_norm(", "x = self.linear(x)"]),
+        (Drawn, (4,), ["aten.randn_like", "return x + torch.randn_like(x)"]),
+        (Divided, (4,), ["aten.div.Tensor", "return x / (x + 1)"]),
+        (OfOneBatch, (4,), ["torch.export"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_cannot_be_taken_is_named_with_its_line(kind: Any, sizes: tuple[int, ...], texts: list[str]) -> None:
+    module = kind().eval()
+    before = copy.deepcopy(module.state_dict())
+    with pytest.raises(NotImplementedError) as raised:
+        from_torch(module, torch.randn(3, *sizes))
+    for text in texts:
+        assert text in str(raised.value)
+    assert not any(part.training for part in module.modules())
+    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("module", "sizes", "text"),
+    [
+        (nn.BatchNorm1d(4, track_running_stats=False), (4,), "no moving statistics"),
+        (nn.BatchNorm1d(4, momentum=None), (4,), "a momentum of None"),
+        (nn.BatchNorm1d(4).requires_grad_(False), (4,), "is frozen"),
+        (nn.LayerNorm((3, 4)), (3, 4), "over 2 dimensions"),
+        (nn.GELU("tanh"), (4,), "is approximate"),
+        (nn.MaxPool2d(2, ceil_mode=True), (1, 5, 5), "ceil_mode"),
+        (nn.PReLU(), (4,), "prelu"),
+        (nn.Linear(4, 3).double(), (4,), "parameter '0.weight' of the module is torch.float64"),
+        (nn.Linear(4, 3).half(), (4,), "torch.float16"),
+    ],
+    ids=str,
+)
+def test_layers_that_mean_something_else_are_named(module: Any, sizes: tuple[int, ...], text: str) -> None:
+    with pytest.raises(NotImplementedError, match=text):
+        from_torch(nn.Sequential(module), torch.randn(3, *sizes))
+
+
+def test_arguments_that_cannot_be() -> None:
+    module, x = nn.Linear(4, 3), torch.randn(2, 4)
+    with pytest.raises(TypeError, match=r"wanted a torch\.nn\.Module"):
+        from_torch(lambda x: x, x)
+    with pytest.raises(TypeError, match="example is empty"):
+        from_torch(module, ())
+    with pytest.raises(TypeError, match=r"example\[0\] is str"):
+        from_torch(module, "x")
+    with pytest.raises(TypeError, match=r"example\[0\] is torch.float64"):
+        from_torch(module, x.double())
+    with pytest.raises(ValueError, match="wanted as many samples"):
+        from_torch(Several(), (torch.randn(2, 6), torch.randn(3, 6)))
+    with pytest.raises(TypeError, match="wanted one that from_torch made"):
+        to_torch(martlet.nn.Sequential(), module)
+    model = from_torch(module, x)
+    with pytest.raises(TypeError, match=r"wanted a torch\.nn\.Module"):
+        to_torch(model, 3)
+    with pytest.raises(ValueError, match="has no 'weight'"):
+        to_torch(model, nn.Sequential(nn.Linear(4, 3)))
+    other = nn.Linear(4, 2)
+    before = other.bias.detach().clone()
+    with pytest.raises(ValueError, match=r"'weight' of the module has shape \(2, 4\)"):
+        to_torch(model, other)
+    assert torch.equal(other.bias, before)
