@@ -9,14 +9,13 @@ same initial weights, validation split and orders of samples as there, so that l
 rounding: weights and arithmetic are float32. What there is beside: dropout, batch_normalization, class_weight, more
 activations and solvers, and save and to_onnx. L-BFGS is refused.
 
-Needs scikit-learn 1.6 or later: pip install martlet[sklearn].
+Needs scikit-learn 1.6 or later: pip install scikit-learn.
 """
 
 from __future__ import annotations
 
 try:
-    import sklearn as _sklearn
-    from sklearn.utils.validation import validate_data as _validate_data  # noqa: F401 - which 1.6 brought
+    from sklearn.utils.validation import validate_data as _validate_data  # which 1.6 brought
 except ImportError as _error:
     raise ImportError(
         "martlet.sklearn needs scikit-learn 1.6 or later, which cannot be imported: pip install 'scikit-learn>=1.6'"
@@ -26,4 +25,4 @@ from martlet.sklearn.classifier import MLPClassifier
 from martlet.sklearn.regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
-del _sklearn
+del _validate_data
