@@ -46,7 +46,8 @@ package struct ExecutionSettings {
     ) throws(MartletError) {
         if ThreadRecord.current?.isLent == true {
             throw MartletError(
-                .busy, "this thread is inside a reduce function; expected no such call before that has returned")
+                .busy,
+                "this thread is inside a function that the library calls; expected no such call before its return")
         }
         let byteCount = unsafe Execution.byteCount(threads: threads)
         guard let scratch = unsafe ThreadRecord.current?.scratch(byteCount: byteCount) else {

@@ -84,7 +84,7 @@ extension Layer {
         dilation = unsafe Pair(raw.dilation)
         pads = unsafe [Int(raw.pads.0), Int(raw.pads.1), Int(raw.pads.2), Int(raw.pads.3)]
         groups = unsafe Int(raw.groups)
-        if kind == .reshape || kind == .permute || kind == .input {
+        if kind == .reshape || kind == .permute || kind == .input || kind == .own {
             let all = unsafe [
                 raw.sizes.0, raw.sizes.1, raw.sizes.2, raw.sizes.3, raw.sizes.4, raw.sizes.5, raw.sizes.6, raw.sizes.7,
             ]

@@ -87,7 +87,8 @@ extension Model {
         }
         try trainer.enter(.training)
         let gathering = try unsafe Execution(mode: .flush, machine)
-        // A batch that waits is written over from here on, where nothing fails any more.
+        // A batch that waits is written over from here on, where nothing fails any more but functions of the caller's.
+        hand.count = 0
         try unsafe hand.inputs.take(x, rows, self, gathering, for: hand.plan, copies: true)
         for table in hand.tables { try table.take(hand.plan, batch: count) }
         try trainer.catchUp(hand.tables)
@@ -96,10 +97,12 @@ extension Model {
         let execution = try unsafe Execution(mode: .flush, machine)
         let pass = unsafe BatchPass(
             self, built, hand.plan, execution, batch: count, trainingStep: UInt64(trainer.step))
-        if scores.isEmpty {
-            unsafe forward(hand.plan, pass, graph.steps.indices)
-        } else {
-            try unsafe trainer.score(self, built, hand.plan, pass, scores, into: trainer.training, byHand: true)
+        try trainer.keepingStatistics(built) { () throws(MartletError) in
+            if scores.isEmpty {
+                try unsafe forward(hand.plan, pass, graph.steps.indices)
+            } else {
+                try unsafe trainer.score(self, built, hand.plan, pass, scores, into: trainer.training, byHand: true)
+            }
         }
         for number in hand.isScored.indices { hand.isScored[number] = !scores.isEmpty && scores[number].isScored }
         var start = unsafe target
@@ -154,7 +157,7 @@ extension Model {
             self, built, hand.plan, execution, batch: count, trainingStep: UInt64(trainer.step))
         try trainer.takeRows(hand.plan, batch: count)
         hand.count = 0
-        unsafe trainer.backward(self, hand.plan, pass)
+        try unsafe trainer.backward(self, hand.plan, pass)
         unsafe trainer.addPenalties(built, execution)
         trainer.hasGradients = true
         guard let inputs else { return }

@@ -266,7 +266,7 @@ extension Model {
                 let rows = unsafe Rows.range(start: range.lowerBound, count: range.count)
                 try unsafe inputs.take(x, rows, self, execution, for: plan)
                 let pass = unsafe BatchPass(self, built, plan, execution, batch: range.count)
-                unsafe forward(plan, pass, graph.steps.indices)
+                try unsafe forward(plan, pass, graph.steps.indices)
                 var start = unsafe target
                 for (number, value) in graph.outputs.enumerated() {
                     let elements = outputShape(number).elementCount

@@ -53,7 +53,7 @@ public struct Layer: Sendable {
     public var pads: InlineArray<4, Int> = [0, 0, 0, 0]
     public var groups = 1
     public var padding = Padding.valid
-    /// INPUT: a sample's sizes; RESHAPE: the output's; PERMUTE: the input's dimensions in the output's order.
+    /// INPUT: a sample's sizes; RESHAPE, OWN: the output's; PERMUTE: the input's dimensions in the output's order.
     public var sizes: [Int] = []
     /// EMBEDDING: the rows of its table.
     public var vocabulary = 0
@@ -148,6 +148,7 @@ public struct Layer: Sendable {
                 throw refuse(field, penalty, kind.hasKernel ? most : "0: \(kind.name) has no kernel")
             }
         }
+        if kind == .own, units < 0 || units > 1 << 30 { throw refuse("units", units, "0 to 2^30") }
         if kind == .embedding {
             guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
             for (field, penalty) in [("l1", l1), ("l2", l2)] where penalty != 0 && flags.contains(.sparse) {

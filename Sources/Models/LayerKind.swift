@@ -38,6 +38,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case groupNorm = 31
     case depthwiseConv2D = 32
     case conv2DTranspose = 33
+    case own = 40
 
     /// The name that a layer has, with a number behind it, where the user gives none.
     public var name: StaticString {
@@ -76,6 +77,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .groupNorm: "group_norm"
         case .depthwiseConv2D: "depthwise_conv2d"
         case .conv2DTranspose: "conv2d_transpose"
+        case .own: "own"
         }
     }
 
@@ -84,6 +86,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         switch self {
         case .input: 0...0
         case .add, .multiply, .concatenate: 2...Model.mostNodes
+        case .own: 1...Own.mostInputs
         default: 1...1
         }
     }
@@ -141,6 +144,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
         case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
         case .embedding: [.frozen, .sparse]
+        case .own: .frozen
         case .averagePool1D, .averagePool2D: .countPadding
         case .randomFlip: [.flipHorizontal, .flipVertical]
         default: []

@@ -115,6 +115,7 @@ class Operation {
     /// Fuses an activation that follows, where it can.
     func fuse(_ activation: Activation) -> Bool { false }
 
-    func forward(_ pass: ForwardPass) {}
-    func backward(_ pass: BackwardPass) {}
+    /// Both throw where a caller's function fails, and nothing else.
+    func forward(_ pass: ForwardPass) throws(MartletError) {}
+    func backward(_ pass: BackwardPass) throws(MartletError) {}
 }

@@ -33,6 +33,9 @@ import MartletPlatform
     /// A batch that the caller leads forward and backward by itself.
     var hand: HandBatch?
 
+    /// Room to keep statistics, where a step may fail when they have moved.
+    private let statisticsBefore: FlatBuffer?
+
     /// A gradient for each of the optimizer's parameters, and how those with sizes lie.
     private var steppedGradients = unsafe RawList<ArrayView>()
     private var layouts = RawList<Int64>()
@@ -75,6 +78,7 @@ import MartletPlatform
         optimizer = try Optimizer(groups.configurations[0])
         for configuration in groups.configurations.dropFirst() { try optimizer.addGroup(configuration) }
         gradients = try FlatBuffer(count: built.parameters.count)
+        statisticsBefore = model.hasOwn ? try FlatBuffer(count: built.statistics.count) : nil
         if gradients.count == 0 { return }
         try layouts.reserve(parameters.reduce(0) { $0 + 2 * $1.sizes.count })
         for parameter in parameters { try add(parameter, built) }
@@ -187,7 +191,7 @@ import MartletPlatform
     }
 
     /// The gradients of the batch that `rows` picks out of `data`, which is added to the training's tallies: a step's first half.
-    /// Throws before anything but the mode has changed.
+    /// Throws before anything but the mode has changed, and gradients where a caller's function fails.
     ///
     /// - Parameter beginsTally: whether the batch is all that a call looks at.
     func differentiate(
@@ -208,10 +212,24 @@ import MartletPlatform
         // Another one, as that may have moved the thread's scratch memory, which an execution holds.
         let execution = try unsafe Execution(mode: .flush, machine)
         let pass = unsafe BatchPass(model, built, plan, execution, batch: count, trainingStep: UInt64(step))
-        try unsafe score(model, built, plan, pass, scores, into: training)
-        unsafe backward(model, plan, pass)
+        try keepingStatistics(built) { () throws(MartletError) in
+            try unsafe score(model, built, plan, pass, scores, into: training)
+            try unsafe backward(model, plan, pass)
+        }
         unsafe addPenalties(built, execution)
         hasGradients = true
+    }
+
+    /// Does what may fail in the middle, as the functions of callers' layers may, and puts statistics back where it does.
+    func keepingStatistics(_ built: Built, _ body: () throws(MartletError) -> Void) throws(MartletError) {
+        guard let before = statisticsBefore else { return try body() }
+        unsafe before.base.update(from: built.statistics.base, count: before.count)
+        do {
+            try body()
+        } catch {
+            unsafe built.statistics.base.update(from: before.base, count: before.count)
+            throw error
+        }
     }
 
     /// Takes what each output should give for a batch. Throws `.argument`.
@@ -222,7 +240,8 @@ import MartletPlatform
     }
 
     /// Runs a batch forward, and adds its losses and metrics to the tallies; writes the gradients of its mean losses where the
-    /// plan has places for them. Throws `.memory`, and not within the samples that the walk began with.
+    /// plan has places for them. Throws `.memory`, and not within the samples that the walk began with, and where a caller's
+    /// function fails.
     ///
     /// - Parameter byHand: whether the plan is a ``HandBatch``'s, all of whose outputs are read.
     func score(
@@ -235,7 +254,7 @@ import MartletPlatform
         for number in order where scores[number].isScored {
             let scoring = scorings[number]
             let behind = max(done, (model.graph.values[scoring.value].maker ?? -1) + 1)
-            unsafe model.forward(plan, pass, done..<behind)
+            try unsafe model.forward(plan, pass, done..<behind)
             done = behind
             let mean = unsafe scores[number].loss(
                 plan.value(scoring.value), batch: pass.batch, gradient: plan.lossGradient(first + number),
@@ -246,7 +265,7 @@ import MartletPlatform
         unsafe tallies.add(loss: loss + penalty(built, pass.execution), samples: pass.batch)
         // What is behind the last loss, metrics alone read.
         if !hasMetrics && !byHand { return }
-        unsafe model.forward(plan, pass, done..<model.graph.steps.count)
+        try unsafe model.forward(plan, pass, done..<model.graph.steps.count)
         for number in scores.indices where scores[number].isScored {
             try unsafe scores[number].measure(
                 plan.value(scorings[number].output), batch: pass.batch, into: tallies.outputs[number], pass.execution)
@@ -261,7 +280,8 @@ import MartletPlatform
         hasGradients = true
     }
 
-    func backward(_ model: Model, _ plan: Plan, _ pass: BatchPass) {
+    /// Throws where a caller's function fails.
+    func backward(_ model: Model, _ plan: Plan, _ pass: BatchPass) throws(MartletError) {
         unsafe add(plan, from: 0, plan.firstAdditionCount, pass)
         let steps = model.graph.steps
         for index in steps.indices.reversed() {
@@ -276,7 +296,7 @@ import MartletPlatform
                 let forward = unsafe pass.forward(place, steps[index].firstParameter, steps[index].firstStatistic)
                 let own = unsafe place.pointee.parameterGradients.map { unsafe pass.memory.address($0) }
                 let all = unsafe steps[index].isFrozen ? nil : gradients.base + steps[index].firstParameter
-                unsafe steps[index].operation.backward(
+                try unsafe steps[index].operation.backward(
                     BackwardPass(
                         forward: forward, gradient: pass.memory.address(gradient), parameterGradients: own ?? all))
                 if let own = unsafe own, let all = unsafe all {
@@ -332,13 +352,13 @@ import MartletPlatform
 }
 
 extension Model {
-    /// Runs some operations over a batch, whose values before them are there.
-    func forward(_ plan: Plan, _ pass: BatchPass, _ range: Range<Int>) {
+    /// Runs some operations over a batch, whose values before them are there. Throws where a caller's function fails.
+    func forward(_ plan: Plan, _ pass: BatchPass, _ range: Range<Int>) throws(MartletError) {
         let steps = graph.steps
         for index in range {
             let place = unsafe plan.place(index)
             if unsafe !place.pointee.runsForward { continue }
-            unsafe steps[index].operation.forward(
+            try unsafe steps[index].operation.forward(
                 pass.forward(place, steps[index].firstParameter, steps[index].firstStatistic))
         }
     }

@@ -21,6 +21,8 @@ typedef char result_is_296_bytes[sizeof(martlet_result) == 296 ? 1 : -1];
 typedef char progress_is_64_bytes[sizeof(martlet_progress) == 64 ? 1 : -1];
 typedef char loop_is_72_bytes[sizeof(martlet_loop) == 72 ? 1 : -1];
 typedef char view_is_128_bytes[sizeof(martlet_view) == 128 ? 1 : -1];
+typedef char own_pass_is_72_bytes[sizeof(martlet_own_pass) == 72 ? 1 : -1];
+typedef char own_pass_out_is_at_40[offsetof(martlet_own_pass, out) == 40 ? 1 : -1];
 typedef char node_is_128_bytes[sizeof(martlet_node) == 128 ? 1 : -1];
 
 typedef char data_is_at_0[offsetof(martlet_array, data) == 0 ? 1 : -1];
@@ -152,6 +154,7 @@ SAME(MARTLET_LAYER_RANDOM_TRANSLATION, 30);
 SAME(MARTLET_LAYER_GROUP_NORM, 31);
 SAME(MARTLET_LAYER_DEPTHWISE_CONV2D, 32);
 SAME(MARTLET_LAYER_CONV2D_TRANSPOSE, 33);
+SAME(MARTLET_LAYER_OWN, 40);
 SAME(MARTLET_ACTIVATION_LINEAR, 0);
 SAME(MARTLET_ACTIVATION_SOFTMAX, 7);
 SAME(MARTLET_ACTIVATION_ELU, 8);
@@ -279,6 +282,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_tally_set,
     (any_function)martlet_model_forward,
     (any_function)martlet_model_backward,
+    (any_function)martlet_model_own_set,
     (any_function)martlet_model_confusion_get,
     (any_function)martlet_model_compile,
     (any_function)martlet_model_groups_compile,

@@ -128,6 +128,14 @@ GOOD(model_outputs_set) {
     w->m.nodes[0] = 1, w->m.nodes[1] = 2;
     a->model = w->m.flat, a->nodes = w->m.nodes, a->count = 2;
 }
+static int32_t own(UNUSED void *user, UNUSED const martlet_own_pass *pass) { return 1; }
+GOOD(model_own_set) {
+    martlet_layer layer = network_layer(MARTLET_LAYER_OWN, 2, MARTLET_ACTIVATION_LINEAR);
+    layer.rank = 1, layer.sizes[0] = FEATURES;
+    REQUIRE(martlet_model_add(w->m.flat, &layer, NULL, 0, NULL) == MARTLET_OK);
+    add_dense(w->m.flat, 2);
+    a->model = w->m.flat, a->node = 1, a->function = own, a->user = w->scratch;
+}
 GOOD(model_output_count) { a->model = w->m.model, a->out_count = &w->out_int64; }
 GOOD(model_output_get) { a->model = w->m.model, a->out_node = &w->m.nodes[2], a->output = 0; }
 GOOD(model_score_get) {

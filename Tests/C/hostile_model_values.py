@@ -442,6 +442,8 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield from copy_values()
     elif function.endswith("_backward"):
         yield from slopes_values(name)
+    elif name in ("function", "user"):
+        yield "NULL", f"a->{name} = NULL;", "OK"
     elif function.endswith("outputs_set"):
         yield from outputs_values(name)
     elif name in ("sizes", "inputs"):

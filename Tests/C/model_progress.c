@@ -57,6 +57,7 @@ static void change(struct watch *w) {
         martlet_model_set(w->model, MARTLET_LR, 0.5),               martlet_model_destroy(w->model),
         martlet_model_differentiate(w->model, NULL, &d->x, &d->y, NULL, 0), martlet_model_step(w->model),
         martlet_model_forward(w->model, NULL, out, LENGTH(out), &d->x, NULL, NULL, NULL, 0), martlet_model_backward(w->model, out, LENGTH(out), NULL),
+        martlet_model_own_set(w->model, 1, NULL, NULL),
     };
     for (int k = 0; k < LENGTH(given); k++)
         CHECK_SAYING(given[k] == MARTLET_ERROR_ORDER, "call %d gave %s", k, martlet_status_name(given[k]));

@@ -235,6 +235,7 @@ static void refusals(void) {
         martlet_model_differentiate(m, NULL, &data->x, &data->y, NULL, 0), martlet_model_save(m, "readers.safetensors"),
         martlet_model_evaluate(m, NULL, &data->x, &data->y, NULL),
         martlet_model_forward(m, NULL, out, OUTPUTS, &data->x, NULL, NULL, NULL, 0), martlet_model_backward(m, out, OUTPUTS, NULL),
+        martlet_model_own_set(m, 1, NULL, NULL),
     };
     for (int k = 0; k < LENGTH(given); k++)
         CHECK_SAYING(given[k] == MARTLET_ERROR_BUSY, "call %d gave %s", k, martlet_status_name(given[k]));

@@ -51,6 +51,36 @@ import Testing
         #expect(abs(mean - loss) < 1e-6 * max(1, loss), "\(one.name)")
     }
 
+    /// y = x^2 w, at two places, by a function; one that fails ends the call and leaves parameters as they were.
+    @Test func layersOfTheCallersHaveTheirFunctionsGradients() throws {
+        let model = try MartletModelsTests.model([4], [.dense(4)])
+        let own = layer(.own) { ($0.sizes, $0.units) = ([4], 4) }
+        let node = try model.add(own)
+        try model.add(again: node)
+        try model.add(.dense(3))
+        var works = true
+        #expect(error { try model.setFunction(ofNode: 1) { _ in true } }?.kind == .argument)
+        try model.setFunction(ofNode: node) { pass in
+            let (x, w) = (pass.inputs[0]!, pass.weights)
+            for place in 0..<4 { pass.weightSlopes?[place] = 0 }
+            for index in 0..<4 * pass.batch {
+                pass.out?[index] = x[index] * x[index] * w[index % 4]
+                guard let slopes = pass.slopes else { continue }
+                pass.inputSlopes[0]?[index] = slopes[index] * 2 * x[index] * w[index % 4]
+                pass.weightSlopes?[index % 4] += slopes[index] * x[index] * x[index]
+            }
+            return works
+        }
+        let parameters = try model.parameterMemory()
+        for place in 0..<4 { parameters[20 + place] = 0.5 + 0.1 * Float(place) }
+        try expectSlopes(model, numbers(24, seed: 3), "layers of the caller's")
+        try model.compile(Training(.crossEntropy))
+        let before = Array(parameters)
+        works = false
+        #expect(error { try model.train(numbers(24, seed: 3), labels(6, classes: 3, seed: 4)) }?.kind == .stopped)
+        #expect(Array(parameters) == before)
+    }
+
     @Test func tablesHaveTheGradientsOfTheirRows() throws {
         let model = try MartletModelsTests.model([4], [])
         let rows = try model.add(.embedding(7, 5))

@@ -89,6 +89,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        and kernel[1] left or right, zeros behind them. Each place is as likely as any other, and each
  *                        image of a batch has its own. Otherwise y = x, or the part in the middle
  * INPUT                  a further input, whose samples have these sizes
+ * OWN                    what a function of the caller's gives for up to 16 nodes: martlet_model_own_set. weights: units
  * ------------------------------------------------------------------------------------------------- */
 
 #define MARTLET_LAYER_INPUT 0
@@ -125,6 +126,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_LAYER_GROUP_NORM 31
 #define MARTLET_LAYER_DEPTHWISE_CONV2D 32
 #define MARTLET_LAYER_CONV2D_TRANSPOSE 33
+#define MARTLET_LAYER_OWN 40
 
 #define MARTLET_ACTIVATION_LINEAR 0     /* x */
 #define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
@@ -181,7 +183,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM, GROUP_NORM */
 #define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
 #define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL1D and 2D: as torch does by default */
-#define MARTLET_FROZEN 16u           /* DENSE, convolutions, EMBEDDING and norms: training leaves the parameters as
+#define MARTLET_FROZEN 16u           /* DENSE, convolutions, EMBEDDING, OWN and norms: training leaves the parameters as
                                         they are; BATCH_NORM takes its moving statistics then, and keeps them */
 #define MARTLET_FLIP_HORIZONTAL 32u  /* RANDOM_FLIP: left and right change places */
 #define MARTLET_FLIP_VERTICAL 64u    /* RANDOM_FLIP: top and bottom do */
@@ -203,7 +205,7 @@ typedef struct martlet_layer {
     int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, convolutions, BATCH_NORM, ACTIVATION */
     uint32_t flags;             /* MARTLET_NO_BIAS, ...: 0; RANDOM_FLIP: both of its own */
     int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns. 1 to 2^30; no default,
-                                   but 1 for DEPTHWISE_CONV2D */
+                                   but 1 for DEPTHWISE_CONV2D. OWN: numbers of its own, which begin at 0: 0, to 2^30 */
     int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20;
                                    UP_SAMPLING2D: factors (2, 2); RANDOM_CROP: sizes (no default); RANDOM_TRANSLATION: the
                                    most pixels (0, 0); all to 2^20 */
@@ -213,9 +215,9 @@ typedef struct martlet_layer {
                                    window that dilation spans. ZERO_PADDING2D: to 2^20 */
     int64_t groups;             /* CONV1D and 2D: 1; divides channels and units. GROUP_NORM: 32; divides channels, to 65,536 */
     int32_t padding;            /* convolutions, pools: MARTLET_PADDING_VALID */
-    int32_t rank;               /* INPUT, RESHAPE, PERMUTE: how many sizes follow */
+    int32_t rank;               /* INPUT, RESHAPE, PERMUTE, OWN: how many sizes follow */
     int64_t sizes[8];           /* INPUT: a sample's; RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
-                                   input's dimension, from 0, that each of the output's is */
+                                   input's dimension, from 0, that each of the output's is; OWN: the output's */
     double rate;                /* DROPOUT: 0.5; 0 <= rate < 1. GAUSSIAN_NOISE: 0.5; 0 or more */
     double slope;               /* LEAKY_RELU: 0.01; 0 or more */
     double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */

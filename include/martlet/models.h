@@ -93,6 +93,32 @@ martlet_status martlet_model_add(martlet_model *model, const martlet_layer *laye
 martlet_status martlet_model_apply(martlet_model *model, int32_t node, const int32_t *inputs, int64_t input_count,
                                    int32_t *out_node);
 
+/* What the function of a layer of kind OWN is told of a batch; pointers are to whole batches, and valid until it returns. */
+typedef struct martlet_own_pass {
+    uint32_t struct_size;       /* set by the library */
+    int32_t is_training;        /* 1 where a batch is trained on, else 0 */
+    int64_t batch;              /* samples */
+    int64_t input_count;        /* nodes that the layer reads */
+    const float *const *inputs; /* their samples */
+    const float *weights;       /* the layer's own numbers, units of them */
+    float *out;                 /* forward: where what it gives goes, all of it; NULL backward */
+    const float *slopes;        /* backward: what the loss changes by with what it gave; NULL forward */
+    float *const *input_slopes; /* backward: where the slopes by each node's samples go, all of them; NULL among them where
+                                   nobody needs these */
+    float *weight_slopes;       /* backward: the same for weights; NULL where there are none, or training leaves them alone */
+} martlet_own_pass;
+
+/* Computes a layer forward, or, where slopes is not NULL, backward; returns 0. Another number ends the call with
+ * MARTLET_STOPPED: no step was taken, and nothing has changed but gradients, tallies and the mode. It is called on the thread
+ * of the call, and by several that predict at once on each, and must return: nothing may be thrown out of it, nor may it jump
+ * (longjmp). Inside it, functions that compute are refused (BUSY), of any handle. */
+typedef int32_t (*martlet_own_function)(void *user, const martlet_own_pass *pass);
+
+/* Has the layer of a node, of kind OWN, computed by a function, which is called with user, wherever the layer is; NULL: by
+ * none, as in the beginning and in a model that was loaded, and calls that need it fail with ORDER. Fails with ARGUMENT: the
+ * node is none of such a layer. Since 0.1. */
+martlet_status martlet_model_own_set(martlet_model *model, int32_t node, martlet_own_function function, void *user);
+
 /* Names the nodes that are the model's outputs, 1 to 16 layers' nodes, each once (ARGUMENT), before parameters are made
  * (ORDER); without this that is the node added last. With several, training is one martlet_training, and y one martlet_array,
  * for each, in this order; what is trained for is the sum of the losses times their weights; predictions of all samples for

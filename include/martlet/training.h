@@ -246,7 +246,7 @@ martlet_status martlet_model_step(martlet_model *model);
  *
  * x, rows and row_count are martlet_model_train's. Fails as that does, and with OVERLAP (out with x, y, weights, or the model's
  * parameters, statistics or gradients); then nothing has changed but the mode (martlet_model_mode_set), and a batch that
- * waited does so still. Since 0.1. */
+ * waited does so still, but after STOPPED (martlet_model_own_set). Since 0.1. */
 martlet_status martlet_model_forward(martlet_model *model, martlet_result *out_result, float *out, int64_t out_count,
                                      const martlet_array *x, const martlet_array *y, const martlet_array *weights,
                                      const int64_t *rows, int64_t row_count);

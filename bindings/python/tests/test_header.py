@@ -23,6 +23,7 @@ SCALARS: dict[str, Any] = {
     "martlet_status": ctypes.c_int32,
     "martlet_question": _ffi_optimizers.QUESTION,
     "martlet_reduce": _ffi_optimizers.REDUCE,
+    "martlet_own_function": _ffi_models.OWN_FUNCTION,
 }
 STRUCTS = {
     "martlet_machine": _ffi.Machine,
@@ -36,6 +37,7 @@ STRUCTS = {
     "martlet_schedule": _ffi_schedules.Schedule,
     "martlet_plateau": _ffi_schedules.Plateau,
     "martlet_layer": _ffi_models.Layer,
+    "martlet_own_pass": _ffi_models.OwnPass,
     "martlet_training": _ffi_models.Training,
     "martlet_result": _ffi_models.Result,
     "martlet_score": _ffi_models.Score,
@@ -71,7 +73,8 @@ def structs() -> dict[str, list[tuple[str, str, int, bool]]]:
                 continue
             kind, declarators = re.fullmatch(r"\s*(?:const )?(\w+)\s+(.*?)\s*", declaration, flags=re.DOTALL).groups()
             for declarator in declarators.split(","):
-                star, field, length = re.fullmatch(r"\s*(\*?)\s*(\w+)(?:\[(\w+)\])?", declarator).groups()
+                told = declarator.replace("*const *", "**")
+                star, field, length = re.fullmatch(r"\s*(\**)\s*(\w+)(?:\[(\w+)\])?", told).groups()
                 count = constants().get((length or "1").removeprefix("MARTLET_"), length or 1)
                 fields.append((kind, field, int(count), bool(star)))
         found[name] = fields
@@ -168,6 +171,12 @@ def test_the_reduce_function() -> None:
     (declared,) = re.findall(r"typedef int32_t \(\*martlet_reduce\)\(([^)]*)\);", header())
     assert _ffi_optimizers.REDUCE._restype_ is ctypes.c_int32
     assert list(_ffi_optimizers.REDUCE._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
+
+
+def test_the_function_of_a_layer() -> None:
+    (declared,) = re.findall(r"typedef int32_t \(\*martlet_own_function\)\(([^)]*)\);", header())
+    assert _ffi_models.OWN_FUNCTION._restype_ is ctypes.c_int32
+    assert list(_ffi_models.OWN_FUNCTION._argtypes_) == [expected(plain(part)) for part in declared.split(",")]
 
 
 def test_every_function_is_declared() -> None:

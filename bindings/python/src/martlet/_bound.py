@@ -70,7 +70,7 @@ class Bound:
         """Trains on all samples as one batch."""
         status = self.train(0, 0)
         if status:
-            raise _ffi.error_of(status)
+            raise _ffi.failure_of(status)
 
     def differentiate_all(self) -> None:
         """Leaves the gradients of all samples as one batch, without a step."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import threading
 from ctypes import (
     POINTER,
     Structure,
@@ -143,9 +144,24 @@ def error_of(status: int) -> MartletError:
     return BY_STATUS.get(status, MartletError)(re.sub(r"^martlet_\w+: (?:(?:training|loop)\.)?", "", text))
 
 
+# What a Python function that the library called has raised on this thread.
+_raised = threading.local()
+
+
+def keep_raised(error: BaseException) -> None:
+    """Keeps what a function raised that the library called, for the call that it stops to raise."""
+    _raised.error = error
+
+
+def failure_of(status: int) -> BaseException:
+    """The same, or what a function raised that stopped the call."""
+    raised: BaseException | None = _raised.__dict__.pop("error", None) if status == STOPPED else None
+    return error_of(status) if raised is None else raised
+
+
 def _raise_on_failure(status: int, function: Any, arguments: Any) -> int:
     if status != OK:
-        raise error_of(status)
+        raise failure_of(status)
     return status
 
 

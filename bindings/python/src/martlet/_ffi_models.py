@@ -64,6 +64,7 @@ LAYER_RANDOM_TRANSLATION = 30
 LAYER_GROUP_NORM = 31
 LAYER_DEPTHWISE_CONV2D = 32
 LAYER_CONV2D_TRANSPOSE = 33
+LAYER_OWN = 40
 
 ACTIVATION_LINEAR = 0
 ACTIVATION_RELU = 1
@@ -300,6 +301,23 @@ class Node(Structure):
     ]
 
 
+class OwnPass(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("is_training", c_int32),
+        ("batch", c_int64),
+        ("input_count", c_int64),
+        ("inputs", POINTER(c_void_p)),
+        ("weights", c_void_p),
+        ("out", c_void_p),
+        ("slopes", c_void_p),
+        ("input_slopes", POINTER(c_void_p)),
+        ("weight_slopes", c_void_p),
+    ]
+
+
+OWN_FUNCTION = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(OwnPass))
+
 martlet_matmul = _checked(
     "martlet_matmul", POINTER(c_float), POINTER(c_float), POINTER(c_float), c_int64, c_int64, c_int64, c_uint32
 )
@@ -322,6 +340,7 @@ martlet_model_groups_compile = _checked(
 )
 martlet_metric_name = _plain("martlet_metric_name", c_char_p, c_int32)
 martlet_model_outputs_set = _checked("martlet_model_outputs_set", MODEL, POINTER(c_int32), c_int64)
+martlet_model_own_set = _checked("martlet_model_own_set", MODEL, c_int32, OWN_FUNCTION, c_void_p)
 martlet_model_output_count = _checked("martlet_model_output_count", MODEL, POINTER(c_int64))
 martlet_model_output_get = _checked("martlet_model_output_get", MODEL, POINTER(c_int32), c_int32)
 martlet_model_tally_set = _checked("martlet_model_tally_set", MODEL, c_int32, c_int32)

@@ -17,7 +17,7 @@ from martlet._errors import OrderError
 from martlet._owner import Owner
 
 # The exception for a status that Bound.train returned.
-error_of = _ffi.error_of
+error_of = _ffi.failure_of
 
 
 class Samples(NamedTuple):
@@ -105,6 +105,24 @@ def _beside(
     return call
 
 
+class OwnPass(NamedTuple):
+    """What a function that computes a layer is told of a batch, by addresses that are good until it returns.
+
+    hold: keeps the weights where they lie. out: where what the layer gives goes; 0 on the way back, on which slopes has
+    those by it, and input_slopes and weight_slopes say where those go, 0 where nobody needs them.
+    """
+
+    training: bool
+    batch: int
+    inputs: list[int]
+    weights: int
+    out: int
+    slopes: int
+    input_slopes: list[int]
+    weight_slopes: int
+    hold: object
+
+
 class Model:
     """A handle, which the garbage collector frees. owner says who is inside, and may be shared with what stands for
     the model before and after."""
@@ -117,6 +135,7 @@ class Model:
         """Before there is a handle, so that a signal's handler cannot leave one that nobody frees."""
         self._token, self.owner = _ffi_models.MODEL(), owner or Owner()
         self._lent: Any = None
+        self._functions: dict[int, Any] = {}
         self._finalizer = weakref.finalize(self, _ffi_models.martlet_model_destroy, self._token)
         # At exit the system takes the memory back, and a thread may still be inside.
         self._finalizer.atexit = False
@@ -156,6 +175,24 @@ class Model:
         found = _ffi.Int32()
         _ffi_models.martlet_model_apply(self._token, node, _memory.int32s(inputs), len(inputs), found)
         return int(found.value)
+
+    @_alone
+    def compute(self, node: int, function: Callable[[OwnPass], None]) -> None:
+        """Has the layer of a node, which is a user's own, computed by a function wherever it is. What that raises, the
+        call raises that needs it."""
+        this = weakref.ref(self)
+
+        def call(_: Any, told: Any) -> int:
+            try:
+                function(_own_pass(told.contents, this()))
+            except BaseException as error:  # it cannot pass through the library
+                _ffi.keep_raised(error)
+                return 1
+            return 0
+
+        made = _ffi_models.OWN_FUNCTION(call)
+        _ffi_models.martlet_model_own_set(self._token, node, made, None)
+        self._functions[node] = made
 
     @_beside
     def node_count(self) -> int:
@@ -379,6 +416,14 @@ class Model:
         loop.batch_size = batch_size
         x = parts(inputs, first, count)
         _ffi_models.martlet_model_predict(self._token, _memory.floats_at(out), out_count, x, loop)
+
+
+def _own_pass(told: Any, hold: object) -> OwnPass:
+    places = range(told.input_count)
+    return OwnPass(
+        bool(told.is_training), told.batch, [told.inputs[place] for place in places], told.weights or 0, told.out or 0,
+        told.slopes or 0, [told.input_slopes[place] or 0 for place in places], told.weight_slopes or 0, hold,
+    )  # fmt: skip
 
 
 def _line(struct: Any) -> Line:

@@ -5,7 +5,8 @@
     model.fit(x, y, epochs=10, batch_size=32)
     loss, accuracy = model.evaluate(x_test, y_test)
 
-Graphs of layers, with several inputs, are Model(inputs, outputs).
+Graphs of layers, with several inputs, are Model(inputs, outputs). Losses, metrics and layers of one's own are in numpy:
+losses.OwnLoss, functions, and OwnLayer.
 
 Everything is float32. Needs numpy alone; History.plot needs matplotlib.
 """
@@ -120,6 +121,7 @@ from martlet.nn.optimizers import (
     Nadam,
     RMSprop,
 )
+from martlet.nn.own_layers import Lambda, OwnLayer
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -197,6 +199,7 @@ __all__ = [
     "InputLayer",
     "KLDivergence",
     "Lamb",
+    "Lambda",
     "LambdaCallback",
     "Layer",
     "LayerNormalization",
@@ -220,6 +223,7 @@ __all__ = [
     "Normalization",
     "Ones",
     "Orthogonal",
+    "OwnLayer",
     "Permute",
     "Poisson",
     "RMSprop",

@@ -14,6 +14,7 @@ from martlet.nn.initializers import Initializer
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.model import Model
 from martlet.nn.node import Node
+from martlet.nn.own_layers import OwnLayer
 from martlet.nn.regularizers import Regularizer
 from martlet.nn.sequential import Sequential
 
@@ -27,6 +28,8 @@ def of(entry: Any) -> Config:
 
 def plain(entry: Any) -> Config:
     """The same by the nearest class of martlet.nn, without what a class of one's own adds."""
+    if isinstance(entry, OwnLayer):
+        return of(entry)
     kind = next(kind for kind in type(entry).__mro__ if _CLASSES.get(kind.__name__) is kind)
     config = of_model(entry, plain) if isinstance(entry, Model) else of_layer(entry, kind)
     return {"class_name": kind.__name__, "config": config}
@@ -147,7 +150,8 @@ def clone_model(model: Model) -> Model:
     """Another model of the same layers, with initial weights of its own seed, which is the same."""
     if not isinstance(model, Model):
         raise DTypeError(f"model is {model!r}; wanted a Model or a Sequential")
-    return model_of(Model, of_model(model))
+    return model_of(Model, of_model(model), {type(one).__name__: type(one) for one in model._leaves()
+                                             if isinstance(one, OwnLayer)})  # fmt: skip
 
 
 _CLASSES: dict[str, Any] = {

@@ -3,12 +3,12 @@ or, where C or Swift wrote it, node by node."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from martlet import _ffi_models
 from martlet._errors import FormatError, MartletError
-from martlet._model import Line
+from martlet._model import Line, OwnPass
 from martlet._model import Model as Native
 from martlet._model import Node as Described
 from martlet._owner import Owner
@@ -67,6 +67,9 @@ class _There:
         self._count += 1
         return self._count - 1
 
+    def compute(self, node: int, function: Callable[[OwnPass], None]) -> None:
+        self._native.compute(node, function)
+
     def _next(self, inputs: Sequence[int]) -> Line:
         if self._count > len(self._lines):
             raise FormatError(f"the file has {len(self._lines)} layers, and its notes have more")
@@ -80,10 +83,12 @@ class _There:
             raise FormatError(f"the file has {len(self._lines)} layers, and its notes have {self._count - 1}")
 
 
-def noted(native: Native, lines: Sequence[Line], notes: Any, seed: int, owner: Owner) -> Model:
-    """The model that notes describe, over a native one."""
+def noted(
+    native: Native, lines: Sequence[Line], notes: Any, seed: int, owner: Owner, custom: Mapping[str, Any]
+) -> Model:
+    """The model that notes describe, over a native one. custom: layers of a user's own, by their names."""
     try:
-        model = _configs.entry_of(notes)
+        model = _configs.entry_of(notes, custom)
         if not isinstance(model, Model):
             raise ValueError("it is no model")
         model._seed, model._owner = seed, owner
@@ -98,7 +103,7 @@ def noted(native: Native, lines: Sequence[Line], notes: Any, seed: int, owner: O
 def lay_over(model: Model, native: Native, lines: Sequence[Line]) -> None:
     """Lays a model down over a native one, and makes it the model's. Raises FormatError where it is another one's."""
     there, built = _There(native, lines), Built(native)
-    built.graph._model = there  # type: ignore[assignment]
+    built.graph._model, built.graph.is_new = there, False  # type: ignore[assignment]
     model._lay_in(built, [native.node(0).sizes, *(one.sizes for one in model._inputs_behind())])
     model._built = built
     built.finish()

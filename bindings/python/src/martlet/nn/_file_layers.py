@@ -191,7 +191,12 @@ def _activation_layer(line: Line, data_format: str) -> Layer:
     return layers.LeakyReLU(line["slope"]) if name == "leaky_relu" else layers.Activation(name)
 
 
+def _own(line: Line, data_format: str) -> Layer:
+    raise ValueError("a function of its maker's computes it")
+
+
 MAKERS: dict[int, Any] = {
+    _ffi_models.LAYER_OWN: _own,
     _ffi_models.LAYER_DENSE: _dense,
     _ffi_models.LAYER_CONV2D: _conv2d,
     _ffi_models.LAYER_MAX_POOL2D: _max_pool,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from martlet import _arguments, _ffi_models, _reading, _samples, schedules
-from martlet._errors import DTypeError, FormatError
+from martlet._errors import ArgumentError, DTypeError, FormatError
 from martlet._model import Line, Node
 from martlet._model import Model as Native
 from martlet._owner import Owner
@@ -26,6 +26,7 @@ from martlet.nn._laying import TURNS, Place, turn_of
 from martlet.nn._storage import Storage
 from martlet.nn.metrics import Metric
 from martlet.nn.model import Model
+from martlet.nn.own_layers import OwnLayer
 from martlet.nn.sequential import Sequential
 
 
@@ -37,7 +38,7 @@ def load_model(path: Any, custom_objects: Mapping[str, Any] | None = None) -> Mo
     callbacks, and what classes of one's own add.
 
     custom_objects: functions of one's own, by their names, where a loss or metrics were such; without one of them the
-    model comes uncompiled, with a warning.
+    model comes uncompiled, with a warning. Subclasses of OwnLayer too: without one there is no model, ArgumentError.
 
     A file of a chain of layers gives a Sequential, one of a graph a Model.
 
@@ -62,7 +63,7 @@ def _loaded(name: bytes, own: Mapping[str, Any]) -> Model:
     lines = _file_graphs.lines_of(native)
     seed = native.seed()
     if "graph" in notes:
-        model = _file_graphs.noted(native, lines, notes["graph"], seed, owner)
+        model = _file_graphs.noted(native, lines, notes["graph"], seed, owner, _layers_of(notes, own))
     elif _file_graphs.is_chain(lines) and native.outputs() == [len(lines)]:
         model = _chain(native, lines, notes, seed, owner)
     else:
@@ -75,6 +76,19 @@ def _loaded(name: bytes, own: Mapping[str, Any]) -> Model:
     elif native.training() is not None:
         model._resume(_compilation(native, notes, own))
     return model
+
+
+def _layers_of(notes: dict[str, Any], own: Mapping[str, Any]) -> dict[str, type[OwnLayer]]:
+    """A user's own layers that a file's model has, by their classes' names."""
+    found: dict[str, type[OwnLayer]] = {}
+    for name in notes.get("own_layers", []):
+        kind = own.get(name)
+        if not (isinstance(kind, type) and issubclass(kind, OwnLayer)):
+            given = "has not" if kind is None else f"has as {kind!r}"
+            raise ArgumentError(f"the file's model has layers of class {name!r}, which custom_objects {given}; wanted "
+                                "the class, a subclass of OwnLayer")  # fmt: skip
+        found[name] = kind
+    return found
 
 
 def _chain(native: Native, lines: list[Line], notes: dict[str, Any], seed: int, owner: Owner) -> Sequential:

@@ -35,15 +35,16 @@ class Layer(ABC):
 
     What it was given are its attributes, which can be set until it is in a model: OrderError; trainable can be set at
     any time, and counts from the next compile on. A class of one's own may add to one of martlet.nn's, but not compute:
-    UnsupportedError.
+    UnsupportedError. OwnLayer is for those that do.
 
     layer(node) gives a node, for Model(inputs, outputs). A layer that is called several times has the same weights in
     each place. It is in one model: one in which another one's nodes are found again takes the whole model, called as a
     layer is.
     """
 
-    # Whether it reads several nodes; whether it is a model's input.
-    _merges = _is_input = False
+    # Whether it reads several nodes, or any number; whether it is a model's input; whether a class of a user's own says
+    # what it gives.
+    _merges = _reads_any = _is_input = _computes = False
     # The library's words for what are other arguments here.
     _words: ClassVar[dict[str, str]] = {
         "kernel_value": "kernel_initializer",
@@ -55,10 +56,12 @@ class Layer(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        refuse_methods(cls, "call", "__call__", "build", "compute_output_shape", "forward", "backward")
+        refuse_methods(cls, "__call__", "forward", "backward")
+        if not cls._computes:
+            refuse_methods(cls, "call", "build", "compute_output_shape")
         if cls._lay is Layer._lay and not is_martlets(cls):
             raise UnsupportedError(f"class {cls.__name__} says nothing that the library computes; wanted a subclass of "
-                                   "one of martlet.nn's layers")  # fmt: skip
+                                   "OwnLayer, or of one of martlet.nn's other layers")  # fmt: skip
 
     def __init__(self, *, name: str | None = None, input_shape: Any = None, trainable: bool = True) -> None:
         if name is not None and not isinstance(name, str):
@@ -130,7 +133,7 @@ class Layer(ABC):
 
     def _called_with(self, inputs: Any) -> Node:
         nodes = node.listed(inputs, f"the argument of {self!r}")
-        if len(nodes) > 1 and not self._merges:
+        if len(nodes) > 1 and not self._merges and not self._reads_any:
             raise ShapeError(f"{self!r} was called with {len(nodes)} nodes; wanted one")
         if len(nodes) < 2 and self._merges:
             raise ShapeError(f"{self!r} was called with one node; wanted a list of two or more")
@@ -292,7 +295,11 @@ class Layer(ABC):
                 array[...] = value
 
     def _views(self) -> list[tuple[View, NDArray]]:
-        return self._place().views(self._node)
+        return self._views_in(self._place(), self._node)
+
+    def _views_in(self, built: Built, node: int) -> list[tuple[View, NDArray]]:
+        """The weights that a node of its has in a model."""
+        return built.views(node)
 
     def _place(self) -> Built:
         if self._built is None:

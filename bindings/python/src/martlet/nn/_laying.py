@@ -8,12 +8,12 @@ is moved. What a layer adds is the layer's own business (_layer.py and the modul
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from martlet import _ffi_models
 from martlet._errors import ShapeError, UnsupportedError
-from martlet._model import Model
+from martlet._model import Model, OwnPass
 from martlet.nn import _formats
 
 # What the nodes that turn images are called, each with a number after it.
@@ -47,6 +47,8 @@ class Graph:
         self._turned: dict[Place, Place] = {}
         self._reads = [Place()]
         self._again: list[int] = []
+        self.is_new = True
+        """Whether nodes are made, and not found in a model that was loaded."""
         self.laid: list[int] = []
         """The nodes of the layer that is being laid down, but those that turn images."""
         self.tables: dict[int, tuple[int, str]] = {}
@@ -86,6 +88,11 @@ class Graph:
         return self._model.node(self._reads[0].node).sizes
 
     @property
+    def all_sizes(self) -> list[tuple[int, ...]]:
+        """The same of each node that is read."""
+        return [self._model.node(place.node).sizes for place in self._reads]
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The same as the user sees them."""
         return self.seen(self.sizes, self._reads[0].turned)
@@ -105,6 +112,10 @@ class Graph:
         self.laid.append(node)
         self._reads = [Place(node, self.turned)]
         return node
+
+    def compute(self, node: int, function: Callable[[OwnPass], None]) -> None:
+        """Has a node's layer, which is a user's own, computed by a function."""
+        self._model.compute(node, function)
 
     def input(self, name: str, sizes: tuple[int, ...]) -> Place:
         """Adds a further input of the model."""

@@ -19,7 +19,7 @@ _NO_RANDOM = (
     "what gives batches, which fit takes"
 )
 _NO_TEXT = "wanted TextVectorization, whose split=None takes words as they are, or Hashing, and numbers as an array"
-_NO_CODE = "the library computes its own layers alone: wanted some of these, or a model of torch with martlet.torch"
+_NO_CODE = "wanted a subclass of OwnLayer, which says in numpy what it gives, or a model of torch with martlet.torch"
 _NO_PADDING = "wanted padding=(before, after) of the layer behind it"
 _MOVED = "wanted the same by Reshape, Permute and Concatenate, or done to the array before"
 
@@ -51,7 +51,7 @@ _INSTEAD: dict[str, str] = {
     **dict.fromkeys(
         ("StringLookup", "IntegerLookup", "HashedCrossing", "CategoryEncoding", "Discretization"), _NO_TEXT),
     **dict.fromkeys(
-        ("Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "Wrapper", "Identity"), _NO_CODE),
+        ("TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "Wrapper", "Identity"), _NO_CODE),
     "ZeroPadding1D": _NO_PADDING,
     **dict.fromkeys(("Cropping1D", "Cropping2D", "RepeatVector", "ReversibleEmbedding"), _MOVED),
     "PReLU": "wanted LeakyReLU, or an activation that Dense lists",

@@ -261,7 +261,7 @@ class Network(Weights):
             self._copy = built
         for layer in self._leaves():
             if not layer._is_input:
-                views = [pair for node in self._copy.laid[id(layer)] for pair in self._copy.views(node)]
+                views = [pair for node in self._copy.laid[id(layer)] for pair in layer._views_in(self._copy, node)]
                 for (_, array), (_, weight) in zip(views, layer._views(), strict=True):
                     array[...] = weight
         return self._copy

@@ -20,6 +20,7 @@ from martlet.nn.convolutions import SeparableConv2D
 from martlet.nn.hashing import Hashing
 from martlet.nn.losses import OwnLoss
 from martlet.nn.metrics import OWN
+from martlet.nn.own_layers import OwnLayer
 from martlet.nn.sequential import Sequential
 from martlet.nn.text import TextVectorization
 from martlet.schedules import _schedule
@@ -36,6 +37,7 @@ def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
         notes["layers"] = {layer.name: _of_layer(layer) for layer in model.layers}
     else:
         notes["graph"] = _of_graph(_configs.plain(model), model)
+        notes["own_layers"] = sorted({type(one).__name__ for one in model._leaves() if isinstance(one, OwnLayer)})
     if model.text is not None:
         notes["text"] = {"class_name": _class_of(model.text), "config": model.text.get_config()}
     if compilation is not None:
@@ -92,7 +94,7 @@ def text_of(notes: dict[str, Any]) -> Any:
 
 def _is_one_node(entry: Any) -> bool:
     """Whether what the library's words say of a node is all that there is of an entry."""
-    return isinstance(entry, Layer) and not isinstance(entry, SeparableConv2D)
+    return isinstance(entry, Layer) and not isinstance(entry, SeparableConv2D | OwnLayer)
 
 
 def _of_graph(config: dict[str, Any], entry: Any) -> dict[str, Any]:
@@ -136,6 +138,8 @@ def read(model: Native) -> dict[str, Any]:
             raise ValueError("the model has no name")
         if not all(isinstance(share, float | int) for share in notes.get("shares", [])):
             raise ValueError("a share of the rate is no number")
+        if not all(isinstance(name, str) for name in notes.get("own_layers", [])):
+            raise ValueError("a layer's class has no name")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"the file's notes are none of this version: {error!r}") from None
     return dict(notes)

@@ -11,7 +11,8 @@ def refuse_methods(cls: type, *names: str) -> None:
         if name in vars(cls) and not is_martlets(cls):
             raise UnsupportedError(f"class {cls.__name__} defines {name}, which nothing calls: the library computes "
                                    "what a model does, and knows its own layers and losses alone; wanted some of "
-                                   "these, functions for losses and metrics, or a model of torch")  # fmt: skip
+                                   "these, a subclass of OwnLayer, functions for losses and metrics, or a model of "
+                                   "torch")  # fmt: skip
 
 
 def is_martlets(cls: type) -> bool:

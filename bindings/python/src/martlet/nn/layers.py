@@ -47,6 +47,7 @@ from martlet.nn.images import (
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
 from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
+from martlet.nn.own_layers import Lambda, OwnLayer
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -96,6 +97,7 @@ __all__ = [
     "Hashing",
     "Input",
     "InputLayer",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -105,6 +107,7 @@ __all__ = [
     "MaxPooling2D",
     "Multiply",
     "Normalization",
+    "OwnLayer",
     "Permute",
     "RandomCrop",
     "RandomFlip",
