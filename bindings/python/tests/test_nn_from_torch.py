@@ -143,6 +143,36 @@ def test_what_writes_in_place_is_read_as_it_was_written() -> None:
     np.testing.assert_allclose(from_torch(module, x).predict(x), module(x).detach(), atol=1e-6)
 
 
+def test_what_writes_into_a_view_is_named_where_others_read_it() -> None:
+    class Viewed(nn.Module):
+        def forward(self, x: Any) -> Any:
+            x = torch.tanh(x)
+            y = x.flatten(1).relu_()
+            return y + x.reshape(y.shape) if self.training else y
+
+    with pytest.raises(NotImplementedError, match=r"relu_.* writes into a view .*x\.flatten\(1\)\.relu_\(\)"):
+        from_torch(Viewed(), torch.randn(3, 2, 4))
+    alone, x = nn.Sequential(nn.Tanh(), nn.Flatten(), nn.ReLU(inplace=True)), torch.randn(3, 2, 4)
+    np.testing.assert_allclose(from_torch(alone, x).predict(x), alone(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [1, 2, -1])
+def test_sequences_are_put_together_along_either_dimension(dim: int) -> None:
+    class Beside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv1d(3, 4, 3, padding=1), nn.Conv1d(3, 4, 3, padding=1)
+
+        def forward(self, x: Any) -> Any:
+            both = torch.cat([self.first(x), self.second(x)], dim)
+            return torch.cat([both, both.transpose(1, 2).contiguous().transpose(1, 2) * 2], dim).mean(1, keepdim=True)
+
+    module, x = Beside(), torch.randn(3, 3, 7)
+    found = from_torch(module, x).predict(x)
+    np.testing.assert_allclose(found, module(x).detach(), atol=1e-6)
+    assert found.shape == tuple(module(x).shape)
+
+
 def test_bytes_become_numbers_on_the_way() -> None:
     class Bytes(nn.Module):
         def __init__(self) -> None:

@@ -33,6 +33,13 @@ def fitted(**parameters: Any) -> Any:
     return MLPClassifier((20,), **{"random_state": 0, "max_iter": 5, **parameters}).fit(X, Y)
 
 
+def test_probabilities_add_up_to_one() -> None:
+    np.testing.assert_allclose(fitted().predict_proba(X).sum(axis=1), 1, rtol=0, atol=1e-15)
+    assert (
+        MLPClassifier(max_iter=2).fit(X.astype(np.float32), Y).predict_proba(X.astype(np.float32)).dtype == np.float32
+    )
+
+
 @pytest.mark.parametrize("parameters", [{}, {"dropout": 0.3, "batch_normalization": True, "early_stopping": True}])
 def test_a_random_state_gives_the_same_bits(parameters: dict[str, Any]) -> None:
     first, second, other = fitted(**parameters), fitted(**parameters), fitted(random_state=1, **parameters)

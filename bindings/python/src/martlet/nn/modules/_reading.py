@@ -106,12 +106,9 @@ class Reading:
             return None
         if maker is None:
             raise refusal(node, f"is not taken{_reason(name)}")
-        found = maker(self, node, _exporting.arguments(node))
-        if name.split(".")[1].endswith("_"):  # it writes where it reads
-            if _exporting.operation(written[0]) in _VIEWS:
-                raise refusal(node, "writes into a view of another value, which is not taken")
-            self.values[written[0]] = found
-        return found
+        if name.split(".")[1].endswith("_") and _is_shared_view(written[0]):
+            raise refusal(node, "writes into a view of a value that others read, which is not taken")
+        return maker(self, node, _exporting.arguments(node))
 
     def _part(self, node: Any) -> Any:
         found = self.values[node.args[0]]
@@ -166,6 +163,15 @@ class Reading:
 _VIEWS = {"aten.view.default", "aten.reshape.default", "aten.transpose.int", "aten.permute.default",
           "aten.flatten.using_ints", "aten.squeeze.dim", "aten.unsqueeze.default", "aten.chunk.default",
           "aten.slice.Tensor", "aten.select.int"}  # fmt: skip
+
+
+def _is_shared_view(node: Any) -> bool:
+    """Whether what is written there stands elsewhere too. Of what is no view the graph reads what was written."""
+    while operation(node) in _VIEWS:
+        node = node.args[0]
+        if len(node.users) > 1:
+            return True
+    return False
 
 
 def _reason(name: str) -> str:
