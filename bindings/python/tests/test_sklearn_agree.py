@@ -98,6 +98,19 @@ def test_so_have_regressors(parameters: dict[str, Any], outputs: int, weighted: 
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-3)
 
 
+def test_a_batch_that_weighs_nothing_takes_no_step() -> None:
+    weights = np.ones(len(Y))
+    weights[100:200] = 0
+    how = {"random_state": 0, "max_iter": 3, "shuffle": False, "batch_size": 100}
+    with pytest.raises(ZeroDivisionError):
+        sklearn.neural_network.MLPClassifier(**how).fit(X, Y, weights)
+    ours = martlet.sklearn.MLPClassifier(**how).fit(X, Y, weights)
+    rest = sklearn.neural_network.MLPClassifier(**how).fit(
+        np.delete(X, slice(100, 200), 0), np.delete(Y, slice(100, 200))
+    )
+    np.testing.assert_allclose(ours.predict_proba(X), rest.predict_proba(X), atol=1e-5)
+
+
 def test_an_adaptive_rate_falls_where_it_does_there(capsys: pytest.CaptureFixture[str]) -> None:
     how = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.2, "n_iter_no_change": 2}
     theirs, ours = pair("MLPClassifier", X, Y, max_iter=60, tol=0.01, verbose=True, **how)
