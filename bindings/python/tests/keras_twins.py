@@ -18,9 +18,18 @@ from exported_cases import CASES
 from martlet import nn
 
 
+def twin(name: str) -> Any:
+    """Keras's model of a case with the weights that fill() gives ours."""
+    case = CASES[name]
+    ours, model = case.build(nn, nn.Model), case.build(keras.layers, keras.Model)
+    fill(ours)
+    model.set_weights(ours.get_weights())
+    return model
+
+
 @cache
 def in_float64(name: str) -> list[NDArray]:
-    """What Keras's model of a case gives with the weights that fill() gives ours."""
+    """What twin() gives in float64."""
     case = CASES[name]
     ours = case.build(nn, nn.Model)
     fill(ours)

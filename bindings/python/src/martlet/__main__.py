@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     script.add_argument("script", help="a path, or with -m a module's name")
     script.add_argument("arguments", nargs=argparse.REMAINDER, help="what it gets as its own")
     export = commands.add_parser("export", help="a model that was saved as one file of ONNX or of C")
-    export.add_argument("model", help="what save wrote, such as model.safetensors")
+    export.add_argument("model", help="what save wrote, such as model.safetensors, or a .keras file of Keras's")
     export.add_argument("target", help="a name that ends in .onnx or .c")
     options = parser.parse_args(arguments)
     if options.command == "info":
@@ -93,7 +93,8 @@ def _export(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Non
     if suffix != ".onnx":
         parser.error(f"target is {options.target!r}; wanted a name such as model.onnx or model.c")
     try:
-        nn.load_model(options.model).to_onnx(options.target)
+        read = nn.from_keras if options.model.endswith(".keras") else nn.load_model
+        read(options.model).to_onnx(options.target)
     except (martlet.MartletError, ImportError) as error:
         parser.error(str(error))
 

@@ -76,6 +76,7 @@ from martlet.nn.initializers import (
     Zeros,
 )
 from martlet.nn.inputs import Input, InputLayer
+from martlet.nn.keras_models import from_keras, to_keras
 from martlet.nn.layers import (
     ELU,
     Activation,
@@ -253,6 +254,7 @@ __all__ = [
     "callbacks",
     "clone_model",
     "concatenate",
+    "from_keras",
     "from_torch",
     "get_data_format",
     "initializers",
@@ -268,6 +270,7 @@ __all__ = [
     "set_data_format",
     "set_random_seed",
     "to_categorical",
+    "to_keras",
     "to_torch",
     "utils",
 ]

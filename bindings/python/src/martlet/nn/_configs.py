@@ -30,9 +30,15 @@ def plain(entry: Any) -> Config:
     """The same by the nearest class of martlet.nn, without what a class of one's own adds."""
     if isinstance(entry, OwnLayer):
         return of(entry)
-    kind = next(kind for kind in type(entry).__mro__ if _CLASSES.get(kind.__name__) is kind)
+    kind = class_of(entry)
     config = of_model(entry, plain) if isinstance(entry, Model) else of_layer(entry, kind)
     return {"class_name": kind.__name__, "config": config}
+
+
+def class_of(entry: Any) -> type:
+    """The nearest class of martlet.nn."""
+    found: type = next(kind for kind in type(entry).__mro__ if _CLASSES.get(kind.__name__) is kind)
+    return found
 
 
 def of_layer(layer: Layer, kind: type | None = None) -> Config:

@@ -1,0 +1,230 @@
+"""Models of Keras's, alive or in .keras files, as models here, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from martlet import _forks
+from martlet._errors import DTypeError, FormatError, MartletError, UnsupportedError
+from martlet.nn import _keras_files, _keras_layers
+from martlet.nn._keras_files import Arrays, Entry
+from martlet.nn.inputs import DTYPES, Input, InputLayer
+from martlet.nn.model import Model
+from martlet.nn.node import Node
+from martlet.nn.normalizations import Normalization
+from martlet.nn.sequential import Sequential
+
+# What Keras's Normalization divides by at least.
+_LEAST = 1e-7
+
+
+def from_keras(source: Any) -> Model:
+    """A model of Keras's as one here: the same layers under the same names, with its weights.
+
+    source   a Sequential or functional model of Keras's, or the name of a .keras file, which is read by its config,
+             without Keras, and of which nothing is run; that needs h5py: pip install h5py
+
+    Models in models, shared layers, several inputs and outputs, and what is not trained come along; losses and the
+    optimizer's state do not: compile the model here. Predictions are Keras's but for rounding.
+
+    Raises DTypeError for what is neither, FileError and FormatError for a file that cannot be read or is none,
+    UnsupportedError, which names the layer and what of it, for all that is not served here, as other types than
+    float32, and ImportError without h5py.
+    """
+    entry, arrays = _keras_files.of(source)
+    try:
+        model = _model(entry)
+        _give(model, arrays)
+    except MartletError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise FormatError(f"{source!r} has a config that is none of Keras 3's models: {error!r}") from None
+    return model
+
+
+def _model(entry: Entry) -> Model:
+    if not str(entry.get("module")).startswith("keras") or not _keras_files.is_model(entry):
+        name = entry.get("registered_name") or entry.get("class_name")
+        raise UnsupportedError(f"the model is a {name}, whose class is no part of it; wanted a Sequential, or "
+                               "Model(inputs, outputs)")  # fmt: skip
+    config = entry["config"]
+    if "input_layers" not in config:
+        return _sequential(config)
+    nodes: dict[tuple[str, int], Node] = {}
+    made: dict[str, Any] = {}
+    waiting = [(one, index) for one in config["layers"] for index in range(max(len(one["inbound_nodes"]), 1))]
+    while waiting:
+        left = [(one, index) for one, index in waiting if not _laid(one, index, made, nodes)]
+        if len(left) == len(waiting):
+            raise FormatError(f"{_keras_layers.described(left[0][0])}, reads what no layer gives")
+        waiting = left
+    inputs = [nodes[place] for place in _places(config["input_layers"])]
+    ends = config["output_layers"]
+    if isinstance(ends, dict):
+        return Model(
+            inputs, {name: nodes[place] for name, one in ends.items() for place in _places(one)}, name=config["name"]
+        )
+    outputs = [nodes[place] for place in _places(ends)]
+    return Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=config["name"])
+
+
+def _sequential(config: Entry) -> Sequential:
+    entries = [*config["layers"]]
+    model = Sequential(name=config["name"])
+    if entries and entries[0]["class_name"] == "InputLayer":
+        model.add(_input(entries.pop(0)))
+    elif config.get("build_input_shape"):
+        model.add(Input(_sizes(config["build_input_shape"], f"model {config['name']!r}")))
+    for entry in entries:
+        model.add(_entry(entry))
+    return model
+
+
+def _entry(entry: Entry) -> Any:
+    return _model(entry) if _keras_files.is_model(entry) else _keras_layers.made(entry)
+
+
+def _input(entry: Entry) -> Input:
+    config = entry["config"]
+    if config["dtype"] not in DTYPES:
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, holds {config['dtype']}; wanted one of "
+                               f"{', '.join(DTYPES)}")  # fmt: skip
+    sizes = _sizes(config.get("batch_shape") or config["batch_input_shape"], _keras_layers.described(entry))
+    return Input(sizes, dtype=config["dtype"], name=config["name"])
+
+
+def _sizes(shape: Sequence[Any], what: str) -> tuple[int, ...]:
+    if None in shape[1:]:
+        raise UnsupportedError(f"{what}, has the shape {tuple(shape)}, and sizes but the batch's are fixed here")
+    return tuple(shape[1:])
+
+
+def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str, int], Node]) -> bool:
+    """Lays one call of a layer down, where what it reads is there; returns whether it was."""
+    name = entry["name"]
+    if entry["class_name"] == "InputLayer":
+        nodes[name, 0] = _input(entry)
+        return True
+    call = entry["inbound_nodes"][index]
+    for key, value in call["kwargs"].items():
+        # What predicts says that it does, whatever a layer was called with.
+        if key != "training" and value is not None:
+            raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with {key} {value!r}, which is not "
+                                   "served here")  # fmt: skip
+    reads = [*_tensors(entry, call["args"])]
+    if any(read not in nodes for read in reads) or (index and (name, index - 1) not in nodes):
+        return False
+    if name not in made:
+        made[name] = _entry(entry)
+    found = [nodes[read] for read in reads]
+    nodes[name, index] = made[name](found if len(found) > 1 else found[0])
+    return True
+
+
+def _tensors(entry: Entry, argument: Any) -> Iterator[tuple[str, int]]:
+    if isinstance(argument, list):
+        for one in argument:
+            yield from _tensors(entry, one)
+    elif isinstance(argument, dict) and argument.get("class_name") == "__keras_tensor__":
+        layer, index, tensor = argument["config"]["keras_history"]
+        if tensor:
+            raise UnsupportedError(f"{_keras_layers.described(entry)}, reads output {tensor} of {layer!r}; wanted "
+                                   "models of one output inside of others")  # fmt: skip
+        yield layer, index
+    else:
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, reads {argument!r}; wanted what layers give alone")
+
+
+def _places(ends: Any) -> Iterator[tuple[str, int]]:
+    """Where a config says that inputs or outputs are."""
+    if isinstance(ends, list) and len(ends) == 3 and isinstance(ends[0], str):
+        yield ends[0], ends[1]
+    else:
+        for one in ends.values() if isinstance(ends, dict) else ends:
+            yield from _places(one)
+
+
+def _give(model: Model, arrays: Arrays, names: tuple[str, ...] = ()) -> None:
+    """Gives each layer Keras's arrays."""
+    for entry in model.layers:
+        here = (*names, str(entry.name))
+        if isinstance(entry, Model):
+            _give(entry, arrays, here)
+        elif entry.get_weights():
+            found = arrays(here)
+            if isinstance(entry, Normalization):
+                found = _statistics(entry, found)
+            try:
+                entry.set_weights(found)
+            except MartletError as error:
+                raise type(error)(f"Keras's layer {'/'.join(here)!r}: {error}") from None
+
+
+def _statistics(layer: Normalization, arrays: Sequence[Any]) -> list[Any]:
+    """A mean and a factor for each channel, where Keras has mean, variance and a count, or has them in its config."""
+    if not arrays:
+        return layer.get_weights()
+    factor = 1 / np.maximum(np.sqrt(arrays[1], dtype=np.float64), _LEAST)
+    return [np.broadcast_to(one, layer.get_weights()[0].shape).astype(np.float32) for one in (arrays[0], factor)]
+
+
+def to_keras(model: Model, path: Any = None) -> Any:
+    """A model of Keras's of the same layers, names and weights, which is returned, and saved where a path is given.
+
+    path   the name of a file, which Keras wants to end in .keras; None: none
+
+    Needs Keras 3 with one of its backends: ImportError without. Losses and the optimizer's state do not come along.
+    Raises DTypeError for what is no model, UnsupportedError, which names the layer and what of it, for what Keras has
+    not, and what Keras does for a path that it cannot take. The model stays as it is.
+    """
+    if not isinstance(model, Model):
+        raise DTypeError(f"model is {model!r}; wanted a Model or a Sequential")
+    with _forks.held_off:
+        try:
+            import keras
+        except ImportError as error:
+            raise ImportError(
+                "to_keras needs Keras: pip install keras, and one of its backends, such as torch"
+            ) from error
+    with model._owner.reading():
+        found = _theirs(model, keras)
+        _give_theirs(model, found)
+    if path is not None:
+        found.save(path)
+    return found
+
+
+def _theirs(model: Any, keras: Any) -> Any:
+    """A layer or a model of Keras's, with initial weights."""
+    if not isinstance(model, Model):
+        return _keras_layers.theirs(model, keras)
+    if isinstance(model, Sequential):
+        entries = [_theirs(entry, keras) for entry in model.layers]
+        return keras.Sequential([keras.Input(model.input_shape[1:]), *entries], name=model.name)
+    made: dict[int, Any] = {}
+    values: dict[Node, Any] = {one: keras.Input(one.sizes, dtype=one.dtype, name=one.name) for one in model.inputs}
+    for one in model._nodes[len(values) :]:
+        if id(one.entry) not in made:
+            made[id(one.entry)] = _theirs(one.entry, keras)
+        reads = [values[read] for read in one.inputs]
+        values[one] = made[id(one.entry)](reads if len(reads) > 1 else reads[0])
+    ends = [values[one] for one in model.outputs]
+    outputs: Any = dict(zip(model._named_outputs, ends, strict=True)) if model._named_outputs else ends
+    inputs = [values[one] for one in model.inputs]
+    alone = len(ends) == 1 and not model._named_outputs
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], ends[0] if alone else outputs, name=model.name)
+
+
+def _give_theirs(model: Model, theirs: Any) -> None:
+    """Gives each of Keras's layers the arrays of the one here."""
+    for entry in model.layers:
+        if isinstance(entry, InputLayer):
+            continue
+        other = theirs.get_layer(entry.name)
+        if isinstance(entry, Model):
+            _give_theirs(entry, other)
+        elif not isinstance(entry, Normalization):
+            other.set_weights(entry.get_weights())
