@@ -252,6 +252,13 @@ public func martlet_model_save(_ model: OpaquePointer!, _ path: UnsafePointer<CC
     }
 }
 
+@implementation @_cdecl("martlet_model_export")
+public func martlet_model_export(_ model: OpaquePointer!, _ path: UnsafePointer<CChar>!) -> martlet_status {
+    unsafe withModel("martlet_model_export", model, mayBeInside: true) { model throws(MartletError) in
+        try unsafe model.export(to: required(path, "path"))
+    }
+}
+
 @implementation @_cdecl("martlet_model_load")
 public func martlet_model_load(
     _ out_model: UnsafeMutablePointer<OpaquePointer?>!, _ path: UnsafePointer<CChar>!

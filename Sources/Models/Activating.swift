@@ -23,6 +23,15 @@ final class Activating: Operation {
     override var runsInPlace: Bool { needsOutput }
     override var gradientRunsInPlace: Bool { true }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        switch activation {
+        case .linear: []
+        case .softmax: [CCall(.softmax, [input.outerCount, input.last])]
+        case .leakyReLU: [CCall(.leakyReLU, [input.elementCount], [CArray([slope])])]
+        default: activation.function.map { [CCall($0, [input.elementCount])] }
+        }
+    }
+
     override func forward(_ pass: ForwardPass) {
         if activation == .softmax {
             unsafe pass.execution.run(
@@ -49,6 +58,26 @@ final class Activating: Operation {
                     activation, slope: slope, count: forward.batch * input.elementCount,
                     saved: activation.derivesFromOutput ? UnsafePointer(forward.output) : forward.input,
                     gradient: pass.gradient, out: out))
+        }
+    }
+}
+
+extension Activation {
+    /// Its function of C, of those that are of one number alone.
+    fileprivate var function: CFunction? {
+        switch self {
+        case .relu: .relu
+        case .gelu: .gelu
+        case .silu: .silu
+        case .tanh: .tanh
+        case .sigmoid: .sigmoid
+        case .elu: .elu
+        case .selu: .selu
+        case .softplus: .softplus
+        case .hardSigmoid: .hardSigmoid
+        case .mish: .mish
+        case .exponential: .exponential
+        default: nil
         }
     }
 }

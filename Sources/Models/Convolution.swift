@@ -32,6 +32,15 @@ final class Convolution: Weighted {
             && 4 * units * window.partCount <= Execution.sharedByteCount
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let own = input.last / groups
+        return [
+            unsafe CCall(window: window.numbers, filters: units, groups: groups, bias: bias(behind: parameters)) {
+                [units] (tap, channel, filter) in unsafe parameters[(tap * own + channel) * units + filter]
+            }
+        ]
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.convolve(
             window.over(pass.batch), filters: units, groups: groups, image: pass.input, weights: pass.parameters,
@@ -96,6 +105,14 @@ final class DepthwiseConvolution: Weighted {
         units == window.channels && window.kernelHeight * window.kernelWidth <= (unsafe DepthwiseRequest.mostTaps)
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let arrays = unsafe [
+            CArray(parameters, units * window.kernelHeight * window.kernelWidth),
+            CArray(bias(behind: parameters), units),
+        ]
+        return [CCall(.depthwise, window.numbers + [units], arrays)]
+    }
+
     override func forward(_ pass: ForwardPass) {
         let window = unsafe window.over(pass.batch)
         let bias = unsafe bias(pass.parameters).map { unsafe UnsafePointer($0) }
@@ -156,6 +173,19 @@ final class TransposedConvolution: Weighted {
     override func fuse(_ activation: Activation) -> Bool { false }
     /// The bias with its sign changed, and ones.
     override func savedCount(batch: Int) -> Int { 2 * units }
+
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        var numbers = window.numbers
+        // It slides over the output.
+        (numbers[0], numbers[1], numbers[2]) = (window.outHeight, window.outWidth, input.last)
+        (numbers[3], numbers[4]) = (window.height, window.width)
+        return [
+            unsafe CCall(window: numbers, filters: units, isTransposed: true, bias: bias(behind: parameters)) {
+                [units, input] (tap, channel, filter) in
+                unsafe parameters[(tap * units + filter) * input.last + channel]
+            }
+        ]
+    }
 
     override func forward(_ pass: ForwardPass) {
         let window = unsafe window.over(pass.batch)

@@ -15,6 +15,15 @@ final class Dense: Weighted {
 
     private func rows(_ batch: Int) -> Int { batch * input.outerCount }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let rows = [input.outerCount, 1, features, input.outerCount, 1, 1, 1, 1, 1, 1, 1, 0, 0]
+        return [
+            unsafe CCall(window: rows, filters: units, bias: bias(behind: parameters)) { [units] (_, row, unit) in
+                unsafe parameters[row * units + unit]
+            }
+        ]
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.multiply(
             MatrixProduct(

@@ -19,6 +19,10 @@ final class Dropout: Operation {
     override var runsInPlace: Bool { true }
     override var gradientRunsInPlace: Bool { true }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        [CCall(.copy, [input.elementCount])]
+    }
+
     override func forward(_ pass: ForwardPass) {
         let count = unsafe pass.batch * input.elementCount
         if unsafe pass.isTraining {
@@ -54,6 +58,10 @@ final class GaussianNoise: Operation {
     override var isView: Bool { deviation == 0 }
     override var runsInPlace: Bool { true }
     override var passesGradientOn: Bool { true }
+
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        [CCall(.copy, [input.elementCount])]
+    }
 
     override func forward(_ pass: ForwardPass) {
         let count = unsafe pass.batch * input.elementCount

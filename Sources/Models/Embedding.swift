@@ -29,6 +29,11 @@ final class Embedding: Operation {
     override var needsInput: Bool { true }
     override var givesRows: Bool { layer.flags.contains(.sparse) }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let table = unsafe [CArray(parameters, table.elementCount)]
+        return [CCall(.rows, [input.elementCount, self.table.last, rows], table)]
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(
             EmbeddingRequest(

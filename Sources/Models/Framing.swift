@@ -46,6 +46,11 @@ final class Framing: Operation {
         super.init(inputs: [input], output: try Shape(sizes, "\(subject)'s output"))
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let frame = [still.rows.first, still.columns.first, 1, 1]
+        return [CCall(.frame, [input[0], input[1], input[2], output[0], output[1]] + frame)]
+    }
+
     override func forward(_ pass: ForwardPass) {
         let shifts = unsafe pass.isTraining ? training : still
         unsafe pass.execution.run(
@@ -82,6 +87,11 @@ final class UpSampling: Operation {
             kernelHeight: factors.height, kernelWidth: factors.width, strideHeight: factors.height,
             strideWidth: factors.width)
         super.init(inputs: [input], output: output)
+    }
+
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let frame = [0, 0, window.kernelHeight, window.kernelWidth]
+        return [CCall(.frame, [input[0], input[1], input[2], output[0], output[1]] + frame)]
     }
 
     override func forward(_ pass: ForwardPass) {

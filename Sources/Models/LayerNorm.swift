@@ -37,6 +37,18 @@ class LayerNorm: Operation {
         unsafe hasShift ? base + (hasScale ? columns.last : 0) : nil
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        unsafe call([input.outerCount, 1, columns.last, 1], parameters)
+    }
+
+    /// numbers: samples, places, channels, groups.
+    fileprivate func call(_ numbers: [Int], _ parameters: UnsafePointer<Float>) -> [CCall] {
+        let channels = columns.last
+        let scale = unsafe CArray(hasScale ? parameters : nil, channels, otherwise: 1)
+        let shift = unsafe CArray(hasShift ? parameters + (hasScale ? channels : 0) : nil, channels)
+        return [CCall(.normalize, numbers, [scale, shift, CArray([epsilon])])]
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(
             LayerNormRequest(
@@ -94,6 +106,10 @@ final class GroupNorm: LayerNorm {
     }
 
     override func savedCount(batch: Int) -> Int { 2 * batch * groups.groups }
+
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        unsafe call([1, input.outerCount, input.last, groups.groups], parameters)
+    }
 
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(

@@ -18,6 +18,13 @@ class Merging: Operation {
 
     override var runsInPlace: Bool { true }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let function: CFunction = combination == .sum ? .sum : .product
+        return inputs.indices.dropFirst().map { place in
+            CCall(function, reads: [place == 1 ? 0 : -1, place], [output.elementCount])
+        }
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe combine(pass.execution, pass.batch, pass.input(0), pass.input(1), pass.output)
         for place in inputs.indices.dropFirst(2) {
@@ -92,6 +99,14 @@ final class Concatenating: Operation {
         super.init(inputs: inputs, output: output)
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        var start = 0
+        return widths.enumerated().map { (place, part) in
+            defer { start += part }
+            return CCall(.put, reads: [place], [outer, part, width, start])
+        }
+    }
+
     override func forward(_ pass: ForwardPass) {
         var start = 0
         for (place, part) in widths.enumerated() {
@@ -129,6 +144,10 @@ final class Rescaling: Operation {
 
     override var runsInPlace: Bool { true }
     override var gradientRunsInPlace: Bool { true }
+
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        [CCall(.rescale, [input.elementCount], [CArray([scale, offset])])]
+    }
 
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(

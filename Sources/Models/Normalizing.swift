@@ -48,6 +48,17 @@ final class BatchNorm: Operation {
         unsafe hasShift ? base + (hasScale ? input.last : 0) : nil
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let (channels, epsilon) = (input.last, Float(layer.epsilon))
+        let scale = unsafe hasScale ? parameters : nil
+        let shift = unsafe hasShift ? parameters + (hasScale ? channels : 0) : nil
+        let factors = CArray(channels) { channel in
+            unsafe (scale.map { unsafe $0[channel] } ?? 1) / (statistics[channels + channel] + epsilon).squareRoot()
+        }
+        let arrays = unsafe [CArray(statistics, channels), factors, CArray(shift, channels)]
+        return [CCall(.standardize, [input.outerCount, channels], arrays)]
+    }
+
     override func forward(_ pass: ForwardPass) {
         let rows = unsafe pass.batch * input.outerCount
         if unsafe pass.isTraining && !isFrozen {
@@ -111,6 +122,14 @@ final class Normalization: Operation {
     }
 
     override var gradientRunsInPlace: Bool { true }
+
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let channels = input.last
+        let arrays = unsafe [
+            CArray(statistics, channels), CArray(statistics + channels, channels), CArray(nil, channels),
+        ]
+        return [CCall(.standardize, [input.outerCount, channels], arrays)]
+    }
 
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(

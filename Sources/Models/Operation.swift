@@ -115,6 +115,9 @@ class Operation {
     /// Fuses an activation that follows, where it can.
     func fuse(_ activation: Activation) -> Bool { false }
 
+    /// What it is in C, for one sample, with its arrays; nil where it has none.
+    func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? { nil }
+
     /// Both throw where a caller's function fails, and nothing else.
     func forward(_ pass: ForwardPass) throws(MartletError) {}
     func backward(_ pass: BackwardPass) throws(MartletError) {}

@@ -24,6 +24,10 @@ final class MaxPooling: Operation {
 
     override func savedCount(batch: Int) -> Int { batch * output.elementCount }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        [CCall(.maxPool, window.numbers)]
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.saved.withMemoryRebound(to: Int32.self, capacity: savedCount(batch: pass.batch)) { places in
             unsafe pass.execution.run(
@@ -54,6 +58,10 @@ final class AveragePooling: Operation {
             inputs: [input], output: try layer.pooled(window, input.last, subject))
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        [CCall(.averagePool, window.numbers + [countsPadding ? 1 : 0])]
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(
             AveragePoolRequest(
@@ -75,6 +83,11 @@ final class GlobalAveragePooling: Operation {
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
         _ = try layer.images(input, subject)
         super.init(inputs: [input], output: try Shape([input.last], "\(subject)'s output"))
+    }
+
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let places = input.outerCount
+        return [CCall(.averagePool, [1, places, input.last, 1, 1, 1, places, 1, 1, 1, 1, 0, 0, 0])]
     }
 
     override func forward(_ pass: ForwardPass) {

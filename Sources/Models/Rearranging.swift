@@ -81,6 +81,12 @@ final class Permutation: Operation {
         super.init(inputs: [input], output: try Shape(wanted.map { input[$0] }, subject))
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let steps = [sizes.1 * sizes.2, sizes.2, 1]
+        let (out, places) = (backSizes, order)
+        return [CCall(.permute, [out.0, out.1, out.2, steps[places.0], steps[places.1], steps[places.2]])]
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(
             PermuteRequest(batch: pass.batch, sizes: sizes, order: order, x: pass.input, y: pass.output))

@@ -43,6 +43,11 @@ class Weighted: Operation {
         return activation == .relu
     }
 
+    /// The bias behind a kernel.
+    func bias(behind kernel: UnsafePointer<Float>) -> UnsafePointer<Float>? {
+        unsafe hasBias ? kernel + self.kernel.elementCount : nil
+    }
+
     /// Where the bias, or its gradient, lies behind the kernel's; nil where there is none.
     func bias(_ base: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float>? {
         unsafe hasBias ? base + kernel.elementCount : nil

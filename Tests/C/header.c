@@ -318,6 +318,7 @@ static const any_function functions[] = {
     (any_function)martlet_model_note_set,
     (any_function)martlet_model_note_get,
     (any_function)martlet_model_save,
+    (any_function)martlet_model_export,
     (any_function)martlet_model_load,
 };
 

@@ -223,6 +223,7 @@ GOOD(model_note_get) {
     a->model = w->m.model, a->out_text = &w->m.text, a->key = "a key";
 }
 GOOD(model_save) { a->model = w->m.model, a->path = w->path; }
+GOOD(model_export) { a->model = w->m.model, a->path = w->path; }
 GOOD(model_load) {
     REQUIRE(martlet_model_save(w->m.model, w->path) == MARTLET_OK);
     a->out_model = &w->m.out_model, a->path = w->path;

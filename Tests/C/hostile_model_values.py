@@ -18,7 +18,7 @@ OTHERS = {
     "an optimizer that is gone": "(void *)w->gone",
 }
 # What must have been called before, by the names of functions without "martlet_model_".
-NEED_LAYER = {"compile", "groups_compile", "predict", "save", "buffer_get", "view_count", "view_get"}
+NEED_LAYER = {"compile", "groups_compile", "predict", "save", "export", "buffer_get", "view_count", "view_get"}
 NEED_COMPILE = {
     "train", "differentiate", "step", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get",
     "step_get", "grad_norm_get", "copy_set", "forward", "backward", "training_get", "epoch_get", "epoch_set",

@@ -105,6 +105,7 @@ static martlet_status call_forward(struct scene *s) {
 static martlet_status call_step(struct scene *s) { return martlet_model_step(s->model); }
 static martlet_status call_evaluate(struct scene *s) { return martlet_model_evaluate(s->model, NULL, &s->data->x, &s->data->y, NULL); }
 static martlet_status call_save(struct scene *s) { return martlet_model_save(s->model, s->path); }
+static martlet_status call_export(struct scene *s) { return martlet_model_export(s->model, "allocation.c"); }
 static martlet_status call_load(struct scene *s) { return martlet_model_load(&s->made, s->path); }
 static martlet_status call_reset(struct scene *s) { return martlet_model_reset(s->model); }
 static martlet_status call_predict(struct scene *s) {
@@ -132,6 +133,7 @@ static const struct {
              {call_compile, "another compile", true}, {call_fit, "fit", true}, {call_fit_validating, "fit with validation", true},
              {call_train, "train", true}, {call_differentiate, "differentiate", true}, {call_forward, "forward", true},
              {call_step, "step", true}, {call_evaluate, "evaluate", true}, {call_predict, "predict", true}, {call_save, "save", true},
+             {call_export, "export", true},
              {call_load, "load", true}, {call_reset, "reset", true}};
 
 static uint64_t scene_hash(const struct scene *s, bool compiled) { return network_hash(s->model, compiled); }

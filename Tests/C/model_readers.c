@@ -233,6 +233,7 @@ static void refusals(void) {
         martlet_model_reset(m), martlet_model_destroy(m), martlet_model_set(m, MARTLET_LR, 0.5),
         martlet_model_copy_set(m, NULL), martlet_model_step(m), martlet_model_mode_set(m, MARTLET_TRAINING),
         martlet_model_differentiate(m, NULL, &data->x, &data->y, NULL, 0), martlet_model_save(m, "readers.safetensors"),
+        martlet_model_export(m, "readers.c"),
         martlet_model_evaluate(m, NULL, &data->x, &data->y, NULL),
         martlet_model_forward(m, NULL, out, OUTPUTS, &data->x, NULL, NULL, NULL, 0), martlet_model_backward(m, out, OUTPUTS, NULL),
         martlet_model_own_set(m, 1, NULL, NULL),

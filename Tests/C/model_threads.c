@@ -252,6 +252,7 @@ static void busy(void) {
         martlet_model_buffer_get(m, &memory, NULL, 0),             martlet_model_view_count(m, &number, 0),
         martlet_model_node_count(m, &number),                      martlet_model_node_get(m, &node, 0),
         martlet_model_save(m, "busy.safetensors"),                 martlet_model_copy_set(m, NULL),
+        martlet_model_export(m, "busy.c"),
         martlet_model_differentiate(m, NULL, &data->x, &data->y, NULL, 0), martlet_model_step(m),
         martlet_model_forward(m, NULL, out, LENGTH(out), &data->x, NULL, NULL, NULL, 0), martlet_model_backward(m, out, LENGTH(out), NULL),
         martlet_model_own_set(m, 1, NULL, NULL),

@@ -117,6 +117,7 @@ static void train(martlet_model *model) {
     CHECK_OK(martlet_model_train(model, &result, &data->x, &data->y, NULL, 0));
     CHECK_OK(martlet_model_evaluate(model, &result, &data->x, &data->y, NULL));
     CHECK_OK(martlet_model_save(model, "model"));
+    CHECK_OK(martlet_model_export(model, "model.c"));
     CHECK_OK(martlet_model_load(&loaded, "model"));
     CHECK(network_output(loaded, data) == network_output(model, data));
     CHECK_STATUS(martlet_model_load(&loaded, "missing"), MARTLET_ERROR_FILE);
@@ -160,6 +161,7 @@ static void many(void) {
     for (int k = 0; k < 1023; k++) network_add(model, MARTLET_LAYER_DENSE, 2, MARTLET_ACTIVATION_RELU);
     network_compile(model, 4);
     CHECK_OK(martlet_model_save(model, "deep"));
+    CHECK_OK(martlet_model_export(model, "deep.c"));
     CHECK_OK(martlet_model_load(&loaded, "deep"));
     const martlet_array x = check_array(values, 8, MARTLET_FP32);
     CHECK_OK(martlet_model_train(loaded, NULL, &x, &x, NULL, 0));

@@ -90,11 +90,12 @@ def _export(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Non
     from martlet import nn
 
     suffix = os.path.splitext(options.target)[1]
-    if suffix != ".onnx":
+    if suffix not in (".onnx", ".c"):
         parser.error(f"target is {options.target!r}; wanted a name such as model.onnx or model.c")
     try:
         read = nn.from_keras if options.model.endswith(".keras") else nn.load_model
-        read(options.model).to_onnx(options.target)
+        model = read(options.model)
+        (model.to_c if suffix == ".c" else model.to_onnx)(options.target)
     except (martlet.MartletError, ImportError) as error:
         parser.error(str(error))
 

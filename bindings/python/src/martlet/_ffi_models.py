@@ -416,6 +416,7 @@ martlet_model_epoch_set = _checked("martlet_model_epoch_set", MODEL, c_int64)
 martlet_model_note_set = _checked("martlet_model_note_set", MODEL, c_char_p, c_char_p)
 martlet_model_note_get = _checked("martlet_model_note_get", MODEL, POINTER(c_char_p), c_char_p)
 martlet_model_save = _checked("martlet_model_save", MODEL, c_char_p)
+martlet_model_export = _checked("martlet_model_export", MODEL, c_char_p)
 martlet_model_load = _checked("martlet_model_load", POINTER(MODEL), c_char_p)
 
 

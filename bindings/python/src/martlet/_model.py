@@ -151,6 +151,10 @@ class Model:
     def save(self, path: bytes) -> None:
         _ffi_models.martlet_model_save(self._token, path)
 
+    @_alone
+    def export(self, path: bytes) -> None:
+        _ffi_models.martlet_model_export(self._token, path)
+
     # ---- layers ----
 
     @_alone

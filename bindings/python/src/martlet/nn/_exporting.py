@@ -38,25 +38,45 @@ class Exporting(Trained):
         FileError where the system refuses, or where there is a file and overwrite is False, and OrderError before the
         shape of the samples is known. Nothing is written then.
         """
-        name = _arguments.file_name(path)
+        name = self._free_path(path, overwrite)
         with _forks.held_off:
             try:
                 from martlet.nn import _onnx
             except ImportError as error:
                 raise ImportError("to_onnx needs onnx: pip install onnx, or in a clone of Martlet "
                                   "pip install './bindings/python[onnx]'") from error  # fmt: skip
-        if not _arguments.flag(overwrite, "overwrite") and os.path.lexists(name):
-            raise FileError(f"{os.fsdecode(name)} is there already, and overwrite is False")
         inputs = [*zip(self._input_names(), self._types(input_types), strict=True)]
         with self._owner.inside():
-            built: Built = self._apart() if self._taken else self._ready()
-            content = _onnx.content(built, str(self.name), inputs, self._output_names())
+            content = _onnx.content(self._whole(), str(self.name), inputs, self._output_names())
 
         def write(target: bytes) -> None:
             with open(target, "wb") as file:
                 file.write(content)
 
         _weight_files.replace(name, write)
+
+    def to_c(self, path: Any, overwrite: bool = True) -> None:
+        """Writes what the model predicts by as one C99 file, which needs no library but libm: weights as constant
+        arrays, and digits_predict(x0, y0, m) for one sample, where path is "digits.c". Its head says what each argument
+        is; m is memory for as many floats as stand there. It allocates nothing and keeps nothing.
+
+        What is left out, and what is a part of it, is as in to_onnx. Images are channels last where the model's are.
+        Predictions are predict's but for rounding. Errors are to_onnx's, and UnsupportedError for a layer that has no
+        C, by its name."""
+        name = self._free_path(path, overwrite)
+        with self._owner.inside():
+            self._whole().model.export(name)
+
+    def _free_path(self, path: Any, overwrite: Any) -> bytes:
+        """A file's name, where there is none yet, or it may be written over."""
+        name = _arguments.file_name(path)
+        if not _arguments.flag(overwrite, "overwrite") and os.path.lexists(name):
+            raise FileError(f"{os.fsdecode(name)} is there already, and overwrite is False")
+        return name
+
+    def _whole(self) -> Built:
+        """The native model with its parameters, of a part of another model one by itself."""
+        return self._apart() if self._taken else self._ready()
 
     @abstractmethod
     def _input_types(self) -> list[str]:
