@@ -32,6 +32,7 @@ SAYS = {
     "unchanged.py": "accuracy on 360 images",
     "module_trained.py": "outputs of the file and of the module differ",
     "pipeline.py": "probabilities of the file and of the pipeline differ",
+    "predict_in_c.py": "names the same digits",
     "keras_on_torch.py": "ends in the same numbers",
 }
 PICTURED = ("digits.py", "keras_style.py", "comparison.py", "convolutional_comparison.py")
