@@ -36,6 +36,7 @@ extension Layer {
         case .multiply: main = try Multiplying(inputs, subject)
         case .concatenate: main = try Concatenating(self, inputs: inputs, subject)
         case .embedding: main = try Embedding(self, input: input, subject)
+        case .lstm: main = try Recurrent(.lstm, self, input: input, subject)
         }
         if activation == .linear || !kind.hasActivation { return [main] }
         let isFused = main.fuse(activation)

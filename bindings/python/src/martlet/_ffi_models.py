@@ -64,6 +64,7 @@ LAYER_RANDOM_TRANSLATION = 30
 LAYER_GROUP_NORM = 31
 LAYER_DEPTHWISE_CONV2D = 32
 LAYER_CONV2D_TRANSPOSE = 33
+LAYER_LSTM = 34
 
 ACTIVATION_LINEAR = 0
 ACTIVATION_RELU = 1
@@ -112,6 +113,9 @@ COUNT_PADDING = 8
 FROZEN = 16
 FLIP_HORIZONTAL = 32
 FLIP_VERTICAL = 64
+RETURN_SEQUENCES = 128
+GO_BACKWARDS = 256
+UNIT_FORGET_BIAS = 512
 
 LOSS_CROSS_ENTROPY = 1
 LOSS_NLL = 2
@@ -192,6 +196,9 @@ class Layer(Structure):
         ("output_padding", c_int64 * 2),
         ("l1", c_double),
         ("l2", c_double),
+        ("recurrent_activation", c_int32),
+        ("recurrent_initializer", c_int32),
+        ("recurrent_value", c_double),
     ]
 
 

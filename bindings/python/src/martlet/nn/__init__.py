@@ -119,6 +119,7 @@ from martlet.nn.optimizers import (
     Nadam,
     RMSprop,
 )
+from martlet.nn.recurrent import LSTM
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -138,6 +139,7 @@ from martlet.nn.utils import pad_sequences, plot_model, set_random_seed, to_cate
 
 __all__ = [
     "ELU",
+    "LSTM",
     "NLL",
     "SGD",
     "Activation",

@@ -47,6 +47,7 @@ from martlet.nn.images import (
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
 from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
+from martlet.nn.recurrent import LSTM
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -64,6 +65,7 @@ from martlet.nn.text import TextVectorization
 
 __all__ = [
     "ELU",
+    "LSTM",
     "Activation",
     "Add",
     "AveragePooling1D",
