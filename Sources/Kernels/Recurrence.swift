@@ -8,23 +8,30 @@ import MartletKernelInterface
 func recurrence(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: RecurrenceRequest = value(at: request)
     let (recurrence, samples) = (request.recurrence, request.cut.range(piece))
-    let (units, gates) = (recurrence.shape.units, recurrence.shape.gates)
+    let units = recurrence.units
     BlockScratch.prepare(scratch)
     clearNumbers(recurrence.states + samples.lowerBound * units, count: samples.count * units)
-    clearNumbers(recurrence.cells + samples.lowerBound * units, count: samples.count * units)
-    for step in 0..<recurrence.shape.steps {
+    if recurrence.cell == .lstm {
+        clearNumbers(recurrence.cells + samples.lowerBound * units, count: samples.count * units)
+    }
+    for step in 0..<recurrence.steps {
         let first = step * recurrence.batch + samples.lowerBound
-        multiply(
-            rows: samples.count, inner: units, columns: gates, recurrence.states + first * units, recurrence.panels,
-            accumulates: true, recurrence.gates + first * gates, scratch)
+        let state = PanelProduct(
+            rows: samples.count, inner: units, left: recurrence.states + first * units, leftRow: units)
+        let gates = recurrence.gates + first * recurrence.gateCount
+        state.add(
+            recurrence.panels, columns: recurrence.joinedCount, to: gates, row: recurrence.gateCount,
+            start: BlockStart(base: gates, row: recurrence.gateCount * 4), scratch)
+        if recurrence.cell == .gru {
+            state.add(
+                recurrence.otherPanels, columns: units, to: recurrence.kept + first * units, row: units,
+                start: BlockStart(base: recurrence.stateBias, row: 0), scratch)
+        }
         for sample in samples {
             let row = step * recurrence.batch + sample
-            switch recurrence.shape.cell {
-            case .lstm: longShortTerm(recurrence, row)
-            }
+            forward(recurrence, row)
             guard let place = recurrence.output(ofSample: sample, step: step) else { continue }
-            copyNumbers(
-                recurrence.states + (row + recurrence.batch) * units, to: request.output + place, count: units)
+            copyNumbers(recurrence.states + (row + recurrence.batch) * units, to: request.output + place, count: units)
         }
     }
 }
@@ -34,62 +41,75 @@ func recurrence(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
 func recurrenceBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: RecurrenceBackwardRequest = value(at: request)
     let (recurrence, samples) = (request.recurrence, request.cut.range(piece))
-    let (units, gates) = (recurrence.shape.units, recurrence.shape.gates)
+    let (units, gateCount) = (recurrence.units, recurrence.gateCount)
     BlockScratch.prepare(scratch)
     let work = (scratch + PieceMemory.left).assumingMemoryBound(to: Float.self)
     let carried = recurrence.stateGradients + samples.lowerBound * units
     clearNumbers(carried, count: samples.count * units)
-    clearNumbers(recurrence.cellGradients + samples.lowerBound * units, count: samples.count * units)
-    var step = recurrence.shape.steps - 1
+    if recurrence.cell == .lstm {
+        clearNumbers(recurrence.cellGradients + samples.lowerBound * units, count: samples.count * units)
+    }
+    var step = recurrence.steps - 1
     while true {
         for sample in samples {
-            let gradient = recurrence.output(ofSample: sample, step: step).map { request.gradient + $0 }
-            var start = 0
-            while start < units {
-                let columns = start..<min(start + CellWork.most, units)
-                switch recurrence.shape.cell {
-                case .lstm:
-                    longShortTermBackward(
-                        recurrence, row: step * recurrence.batch + sample, sample, gradient, columns, work)
-                }
-                start = columns.upperBound
+            let own = recurrence.stateGradients + sample * units
+            if let place = recurrence.output(ofSample: sample, step: step) {
+                combine(.sum, units, own, request.gradient + place, to: own)
+            }
+            var first = 0
+            while first < units {
+                let count = min(units - first, CellWork.most)
+                backward(recurrence, row: step * recurrence.batch + sample, sample, first: first, count, work)
+                first += count
             }
         }
         if step == 0 { return }
-        multiply(
-            rows: samples.count, inner: gates, columns: units,
-            recurrence.gates + (step * recurrence.batch + samples.lowerBound) * gates, recurrence.panels,
-            accumulates: false, carried, scratch)
+        let first = step * recurrence.batch + samples.lowerBound
+        let start = BlockStart(base: carried, row: units * 4)
+        PanelProduct(
+            rows: samples.count, inner: recurrence.joinedCount, left: recurrence.gates + first * gateCount,
+            leftRow: gateCount
+        ).add(recurrence.panels, columns: units, to: carried, row: units, start: start, scratch)
+        if recurrence.cell == .gru {
+            PanelProduct(rows: samples.count, inner: units, left: recurrence.kept + first * units, leftRow: units)
+                .add(recurrence.otherPanels, columns: units, to: carried, row: units, start: start, scratch)
+        }
         step -= 1
     }
 }
 
-/// out = left · right, or out += it, of rows that lie together and a right factor in panels.
-@inline(never)
-private func multiply(
-    rows: Int, inner: Int, columns: Int, _ left: UnsafePointer<Float>, _ right: UnsafePointer<Float>, accumulates: Bool,
-    _ out: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutableRawPointer
-) {
-    let blocks = ProductLimits.blocks(of: inner)
-    let panels = RightPanels(columns: columns, inner: inner)
-    for index in 0..<blocks.pieces {
-        let part = blocks.range(index)
-        withAddress(of: Segment(left: 0, right: 0, count: part.count)) { segment in
-            let block = TileBlock(
-                segments: segment, segmentCount: 1, leftRow: inner * 4, leftStep: 4, rightStep: panels.rowStride,
-                outRow: columns * 4, startRow: 0, floor: -.infinity)
-            var column = 0
-            while column < columns {
-                let place = out + column
-                multiplyBlock(
-                    block, rows: rows, columns: min(columns - column, ProductLimits.columns),
-                    left: left + part.lowerBound,
-                    right: UnsafeRawPointer(right) + panels.offset(column: column) + part.lowerBound * panels.rowStride,
-                    panelStride: panels.panelStride,
-                    start: accumulates || index > 0
-                        ? BlockStart(base: place, row: columns * 4) : BlockStart(base: nil, row: 0),
-                    out: place, scratch: scratch)
-                column += ProductLimits.columns
+/// The left factor of a product whose right one lies in panels.
+private struct PanelProduct {
+    let rows: Int
+    let inner: Int
+    let left: UnsafePointer<Float>
+    /// From row to row.
+    let leftRow: Int
+
+    /// out = start + left · right.
+    @inline(never)
+    func add(
+        _ right: UnsafePointer<Float>, columns: Int, to out: UnsafeMutablePointer<Float>, row: Int, start: BlockStart,
+        _ scratch: UnsafeMutableRawPointer
+    ) {
+        let blocks = ProductLimits.blocks(of: inner)
+        let panels = RightPanels(columns: columns, inner: inner)
+        for index in 0..<blocks.pieces {
+            let part = blocks.range(index)
+            withAddress(of: Segment(left: 0, right: 0, count: part.count)) { segment in
+                let block = TileBlock(
+                    segments: segment, segmentCount: 1, leftRow: leftRow * 4, leftStep: 4, rightStep: panels.rowStride,
+                    outRow: row * 4, startRow: 0, floor: -.infinity)
+                var column = 0
+                while column < columns {
+                    let start = index == 0 ? start.at(row: 0, column: column) : BlockStart(base: out + column, row: row * 4)
+                    multiplyBlock(
+                        block, rows: rows, columns: min(columns - column, ProductLimits.columns),
+                        left: left + part.lowerBound,
+                        right: UnsafeRawPointer(right) + panels.offset(column: column) + part.lowerBound * panels.rowStride,
+                        panelStride: panels.panelStride, start: start, out: out + column, scratch: scratch)
+                    column += ProductLimits.columns
+                }
             }
         }
     }

@@ -1,5 +1,12 @@
 // What recurrent layers do at one step of one sample, once the products with its input and with the state before are there,
-// and the gradients of that. Kernels/Recurrence.swift walks over steps.
+// and the gradients of that. Kernels/Recurrence.swift walks over steps. With f the activation and s that of gates, of what
+// lies where gates do:
+//
+// simple  state = f(g)
+// LSTM    i = s(i), r = s(r), g = f(g), o = s(o); cell = r before + i g; state = o f(cell). Hochreiter, Schmidhuber: Long
+//         short-term memory. Neural Computation 9, 1997; Gers, Schmidhuber, Cummins: Learning to forget, 12, 2000
+// GRU     z = s(z), r = s(r), g = f(g + r k) with k what the last gate has of the state; state = z before + (1 - z) g. Cho et
+//         al.: Learning phrase representations using RNN encoder-decoder. EMNLP 2014; k by itself as in cuDNN
 
 import MartletKernelInterface
 
@@ -9,76 +16,116 @@ enum CellWork {
     static var most: Int { 1024 }
 }
 
-/// Hochreiter, Schmidhuber: Long short-term memory. Neural Computation 9, 1997; with the gate that forgets of Gers,
-/// Schmidhuber, Cummins: Learning to forget. 2000. With f the activation and s that of gates, of what gates hold:
-/// i = s(i), r = s(r), g = f(g), o = s(o); cell = r before + i g; state = o f(cell).
+/// What becomes of some numbers of up to four arrays.
+enum Mixing {
+    /// a + b, a b, and a b + c d.
+    case sum, product, products
+    /// a (b - c), a - a b, and c + a (b - c).
+    case difference, rest, between
+}
+
+/// Any array may be `out`. One loop for all: a loop of its own for each would be most of a cell's code.
 @inline(never)
-func longShortTerm(_ recurrence: Recurrence, _ row: Int) {
-    let units = recurrence.shape.units
-    let gates = recurrence.gates + row * 4 * units
-    let (before, cell) = (recurrence.cells + row * units, recurrence.cells + (row + recurrence.batch) * units)
-    let active = recurrence.activeCells + row * units
-    let state = recurrence.states + (row + recurrence.batch) * units
-    let slope = recurrence.slope
-    activate(recurrence.gateActivation, slope: slope, gates, gates, 0..<2 * units)
-    activate(recurrence.activation, slope: slope, gates, gates, 2 * units..<3 * units)
-    activate(recurrence.gateActivation, slope: slope, gates, gates, 3 * units..<4 * units)
-    var unit = 0
-    while unit < units {
-        let count = min(units - unit, grain)
-        let place = gates + unit
-        let fresh = load(count, place) * load(count, place + 2 * units)
-        store(count, multiplyAdd(fresh, load(count, place + units), load(count, before + unit)), to: cell + unit)
-        unit += grain
-    }
-    activate(recurrence.activation, slope: slope, cell, active, 0..<units)
-    unit = 0
-    while unit < units {
-        let count = min(units - unit, grain)
-        store(count, load(count, gates + 3 * units + unit) * load(count, active + unit), to: state + unit)
-        unit += grain
+func combine(
+    _ mixing: Mixing, _ numbers: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+    _ c: UnsafePointer<Float>? = nil, _ d: UnsafePointer<Float>? = nil, to out: UnsafeMutablePointer<Float>
+) {
+    let (third, fourth) = (c ?? a, d ?? a)
+    var index = 0
+    while index < numbers {
+        let count = min(numbers - index, grain)
+        let (a, b) = (load(count, a + index), load(count, b + index))
+        let (c, d) = (load(count, third + index), load(count, fourth + index))
+        let mixed =
+            switch mixing {
+            case .sum: a + b
+            case .product: a * b
+            case .products: multiplyAdd(a * b, c, d)
+            case .difference: a * (b - c)
+            case .rest: a - a * b
+            case .between: multiplyAdd(c, a, b - c)
+            }
+        store(count, mixed, to: out + index)
+        index += grain
     }
 }
 
-/// The gradients of what the gates were applied to, in their place, and of the cell before.
+/// The state behind a step, and what the way back needs. `row` is the step's and sample's.
 @inline(never)
-func longShortTermBackward(
-    _ recurrence: Recurrence, row: Int, _ sample: Int, _ gradient: UnsafePointer<Float>?, _ columns: Range<Int>,
-    _ work: UnsafeMutablePointer<Float>
+func forward(_ recurrence: Recurrence, _ row: Int) {
+    let (units, slope) = (recurrence.units, recurrence.slope)
+    let gates = recurrence.gates + row * recurrence.gateCount
+    let kept = recurrence.kept + row * units
+    let before = recurrence.states + row * units
+    let state = before + recurrence.batch * units
+    let last = gates + (recurrence.gateCount - units)
+    switch recurrence.cell {
+    case .simple: activate(recurrence.activation, slope: slope, gates, state, 0..<units)
+    case .lstm:
+        let cells = recurrence.cells + row * units
+        let cell = cells + recurrence.batch * units
+        activate(recurrence.gateActivation, slope: slope, gates, gates, 0..<2 * units)
+        activate(recurrence.activation, slope: slope, gates, gates, 2 * units..<3 * units)
+        activate(recurrence.gateActivation, slope: slope, gates, gates, 3 * units..<4 * units)
+        combine(.products, units, gates, gates + 2 * units, gates + units, cells, to: cell)
+        activate(recurrence.activation, slope: slope, cell, kept, 0..<units)
+        combine(.product, units, last, kept, to: state)
+    case .gru:
+        activate(recurrence.gateActivation, slope: slope, gates, gates, 0..<2 * units)
+        combine(.product, units, gates + units, kept, to: state)
+        combine(.sum, units, last, state, to: last)
+        activate(recurrence.activation, slope: slope, last, last, 0..<units)
+        combine(.between, units, gates, before, last, to: state)
+    }
+}
+
+/// The gradients of what the gates were applied to, in their place, and of what was before: of the state that which goes past
+/// the products, to which these are added. For `count` units from the first one on.
+@inline(never)
+func backward(
+    _ recurrence: Recurrence, row: Int, _ sample: Int, first: Int, _ count: Int, _ work: UnsafeMutablePointer<Float>
 ) {
-    let (units, first, count) = (recurrence.shape.units, columns.lowerBound, columns.count)
-    let gates = recurrence.gates + row * 4 * units + first
-    let before = recurrence.cells + row * units + first
-    let active = recurrence.activeCells + row * units + first
-    let carried = recurrence.stateGradients + sample * units + first
-    let cell = recurrence.cellGradients + sample * units + first
-    let slope = recurrence.slope
-    let most = CellWork.most
-    var unit = 0
-    while unit < count {
-        let few = min(count - unit, grain)
-        var state = load(few, carried + unit)
-        if let gradient { state += load(few, gradient + first + unit) }
-        store(few, state * load(few, gates + 3 * units + unit), to: work + unit)
-        store(few, state * load(few, active + unit), to: work + 3 * most + unit)
-        unit += grain
-    }
-    goBack(through: recurrence.activation, slope: slope, saved: active, work, work, 0..<count)
-    unit = 0
-    while unit < count {
-        let few = min(count - unit, grain)
-        let place = gates + unit
-        let all = load(few, cell + unit) + load(few, work + unit)
-        store(few, all * load(few, place + 2 * units), to: work + unit)
-        store(few, all * load(few, before + unit), to: work + most + unit)
-        store(few, all * load(few, place), to: work + 2 * most + unit)
-        store(few, all * load(few, place + units), to: cell + unit)
-        unit += grain
-    }
-    for gate in 0..<4 {
+    let (units, slope) = (recurrence.units, recurrence.slope)
+    let gates = recurrence.gates + row * recurrence.gateCount + first
+    let kept = recurrence.kept + row * units + first
+    let before = recurrence.states + row * units + first
+    let gradient = recurrence.stateGradients + sample * units + first
+    let second = work + CellWork.most
+    let third = work + 2 * CellWork.most
+    let fourth = work + 3 * CellWork.most
+    func go(through activation: Activation, _ gate: Int, _ from: UnsafePointer<Float>) {
         let place = gates + gate * units
+        goBack(through: activation, slope: slope, saved: place, from, place, 0..<count)
+    }
+    switch recurrence.cell {
+    case .simple:
         goBack(
-            through: gate == 2 ? recurrence.activation : recurrence.gateActivation, slope: slope, saved: place,
-            work + gate * most, place, 0..<count)
+            through: recurrence.activation, slope: slope, saved: before + recurrence.batch * units, gradient, gates,
+            0..<count)
+        clearNumbers(gradient, count: count)
+    case .lstm:
+        let cell = recurrence.cellGradients + sample * units + first
+        combine(.product, count, gradient, gates + 3 * units, to: work)
+        combine(.product, count, gradient, kept, to: fourth)
+        goBack(through: recurrence.activation, slope: slope, saved: kept, work, work, 0..<count)
+        combine(.sum, count, cell, work, to: cell)
+        combine(.product, count, cell, gates + 2 * units, to: work)
+        combine(.product, count, cell, recurrence.cells + row * units + first, to: second)
+        combine(.product, count, cell, gates, to: third)
+        combine(.product, count, cell, gates + units, to: cell)
+        go(through: recurrence.gateActivation, 0, work)
+        go(through: recurrence.gateActivation, 1, second)
+        go(through: recurrence.activation, 2, third)
+        go(through: recurrence.gateActivation, 3, fourth)
+        clearNumbers(gradient, count: count)
+    case .gru:
+        combine(.difference, count, gradient, before, gates + 2 * units, to: work)
+        combine(.rest, count, gradient, gates, to: third)
+        go(through: recurrence.activation, 2, third)
+        combine(.product, count, gradient, gates, to: gradient)
+        combine(.product, count, gates + 2 * units, kept, to: second)
+        combine(.product, count, gates + 2 * units, gates + units, to: kept)
+        go(through: recurrence.gateActivation, 0, work)
+        go(through: recurrence.gateActivation, 1, second)
     }
 }

@@ -35,7 +35,7 @@ public struct LayerFlags: OptionSet, Sendable {
     /// RANDOM_FLIP: left and right, and top and bottom, change places.
     public static let flipHorizontal = LayerFlags(rawValue: 32)
     public static let flipVertical = LayerFlags(rawValue: 64)
-    /// LSTM: the states behind all steps come out, not the last one alone; steps are read from the last to the first.
+    /// LSTM, GRU, SIMPLE_RNN: the states behind all steps come out, not the last one alone; steps are read from the last to the first.
     public static let returnSequences = LayerFlags(rawValue: 128)
     public static let goBackwards = LayerFlags(rawValue: 256)
     /// LSTM: the biases of the gate that forgets start as 1.
@@ -78,7 +78,7 @@ public struct Layer: Sendable {
     public var biasInitializer = Initializer.zeros
     public var kernelValue = 0.0
     public var biasValue = 0.0
-    /// LSTM: what is applied to gates, and how the kernel of the state before starts.
+    /// LSTM, GRU: what is applied to gates; and SIMPLE_RNN: how the kernel of the state before starts.
     public var recurrentActivation = Activation.linear
     public var recurrentInitializer = Initializer.zeros
     public var recurrentValue = 0.0

@@ -39,6 +39,8 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case depthwiseConv2D = 32
     case conv2DTranspose = 33
     case lstm = 34
+    case gru = 35
+    case simpleRNN = 36
 
     /// The name that a layer has, with a number behind it, where the user gives none.
     public var name: StaticString {
@@ -78,6 +80,8 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .depthwiseConv2D: "depthwise_conv2d"
         case .conv2DTranspose: "conv2d_transpose"
         case .lstm: "lstm"
+        case .gru: "gru"
+        case .simpleRNN: "simple_rnn"
         }
     }
 
@@ -94,7 +98,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     var hasKernel: Bool { hasBias || self == .embedding }
     var hasBias: Bool { isConvolution || self == .dense || isRecurrent }
     /// Whether it reads sequences step by step, with a second kernel for the state before.
-    var isRecurrent: Bool { self == .lstm }
+    var isRecurrent: Bool { self == .lstm || self == .gru || self == .simpleRNN }
     var isConvolution: Bool { isGrouped || self == .depthwiseConv2D || self == .conv2DTranspose }
     /// Whether it is a convolution that reads `groups`.
     var isGrouped: Bool { self == .conv1D || self == .conv2D }
@@ -144,6 +148,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         switch self {
         case .dense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
         case .lstm: [.noBias, .frozen, .returnSequences, .goBackwards, .unitForgetBias]
+        case .gru, .simpleRNN: [.noBias, .frozen, .returnSequences, .goBackwards]
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
         case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
         case .embedding: .frozen

@@ -37,6 +37,8 @@ extension Layer {
         case .concatenate: main = try Concatenating(self, inputs: inputs, subject)
         case .embedding: main = try Embedding(self, input: input, subject)
         case .lstm: main = try Recurrent(.lstm, self, input: input, subject)
+        case .gru: main = try Recurrent(.gru, self, input: input, subject)
+        case .simpleRNN: main = try Recurrent(.simple, self, input: input, subject)
         }
         if activation == .linear || !kind.hasActivation { return [main] }
         let isFused = main.fuse(activation)

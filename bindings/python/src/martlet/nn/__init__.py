@@ -119,7 +119,7 @@ from martlet.nn.optimizers import (
     Nadam,
     RMSprop,
 )
-from martlet.nn.recurrent import LSTM
+from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -139,6 +139,7 @@ from martlet.nn.utils import pad_sequences, plot_model, set_random_seed, to_cate
 
 __all__ = [
     "ELU",
+    "GRU",
     "LSTM",
     "NLL",
     "SGD",
@@ -236,6 +237,7 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Sequential",
+    "SimpleRNN",
     "Softmax",
     "SparseCategoricalCrossentropy",
     "TensorBoard",

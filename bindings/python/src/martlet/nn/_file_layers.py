@@ -157,17 +157,23 @@ def _embedding(line: Line, data_format: str) -> Layer:
     return sequences.Embedding(line["vocabulary"], line["units"], initializer, _penalty(line), trainable=trainable)
 
 
-def _lstm(line: Line, data_format: str) -> Layer:
-    flags = line["flags"]
-    return recurrent.LSTM(
-        line["units"],
-        recurrent_activation=_activation(line, "recurrent_activation"),
-        recurrent_initializer=Initializer(line["recurrent_initializer"], line["recurrent_value"]),
-        unit_forget_bias=bool(flags & _ffi_models.UNIT_FORGET_BIAS),
-        return_sequences=bool(flags & _ffi_models.RETURN_SEQUENCES),
-        go_backwards=bool(flags & _ffi_models.GO_BACKWARDS),
-        **_weighted(line),
-    )
+def _recurrent(kind: Any) -> Any:
+    def made(line: Line, data_format: str) -> Layer:
+        flags, fields = line["flags"], _weighted(line)
+        if kind is not recurrent.SimpleRNN:
+            fields["recurrent_activation"] = _activation(line, "recurrent_activation")
+        if kind is recurrent.LSTM:
+            fields["unit_forget_bias"] = bool(flags & _ffi_models.UNIT_FORGET_BIAS)
+        layer: Layer = kind(
+            line["units"],
+            recurrent_initializer=Initializer(line["recurrent_initializer"], line["recurrent_value"]),
+            return_sequences=bool(flags & _ffi_models.RETURN_SEQUENCES),
+            go_backwards=bool(flags & _ffi_models.GO_BACKWARDS),
+            **fields,
+        )
+        return layer
+
+    return made
 
 
 def _conv1d(line: Line, data_format: str) -> Layer:
@@ -212,7 +218,9 @@ MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_MULTIPLY: lambda line, data_format: layers.Multiply(),
     _ffi_models.LAYER_CONCATENATE: lambda line, data_format: layers.Concatenate(_axis(line["axis"])),
     _ffi_models.LAYER_EMBEDDING: _embedding,
-    _ffi_models.LAYER_LSTM: _lstm,
+    _ffi_models.LAYER_LSTM: _recurrent(recurrent.LSTM),
+    _ffi_models.LAYER_GRU: _recurrent(recurrent.GRU),
+    _ffi_models.LAYER_SIMPLE_RNN: _recurrent(recurrent.SimpleRNN),
     _ffi_models.LAYER_CONV1D: _conv1d,
     _ffi_models.LAYER_MAX_POOL1D: _pool1d(sequences.MaxPooling1D),
     _ffi_models.LAYER_AVERAGE_POOL1D: _pool1d(sequences.AveragePooling1D),

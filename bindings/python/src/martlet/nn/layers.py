@@ -47,7 +47,7 @@ from martlet.nn.images import (
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
 from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
-from martlet.nn.recurrent import LSTM
+from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -65,6 +65,7 @@ from martlet.nn.text import TextVectorization
 
 __all__ = [
     "ELU",
+    "GRU",
     "LSTM",
     "Activation",
     "Add",
@@ -116,6 +117,7 @@ __all__ = [
     "Reshape",
     "SeparableConv2D",
     "SeparableConvolution2D",
+    "SimpleRNN",
     "Softmax",
     "TextVectorization",
     "UpSampling2D",
