@@ -93,3 +93,33 @@ class Textual:
         places = [self.length - width + 1 for width in self.widths]
         convolutions = sum(work * (count + 2) for work, count in zip(one, places, strict=True))
         return convolutions + 6 * self.filters * len(self.widths) * self.classes
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """A recurrent layer over sequences, whose last state is classified."""
+
+    cell: str
+    steps: int = 64
+    features: int = 128
+    units: int = 128
+    classes: int = 10
+    vocabulary = 0
+    is_image = False
+
+    @property
+    def input(self) -> Shape:
+        return (self.steps, self.features)
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Kernels and biases; torch has two biases of an LSTM, which are added up."""
+        gates = {"LSTM": 4, "GRU": 3}[self.cell] * self.units
+        bias: Shape = (2, gates) if self.cell == "GRU" else (gates,)
+        return ((self.features, gates), (self.units, gates), bias, (self.units, self.classes), (self.classes,))
+
+    @property
+    def step_work(self) -> int:
+        """Of one sample: forward, the kernels' gradients, and the state's, but not the input's."""
+        gates = self.shapes[0][1]
+        return 2 * self.steps * gates * (2 * self.features + 3 * self.units) + 6 * self.units * self.classes

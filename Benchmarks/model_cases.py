@@ -13,7 +13,7 @@ from math import prod
 from typing import ClassVar
 
 from cases import DEFAULT, FUSED, MARTLET, Case, Shape
-from graph_cases import Residual, Textual
+from graph_cases import Residual, Sequential, Textual
 
 MARTLET_C = "martlet from C"
 #: The two that compile a whole step.
@@ -101,7 +101,7 @@ class Training(ModelCase):
 
     is_measured_alone = True
 
-    network: Network | Residual | Textual
+    network: Network | Residual | Sequential | Textual
     batch: int
     #: Batches in an epoch, and epochs that one call of ``fit`` trains for.
     batches: int
@@ -180,7 +180,7 @@ def convolutional(size: int) -> Network:
 def training(
     name: str,
     title: str,
-    network: Network | Residual | Textual,
+    network: Network | Residual | Sequential | Textual,
     targets: dict[str, float],
     *,
     batch: int,
@@ -281,6 +281,22 @@ CASES: tuple[ModelCase, ...] = (
         batch=50,
         batches=16,
         peers=(SPARSE, *PEAKS),
+    ),
+    training(
+        "train-lstm",
+        "LSTM of 128 units over 64 steps of 128 features",
+        Sequential("LSTM"),
+        {FUSED: 1.3, **FASTEST},
+        batch=32,
+        batches=16,
+    ),
+    training(
+        "train-gru",
+        "GRU of 128 units over 64 steps of 128 features",
+        Sequential("GRU"),
+        {FUSED: 1.3, **FASTEST},
+        batch=32,
+        batches=16,
     ),
     product(2048, 2048, 2048, 0.95),
     product(64, 784, 512, 1.0),

@@ -2,7 +2,7 @@
 
 All have the same samples in memory, the same learning rate, and Adam. Martlet shuffles anew in each epoch and gathers
 each batch, as ``fit`` does; the others get theirs for less: torch as slices of tensors that were shuffled before, JAX
-as a list of arrays. Chains of layers are made here, other networks in residual.py and textual.py. It times nothing.
+as a list of arrays. Chains of layers are made here, other networks in residual.py, sequential.py and textual.py. It times nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import numpy as np
 import cases
 import model_cases
 import residual
+import sequential
 import textual
-from graph_cases import Residual, Textual
+from graph_cases import Residual, Sequential, Textual
 from model_cases import Network, Training
 from peer import Peer, threads
 
@@ -90,6 +91,7 @@ MODELS: dict[type, tuple[Callable[[Any], Any], Callable[..., Any], Callable[[Any
     Network: (martlet_chain, torch_network, jax_chain),
     Residual: (residual.martlet_model, residual.torch_model, residual.jax_model),
     Textual: (textual.martlet_model, textual.torch_model, textual.jax_model),
+    Sequential: (sequential.martlet_model, sequential.torch_model, sequential.jax_model),
 }
 
 

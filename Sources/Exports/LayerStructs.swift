@@ -35,6 +35,9 @@ extension martlet_layer {
         unsafe output_padding = layer.outputPadding.numbers
         unsafe l1 = layer.l1
         unsafe l2 = layer.l2
+        unsafe recurrent_activation = layer.recurrentActivation.rawValue
+        unsafe recurrent_initializer = layer.recurrentInitializer.rawValue
+        unsafe recurrent_value = layer.recurrentValue
     }
 }
 
@@ -106,6 +109,11 @@ extension Layer {
         outputPadding = unsafe Pair(raw.output_padding)
         l1 = unsafe raw.l1
         l2 = unsafe raw.l2
+        recurrentActivation = try unsafe choice(
+            raw.recurrent_activation, "layer.recurrent_activation", "MARTLET_ACTIVATION_...")
+        recurrentInitializer = try unsafe choice(
+            raw.recurrent_initializer, "layer.recurrent_initializer", "MARTLET_INITIALIZER_...")
+        recurrentValue = unsafe raw.recurrent_value
         guard unsafe raw.reserved == 0 else {
             throw unsafe MartletError(.structure, "layer.reserved is \(raw.reserved); expected 0")
         }

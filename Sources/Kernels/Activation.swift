@@ -146,16 +146,32 @@ private struct Exponential: ElementFunction {
 /// y = f(x) on one piece.
 func activation(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: ActivationRequest = value(at: request)
-    let (x, y, elements) = (request.x, request.y, request.cut.range(piece))
-    switch request.activation {
+    activate(request.activation, slope: request.slope, request.x, request.y, request.cut.range(piece))
+}
+
+/// out = gradient * f' on one piece.
+func activationBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: ActivationBackwardRequest = value(at: request)
+    goBack(
+        through: request.activation, slope: request.slope, saved: request.saved, request.gradient, request.out,
+        request.cut.range(piece))
+}
+
+/// y = f(x) for some elements of two arrays, which may be one.
+@inline(never)
+func activate(
+    _ activation: Activation, slope: Float, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+    _ elements: Range<Int>
+) {
+    switch activation {
     case .linear, .softmax: values(Linear(), x, y, elements)
     case .relu: values(Rectifier(), x, y, elements)
-    case .leakyReLU: values(LeakyRectifier(slope: Floats(repeating: request.slope)), x, y, elements)
+    case .leakyReLU: values(LeakyRectifier(slope: Floats(repeating: slope)), x, y, elements)
     case .gelu: values(NormalUnit(), x, y, elements)
     case .silu: values(LogisticUnit(), x, y, elements)
     case .tanh: values(Tangent(), x, y, elements)
     case .sigmoid: values(Logistic(), x, y, elements)
-    case .elu, .selu: values(ExponentialUnit(isScaled: request.activation == .selu), x, y, elements)
+    case .elu, .selu: values(ExponentialUnit(isScaled: activation == .selu), x, y, elements)
     case .softplus: values(SoftPlus(), x, y, elements)
     case .hardSigmoid: values(HardLogistic(), x, y, elements)
     case .mish: values(MishUnit(), x, y, elements)
@@ -163,22 +179,25 @@ func activation(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
     }
 }
 
-/// out = gradient * f' on one piece.
-func activationBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: ActivationBackwardRequest = value(at: request)
-    switch request.activation {
-    case .linear, .softmax: values(Linear(), request.gradient, request.out, request.cut.range(piece))
-    case .relu: gradients(Rectifier(), request, piece)
-    case .leakyReLU: gradients(LeakyRectifier(slope: Floats(repeating: request.slope)), request, piece)
-    case .gelu: gradients(NormalUnit(), request, piece)
-    case .silu: gradients(LogisticUnit(), request, piece)
-    case .tanh: gradients(Tangent(), request, piece)
-    case .sigmoid: gradients(Logistic(), request, piece)
-    case .elu, .selu: gradients(ExponentialUnit(isScaled: request.activation == .selu), request, piece)
-    case .softplus: gradients(SoftPlus(), request, piece)
-    case .hardSigmoid: gradients(HardLogistic(), request, piece)
-    case .mish: gradients(MishUnit(), request, piece)
-    case .exponential: gradients(Exponential(), request, piece)
+/// out = gradient * f' for some elements of three arrays, of which any may be one.
+@inline(never)
+func goBack(
+    through activation: Activation, slope: Float, saved: UnsafePointer<Float>, _ gradient: UnsafePointer<Float>,
+    _ out: UnsafeMutablePointer<Float>, _ elements: Range<Int>
+) {
+    switch activation {
+    case .linear, .softmax: values(Linear(), gradient, out, elements)
+    case .relu: gradients(Rectifier(), saved, gradient, out, elements)
+    case .leakyReLU: gradients(LeakyRectifier(slope: Floats(repeating: slope)), saved, gradient, out, elements)
+    case .gelu: gradients(NormalUnit(), saved, gradient, out, elements)
+    case .silu: gradients(LogisticUnit(), saved, gradient, out, elements)
+    case .tanh: gradients(Tangent(), saved, gradient, out, elements)
+    case .sigmoid: gradients(Logistic(), saved, gradient, out, elements)
+    case .elu, .selu: gradients(ExponentialUnit(isScaled: activation == .selu), saved, gradient, out, elements)
+    case .softplus: gradients(SoftPlus(), saved, gradient, out, elements)
+    case .hardSigmoid: gradients(HardLogistic(), saved, gradient, out, elements)
+    case .mish: gradients(MishUnit(), saved, gradient, out, elements)
+    case .exponential: gradients(Exponential(), saved, gradient, out, elements)
     }
 }
 
@@ -197,13 +216,12 @@ private func values<Function: ElementFunction>(
 
 @inline(never)
 private func gradients<Function: ElementFunction>(
-    _ function: Function, _ request: ActivationBackwardRequest, _ piece: Int
+    _ function: Function, _ saved: UnsafePointer<Float>, _ gradient: UnsafePointer<Float>,
+    _ out: UnsafeMutablePointer<Float>, _ elements: Range<Int>
 ) {
-    let (saved, gradient, out) = (request.saved, request.gradient, request.out)
-    let end = request.cut.end(piece)
-    var index = request.cut.start(piece)
-    while index < end {
-        let count = min(end - index, grain)
+    var index = elements.lowerBound
+    while index < elements.upperBound {
+        let count = min(elements.upperBound - index, grain)
         prefetch(.fp32, in: gradient, at: index)
         prefetch(.fp32, in: saved, at: index)
         store(count, function.gradient(load(count, gradient + index), load(count, saved + index)), to: out + index)

@@ -58,6 +58,8 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .peakImage: peakImage
     case .depthwise: depthwise
     case .depthwiseWeights: depthwiseWeights
+    case .recurrence: recurrence
+    case .recurrenceBackward: recurrenceBackward
     case .turn: turn
     case .symmetric: symmetric
     case .rowSquares: rowSquares

@@ -95,7 +95,9 @@ public enum Initializer: Int32, Sendable, CaseIterable {
         guard case .normal(_, isCut: true) = distribution else {
             unsafe draws.target = unsafe memory
             unsafe draws.run(count, execution)
-            if array.initializer == .orthogonal { unsafe orthogonalize(memory, array, execution) }
+            if array.initializer == .orthogonal {
+                unsafe Orthogonal(memory, array, execution).fill(length: Float(array.value))
+            }
             return
         }
         // How many numbers a piece keeps is known once it is done: they are drawn elsewhere, and put together in order.
@@ -112,40 +114,5 @@ public enum Initializer: Int32, Sendable, CaseIterable {
                 filled += fresh
             }
         }
-    }
-
-    /// Makes the columns of a tall matrix, or the rows of a wide one, orthogonal: each less what it has of those before it,
-    /// which is taken off twice, so that rounding leaves nothing of it.
-    private static func orthogonalize(
-        _ memory: UnsafeMutablePointer<Float>, _ array: ArrayDescription, _ execution: Execution
-    ) {
-        let (rows, columns) = (array.shape.outerCount, array.shape.last)
-        let isTall = rows >= columns
-        let (vectors, size) = isTall ? (columns, rows) : (rows, columns)
-        let (apart, step) = isTall ? (1, columns) : (columns, 1)
-        let shares = unsafe execution.shared.assumingMemoryBound(to: Double.self)
-        for vector in 0..<vectors {
-            let own = unsafe memory + vector * apart
-            for _ in 0..<2 {
-                unsafe shares.update(repeating: 0, count: vector)
-                for place in 0..<size {
-                    let (number, others) = unsafe (Double(own[place * step]), memory + place * step)
-                    for other in 0..<vector { unsafe shares[other] += number * Double(others[other * apart]) }
-                }
-                for place in 0..<size {
-                    let others = unsafe memory + place * step
-                    var number = unsafe Double(own[place * step])
-                    for other in 0..<vector { unsafe number -= shares[other] * Double(others[other * apart]) }
-                    unsafe own[place * step] = Float(number)
-                }
-            }
-            var squares = 0.0
-            for place in 0..<size { unsafe squares += Double(own[place * step]) * Double(own[place * step]) }
-            for place in 0..<size {
-                unsafe own[place * step] = Float(Double(own[place * step]) / squares.squareRoot())
-            }
-        }
-        let value = Float(array.value)
-        if value != 1 { for place in 0..<rows * columns { unsafe memory[place] *= value } }
     }
 }

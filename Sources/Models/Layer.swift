@@ -37,7 +37,13 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let flipVertical = LayerFlags(rawValue: 64)
     /// EMBEDDING: the table's gradient is of the rows that a batch names, and the optimizer steps these alone.
     public static let sparse = LayerFlags(rawValue: 128)
-    package static let all = LayerFlags(rawValue: 255)
+    /// LSTM, GRU, SIMPLE_RNN: the states behind all steps come out, not the last one alone; steps are read from the last to
+    /// the first.
+    public static let returnSequences = LayerFlags(rawValue: 256)
+    public static let goBackwards = LayerFlags(rawValue: 512)
+    /// LSTM: the biases of the gate that forgets start as 1.
+    public static let unitForgetBias = LayerFlags(rawValue: 1024)
+    package static let all = LayerFlags(rawValue: 2047)
 }
 
 /// A layer's description, with the fields of `martlet_layer`; fields that its kind does not read keep their defaults.
@@ -75,6 +81,10 @@ public struct Layer: Sendable {
     public var biasInitializer = Initializer.zeros
     public var kernelValue = 0.0
     public var biasValue = 0.0
+    /// LSTM, GRU: what is applied to gates; and SIMPLE_RNN: how the kernel of the state before starts.
+    public var recurrentActivation = Activation.linear
+    public var recurrentInitializer = Initializer.zeros
+    public var recurrentValue = 0.0
     /// nil: the kind and a number.
     public var name: String?
 
@@ -87,6 +97,11 @@ public struct Layer: Sendable {
         if kind == .groupNorm { groups = 32 }
         if kind == .randomFlip { flags = [.flipHorizontal, .flipVertical] }
         if kind == .embedding { (kernelInitializer, kernelValue) = (.uniform, 0.05) }
+        if kind.isRecurrent {
+            (activation, recurrentActivation) = (.tanh, .sigmoid)
+            (recurrentInitializer, recurrentValue) = (.orthogonal, 1)
+        }
+        if kind == .lstm { flags = .unitForgetBias }
     }
 
     public static func dense(_ units: Int, activation: Activation = .linear) -> Layer {
@@ -139,6 +154,16 @@ public struct Layer: Sendable {
             try biasInitializer.check(biasValue, prefix + "bias_value")
             guard biasInitializer != .orthogonal else {
                 throw refuse("bias_initializer", "orthogonal", "one that takes a row of numbers")
+            }
+        }
+        if kind.isRecurrent {
+            try recurrentInitializer.check(recurrentValue, prefix + "recurrent_value")
+            for (field, activation) in [("activation", activation), ("recurrent_activation", recurrentActivation)] {
+                guard activation.derivesFromOutput && activation != .softmax else {
+                    throw MartletError(
+                        .unsupported,
+                        "\(prefix)\(field) is \(activation); expected one whose slope is a function of what it gives")
+                }
             }
         }
         for (field, penalty) in [("l1", l1), ("l2", l2)] {
@@ -195,7 +220,7 @@ public struct Layer: Sendable {
             guard Float(scale).isFinite else { throw refuse("scale", scale, "a finite number of fp32") }
             guard Float(offset).isFinite else { throw refuse("offset", offset, "a finite number of fp32") }
         }
-        if activation == .leakyReLU, !(slope >= 0 && Float(slope).isFinite) {
+        if activation == .leakyReLU || recurrentActivation == .leakyReLU, !(slope >= 0 && Float(slope).isFinite) {
             throw refuse("slope", slope, "a finite number of fp32, 0 or more")
         }
         if kind == .batchNorm {
@@ -211,7 +236,7 @@ public struct Layer: Sendable {
 
     /// Throws where a choice is made that the kind would pass over: an activation, flags, or pads.
     private func checkUnread(_ prefix: String) throws(MartletError) {
-        guard kind.hasActivation || activation == .linear else {
+        guard kind.readsActivation || activation == .linear else {
             throw MartletError(
                 .argument, "\(prefix)activation is \(activation); expected linear: \(kind.name) reads none")
         }

@@ -38,6 +38,9 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case groupNorm = 31
     case depthwiseConv2D = 32
     case conv2DTranspose = 33
+    case lstm = 34
+    case gru = 35
+    case simpleRNN = 36
     case own = 40
 
     /// The name that a layer has, with a number behind it, where the user gives none.
@@ -77,6 +80,9 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .groupNorm: "group_norm"
         case .depthwiseConv2D: "depthwise_conv2d"
         case .conv2DTranspose: "conv2d_transpose"
+        case .lstm: "lstm"
+        case .gru: "gru"
+        case .simpleRNN: "simple_rnn"
         case .own: "own"
         }
     }
@@ -92,8 +98,10 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     }
 
     /// Whether it has a kernel, or a table, of its own.
-    var hasKernel: Bool { isConvolution || self == .dense || self == .embedding }
-    var hasBias: Bool { isConvolution || self == .dense }
+    var hasKernel: Bool { hasBias || self == .embedding }
+    var hasBias: Bool { isConvolution || self == .dense || isRecurrent }
+    /// Whether it reads sequences step by step, with a second kernel for the state before.
+    var isRecurrent: Bool { self == .lstm || self == .gru || self == .simpleRNN }
     var isConvolution: Bool { isGrouped || self == .depthwiseConv2D || self == .conv2DTranspose }
     /// Whether it is a convolution that reads `groups`.
     var isGrouped: Bool { self == .conv1D || self == .conv2D }
@@ -124,8 +132,9 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         }
     }
 
-    /// Whether the kind reads `activation`.
-    var hasActivation: Bool { hasBias || self == .batchNorm || self == .activation }
+    /// Whether the kind reads `activation`, and whether it is the last that it does.
+    var readsActivation: Bool { hasBias || self == .batchNorm || self == .activation }
+    var hasActivation: Bool { readsActivation && !isRecurrent }
 
     /// Whether it only moves elements, drops some, or pools them, which makes probabilities nothing else.
     var keepsProbabilities: Bool {
@@ -141,6 +150,8 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     var flagsRead: LayerFlags {
         switch self {
         case .dense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
+        case .lstm: [.noBias, .frozen, .returnSequences, .goBackwards, .unitForgetBias]
+        case .gru, .simpleRNN: [.noBias, .frozen, .returnSequences, .goBackwards]
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
         case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
         case .embedding: [.frozen, .sparse]

@@ -24,6 +24,11 @@ extension Layer {
             line.add("scale", bits: scale)
             line.add("offset", bits: offset)
         }
+        if kind.isRecurrent {
+            line.add("recurrent_activation", Int(recurrentActivation.rawValue))
+            line.add("recurrent_initializer", Int(recurrentInitializer.rawValue))
+            line.add("recurrent_value", bits: recurrentValue)
+        }
         if l1 != 0 { line.add("l1", bits: l1) }
         if l2 != 0 { line.add("l2", bits: l2) }
         line.add("kernel_initializer", Int(kernelInitializer.rawValue))
@@ -69,6 +74,9 @@ extension Layer {
         l1 = line.double("l1") ?? l1
         l2 = line.double("l2") ?? l2
         offset = line.double("offset") ?? offset
+        recurrentActivation = line.choice("recurrent_activation") ?? recurrentActivation
+        recurrentInitializer = line.choice("recurrent_initializer") ?? recurrentInitializer
+        recurrentValue = line.double("recurrent_value") ?? recurrentValue
         self.name = name
     }
 }

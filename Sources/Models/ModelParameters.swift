@@ -118,6 +118,7 @@ extension Model {
         for (index, view) in unsafe views.enumerated() {
             unsafe Initializer.fill(
                 buffer.base + view.offset, view.array, execution, key: key, stream: streams + UInt64(index))
+            for place in view.array.ones { unsafe buffer.base[view.offset + place] = 1 }
         }
     }
 }

@@ -10,6 +10,8 @@ struct ArrayDescription {
     var shape: Shape
     var initializer = Initializer.zeros
     var value = 0.0
+    /// Elements that start as 1 all the same.
+    var ones = 0..<0
     /// SampleArrays and outputs of one unit, which initialisers look at.
     var fanIn = 1
     var fanOut = 1

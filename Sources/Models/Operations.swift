@@ -36,6 +36,9 @@ extension Layer {
         case .multiply: main = try Multiplying(inputs, subject)
         case .concatenate: main = try Concatenating(self, inputs: inputs, subject)
         case .embedding: main = try Embedding(self, input: input, subject)
+        case .lstm: main = try Recurrent(.lstm, self, input: input, subject)
+        case .gru: main = try Recurrent(.gru, self, input: input, subject)
+        case .simpleRNN: main = try Recurrent(.simple, self, input: input, subject)
         case .own: main = try Own(self, inputs: inputs, subject)
         }
         if activation == .linear || !kind.hasActivation { return [main] }

@@ -39,10 +39,10 @@ def layer_values() -> Iterator[Value]:
         "STRUCT",
     )
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
-    yield from assign("a->layer->kind", (-1, 34, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->kind", (-1, 37, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", tuple(range(14)), "OK")
-    yield from assign("a->layer->flags", ("256u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->layer->flags", ("2048u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     for kind, flags in {
         "DENSE": 17,
         "CONV2D": 17,
@@ -65,7 +65,7 @@ def layer_values() -> Iterator[Value]:
         "GAUSSIAN_NOISE": 0,
         "RANDOM_CROP": 0,
     }.items():
-        for bit in (1, 2, 4, 8, 16, 32, 64):
+        for bit in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
             yield from of_kind(kind, "flags", (f"{bit}u",), "OK" if flags & bit else "ARGUMENT")
         convolutions = ("CONV2D", "DEPTHWISE_CONV2D", "CONV2D_TRANSPOSE")
         if kind not in ("DENSE", "BATCH_NORM", "ACTIVATION", *convolutions):
@@ -215,6 +215,20 @@ def sequence_values() -> Iterator[Value]:
         explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
         yield from of_kind(kind, "pads[1]", (-1, 7, *INT64), "ARGUMENT", explicit)
         yield from of_kind(kind, "pads[2]", (1, -1, *INT64), "ARGUMENT", explicit)
+    for kind, flags in {"LSTM": 913, "GRU": 401, "SIMPLE_RNN": 401}.items():
+        for model in ("flat", "image"):
+            code = f"make_layer(&w->m, MARTLET_LAYER_{kind}); a->model = w->m.{model};"
+            yield f"{kind} over samples of {model}, which are no sequences", code, "SHAPE"
+        for bit in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+            yield from of_kind(kind, "flags", (f"{bit}u",), "SHAPE" if flags & bit else "ARGUMENT")
+        yield from of_kind(kind, "units", (*BELOW_ONE, *BIG), "ARGUMENT")
+        for field in ("activation", "recurrent_activation"):
+            yield from of_kind(kind, field, (-1, 14, *INT32), "ARGUMENT")
+            yield from of_kind(kind, field, (3, 4, 7, 12), "UNSUPPORTED")
+            yield from of_kind(kind, field, (0, 1, 2, 5, 6, 8, 13), "SHAPE")
+        yield from of_kind(kind, "recurrent_initializer", (-1, 20, *INT32), "ARGUMENT")
+        yield from of_kind(kind, "recurrent_value", ("NAN", "INFINITY", "0.0", "-1.0", "1e39"), "ARGUMENT")
+        yield from of_kind(kind, "slope", NO_NUMBERS, "ARGUMENT", "a->layer->recurrent_activation = 2;")
     flat = "a->model = w->m.flat;"
     yield from of_kind("EMBEDDING", "vocabulary", (*BELOW_ONE, *BIG), "ARGUMENT", flat)
     yield from of_kind("EMBEDDING", "vocabulary", (1, 1000), "OK", flat)

@@ -65,6 +65,7 @@ UNUSED static martlet_layer *make_layer(struct model_world *m, int32_t kind) {
     martlet_layer *layer = &m->layer.layer;
     REQUIRE(martlet_layer_init(layer, sizeof *layer, kind) == MARTLET_OK);
     if (kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D) layer->units = 6;
+    if (kind == MARTLET_LAYER_LSTM || kind == MARTLET_LAYER_GRU || kind == MARTLET_LAYER_SIMPLE_RNN) layer->units = 6;
     if (kind == MARTLET_LAYER_CONV2D_TRANSPOSE || kind == MARTLET_LAYER_DEPTHWISE_CONV2D) layer->units = 2;
     if (kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_CONV1D || layer->units == 2) layer->kernel[0] = layer->kernel[1] = 3;
     if (kind == MARTLET_LAYER_GROUP_NORM) layer->groups = 3;

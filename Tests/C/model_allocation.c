@@ -52,10 +52,14 @@ static martlet_status call(enum way way, martlet_model *model, const struct netw
     return martlet_model_train(model, &result, &x, &y, NULL, 0);
 }
 
-static void quiet(int32_t threads, bool image) {
-    const int64_t side = threads == 1 ? NETWORK_SIDE : NETWORK_SHARED_SIDE, elements = image ? NETWORK_PIXELS(side) : 8;
+enum form { DENSE, IMAGES, SEQUENCES, FORMS };
+static const char *const form_names[FORMS] = {"dense", "images", "sequences"};
+
+static void quiet(int32_t threads, enum form form) {
+    const int64_t side = threads == 1 ? NETWORK_SIDE : NETWORK_SHARED_SIDE;
+    const int64_t elements = form == DENSE ? 8 : form == IMAGES ? NETWORK_PIXELS(side) : NETWORK_STEPS * NETWORK_FEATURES;
     struct network_data *data = network_data(elements);
-    martlet_model *model = image ? network_image_of(side, 1) : network_dense(8, 6, 1);
+    martlet_model *model = form == DENSE ? network_dense(8, 6, 1) : form == IMAGES ? network_image_of(side, 1) : network_sequence(threads == 1 ? 9 : 100, 1);
     const double before = check_worker_seconds();
     CHECK_OK(martlet_threads_set(threads));
     network_compile(model, NETWORK_SAMPLES);
@@ -67,9 +71,9 @@ static void quiet(int32_t threads, bool image) {
             CHECK_OK(status);
         }
         const long seen = malloc_count_stop();
-        CHECK_SAYING(seen == 0, "%s, %d threads, %s: %ld allocations in 47 calls", way_names[way], threads, image ? "images" : "dense", seen);
+        CHECK_SAYING(seen == 0, "%s, %d threads, %s: %ld allocations in 47 calls", way_names[way], threads, form_names[form], seen);
     }
-    CHECK_SAYING(threads == 1 || !image || check_worker_seconds() > before + 1e-4, "%d threads, and no worker worked", threads);
+    CHECK_SAYING(threads == 1 || form == DENSE || check_worker_seconds() > before + 1e-4, "%d threads, and no worker worked", threads);
     CHECK_OK(martlet_model_destroy(model));
     network_data_free(data);
 }
@@ -306,8 +310,7 @@ int main(void) {
     no_addresses();
     injections(); /* first: this process has not called the library yet, nor does it before the forks */
     for (int32_t threads = 1; threads <= 2; threads++) {
-        quiet(threads, false);
-        quiet(threads, true);
+        for (enum form form = 0; form < FORMS; form++) quiet(threads, form);
     }
     return check_end();
 }

@@ -30,7 +30,7 @@ static int32_t pick_activation(void) {
 }
 
 static martlet_layer pick_layer(void) {
-    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_CONV2D_TRANSPOSE);
+    int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_SIMPLE_RNN);
     if (kind == MARTLET_LAYER_RANDOM_CROP) kind = MARTLET_LAYER_UP_SAMPLING2D; /* as with dropout below */
     if (kind == MARTLET_LAYER_EMBEDDING) kind = MARTLET_LAYER_DENSE; /* the samples here are numbers */
     const bool activates = kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_BATCH_NORM || kind == MARTLET_LAYER_ACTIVATION ||
@@ -59,6 +59,11 @@ static martlet_layer pick_layer(void) {
         for (int k = 0; k < 2; k++) layer.output_padding[k] = pick(-1, 2);
     if (kind == MARTLET_LAYER_GROUP_NORM) layer.groups = pick(1, 4);
     if (kind == MARTLET_LAYER_LAYER_NORM || kind == MARTLET_LAYER_GROUP_NORM) layer.flags = (uint32_t)pick(0, 3), layer.epsilon = 0.05;
+    if (kind >= MARTLET_LAYER_LSTM) {
+        static const int32_t some[] = {MARTLET_ACTIVATION_TANH, MARTLET_ACTIVATION_SIGMOID, MARTLET_ACTIVATION_LINEAR, MARTLET_ACTIVATION_ELU};
+        layer.activation = some[pick(0, LENGTH(some) - 1)], layer.recurrent_activation = some[pick(0, 1)];
+        layer.flags = (pick(0, 1) ? MARTLET_RETURN_SEQUENCES : 0) | (pick(0, 1) ? MARTLET_GO_BACKWARDS : 0) | (pick(0, 3) == 0 ? MARTLET_NO_BIAS : 0);
+    }
     if (kind == MARTLET_LAYER_CONCATENATE) layer.axis = (int32_t)pick(-3, 2);
     if (layer.kind == MARTLET_LAYER_BATCH_NORM) layer.flags = (uint32_t)pick(0, 7), layer.epsilon = 0.05;
     if (kind == MARTLET_LAYER_ZERO_PADDING2D)
@@ -89,7 +94,7 @@ static martlet_layer pick_layer(void) {
 
 /* NULL where the seed gave nothing worth training. */
 static martlet_model *make(int64_t *elements, int64_t *outputs) {
-    const int64_t rank = pick(0, 2) == 0 ? 1 : 3;
+    const int64_t rank = pick(0, 3) == 0 ? 3 : pick(1, 3);
     int64_t sizes[3];
     for (int d = 0; d < 3; d++) sizes[d] = pick(1, d < 2 ? 11 : 7);
     martlet_model *model = NULL;
@@ -119,7 +124,8 @@ static martlet_model *make(int64_t *elements, int64_t *outputs) {
                            layer.activation == MARTLET_ACTIVATION_SELU || layer.activation == MARTLET_ACTIVATION_HARD_SIGMOID;
         if (status == MARTLET_OK) kinked |= bends || layer.l1 > 0;
     }
-    *elements = rank == 1 ? sizes[0] : sizes[0] * sizes[1] * sizes[2];
+    *elements = 1;
+    for (int64_t d = 0; d < rank; d++) *elements *= sizes[d];
     *outputs = 1;
     for (int64_t k = 0; k <= layers; k++) {
         CHECK_OK(martlet_model_node_get(model, &node, k));

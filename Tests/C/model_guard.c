@@ -118,6 +118,22 @@ static void images(void) {
     }
 }
 
+/* Steps, units and samples that are no whole sixteens, and that are. */
+static void sequences(void) {
+    for (int k = 0; k < 36; k++) {
+        const int64_t sizes[] = {1 + k % 5, 1 + k % 7};
+        martlet_model *model = NULL;
+        martlet_layer layer = network_layer(MARTLET_LAYER_LSTM + k % 3, 1 + (k * 5) % 34, MARTLET_ACTIVATION_TANH);
+        if (k % 2) layer.flags |= MARTLET_RETURN_SEQUENCES;
+        if (k % 4 == 1) layer.flags |= MARTLET_GO_BACKWARDS;
+        CHECK_OK(martlet_model_create(&model, sizes, 2, 1));
+        CHECK_OK(martlet_model_add(model, &layer, NULL, 0, NULL));
+        network_add(model, MARTLET_LAYER_FLATTEN, 0, MARTLET_ACTIVATION_LINEAR);
+        network_add(model, MARTLET_LAYER_DENSE, 3, MARTLET_ACTIVATION_LINEAR);
+        edges(model, sizes[0] * sizes[1], 3, k % 11 + 1, types[k % 4]);
+    }
+}
+
 int main(void) {
     alarm(110);
     martlet_machine machine = {0};
@@ -126,6 +142,7 @@ int main(void) {
         CHECK_OK(martlet_isa_set(isa));
         dense();
         images();
+        sequences();
     }
     printf("%d models on %d instruction sets; ", models, machine.isa_best);
     return check_end();

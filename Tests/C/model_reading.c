@@ -14,14 +14,14 @@ static void read_layer(martlet_model *model, martlet_layer *layer, int64_t node)
 /* ---- every field ---- */
 
 static void fields(void) {
-    for (int32_t kind = MARTLET_LAYER_DENSE; kind <= MARTLET_LAYER_CONV2D_TRANSPOSE; kind++) {
+    for (int32_t kind = MARTLET_LAYER_DENSE; kind <= MARTLET_LAYER_SIMPLE_RNN; kind++) {
         martlet_model *model = NULL;
         martlet_layer given, found;
         REQUIRE(martlet_layer_init(&given, sizeof given, kind) == MARTLET_OK);
-        const bool is_dense = kind == MARTLET_LAYER_DENSE, is_image = kind == MARTLET_LAYER_CONV2D;
-        if (!is_dense && !is_image && kind != MARTLET_LAYER_RESHAPE && kind != MARTLET_LAYER_RESCALING && kind != MARTLET_LAYER_BATCH_NORM) continue;
+        const bool is_dense = kind == MARTLET_LAYER_DENSE, is_image = kind == MARTLET_LAYER_CONV2D, is_recurrent = kind >= MARTLET_LAYER_LSTM;
+        if (!is_dense && !is_image && !is_recurrent && kind != MARTLET_LAYER_RESHAPE && kind != MARTLET_LAYER_RESCALING && kind != MARTLET_LAYER_BATCH_NORM) continue;
         const int64_t flat[] = {12}, image[] = {6, 6, 4};
-        CHECK_OK(martlet_model_create(&model, is_image ? image : flat, is_image ? 3 : 1, 1));
+        CHECK_OK(martlet_model_create(&model, is_image || is_recurrent ? image : flat, is_image ? 3 : is_recurrent ? 2 : 1, 1));
         given.name = "its name";
         if (is_dense) {
             given.units = 7, given.activation = MARTLET_ACTIVATION_LEAKY_RELU, given.slope = 0.3, given.flags = MARTLET_FROZEN;
@@ -32,6 +32,11 @@ static void fields(void) {
             given.units = 4, given.groups = 2, given.kernel[0] = 3, given.kernel[1] = 2, given.stride[0] = 2, given.stride[1] = 1;
             given.dilation[1] = 2, given.padding = MARTLET_PADDING_EXPLICIT;
             given.pads[0] = 1, given.pads[1] = 2, given.pads[3] = 2;
+        }
+        if (is_recurrent) {
+            given.units = 5, given.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS, given.activation = MARTLET_ACTIVATION_ELU;
+            given.recurrent_activation = MARTLET_ACTIVATION_HARD_SIGMOID;
+            given.recurrent_initializer = MARTLET_INITIALIZER_CONSTANT, given.recurrent_value = -0.5;
         }
         if (kind == MARTLET_LAYER_RESHAPE) given.rank = 3, given.sizes[0] = 2, given.sizes[1] = -1, given.sizes[2] = 3;
         if (kind == MARTLET_LAYER_RESCALING) given.scale = 0.1, given.offset = -7;

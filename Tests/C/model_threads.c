@@ -1,7 +1,7 @@
 /*
  * Models and threads: training and prediction give the same bits for 1, 2, 3 and 7 threads and again in a
- * second and third run, on every instruction set of this machine, for dense and image models large enough to
- * be shared, with workers that are seen to work; initial values, which are those of one thread that draws them
+ * second and third run, on every instruction set of this machine, for dense, image and sequence models large
+ * enough to be shared, with workers that are seen to work; initial values, which are those of one thread that draws them
  * in order; a call that keeps its settings; two threads in one model, of which one is told BUSY; and different
  * models at once.
  */
@@ -20,10 +20,14 @@ struct outcome {
     double loss;
 };
 
-/* A wide model, so that each product is worth sharing; or the one for images. */
-static martlet_model *make(int kind) { return kind == 0 ? network_dense(300, 700, 5) : network_image_of(NETWORK_SHARED_SIDE, 5); }
+/* A wide model, so that each product is worth sharing; the one for images, or for sequences. */
+static martlet_model *make(int kind) {
+    return kind == 0 ? network_dense(300, 700, 5) : kind == 1 ? network_image_of(NETWORK_SHARED_SIDE, 5) : network_sequence(100, 5);
+}
 
-static struct network_data *data_of(int kind) { return network_data(kind == 0 ? 300 : NETWORK_PIXELS(NETWORK_SHARED_SIDE)); }
+static struct network_data *data_of(int kind) {
+    return network_data(kind == 0 ? 300 : kind == 1 ? NETWORK_PIXELS(NETWORK_SHARED_SIDE) : NETWORK_STEPS * NETWORK_FEATURES);
+}
 
 static struct outcome one_run(int kind, const struct network_data *data) {
     struct outcome outcome = {0, 0, 0};
@@ -45,7 +49,7 @@ static int runs;
 static void same_bits(void) {
     martlet_machine machine = {0};
     CHECK_OK(martlet_machine_get(&machine, sizeof machine));
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < 3; kind++) {
         struct network_data *data = data_of(kind);
         for (int32_t isa = MARTLET_ISA_BASELINE; isa <= machine.isa_best; isa++) {
             struct outcome wanted = {0, 0, 0};

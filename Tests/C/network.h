@@ -13,6 +13,8 @@
 #define NETWORK_SIDE 12         /* of images */
 #define NETWORK_SHARED_SIDE 60  /* of images whose layers are work enough to wake threads for */
 #define NETWORK_PIXELS(side) ((side) * (side) * 2)
+#define NETWORK_STEPS 30        /* of sequences, of so many features */
+#define NETWORK_FEATURES 20
 
 UNUSED static martlet_layer network_layer(int32_t kind, int64_t units, int32_t activation) {
     martlet_layer layer;
@@ -41,6 +43,21 @@ UNUSED static martlet_model *network_dense(int64_t features, int64_t hidden, uin
     network_add(model, MARTLET_LAYER_DENSE, hidden, MARTLET_ACTIVATION_LINEAR);
     network_add(model, MARTLET_LAYER_BATCH_NORM, 0, MARTLET_ACTIVATION_RELU);
     network_add(model, MARTLET_LAYER_DROPOUT, 0, MARTLET_ACTIVATION_LINEAR);
+    network_add(model, MARTLET_LAYER_DENSE, NETWORK_CLASSES, MARTLET_ACTIVATION_LINEAR);
+    return model;
+}
+
+/* Every kind of layer that reads step by step, over sequences of NETWORK_STEPS * NETWORK_FEATURES numbers. */
+UNUSED static martlet_model *network_sequence(int64_t units, uint64_t seed) {
+    martlet_model *model = NULL;
+    REQUIRE(martlet_model_create(&model, (const int64_t[]){NETWORK_STEPS, NETWORK_FEATURES}, 2, seed) == MARTLET_OK);
+    martlet_layer layer = network_layer(MARTLET_LAYER_LSTM, units, MARTLET_ACTIVATION_TANH);
+    layer.flags |= MARTLET_RETURN_SEQUENCES;
+    REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
+    layer = network_layer(MARTLET_LAYER_GRU, units + 1, MARTLET_ACTIVATION_TANH);
+    layer.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS;
+    REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
+    network_add(model, MARTLET_LAYER_SIMPLE_RNN, units, MARTLET_ACTIVATION_RELU);
     network_add(model, MARTLET_LAYER_DENSE, NETWORK_CLASSES, MARTLET_ACTIVATION_LINEAR);
     return model;
 }

@@ -138,6 +138,57 @@ import Testing
         ),
     ]
 
+    /// Steps behind one another, whole sequences and last states, units that are no whole sixteens and more than fit at once.
+    private static let recurrent: [(String, [Int], [Layer])] = [
+        (
+            "LSTM", [5, 3],
+            [
+                .dense(4), layer(.lstm) { ($0.units, $0.flags) = (6, [.returnSequences, .unitForgetBias]) },
+                layer(.lstm) { ($0.units, $0.flags) = (19, [.returnSequences, .goBackwards]) },
+                layer(.lstm) { ($0.units, $0.flags) = (5, .noBias) }, .dense(3),
+            ]
+        ),
+        (
+            "GRU", [5, 3],
+            [
+                .dense(4), layer(.gru) { ($0.units, $0.flags) = (6, .returnSequences) },
+                layer(.gru) { ($0.units, $0.flags) = (19, [.returnSequences, .goBackwards]) },
+                layer(.gru) { ($0.units, $0.flags) = (5, .noBias) }, .dense(3),
+            ]
+        ),
+        (
+            "simple RNN", [5, 3],
+            [
+                .dense(4), layer(.simpleRNN) { ($0.units, $0.flags) = (6, .returnSequences) },
+                layer(.simpleRNN) { ($0.units, $0.flags) = (19, [.returnSequences, .goBackwards]) },
+                layer(.simpleRNN) { ($0.units, $0.flags) = (5, .noBias) }, .dense(3),
+            ]
+        ),
+        (
+            "other activations over steps", [4, 3],
+            [
+                layer(.lstm) {
+                    ($0.units, $0.activation, $0.recurrentActivation) = (17, .elu, .hardSigmoid)
+                    $0.flags = .returnSequences
+                },
+                layer(.gru) {
+                    ($0.units, $0.activation, $0.recurrentActivation) = (7, .linear, .tanh)
+                    $0.flags = .returnSequences
+                },
+                layer(.simpleRNN) { ($0.units, $0.activation, $0.slope) = (6, .leakyReLU, 0.3) }, .dense(3),
+            ]
+        ),
+        ("one step", [1, 3], [layer(.lstm) { $0.units = 4 }, .dense(3)]),
+        ("many units", [2, 2], [layer(.lstm) { ($0.units, $0.recurrentInitializer) = (1100, .glorotUniform) }, .dense(3)]),
+    ]
+
+    @Test(arguments: recurrent.indices)
+    func agreeOverSteps(stack: Int) throws {
+        let (name, input, layers) = GradientTests.recurrent[stack]
+        let model = try model(input, layers)
+        try expectSlopes(model, numbers(6 * model.input.elementCount, seed: 3), name)
+    }
+
     @Test(arguments: stacks.indices)
     func agreeWithCentralDifferences(stack: Int) throws {
         let (name, input, layers) = GradientTests.stacks[stack]

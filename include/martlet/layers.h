@@ -78,6 +78,18 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  * GLOBAL_MAX_POOL1D, 2D  the largest element of each channel: channels; NaN wins
  * EMBEDDING              y = the row of its table, embeddings: vocabulary x units, that each whole number of an input
  *                        names; the output has units as one more size. The table starts uniform within 0.05
+ * LSTM                   over sequences, (steps, features): at each step z = x kernel + h recurrent_kernel + bias, of which
+ *                        i, f, c and o are the first to the last quarter, and with s for recurrent_activation
+ *                        m = s(f) m + s(i) activation(c), h = s(o) activation(m), both from zeros on; y is the last h, or
+ *                        all (MARTLET_RETURN_SEQUENCES). kernel: features x 4 units; recurrent_kernel: units x 4 units.
+ *                        Hochreiter, Schmidhuber: Long short-term memory. Neural Computation 9, 1997; Gers, Schmidhuber,
+ *                        Cummins: Learning to forget. Neural Computation 12, 2000
+ * GRU                    likewise, with z, r and g the thirds of x kernel + bias[0], and u, v and k those of
+ *                        h recurrent_kernel + bias[1]: p = s(z + u), h = p h + (1 - p) activation(g + s(r + v) k).
+ *                        kernel: features x 3 units; recurrent_kernel: units x 3 units; bias: 2 x 3 units. Cho et al.:
+ *                        Learning phrase representations using RNN encoder-decoder. EMNLP 2014; k before the gate
+ *                        that resets, as cuDNN has it
+ * SIMPLE_RNN             likewise, h = activation(x kernel + h recurrent_kernel + bias)
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
  * ZERO_PADDING2D         images with pads rows and columns of zeros around them
@@ -126,6 +138,9 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_LAYER_GROUP_NORM 31
 #define MARTLET_LAYER_DEPTHWISE_CONV2D 32
 #define MARTLET_LAYER_CONV2D_TRANSPOSE 33
+#define MARTLET_LAYER_LSTM 34
+#define MARTLET_LAYER_GRU 35
+#define MARTLET_LAYER_SIMPLE_RNN 36
 #define MARTLET_LAYER_OWN 40
 
 #define MARTLET_ACTIVATION_LINEAR 0     /* x */
@@ -179,12 +194,13 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_INITIALIZER_FAN_AVERAGE_UNIFORM 19
 
 /* Flags of a layer. */
-#define MARTLET_NO_BIAS 1u           /* DENSE, convolutions; BATCH_NORM, LAYER_NORM, GROUP_NORM: no shift */
+/* In what follows LSTM stands for GRU and SIMPLE_RNN too, but where it is said otherwise. */
+#define MARTLET_NO_BIAS 1u           /* DENSE, convolutions, LSTM; BATCH_NORM, LAYER_NORM, GROUP_NORM: no shift */
 #define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM, GROUP_NORM */
 #define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
 #define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL1D and 2D: as torch does by default */
-#define MARTLET_FROZEN 16u           /* DENSE, convolutions, EMBEDDING, OWN and norms: training leaves the parameters as
-                                        they are; BATCH_NORM takes its moving statistics then, and keeps them */
+#define MARTLET_FROZEN 16u           /* DENSE, convolutions, LSTM, EMBEDDING, OWN and norms: training leaves the parameters
+                                        as they are; BATCH_NORM takes its moving statistics then, and keeps them */
 #define MARTLET_FLIP_HORIZONTAL 32u  /* RANDOM_FLIP: left and right change places */
 #define MARTLET_FLIP_VERTICAL 64u    /* RANDOM_FLIP: top and bottom do */
 #define MARTLET_SPARSE 128u          /* EMBEDDING: the table's gradient is of the rows that a batch names, and training steps these
@@ -195,6 +211,9 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
                                         average or accumulate it or round it at random, and copies, do not take such a table
                                         (UNSUPPORTED, by martlet_model_compile and its like); l1 and l2 are 0 (ARGUMENT). Its
                                         state is never in 8 or 4 bits. In MARTLET_BUFFER_GRADIENTS the other rows are zeros */
+#define MARTLET_RETURN_SEQUENCES 256u /* LSTM: y is the h of all steps, in the order in which they are read */
+#define MARTLET_GO_BACKWARDS 512u     /* LSTM: the last step is read first */
+#define MARTLET_UNIT_FORGET_BIAS 1024u /* LSTM alone: the bias's second quarter starts as ones */
 
 /* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
  * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read
@@ -202,10 +221,13 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 typedef struct martlet_layer {
     uint32_t struct_size;
     int32_t kind;               /* MARTLET_LAYER_DENSE, ... */
-    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, convolutions, BATCH_NORM, ACTIVATION */
-    uint32_t flags;             /* MARTLET_NO_BIAS, ...: 0; RANDOM_FLIP: both of its own */
-    int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns. 1 to 2^30; no default,
-                                   but 1 for DEPTHWISE_CONV2D. OWN: numbers of its own, which begin at 0: 0, to 2^30 */
+    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, convolutions, BATCH_NORM, ACTIVATION; LSTM: TANH, or
+                                   another but GELU, SILU, MISH and SOFTMAX (UNSUPPORTED) */
+    uint32_t flags;             /* MARTLET_NO_BIAS, ...: 0; RANDOM_FLIP: both of its own; LSTM alone:
+                                   MARTLET_UNIT_FORGET_BIAS */
+    int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns; LSTM: of h. 1 to 2^30;
+                                   no default, but 1 for DEPTHWISE_CONV2D. OWN: numbers of its own, which begin at 0: 0,
+                                   to 2^30 */
     int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20;
                                    UP_SAMPLING2D: factors (2, 2); RANDOM_CROP: sizes (no default); RANDOM_TRANSLATION: the
                                    most pixels (0, 0); all to 2^20 */
@@ -236,8 +258,11 @@ typedef struct martlet_layer {
     double offset;              /* RESCALING: 0 */
     int64_t output_padding[2];  /* CONV2D_TRANSPOSE: rows and columns more at the end, to 2^20; -1, as many as make the output
                                    (in - 1) s + max(span, s) with VALID, in s with SAME, none with EXPLICIT: -1, -1 */
-    double l1;                  /* DENSE, convolutions, EMBEDDING: l1 sum |w| + l2 sum w^2 over the kernel, or table, is part of */
-    double l2;                  /* the loss and of its gradient where training changes the layer: 0, 0; 0 or more */
+    double l1;                  /* DENSE, convolutions, LSTM, EMBEDDING: l1 sum |w| + l2 sum w^2 over the kernel, or table, is */
+    double l2;                  /* part of the loss and of its gradient where training changes the layer: 0, 0; 0 or more */
+    int32_t recurrent_activation;  /* LSTM: s, SIGMOID, or another as for activation; not of SIMPLE_RNN */
+    int32_t recurrent_initializer; /* LSTM: how recurrent_kernel starts: MARTLET_INITIALIZER_ORTHOGONAL */
+    double recurrent_value;        /* the value beside it: 1 */
 } martlet_layer;
 
 /* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,

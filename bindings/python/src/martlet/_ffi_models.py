@@ -64,6 +64,9 @@ LAYER_RANDOM_TRANSLATION = 30
 LAYER_GROUP_NORM = 31
 LAYER_DEPTHWISE_CONV2D = 32
 LAYER_CONV2D_TRANSPOSE = 33
+LAYER_LSTM = 34
+LAYER_GRU = 35
+LAYER_SIMPLE_RNN = 36
 LAYER_OWN = 40
 
 ACTIVATION_LINEAR = 0
@@ -114,6 +117,9 @@ FROZEN = 16
 FLIP_HORIZONTAL = 32
 FLIP_VERTICAL = 64
 SPARSE = 128
+RETURN_SEQUENCES = 256
+GO_BACKWARDS = 512
+UNIT_FORGET_BIAS = 1024
 
 LOSS_CROSS_ENTROPY = 1
 LOSS_NLL = 2
@@ -194,6 +200,9 @@ class Layer(Structure):
         ("output_padding", c_int64 * 2),
         ("l1", c_double),
         ("l2", c_double),
+        ("recurrent_activation", c_int32),
+        ("recurrent_initializer", c_int32),
+        ("recurrent_value", c_double),
     ]
 
 

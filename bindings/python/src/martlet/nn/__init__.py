@@ -123,6 +123,7 @@ from martlet.nn.optimizers import (
     RMSprop,
 )
 from martlet.nn.own_layers import Lambda, OwnLayer
+from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -142,6 +143,8 @@ from martlet.nn.utils import pad_sequences, plot_model, set_random_seed, to_cate
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
     "NLL",
     "SGD",
     "Activation",
@@ -240,6 +243,7 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Sequential",
+    "SimpleRNN",
     "Softmax",
     "SparseCategoricalCrossentropy",
     "TensorBoard",

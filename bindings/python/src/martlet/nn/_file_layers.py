@@ -6,7 +6,7 @@ from typing import Any
 
 from martlet import _ffi_models
 from martlet._model import Line
-from martlet.nn import _formats, activations, augmentations, convolutions, images, layers, normalizations, sequences
+from martlet.nn import _formats, activations, augmentations, convolutions, images, layers, normalizations, recurrent, sequences
 from martlet.nn._layer import Layer
 from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.initializers import Initializer
@@ -49,8 +49,8 @@ def _penalty(line: Line) -> Regularizer | None:
     return Regularizer(line["l1"], line["l2"]) if line["l1"] or line["l2"] else None
 
 
-def _activation(line: Line) -> str:
-    (name,) = (name for name, number in activations.NUMBERS.items() if number == line["activation"])
+def _activation(line: Line, field: str = "activation") -> str:
+    (name,) = (name for name, number in activations.NUMBERS.items() if number == line[field])
     return name
 
 
@@ -160,6 +160,25 @@ def _embedding(line: Line, data_format: str) -> Layer:
     )  # fmt: skip
 
 
+def _recurrent(kind: Any) -> Any:
+    def made(line: Line, data_format: str) -> Layer:
+        flags, fields = line["flags"], _weighted(line)
+        if kind is not recurrent.SimpleRNN:
+            fields["recurrent_activation"] = _activation(line, "recurrent_activation")
+        if kind is recurrent.LSTM:
+            fields["unit_forget_bias"] = bool(flags & _ffi_models.UNIT_FORGET_BIAS)
+        layer: Layer = kind(
+            line["units"],
+            recurrent_initializer=Initializer(line["recurrent_initializer"], line["recurrent_value"]),
+            return_sequences=bool(flags & _ffi_models.RETURN_SEQUENCES),
+            go_backwards=bool(flags & _ffi_models.GO_BACKWARDS),
+            **fields,
+        )
+        return layer
+
+    return made
+
+
 def _conv1d(line: Line, data_format: str) -> Layer:
     return sequences.Conv1D(
         line["units"], line["kernel"][0], line["stride"][0], _ends(line), _formats.LAST, line["dilation"][0],
@@ -207,6 +226,9 @@ MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_MULTIPLY: lambda line, data_format: layers.Multiply(),
     _ffi_models.LAYER_CONCATENATE: lambda line, data_format: layers.Concatenate(_axis(line["axis"])),
     _ffi_models.LAYER_EMBEDDING: _embedding,
+    _ffi_models.LAYER_LSTM: _recurrent(recurrent.LSTM),
+    _ffi_models.LAYER_GRU: _recurrent(recurrent.GRU),
+    _ffi_models.LAYER_SIMPLE_RNN: _recurrent(recurrent.SimpleRNN),
     _ffi_models.LAYER_CONV1D: _conv1d,
     _ffi_models.LAYER_MAX_POOL1D: _pool1d(sequences.MaxPooling1D),
     _ffi_models.LAYER_AVERAGE_POOL1D: _pool1d(sequences.AveragePooling1D),

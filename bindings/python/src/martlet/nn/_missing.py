@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-_NO_RECURRENCE = (
-    "no layer here remembers a sequence: wanted Conv1D, or a model of torch with martlet.torch's optimizers"
-)
+_NO_RECURRENCE = "wanted LSTM, GRU or SimpleRNN, or a model of torch with martlet.torch's optimizers"
 _NO_ATTENTION = "there is no attention here: wanted a model of torch with martlet.torch's optimizers"
 _NO_VOLUMES = "there are no volumes here: wanted the layer of two dimensions, with depth among the channels"
 _NO_SEQUENCES = "wanted it of images of one row, as Conv2DTranspose, UpSampling2D and ZeroPadding2D have it, by Reshape"
@@ -25,7 +23,7 @@ _MOVED = "wanted the same by Reshape, Permute and Concatenate, or done to the ar
 
 _INSTEAD: dict[str, str] = {
     **dict.fromkeys(
-        ("LSTM", "GRU", "SimpleRNN", "RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells", "Bidirectional",
+        ("RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells", "Bidirectional",
          "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "TimeDistributed", "Masking"), _NO_RECURRENCE),
     **dict.fromkeys(
         ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention", "Dot", "dot", "EinsumDense"),

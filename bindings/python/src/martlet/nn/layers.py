@@ -48,6 +48,7 @@ from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
 from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
 from martlet.nn.own_layers import Lambda, OwnLayer
+from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -65,6 +66,8 @@ from martlet.nn.text import TextVectorization
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
     "Activation",
     "Add",
     "AveragePooling1D",
@@ -117,6 +120,7 @@ __all__ = [
     "Reshape",
     "SeparableConv2D",
     "SeparableConvolution2D",
+    "SimpleRNN",
     "Softmax",
     "TextVectorization",
     "UpSampling2D",

@@ -1,0 +1,161 @@
+// The requests for layers that read sequences step by step: all steps of some samples forward, and back. What is the same in
+// all steps is no part of them: the products with the inputs, and the gradients of weights. The arithmetic is in
+// Kernels/Recurrence.swift.
+
+/// What happens between one step and the next.
+package enum RecurrentCell: BitwiseCopyable {
+    case simple, lstm, gru
+
+    /// How many numbers a step makes of its input and of the state before, for each unit.
+    package var gates: Int {
+        switch self {
+        case .simple: 1
+        case .lstm: 4
+        case .gru: 3
+        }
+    }
+
+    /// The first of these that are sums of both. A GRU's last has what it makes of the state by itself.
+    package var joined: Int { self == .gru ? 2 : gates }
+    /// How many numbers it remembers beside the state, and keeps for the way back, for each unit.
+    package var memories: Int { self == .lstm ? 1 : 0 }
+    package var keeps: Int { self == .simple ? 0 : 1 }
+}
+
+/// The sizes of a recurrent layer, and of the memory that it works in.
+package struct RecurrentShape: BitwiseCopyable {
+    package let cell: RecurrentCell
+    package let steps: Int
+    package let features: Int
+    package let units: Int
+
+    package init(_ cell: RecurrentCell, steps: Int, features: Int, units: Int) {
+        (self.cell, self.steps, self.features, self.units) = (cell, steps, features, units)
+    }
+
+    /// Numbers that a step makes for each sample.
+    package var gates: Int { cell.gates * units }
+    package var joined: Int { cell.joined * units }
+
+    /// Numbers of memory whatever the batch: the recurrent kernel, or its transpose, as panels of those of its columns that
+    /// are joined, and then of the others; and a bias.
+    package var fixedCount: Int { joinedPanels + panels(of: gates - joined) + (gates + 15) & ~15 }
+    fileprivate var joinedPanels: Int { panels(of: joined) }
+    private func panels(of columns: Int) -> Int {
+        max(ProductLimits.wholePanels(columns) * units, ProductLimits.wholePanels(units) * columns)
+    }
+
+    /// Numbers of memory for each sample.
+    package var perSample: Int {
+        steps * (features + gates + (1 + cell.memories + cell.keeps) * units) + 2 * (1 + cell.memories) * units
+    }
+}
+
+/// A recurrent layer over a batch: its memory. Arrays have a row for each sample, and those of a step lie together.
+@unsafe package struct Recurrence: BitwiseCopyable {
+    package let cell: RecurrentCell
+    package let batch: Int
+    package let steps: Int
+    package let units: Int
+    package let gateCount: Int
+    package let joinedCount: Int
+    package let activation: Activation
+    /// That of what lets through or forgets.
+    package let gateActivation: Activation
+    package let slope: Float
+    /// Whether the states of all steps come out, or the last one alone.
+    package let givesAll: Bool
+    /// The recurrent kernel as panels of the instruction set's, backward its transpose: the columns that are joined, and
+    /// the others.
+    package let panels: UnsafeMutablePointer<Float>
+    package let otherPanels: UnsafeMutablePointer<Float>
+    /// What is added to the products with the inputs, where it is a sum.
+    package let bias: UnsafeMutablePointer<Float>
+    /// What is read at each step.
+    package let inputs: UnsafeMutablePointer<Float>
+    /// The products with the inputs, then what the gates let through, then the gradients of what they are applied to.
+    package let gates: UnsafeMutablePointer<Float>
+    /// The states: those before the first step, and those behind each.
+    package let states: UnsafeMutablePointer<Float>
+    /// LSTM: the same of what it remembers.
+    package let cells: UnsafeMutablePointer<Float>
+    /// LSTM: the activations of what it remembers behind each step. GRU: what the last gate has of the state, then the
+    /// gradients of that.
+    package let kept: UnsafeMutablePointer<Float>
+    /// Gradients on their way back: of the state, and of what is remembered.
+    package let stateGradients: UnsafeMutablePointer<Float>
+    package let cellGradients: UnsafeMutablePointer<Float>
+    /// GRU: what is added to what the last gate has of the state.
+    package let stateBias: UnsafePointer<Float>?
+
+    package init(
+        _ shape: RecurrentShape, batch: Int, activation: Activation, gateActivation: Activation, slope: Float,
+        givesAll: Bool, memory: UnsafeMutablePointer<Float>, stateBias: UnsafePointer<Float>?
+    ) {
+        unsafe (cell, steps, units, self.batch) = (shape.cell, shape.steps, shape.units, batch)
+        unsafe (gateCount, joinedCount) = (shape.gates, shape.joined)
+        unsafe (self.activation, self.gateActivation, self.slope) = (activation, gateActivation, slope)
+        unsafe (self.givesAll, self.stateBias) = unsafe (givesAll, stateBias)
+        let rows = shape.steps * batch
+        unsafe panels = unsafe memory
+        unsafe otherPanels = unsafe panels + shape.joinedPanels
+        unsafe inputs = unsafe panels + shape.fixedCount
+        unsafe bias = unsafe inputs - (shape.gates + 15) & ~15
+        unsafe gates = unsafe inputs + rows * shape.features
+        unsafe states = unsafe gates + rows * shape.gates
+        unsafe cells = unsafe states + (rows + batch) * shape.units
+        unsafe kept = unsafe cells + shape.cell.memories * (rows + batch) * shape.units
+        unsafe stateGradients = unsafe kept + shape.cell.keeps * rows * shape.units
+        unsafe cellGradients = unsafe stateGradients + batch * shape.units
+    }
+
+    /// Rows of all steps.
+    package var rows: Int { unsafe steps * batch }
+
+    /// Where a sample's state behind a step comes out, in an array of all that do; nil where it does not.
+    @inline(__always)
+    package func output(ofSample sample: Int, step: Int) -> Int? {
+        if unsafe givesAll { return unsafe (sample * steps + step) * units }
+        return unsafe step == steps - 1 ? sample * units : nil
+    }
+
+    fileprivate var nanoseconds: Int { unsafe rows * gateCount * (units / 64 + 1) }
+
+    /// A run of samples for each thread, of as many as stay in the fast caches.
+    fileprivate func cut(threads: Int) -> Cut {
+        unsafe Cut(batch, evenlyBy: min((batch + threads - 1) / threads, 48))
+    }
+}
+
+/// Reads the products with the inputs, and the panels; leaves gates, states, what is kept, and what comes out.
+@unsafe package struct RecurrenceRequest: PieceRequest {
+    package static var kernel: Kernel { .recurrence }
+    package let recurrence: Recurrence
+    package let output: UnsafeMutablePointer<Float>
+    /// Runs of samples.
+    package let cut: Cut
+
+    package init(_ recurrence: Recurrence, output: UnsafeMutablePointer<Float>, threads: Int) {
+        unsafe (self.recurrence, self.output) = unsafe (recurrence, output)
+        unsafe cut = unsafe recurrence.cut(threads: threads)
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe recurrence.nanoseconds }
+}
+
+/// Reads what the forward pass left, and the gradient of what came out; leaves the gates' gradients.
+@unsafe package struct RecurrenceBackwardRequest: PieceRequest {
+    package static var kernel: Kernel { .recurrenceBackward }
+    package let recurrence: Recurrence
+    package let gradient: UnsafePointer<Float>
+    package let cut: Cut
+
+    package init(_ recurrence: Recurrence, gradient: UnsafePointer<Float>, threads: Int) {
+        unsafe (self.recurrence, self.gradient) = unsafe (recurrence, gradient)
+        unsafe cut = unsafe recurrence.cut(threads: threads)
+    }
+
+    package var pieces: Int { unsafe cut.pieces }
+    package var nanoseconds: Int { unsafe recurrence.nanoseconds }
+}

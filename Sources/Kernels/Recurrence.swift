@@ -1,0 +1,116 @@
+// Recurrent layers, a run of samples at a time: all steps, one after another, forward and back. Samples know nothing of one
+// another, so threads need not meet between steps. What a step does with its products is in RecurrentCells.swift.
+
+import MartletKernelInterface
+
+/// All steps of one piece's samples.
+@inline(never)
+func recurrence(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: RecurrenceRequest = value(at: request)
+    let (recurrence, samples) = (request.recurrence, request.cut.range(piece))
+    let units = recurrence.units
+    BlockScratch.prepare(scratch)
+    clearNumbers(recurrence.states + samples.lowerBound * units, count: samples.count * units)
+    if recurrence.cell == .lstm {
+        clearNumbers(recurrence.cells + samples.lowerBound * units, count: samples.count * units)
+    }
+    for step in 0..<recurrence.steps {
+        let first = step * recurrence.batch + samples.lowerBound
+        let state = PanelProduct(
+            rows: samples.count, inner: units, left: recurrence.states + first * units, leftRow: units)
+        let gates = recurrence.gates + first * recurrence.gateCount
+        state.add(
+            recurrence.panels, columns: recurrence.joinedCount, to: gates, row: recurrence.gateCount,
+            start: BlockStart(base: gates, row: recurrence.gateCount * 4), scratch)
+        if recurrence.cell == .gru {
+            state.add(
+                recurrence.otherPanels, columns: units, to: recurrence.kept + first * units, row: units,
+                start: BlockStart(base: recurrence.stateBias, row: 0), scratch)
+        }
+        for sample in samples {
+            let row = step * recurrence.batch + sample
+            forward(recurrence, row)
+            guard let place = recurrence.output(ofSample: sample, step: step) else { continue }
+            copyNumbers(recurrence.states + (row + recurrence.batch) * units, to: request.output + place, count: units)
+        }
+    }
+}
+
+/// The same back, from the last step to the first.
+@inline(never)
+func recurrenceBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
+    let request: RecurrenceBackwardRequest = value(at: request)
+    let (recurrence, samples) = (request.recurrence, request.cut.range(piece))
+    let (units, gateCount) = (recurrence.units, recurrence.gateCount)
+    BlockScratch.prepare(scratch)
+    let work = (scratch + PieceMemory.left).assumingMemoryBound(to: Float.self)
+    let carried = recurrence.stateGradients + samples.lowerBound * units
+    clearNumbers(carried, count: samples.count * units)
+    if recurrence.cell == .lstm {
+        clearNumbers(recurrence.cellGradients + samples.lowerBound * units, count: samples.count * units)
+    }
+    var step = recurrence.steps - 1
+    while true {
+        for sample in samples {
+            let own = recurrence.stateGradients + sample * units
+            if let place = recurrence.output(ofSample: sample, step: step) {
+                combine(.sum, units, own, request.gradient + place, to: own)
+            }
+            var first = 0
+            while first < units {
+                let count = min(units - first, CellWork.most)
+                backward(recurrence, row: step * recurrence.batch + sample, sample, first: first, count, work)
+                first += count
+            }
+        }
+        if step == 0 { return }
+        let first = step * recurrence.batch + samples.lowerBound
+        let start = BlockStart(base: carried, row: units * 4)
+        PanelProduct(
+            rows: samples.count, inner: recurrence.joinedCount, left: recurrence.gates + first * gateCount,
+            leftRow: gateCount
+        ).add(recurrence.panels, columns: units, to: carried, row: units, start: start, scratch)
+        if recurrence.cell == .gru {
+            PanelProduct(rows: samples.count, inner: units, left: recurrence.kept + first * units, leftRow: units)
+                .add(recurrence.otherPanels, columns: units, to: carried, row: units, start: start, scratch)
+        }
+        step -= 1
+    }
+}
+
+/// The left factor of a product whose right one lies in panels.
+private struct PanelProduct {
+    let rows: Int
+    let inner: Int
+    let left: UnsafePointer<Float>
+    /// From row to row.
+    let leftRow: Int
+
+    /// out = start + left · right.
+    @inline(never)
+    func add(
+        _ right: UnsafePointer<Float>, columns: Int, to out: UnsafeMutablePointer<Float>, row: Int, start: BlockStart,
+        _ scratch: UnsafeMutableRawPointer
+    ) {
+        let blocks = ProductLimits.blocks(of: inner)
+        let panels = RightPanels(columns: columns, inner: inner)
+        for index in 0..<blocks.pieces {
+            let part = blocks.range(index)
+            withAddress(of: Segment(left: 0, right: 0, count: part.count)) { segment in
+                let block = TileBlock(
+                    segments: segment, segmentCount: 1, leftRow: leftRow * 4, leftStep: 4, rightStep: panels.rowStride,
+                    outRow: row * 4, startRow: 0, floor: -.infinity)
+                var column = 0
+                while column < columns {
+                    let start = index == 0 ? start.at(row: 0, column: column) : BlockStart(base: out + column, row: row * 4)
+                    multiplyBlock(
+                        block, rows: rows, columns: min(columns - column, ProductLimits.columns),
+                        left: left + part.lowerBound,
+                        right: UnsafeRawPointer(right) + panels.offset(column: column) + part.lowerBound * panels.rowStride,
+                        panelStride: panels.panelStride, start: start, out: out + column, scratch: scratch)
+                    column += ProductLimits.columns
+                }
+            }
+        }
+    }
+}
