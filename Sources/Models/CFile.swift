@@ -45,7 +45,7 @@ private struct CProgram {
     init(_ model: Model, _ built: Built, name: String) throws(MartletError) {
         (self.model, self.name) = (model, name)
         let graph = model.graph
-        lifetimes = Lifetimes(graph, scored: [])
+        lifetimes = Lifetimes(graph, scored: [], ofInputs: false)
         placement = try lifetimes.placed(batch: 1)
         let isNeeded = graph.leading(to: graph.outputs)
         // By where a layer's parameters begin: the number of its first array.
