@@ -50,10 +50,11 @@ struct CCall {
         self.width = width
     }
 
-    /// The widest run of sums that leaves at most a third of its columns empty.
+    /// How many sums are worked out at once: all of a few, else as many as leave no more than a third of the columns empty.
     private static func width(_ filters: Int) -> Int {
-        for width in [32, 16, 8, 4, 2] where (filters + width - 1) / width * width * 2 <= filters * 3 { return width }
-        return filters > 4 && filters <= 16 ? (filters > 8 ? 16 : 8) : 1
+        for width in [1, 2, 4, 8, 16] where filters <= width { return width }
+        for width in [32, 16] where (filters + width - 1) / width * width * 2 <= filters * 3 { return width }
+        return 8
     }
 }
 
