@@ -286,6 +286,7 @@ def tests() -> dict[str, Test]:
         "model_outputs": program("model_outputs"),
         "model_by_hand": program("model_by_hand"),
         "model_by_hand_graphs": program("model_by_hand_graphs"),
+        "model_export": program("model_export"),
         "model_own": program("model_own"),
         "model_groups": program("model_groups", preload="malloc_count"),
         "model_halves": program("model_halves"),
