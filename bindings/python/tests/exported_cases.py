@@ -80,6 +80,16 @@ _OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "GroupNormalization of sequences": lambda k: k.GroupNormalization(3),
     "LayerNormalization of sequences": lambda k: k.LayerNormalization(center=False),
 }
+_RECURRENT: dict[str, Callable[[Any], Any]] = {
+    "LSTM": lambda k: k.LSTM(5),
+    "LSTM, all": lambda k: k.LSTM(5, return_sequences=True, use_bias=False),
+    "LSTM, backwards": lambda k: k.LSTM(3, return_sequences=True, go_backwards=True),
+    "LSTM, activations": lambda k: k.LSTM(3, activation="relu", recurrent_activation="hard_sigmoid"),
+    "GRU": lambda k: k.GRU(5),
+    "GRU, all": lambda k: k.GRU(4, return_sequences=True, go_backwards=True, activation="elu"),
+    "SimpleRNN": lambda k: k.SimpleRNN(5),
+    "SimpleRNN, all": lambda k: k.SimpleRNN(4, activation="linear", return_sequences=True, use_bias=False),
+}
 _OF_ROWS: dict[str, Callable[[Any], Any]] = {
     f"Dense, {name}": lambda k, name=name: k.Dense(12, activation=name)  # type: ignore[misc]
     for name in (
@@ -159,6 +169,7 @@ def _over(shape: tuple[int, ...], layer: Callable[[Any], Any]) -> Case:
 CASES: dict[str, Case] = {
     **{name: _over(IMAGE, layer) for name, layer in _OF_IMAGES.items()},
     **{name: _over(LENGTH, layer) for name, layer in _OF_SEQUENCES.items()},
+    **{name: _over(LENGTH, layer) for name, layer in _RECURRENT.items()},
     **{name: _over(FLAT, layer) for name, layer in _OF_ROWS.items()},
     **{f"graph: {name}": Case(*case) for name, case in GRAPHS.items()},
     "perceptron": Case(perceptron, numbers((40, 784))),

@@ -207,6 +207,13 @@ def test_what_cannot_be_written_leaves_no_file(tmp_path: Path, monkeypatch: pyte
     assert len(operators(path)) == 3
 
 
+def test_activations_that_onnxs_cells_have_not_are_named(tmp_path: Path) -> None:
+    model = nn.Sequential([nn.Input((5, 3)), nn.LSTM(4, activation="selu", name="memory"), nn.Dense(2)])
+    with pytest.raises(UnsupportedError, match="layer 'memory' has the activation 'selu'"):
+        model.to_onnx(tmp_path / "model.onnx")
+    assert os.listdir(tmp_path) == []
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, x = mlp(), numbers((5, 20))
     source, target = tmp_path / "model.safetensors", tmp_path / "model.onnx"

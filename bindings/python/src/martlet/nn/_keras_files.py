@@ -42,6 +42,7 @@ def of(source: Any) -> tuple[Entry, Arrays]:
         for name in names:
             layer = layer.get_layer(name)
         store: dict[str, Any] = {}
+        layer = getattr(layer, "cell", layer)
         layer.save_own_variables(store)
         return [np.asarray(keras.ops.convert_to_numpy(store[key])) for key in sorted(store, key=int)]
 
@@ -89,7 +90,8 @@ def _walked(model: Entry, group: Any, names: tuple[str, ...] = ()) -> dict[tuple
         elif is_model(entry):
             found |= _walked(entry, place, here)
         else:
-            inside = place.get("vars", {})
+            # A recurrent layer's are its cell's.
+            inside = place.get("cell/vars" if "cell" in place else "vars", {})
             found[here] = [np.array(inside[key]) for key in sorted(inside, key=int)]
     return found
 

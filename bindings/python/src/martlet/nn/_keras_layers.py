@@ -21,11 +21,12 @@ _PLAIN: dict[str, Any] = {
     "sparse": False, "ragged": False, "optional": False, "input_length": None, "dynamic": False, "fill_value": 0.0,
     "bias_regularizer": None, "activity_regularizer": None, "kernel_constraint": None, "bias_constraint": None,
     "depthwise_constraint": None, "pointwise_constraint": None, "embeddings_constraint": None, "beta_regularizer": None,
-    "gamma_regularizer": None, "beta_constraint": None, "gamma_constraint": None,
+    "gamma_regularizer": None, "beta_constraint": None, "gamma_constraint": None, "recurrent_regularizer": None,
+    "recurrent_constraint": None,
 }  # fmt: skip
 _PASSED_OVER = {
     "name", "trainable", "dtype", "seed", "renorm_momentum", "beta_initializer", "gamma_initializer",
-    "moving_mean_initializer", "moving_variance_initializer",
+    "moving_mean_initializer", "moving_variance_initializer", "zero_output_for_mask",
 }  # fmt: skip
 # Of layers that are called as Keras's, and predict something else.
 _OTHERWISE = {"RandomCrop": "it makes whole images smaller when it predicts, and takes their middle here"}
@@ -44,7 +45,7 @@ def made(entry: Entry) -> Layer:
     given: dict[str, Any] = {}
     _check_type(entry)
     for key, value in config.items():
-        if key in known and key not in ("dtype", "seed"):
+        if (key in known and key not in ("dtype", "seed")) or key in getattr(kind, "_only", ()):
             given[key] = _value(entry, key, value)
         elif key not in _PASSED_OVER and (key not in _PLAIN or value != _PLAIN[key]):
             raise UnsupportedError(f"{described(entry)}, has {key} {value!r}, which is not served here")

@@ -53,7 +53,7 @@ class Graph:
 
     def __init__(self, taken: Sequence[str]) -> None:
         self._names = {*taken}
-        self._nodes: list[tuple[str, list[str], str, dict[str, Any]]] = []
+        self._nodes: list[tuple[str, list[str], int, str, dict[str, Any]]] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._turned: dict[tuple[str, Order], str] = {}
         self._called: dict[str, str] = {}
@@ -70,10 +70,10 @@ class Graph:
         self._names.add(found)
         return found
 
-    def add(self, operator: str, *reads: str, **attributes: Any) -> str:
-        """Adds a node; returns the tensor that it gives."""
+    def add(self, operator: str, *reads: str, skipped: int = 0, **attributes: Any) -> str:
+        """Adds a node; returns the tensor that it gives, behind so many others of its that nobody reads."""
         tensor = self._free(f"{self.layer}/{operator}")
-        self._nodes.append((operator, [*reads], tensor, attributes))
+        self._nodes.append((operator, [*reads], skipped, tensor, attributes))
         return tensor
 
     def constant(self, name: str, numbers: Any) -> str:
@@ -130,10 +130,10 @@ class Graph:
     def model(self, name: str) -> onnx.ModelProto:
         """All of it, as onnx has it."""
         nodes = []
-        for operator, reads, tensor, attributes in self._nodes:
+        for operator, reads, skipped, tensor, attributes in self._nodes:
             gives = self._called.get(tensor, tensor)
             given = [self._called.get(read, read) for read in reads]
-            nodes.append(onnx.helper.make_node(operator, given, [gives], name=gives, **attributes))
+            nodes.append(onnx.helper.make_node(operator, given, [""] * skipped + [gives], name=gives, **attributes))
         graph = onnx.helper.make_graph(nodes, name, self._inputs, self._outputs, [*self._constants.values()])
         opsets = [onnx.helper.make_opsetid("", OPSET)]
         return onnx.helper.make_model(graph, producer_name="martlet", opset_imports=opsets, ir_version=IR)

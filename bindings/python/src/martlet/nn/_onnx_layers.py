@@ -8,6 +8,7 @@ import numpy as np
 
 from martlet import _ffi_models as kinds
 from martlet._errors import UnsupportedError
+from martlet.nn import _onnx_recurrent as recurrent
 from martlet.nn import _onnx_windows as windows
 from martlet.nn import activations
 from martlet.nn._laid import Laid
@@ -21,7 +22,9 @@ def lay(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     if node.kind not in _LAYERS:
         raise UnsupportedError(f"layer {node.name!r} is of a kind that has no ONNX here")
     graph.layer = node.name
-    found = _activated(graph, node, _LAYERS[node.kind](graph, node, reads))
+    found = _LAYERS[node.kind](graph, node, reads)
+    if node.kind not in _CELLS:  # whose activations are within
+        found = _activated(graph, node, found)
     graph.end(found)
     return found
 
@@ -164,6 +167,7 @@ def _concatenate(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     return found._replace(tensor=graph.add("Concat", *tensors, axis=found.axis(node.said["axis"] % len(node.sizes))))
 
 
+_CELLS = (kinds.LAYER_LSTM, kinds.LAYER_GRU, kinds.LAYER_SIMPLE_RNN)
 _LAYERS: dict[int, _Layer] = {
     kinds.LAYER_DENSE: _dense,
     kinds.LAYER_CONV2D: windows.convolution,
@@ -198,4 +202,7 @@ _LAYERS: dict[int, _Layer] = {
     kinds.LAYER_MULTIPLY: _merge("Mul"),
     kinds.LAYER_CONCATENATE: _concatenate,
     kinds.LAYER_EMBEDDING: _embedding,
+    kinds.LAYER_LSTM: recurrent.lstm,
+    kinds.LAYER_GRU: recurrent.gru,
+    kinds.LAYER_SIMPLE_RNN: recurrent.simple_rnn,
 }
