@@ -131,7 +131,7 @@ private struct CProgram {
         if isWritten[place] { return }
         isWritten[place] = true
         let (name, body, isExpression) = function.parts
-        text.add(function == .place ? "static int " : "static void ")
+        text.add(function == .place ? "static int " : function == .activate ? "static float " : "static void ")
         text.add(name, width)
         if isExpression {
             text.add("(const int *g, const float *x, float *y)\n{\n    for (int i = 0; i < g[0]; ++i) y[i] = ")

@@ -63,6 +63,26 @@ final class Recurrent: Operation {
             stateBias: bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) })
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let (gates, joined, units) = (shape.gates, shape.joined, shape.units)
+        let second = unsafe parameters + kernel.elementCount
+        let third = unsafe hasBias ? second + recurrentKernel.elementCount : nil
+        let bias = CArray(gates + units) { place in
+            guard let third = unsafe third else { return 0 }
+            // Of a GRU's two those of gates that are joined are added up, and what is new has one of its own.
+            if place >= gates { return joined < gates ? unsafe third[joined + place] : 0 }
+            return unsafe third[place] + (place < joined && joined < gates ? third[gates + place] : 0)
+        }
+        let numbers = [
+            shape.steps, shape.features, units, gates / units, Int(layer.activation.rawValue),
+            Int(layer.recurrentActivation.rawValue), givesAll ? 1 : 0, isReversed ? 1 : 0,
+        ]
+        let kernels = unsafe [
+            CArray(parameters, kernel.elementCount), CArray(second, recurrentKernel.elementCount),
+        ]
+        return [CCall(.recur, numbers, kernels + [bias, CArray([Float(layer.slope)])])]
+    }
+
     override func forward(_ pass: ForwardPass) {
         let recurrence = unsafe recurrence(pass)
         unsafe forEachRun(of: pass.batch) { count, inOrder, step, inSteps, stride in

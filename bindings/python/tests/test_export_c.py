@@ -25,11 +25,10 @@ from networks import digits_like, mlp
 pytestmark = pytest.mark.skipif(not COMPILERS, reason="there is no C compiler")
 
 _PROBABILITIES = {"Dense, softmax", "Dense, sigmoid", "Softmax", "Conv2D, softmax", "text"}
-_RECURRENT = ("LSTM", "GRU", "SimpleRNN")
 _WHOLE = ("perceptron", "convolutional", "text", "residual", "branches")
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith(_RECURRENT)])
+@pytest.mark.parametrize("name", CASES)
 def test_the_file_gives_what_the_library_predicts(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     model = case.build(nn, nn.Model)
@@ -177,9 +176,12 @@ int main(void)
 
 
 def test_layers_that_have_no_c_are_named(tmp_path: Path) -> None:
-    model = nn.Sequential([nn.Input((5, 3)), nn.LSTM(4, name="memory"), nn.Dense(2)])
-    with pytest.raises(UnsupportedError, match='layer "memory" is of a kind that has no C here'):
+    own = nn.Lambda(np.square, lambda x, slopes: 2 * x * slopes, name="mine")
+    model = nn.Sequential([nn.Input((3,)), own, nn.Dense(2)])
+    with pytest.raises(UnsupportedError, match='layer "mine" is of a kind that has no C here'):
         model.to_c(tmp_path / "m.c")
+    with pytest.raises(UnsupportedError, match="layer 'mine' is of a kind that has no ONNX here"):
+        model.to_onnx(tmp_path / "m.onnx")
     assert os.listdir(tmp_path) == []
 
 
