@@ -232,7 +232,7 @@ private struct CProgram {
         return String(decoding: plain, as: UTF8.self)
     }
 
-    /// What a file's functions begin with: its name up to the first dot, and before that "model" where it begins with no letter.
+    /// What a file's functions begin with: its name up to the first dot, behind "model" where that begins with no letter.
     static func name(_ path: UnsafePointer<CChar>) -> String {
         let bytes = unsafe UnsafeRawBufferPointer(start: path, count: strlen(path))
         let last = unsafe bytes.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
