@@ -16,13 +16,15 @@ def array_values(array: str, role: str) -> Iterator[Value]:
     yield from assign(f"{array}.count", (-1, -1000, "INT64_MIN"), "SHAPE|ARGUMENT")
     yield from assign(f"{array}.count", (0, 1, "COUNT - 1", "COUNT + 1"), "SHAPE")
     yield from assign(f"{array}.count", ("INT64_MAX", "(int64_t)1 << 62", "(int64_t)1 << 61"), "SHAPE|ARGUMENT")
-    yield from assign(f"{array}.dtype", (0, -1, 14, 1000, *INT32), "TYPE")
+    yield from assign(f"{array}.dtype", (0, -1, 16, 1000, *INT32), "TYPE")
     yield from assign(f"{array}.dtype", (5, 6, 7, 8, 9), "TYPE")
-    yield from assign(f"{array}.dtype", (10, 11, 12, 13), "ARGUMENT|TYPE" if role in ("state", "set") else "TYPE")
+    yield from assign(f"{array}.dtype", (10, 11, 12, 13, 14, 15), "ARGUMENT|TYPE" if role in ("state", "set") else "TYPE")
     if role == "state":
         small = f"{array}.dtype = 11; {array}.block = 256; {array}.scale_dtype = 2; {array}.scales = w->scratch;"
         yield f"{array} of 8 bits", small, "OK"
         yield f"{array} of 4 bits", f"{small} {array}.dtype = 13; {array}.block = 128;", "OK"
+        yield f"{array} of 16 bits", f"{small} {array}.dtype = 15;", "OK"
+        yield f"{array} of signed 16 bits", f"{small} {array}.dtype = 14;", "TYPE"
         yield f"{array} of signed 8 bits", f"{small} {array}.dtype = 10;", "TYPE"
         yield f"{array} of 8 bits, its data at an odd address", f"{small} {array}.data = (char *){pad} + 65;", "OK"
         for field, value, status in (
@@ -296,11 +298,11 @@ def added_values(one: str) -> Iterator[Value]:
     yield "state with types", slots, "OK"
     yield "state with data", f"{slots} w->slots[0][1].data = w->scratch;", "ARGUMENT|UNSUPPORTED"
     yield "too many states", f"{slots} {one}.state_count = 3;", "SHAPE|ARGUMENT"
-    for dtype in (0, -1, 5, 9, 14, *INT32):
+    for dtype in (0, -1, 5, 9, 16, *INT32):
         yield f"a state's dtype = {dtype}", f"{slots} w->slots[0][1].dtype = {dtype};", "TYPE"
-    for dtype in (10, 12):
+    for dtype in (10, 12, 14):
         yield f"a state's dtype = {dtype}", f"{slots} w->slots[0][1].dtype = {dtype};", "TYPE"
-    for dtype in (11, 13):
+    for dtype in (11, 13, 15):
         yield f"a state's dtype = {dtype}", f"{slots} w->slots[0][1].dtype = {dtype};", "OK"
         yield (
             f"a state's dtype = {dtype}, block 1",

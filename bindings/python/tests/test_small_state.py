@@ -1,5 +1,5 @@
 """State of 16, 8 and 4 bits: a step is the wide step between codes, worked out here in float64 from what martlet.h
-says; what never saw a gradient stands still and nothing runs away; the same bits for threads, sets and after a resume."""
+says; what never saw a gradient stands still and nothing runs away; the same bits for threads, sets and a resume."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ class Optimizer(Stepping):
                              2.03 and 1.07 bytes a parameter for Adam. What holds positions, parameters under 4,096
                              elements, of float64 or complex, and those of algorithms of matrices whose rows are no
                              multiple of 256, stay wide. torch.float16 is plain, in which squares under 6e-8 are 0 and
-                             those over 65504 infinite. bfloat16 beside wider parameters: what divides them is rounded at
-                             random, or it would stand still
+                             those over 65504 infinite. bfloat16 beside wider parameters: what divides them is rounded
+                             at random, or it would stand still
     decoupled_weight_decay   take weight_decay off the parameter, p <- (1 - lr weight_decay) p, in place of adding it to
                              the gradient. Keras's convention does so always
     cautious_weight_decay    the same, but in elements that the step moves away from 0

@@ -267,8 +267,8 @@ class Kind:
         dtype = options.get("state_dtype")
         if dtype is not None and dtype not in DTYPES and dtype not in STATE_NAMES:
             raise DTypeError(
-                f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16, 'fp16', 'int8', 'int4' or "
-                "None"
+                f"state_dtype is {dtype!r}; wanted torch.float64, float32, bfloat16, float16, 'fp16', 'int8', 'int4' "
+                "or None"
             )
 
     def _check_row(self, options: Group) -> None:
