@@ -106,13 +106,14 @@ package enum Coding: CaseIterable, BitwiseCopyable {
     /// How they are stored.
     package enum Storage {
         /// Values and gradients of fp32, and state in codes, of an average and of a divisor.
-        case float8, float4
+        case float16, float8, float4
         /// All bf16, the value rounded at random, and where it says so the second slot too.
         case halves, halvesDrawn
 
         /// The storage of a run whose value, first and second slot are coded so; nil: none of these.
         package init?(value: Coding?, first: Coding?, second: Coding?) {
             switch (value, first, second) {
+            case (nil, .float16, .ufloat16): self = .float16
             case (nil, .float8, .ufloat8): self = .float8
             case (nil, .float4, .ufloat4): self = .float4
             case (.randomBF16, nil, nil): self = .halves
@@ -124,7 +125,7 @@ package enum Coding: CaseIterable, BitwiseCopyable {
         /// The type of the arrays that are not coded.
         package var type: ElementType {
             switch self {
-            case .float8, .float4: .fp32
+            case .float16, .float8, .float4: .fp32
             case .halves, .halvesDrawn: .bf16
             }
         }

@@ -93,6 +93,7 @@ package func codedSweep(_ kind: CodedSweepKind) -> CodedSweep? {
     #if MARTLET_FMA
         guard case .adam = kind.rule else { return nil }
         return switch kind.storage {
+        case .float16: adamFloat16
         case .float8: adamFloat8
         case .float4: adamFloat4
         case .halves: adamHalves
@@ -106,6 +107,10 @@ package func codedSweep(_ kind: CodedSweepKind) -> CodedSweep? {
 #if MARTLET_FMA
 
     private typealias CommonAdam = AdamRule<FloatLanes, Off, On>
+
+    private func adamFloat16(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int {
+        isCommonAdam(coefficients) ? codedLoop(CommonAdam.self, SFloat16.self, UFloat16.self, run, coefficients) : 0
+    }
 
     private func adamFloat8(_ run: UnsafeRawPointer, _ coefficients: UnsafeRawPointer) -> Int {
         isCommonAdam(coefficients) ? codedLoop(CommonAdam.self, Float8.self, UFloat8.self, run, coefficients) : 0
