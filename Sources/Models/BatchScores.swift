@@ -63,7 +63,7 @@ import MartletPlatform
     func take(
         _ data: LabelledSamples, output: Int, _ rows: Rows, _ execution: Execution
     ) throws(MartletError) {
-        try unsafe takeWeights(data, rows)
+        try unsafe takeWeights(data, output: output, rows)
         let y = unsafe data.y[output]
         isScored = unsafe y.count > 0
         if !isScored { return }
@@ -84,11 +84,11 @@ import MartletPlatform
         }
     }
 
-    private func takeWeights(_ data: LabelledSamples, _ rows: Rows) throws(MartletError) {
+    private func takeWeights(_ data: LabelledSamples, output: Int, _ rows: Rows) throws(MartletError) {
         hasWeights = unsafe data.weights != nil
         if !hasWeights { return }
         for index in unsafe 0..<rows.count {
-            let weight = try unsafe data.weight(rows.place(index))
+            let weight = try unsafe data.weight(rows.place(index), output: output)
             for row in 0..<scoring.rows { unsafe weights.base[index * scoring.rows + row] = weight }
         }
     }

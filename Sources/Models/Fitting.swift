@@ -71,7 +71,7 @@ extension Model {
 
     /// One training step on one batch: the samples that `rows` names, or all.
     ///
-    /// - Parameter weights: a number for each sample, which its loss is multiplied by; nil: ones.
+    /// - Parameter weights: a number for each sample, or samples x outputs numbers, which its loss is multiplied by; nil: ones.
     @discardableResult
     public func train(
         _ x: SampleArrays, _ y: SampleArrays, weights: Samples? = nil, rows: UnsafePointer<Int64>? = nil,

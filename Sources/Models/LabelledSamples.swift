@@ -5,8 +5,10 @@ import MartletPlatform
 @unsafe struct LabelledSamples {
     let x: SampleArrays
     let y: SampleArrays
-    /// A number of fp32 for each, which its loss is multiplied by; nil: ones.
+    /// A number of fp32 for each, or for each and each output, which its loss is multiplied by; nil: ones.
     let weights: Samples?
+    /// How many of them a sample has: 1, or as many as there are outputs.
+    private let weightsEach: Int
     /// How many.
     let count: Int
     /// What stands before "weights" in messages.
@@ -23,7 +25,10 @@ import MartletPlatform
         unsafe self.weights = unsafe weights
         let count = try x.sampleCount(of: model)
         unsafe self.count = count
-        if let weights = unsafe weights { try unsafe Self.check(weights, count, "\(prefix)weights") }
+        unsafe weightsEach = unsafe weights == nil || weights?.count == count ? 1 : scorings.count
+        if let weights = unsafe weights {
+            try unsafe Self.check(weights, count, outputs: scorings.count, "\(prefix)weights")
+        }
         guard y.count == scorings.count else {
             throw MartletError(
                 .argument, "\(y.name) has \(y.count) arrays; expected \(scorings.count), one for each output")
@@ -75,21 +80,28 @@ import MartletPlatform
     }
 
     /// Throws where these are no weights of so many samples. Their values are looked at when they are used.
-    private static func check(_ weights: Samples, _ count: Int, _ name: @autoclosure () -> String) throws(MartletError)
-    {
+    private static func check(
+        _ weights: Samples, _ count: Int, outputs: Int, _ name: @autoclosure () -> String
+    ) throws(MartletError) {
         guard unsafe weights.type == .fp32 else {
             throw unsafe MartletError(.type, "\(name()).dtype is \(weights.type); expected fp32")
         }
-        guard unsafe weights.count == count && (weights.rank <= 1) else {
+        let (all, overflow) = count.multipliedReportingOverflow(by: outputs)
+        let isOfEach = unsafe !overflow && weights.count == all && (weights.rank == 0 || weights.rank == 2)
+        guard unsafe weights.count == count && weights.rank <= 1 || isOfEach else {
             throw unsafe MartletError(
-                .shape, "\(name()) has \(weights.count) elements; expected \(count), a number for each sample")
+                .shape,
+                "\(name()) has \(weights.count) elements; expected \(count), a number for each sample"
+                    + (outputs == 1 ? "" : ", or \(count) x \(outputs), one for each output too"))
         }
         try unsafe weights.checkMemory(name())
     }
 
-    /// The weight of a sample; 1 where they have none. Throws `.argument` where it is no finite number, 0 or more.
-    func weight(_ place: Int) throws(MartletError) -> Float {
+    /// The weight of a sample, for an output; 1 where they have none. Throws `.argument` where it is no finite number, 0 or
+    /// more.
+    func weight(_ sample: Int, output: Int) throws(MartletError) -> Float {
         guard let base = unsafe weights?.base else { return 1 }
+        let place = unsafe weightsEach == 1 ? sample : sample * weightsEach + output
         let weight = unsafe base.assumingMemoryBound(to: Float.self)[place]
         guard weight >= 0 && weight.isFinite else {
             throw unsafe MartletError(
@@ -119,7 +131,11 @@ import MartletPlatform
     /// Throws `.argument` where a label is none of the output's classes, or a row none of its table's.
     func check(_ model: Model, _ scorings: [Scoring]) throws(MartletError) {
         try unsafe x.checkIndices(model)
-        if unsafe weights != nil { for place in unsafe 0..<count { _ = try unsafe weight(place) } }
+        if unsafe weights != nil {
+            for sample in unsafe 0..<count {
+                for output in unsafe 0..<weightsEach { _ = try unsafe weight(sample, output: output) }
+            }
+        }
         for (number, scoring) in scorings.enumerated() {
             let y = unsafe self.y[number]
             if unsafe y.type == .fp32 { continue }

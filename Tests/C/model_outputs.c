@@ -133,6 +133,46 @@ static void keeps_tallies(void) {
     CHECK_OK(martlet_model_destroy(model));
 }
 
+/* Weights of each output: those of all where they are the same, and where an output's are 0 the loss of the other alone; in
+ * train, evaluate and of rank 2. */
+static void weighs(void) {
+    const martlet_array x = check_array(inputs, LENGTH(inputs), MARTLET_FP32);
+    const martlet_array y[2] = {check_array(numbers, LENGTH(numbers), MARTLET_FP32), check_array(classes, SAMPLES, MARTLET_INT32)};
+    float one[SAMPLES], both[SAMPLES * 2];
+    for (int k = 0; k < SAMPLES; k++) one[k] = both[2 * k] = both[2 * k + 1] = (float)(k % 4) / 2;
+    martlet_array shared = check_array(one, SAMPLES, MARTLET_FP32), each = check_array(both, SAMPLES * 2, MARTLET_FP32);
+    martlet_model *of_one = make(), *of_both = make();
+    martlet_result result[2];
+    compile(of_one);
+    compile(of_both);
+    for (int k = 0; k < 2; k++) CHECK_OK(martlet_result_init(&result[k], sizeof *result));
+    CHECK_OK(martlet_model_weighted_train(of_one, &result[0], &x, y, &shared, NULL, 0));
+    CHECK_OK(martlet_model_weighted_train(of_both, &result[1], &x, y, &each, NULL, 0));
+    CHECK(result[0].loss == result[1].loss && network_hash(of_one, true) == network_hash(of_both, true));
+    for (int output = 0; output < 2; output++) {
+        double wanted = 0;
+        for (int k = 0; k < SAMPLES; k++) both[2 * k + output] = one[k], both[2 * k + 1 - output] = 0;
+        martlet_loop loop;
+        CHECK_OK(martlet_loop_init(&loop, sizeof loop));
+        loop.batch_size = 7, loop.weights = &shared;
+        CHECK_OK(martlet_model_evaluate(of_one, NULL, &x, y, &loop));
+        wanted = score_of(of_one, output).evaluation_loss;
+        each.rank = 2, each.sizes = (const int64_t[]){SAMPLES, 2}, each.strides = (const int64_t[]){2, 1};
+        loop.weights = &each;
+        CHECK_OK(martlet_model_evaluate(of_both, &result[1], &x, y, &loop));
+        CHECK(score_of(of_both, output).evaluation_loss == wanted && score_of(of_both, 1 - output).evaluation_loss == 0);
+        CHECK(near(result[1].loss, output == 0 ? 0.25 * wanted : wanted));
+    }
+    both[5] = NAN;
+    CHECK_STATUS(martlet_model_weighted_train(of_both, NULL, &x, y, &each, NULL, 0), MARTLET_ERROR_ARGUMENT);
+    CHECK_SAYING(strstr(martlet_last_error(), "weights[5] is nan") != NULL, "%s", martlet_last_error());
+    each.count = SAMPLES * 2 - 1, each.rank = 0;
+    CHECK_STATUS(martlet_model_weighted_train(of_both, NULL, &x, y, &each, NULL, 0), MARTLET_ERROR_SHAPE);
+    CHECK_SAYING(strstr(martlet_last_error(), "119 elements; expected 60, a number for each sample, or 60 x 2") != NULL, "%s", martlet_last_error());
+    CHECK_OK(martlet_model_destroy(of_one));
+    CHECK_OK(martlet_model_destroy(of_both));
+}
+
 static void refuses(void) {
     martlet_model *model = make();
     int64_t counts[CLASSES * CLASSES];
@@ -165,6 +205,7 @@ int main(void) {
     for (int k = 0; k < SAMPLES; k++) classes[k] = k % CLASSES;
     trains_and_tells();
     keeps_tallies();
+    weighs();
     refuses();
     return check_end();
 }

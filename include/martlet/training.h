@@ -267,7 +267,8 @@ martlet_status martlet_model_backward(martlet_model *model, const float *slopes,
 /* martlet_model_train with samples that count more or less.
  *
  * weights     an fp32 number for each sample of x, finite and 0 or more (ARGUMENT), of rank 0 or 1: what its loss, all rows of
- *             it, and that of its gradient is multiplied by. The mean is that of all samples still, as Keras has it: it is not
+ *             it, and that of its gradient is multiplied by, of every output; or one for each sample and output, of rank 0 or
+ *             2: samples x outputs. The mean is that of all samples still, as Keras has it: it is not
  *             divided by the weights' sum. A sample that weighs 0 counts 0, also where its target is NaN; metrics know no
  *             weights. NULL: ones
  *

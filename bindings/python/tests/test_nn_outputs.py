@@ -199,3 +199,71 @@ def test_is_drawn(tmp_path: Path) -> None:
     text = (tmp_path / "a.dot").read_text()
     for name in ("shared", "a", "b", "c"):
         assert f'"{name} (Dense)"' in text
+
+
+WEIGHTS = [RNG.uniform(0, 2, 120).astype(np.float32) for _ in range(3)]
+
+
+@pytest.mark.parametrize(
+    "given", [[WEIGHTS[0], None, WEIGHTS[2]], dict(zip("abc", WEIGHTS, strict=True))], ids=["a list", "a dict"]
+)
+def test_each_outputs_samples_weigh_as_kerass(given: Any) -> None:
+    ours, theirs = made(nn, nn.Model), made(keras.layers, keras.Model)
+    ours.set_weights(theirs.get_weights())
+    goals = {key: GOALS[key] for key in ("loss", "loss_weights")}
+    ours.compile(nn.Adam(0.01), **goals)
+    theirs.compile(keras.optimizers.Adam(0.01), **goals)
+    full = [*given.values()] if isinstance(given, dict) else [np.ones(120) if one is None else one for one in given]
+    held = [one[:50] for one in full]
+    options = {"batch_size": 50, "epochs": 3, "shuffle": False, "verbose": 0}
+    validation = (X[:50], [one[:50] for one in Y], held)
+    found = ours.fit(X, Y, sample_weight=given, validation_data=validation, **options).history
+    wanted = theirs.fit(X, Y, sample_weight=full, validation_data=validation, **options).history
+    assert {*found} == {*wanted}
+    for name, numbers in wanted.items():
+        np.testing.assert_allclose(found[name], numbers, rtol=2e-5, atol=2e-5, err_msg=name)
+    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-4)
+    np.testing.assert_allclose(
+        ours.evaluate(X, Y, sample_weight=given), theirs.evaluate(X, Y, sample_weight=full, verbose=0), rtol=1e-4
+    )
+    assert abs(ours.evaluate(X, Y)[0] - ours.evaluate(X, Y, sample_weight=given)[0]) > 1e-2
+
+
+def test_weights_of_outputs_in_batches_and_split() -> None:
+    """Batches that a source gives, and validation_split, have the weights of their samples."""
+    whole, batches = compiled(), compiled()
+    batches.set_weights(whole.get_weights())
+    whole.fit(X, Y, 40, shuffle=False, verbose=0, sample_weight=WEIGHTS)
+    cut = [slice(start, start + 40) for start in range(0, 120, 40)]
+    batches.fit(((X[k], [y[k] for y in Y], [w[k] for w in WEIGHTS]) for k in cut), verbose=0)
+    for mine, other in zip(whole.get_weights(), batches.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    found = whole.fit(X, Y, 40, validation_split=0.25, verbose=0, sample_weight=WEIGHTS).history["val_loss"]
+    held = whole.evaluate(X[90:], [y[90:] for y in Y], sample_weight=[w[90:] for w in WEIGHTS])
+    assert found == [pytest.approx(held[0], rel=1e-6)]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([*WEIGHTS[:2], WEIGHTS[2][:9]], r"sample_weight\['c'\] has shape \(9,\); wanted \(120,\)"),
+        ({"a": -WEIGHTS[0]}, r"sample_weight\['a'\] holds -"),
+        ({"x": WEIGHTS[0]}, "sample_weight has 'x', and the outputs are 'a', 'b', 'c'"),
+        (WEIGHTS[:2], "sample_weight has shape"),
+    ],
+)
+def test_weights_that_cannot_be(given: Any, said: str) -> None:
+    with pytest.raises(martlet.MartletError, match=said):
+        compiled().fit(X, Y, sample_weight=given, verbose=0)
+
+
+def test_one_outputs_weights_may_stand_by_its_name() -> None:
+    models = []
+    for given in (WEIGHTS[0], {"last": WEIGHTS[0]}):
+        inputs = nn.Input((6,))
+        models.append(nn.Model(inputs, nn.Dense(2, name="last")(inputs), seed=1))
+        models[-1].compile("sgd", "mse")
+        models[-1].fit(X, NUMBERS, sample_weight=given, verbose=0)
+    for mine, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(mine, other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -13,14 +13,41 @@ from martlet._errors import ArgumentError, DTypeError, ShapeError, UnsupportedEr
 from martlet._samples import NDArray
 
 
-def of(targets: NDArray, sample_weight: Any, class_weight: Any, where: str) -> NDArray | None:
-    """Contiguous fp32 numbers, one for each of the targets' samples; None: all count the same. Raises before anything
-    is trained for what cannot be; where: what messages call sample_weight."""
+def of(
+    targets: NDArray, sample_weight: Any, class_weight: Any, where: str, outputs: Sequence[str] = ("",)
+) -> NDArray | None:
+    """Contiguous fp32 numbers, one for each of the targets' samples, or a row of one for each output; None: all count
+    the same. Raises before anything is trained for what cannot be; where: what messages call sample_weight; outputs:
+    the names of a model's."""
     if class_weight is not None:
         if sample_weight is not None:
             raise ArgumentError(f"{where} and class_weight are given; wanted one of them")
         return _of_classes(targets, class_weight)
-    return None if sample_weight is None else _of_samples(len(targets), sample_weight, where)
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Mapping) or _is_of_outputs(sample_weight, len(outputs)):
+        return _of_outputs(len(targets), sample_weight, where, outputs)
+    return _of_samples(len(targets), sample_weight, where)
+
+
+def _is_of_outputs(given: Any, count: int) -> bool:
+    """Whether it has something for each of several outputs, and not a number for each sample."""
+    is_list = isinstance(given, list | tuple) and len(given) == count > 1
+    return is_list and any(one is None or np.ndim(one) > 0 for one in given)
+
+
+def _of_outputs(count: int, given: Any, where: str, outputs: Sequence[str]) -> NDArray | None:
+    """A row for each sample; an output for which none are given, or None, has ones."""
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in outputs:
+                raise ArgumentError(f"{where} has {name!r}, and the outputs are {', '.join(map(repr, outputs))}")
+        given = [given.get(name) for name in outputs]
+    found = np.ones((count, len(outputs)), np.float32)
+    for place, (name, one) in enumerate(zip(outputs, given, strict=True)):
+        if one is not None:
+            found[:, place] = _of_samples(count, one, f"{where}[{name!r}]")
+    return found if len(outputs) > 1 else found[:, 0].copy()
 
 
 def _of_samples(count: int, given: Any, where: str) -> NDArray:

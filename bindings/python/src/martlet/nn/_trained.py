@@ -140,7 +140,8 @@ class Trained(Halves):
             samples = len(targets[0])
             if class_weight is not None and len(targets) > 1:
                 raise UnsupportedError("class_weight is given, and the model has several outputs; wanted sample_weight")
-            weights = _sample_weights.of(targets[0], sample_weight, class_weight, f"{of}sample_weight")
+            names = [goal.name for goal in compilation.goals] if len(targets) > 1 else self._output_names()
+            weights = _sample_weights.of(targets[0], sample_weight, class_weight, f"{of}sample_weight", names)
             native = self._prepare(min(batch_size or samples, samples))
             return Data.of(native, inputs, targets, weights, compilation.owns(built))
 
@@ -185,9 +186,10 @@ class Trained(Halves):
                                 of an object whose items are batches these, and of what gives batches nothing
         class_weight            a dict of classes and how much the loss of a sample of theirs counts, 0 or more; others
                                 count 1, and validation knows none
-        sample_weight           the same of each sample, an array (samples,). The loss is the mean of weight times loss,
-                                not divided by the weights' sum, and metrics know no weights, as in Keras; batches are
-                                (x, y, sample_weight)
+        sample_weight           the same of each sample, an array (samples,); of several outputs also a list of these,
+                                or a dict by the outputs' names, with None for ones. The loss is the mean of weight
+                                times loss, not divided by the weights' sum, and metrics know no weights, as in Keras;
+                                batches are (x, y, sample_weight)
         validation_batch_size   samples that are evaluated at once; None: batch_size
         check                   whether x and y are searched, once, for numbers that no training can use
         steps_per_epoch         batches in an epoch, where x gives them: the next one goes on where it ended
