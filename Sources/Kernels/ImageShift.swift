@@ -27,7 +27,7 @@ func imageShift(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
     let key = streamKey(request.key, request.step)
     let isBackward = request.isBackward
     for image in request.cut.start(piece)..<request.cut.end(piece) {
-        let words = drawn(key, UInt64(image)).0
+        let words = drawnFour(key, UInt64(image))
         let down = Way(
             request.rows, words[0], words[1], size: isBackward ? request.toHeight : height, isBackward: isBackward)
         let across = Way(

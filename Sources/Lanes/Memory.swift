@@ -66,7 +66,7 @@ func opaque(_ address: UnsafeRawPointer) -> UnsafeRawPointer {
 func number(_ address: UnsafeRawPointer) -> Float { address.loadUnaligned(as: Float.self) }
 
 /// Copies numbers between places that do not overlap.
-@inline(__always)
+@inline(never)
 func copyNumbers(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, count: Int) {
     var place = 0
     while place + grain <= count {
@@ -80,7 +80,7 @@ func copyNumbers(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer,
 }
 
 /// Makes numbers zeros.
-@inline(__always)
+@inline(never)
 func clearNumbers(_ target: UnsafeMutableRawPointer, count: Int) {
     var place = 0
     while place + grain <= count {

@@ -153,7 +153,7 @@ private func putRandomly(
     let key = pair(block.stream)
     @inline(__always)
     func group(_ number: UInt64, _ numbers: UnsafeRawPointer, _ stored: UnsafeMutableRawPointer) {
-        let (first, second) = drawn(key, number, isShort: true)
+        let (first, second) = drawnOf(key, number, isShort: true)
         write(encode(read(numbers), first & 0xffff), to: stored)
         write(encode(read(numbers + 64), first &>> 16), to: stored + 32)
         write(encode(read(numbers + 128), second & 0xffff), to: stored + 64)

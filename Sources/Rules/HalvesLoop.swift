@@ -49,7 +49,7 @@ import MartletKernelInterface
         pad.withAddress { pad in
             var index = 0
             while index < count {
-                let (first, second) = drawn(key, (run.place &+ UInt64(truncatingIfNeeded: index)) >> 6, isShort: true)
+                let (first, second) = drawnOf(key, (run.place &+ UInt64(truncatingIfNeeded: index)) >> 6, isShort: true)
                 write(machine_order(first), to: pad)
                 write(machine_order(second), to: pad + 64)
                 var part = 0
